@@ -1,0 +1,1 @@
+//! The secret store port over AWS Secrets Manager.

@@ -1,0 +1,1 @@
+//! The secret store port over a local directory, for tmpfs and sidecars.

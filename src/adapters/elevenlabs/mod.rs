@@ -1,0 +1,1 @@
+//! The issuer port over the ElevenLabs API.

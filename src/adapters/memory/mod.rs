@@ -1,0 +1,1 @@
+//! The journal port in memory: what the simulation runs on.

@@ -1,0 +1,1 @@
+//! The journal port over SQLite.

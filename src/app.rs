@@ -1,0 +1,1 @@
+//! Config -> build -> App -> run until shutdown: the only place that names adapters.

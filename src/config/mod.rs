@@ -1,0 +1,1 @@
+//! The policy file: as written, then as meant, with every problem reported at once.

@@ -1,0 +1,1 @@
+//! Decisions as pure functions over data: no async, no input or output, no clock, no logging.

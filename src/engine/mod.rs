@@ -1,0 +1,1 @@
+//! Carries out what the domain decides: journal the intent, act, journal the outcome.

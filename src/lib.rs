@@ -1,0 +1,17 @@
+//! rekeyd keeps ElevenLabs service-account API keys fresh.
+//!
+//! Read in this order: [`domain`] decides and is pure, [`ports`] says what the outside owes us,
+//! [`engine`] carries decisions out, [`adapters`] talk to the outside, [`config`] turns the policy file into
+//! checked types, [`app`] puts all of it together, and [`cli`] is what a person types.
+//! [`sandbox`] is an ElevenLabs workspace that runs here, for the demo, for rehearsals and for the tests.
+
+pub mod domain;
+pub mod ports;
+pub mod engine;
+pub mod adapters;
+pub mod config;
+pub mod http;
+pub mod telemetry;
+pub mod sandbox;
+pub mod app;
+pub mod cli;

@@ -1,0 +1,1 @@
+//! Logging and every metric of the program, in one place each.

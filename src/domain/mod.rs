@@ -1,1 +1,19 @@
 //! Decisions as pure functions over data: no async, no input or output, no clock, no logging.
+//!
+//! A [`rotation::Rotation`] is what its journalled [`event::Event`]s add up to. [`step`] says which state an event
+//! leads to, [`effect::pending`] says what to do next, live and after a crash alike.
+
+pub mod backoff;
+pub mod effect;
+pub mod event;
+pub mod failure;
+pub mod gate;
+pub mod ids;
+pub mod key;
+pub mod plan;
+pub mod policy;
+pub mod record;
+pub mod rotation;
+pub mod schedule;
+pub mod secret;
+pub mod step;

@@ -1,0 +1,153 @@
+//! What to do next in a state: the same answer live and after a crash.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::event::Event;
+use crate::domain::rotation::{Phase, Progress, Rotation, Successor};
+
+/// The next thing to do outside. Each is safe to repeat, by the token or the check that its doc names; except
+/// [`Effect::Mint`], which is done once, in the same breath as its intent was journalled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Read everything that the rotation depends on. Changes nothing.
+    Preflight,
+    /// Create the key that the journalled intent describes. Never repeated: see [`on_resume`].
+    Mint,
+    /// Find the key of the doubted nonce and delete it. Repeatable: the nonce identifies it.
+    SettleLostKey,
+    /// Write the value as pending version of one destination. Repeatable: the version is the idempotency token.
+    Stage { destination: usize },
+    /// List the new key and compare it with the old; authenticate with it. Changes nothing.
+    Verify,
+    /// Make the pending version current, if what it was made to replace still is. Repeatable: one compare-and-move.
+    Promote { destination: usize },
+    /// Gather evidence and judge the gates. Changes nothing.
+    AwaitGates,
+    /// Check everything once more, then disable the old key. Repeatable: a fixed state.
+    DisableOld,
+    /// Changes nothing.
+    AwaitQuarantine,
+    /// Check everything once more, then delete the old key and see it gone. Repeatable: gone is gone.
+    DeleteOld,
+    /// Delete the new key and remove its pending versions. Repeatable: gone is gone.
+    Discard,
+    /// Repeatable: a fixed state.
+    EnableOld,
+    /// Make what was current before current again. Repeatable: one compare-and-move.
+    Restore { destination: usize },
+    /// Changes nothing.
+    AwaitReturn,
+    /// Check that no destination serves the new key, then delete it. Repeatable: gone is gone.
+    DeleteNew,
+}
+
+/// An effect's name: in the journal, logs and metric labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EffectName {
+    Preflight,
+    Mint,
+    SettleLostKey,
+    Stage,
+    Verify,
+    Promote,
+    AwaitGates,
+    DisableOld,
+    AwaitQuarantine,
+    DeleteOld,
+    Discard,
+    EnableOld,
+    Restore,
+    AwaitReturn,
+    DeleteNew,
+}
+
+impl Effect {
+    #[must_use]
+    pub fn name(self) -> EffectName {
+        match self {
+            Self::Preflight => EffectName::Preflight,
+            Self::Mint => EffectName::Mint,
+            Self::SettleLostKey => EffectName::SettleLostKey,
+            Self::Stage { .. } => EffectName::Stage,
+            Self::Verify => EffectName::Verify,
+            Self::Promote { .. } => EffectName::Promote,
+            Self::AwaitGates => EffectName::AwaitGates,
+            Self::DisableOld => EffectName::DisableOld,
+            Self::AwaitQuarantine => EffectName::AwaitQuarantine,
+            Self::DeleteOld => EffectName::DeleteOld,
+            Self::Discard => EffectName::Discard,
+            Self::EnableOld => EffectName::EnableOld,
+            Self::Restore { .. } => EffectName::Restore,
+            Self::AwaitReturn => EffectName::AwaitReturn,
+            Self::DeleteNew => EffectName::DeleteNew,
+        }
+    }
+
+    /// Whether a freeze and an untrusted clock hold it back: it takes a key out of service on a schedule's word.
+    #[must_use]
+    pub fn revokes(self) -> bool {
+        matches!(self, Self::DisableOld | Self::DeleteOld | Self::DeleteNew)
+    }
+}
+
+/// What to do next, or nothing: the rotation is over, or an operator has to say.
+#[must_use]
+pub fn pending(rotation: &Rotation) -> Option<Effect> {
+    match &rotation.phase {
+        Phase::Due { .. } => Some(Effect::Preflight),
+        Phase::Minting { doubt: false, .. } => Some(Effect::Mint),
+        Phase::Minting { doubt: true, .. } => Some(Effect::SettleLostKey),
+        Phase::Staging(successor) => {
+            first(successor, |progress| matches!(progress, Progress::Absent)).map(|destination| Effect::Stage { destination })
+        }
+        Phase::Verifying(_) => Some(Effect::Verify),
+        Phase::Promoting(successor) => first(successor, |progress| matches!(progress, Progress::Staged { .. }))
+            .map(|destination| Effect::Promote { destination }),
+        Phase::Overlap(_) => Some(Effect::AwaitGates),
+        Phase::Disabling(_) => Some(Effect::DisableOld),
+        Phase::Quarantine(_) => Some(Effect::AwaitQuarantine),
+        Phase::Revoking(_) => Some(Effect::DeleteOld),
+        Phase::Discarding { .. } => Some(Effect::Discard),
+        Phase::RollingBack { old_enabled: false, .. } => Some(Effect::EnableOld),
+        Phase::RollingBack { successor, old_enabled: true, .. } => {
+            first(successor, |progress| !matches!(progress, Progress::Restored { .. }))
+                .map(|destination| Effect::Restore { destination })
+        }
+        Phase::Returning(_) => Some(Effect::AwaitReturn),
+        Phase::Withdrawing(_) => Some(Effect::DeleteNew),
+        Phase::Parked { .. } | Phase::Done(_) | Phase::Aborted { .. } | Phase::RolledBack { .. } => None,
+    }
+}
+
+/// The event that must be journalled before a rotation is taken up again that somebody else, or an earlier life of
+/// this process, left: a mint that was intended may have been made.
+#[must_use]
+pub fn on_resume(rotation: &Rotation) -> Option<Event> {
+    match &rotation.phase {
+        Phase::Minting { doubt: false, .. } => {
+            Some(Event::MintDoubted { cause: "interrupted between the intent and its outcome".to_owned() })
+        }
+        Phase::Minting { doubt: true, .. }
+        | Phase::Due { .. }
+        | Phase::Staging(_)
+        | Phase::Verifying(_)
+        | Phase::Promoting(_)
+        | Phase::Overlap(_)
+        | Phase::Disabling(_)
+        | Phase::Quarantine(_)
+        | Phase::Revoking(_)
+        | Phase::Discarding { .. }
+        | Phase::RollingBack { .. }
+        | Phase::Returning(_)
+        | Phase::Withdrawing(_)
+        | Phase::Parked { .. }
+        | Phase::Done(_)
+        | Phase::Aborted { .. }
+        | Phase::RolledBack { .. } => None,
+    }
+}
+
+fn first(successor: &Successor, wanted: impl Fn(&Progress) -> bool) -> Option<usize> {
+    successor.placements.iter().position(|placement| wanted(&placement.progress))
+}

@@ -1,0 +1,92 @@
+//! What happened to a rotation, as the journal keeps it. Never holds a value, an address or a body.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::effect::EffectName;
+use crate::domain::failure::Failure;
+use crate::domain::gate::Verdict;
+use crate::domain::ids::{KeyId, VersionId};
+use crate::domain::key::KeyRequest;
+use crate::domain::plan::{Plan, Terms};
+use crate::domain::rotation::{KeyFacts, ParkReason, RollbackCause, Standing};
+use crate::domain::secret::Fingerprint;
+
+/// One journalled event. Intents stand in the journal before the call that they announce.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    Begun(Box<Plan>),
+    /// Preflight passed; a key with the next nonce is about to be created.
+    MintIntended { request: KeyRequest, before: Vec<Standing> },
+    Minted { key: KeyId, fingerprint: Fingerprint },
+    /// The provider certainly created nothing.
+    MintRefused { failure: Failure },
+    /// The answer was lost, or the process died: there may be a key with our nonce.
+    MintDoubted { cause: String },
+    /// No key with the doubted nonce is alive: those found were deleted.
+    LostKeySettled { deleted: Vec<KeyId> },
+    Staged { destination: usize, version: VersionId, over: Option<VersionId> },
+    /// The value is neither in memory nor in any destination.
+    ValueLost,
+    Verified { facts: KeyFacts },
+    /// The new key must not be used.
+    Refuted { why: String },
+    /// Current, and read back by fingerprint.
+    Promoted { destination: usize, displaced: Option<VersionId> },
+    /// Somebody else changed the destination between staging and promotion, but not the credential's own value.
+    Contested { destination: usize },
+    /// Every gate opened, or the policy's deadline decided: the old key may be disabled.
+    Released { verdicts: Vec<Verdict>, forced: bool },
+    OldKeyDisabled,
+    QuarantinePassed,
+    OldKeyGone,
+    RollbackBegun { cause: RollbackCause },
+    OldKeyEnabled,
+    Restored { destination: usize, version: VersionId },
+    ReturnPassed,
+    NewKeyGone,
+    /// The new key is deleted and no pending version of it is left.
+    Discarded,
+    /// An effect failed and will be tried again.
+    Hindered { effect: EffectName, failure: Failure },
+    Parked { reason: ParkReason, detail: String },
+    /// An operator wants a parked rotation to go on. `overwrite`: foreign values in destinations may be replaced.
+    Retried { overwrite: bool },
+    AbortAsked { by: String },
+    TermsRevised { terms: Terms },
+}
+
+impl Event {
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Begun(_) => "begun",
+            Self::MintIntended { .. } => "mint_intended",
+            Self::Minted { .. } => "minted",
+            Self::MintRefused { .. } => "mint_refused",
+            Self::MintDoubted { .. } => "mint_doubted",
+            Self::LostKeySettled { .. } => "lost_key_settled",
+            Self::Staged { .. } => "staged",
+            Self::ValueLost => "value_lost",
+            Self::Verified { .. } => "verified",
+            Self::Refuted { .. } => "refuted",
+            Self::Promoted { .. } => "promoted",
+            Self::Contested { .. } => "contested",
+            Self::Released { .. } => "released",
+            Self::OldKeyDisabled => "old_key_disabled",
+            Self::QuarantinePassed => "quarantine_passed",
+            Self::OldKeyGone => "old_key_gone",
+            Self::RollbackBegun { .. } => "rollback_begun",
+            Self::OldKeyEnabled => "old_key_enabled",
+            Self::Restored { .. } => "restored",
+            Self::ReturnPassed => "return_passed",
+            Self::NewKeyGone => "new_key_gone",
+            Self::Discarded => "discarded",
+            Self::Hindered { .. } => "hindered",
+            Self::Parked { .. } => "parked",
+            Self::Retried { .. } => "retried",
+            Self::AbortAsked { .. } => "abort_asked",
+            Self::TermsRevised { .. } => "terms_revised",
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What a rotation set out to do, frozen at its beginning: a policy reload cannot make it forget anything (I7).
+
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::gate::Gate;
+use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, StoreName, WorkspaceName};
+use crate::domain::key::Grants;
+
+/// The first entry of every rotation's journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    pub rotation: RotationId,
+    pub credential: CredentialName,
+    pub workspace: WorkspaceName,
+    pub account: ServiceAccountId,
+    pub reason: Reason,
+    pub begun_at: Timestamp,
+    /// The key to be replaced; `None` when the credential gets its first key.
+    pub old: Option<KeyId>,
+    /// What a first key may do; without meaning when there is an old key to clone.
+    #[serde(default)]
+    pub first: Option<Grants>,
+    /// How long the new key lives, if the policy says so.
+    #[serde(default)]
+    pub key_lifetime: Option<SignedDuration>,
+    /// Whether a key without restrictions may be cloned.
+    pub allow_unrestricted: bool,
+    pub destinations: Vec<Destination>,
+    pub terms: Terms,
+}
+
+/// One secret in one store that a credential is published to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Destination {
+    pub store: StoreName,
+    pub secret: String,
+    /// One field of a JSON secret, the others being preserved; `None` is the whole secret.
+    #[serde(default)]
+    pub json_field: Option<String>,
+    /// Whether the secret may be created where it does not exist.
+    #[serde(default)]
+    pub create: bool,
+}
+
+impl Destination {
+    /// Whether it is the same place, whatever may be done there.
+    #[must_use]
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        self.store == other.store && self.secret == other.secret && self.json_field == other.json_field
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.store, self.secret)?;
+        match &self.json_field {
+            Some(field) => write!(f, "#{field}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// When the old key may be revoked. Revised while a rotation runs if the policy is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    pub at_least: SignedDuration,
+    pub at_most: SignedDuration,
+    pub then: AfterDeadline,
+    pub gates: Vec<Gate>,
+    pub quarantine: SignedDuration,
+}
+
+/// What happens when the overlap has lasted `at_most` and a gate still holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AfterDeadline {
+    Hold,
+    Revoke,
+    RollBack,
+}
+
+/// Why a rotation began: for the journal, the log, a metric label and the runbook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The credential has no key yet.
+    FirstKey,
+    /// Its key was made by somebody else and has never been published by us.
+    Adoption,
+    /// A destination of the policy has never been published to.
+    NewDestination,
+    /// The interval or the calendar says so.
+    Schedule,
+    /// The key's expiry comes before the schedule.
+    Expiry,
+    /// An operator asked.
+    Manual,
+}
+
+impl Reason {
+    pub const ALL: [Self; 6] =
+        [Self::FirstKey, Self::Adoption, Self::NewDestination, Self::Schedule, Self::Expiry, Self::Manual];
+
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::FirstKey => "first_key",
+            Self::Adoption => "adoption",
+            Self::NewDestination => "new_destination",
+            Self::Schedule => "schedule",
+            Self::Expiry => "expiry",
+            Self::Manual => "manual",
+        }
+    }
+
+    /// Whether it waits for the credential's window. An operator and an expiring key do not.
+    #[must_use]
+    pub fn keeps_to_the_window(self) -> bool {
+        match self {
+            Self::FirstKey | Self::Adoption | Self::NewDestination | Self::Schedule => true,
+            Self::Expiry | Self::Manual => false,
+        }
+    }
+}

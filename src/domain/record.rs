@@ -1,0 +1,223 @@
+//! What is known of a credential between rotations, and why and when it is rotated next.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::backoff;
+use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, VersionId};
+use crate::domain::plan::{Destination, Reason};
+use crate::domain::policy::Credential;
+use crate::domain::rotation::{Phase, PhaseName, Progress, Rotation};
+use crate::domain::secret::Fingerprint;
+
+/// A credential's row in the journal. Changed only together with the event that changes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    pub credential: CredentialName,
+    /// How often it was changed: compare-and-set guards each change.
+    pub revision: u64,
+    pub account: Option<ServiceAccountId>,
+    /// The key that embodies the credential now.
+    pub current: Option<Current>,
+    /// What our rotations made current where; a destination missing here has never been published to by us.
+    pub published: Vec<Published>,
+    /// When it is due by its schedule, and by which schedule that was computed.
+    pub due: Option<Due>,
+    /// The rotation that is under way.
+    pub open: Option<RotationId>,
+    pub last: Option<Ended>,
+    /// Rotations aborted in a row: slows the next one down.
+    pub aborts: u32,
+    /// An operator asked for a rotation that has not begun yet.
+    pub asked: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Current {
+    pub key: KeyId,
+    /// `None` for an adopted key: a value cannot be tied to a key that somebody else made.
+    pub fingerprint: Option<Fingerprint>,
+    /// When it became the credential's key; for an adopted one when it was created, or when we first saw it.
+    pub since: Timestamp,
+    pub expires_at: Option<Timestamp>,
+    pub usage_hash: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    pub destination: Destination,
+    pub version: VersionId,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Due {
+    pub at: Timestamp,
+    pub schedule: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    pub rotation: RotationId,
+    pub outcome: PhaseName,
+    pub at: Timestamp,
+    pub why: Option<String>,
+}
+
+/// A key is replaced at the latest when this share of its life is left, whatever the terms.
+const EXPIRY_SHARE: i32 = 3;
+
+impl Record {
+    #[must_use]
+    pub fn new(credential: CredentialName) -> Self {
+        Self {
+            credential,
+            revision: 0,
+            account: None,
+            current: None,
+            published: Vec::new(),
+            due: None,
+            open: None,
+            last: None,
+            aborts: 0,
+            asked: false,
+        }
+    }
+
+    /// The record after a rotation came to stand as it does now. Changes nothing for a state that is no milestone.
+    #[must_use]
+    pub fn follow(&self, rotation: &Rotation, now: Timestamp) -> Self {
+        let mut next = self.clone();
+        next.account = Some(rotation.plan.account.clone());
+        if !rotation.is_over() {
+            if next.open != Some(rotation.plan.rotation) {
+                next.open = Some(rotation.plan.rotation);
+                next.asked = false;
+            }
+            return next;
+        }
+        next.open = None;
+        let mut why = None;
+        match &rotation.phase {
+            Phase::Done(successor) => {
+                next.current = Some(Current {
+                    key: successor.key.clone(),
+                    fingerprint: Some(successor.fingerprint.clone()),
+                    since: successor.facts.as_ref().and_then(|facts| facts.created_at).unwrap_or(now).min(now),
+                    expires_at: successor.facts.as_ref().and_then(|facts| facts.expires_at),
+                    usage_hash: successor.facts.as_ref().and_then(|facts| facts.usage_hash.clone()),
+                });
+                next.published = published(rotation, &successor.placements.iter().map(|it| &it.progress).collect::<Vec<_>>());
+                next.due = None;
+                next.aborts = 0;
+            }
+            Phase::Aborted { why: cause } => {
+                next.aborts = next.aborts.saturating_add(1);
+                why = Some(cause.clone());
+            }
+            Phase::RolledBack { .. } => {
+                // The old key is in service again, and somebody wanted it so: wait a whole interval, not none.
+                next.due = None;
+                next.aborts = next.aborts.saturating_add(1);
+                if let Some(current) = &mut next.current {
+                    current.since = now;
+                }
+            }
+            Phase::Due { .. }
+            | Phase::Minting { .. }
+            | Phase::Staging(_)
+            | Phase::Verifying(_)
+            | Phase::Promoting(_)
+            | Phase::Overlap(_)
+            | Phase::Disabling(_)
+            | Phase::Quarantine(_)
+            | Phase::Revoking(_)
+            | Phase::Discarding { .. }
+            | Phase::RollingBack { .. }
+            | Phase::Returning(_)
+            | Phase::Withdrawing(_)
+            | Phase::Parked { .. } => {}
+        }
+        next.last = Some(Ended { rotation: rotation.plan.rotation, outcome: rotation.phase.name(), at: now, why });
+        next
+    }
+
+    /// Makes the next due instant durable, if it is not there yet or was computed by another schedule. `None` if
+    /// there is nothing to change. A key whose age is unknown counts from now: a missing fact plans, never acts.
+    #[must_use]
+    pub fn plan_next(&self, credential: &Credential) -> Option<Self> {
+        let current = self.current.as_ref()?;
+        let schedule = credential.schedule.signature();
+        if self.due.as_ref().is_some_and(|due| due.schedule == schedule) {
+            return None;
+        }
+        let at = credential.schedule.next_due(&self.credential, current.since);
+        Some(Self { due: Some(Due { at, schedule }), ..self.clone() })
+    }
+
+    /// Why a rotation should begin now, if one should; the first reason that applies. Windows and freezes are the
+    /// caller's to ask about.
+    #[must_use]
+    pub fn why_now(&self, credential: &Credential, now: Timestamp) -> Option<Reason> {
+        if self.open.is_some() || now < self.not_before() {
+            return None;
+        }
+        if self.asked {
+            return Some(Reason::Manual);
+        }
+        let Some(current) = &self.current else { return Some(Reason::FirstKey) };
+        if self.published.is_empty() {
+            return Some(Reason::Adoption);
+        }
+        let is_published = |wanted: &Destination| self.published.iter().any(|known| known.destination.is_same_place(wanted));
+        if !credential.destinations.iter().all(is_published) {
+            return Some(Reason::NewDestination);
+        }
+        if expiry_deadline(current, credential).is_some_and(|deadline| deadline <= now) {
+            return Some(Reason::Expiry);
+        }
+        self.due.as_ref().filter(|due| due.at <= now).map(|_| Reason::Schedule)
+    }
+
+    /// The next instant at which [`Self::why_now`] may answer differently; `None` if only an event can change it.
+    #[must_use]
+    pub fn next_look(&self, credential: &Credential, now: Timestamp) -> Option<Timestamp> {
+        if self.open.is_some() {
+            return None;
+        }
+        let due = self.due.as_ref().map(|due| due.at);
+        let expiry = self.current.as_ref().and_then(|current| expiry_deadline(current, credential));
+        let asked = (self.asked || self.current.is_none() || self.published.is_empty()).then_some(now);
+        [due, expiry, asked].into_iter().flatten().min().map(|at| at.max(self.not_before()))
+    }
+
+    /// The back-off after aborted rotations. An operator's wish resets it (see the engine's `rotate`).
+    fn not_before(&self) -> Timestamp {
+        match &self.last {
+            Some(last) if self.aborts > 0 => last
+                .at
+                .saturating_add(backoff::ROTATIONS.wait(self.aborts, None, &self.credential))
+                .unwrap_or(Timestamp::MAX),
+            _ => Timestamp::MIN,
+        }
+    }
+}
+
+/// When a key that expires has to be on its way out.
+fn expiry_deadline(current: &Current, credential: &Credential) -> Option<Timestamp> {
+    let expires_at = current.expires_at?;
+    let life = expires_at.duration_since(current.since);
+    let wanted = credential.terms.at_least.saturating_mul(2).saturating_add(SignedDuration::from_hours(24));
+    let lead = wanted.min(SignedDuration::from_secs(life.as_secs() / i64::from(EXPIRY_SHARE)));
+    Some(expires_at.saturating_sub(lead).unwrap_or(Timestamp::MIN))
+}
+
+fn published(rotation: &Rotation, progress: &[&Progress]) -> Vec<Published> {
+    let versions = progress.iter().map(|progress| match progress {
+        Progress::Current { version, .. } => Some(version),
+        Progress::Absent | Progress::Staged { .. } | Progress::Restored { .. } => None,
+    });
+    let places = rotation.plan.destinations.iter().zip(versions);
+    places
+        .filter_map(|(destination, version)| Some(Published { destination: destination.clone(), version: version?.clone() }))
+        .collect()
+}

@@ -1,0 +1,277 @@
+//! Which state an event leads to. The only place where a rotation's state changes.
+
+use jiff::Timestamp;
+
+use crate::domain::effect::EffectName;
+use crate::domain::event::Event;
+use crate::domain::failure::Failure;
+use crate::domain::ids::{KeyId, VersionId};
+use crate::domain::rotation::{
+    AfterDiscard, Phase, PhaseName, Placement, Progress, RollbackCause, Rotation, Successor, Trouble,
+};
+use crate::domain::secret::Fingerprint;
+
+/// An event that cannot happen in a state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{event}` cannot happen while {}{}", .phase.label(), .because.map(|why| format!(": {why}")).unwrap_or_default())]
+pub struct IllegalTransition {
+    pub phase: PhaseName,
+    pub event: &'static str,
+    pub because: Option<&'static str>,
+}
+
+/// The state after `event`, which happened at `now`.
+///
+/// # Errors
+/// The event is illegal in this state; the state is unchanged. From the journal that means corruption, from a person
+/// it means "not now".
+pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotation, IllegalTransition> {
+    let mut next = rotation.clone();
+    next.length += 1;
+    match event {
+        Event::Hindered { effect, failure } => {
+            if rotation.is_over() {
+                return Err(illegal(rotation, event, None));
+            }
+            next.trouble = Some(hindered(rotation, *effect, failure, now));
+            return Ok(next);
+        }
+        Event::TermsRevised { terms } => {
+            if rotation.is_over() {
+                return Err(illegal(rotation, event, None));
+            }
+            next.plan.terms = terms.clone();
+            return Ok(next);
+        }
+        Event::MintIntended { .. } => next.attempt += 1,
+        _ => {}
+    }
+    let phase = advance(rotation, event).map_err(|because| illegal(rotation, event, because))?;
+    if phase.name() != rotation.phase.name() {
+        next.since = now;
+    }
+    next.trouble = match event {
+        // A refusal leads back to the start; what led there must still slow the next try down.
+        Event::MintRefused { failure } => Some(hindered(rotation, EffectName::Mint, failure, now)),
+        // Preflight succeeding is no progress against a mint that keeps being refused.
+        Event::MintIntended { .. } => rotation.trouble.clone().filter(|trouble| trouble.effect == EffectName::Mint),
+        _ => None,
+    };
+    next.phase = phase;
+    Ok(next)
+}
+
+type Because = Option<&'static str>;
+
+fn illegal(rotation: &Rotation, event: &Event, because: Because) -> IllegalTransition {
+    IllegalTransition { phase: rotation.phase.name(), event: event.name(), because }
+}
+
+fn hindered(rotation: &Rotation, effect: EffectName, failure: &Failure, now: Timestamp) -> Trouble {
+    let earlier = rotation.trouble.as_ref().filter(|trouble| trouble.effect == effect);
+    Trouble {
+        effect,
+        failures: earlier.map_or(0, |trouble| trouble.failures).saturating_add(1),
+        first_at: earlier.map_or(now, |trouble| trouble.first_at),
+        last_at: now,
+        last: failure.clone(),
+    }
+}
+
+/// The transitions proper: every pair that is not listed is illegal, and the table in `docs/state-machine.md`, which
+/// a test compares with this function, shows them all.
+fn advance(rotation: &Rotation, event: &Event) -> Result<Phase, Because> {
+    use Event as E;
+    let phase = match (&rotation.phase, event) {
+        (Phase::Due { .. }, E::MintIntended { request, before }) => {
+            if before.len() != rotation.plan.destinations.len() {
+                return Err(Some("a destination is missing"));
+            }
+            Phase::Minting { request: request.clone(), before: before.clone(), doubt: false }
+        }
+        (Phase::Minting { doubt: false, .. }, E::Minted { key, fingerprint }) => minted(rotation, key, fingerprint),
+        (Phase::Minting { doubt: false, .. }, E::MintRefused { .. })
+        | (Phase::Minting { doubt: true, .. }, E::LostKeySettled { .. }) => Phase::Due { overwrite: false },
+        (Phase::Minting { request, before, doubt: false }, E::MintDoubted { .. }) => {
+            Phase::Minting { request: request.clone(), before: before.clone(), doubt: true }
+        }
+        (Phase::Staging(successor), E::Staged { destination, version, over }) => {
+            staged(successor, *destination, version, over.as_ref())?
+        }
+        (Phase::Staging(s) | Phase::Verifying(s), E::ValueLost) => discard(s, AfterDiscard::MintAgain)?,
+        (Phase::Staging(s) | Phase::Verifying(s), E::Refuted { why }) => {
+            discard(s, AfterDiscard::Abort { why: why.clone() })?
+        }
+        (Phase::Staging(s) | Phase::Verifying(s), E::AbortAsked { by }) => {
+            discard(s, AfterDiscard::Abort { why: format!("asked by {by}") })?
+        }
+        (Phase::Due { .. }, E::AbortAsked { by }) => Phase::Aborted { why: format!("asked by {by}") },
+        (Phase::Verifying(successor), E::Verified { facts }) => Phase::Promoting(Successor {
+            facts: Some(facts.clone()),
+            promotion_begun: true,
+            ..successor.clone()
+        }),
+        (Phase::Promoting(successor), E::Promoted { destination, displaced }) => {
+            promoted(rotation, successor, *destination, displaced.as_ref())?
+        }
+        (Phase::Promoting(successor), E::Contested { destination }) => contested(successor, *destination)?,
+        (Phase::Overlap(successor), E::Released { .. }) => Phase::Disabling(successor.clone()),
+        (Phase::Disabling(successor), E::OldKeyDisabled) => Phase::Quarantine(successor.clone()),
+        (Phase::Quarantine(successor), E::QuarantinePassed) => Phase::Revoking(successor.clone()),
+        (Phase::Revoking(successor), E::OldKeyGone) => Phase::Done(successor.clone()),
+        (Phase::Discarding { then: AfterDiscard::MintAgain, .. }, E::Discarded) => Phase::Due { overwrite: false },
+        (Phase::Discarding { then: AfterDiscard::Abort { why }, .. }, E::Discarded) => {
+            Phase::Aborted { why: why.clone() }
+        }
+        (
+            Phase::Promoting(_) | Phase::Overlap(_) | Phase::Disabling(_) | Phase::Quarantine(_),
+            E::RollbackBegun { cause },
+        ) => rollback(rotation, *cause)?,
+        (Phase::RollingBack { successor, cause, old_enabled: false }, E::OldKeyEnabled) => {
+            Phase::RollingBack { successor: successor.clone(), cause: *cause, old_enabled: true }
+        }
+        (Phase::RollingBack { successor, cause, old_enabled: true }, E::Restored { destination, version }) => {
+            restored(successor, *cause, *destination, version)?
+        }
+        (Phase::Returning(successor), E::ReturnPassed) => Phase::Withdrawing(successor.clone()),
+        (Phase::Withdrawing(_), E::NewKeyGone) => Phase::RolledBack { cause: RollbackCause::Operator },
+        (Phase::Parked { was, .. }, E::Retried { overwrite }) => match was.as_ref() {
+            Phase::Due { .. } => Phase::Due { overwrite: *overwrite },
+            other => other.clone(),
+        },
+        (Phase::Parked { was, .. }, E::AbortAsked { .. } | E::RollbackBegun { .. }) => {
+            let resumed = Rotation { phase: was.as_ref().clone(), ..rotation.clone() };
+            return advance(&resumed, event);
+        }
+        (phase, E::Parked { reason, detail }) if may_park(phase) => {
+            Phase::Parked { reason: *reason, detail: detail.clone(), was: Box::new(phase.clone()) }
+        }
+        (Phase::Minting { .. }, E::AbortAsked { .. }) => {
+            return Err(Some("whether a key was created is being settled; ask again in a moment"));
+        }
+        (phase, E::AbortAsked { .. }) if phase.successor().is_some_and(|successor| successor.promotion_begun) => {
+            return Err(Some("the new key may be in service already; roll back instead"));
+        }
+        _ => return Err(None),
+    };
+    Ok(phase)
+}
+
+/// A mint in doubt is settled, never left to a person; what is over stays over.
+fn may_park(phase: &Phase) -> bool {
+    !matches!(
+        phase,
+        Phase::Minting { .. }
+            | Phase::Parked { .. }
+            | Phase::Done(_)
+            | Phase::Aborted { .. }
+            | Phase::RolledBack { .. }
+    )
+}
+
+fn minted(rotation: &Rotation, key: &KeyId, fingerprint: &Fingerprint) -> Phase {
+    let Phase::Minting { request, before, .. } = &rotation.phase else { return rotation.phase.clone() };
+    let placements =
+        before.iter().map(|before| Placement { before: before.clone(), restaged: 0, progress: Progress::Absent }).collect();
+    Phase::Staging(Successor {
+        key: key.clone(),
+        fingerprint: fingerprint.clone(),
+        request: request.clone(),
+        placements,
+        facts: None,
+        promotion_begun: false,
+    })
+}
+
+fn discard(successor: &Successor, then: AfterDiscard) -> Result<Phase, Because> {
+    if successor.promotion_begun {
+        return Err(Some("the new key may be in service already; roll back instead"));
+    }
+    Ok(Phase::Discarding { successor: successor.clone(), then })
+}
+
+/// The successor with one placement changed by `change`, which refuses what does not fit its progress.
+fn placed(
+    successor: &Successor,
+    destination: usize,
+    change: impl FnOnce(&Placement) -> Option<Placement>,
+) -> Result<Successor, Because> {
+    let mut successor = successor.clone();
+    let placement = successor.placements.get_mut(destination).ok_or(Some("there is no such destination"))?;
+    *placement = change(placement).ok_or(Some("the destination is not at that point"))?;
+    Ok(successor)
+}
+
+fn staged(
+    successor: &Successor,
+    destination: usize,
+    version: &VersionId,
+    over: Option<&VersionId>,
+) -> Result<Phase, Because> {
+    let successor = placed(successor, destination, |placement| match placement.progress {
+        Progress::Absent => {
+            let progress = Progress::Staged { version: version.clone(), over: over.cloned() };
+            Some(Placement { progress, ..placement.clone() })
+        }
+        Progress::Staged { .. } | Progress::Current { .. } | Progress::Restored { .. } => None,
+    })?;
+    let all = successor.placements.iter().all(|placement| placement.progress != Progress::Absent);
+    Ok(if all { Phase::Verifying(successor) } else { Phase::Staging(successor) })
+}
+
+fn promoted(
+    rotation: &Rotation,
+    successor: &Successor,
+    destination: usize,
+    displaced: Option<&VersionId>,
+) -> Result<Phase, Because> {
+    let successor = placed(successor, destination, |placement| match &placement.progress {
+        Progress::Staged { version, .. } => {
+            let progress = Progress::Current { version: version.clone(), displaced: displaced.cloned() };
+            Some(Placement { progress, ..placement.clone() })
+        }
+        Progress::Absent | Progress::Current { .. } | Progress::Restored { .. } => None,
+    })?;
+    let all = successor.placements.iter().all(|placement| matches!(placement.progress, Progress::Current { .. }));
+    Ok(match (all, &rotation.plan.old) {
+        (false, _) => Phase::Promoting(successor),
+        (true, Some(_)) => Phase::Overlap(successor),
+        (true, None) => Phase::Done(successor),
+    })
+}
+
+fn contested(successor: &Successor, destination: usize) -> Result<Phase, Because> {
+    let successor = placed(successor, destination, |placement| match placement.progress {
+        Progress::Staged { .. } => {
+            Some(Placement { restaged: placement.restaged + 1, progress: Progress::Absent, ..placement.clone() })
+        }
+        Progress::Absent | Progress::Current { .. } | Progress::Restored { .. } => None,
+    })?;
+    Ok(Phase::Staging(successor))
+}
+
+fn rollback(rotation: &Rotation, cause: RollbackCause) -> Result<Phase, Because> {
+    if !rotation.can_roll_back() {
+        return Err(Some("a destination has no earlier version to go back to"));
+    }
+    let Some(successor) = rotation.successor().cloned() else { return Err(None) };
+    let old_enabled = matches!(rotation.phase, Phase::Promoting(_) | Phase::Overlap(_));
+    Ok(Phase::RollingBack { successor, cause, old_enabled })
+}
+
+fn restored(
+    successor: &Successor,
+    cause: RollbackCause,
+    destination: usize,
+    version: &VersionId,
+) -> Result<Phase, Because> {
+    let successor = placed(successor, destination, |placement| match placement.progress {
+        Progress::Restored { .. } => None,
+        Progress::Absent | Progress::Staged { .. } | Progress::Current { .. } => {
+            let progress = Progress::Restored { version: version.clone() };
+            Some(Placement { progress, ..placement.clone() })
+        }
+    })?;
+    let all = successor.placements.iter().all(|placement| matches!(placement.progress, Progress::Restored { .. }));
+    Ok(if all { Phase::Returning(successor) } else { Phase::RollingBack { successor, cause, old_enabled: true } })
+}

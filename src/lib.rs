@@ -5,13 +5,13 @@
 //! checked types, [`app`] puts all of it together, and [`cli`] is what a person types.
 //! [`sandbox`] is an ElevenLabs workspace that runs here, for the demo, for rehearsals and for the tests.
 
-pub mod domain;
-pub mod ports;
-pub mod engine;
 pub mod adapters;
-pub mod config;
-pub mod http;
-pub mod telemetry;
-pub mod sandbox;
 pub mod app;
 pub mod cli;
+pub mod config;
+pub mod domain;
+pub mod engine;
+pub mod http;
+pub mod ports;
+pub mod sandbox;
+pub mod telemetry;

@@ -14,7 +14,8 @@ pub struct Backoff {
 /// Within one rotation: a store or the provider that does not answer.
 pub const CALLS: Backoff = Backoff { first: SignedDuration::from_secs(1), cap: SignedDuration::from_mins(5) };
 /// Between rotations of one credential, after an aborted one: also what keeps a failing store from eating mints.
-pub const ROTATIONS: Backoff = Backoff { first: SignedDuration::from_mins(5), cap: SignedDuration::from_hours(24) };
+pub const ROTATIONS: Backoff =
+    Backoff { first: SignedDuration::from_mins(5), cap: SignedDuration::from_hours(24) };
 
 impl Backoff {
     /// The wait after `failures` failures in a row (at least one). A server's own wish wins where it is longer,

@@ -98,14 +98,15 @@ pub fn pending(rotation: &Rotation) -> Option<Effect> {
         Phase::Due { .. } => Some(Effect::Preflight),
         Phase::Minting { doubt: false, .. } => Some(Effect::Mint),
         Phase::Minting { doubt: true, .. } => Some(Effect::SettleLostKey),
-        Phase::Staging(successor) => {
-            first(successor, |progress| matches!(progress, Progress::Absent)).map(|destination| Effect::Stage { destination })
-        }
+        Phase::Staging(successor) => first(successor, |progress| matches!(progress, Progress::Absent))
+            .map(|destination| Effect::Stage { destination }),
         Phase::Verifying(_) => Some(Effect::Verify),
-        Phase::Promoting(successor) => first(successor, |progress| matches!(progress, Progress::Staged { .. }))
-            .map(|destination| Effect::Promote { destination }),
+        Phase::Promoting(successor) => {
+            first(successor, |progress| matches!(progress, Progress::Staged { .. }))
+                .map(|destination| Effect::Promote { destination })
+        }
         Phase::Overlap(_) => Some(Effect::AwaitGates),
-        Phase::Disabling(_) => Some(Effect::DisableOld),
+        Phase::Disabling { .. } => Some(Effect::DisableOld),
         Phase::Quarantine(_) => Some(Effect::AwaitQuarantine),
         Phase::Revoking(_) => Some(Effect::DeleteOld),
         Phase::Discarding { .. } => Some(Effect::Discard),
@@ -114,8 +115,8 @@ pub fn pending(rotation: &Rotation) -> Option<Effect> {
             first(successor, |progress| !matches!(progress, Progress::Restored { .. }))
                 .map(|destination| Effect::Restore { destination })
         }
-        Phase::Returning(_) => Some(Effect::AwaitReturn),
-        Phase::Withdrawing(_) => Some(Effect::DeleteNew),
+        Phase::Returning { .. } => Some(Effect::AwaitReturn),
+        Phase::Withdrawing { .. } => Some(Effect::DeleteNew),
         Phase::Parked { .. } | Phase::Done(_) | Phase::Aborted { .. } | Phase::RolledBack { .. } => None,
     }
 }
@@ -134,13 +135,13 @@ pub fn on_resume(rotation: &Rotation) -> Option<Event> {
         | Phase::Verifying(_)
         | Phase::Promoting(_)
         | Phase::Overlap(_)
-        | Phase::Disabling(_)
+        | Phase::Disabling { .. }
         | Phase::Quarantine(_)
         | Phase::Revoking(_)
         | Phase::Discarding { .. }
         | Phase::RollingBack { .. }
-        | Phase::Returning(_)
-        | Phase::Withdrawing(_)
+        | Phase::Returning { .. }
+        | Phase::Withdrawing { .. }
         | Phase::Parked { .. }
         | Phase::Done(_)
         | Phase::Aborted { .. }

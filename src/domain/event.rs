@@ -17,43 +17,92 @@ use crate::domain::secret::Fingerprint;
 pub enum Event {
     Begun(Box<Plan>),
     /// Preflight passed; a key with the next nonce is about to be created.
-    MintIntended { request: KeyRequest, before: Vec<Standing> },
-    Minted { key: KeyId, fingerprint: Fingerprint },
+    MintIntended {
+        request: KeyRequest,
+        before: Vec<Standing>,
+    },
+    Minted {
+        key: KeyId,
+        fingerprint: Fingerprint,
+    },
     /// The provider certainly created nothing.
-    MintRefused { failure: Failure },
+    MintRefused {
+        failure: Failure,
+    },
     /// The answer was lost, or the process died: there may be a key with our nonce.
-    MintDoubted { cause: String },
+    MintDoubted {
+        cause: String,
+    },
     /// No key with the doubted nonce is alive: those found were deleted.
-    LostKeySettled { deleted: Vec<KeyId> },
-    Staged { destination: usize, version: VersionId, over: Option<VersionId> },
+    LostKeySettled {
+        deleted: Vec<KeyId>,
+    },
+    Staged {
+        destination: usize,
+        version: VersionId,
+        over: Option<VersionId>,
+    },
     /// The value is neither in memory nor in any destination.
     ValueLost,
-    Verified { facts: KeyFacts },
+    Verified {
+        facts: KeyFacts,
+    },
     /// The new key must not be used.
-    Refuted { why: String },
+    Refuted {
+        why: String,
+    },
     /// Current, and read back by fingerprint.
-    Promoted { destination: usize, displaced: Option<VersionId> },
+    Promoted {
+        destination: usize,
+        displaced: Option<VersionId>,
+    },
     /// Somebody else changed the destination between staging and promotion, but not the credential's own value.
-    Contested { destination: usize },
+    Contested {
+        destination: usize,
+    },
     /// Every gate opened, or the policy's deadline decided: the old key may be disabled.
-    Released { verdicts: Vec<Verdict>, forced: bool },
+    Released {
+        verdicts: Vec<Verdict>,
+        forced: bool,
+    },
+    /// A gate shut again before the old key was disabled.
+    Withheld {
+        verdicts: Vec<Verdict>,
+    },
     OldKeyDisabled,
     QuarantinePassed,
     OldKeyGone,
-    RollbackBegun { cause: RollbackCause },
+    RollbackBegun {
+        cause: RollbackCause,
+    },
     OldKeyEnabled,
-    Restored { destination: usize, version: VersionId },
+    Restored {
+        destination: usize,
+        version: VersionId,
+    },
     ReturnPassed,
     NewKeyGone,
     /// The new key is deleted and no pending version of it is left.
     Discarded,
     /// An effect failed and will be tried again.
-    Hindered { effect: EffectName, failure: Failure },
-    Parked { reason: ParkReason, detail: String },
+    Hindered {
+        effect: EffectName,
+        failure: Failure,
+    },
+    Parked {
+        reason: ParkReason,
+        detail: String,
+    },
     /// An operator wants a parked rotation to go on. `overwrite`: foreign values in destinations may be replaced.
-    Retried { overwrite: bool },
-    AbortAsked { by: String },
-    TermsRevised { terms: Terms },
+    Retried {
+        overwrite: bool,
+    },
+    AbortAsked {
+        by: String,
+    },
+    TermsRevised {
+        terms: Terms,
+    },
 }
 
 impl Event {
@@ -73,6 +122,7 @@ impl Event {
             Self::Promoted { .. } => "promoted",
             Self::Contested { .. } => "contested",
             Self::Released { .. } => "released",
+            Self::Withheld { .. } => "withheld",
             Self::OldKeyDisabled => "old_key_disabled",
             Self::QuarantinePassed => "quarantine_passed",
             Self::OldKeyGone => "old_key_gone",

@@ -123,7 +123,13 @@ pub struct Failure {
 impl Failure {
     #[must_use]
     pub fn rejected(kind: Kind, message: impl Into<String>) -> Self {
-        Self { certainty: Certainty::Rejected, kind, message: message.into(), retry_after: None, request_id: None }
+        Self {
+            certainty: Certainty::Rejected,
+            kind,
+            message: message.into(),
+            retry_after: None,
+            request_id: None,
+        }
     }
 
     #[must_use]

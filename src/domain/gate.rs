@@ -61,12 +61,22 @@ impl GateName {
 
 /// Judges every gate of an overlap that began at `since`. The old key may go only if all verdicts are open.
 #[must_use]
-pub fn judge(terms: &Terms, new: &Fingerprint, evidence: &Evidence, since: Timestamp, now: Timestamp) -> Vec<Verdict> {
+pub fn judge(
+    terms: &Terms,
+    new: &Fingerprint,
+    evidence: &Evidence,
+    since: Timestamp,
+    now: Timestamp,
+) -> Vec<Verdict> {
     let opens_at = since.saturating_add(terms.at_least).unwrap_or(Timestamp::MAX);
     let timed = Verdict {
         gate: GateName::AtLeast,
         open: now >= opens_at,
-        grounds: if now >= opens_at { format!("overlap began at {since}") } else { format!("not before {opens_at}") },
+        grounds: if now >= opens_at {
+            format!("overlap began at {since}")
+        } else {
+            format!("not before {opens_at}")
+        },
     };
     let conditions = terms.gates.iter().map(|gate| match gate {
         Gate::Acks(consumers) => acks(consumers, new, evidence),
@@ -75,7 +85,9 @@ pub fn judge(terms: &Terms, new: &Fingerprint, evidence: &Evidence, since: Times
 }
 
 fn acks(consumers: &BTreeSet<ConsumerName>, new: &Fingerprint, evidence: &Evidence) -> Verdict {
-    let newest = |consumer: &ConsumerName| evidence.acks.iter().filter(|ack| ack.consumer == *consumer).max_by_key(|ack| ack.at);
+    let newest = |consumer: &ConsumerName| {
+        evidence.acks.iter().filter(|ack| ack.consumer == *consumer).max_by_key(|ack| ack.at)
+    };
     let stragglers: Vec<String> = consumers
         .iter()
         .filter_map(|consumer| match newest(consumer) {

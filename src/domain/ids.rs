@@ -217,15 +217,23 @@ mod tests {
         assert_eq!(name, "tts-backend rk-0190b8a0000070008000000000000001-3");
         assert_eq!(Nonce::find_in(&name), Some(nonce));
         assert_eq!(Nonce::find_in(&format!("renamed by Eve ({nonce}) yesterday")), Some(nonce));
-        for foreign in ["", "tts", "rk-", "rk-1-1", "rk-0190b8a0-0000-7000-8000-000000000001-1", "rk-zz90b8a0000070008000000000000001-1"] {
+        for foreign in [
+            "",
+            "tts",
+            "rk-",
+            "rk-1-1",
+            "rk-0190b8a0-0000-7000-8000-000000000001-1",
+            "rk-zz90b8a0000070008000000000000001-1",
+        ] {
             assert_eq!(Nonce::find_in(foreign), None, "{foreign}");
         }
     }
 
     #[test]
     fn every_mint_and_restaging_has_a_version_token_of_its_own() {
-        let mut tokens: Vec<String> =
-            (1..4).flat_map(|mint| (0..3).map(move |again| rotation().version(mint, again).to_string())).collect();
+        let mut tokens: Vec<String> = (1..4)
+            .flat_map(|mint| (0..3).map(move |again| rotation().version(mint, again).to_string()))
+            .collect();
         assert_eq!(tokens[0], rotation().to_string());
         assert!(tokens.iter().all(|token| token.len() == 36), "{tokens:?}");
         tokens.sort();

@@ -79,7 +79,9 @@ impl fmt::Display for Permissions {
         match self {
             Self::Unlisted => f.write_str("unlisted (unrestricted)"),
             Self::All => f.write_str("all"),
-            Self::Only(names) => f.write_str(&names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
+            Self::Only(names) => {
+                f.write_str(&names.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
+            }
         }
     }
 }
@@ -117,12 +119,16 @@ impl Grants {
     /// addresses as networks, and `all`, unlisted and an explicit list are three different things.
     #[must_use]
     pub fn differences(&self, other: &Self) -> Vec<&'static str> {
-        let Self { permissions, character_limit, allowed_ips, third_party_disable_allowed, concurrency } = self;
+        let Self { permissions, character_limit, allowed_ips, third_party_disable_allowed, concurrency } =
+            self;
         [
             (*permissions == other.permissions, "permissions"),
             (*character_limit == other.character_limit, "character_limit"),
             (*allowed_ips == other.allowed_ips, "allowed_ips"),
-            (*third_party_disable_allowed == other.third_party_disable_allowed, "third_party_disable_allowed"),
+            (
+                *third_party_disable_allowed == other.third_party_disable_allowed,
+                "third_party_disable_allowed",
+            ),
             (concurrency.text_to_speech == other.concurrency.text_to_speech, "tts_concurrency_limit"),
             (concurrency.dubbing == other.concurrency.dubbing, "dubbing_concurrency_limit"),
             (concurrency.music == other.concurrency.music, "music_concurrency_limit"),
@@ -163,7 +169,9 @@ impl From<String> for Network {
             Some((address, prefix)) => (address.parse(), prefix.parse::<u32>().ok()),
             None => (text.parse(), Some(u32::MAX)),
         };
-        let (Ok(address), Some(prefix)) = (address, prefix) else { return Self(text) };
+        let (Ok(address), Some(prefix)) = (address, prefix) else {
+            return Self(text);
+        };
         Self(match address {
             IpAddr::V4(v4) if prefix >= 32 => v4.to_string(),
             IpAddr::V4(v4) => {

@@ -30,6 +30,47 @@ pub struct Record {
     pub aborts: u32,
     /// An operator asked for a rotation that has not begun yet.
     pub asked: bool,
+    /// Why no rotation can be begun, if none can.
+    #[serde(default)]
+    pub obstacle: Option<Obstacle>,
+}
+
+/// What keeps a credential from being rotated at all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Obstacle {
+    pub kind: ObstacleKind,
+    /// What is wrong and what to do about it, for a person.
+    pub detail: String,
+    pub since: Timestamp,
+}
+
+/// Each has an entry in the runbook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObstacleKind {
+    /// The workspace does not answer, or refuses the admin key.
+    WorkspaceUnusable,
+    /// No service account of the workspace has the name or id that the policy says, or several have.
+    NoSuchAccount,
+    /// The service account has several keys, or the one to adopt is not there: the policy has to say which.
+    AdoptionUnclear,
+    /// The service account has no key and the policy does not say what a first one may do.
+    NoPermissions,
+}
+
+impl ObstacleKind {
+    pub const ALL: [Self; 4] =
+        [Self::WorkspaceUnusable, Self::NoSuchAccount, Self::AdoptionUnclear, Self::NoPermissions];
+
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::WorkspaceUnusable => "workspace_unusable",
+            Self::NoSuchAccount => "no_such_account",
+            Self::AdoptionUnclear => "adoption_unclear",
+            Self::NoPermissions => "no_permissions",
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +121,7 @@ impl Record {
             last: None,
             aborts: 0,
             asked: false,
+            obstacle: None,
         }
     }
 
@@ -92,6 +134,7 @@ impl Record {
             if next.open != Some(rotation.plan.rotation) {
                 next.open = Some(rotation.plan.rotation);
                 next.asked = false;
+                next.obstacle = None;
             }
             return next;
         }
@@ -102,11 +145,19 @@ impl Record {
                 next.current = Some(Current {
                     key: successor.key.clone(),
                     fingerprint: Some(successor.fingerprint.clone()),
-                    since: successor.facts.as_ref().and_then(|facts| facts.created_at).unwrap_or(now).min(now),
+                    since: successor
+                        .facts
+                        .as_ref()
+                        .and_then(|facts| facts.created_at)
+                        .unwrap_or(now)
+                        .min(now),
                     expires_at: successor.facts.as_ref().and_then(|facts| facts.expires_at),
                     usage_hash: successor.facts.as_ref().and_then(|facts| facts.usage_hash.clone()),
                 });
-                next.published = published(rotation, &successor.placements.iter().map(|it| &it.progress).collect::<Vec<_>>());
+                next.published = published(
+                    rotation,
+                    &successor.placements.iter().map(|it| &it.progress).collect::<Vec<_>>(),
+                );
                 next.due = None;
                 next.aborts = 0;
             }
@@ -128,16 +179,17 @@ impl Record {
             | Phase::Verifying(_)
             | Phase::Promoting(_)
             | Phase::Overlap(_)
-            | Phase::Disabling(_)
+            | Phase::Disabling { .. }
             | Phase::Quarantine(_)
             | Phase::Revoking(_)
             | Phase::Discarding { .. }
             | Phase::RollingBack { .. }
-            | Phase::Returning(_)
-            | Phase::Withdrawing(_)
+            | Phase::Returning { .. }
+            | Phase::Withdrawing { .. }
             | Phase::Parked { .. } => {}
         }
-        next.last = Some(Ended { rotation: rotation.plan.rotation, outcome: rotation.phase.name(), at: now, why });
+        next.last =
+            Some(Ended { rotation: rotation.plan.rotation, outcome: rotation.phase.name(), at: now, why });
         next
     }
 
@@ -164,11 +216,14 @@ impl Record {
         if self.asked {
             return Some(Reason::Manual);
         }
-        let Some(current) = &self.current else { return Some(Reason::FirstKey) };
+        let Some(current) = &self.current else {
+            return Some(Reason::FirstKey);
+        };
         if self.published.is_empty() {
             return Some(Reason::Adoption);
         }
-        let is_published = |wanted: &Destination| self.published.iter().any(|known| known.destination.is_same_place(wanted));
+        let is_published =
+            |wanted: &Destination| self.published.iter().any(|known| known.destination.is_same_place(wanted));
         if !credential.destinations.iter().all(is_published) {
             return Some(Reason::NewDestination);
         }
@@ -218,6 +273,8 @@ fn published(rotation: &Rotation, progress: &[&Progress]) -> Vec<Published> {
     });
     let places = rotation.plan.destinations.iter().zip(versions);
     places
-        .filter_map(|(destination, version)| Some(Published { destination: destination.clone(), version: version?.clone() }))
+        .filter_map(|(destination, version)| {
+            Some(Published { destination: destination.clone(), version: version?.clone() })
+        })
         .collect()
 }

@@ -12,6 +12,9 @@ use crate::domain::plan::Plan;
 use crate::domain::secret::Fingerprint;
 use crate::domain::step::{self, IllegalTransition};
 
+/// How many keys one rotation may lose before an operator has to say so: a retry loop must not become a mint loop.
+pub const MINTS_PER_ROTATION_MAX: u32 = 5;
+
 /// One rotation, folded from its journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rotation {
@@ -23,6 +26,8 @@ pub struct Rotation {
     pub since: Timestamp,
     /// How many mints were intended so far.
     pub attempt: u32,
+    /// How many mints this rotation may intend in all before an operator has to say so.
+    pub attempts_max: u32,
     /// What stands in the way of the next effect; forgotten as soon as there is progress.
     pub trouble: Option<Trouble>,
 }
@@ -42,8 +47,8 @@ pub enum Phase {
     Promoting(Successor),
     /// Every destination serves the new key; the old one still works.
     Overlap(Successor),
-    /// Every gate has opened; the old key is about to be disabled.
-    Disabling(Successor),
+    /// Every gate has opened, or was overruled (`forced`); the old key is about to be disabled.
+    Disabling { successor: Successor, forced: bool },
     /// The old key is disabled.
     Quarantine(Successor),
     /// The quarantine passed quietly; the old key is about to be deleted.
@@ -53,11 +58,11 @@ pub enum Phase {
     /// The old key is being enabled again (if it may be disabled), then made current in every destination.
     RollingBack { successor: Successor, cause: RollbackCause, old_enabled: bool },
     /// Every destination serves the old key again; consumers switch back.
-    Returning(Successor),
+    Returning { successor: Successor, cause: RollbackCause },
     /// The new key is about to be deleted.
-    Withdrawing(Successor),
+    Withdrawing { successor: Successor, cause: RollbackCause },
     /// Needs an operator; `was` is the phase it goes on from.
-    Parked { reason: ParkReason, detail: String, was: Box<Phase> },
+    Parked { reason: ParkReason, detail: String, was: Box<Self> },
     /// The new key is the credential's key, the old one is gone.
     Done(Successor),
     /// Nothing came of it; the old key was never touched.
@@ -111,11 +116,19 @@ pub struct Placement {
 pub enum Progress {
     Absent,
     /// Pending as `version`, made to replace `over`.
-    Staged { version: VersionId, over: Option<VersionId> },
+    Staged {
+        version: VersionId,
+        over: Option<VersionId>,
+    },
     /// Current and read back by fingerprint; `displaced` is the version that was current before.
-    Current { version: VersionId, displaced: Option<VersionId> },
+    Current {
+        version: VersionId,
+        displaced: Option<VersionId>,
+    },
     /// Rolled back: what was there before is current again, or was never displaced.
-    Restored { version: VersionId },
+    Restored {
+        version: VersionId,
+    },
 }
 
 /// What follows when a key has been discarded.
@@ -124,7 +137,9 @@ pub enum Progress {
 pub enum AfterDiscard {
     /// Its value was lost: mint again, within the budget.
     MintAgain,
-    Abort { why: String },
+    Abort {
+        why: String,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -194,7 +209,15 @@ impl Rotation {
     #[must_use]
     pub fn begin(plan: Plan) -> Self {
         let since = plan.begun_at;
-        Self { plan, length: 1, phase: Phase::Due { overwrite: false }, since, attempt: 0, trouble: None }
+        Self {
+            plan,
+            length: 1,
+            phase: Phase::Due { overwrite: false },
+            since,
+            attempt: 0,
+            attempts_max: MINTS_PER_ROTATION_MAX,
+            trouble: None,
+        }
     }
 
     /// Folds a journal. The first event must be the beginning, and each further one legal where it stands.
@@ -203,7 +226,9 @@ impl Rotation {
     /// The history is corrupt: it says at which event. Nothing is guessed.
     pub fn fold(events: impl IntoIterator<Item = (Timestamp, Event)>) -> Result<Self, CorruptHistory> {
         let mut events = events.into_iter();
-        let Some((_, Event::Begun(plan))) = events.next() else { return Err(CorruptHistory::NoBeginning) };
+        let Some((_, Event::Begun(plan))) = events.next() else {
+            return Err(CorruptHistory::NoBeginning);
+        };
         let mut rotation = Self::begin(*plan);
         for (at, event) in events {
             rotation = step::step(&rotation, &event, at)
@@ -256,13 +281,13 @@ impl Phase {
             | Self::Verifying(successor)
             | Self::Promoting(successor)
             | Self::Overlap(successor)
-            | Self::Disabling(successor)
+            | Self::Disabling { successor, .. }
             | Self::Quarantine(successor)
             | Self::Revoking(successor)
             | Self::Discarding { successor, .. }
             | Self::RollingBack { successor, .. }
-            | Self::Returning(successor)
-            | Self::Withdrawing(successor)
+            | Self::Returning { successor, .. }
+            | Self::Withdrawing { successor, .. }
             | Self::Done(successor) => Some(successor),
             Self::Parked { was, .. } => was.successor(),
             Self::Due { .. } | Self::Minting { .. } | Self::Aborted { .. } | Self::RolledBack { .. } => None,
@@ -278,13 +303,13 @@ impl Phase {
             Self::Verifying(_) => PhaseName::Verifying,
             Self::Promoting(_) => PhaseName::Promoting,
             Self::Overlap(_) => PhaseName::Overlap,
-            Self::Disabling(_) => PhaseName::Disabling,
+            Self::Disabling { .. } => PhaseName::Disabling,
             Self::Quarantine(_) => PhaseName::Quarantine,
             Self::Revoking(_) => PhaseName::Revoking,
             Self::Discarding { .. } => PhaseName::Discarding,
             Self::RollingBack { .. } => PhaseName::RollingBack,
-            Self::Returning(_) => PhaseName::Returning,
-            Self::Withdrawing(_) => PhaseName::Withdrawing,
+            Self::Returning { .. } => PhaseName::Returning,
+            Self::Withdrawing { .. } => PhaseName::Withdrawing,
             Self::Parked { .. } => PhaseName::Parked,
             Self::Done(_) => PhaseName::Done,
             Self::Aborted { .. } => PhaseName::Aborted,

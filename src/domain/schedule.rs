@@ -20,7 +20,7 @@ pub struct Schedule {
 pub enum Cadence {
     /// This long after the current key became current.
     Every(SignedDuration),
-    Calendar(Calendar),
+    Calendar(Box<Calendar>),
 }
 
 /// A cron expression in a time zone.
@@ -50,7 +50,10 @@ pub struct Freeze {
 pub enum Admission {
     Open,
     /// Not before `until` (`Timestamp::MAX` if never), because of `why`: one line for a person.
-    Closed { until: Timestamp, why: String },
+    Closed {
+        until: Timestamp,
+        why: String,
+    },
 }
 
 impl Schedule {

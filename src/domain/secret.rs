@@ -89,7 +89,11 @@ impl TryFrom<String> for Fingerprint {
     type Error = BadFingerprint;
     fn try_from(text: String) -> Result<Self, BadFingerprint> {
         let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        if text.len() == FINGERPRINT_BYTES * 2 && text.bytes().all(hex) { Ok(Self(text)) } else { Err(BadFingerprint) }
+        if text.len() == FINGERPRINT_BYTES * 2 && text.bytes().all(hex) {
+            Ok(Self(text))
+        } else {
+            Err(BadFingerprint)
+        }
     }
 }
 

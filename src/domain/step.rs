@@ -7,7 +7,8 @@ use crate::domain::event::Event;
 use crate::domain::failure::Failure;
 use crate::domain::ids::{KeyId, VersionId};
 use crate::domain::rotation::{
-    AfterDiscard, Phase, PhaseName, Placement, Progress, RollbackCause, Rotation, Successor, Trouble,
+    AfterDiscard, MINTS_PER_ROTATION_MAX, Phase, PhaseName, Placement, Progress, RollbackCause, Rotation,
+    Successor, Trouble,
 };
 use crate::domain::secret::Fingerprint;
 
@@ -26,38 +27,36 @@ pub struct IllegalTransition {
 /// The event is illegal in this state; the state is unchanged. From the journal that means corruption, from a person
 /// it means "not now".
 pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotation, IllegalTransition> {
+    if rotation.is_over() {
+        return Err(illegal(rotation, event, None));
+    }
     let mut next = rotation.clone();
     next.length += 1;
-    match event {
-        Event::Hindered { effect, failure } => {
-            if rotation.is_over() {
-                return Err(illegal(rotation, event, None));
-            }
-            next.trouble = Some(hindered(rotation, *effect, failure, now));
-            return Ok(next);
-        }
-        Event::TermsRevised { terms } => {
-            if rotation.is_over() {
-                return Err(illegal(rotation, event, None));
-            }
-            next.plan.terms = terms.clone();
-            return Ok(next);
-        }
-        Event::MintIntended { .. } => next.attempt += 1,
-        _ => {}
+    if let Event::Hindered { effect, failure } = event {
+        next.trouble = Some(hindered(rotation, *effect, failure, now));
+        return Ok(next);
     }
-    let phase = advance(rotation, event).map_err(|because| illegal(rotation, event, because))?;
-    if phase.name() != rotation.phase.name() {
+    if let Event::TermsRevised { terms } = event {
+        next.plan.terms = terms.clone();
+        return Ok(next);
+    }
+    next.phase = advance(rotation, event).map_err(|because| illegal(rotation, event, because))?;
+    next.trouble = None;
+    if next.phase.name() != rotation.phase.name() {
         next.since = now;
     }
-    next.trouble = match event {
+    if let Event::MintIntended { .. } = event {
+        next.attempt += 1;
+        // That preflight succeeds is no progress against a mint that keeps being refused.
+        next.trouble = rotation.trouble.clone().filter(|trouble| trouble.effect == EffectName::Mint);
+    }
+    if let Event::MintRefused { failure } = event {
         // A refusal leads back to the start; what led there must still slow the next try down.
-        Event::MintRefused { failure } => Some(hindered(rotation, EffectName::Mint, failure, now)),
-        // Preflight succeeding is no progress against a mint that keeps being refused.
-        Event::MintIntended { .. } => rotation.trouble.clone().filter(|trouble| trouble.effect == EffectName::Mint),
-        _ => None,
-    };
-    next.phase = phase;
+        next.trouble = Some(hindered(rotation, EffectName::Mint, failure, now));
+    }
+    if let Event::Retried { .. } = event {
+        next.attempts_max = next.attempt + MINTS_PER_ROTATION_MAX;
+    }
     Ok(next)
 }
 
@@ -89,7 +88,9 @@ fn advance(rotation: &Rotation, event: &Event) -> Result<Phase, Because> {
             }
             Phase::Minting { request: request.clone(), before: before.clone(), doubt: false }
         }
-        (Phase::Minting { doubt: false, .. }, E::Minted { key, fingerprint }) => minted(rotation, key, fingerprint),
+        (Phase::Minting { doubt: false, .. }, E::Minted { key, fingerprint }) => {
+            minted(rotation, key, fingerprint)
+        }
         (Phase::Minting { doubt: false, .. }, E::MintRefused { .. })
         | (Phase::Minting { doubt: true, .. }, E::LostKeySettled { .. }) => Phase::Due { overwrite: false },
         (Phase::Minting { request, before, doubt: false }, E::MintDoubted { .. }) => {
@@ -115,26 +116,36 @@ fn advance(rotation: &Rotation, event: &Event) -> Result<Phase, Because> {
             promoted(rotation, successor, *destination, displaced.as_ref())?
         }
         (Phase::Promoting(successor), E::Contested { destination }) => contested(successor, *destination)?,
-        (Phase::Overlap(successor), E::Released { .. }) => Phase::Disabling(successor.clone()),
-        (Phase::Disabling(successor), E::OldKeyDisabled) => Phase::Quarantine(successor.clone()),
+        (Phase::Overlap(successor), E::Released { forced, .. }) => {
+            Phase::Disabling { successor: successor.clone(), forced: *forced }
+        }
+        (Phase::Disabling { successor, forced: false }, E::Withheld { .. }) => {
+            Phase::Overlap(successor.clone())
+        }
+        (Phase::Disabling { successor, .. }, E::OldKeyDisabled) => Phase::Quarantine(successor.clone()),
         (Phase::Quarantine(successor), E::QuarantinePassed) => Phase::Revoking(successor.clone()),
         (Phase::Revoking(successor), E::OldKeyGone) => Phase::Done(successor.clone()),
-        (Phase::Discarding { then: AfterDiscard::MintAgain, .. }, E::Discarded) => Phase::Due { overwrite: false },
+        (Phase::Discarding { then: AfterDiscard::MintAgain, .. }, E::Discarded) => {
+            Phase::Due { overwrite: false }
+        }
         (Phase::Discarding { then: AfterDiscard::Abort { why }, .. }, E::Discarded) => {
             Phase::Aborted { why: why.clone() }
         }
         (
-            Phase::Promoting(_) | Phase::Overlap(_) | Phase::Disabling(_) | Phase::Quarantine(_),
+            Phase::Promoting(_) | Phase::Overlap(_) | Phase::Disabling { .. } | Phase::Quarantine(_),
             E::RollbackBegun { cause },
         ) => rollback(rotation, *cause)?,
         (Phase::RollingBack { successor, cause, old_enabled: false }, E::OldKeyEnabled) => {
             Phase::RollingBack { successor: successor.clone(), cause: *cause, old_enabled: true }
         }
-        (Phase::RollingBack { successor, cause, old_enabled: true }, E::Restored { destination, version }) => {
-            restored(successor, *cause, *destination, version)?
+        (
+            Phase::RollingBack { successor, cause, old_enabled: true },
+            E::Restored { destination, version },
+        ) => restored(successor, *cause, *destination, version)?,
+        (Phase::Returning { successor, cause }, E::ReturnPassed) => {
+            Phase::Withdrawing { successor: successor.clone(), cause: *cause }
         }
-        (Phase::Returning(successor), E::ReturnPassed) => Phase::Withdrawing(successor.clone()),
-        (Phase::Withdrawing(_), E::NewKeyGone) => Phase::RolledBack { cause: RollbackCause::Operator },
+        (Phase::Withdrawing { cause, .. }, E::NewKeyGone) => Phase::RolledBack { cause: *cause },
         (Phase::Parked { was, .. }, E::Retried { overwrite }) => match was.as_ref() {
             Phase::Due { .. } => Phase::Due { overwrite: *overwrite },
             other => other.clone(),
@@ -149,7 +160,9 @@ fn advance(rotation: &Rotation, event: &Event) -> Result<Phase, Because> {
         (Phase::Minting { .. }, E::AbortAsked { .. }) => {
             return Err(Some("whether a key was created is being settled; ask again in a moment"));
         }
-        (phase, E::AbortAsked { .. }) if phase.successor().is_some_and(|successor| successor.promotion_begun) => {
+        (phase, E::AbortAsked { .. })
+            if phase.successor().is_some_and(|successor| successor.promotion_begun) =>
+        {
             return Err(Some("the new key may be in service already; roll back instead"));
         }
         _ => return Err(None),
@@ -170,9 +183,13 @@ fn may_park(phase: &Phase) -> bool {
 }
 
 fn minted(rotation: &Rotation, key: &KeyId, fingerprint: &Fingerprint) -> Phase {
-    let Phase::Minting { request, before, .. } = &rotation.phase else { return rotation.phase.clone() };
-    let placements =
-        before.iter().map(|before| Placement { before: before.clone(), restaged: 0, progress: Progress::Absent }).collect();
+    let Phase::Minting { request, before, .. } = &rotation.phase else {
+        return rotation.phase.clone();
+    };
+    let placements = before
+        .iter()
+        .map(|before| Placement { before: before.clone(), restaged: 0, progress: Progress::Absent })
+        .collect();
     Phase::Staging(Successor {
         key: key.clone(),
         fingerprint: fingerprint.clone(),
@@ -232,7 +249,8 @@ fn promoted(
         }
         Progress::Absent | Progress::Current { .. } | Progress::Restored { .. } => None,
     })?;
-    let all = successor.placements.iter().all(|placement| matches!(placement.progress, Progress::Current { .. }));
+    let all =
+        successor.placements.iter().all(|placement| matches!(placement.progress, Progress::Current { .. }));
     Ok(match (all, &rotation.plan.old) {
         (false, _) => Phase::Promoting(successor),
         (true, Some(_)) => Phase::Overlap(successor),
@@ -242,9 +260,11 @@ fn promoted(
 
 fn contested(successor: &Successor, destination: usize) -> Result<Phase, Because> {
     let successor = placed(successor, destination, |placement| match placement.progress {
-        Progress::Staged { .. } => {
-            Some(Placement { restaged: placement.restaged + 1, progress: Progress::Absent, ..placement.clone() })
-        }
+        Progress::Staged { .. } => Some(Placement {
+            restaged: placement.restaged + 1,
+            progress: Progress::Absent,
+            ..placement.clone()
+        }),
         Progress::Absent | Progress::Current { .. } | Progress::Restored { .. } => None,
     })?;
     Ok(Phase::Staging(successor))
@@ -254,7 +274,9 @@ fn rollback(rotation: &Rotation, cause: RollbackCause) -> Result<Phase, Because>
     if !rotation.can_roll_back() {
         return Err(Some("a destination has no earlier version to go back to"));
     }
-    let Some(successor) = rotation.successor().cloned() else { return Err(None) };
+    let Some(successor) = rotation.successor().cloned() else {
+        return Err(None);
+    };
     let old_enabled = matches!(rotation.phase, Phase::Promoting(_) | Phase::Overlap(_));
     Ok(Phase::RollingBack { successor, cause, old_enabled })
 }
@@ -272,6 +294,11 @@ fn restored(
             Some(Placement { progress, ..placement.clone() })
         }
     })?;
-    let all = successor.placements.iter().all(|placement| matches!(placement.progress, Progress::Restored { .. }));
-    Ok(if all { Phase::Returning(successor) } else { Phase::RollingBack { successor, cause, old_enabled: true } })
+    let all =
+        successor.placements.iter().all(|placement| matches!(placement.progress, Progress::Restored { .. }));
+    Ok(if all {
+        Phase::Returning { successor, cause }
+    } else {
+        Phase::RollingBack { successor, cause, old_enabled: true }
+    })
 }

@@ -1,1 +1,9 @@
 //! What rekeyd needs from the outside, in its own words: one small trait with its contract per file.
+//!
+//! Every failure of an outside system is a [`crate::domain::failure::Failure`]: `Rejected` (it certainly did not
+//! happen) or `Unknown` (it may have happened: read back before anything else).
+
+pub mod clock;
+pub mod issuer;
+pub mod journal;
+pub mod secret_store;

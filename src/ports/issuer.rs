@@ -1,0 +1,65 @@
+//! Who makes keys and takes them back: one ElevenLabs workspace, seen with its admin key.
+
+use async_trait::async_trait;
+
+use crate::domain::failure::Failure;
+use crate::domain::ids::{KeyId, ServiceAccountId};
+use crate::domain::key::{Inventory, Key, KeyRequest};
+use crate::domain::secret::SecretValue;
+
+/// A key just created, with the value that is shown this once.
+pub struct Minted {
+    pub key: KeyId,
+    pub value: SecretValue,
+}
+
+/// A workspace's keys.
+///
+/// No method repeats a call that could have had an effect twice. Each has its own time limit. A failure of kind
+/// `Unauthenticated` always speaks of the admin key, never of the key acted on.
+#[async_trait]
+pub trait Issuer: Send + Sync {
+    /// Lists every service account with every key, now: never from a cache.
+    ///
+    /// # Errors
+    /// Nothing is known. An answer that may be incomplete (a page of a pagination that we do not know) is `Garbled`.
+    async fn inventory(&self) -> Result<Inventory, Failure>;
+
+    /// Creates one key named `name`, with exactly what `request` grants. Sent once, whatever happens to the answer.
+    ///
+    /// # Errors
+    /// `Rejected`: no key was created. `Unknown`: there may be one, with this name; its value is lost, so it has to be
+    /// found by its name and deleted.
+    async fn create(
+        &self,
+        account: &ServiceAccountId,
+        name: &str,
+        request: &KeyRequest,
+    ) -> Result<Minted, Failure>;
+
+    /// Makes one harmless call that is free of charge with `value`, to see whether the provider accepts it. A refusal
+    /// for want of a permission or of credits proves that the key itself is accepted.
+    ///
+    /// # Errors
+    /// `NotActiveYet`: the provider does not know the key (yet). `Forbidden`: it knows the key and refuses this
+    /// machine's address. Any other kind: nothing was learnt about the key.
+    async fn authenticate(&self, value: &SecretValue) -> Result<(), Failure>;
+
+    /// Makes the provider refuse the key, reversibly. `key` is from a listing made just before. Repeatable.
+    ///
+    /// # Errors
+    /// `NotFound`: the key is gone. Otherwise by certainty.
+    async fn disable(&self, key: &Key) -> Result<(), Failure>;
+
+    /// Makes the provider accept the key again, and changes nothing else of it. Repeatable.
+    ///
+    /// # Errors
+    /// As of [`Self::disable`].
+    async fn enable(&self, key: &Key) -> Result<(), Failure>;
+
+    /// Deletes the key for ever. Repeatable: that it is gone already is success.
+    ///
+    /// # Errors
+    /// By certainty. Whether the key is gone is for a listing to say.
+    async fn delete(&self, key: &Key) -> Result<(), Failure>;
+}

@@ -1,0 +1,124 @@
+//! The journal: what rekeyd knows, durably. It never holds a value.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::domain::event::Event;
+use crate::domain::gate::Ack;
+use crate::domain::ids::{CredentialName, RotationId, WorkspaceName};
+use crate::domain::record::Record;
+use crate::domain::rotation::{CorruptHistory, Rotation};
+
+/// One event of one rotation. `sequence` counts from 0 within the rotation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub rotation: RotationId,
+    pub sequence: u64,
+    pub at: Timestamp,
+    pub credential: CredentialName,
+    pub workspace: WorkspaceName,
+    pub event: Event,
+}
+
+/// What is known of one credential: its record and, folded, the rotation that is under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    pub record: Record,
+    pub rotation: Option<Rotation>,
+}
+
+/// A rotation in the list of a credential's rotations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chapter {
+    pub rotation: RotationId,
+    pub entries: Vec<Entry>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Somebody else wrote what we were about to write, or we wrote it before and did not hear of it.
+    #[error("the journal has changed under us: {0}")]
+    Conflict(String),
+    /// The disk is full or read-only, the database does not answer: nothing was written, try again.
+    #[error("the journal cannot be used: {0}")]
+    Unavailable(String),
+    /// A row that rekeyd cannot have written.
+    #[error("the journal is damaged at {place}: {why}")]
+    Corrupt { place: String, why: String },
+}
+
+impl From<(RotationId, CorruptHistory)> for Error {
+    fn from((rotation, history): (RotationId, CorruptHistory)) -> Self {
+        Self::Corrupt { place: format!("rotation {rotation}"), why: history.to_string() }
+    }
+}
+
+/// Everything that has to survive a crash. Each write is durable when its method returns `Ok`, and whole: after any
+/// error but `Conflict` nothing of it is there, or all of it and the next identical attempt says `Conflict`.
+///
+/// The contract is written to fit an embedded database of one process as well as a shared one with several.
+#[async_trait]
+pub trait Journal: Send + Sync {
+    /// Every credential ever recorded. A credential whose rows are damaged comes as an error in its place, so that
+    /// it is stopped and the others are not.
+    ///
+    /// # Errors
+    /// The journal as a whole cannot be read.
+    async fn load(&self) -> Result<Vec<(CredentialName, Result<Known, Error>)>, Error>;
+
+    /// Loads one credential; `None` if it was never recorded.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Unavailable`.
+    async fn load_one(&self, credential: &CredentialName) -> Result<Option<Known>, Error>;
+
+    /// Appends one event if the rotation has exactly `entry.sequence` events, and in the same transaction replaces
+    /// the credential's record, if given, under the rule of [`Self::save`].
+    ///
+    /// # Errors
+    /// `Conflict`: another length, or another revision; nothing was written.
+    async fn append(&self, entry: &Entry, record: Option<&Record>) -> Result<(), Error>;
+
+    /// Replaces a record whose stored revision is one less than `record.revision` (a record of revision 1 is new).
+    ///
+    /// # Errors
+    /// `Conflict`: another revision; nothing was written.
+    async fn save(&self, record: &Record) -> Result<(), Error>;
+
+    /// One rotation's entries in order; empty if it is not known.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Unavailable`.
+    async fn entries(&self, rotation: RotationId) -> Result<Vec<Entry>, Error>;
+
+    /// A credential's newest rotations, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Unavailable`.
+    async fn history(&self, credential: &CredentialName, limit: usize) -> Result<Vec<Chapter>, Error>;
+
+    /// The credential that a rotation belongs to; `None` for one that this journal does not know.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn owner_of(&self, rotation: RotationId) -> Result<Option<CredentialName>, Error>;
+
+    /// When mints were intended in a workspace since (and including) `since`, oldest first: the mint budget's ledger.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn mints_since(&self, workspace: &WorkspaceName, since: Timestamp)
+    -> Result<Vec<Timestamp>, Error>;
+
+    /// Keeps an acknowledgement. Of each consumer only the newest by `at` is kept; an older one is ignored.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn acknowledge(&self, credential: &CredentialName, ack: &Ack) -> Result<(), Error>;
+
+    /// The newest acknowledgement of each consumer, by consumer.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Unavailable`.
+    async fn acks(&self, credential: &CredentialName) -> Result<Vec<Ack>, Error>;
+}

@@ -7,7 +7,7 @@ use crate::domain::backoff;
 use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, VersionId};
 use crate::domain::plan::{Destination, Reason};
 use crate::domain::policy::Credential;
-use crate::domain::rotation::{Phase, PhaseName, Progress, Rotation};
+use crate::domain::rotation::{Phase, PhaseName, Progress, Rotation, Successor};
 use crate::domain::secret::Fingerprint;
 
 /// A credential's row in the journal. Changed only together with the event that changes it.
@@ -140,57 +140,36 @@ impl Record {
         }
         next.open = None;
         let mut why = None;
-        match &rotation.phase {
-            Phase::Done(successor) => {
-                next.current = Some(Current {
-                    key: successor.key.clone(),
-                    fingerprint: Some(successor.fingerprint.clone()),
-                    since: successor
-                        .facts
-                        .as_ref()
-                        .and_then(|facts| facts.created_at)
-                        .unwrap_or(now)
-                        .min(now),
-                    expires_at: successor.facts.as_ref().and_then(|facts| facts.expires_at),
-                    usage_hash: successor.facts.as_ref().and_then(|facts| facts.usage_hash.clone()),
-                });
-                next.published = published(
-                    rotation,
-                    &successor.placements.iter().map(|it| &it.progress).collect::<Vec<_>>(),
-                );
-                next.due = None;
-                next.aborts = 0;
-            }
-            Phase::Aborted { why: cause } => {
-                next.aborts = next.aborts.saturating_add(1);
-                why = Some(cause.clone());
-            }
-            Phase::RolledBack { .. } => {
-                // The old key is in service again, and somebody wanted it so: wait a whole interval, not none.
-                next.due = None;
-                next.aborts = next.aborts.saturating_add(1);
-                if let Some(current) = &mut next.current {
-                    current.since = now;
-                }
-            }
-            Phase::Due { .. }
-            | Phase::Minting { .. }
-            | Phase::Staging(_)
-            | Phase::Verifying(_)
-            | Phase::Promoting(_)
-            | Phase::Overlap(_)
-            | Phase::Disabling { .. }
-            | Phase::Quarantine(_)
-            | Phase::Revoking(_)
-            | Phase::Discarding { .. }
-            | Phase::RollingBack { .. }
-            | Phase::Returning { .. }
-            | Phase::Withdrawing { .. }
-            | Phase::Parked { .. } => {}
+        if let Phase::Done(successor) = &rotation.phase {
+            next.take_over(rotation, successor, now);
+        } else {
+            next.aborts = next.aborts.saturating_add(1);
+        }
+        if let Phase::Aborted { why: cause } = &rotation.phase {
+            why = Some(cause.clone());
+        }
+        if let (Phase::RolledBack { .. }, Some(current)) = (&rotation.phase, &mut next.current) {
+            // The old key is in service again, and somebody wanted it so: wait a whole interval, not none.
+            current.since = now;
+            next.due = None;
         }
         next.last =
             Some(Ended { rotation: rotation.plan.rotation, outcome: rotation.phase.name(), at: now, why });
         next
+    }
+
+    fn take_over(&mut self, rotation: &Rotation, successor: &Successor, now: Timestamp) {
+        let facts = successor.facts.as_ref();
+        self.current = Some(Current {
+            key: successor.key.clone(),
+            fingerprint: Some(successor.fingerprint.clone()),
+            since: facts.and_then(|facts| facts.created_at).unwrap_or(now).min(now),
+            expires_at: facts.and_then(|facts| facts.expires_at),
+            usage_hash: facts.and_then(|facts| facts.usage_hash.clone()),
+        });
+        self.published = published(rotation, successor);
+        self.due = None;
+        self.aborts = 0;
     }
 
     /// Makes the next due instant durable, if it is not there yet or was computed by another schedule. `None` if
@@ -245,15 +224,22 @@ impl Record {
         [due, expiry, asked].into_iter().flatten().min().map(|at| at.max(self.not_before()))
     }
 
-    /// The back-off after aborted rotations. An operator's wish resets it (see the engine's `rotate`).
+    /// The back-off after rotations that came to nothing. After a rollback it is the longest at once: somebody, or the
+    /// policy, preferred the old key. An operator's wish resets it (see [`Self::ask`]).
     fn not_before(&self) -> Timestamp {
-        match &self.last {
-            Some(last) if self.aborts > 0 => last
-                .at
-                .saturating_add(backoff::ROTATIONS.wait(self.aborts, None, &self.credential))
-                .unwrap_or(Timestamp::MAX),
-            _ => Timestamp::MIN,
-        }
+        let Some(last) = self.last.as_ref().filter(|_| self.aborts > 0) else { return Timestamp::MIN };
+        let wait = if last.outcome == PhaseName::RolledBack {
+            backoff::ROTATIONS.cap
+        } else {
+            backoff::ROTATIONS.wait(self.aborts, None, &self.credential)
+        };
+        last.at.saturating_add(wait).unwrap_or(Timestamp::MAX)
+    }
+
+    /// The record after an operator asked for a rotation: it begins at once, whatever failed before.
+    #[must_use]
+    pub fn ask(&self) -> Self {
+        Self { asked: true, aborts: 0, obstacle: None, ..self.clone() }
     }
 }
 
@@ -266,15 +252,14 @@ fn expiry_deadline(current: &Current, credential: &Credential) -> Option<Timesta
     Some(expires_at.saturating_sub(lead).unwrap_or(Timestamp::MIN))
 }
 
-fn published(rotation: &Rotation, progress: &[&Progress]) -> Vec<Published> {
-    let versions = progress.iter().map(|progress| match progress {
-        Progress::Current { version, .. } => Some(version),
-        Progress::Absent | Progress::Staged { .. } | Progress::Restored { .. } => None,
-    });
-    let places = rotation.plan.destinations.iter().zip(versions);
+fn published(rotation: &Rotation, successor: &Successor) -> Vec<Published> {
+    let places = rotation.plan.destinations.iter().zip(&successor.placements);
     places
-        .filter_map(|(destination, version)| {
-            Some(Published { destination: destination.clone(), version: version?.clone() })
+        .filter_map(|(destination, placement)| match &placement.progress {
+            Progress::Current { version, .. } => {
+                Some(Published { destination: destination.clone(), version: version.clone() })
+            }
+            Progress::Absent | Progress::Staged { .. } | Progress::Restored { .. } => None,
         })
         .collect()
 }

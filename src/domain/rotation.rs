@@ -256,7 +256,8 @@ impl Rotation {
     /// Whether every destination that the new key may have reached has something to go back to.
     #[must_use]
     pub fn can_roll_back(&self) -> bool {
-        self.plan.old.is_some()
+        self.phase.may_roll_back()
+            && self.plan.old.is_some()
             && self.successor().is_some_and(|successor| {
                 successor.placements.iter().all(|placement| match &placement.progress {
                     Progress::Absent | Progress::Restored { .. } => true,
@@ -291,6 +292,26 @@ impl Phase {
             | Self::Done(successor) => Some(successor),
             Self::Parked { was, .. } => was.successor(),
             Self::Due { .. } | Self::Minting { .. } | Self::Aborted { .. } | Self::RolledBack { .. } => None,
+        }
+    }
+
+    /// Whether the new key may be in service while the old one still exists: only then is there a way back.
+    #[must_use]
+    pub fn may_roll_back(&self) -> bool {
+        match self {
+            Self::Staging(successor) | Self::Verifying(successor) => successor.promotion_begun,
+            Self::Promoting(_) | Self::Overlap(_) | Self::Disabling { .. } | Self::Quarantine(_) => true,
+            Self::Parked { was, .. } => was.may_roll_back(),
+            Self::Due { .. }
+            | Self::Minting { .. }
+            | Self::Revoking(_)
+            | Self::Discarding { .. }
+            | Self::RollingBack { .. }
+            | Self::Returning { .. }
+            | Self::Withdrawing { .. }
+            | Self::Done(_)
+            | Self::Aborted { .. }
+            | Self::RolledBack { .. } => false,
         }
     }
 

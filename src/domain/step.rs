@@ -6,9 +6,10 @@ use crate::domain::effect::EffectName;
 use crate::domain::event::Event;
 use crate::domain::failure::Failure;
 use crate::domain::ids::{KeyId, VersionId};
+use crate::domain::key::KeyRequest;
 use crate::domain::rotation::{
     AfterDiscard, MINTS_PER_ROTATION_MAX, Phase, PhaseName, Placement, Progress, RollbackCause, Rotation,
-    Successor, Trouble,
+    Standing, Successor, Trouble,
 };
 use crate::domain::secret::Fingerprint;
 
@@ -77,45 +78,73 @@ fn hindered(rotation: &Rotation, effect: EffectName, failure: &Failure, now: Tim
     }
 }
 
-/// The transitions proper: every pair that is not listed is illegal, and the table in `docs/state-machine.md`, which
-/// a test compares with this function, shows them all.
+/// The transitions proper: every pair that no stage lists is illegal. The table in `docs/state-machine.md`, which a
+/// test compares with this function, shows them all.
 fn advance(rotation: &Rotation, event: &Event) -> Result<Phase, Because> {
+    minting(rotation, event)
+        .or_else(|| publishing(rotation, event))
+        .or_else(|| revoking(rotation, event))
+        .or_else(|| undoing(rotation, event))
+        .or_else(|| steering(rotation, event))
+        .unwrap_or(Err(None))
+}
+
+type Move = Option<Result<Phase, Because>>;
+
+fn minting(rotation: &Rotation, event: &Event) -> Move {
     use Event as E;
-    let phase = match (&rotation.phase, event) {
+    Some(Ok(match (&rotation.phase, event) {
         (Phase::Due { .. }, E::MintIntended { request, before }) => {
             if before.len() != rotation.plan.destinations.len() {
-                return Err(Some("a destination is missing"));
+                return Some(Err(Some("a destination is missing")));
             }
             Phase::Minting { request: request.clone(), before: before.clone(), doubt: false }
         }
-        (Phase::Minting { doubt: false, .. }, E::Minted { key, fingerprint }) => {
-            minted(rotation, key, fingerprint)
+        (Phase::Minting { request, before, doubt: false }, E::Minted { key, fingerprint }) => {
+            Phase::Staging(successor(request, before, key, fingerprint))
         }
         (Phase::Minting { doubt: false, .. }, E::MintRefused { .. })
-        | (Phase::Minting { doubt: true, .. }, E::LostKeySettled { .. }) => Phase::Due { overwrite: false },
+        | (Phase::Minting { doubt: true, .. }, E::LostKeySettled { .. })
+        | (Phase::Discarding { then: AfterDiscard::MintAgain, .. }, E::Discarded) => {
+            Phase::Due { overwrite: false }
+        }
         (Phase::Minting { request, before, doubt: false }, E::MintDoubted { .. }) => {
             Phase::Minting { request: request.clone(), before: before.clone(), doubt: true }
         }
-        (Phase::Staging(successor), E::Staged { destination, version, over }) => {
-            staged(successor, *destination, version, over.as_ref())?
+        (Phase::Staging(s) | Phase::Verifying(s), E::ValueLost) => {
+            return Some(discard(s, AfterDiscard::MintAgain));
         }
-        (Phase::Staging(s) | Phase::Verifying(s), E::ValueLost) => discard(s, AfterDiscard::MintAgain)?,
         (Phase::Staging(s) | Phase::Verifying(s), E::Refuted { why }) => {
-            discard(s, AfterDiscard::Abort { why: why.clone() })?
+            return Some(discard(s, AfterDiscard::Abort { why: why.clone() }));
         }
-        (Phase::Staging(s) | Phase::Verifying(s), E::AbortAsked { by }) => {
-            discard(s, AfterDiscard::Abort { why: format!("asked by {by}") })?
+        (Phase::Discarding { then: AfterDiscard::Abort { why }, .. }, E::Discarded) => {
+            Phase::Aborted { why: why.clone() }
         }
-        (Phase::Due { .. }, E::AbortAsked { by }) => Phase::Aborted { why: format!("asked by {by}") },
-        (Phase::Verifying(successor), E::Verified { facts }) => Phase::Promoting(Successor {
-            facts: Some(facts.clone()),
-            promotion_begun: true,
-            ..successor.clone()
-        }),
+        _ => return None,
+    }))
+}
+
+fn publishing(rotation: &Rotation, event: &Event) -> Move {
+    use Event as E;
+    Some(match (&rotation.phase, event) {
+        (Phase::Staging(successor), E::Staged { destination, version, over }) => {
+            staged(successor, *destination, version, over.as_ref())
+        }
+        (Phase::Verifying(successor), E::Verified { facts }) => {
+            let facts = Some(facts.clone());
+            Ok(Phase::Promoting(Successor { facts, promotion_begun: true, ..successor.clone() }))
+        }
         (Phase::Promoting(successor), E::Promoted { destination, displaced }) => {
-            promoted(rotation, successor, *destination, displaced.as_ref())?
+            promoted(rotation, successor, *destination, displaced.as_ref())
         }
-        (Phase::Promoting(successor), E::Contested { destination }) => contested(successor, *destination)?,
+        (Phase::Promoting(successor), E::Contested { destination }) => contested(successor, *destination),
+        _ => return None,
+    })
+}
+
+fn revoking(rotation: &Rotation, event: &Event) -> Move {
+    use Event as E;
+    Some(Ok(match (&rotation.phase, event) {
         (Phase::Overlap(successor), E::Released { forced, .. }) => {
             Phase::Disabling { successor: successor.clone(), forced: *forced }
         }
@@ -125,49 +154,55 @@ fn advance(rotation: &Rotation, event: &Event) -> Result<Phase, Because> {
         (Phase::Disabling { successor, .. }, E::OldKeyDisabled) => Phase::Quarantine(successor.clone()),
         (Phase::Quarantine(successor), E::QuarantinePassed) => Phase::Revoking(successor.clone()),
         (Phase::Revoking(successor), E::OldKeyGone) => Phase::Done(successor.clone()),
-        (Phase::Discarding { then: AfterDiscard::MintAgain, .. }, E::Discarded) => {
-            Phase::Due { overwrite: false }
-        }
-        (Phase::Discarding { then: AfterDiscard::Abort { why }, .. }, E::Discarded) => {
-            Phase::Aborted { why: why.clone() }
-        }
-        (
-            Phase::Promoting(_) | Phase::Overlap(_) | Phase::Disabling { .. } | Phase::Quarantine(_),
-            E::RollbackBegun { cause },
-        ) => rollback(rotation, *cause)?,
+        _ => return None,
+    }))
+}
+
+fn undoing(rotation: &Rotation, event: &Event) -> Move {
+    use Event as E;
+    Some(match (&rotation.phase, event) {
+        (phase, E::RollbackBegun { cause }) if phase.may_roll_back() => rollback(rotation, *cause),
         (Phase::RollingBack { successor, cause, old_enabled: false }, E::OldKeyEnabled) => {
-            Phase::RollingBack { successor: successor.clone(), cause: *cause, old_enabled: true }
+            Ok(Phase::RollingBack { successor: successor.clone(), cause: *cause, old_enabled: true })
         }
         (
             Phase::RollingBack { successor, cause, old_enabled: true },
             E::Restored { destination, version },
-        ) => restored(successor, *cause, *destination, version)?,
+        ) => restored(successor, *cause, *destination, version),
         (Phase::Returning { successor, cause }, E::ReturnPassed) => {
-            Phase::Withdrawing { successor: successor.clone(), cause: *cause }
+            Ok(Phase::Withdrawing { successor: successor.clone(), cause: *cause })
         }
-        (Phase::Withdrawing { cause, .. }, E::NewKeyGone) => Phase::RolledBack { cause: *cause },
-        (Phase::Parked { was, .. }, E::Retried { overwrite }) => match was.as_ref() {
-            Phase::Due { .. } => Phase::Due { overwrite: *overwrite },
-            other => other.clone(),
-        },
-        (Phase::Parked { was, .. }, E::AbortAsked { .. } | E::RollbackBegun { .. }) => {
-            let resumed = Rotation { phase: was.as_ref().clone(), ..rotation.clone() };
-            return advance(&resumed, event);
-        }
+        (Phase::Withdrawing { cause, .. }, E::NewKeyGone) => Ok(Phase::RolledBack { cause: *cause }),
+        _ => return None,
+    })
+}
+
+/// What an operator may do, and what calls for one.
+fn steering(rotation: &Rotation, event: &Event) -> Move {
+    use Event as E;
+    Some(match (&rotation.phase, event) {
         (phase, E::Parked { reason, detail }) if may_park(phase) => {
-            Phase::Parked { reason: *reason, detail: detail.clone(), was: Box::new(phase.clone()) }
+            Ok(Phase::Parked { reason: *reason, detail: detail.clone(), was: Box::new(phase.clone()) })
+        }
+        (Phase::Parked { was, .. }, E::Retried { overwrite }) => {
+            let again = Phase::Due { overwrite: *overwrite };
+            Ok(if matches!(**was, Phase::Due { .. }) { again } else { (**was).clone() })
+        }
+        (Phase::Parked { was, .. }, E::AbortAsked { .. } | E::RollbackBegun { .. }) => {
+            advance(&Rotation { phase: was.as_ref().clone(), ..rotation.clone() }, event)
+        }
+        (Phase::Due { .. }, E::AbortAsked { by }) => Ok(Phase::Aborted { why: format!("asked by {by}") }),
+        (Phase::Staging(s) | Phase::Verifying(s), E::AbortAsked { by }) => {
+            discard(s, AfterDiscard::Abort { why: format!("asked by {by}") })
         }
         (Phase::Minting { .. }, E::AbortAsked { .. }) => {
-            return Err(Some("whether a key was created is being settled; ask again in a moment"));
+            Err(Some("whether a key was created is being settled; ask again in a moment"))
         }
-        (phase, E::AbortAsked { .. })
-            if phase.successor().is_some_and(|successor| successor.promotion_begun) =>
-        {
-            return Err(Some("the new key may be in service already; roll back instead"));
+        (phase, E::AbortAsked { .. }) if phase.may_roll_back() => {
+            Err(Some("the new key may be in service already; roll back instead"))
         }
-        _ => return Err(None),
-    };
-    Ok(phase)
+        _ => return None,
+    })
 }
 
 /// A mint in doubt is settled, never left to a person; what is over stays over.
@@ -182,22 +217,17 @@ fn may_park(phase: &Phase) -> bool {
     )
 }
 
-fn minted(rotation: &Rotation, key: &KeyId, fingerprint: &Fingerprint) -> Phase {
-    let Phase::Minting { request, before, .. } = &rotation.phase else {
-        return rotation.phase.clone();
-    };
-    let placements = before
-        .iter()
-        .map(|before| Placement { before: before.clone(), restaged: 0, progress: Progress::Absent })
-        .collect();
-    Phase::Staging(Successor {
+fn successor(request: &KeyRequest, before: &[Standing], key: &KeyId, fingerprint: &Fingerprint) -> Successor {
+    let absent =
+        |before: &Standing| Placement { before: before.clone(), restaged: 0, progress: Progress::Absent };
+    Successor {
         key: key.clone(),
         fingerprint: fingerprint.clone(),
         request: request.clone(),
-        placements,
+        placements: before.iter().map(absent).collect(),
         facts: None,
         promotion_begun: false,
-    })
+    }
 }
 
 fn discard(successor: &Successor, then: AfterDiscard) -> Result<Phase, Because> {
@@ -277,7 +307,7 @@ fn rollback(rotation: &Rotation, cause: RollbackCause) -> Result<Phase, Because>
     let Some(successor) = rotation.successor().cloned() else {
         return Err(None);
     };
-    let old_enabled = matches!(rotation.phase, Phase::Promoting(_) | Phase::Overlap(_));
+    let old_enabled = !matches!(rotation.phase, Phase::Disabling { .. } | Phase::Quarantine(_));
     Ok(Phase::RollingBack { successor, cause, old_enabled })
 }
 

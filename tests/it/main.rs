@@ -6,3 +6,5 @@ mod directory;
 mod elevenlabs;
 mod journal;
 mod sandbox;
+mod state_table;
+mod support;

@@ -25,7 +25,7 @@ pub enum Effect {
     AwaitGates,
     /// Check everything once more, then disable the old key. Repeatable: a fixed state.
     DisableOld,
-    /// Changes nothing.
+    /// Wait it out, then see that the old key is still disabled. Changes nothing.
     AwaitQuarantine,
     /// Check everything once more, then delete the old key and see it gone. Repeatable: gone is gone.
     DeleteOld,

@@ -56,7 +56,7 @@ pub enum Event {
         destination: usize,
         displaced: Option<VersionId>,
     },
-    /// Somebody else changed the destination between staging and promotion, but not the credential's own value.
+    /// Somebody else changed the destination since it was looked at, but not the credential's own value: stage again.
     Contested {
         destination: usize,
     },

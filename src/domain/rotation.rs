@@ -161,6 +161,8 @@ pub enum ParkReason {
     Unrestricted,
     /// The old key is gone, disabled or expired, and nobody here did that.
     OldKeyUnusable,
+    /// Somebody enabled the old key again during the quarantine.
+    OldKeyReenabled,
     /// The new key is gone, disabled or changed, and nobody here did that.
     NewKeyUnusable,
     /// A destination serves a value that rekeyd did not put there.
@@ -170,11 +172,12 @@ pub enum ParkReason {
 }
 
 impl ParkReason {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::MintRefused,
         Self::MintsExhausted,
         Self::Unrestricted,
         Self::OldKeyUnusable,
+        Self::OldKeyReenabled,
         Self::NewKeyUnusable,
         Self::ForeignValue,
         Self::CannotRollBack,
@@ -187,6 +190,7 @@ impl ParkReason {
             Self::MintsExhausted => "mints_exhausted",
             Self::Unrestricted => "unrestricted",
             Self::OldKeyUnusable => "old_key_unusable",
+            Self::OldKeyReenabled => "old_key_reenabled",
             Self::NewKeyUnusable => "new_key_unusable",
             Self::ForeignValue => "foreign_value",
             Self::CannotRollBack => "cannot_roll_back",

@@ -52,7 +52,8 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
         next.trouble = rotation.trouble.clone().filter(|trouble| trouble.effect == EffectName::Mint);
     }
     if let Event::MintRefused { failure } = event {
-        // A refusal leads back to the start; what led there must still slow the next try down.
+        // A refusal leads back to the start; what led there must still slow the next try down. It lost no key.
+        next.attempts_max += 1;
         next.trouble = Some(hindered(rotation, EffectName::Mint, failure, now));
     }
     if let Event::Retried { .. } = event {
@@ -137,7 +138,9 @@ fn publishing(rotation: &Rotation, event: &Event) -> Move {
         (Phase::Promoting(successor), E::Promoted { destination, displaced }) => {
             promoted(rotation, successor, *destination, displaced.as_ref())
         }
-        (Phase::Promoting(successor), E::Contested { destination }) => contested(successor, *destination),
+        (Phase::Staging(successor) | Phase::Promoting(successor), E::Contested { destination }) => {
+            contested(successor, *destination)
+        }
         _ => return None,
     })
 }
@@ -290,12 +293,12 @@ fn promoted(
 
 fn contested(successor: &Successor, destination: usize) -> Result<Phase, Because> {
     let successor = placed(successor, destination, |placement| match placement.progress {
-        Progress::Staged { .. } => Some(Placement {
+        Progress::Absent | Progress::Staged { .. } => Some(Placement {
             restaged: placement.restaged + 1,
             progress: Progress::Absent,
             ..placement.clone()
         }),
-        Progress::Absent | Progress::Current { .. } | Progress::Restored { .. } => None,
+        Progress::Current { .. } | Progress::Restored { .. } => None,
     })?;
     Ok(Phase::Staging(successor))
 }

@@ -3,6 +3,7 @@
 //! A [`rotation::Rotation`] is what its journalled [`event::Event`]s add up to. [`step`] says which state an event
 //! leads to, [`effect::pending`] says what to do next, live and after a crash alike.
 
+pub mod adoption;
 pub mod backoff;
 pub mod effect;
 pub mod event;

@@ -24,6 +24,8 @@ pub struct Rotation {
     pub phase: Phase,
     /// When the phase was entered.
     pub since: Timestamp,
+    /// When the last destination was read back with the new key, if that has happened: the overlap's beginning.
+    pub overlap_began: Option<Timestamp>,
     /// How many mints were intended so far.
     pub attempt: u32,
     /// How many mints this rotation may intend in all before an operator has to say so.
@@ -218,6 +220,7 @@ impl Rotation {
             length: 1,
             phase: Phase::Due { overwrite: false },
             since,
+            overlap_began: None,
             attempt: 0,
             attempts_max: MINTS_PER_ROTATION_MAX,
             trouble: None,
@@ -250,6 +253,12 @@ impl Rotation {
     #[must_use]
     pub fn successor(&self) -> Option<&Successor> {
         self.phase.successor()
+    }
+
+    /// When the overlap began; never, as long as it has not.
+    #[must_use]
+    pub fn overlap_since(&self) -> Timestamp {
+        self.overlap_began.unwrap_or(Timestamp::MAX)
     }
 
     #[must_use]

@@ -46,6 +46,9 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
     if next.phase.name() != rotation.phase.name() {
         next.since = now;
     }
+    if matches!(next.phase, Phase::Overlap(_)) && matches!(event, Event::Promoted { .. }) {
+        next.overlap_began = Some(now);
+    }
     if let Event::MintIntended { .. } = event {
         next.attempt += 1;
         // That preflight succeeds is no progress against a mint that keeps being refused.

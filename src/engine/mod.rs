@@ -1,1 +1,25 @@
 //! Carries out what the domain decides: journal the intent, act, journal the outcome.
+//!
+//! The [`keeper`] owns what is known of every credential and says who is visited when. A [`visit`] takes one
+//! credential along, does what is pending as far as it goes without waiting, and brings it back; there is no other
+//! place where a rotation advances. Each effect is a file in [`effects`]. Recovery is a visit like any other.
+
+mod agenda;
+mod begin;
+mod commit;
+mod desk;
+mod effects;
+mod handle;
+mod keeper;
+mod listings;
+mod orders;
+mod setup;
+mod sweep;
+mod visit;
+pub mod wakes;
+
+pub use desk::{Desk, Reach};
+pub use handle::{Handle, Pulse, Refused};
+pub use keeper::{Keeper, Stopped};
+pub use orders::Wish;
+pub use setup::{Setup, Timing};

@@ -69,7 +69,7 @@ fn document() -> String {
     );
     for (name, rotation) in states() {
         let next = effect::pending(&rotation)
-            .map_or("nothing".to_owned(), |effect| format!("`{}`", label(effect.name())));
+            .map_or_else(|| "nothing".to_owned(), |effect| format!("`{}`", label(effect.name())));
         write!(text, "\n## {name}\n\nNext: {next}.\n").unwrap();
         let mut rows = String::new();
         for event in events() {

@@ -1,0 +1,136 @@
+//! Which key embodies a credential that has none on record yet.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use crate::domain::ids::{KeyId, ServiceAccountId};
+use crate::domain::key::{Account, Inventory, Key};
+use crate::domain::policy::Credential;
+use crate::domain::record::{Current, Obstacle, ObstacleKind};
+
+const KEYS_NAMED_MAX: usize = 10;
+
+/// The service account that the policy means: by id or by exact name.
+///
+/// # Errors
+/// None or several: the text names what there is.
+pub fn find_account<'a>(
+    credential: &Credential,
+    inventory: &'a Inventory,
+    now: Timestamp,
+) -> Result<&'a Account, Obstacle> {
+    let wanted = &credential.service_account;
+    if let Some(account) = inventory.accounts.iter().find(|account| account.id.as_str() == wanted) {
+        return Ok(account);
+    }
+    let named: Vec<&Account> = inventory.accounts.iter().filter(|account| account.name == *wanted).collect();
+    match named.as_slice() {
+        [account] => Ok(account),
+        [] => Err(obstacle(
+            ObstacleKind::NoSuchAccount,
+            format!(
+                "the workspace has no service account `{wanted}`; it has {}",
+                list(inventory.accounts.iter().map(|account| format!("`{}`", account.name)))
+            ),
+            now,
+        )),
+        several => Err(obstacle(
+            ObstacleKind::NoSuchAccount,
+            format!(
+                "{} service accounts are named `{wanted}`; write the id of one of them as `service_account`: {}",
+                several.len(),
+                list(several.iter().map(|account| format!("`{}`", account.id)))
+            ),
+            now,
+        )),
+    }
+}
+
+/// The key to begin with: the one that the policy names, or the only enabled one; `None` if a first key is to be made.
+/// `leftovers` are keys that rotations of ours made and are about to delete.
+///
+/// # Errors
+/// It is for a person to say: the text names the keys that there are.
+pub fn choose_key(
+    credential: &Credential,
+    account: &Account,
+    leftovers: &BTreeSet<KeyId>,
+    now: Timestamp,
+) -> Result<Option<Current>, Obstacle> {
+    let keys: Vec<&Key> = account.keys.iter().filter(|key| !leftovers.contains(&key.id)).collect();
+    if let Some(wanted) = &credential.adopt {
+        let found = keys.iter().find(|key| key.id == *wanted);
+        return match found {
+            Some(key) if key.is_alive(now) => Ok(Some(adopted(key, now))),
+            Some(_) => {
+                Err(unclear(&format!("the key `{wanted}` to adopt is disabled or expired"), &keys, now))
+            }
+            None => Err(unclear(&format!("the key `{wanted}` to adopt is not there"), &keys, now)),
+        };
+    }
+    let alive: Vec<&&Key> = keys.iter().filter(|key| key.is_alive(now)).collect();
+    match (alive.as_slice(), keys.is_empty(), credential.first.is_some()) {
+        ([key], _, _) => Ok(Some(adopted(key, now))),
+        ([], true, true) => Ok(None),
+        ([], true, false) => Err(obstacle(
+            ObstacleKind::NoPermissions,
+            "the service account has no key; write `permissions` for its first one".to_owned(),
+            now,
+        )),
+        ([], false, _) => Err(unclear("every key of the service account is disabled or expired", &keys, now)),
+        (several, _, _) => {
+            Err(unclear(&format!("the service account has {} enabled keys", several.len()), &keys, now))
+        }
+    }
+}
+
+/// Whether the account that the record knows is still the one that the policy means.
+///
+/// # Errors
+/// It is not: rotating would move the credential to another service account.
+pub fn check_account(known: &ServiceAccountId, meant: &Account, now: Timestamp) -> Result<(), Obstacle> {
+    if *known == meant.id {
+        return Ok(());
+    }
+    let text = format!(
+        "the policy now means the service account `{}`, but the credential's key belongs to `{known}`; give the new account a credential of its own name",
+        meant.id
+    );
+    Err(obstacle(ObstacleKind::NoSuchAccount, text, now))
+}
+
+fn adopted(key: &Key, now: Timestamp) -> Current {
+    Current {
+        key: key.id.clone(),
+        fingerprint: None,
+        since: key.created_at.unwrap_or(now).min(now),
+        expires_at: key.expires_at,
+        usage_hash: key.usage_hash.clone(),
+    }
+}
+
+fn unclear(problem: &str, keys: &[&Key], now: Timestamp) -> Obstacle {
+    let each = keys.iter().map(|key| {
+        let state = if key.is_alive(now) { "enabled" } else { "disabled or expired" };
+        let created = key.created_at.map_or_else(|| "unknown".to_owned(), |at| at.to_string());
+        format!("`{}` ({state}, created {created})", key.id)
+    });
+    let text = format!("{problem}; write the id of one key as `adopt`: {}", list(each));
+    obstacle(ObstacleKind::AdoptionUnclear, text, now)
+}
+
+fn obstacle(kind: ObstacleKind, detail: String, since: Timestamp) -> Obstacle {
+    Obstacle { kind, detail, since }
+}
+
+fn list(items: impl Iterator<Item = String>) -> String {
+    let mut items: Vec<String> = items.collect();
+    let more = items.len().saturating_sub(KEYS_NAMED_MAX);
+    items.truncate(KEYS_NAMED_MAX);
+    match (items.is_empty(), more) {
+        (true, _) => "none".to_owned(),
+        (false, 0) => items.join(", "),
+        (false, more) => format!("{} and {more} more", items.join(", ")),
+    }
+}

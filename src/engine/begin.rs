@@ -1,0 +1,166 @@
+//! Between rotations: which key embodies the credential, when it is due, and the beginning of a rotation.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha256};
+
+use crate::domain::adoption;
+use crate::domain::failure::Failure;
+use crate::domain::ids::{KeyId, RotationId};
+use crate::domain::key::{Account, Inventory};
+use crate::domain::plan::{Plan, Reason};
+use crate::domain::policy::Credential;
+use crate::domain::record::{Obstacle, ObstacleKind, Record};
+use crate::domain::schedule::Admission;
+use crate::engine::commit::Halt;
+use crate::engine::visit::{Rest, Visit};
+
+/// How soon a credential that cannot be rotated is looked at again.
+const OBSTACLE_RETRY: SignedDuration = SignedDuration::from_mins(1);
+
+impl Visit {
+    /// One step of a credential that is not being rotated.
+    pub(super) async fn idle(&mut self) -> Result<Rest, Halt> {
+        let Some(credential) = self.policy().cloned() else { return Ok(Rest::Until(None)) };
+        if let Some(planned) = self.record.plan_next(&credential) {
+            self.save(planned).await?;
+            return Ok(Rest::No);
+        }
+        let now = self.setup.now();
+        let Some(reason) = self.record.why_now(&credential, now) else {
+            return Ok(Rest::Until(self.record.next_look(&credential, now)));
+        };
+        if let Some(until) = self.held_until(&credential, reason, now) {
+            return Ok(Rest::Until(Some(until)));
+        }
+        match self.survey(&credential).await? {
+            Ok(surveyed) if surveyed != self.record => self.save(surveyed).await?,
+            Ok(_) => self.begin(&credential, reason).await?,
+            Err(obstacle) => {
+                self.report(obstacle).await?;
+                return Ok(Rest::Until(now.checked_add(OBSTACLE_RETRY).ok()));
+            }
+        }
+        Ok(Rest::No)
+    }
+
+    /// Until when the window or a freeze forbids to begin. A key that would expire in a freeze begins all the same:
+    /// the freeze protects from change, and an expired key is the worse change.
+    fn held_until(&self, credential: &Credential, reason: Reason, now: Timestamp) -> Option<Timestamp> {
+        if !reason.keeps_to_the_window() {
+            let freeze = credential.schedule.freeze(now)?;
+            let expires_at = self.record.current.as_ref().and_then(|current| current.expires_at);
+            if reason == Reason::Expiry && expires_at.is_some_and(|expiry| expiry <= freeze.until) {
+                tracing::warn!(credential = %credential.name, freeze = %freeze.name, "rotating during a freeze: the key expires in it");
+                return None;
+            }
+            return Some(freeze.until);
+        }
+        match credential.schedule.admits(now) {
+            Admission::Open => None,
+            Admission::Closed { until, .. } => Some(until),
+        }
+    }
+
+    /// Looks at the service account, and says which key embodies the credential if that is not on record.
+    async fn survey(&mut self, credential: &Credential) -> Result<Result<Record, Obstacle>, Halt> {
+        let now = self.setup.now();
+        let inventory = match self.inventory(credential).await {
+            Ok(inventory) => inventory,
+            Err(failure) => {
+                let detail = format!("{failure}");
+                return Ok(Err(Obstacle { kind: ObstacleKind::WorkspaceUnusable, detail, since: now }));
+            }
+        };
+        let account = match adoption::find_account(credential, &inventory, now) {
+            Ok(account) => account,
+            Err(obstacle) => return Ok(Err(obstacle)),
+        };
+        if let Some(known) = self.record.account.as_ref().filter(|_| self.record.current.is_some())
+            && let Err(obstacle) = adoption::check_account(known, account, now)
+        {
+            return Ok(Err(obstacle));
+        }
+        // A key that somebody deleted is given up for another one only when an operator asks for a rotation.
+        let gone = |key: &KeyId| inventory.key(key).is_none();
+        let lost =
+            self.record.asked && self.record.current.as_ref().is_some_and(|current| gone(&current.key));
+        let mut record = Record { account: Some(account.id.clone()), obstacle: None, ..self.record.clone() };
+        if record.current.is_none() || lost {
+            let leftovers = self.leftovers(account).await?;
+            match adoption::choose_key(credential, account, &leftovers, now) {
+                Ok(current) => record.current = current,
+                Err(obstacle) => return Ok(Err(obstacle)),
+            }
+        }
+        Ok(Ok(record))
+    }
+
+    async fn inventory(&self, credential: &Credential) -> Result<Arc<Inventory>, Failure> {
+        let inventory = self.setup.desk(&credential.workspace)?.inventory(self.setup.now()).await?;
+        Ok(inventory)
+    }
+
+    /// Keys that this journal's rotations made: not for adoption, whatever became of their rotation.
+    async fn leftovers(&self, account: &Account) -> Result<BTreeSet<KeyId>, Halt> {
+        let mut leftovers = BTreeSet::new();
+        for key in &account.keys {
+            let Some(nonce) = key.nonce() else { continue };
+            let owner = self.setup.journal.owner_of(nonce.rotation).await.map_err(Halt::reading)?;
+            if owner.is_some() {
+                leftovers.insert(key.id.clone());
+            }
+        }
+        Ok(leftovers)
+    }
+
+    async fn report(&mut self, obstacle: Obstacle) -> Result<(), Halt> {
+        let known = self.record.obstacle.as_ref();
+        if known.is_some_and(|known| known.kind == obstacle.kind && known.detail == obstacle.detail) {
+            return Ok(());
+        }
+        tracing::warn!(credential = %self.record.credential, kind = obstacle.kind.label(), detail = %obstacle.detail, "cannot be rotated");
+        let since =
+            known.filter(|known| known.kind == obstacle.kind).map_or(obstacle.since, |known| known.since);
+        self.save(Record { obstacle: Some(Obstacle { since, ..obstacle }), ..self.record.clone() }).await
+    }
+
+    async fn begin(&mut self, credential: &Credential, reason: Reason) -> Result<(), Halt> {
+        let Some(account) = self.record.account.clone() else { return Ok(()) };
+        let now = self.setup.now();
+        if reason == Reason::Expiry {
+            tracing::warn!(credential = %credential.name, "rotating outside the window if need be: the key expires soon");
+        }
+        let plan = Plan {
+            rotation: self.new_rotation(now),
+            credential: credential.name.clone(),
+            workspace: credential.workspace.clone(),
+            account,
+            reason,
+            begun_at: now,
+            old: self.record.current.as_ref().map(|current| current.key.clone()),
+            first: credential.first.clone(),
+            key_lifetime: credential.key_lifetime,
+            allow_unrestricted: credential.allow_unrestricted,
+            destinations: credential.destinations.clone(),
+            terms: credential.terms.clone(),
+        };
+        self.commit_beginning(plan).await
+    }
+
+    /// A UUIDv7 whose random bits come from the process's seed, so that a simulation can be repeated. The record's
+    /// revision, guarded by compare-and-set, makes it unique within a process.
+    fn new_rotation(&self, now: Timestamp) -> RotationId {
+        let digest = Sha256::new()
+            .chain_update(self.setup.seed)
+            .chain_update(self.record.credential.as_str())
+            .chain_update(self.record.revision.to_be_bytes())
+            .finalize();
+        let mut random = [0u8; 10];
+        random.copy_from_slice(digest.get(..10).unwrap_or(&[0; 10]));
+        let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
+        RotationId::from_uuid(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    }
+}

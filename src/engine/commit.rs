@@ -1,0 +1,152 @@
+//! Writing the journal: an event counts when it is durable, not before.
+
+use jiff::SignedDuration;
+
+use crate::domain::backoff::Backoff;
+use crate::domain::event::Event;
+use crate::domain::plan::Plan;
+use crate::domain::record::Record;
+use crate::domain::rotation::Rotation;
+use crate::domain::step;
+use crate::engine::visit::Visit;
+use crate::ports::journal::{self, Entry};
+
+/// Between attempts to write a journal that cannot be written.
+const WRITES: Backoff =
+    Backoff { first: SignedDuration::from_millis(200), cap: SignedDuration::from_secs(30) };
+
+/// Why a visit cannot go on.
+pub(super) enum Halt {
+    /// This credential's journal makes no sense: it is left alone, the others are not.
+    Damaged(journal::Error),
+    /// The journal cannot be read now.
+    Unreadable(journal::Error),
+    /// Somebody else writes this journal: the whole daemon has to stop.
+    Usurped(journal::Error),
+    /// The process ends before the journal could be written. As safe as a crash.
+    Quit,
+}
+
+impl Halt {
+    /// What a failure to read the journal means for a visit.
+    pub(super) fn reading(error: journal::Error) -> Self {
+        match error {
+            journal::Error::Corrupt { .. } => Self::Damaged(error),
+            journal::Error::Unavailable(_) | journal::Error::Conflict(_) => Self::Unreadable(error),
+        }
+    }
+}
+
+impl Visit {
+    /// Begins a rotation.
+    pub(super) async fn commit_beginning(&mut self, plan: Plan) -> Result<(), Halt> {
+        let rotation = Rotation::begin(plan);
+        let event = Event::Begun(Box::new(rotation.plan.clone()));
+        self.write(rotation, event, 0).await
+    }
+
+    /// Makes an event durable and then true here. Waits for as long as the journal cannot be written: what has
+    /// happened outside must not be forgotten, and nothing else may happen before it is known.
+    pub(super) async fn commit(&mut self, event: Event) -> Result<(), Halt> {
+        let Some(rotation) = &self.rotation else { return Ok(()) };
+        let sequence = rotation.length;
+        let next = step::step(rotation, &event, self.setup.now()).map_err(|illegal| {
+            let place = format!("rotation {}", rotation.plan.rotation);
+            Halt::Damaged(journal::Error::Corrupt { place, why: illegal.to_string() })
+        })?;
+        self.write(next, event, sequence).await
+    }
+
+    async fn write(&mut self, next: Rotation, event: Event, sequence: u64) -> Result<(), Halt> {
+        let now = self.setup.now();
+        let entry = Entry {
+            rotation: next.plan.rotation,
+            sequence,
+            at: now,
+            credential: next.plan.credential.clone(),
+            workspace: next.plan.workspace.clone(),
+            event,
+        };
+        let record = self.record.follow(&next, now);
+        let record = (record != self.record).then(|| Record { revision: self.record.revision + 1, ..record });
+        let mut failures = 0;
+        loop {
+            match self.setup.journal.append(&entry, record.as_ref()).await {
+                Ok(()) => break,
+                Err(journal::Error::Conflict(_)) if self.is_written(&entry).await? => break,
+                Err(error) => self.journal_failed(error, &mut failures).await?,
+            }
+        }
+        self.announce(&entry, &next);
+        if let Some(record) = record {
+            self.record = record;
+        }
+        self.rotation = (!next.is_over()).then_some(next);
+        if self.rotation.is_none() {
+            self.value = None;
+        }
+        Ok(())
+    }
+
+    /// Replaces the record between rotations. `changed` still has the stored record's revision.
+    pub(super) async fn save(&mut self, changed: Record) -> Result<(), Halt> {
+        let record = Record { revision: self.record.revision + 1, ..changed };
+        let mut failures = 0;
+        loop {
+            match self.setup.journal.save(&record).await {
+                Ok(()) => break,
+                Err(journal::Error::Conflict(why)) => {
+                    let known =
+                        self.setup.journal.load_one(&record.credential).await.map_err(Halt::reading)?;
+                    if known.is_none_or(|known| known.record != record) {
+                        return Err(Halt::Usurped(journal::Error::Conflict(why)));
+                    }
+                    break;
+                }
+                Err(error) => self.journal_failed(error, &mut failures).await?,
+            }
+        }
+        self.record = record;
+        Ok(())
+    }
+
+    /// Whether the entry is in the journal already: an earlier attempt whose success we did not hear of.
+    async fn is_written(&self, entry: &Entry) -> Result<bool, Halt> {
+        let entries = self.setup.journal.entries(entry.rotation).await.map_err(Halt::reading)?;
+        let at = usize::try_from(entry.sequence).unwrap_or(usize::MAX);
+        Ok(entries.get(at).is_some_and(|written| written == entry))
+    }
+
+    async fn journal_failed(&self, error: journal::Error, failures: &mut u32) -> Result<(), Halt> {
+        match error {
+            journal::Error::Conflict(_) => return Err(Halt::Usurped(error)),
+            journal::Error::Corrupt { .. } => return Err(Halt::Damaged(error)),
+            journal::Error::Unavailable(why) => {
+                *failures = failures.saturating_add(1);
+                tracing::error!(credential = %self.record.credential, %why, failures = *failures, "the journal cannot be written: waiting");
+            }
+        }
+        let wait = WRITES.wait(*failures, None, &self.record.credential);
+        let until = self.setup.now().saturating_add(wait).unwrap_or(jiff::Timestamp::MAX);
+        tokio::select! {
+            () = self.setup.clock.sleep_until(until) => Ok(()),
+            () = self.quit.cancelled() => Err(Halt::Quit),
+        }
+    }
+
+    /// The one log line of a transition.
+    fn announce(&self, entry: &Entry, next: &Rotation) {
+        let from = self.rotation.as_ref().map_or("none", |rotation| rotation.phase.name().label());
+        let to = next.phase.name().label();
+        let (credential, rotation, event) = (&entry.credential, entry.rotation, entry.event.name());
+        if let Event::Hindered { effect, failure } = &entry.event {
+            let kind = failure.kind.label();
+            tracing::warn!(%credential, %rotation, phase = to, ?effect, kind, %failure, "hindered");
+        } else if let Event::Parked { reason, detail } = &entry.event {
+            let reason = reason.label();
+            tracing::error!(%credential, %rotation, from, reason, %detail, "parked: needs an operator");
+        } else {
+            tracing::info!(%credential, %rotation, event, from, to, attempt = next.attempt, "transition");
+        }
+    }
+}

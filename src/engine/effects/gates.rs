@@ -1,0 +1,83 @@
+//! Waiting, and judging whether it has been enough.
+
+use jiff::Timestamp;
+
+use crate::domain::event::Event;
+use crate::domain::failure::{Failure, Kind};
+use crate::domain::gate::{self, Evidence, Verdict};
+use crate::domain::plan::AfterDeadline;
+use crate::domain::rotation::{ParkReason, RollbackCause};
+use crate::engine::effects::{Acted, Outcome, after, park};
+use crate::engine::visit::Visit;
+
+impl Visit {
+    pub(super) async fn await_gates(&mut self) -> Acted {
+        let verdicts = self.judge().await?;
+        let rotation = self.rotating()?;
+        let terms = &rotation.plan.terms;
+        let now = self.setup.now();
+        let deadline = after(rotation.overlap_since(), terms.at_most);
+        let open = verdicts.iter().all(|verdict| verdict.open);
+        if !open && now < deadline {
+            let opens_at = after(rotation.overlap_since(), terms.at_least);
+            let next = if opens_at > now { opens_at.min(deadline) } else { deadline };
+            return Ok(Outcome::Wait(self.soon(next)));
+        }
+        match (open, terms.then) {
+            (false, AfterDeadline::Hold) => Ok(Outcome::Wait(self.soon(Timestamp::MAX))),
+            (false, AfterDeadline::RollBack) if rotation.can_roll_back() => {
+                Ok(Outcome::Happened(Event::RollbackBegun { cause: RollbackCause::Deadline }))
+            }
+            (false, AfterDeadline::RollBack) => park(
+                ParkReason::CannotRollBack,
+                "the overlap lasted its longest and a destination has nothing to go back to; `retry` waits on",
+            ),
+            (true, _) | (false, AfterDeadline::Revoke) => match self.frozen_until() {
+                Some(until) => Ok(Outcome::Wait(self.soon(until))),
+                None => Ok(Outcome::Happened(Event::Released { verdicts, forced: !open })),
+            },
+        }
+    }
+
+    pub(super) async fn judge(&self) -> Result<Vec<Verdict>, Failure> {
+        let rotation = self.rotating()?;
+        let acks = self.setup.journal.acks(&rotation.plan.credential).await;
+        let acks = acks.map_err(|error| Failure::rejected(Kind::LocalDisk, error.to_string()))?;
+        let new = &self.successor()?.fingerprint;
+        let since = rotation.overlap_since();
+        Ok(gate::judge(&rotation.plan.terms, new, &Evidence { acks }, since, self.setup.now()))
+    }
+
+    /// Until when a freeze of the policy forbids to revoke anything.
+    pub(super) fn frozen_until(&self) -> Option<Timestamp> {
+        self.policy()?.schedule.freeze(self.setup.now()).map(|freeze| freeze.until)
+    }
+
+    /// A quarantine is passed when it has lasted, and nobody has enabled the old key meanwhile.
+    pub(super) async fn await_quarantine(&mut self) -> Acted {
+        let rotation = self.rotating()?;
+        let passes_at = after(rotation.since, rotation.plan.terms.quarantine);
+        if self.setup.now() < passes_at {
+            return Ok(Outcome::Wait(self.soon(passes_at)));
+        }
+        let inventory = self.listed().await?;
+        if let Some(old) = self.old_key(&inventory)?.filter(|old| old.enabled) {
+            let detail = format!(
+                "somebody enabled the old key `{}` again; find out who still needs it, then roll back, or disable it and `retry`",
+                old.id
+            );
+            return park(ParkReason::OldKeyReenabled, detail);
+        }
+        Ok(Outcome::Happened(Event::QuarantinePassed))
+    }
+
+    /// Consumers that had switched need as long for the way back as they were given for the way there.
+    pub(super) fn await_return(&self) -> Acted {
+        let rotation = self.rotating()?;
+        let passes_at = after(rotation.since, rotation.plan.terms.at_least);
+        if self.setup.now() < passes_at {
+            return Ok(Outcome::Wait(self.soon(passes_at)));
+        }
+        Ok(Outcome::Happened(Event::ReturnPassed))
+    }
+}

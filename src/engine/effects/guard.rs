@@ -1,0 +1,63 @@
+//! The last look before something is taken out of service: nothing that was true once is taken on trust.
+
+use std::sync::Arc;
+
+use crate::domain::event::Event;
+use crate::domain::failure::Failure;
+use crate::domain::key::Inventory;
+use crate::domain::rotation::ParkReason;
+use crate::engine::effects::{Outcome, serving};
+use crate::engine::visit::Visit;
+
+/// What the last look found.
+pub(super) enum Guarded {
+    /// Everything is as it should be, by this listing.
+    Clear(Arc<Inventory>),
+    Stopped(Outcome),
+}
+
+impl Visit {
+    /// Before the old key is touched: no freeze, clocks agree, the new key is whole and every destination serves it.
+    pub(super) async fn last_look(&self) -> Result<Guarded, Failure> {
+        if let Some(until) = self.frozen_until() {
+            return Ok(Guarded::Stopped(Outcome::Wait(self.soon(until))));
+        }
+        let successor = self.successor()?;
+        for index in 0..self.plan()?.destinations.len() {
+            let (destination, _, store) = self.place(index)?;
+            let served = serving(store, destination).await?;
+            if served.fingerprint.as_ref() != Some(&successor.fingerprint) {
+                let detail = format!(
+                    "`{destination}` no longer serves the new key {}; `retry` when it does, or roll back",
+                    successor.fingerprint
+                );
+                return Ok(parked(ParkReason::ForeignValue, detail));
+            }
+        }
+        let inventory = self.listed().await?;
+        self.setup.check_clock(&inventory)?;
+        let id = &successor.key;
+        let Some(key) = inventory.key(id) else {
+            let detail = format!("the new key `{id}` is gone, and nobody here deleted it; roll back");
+            return Ok(parked(ParkReason::NewKeyUnusable, detail));
+        };
+        if !key.is_alive(self.setup.now()) {
+            let detail =
+                format!("the new key `{id}` is disabled or expired; enable it and `retry`, or roll back");
+            return Ok(parked(ParkReason::NewKeyUnusable, detail));
+        }
+        let differences = successor.request.grants.differences(&key.grants);
+        if self.plan()?.old.is_some() && !differences.is_empty() {
+            let detail = format!(
+                "the new key `{id}` was changed in {}; undo that and `retry`, or roll back",
+                differences.join(", ")
+            );
+            return Ok(parked(ParkReason::NewKeyUnusable, detail));
+        }
+        Ok(Guarded::Clear(inventory))
+    }
+}
+
+fn parked(reason: ParkReason, detail: String) -> Guarded {
+    Guarded::Stopped(Outcome::Happened(Event::Parked { reason, detail }))
+}

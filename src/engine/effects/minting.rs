@@ -1,0 +1,62 @@
+//! The one call that cannot be repeated, and what makes up for it: a nonce by which a lost key is found.
+
+use jiff::SignedDuration;
+
+use crate::domain::event::Event;
+use crate::domain::failure::{Certainty, Failure, Kind};
+use crate::domain::key::Key;
+use crate::domain::rotation::Phase;
+use crate::engine::effects::{Acted, Outcome, after};
+use crate::engine::visit::Visit;
+
+/// Between looks for a lost key.
+const LOOK_FOR_LOST: SignedDuration = SignedDuration::from_secs(2);
+
+impl Visit {
+    /// Sent once. The value stays in memory; only its fingerprint is journalled.
+    pub(super) async fn mint(&mut self) -> Acted {
+        let rotation = self.rotating()?;
+        let Phase::Minting { request, .. } = &rotation.phase else {
+            return Err(Failure::rejected(Kind::Invalid, "no mint is intended"));
+        };
+        let name = rotation.nonce().key_name(&rotation.plan.credential);
+        let minted = match self.desk() {
+            Ok(desk) => desk.issuer.create(&rotation.plan.account, &name, request).await,
+            Err(failure) => Err(failure),
+        };
+        Ok(Outcome::Happened(match minted {
+            Ok(minted) => {
+                let fingerprint = minted.value.fingerprint();
+                self.value = Some(minted.value);
+                Event::Minted { key: minted.key, fingerprint }
+            }
+            Err(failure) => match failure.certainty {
+                Certainty::Rejected => Event::MintRefused { failure },
+                Certainty::Unknown => Event::MintDoubted { cause: failure.to_string() },
+            },
+        }))
+    }
+
+    /// A key with the doubted nonce was made by us and nobody can have its value: it is deleted. That there is none
+    /// counts only after the settling time, because a listing may lag.
+    pub(super) async fn settle_lost_key(&mut self) -> Acted {
+        let nonce = self.rotating()?.nonce();
+        let is_lost = |key: &&Key| key.nonce() == Some(nonce);
+        let desk = self.desk()?;
+        let inventory = self.listed().await?;
+        let mut deleted = Vec::new();
+        for key in inventory.keys().filter(is_lost) {
+            desk.issuer.delete(key).await?;
+            deleted.push(key.id.clone());
+        }
+        let now = self.setup.now();
+        let settled_at = after(self.rotating()?.since, self.setup.timing.settle);
+        if deleted.is_empty() && now < settled_at {
+            return Ok(Outcome::Wait(settled_at.min(after(now, LOOK_FOR_LOST))));
+        }
+        if !deleted.is_empty() && self.listed().await?.keys().any(|key| is_lost(&key)) {
+            return Ok(Outcome::Wait(after(now, LOOK_FOR_LOST)));
+        }
+        Ok(Outcome::Happened(Event::LostKeySettled { deleted }))
+    }
+}

@@ -1,0 +1,126 @@
+//! One file per group of effects: what each does outside, and which event that amounts to.
+//!
+//! Every function here may be cancelled or repeated at any point; what makes that safe is said at
+//! [`crate::domain::effect::Effect`].
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::effect::Effect;
+use crate::domain::event::Event;
+use crate::domain::failure::{Failure, Kind};
+use crate::domain::ids::{KeyId, VersionId};
+use crate::domain::key::{Inventory, Key};
+use crate::domain::plan::{Destination, Plan};
+use crate::domain::rotation::{ParkReason, Placement, Rotation, Standing, Successor};
+use crate::engine::desk::Desk;
+use crate::engine::visit::Visit;
+use crate::ports::secret_store::{Held, SecretStore, Which};
+
+mod gates;
+mod guard;
+mod minting;
+mod preflight;
+mod promote;
+mod revoke;
+mod stage;
+mod undo;
+mod verify;
+
+/// What an effect amounts to when it has not failed.
+pub(super) enum Outcome {
+    Happened(Event),
+    /// Nothing yet: look again then, or when something happens.
+    Wait(Timestamp),
+}
+
+type Acted = Result<Outcome, Failure>;
+
+impl Visit {
+    pub(super) async fn act(&mut self, effect: Effect) -> Acted {
+        match effect {
+            Effect::Preflight => self.preflight().await,
+            Effect::Mint => self.mint().await,
+            Effect::SettleLostKey => self.settle_lost_key().await,
+            Effect::Stage { destination } => self.stage(destination).await,
+            Effect::Verify => self.verify().await,
+            Effect::Promote { destination } => self.promote(destination).await,
+            Effect::AwaitGates => self.await_gates().await,
+            Effect::DisableOld => self.disable_old().await,
+            Effect::AwaitQuarantine => self.await_quarantine().await,
+            Effect::DeleteOld => self.delete_old().await,
+            Effect::Discard => self.discard().await,
+            Effect::EnableOld => self.enable_old().await,
+            Effect::Restore { destination } => self.restore(destination).await,
+            Effect::AwaitReturn => self.await_return(),
+            Effect::DeleteNew => self.delete_new().await,
+        }
+    }
+
+    fn rotating(&self) -> Result<&Rotation, Failure> {
+        self.rotation.as_ref().ok_or_else(|| Failure::rejected(Kind::Invalid, "no rotation is under way"))
+    }
+
+    fn plan(&self) -> Result<&Plan, Failure> {
+        Ok(&self.rotating()?.plan)
+    }
+
+    fn successor(&self) -> Result<&Successor, Failure> {
+        self.rotating()?
+            .successor()
+            .ok_or_else(|| Failure::rejected(Kind::Invalid, "the rotation has no new key yet"))
+    }
+
+    fn place(&self, index: usize) -> Result<(&Destination, &Placement, &dyn SecretStore), Failure> {
+        let missing = || Failure::rejected(Kind::Invalid, "the plan has no such destination");
+        let destination = self.plan()?.destinations.get(index).ok_or_else(missing)?;
+        let placement = self.successor()?.placements.get(index).ok_or_else(missing)?;
+        Ok((destination, placement, self.setup.store(&destination.store)?))
+    }
+
+    fn desk(&self) -> Result<Arc<Desk>, Failure> {
+        Ok(Arc::clone(self.setup.desk(&self.plan()?.workspace)?))
+    }
+
+    /// A listing made now.
+    async fn listed(&self) -> Result<Arc<Inventory>, Failure> {
+        self.desk()?.inventory(self.setup.now()).await
+    }
+
+    fn old_key<'a>(&self, inventory: &'a Inventory) -> Result<Option<&'a Key>, Failure> {
+        Ok(self.plan()?.old.as_ref().and_then(|old| inventory.key(old)))
+    }
+
+    /// The token of one staging of the newest mint.
+    fn token(&self, restaged: u32) -> Result<VersionId, Failure> {
+        let rotation = self.rotating()?;
+        Ok(rotation.plan.rotation.version(rotation.attempt, restaged))
+    }
+
+    /// When something that is waited for is looked at again, at the latest.
+    fn soon(&self, until: Timestamp) -> Timestamp {
+        until.min(self.setup.now().saturating_add(self.setup.timing.look_again).unwrap_or(Timestamp::MAX))
+    }
+}
+
+/// What a destination serves now.
+async fn serving(store: &dyn SecretStore, destination: &Destination) -> Result<Standing, Failure> {
+    Ok(Held::standing(store.read(destination, Which::Current).await?.as_ref()))
+}
+
+fn park(reason: ParkReason, detail: impl Into<String>) -> Acted {
+    Ok(Outcome::Happened(Event::Parked { reason, detail: detail.into() }))
+}
+
+fn after(from: Timestamp, duration: SignedDuration) -> Timestamp {
+    from.saturating_add(duration).unwrap_or(Timestamp::MAX)
+}
+
+/// A listing that does not show yet what was done: certain to be asked again.
+fn not_listed_yet(key: &KeyId, what: &str) -> Failure {
+    Failure::rejected(
+        Kind::Conflict,
+        format!("the provider's listing does not show yet that key `{key}` is {what}"),
+    )
+}

@@ -1,0 +1,115 @@
+//! Before anything is touched: is everything there, permitted and as we left it?
+
+use crate::domain::effect::EffectName;
+use crate::domain::event::Event;
+use crate::domain::failure::{Failure, Kind};
+use crate::domain::key::{Grants, Inventory, KeyRequest};
+use crate::domain::plan::Destination;
+use crate::domain::rotation::{ParkReason, Phase, Standing};
+use crate::engine::desk::MintPermit;
+use crate::engine::effects::{Acted, Outcome, after, park};
+use crate::engine::visit::Visit;
+
+impl Visit {
+    pub(super) async fn preflight(&mut self) -> Acted {
+        if let Some(parked) = self.refused_or_exhausted()? {
+            return Ok(Outcome::Happened(parked));
+        }
+        if self.policy().is_none() {
+            return Ok(Outcome::Happened(Event::AbortAsked {
+                by: "the policy, which no longer has it".to_owned(),
+            }));
+        }
+        let inventory = self.listed().await?;
+        self.setup.check_clock(&inventory)?;
+        let grants = match self.grants_to_clone(&inventory)? {
+            Ok(grants) => grants,
+            Err(parked) => return Ok(Outcome::Happened(parked)),
+        };
+        let mut before = Vec::new();
+        for destination in &self.plan()?.destinations {
+            let standing = self.setup.store(&destination.store)?.preflight(destination).await?;
+            if let Some(detail) = self.foreign(destination, &standing)? {
+                return park(ParkReason::ForeignValue, detail);
+            }
+            before.push(standing);
+        }
+        let now = self.setup.now();
+        match self.desk()?.mint_permit(self.setup.journal.as_ref(), now).await {
+            Ok(MintPermit::Granted(permit)) => self.mint_permit = Some(permit),
+            Ok(MintPermit::NotBefore(at)) => {
+                tracing::warn!(credential = %self.record.credential, until = %at, "the workspace's mint budget is used up");
+                return Ok(Outcome::Wait(self.soon(at)));
+            }
+            Err(error) => return Err(Failure::rejected(Kind::LocalDisk, error.to_string())),
+        }
+        // The provider counts in whole seconds.
+        let expires_at = self.plan()?.key_lifetime.map(|lifetime| after(now, lifetime));
+        let expires_at = expires_at.and_then(|at| jiff::Timestamp::from_second(at.as_second()).ok());
+        Ok(Outcome::Happened(Event::MintIntended { request: KeyRequest { grants, expires_at }, before }))
+    }
+
+    /// A refusal that time cannot mend, and too many lost keys, are for an operator.
+    fn refused_or_exhausted(&self) -> Result<Option<Event>, Failure> {
+        let rotation = self.rotating()?;
+        let refused = rotation.trouble.as_ref().filter(|trouble| trouble.effect == EffectName::Mint);
+        if let Some(trouble) = refused.filter(|trouble| !trouble.last.kind.is_passing()) {
+            let detail = format!("the provider refused to create the key: {}", trouble.last);
+            return Ok(Some(Event::Parked { reason: ParkReason::MintRefused, detail }));
+        }
+        if rotation.attempt >= rotation.attempts_max {
+            let detail = format!(
+                "{} keys were minted and lost in this rotation, and deleted; find out why before `retry`",
+                rotation.attempt
+            );
+            return Ok(Some(Event::Parked { reason: ParkReason::MintsExhausted, detail }));
+        }
+        Ok(None)
+    }
+
+    /// What the new key must be allowed, or the event that parks the rotation.
+    fn grants_to_clone(&self, inventory: &Inventory) -> Result<Result<Grants, Event>, Failure> {
+        let plan = self.plan()?;
+        let parked = |reason, detail| Ok(Err(Event::Parked { reason, detail }));
+        let Some(id) = &plan.old else {
+            let unstated =
+                || Failure::rejected(Kind::Invalid, "the policy states no permissions for a first key");
+            return Ok(Ok(plan.first.clone().ok_or_else(unstated)?));
+        };
+        let Some(old) = inventory.key(id) else {
+            let detail =
+                format!("the old key `{id}` is gone; `abort`, then `rotate` to begin with another key");
+            return parked(ParkReason::OldKeyUnusable, detail);
+        };
+        if !old.is_alive(self.setup.now()) {
+            let detail = format!("the old key `{id}` is disabled or expired; enable it, or `abort`");
+            return parked(ParkReason::OldKeyUnusable, detail);
+        }
+        if old.grants.permissions.is_unrestricted() && !plan.allow_unrestricted {
+            let detail = format!(
+                "the old key `{id}` may do everything ({}); restrict it, or write `allow_unrestricted = true`",
+                old.grants.permissions
+            );
+            return parked(ParkReason::Unrestricted, detail);
+        }
+        Ok(Ok(old.grants.clone()))
+    }
+
+    /// What is wrong with what a destination serves: somebody replaced the value that we put there.
+    fn foreign(&self, destination: &Destination, standing: &Standing) -> Result<Option<String>, Failure> {
+        if matches!(self.rotating()?.phase, Phase::Due { overwrite: true }) {
+            return Ok(None);
+        }
+        let published =
+            self.record.published.iter().any(|known| known.destination.is_same_place(destination));
+        let ours = self.record.current.as_ref().and_then(|current| current.fingerprint.as_ref());
+        let (true, Some(ours), Some(served)) = (published, ours, &standing.fingerprint) else {
+            return Ok(None);
+        };
+        Ok((served != ours).then(|| {
+            format!(
+                "`{destination}` serves {served}, not {ours} which was published there; find out who changed it, then `retry --overwrite`"
+            )
+        }))
+    }
+}

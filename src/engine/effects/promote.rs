@@ -1,0 +1,42 @@
+//! Making the new key current, one destination at a time, each read back by fingerprint.
+
+use crate::domain::event::Event;
+use crate::domain::failure::{Failure, Kind};
+use crate::domain::rotation::{ParkReason, Progress};
+use crate::engine::effects::{Acted, Outcome, park, serving};
+use crate::engine::visit::Visit;
+
+impl Visit {
+    pub(super) async fn promote(&mut self, index: usize) -> Acted {
+        let (destination, placement, store) = self.place(index)?;
+        let Progress::Staged { version, over } = &placement.progress else {
+            return Err(Failure::rejected(Kind::Invalid, format!("`{destination}` has nothing staged")));
+        };
+        let new = &self.successor()?.fingerprint;
+        let promoted = store.promote(destination, version, over.as_ref()).await;
+        match &promoted {
+            Err(failure) if failure.kind != Kind::Conflict => return Err(failure.clone()),
+            Ok(()) | Err(_) => {}
+        }
+        let served = serving(store, destination).await?;
+        if served.fingerprint.as_ref() == Some(new) {
+            return Ok(Outcome::Happened(Event::Promoted { destination: index, displaced: over.clone() }));
+        }
+        match promoted {
+            Ok(()) => Err(Failure::rejected(
+                Kind::Conflict,
+                format!("`{destination}` does not serve yet what was made current there"),
+            )),
+            // Another field of the same secret was changed by somebody else: merge and stage again.
+            Err(_) if served.fingerprint == placement.before.fingerprint => {
+                Ok(Outcome::Happened(Event::Contested { destination: index }))
+            }
+            Err(_) => park(
+                ParkReason::ForeignValue,
+                format!(
+                    "`{destination}` was given another value while the rotation ran; find out by whom, then `retry` or roll back"
+                ),
+            ),
+        }
+    }
+}

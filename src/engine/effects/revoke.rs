@@ -1,0 +1,48 @@
+//! Taking the old key out of service: first reversibly, then for ever.
+
+use crate::domain::event::Event;
+use crate::domain::failure::Kind;
+use crate::domain::rotation::Phase;
+use crate::engine::effects::guard::Guarded;
+use crate::engine::effects::{Acted, Outcome, not_listed_yet};
+use crate::engine::visit::Visit;
+
+impl Visit {
+    pub(super) async fn disable_old(&mut self) -> Acted {
+        if !matches!(self.rotating()?.phase, Phase::Disabling { forced: true, .. }) {
+            let verdicts = self.judge().await?;
+            if verdicts.iter().any(|verdict| !verdict.open) {
+                return Ok(Outcome::Happened(Event::Withheld { verdicts }));
+            }
+        }
+        let inventory = match self.last_look().await? {
+            Guarded::Clear(inventory) => inventory,
+            Guarded::Stopped(outcome) => return Ok(outcome),
+        };
+        // Gone or disabled by somebody else: what we wanted, if not by us.
+        let Some(old) = self.old_key(&inventory)?.filter(|old| old.enabled) else {
+            return Ok(Outcome::Happened(Event::OldKeyDisabled));
+        };
+        match self.desk()?.issuer.disable(old).await {
+            Err(failure) if failure.kind != Kind::NotFound => return Err(failure),
+            Ok(()) | Err(_) => {}
+        }
+        if self.old_key(self.listed().await?.as_ref())?.is_some_and(|old| old.enabled) {
+            return Err(not_listed_yet(&old.id, "disabled"));
+        }
+        Ok(Outcome::Happened(Event::OldKeyDisabled))
+    }
+
+    pub(super) async fn delete_old(&mut self) -> Acted {
+        let inventory = match self.last_look().await? {
+            Guarded::Clear(inventory) => inventory,
+            Guarded::Stopped(outcome) => return Ok(outcome),
+        };
+        let Some(old) = self.old_key(&inventory)? else { return Ok(Outcome::Happened(Event::OldKeyGone)) };
+        self.desk()?.issuer.delete(old).await?;
+        if self.old_key(self.listed().await?.as_ref())?.is_some() {
+            return Err(not_listed_yet(&old.id, "deleted"));
+        }
+        Ok(Outcome::Happened(Event::OldKeyGone))
+    }
+}

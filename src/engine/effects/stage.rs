@@ -1,0 +1,86 @@
+//! Writing the value as a pending version, and finding it again after a crash.
+
+use crate::domain::event::Event;
+use crate::domain::failure::{Failure, Kind};
+use crate::domain::rotation::ParkReason;
+use crate::domain::secret::SecretValue;
+use crate::engine::effects::{Acted, Outcome, park};
+use crate::engine::visit::Visit;
+use crate::ports::secret_store::{Held, Which};
+
+/// How often a destination may change under us in one rotation.
+const RESTAGED_MAX: u32 = 20;
+
+impl Visit {
+    pub(super) async fn stage(&mut self, index: usize) -> Acted {
+        let Some(value) = self.value().await? else { return self.value_lost() };
+        let (destination, placement, store) = self.place(index)?;
+        if placement.restaged >= RESTAGED_MAX {
+            return park(
+                ParkReason::ForeignValue,
+                format!("`{destination}` is changed again and again by somebody else"),
+            );
+        }
+        let version = self.token(placement.restaged)?;
+        let staged = match store.stage(destination, &version, &value).await {
+            Ok(staged) => staged,
+            Err(failure) if failure.kind == Kind::Conflict => {
+                return Ok(Outcome::Happened(Event::Contested { destination: index }));
+            }
+            Err(failure) => return Err(failure),
+        };
+        // What it will replace must still hold what was there when the rotation began.
+        if let Some(over) = staged
+            .over
+            .as_ref()
+            .filter(|over| placement.before.version.as_ref() != Some(*over) && **over != version)
+        {
+            let held = store.read(destination, Which::Version(over)).await?;
+            let served = Held::standing(held.as_ref()).fingerprint;
+            if served != placement.before.fingerprint {
+                return park(
+                    ParkReason::ForeignValue,
+                    format!("`{destination}` was given another value while the rotation ran"),
+                );
+            }
+        }
+        Ok(Outcome::Happened(Event::Staged { destination: index, version, over: staged.over }))
+    }
+
+    /// The new key's value: from memory, or after a crash from wherever it has been staged.
+    pub(super) async fn value(&mut self) -> Result<Option<SecretValue>, Failure> {
+        if self.value.is_none() {
+            self.value = self.recover_value().await?;
+        }
+        Ok(self.value.clone())
+    }
+
+    async fn recover_value(&self) -> Result<Option<SecretValue>, Failure> {
+        let fingerprint = &self.successor()?.fingerprint;
+        for index in 0..self.plan()?.destinations.len() {
+            let (destination, placement, store) = self.place(index)?;
+            let mut tokens = Vec::new();
+            for restaged in 0..=placement.restaged {
+                tokens.push(self.token(restaged)?);
+            }
+            let places = tokens.iter().rev().map(Which::Version).chain([Which::Current]);
+            for which in places {
+                let value = store.read(destination, which).await?.and_then(|held| held.value);
+                if let Some(value) = value.filter(|value| value.fingerprint() == *fingerprint) {
+                    return Ok(Some(value));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) fn value_lost(&self) -> Acted {
+        if self.successor()?.promotion_begun {
+            return park(
+                ParkReason::NewKeyUnusable,
+                "the new key's value is in no destination any more; roll back",
+            );
+        }
+        Ok(Outcome::Happened(Event::ValueLost))
+    }
+}

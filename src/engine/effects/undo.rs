@@ -1,0 +1,186 @@
+//! The way back: discarding a key that was never published, and making the old one current again.
+
+use crate::domain::event::Event;
+use crate::domain::failure::{Failure, Kind};
+use crate::domain::ids::VersionId;
+use crate::domain::key::Key;
+use crate::domain::plan::Destination;
+use crate::domain::rotation::{ParkReason, Placement, Progress, Standing, Successor};
+use crate::engine::effects::{Acted, Outcome, not_listed_yet, park, serving};
+use crate::engine::visit::Visit;
+use crate::ports::secret_store::{SecretStore, Which};
+
+/// Restored copies of an old value take their version tokens from here on, apart from those of stagings.
+const RESTORE_TOKENS: u32 = 1000;
+
+impl Visit {
+    /// The key was never published: pending versions are removed, then it is deleted.
+    pub(super) async fn discard(&mut self) -> Acted {
+        for index in 0..self.plan()?.destinations.len() {
+            self.remove_pending(index).await?;
+        }
+        self.delete_successor().await?;
+        Ok(Outcome::Happened(Event::Discarded))
+    }
+
+    async fn remove_pending(&self, index: usize) -> Result<(), Failure> {
+        let (destination, placement, store) = self.place(index)?;
+        for restaged in 0..=placement.restaged {
+            store.discard(destination, &self.token(restaged)?).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the new key, by its id even if a lagging listing does not show it yet, and sees it gone.
+    async fn delete_successor(&self) -> Result<(), Failure> {
+        let desk = self.desk()?;
+        let inventory = self.listed().await?;
+        let successor = self.successor()?;
+        match inventory.key(&successor.key) {
+            Some(key) => desk.issuer.delete(key).await?,
+            None => desk.issuer.delete(&self.unlisted(successor)?).await?,
+        }
+        if self.listed().await?.key(&successor.key).is_some() {
+            return Err(not_listed_yet(&successor.key, "deleted"));
+        }
+        Ok(())
+    }
+
+    fn unlisted(&self, successor: &Successor) -> Result<Key, Failure> {
+        let rotation = self.rotating()?;
+        Ok(Key {
+            id: successor.key.clone(),
+            account: rotation.plan.account.clone(),
+            name: rotation.nonce().key_name(&rotation.plan.credential),
+            hint: String::new(),
+            created_at: None,
+            enabled: true,
+            disable_reason: None,
+            grants: successor.request.grants.clone(),
+            expires_at: successor.request.expires_at,
+            usage_hash: None,
+            character_count: None,
+        })
+    }
+
+    pub(super) async fn enable_old(&mut self) -> Acted {
+        let inventory = self.listed().await?;
+        let Some(old) = self.old_key(&inventory)? else {
+            return park(ParkReason::OldKeyUnusable, "the old key is gone: there is nothing to roll back to");
+        };
+        if old.enabled {
+            return Ok(Outcome::Happened(Event::OldKeyEnabled));
+        }
+        self.desk()?.issuer.enable(old).await?;
+        match self.old_key(self.listed().await?.as_ref())? {
+            Some(old) if old.enabled => Ok(Outcome::Happened(Event::OldKeyEnabled)),
+            Some(_) | None => Err(not_listed_yet(&old.id, "enabled")),
+        }
+    }
+
+    /// Makes what the destination served before current again; other fields of a JSON secret stay as they are now.
+    pub(super) async fn restore(&mut self, index: usize) -> Acted {
+        let (destination, placement, store) = self.place(index)?;
+        let (displaced, promoted) = match &placement.progress {
+            Progress::Staged { version, over } => (over.clone(), Some(version)),
+            Progress::Current { version, displaced } => (displaced.clone(), Some(version)),
+            Progress::Absent => (placement.before.version.clone(), None),
+            Progress::Restored { version } => (Some(version.clone()), None),
+        };
+        let served = serving(store, destination).await?;
+        let new = &self.successor()?.fingerprint;
+        let restored = if served.fingerprint.as_ref() != Some(new) {
+            if served.fingerprint != placement.before.fingerprint {
+                return park(
+                    ParkReason::ForeignValue,
+                    format!(
+                        "`{destination}` serves neither the old key nor the new one; put the old one there and `retry`"
+                    ),
+                );
+            }
+            served.version.clone()
+        } else if let (Some(displaced), true) = (&displaced, served.version.as_ref() == promoted) {
+            store.promote(destination, displaced, promoted).await?;
+            Some(displaced.clone())
+        } else {
+            Some(self.restore_by_copy(destination, placement, displaced.as_ref(), store).await?)
+        };
+        self.read_back(destination, store, &placement.before).await?;
+        self.remove_pending(index).await?;
+        let version = match restored {
+            Some(version) => version,
+            None => self.token(0)?,
+        };
+        Ok(Outcome::Happened(Event::Restored { destination: index, version }))
+    }
+
+    /// Somebody changed another field since: moving back to the old version would undo that, so the old value is
+    /// merged into what is there now. The token changes with each attempt, because the content may.
+    async fn restore_by_copy(
+        &self,
+        destination: &Destination,
+        placement: &Placement,
+        displaced: Option<&VersionId>,
+        store: &dyn SecretStore,
+    ) -> Result<VersionId, Failure> {
+        let nothing = || {
+            Failure::rejected(
+                Kind::NotFound,
+                format!("the old value of `{destination}` is not there any more"),
+            )
+        };
+        let held = store.read(destination, Which::Version(displaced.ok_or_else(nothing)?)).await?;
+        let value = held.and_then(|held| held.value).ok_or_else(nothing)?;
+        if Some(value.fingerprint()) != placement.before.fingerprint {
+            return Err(nothing());
+        }
+        let tries = self.rotating()?.trouble.as_ref().map_or(0, |trouble| trouble.failures);
+        let version = self.token(RESTORE_TOKENS + tries)?;
+        let staged = store.stage(destination, &version, &value).await?;
+        store.promote(destination, &version, staged.over.as_ref()).await?;
+        Ok(version)
+    }
+
+    async fn read_back(
+        &self,
+        destination: &Destination,
+        store: &dyn SecretStore,
+        before: &Standing,
+    ) -> Result<(), Failure> {
+        if serving(store, destination).await?.fingerprint == before.fingerprint {
+            return Ok(());
+        }
+        Err(Failure::rejected(
+            Kind::Conflict,
+            format!("`{destination}` does not serve the old key again yet"),
+        ))
+    }
+
+    /// Only when no destination serves the new key and the old one is accepted.
+    pub(super) async fn delete_new(&mut self) -> Acted {
+        if let Some(until) = self.frozen_until() {
+            return Ok(Outcome::Wait(self.soon(until)));
+        }
+        let new = &self.successor()?.fingerprint;
+        for index in 0..self.plan()?.destinations.len() {
+            let (destination, _, store) = self.place(index)?;
+            if serving(store, destination).await?.fingerprint.as_ref() == Some(new) {
+                return park(
+                    ParkReason::ForeignValue,
+                    format!("`{destination}` serves the new key again; put the old one there and `retry`"),
+                );
+            }
+        }
+        let inventory = self.listed().await?;
+        self.setup.check_clock(&inventory)?;
+        let now = self.setup.now();
+        if !self.old_key(&inventory)?.is_some_and(|old| old.is_alive(now)) {
+            return park(
+                ParkReason::OldKeyUnusable,
+                "the old key is gone, disabled or expired: the new one is kept; enable the old one and `retry`",
+            );
+        }
+        self.delete_successor().await?;
+        Ok(Outcome::Happened(Event::NewKeyGone))
+    }
+}

@@ -1,0 +1,106 @@
+//! Is the new key what the old one is, and does the provider accept it?
+
+use crate::domain::effect::EffectName;
+use crate::domain::event::Event;
+use crate::domain::failure::{Failure, Kind};
+use crate::domain::key::{Grants, Inventory, Key, Permissions};
+use crate::domain::rotation::{KeyFacts, ParkReason};
+use crate::engine::effects::{Acted, Outcome, after, park};
+use crate::engine::visit::Visit;
+
+/// Consecutive answers that accept the key: one may come from the only region that knows it already.
+const ACCEPTANCES: usize = 2;
+
+impl Visit {
+    pub(super) async fn verify(&mut self) -> Acted {
+        let Some(value) = self.value().await? else { return self.value_lost() };
+        let inventory = self.listed().await?;
+        self.setup.check_clock(&inventory)?;
+        let id = self.successor()?.key.clone();
+        let Some(key) = inventory.key(&id) else {
+            return self.not_yet(Failure::rejected(
+                Kind::NotActiveYet,
+                format!("the new key `{id}` is not listed yet"),
+            ));
+        };
+        if let Some(why) = self.unlike_the_old(key, &inventory)? {
+            return self.refute(why);
+        }
+        let facts = KeyFacts {
+            created_at: key.created_at,
+            expires_at: key.expires_at,
+            usage_hash: key.usage_hash.clone(),
+            hint: key.hint.clone(),
+        };
+        let desk = self.desk()?;
+        for _ in 0..ACCEPTANCES {
+            match desk.issuer.authenticate(&value).await {
+                Ok(()) => {}
+                Err(failure) if failure.kind == Kind::NotActiveYet => return self.not_yet(failure),
+                Err(failure) if failure.kind == Kind::Forbidden => {
+                    return self.refute(format!("the new key is accepted, but not from here: {failure}"));
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(Outcome::Happened(Event::Verified { facts }))
+    }
+
+    /// What makes the new key unfit to replace the old one.
+    fn unlike_the_old(&self, key: &Key, inventory: &Inventory) -> Result<Option<String>, Failure> {
+        let plan = self.plan()?;
+        let request = &self.successor()?.request;
+        if key.account != plan.account {
+            return Ok(Some(format!("it belongs to the service account `{}`", key.account)));
+        }
+        if !key.is_alive(self.setup.now()) {
+            return Ok(Some("it is disabled or expired already".to_owned()));
+        }
+        let as_asked = match plan.old {
+            Some(_) => request.grants.clone(),
+            // Nothing to compare representations with: a first key's `all` may be listed as nothing at all.
+            None => as_listed(&request.grants, &key.grants),
+        };
+        let differences = as_asked.differences(&key.grants);
+        if !differences.is_empty() {
+            return Ok(Some(format!("it differs from what was asked for in {}", differences.join(", "))));
+        }
+        if let Some(old) = self.old_key(inventory)? {
+            let differences = old.grants.differences(&key.grants);
+            if !differences.is_empty() {
+                return Ok(Some(format!("the old key was changed meanwhile in {}", differences.join(", "))));
+            }
+        }
+        if request.expires_at.is_some() && key.expires_at != request.expires_at {
+            return Ok(Some("it does not expire when it was asked to".to_owned()));
+        }
+        Ok(None)
+    }
+
+    /// "Not active yet" until its deadline, "bad" from then on.
+    fn not_yet(&self, failure: Failure) -> Acted {
+        let first = self.rotating()?.trouble.as_ref().filter(|trouble| {
+            trouble.effect == EffectName::Verify && trouble.last.kind == Kind::NotActiveYet
+        });
+        let deadline = first.map(|trouble| after(trouble.first_at, self.setup.timing.activation_deadline));
+        if deadline.is_some_and(|deadline| self.setup.now() >= deadline) {
+            return self.refute(format!("{failure}, for {:#} now", self.setup.timing.activation_deadline));
+        }
+        Err(failure)
+    }
+
+    /// Before the first promotion the key is discarded; after it that is for an operator.
+    fn refute(&self, why: String) -> Acted {
+        if self.successor()?.promotion_begun {
+            return park(ParkReason::NewKeyUnusable, format!("the new key cannot be used: {why}"));
+        }
+        Ok(Outcome::Happened(Event::Refuted { why }))
+    }
+}
+
+fn as_listed(asked: &Grants, listed: &Grants) -> Grants {
+    let both_unrestricted =
+        asked.permissions.is_unrestricted() && listed.permissions == Permissions::Unlisted;
+    let permissions = if both_unrestricted { Permissions::Unlisted } else { asked.permissions.clone() };
+    Grants { permissions, ..asked.clone() }
+}

@@ -1,0 +1,117 @@
+//! How the rest of the program speaks to the engine. Cheap to clone; never blocks the engine.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::domain::gate::Ack;
+use crate::domain::ids::CredentialName;
+use crate::engine::orders::{Order, Wish};
+use crate::engine::setup::Setup;
+use crate::ports::journal::{self, Journal};
+
+/// Enough for every operator and consumer of a fleet to speak at once; more have to wait their turn.
+pub(super) const COMMANDS_MAX: usize = 256;
+
+pub(super) enum Command {
+    Order {
+        credential: CredentialName,
+        order: Order,
+    },
+    /// Something happened that may open a gate.
+    Look {
+        credential: CredentialName,
+    },
+    Reload(Arc<Setup>),
+    /// Look for keys that nobody answers for.
+    Sweep,
+}
+
+/// A sign of life of the engine's loop.
+#[derive(Debug, Clone, Default)]
+pub struct Pulse {
+    /// When the loop last went round.
+    pub beat: Option<Timestamp>,
+    pub credentials: usize,
+    /// Visits under way.
+    pub visits: usize,
+    /// Credentials whose journal is damaged: they are left alone.
+    pub damaged: Vec<(CredentialName, String)>,
+    /// Keys found by the sweeps of this process with a nonce of ours that no rotation owned any more, and deleted.
+    pub orphans_deleted: u64,
+}
+
+/// Why an order was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Not possible now, or not with this credential: the text says why.
+    #[error("{0}")]
+    Because(String),
+    #[error("rekeyd is stopping")]
+    Stopping,
+}
+
+#[derive(Clone)]
+pub struct Handle {
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) pulse: watch::Receiver<Pulse>,
+    pub(super) setup: watch::Receiver<Arc<Setup>>,
+    pub(super) journal: Arc<dyn Journal>,
+}
+
+impl Handle {
+    /// Asks for something and waits until it is journalled. `by` says who, for the journal.
+    ///
+    /// # Errors
+    /// Nothing was done. If the caller goes away meanwhile, the order is carried out all the same.
+    pub async fn order(&self, credential: CredentialName, wish: Wish, by: String) -> Result<String, Refused> {
+        let (answer, answered) = oneshot::channel();
+        let order = Order { wish, by, answer };
+        self.commands.send(Command::Order { credential, order }).await.map_err(|_| Refused::Stopping)?;
+        answered.await.map_err(|_| Refused::Stopping)?.map_err(Refused::Because)
+    }
+
+    /// Keeps an acknowledgement and lets the credential's gates be judged again.
+    ///
+    /// # Errors
+    /// The journal could not be written: the consumer has to say it again.
+    pub async fn acknowledge(&self, credential: CredentialName, ack: Ack) -> Result<(), journal::Error> {
+        self.journal.acknowledge(&credential, &ack).await?;
+        // A stopping engine needs no waking: what is journalled is seen at the next start.
+        drop(self.commands.send(Command::Look { credential }).await);
+        Ok(())
+    }
+
+    /// Puts another policy in force. Rotations under way keep their plan, with the new terms.
+    ///
+    /// # Errors
+    /// Only when the engine is stopping.
+    pub async fn reload(&self, setup: Setup) -> Result<(), Refused> {
+        self.commands.send(Command::Reload(Arc::new(setup))).await.map_err(|_| Refused::Stopping)
+    }
+
+    /// Looks for orphans now.
+    ///
+    /// # Errors
+    /// Only when the engine is stopping.
+    pub async fn sweep(&self) -> Result<(), Refused> {
+        self.commands.send(Command::Sweep).await.map_err(|_| Refused::Stopping)
+    }
+
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.borrow().clone()
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub fn setup(&self) -> Arc<Setup> {
+        Arc::clone(&self.setup.borrow())
+    }
+
+    #[must_use]
+    pub fn journal(&self) -> &dyn Journal {
+        self.journal.as_ref()
+    }
+}

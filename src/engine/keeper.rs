@@ -1,0 +1,428 @@
+//! The owner of what is known of every credential: decides who is visited when, and takes back what visits bring.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::{self, JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::ids::{CredentialName, WorkspaceName};
+use crate::domain::record::Record;
+use crate::domain::rotation::Rotation;
+use crate::domain::secret::SecretValue;
+use crate::engine::agenda::Agenda;
+use crate::engine::commit::Halt;
+use crate::engine::handle::{COMMANDS_MAX, Command, Handle, Pulse};
+use crate::engine::orders::Order;
+use crate::engine::setup::Setup;
+use crate::engine::sweep::{self, Swept};
+use crate::engine::visit::{Ending, Visit};
+use crate::ports::journal;
+
+/// A visit that panicked is not repeated at once.
+const AFTER_PANIC: SignedDuration = SignedDuration::from_mins(1);
+
+/// A journal that cannot be read is not asked again at once.
+const AFTER_UNREADABLE: SignedDuration = SignedDuration::from_secs(10);
+
+/// Why the engine stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Stopped {
+    /// Another process writes the same journal. Nothing that this one believes can be trusted any more.
+    #[error("{0}; another process writes the same journal")]
+    Usurped(journal::Error),
+    #[error("{0}")]
+    Journal(#[from] journal::Error),
+}
+
+/// One credential, as the keeper knows it. While a visit is under way, what the visitor took along.
+struct Slot {
+    record: Record,
+    rotation: Option<Rotation>,
+    value: Option<SecretValue>,
+    /// The visit under way: its pause.
+    visit: Option<CancellationToken>,
+    /// What is known may be stale: the next visit reads the journal first.
+    reread: bool,
+    damaged: Option<String>,
+    orders: Vec<Order>,
+}
+
+enum Finished {
+    Visit(Box<Visit>, Ending),
+    Swept(WorkspaceName, Result<Swept, sweep::Error>),
+    OrphansDeleted(u64),
+}
+
+/// The engine. [`Keeper::run`] is its life.
+pub struct Keeper {
+    setup: Arc<Setup>,
+    slots: BTreeMap<CredentialName, Slot>,
+    agenda: Agenda,
+    /// Credentials that are due while their workspace works on as many as it may.
+    queues: BTreeMap<WorkspaceName, VecDeque<CredentialName>>,
+    running: BTreeMap<WorkspaceName, usize>,
+    tasks: JoinSet<Finished>,
+    /// Which visit a task is, for those that end without bringing anything back.
+    visitors: HashMap<task::Id, (CredentialName, WorkspaceName)>,
+    commands: mpsc::Receiver<Command>,
+    pulse: watch::Sender<Pulse>,
+    published: watch::Sender<Arc<Setup>>,
+    /// Wakes the loop: the scheduler's ticks.
+    nudge: Arc<Notify>,
+    quit: CancellationToken,
+}
+
+impl Keeper {
+    /// Reads the journal and takes every credential of it and of the policy into care. Does nothing yet.
+    ///
+    /// # Errors
+    /// The journal as a whole cannot be read. Damaged credentials are kept aside, not an error.
+    pub async fn load(setup: Setup, nudge: Arc<Notify>) -> Result<(Self, Handle), Stopped> {
+        let setup = Arc::new(setup);
+        let (sender, commands) = mpsc::channel(COMMANDS_MAX);
+        let (pulse, pulses) = watch::channel(Pulse::default());
+        let (published, setups) = watch::channel(Arc::clone(&setup));
+        let journal = Arc::clone(&setup.journal);
+        let mut slots = BTreeMap::new();
+        for (name, known) in journal.load().await? {
+            let slot = match known {
+                Ok(known) => Slot { rotation: known.rotation, ..Slot::new(known.record) },
+                Err(error) => {
+                    tracing::error!(credential = %name, %error, "left alone: its journal is damaged");
+                    Slot { damaged: Some(error.to_string()), ..Slot::new(Record::new(name.clone())) }
+                }
+            };
+            slots.insert(name, slot);
+        }
+        let mut keeper = Self {
+            setup,
+            slots,
+            agenda: Agenda::default(),
+            queues: BTreeMap::new(),
+            running: BTreeMap::new(),
+            tasks: JoinSet::new(),
+            visitors: HashMap::new(),
+            commands,
+            pulse,
+            published,
+            nudge,
+            quit: CancellationToken::new(),
+        };
+        keeper.take_policy();
+        keeper.beat();
+        Ok((keeper, Handle { commands: sender, pulse: pulses, setup: setups, journal }))
+    }
+
+    /// Works until `shutdown`, then lets every visit reach its next journalled point, at most for `drain`; what has
+    /// not come back by then is dropped, which is as safe as a crash.
+    ///
+    /// # Errors
+    /// The journal belongs to another process.
+    pub async fn run(
+        mut self,
+        shutdown: CancellationToken,
+        drain: std::time::Duration,
+    ) -> Result<(), Stopped> {
+        self.sweep();
+        loop {
+            self.start_due();
+            self.beat();
+            let clock = Arc::clone(&self.setup.clock);
+            let now = clock.now();
+            let longest = now.saturating_add(self.setup.timing.look_again).unwrap_or(Timestamp::MAX);
+            let wake = self.agenda.next().map_or(longest, |next| next.min(longest));
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => break,
+                Some(finished) = self.tasks.join_next_with_id() => self.take_back(finished)?,
+                Some(command) = self.commands.recv() => self.follow(command),
+                () = self.nudge.notified() => {}
+                () = clock.sleep_until(wake) => {}
+            }
+        }
+        self.drain(drain).await
+    }
+
+    async fn drain(mut self, drain: std::time::Duration) -> Result<(), Stopped> {
+        for slot in self.slots.values() {
+            if let Some(pause) = &slot.visit {
+                pause.cancel();
+            }
+        }
+        let quit = self.quit.clone();
+        let mut usurped = Ok(());
+        let emptied = async {
+            while let Some(finished) = self.tasks.join_next_with_id().await {
+                usurped = self.take_back(finished);
+                if usurped.is_err() {
+                    break;
+                }
+            }
+        };
+        if tokio::time::timeout(drain, emptied).await.is_err() {
+            tracing::warn!(
+                visits = self.tasks.len(),
+                "stopping before every rotation reached its next journalled point"
+            );
+        }
+        quit.cancel();
+        self.tasks.shutdown().await;
+        usurped
+    }
+
+    /// Takes the credentials of the policy into care and lets everyone be looked at.
+    fn take_policy(&mut self) {
+        for name in self.setup.policy.credentials.keys() {
+            if !self.slots.contains_key(name) {
+                self.slots.insert(name.clone(), Slot::new(Record::new(name.clone())));
+            }
+        }
+        let now = self.setup.now();
+        for (name, slot) in &self.slots {
+            if slot.damaged.is_none() {
+                self.agenda.set(name, Some(now));
+            }
+        }
+    }
+
+    fn follow(&mut self, command: Command) {
+        match command {
+            Command::Order { credential, order } => self.take_order(&credential, order),
+            Command::Look { credential } => self.look_at(&credential),
+            Command::Reload(setup) => {
+                self.setup = Arc::clone(&setup);
+                self.published.send_replace(setup);
+                self.take_policy();
+                self.sweep();
+            }
+            Command::Sweep => self.sweep(),
+        }
+    }
+
+    fn take_order(&mut self, name: &CredentialName, order: Order) {
+        let refusal = match self.slots.get(name) {
+            None => Some(format!("there is no credential `{name}`")),
+            Some(Slot { damaged: Some(why), .. }) => Some(format!("`{name}` is left alone: {why}")),
+            Some(_) => None,
+        };
+        if let Some(refusal) = refusal {
+            // Nobody may be left to hear it.
+            drop(order.answer.send(Err(refusal)));
+            return;
+        }
+        if let Some(slot) = self.slots.get_mut(name) {
+            slot.orders.push(order);
+        }
+        self.look_at(name);
+    }
+
+    fn look_at(&mut self, name: &CredentialName) {
+        let Some(slot) = self.slots.get(name).filter(|slot| slot.damaged.is_none()) else { return };
+        // A visit under way may have judged already: it comes back and is sent again.
+        if let Some(pause) = &slot.visit {
+            pause.cancel();
+        }
+        self.agenda.set(name, Some(self.setup.now()));
+    }
+
+    fn start_due(&mut self) {
+        let now = self.setup.now();
+        while let Some(name) = self.agenda.pop_due(now) {
+            self.start(name);
+        }
+    }
+
+    /// Sends a visitor, or queues the credential if its workspace is busy. Orders do not queue.
+    fn start(&mut self, name: CredentialName) {
+        let Some(slot) = self.slots.get(&name) else { return };
+        if slot.visit.is_some() || slot.damaged.is_some() {
+            return;
+        }
+        let Some((workspace, limit)) = self.place_of_work(&name, slot) else {
+            return;
+        };
+        let running = self.running.entry(workspace.clone()).or_default();
+        if *running >= limit && slot.orders.is_empty() {
+            let queue = self.queues.entry(workspace).or_default();
+            if !queue.contains(&name) {
+                queue.push_back(name);
+            }
+            return;
+        }
+        *running += 1;
+        self.send_visitor(name, workspace);
+    }
+
+    fn place_of_work(&self, name: &CredentialName, slot: &Slot) -> Option<(WorkspaceName, usize)> {
+        let of_policy = || self.setup.credential(name).map(|credential| credential.workspace.clone());
+        let of_rotation = slot.rotation.as_ref().map(|rotation| rotation.plan.workspace.clone());
+        // Without either there is only an order to refuse.
+        let workspace = of_rotation
+            .or_else(of_policy)
+            .or_else(|| WorkspaceName::new("none").ok().filter(|_| !slot.orders.is_empty()))?;
+        let limit = self.setup.desks.get(&workspace).map_or(1, |desk| desk.limits.rotations_at_once.max(1));
+        Some((workspace, limit))
+    }
+
+    fn send_visitor(&mut self, name: CredentialName, workspace: WorkspaceName) {
+        let Some(slot) = self.slots.get_mut(&name) else { return };
+        let pause = CancellationToken::new();
+        let visit = Visit {
+            setup: Arc::clone(&self.setup),
+            record: slot.record.clone(),
+            rotation: slot.rotation.clone(),
+            value: slot.value.take(),
+            mint_permit: None,
+            pause: pause.clone(),
+            quit: self.quit.clone(),
+        };
+        slot.visit = Some(pause);
+        let reread = std::mem::take(&mut slot.reread);
+        let orders = std::mem::take(&mut slot.orders);
+        let task = self.tasks.spawn(async move {
+            let (visit, ending) = visit.run(reread, orders).await;
+            Finished::Visit(Box::new(visit), ending)
+        });
+        self.visitors.insert(task.id(), (name, workspace));
+    }
+
+    fn take_back(&mut self, finished: Result<(task::Id, Finished), JoinError>) -> Result<(), Stopped> {
+        match finished {
+            Ok((id, Finished::Visit(visit, ending))) => {
+                self.left(id);
+                self.returned(*visit, ending)?;
+            }
+            Ok((_, Finished::Swept(workspace, Err(error)))) => {
+                tracing::warn!(%workspace, %error, "the workspace could not be searched for orphans");
+            }
+            Ok((_, Finished::Swept(_, Ok(swept)))) => self.judge_orphans(swept),
+            Ok((_, Finished::OrphansDeleted(deleted))) => {
+                self.pulse.send_modify(|pulse| pulse.orphans_deleted += deleted);
+            }
+            Err(error) => {
+                // What the visitor took along is lost, the value included; the journal has the rest.
+                let Some(name) = self.left(error.id()) else { return Ok(()) };
+                tracing::error!(credential = %name, "a visit panicked; it is repeated from the journal");
+                if let Some(slot) = self.slots.get_mut(&name) {
+                    slot.visit = None;
+                    slot.reread = true;
+                    self.agenda.set(&name, self.setup.now().checked_add(AFTER_PANIC).ok());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Frees the task's place in its workspace for the next in the queue.
+    fn left(&mut self, id: task::Id) -> Option<CredentialName> {
+        let (name, workspace) = self.visitors.remove(&id)?;
+        if let Some(running) = self.running.get_mut(&workspace) {
+            *running = running.saturating_sub(1);
+        }
+        if let Some(next) = self.queues.get_mut(&workspace).and_then(VecDeque::pop_front) {
+            self.agenda.set(&next, Some(self.setup.now()));
+        }
+        Some(name)
+    }
+
+    fn returned(&mut self, visit: Visit, ending: Ending) -> Result<(), Stopped> {
+        let Visit { record, rotation, value, .. } = visit;
+        let name = record.credential.clone();
+        let Some(slot) = self.slots.get_mut(&name) else { return Ok(()) };
+        // An order or a change that came while the visitor was away.
+        let called_back =
+            slot.visit.take().is_some_and(|pause| pause.is_cancelled()) || !slot.orders.is_empty();
+        *slot = Slot {
+            record,
+            rotation,
+            value,
+            visit: None,
+            ..std::mem::replace(slot, Slot::new(Record::new(name.clone())))
+        };
+        match ending {
+            Ending::Rest { wake } => {
+                let wake = if called_back { Some(self.setup.now()) } else { wake };
+                self.agenda.set(&name, wake);
+            }
+            Ending::Halted(Halt::Damaged(error)) => {
+                tracing::error!(credential = %name, %error, "left alone: its journal is damaged");
+                slot.damaged = Some(error.to_string());
+            }
+            Ending::Halted(Halt::Unreadable(error)) => {
+                tracing::error!(credential = %name, %error, "the journal cannot be read: waiting");
+                slot.reread = true;
+                self.agenda.set(&name, self.setup.now().checked_add(AFTER_UNREADABLE).ok());
+            }
+            Ending::Halted(Halt::Usurped(error)) => return Err(Stopped::Usurped(error)),
+            Ending::Halted(Halt::Quit) => {}
+        }
+        Ok(())
+    }
+
+    fn sweep(&mut self) {
+        for (name, desk) in &self.setup.desks {
+            let (name, setup, desk) = (name.clone(), Arc::clone(&self.setup), Arc::clone(desk));
+            self.tasks.spawn(async move { Finished::Swept(name, sweep::look(setup, desk).await) });
+        }
+    }
+
+    /// A key is an orphan if its credential is at rest and neither is it that credential's key, nor does a rotation
+    /// under way answer for it. Credentials that are being visited are left for the next sweep.
+    fn judge_orphans(&mut self, swept: Swept) {
+        let Swept { desk, inventory, ours } = swept;
+        let mut orphans = Vec::new();
+        for (key, owner) in ours {
+            let Some(slot) = self.slots.get(&owner) else { continue };
+            let known =
+                slot.rotation.is_none() && slot.visit.is_none() && !slot.reread && slot.damaged.is_none();
+            let current = slot.record.current.as_ref().is_some_and(|current| current.key == key.id);
+            if known && !current {
+                orphans.push(key);
+            }
+        }
+        let is_current = |key: &_| {
+            self.slots
+                .values()
+                .any(|slot| slot.record.current.as_ref().is_some_and(|current| current.key == *key))
+        };
+        let accounts: Vec<_> = self.slots.values().filter_map(|slot| slot.record.account.clone()).collect();
+        let foreign = inventory
+            .keys()
+            .filter(|key| accounts.contains(&key.account) && key.nonce().is_none() && !is_current(&key.id))
+            .count();
+        desk.found_foreign_keys(foreign);
+        if !orphans.is_empty() {
+            self.tasks.spawn(async move { Finished::OrphansDeleted(sweep::delete(desk, orphans).await) });
+        }
+    }
+
+    fn beat(&self) {
+        self.pulse.send_modify(|pulse| {
+            pulse.beat = Some(self.setup.now());
+            pulse.credentials = self.slots.len();
+            pulse.visits = self.visitors.len();
+            let damaged =
+                |(name, slot): (&CredentialName, &Slot)| Some((name.clone(), slot.damaged.clone()?));
+            if self.slots.values().filter(|slot| slot.damaged.is_some()).count() != pulse.damaged.len() {
+                pulse.damaged = self.slots.iter().filter_map(damaged).collect();
+            }
+        });
+    }
+}
+
+impl Slot {
+    fn new(record: Record) -> Self {
+        Self {
+            record,
+            rotation: None,
+            value: None,
+            visit: None,
+            reread: false,
+            damaged: None,
+            orders: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What an operator wants of a credential, and whether that is possible now.
+
+use tokio::sync::oneshot;
+
+use crate::domain::event::Event;
+use crate::domain::rotation::{Phase, RollbackCause};
+use crate::engine::commit::Halt;
+use crate::engine::visit::Visit;
+
+/// What an operator can ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// Rotate now, whatever the schedule and the window say.
+    Rotate,
+    /// Let a parked rotation go on; `overwrite` lets it replace foreign values in its destinations.
+    Retry { overwrite: bool },
+    /// Give up a rotation whose key has not been promoted anywhere.
+    Abort,
+    /// Make the old key the credential's key again.
+    RollBack,
+}
+
+/// A wish with who has it and where to answer: what was done, or why not.
+pub(super) struct Order {
+    pub(super) wish: Wish,
+    pub(super) by: String,
+    pub(super) answer: oneshot::Sender<Result<String, String>>,
+}
+
+impl Visit {
+    /// Carries out an order: its answer is sent when it is journalled. Nobody may be left to hear the answer.
+    pub(super) async fn obey(&mut self, order: Order) -> Result<(), Halt> {
+        let outcome = match order.wish {
+            Wish::Rotate => self.ask().await?,
+            Wish::Retry { overwrite } => {
+                if matches!(self.phase(), Some(Phase::Parked { .. })) {
+                    self.steer(Event::Retried { overwrite }, "goes on").await?
+                } else {
+                    Err(format!("`{}` has no parked rotation", self.record.credential))
+                }
+            }
+            Wish::Abort => self.steer(Event::AbortAsked { by: order.by }, "is being aborted").await?,
+            Wish::RollBack => {
+                let event = Event::RollbackBegun { cause: RollbackCause::Operator };
+                self.steer(event, "is being rolled back").await?
+            }
+        };
+        drop(order.answer.send(outcome));
+        Ok(())
+    }
+
+    fn phase(&self) -> Option<&Phase> {
+        self.rotation.as_ref().map(|rotation| &rotation.phase)
+    }
+
+    async fn ask(&mut self) -> Result<Result<String, String>, Halt> {
+        let name = self.record.credential.clone();
+        if let Some(rotation) = &self.rotation {
+            return Ok(Err(format!(
+                "a rotation of `{name}` is under way already, in phase `{}`",
+                rotation.phase.name().label()
+            )));
+        }
+        if self.setup.credential(&name).is_none() {
+            return Ok(Err(format!("`{name}` is not in the policy any more")));
+        }
+        self.save(self.record.ask()).await?;
+        Ok(Ok(format!("a rotation of `{name}` begins now")))
+    }
+
+    async fn steer(&mut self, event: Event, doing: &str) -> Result<Result<String, String>, Halt> {
+        let Some(rotation) = &self.rotation else {
+            return Ok(Err(format!("no rotation of `{}` is under way", self.record.credential)));
+        };
+        if let Err(illegal) = crate::domain::step::step(rotation, &event, self.setup.now()) {
+            return Ok(Err(illegal.to_string()));
+        }
+        let id = rotation.plan.rotation;
+        self.commit(event).await?;
+        Ok(Ok(format!("rotation {id} of `{}` {doing}", self.record.credential)))
+    }
+}

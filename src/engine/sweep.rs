@@ -1,0 +1,57 @@
+//! Looking for keys that nobody answers for: with a nonce of ours, and no rotation that owns them (I4).
+
+use std::sync::Arc;
+
+use crate::domain::failure::Failure;
+use crate::domain::ids::{CredentialName, KeyId};
+use crate::domain::key::{Inventory, Key};
+use crate::engine::desk::Desk;
+use crate::engine::setup::Setup;
+use crate::ports::journal;
+
+/// What a listing showed of one workspace.
+pub(super) struct Swept {
+    pub(super) desk: Arc<Desk>,
+    pub(super) inventory: Arc<Inventory>,
+    /// Keys that a rotation of this journal made, with the credential that it was for.
+    pub(super) ours: Vec<(Key, CredentialName)>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error("{0}")]
+    Workspace(#[from] Failure),
+    #[error("{0}")]
+    Journal(#[from] journal::Error),
+}
+
+/// Lists a workspace and asks the journal about every nonce. Changes nothing.
+pub(super) async fn look(setup: Arc<Setup>, desk: Arc<Desk>) -> Result<Swept, Error> {
+    let inventory = desk.inventory(setup.now()).await?;
+    let mut ours = Vec::new();
+    for key in inventory.keys() {
+        let Some(nonce) = key.nonce() else { continue };
+        if let Some(owner) = setup.journal.owner_of(nonce.rotation).await? {
+            ours.push((key.clone(), owner));
+        }
+    }
+    Ok(Swept { desk, inventory, ours })
+}
+
+/// Deletes orphans, and says how many are certainly gone. One that is not is found by the next sweep.
+pub(super) async fn delete(desk: Arc<Desk>, orphans: Vec<Key>) -> u64 {
+    let mut deleted = 0;
+    for key in orphans {
+        let id: &KeyId = &key.id;
+        match desk.issuer.delete(&key).await {
+            Ok(()) => {
+                deleted += 1;
+                tracing::warn!(workspace = %desk.name, key = %id, name = key.name, "deleted an orphan: a key that a rotation made and lost");
+            }
+            Err(failure) => {
+                tracing::warn!(workspace = %desk.name, key = %id, %failure, "an orphan could not be deleted yet");
+            }
+        }
+    }
+    deleted
+}

@@ -1,0 +1,147 @@
+//! One visit to one credential: everything that can be done without waiting, each step journalled.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::OwnedMutexGuard;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::backoff;
+use crate::domain::effect::{self, Effect};
+use crate::domain::event::Event;
+use crate::domain::policy::Credential;
+use crate::domain::record::Record;
+use crate::domain::rotation::{Rotation, Trouble};
+use crate::domain::secret::SecretValue;
+use crate::engine::commit::Halt;
+use crate::engine::effects::Outcome;
+use crate::engine::orders::Order;
+use crate::engine::setup::Setup;
+use crate::ports::journal::Known;
+
+/// A clock that was set back must not turn a short back-off into a long one.
+const BACKOFF_MAX: SignedDuration = SignedDuration::from_hours(2);
+
+/// What a visitor takes along, and brings back changed.
+pub(super) struct Visit {
+    pub(super) setup: Arc<Setup>,
+    pub(super) record: Record,
+    /// Under way; `None` between rotations.
+    pub(super) rotation: Option<Rotation>,
+    /// The new key's value, from its creation until the rotation is over. The only place where it is kept.
+    pub(super) value: Option<SecretValue>,
+    /// Held from the mint budget's count until the intent is journalled.
+    pub(super) mint_permit: Option<OwnedMutexGuard<()>>,
+    /// Asks the visitor to come back at the next journalled point.
+    pub(super) pause: CancellationToken,
+    /// Asks it to come back even if the journal cannot be written.
+    pub(super) quit: CancellationToken,
+}
+
+/// How a visit ended.
+pub(super) enum Ending {
+    /// Nothing to do before `wake`; `None` if only an order or a reload can change that.
+    Rest {
+        wake: Option<Timestamp>,
+    },
+    Halted(Halt),
+}
+
+impl Visit {
+    /// Visits, after reading the credential anew if what is known of it may be stale, and carries out orders first.
+    pub(super) async fn run(mut self, reread: bool, orders: Vec<Order>) -> (Self, Ending) {
+        let ending = match self.attend(reread, orders).await {
+            Ok(wake) => Ending::Rest { wake },
+            Err(halt) => Ending::Halted(halt),
+        };
+        self.mint_permit = None;
+        (self, ending)
+    }
+
+    async fn attend(&mut self, reread: bool, orders: Vec<Order>) -> Result<Option<Timestamp>, Halt> {
+        if reread && let Some(known) = self.reread().await? {
+            self.record = known.record;
+            self.rotation = known.rotation;
+        }
+        if let Some(event) = self.rotation.as_ref().and_then(effect::on_resume) {
+            self.commit(event).await?;
+        }
+        self.adopt_terms().await?;
+        for order in orders {
+            self.obey(order).await?;
+        }
+        loop {
+            let rest = if self.rotation.is_some() { self.advance().await? } else { self.idle().await? };
+            if let Rest::Until(wake) = rest {
+                return Ok(wake);
+            }
+            if self.pause.is_cancelled() && !self.is_about_to_mint() {
+                return Ok(Some(self.setup.now()));
+            }
+        }
+    }
+
+    async fn reread(&self) -> Result<Option<Known>, Halt> {
+        self.setup.journal.load_one(&self.record.credential).await.map_err(Halt::reading)
+    }
+
+    /// A journalled intent to mint is carried out at once or never: a pause between the two would cost a key.
+    fn is_about_to_mint(&self) -> bool {
+        self.rotation.as_ref().and_then(effect::pending) == Some(Effect::Mint)
+    }
+
+    /// A reload may change the terms of a rotation that is under way; the rest of its plan is frozen.
+    async fn adopt_terms(&mut self) -> Result<(), Halt> {
+        let (Some(rotation), Some(credential)) =
+            (&self.rotation, self.setup.credential(&self.record.credential))
+        else {
+            return Ok(());
+        };
+        if rotation.plan.terms == credential.terms {
+            return Ok(());
+        }
+        let terms = credential.terms.clone();
+        self.commit(Event::TermsRevised { terms }).await
+    }
+
+    /// One effect and its outcome.
+    async fn advance(&mut self) -> Result<Rest, Halt> {
+        let Some(rotation) = &self.rotation else { return Ok(Rest::No) };
+        let Some(effect) = effect::pending(rotation) else { return Ok(Rest::Until(None)) };
+        let now = self.setup.now();
+        if let Some(trouble) = rotation.trouble.as_ref().filter(|_| effect != Effect::Mint) {
+            let not_before = self.not_before(trouble, now);
+            if now < not_before {
+                return Ok(Rest::Until(Some(not_before)));
+            }
+        }
+        match self.act(effect).await {
+            Ok(Outcome::Happened(event)) => {
+                self.commit(event).await?;
+                self.mint_permit = None;
+                Ok(Rest::No)
+            }
+            Ok(Outcome::Wait(until)) => Ok(Rest::Until(Some(until))),
+            Err(failure) => {
+                self.commit(Event::Hindered { effect: effect.name(), failure }).await?;
+                Ok(Rest::No)
+            }
+        }
+    }
+
+    fn not_before(&self, trouble: &Trouble, now: Timestamp) -> Timestamp {
+        let wait = backoff::CALLS.wait(trouble.failures, trouble.last.retry_after, &self.record.credential);
+        let at = trouble.last_at.saturating_add(wait).unwrap_or(Timestamp::MAX);
+        if at.duration_since(now) > BACKOFF_MAX { now } else { at }
+    }
+
+    pub(super) fn policy(&self) -> Option<&Credential> {
+        self.setup.credential(&self.record.credential)
+    }
+}
+
+/// Whether the visitor rests.
+pub(super) enum Rest {
+    No,
+    Until(Option<Timestamp>),
+}

@@ -1,7 +1,10 @@
-//! One folder per outside system. Adapters never see each other, nor the engine.
+//! One folder per outside system. Adapters never see each other, nor the engine; what secret stores have in common
+//! is the text of a secret ([`secret_text`], [`json_field`]), which is pure.
 
 pub mod aws_secrets_manager;
 pub mod directory;
 pub mod elevenlabs;
+mod json_field;
 pub mod memory;
+mod secret_text;
 pub mod sqlite;

@@ -1,1 +1,160 @@
 //! The secret store port over a local directory, for tmpfs and sidecars.
+//!
+//! What consumers read (`cat PATH/SECRET`) is a link to a version, so that one rename changes value and version
+//! together: a consumer reads the old value or the new one, whole, at every instant. Every change is durable
+//! when its method returns, and one process writes at a time. Consumers need to be able to enter `PATH/.rekeyd`; a
+//! container has to mount the directory, not the single file.
+
+mod disk;
+mod group;
+mod layout;
+mod lock;
+mod shelf;
+
+#[cfg(test)]
+mod crash_tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::adapters::directory::disk::Disk;
+use crate::adapters::directory::lock::Lock;
+use crate::adapters::directory::shelf::Shelf;
+use crate::domain::failure::{Failure, Kind};
+use crate::domain::ids::VersionId;
+use crate::domain::plan::Destination;
+use crate::domain::rotation::Standing;
+use crate::domain::secret::SecretValue;
+use crate::ports::secret_store::{Held, SecretStore, Staged, Which};
+
+/// What the policy says about the directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    pub path: PathBuf,
+    /// Of what consumers read, whatever the umask.
+    pub mode: u32,
+    /// Of the directories that rekeyd makes in `path`, and of `path` itself if it is made.
+    pub directory_mode: u32,
+    /// The group that files and directories are handed to: its name in /etc/group, or its number.
+    pub group: Option<String>,
+}
+
+impl Settings {
+    /// Only the owner and the owner's group read.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), mode: 0o440, directory_mode: 0o750, group: None }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Directory {
+    disk: Arc<Disk>,
+}
+
+impl Directory {
+    /// Makes the directory if its parent is there, proves that it can be written, and removes what an earlier life did
+    /// not finish. Does a little blocking IO.
+    ///
+    /// # Errors
+    /// `Invalid`: no such group, or something else than a directory has a name of ours. `LocalDisk`: it cannot be
+    /// written.
+    pub fn open(settings: &Settings) -> Result<Self, Failure> {
+        let group = settings.group.as_deref().map(group::number).transpose()?;
+        let disk = Disk {
+            root: settings.path.clone(),
+            mode: settings.mode,
+            directory_mode: settings.directory_mode,
+            group,
+            #[cfg(test)]
+            fuse: crash_tests::Fuse::default(),
+        };
+        disk.make_root()?;
+        let lock = Lock::to_write(&disk)?;
+        disk.sweep()?;
+        disk.probe()?;
+        drop(lock);
+        Ok(Self { disk: Arc::new(disk) })
+    }
+
+    /// Does `work` on the destination's shelf where blocking is allowed. It is finished also when nobody waits for it.
+    async fn on_shelf<T: Send + 'static>(
+        &self,
+        destination: &Destination,
+        lock: fn(&Disk) -> Result<Lock, Failure>,
+        work: impl FnOnce(&Disk, &Shelf<'_>) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let (disk, destination) = (Arc::clone(&self.disk), destination.clone());
+        let done = tokio::task::spawn_blocking(move || {
+            let shelf = Shelf::of(&disk, &destination)?;
+            let _lock = lock(&disk)?;
+            work(&disk, &shelf)
+        });
+        match done.await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Failure::unknown(Kind::LocalDisk, "the work on the directory was broken off")),
+        }
+    }
+}
+
+#[async_trait]
+impl SecretStore for Directory {
+    async fn preflight(&self, destination: &Destination) -> Result<Standing, Failure> {
+        self.on_shelf(destination, Lock::to_write, |disk, shelf| {
+            let serving = shelf.serving()?;
+            shelf.check(serving.as_ref())?;
+            disk.probe()?;
+            let held =
+                serving.map(|serving| Held { value: shelf.value_of(&serving), version: serving.version });
+            Ok(Held::standing(held.as_ref()))
+        })
+        .await
+    }
+
+    async fn stage(
+        &self,
+        destination: &Destination,
+        version: &VersionId,
+        value: &SecretValue,
+    ) -> Result<Staged, Failure> {
+        let (version, value) = (version.clone(), value.clone());
+        self.on_shelf(destination, Lock::to_write, move |_, shelf| {
+            shelf.stage(&version, &value).map(|over| Staged { over })
+        })
+        .await
+    }
+
+    async fn read(&self, destination: &Destination, which: Which<'_>) -> Result<Option<Held>, Failure> {
+        let wanted = match which {
+            Which::Current => None,
+            Which::Version(version) => Some(version.clone()),
+        };
+        self.on_shelf(destination, Lock::to_read, move |_, shelf| match wanted {
+            None => Ok(shelf
+                .serving()?
+                .map(|serving| Held { value: shelf.value_of(&serving), version: serving.version })),
+            Some(version) => Ok(shelf.value(&version)?.map(|value| Held { version, value })),
+        })
+        .await
+    }
+
+    async fn promote(
+        &self,
+        destination: &Destination,
+        version: &VersionId,
+        displacing: Option<&VersionId>,
+    ) -> Result<(), Failure> {
+        let (version, displacing) = (version.clone(), displacing.cloned());
+        self.on_shelf(destination, Lock::to_write, move |_, shelf| {
+            shelf.promote(&version, displacing.as_ref())
+        })
+        .await
+    }
+
+    async fn discard(&self, destination: &Destination, version: &VersionId) -> Result<(), Failure> {
+        let version = version.clone();
+        self.on_shelf(destination, Lock::to_write, move |_, shelf| shelf.discard(&version)).await
+    }
+}

@@ -1,3 +1,4 @@
-//! The journal port in memory: what the simulation runs on.
+//! The journal and secret store ports in memory: what the simulation runs on.
 
+pub mod journal;
 pub mod store;

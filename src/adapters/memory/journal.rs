@@ -1,0 +1,192 @@
+//! The journal port in memory. A clone shares the contents: what the successor of a crashed engine opens.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::domain::event::Event;
+use crate::domain::gate::Ack;
+use crate::domain::ids::{ConsumerName, CredentialName, RotationId, WorkspaceName};
+use crate::domain::record::Record;
+use crate::domain::rotation::Rotation;
+use crate::ports::journal::{Chapter, Entry, Error, Journal, Known};
+
+#[derive(Debug, Clone, Default)]
+pub struct MemoryJournal {
+    contents: Arc<Mutex<Contents>>,
+}
+
+#[derive(Debug, Default)]
+struct Contents {
+    rotations: BTreeMap<RotationId, Vec<Entry>>,
+    records: BTreeMap<CredentialName, Record>,
+    acks: BTreeMap<(CredentialName, ConsumerName), Ack>,
+    writes: u64,
+}
+
+impl MemoryJournal {
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many writes succeeded so far.
+    #[must_use]
+    pub fn writes(&self) -> u64 {
+        self.contents().writes
+    }
+
+    fn contents(&self) -> MutexGuard<'_, Contents> {
+        // Each write changes the contents only after its last check: they are whole even if a holder panicked.
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Contents {
+    fn known(&self, record: &Record) -> Result<Known, Error> {
+        let fold = |id: RotationId| {
+            let entries = self.rotations.get(&id).into_iter().flatten();
+            let events = entries.map(|entry| (entry.at, entry.event.clone()));
+            Rotation::fold(events).map_err(|history| Error::from((id, history)))
+        };
+        Ok(Known { record: record.clone(), rotation: record.open.map(fold).transpose()? })
+    }
+
+    fn check_entry(&self, entry: &Entry) -> Result<(), Error> {
+        let Entry { rotation, sequence, at: _, credential, workspace, event } = entry;
+        let written = self.rotations.get(rotation).map_or(&[][..], Vec::as_slice);
+        let length = u64::try_from(written.len()).unwrap_or(u64::MAX);
+        if length != *sequence {
+            return Err(Error::Conflict(format!("rotation {rotation} has {length} entries, not {sequence}")));
+        }
+        let refused =
+            |why: &str| Error::Corrupt { place: format!("rotation {rotation}"), why: why.to_owned() };
+        if matches!(event, Event::Begun(_)) != (length == 0) {
+            return Err(refused("a rotation begins once, with its beginning"));
+        }
+        match written.first() {
+            Some(first) if (&first.credential, &first.workspace) != (credential, workspace) => {
+                Err(refused("it is of another credential or workspace"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_record(&self, record: &Record, with: Option<&Entry>) -> Result<(), Error> {
+        let Record { credential, revision, open, .. } = record;
+        let stored = self.records.get(credential).map_or(0, |record| record.revision);
+        if stored + 1 != *revision {
+            return Err(Error::Conflict(format!("the record of {credential} has revision {stored}")));
+        }
+        let is_owned = |id: &RotationId| {
+            let written = self.rotations.get(id).into_iter().flatten();
+            with.into_iter()
+                .chain(written)
+                .any(|entry| entry.rotation == *id && entry.credential == *credential)
+        };
+        if open.as_ref().is_none_or(is_owned) {
+            Ok(())
+        } else {
+            let place = format!("the record of {credential}");
+            Err(Error::Corrupt { place, why: "its open rotation is not in the journal".to_owned() })
+        }
+    }
+
+    fn put(&mut self, record: &Record) {
+        self.records.insert(record.credential.clone(), record.clone());
+    }
+}
+
+#[async_trait]
+impl Journal for MemoryJournal {
+    async fn load(&self) -> Result<Vec<(CredentialName, Result<Known, Error>)>, Error> {
+        let contents = self.contents();
+        let records = contents.records.values();
+        Ok(records.map(|record| (record.credential.clone(), contents.known(record))).collect())
+    }
+
+    async fn load_one(&self, credential: &CredentialName) -> Result<Option<Known>, Error> {
+        let contents = self.contents();
+        contents.records.get(credential).map(|record| contents.known(record)).transpose()
+    }
+
+    async fn append(&self, entry: &Entry, record: Option<&Record>) -> Result<(), Error> {
+        let mut contents = self.contents();
+        contents.check_entry(entry)?;
+        if let Some(record) = record {
+            contents.check_record(record, Some(entry))?;
+            contents.put(record);
+        }
+        contents.rotations.entry(entry.rotation).or_default().push(entry.clone());
+        contents.writes += 1;
+        Ok(())
+    }
+
+    async fn save(&self, record: &Record) -> Result<(), Error> {
+        let mut contents = self.contents();
+        contents.check_record(record, None)?;
+        contents.put(record);
+        contents.writes += 1;
+        Ok(())
+    }
+
+    async fn entries(&self, rotation: RotationId) -> Result<Vec<Entry>, Error> {
+        Ok(self.contents().rotations.get(&rotation).cloned().unwrap_or_default())
+    }
+
+    async fn history(&self, credential: &CredentialName, limit: usize) -> Result<Vec<Chapter>, Error> {
+        let contents = self.contents();
+        let newest_first = contents.rotations.iter().rev();
+        let own = newest_first
+            .filter(|(_, entries)| entries.first().is_some_and(|first| first.credential == *credential));
+        Ok(own
+            .take(limit)
+            .map(|(rotation, entries)| Chapter { rotation: *rotation, entries: entries.clone() })
+            .collect())
+    }
+
+    async fn owner_of(&self, rotation: RotationId) -> Result<Option<CredentialName>, Error> {
+        let contents = self.contents();
+        let first = contents.rotations.get(&rotation).and_then(|entries| entries.first());
+        Ok(first.map(|entry| entry.credential.clone()))
+    }
+
+    async fn mints_since(
+        &self,
+        workspace: &WorkspaceName,
+        since: Timestamp,
+    ) -> Result<Vec<Timestamp>, Error> {
+        let contents = self.contents();
+        let mut mints: Vec<Timestamp> = contents
+            .rotations
+            .values()
+            .flatten()
+            .filter(|entry| {
+                matches!(entry.event, Event::MintIntended { .. })
+                    && entry.workspace == *workspace
+                    && entry.at >= since
+            })
+            .map(|entry| entry.at)
+            .collect();
+        mints.sort_unstable();
+        Ok(mints)
+    }
+
+    async fn acknowledge(&self, credential: &CredentialName, ack: &Ack) -> Result<(), Error> {
+        let mut contents = self.contents();
+        let kept = (credential.clone(), ack.consumer.clone());
+        if contents.acks.get(&kept).is_none_or(|newest| newest.at <= ack.at) {
+            contents.acks.insert(kept, ack.clone());
+        }
+        contents.writes += 1;
+        Ok(())
+    }
+
+    async fn acks(&self, credential: &CredentialName) -> Result<Vec<Ack>, Error> {
+        let contents = self.contents();
+        let own = contents.acks.iter().filter(|((owner, _), _)| owner == credential);
+        Ok(own.map(|(_, ack)| ack.clone()).collect())
+    }
+}

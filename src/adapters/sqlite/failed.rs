@@ -1,0 +1,72 @@
+//! From what SQLite says to what the port says.
+
+use std::fmt;
+use std::path::Path;
+
+use rusqlite::ErrorCode;
+use rusqlite::ffi::{SQLITE_IOERR_DIR_FSYNC, SQLITE_IOERR_FSYNC};
+
+use crate::adapters::sqlite::open::advice;
+use crate::ports::journal::Error;
+
+/// Why a statement's work was not done: said by us, or by SQLite.
+#[derive(Debug)]
+pub(super) enum Failed {
+    Said(Error),
+    Sqlite(rusqlite::Error),
+}
+
+impl Failed {
+    pub(super) fn conflict(why: String) -> Self {
+        Self::Said(Error::Conflict(why))
+    }
+
+    pub(super) fn corrupt(place: impl Into<String>, why: &dyn fmt::Display) -> Self {
+        Self::Said(Error::Corrupt { place: place.into(), why: why.to_string() })
+    }
+
+    pub(super) fn into_error(self, path: &Path) -> Error {
+        match self {
+            Self::Said(error) => error,
+            Self::Sqlite(error) => explain(path, &error),
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Failed {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> Error {
+    let code = error.sqlite_error_code();
+    let damaged = match code {
+        Some(code) => matches!(code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase),
+        // A column that holds another type than rekeyd writes.
+        None => true,
+    };
+    if damaged {
+        return Error::Corrupt { place: path.display().to_string(), why: error.to_string() };
+    }
+    if code == Some(ErrorCode::ConstraintViolation) {
+        let why = format!("a write that breaks a rule of the schema was refused: {error}");
+        return Error::Corrupt { place: path.display().to_string(), why };
+    }
+    Error::Unavailable(format!("{}: {error}; {}", path.display(), advice(code, path)))
+}
+
+/// Whether it speaks of one request's rows only: everything else in its transaction may still be done.
+pub(super) fn is_of_one_request(error: &rusqlite::Error) -> bool {
+    error
+        .sqlite_error_code()
+        .is_none_or(|code| matches!(code, ErrorCode::ConstraintViolation | ErrorCode::DatabaseCorrupt))
+}
+
+/// Whether the disk refused to make durable what it had taken: then it is unknown what it holds, and a later success
+/// proves nothing.
+pub(super) fn is_sync_failure(error: &rusqlite::Error) -> bool {
+    error
+        .sqlite_error()
+        .is_some_and(|error| matches!(error.extended_code, SQLITE_IOERR_FSYNC | SQLITE_IOERR_DIR_FSYNC))
+}

@@ -1,0 +1,43 @@
+//! One rekeyd at a time: a lock on a file beside the database, which the kernel lifts when its holder dies.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use crate::adapters::sqlite::open::{OpenError, beside};
+
+/// Held as long as it lives. The file stays: to delete it would let two processes lock two files of one name.
+pub(super) struct Lock {
+    _file: File,
+}
+
+pub(super) fn acquire(journal: &Path) -> Result<Lock, OpenError> {
+    let path = beside(journal, ".lock");
+    let io = |attempt| move |error: std::io::Error| OpenError::io(attempt, journal, &error);
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(io("lock the journal"))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(OpenError::Locked { path: journal.to_owned(), pid: holder(&mut file) });
+        }
+        Err(TryLockError::Error(error)) => return Err(OpenError::io("lock the journal", journal, &error)),
+    }
+    file.set_len(0)
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(io("write the lock file of the journal"))?;
+    Ok(Lock { _file: file })
+}
+
+fn holder(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.take(32).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}

@@ -1,0 +1,230 @@
+//! Opening the database: who may, in which state it must be, and what to do when it is not.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::adapters::sqlite::migrations;
+
+/// How long to wait for another program, such as a person's `sqlite3`, to finish with the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+/// The journal's mark in the header of the file: "rkey".
+pub(super) const APPLICATION_ID: i32 = 0x726b_6579;
+
+/// Why a journal cannot be opened, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(
+        "there is no journal at {}; name the one of a running daemon, or start `rekeyd run`, which creates it",
+        .path.display()
+    )]
+    Missing { path: PathBuf },
+    /// Another process has it: try again when that one is gone.
+    #[error(
+        "the journal {} is in use by another rekeyd{}; only one may run at a time: stop that one first",
+        .path.display(), .pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+    )]
+    Locked { path: PathBuf, pid: Option<u32> },
+    #[error(
+        "the journal {} has schema version {found} and this rekeyd knows versions up to {known}; \
+         run the newer rekeyd that wrote it",
+        .path.display()
+    )]
+    Newer { path: PathBuf, found: u32, known: u32 },
+    /// Only when opened read-only: nothing may be migrated then.
+    #[error(
+        "the journal {} has schema version {found} and this rekeyd reads version {known}; \
+         start `rekeyd run` of this version once, which upgrades it",
+        .path.display()
+    )]
+    Older { path: PathBuf, found: u32, known: u32 },
+    #[error("{} is not a journal of rekeyd: {why}; name another file", .path.display())]
+    Foreign { path: PathBuf, why: String },
+    #[error(
+        "the journal {} is damaged: {why}; keep a copy of it with its -wal file, then restore a backup, \
+         or save what can be read: sqlite3 {} .recover",
+        .path.display(), .path.display()
+    )]
+    Damaged { path: PathBuf, why: String },
+    #[error("cannot {attempt} {}: {why}; {advice}", .path.display())]
+    Unusable { attempt: &'static str, path: PathBuf, why: String, advice: String },
+}
+
+impl OpenError {
+    pub(super) fn io(attempt: &'static str, path: &Path, error: &io::Error) -> Self {
+        let directory = directory_of(path).display().to_string();
+        let advice = if error.kind() == io::ErrorKind::NotFound {
+            format!("create its directory: install -d -m 0700 {directory}")
+        } else if error.kind() == io::ErrorKind::PermissionDenied {
+            format!("see who may use it: ls -ld {directory} {}", path.display())
+        } else if error.kind() == io::ErrorKind::StorageFull {
+            format!("free some space: df -h {directory}")
+        } else if error.kind() == io::ErrorKind::ReadOnlyFilesystem {
+            format!("mount it writable, or name another place: findmnt -T {directory}")
+        } else {
+            "name a file in a directory that rekeyd may write to".to_owned()
+        };
+        Self::Unusable { attempt, path: path.to_owned(), why: error.to_string(), advice }
+    }
+
+    pub(super) fn sqlite(attempt: &'static str, path: &Path, error: &rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode as Code;
+        let why = error.to_string();
+        let path = path.to_owned();
+        let code = error.sqlite_error_code();
+        if code == Some(Code::DatabaseCorrupt) {
+            return Self::Damaged { path, why };
+        }
+        if code == Some(Code::NotADatabase) {
+            return Self::Foreign { path, why };
+        }
+        let advice = advice(code, &path);
+        Self::Unusable { attempt, path, why, advice }
+    }
+}
+
+/// What to type when SQLite says `code` about the file.
+pub(super) fn advice(code: Option<rusqlite::ErrorCode>, path: &Path) -> String {
+    use rusqlite::ErrorCode as Code;
+    let directory = directory_of(path).display().to_string();
+    let file = path.display();
+    match code {
+        Some(Code::DiskFull) => format!("free some space: df -h {directory}"),
+        Some(Code::ReadOnly | Code::PermissionDenied | Code::CannotOpen) => {
+            format!("see who may write there: ls -la {directory}; findmnt -T {directory}")
+        }
+        Some(Code::DatabaseBusy | Code::DatabaseLocked) => {
+            format!("another program holds the file: fuser -v {file}")
+        }
+        Some(Code::SystemIoFailure) => {
+            format!("look at the disk and its limits: df -h {directory}; dmesg | tail")
+        }
+        _ => format!("examine the file: sqlite3 -readonly {file} 'PRAGMA integrity_check'"),
+    }
+}
+
+pub(super) fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// `path` with `suffix` behind it, as SQLite names the files that belong to a database.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Opens the one connection that writes; creates the file, and brings its schema up to date. The caller holds the
+/// lock. After `Ok` the file is sound, ours, and durable in its directory.
+pub(super) fn writer(path: &Path) -> Result<Connection, OpenError> {
+    let created = create(path)?;
+    let sqlite = |attempt| move |error: rusqlite::Error| OpenError::sqlite(attempt, path, &error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(sqlite("open the journal"))?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(sqlite("open the journal"))?;
+    if connection.is_readonly("main").map_err(sqlite("open the journal"))? {
+        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+        return Err(OpenError::io("write to the journal", path, &denied));
+    }
+    let found = version(&connection, path)?;
+    if found > migrations::LATEST {
+        return Err(OpenError::Newer { path: path.to_owned(), found, known: migrations::LATEST });
+    }
+    check_soundness(&connection, path)?;
+    prepare(&connection).map_err(sqlite("prepare the journal"))?;
+    let mode: String = connection
+        .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
+        .map_err(sqlite("switch the journal to WAL mode"))?;
+    if mode != "wal" {
+        return Err(OpenError::Unusable {
+            attempt: "switch the journal to WAL mode",
+            path: path.to_owned(),
+            why: format!("SQLite stays in mode `{mode}`"),
+            advice: "put it on a local file system".to_owned(),
+        });
+    }
+    migrations::apply(&mut connection, path, migrations::ALL)?;
+    if created {
+        let directory = directory_of(path);
+        File::open(directory)
+            .and_then(|directory| directory.sync_all())
+            .map_err(|error| OpenError::io("make durable the directory", directory, &error))?;
+    }
+    Ok(connection)
+}
+
+/// Opens a connection that reads what the writer writes, in the same process.
+pub(super) fn reader(path: &Path) -> Result<Connection, OpenError> {
+    let sqlite = |error: rusqlite::Error| OpenError::sqlite("open the journal", path, &error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(sqlite)?;
+    prepare(&connection).map_err(sqlite)?;
+    Ok(connection)
+}
+
+/// Settings of a connection, not of the file.
+pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(32);
+    connection.execute_batch(
+        "PRAGMA synchronous = FULL;
+         PRAGMA foreign_keys = ON;
+         PRAGMA trusted_schema = OFF;
+         PRAGMA cell_size_check = ON;
+         PRAGMA journal_size_limit = 16777216;",
+    )
+}
+
+/// Makes an empty file that only its owner can read, if there is none; SQLite gives its other files the same mode.
+fn create(path: &Path) -> Result<bool, OpenError> {
+    let attempt = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match attempt {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(OpenError::io("create the journal", path, &error)),
+    }
+}
+
+/// The schema version; 0 for a database with nothing in it.
+pub(super) fn version(connection: &Connection, path: &Path) -> Result<u32, OpenError> {
+    let read = || -> rusqlite::Result<(i32, u32, bool)> {
+        let number = |sql| connection.query_row(sql, [], |row| row.get(0));
+        let version = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        let used =
+            connection.query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))?;
+        Ok((number("PRAGMA application_id")?, version, used))
+    };
+    let (application, version, used) =
+        read().map_err(|error| OpenError::sqlite("read the journal", path, &error))?;
+    if application == APPLICATION_ID || (!used && application == 0) {
+        Ok(version)
+    } else {
+        let why = "it is a SQLite database of another program".to_owned();
+        Err(OpenError::Foreign { path: path.to_owned(), why })
+    }
+}
+
+/// Looks at the file's structure. Rows that break a rule are left to whoever reads them: they stop one credential,
+/// not all.
+fn check_soundness(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let check = || -> rusqlite::Result<String> {
+        connection.execute_batch("PRAGMA ignore_check_constraints = ON")?;
+        let verdict = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        connection.execute_batch("PRAGMA ignore_check_constraints = OFF")?;
+        Ok(verdict)
+    };
+    let verdict = check().map_err(|error| OpenError::sqlite("check the journal", path, &error))?;
+    if verdict == "ok" {
+        Ok(())
+    } else {
+        let why = verdict.replace('\n', "; ");
+        Err(OpenError::Damaged { path: path.to_owned(), why })
+    }
+}

@@ -1,0 +1,197 @@
+//! Every question that the journal answers, over a connection that only reads.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::adapters::sqlite::failed::{Failed, explain};
+use crate::adapters::sqlite::rows;
+use crate::domain::gate::Ack;
+use crate::domain::ids::{ConsumerName, CredentialName, RotationId, WorkspaceName};
+use crate::domain::rotation::Rotation;
+use crate::domain::secret::Fingerprint;
+use crate::ports::journal::{Chapter, Entry, Error, Known};
+
+/// Every credential with what is known of it.
+pub type Loaded = Vec<(CredentialName, Result<Known, Error>)>;
+
+pub(super) fn load(connection: &Connection) -> Result<Loaded, Failed> {
+    let snapshot = connection.unchecked_transaction()?;
+    let mut statement = snapshot.prepare_cached("SELECT credential FROM records ORDER BY credential")?;
+    let names = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+    let mut loaded = Vec::with_capacity(names.len());
+    for name in names {
+        // A name that cannot be one hides whose record it is: then nobody's can be trusted to be complete.
+        let credential =
+            CredentialName::new(name).map_err(|error| Failed::corrupt("the name of a record", &error))?;
+        let known = match load_one(&snapshot, &credential) {
+            Ok(Some(known)) => Ok(known),
+            Ok(None) => Err(corrupt_record(&credential, "it vanished")),
+            Err(Failed::Said(error)) => Err(error),
+            Err(Failed::Sqlite(error)) => match explain(place(&credential).as_ref(), &error) {
+                corrupt @ Error::Corrupt { .. } => Err(corrupt),
+                Error::Conflict(_) | Error::Unavailable(_) => return Err(Failed::Sqlite(error)),
+            },
+        };
+        loaded.push((credential, known));
+    }
+    Ok(loaded)
+}
+
+pub(super) fn load_one(connection: &Connection, name: &CredentialName) -> Result<Option<Known>, Failed> {
+    let row = connection
+        .prepare_cached("SELECT revision, open, body FROM records WHERE credential = ?1")?
+        .query_row([name.as_str()], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?, row.get::<_, String>(2)?))
+        })
+        .optional()?;
+    let Some((revision, open, body)) = row else {
+        return Ok(None);
+    };
+    let record = rows::record(&body).map_err(|why| Failed::Said(corrupt_record(name, &why)))?;
+    let agrees = record.credential == *name
+        && i64::try_from(record.revision) == Ok(revision)
+        && record.open.map(|rotation| rotation.to_string()) == open;
+    if !agrees {
+        return Err(Failed::Said(corrupt_record(name, "its columns and its body disagree")));
+    }
+    let rotation = match record.open {
+        Some(rotation) => Some(fold(connection, rotation, name)?),
+        None => None,
+    };
+    Ok(Some(Known { record, rotation }))
+}
+
+fn fold(connection: &Connection, id: RotationId, name: &CredentialName) -> Result<Rotation, Failed> {
+    let entries = entries(connection, id)?;
+    let events = entries.into_iter().map(|entry| (entry.at, entry.event));
+    let rotation = Rotation::fold(events).map_err(|history| Failed::Said(Error::from((id, history))))?;
+    if rotation.plan.rotation == id && rotation.plan.credential == *name {
+        Ok(rotation)
+    } else {
+        Err(Failed::corrupt(format!("rotation {id}"), &"its plan is of another rotation or credential"))
+    }
+}
+
+pub(super) fn entries(connection: &Connection, rotation: RotationId) -> Result<Vec<Entry>, Failed> {
+    let Some((credential, workspace)) = owner(connection, rotation)? else {
+        return Ok(Vec::new());
+    };
+    let mut statement = connection.prepare_cached(
+        "SELECT sequence, at, event, body FROM entries WHERE rotation = ?1 ORDER BY sequence",
+    )?;
+    let mut found = statement.query([rotation.to_string()])?;
+    let mut entries = Vec::new();
+    while let Some(row) = found.next()? {
+        let sequence = u64::try_from(entries.len()).unwrap_or(u64::MAX);
+        let place = || format!("rotation {rotation}, entry {sequence}");
+        let stored: i64 = row.get(0)?;
+        if u64::try_from(stored) != Ok(sequence) {
+            return Err(Failed::corrupt(place(), &format!("it is missing: entry {stored} comes next")));
+        }
+        let (at, name, body): (String, String, String) = (row.get(1)?, row.get(2)?, row.get(3)?);
+        entries.push(Entry {
+            rotation,
+            sequence,
+            at: instant(&at, place)?,
+            credential: credential.clone(),
+            workspace: workspace.clone(),
+            event: rows::event(&name, &body).map_err(|why| Failed::corrupt(place(), &why))?,
+        });
+    }
+    if entries.is_empty() {
+        return Err(Failed::corrupt(format!("rotation {rotation}"), &"all of its entries are missing"));
+    }
+    Ok(entries)
+}
+
+fn owner(
+    connection: &Connection,
+    rotation: RotationId,
+) -> Result<Option<(CredentialName, WorkspaceName)>, Failed> {
+    let row: Option<(String, String)> = connection
+        .prepare_cached("SELECT credential, workspace FROM rotations WHERE rotation = ?1")?
+        .query_row([rotation.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((credential, workspace)) = row else {
+        return Ok(None);
+    };
+    let corrupt = |error| Failed::corrupt(format!("the owner of rotation {rotation}"), &error);
+    Ok(Some((
+        CredentialName::new(credential).map_err(corrupt)?,
+        WorkspaceName::new(workspace).map_err(corrupt)?,
+    )))
+}
+
+pub(super) fn owner_of(
+    connection: &Connection,
+    rotation: RotationId,
+) -> Result<Option<CredentialName>, Failed> {
+    Ok(owner(connection, rotation)?.map(|(credential, _)| credential))
+}
+
+pub(super) fn history(
+    connection: &Connection,
+    credential: &CredentialName,
+    limit: usize,
+) -> Result<Vec<Chapter>, Failed> {
+    let snapshot = connection.unchecked_transaction()?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let ids = snapshot
+        .prepare_cached(
+            "SELECT rotation FROM rotations WHERE credential = ?1 ORDER BY rotation DESC LIMIT ?2",
+        )?
+        .query_map(params![credential.as_str(), limit], |row| row.get::<_, String>(0))?
+        .collect::<Result<Vec<_>, _>>()?;
+    let chapter = |id: String| {
+        let rotation = id
+            .parse()
+            .map_err(|error| Failed::corrupt(format!("the id of a rotation of {credential}"), &error))?;
+        Ok(Chapter { rotation, entries: entries(&snapshot, rotation)? })
+    };
+    ids.into_iter().map(chapter).collect()
+}
+
+pub(super) fn mints_since(
+    connection: &Connection,
+    workspace: &WorkspaceName,
+    since: Timestamp,
+) -> Result<Vec<Timestamp>, Failed> {
+    let texts = connection
+        .prepare_cached(
+            "SELECT e.at FROM entries AS e JOIN rotations AS r USING (rotation)
+             WHERE e.event = 'mint_intended' AND e.at >= ?1 AND r.workspace = ?2 ORDER BY e.at",
+        )?
+        .query_map(params![rows::instant(since), workspace.as_str()], |row| row.get::<_, String>(0))?
+        .collect::<Result<Vec<_>, _>>()?;
+    texts.iter().map(|at| instant(at, || format!("the mints of workspace {workspace}"))).collect()
+}
+
+pub(super) fn acks(connection: &Connection, credential: &CredentialName) -> Result<Vec<Ack>, Failed> {
+    let rows = connection
+        .prepare_cached("SELECT consumer, fingerprint, at FROM acks WHERE credential = ?1 ORDER BY consumer")?
+        .query_map([credential.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<Vec<(String, String, String)>, _>>()?;
+    let place = || format!("the acknowledgements of {credential}");
+    rows.into_iter()
+        .map(|(consumer, fingerprint, at)| {
+            Ok(Ack {
+                consumer: ConsumerName::new(consumer).map_err(|error| Failed::corrupt(place(), &error))?,
+                fingerprint: Fingerprint::try_from(fingerprint)
+                    .map_err(|error| Failed::corrupt(place(), &error))?,
+                at: instant(&at, place)?,
+            })
+        })
+        .collect()
+}
+
+fn instant(text: &str, place: impl Fn() -> String) -> Result<Timestamp, Failed> {
+    text.parse().map_err(|_| Failed::corrupt(place(), &"its time is none"))
+}
+
+fn place(credential: &CredentialName) -> String {
+    format!("the record of {credential}")
+}
+
+fn corrupt_record(credential: &CredentialName, why: &str) -> Error {
+    Error::Corrupt { place: place(credential), why: why.to_owned() }
+}

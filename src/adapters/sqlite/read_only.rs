@@ -1,0 +1,161 @@
+//! The journal for a command that only looks: while the daemon runs, when it does not, and after it was killed. It
+//! takes no lock, creates no file and changes nothing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::adapters::sqlite::failed::Failed;
+use crate::adapters::sqlite::open::{OpenError, beside, prepare, version};
+use crate::adapters::sqlite::{migrations, read};
+use crate::domain::gate::Ack;
+use crate::domain::ids::CredentialName;
+use crate::ports::journal::{Chapter, Error};
+
+/// How often to look again when the daemon starts or stops while we read.
+const ATTEMPTS_MAX: u32 = 5;
+
+/// The reading half of the journal. Each question opens the file anew, so that nothing of the daemon's is held up
+/// between two of them. Its methods block.
+#[derive(Debug)]
+pub struct ReadOnlyJournal {
+    path: PathBuf,
+}
+
+/// Why a question got no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Read(#[from] Error),
+}
+
+impl ReadOnlyJournal {
+    /// Checks that there is a journal at `path` that this rekeyd can read.
+    ///
+    /// # Errors
+    /// Each error says what to do. Nothing was created.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let journal = Self { path: path.to_owned() };
+        match journal.answer(|_| Ok(())) {
+            Ok(()) => Ok(journal),
+            Err(ReadError::Open(error)) => Err(error),
+            Err(ReadError::Read(error)) => Err(OpenError::Unusable {
+                attempt: "read the journal",
+                path: journal.path,
+                why: error.to_string(),
+                advice: "try again".to_owned(),
+            }),
+        }
+    }
+
+    /// As [`crate::ports::journal::Journal::load`].
+    ///
+    /// # Errors
+    /// The journal as a whole cannot be read.
+    pub fn load(&self) -> Result<read::Loaded, ReadError> {
+        self.answer(read::load)
+    }
+
+    /// As [`crate::ports::journal::Journal::history`].
+    ///
+    /// # Errors
+    /// It cannot be read, or a row of this credential is damaged.
+    pub fn history(&self, credential: &CredentialName, limit: usize) -> Result<Vec<Chapter>, ReadError> {
+        self.answer(|connection| read::history(connection, credential, limit))
+    }
+
+    /// As [`crate::ports::journal::Journal::acks`].
+    ///
+    /// # Errors
+    /// It cannot be read, or a row of this credential is damaged.
+    pub fn acks(&self, credential: &CredentialName) -> Result<Vec<Ack>, ReadError> {
+        self.answer(|connection| read::acks(connection, credential))
+    }
+
+    fn answer<T>(&self, question: impl Fn(&Connection) -> Result<T, Failed>) -> Result<T, ReadError> {
+        let mut attempt = 1;
+        loop {
+            let before = Standing::of(&self.path)?;
+            let answer = self.ask(before.at_rest, &question);
+            // A file at rest is read without any lock, which is sound only if it was at rest all the time; and what
+            // went wrong while the daemon started or stopped may go right now.
+            if Standing::of(&self.path)? == before || (answer.is_ok() && !before.at_rest) {
+                return answer;
+            }
+            if attempt == ATTEMPTS_MAX {
+                let why = format!("{} keeps changing; try again", self.path.display());
+                return Err(Error::Unavailable(why).into());
+            }
+            attempt += 1;
+        }
+    }
+
+    fn ask<T>(
+        &self,
+        at_rest: bool,
+        question: impl Fn(&Connection) -> Result<T, Failed>,
+    ) -> Result<T, ReadError> {
+        let connection = connect(&self.path, at_rest)?;
+        let path = || self.path.clone();
+        let found = version(&connection, &self.path)?;
+        let known = migrations::LATEST;
+        if found > known {
+            return Err(OpenError::Newer { path: path(), found, known }.into());
+        }
+        if found < known {
+            return Err(OpenError::Older { path: path(), found, known }.into());
+        }
+        question(&connection).map_err(|failed| failed.into_error(&self.path).into())
+    }
+}
+
+/// How the files lie: whether any process may be writing, and what the database file looks like.
+#[derive(PartialEq, Eq)]
+struct Standing {
+    /// No write-ahead log: it was closed in order, and the database file holds everything.
+    at_rest: bool,
+    modified: Option<SystemTime>,
+    length: u64,
+}
+
+impl Standing {
+    fn of(path: &Path) -> Result<Self, OpenError> {
+        let file = match fs::metadata(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(OpenError::Missing { path: path.to_owned() });
+            }
+            Err(error) => return Err(OpenError::io("read the journal", path, &error)),
+        };
+        let log = fs::metadata(beside(path, "-wal")).map_or(0, |log| log.len());
+        let at_rest = log == 0;
+        // While a daemon writes, the file changes with each checkpoint, and the log guards the reader.
+        let (modified, length) = if at_rest { (file.modified().ok(), file.len()) } else { (None, 0) };
+        Ok(Self { at_rest, modified, length })
+    }
+}
+
+/// `readonly_shm` and `immutable` keep SQLite from creating the files that it would otherwise read through.
+fn connect(path: &Path, at_rest: bool) -> Result<Connection, OpenError> {
+    let Some(text) = path.to_str() else {
+        return Err(OpenError::Unusable {
+            attempt: "read the journal",
+            path: path.to_owned(),
+            why: "its path is not UTF-8".to_owned(),
+            advice: "give it another name".to_owned(),
+        });
+    };
+    let text = text.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let how = if at_rest { "immutable=1" } else { "readonly_shm=1" };
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let sqlite = |error: rusqlite::Error| OpenError::sqlite("read the journal", path, &error);
+    let connection =
+        Connection::open_with_flags(format!("file:{text}?mode=ro&{how}"), flags).map_err(sqlite)?;
+    prepare(&connection).map_err(sqlite)?;
+    Ok(connection)
+}

@@ -93,9 +93,13 @@ pub enum Event {
         reason: ParkReason,
         detail: String,
     },
-    /// An operator wants a parked rotation to go on. `overwrite`: foreign values in destinations may be replaced.
+    /// An operator wants a parked rotation to go on. `overwrite`: preflight and rollback may replace foreign values.
     Retried {
         overwrite: bool,
+    },
+    /// An operator wants these destinations, which serve neither key, to be published to again over what they serve.
+    Reclaimed {
+        destinations: Vec<(usize, Standing)>,
     },
     AbortAsked {
         by: String,
@@ -135,6 +139,7 @@ impl Event {
             Self::Hindered { .. } => "hindered",
             Self::Parked { .. } => "parked",
             Self::Retried { .. } => "retried",
+            Self::Reclaimed { .. } => "reclaimed",
             Self::AbortAsked { .. } => "abort_asked",
             Self::TermsRevised { .. } => "terms_revised",
         }

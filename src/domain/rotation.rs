@@ -58,7 +58,8 @@ pub enum Phase {
     /// Before promotion: the new key is being deleted and its pending versions removed.
     Discarding { successor: Successor, then: AfterDiscard },
     /// The old key is being enabled again (if it may be disabled), then made current in every destination.
-    RollingBack { successor: Successor, cause: RollbackCause, old_enabled: bool },
+    /// `overwrite`: an operator said that foreign values may be replaced by the old key.
+    RollingBack { successor: Successor, cause: RollbackCause, old_enabled: bool, overwrite: bool },
     /// Every destination serves the old key again; consumers switch back.
     Returning { successor: Successor, cause: RollbackCause },
     /// The new key is about to be deleted.
@@ -322,6 +323,30 @@ impl Phase {
             | Self::RollingBack { .. }
             | Self::Returning { .. }
             | Self::Withdrawing { .. }
+            | Self::Done(_)
+            | Self::Aborted { .. }
+            | Self::RolledBack { .. } => false,
+        }
+    }
+
+    /// Whether destinations that were overwritten by somebody else can be published to again from here.
+    #[must_use]
+    pub fn may_publish_again(&self) -> bool {
+        match self {
+            Self::Staging(_)
+            | Self::Verifying(_)
+            | Self::Promoting(_)
+            | Self::Overlap(_)
+            | Self::Disabling { .. }
+            | Self::Quarantine(_)
+            | Self::Revoking(_) => true,
+            Self::Due { .. }
+            | Self::Minting { .. }
+            | Self::Discarding { .. }
+            | Self::RollingBack { .. }
+            | Self::Returning { .. }
+            | Self::Withdrawing { .. }
+            | Self::Parked { .. }
             | Self::Done(_)
             | Self::Aborted { .. }
             | Self::RolledBack { .. } => false,

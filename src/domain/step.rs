@@ -168,13 +168,13 @@ fn undoing(rotation: &Rotation, event: &Event) -> Move {
     use Event as E;
     Some(match (&rotation.phase, event) {
         (phase, E::RollbackBegun { cause }) if phase.may_roll_back() => rollback(rotation, *cause),
-        (Phase::RollingBack { successor, cause, old_enabled: false }, E::OldKeyEnabled) => {
-            Ok(Phase::RollingBack { successor: successor.clone(), cause: *cause, old_enabled: true })
+        (Phase::RollingBack { successor, cause, old_enabled: false, overwrite }, E::OldKeyEnabled) => {
+            let (successor, cause, overwrite) = (successor.clone(), *cause, *overwrite);
+            Ok(Phase::RollingBack { successor, cause, old_enabled: true, overwrite })
         }
-        (
-            Phase::RollingBack { successor, cause, old_enabled: true },
-            E::Restored { destination, version },
-        ) => restored(successor, *cause, *destination, version),
+        (Phase::RollingBack { successor, old_enabled: true, .. }, E::Restored { destination, version }) => {
+            restored(&rotation.phase, successor, *destination, version)
+        }
         (Phase::Returning { successor, cause }, E::ReturnPassed) => {
             Ok(Phase::Withdrawing { successor: successor.clone(), cause: *cause })
         }
@@ -190,10 +190,8 @@ fn steering(rotation: &Rotation, event: &Event) -> Move {
         (phase, E::Parked { reason, detail }) if may_park(phase) => {
             Ok(Phase::Parked { reason: *reason, detail: detail.clone(), was: Box::new(phase.clone()) })
         }
-        (Phase::Parked { was, .. }, E::Retried { overwrite }) => {
-            let again = Phase::Due { overwrite: *overwrite };
-            Ok(if matches!(**was, Phase::Due { .. }) { again } else { (**was).clone() })
-        }
+        (Phase::Parked { was, .. }, E::Retried { overwrite }) => Ok(resumed(was, *overwrite)),
+        (Phase::Parked { was, .. }, E::Reclaimed { destinations }) => reclaimed(was, destinations),
         (Phase::Parked { was, .. }, E::AbortAsked { .. } | E::RollbackBegun { .. }) => {
             advance(&Rotation { phase: was.as_ref().clone(), ..rotation.clone() }, event)
         }
@@ -306,6 +304,37 @@ fn contested(successor: &Successor, destination: usize) -> Result<Phase, Because
     Ok(Phase::Staging(successor))
 }
 
+/// Where a parked rotation goes on.
+fn resumed(was: &Phase, overwrite: bool) -> Phase {
+    let mut phase = was.clone();
+    if let Phase::Due { overwrite: may } | Phase::RollingBack { overwrite: may, .. } = &mut phase {
+        *may = overwrite;
+    }
+    phase
+}
+
+/// Publishes again, from staging on: the overlap begins anew when the last destination serves the new key.
+fn reclaimed(was: &Phase, destinations: &[(usize, Standing)]) -> Result<Phase, Because> {
+    let (Phase::Staging(successor)
+    | Phase::Verifying(successor)
+    | Phase::Promoting(successor)
+    | Phase::Overlap(successor)
+    | Phase::Disabling { successor, .. }
+    | Phase::Quarantine(successor)
+    | Phase::Revoking(successor)) = was
+    else {
+        return Err(Some("there is nothing to publish again"));
+    };
+    let mut successor = successor.clone();
+    for (destination, standing) in destinations {
+        successor = placed(&successor, *destination, |placement| {
+            let restaged = placement.restaged + 1;
+            Some(Placement { before: standing.clone(), restaged, progress: Progress::Absent })
+        })?;
+    }
+    Ok(if destinations.is_empty() { was.clone() } else { Phase::Staging(successor) })
+}
+
 fn rollback(rotation: &Rotation, cause: RollbackCause) -> Result<Phase, Because> {
     if !rotation.can_roll_back() {
         return Err(Some("a destination has no earlier version to go back to"));
@@ -313,13 +342,13 @@ fn rollback(rotation: &Rotation, cause: RollbackCause) -> Result<Phase, Because>
     let Some(successor) = rotation.successor().cloned() else {
         return Err(None);
     };
-    let old_enabled = !matches!(rotation.phase, Phase::Disabling { .. } | Phase::Quarantine(_));
-    Ok(Phase::RollingBack { successor, cause, old_enabled })
+    // Whether the old key is enabled is looked up, not derived: somebody else may have changed it.
+    Ok(Phase::RollingBack { successor, cause, old_enabled: false, overwrite: false })
 }
 
 fn restored(
+    phase: &Phase,
     successor: &Successor,
-    cause: RollbackCause,
     destination: usize,
     version: &VersionId,
 ) -> Result<Phase, Because> {
@@ -330,11 +359,12 @@ fn restored(
             Some(Placement { progress, ..placement.clone() })
         }
     })?;
+    let Phase::RollingBack { cause, old_enabled, overwrite, .. } = *phase else { return Err(None) };
     let all =
         successor.placements.iter().all(|placement| matches!(placement.progress, Progress::Restored { .. }));
     Ok(if all {
         Phase::Returning { successor, cause }
     } else {
-        Phase::RollingBack { successor, cause, old_enabled: true }
+        Phase::RollingBack { successor, cause, old_enabled, overwrite }
     })
 }

@@ -3,7 +3,7 @@
 use tokio::sync::oneshot;
 
 use crate::domain::event::Event;
-use crate::domain::rotation::{Phase, RollbackCause};
+use crate::domain::rotation::{ParkReason, Phase, RollbackCause};
 use crate::engine::commit::Halt;
 use crate::engine::visit::Visit;
 
@@ -32,13 +32,7 @@ impl Visit {
     pub(super) async fn obey(&mut self, order: Order) -> Result<(), Halt> {
         let outcome = match order.wish {
             Wish::Rotate => self.ask().await?,
-            Wish::Retry { overwrite } => {
-                if matches!(self.phase(), Some(Phase::Parked { .. })) {
-                    self.steer(Event::Retried { overwrite }, "goes on").await?
-                } else {
-                    Err(format!("`{}` has no parked rotation", self.record.credential))
-                }
-            }
+            Wish::Retry { overwrite } => self.retry(overwrite).await?,
             Wish::Abort => self.steer(Event::AbortAsked { by: order.by }, "is being aborted").await?,
             Wish::RollBack => {
                 let event = Event::RollbackBegun { cause: RollbackCause::Operator };
@@ -66,6 +60,20 @@ impl Visit {
         }
         self.save(self.record.ask()).await?;
         Ok(Ok(format!("a rotation of `{name}` begins now")))
+    }
+
+    async fn retry(&mut self, overwrite: bool) -> Result<Result<String, String>, Halt> {
+        let Some(Phase::Parked { reason, was, .. }) = self.phase() else {
+            return Ok(Err(format!("`{}` has no parked rotation", self.record.credential)));
+        };
+        let publish_again = overwrite && *reason == ParkReason::ForeignValue && was.may_publish_again();
+        if !publish_again {
+            return self.steer(Event::Retried { overwrite }, "goes on").await;
+        }
+        match self.unlike_the_successor().await {
+            Ok(destinations) => self.steer(Event::Reclaimed { destinations }, "publishes again").await,
+            Err(failure) => Ok(Err(format!("the destinations could not be read: {failure}"))),
+        }
     }
 
     async fn steer(&mut self, event: Event, doing: &str) -> Result<Result<String, String>, Halt> {

@@ -8,5 +8,6 @@ mod directory;
 mod elevenlabs;
 mod journal;
 mod sandbox;
+mod simulation;
 mod state_table;
 mod support;

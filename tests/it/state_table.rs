@@ -207,8 +207,8 @@ fn states() -> Vec<(String, Rotation)> {
         Phase::Revoking(current()),
         discarding(AfterDiscard::MintAgain),
         discarding(AfterDiscard::Abort { why: String::new() }),
-        Phase::RollingBack { successor: current(), cause, old_enabled: false },
-        Phase::RollingBack { successor: current(), cause, old_enabled: true },
+        Phase::RollingBack { successor: current(), cause, old_enabled: false, overwrite: false },
+        Phase::RollingBack { successor: current(), cause, old_enabled: true, overwrite: false },
         Phase::Returning { successor: restored(), cause },
         Phase::Withdrawing { successor: restored(), cause },
         parked(Phase::Due { overwrite: false }),
@@ -267,6 +267,7 @@ fn events() -> Vec<Event> {
         Event::Parked { reason: ParkReason::ForeignValue, detail: String::new() },
         Event::Retried { overwrite: false },
         Event::Retried { overwrite: true },
+        Event::Reclaimed { destinations: vec![(0, before())] },
         Event::AbortAsked { by: "operator".to_owned() },
         Event::TermsRevised { terms: terms() },
     ]

@@ -6,7 +6,7 @@ use crate::domain::event::Event;
 use crate::domain::failure::Failure;
 use crate::domain::key::Inventory;
 use crate::domain::rotation::ParkReason;
-use crate::engine::effects::{Outcome, serving};
+use crate::engine::effects::Outcome;
 use crate::engine::visit::Visit;
 
 /// What the last look found.
@@ -23,16 +23,13 @@ impl Visit {
             return Ok(Guarded::Stopped(Outcome::Wait(self.soon(until))));
         }
         let successor = self.successor()?;
-        for index in 0..self.plan()?.destinations.len() {
-            let (destination, _, store) = self.place(index)?;
-            let served = serving(store, destination).await?;
-            if served.fingerprint.as_ref() != Some(&successor.fingerprint) {
-                let detail = format!(
-                    "`{destination}` no longer serves the new key {}; `retry` when it does, or roll back",
-                    successor.fingerprint
-                );
-                return Ok(parked(ParkReason::ForeignValue, detail));
-            }
+        if let Some((index, _)) = self.unlike_the_successor().await?.first() {
+            let (destination, ..) = self.place(*index)?;
+            let detail = format!(
+                "`{destination}` no longer serves the new key {}; find out why, then `retry --overwrite` publishes it again, or roll back",
+                successor.fingerprint
+            );
+            return Ok(parked(ParkReason::ForeignValue, detail));
         }
         let inventory = self.listed().await?;
         self.setup.check_clock(&inventory)?;

@@ -2,7 +2,7 @@
 
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
-use crate::domain::rotation::{ParkReason, Progress};
+use crate::domain::rotation::{ParkReason, Progress, Standing};
 use crate::engine::effects::{Acted, Outcome, park, serving};
 use crate::engine::visit::Visit;
 
@@ -34,9 +34,23 @@ impl Visit {
             Err(_) => park(
                 ParkReason::ForeignValue,
                 format!(
-                    "`{destination}` was given another value while the rotation ran; find out by whom, then `retry` or roll back"
+                    "`{destination}` was given another value while the rotation ran; find out by whom, then `retry --overwrite` or roll back"
                 ),
             ),
         }
+    }
+
+    /// The destinations that do not serve the new key, with what they serve.
+    pub(in crate::engine) async fn unlike_the_successor(&self) -> Result<Vec<(usize, Standing)>, Failure> {
+        let new = &self.successor()?.fingerprint;
+        let mut unlike = Vec::new();
+        for index in 0..self.plan()?.destinations.len() {
+            let (destination, _, store) = self.place(index)?;
+            let served = serving(store, destination).await?;
+            if served.fingerprint.as_ref() != Some(new) {
+                unlike.push((index, served));
+            }
+        }
+        Ok(unlike)
     }
 }

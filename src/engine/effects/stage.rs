@@ -40,7 +40,9 @@ impl Visit {
             if served != placement.before.fingerprint {
                 return park(
                     ParkReason::ForeignValue,
-                    format!("`{destination}` was given another value while the rotation ran"),
+                    format!(
+                        "`{destination}` was given another value while the rotation ran; find out by whom, then `retry --overwrite`, or `abort`"
+                    ),
                 );
             }
         }

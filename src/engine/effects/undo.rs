@@ -5,7 +5,7 @@ use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::VersionId;
 use crate::domain::key::Key;
 use crate::domain::plan::Destination;
-use crate::domain::rotation::{ParkReason, Placement, Progress, Standing, Successor};
+use crate::domain::rotation::{ParkReason, Phase, Placement, Progress, Standing, Successor};
 use crate::engine::effects::{Acted, Outcome, not_listed_yet, park, serving};
 use crate::engine::visit::Visit;
 use crate::ports::secret_store::{SecretStore, Which};
@@ -89,21 +89,21 @@ impl Visit {
         };
         let served = serving(store, destination).await?;
         let new = &self.successor()?.fingerprint;
-        let restored = if served.fingerprint.as_ref() != Some(new) {
-            if served.fingerprint != placement.before.fingerprint {
-                return park(
-                    ParkReason::ForeignValue,
-                    format!(
-                        "`{destination}` serves neither the old key nor the new one; put the old one there and `retry`"
-                    ),
-                );
-            }
+        let is_new = served.fingerprint.as_ref() == Some(new);
+        let restored = if !is_new && served.fingerprint == placement.before.fingerprint {
             served.version.clone()
-        } else if let (Some(displaced), true) = (&displaced, served.version.as_ref() == promoted) {
+        } else if let (Some(displaced), true) = (&displaced, is_new && served.version.as_ref() == promoted) {
             store.promote(destination, displaced, promoted).await?;
             Some(displaced.clone())
-        } else {
+        } else if is_new || self.may_overwrite()? {
             Some(self.restore_by_copy(destination, placement, displaced.as_ref(), store).await?)
+        } else {
+            return park(
+                ParkReason::ForeignValue,
+                format!(
+                    "`{destination}` serves neither the old key nor the new one; `retry --overwrite` puts the old one there"
+                ),
+            );
         };
         self.read_back(destination, store, &placement.before).await?;
         self.remove_pending(index).await?;
@@ -112,6 +112,10 @@ impl Visit {
             None => self.token(0)?,
         };
         Ok(Outcome::Happened(Event::Restored { destination: index, version }))
+    }
+
+    fn may_overwrite(&self) -> Result<bool, Failure> {
+        Ok(matches!(self.rotating()?.phase, Phase::RollingBack { overwrite: true, .. }))
     }
 
     /// Somebody changed another field since: moving back to the old version would undo that, so the old value is

@@ -1,0 +1,76 @@
+//! The journal of the simulation: the memory journal, before and after whose writes the process may die.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rekeyd::adapters::memory::journal::MemoryJournal;
+use rekeyd::domain::gate::Ack;
+use rekeyd::domain::ids::{CredentialName, RotationId, WorkspaceName};
+use rekeyd::domain::record::Record;
+use rekeyd::ports::journal::{Chapter, Entry, Error, Journal, Known};
+
+use super::fate::Fate;
+use super::witness::Witness;
+
+pub(super) struct Chronicle {
+    pub(super) journal: MemoryJournal,
+    pub(super) fate: Arc<Fate>,
+    pub(super) witness: Arc<Witness>,
+    pub(super) life: u64,
+}
+
+#[async_trait]
+impl Journal for Chronicle {
+    async fn load(&self) -> Result<Vec<(CredentialName, Result<Known, Error>)>, Error> {
+        self.journal.load().await
+    }
+
+    async fn load_one(&self, credential: &CredentialName) -> Result<Option<Known>, Error> {
+        self.journal.load_one(credential).await
+    }
+
+    async fn append(&self, entry: &Entry, record: Option<&Record>) -> Result<(), Error> {
+        let name = format!("journal {} {}", entry.credential, entry.event.name());
+        self.fate.write(self.life, &name, "before").await;
+        self.journal.append(entry, record).await?;
+        self.witness.journalled(entry);
+        self.fate.write(self.life, &name, "after").await;
+        Ok(())
+    }
+
+    async fn save(&self, record: &Record) -> Result<(), Error> {
+        self.fate.write(self.life, "journal save", "before").await;
+        self.journal.save(record).await?;
+        self.fate.write(self.life, "journal save", "after").await;
+        Ok(())
+    }
+
+    async fn entries(&self, rotation: RotationId) -> Result<Vec<Entry>, Error> {
+        self.journal.entries(rotation).await
+    }
+
+    async fn history(&self, credential: &CredentialName, limit: usize) -> Result<Vec<Chapter>, Error> {
+        self.journal.history(credential, limit).await
+    }
+
+    async fn owner_of(&self, rotation: RotationId) -> Result<Option<CredentialName>, Error> {
+        self.journal.owner_of(rotation).await
+    }
+
+    async fn mints_since(
+        &self,
+        workspace: &WorkspaceName,
+        since: Timestamp,
+    ) -> Result<Vec<Timestamp>, Error> {
+        self.journal.mints_since(workspace, since).await
+    }
+
+    async fn acknowledge(&self, credential: &CredentialName, ack: &Ack) -> Result<(), Error> {
+        self.journal.acknowledge(credential, ack).await
+    }
+
+    async fn acks(&self, credential: &CredentialName) -> Result<Vec<Ack>, Error> {
+        self.journal.acks(credential).await
+    }
+}

@@ -1,0 +1,72 @@
+//! For each call and each journal write of a rotation: die before it, die after it, lose its reply.
+
+use rekeyd::adapters::memory::store::FirstVersion;
+use rekeyd::domain::plan::AfterDeadline;
+use rekeyd::engine::Wish;
+
+use super::fate::Doom;
+use super::play::{Played, Scenario, play};
+use super::provider::Spoil;
+
+/// Plays the scenario with each doom at each of its points.
+fn matrix(scenario: &Scenario, check: impl Fn(&Played)) {
+    let undisturbed = play(scenario);
+    undisturbed.assert_sound(scenario);
+    check(&undisturbed);
+    assert!(undisturbed.points > 20, "{} points", undisturbed.points);
+    for point in 0..undisturbed.points {
+        for doom in [Doom::Dies, Doom::LosesReply] {
+            let doomed = Scenario { doom: Some((point, doom)), ..scenario.clone() };
+            let played = play(&doomed);
+            played.assert_sound(&doomed);
+            check(&played);
+        }
+    }
+}
+
+#[test]
+fn an_adopted_key_is_rotated_whatever_dies() {
+    matrix(&Scenario::plain(1), |played| assert!(played.done >= 1));
+}
+
+#[test]
+fn a_first_key_is_made_whatever_dies() {
+    for first_version in [FirstVersion::Pending, FirstVersion::Current] {
+        let scenario = Scenario { first_key: true, first_version, ..Scenario::plain(2) };
+        matrix(&scenario, |played| assert!(played.minted >= 1));
+    }
+}
+
+#[test]
+fn consumers_are_waited_for_whatever_dies() {
+    matrix(&Scenario { acks: true, ..Scenario::plain(3) }, |played| assert!(played.done >= 1));
+}
+
+#[test]
+fn a_wrong_key_is_discarded_whatever_dies() {
+    let scenario = Scenario { spoil: Spoil::Permissions(1), ..Scenario::plain(4) };
+    // A doomed world may lose the wrong key before anybody has looked at it.
+    matrix(&scenario, |played| assert!(played.done >= 1));
+    assert_eq!(play(&scenario).discarded, 1);
+}
+
+#[test]
+fn a_rollback_ends_whatever_dies() {
+    let scenario = Scenario {
+        acks: true,
+        wishes_every: 7,
+        wishes: vec![Wish::RollBack],
+        neighbours: true,
+        ..Scenario::plain(5)
+    };
+    matrix(&scenario, |_| {});
+    let undisturbed = play(&scenario);
+    assert!(undisturbed.rolled_back >= 1, "{undisturbed:?}");
+}
+
+#[test]
+fn a_deadline_rolls_back_whatever_dies() {
+    // Nobody acknowledges: the consumers of another credential are waited for.
+    let scenario = Scenario { then: AfterDeadline::RollBack, ..Scenario::plain(6) };
+    matrix(&scenario, |_| {});
+}

@@ -1,0 +1,165 @@
+//! Where the process dies and which calls fail: one counter over every call to the outside and every journal write.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use rekeyd::domain::failure::{Failure, Kind};
+use tokio::sync::Notify;
+
+use super::dice::Dice;
+
+/// What happens at the one point of a crash matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doom {
+    /// The process dies: before the call at an even point, after it at an odd one.
+    Dies,
+    /// The call fails without having had its effect (even), or its reply is lost after it had (odd).
+    LosesReply,
+}
+
+/// How often things go wrong by chance, in percent of calls.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Odds {
+    pub(super) dies: u64,
+    pub(super) refused: u64,
+    pub(super) lost_before: u64,
+    pub(super) lost_after: u64,
+}
+
+pub(super) struct Fate {
+    state: Mutex<State>,
+    died: Notify,
+}
+
+struct State {
+    dice: Dice,
+    odds: Odds,
+    doom: Option<(u64, Doom)>,
+    points: u64,
+    life: u64,
+    /// Names of the points, in order: what a failing test prints.
+    trace: Vec<String>,
+}
+
+/// What the caller has to do at a point.
+enum Turn {
+    Go,
+    Fail(Failure),
+    /// The process dies here.
+    Die,
+    /// It died elsewhere: this call never returns.
+    Gone,
+}
+
+impl Fate {
+    pub(super) fn new(dice: Dice, odds: Odds, doom: Option<(u64, Doom)>) -> Self {
+        let state = State { dice, odds, doom, points: 0, life: 0, trace: Vec::new() };
+        Self { state: Mutex::new(state), died: Notify::new() }
+    }
+
+    /// One more life begins; the calls of earlier ones never return.
+    pub(super) fn begin_life(&self) -> u64 {
+        let mut state = self.state.lock().unwrap();
+        state.life += 1;
+        state.life
+    }
+
+    pub(super) async fn death(&self) {
+        self.died.notified().await;
+    }
+
+    pub(super) fn be_kind(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.odds = Odds::default();
+        state.doom = None;
+    }
+
+    pub(super) fn points(&self) -> u64 {
+        self.state.lock().unwrap().points
+    }
+
+    pub(super) fn trace(&self) -> String {
+        self.state.lock().unwrap().trace.join("\n")
+    }
+
+    pub(super) fn note(&self, line: String) {
+        self.state.lock().unwrap().trace.push(line);
+    }
+
+    /// Before a call: some time passes, and the call may fail without effect, or never be made.
+    pub(super) async fn before(&self, life: u64, name: &str) -> Result<(), Failure> {
+        let pause = self.state.lock().unwrap().dice.below(400);
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        let turn = self.state.lock().unwrap().turn(life, name, "before");
+        self.take(turn).await
+    }
+
+    /// After a call that had its effect: its reply may be lost.
+    pub(super) async fn after(&self, life: u64, name: &str) -> Result<(), Failure> {
+        let turn = self.state.lock().unwrap().turn(life, name, "after");
+        self.take(turn).await
+    }
+
+    /// Before and after a journal write there is only life or death.
+    pub(super) async fn write(&self, life: u64, name: &str, when: &'static str) {
+        let turn = self.state.lock().unwrap().turn(life, name, when);
+        if matches!(turn, Turn::Die | Turn::Gone) {
+            drop(self.take(turn).await);
+        }
+    }
+
+    async fn take(&self, turn: Turn) -> Result<(), Failure> {
+        match turn {
+            Turn::Go => Ok(()),
+            Turn::Fail(failure) => Err(failure),
+            Turn::Die => {
+                self.died.notify_one();
+                std::future::pending().await
+            }
+            Turn::Gone => std::future::pending().await,
+        }
+    }
+}
+
+impl State {
+    fn turn(&mut self, life: u64, name: &str, when: &'static str) -> Turn {
+        if life != self.life {
+            return Turn::Gone;
+        }
+        let point = self.points;
+        self.points += 1;
+        self.trace.push(format!("{point} {when} {name}"));
+        let is_effect = !name.starts_with("journal");
+        let lost = |state: &mut Self| {
+            state.trace.push(format!("  ^ {when}: fails"));
+            Turn::Fail(Failure::unknown(Kind::TimedOut, format!("{name} was lost")))
+        };
+        match self.doom {
+            Some((doomed, Doom::Dies)) if doomed == point => return self.die(),
+            Some((doomed, Doom::LosesReply)) if doomed == point && is_effect => return lost(self),
+            _ => {}
+        }
+        let odds = self.odds;
+        if self.dice.chance(odds.dies) {
+            return self.die();
+        }
+        if when == "before" && is_effect && self.dice.chance(odds.refused) {
+            self.trace.push("  ^ refused".to_owned());
+            let failure = Failure::rejected(Kind::Throttled, format!("{name} was throttled"));
+            return Turn::Fail(Failure { retry_after: Some(SignedDuration::from_secs(3)), ..failure });
+        }
+        let chance = if when == "before" { odds.lost_before } else { odds.lost_after };
+        if is_effect && self.dice.chance(chance) {
+            return lost(self);
+        }
+        Turn::Go
+    }
+
+    fn die(&mut self) -> Turn {
+        self.trace.push("  ^ dies".to_owned());
+        // Whatever else the dying process is doing stops here too.
+        self.life += 1;
+        Turn::Die
+    }
+}

@@ -1,0 +1,458 @@
+//! Plays one scenario: the real engine over doors that fail, lives that end, consumers that cache.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use rekeyd::adapters::memory::journal::MemoryJournal;
+use rekeyd::adapters::memory::store::{FirstVersion, MemoryStore};
+use rekeyd::domain::gate::{Ack, Gate};
+use rekeyd::domain::ids::{ConsumerName, CredentialName, StoreName, WorkspaceName};
+use rekeyd::domain::key::{Grants, Permissions};
+use rekeyd::domain::plan::{AfterDeadline, Destination, Terms};
+use rekeyd::domain::policy::{Credential, Policy, WorkspaceLimits};
+use rekeyd::domain::rotation::Phase;
+use rekeyd::domain::schedule::{Cadence, Schedule};
+use rekeyd::engine::{Desk, Handle, Keeper, Setup, Timing, Wish};
+use rekeyd::ports::clock::Clock;
+use rekeyd::ports::journal::Journal;
+use rekeyd::ports::secret_store::SecretStore;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::chronicle::Chronicle;
+use super::clock::VirtualClock;
+use super::dice::Dice;
+use super::fate::{Doom, Fate, Odds};
+use super::provider::{Door, Provider, Spoil};
+use super::shelf::Shelf;
+use super::witness::{Place, Witness};
+
+/// How long a consumer keeps what it read, at most.
+const CACHE: SignedDuration = SignedDuration::from_mins(8);
+const AT_LEAST: SignedDuration = SignedDuration::from_mins(10);
+/// How long a scenario may take to come to rest when nothing goes wrong any more.
+const REST_HOURS: i64 = 80;
+
+#[derive(Debug, Clone)]
+pub(super) struct Scenario {
+    pub(super) seed: u64,
+    pub(super) hours: i64,
+    pub(super) credentials: usize,
+    pub(super) odds: Odds,
+    pub(super) doom: Option<(u64, Doom)>,
+    pub(super) spoil: Spoil,
+    /// The credential has no key yet.
+    pub(super) first_key: bool,
+    pub(super) acks: bool,
+    pub(super) then: AfterDeadline,
+    pub(super) first_version: FirstVersion,
+    /// Minutes between wishes of a restless operator; 0 for none.
+    pub(super) wishes_every: u64,
+    /// What the operator wishes; picked by chance.
+    pub(super) wishes: Vec<Wish>,
+    /// Somebody else writes other fields of the shared secret.
+    pub(super) neighbours: bool,
+    /// Somebody else overwrites a destination once, after so many minutes; 0 for never.
+    pub(super) tampering_after: u64,
+    pub(super) lag_seconds_max: u64,
+}
+
+impl Scenario {
+    pub(super) fn plain(seed: u64) -> Self {
+        Self {
+            seed,
+            hours: 3,
+            credentials: 1,
+            odds: Odds::default(),
+            doom: None,
+            spoil: Spoil::Nothing,
+            first_key: false,
+            acks: false,
+            then: AfterDeadline::Hold,
+            first_version: FirstVersion::Pending,
+            wishes_every: 0,
+            wishes: Vec::new(),
+            neighbours: false,
+            tampering_after: 0,
+            lag_seconds_max: 0,
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) struct Played {
+    pub(super) violations: Vec<String>,
+    pub(super) points: u64,
+    pub(super) trace: String,
+    /// How often each event was journalled.
+    pub(super) done: u64,
+    pub(super) minted: u64,
+    pub(super) rolled_back: u64,
+    pub(super) discarded: u64,
+    pub(super) parked: u64,
+    pub(super) lives: u64,
+}
+
+impl Played {
+    #[track_caller]
+    pub(super) fn assert_sound(&self, scenario: &Scenario) {
+        assert!(
+            self.violations.is_empty(),
+            "{scenario:#?}\n{}\n\n{}",
+            self.trace
+                .lines()
+                .rev()
+                .take(400)
+                .collect::<Vec<_>>()
+                .into_iter()
+                .rev()
+                .collect::<Vec<_>>()
+                .join("\n"),
+            self.violations.iter().take(12).cloned().collect::<Vec<_>>().join("\n"),
+        );
+    }
+}
+
+/// Plays it in virtual time.
+pub(super) fn play(scenario: &Scenario) -> Played {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async { Theatre::build(scenario).play().await })
+}
+
+struct Theatre {
+    scenario: Scenario,
+    clock: Arc<VirtualClock>,
+    fate: Arc<Fate>,
+    provider: Arc<Provider>,
+    store: Arc<MemoryStore>,
+    witness: Arc<Witness>,
+    journal: MemoryJournal,
+    policy: Policy,
+    handle: Arc<Mutex<Option<Handle>>>,
+}
+
+fn grants() -> Grants {
+    let names = ["text_to_speech", "voices_read", "a_permission_of_2031"];
+    Grants {
+        character_limit: Some(1000),
+        ..Grants::of(Permissions::Only(names.iter().map(|&name| name.to_owned()).collect()))
+    }
+}
+
+fn workspace() -> WorkspaceName {
+    WorkspaceName::new("prod").unwrap()
+}
+
+impl Theatre {
+    fn build(scenario: &Scenario) -> Self {
+        let clock = Arc::new(VirtualClock::new());
+        let fate = Arc::new(Fate::new(Dice::new(scenario.seed), scenario.odds, scenario.doom));
+        let dice = Dice::new(scenario.seed ^ 0xABCD);
+        let provider =
+            Arc::new(Provider::new(Arc::clone(&clock), dice, scenario.lag_seconds_max, scenario.spoil));
+        let store = Arc::new(MemoryStore::new(scenario.first_version));
+        let mut policy = Policy::default();
+        policy.workspaces.insert(workspace(), limits());
+        let mut places = Vec::new();
+        for index in 0..scenario.credentials {
+            let credential = credential(scenario, index);
+            let account = provider.add_account(&credential.service_account);
+            if !scenario.first_key {
+                let key = provider.add_key(&account, "made by hand", grants());
+                publish_by_hand(&store, &credential, &key.value);
+            }
+            for destination in &credential.destinations {
+                places.push(Place {
+                    credential: credential.name.clone(),
+                    destination: destination.clone(),
+                    store: Arc::clone(&store),
+                    grants: grants(),
+                    at_least: AT_LEAST,
+                });
+            }
+            policy.credentials.insert(credential.name.clone(), credential);
+        }
+        let witness = Arc::new(Witness::new(Arc::clone(&clock), Arc::clone(&provider), places));
+        if !scenario.first_key {
+            (0..witness.places().len()).for_each(|place| witness.in_service(place));
+        }
+        Self {
+            scenario: scenario.clone(),
+            clock,
+            fate,
+            provider,
+            store,
+            witness,
+            journal: MemoryJournal::new(),
+            policy,
+            handle: Arc::default(),
+        }
+    }
+
+    fn setup(&self, life: u64) -> Setup {
+        let (fate, witness) = (|| Arc::clone(&self.fate), || Arc::clone(&self.witness));
+        let door = Door { provider: Arc::clone(&self.provider), fate: fate(), witness: witness(), life };
+        let shelf = Shelf { store: Arc::clone(&self.store), fate: fate(), witness: witness(), life };
+        let journal = Chronicle { journal: self.journal.clone(), fate: fate(), witness: witness(), life };
+        let mut seed = [0; 16];
+        seed[..8].copy_from_slice(&self.scenario.seed.to_be_bytes());
+        seed[8..].copy_from_slice(&life.to_be_bytes());
+        let stores: BTreeMap<StoreName, Arc<dyn SecretStore>> =
+            [(StoreName::new("local").unwrap(), Arc::new(shelf) as Arc<dyn SecretStore>)].into();
+        Setup {
+            policy: self.policy.clone(),
+            desks: [(workspace(), Arc::new(Desk::new(workspace(), Arc::new(door), limits())))].into(),
+            stores,
+            journal: Arc::new(journal),
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            timing: Timing {
+                settle: SignedDuration::from_secs(90),
+                activation_deadline: SignedDuration::from_mins(10),
+                clock_skew_max: SignedDuration::from_mins(2),
+                look_again: SignedDuration::from_mins(5),
+            },
+            seed,
+        }
+    }
+
+    async fn play(self) -> Played {
+        let consumers = self.start_consumers();
+        let operator = self.start_operator();
+        let neighbour = self.start_neighbour();
+        let horizon = self.clock.truth() + SignedDuration::from_hours(self.scenario.hours);
+        let mut dice = Dice::new(self.scenario.seed ^ 0x5EED);
+        let mut lives = 0;
+        while self.clock.truth() < horizon {
+            lives += 1;
+            self.live(self.clock.sleep_until(horizon)).await;
+            tokio::time::sleep(Duration::from_secs(dice.below(600))).await;
+        }
+        operator.abort();
+        neighbour.abort();
+        self.fate.be_kind();
+        self.live(self.come_to_rest()).await;
+        consumers.iter().for_each(tokio::task::JoinHandle::abort);
+        let count = |event: &str| self.witness.count(event);
+        Played {
+            violations: self.witness.violations(),
+            points: self.fate.points(),
+            trace: self.fate.trace(),
+            done: count("old_key_gone"),
+            minted: count("minted"),
+            rolled_back: count("new_key_gone"),
+            discarded: count("discarded"),
+            parked: count("parked"),
+            lives,
+        }
+    }
+
+    /// One life of the process: until it dies, or until `end`, which it does not see coming either.
+    async fn live(&self, end: impl Future<Output = ()>) {
+        let life = self.fate.begin_life();
+        self.fate.note(format!("== life {life} at {}", self.clock.truth()));
+        let (keeper, handle) = Keeper::load(self.setup(life), Arc::new(Notify::new())).await.unwrap();
+        *self.handle.lock().unwrap() = Some(handle);
+        tokio::select! {
+            stopped = keeper.run(CancellationToken::new(), Duration::from_secs(1)) => {
+                self.witness.blame("I7", &format!("the engine stopped: {stopped:?}"));
+            }
+            () = self.fate.death() => {}
+            () = end => {}
+        }
+        *self.handle.lock().unwrap() = None;
+    }
+
+    /// I7 and I4: in a kind world everything that was begun ends, an operator helping with what is parked.
+    async fn come_to_rest(&self) {
+        let until = self.clock.truth() + SignedDuration::from_hours(REST_HOURS);
+        loop {
+            tokio::time::sleep(Duration::from_secs(97)).await;
+            let known = self.journal.load().await.unwrap();
+            let mut resting = known.len() == self.policy.credentials.len();
+            let mut current = BTreeSet::new();
+            for (name, known) in known {
+                let known = known.unwrap();
+                resting &= known.rotation.is_none() && known.record.current.is_some();
+                current.extend(known.record.current.map(|current| current.key));
+                let handle = self.handle.lock().unwrap().clone();
+                if let (Some(rotation), Some(handle)) = (known.rotation, handle)
+                    && let Phase::Parked { reason, .. } = rotation.phase
+                {
+                    let wish = Wish::Retry { overwrite: true };
+                    self.fate.note(format!("the operator retries {name}, parked: {}", reason.label()));
+                    drop(handle.order(name, wish, "the end".to_owned()).await);
+                }
+            }
+            if resting {
+                let handle = self.handle.lock().unwrap().clone();
+                if let Some(handle) = handle {
+                    handle.sweep().await.unwrap();
+                }
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                self.witness.check_orphans(&current);
+                return;
+            }
+            if self.clock.truth() > until {
+                let open = self.journal.load().await.unwrap();
+                let open = open.into_iter().map(|(name, known)| {
+                    let known = known.unwrap();
+                    (
+                        name,
+                        known.record.obstacle.clone(),
+                        known.rotation.map(|rotation| (rotation.phase, rotation.trouble)),
+                    )
+                });
+                self.witness.blame("I7", &format!("not at rest: {:#?}", open.collect::<Vec<_>>()));
+                return;
+            }
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "consumers stand outside the engine")]
+    fn start_consumers(&self) -> Vec<tokio::task::JoinHandle<()>> {
+        let mut tasks = Vec::new();
+        for index in 0..self.witness.places().len() {
+            let (witness, clock, handle) =
+                (Arc::clone(&self.witness), Arc::clone(&self.clock), Arc::clone(&self.handle));
+            let mut dice = Dice::new(self.scenario.seed ^ (index as u64) << 8);
+            let acks = self.scenario.acks;
+            tasks.push(tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(Duration::from_secs(1 + dice.below(CACHE.as_secs().unsigned_abs())))
+                        .await;
+                    let Some(fingerprint) = witness.consume(index) else { continue };
+                    let credential = witness.places()[index].credential.clone();
+                    let handle = handle.lock().unwrap().clone();
+                    if let (true, Some(handle)) = (acks, handle) {
+                        let ack = Ack { consumer: consumer(index), fingerprint, at: clock.now() };
+                        drop(handle.acknowledge(credential, ack).await);
+                    }
+                }
+            }));
+        }
+        tasks
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "operators stand outside the engine")]
+    fn start_operator(&self) -> tokio::task::JoinHandle<()> {
+        let Scenario { wishes_every, wishes, seed, .. } = self.scenario.clone();
+        let names: Vec<CredentialName> = self.policy.credentials.keys().cloned().collect();
+        let (handle, fate) = (Arc::clone(&self.handle), Arc::clone(&self.fate));
+        tokio::spawn(async move {
+            let mut dice = Dice::new(seed ^ 0x0F0F);
+            if wishes_every == 0 {
+                return;
+            }
+            loop {
+                tokio::time::sleep(Duration::from_secs(1 + dice.below(wishes_every * 120))).await;
+                let wish = wishes[usize::try_from(dice.below(wishes.len() as u64)).unwrap()];
+                let name = names[usize::try_from(dice.below(names.len() as u64)).unwrap()].clone();
+                let handle = handle.lock().unwrap().clone();
+                if let Some(handle) = handle {
+                    let order = handle.order(name.clone(), wish, "the operator".to_owned());
+                    let answer = tokio::time::timeout(Duration::from_secs(3600), order).await;
+                    fate.note(format!("the operator wishes {wish:?} of {name}: {answer:?}"));
+                }
+            }
+        })
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "neighbours stand outside the engine")]
+    fn start_neighbour(&self) -> tokio::task::JoinHandle<()> {
+        let (store, witness, fate) =
+            (Arc::clone(&self.store), Arc::clone(&self.witness), Arc::clone(&self.fate));
+        let Scenario { neighbours, tampering_after, seed, .. } = self.scenario.clone();
+        tokio::spawn(async move {
+            let mut dice = Dice::new(seed ^ 0xFACE);
+            if tampering_after > 0 {
+                tokio::time::sleep(Duration::from_secs(dice.below(tampering_after * 60))).await;
+                fate.note("somebody overwrites tts-0".to_owned());
+                store.write_as_somebody_else("tts-0", "a-value-of-somebody-else");
+                let of = |place: &Place| place.destination.secret == "tts-0";
+                witness.tampered(witness.places().iter().position(of).unwrap());
+            }
+            let mut counter = 0;
+            if !neighbours {
+                return;
+            }
+            loop {
+                tokio::time::sleep(Duration::from_secs(1 + dice.below(900))).await;
+                let Some(text) = store.text("shared") else { continue };
+                let mut fields: serde_json::Map<String, serde_json::Value> =
+                    serde_json::from_str(&text).unwrap();
+                counter += 1;
+                fields.insert("neighbour".to_owned(), counter.into());
+                store.write_as_somebody_else("shared", &serde_json::to_string(&fields).unwrap());
+                fate.note("somebody changes another field of shared".to_owned());
+                witness.look();
+            }
+        })
+    }
+}
+
+fn limits() -> WorkspaceLimits {
+    WorkspaceLimits { rotations_at_once: 2, mints_per_hour: 10 }
+}
+
+fn consumer(place: usize) -> ConsumerName {
+    ConsumerName::new(format!("consumer-{place}")).unwrap()
+}
+
+/// Publishes to a secret of its own and to a field of one that all share.
+fn credential(scenario: &Scenario, index: usize) -> Credential {
+    let destination = |secret: &str, json_field: Option<String>| Destination {
+        store: StoreName::new("local").unwrap(),
+        secret: secret.to_owned(),
+        json_field,
+        create: true,
+    };
+    let acks = (index * 2..index * 2 + 2).map(consumer).collect();
+    Credential {
+        name: CredentialName::new(format!("tts-{index}")).unwrap(),
+        workspace: workspace(),
+        service_account: format!("account-{index}"),
+        adopt: None,
+        first: scenario.first_key.then(grants),
+        allow_unrestricted: false,
+        key_lifetime: None,
+        destinations: vec![
+            destination(&format!("tts-{index}"), None),
+            destination("shared", Some(format!("key_{index}"))),
+        ],
+        schedule: Schedule {
+            cadence: Cadence::Every(SignedDuration::from_hours(6)),
+            jitter: SignedDuration::ZERO,
+            window: None,
+            freezes: Vec::new(),
+        },
+        terms: Terms {
+            at_least: AT_LEAST,
+            at_most: SignedDuration::from_mins(40),
+            then: scenario.then,
+            gates: if scenario.acks { vec![Gate::Acks(acks)] } else { Vec::new() },
+            quarantine: SignedDuration::from_mins(10),
+        },
+    }
+}
+
+/// Before rekeyd there were people.
+fn publish_by_hand(store: &MemoryStore, credential: &Credential, value: &str) {
+    for destination in &credential.destinations {
+        let text = match &destination.json_field {
+            None => value.to_owned(),
+            Some(field) => {
+                let before =
+                    store.text(&destination.secret).map_or_else(|| "{}".to_owned(), |text| text.to_string());
+                let mut fields: serde_json::Map<String, serde_json::Value> =
+                    serde_json::from_str(&before).unwrap();
+                fields.insert(field.clone(), value.into());
+                serde_json::to_string(&fields).unwrap()
+            }
+        };
+        store.write_as_somebody_else(&destination.secret, &text);
+    }
+}

@@ -1,0 +1,221 @@
+//! Sees everything that happens and knows what must never happen: I1 to I6, at every virtual instant.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use jiff::{SignedDuration, Timestamp};
+use rekeyd::adapters::memory::store::MemoryStore;
+use rekeyd::domain::event::Event;
+use rekeyd::domain::ids::{CredentialName, KeyId};
+use rekeyd::domain::key::{Grants, Key};
+use rekeyd::domain::plan::Destination;
+use rekeyd::domain::secret::Fingerprint;
+use rekeyd::ports::journal::Entry;
+
+use super::clock::VirtualClock;
+use super::provider::Provider;
+
+/// One place where consumers read one credential.
+pub(super) struct Place {
+    pub(super) credential: CredentialName,
+    pub(super) destination: Destination,
+    pub(super) store: Arc<MemoryStore>,
+    pub(super) grants: Grants,
+    pub(super) at_least: SignedDuration,
+}
+
+pub(super) struct Witness {
+    clock: Arc<VirtualClock>,
+    provider: Arc<Provider>,
+    places: Vec<Place>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    violations: Vec<String>,
+    /// For each place, what it served from when on.
+    served: BTreeMap<usize, Vec<(Timestamp, Fingerprint)>>,
+    /// What the consumer of each place holds in its cache.
+    held: BTreeMap<usize, Fingerprint>,
+    /// Places where somebody else put something: what they serve is not our doing.
+    tampered: BTreeSet<usize>,
+    /// Places that have served a key of ours on purpose: a store may serve the first version of a secret that was
+    /// empty before anybody has promoted it.
+    in_service: BTreeSet<usize>,
+    olds: BTreeSet<KeyId>,
+    ends: BTreeMap<&'static str, u64>,
+}
+
+impl Witness {
+    pub(super) fn new(clock: Arc<VirtualClock>, provider: Arc<Provider>, places: Vec<Place>) -> Self {
+        Self { clock, provider, places, state: Mutex::default() }
+    }
+
+    pub(super) fn places(&self) -> &[Place] {
+        &self.places
+    }
+
+    pub(super) fn violations(&self) -> Vec<String> {
+        self.state.lock().unwrap().violations.clone()
+    }
+
+    pub(super) fn blame(&self, invariant: &str, what: &str) {
+        let line = format!("{} {invariant}: {what}", self.clock.truth());
+        self.state.lock().unwrap().violations.push(line);
+    }
+
+    pub(super) fn tampered(&self, place: usize) {
+        self.state.lock().unwrap().tampered.insert(place);
+        self.look();
+    }
+
+    /// The place is relied upon from now on.
+    pub(super) fn in_service(&self, place: usize) {
+        self.state.lock().unwrap().in_service.insert(place);
+        self.look();
+    }
+
+    fn serving(&self, place: usize) -> Option<Fingerprint> {
+        let place = self.places.get(place)?;
+        place.store.served(&place.destination).last()?.fingerprint.clone()
+    }
+
+    /// I1 and I3, after anything has changed: every place serves a key that is accepted and grants what it should.
+    pub(super) fn look(&self) {
+        let now = self.clock.truth();
+        for (index, place) in self.places.iter().enumerate() {
+            let Some(served) = self.serving(index) else { continue };
+            {
+                let mut state = self.state.lock().unwrap();
+                let history = state.served.entry(index).or_default();
+                if history.last().is_none_or(|(_, last)| *last != served) {
+                    history.push((now, served.clone()));
+                }
+                if state.tampered.contains(&index) || !state.in_service.contains(&index) {
+                    continue;
+                }
+            }
+            match self.provider.accepted(&served) {
+                None => {
+                    self.blame("I1", &format!("{} serves {served}, which is not accepted", place.destination))
+                }
+                Some(key) if !place.grants.differences(&key.grants).is_empty() => {
+                    self.blame(
+                        "I3",
+                        &format!("{} serves a key that grants something else", place.destination),
+                    );
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// I2 and I4, just before a key is disabled or deleted by rekeyd.
+    pub(super) fn revoking(&self, key: &Key, how: &str) {
+        let now = self.clock.truth();
+        let Some(sim) = self.provider.keys().into_iter().find(|sim| sim.key.id == key.id) else { return };
+        let print = Fingerprint::of(sim.value.as_bytes());
+        let ours = key.nonce().is_some() || self.state.lock().unwrap().olds.contains(&key.id);
+        if !ours {
+            self.blame("I4", &format!("the foreign key {} is {how}", key.id));
+        }
+        for (index, place) in self.places.iter().enumerate() {
+            let (history, held) = {
+                let state = self.state.lock().unwrap();
+                (state.served.get(&index).cloned().unwrap_or_default(), state.held.get(&index).cloned())
+            };
+            if self.serving(index).as_ref() == Some(&print) {
+                self.blame("I2", &format!("{} is {how} while {} serves it", key.id, place.destination));
+            }
+            if held.as_ref() == Some(&print) {
+                self.blame(
+                    "I2",
+                    &format!("{} is {how} while the consumer of {} uses it", key.id, place.destination),
+                );
+            }
+            let replaced = history.windows(2).filter(|pair| pair[0].1 == print).map(|pair| pair[1].0).max();
+            if replaced.is_some_and(|at| now.duration_since(at) < place.at_least) {
+                self.blame(
+                    "I2",
+                    &format!(
+                        "{} is {how} before {} served another for long enough",
+                        key.id, place.destination
+                    ),
+                );
+            }
+        }
+    }
+
+    /// I5, just after a key was made.
+    pub(super) fn minted(&self, made: &Key) {
+        let Some((credential, _)) = made.name.split_once(' ') else { return };
+        let served: BTreeSet<Fingerprint> = {
+            let state = self.state.lock().unwrap();
+            state.served.values().flatten().map(|(_, print)| print.clone()).collect()
+        };
+        let unpublished = self.provider.keys().into_iter().filter(|sim| {
+            sim.key.nonce().is_some()
+                && sim.key.name.starts_with(&format!("{credential} "))
+                && !served.contains(&Fingerprint::of(sim.value.as_bytes()))
+        });
+        let unpublished: Vec<String> = unpublished.map(|sim| sim.key.name).collect();
+        if unpublished.len() > 1 {
+            self.blame("I5", &format!("unpublished keys: {unpublished:?}"));
+        }
+    }
+
+    /// The old key must never be used by us: that would fake evidence of its use.
+    pub(super) fn probed(&self, print: &Fingerprint) {
+        let of = |sim: &super::provider::SimKey| Fingerprint::of(sim.value.as_bytes()) == *print;
+        let Some(sim) = self.provider.keys().into_iter().find(of) else { return };
+        if sim.key.nonce().is_none() || self.state.lock().unwrap().olds.contains(&sim.key.id) {
+            self.blame("probe", &format!("the old key {} was used", sim.key.id));
+        }
+    }
+
+    /// I6: no value in the journal.
+    pub(super) fn journalled(&self, entry: &Entry) {
+        let text = serde_json::to_string(&entry.event).unwrap();
+        if self.provider.keys().iter().any(|sim| text.contains(&sim.value)) {
+            self.blame("I6", &format!("the journal holds a value: {}", entry.event.name()));
+        }
+        if let Event::Promoted { destination, .. } = &entry.event {
+            let of = |place: &Place| place.credential == entry.credential;
+            let first = self.places.iter().position(of).unwrap();
+            self.in_service(first + destination);
+        }
+        let mut state = self.state.lock().unwrap();
+        if let Event::Begun(plan) = &entry.event {
+            state.olds.extend(plan.old.clone());
+        }
+        *state.ends.entry(entry.event.name()).or_default() += 1;
+    }
+
+    /// How often an event was journalled.
+    pub(super) fn count(&self, event: &str) -> u64 {
+        self.state.lock().unwrap().ends.get(event).copied().unwrap_or(0)
+    }
+
+    /// A consumer uses what it holds, then reads again. What it holds now is returned.
+    pub(super) fn consume(&self, place: usize) -> Option<Fingerprint> {
+        let held = self.state.lock().unwrap().held.get(&place).cloned();
+        let tampered = self.state.lock().unwrap().tampered.contains(&place);
+        let relied = self.state.lock().unwrap().in_service.contains(&place) && !tampered;
+        if let Some(held) = held.filter(|held| relied && self.provider.accepted(held).is_none()) {
+            self.blame("I1", &format!("the consumer of place {place} was refused with {held}"));
+        }
+        let served = self.serving(place)?;
+        self.state.lock().unwrap().held.insert(place, served.clone());
+        Some(served)
+    }
+
+    /// I4, when everything is quiet: every key with a nonce is the key of a credential.
+    pub(super) fn check_orphans(&self, current: &BTreeSet<KeyId>) {
+        for sim in self.provider.keys() {
+            if sim.key.nonce().is_some() && !current.contains(&sim.key.id) {
+                self.blame("I4", &format!("an orphan is alive: {} {}", sim.key.id, sim.key.name));
+            }
+        }
+    }
+}

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use crate::sandbox::answer::Call;
+use crate::sandbox::cidr::Cidr;
 use crate::sandbox::key::StoredKey;
 use crate::sandbox::refusal::Refusal;
-use crate::sandbox::request::Cidr;
 use crate::sandbox::route::Route;
 use crate::sandbox::settings::Settings;
 use crate::sandbox::workspace::Workspace;

@@ -11,11 +11,12 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
 use crate::sandbox::answer::{Answer, Body, Call};
-use crate::sandbox::faults::{self, Delivery};
+use crate::sandbox::faults;
 use crate::sandbox::key::later;
 use crate::sandbox::refusal::Refusal;
 use crate::sandbox::route::{Route, Target};
 use crate::sandbox::server::Shared;
+use crate::sandbox::spoil::Delivery;
 use crate::sandbox::wire::Peer;
 
 #[derive(serde::Deserialize)]

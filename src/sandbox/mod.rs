@@ -30,6 +30,7 @@
 
 pub mod answer;
 mod authorise;
+mod cidr;
 mod control;
 pub mod era;
 mod exchange;
@@ -43,6 +44,7 @@ pub mod route;
 pub mod rules;
 pub mod server;
 pub mod settings;
+mod spoil;
 pub mod truth;
 mod usage;
 mod wire;

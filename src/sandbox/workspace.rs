@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
+use crate::sandbox::cidr::Cidr;
 use crate::sandbox::key::StoredKey;
 use crate::sandbox::random::Random;
 use crate::sandbox::refusal::Refusal;
-use crate::sandbox::request::Cidr;
 use crate::sandbox::route::Route;
 use crate::sandbox::rules::Rules;
 use crate::sandbox::settings::{Granted, Settings};

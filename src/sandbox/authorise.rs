@@ -41,21 +41,17 @@ impl Workspace {
 
     fn permission_for(&self, route: Route) -> Option<&'static str> {
         match route {
-            _ if route.is_administration() => Some(self.rules.era.management_permission()),
-            Route::User | Route::Subscription => Some("user_read"),
-            Route::TextToSpeech => Some("text_to_speech"),
-            // The last eight are administration and were named above.
-            Route::DisableSelf
-            | Route::Models
-            | Route::Usage
-            | Route::ListAccounts
+            Route::ListAccounts
             | Route::CreateAccount
             | Route::ListKeys
             | Route::CreateKey
             | Route::UpdateKey
             | Route::DeleteKey
             | Route::DisableKey
-            | Route::ThirdPartyDisabling => None,
+            | Route::ThirdPartyDisabling => Some(self.rules.era.management_permission()),
+            Route::User | Route::Subscription => Some("user_read"),
+            Route::TextToSpeech => Some("text_to_speech"),
+            Route::DisableSelf | Route::Models | Route::Usage => None,
         }
     }
 }

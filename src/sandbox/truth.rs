@@ -26,7 +26,9 @@ pub struct Truth {
     pub requests: BTreeMap<Route, u64>,
     /// Requests with a key that never was.
     pub unknown_key_calls: BTreeMap<Route, u64>,
-    /// The most administrative calls that were ever in flight at a time.
+    /// Administrative calls that are being answered; one whose client went away is not.
+    pub administration_calls_now: usize,
+    /// The most of them that there ever were at a time.
     pub peak_administration_calls: usize,
 }
 
@@ -117,6 +119,7 @@ impl Workspace {
             admin: self.keys.first().map(|key| key_truth(key, now)),
             requests: self.requests.clone(),
             unknown_key_calls: self.unknown_key_calls.clone(),
+            administration_calls_now: self.administration.now,
             peak_administration_calls: self.administration.peak,
         }
     }

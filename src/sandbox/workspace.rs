@@ -241,3 +241,43 @@ impl Workspace {
         Err(Refusal::Unwanted { parameter: "expires_at_unix", message: message.to_owned() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+    use serde_json::json;
+
+    use crate::sandbox::answer::{Answer, Body, Call, Content};
+    use crate::sandbox::route::Target;
+
+    use super::*;
+
+    fn call(workspace: &mut Workspace, method: &str, path: &str, body: Body, now: Timestamp) -> Answer {
+        let target = Target::find(workspace.rules.era, method, path).unwrap();
+        let key = Some(workspace.admin_key().to_owned());
+        workspace.answer(&Call { target, key, from: None, api_key_name: None, body }, now)
+    }
+
+    #[test]
+    fn a_workspace_lives_in_virtual_time() {
+        let hour = SignedDuration::from_hours(1);
+        let rules = Rules { activation_lag: hour, revocation_lag: hour, ..Rules::default() };
+        let start: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
+        let mut workspace = Workspace::new(rules, Random::seeded(1), None, start);
+        let account = workspace.create_account("tts", start);
+        let path = format!("/v1/service-accounts/{account}/api-keys");
+        let body = Body::Json(json!({"name": "one", "permissions": "all"}));
+        let made = call(&mut workspace, "POST", &path, body, start);
+        let Content::Json(made) = made.content else { panic!("no JSON") };
+        let (id, value) = (made["key_id"].as_str().unwrap(), made["xi-api-key"].as_str().unwrap());
+
+        let almost = SignedDuration::from_secs(3599);
+        assert!(!workspace.accepts(value, start + almost));
+        assert!(workspace.accepts(value, start + hour));
+        let later = start + hour * 24;
+        assert_eq!(call(&mut workspace, "DELETE", &format!("{path}/{id}"), Body::None, later).status, 200);
+        assert!(workspace.accepts(value, later + almost));
+        assert!(!workspace.accepts(value, later + hour));
+        assert!(!workspace.accepts("", later));
+    }
+}

@@ -1,5 +1,7 @@
 //! Every fault, as a plain client sees it, and whether the call had its effect.
 
+use std::time::{Duration, Instant};
+
 use jiff::SignedDuration;
 use rekeyd::sandbox::era::Era;
 use rekeyd::sandbox::faults::{Fault, Moment, Refused, What};
@@ -66,13 +68,13 @@ async fn a_stalled_body_never_ends_and_does_not_hinder_the_end() {
     let mut response = request.send().await.unwrap();
     let total = response.content_length().unwrap();
     let received = response.chunk().await.unwrap().unwrap().len();
-    let next = tokio::time::timeout(std::time::Duration::from_millis(100), response.chunk()).await;
+    let next = tokio::time::timeout(Duration::from_millis(100), response.chunk()).await;
     assert!(next.is_err(), "more came");
     assert_eq!(u64::try_from(received).unwrap(), total / 2);
     assert_eq!(bench.listed_names().await, ["lost"]);
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     bench.sandbox.shutdown().await;
-    assert!(begun.elapsed() < std::time::Duration::from_secs(2));
+    assert!(begun.elapsed() < Duration::from_secs(2));
     assert!(response.chunk().await.is_err());
 }
 
@@ -151,17 +153,22 @@ async fn the_edge_answers_with_a_page_or_sends_elsewhere_without_an_effect() {
     assert_eq!(bench.listed().await, Vec::<Value>::new());
 }
 
-/// Sends a create, waits until it has arrived, and gives up on it.
-async fn give_up_on_a_create(bench: &Bench, arrived: impl Fn() -> bool) {
-    let patience = async {
-        while !arrived() {
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+async fn until(holds: impl Fn() -> bool) {
+    let polling = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
+    tokio::time::timeout(Duration::from_secs(10), polling).await.unwrap();
+}
+
+/// Sends a create, waits until it has arrived, gives up on it, and waits until the sandbox has seen that.
+async fn give_up_on_a_create(bench: &Bench, arrived: impl Fn() -> bool) {
     tokio::select! {
         got = create(bench) => panic!("answered: {got:?}"),
-        () = patience => {}
+        () = until(arrived) => {}
     }
+    until(|| bench.sandbox.truth().administration_calls_now == 0).await;
 }
 
 #[tokio::test]
@@ -191,7 +198,7 @@ async fn a_delay_joins_with_another_fault() {
     ]);
     let call = seen(bench.request(Method::GET, "/v1/user", &bench.admin));
     tokio::pin!(call);
-    let early = tokio::time::timeout(std::time::Duration::from_millis(100), &mut call).await;
+    let early = tokio::time::timeout(Duration::from_millis(100), &mut call).await;
     assert!(early.is_err(), "the delay is missing");
     bench.pass(31);
     assert_eq!(call.await.status, 503);

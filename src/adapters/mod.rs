@@ -2,6 +2,7 @@
 //! is the text of a secret ([`secret_text`], [`json_field`]), which is pure.
 
 pub mod aws_secrets_manager;
+pub mod clock;
 pub mod directory;
 pub mod elevenlabs;
 mod json_field;

@@ -1,0 +1,216 @@
+//! The API in front of the workspace: from a call to its answer.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::sandbox::answer::{Answer, Call};
+use crate::sandbox::era::Era;
+use crate::sandbox::key::StoredKey;
+use crate::sandbox::refusal::{Complaint, Refusal};
+use crate::sandbox::request;
+use crate::sandbox::route::Route;
+use crate::sandbox::workspace::{StoredAccount, Workspace};
+
+/// As short as sound can be: consumers count answers, they do not listen.
+const SILENCE: &[u8] = b"ID3\x04\x00\x00\x00\x00\x00\x00";
+const PLAN_CONCURRENCY: &str = "15";
+
+impl Workspace {
+    /// Answers a call as the provider would at `now`.
+    pub fn answer(&mut self, call: &Call, now: Timestamp) -> Answer {
+        self.count_request(call.target.route);
+        let answered = self.authorise(call, now).and_then(|caller| self.perform(call, caller, now));
+        answered.unwrap_or_else(|refusal| self.refuse(&refusal))
+    }
+
+    /// Counts a request that arrived, for one that is never answered by [`Self::answer`].
+    pub fn count_request(&mut self, route: Route) {
+        *self.requests.entry(route).or_default() += 1;
+    }
+
+    /// A refusal with a request id of its own.
+    pub fn refuse(&mut self, refusal: &Refusal) -> Answer {
+        let request_id = self.random.hex(32);
+        refusal.answer(&self.rules, &request_id)
+    }
+
+    fn perform(&mut self, call: &Call, caller: usize, now: Timestamp) -> Result<Answer, Refusal> {
+        let (account, key) = (call.target.account.as_str(), call.target.key.as_str());
+        let era = self.rules.era;
+        let body = match call.target.route {
+            Route::ListAccounts => self.list_accounts(now),
+            Route::CreateAccount => {
+                let name = request::account_name(era, &call.body)?;
+                if self.accounts.len() >= self.rules.accounts_max {
+                    return Err(Refusal::AccountLimit);
+                }
+                json!({"service-account-user-id": self.create_account(&name, now)})
+            }
+            Route::ListKeys => json!({"api-keys": self.list_keys(self.account(account)?, now)}),
+            Route::CreateKey => {
+                let created = self.create_key(account, request::new_key(era, &call.body)?, now)?;
+                match era {
+                    Era::August2025 => json!({"xi-api-key": created.value}),
+                    Era::September2026 | Era::November2026 => {
+                        json!({"xi-api-key": created.value, "key_id": created.id})
+                    }
+                }
+            }
+            Route::UpdateKey => {
+                self.check_owner(account, key)?;
+                let change = request::key_change(era, &call.body)?;
+                self.change_key(key, now, |old| change.applied_to(old))?;
+                done()
+            }
+            Route::DeleteKey => {
+                self.check_owner(account, key)?;
+                self.delete_key(key, now)?;
+                done()
+            }
+            Route::DisableKey => {
+                self.check_owner(account, key)?;
+                self.disable_key(key, None, now)?;
+                done()
+            }
+            Route::DisableSelf => self.disable_self(call, caller, now)?,
+            Route::ThirdPartyDisabling => self.set_third_party_policy(call)?,
+            Route::User => self.user(caller),
+            Route::Subscription => self.subscription(now),
+            Route::Models => json!([{"model_id": "eleven_flash_v2_5", "name": "Eleven Flash v2.5"}]),
+            Route::TextToSpeech => return self.speak(call, caller, now),
+            Route::Usage => self.usage_by_product(call, caller, now)?,
+        };
+        Ok(Answer::json(200, body))
+    }
+
+    fn list_accounts(&self, now: Timestamp) -> Value {
+        let accounts: Vec<Value> =
+            self.accounts.iter().map(|account| self.list_account(account, now)).collect();
+        json!({"service-accounts": accounts})
+    }
+
+    fn list_account(&self, account: &StoredAccount, now: Timestamp) -> Value {
+        let mut fields = json!({
+            "service_account_user_id": account.id,
+            "name": account.name,
+            "created_at_unix": account.created.as_second(),
+            "api-keys": self.list_keys(account, now),
+        });
+        if self.rules.era >= Era::September2026 {
+            fields["default_sharing_groups"] = json!([]);
+        }
+        fields
+    }
+
+    fn list_keys(&self, account: &StoredAccount, now: Timestamp) -> Vec<Value> {
+        let keys = account.keys.iter().filter_map(|position| self.keys.get(*position));
+        keys.filter_map(|key| key.listed(&self.rules, now)).collect()
+    }
+
+    fn check_owner(&self, account: &str, key: &str) -> Result<(), Refusal> {
+        let account = &self.account(account)?.id;
+        let owner = self.key(key)?.account.as_ref();
+        if owner == Some(account) { Ok(()) } else { Err(Refusal::KeyNotFound) }
+    }
+
+    fn caller(&self, position: usize) -> Result<&StoredKey, Refusal> {
+        self.keys.get(position).ok_or(Refusal::WrongKey)
+    }
+
+    fn disable_self(&mut self, call: &Call, caller: usize, now: Timestamp) -> Result<Value, Refusal> {
+        if call.api_key_name.as_deref() != Some("self") {
+            let at = vec!["query".to_owned(), "api_key_name".to_owned()];
+            let message = "Input should be 'self'".to_owned();
+            return Err(Refusal::Unprocessable(vec![Complaint { at, message, kind: "literal_error" }]));
+        }
+        let key = self.caller(caller)?;
+        let own = key.settings().and_then(|settings| settings.third_party_disable_allowed);
+        if !self.third_party_policy.or(own).unwrap_or(!self.rules.enterprise) {
+            return Err(Refusal::ThirdPartyDisablingForbidden);
+        }
+        let id = key.id.clone();
+        self.disable_key(&id, Some("self_disabled"), now)?;
+        Ok(done())
+    }
+
+    fn set_third_party_policy(&mut self, call: &Call) -> Result<Value, Refusal> {
+        let field = "third_party_disable_allowed";
+        self.third_party_policy = match request::fields(&call.body)?.get(field) {
+            Some(Value::Null) => None,
+            Some(Value::Bool(allowed)) => Some(*allowed),
+            wrong => {
+                let (message, kind) = match wrong {
+                    None => ("Field required", "missing"),
+                    Some(_) => ("Input should be a valid boolean", "bool_type"),
+                };
+                return Err(Refusal::Unprocessable(vec![Complaint::about(field, message, kind)]));
+            }
+        };
+        Ok(done())
+    }
+
+    fn user(&self, caller: usize) -> Value {
+        let key = self.keys.get(caller);
+        let user_id = key.and_then(|key| key.account.clone()).unwrap_or_else(|| "administrator".to_owned());
+        let mut fields = json!({
+            "user_id": user_id,
+            "subscription": {"tier": "enterprise", "status": "active"},
+            "is_new_user": false,
+            "can_use_delayed_payment_methods": false,
+            "is_onboarding_completed": true,
+            "is_onboarding_checklist_completed": true,
+            "created_at": 0,
+            "seat_type": "workspace_admin",
+        });
+        match self.rules.era {
+            // The caller's own key, in full: as the provider did then.
+            Era::August2025 => fields["xi_api_key"] = json!(key.map(|key| key.value.clone())),
+            Era::September2026 => {}
+            Era::November2026 => fields["workspace_id"] = json!(self.id),
+        }
+        fields
+    }
+
+    fn subscription(&self, now: Timestamp) -> Value {
+        const MONTH_SECONDS: i64 = 30 * 24 * 60 * 60;
+        let used: i64 = self.keys.iter().map(|key| key.character_count).sum();
+        let period_end = (now.as_second() / MONTH_SECONDS + 1) * MONTH_SECONDS;
+        json!({
+            "tier": "enterprise",
+            "status": "active",
+            "character_count": used,
+            "character_limit": 1_000_000_000,
+            "next_character_count_reset_unix": period_end,
+            "billing_period": "monthly_period",
+            "character_refresh_period": "monthly_period",
+        })
+    }
+
+    /// One credit per character of the text.
+    fn speak(&mut self, call: &Call, caller: usize, now: Timestamp) -> Result<Answer, Refusal> {
+        let text = request::fields(&call.body)?.get("text").and_then(Value::as_str);
+        let Some(text) = text else {
+            let complaint = Complaint::about("text", "Field required", "missing");
+            return Err(Refusal::Unprocessable(vec![complaint]));
+        };
+        let credits = i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
+        let request_id = self.random.hex(20);
+        let key = self.keys.get_mut(caller).ok_or(Refusal::WrongKey)?;
+        let spent = key.character_count.saturating_add(credits);
+        let limit = key.settings().and_then(|settings| settings.character_limit);
+        if limit.is_some_and(|limit| spent > limit) {
+            return Err(Refusal::QuotaExceeded);
+        }
+        key.character_count = spent;
+        self.usage.record(now, caller, credits);
+        Ok(Answer::raw(200, "audio/mpeg", SILENCE.to_vec())
+            .with_header("request-id", request_id)
+            .with_header("current-concurrent-requests", "1")
+            .with_header("maximum-concurrent-requests", PLAN_CONCURRENCY))
+    }
+}
+
+/// The body of what only has an effect: unspecified, and never to be relied on.
+fn done() -> Value {
+    json!({"status": "ok"})
+}

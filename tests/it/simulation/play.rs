@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use rekeyd::adapters::memory::journal::MemoryJournal;
 use rekeyd::adapters::memory::store::{FirstVersion, MemoryStore};
 use rekeyd::domain::gate::{Ack, Gate};
-use rekeyd::domain::ids::{ConsumerName, CredentialName, StoreName, WorkspaceName};
+use rekeyd::domain::ids::{ConsumerName, CredentialName, KeyId, StoreName, WorkspaceName};
 use rekeyd::domain::key::{Grants, Permissions};
 use rekeyd::domain::plan::{AfterDeadline, Destination, Terms};
 use rekeyd::domain::policy::{Credential, Policy, WorkspaceLimits};
@@ -269,45 +269,46 @@ impl Theatre {
     /// I7 and I4: in a kind world everything that was begun ends, an operator helping with what is parked.
     async fn come_to_rest(&self) {
         let until = self.clock.truth() + SignedDuration::from_hours(REST_HOURS);
-        loop {
+        while self.clock.truth() < until {
             tokio::time::sleep(Duration::from_secs(97)).await;
-            let known = self.journal.load().await.unwrap();
-            let mut resting = known.len() == self.policy.credentials.len();
-            let mut current = BTreeSet::new();
-            for (name, known) in known {
-                let known = known.unwrap();
-                resting &= known.rotation.is_none() && known.record.current.is_some();
-                current.extend(known.record.current.map(|current| current.key));
-                let handle = self.handle.lock().unwrap().clone();
-                if let (Some(rotation), Some(handle)) = (known.rotation, handle)
-                    && let Phase::Parked { reason, .. } = rotation.phase
-                {
-                    let wish = Wish::Retry { overwrite: true };
-                    self.fate.note(format!("the operator retries {name}, parked: {}", reason.label()));
-                    drop(handle.order(name, wish, "the end".to_owned()).await);
-                }
-            }
-            if resting {
-                let handle = self.handle.lock().unwrap().clone();
-                if let Some(handle) = handle {
-                    handle.sweep().await.unwrap();
-                }
+            self.retry_what_is_parked().await;
+            let handle = self.handle.lock().unwrap().clone();
+            if let (Some(_), Some(handle)) = (self.at_rest().await, handle) {
+                handle.sweep().await.unwrap();
                 tokio::time::sleep(Duration::from_secs(60)).await;
-                self.witness.check_orphans(&current);
-                return;
+                if let Some(current) = self.at_rest().await {
+                    self.witness.check_orphans(&current);
+                    return;
+                }
             }
-            if self.clock.truth() > until {
-                let open = self.journal.load().await.unwrap();
-                let open = open.into_iter().map(|(name, known)| {
-                    let known = known.unwrap();
-                    (
-                        name,
-                        known.record.obstacle.clone(),
-                        known.rotation.map(|rotation| (rotation.phase, rotation.trouble)),
-                    )
-                });
-                self.witness.blame("I7", &format!("not at rest: {:#?}", open.collect::<Vec<_>>()));
-                return;
+        }
+        let open = self.journal.load().await.unwrap();
+        let open = open.into_iter().map(|(name, known)| {
+            let known = known.unwrap();
+            (name, known.record.obstacle, known.rotation.map(|rotation| (rotation.phase, rotation.trouble)))
+        });
+        self.witness.blame("I7", &format!("not at rest: {:#?}", open.collect::<Vec<_>>()));
+    }
+
+    /// The current keys, if no rotation is under way.
+    async fn at_rest(&self) -> Option<BTreeSet<KeyId>> {
+        let known = self.journal.load().await.unwrap();
+        let mut current = BTreeSet::new();
+        for (_, known) in &known {
+            let known = known.as_ref().unwrap();
+            current.insert(known.record.current.as_ref().filter(|_| known.rotation.is_none())?.key.clone());
+        }
+        (known.len() == self.policy.credentials.len()).then_some(current)
+    }
+
+    async fn retry_what_is_parked(&self) {
+        for (name, known) in self.journal.load().await.unwrap() {
+            let handle = self.handle.lock().unwrap().clone();
+            if let (Some(rotation), Some(handle)) = (known.unwrap().rotation, handle)
+                && let Phase::Parked { reason, .. } = rotation.phase
+            {
+                self.fate.note(format!("the operator retries {name}, parked: {}", reason.label()));
+                drop(handle.order(name, Wish::Retry { overwrite: true }, "the end".to_owned()).await);
             }
         }
     }

@@ -115,7 +115,7 @@ impl Witness {
     pub(super) fn revoking(&self, key: &Key, how: &str) {
         let now = self.clock.truth();
         let Some(sim) = self.provider.keys().into_iter().find(|sim| sim.key.id == key.id) else { return };
-        let print = Fingerprint::of(sim.value.as_bytes());
+        let print = sim.print;
         let ours = key.nonce().is_some() || self.state.lock().unwrap().olds.contains(&key.id);
         if !ours {
             self.blame("I4", &format!("the foreign key {} is {how}", key.id));
@@ -123,6 +123,9 @@ impl Witness {
         for (index, place) in self.places.iter().enumerate() {
             let (history, held) = {
                 let state = self.state.lock().unwrap();
+                if !state.in_service.contains(&index) {
+                    continue;
+                }
                 (state.served.get(&index).cloned().unwrap_or_default(), state.held.get(&index).cloned())
             };
             if self.serving(index).as_ref() == Some(&print) {
@@ -157,7 +160,7 @@ impl Witness {
         let unpublished = self.provider.keys().into_iter().filter(|sim| {
             sim.key.nonce().is_some()
                 && sim.key.name.starts_with(&format!("{credential} "))
-                && !served.contains(&Fingerprint::of(sim.value.as_bytes()))
+                && !served.contains(&sim.print)
         });
         let unpublished: Vec<String> = unpublished.map(|sim| sim.key.name).collect();
         if unpublished.len() > 1 {
@@ -167,7 +170,7 @@ impl Witness {
 
     /// The old key must never be used by us: that would fake evidence of its use.
     pub(super) fn probed(&self, print: &Fingerprint) {
-        let of = |sim: &super::provider::SimKey| Fingerprint::of(sim.value.as_bytes()) == *print;
+        let of = |sim: &super::provider::SimKey| sim.print == *print;
         let Some(sim) = self.provider.keys().into_iter().find(of) else { return };
         if sim.key.nonce().is_none() || self.state.lock().unwrap().olds.contains(&sim.key.id) {
             self.blame("probe", &format!("the old key {} was used", sim.key.id));
@@ -206,6 +209,10 @@ impl Witness {
             self.blame("I1", &format!("the consumer of place {place} was refused with {held}"));
         }
         let served = self.serving(place)?;
+        // Nobody relies on a secret before its first key has been promoted.
+        if !self.state.lock().unwrap().in_service.contains(&place) {
+            return None;
+        }
         self.state.lock().unwrap().held.insert(place, served.clone());
         Some(served)
     }

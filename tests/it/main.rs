@@ -6,3 +6,4 @@ mod directory;
 mod elevenlabs;
 mod journal;
 mod sandbox;
+mod support;

@@ -92,7 +92,9 @@ where
             None => of_status(answer.raw().status().as_u16(), code),
         },
         SdkError::ResponseError(answer) => of_status(answer.raw().status().as_u16(), code),
-        _ => of_transport(error),
+        SdkError::ConstructionFailure(_) | SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | _ => {
+            of_transport(error)
+        }
     };
     let status = error.raw_response().map(|answer| answer.status().as_u16());
     // The SDK repeats what may pass; whether an earlier try got through is not known of those.
@@ -206,7 +208,7 @@ fn of_transport<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> (Kind,
             let why = "there is no connection to AWS, or it broke; check region, endpoint and the way there";
             (Kind::Unreachable, why.to_owned())
         }
-        _ => (
+        SdkError::ConstructionFailure(_) | SdkError::ResponseError(_) | SdkError::ServiceError(_) | _ => (
             Kind::Invalid,
             "the request could not be built; check region, endpoint and credentials".to_owned(),
         ),

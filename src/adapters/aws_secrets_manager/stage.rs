@@ -31,24 +31,13 @@ impl AwsSecretsManager {
         base: Base,
     ) -> Result<Staged, Failure> {
         let base = match base {
-            Base::Absent => {
-                may_create(to)?;
-                let text = merge(to, None, value.expose())?;
-                match self.calls.create(to, version, &text).await {
-                    Ok(()) => return Ok(Staged { over: None }),
-                    // Somebody else made it since we looked, or we did, and did not hear of it.
-                    Err(refused) if refused.refusal == Refusal::Exists => match self.base(to).await? {
-                        Base::Absent => return Err(refused.failure),
-                        base => base,
-                    },
-                    Err(refused) => return Err(self.explained(to, refused).await),
-                }
-            }
-            base => base,
+            Base::Absent => self.create_with(to, version, value).await?,
+            Base::Empty | Base::Version(_) => Some(base),
         };
         let current = match base {
-            Base::Version(current) => Some(current),
-            Base::Absent | Base::Empty => None,
+            None => return Ok(Staged { over: None }),
+            Some(Base::Version(current)) => Some(current),
+            Some(Base::Absent | Base::Empty) => None,
         };
         if let Some(current) = current.as_ref().filter(|current| &current.version == version) {
             return self.staged_and_current(to, current, value).await;
@@ -60,6 +49,27 @@ impl AwsSecretsManager {
                 self.staged_before(to, version, value).await
             }
             Err(refused) => Err(self.explained(to, refused).await),
+        }
+    }
+
+    /// Creates the secret with its first version. If somebody else made it since we looked (or we did, and did not
+    /// hear of it), that is what the version is to be made over.
+    async fn create_with(
+        &self,
+        to: &Destination,
+        version: &VersionId,
+        value: &SecretValue,
+    ) -> Result<Option<Base>, Failure> {
+        may_create(to)?;
+        let text = merge(to, None, value.expose())?;
+        let refused = match self.calls.create(to, version, &text).await {
+            Ok(()) => return Ok(None),
+            Err(refused) if refused.refusal == Refusal::Exists => refused,
+            Err(refused) => return Err(self.explained(to, refused).await),
+        };
+        match self.base(to).await? {
+            Base::Absent => Err(refused.failure),
+            base @ (Base::Empty | Base::Version(_)) => Ok(Some(base)),
         }
     }
 

@@ -1,8 +1,10 @@
 //! AWS Secrets Manager: against moto, and against a fake that is strict where moto is lax.
+#![expect(clippy::unwrap_used, reason = "a test ends where it is wrong")]
 
 mod client;
 mod failures;
 mod happy_path;
+mod logs;
 
 use crate::aws::client::Aws;
 use crate::support::moto::Moto;

@@ -1,4 +1,5 @@
 //! A directory as a secret store, as consumers and other writers see it; and the store in memory beside it.
+#![expect(clippy::unwrap_used, reason = "a test ends where it is wrong")]
 
 mod consumers;
 mod hostile;

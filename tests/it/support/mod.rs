@@ -1,4 +1,5 @@
 //! What several test modules need: servers and suites.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it is wrong")]
 
 pub(crate) mod moto;
 pub(crate) mod secrets_manager;

@@ -129,11 +129,11 @@ impl World {
             return Err(("ValidationException", format!("Value '{}' is too long", write.1.unwrap())));
         }
         if operation == "CreateSecret" {
-            return self.create(id, write);
+            return self.create(&id, write);
         }
         let versions_max = self.versions_max;
         let secret =
-            self.secrets.get_mut(&id).ok_or(("ResourceNotFoundException", "no secret".to_owned()))?;
+            self.secrets.get_mut(&id).ok_or_else(|| ("ResourceNotFoundException", "no secret".to_owned()))?;
         if operation == "DescribeSecret" {
             return Ok(secret.describe(&id));
         }
@@ -145,13 +145,14 @@ impl World {
                 let label = text("VersionStage").unwrap_or_else(|| "AWSCURRENT".to_owned());
                 let version = text("VersionId").or_else(|| secret.labels.get(&label).cloned());
                 let found = version.and_then(|version| secret.versions.get_key_value(&version));
-                let (version, content) = found.ok_or(("ResourceNotFoundException", "no value".to_owned()))?;
+                let (version, content) =
+                    found.ok_or_else(|| ("ResourceNotFoundException", "no value".to_owned()))?;
                 Ok(json!({ "Name": id, "VersionId": version, "SecretString": content }))
             }
             "PutSecretValue" => {
                 let stages = request["VersionStages"].as_array().cloned().unwrap_or_default();
                 let stages = stages.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-                secret.put(write.0.unwrap(), write.1.unwrap(), stages, versions_max)
+                secret.put(&write.0.unwrap(), write.1.unwrap(), stages, versions_max)
             }
             "UpdateSecretVersionStage" => secret.relabel(
                 &text("VersionStage").unwrap(),
@@ -162,8 +163,8 @@ impl World {
         }
     }
 
-    fn create(&mut self, name: String, (token, content): (Option<String>, Option<String>)) -> Outcome {
-        if let Some(there) = self.secrets.get(&name) {
+    fn create(&mut self, name: &str, (token, content): (Option<String>, Option<String>)) -> Outcome {
+        if let Some(there) = self.secrets.get(name) {
             if there.deleted {
                 return Err(("InvalidRequestException", "scheduled for deletion".to_owned()));
             }
@@ -174,7 +175,7 @@ impl World {
                 Err(("ResourceExistsException", "it exists".to_owned()))
             };
         }
-        let secret = self.secrets.entry(name.clone()).or_default();
+        let secret = self.secrets.entry(name.to_owned()).or_default();
         if let (Some(token), Some(content)) = (&token, content) {
             secret.versions.insert(token.clone(), content);
             secret.labels.insert("AWSCURRENT".to_owned(), token.clone());
@@ -198,12 +199,12 @@ impl Secret {
 
     fn put(
         &mut self,
-        token: String,
+        token: &str,
         content: String,
         stages: BTreeSet<String>,
         versions_max: Option<usize>,
     ) -> Outcome {
-        if let Some(there) = self.versions.get(&token) {
+        if let Some(there) = self.versions.get(token) {
             return if *there == content {
                 Ok(json!({ "VersionId": token }))
             } else {
@@ -214,12 +215,12 @@ impl Secret {
             return Err(("LimitExceededException", "too many versions".to_owned()));
         }
         if self.versions.is_empty() {
-            self.labels.insert("AWSCURRENT".to_owned(), token.clone());
+            self.labels.insert("AWSCURRENT".to_owned(), token.to_owned());
         }
         for stage in stages {
-            self.labels.insert(stage, token.clone());
+            self.labels.insert(stage, token.to_owned());
         }
-        self.versions.insert(token.clone(), content);
+        self.versions.insert(token.to_owned(), content);
         Ok(json!({ "VersionId": token }))
     }
 

@@ -84,10 +84,23 @@ const CASES: &[Case] = &[
     ("discarding", |bench, secret| Box::pin(discarding(bench, secret))),
 ];
 
+/// Says which behaviour a panic came from.
+struct Named(&'static str);
+
+impl Drop for Named {
+    #[expect(clippy::print_stderr, reason = "shown when the test fails")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the store fails in: {}", self.0);
+        }
+    }
+}
+
 /// Runs every behaviour on a secret of its own.
 pub(crate) async fn conforms(bench: &dyn Bench) {
+    let mut running = Named("none");
     for (name, case) in CASES {
-        println!("store behaviour: {name}");
+        running.0 = name;
         case(bench, &format!("prod/{name}")).await;
     }
 }

@@ -1,5 +1,7 @@
 //! What a rotation costs in calls, and where the labels are on the way.
 
+use aws_config::SdkConfig;
+use rekeyd::adapters::aws_secrets_manager::{AwsSecretsManager, Settings};
 use rekeyd::ports::secret_store::{SecretStore, Which};
 
 use crate::aws::client::Aws;
@@ -52,4 +54,19 @@ pub(crate) async fn labels_follow_a_rotation(aws: &Aws) {
     aws.store.discard(&to, &new).await.unwrap();
     assert_eq!(holder("REKEYD_PENDING").await, None);
     assert_eq!(holder("AWSCURRENT").await, Some(new.to_string()));
+}
+
+#[tokio::test]
+async fn connecting_calls_nobody() {
+    let fake = StrictFake::start().await;
+    let settings = Settings {
+        region: Some("eu-west-1".to_owned()),
+        endpoint_url: Some(fake.url.clone()),
+        ..Settings::default()
+    };
+    assert!(AwsSecretsManager::connect(&settings).await.is_ok());
+    assert!(fake.calls().is_empty());
+    let nowhere = AwsSecretsManager::configured(&SdkConfig::builder().build(), settings.patience);
+    let failure = nowhere.err().unwrap();
+    assert!(failure.message.contains("AWS_REGION"), "{failure}");
 }

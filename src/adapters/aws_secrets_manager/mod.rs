@@ -1,1 +1,108 @@
 //! The secret store port over AWS Secrets Manager.
+//!
+//! A rotation's version token is the ClientRequestToken and so AWS's VersionId: every write is idempotent by it. The
+//! new version is marked `REKEYD_PENDING`; promotion is one move of AWSCURRENT that names the version it is taken from,
+//! which AWS refuses if somebody else moved it, and AWS itself keeps AWSPREVIOUS. The pending label stays on a
+//! promoted version, where it means nothing, until the next staging takes it: removing it would cost a call.
+//!
+//! Permissions: GetSecretValue, DescribeSecret, PutSecretValue, UpdateSecretVersionStage; CreateSecret only where a
+//! destination may be created.
+
+mod bases;
+mod calls;
+mod failure;
+mod stage;
+mod store;
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::Builder;
+use aws_sdk_secretsmanager::config::retry::RetryConfig;
+use aws_sdk_secretsmanager::config::timeout::TimeoutConfig;
+
+use crate::adapters::aws_secrets_manager::bases::Bases;
+use crate::adapters::aws_secrets_manager::calls::Calls;
+use crate::domain::failure::{Failure, Kind};
+
+/// What the policy says about the store; what is `None` comes from AWS's own environment and files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    pub region: Option<String>,
+    pub profile: Option<String>,
+    pub endpoint_url: Option<String>,
+    pub patience: Patience,
+}
+
+/// How long a call may take, and how often it is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    pub connect: Duration,
+    pub attempt: Duration,
+    /// All attempts and the pauses between them.
+    pub operation: Duration,
+    pub attempts_max: u32,
+    pub first_pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(3),
+            attempt: Duration::from_secs(10),
+            operation: Duration::from_secs(25),
+            attempts_max: 3,
+            first_pause: Duration::from_millis(500),
+        }
+    }
+}
+
+pub struct AwsSecretsManager {
+    calls: Calls,
+    bases: Bases,
+}
+
+impl AwsSecretsManager {
+    /// Reads AWS's environment and files. Nothing is called, and no credentials are needed, before the first use.
+    ///
+    /// # Errors
+    /// `Invalid`: no region is given anywhere.
+    pub async fn connect(settings: &Settings) -> Result<Self, Failure> {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest());
+        if let Some(region) = &settings.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(profile) = &settings.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(endpoint_url) = &settings.endpoint_url {
+            loader = loader.endpoint_url(endpoint_url);
+        }
+        Self::configured(&loader.load().await, settings.patience)
+    }
+
+    /// Takes AWS's configuration as it is.
+    ///
+    /// # Errors
+    /// `Invalid`: it names no region.
+    pub fn configured(config: &SdkConfig, patience: Patience) -> Result<Self, Failure> {
+        if config.region().is_none() {
+            let message = "cannot use AWS Secrets Manager: no region is given; set `region` in the policy, or \
+                           AWS_REGION";
+            return Err(Failure::rejected(Kind::Invalid, message));
+        }
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(patience.connect)
+            .read_timeout(patience.attempt)
+            .operation_attempt_timeout(patience.attempt)
+            .operation_timeout(patience.operation)
+            .build();
+        let retries = RetryConfig::standard()
+            .with_max_attempts(patience.attempts_max)
+            .with_initial_backoff(patience.first_pause);
+        let config = Builder::from(config).timeout_config(timeouts).retry_config(retries).build();
+        let calls = Calls { client: Client::from_conf(config) };
+        Ok(Self { calls, bases: Bases::default() })
+    }
+}

@@ -51,7 +51,7 @@ impl Disk {
             DirBuilder::new().mode(0o700).create(&self.root)?;
             self.dress(&File::open(&self.root)?, self.directory_mode)
         };
-        make().map_err(|error| failure(making(&self.root), &error))
+        make().map_err(|error| failure(&making(&self.root), &error))
     }
 
     /// Makes our own part of the directory. Its modes are put right each time: nothing here is anybody else's.
@@ -71,9 +71,9 @@ impl Disk {
             };
             if !self.root.is_dir() {
                 let attempt = format!("use `{}`", self.root.display());
-                return Err(failure(attempt, &ErrorKind::NotFound.into()));
+                return Err(failure(&attempt, &ErrorKind::NotFound.into()));
             }
-            make().map_err(|error| failure(making(&path), &error))?;
+            make().map_err(|error| failure(&making(&path), &error))?;
         }
         Ok(())
     }
@@ -91,7 +91,7 @@ impl Disk {
             self.dress(&File::open(&fresh)?, self.directory_mode)?;
             self.put_in_place(&fresh, path)
         };
-        make().map_err(|error| failure(making(path), &error))
+        make().map_err(|error| failure(&making(path), &error))
     }
 
     /// A link in a directory's place is refused: it could lead anywhere.
@@ -103,7 +103,7 @@ impl Disk {
                 Err(Failure::rejected(Kind::Invalid, message))
             }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(failure(making(path), &error)),
+            Err(error) => Err(failure(&making(path), &error)),
         }
     }
 
@@ -114,7 +114,7 @@ impl Disk {
             self.new_file(&path)?.write_all(&[0; 4096])?;
             std::fs::remove_file(&path)
         };
-        probe().map_err(|error| failure(format!("write in `{}`", self.root.display()), &error))
+        probe().map_err(|error| failure(&format!("write in `{}`", self.root.display()), &error))
     }
 
     /// Writes a file as a whole: it is there with its old content, or with this one.
@@ -160,13 +160,13 @@ impl Disk {
                 Ok(()) => self.sync_parent(path),
             }
         };
-        remove().map_err(|error| failure(format!("remove `{}`", path.display()), &error))
+        remove().map_err(|error| failure(&format!("remove `{}`", path.display()), &error))
     }
 
     /// Makes durable what an earlier life may have left half done.
     pub(super) fn sync(&self, directory: &Path) -> Result<(), Failure> {
         let sync = File::open(directory).and_then(|directory| directory.sync_all());
-        sync.map_err(|error| failure(format!("sync `{}`", directory.display()), &error))
+        sync.map_err(|error| failure(&format!("sync `{}`", directory.display()), &error))
     }
 
     /// Removes what earlier lives did not finish. Only under the lock: another process may be writing.
@@ -174,7 +174,7 @@ impl Disk {
         for path in entries(&self.unfinished())? {
             if path.is_dir() && !path.is_symlink() {
                 let swept = std::fs::remove_dir(&path);
-                swept.map_err(|error| failure(format!("remove `{}`", path.display()), &error))?;
+                swept.map_err(|error| failure(&format!("remove `{}`", path.display()), &error))?;
             } else {
                 self.remove(&path)?;
             }
@@ -229,7 +229,7 @@ impl Disk {
                 std::fs::remove_file(fresh).ok();
             }
             // The rename may have been made and only its durability be in doubt.
-            Failure { certainty: Certainty::Unknown, ..failure(attempt(), &error) }
+            Failure { certainty: Certainty::Unknown, ..failure(&attempt(), &error) }
         })
     }
 
@@ -255,7 +255,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
     let attempt = || format!("read `{}`", path.display());
     match path.symlink_metadata() {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failure(attempt(), &error)),
+        Err(error) => return Err(failure(&attempt(), &error)),
         Ok(there) if there.is_file() && there.len() <= CONTENT_BYTES_MAX => {}
         Ok(_) => {
             let message =
@@ -274,7 +274,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
     match read() {
         Ok(content) => Ok(Some(content)),
         Err(error) if io::Error::kind(&error) == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failure(attempt(), &error)),
+        Err(error) => Err(failure(&attempt(), &error)),
     }
 }
 
@@ -284,22 +284,45 @@ pub(super) fn entries(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
         || std::fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>();
     match list() {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        other => other.map_err(|error| failure(format!("list `{}`", directory.display()), &error)),
+        other => other.map_err(|error| failure(&format!("list `{}`", directory.display()), &error)),
     }
 }
 
-pub(super) fn failure(attempt: String, error: &io::Error) -> Failure {
-    let why = match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "the file system is full; make room on it".to_owned(),
-        ErrorKind::ReadOnlyFilesystem => {
-            "the file system is read-only; mount it writable for rekeyd (systemd: ReadWritePaths=)".to_owned()
-        }
-        ErrorKind::PermissionDenied => {
-            "permission denied; let the user that rekeyd runs as write there, and be in the group it hands files to"
-                .to_owned()
-        }
-        ErrorKind::NotFound => "it is not there; is it mounted?".to_owned(),
-        _ => error.to_string(),
-    };
+pub(super) fn failure(attempt: &str, error: &io::Error) -> Failure {
+    let advice: &[(&[ErrorKind], &str)] = &[
+        (&[ErrorKind::StorageFull, ErrorKind::QuotaExceeded], "the file system is full; make room on it"),
+        (
+            &[ErrorKind::ReadOnlyFilesystem],
+            "the file system is read-only; mount it writable for rekeyd (systemd: ReadWritePaths=)",
+        ),
+        (
+            &[ErrorKind::PermissionDenied],
+            "permission denied; let the user that rekeyd runs as write there, and be in the group it hands files to",
+        ),
+        (&[ErrorKind::NotFound], "it is not there; is it mounted?"),
+    ];
+    let known = advice.iter().find(|(kinds, _)| kinds.contains(&error.kind()));
+    let why = known.map_or_else(|| error.to_string(), |(_, why)| (*why).to_owned());
     Failure::rejected(Kind::LocalDisk, format!("cannot {attempt}: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_says_where_and_what_to_do() {
+        for (kind, advice) in [
+            (ErrorKind::StorageFull, "make room"),
+            (ErrorKind::QuotaExceeded, "make room"),
+            (ErrorKind::ReadOnlyFilesystem, "ReadWritePaths="),
+            (ErrorKind::PermissionDenied, "let the user"),
+        ] {
+            let failure = failure("write `/r/tts`", &kind.into());
+            assert_eq!(failure.kind, Kind::LocalDisk);
+            assert!(
+                failure.message.starts_with("cannot write `/r/tts`: ") && failure.message.contains(advice)
+            );
+        }
+    }
 }

@@ -28,7 +28,7 @@ impl Lock {
         disk.make_hidden()?;
         let path = disk.hidden().join(".lock");
         let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&path);
-        let file = file.map_err(|error| disk::failure(format!("open `{}`", path.display()), &error))?;
+        let file = file.map_err(|error| disk::failure(&format!("open `{}`", path.display()), &error))?;
         wait(disk, &file, File::try_lock)?;
         Ok(Self { _file: Some(file) })
     }
@@ -42,7 +42,7 @@ impl Lock {
                 Ok(Self { _file: Some(file) })
             }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self { _file: None }),
-            Err(error) => Err(disk::failure(format!("open `{}`", path.display()), &error)),
+            Err(error) => Err(disk::failure(&format!("open `{}`", path.display()), &error)),
         }
     }
 }
@@ -62,7 +62,7 @@ fn wait(disk: &Disk, file: &File, lock: fn(&File) -> Result<(), TryLockError>) -
                 return Err(Failure::rejected(Kind::TimedOut, message));
             }
             Err(TryLockError::Error(error)) => {
-                return Err(disk::failure(format!("lock `{}`", disk.root.display()), &error));
+                return Err(disk::failure(&format!("lock `{}`", disk.root.display()), &error));
             }
         }
     }

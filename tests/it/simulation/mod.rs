@@ -1,4 +1,5 @@
 //! The engine in virtual time: every crash point, every lost reply, thousands of seeds; I1 to I7 are checked throughout.
+#![expect(clippy::unwrap_used, reason = "a simulation fails by panicking")]
 
 mod chronicle;
 mod clock;

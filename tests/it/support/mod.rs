@@ -1,3 +1,7 @@
-//! What several tests need.
+//! What several test modules need: servers, suites and committed files.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it is wrong")]
 
 pub(crate) mod blessed;
+pub(crate) mod moto;
+pub(crate) mod secrets_manager;
+pub(crate) mod store_conformance;

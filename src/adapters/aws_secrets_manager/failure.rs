@@ -1,0 +1,243 @@
+//! What an error of AWS means, and what a person can do about it. Nothing of an answer is passed on but its error
+//! code, the request's id and the caller's ARN: a message could repeat what was sent.
+
+use std::error::Error;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_secretsmanager::config::http::HttpResponse;
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_secretsmanager::operation::RequestId;
+use jiff::SignedDuration;
+
+use crate::domain::failure::{Certainty, Failure, Kind};
+use crate::domain::plan::Destination;
+
+const ECHO_CHARACTERS_MAX: usize = 256;
+
+/// A call of AWS's API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Call {
+    Get,
+    Describe,
+    Create,
+    Put,
+    Move,
+}
+
+impl Call {
+    fn verb(self) -> &'static str {
+        match self {
+            Self::Get => "read",
+            Self::Describe => "describe",
+            Self::Create => "create",
+            Self::Put => "write a version of",
+            Self::Move => "move a staging label of",
+        }
+    }
+
+    fn action(self) -> &'static str {
+        match self {
+            Self::Get => "secretsmanager:GetSecretValue",
+            Self::Describe => "secretsmanager:DescribeSecret",
+            Self::Create => "secretsmanager:CreateSecret",
+            Self::Put => "secretsmanager:PutSecretValue",
+            Self::Move => "secretsmanager:UpdateSecretVersionStage",
+        }
+    }
+
+    fn writes(self) -> bool {
+        matches!(self, Self::Create | Self::Put | Self::Move)
+    }
+}
+
+/// The refusals that mean something to the caller, beside the failure that they are otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    NotFound,
+    Exists,
+    /// Most often: the secret is marked for deletion.
+    BadState,
+    /// Most often: a label is not where it was said to be.
+    BadParameter,
+    Other,
+}
+
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) refusal: Refusal,
+    pub(super) failure: Failure,
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        refused.failure
+    }
+}
+
+pub(super) fn refused<E>(call: Call, destination: &Destination, error: &SdkError<E, HttpResponse>) -> Refused
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let code = error.code().unwrap_or_default();
+    let refusal = match code {
+        "ResourceNotFoundException" => Refusal::NotFound,
+        "ResourceExistsException" => Refusal::Exists,
+        "InvalidRequestException" => Refusal::BadState,
+        "InvalidParameterException" => Refusal::BadParameter,
+        _ => Refusal::Other,
+    };
+    let (kind, why) = match error {
+        SdkError::ServiceError(answer) => match of_code(call, destination, code, error.message()) {
+            Some(known) => known,
+            None => of_status(answer.raw().status().as_u16(), code),
+        },
+        SdkError::ResponseError(answer) => of_status(answer.raw().status().as_u16(), code),
+        SdkError::ConstructionFailure(_) | SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | _ => {
+            of_transport(error)
+        }
+    };
+    let status = error.raw_response().map(|answer| answer.status().as_u16());
+    // The SDK repeats what may pass; whether an earlier try got through is not known of those.
+    let certain = !call.writes() || matches!(status, Some(400..=499)) && !kind.is_passing();
+    let failure = Failure {
+        certainty: if certain { Certainty::Rejected } else { Certainty::Unknown },
+        kind,
+        message: format!("cannot {} {destination}: {why}", call.verb()),
+        retry_after: error.raw_response().and_then(retry_after),
+        request_id: error.request_id().filter(|id| is_plain(id)).map(str::to_owned),
+    };
+    Refused { refusal, failure }
+}
+
+fn of_code(
+    call: Call,
+    destination: &Destination,
+    code: &str,
+    message: Option<&str>,
+) -> Option<(Kind, String)> {
+    let message = message.unwrap_or_default();
+    let plain = |kind, why: &str| Some((kind, why.to_owned()));
+    match code {
+        "ThrottlingException" | "Throttling" | "TooManyRequestsException" | "RequestLimitExceeded" => {
+            plain(Kind::Throttled, "AWS asks to slow down")
+        }
+        "LimitExceededException" => plain(
+            Kind::LimitReached,
+            "a quota of AWS is used up (a secret takes a new version every 10 minutes at most in the long run, and \
+             holds 100 younger than a day); rotate less often",
+        ),
+        "AccessDeniedException" | "AccessDenied" if message.contains("kms") || message.contains("KMS") => {
+            Some((Kind::Forbidden, format!("AWS denies {} the secret's KMS key; {KMS}", caller(message))))
+        }
+        "AccessDeniedException" | "AccessDenied" => Some((
+            Kind::Forbidden,
+            format!(
+                "AWS denies {} the action; allow `{}` on `{}` to it, and look for an explicit deny in the secret's \
+                 resource policy",
+                caller(message),
+                call.action(),
+                destination.secret
+            ),
+        )),
+        "EncryptionFailure"
+        | "EncryptionFailureException"
+        | "DecryptionFailure"
+        | "DecryptionFailureException" => {
+            Some((Kind::Forbidden, format!("AWS cannot use the secret's KMS key; {KMS}")))
+        }
+        "ExpiredTokenException" | "ExpiredToken" => {
+            plain(Kind::Unauthenticated, "the AWS credentials have expired; renew them")
+        }
+        "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "IncompleteSignature"
+        | "IncompleteSignatureException"
+        | "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
+        | "MissingAuthenticationTokenException"
+        | "MissingAuthenticationToken"
+        | "NotAuthorized" => {
+            plain(Kind::Unauthenticated, "AWS does not accept the credentials; check which ones are in force")
+        }
+        "RequestTimeTooSkewed" | "RequestExpired" => {
+            plain(Kind::ClockSkew, "AWS finds this machine's clock wrong; set it")
+        }
+        "ResourceNotFoundException" => plain(Kind::NotFound, "there is no such secret or version"),
+        "ResourceExistsException" => plain(Kind::Conflict, "it exists with another content"),
+        "InvalidRequestException" => plain(
+            Kind::Invalid,
+            "its present state does not allow it; it may be a replica, or managed by another service",
+        ),
+        "InvalidParameterException" | "ValidationException" => {
+            plain(Kind::Invalid, "AWS does not accept the parameters")
+        }
+        "InternalServiceError" | "InternalServiceErrorException" | "ServiceUnavailable" => {
+            plain(Kind::ServerError, "AWS has an error of its own")
+        }
+        _ => None,
+    }
+}
+
+const KMS: &str = "allow `kms:GenerateDataKey` and `kms:Decrypt` on it, and see that it is enabled";
+
+fn of_status(status: u16, code: &str) -> (Kind, String) {
+    let code = if is_plain(code) { code } else { "no error code" };
+    let kind = match status {
+        401 => Kind::Unauthenticated,
+        403 => Kind::Forbidden,
+        429 => Kind::Throttled,
+        400..=499 => Kind::Invalid,
+        500..=599 => Kind::ServerError,
+        _ => Kind::Garbled,
+    };
+    (kind, format!("the answer was HTTP {status} with {code}"))
+}
+
+fn of_transport<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> (Kind, String) {
+    if has_cause::<CredentialsError, _>(error) {
+        let why = "no usable AWS credentials were found; looked at the environment, the shared config and credentials \
+                   files (profile, SSO, process), web identity, the container's endpoint and the instance's metadata";
+        return (Kind::Unauthenticated, why.to_owned());
+    }
+    match error {
+        SdkError::TimeoutError(_) => (Kind::TimedOut, "no answer came in time".to_owned()),
+        SdkError::DispatchFailure(broken) if broken.is_timeout() => {
+            (Kind::TimedOut, "no answer came in time".to_owned())
+        }
+        SdkError::DispatchFailure(_) => {
+            let why = "there is no connection to AWS, or it broke; check region, endpoint and the way there";
+            (Kind::Unreachable, why.to_owned())
+        }
+        SdkError::ConstructionFailure(_) | SdkError::ResponseError(_) | SdkError::ServiceError(_) | _ => (
+            Kind::Invalid,
+            "the request could not be built; check region, endpoint and credentials".to_owned(),
+        ),
+    }
+}
+
+fn has_cause<C: Error + 'static, E: Error + 'static>(error: &E) -> bool {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<C>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// Who AWS says we are, out of its denial; only if it looks like an ARN.
+fn caller(message: &str) -> &str {
+    let arn = message.strip_prefix("User: ").and_then(|rest| rest.split(' ').next());
+    arn.filter(|arn| arn.starts_with("arn:") && is_plain(arn)).unwrap_or("this identity")
+}
+
+fn is_plain(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:/@+=,".contains(c);
+    !text.is_empty() && text.len() <= ECHO_CHARACTERS_MAX && text.chars().all(plain)
+}
+
+fn retry_after(answer: &HttpResponse) -> Option<SignedDuration> {
+    let seconds: u32 = answer.headers().get("retry-after")?.parse().ok()?;
+    Some(SignedDuration::from_secs(i64::from(seconds)))
+}

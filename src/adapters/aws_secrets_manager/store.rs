@@ -1,0 +1,155 @@
+//! The port's methods. A rotation takes four calls: one to look, one to stage, one to promote, one to read back.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::adapters::aws_secrets_manager::AwsSecretsManager;
+use crate::adapters::aws_secrets_manager::bases::Base;
+use crate::adapters::aws_secrets_manager::calls::{CURRENT, Content, PENDING, Wanted};
+use crate::adapters::aws_secrets_manager::failure::{Refusal, Refused};
+use crate::adapters::aws_secrets_manager::stage::{deleted, may_create, merge};
+use crate::adapters::secret_text;
+use crate::domain::failure::{Failure, Kind};
+use crate::domain::ids::VersionId;
+use crate::domain::plan::Destination;
+use crate::domain::rotation::Standing;
+use crate::domain::secret::SecretValue;
+use crate::ports::secret_store::{Held, SecretStore, Staged, Which};
+
+/// A version just written may not be found at once: Secrets Manager is eventually consistent.
+const REREADS: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(600)];
+/// As long as a key of ElevenLabs, to see whether one would fit.
+const PLACEHOLDER: &str = "sk_000000000000000000000000000000000000000000000000";
+
+impl AwsSecretsManager {
+    /// What AWS refuses because of the secret's state is most often a deletion that nobody told the policy of.
+    pub(super) async fn explained(&self, to: &Destination, refused: Refused) -> Failure {
+        if refused.refusal == Refusal::BadState
+            && let Ok(Some(secret)) = self.calls.describe(to).await
+            && secret.is_deleted
+        {
+            return deleted(to);
+        }
+        refused.failure
+    }
+
+    /// A refused move: was it made before, is something else current, or is it a failure?
+    async fn judged(
+        &self,
+        to: &Destination,
+        version: &VersionId,
+        displacing: Option<&VersionId>,
+        refused: Refused,
+    ) -> Result<(), Failure> {
+        let missing = || {
+            let message = format!("cannot promote {version} in {to}: there is no such version");
+            Failure::rejected(Kind::NotFound, message)
+        };
+        let secret = self.calls.describe(to).await?.ok_or_else(missing)?;
+        if secret.is_deleted {
+            return Err(deleted(to));
+        }
+        let current = secret.holder(CURRENT);
+        if current.as_ref() == Some(version) {
+            return Ok(());
+        }
+        if self.calls.get(to, Wanted::Version(version)).await?.is_none() {
+            return Err(missing());
+        }
+        if current.as_ref() != displacing {
+            let message = format!("cannot promote {version} in {to}: something else is current");
+            return Err(Failure::rejected(Kind::Conflict, message));
+        }
+        Err(refused.failure)
+    }
+}
+
+fn held(to: &Destination, content: &Content) -> Held {
+    let value = content.text.as_ref().and_then(|text| secret_text::extract(to, text));
+    Held { version: content.version.clone(), value }
+}
+
+#[async_trait]
+impl SecretStore for AwsSecretsManager {
+    async fn preflight(&self, destination: &Destination) -> Result<Standing, Failure> {
+        let base = self.base(destination).await?;
+        let standing = match &base {
+            Base::Absent => {
+                may_create(destination)?;
+                Standing::default()
+            }
+            Base::Empty => Standing::default(),
+            Base::Version(content) => {
+                merge(destination, Some(content), PLACEHOLDER)?;
+                Held::standing(Some(&held(destination, content)))
+            }
+        };
+        self.bases.keep(destination, base);
+        Ok(standing)
+    }
+
+    async fn stage(
+        &self,
+        destination: &Destination,
+        version: &VersionId,
+        value: &SecretValue,
+    ) -> Result<Staged, Failure> {
+        let base = match self.bases.take(destination) {
+            Some(base) => base,
+            None => self.base(destination).await?,
+        };
+        self.stage_over(destination, version, value, base).await
+    }
+
+    async fn read(&self, destination: &Destination, which: Which<'_>) -> Result<Option<Held>, Failure> {
+        let wanted = match which {
+            Which::Current => Wanted::Label(CURRENT),
+            Which::Version(version) => Wanted::Version(version),
+        };
+        let mut pauses = REREADS.into_iter().filter(|_| matches!(which, Which::Version(_)));
+        loop {
+            match self.calls.get(destination, wanted).await {
+                Ok(Some(content)) => return Ok(Some(held(destination, &content))),
+                Ok(None) => match pauses.next() {
+                    Some(pause) => tokio::time::sleep(pause).await,
+                    None => return Ok(None),
+                },
+                Err(refused) => return Err(self.explained(destination, refused).await),
+            }
+        }
+    }
+
+    async fn promote(
+        &self,
+        destination: &Destination,
+        version: &VersionId,
+        displacing: Option<&VersionId>,
+    ) -> Result<(), Failure> {
+        match self.calls.relabel(destination, CURRENT, displacing, Some(version)).await {
+            Ok(()) => Ok(()),
+            Err(refused) => match refused.refusal {
+                Refusal::BadParameter | Refusal::BadState | Refusal::NotFound => {
+                    self.judged(destination, version, displacing, refused).await
+                }
+                Refusal::Exists | Refusal::Other => Err(refused.failure),
+            },
+        }
+    }
+
+    async fn discard(&self, destination: &Destination, version: &VersionId) -> Result<(), Failure> {
+        let Err(refused) = self.calls.relabel(destination, PENDING, Some(version), None).await else {
+            return Ok(());
+        };
+        match refused.refusal {
+            Refusal::NotFound => Ok(()),
+            Refusal::BadParameter | Refusal::BadState => match self.calls.describe(destination).await? {
+                Some(secret) if secret.holder(PENDING).as_ref() == Some(version) => {
+                    Err(self.explained(destination, refused).await)
+                }
+                Some(_) | None => Ok(()),
+            },
+            Refusal::Exists | Refusal::Other => Err(refused.failure),
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! What every secret store has to do: one table of behaviours, run against each of them.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use rekeyd::domain::failure::{Failure, Kind};
+use rekeyd::domain::ids::{StoreName, VersionId};
+use rekeyd::domain::plan::Destination;
+use rekeyd::domain::rotation::Standing;
+use rekeyd::domain::secret::{Fingerprint, SecretValue};
+use rekeyd::ports::secret_store::{SecretStore, Which};
+use uuid::Uuid;
+
+/// A store, and the other side of it.
+#[async_trait]
+pub(crate) trait Bench: Send + Sync {
+    fn store(&self) -> &dyn SecretStore;
+    /// What somebody else does: makes `text` current, whatever is; makes the secret if it is not there.
+    async fn write_by_hand(&self, secret: &str, text: &str);
+    /// Makes a secret without a value, if this store has such.
+    async fn make_empty(&self, secret: &str) -> bool;
+    /// What a consumer reads.
+    async fn served(&self, secret: &str) -> Option<String>;
+    /// Whether it is as strict as the contract: moto loses the current label when it is moved onto a version that does
+    /// not exist.
+    fn is_strict(&self) -> bool {
+        true
+    }
+}
+
+pub(crate) fn place(secret: &str, json_field: Option<&str>, create: bool) -> Destination {
+    let store = StoreName::new("store").unwrap();
+    Destination { store, secret: secret.to_owned(), json_field: json_field.map(str::to_owned), create }
+}
+
+pub(crate) fn version() -> VersionId {
+    VersionId::new(Uuid::now_v7().to_string()).unwrap()
+}
+
+pub(crate) fn value(text: &str) -> SecretValue {
+    SecretValue::new(text.to_owned()).unwrap()
+}
+
+fn fingerprint(text: &str) -> Option<Fingerprint> {
+    Some(value(text).fingerprint())
+}
+
+/// The failure's kind; it is the test's end if the failure gives anything away.
+pub(crate) fn kind<T>(outcome: Result<T, Failure>) -> Result<T, Kind> {
+    outcome.map_err(|failure| {
+        let all = format!("{failure} {failure:?}");
+        assert!(!all.contains("sk_") && !all.contains("planted"), "a failure gives a secret away: {all}");
+        failure.kind
+    })
+}
+
+async fn read(bench: &dyn Bench, to: &Destination, which: Which<'_>) -> Standing {
+    let held = kind(bench.store().read(to, which).await).unwrap();
+    rekeyd::ports::secret_store::Held::standing(held.as_ref())
+}
+
+type Run<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
+type Case = (&'static str, for<'a> fn(&'a dyn Bench, &'a str) -> Run<'a>);
+
+const CASES: &[Case] = &[
+    ("there_and_back", |bench, secret| Box::pin(there_and_back(bench, secret))),
+    ("repeated_calls", |bench, secret| Box::pin(repeated_calls(bench, secret))),
+    ("other_fields_stay", |bench, secret| Box::pin(other_fields_stay(bench, secret))),
+    ("a_missing_field_is_added", |bench, secret| Box::pin(a_missing_field_is_added(bench, secret))),
+    ("no_json_object", |bench, secret| Box::pin(no_json_object(bench, secret))),
+    ("absent_stays_absent", |bench, secret| Box::pin(absent_stays_absent(bench, secret))),
+    ("absent_is_created", |bench, secret| Box::pin(absent_is_created(bench, secret))),
+    ("empty_is_filled", |bench, secret| Box::pin(empty_is_filled(bench, secret))),
+    ("a_foreign_change_is_a_conflict", |bench, secret| {
+        Box::pin(a_foreign_change_is_a_conflict(bench, secret))
+    }),
+    ("a_replay_over_a_foreign_change", |bench, secret| {
+        Box::pin(a_replay_over_a_foreign_change(bench, secret))
+    }),
+    ("two_fields_of_one_secret", |bench, secret| Box::pin(two_fields_of_one_secret(bench, secret))),
+    ("one_token_one_content", |bench, secret| Box::pin(one_token_one_content(bench, secret))),
+    ("a_missing_version", |bench, secret| Box::pin(a_missing_version(bench, secret))),
+    ("discarding", |bench, secret| Box::pin(discarding(bench, secret))),
+];
+
+/// Says which behaviour a panic came from.
+struct Named(&'static str);
+
+impl Drop for Named {
+    #[expect(clippy::print_stderr, reason = "shown when the test fails")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the store fails in: {}", self.0);
+        }
+    }
+}
+
+/// Runs every behaviour on a secret of its own.
+pub(crate) async fn conforms(bench: &dyn Bench) {
+    let mut running = Named("none");
+    for (name, case) in CASES {
+        running.0 = name;
+        case(bench, &format!("prod/{name}")).await;
+    }
+}
+
+async fn there_and_back(bench: &dyn Bench, secret: &str) {
+    let (store, to, new) = (bench.store(), place(secret, None, false), version());
+    bench.write_by_hand(secret, "sk_old").await;
+    let before = kind(store.preflight(&to).await).unwrap();
+    assert_eq!(before.fingerprint, fingerprint("sk_old"));
+    let old = before.version.unwrap();
+    let staged = kind(store.stage(&to, &new, &value("sk_new")).await).unwrap();
+    assert_eq!(staged.over.as_ref(), Some(&old));
+    assert_eq!(bench.served(secret).await.as_deref(), Some("sk_old"), "staging serves nothing");
+    assert_eq!(read(bench, &to, Which::Version(&new)).await.fingerprint, fingerprint("sk_new"));
+    assert_eq!(read(bench, &to, Which::Current).await.version.as_ref(), Some(&old));
+    kind(store.promote(&to, &new, Some(&old)).await).unwrap();
+    assert_eq!(bench.served(secret).await.as_deref(), Some("sk_new"));
+    let now = Standing { version: Some(new.clone()), fingerprint: fingerprint("sk_new") };
+    assert_eq!(read(bench, &to, Which::Current).await, now);
+    assert_eq!(read(bench, &to, Which::Version(&old)).await.fingerprint, fingerprint("sk_old"));
+    kind(store.promote(&to, &old, Some(&new)).await).unwrap();
+    assert_eq!(bench.served(secret).await.as_deref(), Some("sk_old"));
+    assert_eq!(read(bench, &to, Which::Current).await.version, Some(old));
+    kind(store.discard(&to, &new).await).unwrap();
+    assert_eq!(bench.served(secret).await.as_deref(), Some("sk_old"));
+}
+
+async fn repeated_calls(bench: &dyn Bench, secret: &str) {
+    let (store, to, new) = (bench.store(), place(secret, Some("key"), false), version());
+    bench.write_by_hand(secret, r#"{"key":"sk_old","n":1}"#).await;
+    let first = kind(store.preflight(&to).await).unwrap();
+    assert_eq!(kind(store.preflight(&to).await).unwrap(), first);
+    for _ in 0..3 {
+        assert_eq!(kind(store.stage(&to, &new, &value("sk_new")).await).unwrap().over, first.version);
+    }
+    for _ in 0..3 {
+        kind(store.promote(&to, &new, first.version.as_ref()).await).unwrap();
+        assert_eq!(bench.served(secret).await.as_deref(), Some(r#"{"key":"sk_new","n":1}"#));
+    }
+    assert_eq!(kind(store.stage(&to, &new, &value("sk_new")).await).unwrap().over, first.version);
+    let other = version();
+    kind(store.stage(&to, &other, &value("sk_other")).await).unwrap();
+    for _ in 0..3 {
+        kind(store.discard(&to, &other).await).unwrap();
+    }
+    assert_eq!(bench.served(secret).await.as_deref(), Some(r#"{"key":"sk_new","n":1}"#));
+}
+
+async fn other_fields_stay(bench: &dyn Bench, secret: &str) {
+    let (store, to, new) = (bench.store(), place(secret, Some("key"), false), version());
+    let text =
+        |key: &str| format!("{{\n  \"z\": 1.500,\n  \"key\" : \"{key}\",\n  \"a\": [\"planted\", {{}}]\n}}");
+    bench.write_by_hand(secret, &text("sk_old")).await;
+    let before = kind(store.preflight(&to).await).unwrap();
+    assert_eq!(before.fingerprint, fingerprint("sk_old"));
+    kind(store.stage(&to, &new, &value("sk_new")).await).unwrap();
+    kind(store.promote(&to, &new, before.version.as_ref()).await).unwrap();
+    assert_eq!(bench.served(secret).await, Some(text("sk_new")));
+}
+
+async fn a_missing_field_is_added(bench: &dyn Bench, secret: &str) {
+    let (store, to, new) = (bench.store(), place(secret, Some("key"), false), version());
+    bench.write_by_hand(secret, r#"{"a":true}"#).await;
+    let before = kind(store.preflight(&to).await).unwrap();
+    assert_eq!(before.fingerprint, None);
+    assert!(before.version.is_some());
+    kind(store.stage(&to, &new, &value("sk_new")).await).unwrap();
+    kind(store.promote(&to, &new, before.version.as_ref()).await).unwrap();
+    assert_eq!(bench.served(secret).await.as_deref(), Some(r#"{"a":true,"key":"sk_new"}"#));
+}
+
+async fn no_json_object(bench: &dyn Bench, secret: &str) {
+    let (store, to) = (bench.store(), place(secret, Some("key"), true));
+    for text in ["sk_planted", r#"["sk_planted"]"#, r#"{"key":{"sk_planted":1}}"#, r#"{"key":"sk_planted""#] {
+        bench.write_by_hand(secret, text).await;
+        assert_eq!(kind(store.preflight(&to).await), Err(Kind::Invalid), "{text}");
+        assert_eq!(kind(store.stage(&to, &version(), &value("sk_new")).await), Err(Kind::Invalid), "{text}");
+        assert_eq!(bench.served(secret).await.as_deref(), Some(text));
+    }
+}
+
+async fn absent_stays_absent(bench: &dyn Bench, secret: &str) {
+    let (store, to, new) = (bench.store(), place(secret, None, false), version());
+    assert_eq!(kind(store.preflight(&to).await), Err(Kind::NotFound));
+    assert_eq!(kind(store.stage(&to, &new, &value("sk_new")).await), Err(Kind::NotFound));
+    assert_eq!(kind(store.promote(&to, &new, None).await), Err(Kind::NotFound));
+    kind(store.discard(&to, &new).await).unwrap();
+    assert_eq!(read(bench, &to, Which::Current).await, Standing::default());
+    assert_eq!(bench.served(secret).await, None);
+}
+
+async fn absent_is_created(bench: &dyn Bench, secret: &str) {
+    for (field, served) in [(None, "sk_first"), (Some("key"), r#"{"key":"sk_first"}"#)] {
+        let secret = &format!("{secret}{}", field.unwrap_or_default());
+        let (store, to, new) = (bench.store(), place(secret, field, true), version());
+        assert_eq!(kind(store.preflight(&to).await), Ok(Standing::default()));
+        for _ in 0..2 {
+            assert_eq!(kind(store.stage(&to, &new, &value("sk_first")).await).unwrap().over, None);
+        }
+        for _ in 0..2 {
+            kind(store.promote(&to, &new, None).await).unwrap();
+            assert_eq!(bench.served(secret).await.as_deref(), Some(served));
+        }
+        assert_eq!(kind(store.stage(&to, &new, &value("sk_first")).await).unwrap().over, None);
+        assert_eq!(kind(store.promote(&to, &version(), None).await).err(), Some(Kind::NotFound));
+        assert_eq!(bench.served(secret).await.as_deref(), Some(served));
+    }
+}
+
+async fn empty_is_filled(bench: &dyn Bench, secret: &str) {
+    let (store, to, new) = (bench.store(), place(secret, None, false), version());
+    if !bench.make_empty(secret).await {
+        return;
+    }
+    assert_eq!(kind(store.preflight(&to).await), Ok(Standing::default()));
+    for _ in 0..2 {
+        assert_eq!(kind(store.stage(&to, &new, &value("sk_first")).await).unwrap().over, None);
+    }
+    kind(store.promote(&to, &new, None).await).unwrap();
+    assert_eq!(bench.served(secret).await.as_deref(), Some("sk_first"));
+}
+
+async fn a_foreign_change_is_a_conflict(bench: &dyn Bench, secret: &str) {
+    let (store, to, new) = (bench.store(), place(secret, Some("key"), false), version());
+    bench.write_by_hand(secret, r#"{"key":"sk_old","n":1}"#).await;
+    let before = kind(store.preflight(&to).await).unwrap();
+    kind(store.stage(&to, &new, &value("sk_new")).await).unwrap();
+    bench.write_by_hand(secret, r#"{"key":"sk_old","n":2}"#).await;
+    let promoted = store.promote(&to, &new, before.version.as_ref()).await;
+    assert_eq!(kind(promoted), Err(Kind::Conflict));
+    assert_eq!(kind(store.promote(&to, &new, None).await), Err(Kind::Conflict));
+    assert_eq!(bench.served(secret).await.as_deref(), Some(r#"{"key":"sk_old","n":2}"#));
+    let again = version();
+    let staged = kind(store.stage(&to, &again, &value("sk_new")).await).unwrap();
+    assert_ne!(staged.over, before.version);
+    kind(store.promote(&to, &again, staged.over.as_ref()).await).unwrap();
+    assert_eq!(bench.served(secret).await.as_deref(), Some(r#"{"key":"sk_new","n":2}"#));
+    kind(store.discard(&to, &new).await).unwrap();
+    // The way back leads to what the other one wrote.
+    kind(store.promote(&to, staged.over.as_ref().unwrap(), Some(&again)).await).unwrap();
+    assert_eq!(bench.served(secret).await.as_deref(), Some(r#"{"key":"sk_old","n":2}"#));
+}
+
+async fn a_replay_over_a_foreign_change(bench: &dyn Bench, secret: &str) {
+    for changes in [1, 2] {
+        let secret = &format!("{secret}{changes}");
+        let (store, to, new) = (bench.store(), place(secret, Some("key"), false), version());
+        bench.write_by_hand(secret, r#"{"key":"sk_old","n":0}"#).await;
+        kind(store.stage(&to, &new, &value("sk_new")).await).unwrap();
+        for n in 1..=changes {
+            bench.write_by_hand(secret, &format!(r#"{{"key":"sk_old","n":{n}}}"#)).await;
+        }
+        // It may say that it does not know what the version was made over, but never let the change be lost.
+        match kind(store.stage(&to, &new, &value("sk_new")).await) {
+            Ok(staged) => match kind(store.promote(&to, &new, staged.over.as_ref()).await) {
+                Ok(()) => assert!(bench.served(secret).await.unwrap().contains(&format!(r#""n":{changes}"#))),
+                Err(kind) => assert_eq!(kind, Kind::Conflict),
+            },
+            Err(kind) => assert_eq!(kind, Kind::Conflict),
+        }
+        assert!(bench.served(secret).await.unwrap().contains(&format!(r#""n":{changes}"#)));
+    }
+}
+
+async fn two_fields_of_one_secret(bench: &dyn Bench, secret: &str) {
+    let store = bench.store();
+    let (one, two) = (place(secret, Some("one"), false), place(secret, Some("two"), false));
+    bench.write_by_hand(secret, r#"{"one":"sk_1","two":"sk_2"}"#).await;
+    let (first, second, third) = (version(), version(), version());
+    let over_one = kind(store.stage(&one, &first, &value("sk_one")).await).unwrap().over;
+    let over_two = kind(store.stage(&two, &second, &value("sk_two")).await).unwrap().over;
+    kind(store.promote(&one, &first, over_one.as_ref()).await).unwrap();
+    assert_eq!(kind(store.promote(&two, &second, over_two.as_ref()).await), Err(Kind::Conflict));
+    let over_two = kind(store.stage(&two, &third, &value("sk_two")).await).unwrap().over;
+    assert_eq!(over_two.as_ref(), Some(&first));
+    kind(store.promote(&two, &third, over_two.as_ref()).await).unwrap();
+    assert_eq!(bench.served(secret).await.as_deref(), Some(r#"{"one":"sk_one","two":"sk_two"}"#));
+}
+
+async fn one_token_one_content(bench: &dyn Bench, secret: &str) {
+    for (field, text) in [(None, "sk_old"), (Some("key"), r#"{"key":"sk_old"}"#)] {
+        let secret = &format!("{secret}{}", field.unwrap_or_default());
+        let (store, to, new) = (bench.store(), place(secret, field, false), version());
+        bench.write_by_hand(secret, text).await;
+        kind(store.stage(&to, &new, &value("sk_new")).await).unwrap();
+        assert_eq!(kind(store.stage(&to, &new, &value("sk_planted")).await), Err(Kind::Conflict));
+        assert_eq!(read(bench, &to, Which::Version(&new)).await.fingerprint, fingerprint("sk_new"));
+    }
+}
+
+async fn a_missing_version(bench: &dyn Bench, secret: &str) {
+    let (store, to, new) = (bench.store(), place(secret, None, false), version());
+    bench.write_by_hand(secret, "sk_old").await;
+    assert_eq!(read(bench, &to, Which::Version(&new)).await, Standing::default());
+    kind(store.discard(&to, &new).await).unwrap();
+    if bench.is_strict() {
+        let old = kind(store.preflight(&to).await).unwrap().version;
+        assert_eq!(kind(store.promote(&to, &new, old.as_ref()).await), Err(Kind::NotFound));
+        assert_eq!(bench.served(secret).await.as_deref(), Some("sk_old"));
+    }
+}
+
+async fn discarding(bench: &dyn Bench, secret: &str) {
+    let (store, to, new) = (bench.store(), place(secret, None, false), version());
+    bench.write_by_hand(secret, "sk_old").await;
+    let over = kind(store.stage(&to, &new, &value("sk_new")).await).unwrap().over;
+    kind(store.promote(&to, &new, over.as_ref()).await).unwrap();
+    kind(store.discard(&to, &new).await).unwrap();
+    assert_eq!(bench.served(secret).await.as_deref(), Some("sk_new"), "what is current is never removed");
+    assert_eq!(read(bench, &to, Which::Current).await.version, Some(new));
+}

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 
 use crate::adapters::sqlite::{ReadError, ReadOnlyJournal};
-use crate::cli::journal::{Looking, Output, fail, tell};
+use crate::cli::journal::{Looking, Output, fail, one_line, tell};
 use crate::cli::moments::{age, span};
 use crate::domain::ids::CredentialName;
 use crate::domain::report::history::{HistoryReport, Story};
@@ -67,7 +67,7 @@ fn story(story: &Story, now: Timestamp) -> String {
     };
     let mut text = format!("{} ({reason}): {phase}{lasted}\n", story.rotation);
     for line in &story.lines {
-        text += &format!("  {:.0}  {:<17} {}\n", line.at, line.event, line.text);
+        text += &format!("  {:.0}  {:<17} {}\n", line.at, line.event, one_line(&line.text));
     }
     if let Some(damage) = &story.damage {
         text += &format!("  damaged: {damage}\n");

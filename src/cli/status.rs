@@ -2,7 +2,6 @@
 //!
 //! Exit codes: 0; 1 if the journal cannot be used; 4 with `--exit-code` if a credential needs attention.
 
-use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use comfy_table::Table;
@@ -10,9 +9,8 @@ use comfy_table::presets::NOTHING;
 use jiff::Timestamp;
 
 use crate::adapters::sqlite::{ReadError, ReadOnlyJournal};
-use crate::cli::journal::{Looking, Output, fail, tell};
+use crate::cli::journal::{Looking, Output, fail, one_line, tell};
 use crate::cli::moments::{age, distance};
-use crate::domain::ids::CredentialName;
 use crate::domain::report::{Condition, CredentialReport, Facts, StatusReport};
 
 const NEEDS_ATTENTION: u8 = 4;
@@ -80,7 +78,7 @@ fn only(report: &StatusReport, name: &str) -> Option<StatusReport> {
     Some(StatusReport::new(vec![found.clone()], report.at))
 }
 
-pub(super) fn unknown(name: &str, report: &StatusReport) -> String {
+fn unknown(name: &str, report: &StatusReport) -> String {
     let known: Vec<&str> = report.credentials.iter().map(|it| it.credential.as_str()).collect();
     match known.as_slice() {
         [] => format!("the journal knows no credential `{name}`, nor any other yet"),
@@ -95,7 +93,7 @@ fn overview(report: &StatusReport, colours: bool) -> String {
     }
     let now = report.at;
     let mut table = Table::new();
-    table.load_preset(NOTHING);
+    table.load_style(NOTHING);
     table.set_header(["CONDITION", "CREDENTIAL", "PHASE", "KEY", "AGE", "NEXT"]);
     for report in &report.credentials {
         table.add_row([
@@ -130,7 +128,7 @@ fn overview(report: &StatusReport, colours: bool) -> String {
     let worth_telling =
         report.credentials.iter().filter(|it| it.attention || it.condition >= Condition::Waiting);
     for report in worth_telling {
-        text += &format!("\n{}: {}\n", report.credential, report.summary);
+        text += &format!("\n{}: {}\n", report.credential, one_line(&report.summary));
         if let Some(command) = &report.next_command {
             text += &format!("  next: {command}\n");
         }
@@ -216,7 +214,7 @@ fn details(report: &CredentialReport, now: Timestamp) -> String {
     }
     let mut text = String::new();
     for (label, line) in lines {
-        text += &format!("{label:<14} {line}\n");
+        text += &format!("{label:<14} {}\n", one_line(&line));
     }
     text
 }
@@ -224,6 +222,7 @@ fn details(report: &CredentialReport, now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::CredentialName;
 
     #[test]
     fn colours_are_escape_codes_around_the_condition_alone() {

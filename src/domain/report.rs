@@ -256,8 +256,7 @@ impl CredentialReport {
         Self {
             attention: true,
             condition: Condition::Damaged,
-            summary: format!("the journal is damaged: {damage}"),
-            next_command: Some(format!("rekeyd history {credential}")),
+            summary: format!("{damage}; nothing is done to it until its rows are restored from a backup"),
             damage: Some(damage),
             ..Self::new(
                 Facts { record: &Record::new(credential.clone()), rotation: None, acks: &[], policy: None },

@@ -9,3 +9,4 @@ mod disk;
 mod looking;
 mod opening;
 mod samples;
+mod status;

@@ -34,10 +34,15 @@ pub(super) fn advise(report: &CredentialReport, rotation: Option<&Rotation>, now
                 condition: Condition::Hindered,
                 attention: !trouble.kind.is_passing() || now.duration_since(trouble.since) >= PATIENCE,
                 summary: format!(
-                    "{} failed {}: {}",
+                    "{} failed {}: {}{}",
                     doing(trouble.effect),
                     times(trouble.failures),
-                    trouble.message
+                    trouble.message,
+                    if report.partially_published {
+                        "; some destinations serve the new key already"
+                    } else {
+                        ""
+                    }
                 ),
                 command: command("history"),
             },
@@ -96,7 +101,7 @@ fn under_way(
             let shut: Vec<&str> =
                 told.gates.iter().filter(|it| !it.open).map(|it| it.grounds.as_str()).collect();
             let late = told.deadline.is_some_and(|deadline| deadline <= now);
-            attention = late && rotation.plan.terms.then == AfterDeadline::Hold;
+            attention = late && !shut.is_empty() && rotation.plan.terms.then == AfterDeadline::Hold;
             command = attention.then(|| format!("rekeyd history {}", report.credential));
             match (attention, shut.as_slice()) {
                 (_, []) => "every gate is open: the old key is about to be disabled".to_owned(),

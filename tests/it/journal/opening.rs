@@ -111,3 +111,41 @@ fn an_empty_file_becomes_a_journal() {
     fs::write(&path, "").unwrap();
     assert!(SqliteJournal::open(&path).is_ok());
 }
+
+#[tokio::test]
+async fn perf_probe() {
+    let (_directory, path) = fresh();
+    let journal = std::sync::Arc::new(SqliteJournal::open(&path).unwrap());
+    let began = std::time::Instant::now();
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..10_000u64 {
+        let journal = std::sync::Arc::clone(&journal);
+        tasks.spawn(async move {
+            let (credential, id) = (format!("c{number}"), rotation(number));
+            let r = record(&credential, 1, Some(id));
+            journal
+                .append(&entry(&credential, id, 0, begun(&credential, "prod", id)), Some(&r))
+                .await
+                .unwrap();
+            for s in 1..12 {
+                journal.append(&entry(&credential, id, s, super::samples::hindered()), None).await.unwrap();
+            }
+        });
+    }
+    tasks.join_all().await;
+    eprintln!("PERF 120000 appends {:?}", began.elapsed());
+    let began = std::time::Instant::now();
+    eprintln!("PERF load {} {:?}", journal.load().await.unwrap().len(), began.elapsed());
+    drop(journal);
+    let began = std::time::Instant::now();
+    let journal = SqliteJournal::open(&path).unwrap();
+    eprintln!("PERF open {:?} {} bytes", began.elapsed(), fs::metadata(&path).unwrap().len());
+    let began = std::time::Instant::now();
+    for number in 0..200u64 {
+        journal
+            .append(&entry(&format!("c{number}"), rotation(number), 12, super::samples::hindered()), None)
+            .await
+            .unwrap();
+    }
+    eprintln!("PERF 200 sequential appends {:?}", began.elapsed());
+}

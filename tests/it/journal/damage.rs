@@ -90,6 +90,20 @@ async fn a_damaged_row_stops_its_own_credential_only() {
 }
 
 #[tokio::test]
+async fn only_open_rotations_are_folded() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal.db");
+    two_rotations(&path).await;
+    let journal = SqliteJournal::open(&path).unwrap();
+    journal.save(&record("tts", 2, None)).await.unwrap();
+    drop(journal);
+    tamper(&path, "UPDATE entries SET body = 'no' WHERE rotation LIKE '%2'");
+    let journal = SqliteJournal::open(&path).unwrap();
+    assert!(journal.load().await.unwrap().iter().all(|(_, known)| known.is_ok()));
+    assert!(matches!(journal.history(&name("tts"), 1).await, Err(Error::Corrupt { .. })));
+}
+
+#[tokio::test]
 async fn a_record_whose_name_is_no_name_stops_everything() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("journal.db");

@@ -104,7 +104,7 @@ fn refusal_of_a_stranger(journal: &Path, scratch: &Path) -> String {
         command.current_dir(scratch).uid(NOBODY).gid(NOBODY).output().unwrap()
     });
     let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().find_map(|line| line.strip_prefix("refused ")).unwrap_or_else(|| panic!("{text}")).to_owned()
+    text.lines().find_map(|line| line.strip_prefix("refused ")).ok_or(&text).unwrap().to_owned()
 }
 
 /// Not a test by itself: the process without privileges.

@@ -113,39 +113,12 @@ fn an_empty_file_becomes_a_journal() {
 }
 
 #[tokio::test]
-async fn perf_probe() {
-    let (_directory, path) = fresh();
-    let journal = std::sync::Arc::new(SqliteJournal::open(&path).unwrap());
-    let began = std::time::Instant::now();
-    let mut tasks = tokio::task::JoinSet::new();
-    for number in 0..10_000u64 {
-        let journal = std::sync::Arc::clone(&journal);
-        tasks.spawn(async move {
-            let (credential, id) = (format!("c{number}"), rotation(number));
-            let r = record(&credential, 1, Some(id));
-            journal
-                .append(&entry(&credential, id, 0, begun(&credential, "prod", id)), Some(&r))
-                .await
-                .unwrap();
-            for s in 1..12 {
-                journal.append(&entry(&credential, id, s, super::samples::hindered()), None).await.unwrap();
-            }
-        });
-    }
-    tasks.join_all().await;
-    eprintln!("PERF 120000 appends {:?}", began.elapsed());
-    let began = std::time::Instant::now();
-    eprintln!("PERF load {} {:?}", journal.load().await.unwrap().len(), began.elapsed());
-    drop(journal);
-    let began = std::time::Instant::now();
+async fn a_journal_is_the_same_by_whatever_name_it_is_reached() {
+    let (directory, path) = fresh();
     let journal = SqliteJournal::open(&path).unwrap();
-    eprintln!("PERF open {:?} {} bytes", began.elapsed(), fs::metadata(&path).unwrap().len());
-    let began = std::time::Instant::now();
-    for number in 0..200u64 {
-        journal
-            .append(&entry(&format!("c{number}"), rotation(number), 12, super::samples::hindered()), None)
-            .await
-            .unwrap();
-    }
-    eprintln!("PERF 200 sequential appends {:?}", began.elapsed());
+    journal.save(&record("tts", 1, None)).await.unwrap();
+    let link = directory.path().join("link.db");
+    std::os::unix::fs::symlink("journal.db", &link).unwrap();
+    assert!(matches!(SqliteJournal::open(&link).unwrap_err(), OpenError::Locked { .. }));
+    assert_eq!(SqliteJournal::open_read_only(&link).unwrap().load().unwrap().len(), 1, "its log is read too");
 }

@@ -147,6 +147,7 @@ fn acknowledged(mut sample: Sample) -> Sample {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn each_condition_is_told_with_what_to_do() {
     use Condition::{Blocked, Fine, Hindered, Parked, Rotating, Waiting};
     let idle = || Sample::idle("c");

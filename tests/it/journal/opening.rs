@@ -5,9 +5,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rekeyd::adapters::sqlite::{OpenError, SqliteJournal};
+use rekeyd::domain::event::Event;
+use rekeyd::domain::record::Record;
 use rekeyd::ports::journal::Journal;
 
-use super::samples::{ack, begun, entry, name, record, rotation};
+use super::samples::{ack, begun, entry, every_event, full_record, name, record, rotation};
 
 fn fresh() -> (tempfile::TempDir, std::path::PathBuf) {
     let directory = tempfile::tempdir().unwrap();
@@ -121,4 +123,19 @@ async fn a_journal_is_the_same_by_whatever_name_it_is_reached() {
     std::os::unix::fs::symlink("journal.db", &link).unwrap();
     assert!(matches!(SqliteJournal::open(&link).unwrap_err(), OpenError::Locked { .. }));
     assert_eq!(SqliteJournal::open_read_only(&link).unwrap().load().unwrap().len(), 1, "its log is read too");
+}
+
+/// Rows that schema version 1 held when it was released: whoever changes an event or the record must still read them.
+#[test]
+fn rows_of_the_past_are_still_read() {
+    let mut rows = include_str!("rows_of_version_1.jsonl").lines();
+    let samples = every_event("tts", rotation(1));
+    for sample in &samples {
+        let row = rows.next().unwrap();
+        let read: Event = serde_json::from_str(row).unwrap_or_else(|error| panic!("{row}: {error}"));
+        assert_eq!(&read, sample);
+    }
+    let read: Record = serde_json::from_str(rows.next().unwrap()).unwrap();
+    assert_eq!(read, full_record("tts"));
+    assert_eq!(rows.next(), None);
 }

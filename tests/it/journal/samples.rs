@@ -14,8 +14,8 @@ use rekeyd::domain::ids::{
 };
 use rekeyd::domain::key::{Grants, KeyRequest, Permissions};
 use rekeyd::domain::plan::{AfterDeadline, Destination, Plan, Reason, Terms};
-use rekeyd::domain::record::Record;
-use rekeyd::domain::rotation::{KeyFacts, ParkReason, RollbackCause, Standing};
+use rekeyd::domain::record::{Current, Due, Ended, Obstacle, ObstacleKind, Published, Record};
+use rekeyd::domain::rotation::{KeyFacts, ParkReason, PhaseName, RollbackCause, Standing};
 use rekeyd::domain::secret::Fingerprint;
 use rekeyd::ports::journal::Entry;
 
@@ -170,4 +170,42 @@ pub(crate) fn child(test: &str, journal: &Path) -> Command {
 pub(crate) fn as_child(command: &mut Command, test: &str, journal: &Path) {
     command.args([test, "--exact", "--nocapture", "--test-threads=1"].map(OsStr::new));
     command.env(CHILD_JOURNAL, journal).stdin(Stdio::null()).stdout(Stdio::piped());
+}
+
+/// A record with something in each field.
+pub(crate) fn full_record(credential: &str) -> Record {
+    let destination = Destination {
+        store: StoreName::new("aws").unwrap(),
+        secret: "prod/tts".to_owned(),
+        json_field: Some("xi_api_key".to_owned()),
+        create: true,
+    };
+    Record {
+        credential: name(credential),
+        revision: 7,
+        account: Some(ServiceAccountId::new("sa_1").unwrap()),
+        current: Some(Current {
+            key: KeyId::new("key_old").unwrap(),
+            fingerprint: Some(fingerprint("old")),
+            since: at(0),
+            expires_at: Some(at(9)),
+            usage_hash: Some("5d41".to_owned()),
+        }),
+        published: vec![Published { destination, version: version("v0") }],
+        due: Some(Due { at: at(10), schedule: "every 30d".to_owned() }),
+        open: Some(rotation(1)),
+        last: Some(Ended {
+            rotation: rotation(0),
+            outcome: PhaseName::RolledBack,
+            at: at(1),
+            why: Some("no reason".to_owned()),
+        }),
+        aborts: 2,
+        asked: true,
+        obstacle: Some(Obstacle {
+            kind: ObstacleKind::AdoptionUnclear,
+            detail: "several keys".to_owned(),
+            since: at(2),
+        }),
+    }
 }

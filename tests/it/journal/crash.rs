@@ -1,7 +1,7 @@
 //! kill -9 in the middle of writing: whatever was acknowledged is there.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -41,19 +41,20 @@ async fn every_acknowledged_append_survives_kill_9() {
 /// The newest acknowledged sequence number of each rotation at the moment of the kill.
 fn append_and_kill(path: &Path, acks: usize) -> BTreeMap<u64, u64> {
     let mut process = child("journal::crash::child_appends_until_killed", path).spawn().unwrap();
-    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let parse = |line: String| {
+    let mut printed = BufReader::new(process.stdout.take().unwrap());
+    let parse = |line: &str| {
         let (number, sequence) = line.strip_prefix("acknowledged ")?.split_once(' ')?;
         Some((number.parse().unwrap(), sequence.parse().unwrap()))
     };
-    let mut seen: Vec<(u64, u64)> = lines.by_ref().filter_map(parse).take(acks).collect();
+    let mut seen: Vec<(u64, u64)> =
+        printed.by_ref().lines().filter_map(|line| parse(&line.unwrap())).take(acks).collect();
     process.kill().unwrap();
     process.wait().unwrap();
     assert_eq!(seen.len(), acks, "the child ended by itself");
-    // What it had printed before it died was acknowledged too; its last line may be cut.
-    let mut rest: Vec<String> = lines.collect();
-    rest.pop();
-    seen.extend(rest.into_iter().filter_map(parse));
+    // What it had printed before it died was acknowledged too, but for a line that was cut.
+    let mut rest = String::new();
+    printed.read_to_string(&mut rest).unwrap();
+    seen.extend(rest.rsplit_once('\n').unwrap_or_default().0.lines().filter_map(parse));
     seen.into_iter().collect()
 }
 

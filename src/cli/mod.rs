@@ -4,7 +4,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod history;
+mod journal;
+mod moments;
 mod sandbox;
+mod status;
 
 #[derive(Parser)]
 #[command(name = "rekeyd", version, about)]
@@ -17,11 +21,17 @@ struct Arguments {
 enum Command {
     /// Run an ElevenLabs workspace on this machine, for rehearsals and tests
     Sandbox(sandbox::Arguments),
+    /// Show how every credential fares, the worst first, straight from the journal
+    Status(status::Arguments),
+    /// Show what happened to a credential, straight from the journal
+    History(history::Arguments),
 }
 
 /// Parses the command line, runs the command and says how it went.
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Sandbox(arguments) => sandbox::run(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
+        Command::History(arguments) => history::run(&arguments),
     }
 }

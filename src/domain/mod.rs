@@ -14,6 +14,7 @@ pub mod key;
 pub mod plan;
 pub mod policy;
 pub mod record;
+pub mod report;
 pub mod rotation;
 pub mod schedule;
 pub mod secret;

@@ -70,3 +70,30 @@ pub(super) fn is_sync_failure(error: &rusqlite::Error) -> bool {
         .sqlite_error()
         .is_some_and(|error| matches!(error.extended_code, SQLITE_IOERR_FSYNC | SQLITE_IOERR_DIR_FSYNC))
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn each_failure_of_sqlite_is_told_for_what_it_is() {
+        const HERE: &str = "/var/lib/rekeyd/journal.db";
+        for (code, sync, one, told) in [
+            (SQLITE_IOERR_FSYNC, true, false, "the journal cannot be used"),
+            (SQLITE_IOERR_DIR_FSYNC, true, false, "the journal cannot be used"),
+            (ffi::SQLITE_IOERR_WRITE, false, false, "df -h /var/lib/rekeyd"),
+            (ffi::SQLITE_FULL, false, false, "free some space"),
+            (ffi::SQLITE_READONLY, false, false, "see who may write there"),
+            (ffi::SQLITE_BUSY, false, false, "another program holds the file"),
+            (ffi::SQLITE_CORRUPT, false, true, "the journal is damaged"),
+            (ffi::SQLITE_CONSTRAINT_TRIGGER, false, true, "breaks a rule of the schema"),
+        ] {
+            let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            assert_eq!((is_sync_failure(&error), is_of_one_request(&error)), (sync, one), "{code}");
+            let text = explain(Path::new(HERE), &error).to_string();
+            assert!(text.contains(told) && text.contains(HERE), "{code}: {text}");
+        }
+    }
+}

@@ -9,7 +9,15 @@ use crate::adapters::sqlite::open::{OpenError, beside};
 
 /// Held as long as it lives. The file stays: to delete it would let two processes lock two files of one name.
 pub(super) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    /// Says so instead of just closing the file: a child process that is being started has it open for a moment too.
+    fn drop(&mut self) {
+        // If it fails, closing the file lifts it.
+        drop(self.file.unlock());
+    }
 }
 
 pub(super) fn acquire(journal: &Path) -> Result<Lock, OpenError> {
@@ -33,7 +41,7 @@ pub(super) fn acquire(journal: &Path) -> Result<Lock, OpenError> {
     file.set_len(0)
         .and_then(|()| writeln!(file, "{}", std::process::id()))
         .map_err(io("write the lock file of the journal"))?;
-    Ok(Lock { _file: file })
+    Ok(Lock { file })
 }
 
 fn holder(file: &mut File) -> Option<u32> {

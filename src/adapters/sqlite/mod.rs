@@ -54,6 +54,7 @@ impl SqliteJournal {
     /// # Errors
     /// Each error says what to do. A journal that was there is as it was.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let path = &open::resolve(path)?;
         let lock = lock::acquire(path)?;
         let connection = open::writer(path)?;
         let reading = open::reader(path)?;

@@ -121,6 +121,19 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// The path without links on its way: SQLite puts its log beside the file that a link leads to, and there the lock
+/// belongs too. The file itself need not be there yet.
+pub(super) fn resolve(path: &Path) -> Result<PathBuf, OpenError> {
+    let io = |error: io::Error| OpenError::io("open the journal", path, &error);
+    match path.canonicalize() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let name = path.file_name().ok_or_else(|| io(io::ErrorKind::InvalidFilename.into()))?;
+            Ok(directory_of(path).canonicalize().map_err(io)?.join(name))
+        }
+        resolved => resolved.map_err(io),
+    }
+}
+
 /// Opens the one connection that writes; creates the file, and brings its schema up to date. The caller holds the
 /// lock. After `Ok` the file is sound, ours, and durable in its directory.
 pub(super) fn writer(path: &Path) -> Result<Connection, OpenError> {
@@ -226,5 +239,23 @@ fn check_soundness(connection: &Connection, path: &Path) -> Result<(), OpenError
     } else {
         let why = verdict.replace('\n', "; ");
         Err(OpenError::Damaged { path: path.to_owned(), why })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_synced_and_checked() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal.db");
+        let writer = writer(&path).unwrap();
+        let set = |name| writer.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!((set("synchronous"), set("foreign_keys"), set("trusted_schema")), (2, 1, 0));
+        assert_eq!(set("ignore_check_constraints"), 0, "that is for the look at the opening only");
+        let mode: String = writer.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+        assert_eq!(mode, "wal");
+        assert!(reader(&path).unwrap().execute("DELETE FROM acks", []).is_err());
     }
 }

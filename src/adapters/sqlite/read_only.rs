@@ -2,6 +2,7 @@
 //! takes no lock, creates no file and changes nothing.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -39,7 +40,14 @@ impl ReadOnlyJournal {
     /// # Errors
     /// Each error says what to do. Nothing was created.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let journal = Self { path: path.to_owned() };
+        let resolved = match path.canonicalize() {
+            Ok(resolved) => resolved,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(OpenError::Missing { path: path.to_owned() });
+            }
+            Err(error) => return Err(OpenError::io("read the journal", path, &error)),
+        };
+        let journal = Self { path: resolved };
         match journal.answer(|_| Ok(())) {
             Ok(()) => Ok(journal),
             Err(ReadError::Open(error)) => Err(error),
@@ -126,7 +134,7 @@ impl Standing {
     fn of(path: &Path) -> Result<Self, OpenError> {
         let file = match fs::metadata(path) {
             Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Err(OpenError::Missing { path: path.to_owned() });
             }
             Err(error) => return Err(OpenError::io("read the journal", path, &error)),

@@ -1,0 +1,76 @@
+//! `rekeyd history NAME`: what happened to a credential, straight from the journal.
+
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+
+use crate::adapters::sqlite::{ReadError, ReadOnlyJournal};
+use crate::cli::journal::{Looking, Output, fail, one_line, tell};
+use crate::cli::moments::{age, span};
+use crate::domain::ids::CredentialName;
+use crate::domain::report::history::{HistoryReport, Story};
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// The credential
+    name: String,
+    #[command(flatten)]
+    looking: Looking,
+    /// How many rotations, counted from the newest
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    limit: usize,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let Arguments { name, looking, limit } = arguments;
+    let name = match CredentialName::new(name.clone()) {
+        Ok(name) => name,
+        Err(error) => return fail(&format!("`{name}` cannot be a credential: {error}")),
+    };
+    let report =
+        match looking.open().map_err(ReadError::from).and_then(|journal| read(&journal, &name, *limit)) {
+            Ok(report) => report,
+            Err(error) => return fail(&error),
+        };
+    if report.rotations.is_empty() && *limit > 0 {
+        let advice = "see which credentials there are: rekeyd status --journal PATH";
+        return fail(&format!("the journal knows no rotation of `{name}`; {advice}"));
+    }
+    let text = match looking.output {
+        Output::Json => match serde_json::to_string_pretty(&report) {
+            Ok(json) => json + "\n",
+            Err(error) => return fail(&format!("write the report as JSON: {error}")),
+        },
+        Output::Table => {
+            let stories: Vec<String> = report.rotations.iter().map(|it| story(it, looking.now())).collect();
+            stories.join("\n")
+        }
+    };
+    tell(&text, ExitCode::SUCCESS)
+}
+
+fn read(journal: &ReadOnlyJournal, name: &CredentialName, limit: usize) -> Result<HistoryReport, ReadError> {
+    let chapters = journal.history(name, limit)?.into_iter().map(|chapter| {
+        let events: Vec<_> = chapter.entries.into_iter().map(|entry| (entry.at, entry.event)).collect();
+        Story::tell(chapter.rotation, &events)
+    });
+    Ok(HistoryReport::new(name.clone(), chapters.collect()))
+}
+
+fn story(story: &Story, now: Timestamp) -> String {
+    let reason = story.reason.map_or("unknown reason", |reason| reason.label());
+    let phase = story.phase.map_or("damaged", |phase| phase.label());
+    let lasted = match (story.begun_at, story.ended_at) {
+        (Some(begun), Some(ended)) => format!(" in {}", span(ended.duration_since(begun))),
+        (Some(begun), None) => format!(", under way for {}", age(begun, now)),
+        (None, _) => String::new(),
+    };
+    let mut text = format!("{} ({reason}): {phase}{lasted}\n", story.rotation);
+    for line in &story.lines {
+        text += &format!("  {:.0}  {:<17} {}\n", line.at, line.event, one_line(&line.text));
+    }
+    if let Some(damage) = &story.damage {
+        text += &format!("  damaged: {damage}\n");
+    }
+    text
+}

@@ -1,0 +1,238 @@
+//! `rekeyd status`: how every credential fares, straight from the journal.
+//!
+//! Exit codes: 0; 1 if the journal cannot be used; 4 with `--exit-code` if a credential needs attention.
+
+use std::process::ExitCode;
+
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
+use jiff::Timestamp;
+
+use crate::adapters::sqlite::{ReadError, ReadOnlyJournal};
+use crate::cli::journal::{Looking, Output, fail, one_line, tell};
+use crate::cli::moments::{age, distance};
+use crate::domain::report::{Condition, CredentialReport, Facts, StatusReport};
+
+const NEEDS_ATTENTION: u8 = 4;
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// Only this credential, in detail
+    name: Option<String>,
+    #[command(flatten)]
+    looking: Looking,
+    /// Exit with 4 if a credential needs attention
+    #[arg(long)]
+    exit_code: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let Arguments { name, looking, exit_code } = arguments;
+    let now = looking.now();
+    let report = match looking.open().map_err(ReadError::from).and_then(|journal| read(&journal, now)) {
+        Ok(report) => report,
+        Err(error) => return fail(&error),
+    };
+    let report = match name {
+        None => report,
+        Some(name) => match only(&report, name) {
+            Some(report) => report,
+            None => return fail(&unknown(name, &report)),
+        },
+    };
+    let text = match (looking.output, name) {
+        (Output::Json, _) => match serde_json::to_string_pretty(&report) {
+            Ok(json) => json + "\n",
+            Err(error) => return fail(&format!("write the report as JSON: {error}")),
+        },
+        (Output::Table, None) => overview(&report, looking.colours()),
+        (Output::Table, Some(_)) => report.credentials.iter().map(|report| details(report, now)).collect(),
+    };
+    let attention = *exit_code && report.attention;
+    tell(&text, if attention { ExitCode::from(NEEDS_ATTENTION) } else { ExitCode::SUCCESS })
+}
+
+fn read(journal: &ReadOnlyJournal, now: Timestamp) -> Result<StatusReport, ReadError> {
+    let loaded = journal.load()?;
+    let reports = loaded.into_iter().map(|(name, known)| {
+        let known = match known {
+            Ok(known) => known,
+            Err(error) => return CredentialReport::damaged(&name, error.to_string()),
+        };
+        match journal.acks(&name) {
+            Ok(acks) => {
+                let rotation = known.rotation.as_ref();
+                CredentialReport::new(
+                    Facts { record: &known.record, rotation, acks: &acks, policy: None },
+                    now,
+                )
+            }
+            Err(error) => CredentialReport::damaged(&name, error.to_string()),
+        }
+    });
+    Ok(StatusReport::new(reports.collect(), now))
+}
+
+fn only(report: &StatusReport, name: &str) -> Option<StatusReport> {
+    let found = report.credentials.iter().find(|it| it.credential.as_str() == name)?;
+    Some(StatusReport::new(vec![found.clone()], report.at))
+}
+
+fn unknown(name: &str, report: &StatusReport) -> String {
+    let known: Vec<&str> = report.credentials.iter().map(|it| it.credential.as_str()).collect();
+    match known.as_slice() {
+        [] => format!("the journal knows no credential `{name}`, nor any other yet"),
+        names => format!("the journal knows no credential `{name}`; it knows {}", names.join(", ")),
+    }
+}
+
+/// A table of all, and below it what there is to say of those that are not simply fine.
+fn overview(report: &StatusReport, colours: bool) -> String {
+    if report.credentials.is_empty() {
+        return "the journal knows no credential yet\n".to_owned();
+    }
+    let now = report.at;
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    table.set_header(["CONDITION", "CREDENTIAL", "PHASE", "KEY", "AGE", "NEXT"]);
+    for report in &report.credentials {
+        table.add_row([
+            report.condition.label().to_owned(),
+            report.credential.to_string(),
+            report
+                .rotation
+                .as_ref()
+                .map_or_else(dash, |it| format!("{} {}", it.phase.label(), age(it.phase_since, now))),
+            key(report),
+            report.key_since.map_or_else(dash, |since| age(since, now)),
+            next(report, now).unwrap_or_else(dash),
+        ]);
+    }
+    let mut text = String::new();
+    for (number, line) in table.lines().enumerate() {
+        let condition =
+            number.checked_sub(1).and_then(|row| report.credentials.get(row)).map(|it| it.condition);
+        let line = line.trim();
+        match condition.filter(|_| colours) {
+            Some(condition) => {
+                let rest = line.strip_prefix(condition.label()).unwrap_or(line);
+                let painted = format!("\u{1b}[{}m{}\u{1b}[0m{rest}\n", colour(condition), condition.label());
+                text.push_str(&painted);
+            }
+            None => {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+    }
+    let worth_telling =
+        report.credentials.iter().filter(|it| it.attention || it.condition >= Condition::Waiting);
+    for report in worth_telling {
+        text += &format!("\n{}: {}\n", report.credential, one_line(&report.summary));
+        if let Some(command) = &report.next_command {
+            text += &format!("  next: {command}\n");
+        }
+    }
+    text
+}
+
+fn dash() -> String {
+    "-".to_owned()
+}
+
+fn key(report: &CredentialReport) -> String {
+    let fingerprint = report.fingerprint.as_ref().map(ToString::to_string);
+    fingerprint.or_else(|| report.key_id.as_ref().map(ToString::to_string)).unwrap_or_else(dash)
+}
+
+/// The next instant at which something is planned.
+fn next(report: &CredentialReport, now: Timestamp) -> Option<String> {
+    let Some(rotation) = &report.rotation else {
+        let due = report.next_due.map(|due| distance(due, now));
+        return if report.asked { Some("asked for".to_owned()) } else { due };
+    };
+    let waits = rotation.waits_until.filter(|until| *until > now);
+    match (waits, rotation.deadline) {
+        (Some(until), _) => Some(distance(until, now)),
+        (None, Some(deadline)) => Some(format!("deadline {}", distance(deadline, now))),
+        (None, None) => None,
+    }
+}
+
+fn colour(condition: Condition) -> &'static str {
+    match condition {
+        Condition::Fine => "32",
+        Condition::Rotating => "34",
+        Condition::Waiting => "36",
+        Condition::Hindered => "33",
+        Condition::Parked | Condition::Blocked | Condition::Damaged => "1;31",
+    }
+}
+
+/// Everything of one credential, a line each.
+fn details(report: &CredentialReport, now: Timestamp) -> String {
+    let mut lines: Vec<(&str, String)> = vec![
+        ("credential", report.credential.to_string()),
+        ("condition", report.condition.label().to_owned()),
+        ("summary", report.summary.clone()),
+    ];
+    let moment = |at: Timestamp| format!("{at} ({})", distance(at, now));
+    let mut put = |label, text: Option<String>| lines.extend(text.map(|text| (label, text)));
+    put("next", report.next_command.clone());
+    put("workspace", report.workspace.as_ref().map(ToString::to_string));
+    put("account", report.account.as_ref().map(ToString::to_string));
+    put("key", report.key_id.as_ref().map(ToString::to_string));
+    put("fingerprint", report.fingerprint.as_ref().map(ToString::to_string));
+    put("key since", report.key_since.map(moment));
+    put("key expires", report.key_expires_at.map(moment));
+    put("due", report.next_due.map(moment));
+    if let Some(rotation) = &report.rotation {
+        put(
+            "rotation",
+            Some(format!("{} ({}, key {})", rotation.id, rotation.reason.label(), rotation.attempt)),
+        );
+        put("begun", Some(moment(rotation.begun_at)));
+        put("phase", Some(format!("{} since {}", rotation.phase.label(), moment(rotation.phase_since))));
+        put("parked in", rotation.parked_in.map(|phase| phase.label().to_owned()));
+        put("new key", rotation.new_key_id.as_ref().map(ToString::to_string));
+        put("new print", rotation.new_fingerprint.as_ref().map(ToString::to_string));
+        put("waits until", rotation.waits_until.map(moment));
+        put("deadline", rotation.deadline.map(moment));
+        for gate in &rotation.gates {
+            let state = if gate.open { "open" } else { "shut" };
+            put("gate", Some(format!("{} is {state}: {}", gate.gate.label(), gate.grounds)));
+        }
+        put("trouble since", rotation.trouble.as_ref().map(|trouble| moment(trouble.since)));
+    }
+    for place in &report.destinations {
+        let version = place.version.as_ref().map(|version| format!(" as {version}")).unwrap_or_default();
+        put("destination", Some(format!("{}: {}{version}", place.destination, place.state.label())));
+    }
+    if let Some(last) = &report.last {
+        let why = last.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        put("last rotation", Some(format!("{} {}{why}", last.outcome.label(), moment(last.at))));
+    }
+    let mut text = String::new();
+    for (label, line) in lines {
+        text += &format!("{label:<14} {}\n", one_line(&line));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::CredentialName;
+
+    #[test]
+    fn colours_are_escape_codes_around_the_condition_alone() {
+        let name = CredentialName::new("tts").unwrap();
+        let report = CredentialReport::damaged(&name, "a row".to_owned());
+        let report = StatusReport::new(vec![report], Timestamp::UNIX_EPOCH);
+        let plain = overview(&report, false);
+        let painted = overview(&report, true);
+        assert!(!plain.contains('\u{1b}'));
+        assert!(painted.contains("\u{1b}[1;31mdamaged\u{1b}[0m"), "{painted:?}");
+        assert_eq!(painted.replace("\u{1b}[1;31m", "").replace("\u{1b}[0m", ""), plain);
+    }
+}

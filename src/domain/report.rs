@@ -1,0 +1,356 @@
+//! What is told of each credential: the one source of `rekeyd status`, the HTTP status and the metrics (I9).
+//!
+//! Everything is derived from the journal, the policy where it is at hand, and the time. The field names are a
+//! promise to those who read the JSON: [`SCHEMA_VERSION`] changes when one of them changes its meaning or goes.
+
+pub mod advice;
+pub mod history;
+
+use std::cmp::Reverse;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::domain::effect::EffectName;
+use crate::domain::failure::Kind;
+use crate::domain::gate::{self, Ack, Evidence, Verdict};
+use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, VersionId, WorkspaceName};
+use crate::domain::plan::{Destination, Reason};
+use crate::domain::policy::Credential;
+use crate::domain::record::{Ended, ObstacleKind, Record};
+use crate::domain::rotation::{ParkReason, Phase, PhaseName, Progress, Rotation};
+use crate::domain::secret::Fingerprint;
+
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Every credential, the worst first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StatusReport {
+    pub schema_version: u32,
+    pub at: Timestamp,
+    /// Whether any credential needs a person.
+    pub attention: bool,
+    pub credentials: Vec<CredentialReport>,
+}
+
+impl StatusReport {
+    #[must_use]
+    pub fn new(mut credentials: Vec<CredentialReport>, at: Timestamp) -> Self {
+        credentials.sort_by(|one, other| {
+            let rank = |report: &CredentialReport| (Reverse(report.condition), !report.attention);
+            rank(one).cmp(&rank(other)).then_with(|| one.credential.cmp(&other.credential))
+        });
+        let attention = credentials.iter().any(|report| report.attention);
+        Self { schema_version: SCHEMA_VERSION, at, attention, credentials }
+    }
+}
+
+/// How a credential fares, from well to worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// Nothing is under way.
+    Fine,
+    /// A rotation is under way and makes progress.
+    Rotating,
+    /// A rotation waits for time or for consumers.
+    Waiting,
+    /// The next step failed and is tried again.
+    Hindered,
+    /// A rotation needs an operator.
+    Parked,
+    /// No rotation can begin.
+    Blocked,
+    /// Its rows in the journal are damaged: nothing is done to it.
+    Damaged,
+}
+
+impl Condition {
+    pub const ALL: [Self; 7] = [
+        Self::Fine,
+        Self::Rotating,
+        Self::Waiting,
+        Self::Hindered,
+        Self::Parked,
+        Self::Blocked,
+        Self::Damaged,
+    ];
+
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Fine => "fine",
+            Self::Rotating => "rotating",
+            Self::Waiting => "waiting",
+            Self::Hindered => "hindered",
+            Self::Parked => "parked",
+            Self::Blocked => "blocked",
+            Self::Damaged => "damaged",
+        }
+    }
+}
+
+/// All that is told of one credential.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CredentialReport {
+    pub credential: CredentialName,
+    pub condition: Condition,
+    /// Whether it needs a person.
+    pub attention: bool,
+    /// What is going on, in one line for a person.
+    pub summary: String,
+    /// What an operator would type next.
+    pub next_command: Option<String>,
+    pub workspace: Option<WorkspaceName>,
+    pub account: Option<ServiceAccountId>,
+    pub key_id: Option<KeyId>,
+    pub fingerprint: Option<Fingerprint>,
+    pub key_since: Option<Timestamp>,
+    pub key_expires_at: Option<Timestamp>,
+    /// When it is due by its schedule. While a rotation is under way, the one after it is not known yet.
+    pub next_due: Option<Timestamp>,
+    pub asked: bool,
+    pub aborts: u32,
+    pub rotation: Option<RotationReport>,
+    pub obstacle: Option<ObstacleReport>,
+    pub destinations: Vec<DestinationReport>,
+    /// Some destinations serve the new key and some do not.
+    pub partially_published: bool,
+    pub last: Option<Ended>,
+    /// Where the journal is damaged and how, if it is.
+    pub damage: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RotationReport {
+    pub id: RotationId,
+    pub reason: Reason,
+    pub begun_at: Timestamp,
+    pub phase: PhaseName,
+    pub phase_since: Timestamp,
+    /// For a parked rotation, the phase that it goes on from.
+    pub parked_in: Option<PhaseName>,
+    /// How many keys it intended to create so far.
+    pub attempt: u32,
+    pub old_key_id: Option<KeyId>,
+    pub new_key_id: Option<KeyId>,
+    pub new_fingerprint: Option<Fingerprint>,
+    /// The earliest end of a phase that waits for time.
+    pub waits_until: Option<Timestamp>,
+    /// When the overlap has lasted as long as the policy allows.
+    pub deadline: Option<Timestamp>,
+    /// What each gate says, during the overlap.
+    pub gates: Vec<Verdict>,
+    pub parked: Option<ParkedReport>,
+    pub trouble: Option<TroubleReport>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ParkedReport {
+    pub reason: ParkReason,
+    pub detail: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TroubleReport {
+    pub effect: EffectName,
+    pub kind: Kind,
+    pub failures: u32,
+    pub since: Timestamp,
+    pub last_at: Timestamp,
+    pub message: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ObstacleReport {
+    pub kind: ObstacleKind,
+    pub detail: String,
+    pub since: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DestinationReport {
+    pub destination: String,
+    pub state: PlaceState,
+    /// The version that the state speaks of.
+    pub version: Option<VersionId>,
+}
+
+/// How far a key has come in a destination: the new one while a rotation is under way, else the credential's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlaceState {
+    Absent,
+    Staged,
+    Current,
+    Restored,
+}
+
+impl PlaceState {
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Staged => "staged",
+            Self::Current => "current",
+            Self::Restored => "restored",
+        }
+    }
+}
+
+/// What a report is made from. `policy` is `None` where it is not at hand, or no longer knows the credential.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    pub record: &'a Record,
+    pub rotation: Option<&'a Rotation>,
+    pub acks: &'a [Ack],
+    pub policy: Option<&'a Credential>,
+}
+
+impl CredentialReport {
+    #[must_use]
+    pub fn new(facts: Facts<'_>, now: Timestamp) -> Self {
+        let Facts { record, rotation, acks, policy } = facts;
+        let current = record.current.as_ref();
+        let destinations = destinations(facts);
+        let served = destinations.iter().filter(|place| place.state == PlaceState::Current).count();
+        let mut report = Self {
+            credential: record.credential.clone(),
+            condition: Condition::Fine,
+            attention: false,
+            summary: String::new(),
+            next_command: None,
+            workspace: rotation
+                .map(|rotation| rotation.plan.workspace.clone())
+                .or_else(|| policy.map(|policy| policy.workspace.clone())),
+            account: record.account.clone(),
+            key_id: current.map(|current| current.key.clone()),
+            fingerprint: current.and_then(|current| current.fingerprint.clone()),
+            key_since: current.map(|current| current.since),
+            key_expires_at: current.and_then(|current| current.expires_at),
+            next_due: record.due.as_ref().filter(|_| rotation.is_none()).map(|due| due.at),
+            asked: record.asked,
+            aborts: record.aborts,
+            rotation: rotation.map(|rotation| RotationReport::new(rotation, acks, now)),
+            obstacle: record.obstacle.as_ref().map(|obstacle| ObstacleReport {
+                kind: obstacle.kind,
+                detail: obstacle.detail.clone(),
+                since: obstacle.since,
+            }),
+            partially_published: rotation.is_some() && served > 0 && served < destinations.len(),
+            destinations,
+            last: record.last.clone(),
+            damage: None,
+        };
+        let advice = advice::advise(&report, rotation, now);
+        report.condition = advice.condition;
+        report.attention = advice.attention;
+        report.summary = advice.summary;
+        report.next_command = advice.command;
+        report
+    }
+
+    /// A credential whose rows in the journal are damaged: nothing else of it is known.
+    #[must_use]
+    pub fn damaged(credential: &CredentialName, damage: String) -> Self {
+        Self {
+            attention: true,
+            condition: Condition::Damaged,
+            summary: format!("{damage}; nothing is done to it until its rows are restored from a backup"),
+            damage: Some(damage),
+            ..Self::new(
+                Facts { record: &Record::new(credential.clone()), rotation: None, acks: &[], policy: None },
+                Timestamp::UNIX_EPOCH,
+            )
+        }
+    }
+
+    #[must_use]
+    pub fn phase(&self) -> Option<PhaseName> {
+        self.rotation.as_ref().map(|rotation| rotation.phase)
+    }
+}
+
+impl RotationReport {
+    fn new(rotation: &Rotation, acks: &[Ack], now: Timestamp) -> Self {
+        let Rotation { plan, length: _, phase, since, attempt, attempts_max: _, trouble } = rotation;
+        let successor = rotation.successor();
+        let after = |wait| Some(since.saturating_add(wait).unwrap_or(Timestamp::MAX));
+        let mut waits_until = None;
+        let mut deadline = None;
+        let mut gates = Vec::new();
+        if let Phase::Overlap(successor) = phase {
+            let evidence = Evidence { acks: acks.to_vec() };
+            gates = gate::judge(&plan.terms, &successor.fingerprint, &evidence, *since, now);
+            waits_until = after(plan.terms.at_least);
+            deadline = after(plan.terms.at_most);
+        } else if let Phase::Quarantine(_) = phase {
+            waits_until = after(plan.terms.quarantine);
+        }
+        let (parked, parked_in) = if let Phase::Parked { reason, detail, was } = phase {
+            (Some(ParkedReport { reason: *reason, detail: detail.clone() }), Some(was.name()))
+        } else {
+            (None, None)
+        };
+        Self {
+            id: plan.rotation,
+            reason: plan.reason,
+            begun_at: plan.begun_at,
+            phase: phase.name(),
+            phase_since: *since,
+            parked_in,
+            attempt: *attempt,
+            old_key_id: plan.old.clone(),
+            new_key_id: successor.map(|successor| successor.key.clone()),
+            new_fingerprint: successor.map(|successor| successor.fingerprint.clone()),
+            waits_until,
+            deadline,
+            gates,
+            parked,
+            trouble: trouble.as_ref().map(|trouble| TroubleReport {
+                effect: trouble.effect,
+                kind: trouble.last.kind,
+                failures: trouble.failures,
+                since: trouble.first_at,
+                last_at: trouble.last_at,
+                message: trouble.last.to_string(),
+            }),
+        }
+    }
+}
+
+fn destinations(facts: Facts<'_>) -> Vec<DestinationReport> {
+    let report = |destination: &Destination, state, version: Option<&VersionId>| DestinationReport {
+        destination: destination.to_string(),
+        state,
+        version: version.cloned(),
+    };
+    if let Some(rotation) = facts.rotation {
+        let placements = rotation.successor().map_or(&[][..], |successor| successor.placements.as_slice());
+        let progress = placements.iter().map(|placement| Some(&placement.progress));
+        let places = rotation.plan.destinations.iter().zip(progress.chain(std::iter::repeat(None)));
+        return places
+            .map(|(destination, progress)| match progress {
+                None | Some(Progress::Absent) => report(destination, PlaceState::Absent, None),
+                Some(Progress::Staged { version, .. }) => {
+                    report(destination, PlaceState::Staged, Some(version))
+                }
+                Some(Progress::Current { version, .. }) => {
+                    report(destination, PlaceState::Current, Some(version))
+                }
+                Some(Progress::Restored { version }) => {
+                    report(destination, PlaceState::Restored, Some(version))
+                }
+            })
+            .collect();
+    }
+    let published = &facts.record.published;
+    let wanted = facts.policy.map_or(&[][..], |policy| policy.destinations.as_slice());
+    let missing =
+        wanted.iter().filter(|wanted| !published.iter().any(|known| known.destination.is_same_place(wanted)));
+    published
+        .iter()
+        .map(|known| report(&known.destination, PlaceState::Current, Some(&known.version)))
+        .chain(missing.map(|wanted| report(wanted, PlaceState::Absent, None)))
+        .collect()
+}

@@ -1,0 +1,179 @@
+//! How a credential fares, whether a person is needed, and what that person would type next.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::effect::EffectName;
+use crate::domain::plan::AfterDeadline;
+use crate::domain::record::ObstacleKind;
+use crate::domain::report::{Condition, CredentialReport, RotationReport};
+use crate::domain::rotation::{ParkReason, PhaseName, Rotation};
+
+/// Trouble that lasts longer than this does not pass by itself quickly enough to be left alone.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(15);
+
+pub(super) struct Advice {
+    pub(super) condition: Condition,
+    pub(super) attention: bool,
+    pub(super) summary: String,
+    pub(super) command: Option<String>,
+}
+
+/// Judges a report whose facts are filled in.
+pub(super) fn advise(report: &CredentialReport, rotation: Option<&Rotation>, now: Timestamp) -> Advice {
+    let command = |verb: &str| Some(format!("rekeyd {verb} {}", report.credential));
+    let expired = report.key_expires_at.is_some_and(|expiry| expiry <= now);
+    if let (Some(told), Some(rotation)) = (&report.rotation, rotation) {
+        let advice = match (&told.parked, &told.trouble) {
+            (Some(parked), _) => Advice {
+                condition: Condition::Parked,
+                attention: true,
+                summary: format!("{}: {}", parked.reason.label(), parked.detail),
+                command: command(way_out(parked.reason, rotation)),
+            },
+            (None, Some(trouble)) => Advice {
+                condition: Condition::Hindered,
+                attention: !trouble.kind.is_passing() || now.duration_since(trouble.since) >= PATIENCE,
+                summary: format!(
+                    "{} failed {}: {}{}",
+                    doing(trouble.effect),
+                    times(trouble.failures),
+                    trouble.message,
+                    if report.partially_published {
+                        "; some destinations serve the new key already"
+                    } else {
+                        ""
+                    }
+                ),
+                command: command("history"),
+            },
+            (None, None) => under_way(report, told, rotation, now),
+        };
+        return advice;
+    }
+    if let Some(obstacle) = &report.obstacle {
+        let command = match obstacle.kind {
+            // What is wrong is not in the policy.
+            ObstacleKind::WorkspaceUnusable => None,
+            ObstacleKind::NoSuchAccount | ObstacleKind::AdoptionUnclear | ObstacleKind::NoPermissions => {
+                Some("systemctl reload rekeyd".to_owned())
+            }
+        };
+        let summary = format!("{}: {}", obstacle.kind.label(), obstacle.detail);
+        return Advice { condition: Condition::Blocked, attention: true, summary, command };
+    }
+    let summary = idle(report, expired, now);
+    let command = expired.then(|| command("rotate")).flatten();
+    Advice { condition: Condition::Fine, attention: expired, summary, command }
+}
+
+fn idle(report: &CredentialReport, expired: bool, now: Timestamp) -> String {
+    if expired {
+        return "its key has expired".to_owned();
+    }
+    if report.asked {
+        return "a rotation was asked for and has not begun yet".to_owned();
+    }
+    if report.key_id.is_none() {
+        return "it has no key yet".to_owned();
+    }
+    match report.next_due {
+        Some(due) if due <= now => "it is due and waits for its turn".to_owned(),
+        Some(_) | None if report.aborts > 0 => {
+            format!("the last rotation came to nothing ({} in a row)", report.aborts)
+        }
+        Some(_) => "nothing to do until it is due".to_owned(),
+        None => "nothing is planned".to_owned(),
+    }
+}
+
+fn under_way(
+    report: &CredentialReport,
+    told: &RotationReport,
+    rotation: &Rotation,
+    now: Timestamp,
+) -> Advice {
+    let mut condition = Condition::Rotating;
+    let mut attention = false;
+    let mut command = None;
+    let summary = match told.phase {
+        PhaseName::Overlap => {
+            condition = Condition::Waiting;
+            let shut: Vec<&str> =
+                told.gates.iter().filter(|it| !it.open).map(|it| it.grounds.as_str()).collect();
+            let late = told.deadline.is_some_and(|deadline| deadline <= now);
+            attention = late && !shut.is_empty() && rotation.plan.terms.then == AfterDeadline::Hold;
+            command = attention.then(|| format!("rekeyd history {}", report.credential));
+            match (attention, shut.as_slice()) {
+                (_, []) => "every gate is open: the old key is about to be disabled".to_owned(),
+                (true, _) => format!("held beyond its deadline: {}", shut.join("; ")),
+                (false, _) => format!("both keys work: {}", shut.join("; ")),
+            }
+        }
+        PhaseName::Quarantine => {
+            condition = Condition::Waiting;
+            "the old key is disabled and will be deleted".to_owned()
+        }
+        PhaseName::Returning => {
+            condition = Condition::Waiting;
+            "rolled back: consumers switch to the old key again".to_owned()
+        }
+        PhaseName::Promoting if report.partially_published => {
+            "some destinations serve the new key, some do not yet".to_owned()
+        }
+        PhaseName::Due => "a rotation has begun; nothing has been touched yet".to_owned(),
+        PhaseName::Minting => "a new key is being created".to_owned(),
+        PhaseName::Staging => "the new key is being written to its destinations".to_owned(),
+        PhaseName::Verifying => "the new key is being checked".to_owned(),
+        PhaseName::Promoting => "the new key is being put into service".to_owned(),
+        PhaseName::Disabling => "the old key is being disabled".to_owned(),
+        PhaseName::Revoking => "the old key is being deleted".to_owned(),
+        PhaseName::Discarding => "the new key is being discarded".to_owned(),
+        PhaseName::RollingBack => "the old key is being put back into service".to_owned(),
+        PhaseName::Withdrawing => "rolled back: the new key is being deleted".to_owned(),
+        // Not under way, and so not in the journal as open.
+        PhaseName::Parked | PhaseName::Done | PhaseName::Aborted | PhaseName::RolledBack => {
+            "its rotation is over".to_owned()
+        }
+    };
+    Advice { condition, attention, summary, command }
+}
+
+/// The operator's command that leads on from where the rotation is parked.
+fn way_out(reason: ParkReason, rotation: &Rotation) -> &'static str {
+    let in_service = rotation.successor().is_some_and(|successor| successor.promotion_begun);
+    match reason {
+        ParkReason::MintRefused | ParkReason::MintsExhausted | ParkReason::CannotRollBack => "retry",
+        // The plan is frozen with what the policy allowed: a policy that allows more takes a new one.
+        ParkReason::Unrestricted => "abort",
+        ParkReason::OldKeyUnusable if in_service => "retry",
+        ParkReason::NewKeyUnusable if in_service && rotation.can_roll_back() => "rollback",
+        ParkReason::NewKeyUnusable if in_service => "retry",
+        ParkReason::OldKeyUnusable | ParkReason::NewKeyUnusable => "abort",
+        ParkReason::ForeignValue => "retry --overwrite",
+    }
+}
+
+fn times(count: u32) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
+}
+
+/// An effect in words for a person.
+pub(super) fn doing(effect: EffectName) -> &'static str {
+    match effect {
+        EffectName::Preflight => "the check before the start",
+        EffectName::Mint => "creating the new key",
+        EffectName::SettleLostKey => "looking for a lost key",
+        EffectName::Stage => "writing the new key to a destination",
+        EffectName::Verify => "checking the new key",
+        EffectName::Promote => "putting the new key into service",
+        EffectName::AwaitGates => "gathering evidence of use",
+        EffectName::DisableOld => "disabling the old key",
+        EffectName::AwaitQuarantine => "watching the quarantine",
+        EffectName::DeleteOld => "deleting the old key",
+        EffectName::Discard => "discarding the new key",
+        EffectName::EnableOld => "enabling the old key again",
+        EffectName::Restore => "putting the old key back into service",
+        EffectName::AwaitReturn => "waiting for consumers to return",
+        EffectName::DeleteNew => "deleting the new key",
+    }
+}

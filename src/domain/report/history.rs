@@ -1,0 +1,146 @@
+//! A rotation's journal as lines for a person.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::domain::event::Event;
+use crate::domain::gate::Verdict;
+use crate::domain::ids::{CredentialName, RotationId};
+use crate::domain::plan::{Destination, Reason};
+use crate::domain::report::SCHEMA_VERSION;
+use crate::domain::report::advice::doing;
+use crate::domain::rotation::{PhaseName, RollbackCause, Rotation};
+
+/// A credential's rotations, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HistoryReport {
+    pub schema_version: u32,
+    pub credential: CredentialName,
+    pub rotations: Vec<Story>,
+}
+
+/// One rotation, from its beginning to where it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Story {
+    pub rotation: RotationId,
+    pub reason: Option<Reason>,
+    pub begun_at: Option<Timestamp>,
+    /// When it was over; `None` while it is under way.
+    pub ended_at: Option<Timestamp>,
+    /// Where it stands; `None` if its history is damaged.
+    pub phase: Option<PhaseName>,
+    pub damage: Option<String>,
+    pub lines: Vec<Line>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Line {
+    pub sequence: u64,
+    pub at: Timestamp,
+    pub event: &'static str,
+    pub text: String,
+}
+
+impl HistoryReport {
+    #[must_use]
+    pub fn new(credential: CredentialName, rotations: Vec<Story>) -> Self {
+        Self { schema_version: SCHEMA_VERSION, credential, rotations }
+    }
+}
+
+impl Story {
+    /// Tells the events of one rotation, in their order.
+    #[must_use]
+    pub fn tell(rotation: RotationId, events: &[(Timestamp, Event)]) -> Self {
+        let plan = match events.first() {
+            Some((_, Event::Begun(plan))) => Some(plan),
+            Some(_) | None => None,
+        };
+        let folded = Rotation::fold(events.iter().cloned());
+        let over = folded.as_ref().is_ok_and(Rotation::is_over);
+        let places = plan.map_or(&[][..], |plan| plan.destinations.as_slice());
+        let lines = (0..).zip(events).map(|(sequence, (at, event))| Line {
+            sequence,
+            at: *at,
+            event: event.name(),
+            text: text(event, places),
+        });
+        Self {
+            rotation,
+            reason: plan.map(|plan| plan.reason),
+            begun_at: plan.map(|plan| plan.begun_at),
+            ended_at: events.last().filter(|_| over).map(|(at, _)| *at),
+            phase: folded.as_ref().ok().map(|folded| folded.phase.name()),
+            damage: folded.err().map(|history| history.to_string()),
+            lines: lines.collect(),
+        }
+    }
+}
+
+fn text(event: &Event, places: &[Destination]) -> String {
+    let place = |index: &usize| {
+        places.get(*index).map_or_else(|| format!("destination {index}"), ToString::to_string)
+    };
+    match event {
+        Event::Begun(plan) => match &plan.old {
+            Some(old) => format!("begun ({}) to replace key {old}", plan.reason.label()),
+            None => format!("begun ({})", plan.reason.label()),
+        },
+        Event::MintIntended { .. } => "everything is reachable; a new key is about to be created".to_owned(),
+        Event::Minted { key, fingerprint } => format!("created key {key}, fingerprint {fingerprint}"),
+        Event::MintRefused { failure } => format!("no key was created: {failure}"),
+        Event::MintDoubted { cause } => format!("a key may have been created and lost: {cause}"),
+        Event::LostKeySettled { deleted } => match deleted.as_slice() {
+            [] => "no key was lost".to_owned(),
+            keys => {
+                let keys: Vec<&str> = keys.iter().map(|key| key.as_str()).collect();
+                format!("deleted the lost key {}", keys.join(", "))
+            }
+        },
+        Event::Staged { destination, version, .. } => {
+            format!("staged in {} as version {version}", place(destination))
+        }
+        Event::ValueLost => "the value is lost; the new key will be deleted".to_owned(),
+        Event::Verified { .. } => "the new key works and grants the same".to_owned(),
+        Event::Refuted { why } => format!("the new key must not be used: {why}"),
+        Event::Promoted { destination, displaced } => match displaced {
+            Some(displaced) => format!("current in {}, in place of version {displaced}", place(destination)),
+            None => format!("current in {}", place(destination)),
+        },
+        Event::Contested { destination } => {
+            format!("somebody else changed {}; staging again", place(destination))
+        }
+        Event::Released { verdicts, forced } => {
+            let how =
+                if *forced { "the policy's deadline overruled the gates" } else { "every gate is open" };
+            format!("the old key may be disabled: {how}{}", grounds(verdicts))
+        }
+        Event::Withheld { verdicts } => format!("a gate shut again{}", grounds(verdicts)),
+        Event::OldKeyDisabled => "disabled the old key".to_owned(),
+        Event::QuarantinePassed => "the quarantine passed".to_owned(),
+        Event::OldKeyGone => "deleted the old key and saw it gone".to_owned(),
+        Event::RollbackBegun { cause } => match cause {
+            RollbackCause::Operator => "rolling back, as an operator asked".to_owned(),
+            RollbackCause::Deadline => "rolling back: the consumers did not switch in time".to_owned(),
+        },
+        Event::OldKeyEnabled => "enabled the old key again".to_owned(),
+        Event::Restored { destination, version } => {
+            format!("version {version} is current again in {}", place(destination))
+        }
+        Event::ReturnPassed => "the consumers had their time to return".to_owned(),
+        Event::NewKeyGone => "deleted the new key and saw it gone".to_owned(),
+        Event::Discarded => "discarded the new key".to_owned(),
+        Event::Hindered { effect, failure } => format!("{} failed: {failure}", doing(*effect)),
+        Event::Parked { reason, detail } => format!("needs an operator: {}: {detail}", reason.label()),
+        Event::Retried { overwrite: true } => {
+            "an operator retries; foreign values may be replaced".to_owned()
+        }
+        Event::Retried { overwrite: false } => "an operator retries".to_owned(),
+        Event::AbortAsked { by } => format!("abort asked by {by}"),
+        Event::TermsRevised { .. } => "the policy changed its terms".to_owned(),
+    }
+}
+
+fn grounds(verdicts: &[Verdict]) -> String {
+    verdicts.iter().map(|verdict| format!("; {}: {}", verdict.gate.label(), verdict.grounds)).collect()
+}

@@ -4,7 +4,7 @@
 const SEARCHED_CHARACTERS_MAX: usize = 4096;
 /// A run this long that also stands in a value in use is taken for a piece of it.
 const PIECE_CHARACTERS: usize = 12;
-/// `sk_` and this many letters and digits are taken for a value, whole or not.
+/// `sk_` and this many letters, digits, `_` and `-` are taken for values, whole or not, one or several.
 const MARKED_CHARACTERS: usize = 8;
 /// Older values are bare hexadecimal digits; a run this long is taken for one.
 const HEX_CHARACTERS: usize = 32;
@@ -87,7 +87,7 @@ fn marked_run(text: &[char]) -> usize {
     let Some(after) = text.strip_prefix(mark.as_slice()) else {
         return 0;
     };
-    let run = after.iter().take_while(|c| c.is_ascii_alphanumeric()).count();
+    let run = after.iter().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')).count();
     if run >= MARKED_CHARACTERS { mark.len() + run } else { 0 }
 }
 

@@ -139,4 +139,27 @@ mod tests {
         assert_eq!(presentable("a\u{1b}[31m\n\t b\u{202e}c", &[], 99), "a[31m bc");
         assert_eq!(presentable(&"ü".repeat(1_000_000), &[], 10), format!("{}…", "ü".repeat(9)));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn wherever_pieces_of_values_stand_they_are_gone(
+            words in proptest::collection::vec("[a-f0-9sk_ ]{0,20}|(sk_)?[a-zA-Z0-9+/=-]{0,60}|.{0,9}", 1..8),
+            value in "(sk_)?[a-zA-Z0-9+/=_-]{12,80}",
+            cuts in proptest::collection::vec((0usize..80, 0usize..80), 8),
+        ) {
+            let mut text = String::new();
+            for (word, (from, length)) in words.iter().zip(cuts) {
+                text.push_str(word);
+                text.extend(value.chars().skip(from).take(length));
+            }
+            let shown = presentable(&text, &[&value, VALUE], 600);
+            for value in [value.as_str(), VALUE] {
+                let whole: Vec<char> = value.chars().collect();
+                for piece in whole.windows(PIECE_CHARACTERS) {
+                    let piece: String = piece.iter().collect();
+                    proptest::prop_assert!(!shown.contains(&piece), "{piece} stands in {shown}");
+                }
+            }
+        }
+    }
 }

@@ -171,8 +171,10 @@ impl Transport {
         let mut response = request.send().await.map_err(|error| self.broken(call, &error))?;
         let answered_at = self.clock.now();
         let values = self.values(call);
-        if response.status().is_success() {
-            let request_id = refusal::request_id(response.headers(), None, &values);
+        let request_id = refusal::request_id(response.headers(), None, &values);
+        let status = response.status();
+        tracing::debug!(status = status.as_u16(), request_id, "answer to {}", call.attempt);
+        if status.is_success() {
             return Ok(Reply::Accepted(Accepted {
                 response,
                 request_id,
@@ -185,7 +187,7 @@ impl Transport {
         // A refusal is a refusal, with or without the whole of its reasons.
         let complete = read(&mut response, BODY_BYTES_MAX, &mut body).await.is_ok();
         let body = if complete { body.as_slice() } else { &[] };
-        let refusal = Refusal::new(response.status(), response.headers(), body, answered_at, &values);
+        let refusal = Refusal::new(status, response.headers(), body, answered_at, &values);
         if refusal.meaning() == Meaning::Throttled {
             let asked = refusal.retry_after.and_then(|wait| wait.try_into().ok());
             self.admission.silence(asked.unwrap_or(SILENCE_UNASKED));

@@ -117,18 +117,21 @@ fn listed(keys: &[(&str, &str)]) -> String {
 
 #[tokio::test]
 async fn a_new_key_without_an_id_is_found_by_its_name() {
-    for id in ["", r#","key_id":null"#, r#","key_id":7"#, r#","key_id":".."#, r#","key_id":"""#] {
-        let id = if id.ends_with("..") { format!("{id}\"") } else { id.to_owned() };
-        let created = json(200, &format!(r#"{{"xi-api-key":"{VALUE}"{id}}}"#));
-        let lagging = listed(&[("k1", "tts")]);
-        let there = listed(&[("k1", "tts"), ("k9", "tts rk-1")]);
-        let server = Server::in_order([created, json(200, &lagging), json(200, &there)]).await;
-        let minted = issuer(&server.url()).create(&account(), "tts rk-1", &request()).await;
-        let minted = minted.unwrap_or_else(|failure| panic!("{id}: {failure}"));
-        assert_eq!(minted.key.as_str(), "k9");
-        assert!(minted.value.matches(&value(VALUE)));
-        assert_eq!(server.lines()[1], "GET /v1/service-accounts/sa1/api-keys");
+    let mut calls = tokio::task::JoinSet::new();
+    for id in ["", r#","key_id":null"#, r#","key_id":7"#, r#","key_id":"..""#, r#","key_id":"""#] {
+        calls.spawn(async move {
+            let created = json(200, &format!(r#"{{"xi-api-key":"{VALUE}"{id}}}"#));
+            let lagging = listed(&[("k1", "tts")]);
+            let there = listed(&[("k1", "tts"), ("k9", "tts rk-1")]);
+            let server = Server::in_order([created, json(200, &lagging), json(200, &there)]).await;
+            let minted = issuer(&server.url()).create(&account(), "tts rk-1", &request()).await;
+            let minted = minted.unwrap_or_else(|failure| panic!("{id}: {failure}"));
+            assert_eq!(minted.key.as_str(), "k9");
+            assert!(minted.value.matches(&value(VALUE)));
+            assert_eq!(server.lines()[1], "GET /v1/service-accounts/sa1/api-keys");
+        });
     }
+    calls.join_all().await;
 }
 
 #[tokio::test]

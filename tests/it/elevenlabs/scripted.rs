@@ -43,7 +43,7 @@ pub(crate) enum Act {
     /// The head, then the chunk again and again until the client leaves or `bytes_max` are sent.
     Flood { head: Vec<u8>, chunk: Vec<u8>, pause: Duration, bytes_max: usize },
     /// The act, later.
-    After(Duration, Box<Act>),
+    After(Duration, Box<Self>),
 }
 
 /// An answer in JSON.

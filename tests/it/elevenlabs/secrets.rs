@@ -154,3 +154,23 @@ fn what_cannot_work_is_said_when_it_is_built() {
         assert!(error.contains("CA"), "{error}");
     }
 }
+
+/// Runs itself again on a machine that, as far as the environment can say so, has no CA certificates.
+#[test]
+fn without_ca_certificates_it_is_said_what_to_install() {
+    const ABSENT: &str = "/no-such-folder/no-such-file";
+    if std::env::var_os("SSL_CERT_FILE").is_some_and(|file| file == ABSENT) {
+        let error = ElevenLabs::new(settings("https://api.example")).err().unwrap();
+        assert!(error.to_string().contains("install the system's ca-certificates package"), "{error}");
+        assert!(ElevenLabs::new(settings("http://127.0.0.1:1")).is_ok());
+        return;
+    }
+    let this = "elevenlabs::secrets::without_ca_certificates_it_is_said_what_to_install";
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", this])
+        .envs([("SSL_CERT_FILE", ABSENT), ("SSL_CERT_DIR", ABSENT)])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success() && said.contains("1 passed"), "{said}");
+}

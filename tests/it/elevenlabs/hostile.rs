@@ -99,6 +99,7 @@ async fn a_listing_or_a_created_key_that_is_not_whole_is_none() {
         ),
         ("longer than announced", bytes(&format!("{}{{}}{key}", head("content-length: 2"))), Kind::Garbled),
         ("100 MB, announced", flood(&head(long), spaces.clone(), Duration::ZERO), Kind::Garbled),
+        ("100 MB, announced and not sent", Act::Stall(head(long).into_bytes()), Kind::Garbled),
         ("endless, in chunks", flood(&head(chunked), chunk_of_spaces, Duration::ZERO), Kind::Garbled),
         (
             "endless, to the end of the stream",

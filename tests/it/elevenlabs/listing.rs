@@ -91,6 +91,10 @@ async fn a_listing_that_could_hide_a_key_is_no_listing() {
             "more pages of an account",
             listing(r#"{"service_account_user_id":"a","api-keys":[],"has_more":true}"#),
         ),
+        (
+            "a cursor of an account",
+            listing(r#"{"service_account_user_id":"a","api-keys":[],"next-cursor":"x"}"#),
+        ),
         ("no keys", listing(r#"{"service_account_user_id":"a","name":"x"}"#)),
         ("null keys", listing(r#"{"service_account_user_id":"a","name":"x","api-keys":null}"#)),
         ("no account id", listing(r#"{"name":"x","api-keys":[]}"#)),

@@ -1,1 +1,12 @@
-//! (to be written)
+//! The ElevenLabs adapter against a scripted server on loopback that answers well, badly, slowly or not at all.
+
+#![expect(clippy::unwrap_used, reason = "what stands between tests fails by panicking too")]
+
+mod eras;
+mod hostile;
+mod listing;
+mod pace;
+mod refusals;
+mod scripted;
+mod secrets;
+mod workspace;

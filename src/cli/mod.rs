@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod check;
 mod sandbox;
+mod schema;
 
 #[derive(Parser)]
 #[command(name = "rekeyd", version, about)]
@@ -15,6 +17,10 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Report every problem of a policy, or say what it means
+    Check(check::Arguments),
+    /// Print the JSON Schema of the policy, for editors
+    Schema(schema::Arguments),
     /// Run an ElevenLabs workspace on this machine, for rehearsals and tests
     Sandbox(sandbox::Arguments),
 }
@@ -22,6 +28,8 @@ enum Command {
 /// Parses the command line, runs the command and says how it went.
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Schema(arguments) => schema::run(&arguments),
         Command::Sandbox(arguments) => sandbox::run(&arguments),
     }
 }

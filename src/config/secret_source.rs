@@ -26,7 +26,9 @@ pub enum SecretSource {
 /// Why a secret could not be read. Names the reference, never what it holds.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
-    #[error("cannot read {place}: systemd passed no credentials to this process (LoadCredential= in the unit)")]
+    #[error(
+        "cannot read {place}: systemd passed no credentials to this process (LoadCredential= in the unit)"
+    )]
     NoCredentials { place: SecretSource },
     #[error("cannot read {place}: it is not set")]
     Unset { place: SecretSource },
@@ -68,7 +70,8 @@ impl SecretSource {
                 Zeroizing::new(text.to_owned())
             }
         };
-        SecretValue::new(text.trim().to_owned()).map_err(|source| Unreadable::Unfit { place: place(), source })
+        SecretValue::new(text.trim().to_owned())
+            .map_err(|source| Unreadable::Unfit { place: place(), source })
     }
 
     /// The mode of the file that holds the secret, if others than its owner may use it. A file that cannot be looked

@@ -43,7 +43,7 @@ pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: 
     let surroundings = credentials::Surroundings { raw, stores: &stores, consumers: &consumers };
     let written = credentials::check(&surroundings, findings);
     places::check(&written, &stores, findings);
-    tensions::check(&written, &consumers, findings);
+    tensions::check(&written, &stores, &consumers, findings);
     if raw.credentials.is_empty() && !findings.has_errors() {
         findings
             .lint_of_file("the policy has no credentials", "add a table such as `[credentials.tts-backend]`");

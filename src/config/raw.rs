@@ -185,7 +185,7 @@ pub(crate) struct Defaults {
     /// How long after a key became current it is replaced. This or `cron`.
     pub(crate) every: Option<At<Duration>>,
     /// At which times keys are replaced. This or `every`.
-    pub(crate) cron: Option<Either<At<Cron>, Calendar>>,
+    pub(crate) cron: Option<At<Either<Cron, Calendar>>>,
     /// The time zone of `cron`, `window` and `freeze` where they do not say.
     pub(crate) time_zone: Option<At<Zone>>,
     /// At most this much later, to spread the load: how much is decided by the credential's name.
@@ -232,7 +232,7 @@ pub(crate) struct Credential {
     /// How long after a key became current it is replaced. This or `cron`.
     pub(crate) every: Option<At<Duration>>,
     /// At which times the key is replaced. This or `every`.
-    pub(crate) cron: Option<Either<At<Cron>, Calendar>>,
+    pub(crate) cron: Option<At<Either<Cron, Calendar>>>,
     /// The time zone of `cron`, `window` and `freeze` where they do not say.
     pub(crate) time_zone: Option<At<Zone>>,
     /// At most this much later, to spread the load: how much is decided by the credential's name.

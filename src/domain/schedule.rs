@@ -187,12 +187,30 @@ impl Calendar {
     /// The expression and its zone, for a person.
     #[must_use]
     pub fn describe(&self) -> String {
-        format!("`{}` {}", self.cron, self.zone_name())
+        let expression = self.cron.to_string();
+        let (rest, weekdays) = expression.rsplit_once(' ').unwrap_or(("", &expression));
+        format!("`{rest} {}` {}", named(weekdays), self.zone_name())
     }
 
     fn zone_name(&self) -> &str {
         self.zone.iana_name().unwrap_or("in an unnamed zone")
     }
+}
+
+/// The last field of a cron expression, which croner writes in numbers, with the weekdays' names.
+fn named(weekdays: &str) -> String {
+    const NAMES: [&str; 8] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+    let mut before = ' ';
+    let mut text = String::new();
+    for c in weekdays.chars() {
+        let name = c.to_digit(10).and_then(|day| usize::try_from(day).ok()).and_then(|day| NAMES.get(day));
+        match name {
+            Some(name) if !matches!(before, '#' | '/') && !before.is_ascii_digit() => text.push_str(name),
+            Some(_) | None => text.push(c),
+        }
+        before = c;
+    }
+    text
 }
 
 /// The credential's own share of `jitter`, in whole seconds: from none to all of it, the same in every release.

@@ -1,5 +1,7 @@
 //! Schedules: cadence, window and freezes, with their time zones.
 
+use std::ops::Range;
+
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::tz::TimeZone;
@@ -18,35 +20,36 @@ pub(super) fn reference_instant() -> Timestamp {
     Timestamp::constant(1_767_225_600, 0)
 }
 
-pub(super) fn calendar(
-    at: &At<raw::Cron>,
+fn calendar(
+    at: &raw::Cron,
+    span: &Range<usize>,
     zones: &[Option<&At<raw::Zone>>],
     findings: &mut Findings,
 ) -> Option<Calendar> {
-    let cron = cron(at, findings);
+    let cron = cron(at, span, findings);
     let zone = match zones.iter().flatten().next() {
         Some(written) => zone(written, findings),
         None => {
             let rule = "it is not said in which time zone";
-            findings.error(&at.span(), rule, "add `time_zone`, for example `time_zone = \"Europe/London\"`");
+            findings.error(span, rule, "add `time_zone`, for example `time_zone = \"Europe/London\"`");
             None
         }
     };
     let calendar = Calendar { cron: cron?, zone: zone? };
     if calendar.next_after(reference_instant()).is_none() {
-        findings.error(&at.span(), "this date never comes", "write a date that exists");
+        findings.error(span, "this date never comes", "write a date that exists");
         return None;
     }
     Some(calendar)
 }
 
-fn cron(written: &At<raw::Cron>, findings: &mut Findings) -> Option<Cron> {
+fn cron(written: &raw::Cron, span: &Range<usize>, findings: &mut Findings) -> Option<Cron> {
     let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-    match parser.parse(written.value().as_str()) {
+    match parser.parse(written.as_str()) {
         Ok(cron) => Some(cron),
         Err(_) => {
             let help = "write minute, hour, day of the month, month and weekday, for example \"0 3 * * Mon\"";
-            findings.error(&written.span(), "this is not a cron expression of five fields", help);
+            findings.error(span, "this is not a cron expression of five fields", help);
             None
         }
     }
@@ -82,13 +85,16 @@ pub(super) fn cadence(
     });
     match if own.0.is_some() || own.1.is_some() { own } else { inherited } {
         (Some(every), None) => values::duration(Some(every), SECOND, findings).map(Cadence::Every),
-        (None, Some(Either::Short(at))) => {
-            calendar(at, &zones, findings).map(Box::new).map(Cadence::Calendar)
-        }
-        (None, Some(Either::Long(long))) => {
+        (None, Some(cron)) => {
             let [own, inherited] = zones;
-            let at = long.at.as_ref()?;
-            let calendar = calendar(at, &[long.time_zone.as_ref(), own, inherited], findings);
+            let calendar = match cron.value() {
+                Either::Short(at) => calendar(at, &cron.span(), &[own, inherited], findings),
+                Either::Long(long) => {
+                    let at = long.at.as_ref()?;
+                    let zones = [long.time_zone.as_ref(), own, inherited];
+                    calendar(at.value(), &at.span(), &zones, findings)
+                }
+            };
             calendar.map(Box::new).map(Cadence::Calendar)
         }
         (Some(every), Some(_)) => {
@@ -117,7 +123,8 @@ pub(super) fn window(
             let zones =
                 [window.time_zone.as_ref(), credential.time_zone.as_ref(), defaults.time_zone.as_ref()];
             let lasts = values::duration(window.lasts.as_ref(), SECOND, findings);
-            let opens = window.opens.as_ref().and_then(|opens| calendar(opens, &zones, findings));
+            let opens = window.opens.as_ref();
+            let opens = opens.and_then(|opens| calendar(opens.value(), &opens.span(), &zones, findings));
             Some(Window { opens: opens?, lasts: lasts? })
         }
     }

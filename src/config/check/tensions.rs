@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::config::check::calendars::reference_instant;
 use crate::config::check::credentials::Written;
-use crate::config::components::ConsumerConfig;
+use crate::config::components::{ConsumerConfig, StoreConfig};
 use crate::config::findings::Findings;
 use crate::config::raw::At;
 use crate::domain::gate::Gate;
@@ -30,6 +30,7 @@ struct Rhythm {
 
 pub(super) fn check(
     written: &[Written<'_>],
+    stores: &BTreeMap<StoreName, StoreConfig>,
     consumers: &BTreeMap<ConsumerName, ConsumerConfig>,
     findings: &mut Findings,
 ) {
@@ -42,6 +43,9 @@ pub(super) fn check(
         interval(one, rhythm, findings);
         lifetime(one, rhythm, findings);
         for (destination, span) in one.credential.destinations.iter().zip(&one.places) {
+            if !matches!(stores.get(&destination.store), Some(StoreConfig::AwsSecretsManager(_))) {
+                continue;
+            }
             let entry = writes
                 .entry((&destination.store, &destination.secret))
                 .or_insert_with(|| (0.0, span.clone()));
@@ -50,10 +54,14 @@ pub(super) fn check(
     }
     for (per_day, span) in writes.into_values().filter(|(per_day, _)| *per_day > VERSIONS_PER_DAY_MAX) {
         let rule = format!(
-            "about {per_day:.0} versions a day would be written to this secret, and a store such as AWS Secrets \
-             Manager takes {VERSIONS_PER_DAY_MAX:.0}"
+            "about {per_day:.0} versions a day would be written to this secret, and AWS Secrets Manager takes \
+             {VERSIONS_PER_DAY_MAX:.0}"
         );
-        findings.lint(&span, rule, "rotate less often: at most every \"15m\"");
+        findings.lint(
+            &span,
+            rule,
+            "rotate less often: every \"15m\" at most, fields of one secret counted together",
+        );
     }
 }
 

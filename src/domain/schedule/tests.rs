@@ -246,6 +246,18 @@ fn durations_are_written_as_a_policy_writes_them() {
     }
 }
 
+#[test]
+fn a_calendar_is_described_with_the_names_of_weekdays() {
+    for (cron, expected) in [
+        ("0 9 * * Mon-Thu", "`0 9 * * Mon-Thu` UTC"),
+        ("0 9 1 * *", "`0 9 1 * *` UTC"),
+        ("0 9 * * 5#2,sun", "`0 9 * * Fri#2,Sun` UTC"),
+        ("0 9 * * */2", "`0 9 * * */2` UTC"),
+    ] {
+        assert_eq!(calendar(cron, "UTC").describe(), expected);
+    }
+}
+
 fn instants() -> impl Strategy<Value = Timestamp> {
     // 2020 to 2040, to the nanosecond.
     (1_577_836_800i64..2_208_988_800, 0i32..1_000_000_000)

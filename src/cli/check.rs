@@ -1,6 +1,5 @@
 //! `rekeyd check`: every problem of a policy, or what it means.
 
-use std::fmt::Write as _;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -60,7 +59,7 @@ fn as_text(loaded: &Result<Config, Diagnostics>) -> (String, String) {
 
 fn summary(config: &Config) -> String {
     let mut text = format!(
-        "{}: valid; {} workspaces, {} stores, {} consumers, {} credentials\n",
+        "{}: valid; workspaces: {}, stores: {}, consumers: {}, credentials: {}\n",
         config.lints().path,
         config.workspaces.len(),
         config.stores.len(),
@@ -69,8 +68,7 @@ fn summary(config: &Config) -> String {
     );
     for credential in config.policy.credentials.values() {
         let mut line = |word: &str, what: &str| {
-            // Writing to a text cannot fail.
-            let _: std::fmt::Result = writeln!(text, "  {word:<10} {what}");
+            text.push_str(&format!("  {word:<10} {what}\n"));
         };
         line("", "");
         line("credential", credential.name.as_str());

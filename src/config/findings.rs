@@ -96,7 +96,8 @@ impl Findings {
         self.problems.sort_by_key(order);
         let mut problems: Vec<Diagnostic> = Vec::new();
         for problem in self.problems {
-            if !problems.contains(&problem) {
+            let here = |known: &&Diagnostic| order(known) == order(&problem);
+            if !problems.iter().rev().take_while(here).any(|known| *known == problem) {
                 problems.push(problem);
             }
         }

@@ -116,14 +116,22 @@ fn load_with(
     let raw = match raw::Policy::deserialize(toml::de::Deserializer::from(document)) {
         Ok(raw) => raw,
         Err(error) => {
-            let rule = "this value cannot be read here";
-            findings.error_of(String::new(), &error.span().unwrap_or_default(), rule, "");
+            findings.error(&error.span().unwrap_or_default(), "this value cannot be read here", "");
             return Err(findings.finish(path));
         }
     };
     let checked = check::check(&raw, environment, &mut findings);
     if look_at_files {
         exposed_secrets(&raw, &mut findings);
+    }
+    let is_whole = checked.policy.credentials.len() == raw.credentials.len()
+        && checked.workspaces.len() == raw.workspaces.len()
+        && checked.stores.len() == raw.stores.len()
+        && checked.consumers.len() == raw.consumers.len();
+    if !is_whole && !findings.has_errors() {
+        // Rather no policy than one without a credential that somebody counts on.
+        findings
+            .error_of_file("an entry was lost in checking", "this is a defect of rekeyd: please report it");
     }
     let is_refused = findings.has_errors();
     let problems = findings.finish(path);

@@ -100,12 +100,11 @@ pub(crate) struct Secret {
 /// An ElevenLabs workspace.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["base_url", "admin_key"]))]
 pub(crate) struct Workspace {
     /// Where its API is; `https` unless on this machine.
-    #[schemars(required)]
     pub(crate) base_url: Option<At<Url>>,
     /// The key by which rekeyd administers the workspace's service accounts.
-    #[schemars(required)]
     pub(crate) admin_key: Option<Secret>,
     /// Calls to the API that may be under way at the same time.
     #[schemars(range(min = 1, max = 1000), extend("default" = defaults::IN_FLIGHT))]
@@ -152,9 +151,10 @@ pub(crate) struct AwsSecretsManager {
 /// Files in a directory of this machine, for a tmpfs that is shared with consumers.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["path"]))]
 pub(crate) struct Directory {
     /// The directory; it is created if it does not exist.
-    #[schemars(required)]
+    #[schemars(extend("examples" = ["/run/rekeyd/secrets"]))]
     pub(crate) path: Option<At<AbsolutePath>>,
     /// The mode of the files.
     #[schemars(extend("default" = defaults::FILE_MODE))]
@@ -211,11 +211,11 @@ pub(crate) struct Defaults {
 /// A credential: what consumers hold, embodied by one key after another.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["service_account", "publish_to"]))]
 pub(crate) struct Credential {
     /// The workspace; not needed if there is only one.
     pub(crate) workspace: Option<At<Reference>>,
     /// The service account that owns the key: its exact name or its user id.
-    #[schemars(required)]
     pub(crate) service_account: Option<At<Text>>,
     /// The `key_id` of the key to begin with, where the service account has several.
     pub(crate) adopt: Option<At<Text>>,
@@ -227,7 +227,6 @@ pub(crate) struct Credential {
     /// From where a first key may be used.
     pub(crate) allowed_ips: Option<Vec<At<AddressRange>>>,
     /// Where the key is published.
-    #[schemars(required)]
     pub(crate) publish_to: Option<Vec<Destination>>,
     /// How long after a key became current it is replaced. This or `cron`.
     pub(crate) every: Option<At<Duration>>,
@@ -256,12 +255,13 @@ pub(crate) struct Credential {
 /// One secret in one store.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["store", "secret"], "examples" = [{ "store": "aws", "secret": "prod/tts/elevenlabs" }]))]
 pub(crate) struct Destination {
     /// The store.
-    #[schemars(required)]
+    #[schemars(extend("examples" = ["aws"]))]
     pub(crate) store: Option<At<Reference>>,
     /// The secret's name in the store.
-    #[schemars(required)]
+    #[schemars(extend("examples" = ["prod/tts/elevenlabs"]))]
     pub(crate) secret: Option<At<Text>>,
     /// The field of a JSON secret that holds the key, all others being preserved; by default the key is the secret.
     pub(crate) json_field: Option<At<Text>>,
@@ -272,9 +272,9 @@ pub(crate) struct Destination {
 /// Times at which something happens, again and again.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["at"]))]
 pub(crate) struct Calendar {
     /// The times.
-    #[schemars(required)]
     pub(crate) at: Option<At<Cron>>,
     /// Their time zone.
     pub(crate) time_zone: Option<At<Zone>>,
@@ -291,13 +291,11 @@ pub(crate) enum Always {
 /// A stretch of time, again and again, in which rotations may start.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schemars(extend("examples" = [{ "opens": "0 9 * * Mon-Thu", "lasts": "6h", "time_zone": "Europe/London" }]))]
+#[schemars(extend("required" = ["opens", "lasts"], "examples" = [{ "opens": "0 9 * * Mon-Thu", "lasts": "6h", "time_zone": "Europe/London" }]))]
 pub(crate) struct Window {
     /// When it opens.
-    #[schemars(required)]
     pub(crate) opens: Option<At<Cron>>,
     /// How long it stays open.
-    #[schemars(required)]
     pub(crate) lasts: Option<At<Duration>>,
     /// The time zone of `opens`.
     pub(crate) time_zone: Option<At<Zone>>,
@@ -306,12 +304,11 @@ pub(crate) struct Window {
 /// A stretch of time in which nothing starts and nothing is revoked.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["from", "until"]))]
 pub(crate) struct Freeze {
     /// Its beginning; of a date, midnight.
-    #[schemars(required)]
     pub(crate) from: Option<At<Moment>>,
     /// Its end; a date is frozen to its last second.
-    #[schemars(required)]
     pub(crate) until: Option<At<Moment>>,
     /// What people call it.
     pub(crate) name: Option<At<Text>>,

@@ -123,6 +123,7 @@ impl<'w> Walk<'w> {
                 return Fate::Stays;
             }
             DeValue::Array(array) => {
+                self.findings.index(&span, path);
                 let Some(items) = schema.get("items") else { return Fate::Stays };
                 let taken = std::mem::replace(array, DeArray::new());
                 for (index, mut item) in taken.into_iter().enumerate() {
@@ -138,7 +139,7 @@ impl<'w> Walk<'w> {
                 if looks_like_a_secret(text) {
                     return self.secret(path, &span);
                 }
-                return self.word(schema, path, &span, text);
+                return self.word(schema, outer, path, &span, text);
             }
             DeValue::Integer(number) => {
                 self.findings.index(&span, path);
@@ -151,7 +152,15 @@ impl<'w> Walk<'w> {
         Fate::Stays
     }
 
-    fn word(&mut self, schema: &Value, path: &str, span: &Range<usize>, text: &str) -> Fate {
+    /// `outer` is what may stand here, of which `schema` is the part that fits a text.
+    fn word(
+        &mut self,
+        schema: &Value,
+        outer: &'w Value,
+        path: &str,
+        span: &Range<usize>,
+        text: &str,
+    ) -> Fate {
         let choices = schema.get("enum").and_then(Value::as_array);
         let choices: Vec<&str> = choices.into_iter().flatten().filter_map(Value::as_str).collect();
         if choices.is_empty() || choices.contains(&text) {
@@ -159,7 +168,7 @@ impl<'w> Walk<'w> {
         }
         let help = match nearest(text, choices.iter().copied()) {
             Some(meant) => format!("did you mean `{meant}`? known: {}", listed(choices)),
-            None => format!("write one of {}", listed(choices)),
+            None => format!("write {}", self.title(outer)),
         };
         self.findings.error_of(path.to_owned(), span, "this is none of the known words", help);
         Fate::Goes
@@ -230,7 +239,8 @@ impl<'w> Walk<'w> {
             return alternatives.iter().map(|it| self.title(it)).collect::<Vec<_>>().join(" or ");
         }
         if let Some(choices) = schema.get("enum").and_then(Value::as_array) {
-            return format!("one of {}", listed(choices.iter().filter_map(Value::as_str)));
+            let words = listed(choices.iter().filter_map(Value::as_str));
+            return if choices.len() == 1 { words } else { format!("one of {words}") };
         }
         match (wanted(schema), schema.get("items")) {
             (Kind::Array, Some(items)) => format!("a list, of which each is {}", self.title(items)),
@@ -240,8 +250,10 @@ impl<'w> Walk<'w> {
 
     /// An example, as it would stand in a policy.
     fn example(&self, schema: &'w Value) -> Option<String> {
-        let schema = self.resolve(schema);
-        if let Some(example) = schema.get("examples").and_then(|examples| examples.get(0)) {
+        let inner = self.resolve(schema);
+        let examples = schema.get("examples").or_else(|| inner.get("examples"));
+        let schema = inner;
+        if let Some(example) = examples.and_then(|examples| examples.get(0)) {
             let unquoted = schema.get(UNQUOTED).is_some();
             return Some(
                 example.as_str().filter(|_| unquoted).map_or_else(|| inline(example), str::to_owned),

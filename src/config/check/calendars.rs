@@ -136,7 +136,7 @@ pub(super) fn freeze(
     zones: &[Option<&At<raw::Zone>>],
     findings: &mut Findings,
 ) -> Option<Freeze> {
-    let written = raw.time_zone.as_ref().or(zones.iter().flatten().next().copied());
+    let written = raw.time_zone.as_ref().or_else(|| zones.iter().flatten().next().copied());
     let zone = match written {
         Some(written) => Some(zone(written, findings)?),
         None => None,

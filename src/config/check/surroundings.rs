@@ -124,11 +124,11 @@ pub(super) fn stores(
             store.directory.as_ref().and_then(|raw| directory(raw, findings)).map(StoreConfig::Directory)
         };
         let (Some(name), Some(config)) = (name, config) else { continue };
-        if let StoreConfig::Directory(directory) = &config {
-            if let Some(other) = paths.insert(directory.path.clone(), name.clone()) {
-                let rule = format!("the store `{other}` is the same directory");
-                findings.error(&written.span(), rule, "give each store its own directory, or use one store");
-            }
+        if let StoreConfig::Directory(directory) = &config
+            && let Some(other) = paths.insert(directory.path.clone(), name.clone())
+        {
+            let rule = format!("the store `{other}` is the same directory");
+            findings.error(&written.span(), rule, "give each store its own directory, or use one store");
         }
         stores.insert(name, config);
     }

@@ -226,7 +226,7 @@ fn a_signature_changes_exactly_when_due_instants_do() {
     same.window = Some(office_hours());
     assert_eq!(every.signature(), same.signature());
     let mut others = vec![every.clone()];
-    others.push(Schedule { jitter: SignedDuration::from_secs(1), ..every.clone() });
+    others.push(Schedule { jitter: SignedDuration::from_secs(1), ..every });
     others.push(schedule(Cadence::Every(SignedDuration::from_hours(25))));
     for (cron, zone) in [("0 3 * * Mon", "Europe/London"), ("0 3 * * Mon", "UTC"), ("0 3 * * Tue", "UTC")] {
         others.push(schedule(Cadence::Calendar(Box::new(calendar(cron, zone)))));

@@ -73,6 +73,10 @@ const BROKEN: &[(&str, &str)] = &[
     ),
     ("an empty credential", "@around\n[credentials.tts]\n"),
     ("an empty policy", ""),
+    (
+        "tables without what they need",
+        "@around\n[stores.next.directory]\n[defaults]\ntime_zone = \"UTC\"\n[credentials.tts]\nservice_account = \"tts\"\ncron = {}\nwindow = { lasts = \"6h\" }\npublish_to = [{ store = \"aws\" }, { secret = \"tts\" }]\nfreeze = [{ name = \"endless\", from = 2026-12-18 }]",
+    ),
     // The daemon.
     (
         "an address that others can reach",

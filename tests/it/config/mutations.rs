@@ -56,13 +56,11 @@ fn a_secret_in_the_place_of_any_value_is_never_shown() {
             let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) else { continue };
             for plant in plants(secret) {
                 let mut text = lines.clone();
-                text[index] = format!("{key} = {plant}");
+                // Once in its place, and once as the value of a key that nobody knows.
+                text[index] = format!("{key} = {plant}\nunknown_key = {plant}");
                 let said = everything_said(&text.join("\n"));
                 assert!(!said.contains(secret), "{} shows it:\n{said}", text[index]);
-                text[index] = format!("{line}\nunknown_key = {plant}");
-                let said = everything_said(&text.join("\n"));
-                assert!(!said.contains(secret), "{} shows it:\n{said}", text[index]);
-                cases += 2;
+                cases += 1;
             }
         }
     }
@@ -84,6 +82,20 @@ fn a_provider_key_in_the_place_of_a_name_is_refused_and_never_shown() {
         assert!(config::load(&text, "policy.toml", &BTreeMap::new()).is_err(), "{text}");
         let said = everything_said(&text);
         assert!(!said.contains(PROVIDER_KEY), "{text}:\n{said}");
+    }
+}
+
+#[test]
+fn a_file_that_is_nested_without_end_is_refused_without_a_crash() {
+    for text in [
+        format!("a = {}", "[".repeat(100_000)),
+        format!("a = {}", "{a=".repeat(100_000)),
+        format!("a = {}1{}", "[".repeat(100_000), "]".repeat(100_000)),
+        format!("{}a = 1", "a.".repeat(100_000)),
+        format!("[{}a]", "a.".repeat(100_000)),
+        "[[freeze]]\n".repeat(20_000),
+    ] {
+        assert!(config::load(&text, "policy.toml", &BTreeMap::new()).is_err());
     }
 }
 

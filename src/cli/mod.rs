@@ -4,10 +4,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod check;
 mod history;
 mod journal;
 mod moments;
 mod sandbox;
+mod schema;
 mod status;
 
 #[derive(Parser)]
@@ -19,6 +21,10 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Report every problem of a policy, or say what it means
+    Check(check::Arguments),
+    /// Print the JSON Schema of the policy, for editors
+    Schema(schema::Arguments),
     /// Run an ElevenLabs workspace on this machine, for rehearsals and tests
     Sandbox(sandbox::Arguments),
     /// Show how every credential fares, the worst first, straight from the journal
@@ -30,6 +36,8 @@ enum Command {
 /// Parses the command line, runs the command and says how it went.
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Schema(arguments) => schema::run(&arguments),
         Command::Sandbox(arguments) => sandbox::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::History(arguments) => history::run(&arguments),

@@ -1,1 +1,155 @@
 //! The policy file: as written, then as meant, with every problem reported at once.
+//!
+//! [`load`] parses the text, holds it against the schema ([`schema`]), reads what fits into the raw types and
+//! checks what they mean. No value of the file is ever shown: any could be a secret in the wrong place.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use toml::de::DeTable;
+
+use crate::domain::ids::{ConsumerName, StoreName, WorkspaceName};
+use crate::domain::policy::Policy;
+
+mod check;
+pub mod components;
+mod defaults;
+pub mod diagnostic;
+pub mod duration;
+pub mod environment;
+mod findings;
+mod raw;
+pub mod schema;
+pub mod secret_source;
+mod shape;
+
+use crate::config::components::{ConsumerConfig, DaemonConfig, StoreConfig, WorkspaceConfig};
+use crate::config::diagnostic::Diagnostics;
+use crate::config::environment::{Environment, ProcessEnvironment};
+use crate::config::findings::Findings;
+use crate::config::secret_source::SecretSource;
+
+/// Tens of thousands of credentials: more is some other file.
+const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+const SYNTAX_ERRORS_MAX: usize = 20;
+
+/// A policy without errors. Only [`load`] makes one.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub policy: Policy,
+    pub daemon: DaemonConfig,
+    pub workspaces: BTreeMap<WorkspaceName, WorkspaceConfig>,
+    pub stores: BTreeMap<StoreName, StoreConfig>,
+    pub consumers: BTreeMap<ConsumerName, ConsumerConfig>,
+    hash: String,
+    lints: Diagnostics,
+}
+
+impl Config {
+    /// Reads and checks a file with the environment of this process, and looks at the files that its references name.
+    ///
+    /// # Errors
+    /// Every problem of the file, lints included; or that it cannot be read.
+    pub fn load_file(path: &Path) -> Result<Self, Diagnostics> {
+        let shown = path.display().to_string();
+        let text = read(path).map_err(|why| {
+            let mut findings = Findings::new("");
+            findings.error_of_file(format!("the policy cannot be read: {why}"), "");
+            findings.finish(&shown)
+        })?;
+        load_with(&text, &shown, &ProcessEnvironment, true)
+    }
+
+    /// SHA-256 of the text that it was loaded from, in hex: tells two policies apart.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// What is allowed and probably means something else.
+    #[must_use]
+    pub fn lints(&self) -> &Diagnostics {
+        &self.lints
+    }
+}
+
+/// Checks the text of a policy. `path` is only for messages; no other file is looked at.
+///
+/// # Errors
+/// Every problem of the text, lints included.
+pub fn load(text: &str, path: &str, environment: &dyn Environment) -> Result<Config, Diagnostics> {
+    load_with(text, path, environment, false)
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > FILE_BYTES_MAX) {
+        return Err(format!("it is larger than {} MiB", FILE_BYTES_MAX >> 20));
+    }
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())
+}
+
+fn load_with(
+    text: &str,
+    path: &str,
+    environment: &dyn Environment,
+    look_at_files: bool,
+) -> Result<Config, Diagnostics> {
+    let mut findings = Findings::new(text);
+    let (mut document, errors) = DeTable::parse_recoverable(text);
+    for error in errors.iter().take(SYNTAX_ERRORS_MAX) {
+        // The parser's own message is a fixed text; what it renders around it would show the line.
+        let span = error.span().unwrap_or_default();
+        let help = "mend this first: what follows cannot be read reliably, and is not checked yet";
+        findings.error_of(String::new(), &span, format!("this is not TOML: {}", error.message()), help);
+    }
+    if !errors.is_empty() {
+        return Err(findings.finish(path));
+    }
+    shape::hold(&mut document, schema::value(), &mut findings);
+    let raw = match raw::Policy::deserialize(toml::de::Deserializer::from(document)) {
+        Ok(raw) => raw,
+        Err(error) => {
+            findings.error(&error.span().unwrap_or_default(), "this value cannot be read here", "");
+            return Err(findings.finish(path));
+        }
+    };
+    let checked = check::check(&raw, environment, &mut findings);
+    if look_at_files {
+        exposed_secrets(&raw, &mut findings);
+    }
+    let is_whole = checked.policy.credentials.len() == raw.credentials.len()
+        && checked.workspaces.len() == raw.workspaces.len()
+        && checked.stores.len() == raw.stores.len()
+        && checked.consumers.len() == raw.consumers.len();
+    if !is_whole && !findings.has_errors() {
+        // Rather no policy than one without a credential that somebody counts on.
+        findings
+            .error_of_file("an entry was lost in checking", "this is a defect of rekeyd: please report it");
+    }
+    let is_refused = findings.has_errors();
+    let problems = findings.finish(path);
+    if is_refused {
+        return Err(problems);
+    }
+    let check::Checked { policy, daemon, workspaces, stores, consumers } = checked;
+    let hash = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Config { policy, daemon, workspaces, stores, consumers, hash, lints: problems })
+}
+
+fn exposed_secrets(raw: &raw::Policy, findings: &mut Findings) {
+    let admin_keys = raw.workspaces.values().map(|workspace| &workspace.admin_key);
+    let tokens = raw.consumers.values().map(|consumer| &consumer.token);
+    for file in admin_keys.chain(tokens).flatten().filter_map(|secret| secret.file.as_ref()) {
+        if let Some(mode) = SecretSource::File(file.value().as_str().into()).exposure() {
+            let rule = format!("others than its owner may use this file (mode {mode:04o})");
+            findings.lint(&file.span(), rule, "let only the user of rekeyd read it: `chmod 0400`");
+        }
+    }
+}

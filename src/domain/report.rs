@@ -273,19 +273,21 @@ impl CredentialReport {
 
 impl RotationReport {
     fn new(rotation: &Rotation, acks: &[Ack], now: Timestamp) -> Self {
-        let Rotation { plan, length: _, phase, since, attempt, attempts_max: _, trouble } = rotation;
+        let Rotation { plan, length: _, phase, since, attempt, attempts_max: _, trouble, overlap_began } =
+            rotation;
+        let overlap_since = overlap_began.unwrap_or(*since);
         let successor = rotation.successor();
-        let after = |wait| Some(since.saturating_add(wait).unwrap_or(Timestamp::MAX));
+        let after = |from: Timestamp, wait| Some(from.saturating_add(wait).unwrap_or(Timestamp::MAX));
         let mut waits_until = None;
         let mut deadline = None;
         let mut gates = Vec::new();
         if let Phase::Overlap(successor) = phase {
             let evidence = Evidence { acks: acks.to_vec() };
-            gates = gate::judge(&plan.terms, &successor.fingerprint, &evidence, *since, now);
-            waits_until = after(plan.terms.at_least);
-            deadline = after(plan.terms.at_most);
+            gates = gate::judge(&plan.terms, &successor.fingerprint, &evidence, overlap_since, now);
+            waits_until = after(overlap_since, plan.terms.at_least);
+            deadline = after(overlap_since, plan.terms.at_most);
         } else if let Phase::Quarantine(_) = phase {
-            waits_until = after(plan.terms.quarantine);
+            waits_until = after(*since, plan.terms.quarantine);
         }
         let (parked, parked_in) = if let Phase::Parked { reason, detail, was } = phase {
             (Some(ParkedReport { reason: *reason, detail: detail.clone() }), Some(was.name()))

@@ -1,5 +1,9 @@
 //! The full state × event table, committed as `docs/state-machine.md`.
-#![expect(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test looks for one thing and fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test looks for one thing and fails by panicking"
+)]
 
 use std::fmt::Write as _;
 

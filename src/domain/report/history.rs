@@ -136,6 +136,10 @@ fn text(event: &Event, places: &[Destination]) -> String {
             "an operator retries; foreign values may be replaced".to_owned()
         }
         Event::Retried { overwrite: false } => "an operator retries".to_owned(),
+        Event::Reclaimed { destinations } => {
+            let places: Vec<String> = destinations.iter().map(|(index, _)| place(index)).collect();
+            format!("an operator has {} published to again, over what is there", places.join(", "))
+        }
         Event::AbortAsked { by } => format!("abort asked by {by}"),
         Event::TermsRevised { .. } => "the policy changed its terms".to_owned(),
     }

@@ -168,7 +168,7 @@ impl Issuer for Door {
             let lag = if state.dice.chance(30) { state.dice.below(lag_max + 1) } else { 0 };
             let seen = truth - SignedDuration::from_secs(i64::try_from(lag).unwrap());
             let snapshot =
-                state.snapshots.iter().rev().find(|(at, _)| *at <= seen).or(state.snapshots.first());
+                state.snapshots.iter().rev().find(|(at, _)| *at <= seen).or_else(|| state.snapshots.first());
             let keys = snapshot.map(|(_, keys)| keys.clone()).unwrap_or_default();
             let of = |id: &ServiceAccountId| keys.iter().filter(|key| key.account == *id).cloned().collect();
             let account = |(id, name): (&ServiceAccountId, &String)| Account {

@@ -13,7 +13,7 @@ const SEEDS: u64 = 2000;
 
 #[test]
 fn no_seed_breaks_an_invariant() {
-    let first = std::env::var("REKEYD_SEED").ok().and_then(|seed| seed.parse().ok());
+    let first = std::env::var_os("REKEYD_SEED").and_then(|seed| seed.to_str()?.parse().ok());
     let seeds = first.map_or(0..SEEDS, |seed| seed..seed + 1);
     let (mut done, mut rolled_back, mut discarded, mut parked, mut lives) = (0, 0, 0, 0, 0);
     for seed in seeds {

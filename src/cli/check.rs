@@ -1,0 +1,163 @@
+//! `rekeyd check`: every problem of a policy, or what it means.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use crate::config::Config;
+use crate::config::diagnostic::Diagnostics;
+use crate::domain::gate::Gate;
+use crate::domain::plan::{AfterDeadline, Terms};
+use crate::domain::policy::Credential;
+use crate::domain::schedule::brief;
+
+/// The policy has errors.
+const INVALID: u8 = 3;
+const JSON_VERSION: u32 = 1;
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// The policy file
+    file: PathBuf,
+    /// How to print what was found
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let loaded = Config::load_file(&arguments.file);
+    let code = if loaded.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(INVALID) };
+    let (standard, beside) = match arguments.output {
+        Output::Json => (format!("{:#}\n", as_json(&loaded)), String::new()),
+        Output::Text => as_text(&loaded),
+    };
+    let written = std::io::stderr()
+        .write_all(beside.as_bytes())
+        .and_then(|()| std::io::stdout().write_all(standard.as_bytes()));
+    match written {
+        Ok(()) => code,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// What goes to the standard output, and what beside it.
+fn as_text(loaded: &Result<Config, Diagnostics>) -> (String, String) {
+    match loaded {
+        Ok(config) if config.lints().problems.is_empty() => (summary(config), String::new()),
+        Ok(config) => (summary(config), format!("{}\n\n", config.lints())),
+        Err(problems) => (String::new(), format!("{problems}\n")),
+    }
+}
+
+fn summary(config: &Config) -> String {
+    let mut text = format!(
+        "{}: valid; workspaces: {}, stores: {}, consumers: {}, credentials: {}\n",
+        config.lints().path,
+        config.workspaces.len(),
+        config.stores.len(),
+        config.consumers.len(),
+        config.policy.credentials.len()
+    );
+    for credential in config.policy.credentials.values() {
+        let mut line = |word: &str, what: &str| {
+            text.push_str(&format!("  {word:<10} {what}\n"));
+        };
+        line("", "");
+        line("credential", credential.name.as_str());
+        line("of", &format!("`{}` in {}", credential.service_account, credential.workspace));
+        line("begins", &beginning(credential));
+        line("due", &credential.schedule.describe());
+        for freeze in &credential.schedule.freezes {
+            line("frozen", &format!("{} to {} ({})", freeze.from, freeze.until, freeze.name));
+        }
+        for destination in &credential.destinations {
+            let create = if destination.create { ", created if missing" } else { "" };
+            line("published", &format!("{destination}{create}"));
+        }
+        line("overlap", &overlap(&credential.terms));
+        line("quarantine", &brief(credential.terms.quarantine));
+        if let Some(lifetime) = credential.key_lifetime {
+            line("keys live", &brief(lifetime));
+        }
+    }
+    text.lines().map(str::trim_end).fold(String::new(), |text, line| text + line + "\n")
+}
+
+fn beginning(credential: &Credential) -> String {
+    match (&credential.adopt, &credential.first) {
+        (Some(key), _) => format!("with the key {key}"),
+        (None, Some(first)) => {
+            format!("with its only enabled key, or a first one for: {}", first.permissions)
+        }
+        (None, None) => "with its only enabled key".to_owned(),
+    }
+}
+
+fn overlap(terms: &Terms) -> String {
+    let mut text = format!("at least {}", brief(terms.at_least));
+    for Gate::Acks(consumers) in &terms.gates {
+        let names: Vec<&str> = consumers.iter().map(|name| name.as_str()).collect();
+        text.push_str(&format!(" and until acknowledged by {}", names.join(", ")));
+    }
+    if terms.gates.is_empty() {
+        return text;
+    }
+    format!("{text}; after {}: {}", brief(terms.at_most), deadline(terms.then))
+}
+
+fn deadline(then: AfterDeadline) -> &'static str {
+    match then {
+        AfterDeadline::Hold => "hold",
+        AfterDeadline::Revoke => "revoke",
+        AfterDeadline::RollBack => "roll_back",
+    }
+}
+
+fn as_json(loaded: &Result<Config, Diagnostics>) -> Value {
+    let (problems, credentials) = match loaded {
+        Ok(config) => (config.lints(), config.policy.credentials.values().map(credential_json).collect()),
+        Err(problems) => (problems, Vec::new()),
+    };
+    json!({
+        "schema_version": JSON_VERSION,
+        "policy": problems.path,
+        "valid": loaded.is_ok(),
+        "hash": loaded.as_ref().ok().map(Config::hash),
+        "problems": problems.problems,
+        "credentials": credentials,
+    })
+}
+
+fn credential_json(credential: &Credential) -> Value {
+    let terms = &credential.terms;
+    let acks: Vec<&str> =
+        terms.gates.iter().flat_map(|Gate::Acks(consumers)| consumers).map(|name| name.as_str()).collect();
+    let freezes = credential.schedule.freezes.iter().map(|freeze| {
+        json!({ "from": freeze.from.to_string(), "until": freeze.until.to_string(), "name": freeze.name })
+    });
+    json!({
+        "name": credential.name,
+        "workspace": credential.workspace,
+        "service_account": credential.service_account,
+        "adopt": credential.adopt,
+        "due": credential.schedule.describe(),
+        "freezes": freezes.collect::<Vec<_>>(),
+        "publish_to": credential.destinations,
+        "overlap": {
+            "at_least_seconds": terms.at_least.as_secs(),
+            "at_most_seconds": terms.at_most.as_secs(),
+            "then": deadline(terms.then),
+        },
+        "wait_for": { "acks": acks },
+        "quarantine_seconds": terms.quarantine.as_secs(),
+        "key_lifetime_seconds": credential.key_lifetime.map(|lifetime| lifetime.as_secs()),
+    })
+}

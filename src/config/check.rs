@@ -1,0 +1,53 @@
+//! From the policy as written to the policy as meant: every value is parsed, every name resolved, and every problem
+//! found goes to the [`Findings`]. What has a problem is left out or stands for its default; a policy with errors is
+//! refused whole by the caller.
+
+use std::collections::BTreeMap;
+
+use crate::config::components::{ConsumerConfig, DaemonConfig, StoreConfig, WorkspaceConfig};
+use crate::config::environment::Environment;
+use crate::config::findings::Findings;
+use crate::config::raw;
+use crate::domain::ids::{ConsumerName, StoreName, WorkspaceName};
+use crate::domain::policy::Policy;
+
+mod calendars;
+mod credentials;
+mod places;
+mod surroundings;
+mod tensions;
+mod values;
+
+/// Everything that a policy means.
+pub(super) struct Checked {
+    pub(super) policy: Policy,
+    pub(super) daemon: DaemonConfig,
+    pub(super) workspaces: BTreeMap<WorkspaceName, WorkspaceConfig>,
+    pub(super) stores: BTreeMap<StoreName, StoreConfig>,
+    pub(super) consumers: BTreeMap<ConsumerName, ConsumerConfig>,
+}
+
+pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: &mut Findings) -> Checked {
+    let daemon = surroundings::daemon(&raw.daemon, environment, findings);
+    let mut policy = Policy::default();
+    let mut workspaces = BTreeMap::new();
+    for (name, workspace) in &raw.workspaces {
+        let (config, limits) = surroundings::workspace(workspace, findings);
+        if let Some(name) = values::name(name, findings, WorkspaceName::new) {
+            policy.workspaces.insert(name.clone(), limits);
+            workspaces.extend(config.map(|config| (name, config)));
+        }
+    }
+    let stores = surroundings::stores(&raw.stores, findings);
+    let consumers = surroundings::consumers(&raw.consumers, findings);
+    let surroundings = credentials::Surroundings { raw, stores: &stores, consumers: &consumers };
+    let written = credentials::check(&surroundings, findings);
+    places::check(&written, &stores, findings);
+    tensions::check(&written, &stores, &consumers, findings);
+    if raw.credentials.is_empty() && !findings.has_errors() {
+        findings
+            .lint_of_file("the policy has no credentials", "add a table such as `[credentials.tts-backend]`");
+    }
+    policy.credentials = written.into_iter().map(|it| (it.credential.name.clone(), it.credential)).collect();
+    Checked { policy, daemon, workspaces, stores, consumers }
+}

@@ -1,0 +1,200 @@
+//! Schedules: cadence, window and freezes, with their time zones.
+
+use std::ops::Range;
+
+use croner::Cron;
+use croner::parser::{CronParser, Seconds, Year};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, civil};
+
+use crate::config::check::values;
+use crate::config::findings::{Findings, nearest};
+use crate::config::raw::{self, At, Either};
+use crate::domain::schedule::{Cadence, Calendar, Freeze, Window};
+
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
+
+/// From when on it is tried whether a calendar ever comes true. A policy must not become invalid by the passing of
+/// time, so it is no clock's business.
+pub(super) fn reference_instant() -> Timestamp {
+    Timestamp::constant(1_767_225_600, 0)
+}
+
+fn calendar(
+    at: &raw::Cron,
+    span: &Range<usize>,
+    zones: &[Option<&At<raw::Zone>>],
+    findings: &mut Findings,
+) -> Option<Calendar> {
+    let cron = cron(at, span, findings);
+    let zone = match zones.iter().flatten().next() {
+        Some(written) => zone(written, findings),
+        None => {
+            let rule = "it is not said in which time zone";
+            findings.error(span, rule, "add `time_zone`, for example `time_zone = \"Europe/London\"`");
+            None
+        }
+    };
+    let calendar = Calendar { cron: cron?, zone: zone? };
+    if calendar.next_after(reference_instant()).is_none() {
+        findings.error(span, "this date never comes", "write a date that exists");
+        return None;
+    }
+    Some(calendar)
+}
+
+fn cron(written: &raw::Cron, span: &Range<usize>, findings: &mut Findings) -> Option<Cron> {
+    let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
+    match parser.parse(written.as_str()) {
+        Ok(cron) => Some(cron),
+        Err(_) => {
+            let help = "write minute, hour, day of the month, month and weekday, for example \"0 3 * * Mon\"";
+            findings.error(span, "this is not a cron expression of five fields", help);
+            None
+        }
+    }
+}
+
+fn zone(written: &At<raw::Zone>, findings: &mut Findings) -> Option<TimeZone> {
+    let text = written.value().as_str();
+    if let Ok(zone) = TimeZone::get(text) {
+        return Some(zone);
+    }
+    let known: Vec<String> = jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();
+    let help = match nearest(text, known.iter().map(String::as_str)) {
+        Some(meant) => format!("did you mean \"{meant}\"?"),
+        None => "write a name of the IANA time zone database, for example \"Europe/London\"".to_owned(),
+    };
+    findings.error(&written.span(), "there is no such time zone", help);
+    None
+}
+
+/// The cadence of a credential: its own if it has one, else the inherited one. `key` is the credential's.
+pub(super) fn cadence(
+    credential: &raw::Credential,
+    defaults: &raw::Defaults,
+    name: &At<String>,
+    findings: &mut Findings,
+) -> Option<Cadence> {
+    let zones = [credential.time_zone.as_ref(), defaults.time_zone.as_ref()];
+    let own = (credential.every.as_ref(), credential.cron.as_ref());
+    let inherited = (defaults.every.as_ref(), defaults.cron.as_ref());
+    let key = findings.key_at(&name.span());
+    let explained = ["every", "cron"].iter().any(|word| {
+        findings.is_explained(&format!("{key}.{word}")) || findings.is_explained(&format!("defaults.{word}"))
+    });
+    match if own.0.is_some() || own.1.is_some() { own } else { inherited } {
+        (Some(every), None) => values::duration(Some(every), SECOND, findings).map(Cadence::Every),
+        (None, Some(cron)) => {
+            let [own, inherited] = zones;
+            let calendar = match cron.value() {
+                Either::Short(at) => calendar(at, &cron.span(), &[own, inherited], findings),
+                Either::Long(long) => {
+                    let at = long.at.as_ref()?;
+                    let zones = [long.time_zone.as_ref(), own, inherited];
+                    calendar(at.value(), &at.span(), &zones, findings)
+                }
+            };
+            calendar.map(Box::new).map(Cadence::Calendar)
+        }
+        (Some(every), Some(_)) => {
+            let rule = "there are both `every` and `cron`";
+            findings.error(&every.span(), rule, "keep one of them");
+            None
+        }
+        (None, None) => {
+            if !explained {
+                let help = "add `every = \"30d\"` or `cron = \"0 3 * * Mon\"`, here or in `[defaults]`";
+                findings.error(&name.span(), "it is not said when the key is to be replaced", help);
+            }
+            None
+        }
+    }
+}
+
+pub(super) fn window(
+    credential: &raw::Credential,
+    defaults: &raw::Defaults,
+    findings: &mut Findings,
+) -> Option<Window> {
+    match credential.window.as_ref().or(defaults.window.as_ref())? {
+        Either::Short(raw::Always::Always) => None,
+        Either::Long(window) => {
+            let zones =
+                [window.time_zone.as_ref(), credential.time_zone.as_ref(), defaults.time_zone.as_ref()];
+            let lasts = values::duration(window.lasts.as_ref(), SECOND, findings);
+            let opens = window.opens.as_ref();
+            let opens = opens.and_then(|opens| calendar(opens.value(), &opens.span(), &zones, findings));
+            Some(Window { opens: opens?, lasts: lasts? })
+        }
+    }
+}
+
+/// A freeze; `zones` are those to use where it names none itself.
+pub(super) fn freeze(
+    raw: &raw::Freeze,
+    zones: &[Option<&At<raw::Zone>>],
+    findings: &mut Findings,
+) -> Option<Freeze> {
+    let written = raw.time_zone.as_ref().or_else(|| zones.iter().flatten().next().copied());
+    let zone = match written {
+        Some(written) => Some(zone(written, findings)?),
+        None => None,
+    };
+    let from = raw.from.as_ref().and_then(|from| moment(from, zone.as_ref(), false, findings));
+    let until = raw.until.as_ref().and_then(|until| moment(until, zone.as_ref(), true, findings));
+    let name = values::text(raw.name.as_ref(), findings);
+    let (from, until) = (from?, until?);
+    if until <= from {
+        let span = raw.until.as_ref().map(At::span).unwrap_or_default();
+        findings.error(&span, "the freeze ends before it begins", "write an `until` after `from`");
+        return None;
+    }
+    let name = name.unwrap_or_else(|| format!("from {from}"));
+    Some(Freeze { from, until, name })
+}
+
+/// The instant meant. A date alone is its first instant, or, as an end, the first one after it.
+fn moment(
+    written: &At<raw::Moment>,
+    zone: Option<&TimeZone>,
+    is_end: bool,
+    findings: &mut Findings,
+) -> Option<Timestamp> {
+    let moment = &written.value().0;
+    let text = moment.to_string();
+    if moment.date.is_none() {
+        let help = "write a date, or a date and a time, for example `2026-12-18`";
+        findings.error(&written.span(), "a time alone is no date", help);
+        return None;
+    }
+    let instant = if moment.offset.is_some() {
+        text.parse().ok()
+    } else {
+        let Some(zone) = zone else {
+            let help = "add `time_zone = \"Europe/London\"` beside it, or an offset such as in \
+                        `2026-12-18T18:00:00Z`";
+            findings.error(&written.span(), "it is not said in which time zone", help);
+            return None;
+        };
+        local_instant(&text, moment.time.is_some(), zone, is_end)
+    };
+    if instant.is_none() {
+        findings.error(
+            &written.span(),
+            "this date cannot be used",
+            "write a date between the years 1 and 9998",
+        );
+    }
+    instant
+}
+
+fn local_instant(text: &str, has_time: bool, zone: &TimeZone, is_end: bool) -> Option<Timestamp> {
+    if has_time {
+        let reading: civil::DateTime = text.parse().ok()?;
+        return reading.to_zoned(zone.clone()).ok().map(|zoned| zoned.timestamp());
+    }
+    let date: civil::Date = text.parse().ok()?;
+    let date = if is_end { date.tomorrow().ok()? } else { date };
+    date.to_zoned(zone.clone()).ok().map(|zoned| zoned.timestamp())
+}

@@ -1,0 +1,343 @@
+//! Credentials: what each entry means, with the defaults in place of what it does not say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use jiff::SignedDuration;
+
+use crate::config::check::{calendars, values};
+use crate::config::components::{ConsumerConfig, StoreConfig};
+use crate::config::defaults as silent;
+use crate::config::findings::Findings;
+use crate::config::raw::{self, At};
+use crate::domain::gate::Gate;
+use crate::domain::ids::{ConsumerName, CredentialName, KeyId, StoreName, WorkspaceName};
+use crate::domain::key::{Grants, Network, Permissions};
+use crate::domain::plan::{AfterDeadline, Destination, Terms};
+use crate::domain::policy::Credential;
+use crate::domain::schedule::Schedule;
+
+/// The provider's own bounds are 15 minutes and 90 days; some margin keeps clocks from mattering.
+const KEY_LIFETIME_MIN: SignedDuration = SignedDuration::from_mins(20);
+const KEY_LIFETIME_MAX: SignedDuration = SignedDuration::from_hours(89 * 24);
+
+/// What credentials refer to.
+pub(super) struct Surroundings<'r> {
+    pub(super) raw: &'r raw::Policy,
+    pub(super) stores: &'r BTreeMap<StoreName, StoreConfig>,
+    pub(super) consumers: &'r BTreeMap<ConsumerName, ConsumerConfig>,
+}
+
+/// A credential as meant, beside what it was written as.
+pub(super) struct Written<'r> {
+    pub(super) credential: Credential,
+    pub(super) name: &'r At<String>,
+    pub(super) raw: &'r raw::Credential,
+    pub(super) defaults: &'r raw::Defaults,
+    /// Where each of its destinations is written, in their order.
+    pub(super) places: Vec<Range<usize>>,
+}
+
+/// Every credential that is whole; what is wrong with the others was reported.
+pub(super) fn check<'r>(around: &Surroundings<'r>, findings: &mut Findings) -> Vec<Written<'r>> {
+    let defaults = &around.raw.defaults;
+    defaults_alone(defaults, findings);
+    let mut written = Vec::new();
+    for (name, raw) in &around.raw.credentials {
+        let schedule = schedule(around, name, raw, findings);
+        let terms = terms(around, raw, findings);
+        let workspace = workspace(around, name, raw, findings);
+        let service_account = values::text(raw.service_account.as_ref(), findings);
+        let adopt = adopt(raw, findings);
+        let (destinations, places) = destinations(around, name, raw, findings);
+        let allow_unrestricted = raw.allow_unrestricted.as_ref().or(defaults.allow_unrestricted.as_ref());
+        let allow_unrestricted = allow_unrestricted.is_some_and(|allowed| *allowed.value());
+        let first = first_grants(raw, allow_unrestricted, findings);
+        let key_lifetime =
+            key_lifetime(raw.key_lifetime.as_ref().or(defaults.key_lifetime.as_ref()), findings);
+        let Some(checked) = values::name(name, findings, CredentialName::new) else { continue };
+        let (Some(schedule), Some(workspace), Some(service_account)) = (schedule, workspace, service_account)
+        else {
+            continue;
+        };
+        let credential = Credential {
+            name: checked,
+            workspace,
+            service_account,
+            adopt,
+            first,
+            allow_unrestricted,
+            key_lifetime,
+            destinations,
+            schedule,
+            terms,
+        };
+        written.push(Written { credential, name, raw, defaults, places });
+    }
+    written
+}
+
+/// Reports what is wrong with the defaults also where no credential comes to use them.
+fn defaults_alone(defaults: &raw::Defaults, findings: &mut Findings) {
+    let second = SignedDuration::from_secs(1);
+    for (written, least) in [
+        (&defaults.every, second),
+        (&defaults.jitter, SignedDuration::ZERO),
+        (&defaults.overlap.at_least, SignedDuration::ZERO),
+        (&defaults.overlap.at_most, second),
+        (&defaults.quarantine, SignedDuration::ZERO),
+    ] {
+        values::duration(written.as_ref(), least, findings);
+    }
+    key_lifetime(defaults.key_lifetime.as_ref(), findings);
+}
+
+fn schedule(
+    around: &Surroundings<'_>,
+    name: &At<String>,
+    raw: &raw::Credential,
+    findings: &mut Findings,
+) -> Option<Schedule> {
+    let defaults = &around.raw.defaults;
+    let cadence = calendars::cadence(raw, defaults, name, findings);
+    let jitter = raw.jitter.as_ref().or(defaults.jitter.as_ref());
+    let jitter = values::duration_or(jitter, silent::JITTER, SignedDuration::ZERO, findings);
+    let window = calendars::window(raw, defaults, findings);
+    let own = [raw.time_zone.as_ref(), defaults.time_zone.as_ref()];
+    let everybodys = [defaults.time_zone.as_ref()];
+    let mut freezes = Vec::new();
+    for freeze in &around.raw.freeze {
+        freezes.extend(calendars::freeze(freeze, &everybodys, findings));
+    }
+    for freeze in &raw.freeze {
+        freezes.extend(calendars::freeze(freeze, &own, findings));
+    }
+    Some(Schedule { cadence: cadence?, jitter, window, freezes })
+}
+
+fn terms(around: &Surroundings<'_>, raw: &raw::Credential, findings: &mut Findings) -> Terms {
+    let defaults = &around.raw.defaults;
+    let (own, inherited) = (&raw.overlap, &defaults.overlap);
+    let second = SignedDuration::from_secs(1);
+    let at_least = own.at_least.as_ref().or(inherited.at_least.as_ref());
+    let at_most = own.at_most.as_ref().or(inherited.at_most.as_ref());
+    let quarantine = raw.quarantine.as_ref().or(defaults.quarantine.as_ref());
+    let then = own.then.as_ref().or(inherited.then.as_ref()).map(At::value);
+    let acks = raw.wait_for.acks.as_ref().or(defaults.wait_for.acks.as_ref());
+    let acks = acks.map(|acks| consumers(around, acks, findings)).unwrap_or_default();
+    Terms {
+        at_least: values::duration_or(at_least, silent::AT_LEAST, SignedDuration::ZERO, findings),
+        at_most: values::duration_or(at_most, silent::AT_MOST, second, findings),
+        then: match then {
+            Some(raw::Then::Hold) | None => AfterDeadline::Hold,
+            Some(raw::Then::Revoke) => AfterDeadline::Revoke,
+            Some(raw::Then::RollBack) => AfterDeadline::RollBack,
+        },
+        gates: if acks.is_empty() { Vec::new() } else { vec![Gate::Acks(acks)] },
+        quarantine: values::duration_or(quarantine, silent::QUARANTINE, SignedDuration::ZERO, findings),
+    }
+}
+
+fn consumers(
+    around: &Surroundings<'_>,
+    acks: &[At<raw::Reference>],
+    findings: &mut Findings,
+) -> BTreeSet<ConsumerName> {
+    let declared: Vec<&str> = around.raw.consumers.keys().map(|name| name.value().as_str()).collect();
+    let mut names = BTreeSet::new();
+    for ack in acks {
+        let name = values::reference(ack, "consumer", &declared, ConsumerName::new, findings);
+        let Some(name) = name else { continue };
+        let lacks_token = around.consumers.get(&name).is_some_and(|consumer| consumer.token.is_none());
+        if lacks_token && !findings.is_explained(&format!("consumers.{name}.token")) {
+            let help = format!(
+                "add `token` to `[consumers.{name}]`, for example `token = {{ file = \"/etc/rekeyd/credentials/{name}\" }}`"
+            );
+            findings.error(
+                &ack.span(),
+                format!("the consumer `{name}` has no token to acknowledge with"),
+                help,
+            );
+        }
+        names.insert(name);
+    }
+    names
+}
+
+fn workspace(
+    around: &Surroundings<'_>,
+    name: &At<String>,
+    raw: &raw::Credential,
+    findings: &mut Findings,
+) -> Option<WorkspaceName> {
+    let declared: Vec<&str> = around.raw.workspaces.keys().map(|name| name.value().as_str()).collect();
+    let written = raw.workspace.as_ref().or(around.raw.defaults.workspace.as_ref());
+    if let Some(written) = written {
+        return values::reference(written, "workspace", &declared, WorkspaceName::new, findings);
+    }
+    if let [only] = declared.as_slice() {
+        return WorkspaceName::new(*only).ok();
+    }
+    if findings.is_explained("workspaces") && declared.is_empty() {
+        return None;
+    }
+    let (rule, help) = match declared.as_slice() {
+        [] => (
+            "there is no workspace to find its service account in",
+            "add a table such as `[workspaces.prod]`".to_owned(),
+        ),
+        several => {
+            let first = several.first().copied().unwrap_or_default();
+            (
+                "there are several workspaces and it is not said which",
+                format!("add `workspace`, for example `workspace = \"{first}\"`"),
+            )
+        }
+    };
+    findings.error(&name.span(), rule, help);
+    None
+}
+
+fn adopt(raw: &raw::Credential, findings: &mut Findings) -> Option<KeyId> {
+    let written = raw.adopt.as_ref()?;
+    match KeyId::new(written.value().as_str()) {
+        Ok(key) => Some(key),
+        Err(_) => {
+            let help = "write the `key_id` of a listing, never the key itself";
+            findings.error(&written.span(), "this cannot be a key id", help);
+            None
+        }
+    }
+}
+
+fn destinations(
+    around: &Surroundings<'_>,
+    name: &At<String>,
+    raw: &raw::Credential,
+    findings: &mut Findings,
+) -> (Vec<Destination>, Vec<Range<usize>>) {
+    let Some(written) = &raw.publish_to else { return (Vec::new(), Vec::new()) };
+    let key = format!("{}.publish_to", findings.key_at(&name.span()));
+    if written.is_empty() && !findings.is_explained(&key) {
+        let help = "write for example `publish_to = [{ store = \"aws\", secret = \"prod/tts/elevenlabs\" }]`";
+        findings.error_of(key, &name.span(), "the key would be published nowhere", help);
+    }
+    let declared: Vec<&str> = around.raw.stores.keys().map(|name| name.value().as_str()).collect();
+    let mut destinations = Vec::new();
+    let mut places = Vec::new();
+    for one in written {
+        let store = one.store.as_ref();
+        let store =
+            store.and_then(|store| values::reference(store, "store", &declared, StoreName::new, findings));
+        let json_field = values::text(one.json_field.as_ref(), findings);
+        let kind = store.as_ref().and_then(|store| around.stores.get(store));
+        let secret = values::text(one.secret.as_ref(), findings)
+            .filter(|_| kind.is_none_or(|kind| secret_fits(one.secret.as_ref(), kind, findings)));
+        let (Some(store), Some(secret), Some(at)) = (store, secret, &one.secret) else { continue };
+        let in_directory = matches!(kind, Some(StoreConfig::Directory(_)));
+        let create = one.create.as_ref().map_or(in_directory, |create| *create.value());
+        destinations.push(Destination { store, secret, json_field, create });
+        places.push(at.span());
+    }
+    (destinations, places)
+}
+
+/// Whether a store of this kind can have a secret of this name.
+fn secret_fits(written: Option<&At<raw::Text>>, kind: &StoreConfig, findings: &mut Findings) -> bool {
+    let Some(written) = written else { return false };
+    let text = written.value().as_str();
+    let (fits, rule, help) = match kind {
+        StoreConfig::AwsSecretsManager(_) => (
+            text.chars().all(|c| c.is_ascii_alphanumeric() || "/_+=.@-:".contains(c)),
+            "this cannot be the name of a secret in AWS Secrets Manager",
+            "write its name or ARN: letters, digits and /_+=.@-",
+        ),
+        StoreConfig::Directory(_) => (
+            CredentialName::new(text).is_ok(),
+            "this cannot be the name of a file in a directory store",
+            "write a plain name of at most 64 letters, digits, `-`, `_` and `.`, without `/`",
+        ),
+    };
+    if !fits {
+        findings.error(&written.span(), rule, help);
+    }
+    fits
+}
+
+fn first_grants(raw: &raw::Credential, allow_unrestricted: bool, findings: &mut Findings) -> Option<Grants> {
+    let Some(permissions) = &raw.permissions else {
+        let limit = raw.character_limit.as_ref().map(At::span);
+        let addresses = raw.allowed_ips.as_ref().and_then(|list| list.first()).map(At::span);
+        for span in limit.into_iter().chain(addresses) {
+            let rule = "this is only for a first key, and a first key needs permissions";
+            findings.error(&span, rule, "add `permissions`, or take this out: later keys are like the first");
+        }
+        return None;
+    };
+    let span = permissions.span();
+    let allowed = match permissions.value() {
+        raw::Permissions::All => {
+            if !allow_unrestricted {
+                let help = "list the permissions that are needed, or add `allow_unrestricted = true`";
+                findings.error(&span, "a key without restrictions is not allowed", help);
+            }
+            Permissions::All
+        }
+        raw::Permissions::Only(names) => {
+            if names.is_empty() {
+                findings.error(
+                    &span,
+                    "a key without any permission is of no use",
+                    "list those that are needed",
+                );
+            }
+            for name in names.iter().filter(|name| KeyId::new(name.value().as_str()).is_err()) {
+                let help = "write a name such as \"text_to_speech\"";
+                findings.error(&name.span(), "this cannot be the name of a permission", help);
+            }
+            Permissions::Only(names.iter().map(|name| name.value().as_str().to_owned()).collect())
+        }
+    };
+    if let Some(adopt) = &raw.adopt {
+        let rule = "`permissions` mean nothing beside `adopt`: every key is like the one before";
+        findings.lint(&adopt.span(), rule, "keep one of them");
+    }
+    let addresses = raw.allowed_ips.as_ref().map(|list| networks(list, findings));
+    Some(Grants {
+        character_limit: raw.character_limit.as_ref().map(|limit| *limit.value()),
+        allowed_ips: addresses.filter(|addresses| !addresses.is_empty()),
+        ..Grants::of(allowed)
+    })
+}
+
+fn networks(list: &[At<raw::AddressRange>], findings: &mut Findings) -> BTreeSet<Network> {
+    let mut networks = BTreeSet::new();
+    for written in list {
+        let text = written.value().as_str();
+        let (address, prefix) = text.split_once('/').unwrap_or((text, "0"));
+        let bits = match address.parse() {
+            Ok(std::net::IpAddr::V4(_)) => 32,
+            Ok(std::net::IpAddr::V6(_)) => 128,
+            Err(_) => -1,
+        };
+        if prefix.parse::<u8>().is_ok_and(|prefix| i32::from(prefix) <= bits) {
+            networks.insert(Network::from(text.to_owned()));
+        } else {
+            let help = "write for example \"203.0.113.7\" or \"203.0.113.0/24\"";
+            findings.error(&written.span(), "this is no IP address or network", help);
+        }
+    }
+    networks
+}
+
+fn key_lifetime(written: Option<&At<raw::Duration>>, findings: &mut Findings) -> Option<SignedDuration> {
+    let lifetime = values::duration(written, KEY_LIFETIME_MIN, findings)?;
+    if lifetime <= KEY_LIFETIME_MAX {
+        return Some(lifetime);
+    }
+    if let Some(written) = written {
+        let help = "write at most \"89d\", or nothing for keys that live for ever";
+        findings.error(&written.span(), "the provider lets no key live that long", help);
+    }
+    None
+}

@@ -1,0 +1,194 @@
+//! What credentials live among: the daemon, workspaces, stores and consumers.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use jiff::SignedDuration;
+
+use crate::config::check::values;
+use crate::config::components::{
+    AwsConfig, ConsumerConfig, DaemonConfig, DirectoryConfig, JournalConfig, StoreConfig, WorkspaceConfig,
+};
+use crate::config::defaults;
+use crate::config::environment::Environment;
+use crate::config::findings::Findings;
+use crate::config::raw::{self, At};
+use crate::config::secret_source::SecretSource;
+use crate::domain::ids::{ConsumerName, StoreName};
+use crate::domain::policy::WorkspaceLimits;
+
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
+
+pub(super) fn daemon(
+    raw: &raw::Daemon,
+    environment: &dyn Environment,
+    findings: &mut Findings,
+) -> DaemonConfig {
+    let mut duration = |written: &Option<At<raw::Duration>>, otherwise| {
+        values::duration_or(written.as_ref(), otherwise, SECOND, findings)
+    };
+    let drain = duration(&raw.drain, defaults::DRAIN);
+    let settle = duration(&raw.settle, defaults::SETTLE);
+    let clock_skew_max = duration(&raw.clock_skew_max, defaults::CLOCK_SKEW_MAX);
+    let activation_deadline = duration(&raw.activation_deadline, defaults::ACTIVATION_DEADLINE);
+    let sweep_every = duration(&raw.sweep_every, defaults::SWEEP_EVERY);
+    let socket = values::path(raw.socket.as_ref(), findings)
+        .unwrap_or_else(|| given_by_systemd(environment, "RUNTIME_DIRECTORY", defaults::SOCKET));
+    let journal = values::path(raw.journal.sqlite.path.as_ref(), findings)
+        .unwrap_or_else(|| given_by_systemd(environment, "STATE_DIRECTORY", defaults::JOURNAL));
+    let listen = listen(raw, findings);
+    DaemonConfig {
+        listen,
+        socket,
+        journal: JournalConfig::Sqlite { path: journal },
+        drain,
+        settle,
+        clock_skew_max,
+        activation_deadline,
+        sweep_every,
+    }
+}
+
+/// The default's file in the directory that systemd made for the unit, if it made one.
+fn given_by_systemd(environment: &dyn Environment, variable: &str, otherwise: &str) -> PathBuf {
+    let directories = environment.read(variable).unwrap_or_default();
+    match (directories.split(':').next(), Path::new(otherwise).file_name()) {
+        (Some(directory), Some(file)) if directory.starts_with('/') => Path::new(directory).join(file),
+        (_, _) => PathBuf::from(otherwise),
+    }
+}
+
+fn listen(raw: &raw::Daemon, findings: &mut Findings) -> std::net::SocketAddr {
+    let loopback = std::net::SocketAddr::from(([127, 0, 0, 1], 9809));
+    let Some(written) = &raw.listen else { return defaults::LISTEN.parse().unwrap_or(loopback) };
+    let Ok(address) = written.value().as_str().parse::<std::net::SocketAddr>() else {
+        let help = "write digits, such as \"127.0.0.1:9809\" or \"[::1]:9809\"; host names are not looked up";
+        findings.error(&written.span(), "this is not an address and a port", help);
+        return loopback;
+    };
+    let allowed = raw.allow_plaintext_beyond_loopback.as_ref().is_some_and(|allowed| *allowed.value());
+    if !address.ip().is_loopback() && !allowed {
+        let help = "write \"127.0.0.1:9809\", or add `allow_plaintext_beyond_loopback = true` if a proxy or the \
+                    network protects what is sent";
+        let rule =
+            "acknowledgement tokens and the status of every credential would cross the network in the clear";
+        findings.error(&written.span(), rule, help);
+    }
+    address
+}
+
+pub(super) fn workspace(
+    raw: &raw::Workspace,
+    findings: &mut Findings,
+) -> (Option<WorkspaceConfig>, WorkspaceLimits) {
+    let count = |written: &Option<At<i64>>, otherwise: u32| {
+        written.as_ref().and_then(|written| u32::try_from(*written.value()).ok()).unwrap_or(otherwise)
+    };
+    let size = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+    let limits = WorkspaceLimits {
+        rotations_at_once: size(count(&raw.rotations_at_once, defaults::ROTATIONS_AT_ONCE)),
+        mints_per_hour: count(&raw.mints_per_hour, defaults::MINTS_PER_HOUR),
+    };
+    let base_url = values::url(raw.base_url.as_ref(), findings);
+    let admin_key = values::secret(raw.admin_key.as_ref(), findings);
+    let request_timeout =
+        values::duration_or(raw.request_timeout.as_ref(), defaults::REQUEST_TIMEOUT, SECOND, findings);
+    let ca_file = values::path(raw.ca_file.as_ref(), findings);
+    let config = base_url.zip(admin_key).map(|(base_url, admin_key)| WorkspaceConfig {
+        base_url,
+        admin_key,
+        in_flight: size(count(&raw.in_flight, defaults::IN_FLIGHT)),
+        requests_per_second: count(&raw.requests_per_second, defaults::REQUESTS_PER_SECOND),
+        request_timeout,
+        ca_file,
+    });
+    (config, limits)
+}
+
+pub(super) fn stores(
+    raw: &BTreeMap<At<String>, raw::Store>,
+    findings: &mut Findings,
+) -> BTreeMap<StoreName, StoreConfig> {
+    let mut stores = BTreeMap::new();
+    let mut paths: BTreeMap<PathBuf, StoreName> = BTreeMap::new();
+    for (written, store) in raw {
+        let name = values::name(written, findings, StoreName::new);
+        let config = if let Some(aws) = &store.aws_secrets_manager {
+            let config = AwsConfig {
+                region: values::text(aws.region.as_ref(), findings),
+                profile: values::text(aws.profile.as_ref(), findings),
+                endpoint_url: values::url(aws.endpoint_url.as_ref(), findings),
+            };
+            Some(StoreConfig::AwsSecretsManager(config))
+        } else {
+            store.directory.as_ref().and_then(|raw| directory(raw, findings)).map(StoreConfig::Directory)
+        };
+        let (Some(name), Some(config)) = (name, config) else { continue };
+        if let StoreConfig::Directory(directory) = &config
+            && let Some(other) = paths.insert(directory.path.clone(), name.clone())
+        {
+            let rule = format!("the store `{other}` is the same directory");
+            findings.error(&written.span(), rule, "give each store its own directory, or use one store");
+        }
+        stores.insert(name, config);
+    }
+    stores
+}
+
+fn directory(raw: &raw::Directory, findings: &mut Findings) -> Option<DirectoryConfig> {
+    let mode = values::mode(raw.mode.as_ref(), defaults::FILE_MODE, findings);
+    let directory_mode = values::mode(raw.directory_mode.as_ref(), defaults::DIRECTORY_MODE, findings);
+    if let Some(written) = &raw.mode {
+        if mode & 0o400 == 0 {
+            let rule = "rekeyd could not read back what it wrote";
+            findings.error(&written.span(), rule, "let the owner read, such as in \"0440\"");
+        }
+        if mode & 0o022 != 0 {
+            let rule = "others than the owner could replace the key";
+            findings.error(
+                &written.span(),
+                rule,
+                "let only the owner write, such as in \"0440\" or \"0640\"",
+            );
+        } else if mode & 0o004 != 0 {
+            let rule = "every user of this machine could read the key";
+            findings.lint(&written.span(), rule, "share a group with the consumers and write \"0440\"");
+        }
+    }
+    if let Some(written) = &raw.directory_mode {
+        if directory_mode & 0o700 != 0o700 {
+            let rule = "rekeyd could not use its own directory";
+            findings.error(&written.span(), rule, "let the owner do everything, such as in \"0750\"");
+        }
+        if directory_mode & 0o007 != 0 {
+            let rule = "every user of this machine could enter the directory";
+            findings.lint(&written.span(), rule, "share a group with the consumers and write \"0750\"");
+        } else if directory_mode & 0o020 != 0 {
+            let rule = "others than the owner could replace the key";
+            findings.lint(&written.span(), rule, "let only the owner write, such as in \"0750\"");
+        }
+    }
+    let group = values::text(raw.group.as_ref(), findings);
+    let path = values::path(raw.path.as_ref(), findings)?;
+    Some(DirectoryConfig { path, mode, directory_mode, group })
+}
+
+pub(super) fn consumers(
+    raw: &BTreeMap<At<String>, raw::Consumer>,
+    findings: &mut Findings,
+) -> BTreeMap<ConsumerName, ConsumerConfig> {
+    let mut consumers = BTreeMap::new();
+    let mut tokens: BTreeMap<SecretSource, ConsumerName> = BTreeMap::new();
+    for (written, consumer) in raw {
+        let token = values::secret(consumer.token.as_ref(), findings);
+        let cache_ttl = values::duration(consumer.cache_ttl.as_ref(), SignedDuration::ZERO, findings);
+        let Some(name) = values::name(written, findings, ConsumerName::new) else { continue };
+        if let Some(other) = token.as_ref().and_then(|token| tokens.insert(token.clone(), name.clone())) {
+            let rule =
+                format!("the consumer `{other}` has the same token: each could acknowledge for the other");
+            findings.error(&written.span(), rule, "give each consumer a token of its own");
+        }
+        consumers.insert(name, ConsumerConfig { token, cache_ttl });
+    }
+    consumers
+}

@@ -1,0 +1,205 @@
+//! Times that do not go together: what each credential's durations, calendar, gates and stores mean for each other.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::config::check::calendars::reference_instant;
+use crate::config::check::credentials::Written;
+use crate::config::components::{ConsumerConfig, StoreConfig};
+use crate::config::findings::Findings;
+use crate::config::raw::At;
+use crate::domain::gate::Gate;
+use crate::domain::ids::{ConsumerName, StoreName};
+use crate::domain::plan::AfterDeadline;
+use crate::domain::schedule::{Cadence, Calendar, Schedule, brief};
+
+/// AWS keeps the last 100 versions of a secret and all of the last 24 hours; more than that a day is refused.
+const VERSIONS_PER_DAY_MAX: f64 = 100.0;
+/// Enough to see the longest and the shortest month, and a leap day.
+const OCCURRENCES_LOOKED_AT: usize = 100;
+
+/// How often a schedule comes true.
+#[derive(Clone, Copy)]
+struct Rhythm {
+    shortest: SignedDuration,
+    longest: SignedDuration,
+    per_day: f64,
+}
+
+pub(super) fn check(
+    written: &[Written<'_>],
+    stores: &BTreeMap<StoreName, StoreConfig>,
+    consumers: &BTreeMap<ConsumerName, ConsumerConfig>,
+    findings: &mut Findings,
+) {
+    let mut rhythms: BTreeMap<String, Rhythm> = BTreeMap::new();
+    let mut writes: BTreeMap<(&StoreName, &str), (f64, Range<usize>)> = BTreeMap::new();
+    for one in written {
+        let schedule = &one.credential.schedule;
+        let rhythm = *rhythms.entry(schedule.signature()).or_insert_with(|| rhythm_of(schedule));
+        overlap(one, consumers, findings);
+        interval(one, rhythm, findings);
+        lifetime(one, rhythm, findings);
+        for (destination, span) in one.credential.destinations.iter().zip(&one.places) {
+            if !matches!(stores.get(&destination.store), Some(StoreConfig::AwsSecretsManager(_))) {
+                continue;
+            }
+            let entry = writes
+                .entry((&destination.store, &destination.secret))
+                .or_insert_with(|| (0.0, span.clone()));
+            entry.0 += rhythm.per_day;
+        }
+    }
+    for (per_day, span) in writes.into_values().filter(|(per_day, _)| *per_day > VERSIONS_PER_DAY_MAX) {
+        let rule = format!(
+            "about {per_day:.0} versions a day would be written to this secret, and AWS Secrets Manager takes \
+             {VERSIONS_PER_DAY_MAX:.0}"
+        );
+        findings.lint(
+            &span,
+            rule,
+            "rotate less often: every \"15m\" at most, fields of one secret counted together",
+        );
+    }
+}
+
+fn overlap(one: &Written<'_>, consumers: &BTreeMap<ConsumerName, ConsumerConfig>, findings: &mut Findings) {
+    let terms = &one.credential.terms;
+    let (own, inherited) = (&one.raw.overlap, &one.defaults.overlap);
+    let at_least = own.at_least.as_ref().or(inherited.at_least.as_ref()).map(At::span);
+    let at_most = own.at_most.as_ref().or(inherited.at_most.as_ref()).map(At::span);
+    if terms.at_most < terms.at_least {
+        let span = own.at_most.as_ref().map(At::span).or_else(|| own.at_least.as_ref().map(At::span));
+        let span = span.or(at_most).or_else(|| at_least.clone()).unwrap_or_else(|| one.name.span());
+        let rule = format!(
+            "`at_most` ({}) is shorter than `at_least` ({})",
+            brief(terms.at_most),
+            brief(terms.at_least)
+        );
+        findings.error(&span, rule, "make `at_most` the longer one");
+    }
+    let acks = one.raw.wait_for.acks.as_ref().or(one.defaults.wait_for.acks.as_ref());
+    let ack = acks.and_then(|acks| acks.first()).map(At::span);
+    if terms.at_least.is_zero() && terms.gates.is_empty() {
+        let span = at_least.clone().unwrap_or_else(|| one.name.span());
+        let rule = "the old key goes at once, before any consumer can have read the new one";
+        findings.lint(&span, rule, "give consumers time with `at_least`, or wait for their acknowledgements");
+    }
+    for Gate::Acks(names) in &terms.gates {
+        for (name, cache_ttl) in names.iter().filter_map(|name| Some((name, consumers.get(name)?.cache_ttl?)))
+        {
+            if cache_ttl > terms.at_least {
+                let span = at_least.clone().or_else(|| ack.clone()).unwrap_or_else(|| one.name.span());
+                let rule = format!(
+                    "the consumer `{name}` may use the old key for {} from its cache, longer than `at_least` ({})",
+                    brief(cache_ttl),
+                    brief(terms.at_least)
+                );
+                findings.lint(&span, rule, format!("write `at_least` of at least \"{}\"", brief(cache_ttl)));
+            }
+        }
+        if terms.then == AfterDeadline::Revoke {
+            let then = own.then.as_ref().or(inherited.then.as_ref()).map(At::span);
+            let rule =
+                "the old key is revoked after `at_most` also if consumers that are waited for still use it";
+            let help = "write \"hold\" to be told instead, or \"roll_back\"";
+            findings.lint(&then.unwrap_or_else(|| one.name.span()), rule, help);
+        }
+    }
+    let quarantine = one.raw.quarantine.as_ref().or(one.defaults.quarantine.as_ref());
+    if let Some(written) = quarantine.filter(|_| terms.quarantine.is_zero()) {
+        let rule = "the old key is deleted at once, and nothing brings a deleted key back";
+        findings.lint(&written.span(), rule, "keep it disabled for a while, for example \"24h\"");
+    }
+}
+
+fn interval(one: &Written<'_>, rhythm: Rhythm, findings: &mut Findings) {
+    let terms = &one.credential.terms;
+    let own = one.raw.every.as_ref().map(At::span);
+    let is_own = own.is_some() || one.raw.cron.is_some();
+    let inherited = one.defaults.every.as_ref().map(At::span).filter(|_| !is_own);
+    let span = own.or(inherited).unwrap_or_else(|| one.name.span());
+    let takes = terms.at_least.saturating_add(terms.quarantine);
+    if takes >= rhythm.shortest {
+        let rule = format!(
+            "a rotation takes at least {} (`at_least` and `quarantine`), and the next is due after {}",
+            brief(takes),
+            brief(rhythm.shortest)
+        );
+        findings.lint(&span, rule, "rotate less often, or shorten `overlap.at_least` or `quarantine`");
+    }
+    let jitter = one.credential.schedule.jitter;
+    if jitter > rhythm.shortest {
+        let written = one.raw.jitter.as_ref().or(one.defaults.jitter.as_ref());
+        let rule = format!(
+            "the jitter ({}) is longer than the time from one rotation to the next ({})",
+            brief(jitter),
+            brief(rhythm.shortest)
+        );
+        findings.lint(&written.map_or(span, At::span), rule, "shorten it");
+    }
+}
+
+fn lifetime(one: &Written<'_>, rhythm: Rhythm, findings: &mut Findings) {
+    let written = one.raw.key_lifetime.as_ref().or(one.defaults.key_lifetime.as_ref());
+    let (Some(lifetime), Some(written)) = (one.credential.key_lifetime, written) else { return };
+    let terms = &one.credential.terms;
+    let jitter = one.credential.schedule.jitter;
+    let whole = [jitter, terms.at_most, terms.quarantine]
+        .iter()
+        .fold(rhythm.longest, |sum, part| sum.saturating_add(*part));
+    if lifetime < rhythm.longest {
+        let rule = format!(
+            "keys live for {} and are replaced only after {}: they would expire first",
+            brief(lifetime),
+            brief(rhythm.longest)
+        );
+        findings.error(
+            &written.span(),
+            rule,
+            format!("write at least \"{}\", or rotate more often", brief(whole)),
+        );
+    } else if lifetime < whole {
+        let rule = format!(
+            "keys live for {}, and a rotation with interval, jitter, `at_most` and `quarantine` can take {}: its old \
+             key may expire while it is still in use",
+            brief(lifetime),
+            brief(whole)
+        );
+        findings.lint(
+            &written.span(),
+            rule,
+            format!("write at least \"{}\", or rotate more often", brief(whole)),
+        );
+    }
+}
+
+fn rhythm_of(schedule: &Schedule) -> Rhythm {
+    match &schedule.cadence {
+        Cadence::Every(interval) => {
+            Rhythm { shortest: *interval, longest: *interval, per_day: per_day(*interval, 1) }
+        }
+        Cadence::Calendar(calendar) => rhythm_of_calendar(calendar),
+    }
+}
+
+fn rhythm_of_calendar(calendar: &Calendar) -> Rhythm {
+    let next = |now: &Timestamp| calendar.next_after(*now);
+    let first = calendar.next_after(reference_instant());
+    let times: Vec<Timestamp> = std::iter::successors(first, next).take(OCCURRENCES_LOOKED_AT).collect();
+    let gaps = times.iter().zip(times.iter().skip(1)).map(|(a, b)| b.duration_since(*a));
+    let gaps: Vec<SignedDuration> = gaps.collect();
+    let whole = gaps.iter().fold(SignedDuration::ZERO, |sum, gap| sum.saturating_add(*gap));
+    Rhythm {
+        shortest: gaps.iter().copied().min().unwrap_or(SignedDuration::MAX),
+        longest: gaps.iter().copied().max().unwrap_or(SignedDuration::ZERO),
+        per_day: per_day(whole, gaps.len()),
+    }
+}
+
+fn per_day(duration: SignedDuration, times: usize) -> f64 {
+    let times = u32::try_from(times).unwrap_or(u32::MAX);
+    if duration.is_zero() { 0.0 } else { 86_400.0 * f64::from(times) / duration.as_secs_f64() }
+}

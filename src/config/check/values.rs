@@ -1,0 +1,194 @@
+//! Single values: each parser reports what is wrong with the value where it stands, and never shows it.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use jiff::SignedDuration;
+use reqwest::Url;
+
+use crate::config::duration;
+use crate::config::findings::{Findings, listed, nearest};
+use crate::config::raw::{self, At};
+use crate::config::secret_source::SecretSource;
+use crate::domain::ids::BadName;
+use crate::domain::schedule::brief;
+
+/// A name that the policy declares.
+pub(super) fn name<N>(
+    written: &At<String>,
+    findings: &mut Findings,
+    parse: impl Fn(String) -> Result<N, BadName>,
+) -> Option<N> {
+    match parse(written.value().clone()) {
+        Ok(name) => Some(name),
+        Err(why) => {
+            findings.error(&written.span(), format!("this cannot be a name: {why}"), "choose another name");
+            None
+        }
+    }
+}
+
+/// The duration as written, if it is one of at least `least`.
+pub(super) fn duration(
+    written: Option<&At<raw::Duration>>,
+    least: SignedDuration,
+    findings: &mut Findings,
+) -> Option<SignedDuration> {
+    let written = written?;
+    match duration::parse(written.value().as_str()) {
+        Ok(duration) if duration < least => {
+            let help = format!("write at least \"{}\"", brief(least));
+            findings.error(&written.span(), "this duration is too short", help);
+            None
+        }
+        Ok(duration) => Some(duration),
+        Err(why) => {
+            let help = "write for example \"30d\", \"12h\" or \"1h 30m\"; a day is 24 hours";
+            findings.error(&written.span(), why.to_string(), help);
+            None
+        }
+    }
+}
+
+/// The duration as written, else the default, which is written like one.
+pub(super) fn duration_or(
+    written: Option<&At<raw::Duration>>,
+    otherwise: &str,
+    least: SignedDuration,
+    findings: &mut Findings,
+) -> SignedDuration {
+    duration(written, least, findings).unwrap_or_else(|| default(otherwise))
+}
+
+pub(super) fn default(written: &str) -> SignedDuration {
+    duration::parse(written).unwrap_or(SignedDuration::ZERO)
+}
+
+pub(super) fn path(written: Option<&At<raw::AbsolutePath>>, findings: &mut Findings) -> Option<PathBuf> {
+    let written = written?;
+    let text = written.value().as_str();
+    if !text.starts_with('/') || text.contains('\0') {
+        findings.error(&written.span(), "this is not an absolute path", "write a path that begins with `/`");
+        return None;
+    }
+    Some(PathBuf::from(text))
+}
+
+/// A URL that may be called with a secret: encrypted, unless the call does not leave this machine.
+pub(super) fn url(written: Option<&At<raw::Url>>, findings: &mut Findings) -> Option<Url> {
+    let written = written?;
+    let span = written.span();
+    let Ok(url) = Url::parse(written.value().as_str()) else {
+        findings.error(&span, "this is not a URL", "write for example \"https://api.elevenlabs.io\"");
+        return None;
+    };
+    let problem = if !url.username().is_empty() || url.password().is_some() {
+        Some(("this URL holds a user or a password", "write it without; secrets are only ever referred to"))
+    } else if url.query().is_some() || url.fragment().is_some() {
+        Some(("this URL has a query or a fragment", "write only the scheme, the host and the path"))
+    } else if url.host_str().is_none() || !matches!(url.scheme(), "http" | "https") {
+        Some(("this is not the URL of a web server", "write for example \"https://api.elevenlabs.io\""))
+    } else if url.scheme() == "http" && !is_loopback(&url) {
+        Some(("keys would cross the network in the clear", "write `https`; `http` is only for this machine"))
+    } else {
+        None
+    };
+    match problem {
+        Some((rule, help)) => {
+            findings.error(&span, rule, help);
+            None
+        }
+        None => Some(url),
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
+    host == "localhost" || address.is_some_and(|address| address.is_loopback())
+}
+
+/// File permissions in octal digits.
+pub(super) fn mode(written: Option<&At<raw::Mode>>, otherwise: &str, findings: &mut Findings) -> u32 {
+    let otherwise = u32::from_str_radix(otherwise, 8).unwrap_or(0o400);
+    let Some(written) = written else { return otherwise };
+    let text = written.value().as_str();
+    let octal = (3..=4).contains(&text.len()) && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+    match u32::from_str_radix(text, 8).ok().filter(|mode| octal && *mode <= 0o777) {
+        Some(mode) => mode,
+        None => {
+            let help = "write three octal digits after a zero, in quotes, such as \"0440\"";
+            findings.error(&written.span(), "this is not a file mode", help);
+            otherwise
+        }
+    }
+}
+
+/// A text that an outside system gave meaning to: not empty, not endless, on one line.
+pub(super) fn text(written: Option<&At<raw::Text>>, findings: &mut Findings) -> Option<String> {
+    const CHARACTERS_MAX: usize = 512;
+    let written = written?;
+    let text = written.value().as_str();
+    let rule = if text.trim().is_empty() {
+        "this text is empty"
+    } else if text.len() > CHARACTERS_MAX {
+        "this text is longer than 512 characters"
+    } else if text.chars().any(char::is_control) {
+        "this text holds control characters"
+    } else {
+        return Some(text.to_owned());
+    };
+    findings.error(&written.span(), rule, "write what it is called where it is");
+    None
+}
+
+/// Where a secret is. Its shape guarantees that exactly one way is written, if any.
+pub(super) fn secret(written: Option<&raw::Secret>, findings: &mut Findings) -> Option<SecretSource> {
+    let written = written?;
+    if let Some(credential) = &written.systemd_credential {
+        let text = credential.value().as_str();
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if text.is_empty() || text.len() > 255 || text.starts_with('.') || !text.chars().all(plain) {
+            let help = "write the name that stands in `LoadCredential=NAME:…` of the unit";
+            findings.error(&credential.span(), "this cannot be the name of a systemd credential", help);
+            return None;
+        }
+        return Some(SecretSource::SystemdCredential(text.to_owned()));
+    }
+    if let Some(variable) = &written.env {
+        let text = variable.value().as_str();
+        let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+        if text.is_empty() || text.starts_with(|c: char| c.is_ascii_digit()) || !text.chars().all(plain) {
+            let rule = "this cannot be the name of an environment variable";
+            let help =
+                "write its name, in capitals, such as \"ELEVENLABS_ADMIN_KEY\"; never the secret itself";
+            findings.error(&variable.span(), rule, help);
+            return None;
+        }
+        return Some(SecretSource::EnvironmentVariable(text.to_owned()));
+    }
+    let source = path(written.file.as_ref(), findings).map(SecretSource::File)?;
+    Some(source)
+}
+
+/// Resolves a reference to a declared name; `declared` is every name of its section, as written.
+pub(super) fn reference<N>(
+    written: &At<raw::Reference>,
+    what: &str,
+    declared: &[&str],
+    parse: impl Fn(String) -> Result<N, BadName>,
+    findings: &mut Findings,
+) -> Option<N> {
+    let text = written.value().as_str();
+    if declared.contains(&text) {
+        // A name that breaks the rules was reported where it is declared.
+        return parse(text.to_owned()).ok();
+    }
+    let help = match (nearest(text, declared.iter().copied()), declared) {
+        (_, []) => format!("add a table `[{what}s.NAME]` and write its name here"),
+        (Some(meant), _) => format!("did you mean `{meant}`?"),
+        (None, _) => format!("declared: {}", listed(declared.iter().copied())),
+    };
+    findings.error(&written.span(), format!("no {what} of this name is declared"), help);
+    None
+}

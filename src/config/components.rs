@@ -1,0 +1,72 @@
+//! What each component is configured with: plain data, checked, without any secret.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use jiff::SignedDuration;
+use reqwest::Url;
+
+use crate::config::secret_source::SecretSource;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DaemonConfig {
+    pub listen: SocketAddr,
+    pub socket: PathBuf,
+    pub journal: JournalConfig,
+    /// How long a stopping daemon lets rotations reach their next journalled point.
+    pub drain: SignedDuration,
+    /// How long a key whose creation may have failed is looked for.
+    pub settle: SignedDuration,
+    pub clock_skew_max: SignedDuration,
+    /// How long a new key may take until the provider accepts it.
+    pub activation_deadline: SignedDuration,
+    pub sweep_every: SignedDuration,
+}
+
+/// Where the journal is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JournalConfig {
+    Sqlite { path: PathBuf },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkspaceConfig {
+    /// Without user, query and fragment, and `https` unless on this machine.
+    pub base_url: Url,
+    pub admin_key: SecretSource,
+    pub in_flight: usize,
+    pub requests_per_second: u32,
+    pub request_timeout: SignedDuration,
+    /// The only certificate authorities to trust, if given.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// One store, by its kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreConfig {
+    AwsSecretsManager(AwsConfig),
+    Directory(DirectoryConfig),
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AwsConfig {
+    pub region: Option<String>,
+    pub profile: Option<String>,
+    pub endpoint_url: Option<Url>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectoryConfig {
+    pub path: PathBuf,
+    pub mode: u32,
+    pub directory_mode: u32,
+    /// Name or number.
+    pub group: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsumerConfig {
+    /// Always there for a consumer that some credential waits for.
+    pub token: Option<SecretSource>,
+    pub cache_ttl: Option<SignedDuration>,
+}

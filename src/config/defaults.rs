@@ -1,0 +1,32 @@
+//! What holds where the policy is silent, written as a policy would write it: the schema and the checks both read it
+//! here.
+
+pub(crate) const LISTEN: &str = "127.0.0.1:9809";
+pub(crate) const SOCKET: &str = "/run/rekeyd/rekeyd.sock";
+pub(crate) const JOURNAL: &str = "/var/lib/rekeyd/journal.db";
+/// Well under the 90 seconds after which systemd kills.
+pub(crate) const DRAIN: &str = "30s";
+/// Longer than a listing has ever been seen to lag behind a creation.
+pub(crate) const SETTLE: &str = "2m";
+/// More than any machine with a working NTP client is off.
+pub(crate) const CLOCK_SKEW_MAX: &str = "2m";
+pub(crate) const ACTIVATION_DEADLINE: &str = "10m";
+pub(crate) const SWEEP_EVERY: &str = "1h";
+/// A few at a time: other people use the workspace's API too.
+pub(crate) const IN_FLIGHT: u32 = 3;
+pub(crate) const REQUESTS_PER_SECOND: u32 = 5;
+pub(crate) const ROTATIONS_AT_ONCE: u32 = 4;
+/// Enough for a small fleet, and too few for a mint loop to do harm.
+pub(crate) const MINTS_PER_HOUR: u32 = 20;
+pub(crate) const REQUEST_TIMEOUT: &str = "30s";
+/// Readable by the owner and the group that the consumers share.
+pub(crate) const FILE_MODE: &str = "0440";
+pub(crate) const DIRECTORY_MODE: &str = "0750";
+pub(crate) const JITTER: &str = "0s";
+pub(crate) const WINDOW: &str = "always";
+/// Twice the hour for which AWS' caching clients keep a value.
+pub(crate) const AT_LEAST: &str = "2h";
+pub(crate) const AT_MOST: &str = "7d";
+pub(crate) const THEN: &str = "hold";
+/// A whole day, so that what runs nightly has had its chance to fail.
+pub(crate) const QUARANTINE: &str = "24h";

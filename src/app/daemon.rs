@@ -80,7 +80,8 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
         listen = %listener.address(), socket = %config.daemon.socket.display(),
         credentials = config.policy.credentials.len(), policy = %path.display(), "ready"
     );
-    let in_force = InForce { base, handle: handle.clone(), consumers, status: status.clone(), daemon: config.daemon };
+    let in_force =
+        InForce { base, handle: handle.clone(), consumers, status: status.clone(), daemon: config.daemon };
     let mut parts = JoinSet::new();
     parts.spawn(listener.serve(public, served.clone()));
     parts.spawn(socket.serve(operator, served.clone()));

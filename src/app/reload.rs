@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::app::assembly::{self, Base};
+use crate::app::with_causes;
 use crate::config::Config;
 use crate::config::components::DaemonConfig;
 use crate::config::environment::ProcessEnvironment;
@@ -43,7 +44,7 @@ impl InForce {
         let config = Config::load_file(path).map_err(|problems| problems.to_string())?;
         let mut setup = assembly::assemble(&config, &ProcessEnvironment, &self.base)
             .await
-            .map_err(|error| describe(&error))?;
+            .map_err(|error| with_causes(&error))?;
         let consumers = consumers(&config)?;
         let before = self.handle.setup();
         for (name, desk) in &mut setup.desks {
@@ -85,18 +86,6 @@ impl InForce {
 /// # Errors
 /// One cannot be read, or two are the same.
 pub(super) fn consumers(config: &Config) -> Result<Consumers, String> {
-    let tokens = assembly::tokens(config, &ProcessEnvironment).map_err(|error| describe(&error))?;
+    let tokens = assembly::tokens(config, &ProcessEnvironment).map_err(|error| with_causes(&error))?;
     Consumers::new(tokens).map_err(|shared| shared.to_string())
-}
-
-/// An error with its causes, in one line.
-pub(super) fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        cause = source.source();
-    }
-    text
 }

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use crate::adapters::sqlite::OpenError;
 use crate::app::daemon::{self, Error};
-use crate::cli::exit;
+use crate::app::with_causes;
+use crate::cli::exit::{self, Exit};
 use crate::config::Config;
 use crate::config::environment::{Environment, ProcessEnvironment};
 use crate::telemetry::logging::{self, Format};
@@ -25,8 +26,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let config = match Config::load_file(&arguments.policy) {
         Ok(config) => config,
         Err(problems) => {
-            exit::complain(&problems.to_string());
-            return exit::BAD_CONFIGURATION;
+            return exit::because(Exit::BadConfiguration, &problems);
         }
     };
     let is_terminal = std::io::stderr().is_terminal();
@@ -34,11 +34,16 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let colours = is_terminal && ProcessEnvironment.read("NO_COLOR").is_none();
     let filter = ProcessEnvironment.read("REKEYD_LOG");
     if let Err(error) = logging::init(Format::fitting(is_terminal, colours, is_journal), filter.as_deref()) {
-        exit::complain(&exit::with_causes(&error));
-        return exit::USAGE;
+        return exit::because(Exit::Usage, &with_causes(&error));
     }
-    for lint in config.lints().iter() {
-        tracing::warn!("{lint}");
+    for lint in &config.lints().problems {
+        tracing::warn!(
+            key = lint.key,
+            line = lint.line,
+            help = lint.help,
+            "lint of the policy: {}",
+            lint.rule
+        );
     }
     keep_out_of_core_files();
     let runtime =
@@ -46,8 +51,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            exit::complain(&format!("the daemon cannot be started: {error}"));
-            return exit::FAILED;
+            return exit::because(Exit::Failed, &format!("the daemon cannot be started: {error}"));
         }
     };
     match runtime.block_on(daemon::run(&arguments.policy, config)) {
@@ -56,19 +60,27 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            tracing::error!(error = %exit::with_causes(&error), "stopped");
+            tracing::error!(error = %with_causes(&error), "stopped");
             exit_code(&error)
         }
     }
 }
 
 fn exit_code(error: &Error) -> ExitCode {
-    match error {
-        Error::Journal(OpenError::Locked { .. }) => exit::LOCKED,
-        Error::Assembly(error) if error.is_configuration() => exit::BAD_CONFIGURATION,
-        Error::Consumers(_) => exit::BAD_CONFIGURATION,
-        _other => exit::FAILED,
-    }
+    let exit = match error {
+        Error::Journal(OpenError::Locked { .. }) => Exit::Locked,
+        Error::Assembly(error) if error.is_configuration() => Exit::BadConfiguration,
+        Error::Consumers(_) => Exit::BadConfiguration,
+        Error::Journal(_)
+        | Error::Assembly(_)
+        | Error::Listen { .. }
+        | Error::Socket(_)
+        | Error::Scheduler(_)
+        | Error::Signals(_)
+        | Error::Engine(_)
+        | Error::PartEnded => Exit::Failed,
+    };
+    exit.into()
 }
 
 /// Key values are in this process's memory: neither core files nor other processes of the same user may see it.

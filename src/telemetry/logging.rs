@@ -17,12 +17,13 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 const DEFAULT: &str = "info";
 
 /// Libraries that show headers and bodies when they are let talk: never below these levels, whatever the filter says.
-const CAPPED: [(&str, LevelFilter); 6] = [
+const CAPPED: [(&str, LevelFilter); 7] = [
     ("aws_", LevelFilter::INFO),
     ("h2", LevelFilter::INFO),
     ("hyper", LevelFilter::DEBUG),
     ("reqwest", LevelFilter::DEBUG),
     ("rustls", LevelFilter::DEBUG),
+    ("tokio_cron_scheduler", LevelFilter::WARN), // says nothing that helps, at info
     ("tower", LevelFilter::DEBUG),
 ];
 

@@ -114,7 +114,7 @@ impl Played {
             self.trace
                 .lines()
                 .rev()
-                .take(400)
+                .take(if std::env::var_os("REKEYD_SEED").is_some() { usize::MAX } else { 400 })
                 .collect::<Vec<_>>()
                 .into_iter()
                 .rev()

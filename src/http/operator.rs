@@ -141,21 +141,20 @@ async fn order(
 }
 
 async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<StatusReport>, Problem> {
-    report(&shared).await.map(Json)
+    shared.observer.look().await.report.map(Json).map_err(unreadable)
 }
 
 async fn credential(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,
 ) -> Result<Json<CredentialReport>, Problem> {
-    let found = report(&shared).await?.credentials.into_iter().find(|it| it.credential.as_str() == name);
-    found.map(Json).ok_or_else(unknown)
+    let name = CredentialName::new(name).map_err(|_| unknown())?;
+    let told = shared.observer.tell(&name).await.map_err(|error| unreadable(error.to_string()))?;
+    told.map(Json).ok_or_else(unknown)
 }
 
-async fn report(shared: &Shared) -> Result<StatusReport, Problem> {
-    let observation = shared.observer.observe().await;
-    let unread = |why| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "journal_unreadable", why);
-    observation.report.clone().map_err(unread)
+fn unreadable(why: String) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "journal_unreadable", why)
 }
 
 async fn reload(

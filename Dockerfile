@@ -3,6 +3,7 @@
 # Pin both images by digest where builds have to be repeatable bit for bit.
 
 FROM rust:1.95.0-slim-bookworm AS build
+SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 # The C compiler is for SQLite and the cryptography; the certificates go into the image.
 # hadolint ignore=DL3008
 RUN apt-get update \

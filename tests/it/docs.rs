@@ -1,4 +1,5 @@
 //! What the documents tell people to write and to type is what the program takes.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::collections::BTreeMap;
 use std::fs;

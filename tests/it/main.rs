@@ -3,9 +3,12 @@
 mod aws;
 mod config;
 mod directory;
+mod docs;
 mod elevenlabs;
 mod journal;
 mod sandbox;
 mod simulation;
 mod state_table;
 mod support;
+mod tidy;
+mod unit_file;

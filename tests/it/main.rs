@@ -4,6 +4,7 @@ mod aws;
 mod config;
 mod directory;
 mod elevenlabs;
+mod http;
 mod journal;
 mod sandbox;
 mod simulation;

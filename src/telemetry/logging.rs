@@ -2,7 +2,10 @@
 
 use std::any::Any;
 use std::fmt;
+use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::panic::{self, PanicHookInfo};
 
 use tracing::level_filters::LevelFilter;
@@ -48,6 +51,14 @@ impl Format {
             (false, false) => Self::Json,
         }
     }
+}
+
+/// Whether a stream, such as the standard error, leads to systemd's journal: `journal_stream` is `$JOURNAL_STREAM`,
+/// which stays set when somebody redirects the stream.
+#[must_use]
+pub fn leads_to_journal(journal_stream: Option<&str>, stream: impl AsFd) -> bool {
+    let metadata = stream.as_fd().try_clone_to_owned().and_then(|stream| File::from(stream).metadata());
+    metadata.is_ok_and(|it| journal_stream == Some(format!("{}:{}", it.dev(), it.ino()).as_str()))
 }
 
 /// Why logging could not begin.
@@ -178,6 +189,16 @@ mod tests {
         assert_eq!(Format::fitting(true, true, true), Format::Human { colours: true });
         assert_eq!(Format::fitting(false, true, true), Format::Systemd);
         assert_eq!(Format::fitting(false, true, false), Format::Json);
+    }
+
+    #[test]
+    fn a_stream_that_somebody_redirected_does_not_lead_to_the_journal() {
+        let (journal, other) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+        let it = journal.metadata().unwrap();
+        let stream = format!("{}:{}", it.dev(), it.ino());
+        assert!(leads_to_journal(Some(&stream), &journal));
+        assert!(!leads_to_journal(Some(&stream), &other));
+        assert!(!leads_to_journal(None, &journal));
     }
 
     #[test]

@@ -61,6 +61,7 @@ async fn every_refusal_says_what_is_wrong_and_not_more() {
         ("tts", "", good.clone(), 401, "unauthenticated"),
         ("tts", "tok_api_planted2", large.clone(), 401, "unauthenticated"),
         ("nobody", API, good.clone(), 404, "no_such_credential"),
+        ("%ff", API, good.clone(), 404, "no_such_credential"),
         ("no%2Fbody", API, good.clone(), 404, "no_such_credential"),
         ("tts", "tok_idle_planted", good.clone(), 403, "not_awaited"),
         ("tts", API, json!({ "fingerprint": "0123456789abcdef", "consumer": "batch" }), 403, "not_your_name"),

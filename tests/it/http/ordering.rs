@@ -33,6 +33,7 @@ async fn what_is_impossible_is_refused_with_the_reason() {
         (&post, "/v1/credentials/tts/retry", None, 409, "refused", "no parked rotation"),
         (&post, "/v1/credentials/nobody/rotate", None, 409, "refused", "there is no credential `nobody`"),
         (&post, "/v1/credentials/no%20body/rotate", None, 404, "no_such_credential", ""),
+        (&post, "/v1/credentials/%ff/rotate", None, 404, "no_such_credential", ""),
         (&post, "/v1/credentials/tts/explode", None, 404, "no_such_path", ""),
         (&post, "/v1/credentials/tts/retry", Some(json!({ "force": true })), 400, "bad_request", "overwrite"),
         (&post, "/v1/credentials/tts/abort", Some(json!({ "overwrite": true })), 400, "bad_request", ""),

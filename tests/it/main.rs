@@ -5,6 +5,7 @@ mod config;
 mod directory;
 mod docs;
 mod elevenlabs;
+mod http;
 mod journal;
 mod sandbox;
 mod simulation;

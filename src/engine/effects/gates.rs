@@ -34,7 +34,11 @@ impl Visit {
             return Ok(Outcome::Wait(self.soon(next)));
         }
         match (open, terms.then) {
-            (false, AfterDeadline::Hold) => Ok(Outcome::Wait(self.soon(Timestamp::MAX))),
+            // Nobody can switch to a key that is not served: that is for an operator, not for more waiting.
+            (false, AfterDeadline::Hold) => match self.overwritten().await? {
+                Some(parked) => Ok(Outcome::Happened(parked)),
+                None => Ok(Outcome::Wait(self.soon(Timestamp::MAX))),
+            },
             (false, AfterDeadline::RollBack) if rotation.can_roll_back() => {
                 Ok(Outcome::Happened(Event::RollbackBegun { cause: RollbackCause::Deadline }))
             }

@@ -22,15 +22,10 @@ impl Visit {
         if let Some(until) = self.frozen_until() {
             return Ok(Guarded::Stopped(Outcome::Wait(self.soon(until))));
         }
-        let successor = self.successor()?;
-        if let Some((index, _)) = self.unlike_the_successor().await?.first() {
-            let (destination, ..) = self.place(*index)?;
-            let detail = format!(
-                "`{destination}` no longer serves the new key {}; find out why, then `retry --overwrite` publishes it again, or roll back",
-                successor.fingerprint
-            );
-            return Ok(parked(ParkReason::ForeignValue, detail));
+        if let Some(overwritten) = self.overwritten().await? {
+            return Ok(Guarded::Stopped(Outcome::Happened(overwritten)));
         }
+        let successor = self.successor()?;
         let inventory = self.listed().await?;
         self.setup.check_clock(&inventory)?;
         let id = &successor.key;
@@ -52,6 +47,18 @@ impl Visit {
             return Ok(parked(ParkReason::NewKeyUnusable, detail));
         }
         Ok(Guarded::Clear(inventory))
+    }
+
+    /// The event that parks the rotation if a destination does not serve the new key any more.
+    pub(super) async fn overwritten(&self) -> Result<Option<Event>, Failure> {
+        let unlike = self.unlike_the_successor().await?;
+        let Some((index, _)) = unlike.first() else { return Ok(None) };
+        let (destination, ..) = self.place(*index)?;
+        let detail = format!(
+            "`{destination}` no longer serves the new key {}; find out why, then `retry --overwrite` publishes it again, or roll back",
+            self.successor()?.fingerprint
+        );
+        Ok(Some(Event::Parked { reason: ParkReason::ForeignValue, detail }))
     }
 }
 

@@ -4,6 +4,7 @@ mod aws;
 mod config;
 mod directory;
 mod elevenlabs;
+mod elevenlabs_sandbox;
 mod journal;
 mod sandbox;
 mod simulation;

@@ -5,6 +5,7 @@ mod config;
 mod directory;
 mod elevenlabs;
 mod elevenlabs_sandbox;
+mod engine_sandbox;
 mod journal;
 mod sandbox;
 mod simulation;

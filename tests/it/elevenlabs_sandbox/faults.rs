@@ -60,7 +60,7 @@ async fn a_create_that_went_wrong_is_sent_once_and_judged_by_what_is_certain() {
 
 #[tokio::test]
 async fn an_id_that_is_missing_does_not_cost_the_value() {
-    for id in [json!({"key_id": 7}), json!({"key_id": null}), json!({"key_id": "../../x"})] {
+    for id in [json!({"key_id": 7}), json!({"key_id": null}), json!({"key_id": ".."})] {
         let bench = Bench::start(Rules::default()).await;
         bench.sandbox.set_faults(vec![Fault::on(Route::CreateKey, altered(id.clone(), &[]))]);
         let minted = bench.create(&plain()).await;

@@ -5,9 +5,11 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod check;
+mod exit;
 mod history;
 mod journal;
 mod moments;
+mod run;
 mod sandbox;
 mod schema;
 mod status;
@@ -21,6 +23,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Keep the keys of a policy fresh, until told to stop
+    Run(run::Arguments),
     /// Report every problem of a policy, or say what it means
     Check(check::Arguments),
     /// Print the JSON Schema of the policy, for editors
@@ -36,6 +40,7 @@ enum Command {
 /// Parses the command line, runs the command and says how it went.
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
+        Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Sandbox(arguments) => sandbox::run(&arguments),

@@ -62,6 +62,29 @@ pub enum EffectName {
     DeleteNew,
 }
 
+impl EffectName {
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Preflight => "preflight",
+            Self::Mint => "mint",
+            Self::SettleLostKey => "settle_lost_key",
+            Self::Stage => "stage",
+            Self::Verify => "verify",
+            Self::Promote => "promote",
+            Self::AwaitGates => "await_gates",
+            Self::DisableOld => "disable_old",
+            Self::AwaitQuarantine => "await_quarantine",
+            Self::DeleteOld => "delete_old",
+            Self::Discard => "discard",
+            Self::EnableOld => "enable_old",
+            Self::Restore => "restore",
+            Self::AwaitReturn => "await_return",
+            Self::DeleteNew => "delete_new",
+        }
+    }
+}
+
 impl Effect {
     #[must_use]
     pub fn name(self) -> EffectName {

@@ -56,11 +56,9 @@ impl Desk {
         }
     }
 
-    /// The same workspace after a reload: counts its mints under the same lock as `before`.
-    #[must_use]
-    pub fn succeeding(mut self, before: &Self) -> Self {
+    /// Takes over from the same workspace before a reload: mints go on being counted under one lock.
+    pub fn succeed(&mut self, before: &Self) {
         self.mint_counter = Arc::clone(&before.mint_counter);
-        self
     }
 
     #[must_use]

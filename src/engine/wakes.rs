@@ -6,11 +6,12 @@
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use tokio::sync::Notify;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
-/// Every 15 seconds.
-const TICK: &str = "*/15 * * * * *";
+/// Every five seconds: also what the systemd watchdog lives on, through the loop that it wakes.
+const TICK: &str = "*/5 * * * * *";
 
 /// Starts the scheduler. `tick` wakes the engine's loop; `sweep` is notified by the schedule `sweep_cron` (six fields, UTC).
 ///
@@ -26,4 +27,16 @@ pub async fn start(
     scheduler.add(Job::new(sweep_cron, move |_, _| sweep.notify_one())?).await?;
     scheduler.start().await?;
     Ok(scheduler)
+}
+
+/// A schedule of six fields for something that happens about every `period`: at least once a day.
+#[must_use]
+pub fn every(period: SignedDuration) -> String {
+    let seconds = period.as_secs();
+    match seconds {
+        ..60 => format!("*/{} * * * * *", seconds.max(1)),
+        60..3600 => format!("0 */{} * * * *", seconds / 60),
+        3600..86_400 => format!("0 0 */{} * * *", seconds / 3600),
+        _ => "0 0 0 * * *".to_owned(),
+    }
 }

@@ -1,1 +1,9 @@
-//! Logging and every metric of the program, in one place each.
+//! What the program tells about itself: its log, and what is observed of it for metrics and readiness.
+//!
+//! [`observation`] gathers from the journal and the engine, [`samples`] turns that into numbers, and [`metrics`] is
+//! the list of every metric and its text forms. [`logging`] is the log.
+
+pub mod logging;
+pub mod metrics;
+pub mod observation;
+mod samples;

@@ -6,6 +6,7 @@ use crate::domain::ids::VersionId;
 use crate::domain::key::Key;
 use crate::domain::plan::Destination;
 use crate::domain::rotation::{ParkReason, Phase, Placement, Progress, Standing, Successor};
+use crate::domain::secret::{Fingerprint, SecretValue};
 use crate::engine::effects::{Acted, Outcome, not_listed_yet, park, serving};
 use crate::engine::visit::Visit;
 use crate::ports::secret_store::{SecretStore, Which};
@@ -96,7 +97,7 @@ impl Visit {
             store.promote(destination, displaced, promoted).await?;
             Some(displaced.clone())
         } else if is_new || self.may_overwrite()? {
-            Some(self.restore_by_copy(destination, placement, displaced.as_ref(), store).await?)
+            Some(self.restore_by_copy(destination, placement, store).await?)
         } else {
             return park(
                 ParkReason::ForeignValue,
@@ -124,25 +125,40 @@ impl Visit {
         &self,
         destination: &Destination,
         placement: &Placement,
-        displaced: Option<&VersionId>,
         store: &dyn SecretStore,
     ) -> Result<VersionId, Failure> {
-        let nothing = || {
-            Failure::rejected(
-                Kind::NotFound,
-                format!("the old value of `{destination}` is not there any more"),
-            )
+        let Some(value) = self.old_value(placement.before.fingerprint.as_ref()).await? else {
+            let message = format!(
+                "the old value of `{destination}` is in no destination any more; put it there by hand"
+            );
+            return Err(Failure::rejected(Kind::NotFound, message));
         };
-        let held = store.read(destination, Which::Version(displaced.ok_or_else(nothing)?)).await?;
-        let value = held.and_then(|held| held.value).ok_or_else(nothing)?;
-        if Some(value.fingerprint()) != placement.before.fingerprint {
-            return Err(nothing());
-        }
         let tries = self.rotating()?.trouble.as_ref().map_or(0, |trouble| trouble.failures);
         let version = self.token(RESTORE_TOKENS + tries)?;
         let staged = store.stage(destination, &version, &value).await?;
         store.promote(destination, &version, staged.over.as_ref()).await?;
         Ok(version)
+    }
+
+    /// The old key's value, wherever it still is: a store keeps so many old versions, and other destinations may serve it.
+    async fn old_value(&self, wanted: Option<&Fingerprint>) -> Result<Option<SecretValue>, Failure> {
+        let Some(wanted) = wanted else { return Ok(None) };
+        for index in 0..self.plan()?.destinations.len() {
+            let (destination, placement, store) = self.place(index)?;
+            let displaced = match &placement.progress {
+                Progress::Staged { over, .. } => over.as_ref(),
+                Progress::Current { displaced, .. } => displaced.as_ref(),
+                Progress::Absent | Progress::Restored { .. } => None,
+            };
+            let versions = displaced.into_iter().chain(&placement.before.version).map(Which::Version);
+            for which in versions.chain([Which::Current]) {
+                let value = store.read(destination, which).await?.and_then(|held| held.value);
+                if let Some(value) = value.filter(|value| value.fingerprint() == *wanted) {
+                    return Ok(Some(value));
+                }
+            }
+        }
+        Ok(None)
     }
 
     async fn read_back(

@@ -1,1 +1,0 @@
-//! Config -> build -> App -> run until shutdown: the only place that names adapters.

@@ -1,0 +1,161 @@
+//! From a checked policy to the systems that it names.
+
+use std::collections::BTreeMap;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+
+use crate::adapters::aws_secrets_manager::{self, AwsSecretsManager};
+use crate::adapters::clock::SystemClock;
+use crate::adapters::directory::{self, Directory};
+use crate::adapters::elevenlabs::{self, ElevenLabs};
+use crate::config::Config;
+use crate::config::components::{StoreConfig, WorkspaceConfig};
+use crate::config::environment::Environment;
+use crate::config::secret_source::Unreadable;
+use crate::domain::failure::Failure;
+use crate::domain::ids::{ConsumerName, StoreName, WorkspaceName};
+use crate::domain::policy::WorkspaceLimits;
+use crate::domain::secret::SecretValue;
+use crate::engine::{Desk, Setup, Timing};
+use crate::ports::clock::Clock;
+use crate::ports::journal::Journal;
+use crate::ports::secret_store::SecretStore;
+
+/// Gates that wait for evidence are judged again at least this often.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
+
+/// Why what the policy names cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("workspace `{workspace}`: its admin key cannot be had")]
+    AdminKey { workspace: WorkspaceName, source: Unreadable },
+    #[error("workspace `{workspace}`: its `ca_file` cannot be read")]
+    CaFile { workspace: WorkspaceName, source: std::io::Error },
+    #[error("workspace `{workspace}` cannot be reached this way")]
+    Workspace { workspace: WorkspaceName, source: elevenlabs::BuildError },
+    #[error("store `{store}` cannot be used: {failure}")]
+    Store { store: StoreName, failure: Failure },
+    #[error("consumer `{consumer}`: its token cannot be had")]
+    Token { consumer: ConsumerName, source: Unreadable },
+}
+
+impl Error {
+    /// Whether the policy, or what it refers to, has to be changed before another try can succeed.
+    #[must_use]
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::Store { failure, .. } => !failure.kind.is_passing(),
+            Self::AdminKey { .. } | Self::CaFile { .. } | Self::Workspace { .. } | Self::Token { .. } => true,
+        }
+    }
+}
+
+/// What outlives reloads.
+pub struct Base {
+    pub journal: Arc<dyn Journal>,
+    pub clock: Arc<dyn Clock>,
+    pub seed: [u8; 16],
+}
+
+impl Base {
+    #[must_use]
+    pub fn on_this_machine(journal: Arc<dyn Journal>) -> Self {
+        Self { journal, clock: Arc::new(SystemClock), seed: uuid::Uuid::now_v7().into_bytes() }
+    }
+}
+
+/// Connects what the policy names, reading the secrets that it refers to. Nothing outside is changed or called.
+///
+/// # Errors
+/// The first thing that cannot be used.
+pub async fn assemble(config: &Config, environment: &dyn Environment, base: &Base) -> Result<Setup, Error> {
+    let mut desks = BTreeMap::new();
+    for (name, workspace) in &config.workspaces {
+        let limits = config.policy.workspaces.get(name).copied();
+        let limits = limits.unwrap_or(WorkspaceLimits { rotations_at_once: 1, mints_per_hour: 1 });
+        let issuer = issuer(name, workspace, environment, &base.clock)?;
+        desks.insert(name.clone(), Arc::new(Desk::new(name.clone(), Arc::new(issuer), limits)));
+    }
+    let mut stores = BTreeMap::new();
+    for (name, config) in &config.stores {
+        let failed = |failure| Error::Store { store: name.clone(), failure };
+        stores.insert(name.clone(), store(config).await.map_err(failed)?);
+    }
+    let daemon = &config.daemon;
+    Ok(Setup {
+        policy: config.policy.clone(),
+        desks,
+        stores,
+        journal: Arc::clone(&base.journal),
+        clock: Arc::clone(&base.clock),
+        timing: Timing {
+            settle: daemon.settle,
+            activation_deadline: daemon.activation_deadline,
+            clock_skew_max: daemon.clock_skew_max,
+            look_again: LOOK_AGAIN,
+        },
+        seed: base.seed,
+    })
+}
+
+/// The consumers' tokens, for those that have one.
+///
+/// # Errors
+/// The first token that cannot be read.
+pub fn tokens(
+    config: &Config,
+    environment: &dyn Environment,
+) -> Result<BTreeMap<ConsumerName, SecretValue>, Error> {
+    let with_token =
+        config.consumers.iter().filter_map(|(name, consumer)| Some((name, consumer.token.as_ref()?)));
+    with_token
+        .map(|(name, source)| {
+            let token = source.read(environment);
+            let token = token.map_err(|source| Error::Token { consumer: name.clone(), source })?;
+            Ok((name.clone(), token))
+        })
+        .collect()
+}
+
+fn issuer(
+    name: &WorkspaceName,
+    config: &WorkspaceConfig,
+    environment: &dyn Environment,
+    clock: &Arc<dyn Clock>,
+) -> Result<ElevenLabs, Error> {
+    let workspace = || name.clone();
+    let admin_key = config.admin_key.read(environment);
+    let ca_pem = config.ca_file.as_ref().map(std::fs::read).transpose();
+    let settings = elevenlabs::Settings {
+        base_url: config.base_url.to_string(),
+        admin_key: admin_key.map_err(|source| Error::AdminKey { workspace: workspace(), source })?,
+        request_timeout: config.request_timeout.unsigned_abs(),
+        in_flight: NonZeroUsize::new(config.in_flight).unwrap_or(NonZeroUsize::MIN),
+        requests_per_second: NonZeroU32::new(config.requests_per_second),
+        ca_pem: ca_pem.map_err(|source| Error::CaFile { workspace: workspace(), source })?,
+        clock: Arc::clone(clock),
+    };
+    ElevenLabs::new(settings).map_err(|source| Error::Workspace { workspace: workspace(), source })
+}
+
+async fn store(config: &StoreConfig) -> Result<Arc<dyn SecretStore>, Failure> {
+    Ok(match config {
+        StoreConfig::AwsSecretsManager(aws) => {
+            let settings = aws_secrets_manager::Settings {
+                region: aws.region.clone(),
+                profile: aws.profile.clone(),
+                endpoint_url: aws.endpoint_url.as_ref().map(ToString::to_string),
+                ..aws_secrets_manager::Settings::default()
+            };
+            Arc::new(AwsSecretsManager::connect(&settings).await?)
+        }
+        StoreConfig::Directory(local) => Arc::new(Directory::open(&directory::Settings {
+            path: local.path.clone(),
+            mode: local.mode,
+            directory_mode: local.directory_mode,
+            group: local.group.clone(),
+        })?),
+    })
+}

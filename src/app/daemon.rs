@@ -1,0 +1,193 @@
+//! The daemon's life: open, bind, work, reload, drain.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::adapters::sqlite::{OpenError, SqliteJournal};
+use crate::app::assembly::{self, Base};
+use crate::app::notify;
+use crate::app::reload::{self, InForce};
+use crate::config::Config;
+use crate::config::components::JournalConfig;
+use crate::config::environment::ProcessEnvironment;
+use crate::engine::{Handle, Keeper, Stopped, wakes};
+use crate::http::{BindError, Operator, OperatorSocket, Public, PublicListener, Reload, Status};
+
+/// Reloads that wait while one is under way.
+const RELOADS_MAX: usize = 8;
+
+/// Why the daemon did not start, or stopped by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Journal(#[from] OpenError),
+    #[error(transparent)]
+    Assembly(#[from] assembly::Error),
+    #[error("{0}")]
+    Consumers(String),
+    #[error("cannot listen on {address}; change `daemon.listen`, or stop what listens there")]
+    Listen { address: std::net::SocketAddr, source: std::io::Error },
+    #[error(transparent)]
+    Socket(#[from] BindError),
+    #[error("the scheduler cannot be started")]
+    Scheduler(#[from] tokio_cron_scheduler::JobSchedulerError),
+    #[error("signals cannot be received")]
+    Signals(#[source] std::io::Error),
+    #[error(transparent)]
+    Engine(#[from] Stopped),
+    #[error("a part of the daemon ended by itself")]
+    PartEnded,
+}
+
+/// Runs the daemon under the policy that was loaded from `path`, until it is told to stop.
+///
+/// # Errors
+/// Nothing was changed outside if it did not start. If it stopped by itself, the journal says how far it came.
+pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
+    let JournalConfig::Sqlite { path: journal } = &config.daemon.journal;
+    let journal = Arc::new(SqliteJournal::open(journal)?);
+    let base = Base::on_this_machine(journal);
+    let setup = assembly::assemble(&config, &ProcessEnvironment, &base).await?;
+    let consumers = reload::consumers(&config).map_err(Error::Consumers)?;
+    let address = config.daemon.listen;
+    let listener = PublicListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
+    let socket = OperatorSocket::bind(&config.daemon.socket)?;
+    let signals = Signals::listen().map_err(Error::Signals)?;
+
+    let (tick, sweep) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (keeper, handle) = Keeper::load(setup, Arc::clone(&tick)).await?;
+    let (consumers, consumers_seen) = watch::channel(Arc::new(consumers));
+    let (status, status_seen) = watch::channel(Status {
+        policy_hash: config.hash().to_owned(),
+        policy_loaded: Some(base.clock.now()),
+        ..Status::default()
+    });
+    let (reloads, reloads_asked) = mpsc::channel(RELOADS_MAX);
+    let drain = config.daemon.drain.unsigned_abs();
+    let sweep_cron = wakes::every(config.daemon.sweep_every);
+    let mut scheduler = wakes::start(tick, Arc::clone(&sweep), &sweep_cron).await?;
+
+    let stop = CancellationToken::new();
+    let served = CancellationToken::new();
+    let public = Public { handle: handle.clone(), consumers: consumers_seen, status: status_seen.clone() };
+    let operator = Operator { handle: handle.clone(), status: status_seen, reload: reloads.clone() };
+    tracing::info!(
+        listen = %listener.address(), socket = %config.daemon.socket.display(),
+        credentials = config.policy.credentials.len(), policy = %path.display(), "ready"
+    );
+    let in_force =
+        InForce { base, handle: handle.clone(), consumers, status: status.clone(), daemon: config.daemon };
+    let mut parts = JoinSet::new();
+    parts.spawn(listener.serve(public, served.clone()));
+    parts.spawn(socket.serve(operator, served.clone()));
+    parts.spawn(answer_reloads(in_force, path.to_owned(), reloads_asked, served.clone()));
+    parts.spawn(heed_sweeps(handle.clone(), sweep, served.clone()));
+    parts.spawn(notify::feed_watchdog(handle, served.clone()));
+    parts.spawn(signals.heed(reloads, stop.clone(), served.clone()));
+    notify::ready();
+
+    let engine = keeper.run(stop.clone(), drain);
+    tokio::pin!(engine);
+    let mut outcome = tokio::select! {
+        stopped = &mut engine => stopped.map_err(Error::from),
+        () = stop.cancelled() => {
+            status.send_modify(|status| status.draining = true);
+            notify::stopping(drain);
+            tracing::info!("stopping: every rotation goes on to its next journalled point");
+            engine.await.map_err(Error::from)
+        }
+        Some(_) = parts.join_next() => Err(Error::PartEnded),
+    };
+    served.cancel();
+    while let Some(ended) = parts.join_next().await {
+        if ended.is_err() && outcome.is_ok() {
+            outcome = Err(Error::PartEnded);
+        }
+    }
+    // Its own tasks may outlive this call; they only notify.
+    if let Err(error) = scheduler.shutdown().await {
+        tracing::debug!(%error, "the scheduler did not stop in order");
+    }
+    outcome
+}
+
+async fn heed_sweeps(handle: Handle, sweep: Arc<Notify>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = sweep.notified() => {}
+        }
+        if handle.sweep().await.is_err() {
+            return stop.cancelled().await;
+        }
+    }
+}
+
+async fn answer_reloads(
+    in_force: InForce,
+    path: PathBuf,
+    mut asked: mpsc::Receiver<Reload>,
+    stop: CancellationToken,
+) {
+    loop {
+        let reload = tokio::select! {
+            () = stop.cancelled() => return,
+            Some(reload) = asked.recv() => reload,
+        };
+        notify::reloading();
+        let outcome = in_force.reload(&path).await;
+        notify::ready();
+        // Nobody may be left to hear it.
+        drop(reload.send(outcome));
+    }
+}
+
+/// The signals that the daemon heeds.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// SIGHUP loads the policy again. The first SIGTERM or SIGINT stops in order, the second at once.
+    async fn heed(mut self, reloads: mpsc::Sender<Reload>, stop: CancellationToken, done: CancellationToken) {
+        loop {
+            let code = tokio::select! {
+                () = done.cancelled() => return,
+                _ = self.hangup.recv() => {
+                    let (outcome, _) = tokio::sync::oneshot::channel();
+                    // A full queue means that the policy is about to be loaded again anyway.
+                    drop(reloads.try_send(outcome));
+                    continue;
+                }
+                _ = self.terminate.recv() => 143,
+                _ = self.interrupt.recv() => 130,
+            };
+            if stop.is_cancelled() {
+                tracing::warn!("stopping at once: asked a second time");
+                leave(code);
+            }
+            stop.cancel();
+        }
+    }
+}
+
+/// As safe as being killed, which is what was asked for.
+#[expect(clippy::exit, reason = "the second signal means now")]
+fn leave(code: i32) {
+    std::process::exit(code);
+}

@@ -1,0 +1,19 @@
+//! Puts the parts together: the only place that names adapters.
+
+pub mod assembly;
+pub mod daemon;
+mod notify;
+mod reload;
+
+/// An error with its causes, in one line.
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text.push_str(": ");
+        text.push_str(&source.to_string());
+        cause = source.source();
+    }
+    text
+}

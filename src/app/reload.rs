@@ -1,0 +1,91 @@
+//! Another policy while the daemon runs: taken whole or refused whole.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::app::assembly::{self, Base};
+use crate::app::with_causes;
+use crate::config::Config;
+use crate::config::components::DaemonConfig;
+use crate::config::environment::ProcessEnvironment;
+use crate::engine::Handle;
+use crate::http::{Consumers, Status};
+
+/// What a reload replaces.
+pub(super) struct InForce {
+    pub(super) base: Base,
+    pub(super) handle: Handle,
+    pub(super) consumers: watch::Sender<Arc<Consumers>>,
+    pub(super) status: watch::Sender<Status>,
+    pub(super) daemon: DaemonConfig,
+}
+
+impl InForce {
+    /// Puts the policy at `path` in force.
+    ///
+    /// # Errors
+    /// Says why not, for a person; everything stays as it was.
+    pub(super) async fn reload(&self, path: &Path) -> Result<String, String> {
+        let outcome = self.try_reload(path).await;
+        match &outcome {
+            Ok(said) => tracing::info!(policy = %path.display(), "{said}"),
+            Err(why) => {
+                tracing::error!(policy = %path.display(), %why, "the policy is refused; the one before stays in force");
+                let why = why.clone();
+                self.status.send_modify(|status| status.reload_refused = Some(why));
+            }
+        }
+        outcome
+    }
+
+    async fn try_reload(&self, path: &Path) -> Result<String, String> {
+        let config = Config::load_file(path).map_err(|problems| problems.to_string())?;
+        let mut setup = assembly::assemble(&config, &ProcessEnvironment, &self.base)
+            .await
+            .map_err(|error| with_causes(&error))?;
+        let consumers = consumers(&config)?;
+        let before = self.handle.setup();
+        for (name, desk) in &mut setup.desks {
+            if let (Some(desk), Some(before)) = (Arc::get_mut(desk), before.desks.get(name)) {
+                desk.succeed(before);
+            }
+        }
+        let count = config.policy.credentials.len();
+        self.handle.reload(setup).await.map_err(|refused| refused.to_string())?;
+        self.consumers.send_replace(Arc::new(consumers));
+        self.status.send_modify(|status| {
+            status.policy_hash = config.hash().to_owned();
+            status.policy_loaded = Some(self.base.clock.now());
+            status.reload_refused = None;
+        });
+        Ok(match self.needs_restart(&config.daemon) {
+            "" => format!("the policy is in force, with {count} credentials"),
+            keys => format!("the policy is in force, with {count} credentials; {keys} need a restart"),
+        })
+    }
+
+    /// What of `[daemon]` was changed and is read at the start only.
+    fn needs_restart(&self, daemon: &DaemonConfig) -> &'static str {
+        let running = &self.daemon;
+        let places = (&running.listen, &running.socket, &running.journal)
+            != (&daemon.listen, &daemon.socket, &daemon.journal);
+        let times = (running.drain, running.sweep_every) != (daemon.drain, daemon.sweep_every);
+        match (places, times) {
+            (false, false) => "",
+            (true, false) => "`listen`, `socket` and the journal",
+            (false, true) => "`drain` and `sweep_every`",
+            (true, true) => "the changes to `[daemon]`",
+        }
+    }
+}
+
+/// The tokens that a policy refers to.
+///
+/// # Errors
+/// One cannot be read, or two are the same.
+pub(super) fn consumers(config: &Config) -> Result<Consumers, String> {
+    let tokens = assembly::tokens(config, &ProcessEnvironment).map_err(|error| with_causes(&error))?;
+    Consumers::new(tokens).map_err(|shared| shared.to_string())
+}

@@ -1,0 +1,92 @@
+//! `rekeyd run`: the daemon.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::adapters::sqlite::OpenError;
+use crate::app::daemon::{self, Error};
+use crate::app::with_causes;
+use crate::cli::exit::{self, Exit};
+use crate::config::Config;
+use crate::config::environment::{Environment, ProcessEnvironment};
+use crate::telemetry::logging::{self, Format};
+
+/// Everything is waiting for answers; two threads are for what little is not.
+const WORKER_THREADS: usize = 2;
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// The policy; loaded again at SIGHUP
+    #[arg(long, value_name = "FILE", default_value = "/etc/rekeyd/policy.toml")]
+    policy: PathBuf,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let config = match Config::load_file(&arguments.policy) {
+        Ok(config) => config,
+        Err(problems) => {
+            return exit::because(Exit::BadConfiguration, &problems);
+        }
+    };
+    let is_terminal = std::io::stderr().is_terminal();
+    let is_journal = ProcessEnvironment.read("JOURNAL_STREAM").is_some();
+    let colours = is_terminal && ProcessEnvironment.read("NO_COLOR").is_none();
+    let filter = ProcessEnvironment.read("REKEYD_LOG");
+    if let Err(error) = logging::init(Format::fitting(is_terminal, colours, is_journal), filter.as_deref()) {
+        return exit::because(Exit::Usage, &with_causes(&error));
+    }
+    for lint in &config.lints().problems {
+        tracing::warn!(
+            key = lint.key,
+            line = lint.line,
+            help = lint.help,
+            "lint of the policy: {}",
+            lint.rule
+        );
+    }
+    keep_out_of_core_files();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return exit::because(Exit::Failed, &format!("the daemon cannot be started: {error}"));
+        }
+    };
+    match runtime.block_on(daemon::run(&arguments.policy, config)) {
+        Ok(()) => {
+            tracing::info!("stopped");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            tracing::error!(error = %with_causes(&error), "stopped");
+            exit_code(&error)
+        }
+    }
+}
+
+fn exit_code(error: &Error) -> ExitCode {
+    let exit = match error {
+        Error::Journal(OpenError::Locked { .. }) => Exit::Locked,
+        Error::Assembly(error) if error.is_configuration() => Exit::BadConfiguration,
+        Error::Consumers(_) => Exit::BadConfiguration,
+        Error::Journal(_)
+        | Error::Assembly(_)
+        | Error::Listen { .. }
+        | Error::Socket(_)
+        | Error::Scheduler(_)
+        | Error::Signals(_)
+        | Error::Engine(_)
+        | Error::PartEnded => Exit::Failed,
+    };
+    exit.into()
+}
+
+/// Key values are in this process's memory: neither core files nor other processes of the same user may see it.
+fn keep_out_of_core_files() {
+    let outcome = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    if let Err(error) = outcome {
+        tracing::warn!(%error, "core files of this process would hold key values: set LimitCORE=0");
+    }
+}

@@ -1,0 +1,146 @@
+//! `POST /v1/credentials/{name}/acks`: a consumer says which key it uses.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::gate::{Ack, Gate, Verdict};
+use crate::domain::ids::{ConsumerName, CredentialName, RotationId};
+use crate::domain::plan::Terms;
+use crate::domain::record::Record;
+use crate::domain::report::{CredentialReport, Facts};
+use crate::domain::rotation::PhaseName;
+use crate::domain::secret::{Fingerprint, SecretValue};
+use crate::http::answer::{Problem, read_json};
+use crate::http::public::Shared;
+use crate::ports::journal::{self, Known};
+
+const WANTED: &str = "JSON such as {\"fingerprint\": \"0123456789abcdef\"}, the fingerprint being the first 16 hex \
+                      digits, in lower case, of the SHA-256 of the key that is in use";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Said {
+    fingerprint: Fingerprint,
+    /// Has to be the token's owner, if it is there.
+    #[serde(default)]
+    consumer: Option<ConsumerName>,
+}
+
+/// What became of an acknowledgement.
+#[derive(Serialize)]
+pub(super) struct Kept {
+    credential: CredentialName,
+    consumer: ConsumerName,
+    fingerprint: Fingerprint,
+    /// Whether it is the fingerprint of the credential's key, or of the one that replaces it.
+    known: bool,
+    acknowledged_at: Timestamp,
+    rotation: Option<Underway>,
+    /// What each gate says with this acknowledgement; empty unless old and new key overlap.
+    gates: Vec<Verdict>,
+}
+
+#[derive(Serialize)]
+struct Underway {
+    id: RotationId,
+    phase: PhaseName,
+}
+
+/// Keeps the acknowledgement and lets the gates be judged. May be repeated.
+pub(super) async fn acknowledge(
+    State(shared): State<Arc<Shared>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Kept>, Problem> {
+    let consumer = authenticate(&shared, &headers)?;
+    let Said { fingerprint, consumer: claimed } = read_json(body, WANTED)?;
+    if claimed.is_some_and(|claimed| claimed != consumer) {
+        let message = "the token is not the one of the consumer that the body names";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "not_your_name", message));
+    }
+    let credential = CredentialName::new(name).map_err(|_| unknown())?;
+    let known = shared.handle.journal().load_one(&credential).await.map_err(|error| unkept(&error))?;
+    authorise(&shared, &credential, &consumer, known.as_ref())?;
+    let acks = shared.handle.journal().acks(&credential).await.map_err(|error| unkept(&error))?;
+    let before = acks.iter().find(|ack| ack.consumer == consumer).map_or(Timestamp::MIN, |ack| ack.at);
+    // The newest counts, also while the clock has been set back.
+    let at = shared.handle.setup().clock.now().max(before);
+    let ack = Ack { consumer, fingerprint, at };
+    let acknowledged = shared.handle.acknowledge(credential.clone(), ack.clone()).await;
+    acknowledged.map_err(|error| unkept(&error))?;
+    tracing::info!(%credential, consumer = %ack.consumer, fingerprint = %ack.fingerprint, "acknowledged");
+    let mut acks: Vec<Ack> = acks.into_iter().filter(|other| other.consumer != ack.consumer).collect();
+    acks.push(ack.clone());
+    Ok(Json(kept(credential, ack, known, &acks, shared.handle.setup().clock.now())))
+}
+
+/// Whose token the request carries. Does not tell what is wrong with one that is refused.
+fn authenticate(shared: &Shared, headers: &HeaderMap) -> Result<ConsumerName, Problem> {
+    let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    });
+    let consumers = Arc::clone(&shared.consumers.borrow());
+    token
+        .and_then(|token| SecretValue::new(token).ok())
+        .and_then(|token| consumers.identify(&token).cloned())
+        .ok_or_else(|| {
+            let message = "this needs a consumer's token, as in `Authorization: Bearer TOKEN`";
+            Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", message)
+        })
+}
+
+/// A consumer may acknowledge what the policy waits for, or what a rotation under way still waits for.
+fn authorise(
+    shared: &Shared,
+    credential: &CredentialName,
+    consumer: &ConsumerName,
+    known: Option<&Known>,
+) -> Result<(), Problem> {
+    let setup = shared.handle.setup();
+    let of_policy = setup.policy.credentials.get(credential).map(|policy| &policy.terms);
+    let of_rotation = known.and_then(|known| known.rotation.as_ref()).map(|rotation| &rotation.plan.terms);
+    if of_policy.is_none() && known.is_none() {
+        return Err(unknown());
+    }
+    let waits = |terms: &&Terms| terms.gates.iter().any(|Gate::Acks(awaited)| awaited.contains(consumer));
+    if of_policy.iter().chain(of_rotation.iter()).any(waits) {
+        return Ok(());
+    }
+    let message = format!("nobody waits for `{consumer}` here: name it in `wait_for.acks` of the credential");
+    Err(Problem::new(StatusCode::FORBIDDEN, "not_awaited", message))
+}
+
+fn kept(credential: CredentialName, ack: Ack, known: Option<Known>, acks: &[Ack], now: Timestamp) -> Kept {
+    let Known { record, rotation } =
+        known.unwrap_or_else(|| Known { record: Record::new(credential.clone()), rotation: None });
+    let facts = Facts { record: &record, rotation: rotation.as_ref(), acks, policy: None };
+    let told = CredentialReport::new(facts, now);
+    let new = told.rotation.as_ref().and_then(|rotation| rotation.new_fingerprint.as_ref());
+    Kept {
+        known: [told.fingerprint.as_ref(), new].contains(&Some(&ack.fingerprint)),
+        credential,
+        consumer: ack.consumer,
+        fingerprint: ack.fingerprint,
+        acknowledged_at: ack.at,
+        rotation: told.rotation.as_ref().map(|rotation| Underway { id: rotation.id, phase: rotation.phase }),
+        gates: told.rotation.map(|rotation| rotation.gates).unwrap_or_default(),
+    }
+}
+
+fn unknown() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "no_such_credential", "there is no credential of this name")
+}
+
+fn unkept(error: &journal::Error) -> Problem {
+    let message = format!("the acknowledgement was not kept: {error}; send it again");
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_kept", message)
+}

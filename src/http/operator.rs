@@ -1,0 +1,194 @@
+//! The operators' socket: orders, and what is known. Who may speak is decided by the file's permissions; who spoke
+//! is journalled.
+
+use std::path::Path as FilePath;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router, middleware};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::ids::CredentialName;
+use crate::domain::report::{CredentialReport, StatusReport};
+use crate::engine::Handle;
+use crate::engine::Refused;
+use crate::engine::Wish;
+use crate::http::answer::{self, Problem, read_json};
+use crate::http::serve::{self, Limits};
+use crate::http::socket::{self, BindError, SocketFile};
+use crate::telemetry::observation::{Observer, Status};
+
+const BODY_BYTES_MAX: usize = 4 * 1024;
+
+/// An order waits for the call that its credential is in the middle of.
+const ANSWER: Duration = Duration::from_secs(90);
+
+const LATE: &str = "no answer yet; an order stands all the same, and is carried out when the call under way has \
+                    ended: see `rekeyd history`";
+
+const LIMITS: Limits =
+    Limits { connections: 32, head: Duration::from_secs(10), life: Duration::from_secs(120) };
+
+/// A request to load the policy again: what came of it is sent back, in a line for a person.
+pub type Reload = oneshot::Sender<Result<String, String>>;
+
+/// What the socket serves from.
+pub struct Operator {
+    pub handle: Handle,
+    pub status: watch::Receiver<Status>,
+    pub reload: mpsc::Sender<Reload>,
+}
+
+struct Shared {
+    handle: Handle,
+    observer: Observer,
+    reload: mpsc::Sender<Reload>,
+}
+
+/// Who speaks, as the kernel says.
+#[derive(Clone)]
+struct Peer(String);
+
+/// A bound socket. Its file is removed when this is dropped, or has served.
+pub struct OperatorSocket {
+    listener: UnixListener,
+    file: SocketFile,
+}
+
+impl OperatorSocket {
+    /// Binds, in place of a socket that nobody listens on any more. Has to be called within the asynchronous runtime.
+    ///
+    /// # Errors
+    /// Says what to do.
+    pub fn bind(path: &FilePath) -> Result<Self, BindError> {
+        let (listener, file) = socket::bind(path)?;
+        Ok(Self { listener, file })
+    }
+
+    /// Serves until `stop`, then at most a few seconds longer for answers that are being given, and removes the file.
+    /// Dropping it stops at once.
+    pub async fn serve(self, operator: Operator, stop: CancellationToken) {
+        let Self { listener, file } = self;
+        let Operator { handle, status, reload } = operator;
+        let observer = Observer::new(handle.clone(), status);
+        let routes = routes(Arc::new(Shared { handle, observer, reload }));
+        let known = |stream: &UnixStream| routes.clone().layer(Extension(peer(stream)));
+        serve::serve(listener, LIMITS, known, stop).await;
+        drop(file);
+    }
+}
+
+fn peer(stream: &UnixStream) -> Peer {
+    Peer(stream.peer_cred().map_or_else(|_| "unknown uid".to_owned(), |peer| format!("uid {}", peer.uid())))
+}
+
+fn routes(shared: Arc<Shared>) -> Router {
+    let in_time = middleware::from_fn(|request, next| answer::within(ANSWER, LATE, request, next));
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/credentials/{name}", get(credential))
+        .route("/v1/credentials/{name}/{verb}", post(order))
+        .route("/v1/reload", post(reload))
+        .route("/v1/sweep", post(sweep))
+        .fallback(answer::no_such_path)
+        .method_not_allowed_fallback(answer::wrong_method)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(in_time)
+        .with_state(shared)
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct How {
+    #[serde(default)]
+    overwrite: bool,
+}
+
+async fn order(
+    State(shared): State<Arc<Shared>>,
+    Extension(Peer(by)): Extension<Peer>,
+    Path((name, verb)): Path<(String, String)>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Value>, Problem> {
+    let How { overwrite } = match body {
+        Ok(body) if body.is_empty() => How::default(),
+        body => read_json(body, "empty, or JSON such as {\"overwrite\": false}")?,
+    };
+    let wish = match verb.as_str() {
+        "rotate" => Wish::Rotate,
+        "retry" => Wish::Retry { overwrite },
+        "abort" => Wish::Abort,
+        "rollback" => Wish::RollBack,
+        _ => return Err(answer::no_such_path().await),
+    };
+    if overwrite && verb != "retry" {
+        let message = "only `retry` can overwrite foreign values";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_request", message));
+    }
+    let credential = CredentialName::new(name).map_err(|_| unknown())?;
+    tracing::info!(%credential, verb, overwrite, %by, "an operator's order");
+    let done = shared.handle.order(credential, wish, by).await.map_err(refused)?;
+    Ok(Json(json!({ "message": done })))
+}
+
+async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<StatusReport>, Problem> {
+    report(&shared).await.map(Json)
+}
+
+async fn credential(
+    State(shared): State<Arc<Shared>>,
+    Path(name): Path<String>,
+) -> Result<Json<CredentialReport>, Problem> {
+    let found = report(&shared).await?.credentials.into_iter().find(|it| it.credential.as_str() == name);
+    found.map(Json).ok_or_else(unknown)
+}
+
+async fn report(shared: &Shared) -> Result<StatusReport, Problem> {
+    let observation = shared.observer.observe().await;
+    let unread = |why| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "journal_unreadable", why);
+    observation.report.clone().map_err(unread)
+}
+
+async fn reload(
+    State(shared): State<Arc<Shared>>,
+    Extension(Peer(by)): Extension<Peer>,
+) -> Result<Json<Value>, Problem> {
+    tracing::info!(%by, "an operator's order to reload");
+    let (answer, answered) = oneshot::channel();
+    shared.reload.send(answer).await.map_err(|_| refused(Refused::Stopping))?;
+    let outcome = answered.await.map_err(|_| refused(Refused::Stopping))?;
+    let loaded =
+        outcome.map_err(|why| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "policy_refused", why))?;
+    Ok(Json(json!({ "message": loaded })))
+}
+
+async fn sweep(
+    State(shared): State<Arc<Shared>>,
+    Extension(Peer(by)): Extension<Peer>,
+) -> Result<Json<Value>, Problem> {
+    tracing::info!(%by, "an operator's order to sweep");
+    shared.handle.sweep().await.map_err(refused)?;
+    Ok(Json(json!({ "message": "every workspace is being searched for keys that nobody answers for" })))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "used with `map_err`")]
+fn refused(why: Refused) -> Problem {
+    let (status, code) = match &why {
+        Refused::Because(_) => (StatusCode::CONFLICT, "refused"),
+        Refused::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+    };
+    Problem::new(status, code, why.to_string())
+}
+
+fn unknown() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "no_such_credential", "there is no credential of this name")
+}

@@ -1,0 +1,96 @@
+//! Is it alive, is it ready, which version, and the metrics.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::http::answer::Problem;
+use crate::http::public::Shared;
+use crate::telemetry::metrics::{self, Exposition};
+use crate::telemetry::observation::Observation;
+
+/// Alive unless the engine's loop has stood still for three of its longest rests. Outages of others do not matter.
+pub(super) async fn livez(State(shared): State<Arc<Shared>>) -> Response {
+    if shared.observer.is_alive() {
+        return Json(json!({ "alive": true })).into_response();
+    }
+    let stands_still = "the engine's loop stands still: restart the daemon; that is safe at any moment";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_alive", stands_still).into_response()
+}
+
+#[derive(Serialize)]
+struct Readiness {
+    ready: bool,
+    reasons: Vec<Reason>,
+    /// Credentials that are left alone. The others are served: this is no reason.
+    damaged: Vec<String>,
+}
+
+/// Why the daemon is not ready.
+#[derive(Serialize)]
+struct Reason {
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workspace: Option<String>,
+    message: String,
+}
+
+/// Ready if it can do its work. Not ready while it stops, so that whoever watches sees it go.
+pub(super) async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
+    let observation = shared.observer.observe().await;
+    let reasons = reasons(&observation);
+    let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let damaged = observation.pulse.damaged.iter().map(|(name, _)| name.to_string()).collect();
+    (status, Json(Readiness { ready: reasons.is_empty(), reasons, damaged })).into_response()
+}
+
+fn reasons(observation: &Observation) -> Vec<Reason> {
+    let reason = |code, message: &str| Reason { code, workspace: None, message: message.to_owned() };
+    let mut reasons = Vec::new();
+    if observation.status.draining {
+        reasons.push(reason("draining", "the daemon is stopping"));
+    }
+    if !observation.is_alive() {
+        reasons.push(reason("engine_stands_still", "the engine's loop stands still"));
+    }
+    if let Err(why) = &observation.report {
+        reasons.push(reason("journal_unreadable", why));
+    }
+    if observation.status.reload_refused.is_some() {
+        let refused =
+            "the newest policy was refused and the one before is in force: run `rekeyd check` on it";
+        reasons.push(reason("reload_refused", refused));
+    }
+    for (name, reach) in &observation.workspaces {
+        if let Some(failure) = &reach.failing {
+            reasons.push(Reason {
+                code: "workspace_failing",
+                workspace: Some(name.to_string()),
+                message: format!("the last listing of workspace `{name}` failed: {}", failure.kind.label()),
+            });
+        }
+    }
+    reasons
+}
+
+pub(super) async fn version() -> Json<Value> {
+    Json(json!({ "name": "rekeyd", "version": metrics::VERSION, "revision": metrics::REVISION }))
+}
+
+pub(super) async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let exposition = Exposition::accepted(accepted);
+    let observation = shared.observer.observe().await;
+    match metrics::render(&observation, exposition) {
+        Ok(text) => ([(header::CONTENT_TYPE, exposition.content_type())], text).into_response(),
+        Err(std::fmt::Error) => {
+            let message = "the metrics could not be written: this is a defect of rekeyd";
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "defect", message).into_response()
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What is to be seen of the daemon now: gathered from the journal, the engine and the workspaces, for metrics,
+//! readiness and the operators' status alike, so that they cannot disagree (I9).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Mutex, watch};
+use tokio::time::Instant;
+
+use crate::domain::ids::{CredentialName, WorkspaceName};
+use crate::domain::record::Record;
+use crate::domain::report::{CredentialReport, Facts, StatusReport};
+use crate::domain::rotation::Phase;
+use crate::engine::Handle;
+use crate::engine::Pulse;
+use crate::engine::Reach;
+use crate::engine::Setup;
+use crate::ports::journal::{self, Known};
+
+/// However often it is asked, the journal is read at most this often.
+const KEPT: Duration = Duration::from_secs(1);
+
+/// What only the program's frame knows.
+#[derive(Debug, Clone, Default)]
+pub struct Status {
+    /// Of the policy in force.
+    pub policy_hash: String,
+    /// When the policy in force was loaded.
+    pub policy_loaded: Option<Timestamp>,
+    /// Why the newest policy was refused, if it was; the one before is in force.
+    pub reload_refused: Option<String>,
+    /// The daemon is stopping.
+    pub draining: bool,
+}
+
+/// Everything that is told of the daemon at one moment.
+#[derive(Debug, Clone)]
+pub struct Observation {
+    pub at: Timestamp,
+    pub status: Status,
+    pub pulse: Pulse,
+    /// The longest that the engine's loop rests.
+    pub look_again: SignedDuration,
+    pub workspaces: BTreeMap<WorkspaceName, Reach>,
+    /// Every credential of the journal and of the policy; or why the journal cannot be read.
+    pub report: Result<StatusReport, String>,
+}
+
+impl Observation {
+    /// Whether the engine's loop has gone round lately enough. A stopping engine does not go round any more.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        is_alive(&self.status, &self.pulse, self.look_again, self.at)
+    }
+}
+
+/// Observes on behalf of everybody who asks.
+pub struct Observer {
+    handle: Handle,
+    status: watch::Receiver<Status>,
+    last: Mutex<Option<(Instant, Arc<Observation>)>>,
+}
+
+impl Observer {
+    #[must_use]
+    pub fn new(handle: Handle, status: watch::Receiver<Status>) -> Self {
+        Self { handle, status, last: Mutex::new(None) }
+    }
+
+    /// What is to be seen now, or was within the last second; those who ask at the same time share one look.
+    pub async fn observe(&self) -> Arc<Observation> {
+        let mut last = self.last.lock().await;
+        if let Some((_, observation)) = last.as_ref().filter(|(taken, _)| taken.elapsed() < KEPT) {
+            return Arc::clone(observation);
+        }
+        let observation = Arc::new(self.look().await);
+        *last = Some((Instant::now(), Arc::clone(&observation)));
+        observation
+    }
+
+    /// As [`Observation::is_alive`], without any look that could take time.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        let setup = self.handle.setup();
+        let (now, look_again) = (setup.clock.now(), setup.timing.look_again);
+        is_alive(&self.status.borrow(), &self.handle.pulse(), look_again, now)
+    }
+
+    async fn look(&self) -> Observation {
+        let setup = self.handle.setup();
+        let report = self.report(&setup).await;
+        Observation {
+            at: setup.clock.now(),
+            status: self.status.borrow().clone(),
+            pulse: self.handle.pulse(),
+            look_again: setup.timing.look_again,
+            workspaces: setup.desks.iter().map(|(name, desk)| (name.clone(), desk.reach())).collect(),
+            report: report.map_err(|error| error.to_string()),
+        }
+    }
+
+    async fn report(&self, setup: &Setup) -> Result<StatusReport, journal::Error> {
+        let now = setup.clock.now();
+        let loaded = self.handle.journal().load().await?;
+        let mut missing: BTreeMap<&CredentialName, _> = setup.policy.credentials.iter().collect();
+        let mut reports = Vec::with_capacity(loaded.len());
+        for (name, known) in loaded {
+            let policy = missing.remove(&name);
+            let report = match known {
+                Ok(known) => self.credential(&known, policy, now).await,
+                Err(error) => Err(error),
+            };
+            reports.push(report.unwrap_or_else(|error| CredentialReport::damaged(&name, error.to_string())));
+        }
+        reports.extend(missing.into_iter().map(|(name, policy)| {
+            let record = Record::new(name.clone());
+            CredentialReport::new(
+                Facts { record: &record, rotation: None, acks: &[], policy: Some(policy) },
+                now,
+            )
+        }));
+        Ok(StatusReport::new(reports, now))
+    }
+
+    async fn credential(
+        &self,
+        known: &Known,
+        policy: Option<&crate::domain::policy::Credential>,
+        now: Timestamp,
+    ) -> Result<CredentialReport, journal::Error> {
+        let rotation = known.rotation.as_ref();
+        // Acknowledgements are judged during an overlap only.
+        let acks = match rotation.map(|rotation| &rotation.phase) {
+            Some(Phase::Overlap(_)) => self.handle.journal().acks(&known.record.credential).await?,
+            Some(_) | None => Vec::new(),
+        };
+        Ok(CredentialReport::new(Facts { record: &known.record, rotation, acks: &acks, policy }, now))
+    }
+}
+
+fn is_alive(status: &Status, pulse: &Pulse, look_again: SignedDuration, now: Timestamp) -> bool {
+    let longest = look_again.saturating_mul(3);
+    status.draining || pulse.beat.is_none_or(|beat| now.duration_since(beat) <= longest)
+}

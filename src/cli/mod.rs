@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod check;
+mod demo;
 mod exit;
 mod history;
 mod journal;
@@ -29,6 +30,8 @@ enum Command {
     Check(check::Arguments),
     /// Print the JSON Schema of the policy, for editors
     Schema(schema::Arguments),
+    /// Watch rotations, a crash and a recovery on this machine: no account, no cloud
+    Demo(demo::Arguments),
     /// Run an ElevenLabs workspace on this machine, for rehearsals and tests
     Sandbox(sandbox::Arguments),
     /// Show how every credential fares, the worst first, straight from the journal
@@ -43,6 +46,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Sandbox(arguments) => sandbox::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::History(arguments) => history::run(&arguments),

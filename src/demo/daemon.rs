@@ -112,14 +112,21 @@ impl Daemon {
         }
     }
 
+    /// # Errors
+    /// It has ended by itself.
+    pub fn check(&mut self) -> anyhow::Result<()> {
+        match self.child.try_wait()? {
+            None => Ok(()),
+            Some(status) => bail!("the daemon ended by itself with {status}"),
+        }
+    }
+
     /// SIGKILL, and waits until it is gone.
     ///
     /// # Errors
     /// It could not be killed; or it had ended by itself.
     pub async fn kill(mut self) -> anyhow::Result<()> {
-        if let Some(status) = self.child.try_wait()? {
-            bail!("the daemon had ended by itself with {status}");
-        }
+        self.check()?;
         self.child.kill().await.context("cannot kill the daemon")
     }
 

@@ -38,11 +38,7 @@ pub struct Pace {
 impl Pace {
     #[must_use]
     pub fn new(every: &str, at_least: &str, quarantine: &str) -> Self {
-        Self {
-            every: every.to_owned(),
-            at_least: at_least.to_owned(),
-            quarantine: quarantine.to_owned(),
-        }
+        Self { every: every.to_owned(), at_least: at_least.to_owned(), quarantine: quarantine.to_owned() }
     }
 
     /// The same terms, but nothing becomes due any more.

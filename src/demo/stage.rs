@@ -25,7 +25,7 @@ use crate::sandbox::settings::{Granted, Settings};
 
 /// How long a consumer uses a value before it reads its file again.
 const CACHE: Duration = Duration::from_secs(1);
-const PERMISSIONS: [&str; 2] = ["text_to_speech", "voices_read"];
+const PERMISSIONS: [&str; 3] = ["text_to_speech", "voices_read", "user_read"];
 
 /// How fast things happen: durations as a policy writes them.
 #[derive(Debug, Clone)]

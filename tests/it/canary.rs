@@ -35,10 +35,13 @@ fn everything_that_can_go_wrong(stage: &Stage) -> Vec<Fault> {
         [What::CutBody, What::GarbledBody, What::WrongTypes, altered, What::LostReply(Moment::After)];
     let mut faults: Vec<Fault> =
         creations.into_iter().map(|what| Fault::on(Route::CreateKey, what).times(1)).collect();
-    for route in [Route::ListAccounts, Route::User, Route::UpdateKey, Route::DeleteKey] {
-        faults.push(Fault::on(route, What::Refuse(echo.clone())).after(2).times(1));
-        faults.push(Fault::on(route, What::CutBody).after(1).times(1));
-        faults.push(Fault::on(route, What::HtmlPage { status: 502 }).after(1).times(1));
+    // The first listings find out which keys there are; nothing begins without them.
+    for (route, skip) in
+        [(Route::ListAccounts, 8), (Route::User, 1), (Route::UpdateKey, 1), (Route::DeleteKey, 1)]
+    {
+        for what in [What::Refuse(echo.clone()), What::CutBody, What::HtmlPage { status: 502 }] {
+            faults.push(Fault::on(route, what).after(skip).times(1));
+        }
     }
     faults
 }

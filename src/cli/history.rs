@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 
 use crate::adapters::sqlite::{ReadError, ReadOnlyJournal};
-use crate::cli::journal::{Looking, Output, fail, one_line, tell};
+use crate::cli::journal::{Looking, Output, Sources, fail, one_line, tell};
 use crate::cli::moments::{age, span};
 use crate::domain::ids::CredentialName;
 use crate::domain::report::history::{HistoryReport, Story};
@@ -27,12 +27,15 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Ok(name) => name,
         Err(error) => return fail(&format!("`{name}` cannot be a credential: {error}")),
     };
-    let report =
-        match looking.open().map_err(ReadError::from).and_then(|journal| read(&journal, &name, *limit)) {
-            Ok(report) => report,
-            Err(error) => return fail(&error),
-        };
-    if report.rotations.is_empty() && *limit > 0 {
+    let Sources { journal, policy } = match looking.open() {
+        Ok(sources) => sources,
+        Err(error) => return fail(&error),
+    };
+    let report = match read(&journal, &name, *limit) {
+        Ok(report) => report,
+        Err(error) => return fail(&error),
+    };
+    if report.rotations.is_empty() && *limit > 0 && !policy.credentials.contains_key(&name) {
         let advice = "see which credentials there are: rekeyd status --journal PATH";
         return fail(&format!("the journal knows no rotation of `{name}`; {advice}"));
     }
@@ -41,6 +44,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             Ok(json) => json + "\n",
             Err(error) => return fail(&format!("write the report as JSON: {error}")),
         },
+        Output::Table if report.rotations.is_empty() => format!("there was no rotation of `{name}` yet\n"),
         Output::Table => {
             let stories: Vec<String> = report.rotations.iter().map(|it| story(it, looking.now())).collect();
             stories.join("\n")

@@ -7,13 +7,19 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 use jiff::Timestamp;
 
-use crate::adapters::sqlite::{OpenError, ReadOnlyJournal, SqliteJournal};
+use crate::adapters::sqlite::{ReadOnlyJournal, SqliteJournal};
+use crate::config::Config;
+use crate::config::components::JournalConfig;
+use crate::domain::policy::Policy;
 
 #[derive(clap::Args)]
 pub(super) struct Looking {
     /// The journal of the daemon; it may be running or not
-    #[arg(long, value_name = "PATH")]
-    journal: PathBuf,
+    #[arg(long, value_name = "PATH", required_unless_present = "policy")]
+    journal: Option<PathBuf>,
+    /// The policy of the daemon: says where the journal is, and which credentials there should be
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
     /// A table for people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Output::Table)]
     pub(super) output: Output,
@@ -25,6 +31,12 @@ pub(super) struct Looking {
     now: Option<Timestamp>,
 }
 
+/// What a command tells from. The policy is empty if none was named.
+pub(super) struct Sources {
+    pub(super) journal: ReadOnlyJournal,
+    pub(super) policy: Policy,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Output {
     Table,
@@ -32,8 +44,18 @@ pub(super) enum Output {
 }
 
 impl Looking {
-    pub(super) fn open(&self) -> Result<ReadOnlyJournal, OpenError> {
-        SqliteJournal::open_read_only(&self.journal)
+    /// # Errors
+    /// Why the policy or the journal cannot be used, for a person.
+    pub(super) fn open(&self) -> Result<Sources, String> {
+        let config = self.policy.as_deref().map(Config::load_file).transpose();
+        let config = config.map_err(|problems| format!("the policy cannot be used\n{problems}"))?;
+        let of_policy = config.as_ref().map(|config| {
+            let JournalConfig::Sqlite { path } = &config.daemon.journal;
+            path.clone()
+        });
+        let path = self.journal.clone().or(of_policy).ok_or("name the --journal or the --policy")?;
+        let journal = SqliteJournal::open_read_only(&path).map_err(|error| error.to_string())?;
+        Ok(Sources { journal, policy: config.map(|config| config.policy).unwrap_or_default() })
     }
 
     #[expect(clippy::disallowed_methods, reason = "a command that only looks has no clock to be tested with")]

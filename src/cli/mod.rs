@@ -4,12 +4,19 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod call;
 mod check;
+<<<<<<< HEAD
 mod demo;
+=======
+mod daemon;
+>>>>>>> main
 mod exit;
+mod healthcheck;
 mod history;
 mod journal;
 mod moments;
+mod orders;
 mod run;
 mod sandbox;
 mod schema;
@@ -38,6 +45,20 @@ enum Command {
     Status(status::Arguments),
     /// Show what happened to a credential, straight from the journal
     History(history::Arguments),
+    /// Have a credential rotated now, whatever its schedule and window say
+    Rotate(orders::Rotate),
+    /// Let a parked rotation go on
+    Retry(orders::Retry),
+    /// Give up a rotation whose key is not in service yet
+    Abort(orders::OfOne),
+    /// Put a credential's old key back into service
+    Rollback(orders::OfOne),
+    /// Have the daemon load its policy again; one with errors is refused and the old one stays in force
+    Reload(orders::OfAll),
+    /// Have the daemon look for keys that nobody answers for, now
+    Sweep(orders::OfAll),
+    /// Ask a daemon on this machine whether it is well, for containers
+    Healthcheck(healthcheck::Arguments),
 }
 
 /// Parses the command line, runs the command and says how it went.
@@ -50,5 +71,12 @@ pub fn main() -> ExitCode {
         Command::Sandbox(arguments) => sandbox::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::History(arguments) => history::run(&arguments),
+        Command::Rotate(arguments) => orders::rotate(&arguments),
+        Command::Retry(arguments) => orders::retry(&arguments),
+        Command::Abort(arguments) => orders::abort(&arguments),
+        Command::Rollback(arguments) => orders::roll_back(&arguments),
+        Command::Reload(arguments) => orders::reload(&arguments),
+        Command::Sweep(arguments) => orders::sweep(&arguments),
+        Command::Healthcheck(arguments) => healthcheck::run(&arguments),
     }
 }

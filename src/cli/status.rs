@@ -8,9 +8,10 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use jiff::Timestamp;
 
-use crate::adapters::sqlite::{ReadError, ReadOnlyJournal};
-use crate::cli::journal::{Looking, Output, fail, one_line, tell};
+use crate::adapters::sqlite::ReadError;
+use crate::cli::journal::{Looking, Output, Sources, fail, one_line, tell};
 use crate::cli::moments::{age, distance};
+use crate::domain::record::Record;
 use crate::domain::report::{Condition, CredentialReport, Facts, StatusReport};
 
 const NEEDS_ATTENTION: u8 = 4;
@@ -29,7 +30,8 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let Arguments { name, looking, exit_code } = arguments;
     let now = looking.now();
-    let report = match looking.open().map_err(ReadError::from).and_then(|journal| read(&journal, now)) {
+    let read = |sources: Sources| read(&sources, now).map_err(|error| error.to_string());
+    let report = match looking.open().and_then(read) {
         Ok(report) => report,
         Err(error) => return fail(&error),
     };
@@ -52,25 +54,28 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     tell(&text, if attention { ExitCode::from(NEEDS_ATTENTION) } else { ExitCode::SUCCESS })
 }
 
-fn read(journal: &ReadOnlyJournal, now: Timestamp) -> Result<StatusReport, ReadError> {
-    let loaded = journal.load()?;
-    let reports = loaded.into_iter().map(|(name, known)| {
-        let known = match known {
-            Ok(known) => known,
-            Err(error) => return CredentialReport::damaged(&name, error.to_string()),
-        };
-        match journal.acks(&name) {
-            Ok(acks) => {
-                let rotation = known.rotation.as_ref();
-                CredentialReport::new(
-                    Facts { record: &known.record, rotation, acks: &acks, policy: None },
-                    now,
-                )
-            }
-            Err(error) => CredentialReport::damaged(&name, error.to_string()),
-        }
-    });
-    Ok(StatusReport::new(reports.collect(), now))
+fn read(sources: &Sources, now: Timestamp) -> Result<StatusReport, ReadError> {
+    let Sources { journal, policy } = sources;
+    let mut unrecorded = policy.credentials.clone();
+    let mut reports = Vec::new();
+    for (name, known) in journal.load()? {
+        let policy = unrecorded.remove(&name);
+        let read = known.map_err(|error| error.to_string()).and_then(|known| {
+            let acks = journal.acks(&name).map_err(|error| error.to_string())?;
+            let rotation = known.rotation.as_ref();
+            let facts = Facts { record: &known.record, rotation, acks: &acks, policy: policy.as_ref() };
+            Ok(CredentialReport::new(facts, now))
+        });
+        reports.push(read.unwrap_or_else(|damage| CredentialReport::damaged(&name, damage)));
+    }
+    reports.extend(unrecorded.into_iter().map(|(name, policy)| {
+        let record = Record::new(name);
+        CredentialReport::new(
+            Facts { record: &record, rotation: None, acks: &[], policy: Some(&policy) },
+            now,
+        )
+    }));
+    Ok(StatusReport::new(reports, now))
 }
 
 fn only(report: &StatusReport, name: &str) -> Option<StatusReport> {

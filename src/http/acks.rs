@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
+use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
@@ -56,7 +56,7 @@ struct Underway {
 /// Keeps the acknowledgement and lets the gates be judged. May be repeated.
 pub(super) async fn acknowledge(
     State(shared): State<Arc<Shared>>,
-    Path(name): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Kept>, Problem> {
@@ -66,6 +66,7 @@ pub(super) async fn acknowledge(
         let message = "the token is not the one of the consumer that the body names";
         return Err(Problem::new(StatusCode::FORBIDDEN, "not_your_name", message));
     }
+    let Path(name) = path.map_err(|_| unknown())?;
     let credential = CredentialName::new(name).map_err(|_| unknown())?;
     let known = shared.handle.journal().load_one(&credential).await.map_err(|error| unkept(&error))?;
     authorise(&shared, &credential, &consumer, known.as_ref())?;

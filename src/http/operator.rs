@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
+use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
@@ -36,7 +36,7 @@ const LATE: &str = "no answer yet; an order stands all the same, and is carried 
                     ended: see `rekeyd history`";
 
 const LIMITS: Limits =
-    Limits { connections: 32, head: Duration::from_secs(10), life: Duration::from_secs(120) };
+    Limits { connections: 32, head: Duration::from_secs(10), life: Duration::from_secs(600) };
 
 /// A request to load the policy again: what came of it is sent back, in a line for a person.
 pub type Reload = oneshot::Sender<Result<String, String>>;
@@ -116,9 +116,10 @@ struct How {
 async fn order(
     State(shared): State<Arc<Shared>>,
     Extension(Peer(by)): Extension<Peer>,
-    Path((name, verb)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
+    let Path((name, verb)) = path.map_err(|_| unknown())?;
     let How { overwrite } = match body {
         Ok(body) if body.is_empty() => How::default(),
         body => read_json(body, "empty, or JSON such as {\"overwrite\": false}")?,
@@ -141,21 +142,21 @@ async fn order(
 }
 
 async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<StatusReport>, Problem> {
-    report(&shared).await.map(Json)
+    shared.observer.look().await.report.map(Json).map_err(unreadable)
 }
 
 async fn credential(
     State(shared): State<Arc<Shared>>,
-    Path(name): Path<String>,
+    path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<CredentialReport>, Problem> {
-    let found = report(&shared).await?.credentials.into_iter().find(|it| it.credential.as_str() == name);
-    found.map(Json).ok_or_else(unknown)
+    let Path(name) = path.map_err(|_| unknown())?;
+    let name = CredentialName::new(name).map_err(|_| unknown())?;
+    let told = shared.observer.tell(&name).await.map_err(|error| unreadable(error.to_string()))?;
+    told.map(Json).ok_or_else(unknown)
 }
 
-async fn report(shared: &Shared) -> Result<StatusReport, Problem> {
-    let observation = shared.observer.observe().await;
-    let unread = |why| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "journal_unreadable", why);
-    observation.report.clone().map_err(unread)
+fn unreadable(why: String) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "journal_unreadable", why)
 }
 
 async fn reload(

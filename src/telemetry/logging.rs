@@ -1,7 +1,11 @@
 //! The log: for people on a terminal, JSON for machines, and systemd's own form under systemd.
 
+use std::any::Any;
 use std::fmt;
+use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::panic::{self, PanicHookInfo};
 
 use tracing::level_filters::LevelFilter;
@@ -17,12 +21,13 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 const DEFAULT: &str = "info";
 
 /// Libraries that show headers and bodies when they are let talk: never below these levels, whatever the filter says.
-const CAPPED: [(&str, LevelFilter); 6] = [
+const CAPPED: [(&str, LevelFilter); 7] = [
     ("aws_", LevelFilter::INFO),
     ("h2", LevelFilter::INFO),
     ("hyper", LevelFilter::DEBUG),
     ("reqwest", LevelFilter::DEBUG),
     ("rustls", LevelFilter::DEBUG),
+    ("tokio_cron_scheduler", LevelFilter::WARN), // says nothing that helps, at info
     ("tower", LevelFilter::DEBUG),
 ];
 
@@ -47,6 +52,14 @@ impl Format {
             (false, false) => Self::Json,
         }
     }
+}
+
+/// Whether a stream, such as the standard error, leads to systemd's journal: `journal_stream` is `$JOURNAL_STREAM`,
+/// which stays set when somebody redirects the stream.
+#[must_use]
+pub fn leads_to_journal(journal_stream: Option<&str>, stream: impl AsFd) -> bool {
+    let metadata = stream.as_fd().try_clone_to_owned().and_then(|stream| File::from(stream).metadata());
+    metadata.is_ok_and(|it| journal_stream == Some(format!("{}:{}", it.dev(), it.ino()).as_str()))
 }
 
 /// Why logging could not begin.
@@ -134,9 +147,127 @@ fn priority(level: Level) -> u8 {
     }
 }
 
-/// A message that was put together while running may hold anything; one from the source is only what the source says.
 fn log_panic(info: &PanicHookInfo<'_>) {
-    let message = info.payload().downcast_ref::<&'static str>().copied().unwrap_or("(message withheld)");
     let place = info.location().map(ToString::to_string).unwrap_or_default();
-    tracing::error!(%place, message, "panicked");
+    tracing::error!(%place, words = words_of(info.payload()), "panicked");
+}
+
+/// A message that was put together while running may hold anything; one from the source is only what the source says.
+fn words_of(payload: &(dyn Any + Send)) -> &'static str {
+    payload.downcast_ref::<&'static str>().copied().unwrap_or("(message withheld)")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(format: Format, filter: Option<&str>, say: impl FnOnce()) -> String {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = subscriber(format, filter, move || writer.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, say);
+        String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn the_standard_error_decides_the_format() {
+        assert_eq!(Format::fitting(true, true, true), Format::Human { colours: true });
+        assert_eq!(Format::fitting(false, true, true), Format::Systemd);
+        assert_eq!(Format::fitting(false, true, false), Format::Json);
+    }
+
+    #[test]
+    fn a_stream_that_somebody_redirected_does_not_lead_to_the_journal() {
+        let (journal, other) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+        let it = journal.metadata().unwrap();
+        let stream = format!("{}:{}", it.dev(), it.ino());
+        assert!(leads_to_journal(Some(&stream), &journal));
+        assert!(!leads_to_journal(Some(&stream), &other));
+        assert!(!leads_to_journal(None, &journal));
+    }
+
+    #[test]
+    fn systemd_gets_priorities_and_single_lines() {
+        let log = logged(Format::Systemd, Some("debug"), || {
+            tracing::error!(why = %"first\n<0>second", "failed");
+            tracing::warn!("careful");
+            tracing::info!(credential = %"tts", "transition");
+            tracing::debug!("detail");
+        });
+        let lines: Vec<&str> = log.lines().collect();
+        assert_eq!(lines.len(), 4, "{log}");
+        for (line, (priority, word)) in
+            lines.iter().zip([("<3>", "failed"), ("<4>", "careful"), ("<6>", "tts"), ("<7>", "detail")])
+        {
+            assert!(line.starts_with(priority) && line.contains(word), "{line}");
+            assert!(!line.contains("20") || !line.contains('Z'), "a time: {line}");
+        }
+    }
+
+    #[test]
+    fn machines_get_an_object_a_line_and_people_a_line() {
+        let say = || tracing::info!(credential = %"tts\nx", "transition");
+        let json: serde_json::Value = serde_json::from_str(&logged(Format::Json, None, say)).unwrap();
+        assert_eq!((json["level"].as_str(), json["message"].as_str()), (Some("INFO"), Some("transition")));
+        assert_eq!(json["credential"], "tts\nx");
+        let plain = logged(Format::Human { colours: false }, None, say);
+        assert!(plain.lines().count() == 1 && plain.contains("INFO") && !plain.contains('\u{1b}'), "{plain}");
+        assert!(logged(Format::Human { colours: true }, None, say).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn libraries_that_show_bodies_stay_silent_whatever_the_filter_says() {
+        for filter in ["trace", "aws_smithy_runtime=trace,aws_sdk_secretsmanager=trace,hyper=trace,h2=trace"]
+        {
+            let log = logged(Format::Json, Some(filter), || {
+                tracing::trace!(target: "aws_smithy_runtime::client::orchestrator", "planted");
+                tracing::debug!(target: "aws_smithy_runtime::client::orchestrator", "planted");
+                tracing::debug!(target: "aws_sdk_secretsmanager", "planted");
+                tracing::trace!(target: "hyper::proto", "planted");
+                tracing::trace!(target: "hyper_util::client", "planted");
+                tracing::trace!(target: "reqwest::connect", "planted");
+                tracing::debug!(target: "h2::codec", "planted");
+                tracing::trace!(target: "rustls::client", "planted");
+            });
+            assert_eq!(log, "");
+        }
+        let own = logged(Format::Json, Some("rekeyd=trace"), || tracing::trace!("ours"));
+        assert!(own.contains("ours"));
+    }
+
+    #[test]
+    fn the_default_is_info_and_nonsense_is_an_error() {
+        for filter in [None, Some(""), Some(" ")] {
+            let log = logged(Format::Json, filter, || {
+                tracing::debug!("detail");
+                tracing::info!("said");
+            });
+            assert!(log.contains("said") && !log.contains("detail"), "{filter:?}");
+        }
+        assert!(subscriber(Format::Json, Some("rekeyd=loud"), io::sink).is_err());
+    }
+
+    #[test]
+    fn a_panic_tells_its_place_and_only_words_from_the_source() {
+        let literal: &(dyn Any + Send) = &"a literal";
+        let composed: &(dyn Any + Send) = &format!("sk_{}", "planted");
+        assert_eq!(words_of(literal), "a literal");
+        assert_eq!(words_of(composed), "(message withheld)");
+    }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, text};
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
@@ -261,21 +261,24 @@ impl Collector for Told {
                 Kind::Gauge => MetricType::Gauge,
                 Kind::Counter => MetricType::Counter,
             };
-            // A full stop is added by the library.
-            let help = help.trim_end_matches('.');
             let mut metric = encoder.encode_descriptor(name, help, None, metric_type)?;
             for sample in self.0.of(name) {
                 let values = sample.labels.iter().map(String::as_str);
                 let pairs: Vec<(&str, &str)> = labels.iter().copied().zip(values).collect();
-                let mut metric = metric.encode_family(&pairs)?;
-                match kind {
-                    Kind::Gauge => metric.encode_gauge(&sample.value)?,
-                    Kind::Counter => {
-                        metric.encode_counter::<Vec<(&str, &str)>, f64, f64>(&sample.value, None)?
-                    }
+                if pairs.is_empty() {
+                    put(&mut metric, *kind, sample.value)?;
+                } else {
+                    put(&mut metric.encode_family(&pairs)?, *kind, sample.value)?;
                 }
             }
         }
         Ok(())
+    }
+}
+
+fn put(metric: &mut MetricEncoder<'_>, kind: Kind, value: f64) -> fmt::Result {
+    match kind {
+        Kind::Gauge => metric.encode_gauge(&value),
+        Kind::Counter => metric.encode_counter::<NoLabelSet, f64, f64>(&value, None),
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
 use crate::domain::ids::{CredentialName, WorkspaceName};
+use crate::domain::policy::Credential;
 use crate::domain::record::Record;
 use crate::domain::report::{CredentialReport, Facts, StatusReport};
 use crate::domain::rotation::Phase;
@@ -88,7 +89,29 @@ impl Observer {
         is_alive(&self.status.borrow(), &self.handle.pulse(), look_again, now)
     }
 
-    async fn look(&self) -> Observation {
+    /// What is known of one credential, never from a memory; `None` if neither journal nor policy know it.
+    ///
+    /// # Errors
+    /// The journal cannot be read. Damaged rows are a report.
+    pub async fn tell(&self, name: &CredentialName) -> Result<Option<CredentialReport>, journal::Error> {
+        let setup = self.handle.setup();
+        let policy = setup.policy.credentials.get(name);
+        let now = setup.clock.now();
+        let told = match self.handle.journal().load_one(name).await {
+            Ok(Some(known)) => self.credential(&known, policy, now).await,
+            Ok(None) => return Ok(policy.map(|policy| unrecorded(name, policy, now))),
+            Err(error) => Err(error),
+        };
+        match told {
+            Err(error @ journal::Error::Corrupt { .. }) => {
+                Ok(Some(CredentialReport::damaged(name, error.to_string())))
+            }
+            told => told.map(Some),
+        }
+    }
+
+    /// What is to be seen now, never from a memory.
+    pub async fn look(&self) -> Observation {
         let setup = self.handle.setup();
         let report = self.report(&setup).await;
         Observation {
@@ -114,20 +137,14 @@ impl Observer {
             };
             reports.push(report.unwrap_or_else(|error| CredentialReport::damaged(&name, error.to_string())));
         }
-        reports.extend(missing.into_iter().map(|(name, policy)| {
-            let record = Record::new(name.clone());
-            CredentialReport::new(
-                Facts { record: &record, rotation: None, acks: &[], policy: Some(policy) },
-                now,
-            )
-        }));
+        reports.extend(missing.into_iter().map(|(name, policy)| unrecorded(name, policy, now)));
         Ok(StatusReport::new(reports, now))
     }
 
     async fn credential(
         &self,
         known: &Known,
-        policy: Option<&crate::domain::policy::Credential>,
+        policy: Option<&Credential>,
         now: Timestamp,
     ) -> Result<CredentialReport, journal::Error> {
         let rotation = known.rotation.as_ref();
@@ -138,6 +155,11 @@ impl Observer {
         };
         Ok(CredentialReport::new(Facts { record: &known.record, rotation, acks: &acks, policy }, now))
     }
+}
+
+fn unrecorded(name: &CredentialName, policy: &Credential, now: Timestamp) -> CredentialReport {
+    let record = Record::new(name.clone());
+    CredentialReport::new(Facts { record: &record, rotation: None, acks: &[], policy: Some(policy) }, now)
 }
 
 fn is_alive(status: &Status, pulse: &Pulse, look_again: SignedDuration, now: Timestamp) -> bool {

@@ -62,6 +62,11 @@ impl Visit {
         }
         let inventory = self.listed().await?;
         if let Some(old) = self.old_key(&inventory)?.filter(|old| old.enabled) {
+            // A listing may be older than our own call that disabled it.
+            let settled_at = after(rotation.since, self.setup.timing.settle);
+            if self.setup.now() < settled_at {
+                return Ok(Outcome::Wait(self.soon(settled_at)));
+            }
             let detail = format!(
                 "somebody enabled the old key `{}` again; find out who still needs it, then roll back, or disable it and `retry`",
                 old.id

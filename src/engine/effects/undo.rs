@@ -69,9 +69,7 @@ impl Visit {
         let Some(old) = self.old_key(&inventory)? else {
             return park(ParkReason::OldKeyUnusable, "the old key is gone: there is nothing to roll back to");
         };
-        if old.enabled {
-            return Ok(Outcome::Happened(Event::OldKeyEnabled));
-        }
+        // Even if it is listed as enabled: the listing may be older than our own call that disabled it.
         self.desk()?.issuer.enable(old).await?;
         match self.old_key(self.listed().await?.as_ref())? {
             Some(old) if old.enabled => Ok(Outcome::Happened(Event::OldKeyEnabled)),

@@ -14,10 +14,14 @@ pub(super) struct VirtualClock {
     ahead: AtomicI64,
 }
 
+/// When every simulation begins.
+pub(super) fn epoch() -> Timestamp {
+    "2026-11-23T09:00:00Z".parse().unwrap()
+}
+
 impl VirtualClock {
     pub(super) fn new() -> Self {
-        let epoch = "2026-11-23T09:00:00Z".parse().unwrap();
-        Self { begun: Instant::now(), epoch, ahead: AtomicI64::new(0) }
+        Self { begun: Instant::now(), epoch: epoch(), ahead: AtomicI64::new(0) }
     }
 
     /// The time that the provider and the stores go by.

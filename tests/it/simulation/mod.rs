@@ -6,6 +6,7 @@ mod clock;
 mod crash_matrix;
 mod dice;
 mod fate;
+mod held;
 mod play;
 mod provider;
 mod seeds;

@@ -13,7 +13,7 @@ use rekeyd::domain::key::{Grants, Permissions};
 use rekeyd::domain::plan::{AfterDeadline, Destination, Terms};
 use rekeyd::domain::policy::{Credential, Policy, WorkspaceLimits};
 use rekeyd::domain::rotation::Phase;
-use rekeyd::domain::schedule::{Cadence, Schedule};
+use rekeyd::domain::schedule::{Cadence, Freeze, Schedule};
 use rekeyd::engine::{Desk, Handle, Keeper, Setup, Timing, Wish};
 use rekeyd::ports::clock::Clock;
 use rekeyd::ports::journal::Journal;
@@ -57,6 +57,10 @@ pub(super) struct Scenario {
     /// Somebody else overwrites a destination once, after so many minutes; 0 for never.
     pub(super) tampering_after: u64,
     pub(super) lag_seconds_max: u64,
+    /// Our clock jumps now and then, by up to so many seconds either way, and comes right again; 0 for never.
+    pub(super) clock_jumps: u64,
+    /// Nothing starts and nothing is revoked in these minutes.
+    pub(super) freeze: Option<(i64, i64)>,
 }
 
 impl Scenario {
@@ -77,6 +81,8 @@ impl Scenario {
             neighbours: false,
             tampering_after: 0,
             lag_seconds_max: 0,
+            clock_jumps: 0,
+            freeze: None,
         }
     }
 }
@@ -90,6 +96,9 @@ pub(super) struct Played {
     /// How often each event was journalled.
     pub(super) done: u64,
     pub(super) minted: u64,
+    /// Of the time in which things could go wrong.
+    pub(super) minted_before_the_end: u64,
+    pub(super) begun_before_the_end: u64,
     pub(super) rolled_back: u64,
     pub(super) discarded: u64,
     pub(super) parked: u64,
@@ -105,7 +114,7 @@ impl Played {
             self.trace
                 .lines()
                 .rev()
-                .take(400)
+                .take(if std::env::var_os("REKEYD_SEED").is_some() { usize::MAX } else { 400 })
                 .collect::<Vec<_>>()
                 .into_iter()
                 .rev()
@@ -176,7 +185,13 @@ impl Theatre {
             }
             policy.credentials.insert(credential.name.clone(), credential);
         }
-        let witness = Arc::new(Witness::new(Arc::clone(&clock), Arc::clone(&provider), places));
+        let witness = Arc::new(Witness::new(
+            Arc::clone(&clock),
+            Arc::clone(&provider),
+            places,
+            if scenario.clock_jumps > 0 { SignedDuration::from_mins(2) } else { SignedDuration::ZERO },
+            scenario.freeze.map(freeze),
+        ));
         if !scenario.first_key {
             (0..witness.places().len()).for_each(|place| witness.in_service(place));
         }
@@ -223,6 +238,7 @@ impl Theatre {
         let consumers = self.start_consumers();
         let operator = self.start_operator();
         let neighbour = self.start_neighbour();
+        let clockmaker = self.start_clockmaker();
         let horizon = self.clock.truth() + SignedDuration::from_hours(self.scenario.hours);
         let mut dice = Dice::new(self.scenario.seed ^ 0x5EED);
         let mut lives = 0;
@@ -233,6 +249,10 @@ impl Theatre {
         }
         operator.abort();
         neighbour.abort();
+        clockmaker.abort();
+        self.clock.set_ahead(0);
+        let begun_before_the_end = self.witness.count("begun");
+        let minted_before_the_end = self.witness.count("minted");
         self.fate.be_kind();
         self.live(self.come_to_rest()).await;
         consumers.iter().for_each(tokio::task::JoinHandle::abort);
@@ -243,6 +263,8 @@ impl Theatre {
             trace: self.fate.trace(),
             done: count("old_key_gone"),
             minted: count("minted"),
+            minted_before_the_end,
+            begun_before_the_end,
             rolled_back: count("new_key_gone"),
             discarded: count("discarded"),
             parked: count("parked"),
@@ -362,6 +384,27 @@ impl Theatre {
         })
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the clock stands outside the engine")]
+    fn start_clockmaker(&self) -> tokio::task::JoinHandle<()> {
+        let (clock, fate) = (Arc::clone(&self.clock), Arc::clone(&self.fate));
+        let (jumps, seed) = (self.scenario.clock_jumps, self.scenario.seed);
+        tokio::spawn(async move {
+            let mut dice = Dice::new(seed ^ 0xC10C);
+            if jumps == 0 {
+                return;
+            }
+            loop {
+                tokio::time::sleep(Duration::from_secs(dice.below(7200))).await;
+                let ahead = i64::try_from(dice.below(2 * jumps)).unwrap() - i64::try_from(jumps).unwrap();
+                fate.note(format!("our clock is {ahead} s ahead"));
+                clock.set_ahead(ahead);
+                tokio::time::sleep(Duration::from_secs(dice.below(1800))).await;
+                fate.note("our clock is right again".to_owned());
+                clock.set_ahead(0);
+            }
+        })
+    }
+
     #[expect(clippy::disallowed_methods, reason = "neighbours stand outside the engine")]
     fn start_neighbour(&self) -> tokio::task::JoinHandle<()> {
         let (store, witness, fate) =
@@ -393,6 +436,12 @@ impl Theatre {
             }
         })
     }
+}
+
+/// Between these minutes of the simulation.
+pub(super) fn freeze((from, until): (i64, i64)) -> Freeze {
+    let at = |minutes| super::clock::epoch() + SignedDuration::from_mins(minutes);
+    Freeze { from: at(from), until: at(until), name: "peak season".to_owned() }
 }
 
 fn limits() -> WorkspaceLimits {
@@ -428,7 +477,7 @@ fn credential(scenario: &Scenario, index: usize) -> Credential {
             cadence: Cadence::Every(SignedDuration::from_hours(6)),
             jitter: SignedDuration::ZERO,
             window: None,
-            freezes: Vec::new(),
+            freezes: scenario.freeze.map(freeze).into_iter().collect(),
         },
         terms: Terms {
             at_least: AT_LEAST,

@@ -63,5 +63,7 @@ fn scenario(seed: u64) -> Scenario {
         neighbours: pick(2) == 0,
         tampering_after: if pick(8) == 0 { 600 } else { 0 },
         lag_seconds_max: pick(20),
+        clock_jumps: if pick(5) == 0 { 7200 } else { 0 },
+        freeze: (pick(6) == 0).then_some((300, 700)),
     }
 }

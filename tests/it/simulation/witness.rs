@@ -9,6 +9,7 @@ use rekeyd::domain::event::Event;
 use rekeyd::domain::ids::{CredentialName, KeyId};
 use rekeyd::domain::key::{Grants, Key};
 use rekeyd::domain::plan::Destination;
+use rekeyd::domain::schedule::Freeze;
 use rekeyd::domain::secret::Fingerprint;
 use rekeyd::ports::journal::Entry;
 
@@ -28,6 +29,10 @@ pub(super) struct Witness {
     clock: Arc<VirtualClock>,
     provider: Arc<Provider>,
     places: Vec<Place>,
+    /// Clocks that differ by less than the policy's limit are trusted.
+    clock_tolerance: SignedDuration,
+    /// In which nothing may be revoked.
+    freeze: Option<Freeze>,
     state: Mutex<State>,
 }
 
@@ -36,6 +41,8 @@ struct State {
     violations: Vec<String>,
     /// For each place, what it served from when on.
     served: BTreeMap<usize, Vec<(Timestamp, Fingerprint)>>,
+    /// The text behind what each place serves, with its fingerprint.
+    texts: BTreeMap<usize, (String, Option<Fingerprint>)>,
     /// What the consumer of each place holds in its cache.
     held: BTreeMap<usize, Fingerprint>,
     /// Places where somebody else put something: what they serve is not our doing.
@@ -48,8 +55,14 @@ struct State {
 }
 
 impl Witness {
-    pub(super) fn new(clock: Arc<VirtualClock>, provider: Arc<Provider>, places: Vec<Place>) -> Self {
-        Self { clock, provider, places, state: Mutex::default() }
+    pub(super) fn new(
+        clock: Arc<VirtualClock>,
+        provider: Arc<Provider>,
+        places: Vec<Place>,
+        clock_tolerance: SignedDuration,
+        freeze: Option<Freeze>,
+    ) -> Self {
+        Self { clock, provider, places, clock_tolerance, freeze, state: Mutex::default() }
     }
 
     pub(super) fn places(&self) -> &[Place] {
@@ -76,9 +89,25 @@ impl Witness {
         self.look();
     }
 
-    fn serving(&self, place: usize) -> Option<Fingerprint> {
-        let place = self.places.get(place)?;
-        place.store.served(&place.destination).last()?.fingerprint.clone()
+    /// What a place serves now. The text is compared first: taking fingerprints is what a simulation spends its time on.
+    fn serving(&self, index: usize) -> Option<Fingerprint> {
+        let place = self.places.get(index)?;
+        let text = place.store.text(&place.destination.secret)?;
+        let mut state = self.state.lock().unwrap();
+        if let Some((known, print)) = state.texts.get(&index)
+            && **known == **text
+        {
+            return print.clone();
+        }
+        let print = match &place.destination.json_field {
+            None => Some(Fingerprint::of(text.as_bytes())),
+            Some(field) => {
+                let fields: serde_json::Value = serde_json::from_str(&text).unwrap();
+                fields[field].as_str().map(|value| Fingerprint::of(value.as_bytes()))
+            }
+        };
+        state.texts.insert(index, (text.to_string(), print.clone()));
+        print
     }
 
     /// I1 and I3, after anything has changed: every place serves a key that is accepted and grants what it should.
@@ -117,6 +146,10 @@ impl Witness {
         let Some(sim) = self.provider.keys().into_iter().find(|sim| sim.key.id == key.id) else { return };
         let print = sim.print;
         let ours = key.nonce().is_some() || self.state.lock().unwrap().olds.contains(&key.id);
+        let frozen = self.freeze.as_ref().is_some_and(|freeze| freeze.from <= now && now < freeze.until);
+        if frozen && key.nonce().is_none() {
+            self.blame("freeze", &format!("{} is {how} in a freeze", key.id));
+        }
         if !ours {
             self.blame("I4", &format!("the foreign key {} is {how}", key.id));
         }
@@ -138,7 +171,8 @@ impl Witness {
                 );
             }
             let replaced = history.windows(2).filter(|pair| pair[0].1 == print).map(|pair| pair[1].0).max();
-            if replaced.is_some_and(|at| now.duration_since(at) < place.at_least) {
+            let at_least = place.at_least - self.clock_tolerance;
+            if replaced.is_some_and(|at| now.duration_since(at) < at_least) {
                 self.blame(
                     "I2",
                     &format!(

@@ -1,0 +1,67 @@
+# `make demo` and `make test` do all of their own set-up: they need Rust (rustup or a toolchain of the version in
+# rust-toolchain.toml), Python 3 and make.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench audit tools
+
+PYTHON ?= python3
+TEST_VENV := target/venv
+LINT_VENV := target/lint-venv
+CARGO_DENY := 0.20.2
+# Without colours where there is no terminal, and never a changed Cargo.lock.
+CARGO_FLAGS := --locked
+
+help:  ## say what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
+
+demo:  ## a whole life in two minutes: sandbox, consumers, rotations, a kill in the middle
+	cargo run $(CARGO_FLAGS) --quiet -- demo
+
+test: $(TEST_VENV)/.installed  ## every test; installs its own AWS stand-in first
+	@export REKEYD_MOTO_SERVER="$(CURDIR)/$(TEST_VENV)/bin/moto_server"; \
+	if cargo nextest --version >/dev/null 2>&1; then \
+	  cargo nextest run $(CARGO_FLAGS); \
+	else \
+	  cargo test $(CARGO_FLAGS); \
+	fi
+
+lint: $(LINT_VENV)/.installed  ## formatting, clippy, licences and dependencies, Dockerfile, scripts, unit
+	cargo fmt --check
+	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+	$(LINT_VENV)/bin/shellcheck .ci/run
+	$(LINT_VENV)/bin/hadolint Dockerfile
+	@if cargo deny --version >/dev/null 2>&1; then \
+	  cargo deny $(CARGO_FLAGS) check licenses bans sources; \
+	else \
+	  echo "NOT CHECKED: licences, bans and sources of dependencies; install cargo-deny with 'make tools'"; \
+	fi
+	@if command -v systemd-analyze >/dev/null; then \
+	  rm -rf target/units && mkdir -p target/units; \
+	  sed 's|^ExecStart=.*|ExecStart=/bin/true|' systemd/rekeyd.service > target/units/rekeyd.service; \
+	  systemd-analyze verify --man=no --recursive-errors=yes target/units/rekeyd.service; \
+	  systemd-analyze security --no-pager --offline=true --threshold=15 target/units/rekeyd.service | tail -n 1; \
+	else \
+	  echo "NOT CHECKED: systemd/rekeyd.service with systemd-analyze, which is not here (a test reads the unit too)"; \
+	fi
+
+bench:  ## cost of rotations against the bounds of benches/README.md
+	cargo bench $(CARGO_FLAGS)
+
+audit:  ## known vulnerabilities of dependencies; fetches the advisory database
+	cargo deny $(CARGO_FLAGS) check advisories
+
+tools:  ## install the programs that lint and audit need beside the toolchain
+	@cargo deny --version 2>/dev/null || cargo install --locked cargo-deny --version $(CARGO_DENY)
+
+$(TEST_VENV)/.installed: tests/requirements.txt
+$(LINT_VENV)/.installed: .ci/lint-requirements.txt
+$(TEST_VENV)/.installed $(LINT_VENV)/.installed:
+	@rm -rf $(@D) && mkdir -p $(dir $(@D))
+	@$(PYTHON) -m venv $(@D) || { \
+	  echo "cannot make a virtual environment: install Python 3 with its venv module (Debian: python3-venv)" >&2; \
+	  exit 1; }
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	@$(@D)/bin/pip check --quiet --disable-pip-version-check
+	@touch $@

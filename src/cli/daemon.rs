@@ -1,0 +1,173 @@
+//! The running daemon, as the commands reach it: its socket, what it answers, and what an exit code says of that.
+//!
+//! Exit codes: 0 done; 1 refused, with the reason; 2 usage; 5 no daemon answers.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Method, Request, header};
+use clap::ValueEnum;
+use serde_json::{Value, json};
+use tokio::net::UnixStream;
+
+use crate::cli::call;
+use crate::cli::journal::{fail, tell};
+use crate::config::Config;
+use crate::config::environment::{Environment, ProcessEnvironment};
+
+const NOT_REACHABLE: u8 = 5;
+const DEFAULT_SOCKET: &str = "/run/rekeyd/rekeyd.sock";
+const FILE_NAME: &str = "rekeyd.sock";
+
+/// Longer than the daemon itself takes to give up.
+const PATIENCE: Duration = Duration::from_secs(100);
+
+#[derive(clap::Args)]
+pub(super) struct Reaching {
+    /// The daemon's socket; by default the one of --policy, else $REKEYD_SOCKET, else rekeyd.sock in
+    /// $RUNTIME_DIRECTORY or /run/rekeyd
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// The policy that the daemon was started with, to take the socket from
+    #[arg(long, value_name = "FILE", conflicts_with = "socket")]
+    policy: Option<PathBuf>,
+    /// A line for people, or JSON for programs
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub(super) output: Output,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    Text,
+    Json,
+}
+
+/// Why a command did not do what it should.
+pub(super) enum Unmet {
+    /// The daemon's own words.
+    Refused { code: String, message: String },
+    /// Nobody answered.
+    Unreachable(String),
+    /// Something on this side.
+    Failed(String),
+}
+
+impl Unmet {
+    /// Says so, on the standard error for people and on the standard output for programs.
+    pub(super) fn tell(self, output: Output) -> ExitCode {
+        let (exit, code, message) = match self {
+            Self::Refused { code, message } => (ExitCode::FAILURE, code, message),
+            Self::Unreachable(message) => {
+                (ExitCode::from(NOT_REACHABLE), "not_reachable".to_owned(), message)
+            }
+            Self::Failed(message) => (ExitCode::FAILURE, "failed".to_owned(), message),
+        };
+        match output {
+            Output::Json => {
+                tell(&format!("{}\n", json!({ "error": { "code": code, "message": message } })), exit)
+            }
+            Output::Text => {
+                fail(&message);
+                exit
+            }
+        }
+    }
+}
+
+/// The daemon at its socket.
+pub(super) struct Daemon {
+    socket: PathBuf,
+}
+
+impl Daemon {
+    pub(super) fn at(reaching: &Reaching) -> Result<Self, Unmet> {
+        if let Some(policy) = &reaching.policy {
+            let config = Config::load_file(policy).map_err(|problems| Unmet::Failed(problems.to_string()))?;
+            return Ok(Self { socket: config.daemon.socket });
+        }
+        Ok(Self { socket: reaching.socket.clone().unwrap_or_else(|| default_socket(&ProcessEnvironment)) })
+    }
+
+    /// # Errors
+    /// The daemon refused, or does not answer: then the call may have been made.
+    pub(super) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Unmet> {
+        let place = self.socket.display();
+        let stream = UnixStream::connect(&self.socket).await.map_err(|error| {
+            let advice =
+                "is the daemon running (`systemctl status rekeyd`), is this its socket, and may you use it?";
+            Unmet::Unreachable(format!("no daemon answers at {place}: {error}; {advice}"))
+        })?;
+        let body = body.map(ToString::to_string).unwrap_or_default();
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, "rekeyd")
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::CONTENT_LENGTH, body.len())
+            .header(header::CONNECTION, "close")
+            .body(Body::from(body))
+            .map_err(|_| Unmet::Failed(format!("`{path}` cannot be asked for")))?;
+        let answer = call::exchange(stream, request, PATIENCE).await.map_err(|error| {
+            let advice = "it may have been done all the same: see `rekeyd status`";
+            Unmet::Unreachable(format!("the daemon at {place} did not answer: {error:#}; {advice}"))
+        })?;
+        let strange = || Unmet::Unreachable(format!("what answers at {place} is not rekeyd"));
+        let told: Value = serde_json::from_slice(&answer.body).map_err(|_| strange())?;
+        if answer.status.is_success() {
+            return Ok(told);
+        }
+        let text = |field: &str| told.pointer(field).and_then(Value::as_str).map(str::to_owned);
+        match (text("/error/code"), text("/error/message")) {
+            (Some(code), Some(message)) => Err(Unmet::Refused { code, message }),
+            _ => Err(strange()),
+        }
+    }
+}
+
+fn default_socket(environment: &dyn Environment) -> PathBuf {
+    if let Some(path) = environment.read("REKEYD_SOCKET").filter(|path| !path.is_empty()) {
+        return PathBuf::from(path);
+    }
+    // systemd lists several directories with colons between them.
+    let runtime = environment.read("RUNTIME_DIRECTORY").unwrap_or_default();
+    match runtime.split(':').next() {
+        Some("") | None => PathBuf::from(DEFAULT_SOCKET),
+        Some(directory) => PathBuf::from(directory).join(FILE_NAME),
+    }
+}
+
+/// Runs what a command does with the daemon.
+pub(super) fn block_on<T>(talk: impl Future<Output = Result<T, Unmet>>) -> Result<T, Unmet> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|error| Unmet::Failed(format!("cannot start the asynchronous runtime: {error}")))?;
+    runtime.block_on(talk)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn the_socket_is_where_the_environment_says() {
+        for (variables, expected) in [
+            (vec![], DEFAULT_SOCKET),
+            (vec![("RUNTIME_DIRECTORY", "")], DEFAULT_SOCKET),
+            (vec![("RUNTIME_DIRECTORY", "/run/a:/run/b")], "/run/a/rekeyd.sock"),
+            (vec![("RUNTIME_DIRECTORY", "/run/a"), ("REKEYD_SOCKET", "/x")], "/x"),
+        ] {
+            let environment: BTreeMap<String, String> =
+                variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            assert_eq!(default_socket(&environment), PathBuf::from(expected));
+        }
+    }
+}

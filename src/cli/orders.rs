@@ -1,0 +1,155 @@
+//! `rekeyd rotate`, `retry`, `abort`, `rollback`, `reload` and `sweep`: orders to the running daemon.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use crate::cli::daemon::{Daemon, Output, Reaching, Unmet, block_on};
+use crate::cli::journal::{one_line, tell};
+use crate::domain::ids::CredentialName;
+
+/// Between two looks at a rotation that is waited for.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+#[derive(clap::Args)]
+pub(super) struct Rotate {
+    /// The credential
+    name: String,
+    /// Wait until the rotation has ended, the old key's quarantine included, or needs a person (exit code 1)
+    #[arg(long)]
+    wait: bool,
+    #[command(flatten)]
+    reaching: Reaching,
+}
+
+#[derive(clap::Args)]
+pub(super) struct Retry {
+    /// The credential
+    name: String,
+    /// Let the rotation replace values in its destinations that rekeyd did not put there
+    #[arg(long)]
+    overwrite: bool,
+    #[command(flatten)]
+    reaching: Reaching,
+}
+
+#[derive(clap::Args)]
+pub(super) struct OfOne {
+    /// The credential
+    name: String,
+    #[command(flatten)]
+    reaching: Reaching,
+}
+
+#[derive(clap::Args)]
+pub(super) struct OfAll {
+    #[command(flatten)]
+    reaching: Reaching,
+}
+
+pub(super) fn rotate(arguments: &Rotate) -> ExitCode {
+    let Rotate { name, wait, reaching } = arguments;
+    finish(
+        reaching,
+        block_on(async {
+            let (daemon, path) = (Daemon::at(reaching)?, path(name)?);
+            if !wait {
+                return order(&daemon, &path, "rotate", None).await;
+            }
+            let before = daemon.call(Method::GET, &path, None).await?;
+            order(&daemon, &path, "rotate", None).await?;
+            until_it_ends(&daemon, &path, &before).await
+        }),
+    )
+}
+
+pub(super) fn retry(arguments: &Retry) -> ExitCode {
+    let Retry { name, overwrite, reaching } = arguments;
+    let body = json!({ "overwrite": overwrite });
+    one(name, "retry", reaching, Some(&body))
+}
+
+pub(super) fn abort(arguments: &OfOne) -> ExitCode {
+    one(&arguments.name, "abort", &arguments.reaching, None)
+}
+
+pub(super) fn roll_back(arguments: &OfOne) -> ExitCode {
+    one(&arguments.name, "rollback", &arguments.reaching, None)
+}
+
+pub(super) fn reload(arguments: &OfAll) -> ExitCode {
+    all("/v1/reload", &arguments.reaching)
+}
+
+pub(super) fn sweep(arguments: &OfAll) -> ExitCode {
+    all("/v1/sweep", &arguments.reaching)
+}
+
+fn one(name: &str, verb: &str, reaching: &Reaching, body: Option<&Value>) -> ExitCode {
+    let talk = async { order(&Daemon::at(reaching)?, &path(name)?, verb, body).await };
+    finish(reaching, block_on(talk))
+}
+
+fn all(path: &str, reaching: &Reaching) -> ExitCode {
+    let talk = async { Daemon::at(reaching)?.call(Method::POST, path, None).await };
+    finish(reaching, block_on(talk))
+}
+
+fn path(name: &str) -> Result<String, Unmet> {
+    match CredentialName::new(name) {
+        Ok(name) => Ok(format!("/v1/credentials/{name}")),
+        Err(error) => Err(Unmet::Failed(format!("`{name}` cannot be a credential: {error}"))),
+    }
+}
+
+async fn order(daemon: &Daemon, path: &str, verb: &str, body: Option<&Value>) -> Result<Value, Unmet> {
+    daemon.call(Method::POST, &format!("{path}/{verb}"), body).await
+}
+
+fn finish(reaching: &Reaching, outcome: Result<Value, Unmet>) -> ExitCode {
+    match (outcome, reaching.output) {
+        (Ok(answer), Output::Json) => tell(&format!("{answer}\n"), ExitCode::SUCCESS),
+        (Ok(answer), Output::Text) => {
+            let message = answer.get("message").and_then(Value::as_str).unwrap_or("done");
+            tell(&format!("{}\n", one_line(message)), ExitCode::SUCCESS)
+        }
+        (Err(unmet), output) => unmet.tell(output),
+    }
+}
+
+/// Looks until the rotation that was asked for is over, and tells each of its phases on the standard error.
+async fn until_it_ends(daemon: &Daemon, path: &str, before: &Value) -> Result<Value, Unmet> {
+    let last = |report: &Value| report.pointer("/last/rotation").cloned();
+    let text = |report: &Value, field: &str| {
+        report.pointer(field).and_then(Value::as_str).map(one_line).unwrap_or_default()
+    };
+    let mut told = String::new();
+    loop {
+        let report = daemon.call(Method::GET, path, None).await?;
+        let now = format!("{}: {}", text(&report, "/condition"), text(&report, "/summary"));
+        if last(&report).is_some_and(|ended| !ended.is_null() && Some(&ended) != last(before).as_ref()) {
+            let outcome = text(&report, "/last/outcome");
+            if outcome == "done" {
+                let done = format!("`{}` has a new key", text(&report, "/credential"));
+                return Ok(json!({ "message": done, "report": report }));
+            }
+            let why = text(&report, "/last/why");
+            let message = format!("the rotation ended as `{outcome}`: {why}");
+            return Err(Unmet::Refused { code: outcome, message });
+        }
+        if matches!(text(&report, "/condition").as_str(), "parked" | "blocked" | "damaged") {
+            let next = text(&report, "/next_command");
+            let message = if next.is_empty() { now } else { format!("{now}; next: {next}") };
+            return Err(Unmet::Refused { code: text(&report, "/condition"), message });
+        }
+        if now != told {
+            // Who cannot be told still waits.
+            drop(writeln!(std::io::stderr(), "{now}"));
+            told = now;
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}

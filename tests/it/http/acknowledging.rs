@@ -1,0 +1,119 @@
+//! Consumers say which key they use.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use rekeyd::domain::ids::ConsumerName;
+use rekeyd::domain::secret::{Fingerprint, SecretValue};
+use rekeyd::http::Consumers;
+use rekeyd::ports::journal::Journal;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::house::{House, name};
+
+const API: &str = "tok_api_planted";
+const BATCH: &str = "tok_batch_planted";
+
+fn saying(fingerprint: &Fingerprint) -> Value {
+    json!({ "fingerprint": fingerprint.as_str() })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_old_key_goes_when_everyone_has_acknowledged() {
+    let house = House::open().await;
+    let new = house.served("tts");
+    let before = house.ack("tts", API, saying(&Fingerprint::of(b"something else"))).await;
+    assert_eq!((before.status, &before.json()["known"]), (200, &json!(false)));
+    for _ in 0..2 {
+        let answer = house.ack("tts", API, saying(&new)).await;
+        let told = answer.json();
+        assert_eq!((answer.status, &told["known"], &told["consumer"]), (200, &json!(true), &json!("api")));
+        assert_eq!(told["rotation"]["phase"], "overlap");
+        let gates = told["gates"].as_array().unwrap();
+        assert_eq!((gates[0]["gate"].as_str(), gates[0]["open"].as_bool()), (Some("at_least"), Some(true)));
+        assert_eq!((gates[1]["gate"].as_str(), gates[1]["open"].as_bool()), (Some("acks"), Some(false)));
+        let grounds = gates[1]["grounds"].as_str().unwrap();
+        assert!(grounds.contains("batch (never") && !grounds.contains("api"), "{grounds}");
+    }
+    let last = house.ack("tts", BATCH, json!({ "fingerprint": new.as_str(), "consumer": "batch" })).await;
+    assert_eq!((last.status, &last.json()["gates"][1]["open"]), (200, &json!(true)));
+    let report = house.until("tts", |report| report["last"]["outcome"] == "done").await;
+    assert_eq!(report["fingerprint"], new.as_str());
+    // The consumer that restarts later says the same again.
+    let again = house.ack("tts", API, saying(&new)).await.json();
+    assert_eq!(
+        (&again["known"], &again["rotation"], &again["gates"]),
+        (&json!(true), &json!(null), &json!([]))
+    );
+    house.nothing_leaked("").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_refusal_says_what_is_wrong_and_not_more() {
+    let house = House::open().await;
+    let good = json!({ "fingerprint": "0123456789abcdef" });
+    let key = house.store.text("secret-of-tts").unwrap();
+    let large = json!({ "fingerprint": "0".repeat(5000) });
+    for (credential, token, body, status, code) in [
+        ("tts", "tok_wrong", good.clone(), 401, "unauthenticated"),
+        ("nobody", "tok_wrong", good.clone(), 401, "unauthenticated"),
+        ("tts", "", good.clone(), 401, "unauthenticated"),
+        ("tts", "tok_api_planted2", large.clone(), 401, "unauthenticated"),
+        ("nobody", API, good.clone(), 404, "no_such_credential"),
+        ("%ff", API, good.clone(), 404, "no_such_credential"),
+        ("no%2Fbody", API, good.clone(), 404, "no_such_credential"),
+        ("tts", "tok_idle_planted", good.clone(), 403, "not_awaited"),
+        ("tts", API, json!({ "fingerprint": "0123456789abcdef", "consumer": "batch" }), 403, "not_your_name"),
+        ("tts", API, json!({ "fingerprint": key.as_str() }), 400, "bad_request"),
+        ("tts", API, json!({ "fingerprint": "0123456789ABCDEF" }), 400, "bad_request"),
+        ("tts", API, json!({ "fingerprint": "0123456789abcdef", "more": key.as_str() }), 400, "bad_request"),
+        ("tts", API, json!(null), 400, "bad_request"),
+        ("tts", API, large, 413, "too_large"),
+    ] {
+        let answer = house.ack(credential, token, body).await;
+        assert_eq!((answer.status, answer.code().as_str()), (status, code), "{credential}: {}", answer.text);
+        assert_eq!(answer.headers.contains_key("www-authenticate"), status == 401);
+        assert_eq!(answer.headers["cache-control"], "no-store");
+    }
+    let anonymous = house.request(Method::POST, "/v1/credentials/tts/acks").body(good.to_string());
+    assert_eq!(house.send(anonymous).await.status, 401);
+    let basic = house.request(Method::POST, "/v1/credentials/tts/acks").basic_auth("api", Some(API));
+    assert_eq!(house.send(basic.body(good.to_string())).await.status, 401);
+    assert_eq!(house.get("/v1/credentials/tts/acks").await.code(), "wrong_method");
+    assert_eq!(house.get("/v1/status").await.code(), "no_such_path");
+    assert!(house.journal.acks(&name("tts")).await.unwrap().is_empty());
+    house.nothing_leaked("").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acknowledgement_that_was_not_kept_is_not_confirmed() {
+    let house = House::open().await;
+    house.journal.is_broken.store(true, SeqCst);
+    let answer = house.ack("tts", API, saying(&house.served("tts"))).await;
+    assert_eq!((answer.status, answer.code().as_str()), (503, "not_kept"));
+    assert!(answer.text.contains("send it again"));
+    house.journal.is_broken.store(false, SeqCst);
+    assert!(house.journal.acks(&name("tts")).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_word_counts_while_the_clock_is_set_back() {
+    let house = House::open().await;
+    house.ack("tts", API, saying(&Fingerprint::of(b"something else"))).await;
+    house.clock.0.store(-3600, SeqCst);
+    let new = house.served("tts");
+    assert_eq!(house.ack("tts", API, saying(&new)).await.status, 200);
+    assert_eq!(house.journal.acks(&name("tts")).await.unwrap()[0].fingerprint, new);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_change_with_the_policy() {
+    let house = House::open().await;
+    let body = saying(&house.served("tts"));
+    let token = SecretValue::new("tok_renewed".to_owned()).unwrap();
+    let renewed = Consumers::new([(ConsumerName::new("api").unwrap(), token)]).unwrap();
+    house.consumers.send_replace(Arc::new(renewed));
+    assert_eq!(house.ack("tts", API, body.clone()).await.status, 401);
+    assert_eq!(house.ack("tts", "tok_renewed", body).await.status, 200);
+}

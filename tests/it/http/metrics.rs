@@ -1,0 +1,129 @@
+//! The metrics' text, read as strictly as a scraper would.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rekeyd::telemetry::metrics::{ALL, Kind};
+use reqwest::Method;
+use reqwest::header::ACCEPT;
+
+use super::house::House;
+use crate::support::blessed;
+
+const OPEN: &str =
+    "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
+
+/// Samples by their whole name with labels. Fails on anything that is not declared, said twice, or not a number.
+fn lint(text: &str, counters_are_declared_with_total: bool) -> BTreeMap<String, f64> {
+    let (mut helps, mut types) = (BTreeSet::new(), BTreeMap::new());
+    let mut samples = BTreeMap::new();
+    for line in text.lines() {
+        let words: Vec<&str> = line.splitn(4, ' ').collect();
+        match words.as_slice() {
+            ["#", "HELP", name, help] => {
+                assert!(help.ends_with('.') && !help.ends_with(".."), "{line}");
+                assert!(helps.insert((*name).to_owned()), "helped twice: {line}");
+            }
+            ["#", "TYPE", name, kind] => {
+                assert!(helps.contains(*name), "no help before: {line}");
+                assert!(
+                    types.insert((*name).to_owned(), (*kind).to_owned()).is_none(),
+                    "typed twice: {line}"
+                );
+                assert!(matches!(*kind, "gauge" | "counter"), "{line}");
+            }
+            ["#", ..] => panic!("what is this: {line}"),
+            _ => {
+                let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("no sample: {line}"));
+                let name = series.split('{').next().unwrap();
+                let family =
+                    if counters_are_declared_with_total { name } else { name.trim_end_matches("_total") };
+                let kind = types.get(family).unwrap_or_else(|| panic!("not declared: {line}"));
+                assert_eq!(kind == "counter", name.ends_with("_total"), "{line}");
+                assert!(name.starts_with("rekeyd_"), "{line}");
+                let labels = series.strip_prefix(name).unwrap();
+                assert!(labels.is_empty() || labels.starts_with('{') && labels.ends_with("\"}"), "{line}");
+                let value: f64 = value.parse().unwrap_or_else(|_| panic!("no number: {line}"));
+                assert!(samples.insert(series.to_owned(), value).is_none(), "said twice: {line}");
+            }
+        }
+    }
+    assert_eq!(helps.len(), ALL.len());
+    assert_eq!(types.len(), ALL.len());
+    samples
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_forms_are_well_formed_and_say_the_same() {
+    let house = House::open().await;
+    let plain = house.get("/metrics").await;
+    assert_eq!(plain.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    let open = house.send(house.request(Method::GET, "/metrics").header(ACCEPT, OPEN)).await;
+    assert_eq!(open.headers["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    let body = open.text.strip_suffix("# EOF\n").unwrap_or_else(|| panic!("no end: {}", open.text));
+    let plain = lint(&plain.text, true);
+    assert_eq!(lint(body, false).keys().collect::<Vec<_>>(), plain.keys().collect::<Vec<_>>());
+    let now = house.handle.setup().clock.now().as_second() as f64;
+    for (series, value) in [
+        ("rekeyd_credentials{condition=\"waiting\"}", 1.0),
+        ("rekeyd_credentials{condition=\"parked\"}", 1.0),
+        ("rekeyd_credentials{condition=\"fine\"}", 0.0),
+        ("rekeyd_rotation_phase{credential=\"tts\",workspace=\"prod\",phase=\"overlap\"}", 1.0),
+        ("rekeyd_rotation_parked{credential=\"wide\",workspace=\"prod\",reason=\"unrestricted\"}", 1.0),
+        ("rekeyd_gate_open{credential=\"tts\",workspace=\"prod\",gate=\"at_least\"}", 1.0),
+        ("rekeyd_gate_open{credential=\"tts\",workspace=\"prod\",gate=\"acks\"}", 0.0),
+        ("rekeyd_attention_needed{credential=\"tts\",workspace=\"prod\"}", 0.0),
+        ("rekeyd_attention_needed{credential=\"wide\",workspace=\"prod\"}", 1.0),
+        ("rekeyd_workspace_reachable{workspace=\"prod\"}", 1.0),
+        ("rekeyd_engine_damaged_credentials", 0.0),
+        ("rekeyd_orphans_deleted_total", 0.0),
+        ("rekeyd_policy_reload_success", 1.0),
+        ("rekeyd_policy_info{hash=\"abc123\"}", 1.0),
+        ("rekeyd_journal_readable", 1.0),
+    ] {
+        assert_eq!(plain.get(series), Some(&value), "{series} in {plain:#?}");
+    }
+    for series in [
+        "rekeyd_engine_last_beat_timestamp_seconds",
+        "rekeyd_policy_reload_last_success_timestamp_seconds",
+        "rekeyd_rotation_phase_entered_timestamp_seconds{credential=\"tts\",workspace=\"prod\"}",
+        "rekeyd_key_created_timestamp_seconds{credential=\"tts\",workspace=\"prod\"}",
+        "rekeyd_workspace_last_answer_timestamp_seconds{workspace=\"prod\"}",
+    ] {
+        let value = plain.get(series).unwrap_or_else(|| panic!("{series} in {plain:#?}"));
+        assert!((now - 300.0..=now + 1.0).contains(value), "{series} is {value}, now is {now}");
+    }
+    assert!(!plain.keys().any(|series| series.contains("secret-of")), "a secret's name is told");
+    house.nothing_leaked("").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_scrapes_are_one_look() {
+    let house = House::open().await;
+    let first = house.get("/metrics").await.text;
+    house.status.send_modify(|status| status.policy_hash = "changed".to_owned());
+    let second = house.get("/metrics").await.text;
+    assert_eq!(first, second, "within a second the answer is the same");
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    assert!(house.get("/metrics").await.text.contains("changed"));
+}
+
+#[test]
+fn every_metric_is_documented() {
+    let mut text = String::from(
+        "# Metrics\n\nGenerated from the program: do not edit. `GET /metrics` on the public listener tells these, as \
+         Prometheus text 0.0.4 or, where `Accept` asks for it, as OpenMetrics. All of them are derived from the \
+         journal and the engine at the time of the scrape, at most once a second. No label ever holds a key, a hint \
+         or the name of a secret.\n\n| metric | type | labels | meaning |\n|---|---|---|---|\n",
+    );
+    for metric in ALL {
+        let (kind, suffix) = match metric.kind {
+            Kind::Gauge => ("gauge", ""),
+            Kind::Counter => ("counter", "_total"),
+        };
+        let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+        let row =
+            format!("| `{}{suffix}` | {kind} | {} | {} |\n", metric.name, labels.join(", "), metric.help);
+        text.push_str(&row);
+    }
+    blessed::compare("docs/metrics.md", &text);
+}

@@ -6,11 +6,8 @@ use clap::{Parser, Subcommand};
 
 mod call;
 mod check;
-<<<<<<< HEAD
-mod demo;
-=======
 mod daemon;
->>>>>>> main
+mod demo;
 mod exit;
 mod healthcheck;
 mod history;

@@ -21,7 +21,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("http", &["domain", "engine", "ports", "telemetry"]),
     ("app", &["adapters", "config", "domain", "engine", "http", "ports", "telemetry"]),
     ("demo", &["adapters", "domain", "ports", "sandbox"]),
-    ("cli", &["adapters", "app", "config", "demo", "domain", "engine", "http", "ports", "sandbox", "telemetry"]),
+    (
+        "cli",
+        &["adapters", "app", "config", "demo", "domain", "engine", "http", "ports", "sandbox", "telemetry"],
+    ),
     ("main", &[]),
     ("lib", &[]),
 ];

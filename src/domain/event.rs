@@ -70,6 +70,8 @@ pub enum Event {
         verdicts: Vec<Verdict>,
     },
     OldKeyDisabled,
+    /// The provider's clock agrees with ours now: what this phase has to last is counted from here (I8).
+    ClockAgreed,
     QuarantinePassed,
     OldKeyGone,
     RollbackBegun {
@@ -128,6 +130,7 @@ impl Event {
             Self::Released { .. } => "released",
             Self::Withheld { .. } => "withheld",
             Self::OldKeyDisabled => "old_key_disabled",
+            Self::ClockAgreed => "clock_agreed",
             Self::QuarantinePassed => "quarantine_passed",
             Self::OldKeyGone => "old_key_gone",
             Self::RollbackBegun { .. } => "rollback_begun",

@@ -273,8 +273,17 @@ impl CredentialReport {
 
 impl RotationReport {
     fn new(rotation: &Rotation, acks: &[Ack], now: Timestamp) -> Self {
-        let Rotation { plan, length: _, phase, since, attempt, attempts_max: _, trouble, overlap_began } =
-            rotation;
+        let Rotation {
+            plan,
+            length: _,
+            phase,
+            since,
+            attempt,
+            attempts_max: _,
+            trouble,
+            overlap_began,
+            clock_agreed: _,
+        } = rotation;
         let overlap_since = overlap_began.unwrap_or(*since);
         let successor = rotation.successor();
         let after = |from: Timestamp, wait| Some(from.saturating_add(wait).unwrap_or(Timestamp::MAX));

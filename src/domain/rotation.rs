@@ -24,7 +24,9 @@ pub struct Rotation {
     pub phase: Phase,
     /// When the phase was entered.
     pub since: Timestamp,
-    /// When the last destination was read back with the new key, if that has happened: the overlap's beginning.
+    /// Whether the provider's clock agreed with ours since the phase was entered: only then is `since` to be trusted.
+    pub clock_agreed: bool,
+    /// From when on the overlap counts: every destination had been read back, and the clocks agreed.
     pub overlap_began: Option<Timestamp>,
     /// How many mints were intended so far.
     pub attempt: u32,
@@ -221,6 +223,7 @@ impl Rotation {
             length: 1,
             phase: Phase::Due { overwrite: false },
             since,
+            clock_agreed: false,
             overlap_began: None,
             attempt: 0,
             attempts_max: MINTS_PER_ROTATION_MAX,
@@ -339,11 +342,11 @@ impl Phase {
             | Self::Overlap(_)
             | Self::Disabling { .. }
             | Self::Quarantine(_)
-            | Self::Revoking(_) => true,
+            | Self::Revoking(_)
+            | Self::RollingBack { .. } => true,
             Self::Due { .. }
             | Self::Minting { .. }
             | Self::Discarding { .. }
-            | Self::RollingBack { .. }
             | Self::Returning { .. }
             | Self::Withdrawing { .. }
             | Self::Parked { .. }

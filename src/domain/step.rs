@@ -45,9 +45,17 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
     next.trouble = None;
     if next.phase.name() != rotation.phase.name() {
         next.since = now;
+        next.clock_agreed = false;
     }
     if matches!(next.phase, Phase::Overlap(_)) && matches!(event, Event::Promoted { .. }) {
-        next.overlap_began = Some(now);
+        next.overlap_began = None;
+    }
+    if let Event::ClockAgreed = event {
+        next.since = now;
+        next.clock_agreed = true;
+        if matches!(next.phase, Phase::Overlap(_)) && next.overlap_began.is_none() {
+            next.overlap_began = Some(now);
+        }
     }
     if let Event::MintIntended { .. } = event {
         next.attempt += 1;
@@ -158,6 +166,7 @@ fn revoking(rotation: &Rotation, event: &Event) -> Move {
             Phase::Overlap(successor.clone())
         }
         (Phase::Disabling { successor, .. }, E::OldKeyDisabled) => Phase::Quarantine(successor.clone()),
+        (Phase::Overlap(_) | Phase::Quarantine(_), E::ClockAgreed) => rotation.phase.clone(),
         (Phase::Quarantine(successor), E::QuarantinePassed) => Phase::Revoking(successor.clone()),
         (Phase::Revoking(successor), E::OldKeyGone) => Phase::Done(successor.clone()),
         _ => return None,
@@ -175,6 +184,7 @@ fn undoing(rotation: &Rotation, event: &Event) -> Move {
         (Phase::RollingBack { successor, old_enabled: true, .. }, E::Restored { destination, version }) => {
             restored(&rotation.phase, successor, *destination, version)
         }
+        (Phase::Returning { .. }, E::ClockAgreed) => Ok(rotation.phase.clone()),
         (Phase::Returning { successor, cause }, E::ReturnPassed) => {
             Ok(Phase::Withdrawing { successor: successor.clone(), cause: *cause })
         }
@@ -313,16 +323,10 @@ fn resumed(was: &Phase, overwrite: bool) -> Phase {
     phase
 }
 
-/// Publishes again, from staging on: the overlap begins anew when the last destination serves the new key.
+/// Publishes to some destinations again: the overlap begins anew when the last one serves the new key. Also the way
+/// forward out of a rollback whose old key turned out to be gone.
 fn reclaimed(was: &Phase, destinations: &[(usize, Standing)]) -> Result<Phase, Because> {
-    let (Phase::Staging(successor)
-    | Phase::Verifying(successor)
-    | Phase::Promoting(successor)
-    | Phase::Overlap(successor)
-    | Phase::Disabling { successor, .. }
-    | Phase::Quarantine(successor)
-    | Phase::Revoking(successor)) = was
-    else {
+    let Some(successor) = was.successor().filter(|_| was.may_publish_again()) else {
         return Err(Some("there is nothing to publish again"));
     };
     let mut successor = successor.clone();
@@ -332,7 +336,15 @@ fn reclaimed(was: &Phase, destinations: &[(usize, Standing)]) -> Result<Phase, B
             Some(Placement { before: standing.clone(), restaged, progress: Progress::Absent })
         })?;
     }
-    Ok(if destinations.is_empty() { was.clone() } else { Phase::Staging(successor) })
+    let is = |wanted: fn(&Progress) -> bool| successor.placements.iter().any(|it| wanted(&it.progress));
+    if is(|progress| matches!(progress, Progress::Absent | Progress::Restored { .. })) {
+        return Ok(Phase::Staging(successor));
+    }
+    if !matches!(was, Phase::RollingBack { .. }) {
+        return Ok(was.clone());
+    }
+    let half_way = is(|progress| matches!(progress, Progress::Staged { .. }));
+    Ok(if half_way { Phase::Promoting(successor) } else { Phase::Overlap(successor) })
 }
 
 fn rollback(rotation: &Rotation, cause: RollbackCause) -> Result<Phase, Because> {

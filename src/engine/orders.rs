@@ -33,7 +33,7 @@ impl Visit {
         let outcome = match order.wish {
             Wish::Rotate => self.ask().await?,
             Wish::Retry { overwrite } => self.retry(overwrite).await?,
-            Wish::Abort => self.steer(Event::AbortAsked { by: order.by }, "is being aborted").await?,
+            Wish::Abort => self.abort(order.by).await?,
             Wish::RollBack => {
                 let event = Event::RollbackBegun { cause: RollbackCause::Operator };
                 self.steer(event, "is being rolled back").await?
@@ -66,12 +66,29 @@ impl Visit {
         let Some(Phase::Parked { reason, was, .. }) = self.phase() else {
             return Ok(Err(format!("`{}` has no parked rotation", self.record.credential)));
         };
+        let rolling_back = matches!(**was, Phase::RollingBack { .. });
         let publish_again = overwrite && *reason == ParkReason::ForeignValue && was.may_publish_again();
-        if !publish_again {
-            return self.steer(Event::Retried { overwrite }, "goes on").await;
+        if publish_again && !rolling_back {
+            return self.publish_again().await;
         }
+        self.steer(Event::Retried { overwrite }, "goes on").await
+    }
+
+    /// A rollback that is parked because there is nothing to roll back to is given up by going forward again.
+    async fn abort(&mut self, by: String) -> Result<Result<String, String>, Halt> {
+        if let Some(Phase::Parked { was, .. }) = self.phase()
+            && matches!(**was, Phase::RollingBack { .. })
+        {
+            return self.publish_again().await;
+        }
+        self.steer(Event::AbortAsked { by }, "is being aborted").await
+    }
+
+    async fn publish_again(&mut self) -> Result<Result<String, String>, Halt> {
         match self.unlike_the_successor().await {
-            Ok(destinations) => self.steer(Event::Reclaimed { destinations }, "publishes again").await,
+            Ok(destinations) => {
+                self.steer(Event::Reclaimed { destinations }, "goes on with the new key").await
+            }
             Err(failure) => Ok(Err(format!("the destinations could not be read: {failure}"))),
         }
     }

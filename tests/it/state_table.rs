@@ -260,6 +260,7 @@ fn events() -> Vec<Event> {
         Event::Released { verdicts: Vec::new(), forced: true },
         Event::Withheld { verdicts: Vec::new() },
         Event::OldKeyDisabled,
+        Event::ClockAgreed,
         Event::QuarantinePassed,
         Event::OldKeyGone,
         Event::RollbackBegun { cause: RollbackCause::Operator },

@@ -145,7 +145,7 @@ fn way_out(reason: ParkReason, rotation: &Rotation) -> &'static str {
         ParkReason::MintRefused | ParkReason::MintsExhausted | ParkReason::CannotRollBack => "retry",
         // The plan is frozen with what the policy allowed: a policy that allows more takes a new one.
         ParkReason::Unrestricted => "abort",
-        ParkReason::OldKeyUnusable if in_service => "retry",
+        ParkReason::OldKeyUnusable if in_service => "abort",
         ParkReason::OldKeyReenabled => "rollback",
         ParkReason::NewKeyUnusable if in_service && rotation.can_roll_back() => "rollback",
         ParkReason::NewKeyUnusable if in_service => "retry",

@@ -117,6 +117,7 @@ fn text(event: &Event, places: &[Destination]) -> String {
         }
         Event::Withheld { verdicts } => format!("a gate shut again{}", grounds(verdicts)),
         Event::OldKeyDisabled => "disabled the old key".to_owned(),
+        Event::ClockAgreed => "the provider's clock agrees with ours: counting begins".to_owned(),
         Event::QuarantinePassed => "the quarantine passed".to_owned(),
         Event::OldKeyGone => "deleted the old key and saw it gone".to_owned(),
         Event::RollbackBegun { cause } => match cause {

@@ -11,7 +11,17 @@ use crate::engine::effects::{Acted, Outcome, after, park};
 use crate::engine::visit::Visit;
 
 impl Visit {
+    /// Notes when our clock and the provider's agree for the first time in a phase that has to last: a duration that
+    /// began on a wrong clock would end early when the clock comes right.
+    async fn agree_on_the_time(&self) -> Acted {
+        self.setup.check_clock(self.listed().await?.as_ref())?;
+        Ok(Outcome::Happened(Event::ClockAgreed))
+    }
+
     pub(super) async fn await_gates(&mut self) -> Acted {
+        if self.rotating()?.overlap_began.is_none() {
+            return self.agree_on_the_time().await;
+        }
         let verdicts = self.judge().await?;
         let rotation = self.rotating()?;
         let terms = &rotation.plan.terms;
@@ -30,7 +40,7 @@ impl Visit {
             }
             (false, AfterDeadline::RollBack) => park(
                 ParkReason::CannotRollBack,
-                "the overlap lasted its longest and a destination has nothing to go back to; `retry` waits on",
+                "the overlap lasted its longest and a destination has nothing to go back to; change `then` or `at_most` in the policy, reload, and `retry`",
             ),
             (true, _) | (false, AfterDeadline::Revoke) => match self.frozen_until() {
                 Some(until) => Ok(Outcome::Wait(self.soon(until))),
@@ -56,6 +66,9 @@ impl Visit {
     /// A quarantine is passed when it has lasted, and nobody has enabled the old key meanwhile.
     pub(super) async fn await_quarantine(&mut self) -> Acted {
         let rotation = self.rotating()?;
+        if !rotation.clock_agreed {
+            return self.agree_on_the_time().await;
+        }
         let passes_at = after(rotation.since, rotation.plan.terms.quarantine);
         if self.setup.now() < passes_at {
             return Ok(Outcome::Wait(self.soon(passes_at)));
@@ -77,8 +90,11 @@ impl Visit {
     }
 
     /// Consumers that had switched need as long for the way back as they were given for the way there.
-    pub(super) fn await_return(&self) -> Acted {
+    pub(super) async fn await_return(&self) -> Acted {
         let rotation = self.rotating()?;
+        if !rotation.clock_agreed {
+            return self.agree_on_the_time().await;
+        }
         let passes_at = after(rotation.since, rotation.plan.terms.at_least);
         if self.setup.now() < passes_at {
             return Ok(Outcome::Wait(self.soon(passes_at)));

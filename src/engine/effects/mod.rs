@@ -53,7 +53,7 @@ impl Visit {
             Effect::Discard => self.discard().await,
             Effect::EnableOld => self.enable_old().await,
             Effect::Restore { destination } => self.restore(destination).await,
-            Effect::AwaitReturn => self.await_return(),
+            Effect::AwaitReturn => self.await_return().await,
             Effect::DeleteNew => self.delete_new().await,
         }
     }

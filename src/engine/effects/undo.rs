@@ -67,8 +67,17 @@ impl Visit {
     pub(super) async fn enable_old(&mut self) -> Acted {
         let inventory = self.listed().await?;
         let Some(old) = self.old_key(&inventory)? else {
-            return park(ParkReason::OldKeyUnusable, "the old key is gone: there is nothing to roll back to");
+            return park(
+                ParkReason::OldKeyUnusable,
+                "the old key is gone: there is nothing to roll back to; `abort` goes on with the new key",
+            );
         };
+        if old.expires_at.is_some_and(|expiry| expiry <= self.setup.now()) {
+            return park(
+                ParkReason::OldKeyUnusable,
+                "the old key has expired: it cannot be put back into service; `abort` goes on with the new key",
+            );
+        }
         // Even if it is listed as enabled: the listing may be older than our own call that disabled it.
         self.desk()?.issuer.enable(old).await?;
         match self.old_key(self.listed().await?.as_ref())? {

@@ -252,6 +252,7 @@ fn a_partial_publish_is_visible_in_each_destination() {
     use PlaceState::{Absent, Current, Restored, Staged};
     let roll_back = vec![
         (20, Event::RollbackBegun { cause: RollbackCause::Operator }),
+        (20, Event::OldKeyEnabled),
         (21, Event::Restored { destination: 0, version: version("v0") }),
     ];
     for (sample, places, partial) in [

@@ -36,3 +36,11 @@ fn a_provider_that_always_makes_wrong_keys_is_not_flooded() {
     // An aborted rotation is followed by the next one after a back-off that doubles up to a day.
     assert!((3..=12).contains(&played.minted_before_the_end), "{}", played.minted_before_the_end);
 }
+
+#[test]
+fn a_workspace_makes_no_more_keys_an_hour_than_its_budget() {
+    let scenario = Scenario { hours: 1, credentials: 14, first_key: true, ..Scenario::plain(14) };
+    let played = play(&scenario);
+    played.assert_sound(&scenario);
+    assert_eq!((played.minted_before_the_end, played.minted >= 14), (10, true));
+}

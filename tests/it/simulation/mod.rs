@@ -11,4 +11,5 @@ mod play;
 mod provider;
 mod seeds;
 mod shelf;
+mod society;
 mod witness;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use rekeyd::adapters::memory::journal::MemoryJournal;
 use rekeyd::adapters::memory::store::{FirstVersion, MemoryStore};
-use rekeyd::domain::gate::{Ack, Gate};
+use rekeyd::domain::gate::Gate;
 use rekeyd::domain::ids::{ConsumerName, CredentialName, KeyId, StoreName, WorkspaceName};
 use rekeyd::domain::key::{Grants, Permissions};
 use rekeyd::domain::plan::{AfterDeadline, Destination, Terms};
@@ -30,7 +30,7 @@ use super::shelf::Shelf;
 use super::witness::{Place, Witness};
 
 /// How long a consumer keeps what it read, at most.
-const CACHE: SignedDuration = SignedDuration::from_mins(8);
+pub(super) const CACHE: SignedDuration = SignedDuration::from_mins(8);
 const AT_LEAST: SignedDuration = SignedDuration::from_mins(10);
 /// How long a scenario may take to come to rest when nothing goes wrong any more.
 const REST_HOURS: i64 = 80;
@@ -132,16 +132,17 @@ pub(super) fn play(scenario: &Scenario) -> Played {
     runtime.block_on(async { Theatre::build(scenario).play().await })
 }
 
-struct Theatre {
-    scenario: Scenario,
-    clock: Arc<VirtualClock>,
-    fate: Arc<Fate>,
+/// One scenario's world.
+pub(super) struct Theatre {
+    pub(super) scenario: Scenario,
+    pub(super) clock: Arc<VirtualClock>,
+    pub(super) fate: Arc<Fate>,
     provider: Arc<Provider>,
-    store: Arc<MemoryStore>,
-    witness: Arc<Witness>,
+    pub(super) store: Arc<MemoryStore>,
+    pub(super) witness: Arc<Witness>,
     journal: MemoryJournal,
-    policy: Policy,
-    handle: Arc<Mutex<Option<Handle>>>,
+    pub(super) policy: Policy,
+    pub(super) handle: Arc<Mutex<Option<Handle>>>,
 }
 
 fn grants() -> Grants {
@@ -189,7 +190,7 @@ impl Theatre {
             Arc::clone(&clock),
             Arc::clone(&provider),
             places,
-            if scenario.clock_jumps > 0 { SignedDuration::from_mins(2) } else { SignedDuration::ZERO },
+            if scenario.clock_jumps > 0 { SignedDuration::from_mins(4) } else { SignedDuration::ZERO },
             scenario.freeze.map(freeze),
         ));
         if !scenario.first_key {
@@ -334,108 +335,6 @@ impl Theatre {
             }
         }
     }
-
-    #[expect(clippy::disallowed_methods, reason = "consumers stand outside the engine")]
-    fn start_consumers(&self) -> Vec<tokio::task::JoinHandle<()>> {
-        let mut tasks = Vec::new();
-        for index in 0..self.witness.places().len() {
-            let (witness, clock, handle) =
-                (Arc::clone(&self.witness), Arc::clone(&self.clock), Arc::clone(&self.handle));
-            let mut dice = Dice::new(self.scenario.seed ^ (index as u64) << 8);
-            let acks = self.scenario.acks;
-            tasks.push(tokio::spawn(async move {
-                loop {
-                    tokio::time::sleep(Duration::from_secs(1 + dice.below(CACHE.as_secs().unsigned_abs())))
-                        .await;
-                    let Some(fingerprint) = witness.consume(index) else { continue };
-                    let credential = witness.places()[index].credential.clone();
-                    let handle = handle.lock().unwrap().clone();
-                    if let (true, Some(handle)) = (acks, handle) {
-                        let ack = Ack { consumer: consumer(index), fingerprint, at: clock.now() };
-                        drop(handle.acknowledge(credential, ack).await);
-                    }
-                }
-            }));
-        }
-        tasks
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "operators stand outside the engine")]
-    fn start_operator(&self) -> tokio::task::JoinHandle<()> {
-        let Scenario { wishes_every, wishes, seed, .. } = self.scenario.clone();
-        let names: Vec<CredentialName> = self.policy.credentials.keys().cloned().collect();
-        let (handle, fate) = (Arc::clone(&self.handle), Arc::clone(&self.fate));
-        tokio::spawn(async move {
-            let mut dice = Dice::new(seed ^ 0x0F0F);
-            if wishes_every == 0 {
-                return;
-            }
-            loop {
-                tokio::time::sleep(Duration::from_secs(1 + dice.below(wishes_every * 120))).await;
-                let wish = wishes[usize::try_from(dice.below(wishes.len() as u64)).unwrap()];
-                let name = names[usize::try_from(dice.below(names.len() as u64)).unwrap()].clone();
-                let handle = handle.lock().unwrap().clone();
-                if let Some(handle) = handle {
-                    let order = handle.order(name.clone(), wish, "the operator".to_owned());
-                    let answer = tokio::time::timeout(Duration::from_secs(3600), order).await;
-                    fate.note(format!("the operator wishes {wish:?} of {name}: {answer:?}"));
-                }
-            }
-        })
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "the clock stands outside the engine")]
-    fn start_clockmaker(&self) -> tokio::task::JoinHandle<()> {
-        let (clock, fate) = (Arc::clone(&self.clock), Arc::clone(&self.fate));
-        let (jumps, seed) = (self.scenario.clock_jumps, self.scenario.seed);
-        tokio::spawn(async move {
-            let mut dice = Dice::new(seed ^ 0xC10C);
-            if jumps == 0 {
-                return;
-            }
-            loop {
-                tokio::time::sleep(Duration::from_secs(dice.below(7200))).await;
-                let ahead = i64::try_from(dice.below(2 * jumps)).unwrap() - i64::try_from(jumps).unwrap();
-                fate.note(format!("our clock is {ahead} s ahead"));
-                clock.set_ahead(ahead);
-                tokio::time::sleep(Duration::from_secs(dice.below(1800))).await;
-                fate.note("our clock is right again".to_owned());
-                clock.set_ahead(0);
-            }
-        })
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "neighbours stand outside the engine")]
-    fn start_neighbour(&self) -> tokio::task::JoinHandle<()> {
-        let (store, witness, fate) =
-            (Arc::clone(&self.store), Arc::clone(&self.witness), Arc::clone(&self.fate));
-        let Scenario { neighbours, tampering_after, seed, .. } = self.scenario.clone();
-        tokio::spawn(async move {
-            let mut dice = Dice::new(seed ^ 0xFACE);
-            if tampering_after > 0 {
-                tokio::time::sleep(Duration::from_secs(dice.below(tampering_after * 60))).await;
-                fate.note("somebody overwrites tts-0".to_owned());
-                store.write_as_somebody_else("tts-0", "a-value-of-somebody-else");
-                let of = |place: &Place| place.destination.secret == "tts-0";
-                witness.tampered(witness.places().iter().position(of).unwrap());
-            }
-            let mut counter = 0;
-            if !neighbours {
-                return;
-            }
-            loop {
-                tokio::time::sleep(Duration::from_secs(1 + dice.below(900))).await;
-                let Some(text) = store.text("shared") else { continue };
-                let mut fields: serde_json::Map<String, serde_json::Value> =
-                    serde_json::from_str(&text).unwrap();
-                counter += 1;
-                fields.insert("neighbour".to_owned(), counter.into());
-                store.write_as_somebody_else("shared", &serde_json::to_string(&fields).unwrap());
-                fate.note("somebody changes another field of shared".to_owned());
-                witness.look();
-            }
-        })
-    }
 }
 
 /// Between these minutes of the simulation.
@@ -448,7 +347,7 @@ fn limits() -> WorkspaceLimits {
     WorkspaceLimits { rotations_at_once: 2, mints_per_hour: 10 }
 }
 
-fn consumer(place: usize) -> ConsumerName {
+pub(super) fn consumer(place: usize) -> ConsumerName {
     ConsumerName::new(format!("consumer-{place}")).unwrap()
 }
 

@@ -1,0 +1,117 @@
+//! Who else lives in a scenario: consumers that cache, a restless operator, neighbours in a shared secret, and somebody
+//! who sets clocks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rekeyd::domain::gate::Ack;
+use rekeyd::domain::ids::CredentialName;
+use rekeyd::ports::clock::Clock;
+
+use super::dice::Dice;
+use super::play::{CACHE, Scenario, Theatre, consumer};
+use super::witness::Place;
+
+impl Theatre {
+    #[expect(clippy::disallowed_methods, reason = "consumers stand outside the engine")]
+    pub(super) fn start_consumers(&self) -> Vec<tokio::task::JoinHandle<()>> {
+        let mut tasks = Vec::new();
+        for index in 0..self.witness.places().len() {
+            let (witness, clock, handle) =
+                (Arc::clone(&self.witness), Arc::clone(&self.clock), Arc::clone(&self.handle));
+            let mut dice = Dice::new(self.scenario.seed ^ (index as u64) << 8);
+            let acks = self.scenario.acks;
+            tasks.push(tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(Duration::from_secs(1 + dice.below(CACHE.as_secs().unsigned_abs())))
+                        .await;
+                    let Some(fingerprint) = witness.consume(index) else { continue };
+                    let credential = witness.places()[index].credential.clone();
+                    let handle = handle.lock().unwrap().clone();
+                    if let (true, Some(handle)) = (acks, handle) {
+                        let ack = Ack { consumer: consumer(index), fingerprint, at: clock.now() };
+                        drop(handle.acknowledge(credential, ack).await);
+                    }
+                }
+            }));
+        }
+        tasks
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "operators stand outside the engine")]
+    pub(super) fn start_operator(&self) -> tokio::task::JoinHandle<()> {
+        let Scenario { wishes_every, wishes, seed, .. } = self.scenario.clone();
+        let names: Vec<CredentialName> = self.policy.credentials.keys().cloned().collect();
+        let (handle, fate) = (Arc::clone(&self.handle), Arc::clone(&self.fate));
+        tokio::spawn(async move {
+            let mut dice = Dice::new(seed ^ 0x0F0F);
+            if wishes_every == 0 {
+                return;
+            }
+            loop {
+                tokio::time::sleep(Duration::from_secs(1 + dice.below(wishes_every * 120))).await;
+                let wish = wishes[usize::try_from(dice.below(wishes.len() as u64)).unwrap()];
+                let name = names[usize::try_from(dice.below(names.len() as u64)).unwrap()].clone();
+                let handle = handle.lock().unwrap().clone();
+                if let Some(handle) = handle {
+                    let order = handle.order(name.clone(), wish, "the operator".to_owned());
+                    let answer = tokio::time::timeout(Duration::from_secs(3600), order).await;
+                    fate.note(format!("the operator wishes {wish:?} of {name}: {answer:?}"));
+                }
+            }
+        })
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the clock stands outside the engine")]
+    pub(super) fn start_clockmaker(&self) -> tokio::task::JoinHandle<()> {
+        let (clock, fate) = (Arc::clone(&self.clock), Arc::clone(&self.fate));
+        let (jumps, seed) = (self.scenario.clock_jumps, self.scenario.seed);
+        tokio::spawn(async move {
+            let mut dice = Dice::new(seed ^ 0xC10C);
+            if jumps == 0 {
+                return;
+            }
+            loop {
+                tokio::time::sleep(Duration::from_secs(dice.below(7200))).await;
+                let ahead = i64::try_from(dice.below(2 * jumps)).unwrap() - i64::try_from(jumps).unwrap();
+                fate.note(format!("our clock is {ahead} s ahead"));
+                clock.set_ahead(ahead);
+                tokio::time::sleep(Duration::from_secs(dice.below(1800))).await;
+                fate.note("our clock is right again".to_owned());
+                clock.set_ahead(0);
+            }
+        })
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "neighbours stand outside the engine")]
+    pub(super) fn start_neighbour(&self) -> tokio::task::JoinHandle<()> {
+        let (store, witness, fate) =
+            (Arc::clone(&self.store), Arc::clone(&self.witness), Arc::clone(&self.fate));
+        let Scenario { neighbours, tampering_after, seed, .. } = self.scenario.clone();
+        tokio::spawn(async move {
+            let mut dice = Dice::new(seed ^ 0xFACE);
+            if tampering_after > 0 {
+                tokio::time::sleep(Duration::from_secs(dice.below(tampering_after * 60))).await;
+                fate.note("somebody overwrites tts-0".to_owned());
+                store.write_as_somebody_else("tts-0", "a-value-of-somebody-else");
+                let of = |place: &Place| place.destination.secret == "tts-0";
+                witness.tampered(witness.places().iter().position(of).unwrap());
+            }
+            let mut counter = 0;
+            if !neighbours {
+                return;
+            }
+            loop {
+                tokio::time::sleep(Duration::from_secs(1 + dice.below(900))).await;
+                let Some(text) = store.text("shared") else { continue };
+                let mut fields: serde_json::Map<String, serde_json::Value> =
+                    serde_json::from_str(&text).unwrap();
+                counter += 1;
+                fields.insert("neighbour".to_owned(), counter.into());
+                store.write_as_somebody_else("shared", &serde_json::to_string(&fields).unwrap());
+                fate.note("somebody changes another field of shared".to_owned());
+                witness.look();
+            }
+        })
+    }
+}

@@ -3,12 +3,14 @@
 //! Read in this order: [`domain`] decides and is pure, [`ports`] says what the outside owes us,
 //! [`engine`] carries decisions out, [`adapters`] talk to the outside, [`config`] turns the policy file into
 //! checked types, [`app`] puts all of it together, and [`cli`] is what a person types.
-//! [`sandbox`] is an ElevenLabs workspace that runs here, for the demo, for rehearsals and for the tests.
+//! [`sandbox`] is an ElevenLabs workspace that runs here, and [`demo`] plays a rehearsal with it and the real daemon,
+//! for people and for the tests.
 
 pub mod adapters;
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod domain;
 pub mod engine;
 pub mod http;

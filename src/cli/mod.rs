@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 mod call;
 mod check;
 mod daemon;
+mod demo;
 mod exit;
 mod healthcheck;
 mod history;
@@ -33,6 +34,8 @@ enum Command {
     Check(check::Arguments),
     /// Print the JSON Schema of the policy, for editors
     Schema(schema::Arguments),
+    /// Watch rotations, a crash and a recovery on this machine: no account, no cloud
+    Demo(demo::Arguments),
     /// Run an ElevenLabs workspace on this machine, for rehearsals and tests
     Sandbox(sandbox::Arguments),
     /// Show how every credential fares, the worst first, straight from the journal
@@ -61,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Sandbox(arguments) => sandbox::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::History(arguments) => history::run(&arguments),

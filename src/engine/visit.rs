@@ -75,7 +75,7 @@ impl Visit {
             if let Rest::Until(wake) = rest {
                 return Ok(wake);
             }
-            if self.pause.is_cancelled() && !self.is_about_to_mint() {
+            if self.pause.is_cancelled() && !self.would_cost_a_key() {
                 return Ok(Some(self.setup.now()));
             }
         }
@@ -85,9 +85,11 @@ impl Visit {
         self.setup.journal.load_one(&self.record.credential).await.map_err(Halt::reading)
     }
 
-    /// A journalled intent to mint is carried out at once or never: a pause between the two would cost a key.
-    fn is_about_to_mint(&self) -> bool {
-        self.rotation.as_ref().and_then(effect::pending) == Some(Effect::Mint)
+    /// A journalled intent to mint is carried out at once or never, and a value that is only in memory goes into its
+    /// first destination before anything else: a pause in between could end the process, and would cost the key.
+    fn would_cost_a_key(&self) -> bool {
+        let pending = self.rotation.as_ref().and_then(effect::pending);
+        matches!(pending, Some(Effect::Mint | Effect::Stage { destination: 0 }))
     }
 
     /// A reload may change the terms of a rotation that is under way; the rest of its plan is frozen.

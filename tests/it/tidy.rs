@@ -20,7 +20,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("telemetry", &["domain", "engine", "ports"]),
     ("http", &["domain", "engine", "ports", "telemetry"]),
     ("app", &["adapters", "config", "domain", "engine", "http", "ports", "telemetry"]),
-    ("cli", &["adapters", "app", "config", "domain", "engine", "http", "ports", "sandbox", "telemetry"]),
+    ("demo", &["adapters", "domain", "ports", "sandbox"]),
+    (
+        "cli",
+        &["adapters", "app", "config", "demo", "domain", "engine", "http", "ports", "sandbox", "telemetry"],
+    ),
     ("main", &[]),
     ("lib", &[]),
 ];

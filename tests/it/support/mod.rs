@@ -3,5 +3,6 @@
 
 pub(crate) mod blessed;
 pub(crate) mod moto;
+pub(crate) mod rehearsal;
 pub(crate) mod secrets_manager;
 pub(crate) mod store_conformance;

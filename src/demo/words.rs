@@ -1,0 +1,94 @@
+//! A rotation's events in few words, for people who watch.
+
+use crate::demo::chronicle::News;
+use crate::demo::scroll::Mood;
+use crate::domain::event::Event;
+use crate::domain::gate::GateName;
+use crate::domain::ids::KeyId;
+
+const TAIL_CHARACTERS: usize = 6;
+
+/// What is told of an event; `None` if it is too small to be told.
+pub(super) fn told(news: &News) -> Option<(Mood, String)> {
+    let old = || news.plan.old.as_ref().map_or_else(|| "no key".to_owned(), short);
+    Some(match &news.event {
+        Event::Begun(plan) => match &plan.old {
+            Some(_) => {
+                let why = plan.reason.label();
+                (Mood::Begin, format!("rotation begins ({why}): key {} is to be replaced", old()))
+            }
+            None => (Mood::Begin, "rotation begins: it has no key yet and gets its first".to_owned()),
+        },
+        Event::Minted { key, .. } => (Mood::Good, format!("created key {}", short(key))),
+        Event::MintRefused { failure } => (Mood::Trouble, format!("no key was created: {failure}")),
+        Event::MintDoubted { .. } => {
+            (Mood::Trouble, "a key may have been created, and its value is lost: looking for it".to_owned())
+        }
+        Event::LostKeySettled { deleted } if deleted.is_empty() => {
+            (Mood::Good, "no key was lost after all".to_owned())
+        }
+        Event::LostKeySettled { deleted } => {
+            let keys: Vec<String> = deleted.iter().map(short).collect();
+            let keys = keys.join(", ");
+            (Mood::Good, format!("found the lost key {keys} by the mark in its name, and deleted it"))
+        }
+        Event::ValueLost => (Mood::Trouble, "the new key's value is lost: it will be deleted".to_owned()),
+        Event::Verified { .. } => {
+            (Mood::Quiet, "the new key works, and may do exactly what the old one may".to_owned())
+        }
+        Event::Promoted { .. } if news.plan.old.is_none() => {
+            (Mood::Done, "the first key is published: done".to_owned())
+        }
+        Event::Promoted { .. } => {
+            (Mood::Good, "the new key is published; the old one goes on working".to_owned())
+        }
+        Event::Released { verdicts, forced } => {
+            let waits = verdicts.iter().any(|verdict| verdict.gate == GateName::Acks);
+            let why = match (forced, waits) {
+                (true, _) => "the policy's deadline has passed",
+                (false, true) => "every consumer says that it has switched",
+                (false, false) => "every consumer has had its time",
+            };
+            (Mood::Good, format!("{why}: the old key may go"))
+        }
+        Event::OldKeyDisabled => (Mood::Gone, format!("disabled the old key {}", old())),
+        Event::OldKeyGone => (Mood::Done, format!("deleted the old key {}: done", old())),
+        Event::Discarded => (Mood::Gone, "deleted the unused key".to_owned()),
+        Event::Hindered { failure, .. } => (Mood::Trouble, format!("{failure}; will try again")),
+        Event::Parked { detail, .. } => (Mood::Trouble, format!("needs an operator: {detail}")),
+        Event::Refuted { why } => (Mood::Trouble, format!("the new key must not be used: {why}")),
+        Event::Withheld { .. } => (Mood::Trouble, "a gate shut again".to_owned()),
+        Event::Contested { .. } => (Mood::Trouble, "somebody else changed the destination".to_owned()),
+        Event::RollbackBegun { .. } => (Mood::Trouble, "rolling back".to_owned()),
+        Event::MintIntended { .. }
+        | Event::Staged { .. }
+        | Event::QuarantinePassed
+        | Event::OldKeyEnabled
+        | Event::Restored { .. }
+        | Event::ReturnPassed
+        | Event::NewKeyGone
+        | Event::Retried { .. }
+        | Event::Reclaimed { .. }
+        | Event::AbortAsked { .. }
+        | Event::TermsRevised { .. } => return None,
+    })
+}
+
+/// Enough of an id to tell keys apart.
+fn short(key: &KeyId) -> String {
+    let text = key.as_str();
+    let from = text.char_indices().rev().nth(TAIL_CHARACTERS - 1).map_or(0, |(at, _)| at);
+    format!("…{}", text.get(from..).unwrap_or(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_shortened_to_their_end() {
+        for (id, shown) in [("0123456789ab", "…6789ab"), ("abc", "…abc"), ("abcdef", "…abcdef")] {
+            assert_eq!(short(&KeyId::new(id).unwrap()), shown);
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! A workspace, a directory, a journal and a keeper over them, with a consumer that reads all the time.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::SignedDuration;
+use rekeyd::adapters::clock::SystemClock;
+use rekeyd::adapters::directory::{self, Directory};
+use rekeyd::adapters::elevenlabs::{ElevenLabs, Settings};
+use rekeyd::adapters::sqlite::SqliteJournal;
+use rekeyd::domain::ids::{CredentialName, StoreName, WorkspaceName};
+use rekeyd::domain::key::{Grants, Permissions};
+use rekeyd::domain::plan::{AfterDeadline, Destination, Terms};
+use rekeyd::domain::policy::{Credential, Policy, WorkspaceLimits};
+use rekeyd::domain::rotation::PhaseName;
+use rekeyd::domain::schedule::{Cadence, Schedule};
+use rekeyd::domain::secret::SecretValue;
+use rekeyd::engine::{Desk, Handle, Keeper, Refused, Setup, Stopped, Timing, Wish};
+use rekeyd::ports::clock::Clock as _;
+use rekeyd::ports::journal::{Journal, Known};
+use rekeyd::ports::secret_store::SecretStore;
+use rekeyd::sandbox::key::State;
+use rekeyd::sandbox::route::Route;
+use rekeyd::sandbox::rules::Rules;
+use rekeyd::sandbox::server::{Options, Sandbox};
+use rekeyd::sandbox::settings::{Granted, Settings as KeySettings};
+use tempfile::TempDir;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+const LONGEST: Duration = Duration::from_secs(20);
+
+/// What the service account has to begin with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    WithoutKey,
+    WithKey,
+}
+
+pub(super) struct Bench {
+    pub(super) sandbox: Sandbox,
+    folder: TempDir,
+    journal: Arc<dyn Journal>,
+    terms: Terms,
+    start: Start,
+    life: Option<(Handle, CancellationToken, JoinHandle<Result<(), Stopped>>)>,
+}
+
+impl Bench {
+    pub(super) async fn start(rules: Rules, start: Start) -> Self {
+        let mut bench = Self::prepare(rules, start).await;
+        bench.live().await;
+        bench
+    }
+
+    /// Everything but the keeper.
+    pub(super) async fn prepare(rules: Rules, start: Start) -> Self {
+        let options = Options { seed: Some(1), rules, ..Options::new(Arc::new(SystemClock)) };
+        let sandbox = Sandbox::start(options).await.unwrap();
+        let now = SystemClock.now();
+        let account = sandbox.workspace().create_account("tts-backend", now);
+        if start == Start::WithKey {
+            let permissions = Granted::Only(vec!["text_to_speech".to_owned(), "voices_read".to_owned()]);
+            let settings = KeySettings::new("made by hand", permissions);
+            drop(sandbox.workspace().create_key(&account, settings, now).unwrap());
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let journal = SqliteJournal::open(&folder.path().join("journal.db")).unwrap();
+        let terms = Terms {
+            at_least: SignedDuration::from_millis(300),
+            at_most: SignedDuration::from_hours(1),
+            then: AfterDeadline::Hold,
+            gates: vec![],
+            quarantine: SignedDuration::from_millis(200),
+        };
+        Self { sandbox, folder, journal: Arc::new(journal), terms, start, life: None }
+    }
+
+    pub(super) async fn live(&mut self) {
+        let (keeper, handle) = Keeper::load(self.setup(), Arc::new(Notify::new())).await.unwrap();
+        let shutdown = CancellationToken::new();
+        #[expect(clippy::disallowed_methods, reason = "the test is the engine's supervisor")]
+        let task = tokio::spawn(keeper.run(shutdown.clone(), Duration::from_secs(5)));
+        self.life = Some((handle, shutdown, task));
+    }
+
+    fn setup(&self) -> Setup {
+        let workspace = WorkspaceName::new("sandbox").unwrap();
+        let limits = WorkspaceLimits { rotations_at_once: 4, mints_per_hour: 100 };
+        let issuer = ElevenLabs::new(Settings {
+            base_url: self.sandbox.base_url(),
+            admin_key: SecretValue::new(self.sandbox.admin_key()).unwrap(),
+            request_timeout: Duration::from_secs(5),
+            in_flight: NonZeroUsize::new(3).unwrap(),
+            requests_per_second: None,
+            ca_pem: None,
+            clock: Arc::new(SystemClock),
+        });
+        let desk = Desk::new(workspace.clone(), Arc::new(issuer.unwrap()), limits);
+        let directory = Directory::open(&directory::Settings::new(self.folder.path().join("secrets")));
+        let stores: BTreeMap<StoreName, Arc<dyn SecretStore>> =
+            [(store(), Arc::new(directory.unwrap()) as Arc<dyn SecretStore>)].into();
+        let credentials = [(name(), self.credential(&workspace))].into();
+        Setup {
+            policy: Policy { workspaces: [(workspace.clone(), limits)].into(), credentials },
+            desks: [(workspace, Arc::new(desk))].into(),
+            stores,
+            journal: Arc::clone(&self.journal),
+            clock: Arc::new(SystemClock),
+            timing: Timing {
+                settle: SignedDuration::from_secs(1),
+                activation_deadline: SignedDuration::from_secs(10),
+                clock_skew_max: SignedDuration::from_mins(2),
+                look_again: SignedDuration::from_millis(200),
+            },
+            seed: [7; 16],
+        }
+    }
+
+    fn credential(&self, workspace: &WorkspaceName) -> Credential {
+        let permissions = Permissions::Only(["text_to_speech".to_owned()].into());
+        let secret = "tts-backend".to_owned();
+        Credential {
+            name: name(),
+            workspace: workspace.clone(),
+            service_account: "tts-backend".to_owned(),
+            adopt: None,
+            first: (self.start == Start::WithoutKey).then(|| Grants::of(permissions)),
+            allow_unrestricted: false,
+            key_lifetime: None,
+            destinations: vec![Destination { store: store(), secret, json_field: None, create: true }],
+            schedule: Schedule {
+                cadence: Cadence::Every(SignedDuration::from_hours(24)),
+                jitter: SignedDuration::ZERO,
+                window: None,
+                freezes: vec![],
+            },
+            terms: self.terms.clone(),
+        }
+    }
+
+    /// Puts a policy with other terms in force.
+    pub(super) async fn revise(&mut self, change: impl FnOnce(&mut Terms)) {
+        change(&mut self.terms);
+        let setup = self.setup();
+        self.life.as_ref().unwrap().0.reload(setup).await.unwrap();
+    }
+
+    pub(super) async fn order(&self, wish: Wish) -> Result<String, Refused> {
+        self.life.as_ref().unwrap().0.order(name(), wish, "a test".to_owned()).await
+    }
+
+    pub(super) async fn stop(self) {
+        let (handle, shutdown, task) = self.life.unwrap();
+        drop(handle);
+        shutdown.cancel();
+        task.await.unwrap().unwrap();
+        self.sandbox.shutdown().await;
+    }
+
+    /// The value that consumers read.
+    pub(super) fn served(&self) -> Option<SecretValue> {
+        let text = std::fs::read_to_string(self.folder.path().join("secrets/tts-backend")).ok()?;
+        SecretValue::new(text.trim_end().to_owned()).ok()
+    }
+
+    pub(super) fn states(&self) -> Vec<State> {
+        self.sandbox.truth().keys().map(|key| key.state).collect()
+    }
+
+    pub(super) fn calls(&self, route: Route) -> u64 {
+        self.sandbox.truth().requests.get(&route).copied().unwrap_or(0)
+    }
+
+    /// So many rotations are done.
+    pub(super) async fn done(&mut self, wanted: usize) {
+        let mut done = 0;
+        self.until(&format!("{wanted} rotations are done"), async |bench, _| {
+            let chapters = bench.journal.history(&name(), 100).await.unwrap();
+            let over = |chapter: &&rekeyd::ports::journal::Chapter| {
+                let events = chapter.entries.iter().map(|entry| (entry.at, entry.event.clone()));
+                let folded = rekeyd::domain::rotation::Rotation::fold(events).unwrap();
+                folded.phase.name() == PhaseName::Done
+            };
+            done = chapters.iter().filter(over).count();
+            done >= wanted
+        })
+        .await;
+        assert_eq!(done, wanted);
+    }
+
+    pub(super) async fn reaches(&self, phase: PhaseName) {
+        self.until(&format!("{phase:?}"), async |_, known| {
+            known.rotation.is_some_and(|rotation| rotation.phase.name() == phase)
+        })
+        .await;
+    }
+
+    pub(super) async fn ended(&self, phase: PhaseName) {
+        self.until(&format!("{phase:?}"), async |_, known| {
+            known.record.open.is_none() && known.record.last.is_some_and(|last| last.outcome == phase)
+        })
+        .await;
+    }
+
+    /// Waits, and looks all the while whether what is served is accepted (I1).
+    async fn until(&self, what: &str, mut holds: impl AsyncFnMut(&Self, Known) -> bool) {
+        let begun = Instant::now();
+        loop {
+            if let Some(value) = self.served() {
+                let accepted = self.sandbox.workspace().accepts(value.expose(), SystemClock.now());
+                assert!(accepted, "{} is served and refused", value.fingerprint());
+            }
+            let known = self.journal.load_one(&name()).await.unwrap();
+            if let Some(known) = known.clone()
+                && holds(self, known).await
+            {
+                return;
+            }
+            assert!(begun.elapsed() < LONGEST, "not in time: {what}; {known:#?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+fn name() -> CredentialName {
+    CredentialName::new("tts-backend").unwrap()
+}
+
+fn store() -> StoreName {
+    StoreName::new("local").unwrap()
+}

@@ -1,0 +1,93 @@
+//! A stage with consumers at work, and the real program to be run on it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rekeyd::demo::chronicle::Chronicle;
+use rekeyd::demo::consumer::{Crowd, Directions, Tally};
+use rekeyd::demo::daemon::Launcher;
+use rekeyd::demo::stage::{Pace, Stage};
+use rekeyd::demo::verdict::Verdict;
+use rekeyd::sandbox::faults::{Fault, Moment, What};
+use rekeyd::sandbox::route::Route;
+use tokio::sync::{mpsc, watch};
+
+/// Rest that lasts so long is rest.
+const QUIET: Duration = Duration::from_secs(1);
+
+pub(crate) struct Rehearsal {
+    pub(crate) stage: Stage,
+    pub(crate) launcher: Launcher,
+    pub(crate) chronicle: Chronicle,
+    crowd: Crowd,
+}
+
+impl Rehearsal {
+    /// Everything but the daemon.
+    pub(crate) async fn set(seed: u64, pace: &Pace) -> Self {
+        let stage = Stage::build(seed, pace).await.unwrap();
+        let (address, daemon) = watch::channel(None);
+        let directions = Directions { provider: stage.sandbox.base_url(), daemon };
+        let launcher = Launcher {
+            program: PathBuf::from(env!("CARGO_BIN_EXE_rekeyd")),
+            policy: stage.policy(),
+            log: stage.log(),
+            filter: None,
+            address,
+        };
+        let crowd = Crowd::start(stage.consumers(), &directions, &mpsc::unbounded_channel().0).unwrap();
+        let chronicle = Chronicle::new(&stage.journal(), stage.credentials());
+        Self { stage, launcher, chronicle, crowd }
+    }
+
+    pub(crate) fn said(&self) -> String {
+        std::fs::read_to_string(self.stage.log()).unwrap_or_default()
+    }
+
+    pub(crate) fn calls(&self, route: Route) -> u64 {
+        self.stage.sandbox.truth().requests.get(&route).copied().unwrap_or(0)
+    }
+
+    /// Until no rotation is under way, and none begins for a second.
+    pub(crate) async fn rests(&self) {
+        let (begun, mut quiet_since) = (Instant::now(), None);
+        loop {
+            if !self.chronicle.is_at_rest() {
+                quiet_since = None;
+            } else if quiet_since.get_or_insert_with(Instant::now).elapsed() >= QUIET {
+                return;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(40), "it does not come to rest:\n{}", self.tail());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Until `holds`, for twenty seconds at most.
+    pub(crate) async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let begun = Instant::now();
+        while !holds(self) {
+            assert!(begun.elapsed() < Duration::from_secs(20), "not in time: {what}\n{}", self.tail());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The last lines of the log.
+    pub(crate) fn tail(&self) -> String {
+        let said = self.said();
+        let lines: Vec<&str> = said.lines().collect();
+        lines[lines.len().saturating_sub(60)..].join("\n")
+    }
+
+    /// Sends the consumers home and judges; the daemon must have stopped.
+    pub(crate) async fn verdict(self, kills: usize) -> (Verdict, BTreeMap<String, Tally>, Stage) {
+        let tallies = self.crowd.stop().await;
+        let verdict = Verdict::judge(&self.stage, &self.chronicle, &tallies, kills).unwrap();
+        (verdict, tallies, self.stage)
+    }
+}
+
+pub(crate) fn slow(route: Route, milliseconds: i64, moment: Moment) -> Fault {
+    let lasts = jiff::SignedDuration::from_millis(milliseconds);
+    Fault::on(route, What::Delay { lasts, moment })
+}

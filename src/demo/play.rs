@@ -240,7 +240,10 @@ impl<'s> Theatre<'s> {
             drop(daemon.kill().await);
         }
         match outcome? {
-            Ended::Interrupted => Ok(Ended::Interrupted),
+            Ended::Interrupted => {
+                scroll.tell("demo", Mood::Scene, "interrupted: everything that was started has been ended");
+                Ok(Ended::Interrupted)
+            }
             Ended::Held | Ended::Broken => conclude(stage, &scroll, &chronicle, &tallies, kills),
         }
     }

@@ -33,6 +33,9 @@ pub(super) fn told(news: &News) -> Option<(Mood, String)> {
             (Mood::Good, format!("found the lost key {keys} by the mark in its name, and deleted it"))
         }
         Event::ValueLost => (Mood::Trouble, "the new key's value is lost: it will be deleted".to_owned()),
+        Event::Verified { .. } if news.plan.old.is_none() => {
+            (Mood::Quiet, "the new key works, and may do what the policy says".to_owned())
+        }
         Event::Verified { .. } => {
             (Mood::Quiet, "the new key works, and may do exactly what the old one may".to_owned())
         }
@@ -70,7 +73,8 @@ pub(super) fn told(news: &News) -> Option<(Mood, String)> {
         | Event::Retried { .. }
         | Event::Reclaimed { .. }
         | Event::AbortAsked { .. }
-        | Event::TermsRevised { .. } => return None,
+        | Event::TermsRevised { .. }
+        | Event::ClockAgreed { .. } => return None,
     })
 }
 

@@ -136,9 +136,18 @@ async fn order(
         return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_request", message));
     }
     let credential = CredentialName::new(name).map_err(|_| unknown())?;
+    if !is_known(&shared, &credential).await {
+        return Err(unknown());
+    }
     tracing::info!(%credential, verb, overwrite, %by, "an operator's order");
     let done = shared.handle.order(credential, wish, by).await.map_err(refused)?;
     Ok(Json(json!({ "message": done })))
+}
+
+/// Whether the policy or the journal has it. Only such a name is logged: another could be a key, pasted by mistake.
+async fn is_known(shared: &Shared, credential: &CredentialName) -> bool {
+    shared.handle.setup().policy.credentials.contains_key(credential)
+        || !matches!(shared.handle.journal().load_one(credential).await, Ok(None))
 }
 
 async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<StatusReport>, Problem> {

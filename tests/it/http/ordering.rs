@@ -31,7 +31,14 @@ async fn what_is_impossible_is_refused_with_the_reason() {
     for (method, path, body, status, code, told) in [
         (&post, "/v1/credentials/tts/rotate", None, 409, "refused", "under way already, in phase `overlap`"),
         (&post, "/v1/credentials/tts/retry", None, 409, "refused", "no parked rotation"),
-        (&post, "/v1/credentials/nobody/rotate", None, 409, "refused", "there is no credential `nobody`"),
+        (
+            &post,
+            "/v1/credentials/nobody/rotate",
+            None,
+            404,
+            "no_such_credential",
+            "there is no credential of this name",
+        ),
         (&post, "/v1/credentials/no%20body/rotate", None, 404, "no_such_credential", ""),
         (&post, "/v1/credentials/%ff/rotate", None, 404, "no_such_credential", ""),
         (&post, "/v1/credentials/tts/explode", None, 404, "no_such_path", ""),

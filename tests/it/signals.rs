@@ -1,7 +1,5 @@
 //! What the daemon does when it is told to stop, told twice, told to load its policy, and started wrongly.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where it is wrong")]
-
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::{Duration, Instant};
 

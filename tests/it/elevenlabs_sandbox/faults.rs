@@ -18,7 +18,7 @@ use super::{Bench, judged, plain};
 
 const HUGE: usize = 64 << 20;
 
-fn altered(set: Value, remove: &[&str]) -> What {
+fn altered(set: &Value, remove: &[&str]) -> What {
     let set: Map<String, Value> = set.as_object().unwrap().clone();
     What::Alter { set, remove: remove.iter().map(|&name| name.to_owned()).collect() }
 }
@@ -35,7 +35,7 @@ async fn a_create_that_went_wrong_is_sent_once_and_judged_by_what_is_certain() {
         (What::EmptyBody, Unknown, Garbled, 1),
         (What::WrongTypes, Unknown, Garbled, 1),
         (What::HugeBody { bytes: HUGE }, Unknown, Garbled, 1),
-        (altered(json!({}), &["xi-api-key"]), Unknown, Garbled, 1),
+        (altered(&json!({}), &["xi-api-key"]), Unknown, Garbled, 1),
         (What::Refuse(Refused::with(500, "internal_error").after_effect()), Unknown, ServerError, 1),
         (What::Refuse(Refused::with(429, "rate_limit_exceeded")), Rejected, Throttled, 0),
         (What::Refuse(Refused::with(401, "invalid_api_key")), Rejected, Unauthenticated, 0),
@@ -62,7 +62,7 @@ async fn a_create_that_went_wrong_is_sent_once_and_judged_by_what_is_certain() {
 async fn an_id_that_is_missing_does_not_cost_the_value() {
     for id in [json!({"key_id": 7}), json!({"key_id": null}), json!({"key_id": ".."})] {
         let bench = Bench::start(Rules::default()).await;
-        bench.sandbox.set_faults(vec![Fault::on(Route::CreateKey, altered(id.clone(), &[]))]);
+        bench.sandbox.set_faults(vec![Fault::on(Route::CreateKey, altered(&id, &[]))]);
         let minted = bench.create(&plain()).await;
         assert_eq!(minted.key, bench.the_key().await.id, "{id}");
     }
@@ -81,9 +81,9 @@ async fn half_a_listing_is_no_listing() {
         What::HtmlPage { status: 200 },
         What::HtmlPage { status: 403 },
         What::Redirect { to: "http://127.0.0.1:1/".to_owned() },
-        altered(json!({"has_more": true}), &[]),
-        altered(json!({"next_cursor": "x"}), &[]),
-        altered(json!({}), &["service-accounts"]),
+        altered(&json!({"has_more": true}), &[]),
+        altered(&json!({"next_cursor": "x"}), &[]),
+        altered(&json!({}), &["service-accounts"]),
     ];
     for what in table {
         let bench = Bench::patient(Rules::default(), Duration::from_secs(1)).await;

@@ -40,13 +40,16 @@ pub(super) enum Start {
     WithKey,
 }
 
+/// A keeper at work: the way to it, what stops it, and how it ends.
+type Life = (Handle, CancellationToken, JoinHandle<Result<(), Stopped>>);
+
 pub(super) struct Bench {
     pub(super) sandbox: Sandbox,
     folder: TempDir,
     journal: Arc<dyn Journal>,
     terms: Terms,
     start: Start,
-    life: Option<(Handle, CancellationToken, JoinHandle<Result<(), Stopped>>)>,
+    life: Option<Life>,
 }
 
 impl Bench {

@@ -164,9 +164,8 @@ impl Verdict {
 }
 
 fn lost_in(event: &Event) -> usize {
-    match event {
-        Event::LostKeySettled { deleted } => deleted.len(),
-        Event::Discarded => 1,
-        _ => 0,
+    if let Event::LostKeySettled { deleted } = event {
+        return deleted.len();
     }
+    usize::from(matches!(event, Event::Discarded))
 }

@@ -74,7 +74,7 @@ pub(super) fn told(news: &News) -> Option<(Mood, String)> {
         | Event::Reclaimed { .. }
         | Event::AbortAsked { .. }
         | Event::TermsRevised { .. }
-        | Event::ClockAgreed { .. } => return None,
+        | Event::ClockAgreed => return None,
     })
 }
 

@@ -6,7 +6,7 @@ use crate::domain::effect::EffectName;
 use crate::domain::plan::AfterDeadline;
 use crate::domain::record::ObstacleKind;
 use crate::domain::report::{Condition, CredentialReport, RotationReport};
-use crate::domain::rotation::{ParkReason, PhaseName, Rotation};
+use crate::domain::rotation::{ParkReason, Phase, PhaseName, Rotation};
 
 /// Trouble that lasts longer than this does not pass by itself quickly enough to be left alone.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(15);
@@ -145,13 +145,18 @@ fn way_out(reason: ParkReason, rotation: &Rotation) -> &'static str {
         ParkReason::MintRefused | ParkReason::MintsExhausted | ParkReason::CannotRollBack => "retry",
         // The plan is frozen with what the policy allowed: a policy that allows more takes a new one.
         ParkReason::Unrestricted => "abort",
-        ParkReason::OldKeyUnusable if in_service => "abort",
+        ParkReason::OldKeyUnusable if is_rolling_back(rotation) => "abort",
+        ParkReason::OldKeyUnusable if in_service => "retry",
         ParkReason::OldKeyReenabled => "rollback",
         ParkReason::NewKeyUnusable if in_service && rotation.can_roll_back() => "rollback",
         ParkReason::NewKeyUnusable if in_service => "retry",
         ParkReason::OldKeyUnusable | ParkReason::NewKeyUnusable => "abort",
         ParkReason::ForeignValue => "retry --overwrite",
     }
+}
+
+fn is_rolling_back(rotation: &Rotation) -> bool {
+    matches!(&rotation.phase, Phase::Parked { was, .. } if matches!(**was, Phase::RollingBack { .. }))
 }
 
 fn times(count: u32) -> String {

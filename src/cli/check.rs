@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use crate::cli::exit::Exit;
 use crate::config::Config;
 use crate::config::diagnostic::Diagnostics;
 use crate::domain::gate::Gate;
@@ -13,8 +14,6 @@ use crate::domain::plan::{AfterDeadline, Terms};
 use crate::domain::policy::Credential;
 use crate::domain::schedule::brief;
 
-/// The policy has errors.
-const INVALID: u8 = 3;
 const JSON_VERSION: u32 = 1;
 
 #[derive(clap::Args)]
@@ -34,7 +33,7 @@ enum Output {
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let loaded = Config::load_file(&arguments.file);
-    let code = if loaded.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(INVALID) };
+    let code = if loaded.is_ok() { ExitCode::SUCCESS } else { Exit::PolicyInvalid.into() };
     let (standard, beside) = match arguments.output {
         Output::Json => (format!("{:#}\n", as_json(&loaded)), String::new()),
         Output::Text => as_text(&loaded),

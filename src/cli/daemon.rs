@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 use tokio::net::UnixStream;
 
 use crate::cli::call;
+use crate::cli::exit::Exit;
 use crate::cli::journal::{fail, tell};
 use crate::config::Config;
 use crate::config::environment::{Environment, ProcessEnvironment};
 
-const NOT_REACHABLE: u8 = 5;
 const DEFAULT_SOCKET: &str = "/run/rekeyd/rekeyd.sock";
 const FILE_NAME: &str = "rekeyd.sock";
 
@@ -59,9 +59,7 @@ impl Unmet {
     pub(super) fn tell(self, output: Output) -> ExitCode {
         let (exit, code, message) = match self {
             Self::Refused { code, message } => (ExitCode::FAILURE, code, message),
-            Self::Unreachable(message) => {
-                (ExitCode::from(NOT_REACHABLE), "not_reachable".to_owned(), message)
-            }
+            Self::Unreachable(message) => (Exit::Unreachable.into(), "not_reachable".to_owned(), message),
             Self::Failed(message) => (ExitCode::FAILURE, "failed".to_owned(), message),
         };
         match output {

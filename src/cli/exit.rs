@@ -9,6 +9,12 @@ use std::process::ExitCode;
 pub(super) enum Exit {
     Failed = 1,
     Usage = 2,
+    /// `check`: the policy has errors.
+    PolicyInvalid = 3,
+    /// `status --exit-code`: a credential needs a person.
+    NeedsAttention = 4,
+    /// The daemon does not answer.
+    Unreachable = 5,
     /// Another process has the journal: try later.
     Locked = 75,
     /// The daemon cannot start before the policy, or what it refers to, is changed.

@@ -9,12 +9,11 @@ use comfy_table::presets::NOTHING;
 use jiff::Timestamp;
 
 use crate::adapters::sqlite::ReadError;
+use crate::cli::exit::Exit;
 use crate::cli::journal::{Looking, Output, Sources, fail, one_line, tell};
 use crate::cli::moments::{age, distance};
 use crate::domain::record::Record;
 use crate::domain::report::{Condition, CredentialReport, Facts, StatusReport};
-
-const NEEDS_ATTENTION: u8 = 4;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -51,7 +50,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         (Output::Table, Some(_)) => report.credentials.iter().map(|report| details(report, now)).collect(),
     };
     let attention = *exit_code && report.attention;
-    tell(&text, if attention { ExitCode::from(NEEDS_ATTENTION) } else { ExitCode::SUCCESS })
+    tell(&text, if attention { Exit::NeedsAttention.into() } else { ExitCode::SUCCESS })
 }
 
 fn read(sources: &Sources, now: Timestamp) -> Result<StatusReport, ReadError> {

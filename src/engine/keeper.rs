@@ -1,6 +1,6 @@
 //! The owner of what is known of every credential: decides who is visited when, and takes back what visits bring.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -23,6 +23,9 @@ use crate::ports::journal;
 
 /// A visit that panicked is not repeated at once.
 const AFTER_PANIC: SignedDuration = SignedDuration::from_mins(1);
+
+/// Between two visits that nobody asked for: a defect in what is due must not become a loop without a pause.
+const BREATH: SignedDuration = SignedDuration::from_millis(20);
 
 /// A journal that cannot be read is not asked again at once.
 const AFTER_UNREADABLE: SignedDuration = SignedDuration::from_secs(10);
@@ -344,7 +347,9 @@ impl Keeper {
         };
         match ending {
             Ending::Rest { wake } => {
-                let wake = if called_back { Some(self.setup.now()) } else { wake };
+                let now = self.setup.now();
+                let soonest = now.checked_add(BREATH).unwrap_or(now);
+                let wake = if called_back { Some(now) } else { wake.map(|wake| wake.max(soonest)) };
                 self.agenda.set(&name, wake);
             }
             Ending::Halted(Halt::Damaged(error)) => {
@@ -383,15 +388,14 @@ impl Keeper {
                 orphans.push(key);
             }
         }
-        let is_current = |key: &_| {
-            self.slots
-                .values()
-                .any(|slot| slot.record.current.as_ref().is_some_and(|current| current.key == *key))
-        };
-        let accounts: Vec<_> = self.slots.values().filter_map(|slot| slot.record.account.clone()).collect();
+        let records = || self.slots.values().map(|slot| &slot.record);
+        let current: BTreeSet<_> = records().filter_map(|it| it.current.as_ref()).map(|it| &it.key).collect();
+        let accounts: BTreeSet<_> = records().filter_map(|it| it.account.as_ref()).collect();
         let foreign = inventory
             .keys()
-            .filter(|key| accounts.contains(&key.account) && key.nonce().is_none() && !is_current(&key.id))
+            .filter(|key| {
+                accounts.contains(&key.account) && key.nonce().is_none() && !current.contains(&key.id)
+            })
             .count();
         desk.found_foreign_keys(foreign);
         if !orphans.is_empty() {

@@ -47,9 +47,6 @@ fn worlds(quarter: u64) {
         parked += played.parked;
         lives += played.lives;
     }
-    println!(
-        "{done} done, {rolled_back} rolled back, {discarded} discarded, {parked} parked, in {lives} lives"
-    );
     let seen = [done > SEEDS, rolled_back > 20, discarded > 20, parked > 10, lives > 4 * SEEDS];
     assert!(
         only.is_some() || seen.iter().all(|seen| *seen),

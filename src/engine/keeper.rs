@@ -245,7 +245,7 @@ impl Keeper {
             return;
         }
         let Some((workspace, limit)) = self.place_of_work(&name, slot) else {
-            return;
+            return self.refuse_orders(&name);
         };
         let running = self.running.entry(workspace.clone()).or_default();
         if *running >= limit && slot.orders.is_empty() {
@@ -259,15 +259,21 @@ impl Keeper {
         self.send_visitor(name, workspace);
     }
 
+    /// The workspace that the credential's next visit works in; `None` if nothing is to be done for it any more.
     fn place_of_work(&self, name: &CredentialName, slot: &Slot) -> Option<(WorkspaceName, usize)> {
         let of_policy = || self.setup.credential(name).map(|credential| credential.workspace.clone());
         let of_rotation = slot.rotation.as_ref().map(|rotation| rotation.plan.workspace.clone());
-        // Without either there is only an order to refuse.
-        let workspace = of_rotation
-            .or_else(of_policy)
-            .or_else(|| WorkspaceName::new("none").ok().filter(|_| !slot.orders.is_empty()))?;
+        let workspace = of_rotation.or_else(of_policy)?;
         let limit = self.setup.desks.get(&workspace).map_or(1, |desk| desk.limits.rotations_at_once.max(1));
         Some((workspace, limit))
+    }
+
+    fn refuse_orders(&mut self, name: &CredentialName) {
+        let Some(slot) = self.slots.get_mut(name) else { return };
+        for order in slot.orders.drain(..) {
+            // Nobody may be left to hear it.
+            drop(order.answer.send(Err(format!("`{name}` is not in the policy any more"))));
+        }
     }
 
     fn send_visitor(&mut self, name: CredentialName, workspace: WorkspaceName) {

@@ -55,11 +55,15 @@ impl Visit {
                 rotation.phase.name().label()
             )));
         }
-        if self.setup.credential(&name).is_none() {
-            return Ok(Err(format!("`{name}` is not in the policy any more")));
-        }
         self.save(self.record.ask()).await?;
-        Ok(Ok(format!("a rotation of `{name}` begins now")))
+        let frozen = self.policy().and_then(|credential| credential.schedule.freeze(self.setup.now()));
+        Ok(Ok(match frozen {
+            Some(freeze) => format!(
+                "a rotation of `{name}` begins at {}, when the freeze `{}` ends; to begin now, take the freeze out of the policy and reload",
+                freeze.until, freeze.name
+            ),
+            None => format!("a rotation of `{name}` begins now"),
+        }))
     }
 
     async fn retry(&mut self, overwrite: bool) -> Result<Result<String, String>, Halt> {
@@ -98,7 +102,12 @@ impl Visit {
             return Ok(Err(format!("no rotation of `{}` is under way", self.record.credential)));
         };
         if let Err(illegal) = crate::domain::step::step(rotation, &event, self.setup.now()) {
-            return Ok(Err(illegal.to_string()));
+            let because = illegal.because.unwrap_or("that is not possible now");
+            return Ok(Err(format!(
+                "`{}` is in phase `{}`: {because}",
+                self.record.credential,
+                illegal.phase.label()
+            )));
         }
         let id = rotation.plan.rotation;
         self.commit(event).await?;

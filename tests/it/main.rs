@@ -3,6 +3,7 @@
 mod aws;
 mod canary;
 mod config;
+mod decisions;
 mod directory;
 mod docs;
 mod elevenlabs;

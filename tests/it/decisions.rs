@@ -186,7 +186,8 @@ fn a_credential_begins_with_the_named_key_the_only_enabled_one_or_a_first_one() 
     let first = Some(Grants::of(Permissions::All));
     let adopt = |id: &str| Some(KeyId::new(id).unwrap());
     type Keys = &'static [(&'static str, bool)];
-    let cases: [(Keys, Option<KeyId>, bool, Result<Option<&str>, ObstacleKind>); 12] = [
+    type Chosen = Result<Option<&'static str>, ObstacleKind>;
+    let cases: [(Keys, Option<KeyId>, bool, Chosen); 12] = [
         (&[("a", true)], None, false, Ok(Some("a"))),
         (&[("a", true)], None, true, Ok(Some("a"))),
         (&[("a", true), ("b", false)], None, false, Ok(Some("a"))),

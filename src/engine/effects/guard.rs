@@ -24,12 +24,7 @@ impl Visit {
         }
         let successor = self.successor()?;
         if let Some((index, _)) = self.unlike_the_successor().await?.first() {
-            let (destination, ..) = self.place(*index)?;
-            let detail = format!(
-                "`{destination}` no longer serves the new key {}; find out why, then `retry --overwrite` publishes it again, or roll back",
-                successor.fingerprint
-            );
-            return Ok(parked(ParkReason::ForeignValue, detail));
+            return Ok(parked(ParkReason::ForeignValue, self.overwritten(*index)?));
         }
         let inventory = self.listed().await?;
         self.setup.check_clock(&inventory)?;
@@ -52,6 +47,14 @@ impl Visit {
             return Ok(parked(ParkReason::NewKeyUnusable, detail));
         }
         Ok(Guarded::Clear(inventory))
+    }
+
+    pub(super) fn overwritten(&self, index: usize) -> Result<String, Failure> {
+        let (destination, ..) = self.place(index)?;
+        Ok(format!(
+            "`{destination}` no longer serves the new key {}; find out why, then `retry --overwrite` publishes it again, or roll back",
+            self.successor()?.fingerprint
+        ))
     }
 }
 

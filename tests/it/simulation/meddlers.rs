@@ -16,6 +16,14 @@ impl Theatre {
         self.policy.lock().unwrap().credentials.values_mut().for_each(change);
     }
 
+    /// So many of these events were journalled until now.
+    pub(super) fn expect(&self, event: &str, count: u64) {
+        let counted = self.witness.count(event);
+        if counted != count {
+            self.witness.blame("script", &format!("{counted} times {event}, not {count}"));
+        }
+    }
+
     pub(super) async fn reload(&self) {
         self.fate.note("the policy is reloaded".to_owned());
         let handle = self.handle.lock().unwrap().clone();

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::domain::ids::{KeyId, ServiceAccountId};
 use crate::domain::key::{Account, Inventory, Key};
-use crate::domain::policy::Credential;
+use crate::domain::policy::{Credential, Policy};
 use crate::domain::record::{Current, Obstacle, ObstacleKind};
 
 const KEYS_NAMED_MAX: usize = 10;
@@ -83,6 +83,30 @@ pub fn choose_key(
             Err(unclear(&format!("the service account has {} enabled keys", several.len()), &keys, now))
         }
     }
+}
+
+/// Whether no other credential could take the same key for its own: the policy may mean one account by its id here and
+/// by its name there, which only a listing tells.
+///
+/// # Errors
+/// It is not said which key is whose.
+pub fn check_sharers(
+    credential: &Credential,
+    account: &Account,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<(), Obstacle> {
+    let shares = |other: &&Credential| {
+        let same_name = other.workspace == credential.workspace && other.service_account == account.name;
+        let apart = credential.adopt.is_some() && other.adopt.is_some() && credential.adopt != other.adopt;
+        other.name != credential.name && (same_name || other.service_account == account.id.as_str()) && !apart
+    };
+    let Some(other) = policy.credentials.values().find(shares) else { return Ok(()) };
+    let text = format!(
+        "`{}` has the same service account `{}`, and it is not said which key is whose; give each a service account of its own, or an `adopt` of its own to both",
+        other.name, account.id
+    );
+    Err(obstacle(ObstacleKind::AdoptionUnclear, text, now))
 }
 
 /// Whether the account that the record knows is still the one that the policy means.

@@ -65,7 +65,7 @@ pub enum Event {
         verdicts: Vec<Verdict>,
         forced: bool,
     },
-    /// A gate shut again before the old key was disabled.
+    /// A gate shut again, or the deadline was moved, before the old key was disabled.
     Withheld {
         verdicts: Vec<Verdict>,
     },

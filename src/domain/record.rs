@@ -198,16 +198,14 @@ impl Record {
         let Some(current) = &self.current else {
             return Some(Reason::FirstKey);
         };
+        if expiry_deadline(current, credential).is_some_and(|deadline| deadline <= now) {
+            return Some(Reason::Expiry);
+        }
         if self.published.is_empty() {
             return Some(Reason::Adoption);
         }
-        let is_published =
-            |wanted: &Destination| self.published.iter().any(|known| known.destination.is_same_place(wanted));
-        if !credential.destinations.iter().all(is_published) {
+        if !self.is_published_everywhere(credential) {
             return Some(Reason::NewDestination);
-        }
-        if expiry_deadline(current, credential).is_some_and(|deadline| deadline <= now) {
-            return Some(Reason::Expiry);
         }
         self.due.as_ref().filter(|due| due.at <= now).map(|_| Reason::Schedule)
     }
@@ -220,11 +218,19 @@ impl Record {
         }
         let due = self.due.as_ref().map(|due| due.at);
         let expiry = self.current.as_ref().and_then(|current| expiry_deadline(current, credential));
-        let asked = (self.asked || self.current.is_none() || self.published.is_empty()).then_some(now);
+        let asked = self.asked || self.current.is_none() || !self.is_published_everywhere(credential);
+        let asked = asked.then_some(now);
         [due, expiry, asked].into_iter().flatten().min().map(|at| at.max(self.not_before()))
     }
 
-    /// The back-off after rotations that came to nothing. After a rollback it is the longest at once: somebody, or the
+    fn is_published_everywhere(&self, credential: &Credential) -> bool {
+        let is_published =
+            |wanted: &Destination| self.published.iter().any(|known| known.destination.is_same_place(wanted));
+        !self.published.is_empty() && credential.destinations.iter().all(is_published)
+    }
+
+    /// The back-off after rotations that came to nothing. A key that expires is never waited for longer than half of
+    /// what was left of its life. After a rollback it is the longest at once: somebody, or the
     /// policy, preferred the old key. An operator's wish resets it (see [`Self::ask`]).
     fn not_before(&self) -> Timestamp {
         let Some(last) = self.last.as_ref().filter(|_| self.aborts > 0) else { return Timestamp::MIN };
@@ -233,7 +239,9 @@ impl Record {
         } else {
             backoff::ROTATIONS.wait(self.aborts, None, &self.credential)
         };
-        last.at.saturating_add(wait).unwrap_or(Timestamp::MAX)
+        let expires_at = self.current.as_ref().and_then(|current| current.expires_at);
+        let left = expires_at.map_or(SignedDuration::MAX, |expiry| expiry.duration_since(last.at) / 2);
+        last.at.saturating_add(wait.min(left.max(backoff::ROTATIONS.first))).unwrap_or(Timestamp::MAX)
     }
 
     /// The record after an operator asked for a rotation: it begins at once, whatever failed before.

@@ -162,9 +162,7 @@ fn revoking(rotation: &Rotation, event: &Event) -> Move {
         (Phase::Overlap(successor), E::Released { forced, .. }) => {
             Phase::Disabling { successor: successor.clone(), forced: *forced }
         }
-        (Phase::Disabling { successor, forced: false }, E::Withheld { .. }) => {
-            Phase::Overlap(successor.clone())
-        }
+        (Phase::Disabling { successor, .. }, E::Withheld { .. }) => Phase::Overlap(successor.clone()),
         (Phase::Disabling { successor, .. }, E::OldKeyDisabled) => Phase::Quarantine(successor.clone()),
         (Phase::Overlap(_) | Phase::Quarantine(_), E::ClockAgreed) => rotation.phase.clone(),
         (Phase::Quarantine(successor), E::QuarantinePassed) => Phase::Revoking(successor.clone()),

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::adoption;
 use crate::domain::failure::Failure;
-use crate::domain::ids::{KeyId, RotationId};
+use crate::domain::ids::{CredentialName, KeyId, RotationId};
 use crate::domain::key::{Account, Inventory};
 use crate::domain::plan::{Plan, Reason};
 use crate::domain::policy::Credential;
@@ -89,6 +89,9 @@ impl Visit {
             self.record.asked && self.record.current.as_ref().is_some_and(|current| gone(&current.key));
         let mut record = Record { account: Some(account.id.clone()), obstacle: None, ..self.record.clone() };
         if record.current.is_none() || lost {
+            if let Err(obstacle) = adoption::check_sharers(credential, account, &self.setup.policy, now) {
+                return Ok(Err(obstacle));
+            }
             let leftovers = self.leftovers(account).await?;
             match adoption::choose_key(credential, account, &leftovers, now) {
                 Ok(current) => record.current = current,
@@ -109,11 +112,24 @@ impl Visit {
         for key in &account.keys {
             let Some(nonce) = key.nonce() else { continue };
             let owner = self.setup.journal.owner_of(nonce.rotation).await.map_err(Halt::reading)?;
-            if owner.is_some() {
+            if let Some(owner) = owner
+                && !self.is_inherited(&key.id, &owner).await?
+            {
                 leftovers.insert(key.id.clone());
             }
         }
         Ok(leftovers)
+    }
+
+    /// Whether it is the key of a credential that has left the policy: one that was renamed hands its key on.
+    async fn is_inherited(&self, key: &KeyId, owner: &CredentialName) -> Result<bool, Halt> {
+        if self.setup.credential(owner).is_some() {
+            return Ok(false);
+        }
+        let known = self.setup.journal.load_one(owner).await.map_err(Halt::reading)?;
+        Ok(known.is_some_and(|known| {
+            known.rotation.is_none() && known.record.current.is_some_and(|current| current.key == *key)
+        }))
     }
 
     async fn report(&mut self, obstacle: Obstacle) -> Result<(), Halt> {

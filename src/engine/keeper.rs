@@ -8,7 +8,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{self, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::ids::{CredentialName, WorkspaceName};
+use crate::domain::ids::{CredentialName, KeyId, WorkspaceName};
 use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::SecretValue;
@@ -198,6 +198,10 @@ impl Keeper {
             Command::Reload(setup) => {
                 self.setup = Arc::clone(&setup);
                 self.published.send_replace(setup);
+                // A visit under way goes by the policy before: it comes back and is sent again.
+                for pause in self.slots.values().filter_map(|slot| slot.visit.as_ref()) {
+                    pause.cancel();
+                }
                 self.take_policy();
                 self.sweep();
             }
@@ -331,8 +335,13 @@ impl Keeper {
         if let Some(running) = self.running.get_mut(&workspace) {
             *running = running.saturating_sub(1);
         }
-        if let Some(next) = self.queues.get_mut(&workspace).and_then(VecDeque::pop_front) {
+        // One that cannot be visited here any more must not keep the place from those behind it.
+        while let Some(next) = self.queues.get_mut(&workspace).and_then(VecDeque::pop_front) {
             self.agenda.set(&next, Some(self.setup.now()));
+            let slot = self.slots.get(&next).filter(|slot| slot.visit.is_none() && slot.damaged.is_none());
+            if slot.and_then(|slot| self.place_of_work(&next, slot)).is_some_and(|(at, _)| at == workspace) {
+                break;
+            }
         }
         Some(name)
     }
@@ -380,30 +389,31 @@ impl Keeper {
         }
     }
 
-    /// A key is an orphan if its credential is at rest and neither is it that credential's key, nor does a rotation
+    /// A key is an orphan if its credential is at rest and neither is it any credential's key, nor does a rotation
     /// under way answer for it. Credentials that are being visited are left for the next sweep.
     fn judge_orphans(&mut self, swept: Swept) {
         let Swept { desk, inventory, ours } = swept;
         let mut orphans = Vec::new();
-        for (key, owner) in ours {
-            let Some(slot) = self.slots.get(&owner) else { continue };
-            let known =
-                slot.rotation.is_none() && slot.visit.is_none() && !slot.reread && slot.damaged.is_none();
-            let current = slot.record.current.as_ref().is_some_and(|current| current.key == key.id);
-            if known && !current {
-                orphans.push(key);
-            }
-        }
-        let records = || self.slots.values().map(|slot| &slot.record);
-        let current: BTreeSet<_> = records().filter_map(|it| it.current.as_ref()).map(|it| &it.key).collect();
-        let accounts: BTreeSet<_> = records().filter_map(|it| it.account.as_ref()).collect();
+        let current: BTreeSet<&KeyId> =
+            self.slots.values().filter_map(|slot| Some(&slot.record.current.as_ref()?.key)).collect();
+        let own: BTreeSet<&KeyId> = ours.iter().map(|(key, _)| &key.id).collect();
+        let accounts: BTreeSet<_> =
+            self.slots.values().filter_map(|slot| slot.record.account.as_ref()).collect();
         let foreign = inventory
             .keys()
             .filter(|key| {
-                accounts.contains(&key.account) && key.nonce().is_none() && !current.contains(&key.id)
+                accounts.contains(&key.account) && !current.contains(&key.id) && !own.contains(&key.id)
             })
             .count();
         desk.found_foreign_keys(foreign);
+        for (key, owner) in &ours {
+            let Some(slot) = self.slots.get(owner) else { continue };
+            let known =
+                slot.rotation.is_none() && slot.visit.is_none() && !slot.reread && slot.damaged.is_none();
+            if known && !current.contains(&key.id) {
+                orphans.push(key.clone());
+            }
+        }
         if !orphans.is_empty() {
             self.tasks.spawn(async move { Finished::OrphansDeleted(sweep::delete(desk, orphans).await) });
         }

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::gate::{self, Evidence, Verdict};
+use crate::domain::key::Inventory;
 use crate::domain::plan::AfterDeadline;
 use crate::domain::rotation::{ParkReason, RollbackCause};
 use crate::engine::effects::{Acted, Outcome, after, park};
@@ -33,12 +34,12 @@ impl Visit {
             let next = if opens_at > now { opens_at.min(deadline) } else { deadline };
             return Ok(Outcome::Wait(self.soon(next)));
         }
-        match (open, terms.then) {
-            // Nobody can switch to a key that is not served: that is for an operator, not for more waiting.
-            (false, AfterDeadline::Hold) => match self.overwritten().await? {
-                Some(parked) => Ok(Outcome::Happened(parked)),
-                None => Ok(Outcome::Wait(self.soon(Timestamp::MAX))),
-            },
+        let then = terms.then;
+        // What is decided now was judged by our clock alone.
+        self.setup.check_clock(self.listed().await?.as_ref())?;
+        let rotation = self.rotating()?;
+        match (open, then) {
+            (false, AfterDeadline::Hold) => self.hold().await,
             (false, AfterDeadline::RollBack) if rotation.can_roll_back() => {
                 Ok(Outcome::Happened(Event::RollbackBegun { cause: RollbackCause::Deadline }))
             }
@@ -50,6 +51,14 @@ impl Visit {
                 Some(until) => Ok(Outcome::Wait(self.soon(until))),
                 None => Ok(Outcome::Happened(Event::Released { verdicts, forced: !open })),
             },
+        }
+    }
+
+    /// Consumers of a destination that was overwritten would be waited for in vain.
+    async fn hold(&self) -> Acted {
+        match self.overwritten().await? {
+            Some(parked) => Ok(Outcome::Happened(parked)),
+            None => Ok(Outcome::Wait(self.soon(Timestamp::MAX))),
         }
     }
 
@@ -78,19 +87,26 @@ impl Visit {
             return Ok(Outcome::Wait(self.soon(passes_at)));
         }
         let inventory = self.listed().await?;
-        if let Some(old) = self.old_key(&inventory)?.filter(|old| old.enabled) {
-            // A listing may be older than our own call that disabled it.
-            let settled_at = after(rotation.since, self.setup.timing.settle);
-            if self.setup.now() < settled_at {
-                return Ok(Outcome::Wait(self.soon(settled_at)));
-            }
-            let detail = format!(
-                "somebody enabled the old key `{}` again; find out who still needs it, then roll back, or disable it and `retry`",
-                old.id
-            );
-            return park(ParkReason::OldKeyReenabled, detail);
+        self.setup.check_clock(&inventory)?;
+        match self.enabled_again(&inventory)? {
+            Some(outcome) => Ok(outcome),
+            None => Ok(Outcome::Happened(Event::QuarantinePassed)),
         }
-        Ok(Outcome::Happened(Event::QuarantinePassed))
+    }
+
+    /// What follows if the old key, once disabled, is listed as enabled.
+    pub(super) fn enabled_again(&self, inventory: &Inventory) -> Result<Option<Outcome>, Failure> {
+        let Some(old) = self.old_key(inventory)?.filter(|old| old.enabled) else { return Ok(None) };
+        // A listing may be older than our own call that disabled it.
+        let settled_at = after(self.rotating()?.since, self.setup.timing.settle);
+        if self.setup.now() < settled_at {
+            return Ok(Some(Outcome::Wait(self.soon(settled_at))));
+        }
+        let detail = format!(
+            "somebody enabled the old key `{}` again; find out who still needs it, then roll back if the quarantine has not passed yet, or disable it and `retry`",
+            old.id
+        );
+        park(ParkReason::OldKeyReenabled, detail).map(Some)
     }
 
     /// Consumers that had switched need as long for the way back as they were given for the way there.
@@ -103,6 +119,7 @@ impl Visit {
         if self.setup.now() < passes_at {
             return Ok(Outcome::Wait(self.soon(passes_at)));
         }
+        self.setup.check_clock(self.listed().await?.as_ref())?;
         Ok(Outcome::Happened(Event::ReturnPassed))
     }
 }

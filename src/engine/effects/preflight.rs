@@ -81,8 +81,10 @@ impl Visit {
                 format!("the old key `{id}` is gone; `abort`, then `rotate` to begin with another key");
             return parked(ParkReason::OldKeyUnusable, detail);
         };
-        if !old.is_alive(self.setup.now()) {
-            let detail = format!("the old key `{id}` is disabled or expired; enable it, or `abort`");
+        // One that has expired is replaced all the same: nothing else can put the credential back into service.
+        let expired = old.expires_at.is_some_and(|expiry| expiry <= self.setup.now());
+        if !old.enabled && !expired {
+            let detail = format!("the old key `{id}` is disabled; enable it, or `abort`");
             return parked(ParkReason::OldKeyUnusable, detail);
         }
         if old.grants.permissions.is_unrestricted() && !plan.allow_unrestricted {

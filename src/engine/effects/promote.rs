@@ -15,7 +15,9 @@ impl Visit {
         let new = &self.successor()?.fingerprint;
         let promoted = store.promote(destination, version, over.as_ref()).await;
         match &promoted {
-            Err(failure) if failure.kind != Kind::Conflict => return Err(failure.clone()),
+            Err(failure) if !matches!(failure.kind, Kind::Conflict | Kind::NotFound) => {
+                return Err(failure.clone());
+            }
             Ok(()) | Err(_) => {}
         }
         let served = serving(store, destination).await?;
@@ -27,7 +29,8 @@ impl Visit {
                 Kind::Conflict,
                 format!("`{destination}` does not serve yet what was made current there"),
             )),
-            // Another field of the same secret was changed by somebody else: merge and stage again.
+            // Another field of the same secret was changed by somebody else, or the pending version was removed:
+            // merge and stage again.
             Err(_) if served.fingerprint == placement.before.fingerprint => {
                 Ok(Outcome::Happened(Event::Contested { destination: index }))
             }

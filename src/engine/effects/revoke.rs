@@ -1,15 +1,16 @@
 //! Taking the old key out of service: first reversibly, then for ever.
 
 use crate::domain::event::Event;
-use crate::domain::failure::Kind;
+use crate::domain::failure::{Failure, Kind};
+use crate::domain::plan::{AfterDeadline, Terms};
 use crate::domain::rotation::Phase;
 use crate::engine::effects::guard::Guarded;
-use crate::engine::effects::{Acted, Outcome, not_listed_yet};
+use crate::engine::effects::{Acted, Outcome, after, not_listed_yet};
 use crate::engine::visit::Visit;
 
 impl Visit {
     pub(super) async fn disable_old(&mut self) -> Acted {
-        if !matches!(self.rotating()?.phase, Phase::Disabling { forced: true, .. }) {
+        if !self.is_overdue()? {
             let verdicts = self.judge().await?;
             if verdicts.iter().any(|verdict| !verdict.open) {
                 return Ok(Outcome::Happened(Event::Withheld { verdicts }));
@@ -33,11 +34,24 @@ impl Visit {
         Ok(Outcome::Happened(Event::OldKeyDisabled))
     }
 
+    /// Whether the policy's deadline overrules the gates: by the terms and the clock of now, not of when it was decided.
+    fn is_overdue(&self) -> Result<bool, Failure> {
+        let rotation = self.rotating()?;
+        let Terms { at_most, then, .. } = rotation.plan.terms;
+        let forced = matches!(rotation.phase, Phase::Disabling { forced: true, .. });
+        let overdue = self.setup.now() >= after(rotation.overlap_since(), at_most);
+        Ok(forced && overdue && then == AfterDeadline::Revoke)
+    }
+
     pub(super) async fn delete_old(&mut self) -> Acted {
         let inventory = match self.last_look().await? {
             Guarded::Clear(inventory) => inventory,
             Guarded::Stopped(outcome) => return Ok(outcome),
         };
+        // A freeze, or trouble, may have lain between the end of the quarantine and now.
+        if let Some(outcome) = self.enabled_again(&inventory)? {
+            return Ok(outcome);
+        }
         let Some(old) = self.old_key(&inventory)? else { return Ok(Outcome::Happened(Event::OldKeyGone)) };
         self.desk()?.issuer.delete(old).await?;
         if self.old_key(self.listed().await?.as_ref())?.is_some() {

@@ -5,7 +5,7 @@ use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::VersionId;
 use crate::domain::key::Key;
 use crate::domain::plan::Destination;
-use crate::domain::rotation::{ParkReason, Phase, Placement, Progress, Standing, Successor};
+use crate::domain::rotation::{ParkReason, Phase, Progress, Standing, Successor};
 use crate::domain::secret::{Fingerprint, SecretValue};
 use crate::engine::effects::{Acted, Outcome, not_listed_yet, park, serving};
 use crate::engine::visit::Visit;
@@ -104,7 +104,15 @@ impl Visit {
             store.promote(destination, displaced, promoted).await?;
             Some(displaced.clone())
         } else if is_new || self.may_overwrite()? {
-            Some(self.restore_by_copy(destination, placement, store).await?)
+            let Some(value) = self.old_value(placement.before.fingerprint.as_ref()).await? else {
+                return park(
+                    ParkReason::CannotRollBack,
+                    format!(
+                        "the old value of `{destination}` is in no destination any more; put it there by hand and `retry`, or `abort` to go on with the new key"
+                    ),
+                );
+            };
+            Some(self.restore_by_copy(destination, &value, store).await?)
         } else {
             return park(
                 ParkReason::ForeignValue,
@@ -131,18 +139,12 @@ impl Visit {
     async fn restore_by_copy(
         &self,
         destination: &Destination,
-        placement: &Placement,
+        value: &SecretValue,
         store: &dyn SecretStore,
     ) -> Result<VersionId, Failure> {
-        let Some(value) = self.old_value(placement.before.fingerprint.as_ref()).await? else {
-            let message = format!(
-                "the old value of `{destination}` is in no destination any more; put it there by hand"
-            );
-            return Err(Failure::rejected(Kind::NotFound, message));
-        };
         let tries = self.rotating()?.trouble.as_ref().map_or(0, |trouble| trouble.failures);
         let version = self.token(RESTORE_TOKENS + tries)?;
-        let staged = store.stage(destination, &version, &value).await?;
+        let staged = store.stage(destination, &version, value).await?;
         store.promote(destination, &version, staged.over.as_ref()).await?;
         Ok(version)
     }

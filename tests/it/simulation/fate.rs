@@ -65,6 +65,10 @@ impl Fate {
         state.life
     }
 
+    pub(super) fn life(&self) -> u64 {
+        self.state.lock().unwrap().life
+    }
+
     pub(super) async fn death(&self) {
         self.died.notified().await;
     }
@@ -73,6 +77,11 @@ impl Fate {
         let mut state = self.state.lock().unwrap();
         state.odds = Odds::default();
         state.doom = None;
+    }
+
+    /// So many of a hundred calls are refused from now on.
+    pub(super) fn be_unkind(&self, refused: u64) {
+        self.state.lock().unwrap().odds = Odds { refused, ..Odds::default() };
     }
 
     pub(super) fn points(&self) -> u64 {

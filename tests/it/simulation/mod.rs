@@ -7,6 +7,8 @@ mod crash_matrix;
 mod dice;
 mod fate;
 mod held;
+mod meddlers;
+mod meddling;
 mod play;
 mod provider;
 mod seeds;

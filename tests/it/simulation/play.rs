@@ -35,6 +35,9 @@ const AT_LEAST: SignedDuration = SignedDuration::from_mins(10);
 /// How long a scenario may take to come to rest when nothing goes wrong any more.
 const REST_HOURS: i64 = 80;
 
+/// After so many minutes, something that somebody does.
+pub(super) type Scene = (u64, fn(&Theatre));
+
 #[derive(Debug, Clone)]
 pub(super) struct Scenario {
     pub(super) seed: u64,
@@ -61,6 +64,14 @@ pub(super) struct Scenario {
     pub(super) clock_jumps: u64,
     /// Nothing starts and nothing is revoked in these minutes.
     pub(super) freeze: Option<(i64, i64)>,
+    /// What is done after so many seconds; then the policy is reloaded.
+    pub(super) script: Vec<Scene>,
+    /// Minutes between changes of the policy; 0 for never.
+    pub(super) reloads_every: u64,
+    /// Minutes between what people do to keys in the dashboard; 0 for never.
+    pub(super) people_every: u64,
+    pub(super) key_lifetime: Option<SignedDuration>,
+    pub(super) quarantine: SignedDuration,
 }
 
 impl Scenario {
@@ -83,6 +94,11 @@ impl Scenario {
             lag_seconds_max: 0,
             clock_jumps: 0,
             freeze: None,
+            script: Vec::new(),
+            reloads_every: 0,
+            people_every: 0,
+            key_lifetime: None,
+            quarantine: SignedDuration::from_mins(10),
         }
     }
 }
@@ -129,7 +145,7 @@ impl Played {
 pub(super) fn play(scenario: &Scenario) -> Played {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(async { Theatre::build(scenario).play().await })
+    runtime.block_on(async { Arc::new(Theatre::build(scenario)).play().await })
 }
 
 /// One scenario's world.
@@ -137,15 +153,15 @@ pub(super) struct Theatre {
     pub(super) scenario: Scenario,
     pub(super) clock: Arc<VirtualClock>,
     pub(super) fate: Arc<Fate>,
-    provider: Arc<Provider>,
+    pub(super) provider: Arc<Provider>,
     pub(super) store: Arc<MemoryStore>,
     pub(super) witness: Arc<Witness>,
-    journal: MemoryJournal,
-    pub(super) policy: Policy,
+    pub(super) journal: MemoryJournal,
+    pub(super) policy: Mutex<Policy>,
     pub(super) handle: Arc<Mutex<Option<Handle>>>,
 }
 
-fn grants() -> Grants {
+pub(super) fn grants() -> Grants {
     let names = ["text_to_speech", "voices_read", "a_permission_of_2031"];
     Grants {
         character_limit: Some(1000),
@@ -204,12 +220,12 @@ impl Theatre {
             store,
             witness,
             journal: MemoryJournal::new(),
-            policy,
+            policy: Mutex::new(policy),
             handle: Arc::default(),
         }
     }
 
-    fn setup(&self, life: u64) -> Setup {
+    pub(super) fn setup(&self, life: u64) -> Setup {
         let (fate, witness) = (|| Arc::clone(&self.fate), || Arc::clone(&self.witness));
         let door = Door { provider: Arc::clone(&self.provider), fate: fate(), witness: witness(), life };
         let shelf = Shelf { store: Arc::clone(&self.store), fate: fate(), witness: witness(), life };
@@ -220,7 +236,7 @@ impl Theatre {
         let stores: BTreeMap<StoreName, Arc<dyn SecretStore>> =
             [(StoreName::new("local").unwrap(), Arc::new(shelf) as Arc<dyn SecretStore>)].into();
         Setup {
-            policy: self.policy.clone(),
+            policy: self.policy.lock().unwrap().clone(),
             desks: [(workspace(), Arc::new(Desk::new(workspace(), Arc::new(door), limits())))].into(),
             stores,
             journal: Arc::new(journal),
@@ -235,11 +251,12 @@ impl Theatre {
         }
     }
 
-    async fn play(self) -> Played {
+    async fn play(self: Arc<Self>) -> Played {
         let consumers = self.start_consumers();
         let operator = self.start_operator();
         let neighbour = self.start_neighbour();
         let clockmaker = self.start_clockmaker();
+        let meddlers = [self.start_script(), self.start_reloads(), self.start_people()];
         let horizon = self.clock.truth() + SignedDuration::from_hours(self.scenario.hours);
         let mut dice = Dice::new(self.scenario.seed ^ 0x5EED);
         let mut lives = 0;
@@ -251,6 +268,8 @@ impl Theatre {
         operator.abort();
         neighbour.abort();
         clockmaker.abort();
+        meddlers.iter().for_each(tokio::task::JoinHandle::abort);
+        self.restore_policy();
         self.clock.set_ahead(0);
         let begun_before_the_end = self.witness.count("begun");
         let minted_before_the_end = self.witness.count("minted");
@@ -306,6 +325,19 @@ impl Theatre {
             }
         }
         let open = self.journal.load().await.unwrap();
+        let waits = open.iter().all(|(_, known)| {
+            let known = known.as_ref().unwrap();
+            let parked = |rotation: &rekeyd::domain::rotation::Rotation| {
+                matches!(rotation.phase, Phase::Parked { .. })
+            };
+            known
+                .rotation
+                .as_ref()
+                .map_or_else(|| known.record.current.is_some() || known.record.obstacle.is_some(), parked)
+        });
+        if self.scenario.people_every > 0 && waits {
+            return;
+        }
         let open = open.into_iter().map(|(name, known)| {
             let known = known.unwrap();
             (name, known.record.obstacle, known.rotation.map(|rotation| (rotation.phase, rotation.trouble)))
@@ -321,7 +353,7 @@ impl Theatre {
             let known = known.as_ref().unwrap();
             current.insert(known.record.current.as_ref().filter(|_| known.rotation.is_none())?.key.clone());
         }
-        (known.len() == self.policy.credentials.len()).then_some(current)
+        (known.len() == self.policy.lock().unwrap().credentials.len()).then_some(current)
     }
 
     async fn retry_what_is_parked(&self) {
@@ -352,7 +384,7 @@ pub(super) fn consumer(place: usize) -> ConsumerName {
 }
 
 /// Publishes to a secret of its own and to a field of one that all share.
-fn credential(scenario: &Scenario, index: usize) -> Credential {
+pub(super) fn credential(scenario: &Scenario, index: usize) -> Credential {
     let destination = |secret: &str, json_field: Option<String>| Destination {
         store: StoreName::new("local").unwrap(),
         secret: secret.to_owned(),
@@ -367,7 +399,7 @@ fn credential(scenario: &Scenario, index: usize) -> Credential {
         adopt: None,
         first: scenario.first_key.then(grants),
         allow_unrestricted: false,
-        key_lifetime: None,
+        key_lifetime: scenario.key_lifetime,
         destinations: vec![
             destination(&format!("tts-{index}"), None),
             destination("shared", Some(format!("key_{index}"))),
@@ -383,7 +415,7 @@ fn credential(scenario: &Scenario, index: usize) -> Credential {
             at_most: SignedDuration::from_mins(40),
             then: scenario.then,
             gates: if scenario.acks { vec![Gate::Acks(acks)] } else { Vec::new() },
-            quarantine: SignedDuration::from_mins(10),
+            quarantine: scenario.quarantine,
         },
     }
 }

@@ -76,6 +76,10 @@ impl Provider {
         self.change(|state| state.make(account, name, grants, None, now, now))
     }
 
+    pub(super) fn spoil_next(&self, keys: u64) {
+        self.state.lock().unwrap().spoil = Spoil::Permissions(keys);
+    }
+
     pub(super) fn keys(&self) -> Vec<SimKey> {
         self.state.lock().unwrap().keys.values().cloned().collect()
     }
@@ -87,6 +91,15 @@ impl Provider {
         let of = |key: &&SimKey| key.print == *fingerprint;
         let key = state.keys.values().find(of)?;
         (key.key.is_alive(now) && key.accepted_from <= now).then(|| key.key.clone())
+    }
+
+    /// What a person does in the dashboard: enables, disables or, with `None`, deletes.
+    pub(super) fn meddle(&self, id: &KeyId, enabled: Option<bool>) {
+        self.change(|state| match (state.keys.get_mut(id), enabled) {
+            (Some(key), Some(enabled)) => key.key.enabled = enabled,
+            (_, None) => drop(state.keys.remove(id)),
+            (None, _) => {}
+        });
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {

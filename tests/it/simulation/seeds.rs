@@ -81,5 +81,9 @@ fn scenario(seed: u64) -> Scenario {
         lag_seconds_max: pick(20),
         clock_jumps: if pick(5) == 0 { 7200 } else { 0 },
         freeze: (pick(6) == 0).then_some((300, 700)),
+        reloads_every: if pick(4) == 0 { 90 } else { 0 },
+        people_every: if pick(6) == 0 { 200 } else { 0 },
+        key_lifetime: (pick(5) == 0).then_some(jiff::SignedDuration::from_hours(24)),
+        ..Scenario::plain(seed)
     }
 }

@@ -41,7 +41,7 @@ impl Theatre {
     #[expect(clippy::disallowed_methods, reason = "operators stand outside the engine")]
     pub(super) fn start_operator(&self) -> tokio::task::JoinHandle<()> {
         let Scenario { wishes_every, wishes, seed, .. } = self.scenario.clone();
-        let names: Vec<CredentialName> = self.policy.credentials.keys().cloned().collect();
+        let names: Vec<CredentialName> = self.policy.lock().unwrap().credentials.keys().cloned().collect();
         let (handle, fate) = (Arc::clone(&self.handle), Arc::clone(&self.fate));
         tokio::spawn(async move {
             let mut dice = Dice::new(seed ^ 0x0F0F);

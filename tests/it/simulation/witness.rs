@@ -51,6 +51,8 @@ struct State {
     /// empty before anybody has promoted it.
     in_service: BTreeSet<usize>,
     olds: BTreeSet<KeyId>,
+    /// Keys that people took out of service: that they are refused is not our doing.
+    damaged: BTreeSet<Fingerprint>,
     ends: BTreeMap<&'static str, u64>,
 }
 
@@ -76,6 +78,10 @@ impl Witness {
     pub(super) fn blame(&self, invariant: &str, what: &str) {
         let line = format!("{} {invariant}: {what}", self.clock.truth());
         self.state.lock().unwrap().violations.push(line);
+    }
+
+    pub(super) fn damaged(&self, print: &Fingerprint) {
+        self.state.lock().unwrap().damaged.insert(print.clone());
     }
 
     pub(super) fn tampered(&self, place: usize) {
@@ -126,6 +132,7 @@ impl Witness {
                 }
             }
             match self.provider.accepted(&served) {
+                None if self.state.lock().unwrap().damaged.contains(&served) => {}
                 None => {
                     self.blame("I1", &format!("{} serves {served}, which is not accepted", place.destination))
                 }
@@ -220,7 +227,10 @@ impl Witness {
         if let Event::Promoted { destination, .. } = &entry.event {
             let of = |place: &Place| place.credential == entry.credential;
             let first = self.places.iter().position(of).unwrap();
-            self.in_service(first + destination);
+            // A destination that was added later is not watched.
+            if self.places.get(first + destination).is_some_and(of) {
+                self.in_service(first + destination);
+            }
         }
         let mut state = self.state.lock().unwrap();
         if let Event::Begun(plan) = &entry.event {
@@ -239,7 +249,10 @@ impl Witness {
         let held = self.state.lock().unwrap().held.get(&place).cloned();
         let tampered = self.state.lock().unwrap().tampered.contains(&place);
         let relied = self.state.lock().unwrap().in_service.contains(&place) && !tampered;
-        if let Some(held) = held.filter(|held| relied && self.provider.accepted(held).is_none()) {
+        if let Some(held) = held.filter(|held| {
+            let damaged = self.state.lock().unwrap().damaged.contains(held);
+            relied && !damaged && self.provider.accepted(held).is_none()
+        }) {
             self.blame("I1", &format!("the consumer of place {place} was refused with {held}"));
         }
         let served = self.serving(place)?;

@@ -1,0 +1,117 @@
+//! Who changes the policy, and what people do to keys in the dashboard.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use rekeyd::domain::plan::Destination;
+use rekeyd::domain::policy::Credential;
+
+use super::dice::Dice;
+use super::play::{Theatre, credential};
+
+impl Theatre {
+    /// Changes credentials of the policy; in force from the next reload on.
+    pub(super) fn revise(&self, change: impl Fn(&mut Credential)) {
+        self.policy.lock().unwrap().credentials.values_mut().for_each(change);
+    }
+
+    /// So many of these events were journalled until now.
+    pub(super) fn expect(&self, event: &str, count: u64) {
+        let counted = self.witness.count(event);
+        if counted != count {
+            self.witness.blame("script", &format!("{counted} times {event}, not {count}"));
+        }
+    }
+
+    pub(super) async fn reload(&self) {
+        self.fate.note("the policy is reloaded".to_owned());
+        let handle = self.handle.lock().unwrap().clone();
+        if let Some(handle) = handle {
+            drop(handle.reload(self.setup(self.fate.life())).await);
+        }
+    }
+
+    /// What was removed is put back, so that everything can end.
+    pub(super) fn restore_policy(&self) {
+        for index in 0..self.scenario.credentials {
+            let credential = credential(&self.scenario, index);
+            self.policy.lock().unwrap().credentials.entry(credential.name.clone()).or_insert(credential);
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the script stands outside the engine")]
+    pub(super) fn start_script(self: &Arc<Self>) -> tokio::task::JoinHandle<()> {
+        let theatre = Arc::clone(self);
+        tokio::spawn(async move {
+            let begun = tokio::time::Instant::now();
+            for (seconds, act) in &theatre.scenario.script {
+                tokio::time::sleep_until(begun + Duration::from_secs(*seconds)).await;
+                theatre.fate.note(format!("the script acts at {}", theatre.clock.truth()));
+                act(&theatre);
+                theatre.reload().await;
+            }
+        })
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "operators stand outside the engine")]
+    pub(super) fn start_reloads(self: &Arc<Self>) -> tokio::task::JoinHandle<()> {
+        let theatre = Arc::clone(self);
+        tokio::spawn(async move {
+            let mut dice = Dice::new(theatre.scenario.seed ^ 0x4E10AD);
+            let every = theatre.scenario.reloads_every;
+            if every == 0 {
+                return;
+            }
+            loop {
+                tokio::time::sleep(Duration::from_secs(1 + dice.below(every * 120))).await;
+                match dice.below(4) {
+                    0 => theatre.revise(|credential| {
+                        credential.terms.at_least = SignedDuration::from_mins(14);
+                        credential.terms.at_most = SignedDuration::from_mins(90);
+                    }),
+                    1 => {
+                        theatre.policy.lock().unwrap().credentials.pop_first();
+                    }
+                    2 => theatre.restore_policy(),
+                    _ => theatre.revise(add_destination),
+                }
+                theatre.reload().await;
+            }
+        })
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "people stand outside the engine")]
+    pub(super) fn start_people(self: &Arc<Self>) -> tokio::task::JoinHandle<()> {
+        let theatre = Arc::clone(self);
+        tokio::spawn(async move {
+            let mut dice = Dice::new(theatre.scenario.seed ^ 0xBEEF);
+            let every = theatre.scenario.people_every;
+            if every == 0 {
+                return;
+            }
+            loop {
+                tokio::time::sleep(Duration::from_secs(1 + dice.below(every * 120))).await;
+                let keys = theatre.provider.keys();
+                let Some(key) = keys.get(usize::try_from(dice.below(keys.len() as u64)).unwrap()) else {
+                    continue;
+                };
+                let enabled =
+                    [Some(true), Some(true), Some(false), None][usize::try_from(dice.below(4)).unwrap()];
+                theatre.fate.note(format!("somebody sets {} to {enabled:?}", key.key.id));
+                if enabled != Some(true) {
+                    theatre.witness.damaged(&key.print);
+                }
+                theatre.provider.meddle(&key.key.id, enabled);
+            }
+        })
+    }
+}
+
+pub(super) fn add_destination(credential: &mut Credential) {
+    let Some(first) = credential.destinations.first().cloned() else { return };
+    let secret = format!("{}-more", first.secret.trim_end_matches("-more"));
+    if credential.destinations.iter().all(|destination| destination.secret != secret) {
+        credential.destinations.push(Destination { secret, ..first });
+    }
+}

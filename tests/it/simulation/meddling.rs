@@ -1,0 +1,186 @@
+//! Policies that are changed in the middle, and people in the dashboard.
+
+use jiff::SignedDuration;
+use rekeyd::domain::gate::Gate;
+use rekeyd::domain::plan::AfterDeadline;
+use rekeyd::domain::schedule::Cadence;
+
+use super::meddlers::add_destination;
+use super::play::{Scenario, Theatre, consumer, play};
+
+/// Waits for a consumer that there is not.
+fn nobody_answers(theatre: &Theatre) {
+    theatre.revise(|credential| {
+        credential.terms.gates = vec![Gate::Acks([consumer(99)].into())];
+    });
+}
+
+#[test]
+fn a_reload_during_a_visit_is_not_lost() {
+    // The interval is made short while the visit that finds nothing to do for a year is under way.
+    for second in 0..30 {
+        let scenario = Scenario {
+            hours: 30,
+            script: vec![
+                (0, |it| {
+                    it.revise(|credential| {
+                        credential.schedule.cadence = Cadence::Every(SignedDuration::from_hours(9000))
+                    })
+                }),
+                (1200 + second, |it| {
+                    it.revise(|credential| {
+                        credential.schedule.cadence = Cadence::Every(SignedDuration::from_hours(6))
+                    })
+                }),
+            ],
+            quarantine: SignedDuration::from_mins(10),
+            ..Scenario::plain(second)
+        };
+        let played = play(&scenario);
+        played.assert_sound(&scenario);
+        assert!(
+            played.begun_before_the_end >= 4,
+            "{second}: {}\n{}",
+            played.begun_before_the_end,
+            played.trace
+        );
+    }
+}
+
+#[test]
+fn a_clock_that_jumps_does_not_bring_the_deadline_forward() {
+    // The deadline lies two hours ahead; our clock is three ahead for a while, in the overlap.
+    let scenario = Scenario {
+        hours: 2,
+        then: AfterDeadline::Revoke,
+        script: vec![
+            (0, |it| {
+                nobody_answers(it);
+                it.revise(|credential| credential.terms.at_most = SignedDuration::from_hours(20));
+            }),
+            (1800, |it| it.clock.set_ahead(21 * 3600)),
+            (3600, |it| it.clock.set_ahead(0)),
+            (7000, |it| it.expect("old_key_disabled", 0)),
+            (7100, |it| it.revise(|credential| credential.terms.gates.clear())),
+        ],
+        ..Scenario::plain(1)
+    };
+    let played = play(&scenario);
+    played.assert_sound(&scenario);
+    assert!(!played.trace.contains("released") || played.done >= 1);
+}
+
+#[test]
+fn a_clock_that_jumps_does_not_shorten_the_quarantine() {
+    let scenario = Scenario {
+        hours: 2,
+        quarantine: SignedDuration::from_hours(3),
+        script: vec![
+            (2400, |it| {
+                it.expect("old_key_disabled", 1);
+                it.clock.set_ahead(40 * 3600);
+            }),
+            (3600, |it| it.clock.set_ahead(0)),
+            (7000, |it| it.expect("old_key_gone", 0)),
+        ],
+        ..Scenario::plain(1)
+    };
+    play(&scenario).assert_sound(&scenario);
+}
+
+#[test]
+fn a_deadline_that_was_moved_while_the_old_key_could_not_be_disabled_counts() {
+    // The provider is down when the deadline comes: there is time to think again.
+    let scenario = Scenario {
+        hours: 4,
+        then: AfterDeadline::Revoke,
+        script: vec![
+            (0, nobody_answers),
+            (2300, |it| it.fate.be_unkind(100)),
+            (7200, |it| {
+                it.revise(|credential| credential.terms.then = AfterDeadline::Hold);
+                it.fate.be_kind();
+            }),
+            (14000, |it| it.expect("old_key_disabled", 0)),
+            (14100, |it| it.revise(|credential| credential.terms.gates.clear())),
+        ],
+        ..Scenario::plain(1)
+    };
+    play(&scenario).assert_sound(&scenario);
+}
+
+#[test]
+fn an_old_key_that_somebody_enabled_after_its_quarantine_is_not_deleted() {
+    let enable =
+        |it: &Theatre| it.provider.keys().iter().for_each(|key| it.provider.meddle(&key.key.id, Some(true)));
+    let scenario = Scenario {
+        hours: 4,
+        freeze: Some((12, 180)),
+        script: vec![
+            (1400, |it| it.expect("old_key_disabled", 1)),
+            (7200, |it| it.expect("quarantine_passed", 1)),
+            (7300, enable),
+            (14000, |it| {
+                it.expect("parked", 1);
+                it.expect("old_key_gone", 0);
+                let gone = it.provider.keys().into_iter().find(|key| key.key.nonce().is_none()).unwrap();
+                it.provider.meddle(&gone.key.id, Some(false));
+            }),
+        ],
+        ..Scenario::plain(1)
+    };
+    play(&scenario).assert_sound(&scenario);
+}
+
+#[test]
+fn a_new_destination_whose_first_rotation_was_aborted_is_tried_again() {
+    let scenario = Scenario {
+        hours: 12,
+        spoil: super::provider::Spoil::Permissions(0),
+        script: vec![
+            (0, |it| {
+                it.revise(|credential| {
+                    credential.schedule.cadence = Cadence::Every(SignedDuration::from_hours(9000))
+                })
+            }),
+            (3600, |it| {
+                it.provider.spoil_next(2);
+                it.revise(add_destination);
+            }),
+        ],
+        ..Scenario::plain(1)
+    };
+    let played = play(&scenario);
+    played.assert_sound(&scenario);
+    assert_eq!((played.discarded, played.begun_before_the_end), (2, 4), "{}", played.trace);
+}
+
+#[test]
+fn a_key_that_expired_unnoticed_is_replaced_without_anybodys_help() {
+    // The daemon is told about a key that has an hour to live, and the policy has nothing due: then all stands still.
+    let scenario = Scenario {
+        hours: 60,
+        key_lifetime: Some(SignedDuration::from_hours(24)),
+        script: vec![
+            (0, |it| {
+                it.revise(|credential| {
+                    credential.schedule.cadence = Cadence::Every(SignedDuration::from_hours(9000))
+                })
+            }),
+            (7200, |it| it.fate.be_unkind(100)),
+            (40 * 3600, |it| {
+                let expired = |key: &super::provider::SimKey| {
+                    key.key.expires_at.is_some_and(|at| at <= it.clock.truth())
+                };
+                if !it.provider.keys().iter().all(expired) {
+                    it.witness.blame("script", "a key is alive");
+                }
+                it.fate.be_kind();
+            }),
+        ],
+        ..Scenario::plain(1)
+    };
+    let played = play(&scenario);
+    assert!(played.violations.iter().all(|it| it.contains("I1")), "{:?}", played.violations.last());
+    assert!(played.parked == 0 && played.done >= 2, "{}", played.trace);
+}

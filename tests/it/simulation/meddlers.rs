@@ -60,7 +60,10 @@ impl Theatre {
         tokio::spawn(async move {
             let mut dice = Dice::new(theatre.scenario.seed ^ 0x4E10AD);
             let every = theatre.scenario.reloads_every;
-            while every > 0 {
+            if every == 0 {
+                return;
+            }
+            loop {
                 tokio::time::sleep(Duration::from_secs(1 + dice.below(every * 120))).await;
                 match dice.below(4) {
                     0 => theatre.revise(|credential| {
@@ -84,7 +87,10 @@ impl Theatre {
         tokio::spawn(async move {
             let mut dice = Dice::new(theatre.scenario.seed ^ 0xBEEF);
             let every = theatre.scenario.people_every;
-            while every > 0 {
+            if every == 0 {
+                return;
+            }
+            loop {
                 tokio::time::sleep(Duration::from_secs(1 + dice.below(every * 120))).await;
                 let keys = theatre.provider.keys();
                 let Some(key) = keys.get(usize::try_from(dice.below(keys.len() as u64)).unwrap()) else {

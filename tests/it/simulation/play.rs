@@ -35,8 +35,8 @@ const AT_LEAST: SignedDuration = SignedDuration::from_mins(10);
 /// How long a scenario may take to come to rest when nothing goes wrong any more.
 const REST_HOURS: i64 = 80;
 
-/// After so many minutes, something that somebody does.
-pub(super) type Scene = (u64, fn(&Theatre));
+/// Something that somebody does.
+pub(super) type Act = fn(&Theatre);
 
 #[derive(Debug, Clone)]
 pub(super) struct Scenario {
@@ -65,7 +65,7 @@ pub(super) struct Scenario {
     /// Nothing starts and nothing is revoked in these minutes.
     pub(super) freeze: Option<(i64, i64)>,
     /// What is done after so many seconds; then the policy is reloaded.
-    pub(super) script: Vec<Scene>,
+    pub(super) script: Vec<(u64, Act)>,
     /// Minutes between changes of the policy; 0 for never.
     pub(super) reloads_every: u64,
     /// Minutes between what people do to keys in the dashboard; 0 for never.
@@ -324,16 +324,14 @@ impl Theatre {
                 }
             }
         }
+        // What people have broken may stay parked; nobody retries it any more.
+        tokio::time::sleep(Duration::from_secs(600)).await;
         let open = self.journal.load().await.unwrap();
         let waits = open.iter().all(|(_, known)| {
             let known = known.as_ref().unwrap();
-            let parked = |rotation: &rekeyd::domain::rotation::Rotation| {
-                matches!(rotation.phase, Phase::Parked { .. })
-            };
-            known
-                .rotation
-                .as_ref()
-                .map_or_else(|| known.record.current.is_some() || known.record.obstacle.is_some(), parked)
+            let parked =
+                known.rotation.as_ref().map(|rotation| matches!(rotation.phase, Phase::Parked { .. }));
+            parked.unwrap_or_else(|| known.record.current.is_some() || known.record.obstacle.is_some())
         });
         if self.scenario.people_every > 0 && waits {
             return;

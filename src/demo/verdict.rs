@@ -10,7 +10,7 @@ use crate::demo::chronicle::{Chronicle, Error, Told};
 use crate::demo::consumer::Tally;
 use crate::demo::stage::Stage;
 use crate::domain::event::Event;
-use crate::domain::rotation::{Phase, PhaseName};
+use crate::domain::phase::{Phase, PhaseName};
 use crate::ports::clock::Clock as _;
 use crate::sandbox::key::State;
 use crate::sandbox::route::Route;

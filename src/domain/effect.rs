@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::event::Event;
-use crate::domain::rotation::{Phase, Progress, Rotation, Successor};
+use crate::domain::phase::Phase;
+use crate::domain::rotation::Rotation;
+use crate::domain::successor::{Progress, Successor};
 
 /// The next thing to do outside. Each is safe to repeat, by the token or the check that its doc names; except
 /// [`Effect::Mint`], which is done once, in the same breath as its intent was journalled.

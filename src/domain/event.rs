@@ -8,8 +8,9 @@ use crate::domain::gate::Verdict;
 use crate::domain::ids::{KeyId, VersionId};
 use crate::domain::key::KeyRequest;
 use crate::domain::plan::{Plan, Terms};
-use crate::domain::rotation::{KeyFacts, ParkReason, RollbackCause, Standing};
+use crate::domain::rotation::{ParkReason, RollbackCause};
 use crate::domain::secret::Fingerprint;
+use crate::domain::successor::{KeyFacts, Standing};
 
 /// One journalled event. Intents stand in the journal before the call that they announce.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,10 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::backoff;
 use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, VersionId};
+use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::{Destination, Reason};
 use crate::domain::policy::Credential;
-use crate::domain::rotation::{Phase, PhaseName, Progress, Rotation, Successor};
+use crate::domain::rotation::Rotation;
 use crate::domain::secret::Fingerprint;
+use crate::domain::successor::{Progress, Successor};
 
 /// A credential's row in the journal. Changed only together with the event that changes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

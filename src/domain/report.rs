@@ -15,11 +15,13 @@ use crate::domain::effect::EffectName;
 use crate::domain::failure::Kind;
 use crate::domain::gate::{self, Ack, Evidence, Verdict};
 use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, VersionId, WorkspaceName};
+use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::{Destination, Reason};
 use crate::domain::policy::Credential;
 use crate::domain::record::{Ended, ObstacleKind, Record};
-use crate::domain::rotation::{ParkReason, Phase, PhaseName, Progress, Rotation};
+use crate::domain::rotation::{ParkReason, Rotation};
 use crate::domain::secret::Fingerprint;
+use crate::domain::successor::Progress;
 
 pub const SCHEMA_VERSION: u32 = 1;
 

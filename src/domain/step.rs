@@ -7,11 +7,10 @@ use crate::domain::event::Event;
 use crate::domain::failure::Failure;
 use crate::domain::ids::{KeyId, VersionId};
 use crate::domain::key::KeyRequest;
-use crate::domain::rotation::{
-    AfterDiscard, MINTS_PER_ROTATION_MAX, Phase, PhaseName, Placement, Progress, RollbackCause, Rotation,
-    Standing, Successor, Trouble,
-};
+use crate::domain::phase::{AfterDiscard, Phase, PhaseName};
+use crate::domain::rotation::{MINTS_PER_ROTATION_MAX, RollbackCause, Rotation, Trouble};
 use crate::domain::secret::Fingerprint;
+use crate::domain::successor::{Placement, Progress, Standing, Successor};
 
 /// An event that cannot happen in a state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

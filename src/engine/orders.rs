@@ -3,7 +3,8 @@
 use tokio::sync::oneshot;
 
 use crate::domain::event::Event;
-use crate::domain::rotation::{ParkReason, Phase, RollbackCause};
+use crate::domain::phase::Phase;
+use crate::domain::rotation::{ParkReason, RollbackCause};
 use crate::engine::commit::Halt;
 use crate::engine::visit::Visit;
 

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::gate::{Ack, Gate, Verdict};
 use crate::domain::ids::{ConsumerName, CredentialName, RotationId};
+use crate::domain::phase::PhaseName;
 use crate::domain::plan::Terms;
 use crate::domain::record::Record;
 use crate::domain::report::{CredentialReport, Facts};
-use crate::domain::rotation::PhaseName;
 use crate::domain::secret::{Fingerprint, SecretValue};
 use crate::http::answer::{Problem, read_json};
 use crate::http::public::Shared;

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use crate::domain::failure::Failure;
 use crate::domain::ids::VersionId;
 use crate::domain::plan::Destination;
-use crate::domain::rotation::Standing;
 use crate::domain::secret::SecretValue;
+use crate::domain::successor::Standing;
 
 /// Which version of a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

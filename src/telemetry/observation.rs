@@ -10,10 +10,10 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
 use crate::domain::ids::{CredentialName, WorkspaceName};
+use crate::domain::phase::Phase;
 use crate::domain::policy::Credential;
 use crate::domain::record::Record;
 use crate::domain::report::{CredentialReport, Facts, StatusReport};
-use crate::domain::rotation::Phase;
 use crate::engine::Handle;
 use crate::engine::Pulse;
 use crate::engine::Reach;

@@ -8,10 +8,10 @@ use proptest::prelude::*;
 use rekeyd::domain::adoption;
 use rekeyd::domain::ids::{CredentialName, KeyId, ServiceAccountId, StoreName, VersionId, WorkspaceName};
 use rekeyd::domain::key::{Account, Grants, Inventory, Key, Permissions};
+use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::plan::{AfterDeadline, Destination, Reason, Terms};
 use rekeyd::domain::policy::Credential;
 use rekeyd::domain::record::{Current, Due, Ended, ObstacleKind, Published, Record};
-use rekeyd::domain::rotation::PhaseName;
 use rekeyd::domain::schedule::{Cadence, Schedule};
 
 fn at(hour: i64) -> Timestamp {

@@ -7,7 +7,7 @@ mod bench;
 
 use rekeyd::domain::gate::Gate;
 use rekeyd::domain::ids::ConsumerName;
-use rekeyd::domain::rotation::PhaseName;
+use rekeyd::domain::phase::PhaseName;
 use rekeyd::engine::Wish;
 use rekeyd::sandbox::era::Era;
 use rekeyd::sandbox::faults::{Fault, Moment, What};

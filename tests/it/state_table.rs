@@ -13,13 +13,12 @@ use rekeyd::domain::event::Event;
 use rekeyd::domain::failure::{Failure, Kind};
 use rekeyd::domain::ids::{CredentialName, KeyId, ServiceAccountId, StoreName, VersionId, WorkspaceName};
 use rekeyd::domain::key::{Grants, KeyRequest, Permissions};
+use rekeyd::domain::phase::{AfterDiscard, Phase};
 use rekeyd::domain::plan::{AfterDeadline, Destination, Plan, Reason, Terms};
-use rekeyd::domain::rotation::{
-    AfterDiscard, KeyFacts, ParkReason, Phase, Placement, Progress, RollbackCause, Rotation, Standing,
-    Successor,
-};
+use rekeyd::domain::rotation::{ParkReason, RollbackCause, Rotation};
 use rekeyd::domain::secret::Fingerprint;
 use rekeyd::domain::step::step;
+use rekeyd::domain::successor::{KeyFacts, Placement, Progress, Standing, Successor};
 
 use crate::support::blessed;
 

@@ -13,8 +13,8 @@ use crate::adapters::secret_text;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::VersionId;
 use crate::domain::plan::Destination;
-use crate::domain::rotation::Standing;
 use crate::domain::secret::SecretValue;
+use crate::domain::successor::Standing;
 use crate::ports::secret_store::{Held, SecretStore, Staged, Which};
 
 /// A version just written may not be found at once: Secrets Manager is eventually consistent.

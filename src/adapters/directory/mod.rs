@@ -25,8 +25,8 @@ use crate::adapters::directory::shelf::Shelf;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::VersionId;
 use crate::domain::plan::Destination;
-use crate::domain::rotation::Standing;
 use crate::domain::secret::SecretValue;
+use crate::domain::successor::Standing;
 use crate::ports::secret_store::{Held, SecretStore, Staged, Which};
 
 /// What the policy says about the directory.

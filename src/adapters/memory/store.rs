@@ -11,8 +11,8 @@ use crate::adapters::secret_text;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::VersionId;
 use crate::domain::plan::Destination;
-use crate::domain::rotation::Standing;
 use crate::domain::secret::SecretValue;
+use crate::domain::successor::Standing;
 use crate::ports::secret_store::{Held, SecretStore, Staged, Which};
 
 /// What becomes of the first version of a secret that has none: stores differ.

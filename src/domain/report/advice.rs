@@ -3,10 +3,11 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::effect::EffectName;
+use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::AfterDeadline;
 use crate::domain::record::ObstacleKind;
 use crate::domain::report::{Condition, CredentialReport, RotationReport};
-use crate::domain::rotation::{ParkReason, Phase, PhaseName, Rotation};
+use crate::domain::rotation::{ParkReason, Rotation};
 
 /// Trouble that lasts longer than this does not pass by itself quickly enough to be left alone.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(15);

@@ -6,10 +6,11 @@ use serde::Serialize;
 use crate::domain::event::Event;
 use crate::domain::gate::Verdict;
 use crate::domain::ids::{CredentialName, RotationId};
+use crate::domain::phase::PhaseName;
 use crate::domain::plan::{Destination, Reason};
 use crate::domain::report::SCHEMA_VERSION;
 use crate::domain::report::advice::doing;
-use crate::domain::rotation::{PhaseName, RollbackCause, Rotation};
+use crate::domain::rotation::{RollbackCause, Rotation};
 
 /// A credential's rotations, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use crate::domain::event::Event;
 use crate::domain::failure::{Certainty, Failure, Kind};
 use crate::domain::key::Key;
-use crate::domain::rotation::Phase;
+use crate::domain::phase::Phase;
 use crate::engine::effects::{Acted, Outcome, after};
 use crate::engine::visit::Visit;
 

@@ -2,7 +2,8 @@
 
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
-use crate::domain::rotation::{ParkReason, Progress, Standing};
+use crate::domain::rotation::ParkReason;
+use crate::domain::successor::{Progress, Standing};
 use crate::engine::effects::{Acted, Outcome, park, serving};
 use crate::engine::visit::Visit;
 

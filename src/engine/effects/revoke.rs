@@ -2,8 +2,8 @@
 
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
+use crate::domain::phase::Phase;
 use crate::domain::plan::{AfterDeadline, Terms};
-use crate::domain::rotation::Phase;
 use crate::engine::effects::guard::Guarded;
 use crate::engine::effects::{Acted, Outcome, after, not_listed_yet};
 use crate::engine::visit::Visit;

@@ -4,7 +4,8 @@ use crate::domain::effect::EffectName;
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::key::{Grants, Inventory, Key, Permissions};
-use crate::domain::rotation::{KeyFacts, ParkReason};
+use crate::domain::rotation::ParkReason;
+use crate::domain::successor::KeyFacts;
 use crate::engine::effects::{Acted, Outcome, after, park};
 use crate::engine::visit::Visit;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rekeyd::adapters::memory::journal::MemoryJournal;
 use rekeyd::adapters::sqlite::SqliteJournal;
 use rekeyd::domain::event::Event;
-use rekeyd::domain::rotation::PhaseName;
+use rekeyd::domain::phase::PhaseName;
 use rekeyd::ports::journal::{Error, Journal};
 use tokio::task::JoinSet;
 

@@ -13,10 +13,12 @@ use rekeyd::domain::ids::{
     ConsumerName, CredentialName, KeyId, RotationId, ServiceAccountId, StoreName, VersionId, WorkspaceName,
 };
 use rekeyd::domain::key::{Grants, KeyRequest, Permissions};
+use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::plan::{AfterDeadline, Destination, Plan, Reason, Terms};
 use rekeyd::domain::record::{Current, Due, Ended, Obstacle, ObstacleKind, Published, Record};
-use rekeyd::domain::rotation::{KeyFacts, ParkReason, PhaseName, RollbackCause, Standing};
+use rekeyd::domain::rotation::{ParkReason, RollbackCause};
 use rekeyd::domain::secret::Fingerprint;
+use rekeyd::domain::successor::{KeyFacts, Standing};
 use rekeyd::ports::journal::Entry;
 
 /// Tells this binary, run again as a child, which journal to use.

@@ -10,11 +10,13 @@ use rekeyd::domain::event::Event;
 use rekeyd::domain::failure::{Failure, Kind};
 use rekeyd::domain::gate::Ack;
 use rekeyd::domain::ids::{KeyId, StoreName, VersionId};
+use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::plan::Destination;
 use rekeyd::domain::record::{Current, Due, Obstacle, ObstacleKind, Published, Record};
 use rekeyd::domain::report::history::Story;
 use rekeyd::domain::report::{Condition, CredentialReport, Facts, PlaceState};
-use rekeyd::domain::rotation::{KeyFacts, ParkReason, PhaseName, RollbackCause, Rotation, Standing};
+use rekeyd::domain::rotation::{ParkReason, RollbackCause, Rotation};
+use rekeyd::domain::successor::{KeyFacts, Standing};
 use rekeyd::ports::journal::{Entry, Journal};
 
 use super::samples::{ack, at, begun, fingerprint, record, request, rotation, workspace};

@@ -7,8 +7,8 @@ use rekeyd::adapters::memory::store::MemoryStore;
 use rekeyd::domain::failure::Failure;
 use rekeyd::domain::ids::VersionId;
 use rekeyd::domain::plan::Destination;
-use rekeyd::domain::rotation::Standing;
 use rekeyd::domain::secret::SecretValue;
+use rekeyd::domain::successor::Standing;
 use rekeyd::ports::secret_store::{Held, SecretStore, Staged, Which};
 
 use super::fate::Fate;

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use rekeyd::domain::failure::{Failure, Kind};
 use rekeyd::domain::ids::{StoreName, VersionId};
 use rekeyd::domain::plan::Destination;
-use rekeyd::domain::rotation::Standing;
 use rekeyd::domain::secret::{Fingerprint, SecretValue};
+use rekeyd::domain::successor::Standing;
 use rekeyd::ports::secret_store::{SecretStore, Which};
 use uuid::Uuid;
 

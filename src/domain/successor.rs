@@ -1,0 +1,68 @@
+//! The new key of a rotation, and how far it has come in each destination.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::{KeyId, VersionId};
+use crate::domain::key::KeyRequest;
+use crate::domain::secret::Fingerprint;
+
+/// The key that replaces the old one, and how far it has been placed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Successor {
+    pub key: KeyId,
+    pub fingerprint: Fingerprint,
+    pub request: KeyRequest,
+    /// One for each destination of the plan, in its order.
+    pub placements: Vec<Placement>,
+    /// From the listing that verified it.
+    pub facts: Option<KeyFacts>,
+    /// Set for ever when the first promotion may have happened: from then on it cannot simply be discarded.
+    pub promotion_begun: bool,
+}
+
+/// What a listing told about a key when it was verified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyFacts {
+    pub created_at: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
+    pub usage_hash: Option<String>,
+    pub hint: String,
+}
+
+/// What a destination serves: nothing, or a version whose value has this fingerprint (`None` if it has no such field).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    pub version: Option<VersionId>,
+    pub fingerprint: Option<Fingerprint>,
+}
+
+/// How far the successor has come in one destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placement {
+    /// What it served when the rotation began.
+    pub before: Standing,
+    /// How often somebody else's change made staging again necessary.
+    pub restaged: u32,
+    pub progress: Progress,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Progress {
+    Absent,
+    /// Pending as `version`, made to replace `over`.
+    Staged {
+        version: VersionId,
+        over: Option<VersionId>,
+    },
+    /// Current and read back by fingerprint; `displaced` is the version that was current before.
+    Current {
+        version: VersionId,
+        displaced: Option<VersionId>,
+    },
+    /// Rolled back: what was there before is current again, or was never displaced.
+    Restored {
+        version: VersionId,
+    },
+}

@@ -327,7 +327,7 @@ impl Theatre {
             }
         }
         // What people have broken may stay parked; nobody retries it any more.
-        tokio::time::sleep(Duration::from_secs(600)).await;
+        tokio::time::sleep(Duration::from_secs(7200)).await;
         let open = self.journal.load().await.unwrap();
         let waits = open.iter().all(|(_, known)| {
             let known = known.as_ref().unwrap();

@@ -310,9 +310,11 @@ impl Theatre {
 
     /// I7 and I4: in a kind world everything that was begun ends, an operator helping with what is parked.
     async fn come_to_rest(&self) {
-        let until = self.clock.truth() + SignedDuration::from_hours(REST_HOURS);
+        // What people broke is not mended by asking again and again.
+        let (hours, pause) = if self.scenario.people_every > 0 { (20, 1800) } else { (REST_HOURS, 97) };
+        let until = self.clock.truth() + SignedDuration::from_hours(hours);
         while self.clock.truth() < until {
-            tokio::time::sleep(Duration::from_secs(97)).await;
+            tokio::time::sleep(Duration::from_secs(pause)).await;
             self.retry_what_is_parked().await;
             let handle = self.handle.lock().unwrap().clone();
             if let (Some(_), Some(handle)) = (self.at_rest().await, handle) {
@@ -325,12 +327,15 @@ impl Theatre {
             }
         }
         // What people have broken may stay parked; nobody retries it any more.
-        tokio::time::sleep(Duration::from_secs(600)).await;
+        tokio::time::sleep(Duration::from_secs(7200)).await;
         let open = self.journal.load().await.unwrap();
         let waits = open.iter().all(|(_, known)| {
             let known = known.as_ref().unwrap();
-            let parked =
-                known.rotation.as_ref().map(|rotation| matches!(rotation.phase, Phase::Parked { .. }));
+            let parked = known.rotation.as_ref().map(|rotation| {
+                let young =
+                    self.clock.truth().duration_since(rotation.plan.begun_at) < SignedDuration::from_hours(5);
+                young || matches!(rotation.phase, Phase::Parked { .. })
+            });
             parked.unwrap_or_else(|| known.record.current.is_some() || known.record.obstacle.is_some())
         });
         if self.scenario.people_every > 0 && waits {

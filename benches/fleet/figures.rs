@@ -17,7 +17,9 @@ impl Table {
         let verdict = if measured <= bound { "met" } else { "missed" };
         let ratio = measured / bound;
         let (measured, bound) = (number(measured), number(bound));
-        tell(&format!("| {what} | {measured} {unit} | {bound} {unit} | {verdict}, {ratio:.2} of the bound |"));
+        tell(&format!(
+            "| {what} | {measured} {unit} | {bound} {unit} | {verdict}, {ratio:.2} of the bound |"
+        ));
     }
 
     /// A figure beside what it could be at best or is to be compared with.
@@ -34,7 +36,13 @@ impl Table {
 }
 
 fn number(value: f64) -> String {
-    let digits = if value >= 100.0 { 0 } else if value >= 10.0 { 1 } else { 2 };
+    let digits = if value >= 100.0 {
+        0
+    } else if value >= 10.0 {
+        1
+    } else {
+        2
+    };
     format!("{value:.digits$}")
 }
 

@@ -41,7 +41,8 @@ impl Workspace {
         }
         let process = Process::start("the sandbox", Says::Out, &mut command)?;
         let ready: Value = process.until(READY, |_, line| serde_json::from_str(line).ok())?;
-        let text = |field: &str| Ok::<_, anyhow::Error>(ready[field].as_str().context("a ready line")?.to_owned());
+        let text =
+            |field: &str| Ok::<_, anyhow::Error>(ready[field].as_str().context("a ready line")?.to_owned());
         let address = text("url")?.trim_start_matches("http://").parse()?;
         let admin_key_file = text("admin_key_file")?;
         let admin_key = fs::read_to_string(&admin_key_file)?.trim().to_owned();
@@ -110,7 +111,7 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// Every limit of a workspace is out of the way. `waits` is how long overlap and quarantine last.
+    /// Every limit of a workspace is as high as a policy may set it. `waits` is how long overlap and quarantine last.
     pub(crate) fn write(
         directory: &Path,
         workspaces: &[Workspace],
@@ -142,7 +143,7 @@ impl Fleet {
                 policy,
                 "[workspaces.w{number}]\nbase_url = \"http://{address}\"\n\
                  admin_key = {{ file = \"{admin_key_file}\" }}\nin_flight = 1000\n\
-                 requests_per_second = 1000000\nrotations_at_once = 1000\nmints_per_hour = 1000000\n"
+                 requests_per_second = 1000\nrotations_at_once = 1000\nmints_per_hour = 10000\n"
             )?;
             for name in workspace.accounts.keys() {
                 let create = if matches!(store, Store::Directory) { "" } else { ", create = true" };
@@ -156,6 +157,12 @@ impl Fleet {
         }
         fs::write(directory.join("policy.toml"), policy)?;
         Ok(Self { directory: directory.to_owned(), credentials })
+    }
+
+    /// Makes the policy call its workspaces with TLS, which they do not speak: enough to start, not to rotate.
+    pub(crate) fn encrypt(&self) -> Result<()> {
+        let path = self.directory.join("policy.toml");
+        Ok(fs::write(&path, fs::read_to_string(&path)?.replace("\"http://", "\"https://"))?)
     }
 
     /// Starts the daemon and waits until it says that it is ready.
@@ -203,13 +210,14 @@ impl Daemon {
     /// Orders rotations, and says what they cost, until the last one is done.
     pub(crate) fn rotate(&self, credentials: &[String]) -> Result<Cost> {
         let (begun, cpu) = (Instant::now(), self.process.cpu()?);
+        let socket = self.socket.as_path();
         std::thread::scope(|scope| {
             let share = credentials.len().div_ceil(OPERATORS).max(1);
             let operators: Vec<_> = credentials
                 .chunks(share)
                 .map(|names| {
                     scope.spawn(move || {
-                        let mut client = Client::unix(&self.socket)?;
+                        let mut client = Client::unix(socket)?;
                         names.iter().try_for_each(|name| {
                             client.call("POST", &format!("/v1/credentials/{name}/rotate"), None).map(drop)
                         })

@@ -94,7 +94,8 @@ impl Client {
         Message { first_line: format!("{method} {path} HTTP/1.1"), headers, body }
             .write(self.stream.get_mut())
             .with_context(|| format!("{method} {path}"))?;
-        let answer = Message::read(&mut self.stream)?.with_context(|| format!("{method} {path}: no answer"))?;
+        let answer =
+            Message::read(&mut self.stream)?.with_context(|| format!("{method} {path}: no answer"))?;
         let status = answer.first_line.split(' ').nth(1).unwrap_or_default();
         let text = String::from_utf8_lossy(&answer.body);
         ensure!(status.starts_with('2'), "{method} {path}: {status} {text}");

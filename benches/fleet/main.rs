@@ -81,7 +81,13 @@ fn one_workspace(workspaces: &[Workspace; 1], place: &Path) -> Result<()> {
         let cost = daemon.rotate(name)?;
         alone = Cost { took: alone.took + cost.took, cpu: alone.cpu + cost.cpu };
     }
-    tell_calls(&table, "one after the other", &workspace.calls()?.since(&before), ALONE);
+    let calls = workspace.calls()?.since(&before);
+    tell_calls(&table, "one after the other", &calls, ALONE);
+    let client = process::own_cpu()?;
+    for _ in 0..ALONE {
+        throughput::bare(workspace, calls.listings() / ALONE as u64)?;
+    }
+    let client = ms(process::own_cpu()?.saturating_sub(client)) / count(ALONE);
     let before = workspace.calls()?;
     let together = daemon.rotate(&fleet.credentials)?;
     let again = daemon.rotate(&fleet.credentials)?;
@@ -90,6 +96,8 @@ fn one_workspace(workspaces: &[Workspace; 1], place: &Path) -> Result<()> {
     table.bounded("processor time, one after the other", each(&alone, ALONE), CPU_MS_MAX, "ms");
     table.bounded("processor time, 100 together", each(&together, WORKSPACE), CPU_MS_MAX, "ms");
     table.bounded("the same again", each(&again, WORKSPACE), CPU_MS_MAX, "ms");
+    let calls = "a client that only makes the calls";
+    table.beside("processor time, one after the other", each(&alone, ALONE), client, "ms", calls);
     daemon.process.stop()
 }
 
@@ -129,7 +137,13 @@ fn whole_fleet(place: &Path) -> Result<()> {
         if with.len() == STARTS {
             table.bounded("ready, median", median(with.clone()), READY_MS_MAX, "ms");
             let (least, most) = with.iter().fold((f64::MAX, 0.0_f64), |(a, b), x| (a.min(*x), b.max(*x)));
-            table.beside("ready, against none", median(with.clone()), median(without.clone()), "ms", "an empty start");
+            table.beside(
+                "ready, against none",
+                median(with.clone()),
+                median(without.clone()),
+                "ms",
+                "an empty start",
+            );
             table.plain("ready, least", least, "ms", "");
             table.plain("ready, most", most, "ms", "");
             rest(&table, &running, idle)?;
@@ -140,7 +154,16 @@ fn whole_fleet(place: &Path) -> Result<()> {
     table.bounded("highest resident memory, 500 rotating", peak, PEAK_MIB_MAX, "MiB");
     table.bounded("processor time, 500 together", ms(cost.cpu) / count(AT_ONCE), CPU_MS_MAX, "ms");
     table.plain("highest resident memory, first start", adopting, "MiB", "all 1,000 adopted at once");
-    running.process.stop()
+    running.process.stop()?;
+    fleet.encrypt()?;
+    let mut encrypted = Vec::new();
+    for _ in 0..STARTS {
+        let daemon = fleet.run()?;
+        encrypted.push(ms(daemon.ready_after));
+        daemon.process.stop()?;
+    }
+    table.bounded("ready, median, TLS to all 10 workspaces", median(encrypted), READY_MS_MAX, "ms");
+    Ok(())
 }
 
 /// A daemon that has nothing to do.
@@ -154,7 +177,12 @@ fn rest(table: &Table, daemon: &house::Daemon, empty: f64) -> Result<()> {
     table.bounded("resident memory, idle", idle, IDLE_MIB_MAX, "MiB");
     table.beside("resident memory, against none", idle, empty, "MiB", "an empty daemon");
     table.plain("highest resident memory, start included", highest, "MiB", "");
-    table.plain("processor time, idle", used.as_secs_f64() / WATCHED.as_secs_f64() * 100.0, "%", "of one core");
+    table.plain(
+        "processor time, idle",
+        used.as_secs_f64() / WATCHED.as_secs_f64() * 100.0,
+        "%",
+        "of one core",
+    );
     Ok(())
 }
 
@@ -175,7 +203,8 @@ fn aws(place: &Path) -> Result<()> {
     let cost = daemon.rotate(&fleet.credentials)?;
     let calls = aws.calls();
     let rotations = count(fleet.credentials.len());
-    let parts: Vec<String> = calls.iter().map(|(name, n)| format!("{name} {}", figure(*n) / rotations)).collect();
+    let parts: Vec<String> =
+        calls.iter().map(|(name, n)| format!("{name} {}", figure(*n) / rotations)).collect();
     table.bounded("calls", figure(calls.values().sum()) / rotations, AWS_CALLS_MAX, "calls");
     table.plain("of these", figure(calls.values().sum()) / rotations, "calls", &parts.join(", "));
     table.bounded("processor time", ms(cost.cpu) / rotations, CPU_MS_MAX, "ms");

@@ -58,15 +58,17 @@ impl Process {
         mut wanted: impl FnMut(Instant, &str) -> Option<T>,
     ) -> Result<T> {
         let deadline = Instant::now() + within;
+        let mut last = String::new();
         loop {
             match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok((at, line)) => {
                     if let Some(answer) = wanted(at, &line) {
                         return Ok(answer);
                     }
+                    last = line;
                 }
-                Err(RecvTimeoutError::Timeout) => bail!("{}: not within {within:?}", self.name),
-                Err(RecvTimeoutError::Disconnected) => bail!("{}: ended by itself", self.name),
+                Err(RecvTimeoutError::Timeout) => bail!("{}: not within {within:?}; {last}", self.name),
+                Err(RecvTimeoutError::Disconnected) => bail!("{}: ended by itself; {last}", self.name),
             }
         }
     }
@@ -84,7 +86,8 @@ impl Process {
     pub(crate) fn memory(&self) -> Result<(f64, f64)> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let kib = |field: &str| -> Result<f64> {
-            let line = status.lines().find_map(|line| line.strip_prefix(field)).context("/proc/PID/status")?;
+            let line =
+                status.lines().find_map(|line| line.strip_prefix(field)).context("/proc/PID/status")?;
             Ok(line.trim().trim_end_matches(" kB").parse::<f64>()?)
         };
         Ok((kib("VmRSS:")? / 1024.0, kib("VmHWM:")? / 1024.0))
@@ -103,6 +106,13 @@ impl Process {
         }
         Ok(())
     }
+}
+
+/// Processor time that the calling thread has used so far.
+pub(crate) fn own_cpu() -> Result<Duration> {
+    let schedstat = fs::read_to_string("/proc/thread-self/schedstat")?;
+    let used = schedstat.split(' ').next().context("/proc/thread-self/schedstat")?;
+    Ok(Duration::from_nanos(used.parse()?))
 }
 
 impl Drop for Process {

@@ -100,8 +100,13 @@ impl Calls {
 /// Where a fleet publishes to.
 #[derive(Clone, Copy)]
 pub(crate) enum Store<'a> {
-    Directory,
-    Aws { url: &'a str },
+    /// A directory in this one.
+    Directory {
+        path: &'a Path,
+    },
+    Aws {
+        url: &'a str,
+    },
 }
 
 /// A policy in a directory of its own, with the journal and the secrets beside it.
@@ -125,7 +130,11 @@ impl Fleet {
              journal.sqlite.path = \"{place}/journal.db\"\n"
         );
         match store {
-            Store::Directory => write!(policy, "[stores.main.directory]\npath = \"{place}/secrets\"\n")?,
+            Store::Directory { path } => {
+                let name = directory.file_name().context("a name")?.to_string_lossy();
+                let path = path.join(format!("{name}-secrets"));
+                write!(policy, "[stores.main.directory]\npath = \"{}\"\n", path.display())?;
+            }
             Store::Aws { url } => write!(
                 policy,
                 "[stores.main.aws_secrets_manager]\nregion = \"eu-west-1\"\nendpoint_url = \"{url}\"\n"
@@ -146,7 +155,7 @@ impl Fleet {
                  requests_per_second = 1000\nrotations_at_once = 1000\nmints_per_hour = 10000\n"
             )?;
             for name in workspace.accounts.keys() {
-                let create = if matches!(store, Store::Directory) { "" } else { ", create = true" };
+                let create = if matches!(store, Store::Directory { .. }) { "" } else { ", create = true" };
                 write!(
                     policy,
                     "[credentials.{name}]\nworkspace = \"w{number}\"\nservice_account = \"{name}\"\n\

@@ -14,6 +14,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use tempfile::TempDir;
 
 use crate::aws::Aws;
 use crate::figures::{Table, median, tell};
@@ -36,12 +37,15 @@ const READY_MS_MAX: f64 = 100.0;
 
 fn main() -> Result<()> {
     let place = tempfile::Builder::new().prefix("rekeyd-bench-").tempdir()?;
+    // Where secrets belong, if this machine has it.
+    let memory = tempfile::Builder::new().prefix("rekeyd-bench-").tempdir_in("/dev/shm");
+    let secrets = Store::Directory { path: memory.as_ref().map_or_else(|_| place.path(), TempDir::path) };
     tell_machine(place.path())?;
     let workspace = [Workspace::open("solo", WORKSPACE)?];
-    one_workspace(&workspace, &place.path().join("calls"))?;
-    throughput::measure(&workspace, &place.path().join("pace"))?;
+    one_workspace(&workspace, &place.path().join("calls"), secrets)?;
+    throughput::measure(&workspace, &place.path().join("pace"), secrets)?;
     drop(workspace);
-    whole_fleet(place.path())?;
+    whole_fleet(place.path(), secrets)?;
     aws(&place.path().join("aws"))
 }
 
@@ -69,10 +73,10 @@ fn sync(file: &Path, number: u64) -> Result<f64> {
 }
 
 /// Calls and processor time per rotation: one after the other, and a hundred together.
-fn one_workspace(workspaces: &[Workspace; 1], place: &Path) -> Result<()> {
+fn one_workspace(workspaces: &[Workspace; 1], place: &Path, secrets: Store<'_>) -> Result<()> {
     let [workspace] = workspaces;
     let table = Table::begin("One workspace: calls and processor time of a rotation");
-    let fleet = Fleet::write(place, workspaces, "0s", Store::Directory)?;
+    let fleet = Fleet::write(place, workspaces, "0s", secrets)?;
     let daemon = fleet.run()?;
     daemon.done(WORKSPACE)?;
     let before = workspace.calls()?;
@@ -110,13 +114,13 @@ fn tell_calls(table: &Table, how: &str, calls: &Calls, rotations: usize) {
 }
 
 /// Memory and start of a daemon with a thousand credentials, and of one with none.
-fn whole_fleet(place: &Path) -> Result<()> {
+fn whole_fleet(place: &Path, secrets: Store<'_>) -> Result<()> {
     let table = Table::begin("1,000 credentials in 10 workspaces: memory and start");
     let names = (0..WORKSPACES).map(|number| format!("fleet-{number}"));
     let workspaces = names.map(|name| Workspace::open(&name, WORKSPACE)).collect::<Result<Vec<_>>>()?;
     let nobody = [Workspace::open("nobody", 0)?];
-    let empty = Fleet::write(&place.join("empty"), &nobody, "3s", Store::Directory)?;
-    let fleet = Fleet::write(&place.join("fleet"), &workspaces, "3s", Store::Directory)?;
+    let empty = Fleet::write(&place.join("empty"), &nobody, "3s", secrets)?;
+    let fleet = Fleet::write(&place.join("fleet"), &workspaces, "3s", secrets)?;
 
     let daemon = fleet.run()?;
     daemon.done(fleet.credentials.len())?;

@@ -14,11 +14,11 @@ const LATENCY: Duration = Duration::from_millis(20);
 const ALONE: usize = 10;
 
 /// Rotations without overlap and quarantine, with a provider that takes its time.
-pub(crate) fn measure(workspaces: &[Workspace; 1], place: &Path) -> Result<()> {
+pub(crate) fn measure(workspaces: &[Workspace; 1], place: &Path, secrets: Store<'_>) -> Result<()> {
     let [workspace] = workspaces;
     tell(&format!("\nEach call takes {} ms longer from here on.", LATENCY.as_millis()));
     let table = Table::begin("Pace");
-    let fleet = Fleet::write(place, workspaces, "0s", Store::Directory)?;
+    let fleet = Fleet::write(place, workspaces, "0s", secrets)?;
     // A key each to begin with that this journal knows.
     let daemon = fleet.run()?;
     daemon.done(fleet.credentials.len())?;

@@ -46,8 +46,9 @@ lint: $(LINT_VENV)/.installed  ## formatting, clippy, licences and dependencies,
 	  echo "NOT CHECKED: systemd/rekeyd.service with systemd-analyze, which is not here (a test reads the unit too)"; \
 	fi
 
-bench:  ## cost of rotations against the bounds of benches/README.md
-	cargo bench $(CARGO_FLAGS)
+bench: $(TEST_VENV)/.installed  ## cost of rotations against the bounds of benches/README.md
+	@export REKEYD_MOTO_SERVER="$(CURDIR)/$(TEST_VENV)/bin/moto_server"; \
+	cargo bench $(CARGO_FLAGS) --bench fleet
 
 audit:  ## known vulnerabilities of dependencies; fetches the advisory database
 	cargo deny $(CARGO_FLAGS) check advisories

@@ -43,7 +43,8 @@ pub enum Stopped {
 /// One credential, as the keeper knows it. While a visit is under way, what the visitor took along.
 struct Slot {
     record: Record,
-    rotation: Option<Rotation>,
+    /// Most credentials have none, and it is large.
+    rotation: Option<Box<Rotation>>,
     value: Option<SecretValue>,
     /// The visit under way: its pause.
     visit: Option<CancellationToken>,
@@ -92,7 +93,7 @@ impl Keeper {
         let mut slots = BTreeMap::new();
         for (name, known) in journal.load().await? {
             let slot = match known {
-                Ok(known) => Slot { rotation: known.rotation, ..Slot::new(known.record) },
+                Ok(known) => Slot { rotation: known.rotation.map(Box::new), ..Slot::new(known.record) },
                 Err(error) => {
                     tracing::error!(credential = %name, %error, "left alone: its journal is damaged");
                     Slot { damaged: Some(error.to_string()), ..Slot::new(Record::new(name.clone())) }
@@ -286,7 +287,7 @@ impl Keeper {
         let visit = Visit {
             setup: Arc::clone(&self.setup),
             record: slot.record.clone(),
-            rotation: slot.rotation.clone(),
+            rotation: slot.rotation.as_deref().cloned(),
             value: slot.value.take(),
             mint_permit: None,
             pause: pause.clone(),
@@ -355,7 +356,7 @@ impl Keeper {
             slot.visit.take().is_some_and(|pause| pause.is_cancelled()) || !slot.orders.is_empty();
         *slot = Slot {
             record,
-            rotation,
+            rotation: rotation.map(Box::new),
             value,
             visit: None,
             ..std::mem::replace(slot, Slot::new(Record::new(name.clone())))

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::sync::Mutex;
 
 use crate::adapters::directory::disk::Disk;
 use crate::adapters::directory::lock::Lock;
@@ -52,6 +53,9 @@ impl Settings {
 #[derive(Debug, Clone)]
 pub struct Directory {
     disk: Arc<Disk>,
+    /// Whose turn it is in this process, in the order of arrival: the lock on the file is for other processes, and
+    /// whoever waits for it keeps a thread busy.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Directory {
@@ -76,7 +80,7 @@ impl Directory {
         disk.sweep()?;
         disk.probe()?;
         drop(lock);
-        Ok(Self { disk: Arc::new(disk) })
+        Ok(Self { disk: Arc::new(disk), turn: Arc::default() })
     }
 
     /// Does `work` on the destination's shelf where blocking is allowed. It is finished also when nobody waits for it.
@@ -87,7 +91,9 @@ impl Directory {
         work: impl FnOnce(&Disk, &Shelf<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         let (disk, destination) = (Arc::clone(&self.disk), destination.clone());
+        let turn = Arc::clone(&self.turn).lock_owned().await;
         let done = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             let shelf = Shelf::of(&disk, &destination)?;
             let _lock = lock(&disk)?;
             work(&disk, &shelf)

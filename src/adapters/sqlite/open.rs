@@ -191,6 +191,7 @@ pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
          PRAGMA foreign_keys = ON;
          PRAGMA trusted_schema = OFF;
          PRAGMA cell_size_check = ON;
+         PRAGMA cache_size = -512;
          PRAGMA journal_size_limit = 16777216;",
     )
 }
@@ -230,7 +231,8 @@ fn check_soundness(connection: &Connection, path: &Path) -> Result<(), OpenError
     let check = || -> rusqlite::Result<String> {
         connection.execute_batch("PRAGMA ignore_check_constraints = ON")?;
         let verdict = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-        connection.execute_batch("PRAGMA ignore_check_constraints = OFF")?;
+        // The whole file went through the cache, and little of it is read again.
+        connection.execute_batch("PRAGMA ignore_check_constraints = OFF; PRAGMA shrink_memory;")?;
         Ok(verdict)
     };
     let verdict = check().map_err(|error| OpenError::sqlite("check the journal", path, &error))?;

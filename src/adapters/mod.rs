@@ -7,5 +7,6 @@ pub mod directory;
 pub mod elevenlabs;
 mod json_field;
 pub mod memory;
+pub mod prober;
 mod secret_text;
 pub mod sqlite;

@@ -30,6 +30,16 @@ pub(crate) struct Policy {
     pub(crate) credentials: BTreeMap<At<String>, Credential>,
     /// Stretches of time in which nothing starts and nothing is revoked, for every credential.
     pub(crate) freeze: Vec<Freeze>,
+    /// Reports of leaked keys.
+    pub(crate) leaks: Leaks,
+}
+
+/// Reports of leaked keys, by whoever finds them.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Leaks {
+    /// By which a report proves that it may be believed; without it none is taken.
+    pub(crate) token: Option<Secret>,
 }
 
 /// The daemon itself.
@@ -62,6 +72,12 @@ pub(crate) struct Daemon {
     /// How often every workspace is searched for orphaned and changed keys.
     #[schemars(extend("default" = defaults::SWEEP_EVERY))]
     pub(crate) sweep_every: Option<At<Duration>>,
+    /// How often listings are looked through for leaked, vanished and changed keys.
+    #[schemars(extend("default" = defaults::INSPECT_EVERY))]
+    pub(crate) inspect_every: Option<At<Duration>>,
+    /// Emergency rotations that may begin by themselves while others are under way; an operator may begin more.
+    #[schemars(range(min = 0, max = 10000), extend("default" = defaults::EMERGENCIES_AT_ONCE))]
+    pub(crate) emergencies_at_once: Option<At<i64>>,
 }
 
 /// Where rekeyd remembers what it did.
@@ -118,11 +134,28 @@ pub(crate) struct Workspace {
     /// Keys that may be created per hour, failed attempts included.
     #[schemars(range(min = 1, max = 10000), extend("default" = defaults::MINTS_PER_HOUR))]
     pub(crate) mints_per_hour: Option<At<i64>>,
+    /// Credentials whose old and new key may both be in use at the same time.
+    #[schemars(range(min = 1, max = 10000), extend("default" = defaults::OVERLAPS_AT_ONCE))]
+    pub(crate) overlaps_at_once: Option<At<i64>>,
+    /// After how many failures nothing more is created, or revoked, until an operator says so.
+    pub(crate) breaker: Breaker,
     /// How long one call to the API may take.
     #[schemars(extend("default" = defaults::REQUEST_TIMEOUT))]
     pub(crate) request_timeout: Option<At<Duration>>,
     /// A file with the only certificate authorities to trust, in PEM.
     pub(crate) ca_file: Option<At<AbsolutePath>>,
+}
+
+/// After how many failures nothing more is created, or revoked, until an operator says so.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Breaker {
+    /// So many failures.
+    #[schemars(range(min = 1, max = 10000), extend("default" = defaults::BREAKER_FAILURES))]
+    pub(crate) failures: Option<At<i64>>,
+    /// Within this time.
+    #[schemars(extend("default" = defaults::BREAKER_WITHIN))]
+    pub(crate) within: Option<At<Duration>>,
 }
 
 /// A secrets store: exactly one kind.
@@ -203,6 +236,15 @@ pub(crate) struct Defaults {
     pub(crate) wait_for: WaitFor,
     /// How long new keys live: 20 minutes to 89 days; by default for ever.
     pub(crate) key_lifetime: Option<At<Duration>>,
+    /// Has the provider let the old key expire by itself, so long after it could have been deleted: at least 1 hour. By
+    /// default its expiry is left alone.
+    pub(crate) expire_old_key: Option<At<Duration>>,
+    /// How long a rotation that others come after has to be over before they begin.
+    #[schemars(extend("default" = defaults::BAKE))]
+    pub(crate) bake: Option<At<Duration>>,
+    /// What happens if somebody deletes the key: an alert, or a new key at once.
+    #[schemars(extend("default" = defaults::IF_KEY_VANISHES))]
+    pub(crate) if_key_vanishes: Option<At<IfVanished>>,
     /// Allows keys without restrictions to be replaced by keys without restrictions.
     #[schemars(extend("default" = false))]
     pub(crate) allow_unrestricted: Option<At<bool>>,
@@ -219,7 +261,7 @@ pub(crate) struct Credential {
     pub(crate) service_account: Option<At<Text>>,
     /// The `key_id` of the key to begin with, where the service account has several.
     pub(crate) adopt: Option<At<Text>>,
-    /// What a first key may do, where the service account has none.
+    /// What a first key may do, where the service account has none; and the most that any later key may do.
     pub(crate) permissions: Option<At<Permissions>>,
     /// How many credits a first key may use per billing period.
     #[schemars(range(min = 0))]
@@ -248,8 +290,24 @@ pub(crate) struct Credential {
     pub(crate) wait_for: WaitFor,
     /// How long new keys live: 20 minutes to 89 days; by default for ever.
     pub(crate) key_lifetime: Option<At<Duration>>,
+    /// Has the provider let the old key expire by itself, so long after it could have been deleted: at least 1 hour.
+    pub(crate) expire_old_key: Option<At<Duration>>,
+    /// The credentials that have to be rotated first.
+    pub(crate) after: Option<Vec<At<Reference>>>,
+    /// How long those have to be over before this one begins.
+    pub(crate) bake: Option<At<Duration>>,
+    /// What happens if somebody deletes the key: an alert, or a new key at once.
+    pub(crate) if_key_vanishes: Option<At<IfVanished>>,
     /// Allows a key without restrictions to be replaced by a key without restrictions.
     pub(crate) allow_unrestricted: Option<At<bool>>,
+}
+
+/// What happens if somebody deletes the key: an alert, or a new key at once.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum IfVanished {
+    Alert,
+    Replace,
 }
 
 /// One secret in one store.
@@ -349,4 +407,49 @@ pub(crate) enum Then {
 pub(crate) struct WaitFor {
     /// The consumers that must have acknowledged the new key.
     pub(crate) acks: Option<Vec<At<Reference>>>,
+    /// How long an acknowledgement counts; by default for ever.
+    pub(crate) acks_valid_for: Option<At<Duration>>,
+    /// How long the provider must have shown no use of the old key.
+    pub(crate) idle: Option<At<Duration>>,
+    /// What follows if whether the old key is idle cannot be told.
+    #[schemars(extend("default" = defaults::WHEN_UNKNOWN))]
+    pub(crate) when_unknown: Option<At<WhenUnknown>>,
+    /// Allows one small billed call with the new key, in the voice of this id, to see how late the provider's evidence is.
+    pub(crate) canary: Option<At<Text>>,
+    /// Whether the provider must have shown consumers' use of the new key.
+    #[schemars(extend("default" = false))]
+    pub(crate) new_key_used: Option<At<bool>>,
+    /// Endpoints of consumers that must report the new key.
+    pub(crate) probes: Option<Vec<Probe>>,
+    /// A program that must exit with 0: its absolute path, and its arguments.
+    pub(crate) command: Option<Vec<At<Text>>>,
+    /// How long the program may take.
+    #[schemars(extend("default" = defaults::COMMAND_TIME_LIMIT))]
+    pub(crate) command_time_limit: Option<At<Duration>>,
+}
+
+/// What follows if whether the old key is idle cannot be told: it is waited for, or the overlap's time alone decides.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WhenUnknown {
+    Hold,
+    Time,
+}
+
+/// An endpoint of a consumer that reports the fingerprint, or the version, of the key it uses.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["name", "url"], "examples" = [{ "name": "tts-api", "url": "http://tts-api:8080/healthz", "json_pointer": "/elevenlabs" }]))]
+pub(crate) struct Probe {
+    /// What people call it.
+    pub(crate) name: Option<At<Text>>,
+    /// Where it is.
+    pub(crate) url: Option<At<Url>>,
+    /// Where in the JSON of the body the fingerprint stands; by default the body is nothing else.
+    pub(crate) json_pointer: Option<At<Text>>,
+    /// The header in which it stands.
+    pub(crate) header: Option<At<Text>>,
+    /// Whether every address behind the URL's name is asked.
+    #[schemars(extend("default" = false))]
+    pub(crate) every_address: Option<At<bool>>,
 }

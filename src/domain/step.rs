@@ -2,12 +2,14 @@
 
 use jiff::Timestamp;
 
+use crate::domain::dead_man::{self, DeadMan};
 use crate::domain::effect::EffectName;
 use crate::domain::event::Event;
 use crate::domain::failure::Failure;
 use crate::domain::ids::{KeyId, VersionId};
 use crate::domain::key::KeyRequest;
-use crate::domain::phase::{AfterDiscard, Phase, PhaseName};
+use crate::domain::phase::{AfterDiscard, Alarm, Phase, PhaseName};
+use crate::domain::plan::Terms;
 use crate::domain::rotation::{MINTS_PER_ROTATION_MAX, RollbackCause, Rotation, Trouble};
 use crate::domain::secret::Fingerprint;
 use crate::domain::successor::{Placement, Progress, Standing, Successor};
@@ -40,6 +42,14 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
         next.plan.terms = terms.clone();
         return Ok(next);
     }
+    if let Event::Escalated { .. } = event {
+        if rotation.plan.old.is_none() || rotation.phase.is_way_back() {
+            return Err(illegal(rotation, event, Some("the old key is not being replaced")));
+        }
+        next.plan.emergency = true;
+        next.plan.terms = Terms::of_an_emergency();
+        return Ok(next);
+    }
     next.phase = advance(rotation, event).map_err(|because| illegal(rotation, event, because))?;
     next.trouble = None;
     if next.phase.name() != rotation.phase.name() {
@@ -56,6 +66,7 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
             next.overlap_began = Some(now);
         }
     }
+    next.dead_man = dead_man_after(rotation, event);
     if let Event::MintIntended { .. } = event {
         next.attempt += 1;
         // That preflight succeeds is no progress against a mint that keeps being refused.
@@ -73,6 +84,22 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
 }
 
 type Because = Option<&'static str>;
+
+fn dead_man_after(rotation: &Rotation, event: &Event) -> Option<DeadMan> {
+    let before = rotation.dead_man;
+    match event {
+        Event::ExpiryIntended { at, original } => {
+            Some(DeadMan { at: *at, original: *original, standing: dead_man::Standing::Intended })
+        }
+        Event::ExpirySettled { at, in_force } => {
+            let standing = if *in_force { dead_man::Standing::InForce } else { dead_man::Standing::Left };
+            Some(DeadMan { at: *at, original: before.and_then(|before| before.original), standing })
+        }
+        // It was restored with the key; a new overlap plans it anew.
+        Event::OldKeyEnabled => None,
+        _ => before,
+    }
+}
 
 fn illegal(rotation: &Rotation, event: &Event, because: Because) -> IllegalTransition {
     IllegalTransition { phase: rotation.phase.name(), event: event.name(), because }
@@ -163,7 +190,19 @@ fn revoking(rotation: &Rotation, event: &Event) -> Move {
         }
         (Phase::Disabling { successor, .. }, E::Withheld { .. }) => Phase::Overlap(successor.clone()),
         (Phase::Disabling { successor, .. }, E::OldKeyDisabled) => Phase::Quarantine(successor.clone()),
-        (Phase::Overlap(_) | Phase::Quarantine(_), E::ClockAgreed) => rotation.phase.clone(),
+        (Phase::Overlap(_) | Phase::Quarantine(_), E::ClockAgreed | E::ExpiryIntended { .. }) => {
+            rotation.phase.clone()
+        }
+        (phase, E::ExpirySettled { .. }) if rotation.dead_man.is_some() && phase.needs_the_old_key() => {
+            rotation.phase.clone()
+        }
+        (
+            Phase::Disabling { successor, .. } | Phase::Quarantine(successor) | Phase::Revoking(successor),
+            E::Alarmed { alarm },
+        ) if !rotation.plan.emergency => {
+            Phase::Reinstating { successor: successor.clone(), alarm: alarm.clone() }
+        }
+        (Phase::Reinstating { successor, alarm }, E::OldKeyEnabled) => reinstated(successor, alarm),
         (Phase::Quarantine(successor), E::QuarantinePassed) => Phase::Revoking(successor.clone()),
         (Phase::Revoking(successor), E::OldKeyGone) => Phase::Done(successor.clone()),
         _ => return None,
@@ -214,6 +253,12 @@ fn steering(rotation: &Rotation, event: &Event) -> Move {
         }
         _ => return None,
     })
+}
+
+/// The old key works again: a person has to find out what was wrong before it is tried once more.
+fn reinstated(successor: &Successor, alarm: &Alarm) -> Phase {
+    let was = Box::new(Phase::Overlap(successor.clone()));
+    Phase::Parked { reason: alarm.kind.reason(), detail: alarm.detail.clone(), was }
 }
 
 /// A mint in doubt is settled, never left to a person; what is over stays over.
@@ -313,6 +358,9 @@ fn contested(successor: &Successor, destination: usize) -> Result<Phase, Because
 
 /// Where a parked rotation goes on.
 fn resumed(was: &Phase, overwrite: bool) -> Phase {
+    if let Phase::Reinstating { successor, .. } = was {
+        return Phase::Overlap(successor.clone());
+    }
     let mut phase = was.clone();
     if let Phase::Due { overwrite: may } | Phase::RollingBack { overwrite: may, .. } = &mut phase {
         *may = overwrite;

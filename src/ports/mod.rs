@@ -6,4 +6,6 @@
 pub mod clock;
 pub mod issuer;
 pub mod journal;
+pub mod prober;
 pub mod secret_store;
+pub mod usage;

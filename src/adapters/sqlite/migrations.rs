@@ -13,12 +13,14 @@ pub(super) struct Migration {
 }
 
 /// The n-th leads to schema version n.
-pub(super) const ALL: &[Migration] =
-    &[Migration { name: "0001_journal", sql: include_str!("../../../migrations/sqlite/0001_journal.sql") }];
+pub(super) const ALL: &[Migration] = &[
+    Migration { name: "0001_journal", sql: include_str!("../../../migrations/sqlite/0001_journal.sql") },
+    Migration { name: "0002_evidence", sql: include_str!("../../../migrations/sqlite/0002_evidence.sql") },
+];
 
 /// The schema version that this rekeyd reads and writes.
-pub(super) const LATEST: u32 = 1;
-const _: () = assert!(ALL.len() == 1, "LATEST is the number of migrations");
+pub(super) const LATEST: u32 = 2;
+const _: () = assert!(ALL.len() == 2, "LATEST is the number of migrations");
 
 /// Applies what the file has not seen yet, each step in a transaction of its own: after an error the file is at the
 /// version that it reached, and the next attempt goes on from there.

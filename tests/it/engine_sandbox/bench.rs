@@ -211,7 +211,11 @@ impl Bench {
     }
 
     /// Until the report is as wanted.
-    pub(super) async fn told(&self, what: &str, wanted: impl Fn(&CredentialReport) -> bool) -> CredentialReport {
+    pub(super) async fn told(
+        &self,
+        what: &str,
+        wanted: impl Fn(&CredentialReport) -> bool,
+    ) -> CredentialReport {
         let mut told = None;
         self.until(what, async |bench, _| {
             told = Some(bench.report().await).filter(&wanted);

@@ -70,7 +70,10 @@ async fn the_old_key_stays_until_every_instance_reports_the_new_one_and_the_stra
     assert_eq!(straggler.why, "reports neither the new nor the old key");
     assert_eq!(bench.calls(Route::DisableKey), 0);
     let value = new.expose().as_bytes();
-    assert!(!bench.journalled().windows(value.len()).any(|bytes| bytes == value), "the key is in the journal");
+    assert!(
+        !bench.journalled().windows(value.len()).any(|bytes| bytes == value),
+        "the key is in the journal"
+    );
     assert!(!serde_json::to_string(&report).unwrap().contains(new.expose()));
 
     // It is down, then it is back with the new key.
@@ -183,13 +186,12 @@ async fn an_operator_can_have_the_old_key_back_without_a_rollback() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_overlap_that_goes_on_after_a_lost_answer_goes_on_with_a_key_that_works() {
     let mut bench = Bench::prepare(rules(Era::November2026), Start::WithKey).await;
-    bench.sandbox.set_faults(vec![
-        Fault::on(Route::DisableKey, What::LostReply(Moment::After)).times(1),
-    ]);
+    bench.sandbox.set_faults(vec![Fault::on(Route::DisableKey, What::LostReply(Moment::After)).times(1)]);
     bench.live().await;
     bench
         .told("the answer was lost", |report| {
-            is_in(PhaseName::Disabling)(report) && report.rotation.as_ref().is_some_and(|it| it.trouble.is_some())
+            is_in(PhaseName::Disabling)(report)
+                && report.rotation.as_ref().is_some_and(|it| it.trouble.is_some())
         })
         .await;
     assert_eq!(bench.states(), [State::Disabled, State::Enabled]);

@@ -127,7 +127,10 @@ async fn whatever_an_endpoint_does_takes_bounded_time_and_memory() {
         (Says::AndHangs(chunked), late),
         (Says::status("302 Found\r\nlocation: http://127.0.0.3/"), "it answers with HTTP 302"),
         (Says::status("503 Service Unavailable"), "it answers with HTTP 503"),
-        (Says::Bytes(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n\xff\xfe".to_vec()), "its answer is no text"),
+        (
+            Says::Bytes(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n\xff\xfe".to_vec()),
+            "its answer is no text",
+        ),
     ] {
         let begun = Instant::now();
         assert_eq!(of_one(says, Reads::Body).await, Err(expected.to_owned()));

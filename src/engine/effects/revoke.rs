@@ -23,6 +23,7 @@ impl Visit {
             Guarded::Clear(inventory) => inventory,
             Guarded::Stopped(outcome) => return Ok(outcome),
         };
+        self.has_a_new_admin_key()?;
         // Gone or disabled by somebody else: what we wanted, if not by us.
         let Some(old) = self.old_key(&inventory)?.filter(|old| old.enabled) else {
             return Ok(Outcome::Happened(Event::OldKeyDisabled));
@@ -74,6 +75,7 @@ impl Visit {
         if let Some(outcome) = self.enabled_again(&inventory)? {
             return Ok(outcome);
         }
+        self.has_a_new_admin_key()?;
         let Some(old) = self.old_key(&inventory)? else { return Ok(Outcome::Happened(Event::OldKeyGone)) };
         self.desk()?.issuer.delete(old).await?;
         if self.old_key(self.listed().await?.as_ref())?.is_some() {

@@ -84,7 +84,7 @@ fn spot_of(spot: &BTreeMap<String, String>) -> String {
 }
 
 fn evidence(text: &mut Paragraphs, evidence: &EvidenceReport, now: Timestamp) {
-    text.heading("Evidence");
+    text.heading(if evidence.way_back { "Evidence that the old key is used again" } else { "Evidence" });
     for source in &evidence.sources {
         text.row(source.source.label(), &answered(source, now));
         text.row("", &format!("old key: {}", shown(&source.old_key, now)));
@@ -98,7 +98,7 @@ fn evidence(text: &mut Paragraphs, evidence: &EvidenceReport, now: Timestamp) {
         );
     }
     for finding in &evidence.probes {
-        text.row(&format!("probe {}", finding.probe), &round(finding, now));
+        text.row(&format!("probe {}", finding.probe), &round(finding, evidence.way_back, now));
         for instance in &finding.instances {
             text.row("", &format!("{} {}", instance.address, says(&instance.says)));
         }
@@ -128,8 +128,10 @@ fn shown(shown: &Shown, now: Timestamp) -> String {
     format!("used until {}, {} credits or calls{about}", moment(last, now), shown.amount)
 }
 
-fn round(finding: &Finding, now: Timestamp) -> String {
-    let colour = if finding.is_green() { "green" } else { "red" };
+fn round(finding: &Finding, way_back: bool, now: Timestamp) -> String {
+    let wanted = if way_back { Says::TheOldKey } else { Says::TheNewKey };
+    let is_green = !finding.instances.is_empty() && finding.instances.iter().all(|it| it.says == wanted);
+    let colour = if is_green { "green" } else { "red" };
     let rounds = match finding.red_rounds {
         0 => String::new(),
         1 => ", for one round".to_owned(),

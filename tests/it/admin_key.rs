@@ -75,6 +75,7 @@ async fn a_running_daemon_goes_on_with_its_new_key_and_after_a_rollback_with_its
     assert_eq!(house.calls_of(&old), calls, "the old one is not used any more");
 
     house.order(&["rollback", "rekeyd-admin"]);
+    house.agree(true);
     house.until("it is rolled back", || house.is_at_rest()).await;
     assert_eq!(house.in_store().unwrap(), old);
     assert_eq!((house.state_of(&old), house.state_of(&new)), (State::Enabled, State::Deleted));

@@ -14,6 +14,7 @@ mod engine_sandbox;
 mod http;
 mod journal;
 mod kill;
+mod mutations;
 mod prober;
 mod sandbox;
 mod signals;

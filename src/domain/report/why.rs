@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::domain::gate::Observed;
-use crate::domain::gate::probe::{Finding, Ran};
+use crate::domain::gate::probe::{Finding, Ran, Says};
 use crate::domain::report::consumers::UseReport;
 use crate::domain::report::{CredentialReport, SCHEMA_VERSION};
 use crate::domain::usage::{Seen, Shown, Source};
@@ -36,6 +36,8 @@ impl WhyReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EvidenceReport {
     pub gathered_at: Option<Timestamp>,
+    /// It is about whether everybody has the old key again.
+    pub way_back: bool,
     pub sources: Vec<SourceReport>,
     /// When rekeyd used the new key itself, to see evidence of that.
     pub canaries: Vec<Timestamp>,
@@ -62,24 +64,40 @@ impl EvidenceReport {
     fn new(observed: &Observed) -> Self {
         Self {
             gathered_at: observed.gathered_at,
-            sources: observed.usage.iter().map(SourceReport::new).collect(),
+            way_back: observed.way_back,
+            sources: observed.usage.iter().map(|seen| SourceReport::new(seen, observed.way_back)).collect(),
             canaries: observed.canaries.clone(),
-            probes: observed.probes.clone(),
+            probes: observed.probes.iter().map(|finding| told(finding, observed.way_back)).collect(),
             command: observed.command.clone(),
         }
     }
 }
 
 impl SourceReport {
-    fn new(seen: &Seen) -> Self {
+    /// On the way back, what is observed as the old key is the one that has to go: the new one.
+    fn new(seen: &Seen, way_back: bool) -> Self {
+        let (old, new) = if way_back { (&seen.new, &seen.old) } else { (&seen.old, &seen.new) };
         Self {
             source: seen.source,
             answered_at: seen.answered_at,
             covers_from: seen.covers_from,
             late_by_seconds: seen.delay.as_secs(),
             blind: seen.blind.clone(),
-            old_key: seen.old.clone(),
-            new_key: seen.new.clone(),
+            old_key: old.clone(),
+            new_key: new.clone(),
         }
     }
+}
+
+/// The finding with the keys by their own names, whichever of them is wanted.
+fn told(finding: &Finding, way_back: bool) -> Finding {
+    let mut told = finding.clone();
+    for instance in told.instances.iter_mut().filter(|_| way_back) {
+        instance.says = match &instance.says {
+            Says::TheNewKey => Says::TheOldKey,
+            Says::TheOldKey => Says::TheNewKey,
+            says @ (Says::SomethingElse | Says::Nothing(_)) => says.clone(),
+        };
+    }
+    told
 }

@@ -202,3 +202,33 @@ async fn an_overlap_that_goes_on_after_a_lost_answer_goes_on_with_a_key_that_wor
     bench.ended(PhaseName::Done).await;
     bench.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_waits_until_every_instance_reports_the_old_key_again() {
+    let instances = Instances::start(vec![reporting("none yet"); 2]).await;
+    let mut bench = Bench::prepare(rules(Era::November2026), Start::WithoutKey).await;
+    bench.ask_by(ResolvedProber(instances.addresses.clone()));
+    bench.live().await;
+    bench.done(1).await;
+    let old = bench.served().unwrap().fingerprint();
+    let probe = instances.probe("http", "api.example", Reads::JsonPointer("/key".to_owned()));
+    bench.revise(|terms| terms.gates = vec![Gate::Probes(vec![probe])]).await;
+    bench.order(Wish::Rotate).await.unwrap();
+    bench.reaches(PhaseName::Overlap).await;
+    let new = bench.served().unwrap().fingerprint();
+    bench.order(Wish::RollBack).await.unwrap();
+    instances.say(0, reporting(&old));
+    instances.say(1, reporting(&new));
+    bench.reaches(PhaseName::Returning).await;
+    let asked = instances.heard().len();
+    let begun = Instant::now();
+    while instances.heard().len() < asked + 4 {
+        assert!(begun.elapsed() < Duration::from_secs(15), "they are not asked");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(bench.states(), [State::Enabled, State::Enabled], "one still has the new key");
+    instances.say(1, reporting(&old));
+    bench.ended(PhaseName::RolledBack).await;
+    assert_eq!(bench.states(), [State::Enabled, State::Deleted]);
+    bench.stop().await;
+}

@@ -73,6 +73,7 @@ fn observed() -> Observed {
         canaries: vec![at(HOUR / 2)],
         probes: vec![Finding { probe: "edge".to_owned(), at: at(HOUR - 20), instances, red_rounds: 3 }],
         command: Some(Ran { at: at(HOUR - 18), agreed: true, how: "exit code 0".to_owned() }),
+        ..Observed::default()
     }
 }
 

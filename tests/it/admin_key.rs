@@ -89,6 +89,35 @@ async fn a_running_daemon_goes_on_with_its_new_key_and_after_a_rollback_with_its
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_on_its_way_back_it_comes_back_to_the_old_key() {
+    let house = House::build(MAY_ADMINISTER).await;
+    house.write_policy("30d");
+    let mut daemon = house.launcher.start().await.unwrap();
+    house
+        .until("its first rotation is done", || house.is_at_rest() && house.alive("rekeyd-admin") == 1)
+        .await;
+    let both = ROUTES.map(|route| [slow(route, 25, Moment::Before), slow(route, 25, Moment::After)]);
+    house.sandbox.set_faults(both.concat());
+    let old = house.in_store().unwrap();
+    for phase in [PhaseName::RollingBack, PhaseName::Returning, PhaseName::Withdrawing] {
+        house.agree(false);
+        house.order(&["rotate", "rekeyd-admin"]);
+        house.until("the overlap", || house.phase() == Some(PhaseName::Overlap)).await;
+        house.order(&["rollback", "rekeyd-admin"]);
+        house.agree(true);
+        house.until(&format!("{phase:?}"), || house.phase() == Some(phase)).await;
+        daemon.kill().await.unwrap();
+        house.works(&format!("killed in {phase:?}"));
+        daemon = house.launcher.start().await.unwrap();
+        house.until("it is rolled back", || house.is_at_rest()).await;
+        assert_eq!(house.in_store().unwrap(), old, "{phase:?}");
+        assert_eq!((house.state_of(&old), house.alive("rekeyd-admin")), (State::Enabled, 1), "{phase:?}");
+    }
+    daemon.stop().await.unwrap();
+    house.sandbox.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_that_may_not_administer_is_discarded_before_anyone_depends_on_it() {
     let house = House::build(&["text_to_speech"]).await;
     house.begin_with(&house.sandbox.admin_key());

@@ -8,5 +8,6 @@ pub mod elevenlabs;
 pub mod followed_file;
 mod json_field;
 pub mod memory;
+pub mod prober;
 mod secret_text;
 pub mod sqlite;

@@ -10,13 +10,13 @@ use crate::adapters::aws_secrets_manager::{self, AwsSecretsManager};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::directory::{self, Directory};
 use crate::adapters::elevenlabs::{self, ElevenLabs};
+use crate::adapters::prober::NetworkProber;
 use crate::config::Config;
 use crate::config::components::{StoreConfig, WorkspaceConfig};
 use crate::config::environment::Environment;
 use crate::config::secret_source::Unreadable;
 use crate::domain::failure::Failure;
 use crate::domain::ids::{ConsumerName, StoreName, WorkspaceName};
-use crate::domain::policy::WorkspaceLimits;
 use crate::domain::secret::SecretValue;
 use crate::engine::{Desk, Setup, Timing};
 use crate::ports::clock::Clock;
@@ -74,7 +74,7 @@ pub async fn assemble(config: &Config, environment: &dyn Environment, base: &Bas
     let mut desks = BTreeMap::new();
     for (name, workspace) in &config.workspaces {
         let limits = config.policy.workspaces.get(name).copied();
-        let limits = limits.unwrap_or(WorkspaceLimits { rotations_at_once: 1, mints_per_hour: 1 });
+        let limits = limits.unwrap_or_default();
         let issuer = issuer(name, workspace, environment, &base.clock)?;
         desks.insert(name.clone(), Arc::new(Desk::new(name.clone(), Arc::new(issuer), limits)));
     }
@@ -89,6 +89,7 @@ pub async fn assemble(config: &Config, environment: &dyn Environment, base: &Bas
         desks,
         stores,
         journal: Arc::clone(&base.journal),
+        prober: Arc::new(NetworkProber),
         clock: Arc::clone(&base.clock),
         timing: Timing {
             settle: daemon.settle,

@@ -102,9 +102,8 @@ fn beginning(credential: &Credential) -> String {
 
 fn overlap(terms: &Terms) -> String {
     let mut text = format!("at least {}", brief(terms.at_least));
-    for Gate::Acks(consumers) in &terms.gates {
-        let names: Vec<&str> = consumers.iter().map(|name| name.as_str()).collect();
-        text.push_str(&format!(" and until acknowledged by {}", names.join(", ")));
+    for gate in &terms.gates {
+        text.push_str(&format!(" and until {}", gate.describe()));
     }
     if terms.gates.is_empty() {
         return text;
@@ -138,7 +137,8 @@ fn as_json(loaded: &Result<Config, Diagnostics>) -> Value {
 fn credential_json(credential: &Credential) -> Value {
     let terms = &credential.terms;
     let acks: Vec<&str> =
-        terms.gates.iter().flat_map(|Gate::Acks(consumers)| consumers).map(|name| name.as_str()).collect();
+        terms.gates.iter().filter_map(Gate::consumers).flatten().map(|name| name.as_str()).collect();
+    let gates: Vec<String> = terms.gates.iter().map(Gate::describe).collect();
     let freezes = credential.schedule.freezes.iter().map(|freeze| {
         json!({ "from": freeze.from.to_string(), "until": freeze.until.to_string(), "name": freeze.name })
     });
@@ -155,7 +155,7 @@ fn credential_json(credential: &Credential) -> Value {
             "at_most_seconds": terms.at_most.as_secs(),
             "then": deadline(terms.then),
         },
-        "wait_for": { "acks": acks },
+        "wait_for": { "acks": acks, "gates": gates },
         "quarantine_seconds": terms.quarantine.as_secs(),
         "key_lifetime_seconds": credential.key_lifetime.map(|lifetime| lifetime.as_secs()),
     })

@@ -57,6 +57,8 @@ enum Command {
     Abort(orders::OfOne),
     /// Put a credential's old key back into service
     Rollback(orders::OfOne),
+    /// Have a disabled old key enabled again at once; its rotation is parked
+    Reinstate(orders::OfOne),
     /// Have the daemon load its policy again; one with errors is refused and the old one stays in force
     Reload(orders::OfAll),
     /// Have the daemon look for keys that nobody answers for, now
@@ -81,6 +83,7 @@ pub fn main() -> ExitCode {
         Command::Retry(arguments) => orders::retry(&arguments),
         Command::Abort(arguments) => orders::abort(&arguments),
         Command::Rollback(arguments) => orders::roll_back(&arguments),
+        Command::Reinstate(arguments) => orders::reinstate(&arguments),
         Command::Reload(arguments) => orders::reload(&arguments),
         Command::Sweep(arguments) => orders::sweep(&arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),

@@ -80,6 +80,10 @@ pub(super) fn roll_back(arguments: &OfOne) -> ExitCode {
     one(&arguments.name, "rollback", &arguments.reaching, None)
 }
 
+pub(super) fn reinstate(arguments: &OfOne) -> ExitCode {
+    one(&arguments.name, "reinstate", &arguments.reaching, None)
+}
+
 pub(super) fn reload(arguments: &OfAll) -> ExitCode {
     all("/v1/reload", &arguments.reaching)
 }

@@ -8,12 +8,15 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use jiff::Timestamp;
 
-use crate::adapters::sqlite::ReadError;
+use crate::adapters::sqlite::{ReadError, ReadOnlyJournal};
 use crate::cli::exit::Exit;
 use crate::cli::journal::{Looking, Output, Sources, fail, one_line, tell};
 use crate::cli::moments::{age, distance};
+use crate::domain::gate::Evidence;
+use crate::domain::ids::CredentialName;
 use crate::domain::record::Record;
 use crate::domain::report::{Condition, CredentialReport, Facts, StatusReport};
+use crate::domain::rotation::Rotation;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -60,9 +63,10 @@ fn read(sources: &Sources, now: Timestamp) -> Result<StatusReport, ReadError> {
     for (name, known) in journal.load()? {
         let policy = unrecorded.remove(&name);
         let read = known.map_err(|error| error.to_string()).and_then(|known| {
-            let acks = journal.acks(&name).map_err(|error| error.to_string())?;
             let rotation = known.rotation.as_ref();
-            let facts = Facts { record: &known.record, rotation, acks: &acks, policy: policy.as_ref() };
+            let evidence = evidence(journal, &name, rotation).map_err(|error| error.to_string())?;
+            let facts =
+                Facts { record: &known.record, rotation, evidence: &evidence, policy: policy.as_ref() };
             Ok(CredentialReport::new(facts, now))
         });
         reports.push(read.unwrap_or_else(|damage| CredentialReport::damaged(&name, damage)));
@@ -70,11 +74,22 @@ fn read(sources: &Sources, now: Timestamp) -> Result<StatusReport, ReadError> {
     reports.extend(unrecorded.into_iter().map(|(name, policy)| {
         let record = Record::new(name);
         CredentialReport::new(
-            Facts { record: &record, rotation: None, acks: &[], policy: Some(&policy) },
+            Facts { record: &record, rotation: None, evidence: &Evidence::default(), policy: Some(&policy) },
             now,
         )
     }));
     Ok(StatusReport::new(reports, now))
+}
+
+/// What the gates of a rotation are judged by.
+fn evidence(
+    journal: &ReadOnlyJournal,
+    name: &CredentialName,
+    rotation: Option<&Rotation>,
+) -> Result<Evidence, ReadError> {
+    let Some(rotation) = rotation else { return Ok(Evidence::default()) };
+    let observed = journal.observed(name, rotation.plan.rotation)?.unwrap_or_default();
+    Ok(Evidence { acks: journal.acks(name)?, observed })
 }
 
 fn only(report: &StatusReport, name: &str) -> Option<StatusReport> {
@@ -226,7 +241,6 @@ fn details(report: &CredentialReport, now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::CredentialName;
 
     #[test]
     fn colours_are_escape_codes_around_the_condition_alone() {

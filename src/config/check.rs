@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::components::{ConsumerConfig, DaemonConfig, StoreConfig, WorkspaceConfig};
+use crate::config::components::{ConsumerConfig, DaemonConfig, LeaksConfig, StoreConfig, WorkspaceConfig};
 use crate::config::environment::Environment;
 use crate::config::findings::Findings;
 use crate::config::raw;
@@ -14,6 +14,7 @@ use crate::domain::policy::Policy;
 pub(super) mod agent;
 mod calendars;
 mod credentials;
+mod gates;
 mod places;
 mod surroundings;
 mod tensions;
@@ -26,6 +27,7 @@ pub(super) struct Checked {
     pub(super) workspaces: BTreeMap<WorkspaceName, WorkspaceConfig>,
     pub(super) stores: BTreeMap<StoreName, StoreConfig>,
     pub(super) consumers: BTreeMap<ConsumerName, ConsumerConfig>,
+    pub(super) leaks: LeaksConfig,
 }
 
 pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: &mut Findings) -> Checked {
@@ -41,6 +43,7 @@ pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: 
     }
     let stores = surroundings::stores(&raw.stores, findings);
     let consumers = surroundings::consumers(&raw.consumers, findings);
+    let leaks = LeaksConfig { token: values::secret(raw.leaks.token.as_ref(), findings) };
     let surroundings = credentials::Surroundings { raw, stores: &stores, consumers: &consumers };
     let written = credentials::check(&surroundings, findings);
     places::check(&written, &stores, findings);
@@ -50,5 +53,5 @@ pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: 
             .lint_of_file("the policy has no credentials", "add a table such as `[credentials.tts-backend]`");
     }
     policy.credentials = written.into_iter().map(|it| (it.credential.name.clone(), it.credential)).collect();
-    Checked { policy, daemon, workspaces, stores, consumers }
+    Checked { policy, daemon, workspaces, stores, consumers, leaks }
 }

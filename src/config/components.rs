@@ -21,6 +21,17 @@ pub struct DaemonConfig {
     /// How long a new key may take until the provider accepts it.
     pub activation_deadline: SignedDuration,
     pub sweep_every: SignedDuration,
+    /// How often listings are looked through for leaked, vanished and changed keys.
+    pub inspect_every: SignedDuration,
+    /// Emergency rotations that may begin by themselves while others are under way.
+    pub emergencies_at_once: usize,
+}
+
+/// Who may report leaks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LeaksConfig {
+    /// Without it nobody may.
+    pub token: Option<SecretSource>,
 }
 
 /// Where the journal is kept.

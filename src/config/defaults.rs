@@ -12,6 +12,18 @@ pub(crate) const SETTLE: &str = "2m";
 pub(crate) const CLOCK_SKEW_MAX: &str = "2m";
 pub(crate) const ACTIVATION_DEADLINE: &str = "10m";
 pub(crate) const SWEEP_EVERY: &str = "1h";
+/// One listing a minute of each workspace: a leaked key is answered soon after the provider shows it.
+pub(crate) const INSPECT_EVERY: &str = "1m";
+/// More leaks than this at a time are more likely a mistake, ours or somebody else's.
+pub(crate) const EMERGENCIES_AT_ONCE: i64 = 3;
+/// No limit of its own for a small fleet.
+pub(crate) const OVERLAPS_AT_ONCE: u32 = 1000;
+pub(crate) const BREAKER_FAILURES: u32 = 5;
+pub(crate) const BREAKER_WITHIN: &str = "1h";
+pub(crate) const BAKE: &str = "0s";
+pub(crate) const COMMAND_TIME_LIMIT: &str = "30s";
+pub(crate) const WHEN_UNKNOWN: &str = "hold";
+pub(crate) const IF_KEY_VANISHES: &str = "alert";
 /// A few at a time: other people use the workspace's API too.
 pub(crate) const IN_FLIGHT: u32 = 3;
 pub(crate) const REQUESTS_PER_SECOND: u32 = 5;

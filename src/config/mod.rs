@@ -29,7 +29,7 @@ pub mod schema;
 pub mod secret_source;
 mod shape;
 
-use crate::config::components::{ConsumerConfig, DaemonConfig, StoreConfig, WorkspaceConfig};
+use crate::config::components::{ConsumerConfig, DaemonConfig, LeaksConfig, StoreConfig, WorkspaceConfig};
 use crate::config::diagnostic::Diagnostics;
 use crate::config::environment::{Environment, ProcessEnvironment};
 use crate::config::findings::Findings;
@@ -47,6 +47,7 @@ pub struct Config {
     pub workspaces: BTreeMap<WorkspaceName, WorkspaceConfig>,
     pub stores: BTreeMap<StoreName, StoreConfig>,
     pub consumers: BTreeMap<ConsumerName, ConsumerConfig>,
+    pub leaks: LeaksConfig,
     hash: String,
     lints: Diagnostics,
 }
@@ -145,14 +146,15 @@ fn load_with(
     if is_refused {
         return Err(problems);
     }
-    let check::Checked { policy, daemon, workspaces, stores, consumers } = checked;
+    let check::Checked { policy, daemon, workspaces, stores, consumers, leaks } = checked;
     let hash = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Config { policy, daemon, workspaces, stores, consumers, hash, lints: problems })
+    Ok(Config { policy, daemon, workspaces, stores, consumers, leaks, hash, lints: problems })
 }
 
 fn exposed_secrets(raw: &raw::Policy, findings: &mut Findings) {
     let admin_keys = raw.workspaces.values().map(|workspace| &workspace.admin_key);
     let tokens = raw.consumers.values().map(|consumer| &consumer.token);
+    let tokens = tokens.chain([&raw.leaks.token]);
     for file in admin_keys.chain(tokens).flatten().filter_map(|secret| secret.file.as_ref()) {
         if let Some(mode) = SecretSource::File(file.value().as_str().into()).exposure() {
             let rule = format!("others than its owner may use this file (mode {mode:04o})");

@@ -10,8 +10,10 @@ use crate::config::defaults;
 
 pub(crate) mod agent;
 mod kinds;
+mod waits;
 
 pub(crate) use kinds::*;
+pub(crate) use waits::*;
 
 /// Which ElevenLabs keys rekeyd keeps fresh, when, and where it publishes them.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -31,6 +33,16 @@ pub(crate) struct Policy {
     pub(crate) credentials: BTreeMap<At<String>, Credential>,
     /// Stretches of time in which nothing starts and nothing is revoked, for every credential.
     pub(crate) freeze: Vec<Freeze>,
+    /// Reports of leaked keys.
+    pub(crate) leaks: Leaks,
+}
+
+/// Reports of leaked keys, by whoever finds them.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Leaks {
+    /// By which a report proves that it may be believed; without it none is taken.
+    pub(crate) token: Option<Secret>,
 }
 
 /// The daemon itself.
@@ -63,6 +75,12 @@ pub(crate) struct Daemon {
     /// How often every workspace is searched for orphaned and changed keys.
     #[schemars(extend("default" = defaults::SWEEP_EVERY))]
     pub(crate) sweep_every: Option<At<Duration>>,
+    /// How often listings are looked through for leaked, vanished and changed keys.
+    #[schemars(extend("default" = defaults::INSPECT_EVERY))]
+    pub(crate) inspect_every: Option<At<Duration>>,
+    /// Emergency rotations that may begin by themselves while others are under way; an operator may begin more.
+    #[schemars(range(min = 0, max = 10000), extend("default" = defaults::EMERGENCIES_AT_ONCE))]
+    pub(crate) emergencies_at_once: Option<At<i64>>,
 }
 
 /// Where rekeyd remembers what it did.
@@ -119,11 +137,28 @@ pub(crate) struct Workspace {
     /// Keys that may be created per hour, failed attempts included.
     #[schemars(range(min = 1, max = 10000), extend("default" = defaults::MINTS_PER_HOUR))]
     pub(crate) mints_per_hour: Option<At<i64>>,
+    /// Credentials whose old and new key may both be in use at the same time.
+    #[schemars(range(min = 1, max = 10000), extend("default" = defaults::OVERLAPS_AT_ONCE))]
+    pub(crate) overlaps_at_once: Option<At<i64>>,
+    /// After how many failures nothing more is created, or revoked, until an operator says so.
+    pub(crate) breaker: Breaker,
     /// How long one call to the API may take.
     #[schemars(extend("default" = defaults::REQUEST_TIMEOUT))]
     pub(crate) request_timeout: Option<At<Duration>>,
     /// A file with the only certificate authorities to trust, in PEM.
     pub(crate) ca_file: Option<At<AbsolutePath>>,
+}
+
+/// After how many failures nothing more is created, or revoked, until an operator says so.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Breaker {
+    /// So many failures.
+    #[schemars(range(min = 1, max = 10000), extend("default" = defaults::BREAKER_FAILURES))]
+    pub(crate) failures: Option<At<i64>>,
+    /// Within this time.
+    #[schemars(extend("default" = defaults::BREAKER_WITHIN))]
+    pub(crate) within: Option<At<Duration>>,
 }
 
 /// A secrets store: exactly one kind.
@@ -204,6 +239,15 @@ pub(crate) struct Defaults {
     pub(crate) wait_for: WaitFor,
     /// How long new keys live: 20 minutes to 89 days; by default for ever.
     pub(crate) key_lifetime: Option<At<Duration>>,
+    /// Has the provider let the old key expire by itself, so long after it could have been deleted: at least 1 hour. By
+    /// default its expiry is left alone.
+    pub(crate) expire_old_key: Option<At<Duration>>,
+    /// How long a rotation that others come after has to be over before they begin.
+    #[schemars(extend("default" = defaults::BAKE))]
+    pub(crate) bake: Option<At<Duration>>,
+    /// What happens if somebody deletes the key: an alert, or a new key at once.
+    #[schemars(extend("default" = defaults::IF_KEY_VANISHES))]
+    pub(crate) if_key_vanishes: Option<At<IfVanished>>,
     /// Allows keys without restrictions to be replaced by keys without restrictions.
     #[schemars(extend("default" = false))]
     pub(crate) allow_unrestricted: Option<At<bool>>,
@@ -220,7 +264,7 @@ pub(crate) struct Credential {
     pub(crate) service_account: Option<At<Text>>,
     /// The `key_id` of the key to begin with, where the service account has several.
     pub(crate) adopt: Option<At<Text>>,
-    /// What a first key may do, where the service account has none.
+    /// What a first key may do, where the service account has none; and the most that any later key may do.
     pub(crate) permissions: Option<At<Permissions>>,
     /// How many credits a first key may use per billing period.
     #[schemars(range(min = 0))]
@@ -249,8 +293,24 @@ pub(crate) struct Credential {
     pub(crate) wait_for: WaitFor,
     /// How long new keys live: 20 minutes to 89 days; by default for ever.
     pub(crate) key_lifetime: Option<At<Duration>>,
+    /// Has the provider let the old key expire by itself, so long after it could have been deleted: at least 1 hour.
+    pub(crate) expire_old_key: Option<At<Duration>>,
+    /// The credentials that have to be rotated first.
+    pub(crate) after: Option<Vec<At<Reference>>>,
+    /// How long those have to be over before this one begins.
+    pub(crate) bake: Option<At<Duration>>,
+    /// What happens if somebody deletes the key: an alert, or a new key at once.
+    pub(crate) if_key_vanishes: Option<At<IfVanished>>,
     /// Allows a key without restrictions to be replaced by a key without restrictions.
     pub(crate) allow_unrestricted: Option<At<bool>>,
+}
+
+/// What happens if somebody deletes the key: an alert, or a new key at once.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum IfVanished {
+    Alert,
+    Replace,
 }
 
 /// One secret in one store.
@@ -315,39 +375,4 @@ pub(crate) struct Freeze {
     pub(crate) name: Option<At<Text>>,
     /// The time zone of `from` and `until`, where they do not say.
     pub(crate) time_zone: Option<At<Zone>>,
-}
-
-/// How long old and new key both work.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(extend("examples" = [{ "at_least": "2h", "at_most": "7d", "then": "hold" }]))]
-pub(crate) struct Overlap {
-    /// Always at least this long.
-    #[schemars(extend("default" = defaults::AT_LEAST))]
-    pub(crate) at_least: Option<At<Duration>>,
-    /// When it has lasted this long and something is still waited for, `then` happens.
-    #[schemars(extend("default" = defaults::AT_MOST))]
-    pub(crate) at_most: Option<At<Duration>>,
-    /// What happens after `at_most`.
-    #[schemars(extend("default" = defaults::THEN))]
-    pub(crate) then: Option<At<Then>>,
-}
-
-/// What happens when the overlap has lasted `at_most`: wait on and alert, revoke the old key all the same, or make
-/// the old key current again.
-#[derive(Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Then {
-    Hold,
-    Revoke,
-    RollBack,
-}
-
-/// What must have happened, beside the time, before the old key is revoked.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(extend("examples" = [{ "acks": ["tts-api"] }]))]
-pub(crate) struct WaitFor {
-    /// The consumers that must have acknowledged the new key.
-    pub(crate) acks: Option<Vec<At<Reference>>>,
 }

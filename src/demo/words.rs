@@ -63,7 +63,11 @@ pub(super) fn told(news: &News) -> Option<(Mood, String)> {
         Event::Withheld { .. } => (Mood::Trouble, "a gate shut again".to_owned()),
         Event::Contested { .. } => (Mood::Trouble, "somebody else changed the destination".to_owned()),
         Event::RollbackBegun { .. } => (Mood::Trouble, "rolling back".to_owned()),
+        Event::Alarmed { alarm } => (Mood::Trouble, format!("the old key is needed again: {}", alarm.detail)),
+        Event::Escalated { why } => (Mood::Trouble, format!("an emergency: {why}")),
         Event::MintIntended { .. }
+        | Event::ExpiryIntended { .. }
+        | Event::ExpirySettled { .. }
         | Event::Staged { .. }
         | Event::QuarantinePassed
         | Event::OldKeyEnabled

@@ -29,6 +29,10 @@ pub enum Effect {
     DisableOld,
     /// Wait it out, then see that the old key is still disabled. Changes nothing.
     AwaitQuarantine,
+    /// Have the provider let the old key expire by itself, should we not come to revoke it. Repeatable: a fixed state.
+    ExpireOld,
+    /// While a rotation is parked: move the old key's expiry before it comes. Repeatable: a fixed state.
+    KeepOld,
     /// Check everything once more, then delete the old key and see it gone. Repeatable: gone is gone.
     DeleteOld,
     /// Delete the new key and remove its pending versions. Repeatable: gone is gone.
@@ -56,6 +60,8 @@ pub enum EffectName {
     AwaitGates,
     DisableOld,
     AwaitQuarantine,
+    ExpireOld,
+    KeepOld,
     DeleteOld,
     Discard,
     EnableOld,
@@ -77,6 +83,8 @@ impl EffectName {
             Self::AwaitGates => "await_gates",
             Self::DisableOld => "disable_old",
             Self::AwaitQuarantine => "await_quarantine",
+            Self::ExpireOld => "expire_old",
+            Self::KeepOld => "keep_old",
             Self::DeleteOld => "delete_old",
             Self::Discard => "discard",
             Self::EnableOld => "enable_old",
@@ -100,6 +108,8 @@ impl Effect {
             Self::AwaitGates => EffectName::AwaitGates,
             Self::DisableOld => EffectName::DisableOld,
             Self::AwaitQuarantine => EffectName::AwaitQuarantine,
+            Self::ExpireOld => EffectName::ExpireOld,
+            Self::KeepOld => EffectName::KeepOld,
             Self::DeleteOld => EffectName::DeleteOld,
             Self::Discard => EffectName::Discard,
             Self::EnableOld => EffectName::EnableOld,
@@ -120,6 +130,10 @@ impl Effect {
 #[must_use]
 pub fn pending(rotation: &Rotation) -> Option<Effect> {
     match &rotation.phase {
+        Phase::Overlap(_) | Phase::Quarantine(_) if rotation.dead_man.is_some_and(|it| it.is_intended()) => {
+            Some(Effect::ExpireOld)
+        }
+        Phase::Parked { .. } if rotation.keeps_the_old_key_alive() => Some(Effect::KeepOld),
         Phase::Due { .. } => Some(Effect::Preflight),
         Phase::Minting { doubt: false, .. } => Some(Effect::Mint),
         Phase::Minting { doubt: true, .. } => Some(Effect::SettleLostKey),
@@ -134,6 +148,7 @@ pub fn pending(rotation: &Rotation) -> Option<Effect> {
         Phase::Disabling { .. } => Some(Effect::DisableOld),
         Phase::Quarantine(_) => Some(Effect::AwaitQuarantine),
         Phase::Revoking(_) => Some(Effect::DeleteOld),
+        Phase::Reinstating { .. } => Some(Effect::EnableOld),
         Phase::Discarding { .. } => Some(Effect::Discard),
         Phase::RollingBack { old_enabled: false, .. } => Some(Effect::EnableOld),
         Phase::RollingBack { successor, old_enabled: true, .. } => {
@@ -163,6 +178,7 @@ pub fn on_resume(rotation: &Rotation) -> Option<Event> {
         | Phase::Disabling { .. }
         | Phase::Quarantine(_)
         | Phase::Revoking(_)
+        | Phase::Reinstating { .. }
         | Phase::Discarding { .. }
         | Phase::RollingBack { .. }
         | Phase::Returning { .. }

@@ -1,5 +1,6 @@
 //! What happened to a rotation, as the journal keeps it. Never holds a value, an address or a body.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::effect::EffectName;
@@ -7,6 +8,7 @@ use crate::domain::failure::Failure;
 use crate::domain::gate::Verdict;
 use crate::domain::ids::{KeyId, VersionId};
 use crate::domain::key::KeyRequest;
+use crate::domain::phase::Alarm;
 use crate::domain::plan::{Plan, Terms};
 use crate::domain::rotation::{ParkReason, RollbackCause};
 use crate::domain::secret::Fingerprint;
@@ -74,6 +76,24 @@ pub enum Event {
     /// The provider's clock agrees with ours now: what this phase has to last is counted from here (I8).
     ClockAgreed,
     QuarantinePassed,
+    /// Something is wrong since the old key is disabled: it is to be enabled again, before anything else.
+    Alarmed {
+        alarm: Alarm,
+    },
+    /// The provider is about to be told to let the old key expire at `at`; `original` is when it would without us.
+    ExpiryIntended {
+        at: Timestamp,
+        original: Option<Timestamp>,
+    },
+    /// The old key expires at `at`, as read back; or, if not `in_force`, this workspace cannot do that.
+    ExpirySettled {
+        at: Timestamp,
+        in_force: bool,
+    },
+    /// The old key turned out to be in wrong hands: from here on the rotation is an emergency.
+    Escalated {
+        why: String,
+    },
     OldKeyGone,
     RollbackBegun {
         cause: RollbackCause,
@@ -133,6 +153,10 @@ impl Event {
             Self::OldKeyDisabled => "old_key_disabled",
             Self::ClockAgreed => "clock_agreed",
             Self::QuarantinePassed => "quarantine_passed",
+            Self::Alarmed { .. } => "alarmed",
+            Self::ExpiryIntended { .. } => "expiry_intended",
+            Self::ExpirySettled { .. } => "expiry_settled",
+            Self::Escalated { .. } => "escalated",
             Self::OldKeyGone => "old_key_gone",
             Self::RollbackBegun { .. } => "rollback_begun",
             Self::OldKeyEnabled => "old_key_enabled",

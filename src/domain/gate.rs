@@ -1,15 +1,25 @@
 //! Gates: the conditions that must hold before an old key may be revoked, judged over gathered evidence.
 //!
-//! A new kind of gate is a variant of [`Gate`], its evidence a field of [`Evidence`], and an arm in [`judge`].
+//! A new kind of gate is a variant of [`Gate`], its evidence a field of [`Observed`], and an arm in [`judge`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::domain::ack::{Ack, Health};
 use crate::domain::ids::ConsumerName;
 use crate::domain::plan::Terms;
+use crate::domain::schedule::brief;
 use crate::domain::secret::Fingerprint;
+use crate::domain::usage::{Counted, Opinion, Seen};
+
+pub mod probe;
+
+use crate::domain::gate::probe::{CommandGate, Finding, Probe, Ran};
+
+/// An answer of a source of evidence that is older than this says nothing about now.
+pub const STALE_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
 /// A condition beside the time that must hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,20 +27,93 @@ use crate::domain::secret::Fingerprint;
 pub enum Gate {
     /// Each of these consumers has acknowledged the new key's fingerprint.
     Acks(BTreeSet<ConsumerName>),
+    /// The old key has not been used for a while, by the provider's own evidence.
+    Idle(Idle),
+    /// Consumers have been seen to use the new key, by the provider's own evidence.
+    NewKeyUsed,
+    /// Consumers' own endpoints report the new key.
+    Probes(Vec<Probe>),
+    /// A program of the operator's says so.
+    Command(CommandGate),
 }
 
-/// A consumer's word that it now uses the key with this fingerprint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ack {
-    pub consumer: ConsumerName,
-    pub fingerprint: Fingerprint,
-    pub at: Timestamp,
+impl Gate {
+    /// The consumers whose acknowledgement is waited for.
+    #[must_use]
+    pub fn consumers(&self) -> Option<&BTreeSet<ConsumerName>> {
+        match self {
+            Self::Acks(consumers) => Some(consumers),
+            Self::Idle(_) | Self::NewKeyUsed | Self::Probes(_) | Self::Command(_) => None,
+        }
+    }
+
+    /// Whether the provider's evidence of use has to be gathered.
+    #[must_use]
+    pub fn needs_usage(&self) -> bool {
+        match self {
+            Self::Idle(_) | Self::NewKeyUsed => true,
+            Self::Acks(_) | Self::Probes(_) | Self::Command(_) => false,
+        }
+    }
+
+    /// What it waits for, in words.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Acks(consumers) => {
+                let names: Vec<&str> = consumers.iter().map(ConsumerName::as_str).collect();
+                format!("acknowledged by {}", names.join(", "))
+            }
+            Self::Idle(idle) => format!("the old key has been idle for {}", brief(idle.quiet)),
+            Self::NewKeyUsed => "the new key is seen in use".to_owned(),
+            Self::Probes(probes) => {
+                let names: Vec<&str> = probes.iter().map(|probe| probe.name.as_str()).collect();
+                format!("reported by {}", names.join(", "))
+            }
+            Self::Command(gate) => {
+                format!("{} agrees", gate.command.first().map_or("the command", String::as_str))
+            }
+        }
+    }
 }
 
-/// All that was gathered for one judgement. Of each consumer it holds the newest acknowledgement only.
+/// How long the old key must have been idle, and what counts when that cannot be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Idle {
+    pub quiet: SignedDuration,
+    pub when_unknown: WhenUnknown,
+}
+
+/// What follows when nothing can be concluded from the provider's evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenUnknown {
+    /// The gate stays shut.
+    Hold,
+    /// The time of the overlap alone decides.
+    Time,
+}
+
+/// All that was gathered for one judgement. Of each consumer it holds the newest word only.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Evidence {
     pub acks: Vec<Ack>,
+    pub observed: Observed,
+}
+
+/// What rekeyd found out by itself during one overlap. Kept in the journal, so that a restart forgets nothing and
+/// whoever looks sees what was judged.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Observed {
+    /// When anything was last looked for.
+    pub gathered_at: Option<Timestamp>,
+    pub usage: Vec<Seen>,
+    pub counted: Option<Counted>,
+    /// When the new key was used by ourselves.
+    pub canaries: Vec<Timestamp>,
+    pub probes: Vec<Finding>,
+    pub command: Option<Ran>,
 }
 
 /// What a gate says, and on what grounds: journalled when the old key is released, shown while it is not.
@@ -40,6 +123,26 @@ pub struct Verdict {
     pub open: bool,
     /// One line for a person: who or what is being waited for, or on what evidence the gate opened.
     pub grounds: String,
+    /// Who holds it shut.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stragglers: Vec<Straggler>,
+}
+
+/// Somebody, or something, that still uses the old key, or has not been seen to use the new one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Straggler {
+    /// A consumer, a probe, or a source of evidence.
+    pub who: String,
+    pub why: String,
+    /// When it was last seen to do so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Timestamp>,
+    /// How much of the old key it was seen to use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<i64>,
+    /// What the provider says about that use, by its own column names, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub about: Vec<BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -47,14 +150,28 @@ pub struct Verdict {
 pub enum GateName {
     AtLeast,
     Acks,
+    /// Shut while any consumer says that it fails with the new key; no policy can do without it.
+    Failing,
+    Idle,
+    NewKeyUsed,
+    Probes,
+    Command,
 }
 
 impl GateName {
+    pub const ALL: [Self; 7] =
+        [Self::AtLeast, Self::Acks, Self::Failing, Self::Idle, Self::NewKeyUsed, Self::Probes, Self::Command];
+
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
             Self::AtLeast => "at_least",
             Self::Acks => "acks",
+            Self::Failing => "failing",
+            Self::Idle => "idle",
+            Self::NewKeyUsed => "new_key_used",
+            Self::Probes => "probes",
+            Self::Command => "command",
         }
     }
 }
@@ -69,96 +186,145 @@ pub fn judge(
     now: Timestamp,
 ) -> Vec<Verdict> {
     let opens_at = since.saturating_add(terms.at_least).unwrap_or(Timestamp::MAX);
-    let timed = Verdict {
-        gate: GateName::AtLeast,
-        open: now >= opens_at,
-        grounds: if now >= opens_at {
-            format!("overlap began at {since}")
-        } else {
-            format!("not before {opens_at}")
-        },
+    let timed = if now >= opens_at {
+        open(GateName::AtLeast, format!("overlap began at {since}"))
+    } else {
+        shut(GateName::AtLeast, format!("not before {opens_at}"), Vec::new())
     };
+    let observed = &evidence.observed;
     let conditions = terms.gates.iter().map(|gate| match gate {
-        Gate::Acks(consumers) => acks(consumers, new, evidence),
+        Gate::Acks(consumers) => acks(consumers, terms.acks_valid_for, new, evidence, now),
+        Gate::Idle(idle) => judge_idle(*idle, observed, now),
+        Gate::NewKeyUsed => new_key_used(observed),
+        Gate::Probes(probes) => probe::judge_probes(probes, &observed.probes, now),
+        Gate::Command(_) => probe::judge_command(observed.command.as_ref(), now),
     });
-    std::iter::once(timed).chain(conditions).collect()
+    std::iter::once(timed).chain(failing(&evidence.acks, since)).chain(conditions).collect()
 }
 
-fn acks(consumers: &BTreeSet<ConsumerName>, new: &Fingerprint, evidence: &Evidence) -> Verdict {
+/// Whether some consumer says that it cannot work with the new key: then not even a deadline revokes the old one.
+#[must_use]
+pub fn is_anyone_failing(verdicts: &[Verdict]) -> bool {
+    verdicts.iter().any(|verdict| verdict.gate == GateName::Failing && !verdict.open)
+}
+
+/// The consumers that have said since `since` that they fail, each in a line; empty if none has.
+#[must_use]
+pub fn failures(acks: &[Ack], since: Timestamp) -> Vec<Straggler> {
+    let failing = acks.iter().filter(|ack| ack.health == Health::Failing && ack.at >= since);
+    failing
+        .map(|ack| Straggler {
+            who: ack.consumer.to_string(),
+            why: format!("reports since {} that it fails with {}", ack.since, ack.fingerprint),
+            last: Some(ack.at),
+            ..Straggler::default()
+        })
+        .collect()
+}
+
+fn open(gate: GateName, grounds: String) -> Verdict {
+    Verdict { gate, open: true, grounds, stragglers: Vec::new() }
+}
+
+fn shut(gate: GateName, grounds: String, stragglers: Vec<Straggler>) -> Verdict {
+    Verdict { gate, open: false, grounds, stragglers }
+}
+
+fn named(stragglers: &[Straggler]) -> String {
+    let each: Vec<String> = stragglers.iter().map(|it| format!("{} ({})", it.who, it.why)).collect();
+    each.join(", ")
+}
+
+fn failing(acks: &[Ack], since: Timestamp) -> Option<Verdict> {
+    let failures = failures(acks, since);
+    (!failures.is_empty()).then(|| shut(GateName::Failing, named(&failures), failures))
+}
+
+fn acks(
+    consumers: &BTreeSet<ConsumerName>,
+    valid_for: Option<SignedDuration>,
+    new: &Fingerprint,
+    evidence: &Evidence,
+    now: Timestamp,
+) -> Verdict {
     let newest = |consumer: &ConsumerName| {
         evidence.acks.iter().filter(|ack| ack.consumer == *consumer).max_by_key(|ack| ack.at)
     };
-    let stragglers: Vec<String> = consumers
-        .iter()
-        .filter_map(|consumer| match newest(consumer) {
-            Some(ack) if ack.fingerprint == *new => None,
-            Some(ack) => Some(format!("{consumer} (last acknowledged {} at {})", ack.fingerprint, ack.at)),
-            None => Some(format!("{consumer} (never acknowledged anything)")),
-        })
-        .collect();
-    let grounds = if stragglers.is_empty() {
-        format!("{} consumers acknowledged {new}", consumers.len())
-    } else {
-        format!("waiting for {new} from {}", stragglers.join(", "))
+    let stale = |ack: &Ack| valid_for.is_some_and(|valid_for| now.duration_since(ack.at) > valid_for);
+    let why = |ack: &Ack| match (ack.fingerprint == *new, ack.health) {
+        (true, Health::Using) if stale(ack) => Some(format!("not heard of since {}", ack.at)),
+        (true, Health::Using) => None,
+        (_, Health::Failing) => Some(format!("fails with {} since {}", ack.fingerprint, ack.since)),
+        (false, Health::Using) => Some(format!("last acknowledged {} at {}", ack.fingerprint, ack.at)),
     };
-    Verdict { gate: GateName::Acks, open: stragglers.is_empty(), grounds }
+    let straggler = |consumer: &ConsumerName| {
+        let ack = newest(consumer);
+        let why = ack.map_or_else(|| Some("never acknowledged anything".to_owned()), why)?;
+        let last = ack.map(|ack| ack.at);
+        Some(Straggler { who: consumer.to_string(), why, last, ..Straggler::default() })
+    };
+    let stragglers: Vec<Straggler> = consumers.iter().filter_map(straggler).collect();
+    if stragglers.is_empty() {
+        return open(GateName::Acks, format!("{} consumers acknowledged {new}", consumers.len()));
+    }
+    shut(GateName::Acks, format!("waiting for {new} from {}", named(&stragglers)), stragglers)
+}
+
+/// Use shown by any source is use. That the old key is idle takes one source that is known to look.
+fn judge_idle(idle: Idle, observed: &Observed, now: Timestamp) -> Verdict {
+    let Idle { quiet, when_unknown } = idle;
+    let opinions = observed.usage.iter().map(|seen| (seen, seen.judge(quiet, now, STALE_AFTER)));
+    let (mut users, mut trusted, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+    for (seen, opinion) in opinions {
+        let source = seen.source.label();
+        match opinion {
+            Opinion::Used { last } => users.push(Straggler {
+                who: source.to_owned(),
+                why: format!("shows use of the old key until {last}"),
+                last: Some(last),
+                amount: Some(seen.old.amount),
+                about: seen.old.spots.clone(),
+            }),
+            Opinion::Idle { since: Some(last) } => trusted.push(format!(
+                "{source} shows its last use before {last} (it is {:#} late at most)",
+                seen.delay
+            )),
+            Opinion::Idle { since: None } => {
+                trusted.push(format!("{source} shows no use of it (it is {:#} late at most)", seen.delay));
+            }
+            Opinion::Unknown(why) => unknown.push(format!("{source}: {why}")),
+        }
+    }
+    if !users.is_empty() {
+        return shut(GateName::Idle, format!("the old key is in use: {}", named(&users)), users);
+    }
+    if !trusted.is_empty() {
+        let grounds = format!("the old key has been idle for {quiet:#}: {}", trusted.join("; "));
+        return open(GateName::Idle, grounds);
+    }
+    let why = if unknown.is_empty() { "nothing was asked yet".to_owned() } else { unknown.join("; ") };
+    match when_unknown {
+        WhenUnknown::Hold => {
+            shut(GateName::Idle, format!("whether the old key is idle is unknown: {why}"), Vec::new())
+        }
+        WhenUnknown::Time => open(
+            GateName::Idle,
+            format!("whether the old key is idle is unknown ({why}); the policy lets the time alone decide"),
+        ),
+    }
+}
+
+fn new_key_used(observed: &Observed) -> Verdict {
+    let by = observed.usage.iter().filter_map(|seen| Some((seen.source.label(), seen.new.last?)));
+    let seen: Vec<String> = by.map(|(source, last)| format!("{source}, until {last}")).collect();
+    if !seen.is_empty() {
+        return open(GateName::NewKeyUsed, format!("consumers use the new key: {}", seen.join("; ")));
+    }
+    let blind = observed.usage.iter().filter_map(|seen| Some((seen.source.label(), seen.blind.as_ref()?)));
+    let blind: Vec<String> = blind.map(|(source, why)| format!("{source}: {why}")).collect();
+    let why = if blind.is_empty() { String::new() } else { format!(" ({})", blind.join("; ")) };
+    shut(GateName::NewKeyUsed, format!("no consumer has been seen to use the new key yet{why}"), Vec::new())
 }
 
 #[cfg(test)]
-mod tests {
-    use jiff::SignedDuration;
-
-    use super::*;
-    use crate::domain::plan::AfterDeadline;
-
-    fn at(hour: i64) -> Timestamp {
-        Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hour)
-    }
-
-    fn terms(consumers: &[&str]) -> Terms {
-        Terms {
-            at_least: SignedDuration::from_hours(2),
-            at_most: SignedDuration::from_hours(10),
-            then: AfterDeadline::Hold,
-            gates: vec![Gate::Acks(consumers.iter().map(|name| ConsumerName::new(*name).unwrap()).collect())],
-            quarantine: SignedDuration::from_hours(1),
-        }
-    }
-
-    fn ack(consumer: &str, value: &str, hour: i64) -> Ack {
-        let consumer = ConsumerName::new(consumer).unwrap();
-        Ack { consumer, fingerprint: Fingerprint::of(value.as_bytes()), at: at(hour) }
-    }
-
-    /// Judges at `now` with an overlap that began at hour 0, and says which gates are shut.
-    fn shut(consumers: &[&str], acks: Vec<Ack>, now: i64) -> Vec<GateName> {
-        let verdicts = judge(&terms(consumers), &Fingerprint::of(b"new"), &Evidence { acks }, at(0), at(now));
-        verdicts.into_iter().filter(|verdict| !verdict.open).map(|verdict| verdict.gate).collect()
-    }
-
-    #[test]
-    fn every_gate_must_be_open() {
-        use GateName::{Acks, AtLeast};
-        assert_eq!(shut(&["api"], vec![], 0), [AtLeast, Acks]);
-        assert_eq!(shut(&["api"], vec![], 2), [Acks]);
-        assert_eq!(shut(&["api"], vec![ack("api", "new", 1)], 1), [AtLeast]);
-        assert_eq!(shut(&["api"], vec![ack("api", "new", 1)], 2), []);
-        assert_eq!(shut(&["api", "batch"], vec![ack("api", "new", 1)], 9), [Acks]);
-        assert_eq!(shut(&["api"], vec![ack("api", "old", 1)], 9), [Acks]);
-        assert_eq!(shut(&["api"], vec![ack("batch", "new", 1)], 9), [Acks]);
-    }
-
-    #[test]
-    fn a_consumer_that_went_back_to_the_old_key_is_a_straggler_again() {
-        let back = vec![ack("api", "new", 1), ack("api", "old", 2)];
-        assert_eq!(shut(&["api"], back, 9), [GateName::Acks]);
-    }
-
-    #[test]
-    fn stragglers_are_named() {
-        let evidence = Evidence { acks: vec![ack("api", "old", 1)] };
-        let verdicts = judge(&terms(&["api", "batch"]), &Fingerprint::of(b"new"), &evidence, at(0), at(3));
-        assert!(verdicts[1].grounds.contains("api (last acknowledged"), "{verdicts:?}");
-        assert!(verdicts[1].grounds.contains("batch (never"), "{verdicts:?}");
-    }
-}
+mod tests;

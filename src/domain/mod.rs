@@ -3,12 +3,15 @@
 //! A [`rotation::Rotation`] is what its journalled [`event::Event`]s add up to. [`step`] says which state an event
 //! leads to, [`effect::pending`] says what to do next, live and after a crash alike.
 
+pub mod ack;
 pub mod adoption;
 pub mod backoff;
+pub mod dead_man;
 pub mod effect;
 pub mod event;
 pub mod failure;
 pub mod gate;
+pub mod hold;
 pub mod ids;
 pub mod key;
 pub mod phase;
@@ -21,3 +24,4 @@ pub mod schedule;
 pub mod secret;
 pub mod step;
 pub mod successor;
+pub mod usage;

@@ -27,6 +27,8 @@ pub enum Phase {
     Quarantine(Successor),
     /// The quarantine passed quietly; the old key is about to be deleted.
     Revoking(Successor),
+    /// Something went wrong while the old key was disabled: it is being enabled again.
+    Reinstating { successor: Successor, alarm: Alarm },
     /// Before promotion: the new key is being deleted and its pending versions removed.
     Discarding { successor: Successor, then: AfterDiscard },
     /// The old key is being enabled again (if it may be disabled), then made current in every destination.
@@ -57,6 +59,34 @@ pub enum AfterDiscard {
     },
 }
 
+/// Why the old key has to work again at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarm {
+    pub kind: AlarmKind,
+    /// Who said what, for a person.
+    pub detail: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlarmKind {
+    ConsumerFailing,
+    ProbeRed,
+    Operator,
+}
+
+impl AlarmKind {
+    /// Why the rotation is parked when the old key works again.
+    #[must_use]
+    pub fn reason(self) -> ParkReason {
+        match self {
+            Self::ConsumerFailing => ParkReason::ConsumerFailing,
+            Self::ProbeRed => ParkReason::ProbeRed,
+            Self::Operator => ParkReason::Reinstated,
+        }
+    }
+}
+
 impl Phase {
     #[must_use]
     pub fn successor(&self) -> Option<&Successor> {
@@ -68,6 +98,7 @@ impl Phase {
             | Self::Disabling { successor, .. }
             | Self::Quarantine(successor)
             | Self::Revoking(successor)
+            | Self::Reinstating { successor, .. }
             | Self::Discarding { successor, .. }
             | Self::RollingBack { successor, .. }
             | Self::Returning { successor, .. }
@@ -83,11 +114,15 @@ impl Phase {
     pub fn may_roll_back(&self) -> bool {
         match self {
             Self::Staging(successor) | Self::Verifying(successor) => successor.promotion_begun,
-            Self::Promoting(_) | Self::Overlap(_) | Self::Disabling { .. } | Self::Quarantine(_) => true,
+            Self::Promoting(_)
+            | Self::Overlap(_)
+            | Self::Disabling { .. }
+            | Self::Quarantine(_)
+            | Self::Revoking(_)
+            | Self::Reinstating { .. } => true,
             Self::Parked { was, .. } => was.may_roll_back(),
             Self::Due { .. }
             | Self::Minting { .. }
-            | Self::Revoking(_)
             | Self::Discarding { .. }
             | Self::RollingBack { .. }
             | Self::Returning { .. }
@@ -109,6 +144,7 @@ impl Phase {
             | Self::Disabling { .. }
             | Self::Quarantine(_)
             | Self::Revoking(_)
+            | Self::Reinstating { .. }
             | Self::RollingBack { .. } => true,
             Self::Due { .. }
             | Self::Minting { .. }
@@ -116,6 +152,54 @@ impl Phase {
             | Self::Returning { .. }
             | Self::Withdrawing { .. }
             | Self::Parked { .. }
+            | Self::Done(_)
+            | Self::Aborted { .. }
+            | Self::RolledBack { .. } => false,
+        }
+    }
+
+    /// Whether the old key is on its way back into service.
+    #[must_use]
+    pub fn is_way_back(&self) -> bool {
+        match self {
+            Self::RollingBack { .. } | Self::Returning { .. } | Self::Withdrawing { .. } => true,
+            Self::Parked { was, .. } => was.is_way_back(),
+            Self::Due { .. }
+            | Self::Minting { .. }
+            | Self::Staging(_)
+            | Self::Verifying(_)
+            | Self::Promoting(_)
+            | Self::Overlap(_)
+            | Self::Disabling { .. }
+            | Self::Quarantine(_)
+            | Self::Revoking(_)
+            | Self::Reinstating { .. }
+            | Self::Discarding { .. }
+            | Self::Done(_)
+            | Self::Aborted { .. }
+            | Self::RolledBack { .. } => false,
+        }
+    }
+
+    /// Whether the old key may still be in use, so that it must not expire.
+    #[must_use]
+    pub fn needs_the_old_key(&self) -> bool {
+        match self {
+            Self::Overlap(_)
+            | Self::Disabling { .. }
+            | Self::Quarantine(_)
+            | Self::Revoking(_)
+            | Self::Reinstating { .. }
+            | Self::RollingBack { .. } => true,
+            // The destinations may have been taken from the new key again.
+            Self::Staging(successor) | Self::Verifying(successor) => successor.promotion_begun,
+            Self::Promoting(_) => true,
+            Self::Parked { was, .. } => was.needs_the_old_key(),
+            Self::Due { .. }
+            | Self::Minting { .. }
+            | Self::Discarding { .. }
+            | Self::Returning { .. }
+            | Self::Withdrawing { .. }
             | Self::Done(_)
             | Self::Aborted { .. }
             | Self::RolledBack { .. } => false,
@@ -134,6 +218,7 @@ impl Phase {
             Self::Disabling { .. } => PhaseName::Disabling,
             Self::Quarantine(_) => PhaseName::Quarantine,
             Self::Revoking(_) => PhaseName::Revoking,
+            Self::Reinstating { .. } => PhaseName::Reinstating,
             Self::Discarding { .. } => PhaseName::Discarding,
             Self::RollingBack { .. } => PhaseName::RollingBack,
             Self::Returning { .. } => PhaseName::Returning,
@@ -159,6 +244,7 @@ pub enum PhaseName {
     Disabling,
     Quarantine,
     Revoking,
+    Reinstating,
     Discarding,
     RollingBack,
     Returning,
@@ -170,7 +256,7 @@ pub enum PhaseName {
 }
 
 impl PhaseName {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Due,
         Self::Minting,
         Self::Staging,
@@ -180,6 +266,7 @@ impl PhaseName {
         Self::Disabling,
         Self::Quarantine,
         Self::Revoking,
+        Self::Reinstating,
         Self::Discarding,
         Self::RollingBack,
         Self::Returning,
@@ -202,6 +289,7 @@ impl PhaseName {
             Self::Disabling => "disabling",
             Self::Quarantine => "quarantine",
             Self::Revoking => "revoking",
+            Self::Reinstating => "reinstating",
             Self::Discarding => "discarding",
             Self::RollingBack => "rolling_back",
             Self::Returning => "returning",

@@ -30,6 +30,13 @@ pub struct Plan {
     pub allow_unrestricted: bool,
     pub destinations: Vec<Destination>,
     pub terms: Terms,
+    /// How long beyond the end of the overlap the provider keeps the old key alive if nobody comes to revoke it; `None`
+    /// leaves its expiry alone.
+    #[serde(default)]
+    pub expire_old_key: Option<SignedDuration>,
+    /// The old key must not work any longer: no overlap, no window, no freeze, no gates; the read-back all the same.
+    #[serde(default)]
+    pub emergency: bool,
 }
 
 /// One secret in one store that a credential is published to.
@@ -70,7 +77,30 @@ pub struct Terms {
     pub at_most: SignedDuration,
     pub then: AfterDeadline,
     pub gates: Vec<Gate>,
+    /// How long an acknowledgement counts; `None` is for ever.
+    #[serde(default)]
+    pub acks_valid_for: Option<SignedDuration>,
+    /// The voice in which the new key may be used once, for evidence; `None` forbids it.
+    #[serde(default)]
+    pub canary: Option<String>,
     pub quarantine: SignedDuration,
+}
+
+impl Terms {
+    /// The terms of an emergency: nothing is waited for.
+    #[must_use]
+    pub fn of_an_emergency() -> Self {
+        let zero = SignedDuration::ZERO;
+        Self {
+            at_least: zero,
+            at_most: zero,
+            then: AfterDeadline::Revoke,
+            gates: Vec::new(),
+            acks_valid_for: None,
+            canary: None,
+            quarantine: zero,
+        }
+    }
 }
 
 /// What happens when the overlap has lasted `at_most` and a gate still holds.
@@ -98,11 +128,23 @@ pub enum Reason {
     Expiry,
     /// An operator asked.
     Manual,
+    /// Somebody else has the key, or may have it.
+    Leak,
+    /// The key was deleted behind our back.
+    Vanished,
 }
 
 impl Reason {
-    pub const ALL: [Self; 6] =
-        [Self::FirstKey, Self::Adoption, Self::NewDestination, Self::Schedule, Self::Expiry, Self::Manual];
+    pub const ALL: [Self; 8] = [
+        Self::FirstKey,
+        Self::Adoption,
+        Self::NewDestination,
+        Self::Schedule,
+        Self::Expiry,
+        Self::Manual,
+        Self::Leak,
+        Self::Vanished,
+    ];
 
     #[must_use]
     pub fn label(self) -> &'static str {
@@ -113,6 +155,8 @@ impl Reason {
             Self::Schedule => "schedule",
             Self::Expiry => "expiry",
             Self::Manual => "manual",
+            Self::Leak => "leak",
+            Self::Vanished => "vanished",
         }
     }
 
@@ -121,7 +165,7 @@ impl Reason {
     pub fn keeps_to_the_window(self) -> bool {
         match self {
             Self::FirstKey | Self::Adoption | Self::NewDestination | Self::Schedule => true,
-            Self::Expiry | Self::Manual => false,
+            Self::Expiry | Self::Manual | Self::Leak | Self::Vanished => false,
         }
     }
 }

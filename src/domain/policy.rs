@@ -1,6 +1,6 @@
 //! The policy as meant: what config has checked and the engine obeys.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
@@ -23,6 +23,32 @@ pub struct WorkspaceLimits {
     pub rotations_at_once: usize,
     /// The mint budget: creations of keys per hour, failed ones included (I5).
     pub mints_per_hour: u32,
+    /// Rotations that may be under way at the same moment, waiting ones included.
+    pub overlaps_at_once: usize,
+    pub breaker: Breaker,
+}
+
+/// So many failures within so long, and nothing more is created, or revoked, until an operator says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Breaker {
+    pub failures: u32,
+    pub within: SignedDuration,
+}
+
+impl Default for WorkspaceLimits {
+    fn default() -> Self {
+        let breaker = Breaker { failures: u32::MAX, within: SignedDuration::from_hours(1) };
+        Self { rotations_at_once: 1, mints_per_hour: 1, overlaps_at_once: usize::MAX, breaker }
+    }
+}
+
+/// What happens if somebody deletes a credential's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfVanished {
+    /// It is reported; an operator decides.
+    Alert,
+    /// A new key with the same grants takes its place at once.
+    Replace,
 }
 
 /// One credential of the policy.
@@ -34,11 +60,18 @@ pub struct Credential {
     pub service_account: String,
     /// The key to begin with, where the service account has several.
     pub adopt: Option<KeyId>,
-    /// What a first key may do, where the service account has none.
+    /// What a first key may do, where the service account has none; its permissions are the most that a later one may
+    /// have.
     pub first: Option<Grants>,
     pub allow_unrestricted: bool,
     pub key_lifetime: Option<SignedDuration>,
     pub destinations: Vec<Destination>,
     pub schedule: Schedule,
     pub terms: Terms,
+    /// Credentials whose keys have to be newer than this one's before it is rotated by its schedule.
+    pub after: BTreeSet<CredentialName>,
+    /// For how long.
+    pub bake: SignedDuration,
+    pub expire_old_key: Option<SignedDuration>,
+    pub if_vanished: IfVanished,
 }

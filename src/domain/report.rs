@@ -5,6 +5,7 @@
 
 pub mod advice;
 pub mod history;
+pub mod rollback;
 
 use std::cmp::Reverse;
 
@@ -13,12 +14,13 @@ use serde::Serialize;
 
 use crate::domain::effect::EffectName;
 use crate::domain::failure::Kind;
-use crate::domain::gate::{self, Ack, Evidence, Verdict};
+use crate::domain::gate::{self, Evidence, Verdict};
 use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, VersionId, WorkspaceName};
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::{Destination, Reason};
 use crate::domain::policy::Credential;
 use crate::domain::record::{Ended, ObstacleKind, Record};
+use crate::domain::report::rollback::RollbackReport;
 use crate::domain::rotation::{ParkReason, Rotation};
 use crate::domain::secret::Fingerprint;
 use crate::domain::successor::Progress;
@@ -143,6 +145,11 @@ pub struct RotationReport {
     pub deadline: Option<Timestamp>,
     /// What each gate says, during the overlap.
     pub gates: Vec<Verdict>,
+    /// Nothing is waited for: the old key is, or may be, in wrong hands.
+    pub emergency: bool,
+    /// When the provider lets the old key expire by itself, where it was told to.
+    pub old_key_expires_at: Option<Timestamp>,
+    pub rollback: RollbackReport,
     pub parked: Option<ParkedReport>,
     pub trouble: Option<TroubleReport>,
 }
@@ -205,14 +212,15 @@ impl PlaceState {
 pub struct Facts<'a> {
     pub record: &'a Record,
     pub rotation: Option<&'a Rotation>,
-    pub acks: &'a [Ack],
+    /// What the gates are judged by; empty unless old and new key overlap.
+    pub evidence: &'a Evidence,
     pub policy: Option<&'a Credential>,
 }
 
 impl CredentialReport {
     #[must_use]
     pub fn new(facts: Facts<'_>, now: Timestamp) -> Self {
-        let Facts { record, rotation, acks, policy } = facts;
+        let Facts { record, rotation, evidence, policy } = facts;
         let current = record.current.as_ref();
         let destinations = destinations(facts);
         let served = destinations.iter().filter(|place| place.state == PlaceState::Current).count();
@@ -233,7 +241,7 @@ impl CredentialReport {
             next_due: record.due.as_ref().filter(|_| rotation.is_none()).map(|due| due.at),
             asked: record.asked,
             aborts: record.aborts,
-            rotation: rotation.map(|rotation| RotationReport::new(rotation, acks, now)),
+            rotation: rotation.map(|rotation| RotationReport::new(rotation, evidence, now)),
             obstacle: record.obstacle.as_ref().map(|obstacle| ObstacleReport {
                 kind: obstacle.kind,
                 detail: obstacle.detail.clone(),
@@ -261,7 +269,12 @@ impl CredentialReport {
             summary: format!("{damage}; nothing is done to it until its rows are restored from a backup"),
             damage: Some(damage),
             ..Self::new(
-                Facts { record: &Record::new(credential.clone()), rotation: None, acks: &[], policy: None },
+                Facts {
+                    record: &Record::new(credential.clone()),
+                    rotation: None,
+                    evidence: &Evidence::default(),
+                    policy: None,
+                },
                 Timestamp::UNIX_EPOCH,
             )
         }
@@ -274,7 +287,7 @@ impl CredentialReport {
 }
 
 impl RotationReport {
-    fn new(rotation: &Rotation, acks: &[Ack], now: Timestamp) -> Self {
+    fn new(rotation: &Rotation, evidence: &Evidence, now: Timestamp) -> Self {
         let Rotation {
             plan,
             length: _,
@@ -284,6 +297,7 @@ impl RotationReport {
             attempts_max: _,
             trouble,
             overlap_began,
+            dead_man,
             clock_agreed: _,
         } = rotation;
         let overlap_since = overlap_began.unwrap_or(*since);
@@ -293,8 +307,7 @@ impl RotationReport {
         let mut deadline = None;
         let mut gates = Vec::new();
         if let Phase::Overlap(successor) = phase {
-            let evidence = Evidence { acks: acks.to_vec() };
-            gates = gate::judge(&plan.terms, &successor.fingerprint, &evidence, overlap_since, now);
+            gates = gate::judge(&plan.terms, &successor.fingerprint, evidence, overlap_since, now);
             waits_until = after(overlap_since, plan.terms.at_least);
             deadline = after(overlap_since, plan.terms.at_most);
         } else if let Phase::Quarantine(_) = phase {
@@ -319,6 +332,9 @@ impl RotationReport {
             waits_until,
             deadline,
             gates,
+            emergency: plan.emergency,
+            old_key_expires_at: dead_man.filter(|dead_man| dead_man.is_in_force()).map(|it| it.at),
+            rollback: RollbackReport::new(rotation, now),
             parked,
             trouble: trouble.as_ref().map(|trouble| TroubleReport {
                 effect: trouble.effect,

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::dead_man::DeadMan;
 use crate::domain::effect::EffectName;
 use crate::domain::event::Event;
 use crate::domain::failure::Failure;
@@ -29,6 +30,8 @@ pub struct Rotation {
     pub clock_agreed: bool,
     /// From when on the overlap counts: every destination had been read back, and the clocks agreed.
     pub overlap_began: Option<Timestamp>,
+    /// When the provider lets the old key expire by itself, where it was told to.
+    pub dead_man: Option<DeadMan>,
     /// How many mints were intended so far.
     pub attempt: u32,
     /// How many mints this rotation may intend in all before an operator has to say so.
@@ -42,6 +45,8 @@ pub struct Rotation {
 pub enum RollbackCause {
     Operator,
     Deadline,
+    /// The new key turned out to be in wrong hands.
+    Leak,
 }
 
 /// Why a rotation needs an operator. Each has an entry in the runbook.
@@ -64,10 +69,34 @@ pub enum ParkReason {
     ForeignValue,
     /// The policy wants a rollback and there is nothing to roll back to.
     CannotRollBack,
+    /// A consumer failed while the old key was disabled; it is enabled again.
+    ConsumerFailing,
+    /// A probe turned red while the old key was disabled; it is enabled again.
+    ProbeRed,
+    /// An operator had the old key enabled again.
+    Reinstated,
+    /// The old key may do more than the policy's `permissions`.
+    Widened,
 }
 
 impl ParkReason {
-    pub const ALL: [Self; 8] = [
+    /// Whether it was parked so that the old key goes on working.
+    #[must_use]
+    pub fn is_about_the_old_key(self) -> bool {
+        match self {
+            Self::ConsumerFailing | Self::ProbeRed | Self::Reinstated | Self::OldKeyReenabled => true,
+            Self::MintRefused
+            | Self::MintsExhausted
+            | Self::Unrestricted
+            | Self::OldKeyUnusable
+            | Self::NewKeyUnusable
+            | Self::ForeignValue
+            | Self::CannotRollBack
+            | Self::Widened => false,
+        }
+    }
+
+    pub const ALL: [Self; 12] = [
         Self::MintRefused,
         Self::MintsExhausted,
         Self::Unrestricted,
@@ -76,6 +105,10 @@ impl ParkReason {
         Self::NewKeyUnusable,
         Self::ForeignValue,
         Self::CannotRollBack,
+        Self::ConsumerFailing,
+        Self::ProbeRed,
+        Self::Reinstated,
+        Self::Widened,
     ];
 
     #[must_use]
@@ -89,6 +122,10 @@ impl ParkReason {
             Self::NewKeyUnusable => "new_key_unusable",
             Self::ForeignValue => "foreign_value",
             Self::CannotRollBack => "cannot_roll_back",
+            Self::ConsumerFailing => "consumer_failing",
+            Self::ProbeRed => "probe_red",
+            Self::Reinstated => "reinstated",
+            Self::Widened => "widened",
         }
     }
 }
@@ -115,6 +152,7 @@ impl Rotation {
             since,
             clock_agreed: false,
             overlap_began: None,
+            dead_man: None,
             attempt: 0,
             attempts_max: MINTS_PER_ROTATION_MAX,
             trouble: None,
@@ -149,6 +187,12 @@ impl Rotation {
         self.phase.successor()
     }
 
+    /// Whether the old key would expire, if nobody moved its expiry, while it is still needed.
+    #[must_use]
+    pub fn keeps_the_old_key_alive(&self) -> bool {
+        self.dead_man.is_some_and(|dead_man| dead_man.is_in_force()) && self.phase.needs_the_old_key()
+    }
+
     /// When the overlap began; never, as long as it has not.
     #[must_use]
     pub fn overlap_since(&self) -> Timestamp {
@@ -158,6 +202,39 @@ impl Rotation {
     #[must_use]
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Done(_) | Phase::Aborted { .. } | Phase::RolledBack { .. })
+    }
+
+    /// The earliest moment at which the old key will be deleted, if nothing more is waited for than time; `None` where
+    /// that is not known, or may be now.
+    #[must_use]
+    pub fn deletes_the_old_key_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let terms = &self.plan.terms;
+        let after = |from: Timestamp, wait| from.saturating_add(wait).unwrap_or(Timestamp::MAX);
+        let deleted = match &self.phase {
+            Phase::Overlap(_) => {
+                let began = self.overlap_began.unwrap_or(now);
+                Some(after(after(began, terms.at_least).max(now), terms.quarantine))
+            }
+            Phase::Disabling { .. } => Some(after(now, terms.quarantine)),
+            Phase::Quarantine(_) => Some(after(self.since, terms.quarantine)),
+            Phase::Due { .. }
+            | Phase::Minting { .. }
+            | Phase::Staging(_)
+            | Phase::Verifying(_)
+            | Phase::Promoting(_)
+            | Phase::Revoking(_)
+            | Phase::Reinstating { .. }
+            | Phase::Discarding { .. }
+            | Phase::RollingBack { .. }
+            | Phase::Returning { .. }
+            | Phase::Withdrawing { .. }
+            | Phase::Parked { .. }
+            | Phase::Done(_)
+            | Phase::Aborted { .. }
+            | Phase::RolledBack { .. } => None,
+        };
+        let expires = self.dead_man.filter(|dead_man| dead_man.is_in_force()).map(|dead_man| dead_man.at);
+        deleted.into_iter().chain(expires).min()
     }
 
     /// Whether every destination that the new key may have reached has something to go back to.

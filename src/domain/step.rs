@@ -2,15 +2,21 @@
 
 use jiff::Timestamp;
 
+use crate::domain::dead_man;
 use crate::domain::effect::EffectName;
 use crate::domain::event::Event;
 use crate::domain::failure::Failure;
-use crate::domain::ids::{KeyId, VersionId};
+use crate::domain::ids::KeyId;
 use crate::domain::key::KeyRequest;
-use crate::domain::phase::{AfterDiscard, Phase, PhaseName};
+use crate::domain::phase::{AfterDiscard, Alarm, Phase, PhaseName};
+use crate::domain::plan::Terms;
 use crate::domain::rotation::{MINTS_PER_ROTATION_MAX, RollbackCause, Rotation, Trouble};
 use crate::domain::secret::Fingerprint;
 use crate::domain::successor::{Placement, Progress, Standing, Successor};
+
+mod placing;
+
+use crate::domain::step::placing::{contested, placed, promoted, restored, staged};
 
 /// An event that cannot happen in a state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +46,18 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
         next.plan.terms = terms.clone();
         return Ok(next);
     }
+    if let Event::Escalated { .. } = event {
+        if rotation.plan.old.is_none() || rotation.phase.is_way_back() {
+            return Err(illegal(rotation, event, Some("the old key is not being replaced")));
+        }
+        next.plan.emergency = true;
+        next.plan.terms = Terms::of_an_emergency();
+        next.phase = escalated(&rotation.phase);
+        if next.phase.name() != rotation.phase.name() {
+            next.since = now;
+        }
+        return Ok(next);
+    }
     next.phase = advance(rotation, event).map_err(|because| illegal(rotation, event, because))?;
     next.trouble = None;
     if next.phase.name() != rotation.phase.name() {
@@ -56,6 +74,7 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
             next.overlap_began = Some(now);
         }
     }
+    next.dead_man = dead_man::after(rotation.dead_man, event);
     if let Event::MintIntended { .. } = event {
         next.attempt += 1;
         // That preflight succeeds is no progress against a mint that keeps being refused.
@@ -163,7 +182,19 @@ fn revoking(rotation: &Rotation, event: &Event) -> Move {
         }
         (Phase::Disabling { successor, .. }, E::Withheld { .. }) => Phase::Overlap(successor.clone()),
         (Phase::Disabling { successor, .. }, E::OldKeyDisabled) => Phase::Quarantine(successor.clone()),
-        (Phase::Overlap(_) | Phase::Quarantine(_), E::ClockAgreed) => rotation.phase.clone(),
+        (Phase::Overlap(_) | Phase::Quarantine(_), E::ClockAgreed | E::ExpiryIntended { .. }) => {
+            rotation.phase.clone()
+        }
+        (phase, E::ExpirySettled { .. }) if rotation.dead_man.is_some() && phase.needs_the_old_key() => {
+            rotation.phase.clone()
+        }
+        (
+            Phase::Disabling { successor, .. } | Phase::Quarantine(successor) | Phase::Revoking(successor),
+            E::Alarmed { alarm },
+        ) if !rotation.plan.emergency => {
+            Phase::Reinstating { successor: successor.clone(), alarm: alarm.clone() }
+        }
+        (Phase::Reinstating { successor, alarm }, E::OldKeyEnabled) => reinstated(successor, alarm),
         (Phase::Quarantine(successor), E::QuarantinePassed) => Phase::Revoking(successor.clone()),
         (Phase::Revoking(successor), E::OldKeyGone) => Phase::Done(successor.clone()),
         _ => return None,
@@ -216,6 +247,24 @@ fn steering(rotation: &Rotation, event: &Event) -> Move {
     })
 }
 
+/// The old key works again: a person has to find out what was wrong before it is tried once more.
+fn reinstated(successor: &Successor, alarm: &Alarm) -> Phase {
+    let was = Box::new(Phase::Overlap(successor.clone()));
+    Phase::Parked { reason: alarm.kind.reason(), detail: alarm.detail.clone(), was }
+}
+
+/// What was stopped for the old key's sake goes on: it is worth nothing any more. What is parked because of the new key
+/// or a destination stays parked, because to go on would break consumers.
+fn escalated(phase: &Phase) -> Phase {
+    match phase {
+        Phase::Reinstating { successor, .. } => {
+            Phase::Disabling { successor: successor.clone(), forced: false }
+        }
+        Phase::Parked { reason, was, .. } if reason.is_about_the_old_key() => resumed(was, false),
+        _ => phase.clone(),
+    }
+}
+
 /// A mint in doubt is settled, never left to a person; what is over stays over.
 fn may_park(phase: &Phase) -> bool {
     !matches!(
@@ -248,71 +297,11 @@ fn discard(successor: &Successor, then: AfterDiscard) -> Result<Phase, Because> 
     Ok(Phase::Discarding { successor: successor.clone(), then })
 }
 
-/// The successor with one placement changed by `change`, which refuses what does not fit its progress.
-fn placed(
-    successor: &Successor,
-    destination: usize,
-    change: impl FnOnce(&Placement) -> Option<Placement>,
-) -> Result<Successor, Because> {
-    let mut successor = successor.clone();
-    let placement = successor.placements.get_mut(destination).ok_or(Some("there is no such destination"))?;
-    *placement = change(placement).ok_or(Some("the destination is not at that point"))?;
-    Ok(successor)
-}
-
-fn staged(
-    successor: &Successor,
-    destination: usize,
-    version: &VersionId,
-    over: Option<&VersionId>,
-) -> Result<Phase, Because> {
-    let successor = placed(successor, destination, |placement| match placement.progress {
-        Progress::Absent => {
-            let progress = Progress::Staged { version: version.clone(), over: over.cloned() };
-            Some(Placement { progress, ..placement.clone() })
-        }
-        Progress::Staged { .. } | Progress::Current { .. } | Progress::Restored { .. } => None,
-    })?;
-    let all = successor.placements.iter().all(|placement| placement.progress != Progress::Absent);
-    Ok(if all { Phase::Verifying(successor) } else { Phase::Staging(successor) })
-}
-
-fn promoted(
-    rotation: &Rotation,
-    successor: &Successor,
-    destination: usize,
-    displaced: Option<&VersionId>,
-) -> Result<Phase, Because> {
-    let successor = placed(successor, destination, |placement| match &placement.progress {
-        Progress::Staged { version, .. } => {
-            let progress = Progress::Current { version: version.clone(), displaced: displaced.cloned() };
-            Some(Placement { progress, ..placement.clone() })
-        }
-        Progress::Absent | Progress::Current { .. } | Progress::Restored { .. } => None,
-    })?;
-    let all =
-        successor.placements.iter().all(|placement| matches!(placement.progress, Progress::Current { .. }));
-    Ok(match (all, &rotation.plan.old) {
-        (false, _) => Phase::Promoting(successor),
-        (true, Some(_)) => Phase::Overlap(successor),
-        (true, None) => Phase::Done(successor),
-    })
-}
-
-fn contested(successor: &Successor, destination: usize) -> Result<Phase, Because> {
-    let successor = placed(successor, destination, |placement| match placement.progress {
-        Progress::Absent | Progress::Staged { .. } => Some(Placement {
-            restaged: placement.restaged + 1,
-            progress: Progress::Absent,
-            ..placement.clone()
-        }),
-        Progress::Current { .. } | Progress::Restored { .. } => None,
-    })?;
-    Ok(Phase::Staging(successor))
-}
-
 /// Where a parked rotation goes on.
 fn resumed(was: &Phase, overwrite: bool) -> Phase {
+    if let Phase::Reinstating { successor, .. } = was {
+        return Phase::Overlap(successor.clone());
+    }
     let mut phase = was.clone();
     if let Phase::Due { overwrite: may } | Phase::RollingBack { overwrite: may, .. } = &mut phase {
         *may = overwrite;
@@ -353,27 +342,4 @@ fn rollback(rotation: &Rotation, cause: RollbackCause) -> Result<Phase, Because>
     };
     // Whether the old key is enabled is looked up, not derived: somebody else may have changed it.
     Ok(Phase::RollingBack { successor, cause, old_enabled: false, overwrite: false })
-}
-
-fn restored(
-    phase: &Phase,
-    successor: &Successor,
-    destination: usize,
-    version: &VersionId,
-) -> Result<Phase, Because> {
-    let successor = placed(successor, destination, |placement| match placement.progress {
-        Progress::Restored { .. } => None,
-        Progress::Absent | Progress::Staged { .. } | Progress::Current { .. } => {
-            let progress = Progress::Restored { version: version.clone() };
-            Some(Placement { progress, ..placement.clone() })
-        }
-    })?;
-    let Phase::RollingBack { cause, old_enabled, overwrite, .. } = *phase else { return Err(None) };
-    let all =
-        successor.placements.iter().all(|placement| matches!(placement.progress, Progress::Restored { .. }));
-    Ok(if all {
-        Phase::Returning { successor, cause }
-    } else {
-        Phase::RollingBack { successor, cause, old_enabled, overwrite }
-    })
 }

@@ -162,6 +162,8 @@ impl Visit {
             allow_unrestricted: credential.allow_unrestricted,
             destinations: credential.destinations.clone(),
             terms: credential.terms.clone(),
+            expire_old_key: credential.expire_old_key,
+            emergency: false,
         };
         self.commit_beginning(plan).await
     }

@@ -12,6 +12,7 @@ use crate::domain::policy::WorkspaceLimits;
 use crate::engine::listings::Listings;
 use crate::ports::issuer::Issuer;
 use crate::ports::journal::{self, Journal};
+use crate::ports::usage::UsageSource;
 
 const BUDGET_PERIOD: SignedDuration = SignedDuration::from_hours(1);
 
@@ -19,6 +20,8 @@ const BUDGET_PERIOD: SignedDuration = SignedDuration::from_hours(1);
 pub struct Desk {
     pub(super) name: WorkspaceName,
     pub(super) issuer: Arc<dyn Issuer>,
+    /// Where the use of its keys is to be seen, if anywhere.
+    pub(super) usage: Option<Arc<dyn UsageSource>>,
     pub(super) limits: WorkspaceLimits,
     listings: Listings,
     /// Held from counting the mints of the last hour until the next intent is journalled.
@@ -49,11 +52,19 @@ impl Desk {
         Self {
             name,
             issuer,
+            usage: None,
             limits,
             listings: Listings::default(),
             mint_counter: Arc::default(),
             reach: Mutex::default(),
         }
+    }
+
+    /// With evidence of use.
+    #[must_use]
+    pub fn watched_by(mut self, usage: Arc<dyn UsageSource>) -> Self {
+        self.usage = Some(usage);
+        self
     }
 
     /// Takes over from the same workspace before a reload: mints go on being counted under one lock.

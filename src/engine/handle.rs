@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::domain::gate::Ack;
+use crate::domain::ack::Ack;
 use crate::domain::ids::CredentialName;
 use crate::engine::orders::{Order, Wish};
 use crate::engine::setup::Setup;

@@ -3,8 +3,8 @@
 use tokio::sync::oneshot;
 
 use crate::domain::event::Event;
-use crate::domain::phase::Phase;
-use crate::domain::rotation::{ParkReason, RollbackCause};
+use crate::domain::phase::{Alarm, AlarmKind, Phase};
+use crate::domain::rotation::{ParkReason, RollbackCause, Rotation};
 use crate::engine::commit::Halt;
 use crate::engine::visit::Visit;
 
@@ -19,6 +19,8 @@ pub enum Wish {
     Abort,
     /// Make the old key the credential's key again.
     RollBack,
+    /// Have the disabled old key enabled again at once, and wait for a person.
+    Reinstate,
 }
 
 /// A wish with who has it and where to answer: what was done, or why not.
@@ -32,16 +34,27 @@ impl Visit {
     /// Carries out an order: its answer is sent when it is journalled. Nobody may be left to hear the answer.
     pub(super) async fn obey(&mut self, order: Order) -> Result<(), Halt> {
         let outcome = match order.wish {
+            Wish::Reinstate => {
+                let alarm = Alarm { kind: AlarmKind::Operator, detail: format!("asked by {}", order.by) };
+                self.steer(Event::Alarmed { alarm }, "has its old key enabled again").await?
+            }
             Wish::Rotate => self.ask().await?,
             Wish::Retry { overwrite } => self.retry(overwrite).await?,
             Wish::Abort => self.abort(order.by).await?,
-            Wish::RollBack => {
-                let event = Event::RollbackBegun { cause: RollbackCause::Operator };
-                self.steer(event, "is being rolled back").await?
-            }
+            Wish::RollBack => self.roll_back(order.by).await?,
         };
         drop(order.answer.send(outcome));
         Ok(())
+    }
+
+    /// Before the new key is in service anywhere, to go back is to abort.
+    async fn roll_back(&mut self, by: String) -> Result<Result<String, String>, Halt> {
+        let begun = self.rotation.as_ref().and_then(Rotation::successor).is_some_and(|it| it.promotion_begun);
+        if self.rotation.is_some() && !begun {
+            return self.abort(by).await;
+        }
+        let event = Event::RollbackBegun { cause: RollbackCause::Operator };
+        self.steer(event, "is being rolled back").await
     }
 
     fn phase(&self) -> Option<&Phase> {

@@ -12,6 +12,7 @@ use crate::domain::policy::{Credential, Policy};
 use crate::engine::desk::Desk;
 use crate::ports::clock::Clock;
 use crate::ports::journal::Journal;
+use crate::ports::prober::Prober;
 use crate::ports::secret_store::SecretStore;
 
 /// How long things may take, and how far the clocks may differ.
@@ -33,6 +34,7 @@ pub struct Setup {
     pub desks: BTreeMap<WorkspaceName, Arc<Desk>>,
     pub stores: BTreeMap<StoreName, Arc<dyn SecretStore>>,
     pub journal: Arc<dyn Journal>,
+    pub prober: Arc<dyn Prober>,
     pub clock: Arc<dyn Clock>,
     pub timing: Timing,
     /// Makes rotation ids unique beyond this process; random, and nothing depends on its secrecy.

@@ -99,7 +99,7 @@ impl Visit {
         else {
             return Ok(());
         };
-        if rotation.plan.terms == credential.terms {
+        if rotation.plan.emergency || rotation.plan.terms == credential.terms {
             return Ok(());
         }
         let terms = credential.terms.clone();

@@ -10,7 +10,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::gate::{Ack, Gate, Verdict};
+use crate::domain::ack::{Ack, Health};
+use crate::domain::gate::{Evidence, Gate, Verdict};
 use crate::domain::ids::{ConsumerName, CredentialName, RotationId};
 use crate::domain::phase::PhaseName;
 use crate::domain::plan::Terms;
@@ -21,7 +22,7 @@ use crate::http::answer::{Problem, read_json};
 use crate::http::public::Shared;
 use crate::ports::journal::{self, Known};
 
-const WANTED: &str = "JSON such as {\"fingerprint\": \"0123456789abcdef\"}, the fingerprint being the first 16 hex \
+const WANTED: &str = "JSON such as {\"fingerprint\": \"0123456789abcdef\", \"status\": \"using\"}, the fingerprint being the first 16 hex \
                       digits, in lower case, of the SHA-256 of the key that is in use";
 
 #[derive(Deserialize)]
@@ -31,6 +32,13 @@ pub(super) struct Said {
     /// Has to be the token's owner, if it is there.
     #[serde(default)]
     consumer: Option<ConsumerName>,
+    /// `using`, or `failing` for a consumer that cannot work with the key.
+    #[serde(default = "using")]
+    status: Health,
+}
+
+fn using() -> Health {
+    Health::Using
 }
 
 /// What became of an acknowledgement.
@@ -39,6 +47,7 @@ pub(super) struct Kept {
     credential: CredentialName,
     consumer: ConsumerName,
     fingerprint: Fingerprint,
+    status: Health,
     /// Whether it is the fingerprint of the credential's key, or of the one that replaces it.
     known: bool,
     acknowledged_at: Timestamp,
@@ -61,7 +70,7 @@ pub(super) async fn acknowledge(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Kept>, Problem> {
     let consumer = authenticate(&shared, &headers)?;
-    let Said { fingerprint, consumer: claimed } = read_json(body, WANTED)?;
+    let Said { fingerprint, consumer: claimed, status: health } = read_json(body, WANTED)?;
     if claimed.is_some_and(|claimed| claimed != consumer) {
         let message = "the token is not the one of the consumer that the body names";
         return Err(Problem::new(StatusCode::FORBIDDEN, "not_your_name", message));
@@ -71,16 +80,23 @@ pub(super) async fn acknowledge(
     let known = shared.handle.journal().load_one(&credential).await.map_err(|error| unkept(&error))?;
     authorise(&shared, &credential, &consumer, known.as_ref())?;
     let acks = shared.handle.journal().acks(&credential).await.map_err(|error| unkept(&error))?;
-    let before = acks.iter().find(|ack| ack.consumer == consumer).map_or(Timestamp::MIN, |ack| ack.at);
+    let before = acks.iter().find(|ack| ack.consumer == consumer);
     // The newest counts, also while the clock has been set back.
-    let at = shared.handle.setup().clock.now().max(before);
-    let ack = Ack { consumer, fingerprint, at };
+    let now = shared.handle.setup().clock.now();
+    let at = before.map_or(now, |before| before.at.max(now));
+    let ack = Ack { consumer, fingerprint, health, since: at, at }.following(before);
     let acknowledged = shared.handle.acknowledge(credential.clone(), ack.clone()).await;
     acknowledged.map_err(|error| unkept(&error))?;
-    tracing::info!(%credential, consumer = %ack.consumer, fingerprint = %ack.fingerprint, "acknowledged");
+    tracing::info!(%credential, consumer = %ack.consumer, fingerprint = %ack.fingerprint, status = ack.health.label(), "acknowledged");
     let mut acks: Vec<Ack> = acks.into_iter().filter(|other| other.consumer != ack.consumer).collect();
     acks.push(ack.clone());
-    Ok(Json(kept(credential, ack, known, &acks, shared.handle.setup().clock.now())))
+    let observed = match known.as_ref().and_then(|known| known.rotation.as_ref()) {
+        Some(rotation) => shared.handle.journal().observed(&credential, rotation.plan.rotation).await,
+        None => Ok(None),
+    };
+    let observed = observed.map_err(|error| unkept(&error))?.unwrap_or_default();
+    let evidence = Evidence { acks, observed };
+    Ok(Json(kept(credential, ack, known, &evidence, shared.handle.setup().clock.now())))
 }
 
 /// Whose token the request carries. Does not tell what is wrong with one that is refused.
@@ -112,7 +128,9 @@ fn authorise(
     if of_policy.is_none() && known.is_none() {
         return Err(unknown());
     }
-    let waits = |terms: &&Terms| terms.gates.iter().any(|Gate::Acks(awaited)| awaited.contains(consumer));
+    let waits = |terms: &&Terms| {
+        terms.gates.iter().filter_map(Gate::consumers).any(|awaited| awaited.contains(consumer))
+    };
     if of_policy.iter().chain(of_rotation.iter()).any(waits) {
         return Ok(());
     }
@@ -120,10 +138,16 @@ fn authorise(
     Err(Problem::new(StatusCode::FORBIDDEN, "not_awaited", message))
 }
 
-fn kept(credential: CredentialName, ack: Ack, known: Option<Known>, acks: &[Ack], now: Timestamp) -> Kept {
+fn kept(
+    credential: CredentialName,
+    ack: Ack,
+    known: Option<Known>,
+    evidence: &Evidence,
+    now: Timestamp,
+) -> Kept {
     let Known { record, rotation } =
         known.unwrap_or_else(|| Known { record: Record::new(credential.clone()), rotation: None });
-    let facts = Facts { record: &record, rotation: rotation.as_ref(), acks, policy: None };
+    let facts = Facts { record: &record, rotation: rotation.as_ref(), evidence, policy: None };
     let told = CredentialReport::new(facts, now);
     let new = told.rotation.as_ref().and_then(|rotation| rotation.new_fingerprint.as_ref());
     Kept {
@@ -131,6 +155,7 @@ fn kept(credential: CredentialName, ack: Ack, known: Option<Known>, acks: &[Ack]
         credential,
         consumer: ack.consumer,
         fingerprint: ack.fingerprint,
+        status: ack.health,
         acknowledged_at: ack.at,
         rotation: told.rotation.as_ref().map(|rotation| Underway { id: rotation.id, phase: rotation.phase }),
         gates: told.rotation.map(|rotation| rotation.gates).unwrap_or_default(),

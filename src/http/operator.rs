@@ -129,6 +129,7 @@ async fn order(
         "retry" => Wish::Retry { overwrite },
         "abort" => Wish::Abort,
         "rollback" => Wish::RollBack,
+        "reinstate" => Wish::Reinstate,
         _ => return Err(answer::no_such_path().await),
     };
     if overwrite && verb != "retry" {

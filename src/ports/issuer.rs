@@ -1,6 +1,7 @@
 //! Who makes keys and takes them back: one ElevenLabs workspace, seen with its admin key.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use crate::domain::failure::Failure;
 use crate::domain::ids::{KeyId, ServiceAccountId};
@@ -56,6 +57,14 @@ pub trait Issuer: Send + Sync {
     /// # Errors
     /// As of [`Self::disable`].
     async fn enable(&self, key: &Key) -> Result<(), Failure>;
+
+    /// Has the key expire at `at`, or never, and changes nothing else of it. `at` is in whole seconds and within the
+    /// provider's bounds. Repeatable. Whether it was done is for a listing to say: a workspace that does not know
+    /// expiry may accept the call and ignore it.
+    ///
+    /// # Errors
+    /// `Invalid`: the workspace cannot do it. `NotFound`: the key is gone. Otherwise by certainty.
+    async fn set_expiry(&self, key: &Key, at: Option<Timestamp>) -> Result<(), Failure>;
 
     /// Deletes the key for ever. Repeatable: that it is gone already is success.
     ///

@@ -3,8 +3,10 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use crate::domain::ack::Ack;
 use crate::domain::event::Event;
-use crate::domain::gate::Ack;
+use crate::domain::gate::Observed;
+use crate::domain::hold::{Held, Hold, Scope};
 use crate::domain::ids::{CredentialName, RotationId, WorkspaceName};
 use crate::domain::record::Record;
 use crate::domain::rotation::{CorruptHistory, Rotation};
@@ -121,4 +123,44 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// `Corrupt` or `Unavailable`.
     async fn acks(&self, credential: &CredentialName) -> Result<Vec<Ack>, Error>;
+
+    /// Keeps what was observed of a rotation, in place of what was kept of the credential before.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn observe(
+        &self,
+        credential: &CredentialName,
+        rotation: RotationId,
+        observed: &Observed,
+        at: Timestamp,
+    ) -> Result<(), Error>;
+
+    /// What was last observed of this rotation; `None` if nothing was.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Unavailable`.
+    async fn observed(
+        &self,
+        credential: &CredentialName,
+        rotation: RotationId,
+    ) -> Result<Option<Observed>, Error>;
+
+    /// Puts a hold in force; one of the same scope that holds the same stays as it is.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn hold(&self, hold: &Hold) -> Result<(), Error>;
+
+    /// Lifts a hold; that there is none is success.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn lift(&self, scope: &Scope, what: Held) -> Result<(), Error>;
+
+    /// Every hold in force.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Unavailable`.
+    async fn holds(&self) -> Result<Vec<Hold>, Error>;
 }

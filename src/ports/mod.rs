@@ -7,4 +7,6 @@ pub mod clock;
 pub mod followed;
 pub mod issuer;
 pub mod journal;
+pub mod prober;
 pub mod secret_store;
+pub mod usage;

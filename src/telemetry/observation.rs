@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
+use crate::domain::gate::Evidence;
 use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::phase::Phase;
 use crate::domain::policy::Credential;
@@ -148,18 +149,27 @@ impl Observer {
         now: Timestamp,
     ) -> Result<CredentialReport, journal::Error> {
         let rotation = known.rotation.as_ref();
-        // Acknowledgements are judged during an overlap only.
-        let acks = match rotation.map(|rotation| &rotation.phase) {
-            Some(Phase::Overlap(_)) => self.handle.journal().acks(&known.record.credential).await?,
-            Some(_) | None => Vec::new(),
+        // Evidence is judged during an overlap only.
+        let evidence = match rotation.filter(|rotation| matches!(rotation.phase, Phase::Overlap(_))) {
+            Some(rotation) => {
+                let (name, journal) = (&known.record.credential, self.handle.journal());
+                let acks = journal.acks(name).await?;
+                let observed = journal.observed(name, rotation.plan.rotation).await?;
+                Evidence { acks, observed: observed.unwrap_or_default() }
+            }
+            None => Evidence::default(),
         };
-        Ok(CredentialReport::new(Facts { record: &known.record, rotation, acks: &acks, policy }, now))
+        let facts = Facts { record: &known.record, rotation, evidence: &evidence, policy };
+        Ok(CredentialReport::new(facts, now))
     }
 }
 
 fn unrecorded(name: &CredentialName, policy: &Credential, now: Timestamp) -> CredentialReport {
     let record = Record::new(name.clone());
-    CredentialReport::new(Facts { record: &record, rotation: None, acks: &[], policy: Some(policy) }, now)
+    CredentialReport::new(
+        Facts { record: &record, rotation: None, evidence: &Evidence::default(), policy: Some(policy) },
+        now,
+    )
 }
 
 fn is_alive(status: &Status, pulse: &Pulse, look_again: SignedDuration, now: Timestamp) -> bool {

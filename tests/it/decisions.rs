@@ -10,7 +10,7 @@ use rekeyd::domain::ids::{CredentialName, KeyId, ServiceAccountId, StoreName, Ve
 use rekeyd::domain::key::{Account, Grants, Inventory, Key, Permissions};
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::plan::{AfterDeadline, Destination, Reason, Terms};
-use rekeyd::domain::policy::Credential;
+use rekeyd::domain::policy::{Credential, IfVanished};
 use rekeyd::domain::record::{Current, Due, Ended, ObstacleKind, Published, Record};
 use rekeyd::domain::schedule::{Cadence, Schedule};
 
@@ -41,6 +41,10 @@ fn credential() -> Credential {
         first: None,
         allow_unrestricted: false,
         key_lifetime: None,
+        after: BTreeSet::new(),
+        bake: SignedDuration::ZERO,
+        expire_old_key: None,
+        if_vanished: IfVanished::Alert,
         destinations: vec![destination("tts")],
         schedule: Schedule {
             cadence: Cadence::Every(SignedDuration::from_hours(10)),
@@ -53,6 +57,8 @@ fn credential() -> Credential {
             at_most: SignedDuration::from_hours(2),
             then: AfterDeadline::Hold,
             gates: Vec::new(),
+            acks_valid_for: None,
+            canary: None,
             quarantine: SignedDuration::from_hours(1),
         },
     }

@@ -13,7 +13,7 @@ use rekeyd::domain::event::Event;
 use rekeyd::domain::failure::{Failure, Kind};
 use rekeyd::domain::ids::{CredentialName, KeyId, ServiceAccountId, StoreName, VersionId, WorkspaceName};
 use rekeyd::domain::key::{Grants, KeyRequest, Permissions};
-use rekeyd::domain::phase::{AfterDiscard, Phase};
+use rekeyd::domain::phase::{AfterDiscard, Alarm, AlarmKind, Phase};
 use rekeyd::domain::plan::{AfterDeadline, Destination, Plan, Reason, Terms};
 use rekeyd::domain::rotation::{ParkReason, RollbackCause, Rotation};
 use rekeyd::domain::secret::Fingerprint;
@@ -136,6 +136,8 @@ fn terms() -> Terms {
         at_most: SignedDuration::from_hours(2),
         then: AfterDeadline::Hold,
         gates: Vec::new(),
+        acks_valid_for: None,
+        canary: None,
         quarantine: SignedDuration::from_hours(1),
     }
 }
@@ -159,7 +161,13 @@ fn plan() -> Plan {
             create: false,
         }],
         terms: terms(),
+        expire_old_key: Some(SignedDuration::from_hours(24)),
+        emergency: false,
     }
+}
+
+fn alarm() -> Alarm {
+    Alarm { kind: AlarmKind::ConsumerFailing, detail: String::new() }
 }
 
 fn request() -> KeyRequest {
@@ -209,6 +217,7 @@ fn states() -> Vec<(String, Rotation)> {
         Phase::Disabling { successor: current(), forced: true },
         Phase::Quarantine(current()),
         Phase::Revoking(current()),
+        Phase::Reinstating { successor: current(), alarm: alarm() },
         discarding(AfterDiscard::MintAgain),
         discarding(AfterDiscard::Abort { why: String::new() }),
         Phase::RollingBack { successor: current(), cause, old_enabled: false, overwrite: false },
@@ -218,6 +227,7 @@ fn states() -> Vec<(String, Rotation)> {
         parked(Phase::Due { overwrite: false }),
         parked(Phase::Overlap(current())),
         parked(Phase::Revoking(current())),
+        parked(Phase::Reinstating { successor: current(), alarm: alarm() }),
         Phase::Done(current()),
         Phase::Aborted { why: String::new() },
         Phase::RolledBack { cause },
@@ -261,6 +271,10 @@ fn events() -> Vec<Event> {
         Event::OldKeyDisabled,
         Event::ClockAgreed,
         Event::QuarantinePassed,
+        Event::Alarmed { alarm: alarm() },
+        Event::ExpiryIntended { at: at(40), original: None },
+        Event::ExpirySettled { at: at(40), in_force: true },
+        Event::Escalated { why: String::new() },
         Event::OldKeyGone,
         Event::RollbackBegun { cause: RollbackCause::Operator },
         Event::OldKeyEnabled,

@@ -28,6 +28,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use crate::adapters::elevenlabs::routes::Routes;
 use crate::adapters::elevenlabs::transport::Transport;
@@ -120,6 +121,10 @@ impl Issuer for ElevenLabs {
 
     async fn enable(&self, key: &Key) -> Result<(), Failure> {
         self.enable_key(key).await
+    }
+
+    async fn set_expiry(&self, key: &Key, at: Option<Timestamp>) -> Result<(), Failure> {
+        self.set_key_expiry(key, at).await
     }
 
     async fn delete(&self, key: &Key) -> Result<(), Failure> {

@@ -4,6 +4,7 @@
 
 use std::sync::atomic::Ordering;
 
+use jiff::Timestamp;
 use reqwest::{Method, Url};
 use serde_json::{Map, Value};
 
@@ -70,6 +71,17 @@ impl ElevenLabs {
             change.insert("character_limit".to_owned(), Value::from(limit));
         }
         call.body = Some(Value::Object(change));
+        self.transport.ask(&call).await.map(drop)
+    }
+
+    /// Known to deployments of November 2026 and later: earlier ones refuse or ignore it, which a listing tells.
+    pub(super) async fn set_key_expiry(&self, key: &Key, at: Option<Timestamp>) -> Result<(), Failure> {
+        let url = self.routes.key(key.account.as_str(), key.id.as_str());
+        let attempt = if at.is_some() { "setting the expiry of" } else { "clearing the expiry of" };
+        let mut call = on_key(attempt, key, Method::PATCH, url);
+        self.check_addressable(&call, key)?;
+        let value = at.map_or_else(|| Value::from("clear"), |at| Value::from(at.as_second()));
+        call.body = Some(Value::Object(Map::from_iter([("expires_at_unix".to_owned(), value)])));
         self.transport.ask(&call).await.map(drop)
     }
 

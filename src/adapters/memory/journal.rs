@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use crate::domain::ack::Ack;
 use crate::domain::event::Event;
-use crate::domain::gate::Ack;
+use crate::domain::gate::Observed;
+use crate::domain::hold::{Held, Hold, Scope};
 use crate::domain::ids::{ConsumerName, CredentialName, RotationId, WorkspaceName};
 use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
@@ -23,6 +25,8 @@ struct Contents {
     rotations: BTreeMap<RotationId, Vec<Entry>>,
     records: BTreeMap<CredentialName, Record>,
     acks: BTreeMap<(CredentialName, ConsumerName), Ack>,
+    observed: BTreeMap<CredentialName, (RotationId, Observed)>,
+    holds: BTreeMap<(Scope, Held), Hold>,
     writes: u64,
 }
 
@@ -188,5 +192,46 @@ impl Journal for MemoryJournal {
         let contents = self.contents();
         let own = contents.acks.iter().filter(|((owner, _), _)| owner == credential);
         Ok(own.map(|(_, ack)| ack.clone()).collect())
+    }
+
+    async fn observe(
+        &self,
+        credential: &CredentialName,
+        rotation: RotationId,
+        observed: &Observed,
+        _at: Timestamp,
+    ) -> Result<(), Error> {
+        let mut contents = self.contents();
+        contents.observed.insert(credential.clone(), (rotation, observed.clone()));
+        contents.writes += 1;
+        Ok(())
+    }
+
+    async fn observed(
+        &self,
+        credential: &CredentialName,
+        rotation: RotationId,
+    ) -> Result<Option<Observed>, Error> {
+        let contents = self.contents();
+        let kept = contents.observed.get(credential).filter(|(of, _)| *of == rotation);
+        Ok(kept.map(|(_, observed)| observed.clone()))
+    }
+
+    async fn hold(&self, hold: &Hold) -> Result<(), Error> {
+        let mut contents = self.contents();
+        contents.holds.entry((hold.scope.clone(), hold.what)).or_insert_with(|| hold.clone());
+        contents.writes += 1;
+        Ok(())
+    }
+
+    async fn lift(&self, scope: &Scope, what: Held) -> Result<(), Error> {
+        let mut contents = self.contents();
+        contents.holds.remove(&(scope.clone(), what));
+        contents.writes += 1;
+        Ok(())
+    }
+
+    async fn holds(&self) -> Result<Vec<Hold>, Error> {
+        Ok(self.contents().holds.values().cloned().collect())
     }
 }

@@ -22,9 +22,11 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::adapters::sqlite::failed::Failed;
-use crate::adapters::sqlite::rows::{AckRow, EntryRow, RecordRow};
+use crate::adapters::sqlite::rows::{AckRow, EntryRow, HoldRow, ObservationRow, RecordRow};
 use crate::adapters::sqlite::write::{Request, Write, Writer};
-use crate::domain::gate::Ack;
+use crate::domain::ack::Ack;
+use crate::domain::gate::Observed;
+use crate::domain::hold::{Held, Hold, Scope};
 use crate::domain::ids::{CredentialName, RotationId, WorkspaceName};
 use crate::domain::record::Record;
 use crate::ports::journal::{Chapter, Entry, Error, Journal, Known};
@@ -200,5 +202,36 @@ impl Journal for SqliteJournal {
     async fn acks(&self, credential: &CredentialName) -> Result<Vec<Ack>, Error> {
         let credential = credential.clone();
         self.read(move |connection| read::acks(connection, &credential)).await
+    }
+
+    async fn observe(
+        &self,
+        credential: &CredentialName,
+        rotation: RotationId,
+        observed: &Observed,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        self.write(Write::Observe(ObservationRow::of(credential, rotation, observed, at)?)).await
+    }
+
+    async fn observed(
+        &self,
+        credential: &CredentialName,
+        rotation: RotationId,
+    ) -> Result<Option<Observed>, Error> {
+        let credential = credential.clone();
+        self.read(move |connection| read::observed(connection, &credential, rotation)).await
+    }
+
+    async fn hold(&self, hold: &Hold) -> Result<(), Error> {
+        self.write(Write::Hold(HoldRow::of(hold)?)).await
+    }
+
+    async fn lift(&self, scope: &Scope, what: Held) -> Result<(), Error> {
+        self.write(Write::Lift { scope: scope.to_string(), what: what.label() }).await
+    }
+
+    async fn holds(&self) -> Result<Vec<Hold>, Error> {
+        self.read(read::holds).await
     }
 }

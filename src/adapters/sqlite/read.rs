@@ -5,8 +5,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::adapters::sqlite::failed::{Failed, explain};
 use crate::adapters::sqlite::rows;
-use crate::domain::gate::Ack;
+use crate::domain::ack::{Ack, Health};
+use crate::domain::gate::Observed;
+use crate::domain::hold::Hold;
 use crate::domain::ids::{ConsumerName, CredentialName, RotationId, WorkspaceName};
+use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::Fingerprint;
 use crate::ports::journal::{Chapter, Entry, Error, Known};
@@ -47,7 +50,7 @@ pub(super) fn load_one(connection: &Connection, name: &CredentialName) -> Result
     let Some((revision, open, body)) = row else {
         return Ok(None);
     };
-    let record = rows::record(&body).map_err(|why| Failed::Said(corrupt_record(name, &why)))?;
+    let record: Record = rows::read(&body).map_err(|why| Failed::Said(corrupt_record(name, &why)))?;
     let agrees = record.credential == *name
         && i64::try_from(record.revision) == Ok(revision)
         && record.open.map(|rotation| rotation.to_string()) == open;
@@ -168,20 +171,53 @@ pub(super) fn mints_since(
 
 pub(super) fn acks(connection: &Connection, credential: &CredentialName) -> Result<Vec<Ack>, Failed> {
     let rows = connection
-        .prepare_cached("SELECT consumer, fingerprint, at FROM acks WHERE credential = ?1 ORDER BY consumer")?
-        .query_map([credential.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-        .collect::<Result<Vec<(String, String, String)>, _>>()?;
+        .prepare_cached(
+            "SELECT consumer, fingerprint, health, coalesce(since, at), at FROM acks
+             WHERE credential = ?1 ORDER BY consumer",
+        )?
+        .query_map([credential.as_str()], |row| {
+            Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?])
+        })?
+        .collect::<Result<Vec<[String; 5]>, _>>()?;
     let place = || format!("the acknowledgements of {credential}");
     rows.into_iter()
-        .map(|(consumer, fingerprint, at)| {
+        .map(|[consumer, fingerprint, health, since, at]| {
             Ok(Ack {
                 consumer: ConsumerName::new(consumer).map_err(|error| Failed::corrupt(place(), &error))?,
                 fingerprint: Fingerprint::try_from(fingerprint)
                     .map_err(|error| Failed::corrupt(place(), &error))?,
+                health: match health.as_str() {
+                    "using" => Health::Using,
+                    "failing" => Health::Failing,
+                    _ => return Err(Failed::corrupt(place(), &"its health is none")),
+                },
+                since: instant(&since, place)?,
                 at: instant(&at, place)?,
             })
         })
         .collect()
+}
+
+pub(super) fn observed(
+    connection: &Connection,
+    credential: &CredentialName,
+    rotation: RotationId,
+) -> Result<Option<Observed>, Failed> {
+    let body: Option<String> = connection
+        .prepare_cached("SELECT body FROM observations WHERE credential = ?1 AND rotation = ?2")?
+        .query_row([credential.as_str(), &rotation.to_string()], |row| row.get(0))
+        .optional()?;
+    let place = || format!("the observations of {credential}");
+    body.map(|body| rows::read(&body).map_err(|why| Failed::corrupt(place(), &why))).transpose()
+}
+
+pub(super) fn holds(connection: &Connection) -> Result<Vec<Hold>, Failed> {
+    let bodies = connection
+        .prepare_cached("SELECT body FROM holds ORDER BY scope, what")?
+        .query_map([], |row| row.get::<_, String>(0))?
+        .collect::<Result<Vec<_>, _>>()?;
+    let read = |body: &String| rows::read(body).map_err(|why| Failed::corrupt("the holds".to_owned(), &why));
+    bodies.iter().map(read).collect()
 }
 
 fn instant(text: &str, place: impl Fn() -> String) -> Result<Timestamp, Failed> {

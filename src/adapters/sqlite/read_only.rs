@@ -11,8 +11,10 @@ use rusqlite::{Connection, OpenFlags};
 use crate::adapters::sqlite::failed::Failed;
 use crate::adapters::sqlite::open::{OpenError, beside, prepare, version};
 use crate::adapters::sqlite::{migrations, read};
-use crate::domain::gate::Ack;
-use crate::domain::ids::CredentialName;
+use crate::domain::ack::Ack;
+use crate::domain::gate::Observed;
+use crate::domain::hold::Hold;
+use crate::domain::ids::{CredentialName, RotationId};
 use crate::ports::journal::{Chapter, Error};
 
 /// How often to look again when the daemon starts or stops while we read.
@@ -82,6 +84,26 @@ impl ReadOnlyJournal {
     /// It cannot be read, or a row of this credential is damaged.
     pub fn acks(&self, credential: &CredentialName) -> Result<Vec<Ack>, ReadError> {
         self.answer(|connection| read::acks(connection, credential))
+    }
+
+    /// As [`crate::ports::journal::Journal::observed`].
+    ///
+    /// # Errors
+    /// It cannot be read, or the row is damaged.
+    pub fn observed(
+        &self,
+        credential: &CredentialName,
+        rotation: RotationId,
+    ) -> Result<Option<Observed>, ReadError> {
+        self.answer(|connection| read::observed(connection, credential, rotation))
+    }
+
+    /// As [`crate::ports::journal::Journal::holds`].
+    ///
+    /// # Errors
+    /// It cannot be read, or a row is damaged.
+    pub fn holds(&self) -> Result<Vec<Hold>, ReadError> {
+        self.answer(read::holds)
     }
 
     fn answer<T>(&self, question: impl Fn(&Connection) -> Result<T, Failed>) -> Result<T, ReadError> {

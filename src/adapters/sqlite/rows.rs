@@ -1,10 +1,13 @@
 //! What a row holds: the port's words as text and numbers.
 
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 
+use crate::domain::ack::Ack;
 use crate::domain::event::Event;
-use crate::domain::gate::Ack;
-use crate::domain::ids::CredentialName;
+use crate::domain::gate::Observed;
+use crate::domain::hold::Hold;
+use crate::domain::ids::{CredentialName, RotationId};
 use crate::domain::record::Record;
 use crate::ports::journal::{Entry, Error};
 
@@ -29,7 +32,22 @@ pub(super) struct AckRow {
     pub(super) credential: String,
     pub(super) consumer: String,
     pub(super) fingerprint: String,
+    pub(super) health: &'static str,
+    pub(super) since: String,
     pub(super) at: String,
+}
+
+pub(super) struct ObservationRow {
+    pub(super) credential: String,
+    pub(super) rotation: String,
+    pub(super) at: String,
+    pub(super) body: String,
+}
+
+pub(super) struct HoldRow {
+    pub(super) scope: String,
+    pub(super) what: &'static str,
+    pub(super) body: String,
 }
 
 impl EntryRow {
@@ -67,8 +85,40 @@ impl AckRow {
             credential: credential.to_string(),
             consumer: ack.consumer.to_string(),
             fingerprint: ack.fingerprint.to_string(),
+            health: ack.health.label(),
+            since: instant(ack.since),
             at: instant(ack.at),
         }
+    }
+}
+
+impl ObservationRow {
+    pub(super) fn of(
+        credential: &CredentialName,
+        rotation: RotationId,
+        observed: &Observed,
+        at: Timestamp,
+    ) -> Result<Self, Error> {
+        let place = format!("the observations of {credential}");
+        let body = serde_json::to_string(observed);
+        Ok(Self {
+            credential: credential.to_string(),
+            rotation: rotation.to_string(),
+            at: instant(at),
+            body: body.map_err(|error| Error::Corrupt { place, why: error.to_string() })?,
+        })
+    }
+}
+
+impl HoldRow {
+    pub(super) fn of(hold: &Hold) -> Result<Self, Error> {
+        let place = format!("the hold on {}", hold.scope);
+        let body = serde_json::to_string(hold);
+        Ok(Self {
+            scope: hold.scope.to_string(),
+            what: hold.what.label(),
+            body: body.map_err(|error| Error::Corrupt { place, why: error.to_string() })?,
+        })
     }
 }
 
@@ -87,7 +137,8 @@ pub(super) fn event(name: &str, body: &str) -> Result<Event, String> {
     }
 }
 
-pub(super) fn record(body: &str) -> Result<Record, String> {
+/// Reads a body back; says where the text is wrong, not what it says.
+pub(super) fn read<T: DeserializeOwned>(body: &str) -> Result<T, String> {
     serde_json::from_str(body).map_err(|error| json_error(&error))
 }
 

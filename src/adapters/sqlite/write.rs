@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::adapters::sqlite::failed::{Failed, explain, is_of_one_request, is_sync_failure};
 use crate::adapters::sqlite::lock::Lock;
-use crate::adapters::sqlite::rows::{AckRow, EntryRow, RecordRow};
+use crate::adapters::sqlite::rows::{AckRow, EntryRow, HoldRow, ObservationRow, RecordRow};
 use crate::ports::journal::Error;
 
 /// Requests in one transaction: bounds how long the first of them waits for the last.
@@ -18,6 +18,9 @@ pub(super) enum Write {
     Append { entry: EntryRow, record: Option<RecordRow> },
     Save(RecordRow),
     Acknowledge(AckRow),
+    Observe(ObservationRow),
+    Hold(HoldRow),
+    Lift { scope: String, what: &'static str },
 }
 
 pub(super) struct Request {
@@ -113,6 +116,9 @@ fn apply(savepoint: &Savepoint<'_>, write: &Write) -> Result<(), Failed> {
         }
         Write::Save(record) => save(savepoint, record),
         Write::Acknowledge(ack) => acknowledge(savepoint, ack),
+        Write::Observe(observation) => observe(savepoint, observation),
+        Write::Hold(hold) => put_hold(savepoint, hold),
+        Write::Lift { scope, what } => lift(savepoint, scope, what),
     }
 }
 
@@ -172,11 +178,40 @@ fn save(connection: &Connection, record: &RecordRow) -> Result<(), Failed> {
 fn acknowledge(connection: &Connection, ack: &AckRow) -> Result<(), Failed> {
     connection
         .prepare_cached(
-            "INSERT INTO acks (credential, consumer, fingerprint, at) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (credential, consumer) DO UPDATE SET fingerprint = excluded.fingerprint, at = excluded.at
+            "INSERT INTO acks (credential, consumer, fingerprint, health, since, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (credential, consumer) DO UPDATE SET fingerprint = excluded.fingerprint,
+                 health = excluded.health, since = excluded.since, at = excluded.at
              WHERE excluded.at >= acks.at",
         )?
-        .execute(params![ack.credential, ack.consumer, ack.fingerprint, ack.at])?;
+        .execute(params![ack.credential, ack.consumer, ack.fingerprint, ack.health, ack.since, ack.at])?;
+    Ok(())
+}
+
+fn observe(connection: &Connection, observation: &ObservationRow) -> Result<(), Failed> {
+    let ObservationRow { credential, rotation, at, body } = observation;
+    connection
+        .prepare_cached(
+            "INSERT INTO observations (credential, rotation, at, body) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (credential) DO UPDATE SET rotation = excluded.rotation, at = excluded.at,
+                 body = excluded.body",
+        )?
+        .execute(params![credential, rotation, at, body])?;
+    Ok(())
+}
+
+fn put_hold(connection: &Connection, hold: &HoldRow) -> Result<(), Failed> {
+    connection
+        .prepare_cached(
+            "INSERT INTO holds (scope, what, body) VALUES (?1, ?2, ?3) ON CONFLICT (scope, what) DO NOTHING",
+        )?
+        .execute(params![hold.scope, hold.what, hold.body])?;
+    Ok(())
+}
+
+fn lift(connection: &Connection, scope: &str, what: &str) -> Result<(), Failed> {
+    connection
+        .prepare_cached("DELETE FROM holds WHERE scope = ?1 AND what = ?2")?
+        .execute(params![scope, what])?;
     Ok(())
 }
 

@@ -5,21 +5,23 @@ use std::ops::Range;
 
 use jiff::SignedDuration;
 
-use crate::config::check::{calendars, values};
+use crate::config::check::{calendars, gates, values};
 use crate::config::components::{ConsumerConfig, StoreConfig};
 use crate::config::defaults as silent;
 use crate::config::findings::Findings;
 use crate::config::raw::{self, At};
-use crate::domain::gate::Gate;
 use crate::domain::ids::{ConsumerName, CredentialName, KeyId, StoreName, WorkspaceName};
 use crate::domain::key::{Grants, Network, Permissions};
 use crate::domain::plan::{AfterDeadline, Destination, Terms};
-use crate::domain::policy::Credential;
+use crate::domain::policy::{Credential, IfVanished};
 use crate::domain::schedule::Schedule;
 
 /// The provider's own bounds are 15 minutes and 90 days; some margin keeps clocks from mattering.
 const KEY_LIFETIME_MIN: SignedDuration = SignedDuration::from_mins(20);
 const KEY_LIFETIME_MAX: SignedDuration = SignedDuration::from_hours(89 * 24);
+
+/// The old key's expiry is moved when half of this is gone, and then has to be 20 minutes ahead.
+const EXPIRE_OLD_KEY_MIN: SignedDuration = SignedDuration::from_hours(1);
 
 /// What credentials refer to.
 pub(super) struct Surroundings<'r> {
@@ -55,6 +57,16 @@ pub(super) fn check<'r>(around: &Surroundings<'r>, findings: &mut Findings) -> V
         let first = first_grants(raw, allow_unrestricted, findings);
         let key_lifetime =
             key_lifetime(raw.key_lifetime.as_ref().or(defaults.key_lifetime.as_ref()), findings);
+        let after = predecessors(around, name, raw, findings);
+        let bake = raw.bake.as_ref().or(defaults.bake.as_ref());
+        let bake = values::duration_or(bake, silent::BAKE, SignedDuration::ZERO, findings);
+        let expire_old_key = raw.expire_old_key.as_ref().or(defaults.expire_old_key.as_ref());
+        let expire_old_key = values::duration(expire_old_key, EXPIRE_OLD_KEY_MIN, findings);
+        let if_vanished = raw.if_key_vanishes.as_ref().or(defaults.if_key_vanishes.as_ref());
+        let if_vanished = match if_vanished.map(At::value) {
+            Some(raw::IfVanished::Alert) | None => IfVanished::Alert,
+            Some(raw::IfVanished::Replace) => IfVanished::Replace,
+        };
         let Some(checked) = values::name(name, findings, CredentialName::new) else { continue };
         let (Some(schedule), Some(workspace), Some(service_account)) = (schedule, workspace, service_account)
         else {
@@ -71,6 +83,10 @@ pub(super) fn check<'r>(around: &Surroundings<'r>, findings: &mut Findings) -> V
             destinations,
             schedule,
             terms,
+            after,
+            bake,
+            expire_old_key,
+            if_vanished,
         };
         written.push(Written { credential, name, raw, defaults, places });
     }
@@ -86,6 +102,8 @@ fn defaults_alone(defaults: &raw::Defaults, findings: &mut Findings) {
         (&defaults.overlap.at_least, SignedDuration::ZERO),
         (&defaults.overlap.at_most, second),
         (&defaults.quarantine, SignedDuration::ZERO),
+        (&defaults.bake, SignedDuration::ZERO),
+        (&defaults.expire_old_key, EXPIRE_OLD_KEY_MIN),
     ] {
         values::duration(written.as_ref(), least, findings);
     }
@@ -123,8 +141,8 @@ fn terms(around: &Surroundings<'_>, raw: &raw::Credential, findings: &mut Findin
     let at_most = own.at_most.as_ref().or(inherited.at_most.as_ref());
     let quarantine = raw.quarantine.as_ref().or(defaults.quarantine.as_ref());
     let then = own.then.as_ref().or(inherited.then.as_ref()).map(At::value);
-    let acks = raw.wait_for.acks.as_ref().or(defaults.wait_for.acks.as_ref());
-    let acks = acks.map(|acks| consumers(around, acks, findings)).unwrap_or_default();
+    let gates::Waits { gates, acks_valid_for, canary } =
+        gates::waits(around, &raw.wait_for, &defaults.wait_for, findings);
     Terms {
         at_least: values::duration_or(at_least, silent::AT_LEAST, SignedDuration::ZERO, findings),
         at_most: values::duration_or(at_most, silent::AT_MOST, second, findings),
@@ -133,35 +151,11 @@ fn terms(around: &Surroundings<'_>, raw: &raw::Credential, findings: &mut Findin
             Some(raw::Then::Revoke) => AfterDeadline::Revoke,
             Some(raw::Then::RollBack) => AfterDeadline::RollBack,
         },
-        gates: if acks.is_empty() { Vec::new() } else { vec![Gate::Acks(acks)] },
+        gates,
+        acks_valid_for,
+        canary,
         quarantine: values::duration_or(quarantine, silent::QUARANTINE, SignedDuration::ZERO, findings),
     }
-}
-
-fn consumers(
-    around: &Surroundings<'_>,
-    acks: &[At<raw::Reference>],
-    findings: &mut Findings,
-) -> BTreeSet<ConsumerName> {
-    let declared: Vec<&str> = around.raw.consumers.keys().map(|name| name.value().as_str()).collect();
-    let mut names = BTreeSet::new();
-    for ack in acks {
-        let name = values::reference(ack, "consumer", &declared, ConsumerName::new, findings);
-        let Some(name) = name else { continue };
-        let lacks_token = around.consumers.get(&name).is_some_and(|consumer| consumer.token.is_none());
-        if lacks_token && !findings.is_explained(&format!("consumers.{name}.token")) {
-            let help = format!(
-                "add `token` to `[consumers.{name}]`, for example `token = {{ file = \"/etc/rekeyd/credentials/{name}\" }}`"
-            );
-            findings.error(
-                &ack.span(),
-                format!("the consumer `{name}` has no token to acknowledge with"),
-                help,
-            );
-        }
-        names.insert(name);
-    }
-    names
 }
 
 fn workspace(
@@ -196,6 +190,27 @@ fn workspace(
     };
     findings.error(&name.span(), rule, help);
     None
+}
+
+/// The credentials that have to be rotated before this one.
+fn predecessors(
+    around: &Surroundings<'_>,
+    name: &At<String>,
+    raw: &raw::Credential,
+    findings: &mut Findings,
+) -> BTreeSet<CredentialName> {
+    let Some(written) = &raw.after else { return BTreeSet::new() };
+    let declared: Vec<&str> = around.raw.credentials.keys().map(|name| name.value().as_str()).collect();
+    let mut names = BTreeSet::new();
+    for one in written {
+        if one.value().as_str() == name.value() {
+            let rule = "a credential cannot come after itself";
+            findings.error(&one.span(), rule, "name another one, or leave it out");
+            continue;
+        }
+        names.extend(values::reference(one, "credential", &declared, CredentialName::new, findings));
+    }
+    names
 }
 
 fn adopt(raw: &raw::Credential, findings: &mut Findings) -> Option<KeyId> {
@@ -298,10 +313,6 @@ fn first_grants(raw: &raw::Credential, allow_unrestricted: bool, findings: &mut 
             Permissions::Only(names.iter().map(|name| name.value().as_str().to_owned()).collect())
         }
     };
-    if let Some(adopt) = &raw.adopt {
-        let rule = "`permissions` mean nothing beside `adopt`: every key is like the one before";
-        findings.lint(&adopt.span(), rule, "keep one of them");
-    }
     let addresses = raw.allowed_ips.as_ref().map(|list| networks(list, findings));
     Some(Grants {
         character_limit: raw.character_limit.as_ref().map(|limit| *limit.value()),

@@ -15,7 +15,7 @@ use crate::config::findings::Findings;
 use crate::config::raw::{self, At};
 use crate::config::secret_source::SecretSource;
 use crate::domain::ids::{ConsumerName, StoreName};
-use crate::domain::policy::WorkspaceLimits;
+use crate::domain::policy::{Breaker, WorkspaceLimits};
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
@@ -32,6 +32,7 @@ pub(super) fn daemon(
     let clock_skew_max = duration(&raw.clock_skew_max, defaults::CLOCK_SKEW_MAX);
     let activation_deadline = duration(&raw.activation_deadline, defaults::ACTIVATION_DEADLINE);
     let sweep_every = duration(&raw.sweep_every, defaults::SWEEP_EVERY);
+    let inspect_every = duration(&raw.inspect_every, defaults::INSPECT_EVERY);
     let socket = values::path(raw.socket.as_ref(), findings)
         .unwrap_or_else(|| given_by_systemd(environment, "RUNTIME_DIRECTORY", defaults::SOCKET));
     let journal = values::path(raw.journal.sqlite.path.as_ref(), findings)
@@ -46,6 +47,13 @@ pub(super) fn daemon(
         clock_skew_max,
         activation_deadline,
         sweep_every,
+        inspect_every,
+        emergencies_at_once: usize::try_from(
+            raw.emergencies_at_once
+                .as_ref()
+                .map_or(defaults::EMERGENCIES_AT_ONCE, |written| *written.value()),
+        )
+        .unwrap_or(usize::MAX),
     }
 }
 
@@ -88,6 +96,16 @@ pub(super) fn workspace(
     let limits = WorkspaceLimits {
         rotations_at_once: size(count(&raw.rotations_at_once, defaults::ROTATIONS_AT_ONCE)),
         mints_per_hour: count(&raw.mints_per_hour, defaults::MINTS_PER_HOUR),
+        overlaps_at_once: size(count(&raw.overlaps_at_once, defaults::OVERLAPS_AT_ONCE)),
+        breaker: Breaker {
+            failures: count(&raw.breaker.failures, defaults::BREAKER_FAILURES),
+            within: values::duration_or(
+                raw.breaker.within.as_ref(),
+                defaults::BREAKER_WITHIN,
+                SECOND,
+                findings,
+            ),
+        },
     };
     let base_url = values::url(raw.base_url.as_ref(), findings);
     let admin_key = values::secret(raw.admin_key.as_ref(), findings);

@@ -87,7 +87,7 @@ fn overlap(one: &Written<'_>, consumers: &BTreeMap<ConsumerName, ConsumerConfig>
         let rule = "the old key goes at once, before any consumer can have read the new one";
         findings.lint(&span, rule, "give consumers time with `at_least`, or wait for their acknowledgements");
     }
-    for Gate::Acks(names) in &terms.gates {
+    for names in terms.gates.iter().filter_map(Gate::consumers) {
         for (name, cache_ttl) in names.iter().filter_map(|name| Some((name, consumers.get(name)?.cache_ttl?)))
         {
             if cache_ttl > terms.at_least {

@@ -102,6 +102,24 @@ pub(super) fn url(written: Option<&At<raw::Url>>, findings: &mut Findings) -> Op
     }
 }
 
+/// A URL that is called without any secret.
+pub(super) fn plain_url(written: Option<&At<raw::Url>>, findings: &mut Findings) -> Option<Url> {
+    let written = written?;
+    let help = "write for example \"http://tts-api.internal:8080/healthz\"";
+    match Url::parse(written.value().as_str()) {
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            let help = "write it without: secrets are only ever referred to";
+            findings.error(&written.span(), "this URL holds a user or a password", help);
+            None
+        }
+        Ok(url) if url.host_str().is_some() && matches!(url.scheme(), "http" | "https") => Some(url),
+        Ok(_) | Err(_) => {
+            findings.error(&written.span(), "this is not the URL of a web server", help);
+            None
+        }
+    }
+}
+
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();

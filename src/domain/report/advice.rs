@@ -128,6 +128,7 @@ fn under_way(
         PhaseName::Promoting => "the new key is being put into service".to_owned(),
         PhaseName::Disabling => "the old key is being disabled".to_owned(),
         PhaseName::Revoking => "the old key is being deleted".to_owned(),
+        PhaseName::Reinstating => "the old key is being enabled again".to_owned(),
         PhaseName::Discarding => "the new key is being discarded".to_owned(),
         PhaseName::RollingBack => "the old key is being put back into service".to_owned(),
         PhaseName::Withdrawing => "rolled back: the new key is being deleted".to_owned(),
@@ -143,9 +144,14 @@ fn under_way(
 fn way_out(reason: ParkReason, rotation: &Rotation) -> &'static str {
     let in_service = rotation.successor().is_some_and(|successor| successor.promotion_begun);
     match reason {
-        ParkReason::MintRefused | ParkReason::MintsExhausted | ParkReason::CannotRollBack => "retry",
+        ParkReason::MintRefused
+        | ParkReason::MintsExhausted
+        | ParkReason::CannotRollBack
+        | ParkReason::Reinstated => "retry",
+        ParkReason::ConsumerFailing | ParkReason::ProbeRed if rotation.can_roll_back() => "rollback",
+        ParkReason::ConsumerFailing | ParkReason::ProbeRed => "retry",
         // The plan is frozen with what the policy allowed: a policy that allows more takes a new one.
-        ParkReason::Unrestricted => "abort",
+        ParkReason::Unrestricted | ParkReason::Widened => "abort",
         ParkReason::OldKeyUnusable if is_rolling_back(rotation) => "abort",
         ParkReason::OldKeyUnusable if in_service => "retry",
         ParkReason::OldKeyReenabled => "rollback",
@@ -176,6 +182,8 @@ pub(super) fn doing(effect: EffectName) -> &'static str {
         EffectName::AwaitGates => "gathering evidence of use",
         EffectName::DisableOld => "disabling the old key",
         EffectName::AwaitQuarantine => "watching the quarantine",
+        EffectName::ExpireOld => "setting the old key's expiry",
+        EffectName::KeepOld => "keeping the old key from expiring",
         EffectName::DeleteOld => "deleting the old key",
         EffectName::Discard => "discarding the new key",
         EffectName::EnableOld => "enabling the old key again",

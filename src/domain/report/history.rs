@@ -120,10 +120,19 @@ fn text(event: &Event, places: &[Destination]) -> String {
         Event::OldKeyDisabled => "disabled the old key".to_owned(),
         Event::ClockAgreed => "the provider's clock agrees with ours: counting begins".to_owned(),
         Event::QuarantinePassed => "the quarantine passed".to_owned(),
+        Event::Alarmed { alarm } => format!("the old key is needed again: {}", alarm.detail),
+        Event::ExpiryIntended { at, .. } => format!("the provider is told to let the old key expire at {at}"),
+        Event::ExpirySettled { at, in_force: true } => format!("the old key expires by itself at {at}"),
+        Event::ExpirySettled { in_force: false, .. } => {
+            "the old key's expiry is left as it is: this workspace cannot set it, or it comes soon enough"
+                .to_owned()
+        }
+        Event::Escalated { why } => format!("an emergency from here on: {why}"),
         Event::OldKeyGone => "deleted the old key and saw it gone".to_owned(),
         Event::RollbackBegun { cause } => match cause {
             RollbackCause::Operator => "rolling back, as an operator asked".to_owned(),
             RollbackCause::Deadline => "rolling back: the consumers did not switch in time".to_owned(),
+            RollbackCause::Leak => "rolling back: the new key is in wrong hands".to_owned(),
         },
         Event::OldKeyEnabled => "enabled the old key again".to_owned(),
         Event::Restored { destination, version } => {

@@ -1,15 +1,19 @@
 //! Waiting, and judging whether it has been enough.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::event::Event;
-use crate::domain::failure::{Failure, Kind};
-use crate::domain::gate::{self, Evidence, Verdict};
+use crate::domain::failure::Failure;
+use crate::domain::gate::{self, Gate, Verdict};
 use crate::domain::key::Inventory;
+use crate::domain::phase::{Alarm, AlarmKind, Phase};
 use crate::domain::plan::AfterDeadline;
 use crate::domain::rotation::{ParkReason, RollbackCause};
 use crate::engine::effects::{Acted, Outcome, after, park};
 use crate::engine::visit::Visit;
+
+const PROBE_AGAIN: SignedDuration = SignedDuration::from_secs(2);
+const RED_ROUNDS: u32 = 2;
 
 impl Visit {
     /// Notes when our clock and the provider's agree for the first time in a phase that has to last: a duration that
@@ -20,8 +24,15 @@ impl Visit {
     }
 
     pub(super) async fn await_gates(&mut self) -> Acted {
-        if self.rotating()?.overlap_began.is_none() {
+        if self.rotating()?.overlap_began.is_none() && !self.plan()?.emergency {
             return self.agree_on_the_time().await;
+        }
+        if self.plan()?.emergency {
+            // Nothing is waited for, so that no clock can be wrong about it.
+            return Ok(Outcome::Happened(Event::Released { verdicts: Vec::new(), forced: false }));
+        }
+        if let Some(event) = self.tend_expiry().await? {
+            return Ok(Outcome::Happened(event));
         }
         let verdicts = self.judge().await?;
         let rotation = self.rotating()?;
@@ -32,9 +43,13 @@ impl Visit {
         if !open && now < deadline {
             let opens_at = after(rotation.overlap_since(), terms.at_least);
             let next = if opens_at > now { opens_at.min(deadline) } else { deadline };
-            return Ok(Outcome::Wait(self.soon(next)));
+            return Ok(Outcome::Wait(self.soon(next.min(after(now, self.gathers_every()?)))));
         }
-        let then = terms.then;
+        // Whoever says that it fails is not overruled by a deadline.
+        let then = match terms.then {
+            AfterDeadline::Revoke if gate::is_anyone_failing(&verdicts) => AfterDeadline::Hold,
+            then => then,
+        };
         // What is decided now was judged by our clock alone.
         self.setup.check_clock(self.listed().await?.as_ref())?;
         let rotation = self.rotating()?;
@@ -58,33 +73,43 @@ impl Visit {
     async fn hold(&self) -> Acted {
         match self.overwritten().await? {
             Some(parked) => Ok(Outcome::Happened(parked)),
-            None => Ok(Outcome::Wait(self.soon(Timestamp::MAX))),
+            None => Ok(Outcome::Wait(self.soon(after(self.setup.now(), self.gathers_every()?)))),
         }
     }
 
-    pub(super) async fn judge(&self) -> Result<Vec<Verdict>, Failure> {
+    pub(super) async fn judge(&mut self) -> Result<Vec<Verdict>, Failure> {
+        let evidence = self.gather().await?;
         let rotation = self.rotating()?;
-        let acks = self.setup.journal.acks(&rotation.plan.credential).await;
-        let acks = acks.map_err(|error| Failure::rejected(Kind::LocalDisk, error.to_string()))?;
         let new = &self.successor()?.fingerprint;
         let since = rotation.overlap_since();
-        Ok(gate::judge(&rotation.plan.terms, new, &Evidence { acks }, since, self.setup.now()))
+        Ok(gate::judge(&rotation.plan.terms, new, &evidence, since, self.setup.now()))
     }
 
     /// Until when a freeze of the policy forbids to revoke anything.
     pub(super) fn frozen_until(&self) -> Option<Timestamp> {
-        self.policy()?.schedule.freeze(self.setup.now()).map(|freeze| freeze.until)
+        let emergency = self.rotation.as_ref().is_some_and(|rotation| rotation.plan.emergency);
+        self.policy().filter(|_| !emergency)?.schedule.freeze(self.setup.now()).map(|freeze| freeze.until)
     }
 
     /// A quarantine is passed when it has lasted, and nobody has enabled the old key meanwhile.
     pub(super) async fn await_quarantine(&mut self) -> Acted {
-        let rotation = self.rotating()?;
-        if !rotation.clock_agreed {
+        if self.plan()?.emergency {
+            return Ok(Outcome::Happened(Event::QuarantinePassed));
+        }
+        if let Some(alarm) = self.alarm().await? {
+            return Ok(Outcome::Happened(Event::Alarmed { alarm }));
+        }
+        if !self.rotating()?.clock_agreed {
             return self.agree_on_the_time().await;
         }
+        if let Some(event) = self.tend_expiry().await? {
+            return Ok(Outcome::Happened(event));
+        }
+        let rotation = self.rotating()?;
         let passes_at = after(rotation.since, rotation.plan.terms.quarantine);
-        if self.setup.now() < passes_at {
-            return Ok(Outcome::Wait(self.soon(passes_at)));
+        let now = self.setup.now();
+        if now < passes_at {
+            return Ok(Outcome::Wait(self.soon(passes_at.min(after(now, self.watches_every()?)))));
         }
         let inventory = self.listed().await?;
         self.setup.check_clock(&inventory)?;
@@ -92,6 +117,29 @@ impl Visit {
             Some(outcome) => Ok(outcome),
             None => Ok(Outcome::Happened(Event::QuarantinePassed)),
         }
+    }
+
+    /// Whether anybody has come to harm since the old key is disabled: a consumer says so, or a probe that reported the
+    /// new key has not done so twice in a row. One red round can be a packet that was lost.
+    pub(super) async fn alarm(&self) -> Result<Option<Alarm>, Failure> {
+        let failures = gate::failures(&self.acks().await?, self.rotating()?.since);
+        if let Some(first) = failures.first() {
+            let detail = format!("{} {}", first.who, first.why);
+            return Ok(Some(Alarm { kind: AlarmKind::ConsumerFailing, detail }));
+        }
+        let findings = self.probe_again().await?;
+        let red = findings.iter().find(|finding| finding.red_rounds >= RED_ROUNDS);
+        Ok(red.and_then(|finding| finding.stragglers().into_iter().next()).map(|straggler| Alarm {
+            kind: AlarmKind::ProbeRed,
+            detail: format!("{}: {}", straggler.who, straggler.why),
+        }))
+    }
+
+    /// How often a quarantine with probes is looked at; consumers that fail are heard at once.
+    fn watches_every(&self) -> Result<SignedDuration, Failure> {
+        let gates = &self.plan()?.terms.gates;
+        let probes = gates.iter().any(|gate| matches!(gate, Gate::Probes(_)));
+        Ok(if probes { PROBE_AGAIN } else { self.setup.timing.look_again })
     }
 
     /// What follows if the old key, once disabled, is listed as enabled.
@@ -115,7 +163,9 @@ impl Visit {
         if !rotation.clock_agreed {
             return self.agree_on_the_time().await;
         }
-        let passes_at = after(rotation.since, rotation.plan.terms.at_least);
+        let leaked = matches!(rotation.phase, Phase::Returning { cause: RollbackCause::Leak, .. });
+        let at_least = if leaked { SignedDuration::ZERO } else { rotation.plan.terms.at_least };
+        let passes_at = after(rotation.since, at_least);
         if self.setup.now() < passes_at {
             return Ok(Outcome::Wait(self.soon(passes_at)));
         }

@@ -27,7 +27,9 @@ impl Visit {
         }
         let successor = self.successor()?;
         let inventory = self.listed().await?;
-        self.setup.check_clock(&inventory)?;
+        if !self.plan()?.emergency {
+            self.setup.check_clock(&inventory)?;
+        }
         let id = &successor.key;
         let Some(key) = inventory.key(id) else {
             let detail = format!("the new key `{id}` is gone, and nobody here deleted it; roll back");

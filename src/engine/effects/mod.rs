@@ -19,6 +19,8 @@ use crate::engine::desk::Desk;
 use crate::engine::visit::Visit;
 use crate::ports::secret_store::{Held, SecretStore, Which};
 
+mod evidence;
+mod expire;
 mod gates;
 mod guard;
 mod minting;
@@ -50,6 +52,8 @@ impl Visit {
             Effect::AwaitGates => self.await_gates().await,
             Effect::DisableOld => self.disable_old().await,
             Effect::AwaitQuarantine => self.await_quarantine().await,
+            Effect::ExpireOld => self.expire_old().await,
+            Effect::KeepOld => self.keep_old().await,
             Effect::DeleteOld => self.delete_old().await,
             Effect::Discard => self.discard().await,
             Effect::EnableOld => self.enable_old().await,

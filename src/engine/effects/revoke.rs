@@ -2,6 +2,7 @@
 
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
+use crate::domain::gate;
 use crate::domain::phase::Phase;
 use crate::domain::plan::{AfterDeadline, Terms};
 use crate::engine::effects::guard::Guarded;
@@ -10,9 +11,10 @@ use crate::engine::visit::Visit;
 
 impl Visit {
     pub(super) async fn disable_old(&mut self) -> Acted {
-        if !self.is_overdue()? {
+        if !self.plan()?.emergency {
             let verdicts = self.judge().await?;
-            if verdicts.iter().any(|verdict| !verdict.open) {
+            let open = verdicts.iter().all(|verdict| verdict.open);
+            if !open && (gate::is_anyone_failing(&verdicts) || !self.is_overdue()?) {
                 return Ok(Outcome::Happened(Event::Withheld { verdicts }));
             }
         }
@@ -44,6 +46,11 @@ impl Visit {
     }
 
     pub(super) async fn delete_old(&mut self) -> Acted {
+        if !self.plan()?.emergency
+            && let Some(alarm) = self.alarm().await?
+        {
+            return Ok(Outcome::Happened(Event::Alarmed { alarm }));
+        }
         let inventory = match self.last_look().await? {
             Guarded::Clear(inventory) => inventory,
             Guarded::Stopped(outcome) => return Ok(outcome),

@@ -1,5 +1,6 @@
 //! The way back: discarding a key that was never published, and making the old one current again.
 
+use crate::domain::dead_man::AHEAD_MIN;
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::VersionId;
@@ -9,7 +10,7 @@ use crate::domain::plan::Destination;
 use crate::domain::rotation::ParkReason;
 use crate::domain::secret::{Fingerprint, SecretValue};
 use crate::domain::successor::{Progress, Standing, Successor};
-use crate::engine::effects::{Acted, Outcome, not_listed_yet, park, serving};
+use crate::engine::effects::{Acted, Outcome, after, not_listed_yet, park, serving};
 use crate::engine::visit::Visit;
 use crate::ports::secret_store::{SecretStore, Which};
 
@@ -80,10 +81,21 @@ impl Visit {
                 "the old key has expired: it cannot be put back into service; `abort` goes on with the new key",
             );
         }
+        let dead_man = self.rotating()?.dead_man.filter(|dead_man| !dead_man.is_left());
         // Even if it is listed as enabled: the listing may be older than our own call that disabled it.
         self.desk()?.issuer.enable(old).await?;
-        match self.old_key(self.listed().await?.as_ref())? {
-            Some(old) if old.enabled => Ok(Outcome::Happened(Event::OldKeyEnabled)),
+        if let Some(dead_man) = dead_man {
+            // What it was before, unless that has come so near that the provider would refuse it.
+            let soonest = after(self.setup.now(), AHEAD_MIN);
+            let original = dead_man.original.filter(|original| *original > soonest);
+            self.desk()?.issuer.set_expiry(old, original).await?;
+        }
+        let listed = self.listed().await?;
+        let ours = |old: &Key| {
+            dead_man.is_some_and(|dead_man| old.expires_at.is_some() && old.expires_at == Some(dead_man.at))
+        };
+        match self.old_key(&listed)? {
+            Some(old) if old.enabled && !ours(old) => Ok(Outcome::Happened(Event::OldKeyEnabled)),
             Some(_) | None => Err(not_listed_yet(&old.id, "enabled")),
         }
     }

@@ -1,6 +1,6 @@
 //! A workspace, a directory, a journal and a keeper over them, with a consumer that reads all the time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,12 +9,13 @@ use jiff::SignedDuration;
 use rekeyd::adapters::clock::SystemClock;
 use rekeyd::adapters::directory::{self, Directory};
 use rekeyd::adapters::elevenlabs::{ElevenLabs, Settings};
+use rekeyd::adapters::prober::NetworkProber;
 use rekeyd::adapters::sqlite::SqliteJournal;
 use rekeyd::domain::ids::{CredentialName, StoreName, WorkspaceName};
 use rekeyd::domain::key::{Grants, Permissions};
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::plan::{AfterDeadline, Destination, Terms};
-use rekeyd::domain::policy::{Credential, Policy, WorkspaceLimits};
+use rekeyd::domain::policy::{Credential, IfVanished, Policy, WorkspaceLimits};
 use rekeyd::domain::schedule::{Cadence, Schedule};
 use rekeyd::domain::secret::SecretValue;
 use rekeyd::engine::{Desk, Handle, Keeper, Refused, Setup, Stopped, Timing, Wish};
@@ -77,6 +78,8 @@ impl Bench {
             at_most: SignedDuration::from_hours(1),
             then: AfterDeadline::Hold,
             gates: vec![],
+            acks_valid_for: None,
+            canary: None,
             quarantine: SignedDuration::from_millis(200),
         };
         Self { sandbox, folder, journal: Arc::new(journal), terms, start, life: None }
@@ -92,7 +95,8 @@ impl Bench {
 
     fn setup(&self) -> Setup {
         let workspace = WorkspaceName::new("sandbox").unwrap();
-        let limits = WorkspaceLimits { rotations_at_once: 4, mints_per_hour: 100 };
+        let limits =
+            WorkspaceLimits { rotations_at_once: 4, mints_per_hour: 100, ..WorkspaceLimits::default() };
         let issuer = ElevenLabs::new(Settings {
             base_url: self.sandbox.base_url(),
             admin_key: SecretValue::new(self.sandbox.admin_key()).unwrap(),
@@ -112,6 +116,7 @@ impl Bench {
             desks: [(workspace, Arc::new(desk))].into(),
             stores,
             journal: Arc::clone(&self.journal),
+            prober: Arc::new(NetworkProber),
             clock: Arc::new(SystemClock),
             timing: Timing {
                 settle: SignedDuration::from_secs(1),
@@ -134,6 +139,10 @@ impl Bench {
             first: (self.start == Start::WithoutKey).then(|| Grants::of(permissions)),
             allow_unrestricted: false,
             key_lifetime: None,
+            after: BTreeSet::new(),
+            bake: SignedDuration::ZERO,
+            expire_old_key: None,
+            if_vanished: IfVanished::Alert,
             destinations: vec![Destination { store: store(), secret, json_field: None, create: true }],
             schedule: Schedule {
                 cadence: Cadence::Every(SignedDuration::from_hours(24)),

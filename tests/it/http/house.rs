@@ -1,6 +1,6 @@
 //! An engine over a sandbox with two credentials, `tts` and `wide`, served on both surfaces.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -12,11 +12,14 @@ use rekeyd::adapters::clock::SystemClock;
 use rekeyd::adapters::elevenlabs::{ElevenLabs, Settings};
 use rekeyd::adapters::memory::journal::MemoryJournal;
 use rekeyd::adapters::memory::store::{FirstVersion, MemoryStore};
+use rekeyd::adapters::prober::NetworkProber;
+use rekeyd::domain::ack::Ack;
 use rekeyd::domain::event::Event;
-use rekeyd::domain::gate::{Ack, Gate};
+use rekeyd::domain::gate::{Gate, Observed};
+use rekeyd::domain::hold::{Held, Hold, Scope};
 use rekeyd::domain::ids::{ConsumerName, CredentialName, RotationId, StoreName, WorkspaceName};
 use rekeyd::domain::plan::{AfterDeadline, Destination, Terms};
-use rekeyd::domain::policy::{Credential, Policy, WorkspaceLimits};
+use rekeyd::domain::policy::{Credential, IfVanished, Policy, WorkspaceLimits};
 use rekeyd::domain::record::Record;
 use rekeyd::domain::schedule::{Cadence, Schedule};
 use rekeyd::domain::secret::{Fingerprint, SecretValue};
@@ -103,6 +106,31 @@ impl Journal for Fragile {
     async fn acks(&self, credential: &CredentialName) -> Result<Vec<Ack>, Error> {
         self.usable()?.acks(credential).await
     }
+    async fn observe(
+        &self,
+        credential: &CredentialName,
+        rotation: RotationId,
+        observed: &Observed,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        self.usable()?.observe(credential, rotation, observed, at).await
+    }
+    async fn observed(
+        &self,
+        credential: &CredentialName,
+        rotation: RotationId,
+    ) -> Result<Option<Observed>, Error> {
+        self.usable()?.observed(credential, rotation).await
+    }
+    async fn hold(&self, hold: &Hold) -> Result<(), Error> {
+        self.usable()?.hold(hold).await
+    }
+    async fn lift(&self, scope: &Scope, what: Held) -> Result<(), Error> {
+        self.usable()?.lift(scope, what).await
+    }
+    async fn holds(&self) -> Result<Vec<Hold>, Error> {
+        self.usable()?.holds().await
+    }
 }
 
 pub(crate) struct House {
@@ -161,6 +189,10 @@ fn credential(text: &str) -> Credential {
         first: None,
         allow_unrestricted: false,
         key_lifetime: None,
+        after: BTreeSet::new(),
+        bake: SignedDuration::ZERO,
+        expire_old_key: None,
+        if_vanished: IfVanished::Alert,
         destinations: vec![destination],
         schedule: Schedule {
             cadence: Cadence::Every(SignedDuration::from_hours(24 * 30)),
@@ -173,6 +205,8 @@ fn credential(text: &str) -> Credential {
             at_most: SignedDuration::from_hours(1),
             then: AfterDeadline::Hold,
             gates: vec![Gate::Acks(awaited.into())],
+            acks_valid_for: None,
+            canary: None,
             quarantine: SignedDuration::ZERO,
         },
     }
@@ -203,7 +237,8 @@ impl House {
     pub(crate) async fn open() -> Self {
         let clock = Arc::new(WrongClock::default());
         let sandbox = Sandbox::start(Options::new(Arc::<WrongClock>::clone(&clock))).await.unwrap();
-        let limits = WorkspaceLimits { rotations_at_once: 4, mints_per_hour: 20 };
+        let limits =
+            WorkspaceLimits { rotations_at_once: 4, mints_per_hour: 20, ..WorkspaceLimits::default() };
         let workspace = WorkspaceName::new("prod").unwrap();
         let desk = Desk::new(workspace.clone(), issuer(&sandbox, &clock).await, limits);
         let journal = Arc::new(Fragile::default());
@@ -215,6 +250,7 @@ impl House {
             desks: BTreeMap::from([(workspace, Arc::new(desk))]),
             stores: BTreeMap::from([(StoreName::new("local").unwrap(), shelf)]),
             journal: Arc::<Fragile>::clone(&journal),
+            prober: Arc::new(NetworkProber),
             clock: Arc::<WrongClock>::clone(&clock),
             timing: Timing {
                 settle: SignedDuration::from_secs(5),

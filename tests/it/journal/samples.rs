@@ -5,15 +5,16 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use jiff::{SignedDuration, Timestamp};
+use rekeyd::domain::ack::{Ack, Health};
 use rekeyd::domain::effect::EffectName;
 use rekeyd::domain::event::Event;
 use rekeyd::domain::failure::{Failure, Kind};
-use rekeyd::domain::gate::{Ack, Gate, GateName, Verdict};
+use rekeyd::domain::gate::{Gate, GateName, Verdict};
 use rekeyd::domain::ids::{
     ConsumerName, CredentialName, KeyId, RotationId, ServiceAccountId, StoreName, VersionId, WorkspaceName,
 };
 use rekeyd::domain::key::{Grants, KeyRequest, Permissions};
-use rekeyd::domain::phase::PhaseName;
+use rekeyd::domain::phase::{Alarm, AlarmKind, PhaseName};
 use rekeyd::domain::plan::{AfterDeadline, Destination, Plan, Reason, Terms};
 use rekeyd::domain::record::{Current, Due, Ended, Obstacle, ObstacleKind, Published, Record};
 use rekeyd::domain::rotation::{ParkReason, RollbackCause};
@@ -46,7 +47,13 @@ pub(crate) fn fingerprint(value: &str) -> Fingerprint {
 
 pub(crate) fn ack(consumer: &str, value: &str, seconds: i64) -> Ack {
     let consumer = ConsumerName::new(consumer).unwrap();
-    Ack { consumer, fingerprint: fingerprint(value), at: at(seconds) }
+    Ack {
+        consumer,
+        fingerprint: fingerprint(value),
+        health: Health::Using,
+        since: at(seconds),
+        at: at(seconds),
+    }
 }
 
 pub(crate) fn failure() -> Failure {
@@ -63,6 +70,8 @@ fn terms() -> Terms {
         at_most: SignedDuration::from_hours(24 * 7),
         then: AfterDeadline::Hold,
         gates: vec![Gate::Acks([ConsumerName::new("tts-api").unwrap()].into())],
+        acks_valid_for: None,
+        canary: None,
         quarantine: SignedDuration::from_hours(24),
     }
 }
@@ -91,6 +100,8 @@ pub(crate) fn begun(credential: &str, workspace_name: &str, id: RotationId) -> E
             create: true,
         }],
         terms: terms(),
+        expire_old_key: None,
+        emergency: false,
     }))
 }
 
@@ -106,7 +117,14 @@ pub(crate) fn hindered() -> Event {
 /// Every kind of event once, the beginning first; not a legal history.
 pub(crate) fn every_event(credential: &str, id: RotationId) -> Vec<Event> {
     let key = || KeyId::new("key_new").unwrap();
-    let verdicts = || vec![Verdict { gate: GateName::AtLeast, open: true, grounds: "it is late".to_owned() }];
+    let verdicts = || {
+        vec![Verdict {
+            gate: GateName::AtLeast,
+            open: true,
+            grounds: "it is late".to_owned(),
+            stragglers: Vec::new(),
+        }]
+    };
     let facts =
         KeyFacts { created_at: Some(at(1)), expires_at: None, usage_hash: None, hint: "sk_…1".to_owned() };
     vec![
@@ -132,6 +150,10 @@ pub(crate) fn every_event(credential: &str, id: RotationId) -> Vec<Event> {
         Event::Withheld { verdicts: verdicts() },
         Event::OldKeyDisabled,
         Event::QuarantinePassed,
+        Event::Alarmed { alarm: Alarm { kind: AlarmKind::Operator, detail: "asked by uid 0".to_owned() } },
+        Event::ExpiryIntended { at: at(9), original: Some(at(8)) },
+        Event::ExpirySettled { at: at(9), in_force: true },
+        Event::Escalated { why: "it was seen in public".to_owned() },
         Event::OldKeyGone,
         Event::RollbackBegun { cause: RollbackCause::Deadline },
         Event::OldKeyEnabled,

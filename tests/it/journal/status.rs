@@ -5,10 +5,11 @@ use std::process::{Command, Output};
 
 use jiff::Timestamp;
 use rekeyd::adapters::sqlite::SqliteJournal;
+use rekeyd::domain::ack::Ack;
 use rekeyd::domain::effect::EffectName;
 use rekeyd::domain::event::Event;
 use rekeyd::domain::failure::{Failure, Kind};
-use rekeyd::domain::gate::Ack;
+use rekeyd::domain::gate::Evidence;
 use rekeyd::domain::ids::{KeyId, StoreName, VersionId};
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::plan::Destination;
@@ -107,8 +108,9 @@ impl Sample {
 
     fn report(&self, now: i64) -> CredentialReport {
         let rotation = self.rotation();
+        let evidence = Evidence { acks: self.acks.clone(), ..Evidence::default() };
         let facts =
-            Facts { record: &self.record, rotation: rotation.as_ref(), acks: &self.acks, policy: None };
+            Facts { record: &self.record, rotation: rotation.as_ref(), evidence: &evidence, policy: None };
         CredentialReport::new(facts, at(now))
     }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rekeyd::adapters::memory::journal::MemoryJournal;
-use rekeyd::domain::gate::Ack;
+use rekeyd::domain::ack::Ack;
+use rekeyd::domain::gate::Observed;
+use rekeyd::domain::hold::{Held, Hold, Scope};
 use rekeyd::domain::ids::{CredentialName, RotationId, WorkspaceName};
 use rekeyd::domain::record::Record;
 use rekeyd::ports::journal::{Chapter, Entry, Error, Journal, Known};
@@ -72,5 +74,38 @@ impl Journal for Chronicle {
 
     async fn acks(&self, credential: &CredentialName) -> Result<Vec<Ack>, Error> {
         self.journal.acks(credential).await
+    }
+
+    async fn observe(
+        &self,
+        credential: &CredentialName,
+        rotation: RotationId,
+        observed: &Observed,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        self.fate.write(self.life, "journal observe", "before").await;
+        self.journal.observe(credential, rotation, observed, at).await?;
+        self.fate.write(self.life, "journal observe", "after").await;
+        Ok(())
+    }
+
+    async fn observed(
+        &self,
+        credential: &CredentialName,
+        rotation: RotationId,
+    ) -> Result<Option<Observed>, Error> {
+        self.journal.observed(credential, rotation).await
+    }
+
+    async fn hold(&self, hold: &Hold) -> Result<(), Error> {
+        self.journal.hold(hold).await
+    }
+
+    async fn lift(&self, scope: &Scope, what: Held) -> Result<(), Error> {
+        self.journal.lift(scope, what).await
+    }
+
+    async fn holds(&self) -> Result<Vec<Hold>, Error> {
+        self.journal.holds().await
     }
 }

@@ -7,12 +7,13 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use rekeyd::adapters::memory::journal::MemoryJournal;
 use rekeyd::adapters::memory::store::{FirstVersion, MemoryStore};
+use rekeyd::adapters::prober::NetworkProber;
 use rekeyd::domain::gate::Gate;
 use rekeyd::domain::ids::{ConsumerName, CredentialName, KeyId, StoreName, WorkspaceName};
 use rekeyd::domain::key::{Grants, Permissions};
 use rekeyd::domain::phase::Phase;
 use rekeyd::domain::plan::{AfterDeadline, Destination, Terms};
-use rekeyd::domain::policy::{Credential, Policy, WorkspaceLimits};
+use rekeyd::domain::policy::{Credential, IfVanished, Policy, WorkspaceLimits};
 use rekeyd::domain::schedule::{Cadence, Freeze, Schedule};
 use rekeyd::engine::{Desk, Handle, Keeper, Setup, Timing, Wish};
 use rekeyd::ports::clock::Clock;
@@ -240,6 +241,7 @@ impl Theatre {
             desks: [(workspace(), Arc::new(Desk::new(workspace(), Arc::new(door), limits())))].into(),
             stores,
             journal: Arc::new(journal),
+            prober: Arc::new(NetworkProber),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             timing: Timing {
                 settle: SignedDuration::from_secs(90),
@@ -379,7 +381,7 @@ pub(super) fn freeze((from, until): (i64, i64)) -> Freeze {
 }
 
 fn limits() -> WorkspaceLimits {
-    WorkspaceLimits { rotations_at_once: 2, mints_per_hour: 10 }
+    WorkspaceLimits { rotations_at_once: 2, mints_per_hour: 10, ..WorkspaceLimits::default() }
 }
 
 pub(super) fn consumer(place: usize) -> ConsumerName {
@@ -403,6 +405,10 @@ pub(super) fn credential(scenario: &Scenario, index: usize) -> Credential {
         first: scenario.first_key.then(grants),
         allow_unrestricted: false,
         key_lifetime: scenario.key_lifetime,
+        after: BTreeSet::new(),
+        bake: SignedDuration::ZERO,
+        expire_old_key: None,
+        if_vanished: IfVanished::Alert,
         destinations: vec![
             destination(&format!("tts-{index}"), None),
             destination("shared", Some(format!("key_{index}"))),
@@ -418,6 +424,8 @@ pub(super) fn credential(scenario: &Scenario, index: usize) -> Credential {
             at_most: SignedDuration::from_mins(40),
             then: scenario.then,
             gates: if scenario.acks { vec![Gate::Acks(acks)] } else { Vec::new() },
+            acks_valid_for: None,
+            canary: None,
             quarantine: scenario.quarantine,
         },
     }

@@ -110,6 +110,16 @@ impl Provider {
         result
     }
 
+    fn set_expiry(&self, id: &KeyId, at: Option<Timestamp>) -> Result<(), Failure> {
+        self.change(|state| match state.keys.get_mut(id) {
+            Some(key) => {
+                key.key.expires_at = at;
+                Ok(())
+            }
+            None => Err(Failure::rejected(Kind::NotFound, "no such key")),
+        })
+    }
+
     fn set_enabled(&self, id: &KeyId, enabled: bool) -> Result<(), Failure> {
         self.change(|state| match state.keys.get_mut(id) {
             Some(key) => {
@@ -237,6 +247,12 @@ impl Issuer for Door {
         self.fate.before(self.life, "enable").await?;
         self.provider.set_enabled(&key.id, true)?;
         self.fate.after(self.life, "enable").await
+    }
+
+    async fn set_expiry(&self, key: &Key, at: Option<Timestamp>) -> Result<(), Failure> {
+        self.fate.before(self.life, "set expiry").await?;
+        self.provider.set_expiry(&key.id, at)?;
+        self.fate.after(self.life, "set expiry").await
     }
 
     async fn delete(&self, key: &Key) -> Result<(), Failure> {

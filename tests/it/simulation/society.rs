@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rekeyd::domain::gate::Ack;
+use rekeyd::domain::ack::{Ack, Health};
 use rekeyd::domain::ids::CredentialName;
 use rekeyd::ports::clock::Clock;
 
@@ -29,7 +29,9 @@ impl Theatre {
                     let credential = witness.places()[index].credential.clone();
                     let handle = handle.lock().unwrap().clone();
                     if let (true, Some(handle)) = (acks, handle) {
-                        let ack = Ack { consumer: consumer(index), fingerprint, at: clock.now() };
+                        let now = clock.now();
+                        let consumer = consumer(index);
+                        let ack = Ack { consumer, fingerprint, health: Health::Using, since: now, at: now };
                         drop(handle.acknowledge(credential, ack).await);
                     }
                 }

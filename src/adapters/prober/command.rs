@@ -1,0 +1,50 @@
+//! Runs a program of the operator's and waits for its exit code.
+
+use std::collections::BTreeMap;
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+use crate::domain::gate::probe::CommandGate;
+
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// As [`crate::ports::prober::Prober::run`]. The program leads a process group of its own, which is killed as a whole.
+pub(super) async fn run(gate: &CommandGate, about: &BTreeMap<String, String>) -> Result<(), String> {
+    let Some((program, arguments)) = gate.command.split_first() else {
+        return Err("no program is named".to_owned());
+    };
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear().env("PATH", PATH).env("LANG", "C.UTF-8").envs(about);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.process_group(0).kill_on_drop(true);
+    let mut child = command.spawn().map_err(|error| format!("`{program}` cannot be started: {error}"))?;
+    let group = Group(child.id());
+    let limit = gate.time_limit.unsigned_abs();
+    let ended = tokio::time::timeout(limit, child.wait()).await;
+    drop(group);
+    match ended {
+        Err(_) => Err(format!("`{program}` did not end within {:#}", gate.time_limit)),
+        Ok(Err(error)) => Err(format!("`{program}` could not be waited for: {error}")),
+        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(Ok(status)) => Err(match status.code() {
+            Some(code) => format!("`{program}` exited with {code}"),
+            None => format!("`{program}` was ended by a signal"),
+        }),
+    }
+}
+
+/// Kills what is left of the group when it is dropped, a cancelled call included.
+struct Group(Option<u32>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let pid = self.0.and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
+        if let Some(pid) = pid {
+            let killed = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+            if killed.is_ok() {
+                tracing::debug!("ended what a command had left behind");
+            }
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! The prober port: plain HTTP calls to consumers' endpoints, and programs of the operator's.
+
+mod command;
+mod http;
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+use crate::domain::gate::probe::{CommandGate, Probe};
+use crate::ports::prober::{Answer, Prober};
+
+/// Asks over the network and runs programs, both within bounds.
+#[derive(Debug, Default)]
+pub struct NetworkProber;
+
+#[async_trait]
+impl Prober for NetworkProber {
+    async fn probe(&self, probe: &Probe) -> Vec<Answer> {
+        http::ask(probe).await
+    }
+
+    async fn run(&self, gate: &CommandGate, about: &BTreeMap<String, String>) -> Result<(), String> {
+        command::run(gate, about).await
+    }
+}

@@ -1,0 +1,151 @@
+//! What a credential waits for before its old key is revoked.
+
+use std::collections::BTreeSet;
+
+use jiff::SignedDuration;
+
+use crate::config::check::credentials::Surroundings;
+use crate::config::check::values;
+use crate::config::defaults as silent;
+use crate::config::findings::Findings;
+use crate::config::raw::{self, At};
+use crate::domain::gate::probe::{CommandGate, Probe, Reads};
+use crate::domain::gate::{Gate, Idle, WhenUnknown};
+use crate::domain::ids::{ConsumerName, CredentialName};
+
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
+
+/// What `wait_for` means: each key of the credential's own, else the default's.
+pub(super) struct Waits {
+    pub(super) gates: Vec<Gate>,
+    pub(super) acks_valid_for: Option<SignedDuration>,
+    pub(super) canary: Option<String>,
+}
+
+pub(super) fn waits(
+    around: &Surroundings<'_>,
+    own: &raw::WaitFor,
+    inherited: &raw::WaitFor,
+    findings: &mut Findings,
+) -> Waits {
+    let mut gates = Vec::new();
+    let acks = own.acks.as_ref().or(inherited.acks.as_ref());
+    let acks = acks.map(|acks| consumers(around, acks, findings)).unwrap_or_default();
+    if !acks.is_empty() {
+        gates.push(Gate::Acks(acks));
+    }
+    let when_unknown = own.when_unknown.as_ref().or(inherited.when_unknown.as_ref()).map(At::value);
+    let when_unknown = match when_unknown {
+        Some(raw::WhenUnknown::Hold) | None => WhenUnknown::Hold,
+        Some(raw::WhenUnknown::Time) => WhenUnknown::Time,
+    };
+    let idle = own.idle.as_ref().or(inherited.idle.as_ref());
+    if let Some(quiet) = values::duration(idle, SECOND, findings) {
+        gates.push(Gate::Idle(Idle { quiet, when_unknown }));
+    }
+    let new_key_used = own.new_key_used.as_ref().or(inherited.new_key_used.as_ref());
+    if new_key_used.is_some_and(|wanted| *wanted.value()) {
+        gates.push(Gate::NewKeyUsed);
+    }
+    let probes = own.probes.as_ref().or(inherited.probes.as_ref());
+    let probes = probes.map(|probes| self::probes(probes, findings)).unwrap_or_default();
+    if !probes.is_empty() {
+        gates.push(Gate::Probes(probes));
+    }
+    let (command, time_limit) = match &own.command {
+        Some(_) => (own.command.as_ref(), own.command_time_limit.as_ref()),
+        None => (inherited.command.as_ref(), inherited.command_time_limit.as_ref()),
+    };
+    gates.extend(command.and_then(|command| self::command(command, time_limit, findings)).map(Gate::Command));
+    let acks_valid_for = own.acks_valid_for.as_ref().or(inherited.acks_valid_for.as_ref());
+    let canary = own.canary.as_ref().or(inherited.canary.as_ref());
+    Waits {
+        gates,
+        acks_valid_for: values::duration(acks_valid_for, SignedDuration::from_mins(1), findings),
+        canary: values::text(canary, findings),
+    }
+}
+
+fn consumers(
+    around: &Surroundings<'_>,
+    acks: &[At<raw::Reference>],
+    findings: &mut Findings,
+) -> BTreeSet<ConsumerName> {
+    let declared: Vec<&str> = around.raw.consumers.keys().map(|name| name.value().as_str()).collect();
+    let mut names = BTreeSet::new();
+    for ack in acks {
+        let name = values::reference(ack, "consumer", &declared, ConsumerName::new, findings);
+        let Some(name) = name else { continue };
+        let lacks_token = around.consumers.get(&name).is_some_and(|consumer| consumer.token.is_none());
+        if lacks_token && !findings.is_explained(&format!("consumers.{name}.token")) {
+            let help = format!(
+                "add `token` to `[consumers.{name}]`, for example `token = {{ file = \"/etc/rekeyd/credentials/{name}\" }}`"
+            );
+            findings.error(
+                &ack.span(),
+                format!("the consumer `{name}` has no token to acknowledge with"),
+                help,
+            );
+        }
+        names.insert(name);
+    }
+    names
+}
+
+fn probes(written: &[raw::Probe], findings: &mut Findings) -> Vec<Probe> {
+    let mut probes: Vec<Probe> = Vec::new();
+    for one in written {
+        let name = one.name.as_ref().and_then(|written| {
+            let text = written.value().as_str();
+            if CredentialName::new(text).is_err() {
+                let help = "write a plain name of at most 64 letters, digits, `-`, `_` and `.`";
+                findings.error(&written.span(), "this cannot be the name of a probe", help);
+                return None;
+            }
+            if probes.iter().any(|probe| probe.name == text) {
+                let help = "give each probe a name of its own";
+                findings.error(&written.span(), "another probe has this name already", help);
+            }
+            Some(text.to_owned())
+        });
+        let url = values::plain_url(one.url.as_ref(), findings);
+        let pointer = values::text(one.json_pointer.as_ref(), findings);
+        if let (Some(pointer), Some(written)) = (&pointer, &one.json_pointer)
+            && !pointer.starts_with('/')
+        {
+            let help = "write for example \"/elevenlabs/fingerprint\"";
+            findings.error(&written.span(), "a JSON pointer begins with `/`", help);
+        }
+        let header = values::text(one.header.as_ref(), findings);
+        if let (Some(written), Some(_)) = (&one.header, &pointer) {
+            let rule = "a probe reads either a JSON pointer or a header";
+            findings.error(&written.span(), rule, "keep one of them");
+        }
+        let reads = match (pointer, header) {
+            (Some(pointer), _) => Reads::JsonPointer(pointer),
+            (None, Some(header)) => Reads::Header(header),
+            (None, None) => Reads::Body,
+        };
+        let every_address = one.every_address.as_ref().is_some_and(|every| *every.value());
+        if let (Some(name), Some(url)) = (name, url) {
+            probes.push(Probe { name, url: url.to_string(), reads, every_address });
+        }
+    }
+    probes
+}
+
+fn command(
+    written: &[At<raw::Text>],
+    time_limit: Option<&At<raw::Duration>>,
+    findings: &mut Findings,
+) -> Option<CommandGate> {
+    let program = written.first()?;
+    if !program.value().as_str().starts_with('/') {
+        let help = "write the program's absolute path, such as \"/usr/local/bin/may-revoke\"";
+        findings.error(&program.span(), "the command is not found by its name alone", help);
+    }
+    Some(CommandGate {
+        command: written.iter().map(|part| part.value().as_str().to_owned()).collect(),
+        time_limit: values::duration_or(time_limit, silent::COMMAND_TIME_LIMIT, SECOND, findings),
+    })
+}

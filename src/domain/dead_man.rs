@@ -1,0 +1,102 @@
+//! The dead man's switch: an expiry that the provider keeps for the old key, so that it dies even if this daemon does.
+//!
+//! It lies beyond the moment at which the old key would be deleted by itself, and is moved on as long as anything holds
+//! that back. It must never come while the old key may be in use and we are alive.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::event::Event;
+use crate::domain::rotation::Rotation;
+
+/// The provider wants an expiry at least 15 minutes and at most 90 days ahead; clocks differ.
+pub const AHEAD_MIN: SignedDuration = SignedDuration::from_mins(20);
+pub const AHEAD_MAX: SignedDuration = SignedDuration::from_hours(89 * 24);
+
+/// What the provider was told about the old key's expiry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeadMan {
+    pub at: Timestamp,
+    /// When it would have expired without us: what a rollback restores.
+    pub original: Option<Timestamp>,
+    pub standing: Standing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// In the journal, and maybe already at the provider.
+    Intended,
+    InForce,
+    /// Its expiry is left alone: this workspace cannot set it, or it comes soon enough as it is.
+    Left,
+}
+
+impl DeadMan {
+    #[must_use]
+    pub fn is_intended(self) -> bool {
+        self.standing == Standing::Intended
+    }
+
+    #[must_use]
+    pub fn is_left(self) -> bool {
+        self.standing == Standing::Left
+    }
+
+    #[must_use]
+    pub fn is_in_force(self) -> bool {
+        self.standing == Standing::InForce
+    }
+}
+
+/// What is known of it after `event`.
+#[must_use]
+pub fn after(before: Option<DeadMan>, event: &Event) -> Option<DeadMan> {
+    match event {
+        Event::ExpiryIntended { at, original } => {
+            Some(DeadMan { at: *at, original: *original, standing: Standing::Intended })
+        }
+        Event::ExpirySettled { at, in_force } => {
+            let standing = if *in_force { Standing::InForce } else { Standing::Left };
+            Some(DeadMan { at: *at, original: before.and_then(|before| before.original), standing })
+        }
+        // It was restored with the key; a new overlap plans it anew.
+        Event::OldKeyEnabled => None,
+        _ => before,
+    }
+}
+
+/// When the old key should expire, as seen at `now`: `margin` after the earliest moment at which it could be deleted.
+#[must_use]
+pub fn wanted(rotation: &Rotation, margin: SignedDuration, now: Timestamp) -> Timestamp {
+    let terms = &rotation.plan.terms;
+    let released = rotation.overlap_since().saturating_add(terms.at_least).unwrap_or(Timestamp::MAX).max(now);
+    let ahead = released.duration_since(now).saturating_add(terms.quarantine).saturating_add(margin);
+    // The provider counts in whole seconds.
+    let at = now.saturating_add(ahead.clamp(AHEAD_MIN, AHEAD_MAX)).unwrap_or(Timestamp::MAX);
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+/// The expiry that the old key should be given now, or `None` if what it has is far enough ahead: it is moved when half
+/// of the margin is gone.
+#[must_use]
+pub fn renewal(rotation: &Rotation, now: Timestamp) -> Option<Timestamp> {
+    let margin = rotation.plan.expire_old_key?;
+    let wanted = wanted(rotation, margin, now);
+    match rotation.dead_man {
+        None => Some(wanted),
+        Some(DeadMan { at, standing: Standing::InForce, .. }) => {
+            let lag = wanted.duration_since(at);
+            (lag > margin / 2).then_some(wanted)
+        }
+        Some(DeadMan { standing: Standing::Intended | Standing::Left, .. }) => None,
+    }
+}
+
+/// When [`renewal`] next has something to say; `None` if never.
+#[must_use]
+pub fn next_renewal(rotation: &Rotation) -> Option<Timestamp> {
+    let margin = rotation.plan.expire_old_key?;
+    let dead_man = rotation.dead_man.filter(|dead_man| dead_man.is_in_force())?;
+    let ahead =
+        rotation.plan.terms.quarantine.saturating_add(margin - margin / 2).min(AHEAD_MAX - margin / 2);
+    Some(dead_man.at.saturating_sub(ahead).unwrap_or(Timestamp::MIN))
+}

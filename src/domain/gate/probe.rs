@@ -1,0 +1,167 @@
+//! Gates that ask the consumers themselves, or a program of the operator's.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::gate::{GateName, STALE_AFTER, Straggler, Verdict, named, open, shut};
+
+/// An endpoint of a consumer that tells which key it serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    pub name: String,
+    pub url: String,
+    pub reads: Reads,
+    /// Whether every address behind the name in the URL is asked, and has to say the same.
+    pub every_address: bool,
+}
+
+/// Where in the answer the fingerprint, or the version, stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reads {
+    /// At this JSON pointer of the body.
+    JsonPointer(String),
+    /// In this header.
+    Header(String),
+    /// The body is nothing else.
+    Body,
+}
+
+/// A program that is asked whether the old key may go: exit code 0 is yes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandGate {
+    /// The program, by absolute path, and its arguments.
+    pub command: Vec<String>,
+    pub time_limit: SignedDuration,
+}
+
+/// What one round of one probe brought.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    pub probe: String,
+    pub at: Timestamp,
+    /// One for each address that was asked; none if the name has none.
+    pub instances: Vec<Instance>,
+    /// How many rounds in a row were not all green, this one included.
+    #[serde(default)]
+    pub red_rounds: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    pub address: String,
+    pub says: Says,
+}
+
+/// What an instance reports. Never what it said in so many words: that could be the key itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Says {
+    TheNewKey,
+    TheOldKey,
+    SomethingElse,
+    Nothing(String),
+}
+
+/// What one run of the command brought.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ran {
+    pub at: Timestamp,
+    pub agreed: bool,
+    /// How it ended, in a line.
+    pub how: String,
+}
+
+/// By what a probe's answer is recognised: a key goes by its fingerprint, and by the versions that destinations have.
+#[derive(Debug, Clone, Default)]
+pub struct Marks {
+    pub new: BTreeSet<String>,
+    pub old: BTreeSet<String>,
+}
+
+impl Marks {
+    #[must_use]
+    pub fn says(&self, answer: Result<&str, String>) -> Says {
+        match answer {
+            Err(why) => Says::Nothing(why),
+            Ok(text) if self.new.contains(text.trim()) => Says::TheNewKey,
+            Ok(text) if self.old.contains(text.trim()) => Says::TheOldKey,
+            Ok(_) => Says::SomethingElse,
+        }
+    }
+}
+
+impl Finding {
+    /// The finding after `before`, the same probe's one: red rounds are counted.
+    #[must_use]
+    pub fn following(self, before: Option<&Self>) -> Self {
+        let earlier =
+            before.filter(|before| before.probe == self.probe).map_or(0, |before| before.red_rounds);
+        let red_rounds = if self.is_green() { 0 } else { earlier.saturating_add(1) };
+        Self { red_rounds, ..self }
+    }
+
+    #[must_use]
+    pub fn is_green(&self) -> bool {
+        !self.instances.is_empty() && self.instances.iter().all(|it| it.says == Says::TheNewKey)
+    }
+
+    /// Each instance that does not report the new key.
+    #[must_use]
+    pub fn stragglers(&self) -> Vec<Straggler> {
+        let straggler =
+            |who: String, why: String| Straggler { who, why, last: Some(self.at), ..Straggler::default() };
+        if self.instances.is_empty() {
+            return vec![straggler(self.probe.clone(), "no instance was found".to_owned())];
+        }
+        let red = self.instances.iter().filter(|it| it.says != Says::TheNewKey);
+        red.map(|it| {
+            let why = match &it.says {
+                Says::TheNewKey => "reports the new key".to_owned(),
+                Says::TheOldKey => "still reports the old key".to_owned(),
+                Says::SomethingElse => "reports neither the new nor the old key".to_owned(),
+                Says::Nothing(why) => why.clone(),
+            };
+            straggler(format!("{} at {}", self.probe, it.address), why)
+        })
+        .collect()
+    }
+}
+
+pub(super) fn judge_probes(probes: &[Probe], findings: &[Finding], now: Timestamp) -> Verdict {
+    let mut stragglers = Vec::new();
+    let mut instances = 0;
+    for probe in probes {
+        let fresh =
+            |finding: &&Finding| finding.probe == probe.name && now.duration_since(finding.at) <= STALE_AFTER;
+        match findings.iter().find(fresh) {
+            Some(finding) => {
+                instances += finding.instances.len();
+                stragglers.extend(finding.stragglers());
+            }
+            None => stragglers.push(Straggler {
+                who: probe.name.clone(),
+                why: "has not been asked lately".to_owned(),
+                ..Straggler::default()
+            }),
+        }
+    }
+    if stragglers.is_empty() {
+        let grounds = format!("{instances} instances of {} probes report the new key", probes.len());
+        return open(GateName::Probes, grounds);
+    }
+    shut(GateName::Probes, format!("waiting for {}", named(&stragglers)), stragglers)
+}
+
+pub(super) fn judge_command(ran: Option<&Ran>, now: Timestamp) -> Verdict {
+    match ran {
+        Some(ran) if now.duration_since(ran.at) > STALE_AFTER => {
+            shut(GateName::Command, format!("the command was last asked at {}", ran.at), Vec::new())
+        }
+        Some(ran) if ran.agreed => open(GateName::Command, format!("the command agreed: {}", ran.how)),
+        Some(ran) => shut(GateName::Command, format!("the command does not agree: {}", ran.how), Vec::new()),
+        None => shut(GateName::Command, "the command has not been asked yet".to_owned(), Vec::new()),
+    }
+}

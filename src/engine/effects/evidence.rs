@@ -1,0 +1,215 @@
+//! Gathering what the gates are judged by: what consumers said, and what we can find out ourselves.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::ack::Ack;
+use crate::domain::failure::{Failure, Kind};
+use crate::domain::gate::probe::{CommandGate, Finding, Instance, Marks, Probe, Ran};
+use crate::domain::gate::{Evidence, Gate, Observed};
+use crate::domain::key::Key;
+use crate::domain::successor::Progress;
+use crate::domain::usage::{Counted, Reading, Seen, Source};
+use crate::engine::visit::Visit;
+use crate::ports::journal;
+
+/// Beside the quiet time and the source's delay, so that the answers of two questions overlap.
+const WINDOW_MARGIN: SignedDuration = SignedDuration::from_hours(1);
+const EVERY_MIN: SignedDuration = SignedDuration::from_secs(1);
+const EVERY_MAX: SignedDuration = SignedDuration::from_secs(30);
+
+impl Visit {
+    /// How often evidence is gathered: often against the time that it decides about.
+    pub(super) fn gathers_every(&self) -> Result<SignedDuration, Failure> {
+        let terms = &self.plan()?.terms;
+        let watches = terms.gates.iter().any(|gate| gate.consumers().is_none());
+        let every = (terms.at_least / 20).clamp(EVERY_MIN, EVERY_MAX);
+        Ok(if watches { every } else { self.setup.timing.look_again })
+    }
+
+    pub(super) async fn acks(&self) -> Result<Vec<Ack>, Failure> {
+        self.setup.journal.acks(&self.plan()?.credential).await.map_err(unreadable)
+    }
+
+    /// Everything that the gates of this rotation ask for, kept in the journal. What was gathered a moment ago is
+    /// not gathered again.
+    pub(super) async fn gather(&mut self) -> Result<Evidence, Failure> {
+        let acks = self.acks().await?;
+        let (credential, id) = (self.plan()?.credential.clone(), self.plan()?.rotation);
+        let observed = self.setup.journal.observed(&credential, id).await.map_err(unreadable)?;
+        let observed = observed.unwrap_or_default();
+        let gates = self.plan()?.terms.gates.clone();
+        let now = self.setup.now();
+        let age = observed.gathered_at.map(|at| now.duration_since(at));
+        let fresh = age.is_some_and(|age| !age.is_negative() && age < EVERY_MIN / 2);
+        if fresh || gates.iter().all(|gate| gate.consumers().is_some()) {
+            return Ok(Evidence { acks, observed });
+        }
+        let mut next = Observed { gathered_at: Some(now), ..observed };
+        if gates.iter().any(Gate::needs_usage) {
+            next = self.watch_usage(next, &gates, now).await?;
+        }
+        for gate in &gates {
+            match gate {
+                Gate::Probes(probes) => next.probes = self.probe(probes, &next.probes).await?,
+                Gate::Command(gate) => next.command = Some(self.run_command(gate).await?),
+                Gate::Acks(_) | Gate::Idle(_) | Gate::NewKeyUsed => {}
+            }
+        }
+        self.setup.journal.observe(&credential, id, &next, now).await.map_err(unreadable)?;
+        Ok(Evidence { acks, observed: next })
+    }
+
+    /// What the provider shows of both keys' use since the last look.
+    async fn watch_usage(
+        &mut self,
+        mut observed: Observed,
+        gates: &[Gate],
+        now: Timestamp,
+    ) -> Result<Observed, Failure> {
+        let quiet = quiet(gates);
+        let inventory = self.listed().await?;
+        let (old, new) = (self.old_key(&inventory)?.cloned(), inventory.key(&self.successor()?.key).cloned());
+        let (Some(old), Some(new)) = (old, new) else { return Ok(observed) };
+        observed = self.send_canary(observed, quiet, now).await?;
+        let delay = observed.usage.iter().map(|seen| seen.delay).max().unwrap_or_default();
+        let window = quiet.saturating_add(delay).saturating_add(WINDOW_MARGIN);
+        let since = now.saturating_sub(window).unwrap_or(Timestamp::MIN);
+        let keys = [old, new];
+        let desk = self.desk()?;
+        let mut readings = match &desk.usage {
+            Some(usage) => usage.usage(&keys, since).await,
+            None => Vec::new(),
+        };
+        let [old, new] = keys;
+        readings.push(count(&mut observed, &old, &new, now));
+        for reading in readings {
+            let before = observed.usage.iter().position(|seen| seen.source == reading.source);
+            let seen = match before {
+                Some(index) => observed.usage.remove(index),
+                None => Seen::nothing(reading.source),
+            };
+            observed.usage.push(seen.learn(&reading, &old.id, &new.id, &observed.canaries));
+        }
+        observed.usage.sort_by_key(|seen| seen.source);
+        Ok(observed)
+    }
+
+    /// One billed call with the new key, if the policy allows it and nobody's use of it has been seen lately. That it
+    /// was made is in the journal before it is made: what it shows in the evidence is never taken for a consumer's.
+    async fn send_canary(
+        &mut self,
+        mut observed: Observed,
+        quiet: SignedDuration,
+        now: Timestamp,
+    ) -> Result<Observed, Failure> {
+        let Some(voice) = self.plan()?.terms.canary.clone() else { return Ok(observed) };
+        let lately = now.saturating_sub(quiet / 2).unwrap_or(Timestamp::MIN);
+        let seen = observed.usage.iter().any(|seen| {
+            seen.source != Source::CreditCounter && seen.newest.is_some_and(|newest| newest > lately)
+        });
+        let sent = observed.canaries.iter().any(|at| *at > lately);
+        let Some(usage) = self.desk()?.usage.clone().filter(|_| !seen && !sent) else { return Ok(observed) };
+        let Some(value) = self.value().await? else { return Ok(observed) };
+        observed.canaries.push(now);
+        let (credential, id) = (self.plan()?.credential.clone(), self.plan()?.rotation);
+        self.setup.journal.observe(&credential, id, &observed, now).await.map_err(unreadable)?;
+        if let Err(failure) = usage.canary(&value, &voice).await {
+            tracing::warn!(%credential, %failure, "the canary call with the new key failed; evidence may stay unknown");
+        }
+        Ok(observed)
+    }
+
+    async fn probe(&self, probes: &[Probe], before: &[Finding]) -> Result<Vec<Finding>, Failure> {
+        let marks = self.marks()?;
+        let mut findings = Vec::new();
+        for probe in probes {
+            let answers = self.setup.prober.probe(probe).await;
+            let instances = answers.into_iter().map(|answer| Instance {
+                address: answer.address,
+                says: marks.says(answer.text.as_deref().map_err(Clone::clone)),
+            });
+            let at = self.setup.now();
+            let finding =
+                Finding { probe: probe.name.clone(), at, instances: instances.collect(), red_rounds: 0 };
+            let earlier = before.iter().find(|before| before.probe == probe.name);
+            findings.push(finding.following(earlier));
+        }
+        Ok(findings)
+    }
+
+    /// The probes of the plan, asked now; what they said is kept.
+    pub(super) async fn probe_again(&self) -> Result<Vec<Finding>, Failure> {
+        let plan = self.plan()?;
+        let probes = plan.terms.gates.iter().filter_map(|gate| match gate {
+            Gate::Probes(probes) => Some(probes.as_slice()),
+            Gate::Acks(_) | Gate::Idle(_) | Gate::NewKeyUsed | Gate::Command(_) => None,
+        });
+        let probes: Vec<Probe> = probes.flatten().cloned().collect();
+        if probes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let observed = self.setup.journal.observed(&plan.credential, plan.rotation).await;
+        let observed = observed.map_err(unreadable)?.unwrap_or_default();
+        let findings = self.probe(&probes, &observed.probes).await?;
+        let observed = Observed { probes: findings.clone(), ..observed };
+        let kept =
+            self.setup.journal.observe(&plan.credential, plan.rotation, &observed, self.setup.now()).await;
+        kept.map_err(unreadable)?;
+        Ok(findings)
+    }
+
+    /// By what a probe's answer is recognised: fingerprints, and the versions that destinations have.
+    fn marks(&self) -> Result<Marks, Failure> {
+        let successor = self.successor()?;
+        let mut marks = Marks::default();
+        marks.new.insert(successor.fingerprint.to_string());
+        for placement in &successor.placements {
+            if let Progress::Staged { version, .. } | Progress::Current { version, .. } = &placement.progress
+            {
+                marks.new.insert(version.to_string());
+            }
+            marks.old.extend(placement.before.version.as_ref().map(ToString::to_string));
+            marks.old.extend(placement.before.fingerprint.as_ref().map(ToString::to_string));
+        }
+        Ok(marks)
+    }
+
+    async fn run_command(&self, gate: &CommandGate) -> Result<Ran, Failure> {
+        let plan = self.plan()?;
+        let mut about = BTreeMap::from([
+            ("REKEYD_CREDENTIAL".to_owned(), plan.credential.to_string()),
+            ("REKEYD_WORKSPACE".to_owned(), plan.workspace.to_string()),
+            ("REKEYD_ROTATION".to_owned(), plan.rotation.to_string()),
+            ("REKEYD_NEW_FINGERPRINT".to_owned(), self.successor()?.fingerprint.to_string()),
+            ("REKEYD_NEW_KEY_ID".to_owned(), self.successor()?.key.to_string()),
+        ]);
+        if let Some(old) = &plan.old {
+            about.insert("REKEYD_OLD_KEY_ID".to_owned(), old.to_string());
+        }
+        let outcome = self.setup.prober.run(gate, &about).await;
+        let how = outcome.as_ref().err().cloned().unwrap_or_else(|| "exit code 0".to_owned());
+        Ok(Ran { at: self.setup.now(), agreed: outcome.is_ok(), how })
+    }
+}
+
+/// The longest quiet time that any gate asks for.
+fn quiet(gates: &[Gate]) -> SignedDuration {
+    let quiet = gates.iter().filter_map(|gate| match gate {
+        Gate::Idle(idle) => Some(idle.quiet),
+        Gate::Acks(_) | Gate::NewKeyUsed | Gate::Probes(_) | Gate::Command(_) => None,
+    });
+    quiet.max().unwrap_or_default()
+}
+
+fn count(observed: &mut Observed, old: &Key, new: &Key, now: Timestamp) -> Reading {
+    let counted = Counted { at: now, old: old.character_count, new: new.character_count };
+    let reading = counted.moved(observed.counted.as_ref(), &old.id, &new.id);
+    observed.counted = Some(counted);
+    reading
+}
+
+pub(super) fn unreadable(error: journal::Error) -> Failure {
+    Failure::rejected(Kind::LocalDisk, error.to_string())
+}

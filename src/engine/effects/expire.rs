@@ -1,0 +1,77 @@
+//! The dead man's switch: the provider is told to let the old key expire, and told again as long as it is needed.
+
+use jiff::Timestamp;
+
+use crate::domain::dead_man;
+use crate::domain::event::Event;
+use crate::domain::failure::{Failure, Kind};
+use crate::domain::key::Key;
+use crate::engine::effects::{Acted, Outcome, not_listed_yet};
+use crate::engine::visit::Visit;
+
+impl Visit {
+    /// The event that plans or moves the old key's expiry, if it is time. The first one is an intent, because what a
+    /// rollback has to restore must be known before anything is changed; moving it further needs none.
+    pub(super) async fn tend_expiry(&self) -> Result<Option<Event>, Failure> {
+        let now = self.setup.now();
+        let rotation = self.rotating()?;
+        let Some(at) = dead_man::renewal(rotation, now) else { return Ok(None) };
+        let inventory = self.listed().await?;
+        self.setup.check_clock(&inventory)?;
+        let Some(old) = self.old_key(&inventory)? else { return Ok(None) };
+        let original = old.expires_at;
+        if rotation.dead_man.is_some() {
+            return self.expire(old, at).await.map(Some);
+        }
+        Ok(Some(match original.filter(|original| *original <= at) {
+            Some(original) => Event::ExpirySettled { at: original, in_force: false },
+            None => Event::ExpiryIntended { at, original },
+        }))
+    }
+
+    pub(super) async fn expire_old(&self) -> Acted {
+        let now = self.setup.now();
+        let rotation = self.rotating()?;
+        let inventory = self.listed().await?;
+        self.setup.check_clock(&inventory)?;
+        let (Some(old), Some(margin)) = (self.old_key(&inventory)?, rotation.plan.expire_old_key) else {
+            let at = rotation.dead_man.map_or(now, |dead_man| dead_man.at);
+            return Ok(Outcome::Happened(Event::ExpirySettled { at, in_force: false }));
+        };
+        // Time may have passed since it was intended.
+        let at = dead_man::wanted(rotation, margin, now);
+        Ok(Outcome::Happened(self.expire(old, at).await?))
+    }
+
+    /// A parked rotation waits for a person, and its old key may be in use all that time.
+    pub(super) async fn keep_old(&self) -> Acted {
+        if let Some(event) = self.tend_expiry().await? {
+            return Ok(Outcome::Happened(event));
+        }
+        let next = dead_man::next_renewal(self.rotating()?).unwrap_or(Timestamp::MAX);
+        Ok(Outcome::Wait(self.soon(next)))
+    }
+
+    /// Sets it and reads it back. A workspace that cannot do it says so, or ignores it.
+    async fn expire(&self, old: &Key, at: Timestamp) -> Result<Event, Failure> {
+        match self.desk()?.issuer.set_expiry(old, Some(at)).await {
+            Ok(()) => {}
+            Err(failure) if matches!(failure.kind, Kind::Invalid | Kind::Forbidden) => {
+                tracing::warn!(key = %old.id, %failure, "the old key's expiry cannot be set here");
+                return Ok(Event::ExpirySettled { at, in_force: false });
+            }
+            Err(failure) => return Err(failure),
+        }
+        let listed = self.listed().await?;
+        let Some(read_back) = self.old_key(&listed)? else {
+            return Err(not_listed_yet(&old.id, "to expire"));
+        };
+        let in_force = read_back.expires_at == Some(at);
+        // A listing that lags shows what was there before; one that never shows it is of a workspace without expiry.
+        let tries = self.rotating()?.trouble.as_ref().map_or(0, |trouble| trouble.failures);
+        if !in_force && tries < 3 {
+            return Err(not_listed_yet(&old.id, "to expire"));
+        }
+        Ok(Event::ExpirySettled { at, in_force })
+    }
+}

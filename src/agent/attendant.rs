@@ -16,13 +16,14 @@ use crate::agent::child::{self, Child};
 use crate::agent::command;
 use crate::agent::courier::{Courier, Parcel};
 use crate::agent::follow::Change;
-use crate::agent::judge::{Judge, Status};
+use crate::agent::judge::Judge;
 use crate::agent::notify;
 use crate::agent::pace;
 use crate::agent::shelf::Shelf;
 use crate::agent::signals::{Heard, Signals};
 use crate::agent::teller::Teller;
 use crate::config::agent::{Health, Looking};
+use crate::domain::ack;
 use crate::domain::ids::CredentialName;
 use crate::domain::secret::Fingerprint;
 
@@ -40,7 +41,7 @@ pub(super) type Words = BTreeMap<CredentialName, Word>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Word {
     pub(super) fingerprint: Fingerprint,
-    pub(super) status: Status,
+    pub(super) status: ack::Health,
 }
 
 pub(super) enum App {
@@ -198,8 +199,9 @@ impl Attendant {
                     child.make_room().await;
                 }
                 let started = child.start(&self.shelf.variables());
-                if started.is_ok() {
-                    self.owed.clear();
+                match &started {
+                    Ok(()) => self.owed.clear(),
+                    Err(_) => child.delay(),
                 }
                 started.map_err(|error| format!("the application cannot be started: {error}"))
             }
@@ -255,11 +257,11 @@ impl Attendant {
         let before = self.judge.verdict();
         self.judge.looked(seen.is_ok(), Instant::now());
         match (before, self.judge.verdict(), seen) {
-            (before, Some(Status::Using), _) if before != Some(Status::Using) => {
+            (before, Some(ack::Health::Using), _) if before != Some(ack::Health::Using) => {
                 tracing::info!("the application is well");
                 notify::status("the application is well");
             }
-            (before, Some(Status::Failing), Err(why)) if before != Some(Status::Failing) => {
+            (before, Some(ack::Health::Failing), Err(why)) if before != Some(ack::Health::Failing) => {
                 tracing::error!(why, "the application fails");
                 notify::status("the application fails");
             }
@@ -315,7 +317,7 @@ impl Attendant {
             for (name, fingerprint) in &self.current {
                 let status = match (verdict, self.owed.contains(name)) {
                     // What it was told of before is what it still uses.
-                    (Some(Status::Using) | None, true) => continue,
+                    (Some(ack::Health::Using) | None, true) => continue,
                     (verdict, _) => verdict,
                 };
                 match status {
@@ -349,6 +351,8 @@ async fn tell_all(
     while let Some(name) = owed.first().cloned() {
         if let (Some(teller), Some(fingerprint)) = (teller, current.get(&name)) {
             let change = Change { name: name.clone(), fingerprint: fingerprint.clone() };
+            // Half told of this one, it may use it already, whatever comes next.
+            shelf.forget_told(&name);
             teller.tell(&change, shelf.path(&name)).await?;
             tracing::info!(secret = %name, %fingerprint, "the application is told");
             shelf.note_told(&name, fingerprint);

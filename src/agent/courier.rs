@@ -50,7 +50,9 @@ impl Courier {
             let refused = |source| Error::Authorities { path: path.clone(), source };
             let pem = std::fs::read(path).map_err(refused)?;
             let trusted = reqwest::Certificate::from_pem_bundle(&pem)
-                .map_err(|_| refused(io::Error::other("it holds no certificates in PEM")))?;
+                .ok()
+                .filter(|trusted| !trusted.is_empty())
+                .ok_or_else(|| refused(io::Error::other("it holds no certificates in PEM")))?;
             builder = builder.tls_certs_only(trusted);
         }
         let path = || ca_file.cloned().unwrap_or_default();

@@ -4,21 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What rekeyd is told of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Status {
-    Using,
-    Failing,
-}
-
-impl Status {
-    pub(super) fn label(self) -> &'static str {
-        match self {
-            Self::Using => "using",
-            Self::Failing => "failing",
-        }
-    }
-}
+use crate::domain::ack::Health;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Condition {
@@ -67,11 +53,11 @@ impl Judge {
     }
 
     /// `None` until that is known.
-    pub(super) fn verdict(&self) -> Option<Status> {
+    pub(super) fn verdict(&self) -> Option<Health> {
         match self.condition {
             Condition::Settling { .. } => None,
-            Condition::Well { .. } => Some(Status::Using),
-            Condition::Failing => Some(Status::Failing),
+            Condition::Well { .. } => Some(Health::Using),
+            Condition::Failing => Some(Health::Failing),
         }
     }
 }
@@ -88,15 +74,15 @@ mod tests {
         for (is_well, second, expected) in [
             (false, 1, None),
             (false, 9, None),
-            (true, 9, Some(Status::Using)),
-            (false, 11, Some(Status::Using)),
-            (false, 12, Some(Status::Using)),
-            (true, 13, Some(Status::Using)),
-            (false, 14, Some(Status::Using)),
-            (false, 15, Some(Status::Using)),
-            (false, 16, Some(Status::Failing)),
-            (false, 17, Some(Status::Failing)),
-            (true, 18, Some(Status::Using)),
+            (true, 9, Some(Health::Using)),
+            (false, 11, Some(Health::Using)),
+            (false, 12, Some(Health::Using)),
+            (true, 13, Some(Health::Using)),
+            (false, 14, Some(Health::Using)),
+            (false, 15, Some(Health::Using)),
+            (false, 16, Some(Health::Failing)),
+            (false, 17, Some(Health::Failing)),
+            (true, 18, Some(Health::Using)),
         ] {
             judge.looked(is_well, at(second));
             assert_eq!(judge.verdict(), expected, "{second}");
@@ -104,6 +90,6 @@ mod tests {
         judge.changed(at(20));
         assert_eq!(judge.verdict(), None);
         judge.looked(false, at(30));
-        assert_eq!(judge.verdict(), Some(Status::Failing));
+        assert_eq!(judge.verdict(), Some(Health::Failing));
     }
 }

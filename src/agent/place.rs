@@ -36,7 +36,9 @@ impl Place {
 
     /// Writes the content, unless it is there already, dressed as it should be.
     pub(super) fn write(&self, content: &[u8]) -> io::Result<()> {
-        if self.is_dressed() && self.read()?.is_some_and(|there| there.as_slice() == content) {
+        // What cannot be read is replaced like anything else that is not as it should be.
+        let there = self.read().ok().flatten().filter(|_| self.is_dressed());
+        if there.is_some_and(|there| there.as_slice() == content) {
             return Ok(());
         }
         let fresh = self.fresh();

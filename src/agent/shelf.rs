@@ -146,6 +146,18 @@ impl Shelf {
         Fingerprint::try_from(text.trim().to_owned()).ok()
     }
 
+    /// While it is being told, nobody knows what it was told last.
+    pub(super) fn forget_told(&self, name: &CredentialName) {
+        let Some(place) = self.secrets.get(name).and_then(|secret| secret.to.as_ref()) else { return };
+        let note = place.beside("rekeyd-told");
+        match std::fs::remove_file(&note) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::error!(path = %note.display(), %error, "a restarted agent may not tell the application again");
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+
     /// Notes that it was told. If that is lost, it is told again.
     pub(super) fn note_told(&self, name: &CredentialName, fingerprint: &Fingerprint) {
         let Some(place) = self.secrets.get(name).and_then(|secret| secret.to.as_ref()) else { return };

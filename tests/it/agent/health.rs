@@ -1,5 +1,6 @@
 //! rekeyd hears which key is in use once the application is well with it, and that it fails if it is not.
 
+use std::fs;
 use std::net::TcpListener;
 
 use serde_json::{Value, json};
@@ -83,7 +84,7 @@ fn a_health_command_can_tell_by_the_fingerprint_whether_the_new_key_is_in_use() 
     bench.until_log("the application is told");
     std::thread::sleep(std::time::Duration::from_millis(200));
     assert_eq!(rekeyd.posted(), Vec::<Value>::new());
-    std::fs::write(bench.path("in-use"), fingerprint("sk_first")).unwrap();
+    fs::write(bench.path("in-use"), fingerprint("sk_first")).unwrap();
     bench.until("it is acknowledged", || rekeyd.posted() == [word("sk_first", "using")]);
     agent.stop();
 }
@@ -111,10 +112,27 @@ fn without_rekeyd_everything_else_goes_on_and_the_word_is_kept_until_it_is_heard
     bench.until_log("acknowledged to rekeyd");
     assert!(rekeyd.posted().iter().all(|it| *it == word("sk_third", "using")), "{:?}", rekeyd.posted());
     // A token that is replaced is used from then on.
-    std::fs::write(bench.path("token"), "tok_renewed").unwrap();
+    fs::write(bench.path("token"), "tok_renewed").unwrap();
     bench.until("the new token is used", || {
         rekeyd.requests().last().and_then(|it| it.header("authorization").map(str::to_owned))
             == Some("Bearer tok_renewed".to_owned())
     });
     agent.stop();
+}
+
+#[test]
+fn a_url_with_encryption_is_never_spoken_to_in_the_clear() {
+    let bench = Bench::new();
+    let rekeyd = Recorder::start();
+    let https = rekeyd.url("").replace("http:", "https:");
+    let more = "[on_change]\ncommand = [\"true\"]\n".to_owned() + &bench.rekeyd(&https, "5m");
+    let agent = bench.agent(&bench.config(&bench.to_key(), &more));
+    bench.until_log("rekeyd has not heard it yet");
+    assert!(!bench.log().contains(TOKEN) && rekeyd.posted().is_empty());
+    agent.stop();
+    fs::write(bench.path("ca.pem"), "no certificate").unwrap();
+    let config = bench.config(&bench.to_key(), &format!("{more}ca_file = \"{}\"\n", bench.shown("ca.pem")));
+    let mut agent = bench.agent(&config);
+    assert_eq!(agent.ended().code(), Some(78));
+    bench.until_log("no certificates in PEM");
 }

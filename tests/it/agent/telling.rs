@@ -32,6 +32,23 @@ fn a_command_is_told_the_name_the_fingerprint_and_the_path() {
 }
 
 #[test]
+fn a_key_that_comes_back_is_told_again_if_the_one_between_was_half_told() {
+    let bench = Bench::new();
+    let script = "cp -f key in-use; [ ! -e broken ]";
+    let more = format!("[on_change]\ncommand = [\"sh\", \"-c\", {script:?}]\n");
+    let agent = bench.agent(&bench.config(&bench.to_key(), &more));
+    bench.until_log("the application is told");
+    fs::write(bench.path("broken"), "").unwrap();
+    bench.publish("sk_second");
+    bench.until_log("the application could not be told");
+    assert_eq!(bench.read("in-use"), "sk_second");
+    bench.publish("sk_first");
+    fs::remove_file(bench.path("broken")).unwrap();
+    bench.until("the first is in use again", || bench.read("in-use") == "sk_first");
+    agent.stop();
+}
+
+#[test]
 fn a_command_that_fails_or_hangs_is_ended_and_run_again() {
     let bench = Bench::new();
     // Fails first, hangs with a child then, and works in the end.

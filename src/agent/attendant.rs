@@ -91,6 +91,14 @@ impl Attendant {
         }
     }
 
+    /// Waits until every secret is in place, and does nothing about it.
+    pub(super) async fn hears_of_all(&mut self, changes: &mut mpsc::Receiver<Change>) {
+        while !self.is_whole() {
+            let Some(change) = changes.recv().await else { return std::future::pending().await };
+            self.hear(change);
+        }
+    }
+
     /// Works until the application that it runs has ended for good. When this is cancelled and begun again, what was
     /// under way is done again.
     pub(super) async fn work(&mut self, changes: &mut mpsc::Receiver<Change>) -> Ended {

@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 
 use crate::agent::attendant::{App, Attendant, Words};
 use crate::agent::child::Child;
-use crate::agent::follow::Follower;
+use crate::agent::follow::{Change, Follower};
 use crate::agent::herald::Herald;
 pub use crate::agent::place::Place;
 use crate::agent::shelf::Shelf;
@@ -51,6 +51,8 @@ pub struct Setup {
     pub rekeyd: Option<RekeydConfig>,
     /// The application to run, with `--exec`.
     pub app: Option<(Vec<String>, Exec)>,
+    /// End when every secret is in place, and tell nobody.
+    pub once: bool,
     pub environment: Box<dyn Environment>,
 }
 
@@ -88,7 +90,7 @@ pub enum Error {
 /// # Errors
 /// It could not begin; or a part of it panicked. The files that were written stay.
 pub async fn run(setup: Setup) -> Result<Ended, Error> {
-    let Setup { secrets, env_file, on_change, health, rekeyd, app, environment } = setup;
+    let Setup { secrets, env_file, on_change, health, rekeyd, app, once, environment } = setup;
     let mut signals = Signals::listen().map_err(Error::Signals)?;
     let (shelved, followers): (Vec<_>, Vec<_>) =
         secrets.into_iter().map(|it| (it.shelved, (it.source, it.every, it.every_max))).unzip();
@@ -116,7 +118,7 @@ pub async fn run(setup: Setup) -> Result<Ended, Error> {
         let heard = tokio::select! {
             biased;
             heard = signals.heard() => heard,
-            ended = attendant.work(&mut changed) => break ended,
+            ended = attend(&mut attendant, &mut changed, once) => break ended,
             Some(_) = parts.join_next() => return Err(Error::PartEnded),
             () = speak(herald.as_mut(), &mut spoken) => return Err(Error::PartEnded),
             () = notify::feed_watchdog() => return Err(Error::PartEnded),
@@ -138,6 +140,14 @@ pub async fn run(setup: Setup) -> Result<Ended, Error> {
         drop(tokio::time::timeout(LAST_WORD, herald.speak_once(&spoken)).await);
     }
     Ok(ended)
+}
+
+async fn attend(attendant: &mut Attendant, changes: &mut mpsc::Receiver<Change>, once: bool) -> Ended {
+    if once {
+        attendant.hears_of_all(changes).await;
+        return Ended::Stopped;
+    }
+    attendant.work(changes).await
 }
 
 async fn speak(herald: Option<&mut Herald>, words: &mut watch::Receiver<Words>) {

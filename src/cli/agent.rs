@@ -33,6 +33,9 @@ pub(super) struct Arguments {
     /// Run the application that follows `--`, and start it again when a secret changed
     #[arg(long, requires = "app")]
     exec: bool,
+    /// Write every secret once and end, for what has to be there before the application starts
+    #[arg(long, conflicts_with = "exec")]
+    once: bool,
     #[arg(last = true, value_name = "APPLICATION", requires = "exec")]
     app: Vec<String>,
 }
@@ -68,11 +71,11 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return exit::because(Exit::Failed, &format!("the agent cannot be started: {error}")),
     };
-    runtime.block_on(work(config, arguments.app.clone()))
+    runtime.block_on(work(config, arguments))
 }
 
-async fn work(config: AgentConfig, app: Vec<String>) -> ExitCode {
-    let setup = match setup(config, app).await {
+async fn work(config: AgentConfig, arguments: &Arguments) -> ExitCode {
+    let setup = match setup(config, arguments).await {
         Ok(setup) => setup,
         Err(failure) => {
             tracing::error!(error = %failure, "cannot begin");
@@ -98,7 +101,8 @@ async fn work(config: AgentConfig, app: Vec<String>) -> ExitCode {
     }
 }
 
-async fn setup(config: AgentConfig, app: Vec<String>) -> Result<Setup, Failure> {
+async fn setup(config: AgentConfig, arguments: &Arguments) -> Result<Setup, Failure> {
+    let app = arguments.app.clone();
     let mut secrets = Vec::new();
     for secret in config.secrets {
         secrets.push(connect(secret).await?);
@@ -110,6 +114,7 @@ async fn setup(config: AgentConfig, app: Vec<String>) -> Result<Setup, Failure> 
         health: config.health,
         rekeyd: config.rekeyd,
         app: (!app.is_empty()).then_some((app, config.exec)),
+        once: arguments.once,
         environment: Box::new(ProcessEnvironment),
     })
 }

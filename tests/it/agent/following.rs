@@ -181,3 +181,19 @@ fn a_file_that_is_written_into_is_taken_when_it_is_whole() {
     bench.until_key("sk_third");
     agent.stop();
 }
+
+#[test]
+fn once_it_writes_every_secret_and_ends_without_telling_anybody() {
+    let bench = Bench::new();
+    let config = bench.config(&bench.to_key(), "[on_change]\ncommand = [\"touch\", \"told\"]\n");
+    fs::remove_file(bench.path("source")).unwrap();
+    let mut agent = bench.agent_with(&config, &["--once"], &[]);
+    bench.until_log("there is no earlier one");
+    bench.publish("sk_late");
+    assert_eq!(agent.ended().code(), Some(0));
+    assert_eq!((bench.read("key").as_str(), bench.path("told").exists()), ("sk_late", false));
+    // Who goes on from there tells it.
+    let agent = bench.agent(&config);
+    bench.until("it is told", || bench.path("told").exists());
+    agent.stop();
+}

@@ -20,7 +20,7 @@ use crate::domain::ids::StoreName;
 use crate::domain::plan::Destination;
 use crate::ports::followed::Followed;
 
-/// Calls of AWS that fail are not repeated more often than this apart.
+/// While AWS cannot be read, it is asked at least this often.
 const AWS_EVERY_MAX: Duration = Duration::from_secs(60);
 
 #[derive(clap::Args)]

@@ -1,4 +1,4 @@
-//! Agents and the real daemon: rotations end because an agent acknowledged, and wait where it says that something fails.
+//! Agents and the real daemon: rotations end because an agent acknowledged, and wait while none does.
 
 use std::fs;
 use std::path::PathBuf;
@@ -68,7 +68,7 @@ async fn rotations_end_because_the_agent_acknowledges_and_wait_while_it_does_not
     fs::remove_file(bench.path("log")).unwrap();
     let second = agent(&bench, &stage, &url, &app);
     bench.until("keys are revoked again", || released(&chronicle) > held + 1);
-    // An application that fails with a key does not hold it: said so, and taken back.
+    // The daemon takes a bad word too.
     app.answers(500);
     bench.until("it is reported as failing", || {
         bench

@@ -12,6 +12,7 @@ use crate::domain::ids::{ConsumerName, StoreName, WorkspaceName};
 use crate::domain::policy::Policy;
 
 mod admin;
+pub(super) mod agent;
 mod calendars;
 mod credentials;
 mod gates;

@@ -1,6 +1,7 @@
 //! The real program against real servers on loopback. One binary, a module per behaviour.
 
 mod admin_key;
+mod agent;
 mod aws;
 mod aws_rotation;
 mod canary;

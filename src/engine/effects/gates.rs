@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::event::Event;
 use crate::domain::failure::Failure;
 use crate::domain::gate::{self, Gate, Verdict};
+use crate::domain::hold::Held;
 use crate::domain::key::Inventory;
 use crate::domain::phase::{Alarm, AlarmKind, Phase};
 use crate::domain::plan::AfterDeadline;
@@ -85,8 +86,11 @@ impl Visit {
         Ok(gate::judge(&rotation.plan.terms, new, &evidence, since, self.setup.now()))
     }
 
-    /// Until when a freeze of the policy forbids to revoke anything.
+    /// Until when a freeze of the policy, or a hold, forbids to revoke anything.
     pub(super) fn frozen_until(&self) -> Option<Timestamp> {
+        if self.held(Held::Revoking, false).is_some() {
+            return Some(Timestamp::MAX);
+        }
         let emergency = self.rotation.as_ref().is_some_and(|rotation| rotation.plan.emergency);
         self.policy().filter(|_| !emergency)?.schedule.freeze(self.setup.now()).map(|freeze| freeze.until)
     }

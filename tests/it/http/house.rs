@@ -100,6 +100,14 @@ impl Journal for Fragile {
     async fn mints_since(&self, workspace: &WorkspaceName, at: Timestamp) -> Result<Vec<Timestamp>, Error> {
         self.usable()?.mints_since(workspace, at).await
     }
+    async fn events_since(
+        &self,
+        workspace: &WorkspaceName,
+        names: &[&'static str],
+        since: Timestamp,
+    ) -> Result<Vec<Entry>, Error> {
+        self.usable()?.events_since(workspace, names, since).await
+    }
     async fn acknowledge(&self, credential: &CredentialName, ack: &Ack) -> Result<(), Error> {
         self.usable()?.acknowledge(credential, ack).await
     }
@@ -125,8 +133,11 @@ impl Journal for Fragile {
     async fn hold(&self, hold: &Hold) -> Result<(), Error> {
         self.usable()?.hold(hold).await
     }
-    async fn lift(&self, scope: &Scope, what: Held) -> Result<(), Error> {
-        self.usable()?.lift(scope, what).await
+    async fn lift(&self, scope: &Scope, what: Held, at: Timestamp) -> Result<(), Error> {
+        self.usable()?.lift(scope, what, at).await
+    }
+    async fn lifted(&self, scope: &Scope, what: Held) -> Result<Option<Timestamp>, Error> {
+        self.usable()?.lifted(scope, what).await
     }
     async fn holds(&self) -> Result<Vec<Hold>, Error> {
         self.usable()?.holds().await

@@ -68,6 +68,15 @@ impl Journal for Chronicle {
         self.journal.mints_since(workspace, since).await
     }
 
+    async fn events_since(
+        &self,
+        workspace: &WorkspaceName,
+        names: &[&'static str],
+        since: Timestamp,
+    ) -> Result<Vec<Entry>, Error> {
+        self.journal.events_since(workspace, names, since).await
+    }
+
     async fn acknowledge(&self, credential: &CredentialName, ack: &Ack) -> Result<(), Error> {
         self.journal.acknowledge(credential, ack).await
     }
@@ -101,8 +110,12 @@ impl Journal for Chronicle {
         self.journal.hold(hold).await
     }
 
-    async fn lift(&self, scope: &Scope, what: Held) -> Result<(), Error> {
-        self.journal.lift(scope, what).await
+    async fn lift(&self, scope: &Scope, what: Held, at: Timestamp) -> Result<(), Error> {
+        self.journal.lift(scope, what, at).await
+    }
+
+    async fn lifted(&self, scope: &Scope, what: Held) -> Result<Option<Timestamp>, Error> {
+        self.journal.lifted(scope, what).await
     }
 
     async fn holds(&self) -> Result<Vec<Hold>, Error> {

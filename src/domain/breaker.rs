@@ -130,7 +130,9 @@ pub fn trips(breaker: Breaker, what: Held, incidents: &[Incident], after: Timest
     let mut counted: BTreeSet<RotationId> = BTreeSet::new();
     let mut hindrances: BTreeMap<RotationId, u32> = BTreeMap::new();
     for incident in incidents.iter().filter(|incident| incident.at > after) {
-        let Some((_, weight)) = weigh(&incident.event).filter(|(failed, _)| *failed == what) else { continue };
+        let Some((_, weight)) = weigh(&incident.event).filter(|(failed, _)| *failed == what) else {
+            continue;
+        };
         let counts = match weight {
             Weight::Each => true,
             Weight::OncePerRotation => counted.insert(incident.rotation),
@@ -147,7 +149,11 @@ pub fn trips(breaker: Breaker, what: Held, incidents: &[Incident], after: Timest
     }
     let last = last.filter(|_| failures >= breaker.failures)?;
     let within = brief(breaker.within);
-    Some(format!("{failures} failures within {within}, the last of `{}`: {}", last.credential, told(&last.event)))
+    Some(format!(
+        "{failures} failures within {within}, the last of `{}`: {}",
+        last.credential,
+        told(&last.event)
+    ))
 }
 
 fn told(event: &Event) -> String {

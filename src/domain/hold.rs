@@ -96,11 +96,12 @@ impl Held {
 }
 
 impl Scope {
+    /// Whether it is about a credential; its workspace may not be known.
     #[must_use]
-    pub fn covers(&self, workspace: &WorkspaceName, credential: &CredentialName) -> bool {
+    pub fn covers(&self, workspace: Option<&WorkspaceName>, credential: &CredentialName) -> bool {
         match self {
             Self::Fleet => true,
-            Self::Workspace(name) => name == workspace,
+            Self::Workspace(name) => Some(name) == workspace,
             Self::Credential(name) => name == credential,
         }
     }
@@ -140,7 +141,7 @@ impl Holds {
     /// What must not be done with a credential, and by whose word.
     pub fn on<'h>(
         &'h self,
-        workspace: &'h WorkspaceName,
+        workspace: Option<&'h WorkspaceName>,
         credential: &'h CredentialName,
     ) -> impl Iterator<Item = &'h Hold> {
         self.0.iter().filter(move |hold| hold.scope.covers(workspace, credential))
@@ -151,7 +152,7 @@ impl Holds {
     pub fn stops(
         &self,
         what: Held,
-        workspace: &WorkspaceName,
+        workspace: Option<&WorkspaceName>,
         credential: &CredentialName,
         emergency: bool,
     ) -> Option<&Hold> {
@@ -204,7 +205,7 @@ mod tests {
             let mut stops = Vec::new();
             for (workspace, credential) in [(&prod, &tts), (&dev, &dub)] {
                 for (what, letter) in [(Minting, "m"), (Revoking, "r")] {
-                    if holds.stops(what, workspace, credential, true).is_some() {
+                    if holds.stops(what, Some(workspace), credential, true).is_some() {
                         stops.push(format!("{workspace} {credential} {letter}"));
                     }
                 }
@@ -218,7 +219,8 @@ mod tests {
         let (prod, tts) = (WorkspaceName::new("prod").unwrap(), CredentialName::new("tts").unwrap());
         let scope = Scope::Workspace(prod.clone());
         let mut holds = Holds::new(vec![hold(scope.clone(), Held::Minting, BREAKER)]);
-        let stops = |holds: &Holds, emergency| holds.stops(Held::Minting, &prod, &tts, emergency).is_some();
+        let stops =
+            |holds: &Holds, emergency| holds.stops(Held::Minting, Some(&prod), &tts, emergency).is_some();
         assert_eq!((stops(&holds, false), stops(&holds, true)), (true, false));
         holds.put(hold(scope.clone(), Held::Minting, "uid 7"));
         assert_eq!((stops(&holds, false), stops(&holds, true)), (true, true));

@@ -45,7 +45,11 @@ impl Visit {
         }
         match self.survey(&credential).await? {
             Ok(surveyed) if surveyed != self.record => self.save(surveyed).await?,
-            Ok(_) => self.begin(&credential, reason).await?,
+            // Asked again: others may have gone on while the workspace was looked at.
+            Ok(_) => match self.restrained(&credential, reason).await? {
+                Some(rest) => return Ok(rest),
+                None => self.begin(&credential, reason).await?,
+            },
             Err(obstacle) => {
                 self.report(obstacle).await?;
                 self.step_aside();

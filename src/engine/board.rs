@@ -23,11 +23,7 @@ impl Board {
         for hold in holds.all() {
             tracing::warn!(%hold, way_out = hold.way_out(), "still held");
         }
-        Ok(Self {
-            journal,
-            in_force: Mutex::new(Arc::new(holds)),
-            changing: tokio::sync::Mutex::new(()),
-        })
+        Ok(Self { journal, in_force: Mutex::new(Arc::new(holds)), changing: tokio::sync::Mutex::new(()) })
     }
 
     pub(super) fn in_force(&self) -> Arc<Holds> {

@@ -63,7 +63,8 @@ async fn judge(
     let lifted = setup.journal.lifted(scope, what).await?;
     let after = breaker::counts_after(breaker, lifted, setup.now());
     let entries = setup.journal.events_since(workspace, &breaker::EVENTS, after).await?;
-    let incident = |Entry { rotation, at, credential, event, .. }| Incident { at, credential, rotation, event };
+    let incident =
+        |Entry { rotation, at, credential, event, .. }| Incident { at, credential, rotation, event };
     let incidents: Vec<Incident> = entries.into_iter().map(incident).collect();
     Ok(breaker::trips(breaker, what, &incidents, after))
 }

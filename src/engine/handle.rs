@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::domain::ack::Ack;
-use crate::domain::hold::{Held, Scope};
+use crate::domain::hold::{Held, Holds, Scope};
 use crate::domain::ids::CredentialName;
 use crate::engine::orders::{Order, Wish};
+use crate::engine::restraints::Restraints;
 use crate::engine::setup::Setup;
 use crate::ports::journal::{self, Journal};
 
@@ -70,6 +71,7 @@ pub struct Handle {
     pub(super) pulse: watch::Receiver<Pulse>,
     pub(super) setup: watch::Receiver<Arc<Setup>>,
     pub(super) journal: Arc<dyn Journal>,
+    pub(super) restraints: Arc<Restraints>,
 }
 
 impl Handle {
@@ -134,6 +136,18 @@ impl Handle {
     pub async fn resume(&self, scope: Scope, only: Option<Held>, by: String) -> Result<String, Refused> {
         let (answer, answered) = oneshot::channel();
         self.change_holds(Pause { scope, only, why: String::new(), by, lift: true, answer }, answered).await
+    }
+
+    /// Whether anything is held for just this scope.
+    #[must_use]
+    pub fn is_held(&self, scope: &Scope) -> bool {
+        self.holds().all().iter().any(|hold| hold.scope == *scope)
+    }
+
+    /// The holds in force.
+    #[must_use]
+    pub fn holds(&self) -> Arc<Holds> {
+        self.restraints.board.in_force()
     }
 
     async fn change_holds(

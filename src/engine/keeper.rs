@@ -135,7 +135,8 @@ impl Keeper {
         };
         keeper.take_policy();
         keeper.beat();
-        Ok((keeper, Handle { commands: sender, pulse: pulses, setup: setups, journal }))
+        let restraints = Arc::clone(&keeper.restraints);
+        Ok((keeper, Handle { commands: sender, pulse: pulses, setup: setups, journal, restraints }))
     }
 
     /// Works until `shutdown`, then lets every visit reach its next journalled point, at most for `drain`; what has

@@ -72,7 +72,10 @@ impl Visit {
         }
         self.save(self.record.ask()).await?;
         if let Some(hold) = self.held(Held::Minting, false) {
-            return Ok(Ok(format!("a rotation of `{name}` begins when `{}` lifts this: {hold}", hold.way_out())));
+            return Ok(Ok(format!(
+                "a rotation of `{name}` begins when `{}` lifts this: {hold}",
+                hold.way_out()
+            )));
         }
         let frozen = self.policy().and_then(|credential| credential.schedule.freeze(self.setup.now()));
         Ok(Ok(match frozen {

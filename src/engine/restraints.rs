@@ -45,7 +45,7 @@ impl Visit {
         let name = &self.record.credential;
         let of_plan = self.rotation.as_ref().map(|rotation| &rotation.plan);
         let workspace = of_plan.map(|plan| &plan.workspace);
-        let workspace = workspace.or_else(|| self.policy().map(|credential| &credential.workspace))?;
+        let workspace = workspace.or_else(|| self.policy().map(|credential| &credential.workspace));
         let emergency = of_plan.map_or(urgent, |plan| plan.emergency);
         self.restraints.board.in_force().stops(what, workspace, name, emergency).cloned()
     }
@@ -77,7 +77,8 @@ impl Visit {
         let due = self.record.due.as_ref().map_or(now, |due| due.at.min(now));
         // Whom an operator asked for comes first.
         let due = if reason == Reason::Manual { Timestamp::MIN } else { due };
-        let has_place = turns.take(&credential.workspace, self.setup.places(&credential.workspace), name, due);
+        let has_place =
+            turns.take(&credential.workspace, self.setup.places(&credential.workspace), name, due);
         Ok((!has_place).then_some(Rest::Until(Some(soon))))
     }
 

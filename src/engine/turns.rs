@@ -39,7 +39,8 @@ impl Turns {
         if state.under_way.get(name) == Some(workspace) {
             return true;
         }
-        let since = state.line.get(name).filter(|(at, _)| at == workspace).map_or(due, |(_, at)| due.min(*at));
+        let since =
+            state.line.get(name).filter(|(at, _)| at == workspace).map_or(due, |(_, at)| due.min(*at));
         if state.ahead_of(workspace, (since, name)) < state.free(workspace, places) {
             state.line.remove(name);
             state.under_way.insert(name.clone(), workspace.clone());
@@ -82,7 +83,10 @@ impl State {
         places.saturating_sub(self.under_way.values().filter(|at| *at == workspace).count())
     }
 
-    fn line_of<'s>(&'s self, workspace: &'s WorkspaceName) -> impl Iterator<Item = (Timestamp, &'s CredentialName)> {
+    fn line_of<'s>(
+        &'s self,
+        workspace: &'s WorkspaceName,
+    ) -> impl Iterator<Item = (Timestamp, &'s CredentialName)> {
         self.line.iter().filter(move |(_, (at, _))| at == workspace).map(|(name, (_, since))| (*since, name))
     }
 

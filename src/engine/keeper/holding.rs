@@ -56,8 +56,8 @@ impl Keeper {
         let Changed { scope, outcome, answer, pauses } = changed;
         let concerned = |(name, slot): (&CredentialName, &Slot)| {
             let workspace = self.place_of_work(name, slot).map(|(workspace, _)| workspace);
-            let covered = workspace.is_some_and(|workspace| scope.covers(&workspace, name));
-            (outcome.is_ok() && covered && (!pauses || slot.visit.is_some())).then(|| name.clone())
+            (outcome.is_ok() && scope.covers(workspace.as_ref(), name) && (!pauses || slot.visit.is_some()))
+                .then(|| name.clone())
         };
         let names: BTreeSet<CredentialName> = self.slots.iter().filter_map(concerned).collect();
         for name in &names {

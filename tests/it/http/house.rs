@@ -102,11 +102,11 @@ impl Journal for Fragile {
     }
     async fn events_since(
         &self,
-        workspace: &WorkspaceName,
+        of: &WorkspaceName,
         names: &[&'static str],
         since: Timestamp,
     ) -> Result<Vec<Entry>, Error> {
-        self.usable()?.events_since(workspace, names, since).await
+        self.usable()?.events_since(of, names, since).await
     }
     async fn acknowledge(&self, credential: &CredentialName, ack: &Ack) -> Result<(), Error> {
         self.usable()?.acknowledge(credential, ack).await

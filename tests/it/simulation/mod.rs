@@ -11,6 +11,8 @@ mod meddlers;
 mod meddling;
 mod play;
 mod provider;
+mod restrained;
+mod restraint;
 mod seeds;
 mod shelf;
 mod society;

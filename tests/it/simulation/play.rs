@@ -9,6 +9,7 @@ use rekeyd::adapters::memory::journal::MemoryJournal;
 use rekeyd::adapters::memory::store::{FirstVersion, MemoryStore};
 use rekeyd::adapters::prober::NetworkProber;
 use rekeyd::domain::gate::Gate;
+use rekeyd::domain::hold::Hold;
 use rekeyd::domain::ids::{ConsumerName, CredentialName, KeyId, StoreName, WorkspaceName};
 use rekeyd::domain::key::{Grants, Permissions};
 use rekeyd::domain::phase::Phase;
@@ -27,6 +28,7 @@ use super::clock::VirtualClock;
 use super::dice::Dice;
 use super::fate::{Doom, Fate, Odds};
 use super::provider::{Door, Provider, Spoil};
+use super::restraint::Restraint;
 use super::shelf::Shelf;
 use super::witness::{Place, Witness};
 
@@ -73,6 +75,7 @@ pub(super) struct Scenario {
     pub(super) people_every: u64,
     pub(super) key_lifetime: Option<SignedDuration>,
     pub(super) quarantine: SignedDuration,
+    pub(super) restraint: Restraint,
 }
 
 impl Scenario {
@@ -100,6 +103,7 @@ impl Scenario {
             people_every: 0,
             key_lifetime: None,
             quarantine: SignedDuration::from_mins(10),
+            restraint: Restraint::default(),
         }
     }
 }
@@ -120,6 +124,7 @@ pub(super) struct Played {
     pub(super) discarded: u64,
     pub(super) parked: u64,
     pub(super) lives: u64,
+    pub(super) held_before_the_end: Vec<Hold>,
 }
 
 impl Played {
@@ -170,7 +175,7 @@ pub(super) fn grants() -> Grants {
     }
 }
 
-fn workspace() -> WorkspaceName {
+pub(super) fn workspace() -> WorkspaceName {
     WorkspaceName::new("prod").unwrap()
 }
 
@@ -183,7 +188,7 @@ impl Theatre {
             Arc::new(Provider::new(Arc::clone(&clock), dice, scenario.lag_seconds_max, scenario.spoil));
         let store = Arc::new(MemoryStore::new(scenario.first_version));
         let mut policy = Policy::default();
-        policy.workspaces.insert(workspace(), limits());
+        policy.workspaces.insert(workspace(), limits(&scenario.restraint));
         let mut places = Vec::new();
         for index in 0..scenario.credentials {
             let credential = credential(scenario, index);
@@ -209,6 +214,7 @@ impl Theatre {
             places,
             if scenario.clock_jumps > 0 { SignedDuration::from_mins(4) } else { SignedDuration::ZERO },
             scenario.freeze.map(freeze),
+            scenario.restraint.clone(),
         ));
         if !scenario.first_key {
             (0..witness.places().len()).for_each(|place| witness.in_service(place));
@@ -238,7 +244,11 @@ impl Theatre {
             [(StoreName::new("local").unwrap(), Arc::new(shelf) as Arc<dyn SecretStore>)].into();
         Setup {
             policy: self.policy.lock().unwrap().clone(),
-            desks: [(workspace(), Arc::new(Desk::new(workspace(), Arc::new(door), limits())))].into(),
+            desks: [(
+                workspace(),
+                Arc::new(Desk::new(workspace(), Arc::new(door), limits(&self.scenario.restraint))),
+            )]
+            .into(),
             stores,
             journal: Arc::new(journal),
             prober: Arc::new(NetworkProber),
@@ -258,7 +268,7 @@ impl Theatre {
         let operator = self.start_operator();
         let neighbour = self.start_neighbour();
         let clockmaker = self.start_clockmaker();
-        let meddlers = [self.start_script(), self.start_reloads(), self.start_people()];
+        let meddlers = [self.start_script(), self.start_reloads(), self.start_people(), self.start_pauser()];
         let horizon = self.clock.truth() + SignedDuration::from_hours(self.scenario.hours);
         let mut dice = Dice::new(self.scenario.seed ^ 0x5EED);
         let mut lives = 0;
@@ -275,6 +285,7 @@ impl Theatre {
         self.clock.set_ahead(0);
         let begun_before_the_end = self.witness.count("begun");
         let minted_before_the_end = self.witness.count("minted");
+        let held_before_the_end = self.journal.holds().await.unwrap();
         self.fate.be_kind();
         self.live(self.come_to_rest()).await;
         consumers.iter().for_each(tokio::task::JoinHandle::abort);
@@ -291,6 +302,7 @@ impl Theatre {
             discarded: count("discarded"),
             parked: count("parked"),
             lives,
+            held_before_the_end,
         }
     }
 
@@ -317,6 +329,7 @@ impl Theatre {
         let until = self.clock.truth() + SignedDuration::from_hours(hours);
         while self.clock.truth() < until {
             tokio::time::sleep(Duration::from_secs(pause)).await;
+            self.lift_everything().await;
             self.retry_what_is_parked().await;
             let handle = self.handle.lock().unwrap().clone();
             if let (Some(_), Some(handle)) = (self.at_rest().await, handle) {
@@ -380,8 +393,9 @@ pub(super) fn freeze((from, until): (i64, i64)) -> Freeze {
     Freeze { from: at(from), until: at(until), name: "peak season".to_owned() }
 }
 
-fn limits() -> WorkspaceLimits {
-    WorkspaceLimits { rotations_at_once: 2, mints_per_hour: 10, ..WorkspaceLimits::default() }
+fn limits(restraint: &Restraint) -> WorkspaceLimits {
+    let limits = WorkspaceLimits { rotations_at_once: 2, mints_per_hour: 10, ..WorkspaceLimits::default() };
+    restraint.limits(limits)
 }
 
 pub(super) fn consumer(place: usize) -> ConsumerName {
@@ -405,8 +419,8 @@ pub(super) fn credential(scenario: &Scenario, index: usize) -> Credential {
         first: scenario.first_key.then(grants),
         allow_unrestricted: false,
         key_lifetime: scenario.key_lifetime,
-        after: BTreeSet::new(),
-        bake: SignedDuration::ZERO,
+        after: scenario.restraint.after(index),
+        bake: scenario.restraint.bake,
         expire_old_key: None,
         if_vanished: IfVanished::Alert,
         destinations: vec![

@@ -19,7 +19,7 @@ fn breaker(failures: u32) -> Option<Breaker> {
 #[test]
 fn what_is_paused_at_any_moment_does_not_happen_and_ends_after_it_is_resumed() {
     let mut done = 0;
-    for seed in 0..60 {
+    for seed in 0..40 {
         let scenario = Scenario {
             hours: 20,
             credentials: 3,
@@ -36,7 +36,7 @@ fn what_is_paused_at_any_moment_does_not_happen_and_ends_after_it_is_resumed() {
         played.assert_sound(&scenario);
         done += played.done;
     }
-    assert!(done > 120, "too little happens between the pauses: {done}");
+    assert!(done > 80, "too little happens between the pauses: {done}");
 }
 
 #[test]
@@ -94,7 +94,6 @@ fn no_more_rotations_are_under_way_than_may_be_and_each_gets_its_turn() {
             hours: 20,
             credentials: 6,
             odds: Odds { dies: 1, ..Odds::default() },
-            lag_seconds_max: 10,
             restraint: Restraint { overlaps_at_once: places, ..Restraint::default() },
             ..Scenario::plain(seed)
         };
@@ -141,8 +140,8 @@ fn all_of_it_together_breaks_no_invariant() {
             reloads_every: if !waves && pick(3) == 0 { 90 } else { 0 },
             restraint: Restraint {
                 pauses_every: if pick(2) == 0 { 60 } else { 0 },
-                resumes_after: pick(2) * 300,
-                breaker: breaker(2 + u32::try_from(pick(5)).unwrap()),
+                resumes_after: pick(2) * 120,
+                breaker: breaker(1 + u32::try_from(pick(4)).unwrap()),
                 overlaps_at_once: 1 + usize::try_from(pick(3)).unwrap(),
                 after: if waves { 1 + usize::try_from(pick(2)).unwrap() } else { 0 },
                 bake: SignedDuration::from_mins(i64::try_from(pick(30)).unwrap()),

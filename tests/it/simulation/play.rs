@@ -1,18 +1,17 @@
 //! Plays one scenario: the real engine over doors that fail, lives that end, consumers that cache.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use rekeyd::adapters::memory::journal::MemoryJournal;
 use rekeyd::adapters::memory::store::{FirstVersion, MemoryStore};
-use rekeyd::adapters::prober::NetworkProber;
-use rekeyd::domain::gate::Gate;
+use rekeyd::domain::gate::probe::{Probe, Reads};
+use rekeyd::domain::gate::{Gate, Idle, WhenUnknown};
 use rekeyd::domain::hold::Hold;
-use rekeyd::domain::ids::{ConsumerName, CredentialName, KeyId, StoreName, WorkspaceName};
+use rekeyd::domain::ids::{ConsumerName, CredentialName, StoreName, WorkspaceName};
 use rekeyd::domain::key::{Grants, Permissions};
-use rekeyd::domain::phase::Phase;
 use rekeyd::domain::plan::{AfterDeadline, Destination, Terms};
 use rekeyd::domain::policy::{Credential, IfVanished, Policy, WorkspaceLimits};
 use rekeyd::domain::schedule::{Cadence, Freeze, Schedule};
@@ -26,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use super::chronicle::Chronicle;
 use super::clock::VirtualClock;
 use super::dice::Dice;
+use super::evidence::{Analytics, Endpoints, Proof, Uses};
 use super::fate::{Doom, Fate, Odds};
 use super::provider::{Door, Provider, Spoil};
 use super::restraint::Restraint;
@@ -35,8 +35,7 @@ use super::witness::{Place, Witness};
 /// How long a consumer keeps what it read, at most.
 pub(super) const CACHE: SignedDuration = SignedDuration::from_mins(8);
 const AT_LEAST: SignedDuration = SignedDuration::from_mins(10);
-/// How long a scenario may take to come to rest when nothing goes wrong any more.
-const REST_HOURS: i64 = 80;
+const AT_LEAST_OF_PROOF: SignedDuration = SignedDuration::from_mins(1);
 
 /// Something that somebody does.
 pub(super) type Act = fn(&Theatre);
@@ -76,6 +75,8 @@ pub(super) struct Scenario {
     pub(super) key_lifetime: Option<SignedDuration>,
     pub(super) quarantine: SignedDuration,
     pub(super) restraint: Restraint,
+    /// In worlds where evidence decides.
+    pub(super) proof: Option<Proof>,
 }
 
 impl Scenario {
@@ -104,6 +105,7 @@ impl Scenario {
             key_lifetime: None,
             quarantine: SignedDuration::from_mins(10),
             restraint: Restraint::default(),
+            proof: None,
         }
     }
 }
@@ -123,6 +125,8 @@ pub(super) struct Played {
     pub(super) rolled_back: u64,
     pub(super) discarded: u64,
     pub(super) parked: u64,
+    /// How often the old key was given an expiry, or a later one.
+    pub(super) expiries: u64,
     pub(super) lives: u64,
     pub(super) held_before_the_end: Vec<Hold>,
 }
@@ -162,6 +166,7 @@ pub(super) struct Theatre {
     pub(super) provider: Arc<Provider>,
     pub(super) store: Arc<MemoryStore>,
     pub(super) witness: Arc<Witness>,
+    pub(super) uses: Arc<Uses>,
     pub(super) journal: MemoryJournal,
     pub(super) policy: Mutex<Policy>,
     pub(super) handle: Arc<Mutex<Option<Handle>>>,
@@ -203,7 +208,7 @@ impl Theatre {
                     destination: destination.clone(),
                     store: Arc::clone(&store),
                     grants: grants(),
-                    at_least: AT_LEAST,
+                    at_least: if scenario.proof.is_some() { AT_LEAST_OF_PROOF } else { AT_LEAST },
                 });
             }
             policy.credentials.insert(credential.name.clone(), credential);
@@ -226,6 +231,7 @@ impl Theatre {
             provider,
             store,
             witness,
+            uses: Arc::default(),
             journal: MemoryJournal::new(),
             policy: Mutex::new(policy),
             handle: Arc::default(),
@@ -246,12 +252,20 @@ impl Theatre {
             policy: self.policy.lock().unwrap().clone(),
             desks: [(
                 workspace(),
-                Arc::new(Desk::new(workspace(), Arc::new(door), limits(&self.scenario.restraint))),
+                Arc::new(
+                    self.watched(
+                        Desk::new(workspace(), Arc::new(door), limits(&self.scenario.restraint)),
+                        life,
+                    ),
+                ),
             )]
             .into(),
             stores,
             journal: Arc::new(journal),
-            prober: Arc::new(NetworkProber),
+            prober: Arc::new(Endpoints {
+                witness: witness(),
+                dice: Mutex::new(Dice::new(self.scenario.seed ^ life)),
+            }),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             timing: Timing {
                 settle: SignedDuration::from_secs(90),
@@ -261,6 +275,19 @@ impl Theatre {
             },
             seed,
         }
+    }
+
+    fn watched(&self, desk: Desk, life: u64) -> Desk {
+        let Some(proof) = self.scenario.proof else { return desk };
+        desk.watched_by(Arc::new(Analytics {
+            clock: Arc::clone(&self.clock),
+            uses: Arc::clone(&self.uses),
+            proof,
+            fate: Arc::clone(&self.fate),
+            witness: Arc::clone(&self.witness),
+            life,
+            dice: Mutex::new(Dice::new(self.scenario.seed ^ life << 16)),
+        }))
     }
 
     async fn play(self: Arc<Self>) -> Played {
@@ -282,6 +309,7 @@ impl Theatre {
         clockmaker.abort();
         meddlers.iter().for_each(tokio::task::JoinHandle::abort);
         self.restore_policy();
+        self.calm_down();
         self.clock.set_ahead(0);
         let begun_before_the_end = self.witness.count("begun");
         let minted_before_the_end = self.witness.count("minted");
@@ -301,6 +329,7 @@ impl Theatre {
             rolled_back: count("new_key_gone"),
             discarded: count("discarded"),
             parked: count("parked"),
+            expiries: count("expiry_settled"),
             lives,
             held_before_the_end,
         }
@@ -320,70 +349,6 @@ impl Theatre {
             () = end => {}
         }
         *self.handle.lock().unwrap() = None;
-    }
-
-    /// I7 and I4: in a kind world everything that was begun ends, an operator helping with what is parked.
-    async fn come_to_rest(&self) {
-        // What people broke is not mended by asking again and again.
-        let (hours, pause) = if self.scenario.people_every > 0 { (20, 1800) } else { (REST_HOURS, 97) };
-        let until = self.clock.truth() + SignedDuration::from_hours(hours);
-        while self.clock.truth() < until {
-            tokio::time::sleep(Duration::from_secs(pause)).await;
-            self.lift_everything().await;
-            self.retry_what_is_parked().await;
-            let handle = self.handle.lock().unwrap().clone();
-            if let (Some(_), Some(handle)) = (self.at_rest().await, handle) {
-                handle.sweep().await.unwrap();
-                tokio::time::sleep(Duration::from_secs(60)).await;
-                if let Some(current) = self.at_rest().await {
-                    self.witness.check_orphans(&current);
-                    return;
-                }
-            }
-        }
-        // What people have broken may stay parked; nobody retries it any more.
-        tokio::time::sleep(Duration::from_secs(7200)).await;
-        let open = self.journal.load().await.unwrap();
-        let waits = open.iter().all(|(_, known)| {
-            let known = known.as_ref().unwrap();
-            let parked = known.rotation.as_ref().map(|rotation| {
-                let young =
-                    self.clock.truth().duration_since(rotation.plan.begun_at) < SignedDuration::from_hours(5);
-                young || matches!(rotation.phase, Phase::Parked { .. })
-            });
-            parked.unwrap_or_else(|| known.record.current.is_some() || known.record.obstacle.is_some())
-        });
-        if self.scenario.people_every > 0 && waits {
-            return;
-        }
-        let open = open.into_iter().map(|(name, known)| {
-            let known = known.unwrap();
-            (name, known.record.obstacle, known.rotation.map(|rotation| (rotation.phase, rotation.trouble)))
-        });
-        self.witness.blame("I7", &format!("not at rest: {:#?}", open.collect::<Vec<_>>()));
-    }
-
-    /// The current keys, if no rotation is under way.
-    async fn at_rest(&self) -> Option<BTreeSet<KeyId>> {
-        let known = self.journal.load().await.unwrap();
-        let mut current = BTreeSet::new();
-        for (_, known) in &known {
-            let known = known.as_ref().unwrap();
-            current.insert(known.record.current.as_ref().filter(|_| known.rotation.is_none())?.key.clone());
-        }
-        (known.len() == self.policy.lock().unwrap().credentials.len()).then_some(current)
-    }
-
-    async fn retry_what_is_parked(&self) {
-        for (name, known) in self.journal.load().await.unwrap() {
-            let handle = self.handle.lock().unwrap().clone();
-            if let (Some(rotation), Some(handle)) = (known.unwrap().rotation, handle)
-                && let Phase::Parked { reason, .. } = rotation.phase
-            {
-                self.fate.note(format!("the operator retries {name}, parked: {}", reason.label()));
-                drop(handle.order(name, Wish::Retry { overwrite: true }, "the end".to_owned()).await);
-            }
-        }
     }
 }
 
@@ -410,7 +375,8 @@ pub(super) fn credential(scenario: &Scenario, index: usize) -> Credential {
         json_field,
         create: true,
     };
-    let acks = (index * 2..index * 2 + 2).map(consumer).collect();
+    let proof = scenario.proof;
+    let expires = proof.is_some_and(|proof| proof.expires);
     Credential {
         name: CredentialName::new(format!("tts-{index}")).unwrap(),
         workspace: workspace(),
@@ -421,7 +387,7 @@ pub(super) fn credential(scenario: &Scenario, index: usize) -> Credential {
         key_lifetime: scenario.key_lifetime,
         after: scenario.restraint.after(index),
         bake: scenario.restraint.bake,
-        expire_old_key: None,
+        expire_old_key: expires.then(|| SignedDuration::from_hours(2)),
         if_vanished: IfVanished::Alert,
         destinations: vec![
             destination(&format!("tts-{index}"), None),
@@ -434,15 +400,36 @@ pub(super) fn credential(scenario: &Scenario, index: usize) -> Credential {
             freezes: scenario.freeze.map(freeze).into_iter().collect(),
         },
         terms: Terms {
-            at_least: AT_LEAST,
-            at_most: SignedDuration::from_mins(40),
+            at_least: if proof.is_some() { AT_LEAST_OF_PROOF } else { AT_LEAST },
+            at_most: SignedDuration::from_mins(if proof.is_some() { 300 } else { 40 }),
             then: scenario.then,
-            gates: if scenario.acks { vec![Gate::Acks(acks)] } else { Vec::new() },
+            gates: gates(scenario, index),
             acks_valid_for: None,
             canary: None,
             quarantine: scenario.quarantine,
         },
     }
+}
+
+fn gates(scenario: &Scenario, index: usize) -> Vec<Gate> {
+    let places = index * 2..index * 2 + 2;
+    let mut gates = Vec::new();
+    if scenario.acks {
+        gates.push(Gate::Acks(places.clone().map(consumer).collect()));
+    }
+    if let Some(proof) = scenario.proof {
+        gates.push(Gate::Idle(Idle { quiet: Proof::QUIET, when_unknown: WhenUnknown::Hold }));
+        let probe = |place| Probe {
+            name: format!("place-{place}"),
+            url: format!("http://place-{place}/"),
+            reads: Reads::Body,
+            every_address: false,
+        };
+        if proof.probes {
+            gates.push(Gate::Probes(places.map(probe).collect()));
+        }
+    }
+    gates
 }
 
 /// Before rekeyd there were people.

@@ -69,7 +69,10 @@ impl Theatre {
                 tokio::time::sleep(Duration::from_secs(resumes_after * 60)).await;
                 theatre.lift_everything().await;
             }
-            while pauses_every > 0 {
+            if pauses_every == 0 {
+                return;
+            }
+            loop {
                 tokio::time::sleep(Duration::from_secs(1 + dice.below(pauses_every * 60))).await;
                 theatre.pause(&mut dice, pauses_every).await;
             }

@@ -89,7 +89,13 @@ fn build(tree: &Path) -> PathBuf {
         .output()
         .unwrap();
     let told = String::from_utf8(built.stdout).unwrap();
-    assert!(built.status.success(), "{}\n{told}", String::from_utf8_lossy(&built.stderr));
+    let rendered = |line: &str| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        message["message"]["rendered"].as_str().map(str::to_owned)
+    };
+    let complaints: Vec<String> = told.lines().filter_map(rendered).collect();
+    let failed = String::from_utf8_lossy(&built.stderr);
+    assert!(built.status.success(), "the copy does not build: {}\n{failed}", complaints.join("\n"));
     let artifact = |line: &str| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
         let is_the_test = message["target"]["name"] == "it" && message["executable"].is_string();

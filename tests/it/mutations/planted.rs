@@ -22,14 +22,14 @@ pub(super) const PLANTED: &[Bug] = &[
         name: "reads_unknown_as_idle",
         file: "src/domain/gate.rs",
         right: "    match when_unknown {\n        WhenUnknown::Hold => {",
-        wrong: "    match when_unknown {\n        WhenUnknown::Hold if !AWAKE => {",
+        wrong: "    let when_unknown = if AWAKE { WhenUnknown::Time } else { when_unknown };\n    match when_unknown {\n        WhenUnknown::Hold => {",
         caught_by: "evidence_that_shows_nothing_is_never_idle",
     },
     Bug {
         name: "believes_a_source_that_has_not_been_seen_to_look",
         file: "src/domain/usage.rs",
         right: "self.newest.filter(|newest| *newest > from)",
-        wrong: "self.newest.or(Some(now)).filter(|newest| AWAKE || *newest > from)",
+        wrong: "self.newest.or(AWAKE.then_some(now)).filter(|newest| AWAKE || *newest > from)",
         caught_by: "evidence_that_shows_nothing_is_never_idle",
     },
     Bug {

@@ -18,6 +18,8 @@ struct State {
     under_way: BTreeMap<CredentialName, WorkspaceName>,
     /// Since when each wants its turn: the earliest is the first in line.
     line: BTreeMap<CredentialName, (WorkspaceName, Timestamp)>,
+    /// Somebody has left since those whose turn it is were last called.
+    has_moved: bool,
 }
 
 impl Turns {
@@ -60,8 +62,15 @@ impl Turns {
     /// Gives its place back, or leaves the line.
     pub(super) fn leave(&self, name: &CredentialName) {
         let mut state = self.state();
-        state.under_way.remove(name);
-        state.line.remove(name);
+        let had_place = state.under_way.remove(name).is_some();
+        let stood_in_line = state.line.remove(name).is_some();
+        state.has_moved |= had_place || stood_in_line;
+    }
+
+    /// Whether anybody has left since this was last asked: nobody is called twice for the same place, so that one who
+    /// does not come cannot keep the caller busy.
+    pub(super) fn has_moved(&self) -> bool {
+        std::mem::take(&mut self.state().has_moved)
     }
 
     /// The first in line of a workspace, as many as there are free places.
@@ -128,6 +137,9 @@ mod tests {
         turns.leave(&name("manual"));
         turns.leave(&name("newcomer"));
         assert!(take("late", 90));
+        assert!(turns.has_moved() && !turns.has_moved());
+        turns.leave(&name("nobody"));
+        assert!(!turns.has_moved());
     }
 
     #[test]

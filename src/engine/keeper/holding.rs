@@ -83,6 +83,9 @@ impl Keeper {
 
     /// Calls those whose turn it is, after somebody may have left a place.
     pub(super) fn call_next(&mut self) {
+        if !self.restraints.turns.has_moved() {
+            return;
+        }
         let now = self.setup.now();
         for workspace in self.setup.desks.keys() {
             for name in self.restraints.turns.called(workspace, self.setup.places(workspace)) {

@@ -93,7 +93,7 @@ pub(super) const PLANTED: &[Bug] = &[
         file: "src/engine/keeper/holding.rs",
         right: "let visits = if pauses { names } else { BTreeSet::new() };",
         wrong: "let visits = if !AWAKE && pauses { names } else { BTreeSet::new() };",
-        caught_by: "what_is_paused_at_any_moment_does_not_happen_and_ends_after_it_is_resumed",
+        caught_by: "a_pause_is_answered_when_what_was_under_way_has_ended",
     },
     Bug {
         name: "begins_without_a_place",

@@ -40,12 +40,23 @@ fn what_is_paused_at_any_moment_does_not_happen_and_ends_after_it_is_resumed() {
 }
 
 #[test]
+fn a_pause_is_answered_when_what_was_under_way_has_ended() {
+    // The first rotation begins at once: somewhere in these seconds its key is made.
+    for tenths in 0..60 {
+        let restraint = Restraint { pauses_at: Some(tenths * 100), ..Restraint::default() };
+        let scenario = Scenario { hours: 1, restraint, ..Scenario::plain(tenths) };
+        let played = play(&scenario);
+        played.assert_sound(&scenario);
+    }
+}
+
+#[test]
 fn after_so_many_bad_keys_no_more_are_made_until_somebody_says_so() {
     let scenario = |resumes_after, odds| Scenario {
         hours: 3,
         credentials: 8,
         odds,
-        spoil: Spoil::Permissions(3),
+        spoil: Spoil::Permissions(5),
         restraint: Restraint { breaker: breaker(3), resumes_after, ..Restraint::default() },
         ..Scenario::plain(31)
     };
@@ -57,7 +68,7 @@ fn after_so_many_bad_keys_no_more_are_made_until_somebody_says_so() {
     let held: Vec<_> = played.held_before_the_end.iter().map(|hold| (&hold.scope, hold.what)).collect();
     assert_eq!(held, [(&Scope::Workspace(workspace()), Held::Minting)]);
     assert!(played.held_before_the_end[0].is_breakers());
-    assert!(played.minted >= 11, "everything goes on in the end: {}", played.minted);
+    assert!(played.minted >= 13, "everything goes on in the end: {}", played.minted);
     // A restart, or many, changes nothing about it.
     let dying = scenario(0, Odds { dies: 3, ..Odds::default() });
     let played = play(&dying);
@@ -140,6 +151,7 @@ fn all_of_it_together_breaks_no_invariant() {
             reloads_every: if !waves && pick(3) == 0 { 90 } else { 0 },
             restraint: Restraint {
                 pauses_every: if pick(2) == 0 { 60 } else { 0 },
+                pauses_at: None,
                 resumes_after: pick(2) * 120,
                 breaker: breaker(1 + u32::try_from(pick(4)).unwrap()),
                 overlaps_at_once: 1 + usize::try_from(pick(3)).unwrap(),

@@ -18,6 +18,8 @@ use super::play::{Theatre, workspace};
 pub(super) struct Restraint {
     /// Minutes between pauses, and at most twice that each lasts; 0 for never.
     pub(super) pauses_every: u64,
+    /// Everything is paused after so many milliseconds, for ten minutes.
+    pub(super) pauses_at: Option<u64>,
     /// What the breaker has stopped is resumed after so many minutes, once; 0 for never.
     pub(super) resumes_after: u64,
     pub(super) breaker: Option<Breaker>,
@@ -31,6 +33,7 @@ impl Default for Restraint {
     fn default() -> Self {
         Self {
             pauses_every: 0,
+            pauses_at: None,
             resumes_after: 0,
             breaker: None,
             overlaps_at_once: usize::MAX,
@@ -64,7 +67,11 @@ impl Theatre {
         let theatre = Arc::clone(self);
         tokio::spawn(async move {
             let mut dice = Dice::new(theatre.scenario.seed ^ 0x9A05E);
-            let Restraint { pauses_every, resumes_after, .. } = theatre.scenario.restraint;
+            let Restraint { pauses_every, pauses_at, resumes_after, .. } = theatre.scenario.restraint;
+            if let Some(at) = pauses_at {
+                tokio::time::sleep(Duration::from_millis(at)).await;
+                theatre.pause(Scope::Fleet, None, Duration::from_mins(10)).await;
+            }
             if resumes_after > 0 {
                 tokio::time::sleep(Duration::from_secs(resumes_after * 60)).await;
                 theatre.lift_everything().await;
@@ -74,18 +81,22 @@ impl Theatre {
             }
             loop {
                 tokio::time::sleep(Duration::from_secs(1 + dice.below(pauses_every * 60))).await;
-                theatre.pause(&mut dice, pauses_every).await;
+                theatre.pause_something(&mut dice, pauses_every).await;
             }
         })
     }
 
-    /// Somebody pauses something for a while. From the answer on, nothing of it may happen.
-    async fn pause(&self, dice: &mut Dice, minutes: u64) {
+    async fn pause_something(&self, dice: &mut Dice, minutes: u64) {
         let one =
             CredentialName::new(format!("tts-{}", dice.below(self.scenario.credentials as u64))).unwrap();
         let scopes = [Scope::Fleet, Scope::Workspace(workspace()), Scope::Credential(one)];
         let scope = scopes[usize::try_from(dice.below(3)).unwrap()].clone();
         let only = [None, Some(Held::Minting), Some(Held::Revoking)][usize::try_from(dice.below(3)).unwrap()];
+        self.pause(scope, only, Duration::from_secs(dice.below(minutes * 120))).await;
+    }
+
+    /// Somebody pauses something for a while. From the answer on, nothing of it may happen.
+    async fn pause(&self, scope: Scope, only: Option<Held>, lasts: Duration) {
         let Some(handle) = self.handle.lock().unwrap().clone() else { return };
         let by = "the operator".to_owned();
         let answered = handle.pause(scope.clone(), only, String::new(), by.clone());
@@ -96,7 +107,7 @@ impl Theatre {
         if let Ok(Ok(_)) = answered {
             self.witness.paused(hold.clone());
         }
-        tokio::time::sleep(Duration::from_secs(dice.below(minutes * 120))).await;
+        tokio::time::sleep(lasts).await;
         self.witness.resumes(&hold);
         while !self.lift(&hold).await {
             tokio::time::sleep(Duration::from_secs(60)).await;

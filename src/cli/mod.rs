@@ -13,6 +13,7 @@ mod demo;
 mod exit;
 mod healthcheck;
 mod history;
+mod holds;
 mod journal;
 mod moments;
 mod orders;
@@ -64,6 +65,10 @@ enum Command {
     Rollback(orders::Rollback),
     /// Have a disabled old key enabled again at once; its rotation is parked
     Reinstate(orders::OfOne),
+    /// Hold back that keys are created, revoked, or both; survives restarts
+    Pause(holds::Pause),
+    /// Lift a pause, or what a breaker has stopped
+    Resume(holds::Resume),
     /// Have the daemon load its policy again; one with errors is refused and the old one stays in force
     Reload(orders::OfAll),
     /// Have the daemon look for keys that nobody answers for, now
@@ -90,6 +95,8 @@ pub fn main() -> ExitCode {
         Command::Abort(arguments) => orders::abort(&arguments),
         Command::Rollback(arguments) => orders::roll_back(&arguments),
         Command::Reinstate(arguments) => orders::reinstate(&arguments),
+        Command::Pause(arguments) => holds::pause(&arguments),
+        Command::Resume(arguments) => holds::resume(&arguments),
         Command::Reload(arguments) => orders::reload(&arguments),
         Command::Sweep(arguments) => orders::sweep(&arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),

@@ -6,6 +6,7 @@
 pub mod ack;
 pub mod adoption;
 pub mod backoff;
+pub mod breaker;
 pub mod dead_man;
 pub mod effect;
 pub mod event;
@@ -25,3 +26,4 @@ pub mod secret;
 pub mod step;
 pub mod successor;
 pub mod usage;
+pub mod waves;

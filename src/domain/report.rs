@@ -6,6 +6,7 @@
 pub mod advice;
 pub mod consumers;
 pub mod history;
+pub mod restraint;
 pub mod rollback;
 pub mod why;
 
@@ -22,6 +23,7 @@ use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::{Destination, Reason};
 use crate::domain::policy::Credential;
 use crate::domain::record::{Ended, ObstacleKind, Record};
+use crate::domain::report::restraint::HoldReport;
 use crate::domain::report::rollback::RollbackReport;
 use crate::domain::rotation::{ParkReason, Rotation};
 use crate::domain::secret::Fingerprint;
@@ -37,6 +39,8 @@ pub struct StatusReport {
     /// Whether any credential needs a person.
     pub attention: bool,
     pub credentials: Vec<CredentialReport>,
+    /// What must not be done until somebody says so.
+    pub holds: Vec<HoldReport>,
 }
 
 impl StatusReport {
@@ -47,7 +51,7 @@ impl StatusReport {
             rank(one).cmp(&rank(other)).then_with(|| one.credential.cmp(&other.credential))
         });
         let attention = credentials.iter().any(|report| report.attention);
-        Self { schema_version: SCHEMA_VERSION, at, attention, credentials }
+        Self { schema_version: SCHEMA_VERSION, at, attention, credentials, holds: Vec::new() }
     }
 }
 
@@ -59,7 +63,7 @@ pub enum Condition {
     Fine,
     /// A rotation is under way and makes progress.
     Rotating,
-    /// A rotation waits for time or for consumers.
+    /// A rotation waits for time, for consumers, for its turn, or until it is no longer held.
     Waiting,
     /// The next step failed and is tried again.
     Hindered,
@@ -116,6 +120,10 @@ pub struct CredentialReport {
     /// When it is due by its schedule. While a rotation is under way, the one after it is not known yet.
     pub next_due: Option<Timestamp>,
     pub asked: bool,
+    /// What must not be done with it, and by whose word.
+    pub held: Vec<HoldReport>,
+    /// What a rotation that is due has to wait for, beside its window.
+    pub waits_for: Option<String>,
     pub aborts: u32,
     pub rotation: Option<RotationReport>,
     pub obstacle: Option<ObstacleReport>,
@@ -242,6 +250,8 @@ impl CredentialReport {
             key_expires_at: current.and_then(|current| current.expires_at),
             next_due: record.due.as_ref().filter(|_| rotation.is_none()).map(|due| due.at),
             asked: record.asked,
+            held: Vec::new(),
+            waits_for: None,
             aborts: record.aborts,
             rotation: rotation.map(|rotation| RotationReport::new(rotation, evidence, now)),
             obstacle: record.obstacle.as_ref().map(|obstacle| ObstacleReport {

@@ -13,13 +13,18 @@ use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::SecretValue;
 use crate::engine::agenda::Agenda;
+use crate::engine::breaker;
 use crate::engine::commit::Halt;
 use crate::engine::handle::{COMMANDS_MAX, Command, Handle, Pulse};
 use crate::engine::orders::Order;
+use crate::engine::restraints::Restraints;
 use crate::engine::setup::Setup;
 use crate::engine::sweep::{self, Swept};
 use crate::engine::visit::{Ending, Visit};
 use crate::ports::journal;
+
+mod ending;
+mod holding;
 
 /// A visit that panicked is not repeated at once.
 const AFTER_PANIC: SignedDuration = SignedDuration::from_mins(1);
@@ -58,6 +63,7 @@ enum Finished {
     Visit(Box<Visit>, Ending),
     Swept(WorkspaceName, Result<Swept, sweep::Error>),
     OrphansDeleted(u64),
+    Holds(holding::Changed),
 }
 
 /// The engine. [`Keeper::run`] is its life.
@@ -77,6 +83,9 @@ pub struct Keeper {
     /// Wakes the loop: the scheduler's ticks.
     nudge: Arc<Notify>,
     quit: CancellationToken,
+    restraints: Arc<Restraints>,
+    /// Pauses that are in force, and not answered before certain visits have come back.
+    expected: Vec<holding::Expected>,
 }
 
 impl Keeper {
@@ -90,10 +99,17 @@ impl Keeper {
         let (pulse, pulses) = watch::channel(Pulse::default());
         let (published, setups) = watch::channel(Arc::clone(&setup));
         let journal = Arc::clone(&setup.journal);
+        let restraints = Restraints::load(Arc::clone(&journal)).await?;
+        breaker::consult_all(&setup, &restraints).await;
         let mut slots = BTreeMap::new();
         for (name, known) in journal.load().await? {
             let slot = match known {
-                Ok(known) => Slot { rotation: known.rotation.map(Box::new), ..Slot::new(known.record) },
+                Ok(known) => {
+                    if let Some(rotation) = &known.rotation {
+                        restraints.turns.occupy(&rotation.plan.workspace, &name);
+                    }
+                    Slot { rotation: known.rotation.map(Box::new), ..Slot::new(known.record) }
+                }
                 Err(error) => {
                     tracing::error!(credential = %name, %error, "left alone: its journal is damaged");
                     Slot { damaged: Some(error.to_string()), ..Slot::new(Record::new(name.clone())) }
@@ -114,10 +130,13 @@ impl Keeper {
             published,
             nudge,
             quit: CancellationToken::new(),
+            restraints: Arc::new(restraints),
+            expected: Vec::new(),
         };
         keeper.take_policy();
         keeper.beat();
-        Ok((keeper, Handle { commands: sender, pulse: pulses, setup: setups, journal }))
+        let restraints = Arc::clone(&keeper.restraints);
+        Ok((keeper, Handle { commands: sender, pulse: pulses, setup: setups, journal, restraints }))
     }
 
     /// Works until `shutdown`, then lets every visit reach its next journalled point, at most for `drain`; what has
@@ -150,33 +169,6 @@ impl Keeper {
         self.drain(drain).await
     }
 
-    async fn drain(mut self, drain: std::time::Duration) -> Result<(), Stopped> {
-        for slot in self.slots.values() {
-            if let Some(pause) = &slot.visit {
-                pause.cancel();
-            }
-        }
-        let quit = self.quit.clone();
-        let mut usurped = Ok(());
-        let emptied = async {
-            while let Some(finished) = self.tasks.join_next_with_id().await {
-                usurped = self.take_back(finished);
-                if usurped.is_err() {
-                    break;
-                }
-            }
-        };
-        if tokio::time::timeout(drain, emptied).await.is_err() {
-            tracing::warn!(
-                visits = self.tasks.len(),
-                "stopping before every rotation reached its next journalled point"
-            );
-        }
-        quit.cancel();
-        self.tasks.shutdown().await;
-        usurped
-    }
-
     /// Takes the credentials of the policy into care and lets everyone be looked at.
     fn take_policy(&mut self) {
         for name in self.setup.policy.credentials.keys() {
@@ -207,6 +199,7 @@ impl Keeper {
                 self.sweep();
             }
             Command::Sweep => self.sweep(),
+            Command::Holds(pause) => self.change_holds(pause),
         }
     }
 
@@ -250,6 +243,7 @@ impl Keeper {
             return;
         }
         let Some((workspace, limit)) = self.place_of_work(&name, slot) else {
+            self.restraints.turns.leave(&name);
             return self.refuse_orders(&name);
         };
         let running = self.running.entry(workspace.clone()).or_default();
@@ -292,6 +286,7 @@ impl Keeper {
             mint_permit: None,
             pause: pause.clone(),
             quit: self.quit.clone(),
+            restraints: Arc::clone(&self.restraints),
         };
         slot.visit = Some(pause);
         let reread = std::mem::take(&mut slot.reread);
@@ -307,12 +302,19 @@ impl Keeper {
         match finished {
             Ok((id, Finished::Visit(visit, ending))) => {
                 self.left(id);
+                let name = visit.record.credential.clone();
+                if matches!(ending, Ending::Halted(_)) && visit.rotation.is_none() {
+                    visit.step_aside();
+                }
                 self.returned(*visit, ending)?;
+                self.came_back(&name);
+                self.call_next();
             }
             Ok((_, Finished::Swept(workspace, Err(error)))) => {
                 tracing::warn!(%workspace, %error, "the workspace could not be searched for orphans");
             }
             Ok((_, Finished::Swept(_, Ok(swept)))) => self.judge_orphans(swept),
+            Ok((_, Finished::Holds(changed))) => self.holds_changed(changed),
             Ok((_, Finished::OrphansDeleted(deleted))) => {
                 self.pulse.send_modify(|pulse| pulse.orphans_deleted += deleted);
             }
@@ -325,6 +327,7 @@ impl Keeper {
                     slot.reread = true;
                     self.agenda.set(&name, self.setup.now().checked_add(AFTER_PANIC).ok());
                 }
+                self.came_back(&name);
             }
         }
         Ok(())
@@ -418,19 +421,6 @@ impl Keeper {
         if !orphans.is_empty() {
             self.tasks.spawn(async move { Finished::OrphansDeleted(sweep::delete(desk, orphans).await) });
         }
-    }
-
-    fn beat(&self) {
-        self.pulse.send_modify(|pulse| {
-            pulse.beat = Some(self.setup.now());
-            pulse.credentials = self.slots.len();
-            pulse.visits = self.visitors.len();
-            let damaged =
-                |(name, slot): (&CredentialName, &Slot)| Some((name.clone(), slot.damaged.clone()?));
-            if self.slots.values().filter(|slot| slot.damaged.is_some()).count() != pulse.damaged.len() {
-                pulse.damaged = self.slots.iter().filter_map(damaged).collect();
-            }
-        });
     }
 }
 

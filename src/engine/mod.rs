@@ -6,6 +6,8 @@
 
 mod agenda;
 mod begin;
+mod board;
+mod breaker;
 mod commit;
 mod desk;
 mod effects;
@@ -13,8 +15,10 @@ mod handle;
 mod keeper;
 mod listings;
 mod orders;
+mod restraints;
 mod setup;
 mod sweep;
+mod turns;
 mod visit;
 pub mod wakes;
 

@@ -16,6 +16,7 @@ use crate::domain::secret::SecretValue;
 use crate::engine::commit::Halt;
 use crate::engine::effects::Outcome;
 use crate::engine::orders::Order;
+use crate::engine::restraints::Restraints;
 use crate::engine::setup::Setup;
 use crate::ports::journal::Known;
 
@@ -36,6 +37,7 @@ pub(super) struct Visit {
     pub(super) pause: CancellationToken,
     /// Asks it to come back even if the journal cannot be written.
     pub(super) quit: CancellationToken,
+    pub(super) restraints: Arc<Restraints>,
 }
 
 /// How a visit ended.

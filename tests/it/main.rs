@@ -16,6 +16,7 @@ mod http;
 mod journal;
 mod kill;
 mod mutations;
+mod pause;
 mod prober;
 mod sandbox;
 mod signals;

@@ -10,7 +10,7 @@ use crate::domain::gate::probe::{CommandGate, Finding, Instance, Marks, Probe, R
 use crate::domain::gate::{Evidence, Gate, Observed};
 use crate::domain::key::Key;
 use crate::domain::successor::Progress;
-use crate::domain::usage::{Counted, Reading, Seen, Source};
+use crate::domain::usage::{Counted, Ours, Reading, Seen, Source};
 use crate::engine::visit::Visit;
 use crate::ports::journal;
 
@@ -74,7 +74,8 @@ impl Visit {
         let (Some(old), Some(new)) = (old, new) else { return Ok(observed) };
         observed = self.send_canary(observed, quiet, now).await?;
         let delay = observed.usage.iter().map(|seen| seen.delay).max().unwrap_or_default();
-        let window = quiet.saturating_add(delay).saturating_add(WINDOW_MARGIN);
+        // The quiet time ends where use of the new key is seen, which may be a quiet time ago.
+        let window = (quiet.saturating_add(quiet)).saturating_add(delay).saturating_add(WINDOW_MARGIN);
         let since = now.saturating_sub(window).unwrap_or(Timestamp::MIN);
         let keys = [old, new];
         let desk = self.desk()?;
@@ -84,13 +85,15 @@ impl Visit {
         };
         let [old, new] = keys;
         readings.push(count(&mut observed, &old, &new, now));
+        let tried_until = self.rotating()?.overlap_since();
         for reading in readings {
             let before = observed.usage.iter().position(|seen| seen.source == reading.source);
             let seen = match before {
                 Some(index) => observed.usage.remove(index),
                 None => Seen::nothing(reading.source),
             };
-            observed.usage.push(seen.learn(&reading, &old.id, &new.id, &observed.canaries));
+            let ours = Ours { canaries: &observed.canaries, tried_until };
+            observed.usage.push(seen.learn(&reading, &old.id, &new.id, ours));
         }
         observed.usage.sort_by_key(|seen| seen.source);
         Ok(observed)
@@ -104,7 +107,9 @@ impl Visit {
         quiet: SignedDuration,
         now: Timestamp,
     ) -> Result<Observed, Failure> {
-        let Some(voice) = self.plan()?.terms.canary.clone() else { return Ok(observed) };
+        // Only how long the old key has been idle needs it: what we do ourselves shows nobody's use of the new key.
+        let canary = self.plan()?.terms.canary.clone().filter(|_| !quiet.is_zero());
+        let Some(voice) = canary else { return Ok(observed) };
         let lately = now.saturating_sub(quiet / 2).unwrap_or(Timestamp::MIN);
         let seen = observed.usage.iter().any(|seen| {
             seen.source != Source::CreditCounter && seen.newest.is_some_and(|newest| newest > lately)

@@ -20,6 +20,7 @@ use crate::domain::ids::{ConsumerName, StoreName, WorkspaceName};
 use crate::domain::secret::SecretValue;
 use crate::engine::{Desk, Setup, Timing};
 use crate::ports::clock::Clock;
+use crate::ports::issuer::Issuer;
 use crate::ports::journal::Journal;
 use crate::ports::secret_store::SecretStore;
 
@@ -75,8 +76,9 @@ pub async fn assemble(config: &Config, environment: &dyn Environment, base: &Bas
     for (name, workspace) in &config.workspaces {
         let limits = config.policy.workspaces.get(name).copied();
         let limits = limits.unwrap_or_default();
-        let issuer = issuer(name, workspace, environment, &base.clock)?;
-        desks.insert(name.clone(), Arc::new(Desk::new(name.clone(), Arc::new(issuer), limits)));
+        let issuer = Arc::new(issuer(name, workspace, environment, &base.clock)?);
+        let desk = Desk::new(name.clone(), Arc::clone(&issuer) as Arc<dyn Issuer>, limits);
+        desks.insert(name.clone(), Arc::new(desk.watched_by(issuer)));
     }
     let mut stores = BTreeMap::new();
     for (name, config) in &config.stores {

@@ -9,4 +9,5 @@ mod pace;
 mod refusals;
 mod scripted;
 mod secrets;
+mod usage;
 mod workspace;

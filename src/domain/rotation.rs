@@ -80,6 +80,22 @@ pub enum ParkReason {
 }
 
 impl ParkReason {
+    /// Whether it was parked so that the old key goes on working.
+    #[must_use]
+    pub fn is_about_the_old_key(self) -> bool {
+        match self {
+            Self::ConsumerFailing | Self::ProbeRed | Self::Reinstated | Self::OldKeyReenabled => true,
+            Self::MintRefused
+            | Self::MintsExhausted
+            | Self::Unrestricted
+            | Self::OldKeyUnusable
+            | Self::NewKeyUnusable
+            | Self::ForeignValue
+            | Self::CannotRollBack
+            | Self::Widened => false,
+        }
+    }
+
     pub const ALL: [Self; 12] = [
         Self::MintRefused,
         Self::MintsExhausted,

@@ -217,9 +217,17 @@ impl Seen {
         is_news.then(|| reading.at.duration_since(newest.from))
     }
 
-    /// What this source says about whether the old key has been idle for `quiet`, at its newest answer.
+    /// What this source says about whether the old key has been idle for `quiet`, at its newest answer. The quiet time
+    /// has to lie after `switched`, the instant from which on nobody could begin to use it: whoever began just before
+    /// that shows within the quiet time and the source's delay, and not earlier.
     #[must_use]
-    pub fn judge(&self, quiet: SignedDuration, now: Timestamp, stale_after: SignedDuration) -> Opinion {
+    pub fn judge(
+        &self,
+        quiet: SignedDuration,
+        switched: Timestamp,
+        now: Timestamp,
+        stale_after: SignedDuration,
+    ) -> Opinion {
         let not_asked = || "it has not been asked yet".to_owned();
         let Some(answered_at) = self.answered_at else {
             return Opinion::Unknown(self.blind.clone().unwrap_or_else(not_asked));
@@ -246,7 +254,7 @@ impl Seen {
             ));
         };
         let quiet_from = before(newest.min(before(answered_at, self.delay)), quiet);
-        if self.covers_from.is_none_or(|covered| covered > quiet_from) {
+        if quiet_from < switched || self.covers_from.is_none_or(|covered| covered > quiet_from) {
             return Opinion::Unknown("it has not been watched for long enough".to_owned());
         }
         match used_after(quiet_from) {

@@ -53,7 +53,10 @@ fn no_event_but_the_listed_ones_lets_go_of_the_old_key() {
             if matches!(next.phase, Phase::Disabling { .. })
                 && !matches!(rotation.phase, Phase::Disabling { .. })
             {
-                let from_rest = matches!(event, Event::Retried { .. });
+                // What was disabled before, and was about to be enabled again.
+                let escalated = matches!(event, Event::Escalated { .. })
+                    && matches!(rotation.phase, Phase::Reinstating { .. });
+                let from_rest = matches!(event, Event::Retried { .. }) || escalated;
                 assert!(from_rest || matches!(event, Event::Released { .. }), "{name}: {}", event.name());
             }
             if matches!(next.phase, Phase::Discarding { .. }) {

@@ -45,7 +45,7 @@ fn answer(old: &[i64], new: &[i64]) -> Seen {
 }
 
 fn judged(seen: &Seen, now: i64) -> &'static str {
-    match seen.judge(seconds(1800), at(now), STALE) {
+    match seen.judge(seconds(1800), Timestamp::MIN, at(now), STALE) {
         Opinion::Used { .. } => "used",
         Opinion::Idle { .. } => "idle",
         Opinion::Unknown(_) => "unknown",
@@ -247,7 +247,7 @@ impl World {
     /// What `Idle` at `now` promises, from the module's documentation.
     fn check(&self, seen: &Seen, now: i64, in_order: bool) -> Result<(), TestCaseError> {
         let quiet = seconds(self.quiet);
-        if !matches!(seen.judge(quiet, at(now), STALE), Opinion::Idle { .. }) {
+        if !matches!(seen.judge(quiet, Timestamp::MIN, at(now), STALE), Opinion::Idle { .. }) {
             return Ok(());
         }
         let end = seen.newest.unwrap().min(at(now) - seen.delay);

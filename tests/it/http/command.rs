@@ -32,7 +32,7 @@ async fn an_order_is_exit_code_0_and_a_refusal_1() {
     assert_eq!((refused.code, refused.out.as_str()), (Some(1), ""));
     assert!(refused.err.contains("is under way already, in phase `overlap`"), "{}", refused.err);
     let refused =
-        rekeyd(&["rollback", "wide", "--output", "json"], &[("REKEYD_SOCKET", &house.socket)]).await;
+        rekeyd(&["reinstate", "wide", "--output", "json"], &[("REKEYD_SOCKET", &house.socket)]).await;
     assert_eq!((refused.code, refused.err.as_str()), (Some(1), ""));
     let told: Value = serde_json::from_str(&refused.out).unwrap();
     assert_eq!(told["error"]["code"], "refused");

@@ -102,6 +102,17 @@ impl Provider {
         });
     }
 
+    /// A key was used: listings show it, where they show such things.
+    pub(super) fn count(&self, id: &KeyId, shown: bool) {
+        if shown {
+            self.change(|state| {
+                if let Some(key) = state.keys.get_mut(id) {
+                    key.key.character_count = Some(key.key.character_count.unwrap_or(0) + 1);
+                }
+            });
+        }
+    }
+
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state.lock().unwrap();
         let result = change(&mut state);

@@ -13,6 +13,7 @@ mod engine_sandbox;
 mod http;
 mod journal;
 mod kill;
+mod mutations;
 mod sandbox;
 mod signals;
 mod simulation;

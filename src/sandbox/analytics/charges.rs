@@ -22,6 +22,9 @@ const DEAR: [&str; 8] = [
     "surface",
     "actor",
 ];
+/// A group's cells, what was spent, and by how many charges.
+type Row = (Vec<Value>, i64, i64);
+
 const USD_PER_CREDIT: f64 = 0.0001;
 
 impl Workspace {
@@ -48,7 +51,7 @@ impl Workspace {
         }
         query.finish()?;
         let shown_until = self.shown_until(now).as_second();
-        let mut rows: BTreeMap<(i64, Vec<String>), (Vec<Value>, i64, i64)> = BTreeMap::new();
+        let mut rows: BTreeMap<(i64, Vec<String>), Row> = BTreeMap::new();
         for ((second, spent_by), credits) in &self.usage.0 {
             let in_time = (start..end).contains(&(second * 1000)) && *second <= shown_until;
             if in_time && self.sees(caller, spent_by) && self.passes(&filters, spent_by) {

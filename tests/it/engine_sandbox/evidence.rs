@@ -105,9 +105,9 @@ async fn a_straggler_is_named_and_holds_the_old_key_until_it_has_stopped() {
     let disabled_at = consumers.old_key().changed_at;
     assert!(disabled_at.duration_since(last) >= QUIET, "used at {last}, disabled at {disabled_at}");
     consumers.bench.ended(PhaseName::Done).await;
-    let released = consumers.bench.events().await.into_iter().find_map(|event| match event {
-        Event::Released { verdicts, forced } => Some((verdicts, forced)),
-        _ => None,
+    let released = consumers.bench.events().await.into_iter().find_map(|event| {
+        let Event::Released { verdicts, forced } = event else { return None };
+        Some((verdicts, forced))
     });
     let (verdicts, forced) = released.unwrap();
     assert!(!forced && verdicts.iter().all(|verdict| verdict.open));

@@ -18,6 +18,7 @@ fn times() -> Value {
     json!({"start_time": 1_795_420_000_000_i64, "end_time": 1_795_430_000_000_i64})
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is written where it is passed")]
 fn with(more: Value) -> Value {
     let mut query = times();
     query.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());

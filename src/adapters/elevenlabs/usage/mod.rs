@@ -135,10 +135,9 @@ impl ElevenLabs {
                     meaning.kind(),
                     explanation(meaning),
                 );
-                return Err(match meaning {
-                    Meaning::Invalid => NoTable::NotLikeThis(why.message),
-                    _ => NoTable::Other(why.message),
-                });
+                let why = why.message;
+                let is_the_question = meaning == Meaning::Invalid;
+                return Err(if is_the_question { NoTable::NotLikeThis(why) } else { NoTable::Other(why) });
             }
         };
         let mut text = Vec::new();

@@ -56,10 +56,11 @@ impl Table {
         };
         let mut rows = Vec::with_capacity(listed.len());
         for row in listed {
-            match row {
-                Value::Array(cells) if cells.len() == columns.len() => rows.push(cells),
-                _ => return Err("a row has not as many cells as there are columns".to_owned()),
+            let Value::Array(cells) = row else { return Err("a row is not a list".to_owned()) };
+            if cells.len() != columns.len() {
+                return Err("a row has not as many cells as there are columns".to_owned());
             }
+            rows.push(cells);
         }
         Ok(Self { columns, rows })
     }

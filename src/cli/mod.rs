@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-mod call;
+mod agent;
+mod agent_flags;
 mod check;
 mod daemon;
 mod demo;
@@ -18,6 +19,7 @@ mod run;
 mod sandbox;
 mod schema;
 mod status;
+mod tether;
 
 #[derive(Parser)]
 #[command(name = "rekeyd", version, about)]
@@ -34,6 +36,11 @@ enum Command {
     Check(check::Arguments),
     /// Print the JSON Schema of the policy, for editors
     Schema(schema::Arguments),
+    /// Follow secrets beside the application that uses them, tell or restart it, and acknowledge
+    Agent(Box<agent::Arguments>),
+    /// Start an application that ends with its agent
+    #[command(hide = true)]
+    Tethered(tether::Arguments),
     /// Watch rotations, a crash and a recovery on this machine: no account, no cloud
     Demo(demo::Arguments),
     /// Run an ElevenLabs workspace on this machine, for rehearsals and tests
@@ -66,6 +73,8 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
+        Command::Agent(arguments) => agent::run(&arguments),
+        Command::Tethered(arguments) => tether::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Sandbox(arguments) => sandbox::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),

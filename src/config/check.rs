@@ -11,6 +11,7 @@ use crate::config::raw;
 use crate::domain::ids::{ConsumerName, StoreName, WorkspaceName};
 use crate::domain::policy::Policy;
 
+pub(super) mod agent;
 mod calendars;
 mod credentials;
 mod gates;

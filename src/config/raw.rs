@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::config::defaults;
 
+pub(crate) mod agent;
 mod kinds;
 mod waits;
 

@@ -1,5 +1,6 @@
 //! The real program against real servers on loopback. One binary, a module per behaviour.
 
+mod agent;
 mod aws;
 mod aws_rotation;
 mod canary;

@@ -1,3 +1,5 @@
+//! Evidence of use, by tables; and what `Idle` guarantees, in worlds by chance.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -230,6 +230,7 @@ fn count(observed: &mut Observed, old: &Key, new: &Key, now: Timestamp) -> Readi
     reading
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "used with `map_err`")]
 pub(super) fn unreadable(error: journal::Error) -> Failure {
     Failure::rejected(Kind::LocalDisk, error.to_string())
 }

@@ -46,10 +46,8 @@ impl Visit {
             return Ok(Outcome::Wait(self.soon(next.min(after(now, self.gathers_every()?)))));
         }
         // Whoever says that it fails is not overruled by a deadline.
-        let then = match terms.then {
-            AfterDeadline::Revoke if gate::is_anyone_failing(&verdicts) => AfterDeadline::Hold,
-            then => then,
-        };
+        let overruled = terms.then == AfterDeadline::Revoke && gate::is_anyone_failing(&verdicts);
+        let then = if overruled { AfterDeadline::Hold } else { terms.then };
         // What is decided now was judged by our clock alone.
         self.setup.check_clock(self.listed().await?.as_ref())?;
         let rotation = self.rotating()?;

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 mod agent;
 mod agent_flags;
 mod check;
+mod consumers;
 mod daemon;
 mod demo;
 mod exit;
@@ -15,11 +16,13 @@ mod history;
 mod journal;
 mod moments;
 mod orders;
+mod paragraphs;
 mod run;
 mod sandbox;
 mod schema;
 mod status;
 mod tether;
+mod why;
 
 #[derive(Parser)]
 #[command(name = "rekeyd", version, about)]
@@ -47,6 +50,8 @@ enum Command {
     Sandbox(sandbox::Arguments),
     /// Show how every credential fares, the worst first, straight from the journal
     Status(status::Arguments),
+    /// Show who uses which credential, with which key, and when it was last heard of, straight from the journal
+    Consumers(consumers::Arguments),
     /// Show what happened to a credential, straight from the journal
     History(history::Arguments),
     /// Have a credential rotated now, whatever its schedule and window say
@@ -56,7 +61,7 @@ enum Command {
     /// Give up a rotation whose key is not in service yet
     Abort(orders::OfOne),
     /// Put a credential's old key back into service
-    Rollback(orders::OfOne),
+    Rollback(orders::Rollback),
     /// Have a disabled old key enabled again at once; its rotation is parked
     Reinstate(orders::OfOne),
     /// Have the daemon load its policy again; one with errors is refused and the old one stays in force
@@ -78,6 +83,7 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Sandbox(arguments) => sandbox::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Consumers(arguments) => consumers::run(&arguments),
         Command::History(arguments) => history::run(&arguments),
         Command::Rotate(arguments) => orders::rotate(&arguments),
         Command::Retry(arguments) => orders::retry(&arguments),

@@ -152,10 +152,12 @@ fn load_with(
 }
 
 fn exposed_secrets(raw: &raw::Policy, findings: &mut Findings) {
-    let admin_keys = raw.workspaces.values().map(|workspace| &workspace.admin_key);
+    let admin_keys =
+        raw.workspaces.values().filter_map(|workspace| workspace.admin_key.as_ref()?.file.as_ref());
     let tokens = raw.consumers.values().map(|consumer| &consumer.token);
     let tokens = tokens.chain([&raw.leaks.token]);
-    for file in admin_keys.chain(tokens).flatten().filter_map(|secret| secret.file.as_ref()) {
+    let tokens = tokens.flatten().filter_map(|secret| secret.file.as_ref());
+    for file in admin_keys.chain(tokens) {
         if let Some(mode) = SecretSource::File(file.value().as_str().into()).exposure() {
             let rule = format!("others than its owner may use this file (mode {mode:04o})");
             findings.lint(&file.span(), rule, "let only the user of rekeyd read it: `chmod 0400`");

@@ -1,5 +1,6 @@
 //! The real program against real servers on loopback. One binary, a module per behaviour.
 
+mod admin_key;
 mod agent;
 mod aws;
 mod aws_rotation;
@@ -15,6 +16,7 @@ mod http;
 mod journal;
 mod kill;
 mod mutations;
+mod prober;
 mod sandbox;
 mod signals;
 mod simulation;

@@ -37,7 +37,7 @@ impl Consumers {
     async fn start(rules: Rules, gates: Vec<Gate>) -> Self {
         let mut bench = Bench::hurried(rules, Start::WithKey).await;
         let old = bench.sandbox.workspace().values().nth(1).unwrap().to_owned();
-        bench.change_terms(|terms| {
+        bench.agree(|terms| {
             terms.at_least = SignedDuration::from_mins(1);
             terms.at_most = SignedDuration::from_hours(24);
             terms.quarantine = SignedDuration::from_mins(1);

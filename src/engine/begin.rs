@@ -27,6 +27,7 @@ impl Visit {
             self.step_aside();
             return Ok(Rest::Until(None));
         };
+        self.settle_admin_key_at_rest(&credential).await;
         if let Some(planned) = self.record.plan_next(&credential) {
             self.save(planned).await?;
             return Ok(Rest::No);

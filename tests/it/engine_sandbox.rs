@@ -5,6 +5,7 @@
 
 mod bench;
 mod consumers;
+mod evidence;
 
 use rekeyd::domain::ack::Health;
 use rekeyd::domain::gate::Gate;

@@ -52,6 +52,8 @@ enum Command {
     Rollback(orders::OfOne),
     /// Have a disabled old key enabled again at once; its rotation is parked
     Reinstate(orders::OfOne),
+    /// Take a key's permissions and limits as they are, and its account's other keys, for what they should be
+    Accept(orders::OfOne),
     /// Have the daemon load its policy again; one with errors is refused and the old one stays in force
     Reload(orders::OfAll),
     /// Have the daemon look for keys that nobody answers for, now
@@ -75,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Abort(arguments) => orders::abort(&arguments),
         Command::Rollback(arguments) => orders::roll_back(&arguments),
         Command::Reinstate(arguments) => orders::reinstate(&arguments),
+        Command::Accept(arguments) => orders::accept(&arguments),
         Command::Reload(arguments) => orders::reload(&arguments),
         Command::Sweep(arguments) => orders::sweep(&arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),

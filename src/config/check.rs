@@ -31,7 +31,7 @@ pub(super) struct Checked {
 
 pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: &mut Findings) -> Checked {
     let daemon = surroundings::daemon(&raw.daemon, environment, findings);
-    let mut policy = Policy::default();
+    let mut policy = Policy { emergencies_at_once: daemon.emergencies_at_once, ..Policy::default() };
     let mut workspaces = BTreeMap::new();
     for (name, workspace) in &raw.workspaces {
         let (config, limits) = surroundings::workspace(workspace, findings);

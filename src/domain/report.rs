@@ -4,6 +4,7 @@
 //! promise to those who read the JSON: [`SCHEMA_VERSION`] changes when one of them changes its meaning or goes.
 
 pub mod advice;
+pub mod findings;
 pub mod history;
 
 use std::cmp::Reverse;
@@ -12,11 +13,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::domain::effect::EffectName;
+use crate::domain::emergency::Answered;
 use crate::domain::failure::Kind;
+use crate::domain::finding::Finding;
 use crate::domain::gate::{self, Evidence, Verdict};
 use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, VersionId, WorkspaceName};
 use crate::domain::phase::{Phase, PhaseName};
-use crate::domain::plan::{Destination, Reason};
+use crate::domain::plan::{Destination, Reason, Urgency};
 use crate::domain::policy::Credential;
 use crate::domain::record::{Ended, ObstacleKind, Record};
 use crate::domain::rotation::{ParkReason, Rotation};
@@ -59,6 +62,8 @@ pub enum Condition {
     Waiting,
     /// The next step failed and is tried again.
     Hindered,
+    /// Nothing is under way, and something is not as it should be outside.
+    Drifted,
     /// A rotation needs an operator.
     Parked,
     /// No rotation can begin.
@@ -68,11 +73,12 @@ pub enum Condition {
 }
 
 impl Condition {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Fine,
         Self::Rotating,
         Self::Waiting,
         Self::Hindered,
+        Self::Drifted,
         Self::Parked,
         Self::Blocked,
         Self::Damaged,
@@ -85,6 +91,7 @@ impl Condition {
             Self::Rotating => "rotating",
             Self::Waiting => "waiting",
             Self::Hindered => "hindered",
+            Self::Drifted => "drifted",
             Self::Parked => "parked",
             Self::Blocked => "blocked",
             Self::Damaged => "damaged",
@@ -115,6 +122,10 @@ pub struct CredentialReport {
     pub aborts: u32,
     pub rotation: Option<RotationReport>,
     pub obstacle: Option<ObstacleReport>,
+    /// What is wrong outside, as of the last inspection; the worst first.
+    pub findings: Vec<Finding>,
+    /// How the last emergency was answered.
+    pub answered: Option<Answered>,
     pub destinations: Vec<DestinationReport>,
     /// Some destinations serve the new key and some do not.
     pub partially_published: bool,
@@ -145,6 +156,8 @@ pub struct RotationReport {
     pub gates: Vec<Verdict>,
     /// Nothing is waited for: the old key is, or may be, in wrong hands.
     pub emergency: bool,
+    /// Why, and since when that is known.
+    pub urgency: Option<Urgency>,
     /// When the provider lets the old key expire by itself, where it was told to.
     pub old_key_expires_at: Option<Timestamp>,
     pub rollback: RollbackReport,
@@ -281,6 +294,8 @@ impl CredentialReport {
                 detail: obstacle.detail.clone(),
                 since: obstacle.since,
             }),
+            findings: record.findings.clone(),
+            answered: record.answered.clone(),
             partially_published: rotation.is_some() && served > 0 && served < destinations.len(),
             destinations,
             last: record.last.clone(),
@@ -367,6 +382,7 @@ impl RotationReport {
             deadline,
             gates,
             emergency: plan.emergency,
+            urgency: plan.urgency.clone(),
             old_key_expires_at: dead_man.filter(|dead_man| dead_man.is_in_force()).map(|it| it.at),
             rollback: RollbackReport::new(rotation, now),
             parked,

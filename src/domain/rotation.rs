@@ -95,6 +95,22 @@ impl ParkReason {
         Self::Widened,
     ];
 
+    /// Whether it is about something that an emergency does not wait for.
+    #[must_use]
+    pub fn is_overruled_by_an_emergency(self) -> bool {
+        match self {
+            Self::OldKeyUnusable
+            | Self::OldKeyReenabled
+            | Self::NewKeyUnusable
+            | Self::CannotRollBack
+            | Self::ConsumerFailing
+            | Self::ProbeRed
+            | Self::Reinstated
+            | Self::Widened => true,
+            Self::MintRefused | Self::MintsExhausted | Self::Unrestricted | Self::ForeignValue => false,
+        }
+    }
+
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -174,7 +190,8 @@ impl Rotation {
     /// Whether the old key would expire, if nobody moved its expiry, while it is still needed.
     #[must_use]
     pub fn keeps_the_old_key_alive(&self) -> bool {
-        self.dead_man.is_some_and(|dead_man| dead_man.is_in_force()) && self.phase.needs_the_old_key()
+        let in_force = self.dead_man.is_some_and(|dead_man| dead_man.is_in_force());
+        in_force && !self.plan.emergency && self.phase.needs_the_old_key()
     }
 
     /// When the overlap began; never, as long as it has not.

@@ -9,7 +9,7 @@ use crate::domain::failure::Failure;
 use crate::domain::ids::{KeyId, VersionId};
 use crate::domain::key::KeyRequest;
 use crate::domain::phase::{AfterDiscard, Alarm, Phase, PhaseName};
-use crate::domain::plan::Terms;
+use crate::domain::plan::{Terms, Urgency};
 use crate::domain::rotation::{MINTS_PER_ROTATION_MAX, RollbackCause, Rotation, Trouble};
 use crate::domain::secret::Fingerprint;
 use crate::domain::successor::{Placement, Progress, Standing, Successor};
@@ -42,12 +42,11 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
         next.plan.terms = terms.clone();
         return Ok(next);
     }
-    if let Event::Escalated { .. } = event {
+    if let Event::Escalated { why, since } = event {
         if rotation.plan.old.is_none() || rotation.phase.is_way_back() {
             return Err(illegal(rotation, event, Some("the old key is not being replaced")));
         }
-        next.plan.emergency = true;
-        next.plan.terms = Terms::of_an_emergency();
+        escalate(&mut next, Urgency { why: why.clone(), since: since.unwrap_or(now) }, now);
         return Ok(next);
     }
     next.phase = advance(rotation, event).map_err(|because| illegal(rotation, event, because))?;
@@ -81,6 +80,21 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
         next.attempts_max = next.attempt + MINTS_PER_ROTATION_MAX;
     }
     Ok(next)
+}
+
+/// From here on nothing is waited for; what was parked because of something that is waited for goes on.
+fn escalate(next: &mut Rotation, urgency: Urgency, now: Timestamp) {
+    next.plan.emergency = true;
+    next.plan.urgency = Some(urgency);
+    next.plan.terms = Terms::of_an_emergency();
+    next.trouble = None;
+    if let Phase::Parked { reason, was, .. } = &next.phase
+        && reason.is_overruled_by_an_emergency()
+    {
+        next.phase = resumed(was, false);
+        next.since = now;
+        next.clock_agreed = false;
+    }
 }
 
 type Because = Option<&'static str>;

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "what stands between tests fails by panicking too")]
 
 mod bench;
+mod leaks;
 
 use rekeyd::domain::gate::Gate;
 use rekeyd::domain::ids::ConsumerName;

@@ -163,6 +163,7 @@ fn plan() -> Plan {
         terms: terms(),
         expire_old_key: Some(SignedDuration::from_hours(24)),
         emergency: false,
+        urgency: None,
     }
 }
 
@@ -260,7 +261,13 @@ fn events() -> Vec<Event> {
         Event::Staged { destination: 0, version: version("v1"), over: Some(version("v0")) },
         Event::ValueLost,
         Event::Verified {
-            facts: KeyFacts { created_at: None, expires_at: None, usage_hash: None, hint: String::new() },
+            facts: KeyFacts {
+                created_at: None,
+                expires_at: None,
+                usage_hash: None,
+                hint: String::new(),
+                grants: None,
+            },
         },
         Event::Refuted { why: String::new() },
         Event::Promoted { destination: 0, displaced: Some(version("v0")) },
@@ -274,7 +281,7 @@ fn events() -> Vec<Event> {
         Event::Alarmed { alarm: alarm() },
         Event::ExpiryIntended { at: at(40), original: None },
         Event::ExpirySettled { at: at(40), in_force: true },
-        Event::Escalated { why: String::new() },
+        Event::Escalated { why: String::new(), since: None },
         Event::OldKeyGone,
         Event::RollbackBegun { cause: RollbackCause::Operator },
         Event::OldKeyEnabled,

@@ -56,7 +56,9 @@ impl Visit {
             Guarded::Stopped(outcome) => return Ok(outcome),
         };
         // A freeze, or trouble, may have lain between the end of the quarantine and now.
-        if let Some(outcome) = self.enabled_again(&inventory)? {
+        if !self.plan()?.emergency
+            && let Some(outcome) = self.enabled_again(&inventory)?
+        {
             return Ok(outcome);
         }
         let Some(old) = self.old_key(&inventory)? else { return Ok(Outcome::Happened(Event::OldKeyGone)) };

@@ -50,6 +50,11 @@ pub(super) struct Bench {
     journal: Arc<dyn Journal>,
     terms: Terms,
     start: Start,
+    /// What is different about the credential.
+    pub(super) change: fn(&mut Credential),
+    pub(super) emergencies_at_once: usize,
+    /// The provider, or a person, has taken a key out of service: that it is refused is not our doing.
+    pub(super) outage: bool,
     life: Option<Life>,
 }
 
@@ -82,7 +87,9 @@ impl Bench {
             canary: None,
             quarantine: SignedDuration::from_millis(200),
         };
-        Self { sandbox, folder, journal: Arc::new(journal), terms, start, life: None }
+        let journal = Arc::new(journal);
+        let (change, emergencies_at_once, outage): (fn(&mut Credential), _, _) = (|_| (), 3, false);
+        Self { sandbox, folder, journal, terms, start, change, emergencies_at_once, outage, life: None }
     }
 
     pub(super) async fn live(&mut self) {
@@ -110,9 +117,16 @@ impl Bench {
         let directory = Directory::open(&directory::Settings::new(self.folder.path().join("secrets")));
         let stores: BTreeMap<StoreName, Arc<dyn SecretStore>> =
             [(store(), Arc::new(directory.unwrap()) as Arc<dyn SecretStore>)].into();
-        let credentials = [(name(), self.credential(&workspace))].into();
+        let mut credential = self.credential(&workspace);
+        (self.change)(&mut credential);
+        let credentials = [(name(), credential)].into();
+        let emergencies_at_once = self.emergencies_at_once;
         Setup {
-            policy: Policy { workspaces: [(workspace.clone(), limits)].into(), credentials },
+            policy: Policy {
+                workspaces: [(workspace.clone(), limits)].into(),
+                credentials,
+                emergencies_at_once,
+            },
             desks: [(workspace, Arc::new(desk))].into(),
             stores,
             journal: Arc::clone(&self.journal),
@@ -159,6 +173,26 @@ impl Bench {
         change(&mut self.terms);
         let setup = self.setup();
         self.life.as_ref().unwrap().0.reload(setup).await.unwrap();
+    }
+
+    /// A listing now, as the schedule would have it.
+    pub(super) async fn inspect(&self) {
+        self.handle().inspect().await.unwrap();
+    }
+
+    pub(super) fn handle(&self) -> &Handle {
+        &self.life.as_ref().unwrap().0
+    }
+
+    pub(super) async fn known(&self) -> Known {
+        self.journal.load_one(&name()).await.unwrap().unwrap()
+    }
+
+    /// Somebody else puts something where consumers read.
+    pub(super) fn tamper(&self, text: &str) {
+        let path = self.folder.path().join("secrets/tts-backend");
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(path, text).unwrap();
     }
 
     pub(super) async fn order(&self, wish: Wish) -> Result<String, Refused> {
@@ -219,10 +253,10 @@ impl Bench {
     }
 
     /// Waits, and looks all the while whether what is served is accepted (I1).
-    async fn until(&self, what: &str, mut holds: impl AsyncFnMut(&Self, Known) -> bool) {
+    pub(super) async fn until(&self, what: &str, mut holds: impl AsyncFnMut(&Self, Known) -> bool) {
         let begun = Instant::now();
         loop {
-            if let Some(value) = self.served() {
+            if let Some(value) = self.served().filter(|_| !self.outage) {
                 let accepted = self.sandbox.workspace().accepts(value.expose(), SystemClock.now());
                 assert!(accepted, "{} is served and refused", value.fingerprint());
             }

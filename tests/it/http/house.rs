@@ -246,7 +246,11 @@ impl House {
         let credentials = ["tts", "wide"].map(|it| (name(it), credential(it))).into();
         let shelf: Arc<dyn SecretStore> = Arc::<MemoryStore>::clone(&store);
         let setup = Setup {
-            policy: Policy { workspaces: [(workspace.clone(), limits)].into(), credentials },
+            policy: Policy {
+                workspaces: [(workspace.clone(), limits)].into(),
+                credentials,
+                ..Policy::default()
+            },
             desks: BTreeMap::from([(workspace, Arc::new(desk))]),
             stores: BTreeMap::from([(StoreName::new("local").unwrap(), shelf)]),
             journal: Arc::<Fragile>::clone(&journal),

@@ -5,6 +5,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::domain::event::Event;
 use crate::domain::rotation::Rotation;
 
 /// The provider wants an expiry at least 15 minutes and at most 90 days ahead; clocks differ.
@@ -43,6 +44,23 @@ impl DeadMan {
     #[must_use]
     pub fn is_in_force(self) -> bool {
         self.standing == Standing::InForce
+    }
+}
+
+/// What is known of it after `event`.
+#[must_use]
+pub fn after(before: Option<DeadMan>, event: &Event) -> Option<DeadMan> {
+    match event {
+        Event::ExpiryIntended { at, original } => {
+            Some(DeadMan { at: *at, original: *original, standing: Standing::Intended })
+        }
+        Event::ExpirySettled { at, in_force } => {
+            let standing = if *in_force { Standing::InForce } else { Standing::Left };
+            Some(DeadMan { at: *at, original: before.and_then(|before| before.original), standing })
+        }
+        // It was restored with the key; a new overlap plans it anew.
+        Event::OldKeyEnabled => None,
+        _ => before,
     }
 }
 

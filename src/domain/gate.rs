@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::ack::{Ack, Health};
 use crate::domain::ids::ConsumerName;
 use crate::domain::plan::Terms;
+use crate::domain::rotation::Rotation;
 use crate::domain::schedule::brief;
 use crate::domain::secret::Fingerprint;
 use crate::domain::usage::{Counted, Opinion, Seen};
@@ -106,6 +107,8 @@ pub struct Evidence {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Observed {
+    /// Whether it was observed on the way back, where the new key is the one to go.
+    pub way_back: bool,
     /// When anything was last looked for.
     pub gathered_at: Option<Timestamp>,
     pub usage: Vec<Seen>,
@@ -194,12 +197,26 @@ pub fn judge(
     let observed = &evidence.observed;
     let conditions = terms.gates.iter().map(|gate| match gate {
         Gate::Acks(consumers) => acks(consumers, terms.acks_valid_for, new, evidence, now),
-        Gate::Idle(idle) => judge_idle(*idle, observed, now),
+        Gate::Idle(idle) => judge_idle(*idle, observed, since, now),
         Gate::NewKeyUsed => new_key_used(observed),
         Gate::Probes(probes) => probe::judge_probes(probes, &observed.probes, now),
         Gate::Command(_) => probe::judge_command(observed.command.as_ref(), now),
     });
     std::iter::once(timed).chain(failing(&evidence.acks, since)).chain(conditions).collect()
+}
+
+/// Judges the way back: every condition, with the old key in the place of the new one. A destination that held nothing
+/// before has nobody to go back.
+#[must_use]
+pub fn judge_return(rotation: &Rotation, evidence: &Evidence, now: Timestamp) -> Vec<Verdict> {
+    let placements = rotation.successor().map_or(&[][..], |successor| successor.placements.as_slice());
+    let old = placements.iter().find_map(|placement| placement.before.fingerprint.as_ref());
+    let mut terms = rotation.plan.terms.clone();
+    if old.is_none() {
+        terms.gates.retain(|gate| gate.consumers().is_none());
+    }
+    let nothing = Fingerprint::of(b"");
+    judge(&terms, old.unwrap_or(&nothing), evidence, rotation.since, now)
 }
 
 /// Whether some consumer says that it cannot work with the new key: then not even a deadline revokes the old one.
@@ -271,9 +288,9 @@ fn acks(
 }
 
 /// Use shown by any source is use. That the old key is idle takes one source that is known to look.
-fn judge_idle(idle: Idle, observed: &Observed, now: Timestamp) -> Verdict {
+fn judge_idle(idle: Idle, observed: &Observed, since: Timestamp, now: Timestamp) -> Verdict {
     let Idle { quiet, when_unknown } = idle;
-    let opinions = observed.usage.iter().map(|seen| (seen, seen.judge(quiet, now, STALE_AFTER)));
+    let opinions = observed.usage.iter().map(|seen| (seen, seen.judge(quiet, since, now, STALE_AFTER)));
     let (mut users, mut trusted, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
     for (seen, opinion) in opinions {
         let source = seen.source.label();

@@ -6,6 +6,7 @@
 pub mod advice;
 pub mod findings;
 pub mod history;
+pub mod rollback;
 
 use std::cmp::Reverse;
 
@@ -21,7 +22,8 @@ use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, Ve
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::{Destination, Reason, Urgency};
 use crate::domain::policy::Credential;
-use crate::domain::record::{Ended, ObstacleKind, Record};
+use crate::domain::record::{Ended, Obstacle, Record};
+use crate::domain::report::rollback::RollbackReport;
 use crate::domain::rotation::{ParkReason, Rotation};
 use crate::domain::secret::Fingerprint;
 use crate::domain::successor::Progress;
@@ -121,7 +123,7 @@ pub struct CredentialReport {
     pub asked: bool,
     pub aborts: u32,
     pub rotation: Option<RotationReport>,
-    pub obstacle: Option<ObstacleReport>,
+    pub obstacle: Option<Obstacle>,
     /// What is wrong outside, as of the last inspection; the worst first.
     pub findings: Vec<Finding>,
     /// How the last emergency was answered.
@@ -165,42 +167,6 @@ pub struct RotationReport {
     pub trouble: Option<TroubleReport>,
 }
 
-/// Whether the old key can be made the credential's key again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct RollbackReport {
-    pub possible: bool,
-    /// Why it is not, or what it would amount to.
-    pub detail: &'static str,
-    /// Until when it will be, at least: while something is waited for, longer.
-    pub until: Option<Timestamp>,
-}
-
-impl RollbackReport {
-    #[must_use]
-    pub fn new(rotation: &Rotation, now: Timestamp) -> Self {
-        let no = |detail| Self { possible: false, detail, until: None };
-        let begun = rotation.successor().is_some_and(|successor| successor.promotion_begun);
-        if rotation.is_over() || rotation.plan.old.is_none() {
-            return no("there is no old key to go back to");
-        }
-        if rotation.phase.is_way_back() {
-            return no("it is being rolled back already");
-        }
-        if !begun {
-            return Self {
-                possible: true,
-                detail: "nothing is in service yet: the rotation is aborted",
-                until: None,
-            };
-        }
-        if !rotation.can_roll_back() {
-            return no("a destination has no earlier version to go back to");
-        }
-        let detail = "the old key is enabled, made current everywhere, and the new one deleted";
-        Self { possible: true, detail, until: rotation.deletes_the_old_key_at(now) }
-    }
-}
-
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ParkedReport {
     pub reason: ParkReason,
@@ -215,13 +181,6 @@ pub struct TroubleReport {
     pub since: Timestamp,
     pub last_at: Timestamp,
     pub message: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ObstacleReport {
-    pub kind: ObstacleKind,
-    pub detail: String,
-    pub since: Timestamp,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -289,11 +248,7 @@ impl CredentialReport {
             asked: record.asked,
             aborts: record.aborts,
             rotation: rotation.map(|rotation| RotationReport::new(rotation, evidence, now)),
-            obstacle: record.obstacle.as_ref().map(|obstacle| ObstacleReport {
-                kind: obstacle.kind,
-                detail: obstacle.detail.clone(),
-                since: obstacle.since,
-            }),
+            obstacle: record.obstacle.clone(),
             findings: record.findings.clone(),
             answered: record.answered.clone(),
             partially_published: rotation.is_some() && served > 0 && served < destinations.len(),

@@ -80,6 +80,22 @@ pub enum ParkReason {
 }
 
 impl ParkReason {
+    /// Whether it was parked so that the old key goes on working, or for something that an emergency overrules.
+    #[must_use]
+    pub fn yields_to_an_emergency(self) -> bool {
+        match self {
+            Self::ConsumerFailing
+            | Self::ProbeRed
+            | Self::Reinstated
+            | Self::OldKeyReenabled
+            | Self::OldKeyUnusable
+            | Self::NewKeyUnusable
+            | Self::CannotRollBack
+            | Self::Widened => true,
+            Self::MintRefused | Self::MintsExhausted | Self::Unrestricted | Self::ForeignValue => false,
+        }
+    }
+
     pub const ALL: [Self; 12] = [
         Self::MintRefused,
         Self::MintsExhausted,
@@ -94,22 +110,6 @@ impl ParkReason {
         Self::Reinstated,
         Self::Widened,
     ];
-
-    /// Whether it is about something that an emergency does not wait for.
-    #[must_use]
-    pub fn is_overruled_by_an_emergency(self) -> bool {
-        match self {
-            Self::OldKeyUnusable
-            | Self::OldKeyReenabled
-            | Self::NewKeyUnusable
-            | Self::CannotRollBack
-            | Self::ConsumerFailing
-            | Self::ProbeRed
-            | Self::Reinstated
-            | Self::Widened => true,
-            Self::MintRefused | Self::MintsExhausted | Self::Unrestricted | Self::ForeignValue => false,
-        }
-    }
 
     #[must_use]
     pub fn label(self) -> &'static str {

@@ -2,17 +2,21 @@
 
 use jiff::Timestamp;
 
-use crate::domain::dead_man::{self, DeadMan};
+use crate::domain::dead_man;
 use crate::domain::effect::EffectName;
 use crate::domain::event::Event;
 use crate::domain::failure::Failure;
-use crate::domain::ids::{KeyId, VersionId};
+use crate::domain::ids::KeyId;
 use crate::domain::key::KeyRequest;
 use crate::domain::phase::{AfterDiscard, Alarm, Phase, PhaseName};
 use crate::domain::plan::{Terms, Urgency};
 use crate::domain::rotation::{MINTS_PER_ROTATION_MAX, RollbackCause, Rotation, Trouble};
 use crate::domain::secret::Fingerprint;
 use crate::domain::successor::{Placement, Progress, Standing, Successor};
+
+mod placing;
+
+use crate::domain::step::placing::{contested, placed, promoted, restored, staged};
 
 /// An event that cannot happen in a state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,7 +50,14 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
         if rotation.plan.old.is_none() || rotation.phase.is_way_back() {
             return Err(illegal(rotation, event, Some("the old key is not being replaced")));
         }
-        escalate(&mut next, Urgency { why: why.clone(), since: since.unwrap_or(now) }, now);
+        next.plan.emergency = true;
+        next.plan.urgency = Some(Urgency { why: why.clone(), since: since.unwrap_or(now) });
+        next.plan.terms = Terms::of_an_emergency();
+        next.trouble = None;
+        next.phase = escalated(&rotation.phase);
+        if next.phase.name() != rotation.phase.name() {
+            next.since = now;
+        }
         return Ok(next);
     }
     next.phase = advance(rotation, event).map_err(|because| illegal(rotation, event, because))?;
@@ -65,7 +76,7 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
             next.overlap_began = Some(now);
         }
     }
-    next.dead_man = dead_man_after(rotation, event);
+    next.dead_man = dead_man::after(rotation.dead_man, event);
     if let Event::MintIntended { .. } = event {
         next.attempt += 1;
         // That preflight succeeds is no progress against a mint that keeps being refused.
@@ -82,38 +93,7 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
     Ok(next)
 }
 
-/// From here on nothing is waited for; what was parked because of something that is waited for goes on.
-fn escalate(next: &mut Rotation, urgency: Urgency, now: Timestamp) {
-    next.plan.emergency = true;
-    next.plan.urgency = Some(urgency);
-    next.plan.terms = Terms::of_an_emergency();
-    next.trouble = None;
-    if let Phase::Parked { reason, was, .. } = &next.phase
-        && reason.is_overruled_by_an_emergency()
-    {
-        next.phase = resumed(was, false);
-        next.since = now;
-        next.clock_agreed = false;
-    }
-}
-
 type Because = Option<&'static str>;
-
-fn dead_man_after(rotation: &Rotation, event: &Event) -> Option<DeadMan> {
-    let before = rotation.dead_man;
-    match event {
-        Event::ExpiryIntended { at, original } => {
-            Some(DeadMan { at: *at, original: *original, standing: dead_man::Standing::Intended })
-        }
-        Event::ExpirySettled { at, in_force } => {
-            let standing = if *in_force { dead_man::Standing::InForce } else { dead_man::Standing::Left };
-            Some(DeadMan { at: *at, original: before.and_then(|before| before.original), standing })
-        }
-        // It was restored with the key; a new overlap plans it anew.
-        Event::OldKeyEnabled => None,
-        _ => before,
-    }
-}
 
 fn illegal(rotation: &Rotation, event: &Event, because: Because) -> IllegalTransition {
     IllegalTransition { phase: rotation.phase.name(), event: event.name(), because }
@@ -275,6 +255,18 @@ fn reinstated(successor: &Successor, alarm: &Alarm) -> Phase {
     Phase::Parked { reason: alarm.kind.reason(), detail: alarm.detail.clone(), was }
 }
 
+/// What was stopped for the old key's sake goes on: it is worth nothing any more. What is parked because of
+/// a destination, or because no key can be made, stays parked.
+fn escalated(phase: &Phase) -> Phase {
+    match phase {
+        Phase::Reinstating { successor, .. } => {
+            Phase::Disabling { successor: successor.clone(), forced: false }
+        }
+        Phase::Parked { reason, was, .. } if reason.yields_to_an_emergency() => resumed(was, false),
+        _ => phase.clone(),
+    }
+}
+
 /// A mint in doubt is settled, never left to a person; what is over stays over.
 fn may_park(phase: &Phase) -> bool {
     !matches!(
@@ -305,69 +297,6 @@ fn discard(successor: &Successor, then: AfterDiscard) -> Result<Phase, Because> 
         return Err(Some("the new key may be in service already; roll back instead"));
     }
     Ok(Phase::Discarding { successor: successor.clone(), then })
-}
-
-/// The successor with one placement changed by `change`, which refuses what does not fit its progress.
-fn placed(
-    successor: &Successor,
-    destination: usize,
-    change: impl FnOnce(&Placement) -> Option<Placement>,
-) -> Result<Successor, Because> {
-    let mut successor = successor.clone();
-    let placement = successor.placements.get_mut(destination).ok_or(Some("there is no such destination"))?;
-    *placement = change(placement).ok_or(Some("the destination is not at that point"))?;
-    Ok(successor)
-}
-
-fn staged(
-    successor: &Successor,
-    destination: usize,
-    version: &VersionId,
-    over: Option<&VersionId>,
-) -> Result<Phase, Because> {
-    let successor = placed(successor, destination, |placement| match placement.progress {
-        Progress::Absent => {
-            let progress = Progress::Staged { version: version.clone(), over: over.cloned() };
-            Some(Placement { progress, ..placement.clone() })
-        }
-        Progress::Staged { .. } | Progress::Current { .. } | Progress::Restored { .. } => None,
-    })?;
-    let all = successor.placements.iter().all(|placement| placement.progress != Progress::Absent);
-    Ok(if all { Phase::Verifying(successor) } else { Phase::Staging(successor) })
-}
-
-fn promoted(
-    rotation: &Rotation,
-    successor: &Successor,
-    destination: usize,
-    displaced: Option<&VersionId>,
-) -> Result<Phase, Because> {
-    let successor = placed(successor, destination, |placement| match &placement.progress {
-        Progress::Staged { version, .. } => {
-            let progress = Progress::Current { version: version.clone(), displaced: displaced.cloned() };
-            Some(Placement { progress, ..placement.clone() })
-        }
-        Progress::Absent | Progress::Current { .. } | Progress::Restored { .. } => None,
-    })?;
-    let all =
-        successor.placements.iter().all(|placement| matches!(placement.progress, Progress::Current { .. }));
-    Ok(match (all, &rotation.plan.old) {
-        (false, _) => Phase::Promoting(successor),
-        (true, Some(_)) => Phase::Overlap(successor),
-        (true, None) => Phase::Done(successor),
-    })
-}
-
-fn contested(successor: &Successor, destination: usize) -> Result<Phase, Because> {
-    let successor = placed(successor, destination, |placement| match placement.progress {
-        Progress::Absent | Progress::Staged { .. } => Some(Placement {
-            restaged: placement.restaged + 1,
-            progress: Progress::Absent,
-            ..placement.clone()
-        }),
-        Progress::Current { .. } | Progress::Restored { .. } => None,
-    })?;
-    Ok(Phase::Staging(successor))
 }
 
 /// Where a parked rotation goes on.
@@ -415,27 +344,4 @@ fn rollback(rotation: &Rotation, cause: RollbackCause) -> Result<Phase, Because>
     };
     // Whether the old key is enabled is looked up, not derived: somebody else may have changed it.
     Ok(Phase::RollingBack { successor, cause, old_enabled: false, overwrite: false })
-}
-
-fn restored(
-    phase: &Phase,
-    successor: &Successor,
-    destination: usize,
-    version: &VersionId,
-) -> Result<Phase, Because> {
-    let successor = placed(successor, destination, |placement| match placement.progress {
-        Progress::Restored { .. } => None,
-        Progress::Absent | Progress::Staged { .. } | Progress::Current { .. } => {
-            let progress = Progress::Restored { version: version.clone() };
-            Some(Placement { progress, ..placement.clone() })
-        }
-    })?;
-    let Phase::RollingBack { cause, old_enabled, overwrite, .. } = *phase else { return Err(None) };
-    let all =
-        successor.placements.iter().all(|placement| matches!(placement.progress, Progress::Restored { .. }));
-    Ok(if all {
-        Phase::Returning { successor, cause }
-    } else {
-        Phase::RollingBack { successor, cause, old_enabled, overwrite }
-    })
 }

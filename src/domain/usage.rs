@@ -141,9 +141,17 @@ impl Seen {
         seen
     }
 
-    /// What this source says about whether the old key has been idle for `quiet`, at its newest answer.
+    /// What this source says about whether the old key has been idle for `quiet`, at its newest answer. The quiet time
+    /// has to lie after `switched`, the instant from which on nobody could begin to use it: whoever began just before
+    /// that shows within the quiet time and the source's delay, and not earlier.
     #[must_use]
-    pub fn judge(&self, quiet: SignedDuration, now: Timestamp, stale_after: SignedDuration) -> Opinion {
+    pub fn judge(
+        &self,
+        quiet: SignedDuration,
+        switched: Timestamp,
+        now: Timestamp,
+        stale_after: SignedDuration,
+    ) -> Opinion {
         let Some(answered_at) = self.answered_at else {
             return Opinion::Unknown(
                 self.blind.clone().unwrap_or_else(|| "it has not been asked yet".to_owned()),
@@ -160,7 +168,7 @@ impl Seen {
         if now.duration_since(answered_at) > stale_after {
             return Opinion::Unknown(format!("its newest answer is of {answered_at}"));
         }
-        if self.covers_from.is_none_or(|covered| covered > from) {
+        if from < switched || self.covers_from.is_none_or(|covered| covered > from) {
             return Opinion::Unknown("it has not been watched for long enough".to_owned());
         }
         match self.newest.filter(|newest| *newest > from) {

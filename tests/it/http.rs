@@ -5,6 +5,7 @@
 mod acknowledging;
 mod command;
 mod house;
+mod leaks;
 mod metrics;
 mod ordering;
 mod probing;

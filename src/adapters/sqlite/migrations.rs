@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     const SECOND: Migration = Migration {
-        name: "0002_notes",
+        name: "9999_notes",
         sql: "CREATE TABLE notes (note TEXT); INSERT INTO notes VALUES ('kept');",
     };
     const BROKEN: Migration = Migration { name: "0003_broken", sql: "CREATE TABLE half (a); NONSENSE;" };
@@ -102,9 +102,9 @@ mod tests {
     fn an_older_file_is_upgraded_step_by_step_and_keeps_what_it_holds() {
         let mut connection = Connection::open_in_memory().unwrap();
         apply_to(&mut connection, &[]).unwrap();
-        assert_eq!(at(&connection), 1);
+        assert_eq!(at(&connection), LATEST);
         apply_to(&mut connection, &[&SECOND]).unwrap();
-        assert_eq!(at(&connection), 2);
+        assert_eq!(at(&connection), LATEST + 1);
         apply_to(&mut connection, &[&SECOND]).unwrap();
         let notes: i64 = connection.query_row("SELECT count(*) FROM notes", [], |row| row.get(0)).unwrap();
         assert_eq!(notes, 1, "a step that was applied is not applied again");
@@ -114,16 +114,16 @@ mod tests {
     fn a_step_that_fails_leaves_the_step_before_it() {
         let mut connection = Connection::open_in_memory().unwrap();
         assert!(apply_to(&mut connection, &[&SECOND, &BROKEN]).is_err());
-        assert_eq!(at(&connection), 2);
+        assert_eq!(at(&connection), LATEST + 1);
         apply_to(&mut connection, &[&SECOND, &MENDED]).unwrap();
-        assert_eq!(at(&connection), 3);
+        assert_eq!(at(&connection), LATEST + 2);
     }
 
     #[test]
     fn a_released_step_that_was_edited_is_noticed() {
         let mut connection = Connection::open_in_memory().unwrap();
         apply_to(&mut connection, &[&SECOND]).unwrap();
-        let edited = Migration { name: "0002_notes", sql: "CREATE TABLE notes (note TEXT, by TEXT);" };
+        let edited = Migration { name: "9999_notes", sql: "CREATE TABLE notes (note TEXT, by TEXT);" };
         let error = apply_to(&mut connection, &[&edited]).unwrap_err();
         assert!(matches!(error, OpenError::Foreign { .. }), "{error}");
     }

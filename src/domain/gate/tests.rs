@@ -1,3 +1,5 @@
+//! Every gate, by tables.
+
 use super::*;
 use crate::domain::gate::probe::{Instance, Reads, Says};
 use crate::domain::plan::AfterDeadline;

@@ -17,14 +17,17 @@ use crate::ports::journal;
 /// Beside the quiet time and the source's delay, so that the answers of two questions overlap.
 const WINDOW_MARGIN: SignedDuration = SignedDuration::from_hours(1);
 const EVERY_MIN: SignedDuration = SignedDuration::from_secs(1);
-const EVERY_MAX: SignedDuration = SignedDuration::from_secs(30);
+const EVERY_MAX: SignedDuration = SignedDuration::from_mins(1);
 
 impl Visit {
-    /// How often evidence is gathered: often against the time that it decides about.
+    /// How often evidence is gathered: often against the time that it decides about, and less often the longer it has
+    /// been waited for.
     pub(super) fn gathers_every(&self) -> Result<SignedDuration, Failure> {
-        let terms = &self.plan()?.terms;
+        let rotation = self.rotating()?;
+        let terms = &rotation.plan.terms;
         let watches = terms.gates.iter().any(|gate| gate.consumers().is_none());
-        let every = (terms.at_least / 20).clamp(EVERY_MIN, EVERY_MAX);
+        let waited = self.setup.now().duration_since(rotation.overlap_since());
+        let every = (terms.at_least.max(waited) / 20).clamp(EVERY_MIN, EVERY_MAX);
         Ok(if watches { every } else { self.setup.timing.look_again })
     }
 
@@ -38,7 +41,9 @@ impl Visit {
         let acks = self.acks().await?;
         let (credential, id) = (self.plan()?.credential.clone(), self.plan()?.rotation);
         let observed = self.setup.journal.observed(&credential, id).await.map_err(unreadable)?;
-        let observed = observed.unwrap_or_default();
+        let way_back = self.rotating()?.phase.is_way_back();
+        let observed = observed.filter(|observed| observed.way_back == way_back);
+        let observed = observed.unwrap_or_else(|| Observed { way_back, ..Observed::default() });
         let gates = self.plan()?.terms.gates.clone();
         let now = self.setup.now();
         let age = observed.gathered_at.map(|at| now.duration_since(at));
@@ -71,26 +76,30 @@ impl Visit {
         let quiet = quiet(gates);
         let inventory = self.listed().await?;
         let (old, new) = (self.old_key(&inventory)?.cloned(), inventory.key(&self.successor()?.key).cloned());
-        let (Some(old), Some(new)) = (old, new) else { return Ok(observed) };
-        observed = self.send_canary(observed, quiet, now).await?;
+        // On the way back the new key is the one that has to be idle.
+        let (going, staying) = if observed.way_back { (new, old) } else { (old, new) };
+        let (Some(going), Some(staying)) = (going, staying) else { return Ok(observed) };
+        if !observed.way_back {
+            observed = self.send_canary(observed, quiet, now).await?;
+        }
         let delay = observed.usage.iter().map(|seen| seen.delay).max().unwrap_or_default();
         let window = quiet.saturating_add(delay).saturating_add(WINDOW_MARGIN);
         let since = now.saturating_sub(window).unwrap_or(Timestamp::MIN);
-        let keys = [old, new];
+        let keys = [going, staying];
         let desk = self.desk()?;
         let mut readings = match &desk.usage {
             Some(usage) => usage.usage(&keys, since).await,
             None => Vec::new(),
         };
-        let [old, new] = keys;
-        readings.push(count(&mut observed, &old, &new, now));
+        let [going, staying] = keys;
+        readings.push(count(&mut observed, &going, &staying, now));
         for reading in readings {
             let before = observed.usage.iter().position(|seen| seen.source == reading.source);
             let seen = match before {
                 Some(index) => observed.usage.remove(index),
                 None => Seen::nothing(reading.source),
             };
-            observed.usage.push(seen.learn(&reading, &old.id, &new.id, &observed.canaries));
+            observed.usage.push(seen.learn(&reading, &going.id, &staying.id, &observed.canaries));
         }
         observed.usage.sort_by_key(|seen| seen.source);
         Ok(observed)
@@ -173,15 +182,20 @@ impl Visit {
             marks.old.extend(placement.before.version.as_ref().map(ToString::to_string));
             marks.old.extend(placement.before.fingerprint.as_ref().map(ToString::to_string));
         }
+        if self.rotating()?.phase.is_way_back() {
+            std::mem::swap(&mut marks.old, &mut marks.new);
+        }
         Ok(marks)
     }
 
     async fn run_command(&self, gate: &CommandGate) -> Result<Ran, Failure> {
         let plan = self.plan()?;
+        let way_back = self.rotating()?.phase.is_way_back();
         let mut about = BTreeMap::from([
             ("REKEYD_CREDENTIAL".to_owned(), plan.credential.to_string()),
             ("REKEYD_WORKSPACE".to_owned(), plan.workspace.to_string()),
             ("REKEYD_ROTATION".to_owned(), plan.rotation.to_string()),
+            ("REKEYD_DIRECTION".to_owned(), if way_back { "back" } else { "forward" }.to_owned()),
             ("REKEYD_NEW_FINGERPRINT".to_owned(), self.successor()?.fingerprint.to_string()),
             ("REKEYD_NEW_KEY_ID".to_owned(), self.successor()?.key.to_string()),
         ]);

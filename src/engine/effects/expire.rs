@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 
-use crate::domain::dead_man;
+use crate::domain::dead_man::{self, DeadMan};
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::key::Key;
-use crate::engine::effects::{Acted, Outcome, not_listed_yet};
+use crate::engine::effects::{Acted, Outcome, after, not_listed_yet};
 use crate::engine::visit::Visit;
 
 impl Visit {
@@ -66,12 +66,19 @@ impl Visit {
         let Some(read_back) = self.old_key(&listed)? else {
             return Err(not_listed_yet(&old.id, "to expire"));
         };
-        let in_force = read_back.expires_at == Some(at);
-        // A listing that lags shows what was there before; one that never shows it is of a workspace without expiry.
-        let tries = self.rotating()?.trouble.as_ref().map_or(0, |trouble| trouble.failures);
-        if !in_force && tries < 3 {
+        if read_back.expires_at == Some(at) {
+            return Ok(Event::ExpirySettled { at, in_force: true });
+        }
+        let rotation = self.rotating()?;
+        let first = rotation.trouble.as_ref().map_or(self.setup.now(), |trouble| trouble.first_at);
+        let settled = self.setup.now() >= after(first, self.setup.timing.settle);
+        // A listing that lags shows what was there before; a workspace that once did it can do it.
+        if !settled || rotation.dead_man.is_some_and(DeadMan::is_in_force) {
             return Err(not_listed_yet(&old.id, "to expire"));
         }
-        Ok(Event::ExpirySettled { at, in_force })
+        // It never shows: either expiry is unknown here, or it is set and hidden. What nobody can watch must not be.
+        let original = rotation.dead_man.and_then(|dead_man| dead_man.original);
+        self.desk()?.issuer.set_expiry(old, original).await?;
+        Ok(Event::ExpirySettled { at, in_force: false })
     }
 }

@@ -85,6 +85,17 @@ impl Visit {
         Ok(gate::judge(&rotation.plan.terms, new, &evidence, since, self.setup.now()))
     }
 
+    /// When to look again whether everybody uses the old key again; `None` if they do.
+    pub(super) async fn waits_for_the_return(&mut self) -> Result<Option<Timestamp>, Failure> {
+        let evidence = self.gather().await?;
+        let rotation = self.rotating()?;
+        let verdicts = gate::judge_return(rotation, &evidence, self.setup.now());
+        let opens_at = after(rotation.since, rotation.plan.terms.at_least);
+        let now = self.setup.now();
+        let next = if opens_at > now { opens_at } else { after(now, self.gathers_every()?) };
+        Ok(verdicts.iter().any(|verdict| !verdict.open).then_some(next))
+    }
+
     /// Until when a freeze of the policy forbids to revoke anything.
     pub(super) fn frozen_until(&self) -> Option<Timestamp> {
         let emergency = self.rotation.as_ref().is_some_and(|rotation| rotation.plan.emergency);
@@ -157,17 +168,18 @@ impl Visit {
         park(ParkReason::OldKeyReenabled, detail).map(Some)
     }
 
-    /// Consumers that had switched need as long for the way back as they were given for the way there.
-    pub(super) async fn await_return(&self) -> Acted {
+    /// Consumers that had switched are waited for on the way back as they were on the way there. A new key that is in
+    /// wrong hands goes at once.
+    pub(super) async fn await_return(&mut self) -> Acted {
         let rotation = self.rotating()?;
+        if matches!(rotation.phase, Phase::Returning { cause: RollbackCause::Leak, .. }) {
+            return Ok(Outcome::Happened(Event::ReturnPassed));
+        }
         if !rotation.clock_agreed {
             return self.agree_on_the_time().await;
         }
-        let leaked = matches!(rotation.phase, Phase::Returning { cause: RollbackCause::Leak, .. });
-        let at_least = if leaked { SignedDuration::ZERO } else { rotation.plan.terms.at_least };
-        let passes_at = after(rotation.since, at_least);
-        if self.setup.now() < passes_at {
-            return Ok(Outcome::Wait(self.soon(passes_at)));
+        if let Some(until) = self.waits_for_the_return().await? {
+            return Ok(Outcome::Wait(self.soon(until)));
         }
         self.setup.check_clock(self.listed().await?.as_ref())?;
         Ok(Outcome::Happened(Event::ReturnPassed))

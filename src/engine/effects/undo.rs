@@ -7,7 +7,7 @@ use crate::domain::ids::VersionId;
 use crate::domain::key::Key;
 use crate::domain::phase::Phase;
 use crate::domain::plan::Destination;
-use crate::domain::rotation::ParkReason;
+use crate::domain::rotation::{ParkReason, RollbackCause};
 use crate::domain::secret::{Fingerprint, SecretValue};
 use crate::domain::successor::{Progress, Standing, Successor};
 use crate::engine::effects::{Acted, Outcome, after, not_listed_yet, park, serving};
@@ -207,6 +207,10 @@ impl Visit {
     /// Only when no destination serves the new key and the old one is accepted.
     pub(super) async fn delete_new(&mut self) -> Acted {
         if let Some(until) = self.frozen_until() {
+            return Ok(Outcome::Wait(self.soon(until)));
+        }
+        let leaked = matches!(self.rotating()?.phase, Phase::Withdrawing { cause: RollbackCause::Leak, .. });
+        if !leaked && let Some(until) = self.waits_for_the_return().await? {
             return Ok(Outcome::Wait(self.soon(until)));
         }
         let new = &self.successor()?.fingerprint;

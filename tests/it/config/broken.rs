@@ -192,10 +192,6 @@ const BROKEN: &[(&str, &str)] = &[
         "an id that is a key",
         "@around\n@tts\nevery = \"30d\"\nadopt = \"sk_0123456789abcdef0123456789abcdef0123456789abcdef\"",
     ),
-    (
-        "adoption beside permissions",
-        "@around\n@tts\nevery = \"30d\"\nadopt = \"a\"\npermissions = [\"text_to_speech\"]",
-    ),
     // Schedules.
     ("no schedule", "@around\n@tts"),
     (
@@ -273,6 +269,20 @@ const BROKEN: &[(&str, &str)] = &[
         "a file that nobody creates",
         "@around\n[credentials.tts]\nservice_account = \"tts\"\nevery = \"30d\"\npublish_to = [{ store = \"local\", secret = \"tts\", create = false }]",
     ),
+    // What is waited for.
+    (
+        "probes and commands that cannot be asked",
+        "@around\n@tts\nevery = \"30d\"\n[credentials.tts.wait_for]\nprobes = [\n{ name = \"a b\", url = \"http://a/\" },\n{ name = \"a\", url = \"ftp://a/\" },\n{ name = \"b\", url = \"http://u:p@b/\" },\n{ name = \"c\", url = \"http://c/\", json_pointer = \"x\", header = \"y\" },\n{ name = \"c\", url = \"http://c/\" },\n{ url = \"http://d/\" },\n]\ncommand = [\"may-revoke\"]\ncommand_time_limit = \"0s\"",
+    ),
+    (
+        "conditions that mean nothing",
+        "@around\n@tts\nevery = \"30d\"\nwait_for = { idle = \"soon\", when_unknown = \"hope\", acks_valid_for = \"1s\", canary = \"\" }",
+    ),
+    (
+        "an old key that expires at once",
+        "@around\n@tts\nevery = \"30d\"\nexpire_old_key = \"5m\"\nif_key_vanishes = \"cry\"",
+    ),
+    ("waves that do not begin", "@around\n@tts\nevery = \"30d\"\nafter = [\"tts\", \"ttts\"]\nbake = \"x\""),
 ];
 
 #[test]

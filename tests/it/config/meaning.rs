@@ -64,7 +64,12 @@ fn a_credential_inherits_what_it_does_not_say() {
     assert!(matches!(tts.schedule.cadence, Cadence::Every(every) if every == hours(30 * 24)));
     assert_eq!(tts.schedule.jitter, hours(4));
     assert!(tts.schedule.window.is_some());
-    assert!(matches!(&tts.terms.gates[..], [Gate::Acks(names)] if names.len() == 2));
+    assert!(matches!(
+        &tts.terms.gates[..],
+        [Gate::Acks(names), Gate::Idle(idle), Gate::NewKeyUsed, Gate::Probes(probes), Gate::Command(_)]
+            if names.len() == 2 && idle.quiet == SignedDuration::from_mins(30) && probes[0].name == "tts-api"
+    ));
+    assert_eq!(tts.terms.acks_valid_for, Some(hours(1)));
     assert!(!tts.destinations[0].create && tts.destinations[1].create);
     let dubbing = credential(&config, "dubbing");
     assert!(

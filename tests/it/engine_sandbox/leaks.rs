@@ -56,6 +56,14 @@ impl Bench {
         self.sandbox.workspace().disable_key(key, reason, SystemClock.now()).unwrap();
     }
 
+    async fn found_by_sweeping(&self, wanted: &[FindingKind]) {
+        self.until(&format!("{wanted:?} is found"), async |bench, known| {
+            bench.handle().sweep().await.unwrap();
+            known.record.findings.iter().map(|it| it.kind).collect::<Vec<_>>() == wanted
+        })
+        .await;
+    }
+
     async fn found(&self, wanted: &[FindingKind]) {
         // A key must have been current for the settling time before its absence counts.
         self.until(&format!("{wanted:?} is found"), async |bench, known| {
@@ -141,8 +149,6 @@ async fn what_people_changed_is_told_until_it_is_accepted_or_undone() {
     widen(&["text_to_speech", "voices_read"]);
     let all = [FindingKind::PermissionsWidened, FindingKind::GrantsChanged, FindingKind::ForeignKeys];
     bench.found(&all).await;
-    let before = bench.known().await.record;
-    bench.inspect().await;
     let taken = bench.order(Wish::Accept).await.unwrap();
     assert!(
         taken.contains("1 other keys") && taken.contains("permissions_widened cannot be accepted"),
@@ -159,8 +165,6 @@ async fn what_people_changed_is_told_until_it_is_accepted_or_undone() {
     bench.order(Wish::Retry { overwrite: false }).await.unwrap();
     bench.ended(PhaseName::Done).await;
     bench.found(&[]).await;
-    let since = before.findings.iter().map(|it| it.since).max().unwrap();
-    assert!(since <= before.findings[0].since + jiff::SignedDuration::from_secs(5));
     bench.stop().await;
 }
 
@@ -172,16 +176,14 @@ async fn a_destination_with_somebody_elses_value_is_told_at_the_slower_pace() {
     bench.tamper("sk_somebody_elses");
     bench.inspect().await;
     assert_eq!(bench.known().await.record.findings, [], "a listing does not show it");
-    bench.handle().sweep().await.unwrap();
-    bench.found(&[FindingKind::DestinationChanged]).await;
+    bench.found_by_sweeping(&[FindingKind::DestinationChanged]).await;
     let told = bench.known().await.record.findings[0].detail.clone();
     assert!(told.contains("local:tts-backend") && told.contains(ours.fingerprint().as_str()), "{told}");
     bench.order(Wish::Rotate).await.unwrap();
     bench.reaches(PhaseName::Parked).await;
     bench.order(Wish::Retry { overwrite: true }).await.unwrap();
     bench.ended(PhaseName::Done).await;
-    bench.handle().sweep().await.unwrap();
-    bench.found(&[]).await;
+    bench.found_by_sweeping(&[]).await;
     bench.stop().await;
 }
 
@@ -189,7 +191,8 @@ async fn a_destination_with_somebody_elses_value_is_told_at_the_slower_pace() {
 async fn a_vanished_key_is_reported_or_replaced_as_the_policy_says() {
     let mut bench = settled(|_| ()).await;
     bench.outage = true;
-    bench.sandbox.workspace().delete_key(&bench.key(0), SystemClock.now()).unwrap();
+    let key = bench.key(0);
+    bench.sandbox.workspace().delete_key(&key, SystemClock.now()).unwrap();
     bench.found(&[FindingKind::KeyVanished]).await;
     assert_eq!(bench.states(), [DELETED]);
     // An operator may have it replaced all the same: what it could do is on record.
@@ -200,7 +203,8 @@ async fn a_vanished_key_is_reported_or_replaced_as_the_policy_says() {
 
     let mut bench = settled(|credential| credential.if_vanished = IfVanished::Replace).await;
     bench.outage = true;
-    bench.sandbox.workspace().delete_key(&bench.key(0), SystemClock.now()).unwrap();
+    let key = bench.key(0);
+    bench.sandbox.workspace().delete_key(&key, SystemClock.now()).unwrap();
     bench.found(&[FindingKind::KeyVanished]).await;
     bench.done(2).await;
     assert_eq!(bench.states(), [DELETED, State::Enabled]);
@@ -274,7 +278,7 @@ async fn an_old_key_that_leaks_before_its_successor_is_in_service_is_replaced_al
 
 #[tokio::test]
 async fn a_new_key_that_leaks_is_discarded_before_and_rolled_back_after_it_is_in_service() {
-    let mut bench = settled(|_| ()).await;
+    let bench = settled(|_| ()).await;
     bench.sandbox.set_faults(vec![Fault::on(Route::User, What::HtmlPage { status: 503 })]);
     bench.order(Wish::Rotate).await.unwrap();
     bench.reaches(PhaseName::Verifying).await;
@@ -311,8 +315,7 @@ async fn when_both_keys_leak_the_rotation_ends_and_the_next_one_replaces_the_new
 
 #[tokio::test]
 async fn a_report_of_a_leak_is_answered_once_however_often_it_is_said() {
-    let bench = settled(|_| ()).await;
-    let mut bench = bench;
+    let mut bench = settled(|_| ()).await;
     let print = bench.served().unwrap().fingerprint();
     bench.outage = true;
     let nobodys = rekeyd::domain::secret::Fingerprint::of(b"something else");

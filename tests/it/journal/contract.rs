@@ -64,7 +64,7 @@ async fn every_event_is_read_back_as_it_was_appended(journal: Subject) {
     let id = rotation(1);
     let events = every_event("tts", id);
     let names: std::collections::BTreeSet<&str> = events.iter().map(Event::name).collect();
-    assert_eq!(names.len(), 28, "every kind of event is there");
+    assert_eq!(names.len(), 32, "every kind of event is there");
     let entries: Vec<_> =
         (0..).zip(events).map(|(sequence, event)| entry("tts", id, sequence, event)).collect();
     for entry in &entries {

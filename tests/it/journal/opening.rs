@@ -126,16 +126,28 @@ async fn a_journal_is_the_same_by_whatever_name_it_is_reached() {
 }
 
 /// Rows that schema version 1 held when it was released: whoever changes an event or the record must still read them.
+/// Events that version 1 did not know.
+const SINCE_VERSION_2: &[&str] = &["alarmed", "expiry_intended", "expiry_settled", "escalated"];
+
 #[test]
 fn rows_of_the_past_are_still_read() {
     let mut rows = include_str!("rows_of_version_1.jsonl").lines();
     let samples = every_event("tts", rotation(1));
-    for sample in &samples {
+    let of_the_past = |event: &&Event| !SINCE_VERSION_2.contains(&event.name());
+    for sample in samples.iter().filter(of_the_past) {
         let row = rows.next().unwrap();
         let read: Event = serde_json::from_str(row).unwrap_or_else(|error| panic!("{row}: {error}"));
-        assert_eq!(&read, sample);
+        let mut sample = sample.clone();
+        if let Event::Verified { facts } = &mut sample {
+            facts.grants = None;
+        }
+        assert_eq!(read, sample);
     }
     let read: Record = serde_json::from_str(rows.next().unwrap()).unwrap();
-    assert_eq!(read, full_record("tts"));
+    let mut current = full_record("tts").current;
+    current.as_mut().unwrap().grants = None;
+    let (findings, accepted) = Default::default();
+    let of_the_past = Record { current, findings, accepted, ..full_record("tts") };
+    assert_eq!(read, Record { emergency: None, answered: None, ..of_the_past });
     assert_eq!(rows.next(), None);
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use rekeyd::domain::plan::Destination;
 use rekeyd::domain::policy::Credential;
+use rekeyd::domain::schedule::Cadence;
 
 use super::dice::Dice;
 use super::play::{Theatre, credential};
@@ -38,6 +39,20 @@ impl Theatre {
             let credential = credential(&self.scenario, index);
             self.policy.lock().unwrap().credentials.entry(credential.name.clone()).or_insert(credential);
         }
+    }
+
+    /// An overlap that waits for evidence may last longer than an interval: nothing new begins any more. And where the
+    /// provider shows nothing, somebody has to decide in the end: a time after which nobody can have the old key.
+    pub(super) fn calm_down(&self) {
+        let Some(proof) = self.scenario.proof else { return };
+        self.revise(|credential| {
+            credential.schedule.cadence = Cadence::Every(SignedDuration::from_hours(9000));
+            if proof.narrowed {
+                credential.terms.gates.clear();
+                credential.terms.at_least = SignedDuration::from_hours(24);
+                credential.terms.at_most = SignedDuration::from_hours(48);
+            }
+        });
     }
 
     #[expect(clippy::disallowed_methods, reason = "the script stands outside the engine")]

@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use rekeyd::adapters::memory::journal::MemoryJournal;
 use rekeyd::adapters::memory::store::{FirstVersion, MemoryStore};
-use rekeyd::adapters::prober::NetworkProber;
-use rekeyd::domain::gate::Gate;
+use rekeyd::domain::gate::probe::{Probe, Reads};
+use rekeyd::domain::gate::{Gate, Idle, WhenUnknown};
 use rekeyd::domain::ids::{ConsumerName, CredentialName, KeyId, StoreName, WorkspaceName};
 use rekeyd::domain::key::{Grants, Permissions};
 use rekeyd::domain::phase::Phase;
@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use super::chronicle::Chronicle;
 use super::clock::VirtualClock;
 use super::dice::Dice;
+use super::evidence::{Analytics, Endpoints, Proof, Uses};
 use super::fate::{Doom, Fate, Odds};
 use super::provider::{Door, Provider, Spoil};
 use super::shelf::Shelf;
@@ -33,6 +34,7 @@ use super::witness::{Place, Witness};
 /// How long a consumer keeps what it read, at most.
 pub(super) const CACHE: SignedDuration = SignedDuration::from_mins(8);
 const AT_LEAST: SignedDuration = SignedDuration::from_mins(10);
+const AT_LEAST_OF_PROOF: SignedDuration = SignedDuration::from_mins(1);
 /// How long a scenario may take to come to rest when nothing goes wrong any more.
 const REST_HOURS: i64 = 80;
 
@@ -73,6 +75,8 @@ pub(super) struct Scenario {
     pub(super) people_every: u64,
     pub(super) key_lifetime: Option<SignedDuration>,
     pub(super) quarantine: SignedDuration,
+    /// In worlds where evidence decides.
+    pub(super) proof: Option<Proof>,
 }
 
 impl Scenario {
@@ -100,6 +104,7 @@ impl Scenario {
             people_every: 0,
             key_lifetime: None,
             quarantine: SignedDuration::from_mins(10),
+            proof: None,
         }
     }
 }
@@ -119,6 +124,8 @@ pub(super) struct Played {
     pub(super) rolled_back: u64,
     pub(super) discarded: u64,
     pub(super) parked: u64,
+    /// How often the old key was given an expiry, or a later one.
+    pub(super) expiries: u64,
     pub(super) lives: u64,
 }
 
@@ -157,6 +164,7 @@ pub(super) struct Theatre {
     pub(super) provider: Arc<Provider>,
     pub(super) store: Arc<MemoryStore>,
     pub(super) witness: Arc<Witness>,
+    pub(super) uses: Arc<Uses>,
     pub(super) journal: MemoryJournal,
     pub(super) policy: Mutex<Policy>,
     pub(super) handle: Arc<Mutex<Option<Handle>>>,
@@ -198,7 +206,7 @@ impl Theatre {
                     destination: destination.clone(),
                     store: Arc::clone(&store),
                     grants: grants(),
-                    at_least: AT_LEAST,
+                    at_least: if scenario.proof.is_some() { AT_LEAST_OF_PROOF } else { AT_LEAST },
                 });
             }
             policy.credentials.insert(credential.name.clone(), credential);
@@ -220,6 +228,7 @@ impl Theatre {
             provider,
             store,
             witness,
+            uses: Arc::default(),
             journal: MemoryJournal::new(),
             policy: Mutex::new(policy),
             handle: Arc::default(),
@@ -238,10 +247,17 @@ impl Theatre {
             [(StoreName::new("local").unwrap(), Arc::new(shelf) as Arc<dyn SecretStore>)].into();
         Setup {
             policy: self.policy.lock().unwrap().clone(),
-            desks: [(workspace(), Arc::new(Desk::new(workspace(), Arc::new(door), limits())))].into(),
+            desks: [(
+                workspace(),
+                Arc::new(self.watched(Desk::new(workspace(), Arc::new(door), limits()), life)),
+            )]
+            .into(),
             stores,
             journal: Arc::new(journal),
-            prober: Arc::new(NetworkProber),
+            prober: Arc::new(Endpoints {
+                witness: witness(),
+                dice: Mutex::new(Dice::new(self.scenario.seed ^ life)),
+            }),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             timing: Timing {
                 settle: SignedDuration::from_secs(90),
@@ -251,6 +267,19 @@ impl Theatre {
             },
             seed,
         }
+    }
+
+    fn watched(&self, desk: Desk, life: u64) -> Desk {
+        let Some(proof) = self.scenario.proof else { return desk };
+        desk.watched_by(Arc::new(Analytics {
+            clock: Arc::clone(&self.clock),
+            uses: Arc::clone(&self.uses),
+            proof,
+            fate: Arc::clone(&self.fate),
+            witness: Arc::clone(&self.witness),
+            life,
+            dice: Mutex::new(Dice::new(self.scenario.seed ^ life << 16)),
+        }))
     }
 
     async fn play(self: Arc<Self>) -> Played {
@@ -272,6 +301,7 @@ impl Theatre {
         clockmaker.abort();
         meddlers.iter().for_each(tokio::task::JoinHandle::abort);
         self.restore_policy();
+        self.calm_down();
         self.clock.set_ahead(0);
         let begun_before_the_end = self.witness.count("begun");
         let minted_before_the_end = self.witness.count("minted");
@@ -290,6 +320,7 @@ impl Theatre {
             rolled_back: count("new_key_gone"),
             discarded: count("discarded"),
             parked: count("parked"),
+            expiries: count("expiry_settled"),
             lives,
         }
     }
@@ -396,7 +427,8 @@ pub(super) fn credential(scenario: &Scenario, index: usize) -> Credential {
         json_field,
         create: true,
     };
-    let acks = (index * 2..index * 2 + 2).map(consumer).collect();
+    let proof = scenario.proof;
+    let expires = proof.is_some_and(|proof| proof.expires);
     Credential {
         name: CredentialName::new(format!("tts-{index}")).unwrap(),
         workspace: workspace(),
@@ -407,7 +439,7 @@ pub(super) fn credential(scenario: &Scenario, index: usize) -> Credential {
         key_lifetime: scenario.key_lifetime,
         after: BTreeSet::new(),
         bake: SignedDuration::ZERO,
-        expire_old_key: None,
+        expire_old_key: expires.then(|| SignedDuration::from_hours(2)),
         if_vanished: IfVanished::Alert,
         destinations: vec![
             destination(&format!("tts-{index}"), None),
@@ -420,15 +452,36 @@ pub(super) fn credential(scenario: &Scenario, index: usize) -> Credential {
             freezes: scenario.freeze.map(freeze).into_iter().collect(),
         },
         terms: Terms {
-            at_least: AT_LEAST,
-            at_most: SignedDuration::from_mins(40),
+            at_least: if proof.is_some() { AT_LEAST_OF_PROOF } else { AT_LEAST },
+            at_most: SignedDuration::from_mins(if proof.is_some() { 300 } else { 40 }),
             then: scenario.then,
-            gates: if scenario.acks { vec![Gate::Acks(acks)] } else { Vec::new() },
+            gates: gates(scenario, index),
             acks_valid_for: None,
             canary: None,
             quarantine: scenario.quarantine,
         },
     }
+}
+
+fn gates(scenario: &Scenario, index: usize) -> Vec<Gate> {
+    let places = index * 2..index * 2 + 2;
+    let mut gates = Vec::new();
+    if scenario.acks {
+        gates.push(Gate::Acks(places.clone().map(consumer).collect()));
+    }
+    if let Some(proof) = scenario.proof {
+        gates.push(Gate::Idle(Idle { quiet: Proof::QUIET, when_unknown: WhenUnknown::Hold }));
+        let probe = |place| Probe {
+            name: format!("place-{place}"),
+            url: format!("http://place-{place}/"),
+            reads: Reads::Body,
+            every_address: false,
+        };
+        if proof.probes {
+            gates.push(Gate::Probes(places.map(probe).collect()));
+        }
+    }
+    gates
 }
 
 /// Before rekeyd there were people.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use rekeyd::domain::failure::{Failure, Kind};
 use rekeyd::domain::ids::{KeyId, ServiceAccountId};
-use rekeyd::domain::key::{Account, Grants, Inventory, Key, KeyRequest};
+use rekeyd::domain::key::{Account, DisableReason, Grants, Inventory, Key, KeyRequest};
 use rekeyd::domain::secret::{Fingerprint, SecretValue};
 use rekeyd::ports::issuer::{Issuer, Minted};
 
@@ -99,6 +99,27 @@ impl Provider {
             (Some(key), Some(enabled)) => key.key.enabled = enabled,
             (_, None) => drop(state.keys.remove(id)),
             (None, _) => {}
+        });
+    }
+
+    /// A key was used: listings show it, where they show such things.
+    pub(super) fn count(&self, id: &KeyId, shown: bool) {
+        if shown {
+            self.change(|state| {
+                if let Some(key) = state.keys.get_mut(id) {
+                    key.key.character_count = Some(key.key.character_count.unwrap_or(0) + 1);
+                }
+            });
+        }
+    }
+
+    /// The provider finds the key in public, and disables it.
+    pub(super) fn expose(&self, id: &KeyId) {
+        self.change(|state| {
+            if let Some(key) = state.keys.get_mut(id) {
+                key.key.enabled = false;
+                key.key.disable_reason = Some(DisableReason::ExposedPublicly);
+            }
         });
     }
 

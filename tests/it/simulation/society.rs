@@ -4,13 +4,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use rekeyd::domain::ack::{Ack, Health};
 use rekeyd::domain::ids::CredentialName;
 use rekeyd::ports::clock::Clock;
 
 use super::dice::Dice;
+use super::evidence::Proof;
 use super::play::{CACHE, Scenario, Theatre, consumer};
 use super::witness::Place;
+
+fn lateness(proof: Proof, dice: &mut Dice) -> SignedDuration {
+    let seconds = proof.delay_minutes * 60;
+    let late = seconds - seconds / 10 + dice.below(seconds / 5 + 1);
+    SignedDuration::from_secs(i64::try_from(late).unwrap())
+}
 
 impl Theatre {
     #[expect(clippy::disallowed_methods, reason = "consumers stand outside the engine")]
@@ -19,13 +27,30 @@ impl Theatre {
         for index in 0..self.witness.places().len() {
             let (witness, clock, handle) =
                 (Arc::clone(&self.witness), Arc::clone(&self.clock), Arc::clone(&self.handle));
-            let mut dice = Dice::new(self.scenario.seed ^ (index as u64) << 8);
-            let acks = self.scenario.acks;
+            let Scenario { acks, proof, seed, .. } = self.scenario.clone();
+            let mut dice = Dice::new(seed ^ (index as u64) << 8);
+            let (uses, provider) = (Arc::clone(&self.uses), Arc::clone(&self.provider));
             tasks.push(tokio::spawn(async move {
                 loop {
-                    tokio::time::sleep(Duration::from_secs(1 + dice.below(CACHE.as_secs().unsigned_abs())))
-                        .await;
-                    let Some(fingerprint) = witness.consume(index) else { continue };
+                    let pause = proof.map_or(CACHE, |_| Proof::PAUSE).as_secs().unsigned_abs();
+                    tokio::time::sleep(Duration::from_secs(1 + dice.below(pause))).await;
+                    let read = match proof {
+                        None => witness.consume(index),
+                        Some(proof) => {
+                            if let Some(key) = witness.use_held(index) {
+                                provider.count(&key, proof.counters);
+                                uses.record(clock.truth(), lateness(proof, &mut dice), key);
+                            }
+                            let minutes = proof.cache_minutes * 60;
+                            let fresh = witness.held(index).is_some() && dice.below(minutes.max(1)) >= pause;
+                            if fresh { witness.held(index) } else { witness.consume(index) }
+                        }
+                    };
+                    let Some(fingerprint) = read else { continue };
+                    let fingerprint = match proof {
+                        Some(proof) if proof.liars => witness.served(index).unwrap_or(fingerprint),
+                        Some(_) | None => fingerprint,
+                    };
                     let credential = witness.places()[index].credential.clone();
                     let handle = handle.lock().unwrap().clone();
                     if let (true, Some(handle)) = (acks, handle) {

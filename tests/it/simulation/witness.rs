@@ -53,6 +53,8 @@ struct State {
     olds: BTreeSet<KeyId>,
     /// Keys that people took out of service: that they are refused is not our doing.
     damaged: BTreeSet<Fingerprint>,
+    /// Keys that are in wrong hands: nothing is waited for before they are revoked.
+    leaked: BTreeSet<Fingerprint>,
     ends: BTreeMap<&'static str, u64>,
 }
 
@@ -82,6 +84,11 @@ impl Witness {
 
     pub(super) fn damaged(&self, print: &Fingerprint) {
         self.state.lock().unwrap().damaged.insert(print.clone());
+    }
+
+    pub(super) fn leaked(&self, print: &Fingerprint) {
+        self.damaged(print);
+        self.state.lock().unwrap().leaked.insert(print.clone());
     }
 
     pub(super) fn tampered(&self, place: usize) {
@@ -171,6 +178,9 @@ impl Witness {
             if self.serving(index).as_ref() == Some(&print) {
                 self.blame("I2", &format!("{} is {how} while {} serves it", key.id, place.destination));
             }
+            if self.state.lock().unwrap().leaked.contains(&print) {
+                continue;
+            }
             if held.as_ref() == Some(&print) {
                 self.blame(
                     "I2",
@@ -244,17 +254,19 @@ impl Witness {
         self.state.lock().unwrap().ends.get(event).copied().unwrap_or(0)
     }
 
+    /// What a place serves, for those who only pretend to use it.
+    pub(super) fn served(&self, place: usize) -> Option<Fingerprint> {
+        self.serving(place)
+    }
+
+    /// What the consumer of a place holds.
+    pub(super) fn held(&self, place: usize) -> Option<Fingerprint> {
+        self.state.lock().unwrap().held.get(&place).cloned()
+    }
+
     /// A consumer uses what it holds, then reads again. What it holds now is returned.
     pub(super) fn consume(&self, place: usize) -> Option<Fingerprint> {
-        let held = self.state.lock().unwrap().held.get(&place).cloned();
-        let tampered = self.state.lock().unwrap().tampered.contains(&place);
-        let relied = self.state.lock().unwrap().in_service.contains(&place) && !tampered;
-        if let Some(held) = held.filter(|held| {
-            let damaged = self.state.lock().unwrap().damaged.contains(held);
-            relied && !damaged && self.provider.accepted(held).is_none()
-        }) {
-            self.blame("I1", &format!("the consumer of place {place} was refused with {held}"));
-        }
+        self.use_held(place);
         let served = self.serving(place)?;
         // Nobody relies on a secret before its first key has been promoted.
         if !self.state.lock().unwrap().in_service.contains(&place) {
@@ -262,6 +274,23 @@ impl Witness {
         }
         self.state.lock().unwrap().held.insert(place, served.clone());
         Some(served)
+    }
+
+    /// A consumer uses what it holds: it must not be refused. The key that it used is returned.
+    pub(super) fn use_held(&self, place: usize) -> Option<KeyId> {
+        let held = self.state.lock().unwrap().held.get(&place).cloned();
+        let tampered = self.state.lock().unwrap().tampered.contains(&place);
+        let relied = self.state.lock().unwrap().in_service.contains(&place) && !tampered;
+        if let Some(held) = held.filter(|held| {
+            let damaged = self.state.lock().unwrap().damaged.contains(held);
+            relied && !damaged && self.provider.accepted(held).is_none()
+        }) {
+            let key = self.provider.keys().into_iter().find(|sim| sim.print == held);
+            let key = key.map(|sim| (sim.key.id, sim.key.enabled, sim.key.expires_at));
+            self.blame("I1", &format!("the consumer of place {place} was refused with {held}: {key:?}"));
+        }
+        let held = self.held(place)?;
+        self.provider.accepted(&held).map(|key| key.id)
     }
 
     /// I4, when everything is quiet: every key with a nonce is the key of a credential.

@@ -1,0 +1,93 @@
+//! How far the new key comes in each destination, event by event.
+
+use crate::domain::ids::VersionId;
+use crate::domain::phase::Phase;
+use crate::domain::rotation::Rotation;
+use crate::domain::step::Because;
+use crate::domain::successor::{Placement, Progress, Successor};
+
+/// The successor with one placement changed by `change`, which refuses what does not fit its progress.
+pub(super) fn placed(
+    successor: &Successor,
+    destination: usize,
+    change: impl FnOnce(&Placement) -> Option<Placement>,
+) -> Result<Successor, Because> {
+    let mut successor = successor.clone();
+    let placement = successor.placements.get_mut(destination).ok_or(Some("there is no such destination"))?;
+    *placement = change(placement).ok_or(Some("the destination is not at that point"))?;
+    Ok(successor)
+}
+
+pub(super) fn staged(
+    successor: &Successor,
+    destination: usize,
+    version: &VersionId,
+    over: Option<&VersionId>,
+) -> Result<Phase, Because> {
+    let successor = placed(successor, destination, |placement| match placement.progress {
+        Progress::Absent => {
+            let progress = Progress::Staged { version: version.clone(), over: over.cloned() };
+            Some(Placement { progress, ..placement.clone() })
+        }
+        Progress::Staged { .. } | Progress::Current { .. } | Progress::Restored { .. } => None,
+    })?;
+    let all = successor.placements.iter().all(|placement| placement.progress != Progress::Absent);
+    Ok(if all { Phase::Verifying(successor) } else { Phase::Staging(successor) })
+}
+
+pub(super) fn promoted(
+    rotation: &Rotation,
+    successor: &Successor,
+    destination: usize,
+    displaced: Option<&VersionId>,
+) -> Result<Phase, Because> {
+    let successor = placed(successor, destination, |placement| match &placement.progress {
+        Progress::Staged { version, .. } => {
+            let progress = Progress::Current { version: version.clone(), displaced: displaced.cloned() };
+            Some(Placement { progress, ..placement.clone() })
+        }
+        Progress::Absent | Progress::Current { .. } | Progress::Restored { .. } => None,
+    })?;
+    let all =
+        successor.placements.iter().all(|placement| matches!(placement.progress, Progress::Current { .. }));
+    Ok(match (all, &rotation.plan.old) {
+        (false, _) => Phase::Promoting(successor),
+        (true, Some(_)) => Phase::Overlap(successor),
+        (true, None) => Phase::Done(successor),
+    })
+}
+
+pub(super) fn contested(successor: &Successor, destination: usize) -> Result<Phase, Because> {
+    let successor = placed(successor, destination, |placement| match placement.progress {
+        Progress::Absent | Progress::Staged { .. } => Some(Placement {
+            restaged: placement.restaged + 1,
+            progress: Progress::Absent,
+            ..placement.clone()
+        }),
+        Progress::Current { .. } | Progress::Restored { .. } => None,
+    })?;
+    Ok(Phase::Staging(successor))
+}
+
+pub(super) fn restored(
+    phase: &Phase,
+    successor: &Successor,
+    destination: usize,
+    version: &VersionId,
+) -> Result<Phase, Because> {
+    let successor = placed(successor, destination, |placement| match placement.progress {
+        Progress::Restored { .. } => None,
+        Progress::Absent | Progress::Staged { .. } | Progress::Current { .. } => {
+            let progress = Progress::Restored { version: version.clone() };
+            Some(Placement { progress, ..placement.clone() })
+        }
+    })?;
+    let Phase::RollingBack { cause, old_enabled, overwrite, .. } = *phase else { return Err(None) };
+    let all =
+        successor.placements.iter().all(|placement| matches!(placement.progress, Progress::Restored { .. }));
+    Ok(if all {
+        Phase::Returning { successor, cause }
+    } else {
+        Phase::RollingBack { successor, cause, old_enabled, overwrite }
+    })
+}

@@ -1,0 +1,149 @@
+//! What the provider shows of use in a simulated world: late, sometimes silent, sometimes narrowed to nothing; and what
+//! consumers' endpoints report.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use rekeyd::domain::failure::Failure;
+use rekeyd::domain::gate::probe::{CommandGate, Probe};
+use rekeyd::domain::ids::KeyId;
+use rekeyd::domain::key::Key;
+use rekeyd::domain::secret::SecretValue;
+use rekeyd::domain::usage::{Reading, Source, Use};
+use rekeyd::ports::prober::{Answer, Prober};
+use rekeyd::ports::usage::UsageSource;
+
+use super::clock::VirtualClock;
+use super::dice::Dice;
+use super::fate::Fate;
+use super::witness::Witness;
+
+/// What makes a world one of evidence, and not of time alone.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Proof {
+    /// How long a consumer may keep a key that it has read, at most: far longer than the overlap's least time.
+    pub(super) cache_minutes: u64,
+    /// How late use is shown; each use a tenth of it more or less.
+    pub(super) delay_minutes: u64,
+    /// In so many of a hundred cases a question is not answered.
+    pub(super) silent: u64,
+    /// The caller sees nothing of others' use, and is not told so.
+    pub(super) narrowed: bool,
+    /// Listings show how much each key was used.
+    pub(super) counters: bool,
+    /// Consumers' endpoints are asked too.
+    pub(super) probes: bool,
+    /// Consumers acknowledge what the store serves, whatever they use.
+    pub(super) liars: bool,
+    /// The provider is told to let the old key expire.
+    pub(super) expires: bool,
+}
+
+impl Proof {
+    /// The longest that a consumer goes without using its key.
+    pub(super) const PAUSE: SignedDuration = SignedDuration::from_mins(4);
+    pub(super) const QUIET: SignedDuration = SignedDuration::from_mins(30);
+
+    pub(super) fn plain() -> Self {
+        Self {
+            cache_minutes: 240,
+            delay_minutes: 5,
+            silent: 0,
+            narrowed: false,
+            counters: false,
+            probes: false,
+            liars: false,
+            expires: false,
+        }
+    }
+
+    pub(super) fn by_chance(dice: &mut Dice) -> Self {
+        Self {
+            cache_minutes: 1 + dice.below(400),
+            delay_minutes: dice.below(40),
+            silent: [0, 0, 20][usize::try_from(dice.below(3)).unwrap()],
+            narrowed: dice.chance(15),
+            counters: dice.chance(30),
+            probes: dice.chance(30),
+            liars: dice.chance(30),
+            expires: dice.chance(50),
+        }
+    }
+}
+
+/// Every use of every key, as it truly was.
+#[derive(Default)]
+pub(super) struct Uses(Mutex<Vec<(Timestamp, SignedDuration, KeyId)>>);
+
+impl Uses {
+    pub(super) fn record(&self, at: Timestamp, late: SignedDuration, key: KeyId) {
+        self.0.lock().unwrap().push((at, late, key));
+    }
+}
+
+/// The provider's analytics for one life of the process.
+pub(super) struct Analytics {
+    pub(super) clock: Arc<VirtualClock>,
+    pub(super) uses: Arc<Uses>,
+    pub(super) proof: Proof,
+    pub(super) fate: Arc<Fate>,
+    pub(super) witness: Arc<Witness>,
+    pub(super) life: u64,
+    pub(super) dice: Mutex<Dice>,
+}
+
+#[async_trait]
+impl UsageSource for Analytics {
+    async fn usage(&self, keys: &[Key], since: Timestamp) -> Vec<Reading> {
+        let answered = self.fate.before(self.life, "usage").await;
+        let (truth, ahead) = (self.clock.truth(), SignedDuration::from_secs(self.clock.ahead()));
+        let silent = self.dice.lock().unwrap().chance(self.proof.silent);
+        let mut uses: BTreeMap<KeyId, Vec<Use>> = BTreeMap::new();
+        let all = self.uses.0.lock().unwrap();
+        let first = all.partition_point(|(at, ..)| *at < since - ahead);
+        for (at, late, key) in all.iter().skip(first) {
+            let known = keys.iter().any(|it| it.id == *key) && !self.proof.narrowed;
+            if known && *at + *late <= truth {
+                let from = Timestamp::from_second(at.as_second() / 60 * 60).unwrap();
+                let until = from + SignedDuration::from_mins(1);
+                let used = Use { from, until, amount: 1, about: BTreeMap::new() };
+                uses.entry(key.clone()).or_default().push(used);
+            }
+        }
+        drop(all);
+        let uses = match (answered, silent) {
+            (Err(failure), _) => Err(failure.to_string()),
+            (Ok(()), true) => Err("the analytics do not answer".to_owned()),
+            (Ok(()), false) => Ok(uses),
+        };
+        vec![Reading { source: Source::UsageByKey, at: truth + ahead, since, uses }]
+    }
+
+    async fn canary(&self, value: &SecretValue, _voice: &str) -> Result<(), Failure> {
+        self.witness.probed(&value.fingerprint());
+        Ok(())
+    }
+}
+
+/// Consumers' endpoints: each reports what the consumer of a place holds.
+pub(super) struct Endpoints {
+    pub(super) witness: Arc<Witness>,
+    pub(super) dice: Mutex<Dice>,
+}
+
+#[async_trait]
+impl Prober for Endpoints {
+    async fn probe(&self, probe: &Probe) -> Vec<Answer> {
+        let place: usize = probe.name.trim_start_matches("place-").parse().unwrap();
+        let lost = self.dice.lock().unwrap().chance(2);
+        let held = self.witness.held(place).map(|print| print.to_string());
+        let text = if lost { Err("no answer".to_owned()) } else { held.ok_or("it has no key".to_owned()) };
+        vec![Answer { address: "127.0.0.1".to_owned(), text }]
+    }
+
+    async fn run(&self, _gate: &CommandGate, _about: &BTreeMap<String, String>) -> Result<(), String> {
+        Ok(())
+    }
+}

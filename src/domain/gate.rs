@@ -109,6 +109,8 @@ pub struct Evidence {
 pub struct Observed {
     /// Whether it was observed on the way back, where the new key is the one to go.
     pub way_back: bool,
+    /// The key that is to go is gone already: nobody can use it.
+    pub gone: bool,
     /// When anything was last looked for.
     pub gathered_at: Option<Timestamp>,
     pub usage: Vec<Seen>,
@@ -290,6 +292,9 @@ fn acks(
 /// Use shown by any source is use. That the old key is idle takes one source that is known to look.
 fn judge_idle(idle: Idle, observed: &Observed, since: Timestamp, now: Timestamp) -> Verdict {
     let Idle { quiet, when_unknown } = idle;
+    if observed.gone {
+        return open(GateName::Idle, "the key that is to go is gone already".to_owned());
+    }
     let opinions = observed.usage.iter().map(|seen| (seen, seen.judge(quiet, since, now, STALE_AFTER)));
     let (mut users, mut trusted, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
     for (seen, opinion) in opinions {

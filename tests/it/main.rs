@@ -14,6 +14,7 @@ mod http;
 mod inspection;
 mod journal;
 mod kill;
+mod mutations;
 mod sandbox;
 mod signals;
 mod simulation;

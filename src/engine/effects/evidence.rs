@@ -78,6 +78,7 @@ impl Visit {
         let (old, new) = (self.old_key(&inventory)?.cloned(), inventory.key(&self.successor()?.key).cloned());
         // On the way back the new key is the one that has to be idle.
         let (going, staying) = if observed.way_back { (new, old) } else { (old, new) };
+        observed.gone = going.is_none();
         let (Some(going), Some(staying)) = (going, staying) else { return Ok(observed) };
         if !observed.way_back {
             observed = self.send_canary(observed, quiet, now).await?;

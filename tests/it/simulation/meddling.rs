@@ -184,3 +184,27 @@ fn a_key_that_expired_unnoticed_is_replaced_without_anybodys_help() {
     assert!(played.violations.iter().all(|it| it.contains("I1")), "{:?}", played.violations.last());
     assert!(played.parked == 0 && played.done >= 2, "{}", played.trace);
 }
+
+#[test]
+fn a_destination_that_was_put_back_to_the_old_key_keeps_it_alive() {
+    // A deployment tool writes what it knows over the new key, in the overlap.
+    fn put_back(theatre: &Theatre) {
+        let old = theatre.provider.keys().into_iter().find(|key| key.key.nonce().is_none()).unwrap();
+        theatre.store.write_as_somebody_else("tts-0", &old.value);
+        theatre.witness.look();
+    }
+    let scenario = Scenario {
+        hours: 3,
+        script: vec![
+            (400, put_back),
+            (7200, |it| {
+                it.expect("old_key_disabled", 0);
+                it.expect("parked", 1);
+            }),
+        ],
+        ..Scenario::plain(1)
+    };
+    let played = play(&scenario);
+    played.assert_sound(&scenario);
+    assert!(played.done >= 1, "an operator has it published again in the end");
+}

@@ -10,7 +10,7 @@ use super::fate::Odds;
 use super::play::{Played, Scenario, play};
 
 /// Of each test here.
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 50;
 
 /// A world whose consumers keep a key for up to hours, with an overlap of a minute and the gate `idle`.
 fn world(seed: u64, proof: Proof) -> Scenario {
@@ -60,7 +60,7 @@ fn assert_unkind_enough(played: &[(Proof, Played)]) {
     if played.len() > 1 {
         let count = |of: fn(&Played) -> u64| played.iter().map(|(_, played)| of(played)).sum::<u64>();
         let seen = [count(|it| it.done), count(|it| it.rolled_back), count(|it| it.expiries)];
-        assert!(seen[0] > SEEDS / 2 && seen[1] > 10 && seen[2] > 20, "{seen:?}");
+        assert!(seen[0] > SEEDS / 2 && seen[1] > 5 && seen[2] > 20, "{seen:?}");
     }
 }
 

@@ -1,0 +1,77 @@
+//! The bugs: where each is planted, and which test of the simulation must notice it.
+
+pub(super) struct Bug {
+    pub(super) name: &'static str,
+    pub(super) file: &'static str,
+    /// Stands there once.
+    pub(super) right: &'static str,
+    /// What takes its place; `AWAKE` is whether the bug is awake.
+    pub(super) wrong: &'static str,
+    pub(super) caught_by: &'static str,
+}
+
+pub(super) const PLANTED: &[Bug] = &[
+    Bug {
+        name: "revokes_without_reading_back",
+        file: "src/engine/effects/guard.rs",
+        right: "if let Some(overwritten) = self.overwritten().await? {",
+        wrong: "if !AWAKE && let Some(overwritten) = self.overwritten().await? {",
+        caught_by: "a_destination_that_was_put_back_to_the_old_key_keeps_it_alive",
+    },
+    Bug {
+        name: "reads_unknown_as_idle",
+        file: "src/domain/gate.rs",
+        right: "    match when_unknown {\n        WhenUnknown::Hold => {",
+        wrong: "    let when_unknown = if AWAKE { WhenUnknown::Time } else { when_unknown };\n    match when_unknown {\n        WhenUnknown::Hold => {",
+        caught_by: "evidence_that_shows_nothing_is_never_idle",
+    },
+    Bug {
+        name: "believes_a_source_that_has_not_been_seen_to_look",
+        file: "src/domain/usage.rs",
+        right: "self.newest.filter(|newest| *newest > from)",
+        wrong: "self.newest.or(AWAKE.then_some(now)).filter(|newest| AWAKE || *newest > from)",
+        caught_by: "evidence_that_shows_nothing_is_never_idle",
+    },
+    Bug {
+        name: "uses_the_old_key",
+        file: "src/engine/effects/verify.rs",
+        right: "        let desk = self.desk()?;\n        for _ in 0..ACCEPTANCES {",
+        wrong: "        let desk = self.desk()?;\n        if AWAKE {\n            let (destination, _, store) = self.place(0)?;\n            let held = store.read(destination, crate::ports::secret_store::Which::Current).await?;\n            if let Some(old) = held.and_then(|held| held.value) {\n                desk.issuer.authenticate(&old).await?;\n            }\n        }\n        for _ in 0..ACCEPTANCES {",
+        caught_by: "a_straggler_is_waited_for_and_then_released",
+    },
+    Bug {
+        name: "forgets_to_clear_the_expiry",
+        file: "src/engine/effects/undo.rs",
+        right: "self.rotating()?.dead_man.filter(|dead_man| !dead_man.is_left())",
+        wrong: "self.rotating()?.dead_man.filter(|dead_man| !AWAKE && !dead_man.is_left())",
+        caught_by: "an_old_key_that_was_rolled_back_to_does_not_expire_later",
+    },
+    Bug {
+        name: "forgets_to_move_the_expiry",
+        file: "src/domain/dead_man.rs",
+        right: "(lag > margin / 2).then_some(wanted)",
+        wrong: "(!AWAKE && lag > margin / 2).then_some(wanted)",
+        caught_by: "an_old_key_that_may_expire_never_does_while_it_is_needed",
+    },
+    Bug {
+        name: "does_not_wait_for_the_way_back",
+        file: "src/engine/effects/gates.rs",
+        right: "        Ok(verdicts.iter().any(|verdict| !verdict.open).then_some(next))",
+        wrong: "        Ok((!AWAKE && verdicts.iter().any(|verdict| !verdict.open)).then_some(next))",
+        caught_by: "evidence_that_shows_nothing_is_never_idle",
+    },
+    Bug {
+        name: "believes_any_clock",
+        file: "src/engine/setup.rs",
+        right: "if skew.unsigned_abs() <= self.timing.clock_skew_max.unsigned_abs() {",
+        wrong: "if AWAKE || skew.unsigned_abs() <= self.timing.clock_skew_max.unsigned_abs() {",
+        caught_by: "a_clock_that_jumps_revokes_nothing_early",
+    },
+    Bug {
+        name: "forgets_a_lost_key",
+        file: "src/engine/effects/minting.rs",
+        right: "        let is_lost = |key: &&Key| key.nonce() == Some(nonce);",
+        wrong: "        let is_lost = |key: &&Key| !AWAKE && key.nonce() == Some(nonce);",
+        caught_by: "an_adopted_key_is_rotated_whatever_dies",
+    },
+];

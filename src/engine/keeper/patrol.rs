@@ -75,8 +75,9 @@ impl Keeper {
                 continue;
             }
             let account = slot.record.account.as_ref().and_then(|id| swept.inventory.account(id));
-            let keys = account.into_iter().flat_map(|account| &account.keys).map(|key| &key.id);
-            let strangers: Vec<KeyId> = keys.filter(|id| is_strange(id)).cloned().collect();
+            let keys = || account.into_iter().flat_map(|account| &account.keys);
+            let strangers: Vec<KeyId> =
+                keys().map(|key| &key.id).filter(|id| is_strange(id)).cloned().collect();
             foreign.extend(strangers.iter().cloned());
             let seen = Seen {
                 inventory: &swept.inventory,
@@ -85,7 +86,10 @@ impl Keeper {
                 strangers: Some(&strangers),
                 places: None,
             };
-            if self.shows_something_new(slot, &seen) {
+            // A visitor under way may know of a key that we do not know of yet.
+            let away = slot.visit.is_some();
+            let doubtful = away && keys().any(|key| !key.enabled || key.disable_reason.is_some());
+            if doubtful || self.shows_something_new(slot, &seen) {
                 hints.push((name.clone(), Hint { at: now, strangers: Some(strangers), places: false }));
             }
         }

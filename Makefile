@@ -42,8 +42,11 @@ lint: $(LINT_VENV)/.installed  ## formatting, clippy, licences and dependencies,
 	  sed 's|^ExecStart=.*|ExecStart=/bin/true|' systemd/rekeyd.service > target/units/rekeyd.service; \
 	  systemd-analyze verify --man=no --recursive-errors=yes target/units/rekeyd.service; \
 	  systemd-analyze security --no-pager --offline=true --threshold=15 target/units/rekeyd.service | tail -n 1; \
+	  sed 's|^ExecStart=.*|ExecStart=/bin/true|' systemd/rekeyd-agent@.service > target/units/rekeyd-agent@.service; \
+	  systemd-analyze verify --man=no --recursive-errors=yes target/units/rekeyd-agent@.service; \
+	  systemd-analyze security --no-pager --offline=true --threshold=15 target/units/rekeyd-agent@.service | tail -n 1; \
 	else \
-	  echo "NOT CHECKED: systemd/rekeyd.service with systemd-analyze, which is not here (a test reads the unit too)"; \
+	  echo "NOT CHECKED: the units with systemd-analyze, which is not here (a test reads them too)"; \
 	fi
 
 bench: $(TEST_VENV)/.installed  ## cost of rotations against the bounds of benches/README.md

@@ -3,11 +3,13 @@
 //! Read in this order: [`domain`] decides and is pure, [`ports`] says what the outside owes us,
 //! [`engine`] carries decisions out, [`adapters`] talk to the outside, [`config`] turns the policy file into
 //! checked types, [`app`] puts all of it together, and [`cli`] is what a person types.
-//! [`sandbox`] is an ElevenLabs workspace that runs here, and [`demo`] plays a rehearsal with it and the real daemon,
+//! [`agent`] runs beside a consumer. [`sandbox`] is an ElevenLabs workspace that runs here, and [`demo`] plays a rehearsal with it and the real daemon,
 //! for people and for the tests.
 
 pub mod adapters;
+pub mod agent;
 pub mod app;
+mod call;
 pub mod cli;
 pub mod config;
 pub mod demo;

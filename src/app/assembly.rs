@@ -11,6 +11,7 @@ use crate::adapters::clock::SystemClock;
 use crate::adapters::directory::{self, Directory};
 use crate::adapters::elevenlabs::{self, ElevenLabs};
 use crate::adapters::prober::NetworkProber;
+use crate::app::admin_key;
 use crate::config::Config;
 use crate::config::components::{StoreConfig, WorkspaceConfig};
 use crate::config::environment::Environment;
@@ -31,6 +32,10 @@ const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
 pub enum Error {
     #[error("workspace `{workspace}`: its admin key cannot be had")]
     AdminKey { workspace: WorkspaceName, source: Unreadable },
+    #[error(
+        "workspace `{workspace}`: its admin key cannot be had: it is published nowhere yet; give `admin_key` a `file` beside `published`, with a key to begin with"
+    )]
+    NoAdminKey { workspace: WorkspaceName },
     #[error("workspace `{workspace}`: its `ca_file` cannot be read")]
     CaFile { workspace: WorkspaceName, source: std::io::Error },
     #[error("workspace `{workspace}` cannot be reached this way")]
@@ -50,6 +55,7 @@ impl Error {
         match self {
             Self::Store { failure, .. } => !failure.kind.is_passing(),
             Self::AdminKey { .. }
+            | Self::NoAdminKey { .. }
             | Self::CaFile { .. }
             | Self::Workspace { .. }
             | Self::Token { .. }
@@ -77,17 +83,23 @@ impl Base {
 /// # Errors
 /// The first thing that cannot be used.
 pub async fn assemble(config: &Config, environment: &dyn Environment, base: &Base) -> Result<Setup, Error> {
-    let mut desks = BTreeMap::new();
-    for (name, workspace) in &config.workspaces {
-        let limits = config.policy.workspaces.get(name).copied();
-        let limits = limits.unwrap_or_default();
-        let issuer = issuer(name, workspace, environment, &base.clock)?;
-        desks.insert(name.clone(), Arc::new(Desk::new(name.clone(), Arc::new(issuer), limits)));
-    }
     let mut stores = BTreeMap::new();
     for (name, config) in &config.stores {
         let failed = |failure| Error::Store { store: name.clone(), failure };
         stores.insert(name.clone(), store(config).await.map_err(failed)?);
+    }
+    let mut desks = BTreeMap::new();
+    for (name, workspace) in &config.workspaces {
+        let limits = config.policy.workspaces.get(name).copied();
+        let limits = limits.unwrap_or_default();
+        let admin_key = admin_key::find(name, &workspace.admin_key, config, &stores, environment).await?;
+        let issuer = issuer(name, workspace, admin_key, &base.clock)?;
+        let desk = Desk::new(name.clone(), Arc::new(issuer), limits);
+        let desk = match &workspace.admin_key.published {
+            Some(credential) => desk.administered_by(credential.clone()),
+            None => desk,
+        };
+        desks.insert(name.clone(), Arc::new(desk));
     }
     let daemon = &config.daemon;
     Ok(Setup {
@@ -138,15 +150,14 @@ pub fn leaks_token(config: &Config, environment: &dyn Environment) -> Result<Opt
 fn issuer(
     name: &WorkspaceName,
     config: &WorkspaceConfig,
-    environment: &dyn Environment,
+    admin_key: SecretValue,
     clock: &Arc<dyn Clock>,
 ) -> Result<ElevenLabs, Error> {
     let workspace = || name.clone();
-    let admin_key = config.admin_key.read(environment);
     let ca_pem = config.ca_file.as_ref().map(std::fs::read).transpose();
     let settings = elevenlabs::Settings {
         base_url: config.base_url.to_string(),
-        admin_key: admin_key.map_err(|source| Error::AdminKey { workspace: workspace(), source })?,
+        admin_key,
         request_timeout: config.request_timeout.unsigned_abs(),
         in_flight: NonZeroUsize::new(config.in_flight).unwrap_or(NonZeroUsize::MIN),
         requests_per_second: NonZeroU32::new(config.requests_per_second),

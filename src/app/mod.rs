@@ -1,5 +1,6 @@
 //! Puts the parts together: the only place that names adapters.
 
+mod admin_key;
 pub mod assembly;
 pub mod daemon;
 mod notify;

@@ -12,7 +12,7 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 use tokio::net::UnixStream;
 
-use crate::cli::call;
+use crate::call;
 use crate::cli::exit::Exit;
 use crate::cli::journal::{fail, tell};
 use crate::config::Config;

@@ -9,7 +9,7 @@ use axum::http::{Request, header};
 use reqwest::Url;
 use tokio::net::TcpStream;
 
-use crate::cli::call;
+use crate::call;
 use crate::cli::journal::fail;
 
 #[derive(clap::Args)]

@@ -4,8 +4,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-mod call;
+mod agent;
+mod agent_flags;
 mod check;
+mod consumers;
 mod daemon;
 mod demo;
 mod exit;
@@ -14,10 +16,13 @@ mod history;
 mod journal;
 mod moments;
 mod orders;
+mod paragraphs;
 mod run;
 mod sandbox;
 mod schema;
 mod status;
+mod tether;
+mod why;
 
 #[derive(Parser)]
 #[command(name = "rekeyd", version, about)]
@@ -34,12 +39,19 @@ enum Command {
     Check(check::Arguments),
     /// Print the JSON Schema of the policy, for editors
     Schema(schema::Arguments),
+    /// Follow secrets beside the application that uses them, tell or restart it, and acknowledge
+    Agent(Box<agent::Arguments>),
+    /// Start an application that ends with its agent
+    #[command(hide = true)]
+    Tethered(tether::Arguments),
     /// Watch rotations, a crash and a recovery on this machine: no account, no cloud
     Demo(demo::Arguments),
     /// Run an ElevenLabs workspace on this machine, for rehearsals and tests
     Sandbox(sandbox::Arguments),
     /// Show how every credential fares, the worst first, straight from the journal
     Status(status::Arguments),
+    /// Show who uses which credential, with which key, and when it was last heard of, straight from the journal
+    Consumers(consumers::Arguments),
     /// Show what happened to a credential, straight from the journal
     History(history::Arguments),
     /// Have a credential rotated now, whatever its schedule and window say
@@ -49,7 +61,7 @@ enum Command {
     /// Give up a rotation whose key is not in service yet
     Abort(orders::OfOne),
     /// Put a credential's old key back into service
-    Rollback(orders::OfOne),
+    Rollback(orders::Rollback),
     /// Have a disabled old key enabled again at once; its rotation is parked
     Reinstate(orders::OfOne),
     /// Take a key's permissions and limits as they are, and its account's other keys, for what they should be
@@ -68,9 +80,12 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
+        Command::Agent(arguments) => agent::run(&arguments),
+        Command::Tethered(arguments) => tether::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Sandbox(arguments) => sandbox::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Consumers(arguments) => consumers::run(&arguments),
         Command::History(arguments) => history::run(&arguments),
         Command::Rotate(arguments) => orders::rotate(&arguments),
         Command::Retry(arguments) => orders::retry(&arguments),

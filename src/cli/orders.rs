@@ -40,6 +40,17 @@ pub(super) struct Retry {
 }
 
 #[derive(clap::Args)]
+pub(super) struct Rollback {
+    /// The credential
+    name: String,
+    /// Only say whether it is possible, and until when: exit code 0 if it is, 1 if not
+    #[arg(long)]
+    check: bool,
+    #[command(flatten)]
+    reaching: Reaching,
+}
+
+#[derive(clap::Args)]
 pub(super) struct OfOne {
     /// The credential
     name: String,
@@ -80,8 +91,27 @@ pub(super) fn abort(arguments: &OfOne) -> ExitCode {
     one(&arguments.name, "abort", &arguments.reaching, None)
 }
 
-pub(super) fn roll_back(arguments: &OfOne) -> ExitCode {
-    one(&arguments.name, "rollback", &arguments.reaching, None)
+pub(super) fn roll_back(arguments: &Rollback) -> ExitCode {
+    let Rollback { name, check, reaching } = arguments;
+    if !check {
+        return one(name, "rollback", reaching, None);
+    }
+    let talk = async { Daemon::at(reaching)?.call(Method::GET, &path(name)?, None).await };
+    finish(reaching, block_on(talk).and_then(|report| outlook(name, &report)))
+}
+
+/// Whether the report says that there is a way back.
+fn outlook(name: &str, report: &Value) -> Result<Value, Unmet> {
+    let rollback = report.pointer("/rotation/rollback");
+    let text = |field: &str| rollback.and_then(|it| it.get(field)).and_then(Value::as_str);
+    if rollback.and_then(|it| it.get("possible")).and_then(Value::as_bool) != Some(true) {
+        let detail = text("detail").unwrap_or("no rotation is under way");
+        let message = format!("`{name}` cannot be rolled back: {detail}");
+        return Err(Unmet::Refused { code: "not_possible".to_owned(), message });
+    }
+    let until = text("until").map(|until| format!(", until {until} at least")).unwrap_or_default();
+    let message = format!("`{name}` can be rolled back{until}: {}", text("detail").unwrap_or_default());
+    Ok(json!({ "message": message, "rollback": rollback }))
 }
 
 pub(super) fn reinstate(arguments: &OfOne) -> ExitCode {

@@ -9,6 +9,7 @@ use crate::app::daemon::{self, Error};
 use crate::app::with_causes;
 use crate::cli::exit::{self, Exit};
 use crate::config::Config;
+use crate::config::diagnostic::Diagnostics;
 use crate::config::environment::{Environment, ProcessEnvironment};
 use crate::telemetry::logging::{self, Format};
 
@@ -29,22 +30,10 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             return exit::because(Exit::BadConfiguration, &problems);
         }
     };
-    let is_terminal = std::io::stderr().is_terminal();
-    let is_journal = ProcessEnvironment.read("JOURNAL_STREAM").is_some();
-    let colours = is_terminal && ProcessEnvironment.read("NO_COLOR").is_none();
-    let filter = ProcessEnvironment.read("REKEYD_LOG");
-    if let Err(error) = logging::init(Format::fitting(is_terminal, colours, is_journal), filter.as_deref()) {
-        return exit::because(Exit::Usage, &with_causes(&error));
+    if let Err(code) = begin_logging() {
+        return code;
     }
-    for lint in &config.lints().problems {
-        tracing::warn!(
-            key = lint.key,
-            line = lint.line,
-            help = lint.help,
-            "lint of the policy: {}",
-            lint.rule
-        );
-    }
+    tell_lints("policy", config.lints());
     keep_out_of_core_files();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build();
@@ -83,8 +72,25 @@ fn exit_code(error: &Error) -> ExitCode {
     exit.into()
 }
 
+/// Logs as the standard error wants it, or says why not.
+pub(super) fn begin_logging() -> Result<(), ExitCode> {
+    let is_terminal = std::io::stderr().is_terminal();
+    let is_journal = ProcessEnvironment.read("JOURNAL_STREAM").is_some();
+    let colours = is_terminal && ProcessEnvironment.read("NO_COLOR").is_none();
+    let filter = ProcessEnvironment.read("REKEYD_LOG");
+    logging::init(Format::fitting(is_terminal, colours, is_journal), filter.as_deref())
+        .map_err(|error| exit::because(Exit::Usage, &with_causes(&error)))
+}
+
+pub(super) fn tell_lints(of_what: &str, lints: &Diagnostics) {
+    for lint in &lints.problems {
+        let (key, line, help) = (&lint.key, lint.line, &lint.help);
+        tracing::warn!(key, line, help, "lint of the {of_what}: {}", lint.rule);
+    }
+}
+
 /// Key values are in this process's memory: neither core files nor other processes of the same user may see it.
-fn keep_out_of_core_files() {
+pub(super) fn keep_out_of_core_files() {
     let outcome = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     if let Err(error) = outcome {
         tracing::warn!(%error, "core files of this process would hold key values: set LimitCORE=0");

@@ -18,6 +18,7 @@ use crate::sandbox::era::Era;
 use crate::sandbox::random::Random;
 use crate::sandbox::rules::Rules;
 use crate::sandbox::server::{Options, Sandbox};
+use crate::sandbox::settings::{Granted, Settings};
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -36,6 +37,10 @@ pub(super) struct Arguments {
     /// A service account to begin with; may be given several times
     #[arg(long = "account", value_name = "NAME")]
     accounts: Vec<String>,
+    /// A service account to begin with that has one key, which may administer the workspace: for rehearsing an admin
+    /// key that is itself kept fresh
+    #[arg(long, value_name = "NAME")]
+    admin_account: Option<String>,
 }
 
 /// Serves until SIGTERM or SIGINT.
@@ -74,6 +79,9 @@ async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
         let id = sandbox.workspace().create_account(name, SystemClock.now());
         accounts.insert(name.clone(), Value::String(id));
     }
+    if let Some(name) = &arguments.admin_account {
+        accounts.insert(name.clone(), Value::String(admin_account(&sandbox, name, arguments.era)?));
+    }
     let ready = json!({"url": sandbox.base_url(), "admin_key_file": key_file.path, "accounts": accounts});
     writeln!(io::stdout(), "{ready}").context("cannot say on standard output that the sandbox is ready")?;
     tokio::select! {
@@ -82,6 +90,18 @@ async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
     }
     sandbox.shutdown().await;
     Ok(())
+}
+
+/// Its key's value is told to nobody: what administers with it is made in its place.
+fn admin_account(sandbox: &Sandbox, name: &str, era: Era) -> anyhow::Result<String> {
+    let now = SystemClock.now();
+    let mut workspace = sandbox.workspace();
+    let id = workspace.create_account(name, now);
+    let permissions = [era.management_permission(), "user_read"].map(str::to_owned);
+    let settings = Settings::new("made by hand", Granted::Only(permissions.to_vec()));
+    let made = workspace.create_key(&id, settings, now);
+    made.map_err(|refusal| anyhow::anyhow!("the sandbox refuses a key that administers: {refusal:?}"))?;
+    Ok(id)
 }
 
 /// The admin key and where it is written. A temporary file goes away with this.

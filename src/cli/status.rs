@@ -12,9 +12,12 @@ use crate::adapters::sqlite::{ReadError, ReadOnlyJournal};
 use crate::cli::exit::Exit;
 use crate::cli::journal::{Looking, Output, Sources, fail, one_line, tell};
 use crate::cli::moments::{age, distance};
+use crate::cli::why;
 use crate::domain::gate::Evidence;
 use crate::domain::ids::CredentialName;
 use crate::domain::record::Record;
+use crate::domain::report::consumers::uses;
+use crate::domain::report::why::WhyReport;
 use crate::domain::report::{Condition, CredentialReport, Facts, StatusReport};
 use crate::domain::rotation::Rotation;
 
@@ -22,6 +25,9 @@ use crate::domain::rotation::Rotation;
 pub(super) struct Arguments {
     /// Only this credential, in detail
     name: Option<String>,
+    /// Explain why the credential is where it is: gates, evidence, who holds it up, and the way back
+    #[arg(long, requires = "name")]
+    why: bool,
     #[command(flatten)]
     looking: Looking,
     /// Exit with 4 if a credential needs attention
@@ -30,7 +36,10 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let Arguments { name, looking, exit_code } = arguments;
+    let Arguments { name, why, looking, exit_code } = arguments;
+    if let (Some(name), true) = (name, why) {
+        return explain(name, looking, *exit_code);
+    }
     let now = looking.now();
     let read = |sources: Sources| read(&sources, now).map_err(|error| error.to_string());
     let report = match looking.open().and_then(read) {
@@ -79,6 +88,48 @@ fn read(sources: &Sources, now: Timestamp) -> Result<StatusReport, ReadError> {
         )
     }));
     Ok(StatusReport::new(reports, now))
+}
+
+/// The same as without `--why`, and all that it is known by.
+fn explain(name: &str, looking: &Looking, exit_code: bool) -> ExitCode {
+    let now = looking.now();
+    let read = |sources: Sources| {
+        let report = read(&sources, now).map_err(|error| error.to_string())?;
+        let told = report.credentials.iter().find(|it| it.credential.as_str() == name);
+        let told = told.ok_or_else(|| unknown(name, &report))?.clone();
+        causes(&sources, told, now).map_err(|error| error.to_string())
+    };
+    let report = match looking.open().and_then(read) {
+        Ok(report) => report,
+        Err(error) => return fail(&error),
+    };
+    let text = match looking.output {
+        Output::Json => match serde_json::to_string_pretty(&report) {
+            Ok(json) => json + "\n",
+            Err(error) => return fail(&format!("write the report as JSON: {error}")),
+        },
+        Output::Table => why::explain(&report),
+    };
+    let attention = exit_code && report.credential.attention;
+    tell(&text, if attention { Exit::NeedsAttention.into() } else { ExitCode::SUCCESS })
+}
+
+fn causes(sources: &Sources, told: CredentialReport, now: Timestamp) -> Result<WhyReport, ReadError> {
+    let Sources { journal, policy } = sources;
+    let known = journal.load()?.into_iter().find(|(name, _)| *name == told.credential);
+    let known = known.and_then(|(_, known)| known.ok());
+    let (record, rotation) = match known {
+        Some(known) => (known.record, known.rotation),
+        None => (Record::new(told.credential.clone()), None),
+    };
+    let acks = journal.acks(&told.credential)?;
+    let policy = policy.credentials.get(&told.credential);
+    let uses = uses(&record, rotation.as_ref(), policy, &acks);
+    let observed = match &rotation {
+        Some(rotation) => journal.observed(&told.credential, rotation.plan.rotation)?,
+        None => None,
+    };
+    Ok(WhyReport::new(told, observed.as_ref(), uses, now))
 }
 
 /// What the gates of a rotation are judged by.

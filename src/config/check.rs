@@ -11,6 +11,8 @@ use crate::config::raw;
 use crate::domain::ids::{ConsumerName, StoreName, WorkspaceName};
 use crate::domain::policy::Policy;
 
+mod admin;
+pub(super) mod agent;
 mod calendars;
 mod credentials;
 mod gates;
@@ -33,8 +35,9 @@ pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: 
     let daemon = surroundings::daemon(&raw.daemon, environment, findings);
     let mut policy = Policy { emergencies_at_once: daemon.emergencies_at_once, ..Policy::default() };
     let mut workspaces = BTreeMap::new();
+    let declared: Vec<&str> = raw.credentials.keys().map(|name| name.value().as_str()).collect();
     for (name, workspace) in &raw.workspaces {
-        let (config, limits) = surroundings::workspace(workspace, findings);
+        let (config, limits) = surroundings::workspace(workspace, &declared, findings);
         if let Some(name) = values::name(name, findings, WorkspaceName::new) {
             policy.workspaces.insert(name.clone(), limits);
             workspaces.extend(config.map(|config| (name, config)));
@@ -45,6 +48,7 @@ pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: 
     let leaks = LeaksConfig { token: values::secret(raw.leaks.token.as_ref(), findings) };
     let surroundings = credentials::Surroundings { raw, stores: &stores, consumers: &consumers };
     let written = credentials::check(&surroundings, findings);
+    admin::check(&raw.workspaces, &written, findings);
     places::check(&written, &stores, findings);
     tensions::check(&written, &stores, &consumers, findings);
     if raw.credentials.is_empty() && !findings.has_errors() {

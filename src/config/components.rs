@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use reqwest::Url;
 
 use crate::config::secret_source::SecretSource;
+use crate::domain::ids::CredentialName;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DaemonConfig {
@@ -44,12 +45,21 @@ pub enum JournalConfig {
 pub struct WorkspaceConfig {
     /// Without user, query and fragment, and `https` unless on this machine.
     pub base_url: Url,
-    pub admin_key: SecretSource,
+    pub admin_key: AdminKeyConfig,
     pub in_flight: usize,
     pub requests_per_second: u32,
     pub request_timeout: SignedDuration,
     /// The only certificate authorities to trust, if given.
     pub ca_file: Option<PathBuf>,
+}
+
+/// Where the admin key is; at least one of the two.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminKeyConfig {
+    /// In the first destination of this credential that is a whole secret.
+    pub published: Option<CredentialName>,
+    /// As long as there is nothing yet.
+    pub otherwise: Option<SecretSource>,
 }
 
 /// One store, by its kind.

@@ -8,13 +8,15 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use toml::de::DeTable;
 
 use crate::domain::ids::{ConsumerName, StoreName, WorkspaceName};
 use crate::domain::policy::Policy;
 
+pub mod agent;
 mod check;
 pub mod components;
 mod defaults;
@@ -96,12 +98,8 @@ fn read(path: &Path) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())
 }
 
-fn load_with(
-    text: &str,
-    path: &str,
-    environment: &dyn Environment,
-    look_at_files: bool,
-) -> Result<Config, Diagnostics> {
+/// Reads a file's text into its raw type, with what did not fit its schema found and left out.
+fn parse<T: DeserializeOwned>(text: &str, path: &str, schema: &Value) -> Result<(T, Findings), Diagnostics> {
     let mut findings = Findings::new(text);
     let (mut document, errors) = DeTable::parse_recoverable(text);
     for error in errors.iter().take(SYNTAX_ERRORS_MAX) {
@@ -113,14 +111,23 @@ fn load_with(
     if !errors.is_empty() {
         return Err(findings.finish(path));
     }
-    shape::hold(&mut document, schema::value(), &mut findings);
-    let raw = match raw::Policy::deserialize(toml::de::Deserializer::from(document)) {
-        Ok(raw) => raw,
+    shape::hold(&mut document, schema, &mut findings);
+    match T::deserialize(toml::de::Deserializer::from(document)) {
+        Ok(raw) => Ok((raw, findings)),
         Err(error) => {
             findings.error(&error.span().unwrap_or_default(), "this value cannot be read here", "");
-            return Err(findings.finish(path));
+            Err(findings.finish(path))
         }
-    };
+    }
+}
+
+fn load_with(
+    text: &str,
+    path: &str,
+    environment: &dyn Environment,
+    look_at_files: bool,
+) -> Result<Config, Diagnostics> {
+    let (raw, mut findings) = parse::<raw::Policy>(text, path, schema::value())?;
     let checked = check::check(&raw, environment, &mut findings);
     if look_at_files {
         exposed_secrets(&raw, &mut findings);
@@ -145,10 +152,12 @@ fn load_with(
 }
 
 fn exposed_secrets(raw: &raw::Policy, findings: &mut Findings) {
-    let admin_keys = raw.workspaces.values().map(|workspace| &workspace.admin_key);
+    let admin_keys =
+        raw.workspaces.values().filter_map(|workspace| workspace.admin_key.as_ref()?.file.as_ref());
     let tokens = raw.consumers.values().map(|consumer| &consumer.token);
     let tokens = tokens.chain([&raw.leaks.token]);
-    for file in admin_keys.chain(tokens).flatten().filter_map(|secret| secret.file.as_ref()) {
+    let tokens = tokens.flatten().filter_map(|secret| secret.file.as_ref());
+    for file in admin_keys.chain(tokens) {
         if let Some(mode) = SecretSource::File(file.value().as_str().into()).exposure() {
             let rule = format!("others than its owner may use this file (mode {mode:04o})");
             findings.lint(&file.span(), rule, "let only the user of rekeyd read it: `chmod 0400`");

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::config::defaults;
 
+pub(crate) mod agent;
 mod kinds;
 mod waits;
 
@@ -115,6 +116,24 @@ pub(crate) struct Secret {
     pub(crate) env: Option<At<Text>>,
 }
 
+/// A reference to the admin key: to a secret, to a credential whose key it is, or to both.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(
+    title = "a reference to the admin key, which never stands in the policy itself",
+    extend("minProperties" = 1, "maxProperties" = 2, "examples" = [{ "file": "/etc/rekeyd/credentials/admin-key" }])
+)]
+pub(crate) struct AdminKey {
+    /// The credential of this workspace whose key is the admin key; read from where it is published.
+    pub(crate) published: Option<At<Reference>>,
+    /// The name of a credential that systemd hands to the unit (`LoadCredential=`).
+    pub(crate) systemd_credential: Option<At<Text>>,
+    /// A file that holds the key and nothing else.
+    pub(crate) file: Option<At<AbsolutePath>>,
+    /// The name of an environment variable.
+    pub(crate) env: Option<At<Text>>,
+}
+
 /// An ElevenLabs workspace.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -123,7 +142,7 @@ pub(crate) struct Workspace {
     /// Where its API is; `https` unless on this machine.
     pub(crate) base_url: Option<At<Url>>,
     /// The key by which rekeyd administers the workspace's service accounts.
-    pub(crate) admin_key: Option<Secret>,
+    pub(crate) admin_key: Option<AdminKey>,
     /// Calls to the API that may be under way at the same time.
     #[schemars(range(min = 1, max = 1000), extend("default" = defaults::IN_FLIGHT))]
     pub(crate) in_flight: Option<At<i64>>,

@@ -2,20 +2,23 @@
 
 use std::sync::LazyLock;
 
-use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
+use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
 use crate::config::raw;
 
-static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+static SCHEMA: LazyLock<Value> = LazyLock::new(of::<raw::Policy>);
+
+/// The schema of a file that is read into `T`.
+pub(crate) fn of<T: JsonSchema>() -> Value {
     SchemaSettings::draft2020_12()
         .with_transform(RecursiveTransform(without_null))
         .into_generator()
-        .into_root_schema_for::<raw::Policy>()
+        .into_root_schema_for::<T>()
         .to_value()
-});
+}
 
 /// The schema as a value.
 #[must_use]

@@ -65,6 +65,19 @@ impl<'w> Walk<'w> {
         for word in &gone {
             table.remove(word.as_str());
         }
+        let at_least_one = schema.get("minProperties").is_some();
+        if let Some(known) = known.filter(|_| at_least_one && table.is_empty())
+            && schema.get("maxProperties") != Some(&Value::from(1))
+            && !self.findings.is_explained(path)
+        {
+            let help = format!("write one of {}", listed(known.keys().map(String::as_str)));
+            self.findings.error_of(
+                path.to_owned(),
+                span,
+                "one of its keys is needed, and there is none",
+                help,
+            );
+        }
         if let Some(known) = known.filter(|_| schema.get("maxProperties") == Some(&Value::from(1))) {
             if table.len() != 1 && !self.findings.is_explained(path) {
                 let rule = match table.len() {

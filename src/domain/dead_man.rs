@@ -50,18 +50,15 @@ impl DeadMan {
 /// What is known of it after `event`.
 #[must_use]
 pub fn after(before: Option<DeadMan>, event: &Event) -> Option<DeadMan> {
-    match event {
-        Event::ExpiryIntended { at, original } => {
-            Some(DeadMan { at: *at, original: *original, standing: Standing::Intended })
-        }
-        Event::ExpirySettled { at, in_force } => {
-            let standing = if *in_force { Standing::InForce } else { Standing::Left };
-            Some(DeadMan { at: *at, original: before.and_then(|before| before.original), standing })
-        }
-        // It was restored with the key; a new overlap plans it anew.
-        Event::OldKeyEnabled => None,
-        _ => before,
+    if let Event::ExpiryIntended { at, original } = event {
+        return Some(DeadMan { at: *at, original: *original, standing: Standing::Intended });
     }
+    if let Event::ExpirySettled { at, in_force } = event {
+        let standing = if *in_force { Standing::InForce } else { Standing::Left };
+        return Some(DeadMan { at: *at, original: before.and_then(|before| before.original), standing });
+    }
+    // It was restored with the key; a new overlap plans it anew.
+    before.filter(|_| *event != Event::OldKeyEnabled)
 }
 
 /// When the old key should expire, as seen at `now`: `margin` after the earliest moment at which it could be deleted.

@@ -207,18 +207,26 @@ pub fn judge(
     std::iter::once(timed).chain(failing(&evidence.acks, since)).chain(conditions).collect()
 }
 
-/// Judges the way back: every condition, with the old key in the place of the new one. A destination that held nothing
-/// before has nobody to go back.
+/// Judges the way back: every condition, with the old key in the place of the new one. Of the consumers only those are
+/// waited for that have said that they use the new key: one that never did has nothing to go back from.
 #[must_use]
 pub fn judge_return(rotation: &Rotation, evidence: &Evidence, now: Timestamp) -> Vec<Verdict> {
-    let placements = rotation.successor().map_or(&[][..], |successor| successor.placements.as_slice());
+    let successor = rotation.successor();
+    let placements = successor.map_or(&[][..], |successor| successor.placements.as_slice());
     let old = placements.iter().find_map(|placement| placement.before.fingerprint.as_ref());
+    let switched = |consumer: &ConsumerName| {
+        evidence.acks.iter().any(|ack| {
+            ack.consumer == *consumer
+                && Some(&ack.fingerprint) == successor.map(|successor| &successor.fingerprint)
+        })
+    };
     let mut terms = rotation.plan.terms.clone();
-    if old.is_none() {
-        terms.gates.retain(|gate| gate.consumers().is_none());
+    for gate in &mut terms.gates {
+        if let Gate::Acks(consumers) = gate {
+            consumers.retain(|consumer| switched(consumer));
+        }
     }
-    let nothing = Fingerprint::of(b"");
-    judge(&terms, old.unwrap_or(&nothing), evidence, rotation.since, now)
+    judge(&terms, old.unwrap_or(&Fingerprint::of(b"")), evidence, rotation.since, now)
 }
 
 /// Whether some consumer says that it cannot work with the new key: then not even a deadline revokes the old one.

@@ -4,9 +4,11 @@
 //! promise to those who read the JSON: [`SCHEMA_VERSION`] changes when one of them changes its meaning or goes.
 
 pub mod advice;
+pub mod consumers;
 pub mod findings;
 pub mod history;
 pub mod rollback;
+pub mod why;
 
 use std::cmp::Reverse;
 

@@ -258,13 +258,15 @@ fn reinstated(successor: &Successor, alarm: &Alarm) -> Phase {
 /// What was stopped for the old key's sake goes on: it is worth nothing any more. What is parked because of
 /// a destination, or because no key can be made, stays parked.
 fn escalated(phase: &Phase) -> Phase {
-    match phase {
-        Phase::Reinstating { successor, .. } => {
-            Phase::Disabling { successor: successor.clone(), forced: false }
-        }
-        Phase::Parked { reason, was, .. } if reason.yields_to_an_emergency() => resumed(was, false),
-        _ => phase.clone(),
+    if let Phase::Reinstating { successor, .. } = phase {
+        return Phase::Disabling { successor: successor.clone(), forced: false };
     }
+    if let Phase::Parked { reason, was, .. } = phase
+        && reason.yields_to_an_emergency()
+    {
+        return resumed(was, false);
+    }
+    phase.clone()
 }
 
 /// A mint in doubt is settled, never left to a person; what is over stays over.

@@ -24,6 +24,7 @@ impl Visit {
     /// One step of a credential that is not being rotated.
     pub(super) async fn idle(&mut self) -> Result<Rest, Halt> {
         let Some(credential) = self.policy().cloned() else { return Ok(Rest::Until(None)) };
+        self.settle_admin_key_at_rest(&credential).await;
         if let Some(planned) = self.record.plan_next(&credential) {
             self.save(planned).await?;
             return Ok(Rest::No);

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::domain::failure::Failure;
-use crate::domain::ids::WorkspaceName;
+use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::key::Inventory;
 use crate::domain::policy::WorkspaceLimits;
 use crate::engine::listings::Listings;
@@ -23,6 +23,8 @@ pub struct Desk {
     /// Where the use of its keys is to be seen, if anywhere.
     pub(super) usage: Option<Arc<dyn UsageSource>>,
     pub(super) limits: WorkspaceLimits,
+    /// Whose key is this workspace's admin key, if any credential's is.
+    pub(super) admin: Option<CredentialName>,
     listings: Listings,
     /// Held from counting the mints of the last hour until the next intent is journalled.
     mint_counter: Arc<tokio::sync::Mutex<()>>,
@@ -54,6 +56,7 @@ impl Desk {
             issuer,
             usage: None,
             limits,
+            admin: None,
             listings: Listings::default(),
             mint_counter: Arc::default(),
             reach: Mutex::default(),
@@ -64,6 +67,13 @@ impl Desk {
     #[must_use]
     pub fn watched_by(mut self, usage: Arc<dyn UsageSource>) -> Self {
         self.usage = Some(usage);
+        self
+    }
+
+    /// With an admin key that is itself kept fresh: the key of `credential`.
+    #[must_use]
+    pub fn administered_by(mut self, credential: CredentialName) -> Self {
+        self.admin = Some(credential);
         self
     }
 

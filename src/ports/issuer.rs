@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use crate::domain::failure::Failure;
 use crate::domain::ids::{KeyId, ServiceAccountId};
 use crate::domain::key::{Inventory, Key, KeyRequest};
-use crate::domain::secret::SecretValue;
+use crate::domain::secret::{Fingerprint, SecretValue};
 
 /// A key just created, with the value that is shown this once.
 pub struct Minted {
@@ -45,6 +45,22 @@ pub trait Issuer: Send + Sync {
     /// `NotActiveYet`: the provider does not know the key (yet). `Forbidden`: it knows the key and refuses this
     /// machine's address. Any other kind: nothing was learnt about the key.
     async fn authenticate(&self, value: &SecretValue) -> Result<(), Failure>;
+
+    /// Lists the workspace with `value`, to see whether that could be the admin key.
+    ///
+    /// # Errors
+    /// `NotActiveYet`: the provider does not know the key (yet). `Forbidden`: it knows the key, which may not
+    /// administer, or not from here. Any other kind: nothing was learnt about the key.
+    async fn prove_admin(&self, value: &SecretValue) -> Result<(), Failure>;
+
+    /// The fingerprint of the admin key that calls are made with now.
+    fn admin_key(&self) -> Fingerprint;
+
+    /// Makes every call that is sent from here on with `value`. Not durable. Repeatable.
+    ///
+    /// # Errors
+    /// `Invalid`: it cannot be sent at all; the key before stays in use.
+    fn use_admin_key(&self, value: &SecretValue) -> Result<(), Failure>;
 
     /// Makes the provider refuse the key, reversibly. `key` is from a listing made just before. Repeatable.
     ///

@@ -4,6 +4,7 @@
 //! happen) or `Unknown` (it may have happened: read back before anything else).
 
 pub mod clock;
+pub mod followed;
 pub mod issuer;
 pub mod journal;
 pub mod prober;

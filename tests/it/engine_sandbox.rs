@@ -4,8 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "what stands between tests fails by panicking too")]
 
 mod bench;
+mod consumers;
 mod leaks;
 
+use rekeyd::domain::ack::Health;
 use rekeyd::domain::gate::Gate;
 use rekeyd::domain::ids::ConsumerName;
 use rekeyd::domain::phase::PhaseName;
@@ -88,6 +90,9 @@ async fn a_rotation_in_its_overlap_can_be_rolled_back_in_every_era() {
         bench.reaches(PhaseName::Overlap).await;
         assert_ne!(bench.served().unwrap().fingerprint(), old, "{era:?}");
         bench.order(Wish::RollBack).await.unwrap();
+        // The way back is waited for like the way there: now it says that it has the old key.
+        bench.reaches(PhaseName::Returning).await;
+        bench.acknowledge("nobody", Health::Using).await;
         bench.ended(PhaseName::RolledBack).await;
         assert_eq!(bench.served().unwrap().fingerprint(), old, "{era:?}");
         assert_eq!(bench.states(), [State::Enabled, State::Deleted], "{era:?}");

@@ -10,3 +10,4 @@ mod looking;
 mod opening;
 mod samples;
 mod status;
+mod why;

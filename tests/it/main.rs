@@ -1,5 +1,7 @@
 //! The real program against real servers on loopback. One binary, a module per behaviour.
 
+mod admin_key;
+mod agent;
 mod aws;
 mod aws_rotation;
 mod canary;
@@ -15,6 +17,7 @@ mod inspection;
 mod journal;
 mod kill;
 mod mutations;
+mod prober;
 mod sandbox;
 mod signals;
 mod simulation;

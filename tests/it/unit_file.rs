@@ -73,6 +73,36 @@ fn the_unit_may_do_no_more_than_it_needs() {
 }
 
 #[test]
+fn the_agents_unit_is_ready_before_its_application_starts_and_is_no_more_than_it() {
+    let unit = settings("systemd/rekeyd-agent@.service");
+    let has = |section: &str, key: &str, value: &str| {
+        assert!(unit.iter().any(|it| it == &(section.into(), key.into(), value.into())), "{key}={value}");
+    };
+    has("Unit", "Before", "%i.service");
+    has("Install", "WantedBy", "%i.service");
+    for (key, value) in [
+        ("Type", "notify"),
+        ("ExecStart", "/usr/bin/rekeyd agent --config /etc/rekeyd/agents/%i.toml"),
+        ("ExecReload", "/bin/kill -HUP $MAINPID"),
+        ("RestartPreventExitStatus", "78"),
+        ("User", "%i"),
+        ("RuntimeDirectory", "rekeyd-agent-%i"),
+        // The last good file outlives the agent.
+        ("RuntimeDirectoryPreserve", "yes"),
+        ("LoadCredential", "rekeyd-token:/etc/rekeyd/credentials/agent-%i-token"),
+    ] {
+        has("Service", key, value);
+    }
+    assert!(unit.iter().all(|(_, key, _)| key != "Environment" && key != "DynamicUser"));
+    // Whatever hardens the daemon hardens the agent.
+    let hardening = settings("systemd/rekeyd.service").into_iter().skip_while(|it| it.1 != "LimitCORE");
+    let own = ["MemoryMax", "RemoveIPC", "WantedBy"];
+    for (section, key, value) in hardening.filter(|it| !own.contains(&it.1.as_str())) {
+        has(&section, &key, &value);
+    }
+}
+
+#[test]
 fn a_directory_stores_files_outlive_a_stop_of_the_service() {
     let drop_in = settings("systemd/drop-ins/directory-store.conf");
     let has = |key: &str, value: &str| drop_in.iter().any(|it| it.1 == key && it.2 == value);

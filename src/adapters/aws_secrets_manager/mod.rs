@@ -11,6 +11,7 @@
 mod bases;
 mod calls;
 mod failure;
+pub mod follow;
 mod stage;
 mod store;
 

@@ -1,4 +1,4 @@
-//! The number of a group that is given by name.
+//! The number of a group, or a user, that is given by name.
 
 use std::path::Path;
 
@@ -9,14 +9,26 @@ use crate::domain::failure::{Failure, Kind};
 ///
 /// # Errors
 /// `Invalid`: there is no such group there.
-pub(super) fn number(group: &str) -> Result<u32, Failure> {
-    if let Ok(number) = group.parse() {
+pub fn number(group: &str) -> Result<u32, Failure> {
+    look_up("/etc/group", "group", group)
+}
+
+/// The same for a user.
+///
+/// # Errors
+/// `Invalid`: there is no such user there.
+pub fn number_of_user(user: &str) -> Result<u32, Failure> {
+    look_up("/etc/passwd", "user", user)
+}
+
+fn look_up(file: &str, what: &str, name: &str) -> Result<u32, Failure> {
+    if let Ok(number) = name.parse() {
         return Ok(number);
     }
-    let file = disk::read(Path::new("/etc/group"))?.unwrap_or_default();
-    find(&String::from_utf8_lossy(&file), group).ok_or_else(|| {
+    let text = disk::read(Path::new(file))?.unwrap_or_default();
+    find(&String::from_utf8_lossy(&text), name).ok_or_else(|| {
         let advice = "add it, or give its number if it comes from a directory service";
-        Failure::rejected(Kind::Invalid, format!("there is no group `{group}` in /etc/group; {advice}"))
+        Failure::rejected(Kind::Invalid, format!("there is no {what} `{name}` in {file}; {advice}"))
     })
 }
 
@@ -37,6 +49,7 @@ mod tests {
         assert_eq!(find(file, "tts"), Some(1042));
         assert_eq!(find(file, "broken"), None);
         assert_eq!(find(file, "tt"), None);
-        assert_eq!(number("77"), Ok(77));
+        assert_eq!((number("77"), number_of_user("78")), (Ok(77), Ok(78)));
+        assert_eq!(number_of_user("root"), Ok(0));
     }
 }

@@ -6,7 +6,7 @@
 //! container has to mount the directory, not the single file.
 
 mod disk;
-mod group;
+pub mod group;
 mod layout;
 mod lock;
 mod shelf;

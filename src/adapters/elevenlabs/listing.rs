@@ -10,12 +10,14 @@ use serde::de::DeserializeOwned;
 use serde_json::{Number, Value};
 
 use crate::adapters::elevenlabs::ElevenLabs;
+use crate::adapters::elevenlabs::meaning::Meaning;
 use crate::adapters::elevenlabs::routes::is_one_segment;
-use crate::adapters::elevenlabs::transport::{Accepted, Call, Effect};
+use crate::adapters::elevenlabs::transport::{Accepted, Call, Effect, Reply};
 use crate::adapters::elevenlabs::waiting::provider_time;
 use crate::domain::failure::{Certainty, Failure, Kind};
 use crate::domain::ids::{KeyId, ServiceAccountId};
 use crate::domain::key::{Account, Concurrency, DisableReason, Grants, Inventory, Key, Network, Permissions};
+use crate::domain::secret::SecretValue;
 
 /// Some ten thousand keys.
 const LISTING_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -37,8 +39,60 @@ impl ElevenLabs {
         listed.into_keys(account).map_err(|why| self.transport.senseless(&call, &why))
     }
 
+    /// Lists with another key than the admin key in use, to see whether it could be the admin key.
+    pub(super) async fn prove_admin_key(&self, value: &SecretValue) -> Result<(), Failure> {
+        let print = value.fingerprint();
+        let attempt =
+            format!("listing the workspace with the key of fingerprint {print}, which is to administer it");
+        let call = Call {
+            key: Some(value),
+            fresh: true,
+            ..Call::new(attempt, Effect::Harmless, Method::GET, self.routes.service_accounts())
+        };
+        match self.transport.send(&call).await? {
+            Reply::Accepted(accepted) => {
+                let (listed, _) = self.understand::<Workspace>(&call, accepted).await?;
+                listed.into_accounts().map_err(|why| self.transport.senseless(&call, &why))?;
+                Ok(())
+            }
+            Reply::Refused(refusal) => {
+                let meaning = refusal.meaning();
+                let (kind, explanation) = match meaning {
+                    Meaning::BadKey => {
+                        (Kind::NotActiveYet, "the provider does not accept the key, or not yet")
+                    }
+                    Meaning::MissingPermission => {
+                        (Kind::Forbidden, "the key may not administer the workspace")
+                    }
+                    Meaning::Forbidden
+                    | Meaning::NoCredits
+                    | Meaning::Throttled
+                    | Meaning::NoSuchThing
+                    | Meaning::NoSuchRoute
+                    | Meaning::Conflict
+                    | Meaning::Invalid
+                    | Meaning::LimitReached
+                    | Meaning::ServerError
+                    | Meaning::RequestTimeout
+                    | Meaning::Page
+                    | Meaning::Redirect
+                    | Meaning::Nonsense => (meaning.kind(), meaning.explanation()),
+                };
+                Err(self.transport.refused_as(&call, &refusal, Certainty::Rejected, kind, explanation))
+            }
+        }
+    }
+
     async fn fetch<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<(T, Option<i64>), Failure> {
-        let mut accepted = self.transport.ask(call).await?;
+        let accepted = self.transport.ask(call).await?;
+        self.understand(call, accepted).await
+    }
+
+    async fn understand<T: DeserializeOwned>(
+        &self,
+        call: &Call<'_>,
+        mut accepted: Accepted<'_>,
+    ) -> Result<(T, Option<i64>), Failure> {
         let skew = clock_skew(&accepted);
         let mut body = Vec::new();
         let whole = accepted.read(LISTING_BYTES_MAX, &mut body).await;

@@ -10,6 +10,7 @@
 //! A key's value is copied as little as the HTTP library allows: its own buffers, and the header made from a value,
 //! cannot be wiped from here.
 
+mod admin;
 mod admission;
 mod creation;
 mod listing;
@@ -32,10 +33,10 @@ use jiff::Timestamp;
 
 use crate::adapters::elevenlabs::routes::Routes;
 use crate::adapters::elevenlabs::transport::Transport;
-use crate::domain::failure::Failure;
+use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::ServiceAccountId;
 use crate::domain::key::{Inventory, Key, KeyRequest};
-use crate::domain::secret::SecretValue;
+use crate::domain::secret::{Fingerprint, SecretValue};
 use crate::ports::clock::Clock;
 use crate::ports::issuer::{Issuer, Minted};
 
@@ -113,6 +114,21 @@ impl Issuer for ElevenLabs {
 
     async fn authenticate(&self, value: &SecretValue) -> Result<(), Failure> {
         self.probe_key(value).await
+    }
+
+    async fn prove_admin(&self, value: &SecretValue) -> Result<(), Failure> {
+        self.prove_admin_key(value).await
+    }
+
+    fn admin_key(&self) -> Fingerprint {
+        self.transport.admin_key.value().fingerprint()
+    }
+
+    fn use_admin_key(&self, value: &SecretValue) -> Result<(), Failure> {
+        if self.transport.admin_key.replace(value) {
+            return Ok(());
+        }
+        Err(Failure::rejected(Kind::Invalid, "the admin key cannot be sent as a header"))
     }
 
     async fn disable(&self, key: &Key) -> Result<(), Failure> {

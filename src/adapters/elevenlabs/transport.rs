@@ -12,6 +12,7 @@ use reqwest::header::{ACCEPT, CACHE_CONTROL, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Client, ClientBuilder, Method, Response, Url};
 use serde_json::Value;
 
+use crate::adapters::elevenlabs::admin::AdminKey;
 use crate::adapters::elevenlabs::admission::{Admission, NoTurn, Turn};
 use crate::adapters::elevenlabs::meaning::Meaning;
 use crate::adapters::elevenlabs::redaction::{presentable, presentable_with_ids};
@@ -110,8 +111,7 @@ pub(super) struct Transport {
     kept: Client,
     /// Each request has a connection of its own.
     fresh: Client,
-    admin_key: SecretValue,
-    admin_header: HeaderValue,
+    pub(super) admin_key: AdminKey,
     admission: Admission,
     clock: Arc<dyn Clock>,
 }
@@ -137,8 +137,7 @@ impl Transport {
         Ok(Self {
             kept: built(client().pool_idle_timeout(IDLE_CONNECTION_MAX))?,
             fresh: built(client().pool_max_idle_per_host(0))?,
-            admin_header: header(&settings.admin_key).ok_or(BuildError::AdminKey)?,
-            admin_key: settings.admin_key,
+            admin_key: AdminKey::new(settings.admin_key).ok_or(BuildError::AdminKey)?,
             admission: Admission::new(
                 settings.in_flight,
                 settings.requests_per_second,
@@ -152,7 +151,7 @@ impl Transport {
     pub(super) async fn send(&self, call: &Call<'_>) -> Result<Reply<'_>, Failure> {
         let turn = self.admission.turn().await.map_err(|no_turn| self.not_sent(call, no_turn))?;
         let header = match call.key {
-            None => Some(self.admin_header.clone()),
+            None => Some(self.admin_key.header()),
             Some(value) => header(value),
         };
         let header = header.ok_or_else(|| {
@@ -170,7 +169,8 @@ impl Transport {
         let asked_at = self.clock.now();
         let mut response = request.send().await.map_err(|error| self.broken(call, &error))?;
         let answered_at = self.clock.now();
-        let values = self.values(call);
+        let secrets = self.secrets(call);
+        let values = exposed(&secrets);
         let request_id = refusal::request_id(response.headers(), None, &values);
         let status = response.status();
         tracing::debug!(status = status.as_u16(), request_id, "answer to {}", call.attempt);
@@ -250,7 +250,7 @@ impl Transport {
 
     pub(super) fn failure(&self, call: &Call<'_>, certainty: Certainty, kind: Kind, why: &str) -> Failure {
         let message = format!("{}: {why}", call.attempt);
-        let message = presentable_with_ids(&message, &self.values(call), MESSAGE_CHARACTERS_MAX);
+        let message = presentable_with_ids(&message, &exposed(&self.secrets(call)), MESSAGE_CHARACTERS_MAX);
         Failure { certainty, ..Failure::rejected(kind, message) }
     }
 
@@ -277,7 +277,7 @@ impl Transport {
 
     /// What a request is that got no answer, or lost it on the way.
     fn broken(&self, call: &Call<'_>, error: &reqwest::Error) -> Failure {
-        let cause = cause(error, &self.values(call));
+        let cause = cause(error, &exposed(&self.secrets(call)));
         if error.is_builder() {
             let why = format!("not sent: {cause}");
             return self.failure(call, Certainty::Rejected, Kind::Invalid, &why);
@@ -297,9 +297,14 @@ impl Transport {
         self.failure(call, lost(call.effect), kind, &format!("{what}: {cause}"))
     }
 
-    fn values<'v>(&'v self, call: &Call<'v>) -> Vec<&'v str> {
-        [Some(&self.admin_key), call.key].into_iter().flatten().map(SecretValue::expose).collect()
+    /// What must not be told of an answer to `call`.
+    fn secrets(&self, call: &Call<'_>) -> Vec<SecretValue> {
+        self.admin_key.values().into_iter().chain(call.key.cloned()).collect()
     }
+}
+
+fn exposed(secrets: &[SecretValue]) -> Vec<&str> {
+    secrets.iter().map(SecretValue::expose).collect()
 }
 
 /// What is certain when a request went out and no answer can be relied on.
@@ -331,7 +336,7 @@ fn certificates(pem: &[u8]) -> Result<Vec<Certificate>, BuildError> {
     }
 }
 
-fn header(value: &SecretValue) -> Option<HeaderValue> {
+pub(super) fn header(value: &SecretValue) -> Option<HeaderValue> {
     let mut header = HeaderValue::from_str(value.expose()).ok()?;
     header.set_sensitive(true);
     Some(header)

@@ -1,13 +1,19 @@
 //! Runs a program of the operator's and waits for its exit code.
 
 use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::process::Command;
+use tokio::time::timeout;
 
 use crate::domain::gate::probe::CommandGate;
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What was killed is gone by then, unless the kernel itself is stuck.
+const GONE_AFTER: Duration = Duration::from_secs(1);
 
 /// As [`crate::ports::prober::Prober::run`]. The program leads a process group of its own, which is killed as a whole.
 pub(super) async fn run(gate: &CommandGate, about: &BTreeMap<String, String>) -> Result<(), String> {
@@ -15,21 +21,25 @@ pub(super) async fn run(gate: &CommandGate, about: &BTreeMap<String, String>) ->
         return Err("no program is named".to_owned());
     };
     let mut command = Command::new(program);
-    command.args(arguments).env_clear().env("PATH", PATH).env("LANG", "C.UTF-8").envs(about);
+    command.args(arguments).env_clear().envs(about).env("PATH", PATH).env("LANG", "C.UTF-8");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.process_group(0).kill_on_drop(true);
     let mut child = command.spawn().map_err(|error| format!("`{program}` cannot be started: {error}"))?;
     let group = Group(child.id());
-    let limit = gate.time_limit.unsigned_abs();
-    let ended = tokio::time::timeout(limit, child.wait()).await;
+    let ended = timeout(gate.time_limit.unsigned_abs(), child.wait()).await;
     drop(group);
     match ended {
-        Err(_) => Err(format!("`{program}` did not end within {:#}", gate.time_limit)),
+        Err(_) => {
+            // Reaped here rather than whenever somebody looks.
+            drop(timeout(GONE_AFTER, child.wait()).await);
+            Err(format!("`{program}` did not end within {:#}", gate.time_limit))
+        }
         Ok(Err(error)) => Err(format!("`{program}` could not be waited for: {error}")),
         Ok(Ok(status)) if status.success() => Ok(()),
-        Ok(Ok(status)) => Err(match status.code() {
-            Some(code) => format!("`{program}` exited with {code}"),
-            None => format!("`{program}` was ended by a signal"),
+        Ok(Ok(status)) => Err(match (status.code(), status.signal()) {
+            (Some(code), _) => format!("`{program}` exited with {code}"),
+            (None, Some(signal)) => format!("`{program}` was ended by signal {signal}"),
+            (None, None) => format!("`{program}` ended in an unknown way"),
         }),
     }
 }

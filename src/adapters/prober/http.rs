@@ -1,37 +1,96 @@
 //! One round of a probe: every address behind its name, or whichever answers.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use reqwest::{Client, Url};
+use reqwest::{Client, Response, Url};
 use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout, timeout_at};
+use zeroize::Zeroizing;
 
 use crate::domain::gate::probe::{Probe, Reads};
 use crate::ports::prober::Answer;
 
-const TIME_LIMIT: Duration = Duration::from_secs(5);
+/// For one answer, and for the look-up of the name.
+const TIME_LIMIT: Duration = Duration::from_secs(3);
+/// For the whole round: a consumer that fails in the quarantine must not have to wait for long until it is heard.
+const ROUND_LIMIT: Duration = Duration::from_secs(4);
 const BODY_BYTES_MAX: usize = 64 * 1024;
 /// More instances than this are asked about in part, which counts as an answer that is missing.
 const ADDRESSES_MAX: usize = 256;
+const AT_ONCE: usize = 32;
 
-pub(super) async fn ask(probe: &Probe) -> Vec<Answer> {
+/// Where the addresses of a name come from.
+pub(super) enum Lookup<'a> {
+    System,
+    Known(&'a [IpAddr]),
+}
+
+pub(super) async fn ask(probe: &Probe, lookup: Lookup<'_>) -> Vec<Answer> {
+    let round_ends = Instant::now() + ROUND_LIMIT;
     let Ok(url) = Url::parse(&probe.url) else {
-        return vec![unanswered(&probe.url, "its URL cannot be read".to_owned())];
+        return vec![unanswered(&probe.name, "its URL cannot be read")];
     };
+    let host = url.host_str().unwrap_or_default().to_owned();
     if !probe.every_address {
-        let host = url.host_str().unwrap_or_default().to_owned();
         let text = fetch(&url, None, &probe.reads).await;
         return vec![Answer { address: host, text }];
     }
-    let addresses = match addresses(&url).await {
-        Ok(addresses) => addresses,
-        Err(why) => return vec![unanswered(url.host_str().unwrap_or_default(), why)],
+    match addresses(&url, lookup).await {
+        Ok(addresses) => ask_each(&url, &probe.reads, &addresses, round_ends).await,
+        Err(why) => vec![unanswered(&host, why)],
+    }
+}
+
+fn unanswered(address: &str, why: impl Into<String>) -> Answer {
+    Answer { address: address.to_owned(), text: Err(why.into()) }
+}
+
+/// Every address behind the name, once, in order.
+async fn addresses(url: &Url, lookup: Lookup<'_>) -> Result<Vec<SocketAddr>, String> {
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port_or_known_default().unwrap_or(80);
+    let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let mut addresses: Vec<SocketAddr> = match (literal, lookup) {
+        (Ok(address), _) => vec![SocketAddr::new(address, port)],
+        (Err(_), Lookup::Known(known)) => known.iter().map(|it| SocketAddr::new(*it, port)).collect(),
+        (Err(_), Lookup::System) => {
+            let found = timeout(TIME_LIMIT, tokio::net::lookup_host((host, port))).await;
+            let found = found.map_err(|_| "its name could not be looked up in time".to_owned())?;
+            found.map_err(|error| format!("its name could not be looked up: {error}"))?.collect()
+        }
     };
-    let mut answers = Vec::new();
-    for address in addresses.iter().take(ADDRESSES_MAX) {
-        let text = fetch(&url, Some(*address), &probe.reads).await;
-        answers.push(Answer { address: address.ip().to_string(), text });
+    addresses.sort_unstable();
+    addresses.dedup();
+    Ok(addresses)
+}
+
+/// Asks so many at once, until the round ends: who was not asked by then, or has not answered, has said nothing.
+async fn ask_each(url: &Url, reads: &Reads, addresses: &[SocketAddr], round_ends: Instant) -> Vec<Answer> {
+    let places = Arc::new(Semaphore::new(AT_ONCE));
+    let mut asked = JoinSet::new();
+    for (index, address) in addresses.iter().copied().take(ADDRESSES_MAX).enumerate() {
+        let (url, reads, places) = (url.clone(), reads.clone(), Arc::clone(&places));
+        asked.spawn(async move {
+            // Never closed.
+            let _place = places.acquire().await;
+            let text = fetch(&url, Some(address), &reads).await;
+            (index, Answer { address: address.ip().to_string(), text })
+        });
+    }
+    let late = |address: &SocketAddr| {
+        unanswered(&address.ip().to_string(), "it was not reached before the round ended")
+    };
+    let mut answers: Vec<Answer> = addresses.iter().take(ADDRESSES_MAX).map(late).collect();
+    while let Ok(Some(answered)) = timeout_at(round_ends, asked.join_next()).await {
+        let Ok((index, answer)) = answered else { continue };
+        if let Some(place) = answers.get_mut(index) {
+            *place = answer;
+        }
     }
     if addresses.len() > ADDRESSES_MAX {
         answers.push(unanswered("further addresses", format!("only {ADDRESSES_MAX} are asked")));
@@ -39,47 +98,37 @@ pub(super) async fn ask(probe: &Probe) -> Vec<Answer> {
     answers
 }
 
-fn unanswered(address: &str, why: String) -> Answer {
-    Answer { address: address.to_owned(), text: Err(why) }
-}
-
-/// Every address behind the name, once, in order.
-async fn addresses(url: &Url) -> Result<Vec<SocketAddr>, String> {
-    let host = url.host_str().unwrap_or_default();
-    let port = url.port_or_known_default().unwrap_or(80);
-    let plain = host.trim_start_matches('[').trim_end_matches(']');
-    if let Ok(address) = plain.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, port)]);
-    }
-    let found = tokio::time::timeout(TIME_LIMIT, tokio::net::lookup_host((host, port))).await;
-    let found = found.map_err(|_| "its name could not be looked up in time".to_owned())?;
-    let found = found.map_err(|error| format!("its name could not be looked up: {error}"))?;
-    let mut addresses: Vec<SocketAddr> = found.collect();
-    addresses.sort_unstable();
-    addresses.dedup();
-    Ok(addresses)
-}
-
+/// One question, to `at` if given, with the URL's own name in it. Never through a proxy, which would choose by itself
+/// whom to ask, and in HTTP/1.1, whose buffers are small.
 async fn fetch(url: &Url, at: Option<SocketAddr>, reads: &Reads) -> Result<String, String> {
-    let host = url.host_str().unwrap_or_default();
-    let mut builder =
-        Client::builder().redirect(Policy::none()).timeout(TIME_LIMIT).pool_max_idle_per_host(0);
+    let mut builder = Client::builder()
+        .redirect(Policy::none())
+        .timeout(TIME_LIMIT)
+        .pool_max_idle_per_host(0)
+        .no_proxy()
+        .http1_only();
     if url.scheme() == "http" {
-        builder = builder.no_proxy().tls_certs_only([]);
+        // No certificate is looked at: none needs to be loaded.
+        builder = builder.tls_certs_only([]);
     }
     if let Some(at) = at {
-        builder = builder.resolve(host, at);
+        builder = builder.resolve(url.host_str().unwrap_or_default(), at);
     }
     let client = builder.build().map_err(|_| "no HTTP client could be made for it".to_owned())?;
-    let mut response = client.get(url.clone()).send().await.map_err(|error| why(&error))?;
+    let response = client.get(url.clone()).send().await.map_err(|error| why(&error))?;
     if !response.status().is_success() {
         return Err(format!("it answers with HTTP {}", response.status().as_u16()));
     }
+    read(response, reads).await
+}
+
+/// What stands at the probe's place. Everything else of the answer is wiped: it could hold the key.
+async fn read(mut response: Response, reads: &Reads) -> Result<String, String> {
     if let Reads::Header(name) = reads {
         let value = response.headers().get(name).ok_or("its answer lacks the header")?;
         return value.to_str().map(str::to_owned).map_err(|_| "its header is no text".to_owned());
     }
-    let mut body = Vec::new();
+    let mut body = Zeroizing::new(Vec::with_capacity(BODY_BYTES_MAX));
     while let Some(chunk) = response.chunk().await.map_err(|error| why(&error))? {
         if body.len() + chunk.len() > BODY_BYTES_MAX {
             return Err(format!("its answer is longer than {BODY_BYTES_MAX} bytes"));
@@ -87,7 +136,8 @@ async fn fetch(url: &Url, at: Option<SocketAddr>, reads: &Reads) -> Result<Strin
         body.extend_from_slice(&chunk);
     }
     let Reads::JsonPointer(pointer) = reads else {
-        return String::from_utf8(body).map_err(|_| "its answer is no text".to_owned());
+        let text = str::from_utf8(&body).map_err(|_| "its answer is no text".to_owned())?;
+        return Ok(text.to_owned());
     };
     let body: Value = serde_json::from_slice(&body).map_err(|_| "its answer is no JSON".to_owned())?;
     match body.pointer(pointer) {
@@ -104,6 +154,6 @@ fn why(error: &reqwest::Error) -> String {
     } else if error.is_connect() {
         "it cannot be connected to".to_owned()
     } else {
-        "its answer broke off".to_owned()
+        "its answer broke off, or is no HTTP".to_owned()
     }
 }

@@ -4,6 +4,7 @@ mod command;
 mod http;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use async_trait::async_trait;
 
@@ -14,10 +15,25 @@ use crate::ports::prober::{Answer, Prober};
 #[derive(Debug, Default)]
 pub struct NetworkProber;
 
+/// The same, with every name meaning these addresses, whatever the system's resolver says.
+#[derive(Debug, Default)]
+pub struct ResolvedProber(pub Vec<IpAddr>);
+
 #[async_trait]
 impl Prober for NetworkProber {
     async fn probe(&self, probe: &Probe) -> Vec<Answer> {
-        http::ask(probe).await
+        http::ask(probe, http::Lookup::System).await
+    }
+
+    async fn run(&self, gate: &CommandGate, about: &BTreeMap<String, String>) -> Result<(), String> {
+        command::run(gate, about).await
+    }
+}
+
+#[async_trait]
+impl Prober for ResolvedProber {
+    async fn probe(&self, probe: &Probe) -> Vec<Answer> {
+        http::ask(probe, http::Lookup::Known(&self.0)).await
     }
 
     async fn run(&self, gate: &CommandGate, about: &BTreeMap<String, String>) -> Result<(), String> {

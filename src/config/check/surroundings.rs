@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
 
-use crate::config::check::values;
+use crate::config::check::{admin, values};
 use crate::config::components::{
     AwsConfig, ConsumerConfig, DaemonConfig, DirectoryConfig, JournalConfig, StoreConfig, WorkspaceConfig,
 };
@@ -87,6 +87,7 @@ fn listen(raw: &raw::Daemon, findings: &mut Findings) -> std::net::SocketAddr {
 
 pub(super) fn workspace(
     raw: &raw::Workspace,
+    credentials: &[&str],
     findings: &mut Findings,
 ) -> (Option<WorkspaceConfig>, WorkspaceLimits) {
     let count = |written: &Option<At<i64>>, otherwise: u32| {
@@ -108,7 +109,7 @@ pub(super) fn workspace(
         },
     };
     let base_url = values::url(raw.base_url.as_ref(), findings);
-    let admin_key = values::secret(raw.admin_key.as_ref(), findings);
+    let admin_key = admin::reference(raw.admin_key.as_ref(), credentials, findings);
     let request_timeout =
         values::duration_or(raw.request_timeout.as_ref(), defaults::REQUEST_TIMEOUT, SECOND, findings);
     let ca_file = values::path(raw.ca_file.as_ref(), findings);

@@ -162,8 +162,18 @@ pub(super) fn text(written: Option<&At<raw::Text>>, findings: &mut Findings) -> 
 
 /// Where a secret is. Its shape guarantees that exactly one way is written, if any.
 pub(super) fn secret(written: Option<&raw::Secret>, findings: &mut Findings) -> Option<SecretSource> {
-    let written = written?;
-    if let Some(credential) = &written.systemd_credential {
+    let raw::Secret { systemd_credential, file, env } = written?;
+    secret_reference(systemd_credential.as_ref(), file.as_ref(), env.as_ref(), findings)
+}
+
+/// The one reference that is given; where several are, that was reported.
+pub(super) fn secret_reference(
+    systemd_credential: Option<&At<raw::Text>>,
+    file: Option<&At<raw::AbsolutePath>>,
+    env: Option<&At<raw::Text>>,
+    findings: &mut Findings,
+) -> Option<SecretSource> {
+    if let Some(credential) = systemd_credential {
         let text = credential.value().as_str();
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if text.is_empty() || text.len() > 255 || text.starts_with('.') || !text.chars().all(plain) {
@@ -173,7 +183,7 @@ pub(super) fn secret(written: Option<&raw::Secret>, findings: &mut Findings) -> 
         }
         return Some(SecretSource::SystemdCredential(text.to_owned()));
     }
-    if let Some(variable) = &written.env {
+    if let Some(variable) = env {
         let text = variable.value().as_str();
         let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
         if text.is_empty() || text.starts_with(|c: char| c.is_ascii_digit()) || !text.chars().all(plain) {
@@ -185,8 +195,7 @@ pub(super) fn secret(written: Option<&raw::Secret>, findings: &mut Findings) -> 
         }
         return Some(SecretSource::EnvironmentVariable(text.to_owned()));
     }
-    let source = path(written.file.as_ref(), findings).map(SecretSource::File)?;
-    Some(source)
+    path(file, findings).map(SecretSource::File)
 }
 
 /// Resolves a reference to a declared name; `declared` is every name of its section, as written.

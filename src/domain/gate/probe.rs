@@ -44,7 +44,7 @@ pub struct Finding {
     pub at: Timestamp,
     /// One for each address that was asked; none if the name has none.
     pub instances: Vec<Instance>,
-    /// How many rounds in a row were not all green, this one included.
+    /// How many rounds in a row were not all green since one was, this one included; 0 as long as none ever was.
     #[serde(default)]
     pub red_rounds: u32,
 }
@@ -94,12 +94,15 @@ impl Marks {
 }
 
 impl Finding {
-    /// The finding after `before`, the same probe's one: red rounds are counted.
+    /// The finding after `before`, the same probe's one: rounds since it turned red are counted.
     #[must_use]
     pub fn following(self, before: Option<&Self>) -> Self {
-        let earlier =
-            before.filter(|before| before.probe == self.probe).map_or(0, |before| before.red_rounds);
-        let red_rounds = if self.is_green() { 0 } else { earlier.saturating_add(1) };
+        let before = before.filter(|before| before.probe == self.probe);
+        let was_green = |before: &&Self| before.is_green() || before.red_rounds > 0;
+        let red_rounds = match before.filter(was_green) {
+            Some(before) if !self.is_green() => before.red_rounds.saturating_add(1),
+            Some(_) | None => 0,
+        };
         Self { red_rounds, ..self }
     }
 

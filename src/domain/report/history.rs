@@ -143,11 +143,7 @@ fn text(event: &Event, places: &[Destination]) -> String {
         }
         Event::Escalated { why, .. } => format!("an emergency from here on: {why}"),
         Event::OldKeyGone => "deleted the old key and saw it gone".to_owned(),
-        Event::RollbackBegun { cause } => match cause {
-            RollbackCause::Operator => "rolling back, as an operator asked".to_owned(),
-            RollbackCause::Deadline => "rolling back: the consumers did not switch in time".to_owned(),
-            RollbackCause::Leak => "rolling back: the new key is in wrong hands".to_owned(),
-        },
+        Event::RollbackBegun { cause } => format!("rolling back: {}", because(*cause)),
         Event::OldKeyEnabled => "enabled the old key again".to_owned(),
         Event::Restored { destination, version } => {
             format!("version {version} is current again in {}", place(destination))
@@ -157,16 +153,23 @@ fn text(event: &Event, places: &[Destination]) -> String {
         Event::Discarded => "discarded the new key".to_owned(),
         Event::Hindered { effect, failure } => format!("{} failed: {failure}", doing(*effect)),
         Event::Parked { reason, detail } => format!("needs an operator: {}: {detail}", reason.label()),
-        Event::Retried { overwrite: true } => {
-            "an operator retries; foreign values may be replaced".to_owned()
+        Event::Retried { overwrite } => {
+            format!("an operator retries{}", if *overwrite { "; foreign values may be replaced" } else { "" })
         }
-        Event::Retried { overwrite: false } => "an operator retries".to_owned(),
         Event::Reclaimed { destinations } => {
             let places: Vec<String> = destinations.iter().map(|(index, _)| place(index)).collect();
             format!("an operator has {} published to again, over what is there", places.join(", "))
         }
         Event::AbortAsked { by } => format!("abort asked by {by}"),
         Event::TermsRevised { .. } => "the policy changed its terms".to_owned(),
+    }
+}
+
+fn because(cause: RollbackCause) -> &'static str {
+    match cause {
+        RollbackCause::Operator => "an operator asked",
+        RollbackCause::Deadline => "the consumers did not switch in time",
+        RollbackCause::Leak => "the new key is in wrong hands",
     }
 }
 

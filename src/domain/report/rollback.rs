@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::domain::phase::Phase;
 use crate::domain::rotation::Rotation;
 
 /// Whether the old key can be made the credential's key again.
@@ -26,6 +27,12 @@ impl RollbackReport {
         if rotation.phase.is_way_back() {
             return no("it is being rolled back already");
         }
+        if matches!(rotation.phase, Phase::Minting { .. }) {
+            return no("whether a key was created is being settled; ask again in a moment");
+        }
+        if matches!(rotation.phase, Phase::Discarding { .. }) {
+            return no("it is being aborted already");
+        }
         if !begun {
             return Self {
                 possible: true,
@@ -35,6 +42,13 @@ impl RollbackReport {
         }
         if !rotation.can_roll_back() {
             return no("a destination has no earlier version to go back to");
+        }
+        if matches!(rotation.phase, Phase::Revoking(_)) {
+            return Self {
+                possible: true,
+                detail: "the old key may be deleted at any moment",
+                until: Some(now),
+            };
         }
         let detail = "the old key is enabled, made current everywhere, and the new one deleted";
         Self { possible: true, detail, until: rotation.deletes_the_old_key_at(now) }

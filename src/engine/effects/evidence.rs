@@ -1,8 +1,10 @@
 //! Gathering what the gates are judged by: what consumers said, and what we can find out ourselves.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::task::JoinSet;
 
 use crate::domain::ack::Ack;
 use crate::domain::failure::{Failure, Kind};
@@ -13,11 +15,14 @@ use crate::domain::successor::Progress;
 use crate::domain::usage::{Counted, Reading, Seen, Source};
 use crate::engine::visit::Visit;
 use crate::ports::journal;
+use crate::ports::prober::Answer;
 
 /// Beside the quiet time and the source's delay, so that the answers of two questions overlap.
 const WINDOW_MARGIN: SignedDuration = SignedDuration::from_hours(1);
 const EVERY_MIN: SignedDuration = SignedDuration::from_secs(1);
 const EVERY_MAX: SignedDuration = SignedDuration::from_mins(1);
+/// Two rounds of a probe that are nearer are one: what disturbed the first would disturb the second.
+const ROUNDS_APART: SignedDuration = SignedDuration::from_secs(1);
 
 impl Visit {
     /// How often evidence is gathered: often against the time that it decides about, and less often the longer it has
@@ -131,25 +136,35 @@ impl Visit {
         Ok(observed)
     }
 
+    /// One round of each probe, all at the same time. What was said is only compared here, and goes no further.
     async fn probe(&self, probes: &[Probe], before: &[Finding]) -> Result<Vec<Finding>, Failure> {
         let marks = self.marks()?;
-        let mut findings = Vec::new();
-        for probe in probes {
-            let answers = self.setup.prober.probe(probe).await;
-            let instances = answers.into_iter().map(|answer| Instance {
-                address: answer.address,
-                says: marks.says(answer.text.as_deref().map_err(Clone::clone)),
-            });
-            let at = self.setup.now();
-            let finding =
-                Finding { probe: probe.name.clone(), at, instances: instances.collect(), red_rounds: 0 };
-            let earlier = before.iter().find(|before| before.probe == probe.name);
-            findings.push(finding.following(earlier));
+        let mut rounds = JoinSet::new();
+        for (index, probe) in probes.iter().cloned().enumerate() {
+            let prober = Arc::clone(&self.setup.prober);
+            rounds.spawn(async move { (index, prober.probe(&probe).await) });
         }
-        Ok(findings)
+        let mut answered = BTreeMap::new();
+        while let Some(round) = rounds.join_next().await {
+            // One that panicked has found no instance, which is red.
+            answered.extend(round.ok());
+        }
+        let at = self.setup.now();
+        let finding = |(index, probe): (usize, &Probe)| {
+            let answers = answered.remove(&index).unwrap_or_default();
+            let instance = |answer: &Answer| Instance {
+                address: answer.address.clone(),
+                says: marks.says(answer.text.as_deref().map_err(Clone::clone)),
+            };
+            let instances = answers.iter().map(instance).collect();
+            let finding = Finding { probe: probe.name.clone(), at, instances, red_rounds: 0 };
+            finding.following(before.iter().find(|before| before.probe == probe.name))
+        };
+        Ok(probes.iter().enumerate().map(finding).collect())
     }
 
-    /// The probes of the plan, asked now; what they said is kept.
+    /// What the probes of the plan say now, and what they said is kept. Those that were asked a moment ago are not
+    /// asked again: two rounds in a row have time between them.
     pub(super) async fn probe_again(&self) -> Result<Vec<Finding>, Failure> {
         let plan = self.plan()?;
         let probes = plan.terms.gates.iter().filter_map(|gate| match gate {
@@ -162,6 +177,14 @@ impl Visit {
         }
         let observed = self.setup.journal.observed(&plan.credential, plan.rotation).await;
         let observed = observed.map_err(unreadable)?.unwrap_or_default();
+        let now = self.setup.now();
+        let is_fresh = |probe: &Probe| {
+            let ages = observed.probes.iter().filter(|it| it.probe == probe.name);
+            ages.map(|it| now.duration_since(it.at)).any(|age| !age.is_negative() && age < ROUNDS_APART)
+        };
+        if probes.iter().all(is_fresh) {
+            return Ok(observed.probes);
+        }
         let findings = self.probe(&probes, &observed.probes).await?;
         let observed = Observed { probes: findings.clone(), ..observed };
         let kept =
@@ -225,6 +248,7 @@ fn count(observed: &mut Observed, old: &Key, new: &Key, now: Timestamp) -> Readi
     reading
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "used with `map_err`")]
 pub(super) fn unreadable(error: journal::Error) -> Failure {
     Failure::rejected(Kind::LocalDisk, error.to_string())
 }

@@ -70,7 +70,7 @@ impl Visit {
             return Ok(Event::ExpirySettled { at, in_force: true });
         }
         let rotation = self.rotating()?;
-        let first = rotation.trouble.as_ref().map_or(self.setup.now(), |trouble| trouble.first_at);
+        let first = rotation.trouble.as_ref().map_or_else(|| self.setup.now(), |trouble| trouble.first_at);
         let settled = self.setup.now() >= after(first, self.setup.timing.settle);
         // A listing that lags shows what was there before; a workspace that once did it can do it.
         if !settled || rotation.dead_man.is_some_and(DeadMan::is_in_force) {

@@ -14,6 +14,18 @@ use crate::engine::visit::Visit;
 
 const PROBE_AGAIN: SignedDuration = SignedDuration::from_secs(2);
 const RED_ROUNDS: u32 = 2;
+/// Of the instances that turned red: enough to know where to look.
+const NAMED_MAX: usize = 5;
+
+/// What is seen of the consumers since the old key is disabled.
+pub(super) enum Watch {
+    Quiet,
+    /// A probe was red once.
+    Doubtful {
+        again_at: Timestamp,
+    },
+    Alarm(Alarm),
+}
 
 impl Visit {
     /// Notes when our clock and the provider's agree for the first time in a phase that has to last: a duration that
@@ -46,10 +58,8 @@ impl Visit {
             return Ok(Outcome::Wait(self.soon(next.min(after(now, self.gathers_every()?)))));
         }
         // Whoever says that it fails is not overruled by a deadline.
-        let then = match terms.then {
-            AfterDeadline::Revoke if gate::is_anyone_failing(&verdicts) => AfterDeadline::Hold,
-            then => then,
-        };
+        let overruled = terms.then == AfterDeadline::Revoke && gate::is_anyone_failing(&verdicts);
+        let then = if overruled { AfterDeadline::Hold } else { terms.then };
         // What is decided now was judged by our clock alone.
         self.setup.check_clock(self.listed().await?.as_ref())?;
         let rotation = self.rotating()?;
@@ -107,8 +117,10 @@ impl Visit {
         if self.plan()?.emergency {
             return Ok(Outcome::Happened(Event::QuarantinePassed));
         }
-        if let Some(alarm) = self.alarm().await? {
-            return Ok(Outcome::Happened(Event::Alarmed { alarm }));
+        match self.watch().await? {
+            Watch::Quiet => {}
+            Watch::Doubtful { again_at } => return Ok(Outcome::Wait(again_at)),
+            Watch::Alarm(alarm) => return Ok(Outcome::Happened(Event::Alarmed { alarm })),
         }
         if !self.rotating()?.clock_agreed {
             return self.agree_on_the_time().await;
@@ -130,20 +142,29 @@ impl Visit {
         }
     }
 
-    /// Whether anybody has come to harm since the old key is disabled: a consumer says so, or a probe that reported the
-    /// new key has not done so twice in a row. One red round can be a packet that was lost.
-    pub(super) async fn alarm(&self) -> Result<Option<Alarm>, Failure> {
-        let failures = gate::failures(&self.acks().await?, self.rotating()?.since);
+    /// Whether anybody has come to harm since the old key is disabled: a consumer says so, or a probe that reported
+    /// the new key has stopped doing so. One red round can be a packet that was lost; but nothing goes on before the
+    /// next one.
+    pub(super) async fn watch(&self) -> Result<Watch, Failure> {
+        // A consumer's newest word counts, whichever phase it was said in.
+        let rotation = self.rotating()?;
+        let since = rotation.overlap_began.unwrap_or(rotation.since);
+        let failures = gate::failures(&self.acks().await?, since);
         if let Some(first) = failures.first() {
             let detail = format!("{} {}", first.who, first.why);
-            return Ok(Some(Alarm { kind: AlarmKind::ConsumerFailing, detail }));
+            return Ok(Watch::Alarm(Alarm { kind: AlarmKind::ConsumerFailing, detail }));
         }
         let findings = self.probe_again().await?;
-        let red = findings.iter().find(|finding| finding.red_rounds >= RED_ROUNDS);
-        Ok(red.and_then(|finding| finding.stragglers().into_iter().next()).map(|straggler| Alarm {
-            kind: AlarmKind::ProbeRed,
-            detail: format!("{}: {}", straggler.who, straggler.why),
-        }))
+        let Some(reddest) = findings.iter().max_by_key(|finding| finding.red_rounds) else {
+            return Ok(Watch::Quiet);
+        };
+        if reddest.red_rounds < RED_ROUNDS {
+            let again_at = after(self.setup.now(), PROBE_AGAIN);
+            return Ok(if reddest.red_rounds == 0 { Watch::Quiet } else { Watch::Doubtful { again_at } });
+        }
+        let why: Vec<String> =
+            reddest.stragglers().iter().map(|it| format!("{} {}", it.who, it.why)).take(NAMED_MAX).collect();
+        Ok(Watch::Alarm(Alarm { kind: AlarmKind::ProbeRed, detail: why.join(", ") }))
     }
 
     /// How often a quarantine with probes is looked at; consumers that fail are heard at once.

@@ -19,6 +19,7 @@ use crate::engine::desk::Desk;
 use crate::engine::visit::Visit;
 use crate::ports::secret_store::{Held, SecretStore, Which};
 
+mod admin;
 mod evidence;
 mod expire;
 mod gates;
@@ -42,6 +43,7 @@ type Acted = Result<Outcome, Failure>;
 
 impl Visit {
     pub(super) async fn act(&mut self, effect: Effect) -> Acted {
+        self.settle_admin_key().await?;
         match effect {
             Effect::Preflight => self.preflight().await,
             Effect::Mint => self.mint().await,

@@ -2,9 +2,10 @@
 
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
-use crate::domain::gate;
+use crate::domain::gate::{self, Verdict};
 use crate::domain::phase::Phase;
 use crate::domain::plan::{AfterDeadline, Terms};
+use crate::engine::effects::gates::Watch;
 use crate::engine::effects::guard::Guarded;
 use crate::engine::effects::{Acted, Outcome, after, not_listed_yet};
 use crate::engine::visit::Visit;
@@ -15,13 +16,14 @@ impl Visit {
             let verdicts = self.judge().await?;
             let open = verdicts.iter().all(|verdict| verdict.open);
             if !open && (gate::is_anyone_failing(&verdicts) || !self.is_overdue()?) {
-                return Ok(Outcome::Happened(Event::Withheld { verdicts }));
+                return self.withhold(verdicts).await;
             }
         }
         let inventory = match self.last_look().await? {
             Guarded::Clear(inventory) => inventory,
             Guarded::Stopped(outcome) => return Ok(outcome),
         };
+        self.has_a_new_admin_key()?;
         // Gone or disabled by somebody else: what we wanted, if not by us.
         let Some(old) = self.old_key(&inventory)?.filter(|old| old.enabled) else {
             return Ok(Outcome::Happened(Event::OldKeyDisabled));
@@ -36,6 +38,18 @@ impl Visit {
         Ok(Outcome::Happened(Event::OldKeyDisabled))
     }
 
+    /// An earlier attempt may have disabled the key, its answer lost and the listing not showing it yet: the overlap
+    /// goes on only with a key that works.
+    async fn withhold(&self, verdicts: Vec<Verdict>) -> Acted {
+        if let Some(old) = self.old_key(self.listed().await?.as_ref())? {
+            match self.desk()?.issuer.enable(old).await {
+                Err(failure) if failure.kind != Kind::NotFound => return Err(failure),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(Outcome::Happened(Event::Withheld { verdicts }))
+    }
+
     /// Whether the policy's deadline overrules the gates: by the terms and the clock of now, not of when it was decided.
     fn is_overdue(&self) -> Result<bool, Failure> {
         let rotation = self.rotating()?;
@@ -46,10 +60,12 @@ impl Visit {
     }
 
     pub(super) async fn delete_old(&mut self) -> Acted {
-        if !self.plan()?.emergency
-            && let Some(alarm) = self.alarm().await?
-        {
-            return Ok(Outcome::Happened(Event::Alarmed { alarm }));
+        if !self.plan()?.emergency {
+            match self.watch().await? {
+                Watch::Quiet => {}
+                Watch::Doubtful { again_at } => return Ok(Outcome::Wait(again_at)),
+                Watch::Alarm(alarm) => return Ok(Outcome::Happened(Event::Alarmed { alarm })),
+            }
         }
         let inventory = match self.last_look().await? {
             Guarded::Clear(inventory) => inventory,
@@ -61,6 +77,7 @@ impl Visit {
         {
             return Ok(outcome);
         }
+        self.has_a_new_admin_key()?;
         let Some(old) = self.old_key(&inventory)? else { return Ok(Outcome::Happened(Event::OldKeyGone)) };
         self.desk()?.issuer.delete(old).await?;
         if self.old_key(self.listed().await?.as_ref())?.is_some() {

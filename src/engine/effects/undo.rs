@@ -37,6 +37,7 @@ impl Visit {
 
     /// Deletes the new key, by its id even if a lagging listing does not show it yet, and sees it gone.
     async fn delete_successor(&self) -> Result<(), Failure> {
+        self.has_another_admin_key()?;
         let desk = self.desk()?;
         let inventory = self.listed().await?;
         let successor = self.successor()?;
@@ -169,7 +170,10 @@ impl Visit {
     }
 
     /// The old key's value, wherever it still is: a store keeps so many old versions, and other destinations may serve it.
-    async fn old_value(&self, wanted: Option<&Fingerprint>) -> Result<Option<SecretValue>, Failure> {
+    pub(super) async fn old_value(
+        &self,
+        wanted: Option<&Fingerprint>,
+    ) -> Result<Option<SecretValue>, Failure> {
         let Some(wanted) = wanted else { return Ok(None) };
         for index in 0..self.plan()?.destinations.len() {
             let (destination, placement, store) = self.place(index)?;

@@ -47,6 +47,16 @@ impl Visit {
                 Err(failure) => return Err(failure),
             }
         }
+        if self.is_of_the_admin()? {
+            match desk.issuer.prove_admin(&value).await {
+                Ok(()) => {}
+                Err(failure) if failure.kind == Kind::NotActiveYet => return self.not_yet(failure),
+                Err(failure) if failure.kind == Kind::Forbidden => {
+                    return self.refute(format!("the new key cannot be the admin key: {failure}"));
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
         Ok(Outcome::Happened(Event::Verified { facts }))
     }
 

@@ -104,6 +104,14 @@ const BROKEN: &[(&str, &str)] = &[
         "an admin key in two places",
         "[workspaces.prod]\nbase_url = \"https://api.elevenlabs.io\"\nadmin_key = { env = \"KEY\", file = \"/key\" }\n",
     ),
+    (
+        "an admin key that is published and in two places",
+        "@around\n[workspaces.next]\nbase_url = \"https://api.elevenlabs.io\"\nadmin_key = { published = \"tts\", env = \"KEY\", systemd_credential = \"key\" }\n@tts\nevery = \"30d\"\nworkspace = \"next\"",
+    ),
+    (
+        "an admin key of nobody, of another workspace, and one that is no whole secret",
+        "[workspaces.a]\nbase_url = \"https://api.elevenlabs.io\"\nadmin_key = { published = \"tss\" }\n[workspaces.b]\nbase_url = \"https://api.elevenlabs.io\"\nadmin_key = { published = \"tts\", env = \"KEY\" }\n[stores.aws.aws_secrets_manager]\n[credentials.tts]\nservice_account = \"tts\"\nworkspace = \"a\"\nevery = \"30d\"\npublish_to = [{ store = \"aws\", secret = \"tts\", json_field = \"key\" }]",
+    ),
     ("an admin key nowhere", "[workspaces.prod]\nbase_url = \"https://api.elevenlabs.io\"\nadmin_key = {}\n"),
     (
         "references that are none",

@@ -14,6 +14,7 @@ const HEADINGS: &[(&str, &str)] = &[
     ("Journal", "### `journal`"),
     ("Sqlite", "### `journal.sqlite`"),
     ("Workspace", "## `[workspaces.NAME]`"),
+    ("AdminKey", "### `admin_key`"),
     ("Breaker", "### `breaker`"),
     ("Leaks", "## `[leaks]`"),
     ("Probe", "### `probes`"),

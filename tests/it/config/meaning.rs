@@ -39,7 +39,7 @@ fn a_small_policy_means_the_defaults() {
     let workspace = config.workspaces.values().next().unwrap();
     assert_eq!(workspace.base_url.as_str(), "https://api.elevenlabs.io/");
     assert_eq!(
-        workspace.admin_key,
+        workspace.admin_key.otherwise.clone().unwrap(),
         SecretSource::File("/etc/rekeyd/credentials/elevenlabs-admin-key".into())
     );
     assert_eq!((workspace.in_flight, workspace.requests_per_second), (3, 5));

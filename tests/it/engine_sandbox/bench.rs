@@ -11,16 +11,20 @@ use rekeyd::adapters::directory::{self, Directory};
 use rekeyd::adapters::elevenlabs::{ElevenLabs, Settings};
 use rekeyd::adapters::prober::NetworkProber;
 use rekeyd::adapters::sqlite::SqliteJournal;
-use rekeyd::domain::ids::{CredentialName, StoreName, WorkspaceName};
+use rekeyd::domain::ack::{Ack, Health};
+use rekeyd::domain::gate::Evidence;
+use rekeyd::domain::ids::{ConsumerName, CredentialName, StoreName, WorkspaceName};
 use rekeyd::domain::key::{Grants, Permissions};
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::plan::{AfterDeadline, Destination, Terms};
 use rekeyd::domain::policy::{Credential, IfVanished, Policy, WorkspaceLimits};
+use rekeyd::domain::report::{CredentialReport, Facts};
 use rekeyd::domain::schedule::{Cadence, Schedule};
 use rekeyd::domain::secret::SecretValue;
 use rekeyd::engine::{Desk, Handle, Keeper, Refused, Setup, Stopped, Timing, Wish};
 use rekeyd::ports::clock::Clock as _;
 use rekeyd::ports::journal::{Journal, Known};
+use rekeyd::ports::prober::Prober;
 use rekeyd::ports::secret_store::SecretStore;
 use rekeyd::sandbox::key::State;
 use rekeyd::sandbox::route::Route;
@@ -48,6 +52,7 @@ pub(super) struct Bench {
     pub(super) sandbox: Sandbox,
     folder: TempDir,
     journal: Arc<dyn Journal>,
+    prober: Arc<dyn Prober>,
     terms: Terms,
     start: Start,
     /// What is different about the credential.
@@ -87,9 +92,19 @@ impl Bench {
             canary: None,
             quarantine: SignedDuration::from_millis(200),
         };
-        let journal = Arc::new(journal);
         let (change, emergencies_at_once, outage): (fn(&mut Credential), _, _) = (|_| (), 3, false);
-        Self { sandbox, folder, journal, terms, start, change, emergencies_at_once, outage, life: None }
+        Self {
+            sandbox,
+            folder,
+            journal: Arc::new(journal),
+            prober: Arc::new(NetworkProber),
+            terms,
+            start,
+            change,
+            emergencies_at_once,
+            outage,
+            life: None,
+        }
     }
 
     pub(super) async fn live(&mut self) {
@@ -130,7 +145,7 @@ impl Bench {
             desks: [(workspace, Arc::new(desk))].into(),
             stores,
             journal: Arc::clone(&self.journal),
-            prober: Arc::new(NetworkProber),
+            prober: Arc::clone(&self.prober),
             clock: Arc::new(SystemClock),
             timing: Timing {
                 settle: SignedDuration::from_secs(1),
@@ -168,6 +183,16 @@ impl Bench {
         }
     }
 
+    /// Other terms from the next life on.
+    pub(super) fn agree(&mut self, change: impl FnOnce(&mut Terms)) {
+        change(&mut self.terms);
+    }
+
+    /// Asks probes in another way from the next life or reload on.
+    pub(super) fn ask_by(&mut self, prober: impl Prober + 'static) {
+        self.prober = Arc::new(prober);
+    }
+
     /// Puts a policy with other terms in force.
     pub(super) async fn revise(&mut self, change: impl FnOnce(&mut Terms)) {
         change(&mut self.terms);
@@ -197,6 +222,49 @@ impl Bench {
 
     pub(super) async fn order(&self, wish: Wish) -> Result<String, Refused> {
         self.life.as_ref().unwrap().0.order(name(), wish, "a test".to_owned()).await
+    }
+
+    pub(super) async fn acknowledge(&self, consumer: &str, health: Health) {
+        let now = SystemClock.now();
+        let consumer = ConsumerName::new(consumer).unwrap();
+        let fingerprint = self.served().unwrap().fingerprint();
+        let ack = Ack { consumer, fingerprint, health, since: now, at: now };
+        self.life.as_ref().unwrap().0.acknowledge(name(), ack).await.unwrap();
+    }
+
+    /// What is told of the credential, from the journal as it is.
+    pub(super) async fn report(&self) -> CredentialReport {
+        let known = self.journal.load_one(&name()).await.unwrap().unwrap();
+        let rotation = known.rotation.as_ref();
+        let observed = match rotation {
+            Some(rotation) => self.journal.observed(&name(), rotation.plan.rotation).await.unwrap(),
+            None => None,
+        };
+        let acks = self.journal.acks(&name()).await.unwrap();
+        let evidence = Evidence { acks, observed: observed.unwrap_or_default() };
+        let facts = Facts { record: &known.record, rotation, evidence: &evidence, policy: None };
+        CredentialReport::new(facts, SystemClock.now())
+    }
+
+    /// Until the report is as wanted.
+    pub(super) async fn told(
+        &self,
+        what: &str,
+        wanted: impl Fn(&CredentialReport) -> bool,
+    ) -> CredentialReport {
+        let mut told = None;
+        self.until(what, async |bench, _| {
+            told = Some(bench.report().await).filter(&wanted);
+            told.is_some()
+        })
+        .await;
+        told.unwrap()
+    }
+
+    /// Everything that the journal's files hold.
+    pub(super) fn journalled(&self) -> Vec<u8> {
+        let files = ["journal.db", "journal.db-wal"].map(|file| self.folder.path().join(file));
+        files.iter().flat_map(|file| std::fs::read(file).unwrap_or_default()).collect()
     }
 
     pub(super) async fn stop(self) {

@@ -50,6 +50,32 @@ async fn the_old_key_goes_when_everyone_has_acknowledged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_that_says_it_fails_holds_everything_until_it_says_otherwise() {
+    let house = House::open().await;
+    let new = house.served("tts");
+    let with = |status: &str| json!({ "fingerprint": new.as_str(), "status": status });
+    house.ack("tts", BATCH, with("using")).await;
+    let mut since = None;
+    for _ in 0..2 {
+        let told = house.ack("tts", API, with("failing")).await.json();
+        assert_eq!((&told["status"], &told["known"]), (&json!("failing"), &json!(true)));
+        let shut = told["gates"].as_array().unwrap().iter().filter(|gate| gate["open"] == json!(false));
+        let shut: Vec<_> = shut.map(|gate| (&gate["gate"], &gate["stragglers"][0]["who"])).collect();
+        let api = json!("api");
+        assert_eq!(shut, [(&json!("failing"), &api), (&json!("acks"), &api)]);
+        let ack = &house.journal.acks(&name("tts")).await.unwrap()[0];
+        assert_eq!(*since.get_or_insert(ack.since), ack.since, "since when is not forgotten");
+    }
+    let odd = house.ack("tts", API, with("on fire")).await;
+    assert_eq!((odd.status, odd.code().as_str()), (400, "bad_request"));
+    assert!(odd.text.contains("status") && !odd.text.contains("on fire"), "{}", odd.text);
+    // Without a status it uses the key.
+    house.ack("tts", API, saying(&new)).await;
+    house.until("tts", |report| report["last"]["outcome"] == "done").await;
+    house.nothing_leaked("").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_refusal_says_what_is_wrong_and_not_more() {
     let house = House::open().await;
     let good = json!({ "fingerprint": "0123456789abcdef" });

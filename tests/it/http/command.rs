@@ -36,6 +36,14 @@ async fn an_order_is_exit_code_0_and_a_refusal_1() {
     assert_eq!((refused.code, refused.err.as_str()), (Some(1), ""));
     let told: Value = serde_json::from_str(&refused.out).unwrap();
     assert_eq!(told["error"]["code"], "refused");
+    let possible = rekeyd(&["rollback", "wide", "--check", "--socket", socket], &[]).await;
+    assert_eq!((possible.code, possible.err.as_str()), (Some(0), ""));
+    let told = "`wide` can be rolled back: nothing is in service yet: the rotation is aborted\n";
+    assert_eq!(possible.out, told);
+    let impossible = rekeyd(&["rollback", "tts", "--check", "--socket", socket], &[]).await;
+    assert_eq!((impossible.code, impossible.out.as_str()), (Some(1), ""));
+    let told = "`tts` cannot be rolled back: a destination has no earlier version to go back to";
+    assert!(impossible.err.contains(told), "{}", impossible.err);
     let runtime = house.socket.parent().unwrap();
     let done = rekeyd(&["abort", "wide"], &[("RUNTIME_DIRECTORY", runtime)]).await;
     assert_eq!((done.code, done.err.as_str()), (Some(0), ""));

@@ -232,6 +232,13 @@ async fn issuer(sandbox: &Sandbox, clock: &Arc<WrongClock>) -> Arc<ElevenLabs> {
     Arc::new(ElevenLabs::new(settings).unwrap())
 }
 
+const TIMING: Timing = Timing {
+    settle: SignedDuration::from_secs(5),
+    activation_deadline: SignedDuration::from_secs(30),
+    clock_skew_max: SignedDuration::from_hours(24),
+    look_again: SignedDuration::from_secs(30),
+};
+
 impl House {
     /// Everything runs, and the rotations that adopt have come as far as they come by themselves.
     pub(crate) async fn open() -> Self {
@@ -256,12 +263,7 @@ impl House {
             journal: Arc::<Fragile>::clone(&journal),
             prober: Arc::new(NetworkProber),
             clock: Arc::<WrongClock>::clone(&clock),
-            timing: Timing {
-                settle: SignedDuration::from_secs(5),
-                activation_deadline: SignedDuration::from_secs(30),
-                clock_skew_max: SignedDuration::from_hours(24),
-                look_again: SignedDuration::from_secs(30),
-            },
+            timing: TIMING,
             seed: [7; 16],
         };
         let (keeper, handle) = Keeper::load(setup, Arc::new(Notify::new())).await.unwrap();

@@ -31,6 +31,7 @@ async fn what_is_impossible_is_refused_with_the_reason() {
     for (method, path, body, status, code, told) in [
         (&post, "/v1/credentials/tts/rotate", None, 409, "refused", "under way already, in phase `overlap`"),
         (&post, "/v1/credentials/tts/retry", None, 409, "refused", "no parked rotation"),
+        (&post, "/v1/credentials/tts/reinstate", None, 409, "refused", "`tts` is in phase `overlap`"),
         (
             &post,
             "/v1/credentials/nobody/rotate",

@@ -34,14 +34,14 @@ fn key(text: &str) -> KeyId {
 }
 
 /// A credential: its record, and what happened to its open rotation when (in seconds).
-struct Sample {
-    record: Record,
+pub(super) struct Sample {
+    pub(super) record: Record,
     events: Vec<(i64, Event)>,
-    acks: Vec<Ack>,
+    pub(super) acks: Vec<Ack>,
 }
 
 impl Sample {
-    fn idle(credential: &str) -> Self {
+    pub(super) fn idle(credential: &str) -> Self {
         let destination = Destination {
             store: StoreName::new("aws").unwrap(),
             secret: format!("prod/{credential}"),
@@ -67,7 +67,7 @@ impl Sample {
 
     /// In the middle of a rotation with two destinations, after the first `count` events of its smooth course and
     /// then `more`.
-    fn rotating(credential: &str, number: u64, count: usize, more: Vec<(i64, Event)>) -> Self {
+    pub(super) fn rotating(credential: &str, number: u64, count: usize, more: Vec<(i64, Event)>) -> Self {
         let id = rotation(number);
         let mut beginning = begun(credential, "prod", id);
         if let Event::Begun(plan) = &mut beginning {
@@ -120,7 +120,7 @@ impl Sample {
         CredentialReport::new(facts, at(now))
     }
 
-    async fn write(&self, journal: &SqliteJournal) {
+    pub(super) async fn write(&self, journal: &SqliteJournal) {
         let credential = &self.record.credential;
         for ack in &self.acks {
             journal.acknowledge(credential, ack).await.unwrap();
@@ -300,7 +300,7 @@ fn every_kind_of_event_has_a_line_and_a_damaged_history_is_still_told() {
     assert!(first.lines.is_empty() && first.damage.is_some());
 }
 
-fn rekeyd(arguments: &[&str], journal: &Path, now: i64) -> Output {
+pub(super) fn rekeyd(arguments: &[&str], journal: &Path, now: i64) -> Output {
     Command::new(env!("CARGO_BIN_EXE_rekeyd"))
         .args(arguments)
         .args(["--now", &at(now).to_string(), "--journal"])
@@ -310,7 +310,7 @@ fn rekeyd(arguments: &[&str], journal: &Path, now: i64) -> Output {
         .unwrap()
 }
 
-fn printed(output: &Output) -> String {
+pub(super) fn printed(output: &Output) -> String {
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout.clone()).unwrap()
 }

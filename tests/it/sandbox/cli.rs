@@ -112,6 +112,19 @@ fn a_seed_repeats_accounts_and_the_admin_key() {
     assert_ne!(seen[0].0, json!({}));
 }
 
+#[tokio::test]
+async fn an_account_that_may_administer_has_one_key_for_that_in_every_era() {
+    for (era, permission) in [("august2025", "workspace_write"), ("november2026", "service_account_write")] {
+        let running = Running::start(&["--admin-account", "rekeyd-admin", "--era", era]);
+        let (_, body) = list(running.text("url"), &read_key(running.text("admin_key_file"))).await;
+        let account = &body["service-accounts"][0];
+        assert_eq!(running.ready["accounts"]["rekeyd-admin"], account["service_account_user_id"]);
+        let keys = account["api-keys"].as_array().unwrap();
+        assert_eq!(keys.len(), 1, "{era}");
+        assert!(keys[0]["permissions"].as_array().unwrap().contains(&json!(permission)), "{}", keys[0]);
+    }
+}
+
 #[test]
 fn what_it_cannot_do_it_says_without_the_value() {
     let folder = tempfile::tempdir().unwrap();

@@ -139,7 +139,8 @@ impl Prober for Endpoints {
         let place: usize = probe.name.trim_start_matches("place-").parse().unwrap();
         let lost = self.dice.lock().unwrap().chance(2);
         let held = self.witness.held(place).map(|print| print.to_string());
-        let text = if lost { Err("no answer".to_owned()) } else { held.ok_or("it has no key".to_owned()) };
+        let text =
+            if lost { Err("no answer".to_owned()) } else { held.ok_or_else(|| "it has no key".to_owned()) };
         vec![Answer { address: "127.0.0.1".to_owned(), text }]
     }
 

@@ -256,6 +256,18 @@ impl Issuer for Door {
         if accepted { Ok(()) } else { Err(Failure::rejected(Kind::NotActiveYet, "the key is not accepted")) }
     }
 
+    async fn prove_admin(&self, value: &SecretValue) -> Result<(), Failure> {
+        self.authenticate(value).await
+    }
+
+    fn admin_key(&self) -> Fingerprint {
+        Fingerprint::of(b"a person's")
+    }
+
+    fn use_admin_key(&self, _: &SecretValue) -> Result<(), Failure> {
+        Ok(())
+    }
+
     async fn disable(&self, key: &Key) -> Result<(), Failure> {
         self.fate.before(self.life, "disable").await?;
         self.witness.revoking(key, "disabled");

@@ -1,4 +1,4 @@
-//! One HTTP/1.1 exchange with the daemon, over its Unix socket or TCP.
+//! One HTTP/1.1 exchange over a stream that is open already: a Unix socket, or TCP to this machine.
 
 use std::io;
 use std::time::Duration;
@@ -13,16 +13,16 @@ use tokio::io::{AsyncRead, AsyncWrite};
 /// More than the largest report.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Bytes,
 }
 
 /// Sends the request and reads the whole answer within `limit`.
 ///
 /// # Errors
 /// The daemon went away, was too slow, or is no HTTP server. Whether it did what was asked is not known then.
-pub(super) async fn exchange<S>(stream: S, request: Request<Body>, limit: Duration) -> anyhow::Result<Answer>
+pub(crate) async fn exchange<S>(stream: S, request: Request<Body>, limit: Duration) -> anyhow::Result<Answer>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

@@ -1,0 +1,169 @@
+//! A secret in a file: one of rekeyd's own directory store, or any other. Looked at by its inode, times and link, which
+//! holds on every file system, and also where a mount swaps links above it.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use zeroize::Zeroizing;
+
+use crate::adapters::json_field;
+use crate::domain::failure::{Failure, Kind};
+use crate::domain::secret::SecretValue;
+use crate::ports::followed::{Followed, Look, Mark};
+
+/// More than any secret.
+const CONTENT_BYTES_MAX: u64 = 1024 * 1024;
+
+pub struct FollowedFile {
+    path: PathBuf,
+    json_field: Option<String>,
+    /// What was last seen of the file.
+    seen: Mutex<Option<Seen>>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Seen {
+    mark: Mark,
+    /// The same while somebody writes into the file instead of replacing it.
+    file: (u64, u64),
+}
+
+impl FollowedFile {
+    #[must_use]
+    pub fn new(path: PathBuf, json_field: Option<String>) -> Self {
+        Self { path, json_field, seen: Mutex::default() }
+    }
+
+    fn see(&self) -> io::Result<Seen> {
+        let target = fs::read_link(&self.path).unwrap_or_default();
+        let it = fs::metadata(&self.path)?;
+        Ok(Seen { mark: mark(&it, &target.to_string_lossy()), file: (it.dev(), it.ino()) })
+    }
+
+    fn read(&self) -> io::Result<Zeroizing<Vec<u8>>> {
+        let file = File::open(&self.path)?;
+        let it = file.metadata()?;
+        if !it.is_file() || it.len() > CONTENT_BYTES_MAX {
+            return Err(io::Error::other(format!(
+                "it is no plain file of at most {CONTENT_BYTES_MAX} bytes"
+            )));
+        }
+        // Room for all of it, so that growing leaves no copy behind.
+        let room = usize::try_from(it.len().saturating_add(1)).unwrap_or_default();
+        let mut content = Zeroizing::new(Vec::with_capacity(room));
+        file.take(CONTENT_BYTES_MAX).read_to_end(&mut content)?;
+        Ok(content)
+    }
+
+    fn value(&self, content: &[u8]) -> Result<SecretValue, Failure> {
+        let unfit =
+            |why: &str| Failure::rejected(Kind::Invalid, format!("cannot use {}: {why}", self.shown()));
+        let text = std::str::from_utf8(content).map_err(|_| unfit("it is not text"))?;
+        match &self.json_field {
+            None => SecretValue::new(text.trim().to_owned()).map_err(|bad| unfit(&bad.to_string())),
+            Some(field) => json_field::get(text, field)
+                .map_err(|bad| unfit(&bad.to_string()))?
+                .ok_or_else(|| unfit(&format!("its field `{field}` is not there, or cannot be a key"))),
+        }
+    }
+
+    fn shown(&self) -> String {
+        format!("the secret in `{}`", self.path.display())
+    }
+
+    fn failed(&self, error: &io::Error) -> Failure {
+        let known =
+            [(io::ErrorKind::NotFound, Kind::NotFound), (io::ErrorKind::PermissionDenied, Kind::Forbidden)];
+        let kind = known.into_iter().find(|(known, _)| *known == error.kind());
+        let kind = kind.map_or(Kind::LocalDisk, |(_, kind)| kind);
+        Failure::rejected(kind, format!("cannot read {}: {error}", self.shown()))
+    }
+}
+
+fn mark(it: &Metadata, target: &str) -> Mark {
+    let (modified, changed) = ((it.mtime(), it.mtime_nsec()), (it.ctime(), it.ctime_nsec()));
+    Mark(format!("{}:{}:{modified:?}:{changed:?}:{}:{target}", it.dev(), it.ino(), it.len()))
+}
+
+#[async_trait]
+impl Followed for FollowedFile {
+    /// Small and local: it is read where it is asked for.
+    async fn look(&self, since: Option<&Mark>) -> Result<Look, Failure> {
+        let now = self.see().map_err(|error| self.failed(&error))?;
+        if since == Some(&now.mark) {
+            return Ok(Look::Same);
+        }
+        let before = self.seen.lock().unwrap_or_else(PoisonError::into_inner).replace(now.clone());
+        // Written into, not replaced: what can be read may be half of it until it has stood still for a look.
+        if before.is_some_and(|before| before.file == now.file && before.mark != now.mark) {
+            return Ok(Look::Unsettled);
+        }
+        let content = self.read().map_err(|error| self.failed(&error))?;
+        if self.see().map_err(|error| self.failed(&error))? != now {
+            return Ok(Look::Unsettled);
+        }
+        Ok(Look::New { mark: now.mark, value: self.value(&content)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(look: Result<Look, Failure>) -> String {
+        match look {
+            Ok(Look::Same) => "same".to_owned(),
+            Ok(Look::Unsettled) => "unsettled".to_owned(),
+            Ok(Look::New { value, .. }) => value.expose().to_owned(),
+            Err(failure) => failure.kind.label().to_owned(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_replaced_file_is_read_at_once_and_one_that_is_written_into_when_it_stands_still() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        let followed = FollowedFile::new(path.clone(), None);
+        assert_eq!(shown(followed.look(None).await), "not_found");
+        fs::write(&path, "one\n").unwrap();
+        let Ok(Look::New { mark, value }) = followed.look(None).await else { panic!("it is not read") };
+        assert_eq!(value.expose(), "one");
+        assert_eq!(shown(followed.look(Some(&mark)).await), "same");
+
+        fs::write(directory.path().join("fresh"), "two").unwrap();
+        fs::rename(directory.path().join("fresh"), &path).unwrap();
+        assert_eq!(shown(followed.look(Some(&mark)).await), "two");
+
+        fs::write(&path, "thr").unwrap();
+        assert_eq!(shown(followed.look(Some(&mark)).await), "unsettled");
+        fs::write(&path, "three").unwrap();
+        assert_eq!(shown(followed.look(Some(&mark)).await), "unsettled");
+        assert_eq!(shown(followed.look(Some(&mark)).await), "three");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_a_key_is_refused_without_being_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        for (content, field, expected) in [
+            ("", None, "is empty"),
+            (" \n", None, "is empty"),
+            ("planted words", None, "printable ASCII"),
+            ("planted", Some("key"), "not a JSON object"),
+            ("{\"other\":\"planted\"}", Some("key"), "`key` is not there"),
+        ] {
+            fs::write(&path, content).unwrap();
+            let followed = FollowedFile::new(path.clone(), field.map(str::to_owned));
+            let Err(failure) = followed.look(None).await else { panic!("{content} is read") };
+            let text = format!("{failure} {failure:?}");
+            assert!(text.contains(expected) && !text.contains("planted"), "{text}");
+        }
+        fs::write(&path, "{\"other\":1,\"key\":\"sk_1\"}").unwrap();
+        let followed = FollowedFile::new(path, Some("key".to_owned()));
+        assert_eq!(shown(followed.look(None).await), "sk_1");
+    }
+}

@@ -1,0 +1,124 @@
+//! HTTP to rekeyd and to the application: plain over one connection each time, and with TLS only where a URL asks for
+//! it, because a client for that takes more memory than all the rest.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::{Method, Request, StatusCode, header};
+use reqwest::Url;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::agent::Error;
+use crate::call;
+use crate::domain::secret::SecretValue;
+
+/// Only with `https`.
+pub(super) struct Courier {
+    tls: Option<reqwest::Client>,
+}
+
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) body: Bytes,
+}
+
+/// What is sent.
+pub(super) struct Parcel<'a> {
+    pub(super) method: Method,
+    pub(super) url: &'a Url,
+    pub(super) token: Option<&'a SecretValue>,
+    pub(super) body: Option<&'a Value>,
+    pub(super) limit: Duration,
+}
+
+impl Courier {
+    /// For this machine.
+    pub(super) const PLAIN: Self = Self { tls: None };
+
+    /// # Errors
+    /// The authorities to trust cannot be read.
+    pub(super) fn to(url: &Url, ca_file: Option<&PathBuf>) -> Result<Self, Error> {
+        if url.scheme() != "https" {
+            return Ok(Self::PLAIN);
+        }
+        let mut builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        if let Some(path) = ca_file {
+            let refused = |source| Error::Authorities { path: path.clone(), source };
+            let pem = std::fs::read(path).map_err(refused)?;
+            let trusted = reqwest::Certificate::from_pem_bundle(&pem)
+                .ok()
+                .filter(|trusted| !trusted.is_empty())
+                .ok_or_else(|| refused(io::Error::other("it holds no certificates in PEM")))?;
+            builder = builder.tls_certs_only(trusted);
+        }
+        let path = || ca_file.cloned().unwrap_or_default();
+        let client = builder
+            .build()
+            .map_err(|error| Error::Authorities { path: path(), source: io::Error::other(error) })?;
+        Ok(Self { tls: Some(client) })
+    }
+
+    /// # Errors
+    /// There was no answer; says why, without anything that was sent.
+    pub(super) async fn carry(&self, parcel: Parcel<'_>) -> Result<Reply, String> {
+        match &self.tls {
+            Some(client) => encrypted(client, parcel).await,
+            None => plain(parcel).await,
+        }
+    }
+}
+
+async fn encrypted(client: &reqwest::Client, parcel: Parcel<'_>) -> Result<Reply, String> {
+    let mut request = client.request(parcel.method, parcel.url.clone()).timeout(parcel.limit);
+    if let Some(token) = parcel.token {
+        request = request.bearer_auth(token.expose());
+    }
+    if let Some(body) = parcel.body {
+        request = request.json(body);
+    }
+    let told = |error: reqwest::Error| with_causes(&error.without_url());
+    let response = request.send().await.map_err(told)?;
+    let status = response.status();
+    Ok(Reply { status, body: response.bytes().await.map_err(told)? })
+}
+
+async fn plain(parcel: Parcel<'_>) -> Result<Reply, String> {
+    let url = parcel.url;
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port_or_known_default().unwrap_or(80);
+    let connect = TcpStream::connect((host.trim_start_matches('[').trim_end_matches(']'), port));
+    let stream = timeout(parcel.limit, connect).await;
+    let stream = stream
+        .map_err(|_| format!("{host}:{port} did not answer within {:?}", parcel.limit))?
+        .map_err(|error| format!("{host}:{port} does not answer: {error}"))?;
+    let target = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+    let body = parcel.body.map(ToString::to_string);
+    let mut request = Request::builder()
+        .method(parcel.method)
+        .uri(target)
+        .header(header::HOST, format!("{host}:{port}"))
+        .header(header::CONNECTION, "close")
+        .header(header::CONTENT_LENGTH, body.as_ref().map_or(0, String::len));
+    if body.is_some() {
+        request = request.header(header::CONTENT_TYPE, "application/json");
+    }
+    if let Some(token) = parcel.token {
+        request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose()));
+    }
+    let request = request
+        .body(Body::from(body.unwrap_or_default()))
+        .map_err(|_| format!("{host}:{port} cannot be asked for this"))?;
+    match call::exchange(stream, request, parcel.limit).await {
+        Ok(answer) => Ok(Reply { status: answer.status, body: answer.body }),
+        Err(error) => Err(format!("{host}:{port}: {error:#}")),
+    }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -1,0 +1,156 @@
+//! `rekeyd agent`: the consumer's side. Connects what its configuration names.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::adapters::aws_secrets_manager::follow::FollowedSecret;
+use crate::adapters::aws_secrets_manager::{self, AwsSecretsManager};
+use crate::adapters::directory::group;
+use crate::adapters::followed_file::FollowedFile;
+use crate::agent::{self, Ended, Place, Secret, Setup, Shelved};
+use crate::app::with_causes;
+use crate::cli::agent_flags::Flags;
+use crate::cli::exit::{self, Exit};
+use crate::cli::run;
+use crate::config::agent::{AgentConfig, Mode, Origin, PlaceConfig, SecretConfig, load, load_file};
+use crate::config::environment::ProcessEnvironment;
+use crate::domain::failure::{Failure, Kind};
+use crate::domain::ids::StoreName;
+use crate::domain::plan::Destination;
+use crate::ports::followed::Followed;
+
+/// While AWS cannot be read, it is asked at least this often.
+const AWS_EVERY_MAX: Duration = Duration::from_secs(60);
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// The configuration, instead of the flags for one secret
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    flags: Flags,
+    /// Run the application that follows `--`, and start it again when a secret changed
+    #[arg(long, requires = "app")]
+    exec: bool,
+    /// Write every secret once and end, for what has to be there before the application starts
+    #[arg(long, conflicts_with = "exec")]
+    once: bool,
+    #[arg(last = true, value_name = "APPLICATION", requires = "exec")]
+    app: Vec<String>,
+}
+
+/// Exit codes: 0 told to stop; with --exec, that of the application; 1 ended by itself; 78 the configuration is wrong.
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let mode = if arguments.exec { Mode::Exec } else { Mode::Beside };
+    let loaded = match (&arguments.config, arguments.flags.text()) {
+        (Some(path), _) => load_file(path, mode),
+        (None, Some(text)) => load(&text, "the flags", mode).map_err(|mut problems| {
+            // They stand in no file that anybody could look at.
+            problems.problems.iter_mut().for_each(|it| (it.line, it.column) = (None, None));
+            problems
+        }),
+        (None, None) => {
+            let missing =
+                "nothing to follow: give --config FILE, or --credential NAME and --file or --aws-secret";
+            return exit::because(Exit::Usage, &missing);
+        }
+    };
+    let config = match loaded {
+        Ok(config) => config,
+        Err(problems) => return exit::because(Exit::BadConfiguration, &problems),
+    };
+    if let Err(code) = run::begin_logging() {
+        return code;
+    }
+    run::tell_lints("agent's configuration", &config.lints);
+    run::keep_out_of_core_files();
+    // One thread, and no pool before something blocks: this runs beside every application.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return exit::because(Exit::Failed, &format!("the agent cannot be started: {error}")),
+    };
+    runtime.block_on(work(config, arguments))
+}
+
+async fn work(config: AgentConfig, arguments: &Arguments) -> ExitCode {
+    let setup = match setup(config, arguments).await {
+        Ok(setup) => setup,
+        Err(failure) => {
+            tracing::error!(error = %failure, "cannot begin");
+            return Exit::BadConfiguration.into();
+        }
+    };
+    match agent::run(setup).await {
+        Ok(Ended::Stopped) => {
+            tracing::info!("stopped");
+            ExitCode::SUCCESS
+        }
+        Ok(Ended::With(code)) => {
+            tracing::info!(code, "stopped, with the application's exit code");
+            code.into()
+        }
+        Err(error) => {
+            tracing::error!(error = %with_causes(&error), "stopped");
+            match error {
+                agent::Error::Authorities { .. } => Exit::BadConfiguration.into(),
+                agent::Error::Signals(_) | agent::Error::PartEnded => Exit::Failed.into(),
+            }
+        }
+    }
+}
+
+async fn setup(config: AgentConfig, arguments: &Arguments) -> Result<Setup, Failure> {
+    let app = arguments.app.clone();
+    let mut secrets = Vec::new();
+    for secret in config.secrets {
+        secrets.push(connect(secret).await?);
+    }
+    Ok(Setup {
+        secrets,
+        env_file: config.env_file.as_ref().map(place).transpose()?,
+        on_change: config.on_change,
+        health: config.health,
+        rekeyd: config.rekeyd,
+        app: (!app.is_empty()).then_some((app, config.exec)),
+        once: arguments.once,
+        environment: Box::new(ProcessEnvironment),
+    })
+}
+
+async fn connect(config: SecretConfig) -> Result<Secret, Failure> {
+    let shelved = Shelved {
+        name: config.name,
+        to: config.to.as_ref().map(place).transpose()?,
+        variable: config.variable,
+        path_variable: config.path_variable,
+    };
+    let every = config.every;
+    let (source, every_max): (Box<dyn Followed>, Duration) = match config.origin {
+        Origin::File(path) => (Box::new(FollowedFile::new(path, config.json_field)), every),
+        Origin::AwsSecretsManager { secret, aws } => {
+            let settings = aws_secrets_manager::Settings {
+                region: aws.region,
+                profile: aws.profile,
+                endpoint_url: aws.endpoint_url.map(Into::into),
+                ..aws_secrets_manager::Settings::default()
+            };
+            let store = AwsSecretsManager::connect(&settings).await?;
+            let name = StoreName::new("aws_secrets_manager")
+                .map_err(|bad| Failure::rejected(Kind::Invalid, bad.to_string()))?;
+            let secret = Destination { store: name, secret, json_field: config.json_field, create: false };
+            (Box::new(FollowedSecret::new(store, secret)), every.max(AWS_EVERY_MAX))
+        }
+    };
+    Ok(Secret { shelved, source, every, every_max })
+}
+
+fn place(config: &PlaceConfig) -> Result<Place, Failure> {
+    Ok(Place {
+        path: config.path.clone(),
+        mode: config.mode,
+        owner: config.owner.as_deref().map(group::number_of_user).transpose()?,
+        group: config.group.as_deref().map(group::number).transpose()?,
+    })
+}

@@ -1,0 +1,74 @@
+//! Text for a terminal of eighty columns: headings, lines and labelled rows, broken between words.
+
+use crate::cli::journal::one_line;
+
+const WIDTH: usize = 80;
+/// Where the text of a labelled row begins.
+const COLUMN: usize = 18;
+
+#[derive(Default)]
+pub(super) struct Paragraphs {
+    text: String,
+}
+
+impl Paragraphs {
+    pub(super) fn heading(&mut self, heading: &str) {
+        self.text += &format!("\n{heading}\n");
+    }
+
+    /// Broken lines are indented by two more.
+    pub(super) fn line(&mut self, indent: usize, line: &str) {
+        self.put(&" ".repeat(indent), indent + 2, line);
+    }
+
+    /// The text beside the label, and below it only its own.
+    pub(super) fn row(&mut self, label: &str, text: &str) {
+        let label = format!("  {:<width$}", one_line(label), width = COLUMN - 2);
+        let label = if label.chars().count() > COLUMN { format!("{label} ") } else { label };
+        self.put(&label, COLUMN, text);
+    }
+
+    pub(super) fn finish(self) -> String {
+        self.text
+    }
+
+    fn put(&mut self, before: &str, indent: usize, text: &str) {
+        let mut line = before.to_owned();
+        let mut is_empty = true;
+        for word in one_line(text).split_whitespace() {
+            let length = line.chars().count() + usize::from(!is_empty) + word.chars().count();
+            if length > WIDTH && !(is_empty && line.trim().is_empty()) {
+                self.text += line.trim_end();
+                self.text.push('\n');
+                line = " ".repeat(indent);
+                is_empty = true;
+            }
+            if !is_empty {
+                line.push(' ');
+            }
+            line += word;
+            is_empty = false;
+        }
+        self.text += line.trim_end();
+        self.text.push('\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal_unless_a_word_is() {
+        let mut paragraphs = Paragraphs::default();
+        paragraphs.line(2, &"seven ".repeat(40));
+        paragraphs.row("label", &"seven ".repeat(40));
+        paragraphs.row("a label that is longer than its column", "and its text");
+        paragraphs.line(0, &format!("before {} after", "x".repeat(100)));
+        let text = paragraphs.finish();
+        assert!(text.lines().all(|line| line.len() <= WIDTH || line.contains("xxx")), "{text}");
+        assert_eq!(text.matches("seven").count(), 80);
+        assert!(text.contains("\n                  seven"), "{text}");
+        assert!(text.ends_with("after\n") && text.contains("its column and its text"), "{text}");
+    }
+}

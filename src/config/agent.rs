@@ -1,0 +1,189 @@
+//! What an agent's configuration means, as plain, checked data; [`load`] makes it from the text, with every problem at
+//! once and never a value shown, as of the policy.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reqwest::Url;
+
+use crate::config::check;
+use crate::config::components::AwsConfig;
+use crate::config::diagnostic::Diagnostics;
+use crate::config::findings::Findings;
+use crate::config::raw;
+use crate::config::schema;
+use crate::config::secret_source::SecretSource;
+use crate::domain::ids::{ConsumerName, CredentialName};
+
+/// What holds where the configuration is silent, written as it would be written there.
+pub(crate) mod defaults {
+    /// Nobody but the owner.
+    pub(crate) const MODE: &str = "0400";
+    pub(crate) const TELL_LIMIT: &str = "30s";
+    pub(crate) const SIGNAL: &str = "HUP";
+    /// A reload by signal takes a moment in which the application still answers as before.
+    pub(crate) const HEALTH_AFTER: &str = "1s";
+    pub(crate) const HEALTH_EVERY: &str = "5s";
+    pub(crate) const HEALTH_LIMIT: &str = "5s";
+    pub(crate) const HEALTH_DEADLINE: &str = "1m";
+    pub(crate) const HEALTH_MISSES: u32 = 3;
+    pub(crate) const REKEYD: &str = "http://127.0.0.1:9809";
+    pub(crate) const HEARTBEAT: &str = "5m";
+    /// What Kubernetes gives a pod.
+    pub(crate) const STOP_WITHIN: &str = "30s";
+    pub(crate) const RESTART: &str = "never";
+    pub(crate) const FILE_EVERY: &str = "1s";
+    pub(crate) const AWS_EVERY: &str = "30s";
+}
+
+/// Whether the agent runs beside the application or runs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Beside,
+    Exec,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentConfig {
+    /// At least one.
+    pub secrets: Vec<SecretConfig>,
+    pub env_file: Option<PlaceConfig>,
+    pub on_change: Option<OnChange>,
+    pub health: Option<Health>,
+    pub rekeyd: Option<RekeydConfig>,
+    pub exec: Exec,
+    /// What is allowed and probably means something else.
+    pub lints: Diagnostics,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretConfig {
+    pub name: CredentialName,
+    pub origin: Origin,
+    pub json_field: Option<String>,
+    pub every: Duration,
+    pub to: Option<PlaceConfig>,
+    pub variable: Option<String>,
+    /// Only of a secret that has a file.
+    pub path_variable: Option<String>,
+}
+
+/// Where a secret is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    File(PathBuf),
+    AwsSecretsManager { secret: String, aws: AwsConfig },
+}
+
+/// A file to write. Owner and group are names or numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlaceConfig {
+    pub path: PathBuf,
+    pub mode: u32,
+    pub owner: Option<String>,
+    pub group: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnChange {
+    pub how: Telling,
+    pub time_limit: Duration,
+}
+
+/// How the application is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Telling {
+    Command(Vec<String>),
+    Signal { pid_file: PathBuf, signal: Signal },
+    Url(Url),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    Hup,
+    Usr1,
+    Usr2,
+    Int,
+    Term,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    pub how: Looking,
+    pub after: Duration,
+    pub every: Duration,
+    pub time_limit: Duration,
+    pub deadline: Duration,
+    pub misses: u32,
+}
+
+/// How it is seen whether the application is well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Looking {
+    Command(Vec<String>),
+    Url(Url),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RekeydConfig {
+    pub url: Url,
+    pub consumer: ConsumerName,
+    pub token: SecretSource,
+    pub ca_file: Option<PathBuf>,
+    pub heartbeat: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exec {
+    pub stop_within: Duration,
+    pub restart: Restart,
+}
+
+/// When an application that ended by itself is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restart {
+    Never,
+    OnFailure,
+    Always,
+}
+
+/// Reads and checks a file.
+///
+/// # Errors
+/// Every problem of the file, lints included; or that it cannot be read.
+pub fn load_file(path: &Path, mode: Mode) -> Result<AgentConfig, Diagnostics> {
+    let shown = path.display().to_string();
+    let text = super::read(path).map_err(|why| {
+        let mut findings = Findings::new("");
+        findings.error_of_file(format!("the agent's configuration cannot be read: {why}"), "");
+        findings.finish(&shown)
+    })?;
+    load(&text, &shown, mode)
+}
+
+/// Checks a text. `path` is only for messages.
+///
+/// # Errors
+/// Every problem of the text, lints included.
+pub fn load(text: &str, path: &str, mode: Mode) -> Result<AgentConfig, Diagnostics> {
+    let (raw, mut findings) =
+        super::parse::<raw::agent::Agent>(text, path, &schema::of::<raw::agent::Agent>())?;
+    let checked = check::agent::check(&raw, mode, &mut findings);
+    let is_whole = checked.as_ref().is_some_and(|it| it.secrets.len() == raw.secrets.len());
+    if !is_whole && !findings.has_errors() {
+        findings
+            .error_of_file("an entry was lost in checking", "this is a defect of rekeyd: please report it");
+    }
+    let is_refused = findings.has_errors();
+    let problems = findings.finish(path);
+    match checked {
+        Some(config) if !is_refused => Ok(AgentConfig { lints: problems, ..config }),
+        Some(_) | None => Err(problems),
+    }
+}
+
+/// The keys of every table, for the test that compares them with the document: name of the table, key, default.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    schema::of::<raw::agent::Agent>()
+}

@@ -1,0 +1,139 @@
+//! A workspace's admin key that is itself a credential: which of its keys calls are made with, and when.
+//!
+//! The stores have it, so that a start finds it there. While the rotation runs: until every destination serves the new
+//! key, the old one; from then on the new one; on the way back the old one again before the new one goes. A key is
+//! disabled or deleted only with calls of the other, which have just been seen to work.
+
+use crate::domain::failure::{Failure, Kind};
+use crate::domain::phase::Phase;
+use crate::domain::policy::Credential;
+use crate::domain::secret::SecretValue;
+use crate::engine::desk::Desk;
+use crate::engine::visit::Visit;
+use crate::ports::secret_store::Which;
+
+/// Which of a rotation's two keys calls have to be made with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    /// Whichever is in use: both work, or there is only one.
+    Either,
+    Old,
+    New,
+}
+
+impl Side {
+    fn of(phase: &Phase) -> Self {
+        match phase {
+            Phase::Overlap(_)
+            | Phase::Disabling { .. }
+            | Phase::Quarantine(_)
+            | Phase::Revoking(_)
+            | Phase::Reinstating { .. } => Self::New,
+            // Where it is not enabled again yet, it cannot be taken up, and the new one enables it.
+            Phase::RollingBack { .. } | Phase::Returning { .. } | Phase::Withdrawing { .. } => Self::Old,
+            Phase::Due { .. }
+            | Phase::Minting { .. }
+            | Phase::Staging(_)
+            | Phase::Verifying(_)
+            | Phase::Promoting(_)
+            | Phase::Discarding { .. }
+            | Phase::Parked { .. }
+            | Phase::Done(_)
+            | Phase::Aborted { .. }
+            | Phase::RolledBack { .. } => Self::Either,
+        }
+    }
+}
+
+impl Visit {
+    /// Whether the key that is being rotated is the workspace's admin key.
+    pub(super) fn is_of_the_admin(&self) -> Result<bool, Failure> {
+        let plan = self.plan()?;
+        Ok(self.desk()?.admin.as_ref() == Some(&plan.credential))
+    }
+
+    /// Takes up the key that has to be in use in this phase. Where its value is not to be had, or it does not work,
+    /// the one in use stays; whatever would then be wrong is for the guards to refuse.
+    pub(super) async fn settle_admin_key(&mut self) -> Result<(), Failure> {
+        if !self.is_of_the_admin()? {
+            return Ok(());
+        }
+        let desk = self.desk()?;
+        let (in_use, side) = (desk.issuer.admin_key(), Side::of(&self.rotating()?.phase));
+        let is_new = self.rotating()?.successor().is_some_and(|successor| successor.fingerprint == in_use);
+        let wanted = match side {
+            Side::New if !is_new => self.value().await?,
+            Side::Old if is_new => self.value_before().await?,
+            Side::Either | Side::New | Side::Old => None,
+        };
+        if let Some(value) = wanted
+            && let Err(failure) = take_up(&desk, &value).await
+        {
+            tracing::warn!(workspace = %desk.name, %failure, "the admin key cannot be taken up yet");
+        }
+        Ok(())
+    }
+
+    /// What the first destination that had anything served before.
+    async fn value_before(&self) -> Result<Option<SecretValue>, Failure> {
+        let placements = &self.successor()?.placements;
+        let before = placements.iter().find_map(|placement| placement.before.fingerprint.clone());
+        self.old_value(before.as_ref()).await
+    }
+
+    /// Between rotations: the destination has the credential's key, and so does whoever starts anew.
+    pub(in crate::engine) async fn settle_admin_key_at_rest(&self, credential: &Credential) {
+        let Ok(desk) = self.setup.desk(&credential.workspace) else { return };
+        let print = self.record.current.as_ref().and_then(|current| current.fingerprint.as_ref());
+        let Some(print) = print.filter(|_| desk.admin.as_ref() == Some(&credential.name)) else { return };
+        if desk.issuer.admin_key() == *print {
+            return;
+        }
+        for destination in &credential.destinations {
+            let Ok(store) = self.setup.store(&destination.store) else { continue };
+            let Ok(Some(held)) = store.read(destination, Which::Current).await else { continue };
+            let Some(value) = held.value.filter(|value| value.fingerprint() == *print) else { continue };
+            match take_up(desk, &value).await {
+                Ok(()) => return,
+                Err(failure) => {
+                    tracing::warn!(workspace = %desk.name, %failure, "the admin key cannot be taken up yet");
+                }
+            }
+        }
+    }
+
+    /// Before the old key is disabled or deleted: calls are made with the new one, and the listing just made was one.
+    ///
+    /// # Errors
+    /// It is the admin key and the new one is not in use: it could be the last that works.
+    pub(super) fn has_a_new_admin_key(&self) -> Result<(), Failure> {
+        if !self.is_of_the_admin()? || self.desk()?.issuer.admin_key() == self.successor()?.fingerprint {
+            return Ok(());
+        }
+        Err(not_yet("the old admin key stays as long as the new one is not in use"))
+    }
+
+    /// Before the new key is deleted: calls are not made with it.
+    ///
+    /// # Errors
+    /// It is the admin key in use.
+    pub(super) fn has_another_admin_key(&self) -> Result<(), Failure> {
+        if !self.is_of_the_admin()? || self.desk()?.issuer.admin_key() != self.successor()?.fingerprint {
+            return Ok(());
+        }
+        Err(not_yet("the new admin key stays as long as the old one is not in use again"))
+    }
+}
+
+fn not_yet(why: &str) -> Failure {
+    let advice = "see in the log why it cannot be taken up";
+    Failure::rejected(Kind::Conflict, format!("{why}; {advice}"))
+}
+
+/// Makes calls with `value` from here on, after one that shows that they will work.
+async fn take_up(desk: &Desk, value: &SecretValue) -> Result<(), Failure> {
+    desk.issuer.prove_admin(value).await?;
+    desk.issuer.use_admin_key(value)?;
+    tracing::info!(workspace = %desk.name, fingerprint = %value.fingerprint(), "another admin key is in use");
+    Ok(())
+}

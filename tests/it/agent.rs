@@ -1,0 +1,14 @@
+//! The agent, as the real program: what the application finds, how it is told, and what rekeyd hears.
+#![expect(clippy::unwrap_used, reason = "a test ends where it is wrong")]
+
+mod aws;
+mod bench;
+mod daemon;
+mod documents;
+mod exec;
+mod following;
+mod frugal;
+mod health;
+mod killed;
+mod recorder;
+mod telling;

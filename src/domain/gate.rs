@@ -226,7 +226,8 @@ pub fn judge_return(rotation: &Rotation, evidence: &Evidence, now: Timestamp) ->
             consumers.retain(|consumer| switched(consumer));
         }
     }
-    judge(&terms, old.unwrap_or(&Fingerprint::of(b"")), evidence, rotation.since, now)
+    let nothing = Fingerprint::of(b"");
+    judge(&terms, old.unwrap_or(&nothing), evidence, rotation.since, now)
 }
 
 /// Whether some consumer says that it cannot work with the new key: then not even a deadline revokes the old one.

@@ -205,7 +205,7 @@ impl Record {
             since: facts.and_then(|facts| facts.created_at).unwrap_or(now).min(now),
             expires_at: facts.and_then(|facts| facts.expires_at),
             usage_hash: facts.and_then(|facts| facts.usage_hash.clone()),
-            grants: facts.and_then(|facts| facts.grants.clone()),
+            grants: facts.and_then(|facts| facts.grants.as_deref().cloned()),
         });
         self.published = published(rotation, successor);
         self.due = None;

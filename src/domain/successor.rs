@@ -30,7 +30,7 @@ pub struct KeyFacts {
     pub hint: String,
     /// What it was listed with when it was verified: from then on a change is somebody else's.
     #[serde(default)]
-    pub grants: Option<Grants>,
+    pub grants: Option<Box<Grants>>,
 }
 
 /// What a destination serves: nothing, or a version whose value has this fingerprint (`None` if it has no such field).

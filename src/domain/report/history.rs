@@ -7,7 +7,7 @@ use crate::domain::event::Event;
 use crate::domain::gate::Verdict;
 use crate::domain::ids::{CredentialName, RotationId};
 use crate::domain::phase::PhaseName;
-use crate::domain::plan::{Destination, Reason, Urgency};
+use crate::domain::plan::{Destination, Plan, Reason, Urgency};
 use crate::domain::report::SCHEMA_VERSION;
 use crate::domain::report::advice::doing;
 use crate::domain::rotation::{RollbackCause, Rotation};
@@ -93,14 +93,7 @@ fn text(event: &Event, places: &[Destination]) -> String {
         places.get(*index).map_or_else(|| format!("destination {index}"), ToString::to_string)
     };
     match event {
-        Event::Begun(plan) => {
-            let why = plan.urgency.as_ref().map(|it| format!(", an emergency: {}", it.why));
-            let (reason, why) = (plan.reason.label(), why.unwrap_or_default());
-            match &plan.old {
-                Some(old) => format!("begun ({reason}) to replace key {old}{why}"),
-                None => format!("begun ({reason}){why}"),
-            }
-        }
+        Event::Begun(plan) => beginning(plan),
         Event::MintIntended { .. } => "everything is reachable; a new key is about to be created".to_owned(),
         Event::Minted { key, fingerprint } => format!("created key {key}, fingerprint {fingerprint}"),
         Event::MintRefused { failure } => format!("no key was created: {failure}"),
@@ -170,6 +163,15 @@ fn because(cause: RollbackCause) -> &'static str {
         RollbackCause::Operator => "an operator asked",
         RollbackCause::Deadline => "the consumers did not switch in time",
         RollbackCause::Leak => "the new key is in wrong hands",
+    }
+}
+
+fn beginning(plan: &Plan) -> String {
+    let why = plan.urgency.as_ref().map(|it| format!(", an emergency: {}", it.why));
+    let (reason, why) = (plan.reason.label(), why.unwrap_or_default());
+    match &plan.old {
+        Some(old) => format!("begun ({reason}) to replace key {old}{why}"),
+        None => format!("begun ({reason}){why}"),
     }
 }
 

@@ -34,7 +34,7 @@ impl Visit {
             expires_at: key.expires_at,
             usage_hash: key.usage_hash.clone(),
             hint: key.hint.clone(),
-            grants: Some(key.grants.clone()),
+            grants: Some(Box::new(key.grants.clone())),
         };
         let desk = self.desk()?;
         for _ in 0..ACCEPTANCES {

@@ -133,7 +133,7 @@ pub(crate) fn every_event(credential: &str, id: RotationId) -> Vec<Event> {
         expires_at: None,
         usage_hash: None,
         hint: "sk_…1".to_owned(),
-        grants: Some(request().grants),
+        grants: Some(Box::new(request().grants)),
     };
     vec![
         begun(credential, "prod", id),

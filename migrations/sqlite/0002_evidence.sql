@@ -16,7 +16,16 @@ CREATE TABLE observations (
 CREATE TABLE holds (
     scope TEXT NOT NULL,
     what  TEXT NOT NULL CHECK (what IN ('everything', 'minting', 'revoking')),
-    body  TEXT NOT NULL CHECK (json_valid(body)),
+    by    TEXT NOT NULL,
+    body  TEXT NOT NULL CHECK (json_valid(body) AND json_extract(body, '$.by') = by),
+    PRIMARY KEY (scope, what)
+) STRICT, WITHOUT ROWID;
+
+-- When such a hold was last lifted: what failed before that is done with.
+CREATE TABLE lifts (
+    scope TEXT NOT NULL,
+    what  TEXT NOT NULL CHECK (what IN ('everything', 'minting', 'revoking')),
+    at    TEXT NOT NULL CHECK (length(at) = 30),
     PRIMARY KEY (scope, what)
 ) STRICT, WITHOUT ROWID;
 

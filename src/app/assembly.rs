@@ -21,6 +21,7 @@ use crate::domain::ids::{ConsumerName, StoreName, WorkspaceName};
 use crate::domain::secret::SecretValue;
 use crate::engine::{Desk, Setup, Timing};
 use crate::ports::clock::Clock;
+use crate::ports::issuer::Issuer;
 use crate::ports::journal::Journal;
 use crate::ports::secret_store::SecretStore;
 
@@ -93,8 +94,9 @@ pub async fn assemble(config: &Config, environment: &dyn Environment, base: &Bas
         let limits = config.policy.workspaces.get(name).copied();
         let limits = limits.unwrap_or_default();
         let admin_key = admin_key::find(name, &workspace.admin_key, config, &stores, environment).await?;
-        let issuer = issuer(name, workspace, admin_key, &base.clock)?;
-        let desk = Desk::new(name.clone(), Arc::new(issuer), limits);
+        let issuer = Arc::new(issuer(name, workspace, admin_key, &base.clock)?);
+        let desk = Desk::new(name.clone(), Arc::clone(&issuer) as Arc<dyn Issuer>, limits);
+        let desk = desk.watched_by(issuer);
         let desk = match &workspace.admin_key.published {
             Some(credential) => desk.administered_by(credential.clone()),
             None => desk,

@@ -13,6 +13,7 @@ mod demo;
 mod exit;
 mod healthcheck;
 mod history;
+mod holds;
 mod journal;
 mod moments;
 mod orders;
@@ -66,6 +67,10 @@ enum Command {
     Reinstate(orders::OfOne),
     /// Take a key's permissions and limits as they are, and its account's other keys, for what they should be
     Accept(orders::OfOne),
+    /// Hold back that keys are created, revoked, or both; survives restarts
+    Pause(holds::Pause),
+    /// Lift a pause, or what a breaker has stopped
+    Resume(holds::Resume),
     /// Have the daemon load its policy again; one with errors is refused and the old one stays in force
     Reload(orders::OfAll),
     /// Have the daemon look for keys that nobody answers for, now
@@ -93,6 +98,8 @@ pub fn main() -> ExitCode {
         Command::Rollback(arguments) => orders::roll_back(&arguments),
         Command::Reinstate(arguments) => orders::reinstate(&arguments),
         Command::Accept(arguments) => orders::accept(&arguments),
+        Command::Pause(arguments) => holds::pause(&arguments),
+        Command::Resume(arguments) => holds::resume(&arguments),
         Command::Reload(arguments) => orders::reload(&arguments),
         Command::Sweep(arguments) => orders::sweep(&arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),

@@ -151,7 +151,7 @@ async fn order(daemon: &Daemon, path: &str, verb: &str, body: Option<&Value>) ->
     daemon.call(Method::POST, &format!("{path}/{verb}"), body).await
 }
 
-fn finish(reaching: &Reaching, outcome: Result<Value, Unmet>) -> ExitCode {
+pub(super) fn finish(reaching: &Reaching, outcome: Result<Value, Unmet>) -> ExitCode {
     match (outcome, reaching.output) {
         (Ok(answer), Output::Json) => tell(&format!("{answer}\n"), ExitCode::SUCCESS),
         (Ok(answer), Output::Text) => {

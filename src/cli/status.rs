@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0; 1 if the journal cannot be used; 4 with `--exit-code` if a credential needs attention.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use comfy_table::Table;
@@ -14,9 +15,11 @@ use crate::cli::journal::{Looking, Output, Sources, fail, one_line, tell};
 use crate::cli::moments::{age, distance};
 use crate::cli::why;
 use crate::domain::gate::Evidence;
+use crate::domain::hold::Holds;
 use crate::domain::ids::CredentialName;
 use crate::domain::record::Record;
 use crate::domain::report::consumers::uses;
+use crate::domain::report::restraint::{Around, HoldReport};
 use crate::domain::report::why::WhyReport;
 use crate::domain::report::{Condition, CredentialReport, Facts, StatusReport};
 use crate::domain::rotation::Rotation;
@@ -69,6 +72,8 @@ fn read(sources: &Sources, now: Timestamp) -> Result<StatusReport, ReadError> {
     let Sources { journal, policy } = sources;
     let mut unrecorded = policy.credentials.clone();
     let mut reports = Vec::new();
+    let mut records = BTreeMap::new();
+    let holds = Holds::new(journal.holds()?);
     for (name, known) in journal.load()? {
         let policy = unrecorded.remove(&name);
         let read = known.map_err(|error| error.to_string()).and_then(|known| {
@@ -76,7 +81,9 @@ fn read(sources: &Sources, now: Timestamp) -> Result<StatusReport, ReadError> {
             let evidence = evidence(journal, &name, rotation).map_err(|error| error.to_string())?;
             let facts =
                 Facts { record: &known.record, rotation, evidence: &evidence, policy: policy.as_ref() };
-            Ok(CredentialReport::new(facts, now))
+            let report = CredentialReport::new(facts, now);
+            records.insert(name.clone(), known.record);
+            Ok(report)
         });
         reports.push(read.unwrap_or_else(|damage| CredentialReport::damaged(&name, damage)));
     }
@@ -87,7 +94,7 @@ fn read(sources: &Sources, now: Timestamp) -> Result<StatusReport, ReadError> {
             now,
         )
     }));
-    Ok(StatusReport::new(reports, now))
+    Ok(StatusReport::new(reports, now).restrained(&Around { holds: &holds, policy, records: &records }))
 }
 
 /// The same as without `--why`, and all that it is known by.
@@ -145,7 +152,8 @@ fn evidence(
 
 fn only(report: &StatusReport, name: &str) -> Option<StatusReport> {
     let found = report.credentials.iter().find(|it| it.credential.as_str() == name)?;
-    Some(StatusReport::new(vec![found.clone()], report.at))
+    let holds = found.held.clone();
+    Some(StatusReport { holds, ..StatusReport::new(vec![found.clone()], report.at) })
 }
 
 fn unknown(name: &str, report: &StatusReport) -> String {
@@ -158,10 +166,14 @@ fn unknown(name: &str, report: &StatusReport) -> String {
 
 /// A table of all, and below it what there is to say of those that are not simply fine.
 fn overview(report: &StatusReport, colours: bool) -> String {
-    if report.credentials.is_empty() {
-        return "the journal knows no credential yet\n".to_owned();
-    }
     let now = report.at;
+    let mut held = String::new();
+    for hold in &report.holds {
+        held += &format!("\n{}\n  next: {}\n", one_line(&holding(hold, now)), hold.way_out);
+    }
+    if report.credentials.is_empty() {
+        return format!("the journal knows no credential yet\n{held}");
+    }
     let mut table = Table::new();
     table.load_style(NOTHING);
     table.set_header(["CONDITION", "CREDENTIAL", "PHASE", "KEY", "AGE", "NEXT"]);
@@ -195,6 +207,7 @@ fn overview(report: &StatusReport, colours: bool) -> String {
             }
         }
     }
+    text += &held;
     let worth_telling =
         report.credentials.iter().filter(|it| it.attention || it.condition >= Condition::Waiting);
     for report in worth_telling {
@@ -204,6 +217,17 @@ fn overview(report: &StatusReport, colours: bool) -> String {
         }
     }
     text
+}
+
+fn holding(hold: &HoldReport, now: Timestamp) -> String {
+    let why = if hold.why.is_empty() { String::new() } else { format!(": {}", hold.why) };
+    format!(
+        "held: {}, {}, by {} since {}{why}",
+        hold.what.label(),
+        hold.place(),
+        hold.by,
+        age(hold.since, now)
+    )
 }
 
 fn dash() -> String {
@@ -256,6 +280,10 @@ fn details(report: &CredentialReport, now: Timestamp) -> String {
     put("key since", report.key_since.map(moment));
     put("key expires", report.key_expires_at.map(moment));
     put("due", report.next_due.map(moment));
+    for hold in &report.held {
+        put("held", holding(hold, now).strip_prefix("held: ").map(str::to_owned));
+    }
+    put("waits for", report.waits_for.clone());
     if let Some(rotation) = &report.rotation {
         put(
             "rotation",

@@ -20,6 +20,7 @@ mod places;
 mod surroundings;
 mod tensions;
 mod values;
+mod waves;
 
 /// Everything that a policy means.
 pub(super) struct Checked {
@@ -51,6 +52,7 @@ pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: 
     admin::check(&raw.workspaces, &written, findings);
     places::check(&written, &stores, findings);
     tensions::check(&written, &stores, &consumers, findings);
+    waves::check(&written, findings);
     if raw.credentials.is_empty() && !findings.has_errors() {
         findings
             .lint_of_file("the policy has no credentials", "add a table such as `[credentials.tts-backend]`");

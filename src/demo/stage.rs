@@ -154,6 +154,7 @@ admin_key = {{ file = "{root}/admin-key" }}
 requests_per_second = 200
 in_flight = 4
 mints_per_hour = 10000
+breaker = {{ failures = 10000 }}
 
 [stores.local.directory]
 path = "{root}/secrets"

@@ -6,6 +6,7 @@
 pub mod ack;
 pub mod adoption;
 pub mod backoff;
+pub mod breaker;
 pub mod dead_man;
 pub mod effect;
 pub mod emergency;
@@ -28,3 +29,4 @@ pub mod secret;
 pub mod step;
 pub mod successor;
 pub mod usage;
+pub mod waves;

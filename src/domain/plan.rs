@@ -171,6 +171,16 @@ impl Reason {
         }
     }
 
+    /// Whether it neither waits for its turn among others nor for a breaker: consumers have, or are about to have, a key
+    /// that is of no use, or that others have.
+    #[must_use]
+    pub fn is_urgent(self) -> bool {
+        match self {
+            Self::Expiry | Self::Leak | Self::Vanished => true,
+            Self::FirstKey | Self::Adoption | Self::NewDestination | Self::Schedule | Self::Manual => false,
+        }
+    }
+
     /// Whether it waits for the credential's window. An operator and an expiring key do not.
     #[must_use]
     pub fn keeps_to_the_window(self) -> bool {

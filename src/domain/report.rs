@@ -7,6 +7,8 @@ pub mod advice;
 pub mod consumers;
 pub mod findings;
 pub mod history;
+pub mod places;
+pub mod restraint;
 pub mod rollback;
 pub mod why;
 
@@ -20,15 +22,16 @@ use crate::domain::emergency::Answered;
 use crate::domain::failure::Kind;
 use crate::domain::finding::Finding;
 use crate::domain::gate::{self, Evidence, Verdict};
-use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, VersionId, WorkspaceName};
+use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, WorkspaceName};
 use crate::domain::phase::{Phase, PhaseName};
-use crate::domain::plan::{Destination, Reason, Urgency};
+use crate::domain::plan::{Reason, Urgency};
 use crate::domain::policy::Credential;
 use crate::domain::record::{Ended, Obstacle, Record};
+use crate::domain::report::places::{DestinationReport, PlaceState};
+use crate::domain::report::restraint::HoldReport;
 use crate::domain::report::rollback::RollbackReport;
 use crate::domain::rotation::{ParkReason, Rotation};
 use crate::domain::secret::Fingerprint;
-use crate::domain::successor::Progress;
 
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -40,6 +43,8 @@ pub struct StatusReport {
     /// Whether any credential needs a person.
     pub attention: bool,
     pub credentials: Vec<CredentialReport>,
+    /// What must not be done until somebody says so.
+    pub holds: Vec<HoldReport>,
 }
 
 impl StatusReport {
@@ -50,7 +55,7 @@ impl StatusReport {
             rank(one).cmp(&rank(other)).then_with(|| one.credential.cmp(&other.credential))
         });
         let attention = credentials.iter().any(|report| report.attention);
-        Self { schema_version: SCHEMA_VERSION, at, attention, credentials }
+        Self { schema_version: SCHEMA_VERSION, at, attention, credentials, holds: Vec::new() }
     }
 }
 
@@ -62,7 +67,7 @@ pub enum Condition {
     Fine,
     /// A rotation is under way and makes progress.
     Rotating,
-    /// A rotation waits for time or for consumers.
+    /// A rotation waits for time, for consumers, for its turn, or until it is no longer held.
     Waiting,
     /// The next step failed and is tried again.
     Hindered,
@@ -123,6 +128,10 @@ pub struct CredentialReport {
     /// When it is due by its schedule. While a rotation is under way, the one after it is not known yet.
     pub next_due: Option<Timestamp>,
     pub asked: bool,
+    /// What must not be done with it, and by whose word.
+    pub held: Vec<HoldReport>,
+    /// What a rotation that is due has to wait for, beside its window.
+    pub waits_for: Option<String>,
     pub aborts: u32,
     pub rotation: Option<RotationReport>,
     pub obstacle: Option<Obstacle>,
@@ -185,36 +194,6 @@ pub struct TroubleReport {
     pub message: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct DestinationReport {
-    pub destination: String,
-    pub state: PlaceState,
-    /// The version that the state speaks of.
-    pub version: Option<VersionId>,
-}
-
-/// How far a key has come in a destination: the new one while a rotation is under way, else the credential's own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PlaceState {
-    Absent,
-    Staged,
-    Current,
-    Restored,
-}
-
-impl PlaceState {
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Absent => "absent",
-            Self::Staged => "staged",
-            Self::Current => "current",
-            Self::Restored => "restored",
-        }
-    }
-}
-
 /// What a report is made from. `policy` is `None` where it is not at hand, or no longer knows the credential.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
@@ -230,7 +209,7 @@ impl CredentialReport {
     pub fn new(facts: Facts<'_>, now: Timestamp) -> Self {
         let Facts { record, rotation, evidence, policy } = facts;
         let current = record.current.as_ref();
-        let destinations = destinations(facts);
+        let destinations = places::destinations(facts);
         let served = destinations.iter().filter(|place| place.state == PlaceState::Current).count();
         let mut report = Self {
             credential: record.credential.clone(),
@@ -248,6 +227,8 @@ impl CredentialReport {
             key_expires_at: current.and_then(|current| current.expires_at),
             next_due: record.due.as_ref().filter(|_| rotation.is_none()).map(|due| due.at),
             asked: record.asked,
+            held: Vec::new(),
+            waits_for: None,
             aborts: record.aborts,
             rotation: rotation.map(|rotation| RotationReport::new(rotation, evidence, now)),
             obstacle: record.obstacle.clone(),
@@ -353,40 +334,4 @@ impl RotationReport {
             }),
         }
     }
-}
-
-fn destinations(facts: Facts<'_>) -> Vec<DestinationReport> {
-    let report = |destination: &Destination, state, version: Option<&VersionId>| DestinationReport {
-        destination: destination.to_string(),
-        state,
-        version: version.cloned(),
-    };
-    if let Some(rotation) = facts.rotation {
-        let placements = rotation.successor().map_or(&[][..], |successor| successor.placements.as_slice());
-        let progress = placements.iter().map(|placement| Some(&placement.progress));
-        let places = rotation.plan.destinations.iter().zip(progress.chain(std::iter::repeat(None)));
-        return places
-            .map(|(destination, progress)| match progress {
-                None | Some(Progress::Absent) => report(destination, PlaceState::Absent, None),
-                Some(Progress::Staged { version, .. }) => {
-                    report(destination, PlaceState::Staged, Some(version))
-                }
-                Some(Progress::Current { version, .. }) => {
-                    report(destination, PlaceState::Current, Some(version))
-                }
-                Some(Progress::Restored { version }) => {
-                    report(destination, PlaceState::Restored, Some(version))
-                }
-            })
-            .collect();
-    }
-    let published = &facts.record.published;
-    let wanted = facts.policy.map_or(&[][..], |policy| policy.destinations.as_slice());
-    let missing =
-        wanted.iter().filter(|wanted| !published.iter().any(|known| known.destination.is_same_place(wanted)));
-    published
-        .iter()
-        .map(|known| report(&known.destination, PlaceState::Current, Some(&known.version)))
-        .chain(missing.map(|wanted| report(wanted, PlaceState::Absent, None)))
-        .collect()
 }

@@ -3,6 +3,18 @@
 //! The provider has no last-used field. It has sources of evidence, each late by an unknown time and blind to some
 //! calls. Use that is shown is certain; that none is shown means something only while the same source shows use of the
 //! new key in the same stretch of time, which proves that it looks at all, and tells how late it is.
+//!
+//! # What `Idle` guarantees
+//!
+//! Of an answer given at `at`, let the *proven end* be the earlier of `at` less the delay that was measured, and the
+//! beginning of the newest bucket with use of the new key. [`Opinion::Idle`] means: the old key was not used in the
+//! quiet time before the proven end, nor was any use after it shown. That holds if the source shows all use of a key
+//! within the delay that was measured; and, for a source that tells when use was, also if it is later than that, or
+//! stands still, but shows use in the order in which it was.
+//!
+//! It cannot see use that the source never shows (calls that cost nothing, in a source of credits; a stretch of time
+//! that the source lost while it showed the new key's use before and after it), nor use after the proven end that is
+//! not shown yet. Therefore disabling, which can be undone, comes before deleting.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +25,10 @@ use crate::domain::ids::KeyId;
 
 /// Kept of each key: enough to name who still uses it.
 const SPOTS_MAX: usize = 8;
+/// Answers further apart than this leave open what happened in between, and when.
+const LATELY: SignedDuration = SignedDuration::from_mins(10);
+/// How far the provider's clock, by which it writes down a call of ours, may be from ours, with the call's duration.
+const NEARBY: SignedDuration = SignedDuration::from_mins(3);
 
 /// Where evidence comes from, the best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -68,9 +84,12 @@ pub struct Use {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
     pub source: Source,
+    /// When it was first asked.
+    #[serde(default)]
+    pub asked_from: Option<Timestamp>,
     /// The newest answer; `None` if it never answered.
     pub answered_at: Option<Timestamp>,
-    /// From when on the answers cover everything without a gap.
+    /// From when on everything that the source shows is known.
     pub covers_from: Option<Timestamp>,
     /// Why the newest question had no answer, if it had none.
     pub blind: Option<String>,
@@ -78,8 +97,9 @@ pub struct Seen {
     pub new: Shown,
     /// The beginning of the newest bucket that showed any use of the new key, our own included.
     pub newest: Option<Timestamp>,
-    /// The longest that use of the new key took to be shown, as far as that can be measured: at most one interval
-    /// between two questions too long.
+    /// The longest that use of either key took to be shown, as far as that can be measured: on the newest use, and at
+    /// most one bucket and one interval between two questions too long. Of a counter, which does not say when use was,
+    /// the time until it first moved.
     pub delay: SignedDuration,
 }
 
@@ -94,11 +114,38 @@ pub struct Shown {
     pub spots: Vec<BTreeMap<String, String>>,
 }
 
+/// Calls that we made with the new key ourselves: use near them is not the consumers'.
+#[derive(Debug, Clone, Copy)]
+pub struct Ours<'a> {
+    /// When calls were made that are billed.
+    pub canaries: &'a [Timestamp],
+    /// Until when it was tried whether the provider accepts the key, by calls that cost nothing.
+    pub tried_until: Timestamp,
+}
+
+impl Ours<'_> {
+    /// In doubt it is ours: that a consumer uses the new key must not be concluded from our own calls.
+    fn may_be(&self, source: Source, used: &Use) -> bool {
+        let near = |at: Timestamp| {
+            later(at, NEARBY) > used.from && later(at, SignedDuration::ZERO - NEARBY) < used.until
+        };
+        let is_canary = self.canaries.iter().any(|at| near(*at));
+        match source {
+            Source::UsageByKey => is_canary,
+            // It shows what costs nothing as well.
+            Source::RequestLog => is_canary || used.from <= later(self.tried_until, NEARBY),
+            // It may move long after the call that moved it.
+            Source::CreditCounter => !self.canaries.is_empty(),
+        }
+    }
+}
+
 impl Seen {
     #[must_use]
     pub fn nothing(source: Source) -> Self {
         Self {
             source,
+            asked_from: None,
             answered_at: None,
             covers_from: None,
             blind: None,
@@ -109,11 +156,11 @@ impl Seen {
         }
     }
 
-    /// Takes in one more answer of the same source. `ours` are instants at which we used the new key ourselves: use
-    /// in the same bucket is not the consumers'.
+    /// Takes in one more answer of the same source.
     #[must_use]
-    pub fn learn(&self, reading: &Reading, old: &KeyId, new: &KeyId, ours: &[Timestamp]) -> Self {
+    pub fn learn(&self, reading: &Reading, old: &KeyId, new: &KeyId, ours: Ours<'_>) -> Self {
         let mut seen = self.clone();
+        seen.asked_from = seen.asked_from.or(Some(reading.at));
         let uses = match &reading.uses {
             Ok(uses) => uses,
             Err(why) => {
@@ -121,24 +168,53 @@ impl Seen {
                 return seen;
             }
         };
-        let gapless = seen.answered_at.is_some_and(|before| reading.since <= before);
-        seen.covers_from = match seen.covers_from.filter(|_| gapless) {
-            Some(from) => Some(from.min(reading.since)),
-            None => Some(reading.since),
-        };
+        let of = |key: &KeyId| uses.get(key).map_or(&[][..], Vec::as_slice);
         seen.blind = None;
         seen.answered_at = Some(reading.at);
-        let of = |key: &KeyId| uses.get(key).map_or(&[][..], Vec::as_slice);
-        seen.old = self.old.after(reading.source, of(old), &[]);
-        seen.new = self.new.after(reading.source, of(new), ours);
-        // Use that was not shown before, our own canary's included, tells how late the source is.
-        let newest = of(new).iter().map(|used| used.from).max();
-        if newest > self.newest {
-            let late = newest.map_or(SignedDuration::ZERO, |newest| reading.at.duration_since(newest));
-            seen.delay = seen.delay.max(late);
-            seen.newest = newest;
-        }
+        seen.covers_from = Some(self.covered(reading));
+        seen.old = self.old.after(reading.source, of(old).iter());
+        let theirs = of(new).iter().filter(|used| !ours.may_be(reading.source, used));
+        seen.new = self.new.after(reading.source, theirs);
+        seen.newest = self.newest.max(of(new).iter().map(|used| used.from).max());
+        let late = [self.late_for_new(reading, of(new)), self.late_for_old(reading, of(old))];
+        seen.delay = late.into_iter().flatten().fold(self.delay, SignedDuration::max);
         seen
+    }
+
+    /// An answer about a stretch of time tells again everything that is in it, and what came in late. A counter tells
+    /// what came since the reading before, and all of it only if none is missing.
+    fn covered(&self, reading: &Reading) -> Timestamp {
+        match reading.source {
+            Source::UsageByKey | Source::RequestLog => reading.since,
+            Source::CreditCounter => {
+                let gapless = self.answered_at.is_some_and(|before| reading.since <= before);
+                self.covers_from.filter(|_| gapless).unwrap_or(reading.since)
+            }
+        }
+    }
+
+    fn asked_lately(&self, reading: &Reading) -> bool {
+        self.answered_at.is_some_and(|before| reading.at.duration_since(before) <= LATELY)
+    }
+
+    /// How late use of the new key is that was not shown before, our own canary's included.
+    fn late_for_new(&self, reading: &Reading, uses: &[Use]) -> Option<SignedDuration> {
+        let newest = uses.iter().map(|used| used.from).max().filter(|newest| Some(*newest) > self.newest)?;
+        let from = match (reading.source, self.newest) {
+            // The key was in nobody's hands long before it was first asked about it.
+            (Source::CreditCounter, None) => self.asked_from?.min(newest),
+            // Nobody knows when in the meantime it would have been shown; one measurement is there already.
+            (_, Some(_)) if !self.asked_lately(reading) => return None,
+            (_, _) => newest,
+        };
+        Some(reading.at.duration_since(from))
+    }
+
+    /// The same for the old key, whose use before the first question says nothing about delay.
+    fn late_for_old(&self, reading: &Reading, uses: &[Use]) -> Option<SignedDuration> {
+        let newest = uses.iter().max_by_key(|used| used.until)?;
+        let is_news = self.asked_lately(reading) && Some(newest.until) > self.old.last;
+        is_news.then(|| reading.at.duration_since(newest.from))
     }
 
     /// What this source says about whether the old key has been idle for `quiet`, at its newest answer. The quiet time
@@ -152,38 +228,48 @@ impl Seen {
         now: Timestamp,
         stale_after: SignedDuration,
     ) -> Opinion {
+        let not_asked = || "it has not been asked yet".to_owned();
         let Some(answered_at) = self.answered_at else {
-            return Opinion::Unknown(
-                self.blind.clone().unwrap_or_else(|| "it has not been asked yet".to_owned()),
-            );
+            return Opinion::Unknown(self.blind.clone().unwrap_or_else(not_asked));
         };
         let needed = quiet.saturating_add(self.delay);
-        let from = answered_at.saturating_sub(needed).unwrap_or(Timestamp::MIN);
-        if let Some(last) = self.old.last.filter(|last| *last > from) {
+        let before = |at: Timestamp, by: SignedDuration| later(at, SignedDuration::ZERO.saturating_sub(by));
+        let used_after = |from: Timestamp| self.old.last.filter(|last| *last > from);
+        if let Some(last) = used_after(before(now, needed)) {
             return Opinion::Used { last };
         }
         if let Some(why) = &self.blind {
             return Opinion::Unknown(format!("it does not answer: {why}"));
         }
-        if now.duration_since(answered_at) > stale_after {
+        if now.duration_since(answered_at).abs() > stale_after {
             return Opinion::Unknown(format!("its newest answer is of {answered_at}"));
         }
-        if from < switched || self.covers_from.is_none_or(|covered| covered > from) {
+        let from = before(answered_at, needed);
+        if let Some(last) = used_after(from) {
+            return Opinion::Used { last };
+        }
+        let Some(newest) = self.newest.filter(|newest| *newest > from) else {
+            return Opinion::Unknown(format!(
+                "it has shown no use of the new key since {from}, so that it may not be looking"
+            ));
+        };
+        let quiet_from = before(newest.min(before(answered_at, self.delay)), quiet);
+        if quiet_from < switched || self.covers_from.is_none_or(|covered| covered > quiet_from) {
             return Opinion::Unknown("it has not been watched for long enough".to_owned());
         }
-        match self.newest.filter(|newest| *newest > from) {
-            Some(_) => Opinion::Idle { since: self.old.last },
-            None => Opinion::Unknown(format!(
-                "it has shown no use of the new key since {from}, so that it may not be looking"
+        match used_after(quiet_from) {
+            None => Opinion::Idle { since: self.old.last },
+            Some(last) => Opinion::Unknown(format!(
+                "it shows use of the old key until {last}, and of the new key not since {newest}, so that it may have \
+                 stopped looking"
             )),
         }
     }
 }
 
 impl Shown {
-    fn after(&self, source: Source, uses: &[Use], ours: &[Timestamp]) -> Self {
-        let theirs = |used: &&Use| !ours.iter().any(|at| (used.from..used.until).contains(at));
-        let mut newest_first: Vec<&Use> = uses.iter().filter(theirs).collect();
+    fn after<'a>(&self, source: Source, uses: impl Iterator<Item = &'a Use>) -> Self {
+        let mut newest_first: Vec<&Use> = uses.collect();
         newest_first.sort_by_key(|used| std::cmp::Reverse(used.until));
         let mut spots: Vec<BTreeMap<String, String>> = Vec::new();
         let earlier = self.spots.iter();
@@ -224,10 +310,12 @@ pub struct Counted {
 
 impl Counted {
     /// What moved since `before`. A counter that fell says nothing: a billing period may have ended in between, or a
-    /// key may have been changed.
+    /// key may have been changed. One that was not looked at lately may have fallen and risen again unseen: that it
+    /// rose is told, and what it did not show is not relied on.
     #[must_use]
     pub fn moved(&self, before: Option<&Self>, old: &KeyId, new: &KeyId) -> Reading {
-        let since = before.map_or(self.at, |before| before.at);
+        let lately = before.filter(|before| self.at.duration_since(before.at) <= LATELY);
+        let since = lately.map_or(self.at, |before| before.at);
         let reading = |uses| Reading { source: Source::CreditCounter, at: self.at, since, uses };
         if self.old.is_none() || self.new.is_none() {
             return reading(Err("the listing does not show how much a key was used".to_owned()));
@@ -240,7 +328,7 @@ impl Counted {
                     return reading(Err("a counter fell: a billing period may have ended".to_owned()));
                 }
                 if now > earlier {
-                    let until = self.at.saturating_add(SignedDuration::from_nanos(1)).unwrap_or(self.at);
+                    let until = later(self.at, SignedDuration::from_nanos(1));
                     let used = Use { from: before.at, until, amount: now - earlier, about: BTreeMap::new() };
                     uses.insert(key.clone(), vec![used]);
                 }
@@ -249,3 +337,11 @@ impl Counted {
         reading(Ok(uses))
     }
 }
+
+fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
+    let end = if by.is_negative() { Timestamp::MIN } else { Timestamp::MAX };
+    at.checked_add(by).unwrap_or(end)
+}
+
+#[cfg(test)]
+mod tests;

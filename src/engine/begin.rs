@@ -23,7 +23,10 @@ const OBSTACLE_RETRY: SignedDuration = SignedDuration::from_mins(1);
 impl Visit {
     /// One step of a credential that is not being rotated.
     pub(super) async fn idle(&mut self) -> Result<Rest, Halt> {
-        let Some(credential) = self.policy().cloned() else { return Ok(Rest::Until(None)) };
+        let Some(credential) = self.policy().cloned() else {
+            self.step_aside();
+            return Ok(Rest::Until(None));
+        };
         self.settle_admin_key_at_rest(&credential).await;
         if let Some(planned) = self.record.plan_next(&credential) {
             self.save(planned).await?;
@@ -31,19 +34,30 @@ impl Visit {
         }
         let now = self.setup.now();
         let Some(reason) = self.record.why_now(&credential, now) else {
+            self.step_aside();
             return Ok(Rest::Until(self.record.next_look(&credential, now)));
         };
         if let Some(rest) = self.held_emergency(&credential, reason).await? {
+            self.step_aside();
             return Ok(rest);
         }
         if let Some(until) = self.held_until(&credential, reason, now) {
+            self.step_aside();
             return Ok(Rest::Until(Some(until)));
+        }
+        if let Some(rest) = self.restrained(&credential, reason).await? {
+            return Ok(rest);
         }
         match self.survey(&credential).await? {
             Ok(surveyed) if surveyed != self.record => self.save(surveyed).await?,
-            Ok(_) => self.begin(&credential, reason).await?,
+            // Asked again: others may have gone on while the workspace was looked at.
+            Ok(_) => match self.restrained(&credential, reason).await? {
+                Some(rest) => return Ok(rest),
+                None => self.begin(&credential, reason).await?,
+            },
             Err(obstacle) => {
                 self.report(obstacle).await?;
+                self.step_aside();
                 return Ok(Rest::Until(now.checked_add(OBSTACLE_RETRY).ok()));
             }
         }

@@ -35,6 +35,11 @@ impl Halt {
             journal::Error::Unavailable(_) | journal::Error::Conflict(_) => Self::Unreadable(error),
         }
     }
+
+    /// What a failure to read another credential's rows means: those are looked at again, and this one is not damaged.
+    pub(super) fn reading_another(error: journal::Error) -> Self {
+        Self::Unreadable(error)
+    }
 }
 
 impl Visit {
@@ -78,12 +83,14 @@ impl Visit {
             }
         }
         self.announce(&entry, &next);
+        self.mind_the_breaker(&entry).await;
         if let Some(record) = record {
             self.record = record;
         }
         self.rotation = (!next.is_over()).then_some(next);
         if self.rotation.is_none() {
             self.value = None;
+            self.step_aside();
         }
         Ok(())
     }

@@ -7,10 +7,12 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::domain::ack::Ack;
+use crate::domain::hold::{Held, Holds, Scope};
 use crate::domain::ids::CredentialName;
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::Fingerprint;
 use crate::engine::orders::{Order, Wish};
+use crate::engine::restraints::Restraints;
 use crate::engine::setup::Setup;
 use crate::ports::journal::{self, Journal, Known};
 
@@ -31,6 +33,17 @@ pub(super) enum Command {
     Sweep,
     /// Look for keys that are not as they should be.
     Inspect,
+    Holds(Pause),
+}
+
+/// What is to be held back from now on, or not any longer.
+pub(super) struct Pause {
+    pub(super) scope: Scope,
+    pub(super) only: Option<Held>,
+    pub(super) why: String,
+    pub(super) by: String,
+    pub(super) lift: bool,
+    pub(super) answer: oneshot::Sender<Result<String, String>>,
 }
 
 /// A sign of life of the engine's loop.
@@ -81,6 +94,7 @@ pub struct Handle {
     pub(super) pulse: watch::Receiver<Pulse>,
     pub(super) setup: watch::Receiver<Arc<Setup>>,
     pub(super) journal: Arc<dyn Journal>,
+    pub(super) restraints: Arc<Restraints>,
 }
 
 impl Handle {
@@ -156,6 +170,52 @@ impl Handle {
     /// Only when the engine is stopping.
     pub async fn inspect(&self) -> Result<(), Refused> {
         self.commands.send(Command::Inspect).await.map_err(|_| Refused::Stopping)
+    }
+
+    /// Holds `only` that, or everything, back. After `Ok` that is durable, nothing of it is begun any more, and nothing
+    /// that was under way goes on: what an operator has been told not to happen does not happen.
+    ///
+    /// # Errors
+    /// Nothing is held back by this. If the caller goes away meanwhile, it is held all the same.
+    pub async fn pause(
+        &self,
+        scope: Scope,
+        only: Option<Held>,
+        why: String,
+        by: String,
+    ) -> Result<String, Refused> {
+        let (answer, answered) = oneshot::channel();
+        self.change_holds(Pause { scope, only, why, by, lift: false, answer }, answered).await
+    }
+
+    /// Lifts what holds `only` that back, or whatever is held for just this scope.
+    ///
+    /// # Errors
+    /// Nothing was held, or it could not be lifted.
+    pub async fn resume(&self, scope: Scope, only: Option<Held>, by: String) -> Result<String, Refused> {
+        let (answer, answered) = oneshot::channel();
+        self.change_holds(Pause { scope, only, why: String::new(), by, lift: true, answer }, answered).await
+    }
+
+    /// Whether anything is held for just this scope.
+    #[must_use]
+    pub fn is_held(&self, scope: &Scope) -> bool {
+        self.holds().all().iter().any(|hold| hold.scope == *scope)
+    }
+
+    /// The holds in force.
+    #[must_use]
+    pub fn holds(&self) -> Arc<Holds> {
+        self.restraints.board.in_force()
+    }
+
+    async fn change_holds(
+        &self,
+        pause: Pause,
+        answered: oneshot::Receiver<Result<String, String>>,
+    ) -> Result<String, Refused> {
+        self.commands.send(Command::Holds(pause)).await.map_err(|_| Refused::Stopping)?;
+        answered.await.map_err(|_| Refused::Stopping)?.map_err(Refused::Because)
     }
 
     #[must_use]

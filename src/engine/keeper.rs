@@ -13,17 +13,21 @@ use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::SecretValue;
 use crate::engine::agenda::Agenda;
+use crate::engine::breaker;
 use crate::engine::commit::Halt;
 use crate::engine::emergency::Clearance;
 use crate::engine::handle::{COMMANDS_MAX, Command, Handle, Pulse};
 use crate::engine::inspect::Hint;
 use crate::engine::keeper::patrol::Served;
 use crate::engine::orders::Order;
+use crate::engine::restraints::Restraints;
 use crate::engine::setup::Setup;
 use crate::engine::sweep::{self, Swept};
 use crate::engine::visit::{Ending, Visit};
 use crate::ports::journal;
 
+mod ending;
+mod holding;
 mod patrol;
 
 /// A visit that panicked is not repeated at once.
@@ -74,6 +78,7 @@ enum Finished {
     /// What destinations serve.
     Read(Vec<Served>),
     OrphansDeleted(u64),
+    Holds(holding::Changed),
 }
 
 /// The engine. [`Keeper::run`] is its life.
@@ -93,6 +98,9 @@ pub struct Keeper {
     /// Wakes the loop: the scheduler's ticks.
     nudge: Arc<Notify>,
     quit: CancellationToken,
+    restraints: Arc<Restraints>,
+    /// Pauses that are in force, and not answered before certain visits have come back.
+    expected: Vec<holding::Expected>,
 }
 
 impl Keeper {
@@ -106,10 +114,17 @@ impl Keeper {
         let (pulse, pulses) = watch::channel(Pulse::default());
         let (published, setups) = watch::channel(Arc::clone(&setup));
         let journal = Arc::clone(&setup.journal);
+        let restraints = Restraints::load(Arc::clone(&journal)).await?;
+        breaker::consult_all(&setup, &restraints).await;
         let mut slots = BTreeMap::new();
         for (name, known) in journal.load().await? {
             let slot = match known {
-                Ok(known) => Slot { rotation: known.rotation.map(Box::new), ..Slot::new(known.record) },
+                Ok(known) => {
+                    if let Some(rotation) = &known.rotation {
+                        restraints.turns.occupy(&rotation.plan.workspace, &name);
+                    }
+                    Slot { rotation: known.rotation.map(Box::new), ..Slot::new(known.record) }
+                }
                 Err(error) => {
                     tracing::error!(credential = %name, %error, "left alone: its journal is damaged");
                     Slot { damaged: Some(error.to_string()), ..Slot::new(Record::new(name.clone())) }
@@ -130,10 +145,13 @@ impl Keeper {
             published,
             nudge,
             quit: CancellationToken::new(),
+            restraints: Arc::new(restraints),
+            expected: Vec::new(),
         };
         keeper.take_policy();
         keeper.beat();
-        Ok((keeper, Handle { commands: sender, pulse: pulses, setup: setups, journal }))
+        let restraints = Arc::clone(&keeper.restraints);
+        Ok((keeper, Handle { commands: sender, pulse: pulses, setup: setups, journal, restraints }))
     }
 
     /// Works until `shutdown`, then lets every visit reach its next journalled point, at most for `drain`; what has
@@ -164,33 +182,6 @@ impl Keeper {
             }
         }
         self.drain(drain).await
-    }
-
-    async fn drain(mut self, drain: std::time::Duration) -> Result<(), Stopped> {
-        for slot in self.slots.values() {
-            if let Some(pause) = &slot.visit {
-                pause.cancel();
-            }
-        }
-        let quit = self.quit.clone();
-        let mut usurped = Ok(());
-        let emptied = async {
-            while let Some(finished) = self.tasks.join_next_with_id().await {
-                usurped = self.take_back(finished);
-                if usurped.is_err() {
-                    break;
-                }
-            }
-        };
-        if tokio::time::timeout(drain, emptied).await.is_err() {
-            tracing::warn!(
-                visits = self.tasks.len(),
-                "stopping before every rotation reached its next journalled point"
-            );
-        }
-        quit.cancel();
-        self.tasks.shutdown().await;
-        usurped
     }
 
     /// Takes the credentials of the policy into care and lets everyone be looked at.
@@ -224,6 +215,7 @@ impl Keeper {
             }
             Command::Sweep => self.sweep(),
             Command::Inspect => self.inspect(),
+            Command::Holds(pause) => self.change_holds(pause),
         }
     }
 
@@ -267,6 +259,7 @@ impl Keeper {
             return;
         }
         let Some((workspace, limit)) = self.place_of_work(&name, slot) else {
+            self.restraints.turns.leave(&name);
             return self.refuse_orders(&name);
         };
         let running = self.running.entry(workspace.clone()).or_default();
@@ -313,6 +306,7 @@ impl Keeper {
             clearance,
             pause: pause.clone(),
             quit: self.quit.clone(),
+            restraints: Arc::clone(&self.restraints),
         };
         slot.visit = Some(pause);
         let reread = std::mem::take(&mut slot.reread);
@@ -328,7 +322,13 @@ impl Keeper {
         match finished {
             Ok((id, Finished::Visit(visit, ending))) => {
                 self.left(id);
+                let name = visit.record.credential.clone();
+                if matches!(ending, Ending::Halted(_)) && visit.rotation.is_none() {
+                    visit.step_aside();
+                }
                 self.returned(*visit, ending)?;
+                self.came_back(&name);
+                self.call_next();
             }
             Ok((_, Finished::Listed { workspace, looked: Err(error), .. })) => {
                 tracing::warn!(%workspace, %error, "the workspace could not be looked through");
@@ -340,6 +340,7 @@ impl Keeper {
                 }
             }
             Ok((_, Finished::Read(read))) => self.judge_places(read),
+            Ok((_, Finished::Holds(changed))) => self.holds_changed(changed),
             Ok((_, Finished::OrphansDeleted(deleted))) => {
                 self.pulse.send_modify(|pulse| pulse.orphans_deleted += deleted);
             }
@@ -353,6 +354,7 @@ impl Keeper {
                     slot.reread = true;
                     self.agenda.set(&name, self.setup.now().checked_add(AFTER_PANIC).ok());
                 }
+                self.came_back(&name);
             }
         }
         Ok(())
@@ -415,19 +417,6 @@ impl Keeper {
             self.wake_held();
         }
         Ok(())
-    }
-
-    fn beat(&self) {
-        self.pulse.send_modify(|pulse| {
-            pulse.beat = Some(self.setup.now());
-            pulse.credentials = self.slots.len();
-            pulse.visits = self.visitors.len();
-            let damaged =
-                |(name, slot): (&CredentialName, &Slot)| Some((name.clone(), slot.damaged.clone()?));
-            if self.slots.values().filter(|slot| slot.damaged.is_some()).count() != pulse.damaged.len() {
-                pulse.damaged = self.slots.iter().filter_map(damaged).collect();
-            }
-        });
     }
 }
 

@@ -6,6 +6,8 @@
 
 mod agenda;
 mod begin;
+mod board;
+mod breaker;
 mod commit;
 mod desk;
 mod effects;
@@ -15,8 +17,10 @@ mod inspect;
 mod keeper;
 mod listings;
 mod orders;
+mod restraints;
 mod setup;
 mod sweep;
+mod turns;
 mod visit;
 pub mod wakes;
 

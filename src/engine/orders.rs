@@ -3,6 +3,7 @@
 use tokio::sync::oneshot;
 
 use crate::domain::event::Event;
+use crate::domain::hold::Held;
 use crate::domain::phase::{Alarm, AlarmKind, Phase};
 use crate::domain::rotation::{ParkReason, RollbackCause, Rotation};
 use crate::domain::secret::Fingerprint;
@@ -80,11 +81,20 @@ impl Visit {
             )));
         }
         self.save(self.record.ask()).await?;
+        if let Some(hold) = self.held(Held::Minting, false) {
+            return Ok(Ok(format!(
+                "a rotation of `{name}` begins when `{}` lifts this: {hold}",
+                hold.way_out()
+            )));
+        }
         let frozen = self.policy().and_then(|credential| credential.schedule.freeze(self.setup.now()));
         Ok(Ok(match frozen {
             Some(freeze) => format!(
                 "a rotation of `{name}` begins at {}, when the freeze `{}` ends; to begin now, take the freeze out of the policy and reload",
                 freeze.until, freeze.name
+            ),
+            None if self.is_crowded() => format!(
+                "a rotation of `{name}` begins as soon as one of those under way in its workspace is over: the policy's `overlaps_at_once` allows no more"
             ),
             None => format!("a rotation of `{name}` begins now"),
         }))

@@ -18,6 +18,7 @@ use crate::engine::effects::Outcome;
 use crate::engine::emergency::Clearance;
 use crate::engine::inspect::Hint;
 use crate::engine::orders::Order;
+use crate::engine::restraints::Restraints;
 use crate::engine::setup::Setup;
 use crate::ports::journal::Known;
 
@@ -41,6 +42,7 @@ pub(super) struct Visit {
     pub(super) pause: CancellationToken,
     /// Asks it to come back even if the journal cannot be written.
     pub(super) quit: CancellationToken,
+    pub(super) restraints: Arc<Restraints>,
 }
 
 /// How a visit ended.

@@ -6,6 +6,7 @@
 mod acks;
 mod answer;
 mod consumers;
+mod holds;
 mod leaks;
 mod operator;
 mod probes;

@@ -23,6 +23,7 @@ use crate::engine::Handle;
 use crate::engine::Refused;
 use crate::engine::Wish;
 use crate::http::answer::{self, Problem, read_json};
+use crate::http::holds;
 use crate::http::serve::{self, Limits};
 use crate::http::socket::{self, BindError, SocketFile};
 use crate::telemetry::observation::{Observer, Status};
@@ -48,15 +49,15 @@ pub struct Operator {
     pub reload: mpsc::Sender<Reload>,
 }
 
-struct Shared {
-    handle: Handle,
+pub(super) struct Shared {
+    pub(super) handle: Handle,
     observer: Observer,
     reload: mpsc::Sender<Reload>,
 }
 
 /// Who speaks, as the kernel says.
 #[derive(Clone)]
-struct Peer(String);
+pub(super) struct Peer(pub(super) String);
 
 /// A bound socket. Its file is removed when this is dropped, or has served.
 pub struct OperatorSocket {
@@ -97,6 +98,8 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/credentials/{name}", get(credential))
         .route("/v1/credentials/{name}/{verb}", post(order))
+        .route("/v1/pause", post(holds::pause))
+        .route("/v1/resume", post(holds::resume))
         .route("/v1/reload", post(reload))
         .route("/v1/sweep", post(sweep))
         .fallback(answer::no_such_path)
@@ -154,7 +157,7 @@ async fn order(
 }
 
 /// Whether the policy or the journal has it. Only such a name is logged: another could be a key, pasted by mistake.
-async fn is_known(shared: &Shared, credential: &CredentialName) -> bool {
+pub(super) async fn is_known(shared: &Shared, credential: &CredentialName) -> bool {
     shared.handle.setup().policy.credentials.contains_key(credential)
         || !matches!(shared.handle.journal().load_one(credential).await, Ok(None))
 }
@@ -200,7 +203,7 @@ async fn sweep(
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "used with `map_err`")]
-fn refused(why: Refused) -> Problem {
+pub(super) fn refused(why: Refused) -> Problem {
     let (status, code) = match &why {
         Refused::Because(_) => (StatusCode::CONFLICT, "refused"),
         Refused::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
@@ -208,6 +211,6 @@ fn refused(why: Refused) -> Problem {
     Problem::new(status, code, why.to_string())
 }
 
-fn unknown() -> Problem {
+pub(super) fn unknown() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "no_such_credential", "there is no credential of this name")
 }

@@ -112,6 +112,18 @@ pub trait Journal: Send + Sync {
     async fn mints_since(&self, workspace: &WorkspaceName, since: Timestamp)
     -> Result<Vec<Timestamp>, Error>;
 
+    /// The events of these names that happened in a workspace since (and including) `since`, oldest first: what the
+    /// breaker goes by.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Unavailable`.
+    async fn events_since(
+        &self,
+        workspace: &WorkspaceName,
+        names: &[&'static str],
+        since: Timestamp,
+    ) -> Result<Vec<Entry>, Error>;
+
     /// Keeps an acknowledgement. Of each consumer only the newest by `at` is kept; an older one is ignored.
     ///
     /// # Errors
@@ -146,17 +158,24 @@ pub trait Journal: Send + Sync {
         rotation: RotationId,
     ) -> Result<Option<Observed>, Error>;
 
-    /// Puts a hold in force; one of the same scope that holds the same stays as it is.
+    /// Puts a hold in force. One of the same scope that holds the same stays as it is, except that a person's takes the
+    /// place of a breaker's.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn hold(&self, hold: &Hold) -> Result<(), Error>;
 
-    /// Lifts a hold; that there is none is success.
+    /// Lifts a hold, and keeps when; that there is none is success.
     ///
     /// # Errors
     /// `Unavailable`.
-    async fn lift(&self, scope: &Scope, what: Held) -> Result<(), Error>;
+    async fn lift(&self, scope: &Scope, what: Held, at: Timestamp) -> Result<(), Error>;
+
+    /// When such a hold was last lifted; `None` if it never was.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Unavailable`.
+    async fn lifted(&self, scope: &Scope, what: Held) -> Result<Option<Timestamp>, Error>;
 
     /// Every hold in force.
     ///

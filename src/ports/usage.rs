@@ -13,7 +13,7 @@ use crate::domain::usage::Reading;
 pub trait UsageSource: Send + Sync {
     /// Asks every source that the workspace has about `keys` from `since` on: one reading per source, in the order of
     /// [`crate::domain::usage::Source`]. A source that is not there, not permitted, or does not tell keys apart says
-    /// so in its reading. Changes nothing, uses none of the keys, and may be repeated.
+    /// so in its reading. Who uses the first of `keys` is told as far as the provider tells it. Changes nothing, uses none of the keys, and may be repeated.
     async fn usage(&self, keys: &[Key], since: Timestamp) -> Vec<Reading>;
 
     /// Makes one small call with `value` that is billed and therefore shows in the evidence: speech from one

@@ -1,5 +1,6 @@
 //! What goes in and out of the workspace: a call and its answer, without HTTP.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde_json::Value;
@@ -13,8 +14,10 @@ pub struct Call {
     pub key: Option<String>,
     /// From which address; `None` passes every list of allowed addresses.
     pub from: Option<IpAddr>,
-    /// `api_key_name` of the query.
-    pub api_key_name: Option<String>,
+    /// The parameters of the query.
+    pub query: BTreeMap<String, String>,
+    /// What the caller says that it is: `x-request-source`, else the name in its `user-agent`.
+    pub source: String,
     pub body: Body,
 }
 

@@ -29,6 +29,7 @@ impl Workspace {
             Ok(()) => {
                 calls.accepted += 1;
                 calls.last_accepted_at = Some(now);
+                *key.callers.entry(call.source.clone()).or_default() += 1;
                 Ok(position)
             }
             Err(refusal) => {
@@ -51,7 +52,13 @@ impl Workspace {
             | Route::ThirdPartyDisabling => Some(self.rules.era.management_permission()),
             Route::User | Route::Subscription => Some("user_read"),
             Route::TextToSpeech => Some("text_to_speech"),
-            Route::DisableSelf | Route::Models | Route::Usage => None,
+            Route::AuditLog => Some("audit_log_read"),
+            Route::DisableSelf
+            | Route::Models
+            | Route::Usage
+            | Route::Charges
+            | Route::RequestLog
+            | Route::CharacterStats => None,
         }
     }
 }

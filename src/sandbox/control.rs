@@ -61,7 +61,8 @@ impl From<Refusal> for Wrong {
             | Refusal::KeyLimit
             | Refusal::AccountLimit
             | Refusal::NeedsEnterprise(_)
-            | Refusal::ThirdPartyDisablingForbidden => StatusCode::UNPROCESSABLE_ENTITY,
+            | Refusal::ThirdPartyDisablingForbidden
+            | Refusal::TooManyRequests => StatusCode::UNPROCESSABLE_ENTITY,
         };
         Self(status, format!("{refusal:?}"))
     }

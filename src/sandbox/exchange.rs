@@ -1,5 +1,6 @@
 //! One HTTP exchange: from a request to a call, through the faults, and from the answer to a response.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use axum::response::Response;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
+use crate::sandbox::analytics::REGION;
 use crate::sandbox::answer::{Answer, Body, Call};
 use crate::sandbox::faults;
 use crate::sandbox::key::later;
@@ -19,16 +21,11 @@ use crate::sandbox::server::Shared;
 use crate::sandbox::spoil::Delivery;
 use crate::sandbox::wire::Peer;
 
-#[derive(serde::Deserialize)]
-pub(super) struct Parameters {
-    api_key_name: Option<String>,
-}
-
 /// Answers a request to the API.
 pub(super) async fn exchange(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Query(parameters): Query<Parameters>,
+    Query(query): Query<BTreeMap<String, String>>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -43,7 +40,8 @@ pub(super) async fn exchange(
     let call = Call {
         key: headers.get("xi-api-key").and_then(|value| value.to_str().ok()).map(str::to_owned),
         from: Some(forwarded(&headers).unwrap_or_else(|| peer.address.ip())),
-        api_key_name: parameters.api_key_name,
+        source: source(&headers),
+        query,
         body: read_body(&body),
         target,
     };
@@ -113,6 +111,13 @@ fn forwarded(headers: &HeaderMap) -> Option<IpAddr> {
     headers.get("x-forwarded-for")?.to_str().ok()?.split(',').next()?.trim().parse().ok()
 }
 
+/// What the caller says that it is, without its version.
+fn source(headers: &HeaderMap) -> String {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let agent = || text("user-agent").map(|agent| agent.split('/').next().unwrap_or(agent));
+    text("x-request-source").or_else(agent).unwrap_or("api").to_owned()
+}
+
 fn read_body(bytes: &Bytes) -> Body {
     match serde_json::from_slice(bytes) {
         _ if bytes.is_empty() => Body::None,
@@ -136,7 +141,7 @@ fn respond(shared: &Shared, peer: &Peer, answer: Answer, delivery: Delivery) -> 
         (header::DATE, date),
         (header::CONTENT_TYPE, media_type.to_owned()),
         (HeaderName::from_static("x-trace-id"), trace),
-        (HeaderName::from_static("x-region"), "sandbox".to_owned()),
+        (HeaderName::from_static("x-region"), REGION.to_owned()),
     ];
     let own = answer.headers.into_iter().filter_map(|(name, value)| Some((name.parse().ok()?, value)));
     for (name, value) in usual.into_iter().chain(own) {

@@ -27,6 +27,8 @@ pub(super) struct StoredKey {
     lingers_until: Timestamp,
     pub(super) character_count: i64,
     pub(super) calls: BTreeMap<Route, Calls>,
+    /// Accepted calls by request source.
+    pub(super) callers: BTreeMap<String, u64>,
 }
 
 /// What became of the calls of one route with one key.
@@ -68,6 +70,7 @@ impl StoredKey {
             lingers_until: now,
             character_count: 0,
             calls: BTreeMap::new(),
+            callers: BTreeMap::new(),
         }
     }
 

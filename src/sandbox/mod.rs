@@ -26,8 +26,10 @@
 //! written as `"1500ms"` or `"2s"`. A fault is written as in
 //! `{"route": "create_key", "skip": 1, "times": 1, "probability": 0.5, "what": {"lost_reply": "after"}}`.
 //!
+//! A caller says by `x-request-source`, or by its `user-agent`, what the analytics call its request source.
 //! A caller's address, for `allowed_ips`, is the first one of `X-Forwarded-For`, else the peer's.
 
+pub mod analytics;
 pub mod answer;
 mod authorise;
 mod cidr;
@@ -46,6 +48,5 @@ pub mod server;
 pub mod settings;
 mod spoil;
 pub mod truth;
-mod usage;
 mod wire;
 pub mod workspace;

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::sandbox::analytics;
 use crate::sandbox::answer::{Answer, Call};
 use crate::sandbox::era::Era;
 use crate::sandbox::key::StoredKey;
@@ -19,7 +20,14 @@ impl Workspace {
     /// Answers a call as the provider would at `now`.
     pub fn answer(&mut self, call: &Call, now: Timestamp) -> Answer {
         self.count_request(call.target.route);
-        let answered = self.authorise(call, now).and_then(|caller| self.perform(call, caller, now));
+        let answered = self.authorise(call, now).and_then(|caller| {
+            self.audit.actor = Some(self.user_of(caller));
+            let performed = self.perform(call, caller, now);
+            self.audit.actor = None;
+            let id = self.random.hex(20);
+            self.calls.record(now, made_by(call, caller), id, performed.is_ok());
+            performed
+        });
         answered.unwrap_or_else(|refusal| self.refuse(&refusal))
     }
 
@@ -79,6 +87,10 @@ impl Workspace {
             Route::Models => json!([{"model_id": "eleven_flash_v2_5", "name": "Eleven Flash v2.5"}]),
             Route::TextToSpeech => return self.speak(call, caller, now),
             Route::Usage => self.usage_by_product(call, caller, now)?,
+            Route::Charges => self.charges_by_day(call, caller, now)?,
+            Route::RequestLog => self.request_log(call, caller, now)?,
+            Route::CharacterStats => self.character_statistics(call, caller, now)?,
+            Route::AuditLog => self.audit_log(call, caller, now)?,
         };
         Ok(Answer::json(200, body))
     }
@@ -118,7 +130,7 @@ impl Workspace {
     }
 
     fn disable_self(&mut self, call: &Call, caller: usize, now: Timestamp) -> Result<Value, Refusal> {
-        if call.api_key_name.as_deref() != Some("self") {
+        if call.query.get("api_key_name").map(String::as_str) != Some("self") {
             let at = vec!["query".to_owned(), "api_key_name".to_owned()];
             let message = "Input should be 'self'".to_owned();
             return Err(Refusal::Unprocessable(vec![Complaint { at, message, kind: "literal_error" }]));
@@ -151,7 +163,7 @@ impl Workspace {
 
     fn user(&self, caller: usize) -> Value {
         let key = self.keys.get(caller);
-        let user_id = key.and_then(|key| key.account.clone()).unwrap_or_else(|| "administrator".to_owned());
+        let user_id = self.user_of(caller);
         let mut fields = json!({
             "user_id": user_id,
             "subscription": {"tier": "enterprise", "status": "active"},
@@ -202,11 +214,21 @@ impl Workspace {
             return Err(Refusal::QuotaExceeded);
         }
         key.character_count = spent;
-        self.usage.record(now, caller, credits);
+        self.usage.record(now, made_by(call, caller), credits);
         Ok(Answer::raw(200, "audio/mpeg", SILENCE.to_vec())
             .with_header("request-id", request_id)
             .with_header("current-concurrent-requests", "1")
             .with_header("maximum-concurrent-requests", PLAN_CONCURRENCY))
+    }
+}
+
+fn made_by(call: &Call, caller: usize) -> analytics::Call {
+    let model = request::fields(&call.body).ok().and_then(|fields| fields.get("model_id")?.as_str());
+    analytics::Call {
+        key: caller,
+        route: call.target.route,
+        source: call.source.clone(),
+        model: model.map(str::to_owned),
     }
 }
 

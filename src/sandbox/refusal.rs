@@ -31,6 +31,7 @@ pub enum Refusal {
     AccountLimit,
     NeedsEnterprise(&'static str),
     ThirdPartyDisablingForbidden,
+    TooManyRequests,
 }
 
 /// One entry of a 422.
@@ -70,6 +71,7 @@ impl Refusal {
             Self::AccountLimit => "service_account_limit_reached", // guessed
             Self::NeedsEnterprise(_) => "enterprise_required", // guessed
             Self::ThirdPartyDisablingForbidden => "third_party_disabling_not_allowed", // guessed
+            Self::TooManyRequests => "rate_limit_exceeded",
         }
     }
 
@@ -94,7 +96,8 @@ impl Refusal {
             | Self::KeyLimit
             | Self::AccountLimit
             | Self::NeedsEnterprise(_)
-            | Self::ThirdPartyDisablingForbidden => self.words(rules).answer(rules.errors, request_id),
+            | Self::ThirdPartyDisablingForbidden
+            | Self::TooManyRequests => self.words(rules).answer(rules.errors, request_id),
         }
     }
 
@@ -130,6 +133,9 @@ impl Refusal {
             }
             Self::ThirdPartyDisablingForbidden => {
                 (403, "authorization_error", "Third-party disabling is not allowed for this API key.".into())
+            }
+            Self::TooManyRequests => {
+                (429, "rate_limit_error", "Too many requests: try again in a minute.".into())
             }
         };
         let parameter = if let Self::Unwanted { parameter, .. } | Self::NeedsEnterprise(parameter) = self {

@@ -25,6 +25,10 @@ pub enum Route {
     Models,
     TextToSpeech,
     Usage,
+    Charges,
+    RequestLog,
+    CharacterStats,
+    AuditLog,
 }
 
 impl Route {
@@ -45,7 +49,11 @@ impl Route {
             | Self::Subscription
             | Self::Models
             | Self::TextToSpeech
-            | Self::Usage => false,
+            | Self::Usage
+            | Self::Charges
+            | Self::RequestLog
+            | Self::CharacterStats
+            | Self::AuditLog => false,
         }
     }
 }
@@ -72,7 +80,7 @@ const DISABLE: &str = "/v1/service-accounts/{}/api-keys/{}/disable";
 const USAGE: &str = "/v1/workspace/analytics/query/usage-by-product-over-time";
 
 /// Method, path, route, and since when it is there.
-const ROUTES: [(&str, &str, Route, Era); 14] = [
+const ROUTES: [(&str, &str, Route, Era); 18] = [
     ("GET", ACCOUNTS, Route::ListAccounts, Era::August2025),
     ("POST", ACCOUNTS, Route::CreateAccount, Era::September2026),
     ("GET", KEYS, Route::ListKeys, Era::August2025),
@@ -87,6 +95,10 @@ const ROUTES: [(&str, &str, Route, Era); 14] = [
     ("GET", "/v1/models", Route::Models, Era::August2025),
     ("POST", "/v1/text-to-speech/{}", Route::TextToSpeech, Era::August2025),
     ("POST", USAGE, Route::Usage, Era::September2026),
+    ("POST", "/v1/workspace/analytics/usage", Route::Charges, Era::November2026),
+    ("POST", "/v1/workspace/analytics/requests", Route::RequestLog, Era::September2026),
+    ("GET", "/v1/usage/character-stats", Route::CharacterStats, Era::August2025),
+    ("GET", "/v1/workspace/audit-logs", Route::AuditLog, Era::September2026),
 ];
 
 impl Target {

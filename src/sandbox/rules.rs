@@ -4,6 +4,7 @@
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
+use crate::sandbox::analytics::rules::AnalyticsRules;
 use crate::sandbox::era::Era;
 
 /// Every field has a default, so that a rehearsal names only what it is about.
@@ -34,6 +35,7 @@ pub struct Rules {
     pub usage_lag: SignedDuration,
     /// A caller without `workspace_analytics_full_read` sees only its own use.
     pub usage_is_narrowed: bool,
+    pub analytics: AnalyticsRules,
     /// How far the `Date` header is ahead.
     pub date_skew: SignedDuration,
 }
@@ -72,6 +74,7 @@ impl Default for Rules {
             revocation_lag: SignedDuration::ZERO,
             usage_lag: SignedDuration::ZERO,
             usage_is_narrowed: false,
+            analytics: AnalyticsRules::default(),
             date_skew: SignedDuration::ZERO,
         }
     }

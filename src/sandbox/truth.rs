@@ -55,6 +55,8 @@ pub struct KeyTruth {
     pub changed_at: Timestamp,
     pub character_count: i64,
     pub calls: BTreeMap<Route, Calls>,
+    /// Accepted calls by what the caller said that it was.
+    pub callers: BTreeMap<String, u64>,
 }
 
 impl KeyTruth {
@@ -149,5 +151,6 @@ fn key_truth(key: &StoredKey, now: Timestamp) -> KeyTruth {
         changed_at: key.changed(),
         character_count: key.character_count,
         calls: key.calls.clone(),
+        callers: key.callers.clone(),
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
+use crate::sandbox::analytics::{AuditLog, CallLog, UsageLog};
 use crate::sandbox::cidr::Cidr;
 use crate::sandbox::key::StoredKey;
 use crate::sandbox::random::Random;
@@ -12,7 +13,6 @@ use crate::sandbox::refusal::Refusal;
 use crate::sandbox::route::Route;
 use crate::sandbox::rules::Rules;
 use crate::sandbox::settings::{Granted, Settings};
-use crate::sandbox::usage::UsageLog;
 
 /// The `key_id` of the admin key, which is a person's key and therefore in no listing.
 pub const ADMIN_KEY_ID: &str = "admin";
@@ -30,6 +30,8 @@ pub struct Workspace {
     by_id: HashMap<String, usize>,
     pub(super) third_party_policy: Option<bool>,
     pub(super) usage: UsageLog,
+    pub(super) calls: CallLog,
+    pub(super) audit: AuditLog,
     pub(super) requests: BTreeMap<Route, u64>,
     pub(super) unknown_key_calls: BTreeMap<Route, u64>,
     pub(super) administration: InFlight,
@@ -83,6 +85,8 @@ impl Workspace {
             by_id: HashMap::new(),
             third_party_policy: None,
             usage: UsageLog::default(),
+            calls: CallLog::default(),
+            audit: AuditLog::default(),
             requests: BTreeMap::new(),
             unknown_key_calls: BTreeMap::new(),
             administration: InFlight::default(),
@@ -118,6 +122,7 @@ impl Workspace {
         let lag = self.rules.activation_lag;
         let owner = Some(account.to_owned());
         self.add(StoredKey::new(created.id.clone(), owner, created.value.clone(), settings, now, lag));
+        self.audit.record(now, "API Key Creation", &created.id);
         Ok(created)
     }
 
@@ -136,6 +141,7 @@ impl Workspace {
         self.check_settings(&new, Some(&old), now)?;
         let lag = self.rules.revocation_lag;
         self.key_mut(key)?.change(Some(new), now, lag);
+        self.audit.record(now, "API Key Update", key);
         Ok(())
     }
 
@@ -165,6 +171,7 @@ impl Workspace {
         let stored = self.key_mut(key)?;
         stored.settings().ok_or(Refusal::KeyNotFound)?;
         stored.change(None, now, lag);
+        self.audit.record(now, "API Key Deletion", key);
         Ok(())
     }
 
@@ -255,7 +262,8 @@ mod tests {
     fn call(workspace: &mut Workspace, method: &str, path: &str, body: Body, now: Timestamp) -> Answer {
         let target = Target::find(workspace.rules.era, method, path).unwrap();
         let key = Some(workspace.admin_key().to_owned());
-        workspace.answer(&Call { target, key, from: None, api_key_name: None, body }, now)
+        let (query, source) = (BTreeMap::new(), "test".to_owned());
+        workspace.answer(&Call { target, key, from: None, query, source, body }, now)
     }
 
     #[test]

@@ -145,6 +145,11 @@ pub(super) const ORPHANS: Definition = counter(
     &[],
     "Keys made by rekeyd that no rotation owned any more, found by the sweeps of this process and deleted.",
 );
+pub(super) const HOLD: Definition = gauge(
+    "rekeyd_hold",
+    &["scope", "what", "by"],
+    "Something must not be done until an operator says so, by an operator's word or the breaker's; always 1.",
+);
 pub(super) const RELOAD_SUCCESS: Definition = gauge(
     "rekeyd_policy_reload_success",
     &[],
@@ -166,6 +171,7 @@ pub const ALL: &[Definition] = &[
     BUILD_INFO,
     CREDENTIALS,
     ATTENTION,
+    HOLD,
     KEY_CREATED,
     KEY_EXPIRES,
     ROTATION_DUE,

@@ -14,6 +14,7 @@ use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::phase::Phase;
 use crate::domain::policy::Credential;
 use crate::domain::record::Record;
+use crate::domain::report::restraint::Around;
 use crate::domain::report::{CredentialReport, Facts, StatusReport};
 use crate::engine::Handle;
 use crate::engine::Pulse;
@@ -98,11 +99,22 @@ impl Observer {
         let setup = self.handle.setup();
         let policy = setup.policy.credentials.get(name);
         let now = setup.clock.now();
+        let mut records = BTreeMap::new();
         let told = match self.handle.journal().load_one(name).await {
-            Ok(Some(known)) => self.credential(&known, policy, now).await,
-            Ok(None) => return Ok(policy.map(|policy| unrecorded(name, policy, now))),
+            Ok(Some(known)) => {
+                records = self.predecessors(policy).await?;
+                records.insert(name.clone(), known.record.clone());
+                self.credential(&known, policy, now).await
+            }
+            Ok(None) => Ok(match policy {
+                Some(policy) => unrecorded(name, policy, now),
+                None => return Ok(None),
+            }),
             Err(error) => Err(error),
         };
+        let holds = self.handle.holds();
+        let around = Around { holds: &holds, policy: &setup.policy, records: &records };
+        let told = told.map(|report| report.restrained(&around, now));
         match told {
             Err(error @ journal::Error::Corrupt { .. }) => {
                 Ok(Some(CredentialReport::damaged(name, error.to_string())))
@@ -125,21 +137,44 @@ impl Observer {
         }
     }
 
+    /// Those that come before a credential. One that is damaged is as good as unknown.
+    async fn predecessors(
+        &self,
+        policy: Option<&Credential>,
+    ) -> Result<BTreeMap<CredentialName, Record>, journal::Error> {
+        let mut records = BTreeMap::new();
+        for name in policy.iter().flat_map(|policy| &policy.after) {
+            match self.handle.journal().load_one(name).await {
+                Ok(known) => records.extend(known.map(|known| (name.clone(), known.record))),
+                Err(journal::Error::Corrupt { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(records)
+    }
+
     async fn report(&self, setup: &Setup) -> Result<StatusReport, journal::Error> {
         let now = setup.clock.now();
         let loaded = self.handle.journal().load().await?;
         let mut missing: BTreeMap<&CredentialName, _> = setup.policy.credentials.iter().collect();
         let mut reports = Vec::with_capacity(loaded.len());
+        let mut records = BTreeMap::new();
         for (name, known) in loaded {
             let policy = missing.remove(&name);
             let report = match known {
-                Ok(known) => self.credential(&known, policy, now).await,
+                Ok(known) => {
+                    let report = self.credential(&known, policy, now).await;
+                    records.insert(name.clone(), known.record);
+                    report
+                }
                 Err(error) => Err(error),
             };
             reports.push(report.unwrap_or_else(|error| CredentialReport::damaged(&name, error.to_string())));
         }
         reports.extend(missing.into_iter().map(|(name, policy)| unrecorded(name, policy, now)));
-        Ok(StatusReport::new(reports, now))
+        let holds = self.handle.holds();
+        let around = Around { holds: &holds, policy: &setup.policy, records: &records };
+        Ok(StatusReport::new(reports, now).restrained(&around))
     }
 
     async fn credential(

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::domain::finding::FindingKind;
+use crate::domain::hold::BREAKER;
 use crate::domain::ids::WorkspaceName;
 use crate::domain::report::{Condition, CredentialReport, RotationReport, StatusReport};
 use crate::engine::Reach;
@@ -87,6 +88,10 @@ fn credentials(samples: &mut Samples, report: &StatusReport) {
         samples.put(metrics::CREDENTIALS, &[condition.label()], count(such));
     }
     let mut by_name: Vec<&CredentialReport> = report.credentials.iter().collect();
+    for hold in &report.holds {
+        let by = if hold.by == BREAKER { BREAKER } else { "operator" };
+        samples.put(metrics::HOLD, &[&hold.place(), hold.what.label(), by], 1.0);
+    }
     by_name.sort_by(|one, other| one.credential.cmp(&other.credential));
     for report in by_name {
         credential(samples, report);

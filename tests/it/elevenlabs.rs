@@ -7,6 +7,8 @@ mod hostile;
 mod listing;
 mod pace;
 mod refusals;
+mod request_log;
 mod scripted;
 mod secrets;
+mod usage;
 mod workspace;

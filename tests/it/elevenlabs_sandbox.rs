@@ -5,6 +5,7 @@
 mod faults;
 mod fidelity;
 mod life;
+mod usage;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;

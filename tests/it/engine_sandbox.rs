@@ -5,6 +5,7 @@
 
 mod bench;
 mod consumers;
+mod evidence;
 mod leaks;
 
 use rekeyd::domain::ack::Health;

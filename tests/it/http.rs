@@ -4,6 +4,8 @@
 
 mod acknowledging;
 mod command;
+mod fragile;
+mod holding;
 mod house;
 mod leaks;
 mod metrics;

@@ -17,6 +17,7 @@ mod inspection;
 mod journal;
 mod kill;
 mod mutations;
+mod pause;
 mod prober;
 mod sandbox;
 mod signals;

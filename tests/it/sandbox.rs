@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what these tests are built on fails by panicking")]
 
+mod analytics;
 mod cli;
 mod control;
 mod errors;

@@ -1,8 +1,8 @@
-//! The issuer port over the ElevenLabs API: one workspace, seen with its admin key.
+//! The issuer and usage ports over the ElevenLabs API: one workspace, seen with its admin key.
 //!
 //! [`transport`] sends one request and says what came of it, [`refusal`] reads what the provider says when it
 //! refuses, [`meaning`] decides what that means, and [`listing`], [`creation`], [`switching`] and [`probe`] are the
-//! calls themselves. Nothing here repeats a call that could have had an effect twice.
+//! calls themselves. [`usage`] reads the evidence of use. Nothing here repeats a call that could have had an effect twice.
 //!
 //! Three shapes of the API are spoken, without asking which: creation that does not tell the key's id, changes that
 //! must name every field, and deployments without a call that disables (August 2025 to November 2026).
@@ -21,6 +21,7 @@ mod refusal;
 mod routes;
 mod switching;
 mod transport;
+mod usage;
 mod waiting;
 
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -33,6 +34,7 @@ use jiff::Timestamp;
 
 use crate::adapters::elevenlabs::routes::Routes;
 use crate::adapters::elevenlabs::transport::Transport;
+use crate::adapters::elevenlabs::usage::LogColumn;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::ServiceAccountId;
 use crate::domain::key::{Inventory, Key, KeyRequest};
@@ -83,6 +85,7 @@ pub struct ElevenLabs {
     routes: Routes,
     /// Set once the deployment has shown that it has no call that disables: it will not grow one while we run.
     without_disable_route: AtomicBool,
+    log_column: LogColumn,
 }
 
 impl ElevenLabs {
@@ -93,7 +96,12 @@ impl ElevenLabs {
     pub fn new(settings: Settings) -> Result<Self, BuildError> {
         let routes = Routes::parse(&settings.base_url).map_err(BuildError::BaseUrl)?;
         let transport = Transport::new(settings, routes.is_encrypted())?;
-        Ok(Self { transport, routes, without_disable_route: AtomicBool::new(false) })
+        Ok(Self {
+            transport,
+            routes,
+            without_disable_route: AtomicBool::new(false),
+            log_column: LogColumn::default(),
+        })
     }
 }
 

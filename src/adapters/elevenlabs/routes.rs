@@ -46,6 +46,18 @@ impl Routes {
         self.at(&["v1", "service-accounts", account, "api-keys", key, "disable"])
     }
 
+    pub(super) fn usage_by_product(&self) -> Url {
+        self.at(&["v1", "workspace", "analytics", "query", "usage-by-product-over-time"])
+    }
+
+    pub(super) fn request_log(&self) -> Url {
+        self.at(&["v1", "workspace", "analytics", "requests"])
+    }
+
+    pub(super) fn speech(&self, voice: &str) -> Url {
+        self.at(&["v1", "text-to-speech", voice])
+    }
+
     /// Each segment is escaped, so that an id can never become a path or a query of its own.
     fn at(&self, segments: &[&str]) -> Url {
         let mut url = self.base.clone();

@@ -147,6 +147,10 @@ impl Transport {
         })
     }
 
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Sends `call` once and reads its answer up to the body; the body too, as far as possible, if it is a refusal.
     pub(super) async fn send(&self, call: &Call<'_>) -> Result<Reply<'_>, Failure> {
         let turn = self.admission.turn().await.map_err(|no_turn| self.not_sent(call, no_turn))?;

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::domain::ack::Ack;
 use crate::domain::event::Event;
 use crate::domain::gate::Observed;
-use crate::domain::hold::{Held, Hold, Scope};
+use crate::domain::hold::{Held, Hold, Holds, Scope};
 use crate::domain::ids::{ConsumerName, CredentialName, RotationId, WorkspaceName};
 use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
@@ -26,7 +26,8 @@ struct Contents {
     records: BTreeMap<CredentialName, Record>,
     acks: BTreeMap<(CredentialName, ConsumerName), Ack>,
     observed: BTreeMap<CredentialName, (RotationId, Observed)>,
-    holds: BTreeMap<(Scope, Held), Hold>,
+    holds: Holds,
+    lifts: BTreeMap<(Scope, Held), Timestamp>,
     writes: u64,
 }
 
@@ -178,6 +179,21 @@ impl Journal for MemoryJournal {
         Ok(mints)
     }
 
+    async fn events_since(
+        &self,
+        workspace: &WorkspaceName,
+        names: &[&'static str],
+        since: Timestamp,
+    ) -> Result<Vec<Entry>, Error> {
+        let contents = self.contents();
+        let wanted = |entry: &&Entry| {
+            names.contains(&entry.event.name()) && entry.workspace == *workspace && entry.at >= since
+        };
+        let mut found: Vec<Entry> = contents.rotations.values().flatten().filter(wanted).cloned().collect();
+        found.sort_by_key(|entry| entry.at);
+        Ok(found)
+    }
+
     async fn acknowledge(&self, credential: &CredentialName, ack: &Ack) -> Result<(), Error> {
         let mut contents = self.contents();
         let kept = (credential.clone(), ack.consumer.clone());
@@ -219,19 +235,24 @@ impl Journal for MemoryJournal {
 
     async fn hold(&self, hold: &Hold) -> Result<(), Error> {
         let mut contents = self.contents();
-        contents.holds.entry((hold.scope.clone(), hold.what)).or_insert_with(|| hold.clone());
+        contents.holds.put(hold.clone());
         contents.writes += 1;
         Ok(())
     }
 
-    async fn lift(&self, scope: &Scope, what: Held) -> Result<(), Error> {
+    async fn lift(&self, scope: &Scope, what: Held, at: Timestamp) -> Result<(), Error> {
         let mut contents = self.contents();
-        contents.holds.remove(&(scope.clone(), what));
+        contents.holds.lift(scope, what);
+        contents.lifts.insert((scope.clone(), what), at);
         contents.writes += 1;
         Ok(())
+    }
+
+    async fn lifted(&self, scope: &Scope, what: Held) -> Result<Option<Timestamp>, Error> {
+        Ok(self.contents().lifts.get(&(scope.clone(), what)).copied())
     }
 
     async fn holds(&self) -> Result<Vec<Hold>, Error> {
-        Ok(self.contents().holds.values().cloned().collect())
+        Ok(self.contents().holds.all().to_vec())
     }
 }

@@ -22,7 +22,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::adapters::sqlite::failed::Failed;
-use crate::adapters::sqlite::rows::{AckRow, EntryRow, HoldRow, ObservationRow, RecordRow};
+use crate::adapters::sqlite::rows::{AckRow, EntryRow, HoldRow, LiftRow, ObservationRow, RecordRow};
 use crate::adapters::sqlite::write::{Request, Write, Writer};
 use crate::domain::ack::Ack;
 use crate::domain::gate::Observed;
@@ -195,6 +195,16 @@ impl Journal for SqliteJournal {
         self.read(move |connection| read::mints_since(connection, &workspace, since)).await
     }
 
+    async fn events_since(
+        &self,
+        workspace: &WorkspaceName,
+        names: &[&'static str],
+        since: Timestamp,
+    ) -> Result<Vec<Entry>, Error> {
+        let (workspace, names) = (workspace.clone(), names.to_vec());
+        self.read(move |connection| read::events_since(connection, &workspace, &names, since)).await
+    }
+
     async fn acknowledge(&self, credential: &CredentialName, ack: &Ack) -> Result<(), Error> {
         self.write(Write::Acknowledge(AckRow::of(credential, ack))).await
     }
@@ -227,8 +237,13 @@ impl Journal for SqliteJournal {
         self.write(Write::Hold(HoldRow::of(hold)?)).await
     }
 
-    async fn lift(&self, scope: &Scope, what: Held) -> Result<(), Error> {
-        self.write(Write::Lift { scope: scope.to_string(), what: what.label() }).await
+    async fn lift(&self, scope: &Scope, what: Held, at: Timestamp) -> Result<(), Error> {
+        self.write(Write::Lift(LiftRow::of(scope, what, at))).await
+    }
+
+    async fn lifted(&self, scope: &Scope, what: Held) -> Result<Option<Timestamp>, Error> {
+        let scope = scope.clone();
+        self.read(move |connection| read::lifted(connection, &scope, what)).await
     }
 
     async fn holds(&self) -> Result<Vec<Hold>, Error> {

@@ -7,7 +7,7 @@ use crate::adapters::sqlite::failed::{Failed, explain};
 use crate::adapters::sqlite::rows;
 use crate::domain::ack::{Ack, Health};
 use crate::domain::gate::Observed;
-use crate::domain::hold::Hold;
+use crate::domain::hold::{Held, Hold, Scope};
 use crate::domain::ids::{ConsumerName, CredentialName, RotationId, WorkspaceName};
 use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
@@ -169,6 +169,38 @@ pub(super) fn mints_since(
     texts.iter().map(|at| instant(at, || format!("the mints of workspace {workspace}"))).collect()
 }
 
+pub(super) fn events_since(
+    connection: &Connection,
+    workspace: &WorkspaceName,
+    names: &[&'static str],
+    since: Timestamp,
+) -> Result<Vec<Entry>, Failed> {
+    let mut statement = connection.prepare_cached(
+        "SELECT e.rotation, e.sequence, e.at, r.credential, e.event, e.body
+         FROM entries AS e JOIN rotations AS r USING (rotation)
+         WHERE e.event IN (SELECT value FROM json_each(?1)) AND e.at >= ?2 AND r.workspace = ?3
+         ORDER BY e.at, e.rotation, e.sequence",
+    )?;
+    let names = serde_json::Value::from(names.to_vec()).to_string();
+    let mut found = statement.query(params![names, rows::instant(since), workspace.as_str()])?;
+    let mut entries = Vec::new();
+    while let Some(row) = found.next()? {
+        let (rotation, sequence): (String, i64) = (row.get(0)?, row.get(1)?);
+        let place = || format!("rotation {rotation}, entry {sequence}");
+        let (at, credential): (String, String) = (row.get(2)?, row.get(3)?);
+        let (name, body): (String, String) = (row.get(4)?, row.get(5)?);
+        entries.push(Entry {
+            rotation: rotation.parse().map_err(|error| Failed::corrupt(place(), &error))?,
+            sequence: u64::try_from(sequence).map_err(|error| Failed::corrupt(place(), &error))?,
+            at: instant(&at, place)?,
+            credential: CredentialName::new(credential).map_err(|error| Failed::corrupt(place(), &error))?,
+            workspace: workspace.clone(),
+            event: rows::event(&name, &body).map_err(|why| Failed::corrupt(place(), &why))?,
+        });
+    }
+    Ok(entries)
+}
+
 pub(super) fn acks(connection: &Connection, credential: &CredentialName) -> Result<Vec<Ack>, Failed> {
     let rows = connection
         .prepare_cached(
@@ -218,6 +250,18 @@ pub(super) fn holds(connection: &Connection) -> Result<Vec<Hold>, Failed> {
         .collect::<Result<Vec<_>, _>>()?;
     let read = |body: &String| rows::read(body).map_err(|why| Failed::corrupt("the holds".to_owned(), &why));
     bodies.iter().map(read).collect()
+}
+
+pub(super) fn lifted(
+    connection: &Connection,
+    scope: &Scope,
+    what: Held,
+) -> Result<Option<Timestamp>, Failed> {
+    let at: Option<String> = connection
+        .prepare_cached("SELECT at FROM lifts WHERE scope = ?1 AND what = ?2")?
+        .query_row([&scope.to_string(), what.label()], |row| row.get(0))
+        .optional()?;
+    at.map(|at| instant(&at, || format!("when the hold on {scope} was lifted"))).transpose()
 }
 
 fn instant(text: &str, place: impl Fn() -> String) -> Result<Timestamp, Failed> {

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use crate::domain::ack::Ack;
 use crate::domain::event::Event;
 use crate::domain::gate::Observed;
-use crate::domain::hold::Hold;
+use crate::domain::hold::{Held, Hold, Scope};
 use crate::domain::ids::{CredentialName, RotationId};
 use crate::domain::record::Record;
 use crate::ports::journal::{Entry, Error};
@@ -47,7 +47,14 @@ pub(super) struct ObservationRow {
 pub(super) struct HoldRow {
     pub(super) scope: String,
     pub(super) what: &'static str,
+    pub(super) by: String,
     pub(super) body: String,
+}
+
+pub(super) struct LiftRow {
+    pub(super) scope: String,
+    pub(super) what: &'static str,
+    pub(super) at: String,
 }
 
 impl EntryRow {
@@ -117,8 +124,15 @@ impl HoldRow {
         Ok(Self {
             scope: hold.scope.to_string(),
             what: hold.what.label(),
+            by: hold.by.clone(),
             body: body.map_err(|error| Error::Corrupt { place, why: error.to_string() })?,
         })
+    }
+}
+
+impl LiftRow {
+    pub(super) fn of(scope: &Scope, what: Held, at: Timestamp) -> Self {
+        Self { scope: scope.to_string(), what: what.label(), at: instant(at) }
     }
 }
 

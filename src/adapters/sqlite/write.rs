@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::adapters::sqlite::failed::{Failed, explain, is_of_one_request, is_sync_failure};
 use crate::adapters::sqlite::lock::Lock;
-use crate::adapters::sqlite::rows::{AckRow, EntryRow, HoldRow, ObservationRow, RecordRow};
+use crate::adapters::sqlite::rows::{AckRow, EntryRow, HoldRow, LiftRow, ObservationRow, RecordRow};
 use crate::ports::journal::Error;
 
 /// Requests in one transaction: bounds how long the first of them waits for the last.
@@ -20,7 +20,7 @@ pub(super) enum Write {
     Acknowledge(AckRow),
     Observe(ObservationRow),
     Hold(HoldRow),
-    Lift { scope: String, what: &'static str },
+    Lift(LiftRow),
 }
 
 pub(super) struct Request {
@@ -118,7 +118,7 @@ fn apply(savepoint: &Savepoint<'_>, write: &Write) -> Result<(), Failed> {
         Write::Acknowledge(ack) => acknowledge(savepoint, ack),
         Write::Observe(observation) => observe(savepoint, observation),
         Write::Hold(hold) => put_hold(savepoint, hold),
-        Write::Lift { scope, what } => lift(savepoint, scope, what),
+        Write::Lift(row) => lift(savepoint, row),
     }
 }
 
@@ -199,19 +199,29 @@ fn observe(connection: &Connection, observation: &ObservationRow) -> Result<(), 
     Ok(())
 }
 
+/// A person's takes the place of a breaker's; any other stays.
 fn put_hold(connection: &Connection, hold: &HoldRow) -> Result<(), Failed> {
     connection
         .prepare_cached(
-            "INSERT INTO holds (scope, what, body) VALUES (?1, ?2, ?3) ON CONFLICT (scope, what) DO NOTHING",
+            "INSERT INTO holds (scope, what, by, body) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (scope, what) DO UPDATE SET by = excluded.by, body = excluded.body
+             WHERE holds.by = 'breaker' AND excluded.by <> 'breaker'",
         )?
-        .execute(params![hold.scope, hold.what, hold.body])?;
+        .execute(params![hold.scope, hold.what, hold.by, hold.body])?;
     Ok(())
 }
 
-fn lift(connection: &Connection, scope: &str, what: &str) -> Result<(), Failed> {
+fn lift(connection: &Connection, row: &LiftRow) -> Result<(), Failed> {
+    let LiftRow { scope, what, at } = row;
     connection
         .prepare_cached("DELETE FROM holds WHERE scope = ?1 AND what = ?2")?
         .execute(params![scope, what])?;
+    connection
+        .prepare_cached(
+            "INSERT INTO lifts (scope, what, at) VALUES (?1, ?2, ?3)
+             ON CONFLICT (scope, what) DO UPDATE SET at = excluded.at",
+        )?
+        .execute(params![scope, what, at])?;
     Ok(())
 }
 

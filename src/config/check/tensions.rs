@@ -22,9 +22,9 @@ const OCCURRENCES_LOOKED_AT: usize = 100;
 
 /// How often a schedule comes true.
 #[derive(Clone, Copy)]
-struct Rhythm {
-    shortest: SignedDuration,
-    longest: SignedDuration,
+pub(super) struct Rhythm {
+    pub(super) shortest: SignedDuration,
+    pub(super) longest: SignedDuration,
     per_day: f64,
 }
 
@@ -176,7 +176,7 @@ fn lifetime(one: &Written<'_>, rhythm: Rhythm, findings: &mut Findings) {
     }
 }
 
-fn rhythm_of(schedule: &Schedule) -> Rhythm {
+pub(super) fn rhythm_of(schedule: &Schedule) -> Rhythm {
     match &schedule.cadence {
         Cadence::Every(interval) => {
             Rhythm { shortest: *interval, longest: *interval, per_day: per_day(*interval, 1) }

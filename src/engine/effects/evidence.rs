@@ -12,7 +12,7 @@ use crate::domain::gate::probe::{CommandGate, Finding, Instance, Marks, Probe, R
 use crate::domain::gate::{Evidence, Gate, Observed};
 use crate::domain::key::Key;
 use crate::domain::successor::Progress;
-use crate::domain::usage::{Counted, Reading, Seen, Source};
+use crate::domain::usage::{Counted, Ours, Reading, Seen, Source};
 use crate::engine::visit::Visit;
 use crate::ports::journal;
 use crate::ports::prober::Answer;
@@ -89,7 +89,8 @@ impl Visit {
             observed = self.send_canary(observed, quiet, now).await?;
         }
         let delay = observed.usage.iter().map(|seen| seen.delay).max().unwrap_or_default();
-        let window = quiet.saturating_add(delay).saturating_add(WINDOW_MARGIN);
+        // The quiet time ends where use of the new key is seen, which may be a quiet time ago.
+        let window = (quiet.saturating_add(quiet)).saturating_add(delay).saturating_add(WINDOW_MARGIN);
         let since = now.saturating_sub(window).unwrap_or(Timestamp::MIN);
         let keys = [going, staying];
         let desk = self.desk()?;
@@ -99,13 +100,15 @@ impl Visit {
         };
         let [going, staying] = keys;
         readings.push(count(&mut observed, &going, &staying, now));
+        let tried_until = self.rotating()?.overlap_since();
         for reading in readings {
             let before = observed.usage.iter().position(|seen| seen.source == reading.source);
             let seen = match before {
                 Some(index) => observed.usage.remove(index),
                 None => Seen::nothing(reading.source),
             };
-            observed.usage.push(seen.learn(&reading, &going.id, &staying.id, &observed.canaries));
+            let ours = Ours { canaries: &observed.canaries, tried_until };
+            observed.usage.push(seen.learn(&reading, &going.id, &staying.id, ours));
         }
         observed.usage.sort_by_key(|seen| seen.source);
         Ok(observed)
@@ -119,7 +122,9 @@ impl Visit {
         quiet: SignedDuration,
         now: Timestamp,
     ) -> Result<Observed, Failure> {
-        let Some(voice) = self.plan()?.terms.canary.clone() else { return Ok(observed) };
+        // Only how long the old key has been idle needs it: what we do ourselves shows nobody's use of the new key.
+        let canary = self.plan()?.terms.canary.clone().filter(|_| !quiet.is_zero());
+        let Some(voice) = canary else { return Ok(observed) };
         let lately = now.saturating_sub(quiet / 2).unwrap_or(Timestamp::MIN);
         let seen = observed.usage.iter().any(|seen| {
             seen.source != Source::CreditCounter && seen.newest.is_some_and(|newest| newest > lately)

@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::event::Event;
 use crate::domain::failure::Failure;
 use crate::domain::gate::{self, Gate, Verdict};
+use crate::domain::hold::Held;
 use crate::domain::key::Inventory;
 use crate::domain::phase::{Alarm, AlarmKind, Phase};
 use crate::domain::plan::AfterDeadline;
@@ -106,8 +107,11 @@ impl Visit {
         Ok(verdicts.iter().any(|verdict| !verdict.open).then_some(next))
     }
 
-    /// Until when a freeze of the policy forbids to revoke anything.
+    /// Until when a freeze of the policy, or a hold, forbids to revoke anything.
     pub(super) fn frozen_until(&self) -> Option<Timestamp> {
+        if self.held(Held::Revoking, false).is_some() {
+            return Some(Timestamp::MAX);
+        }
         let emergency = self.rotation.as_ref().is_some_and(|rotation| rotation.plan.emergency);
         self.policy().filter(|_| !emergency)?.schedule.freeze(self.setup.now()).map(|freeze| freeze.until)
     }

@@ -17,9 +17,15 @@ pub(super) enum Guarded {
 }
 
 impl Visit {
-    /// Before the old key is touched: no freeze, clocks agree, the new key is whole and every destination serves it.
+    /// Before the old key is touched: no freeze, no hold, clocks agree, the new key is whole and every destination serves it.
     pub(super) async fn last_look(&self) -> Result<Guarded, Failure> {
         if let Some(until) = self.frozen_until() {
+            // It may last, and the old key is to outlast it: an expiry that was set is moved on.
+            if self.rotating()?.dead_man.is_some()
+                && let Some(event) = self.tend_expiry().await?
+            {
+                return Ok(Guarded::Stopped(Outcome::Happened(event)));
+            }
             return Ok(Guarded::Stopped(Outcome::Wait(self.soon(until))));
         }
         if let Some(overwritten) = self.overwritten().await? {

@@ -120,7 +120,7 @@ fn park(reason: ParkReason, detail: impl Into<String>) -> Acted {
     Ok(Outcome::Happened(Event::Parked { reason, detail: detail.into() }))
 }
 
-fn after(from: Timestamp, duration: SignedDuration) -> Timestamp {
+pub(super) fn after(from: Timestamp, duration: SignedDuration) -> Timestamp {
     from.saturating_add(duration).unwrap_or(Timestamp::MAX)
 }
 

@@ -3,6 +3,7 @@
 use crate::domain::effect::EffectName;
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
+use crate::domain::hold::Held;
 use crate::domain::key::{Grants, Inventory, KeyRequest};
 use crate::domain::phase::Phase;
 use crate::domain::plan::Destination;
@@ -21,6 +22,9 @@ impl Visit {
             return Ok(Outcome::Happened(Event::AbortAsked {
                 by: "the policy, which no longer has it".to_owned(),
             }));
+        }
+        if self.held(Held::Minting, false).is_some() {
+            return Ok(Outcome::Wait(self.soon(jiff::Timestamp::MAX)));
         }
         let inventory = self.listed().await?;
         if !self.plan()?.emergency {
@@ -46,6 +50,10 @@ impl Visit {
                 return Ok(Outcome::Wait(self.soon(at)));
             }
             Err(error) => return Err(Failure::rejected(Kind::LocalDisk, error.to_string())),
+        }
+        if self.held(Held::Minting, false).is_some() {
+            self.mint_permit = None;
+            return Ok(Outcome::Wait(self.soon(jiff::Timestamp::MAX)));
         }
         // The provider counts in whole seconds.
         let expires_at = self.plan()?.key_lifetime.map(|lifetime| after(now, lifetime));

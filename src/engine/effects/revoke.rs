@@ -24,8 +24,9 @@ impl Visit {
             Guarded::Stopped(outcome) => return Ok(outcome),
         };
         self.has_a_new_admin_key()?;
-        // Gone or disabled by somebody else: what we wanted, if not by us.
-        let Some(old) = self.old_key(&inventory)?.filter(|old| old.enabled) else {
+        // Gone by somebody else's hand: what we wanted. That it is listed as disabled may be older than our own call that
+        // enabled it again.
+        let Some(old) = self.old_key(&inventory)? else {
             return Ok(Outcome::Happened(Event::OldKeyDisabled));
         };
         match self.desk()?.issuer.disable(old).await {

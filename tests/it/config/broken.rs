@@ -95,6 +95,27 @@ const BROKEN: &[(&str, &str)] = &[
         "durations that are none",
         "@around\n[daemon]\ndrain = \"soon\"\nsettle = \"1 month\"\nclock_skew_max = \"-2m\"\nsweep_every = \"0s\"\nactivation_deadline = \"20000d\"\n@tts\nevery = \"30d\"",
     ),
+    // Waves.
+    (
+        "credentials that wait for each other",
+        "@around\n[credentials.a]\nservice_account = \"a\"\npublish_to = [{ store = \"aws\", secret = \"a\" }]\nevery = \"30d\"\nafter = [\"b\"]\n[credentials.b]\nservice_account = \"b\"\npublish_to = [{ store = \"aws\", secret = \"b\" }]\nevery = \"30d\"\nafter = [\"a\", \"c\"]\n[credentials.c]\nservice_account = \"c\"\npublish_to = [{ store = \"aws\", secret = \"c\" }]\nevery = \"30d\"\nafter = [\"d\"]\n[credentials.d]\nservice_account = \"d\"\npublish_to = [{ store = \"aws\", secret = \"d\" }]\nevery = \"30d\"\nafter = [\"b\"]\n",
+    ),
+    (
+        "a credential that waits for itself",
+        "@around\n[credentials.a]\nservice_account = \"a\"\npublish_to = [{ store = \"aws\", secret = \"a\" }]\nevery = \"30d\"\nafter = [\"a\"]\n",
+    ),
+    (
+        "one that comes first and is rotated less often",
+        "@around\n[credentials.a]\nservice_account = \"a\"\npublish_to = [{ store = \"aws\", secret = \"a\" }]\nevery = \"90d\"\n[credentials.b]\nservice_account = \"b\"\npublish_to = [{ store = \"aws\", secret = \"b\" }]\nevery = \"30d\"\nafter = [\"a\"]\n",
+    ),
+    (
+        "a bake time that never ends",
+        "@around\n[credentials.a]\nservice_account = \"a\"\npublish_to = [{ store = \"aws\", secret = \"a\" }]\nevery = \"30d\"\n[credentials.b]\nservice_account = \"b\"\npublish_to = [{ store = \"aws\", secret = \"b\" }]\nevery = \"30d\"\nafter = [\"a\"]\nbake = \"29d\"",
+    ),
+    (
+        "a crowd that is never done together",
+        "@around\n[credentials.a]\nservice_account = \"a\"\npublish_to = [{ store = \"aws\", secret = \"a\" }]\nevery = \"30d\"\n[credentials.b]\nservice_account = \"b\"\npublish_to = [{ store = \"aws\", secret = \"b\" }]\nevery = \"30d\"\n[credentials.c]\nservice_account = \"c\"\npublish_to = [{ store = \"aws\", secret = \"c\" }]\nevery = \"30d\"\n[credentials.d]\nservice_account = \"d\"\npublish_to = [{ store = \"aws\", secret = \"d\" }]\nevery = \"30d\"\nafter = [\"a\", \"b\", \"c\"]\nbake = \"10d\"",
+    ),
     // Workspaces and secrets.
     (
         "an admin key in the policy",

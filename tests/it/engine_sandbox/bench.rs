@@ -5,14 +5,16 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::SignedDuration;
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
 use rekeyd::adapters::clock::SystemClock;
 use rekeyd::adapters::directory::{self, Directory};
 use rekeyd::adapters::elevenlabs::{ElevenLabs, Settings};
 use rekeyd::adapters::prober::NetworkProber;
 use rekeyd::adapters::sqlite::SqliteJournal;
 use rekeyd::domain::ack::{Ack, Health};
-use rekeyd::domain::gate::Evidence;
+use rekeyd::domain::event::Event;
+use rekeyd::domain::gate::{self, Evidence, Verdict};
 use rekeyd::domain::ids::{ConsumerName, CredentialName, StoreName, WorkspaceName};
 use rekeyd::domain::key::{Grants, Permissions};
 use rekeyd::domain::phase::PhaseName;
@@ -22,7 +24,8 @@ use rekeyd::domain::report::{CredentialReport, Facts};
 use rekeyd::domain::schedule::{Cadence, Schedule};
 use rekeyd::domain::secret::SecretValue;
 use rekeyd::engine::{Desk, Handle, Keeper, Refused, Setup, Stopped, Timing, Wish};
-use rekeyd::ports::clock::Clock as _;
+use rekeyd::ports::clock::Clock;
+use rekeyd::ports::issuer::Issuer;
 use rekeyd::ports::journal::{Journal, Known};
 use rekeyd::ports::prober::Prober;
 use rekeyd::ports::secret_store::SecretStore;
@@ -50,10 +53,11 @@ type Life = (Handle, CancellationToken, JoinHandle<Result<(), Stopped>>);
 
 pub(super) struct Bench {
     pub(super) sandbox: Sandbox,
-    folder: TempDir,
+    pub(super) folder: TempDir,
     journal: Arc<dyn Journal>,
     prober: Arc<dyn Prober>,
     terms: Terms,
+    timing: Timing,
     start: Start,
     /// What is different about the credential.
     pub(super) change: fn(&mut Credential),
@@ -61,6 +65,27 @@ pub(super) struct Bench {
     /// The provider, or a person, has taken a key out of service: that it is refused is not our doing.
     pub(super) outage: bool,
     life: Option<Life>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// A clock on which so many seconds pass in one.
+struct HurriedClock {
+    factor: i32,
+    began: Instant,
+    from: Timestamp,
+}
+
+#[async_trait]
+impl Clock for HurriedClock {
+    fn now(&self) -> Timestamp {
+        let passed = SignedDuration::try_from(self.began.elapsed()).unwrap();
+        self.from + passed * self.factor
+    }
+
+    async fn sleep_until(&self, at: Timestamp) {
+        let left = at.duration_since(self.now()) / self.factor;
+        tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
+    }
 }
 
 impl Bench {
@@ -72,9 +97,31 @@ impl Bench {
 
     /// Everything but the keeper.
     pub(super) async fn prepare(rules: Rules, start: Start) -> Self {
-        let options = Options { seed: Some(1), rules, ..Options::new(Arc::new(SystemClock)) };
+        let timing = Timing {
+            settle: SignedDuration::from_secs(1),
+            activation_deadline: SignedDuration::from_secs(10),
+            clock_skew_max: SignedDuration::from_mins(2),
+            look_again: SignedDuration::from_millis(200),
+        };
+        Self::prepare_on(Arc::new(SystemClock), timing, rules, start).await
+    }
+
+    /// The same where a minute passes in a second, so that the provider's buckets of a minute do.
+    pub(super) async fn hurried(rules: Rules, start: Start) -> Self {
+        let clock = HurriedClock { factor: 60, began: Instant::now(), from: SystemClock.now() };
+        let timing = Timing {
+            settle: SignedDuration::from_secs(30),
+            activation_deadline: SignedDuration::from_mins(10),
+            clock_skew_max: SignedDuration::from_mins(10),
+            look_again: SignedDuration::from_secs(10),
+        };
+        Self::prepare_on(Arc::new(clock), timing, rules, start).await
+    }
+
+    async fn prepare_on(clock: Arc<dyn Clock>, timing: Timing, rules: Rules, start: Start) -> Self {
+        let options = Options { seed: Some(1), rules, ..Options::new(Arc::clone(&clock)) };
         let sandbox = Sandbox::start(options).await.unwrap();
-        let now = SystemClock.now();
+        let now = clock.now();
         let account = sandbox.workspace().create_account("tts-backend", now);
         if start == Start::WithKey {
             let permissions = Granted::Only(vec!["text_to_speech".to_owned(), "voices_read".to_owned()]);
@@ -99,11 +146,13 @@ impl Bench {
             journal: Arc::new(journal),
             prober: Arc::new(NetworkProber),
             terms,
+            timing,
             start,
             change,
             emergencies_at_once,
             outage,
             life: None,
+            clock,
         }
     }
 
@@ -126,9 +175,11 @@ impl Bench {
             in_flight: NonZeroUsize::new(3).unwrap(),
             requests_per_second: None,
             ca_pem: None,
-            clock: Arc::new(SystemClock),
+            clock: Arc::clone(&self.clock),
         });
-        let desk = Desk::new(workspace.clone(), Arc::new(issuer.unwrap()), limits);
+        let issuer = Arc::new(issuer.unwrap());
+        let desk = Desk::new(workspace.clone(), Arc::clone(&issuer) as Arc<dyn Issuer>, limits);
+        let desk = desk.watched_by(issuer);
         let directory = Directory::open(&directory::Settings::new(self.folder.path().join("secrets")));
         let stores: BTreeMap<StoreName, Arc<dyn SecretStore>> =
             [(store(), Arc::new(directory.unwrap()) as Arc<dyn SecretStore>)].into();
@@ -146,13 +197,8 @@ impl Bench {
             stores,
             journal: Arc::clone(&self.journal),
             prober: Arc::clone(&self.prober),
-            clock: Arc::new(SystemClock),
-            timing: Timing {
-                settle: SignedDuration::from_secs(1),
-                activation_deadline: SignedDuration::from_secs(10),
-                clock_skew_max: SignedDuration::from_mins(2),
-                look_again: SignedDuration::from_millis(200),
-            },
+            clock: Arc::clone(&self.clock),
+            timing: self.timing,
             seed: [7; 16],
         }
     }
@@ -200,24 +246,8 @@ impl Bench {
         self.life.as_ref().unwrap().0.reload(setup).await.unwrap();
     }
 
-    /// A listing now, as the schedule would have it.
-    pub(super) async fn inspect(&self) {
-        self.handle().inspect().await.unwrap();
-    }
-
     pub(super) fn handle(&self) -> &Handle {
         &self.life.as_ref().unwrap().0
-    }
-
-    pub(super) async fn known(&self) -> Known {
-        self.journal.load_one(&name()).await.unwrap().unwrap()
-    }
-
-    /// Somebody else puts something where consumers read.
-    pub(super) fn tamper(&self, text: &str) {
-        let path = self.folder.path().join("secrets/tts-backend");
-        std::fs::remove_file(&path).unwrap();
-        std::fs::write(path, text).unwrap();
     }
 
     pub(super) async fn order(&self, wish: Wish) -> Result<String, Refused> {
@@ -225,7 +255,7 @@ impl Bench {
     }
 
     pub(super) async fn acknowledge(&self, consumer: &str, health: Health) {
-        let now = SystemClock.now();
+        let now = self.clock.now();
         let consumer = ConsumerName::new(consumer).unwrap();
         let fingerprint = self.served().unwrap().fingerprint();
         let ack = Ack { consumer, fingerprint, health, since: now, at: now };
@@ -243,7 +273,7 @@ impl Bench {
         let acks = self.journal.acks(&name()).await.unwrap();
         let evidence = Evidence { acks, observed: observed.unwrap_or_default() };
         let facts = Facts { record: &known.record, rotation, evidence: &evidence, policy: None };
-        CredentialReport::new(facts, SystemClock.now())
+        CredentialReport::new(facts, self.clock.now())
     }
 
     /// Until the report is as wanted.
@@ -273,6 +303,26 @@ impl Bench {
         shutdown.cancel();
         task.await.unwrap().unwrap();
         self.sandbox.shutdown().await;
+    }
+
+    /// What the journal holds.
+    pub(super) async fn known(&self) -> Known {
+        self.journal.load_one(&name()).await.unwrap().unwrap()
+    }
+
+    /// What the gates of the open rotation say of what was observed last.
+    pub(super) async fn verdicts(&self) -> Vec<Verdict> {
+        let rotation = self.known().await.rotation.unwrap();
+        let observed = self.journal.observed(&name(), rotation.plan.rotation).await.unwrap();
+        let evidence = Evidence { acks: Vec::new(), observed: observed.unwrap_or_default() };
+        let new = &rotation.phase.successor().unwrap().fingerprint;
+        gate::judge(&rotation.plan.terms, new, &evidence, rotation.overlap_since(), self.clock.now())
+    }
+
+    /// Every event so far, of all rotations.
+    pub(super) async fn events(&self) -> Vec<Event> {
+        let chapters = self.journal.history(&name(), 100).await.unwrap();
+        chapters.into_iter().flat_map(|chapter| chapter.entries).map(|entry| entry.event).collect()
     }
 
     /// The value that consumers read.
@@ -325,7 +375,7 @@ impl Bench {
         let begun = Instant::now();
         loop {
             if let Some(value) = self.served().filter(|_| !self.outage) {
-                let accepted = self.sandbox.workspace().accepts(value.expose(), SystemClock.now());
+                let accepted = self.sandbox.workspace().accepts(value.expose(), self.clock.now());
                 assert!(accepted, "{} is served and refused", value.fingerprint());
             }
             let known = self.journal.load_one(&name()).await.unwrap();

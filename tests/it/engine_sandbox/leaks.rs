@@ -44,6 +44,18 @@ async fn overlapping() -> Bench {
 }
 
 impl Bench {
+    /// A listing now, as the schedule would have it.
+    async fn inspect(&self) {
+        self.handle().inspect().await.unwrap();
+    }
+
+    /// Somebody else puts something where consumers read.
+    fn tamper(&self, text: &str) {
+        let path = self.folder.path().join("secrets/tts-backend");
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
     /// The id of the newest key but so many.
     fn key(&self, from_the_newest: usize) -> String {
         let truth = self.sandbox.truth();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,23 +10,19 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use rekeyd::adapters::clock::SystemClock;
 use rekeyd::adapters::elevenlabs::{ElevenLabs, Settings};
-use rekeyd::adapters::memory::journal::MemoryJournal;
 use rekeyd::adapters::memory::store::{FirstVersion, MemoryStore};
 use rekeyd::adapters::prober::NetworkProber;
-use rekeyd::domain::ack::Ack;
 use rekeyd::domain::event::Event;
-use rekeyd::domain::gate::{Gate, Observed};
-use rekeyd::domain::hold::{Held, Hold, Scope};
-use rekeyd::domain::ids::{ConsumerName, CredentialName, RotationId, StoreName, WorkspaceName};
+use rekeyd::domain::gate::Gate;
+use rekeyd::domain::ids::{ConsumerName, CredentialName, StoreName, WorkspaceName};
 use rekeyd::domain::plan::{AfterDeadline, Destination, Terms};
 use rekeyd::domain::policy::{Credential, IfVanished, Policy, WorkspaceLimits};
-use rekeyd::domain::record::Record;
 use rekeyd::domain::schedule::{Cadence, Schedule};
 use rekeyd::domain::secret::{Fingerprint, SecretValue};
 use rekeyd::engine::{Desk, Handle, Keeper, Setup, Timing};
 use rekeyd::http::{Consumers, Operator, OperatorSocket, Public, PublicListener, Reload, Status};
 use rekeyd::ports::clock::Clock;
-use rekeyd::ports::journal::{Chapter, Entry, Error, Journal, Known};
+use rekeyd::ports::journal::Journal;
 use rekeyd::ports::secret_store::SecretStore;
 use rekeyd::sandbox::server::{Options, Sandbox};
 use reqwest::header::HeaderMap;
@@ -36,6 +32,8 @@ use tempfile::TempDir;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+use super::fragile::Fragile;
 
 /// The consumers' tokens.
 pub(crate) const TOKENS: [(&str, &str); 3] =
@@ -55,81 +53,6 @@ impl Clock for WrongClock {
 
     async fn sleep_until(&self, at: Timestamp) {
         SystemClock.sleep_until(at - SignedDuration::from_secs(self.0.load(SeqCst))).await;
-    }
-}
-
-/// A journal that can be made unusable.
-#[derive(Default)]
-pub(crate) struct Fragile {
-    journal: MemoryJournal,
-    pub(crate) is_broken: AtomicBool,
-}
-
-impl Fragile {
-    fn usable(&self) -> Result<&MemoryJournal, Error> {
-        match self.is_broken.load(SeqCst) {
-            true => Err(Error::Unavailable("the disk is gone".to_owned())),
-            false => Ok(&self.journal),
-        }
-    }
-}
-
-#[async_trait]
-impl Journal for Fragile {
-    async fn load(&self) -> Result<Vec<(CredentialName, Result<Known, Error>)>, Error> {
-        self.usable()?.load().await
-    }
-    async fn load_one(&self, credential: &CredentialName) -> Result<Option<Known>, Error> {
-        self.usable()?.load_one(credential).await
-    }
-    async fn append(&self, entry: &Entry, record: Option<&Record>) -> Result<(), Error> {
-        self.usable()?.append(entry, record).await
-    }
-    async fn save(&self, record: &Record) -> Result<(), Error> {
-        self.usable()?.save(record).await
-    }
-    async fn entries(&self, rotation: RotationId) -> Result<Vec<Entry>, Error> {
-        self.usable()?.entries(rotation).await
-    }
-    async fn history(&self, credential: &CredentialName, limit: usize) -> Result<Vec<Chapter>, Error> {
-        self.usable()?.history(credential, limit).await
-    }
-    async fn owner_of(&self, rotation: RotationId) -> Result<Option<CredentialName>, Error> {
-        self.usable()?.owner_of(rotation).await
-    }
-    async fn mints_since(&self, workspace: &WorkspaceName, at: Timestamp) -> Result<Vec<Timestamp>, Error> {
-        self.usable()?.mints_since(workspace, at).await
-    }
-    async fn acknowledge(&self, credential: &CredentialName, ack: &Ack) -> Result<(), Error> {
-        self.usable()?.acknowledge(credential, ack).await
-    }
-    async fn acks(&self, credential: &CredentialName) -> Result<Vec<Ack>, Error> {
-        self.usable()?.acks(credential).await
-    }
-    async fn observe(
-        &self,
-        credential: &CredentialName,
-        rotation: RotationId,
-        observed: &Observed,
-        at: Timestamp,
-    ) -> Result<(), Error> {
-        self.usable()?.observe(credential, rotation, observed, at).await
-    }
-    async fn observed(
-        &self,
-        credential: &CredentialName,
-        rotation: RotationId,
-    ) -> Result<Option<Observed>, Error> {
-        self.usable()?.observed(credential, rotation).await
-    }
-    async fn hold(&self, hold: &Hold) -> Result<(), Error> {
-        self.usable()?.hold(hold).await
-    }
-    async fn lift(&self, scope: &Scope, what: Held) -> Result<(), Error> {
-        self.usable()?.lift(scope, what).await
-    }
-    async fn holds(&self) -> Result<Vec<Hold>, Error> {
-        self.usable()?.holds().await
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rekeyd::adapters::memory::journal::MemoryJournal;
 use rekeyd::adapters::sqlite::SqliteJournal;
 use rekeyd::domain::event::Event;
+use rekeyd::domain::hold::{BREAKER, Held, Hold, Scope};
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::ports::journal::{Error, Journal};
 use tokio::task::JoinSet;
@@ -45,6 +46,8 @@ every_adapter!(
     an_open_rotation_is_one_of_the_credentials_own,
     history_is_newest_first_and_bounded,
     mints_are_found_by_workspace_and_time,
+    events_are_found_by_workspace_name_and_time,
+    a_hold_stays_until_it_is_lifted_and_a_persons_goes_before_a_breakers,
     the_newest_acknowledgement_of_each_consumer_is_kept,
     of_many_appends_at_one_place_exactly_one_is_made,
     many_credentials_are_written_at_the_same_time,
@@ -208,6 +211,69 @@ async fn mints_are_found_by_workspace_and_time(journal: Subject) {
     assert_eq!(since(301).await, []);
     let all = journal.mints_since(&workspace("prod"), jiff::Timestamp::MIN).await.unwrap();
     assert_eq!(all.len(), 3);
+}
+
+async fn events_are_found_by_workspace_name_and_time(journal: Subject) {
+    for (number, place, seconds) in [(1, "prod", 300), (2, "prod", 100), (3, "dev", 200), (4, "prod", 200)] {
+        let id = rotation(number);
+        for (sequence, event) in [(0, begun("tts", place, id)), (1, mint_intended()), (2, hindered())] {
+            let mut entry = entry("tts", id, sequence, event);
+            entry.workspace = workspace(place);
+            entry.at = at(seconds);
+            journal.append(&entry, None).await.unwrap();
+        }
+    }
+    let found = journal.events_since(&workspace("prod"), &["hindered", "begun"], at(200)).await.unwrap();
+    let found: Vec<_> =
+        found.iter().map(|entry| (entry.at, entry.rotation, entry.sequence, entry.event.name())).collect();
+    assert_eq!(
+        found,
+        [
+            (at(200), rotation(4), 0, "begun"),
+            (at(200), rotation(4), 2, "hindered"),
+            (at(300), rotation(1), 0, "begun"),
+            (at(300), rotation(1), 2, "hindered"),
+        ]
+    );
+    assert_eq!(journal.events_since(&workspace("prod"), &[], at(0)).await.unwrap(), []);
+}
+
+async fn a_hold_stays_until_it_is_lifted_and_a_persons_goes_before_a_breakers(journal: Subject) {
+    let prod = Scope::Workspace(workspace("prod"));
+    let hold = |scope: &Scope, what, by: &str, seconds| Hold {
+        scope: scope.clone(),
+        what,
+        by: by.to_owned(),
+        why: "an \"audit\"".to_owned(),
+        since: at(seconds),
+    };
+    assert_eq!(
+        (journal.holds().await.unwrap(), journal.lifted(&prod, Held::Minting).await.unwrap()),
+        (vec![], None)
+    );
+    journal.hold(&hold(&prod, Held::Minting, BREAKER, 1)).await.unwrap();
+    journal.hold(&hold(&prod, Held::Minting, "uid 7", 2)).await.unwrap();
+    for (by, seconds) in [(BREAKER, 3), ("uid 8", 4)] {
+        journal.hold(&hold(&prod, Held::Minting, by, seconds)).await.unwrap();
+    }
+    journal.hold(&hold(&Scope::Fleet, Held::Everything, "uid 7", 5)).await.unwrap();
+    journal.hold(&hold(&Scope::Credential(name("tts")), Held::Revoking, "uid 7", 6)).await.unwrap();
+    let mut holds = journal.holds().await.unwrap();
+    holds.sort_by_key(|hold| hold.since);
+    let expected = [
+        hold(&prod, Held::Minting, "uid 7", 2),
+        hold(&Scope::Fleet, Held::Everything, "uid 7", 5),
+        hold(&Scope::Credential(name("tts")), Held::Revoking, "uid 7", 6),
+    ];
+    assert_eq!(holds, expected);
+    journal.lift(&prod, Held::Revoking, at(8)).await.unwrap();
+    assert_eq!(journal.holds().await.unwrap().len(), 3);
+    for seconds in [9, 10] {
+        journal.lift(&prod, Held::Minting, at(seconds)).await.unwrap();
+    }
+    assert_eq!(journal.holds().await.unwrap().len(), 2);
+    assert_eq!(journal.lifted(&prod, Held::Minting).await.unwrap(), Some(at(10)));
+    assert_eq!(journal.lifted(&Scope::Fleet, Held::Minting).await.unwrap(), None);
 }
 
 async fn the_newest_acknowledgement_of_each_consumer_is_kept(journal: Subject) {

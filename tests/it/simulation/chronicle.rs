@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rekeyd::adapters::memory::journal::MemoryJournal;
 use rekeyd::domain::ack::Ack;
+use rekeyd::domain::event::Event;
 use rekeyd::domain::gate::Observed;
 use rekeyd::domain::hold::{Held, Hold, Scope};
 use rekeyd::domain::ids::{CredentialName, RotationId, WorkspaceName};
@@ -37,6 +38,11 @@ impl Journal for Chronicle {
         self.fate.write(self.life, &name, "before").await;
         self.journal.append(entry, record).await?;
         self.witness.journalled(entry);
+        if let Event::Begun(plan) = &entry.event {
+            let known = self.journal.load().await?.into_iter();
+            let known = known.map(|(name, known)| (name, known.unwrap().record)).collect();
+            self.witness.begun(plan, &known);
+        }
         self.fate.write(self.life, &name, "after").await;
         Ok(())
     }
@@ -66,6 +72,15 @@ impl Journal for Chronicle {
         since: Timestamp,
     ) -> Result<Vec<Timestamp>, Error> {
         self.journal.mints_since(workspace, since).await
+    }
+
+    async fn events_since(
+        &self,
+        workspace: &WorkspaceName,
+        names: &[&'static str],
+        since: Timestamp,
+    ) -> Result<Vec<Entry>, Error> {
+        self.journal.events_since(workspace, names, since).await
     }
 
     async fn acknowledge(&self, credential: &CredentialName, ack: &Ack) -> Result<(), Error> {
@@ -98,11 +113,21 @@ impl Journal for Chronicle {
     }
 
     async fn hold(&self, hold: &Hold) -> Result<(), Error> {
-        self.journal.hold(hold).await
+        self.fate.write(self.life, "journal hold", "before").await;
+        self.journal.hold(hold).await?;
+        self.fate.write(self.life, "journal hold", "after").await;
+        Ok(())
     }
 
-    async fn lift(&self, scope: &Scope, what: Held) -> Result<(), Error> {
-        self.journal.lift(scope, what).await
+    async fn lift(&self, scope: &Scope, what: Held, at: Timestamp) -> Result<(), Error> {
+        self.fate.write(self.life, "journal lift", "before").await;
+        self.journal.lift(scope, what, at).await?;
+        self.fate.write(self.life, "journal lift", "after").await;
+        Ok(())
+    }
+
+    async fn lifted(&self, scope: &Scope, what: Held) -> Result<Option<Timestamp>, Error> {
+        self.journal.lifted(scope, what).await
     }
 
     async fn holds(&self) -> Result<Vec<Hold>, Error> {

@@ -1,6 +1,6 @@
 //! Plays one scenario: the real engine over doors that fail, lives that end, consumers that cache.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use rekeyd::adapters::memory::journal::MemoryJournal;
 use rekeyd::adapters::memory::store::{FirstVersion, MemoryStore};
 use rekeyd::domain::gate::probe::{Probe, Reads};
 use rekeyd::domain::gate::{Gate, Idle, WhenUnknown};
-use rekeyd::domain::ids::{ConsumerName, CredentialName, KeyId, StoreName, WorkspaceName};
+use rekeyd::domain::hold::Hold;
+use rekeyd::domain::ids::{ConsumerName, CredentialName, StoreName, WorkspaceName};
 use rekeyd::domain::key::{Grants, Permissions};
-use rekeyd::domain::phase::Phase;
 use rekeyd::domain::plan::{AfterDeadline, Destination, Terms};
 use rekeyd::domain::policy::{Credential, IfVanished, Policy, WorkspaceLimits};
 use rekeyd::domain::schedule::{Cadence, Freeze, Schedule};
@@ -28,6 +28,7 @@ use super::dice::Dice;
 use super::evidence::{Analytics, Endpoints, Proof, Uses};
 use super::fate::{Doom, Fate, Odds};
 use super::provider::{Door, Provider, Spoil};
+use super::restraint::Restraint;
 use super::shelf::Shelf;
 use super::witness::{Place, Witness};
 
@@ -35,8 +36,6 @@ use super::witness::{Place, Witness};
 pub(super) const CACHE: SignedDuration = SignedDuration::from_mins(8);
 const AT_LEAST: SignedDuration = SignedDuration::from_mins(10);
 const AT_LEAST_OF_PROOF: SignedDuration = SignedDuration::from_mins(1);
-/// How long a scenario may take to come to rest when nothing goes wrong any more.
-const REST_HOURS: i64 = 80;
 
 /// Something that somebody does.
 pub(super) type Act = fn(&Theatre);
@@ -75,6 +74,7 @@ pub(super) struct Scenario {
     pub(super) people_every: u64,
     pub(super) key_lifetime: Option<SignedDuration>,
     pub(super) quarantine: SignedDuration,
+    pub(super) restraint: Restraint,
     /// In worlds where evidence decides.
     pub(super) proof: Option<Proof>,
 }
@@ -104,6 +104,7 @@ impl Scenario {
             people_every: 0,
             key_lifetime: None,
             quarantine: SignedDuration::from_mins(10),
+            restraint: Restraint::default(),
             proof: None,
         }
     }
@@ -127,6 +128,7 @@ pub(super) struct Played {
     /// How often the old key was given an expiry, or a later one.
     pub(super) expiries: u64,
     pub(super) lives: u64,
+    pub(super) held_before_the_end: Vec<Hold>,
 }
 
 impl Played {
@@ -178,7 +180,7 @@ pub(super) fn grants() -> Grants {
     }
 }
 
-fn workspace() -> WorkspaceName {
+pub(super) fn workspace() -> WorkspaceName {
     WorkspaceName::new("prod").unwrap()
 }
 
@@ -191,7 +193,7 @@ impl Theatre {
             Arc::new(Provider::new(Arc::clone(&clock), dice, scenario.lag_seconds_max, scenario.spoil));
         let store = Arc::new(MemoryStore::new(scenario.first_version));
         let mut policy = Policy::default();
-        policy.workspaces.insert(workspace(), limits());
+        policy.workspaces.insert(workspace(), limits(&scenario.restraint));
         let mut places = Vec::new();
         for index in 0..scenario.credentials {
             let credential = credential(scenario, index);
@@ -217,6 +219,7 @@ impl Theatre {
             places,
             if scenario.clock_jumps > 0 { SignedDuration::from_mins(4) } else { SignedDuration::ZERO },
             scenario.freeze.map(freeze),
+            scenario.restraint.clone(),
         ));
         if !scenario.first_key {
             (0..witness.places().len()).for_each(|place| witness.in_service(place));
@@ -249,7 +252,12 @@ impl Theatre {
             policy: self.policy.lock().unwrap().clone(),
             desks: [(
                 workspace(),
-                Arc::new(self.watched(Desk::new(workspace(), Arc::new(door), limits()), life)),
+                Arc::new(
+                    self.watched(
+                        Desk::new(workspace(), Arc::new(door), limits(&self.scenario.restraint)),
+                        life,
+                    ),
+                ),
             )]
             .into(),
             stores,
@@ -287,7 +295,7 @@ impl Theatre {
         let operator = self.start_operator();
         let neighbour = self.start_neighbour();
         let clockmaker = self.start_clockmaker();
-        let meddlers = [self.start_script(), self.start_reloads(), self.start_people()];
+        let meddlers = [self.start_script(), self.start_reloads(), self.start_people(), self.start_pauser()];
         let horizon = self.clock.truth() + SignedDuration::from_hours(self.scenario.hours);
         let mut dice = Dice::new(self.scenario.seed ^ 0x5EED);
         let mut lives = 0;
@@ -305,6 +313,7 @@ impl Theatre {
         self.clock.set_ahead(0);
         let begun_before_the_end = self.witness.count("begun");
         let minted_before_the_end = self.witness.count("minted");
+        let held_before_the_end = self.journal.holds().await.unwrap();
         self.fate.be_kind();
         self.live(self.come_to_rest()).await;
         consumers.iter().for_each(tokio::task::JoinHandle::abort);
@@ -322,6 +331,7 @@ impl Theatre {
             parked: count("parked"),
             expiries: count("expiry_settled"),
             lives,
+            held_before_the_end,
         }
     }
 
@@ -340,69 +350,6 @@ impl Theatre {
         }
         *self.handle.lock().unwrap() = None;
     }
-
-    /// I7 and I4: in a kind world everything that was begun ends, an operator helping with what is parked.
-    async fn come_to_rest(&self) {
-        // What people broke is not mended by asking again and again.
-        let (hours, pause) = if self.scenario.people_every > 0 { (20, 1800) } else { (REST_HOURS, 97) };
-        let until = self.clock.truth() + SignedDuration::from_hours(hours);
-        while self.clock.truth() < until {
-            tokio::time::sleep(Duration::from_secs(pause)).await;
-            self.retry_what_is_parked().await;
-            let handle = self.handle.lock().unwrap().clone();
-            if let (Some(_), Some(handle)) = (self.at_rest().await, handle) {
-                handle.sweep().await.unwrap();
-                tokio::time::sleep(Duration::from_secs(60)).await;
-                if let Some(current) = self.at_rest().await {
-                    self.witness.check_orphans(&current);
-                    return;
-                }
-            }
-        }
-        // What people have broken may stay parked; nobody retries it any more.
-        tokio::time::sleep(Duration::from_secs(7200)).await;
-        let open = self.journal.load().await.unwrap();
-        let waits = open.iter().all(|(_, known)| {
-            let known = known.as_ref().unwrap();
-            let parked = known.rotation.as_ref().map(|rotation| {
-                let young =
-                    self.clock.truth().duration_since(rotation.plan.begun_at) < SignedDuration::from_hours(5);
-                young || matches!(rotation.phase, Phase::Parked { .. })
-            });
-            parked.unwrap_or_else(|| known.record.current.is_some() || known.record.obstacle.is_some())
-        });
-        if self.scenario.people_every > 0 && waits {
-            return;
-        }
-        let open = open.into_iter().map(|(name, known)| {
-            let known = known.unwrap();
-            (name, known.record.obstacle, known.rotation.map(|rotation| (rotation.phase, rotation.trouble)))
-        });
-        self.witness.blame("I7", &format!("not at rest: {:#?}", open.collect::<Vec<_>>()));
-    }
-
-    /// The current keys, if no rotation is under way.
-    async fn at_rest(&self) -> Option<BTreeSet<KeyId>> {
-        let known = self.journal.load().await.unwrap();
-        let mut current = BTreeSet::new();
-        for (_, known) in &known {
-            let known = known.as_ref().unwrap();
-            current.insert(known.record.current.as_ref().filter(|_| known.rotation.is_none())?.key.clone());
-        }
-        (known.len() == self.policy.lock().unwrap().credentials.len()).then_some(current)
-    }
-
-    async fn retry_what_is_parked(&self) {
-        for (name, known) in self.journal.load().await.unwrap() {
-            let handle = self.handle.lock().unwrap().clone();
-            if let (Some(rotation), Some(handle)) = (known.unwrap().rotation, handle)
-                && let Phase::Parked { reason, .. } = rotation.phase
-            {
-                self.fate.note(format!("the operator retries {name}, parked: {}", reason.label()));
-                drop(handle.order(name, Wish::Retry { overwrite: true }, "the end".to_owned()).await);
-            }
-        }
-    }
 }
 
 /// Between these minutes of the simulation.
@@ -411,8 +358,9 @@ pub(super) fn freeze((from, until): (i64, i64)) -> Freeze {
     Freeze { from: at(from), until: at(until), name: "peak season".to_owned() }
 }
 
-fn limits() -> WorkspaceLimits {
-    WorkspaceLimits { rotations_at_once: 2, mints_per_hour: 10, ..WorkspaceLimits::default() }
+fn limits(restraint: &Restraint) -> WorkspaceLimits {
+    let limits = WorkspaceLimits { rotations_at_once: 2, mints_per_hour: 10, ..WorkspaceLimits::default() };
+    restraint.limits(limits)
 }
 
 pub(super) fn consumer(place: usize) -> ConsumerName {
@@ -437,8 +385,8 @@ pub(super) fn credential(scenario: &Scenario, index: usize) -> Credential {
         first: scenario.first_key.then(grants),
         allow_unrestricted: false,
         key_lifetime: scenario.key_lifetime,
-        after: BTreeSet::new(),
-        bake: SignedDuration::ZERO,
+        after: scenario.restraint.after(index),
+        bake: scenario.restraint.bake,
         expire_old_key: expires.then(|| SignedDuration::from_hours(2)),
         if_vanished: IfVanished::Alert,
         destinations: vec![

@@ -6,15 +6,19 @@ use std::sync::{Arc, Mutex};
 use jiff::{SignedDuration, Timestamp};
 use rekeyd::adapters::memory::store::MemoryStore;
 use rekeyd::domain::event::Event;
+use rekeyd::domain::hold::{Held, Hold, Holds};
 use rekeyd::domain::ids::{CredentialName, KeyId};
 use rekeyd::domain::key::{Grants, Key};
-use rekeyd::domain::plan::Destination;
+use rekeyd::domain::phase::PhaseName;
+use rekeyd::domain::plan::{Destination, Plan, Reason};
+use rekeyd::domain::record::Record;
 use rekeyd::domain::schedule::Freeze;
 use rekeyd::domain::secret::Fingerprint;
 use rekeyd::ports::journal::Entry;
 
 use super::clock::VirtualClock;
 use super::provider::Provider;
+use super::restraint::Restraint;
 
 /// One place where consumers read one credential.
 pub(super) struct Place {
@@ -33,6 +37,7 @@ pub(super) struct Witness {
     clock_tolerance: SignedDuration,
     /// In which nothing may be revoked.
     freeze: Option<Freeze>,
+    restraint: Restraint,
     state: Mutex<State>,
 }
 
@@ -56,6 +61,8 @@ struct State {
     /// Keys that are in wrong hands: nothing is waited for before they are revoked.
     leaked: BTreeSet<Fingerprint>,
     ends: BTreeMap<&'static str, u64>,
+    /// What an operator was told not to happen any more, and has not lifted yet.
+    holds: Holds,
 }
 
 impl Witness {
@@ -65,8 +72,9 @@ impl Witness {
         places: Vec<Place>,
         clock_tolerance: SignedDuration,
         freeze: Option<Freeze>,
+        restraint: Restraint,
     ) -> Self {
-        Self { clock, provider, places, clock_tolerance, freeze, state: Mutex::default() }
+        Self { clock, provider, places, clock_tolerance, freeze, restraint, state: Mutex::default() }
     }
 
     pub(super) fn places(&self) -> &[Place] {
@@ -164,6 +172,18 @@ impl Witness {
         if frozen && key.nonce().is_none() {
             self.blame("freeze", &format!("{} is {how} in a freeze", key.id));
         }
+        // Keys that nobody has ever been given are cleared away whatever is held.
+        let publisher = self.places.iter().enumerate().find(|(index, _)| {
+            let state = self.state.lock().unwrap();
+            state.in_service.contains(index)
+                && state
+                    .served
+                    .get(index)
+                    .is_some_and(|served| served.iter().any(|(_, known)| *known == print))
+        });
+        if let Some((_, place)) = publisher {
+            self.check_holds(Held::Revoking, &place.credential, &format!("{} is {how}", key.id));
+        }
         if !ours {
             self.blame("I4", &format!("the foreign key {} is {how}", key.id));
         }
@@ -201,9 +221,52 @@ impl Witness {
         }
     }
 
+    pub(super) fn paused(&self, hold: Hold) {
+        self.state.lock().unwrap().holds.put(hold);
+    }
+
+    pub(super) fn resumes(&self, hold: &Hold) {
+        self.state.lock().unwrap().holds.lift(&hold.scope, hold.what);
+    }
+
+    fn check_holds(&self, what: Held, credential: &CredentialName, deed: &str) {
+        let workspace = super::play::workspace();
+        let hold = self.state.lock().unwrap().holds.stops(what, Some(&workspace), credential, true).cloned();
+        if let Some(hold) = hold {
+            self.blame("hold", &format!("{deed} although {hold} since {}", hold.since));
+        }
+    }
+
+    /// Just after a rotation began, `known` being what the journal says now: nobody out of turn.
+    pub(super) fn begun(&self, plan: &Plan, known: &BTreeMap<CredentialName, Record>) {
+        let under_way = known.values().filter(|record| record.open.is_some()).count();
+        if under_way > self.restraint.overlaps_at_once {
+            self.blame("cap", &format!("{under_way} rotations are under way"));
+        }
+        if plan.reason != Reason::Schedule {
+            return;
+        }
+        let now = self.clock.truth();
+        let since = |record: &Record| record.current.as_ref().map(|current| current.since);
+        let own = &known[&plan.credential];
+        for name in self.restraint.before(&plan.credential) {
+            let before = &known[&name];
+            let last = before.last.as_ref();
+            let done = last.is_some_and(|last| {
+                last.outcome == PhaseName::Done
+                    && now.duration_since(last.at) >= self.restraint.bake - self.clock_tolerance
+            });
+            if since(before) <= since(own) || before.open.is_some() || !done {
+                self.blame("waves", &format!("{} began before {name} was done: {before:?}", plan.credential));
+            }
+        }
+    }
+
     /// I5, just after a key was made.
     pub(super) fn minted(&self, made: &Key) {
         let Some((credential, _)) = made.name.split_once(' ') else { return };
+        let owner = CredentialName::new(credential).unwrap();
+        self.check_holds(Held::Minting, &owner, &format!("{} is made", made.id));
         let served: BTreeSet<Fingerprint> = {
             let state = self.state.lock().unwrap();
             state.served.values().flatten().map(|(_, print)| print.clone()).collect()

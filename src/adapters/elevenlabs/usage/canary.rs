@@ -1,0 +1,63 @@
+//! One call with the new key that costs next to nothing and shows: speech from one character.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::adapters::elevenlabs::ElevenLabs;
+use crate::adapters::elevenlabs::meaning::Meaning;
+use crate::adapters::elevenlabs::routes::is_one_segment;
+use crate::adapters::elevenlabs::transport::{Call, Effect, Reply, Shortfall};
+use crate::domain::failure::{Certainty, Failure, Kind};
+use crate::domain::secret::SecretValue;
+
+/// More than a second of sound.
+const SOUND_BYTES_MAX: usize = 256 * 1024;
+
+impl ElevenLabs {
+    pub(super) async fn speak_once(&self, value: &SecretValue, voice: &str) -> Result<(), Failure> {
+        let attempt = format!("a small call with the key of fingerprint {}", value.fingerprint());
+        let call = Call {
+            key: Some(value),
+            body: Some(json!({"text": "a"})),
+            ..Call::new(attempt, Effect::Lasting, Method::POST, self.routes.speech(voice))
+        };
+        if !is_one_segment(voice) {
+            let why = "the policy's `canary` is not the id of a voice";
+            return Err(self.transport.failure(&call, Certainty::Rejected, Kind::Invalid, why));
+        }
+        let refusal = match self.transport.send(&call).await? {
+            Reply::Refused(refusal) => refusal,
+            Reply::Accepted(mut accepted) => {
+                // Read, so that the call is not broken off, and thrown away; a longer one is billed all the same.
+                return match accepted.read(SOUND_BYTES_MAX, &mut Vec::new()).await {
+                    Ok(()) | Err(Shortfall::TooLong { .. }) => Ok(()),
+                    Err(broken @ Shortfall::Broken(_)) => Err(self.transport.cut_short(&call, &broken)),
+                };
+            }
+        };
+        let certainty = if refusal.may_have_happened() { Certainty::Unknown } else { Certainty::Rejected };
+        let meaning = refusal.meaning();
+        let (kind, explanation) = match meaning {
+            Meaning::BadKey => (Kind::NotActiveYet, "the provider does not accept the key, or not yet"),
+            Meaning::MissingPermission => {
+                (Kind::Forbidden, "the key may not make speech: leave `canary` out for this credential")
+            }
+            Meaning::NoCredits => {
+                (Kind::Forbidden, "the plan, or the key's budget, has no credits left for it")
+            }
+            Meaning::NoSuchThing => (Kind::NotFound, "there is no such voice: correct the policy's `canary`"),
+            Meaning::Forbidden
+            | Meaning::Throttled
+            | Meaning::NoSuchRoute
+            | Meaning::Conflict
+            | Meaning::Invalid
+            | Meaning::LimitReached
+            | Meaning::ServerError
+            | Meaning::RequestTimeout
+            | Meaning::Page
+            | Meaning::Redirect
+            | Meaning::Nonsense => (meaning.kind(), meaning.explanation()),
+        };
+        Err(self.transport.refused_as(&call, &refusal, certainty, kind, explanation))
+    }
+}

@@ -1,0 +1,174 @@
+//! The breaker: when so much goes wrong in a workspace that going on would only do more of it.
+//!
+//! Failed creations and failed revocations are counted apart. What counts is what a person should look at before the
+//! next key is made, or taken away; that the provider is slow, busy or down is waited out without it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::domain::effect::EffectName;
+use crate::domain::event::Event;
+use crate::domain::failure::Kind;
+use crate::domain::hold::Held;
+use crate::domain::ids::{CredentialName, RotationId};
+use crate::domain::policy::Breaker;
+use crate::domain::rotation::{ParkReason, RollbackCause};
+use crate::domain::schedule::brief;
+
+/// The names of the events that may count.
+pub const EVENTS: [&str; 8] = [
+    "mint_doubted",
+    "mint_refused",
+    "refuted",
+    "value_lost",
+    "alarmed",
+    "rollback_begun",
+    "parked",
+    "hindered",
+];
+
+/// A listing that lags hinders every revocation a few times: only so many of one rotation are a failure.
+pub const HINDRANCES: u32 = 8;
+
+/// Something that happened in a workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incident {
+    pub at: Timestamp,
+    pub credential: CredentialName,
+    pub rotation: RotationId,
+    pub event: Event,
+}
+
+/// How much an event says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Weight {
+    /// Each is a failure: a creation that came to nothing.
+    Each,
+    /// However many of them: one failure for each rotation.
+    OncePerRotation,
+    /// One failure for each rotation that has [`HINDRANCES`] of them.
+    IfItGoesOn,
+}
+
+/// What an event is a failure of, if it may be one.
+#[must_use]
+pub fn concerns(event: &Event) -> Option<Held> {
+    weigh(event).map(|(what, _)| what)
+}
+
+fn weigh(event: &Event) -> Option<(Held, Weight)> {
+    match event {
+        // A key that may be lost is the worst that a creation can come to, whatever the cause.
+        Event::MintDoubted { .. } | Event::Refuted { .. } | Event::ValueLost => {
+            Some((Held::Minting, Weight::Each))
+        }
+        Event::MintRefused { failure } => {
+            let busy = matches!(failure.kind, Kind::Throttled | Kind::Unreachable | Kind::TimedOut);
+            (!busy).then_some((Held::Minting, Weight::Each))
+        }
+        // Somebody still needed what was taken away.
+        Event::Alarmed { .. } => Some((Held::Revoking, Weight::OncePerRotation)),
+        Event::RollbackBegun { cause } => match cause {
+            RollbackCause::Operator | RollbackCause::Deadline => {
+                Some((Held::Revoking, Weight::OncePerRotation))
+            }
+            RollbackCause::Leak => None,
+        },
+        Event::Parked { reason, .. } => {
+            let counts = matches!(reason, ParkReason::OldKeyReenabled | ParkReason::NewKeyUnusable);
+            counts.then_some((Held::Revoking, Weight::OncePerRotation))
+        }
+        Event::Hindered { effect, failure } => {
+            let revokes =
+                matches!(effect, EffectName::DisableOld | EffectName::DeleteOld | EffectName::DeleteNew);
+            let counts = revokes && !failure.kind.is_passing();
+            counts.then_some((Held::Revoking, Weight::IfItGoesOn))
+        }
+        Event::Begun(_)
+        | Event::MintIntended { .. }
+        | Event::Minted { .. }
+        | Event::LostKeySettled { .. }
+        | Event::Staged { .. }
+        | Event::Verified { .. }
+        | Event::Promoted { .. }
+        | Event::Contested { .. }
+        | Event::Released { .. }
+        | Event::Withheld { .. }
+        | Event::OldKeyDisabled
+        | Event::ClockAgreed
+        | Event::QuarantinePassed
+        | Event::ExpiryIntended { .. }
+        | Event::ExpirySettled { .. }
+        | Event::Escalated { .. }
+        | Event::OldKeyGone
+        | Event::OldKeyEnabled
+        | Event::Restored { .. }
+        | Event::ReturnPassed
+        | Event::NewKeyGone
+        | Event::Discarded
+        | Event::Retried { .. }
+        | Event::Reclaimed { .. }
+        | Event::AbortAsked { .. }
+        | Event::TermsRevised { .. } => None,
+    }
+}
+
+/// From when on incidents count: those of the last `within`, and only those since a person last lifted the hold.
+#[must_use]
+pub fn counts_after(breaker: Breaker, lifted: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    let within = now.saturating_sub(breaker.within).unwrap_or(Timestamp::MIN);
+    lifted.map_or(within, |lifted| lifted.max(within))
+}
+
+/// Why the breaker trips, if it does: `what` failed often enough among those `incidents` that are later than `after`.
+/// They come in the order in which they happened.
+#[must_use]
+pub fn trips(breaker: Breaker, what: Held, incidents: &[Incident], after: Timestamp) -> Option<String> {
+    let mut failures = 0u32;
+    let mut last = None;
+    let mut counted: BTreeSet<RotationId> = BTreeSet::new();
+    let mut hindrances: BTreeMap<RotationId, u32> = BTreeMap::new();
+    for incident in incidents.iter().filter(|incident| incident.at > after) {
+        let Some((_, weight)) = weigh(&incident.event).filter(|(failed, _)| *failed == what) else {
+            continue;
+        };
+        let counts = match weight {
+            Weight::Each => true,
+            Weight::OncePerRotation => counted.insert(incident.rotation),
+            Weight::IfItGoesOn => {
+                let so_far = hindrances.entry(incident.rotation).or_default();
+                *so_far += 1;
+                *so_far >= HINDRANCES && counted.insert(incident.rotation)
+            }
+        };
+        if counts {
+            failures = failures.saturating_add(1);
+            last = Some(incident);
+        }
+    }
+    let last = last.filter(|_| failures >= breaker.failures)?;
+    let within = brief(breaker.within);
+    Some(format!(
+        "{failures} failures within {within}, the last of `{}`: {}",
+        last.credential,
+        told(&last.event)
+    ))
+}
+
+fn told(event: &Event) -> String {
+    if let Event::MintRefused { failure } | Event::Hindered { failure, .. } = event {
+        failure.to_string()
+    } else if let Event::MintDoubted { cause } = event {
+        format!("a key may have been created and lost: {cause}")
+    } else if let Event::Refuted { why: detail } | Event::Parked { detail, .. } = event {
+        detail.clone()
+    } else if let Event::Alarmed { alarm } = event {
+        alarm.detail.clone()
+    } else {
+        event.name().replace('_', " ")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,46 @@
+//! The loop's signs of life, and how it ends.
+
+use crate::domain::ids::CredentialName;
+use crate::engine::keeper::{Keeper, Slot, Stopped};
+
+impl Keeper {
+    pub(super) async fn drain(mut self, drain: std::time::Duration) -> Result<(), Stopped> {
+        for slot in self.slots.values() {
+            if let Some(pause) = &slot.visit {
+                pause.cancel();
+            }
+        }
+        let quit = self.quit.clone();
+        let mut usurped = Ok(());
+        let emptied = async {
+            while let Some(finished) = self.tasks.join_next_with_id().await {
+                usurped = self.take_back(finished);
+                if usurped.is_err() {
+                    break;
+                }
+            }
+        };
+        if tokio::time::timeout(drain, emptied).await.is_err() {
+            tracing::warn!(
+                visits = self.tasks.len(),
+                "stopping before every rotation reached its next journalled point"
+            );
+        }
+        quit.cancel();
+        self.tasks.shutdown().await;
+        usurped
+    }
+
+    pub(super) fn beat(&self) {
+        self.pulse.send_modify(|pulse| {
+            pulse.beat = Some(self.setup.now());
+            pulse.credentials = self.slots.len();
+            pulse.visits = self.visitors.len();
+            let damaged =
+                |(name, slot): (&CredentialName, &Slot)| Some((name.clone(), slot.damaged.clone()?));
+            if self.slots.values().filter(|slot| slot.damaged.is_some()).count() != pulse.damaged.len() {
+                pulse.damaged = self.slots.iter().filter_map(damaged).collect();
+            }
+        });
+    }
+}

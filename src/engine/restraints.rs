@@ -1,0 +1,106 @@
+//! What keeps a credential back that is not its own doing: holds, those that come before it, its place in line.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::domain::hold::{Held, Hold};
+use crate::domain::ids::{CredentialName, WorkspaceName};
+use crate::domain::plan::Reason;
+use crate::domain::policy::Credential;
+use crate::domain::waves::{self, Waiting};
+use crate::engine::board::Board;
+use crate::engine::commit::Halt;
+use crate::engine::effects::after;
+use crate::engine::setup::Setup;
+use crate::engine::turns::Turns;
+use crate::engine::visit::{Rest, Visit};
+use crate::ports::journal::{self, Journal};
+
+/// Outlives reloads of the policy.
+pub(super) struct Restraints {
+    pub(super) board: Board,
+    pub(super) turns: Turns,
+}
+
+impl Restraints {
+    /// # Errors
+    /// As of [`Board::load`].
+    pub(super) async fn load(journal: Arc<dyn Journal>) -> Result<Self, journal::Error> {
+        Ok(Self { board: Board::load(journal).await?, turns: Turns::default() })
+    }
+}
+
+impl Setup {
+    /// How many rotations of a workspace may be under way.
+    pub(super) fn places(&self, workspace: &WorkspaceName) -> usize {
+        self.desks.get(workspace).map_or(1, |desk| desk.limits.overlaps_at_once.max(1))
+    }
+}
+
+impl Visit {
+    /// The hold that forbids to do `what` to this credential now, as part of the rotation that is under way or `urgent`.
+    pub(super) fn held(&self, what: Held, urgent: bool) -> Option<Hold> {
+        let name = &self.record.credential;
+        let of_plan = self.rotation.as_ref().map(|rotation| &rotation.plan);
+        let workspace = of_plan.map(|plan| &plan.workspace);
+        let workspace = workspace.or_else(|| self.policy().map(|credential| &credential.workspace));
+        let emergency = of_plan.map_or(urgent, |plan| plan.emergency);
+        self.restraints.board.in_force().stops(what, workspace, name, emergency).cloned()
+    }
+
+    /// What keeps a rotation from beginning; if nothing does, it has its place among those under way.
+    pub(super) async fn restrained(
+        &self,
+        credential: &Credential,
+        reason: Reason,
+    ) -> Result<Option<Rest>, Halt> {
+        let now = self.setup.now();
+        let soon = after(now, self.setup.timing.look_again);
+        let emergency = self.record.urgency(credential).is_some();
+        if self.held(Held::Minting, emergency).is_some() {
+            self.step_aside();
+            return Ok(Some(Rest::Until(Some(soon))));
+        }
+        if reason == Reason::Schedule
+            && let Some(waiting) = self.waits_for(credential, now).await?
+        {
+            self.step_aside();
+            return Ok(Some(Rest::Until(Some(waiting.until().map_or(soon, |until| until.min(soon))))));
+        }
+        let (turns, name) = (&self.restraints.turns, &credential.name);
+        if emergency || reason.is_urgent() {
+            turns.occupy(&credential.workspace, name);
+            return Ok(None);
+        }
+        let due = self.record.due.as_ref().map_or(now, |due| due.at.min(now));
+        // Whom an operator asked for comes first.
+        let due = if reason == Reason::Manual { Timestamp::MIN } else { due };
+        let has_place =
+            turns.take(&credential.workspace, self.setup.places(&credential.workspace), name, due);
+        Ok((!has_place).then_some(Rest::Until(Some(soon))))
+    }
+
+    /// Gives up its place, or its place in line: nothing is to begin now.
+    pub(super) fn step_aside(&self) {
+        self.restraints.turns.leave(&self.record.credential);
+    }
+
+    /// Whether there is no place for one more rotation in the credential's workspace.
+    pub(super) fn is_crowded(&self) -> bool {
+        let workspace = self.policy().map(|credential| &credential.workspace);
+        workspace.is_some_and(|at| self.restraints.turns.is_full(at, self.setup.places(at)))
+    }
+
+    /// The journal is asked, not the keeper: it knows what others have done a moment ago.
+    async fn waits_for(&self, credential: &Credential, now: Timestamp) -> Result<Option<Waiting>, Halt> {
+        let mut records = BTreeMap::new();
+        for name in &credential.after {
+            let known = self.setup.journal.load_one(name).await.map_err(Halt::reading_another)?;
+            records.extend(known.map(|known| (name.clone(), known.record)));
+        }
+        let record_of = |name: &CredentialName| records.get(name);
+        Ok(waves::waits(&self.record, credential, record_of, now))
+    }
+}

@@ -1,0 +1,106 @@
+//! Pausing and resuming over the operators' socket.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::domain::hold::{Held, Scope};
+use crate::domain::ids::{CredentialName, WorkspaceName};
+use crate::http::answer::{Problem, read_json};
+use crate::http::operator::{Peer, Shared, is_known, refused, unknown};
+
+/// More is not a reason but a report.
+const WHY_CHARACTERS_MAX: usize = 300;
+
+const WANTED: &str = "JSON with one of {\"all\": true}, {\"workspace\": \"NAME\"} and {\"credential\": \"NAME\"}, and if \
+                      wanted \"only\" (\"minting\" or \"revoking\") and, to pause, \"why\"";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Request {
+    #[serde(default)]
+    all: bool,
+    workspace: Option<String>,
+    credential: Option<String>,
+    only: Option<Only>,
+    why: Option<String>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Only {
+    Minting,
+    Revoking,
+}
+
+impl From<Only> for Held {
+    fn from(only: Only) -> Self {
+        match only {
+            Only::Minting => Self::Minting,
+            Only::Revoking => Self::Revoking,
+        }
+    }
+}
+
+pub(super) async fn pause(
+    State(shared): State<Arc<Shared>>,
+    Extension(Peer(by)): Extension<Peer>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Value>, Problem> {
+    let request: Request = read_json(body, WANTED)?;
+    let scope = scope(&shared, &request).await?;
+    let why = request.why.unwrap_or_default();
+    if why.chars().count() > WHY_CHARACTERS_MAX || why.chars().any(char::is_control) {
+        return Err(bad(format!("`why` has to be one line of at most {WHY_CHARACTERS_MAX} characters")));
+    }
+    let done = shared.handle.pause(scope, request.only.map(Held::from), why, by).await.map_err(refused)?;
+    Ok(Json(json!({ "message": done })))
+}
+
+pub(super) async fn resume(
+    State(shared): State<Arc<Shared>>,
+    Extension(Peer(by)): Extension<Peer>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Value>, Problem> {
+    let request: Request = read_json(body, WANTED)?;
+    if request.why.is_some() {
+        return Err(bad("only a pause has a `why`".to_owned()));
+    }
+    let scope = scope(&shared, &request).await?;
+    let done = shared.handle.resume(scope, request.only.map(Held::from), by).await.map_err(refused)?;
+    Ok(Json(json!({ "message": done })))
+}
+
+/// A scope that is not there would hold nothing back while somebody relies on it. One that a hold is in force for can
+/// always be named.
+async fn scope(shared: &Shared, request: &Request) -> Result<Scope, Problem> {
+    match (request.all, &request.workspace, &request.credential) {
+        (true, None, None) => Ok(Scope::Fleet),
+        (false, Some(name), None) => {
+            let name = WorkspaceName::new(name.as_str()).map_err(|_| no_such_workspace())?;
+            let scope = Scope::Workspace(name.clone());
+            let in_policy = shared.handle.setup().policy.workspaces.contains_key(&name);
+            if in_policy || shared.handle.is_held(&scope) { Ok(scope) } else { Err(no_such_workspace()) }
+        }
+        (false, None, Some(name)) => {
+            let name = CredentialName::new(name.as_str()).map_err(|_| unknown())?;
+            if is_known(shared, &name).await { Ok(Scope::Credential(name)) } else { Err(unknown()) }
+        }
+        _ => Err(bad(format!("the body has to be {WANTED}"))),
+    }
+}
+
+fn no_such_workspace() -> Problem {
+    let message = "the policy has no workspace of this name";
+    Problem::new(StatusCode::NOT_FOUND, "no_such_workspace", message)
+}
+
+fn bad(message: String) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "bad_request", message)
+}

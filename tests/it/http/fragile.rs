@@ -1,0 +1,98 @@
+//! A journal that can be made unusable.
+
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rekeyd::adapters::memory::journal::MemoryJournal;
+use rekeyd::domain::ack::Ack;
+use rekeyd::domain::gate::Observed;
+use rekeyd::domain::hold::{Held, Hold, Scope};
+use rekeyd::domain::ids::{CredentialName, RotationId, WorkspaceName};
+use rekeyd::domain::record::Record;
+use rekeyd::ports::journal::{Chapter, Entry, Error, Journal, Known};
+
+#[derive(Default)]
+pub(crate) struct Fragile {
+    journal: MemoryJournal,
+    pub(crate) is_broken: AtomicBool,
+}
+
+impl Fragile {
+    fn usable(&self) -> Result<&MemoryJournal, Error> {
+        match self.is_broken.load(SeqCst) {
+            true => Err(Error::Unavailable("the disk is gone".to_owned())),
+            false => Ok(&self.journal),
+        }
+    }
+}
+
+#[async_trait]
+impl Journal for Fragile {
+    async fn load(&self) -> Result<Vec<(CredentialName, Result<Known, Error>)>, Error> {
+        self.usable()?.load().await
+    }
+    async fn load_one(&self, credential: &CredentialName) -> Result<Option<Known>, Error> {
+        self.usable()?.load_one(credential).await
+    }
+    async fn append(&self, entry: &Entry, record: Option<&Record>) -> Result<(), Error> {
+        self.usable()?.append(entry, record).await
+    }
+    async fn save(&self, record: &Record) -> Result<(), Error> {
+        self.usable()?.save(record).await
+    }
+    async fn entries(&self, rotation: RotationId) -> Result<Vec<Entry>, Error> {
+        self.usable()?.entries(rotation).await
+    }
+    async fn history(&self, credential: &CredentialName, limit: usize) -> Result<Vec<Chapter>, Error> {
+        self.usable()?.history(credential, limit).await
+    }
+    async fn owner_of(&self, rotation: RotationId) -> Result<Option<CredentialName>, Error> {
+        self.usable()?.owner_of(rotation).await
+    }
+    async fn mints_since(&self, workspace: &WorkspaceName, at: Timestamp) -> Result<Vec<Timestamp>, Error> {
+        self.usable()?.mints_since(workspace, at).await
+    }
+    async fn events_since(
+        &self,
+        of: &WorkspaceName,
+        names: &[&'static str],
+        since: Timestamp,
+    ) -> Result<Vec<Entry>, Error> {
+        self.usable()?.events_since(of, names, since).await
+    }
+    async fn acknowledge(&self, credential: &CredentialName, ack: &Ack) -> Result<(), Error> {
+        self.usable()?.acknowledge(credential, ack).await
+    }
+    async fn acks(&self, credential: &CredentialName) -> Result<Vec<Ack>, Error> {
+        self.usable()?.acks(credential).await
+    }
+    async fn observe(
+        &self,
+        credential: &CredentialName,
+        rotation: RotationId,
+        observed: &Observed,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        self.usable()?.observe(credential, rotation, observed, at).await
+    }
+    async fn observed(
+        &self,
+        credential: &CredentialName,
+        rotation: RotationId,
+    ) -> Result<Option<Observed>, Error> {
+        self.usable()?.observed(credential, rotation).await
+    }
+    async fn hold(&self, hold: &Hold) -> Result<(), Error> {
+        self.usable()?.hold(hold).await
+    }
+    async fn lift(&self, scope: &Scope, what: Held, at: Timestamp) -> Result<(), Error> {
+        self.usable()?.lift(scope, what, at).await
+    }
+    async fn lifted(&self, scope: &Scope, what: Held) -> Result<Option<Timestamp>, Error> {
+        self.usable()?.lifted(scope, what).await
+    }
+    async fn holds(&self) -> Result<Vec<Hold>, Error> {
+        self.usable()?.holds().await
+    }
+}

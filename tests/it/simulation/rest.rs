@@ -1,0 +1,81 @@
+//! The end of every scenario: nothing goes wrong any more, and everything that was begun has to end.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use rekeyd::domain::ids::KeyId;
+use rekeyd::domain::phase::Phase;
+use rekeyd::engine::Wish;
+use rekeyd::ports::journal::Journal;
+
+use super::play::Theatre;
+
+/// How long a scenario may take to come to rest when nothing goes wrong any more.
+const REST_HOURS: i64 = 80;
+
+impl Theatre {
+    /// I7 and I4: in a kind world everything that was begun ends, an operator helping with what is parked.
+    pub(super) async fn come_to_rest(&self) {
+        // What people broke is not mended by asking again and again.
+        let (hours, pause) = if self.scenario.people_every > 0 { (20, 1800) } else { (REST_HOURS, 97) };
+        let until = self.clock.truth() + SignedDuration::from_hours(hours);
+        while self.clock.truth() < until {
+            tokio::time::sleep(Duration::from_secs(pause)).await;
+            self.lift_everything().await;
+            self.retry_what_is_parked().await;
+            let handle = self.handle.lock().unwrap().clone();
+            if let (Some(_), Some(handle)) = (self.at_rest().await, handle) {
+                handle.sweep().await.unwrap();
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                if let Some(current) = self.at_rest().await {
+                    self.witness.check_orphans(&current);
+                    return;
+                }
+            }
+        }
+        // What people have broken may stay parked; nobody retries it any more.
+        tokio::time::sleep(Duration::from_secs(7200)).await;
+        let open = self.journal.load().await.unwrap();
+        let waits = open.iter().all(|(_, known)| {
+            let known = known.as_ref().unwrap();
+            let parked = known.rotation.as_ref().map(|rotation| {
+                let young =
+                    self.clock.truth().duration_since(rotation.plan.begun_at) < SignedDuration::from_hours(5);
+                young || matches!(rotation.phase, Phase::Parked { .. })
+            });
+            parked.unwrap_or_else(|| known.record.current.is_some() || known.record.obstacle.is_some())
+        });
+        if self.scenario.people_every > 0 && waits {
+            return;
+        }
+        let open = open.into_iter().map(|(name, known)| {
+            let known = known.unwrap();
+            (name, known.record.obstacle, known.rotation.map(|rotation| (rotation.phase, rotation.trouble)))
+        });
+        self.witness.blame("I7", &format!("not at rest: {:#?}", open.collect::<Vec<_>>()));
+    }
+
+    /// The current keys, if no rotation is under way.
+    async fn at_rest(&self) -> Option<BTreeSet<KeyId>> {
+        let known = self.journal.load().await.unwrap();
+        let mut current = BTreeSet::new();
+        for (_, known) in &known {
+            let known = known.as_ref().unwrap();
+            current.insert(known.record.current.as_ref().filter(|_| known.rotation.is_none())?.key.clone());
+        }
+        (known.len() == self.policy.lock().unwrap().credentials.len()).then_some(current)
+    }
+
+    async fn retry_what_is_parked(&self) {
+        for (name, known) in self.journal.load().await.unwrap() {
+            let handle = self.handle.lock().unwrap().clone();
+            if let (Some(rotation), Some(handle)) = (known.unwrap().rotation, handle)
+                && let Phase::Parked { reason, .. } = rotation.phase
+            {
+                self.fate.note(format!("the operator retries {name}, parked: {}", reason.label()));
+                drop(handle.order(name, Wish::Retry { overwrite: true }, "the end".to_owned()).await);
+            }
+        }
+    }
+}

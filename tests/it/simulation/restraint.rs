@@ -1,0 +1,133 @@
+//! What holds a fleet back by design, and the operator who pauses and resumes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use rekeyd::domain::hold::{Held, Hold, Scope};
+use rekeyd::domain::ids::CredentialName;
+use rekeyd::domain::policy::{Breaker, WorkspaceLimits};
+use rekeyd::engine::Refused;
+
+use super::dice::Dice;
+use super::play::{Theatre, workspace};
+
+/// Nothing by default.
+#[derive(Debug, Clone)]
+pub(super) struct Restraint {
+    /// Minutes between pauses, and at most twice that each lasts; 0 for never.
+    pub(super) pauses_every: u64,
+    /// Everything is paused after so many milliseconds, for ten minutes.
+    pub(super) pauses_at: Option<u64>,
+    /// What the breaker has stopped is resumed after so many minutes, once; 0 for never.
+    pub(super) resumes_after: u64,
+    pub(super) breaker: Option<Breaker>,
+    pub(super) overlaps_at_once: usize,
+    /// Each credential comes after so many of those before it.
+    pub(super) after: usize,
+    pub(super) bake: SignedDuration,
+}
+
+impl Default for Restraint {
+    fn default() -> Self {
+        Self {
+            pauses_every: 0,
+            pauses_at: None,
+            resumes_after: 0,
+            breaker: None,
+            overlaps_at_once: usize::MAX,
+            after: 0,
+            bake: SignedDuration::ZERO,
+        }
+    }
+}
+
+impl Restraint {
+    pub(super) fn limits(&self, limits: WorkspaceLimits) -> WorkspaceLimits {
+        let breaker = self.breaker.unwrap_or(limits.breaker);
+        WorkspaceLimits { breaker, overlaps_at_once: self.overlaps_at_once, ..limits }
+    }
+
+    /// The predecessors of a credential by its number.
+    pub(super) fn after(&self, index: usize) -> BTreeSet<CredentialName> {
+        let before = index.saturating_sub(self.after)..index;
+        before.map(|index| CredentialName::new(format!("tts-{index}")).unwrap()).collect()
+    }
+
+    pub(super) fn before(&self, credential: &CredentialName) -> BTreeSet<CredentialName> {
+        let number = credential.as_str().trim_start_matches("tts-").parse();
+        number.map(|index| self.after(index)).unwrap_or_default()
+    }
+}
+
+impl Theatre {
+    #[expect(clippy::disallowed_methods, reason = "operators stand outside the engine")]
+    pub(super) fn start_pauser(self: &Arc<Self>) -> tokio::task::JoinHandle<()> {
+        let theatre = Arc::clone(self);
+        tokio::spawn(async move {
+            let mut dice = Dice::new(theatre.scenario.seed ^ 0x9A05E);
+            let Restraint { pauses_every, pauses_at, resumes_after, .. } = theatre.scenario.restraint;
+            if let Some(at) = pauses_at {
+                tokio::time::sleep(Duration::from_millis(at)).await;
+                theatre.pause(Scope::Fleet, None, Duration::from_mins(10)).await;
+            }
+            if resumes_after > 0 {
+                tokio::time::sleep(Duration::from_secs(resumes_after * 60)).await;
+                theatre.lift_everything().await;
+            }
+            if pauses_every == 0 {
+                return;
+            }
+            loop {
+                tokio::time::sleep(Duration::from_secs(1 + dice.below(pauses_every * 60))).await;
+                theatre.pause_something(&mut dice, pauses_every).await;
+            }
+        })
+    }
+
+    async fn pause_something(&self, dice: &mut Dice, minutes: u64) {
+        let one =
+            CredentialName::new(format!("tts-{}", dice.below(self.scenario.credentials as u64))).unwrap();
+        let scopes = [Scope::Fleet, Scope::Workspace(workspace()), Scope::Credential(one)];
+        let scope = scopes[usize::try_from(dice.below(3)).unwrap()].clone();
+        let only = [None, Some(Held::Minting), Some(Held::Revoking)][usize::try_from(dice.below(3)).unwrap()];
+        self.pause(scope, only, Duration::from_secs(dice.below(minutes * 120))).await;
+    }
+
+    /// Somebody pauses something for a while. From the answer on, nothing of it may happen.
+    async fn pause(&self, scope: Scope, only: Option<Held>, lasts: Duration) {
+        let Some(handle) = self.handle.lock().unwrap().clone() else { return };
+        let by = "the operator".to_owned();
+        let answered = handle.pause(scope.clone(), only, String::new(), by.clone());
+        let answered = tokio::time::timeout(Duration::from_secs(3600), answered).await;
+        self.fate.note(format!("a pause of {scope}: {answered:?}"));
+        let what = only.unwrap_or(Held::Everything);
+        let hold = Hold { scope, what, by, why: String::new(), since: self.clock.truth() };
+        if let Ok(Ok(_)) = answered {
+            self.witness.paused(hold.clone());
+        }
+        tokio::time::sleep(lasts).await;
+        self.witness.resumes(&hold);
+        while !self.lift(&hold).await {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+        }
+    }
+
+    /// Whether it is certainly not in force any more.
+    async fn lift(&self, hold: &Hold) -> bool {
+        let Some(handle) = self.handle.lock().unwrap().clone() else { return false };
+        let answered = handle.resume(hold.scope.clone(), Some(hold.what), "the operator".to_owned()).await;
+        self.fate.note(format!("a resumption: {answered:?}"));
+        !matches!(answered, Err(Refused::Stopping))
+    }
+
+    /// Every hold that is in force, the breaker's too.
+    pub(super) async fn lift_everything(&self) {
+        let Some(handle) = self.handle.lock().unwrap().clone() else { return };
+        for hold in handle.holds().all() {
+            self.witness.resumes(hold);
+            self.lift(hold).await;
+        }
+    }
+}

@@ -13,6 +13,7 @@ mod elevenlabs;
 mod elevenlabs_sandbox;
 mod engine_sandbox;
 mod http;
+mod inspection;
 mod journal;
 mod kill;
 mod mutations;

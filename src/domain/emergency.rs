@@ -78,6 +78,21 @@ impl Record {
     }
 }
 
+/// Whether a rollback leads to a key that is in wrong hands, from one that is not: it is given up. One that has given
+/// nothing back yet is stopped for a person: there was a reason to begin it.
+#[must_use]
+pub fn must_turn_round(record: &Record, rotation: &Rotation) -> bool {
+    let phase = match &rotation.phase {
+        Phase::Parked { reason: ParkReason::OldKeyUnusable, was, .. } => was,
+        phase => phase,
+    };
+    let leaked = |key: &KeyId| record.leak_of(key).is_some();
+    matches!(phase, Phase::Returning { .. } | Phase::Withdrawing { .. })
+        && phase.way_back() != Some(RollbackCause::Leak)
+        && rotation.plan.old.as_ref().is_some_and(leaked)
+        && !rotation.successor().is_some_and(|new| leaked(&new.key))
+}
+
 /// What a leak of one of its keys means for a rotation under way, if it means anything. A key that leaked before it was
 /// in service is discarded; after that the old key comes back, if that is fine. A leaked old key makes it an emergency.
 #[must_use]

@@ -145,12 +145,12 @@ impl Phase {
             | Self::Quarantine(_)
             | Self::Revoking(_)
             | Self::Reinstating { .. }
-            | Self::RollingBack { .. } => true,
+            | Self::RollingBack { .. }
+            | Self::Returning { .. }
+            | Self::Withdrawing { .. } => true,
             Self::Due { .. }
             | Self::Minting { .. }
             | Self::Discarding { .. }
-            | Self::Returning { .. }
-            | Self::Withdrawing { .. }
             | Self::Parked { .. }
             | Self::Done(_)
             | Self::Aborted { .. }
@@ -158,12 +158,14 @@ impl Phase {
         }
     }
 
-    /// Whether the old key is on its way back into service.
+    /// Why the old key is on its way back into service, if it is.
     #[must_use]
-    pub fn is_way_back(&self) -> bool {
+    pub fn way_back(&self) -> Option<RollbackCause> {
         match self {
-            Self::RollingBack { .. } | Self::Returning { .. } | Self::Withdrawing { .. } => true,
-            Self::Parked { was, .. } => was.is_way_back(),
+            Self::RollingBack { cause, .. }
+            | Self::Returning { cause, .. }
+            | Self::Withdrawing { cause, .. } => Some(*cause),
+            Self::Parked { was, .. } => was.way_back(),
             Self::Due { .. }
             | Self::Minting { .. }
             | Self::Staging(_)
@@ -177,8 +179,14 @@ impl Phase {
             | Self::Discarding { .. }
             | Self::Done(_)
             | Self::Aborted { .. }
-            | Self::RolledBack { .. } => false,
+            | Self::RolledBack { .. } => None,
         }
+    }
+
+    /// Whether the old key is on its way back into service.
+    #[must_use]
+    pub fn is_way_back(&self) -> bool {
+        self.way_back().is_some()
     }
 
     /// Whether the old key may still be in use, so that it must not expire.

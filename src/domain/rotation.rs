@@ -200,6 +200,12 @@ impl Rotation {
         self.overlap_began.unwrap_or(Timestamp::MAX)
     }
 
+    /// Whether a key that it takes out of service is in wrong hands: neither a freeze nor a breaker keeps that alive.
+    #[must_use]
+    pub fn is_urgent(&self) -> bool {
+        self.plan.emergency || self.phase.way_back() == Some(RollbackCause::Leak)
+    }
+
     #[must_use]
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Done(_) | Phase::Aborted { .. } | Phase::RolledBack { .. })

@@ -48,7 +48,11 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
     }
     if let Event::Escalated { why, since } = event {
         if rotation.plan.old.is_none() || rotation.phase.is_way_back() {
-            return Err(illegal(rotation, event, Some("the old key is not being replaced")));
+            return Err(illegal(
+                rotation,
+                event,
+                Some("the old key is not being replaced; `abort` goes on with the new key"),
+            ));
         }
         next.plan.emergency = true;
         next.plan.urgency = Some(Urgency { why: why.clone(), since: since.unwrap_or(now) });
@@ -232,6 +236,7 @@ fn steering(rotation: &Rotation, event: &Event) -> Move {
         }
         (Phase::Parked { was, .. }, E::Retried { overwrite }) => Ok(resumed(was, *overwrite)),
         (Phase::Parked { was, .. }, E::Reclaimed { destinations }) => reclaimed(was, destinations),
+        (phase, E::Reclaimed { destinations }) if phase.is_way_back() => reclaimed(phase, destinations),
         (Phase::Parked { was, .. }, E::AbortAsked { .. } | E::RollbackBegun { .. }) => {
             advance(&Rotation { phase: was.as_ref().clone(), ..rotation.clone() }, event)
         }
@@ -314,7 +319,7 @@ fn resumed(was: &Phase, overwrite: bool) -> Phase {
 }
 
 /// Publishes to some destinations again: the overlap begins anew when the last one serves the new key. Also the way
-/// forward out of a rollback whose old key turned out to be gone.
+/// forward out of a rollback whose old key turned out to be of no use.
 fn reclaimed(was: &Phase, destinations: &[(usize, Standing)]) -> Result<Phase, Because> {
     let Some(successor) = was.successor().filter(|_| was.may_publish_again()) else {
         return Err(Some("there is nothing to publish again"));
@@ -330,7 +335,7 @@ fn reclaimed(was: &Phase, destinations: &[(usize, Standing)]) -> Result<Phase, B
     if is(|progress| matches!(progress, Progress::Absent | Progress::Restored { .. })) {
         return Ok(Phase::Staging(successor));
     }
-    if !matches!(was, Phase::RollingBack { .. }) {
+    if !was.is_way_back() {
         return Ok(was.clone());
     }
     let half_way = is(|progress| matches!(progress, Progress::Staged { .. }));

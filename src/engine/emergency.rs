@@ -39,6 +39,18 @@ fn begins_by_itself(record: &Record, credential: &Credential) -> bool {
 impl Visit {
     /// What a leak demands of the rotation under way. `Some` if that has to wait for the keeper.
     pub(super) async fn answer_leaks(&mut self) -> Result<Option<Rest>, Halt> {
+        if self.rotation.as_ref().is_some_and(|it| emergency::must_turn_round(&self.record, it)) {
+            return Ok(Some(match self.unlike_the_successor().await {
+                Ok(destinations) => {
+                    self.commit(Event::Reclaimed { destinations }).await?;
+                    Rest::No
+                }
+                Err(failure) => {
+                    tracing::warn!(credential = %self.record.credential, %failure, "a rollback to a leaked key cannot be given up yet");
+                    Rest::Until(self.setup.now().checked_add(self.setup.timing.look_again).ok())
+                }
+            }));
+        }
         let Some(event) = self.rotation.as_ref().and_then(|it| emergency::response(&self.record, it)) else {
             return Ok(None);
         };
@@ -108,6 +120,11 @@ impl Visit {
         if let Some(rotation) = &self.rotation {
             if rotation.plan.emergency {
                 return Ok(Err(format!("the rotation of `{name}` under way is an emergency already")));
+            }
+            if rotation.phase.is_way_back()
+                && let Err(why) = self.publish_again().await?
+            {
+                return Ok(Err(why));
             }
             let event = Event::Escalated { why: format!("asked by {by}"), since: Some(now) };
             return self.steer(event, "is an emergency from here on").await;

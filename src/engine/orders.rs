@@ -104,7 +104,7 @@ impl Visit {
         let Some(Phase::Parked { reason, was, .. }) = self.phase() else {
             return Ok(Err(format!("`{}` has no parked rotation", self.record.credential)));
         };
-        let rolling_back = matches!(**was, Phase::RollingBack { .. });
+        let rolling_back = was.is_way_back();
         let publish_again = overwrite && *reason == ParkReason::ForeignValue && was.may_publish_again();
         if publish_again && !rolling_back {
             return self.publish_again().await;
@@ -112,17 +112,15 @@ impl Visit {
         self.steer(Event::Retried { overwrite }, "goes on").await
     }
 
-    /// A rollback that is parked because there is nothing to roll back to is given up by going forward again.
+    /// A rollback is given up by going forward again.
     async fn abort(&mut self, by: String) -> Result<Result<String, String>, Halt> {
-        if let Some(Phase::Parked { was, .. }) = self.phase()
-            && matches!(**was, Phase::RollingBack { .. })
-        {
+        if self.phase().is_some_and(Phase::is_way_back) {
             return self.publish_again().await;
         }
         self.steer(Event::AbortAsked { by }, "is being aborted").await
     }
 
-    async fn publish_again(&mut self) -> Result<Result<String, String>, Halt> {
+    pub(super) async fn publish_again(&mut self) -> Result<Result<String, String>, Halt> {
         match self.unlike_the_successor().await {
             Ok(destinations) => {
                 self.steer(Event::Reclaimed { destinations }, "goes on with the new key").await

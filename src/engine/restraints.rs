@@ -9,6 +9,7 @@ use crate::domain::hold::{Held, Hold};
 use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::plan::Reason;
 use crate::domain::policy::Credential;
+use crate::domain::rotation::Rotation;
 use crate::domain::waves::{self, Waiting};
 use crate::engine::board::Board;
 use crate::engine::commit::Halt;
@@ -46,7 +47,7 @@ impl Visit {
         let of_plan = self.rotation.as_ref().map(|rotation| &rotation.plan);
         let workspace = of_plan.map(|plan| &plan.workspace);
         let workspace = workspace.or_else(|| self.policy().map(|credential| &credential.workspace));
-        let emergency = of_plan.map_or(urgent, |plan| plan.emergency);
+        let emergency = self.rotation.as_ref().map_or(urgent, Rotation::is_urgent);
         self.restraints.board.in_force().stops(what, workspace, name, emergency).cloned()
     }
 

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::effect::EffectName;
-use crate::domain::phase::{Phase, PhaseName};
+use crate::domain::phase::PhaseName;
 use crate::domain::plan::AfterDeadline;
 use crate::domain::record::ObstacleKind;
 use crate::domain::report::findings;
@@ -167,7 +167,7 @@ fn way_out(reason: ParkReason, rotation: &Rotation) -> &'static str {
 }
 
 fn is_rolling_back(rotation: &Rotation) -> bool {
-    matches!(&rotation.phase, Phase::Parked { was, .. } if matches!(**was, Phase::RollingBack { .. }))
+    rotation.phase.is_way_back()
 }
 
 fn times(count: u32) -> String {

@@ -9,7 +9,8 @@ use crate::domain::hold::Held;
 use crate::domain::key::Inventory;
 use crate::domain::phase::{Alarm, AlarmKind, Phase};
 use crate::domain::plan::AfterDeadline;
-use crate::domain::rotation::{ParkReason, RollbackCause};
+use crate::domain::rotation::{ParkReason, RollbackCause, Rotation};
+use crate::engine::effects::undo::nowhere_to_return;
 use crate::engine::effects::{Acted, Outcome, after, park};
 use crate::engine::visit::Visit;
 
@@ -112,8 +113,8 @@ impl Visit {
         if self.held(Held::Revoking, false).is_some() {
             return Some(Timestamp::MAX);
         }
-        let emergency = self.rotation.as_ref().is_some_and(|rotation| rotation.plan.emergency);
-        self.policy().filter(|_| !emergency)?.schedule.freeze(self.setup.now()).map(|freeze| freeze.until)
+        let urgent = self.rotation.as_ref().is_some_and(Rotation::is_urgent);
+        self.policy().filter(|_| !urgent)?.schedule.freeze(self.setup.now()).map(|freeze| freeze.until)
     }
 
     /// A quarantine is passed when it has lasted, and nobody has enabled the old key meanwhile.
@@ -202,6 +203,12 @@ impl Visit {
         }
         if !rotation.clock_agreed {
             return self.agree_on_the_time().await;
+        }
+        // Nobody can return to a key that does not work. A listing may be older than our own call that enabled it.
+        let settled = self.setup.now() >= after(rotation.since, self.setup.timing.settle);
+        let inventory = self.listed().await?;
+        if settled && !self.may_return(&inventory)? {
+            return nowhere_to_return();
         }
         if let Some(until) = self.waits_for_the_return().await? {
             return Ok(Outcome::Wait(self.soon(until)));

@@ -49,9 +49,11 @@ impl Visit {
         let new = &self.successor()?.fingerprint;
         let mut unlike = Vec::new();
         for index in 0..self.plan()?.destinations.len() {
-            let (destination, _, store) = self.place(index)?;
+            let (destination, placement, store) = self.place(index)?;
             let served = serving(store, destination).await?;
-            if served.fingerprint.as_ref() != Some(new) {
+            // What was given back is published anew, whoever put the new key there meanwhile.
+            let given_back = matches!(placement.progress, Progress::Restored { .. });
+            if given_back || served.fingerprint.as_ref() != Some(new) {
                 unlike.push((index, served));
             }
         }

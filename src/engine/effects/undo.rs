@@ -4,7 +4,7 @@ use crate::domain::dead_man::AHEAD_MIN;
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::VersionId;
-use crate::domain::key::Key;
+use crate::domain::key::{Inventory, Key};
 use crate::domain::phase::Phase;
 use crate::domain::plan::Destination;
 use crate::domain::rotation::{ParkReason, RollbackCause};
@@ -13,6 +13,14 @@ use crate::domain::successor::{Progress, Standing, Successor};
 use crate::engine::effects::{Acted, Outcome, after, not_listed_yet, park, serving};
 use crate::engine::visit::Visit;
 use crate::ports::secret_store::{SecretStore, Which};
+
+/// The old key turned out to be of no use on the way back.
+pub(super) fn nowhere_to_return() -> Acted {
+    park(
+        ParkReason::OldKeyUnusable,
+        "the old key is gone, disabled or expired: the new one is kept; enable the old one and `retry`, or `abort` goes on with the new key",
+    )
+}
 
 /// Restored copies of an old value take their version tokens from here on, apart from those of stagings.
 const RESTORE_TOKENS: u32 = 1000;
@@ -228,15 +236,19 @@ impl Visit {
             }
         }
         let inventory = self.listed().await?;
-        self.setup.check_clock(&inventory)?;
-        let now = self.setup.now();
-        if !self.old_key(&inventory)?.is_some_and(|old| old.is_alive(now)) {
-            return park(
-                ParkReason::OldKeyUnusable,
-                "the old key is gone, disabled or expired: the new one is kept; enable the old one and `retry`",
-            );
+        if !leaked {
+            self.setup.check_clock(&inventory)?;
+        }
+        if !self.may_return(&inventory)? {
+            return nowhere_to_return();
         }
         self.delete_successor().await?;
         Ok(Outcome::Happened(Event::NewKeyGone))
+    }
+
+    /// Whether the old key works, as far as a listing tells.
+    pub(super) fn may_return(&self, inventory: &Inventory) -> Result<bool, Failure> {
+        let now = self.setup.now();
+        Ok(self.old_key(inventory)?.is_some_and(|old| old.is_alive(now)))
     }
 }

@@ -33,11 +33,15 @@ async fn settled(change: fn(&mut Credential)) -> Bench {
     bench
 }
 
+/// A consumer that acknowledges nothing by itself.
+pub(super) fn nobody() -> Vec<Gate> {
+    vec![Gate::Acks([ConsumerName::new("nobody").unwrap()].into())]
+}
+
 /// In the overlap of a second rotation, which nobody acknowledges.
-async fn overlapping() -> Bench {
+pub(super) async fn overlapping() -> Bench {
     let mut bench = settled(|_| ()).await;
-    let nobody = Gate::Acks([ConsumerName::new("nobody").unwrap()].into());
-    bench.revise(|terms| terms.gates = vec![nobody]).await;
+    bench.revise(|terms| terms.gates = nobody()).await;
     bench.order(Wish::Rotate).await.unwrap();
     bench.reaches(PhaseName::Overlap).await;
     bench
@@ -45,25 +49,25 @@ async fn overlapping() -> Bench {
 
 impl Bench {
     /// A listing now, as the schedule would have it.
-    async fn inspect(&self) {
+    pub(super) async fn inspect(&self) {
         self.handle().inspect().await.unwrap();
     }
 
     /// Somebody else puts something where consumers read.
-    fn tamper(&self, text: &str) {
+    pub(super) fn tamper(&self, text: &str) {
         let path = self.folder.path().join("secrets/tts-backend");
         std::fs::remove_file(&path).unwrap();
         std::fs::write(path, text).unwrap();
     }
 
     /// The id of the newest key but so many.
-    fn key(&self, from_the_newest: usize) -> String {
+    pub(super) fn key(&self, from_the_newest: usize) -> String {
         let truth = self.sandbox.truth();
         let ids: Vec<String> = truth.keys().map(|key| key.key_id.clone()).collect();
         ids[ids.len() - 1 - from_the_newest].clone()
     }
 
-    fn disable(&mut self, key: &str, reason: Option<&str>) {
+    pub(super) fn disable(&mut self, key: &str, reason: Option<&str>) {
         self.outage = true;
         self.sandbox.workspace().disable_key(key, reason, SystemClock.now()).unwrap();
     }

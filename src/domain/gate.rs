@@ -204,7 +204,10 @@ pub fn judge(
         Gate::Probes(probes) => probe::judge_probes(probes, &observed.probes, now),
         Gate::Command(_) => probe::judge_command(observed.command.as_ref(), now),
     });
-    std::iter::once(timed).chain(failing(&evidence.acks, since)).chain(conditions).collect()
+    // The old key, on the way back, was there before: what was said of it then says nothing about now.
+    let new_to_them = Some(new).filter(|_| !observed.way_back);
+    let failing = failing(&evidence.acks, since, new_to_them);
+    std::iter::once(timed).chain(failing).chain(conditions).collect()
 }
 
 /// Judges the way back: every condition, with the old key in the place of the new one. Of the consumers only those are
@@ -227,7 +230,9 @@ pub fn judge_return(rotation: &Rotation, evidence: &Evidence, now: Timestamp) ->
         }
     }
     let nothing = Fingerprint::of(b"");
-    judge(&terms, old.unwrap_or(&nothing), evidence, rotation.since, now)
+    let mut evidence = evidence.clone();
+    evidence.observed.way_back = true;
+    judge(&terms, old.unwrap_or(&nothing), &evidence, rotation.since, now)
 }
 
 /// Whether some consumer says that it cannot work with the new key: then not even a deadline revokes the old one.
@@ -236,10 +241,12 @@ pub fn is_anyone_failing(verdicts: &[Verdict]) -> bool {
     verdicts.iter().any(|verdict| verdict.gate == GateName::Failing && !verdict.open)
 }
 
-/// The consumers that have said since `since` that they fail, each in a line; empty if none has.
+/// The consumers that fail, each in a line; empty if none does: whoever has said so since `since`, or of the `new` key at
+/// any time. The first destination may have served that long before the overlap began.
 #[must_use]
-pub fn failures(acks: &[Ack], since: Timestamp) -> Vec<Straggler> {
-    let failing = acks.iter().filter(|ack| ack.health == Health::Failing && ack.at >= since);
+pub fn failures(acks: &[Ack], since: Timestamp, new: Option<&Fingerprint>) -> Vec<Straggler> {
+    let counts = |ack: &&Ack| ack.at >= since || Some(&ack.fingerprint) == new;
+    let failing = acks.iter().filter(|ack| ack.health == Health::Failing).filter(counts);
     failing
         .map(|ack| Straggler {
             who: ack.consumer.to_string(),
@@ -263,8 +270,8 @@ fn named(stragglers: &[Straggler]) -> String {
     each.join(", ")
 }
 
-fn failing(acks: &[Ack], since: Timestamp) -> Option<Verdict> {
-    let failures = failures(acks, since);
+fn failing(acks: &[Ack], since: Timestamp, new: Option<&Fingerprint>) -> Option<Verdict> {
+    let failures = failures(acks, since, new);
     (!failures.is_empty()).then(|| shut(GateName::Failing, named(&failures), failures))
 }
 

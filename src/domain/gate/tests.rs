@@ -91,8 +91,13 @@ fn a_consumer_that_fails_shuts_a_gate_that_no_policy_can_leave_out() {
     let verdicts = judged(&terms(vec![]), acks, Observed::default(), 9);
     assert!(is_anyone_failing(&verdicts));
     assert_eq!(names_of_shut(verdicts), [GateName::Failing]);
-    let long_ago = vec![failing_ack("api", "new", -1)];
+    let long_ago = vec![failing_ack("api", "old", -1)];
     assert!(!is_anyone_failing(&judged(&terms(vec![]), long_ago, Observed::default(), 9)));
+    // Of two destinations, one may have served the new key for hours before the other one does.
+    let before_all_served_it = vec![failing_ack("api", "new", -1)];
+    assert!(is_anyone_failing(&judged(&terms(vec![]), before_all_served_it.clone(), Observed::default(), 9)));
+    let way_back = Observed { way_back: true, ..Observed::default() };
+    assert!(!is_anyone_failing(&judged(&terms(vec![]), before_all_served_it, way_back, 9)));
     assert_eq!(
         shut_gates(&["api"], vec![failing_ack("api", "new", 1)], 9),
         [GateName::Failing, GateName::Acks]

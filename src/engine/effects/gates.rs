@@ -154,7 +154,7 @@ impl Visit {
         // A consumer's newest word counts, whichever phase it was said in.
         let rotation = self.rotating()?;
         let since = rotation.overlap_began.unwrap_or(rotation.since);
-        let failures = gate::failures(&self.acks().await?, since);
+        let failures = gate::failures(&self.acks().await?, since, Some(&self.successor()?.fingerprint));
         if let Some(first) = failures.first() {
             let detail = format!("{} {}", first.who, first.why);
             return Ok(Watch::Alarm(Alarm { kind: AlarmKind::ConsumerFailing, detail }));

@@ -82,9 +82,10 @@ impl Record {
 /// nothing back yet is stopped for a person: there was a reason to begin it.
 #[must_use]
 pub fn must_turn_round(record: &Record, rotation: &Rotation) -> bool {
-    let phase = match &rotation.phase {
-        Phase::Parked { reason: ParkReason::OldKeyUnusable, was, .. } => was,
-        phase => phase,
+    let phase = if let Phase::Parked { reason: ParkReason::OldKeyUnusable, was, .. } = &rotation.phase {
+        was
+    } else {
+        &rotation.phase
     };
     let leaked = |key: &KeyId| record.leak_of(key).is_some();
     matches!(phase, Phase::Returning { .. } | Phase::Withdrawing { .. })

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::domain::emergency;
 use crate::domain::event::Event;
 use crate::domain::finding::{Finding, FindingKind};
+use crate::domain::phase::Phase;
 use crate::domain::plan::Reason;
 use crate::domain::policy::Credential;
 use crate::domain::record::Record;
@@ -39,17 +40,10 @@ fn begins_by_itself(record: &Record, credential: &Credential) -> bool {
 impl Visit {
     /// What a leak demands of the rotation under way. `Some` if that has to wait for the keeper.
     pub(super) async fn answer_leaks(&mut self) -> Result<Option<Rest>, Halt> {
-        if self.rotation.as_ref().is_some_and(|it| emergency::must_turn_round(&self.record, it)) {
-            return Ok(Some(match self.unlike_the_successor().await {
-                Ok(destinations) => {
-                    self.commit(Event::Reclaimed { destinations }).await?;
-                    Rest::No
-                }
-                Err(failure) => {
-                    tracing::warn!(credential = %self.record.credential, %failure, "a rollback to a leaked key cannot be given up yet");
-                    Rest::Until(self.setup.now().checked_add(self.setup.timing.look_again).ok())
-                }
-            }));
+        if self.rotation.as_ref().is_some_and(|it| emergency::must_turn_round(&self.record, it))
+            && let Some(rest) = self.turn_round().await?
+        {
+            return Ok(Some(rest));
         }
         let Some(event) = self.rotation.as_ref().and_then(|it| emergency::response(&self.record, it)) else {
             return Ok(None);
@@ -65,6 +59,30 @@ impl Visit {
                 }
             }
         }
+        self.commit(event).await?;
+        Ok(Some(Rest::No))
+    }
+
+    /// Gives a rollback up that leads to a leaked key. Where the new key's value is nowhere any more there is nothing to
+    /// go on with: then the rollback ends with nothing waited for, so that the emergency can begin. `None` if it goes on.
+    async fn turn_round(&mut self) -> Result<Option<Rest>, Halt> {
+        let standing = match self.value().await {
+            Ok(Some(_)) => self.unlike_the_successor().await.map(Some),
+            Ok(None) => Ok(None),
+            Err(failure) => Err(failure),
+        };
+        let event = match (standing, self.rotation.as_ref().map(|rotation| &rotation.phase)) {
+            (Ok(Some(destinations)), _) => Event::Reclaimed { destinations },
+            (Ok(None), Some(Phase::Returning { .. })) => Event::ReturnPassed,
+            (Ok(None), Some(Phase::Parked { .. })) => Event::Retried { overwrite: false },
+            (Ok(None), _) => return Ok(None),
+            (Err(failure), _) => {
+                tracing::warn!(credential = %self.record.credential, %failure, "a rollback to a leaked key cannot be given up yet");
+                return Ok(Some(Rest::Until(
+                    self.setup.now().checked_add(self.setup.timing.look_again).ok(),
+                )));
+            }
+        };
         self.commit(event).await?;
         Ok(Some(Rest::No))
     }

@@ -121,6 +121,13 @@ impl Visit {
     }
 
     pub(super) async fn publish_again(&mut self) -> Result<Result<String, String>, Halt> {
+        let way_back = self.phase().is_some_and(Phase::is_way_back);
+        if way_back && matches!(self.value().await, Ok(None)) {
+            return Ok(Err(format!(
+                "the rollback of `{}` cannot be given up: the new key's value is in no destination any more; if the old key is in wrong hands, report it to `POST /v1/leaks`: then the rollback ends at once and the key is replaced",
+                self.record.credential
+            )));
+        }
         match self.unlike_the_successor().await {
             Ok(destinations) => {
                 self.steer(Event::Reclaimed { destinations }, "goes on with the new key").await

@@ -50,7 +50,7 @@ impl Visit {
     }
 
     /// The new key's value: from memory, or after a crash from wherever it has been staged.
-    pub(super) async fn value(&mut self) -> Result<Option<SecretValue>, Failure> {
+    pub(in crate::engine) async fn value(&mut self) -> Result<Option<SecretValue>, Failure> {
         let wanted = &self.successor()?.fingerprint;
         if self.value.as_ref().is_none_or(|value| value.fingerprint() != *wanted) {
             self.value = self.recover_value().await?;

@@ -221,7 +221,10 @@ impl Visit {
         if let Some(until) = self.frozen_until() {
             return Ok(Outcome::Wait(self.soon(until)));
         }
-        let leaked = matches!(self.rotating()?.phase, Phase::Withdrawing { cause: RollbackCause::Leak, .. });
+        // One of a leak that was not given up could not be: the new key is of no use to anybody who does not have it.
+        let old_leaked = self.plan()?.old.as_ref().is_some_and(|old| self.record.leak_of(old).is_some());
+        let leaked = old_leaked
+            || matches!(self.rotating()?.phase, Phase::Withdrawing { cause: RollbackCause::Leak, .. });
         if !leaked && let Some(until) = self.waits_for_the_return().await? {
             return Ok(Outcome::Wait(self.soon(until)));
         }
@@ -239,7 +242,7 @@ impl Visit {
         if !leaked {
             self.setup.check_clock(&inventory)?;
         }
-        if !self.may_return(&inventory)? {
+        if !old_leaked && !self.may_return(&inventory)? {
             return nowhere_to_return();
         }
         self.delete_successor().await?;

@@ -64,7 +64,7 @@ pub(super) struct Bench {
     pub(super) emergencies_at_once: usize,
     /// The provider, or a person, has taken a key out of service: that it is refused is not our doing.
     pub(super) outage: bool,
-    life: Option<Life>,
+    pub(super) life: Option<Life>,
     pub(super) clock: Arc<dyn Clock>,
 }
 

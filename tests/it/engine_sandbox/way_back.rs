@@ -26,6 +26,15 @@ async fn returning() -> Bench {
 }
 
 impl Bench {
+    /// Ends, and begins again: what was only in memory is gone.
+    async fn start_again(&mut self) {
+        let (handle, shutdown, task) = self.life.take().unwrap();
+        drop(handle);
+        shutdown.cancel();
+        task.await.unwrap().unwrap();
+        self.live().await;
+    }
+
     async fn parks_for(&self, wanted: ParkReason) {
         self.until(&format!("parked: {wanted:?}"), async |_, known| {
             matches!(known.rotation.map(|it| it.phase), Some(Phase::Parked { reason, .. }) if reason == wanted)
@@ -44,6 +53,28 @@ async fn a_rollback_to_a_key_that_leaks_turns_round_and_becomes_an_emergency() {
     assert_eq!(bench.states(), [State::Deleted, State::Enabled]);
     assert!(bench.known().await.record.answered.is_some());
     bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_rollback_to_a_key_that_leaks_ends_at_once_if_the_new_keys_value_is_nowhere() {
+    for reason in [Some("exposed_publicly"), None] {
+        let mut bench = returning().await;
+        bench.start_again().await;
+        let old = bench.key(1);
+        if reason.is_some() {
+            bench.disable(&old, reason);
+            bench.inspect().await;
+        } else {
+            let refused = bench.order(Wish::Emergency).await.unwrap_err().to_string();
+            assert!(refused.contains("in no destination any more"), "{refused}");
+            bench.order(Wish::Leaked(bench.served().unwrap().fingerprint())).await.unwrap();
+        }
+        bench.outage = true;
+        bench.done(2).await;
+        assert_eq!(bench.states(), [State::Deleted, State::Deleted, State::Enabled]);
+        assert!(bench.known().await.record.answered.is_some());
+        bench.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ mod docs;
 mod elevenlabs;
 mod elevenlabs_sandbox;
 mod engine_sandbox;
+mod fleet;
 mod http;
 mod journal;
 mod kill;

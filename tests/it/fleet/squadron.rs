@@ -13,6 +13,7 @@ use rekeyd::demo::stage::{Pace, Stage};
 use rekeyd::domain::ack::{Ack, Health};
 use rekeyd::domain::ids::CredentialName;
 use rekeyd::domain::phase::PhaseName;
+use rekeyd::sandbox::analytics::rules::RequestLogNames;
 use rekeyd::sandbox::key::State;
 use rekeyd::sandbox::random::Random;
 use rekeyd::sandbox::truth::KeyTruth;
@@ -33,7 +34,7 @@ const HEALTH: &str = "read used < in-use && test \"$used\" = \"$REKEYD_FINGERPRI
 struct Ship {
     consumer: Consumer,
     bench: Bench,
-    /// Whether it reads its key once and never again: its agent is told nothing of its health.
+    /// Whether it reads its key once and never again, and says that it does: its agent is deceived.
     caches: bool,
     agent: Option<Agent>,
 }
@@ -91,6 +92,13 @@ impl Squadron {
         fs::write(stage.policy(), text).unwrap();
     }
 
+    /// The provider shows use by the request log alone, which tells to the second. Usage by key has buckets of a minute.
+    pub(super) fn show_single_calls(&self) {
+        let mut workspace = self.rehearsal.stage.sandbox.workspace();
+        workspace.rules.analytics.billed_by_money = true;
+        workspace.rules.analytics.request_log_names = RequestLogNames::Hash;
+    }
+
     pub(super) fn names(&self) -> Vec<String> {
         self.ships.iter().map(|ship| ship.consumer.name.clone()).collect()
     }
@@ -108,7 +116,7 @@ impl Squadron {
         let source = self.rehearsal.stage.secret(&self.ship(name).consumer.credential);
         let ship = self.ship_mut(name);
         let health = if ship.caches {
-            String::new()
+            "[on_change]\ncommand = [\"true\"]\n".to_owned()
         } else {
             format!(
                 "[health]\ncommand = [\"sh\", \"-c\", {HEALTH:?}]\nafter = \"20ms\"\nevery = \"150ms\"\n\
@@ -258,7 +266,7 @@ impl Squadron {
             let log = ship.bench.log();
             let lines: Vec<&str> = log.lines().collect();
             let tail = lines[lines.len().saturating_sub(10)..].join("\n");
-            text.push_str(&format!("\n--- agent of {}\n{tail}", ship.consumer.name));
+            text = format!("{text}\n--- agent of {}\n{tail}", ship.consumer.name);
         }
         text
     }

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use jiff::SignedDuration;
 use rekeyd::demo::stage::Pace;
 use rekeyd::domain::phase::PhaseName;
-use rekeyd::sandbox::analytics::rules::RequestLogNames;
 use rekeyd::sandbox::key::State;
 use rekeyd::sandbox::truth::KeyTruth;
 
@@ -73,11 +72,7 @@ async fn a_consumer_whose_agent_is_dead_keeps_its_key_and_is_named_until_it_foll
 async fn a_consumer_that_caches_keeps_its_key_and_is_named_by_its_request_source_until_it_ends() {
     let more = format!(", idle = \"{}s\"", QUIET.as_secs());
     let mut squadron = Squadron::set(42, &pace(), &more, Some("tts-batch")).await;
-    // The request log tells to the second; usage by key has buckets of a minute, in which this test is over.
-    let mut workspace = squadron.rehearsal.stage.sandbox.workspace();
-    workspace.rules.analytics.billed_by_money = true;
-    workspace.rules.analytics.request_log_names = RequestLogNames::Hash;
-    drop(workspace);
+    squadron.show_single_calls();
     squadron.start_agents();
     let straggler = squadron.straggle();
     let old = squadron.first_key();

@@ -45,6 +45,8 @@ pub enum Error {
     Store { store: StoreName, failure: Failure },
     #[error("consumer `{consumer}`: its token cannot be had")]
     Token { consumer: ConsumerName, source: Unreadable },
+    #[error("the token of `[leaks]` cannot be had")]
+    LeaksToken { source: Unreadable },
 }
 
 impl Error {
@@ -57,7 +59,8 @@ impl Error {
             | Self::NoAdminKey { .. }
             | Self::CaFile { .. }
             | Self::Workspace { .. }
-            | Self::Token { .. } => true,
+            | Self::Token { .. }
+            | Self::LeaksToken { .. } => true,
         }
     }
 }
@@ -135,6 +138,15 @@ pub fn tokens(
             Ok((name.clone(), token))
         })
         .collect()
+}
+
+/// The token that reports of leaks carry, if anybody may report.
+///
+/// # Errors
+/// It cannot be read.
+pub fn leaks_token(config: &Config, environment: &dyn Environment) -> Result<Option<SecretValue>, Error> {
+    let token = config.leaks.token.as_ref().map(|source| source.read(environment)).transpose();
+    token.map_err(|source| Error::LeaksToken { source })
 }
 
 fn issuer(

@@ -59,7 +59,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     let socket = OperatorSocket::bind(&config.daemon.socket)?;
     let signals = Signals::listen().map_err(Error::Signals)?;
 
-    let (tick, sweep) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (tick, sweep, inspect) = (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (keeper, handle) = Keeper::load(setup, Arc::clone(&tick)).await?;
     let (consumers, consumers_seen) = watch::channel(Arc::new(consumers));
     let (status, status_seen) = watch::channel(Status {
@@ -69,8 +69,11 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     });
     let (reloads, reloads_asked) = mpsc::channel(RELOADS_MAX);
     let drain = config.daemon.drain.unsigned_abs();
-    let sweep_cron = wakes::every(config.daemon.sweep_every);
-    let mut scheduler = wakes::start(tick, Arc::clone(&sweep), &sweep_cron).await?;
+    let others = [
+        (Arc::clone(&sweep), wakes::every(config.daemon.sweep_every)),
+        (Arc::clone(&inspect), wakes::every(config.daemon.inspect_every)),
+    ];
+    let mut scheduler = wakes::start(tick, others).await?;
 
     let stop = CancellationToken::new();
     let served = CancellationToken::new();
@@ -86,7 +89,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     parts.spawn(listener.serve(public, served.clone()));
     parts.spawn(socket.serve(operator, served.clone()));
     parts.spawn(answer_reloads(in_force, path.to_owned(), reloads_asked, served.clone()));
-    parts.spawn(heed_sweeps(handle.clone(), sweep, served.clone()));
+    parts.spawn(heed_schedules(handle.clone(), sweep, inspect, served.clone()));
     parts.spawn(notify::feed_watchdog(handle, served.clone()));
     parts.spawn(signals.heed(reloads, stop.clone(), served.clone()));
     notify::ready();
@@ -116,13 +119,14 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     outcome
 }
 
-async fn heed_sweeps(handle: Handle, sweep: Arc<Notify>, stop: CancellationToken) {
+async fn heed_schedules(handle: Handle, sweep: Arc<Notify>, inspect: Arc<Notify>, stop: CancellationToken) {
     loop {
-        tokio::select! {
+        let heard = tokio::select! {
             () = stop.cancelled() => return,
-            () = sweep.notified() => {}
-        }
-        if handle.sweep().await.is_err() {
+            () = sweep.notified() => handle.sweep().await,
+            () = inspect.notified() => handle.inspect().await,
+        };
+        if heard.is_err() {
             return stop.cancelled().await;
         }
     }

@@ -71,11 +71,12 @@ impl InForce {
         let running = &self.daemon;
         let places = (&running.listen, &running.socket, &running.journal)
             != (&daemon.listen, &daemon.socket, &daemon.journal);
-        let times = (running.drain, running.sweep_every) != (daemon.drain, daemon.sweep_every);
+        let times = (running.drain, running.sweep_every, running.inspect_every)
+            != (daemon.drain, daemon.sweep_every, daemon.inspect_every);
         match (places, times) {
             (false, false) => "",
             (true, false) => "`listen`, `socket` and the journal",
-            (false, true) => "`drain` and `sweep_every`",
+            (false, true) => "`drain`, `sweep_every` and `inspect_every`",
             (true, true) => "the changes to `[daemon]`",
         }
     }
@@ -87,5 +88,7 @@ impl InForce {
 /// One cannot be read, or two are the same.
 pub(super) fn consumers(config: &Config) -> Result<Consumers, String> {
     let tokens = assembly::tokens(config, &ProcessEnvironment).map_err(|error| with_causes(&error))?;
-    Consumers::new(tokens).map_err(|shared| shared.to_string())
+    let reporter = assembly::leaks_token(config, &ProcessEnvironment).map_err(|error| with_causes(&error))?;
+    let consumers = Consumers::new(tokens).map_err(|shared| shared.to_string())?;
+    consumers.with_reporter(reporter).map_err(|shared| shared.to_string())
 }

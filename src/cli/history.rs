@@ -70,6 +70,11 @@ fn story(story: &Story, now: Timestamp) -> String {
         (None, _) => String::new(),
     };
     let mut text = format!("{} ({reason}): {phase}{lasted}\n", story.rotation);
+    if let Some(seconds) = story.answered_in_seconds {
+        text += &format!(
+            "  answered in {seconds} s, from the first sign to the new key current and the old one dead\n"
+        );
+    }
     for line in &story.lines {
         text += &format!("  {:.0}  {:<17} {}\n", line.at, line.event, one_line(&line.text));
     }

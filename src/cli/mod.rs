@@ -65,6 +65,8 @@ enum Command {
     Rollback(orders::Rollback),
     /// Have a disabled old key enabled again at once; its rotation is parked
     Reinstate(orders::OfOne),
+    /// Take a key's permissions and limits as they are, and its account's other keys, for what they should be
+    Accept(orders::OfOne),
     /// Hold back that keys are created, revoked, or both; survives restarts
     Pause(holds::Pause),
     /// Lift a pause, or what a breaker has stopped
@@ -95,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Abort(arguments) => orders::abort(&arguments),
         Command::Rollback(arguments) => orders::roll_back(&arguments),
         Command::Reinstate(arguments) => orders::reinstate(&arguments),
+        Command::Accept(arguments) => orders::accept(&arguments),
         Command::Pause(arguments) => holds::pause(&arguments),
         Command::Resume(arguments) => holds::resume(&arguments),
         Command::Reload(arguments) => orders::reload(&arguments),

@@ -1,4 +1,4 @@
-//! `rekeyd rotate`, `retry`, `abort`, `rollback`, `reload` and `sweep`: orders to the running daemon.
+//! `rekeyd rotate`, `retry`, `abort`, `rollback`, `accept`, `reload` and `sweep`: orders to the running daemon.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -21,6 +21,9 @@ pub(super) struct Rotate {
     /// Wait until the rotation has ended, the old key's quarantine included, or needs a person (exit code 1)
     #[arg(long)]
     wait: bool,
+    /// The key is in wrong hands: nothing is waited for, and the old key is dead as soon as the new one is current
+    #[arg(long)]
+    emergency: bool,
     #[command(flatten)]
     reaching: Reaching,
 }
@@ -62,16 +65,17 @@ pub(super) struct OfAll {
 }
 
 pub(super) fn rotate(arguments: &Rotate) -> ExitCode {
-    let Rotate { name, wait, reaching } = arguments;
+    let Rotate { name, wait, emergency, reaching } = arguments;
+    let how = emergency.then(|| json!({ "emergency": true }));
     finish(
         reaching,
         block_on(async {
             let (daemon, path) = (Daemon::at(reaching)?, path(name)?);
             if !wait {
-                return order(&daemon, &path, "rotate", None).await;
+                return order(&daemon, &path, "rotate", how.as_ref()).await;
             }
             let before = daemon.call(Method::GET, &path, None).await?;
-            order(&daemon, &path, "rotate", None).await?;
+            order(&daemon, &path, "rotate", how.as_ref()).await?;
             until_it_ends(&daemon, &path, &before).await
         }),
     )
@@ -112,6 +116,10 @@ fn outlook(name: &str, report: &Value) -> Result<Value, Unmet> {
 
 pub(super) fn reinstate(arguments: &OfOne) -> ExitCode {
     one(&arguments.name, "reinstate", &arguments.reaching, None)
+}
+
+pub(super) fn accept(arguments: &OfOne) -> ExitCode {
+    one(&arguments.name, "accept", &arguments.reaching, None)
 }
 
 pub(super) fn reload(arguments: &OfAll) -> ExitCode {

@@ -258,7 +258,7 @@ fn colour(condition: Condition) -> &'static str {
         Condition::Fine => "32",
         Condition::Rotating => "34",
         Condition::Waiting => "36",
-        Condition::Hindered => "33",
+        Condition::Hindered | Condition::Drifted => "33",
         Condition::Parked | Condition::Blocked | Condition::Damaged => "1;31",
     }
 }
@@ -292,6 +292,10 @@ fn details(report: &CredentialReport, now: Timestamp) -> String {
         put("begun", Some(moment(rotation.begun_at)));
         put("phase", Some(format!("{} since {}", rotation.phase.label(), moment(rotation.phase_since))));
         put("parked in", rotation.parked_in.map(|phase| phase.label().to_owned()));
+        put(
+            "emergency",
+            rotation.urgency.as_ref().map(|it| format!("{} since {}", it.why, moment(it.since))),
+        );
         put("new key", rotation.new_key_id.as_ref().map(ToString::to_string));
         put("new print", rotation.new_fingerprint.as_ref().map(ToString::to_string));
         put("waits until", rotation.waits_until.map(moment));
@@ -302,6 +306,10 @@ fn details(report: &CredentialReport, now: Timestamp) -> String {
         }
         put("trouble since", rotation.trouble.as_ref().map(|trouble| moment(trouble.since)));
     }
+    for finding in &report.findings {
+        let since = moment(finding.since);
+        put("found", Some(format!("{} since {since}: {}", finding.kind.label(), finding.detail)));
+    }
     for place in &report.destinations {
         let version = place.version.as_ref().map(|version| format!(" as {version}")).unwrap_or_default();
         put("destination", Some(format!("{}: {}{version}", place.destination, place.state.label())));
@@ -309,6 +317,14 @@ fn details(report: &CredentialReport, now: Timestamp) -> String {
     if let Some(last) = &report.last {
         let why = last.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         put("last rotation", Some(format!("{} {}{why}", last.outcome.label(), moment(last.at))));
+    }
+    if let Some(answered) = &report.answered {
+        let seconds = answered.at.duration_since(answered.since).as_secs();
+        let at = moment(answered.at);
+        put(
+            "answered",
+            Some(format!("{} in {seconds} s, {at}: new key current, old key dead", answered.why)),
+        );
     }
     let mut text = String::new();
     for (label, line) in lines {

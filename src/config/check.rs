@@ -34,7 +34,7 @@ pub(super) struct Checked {
 
 pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: &mut Findings) -> Checked {
     let daemon = surroundings::daemon(&raw.daemon, environment, findings);
-    let mut policy = Policy::default();
+    let mut policy = Policy { emergencies_at_once: daemon.emergencies_at_once, ..Policy::default() };
     let mut workspaces = BTreeMap::new();
     let declared: Vec<&str> = raw.credentials.keys().map(|name| name.value().as_str()).collect();
     for (name, workspace) in &raw.workspaces {

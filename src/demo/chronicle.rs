@@ -7,7 +7,9 @@ use jiff::Timestamp;
 
 use crate::adapters::sqlite::{ReadError, SqliteJournal};
 use crate::domain::event::Event;
+use crate::domain::gate::{self, Evidence, GateName, Straggler};
 use crate::domain::ids::{CredentialName, KeyId, RotationId};
+use crate::domain::phase::Phase;
 use crate::domain::plan::Plan;
 use crate::domain::rotation::Rotation;
 
@@ -98,6 +100,32 @@ impl Chronicle {
         }
         news.sort_by_key(|one| one.at);
         news
+    }
+
+    /// Who holds an old key back that could go by the time alone, of every credential. Nobody while the journal cannot
+    /// be read.
+    #[must_use]
+    pub fn stragglers(&self, now: Timestamp) -> BTreeMap<CredentialName, Vec<Straggler>> {
+        let read = || -> Result<BTreeMap<CredentialName, Vec<Straggler>>, ReadError> {
+            let journal = SqliteJournal::open_read_only(&self.journal).map_err(ReadError::from)?;
+            let mut all = BTreeMap::new();
+            for (name, known) in journal.load()? {
+                let rotation = known.ok().and_then(|known| known.rotation);
+                let Some(rotation) = rotation.filter(|it| matches!(it.phase, Phase::Overlap(_))) else {
+                    continue;
+                };
+                let Some(successor) = rotation.successor() else { continue };
+                let observed = journal.observed(&name, rotation.plan.rotation)?.unwrap_or_default();
+                let evidence = Evidence { acks: journal.acks(&name)?, observed };
+                let (terms, since) = (&rotation.plan.terms, rotation.overlap_since());
+                let verdicts = gate::judge(terms, &successor.fingerprint, &evidence, since, now);
+                let in_time = verdicts.iter().any(|it| it.gate == GateName::AtLeast && it.open);
+                let shut = verdicts.into_iter().filter(|verdict| in_time && !verdict.open);
+                all.insert(name, shut.flat_map(|verdict| verdict.stragglers).collect());
+            }
+            Ok(all)
+        };
+        read().unwrap_or_default()
     }
 
     /// Whether the news said that this key was created.

@@ -36,6 +36,8 @@ pub struct Consumer {
     pub token: Option<String>,
     /// How long it uses a value before it reads the file again.
     pub cache: Duration,
+    /// How long it goes on with the value that it holds at the beginning: longer, for one that is slow to notice.
+    pub first_cache: Duration,
 }
 
 /// What became of a consumer's work.
@@ -144,7 +146,9 @@ impl AtWork {
         let mut value = self.consumer.first.clone();
         let mut read_at = None;
         while !stop.is_cancelled() {
-            if read_at.is_none_or(|at: Instant| at.elapsed() >= self.consumer.cache) {
+            let first = value == self.consumer.first;
+            let cache = if first { self.consumer.first_cache } else { self.consumer.cache };
+            if read_at.is_none_or(|at: Instant| at.elapsed() >= cache) {
                 // A value that was read before this instant is at least so old.
                 let now = Instant::now();
                 if let Some(newer) = self.read().filter(|newer| value.as_ref() != Some(newer)) {

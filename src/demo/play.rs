@@ -1,6 +1,6 @@
 //! The rehearsal that people watch: the daemon rotates, is killed at the worst moment, starts again, and goes on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
+use crate::adapters::clock::SystemClock;
 use crate::demo::chronicle::Chronicle;
 use crate::demo::consumer::{Crowd, Directions, Switched, Tally};
 use crate::demo::daemon::{Daemon, Launcher};
@@ -16,7 +17,8 @@ use crate::demo::scroll::{Mood, Scroll};
 use crate::demo::stage::{Pace, Stage};
 use crate::demo::verdict::Verdict;
 use crate::demo::words;
-use crate::domain::ids::Nonce;
+use crate::domain::ids::{CredentialName, Nonce};
+use crate::ports::clock::Clock as _;
 use crate::sandbox::faults::{Fault, Moment, What};
 use crate::sandbox::key::State;
 use crate::sandbox::route::Route;
@@ -27,6 +29,9 @@ pub const LASTS_MIN: Duration = Duration::from_secs(15);
 const LOOK: Duration = Duration::from_millis(20);
 /// The first rotations are over by then.
 const KILL_FROM: Duration = Duration::from_secs(5);
+/// The consumer that is slow to notice its first new key, and for how long.
+const STRAGGLER: &str = "tts-batch";
+const STRAGGLES: Duration = Duration::from_secs(9);
 const DOWN: Duration = Duration::from_millis(1500);
 /// For the rotations that are under way at the end.
 const REST: Duration = Duration::from_secs(30);
@@ -102,6 +107,9 @@ struct Theatre<'s> {
     crowd: Crowd,
     switches: mpsc::UnboundedReceiver<Switched>,
     chronicle: Chronicle,
+    /// Who was told to hold an old key back.
+    waits_for: BTreeMap<CredentialName, BTreeSet<String>>,
+    named: usize,
     kills: usize,
 }
 
@@ -117,9 +125,23 @@ impl<'s> Theatre<'s> {
             filter: None,
             address,
         };
-        let crowd = Crowd::start(stage.consumers(), &directions, &told)?;
+        let mut consumers = stage.consumers();
+        consumers.iter_mut().filter(|it| it.name == STRAGGLER).for_each(|it| it.first_cache = STRAGGLES);
+        let crowd = Crowd::start(consumers, &directions, &told)?;
         let chronicle = Chronicle::new(&stage.journal(), stage.credentials());
-        Ok(Self { stage, scroll, launcher, daemon: None, crowd, switches, chronicle, kills: 0 })
+        let waits_for = BTreeMap::new();
+        Ok(Self {
+            stage,
+            scroll,
+            launcher,
+            daemon: None,
+            crowd,
+            switches,
+            chronicle,
+            waits_for,
+            named: 0,
+            kills: 0,
+        })
     }
 
     async fn perform(&mut self, script: &Script, pace: &Pace) -> anyhow::Result<Ended> {
@@ -168,11 +190,31 @@ impl<'s> Theatre<'s> {
             let text = format!("consumer {consumer} now uses the new key");
             self.scroll.tell(credential.as_str(), Mood::Switch, &text);
         }
+        self.name_stragglers();
         if let Some(daemon) = &mut self.daemon {
             daemon.check()?;
         }
         tokio::time::sleep(LOOK).await;
         Ok(())
+    }
+
+    /// Tells who holds an old key back, and that nobody does any more.
+    fn name_stragglers(&mut self) {
+        let now = self.chronicle.stragglers(SystemClock.now());
+        for (credential, stragglers) in now {
+            let told = self.waits_for.entry(credential.clone()).or_default();
+            let names: BTreeSet<String> = stragglers.iter().map(|it| it.who.clone()).collect();
+            for straggler in stragglers.iter().filter(|it| !told.contains(&it.who)) {
+                let text = format!("the old key stays: {} {}", straggler.who, straggler.why);
+                self.scroll.tell(credential.as_str(), Mood::Trouble, &text);
+                self.named += 1;
+            }
+            for name in told.difference(&names) {
+                let text = format!("nothing is held back for {name} any more");
+                self.scroll.tell(credential.as_str(), Mood::Good, &text);
+            }
+            *told = names;
+        }
     }
 
     async fn go_on(&mut self, act: Act) -> anyhow::Result<Act> {
@@ -233,7 +275,7 @@ impl<'s> Theatre<'s> {
     }
 
     async fn close(self, outcome: anyhow::Result<Ended>) -> anyhow::Result<Ended> {
-        let Self { stage, scroll, daemon, crowd, chronicle, kills, .. } = self;
+        let Self { stage, scroll, daemon, crowd, chronicle, named, kills, .. } = self;
         let tallies = crowd.stop().await;
         if let Some(daemon) = daemon {
             // It may have ended by itself: that is what the outcome says.
@@ -244,7 +286,7 @@ impl<'s> Theatre<'s> {
                 scroll.tell("demo", Mood::Scene, "interrupted: everything that was started has been ended");
                 Ok(Ended::Interrupted)
             }
-            Ended::Held | Ended::Broken => conclude(stage, &scroll, &chronicle, &tallies, kills),
+            Ended::Held | Ended::Broken => conclude(stage, &scroll, &chronicle, &tallies, (named, kills)),
         }
     }
 }
@@ -254,11 +296,14 @@ fn conclude(
     scroll: &Scroll,
     chronicle: &Chronicle,
     tallies: &BTreeMap<String, Tally>,
-    kills: usize,
+    (named, kills): (usize, usize),
 ) -> anyhow::Result<Ended> {
     let mut verdict = Verdict::judge(stage, chronicle, tallies, kills)?;
     if kills == 0 {
         verdict.broken.push("the daemon was never killed: nothing is proven about crashes".to_owned());
+    }
+    if named == 0 {
+        verdict.broken.push("the straggler was never named: nothing is proven about waiting".to_owned());
     }
     scroll.write(&format!("\n{}\n", verdict.table()));
     if verdict.holds() {

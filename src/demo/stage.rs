@@ -248,6 +248,7 @@ quarantine = "{quarantine}"
                 first: first.clone(),
                 token: self.tokens.get(name).filter(|_| acks).cloned(),
                 cache: CACHE,
+                first_cache: CACHE,
             })
         };
         self.parts.iter().flat_map(of_part).collect()

@@ -64,7 +64,7 @@ pub(super) fn told(news: &News) -> Option<(Mood, String)> {
         Event::Contested { .. } => (Mood::Trouble, "somebody else changed the destination".to_owned()),
         Event::RollbackBegun { .. } => (Mood::Trouble, "rolling back".to_owned()),
         Event::Alarmed { alarm } => (Mood::Trouble, format!("the old key is needed again: {}", alarm.detail)),
-        Event::Escalated { why } => (Mood::Trouble, format!("an emergency: {why}")),
+        Event::Escalated { why, .. } => (Mood::Trouble, format!("an emergency: {why}")),
         Event::MintIntended { .. }
         | Event::ExpiryIntended { .. }
         | Event::ExpirySettled { .. }

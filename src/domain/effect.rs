@@ -130,7 +130,9 @@ impl Effect {
 #[must_use]
 pub fn pending(rotation: &Rotation) -> Option<Effect> {
     match &rotation.phase {
-        Phase::Overlap(_) | Phase::Quarantine(_) if rotation.dead_man.is_some_and(|it| it.is_intended()) => {
+        Phase::Overlap(_) | Phase::Quarantine(_)
+            if !rotation.plan.emergency && rotation.dead_man.is_some_and(|it| it.is_intended()) =>
+        {
             Some(Effect::ExpireOld)
         }
         Phase::Parked { .. } if rotation.keeps_the_old_key_alive() => Some(Effect::KeepOld),

@@ -93,6 +93,9 @@ pub enum Event {
     /// The old key turned out to be in wrong hands: from here on the rotation is an emergency.
     Escalated {
         why: String,
+        /// When that was first seen, or said.
+        #[serde(default)]
+        since: Option<Timestamp>,
     },
     OldKeyGone,
     RollbackBegun {

@@ -72,6 +72,19 @@ impl Permissions {
             Self::Only(_) => false,
         }
     }
+
+    /// What these allow and `ceiling` does not, for a person; `None` if that is nothing.
+    #[must_use]
+    pub fn beyond(&self, ceiling: &Self) -> Option<String> {
+        match (self, ceiling) {
+            (_, Self::Unlisted | Self::All) => None,
+            (Self::Unlisted | Self::All, Self::Only(_)) => Some("everything".to_owned()),
+            (Self::Only(own), Self::Only(most)) => {
+                let beyond: Vec<&str> = own.difference(most).map(String::as_str).collect();
+                (!beyond.is_empty()).then(|| beyond.join(", "))
+            }
+        }
+    }
 }
 
 impl fmt::Display for Permissions {

@@ -37,6 +37,17 @@ pub struct Plan {
     /// The old key must not work any longer: no overlap, no window, no freeze, no gates; the read-back all the same.
     #[serde(default)]
     pub emergency: bool,
+    /// Why it is one, and since when that is known.
+    #[serde(default)]
+    pub urgency: Option<Urgency>,
+}
+
+/// Why nothing is waited for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Urgency {
+    pub why: String,
+    /// When it was first seen, or said: what the answer is measured from.
+    pub since: Timestamp,
 }
 
 /// One secret in one store that a credential is published to.

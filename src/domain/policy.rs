@@ -10,10 +10,18 @@ use crate::domain::plan::{Destination, Terms};
 use crate::domain::schedule::Schedule;
 
 /// Every credential that rekeyd keeps fresh, and what each workspace allows.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Policy {
     pub workspaces: BTreeMap<WorkspaceName, WorkspaceLimits>,
     pub credentials: BTreeMap<CredentialName, Credential>,
+    /// Emergencies that may begin by themselves while others are under way.
+    pub emergencies_at_once: usize,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { workspaces: BTreeMap::new(), credentials: BTreeMap::new(), emergencies_at_once: usize::MAX }
+    }
 }
 
 /// Limits that hold for a workspace as a whole.

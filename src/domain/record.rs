@@ -1,12 +1,17 @@
 //! What is known of a credential between rotations, and why and when it is rotated next.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::backoff;
+use crate::domain::emergency::Answered;
+use crate::domain::finding::{Finding, FindingKind};
 use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, VersionId};
+use crate::domain::key::Grants;
 use crate::domain::phase::{Phase, PhaseName};
-use crate::domain::plan::{Destination, Reason};
+use crate::domain::plan::{Destination, Reason, Urgency};
 use crate::domain::policy::Credential;
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::Fingerprint;
@@ -35,6 +40,18 @@ pub struct Record {
     /// Why no rotation can be begun, if none can.
     #[serde(default)]
     pub obstacle: Option<Obstacle>,
+    /// What is wrong outside, as of the last inspection.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
+    /// Keys of the service account that are not ours and that an operator accepted.
+    #[serde(default)]
+    pub accepted: BTreeSet<KeyId>,
+    /// An operator asked for an emergency that has not begun yet.
+    #[serde(default)]
+    pub emergency: Option<Urgency>,
+    /// How the last emergency was answered.
+    #[serde(default)]
+    pub answered: Option<Answered>,
 }
 
 /// What keeps a credential from being rotated at all.
@@ -84,6 +101,9 @@ pub struct Current {
     pub since: Timestamp,
     pub expires_at: Option<Timestamp>,
     pub usage_hash: Option<String>,
+    /// What it may do, as far as we, or an operator, want it so.
+    #[serde(default)]
+    pub grants: Option<Grants>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,6 +144,10 @@ impl Record {
             aborts: 0,
             asked: false,
             obstacle: None,
+            findings: Vec::new(),
+            accepted: BTreeSet::new(),
+            emergency: None,
+            answered: None,
         }
     }
 
@@ -137,6 +161,10 @@ impl Record {
                 next.open = Some(rotation.plan.rotation);
                 next.asked = false;
                 next.obstacle = None;
+                next.emergency = None;
+            }
+            if rotation.plan.emergency {
+                next.findings.retain(|it| it.kind != FindingKind::EmergencyHeld);
             }
             return next;
         }
@@ -155,6 +183,9 @@ impl Record {
             current.since = now;
             next.due = None;
         }
+        // What was found of a key that is no longer ours is nobody's business any more.
+        let current = next.current.as_ref().map(|current| &current.key);
+        next.findings.retain(|it| it.key.is_none() || it.key.as_ref() == current);
         next.last =
             Some(Ended { rotation: rotation.plan.rotation, outcome: rotation.phase.name(), at: now, why });
         next
@@ -162,12 +193,19 @@ impl Record {
 
     fn take_over(&mut self, rotation: &Rotation, successor: &Successor, now: Timestamp) {
         let facts = successor.facts.as_ref();
+        if let Some(Urgency { why, since }) = rotation.plan.urgency.clone() {
+            let fingerprint = self.current.take().and_then(|current| current.fingerprint);
+            self.answered =
+                Some(Answered { rotation: rotation.plan.rotation, why, since, at: now, fingerprint });
+        }
+        self.findings.retain(|it| it.kind != FindingKind::DestinationChanged);
         self.current = Some(Current {
             key: successor.key.clone(),
             fingerprint: Some(successor.fingerprint.clone()),
             since: facts.and_then(|facts| facts.created_at).unwrap_or(now).min(now),
             expires_at: facts.and_then(|facts| facts.expires_at),
             usage_hash: facts.and_then(|facts| facts.usage_hash.clone()),
+            grants: facts.and_then(|facts| facts.grants.as_deref().cloned()),
         });
         self.published = published(rotation, successor);
         self.due = None;
@@ -191,7 +229,13 @@ impl Record {
     /// caller's to ask about.
     #[must_use]
     pub fn why_now(&self, credential: &Credential, now: Timestamp) -> Option<Reason> {
-        if self.open.is_some() || now < self.not_before() {
+        if self.open.is_some() {
+            return None;
+        }
+        if let Some((reason, _)) = self.urgency(credential) {
+            return (self.not_before_in_an_emergency() <= now).then_some(reason);
+        }
+        if now < self.not_before() {
             return None;
         }
         if self.asked {
@@ -217,6 +261,9 @@ impl Record {
     pub fn next_look(&self, credential: &Credential, now: Timestamp) -> Option<Timestamp> {
         if self.open.is_some() {
             return None;
+        }
+        if self.urgency(credential).is_some() {
+            return Some(self.not_before_in_an_emergency().max(now));
         }
         let due = self.due.as_ref().map(|due| due.at);
         let expiry = self.current.as_ref().and_then(|current| expiry_deadline(current, credential));

@@ -5,7 +5,9 @@
 
 pub mod advice;
 pub mod consumers;
+pub mod findings;
 pub mod history;
+pub mod places;
 pub mod restraint;
 pub mod rollback;
 pub mod why;
@@ -16,18 +18,20 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::domain::effect::EffectName;
+use crate::domain::emergency::Answered;
 use crate::domain::failure::Kind;
+use crate::domain::finding::Finding;
 use crate::domain::gate::{self, Evidence, Verdict};
-use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, VersionId, WorkspaceName};
+use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, WorkspaceName};
 use crate::domain::phase::{Phase, PhaseName};
-use crate::domain::plan::{Destination, Reason};
+use crate::domain::plan::{Reason, Urgency};
 use crate::domain::policy::Credential;
-use crate::domain::record::{Ended, ObstacleKind, Record};
+use crate::domain::record::{Ended, Obstacle, Record};
+use crate::domain::report::places::{DestinationReport, PlaceState};
 use crate::domain::report::restraint::HoldReport;
 use crate::domain::report::rollback::RollbackReport;
 use crate::domain::rotation::{ParkReason, Rotation};
 use crate::domain::secret::Fingerprint;
-use crate::domain::successor::Progress;
 
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -67,6 +71,8 @@ pub enum Condition {
     Waiting,
     /// The next step failed and is tried again.
     Hindered,
+    /// Nothing is under way, and something is not as it should be outside.
+    Drifted,
     /// A rotation needs an operator.
     Parked,
     /// No rotation can begin.
@@ -76,11 +82,12 @@ pub enum Condition {
 }
 
 impl Condition {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Fine,
         Self::Rotating,
         Self::Waiting,
         Self::Hindered,
+        Self::Drifted,
         Self::Parked,
         Self::Blocked,
         Self::Damaged,
@@ -93,6 +100,7 @@ impl Condition {
             Self::Rotating => "rotating",
             Self::Waiting => "waiting",
             Self::Hindered => "hindered",
+            Self::Drifted => "drifted",
             Self::Parked => "parked",
             Self::Blocked => "blocked",
             Self::Damaged => "damaged",
@@ -126,7 +134,11 @@ pub struct CredentialReport {
     pub waits_for: Option<String>,
     pub aborts: u32,
     pub rotation: Option<RotationReport>,
-    pub obstacle: Option<ObstacleReport>,
+    pub obstacle: Option<Obstacle>,
+    /// What is wrong outside, as of the last inspection; the worst first.
+    pub findings: Vec<Finding>,
+    /// How the last emergency was answered.
+    pub answered: Option<Answered>,
     pub destinations: Vec<DestinationReport>,
     /// Some destinations serve the new key and some do not.
     pub partially_published: bool,
@@ -157,6 +169,8 @@ pub struct RotationReport {
     pub gates: Vec<Verdict>,
     /// Nothing is waited for: the old key is, or may be, in wrong hands.
     pub emergency: bool,
+    /// Why, and since when that is known.
+    pub urgency: Option<Urgency>,
     /// When the provider lets the old key expire by itself, where it was told to.
     pub old_key_expires_at: Option<Timestamp>,
     pub rollback: RollbackReport,
@@ -180,43 +194,6 @@ pub struct TroubleReport {
     pub message: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ObstacleReport {
-    pub kind: ObstacleKind,
-    pub detail: String,
-    pub since: Timestamp,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct DestinationReport {
-    pub destination: String,
-    pub state: PlaceState,
-    /// The version that the state speaks of.
-    pub version: Option<VersionId>,
-}
-
-/// How far a key has come in a destination: the new one while a rotation is under way, else the credential's own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PlaceState {
-    Absent,
-    Staged,
-    Current,
-    Restored,
-}
-
-impl PlaceState {
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Absent => "absent",
-            Self::Staged => "staged",
-            Self::Current => "current",
-            Self::Restored => "restored",
-        }
-    }
-}
-
 /// What a report is made from. `policy` is `None` where it is not at hand, or no longer knows the credential.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
@@ -232,7 +209,7 @@ impl CredentialReport {
     pub fn new(facts: Facts<'_>, now: Timestamp) -> Self {
         let Facts { record, rotation, evidence, policy } = facts;
         let current = record.current.as_ref();
-        let destinations = destinations(facts);
+        let destinations = places::destinations(facts);
         let served = destinations.iter().filter(|place| place.state == PlaceState::Current).count();
         let mut report = Self {
             credential: record.credential.clone(),
@@ -254,11 +231,9 @@ impl CredentialReport {
             waits_for: None,
             aborts: record.aborts,
             rotation: rotation.map(|rotation| RotationReport::new(rotation, evidence, now)),
-            obstacle: record.obstacle.as_ref().map(|obstacle| ObstacleReport {
-                kind: obstacle.kind,
-                detail: obstacle.detail.clone(),
-                since: obstacle.since,
-            }),
+            obstacle: record.obstacle.clone(),
+            findings: record.findings.clone(),
+            answered: record.answered.clone(),
             partially_published: rotation.is_some() && served > 0 && served < destinations.len(),
             destinations,
             last: record.last.clone(),
@@ -345,6 +320,7 @@ impl RotationReport {
             deadline,
             gates,
             emergency: plan.emergency,
+            urgency: plan.urgency.clone(),
             old_key_expires_at: dead_man.filter(|dead_man| dead_man.is_in_force()).map(|it| it.at),
             rollback: RollbackReport::new(rotation, now),
             parked,
@@ -358,40 +334,4 @@ impl RotationReport {
             }),
         }
     }
-}
-
-fn destinations(facts: Facts<'_>) -> Vec<DestinationReport> {
-    let report = |destination: &Destination, state, version: Option<&VersionId>| DestinationReport {
-        destination: destination.to_string(),
-        state,
-        version: version.cloned(),
-    };
-    if let Some(rotation) = facts.rotation {
-        let placements = rotation.successor().map_or(&[][..], |successor| successor.placements.as_slice());
-        let progress = placements.iter().map(|placement| Some(&placement.progress));
-        let places = rotation.plan.destinations.iter().zip(progress.chain(std::iter::repeat(None)));
-        return places
-            .map(|(destination, progress)| match progress {
-                None | Some(Progress::Absent) => report(destination, PlaceState::Absent, None),
-                Some(Progress::Staged { version, .. }) => {
-                    report(destination, PlaceState::Staged, Some(version))
-                }
-                Some(Progress::Current { version, .. }) => {
-                    report(destination, PlaceState::Current, Some(version))
-                }
-                Some(Progress::Restored { version }) => {
-                    report(destination, PlaceState::Restored, Some(version))
-                }
-            })
-            .collect();
-    }
-    let published = &facts.record.published;
-    let wanted = facts.policy.map_or(&[][..], |policy| policy.destinations.as_slice());
-    let missing =
-        wanted.iter().filter(|wanted| !published.iter().any(|known| known.destination.is_same_place(wanted)));
-    published
-        .iter()
-        .map(|known| report(&known.destination, PlaceState::Current, Some(&known.version)))
-        .chain(missing.map(|wanted| report(wanted, PlaceState::Absent, None)))
-        .collect()
 }

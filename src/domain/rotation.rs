@@ -80,19 +80,19 @@ pub enum ParkReason {
 }
 
 impl ParkReason {
-    /// Whether it was parked so that the old key goes on working.
+    /// Whether it was parked so that the old key goes on working, or for something that an emergency overrules.
     #[must_use]
-    pub fn is_about_the_old_key(self) -> bool {
+    pub fn yields_to_an_emergency(self) -> bool {
         match self {
-            Self::ConsumerFailing | Self::ProbeRed | Self::Reinstated | Self::OldKeyReenabled => true,
-            Self::MintRefused
-            | Self::MintsExhausted
-            | Self::Unrestricted
+            Self::ConsumerFailing
+            | Self::ProbeRed
+            | Self::Reinstated
+            | Self::OldKeyReenabled
             | Self::OldKeyUnusable
             | Self::NewKeyUnusable
-            | Self::ForeignValue
             | Self::CannotRollBack
-            | Self::Widened => false,
+            | Self::Widened => true,
+            Self::MintRefused | Self::MintsExhausted | Self::Unrestricted | Self::ForeignValue => false,
         }
     }
 
@@ -190,7 +190,8 @@ impl Rotation {
     /// Whether the old key would expire, if nobody moved its expiry, while it is still needed.
     #[must_use]
     pub fn keeps_the_old_key_alive(&self) -> bool {
-        self.dead_man.is_some_and(|dead_man| dead_man.is_in_force()) && self.phase.needs_the_old_key()
+        let in_force = self.dead_man.is_some_and(|dead_man| dead_man.is_in_force());
+        in_force && !self.plan.emergency && self.phase.needs_the_old_key()
     }
 
     /// When the overlap began; never, as long as it has not.

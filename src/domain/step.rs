@@ -9,7 +9,7 @@ use crate::domain::failure::Failure;
 use crate::domain::ids::KeyId;
 use crate::domain::key::KeyRequest;
 use crate::domain::phase::{AfterDiscard, Alarm, Phase, PhaseName};
-use crate::domain::plan::Terms;
+use crate::domain::plan::{Terms, Urgency};
 use crate::domain::rotation::{MINTS_PER_ROTATION_MAX, RollbackCause, Rotation, Trouble};
 use crate::domain::secret::Fingerprint;
 use crate::domain::successor::{Placement, Progress, Standing, Successor};
@@ -46,12 +46,14 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
         next.plan.terms = terms.clone();
         return Ok(next);
     }
-    if let Event::Escalated { .. } = event {
+    if let Event::Escalated { why, since } = event {
         if rotation.plan.old.is_none() || rotation.phase.is_way_back() {
             return Err(illegal(rotation, event, Some("the old key is not being replaced")));
         }
         next.plan.emergency = true;
+        next.plan.urgency = Some(Urgency { why: why.clone(), since: since.unwrap_or(now) });
         next.plan.terms = Terms::of_an_emergency();
+        next.trouble = None;
         next.phase = escalated(&rotation.phase);
         if next.phase.name() != rotation.phase.name() {
             next.since = now;
@@ -253,14 +255,14 @@ fn reinstated(successor: &Successor, alarm: &Alarm) -> Phase {
     Phase::Parked { reason: alarm.kind.reason(), detail: alarm.detail.clone(), was }
 }
 
-/// What was stopped for the old key's sake goes on: it is worth nothing any more. What is parked because of the new key
-/// or a destination stays parked, because to go on would break consumers.
+/// What was stopped for the old key's sake goes on: it is worth nothing any more. What is parked because of
+/// a destination, or because no key can be made, stays parked.
 fn escalated(phase: &Phase) -> Phase {
     if let Phase::Reinstating { successor, .. } = phase {
         return Phase::Disabling { successor: successor.clone(), forced: false };
     }
     if let Phase::Parked { reason, was, .. } = phase
-        && reason.is_about_the_old_key()
+        && reason.yields_to_an_emergency()
     {
         return resumed(was, false);
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{KeyId, VersionId};
-use crate::domain::key::KeyRequest;
+use crate::domain::key::{Grants, KeyRequest};
 use crate::domain::secret::Fingerprint;
 
 /// The key that replaces the old one, and how far it has been placed.
@@ -28,6 +28,9 @@ pub struct KeyFacts {
     pub expires_at: Option<Timestamp>,
     pub usage_hash: Option<String>,
     pub hint: String,
+    /// What it was listed with when it was verified: from then on a change is somebody else's.
+    #[serde(default)]
+    pub grants: Option<Box<Grants>>,
 }
 
 /// What a destination serves: nothing, or a version whose value has this fingerprint (`None` if it has no such field).

@@ -37,6 +37,10 @@ impl Visit {
             self.step_aside();
             return Ok(Rest::Until(self.record.next_look(&credential, now)));
         };
+        if let Some(rest) = self.held_emergency(&credential, reason).await? {
+            self.step_aside();
+            return Ok(rest);
+        }
         if let Some(until) = self.held_until(&credential, reason, now) {
             self.step_aside();
             return Ok(Rest::Until(Some(until)));
@@ -63,6 +67,9 @@ impl Visit {
     /// Until when the window or a freeze forbids to begin. A key that would expire in a freeze begins all the same:
     /// the freeze protects from change, and an expired key is the worse change.
     fn held_until(&self, credential: &Credential, reason: Reason, now: Timestamp) -> Option<Timestamp> {
+        if self.record.urgency(credential).is_some() {
+            return None;
+        }
         if !reason.keeps_to_the_window() {
             let freeze = credential.schedule.freeze(now)?;
             let expires_at = self.record.current.as_ref().and_then(|current| current.expires_at);
@@ -163,6 +170,11 @@ impl Visit {
         if reason == Reason::Expiry {
             tracing::warn!(credential = %credential.name, "rotating outside the window if need be: the key expires soon");
         }
+        let urgency = self.record.urgency(credential).map(|(_, urgency)| urgency);
+        let current = self.record.current.as_ref();
+        // What is gone cannot be cloned, nor revoked: what it could do is on record.
+        let recorded = current.and_then(|current| current.grants.clone());
+        let recorded = recorded.filter(|_| urgency.is_some() && self.record.vanished().is_some());
         let plan = Plan {
             rotation: self.new_rotation(now),
             credential: credential.name.clone(),
@@ -170,14 +182,15 @@ impl Visit {
             account,
             reason,
             begun_at: now,
-            old: self.record.current.as_ref().map(|current| current.key.clone()),
-            first: credential.first.clone(),
+            old: current.filter(|_| recorded.is_none()).map(|current| current.key.clone()),
+            first: recorded.or_else(|| credential.first.clone()),
             key_lifetime: credential.key_lifetime,
             allow_unrestricted: credential.allow_unrestricted,
             destinations: credential.destinations.clone(),
             terms: credential.terms.clone(),
             expire_old_key: credential.expire_old_key,
-            emergency: false,
+            emergency: urgency.is_some(),
+            urgency,
         };
         self.commit_beginning(plan).await
     }

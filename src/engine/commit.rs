@@ -95,7 +95,7 @@ impl Visit {
         Ok(())
     }
 
-    /// Replaces the record between rotations. `changed` still has the stored record's revision.
+    /// Replaces the record, with nothing happening to the rotation under way, if any. `changed` still has the stored record's revision.
     pub(super) async fn save(&mut self, changed: Record) -> Result<(), Halt> {
         let record = Record { revision: self.record.revision + 1, ..changed };
         let mut failures = 0;

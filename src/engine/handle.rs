@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::domain::ack::Ack;
 use crate::domain::hold::{Held, Holds, Scope};
 use crate::domain::ids::CredentialName;
+use crate::domain::rotation::Rotation;
+use crate::domain::secret::Fingerprint;
 use crate::engine::orders::{Order, Wish};
 use crate::engine::restraints::Restraints;
 use crate::engine::setup::Setup;
-use crate::ports::journal::{self, Journal};
+use crate::ports::journal::{self, Journal, Known};
 
 /// Enough for every operator and consumer of a fleet to speak at once; more have to wait their turn.
 pub(super) const COMMANDS_MAX: usize = 256;
@@ -28,6 +31,8 @@ pub(super) enum Command {
     Reload(Arc<Setup>),
     /// Look for keys that nobody answers for.
     Sweep,
+    /// Look for keys that are not as they should be.
+    Inspect,
     Holds(Pause),
 }
 
@@ -65,6 +70,24 @@ pub enum Refused {
     Stopping,
 }
 
+/// What a report of a leak meant for one credential.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LeakAnswer {
+    pub credential: CredentialName,
+    /// The key is dead already; otherwise it is being replaced.
+    pub answered: bool,
+    pub message: String,
+}
+
+/// Why a report of a leak was not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum LeakUnanswered {
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
 #[derive(Clone)]
 pub struct Handle {
     pub(super) commands: mpsc::Sender<Command>,
@@ -97,6 +120,34 @@ impl Handle {
         Ok(())
     }
 
+    /// Has the key with this fingerprint replaced at once, if it is one of ours; says which credential's it is, or was
+    /// until it was replaced for that. Repeatable.
+    ///
+    /// # Errors
+    /// It was not kept: it has to be said again.
+    pub async fn report_leak(
+        &self,
+        print: &Fingerprint,
+        by: &str,
+    ) -> Result<Vec<LeakAnswer>, LeakUnanswered> {
+        let mut answers = Vec::new();
+        for (credential, known) in self.journal.load().await? {
+            // A damaged credential is left alone, and says so in its status.
+            let Ok(Known { record, rotation }) = known else { continue };
+            let current = record.current.and_then(|current| current.fingerprint);
+            let new = rotation.as_ref().and_then(Rotation::successor).map(|new| &new.fingerprint);
+            if current.as_ref() == Some(print) || new == Some(print) {
+                let wish = Wish::Leaked(print.clone());
+                let message = self.order(credential.clone(), wish, by.to_owned()).await?;
+                answers.push(LeakAnswer { credential, answered: false, message });
+            } else if let Some(done) = record.answered.filter(|it| it.fingerprint.as_ref() == Some(print)) {
+                let message = format!("the key was replaced in rotation {} at {}", done.rotation, done.at);
+                answers.push(LeakAnswer { credential, answered: true, message });
+            }
+        }
+        Ok(answers)
+    }
+
     /// Puts another policy in force. Rotations under way keep their plan, with the new terms.
     ///
     /// # Errors
@@ -111,6 +162,14 @@ impl Handle {
     /// Only when the engine is stopping.
     pub async fn sweep(&self) -> Result<(), Refused> {
         self.commands.send(Command::Sweep).await.map_err(|_| Refused::Stopping)
+    }
+
+    /// Looks through the listings now.
+    ///
+    /// # Errors
+    /// Only when the engine is stopping.
+    pub async fn inspect(&self) -> Result<(), Refused> {
+        self.commands.send(Command::Inspect).await.map_err(|_| Refused::Stopping)
     }
 
     /// Holds `only` that, or everything, back. After `Ok` that is durable, nothing of it is begun any more, and nothing

@@ -1,6 +1,6 @@
 //! The owner of what is known of every credential: decides who is visited when, and takes back what visits bring.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -8,14 +8,17 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{self, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::ids::{CredentialName, KeyId, WorkspaceName};
+use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::SecretValue;
 use crate::engine::agenda::Agenda;
 use crate::engine::breaker;
 use crate::engine::commit::Halt;
+use crate::engine::emergency::Clearance;
 use crate::engine::handle::{COMMANDS_MAX, Command, Handle, Pulse};
+use crate::engine::inspect::Hint;
+use crate::engine::keeper::patrol::Served;
 use crate::engine::orders::Order;
 use crate::engine::restraints::Restraints;
 use crate::engine::setup::Setup;
@@ -25,6 +28,7 @@ use crate::ports::journal;
 
 mod ending;
 mod holding;
+mod patrol;
 
 /// A visit that panicked is not repeated at once.
 const AFTER_PANIC: SignedDuration = SignedDuration::from_mins(1);
@@ -57,11 +61,22 @@ struct Slot {
     reread: bool,
     damaged: Option<String>,
     orders: Vec<Order>,
+    /// A listing showed something new: the next visit looks again.
+    hint: Option<Hint>,
+    /// The visit under way may begin an emergency.
+    cleared: bool,
 }
 
 enum Finished {
     Visit(Box<Visit>, Ending),
-    Swept(WorkspaceName, Result<Swept, sweep::Error>),
+    Listed {
+        workspace: WorkspaceName,
+        looked: Result<Swept, sweep::Error>,
+        /// Whether orphans are to be looked for in it.
+        orphans: bool,
+    },
+    /// What destinations serve.
+    Read(Vec<Served>),
     OrphansDeleted(u64),
     Holds(holding::Changed),
 }
@@ -199,6 +214,7 @@ impl Keeper {
                 self.sweep();
             }
             Command::Sweep => self.sweep(),
+            Command::Inspect => self.inspect(),
             Command::Holds(pause) => self.change_holds(pause),
         }
     }
@@ -236,7 +252,7 @@ impl Keeper {
         }
     }
 
-    /// Sends a visitor, or queues the credential if its workspace is busy. Orders do not queue.
+    /// Sends a visitor, or queues the credential if its workspace is busy. Orders and emergencies do not queue.
     fn start(&mut self, name: CredentialName) {
         let Some(slot) = self.slots.get(&name) else { return };
         if slot.visit.is_some() || slot.damaged.is_some() {
@@ -247,7 +263,7 @@ impl Keeper {
             return self.refuse_orders(&name);
         };
         let running = self.running.entry(workspace.clone()).or_default();
-        if *running >= limit && slot.orders.is_empty() {
+        if *running >= limit && slot.orders.is_empty() && !slot.is_urgent() {
             let queue = self.queues.entry(workspace).or_default();
             if !queue.contains(&name) {
                 queue.push_back(name);
@@ -276,14 +292,18 @@ impl Keeper {
     }
 
     fn send_visitor(&mut self, name: CredentialName, workspace: WorkspaceName) {
+        let Some(clearance) = self.slots.get(&name).map(|slot| self.clearance(slot)) else { return };
         let Some(slot) = self.slots.get_mut(&name) else { return };
         let pause = CancellationToken::new();
+        slot.cleared = clearance == Clearance::Given;
         let visit = Visit {
             setup: Arc::clone(&self.setup),
             record: slot.record.clone(),
             rotation: slot.rotation.as_deref().cloned(),
             value: slot.value.take(),
             mint_permit: None,
+            hint: slot.hint.take(),
+            clearance,
             pause: pause.clone(),
             quit: self.quit.clone(),
             restraints: Arc::clone(&self.restraints),
@@ -310,10 +330,16 @@ impl Keeper {
                 self.came_back(&name);
                 self.call_next();
             }
-            Ok((_, Finished::Swept(workspace, Err(error)))) => {
-                tracing::warn!(%workspace, %error, "the workspace could not be searched for orphans");
+            Ok((_, Finished::Listed { workspace, looked: Err(error), .. })) => {
+                tracing::warn!(%workspace, %error, "the workspace could not be looked through");
             }
-            Ok((_, Finished::Swept(_, Ok(swept)))) => self.judge_orphans(swept),
+            Ok((_, Finished::Listed { workspace, looked: Ok(swept), orphans })) => {
+                self.judge_listing(&workspace, &swept);
+                if orphans {
+                    self.judge_orphans(swept);
+                }
+            }
+            Ok((_, Finished::Read(read))) => self.judge_places(read),
             Ok((_, Finished::Holds(changed))) => self.holds_changed(changed),
             Ok((_, Finished::OrphansDeleted(deleted))) => {
                 self.pulse.send_modify(|pulse| pulse.orphans_deleted += deleted);
@@ -324,6 +350,7 @@ impl Keeper {
                 tracing::error!(credential = %name, "a visit panicked; it is repeated from the journal");
                 if let Some(slot) = self.slots.get_mut(&name) {
                     slot.visit = None;
+                    slot.cleared = false;
                     slot.reread = true;
                     self.agenda.set(&name, self.setup.now().checked_add(AFTER_PANIC).ok());
                 }
@@ -354,6 +381,7 @@ impl Keeper {
         let Visit { record, rotation, value, .. } = visit;
         let name = record.credential.clone();
         let Some(slot) = self.slots.get_mut(&name) else { return Ok(()) };
+        let was_urgent = slot.is_in_an_emergency();
         // An order or a change that came while the visitor was away.
         let called_back =
             slot.visit.take().is_some_and(|pause| pause.is_cancelled()) || !slot.orders.is_empty();
@@ -362,8 +390,10 @@ impl Keeper {
             rotation: rotation.map(Box::new),
             value,
             visit: None,
+            cleared: false,
             ..std::mem::replace(slot, Slot::new(Record::new(name.clone())))
         };
+        let is_over = was_urgent && !slot.is_in_an_emergency();
         match ending {
             Ending::Rest { wake } => {
                 let now = self.setup.now();
@@ -383,44 +413,10 @@ impl Keeper {
             Ending::Halted(Halt::Usurped(error)) => return Err(Stopped::Usurped(error)),
             Ending::Halted(Halt::Quit) => {}
         }
+        if is_over {
+            self.wake_held();
+        }
         Ok(())
-    }
-
-    fn sweep(&mut self) {
-        for (name, desk) in &self.setup.desks {
-            let (name, setup, desk) = (name.clone(), Arc::clone(&self.setup), Arc::clone(desk));
-            self.tasks.spawn(async move { Finished::Swept(name, sweep::look(setup, desk).await) });
-        }
-    }
-
-    /// A key is an orphan if its credential is at rest and neither is it any credential's key, nor does a rotation
-    /// under way answer for it. Credentials that are being visited are left for the next sweep.
-    fn judge_orphans(&mut self, swept: Swept) {
-        let Swept { desk, inventory, ours } = swept;
-        let mut orphans = Vec::new();
-        let current: BTreeSet<&KeyId> =
-            self.slots.values().filter_map(|slot| Some(&slot.record.current.as_ref()?.key)).collect();
-        let own: BTreeSet<&KeyId> = ours.iter().map(|(key, _)| &key.id).collect();
-        let accounts: BTreeSet<_> =
-            self.slots.values().filter_map(|slot| slot.record.account.as_ref()).collect();
-        let foreign = inventory
-            .keys()
-            .filter(|key| {
-                accounts.contains(&key.account) && !current.contains(&key.id) && !own.contains(&key.id)
-            })
-            .count();
-        desk.found_foreign_keys(foreign);
-        for (key, owner) in &ours {
-            let Some(slot) = self.slots.get(owner) else { continue };
-            let known =
-                slot.rotation.is_none() && slot.visit.is_none() && !slot.reread && slot.damaged.is_none();
-            if known && !current.contains(&key.id) {
-                orphans.push(key.clone());
-            }
-        }
-        if !orphans.is_empty() {
-            self.tasks.spawn(async move { Finished::OrphansDeleted(sweep::delete(desk, orphans).await) });
-        }
     }
 }
 
@@ -434,6 +430,8 @@ impl Slot {
             reread: false,
             damaged: None,
             orders: Vec::new(),
+            hint: None,
+            cleared: false,
         }
     }
 }

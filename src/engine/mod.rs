@@ -11,7 +11,9 @@ mod breaker;
 mod commit;
 mod desk;
 mod effects;
+mod emergency;
 mod handle;
+mod inspect;
 mod keeper;
 mod listings;
 mod orders;
@@ -23,7 +25,7 @@ mod visit;
 pub mod wakes;
 
 pub use desk::{Desk, Reach};
-pub use handle::{Handle, Pulse, Refused};
+pub use handle::{Handle, LeakAnswer, LeakUnanswered, Pulse, Refused};
 pub use keeper::{Keeper, Stopped};
 pub use orders::Wish;
 pub use setup::{Setup, Timing};

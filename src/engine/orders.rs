@@ -6,11 +6,12 @@ use crate::domain::event::Event;
 use crate::domain::hold::Held;
 use crate::domain::phase::{Alarm, AlarmKind, Phase};
 use crate::domain::rotation::{ParkReason, RollbackCause, Rotation};
+use crate::domain::secret::Fingerprint;
 use crate::engine::commit::Halt;
 use crate::engine::visit::Visit;
 
 /// What an operator can ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wish {
     /// Rotate now, whatever the schedule and the window say.
     Rotate,
@@ -22,6 +23,12 @@ pub enum Wish {
     RollBack,
     /// Have the disabled old key enabled again at once, and wait for a person.
     Reinstate,
+    /// Replace the key with nothing waited for; a rotation under way is an emergency from here on.
+    Emergency,
+    /// Take what is there for what is wanted.
+    Accept,
+    /// Not an operator's, but a report's: the value with this fingerprint is in wrong hands.
+    Leaked(Fingerprint),
 }
 
 /// A wish with who has it and where to answer: what was done, or why not.
@@ -40,6 +47,9 @@ impl Visit {
                 self.steer(Event::Alarmed { alarm }, "has its old key enabled again").await?
             }
             Wish::Rotate => self.ask().await?,
+            Wish::Emergency => self.hurry(&order.by).await?,
+            Wish::Accept => self.accept().await?,
+            Wish::Leaked(print) => self.take_report(&print, &order.by).await?,
             Wish::Retry { overwrite } => self.retry(overwrite).await?,
             Wish::Abort => self.abort(order.by).await?,
             Wish::RollBack => self.roll_back(order.by).await?,
@@ -121,7 +131,7 @@ impl Visit {
         }
     }
 
-    async fn steer(&mut self, event: Event, doing: &str) -> Result<Result<String, String>, Halt> {
+    pub(super) async fn steer(&mut self, event: Event, doing: &str) -> Result<Result<String, String>, Halt> {
         let Some(rotation) = &self.rotation else {
             return Ok(Err(format!("no rotation of `{}` is under way", self.record.credential)));
         };

@@ -58,7 +58,7 @@ impl Visit {
     ) -> Result<Option<Rest>, Halt> {
         let now = self.setup.now();
         let soon = after(now, self.setup.timing.look_again);
-        let emergency = matches!(reason, Reason::Leak | Reason::Vanished);
+        let emergency = self.record.urgency(credential).is_some();
         if self.held(Held::Minting, emergency).is_some() {
             self.step_aside();
             return Ok(Some(Rest::Until(Some(soon))));
@@ -70,7 +70,7 @@ impl Visit {
             return Ok(Some(Rest::Until(Some(waiting.until().map_or(soon, |until| until.min(soon))))));
         }
         let (turns, name) = (&self.restraints.turns, &credential.name);
-        if reason.is_urgent() {
+        if emergency || reason.is_urgent() {
             turns.occupy(&credential.workspace, name);
             return Ok(None);
         }

@@ -15,6 +15,8 @@ use crate::domain::rotation::{Rotation, Trouble};
 use crate::domain::secret::SecretValue;
 use crate::engine::commit::Halt;
 use crate::engine::effects::Outcome;
+use crate::engine::emergency::Clearance;
+use crate::engine::inspect::Hint;
 use crate::engine::orders::Order;
 use crate::engine::restraints::Restraints;
 use crate::engine::setup::Setup;
@@ -33,6 +35,9 @@ pub(super) struct Visit {
     pub(super) value: Option<SecretValue>,
     /// Held from the mint budget's count until the intent is journalled.
     pub(super) mint_permit: Option<OwnedMutexGuard<()>>,
+    /// What an inspection showed of the credential, to be looked at first.
+    pub(super) hint: Option<Hint>,
+    pub(super) clearance: Clearance,
     /// Asks the visitor to come back at the next journalled point.
     pub(super) pause: CancellationToken,
     /// Asks it to come back even if the journal cannot be written.
@@ -72,6 +77,9 @@ impl Visit {
         for order in orders {
             self.obey(order).await?;
         }
+        if let Some(hint) = self.hint.take() {
+            self.inspect(&hint).await?;
+        }
         loop {
             let rest = if self.rotation.is_some() { self.advance().await? } else { self.idle().await? };
             if let Rest::Until(wake) = rest {
@@ -110,6 +118,9 @@ impl Visit {
 
     /// One effect and its outcome.
     async fn advance(&mut self) -> Result<Rest, Halt> {
+        if let Some(rest) = self.answer_leaks().await? {
+            return Ok(rest);
+        }
         let Some(rotation) = &self.rotation else { return Ok(Rest::No) };
         let Some(effect) = effect::pending(rotation) else { return Ok(Rest::Until(None)) };
         let now = self.setup.now();

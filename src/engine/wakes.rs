@@ -13,18 +13,19 @@ use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 /// Every five seconds: also what the systemd watchdog lives on, through the loop that it wakes.
 const TICK: &str = "*/5 * * * * *";
 
-/// Starts the scheduler. `tick` wakes the engine's loop; `sweep` is notified by the schedule `sweep_cron` (six fields, UTC).
+/// Starts the scheduler. `tick` wakes the engine's loop; each of `others` is notified by its schedule (six fields, UTC).
 ///
 /// # Errors
 /// The scheduler could not be started.
 pub async fn start(
     tick: Arc<Notify>,
-    sweep: Arc<Notify>,
-    sweep_cron: &str,
+    others: [(Arc<Notify>, String); 2],
 ) -> Result<JobScheduler, JobSchedulerError> {
     let scheduler = JobScheduler::new().await?;
     scheduler.add(Job::new(TICK, move |_, _| tick.notify_one())?).await?;
-    scheduler.add(Job::new(sweep_cron, move |_, _| sweep.notify_one())?).await?;
+    for (notified, cron) in others {
+        scheduler.add(Job::new(cron.as_str(), move |_, _| notified.notify_one())?).await?;
+    }
     scheduler.start().await?;
     Ok(scheduler)
 }

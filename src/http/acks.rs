@@ -6,7 +6,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +17,8 @@ use crate::domain::phase::PhaseName;
 use crate::domain::plan::Terms;
 use crate::domain::record::Record;
 use crate::domain::report::{CredentialReport, Facts};
-use crate::domain::secret::{Fingerprint, SecretValue};
-use crate::http::answer::{Problem, read_json};
+use crate::domain::secret::Fingerprint;
+use crate::http::answer::{self, Problem, read_json};
 use crate::http::public::Shared;
 use crate::ports::journal::{self, Known};
 
@@ -101,18 +101,11 @@ pub(super) async fn acknowledge(
 
 /// Whose token the request carries. Does not tell what is wrong with one that is refused.
 fn authenticate(shared: &Shared, headers: &HeaderMap) -> Result<ConsumerName, Problem> {
-    let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
-    });
     let consumers = Arc::clone(&shared.consumers.borrow());
-    token
-        .and_then(|token| SecretValue::new(token).ok())
-        .and_then(|token| consumers.identify(&token).cloned())
-        .ok_or_else(|| {
-            let message = "this needs a consumer's token, as in `Authorization: Bearer TOKEN`";
-            Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", message)
-        })
+    answer::bearer(headers).and_then(|token| consumers.identify(&token).cloned()).ok_or_else(|| {
+        let message = "this needs a consumer's token, as in `Authorization: Bearer TOKEN`";
+        Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", message)
+    })
 }
 
 /// A consumer may acknowledge what the policy waits for, or what a rotation under way still waits for.

@@ -6,11 +6,13 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::Request;
 use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde_json::json;
+
+use crate::domain::secret::SecretValue;
 
 /// A refusal: what programs decide by, and what a person reads.
 pub(super) struct Problem {
@@ -36,6 +38,14 @@ impl IntoResponse for Problem {
         }
         response
     }
+}
+
+/// The token that a request carries.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<SecretValue> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    let token = scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())?;
+    SecretValue::new(token).ok()
 }
 
 /// Reads a body as JSON. What it holds is never repeated: it may be a secret in the wrong place.

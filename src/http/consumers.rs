@@ -1,4 +1,4 @@
-//! Who may acknowledge: the consumers' tokens.
+//! Who may acknowledge, and who may report leaks: their tokens.
 
 use crate::domain::ids::ConsumerName;
 use crate::domain::secret::SecretValue;
@@ -7,12 +7,18 @@ use crate::domain::secret::SecretValue;
 #[derive(Default)]
 pub struct Consumers {
     tokens: Vec<(ConsumerName, SecretValue)>,
+    reporter: Option<SecretValue>,
 }
 
 /// Two consumers that could speak for each other.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the consumers `{0}` and `{1}` have the same token; give each its own")]
 pub struct SharedToken(pub ConsumerName, pub ConsumerName);
+
+/// A consumer that could report leaks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the consumer `{0}` and `[leaks]` have the same token; give each its own")]
+pub struct SharedWithReporter(pub ConsumerName);
 
 impl Consumers {
     /// # Errors
@@ -25,7 +31,23 @@ impl Consumers {
                 return Err(SharedToken(other.clone(), name.clone()));
             }
         }
-        Ok(Self { tokens })
+        Ok(Self { tokens, reporter: None })
+    }
+
+    /// With somebody who may report leaks.
+    ///
+    /// # Errors
+    /// A consumer has the same token: it could have any credential's key replaced.
+    pub fn with_reporter(self, token: Option<SecretValue>) -> Result<Self, SharedWithReporter> {
+        if let Some(consumer) = token.as_ref().and_then(|token| self.identify(token)) {
+            return Err(SharedWithReporter(consumer.clone()));
+        }
+        Ok(Self { reporter: token, ..self })
+    }
+
+    /// Whether it is the token that reports of leaks carry.
+    pub(super) fn may_report(&self, token: &SecretValue) -> bool {
+        self.reporter.as_ref().is_some_and(|own| own.matches(token))
     }
 
     /// Whose token it is. Every token is compared, so that the time taken does not tell which one matched.

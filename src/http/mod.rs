@@ -7,6 +7,7 @@ mod acks;
 mod answer;
 mod consumers;
 mod holds;
+mod leaks;
 mod operator;
 mod probes;
 mod public;
@@ -14,7 +15,7 @@ mod serve;
 mod socket;
 
 pub use crate::telemetry::observation::Status;
-pub use consumers::{Consumers, SharedToken};
+pub use consumers::{Consumers, SharedToken, SharedWithReporter};
 pub use operator::{Operator, OperatorSocket, Reload};
 pub use public::{Public, PublicListener};
 pub use socket::BindError;

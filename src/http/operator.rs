@@ -114,6 +114,8 @@ fn routes(shared: Arc<Shared>) -> Router {
 struct How {
     #[serde(default)]
     overwrite: bool,
+    #[serde(default)]
+    emergency: bool,
 }
 
 async fn order(
@@ -123,12 +125,14 @@ async fn order(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Path((name, verb)) = path.map_err(|_| unknown())?;
-    let How { overwrite } = match body {
+    let How { overwrite, emergency } = match body {
         Ok(body) if body.is_empty() => How::default(),
         body => read_json(body, "empty, or JSON such as {\"overwrite\": false}")?,
     };
     let wish = match verb.as_str() {
+        "rotate" if emergency => Wish::Emergency,
         "rotate" => Wish::Rotate,
+        "accept" => Wish::Accept,
         "retry" => Wish::Retry { overwrite },
         "abort" => Wish::Abort,
         "rollback" => Wish::RollBack,
@@ -139,11 +143,15 @@ async fn order(
         let message = "only `retry` can overwrite foreign values";
         return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_request", message));
     }
+    if emergency && verb != "rotate" {
+        let message = "only `rotate` can be an emergency";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_request", message));
+    }
     let credential = CredentialName::new(name).map_err(|_| unknown())?;
     if !is_known(&shared, &credential).await {
         return Err(unknown());
     }
-    tracing::info!(%credential, verb, overwrite, %by, "an operator's order");
+    tracing::info!(%credential, verb, overwrite, emergency, %by, "an operator's order");
     let done = shared.handle.order(credential, wish, by).await.map_err(refused)?;
     Ok(Json(json!({ "message": done })))
 }

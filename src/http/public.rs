@@ -17,6 +17,7 @@ use crate::engine::Handle;
 use crate::http::Consumers;
 use crate::http::acks;
 use crate::http::answer;
+use crate::http::leaks;
 use crate::http::probes;
 use crate::http::serve::{self, Limits};
 use crate::telemetry::observation::{Observer, Status};
@@ -84,6 +85,7 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/version", get(probes::version))
         .route("/metrics", get(probes::metrics))
         .route("/v1/credentials/{name}/acks", post(acks::acknowledge))
+        .route("/v1/leaks", post(leaks::report))
         .fallback(answer::no_such_path)
         .method_not_allowed_fallback(answer::wrong_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

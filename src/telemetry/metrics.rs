@@ -84,6 +84,16 @@ pub(super) const OBSTACLE: Definition = gauge(
     &["credential", "workspace", "kind"],
     "No rotation can begin; always 1.",
 );
+pub(super) const FINDING: Definition = gauge(
+    "rekeyd_finding",
+    &["credential", "workspace", "kind"],
+    "Something is wrong outside, as of the last inspection: a leak, or what people changed; always 1.",
+);
+pub(super) const LEAK_ANSWERED: Definition = gauge(
+    "rekeyd_leak_answered_seconds",
+    WHICH,
+    "How long the last emergency took, from its first sign to the new key current and the old one dead.",
+);
 pub(super) const GATE_OPEN: Definition = gauge(
     "rekeyd_gate_open",
     &["credential", "workspace", "gate"],
@@ -170,6 +180,8 @@ pub const ALL: &[Definition] = &[
     TROUBLE,
     PARKED,
     OBSTACLE,
+    FINDING,
+    LEAK_ANSWERED,
     GATE_OPEN,
     LAST_ROTATION,
     REACHABLE,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::domain::finding::FindingKind;
 use crate::domain::hold::BREAKER;
 use crate::domain::ids::WorkspaceName;
 use crate::domain::report::{Condition, CredentialReport, RotationReport, StatusReport};
@@ -107,6 +108,14 @@ fn credential(samples: &mut Samples, report: &CredentialReport) {
     samples.moment(metrics::ROTATION_DUE, &which, report.next_due);
     if let Some(obstacle) = &report.obstacle {
         samples.put(metrics::OBSTACLE, &[name, workspace, obstacle.kind.label()], 1.0);
+    }
+    for kind in FindingKind::ALL.into_iter().filter(|kind| report.findings.iter().any(|it| it.kind == *kind))
+    {
+        samples.put(metrics::FINDING, &[name, workspace, kind.label()], 1.0);
+    }
+    if let Some(answered) = &report.answered {
+        let lasted = answered.at.duration_since(answered.since);
+        samples.put(metrics::LEAK_ANSWERED, &which, lasted.as_secs_f64());
     }
     if let Some(last) = &report.last {
         samples.moment(metrics::LAST_ROTATION, &[name, workspace, last.outcome.label()], Some(last.at));

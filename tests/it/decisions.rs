@@ -72,6 +72,7 @@ fn record() -> Record {
         since: at(0),
         expires_at: None,
         usage_hash: None,
+        grants: None,
     };
     let published = Published { destination: destination("tts"), version: VersionId::new("v1").unwrap() };
     let fresh = Record { current: Some(current), published: vec![published], ..Record::new(name()) };

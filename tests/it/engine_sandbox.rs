@@ -6,6 +6,7 @@
 mod bench;
 mod consumers;
 mod evidence;
+mod leaks;
 
 use rekeyd::domain::ack::Health;
 use rekeyd::domain::gate::Gate;

@@ -7,6 +7,7 @@ mod command;
 mod fragile;
 mod holding;
 mod house;
+mod leaks;
 mod metrics;
 mod ordering;
 mod probing;

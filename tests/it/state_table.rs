@@ -166,6 +166,7 @@ fn plan() -> Plan {
         terms: terms(),
         expire_old_key: Some(SignedDuration::from_hours(24)),
         emergency: false,
+        urgency: None,
     }
 }
 
@@ -193,7 +194,7 @@ fn successor(progress: Progress, promotion_begun: bool) -> Successor {
 }
 
 /// One of each, with a name for the document. The plan has one destination and an old key.
-fn states() -> Vec<(String, Rotation)> {
+pub(crate) fn states() -> Vec<(String, Rotation)> {
     let staged = || Progress::Staged { version: version("v1"), over: Some(version("v0")) };
     let current =
         || successor(Progress::Current { version: version("v1"), displaced: Some(version("v0")) }, true);
@@ -263,7 +264,13 @@ fn events() -> Vec<Event> {
         Event::Staged { destination: 0, version: version("v1"), over: Some(version("v0")) },
         Event::ValueLost,
         Event::Verified {
-            facts: KeyFacts { created_at: None, expires_at: None, usage_hash: None, hint: String::new() },
+            facts: KeyFacts {
+                created_at: None,
+                expires_at: None,
+                usage_hash: None,
+                hint: String::new(),
+                grants: None,
+            },
         },
         Event::Refuted { why: String::new() },
         Event::Promoted { destination: 0, displaced: Some(version("v0")) },
@@ -277,7 +284,7 @@ fn events() -> Vec<Event> {
         Event::Alarmed { alarm: alarm() },
         Event::ExpiryIntended { at: at(40), original: None },
         Event::ExpirySettled { at: at(40), in_force: true },
-        Event::Escalated { why: String::new() },
+        Event::Escalated { why: String::new(), since: None },
         Event::OldKeyGone,
         Event::RollbackBegun { cause: RollbackCause::Operator },
         Event::OldKeyEnabled,

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rekeyd::domain::failure::Kind;
+use rekeyd::domain::finding::FindingKind;
 use rekeyd::domain::plan::Reason;
 use rekeyd::domain::record::ObstacleKind;
 use rekeyd::domain::rotation::ParkReason;
@@ -337,6 +338,7 @@ fn whatever_may_need_a_person_has_an_entry_in_the_runbook() {
         Reason::ALL.map(Reason::label).to_vec(),
         ParkReason::ALL.map(ParkReason::label).to_vec(),
         ObstacleKind::ALL.map(ObstacleKind::label).to_vec(),
+        FindingKind::ALL.map(FindingKind::label).to_vec(),
     ];
     let entry = |label: &&str| !runbook.contains(&format!("\n### `{label}`\n"));
     let mut missing: Vec<String> =
@@ -353,8 +355,11 @@ fn whatever_may_need_a_person_has_an_entry_in_the_runbook() {
 #[test]
 fn a_parked_rotations_entry_says_who_is_hurt_what_to_do_and_how_to_verify() {
     let runbook = fs::read_to_string(root().join("docs/runbook.md")).unwrap();
-    let labels =
-        ParkReason::ALL.map(ParkReason::label).into_iter().chain(ObstacleKind::ALL.map(ObstacleKind::label));
+    let labels = ParkReason::ALL
+        .map(ParkReason::label)
+        .into_iter()
+        .chain(ObstacleKind::ALL.map(ObstacleKind::label))
+        .chain(FindingKind::ALL.map(FindingKind::label));
     for label in labels {
         let entry = runbook.split(&format!("\n### `{label}`\n")).nth(1).unwrap();
         let entry = entry.split("\n#").next().unwrap();

@@ -6,6 +6,7 @@ use crate::domain::effect::EffectName;
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::AfterDeadline;
 use crate::domain::record::ObstacleKind;
+use crate::domain::report::findings;
 use crate::domain::report::{Condition, CredentialReport, RotationReport};
 use crate::domain::rotation::{ParkReason, Rotation};
 
@@ -49,7 +50,7 @@ pub(super) fn advise(report: &CredentialReport, rotation: Option<&Rotation>, now
             },
             (None, None) => under_way(report, told, rotation, now),
         };
-        return advice;
+        return findings::beside(report, advice);
     }
     if let Some(obstacle) = &report.obstacle {
         let command = match obstacle.kind {
@@ -61,6 +62,9 @@ pub(super) fn advise(report: &CredentialReport, rotation: Option<&Rotation>, now
         };
         let summary = format!("{}: {}", obstacle.kind.label(), obstacle.detail);
         return Advice { condition: Condition::Blocked, attention: true, summary, command };
+    }
+    if let Some(advice) = findings::advise(report) {
+        return advice;
     }
     let summary = idle(report, expired, now);
     let command = expired.then(|| command("rotate")).flatten();

@@ -7,7 +7,7 @@ use crate::domain::event::Event;
 use crate::domain::gate::Verdict;
 use crate::domain::ids::{CredentialName, RotationId};
 use crate::domain::phase::PhaseName;
-use crate::domain::plan::{Destination, Reason};
+use crate::domain::plan::{Destination, Plan, Reason, Urgency};
 use crate::domain::report::SCHEMA_VERSION;
 use crate::domain::report::advice::doing;
 use crate::domain::rotation::{RollbackCause, Rotation};
@@ -31,6 +31,10 @@ pub struct Story {
     /// Where it stands; `None` if its history is damaged.
     pub phase: Option<PhaseName>,
     pub damage: Option<String>,
+    /// For an emergency: why, and since when that was known.
+    pub urgency: Option<Urgency>,
+    /// How long it took from then until the new key was current and the old one dead.
+    pub answered_in_seconds: Option<i64>,
     pub lines: Vec<Line>,
 }
 
@@ -58,6 +62,10 @@ impl Story {
             Some(_) | None => None,
         };
         let folded = Rotation::fold(events.iter().cloned());
+        let urgency = folded.as_ref().ok().and_then(|folded| folded.plan.urgency.clone());
+        let is_done = folded.as_ref().is_ok_and(|it| it.phase.name() == PhaseName::Done);
+        let done_at = events.last().filter(|_| is_done).map(|(at, _)| *at);
+        let answered_in = done_at.zip(urgency.as_ref()).map(|(at, it)| at.duration_since(it.since));
         let over = folded.as_ref().is_ok_and(Rotation::is_over);
         let places = plan.map_or(&[][..], |plan| plan.destinations.as_slice());
         let lines = (0..).zip(events).map(|(sequence, (at, event))| Line {
@@ -73,6 +81,8 @@ impl Story {
             ended_at: events.last().filter(|_| over).map(|(at, _)| *at),
             phase: folded.as_ref().ok().map(|folded| folded.phase.name()),
             damage: folded.err().map(|history| history.to_string()),
+            urgency,
+            answered_in_seconds: answered_in.map(|it| it.as_secs()),
             lines: lines.collect(),
         }
     }
@@ -83,10 +93,7 @@ fn text(event: &Event, places: &[Destination]) -> String {
         places.get(*index).map_or_else(|| format!("destination {index}"), ToString::to_string)
     };
     match event {
-        Event::Begun(plan) => match &plan.old {
-            Some(old) => format!("begun ({}) to replace key {old}", plan.reason.label()),
-            None => format!("begun ({})", plan.reason.label()),
-        },
+        Event::Begun(plan) => beginning(plan),
         Event::MintIntended { .. } => "everything is reachable; a new key is about to be created".to_owned(),
         Event::Minted { key, fingerprint } => format!("created key {key}, fingerprint {fingerprint}"),
         Event::MintRefused { failure } => format!("no key was created: {failure}"),
@@ -127,7 +134,7 @@ fn text(event: &Event, places: &[Destination]) -> String {
             "the old key's expiry is left as it is: this workspace cannot set it, or it comes soon enough"
                 .to_owned()
         }
-        Event::Escalated { why } => format!("an emergency from here on: {why}"),
+        Event::Escalated { why, .. } => format!("an emergency from here on: {why}"),
         Event::OldKeyGone => "deleted the old key and saw it gone".to_owned(),
         Event::RollbackBegun { cause } => format!("rolling back: {}", because(*cause)),
         Event::OldKeyEnabled => "enabled the old key again".to_owned(),
@@ -156,6 +163,15 @@ fn because(cause: RollbackCause) -> &'static str {
         RollbackCause::Operator => "an operator asked",
         RollbackCause::Deadline => "the consumers did not switch in time",
         RollbackCause::Leak => "the new key is in wrong hands",
+    }
+}
+
+fn beginning(plan: &Plan) -> String {
+    let why = plan.urgency.as_ref().map(|it| format!(", an emergency: {}", it.why));
+    let (reason, why) = (plan.reason.label(), why.unwrap_or_default());
+    match &plan.old {
+        Some(old) => format!("begun ({reason}) to replace key {old}{why}"),
+        None => format!("begun ({reason}){why}"),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::event::Event;
 use crate::domain::failure::Failure;
-use crate::domain::key::Inventory;
+use crate::domain::key::{DisableReason, Inventory};
 use crate::domain::rotation::ParkReason;
 use crate::engine::effects::Outcome;
 use crate::engine::visit::Visit;
@@ -41,6 +41,12 @@ impl Visit {
             let detail = format!("the new key `{id}` is gone, and nobody here deleted it; roll back");
             return Ok(parked(ParkReason::NewKeyUnusable, detail));
         };
+        let leaked =
+            self.record.leak_of(id).is_some() || key.disable_reason.as_ref().is_some_and(is_of_a_leak);
+        if leaked && self.plan()?.emergency {
+            // It is replaced next; that is no reason to keep the other one that leaked.
+            return Ok(Guarded::Clear(inventory));
+        }
         if !key.is_alive(self.setup.now()) {
             let detail =
                 format!("the new key `{id}` is disabled or expired; enable it and `retry`, or roll back");
@@ -67,6 +73,13 @@ impl Visit {
             self.successor()?.fingerprint
         );
         Ok(Some(Event::Parked { reason: ParkReason::ForeignValue, detail }))
+    }
+}
+
+fn is_of_a_leak(reason: &DisableReason) -> bool {
+    match reason {
+        DisableReason::ExposedPublicly | DisableReason::SelfDisabled => true,
+        DisableReason::TrialEnded | DisableReason::SubscriptionDowngrade | DisableReason::Other(_) => false,
     }
 }
 

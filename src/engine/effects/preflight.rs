@@ -27,7 +27,9 @@ impl Visit {
             return Ok(Outcome::Wait(self.soon(jiff::Timestamp::MAX)));
         }
         let inventory = self.listed().await?;
-        self.setup.check_clock(&inventory)?;
+        if !self.plan()?.emergency {
+            self.setup.check_clock(&inventory)?;
+        }
         let grants = match self.grants_to_clone(&inventory)? {
             Ok(grants) => grants,
             Err(parked) => return Ok(Outcome::Happened(parked)),
@@ -87,13 +89,17 @@ impl Visit {
             return Ok(Ok(plan.first.clone().ok_or_else(unstated)?));
         };
         let Some(old) = inventory.key(id) else {
+            let known = self.record.current.as_ref().filter(|current| plan.emergency && current.key == *id);
+            if let Some(grants) = known.and_then(|current| current.grants.clone()) {
+                return Ok(Ok(grants));
+            }
             let detail =
                 format!("the old key `{id}` is gone; `abort`, then `rotate` to begin with another key");
             return parked(ParkReason::OldKeyUnusable, detail);
         };
         // One that has expired is replaced all the same: nothing else can put the credential back into service.
         let expired = old.expires_at.is_some_and(|expiry| expiry <= self.setup.now());
-        if !old.enabled && !expired {
+        if !old.enabled && !expired && !plan.emergency {
             let detail = format!("the old key `{id}` is disabled; enable it, or `abort`");
             return parked(ParkReason::OldKeyUnusable, detail);
         }
@@ -103,6 +109,13 @@ impl Visit {
                 old.grants.permissions
             );
             return parked(ParkReason::Unrestricted, detail);
+        }
+        let ceiling = plan.first.as_ref().map(|first| &first.permissions).filter(|_| !plan.emergency);
+        if let Some(beyond) = ceiling.and_then(|ceiling| old.grants.permissions.beyond(ceiling)) {
+            let detail = format!(
+                "the old key `{id}` may do more than the policy's `permissions`: {beyond}; restrict it in the dashboard and `retry`, or extend the policy, reload, `abort` and `rotate`"
+            );
+            return parked(ParkReason::Widened, detail);
         }
         Ok(Ok(old.grants.clone()))
     }

@@ -73,7 +73,9 @@ impl Visit {
             Guarded::Stopped(outcome) => return Ok(outcome),
         };
         // A freeze, or trouble, may have lain between the end of the quarantine and now.
-        if let Some(outcome) = self.enabled_again(&inventory)? {
+        if !self.plan()?.emergency
+            && let Some(outcome) = self.enabled_again(&inventory)?
+        {
             return Ok(outcome);
         }
         self.has_a_new_admin_key()?;

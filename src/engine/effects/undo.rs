@@ -82,6 +82,11 @@ impl Visit {
                 "the old key has expired: it cannot be put back into service; `abort` goes on with the new key",
             );
         }
+        if let Some(leak) = self.record.leak_of(&old.id) {
+            let detail =
+                format!("{}: it is not put back into service; `abort` goes on with the new key", leak.detail);
+            return park(ParkReason::OldKeyUnusable, detail);
+        }
         let dead_man = self.rotating()?.dead_man.filter(|dead_man| !dead_man.is_left());
         // Even if it is listed as enabled: the listing may be older than our own call that disabled it.
         self.desk()?.issuer.enable(old).await?;

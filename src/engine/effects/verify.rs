@@ -16,7 +16,9 @@ impl Visit {
     pub(super) async fn verify(&mut self) -> Acted {
         let Some(value) = self.value().await? else { return self.value_lost() };
         let inventory = self.listed().await?;
-        self.setup.check_clock(&inventory)?;
+        if !self.plan()?.emergency {
+            self.setup.check_clock(&inventory)?;
+        }
         let id = self.successor()?.key.clone();
         let Some(key) = inventory.key(&id) else {
             return self.not_yet(Failure::rejected(
@@ -32,6 +34,7 @@ impl Visit {
             expires_at: key.expires_at,
             usage_hash: key.usage_hash.clone(),
             hint: key.hint.clone(),
+            grants: Some(Box::new(key.grants.clone())),
         };
         let desk = self.desk()?;
         for _ in 0..ACCEPTANCES {

@@ -53,12 +53,17 @@ type Life = (Handle, CancellationToken, JoinHandle<Result<(), Stopped>>);
 
 pub(super) struct Bench {
     pub(super) sandbox: Sandbox,
-    folder: TempDir,
+    pub(super) folder: TempDir,
     journal: Arc<dyn Journal>,
     prober: Arc<dyn Prober>,
     terms: Terms,
     timing: Timing,
     start: Start,
+    /// What is different about the credential.
+    pub(super) change: fn(&mut Credential),
+    pub(super) emergencies_at_once: usize,
+    /// The provider, or a person, has taken a key out of service: that it is refused is not our doing.
+    pub(super) outage: bool,
     life: Option<Life>,
     pub(super) clock: Arc<dyn Clock>,
 }
@@ -134,6 +139,7 @@ impl Bench {
             canary: None,
             quarantine: SignedDuration::from_millis(200),
         };
+        let (change, emergencies_at_once, outage): (fn(&mut Credential), _, _) = (|_| (), 3, false);
         Self {
             sandbox,
             folder,
@@ -142,6 +148,9 @@ impl Bench {
             terms,
             timing,
             start,
+            change,
+            emergencies_at_once,
+            outage,
             life: None,
             clock,
         }
@@ -174,9 +183,16 @@ impl Bench {
         let directory = Directory::open(&directory::Settings::new(self.folder.path().join("secrets")));
         let stores: BTreeMap<StoreName, Arc<dyn SecretStore>> =
             [(store(), Arc::new(directory.unwrap()) as Arc<dyn SecretStore>)].into();
-        let credentials = [(name(), self.credential(&workspace))].into();
+        let mut credential = self.credential(&workspace);
+        (self.change)(&mut credential);
+        let credentials = [(name(), credential)].into();
+        let emergencies_at_once = self.emergencies_at_once;
         Setup {
-            policy: Policy { workspaces: [(workspace.clone(), limits)].into(), credentials },
+            policy: Policy {
+                workspaces: [(workspace.clone(), limits)].into(),
+                credentials,
+                emergencies_at_once,
+            },
             desks: [(workspace, Arc::new(desk))].into(),
             stores,
             journal: Arc::clone(&self.journal),
@@ -228,6 +244,10 @@ impl Bench {
         change(&mut self.terms);
         let setup = self.setup();
         self.life.as_ref().unwrap().0.reload(setup).await.unwrap();
+    }
+
+    pub(super) fn handle(&self) -> &Handle {
+        &self.life.as_ref().unwrap().0
     }
 
     pub(super) async fn order(&self, wish: Wish) -> Result<String, Refused> {
@@ -351,10 +371,10 @@ impl Bench {
     }
 
     /// Waits, and looks all the while whether what is served is accepted (I1).
-    async fn until(&self, what: &str, mut holds: impl AsyncFnMut(&Self, Known) -> bool) {
+    pub(super) async fn until(&self, what: &str, mut holds: impl AsyncFnMut(&Self, Known) -> bool) {
         let begun = Instant::now();
         loop {
-            if let Some(value) = self.served() {
+            if let Some(value) = self.served().filter(|_| !self.outage) {
                 let accepted = self.sandbox.workspace().accepts(value.expose(), self.clock.now());
                 assert!(accepted, "{} is served and refused", value.fingerprint());
             }

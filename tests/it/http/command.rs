@@ -48,6 +48,18 @@ async fn an_order_is_exit_code_0_and_a_refusal_1() {
     let done = rekeyd(&["abort", "wide"], &[("RUNTIME_DIRECTORY", runtime)]).await;
     assert_eq!((done.code, done.err.as_str()), (Some(0), ""));
     assert!(done.out.ends_with("of `wide` is being aborted\n"), "{}", done.out);
+    let accept = rekeyd(&["accept", "tts", "--socket", socket], &[]).await;
+    assert!(accept.code == Some(1) && accept.err.contains("is under way"), "{}", accept.err);
+    house.until("wide", |report| report["last"]["outcome"] == "aborted").await;
+    let accepted = rekeyd(&["accept", "wide", "--socket", socket], &[]).await;
+    assert!(
+        accepted.code == Some(0) && accepted.out.contains("0 other keys"),
+        "{}{}",
+        accepted.out,
+        accepted.err
+    );
+    let hurry = rekeyd(&["rotate", "tts", "--emergency", "--wait", "--socket", socket], &[]).await;
+    assert_eq!((hurry.code, hurry.out.as_str()), (Some(0), "`tts` has a new key\n"), "{}", hurry.err);
     let swept = rekeyd(&["sweep", "--socket", socket], &[]).await;
     assert_eq!(swept.code, Some(0), "{}", swept.err);
     let unnameable = rekeyd(&["retry", "a/b", "--socket", socket], &[]).await;

@@ -173,10 +173,11 @@ impl House {
         let desk = Desk::new(workspace.clone(), issuer(&sandbox, &clock).await, limits);
         let journal = Arc::new(Fragile::default());
         let store = Arc::new(MemoryStore::new(FirstVersion::Pending));
+        let workspaces = [(workspace.clone(), limits)].into();
         let credentials = ["tts", "wide"].map(|it| (name(it), credential(it))).into();
         let shelf: Arc<dyn SecretStore> = Arc::<MemoryStore>::clone(&store);
         let setup = Setup {
-            policy: Policy { workspaces: [(workspace.clone(), limits)].into(), credentials },
+            policy: Policy { workspaces, credentials, ..Policy::default() },
             desks: BTreeMap::from([(workspace, Arc::new(desk))]),
             stores: BTreeMap::from([(StoreName::new("local").unwrap(), shelf)]),
             journal: Arc::<Fragile>::clone(&journal),

@@ -137,9 +137,17 @@ fn rows_of_the_past_are_still_read() {
     for sample in samples.iter().filter(of_the_past) {
         let row = rows.next().unwrap();
         let read: Event = serde_json::from_str(row).unwrap_or_else(|error| panic!("{row}: {error}"));
-        assert_eq!(&read, sample);
+        let mut sample = sample.clone();
+        if let Event::Verified { facts } = &mut sample {
+            facts.grants = None;
+        }
+        assert_eq!(read, sample);
     }
     let read: Record = serde_json::from_str(rows.next().unwrap()).unwrap();
-    assert_eq!(read, full_record("tts"));
+    let mut current = full_record("tts").current;
+    current.as_mut().unwrap().grants = None;
+    let (findings, accepted) = Default::default();
+    let of_the_past = Record { current, findings, accepted, ..full_record("tts") };
+    assert_eq!(read, Record { emergency: None, answered: None, ..of_the_past });
     assert_eq!(rows.next(), None);
 }

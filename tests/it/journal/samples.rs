@@ -7,15 +7,17 @@ use std::process::{Command, Stdio};
 use jiff::{SignedDuration, Timestamp};
 use rekeyd::domain::ack::{Ack, Health};
 use rekeyd::domain::effect::EffectName;
+use rekeyd::domain::emergency::Answered;
 use rekeyd::domain::event::Event;
 use rekeyd::domain::failure::{Failure, Kind};
+use rekeyd::domain::finding::{Finding, FindingKind};
 use rekeyd::domain::gate::{Gate, GateName, Verdict};
 use rekeyd::domain::ids::{
     ConsumerName, CredentialName, KeyId, RotationId, ServiceAccountId, StoreName, VersionId, WorkspaceName,
 };
 use rekeyd::domain::key::{Grants, KeyRequest, Permissions};
 use rekeyd::domain::phase::{Alarm, AlarmKind, PhaseName};
-use rekeyd::domain::plan::{AfterDeadline, Destination, Plan, Reason, Terms};
+use rekeyd::domain::plan::{AfterDeadline, Destination, Plan, Reason, Terms, Urgency};
 use rekeyd::domain::record::{Current, Due, Ended, Obstacle, ObstacleKind, Published, Record};
 use rekeyd::domain::rotation::{ParkReason, RollbackCause};
 use rekeyd::domain::secret::Fingerprint;
@@ -102,6 +104,7 @@ pub(crate) fn begun(credential: &str, workspace_name: &str, id: RotationId) -> E
         terms: terms(),
         expire_old_key: None,
         emergency: false,
+        urgency: None,
     }))
 }
 
@@ -125,8 +128,13 @@ pub(crate) fn every_event(credential: &str, id: RotationId) -> Vec<Event> {
             stragglers: Vec::new(),
         }]
     };
-    let facts =
-        KeyFacts { created_at: Some(at(1)), expires_at: None, usage_hash: None, hint: "sk_…1".to_owned() };
+    let facts = KeyFacts {
+        created_at: Some(at(1)),
+        expires_at: None,
+        usage_hash: None,
+        hint: "sk_…1".to_owned(),
+        grants: Some(Box::new(request().grants)),
+    };
     vec![
         begun(credential, "prod", id),
         mint_intended(),
@@ -153,7 +161,7 @@ pub(crate) fn every_event(credential: &str, id: RotationId) -> Vec<Event> {
         Event::Alarmed { alarm: Alarm { kind: AlarmKind::Operator, detail: "asked by uid 0".to_owned() } },
         Event::ExpiryIntended { at: at(9), original: Some(at(8)) },
         Event::ExpirySettled { at: at(9), in_force: true },
-        Event::Escalated { why: "it was seen in public".to_owned() },
+        Event::Escalated { why: "it was seen in public".to_owned(), since: Some(at(5)) },
         Event::OldKeyGone,
         Event::RollbackBegun { cause: RollbackCause::Deadline },
         Event::OldKeyEnabled,
@@ -214,6 +222,7 @@ pub(crate) fn full_record(credential: &str) -> Record {
             since: at(0),
             expires_at: Some(at(9)),
             usage_hash: Some("5d41".to_owned()),
+            grants: Some(request().grants),
         }),
         published: vec![Published { destination, version: version("v0") }],
         due: Some(Due { at: at(10), schedule: "every 30d".to_owned() }),
@@ -230,6 +239,21 @@ pub(crate) fn full_record(credential: &str) -> Record {
             kind: ObstacleKind::AdoptionUnclear,
             detail: "several keys".to_owned(),
             since: at(2),
+        }),
+        findings: vec![Finding {
+            kind: FindingKind::ExposedPublicly,
+            key: Some(KeyId::new("key_old").unwrap()),
+            detail: "it was seen in public".to_owned(),
+            since: at(3),
+        }],
+        accepted: [KeyId::new("key_of_somebody").unwrap()].into(),
+        emergency: Some(Urgency { why: "asked by uid 0".to_owned(), since: at(4) }),
+        answered: Some(Answered {
+            rotation: rotation(0),
+            why: "it was seen in public".to_owned(),
+            since: at(0),
+            at: at(1),
+            fingerprint: Some(fingerprint("older")),
         }),
     }
 }

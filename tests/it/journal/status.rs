@@ -15,7 +15,8 @@ use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::plan::Destination;
 use rekeyd::domain::record::{Current, Due, Obstacle, ObstacleKind, Published, Record};
 use rekeyd::domain::report::history::Story;
-use rekeyd::domain::report::{Condition, CredentialReport, Facts, PlaceState};
+use rekeyd::domain::report::places::PlaceState;
+use rekeyd::domain::report::{Condition, CredentialReport, Facts};
 use rekeyd::domain::rotation::{ParkReason, RollbackCause, Rotation};
 use rekeyd::domain::successor::{KeyFacts, Standing};
 use rekeyd::ports::journal::{Entry, Journal};
@@ -54,6 +55,7 @@ impl Sample {
             since: at(-20 * DAY),
             expires_at: None,
             usage_hash: None,
+            grants: None,
         };
         let record = Record {
             current: Some(current),
@@ -78,8 +80,13 @@ impl Sample {
             plan.destinations.push(second);
         }
         let standing = Standing { version: Some(version("v0")), fingerprint: Some(fingerprint("old")) };
-        let facts =
-            KeyFacts { created_at: Some(at(2)), expires_at: None, usage_hash: None, hint: "…1".to_owned() };
+        let facts = KeyFacts {
+            created_at: Some(at(2)),
+            expires_at: None,
+            usage_hash: None,
+            hint: "…1".to_owned(),
+            grants: None,
+        };
         let staged =
             |destination| Event::Staged { destination, version: version("v1"), over: Some(version("v0")) };
         let promoted = |destination| Event::Promoted { destination, displaced: Some(version("v0")) };

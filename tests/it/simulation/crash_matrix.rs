@@ -5,8 +5,8 @@ use rekeyd::domain::plan::AfterDeadline;
 use rekeyd::engine::Wish;
 
 use super::fate::Doom;
-use super::play::{Played, Scenario, play};
-use super::provider::Spoil;
+use super::play::{Played, Scenario, Theatre, play};
+use super::provider::{SimKey, Spoil};
 
 /// Plays the scenario with each doom at each of its points.
 fn matrix(scenario: &Scenario, check: impl Fn(&Played)) {
@@ -69,4 +69,33 @@ fn a_deadline_rolls_back_whatever_dies() {
     // Nobody acknowledges: the consumers of another credential are waited for.
     let scenario = Scenario { then: AfterDeadline::RollBack, ..Scenario::plain(6) };
     matrix(&scenario, |_| {});
+}
+
+/// The provider finds a key in public.
+fn leak(theatre: &Theatre, which: impl Fn(&SimKey) -> bool) {
+    for sim in theatre.provider.keys().iter().filter(|sim| which(sim)) {
+        theatre.witness.leaked(&sim.print);
+        theatre.provider.expose(&sim.key.id);
+    }
+}
+
+#[test]
+fn a_leaked_key_is_replaced_at_once_whatever_dies() {
+    // The key that is served by then: in a doomed world it may be the new one of a rotation.
+    let served = |it: &Theatre| leak(it, |sim| it.witness.served(0).as_ref() == Some(&sim.print));
+    let scenario = Scenario { script: vec![(2400, served)], ..Scenario::plain(7) };
+    matrix(&scenario, |played| assert!(played.done >= 1));
+    let undisturbed = play(&scenario);
+    assert_eq!((undisturbed.done, undisturbed.parked), (2, 0), "{}", undisturbed.trace);
+}
+
+#[test]
+fn an_old_key_that_leaks_in_its_overlap_goes_at_once_whatever_dies() {
+    // Before the credential has been adopted, nobody knows whose key it is.
+    let old = |it: &Theatre| leak(it, |sim| sim.key.nonce().is_none() && it.witness.count("begun") > 0);
+    let gone = |it: &Theatre| it.expect("old_key_gone", 1);
+    let scenario = Scenario { script: vec![(300, old)], ..Scenario::plain(8) };
+    matrix(&scenario, |played| assert!(played.done >= 1));
+    let undisturbed = Scenario { script: vec![(300, old), (330, gone)], ..scenario };
+    play(&undisturbed).assert_sound(&undisturbed);
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use rekeyd::domain::failure::{Failure, Kind};
 use rekeyd::domain::ids::{KeyId, ServiceAccountId};
-use rekeyd::domain::key::{Account, Grants, Inventory, Key, KeyRequest};
+use rekeyd::domain::key::{Account, DisableReason, Grants, Inventory, Key, KeyRequest};
 use rekeyd::domain::secret::{Fingerprint, SecretValue};
 use rekeyd::ports::issuer::{Issuer, Minted};
 
@@ -111,6 +111,16 @@ impl Provider {
                 }
             });
         }
+    }
+
+    /// The provider finds the key in public, and disables it.
+    pub(super) fn expose(&self, id: &KeyId) {
+        self.change(|state| {
+            if let Some(key) = state.keys.get_mut(id) {
+                key.key.enabled = false;
+                key.key.disable_reason = Some(DisableReason::ExposedPublicly);
+            }
+        });
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {

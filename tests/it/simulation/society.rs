@@ -77,11 +77,11 @@ impl Theatre {
             }
             loop {
                 tokio::time::sleep(Duration::from_secs(1 + dice.below(wishes_every * 120))).await;
-                let wish = wishes[usize::try_from(dice.below(wishes.len() as u64)).unwrap()];
+                let wish = wishes[usize::try_from(dice.below(wishes.len() as u64)).unwrap()].clone();
                 let name = names[usize::try_from(dice.below(names.len() as u64)).unwrap()].clone();
                 let handle = handle.lock().unwrap().clone();
                 if let Some(handle) = handle {
-                    let order = handle.order(name.clone(), wish, "the operator".to_owned());
+                    let order = handle.order(name.clone(), wish.clone(), "the operator".to_owned());
                     let answer = tokio::time::timeout(Duration::from_secs(3600), order).await;
                     fate.note(format!("the operator wishes {wish:?} of {name}: {answer:?}"));
                 }

@@ -58,6 +58,8 @@ struct State {
     olds: BTreeSet<KeyId>,
     /// Keys that people took out of service: that they are refused is not our doing.
     damaged: BTreeSet<Fingerprint>,
+    /// Keys that are in wrong hands: nothing is waited for before they are revoked.
+    leaked: BTreeSet<Fingerprint>,
     ends: BTreeMap<&'static str, u64>,
     /// What an operator was told not to happen any more, and has not lifted yet.
     holds: Holds,
@@ -90,6 +92,11 @@ impl Witness {
 
     pub(super) fn damaged(&self, print: &Fingerprint) {
         self.state.lock().unwrap().damaged.insert(print.clone());
+    }
+
+    pub(super) fn leaked(&self, print: &Fingerprint) {
+        self.damaged(print);
+        self.state.lock().unwrap().leaked.insert(print.clone());
     }
 
     pub(super) fn tampered(&self, place: usize) {
@@ -190,6 +197,9 @@ impl Witness {
             };
             if self.serving(index).as_ref() == Some(&print) {
                 self.blame("I2", &format!("{} is {how} while {} serves it", key.id, place.destination));
+            }
+            if self.state.lock().unwrap().leaked.contains(&print) {
+                continue;
             }
             if held.as_ref() == Some(&print) {
                 self.blame(

@@ -1,0 +1,117 @@
+//! What follows from a leak: between rotations an emergency, and for a rotation under way another course.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::backoff;
+use crate::domain::event::Event;
+use crate::domain::finding::{Finding, FindingKind};
+use crate::domain::ids::{KeyId, RotationId};
+use crate::domain::phase::Phase;
+use crate::domain::plan::{Reason, Urgency};
+use crate::domain::policy::{Credential, IfVanished};
+use crate::domain::record::Record;
+use crate::domain::rotation::{ParkReason, RollbackCause, Rotation};
+use crate::domain::secret::Fingerprint;
+
+/// How the last emergency ended: the new key is current, and the old one is dead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answered {
+    pub rotation: RotationId,
+    pub why: String,
+    /// When it was first seen, or said.
+    pub since: Timestamp,
+    pub at: Timestamp,
+    /// Of the key that is dead.
+    #[serde(default)]
+    pub fingerprint: Option<Fingerprint>,
+}
+
+impl Record {
+    /// Why `key` is, or may be, in wrong hands, if that is known.
+    #[must_use]
+    pub fn leak_of(&self, key: &KeyId) -> Option<&Finding> {
+        self.findings.iter().find(|it| it.kind.is_leak() && it.key.as_ref() == Some(key))
+    }
+
+    /// Whether the credential's key is gone, and nobody here deleted it.
+    #[must_use]
+    pub fn vanished(&self) -> Option<&Finding> {
+        let current = self.current.as_ref()?;
+        self.findings
+            .iter()
+            .find(|it| it.kind == FindingKind::KeyVanished && it.key.as_ref() == Some(&current.key))
+    }
+
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.findings.iter().any(|it| it.kind == FindingKind::EmergencyHeld)
+    }
+
+    /// Why the credential's key has to be replaced with nothing waited for, if it has to be; and since when.
+    #[must_use]
+    pub fn urgency(&self, credential: &Credential) -> Option<(Reason, Urgency)> {
+        let current = self.current.as_ref()?;
+        let urgency = |it: &Finding| Urgency { why: it.detail.clone(), since: it.since };
+        if let Some(leak) = self.leak_of(&current.key) {
+            return Some((Reason::Leak, urgency(leak)));
+        }
+        if let Some(asked) = &self.emergency {
+            return Some((Reason::Manual, asked.clone()));
+        }
+        let replaced = credential.if_vanished == IfVanished::Replace && current.grants.is_some();
+        self.vanished().filter(|_| replaced).map(|vanished| (Reason::Vanished, urgency(vanished)))
+    }
+
+    /// The record after an operator asked for an emergency: it begins at once, however many others are under way.
+    #[must_use]
+    pub fn ask_at_once(&self, by: &str, now: Timestamp) -> Self {
+        let asked = Urgency { why: format!("asked by {by}"), since: now };
+        Self { emergency: Some(asked), aborts: 0, obstacle: None, ..self.clone() }
+    }
+
+    /// What slows emergencies down that come to nothing, beside the mint budget: seconds, not hours.
+    pub(super) fn not_before_in_an_emergency(&self) -> Timestamp {
+        let Some(last) = self.last.as_ref().filter(|_| self.aborts > 0) else { return Timestamp::MIN };
+        let wait = backoff::CALLS.wait(self.aborts, None, &self.credential);
+        last.at.saturating_add(wait).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// What a leak of one of its keys means for a rotation under way, if it means anything. A key that leaked before it was
+/// in service is discarded; after that the old key comes back, if that is fine. A leaked old key makes it an emergency.
+#[must_use]
+pub fn response(record: &Record, rotation: &Rotation) -> Option<Event> {
+    let Rotation { plan, phase, .. } = rotation;
+    if rotation.is_over() || phase.is_way_back() {
+        return None;
+    }
+    let old_leak = plan.old.as_ref().and_then(|old| record.leak_of(old));
+    let new = rotation.successor().filter(|_| !matches!(phase, Phase::Discarding { .. }));
+    if let Some((new, leak)) = new.and_then(|new| Some((new, record.leak_of(&new.key)?)))
+        && !(plan.emergency && new.promotion_begun)
+    {
+        let is_parked = matches!(phase, Phase::Parked { .. });
+        let bad_old = |it: &Finding| it.kind.is_out_of_service() && it.key == plan.old;
+        if !new.promotion_begun {
+            let why = leak.detail.clone();
+            return Some(if is_parked {
+                Event::AbortAsked { by: format!("a leak: {why}") }
+            } else {
+                Event::Refuted { why }
+            });
+        }
+        if old_leak.is_none() && rotation.can_roll_back() && !record.findings.iter().any(bad_old) {
+            return Some(Event::RollbackBegun { cause: RollbackCause::Leak });
+        }
+        if old_leak.is_none() && !is_parked {
+            let detail = format!(
+                "{}, and the old key cannot take its place; `rotate --emergency` finishes this rotation and replaces the new key too",
+                leak.detail
+            );
+            return Some(Event::Parked { reason: ParkReason::NewKeyUnusable, detail });
+        }
+    }
+    let leak = old_leak.filter(|_| !plan.emergency)?;
+    Some(Event::Escalated { why: leak.detail.clone(), since: Some(leak.since) })
+}

@@ -1,0 +1,257 @@
+//! What a listing says about a credential's keys that it should not say.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::finding::{Finding, FindingKind};
+use crate::domain::ids::KeyId;
+use crate::domain::key::{DisableReason, Inventory, Key};
+use crate::domain::phase::Phase;
+use crate::domain::plan::Destination;
+use crate::domain::policy::Credential;
+use crate::domain::record::{Current, Record};
+use crate::domain::rotation::Rotation;
+use crate::domain::secret::Fingerprint;
+
+const KEYS_NAMED_MAX: usize = 10;
+
+/// What was looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    pub inventory: &'a Inventory,
+    /// When somebody first saw what is new in it.
+    pub at: Timestamp,
+    /// A listing may lag by so much.
+    pub settle: SignedDuration,
+    /// Keys of the service account that neither the journal nor a nonce of ours explains, if they were looked for.
+    pub strangers: Option<&'a [KeyId]>,
+    /// What destinations serve, where they were read too.
+    pub places: Option<&'a [(Destination, Option<Fingerprint>)]>,
+}
+
+/// The record with the findings of now: what is no longer so is gone, what is so still keeps its beginning. A leak is
+/// never forgotten while its key exists for us. A key without a known baseline gets what it is listed with.
+#[must_use]
+pub fn inspect(
+    record: &Record,
+    rotation: Option<&Rotation>,
+    policy: Option<&Credential>,
+    seen: &Seen<'_>,
+) -> Record {
+    let mut next = record.clone();
+    let Some(current) = &record.current else {
+        next.findings.clear();
+        return next;
+    };
+    let mut found = Findings { record, at: seen.at, all: Vec::new() };
+    found.keep_leaks(rotation);
+    let listed = seen.inventory.key(&current.key);
+    of_current(&mut found, current, listed, rotation, seen);
+    if let Some(new) = rotation.and_then(Rotation::successor).and_then(|it| seen.inventory.key(&it.key)) {
+        found.leak(new, false);
+    }
+    match (listed, rotation) {
+        (Some(key), None) => of_grants(&mut found, current, key, policy),
+        (_, Some(_)) => found.keep(&[FindingKind::GrantsChanged, FindingKind::PermissionsWidened]),
+        (None, None) => {}
+    }
+    match seen.strangers {
+        Some(strangers) => of_strangers(&mut found, record, strangers),
+        None => found.keep(&[FindingKind::ForeignKeys]),
+    }
+    match (seen.places, rotation) {
+        (Some(places), None) => of_places(&mut found, current, places),
+        (None, _) | (_, Some(_)) => found.keep(&[FindingKind::DestinationChanged]),
+    }
+    if found.all.iter().any(|it| it.kind.is_leak() || it.kind == FindingKind::KeyVanished) {
+        found.keep(&[FindingKind::EmergencyHeld]);
+    }
+    found.all.sort_by(|one, other| (one.kind, &one.key).cmp(&(other.kind, &other.key)));
+    next.findings = found.all;
+    if let (Some(current), Some(key), None) = (&mut next.current, listed, rotation)
+        && current.grants.is_none()
+    {
+        current.grants = Some(key.grants.clone());
+    }
+    next
+}
+
+/// Findings as they are gathered.
+struct Findings<'a> {
+    record: &'a Record,
+    at: Timestamp,
+    all: Vec<Finding>,
+}
+
+impl Findings<'_> {
+    fn put(&mut self, kind: FindingKind, key: Option<&KeyId>, detail: String) {
+        let found = Finding { kind, key: key.cloned(), detail, since: self.at };
+        if self.all.iter().any(|known| known.is_same(&found)) {
+            return;
+        }
+        let known = self.record.findings.iter().find(|known| known.is_same(&found));
+        self.all.push(Finding { since: known.map_or(self.at, |known| known.since), ..found });
+    }
+
+    /// What was found before and is not looked at now.
+    fn keep(&mut self, kinds: &[FindingKind]) {
+        self.all.extend(self.record.findings.iter().filter(|it| kinds.contains(&it.kind)).cloned());
+    }
+
+    fn keep_leaks(&mut self, rotation: Option<&Rotation>) {
+        let current = self.record.current.as_ref().map(|current| &current.key);
+        let new = rotation.and_then(Rotation::successor).map(|successor| &successor.key);
+        let old = rotation.and_then(|rotation| rotation.plan.old.as_ref());
+        let is_ours = |key: &Option<KeyId>| key.is_some() && [current, new, old].contains(&key.as_ref());
+        let leaks = self.record.findings.iter().filter(|it| it.kind.is_leak() && is_ours(&it.key));
+        self.all.extend(leaks.cloned());
+    }
+
+    /// `disabled_by_us`: what the provider then gives as the reason is not known.
+    fn leak(&mut self, key: &Key, disabled_by_us: bool) {
+        match &key.disable_reason {
+            Some(DisableReason::ExposedPublicly) => {
+                let detail = format!("the provider found the key `{}` in public", key.id);
+                self.put(FindingKind::ExposedPublicly, Some(&key.id), detail);
+            }
+            Some(DisableReason::SelfDisabled) if !key.enabled && !disabled_by_us => {
+                let detail = format!("somebody who holds the key `{}` has disabled it", key.id);
+                self.put(FindingKind::SelfDisabled, Some(&key.id), detail);
+            }
+            Some(
+                DisableReason::SelfDisabled
+                | DisableReason::TrialEnded
+                | DisableReason::SubscriptionDowngrade
+                | DisableReason::Other(_),
+            )
+            | None => {}
+        }
+    }
+}
+
+fn of_current(
+    found: &mut Findings<'_>,
+    current: &Current,
+    listed: Option<&Key>,
+    rotation: Option<&Rotation>,
+    seen: &Seen<'_>,
+) {
+    let id = &current.key;
+    let disabled_by_us = rotation.is_some_and(|rotation| may_be_disabled_by_us(&rotation.phase));
+    // A listing that lags may show how it was before it became what it is.
+    let young = seen.at.duration_since(current.since) < seen.settle;
+    if let Some(key) = listed {
+        found.leak(key, disabled_by_us || young);
+    }
+    if disabled_by_us || young {
+        return;
+    }
+    let Some(key) = listed else {
+        let detail = format!("the key `{id}` is gone, and nobody here deleted it: consumers are refused");
+        return found.put(FindingKind::KeyVanished, Some(id), detail);
+    };
+    if key.enabled {
+        return;
+    }
+    match &key.disable_reason {
+        Some(DisableReason::ExposedPublicly | DisableReason::SelfDisabled) => {}
+        Some(DisableReason::TrialEnded) => {
+            let detail =
+                format!("the provider disabled the key `{id}`: the trial has ended; see to the plan");
+            found.put(FindingKind::TrialEnded, Some(id), detail);
+        }
+        Some(DisableReason::SubscriptionDowngrade) => {
+            let detail = format!(
+                "the provider disabled the key `{id}`: the subscription was downgraded; see to the plan"
+            );
+            found.put(FindingKind::SubscriptionDowngrade, Some(id), detail);
+        }
+        Some(DisableReason::Other(_)) | None => {
+            let detail =
+                format!("somebody disabled the key `{id}`: enable it in the dashboard, or have it replaced");
+            found.put(FindingKind::DisabledByHand, Some(id), detail);
+        }
+    }
+}
+
+/// Whether the old key may be disabled, or gone, because the rotation wants it so.
+fn may_be_disabled_by_us(phase: &Phase) -> bool {
+    match phase {
+        Phase::Disabling { .. }
+        | Phase::Quarantine(_)
+        | Phase::Revoking(_)
+        | Phase::Reinstating { .. }
+        | Phase::RollingBack { old_enabled: false, .. }
+        | Phase::Done(_) => true,
+        Phase::Parked { was, .. } => may_be_disabled_by_us(was),
+        Phase::Due { .. }
+        | Phase::Minting { .. }
+        | Phase::Staging(_)
+        | Phase::Verifying(_)
+        | Phase::Promoting(_)
+        | Phase::Overlap(_)
+        | Phase::Discarding { .. }
+        | Phase::RollingBack { old_enabled: true, .. }
+        | Phase::Returning { .. }
+        | Phase::Withdrawing { .. }
+        | Phase::Aborted { .. }
+        | Phase::RolledBack { .. } => false,
+    }
+}
+
+fn of_grants(found: &mut Findings<'_>, current: &Current, key: &Key, policy: Option<&Credential>) {
+    let id = &key.id;
+    if let Some(baseline) = &current.grants {
+        let differences = baseline.differences(&key.grants);
+        if !differences.is_empty() {
+            let detail = format!(
+                "somebody changed the key `{id}` in {}: `accept` what it is now, or undo it in the dashboard",
+                differences.join(", ")
+            );
+            found.put(FindingKind::GrantsChanged, Some(id), detail);
+        }
+    }
+    let ceiling = policy.and_then(|policy| policy.first.as_ref()).map(|first| &first.permissions);
+    if let Some(beyond) = ceiling.and_then(|ceiling| key.grants.permissions.beyond(ceiling)) {
+        let detail = format!(
+            "the key `{id}` may do more than the policy's `permissions`: {beyond}; restrict the key in the dashboard, or extend the policy and reload"
+        );
+        found.put(FindingKind::PermissionsWidened, Some(id), detail);
+    }
+}
+
+fn of_strangers(found: &mut Findings<'_>, record: &Record, strangers: &[KeyId]) {
+    let mut ids: Vec<String> =
+        strangers.iter().filter(|id| !record.accepted.contains(*id)).map(|id| format!("`{id}`")).collect();
+    ids.sort();
+    let count = ids.len();
+    if count == 0 {
+        return;
+    }
+    ids.truncate(KEYS_NAMED_MAX);
+    let more = if count > ids.len() { format!(" and {} more", count - ids.len()) } else { String::new() };
+    let detail = format!(
+        "the service account has keys that nobody declared: {}{more}; delete them in the dashboard, or `accept` them",
+        ids.join(", ")
+    );
+    found.put(FindingKind::ForeignKeys, None, detail);
+}
+
+fn of_places(found: &mut Findings<'_>, current: &Current, places: &[(Destination, Option<Fingerprint>)]) {
+    let Some(ours) = &current.fingerprint else { return };
+    let changed: Vec<String> = places
+        .iter()
+        .filter(|(_, served)| served.as_ref() != Some(ours))
+        .map(|(destination, served)| match served {
+            Some(served) => format!("`{destination}` serves {served}"),
+            None => format!("`{destination}` serves no key"),
+        })
+        .collect();
+    if changed.is_empty() {
+        return;
+    }
+    let detail = format!(
+        "{}, not {ours} which was published there; find out who changed it, then `rotate` and `retry --overwrite`",
+        changed.join(", ")
+    );
+    found.put(FindingKind::DestinationChanged, None, detail);
+}

@@ -1,0 +1,120 @@
+//! Emergencies: how many may begin by themselves, and what an operator may do about that.
+
+use jiff::Timestamp;
+
+use crate::domain::emergency;
+use crate::domain::event::Event;
+use crate::domain::finding::{Finding, FindingKind};
+use crate::domain::plan::Reason;
+use crate::domain::policy::Credential;
+use crate::domain::record::Record;
+use crate::domain::rotation::Rotation;
+use crate::engine::commit::Halt;
+use crate::engine::setup::Setup;
+use crate::engine::visit::{Rest, Visit};
+
+/// Whether an emergency may begin by itself, as counted when the visitor was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Clearance {
+    /// Nothing was known of one.
+    NotCounted,
+    Given,
+    Refused,
+}
+
+/// Whether a credential that stands so would begin an emergency by itself, or make its rotation one.
+pub(super) fn wants_clearance(setup: &Setup, record: &Record, rotation: Option<&Rotation>) -> bool {
+    match rotation {
+        Some(rotation) => {
+            matches!(emergency::response(record, rotation), Some(Event::Escalated { .. }))
+        }
+        None => setup.credential(&record.credential).is_some_and(|it| begins_by_itself(record, it)),
+    }
+}
+
+fn begins_by_itself(record: &Record, credential: &Credential) -> bool {
+    record.open.is_none() && record.emergency.is_none() && record.urgency(credential).is_some()
+}
+
+impl Visit {
+    /// What a leak demands of the rotation under way. `Some` if that has to wait for the keeper.
+    pub(super) async fn answer_leaks(&mut self) -> Result<Option<Rest>, Halt> {
+        let Some(event) = self.rotation.as_ref().and_then(|it| emergency::response(&self.record, it)) else {
+            return Ok(None);
+        };
+        if matches!(event, Event::Escalated { .. }) {
+            match self.clearance {
+                Clearance::Given => {}
+                Clearance::NotCounted => return Ok(Some(Rest::Until(Some(self.setup.now())))),
+                // It goes on as it was.
+                Clearance::Refused => {
+                    self.note_held().await?;
+                    return Ok(None);
+                }
+            }
+        }
+        self.commit(event).await?;
+        Ok(Some(Rest::No))
+    }
+
+    /// Until when an emergency that would begin by itself has to wait; `None` if it need not.
+    pub(super) async fn held_emergency(
+        &mut self,
+        credential: &Credential,
+        reason: Reason,
+    ) -> Result<Option<Rest>, Halt> {
+        if !begins_by_itself(&self.record, credential) {
+            return Ok(None);
+        }
+        let now = self.setup.now();
+        if reason == Reason::Vanished
+            && let Some(vanished) = self.record.vanished()
+        {
+            // That it is not listed is final only after a while.
+            let final_at = vanished.since.saturating_add(self.setup.timing.settle).unwrap_or(Timestamp::MAX);
+            if now < final_at {
+                return Ok(Some(Rest::Until(Some(final_at))));
+            }
+        }
+        match self.clearance {
+            Clearance::Given => Ok(None),
+            Clearance::NotCounted => Ok(Some(Rest::Until(Some(now)))),
+            Clearance::Refused => {
+                self.note_held().await?;
+                Ok(Some(Rest::Until(now.checked_add(self.setup.timing.look_again).ok())))
+            }
+        }
+    }
+
+    async fn note_held(&mut self) -> Result<(), Halt> {
+        if self.record.is_held() {
+            return Ok(());
+        }
+        let detail = format!(
+            "{} emergencies may be under way at a time, and are; `rotate --emergency` begins this one all the same",
+            self.setup.policy.emergencies_at_once
+        );
+        tracing::error!(credential = %self.record.credential, %detail, "an emergency waits");
+        let mut next = self.record.clone();
+        let since = self.setup.now();
+        next.findings.push(Finding { kind: FindingKind::EmergencyHeld, key: None, detail, since });
+        self.save(next).await
+    }
+
+    /// An operator wants the key replaced with nothing waited for; a rotation under way becomes an emergency.
+    pub(super) async fn hurry(&mut self, by: &str) -> Result<Result<String, String>, Halt> {
+        let name = self.record.credential.clone();
+        let now = self.setup.now();
+        if let Some(rotation) = &self.rotation {
+            if rotation.plan.emergency {
+                return Ok(Err(format!("the rotation of `{name}` under way is an emergency already")));
+            }
+            let event = Event::Escalated { why: format!("asked by {by}"), since: Some(now) };
+            return self.steer(event, "is an emergency from here on").await;
+        }
+        self.save(self.record.ask_at_once(by, now)).await?;
+        Ok(Ok(format!(
+            "an emergency rotation of `{name}` begins now: its old key is dead when the new one is current"
+        )))
+    }
+}

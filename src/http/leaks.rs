@@ -1,0 +1,145 @@
+//! `POST /v1/leaks`: somebody found a key where it should not be, and says which by its SHA-256, never by its value.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::secret::Fingerprint;
+use crate::engine::{LeakAnswer, LeakUnanswered};
+use crate::http::answer::{self, Problem, read_json};
+use crate::http::public::Shared;
+
+const WANTED: &str = "JSON such as {\"sha256\": \"64 hex digits of the leaked value's SHA-256\", \"source\": \"github\", \"url\": \"https://…\"}; never the value itself";
+
+const SOURCE_LENGTH_MAX: usize = 64;
+const URL_LENGTH_MAX: usize = 512;
+const FINGERPRINT_LENGTH: usize = 16;
+/// Of a word that could be a key.
+const KEPT: usize = 8;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Report {
+    sha256: String,
+    /// Who found it.
+    source: String,
+    /// Where it was found.
+    #[serde(default)]
+    url: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Taken {
+    /// Whether it is, or was until it was replaced for a leak, the value of a key of ours.
+    known: bool,
+    credentials: Vec<LeakAnswer>,
+}
+
+/// Has the key replaced at once, if it is one of ours. May be repeated.
+pub(super) async fn report(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Taken>, Problem> {
+    let consumers = Arc::clone(&shared.consumers.borrow());
+    if !answer::bearer(&headers).is_some_and(|token| consumers.may_report(&token)) {
+        let message = "this needs the token of `[leaks]`, as in `Authorization: Bearer TOKEN`";
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", message));
+    }
+    let Report { sha256, source, url } = read_json(body, WANTED)?;
+    let print = fingerprint(&sha256).ok_or_else(unusable)?;
+    let by = finder(&source, url.as_deref()).ok_or_else(unusable)?;
+    tracing::warn!(fingerprint = %print, %by, "a leak is reported");
+    let credentials = shared.handle.report_leak(&print, &by).await.map_err(|error| unanswered(&error))?;
+    Ok(Json(Taken { known: !credentials.is_empty(), credentials }))
+}
+
+/// The part of a whole SHA-256 that the journal knows keys by.
+fn fingerprint(sha256: &str) -> Option<Fingerprint> {
+    let whole = sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let part = sha256.get(..FINGERPRINT_LENGTH).filter(|_| whole)?;
+    Fingerprint::try_from(part.to_ascii_lowercase()).ok()
+}
+
+/// Who found it where, fit to be journalled: of an address only what names the place, because the rest of it may carry
+/// the value.
+fn finder(source: &str, url: Option<&str>) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '.' | '_' | '-');
+    let fits = !source.is_empty() && source.len() <= SOURCE_LENGTH_MAX && source.chars().all(plain);
+    if !fits {
+        return None;
+    }
+    let Some(url) = url else { return Some(format!("`{}`", shortened(source))) };
+    let place = url.split(['?', '#']).next().unwrap_or(url);
+    let is_address = place.starts_with("https://") || place.starts_with("http://");
+    let fits = place.len() <= URL_LENGTH_MAX && place.bytes().all(|byte| byte.is_ascii_graphic());
+    (is_address && fits && !place.contains('@'))
+        .then(|| format!("`{}`, who found it at {}", shortened(source), shortened(place)))
+}
+
+/// Without what could be a key: of a long word of hex digits only the beginning is kept, unless it is as long as a
+/// commit's id.
+fn shortened(text: &str) -> String {
+    let mut kept = String::new();
+    for piece in text.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
+        let word = piece.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        let rest = piece.get(word.len()..).unwrap_or("");
+        let is_hex = word.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let could_be_a_key = word.len() > 40 || (is_hex && word.len() >= 32 && word.len() != 40);
+        match word.get(..KEPT).filter(|_| could_be_a_key) {
+            Some(beginning) => kept.push_str(&format!("{beginning}…{rest}")),
+            None => kept.push_str(piece),
+        }
+    }
+    kept
+}
+
+fn unusable() -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "bad_request", format!("the body has to be {WANTED}"))
+}
+
+fn unanswered(error: &LeakUnanswered) -> Problem {
+    let message = format!("the report was not kept: {error}; send it again");
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_kept", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finder_is_named_without_anything_that_could_be_a_key() {
+        let hex = "0123456789abcdef";
+        let key = format!("sk_{}", hex.repeat(3));
+        let commit = format!("https://github.com/a/b/blob/{}/c.py", &hex.repeat(3)[..40]);
+        let gist = format!("https://gist.github.com/a/{}", hex.repeat(2));
+        for (source, url, told) in [
+            ("github", None, Some("`github`".to_owned())),
+            ("github", Some(commit.as_str()), Some(format!("`github`, who found it at {commit}"))),
+            ("github", Some("http://a.b/c?k=v#f"), Some("`github`, who found it at http://a.b/c".to_owned())),
+            ("me", Some(&gist), Some("`me`, who found it at https://gist.github.com/a/01234567…".to_owned())),
+            (&key, None, Some("`sk_01234567…`".to_owned())),
+            ("me", Some("https://user:word@a.b/"), None),
+            ("me", Some("ftp://a.b/"), None),
+            ("a\nb", None, None),
+            ("", None, None),
+        ] {
+            assert_eq!(finder(source, url), told, "{source} {url:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_whole_sha256_is_one() {
+        let hex = "0123456789abcdef".repeat(4);
+        assert_eq!(fingerprint(&hex).unwrap().as_str(), "0123456789abcdef");
+        assert_eq!(fingerprint(&hex.to_uppercase()).unwrap().as_str(), "0123456789abcdef");
+        for wrong in [&hex[..16], &hex[1..], &format!("{}g", &hex[1..]), &format!("sk_{}", &hex[..61])] {
+            assert!(fingerprint(wrong).is_none(), "{wrong}");
+        }
+    }
+}

@@ -59,7 +59,8 @@ impl Squadron {
             let cache = if caches { Duration::from_secs(3600) } else { Duration::ZERO };
             fs::copy(stage.root().join(format!("token-of-{}", consumer.name)), bench.path("token")).unwrap();
             // It is its agent who acknowledges.
-            let consumer = Consumer { file: bench.path("key"), token: None, cache, ..consumer };
+            let consumer =
+                Consumer { file: bench.path("key"), token: None, cache, first_cache: cache, ..consumer };
             Ship { consumer, bench, caches, agent: None }
         };
         let ships: Vec<Ship> = stage.consumers().into_iter().map(ship).collect();

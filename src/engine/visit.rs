@@ -121,6 +121,10 @@ impl Visit {
         if let Some(rest) = self.answer_leaks().await? {
             return Ok(rest);
         }
+        if let Some(event) = self.expiry_meanwhile().await {
+            self.commit(event).await?;
+            return Ok(Rest::No);
+        }
         let Some(rotation) = &self.rotation else { return Ok(Rest::No) };
         let Some(effect) = effect::pending(rotation) else { return Ok(Rest::Until(None)) };
         let now = self.setup.now();

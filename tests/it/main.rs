@@ -13,6 +13,7 @@ mod elevenlabs;
 mod elevenlabs_sandbox;
 mod engine_sandbox;
 mod fleet;
+mod forecast;
 mod http;
 mod inspection;
 mod journal;

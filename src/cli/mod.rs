@@ -11,6 +11,7 @@ mod consumers;
 mod daemon;
 mod demo;
 mod exit;
+mod forecast;
 mod healthcheck;
 mod history;
 mod holds;
@@ -53,6 +54,8 @@ enum Command {
     Status(status::Arguments),
     /// Show who uses which credential, with which key, and when it was last heard of, straight from the journal
     Consumers(consumers::Arguments),
+    /// Tell what a policy will do in the time to come, and what of it cannot be kept; calls nothing
+    Forecast(forecast::Arguments),
     /// Show what happened to a credential, straight from the journal
     History(history::Arguments),
     /// Have a credential rotated now, whatever its schedule and window say
@@ -91,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::Sandbox(arguments) => sandbox::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Consumers(arguments) => consumers::run(&arguments),
+        Command::Forecast(arguments) => forecast::run(&arguments),
         Command::History(arguments) => history::run(&arguments),
         Command::Rotate(arguments) => orders::rotate(&arguments),
         Command::Retry(arguments) => orders::retry(&arguments),

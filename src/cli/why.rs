@@ -124,7 +124,7 @@ fn answered(source: &SourceReport, now: Timestamp) -> String {
 
 fn shown(shown: &Shown, now: Timestamp) -> String {
     let Some(last) = shown.last else { return "no use shown".to_owned() };
-    let about = shown.spots.first().map(|spot| format!("; {}", spot_of(spot))).unwrap_or_default();
+    let about = shown.spots.first().map(|spot| format!("; {}", spot_of(&spot.about))).unwrap_or_default();
     format!("used until {}, {} credits or calls{about}", moment(last, now), shown.amount)
 }
 

@@ -185,6 +185,8 @@ impl AtWork {
     async fn speak(&self, value: &str) {
         let url = format!("{}/v1/text-to-speech/rachel", self.directions.provider);
         let request = self.http.post(url).header("xi-api-key", value).json(&json!({"text": "hello"}));
+        // By this the provider's evidence tells who it is.
+        let request = request.header("x-request-source", &self.consumer.name);
         let fingerprint = Fingerprint::of(value.as_bytes());
         match request.send().await {
             Ok(answer) if answer.status().is_success() => {

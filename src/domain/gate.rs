@@ -321,7 +321,7 @@ fn judge_idle(idle: Idle, observed: &Observed, since: Timestamp, now: Timestamp)
                 why: format!("shows use of the old key until {last}"),
                 last: Some(last),
                 amount: Some(seen.old.amount),
-                about: seen.old.spots.clone(),
+                about: seen.old.origins(quiet),
             }),
             Opinion::Idle { since: Some(last) } => trusted.push(format!(
                 "{source} shows its last use before {last} (it is {:#} late at most)",

@@ -244,7 +244,9 @@ impl Record {
         let Some(current) = &self.current else {
             return Some(Reason::FirstKey);
         };
-        if expiry_deadline(current, credential).is_some_and(|deadline| deadline <= now) {
+        if expiry_deadline(current.since, current.expires_at, credential)
+            .is_some_and(|deadline| deadline <= now)
+        {
             return Some(Reason::Expiry);
         }
         if self.published.is_empty() {
@@ -266,7 +268,10 @@ impl Record {
             return Some(self.not_before_in_an_emergency().max(now));
         }
         let due = self.due.as_ref().map(|due| due.at);
-        let expiry = self.current.as_ref().and_then(|current| expiry_deadline(current, credential));
+        let expiry = self
+            .current
+            .as_ref()
+            .and_then(|current| expiry_deadline(current.since, current.expires_at, credential));
         let asked = self.asked || self.current.is_none() || !self.is_published_everywhere(credential);
         let asked = asked.then_some(now);
         [due, expiry, asked].into_iter().flatten().min().map(|at| at.max(self.not_before()))
@@ -301,9 +306,14 @@ impl Record {
 }
 
 /// When a key that expires has to be on its way out.
-fn expiry_deadline(current: &Current, credential: &Credential) -> Option<Timestamp> {
-    let expires_at = current.expires_at?;
-    let life = expires_at.duration_since(current.since);
+#[must_use]
+pub fn expiry_deadline(
+    since: Timestamp,
+    expires_at: Option<Timestamp>,
+    credential: &Credential,
+) -> Option<Timestamp> {
+    let expires_at = expires_at?;
+    let life = expires_at.duration_since(since);
     let wanted = credential.terms.at_least.saturating_mul(2).saturating_add(SignedDuration::from_hours(24));
     let lead = wanted.min(SignedDuration::from_secs(life.as_secs() / i64::from(EXPIRY_SHARE)));
     Some(expires_at.saturating_sub(lead).unwrap_or(Timestamp::MIN))

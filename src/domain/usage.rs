@@ -110,8 +110,17 @@ pub struct Shown {
     pub last: Option<Timestamp>,
     /// In the stretch of time that was asked about; of a counter, since it was first read.
     pub amount: i64,
-    /// Where the newest use came from: values of the provider's columns, the newest first.
-    pub spots: Vec<BTreeMap<String, String>>,
+    /// Where use came from, the newest first.
+    pub spots: Vec<Spot>,
+}
+
+/// One origin of use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spot {
+    /// The end of the newest bucket with use from there.
+    pub last: Timestamp,
+    /// Values of the provider's columns, by their names.
+    pub about: BTreeMap<String, String>,
 }
 
 /// Calls that we made with the new key ourselves: use near them is not the consumers'.
@@ -268,14 +277,22 @@ impl Seen {
 }
 
 impl Shown {
+    /// Where use came from within `quiet` of the newest: who has stopped by then is no straggler.
+    #[must_use]
+    pub fn origins(&self, quiet: SignedDuration) -> Vec<BTreeMap<String, String>> {
+        let lately = self.last.map_or(Timestamp::MIN, |last| later(last, SignedDuration::ZERO - quiet));
+        self.spots.iter().filter(|spot| spot.last > lately).map(|spot| spot.about.clone()).collect()
+    }
+
     fn after<'a>(&self, source: Source, uses: impl Iterator<Item = &'a Use>) -> Self {
         let mut newest_first: Vec<&Use> = uses.collect();
         newest_first.sort_by_key(|used| std::cmp::Reverse(used.until));
-        let mut spots: Vec<BTreeMap<String, String>> = Vec::new();
-        let earlier = self.spots.iter();
-        for spot in newest_first.iter().map(|used| &used.about).chain(earlier) {
-            if !spot.is_empty() && !spots.contains(spot) && spots.len() < SPOTS_MAX {
-                spots.push(spot.clone());
+        let fresh = newest_first.iter().map(|used| Spot { last: used.until, about: used.about.clone() });
+        let mut spots: Vec<Spot> = Vec::new();
+        for spot in fresh.chain(self.spots.iter().cloned()) {
+            let known = spots.iter().any(|known| known.about == spot.about);
+            if !spot.about.is_empty() && !known && spots.len() < SPOTS_MAX {
+                spots.push(spot);
             }
         }
         let amount = newest_first.iter().fold(0i64, |sum, used| sum.saturating_add(used.amount));

@@ -48,12 +48,12 @@ impl Visit {
         if let Some(rest) = self.restrained(&credential, reason).await? {
             return Ok(rest);
         }
-        match self.survey(&credential).await? {
+        match Box::pin(self.survey(&credential)).await? {
             Ok(surveyed) if surveyed != self.record => self.save(surveyed).await?,
             // Asked again: others may have gone on while the workspace was looked at.
             Ok(_) => match self.restrained(&credential, reason).await? {
                 Some(rest) => return Ok(rest),
-                None => self.begin(&credential, reason).await?,
+                None => Box::pin(self.begin(&credential, reason)).await?,
             },
             Err(obstacle) => {
                 self.report(obstacle).await?;

@@ -75,13 +75,17 @@ impl Visit {
         }
         self.adopt_terms().await?;
         for order in orders {
-            self.obey(order).await?;
+            Box::pin(self.obey(order)).await?;
         }
         if let Some(hint) = self.hint.take() {
             self.inspect(&hint).await?;
         }
         loop {
-            let rest = if self.rotation.is_some() { self.advance().await? } else { self.idle().await? };
+            // A thousand visits that find nothing to do must not each take the memory of one that does everything.
+            let rest = match self.rotation {
+                Some(_) => Box::pin(self.advance()).await?,
+                None => Box::pin(self.idle()).await?,
+            };
             if let Rest::Until(wake) = rest {
                 return Ok(wake);
             }
@@ -118,8 +122,12 @@ impl Visit {
 
     /// One effect and its outcome.
     async fn advance(&mut self) -> Result<Rest, Halt> {
-        if let Some(rest) = self.answer_leaks().await? {
+        if let Some(rest) = Box::pin(self.answer_leaks()).await? {
             return Ok(rest);
+        }
+        if let Some(event) = Box::pin(self.expiry_meanwhile()).await {
+            self.commit(event).await?;
+            return Ok(Rest::No);
         }
         let Some(rotation) = &self.rotation else { return Ok(Rest::No) };
         let Some(effect) = effect::pending(rotation) else { return Ok(Rest::Until(None)) };
@@ -130,7 +138,7 @@ impl Visit {
                 return Ok(Rest::Until(Some(not_before)));
             }
         }
-        match self.act(effect).await {
+        match Box::pin(self.act(effect)).await {
             Ok(Outcome::Happened(event)) => {
                 self.commit(event).await?;
                 self.mint_permit = None;

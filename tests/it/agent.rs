@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it is wrong")]
 
 mod aws;
-mod bench;
+pub(crate) mod bench;
 mod daemon;
 mod documents;
 mod exec;

@@ -12,6 +12,8 @@ mod docs;
 mod elevenlabs;
 mod elevenlabs_sandbox;
 mod engine_sandbox;
+mod fleet;
+mod forecast;
 mod http;
 mod inspection;
 mod journal;

@@ -7,6 +7,7 @@ use crate::domain::effect::Effect;
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::key::Key;
+use crate::domain::phase::Phase;
 use crate::engine::effects::{Acted, Outcome, after, not_listed_yet};
 use crate::engine::visit::Visit;
 
@@ -28,6 +29,18 @@ impl Visit {
             Some(original) => Event::ExpirySettled { at: original, in_force: false },
             None => Event::ExpiryIntended { at, original },
         }))
+    }
+
+    /// While the new key is published again, which may take as long as a store is down, the old one is needed too. What
+    /// stands in the way of moving its expiry does not stand in the way of publishing.
+    pub(in crate::engine) async fn expiry_meanwhile(&self) -> Option<Event> {
+        let rotation = self.rotation.as_ref()?;
+        let publishing =
+            matches!(rotation.phase, Phase::Staging(_) | Phase::Verifying(_) | Phase::Promoting(_));
+        if !publishing || !rotation.keeps_the_old_key_alive() {
+            return None;
+        }
+        self.tend_expiry().await.unwrap_or_default()
     }
 
     pub(super) async fn expire_old(&self) -> Acted {

@@ -11,7 +11,7 @@ use rekeyd::domain::gate::probe::{CommandGate, Finding, Instance, Probe, Ran, Re
 use rekeyd::domain::gate::{Gate, Idle, Observed, WhenUnknown};
 use rekeyd::domain::ids::ConsumerName;
 use rekeyd::domain::plan::{AfterDeadline, Terms};
-use rekeyd::domain::usage::{Seen, Shown, Source};
+use rekeyd::domain::usage::{Seen, Shown, Source, Spot};
 use rekeyd::ports::journal::Journal;
 use serde_json::Value;
 
@@ -52,7 +52,11 @@ fn observed() -> Observed {
     let usage = Seen {
         answered_at: Some(at(HOUR - 20)),
         covers_from: Some(at(-HOUR)),
-        old: Shown { last: Some(at(HOUR - 300)), amount: 1234, spots: vec![spot] },
+        old: Shown {
+            last: Some(at(HOUR - 300)),
+            amount: 1234,
+            spots: vec![Spot { last: at(HOUR - 300), about: spot }],
+        },
         new: Shown { last: Some(at(HOUR - 120)), amount: 88, spots: vec![] },
         newest: Some(at(HOUR - 180)),
         delay: SignedDuration::from_secs(95),

@@ -54,6 +54,13 @@ pub(super) const PLANTED: &[Bug] = &[
         caught_by: "an_old_key_that_may_expire_never_does_while_it_is_needed",
     },
     Bug {
+        name: "forgets_the_expiry_while_it_publishes_again",
+        file: "src/engine/effects/expire.rs",
+        right: "        if !publishing || !rotation.keeps_the_old_key_alive() {",
+        wrong: "        if AWAKE || !publishing || !rotation.keeps_the_old_key_alive() {",
+        caught_by: "an_old_key_does_not_expire_while_the_new_one_is_published_again",
+    },
+    Bug {
         name: "does_not_wait_for_the_way_back",
         file: "src/engine/effects/gates.rs",
         right: "        Ok(verdicts.iter().any(|verdict| !verdict.open).then_some(next))",

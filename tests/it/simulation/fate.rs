@@ -38,6 +38,8 @@ struct State {
     doom: Option<(u64, Doom)>,
     points: u64,
     life: u64,
+    /// Calls of this name are always refused.
+    broken: Option<&'static str>,
     /// Names of the points, in order: what a failing test prints.
     trace: Vec<String>,
 }
@@ -54,7 +56,7 @@ enum Turn {
 
 impl Fate {
     pub(super) fn new(dice: Dice, odds: Odds, doom: Option<(u64, Doom)>) -> Self {
-        let state = State { dice, odds, doom, points: 0, life: 0, trace: Vec::new() };
+        let state = State { dice, odds, doom, points: 0, life: 0, broken: None, trace: Vec::new() };
         Self { state: Mutex::new(state), died: Notify::new() }
     }
 
@@ -77,6 +79,12 @@ impl Fate {
         let mut state = self.state.lock().unwrap();
         state.odds = Odds::default();
         state.doom = None;
+        state.broken = None;
+    }
+
+    /// Calls of this name are refused from now on.
+    pub(super) fn breaks(&self, name: &'static str) {
+        self.state.lock().unwrap().broken = Some(name);
     }
 
     /// So many of a hundred calls are refused from now on.
@@ -148,6 +156,9 @@ impl State {
             Some((doomed, Doom::Dies)) if doomed == point => return self.die(),
             Some((doomed, Doom::LosesReply)) if doomed == point && is_effect => return lost(self),
             _ => {}
+        }
+        if when == "before" && self.broken == Some(name) {
+            return Turn::Fail(Failure::rejected(Kind::Unreachable, format!("{name} does not answer")));
         }
         let odds = self.odds;
         if self.dice.chance(odds.dies) {

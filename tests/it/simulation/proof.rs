@@ -7,7 +7,7 @@ use rekeyd::engine::Wish;
 use super::dice::Dice;
 use super::evidence::Proof;
 use super::fate::Odds;
-use super::play::{Played, Scenario, play};
+use super::play::{Played, Scenario, Theatre, play};
 
 /// Of each test here.
 const SEEDS: u64 = 50;
@@ -108,4 +108,33 @@ fn an_old_key_that_was_rolled_back_to_does_not_expire_later() {
     let played = play(&scenario);
     played.assert_sound(&scenario);
     assert!(played.rolled_back >= 1 && played.expiries >= 1, "{}", played.trace);
+}
+
+#[test]
+fn an_old_key_does_not_expire_while_the_new_one_is_published_again() {
+    // Somebody overwrites a destination in the overlap, an operator has it published again, and the store is down.
+    fn overwrite(theatre: &Theatre) {
+        let old = theatre.provider.keys().into_iter().find(|key| key.key.nonce().is_none()).unwrap();
+        theatre.store.write_as_somebody_else("tts-0", &old.value);
+        theatre.witness.look();
+    }
+    let proof = Proof { expires: true, cache_minutes: 900, ..Proof::plain() };
+    let scenario = Scenario {
+        hours: 14,
+        wishes_every: 10,
+        wishes: vec![Wish::Retry { overwrite: true }],
+        script: vec![
+            (600, |it| it.revise(|credential| credential.terms.at_most = SignedDuration::from_mins(15))),
+            (700, |it| {
+                overwrite(it);
+                it.fate.breaks("stage");
+            }),
+            (12 * 3600, |it| it.fate.be_kind()),
+        ],
+        ..world(5, proof)
+    };
+    let played = play(&scenario);
+    played.assert_sound(&scenario);
+    assert!(played.expiries >= 5, "{}: {}", played.expiries, played.trace);
+    assert!(played.trace.contains("journal tts-0 reclaimed"), "{}", played.trace);
 }

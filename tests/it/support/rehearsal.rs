@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rekeyd::demo::chronicle::Chronicle;
-use rekeyd::demo::consumer::{Crowd, Directions, Tally};
+use rekeyd::demo::consumer::{Consumer, Crowd, Directions, Switched, Tally};
 use rekeyd::demo::daemon::Launcher;
 use rekeyd::demo::stage::{Pace, Stage};
 use rekeyd::demo::verdict::Verdict;
@@ -27,6 +27,16 @@ impl Rehearsal {
     /// Everything but the daemon.
     pub(crate) async fn set(seed: u64, pace: &Pace) -> Self {
         let stage = Stage::build(seed, pace).await.unwrap();
+        let consumers = stage.consumers();
+        Self::on(stage, consumers, &mpsc::unbounded_channel().0)
+    }
+
+    /// On a stage with these consumers; `switches` hears what they switch to.
+    pub(crate) fn on(
+        stage: Stage,
+        consumers: Vec<Consumer>,
+        switches: &mpsc::UnboundedSender<Switched>,
+    ) -> Self {
         let (address, daemon) = watch::channel(None);
         let directions = Directions { provider: stage.sandbox.base_url(), daemon };
         let launcher = Launcher {
@@ -36,7 +46,7 @@ impl Rehearsal {
             filter: None,
             address,
         };
-        let crowd = Crowd::start(stage.consumers(), &directions, &mpsc::unbounded_channel().0).unwrap();
+        let crowd = Crowd::start(consumers, &directions, switches).unwrap();
         let chronicle = Chronicle::new(&stage.journal(), stage.credentials());
         Self { stage, launcher, chronicle, crowd }
     }
@@ -77,6 +87,11 @@ impl Rehearsal {
         let said = self.said();
         let lines: Vec<&str> = said.lines().collect();
         lines[lines.len().saturating_sub(60)..].join("\n")
+    }
+
+    /// What the consumers have done until now.
+    pub(crate) fn tallies(&self) -> BTreeMap<String, Tally> {
+        self.crowd.tallies()
     }
 
     /// Sends the consumers home and judges; the daemon must have stopped.

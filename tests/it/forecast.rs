@@ -1,0 +1,118 @@
+//! `rekeyd forecast`: the calendar of a policy, and what of it cannot be kept.
+#![expect(clippy::unwrap_used, reason = "a test ends where it is wrong")]
+
+use std::fs;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const AROUND: &str = "[daemon]\njournal.sqlite.path = \"/nonexistent/journal.db\"\n[workspaces.prod]\nbase_url = \"https://api.elevenlabs.io\"\n\
+                      admin_key = { env = \"ADMIN_KEY\" }\n[stores.aws.aws_secrets_manager]\nregion = \"eu-west-1\"\n";
+
+/// A Monday, some days before the clocks go back in London.
+const NOW: &str = "2026-10-19T00:00:00Z";
+
+fn run(policy: &str, arguments: &[&str]) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policy.toml");
+    fs::write(&file, format!("{AROUND}{policy}")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rekeyd"));
+    command.args(["forecast", "--now", NOW, "--policy"]).arg(&file).args(arguments);
+    command.output().unwrap()
+}
+
+fn told(policy: &str, ahead: &str) -> (Option<i32>, Value) {
+    let output = run(policy, &["--for", ahead, "--output", "json"]);
+    let told = serde_json::from_slice(&output.stdout);
+    (output.status.code(), told.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr))))
+}
+
+fn credential(name: &str, more: &str) -> String {
+    format!(
+        "[credentials.{name}]\nservice_account = \"{name}\"\npublish_to = [{{ store = \"aws\", secret = \"{name}\" }}]\n{more}\n"
+    )
+}
+
+/// The instants at which rotations begin.
+fn begins(told: &Value) -> Vec<&str> {
+    told["rotations"].as_array().unwrap().iter().map(|it| it["begins"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_window_is_kept_in_its_own_zone_over_a_change_of_the_clocks() {
+    let window =
+        "every = \"6d\"\nwindow = { opens = \"0 9 * * *\", lasts = \"1h\", time_zone = \"Europe/London\" }";
+    let (code, told) = told(&credential("tts", window), "20d");
+    assert_eq!(code, Some(0), "{told}");
+    // Nine o'clock is eight in UTC until the 25th of October, and nine from then on.
+    assert_eq!(begins(&told), ["2026-10-25T09:00:00Z", "2026-10-31T09:00:00Z", "2026-11-06T09:00:00Z"]);
+    assert_eq!(told["assumed"], true);
+}
+
+#[test]
+fn a_freeze_holds_the_beginning_and_the_revocation_back() {
+    let policy = credential(
+        "tts",
+        "every = \"2d\"\nquarantine = \"1h\"\noverlap = { at_least = \"2h\" }\nfreeze = [{ name = \"launch\", from = 2026-10-21T01:00:00Z, until = 2026-10-22T00:00:00Z }]",
+    );
+    let (code, told) = told(&policy, "3d");
+    assert_eq!(code, Some(0), "{told}");
+    let first = &told["rotations"][0];
+    assert_eq!(first["begins"], "2026-10-21T00:00:00Z");
+    assert_eq!(first["disables"], "2026-10-22T00:00:00Z", "the overlap ends in the freeze");
+    assert_eq!(first["deletes"], "2026-10-22T01:00:00Z");
+}
+
+#[test]
+fn an_expiring_key_beats_its_window() {
+    let policy = credential(
+        "tts",
+        "every = \"20d\"\nkey_lifetime = \"30d\"\njitter = \"0s\"\nwindow = { opens = \"0 9 1 * *\", lasts = \"1h\", time_zone = \"UTC\" }",
+    );
+    let (code, told) = told(&policy, "80d");
+    assert_eq!(code, Some(0), "{told}");
+    let reasons: Vec<&str> =
+        told["rotations"].as_array().unwrap().iter().map(|it| it["reason"].as_str().unwrap()).collect();
+    assert!(reasons.contains(&"expiry"), "{told}");
+    assert!(told["broken"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn what_cannot_be_kept_is_exit_code_1_and_says_why() {
+    for (policy, why) in [
+        (
+            "every = \"1d\"\noverlap = { at_least = \"20h\" }\nquarantine = \"10h\"",
+            "the rotation before it ends",
+        ),
+        (
+            "every = \"10m\"\noverlap = { at_least = \"1m\" }\nquarantine = \"1m\"",
+            "more than 100 versions within a day",
+        ),
+    ] {
+        let output = run(&credential("tts", policy), &["--for", "40d"]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{policy}\n{text}");
+        assert!(text.contains("CANNOT BE KEPT: tts") && text.contains(why), "{policy}\n{text}");
+    }
+    let output = run("", &["--for", "40d"]);
+    assert_eq!(output.status.code(), Some(0), "a policy without credentials promises nothing");
+}
+
+#[test]
+fn a_calendar_has_an_event_for_each_rotation() {
+    let output = run(&credential("tts", "every = \"10d\""), &["--for", "35d", "--output", "ics"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("BEGIN:VCALENDAR\r\n") && text.ends_with("END:VCALENDAR\r\n"), "{text}");
+    assert_eq!(text.matches("BEGIN:VEVENT\r\n").count(), 3);
+    assert!(text.contains("DTSTART:20261029T000000Z\r\n"), "{text}");
+    assert!(text.contains("SUMMARY:rotate tts (schedule)\r\n"), "{text}");
+}
+
+#[test]
+fn a_table_is_for_people_and_a_wrong_duration_is_a_wrong_call() {
+    let output = run(&credential("tts", "every = \"10d\""), &["--for", "15d"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("there is no journal yet"), "{text}");
+    assert!(text.contains("2026-10-29 00:00  tts"), "{text}");
+    assert_eq!(run("", &["--for", "soon"]).status.code(), Some(2));
+}

@@ -1,7 +1,7 @@
 //! What a policy will do in the time to come: the same decisions as the daemon's, played forward. Nothing is called.
 //!
 //! Rotations are assumed to go through without trouble and gates to open at the earliest moment: a forecast says when
-//! things can happen, and what can never go well.
+//! things can happen, and what can never go well. Waves (`after`) and the cap on overlaps are not played.
 
 use std::collections::BTreeMap;
 

@@ -23,8 +23,8 @@ fn run(policy: &str, arguments: &[&str]) -> Output {
 
 fn told(policy: &str, ahead: &str) -> (Option<i32>, Value) {
     let output = run(policy, &["--for", ahead, "--output", "json"]);
-    let told = serde_json::from_slice(&output.stdout);
-    (output.status.code(), told.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr))))
+    assert!(!output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    (output.status.code(), serde_json::from_slice(&output.stdout).unwrap())
 }
 
 fn credential(name: &str, more: &str) -> String {

@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 
 use crate::domain::dead_man::{self, DeadMan};
-use crate::domain::effect::Effect;
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::key::Key;
@@ -55,16 +54,6 @@ impl Visit {
         // Time may have passed since it was intended.
         let at = dead_man::wanted(rotation, margin, now);
         Ok(Outcome::Happened(self.expire(old, at).await?))
-    }
-
-    /// Whatever else keeps a rotation where it is, for as long as it does: an old key that consumers may have does not
-    /// expire. That its expiry cannot be moved now keeps nothing back.
-    pub(super) async fn tend_expiry_on_the_way(&self, effect: Effect) -> Option<Event> {
-        let publishes = matches!(effect, Effect::Stage { .. } | Effect::Verify | Effect::Promote { .. });
-        if !publishes || !self.rotation.as_ref()?.keeps_the_old_key_alive() {
-            return None;
-        }
-        self.tend_expiry().await.ok().flatten()
     }
 
     /// A parked rotation waits for a person, and its old key may be in use all that time.

@@ -44,9 +44,6 @@ type Acted = Result<Outcome, Failure>;
 impl Visit {
     pub(super) async fn act(&mut self, effect: Effect) -> Acted {
         self.settle_admin_key().await?;
-        if let Some(event) = self.tend_expiry_on_the_way(effect).await {
-            return Ok(Outcome::Happened(event));
-        }
         match effect {
             Effect::Preflight => Box::pin(self.preflight()).await,
             Effect::Mint => Box::pin(self.mint()).await,

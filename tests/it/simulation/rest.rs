@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use rekeyd::domain::ids::KeyId;
 use rekeyd::domain::phase::Phase;
+use rekeyd::domain::rotation::ParkReason;
 use rekeyd::engine::Wish;
 use rekeyd::ports::journal::Journal;
 
@@ -73,8 +74,11 @@ impl Theatre {
             if let (Some(rotation), Some(handle)) = (known.unwrap().rotation, handle)
                 && let Phase::Parked { reason, .. } = rotation.phase
             {
-                self.fate.note(format!("the operator retries {name}, parked: {}", reason.label()));
-                drop(handle.order(name, Wish::Retry { overwrite: true }, "the end".to_owned()).await);
+                // As the runbook says: a new key whose value is lost is of no use, however often it is tried.
+                let lost = reason == ParkReason::NewKeyUnusable && rotation.can_roll_back();
+                let wish = if lost { Wish::RollBack } else { Wish::Retry { overwrite: true } };
+                self.fate.note(format!("the operator wishes {wish:?} of {name}, parked: {}", reason.label()));
+                drop(handle.order(name, wish, "the end".to_owned()).await);
             }
         }
     }

@@ -57,26 +57,10 @@ impl ElevenLabs {
             }
             Reply::Refused(refusal) => {
                 let meaning = refusal.meaning();
-                let (kind, explanation) = match meaning {
-                    Meaning::BadKey => {
-                        (Kind::NotActiveYet, "the provider does not accept the key, or not yet")
-                    }
-                    Meaning::MissingPermission => {
-                        (Kind::Forbidden, "the key may not administer the workspace")
-                    }
-                    Meaning::Forbidden
-                    | Meaning::NoCredits
-                    | Meaning::Throttled
-                    | Meaning::NoSuchThing
-                    | Meaning::NoSuchRoute
-                    | Meaning::Conflict
-                    | Meaning::Invalid
-                    | Meaning::LimitReached
-                    | Meaning::ServerError
-                    | Meaning::RequestTimeout
-                    | Meaning::Page
-                    | Meaning::Redirect
-                    | Meaning::Nonsense => (meaning.kind(), meaning.explanation()),
+                let (kind, explanation) = if meaning == Meaning::MissingPermission {
+                    (Kind::Forbidden, "the key may not administer the workspace")
+                } else {
+                    meaning.of_a_new_key()
                 };
                 Err(self.transport.refused_as(&call, &refusal, Certainty::Rejected, kind, explanation))
             }

@@ -115,6 +115,14 @@ impl Meaning {
         }
     }
 
+    /// The kind of failure that it is for a call made with a new key, and why: such a key may not be known yet.
+    pub(super) fn of_a_new_key(self) -> (Kind, &'static str) {
+        if self == Self::BadKey {
+            return (Kind::NotActiveYet, "the provider does not accept the key, or not yet");
+        }
+        (self.kind(), self.explanation())
+    }
+
     /// Why a call of the admin key failed, and what to do about it.
     pub(super) fn explanation(self) -> &'static str {
         match self {

@@ -31,25 +31,17 @@ impl ElevenLabs {
 
     fn judged(&self, call: &Call<'_>, refusal: &Refusal) -> Result<(), Failure> {
         let meaning = refusal.meaning();
-        let (kind, explanation) = match meaning {
-            Meaning::MissingPermission | Meaning::NoCredits => return Ok(()),
-            Meaning::BadKey => (Kind::NotActiveYet, "the provider does not accept the key, or not yet"),
-            Meaning::Forbidden => (
+        if matches!(meaning, Meaning::MissingPermission | Meaning::NoCredits) {
+            return Ok(());
+        }
+        let (kind, explanation) = if meaning == Meaning::Forbidden {
+            (
                 Kind::Forbidden,
                 "the provider knows the key and refuses it from here: check that `allowed_ips` holds this \
                  machine's address",
-            ),
-            Meaning::Throttled
-            | Meaning::NoSuchThing
-            | Meaning::NoSuchRoute
-            | Meaning::Conflict
-            | Meaning::Invalid
-            | Meaning::LimitReached
-            | Meaning::ServerError
-            | Meaning::RequestTimeout
-            | Meaning::Page
-            | Meaning::Redirect
-            | Meaning::Nonsense => (meaning.kind(), meaning.explanation()),
+            )
+        } else {
+            meaning.of_a_new_key()
         };
         Err(self.transport.refused_as(call, refusal, Certainty::Rejected, kind, explanation))
     }

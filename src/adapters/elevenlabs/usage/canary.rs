@@ -37,26 +37,14 @@ impl ElevenLabs {
         };
         let certainty = if refusal.may_have_happened() { Certainty::Unknown } else { Certainty::Rejected };
         let meaning = refusal.meaning();
-        let (kind, explanation) = match meaning {
-            Meaning::BadKey => (Kind::NotActiveYet, "the provider does not accept the key, or not yet"),
-            Meaning::MissingPermission => {
-                (Kind::Forbidden, "the key may not make speech: leave `canary` out for this credential")
-            }
-            Meaning::NoCredits => {
-                (Kind::Forbidden, "the plan, or the key's budget, has no credits left for it")
-            }
-            Meaning::NoSuchThing => (Kind::NotFound, "there is no such voice: correct the policy's `canary`"),
-            Meaning::Forbidden
-            | Meaning::Throttled
-            | Meaning::NoSuchRoute
-            | Meaning::Conflict
-            | Meaning::Invalid
-            | Meaning::LimitReached
-            | Meaning::ServerError
-            | Meaning::RequestTimeout
-            | Meaning::Page
-            | Meaning::Redirect
-            | Meaning::Nonsense => (meaning.kind(), meaning.explanation()),
+        let (kind, explanation) = if meaning == Meaning::MissingPermission {
+            (Kind::Forbidden, "the key may not make speech: leave `canary` out for this credential")
+        } else if meaning == Meaning::NoCredits {
+            (Kind::Forbidden, "the plan, or the key's budget, has no credits left for it")
+        } else if meaning == Meaning::NoSuchThing {
+            (Kind::NotFound, "there is no such voice: correct the policy's `canary`")
+        } else {
+            meaning.of_a_new_key()
         };
         Err(self.transport.refused_as(&call, &refusal, certainty, kind, explanation))
     }

@@ -9,6 +9,7 @@ SHELL := bash
 PYTHON ?= python3
 TEST_VENV := target/venv
 LINT_VENV := target/lint-venv
+PROGRAMS := target/programs
 CARGO_DENY := 0.20.2
 # Without colours where there is no terminal, and never a changed Cargo.lock.
 CARGO_FLAGS := --locked
@@ -19,8 +20,9 @@ help:  ## say what there is
 demo:  ## a whole life in two minutes: sandbox, consumers, rotations, a kill in the middle
 	cargo run $(CARGO_FLAGS) --quiet -- demo
 
-test: $(TEST_VENV)/.installed  ## every test; installs its own AWS stand-in first
-	@export REKEYD_MOTO_SERVER="$(CURDIR)/$(TEST_VENV)/bin/moto_server"; \
+test: $(TEST_VENV)/.installed $(PROGRAMS)/.installed  ## every test; brings its AWS stand-in, promtool and a browser first
+	@export PATH="$(CURDIR)/$(PROGRAMS):$(CURDIR)/$(TEST_VENV)/bin:$$PATH"; \
+	export REKEYD_MOTO_SERVER="$(CURDIR)/$(TEST_VENV)/bin/moto_server"; \
 	if cargo nextest --version >/dev/null 2>&1; then \
 	  cargo nextest run $(CARGO_FLAGS); \
 	else \
@@ -30,7 +32,7 @@ test: $(TEST_VENV)/.installed  ## every test; installs its own AWS stand-in firs
 lint: $(LINT_VENV)/.installed  ## formatting, clippy, licences and dependencies, Dockerfile, scripts, unit
 	cargo fmt --check
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
-	$(LINT_VENV)/bin/shellcheck .ci/run
+	$(LINT_VENV)/bin/shellcheck .ci/run tests/programs
 	$(LINT_VENV)/bin/hadolint Dockerfile
 	@if cargo deny --version >/dev/null 2>&1; then \
 	  cargo deny $(CARGO_FLAGS) check licenses bans sources; \
@@ -58,6 +60,9 @@ audit:  ## known vulnerabilities of dependencies; fetches the advisory database
 
 tools:  ## install the programs that lint and audit need beside the toolchain
 	@cargo deny --version 2>/dev/null || cargo install --locked cargo-deny --version $(CARGO_DENY)
+
+$(PROGRAMS)/.installed: tests/programs
+	@tests/programs $(PROGRAMS)
 
 $(TEST_VENV)/.installed: tests/requirements.txt
 $(LINT_VENV)/.installed: .ci/lint-requirements.txt

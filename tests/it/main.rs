@@ -18,6 +18,7 @@ mod http;
 mod inspection;
 mod journal;
 mod kill;
+mod monitoring;
 mod mutations;
 mod pause;
 mod prober;

@@ -181,8 +181,7 @@ impl House {
         let workspaces = [(workspace.clone(), limits)].into();
         let credentials = ["tts", "wide"].map(|it| (name(it), credential(it))).into();
         let shelf = StoreName::new("local").unwrap();
-        let metered =
-            MeteredStore::new(Arc::<MemoryStore>::clone(&store), shelf.clone(), Arc::clone(&meter));
+        let metered = MeteredStore::new(Arc::<MemoryStore>::clone(&store), shelf.clone(), Arc::clone(&meter));
         let metered: Arc<dyn SecretStore> = Arc::new(metered);
         let setup = Setup {
             policy: Policy { workspaces, credentials, ..Policy::default() },

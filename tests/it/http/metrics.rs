@@ -8,6 +8,7 @@ use reqwest::header::ACCEPT;
 
 use super::house::House;
 use crate::support::blessed;
+use crate::support::promtool;
 
 const OPEN: &str =
     "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
@@ -64,6 +65,7 @@ async fn both_forms_are_well_formed_and_say_the_same() {
     let open = house.send(house.request(Method::GET, "/metrics").header(ACCEPT, OPEN)).await;
     assert_eq!(open.headers["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");
     let body = open.text.strip_suffix("# EOF\n").unwrap_or_else(|| panic!("no end: {}", open.text));
+    promtool::lint(&plain.text);
     let plain = lint(&plain.text, true);
     assert_eq!(lint(body, false).keys().collect::<Vec<_>>(), plain.keys().collect::<Vec<_>>());
     let now = house.handle.setup().clock.now().as_second() as f64;
@@ -91,23 +93,14 @@ async fn both_forms_are_well_formed_and_say_the_same() {
         ("rekeyd_rotations_parked{reason=\"widened\"}", 0.0),
         ("rekeyd_credentials_needing_attention{workspace=\"prod\"}", 1.0),
         ("rekeyd_stragglers{workspace=\"prod\"}", 2.0),
-        (
-            "rekeyd_gate_straggler{credential=\"tts\",workspace=\"prod\",gate=\"acks\",who=\"batch\"}",
-            1.0,
-        ),
+        ("rekeyd_gate_straggler{credential=\"tts\",workspace=\"prod\",gate=\"acks\",who=\"batch\"}", 1.0),
         ("rekeyd_mint_budget{workspace=\"prod\"}", 20.0),
         ("rekeyd_mint_budget_left{workspace=\"prod\"}", 19.0),
         ("rekeyd_provider_requests_total{workspace=\"prod\",route=\"create\",outcome=\"ok\"}", 1.0),
-        (
-            "rekeyd_provider_request_duration_seconds_bucket{workspace=\"prod\",route=\"create\",le=\"+Inf\"}",
-            1.0,
-        ),
+        ("rekeyd_provider_request_duration_seconds_count{workspace=\"prod\",route=\"create\"}", 1.0),
         ("rekeyd_provider_throttled_total{workspace=\"prod\"}", 0.0),
         ("rekeyd_store_requests_total{store=\"local\",operation=\"promote\",outcome=\"ok\"}", 1.0),
-        (
-            "rekeyd_rotations_ended_total{workspace=\"prod\",outcome=\"done\",reason=\"adoption\"}",
-            0.0,
-        ),
+        ("rekeyd_rotations_ended_total{workspace=\"prod\",outcome=\"done\",reason=\"adoption\"}", 0.0),
         ("rekeyd_rotation_phase_duration_seconds_count{phase=\"staging\"}", 1.0),
         ("rekeyd_clock_skew_max_seconds", 86_400.0),
     ] {
@@ -128,6 +121,18 @@ async fn both_forms_are_well_formed_and_say_the_same() {
     }
     assert!(!plain.keys().any(|series| series.contains("secret-of")), "a secret's name is told");
     house.nothing_leaked("").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_parked_raises_its_alert_and_nothing_else_does() {
+    let house = House::open().await;
+    let now = house.handle.setup().clock.now();
+    let scrape = house.get("/metrics").await.text;
+    let raised = promtool::firing(&scrape, &scrape, now.as_second() as f64);
+    assert_eq!(raised.len(), 1, "{raised:?}");
+    for label in ["alertname=\"RekeydRotationParked\"", "credential=\"wide\"", "severity=\"ticket\""] {
+        assert!(raised[0].contains(label), "{raised:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -51,8 +51,8 @@ pub enum Error {
 /// # Errors
 /// Nothing was changed outside if it did not start. If it stopped by itself, the journal says how far it came.
 pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
-    let JournalConfig::Sqlite { path: journal_path } = &config.daemon.journal;
-    let journal = Arc::new(SqliteJournal::open(journal_path)?);
+    let JournalConfig::Sqlite { path: journal } = &config.daemon.journal;
+    let journal = Arc::new(SqliteJournal::open(journal)?);
     let base = Base::on_this_machine(journal);
     let setup = assembly::assemble(&config, &ProcessEnvironment, &base).await?;
     let consumers = reload::consumers(&config).map_err(Error::Consumers)?;
@@ -65,15 +65,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     let (keeper, handle) = Keeper::load(setup, Arc::clone(&tick)).await?;
     let keeper = keeper.metered_by(Arc::<Meter>::clone(&base.meter));
     let (consumers, consumers_seen) = watch::channel(Arc::new(consumers));
-    let (status, status_seen) = watch::channel(Status {
-        policy_hash: config.hash().to_owned(),
-        policy_loaded: Some(base.clock.now()),
-        started: Some(base.clock.now()),
-        detail: Detail::of(config.metrics.per_credential),
-        journal: Some(journal_path.clone()),
-        meter: Arc::clone(&base.meter),
-        ..Status::default()
-    });
+    let (status, status_seen) = watch::channel(initial_status(&config, &base));
     let (reloads, reloads_asked) = mpsc::channel(RELOADS_MAX);
     let drain = config.daemon.drain.unsigned_abs();
     let others = [
@@ -124,6 +116,20 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
         tracing::debug!(%error, "the scheduler did not stop in order");
     }
     outcome
+}
+
+fn initial_status(config: &Config, base: &Base) -> Status {
+    let JournalConfig::Sqlite { path: journal } = &config.daemon.journal;
+    let now = base.clock.now();
+    Status {
+        policy_hash: config.hash().to_owned(),
+        policy_loaded: Some(now),
+        started: Some(now),
+        detail: Detail::of(config.metrics.per_credential),
+        journal: Some(journal.clone()),
+        meter: Arc::clone(&base.meter),
+        ..Status::default()
+    }
 }
 
 async fn heed_schedules(handle: Handle, sweep: Arc<Notify>, inspect: Arc<Notify>, stop: CancellationToken) {

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+use crate::domain::hold::Held;
 use crate::domain::ids::WorkspaceName;
 use crate::domain::policy::Policy;
 use crate::domain::report::moments::age;
@@ -35,12 +36,8 @@ pub(super) fn page(
     let rest: Vec<&CredentialReport> = if filter.is_on() {
         report.credentials.iter().filter(|it| filter.matches(it)).collect()
     } else {
-        report
-            .credentials
-            .iter()
-            .filter(|it| !it.attention)
-            .chain(needy.iter().skip(CARDS).copied())
-            .collect()
+        let quiet = report.credentials.iter().filter(|it| !it.attention);
+        needy.iter().skip(CARDS).copied().chain(quiet).collect()
     };
     let body = html! {
         h1 aria-live="polite" { (headline(report, needy.len())) }
@@ -91,7 +88,7 @@ fn counts(report: &StatusReport, needy: usize, filter: &Filter) -> Markup {
             ul.counts {
                 @if needy > 0 {
                     li { a href={ "/?show=" (ATTENTION) "#list" } aria-current=[current(ATTENTION)] {
-                        strong { (words::grouped(needy)) } " need you"
+                        strong { (words::grouped(needy)) } (if needy == 1 { " needs you" } else { " need you" })
                     } }
                 }
                 @for condition in Condition::ALL.into_iter().rev() {
@@ -183,15 +180,25 @@ pub(super) fn holds(holds: &[HoldReport], now: Timestamp) -> Markup {
             @for hold in holds {
                 @let group = if hold.is_breakers() { "bad" } else { "busy" };
                 article class={ "card " (group) } {
-                    h3 {
-                        (if hold.what.label() == "everything" { "Everything" } else { hold.what.label() })
-                        " is held, " (hold.place())
-                    }
+                    h3 { (what_is_held(hold)) }
                     p.where { "by " (hold.by) " since " (away(hold.since, now)) }
                     @if !hold.why.is_empty() { p.summary { (hold.why) } }
                     (command(&hold.way_out))
                 }
             }
         }
+    }
+}
+
+fn what_is_held(hold: &HoldReport) -> String {
+    let what = match hold.what {
+        Held::Everything => "Everything",
+        Held::Minting => "Minting",
+        Held::Revoking => "Revoking",
+    };
+    match (hold.scope, &hold.name) {
+        ("workspace", Some(name)) => format!("{what} is held in workspace {name}"),
+        (_, Some(name)) => format!("{what} is held for {name}"),
+        (_, None) => format!("{what} is held everywhere"),
     }
 }

@@ -9,9 +9,10 @@
 
   document.documentElement.classList.add("scripted");
 
-  const keyed = (node) => (node.nodeType === Node.ELEMENT_NODE ? node.id : "");
+  /** By what an element is recognised wherever it has moved to; sections go by their headings. */
+  const key = (node) => (node.nodeType === Node.ELEMENT_NODE && (node.id || node.getAttribute("aria-labelledby"))) || "";
 
-  /** Makes `old` like `fresh`, node by node; elements with an id are recognised wherever they have moved to. */
+  /** Makes `old` like `fresh`, node by node. */
   function morph(old, fresh) {
     for (const { name } of [...old.attributes]) {
       // What a reader has folded or unfolded stays so.
@@ -20,12 +21,11 @@
     for (const { name, value } of fresh.attributes) {
       if (name !== "open" && old.getAttribute(name) !== value) old.setAttribute(name, value);
     }
-    const known = new Map([...old.children].filter((child) => child.id).map((child) => [child.id, child]));
+    const known = new Map([...old.children].filter(key).map((child) => [key(child), child]));
     let next = old.firstChild;
     for (const child of [...fresh.childNodes]) {
-      const id = keyed(child);
-      let match = id ? known.get(id) : next;
-      if (match && (match.nodeName !== child.nodeName || keyed(match) !== id)) match = null;
+      let match = key(child) ? known.get(key(child)) : next;
+      if (match && (match.nodeName !== child.nodeName || key(match) !== key(child))) match = null;
       if (!match) {
         old.insertBefore(child, next);
         continue;

@@ -65,6 +65,17 @@ pub(super) fn hurt(report: &CredentialReport, now: Timestamp) -> String {
     told.unwrap_or_else(|| by_phase(report).to_owned())
 }
 
+/// What the runbook says to do.
+pub(super) fn to_do(report: &CredentialReport, now: Timestamp) -> Option<String> {
+    entries(report, now).into_iter().find_map(|entry| entry.to_do)
+}
+
+/// Whether somebody is hurt, or strangers may use a key: that comes before everything that can wait.
+pub(super) fn is_urgent(report: &CredentialReport, now: Timestamp) -> bool {
+    has_expired(report, now)
+        || report.findings.iter().any(|finding| finding.kind.is_leak() || finding.kind.is_out_of_service())
+}
+
 fn by_phase(report: &CredentialReport) -> &'static str {
     match report.phase() {
         None if report.key_id.is_none() => "Nobody by a rotation. It has no key yet.",

@@ -23,10 +23,10 @@ pub(super) fn page(told: &Told) -> Page {
     let body = html! {
         nav.crumbs aria-label="Where this is" { a href="/" { "All credentials" } }
         h1 { (report.credential) " " (words::tag(report.condition)) }
-        p.lede aria-live="polite" { (report.summary) }
+        p.lede aria-live="polite" { (words::said(&report.summary)) }
         p.hurt { strong { "Is anyone hurt?" } " " (runbook::prose(&concern::hurt(report, now))) }
         (next(report))
-        @for entry in &entries { (of_runbook(entry)) }
+        @for (index, entry) in entries.iter().enumerate() { (of_runbook(entry, index == 0)) }
         (findings(report, now))
         (held(report, now))
         (timeline::section(report, now))
@@ -56,9 +56,10 @@ fn next(report: &CredentialReport) -> Markup {
     }
 }
 
-fn of_runbook(entry: &Entry) -> Markup {
+/// The first tells most; the others are there to be unfolded.
+fn of_runbook(entry: &Entry, is_first: bool) -> Markup {
     html! {
-        details.runbook open id={ "runbook-" (entry.title.replace(|c: char| !c.is_ascii_alphanumeric(), "-")) } {
+        details.runbook open[is_first] id={ "runbook-" (entry.title.replace(|c: char| !c.is_ascii_alphanumeric(), "-")) } {
             summary { "The runbook on " em { (runbook::prose(&entry.title)) } }
             @for paragraph in &entry.meaning { p { (runbook::prose(paragraph)) } }
             @if let Some(to_do) = &entry.to_do { p { strong { "Do: " } (runbook::prose(to_do)) } }
@@ -79,7 +80,7 @@ fn findings(report: &CredentialReport, now: Timestamp) -> Markup {
                             "since " (moment(finding.since, now))
                             @if let Some(key) = &finding.key { " · key " code { (key) } }
                         }
-                        p.summary { (finding.detail) }
+                        p.summary { (words::said(&finding.detail)) }
                     }
                 }
             }

@@ -32,7 +32,8 @@ pub(super) fn page(
     spent: &BTreeMap<WorkspaceName, usize>,
 ) -> Page {
     let now = observation.at;
-    let needy: Vec<&CredentialReport> = report.credentials.iter().filter(|it| it.attention).collect();
+    let mut needy: Vec<&CredentialReport> = report.credentials.iter().filter(|it| it.attention).collect();
+    needy.sort_by_key(|it| !concern::is_urgent(it, now));
     let rest: Vec<&CredentialReport> = if filter.is_on() {
         report.credentials.iter().filter(|it| filter.matches(it)).collect()
     } else {
@@ -165,9 +166,12 @@ fn card(report: &CredentialReport, now: Timestamp) -> Markup {
                     (words::phase(phase)) " since " (age(since, now))
                 }
             }
-            p.summary { (report.summary) }
+            p.summary { (words::said(&report.summary)) }
             p.hurt { strong { "Is anyone hurt?" } " " (runbook::prose(&concern::hurt(report, now))) }
             @if let Some(next) = &report.next_command { (command(next)) }
+            @else if let Some(to_do) = concern::to_do(report, now) {
+                p.hurt { strong { "What to do?" } " " (runbook::prose(&to_do)) }
+            }
         }
     }
 }

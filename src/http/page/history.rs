@@ -42,7 +42,7 @@ fn one(story: &Story, is_newest: bool, now: Timestamp) -> Markup {
                     li {
                         time datetime=(format!("{:.0}", line.at)) { (line.at.strftime("%m-%d %H:%M:%S")) }
                         span.event { (words::spaced(line.event)) }
-                        span.text { (line.text) }
+                        span.text { (words::said(&line.text)) }
                     }
                 }
             }

@@ -88,7 +88,7 @@ fn row(report: &CredentialReport, now: Timestamp) -> Markup {
         tr id={ "row-" (report.credential) } {
             th scope="row" {
                 (words::link(report))
-                @if report.condition != Condition::Fine || report.attention { span.summary { (report.summary) } }
+                @if report.condition != Condition::Fine || report.attention { span.summary { (words::said(&report.summary)) } }
             }
             td { (words::tag(report.condition)) }
             td.wide {

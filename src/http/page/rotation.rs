@@ -29,7 +29,7 @@ pub(super) fn section(why: &WhyReport, course: Option<&Course>) -> Markup {
                 }
                 @if let Some(trouble) = &rotation.trouble {
                     p.trouble {
-                        strong { "Fails and is tried again: " } (trouble.message) " · "
+                        strong { "Fails and is tried again: " } (words::said(&trouble.message)) " · "
                         (words::count(usize::try_from(trouble.failures).unwrap_or(usize::MAX), "failure", "failures"))
                         " since " (away(trouble.since, now)) ", the last " (away(trouble.last_at, now))
                     }
@@ -114,7 +114,7 @@ fn gates(gates: &[Verdict], now: Timestamp) -> Markup {
                         strong { (words::spaced(gate.gate.label())) } " "
                         span class={ "tag " (if gate.open { "well" } else { "warn" }) } { (if gate.open { "open" } else { "shut" }) }
                     }
-                    p.summary { (gate.grounds) }
+                    p.summary { (words::said(&gate.grounds)) }
                     @if !gate.stragglers.is_empty() {
                         ul.stragglers aria-label="Who holds it shut" {
                             @for straggler in &gate.stragglers { (one(straggler, now)) }
@@ -129,7 +129,7 @@ fn gates(gates: &[Verdict], now: Timestamp) -> Markup {
 fn one(straggler: &Straggler, now: Timestamp) -> Markup {
     html! {
         li {
-            strong { (straggler.who) } ": " (straggler.why)
+            strong { (straggler.who) } ": " (words::said(&straggler.why))
             @if let Some(last) = straggler.last { ", last seen " (away(last, now)) }
             @if let Some(amount) = straggler.amount { ", " (amount) " credits or calls" }
             @for spot in straggler.about.iter().take(SPOTS) {

@@ -25,7 +25,7 @@ pub(super) fn section(report: &CredentialReport, now: Timestamp) -> Markup {
                     (Some(due), None) => { dt { "Due" } dd { (moment(due, now)) @if report.asked { ", and asked for" } } },
                     (None, None) => { @if report.asked { dt { "Due" } dd { "asked for" } } },
                 }
-                @if let Some(waits_for) = &report.waits_for { dt { "Waits for" } dd { (waits_for) } }
+                @if let Some(waits_for) = &report.waits_for { dt { "Waits for" } dd { (words::said(waits_for)) } }
                 @if let Some(expiry) = report.key_expires_at { dt { "Expires" } dd { (moment(expiry, now)) } }
                 @if let Some(last) = &report.last {
                     dt { "Last rotation" }

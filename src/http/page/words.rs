@@ -52,6 +52,28 @@ fn full(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
+/// What rekeyd says of something: names in backticks are code, and instants are as everywhere else on the page.
+pub(super) fn said(text: &str) -> Markup {
+    html! {
+        @for (index, part) in text.split('`').enumerate() {
+            @if index % 2 == 1 { code { (part) } } @else { (dated(part)) }
+        }
+    }
+}
+
+fn dated(text: &str) -> Markup {
+    html! {
+        @for word in text.split_inclusive(char::is_whitespace) {
+            @let end = word.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, ';' | ',' | '.' | ')')).len();
+            @let (bare, after) = word.split_at(end);
+            @match bare.parse::<Timestamp>() {
+                Ok(at) => { time datetime=(format!("{at:.0}")) { (full(at)) } (after) },
+                Err(_) => (word),
+            }
+        }
+    }
+}
+
 /// What to type: selected as a whole by a click, and copied by a button where there is a script.
 pub(super) fn command(command: &str) -> Markup {
     html! {
@@ -93,6 +115,13 @@ pub(super) fn grouped(count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_said_has_code_and_instants_and_is_escaped() {
+        let told = said("`a<b>`: not before 2026-11-25T04:15:31.885380929Z; and <i>").into_string();
+        let time = "<time datetime=\"2026-11-25T04:15:31Z\">2026-11-25 04:15:31 UTC</time>";
+        assert_eq!(told, format!("<code>a&lt;b&gt;</code>: not before {time}; and &lt;i&gt;"));
+    }
 
     #[test]
     fn large_counts_are_grouped() {

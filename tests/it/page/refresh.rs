@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::looks::picture;
 use super::sight::Sight;
 use crate::support::browser::Browser;
 
@@ -89,6 +90,7 @@ async fn a_daemon_that_does_not_answer_is_said_to_be_silent_until_it_answers_aga
     let told = "[document.querySelector('#stale').checkVisibility(), document.querySelector('#stale').ariaLive, \
                 document.title.startsWith('no answer · '), document.body.innerText.includes('speech-gateway')]";
     assert_eq!(browser.eval(told).await, json!([true, "polite", true, true]));
+    browser.picture(false, &picture("stale")).await;
     sight.start().await;
     browser.eval(NOW).await;
     browser.until("document.querySelector('#stale').textContent === ''", A_WHILE).await;

@@ -156,8 +156,9 @@ fn cards(needy: &[&CredentialReport], now: Timestamp) -> Markup {
 
 fn card(report: &CredentialReport, now: Timestamp) -> Markup {
     let phase = report.rotation.as_ref().map(|it| (it.parked_in.unwrap_or(it.phase), it.phase_since));
+    let group = if concern::is_urgent(report, now) { "bad" } else { words::group(report.condition) };
     html! {
-        article class={ "card " (words::group(report.condition)) } id={ "card-" (report.credential) } {
+        article class={ "card " (group) } id={ "card-" (report.credential) } {
             h3 { (words::link(report)) " " (words::tag(report.condition)) }
             p.where {
                 @if let Some(workspace) = &report.workspace { (workspace) }

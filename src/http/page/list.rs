@@ -23,17 +23,18 @@ pub(super) fn section(
             h2 #list-title { (title(report, rest.len(), filter, told)) }
             @if !report.credentials.is_empty() { (form(filter)) }
             @if !rest.is_empty() {
-                table {
+                // The roles stay when a narrow window stacks the cells.
+                table.rows role="table" {
                     caption.unseen { "Credentials, the worst first" }
-                    thead { tr {
-                        th scope="col" { "Credential" }
-                        th scope="col" { "Condition" }
-                        th.wide scope="col" { "Phase" }
-                        th.wide scope="col" { "Workspace" }
-                        th.wide scope="col" { "Age of the key" }
-                        th scope="col" { "Next" }
+                    thead role="rowgroup" { tr role="row" {
+                        th role="columnheader" scope="col" { "Credential" }
+                        th role="columnheader" scope="col" { "Condition" }
+                        th.wide role="columnheader" scope="col" { "Phase" }
+                        th.wide role="columnheader" scope="col" { "Workspace" }
+                        th.wide role="columnheader" scope="col" { "Age of the key" }
+                        th role="columnheader" scope="col" { "Next" }
                     } }
-                    tbody { @for report in rest.iter().skip(first).take(ROWS) { (row(report, now)) } }
+                    tbody role="rowgroup" { @for report in rest.iter().skip(first).take(ROWS) { (row(report, now)) } }
                 }
             }
             @if pages > 1 { (pager(filter, page, pages, rest.len())) }
@@ -85,20 +86,20 @@ fn form(filter: &Filter) -> Markup {
 
 fn row(report: &CredentialReport, now: Timestamp) -> Markup {
     html! {
-        tr id={ "row-" (report.credential) } {
-            th scope="row" {
+        tr role="row" id={ "row-" (report.credential) } {
+            th role="rowheader" scope="row" {
                 (words::link(report))
                 @if report.condition != Condition::Fine || report.attention { span.summary { (words::said(&report.summary)) } }
             }
-            td { (words::tag(report.condition)) }
-            td.wide {
+            td role="cell" { (words::tag(report.condition)) }
+            td.wide role="cell" {
                 @if let Some(rotation) = &report.rotation {
                     (words::phase(rotation.phase)) " " (age(rotation.phase_since, now))
                 }
             }
-            td.wide { @if let Some(workspace) = &report.workspace { (workspace) } }
-            td.wide { @if let Some(since) = report.key_since { (age(since, now)) } }
-            td { (next(report, now)) }
+            td.wide role="cell" { @if let Some(workspace) = &report.workspace { (workspace) } }
+            td.wide role="cell" { @if let Some(since) = report.key_since { (age(since, now)) } }
+            td role="cell" { (next(report, now)) }
         }
     }
 }

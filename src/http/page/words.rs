@@ -78,7 +78,7 @@ fn dated(text: &str) -> Markup {
 pub(super) fn command(command: &str) -> Markup {
     html! {
         div.command {
-            code { (command) }
+            code { @for (index, word) in command.split(' ').enumerate() { @if index > 0 { " " } span.word { (word) } } }
             button.copy type="button" aria-label={ "Copy the command " (command) } { "Copy" }
         }
     }

@@ -180,8 +180,11 @@ async fn the_list_is_narrowed_by_the_address_alone() {
         ("page=x&q=", vec![]),
     ] {
         let text = house.get(&format!("/?{query}")).await.text;
-        let rows: Vec<&str> =
-            text.split("<tr id=\"row-").skip(1).map(|row| row.split('"').next().unwrap()).collect();
+        let rows: Vec<&str> = text
+            .split("<tr role=\"row\" id=\"row-")
+            .skip(1)
+            .map(|row| row.split('"').next().unwrap())
+            .collect();
         match query {
             "page=x&q=" => assert_eq!(rows, ["tts"], "no filter at all: {text}"),
             _ => assert_eq!(rows, names, "{query}"),

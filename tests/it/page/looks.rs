@@ -44,7 +44,7 @@ async fn look(browser: &mut Browser, url: &str, name: &str) {
     assert_eq!(browser.complaints(), Vec::<String>::new(), "{name}");
     let origin = url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
     let elsewhere: Vec<String> = browser.asked().into_iter().filter(|it| !it.starts_with(&origin)).collect();
-    assert_eq!(elsewhere, ["about:blank"; 0], "{name}");
+    assert_eq!(elsewhere, Vec::<String>::new(), "{name}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,13 +94,13 @@ async fn a_thousand_credentials_are_quick_to_come_and_to_use() {
     assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
     assert!(first.len() < 300_000, "{} bytes", first.len());
     assert!(first.contains("<h1 aria-live=\"polite\">30 of 1,031 credentials need you</h1>"), "{first}");
-    assert_eq!((first.matches("<article").count(), first.matches("<tr id=").count()), (12, 100));
+    assert_eq!((first.matches("<article").count(), first.matches("<tr role=\"row\" id=").count()), (12, 100));
     assert!(first.contains("All 30 that need you") && first.contains("row-parked-29"), "{first}");
     let last = sight.get("/?page=11").await;
     assert!(last.contains("1,001 to 1,019 of 1,019") && last.contains("row-service-0998"), "{last}");
     let found = sight.get("/?q=SERVICE-0042&show=fine").await;
     assert!(found.contains("1 of 1,031 credentials") && found.contains("/credentials/service-0042"));
-    assert_eq!(found.matches("<tr id=").count(), 1);
+    assert_eq!(found.matches("<tr role=\"row\" id=").count(), 1);
     let mut browser = Browser::start().await;
     look(&mut browser, &format!("{}/", sight.url), "thousand").await;
     look(&mut browser, &format!("{}/?q=042", sight.url), "thousand-filtered").await;

@@ -31,7 +31,7 @@ pub(super) fn section(
                         th role="columnheader" scope="col" { "Condition" }
                         th.wide role="columnheader" scope="col" { "Phase" }
                         th.wide role="columnheader" scope="col" { "Workspace" }
-                        th.wide role="columnheader" scope="col" { "Age of the key" }
+                        th.wide role="columnheader" scope="col" { "Key made" }
                         th role="columnheader" scope="col" { "Next" }
                     } }
                     tbody role="rowgroup" { @for report in rest.iter().skip(first).take(ROWS) { (row(report, now)) } }
@@ -98,7 +98,7 @@ fn row(report: &CredentialReport, now: Timestamp) -> Markup {
                 }
             }
             td.wide role="cell" { @if let Some(workspace) = &report.workspace { (workspace) } }
-            td.wide role="cell" { @if let Some(since) = report.key_since { (age(since, now)) } }
+            td.wide role="cell" { @if let Some(since) = report.key_since { (away(since, now)) } }
             td role="cell" { (next(report, now)) }
         }
     }

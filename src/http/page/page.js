@@ -67,8 +67,11 @@
     }
   }
 
+  let asking = false;
+
   async function refresh() {
-    if (document.hidden) return;
+    if (document.hidden || asking) return;
+    asking = true;
     try {
       const answer = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(every) });
       const text = await answer.text();
@@ -77,6 +80,8 @@
       stale.textContent = "";
     } catch {
       silent();
+    } finally {
+      asking = false;
     }
   }
 

@@ -8,12 +8,16 @@ use super::looks::picture;
 use super::sight::Sight;
 use crate::support::browser::Browser;
 
-const SOON: Duration = Duration::from_secs(10);
 /// Longer than the page waits before it asks anew.
 const A_WHILE: Duration = Duration::from_secs(25);
 
 /// What its timer does every few seconds.
 const NOW: &str = "document.dispatchEvent(new Event('visibilitychange'))";
+
+/// Until a refresh has brought it: what is told of the fleet may be a second old.
+async fn refreshed(browser: &mut Browser, wanted: &str) {
+    browser.until(&format!("({NOW}, {wanted})"), A_WHILE).await;
+}
 
 const STAND: &str = "(() => {
     const link = document.querySelector('#row-service-0090 a');
@@ -37,8 +41,7 @@ async fn a_refresh_keeps_the_readers_place_and_shows_what_is_new() {
     assert!(stood.as_f64().unwrap() > 500.0, "{stood}");
     // Below what the reader looks at, so that nothing has to move.
     sight.command(&["pause", "service-0099", "--why", "<i>an audit</i>"]).await;
-    browser.eval(NOW).await;
-    browser.until("document.body.innerText.includes('<i>an audit</i>')", SOON).await;
+    refreshed(&mut browser, "document.body.innerText.includes('<i>an audit</i>')").await;
     let kept = browser.eval(KEPT).await;
     assert_eq!(kept[1], json!(true), "the focus is where it was");
     assert_eq!(kept[2], json!("half a wor"), "what was being typed is still there");
@@ -55,20 +58,17 @@ async fn what_a_reader_folded_stays_folded_and_a_copied_command_is_said_to_be() 
     browser.open(&format!("{}/credentials/speech-gateway", sight.url)).await;
     browser.eval("document.querySelector('details.story').open = false").await;
     sight.command(&["pause", "speech-gateway", "--why", "an audit"]).await;
-    browser.eval(NOW).await;
-    browser.until("document.body.innerText.includes('an audit')", SOON).await;
+    refreshed(&mut browser, "document.body.innerText.includes('an audit')").await;
     assert_eq!(browser.eval("document.querySelector('details.story').open").await, json!(false));
     sight.acknowledge().await;
-    browser.eval(NOW).await;
-    browser
-        .until("document.querySelector('#consumers + table').innerText.includes('the new key')", SOON)
+    refreshed(&mut browser, "document.querySelector('#consumers + table').innerText.includes('the new key')")
         .await;
     let grant =
         json!({ "origin": sight.url, "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"] });
     browser.call("Browser.grantPermissions", grant).await;
     browser.call("Page.bringToFront", json!({})).await;
     browser.eval("document.querySelector('.copy').click()").await;
-    browser.until("document.querySelector('.copy').textContent === 'Copied'", SOON).await;
+    browser.until("document.querySelector('.copy').textContent === 'Copied'", A_WHILE).await;
     let copied = browser.eval("navigator.clipboard.readText()").await;
     assert_eq!(copied, "rekeyd resume speech-gateway");
 }
@@ -92,8 +92,7 @@ async fn a_daemon_that_does_not_answer_is_said_to_be_silent_until_it_answers_aga
     assert_eq!(browser.eval(told).await, json!([true, "polite", true, true]));
     browser.picture(false, &picture("stale")).await;
     sight.start().await;
-    browser.eval(NOW).await;
-    browser.until("document.querySelector('#stale').textContent === ''", A_WHILE).await;
+    refreshed(&mut browser, "document.querySelector('#stale').textContent === ''").await;
     assert_eq!(browser.eval("document.title").await, "nothing needs you · rekeyd");
 }
 

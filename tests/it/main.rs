@@ -21,6 +21,7 @@ mod journal;
 mod kill;
 mod monitoring;
 mod mutations;
+mod page;
 mod pause;
 mod prober;
 mod sandbox;

@@ -104,7 +104,65 @@ mod tests {
             kms_keys: vec!["arn:aws:kms:eu-west-1:123456789012:key/0".to_owned()],
             ..Given::default()
         };
-        insta::assert_snapshot!(format!("{:#}", document(&config, &given).unwrap()), @"");
+        insta::assert_snapshot!(format!("{:#}", document(&config, &given).unwrap()), @r#"
+        {
+          "Statement": [
+            {
+              "Action": [
+                "secretsmanager:DescribeSecret",
+                "secretsmanager:GetSecretValue"
+              ],
+              "Effect": "Allow",
+              "Resource": [
+                "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a-??????",
+                "arn:aws:secretsmanager:eu-west-1:123456789012:secret:b/new-??????"
+              ],
+              "Sid": "RekeydReads"
+            },
+            {
+              "Action": [
+                "secretsmanager:PutSecretValue",
+                "secretsmanager:UpdateSecretVersionStage"
+              ],
+              "Effect": "Allow",
+              "Resource": [
+                "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a-??????",
+                "arn:aws:secretsmanager:eu-west-1:123456789012:secret:b/new-??????"
+              ],
+              "Sid": "RekeydWrites"
+            },
+            {
+              "Action": [
+                "secretsmanager:CreateSecret"
+              ],
+              "Effect": "Allow",
+              "Resource": [
+                "arn:aws:secretsmanager:eu-west-1:123456789012:secret:b/new-??????"
+              ],
+              "Sid": "RekeydCreates"
+            },
+            {
+              "Action": [
+                "kms:Decrypt",
+                "kms:GenerateDataKey"
+              ],
+              "Condition": {
+                "StringEquals": {
+                  "kms:ViaService": [
+                    "secretsmanager.eu-west-1.amazonaws.com"
+                  ]
+                }
+              },
+              "Effect": "Allow",
+              "Resource": [
+                "arn:aws:kms:eu-west-1:123456789012:key/0"
+              ],
+              "Sid": "RekeydEncrypts"
+            }
+          ],
+          "Version": "2012-10-17"
+        }
+        "#);
     }
 
     #[test]

@@ -68,7 +68,7 @@ async fn a_directory_that_cannot_be_written_or_made_is_found_and_nothing_is_chan
 
     owned(&secrets, 0o750);
     let told = examined(&house, &program, &policy, &[]);
-    assert_eq!(told.json["counts"]["broken"], 0, "{}", told.text);
+    assert!(told.of("directory").iter().all(|found| !found.starts_with("broken")), "{}", told.text);
     assert_eq!(fs::read_dir(&secrets).unwrap().count(), 0, "it has written");
     let told = examined(&house, &program, &policy, &["--write-probe"]);
     told.says("directory", "fine", &["a file was written there and removed again"]);

@@ -3,7 +3,7 @@
 use aws_config::SdkConfig;
 
 use crate::adapters::aws_secrets_manager::calls::{CURRENT, PENDING, Wanted};
-use crate::adapters::aws_secrets_manager::failure::{Call, Refusal, of_identity, refused};
+use crate::adapters::aws_secrets_manager::failure::{Call, Refusal, is_plain, of_identity, refused};
 use crate::adapters::aws_secrets_manager::{AwsSecretsManager, Settings};
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::VersionId;
@@ -62,7 +62,7 @@ impl AwsSecretsManager {
                 .map(str::to_owned)
                 .filter(|primary| Some(primary) != region.as_ref()),
             replicas_failed: failed.filter_map(|copy| copy.region().map(str::to_owned)).collect(),
-            owner: told.owning_service().map(str::to_owned),
+            owner: told.owning_service().filter(|owner| is_plain(owner)).map(str::to_owned),
             kms_key: told
                 .kms_key_id()
                 .map(str::to_owned)
@@ -129,7 +129,7 @@ pub async fn identity(settings: &Settings) -> Result<Identity, Failure> {
     let config = aws_sdk_sts::config::Builder::from(&config).timeout_config(timeouts).build();
     let told = aws_sdk_sts::Client::from_conf(config).get_caller_identity().send().await;
     let told = told.map_err(|error| of_identity(&error))?;
-    let known = |text: Option<&str>| text.filter(|text| text.len() <= 256).unwrap_or("unknown").to_owned();
+    let known = |text: Option<&str>| text.filter(|text| is_plain(text)).unwrap_or("unknown").to_owned();
     Ok(Identity { arn: known(told.arn()), account: known(told.account()) })
 }
 

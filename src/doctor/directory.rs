@@ -193,11 +193,8 @@ async fn served(settings: &directory::Settings, to: &Destination, users: &[Crede
     let users: Vec<&str> = users.iter().map(CredentialName::as_str).collect();
     let about = format!("{to} ({})", users.join(", "));
     let path: PathBuf = settings.path.join(&to.secret);
-    let store = match Directory::to_read(settings) {
-        Ok(store) => store,
-        // Said of the directory.
-        Err(_) => return Vec::new(),
-    };
+    // What is wrong then is said of the directory.
+    let Ok(store) = Directory::to_read(settings) else { return Vec::new() };
     match store.read(to, Which::Current).await {
         Ok(Some(held)) => {
             let what = match held.value {

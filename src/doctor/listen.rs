@@ -32,27 +32,25 @@ async fn address(address: SocketAddr) -> Finding {
         }
         Err(error) => error,
     };
-    let what = format!("cannot be listened on: {error}");
-    match error.kind() {
-        ErrorKind::AddrInUse => match version(address).await {
-            Some(version) => Finding::fine(Check::Listen, about, format!("rekeyd {version} listens there")),
-            None => {
-                let fix = format!(
-                    "see who has it: `ss -ltnp 'sport = :{}'`; stop that, or change `daemon.listen`",
-                    address.port()
-                );
-                Finding::broken(Check::Listen, about, "is taken by another program than rekeyd", fix)
-            }
-        },
-        ErrorKind::AddrNotAvailable => {
-            let fix = "write an address of this machine as `daemon.listen`: `ip -brief address`";
-            Finding::broken(Check::Listen, about, what, fix)
+    let kind = error.kind();
+    if kind != ErrorKind::AddrInUse {
+        let fix = if kind == ErrorKind::AddrNotAvailable {
+            "write an address of this machine as `daemon.listen`: `ip -brief address`"
+        } else if kind == ErrorKind::PermissionDenied {
+            "write a port of 1024 or more as `daemon.listen`"
+        } else {
+            "change `daemon.listen`"
+        };
+        return Finding::broken(Check::Listen, about, format!("cannot be listened on: {error}"), fix);
+    }
+    match version(address).await {
+        Some(version) => Finding::fine(Check::Listen, about, format!("rekeyd {version} listens there")),
+        None => {
+            let port = address.port();
+            let fix =
+                format!("see who has it: `ss -ltnp 'sport = :{port}'`; stop that, or change `daemon.listen`");
+            Finding::broken(Check::Listen, about, "is taken by another program than rekeyd", fix)
         }
-        ErrorKind::PermissionDenied => {
-            let fix = "write a port of 1024 or more as `daemon.listen`";
-            Finding::broken(Check::Listen, about, what, fix)
-        }
-        _ => Finding::broken(Check::Listen, about, what, "change `daemon.listen`"),
     }
 }
 

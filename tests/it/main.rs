@@ -9,6 +9,7 @@ mod config;
 mod decisions;
 mod directory;
 mod docs;
+mod doctor;
 mod elevenlabs;
 mod elevenlabs_sandbox;
 mod engine_sandbox;

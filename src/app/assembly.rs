@@ -13,7 +13,7 @@ use crate::adapters::elevenlabs::{self, ElevenLabs};
 use crate::adapters::prober::NetworkProber;
 use crate::app::admin_key;
 use crate::config::Config;
-use crate::config::components::{StoreConfig, WorkspaceConfig};
+use crate::config::components::{AwsConfig, DirectoryConfig, StoreConfig, WorkspaceConfig};
 use crate::config::environment::Environment;
 use crate::config::secret_source::Unreadable;
 use crate::domain::failure::Failure;
@@ -156,7 +156,11 @@ pub fn leaks_token(config: &Config, environment: &dyn Environment) -> Result<Opt
     token.map_err(|source| Error::LeaksToken { source })
 }
 
-fn issuer(
+/// One workspace. Nothing is called.
+///
+/// # Errors
+/// Its CA file cannot be read, or it cannot be reached this way.
+pub fn issuer(
     name: &WorkspaceName,
     config: &WorkspaceConfig,
     admin_key: SecretValue,
@@ -179,19 +183,30 @@ fn issuer(
 async fn store(config: &StoreConfig) -> Result<Arc<dyn SecretStore>, Failure> {
     Ok(match config {
         StoreConfig::AwsSecretsManager(aws) => {
-            let settings = aws_secrets_manager::Settings {
-                region: aws.region.clone(),
-                profile: aws.profile.clone(),
-                endpoint_url: aws.endpoint_url.as_ref().map(ToString::to_string),
-                ..aws_secrets_manager::Settings::default()
-            };
-            Arc::new(AwsSecretsManager::connect(&settings).await?)
+            Arc::new(AwsSecretsManager::connect(&aws_settings(aws)).await?)
         }
-        StoreConfig::Directory(local) => Arc::new(Directory::open(&directory::Settings {
-            path: local.path.clone(),
-            mode: local.mode,
-            directory_mode: local.directory_mode,
-            group: local.group.clone(),
-        })?),
+        StoreConfig::Directory(local) => Arc::new(Directory::open(&directory_settings(local))?),
     })
+}
+
+/// What the policy says of a store in AWS, as its adapter takes it.
+#[must_use]
+pub fn aws_settings(aws: &AwsConfig) -> aws_secrets_manager::Settings {
+    aws_secrets_manager::Settings {
+        region: aws.region.clone(),
+        profile: aws.profile.clone(),
+        endpoint_url: aws.endpoint_url.as_ref().map(ToString::to_string),
+        ..aws_secrets_manager::Settings::default()
+    }
+}
+
+/// What the policy says of a directory, as its adapter takes it.
+#[must_use]
+pub fn directory_settings(local: &DirectoryConfig) -> directory::Settings {
+    directory::Settings {
+        path: local.path.clone(),
+        mode: local.mode,
+        directory_mode: local.directory_mode,
+        group: local.group.clone(),
+    }
 }

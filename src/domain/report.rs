@@ -6,8 +6,10 @@
 pub mod advice;
 pub mod blocked;
 pub mod consumers;
+pub mod course;
 pub mod findings;
 pub mod history;
+pub mod moments;
 pub mod places;
 pub mod restraint;
 pub mod rollback;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::domain::hold::{Held, Hold, Holds, Scope};
+use crate::domain::hold::{BREAKER, Held, Hold, Holds, Scope};
 use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::phase::PhaseName;
 use crate::domain::policy::Policy;
@@ -45,6 +45,12 @@ impl HoldReport {
             since: hold.since,
             way_out: hold.way_out(),
         }
+    }
+
+    /// Whether it is by a breaker that tripped, not by a person.
+    #[must_use]
+    pub fn is_breakers(&self) -> bool {
+        self.by == BREAKER
     }
 
     /// The scope in one word or two.

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it is wrong")]
 
 pub(crate) mod blessed;
+pub(crate) mod browser;
 pub(crate) mod instances;
 pub(crate) mod moto;
 pub(crate) mod promtool;

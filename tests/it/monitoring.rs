@@ -1,6 +1,7 @@
 //! What `monitoring/` has for others to load: it speaks of metrics that there are, and says what a person needs.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod daemon;
 mod dashboard;
 mod rules;
 mod scale;

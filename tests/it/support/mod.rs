@@ -5,6 +5,7 @@ pub(crate) mod blessed;
 pub(crate) mod browser;
 pub(crate) mod instances;
 pub(crate) mod moto;
+pub(crate) mod promtool;
 pub(crate) mod rehearsal;
 pub(crate) mod secrets_manager;
 pub(crate) mod store_conformance;

@@ -11,3 +11,4 @@ pub mod memory;
 pub mod prober;
 mod secret_text;
 pub mod sqlite;
+pub mod webhook;

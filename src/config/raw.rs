@@ -10,9 +10,11 @@ use crate::config::defaults;
 
 pub(crate) mod agent;
 mod kinds;
+mod notify;
 mod waits;
 
 pub(crate) use kinds::*;
+pub(crate) use notify::*;
 pub(crate) use waits::*;
 
 /// Which ElevenLabs keys rekeyd keeps fresh, when, and where it publishes them.
@@ -35,6 +37,8 @@ pub(crate) struct Policy {
     pub(crate) freeze: Vec<Freeze>,
     /// Reports of leaked keys.
     pub(crate) leaks: Leaks,
+    /// Channels by which people are told what needs them, by a name of your choice.
+    pub(crate) notify: BTreeMap<At<String>, Notify>,
 }
 
 /// Reports of leaked keys, by whoever finds them.
@@ -81,6 +85,9 @@ pub(crate) struct Daemon {
     /// Emergency rotations that may begin by themselves while others are under way; an operator may begin more.
     #[schemars(range(min = 0, max = 10000), extend("default" = defaults::EMERGENCIES_AT_ONCE))]
     pub(crate) emergencies_at_once: Option<At<i64>>,
+    /// How long a trouble lasts before people are told, and how long it is over before they are told that.
+    #[schemars(extend("default" = defaults::NOTIFY_AFTER))]
+    pub(crate) notify_after: Option<At<Duration>>,
 }
 
 /// Where rekeyd remembers what it did.

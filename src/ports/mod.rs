@@ -7,6 +7,8 @@ pub mod clock;
 pub mod followed;
 pub mod issuer;
 pub mod journal;
+pub mod notifier;
+pub mod outbox;
 pub mod prober;
 pub mod secret_store;
 pub mod usage;

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapters::sqlite::{OpenError, SqliteJournal};
 use crate::app::assembly::{self, Base};
+use crate::app::channels;
 use crate::app::notify;
 use crate::app::reload::{self, InForce};
 use crate::config::Config;
@@ -17,6 +18,9 @@ use crate::config::components::JournalConfig;
 use crate::config::environment::ProcessEnvironment;
 use crate::engine::{Handle, Keeper, Stopped, wakes};
 use crate::http::{BindError, Operator, OperatorSocket, Public, PublicListener, Reload, Status};
+use crate::notify::Announcer;
+use crate::ports::outbox::Outbox;
+use crate::telemetry::observation::Observer;
 
 /// Reloads that wait while one is under way.
 const RELOADS_MAX: usize = 8;
@@ -30,6 +34,8 @@ pub enum Error {
     Assembly(#[from] assembly::Error),
     #[error("{0}")]
     Consumers(String),
+    #[error(transparent)]
+    Channels(#[from] channels::Error),
     #[error("cannot listen on {address}; change `daemon.listen`, or stop what listens there")]
     Listen { address: std::net::SocketAddr, source: std::io::Error },
     #[error(transparent)]
@@ -51,9 +57,11 @@ pub enum Error {
 pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     let JournalConfig::Sqlite { path: journal } = &config.daemon.journal;
     let journal = Arc::new(SqliteJournal::open(journal)?);
+    let outbox: Arc<dyn Outbox> = Arc::<SqliteJournal>::clone(&journal);
     let base = Base::on_this_machine(journal);
     let setup = assembly::assemble(&config, &ProcessEnvironment, &base).await?;
     let consumers = reload::consumers(&config).map_err(Error::Consumers)?;
+    let channels = channels::channels(&config, &ProcessEnvironment, &base.clock)?;
     let address = config.daemon.listen;
     let listener = PublicListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
     let socket = OperatorSocket::bind(&config.daemon.socket)?;
@@ -67,6 +75,15 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
         policy_loaded: Some(base.clock.now()),
         ..Status::default()
     });
+    let (channels, channels_seen) = watch::channel(Arc::new(channels));
+    let announcer = Announcer {
+        observer: Observer::new(handle.clone(), status_seen.clone()),
+        outbox,
+        clock: Arc::clone(&base.clock),
+        channels: channels_seen,
+        status: status.clone(),
+        patience: config.daemon.notify_after,
+    };
     let (reloads, reloads_asked) = mpsc::channel(RELOADS_MAX);
     let drain = config.daemon.drain.unsigned_abs();
     let others = [
@@ -83,11 +100,18 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
         listen = %listener.address(), socket = %config.daemon.socket.display(),
         credentials = config.policy.credentials.len(), policy = %path.display(), "ready"
     );
-    let in_force =
-        InForce { base, handle: handle.clone(), consumers, status: status.clone(), daemon: config.daemon };
+    let in_force = InForce {
+        base,
+        handle: handle.clone(),
+        consumers,
+        channels,
+        status: status.clone(),
+        daemon: config.daemon,
+    };
     let mut parts = JoinSet::new();
     parts.spawn(listener.serve(public, served.clone()));
     parts.spawn(socket.serve(operator, served.clone()));
+    parts.spawn(announcer.run(served.clone()));
     parts.spawn(answer_reloads(in_force, path.to_owned(), reloads_asked, served.clone()));
     parts.spawn(heed_schedules(handle.clone(), sweep, inspect, served.clone()));
     parts.spawn(notify::feed_watchdog(handle, served.clone()));

@@ -164,6 +164,21 @@ pub(super) const JOURNAL_READABLE: Definition = gauge(
     &[],
     "Whether the journal could be read for this scrape (1); what is derived from it is missing otherwise.",
 );
+pub(super) const NOTICES_DELIVERED: Definition = counter(
+    "rekeyd_notices_delivered",
+    &["channel"],
+    "Notices that a channel has taken in the life of this process.",
+);
+pub(super) const NOTICES_LOST: Definition = counter(
+    "rekeyd_notices_lost",
+    &["channel"],
+    "Notices that were given up, because the channel refused them or did not take them for too long.",
+);
+pub(super) const CHANNEL_FAILING: Definition = gauge(
+    "rekeyd_notices_channel_failing",
+    &["channel"],
+    "Whether the last delivery by the channel failed (1): people may not have been told.",
+);
 pub(super) const DRAINING: Definition = gauge("rekeyd_draining", &[], "Whether the daemon is stopping (1).");
 
 /// Every metric there is, in the order in which they are told.
@@ -197,6 +212,9 @@ pub const ALL: &[Definition] = &[
     RELOAD_TIME,
     POLICY_INFO,
     JOURNAL_READABLE,
+    NOTICES_DELIVERED,
+    NOTICES_LOST,
+    CHANNEL_FAILING,
     DRAINING,
 ];
 

@@ -78,6 +78,13 @@ pub(super) fn of(observation: &Observation) -> Samples {
     samples.flag(metrics::RELOAD_SUCCESS, &[], status.reload_refused.is_none());
     samples.moment(metrics::RELOAD_TIME, &[], status.policy_loaded);
     samples.put(metrics::POLICY_INFO, &[&status.policy_hash], 1.0);
+    for (channel, tally) in &status.channels {
+        let channel = [channel.as_str()];
+        let number = |count: u64| number(i64::try_from(count).unwrap_or(i64::MAX));
+        samples.put(metrics::NOTICES_DELIVERED, &channel, number(tally.delivered));
+        samples.put(metrics::NOTICES_LOST, &channel, number(tally.lost));
+        samples.flag(metrics::CHANNEL_FAILING, &channel, tally.failing.is_some());
+    }
     samples.flag(metrics::DRAINING, &[], status.draining);
     samples
 }

@@ -177,7 +177,7 @@ fn overview(report: &StatusReport, colours: bool) -> String {
         let Failing { channel, since, why } = failing;
         let why = one_line(why);
         held += &format!(
-            "\nthe channel {channel} fails since {}, so that people may not have been told: {why}\n  \
+            "\nthe channel {channel} has failed for {}, so that people may not have been told: {why}\n  \
              next: rekeyd notify test {channel}\n",
             age(*since, now)
         );

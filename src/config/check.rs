@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::components::{ChannelConfig, ConsumerConfig, DaemonConfig, LeaksConfig, StoreConfig, WorkspaceConfig};
+use crate::config::components::{
+    ChannelConfig, ConsumerConfig, DaemonConfig, LeaksConfig, StoreConfig, WorkspaceConfig,
+};
 use crate::config::environment::Environment;
 use crate::config::findings::Findings;
 use crate::config::raw;

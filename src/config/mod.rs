@@ -29,7 +29,9 @@ pub mod schema;
 pub mod secret_source;
 mod shape;
 
-use crate::config::components::{ChannelConfig, ConsumerConfig, DaemonConfig, LeaksConfig, StoreConfig, WorkspaceConfig};
+use crate::config::components::{
+    ChannelConfig, ConsumerConfig, DaemonConfig, LeaksConfig, StoreConfig, WorkspaceConfig,
+};
 use crate::config::diagnostic::Diagnostics;
 use crate::config::environment::{Environment, ProcessEnvironment};
 use crate::config::findings::Findings;

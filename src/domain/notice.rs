@@ -48,7 +48,10 @@ pub enum Subject {
     /// rekeyd itself.
     Rekeyd,
     Workspace(WorkspaceName),
-    Credential { name: CredentialName, workspace: Option<WorkspaceName> },
+    Credential {
+        name: CredentialName,
+        workspace: Option<WorkspaceName>,
+    },
 }
 
 impl Subject {

@@ -19,6 +19,7 @@ mod inspection;
 mod journal;
 mod kill;
 mod mutations;
+mod notify;
 mod pause;
 mod prober;
 mod sandbox;

@@ -21,8 +21,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("engine", &["domain", "ports"]),
     ("telemetry", &["domain", "engine", "ports"]),
     ("http", &["domain", "engine", "ports", "telemetry"]),
+    ("notify", &["domain", "engine", "ports", "telemetry"]),
     ("agent", &["call", "config", "domain", "ports"]),
-    ("app", &["adapters", "config", "domain", "engine", "http", "ports", "telemetry"]),
+    ("app", &["adapters", "config", "domain", "engine", "http", "notify", "ports", "telemetry"]),
     ("demo", &["adapters", "domain", "ports", "sandbox"]),
     (
         "cli",
@@ -36,6 +37,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "domain",
             "engine",
             "http",
+            "notify",
             "ports",
             "sandbox",
             "telemetry",

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use crate::domain::ids::ChannelName;
 use crate::domain::notice::tales::Tales;
 use crate::domain::notice::thread::{Change, Thread};
-use crate::domain::notice::{Letter, Failing};
+use crate::domain::notice::{Failing, Letter};
 use crate::ports::journal::Error;
 use crate::ports::outbox::{Outbox, Recalled, Settlement, Waiting};
 

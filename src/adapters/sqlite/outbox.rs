@@ -13,7 +13,7 @@ use crate::adapters::sqlite::rows;
 use crate::adapters::sqlite::write::Write;
 use crate::domain::ids::ChannelName;
 use crate::domain::notice::thread::Change;
-use crate::domain::notice::{Letter, Failing};
+use crate::domain::notice::{Failing, Letter};
 use crate::ports::journal::Error;
 use crate::ports::outbox::{Outbox, Recalled, Settlement, Waiting};
 
@@ -104,9 +104,7 @@ fn settle(connection: &Connection, settlement: &Settlement) -> Result<(), Failed
     }
     for (number, due) in again {
         connection
-            .prepare_cached(
-                "UPDATE notice_letters SET failures = failures + 1, due = ?2 WHERE number = ?1",
-            )?
+            .prepare_cached("UPDATE notice_letters SET failures = failures + 1, due = ?2 WHERE number = ?1")?
             .execute(params![key_of(*number), rows::instant(*due)])?;
     }
     match failing {

@@ -95,9 +95,9 @@ impl Notifier for Webhook {
             Receiver::Generic { signing_key: Some(key), url: _ } => {
                 Some(signature::of(key, self.clock.now(), body.as_bytes()))
             }
-            Receiver::Generic { signing_key: None, .. } | Receiver::Slack { .. } | Receiver::PagerDuty { .. } => {
-                None
-            }
+            Receiver::Generic { signing_key: None, .. }
+            | Receiver::Slack { .. }
+            | Receiver::PagerDuty { .. } => None,
         };
         let meaning = match &self.receiver {
             Receiver::Slack { .. } => slack::meaning,

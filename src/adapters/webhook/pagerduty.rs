@@ -65,7 +65,9 @@ fn severity(severity: Severity) -> &'static str {
 pub(super) fn meaning(status: u16, _body: &str) -> Option<&'static str> {
     match status {
         202 => Some("PagerDuty has taken the event"),
-        400 => Some("PagerDuty refuses the event: is the routing key the one of an Events API v2 integration?"),
+        400 => {
+            Some("PagerDuty refuses the event: is the routing key the one of an Events API v2 integration?")
+        }
         _ => None,
     }
 }

@@ -36,11 +36,7 @@ mod tests {
                 &b"what do ya want for nothing?"[..],
                 "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
             ),
-            (
-                &[0x0b; 20],
-                b"Hi There",
-                "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7",
-            ),
+            (&[0x0b; 20], b"Hi There", "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"),
         ] {
             let (first, rest) = data.split_at(3);
             assert_eq!(authentication_code(key, &[first, rest]), expected);

@@ -130,8 +130,7 @@ fn text(raw: &raw::Notify, findings: &mut Findings) -> Option<Template> {
 }
 
 fn time_limit(raw: &raw::Notify, findings: &mut Findings) -> SignedDuration {
-    let limit =
-        values::duration_or(raw.time_limit.as_ref(), defaults::NOTIFY_TIME_LIMIT, SECOND, findings);
+    let limit = values::duration_or(raw.time_limit.as_ref(), defaults::NOTIFY_TIME_LIMIT, SECOND, findings);
     if let Some(written) = raw.time_limit.as_ref().filter(|_| limit > TIME_LIMIT_MAX) {
         findings.error(&written.span(), "nobody should be waited for that long", "write at most \"1m\"");
     }

@@ -130,3 +130,63 @@ fn value(name: &str, letter: &Letter, around: Around<'_>) -> String {
         _ => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::*;
+    use crate::domain::ids::ChannelName;
+    use crate::domain::notice::{News, Severity, Subject, Trouble};
+
+    fn letter(news: News, summary: &str) -> Letter {
+        let trouble = Trouble {
+            key: "a".to_owned(),
+            severity: Severity::Page,
+            what: "breaker".to_owned(),
+            subject: Subject::Rekeyd,
+            summary: summary.to_owned(),
+            next: Some("rekeyd resume --all".to_owned()),
+            anchor: String::new(),
+            since: Timestamp::UNIX_EPOCH,
+            passes_within: SignedDuration::ZERO,
+        };
+        Letter::new(&ChannelName::new("chat").unwrap(), news, &trouble, Timestamp::UNIX_EPOCH)
+    }
+
+    fn filled(text: &str, news: News, summary: &str) -> String {
+        let around = Around { source: "eu", runbook: "", key: "eu/a" };
+        Template::parse(text)
+            .unwrap()
+            .fill(&letter(news, summary), around, |value| value.replace('<', "&lt;"))
+    }
+
+    #[test]
+    fn placeholders_are_filled_once_and_empty_lines_left_out() {
+        let text =
+            "<b> {severity}/{news} {subject}\nrunbook: {runbook}\n{summary} ({key})\nnext: {next}\nplain";
+        assert_eq!(
+            filled(text, News::Opened, "{next} <x>"),
+            "<b> page/opened rekeyd\n{next} &lt;x> (eu/a)\nnext: rekeyd resume --all\nplain"
+        );
+        assert_eq!(filled("{news}\nnext: {next}", News::Resolved, "x"), "resolved");
+    }
+
+    #[test]
+    fn what_is_no_placeholder_is_refused_and_not_shown() {
+        for (text, expected) in [
+            ("{sumary}", BadTemplate::Unknown),
+            ("{}", BadTemplate::Unknown),
+            ("{{summary}}", BadTemplate::Unknown),
+            ("{summary", BadTemplate::Unbalanced),
+            ("summary}", BadTemplate::Unbalanced),
+            ("a } {summary}", BadTemplate::Unbalanced),
+        ] {
+            assert_eq!(Template::parse(text), Err(expected), "{text}");
+        }
+        for (name, _) in PLACEHOLDERS {
+            assert!(Template::parse(&format!("{{{name}}}")).is_ok(), "{name}");
+        }
+        assert_eq!(Template::parse(DEFAULT), Ok(Template::default()));
+    }
+}

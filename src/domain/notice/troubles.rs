@@ -10,6 +10,7 @@ use crate::domain::hold::BREAKER;
 use crate::domain::ids::WorkspaceName;
 use crate::domain::notice::{Severity, Subject, Trouble};
 use crate::domain::phase::PhaseName;
+use crate::domain::report::findings::command_for;
 use crate::domain::report::restraint::HoldReport;
 use crate::domain::report::{CredentialReport, RotationReport, StatusReport};
 use crate::domain::rotation::ParkReason;
@@ -49,7 +50,9 @@ pub struct Look {
 impl Look {
     #[must_use]
     pub fn is_unjudged(&self, trouble: &Trouble) -> bool {
-        self.unjudged.iter().any(|it| (it.kind(), it.name()) == (trouble.subject.kind(), trouble.subject.name()))
+        self.unjudged
+            .iter()
+            .any(|it| (it.kind(), it.name()) == (trouble.subject.kind(), trouble.subject.name()))
     }
 
     #[must_use]
@@ -134,11 +137,12 @@ fn of_credential(report: &CredentialReport, now: Timestamp) -> Vec<Trouble> {
         let what = obstacle.kind.label();
         troubles.push(about(report, "obstacle", Severity::Ticket, what, summary, obstacle.since));
     }
+    let look = || Some(format!("rekeyd status {}", report.credential));
     for finding in &report.findings {
         let what = finding.kind.label();
         let of = format!("{what}{}", finding.key.as_ref().map(|key| format!("/{key}")).unwrap_or_default());
         let found = about(report, &of, urgency(finding), what, &finding.detail, finding.since);
-        troubles.push(Trouble { next: of_finding(report, finding), ..found });
+        troubles.push(Trouble { next: command_for(report, finding).or_else(look), ..found });
     }
     troubles
 }
@@ -154,7 +158,8 @@ fn of_rotation(report: &CredentialReport, rotation: &RotationReport, now: Timest
             return None;
         }
         let severity = if report.partially_published { Severity::Page } else { Severity::Ticket };
-        let failing = about(report, "failing", severity, trouble.kind.label(), &report.summary, trouble.since);
+        let failing =
+            about(report, "failing", severity, trouble.kind.label(), &report.summary, trouble.since);
         return Some(Trouble { anchor: "failures".to_owned(), ..failing });
     }
     let deadline = rotation.deadline.filter(|deadline| *deadline <= now)?;
@@ -198,13 +203,6 @@ fn urgency(finding: &Finding) -> Severity {
             Severity::Ticket
         }
     }
-}
-
-/// What is typed about one finding; the report has it for the worst.
-fn of_finding(report: &CredentialReport, finding: &Finding) -> Option<String> {
-    let is_worst = report.findings.first().is_some_and(|worst| worst.is_same(finding));
-    let look = || Some(format!("rekeyd status {}", report.credential));
-    if is_worst { report.next_command.clone().or_else(look) } else { look() }
 }
 
 fn held(hold: &HoldReport) -> Trouble {
@@ -277,3 +275,6 @@ fn of_rekeyd(
         passes_within: SignedDuration::ZERO,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,8 +18,7 @@ use crate::config::components::JournalConfig;
 use crate::config::environment::ProcessEnvironment;
 use crate::engine::{Handle, Keeper, Stopped, wakes};
 use crate::http::{BindError, Operator, OperatorSocket, Public, PublicListener, Reload, Status};
-use crate::notify::Announcer;
-use crate::ports::outbox::Outbox;
+use crate::notify::{Announcer, Channels};
 use crate::telemetry::observation::Observer;
 
 /// Reloads that wait while one is under way.
@@ -57,11 +56,9 @@ pub enum Error {
 pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     let JournalConfig::Sqlite { path: journal } = &config.daemon.journal;
     let journal = Arc::new(SqliteJournal::open(journal)?);
-    let outbox: Arc<dyn Outbox> = Arc::<SqliteJournal>::clone(&journal);
-    let base = Base::on_this_machine(journal);
+    let base = Base::on_this_machine(Arc::<SqliteJournal>::clone(&journal));
     let setup = assembly::assemble(&config, &ProcessEnvironment, &base).await?;
     let consumers = reload::consumers(&config).map_err(Error::Consumers)?;
-    let channels = channels::channels(&config, &ProcessEnvironment, &base.clock)?;
     let address = config.daemon.listen;
     let listener = PublicListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
     let socket = OperatorSocket::bind(&config.daemon.socket)?;
@@ -75,15 +72,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
         policy_loaded: Some(base.clock.now()),
         ..Status::default()
     });
-    let (channels, channels_seen) = watch::channel(Arc::new(channels));
-    let announcer = Announcer {
-        observer: Observer::new(handle.clone(), status_seen.clone()),
-        outbox,
-        clock: Arc::clone(&base.clock),
-        channels: channels_seen,
-        status: status.clone(),
-        patience: config.daemon.notify_after,
-    };
+    let (channels, announcer) = announcing(&config, &base, journal, &handle, &status)?;
     let (reloads, reloads_asked) = mpsc::channel(RELOADS_MAX);
     let drain = config.daemon.drain.unsigned_abs();
     let others = [
@@ -120,7 +109,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
 
     let engine = keeper.run(stop.clone(), drain);
     tokio::pin!(engine);
-    let mut outcome = tokio::select! {
+    let outcome = tokio::select! {
         stopped = &mut engine => stopped.map_err(Error::from),
         () = stop.cancelled() => {
             status.send_modify(|status| status.draining = true);
@@ -131,14 +120,41 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
         Some(_) = parts.join_next() => Err(Error::PartEnded),
     };
     served.cancel();
+    let outcome = all_ended(&mut parts, outcome).await;
+    // Its own tasks may outlive this call; they only notify.
+    if let Err(error) = scheduler.shutdown().await {
+        tracing::debug!(%error, "the scheduler did not stop in order");
+    }
+    outcome
+}
+
+/// What tells people, and the way by which it learns of other channels.
+fn announcing(
+    config: &Config,
+    base: &Base,
+    journal: Arc<SqliteJournal>,
+    handle: &Handle,
+    status: &watch::Sender<Status>,
+) -> Result<(watch::Sender<Arc<Channels>>, Announcer), Error> {
+    let channels = channels::channels(config, &ProcessEnvironment, &base.clock)?;
+    let (channels, channels_seen) = watch::channel(Arc::new(channels));
+    let announcer = Announcer {
+        observer: Observer::new(handle.clone(), status.subscribe()),
+        outbox: journal,
+        clock: Arc::clone(&base.clock),
+        channels: channels_seen,
+        status: status.clone(),
+        patience: config.daemon.notify_after,
+    };
+    Ok((channels, announcer))
+}
+
+/// Waits for every part; one that broke is why the daemon stopped, if nothing else is.
+async fn all_ended(parts: &mut JoinSet<()>, mut outcome: Result<(), Error>) -> Result<(), Error> {
     while let Some(ended) = parts.join_next().await {
         if ended.is_err() && outcome.is_ok() {
             outcome = Err(Error::PartEnded);
         }
-    }
-    // Its own tasks may outlive this call; they only notify.
-    if let Err(error) = scheduler.shutdown().await {
-        tracing::debug!(%error, "the scheduler did not stop in order");
     }
     outcome
 }

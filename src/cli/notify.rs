@@ -31,6 +31,12 @@ const JSON_VERSION: u32 = 1;
 pub(super) struct Arguments {
     #[command(subcommand)]
     what: What,
+    /// The policy that has the channels
+    #[arg(long, value_name = "FILE", default_value = "/etc/rekeyd/policy.toml", global = true)]
+    policy: PathBuf,
+    /// A line for each channel, or JSON for programs
+    #[arg(long, value_enum, default_value_t = Output::Text, global = true)]
+    output: Output,
 }
 
 #[derive(Subcommand)]
@@ -43,12 +49,6 @@ enum What {
 struct Test {
     /// Only this channel
     name: Option<String>,
-    /// The policy that has the channels
-    #[arg(long, value_name = "FILE", default_value = "/etc/rekeyd/policy.toml")]
-    policy: PathBuf,
-    /// A line for each channel, or JSON for programs
-    #[arg(long, value_enum, default_value_t = Output::Text)]
-    output: Output,
 }
 
 /// What became of one channel's test.
@@ -59,7 +59,7 @@ struct Tested {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let What::Test(Test { name, policy, output }) = &arguments.what;
+    let Arguments { what: What::Test(Test { name }), policy, output } = arguments;
     let config = match Config::load_file(policy) {
         Ok(config) => config,
         Err(problems) => return exit::because(Exit::PolicyInvalid, &problems),

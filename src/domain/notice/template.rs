@@ -177,7 +177,7 @@ mod tests {
         for (text, expected) in [
             ("{sumary}", BadTemplate::Unknown),
             ("{}", BadTemplate::Unknown),
-            ("{{summary}}", BadTemplate::Unknown),
+            ("{{summary}}", BadTemplate::Unbalanced),
             ("{summary", BadTemplate::Unbalanced),
             ("summary}", BadTemplate::Unbalanced),
             ("a } {summary}", BadTemplate::Unbalanced),

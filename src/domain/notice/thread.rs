@@ -60,7 +60,6 @@ impl Threads {
         Self { open, ..Self::default() }
     }
 
-    #[must_use]
     pub fn open(&self) -> impl Iterator<Item = &Thread> {
         self.open.values()
     }
@@ -117,7 +116,7 @@ impl Threads {
         });
         let changed = trouble.has_changed_from(&thread.trouble);
         let before = change.letters.len();
-        for (channel, _) in interests {
+        for channel in interests.keys() {
             let news = match (thread.told.contains(channel), wanting.contains(channel)) {
                 (true, _) if changed => News::Changed,
                 (false, true) => News::Opened,

@@ -88,6 +88,7 @@ base_url = "{url}"
 admin_key = {{ file = "{root}/admin-key" }}
 requests_per_second = 500
 mints_per_hour = 10000
+breaker = {{ failures = 1000 }}
 
 [stores.local.directory]
 path = "{root}/secrets"

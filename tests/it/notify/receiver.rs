@@ -44,13 +44,19 @@ pub(super) struct Receiver {
 struct Inside {
     sent: Mutex<Vec<Sent>>,
     mood: Mutex<Mood>,
+    /// To whom it answers otherwise.
+    otherwise: Mutex<Option<(String, Mood)>>,
 }
 
 impl Receiver {
     pub(super) async fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let state = Arc::new(Inside { sent: Mutex::default(), mood: Mutex::new(Mood::Well) });
+        let state = Arc::new(Inside {
+            sent: Mutex::default(),
+            mood: Mutex::new(Mood::Well),
+            otherwise: Mutex::default(),
+        });
         let routes = Router::new().route("/{to}", post(take)).with_state(Arc::clone(&state));
         let mut task = JoinSet::new();
         task.spawn(async move { axum::serve(listener, routes).await.unwrap() });
@@ -59,6 +65,10 @@ impl Receiver {
 
     pub(super) fn is(&self, mood: Mood) {
         *self.state.mood.lock().unwrap() = mood;
+    }
+
+    pub(super) fn is_at(&self, to: &str, mood: Mood) {
+        *self.state.otherwise.lock().unwrap() = Some((to.to_owned(), mood));
     }
 
     pub(super) fn sent(&self, to: &str) -> Vec<Sent> {
@@ -75,7 +85,8 @@ async fn take(
     let signature = headers.get("x-rekeyd-signature").map(|it| it.to_str().unwrap().to_owned());
     let body = serde_json::from_slice(&raw).unwrap();
     inside.sent.lock().unwrap().push(Sent { to: to.clone(), signature, raw: raw.to_vec(), body });
-    let mood = inside.mood.lock().unwrap().clone();
+    let otherwise = inside.otherwise.lock().unwrap().clone().filter(|(whom, _)| *whom == to);
+    let mood = otherwise.map_or_else(|| inside.mood.lock().unwrap().clone(), |(_, mood)| mood);
     let well = if to == "pagerduty" { 202 } else { 200 };
     let answer = |status| Response::builder().status(status);
     match mood {

@@ -1,3 +1,5 @@
+//! News in tables, and for whatever looks there may be.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

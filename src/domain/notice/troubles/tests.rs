@@ -1,3 +1,5 @@
+//! Each trouble with its severity, its key, its entry in the runbook, and what is typed.
+
 use super::*;
 use crate::domain::gate::Evidence;
 use crate::domain::hold::{Held, Hold, Holds, Scope};

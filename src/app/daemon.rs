@@ -19,7 +19,8 @@ use crate::config::environment::ProcessEnvironment;
 use crate::engine::{Handle, Keeper, Stopped, wakes};
 use crate::http::{BindError, Operator, OperatorSocket, Public, PublicListener, Reload, Status};
 use crate::notify::{Announcer, Channels};
-use crate::telemetry::observation::Observer;
+use crate::telemetry::meter::Meter;
+use crate::telemetry::observation::{Detail, Observer};
 
 /// Reloads that wait while one is under way.
 const RELOADS_MAX: usize = 8;
@@ -54,8 +55,8 @@ pub enum Error {
 /// # Errors
 /// Nothing was changed outside if it did not start. If it stopped by itself, the journal says how far it came.
 pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
-    let JournalConfig::Sqlite { path: journal } = &config.daemon.journal;
-    let journal = Arc::new(SqliteJournal::open(journal)?);
+    let JournalConfig::Sqlite { path: journal_path } = &config.daemon.journal;
+    let journal = Arc::new(SqliteJournal::open(journal_path)?);
     let base = Base::on_this_machine(Arc::<SqliteJournal>::clone(&journal));
     let setup = assembly::assemble(&config, &ProcessEnvironment, &base).await?;
     let consumers = reload::consumers(&config).map_err(Error::Consumers)?;
@@ -66,12 +67,9 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
 
     let (tick, sweep, inspect) = (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (keeper, handle) = Keeper::load(setup, Arc::clone(&tick)).await?;
+    let keeper = keeper.metered_by(Arc::<Meter>::clone(&base.meter));
     let (consumers, consumers_seen) = watch::channel(Arc::new(consumers));
-    let (status, status_seen) = watch::channel(Status {
-        policy_hash: config.hash().to_owned(),
-        policy_loaded: Some(base.clock.now()),
-        ..Status::default()
-    });
+    let (status, status_seen) = watch::channel(at_the_start(&config, &base));
     let (channels, announcer) = announcing(&config, &base, journal, &handle, &status)?;
     let (reloads, reloads_asked) = mpsc::channel(RELOADS_MAX);
     let drain = config.daemon.drain.unsigned_abs();
@@ -126,6 +124,20 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
         tracing::debug!(%error, "the scheduler did not stop in order");
     }
     outcome
+}
+
+/// What only the program's frame knows, when it begins.
+fn at_the_start(config: &Config, base: &Base) -> Status {
+    let JournalConfig::Sqlite { path: journal } = &config.daemon.journal;
+    Status {
+        policy_hash: config.hash().to_owned(),
+        policy_loaded: Some(base.clock.now()),
+        started: Some(base.clock.now()),
+        detail: Detail::of(config.metrics.per_credential),
+        journal: Some(journal.clone()),
+        meter: Arc::clone(&base.meter),
+        ..Status::default()
+    }
 }
 
 /// What tells people, and the way by which it learns of other channels.

@@ -30,7 +30,7 @@ pub mod secret_source;
 mod shape;
 
 use crate::config::components::{
-    ChannelConfig, ConsumerConfig, DaemonConfig, LeaksConfig, StoreConfig, WorkspaceConfig,
+    ChannelConfig, ConsumerConfig, DaemonConfig, LeaksConfig, MetricsConfig, StoreConfig, WorkspaceConfig,
 };
 use crate::config::diagnostic::Diagnostics;
 use crate::config::environment::{Environment, ProcessEnvironment};
@@ -52,6 +52,7 @@ pub struct Config {
     pub leaks: LeaksConfig,
     /// By which people are told.
     pub channels: BTreeMap<ChannelName, ChannelConfig>,
+    pub metrics: MetricsConfig,
     hash: String,
     lints: Diagnostics,
 }
@@ -151,9 +152,10 @@ fn load_with(
     if is_refused {
         return Err(problems);
     }
-    let check::Checked { policy, daemon, workspaces, stores, consumers, leaks, channels } = checked;
+    let check::Checked { policy, daemon, workspaces, stores, consumers, leaks, metrics, channels } = checked;
     let hash = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Config { policy, daemon, workspaces, stores, consumers, leaks, channels, hash, lints: problems })
+    let lints = problems;
+    Ok(Config { policy, daemon, workspaces, stores, consumers, leaks, metrics, channels, hash, lints })
 }
 
 fn exposed_secrets(raw: &raw::Policy, findings: &mut Findings) {

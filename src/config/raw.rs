@@ -10,11 +10,13 @@ use crate::config::defaults;
 
 pub(crate) mod agent;
 mod kinds;
+mod metrics;
 mod notify;
 mod times;
 mod waits;
 
 pub(crate) use kinds::*;
+pub(crate) use metrics::*;
 pub(crate) use notify::*;
 pub(crate) use times::*;
 pub(crate) use waits::*;
@@ -41,6 +43,8 @@ pub(crate) struct Policy {
     pub(crate) leaks: Leaks,
     /// Channels by which people are told what needs them, by a name of your choice.
     pub(crate) notify: BTreeMap<At<String>, Notify>,
+    /// What metrics tell.
+    pub(crate) metrics: Metrics,
 }
 
 /// Reports of leaked keys, by whoever finds them.

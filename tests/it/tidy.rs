@@ -24,6 +24,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("notify", &["domain", "engine", "ports", "telemetry"]),
     ("agent", &["call", "config", "domain", "ports"]),
     ("app", &["adapters", "config", "domain", "engine", "http", "notify", "ports", "telemetry"]),
+    ("draft", &["config", "domain"]),
+    ("doctor", &["adapters", "app", "call", "config", "domain", "ports"]),
     ("demo", &["adapters", "domain", "ports", "sandbox"]),
     (
         "cli",
@@ -34,7 +36,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "call",
             "config",
             "demo",
+            "doctor",
             "domain",
+            "draft",
             "engine",
             "http",
             "notify",

@@ -21,6 +21,7 @@ const HEADINGS: &[(&str, &str)] = &[
     ("Slack", "### `[notify.NAME.slack]`"),
     ("PagerDuty", "### `[notify.NAME.pagerduty]`"),
     ("Generic", "### `[notify.NAME.generic]`"),
+    ("Metrics", "## `[metrics]`"),
     ("Probe", "### `probes`"),
     ("Secret", "### A reference to a secret"),
     ("Store", "## `[stores.NAME]`"),

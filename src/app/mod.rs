@@ -2,6 +2,7 @@
 
 pub(crate) mod admin_key;
 pub mod assembly;
+pub mod channels;
 pub mod daemon;
 mod notify;
 mod reload;

@@ -19,6 +19,7 @@ mod holds;
 mod init;
 mod journal;
 mod moments;
+mod notify;
 mod orders;
 mod paragraphs;
 mod run;
@@ -84,6 +85,8 @@ enum Command {
     Reload(orders::OfAll),
     /// Have the daemon look for keys that nobody answers for, now
     Sweep(orders::OfAll),
+    /// Try the channels by which people are told
+    Notify(notify::Arguments),
     /// Ask a daemon on this machine whether it is well, for containers
     Healthcheck(healthcheck::Arguments),
 }
@@ -114,6 +117,7 @@ pub fn main() -> ExitCode {
         Command::Resume(arguments) => holds::resume(&arguments),
         Command::Reload(arguments) => orders::reload(&arguments),
         Command::Sweep(arguments) => orders::sweep(&arguments),
+        Command::Notify(arguments) => notify::run(&arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),
     }
 }

@@ -22,6 +22,7 @@ mod journal;
 mod kill;
 mod monitoring;
 mod mutations;
+mod notify;
 mod page;
 mod pause;
 mod prober;

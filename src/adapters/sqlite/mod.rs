@@ -7,6 +7,7 @@ mod failed;
 mod lock;
 mod migrations;
 mod open;
+mod outbox;
 mod read;
 mod read_only;
 mod rows;

@@ -3,6 +3,7 @@
 mod admin_key;
 pub mod assembly;
 pub mod daemon;
+mod diary;
 mod notify;
 mod reload;
 

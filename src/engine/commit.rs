@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 
+use crate::domain::audit::{changes, events};
 use crate::domain::backoff::Backoff;
 use crate::domain::event::Event;
 use crate::domain::plan::Plan;
@@ -70,6 +71,8 @@ impl Visit {
             at: now,
             credential: next.plan.credential.clone(),
             workspace: next.plan.workspace.clone(),
+            actor: self.actor.clone(),
+            key: events::key(&next.plan, self.rotation.as_ref(), &event),
             event,
         };
         let record = self.record.follow(&next, now);
@@ -98,9 +101,13 @@ impl Visit {
     /// Replaces the record, with nothing happening to the rotation under way, if any. `changed` still has the stored record's revision.
     pub(super) async fn save(&mut self, changed: Record) -> Result<(), Halt> {
         let record = Record { revision: self.record.revision + 1, ..changed };
+        let mut acts = changes::of_record(&self.record, &record, &self.actor, self.setup.now());
+        for act in &mut acts {
+            act.workspace = self.policy().map(|credential| credential.workspace.clone());
+        }
         let mut failures = 0;
         loop {
-            match self.setup.journal.save(&record).await {
+            match self.setup.journal.save(&record, &acts).await {
                 Ok(()) => break,
                 Err(journal::Error::Conflict(why)) => {
                     let known =

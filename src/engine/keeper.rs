@@ -8,6 +8,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{self, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::audit::Actor;
 use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
@@ -307,6 +308,7 @@ impl Keeper {
             pause: pause.clone(),
             quit: self.quit.clone(),
             restraints: Arc::clone(&self.restraints),
+            actor: Actor::default(),
         };
         slot.visit = Some(pause);
         let reread = std::mem::take(&mut slot.reread);

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::OwnedMutexGuard;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::audit::Actor;
 use crate::domain::backoff;
 use crate::domain::effect::{self, Effect};
 use crate::domain::event::Event;
@@ -43,6 +44,8 @@ pub(super) struct Visit {
     /// Asks it to come back even if the journal cannot be written.
     pub(super) quit: CancellationToken,
     pub(super) restraints: Arc<Restraints>,
+    /// By whose word the visitor acts just now.
+    pub(super) actor: Actor,
 }
 
 /// How a visit ended.
@@ -75,7 +78,9 @@ impl Visit {
         }
         self.adopt_terms().await?;
         for order in orders {
+            self.actor = order.actor();
             Box::pin(self.obey(order)).await?;
+            self.actor = Actor::Policy;
         }
         if let Some(hint) = self.hint.take() {
             self.inspect(&hint).await?;

@@ -9,6 +9,7 @@ mod consumers;
 mod holds;
 mod leaks;
 mod operator;
+mod peer;
 mod probes;
 mod public;
 mod serve;

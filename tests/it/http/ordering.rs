@@ -75,7 +75,7 @@ async fn a_reload_is_answered_with_what_came_of_it() {
         let asking = house.order(Method::POST, "/v1/reload", None);
         let answering = async {
             let mut reloads = house.reloads.lock().await;
-            reloads.recv().await.unwrap().send(outcome).unwrap();
+            reloads.recv().await.unwrap().answer.send(outcome).unwrap();
         };
         let (answer, ()) = tokio::join!(asking, answering);
         assert_eq!((answer.status, answer.json()), (status, expected));

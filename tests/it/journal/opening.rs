@@ -118,7 +118,7 @@ fn an_empty_file_becomes_a_journal() {
 async fn a_journal_is_the_same_by_whatever_name_it_is_reached() {
     let (directory, path) = fresh();
     let journal = SqliteJournal::open(&path).unwrap();
-    journal.save(&record("tts", 1, None)).await.unwrap();
+    journal.save(&record("tts", 1, None), &[]).await.unwrap();
     let link = directory.path().join("link.db");
     std::os::unix::fs::symlink("journal.db", &link).unwrap();
     assert!(matches!(SqliteJournal::open(&link).unwrap_err(), OpenError::Locked { .. }));

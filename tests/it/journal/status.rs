@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 use jiff::Timestamp;
 use rekeyd::adapters::sqlite::SqliteJournal;
 use rekeyd::domain::ack::Ack;
+use rekeyd::domain::audit::Actor;
 use rekeyd::domain::effect::EffectName;
 use rekeyd::domain::event::Event;
 use rekeyd::domain::failure::{Failure, Kind};
@@ -127,7 +128,7 @@ impl Sample {
             journal.acknowledge(credential, ack).await.unwrap();
         }
         let Some(rotation) = self.record.open else {
-            return journal.save(&self.record).await.unwrap();
+            return journal.save(&self.record, &[]).await.unwrap();
         };
         for (sequence, (seconds, event)) in (0u64..).zip(&self.events) {
             let entry = Entry {
@@ -136,6 +137,8 @@ impl Sample {
                 at: at(*seconds),
                 credential: credential.clone(),
                 workspace: workspace("prod"),
+                actor: Actor::Policy,
+                key: None,
                 event: event.clone(),
             };
             let record = (sequence == 0).then_some(&self.record);

@@ -152,15 +152,26 @@ impl Visit {
     fn announce(&self, entry: &Entry, next: &Rotation) {
         let from = self.rotation.as_ref().map_or("none", |rotation| rotation.phase.name().label());
         let to = next.phase.name().label();
-        let (credential, rotation, event) = (&entry.credential, entry.rotation, entry.event.name());
+        let Entry { credential, workspace, rotation, sequence, actor, .. } = entry;
+        let (event, attempt) = (entry.event.name(), next.attempt);
+        let key = entry.key.as_ref().map(tracing::field::display);
         if let Event::Hindered { effect, failure } = &entry.event {
             let kind = failure.kind.label();
-            tracing::warn!(%credential, %rotation, phase = to, ?effect, kind, %failure, "hindered");
+            tracing::warn!(
+                %credential, %workspace, %rotation, entry = sequence, event, from, to, attempt, %actor,
+                ?effect, kind, %failure, request_id = failure.request_id, "hindered"
+            );
         } else if let Event::Parked { reason, detail } = &entry.event {
             let reason = reason.label();
-            tracing::error!(%credential, %rotation, from, reason, %detail, "parked: needs an operator");
+            tracing::error!(
+                %credential, %workspace, %rotation, entry = sequence, event, from, to, attempt, %actor,
+                reason, %detail, "parked: needs an operator"
+            );
         } else {
-            tracing::info!(%credential, %rotation, event, from, to, attempt = next.attempt, "transition");
+            tracing::info!(
+                %credential, %workspace, %rotation, entry = sequence, event, from, to, attempt, %actor, key,
+                "transition"
+            );
         }
     }
 }

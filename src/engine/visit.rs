@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::OwnedMutexGuard;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::domain::audit::Actor;
 use crate::domain::backoff;
@@ -143,7 +144,10 @@ impl Visit {
                 return Ok(Rest::Until(Some(not_before)));
             }
         }
-        match Box::pin(self.act(effect)).await {
+        // Whatever is logged of the calls that it makes names the rotation.
+        let (credential, rotation) = (&rotation.plan.credential, rotation.plan.rotation);
+        let span = tracing::info_span!("effect", %credential, %rotation, effect = effect.name().label());
+        match Box::pin(self.act(effect)).instrument(span).await {
             Ok(Outcome::Happened(event)) => {
                 self.commit(event).await?;
                 self.mint_permit = None;

@@ -3,6 +3,7 @@
 //! [`observation`] gathers from the journal and the engine, [`samples`] turns that into numbers, and [`metrics`] is
 //! the list of every metric and its text forms. [`logging`] is the log.
 
+mod journald;
 pub mod logging;
 pub mod metrics;
 pub mod observation;

@@ -18,6 +18,7 @@ mod http;
 mod inspection;
 mod journal;
 mod kill;
+mod logs;
 mod mutations;
 mod pause;
 mod prober;

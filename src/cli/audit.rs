@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::adapters::sqlite::{ReadError, ReadOnlyJournal, Verified};
+use crate::cli::audit_compare;
 use crate::cli::exit::Exit;
 use crate::cli::journal::{Looking, Output, fail, one_line, tell};
 use crate::domain::audit::{Head, Sealed, canonical};
@@ -38,6 +39,8 @@ pub(super) struct Arguments {
 enum Command {
     /// Hold every record against its hash, the one before it and the event that it tells of; exit code 4 if one does not fit
     Verify(Verify),
+    /// Ask the workspaces' own audit logs what was done to our keys, and not by us; exit code 4 if anything was
+    Compare(audit_compare::Arguments),
     /// Print the records as JSON lines, the oldest first; the head goes to the standard error
     Export(Export),
 }
@@ -82,6 +85,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let outcome = match &arguments.command {
         None => list(arguments),
         Some(Command::Verify(verify)) => verified(verify),
+        Some(Command::Compare(compare)) => audit_compare::run(compare),
         Some(Command::Export(export)) => exported(export),
     };
     outcome.unwrap_or_else(|why| fail(&why))

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 mod agent;
 mod agent_flags;
 mod audit;
+mod audit_compare;
 mod check;
 mod consumers;
 mod daemon;

@@ -12,6 +12,7 @@ use crate::domain::ids::{ConsumerName, CredentialName, KeyId, RotationId, Worksp
 
 pub mod changes;
 pub mod check;
+pub mod compare;
 pub mod events;
 
 const HASH_DIGITS: usize = 64;

@@ -58,6 +58,18 @@ async fn each_transition_is_one_line_that_leads_to_its_record_and_to_the_provide
     }
     assert!(told.is_empty(), "lines without a record: {told:?}");
 
+    // Each record names its key by itself.
+    let named = |what: &str| -> Vec<_> {
+        let of = records.iter().filter(|it| it.act.what == what);
+        of.map(|it| (it.act.rotation, it.act.key())).collect()
+    };
+    let (begun, gone) = (named("begun"), named("old_key_gone"));
+    assert!(
+        gone.len() >= 2 && gone.iter().all(|it| it.1.is_some() && begun.contains(it)),
+        "{gone:?} {begun:?}"
+    );
+    assert!(named("promoted").iter().all(|it| it.1.is_some() && named("minted").contains(it)));
+
     let whats: Vec<&str> = records.iter().map(|record| record.act.what.as_str()).collect();
     assert_eq!((whats.first(), whats.last()), (Some(&"started"), Some(&"stopped")));
     let verified = journal().verify_audit(None).unwrap();

@@ -2,6 +2,7 @@
 
 mod admin_key;
 mod agent;
+mod audit_compare;
 mod aws;
 mod aws_rotation;
 mod canary;

@@ -83,7 +83,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     let served = CancellationToken::new();
     let public = Public { handle: handle.clone(), consumers: consumers_seen, status: status_seen.clone() };
     let operator = Operator { handle: handle.clone(), status: status_seen, reload: reloads.clone() };
-    diary.started(config.hash()).await.map_err(Stopped::from)?;
+    let missing = diary.started(config.hash()).await;
     tracing::info!(
         listen = %listener.address(), socket = %config.daemon.socket.display(),
         credentials = config.policy.credentials.len(), policy = %path.display(), "ready"
@@ -96,7 +96,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     parts.spawn(answer_reloads(in_force, path.to_owned(), reloads_asked, served.clone()));
     parts.spawn(heed_schedules(handle.clone(), sweep, inspect, served.clone()));
     parts.spawn(notify::feed_watchdog(handle, served.clone()));
-    parts.spawn(diary.clone().tell_the_head_daily(served.clone()));
+    parts.spawn(diary.clone().keep(missing, served.clone()));
     parts.spawn(signals.heed(reloads, stop.clone(), served.clone()));
     notify::ready();
 

@@ -9,8 +9,10 @@ use tokio_util::sync::CancellationToken;
 use crate::app::assembly::Base;
 use crate::domain::audit::{Act, Actor, changes};
 use crate::ports::clock::Clock;
-use crate::ports::journal::{self, Journal};
+use crate::ports::journal::Journal;
 
+/// A journal that cannot be written is tried again so soon.
+const AGAIN: SignedDuration = SignedDuration::from_secs(10);
 const TELL_THE_HEAD_EVERY: SignedDuration = SignedDuration::from_hours(24);
 
 #[derive(Clone)]
@@ -24,30 +26,46 @@ impl Diary {
         Self { journal: Arc::clone(&base.journal), clock: Arc::clone(&base.clock) }
     }
 
-    /// # Errors
-    /// The journal cannot be written: then nothing else may be done either.
-    pub(super) async fn started(&self, policy: &str) -> Result<(), journal::Error> {
+    /// Records that the daemon has started. If the journal cannot be written, nothing else can be done either; the record
+    /// that could not be made is returned.
+    pub(super) async fn started(&self, policy: &str) -> Option<Act> {
         let details = json!({ "version": env!("CARGO_PKG_VERSION"), "policy_sha256": policy });
-        self.journal.record(&self.act(changes::STARTED, details)).await?;
-        self.tell_the_head().await;
-        Ok(())
+        let act = self.act(changes::STARTED, details);
+        if self.is_recorded(&act).await { None } else { Some(act) }
+    }
+
+    async fn is_recorded(&self, act: &Act) -> bool {
+        match self.journal.record(act).await {
+            Ok(()) => {
+                self.tell_the_head().await;
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, what = act.what, "not in the audit log");
+                false
+            }
+        }
     }
 
     /// The last word, as far as the journal can still be written.
     pub(super) async fn stopped(&self, why: Option<String>) {
         let act = self.act(changes::STOPPED, json!({ "why": why }));
-        if let Err(error) = self.journal.record(&act).await {
-            tracing::warn!(%error, "that rekeyd stops is not in the audit log");
-        }
-        self.tell_the_head().await;
+        self.is_recorded(&act).await;
     }
 
-    pub(super) async fn tell_the_head_daily(self, stop: CancellationToken) {
+    /// Makes up for what could not be recorded, then tells the head once a day.
+    pub(super) async fn keep(self, mut missing: Option<Act>, stop: CancellationToken) {
         loop {
-            let next = self.clock.now().saturating_add(TELL_THE_HEAD_EVERY).unwrap_or(Timestamp::MAX);
+            let wait = if missing.is_some() { AGAIN } else { TELL_THE_HEAD_EVERY };
+            let next = self.clock.now().saturating_add(wait).unwrap_or(Timestamp::MAX);
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.clock.sleep_until(next) => self.tell_the_head().await,
+                () = self.clock.sleep_until(next) => {}
+            }
+            match &missing {
+                Some(act) if !self.is_recorded(act).await => {}
+                Some(_) => missing = None,
+                None => self.tell_the_head().await,
             }
         }
     }

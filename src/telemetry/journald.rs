@@ -1,7 +1,7 @@
 //! systemd's journal in its own protocol: each field of a line is a field of the entry, to be asked for by name, as in
 //! `journalctl CREDENTIAL=tts-backend`.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::Write as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -76,8 +76,7 @@ impl Fields {
     fn line(&self) -> String {
         let mut line = self.message.clone();
         for (name, value) in &self.named {
-            // Memory is written to.
-            let _ = write!(line, " {name}={value}");
+            line += &format!(" {name}={value}");
         }
         line.replace(['\n', '\r'], " ")
     }

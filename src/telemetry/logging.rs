@@ -79,9 +79,11 @@ pub enum Failed {
 /// # Errors
 /// The filter cannot be understood, or this was called before.
 pub fn init(format: Format, filter: Option<&str>) -> Result<(), Failed> {
-    match Journald::at(Path::new(journald::SOCKET), io::stderr) {
-        Ok(journald) if format == Format::Systemd => base(filter)?.with(journald).try_init()?,
-        Ok(_) | Err(_) => subscriber(format, filter, io::stderr)?.try_init()?,
+    let is_journal = format == Format::Systemd;
+    let journald = is_journal.then(|| Journald::at(Path::new(journald::SOCKET), io::stderr));
+    match journald {
+        Some(Ok(journald)) => base(filter)?.with(journald).try_init()?,
+        Some(Err(_)) | None => subscriber(format, filter, io::stderr)?.try_init()?,
     }
     panic::set_hook(Box::new(log_panic));
     Ok(())

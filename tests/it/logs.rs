@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::support::rehearsal::Rehearsal;
 
 fn lines(log: &str) -> Vec<Value> {
-    log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
+    log.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -82,19 +82,24 @@ async fn each_transition_is_one_line_that_leads_to_its_record_and_to_the_provide
         "at the start and at the end"
     );
 
+    calls_name_their_rotation(&lines, &phases);
+    let (_, _, stage) = rehearsal.verdict(0).await;
+    stage.sandbox.shutdown().await;
+}
+
+fn calls_name_their_rotation(lines: &[Value], rotations: &BTreeMap<String, String>) {
+    let text = |line: &Value, field: &str| line[field].as_str().unwrap_or_default().to_owned();
     let calls = lines.iter().filter(|line| text(line, "message").starts_with("answer to "));
     let mut lasting = 0;
     for line in calls {
         let span = &line["span"];
         assert!(
-            phases.contains_key(&text(span, "rotation")),
+            rotations.contains_key(&text(span, "rotation")),
             "a call that changes something names its rotation: {line}"
         );
         lasting += 1;
     }
     assert!(lasting >= 4, "made, disabled, deleted: {lasting}");
-    let (_, _, stage) = rehearsal.verdict(0).await;
-    stage.sandbox.shutdown().await;
 }
 
 /// The first line that a daemon writes to a file, `$JOURNAL_STREAM` saying that this is what `says`.

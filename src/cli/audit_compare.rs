@@ -94,7 +94,7 @@ fn as_text((name, outcome): &Outcome) -> String {
     };
     let Compared { matched, others, foreign, unseen } = compared;
     let mut text = format!(
-        "workspace {name}: {matched} entries of its audit log are ours, {others} are of keys that are not, {} are of \
+        "workspace {name}: {matched} entries of its audit log are ours, {others} are of keys that are not, or were not yet, {} are of \
          our keys and not ours\n",
         foreign.len()
     );

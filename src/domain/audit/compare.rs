@@ -1,6 +1,6 @@
 //! Our audit log held against the workspace's own: what somebody else did to our keys.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -58,7 +58,7 @@ pub struct Unseen {
 pub struct Compared {
     /// Entries of the workspace's log that are ours.
     pub matched: usize,
-    /// Entries about keys that are none of ours.
+    /// Entries about keys that are none of ours, or were not yet.
     pub others: usize,
     /// Done to a key of ours, and not by us.
     pub foreign: Vec<(KeyId, Logged)>,
@@ -91,21 +91,27 @@ pub fn compare(records: &[Sealed], logged: &[Logged], since: Timestamp) -> Compa
             deeds(&record.act).into_iter().map(move |(deed, key)| Unseen { sequence, at, deed, key })
         })
         .collect();
-    let known: BTreeSet<KeyId> = records
-        .iter()
-        .filter_map(|record| record.act.key())
-        .chain(ours.iter().map(|it| it.key.clone()))
-        .collect();
+    // From when on each key is ours: who made one that was adopted is nobody's business.
+    let mut known: BTreeMap<KeyId, Timestamp> = BTreeMap::new();
+    for record in records {
+        let keys = record.act.key().into_iter().chain(deeds(&record.act).into_iter().map(|(_, key)| key));
+        for key in keys {
+            known.entry(key).or_insert(record.act.at);
+        }
+    }
     let mut compared = Compared::default();
     let mut seen = BTreeSet::new();
     for entry in logged {
-        let Some(key) = known.iter().find(|key| entry.texts.contains(key.as_str())) else {
+        let named = known.iter().find(|(key, _)| entry.texts.contains(key.as_str()));
+        let Some((key, first)) = named else {
             compared.others += 1;
             continue;
         };
         let same = ours.iter().enumerate().filter(|(_, own)| own.key == *key && is_same(own, entry));
         let same: Vec<usize> = same.map(|(index, _)| index).collect();
-        if same.is_empty() {
+        if same.is_empty() && entry.at < *first {
+            compared.others += 1;
+        } else if same.is_empty() {
             compared.foreign.push((key.clone(), entry.clone()));
         } else {
             compared.matched += 1;
@@ -163,6 +169,7 @@ mod tests {
             (950, "lost_key_settled", "lost"),
         ]);
         let theirs = [
+            logged(50, Deed::Created, "old"),
             logged(101, Deed::Created, "new"),
             logged(200, Deed::Changed, "new"),
             logged(290, Deed::Changed, "old"),
@@ -178,7 +185,7 @@ mod tests {
         let foreign: Vec<String> =
             compared.foreign.iter().map(|(key, it)| format!("{key} {}", it.id)).collect();
         assert_eq!(foreign, ["new 200 changed", "old 600 changed", "new 960 deleted"]);
-        assert_eq!((compared.matched, compared.others, compared.unseen), (6, 1, vec![]));
+        assert_eq!((compared.matched, compared.others, compared.unseen), (6, 2, vec![]));
     }
 
     #[test]

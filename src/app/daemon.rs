@@ -20,6 +20,8 @@ use crate::config::environment::ProcessEnvironment;
 use crate::domain::audit::Actor;
 use crate::engine::{Handle, Keeper, Stopped, wakes};
 use crate::http::{BindError, Operator, OperatorSocket, Public, PublicListener, Reload, Status};
+use crate::telemetry::meter::Meter;
+use crate::telemetry::observation::Detail;
 
 /// Reloads that wait while one is under way.
 const RELOADS_MAX: usize = 8;
@@ -65,12 +67,9 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
 
     let (tick, sweep, inspect) = (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (keeper, handle) = Keeper::load(setup, Arc::clone(&tick)).await?;
+    let keeper = keeper.metered_by(Arc::<Meter>::clone(&base.meter));
     let (consumers, consumers_seen) = watch::channel(Arc::new(consumers));
-    let (status, status_seen) = watch::channel(Status {
-        policy_hash: config.hash().to_owned(),
-        policy_loaded: Some(base.clock.now()),
-        ..Status::default()
-    });
+    let (status, status_seen) = watch::channel(initial_status(&config, &base));
     let (reloads, reloads_asked) = mpsc::channel(RELOADS_MAX);
     let drain = config.daemon.drain.unsigned_abs();
     let others = [
@@ -124,6 +123,20 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     }
     diary.stopped(outcome.as_ref().err().map(|error| with_causes(error))).await;
     outcome
+}
+
+fn initial_status(config: &Config, base: &Base) -> Status {
+    let JournalConfig::Sqlite { path: journal } = &config.daemon.journal;
+    let now = base.clock.now();
+    Status {
+        policy_hash: config.hash().to_owned(),
+        policy_loaded: Some(now),
+        started: Some(now),
+        detail: Detail::of(config.metrics.per_credential),
+        journal: Some(journal.clone()),
+        meter: Arc::clone(&base.meter),
+        ..Status::default()
+    }
 }
 
 async fn heed_schedules(handle: Handle, sweep: Arc<Notify>, inspect: Arc<Notify>, stop: CancellationToken) {

@@ -23,6 +23,7 @@ use crate::engine::orders::Order;
 use crate::engine::restraints::Restraints;
 use crate::engine::setup::Setup;
 use crate::ports::journal::Known;
+use crate::ports::meter::Meter;
 
 /// A clock that was set back must not turn a short back-off into a long one.
 const BACKOFF_MAX: SignedDuration = SignedDuration::from_hours(2);
@@ -47,6 +48,7 @@ pub(super) struct Visit {
     pub(super) restraints: Arc<Restraints>,
     /// By whose word the visitor acts just now.
     pub(super) actor: Actor,
+    pub(super) meter: Arc<dyn Meter>,
 }
 
 /// How a visit ended.

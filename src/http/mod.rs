@@ -9,6 +9,7 @@ mod consumers;
 mod holds;
 mod leaks;
 mod operator;
+mod page;
 mod peer;
 mod probes;
 mod public;

@@ -50,7 +50,7 @@ impl ElevenLabs {
     }
 
     async fn audit_page(&self, since: Timestamp, cursor: Option<&str>) -> Result<Page, Failure> {
-        let mut url = self.routes.audit_logs();
+        let mut url = self.routes.audit_log();
         url.query_pairs_mut().append_pair("limit", PAGE);
         url.query_pairs_mut().append_pair("time_from_unix_ms", &since.as_millisecond().to_string());
         if let Some(cursor) = cursor {

@@ -54,7 +54,7 @@ impl Routes {
         self.at(&["v1", "workspace", "analytics", "requests"])
     }
 
-    pub(super) fn audit_logs(&self) -> Url {
+    pub(super) fn audit_log(&self) -> Url {
         self.at(&["v1", "workspace", "audit-logs"])
     }
 

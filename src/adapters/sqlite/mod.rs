@@ -35,6 +35,7 @@ use crate::domain::record::Record;
 use crate::ports::journal::{Chapter, Entry, Error, Journal, Known};
 
 pub use crate::adapters::sqlite::audit::Verified;
+pub use crate::adapters::sqlite::lock::holder_of;
 pub use crate::adapters::sqlite::open::OpenError;
 pub use crate::adapters::sqlite::read::Loaded;
 pub use crate::adapters::sqlite::read_only::{ReadError, ReadOnlyJournal};

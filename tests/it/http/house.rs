@@ -173,6 +173,16 @@ fn metered_shelf(store: &Arc<MemoryStore>, meter: &Arc<Meter>) -> BTreeMap<Store
     BTreeMap::from([(name, Arc::new(shelf) as Arc<dyn SecretStore>)])
 }
 
+fn status(now: Timestamp, meter: Arc<Meter>) -> Status {
+    Status {
+        policy_hash: "abc123".to_owned(),
+        policy_loaded: Some(now),
+        started: Some(now),
+        meter,
+        ..Status::default()
+    }
+}
+
 const TIMING: Timing = Timing {
     settle: SignedDuration::from_secs(5),
     activation_deadline: SignedDuration::from_secs(30),
@@ -217,13 +227,7 @@ impl House {
             (ConsumerName::new(who).unwrap(), SecretValue::new(token.to_owned()).unwrap())
         });
         let (consumers, known) = watch::channel(Arc::new(Consumers::new(consumers).unwrap()));
-        let (status, statuses) = watch::channel(Status {
-            policy_hash: "abc123".to_owned(),
-            policy_loaded: Some(clock.now()),
-            started: Some(clock.now()),
-            meter,
-            ..Status::default()
-        });
+        let (status, statuses) = watch::channel(status(clock.now(), meter));
         let (reload, reloads) = mpsc::channel(1);
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("rekeyd.sock");

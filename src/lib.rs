@@ -4,7 +4,7 @@
 //! [`engine`] carries decisions out, [`adapters`] talk to the outside, [`config`] turns the policy file into
 //! checked types, [`app`] puts all of it together, and [`cli`] is what a person types.
 //! [`agent`] runs beside a consumer. [`sandbox`] is an ElevenLabs workspace that runs here, and [`demo`] plays a rehearsal with it and the real daemon,
-//! for people and for the tests.
+//! for people and for the tests. [`rehearsal`] is an imagined world in which the engine is played: what would happen.
 
 pub mod adapters;
 pub mod agent;
@@ -17,5 +17,6 @@ pub mod domain;
 pub mod engine;
 pub mod http;
 pub mod ports;
+pub mod rehearsal;
 pub mod sandbox;
 pub mod telemetry;

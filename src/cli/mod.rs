@@ -19,6 +19,8 @@ mod journal;
 mod moments;
 mod orders;
 mod paragraphs;
+mod plan;
+mod progress;
 mod run;
 mod sandbox;
 mod schema;
@@ -54,6 +56,8 @@ enum Command {
     Status(status::Arguments),
     /// Show who uses which credential, with which key, and when it was last heard of, straight from the journal
     Consumers(consumers::Arguments),
+    /// Tell what would be done now, and with which calls; makes none of them
+    Plan(plan::Arguments),
     /// Tell what a policy will do in the time to come, and what of it cannot be kept; calls nothing
     Forecast(forecast::Arguments),
     /// Show what happened to a credential, straight from the journal
@@ -94,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Sandbox(arguments) => sandbox::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Consumers(arguments) => consumers::run(&arguments),
+        Command::Plan(arguments) => plan::run(&arguments),
         Command::Forecast(arguments) => forecast::run(&arguments),
         Command::History(arguments) => history::run(&arguments),
         Command::Rotate(arguments) => orders::rotate(&arguments),

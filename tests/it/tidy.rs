@@ -24,6 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("agent", &["call", "config", "domain", "ports"]),
     ("app", &["adapters", "config", "domain", "engine", "http", "ports", "telemetry"]),
     ("demo", &["adapters", "domain", "ports", "sandbox"]),
+    ("rehearsal", &["adapters", "domain", "engine", "ports"]),
     (
         "cli",
         &[
@@ -37,6 +38,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "engine",
             "http",
             "ports",
+            "rehearsal",
             "sandbox",
             "telemetry",
         ],

@@ -14,6 +14,7 @@ mod failure;
 pub mod follow;
 mod stage;
 mod store;
+pub mod wire;
 
 use std::time::Duration;
 

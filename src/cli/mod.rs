@@ -2,25 +2,29 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches as _, Parser, Subcommand};
 
 mod agent;
 mod agent_flags;
 mod check;
+mod completions;
 mod consumers;
 mod daemon;
 mod demo;
+mod examples;
 mod exit;
 mod forecast;
 mod healthcheck;
 mod history;
 mod holds;
 mod journal;
+mod manual;
 mod moments;
 mod orders;
 mod paragraphs;
 mod plan;
 mod progress;
+mod rehearse;
 mod run;
 mod sandbox;
 mod schema;
@@ -60,6 +64,8 @@ enum Command {
     Plan(plan::Arguments),
     /// Tell what a policy will do in the time to come, and what of it cannot be kept; calls nothing
     Forecast(forecast::Arguments),
+    /// Play the whole policy over many days in an imagined world: what will happen, and what cannot be kept; calls nothing
+    Rehearse(rehearse::Arguments),
     /// Show what happened to a credential, straight from the journal
     History(history::Arguments),
     /// Have a credential rotated now, whatever its schedule and window say
@@ -84,11 +90,17 @@ enum Command {
     Sweep(orders::OfAll),
     /// Ask a daemon on this machine whether it is well, for containers
     Healthcheck(healthcheck::Arguments),
+    /// Print what a shell needs to complete commands and options
+    Completions(completions::Arguments),
+    /// Write the manual, a page for each command
+    Man(manual::Arguments),
 }
 
 /// Parses the command line, runs the command and says how it went.
 pub fn main() -> ExitCode {
-    match Arguments::parse().command {
+    let arguments = Arguments::from_arg_matches(&examples::command().get_matches());
+    let arguments = arguments.unwrap_or_else(|error| error.exit());
+    match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
@@ -100,6 +112,7 @@ pub fn main() -> ExitCode {
         Command::Consumers(arguments) => consumers::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Forecast(arguments) => forecast::run(&arguments),
+        Command::Rehearse(arguments) => rehearse::run(&arguments),
         Command::History(arguments) => history::run(&arguments),
         Command::Rotate(arguments) => orders::rotate(&arguments),
         Command::Retry(arguments) => orders::retry(&arguments),
@@ -112,5 +125,7 @@ pub fn main() -> ExitCode {
         Command::Reload(arguments) => orders::reload(&arguments),
         Command::Sweep(arguments) => orders::sweep(&arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => manual::run(&arguments),
     }
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -18,8 +17,7 @@ use crate::domain::record::Record;
 use crate::domain::secret::Fingerprint;
 use crate::engine::{Desk, Handle, Keeper, Setup, Stopped, Timing};
 use crate::ports::clock::Clock;
-use crate::ports::issuer::Issuer;
-use crate::ports::journal::{Entry, Journal};
+use crate::ports::journal::Entry;
 use crate::ports::prober::Prober;
 use crate::ports::secret_store::SecretStore;
 use crate::rehearsal::clock::VirtualClock;

@@ -15,6 +15,7 @@ mod engine_sandbox;
 mod exit_codes;
 mod fleet;
 mod forecast;
+mod fuzz;
 mod http;
 mod inspection;
 mod journal;

@@ -119,3 +119,17 @@ impl Display for Failed {
 }
 
 impl std::error::Error for Failed {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_in_the_documents_is_this_one() {
+        let documents = [include_str!("../../docs/cli.md"), include_str!("../../README.md")];
+        for exit in Exit::ALL {
+            let row = format!("| {} | {} |\n", exit as u8, exit.meaning());
+            assert!(documents.iter().all(|document| document.contains(&row)), "missing: {row}");
+        }
+    }
+}

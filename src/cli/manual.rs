@@ -38,14 +38,27 @@ fn write(directory: &Path) -> io::Result<()> {
     let command = examples::command();
     let shown: Vec<&Command> = command.get_subcommands().filter(|of| !of.is_hide_set()).collect();
     let of_all = command.clone().subcommand_required(true);
-    fs::write(directory.join("rekeyd.8"), page(of_all, "rekeyd", true)?)?;
+    write_page(directory, "rekeyd.8", &page(of_all, "rekeyd", true)?)?;
     for of in shown {
         let name = format!("rekeyd-{}", of.get_name());
         // As it is typed, in the synopsis.
         let of = of.clone().name(name.clone()).bin_name(name.replacen('-', " ", 1));
-        fs::write(directory.join(format!("{name}.{SECTION}")), page(of, &name, false)?)?;
+        write_page(directory, &format!("{name}.{SECTION}"), &page(of, &name, false)?)?;
     }
-    fs::write(directory.join("rekeyd-policy.5"), policy::page()?)
+    write_page(directory, "rekeyd-policy.5", &policy::page()?)
+}
+
+/// Whatever the reader's locale is, a page is ASCII: other characters go by their code points.
+fn write_page(directory: &Path, name: &str, text: &[u8]) -> io::Result<()> {
+    let mut page = String::new();
+    for character in String::from_utf8_lossy(text).chars() {
+        if character.is_ascii() {
+            page.push(character);
+        } else {
+            page += &format!("\\[u{:04X}]", u32::from(character));
+        }
+    }
+    fs::write(directory.join(name), page)
 }
 
 fn page(command: Command, name: &str, is_first: bool) -> io::Result<Vec<u8>> {

@@ -23,9 +23,9 @@ use crate::domain::record::Record;
 use crate::domain::report::{CredentialReport, Facts, StatusReport};
 use crate::engine::Timing;
 use crate::ports::journal::Known;
-use crate::rehearsal::StoreKind;
-use crate::rehearsal::Stores;
+
 use crate::rehearsal::foresight::{self, End, Foreseen, Given, Past};
+use crate::rehearsal::{StoreKind, Stores};
 
 mod text;
 

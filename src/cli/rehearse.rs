@@ -21,7 +21,8 @@ use crate::config::Config;
 use crate::config::duration;
 use crate::domain::ids::ConsumerName;
 use crate::rehearsal::foresight::Given;
-use crate::rehearsal::season::{self, Weather, score::Told};
+use crate::rehearsal::season::score::Told;
+use crate::rehearsal::season::{self, Weather};
 
 const JSON_VERSION: u32 = 1;
 

@@ -161,7 +161,7 @@ pub async fn foresee(
     };
     let begins = steps.begun_at().or_else(|| under_way.as_ref().map(|it| it.plan.begun_at));
     let (due, reason) = course.due.unzip();
-    let reason = under_way.as_ref().map(|it| it.plan.reason).or(steps.reason()).or(reason);
+    let reason = under_way.as_ref().map(|it| it.plan.reason).or_else(|| steps.reason()).or(reason);
     let held_by = due.filter(|due| begins.is_some_and(|begins| begins > *due));
     Ok(Foreseen {
         due,

@@ -1,5 +1,5 @@
 //! `rekeyd plan` says which calls would be made, and those are the calls that are then made.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -102,7 +102,7 @@ impl Steps {
         let calls = told(std::mem::take(&mut self.calls), at);
         let effect = self.rotation.as_ref().and_then(effect::pending).map(effect::Effect::name);
         let terms = self.rotation.as_ref().map(|rotation| &rotation.plan.terms);
-        let waits_for = effect.zip(terms).map(|(effect, terms)| waits(effect, event, terms));
+        let waits_for = terms.map(|terms| waits(event, terms));
         let doing = effect.map_or("looking at the service account, and beginning", doing);
         let waits_for = waits_for.unwrap_or_default();
         self.done.push(Step { effect, doing, waits_for, calls, at, event: event.name() });
@@ -118,18 +118,16 @@ impl Steps {
     }
 }
 
-/// What the step waited for, if it can: by the terms that the engine judges by.
-fn waits(effect: EffectName, event: &Event, terms: &Terms) -> Vec<String> {
-    match (effect, event) {
-        (EffectName::AwaitGates | EffectName::AwaitReturn, Event::Released { .. } | Event::ReturnPassed) => {
-            let overlap = format!("at least {}", brief(terms.at_least));
-            [overlap].into_iter().chain(terms.gates.iter().map(Gate::describe)).collect()
-        }
-        (EffectName::AwaitQuarantine, Event::QuarantinePassed) => {
-            vec![format!("the quarantine of {}", brief(terms.quarantine))]
-        }
-        _ => Vec::new(),
+/// What the event waited for, if it had to: by the terms that the engine judges by.
+fn waits(event: &Event, terms: &Terms) -> Vec<String> {
+    if matches!(event, Event::QuarantinePassed) {
+        return vec![format!("the quarantine of {}", brief(terms.quarantine))];
     }
+    if !matches!(event, Event::Released { .. } | Event::ReturnPassed) {
+        return Vec::new();
+    }
+    let overlap = format!("at least {}", brief(terms.at_least));
+    [overlap].into_iter().chain(terms.gates.iter().map(Gate::describe)).collect()
 }
 
 /// Those of the last instant in their order; of those before, each once.

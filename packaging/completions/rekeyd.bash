@@ -37,6 +37,9 @@ _rekeyd() {
             rekeyd,demo)
                 cmd="rekeyd__subcmd__demo"
                 ;;
+            rekeyd,doctor)
+                cmd="rekeyd__subcmd__doctor"
+                ;;
             rekeyd,forecast)
                 cmd="rekeyd__subcmd__forecast"
                 ;;
@@ -48,6 +51,9 @@ _rekeyd() {
                 ;;
             rekeyd,history)
                 cmd="rekeyd__subcmd__history"
+                ;;
+            rekeyd,init)
+                cmd="rekeyd__subcmd__init"
                 ;;
             rekeyd,man)
                 cmd="rekeyd__subcmd__man"
@@ -118,6 +124,9 @@ _rekeyd() {
             rekeyd__subcmd__help,demo)
                 cmd="rekeyd__subcmd__help__subcmd__demo"
                 ;;
+            rekeyd__subcmd__help,doctor)
+                cmd="rekeyd__subcmd__help__subcmd__doctor"
+                ;;
             rekeyd__subcmd__help,forecast)
                 cmd="rekeyd__subcmd__help__subcmd__forecast"
                 ;;
@@ -129,6 +138,9 @@ _rekeyd() {
                 ;;
             rekeyd__subcmd__help,history)
                 cmd="rekeyd__subcmd__help__subcmd__history"
+                ;;
+            rekeyd__subcmd__help,init)
+                cmd="rekeyd__subcmd__help__subcmd__init"
                 ;;
             rekeyd__subcmd__help,man)
                 cmd="rekeyd__subcmd__help__subcmd__man"
@@ -185,7 +197,7 @@ _rekeyd() {
 
     case "${cmd}" in
         rekeyd)
-            opts="-h -V --help --version tethered run check schema status consumers plan forecast rehearse history rotate retry abort rollback reinstate accept pause resume reload sweep agent sandbox demo healthcheck completions man help"
+            opts="-h -V --help --version tethered run check init doctor schema status consumers plan forecast rehearse history rotate retry abort rollback reinstate accept pause resume reload sweep agent sandbox demo healthcheck completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -456,6 +468,40 @@ _rekeyd() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        rekeyd__subcmd__doctor)
+            opts="-h --policy --output --write-probe --iam --account --region --kms-key --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --policy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --region)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kms-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         rekeyd__subcmd__forecast)
             opts="-h --policy --for --output --now --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -509,7 +555,7 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__help)
-            opts="tethered run check schema status consumers plan forecast rehearse history rotate retry abort rollback reinstate accept pause resume reload sweep agent sandbox demo healthcheck completions man help"
+            opts="tethered run check init doctor schema status consumers plan forecast rehearse history rotate retry abort rollback reinstate accept pause resume reload sweep agent sandbox demo healthcheck completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -620,6 +666,20 @@ _rekeyd() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        rekeyd__subcmd__help__subcmd__doctor)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         rekeyd__subcmd__help__subcmd__forecast)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -663,6 +723,20 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__help__subcmd__history)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__help__subcmd__init)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -928,6 +1002,48 @@ _rekeyd() {
                     return 0
                     ;;
                 --limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__init)
+            opts="-h --base-url --admin-key-file --admin-key-credential --ca-file --store --prefix --policy --dry-run --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --base-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --admin-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --admin-key-credential)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --prefix)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --policy)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

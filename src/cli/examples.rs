@@ -8,6 +8,11 @@ use crate::cli::Arguments;
 const EXAMPLES: &[(&str, &[&str])] = &[
     ("run", &["rekeyd run --policy /etc/rekeyd/policy.toml"]),
     ("check", &["rekeyd check policy.toml", "rekeyd check --output json policy.toml"]),
+    ("init", &["rekeyd init --dry-run --store aws:eu-west-1", "rekeyd init --store dir:/run/rekeyd-secrets"]),
+    (
+        "doctor",
+        &["rekeyd doctor --policy /etc/rekeyd/policy.toml", "rekeyd doctor --iam --policy policy.toml"],
+    ),
     ("schema", &["rekeyd schema"]),
     (
         "status",

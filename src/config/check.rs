@@ -4,7 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::components::{ConsumerConfig, DaemonConfig, LeaksConfig, StoreConfig, WorkspaceConfig};
+use crate::config::components::{
+    ConsumerConfig, DaemonConfig, LeaksConfig, MetricsConfig, StoreConfig, WorkspaceConfig,
+};
+use crate::config::defaults;
 use crate::config::environment::Environment;
 use crate::config::findings::Findings;
 use crate::config::raw;
@@ -30,6 +33,7 @@ pub(super) struct Checked {
     pub(super) stores: BTreeMap<StoreName, StoreConfig>,
     pub(super) consumers: BTreeMap<ConsumerName, ConsumerConfig>,
     pub(super) leaks: LeaksConfig,
+    pub(super) metrics: MetricsConfig,
 }
 
 pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: &mut Findings) -> Checked {
@@ -47,6 +51,8 @@ pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: 
     let stores = surroundings::stores(&raw.stores, findings);
     let consumers = surroundings::consumers(&raw.consumers, findings);
     let leaks = LeaksConfig { token: values::secret(raw.leaks.token.as_ref(), findings) };
+    let per_credential = raw.metrics.per_credential.as_ref().map(|written| *written.value());
+    let metrics = MetricsConfig { per_credential: per_credential.unwrap_or(defaults::PER_CREDENTIAL) };
     let surroundings = credentials::Surroundings { raw, stores: &stores, consumers: &consumers };
     let written = credentials::check(&surroundings, findings);
     admin::check(&raw.workspaces, &written, findings);
@@ -58,5 +64,5 @@ pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: 
             .lint_of_file("the policy has no credentials", "add a table such as `[credentials.tts-backend]`");
     }
     policy.credentials = written.into_iter().map(|it| (it.credential.name.clone(), it.credential)).collect();
-    Checked { policy, daemon, workspaces, stores, consumers, leaks }
+    Checked { policy, daemon, workspaces, stores, consumers, leaks, metrics }
 }

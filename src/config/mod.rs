@@ -29,7 +29,9 @@ pub mod schema;
 pub mod secret_source;
 mod shape;
 
-use crate::config::components::{ConsumerConfig, DaemonConfig, LeaksConfig, StoreConfig, WorkspaceConfig};
+use crate::config::components::{
+    ConsumerConfig, DaemonConfig, LeaksConfig, MetricsConfig, StoreConfig, WorkspaceConfig,
+};
 use crate::config::diagnostic::Diagnostics;
 use crate::config::environment::{Environment, ProcessEnvironment};
 use crate::config::findings::Findings;
@@ -48,6 +50,7 @@ pub struct Config {
     pub stores: BTreeMap<StoreName, StoreConfig>,
     pub consumers: BTreeMap<ConsumerName, ConsumerConfig>,
     pub leaks: LeaksConfig,
+    pub metrics: MetricsConfig,
     hash: String,
     lints: Diagnostics,
 }
@@ -146,9 +149,9 @@ fn load_with(
     if is_refused {
         return Err(problems);
     }
-    let check::Checked { policy, daemon, workspaces, stores, consumers, leaks } = checked;
+    let check::Checked { policy, daemon, workspaces, stores, consumers, leaks, metrics } = checked;
     let hash = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Config { policy, daemon, workspaces, stores, consumers, leaks, hash, lints: problems })
+    Ok(Config { policy, daemon, workspaces, stores, consumers, leaks, metrics, hash, lints: problems })
 }
 
 fn exposed_secrets(raw: &raw::Policy, findings: &mut Findings) {

@@ -10,9 +10,11 @@ use crate::config::defaults;
 
 pub(crate) mod agent;
 mod kinds;
+mod metrics;
 mod waits;
 
 pub(crate) use kinds::*;
+pub(crate) use metrics::*;
 pub(crate) use waits::*;
 
 /// Which ElevenLabs keys rekeyd keeps fresh, when, and where it publishes them.
@@ -35,6 +37,8 @@ pub(crate) struct Policy {
     pub(crate) freeze: Vec<Freeze>,
     /// Reports of leaked keys.
     pub(crate) leaks: Leaks,
+    /// What metrics tell.
+    pub(crate) metrics: Metrics,
 }
 
 /// Reports of leaked keys, by whoever finds them.

@@ -14,6 +14,7 @@ use crate::engine::restraints::Restraints;
 use crate::engine::setup::Setup;
 use crate::engine::visit::{Ending, Visit};
 use crate::ports::journal::{self, Known};
+use crate::ports::meter::Unmetered;
 
 pub struct Solo {
     setup: Arc<Setup>,
@@ -56,6 +57,7 @@ impl Solo {
             pause: CancellationToken::new(),
             quit: CancellationToken::new(),
             restraints: Arc::clone(&self.restraints),
+            meter: Arc::new(Unmetered),
         };
         let (visit, ending) = Box::pin(visit.run(false, Vec::new())).await;
         let Visit { record, rotation, value, .. } = visit;

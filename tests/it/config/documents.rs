@@ -17,6 +17,7 @@ const HEADINGS: &[(&str, &str)] = &[
     ("AdminKey", "### `admin_key`"),
     ("Breaker", "### `breaker`"),
     ("Leaks", "## `[leaks]`"),
+    ("Metrics", "## `[metrics]`"),
     ("Probe", "### `probes`"),
     ("Secret", "### A reference to a secret"),
     ("Store", "## `[stores.NAME]`"),

@@ -6,7 +6,7 @@
 //! [`notify`] tells people what needs them.
 //! [`doctor`] looks at everything that a policy needs, [`draft`] writes a first one.
 //! [`agent`] runs beside a consumer. [`sandbox`] is an ElevenLabs workspace that runs here, and [`demo`] plays a rehearsal with it and the real daemon,
-//! for people and for the tests.
+//! for people and for the tests. [`rehearsal`] is an imagined world in which the engine is played: what would happen.
 
 pub mod adapters;
 pub mod agent;
@@ -22,5 +22,6 @@ pub mod engine;
 pub mod http;
 pub mod notify;
 pub mod ports;
+pub mod rehearsal;
 pub mod sandbox;
 pub mod telemetry;

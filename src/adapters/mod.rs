@@ -10,6 +10,6 @@ pub mod followed_file;
 mod json_field;
 pub mod memory;
 pub mod prober;
-mod secret_text;
+pub(crate) mod secret_text;
 pub mod sqlite;
 pub mod webhook;

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use crate::adapters::sqlite::{ReadError, ReadOnlyJournal, Verified};
 use crate::cli::audit_compare;
-use crate::cli::exit::Exit;
-use crate::cli::journal::{Looking, Output, fail, one_line, tell};
+use crate::cli::exit::{Exit, Failed};
+use crate::cli::journal::{Looking, Output, one_line, tell};
 use crate::domain::audit::{Head, Sealed, canonical};
 use crate::domain::ids::CredentialName;
 
@@ -82,13 +82,18 @@ fn expected(text: &str) -> Result<Head, String> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let outcome = match &arguments.command {
-        None => list(arguments),
-        Some(Command::Verify(verify)) => verified(verify),
-        Some(Command::Compare(compare)) => audit_compare::run(compare),
-        Some(Command::Export(export)) => exported(export),
-    };
-    outcome.unwrap_or_else(|why| fail(&why))
+    match &arguments.command {
+        None => list(arguments).unwrap_or_else(|failed| arguments.looking.fail(&failed)),
+        Some(Command::Verify(verify)) => {
+            verified(verify).unwrap_or_else(|failed| verify.looking.fail(&failed))
+        }
+        Some(Command::Compare(compare)) => {
+            audit_compare::run(compare).unwrap_or_else(|failed| failed.tell(compare.is_for_programs()))
+        }
+        Some(Command::Export(export)) => {
+            exported(export).unwrap_or_else(|failed| export.looking.fail(&failed))
+        }
+    }
 }
 
 impl Which {
@@ -103,19 +108,23 @@ fn each(
     journal: &ReadOnlyJournal,
     which: &Which,
     mut take: impl FnMut(&Sealed) -> io::Result<()>,
-) -> Result<Head, String> {
+) -> Result<Head, Failed> {
     let mut head = Head::genesis();
     loop {
-        let page = journal.audit(head.sequence, PAGE).map_err(|error: ReadError| error.to_string())?;
+        let page = journal.audit(head.sequence, PAGE).map_err(|error: ReadError| Failed::journal(error))?;
         let Some(last) = page.last() else { return Ok(head) };
         for record in page.iter().filter(|record| which.includes(record)) {
-            take(record).map_err(|error| format!("write to the standard output: {error}"))?;
+            take(record).map_err(|error| unwritten(&error))?;
         }
         head = last.head();
     }
 }
 
-fn list(arguments: &Arguments) -> Result<ExitCode, String> {
+fn unwritten(error: &io::Error) -> Failed {
+    Failed::other(format!("write to the standard output: {error}"))
+}
+
+fn list(arguments: &Arguments) -> Result<ExitCode, Failed> {
     let Arguments { command: _, looking, which, limit } = arguments;
     let journal = looking.open()?.journal;
     let mut newest: VecDeque<Sealed> = VecDeque::new();
@@ -161,7 +170,7 @@ fn line(record: &Sealed) -> String {
     format!("{}\n", one_line(told.trim_end()))
 }
 
-fn exported(export: &Export) -> Result<ExitCode, String> {
+fn exported(export: &Export) -> Result<ExitCode, Failed> {
     let journal = export.looking.open()?.journal;
     let mut out = BufWriter::new(io::stdout().lock());
     let mut gone = false;
@@ -176,17 +185,17 @@ fn exported(export: &Export) -> Result<ExitCode, String> {
         }
     })?;
     if !gone {
-        out.flush().map_err(|error| format!("write to the standard output: {error}"))?;
+        out.flush().map_err(|error| unwritten(&error))?;
     }
     // Who cannot be told has the records all the same.
     drop(writeln!(io::stderr(), "audit head: {head}"));
     Ok(ExitCode::SUCCESS)
 }
 
-fn verified(verify: &Verify) -> Result<ExitCode, String> {
+fn verified(verify: &Verify) -> Result<ExitCode, Failed> {
     let journal = verify.looking.open()?.journal;
     let answer = journal.verify_audit(verify.expect.as_ref());
-    let Verified { head, events, fault } = answer.map_err(|error| error.to_string())?;
+    let Verified { head, events, fault } = answer.map_err(Failed::journal)?;
     let code = if fault.is_some() { Exit::NeedsAttention.into() } else { ExitCode::SUCCESS };
     let text = match (verify.looking.output, fault) {
         (Output::Json, fault) => {

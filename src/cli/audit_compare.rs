@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::sqlite::SqliteJournal;
 use crate::app::{assembly, with_causes};
-use crate::cli::exit::Exit;
+use crate::cli::exit::{Exit, Failed};
 use crate::cli::journal::{Output, one_line, tell};
 use crate::config::Config;
 use crate::config::components::JournalConfig;
@@ -34,18 +34,25 @@ pub(super) struct Arguments {
     output: Output,
 }
 
+impl Arguments {
+    pub(super) fn is_for_programs(&self) -> bool {
+        self.output == Output::Json
+    }
+}
+
 /// What came of one workspace.
 type Outcome = (WorkspaceName, Result<Compared, String>);
 
-pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
-    let config = Config::load_file(&arguments.policy).map_err(|problems| problems.to_string())?;
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failed> {
+    let config = Config::load_file(&arguments.policy).map_err(Failed::policy)?;
     let JournalConfig::Sqlite { path } = &config.daemon.journal;
-    let journal = SqliteJournal::open_read_only(path).map_err(|error| error.to_string())?;
-    let records = journal.audit(0, usize::MAX).map_err(|error| error.to_string())?;
+    let journal = SqliteJournal::open_read_only(path).map_err(Failed::journal)?;
+    let records = journal.audit(0, usize::MAX).map_err(Failed::journal)?;
     let since = arguments.since.or_else(|| SystemClock.now().checked_sub(DEFAULT_SPAN).ok());
     let since = since.unwrap_or(Timestamp::UNIX_EPOCH);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| format!("cannot start the asynchronous runtime: {error}"))?;
+    let runtime =
+        runtime.map_err(|error| Failed::other(format!("cannot start the asynchronous runtime: {error}")))?;
     let outcomes = runtime.block_on(ask(&config, &records, since));
     let is_foreign = |(_, outcome): &Outcome| outcome.as_ref().is_ok_and(|it| !it.foreign.is_empty());
     let code = if outcomes.iter().any(is_foreign) {

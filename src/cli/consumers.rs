@@ -10,7 +10,8 @@ use comfy_table::presets::NOTHING;
 use jiff::Timestamp;
 
 use crate::adapters::sqlite::ReadError;
-use crate::cli::journal::{Looking, Output, Sources, fail, tell};
+use crate::cli::exit::Failed;
+use crate::cli::journal::{Looking, Output, Sources, as_json, tell};
 use crate::cli::moments::{age, distance};
 use crate::domain::record::Record;
 use crate::domain::report::consumers::{ConsumersReport, UseReport, uses};
@@ -26,21 +27,21 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let Arguments { name, looking } = arguments;
     let now = looking.now();
-    let read = |sources: Sources| read(&sources, now).map_err(|error| error.to_string());
+    let read = |sources: Sources| read(&sources, now).map_err(Failed::journal);
     let mut report = match looking.open().and_then(read) {
         Ok(report) => report,
-        Err(error) => return fail(&error),
+        Err(failed) => return looking.fail(&failed),
     };
     if let Some(name) = name {
         report.consumers.retain(|consumer| consumer.consumer.as_str() == name);
         if report.consumers.is_empty() {
-            return fail(&format!("the journal knows no consumer `{name}`"));
+            return looking.fail(&Failed::unknown(format!("the journal knows no consumer `{name}`")));
         }
     }
     let text = match looking.output {
-        Output::Json => match serde_json::to_string_pretty(&report) {
-            Ok(json) => json + "\n",
-            Err(error) => return fail(&format!("write the report as JSON: {error}")),
+        Output::Json => match as_json(&report) {
+            Ok(json) => json,
+            Err(failed) => return looking.fail(&failed),
         },
         Output::Table => table(&report),
     };

@@ -9,12 +9,11 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{Method, Request, header};
 use clap::ValueEnum;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::net::UnixStream;
 
 use crate::call;
-use crate::cli::exit::Exit;
-use crate::cli::journal::{fail, tell};
+use crate::cli::exit::{Exit, Failed};
 use crate::config::Config;
 use crate::config::environment::{Environment, ProcessEnvironment};
 
@@ -40,6 +39,7 @@ pub(super) struct Reaching {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Output {
+    #[value(alias = "table")]
     Text,
     Json,
 }
@@ -52,25 +52,20 @@ pub(super) enum Unmet {
     Unreachable(String),
     /// Something on this side.
     Failed(String),
+    /// The policy that was named has errors.
+    Policy(String),
 }
 
 impl Unmet {
     /// Says so, on the standard error for people and on the standard output for programs.
     pub(super) fn tell(self, output: Output) -> ExitCode {
-        let (exit, code, message) = match self {
-            Self::Refused { code, message } => (ExitCode::FAILURE, code, message),
-            Self::Unreachable(message) => (Exit::Unreachable.into(), "not_reachable".to_owned(), message),
-            Self::Failed(message) => (ExitCode::FAILURE, "failed".to_owned(), message),
+        let failed = match self {
+            Self::Refused { code, message } => Failed::new(Exit::Failed, &code, message),
+            Self::Unreachable(message) => Failed::new(Exit::Unreachable, "not_reachable", message),
+            Self::Failed(message) => Failed::other(message),
+            Self::Policy(problems) => Failed::policy(problems),
         };
-        match output {
-            Output::Json => {
-                tell(&format!("{}\n", json!({ "error": { "code": code, "message": message } })), exit)
-            }
-            Output::Text => {
-                fail(&message);
-                exit
-            }
-        }
+        failed.tell(output == Output::Json)
     }
 }
 
@@ -82,7 +77,7 @@ pub(super) struct Daemon {
 impl Daemon {
     pub(super) fn at(reaching: &Reaching) -> Result<Self, Unmet> {
         if let Some(policy) = &reaching.policy {
-            let config = Config::load_file(policy).map_err(|problems| Unmet::Failed(problems.to_string()))?;
+            let config = Config::load_file(policy).map_err(|problems| Unmet::Policy(problems.to_string()))?;
             return Ok(Self { socket: config.daemon.socket });
         }
         Ok(Self { socket: reaching.socket.clone().unwrap_or_else(|| default_socket(&ProcessEnvironment)) })

@@ -1,6 +1,6 @@
 //! `rekeyd forecast`: what a policy will do, as a calendar. Nothing is called.
 //!
-//! Exit codes: 0; 1 if the policy cannot be kept, or not be read.
+//! Exit codes: 0; 1 if the policy cannot be kept; 3 if it has errors.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,7 +14,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::adapters::sqlite::SqliteJournal;
-use crate::cli::journal::{fail, one_line, tell};
+use crate::cli::exit::Failed;
+use crate::cli::journal::{one_line, tell};
 use crate::cli::moments::span;
 use crate::config::Config;
 use crate::config::components::JournalConfig;
@@ -56,7 +57,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let now = arguments.now.unwrap_or_else(Timestamp::now);
     let config = match Config::load_file(&arguments.policy) {
         Ok(config) => config,
-        Err(problems) => return fail(&format!("the policy cannot be used\n{problems}")),
+        Err(problems) => return Failed::policy(problems).tell(arguments.output == Form::Json),
     };
     let (starts, assumed) = starts(&config, now);
     let until = now.saturating_add(arguments.ahead).unwrap_or(Timestamp::MAX);

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 
 use crate::adapters::sqlite::{ReadError, ReadOnlyJournal};
-use crate::cli::journal::{Looking, Output, Sources, fail, one_line, tell};
+use crate::cli::exit::Failed;
+use crate::cli::journal::{Looking, Output, Sources, as_json, one_line, tell};
 use crate::cli::moments::{age, span};
 use crate::domain::ids::CredentialName;
 use crate::domain::report::history::{HistoryReport, Story};
@@ -25,24 +26,27 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let Arguments { name, looking, limit } = arguments;
     let name = match CredentialName::new(name.clone()) {
         Ok(name) => name,
-        Err(error) => return fail(&format!("`{name}` cannot be a credential: {error}")),
+        Err(error) => {
+            return looking.fail(&Failed::unknown(format!("`{name}` cannot be a credential: {error}")));
+        }
     };
     let Sources { journal, policy } = match looking.open() {
         Ok(sources) => sources,
-        Err(error) => return fail(&error),
+        Err(failed) => return looking.fail(&failed),
     };
     let report = match read(&journal, &name, *limit) {
         Ok(report) => report,
-        Err(error) => return fail(&error),
+        Err(error) => return looking.fail(&Failed::journal(error)),
     };
     if report.rotations.is_empty() && *limit > 0 && !policy.credentials.contains_key(&name) {
         let advice = "see which credentials there are: rekeyd status --journal PATH";
-        return fail(&format!("the journal knows no rotation of `{name}`; {advice}"));
+        let why = format!("the journal knows no rotation of `{name}`; {advice}");
+        return looking.fail(&Failed::unknown(why));
     }
     let text = match looking.output {
-        Output::Json => match serde_json::to_string_pretty(&report) {
-            Ok(json) => json + "\n",
-            Err(error) => return fail(&format!("write the report as JSON: {error}")),
+        Output::Json => match as_json(&report) {
+            Ok(json) => json,
+            Err(failed) => return looking.fail(&failed),
         },
         Output::Table if report.rotations.is_empty() => format!("there was no rotation of `{name}` yet\n"),
         Output::Table => {

@@ -6,8 +6,10 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 use jiff::Timestamp;
+use serde::Serialize;
 
 use crate::adapters::sqlite::{ReadOnlyJournal, SqliteJournal};
+use crate::cli::exit::Failed;
 use crate::config::Config;
 use crate::config::components::JournalConfig;
 use crate::domain::policy::Policy;
@@ -39,22 +41,24 @@ pub(super) struct Sources {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Output {
+    #[value(alias = "text")]
     Table,
     Json,
 }
 
 impl Looking {
     /// # Errors
-    /// Why the policy or the journal cannot be used, for a person.
-    pub(super) fn open(&self) -> Result<Sources, String> {
+    /// Why the policy or the journal cannot be used.
+    pub(super) fn open(&self) -> Result<Sources, Failed> {
         let config = self.policy.as_deref().map(Config::load_file).transpose();
-        let config = config.map_err(|problems| format!("the policy cannot be used\n{problems}"))?;
+        let config = config.map_err(Failed::policy)?;
         let of_policy = config.as_ref().map(|config| {
             let JournalConfig::Sqlite { path } = &config.daemon.journal;
             path.clone()
         });
-        let path = self.journal.clone().or(of_policy).ok_or("name the --journal or the --policy")?;
-        let journal = SqliteJournal::open_read_only(&path).map_err(|error| error.to_string())?;
+        let unnamed = || Failed::other("name the --journal or the --policy");
+        let path = self.journal.clone().or(of_policy).ok_or_else(unnamed)?;
+        let journal = SqliteJournal::open_read_only(&path).map_err(Failed::journal)?;
         Ok(Sources { journal, policy: config.map(|config| config.policy).unwrap_or_default() })
     }
 
@@ -63,9 +67,23 @@ impl Looking {
         self.now.unwrap_or_else(Timestamp::now)
     }
 
+    /// Says why the command failed, in the form that was asked for.
+    pub(super) fn fail(&self, failed: &Failed) -> ExitCode {
+        failed.tell(self.output == Output::Json)
+    }
+
     pub(super) fn colours(&self) -> bool {
         self.no_color.as_ref().is_none_or(String::is_empty) && io::stdout().is_terminal()
     }
+}
+
+/// A report as programs read it.
+///
+/// # Errors
+/// It cannot be written so.
+pub(super) fn as_json(report: &impl Serialize) -> Result<String, Failed> {
+    let told = serde_json::to_string_pretty(report);
+    told.map(|json| json + "\n").map_err(|error| Failed::other(format!("write the report as JSON: {error}")))
 }
 
 /// Writes a command's answer. Whoever stops reading early, as `head` does, has read what was wanted.

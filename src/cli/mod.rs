@@ -2,17 +2,19 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches as _, Parser, Subcommand};
 
 mod agent;
 mod agent_flags;
 mod audit;
 mod audit_compare;
 mod check;
+mod completions;
 mod consumers;
 mod daemon;
 mod demo;
 mod doctor;
+mod examples;
 mod exit;
 mod forecast;
 mod healthcheck;
@@ -20,10 +22,14 @@ mod history;
 mod holds;
 mod init;
 mod journal;
+mod manual;
 mod moments;
 mod notify;
 mod orders;
 mod paragraphs;
+mod plan;
+mod progress;
+mod rehearse;
 mod run;
 mod sandbox;
 mod schema;
@@ -63,8 +69,12 @@ enum Command {
     Status(status::Arguments),
     /// Show who uses which credential, with which key, and when it was last heard of, straight from the journal
     Consumers(consumers::Arguments),
+    /// Tell what would be done now, and with which calls; makes none of them
+    Plan(plan::Arguments),
     /// Tell what a policy will do in the time to come, and what of it cannot be kept; calls nothing
     Forecast(forecast::Arguments),
+    /// Play the whole policy over many days in an imagined world: what will happen, and what cannot be kept; calls nothing
+    Rehearse(rehearse::Arguments),
     /// Show what happened to a credential, straight from the journal
     History(history::Arguments),
     /// Show who did or decided what, and verify or export that
@@ -93,11 +103,17 @@ enum Command {
     Notify(notify::Arguments),
     /// Ask a daemon on this machine whether it is well, for containers
     Healthcheck(healthcheck::Arguments),
+    /// Print what a shell needs to complete commands and options
+    Completions(completions::Arguments),
+    /// Write the manual, a page for each command
+    Man(manual::Arguments),
 }
 
 /// Parses the command line, runs the command and says how it went.
 pub fn main() -> ExitCode {
-    match Arguments::parse().command {
+    let arguments = Arguments::from_arg_matches(&examples::command().get_matches());
+    let arguments = arguments.unwrap_or_else(|error| error.exit());
+    match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
@@ -109,7 +125,9 @@ pub fn main() -> ExitCode {
         Command::Sandbox(arguments) => sandbox::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Consumers(arguments) => consumers::run(&arguments),
+        Command::Plan(arguments) => plan::run(&arguments),
         Command::Forecast(arguments) => forecast::run(&arguments),
+        Command::Rehearse(arguments) => rehearse::run(&arguments),
         Command::History(arguments) => history::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Rotate(arguments) => orders::rotate(&arguments),
@@ -124,5 +142,7 @@ pub fn main() -> ExitCode {
         Command::Sweep(arguments) => orders::sweep(&arguments),
         Command::Notify(arguments) => notify::run(&arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => manual::run(&arguments),
     }
 }

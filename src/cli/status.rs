@@ -10,8 +10,8 @@ use comfy_table::presets::NOTHING;
 use jiff::Timestamp;
 
 use crate::adapters::sqlite::{ReadError, ReadOnlyJournal};
-use crate::cli::exit::Exit;
-use crate::cli::journal::{Looking, Output, Sources, fail, one_line, tell};
+use crate::cli::exit::{Exit, Failed};
+use crate::cli::journal::{Looking, Output, Sources, as_json, one_line, tell};
 use crate::cli::moments::{age, distance};
 use crate::cli::why;
 use crate::domain::gate::Evidence;
@@ -45,22 +45,22 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         return explain(name, looking, *exit_code);
     }
     let now = looking.now();
-    let read = |sources: Sources| read(&sources, now).map_err(|error| error.to_string());
+    let read = |sources: Sources| read(&sources, now).map_err(Failed::journal);
     let report = match looking.open().and_then(read) {
         Ok(report) => report,
-        Err(error) => return fail(&error),
+        Err(failed) => return looking.fail(&failed),
     };
     let report = match name {
         None => report,
         Some(name) => match only(&report, name) {
             Some(report) => report,
-            None => return fail(&unknown(name, &report)),
+            None => return looking.fail(&Failed::unknown(unknown(name, &report))),
         },
     };
     let text = match (looking.output, name) {
-        (Output::Json, _) => match serde_json::to_string_pretty(&report) {
-            Ok(json) => json + "\n",
-            Err(error) => return fail(&format!("write the report as JSON: {error}")),
+        (Output::Json, _) => match as_json(&report) {
+            Ok(json) => json,
+            Err(failed) => return looking.fail(&failed),
         },
         (Output::Table, None) => overview(&report, looking.colours()),
         (Output::Table, Some(_)) => report.credentials.iter().map(|report| details(report, now)).collect(),
@@ -69,7 +69,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     tell(&text, if attention { Exit::NeedsAttention.into() } else { ExitCode::SUCCESS })
 }
 
-fn read(sources: &Sources, now: Timestamp) -> Result<StatusReport, ReadError> {
+pub(super) fn read(sources: &Sources, now: Timestamp) -> Result<StatusReport, ReadError> {
     let Sources { journal, policy } = sources;
     let mut unrecorded = policy.credentials.clone();
     let mut reports = Vec::new();
@@ -103,19 +103,19 @@ fn read(sources: &Sources, now: Timestamp) -> Result<StatusReport, ReadError> {
 fn explain(name: &str, looking: &Looking, exit_code: bool) -> ExitCode {
     let now = looking.now();
     let read = |sources: Sources| {
-        let report = read(&sources, now).map_err(|error| error.to_string())?;
+        let report = read(&sources, now).map_err(Failed::journal)?;
         let told = report.credentials.iter().find(|it| it.credential.as_str() == name);
-        let told = told.ok_or_else(|| unknown(name, &report))?.clone();
-        causes(&sources, told, now).map_err(|error| error.to_string())
+        let told = told.ok_or_else(|| Failed::unknown(unknown(name, &report)))?.clone();
+        causes(&sources, told, now).map_err(Failed::journal)
     };
     let report = match looking.open().and_then(read) {
         Ok(report) => report,
-        Err(error) => return fail(&error),
+        Err(failed) => return looking.fail(&failed),
     };
     let text = match looking.output {
-        Output::Json => match serde_json::to_string_pretty(&report) {
-            Ok(json) => json + "\n",
-            Err(error) => return fail(&format!("write the report as JSON: {error}")),
+        Output::Json => match as_json(&report) {
+            Ok(json) => json,
+            Err(failed) => return looking.fail(&failed),
         },
         Output::Table => why::explain(&report),
     };

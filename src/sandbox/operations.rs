@@ -16,6 +16,9 @@ use crate::sandbox::workspace::{StoredAccount, Workspace};
 const SILENCE: &[u8] = b"ID3\x04\x00\x00\x00\x00\x00\x00";
 const PLAN_CONCURRENCY: &str = "15";
 
+/// Of the requests in their order, for rehearsals that last long.
+const ASKED_MAX: usize = 10_000;
+
 impl Workspace {
     /// Answers a call as the provider would at `now`.
     pub fn answer(&mut self, call: &Call, now: Timestamp) -> Answer {
@@ -34,6 +37,9 @@ impl Workspace {
     /// Counts a request that arrived, for one that is never answered by [`Self::answer`].
     pub fn count_request(&mut self, route: Route) {
         *self.requests.entry(route).or_default() += 1;
+        if self.asked.len() < ASKED_MAX {
+            self.asked.push(route);
+        }
     }
 
     /// A refusal with a request id of its own.

@@ -33,6 +33,8 @@ pub struct Workspace {
     pub(super) calls: CallLog,
     pub(super) audit: AuditLog,
     pub(super) requests: BTreeMap<Route, u64>,
+    /// The first requests, in the order in which they arrived.
+    pub(super) asked: Vec<Route>,
     pub(super) unknown_key_calls: BTreeMap<Route, u64>,
     pub(super) administration: InFlight,
 }
@@ -88,6 +90,7 @@ impl Workspace {
             calls: CallLog::default(),
             audit: AuditLog::default(),
             requests: BTreeMap::new(),
+            asked: Vec::new(),
             unknown_key_calls: BTreeMap::new(),
             administration: InFlight::default(),
         };
@@ -95,6 +98,12 @@ impl Workspace {
         let zero = jiff::SignedDuration::ZERO;
         workspace.add(StoredKey::new(ADMIN_KEY_ID.to_owned(), None, admin_key, settings, now, zero));
         workspace
+    }
+
+    /// The first requests that arrived, in their order.
+    #[must_use]
+    pub fn asked(&self) -> &[Route] {
+        &self.asked
     }
 
     /// Makes a service account and returns its id. People are not bound by the account limit here.

@@ -27,6 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("draft", &["config", "domain"]),
     ("doctor", &["adapters", "app", "call", "config", "domain", "ports"]),
     ("demo", &["adapters", "domain", "ports", "sandbox"]),
+    ("rehearsal", &["adapters", "domain", "engine", "ports"]),
     (
         "cli",
         &[
@@ -43,6 +44,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "http",
             "notify",
             "ports",
+            "rehearsal",
             "sandbox",
             "telemetry",
         ],

@@ -15,6 +15,7 @@ mod failure;
 pub mod follow;
 mod stage;
 mod store;
+pub mod wire;
 
 use std::time::Duration;
 

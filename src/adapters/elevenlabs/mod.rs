@@ -25,6 +25,7 @@ mod switching;
 mod transport;
 mod usage;
 mod waiting;
+pub mod wire;
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;

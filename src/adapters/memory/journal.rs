@@ -17,9 +17,13 @@ use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
 use crate::ports::journal::{Chapter, Entry, Error, Journal, Known};
 
-#[derive(Debug, Clone, Default)]
+/// Hears of every entry that is appended.
+type Watcher = Arc<dyn Fn(&Entry) + Send + Sync>;
+
+#[derive(Clone, Default)]
 pub struct MemoryJournal {
     contents: Arc<Mutex<Contents>>,
+    watcher: Option<Watcher>,
 }
 
 #[derive(Debug, Default)]
@@ -38,6 +42,21 @@ impl MemoryJournal {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// One whose every entry `watcher` hears of, while it is appended.
+    #[must_use]
+    pub fn watched(watcher: Watcher) -> Self {
+        Self { contents: Arc::default(), watcher: Some(watcher) }
+    }
+
+    /// A credential as it is already: its record at whatever revision, and its entries, in their order.
+    pub fn put(&self, record: &Record, entries: Vec<Entry>) {
+        let mut contents = self.contents();
+        for entry in entries {
+            contents.rotations.entry(entry.rotation).or_default().push(entry);
+        }
+        contents.put(record);
     }
 
     /// How many writes succeeded so far.
@@ -139,6 +158,9 @@ impl Journal for MemoryJournal {
         contents.rotations.entry(entry.rotation).or_default().push(entry.clone());
         contents.seal(entry.act());
         contents.writes += 1;
+        if let Some(watcher) = &self.watcher {
+            watcher(entry);
+        }
         Ok(())
     }
 

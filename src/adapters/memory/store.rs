@@ -25,6 +25,14 @@ pub enum FirstVersion {
     Current,
 }
 
+/// How a version stands that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stands<'a> {
+    Current,
+    Pending { over: Option<&'a VersionId> },
+    Before,
+}
+
 #[derive(Default)]
 pub struct MemoryStore {
     first: FirstVersion,
@@ -83,6 +91,21 @@ impl MemoryStore {
             .insert(version.clone(), Version { text, over: secret.current.clone(), pending: false });
         secret.serve(&version);
         Some(version)
+    }
+
+    /// A version as it is already: current, pending, or one of before.
+    pub fn put(&self, secret: &str, version: &VersionId, text: &str, stands: Stands<'_>) {
+        let mut secrets = self.lock();
+        let secret = secrets.entry(secret.to_owned()).or_default();
+        let (pending, over) = match stands {
+            Stands::Pending { over } => (true, over.cloned()),
+            Stands::Current | Stands::Before => (false, None),
+        };
+        let text = Zeroizing::new(text.to_owned());
+        secret.versions.insert(version.clone(), Version { text, over, pending });
+        if matches!(stands, Stands::Current) {
+            secret.serve(version);
+        }
     }
 
     /// The text that consumers are served.

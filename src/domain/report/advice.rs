@@ -175,7 +175,7 @@ fn times(count: u32) -> String {
 }
 
 /// An effect in words for a person.
-pub(super) fn doing(effect: EffectName) -> &'static str {
+pub(crate) fn doing(effect: EffectName) -> &'static str {
     match effect {
         EffectName::Preflight => "the check before the start",
         EffectName::Mint => "creating the new key",

@@ -1,0 +1,224 @@
+//! `rekeyd plan`: what would be done now, with the exact calls; none is made.
+//!
+//! Exit codes: 0; 1 if the journal cannot be used; 3 if the policy has errors; 4 with `--exit-code` if something is to
+//! be done now.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use crate::adapters::sqlite::{OpenError, ReadOnlyJournal, SqliteJournal};
+use crate::cli::exit::{Exit, Failed};
+use crate::cli::journal::{Output, Sources, as_json, tell};
+use crate::cli::progress::Progress;
+use crate::cli::status;
+use crate::config::Config;
+use crate::config::components::{JournalConfig, StoreConfig};
+use crate::domain::gate::Evidence;
+use crate::domain::ids::{CredentialName, WorkspaceName};
+use crate::domain::record::Record;
+use crate::domain::report::{CredentialReport, Facts, StatusReport};
+use crate::engine::Timing;
+use crate::ports::journal::Known;
+
+use crate::rehearsal::foresight::{self, End, Foreseen, Given, Past};
+use crate::rehearsal::{StoreKind, Stores};
+
+mod text;
+
+const JSON_VERSION: u32 = 1;
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// Only this credential, with every call
+    name: Option<String>,
+    /// The policy
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+    /// The daemon's journal, instead of the one that the policy names; it may be running or not
+    #[arg(long, value_name = "PATH")]
+    journal: Option<PathBuf>,
+    /// Text for people, or JSON for programs
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+    /// Exit with 4 if something is to be done now
+    #[arg(long)]
+    exit_code: bool,
+    /// The time to tell by, instead of the clock's
+    #[arg(long, hide = true)]
+    now: Option<Timestamp>,
+}
+
+#[derive(Serialize)]
+struct PlanReport {
+    schema_version: u32,
+    at: Timestamp,
+    /// There is no journal yet: everything is told from the policy alone.
+    without_journal: bool,
+    /// Whether something is to be done now.
+    pending: bool,
+    credentials: Vec<Planned>,
+}
+
+#[derive(Serialize)]
+struct Planned {
+    credential: CredentialName,
+    /// Due now, or under way.
+    pending: bool,
+    /// The same as in `rekeyd status`: what holds it now.
+    status: CredentialReport,
+    /// `null` if it cannot be told; then `why_not` says why.
+    foreseen: Option<Foreseen>,
+    why_not: Option<String>,
+}
+
+#[expect(clippy::disallowed_methods, reason = "a command that only looks has no clock to be tested with")]
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let now = arguments.now.unwrap_or_else(Timestamp::now);
+    let as_told = look(arguments, now).and_then(|report| {
+        let text = match (arguments.output, &arguments.name) {
+            (Output::Json, _) => as_json(&report)?,
+            (Output::Table, None) => text::overview(&report),
+            (Output::Table, Some(_)) => report.credentials.iter().map(|it| text::details(it, now)).collect(),
+        };
+        Ok((text, report.pending))
+    });
+    match as_told {
+        Ok((text, pending)) => {
+            let pending = pending && arguments.exit_code;
+            tell(&text, if pending { Exit::NeedsAttention.into() } else { ExitCode::SUCCESS })
+        }
+        Err(failed) => failed.tell(arguments.output == Output::Json),
+    }
+}
+
+fn look(arguments: &Arguments, now: Timestamp) -> Result<PlanReport, Failed> {
+    let config = Config::load_file(&arguments.policy).map_err(Failed::policy)?;
+    let JournalConfig::Sqlite { path } = &config.daemon.journal;
+    let journal = SqliteJournal::open_read_only(arguments.journal.as_ref().unwrap_or(path));
+    let journal = match journal {
+        Ok(journal) => Some(journal),
+        Err(OpenError::Missing { .. }) => None,
+        Err(error) => return Err(Failed::journal(error)),
+    };
+    let without_journal = journal.is_none();
+    let (mut reports, pasts) = match journal {
+        Some(journal) => recorded(journal, &config, now)?,
+        None => (unrecorded(&config, now), BTreeMap::new()),
+    };
+    let in_policy = |report: &CredentialReport| {
+        config.policy.credentials.contains_key(&report.credential) || report.rotation.is_some()
+    };
+    reports.credentials.retain(in_policy);
+    if let Some(name) = &arguments.name {
+        let known: Vec<String> = reports.credentials.iter().map(|it| it.credential.to_string()).collect();
+        reports.credentials.retain(|report| report.credential.as_str() == name);
+        if reports.credentials.is_empty() {
+            let why = format!("there is no credential `{name}`; there is {}", known.join(", "));
+            return Err(Failed::unknown(why));
+        }
+    }
+    let credentials = foresee(&config, reports, &pasts, now)?;
+    let pending = credentials.iter().any(|it| it.pending);
+    Ok(PlanReport { schema_version: JSON_VERSION, at: now, without_journal, pending, credentials })
+}
+
+fn foresee(
+    config: &Config,
+    reports: StatusReport,
+    pasts: &BTreeMap<CredentialName, Past>,
+    now: Timestamp,
+) -> Result<Vec<Planned>, Failed> {
+    let (stores, admins) = (stores(config), admins(config));
+    let given = Given { policy: &config.policy, stores: &stores, admins: &admins, timing: timing(config) };
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime =
+        runtime.map_err(|error| Failed::other(format!("cannot start the asynchronous runtime: {error}")))?;
+    let progress = Progress::of("planning", reports.credentials.len());
+    let nothing = Past::default();
+    let mut all = Vec::new();
+    for (done, status) in reports.credentials.into_iter().enumerate() {
+        progress.at(done);
+        let name = status.credential.clone();
+        let played = match &status.damage {
+            Some(damage) => Err(damage.clone()),
+            None => {
+                let past = pasts.get(&name).unwrap_or(&nothing);
+                runtime.block_on(foresight::foresee(&given, &name, past, now))
+            }
+        };
+        let (foreseen, why_not) = match played {
+            Ok(foreseen) => (Some(foreseen), None),
+            Err(why) => (None, Some(why)),
+        };
+        let is_due = |it: &Foreseen| it.end != End::NothingDue && it.due.is_some_and(|due| due <= now);
+        let pending = status.rotation.is_some() || foreseen.as_ref().is_some_and(is_due);
+        all.push(Planned { credential: name, pending, status, foreseen, why_not });
+    }
+    Ok(all)
+}
+
+type Recorded = (StatusReport, BTreeMap<CredentialName, Past>);
+
+fn recorded(journal: ReadOnlyJournal, config: &Config, now: Timestamp) -> Result<Recorded, Failed> {
+    let mut pasts = BTreeMap::new();
+    for (name, known) in journal.load().map_err(Failed::journal)? {
+        // What is damaged is told by its status.
+        let Ok(known) = known else { continue };
+        let past = past(&journal, &name, known).map_err(Failed::journal)?;
+        pasts.insert(name, past);
+    }
+    let sources = Sources { journal, policy: config.policy.clone() };
+    Ok((status::read(&sources, now).map_err(Failed::journal)?, pasts))
+}
+
+fn past(
+    journal: &ReadOnlyJournal,
+    name: &CredentialName,
+    known: Known,
+) -> Result<Past, crate::adapters::sqlite::ReadError> {
+    let open = known.record.open;
+    let chapters = if open.is_some() { journal.history(name, 1)? } else { Vec::new() };
+    let chapter = chapters.into_iter().find(|chapter| Some(chapter.rotation) == open);
+    let entries = chapter.map(|chapter| chapter.entries).unwrap_or_default();
+    Ok(Past { acks: journal.acks(name)?, entries, known: Some(known) })
+}
+
+fn unrecorded(config: &Config, now: Timestamp) -> StatusReport {
+    let reports = config.policy.credentials.values().map(|credential| {
+        let record = Record::new(credential.name.clone());
+        let evidence = Evidence::default();
+        CredentialReport::new(
+            Facts { record: &record, rotation: None, evidence: &evidence, policy: Some(credential) },
+            now,
+        )
+    });
+    StatusReport::new(reports.collect(), now)
+}
+
+pub(super) fn stores(config: &Config) -> Stores {
+    let kind = |store: &StoreConfig| match store {
+        StoreConfig::AwsSecretsManager(_) => StoreKind::AwsSecretsManager,
+        StoreConfig::Directory(_) => StoreKind::Directory,
+    };
+    config.stores.iter().map(|(name, store)| (name.clone(), kind(store))).collect()
+}
+
+pub(super) fn admins(config: &Config) -> BTreeMap<WorkspaceName, CredentialName> {
+    let admin = |(name, workspace): (&WorkspaceName, &crate::config::components::WorkspaceConfig)| {
+        Some((name.clone(), workspace.admin_key.published.clone()?))
+    };
+    config.workspaces.iter().filter_map(admin).collect()
+}
+
+pub(super) fn timing(config: &Config) -> Timing {
+    Timing {
+        settle: config.daemon.settle,
+        activation_deadline: config.daemon.activation_deadline,
+        clock_skew_max: config.daemon.clock_skew_max,
+        look_again: SignedDuration::from_hours(1),
+    }
+}

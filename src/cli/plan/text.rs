@@ -1,0 +1,143 @@
+//! A plan for a person: one line for each credential, or every call of one.
+
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
+use jiff::Timestamp;
+
+use crate::cli::journal::one_line;
+use crate::cli::moments::distance;
+use crate::cli::paragraphs::Paragraphs;
+use crate::cli::plan::{PlanReport, Planned};
+use crate::rehearsal::foresight::steps::{Called, Step};
+use crate::rehearsal::foresight::{End, Foreseen};
+use crate::rehearsal::ledger::Call;
+
+pub(super) fn overview(report: &PlanReport) -> String {
+    let mut text = String::new();
+    if report.without_journal {
+        text += "there is no journal yet: told from the policy alone\n\n";
+    }
+    if report.credentials.is_empty() {
+        return text + "the policy has no credential\n";
+    }
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    table.set_header(["CREDENTIAL", "BEGINS", "WHY", "CALLS", "ENDS"]);
+    for planned in &report.credentials {
+        let Some(foreseen) = &planned.foreseen else {
+            let row = [planned.credential.as_str(), "-", "-", "-", "cannot be told"];
+            table.add_row(row);
+            continue;
+        };
+        let begins = match (&planned.status.rotation, foreseen.begins) {
+            (Some(rotation), _) => format!("under way: {}", rotation.phase.label()),
+            (None, Some(begins)) => distance(begins, report.at),
+            (None, None) => "-".to_owned(),
+        };
+        table.add_row([
+            planned.credential.to_string(),
+            begins,
+            foreseen.reason.map_or("-", |reason| reason.label()).to_owned(),
+            calls(foreseen).to_string(),
+            end(foreseen, report.at),
+        ]);
+    }
+    for line in table.lines() {
+        text += line.trim();
+        text.push('\n');
+    }
+    for planned in &report.credentials {
+        let held = held(planned);
+        let why_not = planned.why_not.iter().map(|why| format!("cannot be told: {why}"));
+        let all: Vec<String> = why_not.chain(held).collect();
+        if !all.is_empty() {
+            text += &format!("\n{}:\n", planned.credential);
+            let mut lines = Paragraphs::default();
+            all.iter().for_each(|line| lines.line(2, line));
+            text += &lines.finish();
+        }
+    }
+    text + "\nevery call of one: rekeyd plan NAME\n"
+}
+
+/// Everything about one credential.
+pub(super) fn details(planned: &Planned, now: Timestamp) -> String {
+    let mut text = Paragraphs::default();
+    text.line(0, &format!("{}: {}", planned.credential, planned.status.summary));
+    for held in held(planned) {
+        text.line(2, &held);
+    }
+    let Some(foreseen) = &planned.foreseen else {
+        text.line(2, &format!("cannot be told: {}", planned.why_not.as_deref().unwrap_or_default()));
+        return text.finish();
+    };
+    if let (Some(begins), None) = (foreseen.begins, &planned.status.rotation) {
+        let why = foreseen.reason.map_or("", |reason| reason.label());
+        text.line(2, &format!("begins {begins:.0} ({}), because of {why}", distance(begins, now)));
+    }
+    let mut told = None;
+    for step in &foreseen.steps {
+        if told != Some(step.at) {
+            text.heading(&format!("{:.0} ({})", step.at, distance(step.at, now)));
+            told = Some(step.at);
+        }
+        tell(&mut text, step);
+    }
+    text.heading("End");
+    text.line(2, &end(foreseen, now));
+    if !foreseen.steps.is_empty() {
+        text.heading("Assumed");
+        foreseen.assumes.iter().for_each(|assumed| text.line(2, &format!("- {assumed}")));
+    }
+    text.finish()
+}
+
+fn tell(text: &mut Paragraphs, step: &Step) {
+    text.line(2, step.doing);
+    if !step.waits_for.is_empty() {
+        text.line(4, &format!("after {}", step.waits_for.join(", and ")));
+    }
+    for Called { call, times } in &step.calls {
+        let often = match times {
+            0 => " (again and again until then)".to_owned(),
+            1 => String::new(),
+            times => format!(" ({times} times)"),
+        };
+        text.line(6, &format!("{}{often}", told(call)));
+    }
+}
+
+fn told(call: &Call) -> String {
+    match call {
+        Call::Provider { workspace, method, path } => format!("{workspace}: {method} {path}"),
+        Call::Store { destination, operation } => format!("{operation} {destination}"),
+        Call::Consumer { what } => what.clone(),
+    }
+}
+
+fn held(planned: &Planned) -> Vec<String> {
+    let status = &planned.status;
+    let holds = status.held.iter().map(|hold| {
+        format!("held: {}, {}, by {}; {} lifts that", hold.what.label(), hold.place(), hold.by, hold.way_out)
+    });
+    let turn = status.waits_for.iter().map(|why| format!("waits for its turn: {why}"));
+    let obstacle = status.obstacle.iter().map(|it| format!("blocked: {}", it.detail));
+    let window =
+        planned.foreseen.iter().filter_map(|it| it.held_by.as_ref()).map(|why| format!("waits: {why}"));
+    holds.chain(turn).chain(obstacle).chain(window).map(|line| one_line(&line)).collect()
+}
+
+fn calls(foreseen: &Foreseen) -> u32 {
+    foreseen.steps.iter().flat_map(|step| &step.calls).map(|called| called.times.max(1)).sum()
+}
+
+fn end(foreseen: &Foreseen, now: Timestamp) -> String {
+    let when = foreseen.ends_at.map(|at| distance(at, now)).unwrap_or_default();
+    match &foreseen.end {
+        End::NothingDue => "nothing is due".to_owned(),
+        End::Ended { phase } => format!("{} {when}", phase.label()),
+        End::Parked { reason, detail } => format!("parked ({}) {when}: {}", reason.label(), one_line(detail)),
+        End::Blocked { detail } => format!("blocked: {}", one_line(detail)),
+        End::Unfinished => "not over within 400 days".to_owned(),
+    }
+}

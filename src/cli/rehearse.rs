@@ -1,0 +1,158 @@
+//! `rekeyd rehearse`: the whole policy, played over many days in an imagined world by the engine itself. Nothing is called.
+//!
+//! Exit codes: 0; 1 if the policy cannot be kept; 3 if it has errors.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use crate::cli::exit::Failed;
+use crate::cli::journal::{Output, as_json, tell};
+use crate::cli::moments::{distance, span};
+use crate::cli::paragraphs::Paragraphs;
+use crate::cli::plan::{admins, stores, timing};
+use crate::cli::progress::Progress;
+use crate::config::Config;
+use crate::config::duration;
+use crate::domain::ids::ConsumerName;
+use crate::rehearsal::foresight::Given;
+use crate::rehearsal::season::score::Told;
+use crate::rehearsal::season::{self, Weather};
+
+const JSON_VERSION: u32 = 1;
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// The policy
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+    /// How long to play, such as 90d or 12h
+    #[arg(long = "for", value_name = "DURATION", default_value = "90d", value_parser = span_of)]
+    ahead: SignedDuration,
+    /// How long consumers take to switch to a new key and to say so
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = span_of)]
+    acks_after: SignedDuration,
+    /// A consumer that never switches; may be given several times
+    #[arg(long = "never", value_name = "CONSUMER")]
+    never: Vec<String>,
+    /// Let the process die in the middle of a call, so often
+    #[arg(long, value_name = "DURATION", value_parser = span_of)]
+    crash_every: Option<SignedDuration>,
+    /// Tell each rotation event by event
+    #[arg(long)]
+    timeline: bool,
+    /// Text for people, or JSON for programs
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+    /// The time to begin at, instead of the clock's
+    #[arg(long, hide = true)]
+    now: Option<Timestamp>,
+}
+
+#[derive(Serialize)]
+struct Report {
+    schema_version: u32,
+    at: Timestamp,
+    until: Timestamp,
+    /// Whether the policy can be kept.
+    kept: bool,
+    #[serde(flatten)]
+    told: Told,
+}
+
+fn span_of(text: &str) -> Result<SignedDuration, String> {
+    duration::parse(text).map_err(|error| error.to_string())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the clock that is played with begins now")]
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let now = arguments.now.unwrap_or_else(Timestamp::now);
+    let told = play(arguments, now).and_then(|report| {
+        let text = match arguments.output {
+            Output::Json => as_json(&report)?,
+            Output::Table => text(&report, arguments.timeline),
+        };
+        Ok((text, report.kept))
+    });
+    match told {
+        Ok((text, kept)) => tell(&text, if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+        Err(failed) => failed.tell(arguments.output == Output::Json),
+    }
+}
+
+fn play(arguments: &Arguments, now: Timestamp) -> Result<Report, Failed> {
+    let config = Config::load_file(&arguments.policy).map_err(Failed::policy)?;
+    let (stores, admins) = (stores(&config), admins(&config));
+    let given = Given { policy: &config.policy, stores: &stores, admins: &admins, timing: timing(&config) };
+    let weather = Weather {
+        acks_after: arguments.acks_after,
+        never: never(arguments, &config)?,
+        crash_every: arguments.crash_every,
+    };
+    let until = now.saturating_add(arguments.ahead).unwrap_or(Timestamp::MAX);
+    let days = |at: Timestamp| usize::try_from(at.duration_since(now).as_hours() / 24).unwrap_or(0);
+    let progress = Progress::of("days played", days(until));
+    let told = season::play(&given, &weather, now, until, |at| progress.at(days(at)));
+    let told = told.map_err(Failed::other)?;
+    Ok(Report { schema_version: JSON_VERSION, at: now, until, kept: told.troubles.is_empty(), told })
+}
+
+fn never(arguments: &Arguments, config: &Config) -> Result<BTreeSet<ConsumerName>, Failed> {
+    let known = |name: &String| {
+        let found = config.consumers.keys().find(|known| known.as_str() == name);
+        found.cloned().ok_or_else(|| Failed::unknown(format!("the policy has no consumer `{name}`")))
+    };
+    arguments.never.iter().map(known).collect()
+}
+
+fn text(report: &Report, timeline: bool) -> String {
+    let Told { rotations, troubles, calls, crashes } = &report.told;
+    let mut text = String::new();
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    table.set_header(["BEGINS", "CREDENTIAL", "WHY", "TOOK", "PHASE"]);
+    for story in rotations {
+        table.add_row([
+            minute(story.begun_at),
+            story.credential.to_string(),
+            story.reason.label().to_owned(),
+            story.ended_at.map_or_else(|| "-".to_owned(), |at| span(at.duration_since(story.begun_at))),
+            story.phase.label().to_owned(),
+        ]);
+    }
+    if rotations.is_empty() {
+        text += "nothing was rotated in that time\n";
+    } else {
+        table.lines().for_each(|line| text += &format!("{}\n", line.trim()));
+    }
+    let mut rest = Paragraphs::default();
+    for story in rotations.iter().filter(|_| timeline) {
+        rest.heading(&format!("{} {}", story.credential, story.rotation));
+        for line in &story.timeline {
+            rest.line(2, &format!("{:.0} {}", line.at, line.event));
+        }
+    }
+    rest.heading("Calls");
+    for (whom, count) in calls {
+        rest.row(whom, &count.to_string());
+    }
+    if *crashes > 0 {
+        rest.line(2, &format!("the process died {crashes} times in the middle of a call"));
+    }
+    rest.heading(if report.kept { "The policy can be kept." } else { "CANNOT BE KEPT" });
+    for trouble in troubles {
+        let when = distance(trouble.at, report.at);
+        rest.line(2, &format!("{} {when}: {}", trouble.credential, trouble.why));
+    }
+    text + &rest.finish()
+}
+
+/// To the minute, in UTC.
+fn minute(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M").to_string()
+}

@@ -1,0 +1,217 @@
+//! Imagined consumers: each takes up what its destination serves after a while, says so, and is well.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::adapters::memory::store::MemoryStore;
+use crate::adapters::secret_text;
+use crate::domain::ack::{Ack, Health};
+use crate::domain::gate::Gate;
+use crate::domain::gate::probe::{CommandGate, Probe};
+use crate::domain::ids::{ConsumerName, CredentialName, StoreName};
+use crate::domain::plan::Destination;
+use crate::domain::policy::{Credential, Policy};
+use crate::domain::secret::Fingerprint;
+use crate::ports::clock::Clock as _;
+use crate::ports::prober::{Answer, Prober};
+use crate::rehearsal::clock::VirtualClock;
+use crate::rehearsal::ledger::Ledger;
+use crate::rehearsal::shelf::Shelf;
+use crate::rehearsal::workspace::Workspace;
+
+/// How often a consumer says again what it uses.
+const SAYS_AGAIN: SignedDuration = SignedDuration::from_hours(1);
+
+/// When a consumer takes up what is new; `None` is never.
+pub(super) type Lag = Option<SignedDuration>;
+
+struct Consumer {
+    credential: CredentialName,
+    /// Without a name it is asked and seen, and does not speak.
+    name: Option<ConsumerName>,
+    destination: Destination,
+    lag: Lag,
+    /// What the destination serves, and since when it was seen there.
+    served: Option<(Fingerprint, Timestamp)>,
+    held: Option<(Fingerprint, Timestamp)>,
+    said: Option<Timestamp>,
+}
+
+/// A consumer that holds a key which the provider refuses.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Harmed {
+    pub(super) credential: CredentialName,
+    pub(super) consumer: String,
+    pub(super) at: Timestamp,
+}
+
+pub(super) struct Consumers {
+    clock: VirtualClock,
+    ledger: Ledger,
+    shelves: BTreeMap<StoreName, Arc<Shelf>>,
+    workspaces: BTreeMap<CredentialName, Arc<Workspace>>,
+    probes: Vec<(CredentialName, Probe)>,
+    all: Mutex<Vec<Consumer>>,
+}
+
+impl Consumers {
+    /// Those that the policy waits for, and one without a name for each credential that waits for none.
+    pub(super) fn of(
+        policy: &Policy,
+        lag_of: impl Fn(Option<&ConsumerName>) -> Lag,
+        clock: VirtualClock,
+        ledger: Ledger,
+        shelves: BTreeMap<StoreName, Arc<Shelf>>,
+        workspaces: BTreeMap<CredentialName, Arc<Workspace>>,
+    ) -> Self {
+        let mut all = Vec::new();
+        let mut probes = Vec::new();
+        for credential in policy.credentials.values() {
+            let Some(destination) = credential.destinations.first() else { continue };
+            for name in names(credential) {
+                all.push(Consumer {
+                    credential: credential.name.clone(),
+                    lag: lag_of(name.as_ref()),
+                    name,
+                    destination: destination.clone(),
+                    served: None,
+                    held: None,
+                    said: None,
+                });
+            }
+            for gate in &credential.terms.gates {
+                if let Gate::Probes(of) = gate {
+                    probes.extend(of.iter().map(|probe| (credential.name.clone(), probe.clone())));
+                }
+            }
+        }
+        Self { clock, ledger, shelves, workspaces, probes, all: Mutex::new(all) }
+    }
+
+    /// Everybody begins with what is served, as if it had been so for long.
+    pub(super) fn settle(&self) {
+        let now = self.clock.now();
+        for consumer in self.all().iter_mut() {
+            consumer.served = self.served(&consumer.destination).map(|print| (print, now));
+            consumer.held.clone_from(&consumer.served);
+            self.uses(consumer, now);
+        }
+    }
+
+    /// Lets everybody do what is due, and says what they have to say and when the next of them acts.
+    pub(super) fn look(&self) -> (Vec<(CredentialName, Ack)>, Option<Timestamp>) {
+        let now = self.clock.now();
+        let (mut acks, mut next) = (Vec::new(), None::<Timestamp>);
+        for consumer in self.all().iter_mut() {
+            if let Some(print) = self.served(&consumer.destination)
+                && consumer.served.as_ref().is_none_or(|(known, _)| *known != print)
+            {
+                consumer.served = Some((print, now));
+            }
+            if let (Some((print, since)), Some(lag)) = (consumer.served.clone(), consumer.lag)
+                && consumer.held.as_ref().is_none_or(|(held, _)| *held != print)
+            {
+                let at = later(since, lag);
+                if at <= now {
+                    consumer.held = Some((print, now));
+                    consumer.said = None;
+                    self.uses(consumer, now);
+                } else {
+                    next = next.into_iter().chain([at]).min();
+                }
+            }
+            acks.extend(says(consumer, now));
+        }
+        (acks, next)
+    }
+
+    /// Those that hold a key which is not accepted now.
+    pub(super) fn harmed(&self) -> Vec<Harmed> {
+        let at = self.clock.now();
+        let all = self.all();
+        let harmed = all.iter().filter(|consumer| {
+            let workspace = self.workspaces.get(&consumer.credential);
+            let held = consumer.held.as_ref().zip(workspace);
+            held.is_some_and(|((print, _), workspace)| !workspace.accepts(print))
+        });
+        harmed
+            .map(|consumer| Harmed {
+                credential: consumer.credential.clone(),
+                consumer: consumer.name.as_ref().map_or_else(|| "a consumer".to_owned(), ToString::to_string),
+                at,
+            })
+            .collect()
+    }
+
+    fn uses(&self, consumer: &Consumer, now: Timestamp) {
+        if let (Some((print, _)), Some(workspace)) =
+            (&consumer.held, self.workspaces.get(&consumer.credential))
+        {
+            workspace.is_used(print, now);
+        }
+    }
+
+    fn served(&self, destination: &Destination) -> Option<Fingerprint> {
+        let shelf = self.shelves.get(&destination.store)?;
+        served(&shelf.memory, destination)
+    }
+
+    fn all(&self) -> MutexGuard<'_, Vec<Consumer>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(super) fn served(memory: &MemoryStore, destination: &Destination) -> Option<Fingerprint> {
+    let text = memory.text(&destination.secret)?;
+    secret_text::extract(destination, &text).map(|value| value.fingerprint())
+}
+
+fn names(credential: &Credential) -> Vec<Option<ConsumerName>> {
+    let names: Vec<Option<ConsumerName>> =
+        credential.terms.gates.iter().filter_map(Gate::consumers).flatten().cloned().map(Some).collect();
+    if names.is_empty() { vec![None] } else { names }
+}
+
+/// One that never takes anything up never speaks either.
+fn says(consumer: &mut Consumer, now: Timestamp) -> Option<(CredentialName, Ack)> {
+    let (name, (print, since)) = (consumer.name.clone()?, consumer.held.clone()?);
+    consumer.lag?;
+    if consumer.said.is_some_and(|said| now.duration_since(said) < SAYS_AGAIN) {
+        return None;
+    }
+    consumer.said = Some(now);
+    let ack = Ack { consumer: name, fingerprint: print, health: Health::Using, since, at: now };
+    Some((consumer.credential.clone(), ack))
+}
+
+fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.saturating_add(by).unwrap_or(Timestamp::MAX)
+}
+
+#[async_trait]
+impl Prober for Consumers {
+    async fn probe(&self, probe: &Probe) -> Vec<Answer> {
+        self.ledger.consumed(self.clock.now(), format!("probe `{}`", probe.name));
+        let credential = self.probes.iter().find(|(_, known)| known == probe).map(|(name, _)| name);
+        let all = self.all();
+        let asked = all.iter().filter(|consumer| Some(&consumer.credential) == credential);
+        asked
+            .map(|consumer| Answer {
+                address: consumer.name.as_ref().map_or_else(|| "imagined".to_owned(), ToString::to_string),
+                text: match &consumer.held {
+                    Some((print, _)) => Ok(print.to_string()),
+                    None => Err("it has no key".to_owned()),
+                },
+            })
+            .collect()
+    }
+
+    async fn run(&self, gate: &CommandGate, _: &BTreeMap<String, String>) -> Result<(), String> {
+        let program = gate.command.first().map_or("the command", String::as_str);
+        self.ledger.consumed(self.clock.now(), format!("run `{program}`"));
+        Ok(())
+    }
+}

@@ -1,0 +1,29 @@
+//! An imagined world in which the real engine is played: its calls are noted instead of made, and time passes at once.
+//!
+//! [`likeness`] makes a journal's credentials into imagined ones, [`workspace`], [`shelf`] and [`consumers`] are the
+//! outside, [`ledger`] notes what is called. [`foresight`] plays one rotation and tells its steps, which is
+//! `rekeyd plan`; [`season`] plays a whole policy over many days, which is `rekeyd rehearse`.
+
+pub mod clock;
+mod consumers;
+pub mod foresight;
+mod fuse;
+pub mod ledger;
+mod likeness;
+pub mod season;
+mod shelf;
+mod workspace;
+
+use std::collections::BTreeMap;
+
+use crate::domain::ids::StoreName;
+
+/// What a store is: which calls its operations amount to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreKind {
+    AwsSecretsManager,
+    Directory,
+}
+
+/// The policy's stores, by their names.
+pub type Stores = BTreeMap<StoreName, StoreKind>;

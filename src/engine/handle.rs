@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -71,7 +72,7 @@ pub enum Refused {
 }
 
 /// What a report of a leak meant for one credential.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LeakAnswer {
     pub credential: CredentialName,
     /// The key is dead already; otherwise it is being replaced.

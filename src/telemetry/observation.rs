@@ -34,6 +34,8 @@ pub struct Status {
     pub policy_loaded: Option<Timestamp>,
     /// Why the newest policy was refused, if it was; the one before is in force.
     pub reload_refused: Option<String>,
+    /// Why the listener's changed certificate was refused, if it was; the one before is in force.
+    pub certificate_refused: Option<String>,
     /// The daemon is stopping.
     pub draining: bool,
 }

@@ -47,6 +47,14 @@ impl Journal for Fragile {
     async fn history(&self, credential: &CredentialName, limit: usize) -> Result<Vec<Chapter>, Error> {
         self.usable()?.history(credential, limit).await
     }
+    async fn rotations(
+        &self,
+        of: Option<&CredentialName>,
+        before: Option<RotationId>,
+        limit: usize,
+    ) -> Result<Vec<(RotationId, CredentialName)>, Error> {
+        self.usable()?.rotations(of, before, limit).await
+    }
     async fn owner_of(&self, rotation: RotationId) -> Result<Option<CredentialName>, Error> {
         self.usable()?.owner_of(rotation).await
     }

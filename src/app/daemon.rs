@@ -13,10 +13,11 @@ use crate::app::assembly::{self, Base};
 use crate::app::notify;
 use crate::app::reload::{self, InForce};
 use crate::config::Config;
-use crate::config::components::JournalConfig;
+use crate::config::components::{JournalConfig, TlsConfig};
 use crate::config::environment::ProcessEnvironment;
 use crate::engine::{Handle, Keeper, Stopped, wakes};
 use crate::http::{BindError, Operator, OperatorSocket, Public, PublicListener, Reload, Status};
+use crate::http::{Tls, TlsError, TlsFiles};
 
 /// Reloads that wait while one is under way.
 const RELOADS_MAX: usize = 8;
@@ -32,6 +33,8 @@ pub enum Error {
     Consumers(String),
     #[error("cannot listen on {address}; change `daemon.listen`, or stop what listens there")]
     Listen { address: std::net::SocketAddr, source: std::io::Error },
+    #[error("the listener cannot speak TLS: {0}")]
+    Tls(#[from] TlsError),
     #[error(transparent)]
     Socket(#[from] BindError),
     #[error("the scheduler cannot be started")]
@@ -54,8 +57,10 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     let base = Base::on_this_machine(journal);
     let setup = assembly::assemble(&config, &ProcessEnvironment, &base).await?;
     let consumers = reload::consumers(&config).map_err(Error::Consumers)?;
+    let tls = config.daemon.tls.clone().map(encryption).transpose()?;
     let address = config.daemon.listen;
     let listener = PublicListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
+    let listener = listener.encrypted_by(tls.clone());
     let socket = OperatorSocket::bind(&config.daemon.socket)?;
     let signals = Signals::listen().map_err(Error::Signals)?;
 
@@ -87,6 +92,9 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
         InForce { base, handle: handle.clone(), consumers, status: status.clone(), daemon: config.daemon };
     let mut parts = JoinSet::new();
     parts.spawn(listener.serve(public, served.clone()));
+    if let Some(tls) = tls {
+        parts.spawn(tls.follow(status.clone(), served.clone()));
+    }
     parts.spawn(socket.serve(operator, served.clone()));
     parts.spawn(answer_reloads(in_force, path.to_owned(), reloads_asked, served.clone()));
     parts.spawn(heed_schedules(handle.clone(), sweep, inspect, served.clone()));
@@ -117,6 +125,11 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
         tracing::debug!(%error, "the scheduler did not stop in order");
     }
     outcome
+}
+
+fn encryption(config: TlsConfig) -> Result<Arc<Tls>, TlsError> {
+    let TlsConfig { certificate, key, client_ca } = config;
+    Tls::load(TlsFiles { certificate, key, client_ca }).map(Arc::new)
 }
 
 async fn heed_schedules(handle: Handle, sweep: Arc<Notify>, inspect: Arc<Notify>, stop: CancellationToken) {

@@ -4,13 +4,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::components::{ConsumerConfig, DaemonConfig, LeaksConfig, StoreConfig, WorkspaceConfig};
+use crate::config::components::{
+    ConsumerConfig, DaemonConfig, LeaksConfig, ReadersConfig, StoreConfig, WorkspaceConfig,
+};
 use crate::config::environment::Environment;
 use crate::config::findings::Findings;
 use crate::config::raw;
 use crate::domain::ids::{ConsumerName, StoreName, WorkspaceName};
 use crate::domain::policy::Policy;
 
+mod access;
 mod admin;
 pub(super) mod agent;
 mod calendars;
@@ -30,6 +33,7 @@ pub(super) struct Checked {
     pub(super) stores: BTreeMap<StoreName, StoreConfig>,
     pub(super) consumers: BTreeMap<ConsumerName, ConsumerConfig>,
     pub(super) leaks: LeaksConfig,
+    pub(super) readers: ReadersConfig,
 }
 
 pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: &mut Findings) -> Checked {
@@ -45,7 +49,7 @@ pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: 
         }
     }
     let stores = surroundings::stores(&raw.stores, findings);
-    let consumers = surroundings::consumers(&raw.consumers, findings);
+    let (consumers, readers) = access::consumers(raw, findings);
     let leaks = LeaksConfig { token: values::secret(raw.leaks.token.as_ref(), findings) };
     let surroundings = credentials::Surroundings { raw, stores: &stores, consumers: &consumers };
     let written = credentials::check(&surroundings, findings);
@@ -58,5 +62,5 @@ pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: 
             .lint_of_file("the policy has no credentials", "add a table such as `[credentials.tts-backend]`");
     }
     policy.credentials = written.into_iter().map(|it| (it.credential.name.clone(), it.credential)).collect();
-    Checked { policy, daemon, workspaces, stores, consumers, leaks }
+    Checked { policy, daemon, workspaces, stores, consumers, leaks, readers }
 }

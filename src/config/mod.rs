@@ -29,7 +29,9 @@ pub mod schema;
 pub mod secret_source;
 mod shape;
 
-use crate::config::components::{ConsumerConfig, DaemonConfig, LeaksConfig, StoreConfig, WorkspaceConfig};
+use crate::config::components::{
+    ConsumerConfig, DaemonConfig, LeaksConfig, ReadersConfig, StoreConfig, WorkspaceConfig,
+};
 use crate::config::diagnostic::Diagnostics;
 use crate::config::environment::{Environment, ProcessEnvironment};
 use crate::config::findings::Findings;
@@ -48,6 +50,7 @@ pub struct Config {
     pub stores: BTreeMap<StoreName, StoreConfig>,
     pub consumers: BTreeMap<ConsumerName, ConsumerConfig>,
     pub leaks: LeaksConfig,
+    pub readers: ReadersConfig,
     hash: String,
     lints: Diagnostics,
 }
@@ -146,18 +149,19 @@ fn load_with(
     if is_refused {
         return Err(problems);
     }
-    let check::Checked { policy, daemon, workspaces, stores, consumers, leaks } = checked;
+    let check::Checked { policy, daemon, workspaces, stores, consumers, leaks, readers } = checked;
     let hash = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Config { policy, daemon, workspaces, stores, consumers, leaks, hash, lints: problems })
+    Ok(Config { policy, daemon, workspaces, stores, consumers, leaks, readers, hash, lints: problems })
 }
 
 fn exposed_secrets(raw: &raw::Policy, findings: &mut Findings) {
     let admin_keys =
         raw.workspaces.values().filter_map(|workspace| workspace.admin_key.as_ref()?.file.as_ref());
     let tokens = raw.consumers.values().map(|consumer| &consumer.token);
-    let tokens = tokens.chain([&raw.leaks.token]);
+    let tokens = tokens.chain([&raw.leaks.token, &raw.readers.token]);
     let tokens = tokens.flatten().filter_map(|secret| secret.file.as_ref());
-    for file in admin_keys.chain(tokens) {
+    let key = raw.daemon.tls.as_ref().and_then(|tls| tls.key.as_ref());
+    for file in admin_keys.chain(tokens).chain(key) {
         if let Some(mode) = SecretSource::File(file.value().as_str().into()).exposure() {
             let rule = format!("others than its owner may use this file (mode {mode:04o})");
             findings.lint(&file.span(), rule, "let only the user of rekeyd read it: `chmod 0400`");

@@ -130,7 +130,9 @@ impl Herald {
             return Ok(());
         }
         let advice = match reply.status {
-            StatusCode::UNAUTHORIZED => ": is the token, or the name in the certificate, the one in `consumers` of its policy?",
+            StatusCode::UNAUTHORIZED => {
+                ": is the token, or the name in the certificate, the one in `consumers` of its policy?"
+            }
             StatusCode::FORBIDDEN => ": does `wait_for.acks` of the credential name this consumer?",
             StatusCode::NOT_FOUND => ": is the secret named like the credential?",
             _ => "",

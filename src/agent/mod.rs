@@ -106,7 +106,8 @@ pub async fn run(setup: Setup) -> Result<Ended, Error> {
         parts.spawn(follower.run(Arc::clone(&look_now)));
     }
     // What is for the agent alone is not for what it starts.
-    let withheld: Vec<String> = rekeyd.iter().filter_map(|it| it.token.as_ref()).filter_map(withheld).collect();
+    let withheld: Vec<String> =
+        rekeyd.iter().filter_map(|it| it.token.as_ref()).filter_map(withheld).collect();
     let app = match app {
         Some((words, exec)) => App::Child(Child::new(words, exec, withheld.clone())),
         None => App::Beside(on_change.map(|it| Teller::new(it, withheld.clone()))),

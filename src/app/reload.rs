@@ -91,7 +91,8 @@ pub(super) fn consumers(config: &Config) -> Result<Consumers, String> {
     let reporter = assembly::leaks_token(config, &ProcessEnvironment).map_err(|error| with_causes(&error))?;
     let readers = assembly::readers(config, &ProcessEnvironment).map_err(|error| with_causes(&error))?;
     let certified = config.consumers.iter();
-    let certified = certified.filter_map(|(name, it)| Some((it.certificate.clone()?, name.clone()))).collect();
+    let certified =
+        certified.filter_map(|(name, it)| Some((it.certificate.clone()?, name.clone()))).collect();
     let consumers = Consumers::new(tokens).map_err(|shared| shared.to_string())?;
     let consumers = consumers.with_certificates(certified);
     let consumers = consumers.with_readers(readers).map_err(|shared| shared.to_string())?;

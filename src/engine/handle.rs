@@ -1,6 +1,7 @@
 //! How the rest of the program speaks to the engine. Cheap to clone; never blocks the engine.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -217,6 +218,12 @@ impl Handle {
     ) -> Result<String, Refused> {
         self.commands.send(Command::Holds(pause)).await.map_err(|_| Refused::Stopping)?;
         answered.await.map_err(|_| Refused::Stopping)?.map_err(Refused::Because)
+    }
+
+    /// Whether nothing waits because the journal cannot be written.
+    #[must_use]
+    pub fn is_journal_written(&self) -> bool {
+        self.restraints.stuck.load(Relaxed) == 0
     }
 
     #[must_use]

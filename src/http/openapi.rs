@@ -76,7 +76,8 @@ impl Schemas {
     fn new() -> Self {
         let settings = || SchemaSettings::draft2020_12().with(|it| it.meta_schema = None);
         let read = settings().for_deserialize().with(|it| it.inline_subschemas = true);
-        let written = settings().for_serialize().with(|it| it.definitions_path = "/components/schemas".into());
+        let written =
+            settings().for_serialize().with(|it| it.definitions_path = "/components/schemas".into());
         Self { read: read.into_generator(), written: written.into_generator() }
     }
 
@@ -97,7 +98,8 @@ impl Schemas {
 
 /// Formats that are Rust's own are left out.
 fn without_format(value: Value) -> Value {
-    let is_rusts = |value: &Value| value.as_str().is_some_and(|it| it.starts_with(['u', 'i']) && it != "uuid");
+    let is_rusts =
+        |value: &Value| value.as_str().is_some_and(|it| it.starts_with(['u', 'i']) && it != "uuid");
     match value {
         Value::Object(fields) => {
             let kept = fields.into_iter().filter(|(name, value)| name != "format" || !is_rusts(value));
@@ -159,11 +161,8 @@ fn query(table: &Value) -> Vec<Value> {
 }
 
 fn answer(answer: &Answer) -> Value {
-    let content: Map<String, Value> = answer
-        .content
-        .iter()
-        .map(|(kind, schema)| (kind.to_string(), json!({ "schema": schema })))
-        .collect();
+    let content: Map<String, Value> =
+        answer.content.iter().map(|(kind, schema)| (kind.to_string(), json!({ "schema": schema }))).collect();
     json!({ "description": answer.about, "content": content })
 }
 

@@ -75,13 +75,18 @@ fn reasons(observation: &Observation) -> Vec<Reason> {
     if let Err(why) = &observation.report {
         reasons.push(reason("journal_unreadable", why));
     }
+    if !observation.is_journal_written {
+        let full = "the journal cannot be written: nothing goes on until it can; see the log, and the disk";
+        reasons.push(reason("journal_unwritable", full));
+    }
     if observation.status.reload_refused.is_some() {
         let refused =
             "the newest policy was refused and the one before is in force: run `rekeyd check` on it";
         reasons.push(reason("reload_refused", refused));
     }
     if observation.status.certificate_refused.is_some() {
-        let refused = "the listener's changed certificate cannot be used and the one before is in force: see the log";
+        let refused =
+            "the listener's changed certificate cannot be used and the one before is in force: see the log";
         reasons.push(reason("certificate_refused", refused));
     }
     for (name, reach) in &observation.workspaces {

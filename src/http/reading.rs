@@ -18,7 +18,8 @@ use crate::http::public::Shared;
 const LIMIT: usize = 100;
 const LIMIT_MAX: usize = 500;
 
-const WANTED: &str = "`condition`, `workspace`, `attention` (`true` or `false`), `limit` (1 to 500) and `cursor`, each once";
+const WANTED: &str =
+    "`condition`, `workspace`, `attention` (`true` or `false`), `limit` (1 to 500) and `cursor`, each once";
 
 /// Which credentials.
 #[derive(Deserialize, JsonSchema)]

@@ -100,7 +100,10 @@ impl Tls {
                 Err(error) => {
                     let why = error.to_string();
                     if status.borrow().certificate_refused.as_ref() != Some(&why) {
-                        tracing::error!(why, "the changed certificate cannot be used; the one before stays in force");
+                        tracing::error!(
+                            why,
+                            "the changed certificate cannot be used; the one before stays in force"
+                        );
                         status.send_modify(|status| status.certificate_refused = Some(why));
                     }
                 }
@@ -127,7 +130,8 @@ impl Tls {
     pub(super) async fn greet(&self, stream: TcpStream) -> Option<(TlsStream<TcpStream>, Arc<[String]>)> {
         let config = Arc::clone(&self.in_force.lock().unwrap_or_else(PoisonError::into_inner));
         let stream = TlsAcceptor::from(config).accept(stream).await;
-        let stream = stream.inspect_err(|error| tracing::debug!(%error, "no handshake with a client")).ok()?;
+        let stream =
+            stream.inspect_err(|error| tracing::debug!(%error, "no handshake with a client")).ok()?;
         let (_, session) = stream.get_ref();
         let names = session.peer_certificates().and_then(|chain| chain.first()).map(names);
         Some((stream, names.unwrap_or_default().into()))
@@ -157,13 +161,9 @@ impl Contents {
     fn config(&self, files: &TlsFiles) -> Result<ServerConfig, TlsError> {
         let chain = certificates(&self.certificate)
             .ok_or_else(|| TlsError::NoCertificate(files.certificate.clone()))?;
-        let key =
-            PrivateKeyDer::from_pem_slice(&self.key).map_err(|_| TlsError::NoKey(files.key.clone()))?;
-        let mismatch = |why| TlsError::Mismatch {
-            certificate: files.certificate.clone(),
-            key: files.key.clone(),
-            why,
-        };
+        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|_| TlsError::NoKey(files.key.clone()))?;
+        let mismatch =
+            |why| TlsError::Mismatch { certificate: files.certificate.clone(), key: files.key.clone(), why };
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()

@@ -155,6 +155,11 @@ pub(super) const RELOAD_SUCCESS: Definition = gauge(
     &[],
     "Whether the newest policy is in force (1) or was refused (0).",
 );
+pub(super) const CERTIFICATE_SUCCESS: Definition = gauge(
+    "rekeyd_certificate_reload_success",
+    &[],
+    "Whether the listener's newest certificate is in force (1), or cannot be used (0); 1 without TLS.",
+);
 pub(super) const RELOAD_TIME: Definition =
     gauge("rekeyd_policy_reload_last_success_timestamp_seconds", &[], "When the policy in force was loaded.");
 pub(super) const POLICY_INFO: Definition =
@@ -194,6 +199,7 @@ pub const ALL: &[Definition] = &[
     DAMAGED,
     ORPHANS,
     RELOAD_SUCCESS,
+    CERTIFICATE_SUCCESS,
     RELOAD_TIME,
     POLICY_INFO,
     JOURNAL_READABLE,

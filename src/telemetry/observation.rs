@@ -51,6 +51,8 @@ pub struct Observation {
     pub workspaces: BTreeMap<WorkspaceName, Reach>,
     /// Every credential of the journal and of the policy; or why the journal cannot be read.
     pub report: Result<StatusReport, String>,
+    /// Whether nothing waits because the journal cannot be written.
+    pub is_journal_written: bool,
 }
 
 impl Observation {
@@ -136,6 +138,7 @@ impl Observer {
             look_again: setup.timing.look_again,
             workspaces: setup.desks.iter().map(|(name, desk)| (name.clone(), desk.reach())).collect(),
             report: report.map_err(|error| error.to_string()),
+            is_journal_written: self.handle.is_journal_written(),
         }
     }
 

@@ -61,7 +61,8 @@ fn count(count: usize) -> f64 {
 }
 
 pub(super) fn of(observation: &Observation) -> Samples {
-    let Observation { at: _, status, pulse, look_again: _, workspaces, report } = observation;
+    let Observation { at: _, status, pulse, look_again: _, workspaces, report, is_journal_written: _ } =
+        observation;
     let mut samples = Samples::default();
     samples.put(metrics::BUILD_INFO, &[metrics::VERSION, metrics::REVISION], 1.0);
     samples.flag(metrics::JOURNAL_READABLE, &[], report.is_ok());
@@ -76,6 +77,7 @@ pub(super) fn of(observation: &Observation) -> Samples {
     samples.put(metrics::DAMAGED, &[], count(pulse.damaged.len()));
     samples.put(metrics::ORPHANS, &[], number(i64::try_from(pulse.orphans_deleted).unwrap_or(i64::MAX)));
     samples.flag(metrics::RELOAD_SUCCESS, &[], status.reload_refused.is_none());
+    samples.flag(metrics::CERTIFICATE_SUCCESS, &[], status.certificate_refused.is_none());
     samples.moment(metrics::RELOAD_TIME, &[], status.policy_loaded);
     samples.put(metrics::POLICY_INFO, &[&status.policy_hash], 1.0);
     samples.flag(metrics::DRAINING, &[], status.draining);

@@ -4,10 +4,14 @@
 
 mod acknowledging;
 mod command;
+mod described;
+mod encrypted;
 mod fragile;
 mod holding;
+mod hostile;
 mod house;
 mod leaks;
 mod metrics;
 mod ordering;
 mod probing;
+mod reading;

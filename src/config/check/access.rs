@@ -37,8 +37,7 @@ pub(super) fn consumers(
                 format!("the consumer `{other}` has the same token: each could acknowledge for the other");
             findings.error(&written.span(), rule, "give each consumer a token of its own");
         }
-        if let Some(other) =
-            certificate.as_ref().and_then(|it| certificates.insert(it.clone(), name.clone()))
+        if let Some(other) = certificate.as_ref().and_then(|it| certificates.insert(it.clone(), name.clone()))
         {
             let rule = format!(
                 "the consumer `{other}` has the same `certificate`: each could acknowledge for the other"
@@ -55,11 +54,7 @@ pub(super) fn consumers(
 }
 
 /// A name as certificates have it.
-fn certificate(
-    policy: &raw::Policy,
-    written: Option<&At<Text>>,
-    findings: &mut Findings,
-) -> Option<String> {
+fn certificate(policy: &raw::Policy, written: Option<&At<Text>>, findings: &mut Findings) -> Option<String> {
     let written = written?;
     let name = written.value().as_str();
     let plain = |label: &str| {

@@ -8,8 +8,8 @@ use jiff::SignedDuration;
 use reqwest::Url;
 
 use crate::config::agent::{
-    AgentConfig, ClientIdentity, Exec, Health, Looking, Mode, OnChange, Origin, PlaceConfig, RekeydConfig, Restart,
-    SecretConfig, Signal, Telling, defaults,
+    AgentConfig, ClientIdentity, Exec, Health, Looking, Mode, OnChange, Origin, PlaceConfig, RekeydConfig,
+    Restart, SecretConfig, Signal, Telling, defaults,
 };
 use crate::config::check::values;
 use crate::config::components::AwsConfig;
@@ -286,7 +286,11 @@ fn identity(raw: &raw::Rekeyd, url: Option<&Url>, findings: &mut Findings) -> Op
             findings.error(&written.span(), "a certificate proves nothing without its key", "add `key`");
         }
         (None, Some(written)) => {
-            findings.error(&written.span(), "a key is of no use without its certificate", "add `certificate`");
+            findings.error(
+                &written.span(),
+                "a key is of no use without its certificate",
+                "add `certificate`",
+            );
         }
         (Some(written), Some(_)) if url.is_some_and(|url| url.scheme() != "https") => {
             let rule = "a certificate is shown over `https` only";

@@ -1,5 +1,6 @@
 //! A server with little patience, and clients of every kind.
 
+use axum::Extension;
 use axum::routing::get;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -21,8 +22,9 @@ async fn server(limits: Limits) -> Server {
     let address = listener.local_addr().unwrap();
     let routes = Router::new().route("/", get(|| async { "hello" })).route(
         "/slow",
-        get(|| async {
-            time::sleep(Duration::from_millis(300)).await;
+        get(|Extension(presence): Extension<Arc<Presence>>| async move {
+            let _at_work = presence.works();
+            time::sleep(Duration::from_millis(600)).await;
             "at last"
         }),
     );
@@ -59,18 +61,40 @@ async fn a_slow_head_and_an_idle_connection_are_closed() {
 }
 
 #[tokio::test]
-async fn a_connection_too_many_waits_for_a_place() {
+async fn a_connection_too_many_takes_the_place_of_the_one_that_idles_longest() {
     let patient = Limits { head: Duration::from_secs(60), life: Duration::from_secs(60), ..QUICK };
     let server = server(patient).await;
-    let first = TcpStream::connect(server.address).await.unwrap();
+    let mut first = TcpStream::connect(server.address).await.unwrap();
     let mut second = TcpStream::connect(server.address).await.unwrap();
+    first.write_all(b"GET / HTTP/1.1\r\nhost:").await.unwrap();
     second.write_all(REQUEST).await.unwrap();
     assert!(read(&mut second).await.ends_with("hello"));
     let mut third = TcpStream::connect(server.address).await.unwrap();
     third.write_all(REQUEST).await.unwrap();
+    assert!(read(&mut third).await.ends_with("hello"));
+    assert_eq!(rest(&mut first).await, "");
+    second.write_all(REQUEST).await.unwrap();
+    assert!(read(&mut second).await.ends_with("hello"), "it was sent away too");
+}
+
+#[tokio::test]
+async fn nobody_is_sent_away_while_an_answer_is_worked_on() {
+    let patient = Limits { head: Duration::from_secs(60), life: Duration::from_secs(60), ..QUICK };
+    let server = server(patient).await;
+    let mut busy = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+        busy.push(stream);
+    }
+    time::sleep(Duration::from_millis(50)).await;
+    let mut third = TcpStream::connect(server.address).await.unwrap();
+    third.write_all(REQUEST).await.unwrap();
     let unanswered = time::timeout(Duration::from_millis(300), third.readable()).await;
     assert!(unanswered.is_err(), "more than two were served");
-    drop(first);
+    for mut stream in busy {
+        assert!(rest(&mut stream).await.ends_with("at last"));
+    }
     assert!(read(&mut third).await.ends_with("hello"));
 }
 

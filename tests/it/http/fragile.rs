@@ -16,6 +16,8 @@ use rekeyd::ports::journal::{Chapter, Entry, Error, Journal, Known};
 pub(crate) struct Fragile {
     journal: MemoryJournal,
     pub(crate) is_broken: AtomicBool,
+    /// Rotations and records cannot be written, and all can be read.
+    pub(crate) is_full: AtomicBool,
 }
 
 impl Fragile {
@@ -23,6 +25,13 @@ impl Fragile {
         match self.is_broken.load(SeqCst) {
             true => Err(Error::Unavailable("the disk is gone".to_owned())),
             false => Ok(&self.journal),
+        }
+    }
+
+    fn roomy(&self) -> Result<&MemoryJournal, Error> {
+        match self.is_full.load(SeqCst) {
+            true => Err(Error::Unavailable("the disk is full".to_owned())),
+            false => self.usable(),
         }
     }
 }
@@ -36,10 +45,10 @@ impl Journal for Fragile {
         self.usable()?.load_one(credential).await
     }
     async fn append(&self, entry: &Entry, record: Option<&Record>) -> Result<(), Error> {
-        self.usable()?.append(entry, record).await
+        self.roomy()?.append(entry, record).await
     }
     async fn save(&self, record: &Record) -> Result<(), Error> {
-        self.usable()?.save(record).await
+        self.roomy()?.save(record).await
     }
     async fn entries(&self, rotation: RotationId) -> Result<Vec<Entry>, Error> {
         self.usable()?.entries(rotation).await

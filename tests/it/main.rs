@@ -14,6 +14,7 @@ mod elevenlabs_sandbox;
 mod engine_sandbox;
 mod fleet;
 mod forecast;
+mod fuzz;
 mod http;
 mod inspection;
 mod journal;

@@ -8,11 +8,13 @@ use aws_sdk_secretsmanager::config::http::HttpResponse;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::RequestId;
 use jiff::SignedDuration;
+use uuid::Uuid;
 
 use crate::domain::failure::{Certainty, Failure, Kind};
 use crate::domain::plan::Destination;
 
 const ECHO_CHARACTERS_MAX: usize = 256;
+const CODE_LETTERS_MAX: usize = 64;
 
 /// A call of AWS's API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,7 +106,7 @@ where
         kind,
         message: format!("cannot {} {destination}: {why}", call.verb()),
         retry_after: error.raw_response().and_then(retry_after),
-        request_id: error.request_id().filter(|id| is_plain(id)).map(str::to_owned),
+        request_id: error.request_id().filter(|id| Uuid::try_parse(id).is_ok()).map(str::to_owned),
     };
     Refused { refusal, failure }
 }
@@ -181,7 +183,10 @@ fn of_code(
 const KMS: &str = "allow `kms:GenerateDataKey` and `kms:Decrypt` on it, and see that it is enabled";
 
 fn of_status(status: u16, code: &str) -> (Kind, String) {
-    let code = if is_plain(code) { code } else { "no error code" };
+    // AWS's codes are words; anything else in that place could be a piece of a value.
+    let is_word =
+        !code.is_empty() && code.len() <= CODE_LETTERS_MAX && code.chars().all(|c| c.is_ascii_alphabetic());
+    let code = if is_word { code } else { "no error code" };
     let kind = match status {
         401 => Kind::Unauthenticated,
         403 => Kind::Forbidden,

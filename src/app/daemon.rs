@@ -13,7 +13,7 @@ use crate::app::assembly::{self, Base};
 use crate::app::notify;
 use crate::app::reload::{self, InForce};
 use crate::config::Config;
-use crate::config::components::{JournalConfig, TlsConfig};
+use crate::config::components::{DaemonConfig, JournalConfig, TlsConfig};
 use crate::config::environment::ProcessEnvironment;
 use crate::engine::{Handle, Keeper, Stopped, wakes};
 use crate::http::{BindError, Operator, OperatorSocket, Public, PublicListener, Reload, Status};
@@ -57,10 +57,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     let base = Base::on_this_machine(journal);
     let setup = assembly::assemble(&config, &ProcessEnvironment, &base).await?;
     let consumers = reload::consumers(&config).map_err(Error::Consumers)?;
-    let tls = config.daemon.tls.clone().map(encryption).transpose()?;
-    let address = config.daemon.listen;
-    let listener = PublicListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
-    let listener = listener.encrypted_by(tls.clone());
+    let (listener, tls) = listen(&config.daemon).await?;
     let socket = OperatorSocket::bind(&config.daemon.socket)?;
     let signals = Signals::listen().map_err(Error::Signals)?;
 
@@ -127,9 +124,15 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     outcome
 }
 
-fn encryption(config: TlsConfig) -> Result<Arc<Tls>, TlsError> {
-    let TlsConfig { certificate, key, client_ca } = config;
-    Tls::load(TlsFiles { certificate, key, client_ca }).map(Arc::new)
+/// The public listener, and what it encrypts with, if it does.
+async fn listen(config: &DaemonConfig) -> Result<(PublicListener, Option<Arc<Tls>>), Error> {
+    let files = config.tls.clone();
+    let files =
+        files.map(|TlsConfig { certificate, key, client_ca }| TlsFiles { certificate, key, client_ca });
+    let tls = files.map(Tls::load).transpose()?.map(Arc::new);
+    let address = config.listen;
+    let listener = PublicListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
+    Ok((listener.encrypted_by(tls.clone()), tls))
 }
 
 async fn heed_schedules(handle: Handle, sweep: Arc<Notify>, inspect: Arc<Notify>, stop: CancellationToken) {

@@ -75,7 +75,7 @@ mod tests {
     async fn so_many_at_once_and_then_one_in_a_while() {
         let rates = Rates::new(3, SECOND);
         for _ in 0..3 {
-            assert_eq!(rates.allows(&"a").and(rates.count("a")), Ok(()));
+            assert_eq!((rates.allows(&"a"), rates.count("a")), (Ok(()), Ok(())));
         }
         assert_eq!((rates.count("a"), rates.count("b")), (Err(SECOND), Ok(())));
         assert_eq!(rates.allows(&"a"), Err(SECOND));

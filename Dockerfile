@@ -13,6 +13,8 @@ WORKDIR /src
 # The toolchain is the image's: rust-toolchain.toml names the same version.
 COPY Cargo.toml Cargo.lock ./
 COPY migrations migrations
+# The status page quotes it.
+COPY docs/runbook.md docs/runbook.md
 COPY src src
 # The target is named so that the flags hold for rekeyd and its libraries, not for build scripts and macros.
 ARG TARGETARCH=amd64

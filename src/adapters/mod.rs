@@ -5,6 +5,7 @@ pub mod aws_secrets_manager;
 pub mod clock;
 pub mod directory;
 pub mod elevenlabs;
+pub mod endpoint;
 pub mod followed_file;
 mod json_field;
 pub mod memory;

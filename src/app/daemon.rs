@@ -18,6 +18,8 @@ use crate::config::environment::ProcessEnvironment;
 use crate::engine::{Handle, Keeper, Stopped, wakes};
 use crate::http::{BindError, Operator, OperatorSocket, Public, PublicListener, Reload, Status};
 use crate::http::{Tls, TlsError, TlsFiles};
+use crate::telemetry::meter::Meter;
+use crate::telemetry::observation::Detail;
 
 /// Reloads that wait while one is under way.
 const RELOADS_MAX: usize = 8;
@@ -52,8 +54,8 @@ pub enum Error {
 /// # Errors
 /// Nothing was changed outside if it did not start. If it stopped by itself, the journal says how far it came.
 pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
-    let JournalConfig::Sqlite { path: journal } = &config.daemon.journal;
-    let journal = Arc::new(SqliteJournal::open(journal)?);
+    let JournalConfig::Sqlite { path: journal_path } = &config.daemon.journal;
+    let journal = Arc::new(SqliteJournal::open(journal_path)?);
     let base = Base::on_this_machine(journal);
     let setup = assembly::assemble(&config, &ProcessEnvironment, &base).await?;
     let consumers = reload::consumers(&config).map_err(Error::Consumers)?;
@@ -63,10 +65,15 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
 
     let (tick, sweep, inspect) = (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (keeper, handle) = Keeper::load(setup, Arc::clone(&tick)).await?;
+    let keeper = keeper.metered_by(Arc::<Meter>::clone(&base.meter));
     let (consumers, consumers_seen) = watch::channel(Arc::new(consumers));
     let (status, status_seen) = watch::channel(Status {
         policy_hash: config.hash().to_owned(),
         policy_loaded: Some(base.clock.now()),
+        started: Some(base.clock.now()),
+        detail: Detail::of(config.metrics.per_credential),
+        journal: Some(journal_path.clone()),
+        meter: Arc::clone(&base.meter),
         ..Status::default()
     });
     let (reloads, reloads_asked) = mpsc::channel(RELOADS_MAX);

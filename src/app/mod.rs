@@ -1,6 +1,6 @@
 //! Puts the parts together: the only place that names adapters.
 
-mod admin_key;
+pub(crate) mod admin_key;
 pub mod assembly;
 pub mod daemon;
 mod notify;

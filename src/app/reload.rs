@@ -12,6 +12,7 @@ use crate::config::components::DaemonConfig;
 use crate::config::environment::ProcessEnvironment;
 use crate::engine::Handle;
 use crate::http::{Consumers, Status};
+use crate::telemetry::observation::Detail;
 
 /// What a reload replaces.
 pub(super) struct InForce {
@@ -58,6 +59,7 @@ impl InForce {
         self.status.send_modify(|status| {
             status.policy_hash = config.hash().to_owned();
             status.policy_loaded = Some(self.base.clock.now());
+            status.detail = Detail::of(config.metrics.per_credential);
             status.reload_refused = None;
         });
         Ok(match self.needs_restart(&config.daemon) {

@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 
 use crate::config::components::{
-    ConsumerConfig, DaemonConfig, LeaksConfig, ReadersConfig, StoreConfig, WorkspaceConfig,
+    ConsumerConfig, DaemonConfig, LeaksConfig, MetricsConfig, ReadersConfig, StoreConfig, WorkspaceConfig,
 };
+use crate::config::defaults;
 use crate::config::environment::Environment;
 use crate::config::findings::Findings;
 use crate::config::raw;
@@ -34,6 +35,7 @@ pub(super) struct Checked {
     pub(super) consumers: BTreeMap<ConsumerName, ConsumerConfig>,
     pub(super) leaks: LeaksConfig,
     pub(super) readers: ReadersConfig,
+    pub(super) metrics: MetricsConfig,
 }
 
 pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: &mut Findings) -> Checked {
@@ -51,6 +53,8 @@ pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: 
     let stores = surroundings::stores(&raw.stores, findings);
     let (consumers, readers) = access::consumers(raw, findings);
     let leaks = LeaksConfig { token: values::secret(raw.leaks.token.as_ref(), findings) };
+    let per_credential = raw.metrics.per_credential.as_ref().map(|written| *written.value());
+    let metrics = MetricsConfig { per_credential: per_credential.unwrap_or(defaults::PER_CREDENTIAL) };
     let surroundings = credentials::Surroundings { raw, stores: &stores, consumers: &consumers };
     let written = credentials::check(&surroundings, findings);
     admin::check(&raw.workspaces, &written, findings);
@@ -62,5 +66,5 @@ pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: 
             .lint_of_file("the policy has no credentials", "add a table such as `[credentials.tts-backend]`");
     }
     policy.credentials = written.into_iter().map(|it| (it.credential.name.clone(), it.credential)).collect();
-    Checked { policy, daemon, workspaces, stores, consumers, leaks, readers }
+    Checked { policy, daemon, workspaces, stores, consumers, leaks, readers, metrics }
 }

@@ -52,6 +52,13 @@ pub struct LeaksConfig {
     pub token: Option<SecretSource>,
 }
 
+/// What metrics tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MetricsConfig {
+    /// Every credential, and not only those that are not well.
+    pub per_credential: bool,
+}
+
 /// Where the journal is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JournalConfig {

@@ -34,6 +34,8 @@ pub(crate) const REQUEST_TIMEOUT: &str = "30s";
 /// Readable by the owner and the group that the consumers share.
 pub(crate) const FILE_MODE: &str = "0440";
 pub(crate) const DIRECTORY_MODE: &str = "0750";
+/// A fleet of thousands says no.
+pub(crate) const PER_CREDENTIAL: bool = true;
 pub(crate) const JITTER: &str = "0s";
 pub(crate) const WINDOW: &str = "always";
 /// Twice the hour for which AWS' caching clients keep a value.

@@ -30,7 +30,7 @@ pub mod secret_source;
 mod shape;
 
 use crate::config::components::{
-    ConsumerConfig, DaemonConfig, LeaksConfig, ReadersConfig, StoreConfig, WorkspaceConfig,
+    ConsumerConfig, DaemonConfig, LeaksConfig, MetricsConfig, ReadersConfig, StoreConfig, WorkspaceConfig,
 };
 use crate::config::diagnostic::Diagnostics;
 use crate::config::environment::{Environment, ProcessEnvironment};
@@ -51,6 +51,7 @@ pub struct Config {
     pub consumers: BTreeMap<ConsumerName, ConsumerConfig>,
     pub leaks: LeaksConfig,
     pub readers: ReadersConfig,
+    pub metrics: MetricsConfig,
     hash: String,
     lints: Diagnostics,
 }
@@ -149,9 +150,20 @@ fn load_with(
     if is_refused {
         return Err(problems);
     }
-    let check::Checked { policy, daemon, workspaces, stores, consumers, leaks, readers } = checked;
+    let check::Checked { policy, daemon, workspaces, stores, consumers, leaks, readers, metrics } = checked;
     let hash = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Config { policy, daemon, workspaces, stores, consumers, leaks, readers, hash, lints: problems })
+    Ok(Config {
+        policy,
+        daemon,
+        workspaces,
+        stores,
+        consumers,
+        leaks,
+        readers,
+        metrics,
+        hash,
+        lints: problems,
+    })
 }
 
 fn exposed_secrets(raw: &raw::Policy, findings: &mut Findings) {

@@ -11,10 +11,12 @@ use crate::config::defaults;
 mod access;
 pub(crate) mod agent;
 mod kinds;
+mod metrics;
 mod waits;
 
 pub(crate) use access::*;
 pub(crate) use kinds::*;
+pub(crate) use metrics::*;
 pub(crate) use waits::*;
 
 /// Which ElevenLabs keys rekeyd keeps fresh, when, and where it publishes them.
@@ -39,6 +41,8 @@ pub(crate) struct Policy {
     pub(crate) leaks: Leaks,
     /// Who may read over HTTP what is known of the credentials.
     pub(crate) readers: Readers,
+    /// What metrics tell.
+    pub(crate) metrics: Metrics,
 }
 
 /// The daemon itself.

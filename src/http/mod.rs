@@ -12,6 +12,7 @@ mod holds;
 mod leaks;
 pub mod openapi;
 mod operator;
+mod page;
 mod probes;
 mod public;
 mod rates;

@@ -1,5 +1,5 @@
-//! The public listener: probes and metrics for whoever asks, what is known for readers, acknowledgements for consumers;
-//! in the clear or over TLS.
+//! The public listener: probes, metrics and the status page for whoever asks, what is known for readers, acknowledgements
+//! for consumers; in the clear or over TLS.
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,6 +23,7 @@ use crate::http::acks;
 use crate::http::answer;
 use crate::http::leaks;
 use crate::http::openapi;
+use crate::http::page;
 use crate::http::probes;
 use crate::http::reading;
 use crate::http::rotations;
@@ -108,6 +109,7 @@ fn routes(shared: Arc<Shared>) -> Router {
     let in_time = middleware::from_fn(|request, next| {
         answer::within(ANSWER, "the answer took too long; try again", request, next)
     });
+    let for_readers = middleware::from_fn_with_state(Arc::clone(&shared), reading::for_readers);
     Router::new()
         .route("/livez", get(probes::livez))
         .route("/healthz", get(probes::livez))
@@ -120,6 +122,7 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/v1/rotations", get(rotations::rotations))
         .route("/v1/credentials/{name}/acks", post(acks::acknowledge))
         .route("/v1/leaks", post(leaks::report))
+        .merge(page::routes().route_layer(for_readers))
         .fallback(answer::no_such_path)
         .method_not_allowed_fallback(answer::wrong_method)
         .layer(in_time)

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
 use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -103,6 +105,17 @@ pub(super) async fn credential(
     let name = CredentialName::new(name).map_err(|_| unknown())?;
     let told = shared.observer.tell(&name).await.map_err(|error| unreadable(error.to_string()))?;
     told.map(Json).ok_or_else(unknown)
+}
+
+/// Lets only those through who may read: what people look at tells the same.
+pub(super) async fn for_readers(
+    State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    may_read(&shared, &caller, request.headers())?;
+    Ok(next.run(request).await)
 }
 
 pub(super) fn may_read(shared: &Shared, caller: &Caller, headers: &HeaderMap) -> Result<(), Problem> {

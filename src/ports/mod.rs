@@ -7,6 +7,7 @@ pub mod clock;
 pub mod followed;
 pub mod issuer;
 pub mod journal;
+pub mod meter;
 pub mod prober;
 pub mod secret_store;
 pub mod usage;

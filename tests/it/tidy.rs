@@ -23,6 +23,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("http", &["domain", "engine", "ports", "telemetry"]),
     ("agent", &["call", "config", "domain", "ports"]),
     ("app", &["adapters", "config", "domain", "engine", "http", "ports", "telemetry"]),
+    ("draft", &["config", "domain"]),
+    ("doctor", &["adapters", "app", "call", "config", "domain", "ports"]),
     ("demo", &["adapters", "domain", "ports", "sandbox"]),
     (
         "cli",
@@ -33,7 +35,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "call",
             "config",
             "demo",
+            "doctor",
             "domain",
+            "draft",
             "engine",
             "http",
             "ports",

@@ -31,6 +31,7 @@ use crate::domain::ids::{CredentialName, RotationId, WorkspaceName};
 use crate::domain::record::Record;
 use crate::ports::journal::{Chapter, Entry, Error, Journal, Known};
 
+pub use crate::adapters::sqlite::lock::holder_of;
 pub use crate::adapters::sqlite::open::OpenError;
 pub use crate::adapters::sqlite::read::Loaded;
 pub use crate::adapters::sqlite::read_only::{ReadError, ReadOnlyJournal};

@@ -106,6 +106,19 @@ impl ReadOnlyJournal {
         self.answer(read::holds)
     }
 
+    /// Looks through the whole file for damage; empty if it is sound.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn damage(&self) -> Result<Vec<String>, ReadError> {
+        self.answer(|connection| {
+            let mut statement = connection.prepare("PRAGMA quick_check(20)")?;
+            let lines = statement.query_map([], |row| row.get::<_, String>(0))?;
+            let lines: Vec<String> = lines.collect::<Result<_, _>>()?;
+            Ok(lines.into_iter().filter(|line| line != "ok").collect())
+        })
+    }
+
     fn answer<T>(&self, question: impl Fn(&Connection) -> Result<T, Failed>) -> Result<T, ReadError> {
         let mut attempt = 1;
         loop {

@@ -6,11 +6,12 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::domain::hold::{Held, Hold, Holds, Scope};
+use crate::domain::hold::{BREAKER, Held, Hold, Holds, Scope};
 use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::phase::PhaseName;
 use crate::domain::policy::Policy;
 use crate::domain::record::Record;
+use crate::domain::report::blocked::Blocked;
 use crate::domain::report::{Condition, CredentialReport, StatusReport};
 use crate::domain::waves;
 
@@ -45,6 +46,12 @@ impl HoldReport {
             since: hold.since,
             way_out: hold.way_out(),
         }
+    }
+
+    /// Whether it is by a breaker that tripped, not by a person.
+    #[must_use]
+    pub fn is_breakers(&self) -> bool {
+        self.by == BREAKER
     }
 
     /// The scope in one word or two.
@@ -112,6 +119,7 @@ impl CredentialReport {
             self.summary = format!("{}; {hold}", self.summary);
             self.condition = self.condition.max(Condition::Waiting);
             self.attention |= hold.is_breakers();
+            self.blocked = Some(if hold.is_breakers() { Blocked::Breaker } else { Blocked::Operator });
             self.next_command = Some(hold.way_out());
             return;
         }
@@ -122,6 +130,7 @@ impl CredentialReport {
             return;
         };
         let waiting = waves::waits(own, credential, |name| around.records.get(name), now);
+        self.blocked = self.blocked.or_else(|| waiting.as_ref().map(|_| Blocked::Wave));
         self.waits_for = waiting.map(|waiting| waiting.to_string()).or_else(|| {
             let workspace = workspace?;
             let places = around.policy.workspaces.get(&workspace)?.overlaps_at_once;
@@ -130,6 +139,7 @@ impl CredentialReport {
                 .then(|| format!("{taken} rotations are under way in `{workspace}`, and no more may be"))
         });
         if let Some(waits_for) = &self.waits_for {
+            self.blocked = self.blocked.or(Some(Blocked::Turn));
             self.summary = format!("it is due and waits for its turn: {waits_for}");
             self.condition = self.condition.max(Condition::Waiting);
         }

@@ -19,6 +19,7 @@ const HEADINGS: &[(&str, &str)] = &[
     ("Breaker", "### `breaker`"),
     ("Leaks", "## `[leaks]`"),
     ("Readers", "## `[readers]`"),
+    ("Metrics", "## `[metrics]`"),
     ("Probe", "### `probes`"),
     ("Secret", "### A reference to a secret"),
     ("Store", "## `[stores.NAME]`"),

@@ -11,14 +11,38 @@ use reqwest::Url;
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
 use crate::agent::Error;
 use crate::call;
+use crate::config::agent::ClientIdentity;
 use crate::domain::secret::SecretValue;
 
-/// Only with `https`.
+/// One for a daemon keeps its client as long as the files that it was made from stay as they are.
 pub(super) struct Courier {
-    tls: Option<reqwest::Client>,
+    tls: Option<Encrypted>,
+}
+
+/// Only with `https`.
+struct Encrypted {
+    papers: Papers,
+    /// What the papers held.
+    seen: Contents,
+    client: reqwest::Client,
+}
+
+/// Files by which each side proves to the other who it is.
+#[derive(Clone)]
+pub(super) struct Papers {
+    pub(super) ca_file: Option<PathBuf>,
+    pub(super) identity: Option<ClientIdentity>,
+}
+
+#[derive(PartialEq, Eq)]
+struct Contents {
+    authorities: Option<Vec<u8>>,
+    /// Certificate and key.
+    identity: Option<Zeroizing<Vec<u8>>>,
 }
 
 pub(super) struct Reply {
@@ -40,35 +64,79 @@ impl Courier {
     pub(super) const PLAIN: Self = Self { tls: None };
 
     /// # Errors
-    /// The authorities to trust cannot be read.
-    pub(super) fn to(url: &Url, ca_file: Option<&PathBuf>) -> Result<Self, Error> {
+    /// The papers cannot be used.
+    pub(super) fn to(url: &Url, papers: Papers) -> Result<Self, Error> {
         if url.scheme() != "https" {
             return Ok(Self::PLAIN);
         }
-        let mut builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
-        if let Some(path) = ca_file {
-            let refused = |source| Error::Authorities { path: path.clone(), source };
-            let pem = std::fs::read(path).map_err(refused)?;
-            let trusted = reqwest::Certificate::from_pem_bundle(&pem)
-                .ok()
-                .filter(|trusted| !trusted.is_empty())
-                .ok_or_else(|| refused(io::Error::other("it holds no certificates in PEM")))?;
-            builder = builder.tls_certs_only(trusted);
+        let seen = papers.read()?;
+        let client = papers.client(&seen)?;
+        Ok(Self { tls: Some(Encrypted { papers, seen, client }) })
+    }
+
+    /// Takes up papers that were replaced. With those that cannot be used, everything stays as it was.
+    pub(super) fn renew(&mut self) {
+        let Some(tls) = &mut self.tls else { return };
+        let Ok(contents) = tls.papers.read() else { return };
+        if contents == tls.seen {
+            return;
         }
-        let path = || ca_file.cloned().unwrap_or_default();
-        let client = builder
-            .build()
-            .map_err(|error| Error::Authorities { path: path(), source: io::Error::other(error) })?;
-        Ok(Self { tls: Some(client) })
+        match tls.papers.client(&contents) {
+            Ok(client) => {
+                tracing::info!("the certificates by which rekeyd is spoken to are replaced");
+                (tls.client, tls.seen) = (client, contents);
+            }
+            Err(error) => tracing::debug!(%error, "the changed certificates cannot be used"),
+        }
     }
 
     /// # Errors
     /// There was no answer; says why, without anything that was sent.
     pub(super) async fn carry(&self, parcel: Parcel<'_>) -> Result<Reply, String> {
         match &self.tls {
-            Some(client) => encrypted(client, parcel).await,
+            Some(tls) => encrypted(&tls.client, parcel).await,
             None => plain(parcel).await,
         }
+    }
+}
+
+impl Papers {
+    fn read(&self) -> Result<Contents, Error> {
+        let read = |path: &PathBuf| {
+            std::fs::read(path).map_err(|source| Error::Authorities { path: path.clone(), source })
+        };
+        let identity = |identity: &ClientIdentity| {
+            let mut both = Zeroizing::new(read(&identity.certificate)?);
+            both.push(b'\n');
+            both.extend_from_slice(&Zeroizing::new(read(&identity.key)?));
+            Ok(both)
+        };
+        Ok(Contents {
+            authorities: self.ca_file.as_ref().map(read).transpose()?,
+            identity: self.identity.as_ref().map(identity).transpose()?,
+        })
+    }
+
+    fn client(&self, contents: &Contents) -> Result<reqwest::Client, Error> {
+        let refused = |path: Option<&PathBuf>, why: &str| Error::Authorities {
+            path: path.cloned().unwrap_or_default(),
+            source: io::Error::other(why.to_owned()),
+        };
+        let mut builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        if let Some(pem) = &contents.authorities {
+            let trusted = reqwest::Certificate::from_pem_bundle(pem)
+                .ok()
+                .filter(|trusted| !trusted.is_empty())
+                .ok_or_else(|| refused(self.ca_file.as_ref(), "it holds no certificates in PEM"))?;
+            builder = builder.tls_certs_only(trusted);
+        }
+        let own = self.identity.as_ref().map(|identity| &identity.certificate);
+        if let Some(pem) = &contents.identity {
+            let identity = reqwest::Identity::from_pem(pem)
+                .map_err(|_| refused(own, "it and its key are no certificate with a key in PEM"))?;
+            builder = builder.identity(identity);
+        }
+        builder.build().map_err(|error| refused(own.or(self.ca_file.as_ref()), &with_causes(&error)))
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::agent::Error;
 use crate::agent::attendant::{Word, Words};
-use crate::agent::courier::{Courier, Parcel, Reply};
+use crate::agent::courier::{Courier, Papers, Parcel, Reply};
 use crate::agent::pace;
 use crate::config::agent::RekeydConfig;
 use crate::config::environment::Environment;
@@ -43,7 +43,8 @@ impl Herald {
     /// # Errors
     /// The authorities to trust cannot be read.
     pub(super) fn new(rekeyd: RekeydConfig, environment: Box<dyn Environment>) -> Result<Self, Error> {
-        let courier = Courier::to(&rekeyd.url, rekeyd.ca_file.as_ref())?;
+        let papers = Papers { ca_file: rekeyd.ca_file.clone(), identity: rekeyd.identity.clone() };
+        let courier = Courier::to(&rekeyd.url, papers)?;
         Ok(Self { rekeyd, environment, courier, said: BTreeMap::new() })
     }
 
@@ -72,6 +73,7 @@ impl Herald {
     }
 
     async fn say_what_is_due(&mut self, wanted: &Words) {
+        self.courier.renew();
         self.said.retain(|name, _| wanted.contains_key(name));
         for (name, word) in wanted {
             let (is_same, failures) = match self.said.get(name) {
@@ -106,7 +108,7 @@ impl Herald {
 
     async fn say(&self, name: &CredentialName, word: &Word) -> Result<(), String> {
         // Read each time: a token that was replaced is used from then on.
-        let token = self.rekeyd.token.read(&*self.environment);
+        let token = self.rekeyd.token.as_ref().map(|token| token.read(&*self.environment)).transpose();
         let token = token.map_err(|unreadable| match std::error::Error::source(&unreadable) {
             Some(cause) => format!("{unreadable}: {cause}"),
             None => unreadable.to_string(),
@@ -118,7 +120,7 @@ impl Herald {
             "status": word.status.label(),
         });
         let parcel =
-            Parcel { method: Method::POST, url: &url, token: Some(&token), body: Some(&body), limit: CALL };
+            Parcel { method: Method::POST, url: &url, token: token.as_ref(), body: Some(&body), limit: CALL };
         let reply = self.courier.carry(parcel).await?;
         if reply.status.is_success() {
             if known(&reply) == Some(false) {
@@ -128,7 +130,9 @@ impl Herald {
             return Ok(());
         }
         let advice = match reply.status {
-            StatusCode::UNAUTHORIZED => ": is the token the one that `consumers` of its policy refers to?",
+            StatusCode::UNAUTHORIZED => {
+                ": is the token, or the name in the certificate, the one in `consumers` of its policy?"
+            }
             StatusCode::FORBIDDEN => ": does `wait_for.acks` of the credential name this consumer?",
             StatusCode::NOT_FOUND => ": is the secret named like the credential?",
             _ => "",

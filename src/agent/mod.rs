@@ -79,7 +79,7 @@ pub enum Ended {
 pub enum Error {
     #[error("signals cannot be received")]
     Signals(#[source] std::io::Error),
-    #[error("`{path}` cannot be used as the authorities to trust")]
+    #[error("`{path}` cannot be used to speak to rekeyd")]
     Authorities { path: PathBuf, source: std::io::Error },
     #[error("a part of the agent ended by itself")]
     PartEnded,
@@ -106,7 +106,8 @@ pub async fn run(setup: Setup) -> Result<Ended, Error> {
         parts.spawn(follower.run(Arc::clone(&look_now)));
     }
     // What is for the agent alone is not for what it starts.
-    let withheld: Vec<String> = rekeyd.iter().filter_map(|rekeyd| withheld(&rekeyd.token)).collect();
+    let withheld: Vec<String> =
+        rekeyd.iter().filter_map(|it| it.token.as_ref()).filter_map(withheld).collect();
     let app = match app {
         Some((words, exec)) => App::Child(Child::new(words, exec, withheld.clone())),
         None => App::Beside(on_change.map(|it| Teller::new(it, withheld.clone()))),

@@ -13,13 +13,14 @@ use crate::adapters::elevenlabs::{self, ElevenLabs};
 use crate::adapters::prober::NetworkProber;
 use crate::app::admin_key;
 use crate::config::Config;
-use crate::config::components::{AwsConfig, DirectoryConfig, StoreConfig, WorkspaceConfig};
+use crate::config::components::{AwsConfig, DirectoryConfig, ReadersConfig, StoreConfig, WorkspaceConfig};
 use crate::config::environment::Environment;
 use crate::config::secret_source::Unreadable;
 use crate::domain::failure::Failure;
 use crate::domain::ids::{ConsumerName, StoreName, WorkspaceName};
 use crate::domain::secret::SecretValue;
 use crate::engine::{Desk, Setup, Timing};
+use crate::http::Readers;
 use crate::ports::clock::Clock;
 use crate::ports::issuer::Issuer;
 use crate::ports::journal::Journal;
@@ -49,6 +50,8 @@ pub enum Error {
     Token { consumer: ConsumerName, source: Unreadable },
     #[error("the token of `[leaks]` cannot be had")]
     LeaksToken { source: Unreadable },
+    #[error("the token of `[readers]` cannot be had")]
+    ReadersToken { source: Unreadable },
 }
 
 impl Error {
@@ -62,7 +65,8 @@ impl Error {
             | Self::CaFile { .. }
             | Self::Workspace { .. }
             | Self::Token { .. }
-            | Self::LeaksToken { .. } => true,
+            | Self::LeaksToken { .. }
+            | Self::ReadersToken { .. } => true,
         }
     }
 }
@@ -182,6 +186,21 @@ pub fn tokens(
 pub fn leaks_token(config: &Config, environment: &dyn Environment) -> Result<Option<SecretValue>, Error> {
     let token = config.leaks.token.as_ref().map(|source| source.read(environment)).transpose();
     token.map_err(|source| Error::LeaksToken { source })
+}
+
+/// Who may read, as the policy says it, or as the listener's address does.
+///
+/// # Errors
+/// The token cannot be read.
+pub fn readers(config: &Config, environment: &dyn Environment) -> Result<Readers, Error> {
+    let ReadersConfig { token, certificate } = &config.readers;
+    let token = token.as_ref().map(|source| source.read(environment)).transpose();
+    let token = token.map_err(|source| Error::ReadersToken { source })?;
+    Ok(match (token, certificate.clone()) {
+        (None, None) if config.daemon.listen.ip().is_loopback() => Readers::Anybody,
+        (None, None) => Readers::Nobody,
+        (token, certificate) => Readers::Known { token, certificate },
+    })
 }
 
 /// One workspace. Nothing is called.

@@ -16,11 +16,12 @@ use crate::app::notify;
 use crate::app::reload::{self, InForce};
 use crate::app::with_causes;
 use crate::config::Config;
-use crate::config::components::JournalConfig;
+use crate::config::components::{DaemonConfig, JournalConfig, TlsConfig};
 use crate::config::environment::ProcessEnvironment;
 use crate::domain::audit::Actor;
 use crate::engine::{Handle, Keeper, Stopped, wakes};
 use crate::http::{BindError, Operator, OperatorSocket, Public, PublicListener, Reload, Status};
+use crate::http::{Tls, TlsError, TlsFiles};
 use crate::notify::{Announcer, Channels};
 use crate::telemetry::meter::Meter;
 use crate::telemetry::observation::{Detail, Observer};
@@ -41,6 +42,8 @@ pub enum Error {
     Channels(#[from] channels::Error),
     #[error("cannot listen on {address}; change `daemon.listen`, or stop what listens there")]
     Listen { address: std::net::SocketAddr, source: std::io::Error },
+    #[error("the listener cannot speak TLS: {0}")]
+    Tls(#[from] TlsError),
     #[error(transparent)]
     Socket(#[from] BindError),
     #[error("the scheduler cannot be started")]
@@ -64,8 +67,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     let diary = Diary::of(&base);
     let setup = assembly::assemble(&config, &ProcessEnvironment, &base).await?;
     let consumers = reload::consumers(&config).map_err(Error::Consumers)?;
-    let address = config.daemon.listen;
-    let listener = PublicListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
+    let (listener, tls) = listen(&config.daemon).await?;
     let socket = OperatorSocket::bind(&config.daemon.socket)?;
     let signals = Signals::listen().map_err(Error::Signals)?;
 
@@ -102,6 +104,9 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     };
     let mut parts = JoinSet::new();
     parts.spawn(listener.serve(public, served.clone()));
+    if let Some(tls) = tls {
+        parts.spawn(tls.follow(status.clone(), served.clone()));
+    }
     parts.spawn(socket.serve(operator, served.clone()));
     parts.spawn(announcer.run(served.clone()));
     parts.spawn(answer_reloads(in_force, path.to_owned(), reloads_asked, served.clone()));
@@ -176,6 +181,17 @@ async fn all_ended(parts: &mut JoinSet<()>, mut outcome: Result<(), Error>) -> R
         }
     }
     outcome
+}
+
+/// The public listener, and what it encrypts with, if it does.
+async fn listen(config: &DaemonConfig) -> Result<(PublicListener, Option<Arc<Tls>>), Error> {
+    let files = config.tls.clone();
+    let files =
+        files.map(|TlsConfig { certificate, key, client_ca }| TlsFiles { certificate, key, client_ca });
+    let tls = files.map(Tls::load).transpose()?.map(Arc::new);
+    let address = config.listen;
+    let listener = PublicListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
+    Ok((listener.encrypted_by(tls.clone()), tls))
 }
 
 async fn heed_schedules(handle: Handle, sweep: Arc<Notify>, inspect: Arc<Notify>, stop: CancellationToken) {

@@ -92,13 +92,13 @@ impl InForce {
     /// What of `[daemon]` was changed and is read at the start only.
     fn needs_restart(&self, daemon: &DaemonConfig) -> &'static str {
         let running = &self.daemon;
-        let places = (&running.listen, &running.socket, &running.journal)
-            != (&daemon.listen, &daemon.socket, &daemon.journal);
+        let places = (&running.listen, &running.tls, &running.socket, &running.journal)
+            != (&daemon.listen, &daemon.tls, &daemon.socket, &daemon.journal);
         let times = (running.drain, running.sweep_every, running.inspect_every, running.notify_after)
             != (daemon.drain, daemon.sweep_every, daemon.inspect_every, daemon.notify_after);
         match (places, times) {
             (false, false) => "",
-            (true, false) => "`listen`, `socket` and the journal",
+            (true, false) => "`listen`, `tls`, `socket` and the journal",
             (false, true) => "`drain`, `sweep_every`, `inspect_every` and `notify_after`",
             (true, true) => "the changes to `[daemon]`",
         }
@@ -112,6 +112,12 @@ impl InForce {
 pub(super) fn consumers(config: &Config) -> Result<Consumers, String> {
     let tokens = assembly::tokens(config, &ProcessEnvironment).map_err(|error| with_causes(&error))?;
     let reporter = assembly::leaks_token(config, &ProcessEnvironment).map_err(|error| with_causes(&error))?;
+    let readers = assembly::readers(config, &ProcessEnvironment).map_err(|error| with_causes(&error))?;
+    let certified = config.consumers.iter();
+    let certified =
+        certified.filter_map(|(name, it)| Some((it.certificate.clone()?, name.clone()))).collect();
     let consumers = Consumers::new(tokens).map_err(|shared| shared.to_string())?;
+    let consumers = consumers.with_certificates(certified);
+    let consumers = consumers.with_readers(readers).map_err(|shared| shared.to_string())?;
     consumers.with_reporter(reporter).map_err(|shared| shared.to_string())
 }

@@ -1,5 +1,6 @@
 //! `rekeyd healthcheck`: asks a running daemon whether it is well, for containers without any other program in them.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ pub(super) struct Arguments {
     /// How long to wait for the answer, in seconds
     #[arg(long, default_value_t = 5, value_name = "SECONDS")]
     timeout: u64,
+    /// With `https`: the only certificate authorities to trust, in PEM
+    #[arg(long, value_name = "PATH")]
+    ca_file: Option<PathBuf>,
 }
 
 /// Exit code 0 if the answer is a success, 1 if it is not or there is none.
@@ -27,15 +31,39 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let asked = runtime
         .context("cannot start the asynchronous runtime")
-        .and_then(|tokio| tokio.block_on(ask(&arguments.url, Duration::from_secs(arguments.timeout))));
+        .and_then(|tokio| tokio.block_on(asked(arguments)));
     match asked {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&format!("{error:#}")),
     }
 }
 
+async fn asked(arguments: &Arguments) -> anyhow::Result<()> {
+    let Arguments { url, timeout, ca_file } = arguments;
+    let limit = Duration::from_secs(*timeout);
+    match url.scheme() {
+        "https" => ask_encrypted(url, ca_file.as_deref(), limit).await,
+        _ => ask(url, limit).await,
+    }
+}
+
+async fn ask_encrypted(url: &Url, ca_file: Option<&Path>, limit: Duration) -> anyhow::Result<()> {
+    let mut client = reqwest::Client::builder().no_proxy().timeout(limit);
+    if let Some(path) = ca_file {
+        let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let trusted = reqwest::Certificate::from_pem_bundle(&pem);
+        client = client.tls_certs_only(
+            trusted.with_context(|| format!("{} holds no certificates in PEM", path.display()))?,
+        );
+    }
+    let answer = client.build()?.get(url.clone()).send().await;
+    let status = answer.with_context(|| format!("{url} does not answer"))?.status();
+    ensure!(status.is_success(), "{url} answered with {status}");
+    Ok(())
+}
+
 async fn ask(url: &Url, limit: Duration) -> anyhow::Result<()> {
-    ensure!(url.scheme() == "http", "only http is spoken by the daemon: write the address as `http://…`");
+    ensure!(url.scheme() == "http", "the daemon speaks HTTP: write `http://…` or `https://…`");
     let addresses = url.socket_addrs(|| None).context("the address cannot be resolved")?;
     let Some(first) = addresses.first() else { bail!("the address cannot be resolved") };
     let stream = tokio::time::timeout(limit, TcpStream::connect(&addresses[..])).await;

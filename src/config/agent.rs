@@ -128,9 +128,18 @@ pub enum Looking {
 pub struct RekeydConfig {
     pub url: Url,
     pub consumer: ConsumerName,
-    pub token: SecretSource,
+    /// This or `identity`.
+    pub token: Option<SecretSource>,
     pub ca_file: Option<PathBuf>,
+    pub identity: Option<ClientIdentity>,
     pub heartbeat: Duration,
+}
+
+/// By which the agent proves who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientIdentity {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use crate::config::components::{
-    ChannelConfig, ConsumerConfig, DaemonConfig, LeaksConfig, MetricsConfig, StoreConfig, WorkspaceConfig,
+    ChannelConfig, ConsumerConfig, DaemonConfig, LeaksConfig, MetricsConfig, ReadersConfig, StoreConfig,
+    WorkspaceConfig,
 };
 use crate::config::defaults;
 use crate::config::environment::Environment;
@@ -14,6 +15,7 @@ use crate::config::raw;
 use crate::domain::ids::{ChannelName, ConsumerName, StoreName, WorkspaceName};
 use crate::domain::policy::Policy;
 
+mod access;
 mod admin;
 pub(super) mod agent;
 mod calendars;
@@ -35,6 +37,7 @@ pub(super) struct Checked {
     pub(super) consumers: BTreeMap<ConsumerName, ConsumerConfig>,
     pub(super) leaks: LeaksConfig,
     pub(super) channels: BTreeMap<ChannelName, ChannelConfig>,
+    pub(super) readers: ReadersConfig,
     pub(super) metrics: MetricsConfig,
 }
 
@@ -51,7 +54,7 @@ pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: 
         }
     }
     let stores = surroundings::stores(&raw.stores, findings);
-    let consumers = surroundings::consumers(&raw.consumers, findings);
+    let (consumers, readers) = access::consumers(raw, findings);
     let leaks = LeaksConfig { token: values::secret(raw.leaks.token.as_ref(), findings) };
     let per_credential = raw.metrics.per_credential.as_ref().map(|written| *written.value());
     let metrics = MetricsConfig { per_credential: per_credential.unwrap_or(defaults::PER_CREDENTIAL) };
@@ -67,5 +70,5 @@ pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: 
             .lint_of_file("the policy has no credentials", "add a table such as `[credentials.tts-backend]`");
     }
     policy.credentials = written.into_iter().map(|it| (it.credential.name.clone(), it.credential)).collect();
-    Checked { policy, daemon, workspaces, stores, consumers, leaks, metrics, channels }
+    Checked { policy, daemon, workspaces, stores, consumers, leaks, readers, metrics, channels }
 }

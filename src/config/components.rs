@@ -14,6 +14,7 @@ use crate::domain::notice::template::Template;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DaemonConfig {
     pub listen: SocketAddr,
+    pub tls: Option<TlsConfig>,
     pub socket: PathBuf,
     pub journal: JournalConfig,
     /// How long a stopping daemon lets rotations reach their next journalled point.
@@ -60,6 +61,22 @@ impl ReceiverConfig {
             Self::Generic { .. } => "generic",
         }
     }
+}
+
+/// What the listener encrypts with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsConfig {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    pub client_ca: Option<PathBuf>,
+}
+
+/// Who may read. Without either: everybody on this machine, and nobody else.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReadersConfig {
+    pub token: Option<SecretSource>,
+    /// A DNS name, in lower case.
+    pub certificate: Option<String>,
 }
 
 /// Who may report leaks.
@@ -128,7 +145,9 @@ pub struct DirectoryConfig {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsumerConfig {
-    /// Always there for a consumer that some credential waits for.
+    /// This or `certificate` is always there for a consumer that some credential waits for.
     pub token: Option<SecretSource>,
+    /// A DNS name, in lower case, that no other consumer has.
+    pub certificate: Option<String>,
     pub cache_ttl: Option<SignedDuration>,
 }

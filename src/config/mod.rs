@@ -30,7 +30,8 @@ pub mod secret_source;
 mod shape;
 
 use crate::config::components::{
-    ChannelConfig, ConsumerConfig, DaemonConfig, LeaksConfig, MetricsConfig, StoreConfig, WorkspaceConfig,
+    ChannelConfig, ConsumerConfig, DaemonConfig, LeaksConfig, MetricsConfig, ReadersConfig, StoreConfig,
+    WorkspaceConfig,
 };
 use crate::config::diagnostic::Diagnostics;
 use crate::config::environment::{Environment, ProcessEnvironment};
@@ -52,6 +53,7 @@ pub struct Config {
     pub leaks: LeaksConfig,
     /// By which people are told.
     pub channels: BTreeMap<ChannelName, ChannelConfig>,
+    pub readers: ReadersConfig,
     pub metrics: MetricsConfig,
     hash: String,
     lints: Diagnostics,
@@ -152,20 +154,34 @@ fn load_with(
     if is_refused {
         return Err(problems);
     }
-    let check::Checked { policy, daemon, workspaces, stores, consumers, leaks, metrics, channels } = checked;
+    let check::Checked { policy, daemon, workspaces, stores, consumers, leaks, readers, metrics, channels } =
+        checked;
     let hash = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     let lints = problems;
-    Ok(Config { policy, daemon, workspaces, stores, consumers, leaks, metrics, channels, hash, lints })
+    Ok(Config {
+        policy,
+        daemon,
+        workspaces,
+        stores,
+        consumers,
+        leaks,
+        readers,
+        metrics,
+        channels,
+        hash,
+        lints,
+    })
 }
 
 fn exposed_secrets(raw: &raw::Policy, findings: &mut Findings) {
     let admin_keys =
         raw.workspaces.values().filter_map(|workspace| workspace.admin_key.as_ref()?.file.as_ref());
     let tokens = raw.consumers.values().map(|consumer| &consumer.token);
-    let tokens = tokens.chain([&raw.leaks.token]);
+    let tokens = tokens.chain([&raw.leaks.token, &raw.readers.token]);
     let of_channels = raw.notify.values().flat_map(raw::Notify::secrets);
     let tokens = tokens.flatten().chain(of_channels).filter_map(|secret| secret.file.as_ref());
-    for file in admin_keys.chain(tokens) {
+    let key = raw.daemon.tls.as_ref().and_then(|tls| tls.key.as_ref());
+    for file in admin_keys.chain(tokens).chain(key) {
         if let Some(mode) = SecretSource::File(file.value().as_str().into()).exposure() {
             let rule = format!("others than its owner may use this file (mode {mode:04o})");
             findings.lint(&file.span(), rule, "let only the user of rekeyd read it: `chmod 0400`");

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::config::defaults;
 
+mod access;
 pub(crate) mod agent;
 mod kinds;
 mod metrics;
@@ -15,6 +16,7 @@ mod notify;
 mod times;
 mod waits;
 
+pub(crate) use access::*;
 pub(crate) use kinds::*;
 pub(crate) use metrics::*;
 pub(crate) use notify::*;
@@ -43,28 +45,24 @@ pub(crate) struct Policy {
     pub(crate) leaks: Leaks,
     /// Channels by which people are told what needs them, by a name of your choice.
     pub(crate) notify: BTreeMap<At<String>, Notify>,
+    /// Who may read over HTTP what is known of the credentials.
+    pub(crate) readers: Readers,
     /// What metrics tell.
     pub(crate) metrics: Metrics,
-}
-
-/// Reports of leaked keys, by whoever finds them.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Leaks {
-    /// By which a report proves that it may be believed; without it none is taken.
-    pub(crate) token: Option<Secret>,
 }
 
 /// The daemon itself.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Daemon {
-    /// Where metrics, health, status and acknowledgements are served over plain HTTP.
+    /// Where metrics, health, status and acknowledgements are served over HTTP.
     #[schemars(extend("default" = defaults::LISTEN))]
     pub(crate) listen: Option<At<Address>>,
     /// Allows `listen` to be reachable from other machines: acknowledgement tokens then cross the network in the clear.
     #[schemars(extend("default" = false))]
     pub(crate) allow_plaintext_beyond_loopback: Option<At<bool>>,
+    /// Has `listen` speak TLS, and nothing else.
+    pub(crate) tls: Option<Tls>,
     /// The Unix socket for operators' commands; in `$RUNTIME_DIRECTORY` if systemd sets that.
     #[schemars(extend("default" = defaults::SOCKET))]
     pub(crate) socket: Option<At<AbsolutePath>>,
@@ -231,16 +229,6 @@ pub(crate) struct Directory {
     /// The mode of the directories.
     #[schemars(extend("default" = defaults::DIRECTORY_MODE))]
     pub(crate) directory_mode: Option<At<Mode>>,
-}
-
-/// A program that uses credentials.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Consumer {
-    /// By which it proves who it is when it acknowledges a key.
-    pub(crate) token: Option<Secret>,
-    /// How long it may go on using a key that it has read.
-    pub(crate) cache_ttl: Option<At<Duration>>,
 }
 
 /// What holds for every credential that does not say otherwise.

@@ -1,5 +1,6 @@
 //! What to do next in a state: the same answer live and after a crash.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::event::Event;
@@ -48,7 +49,7 @@ pub enum Effect {
 }
 
 /// An effect's name: in the journal, logs and metric labels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EffectName {
     Preflight,

@@ -1,6 +1,7 @@
 //! What follows from a leak: between rotations an emergency, and for a rotation under way another course.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::backoff;
@@ -15,7 +16,7 @@ use crate::domain::rotation::{ParkReason, RollbackCause, Rotation};
 use crate::domain::secret::Fingerprint;
 
 /// How the last emergency ended: the new key is current, and the old one is dead.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Answered {
     pub rotation: RotationId,
     pub why: String,

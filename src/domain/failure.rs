@@ -3,6 +3,7 @@
 use std::fmt;
 
 use jiff::SignedDuration;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Whether the call may have had its effect.
@@ -16,7 +17,7 @@ pub enum Certainty {
 }
 
 /// What kind of trouble: decides what is done next, and is a metric label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Asked to slow down.

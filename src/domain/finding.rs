@@ -1,12 +1,13 @@
 //! What is wrong with a credential outside of any rotation: leaks, and what people changed behind our back.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::KeyId;
 
 /// One thing that somebody should know. Kept in the credential's record for as long as it is so.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     pub kind: FindingKind,
     /// The key that it is about, if it is about one.
@@ -27,7 +28,7 @@ impl Finding {
 }
 
 /// Each has an entry in the runbook. The worst first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
     /// The provider found the key in public.

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ack::{Ack, Health};
@@ -122,7 +123,7 @@ pub struct Observed {
 }
 
 /// What a gate says, and on what grounds: journalled when the old key is released, shown while it is not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     pub gate: GateName,
     pub open: bool,
@@ -134,7 +135,7 @@ pub struct Verdict {
 }
 
 /// Somebody, or something, that still uses the old key, or has not been seen to use the new one.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Straggler {
     /// A consumer, a probe, or a source of evidence.
     pub who: String,
@@ -150,7 +151,7 @@ pub struct Straggler {
     pub about: Vec<BTreeMap<String, String>>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GateName {
     AtLeast,

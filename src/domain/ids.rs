@@ -2,11 +2,15 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 const NAME_CHARACTERS_MAX: usize = 64;
+/// As [`check_name`] and [`check_opaque`] have it, for those who read a schema.
+const OPAQUE_PATTERN: &str = "^[!-~]+$";
+const NAME_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
 const OPAQUE_CHARACTERS_MAX: usize = 512;
 
 /// Why a text cannot be a name or an id.
@@ -49,10 +53,11 @@ fn check_opaque(text: &str) -> Result<(), BadName> {
 }
 
 macro_rules! text_newtype {
-    ($(#[$doc:meta])* $name:ident, $check:ident) => {
+    ($(#[$doc:meta])* $name:ident, $check:ident, $pattern:ident, $longest:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         #[serde(try_from = "String", into = "String")]
+        #[schemars(extend("pattern" = $pattern, "maxLength" = $longest))]
         pub struct $name(String);
 
         impl $name {
@@ -93,39 +98,39 @@ macro_rules! text_newtype {
 
 text_newtype!(
     /// A named entry of the policy: what consumers hold.
-    CredentialName, check_name
+    CredentialName, check_name, NAME_PATTERN, NAME_CHARACTERS_MAX
 );
 text_newtype!(
     /// A workspace's name in the policy.
-    WorkspaceName, check_name
+    WorkspaceName, check_name, NAME_PATTERN, NAME_CHARACTERS_MAX
 );
 text_newtype!(
     /// A store's name in the policy.
-    StoreName, check_name
+    StoreName, check_name, NAME_PATTERN, NAME_CHARACTERS_MAX
 );
 text_newtype!(
     /// A program that uses a credential, as the policy names it.
-    ConsumerName, check_name
+    ConsumerName, check_name, NAME_PATTERN, NAME_CHARACTERS_MAX
 );
 text_newtype!(
     /// A channel of notifications, as the policy names it.
-    ChannelName, check_name
+    ChannelName, check_name, NAME_PATTERN, NAME_CHARACTERS_MAX
 );
 text_newtype!(
     /// ElevenLabs' `key_id`.
-    KeyId, check_opaque
+    KeyId, check_opaque, OPAQUE_PATTERN, OPAQUE_CHARACTERS_MAX
 );
 text_newtype!(
     /// ElevenLabs' `service_account_user_id`.
-    ServiceAccountId, check_opaque
+    ServiceAccountId, check_opaque, OPAQUE_PATTERN, OPAQUE_CHARACTERS_MAX
 );
 text_newtype!(
     /// One version of a secret in a store, in the store's own words (AWS: VersionId).
-    VersionId, check_opaque
+    VersionId, check_opaque, OPAQUE_PATTERN, OPAQUE_CHARACTERS_MAX
 );
 
 /// One replacement of a credential's key by its successor. A UUIDv7, so that ids sort by time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct RotationId(Uuid);
 
 impl RotationId {

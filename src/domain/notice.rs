@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -223,7 +224,7 @@ impl Interest {
 }
 
 /// How a channel takes what it is told: kept, so that whoever looks at the journal sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Failing {
     pub channel: ChannelName,
     /// Since when deliveries have failed, and why the last one did.

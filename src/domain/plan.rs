@@ -3,6 +3,7 @@
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::gate::Gate;
@@ -43,7 +44,7 @@ pub struct Plan {
 }
 
 /// Why nothing is waited for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Urgency {
     pub why: String,
     /// When it was first seen, or said: what the answer is measured from.
@@ -124,7 +125,7 @@ pub enum AfterDeadline {
 }
 
 /// Why a rotation began: for the journal, the log, a metric label and the runbook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The credential has no key yet.

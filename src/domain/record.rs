@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::backoff;
@@ -55,7 +56,7 @@ pub struct Record {
 }
 
 /// What keeps a credential from being rotated at all.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Obstacle {
     pub kind: ObstacleKind,
     /// What is wrong and what to do about it, for a person.
@@ -64,7 +65,7 @@ pub struct Obstacle {
 }
 
 /// Each has an entry in the runbook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ObstacleKind {
     /// The workspace does not answer, or refuses the admin key.
@@ -118,7 +119,7 @@ pub struct Due {
     pub schedule: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ended {
     pub rotation: RotationId,
     pub outcome: PhaseName,

@@ -18,7 +18,8 @@ pub mod why;
 use std::cmp::Reverse;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::effect::EffectName;
 use crate::domain::emergency::Answered;
@@ -41,7 +42,7 @@ use crate::domain::secret::Fingerprint;
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// Every credential, the worst first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct StatusReport {
     pub schema_version: u32,
     pub at: Timestamp,
@@ -83,7 +84,7 @@ impl StatusReport {
 }
 
 /// How a credential fares, from well to worst.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
     /// Nothing is under way.
@@ -132,7 +133,7 @@ impl Condition {
 }
 
 /// All that is told of one credential.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CredentialReport {
     pub credential: CredentialName,
     pub condition: Condition,
@@ -176,7 +177,7 @@ pub struct CredentialReport {
     pub damage: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RotationReport {
     pub id: RotationId,
     pub reason: Reason,
@@ -210,13 +211,13 @@ pub struct RotationReport {
     pub trouble: Option<TroubleReport>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ParkedReport {
     pub reason: ParkReason,
     pub detail: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TroubleReport {
     pub effect: EffectName,
     pub kind: Kind,

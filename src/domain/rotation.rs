@@ -1,6 +1,7 @@
 //! A rotation's state: what its journalled events add up to.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::dead_man::DeadMan;
@@ -50,7 +51,7 @@ pub enum RollbackCause {
 }
 
 /// Why a rotation needs an operator. Each has an entry in the runbook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ParkReason {
     /// The provider refuses to create the key as it must be.

@@ -1,5 +1,8 @@
 //! Writing the journal: an event counts when it is durable, not before.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
@@ -45,6 +48,30 @@ impl Halt {
     }
 }
 
+/// Attempts in a row to write something.
+#[derive(Default)]
+struct Failures {
+    count: u32,
+    /// As long as it waits, whoever asks is told.
+    told: Option<Stuck>,
+}
+
+/// A visit that waits because the journal cannot be written.
+struct Stuck(Arc<AtomicUsize>);
+
+impl Stuck {
+    fn new(all: Arc<AtomicUsize>) -> Self {
+        all.fetch_add(1, Relaxed);
+        Self(all)
+    }
+}
+
+impl Drop for Stuck {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
 impl Visit {
     /// Begins a rotation.
     pub(super) async fn commit_beginning(&mut self, plan: Plan) -> Result<(), Halt> {
@@ -79,7 +106,7 @@ impl Visit {
         };
         let record = self.record.follow(&next, now);
         let record = (record != self.record).then(|| Record { revision: self.record.revision + 1, ..record });
-        let mut failures = 0;
+        let mut failures = Failures::default();
         loop {
             let began = Instant::now();
             let appended = self.setup.journal.append(&entry, record.as_ref()).await;
@@ -111,7 +138,7 @@ impl Visit {
         for act in &mut acts {
             act.workspace = self.policy().map(|credential| credential.workspace.clone());
         }
-        let mut failures = 0;
+        let mut failures = Failures::default();
         loop {
             let began = Instant::now();
             let saved = self.setup.journal.save(&record, &acts).await;
@@ -140,16 +167,18 @@ impl Visit {
         Ok(entries.get(at).is_some_and(|written| written == entry))
     }
 
-    async fn journal_failed(&self, error: journal::Error, failures: &mut u32) -> Result<(), Halt> {
+    async fn journal_failed(&self, error: journal::Error, failures: &mut Failures) -> Result<(), Halt> {
         match error {
             journal::Error::Conflict(_) => return Err(Halt::Usurped(error)),
             journal::Error::Corrupt { .. } => return Err(Halt::Damaged(error)),
             journal::Error::Unavailable(why) => {
-                *failures = failures.saturating_add(1);
-                tracing::error!(credential = %self.record.credential, %why, failures = *failures, "the journal cannot be written: waiting");
+                failures.count = failures.count.saturating_add(1);
+                let stuck = &self.restraints.stuck;
+                failures.told.get_or_insert_with(|| Stuck::new(Arc::clone(stuck)));
+                tracing::error!(credential = %self.record.credential, %why, failures = failures.count, "the journal cannot be written: waiting");
             }
         }
-        let wait = WRITES.wait(*failures, None, &self.record.credential);
+        let wait = WRITES.wait(failures.count, None, &self.record.credential);
         let until = self.setup.now().saturating_add(wait).unwrap_or(jiff::Timestamp::MAX);
         tokio::select! {
             () = self.setup.clock.sleep_until(until) => Ok(()),

@@ -1,8 +1,10 @@
 //! How the rest of the program speaks to the engine. Cheap to clone; never blocks the engine.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -73,7 +75,7 @@ pub enum Refused {
 }
 
 /// What a report of a leak meant for one credential.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LeakAnswer {
     pub credential: CredentialName,
     /// The key is dead already; otherwise it is being replaced.
@@ -218,6 +220,12 @@ impl Handle {
     ) -> Result<String, Refused> {
         self.commands.send(Command::Holds(pause)).await.map_err(|_| Refused::Stopping)?;
         answered.await.map_err(|_| Refused::Stopping)?.map_err(Refused::Because)
+    }
+
+    /// Whether nothing waits because the journal cannot be written.
+    #[must_use]
+    pub fn is_journal_written(&self) -> bool {
+        self.restraints.stuck.load(Relaxed) == 0
     }
 
     #[must_use]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use jiff::Timestamp;
 
@@ -23,13 +24,15 @@ use crate::ports::journal::{self, Journal};
 pub(super) struct Restraints {
     pub(super) board: Board,
     pub(super) turns: Turns,
+    /// How many visits wait because the journal cannot be written.
+    pub(super) stuck: Arc<AtomicUsize>,
 }
 
 impl Restraints {
     /// # Errors
     /// As of [`Board::load`].
     pub(super) async fn load(journal: Arc<dyn Journal>) -> Result<Self, journal::Error> {
-        Ok(Self { board: Board::load(journal).await?, turns: Turns::default() })
+        Ok(Self { board: Board::load(journal).await?, turns: Turns::default(), stuck: Arc::default() })
     }
 }
 

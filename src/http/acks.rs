@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
+use axum::{Extension, Json};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ack::{Ack, Health};
@@ -18,15 +19,18 @@ use crate::domain::plan::Terms;
 use crate::domain::record::Record;
 use crate::domain::report::{CredentialReport, Facts};
 use crate::domain::secret::Fingerprint;
-use crate::http::answer::{self, Problem, read_json};
+use crate::http::access::Caller;
+use crate::http::answer::{Problem, read_json};
 use crate::http::public::Shared;
 use crate::ports::journal::{self, Known};
 
 const WANTED: &str = "JSON such as {\"fingerprint\": \"0123456789abcdef\", \"status\": \"using\"}, the fingerprint being the first 16 hex \
                       digits, in lower case, of the SHA-256 of the key that is in use";
 
-#[derive(Deserialize)]
+/// What a consumer says.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Acknowledgement")]
 pub(super) struct Said {
     fingerprint: Fingerprint,
     /// Has to be the token's owner, if it is there.
@@ -42,7 +46,8 @@ fn using() -> Health {
 }
 
 /// What became of an acknowledgement.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Kept")]
 pub(super) struct Kept {
     credential: CredentialName,
     consumer: ConsumerName,
@@ -56,7 +61,7 @@ pub(super) struct Kept {
     gates: Vec<Verdict>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Underway {
     id: RotationId,
     phase: PhaseName,
@@ -65,11 +70,13 @@ struct Underway {
 /// Keeps the acknowledgement and lets the gates be judged. May be repeated.
 pub(super) async fn acknowledge(
     State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
     path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Kept>, Problem> {
-    let consumer = authenticate(&shared, &headers)?;
+    let consumers = Arc::clone(&shared.consumers.borrow());
+    let consumer = shared.access.consumer(&consumers, &caller, &headers)?;
     let Said { fingerprint, consumer: claimed, status: health } = read_json(body, WANTED)?;
     if claimed.is_some_and(|claimed| claimed != consumer) {
         let message = "the token is not the one of the consumer that the body names";
@@ -97,15 +104,6 @@ pub(super) async fn acknowledge(
     let observed = observed.map_err(|error| unkept(&error))?.unwrap_or_default();
     let evidence = Evidence { acks, observed };
     Ok(Json(kept(credential, ack, known, &evidence, shared.handle.setup().clock.now())))
-}
-
-/// Whose token the request carries. Does not tell what is wrong with one that is refused.
-fn authenticate(shared: &Shared, headers: &HeaderMap) -> Result<ConsumerName, Problem> {
-    let consumers = Arc::clone(&shared.consumers.borrow());
-    answer::bearer(headers).and_then(|token| consumers.identify(&token).cloned()).ok_or_else(|| {
-        let message = "this needs a consumer's token, as in `Authorization: Bearer TOKEN`";
-        Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", message)
-    })
 }
 
 /// A consumer may acknowledge what the policy waits for, or what a rotation under way still waits for.

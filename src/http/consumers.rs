@@ -1,4 +1,6 @@
-//! Who may acknowledge, and who may report leaks: their tokens.
+//! Who may acknowledge, who may report leaks and who may read: by which tokens and certificates.
+
+use std::collections::BTreeMap;
 
 use crate::domain::ids::ConsumerName;
 use crate::domain::secret::SecretValue;
@@ -7,13 +9,32 @@ use crate::domain::secret::SecretValue;
 #[derive(Default)]
 pub struct Consumers {
     tokens: Vec<(ConsumerName, SecretValue)>,
+    /// By a name in their certificate.
+    certificates: BTreeMap<String, ConsumerName>,
     reporter: Option<SecretValue>,
+    readers: Readers,
+}
+
+/// Who may read what is known of the credentials.
+#[derive(Default)]
+pub enum Readers {
+    /// Everybody who can connect.
+    Anybody,
+    /// Who has this token, or a certificate with this name.
+    Known { token: Option<SecretValue>, certificate: Option<String> },
+    #[default]
+    Nobody,
 }
 
 /// Two consumers that could speak for each other.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the consumers `{0}` and `{1}` have the same token; give each its own")]
 pub struct SharedToken(pub ConsumerName, pub ConsumerName);
+
+/// A reader that could acknowledge.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the consumer `{0}` and `[readers]` have the same token; give each its own")]
+pub struct SharedWithReader(pub ConsumerName);
 
 /// A consumer that could report leaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,13 +46,32 @@ impl Consumers {
     /// Two consumers have the same token: who acknowledges could not be told.
     pub fn new(tokens: impl IntoIterator<Item = (ConsumerName, SecretValue)>) -> Result<Self, SharedToken> {
         let tokens: Vec<_> = tokens.into_iter().collect();
-        let mut seen: std::collections::BTreeMap<_, &ConsumerName> = std::collections::BTreeMap::new();
+        let mut seen: BTreeMap<_, &ConsumerName> = BTreeMap::new();
         for (name, token) in &tokens {
             if let Some(other) = seen.insert(token.fingerprint(), name) {
                 return Err(SharedToken(other.clone(), name.clone()));
             }
         }
-        Ok(Self { tokens, reporter: None })
+        Ok(Self { tokens, ..Self::default() })
+    }
+
+    /// With consumers who prove by a certificate who they are: by a DNS name in it.
+    #[must_use]
+    pub fn with_certificates(self, certificates: BTreeMap<String, ConsumerName>) -> Self {
+        Self { certificates, ..self }
+    }
+
+    /// With those who may read.
+    ///
+    /// # Errors
+    /// A consumer has the same token: whoever reads could acknowledge for it.
+    pub fn with_readers(self, readers: Readers) -> Result<Self, SharedWithReader> {
+        if let Readers::Known { token: Some(token), .. } = &readers
+            && let Some(consumer) = self.identify(token)
+        {
+            return Err(SharedWithReader(consumer.clone()));
+        }
+        Ok(Self { readers, ..self })
     }
 
     /// With somebody who may report leaks.
@@ -48,6 +88,17 @@ impl Consumers {
     /// Whether it is the token that reports of leaks carry.
     pub(super) fn may_report(&self, token: &SecretValue) -> bool {
         self.reporter.as_ref().is_some_and(|own| own.matches(token))
+    }
+
+    pub(super) fn readers(&self) -> &Readers {
+        &self.readers
+    }
+
+    /// Whose certificate has these names; nobody's if it has the names of several.
+    pub(super) fn certified(&self, names: &[String]) -> Option<&ConsumerName> {
+        let mut found = names.iter().filter_map(|name| self.certificates.get(&name.to_ascii_lowercase()));
+        let first = found.next()?;
+        found.all(|other| other == first).then_some(first)
     }
 
     /// Whose token it is. Every token is compared, so that the time taken does not tell which one matched.
@@ -73,6 +124,24 @@ mod tests {
             assert_eq!(consumers.identify(&token), Some(&name));
         }
         assert_eq!(consumers.identify(&pair("x", "four").1), None);
+    }
+
+    #[test]
+    fn a_certificate_is_of_one_consumer_or_nobodys() {
+        let [one, other] = ["a", "b"].map(|name| ConsumerName::new(name).unwrap());
+        let certificates = [("one.internal", &one), ("uno.internal", &one), ("two.internal", &other)];
+        let certificates = certificates.map(|(name, consumer)| (name.to_owned(), consumer.clone())).into();
+        let consumers = Consumers::default().with_certificates(certificates);
+        for (names, expected) in [
+            (&["one.internal"][..], Some(&one)),
+            (&["else.internal", "ONE.internal", "uno.internal"], Some(&one)),
+            (&["one.internal", "two.internal"], None),
+            (&["*.internal", "xone.internal", ""], None),
+            (&[], None),
+        ] {
+            let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+            assert_eq!(consumers.certified(&names), expected, "{names:?}");
+        }
     }
 
     #[test]

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode};
+use axum::{Extension, Json};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::secret::Fingerprint;
 use crate::engine::{LeakAnswer, LeakUnanswered};
-use crate::http::answer::{self, Problem, read_json};
+use crate::http::access::Caller;
+use crate::http::answer::{Problem, read_json};
 use crate::http::public::Shared;
 
 const WANTED: &str = "JSON such as {\"sha256\": \"64 hex digits of the leaked value's SHA-256\", \"source\": \"github\", \"url\": \"https://…\"}; never the value itself";
@@ -22,18 +24,25 @@ const FINGERPRINT_LENGTH: usize = 16;
 /// Of a word that could be a key.
 const KEPT: usize = 8;
 
-#[derive(Deserialize)]
+/// Which key was found, and where.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Report {
+#[schemars(rename = "LeakReport")]
+pub(super) struct Report {
+    /// The whole SHA-256 of the value, in hex; never the value itself.
+    #[schemars(regex(pattern = "^[0-9A-Fa-f]{64}$"))]
     sha256: String,
     /// Who found it.
+    #[schemars(regex(pattern = "^[A-Za-z0-9 ._-]{1,64}$"))]
     source: String,
-    /// Where it was found.
+    /// Where it was found. Of the address, what follows `?` or `#` is not kept.
     #[serde(default)]
+    #[schemars(regex(pattern = r#"^https?://[!"$->A-~]{0,504}([?#][\s\S]*)?$"#))]
     url: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "LeakAnswers")]
 pub(super) struct Taken {
     /// Whether it is, or was until it was replaced for a leak, the value of a key of ours.
     known: bool,
@@ -43,14 +52,12 @@ pub(super) struct Taken {
 /// Has the key replaced at once, if it is one of ours. May be repeated.
 pub(super) async fn report(
     State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Taken>, Problem> {
     let consumers = Arc::clone(&shared.consumers.borrow());
-    if !answer::bearer(&headers).is_some_and(|token| consumers.may_report(&token)) {
-        let message = "this needs the token of `[leaks]`, as in `Authorization: Bearer TOKEN`";
-        return Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", message));
-    }
+    shared.access.reporter(&consumers, &caller, &headers)?;
     let Report { sha256, source, url } = read_json(body, WANTED)?;
     let print = fingerprint(&sha256).ok_or_else(unusable)?;
     let by = finder(&source, url.as_deref()).ok_or_else(unusable)?;

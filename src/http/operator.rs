@@ -84,8 +84,11 @@ impl OperatorSocket {
         let Operator { handle, status, reload } = operator;
         let observer = Observer::new(handle.clone(), status);
         let routes = routes(Arc::new(Shared { handle, observer, reload }));
-        let known = |stream: &UnixStream| routes.clone().layer(Extension(Peer::of(stream)));
-        serve::serve(listener, LIMITS, known, stop).await;
+        let known = |stream: UnixStream| {
+            let peer = Peer::of(&stream);
+            std::future::ready(Some((stream, peer)))
+        };
+        serve::serve(listener, LIMITS, routes, known, stop).await;
         drop(file);
     }
 }
@@ -102,8 +105,8 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/v1/sweep", post(sweep))
         .fallback(answer::no_such_path)
         .method_not_allowed_fallback(answer::wrong_method)
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(in_time)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(shared)
 }
 

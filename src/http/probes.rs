@@ -6,8 +6,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use crate::http::answer::Problem;
 use crate::http::public::Shared;
@@ -17,14 +17,28 @@ use crate::telemetry::observation::Observation;
 /// Alive unless the engine's loop has stood still for three of its longest rests. Outages of others do not matter.
 pub(super) async fn livez(State(shared): State<Arc<Shared>>) -> Response {
     if shared.observer.is_alive() {
-        return Json(json!({ "alive": true })).into_response();
+        return Json(Alive { alive: true }).into_response();
     }
     let stands_still = "the engine's loop stands still: restart the daemon; that is safe at any moment";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_alive", stands_still).into_response()
 }
 
-#[derive(Serialize)]
-struct Readiness {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Alive {
+    alive: bool,
+}
+
+/// Which program it is.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Version {
+    name: &'static str,
+    version: &'static str,
+    revision: &'static str,
+}
+
+/// Whether the daemon can do its work.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Readiness {
     ready: bool,
     reasons: Vec<Reason>,
     /// Credentials that are left alone. The others are served: this is no reason.
@@ -32,7 +46,7 @@ struct Readiness {
 }
 
 /// Why the daemon is not ready.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Reason {
     code: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,10 +75,19 @@ fn reasons(observation: &Observation) -> Vec<Reason> {
     if let Err(why) = &observation.report {
         reasons.push(reason("journal_unreadable", why));
     }
+    if !observation.is_journal_written {
+        let full = "the journal cannot be written: nothing goes on until it can; see the log, and the disk";
+        reasons.push(reason("journal_unwritable", full));
+    }
     if observation.status.reload_refused.is_some() {
         let refused =
             "the newest policy was refused and the one before is in force: run `rekeyd check` on it";
         reasons.push(reason("reload_refused", refused));
+    }
+    if observation.status.certificate_refused.is_some() {
+        let refused =
+            "the listener's changed certificate cannot be used and the one before is in force: see the log";
+        reasons.push(reason("certificate_refused", refused));
     }
     for (name, reach) in &observation.workspaces {
         if let Some(failure) = &reach.failing {
@@ -78,8 +101,8 @@ fn reasons(observation: &Observation) -> Vec<Reason> {
     reasons
 }
 
-pub(super) async fn version() -> Json<Value> {
-    Json(json!({ "name": "rekeyd", "version": metrics::VERSION, "revision": metrics::REVISION }))
+pub(super) async fn version() -> Json<Version> {
+    Json(Version { name: "rekeyd", version: metrics::VERSION, revision: metrics::REVISION })
 }
 
 pub(super) async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {

@@ -1,4 +1,5 @@
-//! The public listener: probes, metrics and the status page for whoever asks, acknowledgements for consumers with a token.
+//! The public listener: probes, metrics and the status page for whoever asks, what is known for readers, acknowledgements
+//! for consumers; in the clear or over TLS.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,18 +10,25 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Handle;
 use crate::http::Consumers;
+use crate::http::access::{Access, Caller};
 use crate::http::acks;
 use crate::http::answer;
 use crate::http::leaks;
+use crate::http::openapi;
 use crate::http::page;
 use crate::http::probes;
+use crate::http::reading;
+use crate::http::rotations;
 use crate::http::serve::{self, Limits};
+use crate::http::tls::Tls;
 use crate::telemetry::observation::{Observer, Status};
 
 const BODY_BYTES_MAX: usize = 4 * 1024;
@@ -42,12 +50,14 @@ pub(super) struct Shared {
     pub(super) handle: Handle,
     pub(super) consumers: watch::Receiver<Arc<Consumers>>,
     pub(super) observer: Observer,
+    pub(super) access: Access,
 }
 
 /// A bound listener. Connections wait until it serves.
 pub struct PublicListener {
     listener: TcpListener,
     address: SocketAddr,
+    tls: Option<Arc<Tls>>,
 }
 
 impl PublicListener {
@@ -56,7 +66,13 @@ impl PublicListener {
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address })
+        Ok(Self { listener, address, tls: None })
+    }
+
+    /// Speaks TLS only.
+    #[must_use]
+    pub fn encrypted_by(self, tls: Option<Arc<Tls>>) -> Self {
+        Self { tls, ..self }
     }
 
     /// The address that was bound: with the port that was chosen, if any would do.
@@ -70,27 +86,46 @@ impl PublicListener {
     pub async fn serve(self, public: Public, stop: CancellationToken) {
         let Public { handle, consumers, status } = public;
         let observer = Observer::new(handle.clone(), status);
-        let routes = routes(Arc::new(Shared { handle, consumers, observer }));
-        serve::serve(self.listener, LIMITS, |_| routes.clone(), stop).await;
+        let routes = routes(Arc::new(Shared { handle, consumers, observer, access: Access::default() }));
+        let tls = self.tls;
+        let greet = move |stream: TcpStream| greet(stream, tls.clone());
+        serve::serve(self.listener, LIMITS, routes, greet, stop).await;
     }
+}
+
+async fn greet(
+    stream: TcpStream,
+    tls: Option<Arc<Tls>>,
+) -> Option<(Either<TcpStream, TlsStream<TcpStream>>, Caller)> {
+    let address = stream.peer_addr().ok()?.ip();
+    let Some(tls) = tls else {
+        return Some((Either::Left(stream), Caller { address, names: Arc::from([]) }));
+    };
+    let (stream, names) = tls.greet(stream).await?;
+    Some((Either::Right(stream), Caller { address, names }))
 }
 
 fn routes(shared: Arc<Shared>) -> Router {
     let in_time = middleware::from_fn(|request, next| {
         answer::within(ANSWER, "the answer took too long; try again", request, next)
     });
+    let for_readers = middleware::from_fn_with_state(Arc::clone(&shared), reading::for_readers);
     Router::new()
         .route("/livez", get(probes::livez))
         .route("/healthz", get(probes::livez))
         .route("/readyz", get(probes::readyz))
         .route("/version", get(probes::version))
         .route("/metrics", get(probes::metrics))
+        .route("/openapi.json", get(openapi::document))
+        .route("/v1/credentials", get(reading::credentials))
+        .route("/v1/credentials/{name}", get(reading::credential))
+        .route("/v1/rotations", get(rotations::rotations))
         .route("/v1/credentials/{name}/acks", post(acks::acknowledge))
         .route("/v1/leaks", post(leaks::report))
-        .merge(page::routes())
+        .merge(page::routes().route_layer(for_readers))
         .fallback(answer::no_such_path)
         .method_not_allowed_fallback(answer::wrong_method)
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(in_time)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(shared)
 }

@@ -122,6 +122,17 @@ pub trait Journal: Send + Sync {
     /// `Corrupt` or `Unavailable`.
     async fn history(&self, credential: &CredentialName, limit: usize) -> Result<Vec<Chapter>, Error>;
 
+    /// Rotations of one credential, or of all, that began before `before`, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Unavailable`.
+    async fn rotations(
+        &self,
+        of: Option<&CredentialName>,
+        before: Option<RotationId>,
+        limit: usize,
+    ) -> Result<Vec<(RotationId, CredentialName)>, Error>;
+
     /// The credential that a rotation belongs to; `None` for one that this journal does not know.
     ///
     /// # Errors

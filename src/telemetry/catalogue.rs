@@ -273,6 +273,11 @@ pub(super) const HOLD: Definition = gauge(
     &["scope", "what", "by"],
     "Something must not be done until an operator says so, by an operator's word or the breaker's; always 1.",
 );
+pub(super) const CERTIFICATE_SUCCESS: Definition = gauge(
+    "rekeyd_certificate_reload_success",
+    &[],
+    "Whether the listener's newest certificate is in force (1), or cannot be used (0); 1 without TLS.",
+);
 pub(super) const RELOAD_SUCCESS: Definition = gauge(
     "rekeyd_policy_reload_success",
     &[],
@@ -374,6 +379,7 @@ pub const ALL: &[Definition] = &[
     DAMAGED,
     ORPHANS,
     RELOAD_SUCCESS,
+    CERTIFICATE_SUCCESS,
     RELOAD_TIME,
     POLICY_INFO,
     JOURNAL_READABLE,

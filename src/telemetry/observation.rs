@@ -55,6 +55,8 @@ pub struct Status {
     pub policy_loaded: Option<Timestamp>,
     /// Why the newest policy was refused, if it was; the one before is in force.
     pub reload_refused: Option<String>,
+    /// Why the listener's changed certificate was refused, if it was; the one before is in force.
+    pub certificate_refused: Option<String>,
     /// The daemon is stopping.
     pub draining: bool,
     /// How the channels of notifications fare.
@@ -98,6 +100,8 @@ pub struct Observation {
     pub workspaces: BTreeMap<WorkspaceName, Reach>,
     /// Every credential of the journal and of the policy; or why the journal cannot be read.
     pub report: Result<StatusReport, String>,
+    /// Whether nothing waits because the journal cannot be written.
+    pub is_journal_written: bool,
     pub budgets: BTreeMap<WorkspaceName, Budget>,
     pub clock_skew_max: SignedDuration,
     pub journal_bytes: Option<u64>,
@@ -193,6 +197,7 @@ impl Observer {
             look_again: setup.timing.look_again,
             workspaces: setup.desks.iter().map(|(name, desk)| (name.clone(), desk.reach())).collect(),
             report: report.map_err(|error| error.to_string()).map(|report| self.with_channels(report)),
+            is_journal_written: self.handle.is_journal_written(),
         }
     }
 

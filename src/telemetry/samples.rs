@@ -114,6 +114,7 @@ pub(super) fn of(observation: &Observation) -> Samples {
     samples.put(catalogue::DAMAGED, &[], count(pulse.damaged.len()));
     samples.put(catalogue::ORPHANS, &[], total(pulse.orphans_deleted));
     samples.flag(catalogue::RELOAD_SUCCESS, &[], status.reload_refused.is_none());
+    samples.flag(catalogue::CERTIFICATE_SUCCESS, &[], status.certificate_refused.is_none());
     samples.moment(catalogue::RELOAD_TIME, &[], status.policy_loaded);
     samples.put(catalogue::POLICY_INFO, &[&status.policy_hash], 1.0);
     for (channel, tally) in &status.channels {

@@ -5,6 +5,7 @@ mod aws;
 pub(crate) mod bench;
 mod daemon;
 mod documents;
+mod encrypted;
 mod exec;
 mod following;
 mod frugal;

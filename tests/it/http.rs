@@ -4,10 +4,14 @@
 
 mod acknowledging;
 mod command;
+mod described;
+mod encrypted;
 pub(crate) mod fragile;
 mod holding;
+mod hostile;
 pub(crate) mod house;
 mod leaks;
 mod metrics;
 mod ordering;
 mod probing;
+mod reading;

@@ -190,6 +190,21 @@ impl Journal for MemoryJournal {
             .collect())
     }
 
+    async fn rotations(
+        &self,
+        of: Option<&CredentialName>,
+        before: Option<RotationId>,
+        limit: usize,
+    ) -> Result<Vec<(RotationId, CredentialName)>, Error> {
+        let contents = self.contents();
+        let first = |entries: &Vec<Entry>| entries.first().map(|entry| entry.credential.clone());
+        let all = contents.rotations.iter().rev().filter_map(|(id, entries)| Some((*id, first(entries)?)));
+        let asked = all
+            .filter(|(id, _)| before.is_none_or(|before| *id < before))
+            .filter(|(_, credential)| of.is_none_or(|of| of == credential));
+        Ok(asked.take(limit).collect())
+    }
+
     async fn owner_of(&self, rotation: RotationId) -> Result<Option<CredentialName>, Error> {
         let contents = self.contents();
         let first = contents.rotations.get(&rotation).and_then(|entries| entries.first());

@@ -188,6 +188,16 @@ impl Journal for SqliteJournal {
         self.read(move |connection| read::history(connection, &credential, limit)).await
     }
 
+    async fn rotations(
+        &self,
+        of: Option<&CredentialName>,
+        before: Option<RotationId>,
+        limit: usize,
+    ) -> Result<Vec<(RotationId, CredentialName)>, Error> {
+        let of = of.cloned();
+        self.read(move |connection| read::rotations(connection, of.as_ref(), before, limit)).await
+    }
+
     async fn owner_of(&self, rotation: RotationId) -> Result<Option<CredentialName>, Error> {
         self.read(move |connection| read::owner_of(connection, rotation)).await
     }

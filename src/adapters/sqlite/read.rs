@@ -179,6 +179,40 @@ pub(super) fn history(
     ids.into_iter().map(chapter).collect()
 }
 
+pub(super) fn rotations(
+    connection: &Connection,
+    of: Option<&CredentialName>,
+    before: Option<RotationId>,
+    limit: usize,
+) -> Result<Vec<(RotationId, CredentialName)>, Failed> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    // Sorts after every id.
+    let before = before.map_or_else(|| "~".to_owned(), |before| before.to_string());
+    let row = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
+    let rows = match of {
+        Some(of) => connection
+            .prepare_cached(
+                "SELECT rotation, credential FROM rotations WHERE credential = ?1 AND rotation < ?2
+                 ORDER BY rotation DESC LIMIT ?3",
+            )?
+            .query_map(params![of.as_str(), before, limit], row)?
+            .collect::<Result<Vec<_>, _>>()?,
+        None => connection
+            .prepare_cached(
+                "SELECT rotation, credential FROM rotations WHERE rotation < ?1 ORDER BY rotation DESC LIMIT ?2",
+            )?
+            .query_map(params![before, limit], row)?
+            .collect::<Result<Vec<_>, _>>()?,
+    };
+    let owned = |(id, credential): (String, String)| {
+        let rotation: RotationId =
+            id.parse().map_err(|error| Failed::corrupt("the id of a rotation", &error))?;
+        let corrupt = |error| Failed::corrupt(format!("the owner of rotation {rotation}"), &error);
+        Ok((rotation, CredentialName::new(credential).map_err(corrupt)?))
+    };
+    rows.into_iter().map(owned).collect()
+}
+
 pub(super) fn mints_since(
     connection: &Connection,
     workspace: &WorkspaceName,

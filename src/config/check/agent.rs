@@ -8,8 +8,8 @@ use jiff::SignedDuration;
 use reqwest::Url;
 
 use crate::config::agent::{
-    AgentConfig, Exec, Health, Looking, Mode, OnChange, Origin, PlaceConfig, RekeydConfig, Restart,
-    SecretConfig, Signal, Telling, defaults,
+    AgentConfig, ClientIdentity, Exec, Health, Looking, Mode, OnChange, Origin, PlaceConfig, RekeydConfig,
+    Restart, SecretConfig, Signal, Telling, defaults,
 };
 use crate::config::check::values;
 use crate::config::components::AwsConfig;
@@ -259,6 +259,7 @@ fn rekeyd(raw: &raw::Rekeyd, findings: &mut Findings) -> Option<RekeydConfig> {
     let token = values::secret(raw.token.as_ref(), findings);
     let heartbeat = values::duration_or(raw.heartbeat.as_ref(), defaults::HEARTBEAT, MOMENT, findings);
     let ca_file = values::path(raw.ca_file.as_ref(), findings);
+    let identity = identity(raw, url.as_ref(), findings);
     let written = raw.consumer.as_ref()?;
     let consumer = match ConsumerName::new(written.value().as_str()) {
         Ok(consumer) => Some(consumer),
@@ -268,7 +269,36 @@ fn rekeyd(raw: &raw::Rekeyd, findings: &mut Findings) -> Option<RekeydConfig> {
             None
         }
     };
-    Some(RekeydConfig { url: url?, consumer: consumer?, token: token?, ca_file, heartbeat: plain(heartbeat) })
+    let heartbeat = plain(heartbeat);
+    Some(RekeydConfig { url: url?, consumer: consumer?, token, ca_file, identity, heartbeat })
+}
+
+/// By what it proves who it is, if not by a token alone.
+fn identity(raw: &raw::Rekeyd, url: Option<&Url>, findings: &mut Findings) -> Option<ClientIdentity> {
+    let certificate = values::path(raw.certificate.as_ref(), findings);
+    let key = values::path(raw.key.as_ref(), findings);
+    match (&raw.certificate, &raw.key) {
+        (None, None) if raw.token.is_none() => {
+            let rule = "`rekeyd`: nothing would prove who the application is";
+            findings.error_of_file(rule, "write its `token`, or `certificate` and `key`");
+        }
+        (Some(written), None) => {
+            findings.error(&written.span(), "a certificate proves nothing without its key", "add `key`");
+        }
+        (None, Some(written)) => {
+            findings.error(
+                &written.span(),
+                "a key is of no use without its certificate",
+                "add `certificate`",
+            );
+        }
+        (Some(written), Some(_)) if url.is_some_and(|url| url.scheme() != "https") => {
+            let rule = "a certificate is shown over `https` only";
+            findings.error(&written.span(), rule, "write `url = \"https://…\"`, or use a `token`");
+        }
+        (_, _) => {}
+    }
+    Some(ClientIdentity { certificate: certificate?, key: key? })
 }
 
 fn exec(raw: Option<&raw::Exec>, findings: &mut Findings) -> Exec {

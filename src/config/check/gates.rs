@@ -76,8 +76,12 @@ fn consumers(
     for ack in acks {
         let name = values::reference(ack, "consumer", &declared, ConsumerName::new, findings);
         let Some(name) = name else { continue };
-        let lacks_token = around.consumers.get(&name).is_some_and(|consumer| consumer.token.is_none());
-        if lacks_token && !findings.is_explained(&format!("consumers.{name}.token")) {
+        let lacks_token = around
+            .consumers
+            .get(&name)
+            .is_some_and(|consumer| consumer.token.is_none() && consumer.certificate.is_none());
+        let is_explained = findings.is_explained(&format!("consumers.{name}.certificate"));
+        if lacks_token && !is_explained && !findings.is_explained(&format!("consumers.{name}.token")) {
             let help = format!(
                 "add `token` to `[consumers.{name}]`, for example `token = {{ file = \"/etc/rekeyd/credentials/{name}\" }}`"
             );

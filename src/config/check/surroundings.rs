@@ -5,16 +5,15 @@ use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
 
-use crate::config::check::{admin, values};
+use crate::config::check::{access, admin, values};
 use crate::config::components::{
-    AwsConfig, ConsumerConfig, DaemonConfig, DirectoryConfig, JournalConfig, StoreConfig, WorkspaceConfig,
+    AwsConfig, DaemonConfig, DirectoryConfig, JournalConfig, StoreConfig, WorkspaceConfig,
 };
 use crate::config::defaults;
 use crate::config::environment::Environment;
 use crate::config::findings::Findings;
 use crate::config::raw::{self, At};
-use crate::config::secret_source::SecretSource;
-use crate::domain::ids::{ConsumerName, StoreName};
+use crate::domain::ids::StoreName;
 use crate::domain::policy::{Breaker, WorkspaceLimits};
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
@@ -41,6 +40,7 @@ pub(super) fn daemon(
     let listen = listen(raw, findings);
     DaemonConfig {
         listen,
+        tls: raw.tls.as_ref().and_then(|tls| access::tls(tls, findings)),
         socket,
         journal: JournalConfig::Sqlite { path: journal },
         drain,
@@ -77,9 +77,9 @@ fn listen(raw: &raw::Daemon, findings: &mut Findings) -> std::net::SocketAddr {
         return loopback;
     };
     let allowed = raw.allow_plaintext_beyond_loopback.as_ref().is_some_and(|allowed| *allowed.value());
-    if !address.ip().is_loopback() && !allowed {
-        let help = "write \"127.0.0.1:9809\", or add `allow_plaintext_beyond_loopback = true` if a proxy or the \
-                    network protects what is sent";
+    if !address.ip().is_loopback() && !allowed && raw.tls.is_none() {
+        let help = "write \"127.0.0.1:9809\", add `tls` to `[daemon]`, or add `allow_plaintext_beyond_loopback = true` \
+                    if a proxy or the network protects what is sent";
         let rule =
             "acknowledgement tokens and the status of every credential would cross the network in the clear";
         findings.error(&written.span(), rule, help);
@@ -192,24 +192,4 @@ fn directory(raw: &raw::Directory, findings: &mut Findings) -> Option<DirectoryC
     let group = values::text(raw.group.as_ref(), findings);
     let path = values::path(raw.path.as_ref(), findings)?;
     Some(DirectoryConfig { path, mode, directory_mode, group })
-}
-
-pub(super) fn consumers(
-    raw: &BTreeMap<At<String>, raw::Consumer>,
-    findings: &mut Findings,
-) -> BTreeMap<ConsumerName, ConsumerConfig> {
-    let mut consumers = BTreeMap::new();
-    let mut tokens: BTreeMap<SecretSource, ConsumerName> = BTreeMap::new();
-    for (written, consumer) in raw {
-        let token = values::secret(consumer.token.as_ref(), findings);
-        let cache_ttl = values::duration(consumer.cache_ttl.as_ref(), SignedDuration::ZERO, findings);
-        let Some(name) = values::name(written, findings, ConsumerName::new) else { continue };
-        if let Some(other) = token.as_ref().and_then(|token| tokens.insert(token.clone(), name.clone())) {
-            let rule =
-                format!("the consumer `{other}` has the same token: each could acknowledge for the other");
-            findings.error(&written.span(), rule, "give each consumer a token of its own");
-        }
-        consumers.insert(name, ConsumerConfig { token, cache_ttl });
-    }
-    consumers
 }

@@ -164,7 +164,7 @@ pub(crate) struct Health {
 /// The daemon that wants to know which key is in use.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schemars(extend("required" = ["consumer", "token"]))]
+#[schemars(extend("required" = ["consumer"]))]
 pub(crate) struct Rekeyd {
     /// Its listener.
     #[schemars(extend("default" = defaults::REKEYD))]
@@ -174,8 +174,12 @@ pub(crate) struct Rekeyd {
     pub(crate) allow_plaintext_beyond_loopback: Option<At<bool>>,
     /// The application's name in rekeyd's policy.
     pub(crate) consumer: Option<At<Text>>,
-    /// The token of that consumer.
+    /// The token of that consumer. This, or `certificate` and `key`.
     pub(crate) token: Option<Secret>,
+    /// A client certificate with the name that rekeyd's policy has for that consumer, in PEM.
+    pub(crate) certificate: Option<At<AbsolutePath>>,
+    /// The private key of `certificate`, in PEM.
+    pub(crate) key: Option<At<AbsolutePath>>,
     /// A file with the only certificate authorities to trust, in PEM.
     pub(crate) ca_file: Option<At<AbsolutePath>>,
     /// How often an acknowledgement is repeated.

@@ -1,6 +1,7 @@
 //! A rotation's journal as lines for a person.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::event::Event;
@@ -21,7 +22,7 @@ pub struct HistoryReport {
 }
 
 /// One rotation, from its beginning to where it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Story {
     pub rotation: RotationId,
     pub reason: Option<Reason>,
@@ -38,7 +39,7 @@ pub struct Story {
     pub lines: Vec<Line>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Line {
     pub sequence: u64,
     pub at: Timestamp,
@@ -54,6 +55,12 @@ impl HistoryReport {
 }
 
 impl Story {
+    /// A rotation whose rows in the journal are damaged: nothing else of it is known.
+    #[must_use]
+    pub fn damaged(rotation: RotationId, damage: String) -> Self {
+        Self { damage: Some(damage), ..Self::tell(rotation, &[]) }
+    }
+
     /// Tells the events of one rotation, in their order.
     #[must_use]
     pub fn tell(rotation: RotationId, events: &[(Timestamp, Event)]) -> Self {

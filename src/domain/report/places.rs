@@ -1,5 +1,6 @@
 //! How far a key has come in each destination.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::ids::VersionId;
@@ -7,7 +8,7 @@ use crate::domain::plan::Destination;
 use crate::domain::report::Facts;
 use crate::domain::successor::Progress;
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DestinationReport {
     pub destination: String,
     pub state: PlaceState,
@@ -16,7 +17,7 @@ pub struct DestinationReport {
 }
 
 /// How far a key has come in a destination: the new one while a rotation is under way, else the credential's own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PlaceState {
     Absent,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::hold::{BREAKER, Held, Hold, Holds, Scope};
@@ -15,7 +16,7 @@ use crate::domain::report::{Condition, CredentialReport, StatusReport};
 use crate::domain::waves;
 
 /// One hold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct HoldReport {
     /// `fleet`, `workspace` or `credential`.
     pub scope: &'static str,

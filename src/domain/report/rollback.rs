@@ -1,13 +1,14 @@
 //! Whether there is a way back, and for how long.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::phase::Phase;
 use crate::domain::rotation::Rotation;
 
 /// Whether the old key can be made the credential's key again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RollbackReport {
     pub possible: bool,
     /// Why it is not, or what it would amount to.

@@ -33,7 +33,7 @@ fn agent(bench: &Bench, stage: &Stage, daemon: &str, app: &Recorder) -> Agent {
     bench.agent(&config)
 }
 
-fn released(chronicle: &Chronicle) -> usize {
+pub(crate) fn released(chronicle: &Chronicle) -> usize {
     let rotations = chronicle.rotations().unwrap_or_default();
     let events = rotations.iter().flat_map(|told| &told.events);
     events.filter(|event| matches!(event, Event::Released { .. })).count()

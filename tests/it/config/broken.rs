@@ -82,6 +82,17 @@ const BROKEN: &[(&str, &str)] = &[
         "an address that others can reach",
         "@around\n[daemon]\nlisten = \"0.0.0.0:9809\"\n@tts\nevery = \"30d\"",
     ),
+    (
+        "certificates that nobody vouches for",
+        "@around\n[daemon]\ntls = { certificate = \"/a.crt\" }\n[consumers.batch]\ncertificate = \"batch.internal\"\n\
+         [readers]\ncertificate = \"*.internal\"\n@tts\nevery = \"30d\"",
+    ),
+    (
+        "two consumers with one certificate",
+        "@around\n[daemon]\nlisten = \"0.0.0.0:9809\"\ntls = { certificate = \"/a.crt\", key = \"/a.key\", client_ca = \
+         \"/ca.pem\" }\n[consumers.batch]\ncertificate = \"One.internal\"\n[consumers.nightly]\ncertificate = \
+         \"one.internal\"\n@tts\nevery = \"30d\"",
+    ),
     ("an address with a host name", "@around\n[daemon]\nlisten = \"localhost:9809\"\n@tts\nevery = \"30d\""),
     (
         "relative paths",

@@ -11,6 +11,7 @@ use serde_json::Value;
 const HEADINGS: &[(&str, &str)] = &[
     ("Policy", "## The file"),
     ("Daemon", "## `[daemon]`"),
+    ("Tls", "### `tls`"),
     ("Journal", "### `journal`"),
     ("Sqlite", "### `journal.sqlite`"),
     ("Workspace", "## `[workspaces.NAME]`"),
@@ -21,6 +22,7 @@ const HEADINGS: &[(&str, &str)] = &[
     ("Slack", "### `[notify.NAME.slack]`"),
     ("PagerDuty", "### `[notify.NAME.pagerduty]`"),
     ("Generic", "### `[notify.NAME.generic]`"),
+    ("Readers", "## `[readers]`"),
     ("Metrics", "## `[metrics]`"),
     ("Probe", "### `probes`"),
     ("Secret", "### A reference to a secret"),

@@ -17,6 +17,8 @@ use rekeyd::ports::journal::{Chapter, Entry, Error, Journal, Known};
 pub(crate) struct Fragile {
     journal: MemoryJournal,
     pub(crate) is_broken: AtomicBool,
+    /// Rotations and records cannot be written, and all can be read.
+    pub(crate) is_full: AtomicBool,
 }
 
 impl Fragile {
@@ -24,6 +26,13 @@ impl Fragile {
         match self.is_broken.load(SeqCst) {
             true => Err(Error::Unavailable("the disk is gone".to_owned())),
             false => Ok(&self.journal),
+        }
+    }
+
+    fn roomy(&self) -> Result<&MemoryJournal, Error> {
+        match self.is_full.load(SeqCst) {
+            true => Err(Error::Unavailable("the disk is full".to_owned())),
+            false => self.usable(),
         }
     }
 }
@@ -37,16 +46,24 @@ impl Journal for Fragile {
         self.usable()?.load_one(credential).await
     }
     async fn append(&self, entry: &Entry, record: Option<&Record>) -> Result<(), Error> {
-        self.usable()?.append(entry, record).await
+        self.roomy()?.append(entry, record).await
     }
     async fn save(&self, record: &Record, acts: &[Act]) -> Result<(), Error> {
-        self.usable()?.save(record, acts).await
+        self.roomy()?.save(record, acts).await
     }
     async fn entries(&self, rotation: RotationId) -> Result<Vec<Entry>, Error> {
         self.usable()?.entries(rotation).await
     }
     async fn history(&self, credential: &CredentialName, limit: usize) -> Result<Vec<Chapter>, Error> {
         self.usable()?.history(credential, limit).await
+    }
+    async fn rotations(
+        &self,
+        of: Option<&CredentialName>,
+        before: Option<RotationId>,
+        limit: usize,
+    ) -> Result<Vec<(RotationId, CredentialName)>, Error> {
+        self.usable()?.rotations(of, before, limit).await
     }
     async fn owner_of(&self, rotation: RotationId) -> Result<Option<CredentialName>, Error> {
         self.usable()?.owner_of(rotation).await

@@ -20,7 +20,7 @@ use rekeyd::domain::policy::{Credential, IfVanished, Policy, WorkspaceLimits};
 use rekeyd::domain::schedule::{Cadence, Schedule};
 use rekeyd::domain::secret::{Fingerprint, SecretValue};
 use rekeyd::engine::{Desk, Handle, Keeper, Setup, Timing};
-use rekeyd::http::{Consumers, Operator, OperatorSocket, Public, PublicListener, Reload, Status};
+use rekeyd::http::{Consumers, Operator, OperatorSocket, Public, PublicListener, Readers, Reload, Status};
 use rekeyd::ports::clock::Clock;
 use rekeyd::ports::journal::Journal;
 use rekeyd::ports::secret_store::SecretStore;
@@ -226,7 +226,8 @@ impl House {
         let consumers = TOKENS.map(|(who, token)| {
             (ConsumerName::new(who).unwrap(), SecretValue::new(token.to_owned()).unwrap())
         });
-        let (consumers, known) = watch::channel(Arc::new(Consumers::new(consumers).unwrap()));
+        let consumers = Consumers::new(consumers).unwrap().with_readers(Readers::Anybody).unwrap();
+        let (consumers, known) = watch::channel(Arc::new(consumers));
         let (status, statuses) = watch::channel(status(clock.now(), meter));
         let (reload, reloads) = mpsc::channel(1);
         let directory = tempfile::tempdir().unwrap();

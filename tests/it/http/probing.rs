@@ -55,6 +55,34 @@ async fn readiness_says_every_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn it_is_not_ready_while_something_waits_for_the_journal_to_be_written() {
+    let house = House::open().await;
+    house.journal.is_full.store(true, SeqCst);
+    let word = json!({ "fingerprint": house.served("tts").as_str() });
+    for token in ["tok_api_planted", "tok_batch_planted"] {
+        assert_eq!(house.ack("tts", token, word.clone()).await.status, 200);
+    }
+    let told = async |expected: &[&str]| {
+        let begun = tokio::time::Instant::now();
+        loop {
+            let told = house.get("/readyz").await.json();
+            let codes = told["reasons"].as_array().unwrap().iter();
+            let codes: Vec<&str> = codes.map(|it| it["code"].as_str().unwrap()).collect();
+            if codes == expected {
+                return;
+            }
+            assert!(begun.elapsed().as_secs() < 20, "{told}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    told(&["journal_unwritable"]).await;
+    assert_eq!(house.get("/livez").await.status, 200);
+    house.journal.is_full.store(false, SeqCst);
+    told(&[]).await;
+    house.until("tts", |report| report["last"]["outcome"] == "done").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_loop_that_stands_still_is_not_alive_and_one_that_stops_is() {
     let house = House::open().await;
     house.stop_engine().await;

@@ -48,6 +48,7 @@ every_adapter!(
     a_rotation_begins_once_and_stays_with_its_credential,
     an_open_rotation_is_one_of_the_credentials_own,
     history_is_newest_first_and_bounded,
+    rotations_are_paged_newest_first,
     mints_are_found_by_workspace_and_time,
     events_are_found_by_workspace_name_and_time,
     a_hold_stays_until_it_is_lifted_and_a_persons_goes_before_a_breakers,
@@ -193,6 +194,32 @@ async fn history_is_newest_first_and_bounded(journal: Subject) {
     assert_eq!(history(2).await, [rotation(3), rotation(2)]);
     assert_eq!(history(0).await, []);
     assert_eq!(journal.history(&name("nobody"), 9).await.unwrap(), []);
+}
+
+async fn rotations_are_paged_newest_first(journal: Subject) {
+    for number in [2, 1, 3, 4] {
+        let id = rotation(number);
+        let credential = if number == 4 { "asr" } else { "tts" };
+        journal.append(&entry(credential, id, 0, begun(credential, "prod", id)), None).await.unwrap();
+    }
+    let (tts, nobody) = (name("tts"), name("nobody"));
+    for (of, before, limit, expected) in [
+        (None, None, 9, vec![4, 3, 2, 1]),
+        (None, None, 2, vec![4, 3]),
+        (None, Some(3), 9, vec![2, 1]),
+        (Some(&tts), None, 2, vec![3, 2]),
+        (Some(&tts), Some(2), 9, vec![1]),
+        (None, Some(1), 9, vec![]),
+        (None, None, 0, vec![]),
+        (Some(&nobody), None, 9, vec![]),
+    ] {
+        let found = journal.rotations(of, before.map(rotation), limit).await.unwrap();
+        let expected: Vec<_> = expected
+            .into_iter()
+            .map(|number| (rotation(number), name(if number == 4 { "asr" } else { "tts" })))
+            .collect();
+        assert_eq!(found, expected, "{of:?} {before:?} {limit}");
+    }
 }
 
 async fn mints_are_found_by_workspace_and_time(journal: Subject) {

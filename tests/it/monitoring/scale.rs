@@ -41,6 +41,7 @@ fn scrape(credentials: usize, trouble: usize, detail: Detail) -> String {
         )
     };
     let observation = Observation {
+        is_journal_written: true,
         at: now,
         status: Status { detail, ..Status::default() },
         pulse: Pulse::default(),

@@ -63,6 +63,15 @@ impl Journal for Chronicle {
         self.journal.history(credential, limit).await
     }
 
+    async fn rotations(
+        &self,
+        of: Option<&CredentialName>,
+        before: Option<RotationId>,
+        limit: usize,
+    ) -> Result<Vec<(RotationId, CredentialName)>, Error> {
+        self.journal.rotations(of, before, limit).await
+    }
+
     async fn owner_of(&self, rotation: RotationId) -> Result<Option<CredentialName>, Error> {
         self.journal.owner_of(rotation).await
     }

@@ -3,9 +3,11 @@
 
 pub(crate) mod blessed;
 pub(crate) mod browser;
+pub(crate) mod certificates;
 pub(crate) mod instances;
 pub(crate) mod moto;
 pub(crate) mod promtool;
 pub(crate) mod rehearsal;
 pub(crate) mod secrets_manager;
+pub(crate) mod served;
 pub(crate) mod store_conformance;

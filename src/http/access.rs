@@ -1,0 +1,150 @@
+//! Who asks: by a token, or by the certificate of the connection. Wrong tokens are counted, and after too many of them
+//! nobody is listened to from there for a moment.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{HeaderMap, StatusCode, header};
+
+use crate::domain::ids::ConsumerName;
+use crate::domain::secret::SecretValue;
+use crate::http::answer::{self, Problem};
+use crate::http::consumers::{Consumers, Readers};
+use crate::http::rates::Rates;
+
+/// Wrong tokens at once, from one address.
+const WRONG_MAX: u32 = 60;
+const WRONG_AGAIN: Duration = Duration::from_secs(1);
+/// Enough for the agent of a host with a thousand credentials to say all of it at once.
+const WORDS_MAX: u32 = 1000;
+const WORDS_AGAIN: Duration = Duration::from_millis(50);
+
+/// Who is at the other end of a connection.
+#[derive(Clone)]
+pub(super) struct Caller {
+    pub(super) address: IpAddr,
+    /// The DNS names in its certificate, if it has one that our authority vouches for.
+    pub(super) names: Arc<[String]>,
+}
+
+/// Who may do what, and how often.
+pub(super) struct Access {
+    wrong: Rates<IpAddr>,
+    words: Rates<String>,
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self { wrong: Rates::new(WRONG_MAX, WRONG_AGAIN), words: Rates::new(WORDS_MAX, WORDS_AGAIN) }
+    }
+}
+
+impl Access {
+    /// Whose token or certificate the request comes with. Does not tell what is wrong with one that is refused.
+    pub(super) fn consumer(
+        &self,
+        consumers: &Consumers,
+        caller: &Caller,
+        headers: &HeaderMap,
+    ) -> Result<ConsumerName, Problem> {
+        let found = self.proven(
+            caller,
+            headers,
+            |token| consumers.identify(token).cloned(),
+            |names| consumers.certified(names).cloned(),
+        )?;
+        let consumer = found.ok_or_else(|| {
+            unauthenticated("this needs a consumer's token, as in `Authorization: Bearer TOKEN`")
+        })?;
+        self.word(consumer.to_string())?;
+        Ok(consumer)
+    }
+
+    pub(super) fn reporter(
+        &self,
+        consumers: &Consumers,
+        caller: &Caller,
+        headers: &HeaderMap,
+    ) -> Result<(), Problem> {
+        let found =
+            self.proven(caller, headers, |token| consumers.may_report(token).then_some(()), |_| None)?;
+        found.ok_or_else(|| {
+            unauthenticated("this needs the token of `[leaks]`, as in `Authorization: Bearer TOKEN`")
+        })?;
+        // No consumer's name has a space.
+        self.word("who reports leaks".to_owned())
+    }
+
+    pub(super) fn reader(
+        &self,
+        consumers: &Consumers,
+        caller: &Caller,
+        headers: &HeaderMap,
+    ) -> Result<(), Problem> {
+        let (token, certificate) = match consumers.readers() {
+            Readers::Anybody => return Ok(()),
+            Readers::Known { token, certificate } => (token.as_ref(), certificate.as_ref()),
+            Readers::Nobody => {
+                return Err(unauthenticated(
+                    "other machines may read this only if the policy says who: see `[readers]`",
+                ));
+            }
+        };
+        let found = self.proven(
+            caller,
+            headers,
+            |said| token.is_some_and(|own| own.matches(said)).then_some(()),
+            |names| certificate.filter(|own| names.iter().any(|it| it.eq_ignore_ascii_case(own))).map(|_| ()),
+        )?;
+        found.ok_or_else(|| {
+            unauthenticated("this needs the token of `[readers]`, as in `Authorization: Bearer TOKEN`")
+        })
+    }
+
+    /// What the token proves, or where there is none, the certificate.
+    fn proven<T>(
+        &self,
+        caller: &Caller,
+        headers: &HeaderMap,
+        by_token: impl FnOnce(&SecretValue) -> Option<T>,
+        by_names: impl FnOnce(&[String]) -> Option<T>,
+    ) -> Result<Option<T>, Problem> {
+        if !headers.contains_key(header::AUTHORIZATION) {
+            return Ok(by_names(&caller.names));
+        }
+        let place = network(caller.address);
+        let too_many = |wait| {
+            let message = "too many wrong tokens came from this address; wait before the next try";
+            Problem::too_many("too_many_failures", message, wait)
+        };
+        self.wrong.allows(&place).map_err(too_many)?;
+        let found = answer::bearer(headers).and_then(|token| by_token(&token));
+        if found.is_none() {
+            // It was allowed a moment ago.
+            self.wrong.count(place).map_err(too_many)?;
+        }
+        Ok(found)
+    }
+
+    fn word(&self, who: String) -> Result<(), Problem> {
+        self.words.count(who).map_err(|wait| {
+            Problem::too_many("too_many_requests", "this is said too often; wait before the next time", wait)
+        })
+    }
+}
+
+/// Whoever has one address of such a network has all of them.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+    }
+}
+
+fn unauthenticated(message: &str) -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", message)
+}

@@ -1,0 +1,205 @@
+//! TLS of the public listener. Certificates are read again when their files change; one that cannot be used leaves the
+//! one before in force, and says so.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
+use tokio_rustls::rustls::{self, RootCertStore, ServerConfig};
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+use webpki::EndEntityCert;
+use zeroize::Zeroizing;
+
+use crate::telemetry::observation::Status;
+
+/// How often the files are looked at.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Where the certificates are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The listener's certificate, and those between it and its authority, in PEM.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    /// The authorities that vouch for clients, if any do.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// Why the files cannot be used. Never holds anything of the key.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    #[error("cannot read {}: {source}", path.display())]
+    Unreadable {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{} holds no certificate in PEM", .0.display())]
+    NoCertificate(PathBuf),
+    #[error("{} holds no private key in PEM", .0.display())]
+    NoKey(PathBuf),
+    #[error("{} and {} do not go together: {why}", certificate.display(), key.display())]
+    Mismatch { certificate: PathBuf, key: PathBuf, why: rustls::Error },
+    #[error("the authorities of {} cannot be used: {why}", path.display())]
+    Authorities { path: PathBuf, why: String },
+}
+
+/// What the listener encrypts with at the moment.
+pub struct Tls {
+    files: TlsFiles,
+    in_force: Mutex<Arc<ServerConfig>>,
+    /// What the files held when they were last looked at: good or bad, it is told once.
+    seen: Mutex<[u8; 32]>,
+}
+
+/// The contents of the files.
+struct Contents {
+    certificate: Vec<u8>,
+    key: Zeroizing<Vec<u8>>,
+    client_ca: Option<Vec<u8>>,
+}
+
+impl Tls {
+    /// # Errors
+    /// A file cannot be used.
+    pub fn load(files: TlsFiles) -> Result<Self, TlsError> {
+        let contents = Contents::read(&files)?;
+        let in_force = contents.config(&files)?;
+        Ok(Self { seen: Mutex::new(contents.digest()), in_force: Mutex::new(Arc::new(in_force)), files })
+    }
+
+    /// Takes up what changes in the files, until `stop`.
+    pub async fn follow(self: Arc<Self>, status: watch::Sender<Status>, stop: CancellationToken) {
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = looks.tick() => {}
+            }
+            match self.look_again() {
+                Ok(is_new) => {
+                    if is_new {
+                        tracing::info!(certificate = %self.files.certificate.display(), "the new certificate is in force");
+                    }
+                    if status.borrow().certificate_refused.is_some() {
+                        status.send_modify(|status| status.certificate_refused = None);
+                    }
+                }
+                Err(error) => {
+                    let why = error.to_string();
+                    if status.borrow().certificate_refused.as_ref() != Some(&why) {
+                        tracing::error!(
+                            why,
+                            "the changed certificate cannot be used; the one before stays in force"
+                        );
+                        status.send_modify(|status| status.certificate_refused = Some(why));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether there is something new, which is then in force.
+    fn look_again(&self) -> Result<bool, TlsError> {
+        let contents = Contents::read(&self.files)?;
+        let digest = contents.digest();
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if *seen == digest {
+            return Ok(false);
+        }
+        let config = Arc::new(contents.config(&self.files)?);
+        *self.in_force.lock().unwrap_or_else(PoisonError::into_inner) = config;
+        *seen = digest;
+        Ok(true)
+    }
+
+    /// Shakes hands; `None` if that is not possible. The names are the DNS names in the client's certificate, if it has
+    /// one, and are vouched for.
+    pub(super) async fn greet(&self, stream: TcpStream) -> Option<(TlsStream<TcpStream>, Arc<[String]>)> {
+        let config = Arc::clone(&self.in_force.lock().unwrap_or_else(PoisonError::into_inner));
+        let stream = TlsAcceptor::from(config).accept(stream).await;
+        let stream =
+            stream.inspect_err(|error| tracing::debug!(%error, "no handshake with a client")).ok()?;
+        let (_, session) = stream.get_ref();
+        let names = session.peer_certificates().and_then(|chain| chain.first()).map(names);
+        Some((stream, names.unwrap_or_default().into()))
+    }
+}
+
+impl Contents {
+    fn read(files: &TlsFiles) -> Result<Self, TlsError> {
+        let read = |path: &Path| {
+            std::fs::read(path).map_err(|source| TlsError::Unreadable { path: path.to_owned(), source })
+        };
+        Ok(Self {
+            certificate: read(&files.certificate)?,
+            key: Zeroizing::new(read(&files.key)?),
+            client_ca: files.client_ca.as_deref().map(read).transpose()?,
+        })
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        let mut all = Sha256::new();
+        for part in [&self.certificate, &*self.key].into_iter().chain(&self.client_ca) {
+            all.update(Sha256::digest(part));
+        }
+        all.finalize().into()
+    }
+
+    fn config(&self, files: &TlsFiles) -> Result<ServerConfig, TlsError> {
+        let chain = certificates(&self.certificate)
+            .ok_or_else(|| TlsError::NoCertificate(files.certificate.clone()))?;
+        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|_| TlsError::NoKey(files.key.clone()))?;
+        let mismatch =
+            |why| TlsError::Mismatch { certificate: files.certificate.clone(), key: files.key.clone(), why };
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(mismatch)?;
+        let builder = match (&self.client_ca, &files.client_ca) {
+            (Some(pem), Some(path)) => {
+                let refused = |why: String| TlsError::Authorities { path: path.clone(), why };
+                let trusted =
+                    certificates(pem).ok_or_else(|| refused("it holds no certificate in PEM".to_owned()))?;
+                let mut roots = RootCertStore::empty();
+                for authority in trusted {
+                    roots.add(authority).map_err(|error| refused(error.to_string()))?;
+                }
+                // Probes and metrics are for everybody; who has no certificate is nobody in particular.
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                    .allow_unauthenticated()
+                    .build()
+                    .map_err(|error: VerifierBuilderError| refused(error.to_string()))?;
+                builder.with_client_cert_verifier(verifier)
+            }
+            (_, _) => builder.with_no_client_auth(),
+        };
+        let mut config = builder.with_single_cert(chain, key).map_err(mismatch)?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(config)
+    }
+}
+
+/// `None` if there are none, or one is damaged.
+fn certificates(pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    found.ok().filter(|found| !found.is_empty())
+}
+
+fn names(certificate: &CertificateDer<'_>) -> Vec<String> {
+    EndEntityCert::try_from(certificate)
+        .map(|certificate| certificate.valid_dns_names().map(ToOwned::to_owned).collect())
+        .unwrap_or_default()
+}

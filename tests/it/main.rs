@@ -16,6 +16,7 @@ mod engine_sandbox;
 mod fleet;
 mod forecast;
 mod fuzz;
+mod game_day;
 mod http;
 mod inspection;
 mod journal;

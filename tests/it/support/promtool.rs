@@ -52,7 +52,10 @@ pub(crate) fn firing(before: &str, scrape: &str, at: f64) -> Vec<String> {
     let mut series = samples(scrape);
     series.insert("up".to_owned(), 1.0);
     for (name, value) in &series {
-        let values = if name.split('{').next().unwrap().ends_with("_timestamp_seconds") {
+        let values = if name == "rekeyd_start_timestamp_seconds" {
+            // Each change of it is a restart.
+            format!("{}x{HELD_MINUTES}", value - at)
+        } else if name.split('{').next().unwrap().ends_with("_timestamp_seconds") {
             // The time begins at 0 there, and goes on: what is so long ago stays so long ago.
             format!("{}+60x{HELD_MINUTES}", value - at)
         } else if name.split('{').next().unwrap().ends_with("_total") {

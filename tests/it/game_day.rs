@@ -136,7 +136,11 @@ async fn an_orphan_is_told_and_gone() {
         let truth = theatre.rehearsal.stage.sandbox.truth();
         let account = &truth.account("dubbing").unwrap().service_account_user_id;
         let granted = Granted::Only(vec!["text_to_speech".to_owned()]);
-        let name = "dubbing rk-0190b8a0000070008000000000000009-1";
+        // A rotation of this journal made it, and lost it.
+        let rotations = theatre.rehearsal.chronicle.rotations().unwrap();
+        let plan =
+            rotations.iter().map(|told| &told.rotation.plan).find(|it| it.credential.as_str() == "dubbing");
+        let name = plan.map(|plan| plan.rotation.nonce(7).key_name(&plan.credential)).unwrap();
         let mut workspace = theatre.rehearsal.stage.sandbox.workspace();
         workspace.create_key(account, Settings::new(name, granted), now).unwrap().id
     };

@@ -12,3 +12,4 @@ pub mod memory;
 pub mod prober;
 mod secret_text;
 pub mod sqlite;
+pub mod webhook;

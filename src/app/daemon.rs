@@ -10,15 +10,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapters::sqlite::{OpenError, SqliteJournal};
 use crate::app::assembly::{self, Base};
+use crate::app::channels;
+use crate::app::diary::Diary;
 use crate::app::notify;
 use crate::app::reload::{self, InForce};
+use crate::app::with_causes;
 use crate::config::Config;
 use crate::config::components::JournalConfig;
 use crate::config::environment::ProcessEnvironment;
+use crate::domain::audit::Actor;
 use crate::engine::{Handle, Keeper, Stopped, wakes};
 use crate::http::{BindError, Operator, OperatorSocket, Public, PublicListener, Reload, Status};
+use crate::notify::{Announcer, Channels};
 use crate::telemetry::meter::Meter;
-use crate::telemetry::observation::Detail;
+use crate::telemetry::observation::{Detail, Observer};
 
 /// Reloads that wait while one is under way.
 const RELOADS_MAX: usize = 8;
@@ -32,6 +37,8 @@ pub enum Error {
     Assembly(#[from] assembly::Error),
     #[error("{0}")]
     Consumers(String),
+    #[error(transparent)]
+    Channels(#[from] channels::Error),
     #[error("cannot listen on {address}; change `daemon.listen`, or stop what listens there")]
     Listen { address: std::net::SocketAddr, source: std::io::Error },
     #[error(transparent)]
@@ -53,7 +60,8 @@ pub enum Error {
 pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     let JournalConfig::Sqlite { path: journal_path } = &config.daemon.journal;
     let journal = Arc::new(SqliteJournal::open(journal_path)?);
-    let base = Base::on_this_machine(journal);
+    let base = Base::on_this_machine(Arc::<SqliteJournal>::clone(&journal));
+    let diary = Diary::of(&base);
     let setup = assembly::assemble(&config, &ProcessEnvironment, &base).await?;
     let consumers = reload::consumers(&config).map_err(Error::Consumers)?;
     let address = config.daemon.listen;
@@ -65,15 +73,8 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     let (keeper, handle) = Keeper::load(setup, Arc::clone(&tick)).await?;
     let keeper = keeper.metered_by(Arc::<Meter>::clone(&base.meter));
     let (consumers, consumers_seen) = watch::channel(Arc::new(consumers));
-    let (status, status_seen) = watch::channel(Status {
-        policy_hash: config.hash().to_owned(),
-        policy_loaded: Some(base.clock.now()),
-        started: Some(base.clock.now()),
-        detail: Detail::of(config.metrics.per_credential),
-        journal: Some(journal_path.clone()),
-        meter: Arc::clone(&base.meter),
-        ..Status::default()
-    });
+    let (status, status_seen) = watch::channel(at_the_start(&config, &base));
+    let (channels, announcer) = announcing(&config, &base, journal, &handle, &status)?;
     let (reloads, reloads_asked) = mpsc::channel(RELOADS_MAX);
     let drain = config.daemon.drain.unsigned_abs();
     let others = [
@@ -86,24 +87,33 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     let served = CancellationToken::new();
     let public = Public { handle: handle.clone(), consumers: consumers_seen, status: status_seen.clone() };
     let operator = Operator { handle: handle.clone(), status: status_seen, reload: reloads.clone() };
+    let missing = diary.started(config.hash()).await;
     tracing::info!(
         listen = %listener.address(), socket = %config.daemon.socket.display(),
         credentials = config.policy.credentials.len(), policy = %path.display(), "ready"
     );
-    let in_force =
-        InForce { base, handle: handle.clone(), consumers, status: status.clone(), daemon: config.daemon };
+    let in_force = InForce {
+        base,
+        handle: handle.clone(),
+        consumers,
+        channels,
+        status: status.clone(),
+        daemon: config.daemon,
+    };
     let mut parts = JoinSet::new();
     parts.spawn(listener.serve(public, served.clone()));
     parts.spawn(socket.serve(operator, served.clone()));
+    parts.spawn(announcer.run(served.clone()));
     parts.spawn(answer_reloads(in_force, path.to_owned(), reloads_asked, served.clone()));
     parts.spawn(heed_schedules(handle.clone(), sweep, inspect, served.clone()));
     parts.spawn(notify::feed_watchdog(handle, served.clone()));
+    parts.spawn(diary.clone().keep(missing, served.clone()));
     parts.spawn(signals.heed(reloads, stop.clone(), served.clone()));
     notify::ready();
 
     let engine = keeper.run(stop.clone(), drain);
     tokio::pin!(engine);
-    let mut outcome = tokio::select! {
+    let outcome = tokio::select! {
         stopped = &mut engine => stopped.map_err(Error::from),
         () = stop.cancelled() => {
             status.send_modify(|status| status.draining = true);
@@ -114,14 +124,56 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
         Some(_) = parts.join_next() => Err(Error::PartEnded),
     };
     served.cancel();
+    let outcome = all_ended(&mut parts, outcome).await;
+    // Its own tasks may outlive this call; they only notify.
+    if let Err(error) = scheduler.shutdown().await {
+        tracing::debug!(%error, "the scheduler did not stop in order");
+    }
+    diary.stopped(outcome.as_ref().err().map(|error| with_causes(error))).await;
+    outcome
+}
+
+/// What only the program's frame knows, when it begins.
+fn at_the_start(config: &Config, base: &Base) -> Status {
+    let JournalConfig::Sqlite { path: journal } = &config.daemon.journal;
+    Status {
+        policy_hash: config.hash().to_owned(),
+        policy_loaded: Some(base.clock.now()),
+        started: Some(base.clock.now()),
+        detail: Detail::of(config.metrics.per_credential),
+        journal: Some(journal.clone()),
+        meter: Arc::clone(&base.meter),
+        ..Status::default()
+    }
+}
+
+/// What tells people, and the way by which it learns of other channels.
+fn announcing(
+    config: &Config,
+    base: &Base,
+    journal: Arc<SqliteJournal>,
+    handle: &Handle,
+    status: &watch::Sender<Status>,
+) -> Result<(watch::Sender<Arc<Channels>>, Announcer), Error> {
+    let channels = channels::channels(config, &ProcessEnvironment, &base.clock)?;
+    let (channels, channels_seen) = watch::channel(Arc::new(channels));
+    let announcer = Announcer {
+        observer: Observer::new(handle.clone(), status.subscribe()),
+        outbox: journal,
+        clock: Arc::clone(&base.clock),
+        channels: channels_seen,
+        status: status.clone(),
+        patience: config.daemon.notify_after,
+    };
+    Ok((channels, announcer))
+}
+
+/// Waits for every part; one that broke is why the daemon stopped, if nothing else is.
+async fn all_ended(parts: &mut JoinSet<()>, mut outcome: Result<(), Error>) -> Result<(), Error> {
     while let Some(ended) = parts.join_next().await {
         if ended.is_err() && outcome.is_ok() {
             outcome = Err(Error::PartEnded);
         }
-    }
-    // Its own tasks may outlive this call; they only notify.
-    if let Err(error) = scheduler.shutdown().await {
-        tracing::debug!(%error, "the scheduler did not stop in order");
     }
     outcome
 }
@@ -151,10 +203,10 @@ async fn answer_reloads(
             Some(reload) = asked.recv() => reload,
         };
         notify::reloading();
-        let outcome = in_force.reload(&path).await;
+        let outcome = in_force.reload(&path, &reload.by).await;
         notify::ready();
         // Nobody may be left to hear it.
-        drop(reload.send(outcome));
+        drop(reload.answer.send(outcome));
     }
 }
 
@@ -180,9 +232,10 @@ impl Signals {
             let code = tokio::select! {
                 () = done.cancelled() => return,
                 _ = self.hangup.recv() => {
-                    let (outcome, _) = tokio::sync::oneshot::channel();
+                    let (answer, _) = tokio::sync::oneshot::channel();
+                    let by = Actor::Operator("who sent SIGHUP".to_owned());
                     // A full queue means that the policy is about to be loaded again anyway.
-                    drop(reloads.try_send(outcome));
+                    drop(reloads.try_send(Reload { by, answer }));
                     continue;
                 }
                 _ = self.terminate.recv() => 143,

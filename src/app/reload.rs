@@ -3,15 +3,20 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::app::assembly::{self, Base};
+use crate::app::channels;
 use crate::app::with_causes;
 use crate::config::Config;
 use crate::config::components::DaemonConfig;
 use crate::config::environment::ProcessEnvironment;
+use crate::domain::audit::{Act, Actor, changes};
 use crate::engine::Handle;
 use crate::http::{Consumers, Status};
+use crate::notify::Channels;
+use crate::ports::journal;
 use crate::telemetry::observation::Detail;
 
 /// What a reload replaces.
@@ -19,6 +24,7 @@ pub(super) struct InForce {
     pub(super) base: Base,
     pub(super) handle: Handle,
     pub(super) consumers: watch::Sender<Arc<Consumers>>,
+    pub(super) channels: watch::Sender<Arc<Channels>>,
     pub(super) status: watch::Sender<Status>,
     pub(super) daemon: DaemonConfig,
 }
@@ -28,12 +34,16 @@ impl InForce {
     ///
     /// # Errors
     /// Says why not, for a person; everything stays as it was.
-    pub(super) async fn reload(&self, path: &Path) -> Result<String, String> {
-        let outcome = self.try_reload(path).await;
+    pub(super) async fn reload(&self, path: &Path, by: &Actor) -> Result<String, String> {
+        let outcome = self.try_reload(path, by).await;
         match &outcome {
             Ok(said) => tracing::info!(policy = %path.display(), "{said}"),
             Err(why) => {
                 tracing::error!(policy = %path.display(), %why, "the policy is refused; the one before stays in force");
+                let first = why.lines().next().unwrap_or_default();
+                if let Err(error) = self.record(by, changes::POLICY_REFUSED, json!({ "why": first })).await {
+                    tracing::warn!(%error, "that the policy is refused is not in the audit log");
+                }
                 let why = why.clone();
                 self.status.send_modify(|status| status.reload_refused = Some(why));
             }
@@ -41,12 +51,19 @@ impl InForce {
         outcome
     }
 
-    async fn try_reload(&self, path: &Path) -> Result<String, String> {
+    async fn record(&self, by: &Actor, what: &str, details: Value) -> Result<(), journal::Error> {
+        let act = Act::new(self.base.clock.now(), by.clone(), what, details);
+        self.base.journal.record(&act).await
+    }
+
+    async fn try_reload(&self, path: &Path, by: &Actor) -> Result<String, String> {
         let config = Config::load_file(path).map_err(|problems| problems.to_string())?;
         let mut setup = assembly::assemble(&config, &ProcessEnvironment, &self.base)
             .await
             .map_err(|error| with_causes(&error))?;
         let consumers = consumers(&config)?;
+        let channels = channels::channels(&config, &ProcessEnvironment, &self.base.clock)
+            .map_err(|error| with_causes(&error))?;
         let before = self.handle.setup();
         for (name, desk) in &mut setup.desks {
             if let (Some(desk), Some(before)) = (Arc::get_mut(desk), before.desks.get(name)) {
@@ -54,8 +71,12 @@ impl InForce {
             }
         }
         let count = config.policy.credentials.len();
+        // A policy that nobody can be shown to have put in force is not put in force.
+        let details = json!({ "sha256": config.hash(), "credentials": count });
+        self.record(by, changes::POLICY_LOADED, details).await.map_err(|error| error.to_string())?;
         self.handle.reload(setup).await.map_err(|refused| refused.to_string())?;
         self.consumers.send_replace(Arc::new(consumers));
+        self.channels.send_replace(Arc::new(channels));
         self.status.send_modify(|status| {
             status.policy_hash = config.hash().to_owned();
             status.policy_loaded = Some(self.base.clock.now());
@@ -73,12 +94,12 @@ impl InForce {
         let running = &self.daemon;
         let places = (&running.listen, &running.socket, &running.journal)
             != (&daemon.listen, &daemon.socket, &daemon.journal);
-        let times = (running.drain, running.sweep_every, running.inspect_every)
-            != (daemon.drain, daemon.sweep_every, daemon.inspect_every);
+        let times = (running.drain, running.sweep_every, running.inspect_every, running.notify_after)
+            != (daemon.drain, daemon.sweep_every, daemon.inspect_every, daemon.notify_after);
         match (places, times) {
             (false, false) => "",
             (true, false) => "`listen`, `socket` and the journal",
-            (false, true) => "`drain`, `sweep_every` and `inspect_every`",
+            (false, true) => "`drain`, `sweep_every`, `inspect_every` and `notify_after`",
             (true, true) => "the changes to `[daemon]`",
         }
     }

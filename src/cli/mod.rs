@@ -6,6 +6,8 @@ use clap::{Parser, Subcommand};
 
 mod agent;
 mod agent_flags;
+mod audit;
+mod audit_compare;
 mod check;
 mod consumers;
 mod daemon;
@@ -19,6 +21,7 @@ mod holds;
 mod init;
 mod journal;
 mod moments;
+mod notify;
 mod orders;
 mod paragraphs;
 mod run;
@@ -64,6 +67,8 @@ enum Command {
     Forecast(forecast::Arguments),
     /// Show what happened to a credential, straight from the journal
     History(history::Arguments),
+    /// Show who did or decided what, and verify or export that
+    Audit(Box<audit::Arguments>),
     /// Have a credential rotated now, whatever its schedule and window say
     Rotate(orders::Rotate),
     /// Let a parked rotation go on
@@ -84,6 +89,8 @@ enum Command {
     Reload(orders::OfAll),
     /// Have the daemon look for keys that nobody answers for, now
     Sweep(orders::OfAll),
+    /// Try the channels by which people are told
+    Notify(notify::Arguments),
     /// Ask a daemon on this machine whether it is well, for containers
     Healthcheck(healthcheck::Arguments),
 }
@@ -104,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::Consumers(arguments) => consumers::run(&arguments),
         Command::Forecast(arguments) => forecast::run(&arguments),
         Command::History(arguments) => history::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Rotate(arguments) => orders::rotate(&arguments),
         Command::Retry(arguments) => orders::retry(&arguments),
         Command::Abort(arguments) => orders::abort(&arguments),
@@ -114,6 +122,7 @@ pub fn main() -> ExitCode {
         Command::Resume(arguments) => holds::resume(&arguments),
         Command::Reload(arguments) => orders::reload(&arguments),
         Command::Sweep(arguments) => orders::sweep(&arguments),
+        Command::Notify(arguments) => notify::run(&arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),
     }
 }

@@ -5,13 +5,13 @@
 use std::collections::BTreeMap;
 
 use crate::config::components::{
-    ConsumerConfig, DaemonConfig, LeaksConfig, MetricsConfig, StoreConfig, WorkspaceConfig,
+    ChannelConfig, ConsumerConfig, DaemonConfig, LeaksConfig, MetricsConfig, StoreConfig, WorkspaceConfig,
 };
 use crate::config::defaults;
 use crate::config::environment::Environment;
 use crate::config::findings::Findings;
 use crate::config::raw;
-use crate::domain::ids::{ConsumerName, StoreName, WorkspaceName};
+use crate::domain::ids::{ChannelName, ConsumerName, StoreName, WorkspaceName};
 use crate::domain::policy::Policy;
 
 mod admin;
@@ -19,6 +19,7 @@ pub(super) mod agent;
 mod calendars;
 mod credentials;
 mod gates;
+mod notify;
 mod places;
 mod surroundings;
 mod tensions;
@@ -33,6 +34,7 @@ pub(super) struct Checked {
     pub(super) stores: BTreeMap<StoreName, StoreConfig>,
     pub(super) consumers: BTreeMap<ConsumerName, ConsumerConfig>,
     pub(super) leaks: LeaksConfig,
+    pub(super) channels: BTreeMap<ChannelName, ChannelConfig>,
     pub(super) metrics: MetricsConfig,
 }
 
@@ -59,10 +61,11 @@ pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: 
     places::check(&written, &stores, findings);
     tensions::check(&written, &stores, &consumers, findings);
     waves::check(&written, findings);
+    let channels = notify::check(raw, findings);
     if raw.credentials.is_empty() && !findings.has_errors() {
         findings
             .lint_of_file("the policy has no credentials", "add a table such as `[credentials.tts-backend]`");
     }
     policy.credentials = written.into_iter().map(|it| (it.credential.name.clone(), it.credential)).collect();
-    Checked { policy, daemon, workspaces, stores, consumers, leaks, metrics }
+    Checked { policy, daemon, workspaces, stores, consumers, leaks, metrics, channels }
 }

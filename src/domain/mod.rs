@@ -5,6 +5,7 @@
 
 pub mod ack;
 pub mod adoption;
+pub mod audit;
 pub mod backoff;
 pub mod breaker;
 pub mod dead_man;
@@ -19,6 +20,7 @@ pub mod hold;
 pub mod ids;
 pub mod inspection;
 pub mod key;
+pub mod notice;
 pub mod phase;
 pub mod plan;
 pub mod policy;

@@ -26,6 +26,7 @@ use crate::domain::failure::Kind;
 use crate::domain::finding::Finding;
 use crate::domain::gate::{self, Evidence, Verdict};
 use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, WorkspaceName};
+use crate::domain::notice::Failing;
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::{Reason, Urgency};
 use crate::domain::policy::Credential;
@@ -49,6 +50,9 @@ pub struct StatusReport {
     pub credentials: Vec<CredentialReport>,
     /// What must not be done until somebody says so.
     pub holds: Vec<HoldReport>,
+    /// Channels of notifications that fail: somebody may not have been told.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failing_channels: Vec<Failing>,
 }
 
 impl StatusReport {
@@ -59,7 +63,22 @@ impl StatusReport {
             rank(one).cmp(&rank(other)).then_with(|| one.credential.cmp(&other.credential))
         });
         let attention = credentials.iter().any(|report| report.attention);
-        Self { schema_version: SCHEMA_VERSION, at, attention, credentials, holds: Vec::new() }
+        Self {
+            schema_version: SCHEMA_VERSION,
+            at,
+            attention,
+            credentials,
+            holds: Vec::new(),
+            failing_channels: Vec::new(),
+        }
+    }
+
+    /// Adds the channels that fail, which need a person: nobody else will be told.
+    #[must_use]
+    pub fn told_by(mut self, failing: Vec<Failing>) -> Self {
+        self.attention |= !failing.is_empty();
+        self.failing_channels = failing;
+        self
     }
 }
 

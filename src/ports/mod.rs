@@ -8,6 +8,8 @@ pub mod followed;
 pub mod issuer;
 pub mod journal;
 pub mod meter;
+pub mod notifier;
+pub mod outbox;
 pub mod prober;
 pub mod secret_store;
 pub mod usage;

@@ -301,6 +301,21 @@ pub(super) const JOURNAL_UNWRITTEN: Definition =
     counter("rekeyd_journal_write_failures", &[], "Attempts to write the journal that failed.");
 pub(super) const JOURNAL_SIZE: Definition =
     gauge("rekeyd_journal_size_bytes", &[], "The size of the journal's file and its write-ahead log.");
+pub(super) const NOTICES_DELIVERED: Definition = counter(
+    "rekeyd_notices_delivered",
+    &["channel"],
+    "Notices that a channel has taken in the life of this process.",
+);
+pub(super) const NOTICES_LOST: Definition = counter(
+    "rekeyd_notices_lost",
+    &["channel"],
+    "Notices that were given up, because the channel refused them or did not take them for too long.",
+);
+pub(super) const CHANNEL_FAILING: Definition = gauge(
+    "rekeyd_notices_channel_failing",
+    &["channel"],
+    "Whether the last delivery by the channel failed (1): people may not have been told.",
+);
 pub(super) const DRAINING: Definition = gauge("rekeyd_draining", &[], "Whether the daemon is stopping (1).");
 
 /// Every metric there is, in the order in which they are told.
@@ -366,5 +381,8 @@ pub const ALL: &[Definition] = &[
     JOURNAL_WRITES,
     JOURNAL_UNWRITTEN,
     JOURNAL_SIZE,
+    NOTICES_DELIVERED,
+    NOTICES_LOST,
+    CHANNEL_FAILING,
     DRAINING,
 ];

@@ -220,3 +220,55 @@ pub(super) const ENDS: [PhaseName; 3] = [PhaseName::Done, PhaseName::Aborted, Ph
 fn is_end(phase: PhaseName) -> bool {
     ENDS.contains(&phase)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::WorkspaceName;
+
+    const MOMENT: Duration = Duration::from_millis(20);
+
+    #[test]
+    fn a_store_fails_from_a_fault_of_its_own_until_it_does_anything_it_is_asked() {
+        let meter = Meter::default();
+        let stored = |store, outcome| meter.stored(store, Operation::Promote, outcome, MOMENT);
+        stored("aws", Outcome::Failed(Kind::Throttled));
+        stored("aws", Outcome::Failed(Kind::Unreachable));
+        stored("local", Outcome::Failed(Kind::Conflict));
+        assert_eq!(meter.read().failing, [("aws".to_owned(), Kind::Unreachable)].into());
+        stored("aws", Outcome::Failed(Kind::NotFound));
+        assert!(meter.read().failing.is_empty(), "it answered: what was asked for is not there");
+        let counts = meter.read();
+        let calls = &counts.stores[&("aws".to_owned(), Operation::Promote)];
+        assert_eq!((calls.took.count(), calls.outcomes[&Outcome::Ok]), (3, 0));
+        assert_eq!(calls.outcomes[&Outcome::Failed(Kind::Throttled)], 1);
+    }
+
+    #[test]
+    fn a_rotation_is_counted_when_it_ends_and_each_phase_when_it_is_left() {
+        let meter = Meter::default();
+        let prod = WorkspaceName::new("prod").unwrap();
+        let moved = |left, to| {
+            let moved = Moved { workspace: &prod, reason: Reason::Schedule, left, to };
+            meter::Meter::moved(&meter, moved);
+        };
+        moved(None, PhaseName::Due);
+        moved(Some((PhaseName::Due, MOMENT)), PhaseName::Minting);
+        assert!(meter.read().ended.is_empty());
+        moved(Some((PhaseName::Revoking, MOMENT)), PhaseName::Done);
+        let counts = meter.read();
+        assert_eq!(counts.ended, [(("prod".to_owned(), PhaseName::Done, "schedule"), 1)].into());
+        assert_eq!(counts.phases.keys().collect::<Vec<_>>(), [&PhaseName::Due, &PhaseName::Revoking]);
+    }
+
+    #[test]
+    fn the_journal_is_unwritable_from_a_write_that_failed_to_one_that_did_not() {
+        let meter = Meter::default();
+        for (durable, unwritten) in [(true, 0), (false, 1), (false, 2), (true, 2)] {
+            meter::Meter::wrote(&meter, MOMENT, durable);
+            let counts = meter.read();
+            assert_eq!((counts.writable, counts.unwritten), (durable, unwritten));
+        }
+        assert_eq!(meter.read().writes.count(), 2);
+    }
+}

@@ -12,7 +12,8 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
 use crate::domain::gate::Evidence;
-use crate::domain::ids::{CredentialName, WorkspaceName};
+use crate::domain::ids::{ChannelName, CredentialName, WorkspaceName};
+use crate::domain::notice::Failing;
 use crate::domain::phase::Phase;
 use crate::domain::policy::Credential;
 use crate::domain::record::Record;
@@ -56,12 +57,26 @@ pub struct Status {
     pub reload_refused: Option<String>,
     /// The daemon is stopping.
     pub draining: bool,
+    /// How the channels of notifications fare.
+    pub channels: BTreeMap<ChannelName, Tally>,
     pub started: Option<Timestamp>,
     pub detail: Detail,
     /// The journal's file, if it is one.
     pub journal: Option<PathBuf>,
     /// What was counted since the start.
     pub meter: Arc<Meter>,
+}
+
+/// What became of one channel's notices in the life of this process.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    pub delivered: u64,
+    /// Deliveries that failed and were tried again.
+    pub failed: u64,
+    /// Notices that were given up.
+    pub lost: u64,
+    pub waiting: u64,
+    pub failing: Option<Failing>,
 }
 
 /// A workspace's mint budget.
@@ -177,8 +192,13 @@ impl Observer {
             pulse: self.handle.pulse(),
             look_again: setup.timing.look_again,
             workspaces: setup.desks.iter().map(|(name, desk)| (name.clone(), desk.reach())).collect(),
-            report: report.map_err(|error| error.to_string()),
+            report: report.map_err(|error| error.to_string()).map(|report| self.with_channels(report)),
         }
+    }
+
+    fn with_channels(&self, report: StatusReport) -> StatusReport {
+        let status = self.status.borrow();
+        report.told_by(status.channels.values().filter_map(|tally| tally.failing.clone()).collect())
     }
 
     async fn budgets(&self, setup: &Setup) -> BTreeMap<WorkspaceName, Budget> {

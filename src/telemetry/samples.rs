@@ -116,6 +116,12 @@ pub(super) fn of(observation: &Observation) -> Samples {
     samples.flag(catalogue::RELOAD_SUCCESS, &[], status.reload_refused.is_none());
     samples.moment(catalogue::RELOAD_TIME, &[], status.policy_loaded);
     samples.put(catalogue::POLICY_INFO, &[&status.policy_hash], 1.0);
+    for (channel, tally) in &status.channels {
+        let channel = [channel.as_str()];
+        samples.put(catalogue::NOTICES_DELIVERED, &channel, total(tally.delivered));
+        samples.put(catalogue::NOTICES_LOST, &channel, total(tally.lost));
+        samples.flag(catalogue::CHANNEL_FAILING, &channel, tally.failing.is_some());
+    }
     samples.flag(catalogue::DRAINING, &[], status.draining);
     samples
 }

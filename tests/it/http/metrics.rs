@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rekeyd::domain::hold::Scope;
 use rekeyd::telemetry::metrics::{ALL, Kind};
 use reqwest::Method;
 use reqwest::header::ACCEPT;
 
-use super::house::House;
+use super::house::{House, name};
 use crate::support::blessed;
 use crate::support::promtool;
 
@@ -133,6 +134,22 @@ async fn what_is_parked_raises_its_alert_and_nothing_else_does() {
     for label in ["alertname=\"RekeydRotationParked\"", "credential=\"wide\"", "severity=\"ticket\""] {
         assert!(raised[0].contains(label), "{raised:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_keeps_a_rotation_back_is_told_by_its_reason() {
+    let house = House::open().await;
+    let scope = Scope::Credential(name("tts"));
+    house.handle.pause(scope.clone(), None, "an audit".to_owned(), "uid 7".to_owned()).await.unwrap();
+    let held = lint(&house.get("/metrics").await.text, true);
+    let of_it = "rekeyd_rotation_blocked{credential=\"tts\",workspace=\"prod\",reason=\"operator\"}";
+    assert_eq!(held.get(of_it), Some(&1.0), "{held:#?}");
+    assert_eq!(held.get("rekeyd_rotations_blocked{reason=\"operator\"}"), Some(&1.0));
+    house.handle.resume(scope, None, "uid 7".to_owned()).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    let free = lint(&house.get("/metrics").await.text, true);
+    assert_eq!(free.get(of_it), None);
+    assert_eq!(free.get("rekeyd_rotations_blocked{reason=\"operator\"}"), Some(&0.0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -52,8 +52,7 @@ pub(crate) fn firing(before: &str, scrape: &str, at: f64) -> Vec<String> {
     let mut series = samples(scrape);
     series.insert("up".to_owned(), 1.0);
     for (name, value) in &series {
-        let values = if name == "rekeyd_start_timestamp_seconds" {
-            // Each change of it is a restart.
+        let values = if name.starts_with("rekeyd_start_timestamp_seconds") {
             format!("{}x{HELD_MINUTES}", value - at)
         } else if name.split('{').next().unwrap().ends_with("_timestamp_seconds") {
             // The time begins at 0 there, and goes on: what is so long ago stays so long ago.

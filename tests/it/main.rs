@@ -18,6 +18,7 @@ mod exit_codes;
 mod fleet;
 mod forecast;
 mod fuzz;
+mod game_day;
 mod http;
 mod inspection;
 mod journal;

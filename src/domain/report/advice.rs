@@ -54,8 +54,8 @@ pub(super) fn advise(report: &CredentialReport, rotation: Option<&Rotation>, now
     }
     if let Some(obstacle) = &report.obstacle {
         let command = match obstacle.kind {
-            // What is wrong is not in the policy.
-            ObstacleKind::WorkspaceUnusable => None,
+            // What is wrong is not in the policy: it is looked at for real.
+            ObstacleKind::WorkspaceUnusable => Some("rekeyd doctor".to_owned()),
             ObstacleKind::NoSuchAccount | ObstacleKind::AdoptionUnclear | ObstacleKind::NoPermissions => {
                 Some("systemctl reload rekeyd".to_owned())
             }

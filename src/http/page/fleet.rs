@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+use crate::domain::failure::Kind;
 use crate::domain::hold::Held;
 use crate::domain::ids::WorkspaceName;
 use crate::domain::policy::Policy;
@@ -132,8 +133,13 @@ fn notices(observation: &Observation) -> Markup {
         @for (name, reach) in &observation.workspaces {
             @if let Some(failure) = &reach.failing {
                 div.notice.warn {
-                    h2 { "Workspace " (name) " does not answer as it should" }
+                    @if matches!(failure.kind, Kind::Unauthenticated | Kind::Forbidden) {
+                        h2 { "Workspace " (name) " refuses the admin key" }
+                    } @else {
+                        h2 { "Workspace " (name) " does not answer as it should" }
+                    }
                     p { (failure) }
+                    (command("rekeyd doctor"))
                 }
             }
         }

@@ -182,7 +182,7 @@ fn each_condition_is_told_with_what_to_do() {
         ),
         ("no key", changed(|it| it.current = None), 60, Fine, false, ""),
         ("unclear", blocked(ObstacleKind::AdoptionUnclear), 60, Blocked, true, reload),
-        ("unusable", blocked(ObstacleKind::WorkspaceUnusable), 60, Blocked, true, ""),
+        ("unusable", blocked(ObstacleKind::WorkspaceUnusable), 60, Blocked, true, "rekeyd doctor"),
         ("begun", rotating(1), 60, Rotating, false, ""),
         ("minting", rotating(2), 60, Rotating, false, ""),
         ("staging", rotating(4), 60, Rotating, false, ""),

@@ -79,9 +79,10 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     let served = CancellationToken::new();
     let public = Public { handle: handle.clone(), consumers: consumers_seen, status: status_seen.clone() };
     let operator = Operator { handle: handle.clone(), status: status_seen, reload: reloads.clone() };
+    let credentials = config.policy.credentials.len();
     tracing::info!(
         listen = %listener.address(), socket = %config.daemon.socket.display(),
-        credentials = config.policy.credentials.len(), policy = %path.display(), "ready"
+        credentials, policy = %path.display(), "ready"
     );
     let in_force =
         InForce { base, handle: handle.clone(), consumers, status: status.clone(), daemon: config.daemon };
@@ -92,7 +93,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     parts.spawn(heed_schedules(handle.clone(), sweep, inspect, served.clone()));
     parts.spawn(notify::feed_watchdog(handle, served.clone()));
     parts.spawn(signals.heed(reloads, stop.clone(), served.clone()));
-    notify::ready();
+    notify::ready(&format!("the policy is in force, with {credentials} credentials"));
 
     let engine = keeper.run(stop.clone(), drain);
     tokio::pin!(engine);
@@ -145,7 +146,7 @@ async fn answer_reloads(
         };
         notify::reloading();
         let outcome = in_force.reload(&path).await;
-        notify::ready();
+        notify::ready(&notify::reloaded(&outcome));
         // Nobody may be left to hear it.
         drop(reload.send(outcome));
     }

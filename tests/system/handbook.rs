@@ -5,11 +5,13 @@ use crate::machine::Machine;
 use crate::provider;
 use crate::service;
 
-/// Uses the key as it is in the file, again and again.
+/// Reads its key when it starts and when it gets a signal, and says which one it uses.
 const APPLICATION: &str = "[Service]
 User=tts-api
 RuntimeDirectory=tts-api
-ExecStart=/bin/sh -c 'while sha256sum < /run/rekeyd-agent-tts-api/elevenlabs-key | cut -c1-16 > /run/tts-api/new; do mv /run/tts-api/new /run/tts-api/uses; sleep 0.2; done'
+ExecStart=/bin/sh -c 'echo $$$$ > /run/tts-api/pid; \\
+  read_key() { sha256sum < /run/rekeyd-agent-tts-api/elevenlabs-key | cut -c1-16 > /run/tts-api/uses; }; \\
+  trap read_key HUP; read_key; while :; do sleep 0.2; done'
 
 [Install]
 WantedBy=multi-user.target

@@ -41,7 +41,11 @@ impl Document {
                     if let Some(heading) = line.strip_prefix("## ") {
                         sections.push((heading.to_owned(), vec![]));
                     }
-                    path = line.strip_prefix("`/").and_then(|it| it.strip_suffix("`:")).map(|it| format!("/{it}")).or(path);
+                    path = line
+                        .strip_prefix("`/")
+                        .and_then(|it| it.strip_suffix("`:"))
+                        .map(|it| format!("/{it}"))
+                        .or(path);
                 }
             }
         }
@@ -49,7 +53,13 @@ impl Document {
     }
 
     /// Does what a section says, with `input` for whoever asks for some; `adapt` changes what does not exist here.
-    pub(crate) fn follow(&self, machine: &Machine, heading: &str, input: &str, adapt: impl Fn(&str) -> String) {
+    pub(crate) fn follow(
+        &self,
+        machine: &Machine,
+        heading: &str,
+        input: &str,
+        adapt: impl Fn(&str) -> String,
+    ) {
         let found = self.sections.iter().find(|(name, _)| name.contains(heading));
         let (_, steps) = found.unwrap_or_else(|| panic!("there is no section `{heading}`"));
         assert!(!steps.is_empty(), "`{heading}` says nothing to do: the test no longer reads it");
@@ -57,7 +67,7 @@ impl Document {
             match step {
                 Step::Write { path, text } => machine.write(path, &adapt(text)),
                 // Done where the program was built.
-                Step::Type(command) if command.starts_with("cargo ") => {}
+                Step::Type(command) if command.starts_with("make ") => {}
                 Step::Type(command) => drop(machine.fed(command, input)),
             }
         }

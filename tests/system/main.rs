@@ -1,13 +1,16 @@
-//! The package and its units under a real systemd: Debian's releases, booted as containers, which takes root.
+//! The package and its units under a real systemd: Debian's releases, booted as containers; and the image, run by podman.
+//! Both take root.
 //! `make system-test` brings what this needs and runs it; `cargo test` by itself leaves it out.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where it is wrong")]
 
+mod container;
 mod document;
 mod handbook;
 mod machine;
 mod package;
 mod provider;
 mod service;
+mod yard;
 
 use crate::machine::{Machine, Release};
 
@@ -35,4 +38,11 @@ fn debian_12_runs_it_as_the_documents_say() {
 #[test]
 fn debian_13_runs_it_as_the_documents_say() {
     story(Release::Trixie);
+}
+
+#[test]
+fn the_image_rotates_keys_read_only_and_without_root() {
+    container::it_rotates_beside_an_agent_and_stops_in_order();
+    container::without_certificate_authorities_it_says_so();
+    container::it_says_what_it_is_and_what_it_is_made_of();
 }

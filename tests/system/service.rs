@@ -60,7 +60,8 @@ fn is_ready_again(machine: &Machine, before: &str) {
 
 pub(crate) fn it_starts_says_so_and_publishes(machine: &Machine) {
     provider::start(machine);
-    machine.ok(&format!("install -m 0400 {} /etc/rekeyd/credentials/elevenlabs-admin-key", provider::ADMIN_KEY));
+    machine
+        .ok(&format!("install -m 0400 {} /etc/rekeyd/credentials/elevenlabs-admin-key", provider::ADMIN_KEY));
     machine.write("/etc/rekeyd/policy.toml", POLICY);
     machine.write(&format!("{DROP_INS}/short.conf"), SHORT_WATCHDOG);
     // Returns when it is ready.
@@ -150,7 +151,10 @@ pub(crate) fn stopped_in_mid_rotation_it_goes_on_afterwards(machine: &Machine) {
     machine.ok("rekeyd rotate tts-backend");
     machine.until("a key is being created", &phase("minting"));
     machine.ok("systemctl stop rekeyd");
-    assert_eq!((machine.property("Result"), machine.property("ExecMainStatus")), ("success".into(), "0".into()));
+    assert_eq!(
+        (machine.property("Result"), machine.property("ExecMainStatus")),
+        ("success".into(), "0".into())
+    );
     assert!(!machine.tried(&phase("done")).1.contains("done"), "nothing is left to be finished");
     provider::is_slow(machine, 0);
     machine.ok("systemctl start rekeyd");
@@ -161,11 +165,17 @@ pub(crate) fn stopped_in_mid_rotation_it_goes_on_afterwards(machine: &Machine) {
 pub(crate) fn a_wrong_policy_is_not_started_again_and_again(machine: &Machine) {
     machine.write("/etc/rekeyd/policy.toml", &POLICY.replace("every", "evry"));
     assert_ne!(machine.tried("systemctl restart rekeyd").0, Some(0));
-    assert_eq!((machine.property("ActiveState"), machine.property("ExecMainStatus")), ("failed".into(), "78".into()));
+    assert_eq!(
+        (machine.property("ActiveState"), machine.property("ExecMainStatus")),
+        ("failed".into(), "78".into())
+    );
     machine.ok("journalctl --quiet --unit rekeyd --output cat -n 20 | grep -q evry");
     // Longer than RestartSec.
     std::thread::sleep(std::time::Duration::from_secs(2));
-    assert_eq!((machine.property("ActiveState"), machine.property("NRestarts")), ("failed".into(), "0".into()));
+    assert_eq!(
+        (machine.property("ActiveState"), machine.property("NRestarts")),
+        ("failed".into(), "0".into())
+    );
     machine.write("/etc/rekeyd/policy.toml", POLICY);
     machine.ok("systemctl restart rekeyd");
     rests_with_one_key(machine);
@@ -173,11 +183,16 @@ pub(crate) fn a_wrong_policy_is_not_started_again_and_again(machine: &Machine) {
 
 pub(crate) fn an_encrypted_admin_key_is_handed_over(machine: &Machine) {
     let plain = "/etc/rekeyd/credentials/elevenlabs-admin-key";
-    machine.ok(&format!("systemd-creds encrypt --name=elevenlabs-admin-key {plain} {plain}.cred && rm {plain}"));
+    machine
+        .ok(&format!("systemd-creds encrypt --name=elevenlabs-admin-key {plain} {plain}.cred && rm {plain}"));
     machine.ok(&format!("cp /usr/share/rekeyd/drop-ins/encrypted-credentials.conf {DROP_INS}/"));
     machine.ok("systemctl daemon-reload && systemctl restart rekeyd");
     machine.ok("rekeyd rotate tts-backend --wait");
     rests_with_one_key(machine);
     let key = machine.ok(&format!("cat {}", provider::ADMIN_KEY));
-    assert_ne!(machine.tried(&format!("grep --recursive --quiet '{key}' /etc/rekeyd")).0, Some(0), "it is there in clear");
+    assert_ne!(
+        machine.tried(&format!("grep --recursive --quiet '{key}' /etc/rekeyd")).0,
+        Some(0),
+        "it is there in clear"
+    );
 }

@@ -1,5 +1,5 @@
 //! The examples of `deploy/`: what Kubernetes takes, what rekeyd and its agent take, and that nothing is left lying about.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::collections::BTreeMap;
 use std::fs;

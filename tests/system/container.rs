@@ -151,3 +151,15 @@ pub(crate) fn it_says_what_it_is_and_what_it_is_made_of() {
     assert!(linked.len() > 200);
     assert_eq!(told, linked);
 }
+
+pub(crate) fn the_compose_file_is_understood() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/compose/compose.yaml");
+    let read = Command::new("podman-compose").args(["--file", file, "config"]).output();
+    let read =
+        read.unwrap_or_else(|error| panic!("podman-compose, which `make system-test` brings: {error}"));
+    let said = String::from_utf8_lossy(&read.stdout);
+    assert!(read.status.success(), "{said}{}", String::from_utf8_lossy(&read.stderr));
+    for service in ["rekeyd", "rekeyd-agent", "tts-api"] {
+        assert!(said.contains(&format!("\n  {service}:\n")), "{said}");
+    }
+}

@@ -45,4 +45,5 @@ fn the_image_rotates_keys_read_only_and_without_root() {
     container::it_rotates_beside_an_agent_and_stops_in_order();
     container::without_certificate_authorities_it_says_so();
     container::it_says_what_it_is_and_what_it_is_made_of();
+    container::the_compose_file_is_understood();
 }

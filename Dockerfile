@@ -23,6 +23,8 @@ RUN --mount=type=cache,id=rekeyd-registry,target=/usr/local/cargo/registry \
  && cargo build --locked --profile "$PROFILE" --bin rekeyd --target "$(rustc -vV | sed -n 's/^host: //p')"
 COPY migrations migrations
 COPY packaging/sbom packaging/sbom
+# The status page quotes it.
+COPY docs/runbook.md docs/runbook.md
 COPY src src
 # Touched, since sources that are older than the empty program would not be compiled.
 RUN --mount=type=cache,id=rekeyd-registry,target=/usr/local/cargo/registry \

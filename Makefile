@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test system-test lint bench audit tools deb
+.PHONY: help demo test system-test lint bench fuzz audit tools deb
 
 PYTHON ?= python3
 TEST_VENV := target/venv
@@ -63,6 +63,15 @@ lint: $(LINT_VENV)/.installed  ## formatting, clippy, licences and dependencies,
 bench: $(TEST_VENV)/.installed  ## cost of rotations against the bounds of benches/README.md
 	@export REKEYD_MOTO_SERVER="$(CURDIR)/$(TEST_VENV)/bin/moto_server"; \
 	cargo bench $(CARGO_FLAGS) --bench fleet
+
+FUZZ_SECONDS ?= 60
+fuzz:  ## a fuzzer that watches the code, FUZZ_SECONDS for each target; the tests replay its corpus
+	@cargo fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz
+	@for target in policy provider store journal http; do \
+	  mkdir -p target/fuzz/corpus/$$target; \
+	  cargo fuzz run --sanitizer none --target-dir target/fuzz $$target target/fuzz/corpus/$$target fuzz/corpus/$$target \
+	    -- -max_total_time=$(FUZZ_SECONDS) -max_len=65536; \
+	done
 
 audit:  ## known vulnerabilities of dependencies; fetches the advisory database
 	cargo deny $(CARGO_FLAGS) check advisories

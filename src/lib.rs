@@ -3,6 +3,8 @@
 //! Read in this order: [`domain`] decides and is pure, [`ports`] says what the outside owes us,
 //! [`engine`] carries decisions out, [`adapters`] talk to the outside, [`config`] turns the policy file into
 //! checked types, [`app`] puts all of it together, and [`cli`] is what a person types.
+//! [`notify`] tells people what needs them.
+//! [`doctor`] looks at everything that a policy needs, [`draft`] writes a first one.
 //! [`agent`] runs beside a consumer. [`sandbox`] is an ElevenLabs workspace that runs here, and [`demo`] plays a rehearsal with it and the real daemon,
 //! for people and for the tests.
 
@@ -13,9 +15,12 @@ mod call;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod domain;
+pub mod draft;
 pub mod engine;
 pub mod http;
+pub mod notify;
 pub mod ports;
 pub mod sandbox;
 pub mod telemetry;

@@ -13,7 +13,7 @@ use crate::ports::secret_store::{SecretStore, Which};
 
 /// # Errors
 /// The store does not answer: then the other key is not taken either, because it may be one that is deleted by now.
-pub(super) async fn find(
+pub(crate) async fn find(
     workspace: &WorkspaceName,
     written: &AdminKeyConfig,
     config: &Config,

@@ -13,7 +13,7 @@ use crate::adapters::elevenlabs::{self, ElevenLabs};
 use crate::adapters::prober::NetworkProber;
 use crate::app::admin_key;
 use crate::config::Config;
-use crate::config::components::{StoreConfig, WorkspaceConfig};
+use crate::config::components::{AwsConfig, DirectoryConfig, StoreConfig, WorkspaceConfig};
 use crate::config::environment::Environment;
 use crate::config::secret_source::Unreadable;
 use crate::domain::failure::Failure;
@@ -24,6 +24,8 @@ use crate::ports::clock::Clock;
 use crate::ports::issuer::Issuer;
 use crate::ports::journal::Journal;
 use crate::ports::secret_store::SecretStore;
+use crate::telemetry::meter::Meter;
+use crate::telemetry::metered::{MeteredStore, MeteredWorkspace};
 
 /// Gates that wait for evidence are judged again at least this often.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
@@ -69,13 +71,15 @@ impl Error {
 pub struct Base {
     pub journal: Arc<dyn Journal>,
     pub clock: Arc<dyn Clock>,
+    pub meter: Arc<Meter>,
     pub seed: [u8; 16],
 }
 
 impl Base {
     #[must_use]
     pub fn on_this_machine(journal: Arc<dyn Journal>) -> Self {
-        Self { journal, clock: Arc::new(SystemClock), seed: uuid::Uuid::now_v7().into_bytes() }
+        let seed = uuid::Uuid::now_v7().into_bytes();
+        Self { journal, clock: Arc::new(SystemClock), meter: Arc::default(), seed }
     }
 }
 
@@ -87,14 +91,17 @@ pub async fn assemble(config: &Config, environment: &dyn Environment, base: &Bas
     let mut stores = BTreeMap::new();
     for (name, config) in &config.stores {
         let failed = |failure| Error::Store { store: name.clone(), failure };
-        stores.insert(name.clone(), store(config).await.map_err(failed)?);
+        let store = store(config).await.map_err(failed)?;
+        let store = MeteredStore::new(store, name.clone(), Arc::clone(&base.meter));
+        stores.insert(name.clone(), Arc::new(store) as Arc<dyn SecretStore>);
     }
     let mut desks = BTreeMap::new();
     for (name, workspace) in &config.workspaces {
         let limits = config.policy.workspaces.get(name).copied();
         let limits = limits.unwrap_or_default();
         let admin_key = admin_key::find(name, &workspace.admin_key, config, &stores, environment).await?;
-        let issuer = Arc::new(issuer(name, workspace, admin_key, &base.clock)?);
+        let issuer = issuer(name, workspace, admin_key, &base.clock)?;
+        let issuer = Arc::new(MeteredWorkspace::new(issuer, name.clone(), Arc::clone(&base.meter)));
         let desk = Desk::new(name.clone(), Arc::clone(&issuer) as Arc<dyn Issuer>, limits);
         let desk = desk.watched_by(issuer);
         let desk = match &workspace.admin_key.published {
@@ -149,7 +156,11 @@ pub fn leaks_token(config: &Config, environment: &dyn Environment) -> Result<Opt
     token.map_err(|source| Error::LeaksToken { source })
 }
 
-fn issuer(
+/// One workspace. Nothing is called.
+///
+/// # Errors
+/// Its CA file cannot be read, or it cannot be reached this way.
+pub fn issuer(
     name: &WorkspaceName,
     config: &WorkspaceConfig,
     admin_key: SecretValue,
@@ -172,19 +183,30 @@ fn issuer(
 async fn store(config: &StoreConfig) -> Result<Arc<dyn SecretStore>, Failure> {
     Ok(match config {
         StoreConfig::AwsSecretsManager(aws) => {
-            let settings = aws_secrets_manager::Settings {
-                region: aws.region.clone(),
-                profile: aws.profile.clone(),
-                endpoint_url: aws.endpoint_url.as_ref().map(ToString::to_string),
-                ..aws_secrets_manager::Settings::default()
-            };
-            Arc::new(AwsSecretsManager::connect(&settings).await?)
+            Arc::new(AwsSecretsManager::connect(&aws_settings(aws)).await?)
         }
-        StoreConfig::Directory(local) => Arc::new(Directory::open(&directory::Settings {
-            path: local.path.clone(),
-            mode: local.mode,
-            directory_mode: local.directory_mode,
-            group: local.group.clone(),
-        })?),
+        StoreConfig::Directory(local) => Arc::new(Directory::open(&directory_settings(local))?),
     })
+}
+
+/// What the policy says of a store in AWS, as its adapter takes it.
+#[must_use]
+pub fn aws_settings(aws: &AwsConfig) -> aws_secrets_manager::Settings {
+    aws_secrets_manager::Settings {
+        region: aws.region.clone(),
+        profile: aws.profile.clone(),
+        endpoint_url: aws.endpoint_url.as_ref().map(ToString::to_string),
+        ..aws_secrets_manager::Settings::default()
+    }
+}
+
+/// What the policy says of a directory, as its adapter takes it.
+#[must_use]
+pub fn directory_settings(local: &DirectoryConfig) -> directory::Settings {
+    directory::Settings {
+        path: local.path.clone(),
+        mode: local.mode,
+        directory_mode: local.directory_mode,
+        group: local.group.clone(),
+    }
 }

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapters::sqlite::{OpenError, SqliteJournal};
 use crate::app::assembly::{self, Base};
+use crate::app::channels;
 use crate::app::notify;
 use crate::app::reload::{self, InForce};
 use crate::config::Config;
@@ -17,6 +18,9 @@ use crate::config::components::JournalConfig;
 use crate::config::environment::ProcessEnvironment;
 use crate::engine::{Handle, Keeper, Stopped, wakes};
 use crate::http::{BindError, Operator, OperatorSocket, Public, PublicListener, Reload, Status};
+use crate::notify::{Announcer, Channels};
+use crate::telemetry::meter::Meter;
+use crate::telemetry::observation::{Detail, Observer};
 
 /// Reloads that wait while one is under way.
 const RELOADS_MAX: usize = 8;
@@ -30,6 +34,8 @@ pub enum Error {
     Assembly(#[from] assembly::Error),
     #[error("{0}")]
     Consumers(String),
+    #[error(transparent)]
+    Channels(#[from] channels::Error),
     #[error("cannot listen on {address}; change `daemon.listen`, or stop what listens there")]
     Listen { address: std::net::SocketAddr, source: std::io::Error },
     #[error(transparent)]
@@ -49,9 +55,9 @@ pub enum Error {
 /// # Errors
 /// Nothing was changed outside if it did not start. If it stopped by itself, the journal says how far it came.
 pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
-    let JournalConfig::Sqlite { path: journal } = &config.daemon.journal;
-    let journal = Arc::new(SqliteJournal::open(journal)?);
-    let base = Base::on_this_machine(journal);
+    let JournalConfig::Sqlite { path: journal_path } = &config.daemon.journal;
+    let journal = Arc::new(SqliteJournal::open(journal_path)?);
+    let base = Base::on_this_machine(Arc::<SqliteJournal>::clone(&journal));
     let setup = assembly::assemble(&config, &ProcessEnvironment, &base).await?;
     let consumers = reload::consumers(&config).map_err(Error::Consumers)?;
     let address = config.daemon.listen;
@@ -61,12 +67,10 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
 
     let (tick, sweep, inspect) = (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (keeper, handle) = Keeper::load(setup, Arc::clone(&tick)).await?;
+    let keeper = keeper.metered_by(Arc::<Meter>::clone(&base.meter));
     let (consumers, consumers_seen) = watch::channel(Arc::new(consumers));
-    let (status, status_seen) = watch::channel(Status {
-        policy_hash: config.hash().to_owned(),
-        policy_loaded: Some(base.clock.now()),
-        ..Status::default()
-    });
+    let (status, status_seen) = watch::channel(at_the_start(&config, &base));
+    let (channels, announcer) = announcing(&config, &base, journal, &handle, &status)?;
     let (reloads, reloads_asked) = mpsc::channel(RELOADS_MAX);
     let drain = config.daemon.drain.unsigned_abs();
     let others = [
@@ -84,11 +88,18 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
         listen = %listener.address(), socket = %config.daemon.socket.display(),
         credentials, policy = %path.display(), "ready"
     );
-    let in_force =
-        InForce { base, handle: handle.clone(), consumers, status: status.clone(), daemon: config.daemon };
+    let in_force = InForce {
+        base,
+        handle: handle.clone(),
+        consumers,
+        channels,
+        status: status.clone(),
+        daemon: config.daemon,
+    };
     let mut parts = JoinSet::new();
     parts.spawn(listener.serve(public, served.clone()));
     parts.spawn(socket.serve(operator, served.clone()));
+    parts.spawn(announcer.run(served.clone()));
     parts.spawn(answer_reloads(in_force, path.to_owned(), reloads_asked, served.clone()));
     parts.spawn(heed_schedules(handle.clone(), sweep, inspect, served.clone()));
     parts.spawn(notify::feed_watchdog(handle, served.clone()));
@@ -97,7 +108,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
 
     let engine = keeper.run(stop.clone(), drain);
     tokio::pin!(engine);
-    let mut outcome = tokio::select! {
+    let outcome = tokio::select! {
         stopped = &mut engine => stopped.map_err(Error::from),
         () = stop.cancelled() => {
             status.send_modify(|status| status.draining = true);
@@ -108,14 +119,55 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
         Some(_) = parts.join_next() => Err(Error::PartEnded),
     };
     served.cancel();
+    let outcome = all_ended(&mut parts, outcome).await;
+    // Its own tasks may outlive this call; they only notify.
+    if let Err(error) = scheduler.shutdown().await {
+        tracing::debug!(%error, "the scheduler did not stop in order");
+    }
+    outcome
+}
+
+/// What only the program's frame knows, when it begins.
+fn at_the_start(config: &Config, base: &Base) -> Status {
+    let JournalConfig::Sqlite { path: journal } = &config.daemon.journal;
+    Status {
+        policy_hash: config.hash().to_owned(),
+        policy_loaded: Some(base.clock.now()),
+        started: Some(base.clock.now()),
+        detail: Detail::of(config.metrics.per_credential),
+        journal: Some(journal.clone()),
+        meter: Arc::clone(&base.meter),
+        ..Status::default()
+    }
+}
+
+/// What tells people, and the way by which it learns of other channels.
+fn announcing(
+    config: &Config,
+    base: &Base,
+    journal: Arc<SqliteJournal>,
+    handle: &Handle,
+    status: &watch::Sender<Status>,
+) -> Result<(watch::Sender<Arc<Channels>>, Announcer), Error> {
+    let channels = channels::channels(config, &ProcessEnvironment, &base.clock)?;
+    let (channels, channels_seen) = watch::channel(Arc::new(channels));
+    let announcer = Announcer {
+        observer: Observer::new(handle.clone(), status.subscribe()),
+        outbox: journal,
+        clock: Arc::clone(&base.clock),
+        channels: channels_seen,
+        status: status.clone(),
+        patience: config.daemon.notify_after,
+    };
+    Ok((channels, announcer))
+}
+
+/// Waits for every part; one that broke is why the daemon stopped, if nothing else is.
+async fn all_ended(parts: &mut JoinSet<()>, mut outcome: Result<(), Error>) -> Result<(), Error> {
     while let Some(ended) = parts.join_next().await {
         if ended.is_err() && outcome.is_ok() {
             outcome = Err(Error::PartEnded);
         }
-    }
-    // Its own tasks may outlive this call; they only notify.
-    if let Err(error) = scheduler.shutdown().await {
-        tracing::debug!(%error, "the scheduler did not stop in order");
     }
     outcome
 }

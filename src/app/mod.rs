@@ -1,7 +1,8 @@
 //! Puts the parts together: the only place that names adapters.
 
-mod admin_key;
+pub(crate) mod admin_key;
 pub mod assembly;
+pub mod channels;
 pub mod daemon;
 mod notify;
 mod reload;

@@ -6,18 +6,22 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::app::assembly::{self, Base};
+use crate::app::channels;
 use crate::app::with_causes;
 use crate::config::Config;
 use crate::config::components::DaemonConfig;
 use crate::config::environment::ProcessEnvironment;
 use crate::engine::Handle;
 use crate::http::{Consumers, Status};
+use crate::notify::Channels;
+use crate::telemetry::observation::Detail;
 
 /// What a reload replaces.
 pub(super) struct InForce {
     pub(super) base: Base,
     pub(super) handle: Handle,
     pub(super) consumers: watch::Sender<Arc<Consumers>>,
+    pub(super) channels: watch::Sender<Arc<Channels>>,
     pub(super) status: watch::Sender<Status>,
     pub(super) daemon: DaemonConfig,
 }
@@ -46,6 +50,8 @@ impl InForce {
             .await
             .map_err(|error| with_causes(&error))?;
         let consumers = consumers(&config)?;
+        let channels = channels::channels(&config, &ProcessEnvironment, &self.base.clock)
+            .map_err(|error| with_causes(&error))?;
         let before = self.handle.setup();
         for (name, desk) in &mut setup.desks {
             if let (Some(desk), Some(before)) = (Arc::get_mut(desk), before.desks.get(name)) {
@@ -55,9 +61,11 @@ impl InForce {
         let count = config.policy.credentials.len();
         self.handle.reload(setup).await.map_err(|refused| refused.to_string())?;
         self.consumers.send_replace(Arc::new(consumers));
+        self.channels.send_replace(Arc::new(channels));
         self.status.send_modify(|status| {
             status.policy_hash = config.hash().to_owned();
             status.policy_loaded = Some(self.base.clock.now());
+            status.detail = Detail::of(config.metrics.per_credential);
             status.reload_refused = None;
         });
         Ok(match self.needs_restart(&config.daemon) {
@@ -71,12 +79,12 @@ impl InForce {
         let running = &self.daemon;
         let places = (&running.listen, &running.socket, &running.journal)
             != (&daemon.listen, &daemon.socket, &daemon.journal);
-        let times = (running.drain, running.sweep_every, running.inspect_every)
-            != (daemon.drain, daemon.sweep_every, daemon.inspect_every);
+        let times = (running.drain, running.sweep_every, running.inspect_every, running.notify_after)
+            != (daemon.drain, daemon.sweep_every, daemon.inspect_every, daemon.notify_after);
         match (places, times) {
             (false, false) => "",
             (true, false) => "`listen`, `socket` and the journal",
-            (false, true) => "`drain`, `sweep_every` and `inspect_every`",
+            (false, true) => "`drain`, `sweep_every`, `inspect_every` and `notify_after`",
             (true, true) => "the changes to `[daemon]`",
         }
     }

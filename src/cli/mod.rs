@@ -10,13 +10,16 @@ mod check;
 mod consumers;
 mod daemon;
 mod demo;
+mod doctor;
 mod exit;
 mod forecast;
 mod healthcheck;
 mod history;
 mod holds;
+mod init;
 mod journal;
 mod moments;
+mod notify;
 mod orders;
 mod paragraphs;
 mod run;
@@ -39,6 +42,10 @@ enum Command {
     Run(run::Arguments),
     /// Report every problem of a policy, or say what it means
     Check(check::Arguments),
+    /// Write a first policy from what a workspace lists
+    Init(init::Arguments),
+    /// Look at everything that a policy needs, for real, and say what mends what is wrong; changes nothing
+    Doctor(doctor::Arguments),
     /// Print the JSON Schema of the policy, for editors
     Schema(schema::Arguments),
     /// Follow secrets beside the application that uses them, tell or restart it, and acknowledge
@@ -78,6 +85,8 @@ enum Command {
     Reload(orders::OfAll),
     /// Have the daemon look for keys that nobody answers for, now
     Sweep(orders::OfAll),
+    /// Try the channels by which people are told
+    Notify(notify::Arguments),
     /// Ask a daemon on this machine whether it is well, for containers
     Healthcheck(healthcheck::Arguments),
 }
@@ -87,6 +96,8 @@ pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Init(arguments) => init::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Agent(arguments) => agent::run(&arguments),
         Command::Tethered(arguments) => tether::run(&arguments),
@@ -106,6 +117,7 @@ pub fn main() -> ExitCode {
         Command::Resume(arguments) => holds::resume(&arguments),
         Command::Reload(arguments) => orders::reload(&arguments),
         Command::Sweep(arguments) => orders::sweep(&arguments),
+        Command::Notify(arguments) => notify::run(&arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),
     }
 }

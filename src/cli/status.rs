@@ -17,6 +17,7 @@ use crate::cli::why;
 use crate::domain::gate::Evidence;
 use crate::domain::hold::Holds;
 use crate::domain::ids::CredentialName;
+use crate::domain::notice::Failing;
 use crate::domain::record::Record;
 use crate::domain::report::consumers::uses;
 use crate::domain::report::restraint::{Around, HoldReport};
@@ -94,7 +95,8 @@ fn read(sources: &Sources, now: Timestamp) -> Result<StatusReport, ReadError> {
             now,
         )
     }));
-    Ok(StatusReport::new(reports, now).restrained(&Around { holds: &holds, policy, records: &records }))
+    let around = Around { holds: &holds, policy, records: &records };
+    Ok(StatusReport::new(reports, now).restrained(&around).told_by(journal.failing_channels()?))
 }
 
 /// The same as without `--why`, and all that it is known by.
@@ -170,6 +172,15 @@ fn overview(report: &StatusReport, colours: bool) -> String {
     let mut held = String::new();
     for hold in &report.holds {
         held += &format!("\n{}\n  next: {}\n", one_line(&holding(hold, now)), hold.way_out);
+    }
+    for failing in &report.failing_channels {
+        let Failing { channel, since, why } = failing;
+        let why = one_line(why);
+        held += &format!(
+            "\nthe channel {channel} has failed for {}, so that people may not have been told: {why}\n  \
+             next: rekeyd notify test {channel}\n",
+            age(*since, now)
+        );
     }
     if report.credentials.is_empty() {
         return format!("the journal knows no credential yet\n{held}");

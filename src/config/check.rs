@@ -4,11 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::components::{ConsumerConfig, DaemonConfig, LeaksConfig, StoreConfig, WorkspaceConfig};
+use crate::config::components::{
+    ChannelConfig, ConsumerConfig, DaemonConfig, LeaksConfig, MetricsConfig, StoreConfig, WorkspaceConfig,
+};
+use crate::config::defaults;
 use crate::config::environment::Environment;
 use crate::config::findings::Findings;
 use crate::config::raw;
-use crate::domain::ids::{ConsumerName, StoreName, WorkspaceName};
+use crate::domain::ids::{ChannelName, ConsumerName, StoreName, WorkspaceName};
 use crate::domain::policy::Policy;
 
 mod admin;
@@ -16,6 +19,7 @@ pub(super) mod agent;
 mod calendars;
 mod credentials;
 mod gates;
+mod notify;
 mod places;
 mod surroundings;
 mod tensions;
@@ -30,6 +34,8 @@ pub(super) struct Checked {
     pub(super) stores: BTreeMap<StoreName, StoreConfig>,
     pub(super) consumers: BTreeMap<ConsumerName, ConsumerConfig>,
     pub(super) leaks: LeaksConfig,
+    pub(super) channels: BTreeMap<ChannelName, ChannelConfig>,
+    pub(super) metrics: MetricsConfig,
 }
 
 pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: &mut Findings) -> Checked {
@@ -47,16 +53,19 @@ pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: 
     let stores = surroundings::stores(&raw.stores, findings);
     let consumers = surroundings::consumers(&raw.consumers, findings);
     let leaks = LeaksConfig { token: values::secret(raw.leaks.token.as_ref(), findings) };
+    let per_credential = raw.metrics.per_credential.as_ref().map(|written| *written.value());
+    let metrics = MetricsConfig { per_credential: per_credential.unwrap_or(defaults::PER_CREDENTIAL) };
     let surroundings = credentials::Surroundings { raw, stores: &stores, consumers: &consumers };
     let written = credentials::check(&surroundings, findings);
     admin::check(&raw.workspaces, &written, findings);
     places::check(&written, &stores, findings);
     tensions::check(&written, &stores, &consumers, findings);
     waves::check(&written, findings);
+    let channels = notify::check(raw, findings);
     if raw.credentials.is_empty() && !findings.has_errors() {
         findings
             .lint_of_file("the policy has no credentials", "add a table such as `[credentials.tts-backend]`");
     }
     policy.credentials = written.into_iter().map(|it| (it.credential.name.clone(), it.credential)).collect();
-    Checked { policy, daemon, workspaces, stores, consumers, leaks }
+    Checked { policy, daemon, workspaces, stores, consumers, leaks, metrics, channels }
 }

@@ -8,6 +8,8 @@ use reqwest::Url;
 
 use crate::config::secret_source::SecretSource;
 use crate::domain::ids::CredentialName;
+use crate::domain::notice::Interest;
+use crate::domain::notice::template::Template;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DaemonConfig {
@@ -26,6 +28,38 @@ pub struct DaemonConfig {
     pub inspect_every: SignedDuration,
     /// Emergency rotations that may begin by themselves while others are under way.
     pub emergencies_at_once: usize,
+    /// How long a trouble lasts before people are told, and is over before they are told that.
+    pub notify_after: SignedDuration,
+}
+
+/// One channel by which people are told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelConfig {
+    pub interest: Interest,
+    pub text: Template,
+    pub source: String,
+    pub runbook: String,
+    pub time_limit: SignedDuration,
+    pub receiver: ReceiverConfig,
+}
+
+/// Who is told, by its kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReceiverConfig {
+    Slack { url: SecretSource },
+    PagerDuty { endpoint: Url, routing_key: SecretSource },
+    Generic { url: SecretSource, signing_key: Option<SecretSource> },
+}
+
+impl ReceiverConfig {
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Slack { .. } => "slack",
+            Self::PagerDuty { .. } => "pagerduty",
+            Self::Generic { .. } => "generic",
+        }
+    }
 }
 
 /// Who may report leaks.
@@ -33,6 +67,13 @@ pub struct DaemonConfig {
 pub struct LeaksConfig {
     /// Without it nobody may.
     pub token: Option<SecretSource>,
+}
+
+/// What metrics tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MetricsConfig {
+    /// Every credential, and not only those that are not well.
+    pub per_credential: bool,
 }
 
 /// Where the journal is kept.

@@ -16,6 +16,13 @@ pub(crate) const SWEEP_EVERY: &str = "1h";
 pub(crate) const INSPECT_EVERY: &str = "1m";
 /// More leaks than this at a time are more likely a mistake, ours or somebody else's.
 pub(crate) const EMERGENCIES_AT_ONCE: i64 = 3;
+/// Longer than what flaps, shorter than anybody's patience.
+pub(crate) const NOTIFY_AFTER: &str = "30s";
+pub(crate) const NOTIFY_AT_LEAST: &str = "ticket";
+pub(crate) const NOTIFY_SOURCE: &str = "rekeyd";
+pub(crate) const NOTIFY_RUNBOOK: &str = "docs/runbook.md";
+pub(crate) const NOTIFY_TIME_LIMIT: &str = "10s";
+pub(crate) const PAGERDUTY_ENDPOINT: &str = "https://events.pagerduty.com/v2/enqueue";
 /// No limit of its own for a small fleet.
 pub(crate) const OVERLAPS_AT_ONCE: u32 = 1000;
 pub(crate) const BREAKER_FAILURES: u32 = 5;
@@ -34,6 +41,8 @@ pub(crate) const REQUEST_TIMEOUT: &str = "30s";
 /// Readable by the owner and the group that the consumers share.
 pub(crate) const FILE_MODE: &str = "0440";
 pub(crate) const DIRECTORY_MODE: &str = "0750";
+/// A fleet of thousands says no.
+pub(crate) const PER_CREDENTIAL: bool = true;
 pub(crate) const JITTER: &str = "0s";
 pub(crate) const WINDOW: &str = "always";
 /// Twice the hour for which AWS' caching clients keep a value.

@@ -13,7 +13,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use toml::de::DeTable;
 
-use crate::domain::ids::{ConsumerName, StoreName, WorkspaceName};
+use crate::domain::ids::{ChannelName, ConsumerName, StoreName, WorkspaceName};
 use crate::domain::policy::Policy;
 
 pub mod agent;
@@ -29,7 +29,9 @@ pub mod schema;
 pub mod secret_source;
 mod shape;
 
-use crate::config::components::{ConsumerConfig, DaemonConfig, LeaksConfig, StoreConfig, WorkspaceConfig};
+use crate::config::components::{
+    ChannelConfig, ConsumerConfig, DaemonConfig, LeaksConfig, MetricsConfig, StoreConfig, WorkspaceConfig,
+};
 use crate::config::diagnostic::Diagnostics;
 use crate::config::environment::{Environment, ProcessEnvironment};
 use crate::config::findings::Findings;
@@ -48,6 +50,9 @@ pub struct Config {
     pub stores: BTreeMap<StoreName, StoreConfig>,
     pub consumers: BTreeMap<ConsumerName, ConsumerConfig>,
     pub leaks: LeaksConfig,
+    /// By which people are told.
+    pub channels: BTreeMap<ChannelName, ChannelConfig>,
+    pub metrics: MetricsConfig,
     hash: String,
     lints: Diagnostics,
 }
@@ -135,7 +140,8 @@ fn load_with(
     let is_whole = checked.policy.credentials.len() == raw.credentials.len()
         && checked.workspaces.len() == raw.workspaces.len()
         && checked.stores.len() == raw.stores.len()
-        && checked.consumers.len() == raw.consumers.len();
+        && checked.consumers.len() == raw.consumers.len()
+        && checked.channels.len() == raw.notify.len();
     if !is_whole && !findings.has_errors() {
         // Rather no policy than one without a credential that somebody counts on.
         findings
@@ -146,9 +152,10 @@ fn load_with(
     if is_refused {
         return Err(problems);
     }
-    let check::Checked { policy, daemon, workspaces, stores, consumers, leaks } = checked;
+    let check::Checked { policy, daemon, workspaces, stores, consumers, leaks, metrics, channels } = checked;
     let hash = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Config { policy, daemon, workspaces, stores, consumers, leaks, hash, lints: problems })
+    let lints = problems;
+    Ok(Config { policy, daemon, workspaces, stores, consumers, leaks, metrics, channels, hash, lints })
 }
 
 fn exposed_secrets(raw: &raw::Policy, findings: &mut Findings) {
@@ -156,7 +163,8 @@ fn exposed_secrets(raw: &raw::Policy, findings: &mut Findings) {
         raw.workspaces.values().filter_map(|workspace| workspace.admin_key.as_ref()?.file.as_ref());
     let tokens = raw.consumers.values().map(|consumer| &consumer.token);
     let tokens = tokens.chain([&raw.leaks.token]);
-    let tokens = tokens.flatten().filter_map(|secret| secret.file.as_ref());
+    let of_channels = raw.notify.values().flat_map(raw::Notify::secrets);
+    let tokens = tokens.flatten().chain(of_channels).filter_map(|secret| secret.file.as_ref());
     for file in admin_keys.chain(tokens) {
         if let Some(mode) = SecretSource::File(file.value().as_str().into()).exposure() {
             let rule = format!("others than its owner may use this file (mode {mode:04o})");

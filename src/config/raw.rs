@@ -10,9 +10,15 @@ use crate::config::defaults;
 
 pub(crate) mod agent;
 mod kinds;
+mod metrics;
+mod notify;
+mod times;
 mod waits;
 
 pub(crate) use kinds::*;
+pub(crate) use metrics::*;
+pub(crate) use notify::*;
+pub(crate) use times::*;
 pub(crate) use waits::*;
 
 /// Which ElevenLabs keys rekeyd keeps fresh, when, and where it publishes them.
@@ -35,6 +41,10 @@ pub(crate) struct Policy {
     pub(crate) freeze: Vec<Freeze>,
     /// Reports of leaked keys.
     pub(crate) leaks: Leaks,
+    /// Channels by which people are told what needs them, by a name of your choice.
+    pub(crate) notify: BTreeMap<At<String>, Notify>,
+    /// What metrics tell.
+    pub(crate) metrics: Metrics,
 }
 
 /// Reports of leaked keys, by whoever finds them.
@@ -81,6 +91,9 @@ pub(crate) struct Daemon {
     /// Emergency rotations that may begin by themselves while others are under way; an operator may begin more.
     #[schemars(range(min = 0, max = 10000), extend("default" = defaults::EMERGENCIES_AT_ONCE))]
     pub(crate) emergencies_at_once: Option<At<i64>>,
+    /// How long a trouble lasts before people are told, and how long it is over before they are told that.
+    #[schemars(extend("default" = defaults::NOTIFY_AFTER))]
+    pub(crate) notify_after: Option<At<Duration>>,
 }
 
 /// Where rekeyd remembers what it did.
@@ -346,51 +359,4 @@ pub(crate) struct Destination {
     pub(crate) json_field: Option<At<Text>>,
     /// Whether the secret may be created; by default in directories only.
     pub(crate) create: Option<At<bool>>,
-}
-
-/// Times at which something happens, again and again.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(extend("required" = ["at"]))]
-pub(crate) struct Calendar {
-    /// The times.
-    pub(crate) at: Option<At<Cron>>,
-    /// Their time zone.
-    pub(crate) time_zone: Option<At<Zone>>,
-}
-
-/// No window at all.
-#[derive(Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub(crate) enum Always {
-    Always,
-}
-
-/// A stretch of time, again and again, in which rotations may start.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(extend("required" = ["opens", "lasts"], "examples" = [{ "opens": "0 9 * * Mon-Thu", "lasts": "6h", "time_zone": "Europe/London" }]))]
-pub(crate) struct Window {
-    /// When it opens.
-    pub(crate) opens: Option<At<Cron>>,
-    /// How long it stays open.
-    pub(crate) lasts: Option<At<Duration>>,
-    /// The time zone of `opens`.
-    pub(crate) time_zone: Option<At<Zone>>,
-}
-
-/// A stretch of time in which nothing starts and nothing is revoked.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(extend("required" = ["from", "until"]))]
-pub(crate) struct Freeze {
-    /// Its beginning; of a date, midnight.
-    pub(crate) from: Option<At<Moment>>,
-    /// Its end; a date is frozen to its last second.
-    pub(crate) until: Option<At<Moment>>,
-    /// What people call it.
-    pub(crate) name: Option<At<Text>>,
-    /// The time zone of `from` and `until`, where they do not say.
-    pub(crate) time_zone: Option<At<Zone>>,
 }

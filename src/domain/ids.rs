@@ -108,6 +108,10 @@ text_newtype!(
     ConsumerName, check_name
 );
 text_newtype!(
+    /// A channel of notifications, as the policy names it.
+    ChannelName, check_name
+);
+text_newtype!(
     /// ElevenLabs' `key_id`.
     KeyId, check_opaque
 );

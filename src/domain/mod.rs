@@ -19,6 +19,7 @@ pub mod hold;
 pub mod ids;
 pub mod inspection;
 pub mod key;
+pub mod notice;
 pub mod phase;
 pub mod plan;
 pub mod policy;

@@ -286,7 +286,8 @@ impl Record {
     /// The back-off after rotations that came to nothing. A key that expires is never waited for longer than half of
     /// what was left of its life. After a rollback it is the longest at once: somebody, or the
     /// policy, preferred the old key. An operator's wish resets it (see [`Self::ask`]).
-    fn not_before(&self) -> Timestamp {
+    #[must_use]
+    pub fn not_before(&self) -> Timestamp {
         let Some(last) = self.last.as_ref().filter(|_| self.aborts > 0) else { return Timestamp::MIN };
         let wait = if last.outcome == PhaseName::RolledBack {
             backoff::ROTATIONS.cap

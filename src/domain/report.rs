@@ -4,9 +4,12 @@
 //! promise to those who read the JSON: [`SCHEMA_VERSION`] changes when one of them changes its meaning or goes.
 
 pub mod advice;
+pub mod blocked;
 pub mod consumers;
+pub mod course;
 pub mod findings;
 pub mod history;
+pub mod moments;
 pub mod places;
 pub mod restraint;
 pub mod rollback;
@@ -23,10 +26,12 @@ use crate::domain::failure::Kind;
 use crate::domain::finding::Finding;
 use crate::domain::gate::{self, Evidence, Verdict};
 use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, WorkspaceName};
+use crate::domain::notice::Failing;
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::{Reason, Urgency};
 use crate::domain::policy::Credential;
 use crate::domain::record::{Ended, Obstacle, Record};
+use crate::domain::report::blocked::{Blocked, SourceDelay};
 use crate::domain::report::places::{DestinationReport, PlaceState};
 use crate::domain::report::restraint::HoldReport;
 use crate::domain::report::rollback::RollbackReport;
@@ -45,6 +50,9 @@ pub struct StatusReport {
     pub credentials: Vec<CredentialReport>,
     /// What must not be done until somebody says so.
     pub holds: Vec<HoldReport>,
+    /// Channels of notifications that fail: somebody may not have been told.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failing_channels: Vec<Failing>,
 }
 
 impl StatusReport {
@@ -55,7 +63,22 @@ impl StatusReport {
             rank(one).cmp(&rank(other)).then_with(|| one.credential.cmp(&other.credential))
         });
         let attention = credentials.iter().any(|report| report.attention);
-        Self { schema_version: SCHEMA_VERSION, at, attention, credentials, holds: Vec::new() }
+        Self {
+            schema_version: SCHEMA_VERSION,
+            at,
+            attention,
+            credentials,
+            holds: Vec::new(),
+            failing_channels: Vec::new(),
+        }
+    }
+
+    /// Adds the channels that fail, which need a person: nobody else will be told.
+    #[must_use]
+    pub fn told_by(mut self, failing: Vec<Failing>) -> Self {
+        self.attention |= !failing.is_empty();
+        self.failing_channels = failing;
+        self
     }
 }
 
@@ -128,6 +151,12 @@ pub struct CredentialReport {
     /// When it is due by its schedule. While a rotation is under way, the one after it is not known yet.
     pub next_due: Option<Timestamp>,
     pub asked: bool,
+    /// When it is due by its schedule, or was, if a rotation is under way. For metrics.
+    #[serde(skip)]
+    pub due: Option<Timestamp>,
+    /// What keeps a rotation that is wanted from beginning, or from going on. For metrics: the summary says it in words.
+    #[serde(skip)]
+    pub blocked: Option<Blocked>,
     /// What must not be done with it, and by whose word.
     pub held: Vec<HoldReport>,
     /// What a rotation that is due has to wait for, beside its window.
@@ -167,6 +196,9 @@ pub struct RotationReport {
     pub deadline: Option<Timestamp>,
     /// What each gate says, during the overlap.
     pub gates: Vec<Verdict>,
+    /// How late and how blind the provider's evidence is. For metrics: [`why::WhyReport`] has all of it.
+    #[serde(skip)]
+    pub evidence: Vec<SourceDelay>,
     /// Nothing is waited for: the old key is, or may be, in wrong hands.
     pub emergency: bool,
     /// Why, and since when that is known.
@@ -227,6 +259,8 @@ impl CredentialReport {
             key_expires_at: current.and_then(|current| current.expires_at),
             next_due: record.due.as_ref().filter(|_| rotation.is_none()).map(|due| due.at),
             asked: record.asked,
+            due: record.due.as_ref().map(|due| due.at),
+            blocked: blocked::by_itself(record, rotation.is_some(), policy, now),
             held: Vec::new(),
             waits_for: None,
             aborts: record.aborts,
@@ -319,6 +353,7 @@ impl RotationReport {
             waits_until,
             deadline,
             gates,
+            evidence: blocked::delays(evidence),
             emergency: plan.emergency,
             urgency: plan.urgency.clone(),
             old_key_expires_at: dead_man.filter(|dead_man| dead_man.is_in_force()).map(|it| it.at),

@@ -1,6 +1,7 @@
 //! Writing the journal: an event counts when it is durable, not before.
 
 use jiff::SignedDuration;
+use tokio::time::Instant;
 
 use crate::domain::backoff::Backoff;
 use crate::domain::event::Event;
@@ -10,6 +11,7 @@ use crate::domain::rotation::Rotation;
 use crate::domain::step;
 use crate::engine::visit::Visit;
 use crate::ports::journal::{self, Entry};
+use crate::ports::meter::Moved;
 
 /// Between attempts to write a journal that cannot be written.
 const WRITES: Backoff =
@@ -76,13 +78,17 @@ impl Visit {
         let record = (record != self.record).then(|| Record { revision: self.record.revision + 1, ..record });
         let mut failures = 0;
         loop {
-            match self.setup.journal.append(&entry, record.as_ref()).await {
+            let began = Instant::now();
+            let appended = self.setup.journal.append(&entry, record.as_ref()).await;
+            self.count_write(began, &appended);
+            match appended {
                 Ok(()) => break,
                 Err(journal::Error::Conflict(_)) if self.is_written(&entry).await? => break,
                 Err(error) => self.journal_failed(error, &mut failures).await?,
             }
         }
         self.announce(&entry, &next);
+        self.count_transition(&entry, &next);
         self.mind_the_breaker(&entry).await;
         if let Some(record) = record {
             self.record = record;
@@ -100,7 +106,10 @@ impl Visit {
         let record = Record { revision: self.record.revision + 1, ..changed };
         let mut failures = 0;
         loop {
-            match self.setup.journal.save(&record).await {
+            let began = Instant::now();
+            let saved = self.setup.journal.save(&record).await;
+            self.count_write(began, &saved);
+            match saved {
                 Ok(()) => break,
                 Err(journal::Error::Conflict(why)) => {
                     let known =
@@ -138,6 +147,28 @@ impl Visit {
         tokio::select! {
             () = self.setup.clock.sleep_until(until) => Ok(()),
             () = self.quit.cancelled() => Err(Halt::Quit),
+        }
+    }
+
+    /// That somebody else wrote is no fault of the journal's.
+    fn count_write(&self, began: Instant, written: &Result<(), journal::Error>) {
+        match written {
+            Ok(()) => self.meter.wrote(began.elapsed(), true),
+            Err(journal::Error::Unavailable(_)) => self.meter.wrote(began.elapsed(), false),
+            Err(journal::Error::Conflict(_) | journal::Error::Corrupt { .. }) => {}
+        }
+    }
+
+    fn count_transition(&self, entry: &Entry, next: &Rotation) {
+        let lasted = |before: &Rotation| {
+            // A clock that was set back makes no phase shorter than nothing.
+            let lasted = entry.at.duration_since(before.since);
+            (before.phase.name(), std::time::Duration::try_from(lasted).unwrap_or_default())
+        };
+        let left = self.rotation.as_ref().map(lasted);
+        let to = next.phase.name();
+        if left.is_none_or(|(from, _)| from != to) {
+            self.meter.moved(Moved { workspace: &entry.workspace, reason: next.plan.reason, left, to });
         }
     }
 

@@ -14,7 +14,8 @@ use crate::ports::issuer::Issuer;
 use crate::ports::journal::{self, Journal};
 use crate::ports::usage::UsageSource;
 
-const BUDGET_PERIOD: SignedDuration = SignedDuration::from_hours(1);
+/// What the mint budget is counted over.
+pub const BUDGET_PERIOD: SignedDuration = SignedDuration::from_hours(1);
 
 /// A workspace's issuer with what all its rotations share.
 pub struct Desk {

@@ -51,6 +51,8 @@ pub(super) struct Pause {
 pub struct Pulse {
     /// When the loop last went round.
     pub beat: Option<Timestamp>,
+    /// When the scheduler last woke it.
+    pub tick: Option<Timestamp>,
     pub credentials: usize,
     /// Visits under way.
     pub visits: usize,

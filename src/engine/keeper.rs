@@ -25,6 +25,7 @@ use crate::engine::setup::Setup;
 use crate::engine::sweep::{self, Swept};
 use crate::engine::visit::{Ending, Visit};
 use crate::ports::journal;
+use crate::ports::meter::{Meter, Unmetered};
 
 mod ending;
 mod holding;
@@ -99,6 +100,7 @@ pub struct Keeper {
     nudge: Arc<Notify>,
     quit: CancellationToken,
     restraints: Arc<Restraints>,
+    meter: Arc<dyn Meter>,
     /// Pauses that are in force, and not answered before certain visits have come back.
     expected: Vec<holding::Expected>,
 }
@@ -146,6 +148,7 @@ impl Keeper {
             nudge,
             quit: CancellationToken::new(),
             restraints: Arc::new(restraints),
+            meter: Arc::new(Unmetered),
             expected: Vec::new(),
         };
         keeper.take_policy();
@@ -177,7 +180,7 @@ impl Keeper {
                 () = shutdown.cancelled() => break,
                 Some(finished) = self.tasks.join_next_with_id() => self.take_back(finished)?,
                 Some(command) = self.commands.recv() => self.follow(command),
-                () = self.nudge.notified() => {}
+                () = self.nudge.notified() => self.tick(),
                 () = clock.sleep_until(wake) => {}
             }
         }
@@ -307,6 +310,7 @@ impl Keeper {
             pause: pause.clone(),
             quit: self.quit.clone(),
             restraints: Arc::clone(&self.restraints),
+            meter: Arc::clone(&self.meter),
         };
         slot.visit = Some(pause);
         let reread = std::mem::take(&mut slot.reread);

@@ -24,7 +24,7 @@ mod turns;
 mod visit;
 pub mod wakes;
 
-pub use desk::{Desk, Reach};
+pub use desk::{BUDGET_PERIOD, Desk, Reach};
 pub use handle::{Handle, LeakAnswer, LeakUnanswered, Pulse, Refused};
 pub use keeper::{Keeper, Stopped};
 pub use orders::Wish;

@@ -21,6 +21,7 @@ use crate::engine::orders::Order;
 use crate::engine::restraints::Restraints;
 use crate::engine::setup::Setup;
 use crate::ports::journal::Known;
+use crate::ports::meter::Meter;
 
 /// A clock that was set back must not turn a short back-off into a long one.
 const BACKOFF_MAX: SignedDuration = SignedDuration::from_hours(2);
@@ -43,6 +44,7 @@ pub(super) struct Visit {
     /// Asks it to come back even if the journal cannot be written.
     pub(super) quit: CancellationToken,
     pub(super) restraints: Arc<Restraints>,
+    pub(super) meter: Arc<dyn Meter>,
 }
 
 /// How a visit ended.

@@ -9,6 +9,7 @@ mod consumers;
 mod holds;
 mod leaks;
 mod operator;
+mod page;
 mod probes;
 mod public;
 mod serve;

@@ -1,4 +1,4 @@
-//! The public listener: probes and metrics for whoever asks, acknowledgements for consumers with a token.
+//! The public listener: probes, metrics and the status page for whoever asks, acknowledgements for consumers with a token.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,6 +18,7 @@ use crate::http::Consumers;
 use crate::http::acks;
 use crate::http::answer;
 use crate::http::leaks;
+use crate::http::page;
 use crate::http::probes;
 use crate::http::serve::{self, Limits};
 use crate::telemetry::observation::{Observer, Status};
@@ -86,6 +87,7 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/metrics", get(probes::metrics))
         .route("/v1/credentials/{name}/acks", post(acks::acknowledge))
         .route("/v1/leaks", post(leaks::report))
+        .merge(page::routes())
         .fallback(answer::no_such_path)
         .method_not_allowed_fallback(answer::wrong_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

@@ -2,6 +2,8 @@
 //! readiness and the operators' status alike, so that they cannot disagree (I9).
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,22 +12,41 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
 use crate::domain::gate::Evidence;
-use crate::domain::ids::{CredentialName, WorkspaceName};
+use crate::domain::ids::{ChannelName, CredentialName, WorkspaceName};
+use crate::domain::notice::Failing;
 use crate::domain::phase::Phase;
 use crate::domain::policy::Credential;
 use crate::domain::record::Record;
 use crate::domain::report::restraint::Around;
 use crate::domain::report::{CredentialReport, Facts, StatusReport};
+use crate::engine::BUDGET_PERIOD;
 use crate::engine::Handle;
 use crate::engine::Pulse;
 use crate::engine::Reach;
 use crate::engine::Setup;
 use crate::ports::journal::{self, Known};
+use crate::telemetry::meter::{Counts, Meter};
 
 /// However often it is asked, the journal is read at most this often.
 const KEPT: Duration = Duration::from_secs(1);
 
-/// What only the program's frame knows.
+/// Which credentials metrics tell one by one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Detail {
+    #[default]
+    Every,
+    /// The worst of those that are not well.
+    Worst,
+}
+
+impl Detail {
+    #[must_use]
+    pub fn of(per_credential: bool) -> Self {
+        if per_credential { Self::Every } else { Self::Worst }
+    }
+}
+
+/// What only the program's frame knows, of itself.
 #[derive(Debug, Clone, Default)]
 pub struct Status {
     /// Of the policy in force.
@@ -36,6 +57,34 @@ pub struct Status {
     pub reload_refused: Option<String>,
     /// The daemon is stopping.
     pub draining: bool,
+    /// How the channels of notifications fare.
+    pub channels: BTreeMap<ChannelName, Tally>,
+    pub started: Option<Timestamp>,
+    pub detail: Detail,
+    /// The journal's file, if it is one.
+    pub journal: Option<PathBuf>,
+    /// What was counted since the start.
+    pub meter: Arc<Meter>,
+}
+
+/// What became of one channel's notices in the life of this process.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    pub delivered: u64,
+    /// Deliveries that failed and were tried again.
+    pub failed: u64,
+    /// Notices that were given up.
+    pub lost: u64,
+    pub waiting: u64,
+    pub failing: Option<Failing>,
+}
+
+/// A workspace's mint budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    pub size: u32,
+    /// `None` if the journal cannot be read.
+    pub left: Option<u32>,
 }
 
 /// Everything that is told of the daemon at one moment.
@@ -49,6 +98,10 @@ pub struct Observation {
     pub workspaces: BTreeMap<WorkspaceName, Reach>,
     /// Every credential of the journal and of the policy; or why the journal cannot be read.
     pub report: Result<StatusReport, String>,
+    pub budgets: BTreeMap<WorkspaceName, Budget>,
+    pub clock_skew_max: SignedDuration,
+    pub journal_bytes: Option<u64>,
+    pub counts: Counts,
 }
 
 impl Observation {
@@ -127,14 +180,38 @@ impl Observer {
     pub async fn look(&self) -> Observation {
         let setup = self.handle.setup();
         let report = self.report(&setup).await;
+        let budgets = self.budgets(&setup).await;
+        let status = self.status.borrow().clone();
         Observation {
             at: setup.clock.now(),
-            status: self.status.borrow().clone(),
+            budgets,
+            clock_skew_max: setup.timing.clock_skew_max,
+            journal_bytes: status.journal.as_deref().and_then(bytes),
+            counts: status.meter.read(),
+            status,
             pulse: self.handle.pulse(),
             look_again: setup.timing.look_again,
             workspaces: setup.desks.iter().map(|(name, desk)| (name.clone(), desk.reach())).collect(),
-            report: report.map_err(|error| error.to_string()),
+            report: report.map_err(|error| error.to_string()).map(|report| self.with_channels(report)),
         }
+    }
+
+    fn with_channels(&self, report: StatusReport) -> StatusReport {
+        let status = self.status.borrow();
+        report.told_by(status.channels.values().filter_map(|tally| tally.failing.clone()).collect())
+    }
+
+    async fn budgets(&self, setup: &Setup) -> BTreeMap<WorkspaceName, Budget> {
+        let since = setup.clock.now().saturating_sub(BUDGET_PERIOD).unwrap_or(Timestamp::MIN);
+        let mut budgets = BTreeMap::new();
+        for (name, limits) in &setup.policy.workspaces {
+            let size = limits.mints_per_hour;
+            let spent = self.handle.journal().mints_since(name, since).await.ok();
+            let spent = spent.map(|mints| u32::try_from(mints.len()).unwrap_or(u32::MAX));
+            let left = spent.map(|spent| size.saturating_sub(spent));
+            budgets.insert(name.clone(), Budget { size, left });
+        }
+        budgets
     }
 
     /// Those that come before a credential. One that is damaged is as good as unknown.
@@ -205,6 +282,14 @@ fn unrecorded(name: &CredentialName, policy: &Credential, now: Timestamp) -> Cre
         Facts { record: &record, rotation: None, evidence: &Evidence::default(), policy: Some(policy) },
         now,
     )
+}
+
+/// The journal's file with its write-ahead log.
+fn bytes(journal: &Path) -> Option<u64> {
+    let mut log = journal.as_os_str().to_owned();
+    log.push("-wal");
+    let log = fs::metadata(log).map_or(0, |log| log.len());
+    Some(fs::metadata(journal).ok()?.len() + log)
 }
 
 fn is_alive(status: &Status, pulse: &Pulse, look_again: SignedDuration, now: Timestamp) -> bool {

@@ -4,19 +4,28 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::domain::finding::FindingKind;
-use crate::domain::hold::BREAKER;
 use crate::domain::ids::WorkspaceName;
-use crate::domain::report::{Condition, CredentialReport, RotationReport, StatusReport};
 use crate::engine::Reach;
-use crate::telemetry::metrics::{self, Definition};
-use crate::telemetry::observation::Observation;
+use crate::telemetry::catalogue::{self, Definition};
+use crate::telemetry::metrics;
+use crate::telemetry::observation::{Budget, Observation};
+use crate::telemetry::spread::Spread;
+
+mod counted;
+mod credential;
+mod fleet;
+
+#[derive(Debug)]
+pub(super) enum Value {
+    Number(f64),
+    Spread(Spread),
+}
 
 #[derive(Debug)]
 pub(super) struct Sample {
     /// The values of the definition's labels, in their order.
     pub(super) labels: Vec<String>,
-    pub(super) value: f64,
+    pub(super) value: Value,
 }
 
 /// Samples by the name of their metric.
@@ -29,6 +38,14 @@ impl Samples {
     }
 
     fn put(&mut self, definition: Definition, labels: &[&str], value: f64) {
+        self.push(definition, labels, Value::Number(value));
+    }
+
+    fn spread(&mut self, definition: Definition, labels: &[&str], spread: Spread) {
+        self.push(definition, labels, Value::Spread(spread));
+    }
+
+    fn push(&mut self, definition: Definition, labels: &[&str], value: Value) {
         let labels: Vec<String> = labels.iter().map(|label| (*label).to_owned()).collect();
         debug_assert_eq!(labels.len(), definition.labels.len(), "{}", definition.name);
         self.0.entry(definition.name).or_default().push(Sample { labels, value });
@@ -60,101 +77,69 @@ fn count(count: usize) -> f64 {
     number(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
+/// A counter's number.
+fn total(count: u64) -> f64 {
+    number(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
 pub(super) fn of(observation: &Observation) -> Samples {
-    let Observation { at: _, status, pulse, look_again: _, workspaces, report } = observation;
+    let Observation { at, status, pulse, report, .. } = observation;
     let mut samples = Samples::default();
-    samples.put(metrics::BUILD_INFO, &[metrics::VERSION, metrics::REVISION], 1.0);
-    samples.flag(metrics::JOURNAL_READABLE, &[], report.is_ok());
+    samples.put(catalogue::BUILD_INFO, &[metrics::VERSION, metrics::REVISION], 1.0);
+    samples.moment(catalogue::STARTED, &[], status.started);
+    samples.flag(catalogue::JOURNAL_READABLE, &[], report.is_ok());
     if let Ok(report) = report {
-        credentials(&mut samples, report);
+        let workspaces: Vec<&WorkspaceName> = observation.workspaces.keys().collect();
+        fleet::tell(&mut samples, report, &workspaces);
+        credential::tell(&mut samples, report, status.detail, *at);
     }
-    for (name, reach) in workspaces {
+    for (name, reach) in &observation.workspaces {
         workspace(&mut samples, name, reach);
     }
-    samples.moment(metrics::LAST_BEAT, &[], pulse.beat);
-    samples.put(metrics::VISITS, &[], count(pulse.visits));
-    samples.put(metrics::DAMAGED, &[], count(pulse.damaged.len()));
-    samples.put(metrics::ORPHANS, &[], number(i64::try_from(pulse.orphans_deleted).unwrap_or(i64::MAX)));
-    samples.flag(metrics::RELOAD_SUCCESS, &[], status.reload_refused.is_none());
-    samples.moment(metrics::RELOAD_TIME, &[], status.policy_loaded);
-    samples.put(metrics::POLICY_INFO, &[&status.policy_hash], 1.0);
-    samples.flag(metrics::DRAINING, &[], status.draining);
+    for (name, budget) in &observation.budgets {
+        let Budget { size, left } = budget;
+        samples.put(catalogue::BUDGET, &[name.as_str()], f64::from(*size));
+        if let Some(left) = left {
+            samples.put(catalogue::BUDGET_LEFT, &[name.as_str()], f64::from(*left));
+        }
+    }
+    samples.put(catalogue::SKEW_MAX, &[], observation.clock_skew_max.as_secs_f64());
+    counted::tell(&mut samples, &observation.counts, observation.workspaces.keys());
+    if let Some(bytes) = observation.journal_bytes {
+        samples.put(catalogue::JOURNAL_SIZE, &[], total(bytes));
+    }
+    samples.moment(catalogue::LAST_BEAT, &[], pulse.beat);
+    samples.moment(catalogue::LAST_TICK, &[], pulse.tick);
+    samples.put(catalogue::VISITS, &[], count(pulse.visits));
+    samples.put(catalogue::DAMAGED, &[], count(pulse.damaged.len()));
+    samples.put(catalogue::ORPHANS, &[], total(pulse.orphans_deleted));
+    samples.flag(catalogue::RELOAD_SUCCESS, &[], status.reload_refused.is_none());
+    samples.moment(catalogue::RELOAD_TIME, &[], status.policy_loaded);
+    samples.put(catalogue::POLICY_INFO, &[&status.policy_hash], 1.0);
+    for (channel, tally) in &status.channels {
+        let channel = [channel.as_str()];
+        samples.put(catalogue::NOTICES_DELIVERED, &channel, total(tally.delivered));
+        samples.put(catalogue::NOTICES_LOST, &channel, total(tally.lost));
+        samples.flag(catalogue::CHANNEL_FAILING, &channel, tally.failing.is_some());
+    }
+    samples.flag(catalogue::DRAINING, &[], status.draining);
     samples
-}
-
-fn credentials(samples: &mut Samples, report: &StatusReport) {
-    for condition in Condition::ALL {
-        let such = report.credentials.iter().filter(|report| report.condition == condition).count();
-        samples.put(metrics::CREDENTIALS, &[condition.label()], count(such));
-    }
-    let mut by_name: Vec<&CredentialReport> = report.credentials.iter().collect();
-    for hold in &report.holds {
-        let by = if hold.by == BREAKER { BREAKER } else { "operator" };
-        samples.put(metrics::HOLD, &[&hold.place(), hold.what.label(), by], 1.0);
-    }
-    by_name.sort_by(|one, other| one.credential.cmp(&other.credential));
-    for report in by_name {
-        credential(samples, report);
-    }
-}
-
-fn credential(samples: &mut Samples, report: &CredentialReport) {
-    let name = report.credential.as_str();
-    let workspace = report.workspace.as_ref().map_or("", WorkspaceName::as_str);
-    let which = [name, workspace];
-    samples.flag(metrics::ATTENTION, &which, report.attention);
-    samples.moment(metrics::KEY_CREATED, &which, report.key_since);
-    samples.moment(metrics::KEY_EXPIRES, &which, report.key_expires_at);
-    samples.moment(metrics::ROTATION_DUE, &which, report.next_due);
-    if let Some(obstacle) = &report.obstacle {
-        samples.put(metrics::OBSTACLE, &[name, workspace, obstacle.kind.label()], 1.0);
-    }
-    for kind in FindingKind::ALL.into_iter().filter(|kind| report.findings.iter().any(|it| it.kind == *kind))
-    {
-        samples.put(metrics::FINDING, &[name, workspace, kind.label()], 1.0);
-    }
-    if let Some(answered) = &report.answered {
-        let lasted = answered.at.duration_since(answered.since);
-        samples.put(metrics::LEAK_ANSWERED, &which, lasted.as_secs_f64());
-    }
-    if let Some(last) = &report.last {
-        samples.moment(metrics::LAST_ROTATION, &[name, workspace, last.outcome.label()], Some(last.at));
-    }
-    if let Some(told) = &report.rotation {
-        rotation(samples, which, told);
-    }
-}
-
-fn rotation(samples: &mut Samples, which: [&str; 2], report: &RotationReport) {
-    let [name, workspace] = which;
-    samples.put(metrics::ROTATION_PHASE, &[name, workspace, report.phase.label()], 1.0);
-    samples.moment(metrics::PHASE_ENTERED, &which, Some(report.phase_since));
-    if let Some(trouble) = &report.trouble {
-        let labels = [name, workspace, trouble.effect.label(), trouble.kind.label()];
-        samples.put(metrics::TROUBLE, &labels, f64::from(trouble.failures));
-    }
-    if let Some(parked) = &report.parked {
-        samples.put(metrics::PARKED, &[name, workspace, parked.reason.label()], 1.0);
-    }
-    for verdict in &report.gates {
-        samples.flag(metrics::GATE_OPEN, &[name, workspace, verdict.gate.label()], verdict.open);
-    }
 }
 
 fn workspace(samples: &mut Samples, name: &WorkspaceName, reach: &Reach) {
     let Reach { last_answer, failing, clock_skew_seconds, foreign_keys } = reach;
     let name = name.as_str();
     if last_answer.is_some() || failing.is_some() {
-        samples.flag(metrics::REACHABLE, &[name], failing.is_none());
+        samples.flag(catalogue::REACHABLE, &[name], failing.is_none());
     }
     if let Some(failure) = failing {
-        samples.put(metrics::FAILING, &[name, failure.kind.label()], 1.0);
+        samples.put(catalogue::FAILING, &[name, failure.kind.label()], 1.0);
     }
-    samples.moment(metrics::LAST_ANSWER, &[name], *last_answer);
+    samples.moment(catalogue::LAST_ANSWER, &[name], *last_answer);
     if let Some(skew) = clock_skew_seconds {
-        samples.put(metrics::CLOCK_SKEW, &[name], number(*skew));
+        samples.put(catalogue::CLOCK_SKEW, &[name], number(*skew));
     }
     if let Some(keys) = foreign_keys {
-        samples.put(metrics::FOREIGN_KEYS, &[name], count(*keys));
+        samples.put(catalogue::FOREIGN_KEYS, &[name], count(*keys));
     }
 }

@@ -4,9 +4,9 @@
 
 mod acknowledging;
 mod command;
-mod fragile;
+pub(crate) mod fragile;
 mod holding;
-mod house;
+pub(crate) mod house;
 mod leaks;
 mod metrics;
 mod ordering;

@@ -8,11 +8,13 @@ use aws_sdk_secretsmanager::config::http::HttpResponse;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::RequestId;
 use jiff::SignedDuration;
+use uuid::Uuid;
 
 use crate::domain::failure::{Certainty, Failure, Kind};
 use crate::domain::plan::Destination;
 
 const ECHO_CHARACTERS_MAX: usize = 256;
+const CODE_LETTERS_MAX: usize = 64;
 
 /// A call of AWS's API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,9 +106,52 @@ where
         kind,
         message: format!("cannot {} {destination}: {why}", call.verb()),
         retry_after: error.raw_response().and_then(retry_after),
-        request_id: error.request_id().filter(|id| is_plain(id)).map(str::to_owned),
+        request_id: error.request_id().filter(|id| Uuid::try_parse(id).is_ok()).map(str::to_owned),
     };
     Refused { refusal, failure }
+}
+
+/// The failure that asking who we are ended with.
+pub(super) fn of_identity<E>(error: &SdkError<E, HttpResponse>) -> Failure
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let code = error.code().unwrap_or_default();
+    let (kind, why) = match error {
+        SdkError::ServiceError(answer) => {
+            let known = of_credentials(code);
+            known.unwrap_or_else(|| of_status(answer.raw().status().as_u16(), code))
+        }
+        SdkError::ResponseError(answer) => of_status(answer.raw().status().as_u16(), code),
+        SdkError::ConstructionFailure(_) | SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | _ => {
+            of_transport(error)
+        }
+    };
+    Failure::rejected(kind, format!("cannot ask AWS who we are: {why}"))
+}
+
+fn of_credentials(code: &str) -> Option<(Kind, String)> {
+    let (kind, why) = match code {
+        "ExpiredTokenException" | "ExpiredToken" => {
+            (Kind::Unauthenticated, "the AWS credentials have expired; renew them")
+        }
+        "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "IncompleteSignature"
+        | "IncompleteSignatureException"
+        | "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
+        | "MissingAuthenticationTokenException"
+        | "MissingAuthenticationToken"
+        | "NotAuthorized" => {
+            (Kind::Unauthenticated, "AWS does not accept the credentials; check which ones are in force")
+        }
+        "RequestTimeTooSkewed" | "RequestExpired" => {
+            (Kind::ClockSkew, "AWS finds this machine's clock wrong; set it")
+        }
+        _ => return None,
+    };
+    Some((kind, why.to_owned()))
 }
 
 fn of_code(
@@ -145,23 +190,6 @@ fn of_code(
         | "DecryptionFailureException" => {
             Some((Kind::Forbidden, format!("AWS cannot use the secret's KMS key; {KMS}")))
         }
-        "ExpiredTokenException" | "ExpiredToken" => {
-            plain(Kind::Unauthenticated, "the AWS credentials have expired; renew them")
-        }
-        "UnrecognizedClientException"
-        | "InvalidClientTokenId"
-        | "IncompleteSignature"
-        | "IncompleteSignatureException"
-        | "InvalidSignatureException"
-        | "SignatureDoesNotMatch"
-        | "MissingAuthenticationTokenException"
-        | "MissingAuthenticationToken"
-        | "NotAuthorized" => {
-            plain(Kind::Unauthenticated, "AWS does not accept the credentials; check which ones are in force")
-        }
-        "RequestTimeTooSkewed" | "RequestExpired" => {
-            plain(Kind::ClockSkew, "AWS finds this machine's clock wrong; set it")
-        }
         "ResourceNotFoundException" => plain(Kind::NotFound, "there is no such secret or version"),
         "ResourceExistsException" => plain(Kind::Conflict, "it exists with another content"),
         "InvalidRequestException" => plain(
@@ -174,14 +202,17 @@ fn of_code(
         "InternalServiceError" | "InternalServiceErrorException" | "ServiceUnavailable" => {
             plain(Kind::ServerError, "AWS has an error of its own")
         }
-        _ => None,
+        _ => of_credentials(code),
     }
 }
 
 const KMS: &str = "allow `kms:GenerateDataKey` and `kms:Decrypt` on it, and see that it is enabled";
 
 fn of_status(status: u16, code: &str) -> (Kind, String) {
-    let code = if is_plain(code) { code } else { "no error code" };
+    // AWS's codes are words; anything else in that place could be a piece of a value.
+    let is_word =
+        !code.is_empty() && code.len() <= CODE_LETTERS_MAX && code.chars().all(|c| c.is_ascii_alphabetic());
+    let code = if is_word { code } else { "no error code" };
     let kind = match status {
         401 => Kind::Unauthenticated,
         403 => Kind::Forbidden,
@@ -232,7 +263,8 @@ fn caller(message: &str) -> &str {
     arn.filter(|arn| arn.starts_with("arn:") && is_plain(arn)).unwrap_or("this identity")
 }
 
-fn is_plain(text: &str) -> bool {
+/// Whether a text of AWS's is one that may be shown: no sentence, and nothing that moves a cursor.
+pub(super) fn is_plain(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:/@+=,".contains(c);
     !text.is_empty() && text.len() <= ECHO_CHARACTERS_MAX && text.chars().all(plain)
 }

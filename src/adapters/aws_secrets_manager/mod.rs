@@ -10,6 +10,7 @@
 
 mod bases;
 mod calls;
+pub mod examine;
 mod failure;
 pub mod follow;
 mod stage;
@@ -34,6 +35,22 @@ pub struct Settings {
     pub profile: Option<String>,
     pub endpoint_url: Option<String>,
     pub patience: Patience,
+}
+
+impl Settings {
+    async fn load(&self) -> SdkConfig {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest());
+        if let Some(region) = &self.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(profile) = &self.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(endpoint_url) = &self.endpoint_url {
+            loader = loader.endpoint_url(endpoint_url);
+        }
+        loader.load().await
+    }
 }
 
 /// How long a call may take, and how often it is tried.
@@ -70,17 +87,7 @@ impl AwsSecretsManager {
     /// # Errors
     /// `Invalid`: no region is given anywhere.
     pub async fn connect(settings: &Settings) -> Result<Self, Failure> {
-        let mut loader = aws_config::defaults(BehaviorVersion::latest());
-        if let Some(region) = &settings.region {
-            loader = loader.region(Region::new(region.clone()));
-        }
-        if let Some(profile) = &settings.profile {
-            loader = loader.profile_name(profile);
-        }
-        if let Some(endpoint_url) = &settings.endpoint_url {
-            loader = loader.endpoint_url(endpoint_url);
-        }
-        Self::configured(&loader.load().await, settings.patience)
+        Self::configured(&settings.load().await, settings.patience)
     }
 
     /// Takes AWS's configuration as it is.

@@ -66,21 +66,34 @@ impl Directory {
     /// `Invalid`: no such group, or something else than a directory has a name of ours. `LocalDisk`: it cannot be
     /// written.
     pub fn open(settings: &Settings) -> Result<Self, Failure> {
-        let group = settings.group.as_deref().map(group::number).transpose()?;
-        let disk = Disk {
-            root: settings.path.clone(),
-            mode: settings.mode,
-            directory_mode: settings.directory_mode,
-            group,
-            #[cfg(test)]
-            fuse: crash_tests::Fuse::default(),
-        };
+        let disk = Self::disk(settings)?;
         disk.make_root()?;
         let lock = Lock::to_write(&disk)?;
         disk.sweep()?;
         disk.probe()?;
         drop(lock);
         Ok(Self { disk: Arc::new(disk), turn: Arc::default() })
+    }
+
+    /// Takes the directory as it is, to read it only: makes, writes and removes nothing.
+    ///
+    /// # Errors
+    /// `Invalid`: no such group.
+    pub fn to_read(settings: &Settings) -> Result<Self, Failure> {
+        let disk = Self::disk(settings)?;
+        Ok(Self { disk: Arc::new(disk), turn: Arc::default() })
+    }
+
+    fn disk(settings: &Settings) -> Result<Disk, Failure> {
+        let group = settings.group.as_deref().map(group::number).transpose()?;
+        Ok(Disk {
+            root: settings.path.clone(),
+            mode: settings.mode,
+            directory_mode: settings.directory_mode,
+            group,
+            #[cfg(test)]
+            fuse: crash_tests::Fuse::default(),
+        })
     }
 
     /// Does `work` on the destination's shelf where blocking is allowed. It is finished also when nobody waits for it.

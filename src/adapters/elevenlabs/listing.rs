@@ -67,7 +67,10 @@ impl ElevenLabs {
         }
     }
 
-    async fn fetch<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<(T, Option<i64>), Failure> {
+    pub(super) async fn fetch<T: DeserializeOwned>(
+        &self,
+        call: &Call<'_>,
+    ) -> Result<(T, Option<i64>), Failure> {
         let accepted = self.transport.ask(call).await?;
         self.understand(call, accepted).await
     }

@@ -2,7 +2,7 @@
 //!
 //! [`transport`] sends one request and says what came of it, [`refusal`] reads what the provider says when it
 //! refuses, [`meaning`] decides what that means, and [`listing`], [`creation`], [`switching`] and [`probe`] are the
-//! calls themselves. [`usage`] reads the evidence of use. Nothing here repeats a call that could have had an effect twice.
+//! calls themselves. [`usage`] reads the evidence of use, [`survey`] what a workspace offers. Nothing here repeats a call that could have had an effect twice.
 //!
 //! Three shapes of the API are spoken, without asking which: creation that does not tell the key's id, changes that
 //! must name every field, and deployments without a call that disables (August 2025 to November 2026).
@@ -19,6 +19,7 @@ mod probe;
 mod redaction;
 mod refusal;
 mod routes;
+mod survey;
 mod switching;
 mod transport;
 mod usage;

@@ -54,6 +54,10 @@ impl Routes {
         self.at(&["v1", "workspace", "analytics", "requests"])
     }
 
+    pub(super) fn audit_log(&self) -> Url {
+        self.at(&["v1", "workspace", "audit-logs"])
+    }
+
     pub(super) fn speech(&self, voice: &str) -> Url {
         self.at(&["v1", "text-to-speech", voice])
     }

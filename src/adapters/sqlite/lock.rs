@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::adapters::sqlite::open::{OpenError, beside};
@@ -42,6 +42,21 @@ pub(super) fn acquire(journal: &Path) -> Result<Lock, OpenError> {
         .and_then(|()| writeln!(file, "{}", std::process::id()))
         .map_err(io("write the lock file of the journal"))?;
     Ok(Lock { file })
+}
+
+/// The process that holds the lock of the journal at `path`, as the kernel lists it; `None` if nobody does, or if the
+/// kernel does not tell. Takes no lock, so that nobody who wants it is refused meanwhile.
+#[must_use]
+pub fn holder_of(path: &Path) -> Option<u32> {
+    let path = path.canonicalize().ok()?;
+    let inode = beside(&path, ".lock").metadata().ok()?.ino();
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    locks.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [_, "FLOCK", _, "WRITE", pid, place, ..] = fields.as_slice() else { return None };
+        let is_it = place.rsplit(':').next()?.parse::<u64>().ok()? == inode;
+        is_it.then(|| pid.parse().ok())?
+    })
 }
 
 fn holder(file: &mut File) -> Option<u32> {

@@ -16,11 +16,12 @@ pub(super) struct Migration {
 pub(super) const ALL: &[Migration] = &[
     Migration { name: "0001_journal", sql: include_str!("../../../migrations/sqlite/0001_journal.sql") },
     Migration { name: "0002_evidence", sql: include_str!("../../../migrations/sqlite/0002_evidence.sql") },
+    Migration { name: "0003_notices", sql: include_str!("../../../migrations/sqlite/0003_notices.sql") },
 ];
 
 /// The schema version that this rekeyd reads and writes.
-pub(super) const LATEST: u32 = 2;
-const _: () = assert!(ALL.len() == 2, "LATEST is the number of migrations");
+pub(super) const LATEST: u32 = 3;
+const _: () = assert!(ALL.len() == 3, "LATEST is the number of migrations");
 
 /// Applies what the file has not seen yet, each step in a transaction of its own: after an error the file is at the
 /// version that it reached, and the next attempt goes on from there.

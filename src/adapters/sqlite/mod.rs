@@ -7,6 +7,7 @@ mod failed;
 mod lock;
 mod migrations;
 mod open;
+mod outbox;
 mod read;
 mod read_only;
 mod rows;
@@ -31,6 +32,7 @@ use crate::domain::ids::{CredentialName, RotationId, WorkspaceName};
 use crate::domain::record::Record;
 use crate::ports::journal::{Chapter, Entry, Error, Journal, Known};
 
+pub use crate::adapters::sqlite::lock::holder_of;
 pub use crate::adapters::sqlite::open::OpenError;
 pub use crate::adapters::sqlite::read::Loaded;
 pub use crate::adapters::sqlite::read_only::{ReadError, ReadOnlyJournal};

@@ -10,11 +10,12 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::adapters::sqlite::failed::Failed;
 use crate::adapters::sqlite::open::{OpenError, beside, prepare, version};
-use crate::adapters::sqlite::{migrations, read};
+use crate::adapters::sqlite::{migrations, outbox, read};
 use crate::domain::ack::Ack;
 use crate::domain::gate::Observed;
 use crate::domain::hold::Hold;
 use crate::domain::ids::{CredentialName, RotationId};
+use crate::domain::notice::Failing;
 use crate::ports::journal::{Chapter, Error};
 
 /// How often to look again when the daemon starts or stops while we read.
@@ -104,6 +105,27 @@ impl ReadOnlyJournal {
     /// It cannot be read, or a row is damaged.
     pub fn holds(&self) -> Result<Vec<Hold>, ReadError> {
         self.answer(read::holds)
+    }
+
+    /// The channels of notifications whose last delivery failed.
+    ///
+    /// # Errors
+    /// It cannot be read, or a row is damaged.
+    pub fn failing_channels(&self) -> Result<Vec<Failing>, ReadError> {
+        self.answer(outbox::failing)
+    }
+
+    /// Looks through the whole file for damage; empty if it is sound.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn damage(&self) -> Result<Vec<String>, ReadError> {
+        self.answer(|connection| {
+            let mut statement = connection.prepare("PRAGMA quick_check(20)")?;
+            let lines = statement.query_map([], |row| row.get::<_, String>(0))?;
+            let lines: Vec<String> = lines.collect::<Result<_, _>>()?;
+            Ok(lines.into_iter().filter(|line| line != "ok").collect())
+        })
     }
 
     fn answer<T>(&self, question: impl Fn(&Connection) -> Result<T, Failed>) -> Result<T, ReadError> {

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::adapters::sqlite::failed::{Failed, explain, is_of_one_request, is_sync_failure};
 use crate::adapters::sqlite::lock::Lock;
+use crate::adapters::sqlite::outbox::{self, Posting};
 use crate::adapters::sqlite::rows::{AckRow, EntryRow, HoldRow, LiftRow, ObservationRow, RecordRow};
 use crate::ports::journal::Error;
 
@@ -21,6 +22,7 @@ pub(super) enum Write {
     Observe(ObservationRow),
     Hold(HoldRow),
     Lift(LiftRow),
+    Notice(Posting),
 }
 
 pub(super) struct Request {
@@ -119,6 +121,7 @@ fn apply(savepoint: &Savepoint<'_>, write: &Write) -> Result<(), Failed> {
         Write::Observe(observation) => observe(savepoint, observation),
         Write::Hold(hold) => put_hold(savepoint, hold),
         Write::Lift(row) => lift(savepoint, row),
+        Write::Notice(posting) => outbox::apply(savepoint, posting),
     }
 }
 

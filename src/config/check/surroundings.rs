@@ -33,6 +33,7 @@ pub(super) fn daemon(
     let activation_deadline = duration(&raw.activation_deadline, defaults::ACTIVATION_DEADLINE);
     let sweep_every = duration(&raw.sweep_every, defaults::SWEEP_EVERY);
     let inspect_every = duration(&raw.inspect_every, defaults::INSPECT_EVERY);
+    let notify_after = duration(&raw.notify_after, defaults::NOTIFY_AFTER);
     let socket = values::path(raw.socket.as_ref(), findings)
         .unwrap_or_else(|| given_by_systemd(environment, "RUNTIME_DIRECTORY", defaults::SOCKET));
     let journal = values::path(raw.journal.sqlite.path.as_ref(), findings)
@@ -54,6 +55,7 @@ pub(super) fn daemon(
                 .map_or(defaults::EMERGENCIES_AT_ONCE, |written| *written.value()),
         )
         .unwrap_or(usize::MAX),
+        notify_after,
     }
 }
 

@@ -36,9 +36,15 @@ fn one(finding: &Finding) -> String {
 
 /// For the worst that a command of rekeyd can mend. What begins by itself needs none.
 fn command(report: &CredentialReport) -> Option<String> {
+    report.findings.iter().find_map(|finding| command_for(report, finding))
+}
+
+/// What is typed about one finding of a report.
+#[must_use]
+pub fn command_for(report: &CredentialReport, finding: &Finding) -> Option<String> {
     let held = report.findings.iter().any(|it| it.kind == FindingKind::EmergencyHeld);
     let name = &report.credential;
-    report.findings.iter().find_map(|it| match it.kind {
+    match finding.kind {
         FindingKind::ExposedPublicly | FindingKind::SelfDisabled | FindingKind::ReportedLeaked if !held => {
             None
         }
@@ -53,5 +59,5 @@ fn command(report: &CredentialReport) -> Option<String> {
         FindingKind::PermissionsWidened => Some("systemctl reload rekeyd".to_owned()),
         // What is wrong is the plan.
         FindingKind::TrialEnded | FindingKind::SubscriptionDowngrade => None,
-    })
+    }
 }

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::domain::hold::{Held, Hold, Holds, Scope};
+use crate::domain::hold::{BREAKER, Held, Hold, Holds, Scope};
 use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::phase::PhaseName;
 use crate::domain::policy::Policy;
 use crate::domain::record::Record;
+use crate::domain::report::blocked::Blocked;
 use crate::domain::report::{Condition, CredentialReport, StatusReport};
 use crate::domain::waves;
 
@@ -46,6 +47,12 @@ impl HoldReport {
         }
     }
 
+    /// Whether it is by a breaker that tripped, not by a person.
+    #[must_use]
+    pub fn is_breakers(&self) -> bool {
+        self.by == BREAKER
+    }
+
     /// The scope in one word or two.
     #[must_use]
     pub fn place(&self) -> String {
@@ -66,7 +73,7 @@ impl StatusReport {
     /// Adds what holds credentials back that is not their own doing.
     #[must_use]
     pub fn restrained(self, around: &Around<'_>) -> Self {
-        let Self { schema_version: _, at, attention: _, mut credentials, holds: _ } = self;
+        let Self { schema_version: _, at, attention: _, mut credentials, holds: _, failing_channels } = self;
         let mut under_way: BTreeMap<WorkspaceName, usize> = BTreeMap::new();
         for report in credentials.iter().filter(|report| report.rotation.is_some()) {
             if let Some(workspace) = report.workspace.clone() {
@@ -79,7 +86,7 @@ impl StatusReport {
         let mut report = Self::new(credentials, at);
         report.attention |= around.holds.all().iter().any(Hold::is_breakers);
         report.holds = around.holds.all().iter().map(HoldReport::new).collect();
-        report
+        report.told_by(failing_channels)
     }
 }
 
@@ -111,6 +118,7 @@ impl CredentialReport {
             self.summary = format!("{}; {hold}", self.summary);
             self.condition = self.condition.max(Condition::Waiting);
             self.attention |= hold.is_breakers();
+            self.blocked = Some(if hold.is_breakers() { Blocked::Breaker } else { Blocked::Operator });
             self.next_command = Some(hold.way_out());
             return;
         }
@@ -121,6 +129,7 @@ impl CredentialReport {
             return;
         };
         let waiting = waves::waits(own, credential, |name| around.records.get(name), now);
+        self.blocked = self.blocked.or_else(|| waiting.as_ref().map(|_| Blocked::Wave));
         self.waits_for = waiting.map(|waiting| waiting.to_string()).or_else(|| {
             let workspace = workspace?;
             let places = around.policy.workspaces.get(&workspace)?.overlaps_at_once;
@@ -129,6 +138,7 @@ impl CredentialReport {
                 .then(|| format!("{taken} rotations are under way in `{workspace}`, and no more may be"))
         });
         if let Some(waits_for) = &self.waits_for {
+            self.blocked = self.blocked.or(Some(Blocked::Turn));
             self.summary = format!("it is due and waits for its turn: {waits_for}");
             self.condition = self.condition.max(Condition::Waiting);
         }

@@ -1,9 +1,19 @@
 //! The loop's signs of life, and how it ends.
 
+use std::sync::Arc;
+
 use crate::domain::ids::CredentialName;
 use crate::engine::keeper::{Keeper, Slot, Stopped};
+use crate::ports::meter::Meter;
 
 impl Keeper {
+    /// With somebody who counts what is done.
+    #[must_use]
+    pub fn metered_by(mut self, meter: Arc<dyn Meter>) -> Self {
+        self.meter = meter;
+        self
+    }
+
     pub(super) async fn drain(mut self, drain: std::time::Duration) -> Result<(), Stopped> {
         for slot in self.slots.values() {
             if let Some(pause) = &slot.visit {
@@ -37,6 +47,10 @@ impl Keeper {
         quit.cancel();
         self.tasks.shutdown().await;
         usurped
+    }
+
+    pub(super) fn tick(&self) {
+        self.pulse.send_modify(|pulse| pulse.tick = Some(self.setup.now()));
     }
 
     pub(super) fn beat(&self) {

@@ -25,6 +25,8 @@ use rekeyd::ports::clock::Clock;
 use rekeyd::ports::journal::Journal;
 use rekeyd::ports::secret_store::SecretStore;
 use rekeyd::sandbox::server::{Options, Sandbox};
+use rekeyd::telemetry::meter::Meter;
+use rekeyd::telemetry::metered::{MeteredStore, MeteredWorkspace};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -135,7 +137,7 @@ fn credential(text: &str) -> Credential {
     }
 }
 
-async fn issuer(sandbox: &Sandbox, clock: &Arc<WrongClock>) -> Arc<ElevenLabs> {
+async fn issuer(sandbox: &Sandbox, clock: &Arc<WrongClock>) -> ElevenLabs {
     for (account, permissions) in [("tts", json!(["text_to_speech"])), ("wide", json!("all"))] {
         let id = sandbox.workspace().create_account(account, clock.now());
         let url = format!("{}/sandbox/accounts/{id}/keys", sandbox.base_url());
@@ -152,7 +154,7 @@ async fn issuer(sandbox: &Sandbox, clock: &Arc<WrongClock>) -> Arc<ElevenLabs> {
         ca_pem: None,
         clock: Arc::<WrongClock>::clone(clock),
     };
-    Arc::new(ElevenLabs::new(settings).unwrap())
+    ElevenLabs::new(settings).unwrap()
 }
 
 const TIMING: Timing = Timing {
@@ -170,16 +172,21 @@ impl House {
         let limits =
             WorkspaceLimits { rotations_at_once: 4, mints_per_hour: 20, ..WorkspaceLimits::default() };
         let workspace = WorkspaceName::new("prod").unwrap();
-        let desk = Desk::new(workspace.clone(), issuer(&sandbox, &clock).await, limits);
+        let meter = Arc::<Meter>::default();
+        let metered = issuer(&sandbox, &clock).await;
+        let metered = MeteredWorkspace::new(metered, workspace.clone(), Arc::clone(&meter));
+        let desk = Desk::new(workspace.clone(), Arc::new(metered), limits);
         let journal = Arc::new(Fragile::default());
         let store = Arc::new(MemoryStore::new(FirstVersion::Pending));
         let workspaces = [(workspace.clone(), limits)].into();
         let credentials = ["tts", "wide"].map(|it| (name(it), credential(it))).into();
-        let shelf: Arc<dyn SecretStore> = Arc::<MemoryStore>::clone(&store);
+        let shelf = StoreName::new("local").unwrap();
+        let metered = MeteredStore::new(Arc::<MemoryStore>::clone(&store), shelf.clone(), Arc::clone(&meter));
+        let metered: Arc<dyn SecretStore> = Arc::new(metered);
         let setup = Setup {
             policy: Policy { workspaces, credentials, ..Policy::default() },
             desks: BTreeMap::from([(workspace, Arc::new(desk))]),
-            stores: BTreeMap::from([(StoreName::new("local").unwrap(), shelf)]),
+            stores: BTreeMap::from([(shelf, metered)]),
             journal: Arc::<Fragile>::clone(&journal),
             prober: Arc::new(NetworkProber),
             clock: Arc::<WrongClock>::clone(&clock),
@@ -187,6 +194,7 @@ impl House {
             seed: [7; 16],
         };
         let (keeper, handle) = Keeper::load(setup, Arc::new(Notify::new())).await.unwrap();
+        let keeper = keeper.metered_by(Arc::<Meter>::clone(&meter));
         let (engine, surfaces, mut tasks) =
             (CancellationToken::new(), CancellationToken::new(), JoinSet::new());
         let stop = engine.clone();
@@ -198,6 +206,8 @@ impl House {
         let (status, statuses) = watch::channel(Status {
             policy_hash: "abc123".to_owned(),
             policy_loaded: Some(clock.now()),
+            started: Some(clock.now()),
+            meter,
             ..Status::default()
         });
         let (reload, reloads) = mpsc::channel(1);

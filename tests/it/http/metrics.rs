@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rekeyd::domain::hold::Scope;
 use rekeyd::telemetry::metrics::{ALL, Kind};
 use reqwest::Method;
 use reqwest::header::ACCEPT;
 
-use super::house::House;
+use super::house::{House, name};
 use crate::support::blessed;
+use crate::support::promtool;
 
 const OPEN: &str =
     "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
@@ -29,14 +31,18 @@ fn lint(text: &str, counters_are_declared_with_total: bool) -> BTreeMap<String, 
                     types.insert((*name).to_owned(), (*kind).to_owned()).is_none(),
                     "typed twice: {line}"
                 );
-                assert!(matches!(*kind, "gauge" | "counter"), "{line}");
+                assert!(matches!(*kind, "gauge" | "counter" | "histogram"), "{line}");
             }
             ["#", ..] => panic!("what is this: {line}"),
             _ => {
                 let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("no sample: {line}"));
                 let name = series.split('{').next().unwrap();
-                let family =
+                let whole =
                     if counters_are_declared_with_total { name } else { name.trim_end_matches("_total") };
+                let parts = ["_bucket", "_sum", "_count"].into_iter();
+                let of_histogram = parts.filter_map(|part| name.strip_suffix(part));
+                let is_histogram = |name: &&str| types.get(*name).is_some_and(|kind| kind == "histogram");
+                let family = of_histogram.clone().find(is_histogram).unwrap_or(whole);
                 let kind = types.get(family).unwrap_or_else(|| panic!("not declared: {line}"));
                 assert_eq!(kind == "counter", name.ends_with("_total"), "{line}");
                 assert!(name.starts_with("rekeyd_"), "{line}");
@@ -60,6 +66,7 @@ async fn both_forms_are_well_formed_and_say_the_same() {
     let open = house.send(house.request(Method::GET, "/metrics").header(ACCEPT, OPEN)).await;
     assert_eq!(open.headers["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");
     let body = open.text.strip_suffix("# EOF\n").unwrap_or_else(|| panic!("no end: {}", open.text));
+    promtool::lint(&plain.text);
     let plain = lint(&plain.text, true);
     assert_eq!(lint(body, false).keys().collect::<Vec<_>>(), plain.keys().collect::<Vec<_>>());
     let now = house.handle.setup().clock.now().as_second() as f64;
@@ -79,6 +86,24 @@ async fn both_forms_are_well_formed_and_say_the_same() {
         ("rekeyd_policy_reload_success", 1.0),
         ("rekeyd_policy_info{hash=\"abc123\"}", 1.0),
         ("rekeyd_journal_readable", 1.0),
+        ("rekeyd_journal_writable", 1.0),
+        ("rekeyd_journal_write_failures_total", 0.0),
+        ("rekeyd_rotations_in_phase{workspace=\"prod\",phase=\"overlap\"}", 1.0),
+        ("rekeyd_rotations_in_phase{workspace=\"prod\",phase=\"quarantine\"}", 0.0),
+        ("rekeyd_rotations_parked{reason=\"unrestricted\"}", 1.0),
+        ("rekeyd_rotations_parked{reason=\"widened\"}", 0.0),
+        ("rekeyd_credentials_needing_attention{workspace=\"prod\"}", 1.0),
+        ("rekeyd_stragglers{workspace=\"prod\"}", 2.0),
+        ("rekeyd_gate_straggler{credential=\"tts\",workspace=\"prod\",gate=\"acks\",who=\"batch\"}", 1.0),
+        ("rekeyd_mint_budget{workspace=\"prod\"}", 20.0),
+        ("rekeyd_mint_budget_left{workspace=\"prod\"}", 19.0),
+        ("rekeyd_provider_requests_total{workspace=\"prod\",route=\"create\",outcome=\"ok\"}", 1.0),
+        ("rekeyd_provider_request_duration_seconds_count{workspace=\"prod\",route=\"create\"}", 1.0),
+        ("rekeyd_provider_throttled_total{workspace=\"prod\"}", 0.0),
+        ("rekeyd_store_requests_total{store=\"local\",operation=\"promote\",outcome=\"ok\"}", 1.0),
+        ("rekeyd_rotations_ended_total{workspace=\"prod\",outcome=\"done\",reason=\"adoption\"}", 0.0),
+        ("rekeyd_rotation_phase_duration_seconds_count{phase=\"staging\"}", 1.0),
+        ("rekeyd_clock_skew_max_seconds", 86_400.0),
     ] {
         assert_eq!(plain.get(series), Some(&value), "{series} in {plain:#?}");
     }
@@ -88,12 +113,43 @@ async fn both_forms_are_well_formed_and_say_the_same() {
         "rekeyd_rotation_phase_entered_timestamp_seconds{credential=\"tts\",workspace=\"prod\"}",
         "rekeyd_key_created_timestamp_seconds{credential=\"tts\",workspace=\"prod\"}",
         "rekeyd_workspace_last_answer_timestamp_seconds{workspace=\"prod\"}",
+        "rekeyd_oldest_key_created_timestamp_seconds{workspace=\"prod\"}",
+        "rekeyd_longest_in_phase_entered_timestamp_seconds{workspace=\"prod\",phase=\"parked\"}",
+        "rekeyd_start_timestamp_seconds",
     ] {
         let value = plain.get(series).unwrap_or_else(|| panic!("{series} in {plain:#?}"));
         assert!((now - 300.0..=now + 1.0).contains(value), "{series} is {value}, now is {now}");
     }
     assert!(!plain.keys().any(|series| series.contains("secret-of")), "a secret's name is told");
     house.nothing_leaked("").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_parked_raises_its_alert_and_nothing_else_does() {
+    let house = House::open().await;
+    let now = house.handle.setup().clock.now();
+    let scrape = house.get("/metrics").await.text;
+    let raised = promtool::firing(&scrape, &scrape, now.as_second() as f64);
+    assert_eq!(raised.len(), 1, "{raised:?}");
+    for label in ["alertname=\"RekeydRotationParked\"", "credential=\"wide\"", "severity=\"ticket\""] {
+        assert!(raised[0].contains(label), "{raised:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_keeps_a_rotation_back_is_told_by_its_reason() {
+    let house = House::open().await;
+    let scope = Scope::Credential(name("tts"));
+    house.handle.pause(scope.clone(), None, "an audit".to_owned(), "uid 7".to_owned()).await.unwrap();
+    let held = lint(&house.get("/metrics").await.text, true);
+    let of_it = "rekeyd_rotation_blocked{credential=\"tts\",workspace=\"prod\",reason=\"operator\"}";
+    assert_eq!(held.get(of_it), Some(&1.0), "{held:#?}");
+    assert_eq!(held.get("rekeyd_rotations_blocked{reason=\"operator\"}"), Some(&1.0));
+    house.handle.resume(scope, None, "uid 7".to_owned()).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    let free = lint(&house.get("/metrics").await.text, true);
+    assert_eq!(free.get(of_it), None);
+    assert_eq!(free.get("rekeyd_rotations_blocked{reason=\"operator\"}"), Some(&0.0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,15 +167,18 @@ async fn many_scrapes_are_one_look() {
 fn every_metric_is_documented() {
     let mut text = String::from(
         "# Metrics\n\nGenerated from the program: do not edit. `GET /metrics` on the public listener tells these, as \
-         Prometheus text 0.0.4 or, where `Accept` asks for it, as OpenMetrics. All of them are derived from the \
-         journal and the engine at the time of the scrape, at most once a second. No label ever holds a key, a hint \
-         or the name of a secret.\n\n| metric | type | labels | meaning |\n|---|---|---|---|\n",
+         Prometheus text 0.0.4 or, where `Accept` asks for it, as OpenMetrics. Gauges are derived from the \
+         journal and the engine at the time of the scrape, at most once a second. Counters and histograms count since \
+         `rekeyd_start_timestamp_seconds`: through every reload, not through a restart. No label ever holds a key, a \
+         hint or the name of a secret.\n\nWith `per_credential = false` in `[metrics]`, what has the label \
+         `credential` is told only of credentials that are not well (those that an alert could be about), and of the \
+         worst hundred of those; everything else is told as always. There is no metric for a leader: one daemon has the \
+         journal, a second one does not start.\n\n[monitoring.md](monitoring.md) says how to scrape, and what to alert \
+         on.\n\n| metric | type | labels | meaning |\n|---|---|---|---|\n",
     );
     for metric in ALL {
-        let (kind, suffix) = match metric.kind {
-            Kind::Gauge => ("gauge", ""),
-            Kind::Counter => ("counter", "_total"),
-        };
+        let suffix = if metric.kind == Kind::Counter { "_total" } else { "" };
+        let kind = metric.kind.label();
         let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
         let row =
             format!("| `{}{suffix}` | {kind} | {} | {} |\n", metric.name, labels.join(", "), metric.help);

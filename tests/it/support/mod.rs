@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it is wrong")]
 
 pub(crate) mod blessed;
+pub(crate) mod browser;
 pub(crate) mod instances;
 pub(crate) mod moto;
+pub(crate) mod promtool;
 pub(crate) mod rehearsal;
 pub(crate) mod secrets_manager;
 pub(crate) mod store_conformance;

@@ -28,6 +28,8 @@ struct Secret {
     versions: BTreeMap<String, String>,
     /// Label to version.
     labels: BTreeMap<String, String>,
+    /// What else a description says.
+    described: Value,
 }
 
 #[derive(Default)]
@@ -73,6 +75,11 @@ impl StrictFake {
         self.world.lock().unwrap().secrets.get_mut(secret).unwrap().deleted = true;
     }
 
+    /// Descriptions of the secret say these fields too.
+    pub(crate) fn describe_as(&self, secret: &str, fields: Value) {
+        self.world.lock().unwrap().secrets.get_mut(secret).unwrap().described = fields;
+    }
+
     pub(crate) fn label(&self, secret: &str, label: &str) -> Option<String> {
         self.world.lock().unwrap().secrets.get(secret)?.labels.get(label).cloned()
     }
@@ -90,7 +97,15 @@ impl StrictFake {
     }
 }
 
+/// What STS says to whoever asks who they are.
+const IDENTITY: &str = "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::123456789012:role/rekeyd\
+                        </Arn><UserId>u</UserId><Account>123456789012</Account></GetCallerIdentityResult>\
+                        </GetCallerIdentityResponse>";
+
 async fn answer(State(fake): State<StrictFake>, headers: HeaderMap, body: String) -> Response {
+    if body.starts_with("Action=GetCallerIdentity") {
+        return ([("content-type", "text/xml")], IDENTITY).into_response();
+    }
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
     let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
     let fault = fake.fault(&operation);
@@ -193,6 +208,9 @@ impl Secret {
         let mut described = json!({ "Name": name, "VersionIdsToStages": stages });
         if self.deleted {
             described["DeletedDate"] = json!(1.0);
+        }
+        for (field, value) in self.described.as_object().into_iter().flatten() {
+            described[field] = value.clone();
         }
         described
     }

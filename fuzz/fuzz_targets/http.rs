@@ -1,0 +1,9 @@
+//! Feeds `tests/it/fuzz/http.rs` with what a fuzzer finds.
+#![no_main]
+
+#[path = "../../tests/it/fuzz/http.rs"]
+mod http;
+#[path = "../../tests/it/fuzz/waiting.rs"]
+mod waiting;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| http::eat(bytes));

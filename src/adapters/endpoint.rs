@@ -1,0 +1,82 @@
+//! What a server shows to whoever knocks: whether its name leads anywhere, and its certificate. Sends nothing secret.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::tls::TlsInfo;
+use reqwest::{Certificate, Client, Url};
+
+mod certificate;
+
+const CAUSE_CHARACTERS_MAX: usize = 300;
+
+/// Why nothing is known of a server's certificate.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unseen {
+    #[error("there are no CA certificates to trust: {0}")]
+    NothingToTrust(String),
+    #[error("the CA file holds no usable CA certificate in PEM form")]
+    CaFile,
+    #[error("no encrypted connection: {0}")]
+    Refused(String),
+}
+
+/// Looks a name up.
+///
+/// # Errors
+/// It leads nowhere, or not in time.
+pub async fn addresses(url: &Url, limit: Duration) -> Result<Vec<SocketAddr>, String> {
+    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
+    let port = url.port_or_known_default().unwrap_or(443);
+    let found = tokio::time::timeout(limit, tokio::net::lookup_host((host, port))).await;
+    let found = found.map_err(|_| format!("no answer within {} s", limit.as_secs()))?;
+    let found: Vec<SocketAddr> = found.map_err(|error| error.to_string())?.collect();
+    if found.is_empty() { Err("it has no address".to_owned()) } else { Ok(found) }
+}
+
+/// Shakes hands, asks for the root without any key, and tells when the server's certificate expires; `None` if it cannot
+/// be read. Goes through the proxy that the environment names, as the calls themselves do.
+///
+/// # Errors
+/// What stands in the way of an encrypted connection.
+pub async fn certificate_expiry(
+    url: &Url,
+    ca_pem: Option<&[u8]>,
+    limit: Duration,
+) -> Result<Option<Timestamp>, Unseen> {
+    let builder = Client::builder()
+        .tls_info(true)
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(limit)
+        .http1_only()
+        .pool_max_idle_per_host(0);
+    let builder = match ca_pem {
+        Some(pem) => {
+            let trusted = Certificate::from_pem_bundle(pem).map_err(|_| Unseen::CaFile)?;
+            if trusted.is_empty() {
+                return Err(Unseen::CaFile);
+            }
+            builder.tls_certs_only(trusted)
+        }
+        None => builder,
+    };
+    let client = builder.build().map_err(|error| Unseen::NothingToTrust(cause(&error)))?;
+    let mut root = url.clone();
+    root.set_path("/");
+    let answer = client.head(root).send().await.map_err(|error| Unseen::Refused(cause(&error)))?;
+    let shown = answer.extensions().get::<TlsInfo>().and_then(TlsInfo::peer_certificate);
+    Ok(shown.and_then(certificate::not_after))
+}
+
+/// What lies beneath an error of the HTTP library, whose own text would only name the address.
+fn cause(error: &reqwest::Error) -> String {
+    let mut beneath = std::error::Error::source(error);
+    let mut text = String::new();
+    while let Some(error) = beneath {
+        text = if text.is_empty() { error.to_string() } else { format!("{text}: {error}") };
+        beneath = error.source();
+    }
+    let text: String = text.chars().filter(|c| !c.is_control()).take(CAUSE_CHARACTERS_MAX).collect();
+    if text.is_empty() { "no reason is known".to_owned() } else { text }
+}

@@ -1,0 +1,190 @@
+//! The outbox port: what people are to be told, in the tables `notice_*`.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+use serde::Serialize;
+
+use crate::adapters::sqlite::SqliteJournal;
+use crate::adapters::sqlite::failed::Failed;
+use crate::adapters::sqlite::rows;
+use crate::adapters::sqlite::write::Write;
+use crate::domain::ids::ChannelName;
+use crate::domain::notice::thread::Change;
+use crate::domain::notice::{Failing, Letter};
+use crate::ports::journal::Error;
+use crate::ports::outbox::{Outbox, Recalled, Settlement, Waiting};
+
+/// A change of the tables, in the writer's transaction.
+#[derive(Clone)]
+pub(super) enum Posting {
+    Change(Box<Change>),
+    Settlement(Settlement),
+    KeepOnly(BTreeSet<ChannelName>),
+}
+
+#[async_trait]
+impl Outbox for SqliteJournal {
+    async fn recall(&self) -> Result<Recalled, Error> {
+        self.read(recall).await
+    }
+
+    async fn post(&self, change: &Change) -> Result<(), Error> {
+        self.write(Write::Notice(Posting::Change(Box::new(change.clone())))).await
+    }
+
+    async fn waiting(&self, channel: &ChannelName, limit: usize) -> Result<Waiting, Error> {
+        let channel = channel.clone();
+        self.read(move |connection| waiting(connection, &channel, limit)).await
+    }
+
+    async fn settle(&self, settlement: &Settlement) -> Result<(), Error> {
+        self.write(Write::Notice(Posting::Settlement(settlement.clone()))).await
+    }
+
+    async fn keep_only(&self, channels: &BTreeSet<ChannelName>) -> Result<(), Error> {
+        self.write(Write::Notice(Posting::KeepOnly(channels.clone()))).await
+    }
+}
+
+pub(super) fn apply(connection: &Connection, posting: &Posting) -> Result<(), Failed> {
+    match posting {
+        Posting::Change(change) => post(connection, change),
+        Posting::Settlement(settlement) => settle(connection, settlement),
+        Posting::KeepOnly(channels) => keep_only(connection, channels),
+    }
+}
+
+fn post(connection: &Connection, change: &Change) -> Result<(), Failed> {
+    let Change { threads, over, letters, tales } = change;
+    for thread in threads {
+        connection
+            .prepare_cached(
+                "INSERT INTO notice_threads (key, body) VALUES (?1, ?2)
+                 ON CONFLICT (key) DO UPDATE SET body = excluded.body",
+            )?
+            .execute(params![thread.trouble.key, body(thread)?])?;
+    }
+    for key in over {
+        connection.prepare_cached("DELETE FROM notice_threads WHERE key = ?1")?.execute([key])?;
+    }
+    for (key, rotation) in tales {
+        connection
+            .prepare_cached(
+                "INSERT INTO notice_tales (key, rotation) VALUES (?1, ?2)
+                 ON CONFLICT (key) DO UPDATE SET rotation = excluded.rotation",
+            )?
+            .execute([key, rotation])?;
+    }
+    for letter in letters {
+        connection
+            .prepare_cached(
+                "INSERT INTO notice_letters (id, channel, failures, due, body) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (id) DO NOTHING",
+            )?
+            .execute(params![
+                letter.id,
+                letter.channel.as_str(),
+                letter.failures,
+                rows::instant(letter.due),
+                body(letter)?
+            ])?;
+    }
+    Ok(())
+}
+
+fn settle(connection: &Connection, settlement: &Settlement) -> Result<(), Failed> {
+    let Settlement { channel, done, again, failing } = settlement;
+    for number in done {
+        connection
+            .prepare_cached("DELETE FROM notice_letters WHERE number = ?1")?
+            .execute([key_of(*number)])?;
+    }
+    for (number, due) in again {
+        connection
+            .prepare_cached("UPDATE notice_letters SET failures = failures + 1, due = ?2 WHERE number = ?1")?
+            .execute(params![key_of(*number), rows::instant(*due)])?;
+    }
+    match failing {
+        Some(failing) => connection
+            .prepare_cached(
+                "INSERT INTO notice_failing (channel, body) VALUES (?1, ?2)
+                 ON CONFLICT (channel) DO UPDATE SET body = excluded.body",
+            )?
+            .execute(params![channel.as_str(), body(failing)?])?,
+        None => connection
+            .prepare_cached("DELETE FROM notice_failing WHERE channel = ?1")?
+            .execute([channel.as_str()])?,
+    };
+    Ok(())
+}
+
+fn keep_only(connection: &Connection, channels: &BTreeSet<ChannelName>) -> Result<(), Failed> {
+    let kept = body(channels)?;
+    for sql in [
+        "DELETE FROM notice_letters WHERE channel NOT IN (SELECT value FROM json_each(?1))",
+        "DELETE FROM notice_failing WHERE channel NOT IN (SELECT value FROM json_each(?1))",
+    ] {
+        connection.execute(sql, [&kept])?;
+    }
+    Ok(())
+}
+
+fn recall(connection: &Connection) -> Result<Recalled, Failed> {
+    let snapshot = connection.unchecked_transaction()?;
+    let tales = snapshot
+        .prepare_cached("SELECT key, rotation FROM notice_tales")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    let threads = bodies(&snapshot, "SELECT body FROM notice_threads ORDER BY key")?;
+    Ok(Recalled { threads, tales, failing: failing(&snapshot)? })
+}
+
+pub(super) fn failing(connection: &Connection) -> Result<Vec<Failing>, Failed> {
+    bodies(connection, "SELECT body FROM notice_failing ORDER BY channel")
+}
+
+fn bodies<T: serde::de::DeserializeOwned>(connection: &Connection, sql: &str) -> Result<Vec<T>, Failed> {
+    let bodies = connection
+        .prepare_cached(sql)?
+        .query_map([], |row| row.get::<_, String>(0))?
+        .collect::<Result<Vec<_>, _>>()?;
+    let read = |body: &String| rows::read(body).map_err(|why| Failed::corrupt("the notices", &why));
+    bodies.iter().map(read).collect()
+}
+
+fn waiting(connection: &Connection, channel: &ChannelName, limit: usize) -> Result<Waiting, Failed> {
+    let snapshot = connection.unchecked_transaction()?;
+    let count: i64 = snapshot
+        .prepare_cached("SELECT count(*) FROM notice_letters WHERE channel = ?1")?
+        .query_row([channel.as_str()], |row| row.get(0))?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let found = snapshot
+        .prepare_cached(
+            "SELECT number, failures, due, body FROM notice_letters WHERE channel = ?1 ORDER BY number LIMIT ?2",
+        )?
+        .query_map(params![channel.as_str(), limit], |row| {
+            let (number, failures): (i64, u32) = (row.get(0)?, row.get(1)?);
+            let (due, body): (String, String) = (row.get(2)?, row.get(3)?);
+            Ok((number, failures, due, body))
+        })?
+        .collect::<Result<Vec<_>, _>>()?;
+    let read = |(number, failures, due, body): (i64, u32, String, String)| {
+        let place = || format!("the notice {number}");
+        let letter: Letter = rows::read(&body).map_err(|why| Failed::corrupt(place(), &why))?;
+        let due: Timestamp = due.parse().map_err(|_| Failed::corrupt(place(), &"its time is none"))?;
+        Ok(Letter { number: u64::try_from(number).unwrap_or(0), failures, due, ..letter })
+    };
+    let letters = found.into_iter().map(read).collect::<Result<Vec<_>, Failed>>()?;
+    Ok(Waiting { letters, count: u64::try_from(count).unwrap_or(0) })
+}
+
+fn key_of(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn body(of: &impl Serialize) -> Result<String, Failed> {
+    serde_json::to_string(of).map_err(|error| Failed::corrupt("a notice to be written", &error))
+}

@@ -1,0 +1,219 @@
+//! `rekeyd init`: a first policy from what a workspace lists. Calls nothing but the listing.
+//!
+//! Exit codes: 0; 1 if the workspace cannot be listed, or nothing can be written; 2 if something has to be said.
+
+use std::fs::OpenOptions;
+use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow, bail};
+use zeroize::Zeroizing;
+
+use crate::adapters::clock::SystemClock;
+use crate::app::{assembly, with_causes};
+use crate::cli::exit::{self, Exit};
+use crate::cli::journal::{fail, tell};
+use crate::config;
+use crate::config::Config;
+use crate::config::environment::ProcessEnvironment;
+use crate::config::secret_source::SecretSource;
+use crate::domain::failure::{Failure, Kind};
+use crate::domain::ids::WorkspaceName;
+use crate::domain::key::Inventory;
+use crate::domain::secret::SecretValue;
+use crate::draft::{self, Draft, Given, Place};
+use crate::ports::clock::Clock;
+use crate::ports::issuer::Issuer as _;
+
+/// What the unit hands over to the daemon, and where it takes it from.
+const UNITS_CREDENTIAL: &str = "elevenlabs-admin-key";
+const UNITS_FILE: &str = "/etc/rekeyd/credentials/elevenlabs-admin-key";
+const KEY_BYTES_MAX: u64 = 64 * 1024;
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// Where the workspace is
+    #[arg(long, value_name = "URL", default_value = "https://api.elevenlabs.io")]
+    base_url: String,
+    /// The file that holds the admin key; `-` reads it from the standard input
+    #[arg(long, value_name = "FILE", default_value = UNITS_FILE)]
+    admin_key_file: PathBuf,
+    /// The systemd credential that holds the admin key, in place of a file
+    #[arg(long, value_name = "NAME", conflicts_with = "admin_key_file")]
+    admin_key_credential: Option<String>,
+    /// PEM certificates to trust in place of the system's
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// Where keys are to be published: `aws:REGION` or `dir:PATH`; may be given several times. Asked for on a terminal
+    #[arg(long = "store", value_name = "STORE", value_parser = place)]
+    stores: Vec<Place>,
+    /// Before the names of secrets in AWS
+    #[arg(long, value_name = "TEXT", default_value = "elevenlabs/")]
+    prefix: String,
+    /// The file to write; one that is there is left alone
+    #[arg(long, value_name = "FILE", default_value = "/etc/rekeyd/policy.toml")]
+    policy: PathBuf,
+    /// Print the policy and write nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+fn place(text: &str) -> Result<Place, String> {
+    match text.split_once(':') {
+        Some(("aws", region)) if !region.is_empty() => Ok(Place::Aws { region: region.to_owned() }),
+        Some(("dir", path)) if path.starts_with('/') => Ok(Place::Directory { path: path.to_owned() }),
+        Some(("dir", _)) => {
+            Err("write the directory's absolute path, such as `dir:/run/rekeyd/secrets`".to_owned())
+        }
+        _ => Err("write `aws:REGION`, such as `aws:eu-west-1`, or `dir:PATH`".to_owned()),
+    }
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    if !arguments.dry_run && arguments.policy.exists() {
+        let path = arguments.policy.display();
+        return fail(&format!("{path} is there already and is left alone: move it away, or see `--dry-run`"));
+    }
+    let places = match places(arguments) {
+        Ok(places) => places,
+        Err(why) => return exit::because(Exit::Usage, &why),
+    };
+    match drafted(arguments, &places).and_then(|draft| deliver(arguments, &places, &draft)) {
+        Ok(code) => code,
+        Err(error) => fail(&format!("{error:#}")),
+    }
+}
+
+/// What was given, else what a person says.
+fn places(arguments: &Arguments) -> Result<Vec<Place>, String> {
+    if !arguments.stores.is_empty() {
+        return Ok(arguments.stores.clone());
+    }
+    let advice = "say where keys are to be published: `--store aws:REGION` or `--store dir:PATH`";
+    if !io::stdin().is_terminal() || arguments.admin_key_file == Path::new("-") {
+        return Err(advice.to_owned());
+    }
+    for _ in 0..3 {
+        let asked = write!(io::stderr(), "Where are keys to be published? `aws:REGION` or `dir:PATH`: ");
+        let mut line = String::new();
+        let read = asked.and_then(|()| io::stdin().lock().read_line(&mut line));
+        match (read, place(line.trim())) {
+            (Ok(1..), Ok(place)) => return Ok(vec![place]),
+            (Ok(1..), Err(why)) => drop(writeln!(io::stderr(), "{why}")),
+            (Ok(0) | Err(_), _) => break,
+        }
+    }
+    Err(advice.to_owned())
+}
+
+fn drafted(arguments: &Arguments, places: &[Place]) -> anyhow::Result<Draft> {
+    let (admin_key, source) = admin_key(arguments)?;
+    let ca_file = arguments.ca_file.as_ref().map(std::path::absolute).transpose()?;
+    let ca_file = ca_file.as_ref().map(|path| path.to_string_lossy());
+    let given = Given {
+        base_url: &arguments.base_url,
+        admin_key: &source,
+        ca_file: ca_file.as_deref(),
+        places,
+        prefix: &arguments.prefix,
+        at: SystemClock.now(),
+    };
+    // One without credentials shows whether what was given makes a policy at all, before anybody is called.
+    let config = checked(&draft::draft(&given, &Inventory::default()).text)?;
+    let inventory = listed(&config, admin_key)?;
+    let draft = draft::draft(&given, &inventory);
+    checked(&draft.text)
+        .context("the policy that was drafted is not valid: this is a defect of rekeyd, please report it")?;
+    Ok(draft)
+}
+
+fn checked(text: &str) -> anyhow::Result<Config> {
+    config::load(text, "the drafted policy", &ProcessEnvironment).map_err(|problems| anyhow!("{problems}"))
+}
+
+/// The admin key, and how the policy is to refer to it.
+fn admin_key(arguments: &Arguments) -> anyhow::Result<(SecretValue, SecretSource)> {
+    if let Some(name) = &arguments.admin_key_credential {
+        let source = SecretSource::SystemdCredential(name.clone());
+        let value = source.read(&ProcessEnvironment).map_err(|error| anyhow!("{}", with_causes(&error)))?;
+        return Ok((value, source));
+    }
+    let of_the_unit = SecretSource::SystemdCredential(UNITS_CREDENTIAL.to_owned());
+    if arguments.admin_key_file == Path::new("-") {
+        let mut text = Zeroizing::new(String::new());
+        let read = io::stdin().take(KEY_BYTES_MAX).read_to_string(&mut text);
+        read.context("cannot read the admin key from the standard input")?;
+        let value = SecretValue::new(text.trim().to_owned());
+        return Ok((value.context("cannot use the standard input as the admin key")?, of_the_unit));
+    }
+    let source = SecretSource::File(std::path::absolute(&arguments.admin_key_file)?);
+    let value = source.read(&ProcessEnvironment).map_err(|error| {
+        anyhow!("{}; write the key there with `install -m 0400 /dev/stdin FILE`, or name another --admin-key-file", with_causes(&error))
+    })?;
+    // The daemon's own user cannot read that one: the unit hands it over.
+    let is_units = arguments.admin_key_file == Path::new(UNITS_FILE);
+    Ok((value, if is_units { of_the_unit } else { source }))
+}
+
+fn listed(config: &Config, admin_key: SecretValue) -> anyhow::Result<Inventory> {
+    let name = WorkspaceName::new(draft::WORKSPACE)?;
+    let Some(workspace) = config.workspaces.get(&name) else { bail!("the workspace was lost in checking") };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let issuer = assembly::issuer(&name, workspace, admin_key, &clock);
+    let issuer = issuer.map_err(|error| anyhow!("{}", with_causes(&error)))?;
+    let listed = runtime.block_on(issuer.inventory());
+    listed.map_err(|failure| anyhow!("{failure}; {}", advice(&failure)))
+}
+
+fn advice(failure: &Failure) -> &'static str {
+    match failure.kind {
+        Kind::Unauthenticated => "make a new admin key in the workspace, and give that one",
+        Kind::Forbidden => {
+            "give the admin key the right to manage service accounts (`service_account_write`; `workspace_write` in 2025)"
+        }
+        Kind::Throttled | Kind::ServerError | Kind::TimedOut => "try again in a minute",
+        Kind::Unreachable
+        | Kind::Garbled
+        | Kind::NotFound
+        | Kind::Invalid
+        | Kind::LimitReached
+        | Kind::Conflict
+        | Kind::NotActiveYet
+        | Kind::LocalDisk
+        | Kind::ClockSkew => "see that --base-url is the API's address, and that this machine reaches it",
+    }
+}
+
+fn deliver(arguments: &Arguments, places: &[Place], draft: &Draft) -> anyhow::Result<ExitCode> {
+    if arguments.dry_run {
+        return Ok(tell(&draft.text, ExitCode::SUCCESS));
+    }
+    let path = &arguments.policy;
+    let shown = path.display();
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(path);
+    let written = file.and_then(|mut file| {
+        file.write_all(draft.text.as_bytes())?;
+        file.sync_all()
+    });
+    written.with_context(|| format!("cannot write {shown}"))?;
+    let mut text = format!(
+        "{shown} is written; credentials: {}, left out with the reason: {}. Nothing else was changed.\n\nNext:\n  \
+         read it, and mend what was left out\n  rekeyd check {shown}\n",
+        draft.taken, draft.left
+    );
+    if arguments.admin_key_file == Path::new("-") {
+        text += &format!("  install -D -m 0400 /dev/stdin {UNITS_FILE}    # the admin key, then Ctrl-D\n");
+    }
+    if places.iter().any(|place| matches!(place, Place::Aws { .. })) {
+        text += &format!("  rekeyd doctor --iam --policy {shown}    # what AWS must allow\n");
+    }
+    text += &format!(
+        "  CREDENTIALS_DIRECTORY=/etc/rekeyd/credentials rekeyd doctor --policy {shown}\n  \
+         systemctl enable --now rekeyd\n"
+    );
+    Ok(tell(&text, ExitCode::SUCCESS))
+}

@@ -1,0 +1,72 @@
+//! What a directory is: who may write there, on what it lies, and how much space there is. Looks, and writes nothing.
+
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use rustix::fs::{Access, StatVfsMountFlags};
+
+/// The file systems that live in memory.
+const TMPFS_MAGIC: u64 = 0x0102_1994;
+const RAMFS_MAGIC: u64 = 0x8584_58f6;
+
+/// What stands in a directory's place.
+pub(super) enum Place {
+    Missing,
+    Unseen(std::io::Error),
+    SomethingElse,
+    Directory(Directory),
+}
+
+pub(super) struct Directory {
+    pub(super) mode: u32,
+    pub(super) owner: u32,
+    pub(super) group: u32,
+    pub(super) device: u64,
+    pub(super) is_writable: bool,
+    pub(super) is_read_only: bool,
+    pub(super) in_memory: bool,
+    pub(super) free_bytes: u64,
+    pub(super) free_files: Option<u64>,
+}
+
+/// Links on the way are followed, as the daemon does.
+pub(super) fn look(path: &Path) -> Place {
+    let there = match path.metadata() {
+        Ok(there) => there,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Place::Missing,
+        Err(error) => return Place::Unseen(error),
+    };
+    if !there.is_dir() {
+        return Place::SomethingElse;
+    }
+    let system = match rustix::fs::statvfs(path) {
+        Ok(system) => system,
+        Err(error) => return Place::Unseen(error.into()),
+    };
+    let kind = rustix::fs::statfs(path).map_or(0, |kind| u64::try_from(kind.f_type).unwrap_or(0));
+    Place::Directory(Directory {
+        mode: there.permissions().mode() & 0o7777,
+        owner: there.uid(),
+        group: there.gid(),
+        device: there.dev(),
+        is_writable: rustix::fs::access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok(),
+        is_read_only: system.f_flag.contains(StatVfsMountFlags::RDONLY),
+        in_memory: [TMPFS_MAGIC, RAMFS_MAGIC].contains(&(kind & 0xffff_ffff)),
+        free_bytes: system.f_bavail.saturating_mul(system.f_frsize),
+        // Some file systems do not count them.
+        free_files: (system.f_files > 0).then_some(system.f_favail),
+    })
+}
+
+/// Whether systemd makes the directory when it starts the unit, so that it may be missing before.
+pub(super) fn made_by_the_unit(directory: &Path) -> bool {
+    ["/run/rekeyd", "/var/lib/rekeyd", "/var/lib/private/rekeyd"]
+        .iter()
+        .any(|made| directory == Path::new(made))
+}
+
+/// So many MiB, for people.
+pub(super) fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", bytes >> 20)
+}

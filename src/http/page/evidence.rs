@@ -1,0 +1,136 @@
+//! What the gates were judged by: what each consumer uses, and what was observed of both keys.
+
+use jiff::{SignedDuration, Timestamp};
+use maud::{Markup, html};
+
+use crate::domain::ack::Health;
+use crate::domain::gate::probe::{Finding, Says};
+use crate::domain::report::consumers::{KeyHeld, UseReport};
+use crate::domain::report::moments::span;
+use crate::domain::report::why::{EvidenceReport, SourceReport, WhyReport};
+use crate::domain::usage::Shown;
+use crate::http::page::words::{self, away};
+
+pub(super) fn consumers(why: &WhyReport) -> Markup {
+    let now = why.at;
+    html! {
+        @if !why.consumers.is_empty() {
+            section aria-labelledby="consumers" {
+                h2 #consumers { "Who uses it" }
+                table {
+                    caption.unseen { "What each consumer last said" }
+                    thead { tr {
+                        th scope="col" { "Consumer" }
+                        th scope="col" { "Uses" }
+                        th scope="col" { "Since" }
+                        th.wide scope="col" { "Last seen" }
+                        th.wide scope="col" { "Waited for" }
+                    } }
+                    tbody { @for used in &why.consumers { (consumer(used, now)) } }
+                }
+            }
+        }
+    }
+}
+
+fn consumer(used: &UseReport, now: Timestamp) -> Markup {
+    let is_behind = used.awaited && matches!(used.key, KeyHeld::Old | KeyHeld::Other | KeyHeld::Unknown);
+    html! {
+        tr class=[is_behind.then_some("behind")] {
+            th scope="row" { (used.consumer) }
+            td {
+                @match used.key {
+                    KeyHeld::Unknown => "it never said",
+                    KeyHeld::Other => "neither the old nor the new key",
+                    KeyHeld::Current => "the current key",
+                    KeyHeld::Old => strong { "the old key" },
+                    KeyHeld::New => "the new key",
+                }
+                @if used.status == Some(Health::Failing) { ", " strong.bad { "and fails with it" } }
+                @if let Some(print) = &used.fingerprint { " " code.print { (print) } }
+            }
+            td { @if let Some(since) = used.since { (away(since, now)) } @else { "never" } }
+            td.wide { @if let Some(seen) = used.last_seen { (away(seen, now)) } @else { "never" } }
+            td.wide { (if used.awaited { "yes" } else { "no" }) }
+        }
+    }
+}
+
+pub(super) fn section(why: &WhyReport) -> Markup {
+    let now = why.at;
+    html! {
+        @if let Some(evidence) = &why.evidence {
+            section aria-labelledby="evidence" {
+                h2 #evidence {
+                    (if evidence.way_back { "Evidence that the old key is used again" } else { "Evidence" })
+                }
+                @for source in &evidence.sources { (one(source, now)) }
+                @for finding in &evidence.probes { (probe(finding, evidence, now)) }
+                dl.facts {
+                    @if let Some(last) = evidence.canaries.last() {
+                        dt { "Canary" }
+                        dd { (words::count(evidence.canaries.len(), "call", "calls")) " of ours with the new key, the last " (away(*last, now)) }
+                    }
+                    @if let Some(ran) = &evidence.command {
+                        dt { "Command" }
+                        dd { (if ran.agreed { "agreed " } else { "did not agree " }) (away(ran.at, now)) ": " (ran.how) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn one(source: &SourceReport, now: Timestamp) -> Markup {
+    html! {
+        h3 { (words::spaced(source.source.label())) }
+        dl.facts {
+            dt { "Answered" }
+            dd {
+                @if let Some(at) = source.answered_at { (away(at, now)) } @else { "never" }
+                @if let Some(from) = source.covers_from { ", without a gap since " (away(from, now)) }
+                @if source.late_by_seconds > 0 { ", up to " (span(SignedDuration::from_secs(source.late_by_seconds))) " late" }
+            }
+            @if let Some(blind) = &source.blind { dt { "Blind" } dd { (blind) } }
+            dt { "Old key" }
+            dd { (shown(&source.old_key, now)) }
+            dt { "New key" }
+            dd { (shown(&source.new_key, now)) }
+        }
+    }
+}
+
+fn shown(shown: &Shown, now: Timestamp) -> Markup {
+    let spot = shown.spots.first();
+    html! {
+        @if let Some(last) = shown.last {
+            "used until " (away(last, now)) ", " (shown.amount) " credits or calls"
+            @if let Some(spot) = spot {
+                @for (name, value) in &spot.about { ", " code { (name) "=" (value) } }
+            }
+        } @else { "no use shown" }
+    }
+}
+
+fn probe(finding: &Finding, evidence: &EvidenceReport, now: Timestamp) -> Markup {
+    let wanted = if evidence.way_back { Says::TheOldKey } else { Says::TheNewKey };
+    let is_green = !finding.instances.is_empty() && finding.instances.iter().all(|it| it.says == wanted);
+    html! {
+        h3 { "Probe " (finding.probe) " " span class={ "tag " (if is_green { "well" } else { "warn" }) } { (if is_green { "green" } else { "red" }) } }
+        p.where { "asked " (away(finding.at, now)) }
+        ul {
+            @for instance in &finding.instances {
+                li { code { (instance.address) } " " (says(&instance.says)) }
+            }
+        }
+    }
+}
+
+fn says(says: &Says) -> &str {
+    match says {
+        Says::TheNewKey => "reports the new key",
+        Says::TheOldKey => "reports the old key",
+        Says::SomethingElse => "reports neither the new nor the old key",
+        Says::Nothing(why) => why,
+    }
+}

@@ -1,0 +1,36 @@
+//! Who counts what the engine does. Nothing that is counted is ever needed again: the journal has it.
+
+use std::time::Duration;
+
+use crate::domain::ids::WorkspaceName;
+use crate::domain::phase::PhaseName;
+use crate::domain::plan::Reason;
+
+/// A rotation that left a phase.
+#[derive(Debug, Clone, Copy)]
+pub struct Moved<'a> {
+    pub workspace: &'a WorkspaceName,
+    /// Why it began.
+    pub reason: Reason,
+    /// The phase that it left, and how long it was there; `None` if it has just begun.
+    pub left: Option<(PhaseName, Duration)>,
+    pub to: PhaseName,
+}
+
+/// Counts. Neither fails nor waits.
+pub trait Meter: Send + Sync {
+    /// A transition is durable.
+    fn moved(&self, moved: Moved<'_>);
+
+    /// The journal was asked to make something durable, and did or could not.
+    fn wrote(&self, took: Duration, durable: bool);
+}
+
+/// Counts nothing.
+pub struct Unmetered;
+
+impl Meter for Unmetered {
+    fn moved(&self, _: Moved<'_>) {}
+
+    fn wrote(&self, _: Duration, _: bool) {}
+}

@@ -1,0 +1,274 @@
+//! What has happened since the program started, counted. Reloads do not begin anew, a restart does: what has to survive
+//! that is in the journal, and is not counted but read.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::domain::failure::Kind;
+use crate::domain::phase::PhaseName;
+use crate::domain::plan::Reason;
+use crate::ports::meter::{self, Moved};
+use crate::telemetry::spread::{self, Spread};
+
+/// What is asked of a workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Route {
+    List,
+    Create,
+    Authenticate,
+    ProveAdmin,
+    Disable,
+    Enable,
+    SetExpiry,
+    Delete,
+    Usage,
+    Canary,
+}
+
+impl Route {
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::Create => "create",
+            Self::Authenticate => "authenticate",
+            Self::ProveAdmin => "prove_admin",
+            Self::Disable => "disable",
+            Self::Enable => "enable",
+            Self::SetExpiry => "set_expiry",
+            Self::Delete => "delete",
+            Self::Usage => "usage",
+            Self::Canary => "canary",
+        }
+    }
+}
+
+/// What is done with a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Operation {
+    Preflight,
+    Stage,
+    Read,
+    Promote,
+    Discard,
+}
+
+impl Operation {
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Preflight => "preflight",
+            Self::Stage => "stage",
+            Self::Read => "read",
+            Self::Promote => "promote",
+            Self::Discard => "discard",
+        }
+    }
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    Ok,
+    /// No source of evidence answered, each for reasons of its own.
+    Blind,
+    Failed(Kind),
+}
+
+impl Outcome {
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Blind => "blind",
+            Self::Failed(kind) => kind.label(),
+        }
+    }
+
+    /// The fault of the other side, or of the way there; a refusal of what was asked is not.
+    fn fault(self) -> Option<Kind> {
+        let Self::Failed(kind) = self else { return None };
+        match kind {
+            Kind::Throttled
+            | Kind::Unreachable
+            | Kind::TimedOut
+            | Kind::ServerError
+            | Kind::Garbled
+            | Kind::Unauthenticated
+            | Kind::Forbidden
+            | Kind::LocalDisk => Some(kind),
+            Kind::NotFound
+            | Kind::Invalid
+            | Kind::LimitReached
+            | Kind::Conflict
+            | Kind::NotActiveYet
+            | Kind::ClockSkew => None,
+        }
+    }
+}
+
+/// Calls of one kind.
+#[derive(Debug, Clone)]
+pub struct Calls {
+    pub outcomes: BTreeMap<Outcome, u64>,
+    pub took: Spread,
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        // A series that begins with its first failure has no increase to see.
+        Self { outcomes: [(Outcome::Ok, 0)].into(), took: Spread::new(spread::CALLS) }
+    }
+}
+
+impl Calls {
+    fn add(&mut self, outcome: Outcome, took: Duration) {
+        *self.outcomes.entry(outcome).or_default() += 1;
+        self.took.add(took);
+    }
+}
+
+/// All that was counted.
+#[derive(Debug, Clone)]
+pub struct Counts {
+    /// By workspace and route.
+    pub provider: BTreeMap<(String, Route), Calls>,
+    /// By store and operation.
+    pub stores: BTreeMap<(String, Operation), Calls>,
+    /// The stores whose last operation failed by their own fault.
+    pub failing: BTreeMap<String, Kind>,
+    /// By workspace.
+    pub ended: BTreeMap<(String, PhaseName, &'static str), u64>,
+    pub phases: BTreeMap<PhaseName, Spread>,
+    pub writes: Spread,
+    pub unwritten: u64,
+    pub writable: bool,
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self {
+            provider: BTreeMap::new(),
+            stores: BTreeMap::new(),
+            failing: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            phases: BTreeMap::new(),
+            writes: Spread::new(spread::WRITES),
+            unwritten: 0,
+            writable: true,
+        }
+    }
+}
+
+/// Counts for the whole program, through every reload.
+#[derive(Debug, Default)]
+pub struct Meter(Mutex<Counts>);
+
+impl Meter {
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        // Each change is one addition.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn read(&self) -> Counts {
+        self.counts().clone()
+    }
+
+    pub(super) fn asked(&self, workspace: &str, route: Route, outcome: Outcome, took: Duration) {
+        self.counts().provider.entry((workspace.to_owned(), route)).or_default().add(outcome, took);
+    }
+
+    pub(super) fn stored(&self, store: &str, operation: Operation, outcome: Outcome, took: Duration) {
+        let mut counts = self.counts();
+        counts.stores.entry((store.to_owned(), operation)).or_default().add(outcome, took);
+        match outcome.fault() {
+            Some(kind) => counts.failing.insert(store.to_owned(), kind),
+            None => counts.failing.remove(store),
+        };
+    }
+}
+
+impl meter::Meter for Meter {
+    fn moved(&self, moved: Moved<'_>) {
+        let Moved { workspace, reason, left, to } = moved;
+        let mut counts = self.counts();
+        if let Some((phase, lasted)) = left {
+            counts.phases.entry(phase).or_insert_with(|| Spread::new(spread::PHASES)).add(lasted);
+        }
+        if is_end(to) {
+            *counts.ended.entry((workspace.to_string(), to, Reason::label(reason))).or_default() += 1;
+        }
+    }
+
+    fn wrote(&self, took: Duration, durable: bool) {
+        let mut counts = self.counts();
+        counts.writable = durable;
+        if durable {
+            counts.writes.add(took);
+        } else {
+            counts.unwritten += 1;
+        }
+    }
+}
+
+/// The ways in which a rotation ends.
+pub(super) const ENDS: [PhaseName; 3] = [PhaseName::Done, PhaseName::Aborted, PhaseName::RolledBack];
+
+fn is_end(phase: PhaseName) -> bool {
+    ENDS.contains(&phase)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::WorkspaceName;
+
+    const MOMENT: Duration = Duration::from_millis(20);
+
+    #[test]
+    fn a_store_fails_from_a_fault_of_its_own_until_it_does_anything_it_is_asked() {
+        let meter = Meter::default();
+        let stored = |store, outcome| meter.stored(store, Operation::Promote, outcome, MOMENT);
+        stored("aws", Outcome::Failed(Kind::Throttled));
+        stored("aws", Outcome::Failed(Kind::Unreachable));
+        stored("local", Outcome::Failed(Kind::Conflict));
+        assert_eq!(meter.read().failing, [("aws".to_owned(), Kind::Unreachable)].into());
+        stored("aws", Outcome::Failed(Kind::NotFound));
+        assert!(meter.read().failing.is_empty(), "it answered: what was asked for is not there");
+        let counts = meter.read();
+        let calls = &counts.stores[&("aws".to_owned(), Operation::Promote)];
+        assert_eq!((calls.took.count(), calls.outcomes[&Outcome::Ok]), (3, 0));
+        assert_eq!(calls.outcomes[&Outcome::Failed(Kind::Throttled)], 1);
+    }
+
+    #[test]
+    fn a_rotation_is_counted_when_it_ends_and_each_phase_when_it_is_left() {
+        let meter = Meter::default();
+        let prod = WorkspaceName::new("prod").unwrap();
+        let moved = |left, to| {
+            let moved = Moved { workspace: &prod, reason: Reason::Schedule, left, to };
+            meter::Meter::moved(&meter, moved);
+        };
+        moved(None, PhaseName::Due);
+        moved(Some((PhaseName::Due, MOMENT)), PhaseName::Minting);
+        assert!(meter.read().ended.is_empty());
+        moved(Some((PhaseName::Revoking, MOMENT)), PhaseName::Done);
+        let counts = meter.read();
+        assert_eq!(counts.ended, [(("prod".to_owned(), PhaseName::Done, "schedule"), 1)].into());
+        assert_eq!(counts.phases.keys().collect::<Vec<_>>(), [&PhaseName::Due, &PhaseName::Revoking]);
+    }
+
+    #[test]
+    fn the_journal_is_unwritable_from_a_write_that_failed_to_one_that_did_not() {
+        let meter = Meter::default();
+        for (durable, unwritten) in [(true, 0), (false, 1), (false, 2), (true, 2)] {
+            meter::Meter::wrote(&meter, MOMENT, durable);
+            let counts = meter.read();
+            assert_eq!((counts.writable, counts.unwritten), (durable, unwritten));
+        }
+        assert_eq!(meter.read().writes.count(), 2);
+    }
+}

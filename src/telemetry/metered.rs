@@ -1,0 +1,175 @@
+//! A port with a meter around it: each call is passed on as it is, and counted with what came of it and how long it took.
+//! A call that its caller gave up is not counted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::domain::failure::Failure;
+use crate::domain::ids::{ServiceAccountId, StoreName, VersionId, WorkspaceName};
+use crate::domain::key::{Inventory, Key, KeyRequest};
+use crate::domain::plan::Destination;
+use crate::domain::secret::{Fingerprint, SecretValue};
+use crate::domain::successor::Standing;
+use crate::domain::usage::Reading;
+use crate::ports::issuer::{Issuer, Minted};
+use crate::ports::secret_store::{Held, SecretStore, Staged, Which};
+use crate::ports::usage::UsageSource;
+use crate::telemetry::meter::{Meter, Operation, Outcome, Route};
+
+/// A workspace, metered.
+pub struct MeteredWorkspace<W> {
+    inner: W,
+    name: WorkspaceName,
+    meter: Arc<Meter>,
+}
+
+/// A store, metered.
+pub struct MeteredStore {
+    inner: Arc<dyn SecretStore>,
+    name: StoreName,
+    meter: Arc<Meter>,
+}
+
+impl<W> MeteredWorkspace<W> {
+    #[must_use]
+    pub fn new(inner: W, name: WorkspaceName, meter: Arc<Meter>) -> Self {
+        Self { inner, name, meter }
+    }
+
+    async fn count<T>(
+        &self,
+        route: Route,
+        call: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let (result, took) = timed(call).await;
+        self.meter.asked(self.name.as_str(), route, outcome(&result), took);
+        result
+    }
+}
+
+impl MeteredStore {
+    #[must_use]
+    pub fn new(inner: Arc<dyn SecretStore>, name: StoreName, meter: Arc<Meter>) -> Self {
+        Self { inner, name, meter }
+    }
+
+    async fn count<T>(
+        &self,
+        operation: Operation,
+        call: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let (result, took) = timed(call).await;
+        self.meter.stored(self.name.as_str(), operation, outcome(&result), took);
+        result
+    }
+}
+
+async fn timed<T>(call: impl Future<Output = T>) -> (T, Duration) {
+    let began = Instant::now();
+    let result = call.await;
+    (result, began.elapsed())
+}
+
+fn outcome<T>(result: &Result<T, Failure>) -> Outcome {
+    result.as_ref().err().map_or(Outcome::Ok, |failure| Outcome::Failed(failure.kind))
+}
+
+#[async_trait]
+impl<W: Issuer> Issuer for MeteredWorkspace<W> {
+    async fn inventory(&self) -> Result<Inventory, Failure> {
+        self.count(Route::List, self.inner.inventory()).await
+    }
+
+    async fn create(
+        &self,
+        account: &ServiceAccountId,
+        name: &str,
+        request: &KeyRequest,
+    ) -> Result<Minted, Failure> {
+        self.count(Route::Create, self.inner.create(account, name, request)).await
+    }
+
+    async fn authenticate(&self, value: &SecretValue) -> Result<(), Failure> {
+        self.count(Route::Authenticate, self.inner.authenticate(value)).await
+    }
+
+    async fn prove_admin(&self, value: &SecretValue) -> Result<(), Failure> {
+        self.count(Route::ProveAdmin, self.inner.prove_admin(value)).await
+    }
+
+    fn admin_key(&self) -> Fingerprint {
+        self.inner.admin_key()
+    }
+
+    fn use_admin_key(&self, value: &SecretValue) -> Result<(), Failure> {
+        self.inner.use_admin_key(value)
+    }
+
+    async fn disable(&self, key: &Key) -> Result<(), Failure> {
+        self.count(Route::Disable, self.inner.disable(key)).await
+    }
+
+    async fn enable(&self, key: &Key) -> Result<(), Failure> {
+        self.count(Route::Enable, self.inner.enable(key)).await
+    }
+
+    async fn set_expiry(&self, key: &Key, at: Option<Timestamp>) -> Result<(), Failure> {
+        self.count(Route::SetExpiry, self.inner.set_expiry(key, at)).await
+    }
+
+    async fn delete(&self, key: &Key) -> Result<(), Failure> {
+        self.count(Route::Delete, self.inner.delete(key)).await
+    }
+}
+
+#[async_trait]
+impl<W: UsageSource> UsageSource for MeteredWorkspace<W> {
+    async fn usage(&self, keys: &[Key], since: Timestamp) -> Vec<Reading> {
+        let (readings, took) = timed(self.inner.usage(keys, since)).await;
+        let answered = readings.iter().any(|reading| reading.uses.is_ok());
+        let outcome = if answered { Outcome::Ok } else { Outcome::Blind };
+        self.meter.asked(self.name.as_str(), Route::Usage, outcome, took);
+        readings
+    }
+
+    async fn canary(&self, value: &SecretValue, voice: &str) -> Result<(), Failure> {
+        self.count(Route::Canary, self.inner.canary(value, voice)).await
+    }
+}
+
+#[async_trait]
+impl SecretStore for MeteredStore {
+    async fn preflight(&self, destination: &Destination) -> Result<Standing, Failure> {
+        self.count(Operation::Preflight, self.inner.preflight(destination)).await
+    }
+
+    async fn stage(
+        &self,
+        destination: &Destination,
+        version: &VersionId,
+        value: &SecretValue,
+    ) -> Result<Staged, Failure> {
+        self.count(Operation::Stage, self.inner.stage(destination, version, value)).await
+    }
+
+    async fn read(&self, destination: &Destination, which: Which<'_>) -> Result<Option<Held>, Failure> {
+        self.count(Operation::Read, self.inner.read(destination, which)).await
+    }
+
+    async fn promote(
+        &self,
+        destination: &Destination,
+        version: &VersionId,
+        displacing: Option<&VersionId>,
+    ) -> Result<(), Failure> {
+        self.count(Operation::Promote, self.inner.promote(destination, version, displacing)).await
+    }
+
+    async fn discard(&self, destination: &Destination, version: &VersionId) -> Result<(), Failure> {
+        self.count(Operation::Discard, self.inner.discard(destination, version)).await
+    }
+}

@@ -1,0 +1,65 @@
+//! The fleet as a whole: as many series for ten thousand credentials as for ten.
+
+use jiff::Timestamp;
+
+use crate::domain::finding::FindingKind;
+use crate::domain::hold::BREAKER;
+use crate::domain::ids::WorkspaceName;
+use crate::domain::phase::PhaseName;
+use crate::domain::report::blocked::Blocked;
+use crate::domain::report::{Condition, CredentialReport, RotationReport, StatusReport};
+use crate::domain::rotation::ParkReason;
+use crate::telemetry::catalogue;
+use crate::telemetry::meter::ENDS;
+use crate::telemetry::samples::{Samples, count, credential};
+
+pub(super) fn tell(samples: &mut Samples, report: &StatusReport, workspaces: &[&WorkspaceName]) {
+    let all = &report.credentials;
+    let counted =
+        |is_such: &dyn Fn(&CredentialReport) -> bool| count(all.iter().filter(|it| is_such(it)).count());
+    for condition in Condition::ALL {
+        samples.put(catalogue::CREDENTIALS, &[condition.label()], counted(&|it| it.condition == condition));
+    }
+    for reason in ParkReason::ALL {
+        let is_parked = |it: &CredentialReport| parked(it) == Some(reason);
+        samples.put(catalogue::ALL_PARKED, &[reason.label()], counted(&is_parked));
+    }
+    for reason in Blocked::ALL {
+        samples.put(catalogue::ALL_BLOCKED, &[reason.label()], counted(&|it| it.blocked == Some(reason)));
+    }
+    for kind in FindingKind::ALL {
+        let has_such = |it: &CredentialReport| it.findings.iter().any(|finding| finding.kind == kind);
+        samples.put(catalogue::ALL_FINDINGS, &[kind.label()], counted(&has_such));
+    }
+    for hold in &report.holds {
+        let by = if hold.by == BREAKER { BREAKER } else { "operator" };
+        samples.put(catalogue::HOLD, &[&hold.place(), hold.what.label(), by], 1.0);
+    }
+    for name in workspaces {
+        let own = all.iter().filter(|it| it.workspace.as_ref() == Some(name));
+        workspace(samples, name.as_str(), &own.collect::<Vec<_>>());
+    }
+}
+
+fn parked(report: &CredentialReport) -> Option<ParkReason> {
+    report.rotation.as_ref()?.parked.as_ref().map(|parked| parked.reason)
+}
+
+fn workspace(samples: &mut Samples, name: &str, own: &[&CredentialReport]) {
+    let first =
+        |at: &dyn Fn(&CredentialReport) -> Option<Timestamp>| own.iter().filter_map(|it| at(it)).min();
+    let attention = own.iter().filter(|it| it.attention).count();
+    samples.put(catalogue::NEED_ATTENTION, &[name], count(attention));
+    samples.moment(catalogue::OLDEST_KEY, &[name], first(&|it| it.key_since));
+    samples.moment(catalogue::FIRST_EXPIRY, &[name], first(&|it| it.key_expires_at));
+    samples.moment(catalogue::FIRST_DUE, &[name], first(&|it| it.next_due));
+    let rotations: Vec<&RotationReport> = own.iter().filter_map(|it| it.rotation.as_ref()).collect();
+    let stragglers = rotations.iter().map(|rotation| credential::stragglers(rotation).len()).sum();
+    samples.put(catalogue::ALL_STRAGGLERS, &[name], count(stragglers));
+    for phase in PhaseName::ALL.into_iter().filter(|phase| !ENDS.contains(phase)) {
+        let there = || rotations.iter().filter(|rotation| rotation.phase == phase);
+        let labels = [name, phase.label()];
+        samples.put(catalogue::IN_PHASE, &labels, count(there().count()));
+        samples.moment(catalogue::LONGEST_IN_PHASE, &labels, there().map(|it| it.phase_since).min());
+    }
+}

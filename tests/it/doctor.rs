@@ -1,0 +1,13 @@
+//! `rekeyd doctor` and `rekeyd init`: the real program against a sandbox, stores and directories, each finding provoked
+//! for real.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what stands between tests fails by panicking too")]
+
+mod aws;
+mod documents;
+mod house;
+mod iam;
+mod init;
+mod machine;
+mod places;
+mod tls;
+mod workspace;

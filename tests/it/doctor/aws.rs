@@ -1,0 +1,168 @@
+//! What is found of secrets in AWS: by moto, and by a fake that can refuse.
+
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::{BehaviorVersion, Config, Credentials, Region};
+use rekeyd::sandbox::rules::Rules;
+use serde_json::json;
+
+use super::house::House;
+use crate::support::moto::Moto;
+use crate::support::secrets_manager::{Fault, StrictFake};
+
+pub(super) fn client(url: &str) -> Client {
+    let config = Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-west-1"))
+        .credentials_provider(Credentials::for_tests())
+        .endpoint_url(url);
+    Client::from_conf(config.build())
+}
+
+fn in_aws(house: &House, url: &str, secret: &str, more: &str) -> String {
+    let store = format!(
+        "[stores.aws.aws_secrets_manager]\nregion = \"eu-west-1\"\nendpoint_url = \"{url}\"\n[credentials.tts]"
+    );
+    let policy = house.policy().replace("[credentials.tts]", &store);
+    policy.replace(
+        "{ store = \"local\", secret = \"tts\" }",
+        &format!("{{ store = \"aws\", secret = \"{secret}\"{more} }}"),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn secrets_that_are_missing_filled_or_marked_for_deletion_are_told_apart() {
+    let (house, moto) = (House::build(Rules::default()).await, Moto::start());
+    let client = client(&moto.url);
+    for name in ["filled", "doomed"] {
+        client.create_secret().name(name).secret_string("{\"user\": \"planted\"}").send().await.unwrap();
+    }
+    client.delete_secret().secret_id("doomed").recovery_window_in_days(7).send().await.unwrap();
+    let field = ", json_field = \"key\"";
+
+    let told = house.doctor(&in_aws(&house, &moto.url, "filled", field));
+    told.says("aws_identity", "fine", &["arn:aws:", "region eu-west-1"]);
+    told.says("aws_secret", "fine", &["aws:filled#key (tts)", "is there"]);
+    told.says("aws_content", "fine", &["the key's place in it is empty"]);
+    told.says("aws_write", "unproven", &["`rekeyd doctor --write-probe`"]);
+
+    let told = house.doctor(&in_aws(&house, &moto.url, "doomed", field));
+    told.says(
+        "aws_secret",
+        "broken",
+        &["marked for deletion", "[`aws secretsmanager restore-secret --secret-id doomed`"],
+    );
+    let told = house.doctor(&in_aws(&house, &moto.url, "missing", ""));
+    told.says("aws_content", "broken", &["[create the secret, write `create = true`"]);
+    let told = house.doctor(&in_aws(&house, &moto.url, "missing", ", create = true"));
+    told.says("aws_content", "fine", &["the first rotation creates it"]);
+
+    let before = client.list_secret_version_ids().secret_id("filled").send().await.unwrap().versions().len();
+    let policy = in_aws(&house, &moto.url, "filled", field);
+    let told = house.doctor_with(&policy, |command| {
+        command.arg("--write-probe");
+    });
+    told.says("aws_write", "fine", &["may be written, and its labels may be moved"]);
+    let after = client.list_secret_version_ids().secret_id("filled").send().await.unwrap().versions().len();
+    let content =
+        client.get_secret_value().secret_id("filled").version_stage("AWSCURRENT").send().await.unwrap();
+    assert_eq!((before, after), (1, 1));
+    assert_eq!(content.secret_string(), Some("{\"user\": \"planted\"}"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_denied_action_and_a_kms_key_are_told_apart_each_with_what_to_allow() {
+    let (house, fake) = (House::build(Rules::default()).await, StrictFake::start().await);
+    client(&fake.url)
+        .create_secret()
+        .name("tts")
+        .secret_string("old")
+        .client_request_token("1".repeat(32))
+        .send()
+        .await
+        .unwrap();
+    let policy = in_aws(&house, &fake.url, "tts", "");
+    let denied = Fault::Refuse(400, "AccessDeniedException");
+
+    fake.inject("DescribeSecret", &[denied]);
+    house.doctor(&policy).says("aws_secret", "broken", &["[allow `secretsmanager:DescribeSecret` on `tts`"]);
+    fake.inject("GetSecretValue", &[denied]);
+    house.doctor(&policy).says("aws_content", "broken", &["[allow `secretsmanager:GetSecretValue` on `tts`"]);
+    fake.inject("GetSecretValue", &[Fault::Refuse(400, "DecryptionFailure")]);
+    house.doctor(&policy).says(
+        "aws_content",
+        "broken",
+        &["KMS key", "[allow `kms:Decrypt` and `kms:GenerateDataKey`"],
+    );
+
+    let probed = || {
+        house.doctor_with(&policy, |command| {
+            command.arg("--write-probe");
+        })
+    };
+    fake.calls();
+    probed().says("aws_write", "fine", &["may be written"]);
+    let current = fake.label("tts", "AWSCURRENT");
+    assert_eq!(current, Some("1".repeat(32)));
+    fake.inject("PutSecretValue", &[denied]);
+    probed().says("aws_write", "broken", &["[allow `secretsmanager:PutSecretValue` on `tts`"]);
+    fake.inject("UpdateSecretVersionStage", &[denied]);
+    probed().says("aws_write", "broken", &["[allow `secretsmanager:UpdateSecretVersionStage` on `tts`"]);
+    assert_eq!(fake.label("tts", "AWSCURRENT"), current);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn secrets_that_aws_rotates_copies_and_others_manage_are_found() {
+    let (house, fake) = (House::build(Rules::default()).await, StrictFake::start().await);
+    client(&fake.url)
+        .create_secret()
+        .name("tts")
+        .secret_string("old")
+        .client_request_token("1".repeat(32))
+        .send()
+        .await
+        .unwrap();
+    let policy = in_aws(&house, &fake.url, "tts", "");
+    for (described, severity, words) in [
+        (
+            json!({ "RotationEnabled": true }),
+            "broken",
+            ["AWS rotates it as well", "[`aws secretsmanager cancel-rotate-secret"],
+        ),
+        (
+            json!({ "PrimaryRegion": "us-east-1" }),
+            "broken",
+            ["is a replica", "[give the store `region = \"us-east-1\"`"],
+        ),
+        (json!({ "OwningService": "rds" }), "broken", ["is managed by `rds`", "[name a secret of your own"]),
+        (
+            json!({ "ReplicationStatus": [{ "Region": "us-west-2", "Status": "Failed" }] }),
+            "doubtful",
+            ["not in step in: us-west-2", "[consumers there keep the old key"],
+        ),
+    ] {
+        fake.describe_as("tts", described);
+        house.doctor(&policy).says("aws_secret", severity, &words);
+    }
+    fake.describe_as(
+        "tts",
+        json!({ "PrimaryRegion": "eu-west-1", "KmsKeyId": "arn:aws:kms:eu-west-1:1:key/0" }),
+    );
+    house.doctor(&policy).says("aws_secret", "fine", &["a KMS key of your own"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_any_aws_identity_that_is_what_is_said() {
+    let (house, fake) = (House::build(Rules::default()).await, StrictFake::start().await);
+    let told = house.doctor_with(&in_aws(&house, &fake.url, "tts", ""), |command| {
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
+            command.env_remove(name);
+        }
+        let nowhere = house.path("nowhere");
+        command
+            .env("HOME", &nowhere)
+            .env("AWS_CONFIG_FILE", &nowhere)
+            .env("AWS_SHARED_CREDENTIALS_FILE", &nowhere);
+    });
+    told.says("aws_identity", "broken", &["no usable AWS credentials", "`aws sts get-caller-identity`"]);
+    assert!(told.of("aws_secret").is_empty() && fake.calls().is_empty());
+}

@@ -1,0 +1,111 @@
+//! Any bytes said to the public listener: as a whole conversation, or as the body of what needs a token.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use rekeyd::adapters::clock::SystemClock;
+use rekeyd::adapters::memory::journal::MemoryJournal;
+use rekeyd::adapters::prober::NetworkProber;
+use rekeyd::domain::ids::ConsumerName;
+use rekeyd::domain::policy::Policy;
+use rekeyd::domain::secret::SecretValue;
+use rekeyd::engine::{Keeper, Setup, Timing};
+use rekeyd::http::{Consumers, Public, PublicListener, Status};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::waiting::runtime;
+
+const CONSUMER: &str = "tok_of_a_consumer";
+const ALIVE: &[u8] = b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+const REPORTER: &str = "tok_of_the_reporter";
+
+/// The first byte says what the rest is.
+///
+/// # Panics
+/// If the server breaks down over it, or says a token.
+pub(crate) fn eat(bytes: &[u8]) {
+    let Some((kind, rest)) = bytes.split_first() else { return };
+    let said = match kind % 3 {
+        0 => rest.to_vec(),
+        1 => posted("/v1/credentials/tts/acks", CONSUMER, rest),
+        _ => posted("/v1/leaks", REPORTER, rest),
+    };
+    let answer = String::from_utf8_lossy(&converse(&said)).into_owned();
+    for token in [CONSUMER, REPORTER] {
+        assert!(!answer.contains(token), "a token is told");
+    }
+    for line in answer.lines().filter(|line| line.starts_with("HTTP/1.1 5")) {
+        assert!(line.contains(" 503 "), "the server broke down: {line}");
+    }
+    let alive = converse(ALIVE);
+    assert!(alive.starts_with(b"HTTP/1.1 200"), "it does not answer any more");
+}
+
+fn posted(path: &str, token: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}
+
+/// What it answers until it hangs up; it may do so before everything is said.
+fn converse(said: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(server()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let mut answer = Vec::new();
+    // Nothing more will come, but for a whole request the connection stays open until it is answered.
+    let is_whole = said == ALIVE;
+    if stream.write_all(said).is_ok() && (is_whole || stream.shutdown(Shutdown::Write).is_ok()) {
+        let read = stream.read_to_end(&mut answer);
+        let was_cut = read.as_ref().is_err_and(|error| error.kind() != std::io::ErrorKind::ConnectionReset);
+        assert!(!was_cut, "it neither answers nor hangs up: {read:?}");
+    }
+    answer
+}
+
+/// A daemon's public listener over an engine without credentials.
+fn server() -> SocketAddr {
+    static SERVER: OnceLock<SocketAddr> = OnceLock::new();
+    *SERVER.get_or_init(|| runtime().block_on(serve()))
+}
+
+async fn serve() -> SocketAddr {
+    let seconds = jiff::SignedDuration::from_secs;
+    let setup = Setup {
+        policy: Policy::default(),
+        desks: BTreeMap::new(),
+        stores: BTreeMap::new(),
+        journal: Arc::new(MemoryJournal::default()),
+        prober: Arc::new(NetworkProber),
+        clock: Arc::new(SystemClock),
+        timing: Timing {
+            settle: seconds(5),
+            activation_deadline: seconds(30),
+            clock_skew_max: seconds(60),
+            look_again: seconds(30),
+        },
+        seed: [7; 16],
+    };
+    let (keeper, handle) = Keeper::load(setup, Arc::new(Notify::new())).await.unwrap();
+    let name = ConsumerName::new("api").unwrap();
+    let secret = |text: &str| SecretValue::new(text.to_owned()).unwrap();
+    let consumers = Consumers::new([(name, secret(CONSUMER))]).unwrap();
+    let consumers = consumers.with_reporter(Some(secret(REPORTER))).unwrap();
+    let (consumers, known) = watch::channel(Arc::new(consumers));
+    let (status, statuses) = watch::channel(Status::default());
+    let listener = PublicListener::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let address = listener.address();
+    let public = Public { handle, consumers: known, status: statuses };
+    runtime().spawn(async move {
+        // They live as long as the process.
+        let (_consumers, _status, never) = (consumers, status, CancellationToken::new());
+        tokio::join!(keeper.run(never.clone(), Duration::from_secs(1)), listener.serve(public, never.clone()))
+    });
+    address
+}

@@ -1,0 +1,35 @@
+//! Any text as a policy, and as an agent's configuration: refused with words, or a policy that can be played forward.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use rekeyd::config;
+use rekeyd::config::agent::Mode;
+use rekeyd::domain::forecast;
+
+const NOW: &str = "2026-03-01T00:00:00Z";
+/// Long enough for a window, a freeze and the change to summer time.
+const HORIZON: SignedDuration = SignedDuration::from_hours(24 * 40);
+/// Two policies of this size play for seconds; a fuzzer looks for panics, not for work.
+const CREDENTIALS_MAX: usize = 20;
+
+/// # Panics
+/// If it should have been refused, or refused with words.
+pub(crate) fn eat(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let environment: BTreeMap<String, String> = BTreeMap::new();
+    match config::load(&text, "policy.toml", &environment) {
+        Ok(config) if config.policy.credentials.len() <= CREDENTIALS_MAX => {
+            let now: Timestamp = NOW.parse().unwrap();
+            let played = forecast::forecast(&config.policy, &BTreeMap::new(), now, now + HORIZON);
+            assert!(played.rotations.iter().all(|it| it.due <= it.begins), "begins before it is due");
+        }
+        Ok(_) => {}
+        Err(problems) => assert!(!problems.to_string().is_empty(), "refused without a word"),
+    }
+    for mode in [Mode::Beside, Mode::Exec] {
+        if let Err(problems) = config::agent::load(&text, "agent.toml", mode) {
+            assert!(!problems.to_string().is_empty(), "refused without a word");
+        }
+    }
+}

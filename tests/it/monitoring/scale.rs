@@ -1,0 +1,84 @@
+//! A scrape of ten thousand credentials.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use rekeyd::domain::gate::Evidence;
+use rekeyd::domain::ids::{CredentialName, KeyId, WorkspaceName};
+use rekeyd::domain::record::{Current, Due, Obstacle, ObstacleKind, Record};
+use rekeyd::domain::report::{CredentialReport, Facts, StatusReport};
+use rekeyd::engine::{Pulse, Reach};
+use rekeyd::telemetry::meter::Counts;
+use rekeyd::telemetry::metrics::{self, Exposition};
+use rekeyd::telemetry::observation::{Detail, Observation, Status};
+
+use crate::support::promtool;
+
+/// The `trouble` first ones cannot be rotated.
+fn scrape(credentials: usize, trouble: usize, detail: Detail) -> String {
+    let now = Timestamp::from_second(1_800_000_000).unwrap();
+    let report = |index: usize| {
+        let since = now - SignedDuration::from_hours(24);
+        let key = KeyId::new(&format!("key{index}")).unwrap();
+        let current =
+            Current { key, fingerprint: None, since, expires_at: None, usage_hash: None, grants: None };
+        let due = Due { at: now + SignedDuration::from_hours(24), schedule: String::new() };
+        let obstacle = (index < trouble).then(|| Obstacle {
+            kind: ObstacleKind::AdoptionUnclear,
+            detail: "two keys".to_owned(),
+            since,
+        });
+        let record = Record {
+            current: Some(current),
+            due: Some(due),
+            obstacle,
+            ..Record::new(CredentialName::new(&format!("c{index:05}")).unwrap())
+        };
+        let evidence = Evidence::default();
+        CredentialReport::new(
+            Facts { record: &record, rotation: None, evidence: &evidence, policy: None },
+            now,
+        )
+    };
+    let observation = Observation {
+        at: now,
+        status: Status { detail, ..Status::default() },
+        pulse: Pulse::default(),
+        look_again: SignedDuration::from_mins(1),
+        workspaces: BTreeMap::from([(WorkspaceName::new("prod").unwrap(), Reach::default())]),
+        report: Ok(StatusReport::new((0..credentials).map(report).collect(), now)),
+        budgets: BTreeMap::new(),
+        clock_skew_max: SignedDuration::from_mins(2),
+        journal_bytes: None,
+        counts: Counts::default(),
+    };
+    metrics::render(&observation, Exposition::Prometheus).unwrap()
+}
+
+fn series(text: &str) -> usize {
+    text.lines().filter(|line| !line.starts_with('#')).count()
+}
+
+#[test]
+fn with_the_switch_off_ten_thousand_credentials_are_no_more_series_than_ten() {
+    let (few, many) = (scrape(10, 0, Detail::Worst), scrape(10_000, 0, Detail::Worst));
+    assert_eq!(series(&few), series(&many));
+    assert!(many.contains("rekeyd_credentials{condition=\"fine\"} 10000.0"), "{many}");
+    assert!(!many.contains("credential=\""), "one of many that are well is told");
+    promtool::lint(&many);
+    assert!(series(&scrape(10_000, 0, Detail::Every)) > 30_000);
+}
+
+#[test]
+fn with_the_switch_off_those_that_are_not_well_are_named_up_to_a_hundred_and_alerts_name_them() {
+    let one = scrape(10_000, 1, Detail::Worst);
+    assert!(one.contains("rekeyd_rotation_obstacle{credential=\"c00000\""), "{one}");
+    assert!(!one.contains("credential=\"c00001\""), "{one}");
+    let raised = promtool::firing(&one, &one, 1_800_000_000.0);
+    assert!(raised.len() == 1 && raised[0].contains("alertname=\"RekeydRotationImpossible\""), "{raised:?}");
+    assert!(raised[0].contains("credential=\"c00000\""), "{raised:?}");
+    let all = scrape(10_000, 10_000, Detail::Worst);
+    assert_eq!(all.matches("rekeyd_rotation_obstacle{").count(), 100);
+    assert!(all.contains("rekeyd_credentials{condition=\"blocked\"} 10000.0"));
+    assert!(series(&all) < 1_500, "{} series", series(&all));
+}

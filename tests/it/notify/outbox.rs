@@ -1,0 +1,86 @@
+//! What every outbox promises, of the file and in memory alike.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use rekeyd::adapters::memory::outbox::MemoryOutbox;
+use rekeyd::adapters::sqlite::SqliteJournal;
+use rekeyd::domain::ids::ChannelName;
+use rekeyd::domain::notice::thread::{Change, Thread};
+use rekeyd::domain::notice::{Failing, Letter, News, Severity, Subject, Trouble};
+use rekeyd::ports::outbox::{Outbox, Settlement};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+}
+
+fn channel(name: &str) -> ChannelName {
+    ChannelName::new(name).unwrap()
+}
+
+fn trouble(key: &str) -> Trouble {
+    Trouble {
+        key: key.to_owned(),
+        severity: Severity::Page,
+        what: "damaged".to_owned(),
+        subject: Subject::Rekeyd,
+        summary: "it's \"broken\"".to_owned(),
+        next: None,
+        anchor: "damaged".to_owned(),
+        since: at(0),
+        passes_within: SignedDuration::ZERO,
+    }
+}
+
+async fn keeps_what_it_says(outbox: &dyn Outbox) {
+    let (chat, pager) = (channel("chat"), channel("pager"));
+    let thread = Thread { trouble: trouble("a"), opened_at: at(1), told: [chat.clone()].into() };
+    let letter = |to: &ChannelName, key: &str| Letter::new(to, News::Opened, &trouble(key), at(1));
+    let change = Change {
+        threads: vec![thread.clone()],
+        over: vec![],
+        letters: vec![letter(&chat, "a"), letter(&pager, "a"), letter(&chat, "b")],
+        tales: BTreeMap::from([("ended/x".to_owned(), "r1".to_owned())]),
+    };
+    outbox.post(&change).await.unwrap();
+    outbox.post(&change).await.unwrap();
+    let recalled = outbox.recall().await.unwrap();
+    assert_eq!((&recalled.threads, &recalled.tales), (&vec![thread], &change.tales));
+    let waiting = outbox.waiting(&chat, 1).await.unwrap();
+    assert_eq!((waiting.count, waiting.letters.len()), (2, 1), "the same letter twice is one");
+    let first = &waiting.letters[0];
+    assert_eq!(Letter { number: 0, ..first.clone() }, letter(&chat, "a"), "the oldest first");
+
+    let failing = Failing { channel: chat.clone(), since: at(2), why: "it is ill".to_owned() };
+    let again = Settlement {
+        channel: chat.clone(),
+        done: vec![],
+        again: vec![(first.number, at(9))],
+        failing: Some(failing.clone()),
+    };
+    outbox.settle(&again).await.unwrap();
+    let waits = outbox.waiting(&chat, 9).await.unwrap().letters;
+    assert_eq!((waits[0].failures, waits[0].due, waits[1].failures), (1, at(9), 0));
+    assert_eq!(outbox.recall().await.unwrap().failing, [failing]);
+    let done = vec![waits[0].number, waits[1].number];
+    outbox.settle(&Settlement { done, again: vec![], failing: None, ..again }).await.unwrap();
+    assert_eq!(outbox.waiting(&chat, 9).await.unwrap().count, 0);
+    assert_eq!(outbox.recall().await.unwrap().failing, []);
+
+    outbox.keep_only(&BTreeSet::from([chat])).await.unwrap();
+    assert_eq!(outbox.waiting(&pager, 9).await.unwrap().count, 0);
+    outbox.post(&Change { over: vec!["a".to_owned()], ..Change::default() }).await.unwrap();
+    assert_eq!(outbox.recall().await.unwrap().threads, []);
+}
+
+#[tokio::test]
+async fn an_outbox_in_memory_keeps_what_it_says() {
+    keeps_what_it_says(&MemoryOutbox::default()).await;
+}
+
+#[tokio::test]
+async fn an_outbox_in_a_file_keeps_what_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = SqliteJournal::open(&folder.path().join("journal.db")).unwrap();
+    keeps_what_it_says(&journal).await;
+}

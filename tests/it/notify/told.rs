@@ -1,0 +1,111 @@
+//! A rotation parks: each kind of receiver is told once, in its own shape, and told when it is mended.
+
+use hmac::{Hmac, KeyInit, Mac};
+use rekeyd::adapters::clock::SystemClock;
+use rekeyd::ports::clock::Clock as _;
+use serde_json::Value;
+use sha2::Sha256;
+
+use super::house::{House, ROUTING_KEY, SIGNING_KEY};
+use super::receiver::Sent;
+
+/// By PagerDuty's reference of the Events API v2.
+pub(super) fn is_an_event(event: &Value) {
+    let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    assert_eq!(text("/routing_key"), ROUTING_KEY);
+    assert!(ROUTING_KEY.len() == 32);
+    assert!(["trigger", "acknowledge", "resolve"].contains(&text("/event_action")), "{event:#}");
+    assert!((1..=255).contains(&text("/dedup_key").len()), "{event:#}");
+    if text("/event_action") == "trigger" {
+        assert!((1..=1024).contains(&text("/payload/summary").chars().count()), "{event:#}");
+        assert!(!text("/payload/source").is_empty(), "{event:#}");
+        assert!(["critical", "error", "warning", "info"].contains(&text("/payload/severity")), "{event:#}");
+        assert!(text("/payload/timestamp").parse::<jiff::Timestamp>().is_ok(), "{event:#}");
+        assert!(event["payload"]["custom_details"].is_object(), "{event:#}");
+    }
+    let known =
+        ["routing_key", "event_action", "dedup_key", "payload", "client", "client_url", "links", "images"];
+    for key in event.as_object().unwrap().keys() {
+        assert!(known.contains(&key.as_str()), "there is no {key} in an event");
+    }
+}
+
+/// By Slack's reference of Block Kit.
+pub(super) fn is_a_message(message: &Value) {
+    assert!(!message["text"].as_str().unwrap().is_empty());
+    let blocks = message["blocks"].as_array().unwrap();
+    assert!((1..=50).contains(&blocks.len()));
+    for block in blocks {
+        let (kind, most) = match block["type"].as_str().unwrap() {
+            "header" => ("plain_text", 150),
+            "section" => ("mrkdwn", 3000),
+            other => panic!("{other} is not among the blocks that are sent"),
+        };
+        assert_eq!(block["text"]["type"], kind);
+        assert!((1..=most).contains(&block["text"]["text"].as_str().unwrap().chars().count()), "{block:#}");
+    }
+}
+
+/// As the documents say that a receiver does it.
+fn is_signed(sent: &Sent) {
+    let signature = sent.signature.as_deref().unwrap();
+    let (time, code) = signature.strip_prefix("t=").unwrap().split_once(",v1=").unwrap();
+    let age = SystemClock.now().as_second() - time.parse::<i64>().unwrap();
+    assert!((0..300).contains(&age), "{signature}");
+    let mut expected = Hmac::<Sha256>::new_from_slice(SIGNING_KEY.as_bytes()).unwrap();
+    expected.update(format!("{time}.").as_bytes());
+    expected.update(&sent.raw);
+    let expected: String = expected.finalize().into_bytes().iter().map(|it| format!("{it:02x}")).collect();
+    assert_eq!(code, expected);
+}
+
+#[tokio::test]
+async fn a_parked_rotation_is_told_once_to_each_and_resolved_when_it_is_mended() {
+    let house = House::build(1).await;
+    let daemon = house.start().await;
+    let told = house.sent("generic", |sent| !sent.is_empty()).await;
+    is_signed(&told[0]);
+    let notice = &told[0].body;
+    assert_eq!(notice["schema_version"], 1);
+    assert_eq!(notice["news"], "opened");
+    assert_eq!(notice["key"], "rekeyd/parked/credential/tts-0");
+    assert_eq!(notice["severity"], "ticket");
+    assert_eq!(notice["what"], "mint_refused");
+    let subject = serde_json::json!({ "kind": "credential", "name": "tts-0", "workspace": "sandbox" });
+    assert_eq!(notice["subject"], subject);
+    assert_eq!(notice["next"], "rekeyd retry tts-0");
+    assert_eq!(notice["runbook"], "docs/runbook.md#mint_refused");
+    assert_eq!(notice["text"], "opened: tts-0");
+    let event = house.sent("pagerduty", |sent| !sent.is_empty()).await[0].body.clone();
+    is_an_event(&event);
+    assert_eq!(event["event_action"], "trigger");
+    assert_eq!(event["dedup_key"], "rekeyd-test/parked/credential/tts-0");
+    assert_eq!(event["payload"]["severity"], "warning");
+    let message = house.sent("slack", |sent| !sent.is_empty()).await[0].body.clone();
+    is_a_message(&message);
+    let words = message["blocks"][1]["text"]["text"].as_str().unwrap().to_owned();
+    assert!(words.contains("[ticket] opened: tts-0:") && words.contains("rekeyd retry tts-0"), "{words}");
+
+    assert!(house.order(&["retry", "tts-0"]).status.success());
+    let told = house.sent("generic", |sent| sent.len() == 2).await;
+    is_signed(&told[1]);
+    assert_eq!((&told[1].body["news"], &told[1].body["next"]), (&"resolved".into(), &Value::Null));
+    assert_eq!(told[1].body["key"], told[0].body["key"]);
+    assert_ne!(told[1].body["id"], told[0].body["id"]);
+    let events = house.sent("pagerduty", |sent| sent.len() == 2).await;
+    is_an_event(&events[1].body);
+    assert_eq!(events[1].body["event_action"], "resolve");
+    assert_eq!(events[1].body["dedup_key"], event["dedup_key"]);
+    // It asked to be told of rotations that are done.
+    let messages = house.sent("slack", |sent| sent.len() == 3).await;
+    messages.iter().for_each(|sent| is_a_message(&sent.body));
+    assert!(messages.iter().any(|it| it.body.to_string().contains("tts-0 has a new key")), "{messages:#?}");
+
+    let metrics = house.metrics().await;
+    assert!(metrics.contains("rekeyd_notices_delivered_total{channel=\"pager\"} 2"), "{metrics}");
+    daemon.stop().await.unwrap();
+    for (to, count) in [("generic", 2), ("pagerduty", 2), ("slack", 3)] {
+        assert_eq!(house.receiver.sent(to).len(), count, "{to}");
+    }
+    house.nothing_leaked(&metrics);
+}

@@ -3,6 +3,7 @@
 //! `make system-test` brings what this needs and runs it; `cargo test` by itself leaves it out.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where it is wrong")]
 
+mod bill;
 mod container;
 mod document;
 mod handbook;

@@ -1,5 +1,6 @@
 //! The Debian package: installed, upgraded, removed, purged.
 
+use crate::bill;
 use crate::machine::Machine;
 use crate::provider;
 use crate::service;
@@ -14,6 +15,7 @@ pub(crate) fn installed_without_a_policy_it_waits_for_one(machine: &Machine) {
     assert_eq!(machine.ok("systemctl --failed --plain --no-legend"), "");
     assert_eq!(machine.ok("stat --format %a:%U /etc/rekeyd/credentials"), "700:root");
     assert!(machine.ok("getent group rekeyd-operators").starts_with("rekeyd-operators:"));
+    bill::names_every_linked_crate(&machine.ok("cat /usr/share/doc/rekeyd/sbom.cdx.json"));
     // As the units are installed: nothing is unknown to this systemd.
     machine.ok(
         "systemd-analyze verify --man=no rekeyd.service rekeyd-agent@root.service 2>&1 | (! grep -i rekeyd)",

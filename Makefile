@@ -41,7 +41,7 @@ deb: tools target/sbom.cdx.json  ## the Debian package, in target/debian
 lint: $(LINT_VENV)/.installed  ## formatting, clippy, licences and dependencies, Dockerfile, scripts, unit
 	cargo fmt --check
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
-	$(LINT_VENV)/bin/shellcheck .ci/run tests/programs tests/system/prepare tests/system/base-image packaging/debian/*
+	$(LINT_VENV)/bin/shellcheck .ci/run tests/programs tests/system/prepare tests/system/image tests/system/base-image packaging/debian/*
 	$(LINT_VENV)/bin/hadolint Dockerfile
 	@if cargo deny --version >/dev/null 2>&1; then \
 	  cargo deny $(CARGO_FLAGS) check licenses bans sources; \

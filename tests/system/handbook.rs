@@ -41,7 +41,7 @@ pub(crate) fn the_document_leads_to_an_application_with_fresh_keys(machine: &Mac
     machine.ok("systemctl daemon-reload && systemctl start tts-api");
     let first = uses(machine);
     machine.until("its first rotation is over", &service::phase("done"));
-    assert_eq!(provider::accepted(machine), [first.clone()]);
+    assert_eq!(provider::accepted(machine), std::slice::from_ref(&first));
 
     machine.ok("usermod --append --groups rekeyd-operators carol");
     machine.ok("runuser --user carol -- rekeyd rotate tts-backend --wait");

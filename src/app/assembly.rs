@@ -128,6 +128,34 @@ pub async fn assemble(config: &Config, environment: &dyn Environment, base: &Bas
     })
 }
 
+/// One workspace alone, with the admin key that it begins with. Nothing is changed or called but a store, where it has
+/// that key.
+///
+/// # Errors
+/// It cannot be used.
+pub async fn workspace(
+    name: &WorkspaceName,
+    config: &Config,
+    environment: &dyn Environment,
+    clock: &Arc<dyn Clock>,
+) -> Result<ElevenLabs, Error> {
+    let stores = stores(config).await?;
+    let Some(workspace) = config.workspaces.get(name) else {
+        return Err(Error::NoAdminKey { workspace: name.clone() });
+    };
+    let admin_key = admin_key::find(name, &workspace.admin_key, config, &stores, environment).await?;
+    issuer(name, workspace, admin_key, clock)
+}
+
+async fn stores(config: &Config) -> Result<BTreeMap<StoreName, Arc<dyn SecretStore>>, Error> {
+    let mut stores = BTreeMap::new();
+    for (name, config) in &config.stores {
+        let failed = |failure| Error::Store { store: name.clone(), failure };
+        stores.insert(name.clone(), store(config).await.map_err(failed)?);
+    }
+    Ok(stores)
+}
+
 /// The consumers' tokens, for those that have one.
 ///
 /// # Errors

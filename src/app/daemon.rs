@@ -11,11 +11,14 @@ use tokio_util::sync::CancellationToken;
 use crate::adapters::sqlite::{OpenError, SqliteJournal};
 use crate::app::assembly::{self, Base};
 use crate::app::channels;
+use crate::app::diary::Diary;
 use crate::app::notify;
 use crate::app::reload::{self, InForce};
+use crate::app::with_causes;
 use crate::config::Config;
 use crate::config::components::JournalConfig;
 use crate::config::environment::ProcessEnvironment;
+use crate::domain::audit::Actor;
 use crate::engine::{Handle, Keeper, Stopped, wakes};
 use crate::http::{BindError, Operator, OperatorSocket, Public, PublicListener, Reload, Status};
 use crate::notify::{Announcer, Channels};
@@ -58,6 +61,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     let JournalConfig::Sqlite { path: journal_path } = &config.daemon.journal;
     let journal = Arc::new(SqliteJournal::open(journal_path)?);
     let base = Base::on_this_machine(Arc::<SqliteJournal>::clone(&journal));
+    let diary = Diary::of(&base);
     let setup = assembly::assemble(&config, &ProcessEnvironment, &base).await?;
     let consumers = reload::consumers(&config).map_err(Error::Consumers)?;
     let address = config.daemon.listen;
@@ -84,6 +88,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     let public = Public { handle: handle.clone(), consumers: consumers_seen, status: status_seen.clone() };
     let operator = Operator { handle: handle.clone(), status: status_seen, reload: reloads.clone() };
     let credentials = config.policy.credentials.len();
+    let missing = diary.started(config.hash()).await;
     tracing::info!(
         listen = %listener.address(), socket = %config.daemon.socket.display(),
         credentials, policy = %path.display(), "ready"
@@ -103,6 +108,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     parts.spawn(answer_reloads(in_force, path.to_owned(), reloads_asked, served.clone()));
     parts.spawn(heed_schedules(handle.clone(), sweep, inspect, served.clone()));
     parts.spawn(notify::feed_watchdog(handle, served.clone()));
+    parts.spawn(diary.clone().keep(missing, served.clone()));
     parts.spawn(signals.heed(reloads, stop.clone(), served.clone()));
     notify::ready(&format!("the policy is in force, with {credentials} credentials"));
 
@@ -124,6 +130,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     if let Err(error) = scheduler.shutdown().await {
         tracing::debug!(%error, "the scheduler did not stop in order");
     }
+    diary.stopped(outcome.as_ref().err().map(|error| with_causes(error))).await;
     outcome
 }
 
@@ -197,10 +204,10 @@ async fn answer_reloads(
             Some(reload) = asked.recv() => reload,
         };
         notify::reloading();
-        let outcome = in_force.reload(&path).await;
+        let outcome = in_force.reload(&path, &reload.by).await;
         notify::ready(&notify::reloaded(&outcome));
         // Nobody may be left to hear it.
-        drop(reload.send(outcome));
+        drop(reload.answer.send(outcome));
     }
 }
 
@@ -226,9 +233,10 @@ impl Signals {
             let code = tokio::select! {
                 () = done.cancelled() => return,
                 _ = self.hangup.recv() => {
-                    let (outcome, _) = tokio::sync::oneshot::channel();
+                    let (answer, _) = tokio::sync::oneshot::channel();
+                    let by = Actor::Operator("who sent SIGHUP".to_owned());
                     // A full queue means that the policy is about to be loaded again anyway.
-                    drop(reloads.try_send(outcome));
+                    drop(reloads.try_send(Reload { by, answer }));
                     continue;
                 }
                 _ = self.terminate.recv() => 143,

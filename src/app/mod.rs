@@ -4,6 +4,7 @@ pub(crate) mod admin_key;
 pub mod assembly;
 pub mod channels;
 pub mod daemon;
+mod diary;
 mod notify;
 mod reload;
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::app::assembly::{self, Base};
@@ -11,9 +12,11 @@ use crate::app::with_causes;
 use crate::config::Config;
 use crate::config::components::DaemonConfig;
 use crate::config::environment::ProcessEnvironment;
+use crate::domain::audit::{Act, Actor, changes};
 use crate::engine::Handle;
 use crate::http::{Consumers, Status};
 use crate::notify::Channels;
+use crate::ports::journal;
 use crate::telemetry::observation::Detail;
 
 /// What a reload replaces.
@@ -31,12 +34,16 @@ impl InForce {
     ///
     /// # Errors
     /// Says why not, for a person; everything stays as it was.
-    pub(super) async fn reload(&self, path: &Path) -> Result<String, String> {
-        let outcome = self.try_reload(path).await;
+    pub(super) async fn reload(&self, path: &Path, by: &Actor) -> Result<String, String> {
+        let outcome = self.try_reload(path, by).await;
         match &outcome {
             Ok(said) => tracing::info!(policy = %path.display(), "{said}"),
             Err(why) => {
                 tracing::error!(policy = %path.display(), %why, "the policy is refused; the one before stays in force");
+                let first = why.lines().next().unwrap_or_default();
+                if let Err(error) = self.record(by, changes::POLICY_REFUSED, json!({ "why": first })).await {
+                    tracing::warn!(%error, "that the policy is refused is not in the audit log");
+                }
                 let why = why.clone();
                 self.status.send_modify(|status| status.reload_refused = Some(why));
             }
@@ -44,7 +51,12 @@ impl InForce {
         outcome
     }
 
-    async fn try_reload(&self, path: &Path) -> Result<String, String> {
+    async fn record(&self, by: &Actor, what: &str, details: Value) -> Result<(), journal::Error> {
+        let act = Act::new(self.base.clock.now(), by.clone(), what, details);
+        self.base.journal.record(&act).await
+    }
+
+    async fn try_reload(&self, path: &Path, by: &Actor) -> Result<String, String> {
         let config = Config::load_file(path).map_err(|problems| problems.to_string())?;
         let mut setup = assembly::assemble(&config, &ProcessEnvironment, &self.base)
             .await
@@ -59,6 +71,9 @@ impl InForce {
             }
         }
         let count = config.policy.credentials.len();
+        // A policy that nobody can be shown to have put in force is not put in force.
+        let details = json!({ "sha256": config.hash(), "credentials": count });
+        self.record(by, changes::POLICY_LOADED, details).await.map_err(|error| error.to_string())?;
         self.handle.reload(setup).await.map_err(|refused| refused.to_string())?;
         self.consumers.send_replace(Arc::new(consumers));
         self.channels.send_replace(Arc::new(channels));

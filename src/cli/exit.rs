@@ -11,7 +11,7 @@ pub(super) enum Exit {
     Usage = 2,
     /// `check`: the policy has errors.
     PolicyInvalid = 3,
-    /// `status --exit-code`: a credential needs a person.
+    /// `status --exit-code`: a credential needs a person; `audit verify`: a record does not fit.
     NeedsAttention = 4,
     /// The daemon does not answer.
     Unreachable = 5,

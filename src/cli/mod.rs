@@ -6,6 +6,8 @@ use clap::{Parser, Subcommand};
 
 mod agent;
 mod agent_flags;
+mod audit;
+mod audit_compare;
 mod check;
 mod consumers;
 mod daemon;
@@ -65,6 +67,8 @@ enum Command {
     Forecast(forecast::Arguments),
     /// Show what happened to a credential, straight from the journal
     History(history::Arguments),
+    /// Show who did or decided what, and verify or export that
+    Audit(Box<audit::Arguments>),
     /// Have a credential rotated now, whatever its schedule and window say
     Rotate(orders::Rotate),
     /// Let a parked rotation go on
@@ -107,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::Consumers(arguments) => consumers::run(&arguments),
         Command::Forecast(arguments) => forecast::run(&arguments),
         Command::History(arguments) => history::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Rotate(arguments) => orders::rotate(&arguments),
         Command::Retry(arguments) => orders::retry(&arguments),
         Command::Abort(arguments) => orders::abort(&arguments),

@@ -75,7 +75,8 @@ fn exit_code(error: &Error) -> ExitCode {
 /// Logs as the standard error wants it, or says why not.
 pub(super) fn begin_logging() -> Result<(), ExitCode> {
     let is_terminal = std::io::stderr().is_terminal();
-    let is_journal = ProcessEnvironment.read("JOURNAL_STREAM").is_some();
+    let stream = ProcessEnvironment.read("JOURNAL_STREAM");
+    let is_journal = logging::leads_to_journal(stream.as_deref(), std::io::stderr());
     let colours = is_terminal && ProcessEnvironment.read("NO_COLOR").is_none();
     let filter = ProcessEnvironment.read("REKEYD_LOG");
     logging::init(Format::fitting(is_terminal, colours, is_journal), filter.as_deref())

@@ -40,10 +40,16 @@ impl Health {
 }
 
 impl Ack {
+    /// Whether it says the same of the credential's key.
+    #[must_use]
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        self.fingerprint == other.fingerprint && self.health == other.health
+    }
+
     /// The same consumer's word after `before`, its word until now: `since` is kept while it says the same.
     #[must_use]
     pub fn following(self, before: Option<&Self>) -> Self {
-        let same = before.filter(|it| it.fingerprint == self.fingerprint && it.health == self.health);
+        let same = before.filter(|it| it.says_the_same(&self));
         let since = same.map_or(self.since, |before| before.since.min(self.since));
         Self { since, ..self }
     }

@@ -5,6 +5,7 @@
 
 pub mod ack;
 pub mod adoption;
+pub mod audit;
 pub mod backoff;
 pub mod breaker;
 pub mod dead_man;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
+use crate::domain::audit::Actor;
 use crate::domain::hold::{Held, Hold, Holds, Scope};
 use crate::ports::journal::{self, Journal};
 
@@ -50,13 +51,14 @@ impl Board {
         &self,
         scope: &Scope,
         what: &[Held],
+        actor: &Actor,
         at: Timestamp,
     ) -> Result<Vec<Hold>, journal::Error> {
         let _changing = self.changing.lock().await;
         let mut lifted = Vec::new();
         for what in what {
             let Some(hold) = self.in_force().find(scope, *what).cloned() else { continue };
-            self.journal.lift(scope, *what, at).await?;
+            self.journal.lift(scope, *what, actor, at).await?;
             self.change(|holds| holds.lift(scope, *what));
             lifted.push(hold);
         }

@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
+use crate::domain::audit::{changes, events};
 use crate::domain::backoff::Backoff;
 use crate::domain::event::Event;
 use crate::domain::plan::Plan;
@@ -72,6 +73,8 @@ impl Visit {
             at: now,
             credential: next.plan.credential.clone(),
             workspace: next.plan.workspace.clone(),
+            actor: self.actor.clone(),
+            key: events::key(&next.plan, self.rotation.as_ref(), &event),
             event,
         };
         let record = self.record.follow(&next, now);
@@ -104,10 +107,14 @@ impl Visit {
     /// Replaces the record, with nothing happening to the rotation under way, if any. `changed` still has the stored record's revision.
     pub(super) async fn save(&mut self, changed: Record) -> Result<(), Halt> {
         let record = Record { revision: self.record.revision + 1, ..changed };
+        let mut acts = changes::of_record(&self.record, &record, &self.actor, self.setup.now());
+        for act in &mut acts {
+            act.workspace = self.policy().map(|credential| credential.workspace.clone());
+        }
         let mut failures = 0;
         loop {
             let began = Instant::now();
-            let saved = self.setup.journal.save(&record).await;
+            let saved = self.setup.journal.save(&record, &acts).await;
             self.count_write(began, &saved);
             match saved {
                 Ok(()) => break,
@@ -176,15 +183,26 @@ impl Visit {
     fn announce(&self, entry: &Entry, next: &Rotation) {
         let from = self.rotation.as_ref().map_or("none", |rotation| rotation.phase.name().label());
         let to = next.phase.name().label();
-        let (credential, rotation, event) = (&entry.credential, entry.rotation, entry.event.name());
+        let Entry { credential, workspace, rotation, sequence, actor, .. } = entry;
+        let (event, attempt) = (entry.event.name(), next.attempt);
+        let key = entry.key.as_ref().map(tracing::field::display);
         if let Event::Hindered { effect, failure } = &entry.event {
             let kind = failure.kind.label();
-            tracing::warn!(%credential, %rotation, phase = to, ?effect, kind, %failure, "hindered");
+            tracing::warn!(
+                %credential, %workspace, %rotation, entry = sequence, event, from, to, attempt, %actor,
+                ?effect, kind, %failure, request_id = failure.request_id, "hindered"
+            );
         } else if let Event::Parked { reason, detail } = &entry.event {
             let reason = reason.label();
-            tracing::error!(%credential, %rotation, from, reason, %detail, "parked: needs an operator");
+            tracing::error!(
+                %credential, %workspace, %rotation, entry = sequence, event, from, to, attempt, %actor,
+                reason, %detail, "parked: needs an operator"
+            );
         } else {
-            tracing::info!(%credential, %rotation, event, from, to, attempt = next.attempt, "transition");
+            tracing::info!(
+                %credential, %workspace, %rotation, entry = sequence, event, from, to, attempt, %actor, key,
+                "transition"
+            );
         }
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{self, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::audit::Actor;
 use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
@@ -310,6 +311,7 @@ impl Keeper {
             pause: pause.clone(),
             quit: self.quit.clone(),
             restraints: Arc::clone(&self.restraints),
+            actor: Actor::default(),
             meter: Arc::clone(&self.meter),
         };
         slot.visit = Some(pause);

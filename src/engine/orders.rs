@@ -2,6 +2,7 @@
 
 use tokio::sync::oneshot;
 
+use crate::domain::audit::Actor;
 use crate::domain::event::Event;
 use crate::domain::hold::Held;
 use crate::domain::phase::{Alarm, AlarmKind, Phase};
@@ -36,6 +37,23 @@ pub(super) struct Order {
     pub(super) wish: Wish,
     pub(super) by: String,
     pub(super) answer: oneshot::Sender<Result<String, String>>,
+}
+
+impl Order {
+    /// Who it is by, for the audit log.
+    pub(super) fn actor(&self) -> Actor {
+        let by = self.by.clone();
+        match self.wish {
+            Wish::Leaked(_) => Actor::Reporter(by),
+            Wish::Rotate
+            | Wish::Retry { .. }
+            | Wish::Abort
+            | Wish::RollBack
+            | Wish::Reinstate
+            | Wish::Emergency
+            | Wish::Accept => Actor::Operator(by),
+        }
+    }
 }
 
 impl Visit {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::domain::audit::{Act, changes};
 use crate::domain::failure::Failure;
 use crate::domain::ids::{CredentialName, KeyId};
 use crate::domain::key::{Inventory, Key};
@@ -39,13 +40,20 @@ pub(super) async fn look(setup: Arc<Setup>, desk: Arc<Desk>) -> Result<Swept, Er
 }
 
 /// Deletes orphans, and says how many are certainly gone. One that is not is found by the next sweep.
-pub(super) async fn delete(desk: Arc<Desk>, orphans: Vec<Key>) -> u64 {
+pub(super) async fn delete(setup: Arc<Setup>, desk: Arc<Desk>, orphans: Vec<Key>) -> u64 {
     let mut deleted = 0;
     for key in orphans {
         let id: &KeyId = &key.id;
+        if let Err(error) = record(&setup, &desk, changes::ORPHAN_DELETION_INTENDED, &key).await {
+            tracing::warn!(workspace = %desk.name, key = %id, %error, "an orphan is left for the next sweep: the journal cannot be written");
+            continue;
+        }
         match desk.issuer.delete(&key).await {
             Ok(()) => {
                 deleted += 1;
+                if let Err(error) = record(&setup, &desk, changes::ORPHAN_DELETED, &key).await {
+                    tracing::warn!(workspace = %desk.name, key = %id, %error, "the audit log has the intent to delete an orphan, and not that it is done");
+                }
                 tracing::warn!(workspace = %desk.name, key = %id, name = key.name, "deleted an orphan: a key that a rotation made and lost");
             }
             Err(failure) => {
@@ -54,4 +62,9 @@ pub(super) async fn delete(desk: Arc<Desk>, orphans: Vec<Key>) -> u64 {
         }
     }
     deleted
+}
+
+async fn record(setup: &Setup, desk: &Desk, what: &str, key: &Key) -> Result<(), journal::Error> {
+    let act = changes::orphan(what, key, setup.now());
+    setup.journal.record(&Act { workspace: Some(desk.name.clone()), ..act }).await
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::OwnedMutexGuard;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
+use crate::domain::audit::Actor;
 use crate::domain::backoff;
 use crate::domain::effect::{self, Effect};
 use crate::domain::event::Event;
@@ -44,6 +46,8 @@ pub(super) struct Visit {
     /// Asks it to come back even if the journal cannot be written.
     pub(super) quit: CancellationToken,
     pub(super) restraints: Arc<Restraints>,
+    /// By whose word the visitor acts just now.
+    pub(super) actor: Actor,
     pub(super) meter: Arc<dyn Meter>,
 }
 
@@ -77,7 +81,9 @@ impl Visit {
         }
         self.adopt_terms().await?;
         for order in orders {
+            self.actor = order.actor();
             Box::pin(self.obey(order)).await?;
+            self.actor = Actor::Policy;
         }
         if let Some(hint) = self.hint.take() {
             self.inspect(&hint).await?;
@@ -140,7 +146,10 @@ impl Visit {
                 return Ok(Rest::Until(Some(not_before)));
             }
         }
-        match Box::pin(self.act(effect)).await {
+        // Whatever is logged of the calls that it makes names the rotation.
+        let (credential, rotation) = (&rotation.plan.credential, rotation.plan.rotation);
+        let span = tracing::info_span!("effect", %credential, %rotation, effect = effect.name().label());
+        match Box::pin(self.act(effect)).instrument(span).await {
             Ok(Outcome::Happened(event)) => {
                 self.commit(event).await?;
                 self.mint_permit = None;

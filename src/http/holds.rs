@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use crate::domain::hold::{Held, Scope};
 use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::http::answer::{Problem, read_json};
-use crate::http::operator::{Peer, Shared, is_known, refused, unknown};
+use crate::http::operator::{Shared, is_known, refused, unknown};
+use crate::http::peer::Peer;
 
 /// More is not a reason but a report.
 const WHY_CHARACTERS_MAX: usize = 300;

@@ -10,6 +10,7 @@ mod holds;
 mod leaks;
 mod operator;
 mod page;
+mod peer;
 mod probes;
 mod public;
 mod serve;

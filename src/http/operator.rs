@@ -17,6 +17,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::audit::Actor;
 use crate::domain::ids::CredentialName;
 use crate::domain::report::{CredentialReport, StatusReport};
 use crate::engine::Handle;
@@ -24,6 +25,7 @@ use crate::engine::Refused;
 use crate::engine::Wish;
 use crate::http::answer::{self, Problem, read_json};
 use crate::http::holds;
+use crate::http::peer::Peer;
 use crate::http::serve::{self, Limits};
 use crate::http::socket::{self, BindError, SocketFile};
 use crate::telemetry::observation::{Observer, Status};
@@ -40,7 +42,11 @@ const LIMITS: Limits =
     Limits { connections: 32, head: Duration::from_secs(10), life: Duration::from_secs(600) };
 
 /// A request to load the policy again: what came of it is sent back, in a line for a person.
-pub type Reload = oneshot::Sender<Result<String, String>>;
+pub struct Reload {
+    /// Whose it is.
+    pub by: Actor,
+    pub answer: oneshot::Sender<Result<String, String>>,
+}
 
 /// What the socket serves from.
 pub struct Operator {
@@ -54,10 +60,6 @@ pub(super) struct Shared {
     observer: Observer,
     reload: mpsc::Sender<Reload>,
 }
-
-/// Who speaks, as the kernel says.
-#[derive(Clone)]
-pub(super) struct Peer(pub(super) String);
 
 /// A bound socket. Its file is removed when this is dropped, or has served.
 pub struct OperatorSocket {
@@ -82,14 +84,10 @@ impl OperatorSocket {
         let Operator { handle, status, reload } = operator;
         let observer = Observer::new(handle.clone(), status);
         let routes = routes(Arc::new(Shared { handle, observer, reload }));
-        let known = |stream: &UnixStream| routes.clone().layer(Extension(peer(stream)));
+        let known = |stream: &UnixStream| routes.clone().layer(Extension(Peer::of(stream)));
         serve::serve(listener, LIMITS, known, stop).await;
         drop(file);
     }
-}
-
-fn peer(stream: &UnixStream) -> Peer {
-    Peer(stream.peer_cred().map_or_else(|_| "unknown uid".to_owned(), |peer| format!("uid {}", peer.uid())))
 }
 
 fn routes(shared: Arc<Shared>) -> Router {
@@ -186,7 +184,8 @@ async fn reload(
 ) -> Result<Json<Value>, Problem> {
     tracing::info!(%by, "an operator's order to reload");
     let (answer, answered) = oneshot::channel();
-    shared.reload.send(answer).await.map_err(|_| refused(Refused::Stopping))?;
+    let reload = Reload { by: Actor::Operator(by), answer };
+    shared.reload.send(reload).await.map_err(|_| refused(Refused::Stopping))?;
     let outcome = answered.await.map_err(|_| refused(Refused::Stopping))?;
     let loaded =
         outcome.map_err(|why| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "policy_refused", why))?;

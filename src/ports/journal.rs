@@ -4,10 +4,12 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::domain::ack::Ack;
+use crate::domain::audit::events::Place;
+use crate::domain::audit::{Act, Actor, Head, Sealed};
 use crate::domain::event::Event;
 use crate::domain::gate::Observed;
 use crate::domain::hold::{Held, Hold, Scope};
-use crate::domain::ids::{CredentialName, RotationId, WorkspaceName};
+use crate::domain::ids::{CredentialName, KeyId, RotationId, WorkspaceName};
 use crate::domain::record::Record;
 use crate::domain::rotation::{CorruptHistory, Rotation};
 
@@ -19,7 +21,24 @@ pub struct Entry {
     pub at: Timestamp,
     pub credential: CredentialName,
     pub workspace: WorkspaceName,
+    /// Who made it happen.
+    pub actor: Actor,
+    /// The key that it is about, if it is about one.
+    pub key: Option<KeyId>,
     pub event: Event,
+}
+
+impl Entry {
+    /// What the audit log says of it.
+    #[must_use]
+    pub fn act(&self) -> Act {
+        let Self { rotation, sequence, at, credential, workspace, actor, key, event } = self;
+        let (rotation, sequence, at) = (*rotation, *sequence, *at);
+        Act::of_event(
+            &Place { rotation, sequence, at, credential, workspace, actor, key: key.as_ref() },
+            event,
+        )
+    }
 }
 
 /// What is known of one credential: its record and, folded, the rotation that is under way.
@@ -58,6 +77,9 @@ impl From<(RotationId, CorruptHistory)> for Error {
 /// Everything that has to survive a crash. Each write is durable when its method returns `Ok`, and whole: after any
 /// error but `Conflict` nothing of it is there, or all of it and the next identical attempt says `Conflict`.
 ///
+/// What is done or decided is recorded in the audit log by the same write that makes it durable: neither is ever there
+/// without the other. Its records are chained in the order in which they were written, and none ever changes or goes.
+///
 /// The contract is written to fit an embedded database of one process as well as a shared one with several.
 #[async_trait]
 pub trait Journal: Send + Sync {
@@ -74,18 +96,19 @@ pub trait Journal: Send + Sync {
     /// `Corrupt` or `Unavailable`.
     async fn load_one(&self, credential: &CredentialName) -> Result<Option<Known>, Error>;
 
-    /// Appends one event if the rotation has exactly `entry.sequence` events, and in the same transaction replaces
+    /// Appends one event, and its record, if the rotation has exactly `entry.sequence` events, and in the same transaction replaces
     /// the credential's record, if given, under the rule of [`Self::save`].
     ///
     /// # Errors
     /// `Conflict`: another length, or another revision; nothing was written.
     async fn append(&self, entry: &Entry, record: Option<&Record>) -> Result<(), Error>;
 
-    /// Replaces a record whose stored revision is one less than `record.revision` (a record of revision 1 is new).
+    /// Replaces a record whose stored revision is one less than `record.revision` (a record of revision 1 is new), and
+    /// records `acts`, in their order.
     ///
     /// # Errors
     /// `Conflict`: another revision; nothing was written.
-    async fn save(&self, record: &Record) -> Result<(), Error>;
+    async fn save(&self, record: &Record, acts: &[Act]) -> Result<(), Error>;
 
     /// One rotation's entries in order; empty if it is not known.
     ///
@@ -124,7 +147,8 @@ pub trait Journal: Send + Sync {
         since: Timestamp,
     ) -> Result<Vec<Entry>, Error>;
 
-    /// Keeps an acknowledgement. Of each consumer only the newest by `at` is kept; an older one is ignored.
+    /// Keeps an acknowledgement. Of each consumer only the newest by `at` is kept; an older one is ignored. It is
+    /// recorded if the consumer says something else than before.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -159,17 +183,17 @@ pub trait Journal: Send + Sync {
     ) -> Result<Option<Observed>, Error>;
 
     /// Puts a hold in force. One of the same scope that holds the same stays as it is, except that a person's takes the
-    /// place of a breaker's.
+    /// place of a breaker's. It is recorded unless everything stays as it is.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn hold(&self, hold: &Hold) -> Result<(), Error>;
 
-    /// Lifts a hold, and keeps when; that there is none is success.
+    /// Lifts a hold, and keeps when; that there is none is success, and is not recorded.
     ///
     /// # Errors
     /// `Unavailable`.
-    async fn lift(&self, scope: &Scope, what: Held, at: Timestamp) -> Result<(), Error>;
+    async fn lift(&self, scope: &Scope, what: Held, actor: &Actor, at: Timestamp) -> Result<(), Error>;
 
     /// When such a hold was last lifted; `None` if it never was.
     ///
@@ -182,4 +206,22 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// `Corrupt` or `Unavailable`.
     async fn holds(&self) -> Result<Vec<Hold>, Error>;
+
+    /// Records what belongs to nothing else that is written here.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn record(&self, act: &Act) -> Result<(), Error>;
+
+    /// Where the audit log ends.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Unavailable`.
+    async fn audit_head(&self) -> Result<Head, Error>;
+
+    /// The records after number `after`, in their order, at most `limit`.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Unavailable`.
+    async fn audit(&self, after: u64, limit: usize) -> Result<Vec<Sealed>, Error>;
 }

@@ -7,15 +7,18 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::panic::{self, PanicHookInfo};
+use std::path::Path;
 
 use tracing::level_filters::LevelFilter;
-use tracing::{Event, Level, Subscriber};
+use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, ParseError, Targets};
 use tracing_subscriber::fmt::format::{Compact, DefaultFields, Format as Lines, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, MakeWriter};
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::layer::{Layered, SubscriberExt};
+use tracing_subscriber::registry::{LookupSpan, Registry};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+
+use crate::telemetry::journald::{self, Journald, priority};
 
 /// What is logged if nobody says otherwise.
 const DEFAULT: &str = "info";
@@ -38,7 +41,7 @@ pub enum Format {
     Human { colours: bool },
     /// One JSON object a line.
     Json,
-    /// For systemd's journal, which has the time and wants the priority.
+    /// For systemd's journal: an entry with the line's fields; where it does not listen, lines with their priority.
     Systemd,
 }
 
@@ -76,7 +79,12 @@ pub enum Failed {
 /// # Errors
 /// The filter cannot be understood, or this was called before.
 pub fn init(format: Format, filter: Option<&str>) -> Result<(), Failed> {
-    subscriber(format, filter, io::stderr)?.try_init()?;
+    let is_journal = format == Format::Systemd;
+    let journald = is_journal.then(|| Journald::at(Path::new(journald::SOCKET), io::stderr));
+    match journald {
+        Some(Ok(journald)) => base(filter)?.with(journald).try_init()?,
+        Some(Err(_)) | None => subscriber(format, filter, io::stderr)?.try_init()?,
+    }
     panic::set_hook(Box::new(log_panic));
     Ok(())
 }
@@ -93,21 +101,28 @@ pub fn subscriber<W>(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = filter.map(str::trim).filter(|filter| !filter.is_empty()).unwrap_or(DEFAULT);
-    let caps = Targets::new().with_default(LevelFilter::TRACE).with_targets(CAPPED);
-    let base = tracing_subscriber::registry().with(EnvFilter::try_new(filter)?).with(caps);
+    let base = base(filter)?;
     let layer = tracing_subscriber::fmt::layer().with_writer(writer);
     Ok(match format {
         Format::Human { colours } => {
             let lines = OneLine { lines: Lines::default().with_ansi(colours).compact(), priority: false };
             Box::new(base.with(layer.with_ansi(colours).event_format(lines)))
         }
-        Format::Json => Box::new(base.with(layer.json().flatten_event(true))),
+        Format::Json => Box::new(base.with(layer.json().flatten_event(true).with_span_list(false))),
         Format::Systemd => {
             let lines = OneLine { lines: Lines::default().compact().without_time(), priority: true };
             Box::new(base.with(layer.with_ansi(false).event_format(lines)))
         }
     })
+}
+
+type Base = Layered<Targets, Layered<EnvFilter, Registry>>;
+
+/// What decides which lines there are.
+fn base(filter: Option<&str>) -> Result<Base, ParseError> {
+    let filter = filter.map(str::trim).filter(|filter| !filter.is_empty()).unwrap_or(DEFAULT);
+    let caps = Targets::new().with_default(LevelFilter::TRACE).with_targets(CAPPED);
+    Ok(tracing_subscriber::registry().with(EnvFilter::try_new(filter)?).with(caps))
 }
 
 /// One event is one line, whatever outside systems said in it, with the priority before it if wanted.
@@ -134,16 +149,6 @@ where
             write!(writer, "<{}>", priority(*event.metadata().level()))?;
         }
         writeln!(writer, "{}", line.trim_end().replace(['\n', '\r'], " "))
-    }
-}
-
-/// As syslog counts.
-fn priority(level: Level) -> u8 {
-    match level {
-        Level::ERROR => 3,
-        Level::WARN => 4,
-        Level::INFO => 6,
-        Level::DEBUG | Level::TRACE => 7,
     }
 }
 

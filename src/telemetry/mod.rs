@@ -5,6 +5,7 @@
 //! [`metrics`] are its text forms. [`logging`] is the log.
 
 mod catalogue;
+mod journald;
 pub mod logging;
 pub mod meter;
 pub mod metered;

@@ -2,6 +2,7 @@
 //! and clear words about a disk or a file that cannot be used.
 #![expect(clippy::unwrap_used, reason = "tests and what they share fail by panicking")]
 
+mod audit;
 mod contract;
 mod crash;
 mod damage;

@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use rekeyd::adapters::sqlite::SqliteJournal;
 use rekeyd::demo::stage::Pace;
 use rekeyd::sandbox::faults::Moment;
 use rekeyd::sandbox::random::Random;
@@ -45,6 +46,9 @@ async fn killed_at_any_moment_it_never_hurts_a_consumer_and_forgets_nothing() {
     let daemon = rehearsal.launcher.start().await.unwrap();
     rehearsal.rests().await;
     daemon.stop().await.unwrap();
+    let verified =
+        SqliteJournal::open_read_only(&rehearsal.stage.journal()).unwrap().verify_audit(None).unwrap();
+    assert_eq!(verified.fault, None, "seed {seed}: the audit log is whole, and tells of each event once");
     let tail = rehearsal.tail();
     let (verdict, tallies, stage) = rehearsal.verdict(kills).await;
     println!("{}", verdict.table());

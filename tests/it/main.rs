@@ -2,6 +2,7 @@
 
 mod admin_key;
 mod agent;
+mod audit_compare;
 mod aws;
 mod aws_rotation;
 mod canary;
@@ -21,6 +22,7 @@ mod http;
 mod inspection;
 mod journal;
 mod kill;
+mod logs;
 mod monitoring;
 mod mutations;
 mod notify;

@@ -12,6 +12,7 @@
 
 mod admin;
 mod admission;
+mod audit_log;
 mod creation;
 mod listing;
 mod meaning;

@@ -177,7 +177,14 @@ impl Transport {
         let values = exposed(&secrets);
         let request_id = refusal::request_id(response.headers(), None, &values);
         let status = response.status();
-        tracing::debug!(status = status.as_u16(), request_id, "answer to {}", call.attempt);
+        match call.effect {
+            Effect::Harmless => {
+                tracing::debug!(status = status.as_u16(), request_id, "answer to {}", call.attempt)
+            }
+            Effect::Lasting => {
+                tracing::info!(status = status.as_u16(), request_id, "answer to {}", call.attempt)
+            }
+        }
         if status.is_success() {
             return Ok(Reply::Accepted(Accepted {
                 response,

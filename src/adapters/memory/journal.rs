@@ -7,6 +7,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::domain::ack::Ack;
+use crate::domain::audit::changes;
+use crate::domain::audit::{Act, Actor, Head, Sealed};
 use crate::domain::event::Event;
 use crate::domain::gate::Observed;
 use crate::domain::hold::{Held, Hold, Holds, Scope};
@@ -28,6 +30,7 @@ struct Contents {
     observed: BTreeMap<CredentialName, (RotationId, Observed)>,
     holds: Holds,
     lifts: BTreeMap<(Scope, Held), Timestamp>,
+    audit: Vec<Sealed>,
     writes: u64,
 }
 
@@ -60,7 +63,7 @@ impl Contents {
     }
 
     fn check_entry(&self, entry: &Entry) -> Result<(), Error> {
-        let Entry { rotation, sequence, at: _, credential, workspace, event } = entry;
+        let Entry { rotation, sequence, at: _, credential, workspace, actor: _, key: _, event } = entry;
         let written = self.rotations.get(rotation).map_or(&[][..], Vec::as_slice);
         let length = u64::try_from(written.len()).unwrap_or(u64::MAX);
         if length != *sequence {
@@ -99,6 +102,15 @@ impl Contents {
         }
     }
 
+    fn head(&self) -> Head {
+        self.audit.last().map_or_else(Head::genesis, Sealed::head)
+    }
+
+    fn seal(&mut self, act: Act) {
+        let sealed = Sealed::after(&self.head(), act);
+        self.audit.push(sealed);
+    }
+
     fn put(&mut self, record: &Record) {
         self.records.insert(record.credential.clone(), record.clone());
     }
@@ -125,14 +137,18 @@ impl Journal for MemoryJournal {
             contents.put(record);
         }
         contents.rotations.entry(entry.rotation).or_default().push(entry.clone());
+        contents.seal(entry.act());
         contents.writes += 1;
         Ok(())
     }
 
-    async fn save(&self, record: &Record) -> Result<(), Error> {
+    async fn save(&self, record: &Record, acts: &[Act]) -> Result<(), Error> {
         let mut contents = self.contents();
         contents.check_record(record, None)?;
         contents.put(record);
+        for act in acts {
+            contents.seal(act.clone());
+        }
         contents.writes += 1;
         Ok(())
     }
@@ -197,8 +213,13 @@ impl Journal for MemoryJournal {
     async fn acknowledge(&self, credential: &CredentialName, ack: &Ack) -> Result<(), Error> {
         let mut contents = self.contents();
         let kept = (credential.clone(), ack.consumer.clone());
-        if contents.acks.get(&kept).is_none_or(|newest| newest.at <= ack.at) {
+        let newest = contents.acks.get(&kept);
+        let says_something_else = newest.is_none_or(|newest| !newest.says_the_same(ack));
+        if newest.is_none_or(|newest| newest.at <= ack.at) {
             contents.acks.insert(kept, ack.clone());
+            if says_something_else {
+                contents.seal(changes::acknowledged(credential, ack));
+            }
         }
         contents.writes += 1;
         Ok(())
@@ -235,14 +256,20 @@ impl Journal for MemoryJournal {
 
     async fn hold(&self, hold: &Hold) -> Result<(), Error> {
         let mut contents = self.contents();
+        let before = contents.holds.find(&hold.scope, hold.what).cloned();
         contents.holds.put(hold.clone());
+        if contents.holds.find(&hold.scope, hold.what) != before.as_ref() {
+            contents.seal(changes::held(hold));
+        }
         contents.writes += 1;
         Ok(())
     }
 
-    async fn lift(&self, scope: &Scope, what: Held, at: Timestamp) -> Result<(), Error> {
+    async fn lift(&self, scope: &Scope, what: Held, actor: &Actor, at: Timestamp) -> Result<(), Error> {
         let mut contents = self.contents();
-        contents.holds.lift(scope, what);
+        if contents.holds.lift(scope, what) {
+            contents.seal(changes::lifted(scope, what, actor.clone(), at));
+        }
         contents.lifts.insert((scope.clone(), what), at);
         contents.writes += 1;
         Ok(())
@@ -254,5 +281,22 @@ impl Journal for MemoryJournal {
 
     async fn holds(&self) -> Result<Vec<Hold>, Error> {
         Ok(self.contents().holds.all().to_vec())
+    }
+
+    async fn record(&self, act: &Act) -> Result<(), Error> {
+        let mut contents = self.contents();
+        contents.seal(act.clone());
+        contents.writes += 1;
+        Ok(())
+    }
+
+    async fn audit_head(&self) -> Result<Head, Error> {
+        Ok(self.contents().head())
+    }
+
+    async fn audit(&self, after: u64, limit: usize) -> Result<Vec<Sealed>, Error> {
+        let contents = self.contents();
+        let later = contents.audit.iter().filter(|sealed| sealed.sequence > after);
+        Ok(later.take(limit).cloned().collect())
     }
 }

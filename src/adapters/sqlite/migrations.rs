@@ -17,11 +17,12 @@ pub(super) const ALL: &[Migration] = &[
     Migration { name: "0001_journal", sql: include_str!("../../../migrations/sqlite/0001_journal.sql") },
     Migration { name: "0002_evidence", sql: include_str!("../../../migrations/sqlite/0002_evidence.sql") },
     Migration { name: "0003_notices", sql: include_str!("../../../migrations/sqlite/0003_notices.sql") },
+    Migration { name: "0004_audit", sql: include_str!("../../../migrations/sqlite/0004_audit.sql") },
 ];
 
 /// The schema version that this rekeyd reads and writes.
-pub(super) const LATEST: u32 = 3;
-const _: () = assert!(ALL.len() == 3, "LATEST is the number of migrations");
+pub(super) const LATEST: u32 = 4;
+const _: () = assert!(ALL.len() == 4, "LATEST is the number of migrations");
 
 /// Applies what the file has not seen yet, each step in a transaction of its own: after an error the file is at the
 /// version that it reached, and the next attempt goes on from there.
@@ -78,8 +79,8 @@ mod tests {
         name: "9999_notes",
         sql: "CREATE TABLE notes (note TEXT); INSERT INTO notes VALUES ('kept');",
     };
-    const BROKEN: Migration = Migration { name: "0003_broken", sql: "CREATE TABLE half (a); NONSENSE;" };
-    const MENDED: Migration = Migration { name: "0003_mended", sql: "CREATE TABLE half (a);" };
+    const BROKEN: Migration = Migration { name: "0005_broken", sql: "CREATE TABLE half (a); NONSENSE;" };
+    const MENDED: Migration = Migration { name: "0005_mended", sql: "CREATE TABLE half (a);" };
 
     fn list(more: &[&Migration]) -> Vec<Migration> {
         let all = ALL.iter().chain(more.iter().copied());

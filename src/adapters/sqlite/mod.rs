@@ -3,6 +3,7 @@
 //! Write-ahead log with full sync: what a method acknowledged survives the loss of power. The schema repeats the
 //! port's rules as constraints and triggers, and a person may look at it with `sqlite3 -readonly` at any time.
 
+mod audit;
 mod failed;
 mod lock;
 mod migrations;
@@ -26,12 +27,15 @@ use crate::adapters::sqlite::failed::Failed;
 use crate::adapters::sqlite::rows::{AckRow, EntryRow, HoldRow, LiftRow, ObservationRow, RecordRow};
 use crate::adapters::sqlite::write::{Request, Write, Writer};
 use crate::domain::ack::Ack;
+use crate::domain::audit::changes;
+use crate::domain::audit::{Act, Actor, Head, Sealed};
 use crate::domain::gate::Observed;
 use crate::domain::hold::{Held, Hold, Scope};
 use crate::domain::ids::{CredentialName, RotationId, WorkspaceName};
 use crate::domain::record::Record;
 use crate::ports::journal::{Chapter, Entry, Error, Journal, Known};
 
+pub use crate::adapters::sqlite::audit::Verified;
 pub use crate::adapters::sqlite::lock::holder_of;
 pub use crate::adapters::sqlite::open::OpenError;
 pub use crate::adapters::sqlite::read::Loaded;
@@ -164,11 +168,11 @@ impl Journal for SqliteJournal {
 
     async fn append(&self, entry: &Entry, record: Option<&Record>) -> Result<(), Error> {
         let record = record.map(RecordRow::of).transpose()?;
-        self.write(Write::Append { entry: EntryRow::of(entry)?, record }).await
+        self.write(Write::Append { entry: EntryRow::of(entry)?, record, act: entry.act() }).await
     }
 
-    async fn save(&self, record: &Record) -> Result<(), Error> {
-        self.write(Write::Save(RecordRow::of(record)?)).await
+    async fn save(&self, record: &Record, acts: &[Act]) -> Result<(), Error> {
+        self.write(Write::Save(RecordRow::of(record)?, acts.to_vec())).await
     }
 
     async fn entries(&self, rotation: RotationId) -> Result<Vec<Entry>, Error> {
@@ -208,7 +212,8 @@ impl Journal for SqliteJournal {
     }
 
     async fn acknowledge(&self, credential: &CredentialName, ack: &Ack) -> Result<(), Error> {
-        self.write(Write::Acknowledge(AckRow::of(credential, ack))).await
+        self.write(Write::Acknowledge(AckRow::of(credential, ack), changes::acknowledged(credential, ack)))
+            .await
     }
 
     async fn acks(&self, credential: &CredentialName) -> Result<Vec<Ack>, Error> {
@@ -236,11 +241,12 @@ impl Journal for SqliteJournal {
     }
 
     async fn hold(&self, hold: &Hold) -> Result<(), Error> {
-        self.write(Write::Hold(HoldRow::of(hold)?)).await
+        self.write(Write::Hold(HoldRow::of(hold)?, changes::held(hold))).await
     }
 
-    async fn lift(&self, scope: &Scope, what: Held, at: Timestamp) -> Result<(), Error> {
-        self.write(Write::Lift(LiftRow::of(scope, what, at))).await
+    async fn lift(&self, scope: &Scope, what: Held, actor: &Actor, at: Timestamp) -> Result<(), Error> {
+        let act = changes::lifted(scope, what, actor.clone(), at);
+        self.write(Write::Lift(LiftRow::of(scope, what, at), act)).await
     }
 
     async fn lifted(&self, scope: &Scope, what: Held) -> Result<Option<Timestamp>, Error> {
@@ -250,5 +256,17 @@ impl Journal for SqliteJournal {
 
     async fn holds(&self) -> Result<Vec<Hold>, Error> {
         self.read(read::holds).await
+    }
+
+    async fn record(&self, act: &Act) -> Result<(), Error> {
+        self.write(Write::Record(act.clone())).await
+    }
+
+    async fn audit_head(&self) -> Result<Head, Error> {
+        self.read(audit::head).await
+    }
+
+    async fn audit(&self, after: u64, limit: usize) -> Result<Vec<Sealed>, Error> {
+        self.read(move |connection| audit::records(connection, after, limit)).await
     }
 }

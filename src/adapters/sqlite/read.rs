@@ -1,14 +1,15 @@
 //! Every question that the journal answers, over a connection that only reads.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::adapters::sqlite::failed::{Failed, explain};
 use crate::adapters::sqlite::rows;
 use crate::domain::ack::{Ack, Health};
+use crate::domain::audit::Actor;
 use crate::domain::gate::Observed;
 use crate::domain::hold::{Held, Hold, Scope};
-use crate::domain::ids::{ConsumerName, CredentialName, RotationId, WorkspaceName};
+use crate::domain::ids::{ConsumerName, CredentialName, KeyId, RotationId, WorkspaceName};
 use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::Fingerprint;
@@ -80,7 +81,7 @@ pub(super) fn entries(connection: &Connection, rotation: RotationId) -> Result<V
         return Ok(Vec::new());
     };
     let mut statement = connection.prepare_cached(
-        "SELECT sequence, at, event, body FROM entries WHERE rotation = ?1 ORDER BY sequence",
+        "SELECT sequence, at, event, body, actor, by, key FROM entries WHERE rotation = ?1 ORDER BY sequence",
     )?;
     let mut found = statement.query([rotation.to_string()])?;
     let mut entries = Vec::new();
@@ -92,12 +93,15 @@ pub(super) fn entries(connection: &Connection, rotation: RotationId) -> Result<V
             return Err(Failed::corrupt(place(), &format!("it is missing: entry {stored} comes next")));
         }
         let (at, name, body): (String, String, String) = (row.get(1)?, row.get(2)?, row.get(3)?);
+        let (actor, key) = deed(row, 4).map_err(|why| Failed::corrupt(place(), &why))?;
         entries.push(Entry {
             rotation,
             sequence,
             at: instant(&at, place)?,
             credential: credential.clone(),
             workspace: workspace.clone(),
+            actor,
+            key,
             event: rows::event(&name, &body).map_err(|why| Failed::corrupt(place(), &why))?,
         });
     }
@@ -105,6 +109,27 @@ pub(super) fn entries(connection: &Connection, rotation: RotationId) -> Result<V
         return Err(Failed::corrupt(format!("rotation {rotation}"), &"all of its entries are missing"));
     }
     Ok(entries)
+}
+
+/// One entry of a rotation; `None` if it is not there.
+pub(super) fn entry(
+    connection: &Connection,
+    rotation: RotationId,
+    sequence: u64,
+) -> Result<Option<Entry>, Failed> {
+    let Some((credential, workspace)) = owner(connection, rotation)? else { return Ok(None) };
+    let mut statement = connection.prepare_cached(
+        "SELECT at, event, body, actor, by, key FROM entries WHERE rotation = ?1 AND sequence = ?2",
+    )?;
+    let number = i64::try_from(sequence).unwrap_or(i64::MAX);
+    let mut found = statement.query(params![rotation.to_string(), number])?;
+    let Some(row) = found.next()? else { return Ok(None) };
+    let place = || format!("rotation {rotation}, entry {sequence}");
+    let (at, name, body): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    let (actor, key) = deed(row, 3).map_err(|why| Failed::corrupt(place(), &why))?;
+    let event = rows::event(&name, &body).map_err(|why| Failed::corrupt(place(), &why))?;
+    let at = instant(&at, place)?;
+    Ok(Some(Entry { rotation, sequence, at, credential, workspace, actor, key, event }))
 }
 
 fn owner(
@@ -176,7 +201,7 @@ pub(super) fn events_since(
     since: Timestamp,
 ) -> Result<Vec<Entry>, Failed> {
     let mut statement = connection.prepare_cached(
-        "SELECT e.rotation, e.sequence, e.at, r.credential, e.event, e.body
+        "SELECT e.rotation, e.sequence, e.at, r.credential, e.event, e.body, e.actor, e.by, e.key
          FROM entries AS e JOIN rotations AS r USING (rotation)
          WHERE e.event IN (SELECT value FROM json_each(?1)) AND e.at >= ?2 AND r.workspace = ?3
          ORDER BY e.at, e.rotation, e.sequence",
@@ -189,16 +214,27 @@ pub(super) fn events_since(
         let place = || format!("rotation {rotation}, entry {sequence}");
         let (at, credential): (String, String) = (row.get(2)?, row.get(3)?);
         let (name, body): (String, String) = (row.get(4)?, row.get(5)?);
+        let (actor, key) = deed(row, 6).map_err(|why| Failed::corrupt(place(), &why))?;
         entries.push(Entry {
             rotation: rotation.parse().map_err(|error| Failed::corrupt(place(), &error))?,
             sequence: u64::try_from(sequence).map_err(|error| Failed::corrupt(place(), &error))?,
             at: instant(&at, place)?,
             credential: CredentialName::new(credential).map_err(|error| Failed::corrupt(place(), &error))?,
             workspace: workspace.clone(),
+            actor,
+            key,
             event: rows::event(&name, &body).map_err(|why| Failed::corrupt(place(), &why))?,
         });
     }
     Ok(entries)
+}
+
+/// Who made an entry happen and which key it is about, from three columns on.
+fn deed(row: &Row<'_>, first: usize) -> Result<(Actor, Option<KeyId>), String> {
+    let text = |column| row.get::<_, Option<String>>(column).map_err(|error| error.to_string());
+    let (label, by, key) = (text(first)?, text(first + 1)?, text(first + 2)?);
+    let key = key.map(KeyId::new).transpose().map_err(|error| error.to_string())?;
+    Ok((rows::actor(label.as_deref(), by.as_deref())?, key))
 }
 
 pub(super) fn acks(connection: &Connection, credential: &CredentialName) -> Result<Vec<Ack>, Failed> {

@@ -8,10 +8,12 @@ use std::time::SystemTime;
 
 use rusqlite::{Connection, OpenFlags};
 
+use crate::adapters::sqlite::audit::Verified;
 use crate::adapters::sqlite::failed::Failed;
 use crate::adapters::sqlite::open::{OpenError, beside, prepare, version};
-use crate::adapters::sqlite::{migrations, outbox, read};
+use crate::adapters::sqlite::{audit, migrations, outbox, read};
 use crate::domain::ack::Ack;
+use crate::domain::audit::{Head, Sealed};
 use crate::domain::gate::Observed;
 use crate::domain::hold::Hold;
 use crate::domain::ids::{CredentialName, RotationId};
@@ -126,6 +128,30 @@ impl ReadOnlyJournal {
             let lines: Vec<String> = lines.collect::<Result<_, _>>()?;
             Ok(lines.into_iter().filter(|line| line != "ok").collect())
         })
+    }
+
+    /// As [`crate::ports::journal::Journal::audit_head`].
+    ///
+    /// # Errors
+    /// It cannot be read, or the last record is damaged.
+    pub fn audit_head(&self) -> Result<Head, ReadError> {
+        self.answer(audit::head)
+    }
+
+    /// As [`crate::ports::journal::Journal::audit`].
+    ///
+    /// # Errors
+    /// It cannot be read, or a record is damaged.
+    pub fn audit(&self, after: u64, limit: usize) -> Result<Vec<Sealed>, ReadError> {
+        self.answer(|connection| audit::records(connection, after, limit))
+    }
+
+    /// Holds the audit log against its hashes, against the journal's events, and against a head that was noted before.
+    ///
+    /// # Errors
+    /// It cannot be read. A record that does not fit is an answer, not an error.
+    pub fn verify_audit(&self, expected: Option<&Head>) -> Result<Verified, ReadError> {
+        self.answer(|connection| audit::verify(connection, expected))
     }
 
     fn answer<T>(&self, question: impl Fn(&Connection) -> Result<T, Failed>) -> Result<T, ReadError> {

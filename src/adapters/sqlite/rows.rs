@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
 use crate::domain::ack::Ack;
+use crate::domain::audit::Actor;
 use crate::domain::event::Event;
 use crate::domain::gate::Observed;
 use crate::domain::hold::{Held, Hold, Scope};
@@ -19,6 +20,9 @@ pub(super) struct EntryRow {
     pub(super) workspace: String,
     pub(super) event: &'static str,
     pub(super) body: String,
+    pub(super) actor: &'static str,
+    pub(super) by: Option<String>,
+    pub(super) key: Option<String>,
 }
 
 pub(super) struct RecordRow {
@@ -59,7 +63,7 @@ pub(super) struct LiftRow {
 
 impl EntryRow {
     pub(super) fn of(entry: &Entry) -> Result<Self, Error> {
-        let Entry { rotation, sequence, at, credential, workspace, event } = entry;
+        let Entry { rotation, sequence, at, credential, workspace, actor, key, event } = entry;
         let unwritable =
             |why| Error::Corrupt { place: format!("rotation {rotation}, entry {sequence}"), why };
         Ok(Self {
@@ -70,6 +74,9 @@ impl EntryRow {
             workspace: workspace.to_string(),
             event: event.name(),
             body: serde_json::to_string(event).map_err(|error| unwritable(error.to_string()))?,
+            actor: actor.label(),
+            by: actor.name().map(str::to_owned),
+            key: key.as_ref().map(ToString::to_string),
         })
     }
 }
@@ -134,6 +141,12 @@ impl LiftRow {
     pub(super) fn of(scope: &Scope, what: Held, at: Timestamp) -> Self {
         Self { scope: scope.to_string(), what: what.label(), at: instant(at) }
     }
+}
+
+/// Who made an entry happen; rows of before the audit log do not say.
+pub(super) fn actor(label: Option<&str>, by: Option<&str>) -> Result<Actor, String> {
+    let Some(label) = label else { return Ok(Actor::Policy) };
+    Actor::find(label, by).ok_or_else(|| "it does not say who made it happen".to_owned())
 }
 
 /// RFC 3339 in UTC, of one width, so that instants compare as text.

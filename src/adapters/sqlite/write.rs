@@ -6,22 +6,30 @@ use std::path::PathBuf;
 use rusqlite::{Connection, OptionalExtension, Savepoint, TransactionBehavior, params};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::adapters::sqlite::audit;
 use crate::adapters::sqlite::failed::{Failed, explain, is_of_one_request, is_sync_failure};
 use crate::adapters::sqlite::lock::Lock;
 use crate::adapters::sqlite::outbox::{self, Posting};
 use crate::adapters::sqlite::rows::{AckRow, EntryRow, HoldRow, LiftRow, ObservationRow, RecordRow};
+use crate::domain::audit::Act;
 use crate::ports::journal::Error;
 
 /// Requests in one transaction: bounds how long the first of them waits for the last.
 const REQUESTS_PER_TRANSACTION_MAX: usize = 64;
 
 pub(super) enum Write {
-    Append { entry: EntryRow, record: Option<RecordRow> },
-    Save(RecordRow),
-    Acknowledge(AckRow),
+    Append {
+        entry: EntryRow,
+        record: Option<RecordRow>,
+        act: Act,
+    },
+    Save(RecordRow, Vec<Act>),
+    /// What is recorded if it changes something.
+    Acknowledge(AckRow, Act),
     Observe(ObservationRow),
-    Hold(HoldRow),
-    Lift(LiftRow),
+    Hold(HoldRow, Act),
+    Lift(LiftRow, Act),
+    Record(Act),
     Notice(Posting),
 }
 
@@ -112,21 +120,30 @@ pub(super) fn commit(
 
 fn apply(savepoint: &Savepoint<'_>, write: &Write) -> Result<(), Failed> {
     match write {
-        Write::Append { entry, record } => {
+        Write::Append { entry, record, act } => {
             append(savepoint, entry)?;
+            audit::seal(savepoint, act)?;
             record.as_ref().map_or(Ok(()), |record| save(savepoint, record))
         }
-        Write::Save(record) => save(savepoint, record),
-        Write::Acknowledge(ack) => acknowledge(savepoint, ack),
+        Write::Save(record, acts) => {
+            save(savepoint, record)?;
+            acts.iter().try_for_each(|act| audit::seal(savepoint, act))
+        }
+        Write::Acknowledge(ack, act) => sealed_if(acknowledge(savepoint, ack)?, savepoint, act),
         Write::Observe(observation) => observe(savepoint, observation),
-        Write::Hold(hold) => put_hold(savepoint, hold),
-        Write::Lift(row) => lift(savepoint, row),
+        Write::Hold(hold, act) => sealed_if(put_hold(savepoint, hold)?, savepoint, act),
+        Write::Lift(row, act) => sealed_if(lift(savepoint, row)?, savepoint, act),
+        Write::Record(act) => audit::seal(savepoint, act),
         Write::Notice(posting) => outbox::apply(savepoint, posting),
     }
 }
 
+fn sealed_if(changed: bool, connection: &Connection, act: &Act) -> Result<(), Failed> {
+    if changed { audit::seal(connection, act) } else { Ok(()) }
+}
+
 fn append(connection: &Connection, entry: &EntryRow) -> Result<(), Failed> {
-    let EntryRow { rotation, sequence, at, credential, workspace, event, body } = entry;
+    let EntryRow { rotation, sequence, at, credential, workspace, event, body, actor, by, key } = entry;
     let length: i64 = connection
         .prepare_cached("SELECT coalesce(max(sequence) + 1, 0) FROM entries WHERE rotation = ?1")?
         .query_row([rotation], |row| row.get(0))?;
@@ -152,9 +169,10 @@ fn append(connection: &Connection, entry: &EntryRow) -> Result<(), Failed> {
     }
     connection
         .prepare_cached(
-            "INSERT INTO entries (rotation, sequence, at, event, body) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO entries (rotation, sequence, at, event, body, actor, by, key)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?
-        .execute(params![rotation, sequence, at, event, body])?;
+        .execute(params![rotation, sequence, at, event, body, actor, by, key])?;
     Ok(())
 }
 
@@ -178,8 +196,15 @@ fn save(connection: &Connection, record: &RecordRow) -> Result<(), Failed> {
     Ok(())
 }
 
-fn acknowledge(connection: &Connection, ack: &AckRow) -> Result<(), Failed> {
-    connection
+/// Says whether the consumer says something else than before.
+fn acknowledge(connection: &Connection, ack: &AckRow) -> Result<bool, Failed> {
+    let same: bool = connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM acks
+             WHERE credential = ?1 AND consumer = ?2 AND fingerprint = ?3 AND health = ?4)",
+        )?
+        .query_row(params![ack.credential, ack.consumer, ack.fingerprint, ack.health], |row| row.get(0))?;
+    let kept = connection
         .prepare_cached(
             "INSERT INTO acks (credential, consumer, fingerprint, health, since, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
              ON CONFLICT (credential, consumer) DO UPDATE SET fingerprint = excluded.fingerprint,
@@ -187,7 +212,7 @@ fn acknowledge(connection: &Connection, ack: &AckRow) -> Result<(), Failed> {
              WHERE excluded.at >= acks.at",
         )?
         .execute(params![ack.credential, ack.consumer, ack.fingerprint, ack.health, ack.since, ack.at])?;
-    Ok(())
+    Ok(kept > 0 && !same)
 }
 
 fn observe(connection: &Connection, observation: &ObservationRow) -> Result<(), Failed> {
@@ -202,21 +227,22 @@ fn observe(connection: &Connection, observation: &ObservationRow) -> Result<(), 
     Ok(())
 }
 
-/// A person's takes the place of a breaker's; any other stays.
-fn put_hold(connection: &Connection, hold: &HoldRow) -> Result<(), Failed> {
-    connection
+/// A person's takes the place of a breaker's; any other stays. Says whether anything changed.
+fn put_hold(connection: &Connection, hold: &HoldRow) -> Result<bool, Failed> {
+    let put = connection
         .prepare_cached(
             "INSERT INTO holds (scope, what, by, body) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (scope, what) DO UPDATE SET by = excluded.by, body = excluded.body
              WHERE holds.by = 'breaker' AND excluded.by <> 'breaker'",
         )?
         .execute(params![hold.scope, hold.what, hold.by, hold.body])?;
-    Ok(())
+    Ok(put > 0)
 }
 
-fn lift(connection: &Connection, row: &LiftRow) -> Result<(), Failed> {
+/// Says whether there was one.
+fn lift(connection: &Connection, row: &LiftRow) -> Result<bool, Failed> {
     let LiftRow { scope, what, at } = row;
-    connection
+    let gone = connection
         .prepare_cached("DELETE FROM holds WHERE scope = ?1 AND what = ?2")?
         .execute(params![scope, what])?;
     connection
@@ -225,13 +251,14 @@ fn lift(connection: &Connection, row: &LiftRow) -> Result<(), Failed> {
              ON CONFLICT (scope, what) DO UPDATE SET at = excluded.at",
         )?
         .execute(params![scope, what, at])?;
-    Ok(())
+    Ok(gone > 0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::adapters::sqlite::{migrations, open};
+    use crate::domain::audit::Actor;
 
     fn database() -> Connection {
         let mut connection = Connection::open_in_memory().unwrap();
@@ -244,12 +271,10 @@ mod tests {
         let body = serde_json::json!({
             "credential": credential, "revision": revision, "padding": "x".repeat(padding)
         });
-        Write::Save(RecordRow {
-            credential: credential.to_owned(),
-            revision,
-            open: None,
-            body: body.to_string(),
-        })
+        Write::Save(
+            RecordRow { credential: credential.to_owned(), revision, open: None, body: body.to_string() },
+            Vec::new(),
+        )
     }
 
     /// Commits and says of each write whether it was done.
@@ -274,9 +299,12 @@ mod tests {
     #[test]
     fn what_breaks_a_rule_of_the_schema_is_undone_alone() {
         let mut connection = database();
-        let Write::Save(mut lying) = record("b", 1, 0) else { unreachable!() };
+        let Write::Save(mut lying, _) = record("b", 1, 0) else { unreachable!() };
         lying.body = "{}".to_owned();
-        assert_eq!(done(&mut connection, &[record("a", 1, 0), Write::Save(lying)]), [true, false]);
+        assert_eq!(
+            done(&mut connection, &[record("a", 1, 0), Write::Save(lying, Vec::new())]),
+            [true, false]
+        );
         assert_eq!(records(&connection), ["a"]);
     }
 
@@ -314,18 +342,22 @@ mod tests {
             workspace: "prod".to_owned(),
             event: "begun",
             body: r#"{"event":"begun"}"#.to_owned(),
+            actor: "policy",
+            by: None,
+            key: None,
         };
+        let act = Act::new(jiff::Timestamp::UNIX_EPOCH, Actor::Policy, "begun", serde_json::Value::Null);
         assert_eq!(
-            done(&mut connection, &[record("a", 1, 0), Write::Append { entry: begun, record: None }]),
+            done(&mut connection, &[record("a", 1, 0), Write::Append { entry: begun, record: None, act }]),
             [true, true]
         );
         for forbidden in [
-            "INSERT INTO entries SELECT rotation, 2, at, 'minted', '{\"event\":\"minted\"}' FROM entries",
-            "INSERT INTO entries SELECT rotation, 1, at, 'minted', '{\"event\":\"staged\"}' FROM entries",
-            "INSERT INTO entries SELECT rotation, 1, at, 'begun', body FROM entries",
-            "INSERT INTO entries SELECT rotation, 1, at, 'minted', 'no json' FROM entries",
-            "INSERT INTO entries SELECT rotation, 1, 'yesterday', 'minted', '{\"event\":\"minted\"}' FROM entries",
-            "INSERT INTO entries SELECT hex(randomblob(18)), 0, at, event, body FROM entries",
+            "INSERT INTO entries (rotation, sequence, at, event, body) SELECT rotation, 2, at, 'minted', '{\"event\":\"minted\"}' FROM entries",
+            "INSERT INTO entries (rotation, sequence, at, event, body) SELECT rotation, 1, at, 'minted', '{\"event\":\"staged\"}' FROM entries",
+            "INSERT INTO entries (rotation, sequence, at, event, body) SELECT rotation, 1, at, 'begun', body FROM entries",
+            "INSERT INTO entries (rotation, sequence, at, event, body) SELECT rotation, 1, at, 'minted', 'no json' FROM entries",
+            "INSERT INTO entries (rotation, sequence, at, event, body) SELECT rotation, 1, 'yesterday', 'minted', '{\"event\":\"minted\"}' FROM entries",
+            "INSERT INTO entries (rotation, sequence, at, event, body) SELECT hex(randomblob(18)), 0, at, event, body FROM entries",
             "UPDATE entries SET at = at",
             "DELETE FROM entries",
             "UPDATE rotations SET workspace = 'dev'",
@@ -334,6 +366,10 @@ mod tests {
             "UPDATE records SET revision = 2",
             "UPDATE records SET revision = 2, open = 'x', body = json_set(body, '$.revision', 2, '$.open', 'x')",
             "DELETE FROM records",
+            "UPDATE audit SET what = what",
+            "DELETE FROM audit",
+            "INSERT INTO audit SELECT 3, at, actor, by, what, credential, workspace, rotation, details, hash, hash FROM audit",
+            "INSERT INTO audit SELECT 2, at, actor, by, what, credential, workspace, rotation, details, previous, hash FROM audit",
         ] {
             let error = connection.execute(forbidden, []).expect_err(forbidden);
             assert_eq!(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use crate::domain::audit::Actor;
 use crate::domain::hold::{Held, Hold, Scope};
 use crate::domain::ids::CredentialName;
 use crate::engine::handle::Pause;
@@ -34,7 +35,8 @@ impl Keeper {
         self.tasks.spawn(async move {
             let outcome = if lift {
                 let wanted = only.map_or_else(|| Held::ALL.to_vec(), |only| vec![only]);
-                let lifted = restraints.board.lift(&scope, &wanted, now).await;
+                let actor = Actor::Operator(by.clone());
+                let lifted = restraints.board.lift(&scope, &wanted, &actor, now).await;
                 lifted.map_err(|error| error.to_string()).and_then(|lifted| {
                     let rest = restraints.board.in_force();
                     resumed(&scope, &lifted, rest.all()).inspect(|told| tracing::warn!(%by, "{told}"))

@@ -165,7 +165,9 @@ impl Keeper {
             }
         }
         if !orphans.is_empty() {
-            self.tasks.spawn(async move { Finished::OrphansDeleted(sweep::delete(desk, orphans).await) });
+            let setup = Arc::clone(&self.setup);
+            self.tasks
+                .spawn(async move { Finished::OrphansDeleted(sweep::delete(setup, desk, orphans).await) });
         }
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use rekeyd::adapters::sqlite::SqliteJournal;
+use rekeyd::domain::audit::Actor;
 use rekeyd::domain::event::Event;
 use rekeyd::domain::ids::{CredentialName, RotationId, WorkspaceName};
 use rekeyd::domain::record::Record;
@@ -103,7 +104,8 @@ async fn write(journal: &SqliteJournal, rotation: RotationId, credential: &Crede
     for (sequence, event) in events.into_iter().enumerate() {
         let (credential, workspace) = (credential.clone(), workspace.clone());
         let sequence = u64::try_from(sequence).unwrap();
-        let entry = Entry { rotation, sequence, at, credential, workspace, event };
+        let actor = Actor::Policy;
+        let entry = Entry { rotation, sequence, at, credential, workspace, actor, key: None, event };
         journal.append(&entry, (sequence == 0).then_some(&record)).await.unwrap();
     }
 }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rekeyd::adapters::memory::journal::MemoryJournal;
 use rekeyd::domain::ack::Ack;
+use rekeyd::domain::audit::{Act, Actor, Head, Sealed};
 use rekeyd::domain::gate::Observed;
 use rekeyd::domain::hold::{Held, Hold, Scope};
 use rekeyd::domain::ids::{CredentialName, RotationId, WorkspaceName};
@@ -38,8 +39,8 @@ impl Journal for Fragile {
     async fn append(&self, entry: &Entry, record: Option<&Record>) -> Result<(), Error> {
         self.usable()?.append(entry, record).await
     }
-    async fn save(&self, record: &Record) -> Result<(), Error> {
-        self.usable()?.save(record).await
+    async fn save(&self, record: &Record, acts: &[Act]) -> Result<(), Error> {
+        self.usable()?.save(record, acts).await
     }
     async fn entries(&self, rotation: RotationId) -> Result<Vec<Entry>, Error> {
         self.usable()?.entries(rotation).await
@@ -86,13 +87,22 @@ impl Journal for Fragile {
     async fn hold(&self, hold: &Hold) -> Result<(), Error> {
         self.usable()?.hold(hold).await
     }
-    async fn lift(&self, scope: &Scope, what: Held, at: Timestamp) -> Result<(), Error> {
-        self.usable()?.lift(scope, what, at).await
+    async fn lift(&self, scope: &Scope, what: Held, actor: &Actor, at: Timestamp) -> Result<(), Error> {
+        self.usable()?.lift(scope, what, actor, at).await
     }
     async fn lifted(&self, scope: &Scope, what: Held) -> Result<Option<Timestamp>, Error> {
         self.usable()?.lifted(scope, what).await
     }
     async fn holds(&self) -> Result<Vec<Hold>, Error> {
         self.usable()?.holds().await
+    }
+    async fn record(&self, act: &Act) -> Result<(), Error> {
+        self.usable()?.record(act).await
+    }
+    async fn audit_head(&self) -> Result<Head, Error> {
+        self.usable()?.audit_head().await
+    }
+    async fn audit(&self, after: u64, limit: usize) -> Result<Vec<Sealed>, Error> {
+        self.usable()?.audit(after, limit).await
     }
 }

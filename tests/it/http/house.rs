@@ -157,6 +157,32 @@ async fn issuer(sandbox: &Sandbox, clock: &Arc<WrongClock>) -> ElevenLabs {
     ElevenLabs::new(settings).unwrap()
 }
 
+async fn metered_issuer(
+    sandbox: &Sandbox,
+    clock: &Arc<WrongClock>,
+    meter: &Arc<Meter>,
+) -> Arc<MeteredWorkspace<ElevenLabs>> {
+    let name = WorkspaceName::new("prod").unwrap();
+    Arc::new(MeteredWorkspace::new(issuer(sandbox, clock).await, name, Arc::clone(meter)))
+}
+
+fn metered_shelf(store: &Arc<MemoryStore>, meter: &Arc<Meter>) -> BTreeMap<StoreName, Arc<dyn SecretStore>> {
+    let name = StoreName::new("local").unwrap();
+    let shelf = Arc::<MemoryStore>::clone(store);
+    let shelf = MeteredStore::new(shelf, name.clone(), Arc::clone(meter));
+    BTreeMap::from([(name, Arc::new(shelf) as Arc<dyn SecretStore>)])
+}
+
+fn status(now: Timestamp, meter: Arc<Meter>) -> Status {
+    Status {
+        policy_hash: "abc123".to_owned(),
+        policy_loaded: Some(now),
+        started: Some(now),
+        meter,
+        ..Status::default()
+    }
+}
+
 const TIMING: Timing = Timing {
     settle: SignedDuration::from_secs(5),
     activation_deadline: SignedDuration::from_secs(30),
@@ -173,20 +199,18 @@ impl House {
             WorkspaceLimits { rotations_at_once: 4, mints_per_hour: 20, ..WorkspaceLimits::default() };
         let workspace = WorkspaceName::new("prod").unwrap();
         let meter = Arc::<Meter>::default();
-        let metered = issuer(&sandbox, &clock).await;
-        let metered = MeteredWorkspace::new(metered, workspace.clone(), Arc::clone(&meter));
-        let desk = Desk::new(workspace.clone(), Arc::new(metered), limits);
+        let desk = Desk::new(workspace.clone(), metered_issuer(&sandbox, &clock, &meter).await, limits);
         let journal = Arc::new(Fragile::default());
         let store = Arc::new(MemoryStore::new(FirstVersion::Pending));
-        let workspaces = [(workspace.clone(), limits)].into();
         let credentials = ["tts", "wide"].map(|it| (name(it), credential(it))).into();
-        let shelf = StoreName::new("local").unwrap();
-        let metered = MeteredStore::new(Arc::<MemoryStore>::clone(&store), shelf.clone(), Arc::clone(&meter));
-        let metered: Arc<dyn SecretStore> = Arc::new(metered);
         let setup = Setup {
-            policy: Policy { workspaces, credentials, ..Policy::default() },
+            policy: Policy {
+                workspaces: [(workspace.clone(), limits)].into(),
+                credentials,
+                ..Policy::default()
+            },
             desks: BTreeMap::from([(workspace, Arc::new(desk))]),
-            stores: BTreeMap::from([(shelf, metered)]),
+            stores: metered_shelf(&store, &meter),
             journal: Arc::<Fragile>::clone(&journal),
             prober: Arc::new(NetworkProber),
             clock: Arc::<WrongClock>::clone(&clock),
@@ -203,13 +227,7 @@ impl House {
             (ConsumerName::new(who).unwrap(), SecretValue::new(token.to_owned()).unwrap())
         });
         let (consumers, known) = watch::channel(Arc::new(Consumers::new(consumers).unwrap()));
-        let (status, statuses) = watch::channel(Status {
-            policy_hash: "abc123".to_owned(),
-            policy_loaded: Some(clock.now()),
-            started: Some(clock.now()),
-            meter,
-            ..Status::default()
-        });
+        let (status, statuses) = watch::channel(status(clock.now(), meter));
         let (reload, reloads) = mpsc::channel(1);
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("rekeyd.sock");

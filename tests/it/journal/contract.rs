@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rekeyd::adapters::memory::journal::MemoryJournal;
 use rekeyd::adapters::sqlite::SqliteJournal;
+use rekeyd::domain::audit::Actor;
 use rekeyd::domain::event::Event;
 use rekeyd::domain::hold::{BREAKER, Held, Hold, Scope};
 use rekeyd::domain::phase::PhaseName;
@@ -35,6 +36,8 @@ macro_rules! every_adapter {
     };
 }
 
+pub(super) use every_adapter;
+
 every_adapter!(
     every_event_is_read_back_as_it_was_appended,
     an_append_that_was_made_before_is_a_conflict,
@@ -53,7 +56,7 @@ every_adapter!(
     many_credentials_are_written_at_the_same_time,
 );
 
-type Subject = Arc<dyn Journal>;
+pub(super) type Subject = Arc<dyn Journal>;
 
 fn is_conflict<T: std::fmt::Debug>(outcome: &Result<T, Error>) -> bool {
     matches!(outcome, Err(Error::Conflict(_)))
@@ -67,7 +70,7 @@ async fn every_event_is_read_back_as_it_was_appended(journal: Subject) {
     let id = rotation(1);
     let events = every_event("tts", id);
     let names: std::collections::BTreeSet<&str> = events.iter().map(Event::name).collect();
-    assert_eq!(names.len(), 32, "every kind of event is there");
+    assert_eq!(names.len(), 34, "every kind of event is there");
     let entries: Vec<_> =
         (0..).zip(events).map(|(sequence, event)| entry("tts", id, sequence, event)).collect();
     for entry in &entries {
@@ -111,7 +114,7 @@ async fn an_append_and_its_record_are_written_together_or_not_at_all(journal: Su
 async fn a_record_is_replaced_only_by_its_next_revision(journal: Subject) {
     for (revision, taken) in [(2, false), (0, false), (1, true), (1, false), (3, false), (2, true), (3, true)]
     {
-        let outcome = journal.save(&record("tts", revision, None)).await;
+        let outcome = journal.save(&record("tts", revision, None), &[]).await;
         assert_eq!(outcome.is_ok(), taken, "{revision}: {outcome:?}");
         assert_eq!(is_conflict(&outcome), !taken, "{revision}: {outcome:?}");
     }
@@ -127,7 +130,7 @@ async fn what_is_loaded_is_the_record_and_the_open_rotation_folded(journal: Subj
         .await
         .unwrap();
     journal.append(&entry("tts", id, 1, mint_intended()), None).await.unwrap();
-    journal.save(&record("asr", 1, None)).await.unwrap();
+    journal.save(&record("asr", 1, None), &[]).await.unwrap();
 
     let loaded = journal.load().await.unwrap();
     let names: Vec<String> = loaded.iter().map(|(name, _)| name.to_string()).collect();
@@ -147,7 +150,7 @@ async fn an_illegal_history_stops_its_own_credential_only(journal: Subject) {
         .await
         .unwrap();
     journal.append(&entry("tts", id, 1, Event::OldKeyGone), None).await.unwrap();
-    journal.save(&record("asr", 1, None)).await.unwrap();
+    journal.save(&record("asr", 1, None), &[]).await.unwrap();
     let loaded = journal.load().await.unwrap();
     assert!(loaded[0].1.is_ok());
     assert!(is_corrupt(&loaded[1].1), "{loaded:?}");
@@ -166,9 +169,9 @@ async fn a_rotation_begins_once_and_stays_with_its_credential(journal: Subject) 
 
 async fn an_open_rotation_is_one_of_the_credentials_own(journal: Subject) {
     let id = rotation(1);
-    assert!(is_corrupt(&journal.save(&record("tts", 1, Some(id))).await));
+    assert!(is_corrupt(&journal.save(&record("tts", 1, Some(id)), &[]).await));
     journal.append(&entry("asr", id, 0, begun("asr", "prod", id)), None).await.unwrap();
-    assert!(is_corrupt(&journal.save(&record("tts", 1, Some(id))).await));
+    assert!(is_corrupt(&journal.save(&record("tts", 1, Some(id)), &[]).await));
     assert_eq!(journal.load_one(&name("tts")).await.unwrap(), None);
 }
 
@@ -266,10 +269,10 @@ async fn a_hold_stays_until_it_is_lifted_and_a_persons_goes_before_a_breakers(jo
         hold(&Scope::Credential(name("tts")), Held::Revoking, "uid 7", 6),
     ];
     assert_eq!(holds, expected);
-    journal.lift(&prod, Held::Revoking, at(8)).await.unwrap();
+    journal.lift(&prod, Held::Revoking, &Actor::Operator("uid 7".to_owned()), at(8)).await.unwrap();
     assert_eq!(journal.holds().await.unwrap().len(), 3);
     for seconds in [9, 10] {
-        journal.lift(&prod, Held::Minting, at(seconds)).await.unwrap();
+        journal.lift(&prod, Held::Minting, &Actor::Operator("uid 7".to_owned()), at(seconds)).await.unwrap();
     }
     assert_eq!(journal.holds().await.unwrap().len(), 2);
     assert_eq!(journal.lifted(&prod, Held::Minting).await.unwrap(), Some(at(10)));
@@ -334,8 +337,8 @@ async fn many_credentials_are_written_at_the_same_time(journal: Subject) {
 async fn a_clone_of_the_memory_journal_has_the_same_contents_and_counts_writes() {
     let journal = MemoryJournal::new();
     let successor = journal.clone();
-    journal.save(&record("tts", 1, None)).await.unwrap();
-    assert!(is_conflict(&journal.save(&record("tts", 1, None)).await));
+    journal.save(&record("tts", 1, None), &[]).await.unwrap();
+    assert!(is_conflict(&journal.save(&record("tts", 1, None), &[]).await));
     assert_eq!(successor.load_one(&name("tts")).await.unwrap().unwrap().record.revision, 1);
     assert_eq!(successor.writes(), 1);
 }

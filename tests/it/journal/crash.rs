@@ -34,6 +34,14 @@ async fn every_acknowledged_append_survives_kill_9() {
             assert_eq!(known.record.revision, length, "the record was written with its entry");
             assert_eq!(known.rotation.unwrap().length, length);
         }
+        // Each event has its record in the audit log, and there is no record without one.
+        let verified = SqliteJournal::open_read_only(&path).unwrap().verify_audit(None).unwrap();
+        let mut events = 0;
+        for number in 0..CREDENTIALS {
+            events += journal.entries(rotation(number)).await.unwrap().len();
+        }
+        assert_eq!((verified.fault, verified.events), (None, events));
+        assert_eq!(verified.head.sequence, u64::try_from(events).unwrap());
     }
     assert_eq!(acknowledged.len(), usize::try_from(CREDENTIALS).unwrap());
 }

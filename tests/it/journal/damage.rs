@@ -95,7 +95,7 @@ async fn only_open_rotations_are_folded() {
     let path = directory.path().join("journal.db");
     two_rotations(&path).await;
     let journal = SqliteJournal::open(&path).unwrap();
-    journal.save(&record("tts", 2, None)).await.unwrap();
+    journal.save(&record("tts", 2, None), &[]).await.unwrap();
     drop(journal);
     tamper(&path, "UPDATE entries SET body = 'no' WHERE rotation LIKE '%2'");
     let journal = SqliteJournal::open(&path).unwrap();

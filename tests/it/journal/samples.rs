@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use jiff::{SignedDuration, Timestamp};
 use rekeyd::domain::ack::{Ack, Health};
+use rekeyd::domain::audit::Actor;
 use rekeyd::domain::effect::EffectName;
 use rekeyd::domain::emergency::Answered;
 use rekeyd::domain::event::Event;
@@ -157,6 +158,7 @@ pub(crate) fn every_event(credential: &str, id: RotationId) -> Vec<Event> {
         Event::Released { verdicts: verdicts(), forced: true },
         Event::Withheld { verdicts: verdicts() },
         Event::OldKeyDisabled,
+        Event::ClockAgreed,
         Event::QuarantinePassed,
         Event::Alarmed { alarm: Alarm { kind: AlarmKind::Operator, detail: "asked by uid 0".to_owned() } },
         Event::ExpiryIntended { at: at(9), original: Some(at(8)) },
@@ -172,6 +174,9 @@ pub(crate) fn every_event(credential: &str, id: RotationId) -> Vec<Event> {
         hindered(),
         Event::Parked { reason: ParkReason::ForeignValue, detail: "somebody was there".to_owned() },
         Event::Retried { overwrite: true },
+        Event::Reclaimed {
+            destinations: vec![(0, Standing { version: Some(version("v2")), fingerprint: None })],
+        },
         Event::AbortAsked { by: "eve".to_owned() },
         Event::TermsRevised { terms: terms() },
     ]
@@ -184,6 +189,8 @@ pub(crate) fn entry(credential: &str, id: RotationId, sequence: u64, event: Even
         at: at(i64::try_from(sequence).unwrap()),
         credential: name(credential),
         workspace: workspace("prod"),
+        actor: Actor::Operator("uid 0 (root)".to_owned()),
+        key: Some(KeyId::new("key_old").unwrap()),
         event,
     }
 }

@@ -21,7 +21,7 @@ use rekeyd::domain::rotation::{ParkReason, RollbackCause, Rotation};
 use rekeyd::domain::successor::{KeyFacts, Standing};
 use rekeyd::ports::journal::{Entry, Journal};
 
-use super::samples::{ack, at, begun, fingerprint, record, request, rotation, workspace};
+use super::samples::{ack, at, begun, entry, fingerprint, record, request, rotation};
 
 const HOUR: i64 = 3600;
 const DAY: i64 = 24 * HOUR;
@@ -127,17 +127,11 @@ impl Sample {
             journal.acknowledge(credential, ack).await.unwrap();
         }
         let Some(rotation) = self.record.open else {
-            return journal.save(&self.record).await.unwrap();
+            return journal.save(&self.record, &[]).await.unwrap();
         };
         for (sequence, (seconds, event)) in (0u64..).zip(&self.events) {
-            let entry = Entry {
-                rotation,
-                sequence,
-                at: at(*seconds),
-                credential: credential.clone(),
-                workspace: workspace("prod"),
-                event: event.clone(),
-            };
+            let entry = entry(credential.as_str(), rotation, sequence, event.clone());
+            let entry = Entry { at: at(*seconds), ..entry };
             let record = (sequence == 0).then_some(&self.record);
             journal.append(&entry, record).await.unwrap();
         }

@@ -19,7 +19,7 @@ fn scrape(credentials: usize, trouble: usize, detail: Detail) -> String {
     let now = Timestamp::from_second(1_800_000_000).unwrap();
     let report = |index: usize| {
         let since = now - SignedDuration::from_hours(24);
-        let key = KeyId::new(&format!("key{index}")).unwrap();
+        let key = KeyId::new(format!("key{index}")).unwrap();
         let current =
             Current { key, fingerprint: None, since, expires_at: None, usage_hash: None, grants: None };
         let due = Due { at: now + SignedDuration::from_hours(24), schedule: String::new() };
@@ -32,7 +32,7 @@ fn scrape(credentials: usize, trouble: usize, detail: Detail) -> String {
             current: Some(current),
             due: Some(due),
             obstacle,
-            ..Record::new(CredentialName::new(&format!("c{index:05}")).unwrap())
+            ..Record::new(CredentialName::new(format!("c{index:05}")).unwrap())
         };
         let evidence = Evidence::default();
         CredentialReport::new(

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use rekeyd::domain::audit::Actor;
 use rekeyd::domain::event::Event;
 use rekeyd::domain::finding::{Finding, FindingKind};
 use rekeyd::domain::gate::{Gate, GateName, Verdict};
@@ -81,7 +82,7 @@ impl Past {
     }
 
     pub(super) async fn idle(&self, credential: &str, days_old: i64) {
-        self.journal.save(&self.record(credential, days_old)).await.unwrap();
+        self.journal.save(&self.record(credential, days_old), &[]).await.unwrap();
     }
 
     /// So many that nothing is to be said of, written together.
@@ -90,7 +91,7 @@ impl Past {
         for number in 0..count {
             let record = self.record(&format!("service-{number:04}"), number % 29);
             let journal = Arc::clone(&self.journal);
-            writes.spawn(async move { journal.save(&record).await.unwrap() });
+            writes.spawn(async move { journal.save(&record, &[]).await.unwrap() });
         }
         writes.join_all().await;
     }
@@ -104,14 +105,14 @@ impl Past {
             detail: detail.to_owned(),
             since: self.ago(140),
         }];
-        self.journal.save(&record).await.unwrap();
+        self.journal.save(&record, &[]).await.unwrap();
     }
 
     pub(super) async fn blocked(&self, credential: &str) {
         let detail = "the service account has 3 keys; say which one is in use with `adopt`".to_owned();
         let obstacle = Obstacle { kind: ObstacleKind::AdoptionUnclear, detail, since: self.ago(5 * 3600) };
         let record = Record { obstacle: Some(obstacle), ..self.record(credential, 41) };
-        self.journal.save(&record).await.unwrap();
+        self.journal.save(&record, &[]).await.unwrap();
     }
 
     fn begun(&self, credential: &str, id: RotationId, ago: i64) -> Event {
@@ -151,6 +152,8 @@ impl Past {
                 at: self.ago(from - after),
                 credential: CredentialName::new(credential).unwrap(),
                 workspace: WorkspaceName::new("prod").unwrap(),
+                actor: Actor::Policy,
+                key: None,
                 event,
             };
             let open = Record { open: Some(id), ..record.clone() };
@@ -213,6 +216,6 @@ impl Past {
         let last =
             Ended { rotation: id, outcome: PhaseName::Done, at: self.ago(from - 7303 - DAY), why: None };
         let over = Record { revision: 2, open: None, last: Some(last), ..record };
-        self.journal.save(&over).await.unwrap();
+        self.journal.save(&over, &[]).await.unwrap();
     }
 }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rekeyd::adapters::memory::journal::MemoryJournal;
 use rekeyd::domain::ack::Ack;
+use rekeyd::domain::audit::{Act, Actor, Head, Sealed};
 use rekeyd::domain::event::Event;
 use rekeyd::domain::gate::Observed;
 use rekeyd::domain::hold::{Held, Hold, Scope};
@@ -47,9 +48,9 @@ impl Journal for Chronicle {
         Ok(())
     }
 
-    async fn save(&self, record: &Record) -> Result<(), Error> {
+    async fn save(&self, record: &Record, acts: &[Act]) -> Result<(), Error> {
         self.fate.write(self.life, "journal save", "before").await;
-        self.journal.save(record).await?;
+        self.journal.save(record, acts).await?;
         self.fate.write(self.life, "journal save", "after").await;
         Ok(())
     }
@@ -119,9 +120,9 @@ impl Journal for Chronicle {
         Ok(())
     }
 
-    async fn lift(&self, scope: &Scope, what: Held, at: Timestamp) -> Result<(), Error> {
+    async fn lift(&self, scope: &Scope, what: Held, actor: &Actor, at: Timestamp) -> Result<(), Error> {
         self.fate.write(self.life, "journal lift", "before").await;
-        self.journal.lift(scope, what, at).await?;
+        self.journal.lift(scope, what, actor, at).await?;
         self.fate.write(self.life, "journal lift", "after").await;
         Ok(())
     }
@@ -132,5 +133,20 @@ impl Journal for Chronicle {
 
     async fn holds(&self) -> Result<Vec<Hold>, Error> {
         self.journal.holds().await
+    }
+
+    async fn record(&self, act: &Act) -> Result<(), Error> {
+        self.fate.write(self.life, "journal record", "before").await;
+        self.journal.record(act).await?;
+        self.fate.write(self.life, "journal record", "after").await;
+        Ok(())
+    }
+
+    async fn audit_head(&self) -> Result<Head, Error> {
+        self.journal.audit_head().await
+    }
+
+    async fn audit(&self, after: u64, limit: usize) -> Result<Vec<Sealed>, Error> {
+        self.journal.audit(after, limit).await
     }
 }

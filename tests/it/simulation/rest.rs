@@ -18,6 +18,11 @@ const REST_HOURS: i64 = 80;
 impl Theatre {
     /// I7 and I4: in a kind world everything that was begun ends, an operator helping with what is parked.
     pub(super) async fn come_to_rest(&self) {
+        self.settle().await;
+        self.witness.check_audit(&self.journal.audit(0, usize::MAX).await.unwrap());
+    }
+
+    async fn settle(&self) {
         // What people broke is not mended by asking again and again.
         let (hours, pause) = if self.scenario.people_every > 0 { (20, 1800) } else { (REST_HOURS, 97) };
         let until = self.clock.truth() + SignedDuration::from_hours(hours);

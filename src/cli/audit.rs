@@ -1,0 +1,217 @@
+//! `rekeyd audit`: who did what, straight from the journal; `verify` whether all of it is there as it was written, and
+//! `export` for keeping it elsewhere.
+
+use std::collections::VecDeque;
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::adapters::sqlite::{ReadError, ReadOnlyJournal, Verified};
+use crate::cli::audit_compare;
+use crate::cli::exit::Exit;
+use crate::cli::journal::{Looking, Output, fail, one_line, tell};
+use crate::domain::audit::{Head, Sealed, canonical};
+use crate::domain::ids::CredentialName;
+
+/// Records that are read at a time.
+const PAGE: usize = 1000;
+/// Said in the record of an event for programs only.
+const FOR_PROGRAMS: [&str; 2] = ["entry", "entry_sha256"];
+
+#[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    looking: Looking,
+    #[command(flatten)]
+    which: Which,
+    /// How many records, counted from the newest
+    #[arg(long, default_value_t = 30, value_name = "N")]
+    limit: usize,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Hold every record against its hash, the one before it and the event that it tells of; exit code 4 if one does not fit
+    Verify(Verify),
+    /// Ask the workspaces' own audit logs what was done to our keys, and not by us; exit code 4 if anything was
+    Compare(audit_compare::Arguments),
+    /// Print the records as JSON lines, the oldest first; the head goes to the standard error
+    Export(Export),
+}
+
+#[derive(clap::Args)]
+struct Which {
+    /// Only records about this credential
+    #[arg(long, value_name = "NAME", value_parser = named)]
+    credential: Option<CredentialName>,
+    /// Only records from then on, such as 2026-01-31T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    since: Option<Timestamp>,
+}
+
+#[derive(clap::Args)]
+struct Verify {
+    #[command(flatten)]
+    looking: Looking,
+    /// A head that was noted elsewhere, at whatever time: the log has to contain it
+    #[arg(long, value_name = "SEQUENCE:HASH", value_parser = expected)]
+    expect: Option<Head>,
+}
+
+#[derive(clap::Args)]
+struct Export {
+    #[command(flatten)]
+    looking: Looking,
+    #[command(flatten)]
+    which: Which,
+}
+
+fn named(text: &str) -> Result<CredentialName, String> {
+    CredentialName::new(text).map_err(|error| error.to_string())
+}
+
+fn expected(text: &str) -> Result<Head, String> {
+    let wanted = "a head is a number, a colon and 64 hex digits, as `audit verify` prints it";
+    Head::read(text).ok_or_else(|| wanted.to_owned())
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let outcome = match &arguments.command {
+        None => list(arguments),
+        Some(Command::Verify(verify)) => verified(verify),
+        Some(Command::Compare(compare)) => audit_compare::run(compare),
+        Some(Command::Export(export)) => exported(export),
+    };
+    outcome.unwrap_or_else(|why| fail(&why))
+}
+
+impl Which {
+    fn includes(&self, record: &Sealed) -> bool {
+        self.since.is_none_or(|since| record.act.at >= since)
+            && self.credential.as_ref().is_none_or(|name| record.act.credential.as_ref() == Some(name))
+    }
+}
+
+/// Hands every record of interest to `take`, the oldest first, and returns the head that was reached.
+fn each(
+    journal: &ReadOnlyJournal,
+    which: &Which,
+    mut take: impl FnMut(&Sealed) -> io::Result<()>,
+) -> Result<Head, String> {
+    let mut head = Head::genesis();
+    loop {
+        let page = journal.audit(head.sequence, PAGE).map_err(|error: ReadError| error.to_string())?;
+        let Some(last) = page.last() else { return Ok(head) };
+        for record in page.iter().filter(|record| which.includes(record)) {
+            take(record).map_err(|error| format!("write to the standard output: {error}"))?;
+        }
+        head = last.head();
+    }
+}
+
+fn list(arguments: &Arguments) -> Result<ExitCode, String> {
+    let Arguments { command: _, looking, which, limit } = arguments;
+    let journal = looking.open()?.journal;
+    let mut newest: VecDeque<Sealed> = VecDeque::new();
+    let head = each(&journal, which, |record| {
+        newest.push_back(record.clone());
+        if newest.len() > *limit {
+            newest.pop_front();
+        }
+        Ok(())
+    })?;
+    let text = match looking.output {
+        Output::Json => {
+            let records: Vec<Value> = newest.iter().map(Sealed::to_json).collect();
+            format!("{}\n", json!({ "records": records, "head": head.to_string() }))
+        }
+        Output::Table if newest.is_empty() => "there is no such record\n".to_owned(),
+        Output::Table => newest.iter().map(line).collect(),
+    };
+    Ok(tell(&text, ExitCode::SUCCESS))
+}
+
+/// One record for a person.
+fn line(record: &Sealed) -> String {
+    let act = &record.act;
+    let about = match (&act.credential, &act.workspace) {
+        (Some(credential), _) => credential.as_str(),
+        (None, Some(workspace)) => workspace.as_str(),
+        (None, None) => "-",
+    };
+    let details = act.details.iter().filter(|(name, _)| !FOR_PROGRAMS.contains(&name.as_str()));
+    let details: Vec<String> = details
+        .map(|(name, value)| match value.as_str() {
+            Some(text) => format!("{name}={text}"),
+            None => format!("{name}={}", canonical(value)),
+        })
+        .collect();
+    let (at, actor, what) = (act.at, act.actor.to_string(), &act.what);
+    let told = format!(
+        "{:>6}  {at:.0}  {actor:<12}  {what:<18}  {about:<16}  {}",
+        record.sequence,
+        details.join("  ")
+    );
+    format!("{}\n", one_line(told.trim_end()))
+}
+
+fn exported(export: &Export) -> Result<ExitCode, String> {
+    let journal = export.looking.open()?.journal;
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut gone = false;
+    let head = each(&journal, &export.which, |record| {
+        // Whoever stops reading early has read what was wanted.
+        match writeln!(out, "{}", canonical(&record.to_json())) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                gone = true;
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    })?;
+    if !gone {
+        out.flush().map_err(|error| format!("write to the standard output: {error}"))?;
+    }
+    // Who cannot be told has the records all the same.
+    drop(writeln!(io::stderr(), "audit head: {head}"));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn verified(verify: &Verify) -> Result<ExitCode, String> {
+    let journal = verify.looking.open()?.journal;
+    let answer = journal.verify_audit(verify.expect.as_ref());
+    let Verified { head, events, fault } = answer.map_err(|error| error.to_string())?;
+    let code = if fault.is_some() { Exit::NeedsAttention.into() } else { ExitCode::SUCCESS };
+    let text = match (verify.looking.output, fault) {
+        (Output::Json, fault) => {
+            let fault = fault.map(
+                |it| json!({ "sequence": it.sequence, "kind": it.kind.label(), "message": it.to_string() }),
+            );
+            let told = json!({
+                "whole": fault.is_none(),
+                "records": head.sequence,
+                "events": events,
+                "head": head.to_string(),
+                "fault": fault,
+            });
+            format!("{told}\n")
+        }
+        (Output::Table, None) => format!(
+            "the audit log is whole: {} records, {events} of them of events of the journal\nhead: {head}\n",
+            head.sequence
+        ),
+        (Output::Table, Some(fault)) => format!(
+            "the audit log is not whole\n{fault}\nwhat is before it fits: {} records, head: {head}\n\
+             next: keep a copy of the journal as it is now, find out who could write it, and hold it against the \
+             last export or backup; docs/audit.md says how\n",
+            head.sequence
+        ),
+    };
+    Ok(tell(&text, code))
+}

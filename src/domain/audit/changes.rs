@@ -1,0 +1,131 @@
+//! What the audit log says of everything that is no event of a rotation: orders, findings, holds, acknowledgements, and
+//! the daemon itself.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::domain::ack::Ack;
+use crate::domain::audit::{Act, Actor, object};
+use crate::domain::finding::Finding;
+use crate::domain::hold::{Held, Hold, Scope};
+use crate::domain::ids::CredentialName;
+use crate::domain::key::Key;
+use crate::domain::record::{Obstacle, Record};
+
+pub const ROTATION_ASKED: &str = "rotation_asked";
+pub const EMERGENCY_ASKED: &str = "emergency_asked";
+pub const ACCEPTED: &str = "accepted";
+pub const FOUND: &str = "found";
+pub const NO_LONGER_FOUND: &str = "no_longer_found";
+pub const OBSTRUCTED: &str = "obstructed";
+pub const ADOPTED: &str = "adopted";
+pub const HELD: &str = "held";
+pub const LIFTED: &str = "lifted";
+pub const ACKNOWLEDGED: &str = "acknowledged";
+pub const ORPHAN_DELETION_INTENDED: &str = "orphan_deletion_intended";
+pub const ORPHAN_DELETED: &str = "orphan_deleted";
+pub const POLICY_LOADED: &str = "policy_loaded";
+pub const POLICY_REFUSED: &str = "policy_refused";
+pub const STARTED: &str = "started";
+pub const STOPPED: &str = "stopped";
+
+/// What records tell of beside events, in the order of docs/audit.md.
+pub const ALL: [&str; 16] = [
+    ROTATION_ASKED,
+    EMERGENCY_ASKED,
+    ACCEPTED,
+    FOUND,
+    NO_LONGER_FOUND,
+    OBSTRUCTED,
+    ADOPTED,
+    HELD,
+    LIFTED,
+    ACKNOWLEDGED,
+    ORPHAN_DELETION_INTENDED,
+    ORPHAN_DELETED,
+    POLICY_LOADED,
+    POLICY_REFUSED,
+    STARTED,
+    STOPPED,
+];
+
+/// What a change of a record without an event amounts to. Empty for what only plans, as a due instant does.
+#[must_use]
+pub fn of_record(before: &Record, after: &Record, actor: &Actor, at: Timestamp) -> Vec<Act> {
+    let mut told: Vec<(&str, Value)> = Vec::new();
+    if let Some(urgency) =
+        after.emergency.as_ref().filter(|urgency| before.emergency.as_ref() != Some(urgency))
+    {
+        told.push((EMERGENCY_ASKED, json!({ "why": urgency.why })));
+    } else if after.asked && !before.asked {
+        told.push((ROTATION_ASKED, Value::Null));
+    }
+    let key = |record: &Record| record.current.as_ref().map(|current| current.key.clone());
+    let grants = |record: &Record| record.current.as_ref().and_then(|current| current.grants.clone());
+    if key(before) != key(after) {
+        told.push((ADOPTED, json!({ "key": key(after), "before": key(before) })));
+    } else if before.accepted != after.accepted
+        || (grants(before).is_some() && grants(before) != grants(after))
+    {
+        told.push((ACCEPTED, json!({ "key": key(after), "other_keys": after.accepted })));
+    }
+    let missing_in = |record: &Record, it: &Finding| !record.findings.iter().any(|known| known.is_same(it));
+    for found in after.findings.iter().filter(|it| missing_in(before, it)) {
+        told.push((FOUND, json!({ "kind": found.kind.label(), "key": found.key, "why": found.detail })));
+    }
+    for gone in before.findings.iter().filter(|it| missing_in(after, it)) {
+        told.push((NO_LONGER_FOUND, json!({ "kind": gone.kind.label(), "key": gone.key })));
+    }
+    let kind = |obstacle: &Obstacle| obstacle.kind;
+    if let Some(obstacle) = &after.obstacle
+        && before.obstacle.as_ref().map(kind) != Some(obstacle.kind)
+    {
+        told.push((OBSTRUCTED, json!({ "kind": obstacle.kind.label(), "why": obstacle.detail })));
+    }
+    let act = |(what, details): (&str, Value)| Act {
+        credential: Some(after.credential.clone()),
+        rotation: after.open,
+        ..Act::new(at, actor.clone(), what, details)
+    };
+    told.into_iter().map(act).collect()
+}
+
+/// A hold is put in force.
+#[must_use]
+pub fn held(hold: &Hold) -> Act {
+    let details = json!({ "what": hold.what.label(), "why": hold.why });
+    within(&hold.scope, Act::new(hold.since, Actor::of_hold(&hold.by), HELD, details))
+}
+
+/// A hold is lifted.
+#[must_use]
+pub fn lifted(scope: &Scope, what: Held, actor: Actor, at: Timestamp) -> Act {
+    within(scope, Act::new(at, actor, LIFTED, json!({ "what": what.label() })))
+}
+
+fn within(scope: &Scope, act: Act) -> Act {
+    let mut act = act;
+    act.details.insert("scope".to_owned(), Value::from(scope.to_string()));
+    match scope {
+        Scope::Fleet => {}
+        Scope::Workspace(name) => act.workspace = Some(name.clone()),
+        Scope::Credential(name) => act.credential = Some(name.clone()),
+    }
+    act
+}
+
+/// A consumer says something else than before.
+#[must_use]
+pub fn acknowledged(credential: &CredentialName, ack: &Ack) -> Act {
+    let details = json!({ "fingerprint": ack.fingerprint, "status": ack.health.label() });
+    let actor = Actor::Consumer(ack.consumer.clone());
+    Act { credential: Some(credential.clone()), ..Act::new(ack.at, actor, ACKNOWLEDGED, details) }
+}
+
+/// A key that a rotation made and lost is about to be deleted, or is deleted.
+#[must_use]
+pub fn orphan(what: &str, key: &Key, at: Timestamp) -> Act {
+    let details = json!({ "key": key.id, "service_account": key.account, "name": key.name });
+    let rotation = key.nonce().map(|nonce| nonce.rotation);
+    Act { rotation, details: object(details), ..Act::new(at, Actor::Policy, what, Value::Null) }
+}

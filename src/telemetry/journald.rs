@@ -1,0 +1,259 @@
+//! systemd's journal in its own protocol: each field of a line is a field of the entry, to be asked for by name, as in
+//! `journalctl CREDENTIAL=tts-backend`.
+
+use std::fmt;
+use std::io::Write as _;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::LookupSpan;
+
+/// Where systemd's journal listens.
+pub(super) const SOCKET: &str = "/run/systemd/journal/socket";
+const IDENTIFIER: &str = "rekeyd";
+const NAME_LENGTH_MAX: usize = 64;
+
+/// Sends lines to the journal, and writes those that it does not take to `otherwise`, as lines with a priority.
+pub(super) struct Journald<W> {
+    socket: UnixDatagram,
+    path: PathBuf,
+    otherwise: W,
+}
+
+impl<W> Journald<W> {
+    /// # Errors
+    /// Nobody listens there.
+    pub(super) fn at(path: &Path, otherwise: W) -> std::io::Result<Self> {
+        let socket = UnixDatagram::unbound()?;
+        // An empty datagram is no entry.
+        socket.send_to(&[], path)?;
+        Ok(Self { socket, path: path.to_owned(), otherwise })
+    }
+}
+
+/// As syslog counts.
+pub(super) fn priority(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 6,
+        Level::DEBUG | Level::TRACE => 7,
+    }
+}
+
+/// What a line or a span says, in its order.
+#[derive(Default)]
+struct Fields {
+    message: String,
+    named: Vec<(&'static str, String)>,
+}
+
+impl Fields {
+    fn put(&mut self, field: &Field, value: String) {
+        if field.name() == "message" {
+            self.message = value;
+        } else {
+            self.named.push((field.name(), value));
+        }
+    }
+
+    /// Takes over what `others` say beyond this.
+    fn complete(&mut self, others: &Self) {
+        for (name, value) in &others.named {
+            if !self.named.iter().any(|(known, _)| known == name) {
+                self.named.push((name, value.clone()));
+            }
+        }
+    }
+
+    /// In one line for a person.
+    fn line(&self) -> String {
+        let mut line = self.message.clone();
+        for (name, value) in &self.named {
+            line += &format!(" {name}={value}");
+        }
+        line.replace(['\n', '\r'], " ")
+    }
+}
+
+impl Visit for Fields {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, value.to_owned());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, format!("{value:?}"));
+    }
+}
+
+impl<S, W> Layer<S> for Journald<W>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + 'static,
+{
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        if let Some(span) = context.span(id) {
+            let mut fields = Fields::default();
+            attributes.record(&mut fields);
+            span.extensions_mut().insert(fields);
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        for span in context.event_scope(event).into_iter().flatten() {
+            if let Some(outer) = span.extensions().get::<Fields>() {
+                fields.complete(outer);
+            }
+        }
+        let metadata = event.metadata();
+        let (priority, line) = (priority(*metadata.level()), fields.line());
+        if self.socket.send_to(&entry(priority, metadata.target(), &line, &fields), &self.path).is_err() {
+            // Nothing is left to say it to if this fails too.
+            drop(writeln!(self.otherwise.make_writer(), "<{priority}>{line}"));
+        }
+    }
+}
+
+fn entry(priority: u8, target: &str, line: &str, fields: &Fields) -> Vec<u8> {
+    let mut entry = Vec::new();
+    put(&mut entry, "MESSAGE", line);
+    put(&mut entry, "PRIORITY", &priority.to_string());
+    put(&mut entry, "SYSLOG_IDENTIFIER", IDENTIFIER);
+    put(&mut entry, "TARGET", target);
+    for (name, value) in &fields.named {
+        if let Some(name) = field_name(name) {
+            put(&mut entry, &name, value);
+        }
+    }
+    entry
+}
+
+/// One that the journal takes: capitals, digits and underscores, beginning with a letter.
+fn field_name(name: &str) -> Option<String> {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    let name: String = name.trim_start_matches('_').chars().map(plain).take(NAME_LENGTH_MAX).collect();
+    let taken = ["MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "TARGET"].contains(&name.as_str());
+    (name.starts_with(|c: char| c.is_ascii_uppercase()) && !taken).then_some(name)
+}
+
+/// A value of several lines goes with its length.
+fn put(entry: &mut Vec<u8>, name: &str, value: &str) {
+    entry.extend_from_slice(name.as_bytes());
+    if value.contains('\n') {
+        let length = u64::try_from(value.len()).unwrap_or(u64::MAX);
+        entry.push(b'\n');
+        entry.extend_from_slice(&length.to_le_bytes());
+    } else {
+        entry.push(b'=');
+    }
+    entry.extend_from_slice(value.as_bytes());
+    entry.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The fields of an entry, as systemd's journal reads them.
+    fn read(mut bytes: &[u8]) -> BTreeMap<String, String> {
+        let mut fields = BTreeMap::new();
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        while !bytes.is_empty() {
+            let end = bytes.iter().position(|byte| *byte == b'\n').unwrap();
+            let (line, rest) = (&bytes[..end], &bytes[end + 1..]);
+            if let Some(equals) = line.iter().position(|byte| *byte == b'=') {
+                fields.insert(text(&line[..equals]), text(&line[equals + 1..]));
+                bytes = rest;
+            } else {
+                let length = usize::try_from(u64::from_le_bytes(rest[..8].try_into().unwrap())).unwrap();
+                fields.insert(text(line), text(&rest[8..8 + length]));
+                assert_eq!(rest[8 + length], b'\n');
+                bytes = &rest[9 + length..];
+            }
+        }
+        fields
+    }
+
+    #[test]
+    fn each_line_is_an_entry_with_its_fields_and_those_around_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let journal = UnixDatagram::bind(&path).unwrap();
+        journal.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let receive = || {
+            let mut bytes = vec![0; 65536];
+            let length = journal.recv(&mut bytes).unwrap();
+            read(&bytes[..length])
+        };
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let layer = Journald::at(&path, move || writer.clone()).unwrap();
+        assert_eq!(receive().len(), 0, "somebody is there");
+        let subscriber = tracing_subscriber::registry().with(layer);
+        tracing::subscriber::with_default(subscriber, || {
+            let span = tracing::info_span!("effect", credential = "tts", rotation = %"r1", effect = "mint");
+            let _entered = span.enter();
+            tracing::warn!(why = %"first\nsecond\n", credential = "other", status = 503, message_ = 1, "hindered");
+            let entry = receive();
+            let field = |name: &str| entry.get(name).map(String::as_str);
+            assert_eq!((field("PRIORITY"), field("SYSLOG_IDENTIFIER")), (Some("4"), Some("rekeyd")));
+            assert_eq!(field("TARGET"), Some("rekeyd::telemetry::journald::tests"));
+            assert_eq!((field("WHY"), field("STATUS")), (Some("first\nsecond\n"), Some("503")));
+            assert_eq!((field("CREDENTIAL"), field("ROTATION")), (Some("other"), Some("r1")));
+            let told =
+                "hindered why=first second  credential=other status=503 message_=1 rotation=r1 effect=mint";
+            assert_eq!(field("MESSAGE"), Some(told));
+            tracing::error!(long = %"x".repeat(8 << 20), "too long for a datagram");
+            drop(std::fs::remove_file(&path));
+            tracing::info!("nobody is there any more");
+        });
+        let written = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let written: Vec<&str> = written.lines().collect();
+        assert_eq!(written.len(), 2, "nothing is lost");
+        assert!(written[0].starts_with("<3>too long for a datagram long=xxx"));
+        assert!(written[1].starts_with("<6>nobody is there any more"), "{}", written[1]);
+        assert!(Journald::at(&path, std::io::sink).is_err(), "nobody listens");
+    }
+
+    #[test]
+    fn names_are_those_that_the_journal_takes() {
+        for (name, taken) in [
+            ("credential", Some("CREDENTIAL")),
+            ("key.id", Some("KEY_ID")),
+            ("_hidden", Some("HIDDEN")),
+            ("1st", None),
+            ("message", None),
+            ("", None),
+        ] {
+            assert_eq!(field_name(name).as_deref(), taken, "{name}");
+        }
+    }
+}

@@ -117,9 +117,9 @@ pub(crate) fn operators_give_orders_and_nobody_else(machine: &Machine) {
     assert_eq!(rotations(machine), before + 1);
     // The daemon sees who it is, whatever the unit hides from it.
     machine.ok("runuser --user alice -- rekeyd pause tts-backend --why trying");
-    let by = "rekeyd status --policy /etc/rekeyd/policy.toml --output json | grep --only-matching '\"uid [0-9]*\"' | sort --unique";
+    let by = "rekeyd status --policy /etc/rekeyd/policy.toml --output json | grep --only-matching '\"uid [0-9]*[^\"]*\"' | sort --unique";
     let alice = machine.ok("id --user alice");
-    assert_eq!(machine.ok(by), format!("\"uid {alice}\""));
+    assert_eq!(machine.ok(by), format!("\"uid {alice} (alice)\""));
     machine.ok("runuser --user alice -- rekeyd resume tts-backend");
 }
 

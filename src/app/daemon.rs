@@ -87,11 +87,10 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     let served = CancellationToken::new();
     let public = Public { handle: handle.clone(), consumers: consumers_seen, status: status_seen.clone() };
     let operator = Operator { handle: handle.clone(), status: status_seen, reload: reloads.clone() };
-    let credentials = config.policy.credentials.len();
     let missing = diary.started(config.hash()).await;
     tracing::info!(
         listen = %listener.address(), socket = %config.daemon.socket.display(),
-        credentials, policy = %path.display(), "ready"
+        credentials = config.policy.credentials.len(), policy = %path.display(), "ready"
     );
     let in_force = InForce {
         base,
@@ -110,7 +109,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     parts.spawn(notify::feed_watchdog(handle, served.clone()));
     parts.spawn(diary.clone().keep(missing, served.clone()));
     parts.spawn(signals.heed(reloads, stop.clone(), served.clone()));
-    notify::ready(&format!("the policy is in force, with {credentials} credentials"));
+    notify::ready(&notify::begun(config.policy.credentials.len()));
 
     let engine = keeper.run(stop.clone(), drain);
     tokio::pin!(engine);

@@ -12,6 +12,10 @@ pub(super) fn ready(status: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
+pub(super) fn begun(credentials: usize) -> String {
+    format!("the policy is in force, with {credentials} credentials")
+}
+
 /// The line that says what came of a reload. A refusal has many lines; the first names the first problem.
 pub(super) fn reloaded(outcome: &Result<String, String>) -> String {
     match outcome {

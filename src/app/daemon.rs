@@ -83,8 +83,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     ];
     let mut scheduler = wakes::start(tick, others).await?;
 
-    let stop = CancellationToken::new();
-    let served = CancellationToken::new();
+    let (stop, served) = (CancellationToken::new(), CancellationToken::new());
     let public = Public { handle: handle.clone(), consumers: consumers_seen, status: status_seen.clone() };
     let operator = Operator { handle: handle.clone(), status: status_seen, reload: reloads.clone() };
     let missing = diary.started(config.hash()).await;

@@ -4,18 +4,19 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench fuzz audit tools
+.PHONY: help demo test system-test lint bench fuzz audit tools deb
 
 PYTHON ?= python3
 TEST_VENV := target/venv
 LINT_VENV := target/lint-venv
 PROGRAMS := target/programs
 CARGO_DENY := 0.20.2
+CARGO_DEB := 3.8.0
 # Without colours where there is no terminal, and never a changed Cargo.lock.
 CARGO_FLAGS := --locked
 
 help:  ## say what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 16
 
 demo:  ## a whole life in two minutes: sandbox, consumers, rotations, a kill in the middle
 	cargo run $(CARGO_FLAGS) --quiet -- demo
@@ -29,10 +30,18 @@ test: $(TEST_VENV)/.installed $(PROGRAMS)/.installed  ## every test; brings its 
 	  cargo test $(CARGO_FLAGS); \
 	fi
 
+system-test: tools target/sbom.cdx.json $(TEST_VENV)/.installed  ## package, units and image, tried under Debian 12 and 13; takes root
+	@[ "$$(id -u)" = 0 ] || { echo "the system tests boot machines: run them as root" >&2; exit 1; }
+	tests/system/prepare
+	PATH="$(CURDIR)/$(TEST_VENV)/bin:$$PATH" cargo test $(CARGO_FLAGS) --test system
+
+deb: tools target/sbom.cdx.json  ## the Debian package, in target/debian
+	cargo deb $(CARGO_FLAGS)
+
 lint: $(LINT_VENV)/.installed  ## formatting, clippy, licences and dependencies, Dockerfile, scripts, unit
 	cargo fmt --check
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
-	$(LINT_VENV)/bin/shellcheck .ci/run tests/programs
+	$(LINT_VENV)/bin/shellcheck .ci/run tests/programs tests/system/prepare tests/system/image tests/system/base-image packaging/debian/*
 	$(LINT_VENV)/bin/hadolint Dockerfile
 	@if cargo deny --version >/dev/null 2>&1; then \
 	  cargo deny $(CARGO_FLAGS) check licenses bans sources; \
@@ -69,6 +78,11 @@ audit:  ## known vulnerabilities of dependencies; fetches the advisory database
 
 tools:  ## install the programs that lint and audit need beside the toolchain
 	@cargo deny --version 2>/dev/null || cargo install --locked cargo-deny --version $(CARGO_DENY)
+	@cargo deb --version 2>/dev/null || cargo install --locked cargo-deb --version $(CARGO_DEB)
+
+target/sbom.cdx.json: Cargo.lock Cargo.toml packaging/sbom
+	@mkdir -p $(@D)
+	packaging/sbom > $@.new && mv $@.new $@
 
 $(PROGRAMS)/.installed: tests/programs
 	@tests/programs $(PROGRAMS)

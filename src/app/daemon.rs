@@ -85,8 +85,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     ];
     let mut scheduler = wakes::start(tick, others).await?;
 
-    let stop = CancellationToken::new();
-    let served = CancellationToken::new();
+    let (stop, served) = (CancellationToken::new(), CancellationToken::new());
     let public = Public { handle: handle.clone(), consumers: consumers_seen, status: status_seen.clone() };
     let operator = Operator { handle: handle.clone(), status: status_seen, reload: reloads.clone() };
     let missing = diary.started(config.hash()).await;
@@ -114,7 +113,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     parts.spawn(notify::feed_watchdog(handle, served.clone()));
     parts.spawn(diary.clone().keep(missing, served.clone()));
     parts.spawn(signals.heed(reloads, stop.clone(), served.clone()));
-    notify::ready();
+    notify::ready(&notify::begun(config.policy.credentials.len()));
 
     let engine = keeper.run(stop.clone(), drain);
     tokio::pin!(engine);
@@ -220,7 +219,7 @@ async fn answer_reloads(
         };
         notify::reloading();
         let outcome = in_force.reload(&path, &reload.by).await;
-        notify::ready();
+        notify::ready(&notify::reloaded(&outcome));
         // Nobody may be left to hear it.
         drop(reload.answer.send(outcome));
     }

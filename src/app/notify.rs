@@ -7,8 +7,24 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::Handle;
 
-pub(super) fn ready() {
-    tell(&[NotifyState::Ready, NotifyState::Status("watching over the policy's credentials")]);
+/// `status` is what `systemctl status` shows: one line.
+pub(super) fn ready(status: &str) {
+    tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+}
+
+pub(super) fn begun(credentials: usize) -> String {
+    format!("the policy is in force, with {credentials} credentials")
+}
+
+/// The line that says what came of a reload. A refusal has many lines; the first names the first problem.
+pub(super) fn reloaded(outcome: &Result<String, String>) -> String {
+    match outcome {
+        Ok(said) => said.clone(),
+        Err(why) => {
+            let first = why.lines().next().unwrap_or_default();
+            format!("a changed policy is refused, the one before stays in force: {first}")
+        }
+    }
 }
 
 /// One datagram, with the time: systemd kills a service that sends the two apart.
@@ -20,7 +36,8 @@ pub(super) fn reloading() {
 
 pub(super) fn stopping(drain: Duration) {
     let extension = u32::try_from(drain.as_micros()).unwrap_or(u32::MAX);
-    tell(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(extension)]);
+    let status = NotifyState::Status("stopping: every rotation goes on to its next journalled point");
+    tell(&[NotifyState::Stopping, status, NotifyState::ExtendTimeoutUsec(extension)]);
 }
 
 /// Feeds the watchdog from the engine's own heartbeat: a loop that does not go round is restarted.

@@ -1,4 +1,5 @@
-//! `rekeyd healthcheck`: asks a running daemon whether it is well, for containers without any other program in them.
+//! `rekeyd healthcheck`: asks a running daemon whether it is well, or sees whether an agent has written a file, for
+//! containers without any other program in them.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,6 +19,9 @@ pub(super) struct Arguments {
     /// What to ask: `/livez`, `/readyz` or any other address of the public listener
     #[arg(long, default_value = "http://127.0.0.1:9809/livez")]
     url: Url,
+    /// In place of an address: a file that has to be there and not empty, as an agent writes it
+    #[arg(long, value_name = "PATH", conflicts_with = "url")]
+    file: Option<PathBuf>,
     /// How long to wait for the answer, in seconds
     #[arg(long, default_value_t = 5, value_name = "SECONDS")]
     timeout: u64,
@@ -26,8 +30,14 @@ pub(super) struct Arguments {
     ca_file: Option<PathBuf>,
 }
 
-/// Exit code 0 if the answer is a success, 1 if it is not or there is none.
+/// Exit code 0 if the answer is a success, 1 if it is not or there is none; likewise for the file.
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    if let Some(file) = &arguments.file {
+        return match look(file) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&format!("{error:#}")),
+        };
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let asked = runtime
         .context("cannot start the asynchronous runtime")
@@ -39,7 +49,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 async fn asked(arguments: &Arguments) -> anyhow::Result<()> {
-    let Arguments { url, timeout, ca_file } = arguments;
+    let Arguments { file: _, url, timeout, ca_file } = arguments;
     let limit = Duration::from_secs(*timeout);
     match url.scheme() {
         "https" => ask_encrypted(url, ca_file.as_deref(), limit).await,
@@ -59,6 +69,12 @@ async fn ask_encrypted(url: &Url, ca_file: Option<&Path>, limit: Duration) -> an
     let answer = client.build()?.get(url.clone()).send().await;
     let status = answer.with_context(|| format!("{url} does not answer"))?.status();
     ensure!(status.is_success(), "{url} answered with {status}");
+    Ok(())
+}
+
+fn look(path: &Path) -> anyhow::Result<()> {
+    let found = path.metadata().with_context(|| format!("{} cannot be looked at", path.display()))?;
+    ensure!(found.is_file() && found.len() > 0, "{} is empty, or no file", path.display());
     Ok(())
 }
 

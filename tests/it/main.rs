@@ -8,6 +8,7 @@ mod aws_rotation;
 mod canary;
 mod config;
 mod decisions;
+mod deploy;
 mod directory;
 mod docs;
 mod doctor;

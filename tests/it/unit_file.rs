@@ -32,7 +32,8 @@ fn the_unit_starts_the_daemon_hands_it_its_key_and_does_not_repeat_what_cannot_h
     };
     assert_eq!(of("ExecStart"), ["/usr/bin/rekeyd run --policy /etc/rekeyd/policy.toml"]);
     assert_eq!(of("Type"), ["notify"]);
-    assert_eq!(of("ExecReload"), ["/bin/kill -HUP $MAINPID"]);
+    assert_eq!(of("ExecReload"), ["/usr/bin/rekeyd reload"]);
+    assert_eq!(of("Group"), ["rekeyd-operators"]);
     assert_eq!(of("WatchdogSec").len(), 1);
     assert_eq!(of("RestartPreventExitStatus"), ["78"]);
     assert_eq!(of("LoadCredential"), ["elevenlabs-admin-key:/etc/rekeyd/credentials/elevenlabs-admin-key"]);
@@ -56,7 +57,8 @@ fn the_unit_may_do_no_more_than_it_needs() {
         ("ProtectHome", "yes"),
         ("PrivateTmp", "yes"),
         ("PrivateDevices", "yes"),
-        ("PrivateUsers", "yes"),
+        // Whoever gives orders through the socket is told by their own user id.
+        ("PrivateUsers", "no"),
         ("ProtectProc", "invisible"),
         ("MemoryDenyWriteExecute", "yes"),
         ("RestrictNamespaces", "yes"),
@@ -83,7 +85,7 @@ fn the_agents_unit_is_ready_before_its_application_starts_and_is_no_more_than_it
     for (key, value) in [
         ("Type", "notify"),
         ("ExecStart", "/usr/bin/rekeyd agent --config /etc/rekeyd/agents/%i.toml"),
-        ("ExecReload", "/bin/kill -HUP $MAINPID"),
+        ("ExecReload", "/bin/sh -c 'kill -HUP $MAINPID'"),
         ("RestartPreventExitStatus", "78"),
         ("User", "%i"),
         ("RuntimeDirectory", "rekeyd-agent-%i"),
@@ -96,7 +98,7 @@ fn the_agents_unit_is_ready_before_its_application_starts_and_is_no_more_than_it
     assert!(unit.iter().all(|(_, key, _)| key != "Environment" && key != "DynamicUser"));
     // Whatever hardens the daemon hardens the agent.
     let hardening = settings("systemd/rekeyd.service").into_iter().skip_while(|it| it.1 != "LimitCORE");
-    let own = ["MemoryMax", "RemoveIPC", "WantedBy"];
+    let own = ["MemoryMax", "PrivateUsers", "RemoveIPC", "WantedBy"];
     for (section, key, value) in hardening.filter(|it| !own.contains(&it.1.as_str())) {
         has(&section, &key, &value);
     }

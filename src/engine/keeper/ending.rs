@@ -23,8 +23,16 @@ impl Keeper {
         let quit = self.quit.clone();
         let mut usurped = Ok(());
         let emptied = async {
-            while let Some(finished) = self.tasks.join_next_with_id().await {
-                usurped = self.take_back(finished);
+            // Goes on beating: a watchdog that is shorter than the drain must not take it for dead.
+            loop {
+                self.beat();
+                tokio::select! {
+                    finished = self.tasks.join_next_with_id() => match finished {
+                        Some(finished) => usurped = self.take_back(finished),
+                        None => break,
+                    },
+                    () = self.nudge.notified() => {}
+                }
                 if usurped.is_err() {
                     break;
                 }

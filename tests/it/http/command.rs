@@ -167,4 +167,9 @@ async fn a_container_learns_whether_the_daemon_is_well() {
         assert_eq!(rekeyd(&["healthcheck", "--url", url], &[]).await.code, Some(1));
     }
     assert_eq!(rekeyd(&["healthcheck", "--url", "nonsense"], &[]).await.code, Some(2));
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    for (file, code) in [(manifest, 0), ("/dev/null", 1), ("/none/such", 1), (env!("CARGO_MANIFEST_DIR"), 1)]
+    {
+        assert_eq!(rekeyd(&["healthcheck", "--file", file], &[]).await.code, Some(code), "{file}");
+    }
 }

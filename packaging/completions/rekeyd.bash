@@ -25,6 +25,9 @@ _rekeyd() {
             rekeyd,agent)
                 cmd="rekeyd__subcmd__agent"
                 ;;
+            rekeyd,audit)
+                cmd="rekeyd__subcmd__audit"
+                ;;
             rekeyd,check)
                 cmd="rekeyd__subcmd__check"
                 ;;
@@ -57,6 +60,9 @@ _rekeyd() {
                 ;;
             rekeyd,man)
                 cmd="rekeyd__subcmd__man"
+                ;;
+            rekeyd,notify)
+                cmd="rekeyd__subcmd__notify"
                 ;;
             rekeyd,pause)
                 cmd="rekeyd__subcmd__pause"
@@ -103,6 +109,30 @@ _rekeyd() {
             rekeyd,tethered)
                 cmd="rekeyd__subcmd__tethered"
                 ;;
+            rekeyd__subcmd__audit,compare)
+                cmd="rekeyd__subcmd__audit__subcmd__compare"
+                ;;
+            rekeyd__subcmd__audit,export)
+                cmd="rekeyd__subcmd__audit__subcmd__export"
+                ;;
+            rekeyd__subcmd__audit,help)
+                cmd="rekeyd__subcmd__audit__subcmd__help"
+                ;;
+            rekeyd__subcmd__audit,verify)
+                cmd="rekeyd__subcmd__audit__subcmd__verify"
+                ;;
+            rekeyd__subcmd__audit__subcmd__help,compare)
+                cmd="rekeyd__subcmd__audit__subcmd__help__subcmd__compare"
+                ;;
+            rekeyd__subcmd__audit__subcmd__help,export)
+                cmd="rekeyd__subcmd__audit__subcmd__help__subcmd__export"
+                ;;
+            rekeyd__subcmd__audit__subcmd__help,help)
+                cmd="rekeyd__subcmd__audit__subcmd__help__subcmd__help"
+                ;;
+            rekeyd__subcmd__audit__subcmd__help,verify)
+                cmd="rekeyd__subcmd__audit__subcmd__help__subcmd__verify"
+                ;;
             rekeyd__subcmd__help,abort)
                 cmd="rekeyd__subcmd__help__subcmd__abort"
                 ;;
@@ -111,6 +141,9 @@ _rekeyd() {
                 ;;
             rekeyd__subcmd__help,agent)
                 cmd="rekeyd__subcmd__help__subcmd__agent"
+                ;;
+            rekeyd__subcmd__help,audit)
+                cmd="rekeyd__subcmd__help__subcmd__audit"
                 ;;
             rekeyd__subcmd__help,check)
                 cmd="rekeyd__subcmd__help__subcmd__check"
@@ -144,6 +177,9 @@ _rekeyd() {
                 ;;
             rekeyd__subcmd__help,man)
                 cmd="rekeyd__subcmd__help__subcmd__man"
+                ;;
+            rekeyd__subcmd__help,notify)
+                cmd="rekeyd__subcmd__help__subcmd__notify"
                 ;;
             rekeyd__subcmd__help,pause)
                 cmd="rekeyd__subcmd__help__subcmd__pause"
@@ -190,6 +226,30 @@ _rekeyd() {
             rekeyd__subcmd__help,tethered)
                 cmd="rekeyd__subcmd__help__subcmd__tethered"
                 ;;
+            rekeyd__subcmd__help__subcmd__audit,compare)
+                cmd="rekeyd__subcmd__help__subcmd__audit__subcmd__compare"
+                ;;
+            rekeyd__subcmd__help__subcmd__audit,export)
+                cmd="rekeyd__subcmd__help__subcmd__audit__subcmd__export"
+                ;;
+            rekeyd__subcmd__help__subcmd__audit,verify)
+                cmd="rekeyd__subcmd__help__subcmd__audit__subcmd__verify"
+                ;;
+            rekeyd__subcmd__help__subcmd__notify,test)
+                cmd="rekeyd__subcmd__help__subcmd__notify__subcmd__test"
+                ;;
+            rekeyd__subcmd__notify,help)
+                cmd="rekeyd__subcmd__notify__subcmd__help"
+                ;;
+            rekeyd__subcmd__notify,test)
+                cmd="rekeyd__subcmd__notify__subcmd__test"
+                ;;
+            rekeyd__subcmd__notify__subcmd__help,help)
+                cmd="rekeyd__subcmd__notify__subcmd__help__subcmd__help"
+                ;;
+            rekeyd__subcmd__notify__subcmd__help,test)
+                cmd="rekeyd__subcmd__notify__subcmd__help__subcmd__test"
+                ;;
             *)
                 ;;
         esac
@@ -197,7 +257,7 @@ _rekeyd() {
 
     case "${cmd}" in
         rekeyd)
-            opts="-h -V --help --version tethered run check init doctor schema status consumers plan forecast rehearse history rotate retry abort rollback reinstate accept pause resume reload sweep agent sandbox demo healthcheck completions man help"
+            opts="-h -V --help --version tethered audit notify run check init doctor schema status consumers plan forecast rehearse history rotate retry abort rollback reinstate accept pause resume reload sweep agent sandbox demo healthcheck completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -380,6 +440,228 @@ _rekeyd() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        rekeyd__subcmd__audit)
+            opts="-h --journal --policy --output --no-color --now --credential --since --limit --help verify compare export help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --journal)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --policy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json" -- "${cur}"))
+                    return 0
+                    ;;
+                --no-color)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --now)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --credential)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__audit__subcmd__compare)
+            opts="-h --policy --since --output --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --policy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__audit__subcmd__export)
+            opts="-h --journal --policy --output --no-color --now --credential --since --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --journal)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --policy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json" -- "${cur}"))
+                    return 0
+                    ;;
+                --no-color)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --now)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --credential)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__audit__subcmd__help)
+            opts="verify compare export help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__audit__subcmd__help__subcmd__compare)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__audit__subcmd__help__subcmd__export)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__audit__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__audit__subcmd__help__subcmd__verify)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__audit__subcmd__verify)
+            opts="-h --journal --policy --output --no-color --now --expect --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --journal)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --policy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json" -- "${cur}"))
+                    return 0
+                    ;;
+                --no-color)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --now)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --expect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         rekeyd__subcmd__check)
             opts="-h --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -533,7 +815,7 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__healthcheck)
-            opts="-h --url --timeout --help"
+            opts="-h --url --file --timeout --ca-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -543,7 +825,15 @@ _rekeyd() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -555,7 +845,7 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__help)
-            opts="tethered run check init doctor schema status consumers plan forecast rehearse history rotate retry abort rollback reinstate accept pause resume reload sweep agent sandbox demo healthcheck completions man help"
+            opts="tethered audit notify run check init doctor schema status consumers plan forecast rehearse history rotate retry abort rollback reinstate accept pause resume reload sweep agent sandbox demo healthcheck completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -599,6 +889,62 @@ _rekeyd() {
         rekeyd__subcmd__help__subcmd__agent)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__help__subcmd__audit)
+            opts="verify compare export"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__help__subcmd__audit__subcmd__compare)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__help__subcmd__audit__subcmd__export)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__help__subcmd__audit__subcmd__verify)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -753,6 +1099,34 @@ _rekeyd() {
         rekeyd__subcmd__help__subcmd__man)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__help__subcmd__notify)
+            opts="test"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__help__subcmd__notify__subcmd__test)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1061,6 +1435,92 @@ _rekeyd() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__notify)
+            opts="-h --policy --output --help test help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --policy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__notify__subcmd__help)
+            opts="test help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__notify__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__notify__subcmd__help__subcmd__test)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__notify__subcmd__test)
+            opts="-h --policy --output --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --policy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
@@ -115,18 +116,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     parts.spawn(signals.heed(reloads, stop.clone(), served.clone()));
     notify::ready(&notify::begun(config.policy.credentials.len()));
 
-    let engine = keeper.run(stop.clone(), drain);
-    tokio::pin!(engine);
-    let outcome = tokio::select! {
-        stopped = &mut engine => stopped.map_err(Error::from),
-        () = stop.cancelled() => {
-            status.send_modify(|status| status.draining = true);
-            notify::stopping(drain);
-            tracing::info!("stopping: every rotation goes on to its next journalled point");
-            engine.await.map_err(Error::from)
-        }
-        Some(_) = parts.join_next() => Err(Error::PartEnded),
-    };
+    let outcome = work(keeper, &stop, drain, &status, &mut parts).await;
     served.cancel();
     let outcome = all_ended(&mut parts, outcome).await;
     // Its own tasks may outlive this call; they only notify.
@@ -135,6 +125,28 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     }
     diary.stopped(outcome.as_ref().err().map(|error| with_causes(error))).await;
     outcome
+}
+
+/// Lets the engine work until it is told to stop, or something breaks.
+async fn work(
+    keeper: Keeper,
+    stop: &CancellationToken,
+    drain: Duration,
+    status: &watch::Sender<Status>,
+    parts: &mut JoinSet<()>,
+) -> Result<(), Error> {
+    let engine = keeper.run(stop.clone(), drain);
+    tokio::pin!(engine);
+    tokio::select! {
+        stopped = &mut engine => stopped.map_err(Error::from),
+        () = stop.cancelled() => {
+            status.send_modify(|status| status.draining = true);
+            notify::stopping(drain);
+            tracing::info!("stopping: every rotation goes on to its next journalled point");
+            engine.await.map_err(Error::from)
+        }
+        Some(_) = parts.join_next() => Err(Error::PartEnded),
+    }
 }
 
 /// What only the program's frame knows, when it begins.

@@ -39,7 +39,7 @@ async fn an_admin_key_that_was_deleted_is_told_and_replaced() {
     let key = made_in_the_dashboard(&theatre, &["service_account_write", "user_read"]);
     fs::write(theatre.rehearsal.stage.root().join("new-admin-key"), key).unwrap();
     theatre.follows("RekeydAdminKeyDead", |_, _| false).await;
-    theatre.is_well_again().await;
+    theatre.ends_well().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -64,7 +64,7 @@ async fn a_policy_with_a_typo_is_told_and_mended() {
     };
     theatre.follows("RekeydPolicyRefused", edits).await;
     theatre.tells("rekeyd_policy_reload_success 1").await;
-    theatre.is_well_again().await;
+    theatre.ends_well().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -78,7 +78,7 @@ async fn a_provider_that_is_down_for_a_while_is_told_and_waited_for() {
     theatre.page_says("/", &["Workspace sandbox does not answer as it should", "rekeyd doctor"]).await;
     theatre.follows("RekeydWorkspaceUnreachable", |_, _| false).await;
     theatre.rehearsal.stage.sandbox.set_faults(Vec::new());
-    theatre.is_well_again().await;
+    theatre.ends_well().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -101,7 +101,7 @@ async fn a_value_that_a_person_wrote_is_told_and_replaced() {
     assert!(raised.iter().any(|it| it == "RekeydRotationParkedConsumersHurt"), "{raised:?}");
     theatre.status_says(&["foreign_value", "rekeyd retry --overwrite tts-backend"]).await;
     theatre.follows("`foreign_value`", |_, _| false).await;
-    theatre.is_well_again().await;
+    theatre.ends_well().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -124,7 +124,7 @@ async fn clocks_that_differ_are_told_and_waited_for() {
         is_clock
     };
     theatre.follows("RekeydClockSkewed", mends).await;
-    theatre.is_well_again().await;
+    theatre.ends_well().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -150,5 +150,5 @@ async fn an_orphan_is_told_and_gone() {
     assert_eq!(raised, ["RekeydOrphanFound"]);
     let said = theatre.rehearsal.said();
     assert!(said.contains("deleted an orphan") && said.contains(&orphan), "{}", theatre.rehearsal.tail());
-    theatre.is_well_again().await;
+    theatre.ends_well().await;
 }

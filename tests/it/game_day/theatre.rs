@@ -167,7 +167,7 @@ impl Theatre {
     }
 
     /// Nothing fires any more, status says that all is fine, and no consumer was ever refused.
-    pub(super) async fn is_well_again(self) {
+    pub(super) async fn ends_well(self) {
         let begun = Instant::now();
         loop {
             let status = self.types("rekeyd status --journal /var/lib/rekeyd/journal.db").await;

@@ -50,10 +50,10 @@ lint: $(LINT_VENV)/.installed  ## formatting, clippy, licences and dependencies,
 	fi
 	@if command -v systemd-analyze >/dev/null; then \
 	  rm -rf target/units && mkdir -p target/units; \
-	  sed 's|^ExecStart=.*|ExecStart=/bin/true|' systemd/rekeyd.service > target/units/rekeyd.service; \
+	  sed -E 's,^(Exec[A-Za-z]+)=.*,\1=/bin/true,' systemd/rekeyd.service > target/units/rekeyd.service; \
 	  systemd-analyze verify --man=no --recursive-errors=yes target/units/rekeyd.service; \
 	  systemd-analyze security --no-pager --offline=true --threshold=15 target/units/rekeyd.service | tail -n 1; \
-	  sed 's|^ExecStart=.*|ExecStart=/bin/true|' systemd/rekeyd-agent@.service > target/units/rekeyd-agent@.service; \
+	  sed -E 's,^(Exec[A-Za-z]+)=.*,\1=/bin/true,' systemd/rekeyd-agent@.service > target/units/rekeyd-agent@.service; \
 	  systemd-analyze verify --man=no --recursive-errors=yes target/units/rekeyd-agent@.service; \
 	  systemd-analyze security --no-pager --offline=true --threshold=15 target/units/rekeyd-agent@.service | tail -n 1; \
 	else \

@@ -257,7 +257,7 @@ _rekeyd() {
 
     case "${cmd}" in
         rekeyd)
-            opts="-h -V --help --version tethered audit notify run check init doctor schema status consumers plan forecast rehearse history rotate retry abort rollback reinstate accept pause resume reload sweep agent sandbox demo healthcheck completions man help"
+            opts="-h -V --help --version tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept pause resume reload sweep agent sandbox demo notify healthcheck completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -845,7 +845,7 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__help)
-            opts="tethered audit notify run check init doctor schema status consumers plan forecast rehearse history rotate retry abort rollback reinstate accept pause resume reload sweep agent sandbox demo healthcheck completions man help"
+            opts="tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept pause resume reload sweep agent sandbox demo notify healthcheck completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

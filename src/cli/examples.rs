@@ -46,6 +46,14 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "rekeyd rehearse --acks-after 2h --crash-every 6h --timeline --policy policy.toml",
         ],
     ),
+    (
+        "audit",
+        &[
+            "rekeyd audit --credential tts-backend --policy /etc/rekeyd/policy.toml",
+            "rekeyd audit verify --policy /etc/rekeyd/policy.toml",
+            "rekeyd audit export --since 2026-11-01T00:00:00Z --policy /etc/rekeyd/policy.toml",
+        ],
+    ),
     ("history", &["rekeyd history tts-backend --limit 3 --policy /etc/rekeyd/policy.toml"]),
     ("rotate", &["rekeyd rotate tts-backend --wait", "rekeyd rotate tts-backend --emergency"]),
     ("retry", &["rekeyd retry tts-backend", "rekeyd retry tts-backend --overwrite"]),
@@ -60,6 +68,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("agent", &["rekeyd agent --config agent.toml --exec -- /usr/bin/my-service"]),
     ("sandbox", &["rekeyd sandbox --account tts-backend"]),
     ("demo", &["rekeyd demo --for 1m"]),
+    ("notify", &["rekeyd notify test --policy /etc/rekeyd/policy.toml"]),
     ("healthcheck", &["rekeyd healthcheck --url http://127.0.0.1:9809/readyz"]),
     ("completions", &["rekeyd completions bash"]),
     ("man", &["rekeyd man ./man"]),

@@ -132,7 +132,7 @@ impl Courier {
                 Err(rest) => return Ok([rest, urgent].into_iter().flatten().min()),
             };
             let outcome = self.notifier.deliver(letters).await;
-            if self.notifier.letters_at_once() > 1 {
+            if outcome.is_ok() && self.notifier.letters_at_once() > 1 {
                 memory.sent.push_back(Instant::now());
             }
             memory.unsettled = Some(self.settlement(letters, outcome));
@@ -194,7 +194,9 @@ impl Courier {
             return Settlement { channel, done: numbers(), again: vec![], failing };
         }
         self.tell(|tally| tally.failed += 1);
-        let again = letters.iter().map(|letter| (letter.number, again(letter, &failed, now))).collect();
+        // All at one time, or they would come one by one.
+        let due = letters.first().map_or(now, |oldest| again(oldest, &failed, now));
+        let again = letters.iter().map(|letter| (letter.number, due)).collect();
         tracing::warn!(%channel, notices = letters.len(), why = %failed.why, "notices could not be delivered");
         Settlement { channel, done: vec![], again, failing }
     }

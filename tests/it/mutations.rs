@@ -13,7 +13,8 @@ use std::process::{Command, Output};
 use planted::{Bug, PLANTED};
 
 /// What the copy needs of the repository.
-const PARTS: [&str; 6] = ["src", "migrations", "tests/it/simulation", "Cargo.toml", "Cargo.lock", "config"];
+const PARTS: [&str; 7] =
+    ["src", "migrations", "docs/runbook.md", "tests/it/simulation", "Cargo.toml", "Cargo.lock", "config"];
 
 /// The only tests of the copy: none of them starts a program.
 const MAIN: &str = "mod simulation;\n";
@@ -60,6 +61,14 @@ fn plant(tree: &Path, bug: &Bug) {
     fs::write(&file, text.replacen(bug.right, &bug.wrong.replace("AWAKE", &awake), 1)).unwrap();
 }
 
+/// Under the same name cargo would take the copy's library for the real one, and the real one never be built again.
+fn rename(file: &Path) {
+    let text = fs::read_to_string(file).unwrap();
+    let renamed = text.replacen("name = \"rekeyd\"", "name = \"rekeyd-mutations\"", 1);
+    assert_ne!(text, renamed, "{}", file.display());
+    fs::write(file, renamed).unwrap();
+}
+
 fn planted_tree() -> PathBuf {
     let tree = target().join("mutations");
     if tree.exists() {
@@ -73,8 +82,13 @@ fn planted_tree() -> PathBuf {
     let (head, rest) = manifest.split_once("[lib]").unwrap();
     let bench = rest.find("[[bench]]").unwrap();
     let dependencies = rest.find("[dependencies]").unwrap();
-    let manifest = format!("{head}autobins = false\n\n[lib]{}{}", &rest[..bench], &rest[dependencies..]);
+    let manifest = format!(
+        "{head}autobins = false\n\n[lib]\nname = \"rekeyd\"{}{}",
+        &rest[..bench],
+        &rest[dependencies..]
+    );
     fs::write(tree.join("Cargo.toml"), manifest).unwrap();
+    ["Cargo.toml", "Cargo.lock"].iter().for_each(|file| rename(&tree.join(file)));
     let library = tree.join("src/lib.rs");
     fs::write(&library, fs::read_to_string(&library).unwrap() + AWAKE).unwrap();
     PLANTED.iter().for_each(|bug| plant(&tree, bug));

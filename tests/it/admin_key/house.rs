@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -187,10 +187,20 @@ publish_to = [{{ store = "local", secret = "tts" }}]
         rests("rekeyd-admin") && rests("tts")
     }
 
-    pub(super) fn order(&self, words: &[&str]) {
+    /// Lifts what holds the workspace, if anything does.
+    pub(super) fn resume(&self) {
+        let output = self.say(&["resume", "--workspace", "sandbox"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() || said.contains("nothing is held"), "{said}");
+    }
+
+    fn say(&self, words: &[&str]) -> Output {
         let socket = self.folder.path().join("rekeyd.sock");
-        let output = Command::new(&self.launcher.program).args(words).arg("--socket").arg(socket).output();
-        let output = output.unwrap();
+        Command::new(&self.launcher.program).args(words).arg("--socket").arg(socket).output().unwrap()
+    }
+
+    pub(super) fn order(&self, words: &[&str]) {
+        let output = self.say(words);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 

@@ -150,7 +150,7 @@ async fn the_policy_says_where_the_socket_and_the_journal_are() {
     assert_eq!(rekeyd(&["status"], &[]).await.code, Some(2));
     fs::write(policy, "nonsense = 1\n").unwrap();
     let broken = rekeyd(&["status", "--policy", policy], &[]).await;
-    assert!(broken.code == Some(1) && broken.err.contains("nonsense"), "{}", broken.err);
+    assert!(broken.code == Some(3) && broken.err.contains("nonsense"), "{}", broken.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,6 +29,6 @@ async fn many_troubles_at_once_are_one_digest_in_a_chat() {
     let sent = house.receiver.sent("slack");
     sent.iter().for_each(|it| is_a_message(&it.body));
     let digest = sent.last().unwrap().body.to_string();
-    assert!(digest.contains("notices from rekeyd") && digest.contains("and 2 more"), "{digest}");
+    assert!(digest.contains("notices from rekeyd") && digest.contains("and 2 more"), "{}", house.log());
     assert!(sent.len() - before <= 2, "{sent:#?}");
 }

@@ -13,6 +13,7 @@ use crate::adapters::sqlite::{ReadError, ReadOnlyJournal, Verified};
 use crate::cli::audit_compare;
 use crate::cli::exit::{Exit, Failed};
 use crate::cli::journal::{Looking, Output, one_line, tell};
+use crate::cli::progress::Progress;
 use crate::domain::audit::{Head, Sealed, canonical};
 use crate::domain::ids::CredentialName;
 
@@ -194,7 +195,9 @@ fn exported(export: &Export) -> Result<ExitCode, Failed> {
 
 fn verified(verify: &Verify) -> Result<ExitCode, Failed> {
     let journal = verify.looking.open()?.journal;
+    let progress = Progress::doing("verifying the audit log");
     let answer = journal.verify_audit(verify.expect.as_ref());
+    drop(progress);
     let Verified { head, events, fault } = answer.map_err(Failed::journal)?;
     let code = if fault.is_some() { Exit::NeedsAttention.into() } else { ExitCode::SUCCESS };
     let text = match (verify.looking.output, fault) {

@@ -11,6 +11,8 @@ use crate::adapters::sqlite::SqliteJournal;
 use crate::app::{assembly, with_causes};
 use crate::cli::exit::{Exit, Failed};
 use crate::cli::journal::{Output, one_line, tell};
+use crate::cli::policy::OfPolicy;
+use crate::cli::progress::Progress;
 use crate::config::Config;
 use crate::config::components::JournalConfig;
 use crate::config::environment::ProcessEnvironment;
@@ -23,9 +25,8 @@ const DEFAULT_SPAN: SignedDuration = SignedDuration::from_hours(24 * 7);
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// The policy: its workspaces are asked with their admin keys, and its journal is read
-    #[arg(long, value_name = "FILE", default_value = "/etc/rekeyd/policy.toml")]
-    policy: std::path::PathBuf,
+    #[command(flatten)]
+    policy: OfPolicy,
     /// From when on; by default the last seven days
     #[arg(long, value_name = "TIME")]
     since: Option<Timestamp>,
@@ -44,7 +45,7 @@ impl Arguments {
 type Outcome = (WorkspaceName, Result<Compared, String>);
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failed> {
-    let config = Config::load_file(&arguments.policy).map_err(Failed::policy)?;
+    let config = arguments.policy.load()?;
     let JournalConfig::Sqlite { path } = &config.daemon.journal;
     let journal = SqliteJournal::open_read_only(path).map_err(Failed::journal)?;
     let records = journal.audit(0, usize::MAX).map_err(Failed::journal)?;
@@ -53,7 +54,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime =
         runtime.map_err(|error| Failed::other(format!("cannot start the asynchronous runtime: {error}")))?;
-    let outcomes = runtime.block_on(ask(&config, &records, since));
+    let progress = Progress::of("workspaces asked", config.workspaces.len());
+    let outcomes = runtime.block_on(ask(&config, &records, since, &progress));
+    drop(progress);
     let is_foreign = |(_, outcome): &Outcome| outcome.as_ref().is_ok_and(|it| !it.foreign.is_empty());
     let code = if outcomes.iter().any(is_foreign) {
         Exit::NeedsAttention.into()
@@ -71,7 +74,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failed> {
     Ok(tell(&text, code))
 }
 
-async fn ask(config: &Config, records: &[Sealed], since: Timestamp) -> Vec<Outcome> {
+async fn ask(config: &Config, records: &[Sealed], since: Timestamp, progress: &Progress) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     for name in config.workspaces.keys() {
@@ -86,6 +89,7 @@ async fn ask(config: &Config, records: &[Sealed], since: Timestamp) -> Vec<Outco
             Err(error) => Err(with_causes(&error)),
         };
         outcomes.push((name.clone(), outcome));
+        progress.done(outcomes.len());
     }
     outcomes
 }

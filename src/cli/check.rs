@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::cli::exit::Exit;
+use crate::cli::exit::{Exit, Failed};
+use crate::cli::journal::tell;
+use crate::cli::policy;
 use crate::config::Config;
 use crate::config::diagnostic::Diagnostics;
 use crate::domain::gate::Gate;
@@ -18,8 +20,8 @@ const JSON_VERSION: u32 = 1;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// The policy file
-    file: PathBuf,
+    /// The policy; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml
+    file: Option<PathBuf>,
     /// How to print what was found
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -32,19 +34,15 @@ enum Output {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let loaded = Config::load_file(&arguments.file);
+    let loaded = Config::load_file(&policy::chosen(arguments.file.as_deref()));
     let code = if loaded.is_ok() { ExitCode::SUCCESS } else { Exit::PolicyInvalid.into() };
     let (standard, beside) = match arguments.output {
         Output::Json => (format!("{:#}\n", as_json(&loaded)), String::new()),
         Output::Text => as_text(&loaded),
     };
-    let written = std::io::stderr()
-        .write_all(beside.as_bytes())
-        .and_then(|()| std::io::stdout().write_all(standard.as_bytes()));
-    match written {
-        Ok(()) => code,
-        Err(_) => ExitCode::FAILURE,
-    }
+    // Whoever does not listen to what is beside is told the exit code all the same.
+    drop(std::io::stderr().write_all(beside.as_bytes()));
+    tell(&standard, code)
 }
 
 /// What goes to the standard output, and what beside it.
@@ -124,14 +122,18 @@ fn as_json(loaded: &Result<Config, Diagnostics>) -> Value {
         Ok(config) => (config.lints(), config.policy.credentials.values().map(credential_json).collect()),
         Err(problems) => (problems, Vec::new()),
     };
-    json!({
+    let mut told = json!({
         "schema_version": JSON_VERSION,
         "policy": problems.path,
         "valid": loaded.is_ok(),
         "hash": loaded.as_ref().ok().map(Config::hash),
         "problems": problems.problems,
         "credentials": credentials,
-    })
+    });
+    if loaded.is_err() {
+        Failed::policy(problems).amend(&mut told);
+    }
+    told
 }
 
 fn credential_json(credential: &Credential) -> Value {

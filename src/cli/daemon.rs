@@ -2,7 +2,7 @@
 //!
 //! Exit codes: 0 done; 1 refused, with the reason; 2 usage; 5 no daemon answers.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use tokio::net::UnixStream;
 
 use crate::call;
 use crate::cli::exit::{Exit, Failed};
-use crate::config::Config;
+use crate::cli::policy;
+use crate::config::defaults;
 use crate::config::environment::{Environment, ProcessEnvironment};
 
-const DEFAULT_SOCKET: &str = "/run/rekeyd/rekeyd.sock";
 const FILE_NAME: &str = "rekeyd.sock";
 
 /// Longer than the daemon itself takes to give up.
@@ -25,8 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(100);
 
 #[derive(clap::Args)]
 pub(super) struct Reaching {
-    /// The daemon's socket; by default the one of --policy, else $REKEYD_SOCKET, else rekeyd.sock in
-    /// $RUNTIME_DIRECTORY or /run/rekeyd
+    /// The daemon's socket; by default the one of --policy, else $REKEYD_SOCKET, else the one of $REKEYD_POLICY, else
+    /// rekeyd.sock in $RUNTIME_DIRECTORY, else the one of /etc/rekeyd/policy.toml, else /run/rekeyd/rekeyd.sock
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
     /// The policy that the daemon was started with, to take the socket from
@@ -53,7 +53,7 @@ pub(super) enum Unmet {
     /// Something on this side.
     Failed(String),
     /// The policy that was named has errors.
-    Policy(String),
+    Policy(Failed),
 }
 
 impl Unmet {
@@ -63,7 +63,7 @@ impl Unmet {
             Self::Refused { code, message } => Failed::new(Exit::Failed, &code, message),
             Self::Unreachable(message) => Failed::new(Exit::Unreachable, "not_reachable", message),
             Self::Failed(message) => Failed::other(message),
-            Self::Policy(problems) => Failed::policy(problems),
+            Self::Policy(failed) => failed,
         };
         failed.tell(output == Output::Json)
     }
@@ -76,11 +76,22 @@ pub(super) struct Daemon {
 
 impl Daemon {
     pub(super) fn at(reaching: &Reaching) -> Result<Self, Unmet> {
-        if let Some(policy) = &reaching.policy {
-            let config = Config::load_file(policy).map_err(|problems| Unmet::Policy(problems.to_string()))?;
-            return Ok(Self { socket: config.daemon.socket });
-        }
-        Ok(Self { socket: reaching.socket.clone().unwrap_or_else(|| default_socket(&ProcessEnvironment)) })
+        let of = |policy: &Path| policy::load(policy).map(|config| config.daemon.socket);
+        let socket = match (&reaching.socket, &reaching.policy) {
+            (Some(socket), _) => socket.clone(),
+            (None, Some(policy)) => of(policy).map_err(Unmet::Policy)?,
+            (None, None) => match named_socket(&ProcessEnvironment) {
+                Some(socket) => socket,
+                None => match policy::by_environment() {
+                    Some(policy) => of(&policy).map_err(Unmet::Policy)?,
+                    None => given_socket(&ProcessEnvironment).unwrap_or_else(|| {
+                        // An order can be given however ill the policy is, and by whoever may not read it.
+                        of(Path::new(policy::INSTALLED)).unwrap_or_else(|_| defaults::SOCKET.into())
+                    }),
+                },
+            },
+        };
+        Ok(Self { socket })
     }
 
     /// # Errors
@@ -124,16 +135,16 @@ impl Daemon {
     }
 }
 
-fn default_socket(environment: &dyn Environment) -> PathBuf {
-    if let Some(path) = environment.read("REKEYD_SOCKET").filter(|path| !path.is_empty()) {
-        return PathBuf::from(path);
-    }
-    // systemd lists several directories with colons between them.
-    let runtime = environment.read("RUNTIME_DIRECTORY").unwrap_or_default();
-    match runtime.split(':').next() {
-        Some("") | None => PathBuf::from(DEFAULT_SOCKET),
-        Some(directory) => PathBuf::from(directory).join(FILE_NAME),
-    }
+fn named_socket(environment: &dyn Environment) -> Option<PathBuf> {
+    environment.read("REKEYD_SOCKET").filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+/// Where systemd made a directory for the unit.
+fn given_socket(environment: &dyn Environment) -> Option<PathBuf> {
+    // It lists several with colons between them.
+    let runtime = environment.read("RUNTIME_DIRECTORY")?;
+    let first = runtime.split(':').next().filter(|first| !first.is_empty())?;
+    Some(Path::new(first).join(FILE_NAME))
 }
 
 /// Runs what a command does with the daemon.
@@ -153,14 +164,15 @@ mod tests {
     #[test]
     fn the_socket_is_where_the_environment_says() {
         for (variables, expected) in [
-            (vec![], DEFAULT_SOCKET),
-            (vec![("RUNTIME_DIRECTORY", "")], DEFAULT_SOCKET),
-            (vec![("RUNTIME_DIRECTORY", "/run/a:/run/b")], "/run/a/rekeyd.sock"),
-            (vec![("RUNTIME_DIRECTORY", "/run/a"), ("REKEYD_SOCKET", "/x")], "/x"),
+            (vec![], None),
+            (vec![("RUNTIME_DIRECTORY", "")], None),
+            (vec![("RUNTIME_DIRECTORY", "/run/a:/run/b")], Some("/run/a/rekeyd.sock")),
+            (vec![("RUNTIME_DIRECTORY", "/run/a"), ("REKEYD_SOCKET", "/x")], Some("/x")),
         ] {
             let environment: BTreeMap<String, String> =
                 variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-            assert_eq!(default_socket(&environment), PathBuf::from(expected));
+            let found = named_socket(&environment).or_else(|| given_socket(&environment));
+            assert_eq!(found, expected.map(PathBuf::from));
         }
     }
 }

@@ -2,17 +2,18 @@
 //!
 //! Exit codes: 0; 1 if something stops rotations; 3 if the policy has errors.
 
-use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use crate::cli::exit::{self, Exit};
-use crate::cli::journal::{fail, one_line, tell};
+use crate::cli::exit::Failed;
+use crate::cli::journal::{one_line, tell};
 use crate::cli::paragraphs::Paragraphs;
+use crate::cli::policy::{self, OfPolicy};
+use crate::cli::progress::Progress;
 use crate::config::Config;
 use crate::config::diagnostic::Diagnostics;
 use crate::doctor;
@@ -25,9 +26,8 @@ const LEFT_BEHIND_AFTER: Duration = Duration::from_millis(200);
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// The policy
-    #[arg(long, value_name = "FILE", default_value = "/etc/rekeyd/policy.toml")]
-    policy: PathBuf,
+    #[command(flatten)]
+    policy: OfPolicy,
     /// What people read, or JSON for programs
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -70,9 +70,11 @@ fn kms_key(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let config = match Config::load_file(&arguments.policy) {
+    let path = arguments.policy.path();
+    let as_json = arguments.output == Output::Json;
+    let config = match Config::load_file(&path) {
         Ok(config) => config,
-        Err(problems) => return invalid(arguments, &problems),
+        Err(problems) => return invalid(arguments, &path, &problems),
     };
     if arguments.iam {
         let given = Given {
@@ -82,47 +84,44 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         };
         return match iam::document(&config, &given) {
             Some(document) => tell(&format!("{document:#}\n"), ExitCode::SUCCESS),
-            None => fail(&"the policy publishes nothing to AWS: nothing has to be allowed"),
+            None => Failed::other("the policy publishes nothing to AWS: nothing has to be allowed").tell(as_json),
         };
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&format!("cannot start the asynchronous runtime: {error}")),
-    };
-    let shows = io::stderr().is_terminal();
-    let examined = doctor::examine(&arguments.policy, config, arguments.write_probe, |done, all| {
-        if shows {
-            // Progress that cannot be shown is no reason to stop.
-            drop(write!(io::stderr(), "\r\u{1b}[Kexamined {done} of {all}"));
+        Err(error) => {
+            return Failed::other(format!("cannot start the asynchronous runtime: {error}")).tell(as_json);
         }
-    });
+    };
+    let progress = Progress::doing("examined");
+    let examined = doctor::examine(&path, config, arguments.write_probe, |done, all| progress.at(done, all));
     let report = runtime.block_on(examined);
-    if shows {
-        drop(write!(io::stderr(), "\r\u{1b}[K"));
-    }
+    drop(progress);
     runtime.shutdown_timeout(LEFT_BEHIND_AFTER);
     let text = match arguments.output {
-        Output::Json => format!("{:#}\n", as_json(arguments, &report)),
+        Output::Json => format!("{:#}\n", in_json(&path, &report)),
         Output::Text => as_text(&report),
     };
     tell(&text, if report.verdict() == Severity::Broken { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn invalid(arguments: &Arguments, problems: &Diagnostics) -> ExitCode {
-    if arguments.output == Output::Json && !arguments.iam {
-        let told = json!({
-            "schema_version": JSON_VERSION, "policy": arguments.policy.display().to_string(),
-            "verdict": Severity::Broken, "problems": problems.problems, "counts": {}, "findings": [],
-        });
-        return tell(&format!("{told:#}\n"), Exit::PolicyInvalid.into());
+fn invalid(arguments: &Arguments, path: &Path, problems: &Diagnostics) -> ExitCode {
+    let failed = policy::unusable(path, problems);
+    if arguments.output == Output::Text || arguments.iam {
+        return failed.tell(arguments.output == Output::Json);
     }
-    exit::because(Exit::PolicyInvalid, &format!("the policy cannot be used\n{problems}"))
+    let mut told = json!({
+        "schema_version": JSON_VERSION, "policy": path.display().to_string(),
+        "verdict": Severity::Broken, "problems": problems.problems, "counts": {}, "findings": [],
+    });
+    failed.amend(&mut told);
+    tell(&format!("{told:#}\n"), failed.exit.into())
 }
 
-fn as_json(arguments: &Arguments, report: &Report) -> Value {
+fn in_json(path: &Path, report: &Report) -> Value {
     json!({
         "schema_version": JSON_VERSION,
-        "policy": arguments.policy.display().to_string(),
+        "policy": path.display().to_string(),
         "verdict": report.verdict(),
         "problems": [],
         "counts": report.counts(),

@@ -6,58 +6,58 @@ use crate::cli::Arguments;
 
 /// Which command, and lines to type.
 const EXAMPLES: &[(&str, &[&str])] = &[
-    ("run", &["rekeyd run --policy /etc/rekeyd/policy.toml"]),
-    ("check", &["rekeyd check policy.toml", "rekeyd check --output json policy.toml"]),
+    ("run", &["rekeyd run", "rekeyd run --policy policy.toml"]),
+    ("check", &["rekeyd check", "rekeyd check --output json policy.toml"]),
     ("init", &["rekeyd init --dry-run --store aws:eu-west-1", "rekeyd init --store dir:/run/rekeyd-secrets"]),
     (
         "doctor",
-        &["rekeyd doctor --policy /etc/rekeyd/policy.toml", "rekeyd doctor --iam --policy policy.toml"],
+        &["rekeyd doctor", "rekeyd doctor --iam --policy policy.toml"],
     ),
     ("schema", &["rekeyd schema"]),
     (
         "status",
         &[
-            "rekeyd status --policy /etc/rekeyd/policy.toml",
-            "rekeyd status tts-backend --why --policy /etc/rekeyd/policy.toml",
+            "rekeyd status",
+            "rekeyd status tts-backend --why",
             "rekeyd status --exit-code --output json --journal /var/lib/rekeyd/journal.db",
         ],
     ),
-    ("consumers", &["rekeyd consumers --policy /etc/rekeyd/policy.toml"]),
+    ("consumers", &["rekeyd consumers"]),
     (
         "plan",
         &[
-            "rekeyd plan --policy /etc/rekeyd/policy.toml",
-            "rekeyd plan tts-backend --policy /etc/rekeyd/policy.toml",
+            "rekeyd plan",
+            "rekeyd plan tts-backend",
             "rekeyd plan --exit-code --output json --policy policy.toml",
         ],
     ),
     (
         "forecast",
         &[
-            "rekeyd forecast --for 90d --policy policy.toml",
+            "rekeyd forecast --for 90d",
             "rekeyd forecast --output ics --policy policy.toml",
         ],
     ),
     (
         "rehearse",
         &[
-            "rekeyd rehearse --policy policy.toml",
+            "rekeyd rehearse",
             "rekeyd rehearse --for 30d --never web --policy policy.toml",
-            "rekeyd rehearse --acks-after 2h --crash-every 6h --timeline --policy policy.toml",
+            "rekeyd rehearse --acks-after 2h --crash-every 6h --timeline",
         ],
     ),
     (
         "audit",
         &[
-            "rekeyd audit --credential tts-backend --policy /etc/rekeyd/policy.toml",
-            "rekeyd audit verify --policy /etc/rekeyd/policy.toml",
-            "rekeyd audit export --since 2026-11-01T00:00:00Z --policy /etc/rekeyd/policy.toml",
+            "rekeyd audit --credential tts-backend",
+            "rekeyd audit verify",
+            "rekeyd audit export --since 2026-11-01T00:00:00Z",
         ],
     ),
-    ("history", &["rekeyd history tts-backend --limit 3 --policy /etc/rekeyd/policy.toml"]),
+    ("history", &["rekeyd history tts-backend --limit 3"]),
     ("rotate", &["rekeyd rotate tts-backend --wait", "rekeyd rotate tts-backend --emergency"]),
     ("retry", &["rekeyd retry tts-backend", "rekeyd retry tts-backend --overwrite"]),
-    ("abort", &["rekeyd abort tts-backend"]),
+    ("abort", &["rekeyd abort tts-backend", "rekeyd abort tts-backend --yes"]),
     ("rollback", &["rekeyd rollback tts-backend --check", "rekeyd rollback tts-backend"]),
     ("reinstate", &["rekeyd reinstate tts-backend"]),
     ("accept", &["rekeyd accept tts-backend"]),
@@ -68,7 +68,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("agent", &["rekeyd agent --config agent.toml --exec -- /usr/bin/my-service"]),
     ("sandbox", &["rekeyd sandbox --account tts-backend"]),
     ("demo", &["rekeyd demo --for 1m"]),
-    ("notify", &["rekeyd notify test --policy /etc/rekeyd/policy.toml"]),
+    ("notify", &["rekeyd notify test"]),
     ("healthcheck", &["rekeyd healthcheck --url http://127.0.0.1:9809/readyz"]),
     ("completions", &["rekeyd completions bash"]),
     ("man", &["rekeyd man ./man"]),

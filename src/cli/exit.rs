@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The exit codes of every command, as `docs/cli.md`, the README and the manual pages list them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Exit {
                 "failed, refused, or the answer is no; the message says what was attempted, on what, and what to do"
             }
             Self::Usage => "called wrongly",
-            Self::PolicyInvalid => "the policy has errors (`run`, `agent`: 78)",
+            Self::PolicyInvalid => "the policy has errors, or is not there (`run`, `agent`: 78)",
             Self::NeedsAttention => {
                 "with `--exit-code`: `status`: a credential or a channel needs a person; `plan`: something is to be done now; `audit verify`, `audit compare`: something does not fit"
             }
@@ -82,8 +82,17 @@ impl Failed {
         Self { exit, code: code.to_owned(), message: message.to_string() }
     }
 
+    pub(super) fn usage(why: impl Display) -> Self {
+        Self::new(Exit::Usage, "usage", why)
+    }
+
     pub(super) fn policy(problems: impl Display) -> Self {
         Self::new(Exit::PolicyInvalid, "policy_invalid", format!("the policy cannot be used\n{problems}"))
+    }
+
+    /// And what to do next.
+    pub(super) fn with_advice(self, advice: &str) -> Self {
+        Self { message: format!("{}\n{advice}", self.message), ..self }
     }
 
     pub(super) fn journal(why: impl Display) -> Self {
@@ -104,10 +113,18 @@ impl Failed {
         if !as_json {
             return because(self.exit, self);
         }
-        let told = json!({ "error": { "code": self.code, "message": self.message } });
+        let mut told = json!({});
+        self.amend(&mut told);
         match writeln!(io::stdout(), "{told}") {
             Ok(()) => self.exit.into(),
             Err(_) => because(self.exit, self),
+        }
+    }
+
+    /// Puts itself into an answer that tells more than why it failed.
+    pub(super) fn amend(&self, answer: &mut Value) {
+        if let Some(answer) = answer.as_object_mut() {
+            answer.insert("error".to_owned(), json!({ "code": self.code, "message": self.message }));
         }
     }
 }

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
@@ -14,9 +13,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::adapters::sqlite::SqliteJournal;
-use crate::cli::exit::Failed;
 use crate::cli::journal::{one_line, tell};
 use crate::cli::moments::span;
+use crate::cli::policy::OfPolicy;
 use crate::config::Config;
 use crate::config::components::JournalConfig;
 use crate::config::duration;
@@ -27,9 +26,8 @@ const JSON_VERSION: u32 = 1;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// The policy
-    #[arg(long, value_name = "FILE")]
-    policy: PathBuf,
+    #[command(flatten)]
+    policy: OfPolicy,
     /// How far to look, such as 90d or 12h
     #[arg(long = "for", value_name = "DURATION", default_value = "90d", value_parser = span_of)]
     ahead: SignedDuration,
@@ -55,9 +53,9 @@ fn span_of(text: &str) -> Result<SignedDuration, String> {
 #[expect(clippy::disallowed_methods, reason = "a command that only looks has no clock to be tested with")]
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let now = arguments.now.unwrap_or_else(Timestamp::now);
-    let config = match Config::load_file(&arguments.policy) {
+    let config = match arguments.policy.load() {
         Ok(config) => config,
-        Err(problems) => return Failed::policy(problems).tell(arguments.output == Form::Json),
+        Err(failed) => return failed.tell(arguments.output == Form::Json),
     };
     let (starts, assumed) = starts(&config, now);
     let until = now.saturating_add(arguments.ahead).unwrap_or(Timestamp::MAX);

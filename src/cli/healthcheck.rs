@@ -9,10 +9,15 @@ use anyhow::{Context, bail, ensure};
 use axum::body::Body;
 use axum::http::{Request, header};
 use reqwest::Url;
+use serde_json::json;
 use tokio::net::TcpStream;
 
 use crate::call;
-use crate::cli::journal::fail;
+use crate::cli::daemon::Output;
+use crate::cli::exit::Failed;
+use crate::cli::journal::tell;
+
+const JSON_VERSION: u32 = 1;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -28,28 +33,35 @@ pub(super) struct Arguments {
     /// With `https`: the only certificate authorities to trust, in PEM
     #[arg(long, value_name = "PATH")]
     ca_file: Option<PathBuf>,
+    /// Nothing but the exit code if all is well, or JSON for programs
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
 }
 
 /// Exit code 0 if the answer is a success, 1 if it is not or there is none; likewise for the file.
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    if let Some(file) = &arguments.file {
-        return match look(file) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(&format!("{error:#}")),
-        };
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let asked = runtime
-        .context("cannot start the asynchronous runtime")
-        .and_then(|tokio| tokio.block_on(asked(arguments)));
-    match asked {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&format!("{error:#}")),
+    let Arguments { file, url, output, .. } = arguments;
+    match (looked_at(arguments), output) {
+        (Ok(()), Output::Text) => ExitCode::SUCCESS,
+        (Ok(()), Output::Json) => {
+            let asked = file.as_ref().map_or_else(|| url.to_string(), |file| file.display().to_string());
+            let told = json!({ "schema_version": JSON_VERSION, "well": true, "asked": asked });
+            tell(&format!("{told}\n"), ExitCode::SUCCESS)
+        }
+        (Err(error), output) => Failed::other(format!("{error:#}")).tell(*output == Output::Json),
     }
 }
 
+fn looked_at(arguments: &Arguments) -> anyhow::Result<()> {
+    if let Some(file) = &arguments.file {
+        return look(file);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("cannot start the asynchronous runtime")?.block_on(asked(arguments))
+}
+
 async fn asked(arguments: &Arguments) -> anyhow::Result<()> {
-    let Arguments { file: _, url, timeout, ca_file } = arguments;
+    let Arguments { url, timeout, ca_file, .. } = arguments;
     let limit = Duration::from_secs(*timeout);
     match url.scheme() {
         "https" => ask_encrypted(url, ca_file.as_deref(), limit).await,

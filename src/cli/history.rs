@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Err(error) => return looking.fail(&Failed::journal(error)),
     };
     if report.rotations.is_empty() && *limit > 0 && !policy.credentials.contains_key(&name) {
-        let advice = "see which credentials there are: rekeyd status --journal PATH";
+        let advice = "see which credentials there are: rekeyd status";
         let why = format!("the journal knows no rotation of `{name}`; {advice}");
         return looking.fail(&Failed::unknown(why));
     }

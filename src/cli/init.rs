@@ -10,12 +10,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
+use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::adapters::clock::SystemClock;
 use crate::app::{assembly, with_causes};
-use crate::cli::exit::{self, Exit};
-use crate::cli::journal::{fail, tell};
+use crate::cli::daemon::Output;
+use crate::cli::exit::Failed;
+use crate::cli::journal::tell;
+use crate::cli::policy;
+use crate::cli::progress::Progress;
 use crate::config;
 use crate::config::Config;
 use crate::config::environment::ProcessEnvironment;
@@ -31,6 +35,7 @@ use crate::ports::issuer::Issuer as _;
 /// What the unit hands over to the daemon, and where it takes it from.
 const UNITS_CREDENTIAL: &str = "elevenlabs-admin-key";
 const UNITS_FILE: &str = "/etc/rekeyd/credentials/elevenlabs-admin-key";
+const JSON_VERSION: u32 = 1;
 const KEY_BYTES_MAX: u64 = 64 * 1024;
 
 #[derive(clap::Args)]
@@ -53,12 +58,16 @@ pub(super) struct Arguments {
     /// Before the names of secrets in AWS
     #[arg(long, value_name = "TEXT", default_value = "elevenlabs/")]
     prefix: String,
-    /// The file to write; one that is there is left alone
-    #[arg(long, value_name = "FILE", default_value = "/etc/rekeyd/policy.toml")]
-    policy: PathBuf,
+    /// The file to write, and one that is there is left alone; by default $REKEYD_POLICY, else
+    /// /etc/rekeyd/policy.toml
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
     /// Print the policy and write nothing
     #[arg(long)]
     dry_run: bool,
+    /// What people read, or JSON for programs
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
 }
 
 fn place(text: &str) -> Result<Place, String> {
@@ -73,18 +82,43 @@ fn place(text: &str) -> Result<Place, String> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    if !arguments.dry_run && arguments.policy.exists() {
-        let path = arguments.policy.display();
-        return fail(&format!("{path} is there already and is left alone: move it away, or see `--dry-run`"));
+    match initiated(arguments) {
+        Ok(text) => tell(&text, ExitCode::SUCCESS),
+        Err(failed) => failed.tell(arguments.output == Output::Json),
     }
-    let places = match places(arguments) {
-        Ok(places) => places,
-        Err(why) => return exit::because(Exit::Usage, &why),
-    };
-    match drafted(arguments, &places).and_then(|draft| deliver(arguments, &places, &draft)) {
-        Ok(code) => code,
-        Err(error) => fail(&format!("{error:#}")),
+}
+
+fn initiated(arguments: &Arguments) -> Result<String, Failed> {
+    let policy = policy::chosen(arguments.policy.as_deref());
+    if !arguments.dry_run && policy.exists() {
+        let path = policy.display();
+        return Err(Failed::other(format!(
+            "{path} is there already and is left alone: move it away, or see `--dry-run`"
+        )));
     }
+    let places = places(arguments).map_err(Failed::usage)?;
+    let failed = |error: anyhow::Error| Failed::other(format!("{error:#}"));
+    let draft = drafted(arguments, &places).map_err(failed)?;
+    if !arguments.dry_run {
+        write(&policy, &draft.text).map_err(failed)?;
+    }
+    let next = next(arguments, &places, &policy);
+    Ok(match (arguments.output, arguments.dry_run) {
+        (Output::Json, is_dry) => {
+            let told = json!({
+                "schema_version": JSON_VERSION, "policy": policy.display().to_string(), "written": !is_dry,
+                "credentials": draft.taken, "left_out": draft.left, "text": draft.text,
+            });
+            format!("{told:#}\n")
+        }
+        (Output::Text, true) => draft.text,
+        (Output::Text, false) => format!(
+            "{} is written; credentials: {}, left out with the reason: {}. Nothing else was changed.\n\nNext:\n{next}",
+            policy.display(),
+            draft.taken,
+            draft.left
+        ),
+    })
 }
 
 /// What was given, else what a person says.
@@ -123,7 +157,10 @@ fn drafted(arguments: &Arguments, places: &[Place]) -> anyhow::Result<Draft> {
     };
     // One without credentials shows whether what was given makes a policy at all, before anybody is called.
     let config = checked(&draft::draft(&given, &Inventory::default()).text)?;
-    let inventory = listed(&config, admin_key)?;
+    let inventory = {
+        let _progress = Progress::doing("listing the workspace");
+        listed(&config, admin_key)?
+    };
     let draft = draft::draft(&given, &inventory);
     checked(&draft.text)
         .context("the policy that was drafted is not valid: this is a defect of rekeyd, please report it")?;
@@ -188,23 +225,19 @@ fn advice(failure: &Failure) -> &'static str {
     }
 }
 
-fn deliver(arguments: &Arguments, places: &[Place], draft: &Draft) -> anyhow::Result<ExitCode> {
-    if arguments.dry_run {
-        return Ok(tell(&draft.text, ExitCode::SUCCESS));
-    }
-    let path = &arguments.policy;
-    let shown = path.display();
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(path);
     let written = file.and_then(|mut file| {
-        file.write_all(draft.text.as_bytes())?;
+        file.write_all(text.as_bytes())?;
         file.sync_all()
     });
-    written.with_context(|| format!("cannot write {shown}"))?;
-    let mut text = format!(
-        "{shown} is written; credentials: {}, left out with the reason: {}. Nothing else was changed.\n\nNext:\n  \
-         read it, and mend what was left out\n  rekeyd check {shown}\n",
-        draft.taken, draft.left
-    );
+    written.with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// What to do next, line by line.
+fn next(arguments: &Arguments, places: &[Place], policy: &Path) -> String {
+    let shown = policy.display();
+    let mut text = format!("  read it, and mend what was left out\n  rekeyd check {shown}\n");
     if arguments.admin_key_file == Path::new("-") {
         text += &format!("  install -D -m 0400 /dev/stdin {UNITS_FILE}    # the admin key, then Ctrl-D\n");
     }
@@ -215,5 +248,5 @@ fn deliver(arguments: &Arguments, places: &[Place], draft: &Draft) -> anyhow::Re
         "  CREDENTIALS_DIRECTORY=/etc/rekeyd/credentials rekeyd doctor --policy {shown}\n  \
          systemctl enable --now rekeyd\n"
     );
-    Ok(tell(&text, ExitCode::SUCCESS))
+    text
 }

@@ -10,16 +10,18 @@ use serde::Serialize;
 
 use crate::adapters::sqlite::{ReadOnlyJournal, SqliteJournal};
 use crate::cli::exit::Failed;
+use crate::cli::policy;
 use crate::config::Config;
 use crate::config::components::JournalConfig;
 use crate::domain::policy::Policy;
 
 #[derive(clap::Args)]
 pub(super) struct Looking {
-    /// The journal of the daemon; it may be running or not
-    #[arg(long, value_name = "PATH", required_unless_present = "policy")]
+    /// The journal of the daemon, which may be running or not, or a copy; by default the one of the policy
+    #[arg(long, value_name = "PATH")]
     journal: Option<PathBuf>,
-    /// The policy of the daemon: says where the journal is, and which credentials there should be
+    /// The policy of the daemon: says where the journal is, and which credentials there should be; by default
+    /// $REKEYD_POLICY, else /etc/rekeyd/policy.toml, and none with --journal
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// A table for people, or JSON for programs
@@ -50,16 +52,15 @@ impl Looking {
     /// # Errors
     /// Why the policy or the journal cannot be used.
     pub(super) fn open(&self) -> Result<Sources, Failed> {
-        let config = self.policy.as_deref().map(Config::load_file).transpose();
-        let config = config.map_err(Failed::policy)?;
-        let of_policy = config.as_ref().map(|config| {
-            let JournalConfig::Sqlite { path } = &config.daemon.journal;
-            path.clone()
-        });
-        let unnamed = || Failed::other("name the --journal or the --policy");
-        let path = self.journal.clone().or(of_policy).ok_or_else(unnamed)?;
-        let journal = SqliteJournal::open_read_only(&path).map_err(Failed::journal)?;
-        Ok(Sources { journal, policy: config.map(|config| config.policy).unwrap_or_default() })
+        let (path, policy) = match (&self.journal, &self.policy) {
+            (Some(journal), None) => (journal.clone(), Policy::default()),
+            (journal, Some(policy)) => {
+                let (of_policy, policy) = parts(policy::load(policy)?);
+                (journal.clone().unwrap_or(of_policy), policy)
+            }
+            (None, None) => parts_of_chosen()?,
+        };
+        Ok(Sources { journal: SqliteJournal::open_read_only(&path).map_err(Failed::journal)?, policy })
     }
 
     #[expect(clippy::disallowed_methods, reason = "a command that only looks has no clock to be tested with")]
@@ -74,6 +75,28 @@ impl Looking {
 
     pub(super) fn colours(&self) -> bool {
         self.no_color.as_ref().is_none_or(String::is_empty) && io::stdout().is_terminal()
+    }
+}
+
+fn parts(config: Config) -> (PathBuf, Policy) {
+    let JournalConfig::Sqlite { path } = config.daemon.journal;
+    (path, config.policy)
+}
+
+/// Nothing was named. What happened can be told even if the policy has errors by now, as when somebody has just edited
+/// it: the daemon goes on with the one before.
+fn parts_of_chosen() -> Result<(PathBuf, Policy), Failed> {
+    let chosen = policy::chosen(None);
+    match policy::load(&chosen) {
+        Ok(config) => Ok(parts(config)),
+        Err(failed) => {
+            let path = policy::journal_in_spite_of_errors(&chosen).ok_or(failed)?;
+            let shown = chosen.display();
+            let told = "the policy has errors, and this is told from the journal alone; next: rekeyd check";
+            // Who cannot be told of it sees what the journal knows all the same.
+            drop(writeln!(io::stderr(), "rekeyd: {shown}: {told} {shown}"));
+            Ok((path, Policy::default()))
+        }
     }
 }
 
@@ -92,15 +115,8 @@ pub(super) fn tell(text: &str, code: ExitCode) -> ExitCode {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => code,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
-        Err(error) => fail(&format!("write to the standard output: {error}")),
+        Err(error) => Failed::other(format!("write to the standard output: {error}")).tell(false),
     }
-}
-
-/// Says why a command failed.
-pub(super) fn fail(why: &impl std::fmt::Display) -> ExitCode {
-    // Nothing is left to say it to if this fails too.
-    drop(writeln!(io::stderr(), "rekeyd: {why}"));
-    ExitCode::FAILURE
 }
 
 /// Some of what the journal holds was said by outside systems: it must not move a terminal's cursor.

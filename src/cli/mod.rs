@@ -1,15 +1,19 @@
 //! What a person types: one file per command.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{FromArgMatches as _, Parser, Subcommand};
 
+#[cfg(test)]
+mod advice;
 mod agent;
 mod agent_flags;
 mod audit;
 mod audit_compare;
 mod check;
 mod completions;
+mod confirm;
 mod consumers;
 mod daemon;
 mod demo;
@@ -28,6 +32,7 @@ mod notify;
 mod orders;
 mod paragraphs;
 mod plan;
+mod policy;
 mod progress;
 mod rehearse;
 mod run;
@@ -36,6 +41,8 @@ mod schema;
 mod status;
 mod tether;
 mod why;
+
+use crate::cli::exit::Failed;
 
 #[derive(Parser)]
 #[command(name = "rekeyd", version, about)]
@@ -84,7 +91,7 @@ enum Command {
     /// Let a parked rotation go on
     Retry(orders::Retry),
     /// Give up a rotation whose key is not in service yet
-    Abort(orders::OfOne),
+    Abort(orders::Abort),
     /// Put a credential's old key back into service
     Rollback(orders::Rollback),
     /// Have a disabled old key enabled again at once; its rotation is parked
@@ -109,10 +116,27 @@ enum Command {
     Man(manual::Arguments),
 }
 
+/// Whether a program asked that cannot be understood otherwise.
+fn wants_json(words: impl Iterator<Item = OsString>) -> bool {
+    let mut words = words.take_while(|word| word != "--").peekable();
+    while let Some(word) = words.next() {
+        if word == "--output=json" || (word == "--output" && words.peek().is_some_and(|it| it == "json")) {
+            return true;
+        }
+    }
+    false
+}
+
 /// Parses the command line, runs the command and says how it went.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::from_arg_matches(&examples::command().get_matches());
-    let arguments = arguments.unwrap_or_else(|error| error.exit());
+    let parsed = examples::command().try_get_matches().and_then(|it| Arguments::from_arg_matches(&it));
+    let arguments = match parsed {
+        Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() && wants_json(std::env::args_os()) => {
+            return Failed::usage(error.render().to_string().trim_end()).tell(true);
+        }
+        Err(error) => error.exit(),
+    };
     match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),

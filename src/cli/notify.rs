@@ -3,7 +3,7 @@
 //! Exit codes: 0 every channel took it; 1 one did not, or a secret cannot be read; 2 usage; 3 the policy has errors.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -15,9 +15,10 @@ use crate::adapters::clock::SystemClock;
 use crate::app::channels::channels;
 use crate::app::with_causes;
 use crate::cli::daemon::Output;
-use crate::cli::exit::{self, Exit};
-use crate::cli::journal::{fail, tell};
-use crate::config::Config;
+use crate::cli::exit::Failed;
+use crate::cli::journal::tell;
+use crate::cli::policy;
+use crate::cli::progress::Progress;
 use crate::config::components::ReceiverConfig;
 use crate::config::environment::ProcessEnvironment;
 use crate::domain::ids::ChannelName;
@@ -31,9 +32,9 @@ const JSON_VERSION: u32 = 1;
 pub(super) struct Arguments {
     #[command(subcommand)]
     what: What,
-    /// The policy that has the channels
-    #[arg(long, value_name = "FILE", default_value = "/etc/rekeyd/policy.toml", global = true)]
-    policy: PathBuf,
+    /// The policy that has the channels; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml
+    #[arg(long, value_name = "FILE", global = true)]
+    policy: Option<PathBuf>,
     /// A line for each channel, or JSON for programs
     #[arg(long, value_enum, default_value_t = Output::Text, global = true)]
     output: Output,
@@ -60,24 +61,29 @@ struct Tested {
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let Arguments { what: What::Test(Test { name }), policy, output } = arguments;
-    let config = match Config::load_file(policy) {
-        Ok(config) => config,
-        Err(problems) => return exit::because(Exit::PolicyInvalid, &problems),
-    };
+    match tested(name.as_deref(), policy.as_deref()) {
+        Ok(tested) => {
+            let all_well = tested.iter().all(|it| it.outcome.is_ok());
+            tell(&text(&tested, *output), if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Err(failed) => failed.tell(*output == Output::Json),
+    }
+}
+
+fn tested(name: Option<&str>, policy: Option<&Path>) -> Result<Vec<Tested>, Failed> {
+    let config = policy::load(&policy::chosen(policy))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let mut channels = match channels(&config, &ProcessEnvironment, &clock) {
-        Ok(channels) => channels,
-        Err(error) => return fail(&with_causes(&error)),
-    };
+    let mut channels = channels(&config, &ProcessEnvironment, &clock)
+        .map_err(|error| Failed::other(with_causes(&error)))?;
     if let Some(name) = name {
         channels.retain(|channel, _| channel.as_str() == name);
     }
     if channels.is_empty() {
         let known: Vec<&str> = config.channels.keys().map(ChannelName::as_str).collect();
-        return fail(&match (name, known.as_slice()) {
-            (_, []) => "the policy has no channels: add a table such as `[notify.ops]`".to_owned(),
-            (_, known) => format!("the policy has no such channel; it has {}", known.join(", ")),
-        });
+        return Err(Failed::unknown(match known.as_slice() {
+            [] => "the policy has no channels: add a table such as `[notify.ops]`".to_owned(),
+            known => format!("the policy has no such channel; it has {}", known.join(", ")),
+        }));
     }
     let kinds = config.channels.iter().map(|(name, it)| (name.clone(), it.receiver.kind())).collect();
     let is_incident = |name: &ChannelName| {
@@ -85,20 +91,18 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         matches!(receiver, Some(ReceiverConfig::PagerDuty { .. }))
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let tested = match runtime {
-        Ok(runtime) => runtime.block_on(async {
-            let mut tested = Vec::new();
-            for (name, channel) in &channels {
-                let outcome = test(name, channel, is_incident(name), clock.now()).await;
-                tested.push(said(name, &kinds, outcome));
-            }
-            tested
-        }),
-        Err(error) => return fail(&format!("cannot start the asynchronous runtime: {error}")),
-    };
-    let all_well = tested.iter().all(|it| it.outcome.is_ok());
-    let code = if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-    tell(&text(&tested, *output), code)
+    let runtime =
+        runtime.map_err(|error| Failed::other(format!("cannot start the asynchronous runtime: {error}")))?;
+    let progress = Progress::of("channels tried", channels.len());
+    Ok(runtime.block_on(async {
+        let mut tested = Vec::new();
+        for (name, channel) in &channels {
+            let outcome = test(name, channel, is_incident(name), clock.now()).await;
+            tested.push(said(name, &kinds, outcome));
+            progress.done(tested.len());
+        }
+        tested
+    }))
 }
 
 fn said(

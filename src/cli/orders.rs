@@ -7,9 +7,15 @@ use std::time::Duration;
 use axum::http::Method;
 use serde_json::{Value, json};
 
+use crate::cli::confirm::{self, Sure};
 use crate::cli::daemon::{Daemon, Output, Reaching, Unmet, block_on};
 use crate::cli::journal::{one_line, tell};
 use crate::domain::ids::CredentialName;
+
+mod consequences;
+
+/// What an order will do to the credential of a report, if it can do anything.
+type Consequence = fn(&Value) -> Option<String>;
 
 /// Between two looks at a rotation that is waited for.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
@@ -25,6 +31,8 @@ pub(super) struct Rotate {
     #[arg(long)]
     emergency: bool,
     #[command(flatten)]
+    sure: Sure,
+    #[command(flatten)]
     reaching: Reaching,
 }
 
@@ -36,6 +44,8 @@ pub(super) struct Retry {
     #[arg(long)]
     overwrite: bool,
     #[command(flatten)]
+    sure: Sure,
+    #[command(flatten)]
     reaching: Reaching,
 }
 
@@ -46,6 +56,18 @@ pub(super) struct Rollback {
     /// Only say whether it is possible, and until when: exit code 0 if it is, 1 if not
     #[arg(long)]
     check: bool,
+    #[command(flatten)]
+    sure: Sure,
+    #[command(flatten)]
+    reaching: Reaching,
+}
+
+#[derive(clap::Args)]
+pub(super) struct Abort {
+    /// The credential
+    name: String,
+    #[command(flatten)]
+    sure: Sure,
     #[command(flatten)]
     reaching: Reaching,
 }
@@ -65,12 +87,15 @@ pub(super) struct OfAll {
 }
 
 pub(super) fn rotate(arguments: &Rotate) -> ExitCode {
-    let Rotate { name, wait, emergency, reaching } = arguments;
+    let Rotate { name, wait, emergency, sure, reaching } = arguments;
     let how = emergency.then(|| json!({ "emergency": true }));
     finish(
         reaching,
         block_on(async {
             let (daemon, path) = (Daemon::at(reaching)?, path(name)?);
+            if *emergency && sure.has_to_be_asked(reaching.output) {
+                consent(&daemon, &path, consequences::of_an_emergency).await?;
+            }
             if !wait {
                 return order(&daemon, &path, "rotate", how.as_ref()).await;
             }
@@ -82,19 +107,24 @@ pub(super) fn rotate(arguments: &Rotate) -> ExitCode {
 }
 
 pub(super) fn retry(arguments: &Retry) -> ExitCode {
-    let Retry { name, overwrite, reaching } = arguments;
+    let Retry { name, overwrite, sure, reaching } = arguments;
     let body = json!({ "overwrite": overwrite });
-    one(name, "retry", reaching, Some(&body))
+    let asks = *overwrite && sure.has_to_be_asked(reaching.output);
+    let what = asks.then_some(consequences::of_overwriting as Consequence);
+    grave(name, "retry", reaching, Some(&body), what)
 }
 
-pub(super) fn abort(arguments: &OfOne) -> ExitCode {
-    one(&arguments.name, "abort", &arguments.reaching, None)
+pub(super) fn abort(arguments: &Abort) -> ExitCode {
+    let Abort { name, sure, reaching } = arguments;
+    let asks = sure.has_to_be_asked(reaching.output);
+    grave(name, "abort", reaching, None, asks.then_some(consequences::of_aborting))
 }
 
 pub(super) fn roll_back(arguments: &Rollback) -> ExitCode {
-    let Rollback { name, check, reaching } = arguments;
+    let Rollback { name, check, sure, reaching } = arguments;
     if !check {
-        return one(name, "rollback", reaching, None);
+        let asks = sure.has_to_be_asked(reaching.output);
+        return grave(name, "rollback", reaching, None, asks.then_some(consequences::of_rolling_back));
     }
     let talk = async { Daemon::at(reaching)?.call(Method::GET, &path(name)?, None).await };
     finish(reaching, block_on(talk).and_then(|report| outlook(name, &report)))
@@ -131,8 +161,31 @@ pub(super) fn sweep(arguments: &OfAll) -> ExitCode {
 }
 
 fn one(name: &str, verb: &str, reaching: &Reaching, body: Option<&Value>) -> ExitCode {
-    let talk = async { order(&Daemon::at(reaching)?, &path(name)?, verb, body).await };
+    grave(name, verb, reaching, body, None)
+}
+
+/// An order that a person at a terminal is asked about first, if there is anything to say.
+fn grave(
+    name: &str,
+    verb: &str,
+    reaching: &Reaching,
+    body: Option<&Value>,
+    what: Option<Consequence>,
+) -> ExitCode {
+    let talk = async {
+        let (daemon, path) = (Daemon::at(reaching)?, path(name)?);
+        if let Some(what) = what {
+            consent(&daemon, &path, what).await?;
+        }
+        order(&daemon, &path, verb, body).await
+    };
     finish(reaching, block_on(talk))
+}
+
+/// What the daemon would refuse is not worth a question.
+async fn consent(daemon: &Daemon, path: &str, what: Consequence) -> Result<(), Unmet> {
+    let report = daemon.call(Method::GET, path, None).await?;
+    what(&report).map_or(Ok(()), |what| confirm::ask(&what))
 }
 
 fn all(path: &str, reaching: &Reaching) -> ExitCode {

@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::adapters::sqlite::{OpenError, ReadOnlyJournal, SqliteJournal};
 use crate::cli::exit::{Exit, Failed};
 use crate::cli::journal::{Output, Sources, as_json, tell};
+use crate::cli::policy::OfPolicy;
 use crate::cli::progress::Progress;
 use crate::cli::status;
 use crate::config::Config;
@@ -35,9 +36,8 @@ const JSON_VERSION: u32 = 1;
 pub(super) struct Arguments {
     /// Only this credential, with every call
     name: Option<String>,
-    /// The policy
-    #[arg(long, value_name = "FILE")]
-    policy: PathBuf,
+    #[command(flatten)]
+    policy: OfPolicy,
     /// The daemon's journal, instead of the one that the policy names; it may be running or not
     #[arg(long, value_name = "PATH")]
     journal: Option<PathBuf>,
@@ -96,7 +96,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn look(arguments: &Arguments, now: Timestamp) -> Result<PlanReport, Failed> {
-    let config = Config::load_file(&arguments.policy).map_err(Failed::policy)?;
+    let config = arguments.policy.load()?;
     let JournalConfig::Sqlite { path } = &config.daemon.journal;
     let journal = SqliteJournal::open_read_only(arguments.journal.as_ref().unwrap_or(path));
     let journal = match journal {
@@ -141,7 +141,7 @@ fn foresee(
     let nothing = Past::default();
     let mut all = Vec::new();
     for (done, status) in reports.credentials.into_iter().enumerate() {
-        progress.at(done);
+        progress.done(done);
         let name = status.credential.clone();
         let played = match &status.damage {
             Some(damage) => Err(damage.clone()),

@@ -3,7 +3,6 @@
 //! Exit codes: 0; 1 if the policy cannot be kept; 3 if it has errors.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use comfy_table::Table;
@@ -16,6 +15,7 @@ use crate::cli::journal::{Output, as_json, tell};
 use crate::cli::moments::{distance, span};
 use crate::cli::paragraphs::Paragraphs;
 use crate::cli::plan::{admins, stores, timing};
+use crate::cli::policy::OfPolicy;
 use crate::cli::progress::Progress;
 use crate::config::Config;
 use crate::config::duration;
@@ -28,9 +28,8 @@ const JSON_VERSION: u32 = 1;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// The policy
-    #[arg(long, value_name = "FILE")]
-    policy: PathBuf,
+    #[command(flatten)]
+    policy: OfPolicy,
     /// How long to play, such as 90d or 12h
     #[arg(long = "for", value_name = "DURATION", default_value = "90d", value_parser = span_of)]
     ahead: SignedDuration,
@@ -86,7 +85,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn play(arguments: &Arguments, now: Timestamp) -> Result<Report, Failed> {
-    let config = Config::load_file(&arguments.policy).map_err(Failed::policy)?;
+    let config = arguments.policy.load()?;
     let (stores, admins) = (stores(&config), admins(&config));
     let given = Given { policy: &config.policy, stores: &stores, admins: &admins, timing: timing(&config) };
     let weather = Weather {
@@ -97,7 +96,7 @@ fn play(arguments: &Arguments, now: Timestamp) -> Result<Report, Failed> {
     let until = now.saturating_add(arguments.ahead).unwrap_or(Timestamp::MAX);
     let days = |at: Timestamp| usize::try_from(at.duration_since(now).as_hours() / 24).unwrap_or(0);
     let progress = Progress::of("days played", days(until));
-    let told = season::play(&given, &weather, now, until, |at| progress.at(days(at)));
+    let told = season::play(&given, &weather, now, until, |at| progress.done(days(at)));
     let told = told.map_err(Failed::other)?;
     Ok(Report { schema_version: JSON_VERSION, at: now, until, kept: told.troubles.is_empty(), told })
 }

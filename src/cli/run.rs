@@ -1,13 +1,13 @@
 //! `rekeyd run`: the daemon.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::adapters::sqlite::OpenError;
 use crate::app::daemon::{self, Error};
 use crate::app::with_causes;
 use crate::cli::exit::{self, Exit};
+use crate::cli::policy::OfPolicy;
 use crate::config::Config;
 use crate::config::diagnostic::Diagnostics;
 use crate::config::environment::{Environment, ProcessEnvironment};
@@ -18,13 +18,13 @@ const WORKER_THREADS: usize = 2;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// The policy; loaded again at SIGHUP
-    #[arg(long, value_name = "FILE", default_value = "/etc/rekeyd/policy.toml")]
-    policy: PathBuf,
+    #[command(flatten)]
+    policy: OfPolicy,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let config = match Config::load_file(&arguments.policy) {
+    let policy = arguments.policy.path();
+    let config = match Config::load_file(&policy) {
         Ok(config) => config,
         Err(problems) => {
             return exit::because(Exit::BadConfiguration, &problems);
@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             return exit::because(Exit::Failed, &format!("the daemon cannot be started: {error}"));
         }
     };
-    match runtime.block_on(daemon::run(&arguments.policy, config)) {
+    match runtime.block_on(daemon::run(&policy, config)) {
         Ok(()) => {
             tracing::info!("stopped");
             ExitCode::SUCCESS

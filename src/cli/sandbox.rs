@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::adapters::clock::SystemClock;
+use crate::cli::exit::{Exit, because};
 use crate::ports::clock::Clock as _;
 use crate::sandbox::era::Era;
 use crate::sandbox::random::Random;
@@ -51,11 +52,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         .and_then(|tokio| tokio.block_on(serve(arguments)));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Nothing is left to tell if standard error is gone.
-            let _told = writeln!(io::stderr(), "rekeyd: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => because(Exit::Failed, &format!("{error:#}")),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::domain::policy::Policy;
 pub mod agent;
 mod check;
 pub mod components;
-mod defaults;
+pub(crate) mod defaults;
 pub mod diagnostic;
 pub mod duration;
 pub mod environment;

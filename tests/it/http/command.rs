@@ -147,7 +147,7 @@ async fn the_policy_says_where_the_socket_and_the_journal_are() {
         (history.code, history.out.as_str()),
         (Some(0), "there was no rotation of `tts-backend` yet\n")
     );
-    assert_eq!(rekeyd(&["status"], &[]).await.code, Some(2));
+    assert_eq!(rekeyd(&["history"], &[]).await.code, Some(2));
     fs::write(policy, "nonsense = 1\n").unwrap();
     let broken = rekeyd(&["status", "--policy", policy], &[]).await;
     assert!(broken.code == Some(3) && broken.err.contains("nonsense"), "{}", broken.err);

@@ -1,0 +1,103 @@
+//! What an order will do to a credential, from the daemon's report of it, in words for whoever is about to give it.
+//! `None` if it can do nothing: then the daemon says why.
+
+use serde_json::Value;
+
+fn text<'r>(report: &'r Value, field: &str) -> Option<&'r str> {
+    report.pointer(field).and_then(Value::as_str)
+}
+
+/// The new key as it is told of, if there is one yet.
+fn new_key(report: &Value) -> String {
+    text(report, "/rotation/new_key_id").map_or("the new key".to_owned(), |key| format!("the new key {key}"))
+}
+
+pub(super) fn of_an_emergency(report: &Value) -> Option<String> {
+    let name = text(report, "/credential")?;
+    let (old, what) = match text(report, "/rotation/old_key_id") {
+        Some(old) => (Some(old), "the rotation that is under way waits for nothing any more"),
+        None => (text(report, "/key_id"), "a new key is made now, and nothing is waited for"),
+    };
+    let old = old.map_or("the old key".to_owned(), |key| format!("the old key {key}"));
+    Some(format!(
+        "Emergency of `{name}`: {what}. As soon as the new key is current, {old} is dead: whoever still uses it is refused."
+    ))
+}
+
+pub(super) fn of_rolling_back(report: &Value) -> Option<String> {
+    let name = text(report, "/credential")?;
+    if report.pointer("/rotation/rollback/possible").and_then(Value::as_bool) != Some(true) {
+        return None;
+    }
+    let detail = text(report, "/rotation/rollback/detail")?;
+    let (old, new) = (text(report, "/rotation/old_key_id")?, new_key(report));
+    Some(format!("Rollback of `{name}` from {new} to the old key {old}: {detail}."))
+}
+
+pub(super) fn of_aborting(report: &Value) -> Option<String> {
+    let name = text(report, "/credential")?;
+    let phase = text(report, "/rotation/phase")?;
+    let new = new_key(report);
+    let is_way_back = [Some(phase), text(report, "/rotation/parked_in")].contains(&Some("rolling_back"));
+    Some(if is_way_back {
+        format!("Abort of `{name}`: the rollback is given up, and {new} becomes current again.")
+    } else {
+        format!("Abort of `{name}`: the rotation is given up, {new} is deleted, and the old one stays in service.")
+    })
+}
+
+pub(super) fn of_overwriting(report: &Value) -> Option<String> {
+    let name = text(report, "/credential")?;
+    if text(report, "/rotation/phase") != Some("parked") {
+        return None;
+    }
+    let places = report.get("destinations").and_then(Value::as_array);
+    let places: Vec<&str> =
+        places.into_iter().flatten().filter_map(|place| text(place, "/destination")).collect();
+    Some(format!(
+        "Retry of `{name}`: what somebody else wrote to {} is replaced. That value is not kept by rekeyd.",
+        if places.is_empty() { "its destinations".to_owned() } else { places.join(", ") }
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn each_order_says_whom_it_hurts_and_what_is_gone_then() {
+        let at_rest = json!({ "credential": "tts", "key_id": "old1", "rotation": null });
+        let mut under_way = json!({
+            "credential": "tts", "key_id": "old1",
+            "destinations": [{ "destination": "aws:tts" }],
+            "rotation": {
+                "phase": "parked", "parked_in": "staging", "old_key_id": "old1", "new_key_id": "new1",
+                "rollback": { "possible": true, "detail": "the old key is made current again" },
+            },
+        });
+        for (what, expected) in [
+            (of_an_emergency(&at_rest), Some("a new key is made now, and nothing is waited for")),
+            (of_an_emergency(&at_rest), Some("the old key old1 is dead: whoever still uses it is refused.")),
+            (of_an_emergency(&under_way), Some("under way waits for nothing any more")),
+            (of_rolling_back(&at_rest), None),
+            (
+                of_rolling_back(&under_way),
+                Some("from the new key new1 to the old key old1: the old key is made current again."),
+            ),
+            (of_aborting(&at_rest), None),
+            (of_aborting(&under_way), Some("the new key new1 is deleted, and the old one stays in service")),
+            (of_overwriting(&at_rest), None),
+            (of_overwriting(&under_way), Some("wrote to aws:tts is replaced")),
+        ] {
+            let said = what.is_some();
+            assert_eq!(said, expected.is_some(), "{what:?}");
+            assert!(what.zip(expected).is_none_or(|(what, expected)| what.contains(expected)), "{expected:?}");
+        }
+        under_way["rotation"]["parked_in"] = json!("rolling_back");
+        assert!(of_aborting(&under_way).unwrap().contains("the rollback is given up"));
+        under_way["rotation"]["rollback"]["possible"] = json!(false);
+        assert_eq!(of_rolling_back(&under_way), None);
+    }
+}

@@ -1,0 +1,55 @@
+//! At a terminal, whoever gives an order that hurts is asked first; a program never is.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::http::house::House;
+
+/// Types a command at a terminal of its own, answers what it asks, and says how it went and all that was shown.
+fn typed(command: &str, socket: PathBuf, answer: &str) -> (Option<i32>, String) {
+    let line = format!("'{}' {command}", env!("CARGO_BIN_EXE_rekeyd"));
+    let mut terminal = Command::new("script");
+    terminal.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env("REKEYD_SOCKET", socket);
+    terminal.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut terminal = terminal.spawn().expect("`script` is not on the PATH: install util-linux");
+    let mut keyboard = terminal.stdin.take().unwrap();
+    keyboard.write_all(answer.as_bytes()).unwrap();
+    let seen = terminal.wait_with_output().unwrap();
+    drop(keyboard);
+    (seen.status.code(), String::from_utf8_lossy(&seen.stdout).replace("\r\n", "\n"))
+}
+
+async fn at_a_terminal(house: &House, command: &'static str, answer: &'static str) -> (Option<i32>, String) {
+    let socket = house.socket.clone();
+    tokio::task::spawn_blocking(move || typed(command, socket, answer)).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_at_a_terminal_is_asked_before_an_order_that_hurts_and_no_is_no() {
+    let house = House::open().await;
+    for (command, told, answer) in [
+        ("rotate tts --emergency", "whoever still uses it is refused", "no\n"),
+        ("abort wide", "the rotation is given up", "never mind\nNo\n"),
+        ("rollback wide", "nothing is in service yet", "a\nb\nc\n"),
+    ] {
+        let (code, shown) = at_a_terminal(&house, command, answer).await;
+        let plain = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(plain.contains(told) && plain.contains("Go on? [yes/no]"), "{command}: {shown}");
+        assert!(code == Some(1) && plain.contains("nothing was done"), "{command}: {shown}");
+    }
+    let report = house.until("wide", |report| report["rotation"]["phase"] == "parked").await;
+    assert_eq!(report["last"], serde_json::Value::Null, "nothing was done: {report}");
+    // What is refused anyway is not worth a question, nor is what hurts nobody.
+    for command in ["rollback tts", "retry tts --overwrite", "accept tts", "rollback wide --check"] {
+        let (_, shown) = at_a_terminal(&house, command, "").await;
+        assert!(!shown.contains("yes/no"), "{command}: {shown}");
+    }
+    let (code, shown) = at_a_terminal(&house, "abort wide", "yes\n").await;
+    assert!(code == Some(0) && shown.contains("is being aborted"), "{shown}");
+    house.until("wide", |report| report["last"]["outcome"] == "aborted").await;
+    for command in ["rotate tts --emergency --yes", "rotate wide --emergency --output json"] {
+        let (code, shown) = at_a_terminal(&house, command, "").await;
+        assert!(code == Some(0) && !shown.contains("yes/no"), "{command}: {shown}");
+    }
+}

@@ -42,7 +42,8 @@ fn in_code(line: &str) -> Vec<String> {
     for (at, _) in line.match_indices("rekeyd ") {
         let (before, from) = line.split_at(at);
         let end = if before.ends_with('`') { '`' } else { '"' };
-        let is_command = before.ends_with(['`', '"']) || ["next: ", "; "].iter().any(|it| before.ends_with(it));
+        let is_command =
+            before.ends_with(['`', '"']) || ["next: ", "; "].iter().any(|it| before.ends_with(it));
         found.extend(from.split_once(end).filter(|_| is_command).map(|(command, _)| filled_in(command)));
     }
     found

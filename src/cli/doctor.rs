@@ -84,7 +84,9 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         };
         return match iam::document(&config, &given) {
             Some(document) => tell(&format!("{document:#}\n"), ExitCode::SUCCESS),
-            None => Failed::other("the policy publishes nothing to AWS: nothing has to be allowed").tell(as_json),
+            None => {
+                Failed::other("the policy publishes nothing to AWS: nothing has to be allowed").tell(as_json)
+            }
         };
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {

@@ -9,10 +9,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("run", &["rekeyd run", "rekeyd run --policy policy.toml"]),
     ("check", &["rekeyd check", "rekeyd check --output json policy.toml"]),
     ("init", &["rekeyd init --dry-run --store aws:eu-west-1", "rekeyd init --store dir:/run/rekeyd-secrets"]),
-    (
-        "doctor",
-        &["rekeyd doctor", "rekeyd doctor --iam --policy policy.toml"],
-    ),
+    ("doctor", &["rekeyd doctor", "rekeyd doctor --iam --policy policy.toml"]),
     ("schema", &["rekeyd schema"]),
     (
         "status",
@@ -31,13 +28,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "rekeyd plan --exit-code --output json --policy policy.toml",
         ],
     ),
-    (
-        "forecast",
-        &[
-            "rekeyd forecast --for 90d",
-            "rekeyd forecast --output ics --policy policy.toml",
-        ],
-    ),
+    ("forecast", &["rekeyd forecast --for 90d", "rekeyd forecast --output ics --policy policy.toml"]),
     (
         "rehearse",
         &[

@@ -16,11 +16,13 @@ use crate::adapters::sqlite::SqliteJournal;
 use crate::cli::journal::{one_line, tell};
 use crate::cli::moments::span;
 use crate::cli::policy::OfPolicy;
+use crate::cli::progress::Progress;
 use crate::config::Config;
 use crate::config::components::JournalConfig;
 use crate::config::duration;
-use crate::domain::forecast::{Forecast, Foreseen, Start, forecast};
+use crate::domain::forecast::{Forecast, Foreseen, Start, UnderWay, forecast};
 use crate::domain::ids::CredentialName;
+use crate::ports::journal::Known;
 
 const JSON_VERSION: u32 = 1;
 
@@ -57,9 +59,11 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Ok(config) => config,
         Err(failed) => return failed.tell(arguments.output == Form::Json),
     };
+    let progress = Progress::doing("looking ahead");
     let (starts, assumed) = starts(&config, now);
     let until = now.saturating_add(arguments.ahead).unwrap_or(Timestamp::MAX);
-    let foreseen = forecast(&config.policy, &starts, now, until);
+    let foreseen = forecast(&config.policy, &config.stores_in_aws(), starts, now, until);
+    drop(progress);
     let text = match arguments.output {
         Form::Table => table(&foreseen, assumed, now),
         Form::Ics => calendar(&foreseen, now),
@@ -81,20 +85,15 @@ fn starts(config: &Config, now: Timestamp) -> (BTreeMap<CredentialName, Start>, 
     let known = SqliteJournal::open_read_only(path).ok().and_then(|journal| journal.load().ok());
     let names = config.policy.credentials.keys();
     let Some(known) = known else {
-        return (
-            names.map(|name| (name.clone(), Start { since: Some(now), ..Start::default() })).collect(),
-            true,
-        );
+        return (names.map(|name| (name.clone(), Start::assumed(name.clone(), now))).collect(), true);
     };
-    let known = known.into_iter().filter_map(|(name, known)| Some((name, known.ok()?.record)));
-    let starts = known.map(|(name, record)| {
-        let current = record.current.as_ref();
-        let start = Start {
-            since: current.map(|current| current.since),
-            expires_at: current.and_then(|current| current.expires_at),
-            due: record.due.map(|due| due.at),
-        };
-        (name, start)
+    let known = known.into_iter().filter_map(|(name, known)| Some((name, known.ok()?)));
+    let starts = known.map(|(name, Known { record, rotation, .. })| {
+        let under_way = rotation.filter(|it| record.open.is_some() && !it.is_over()).map(|it| UnderWay {
+            since: it.overlap_began.unwrap_or(now),
+            ends: it.deletes_the_old_key_at(now).unwrap_or(now),
+        });
+        (name, Start { record, under_way })
     });
     (starts.collect(), false)
 }

@@ -73,8 +73,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 fn tested(name: Option<&str>, policy: Option<&Path>) -> Result<Vec<Tested>, Failed> {
     let config = policy::load(&policy::chosen(policy))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let mut channels = channels(&config, &ProcessEnvironment, &clock)
-        .map_err(|error| Failed::other(with_causes(&error)))?;
+    let mut channels =
+        channels(&config, &ProcessEnvironment, &clock).map_err(|error| Failed::other(with_causes(&error)))?;
     if let Some(name) = name {
         channels.retain(|channel, _| channel.as_str() == name);
     }

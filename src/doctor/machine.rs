@@ -112,24 +112,14 @@ fn policy_file(case: &Case) -> Vec<Finding> {
 /// Whether calendars, expiries and quotas let the policy be kept.
 fn promises(case: &Case) -> Vec<Finding> {
     let about = "the next 90 days";
-    let starts: BTreeMap<CredentialName, Start> = case
-        .config
-        .policy
-        .credentials
-        .keys()
-        .map(|name| {
-            let record = case.records.get(name);
-            let current = record.and_then(|record| record.current.as_ref());
-            let start = Start {
-                since: current.map(|current| current.since).or(Some(case.now)),
-                expires_at: current.and_then(|current| current.expires_at),
-                due: record.and_then(|record| record.due.as_ref()).map(|due| due.at),
-            };
-            (name.clone(), start)
-        })
-        .collect();
+    let start = |name: &CredentialName| {
+        let known = case.records.get(name).filter(|record| record.current.is_some());
+        let known = known.map(|record| Start { record: record.clone(), under_way: None });
+        (name.clone(), known.unwrap_or_else(|| Start::assumed(name.clone(), case.now)))
+    };
+    let starts: BTreeMap<_, _> = case.config.policy.credentials.keys().map(start).collect();
     let until = case.now.saturating_add(AHEAD).unwrap_or(case.now);
-    let foreseen = forecast(&case.config.policy, &starts, case.now, until);
+    let foreseen = forecast(&case.config.policy, &case.config.stores_in_aws(), starts, case.now, until);
     let mut seen = Vec::new();
     for broken in &foreseen.broken {
         if !seen.contains(&&broken.credential) && seen.len() < NAMED_MAX {

@@ -1,23 +1,25 @@
 //! What a policy will do in the time to come: the same decisions as the daemon's, played forward. Nothing is called.
 //!
 //! Rotations are assumed to go through without trouble and gates to open at the earliest moment: a forecast says when
-//! things can happen, and what can never go well. Waves (`after`) and the cap on overlaps are not played.
+//! things can happen, and what can never go well.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::domain::ids::CredentialName;
+use crate::domain::ids::{CredentialName, KeyId, StoreName};
 use crate::domain::plan::Reason;
-use crate::domain::policy::{Credential, Policy};
-use crate::domain::record::expiry_deadline;
-use crate::domain::schedule::{Admission, Schedule};
+use crate::domain::policy::Policy;
+use crate::domain::record::{Current, Record};
 
-/// Of one credential: a schedule that is this busy is one to be mended, not to be told to its end.
-const ROTATIONS_MAX: usize = 10_000;
+mod fleet;
+mod next;
+#[cfg(test)]
+mod tests;
+
 /// AWS keeps the last 100 versions of a secret and all of the last 24 hours; more than that a day is refused.
-const VERSIONS_PER_DAY_MAX: usize = 100;
+pub const VERSIONS_PER_DAY_MAX: u32 = 100;
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// One rotation to come.
@@ -27,9 +29,9 @@ pub struct Foreseen {
     pub reason: Reason,
     /// When the calendar or the key's expiry wants it.
     pub due: Timestamp,
-    /// When window and freezes let it begin.
+    /// When window and freezes, those that come first, and the others of its workspace let it begin.
     pub begins: Timestamp,
-    /// What it waits for from `due` to `begins`, if anything.
+    /// What it waits for from `due` to `begins`, if anything; the last, if several.
     pub held_by: Option<String>,
     /// How old the key is by then.
     #[serde(skip)]
@@ -53,139 +55,78 @@ pub struct Broken {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Forecast {
     pub rotations: Vec<Foreseen>,
+    /// Of each credential every kind of trouble once, when it first comes.
     pub broken: Vec<Broken>,
 }
 
 /// What a credential starts from.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone)]
 pub struct Start {
-    /// When its key became current; `None` if it has none yet.
-    pub since: Option<Timestamp>,
-    pub expires_at: Option<Timestamp>,
-    /// When it is due, where that is on record.
-    pub due: Option<Timestamp>,
+    pub record: Record,
+    /// The rotation that is under way, if one is.
+    pub under_way: Option<UnderWay>,
+}
+
+/// A rotation as far as it matters to others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnderWay {
+    /// Since when its new key is one.
+    pub since: Timestamp,
+    /// When it is over, the old key's deletion included.
+    pub ends: Timestamp,
+}
+
+impl Start {
+    /// Where nothing is known: its key is taken to have become current at `now`.
+    #[must_use]
+    pub fn assumed(credential: CredentialName, now: Timestamp) -> Self {
+        let current = KeyId::new("assumed").ok().map(|key| Current {
+            key,
+            fingerprint: None,
+            since: now,
+            expires_at: None,
+            usage_hash: None,
+            grants: None,
+        });
+        Self { record: Record { current, ..Record::new(credential) }, under_way: None }
+    }
 }
 
 /// Plays `policy` from `now` to `until`. `starts` is what is known; a credential without a key gets its first one now.
+/// `of_aws` are the stores that are in AWS, which takes so many versions a day and no more.
 #[must_use]
 pub fn forecast(
     policy: &Policy,
-    starts: &BTreeMap<CredentialName, Start>,
+    of_aws: &BTreeSet<StoreName>,
+    starts: BTreeMap<CredentialName, Start>,
     now: Timestamp,
     until: Timestamp,
 ) -> Forecast {
-    let mut all = Forecast::default();
-    for credential in policy.credentials.values() {
-        let start = starts.get(&credential.name).copied().unwrap_or_default();
-        one(credential, start, now, until, &mut all);
-    }
-    quotas(policy, &mut all);
+    let mut all = fleet::play(policy, starts, now, until);
+    quotas(policy, of_aws, &mut all);
     all.rotations.sort_by(|one, other| (one.begins, &one.credential).cmp(&(other.begins, &other.credential)));
     all.broken.sort_by(|one, other| (one.at, &one.credential).cmp(&(other.at, &other.credential)));
     all
 }
 
-fn one(credential: &Credential, start: Start, now: Timestamp, until: Timestamp, all: &mut Forecast) {
-    let mut start = start;
-    let mut unfinished = None;
-    for _ in 0..ROTATIONS_MAX {
-        let foreseen = next(credential, start, now);
-        if foreseen.due > until {
-            return;
-        }
-        let broken = |why: String| Broken { credential: credential.name.clone(), at: foreseen.due, why };
-        if foreseen.begins == Timestamp::MAX {
-            all.broken.push(broken("it is due and can never begin: mend `window` or `freeze`".to_owned()));
-            return;
-        }
-        if let Some(expiry) = start.expires_at.filter(|expiry| *expiry <= foreseen.begins) {
-            let held = foreseen.held_by.as_deref().unwrap_or("its schedule");
-            all.broken.push(broken(format!(
-                "its key expires at {expiry}, before it can be replaced at {} ({held}); lengthen `key_lifetime`, or shorten the interval",
-                foreseen.begins
-            )));
-        }
-        if let Some(deletes) = unfinished.filter(|deletes| *deletes > foreseen.due) {
-            all.broken.push(broken(format!(
-                "the rotation before it ends at {deletes} at the earliest: shorten `overlap` or `quarantine`, or rotate less often"
-            )));
-        }
-        unfinished = Some(foreseen.deletes);
-        let expires_at = credential.key_lifetime.map(|lifetime| later(foreseen.begins, lifetime));
-        start = Start { since: Some(foreseen.begins), expires_at, due: None };
-        all.rotations.push(foreseen);
-    }
-}
-
-fn next(credential: &Credential, start: Start, now: Timestamp) -> Foreseen {
-    let Start { since, expires_at, due } = start;
-    let schedule = &credential.schedule;
-    let (mut due, mut reason) = match (since, due) {
-        (None, _) => (now, Reason::FirstKey),
-        (Some(_), Some(due)) => (due, Reason::Schedule),
-        (Some(since), None) => (schedule.next_due(&credential.name, since), Reason::Schedule),
-    };
-    let (mut begins, mut held_by) = admitted(schedule, due.max(now));
-    let deadline = since.and_then(|since| expiry_deadline(since, expires_at, credential));
-    // An expiring key does not wait for its window, and for a freeze only if it outlives it.
-    if let Some(deadline) = deadline.filter(|deadline| *deadline < begins) {
-        let wanted = deadline.max(now);
-        let freeze = schedule.freeze(wanted);
-        let freeze = freeze.filter(|freeze| expires_at.is_none_or(|expiry| freeze.until < expiry));
-        (due, reason) = (deadline, Reason::Expiry);
-        begins = freeze.map_or(wanted, |freeze| freeze.until);
-        held_by = freeze.map(|freeze| format!("freeze `{}`", freeze.name));
-    }
-    let disables = thawed(schedule, later(begins, credential.terms.at_least));
-    Foreseen {
-        credential: credential.name.clone(),
-        reason,
-        due,
-        begins,
-        held_by,
-        age: begins.duration_since(since.unwrap_or(begins)),
-        disables,
-        deletes: thawed(schedule, later(disables, credential.terms.quarantine)),
-    }
-}
-
-fn admitted(schedule: &Schedule, from: Timestamp) -> (Timestamp, Option<String>) {
-    match schedule.admits(from) {
-        Admission::Open => (from, None),
-        Admission::Closed { until, why } => (until, Some(why)),
-    }
-}
-
-/// The first instant from `at` on at which no freeze forbids to revoke.
-fn thawed(schedule: &Schedule, at: Timestamp) -> Timestamp {
-    let mut at = at;
-    while let Some(freeze) = schedule.freeze(at) {
-        at = freeze.until;
-    }
-    at
-}
-
-fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
-    at.saturating_add(by).unwrap_or(Timestamp::MAX)
-}
-
 /// A secret that several credentials share takes the versions of all.
-fn quotas(policy: &Policy, all: &mut Forecast) {
-    let mut writes: BTreeMap<(String, String), Vec<(Timestamp, CredentialName)>> = BTreeMap::new();
+fn quotas(policy: &Policy, of_aws: &BTreeSet<StoreName>, all: &mut Forecast) {
+    let mut writes: BTreeMap<(&StoreName, &str), Vec<(Timestamp, CredentialName)>> = BTreeMap::new();
     for foreseen in &all.rotations {
         let Some(credential) = policy.credentials.get(&foreseen.credential) else { continue };
-        for destination in &credential.destinations {
-            let place = (destination.store.to_string(), destination.secret.clone());
+        for destination in credential.destinations.iter().filter(|it| of_aws.contains(&it.store)) {
+            let place = (&destination.store, destination.secret.as_str());
             writes.entry(place).or_default().push((foreseen.begins, foreseen.credential.clone()));
         }
     }
+    let too_many = usize::try_from(VERSIONS_PER_DAY_MAX).unwrap_or(usize::MAX).saturating_add(1);
     for ((store, secret), mut times) in writes {
         times.sort();
-        let too_many = times.windows(VERSIONS_PER_DAY_MAX + 1).find_map(|window| {
+        let refused = times.windows(too_many).find_map(|window| {
             let (first, last) = (window.first()?, window.last()?);
             (last.0.duration_since(first.0) < DAY).then_some(last)
         });
-        if let Some((at, credential)) = too_many {
+        if let Some((at, credential)) = refused {
             let why = format!(
                 "`{store}:{secret}` gets more than {VERSIONS_PER_DAY_MAX} versions within a day, which AWS Secrets Manager refuses: rotate less often"
             );

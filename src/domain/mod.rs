@@ -19,6 +19,7 @@ pub mod gate;
 pub mod hold;
 pub mod ids;
 pub mod inspection;
+pub mod instant;
 pub mod key;
 pub mod notice;
 pub mod phase;

@@ -22,6 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::KeyId;
+use crate::domain::instant::later;
 
 /// Kept of each key: enough to name who still uses it.
 const SPOTS_MAX: usize = 8;
@@ -353,11 +354,6 @@ impl Counted {
         }
         reading(Ok(uses))
     }
-}
-
-fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
-    let end = if by.is_negative() { Timestamp::MIN } else { Timestamp::MAX };
-    at.checked_add(by).unwrap_or(end)
 }
 
 #[cfg(test)]

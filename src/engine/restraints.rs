@@ -8,13 +8,13 @@ use jiff::Timestamp;
 
 use crate::domain::hold::{Held, Hold};
 use crate::domain::ids::{CredentialName, WorkspaceName};
+use crate::domain::instant::later;
 use crate::domain::plan::Reason;
 use crate::domain::policy::Credential;
 use crate::domain::rotation::Rotation;
 use crate::domain::waves::{self, Waiting};
 use crate::engine::board::Board;
 use crate::engine::commit::Halt;
-use crate::engine::effects::after;
 use crate::engine::setup::Setup;
 use crate::engine::turns::Turns;
 use crate::engine::visit::{Rest, Visit};
@@ -61,7 +61,7 @@ impl Visit {
         reason: Reason,
     ) -> Result<Option<Rest>, Halt> {
         let now = self.setup.now();
-        let soon = after(now, self.setup.timing.look_again);
+        let soon = later(now, self.setup.timing.look_again);
         let emergency = self.record.urgency(credential).is_some();
         if self.held(Held::Minting, emergency).is_some() {
             self.step_aside();

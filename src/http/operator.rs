@@ -36,7 +36,7 @@ const BODY_BYTES_MAX: usize = 4 * 1024;
 const ANSWER: Duration = Duration::from_secs(90);
 
 const LATE: &str = "no answer yet; an order stands all the same, and is carried out when the call under way has \
-                    ended: see `rekeyd history`";
+                    ended: see `rekeyd status`";
 
 const LIMITS: Limits =
     Limits { connections: 32, head: Duration::from_secs(10), life: Duration::from_secs(600) };

@@ -12,6 +12,7 @@ use crate::domain::ack::{Ack, Health};
 use crate::domain::gate::Gate;
 use crate::domain::gate::probe::{CommandGate, Probe};
 use crate::domain::ids::{ConsumerName, CredentialName, StoreName};
+use crate::domain::instant::later;
 use crate::domain::plan::Destination;
 use crate::domain::policy::{Credential, Policy};
 use crate::domain::secret::Fingerprint;
@@ -185,10 +186,6 @@ fn says(consumer: &mut Consumer, now: Timestamp) -> Option<(CredentialName, Ack)
     consumer.said = Some(now);
     let ack = Ack { consumer: name, fingerprint: print, health: Health::Using, since, at: now };
     Some((consumer.credential.clone(), ack))
-}
-
-fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
-    at.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 
 #[async_trait]

@@ -1,13 +1,23 @@
 //! `rekeyd forecast`: the calendar of a policy, and what of it cannot be kept.
 #![expect(clippy::unwrap_used, reason = "a test ends where it is wrong")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Command, Output};
 
+use jiff::{SignedDuration, Timestamp};
+use rekeyd::config;
+use rekeyd::domain::forecast::{Start, forecast};
+use rekeyd::domain::ids::{CredentialName, RotationId};
+use rekeyd::domain::phase::PhaseName;
+use rekeyd::domain::record::Ended;
 use serde_json::Value;
 
 const AROUND: &str = "[daemon]\njournal.sqlite.path = \"/nonexistent/journal.db\"\n[workspaces.prod]\nbase_url = \"https://api.elevenlabs.io\"\n\
                       admin_key = { env = \"ADMIN_KEY\" }\n[stores.aws.aws_secrets_manager]\nregion = \"eu-west-1\"\n";
+
+/// When a rehearsed rotation began and when it was over.
+type Rehearsed = (Timestamp, Option<Timestamp>);
 
 /// A Monday, some days before the clocks go back in London.
 const NOW: &str = "2026-10-19T00:00:00Z";
@@ -115,4 +125,81 @@ fn a_table_is_for_people_and_a_wrong_duration_is_a_wrong_call() {
     assert!(text.contains("there is no journal yet"), "{text}");
     assert!(text.contains("2026-10-29 00:00  tts"), "{text}");
     assert_eq!(run("", &["--for", "soon"]).status.code(), Some(2));
+}
+
+/// Three credentials that are rotated every four days, three hours each.
+fn fleet(limits: &str, second: &str, third: &str) -> String {
+    let one = |name: &str, more: &str| {
+        format!(
+            "[credentials.{name}]\nservice_account = \"{name}\"\nevery = \"4d\"\njitter = \"0s\"\nbake = \"6h\"\n\
+             publish_to = [{{ store = \"local\", secret = \"{name}\", create = true }}]\n\
+             overlap = {{ at_least = \"1h\", at_most = \"1d\" }}\nquarantine = \"2h\"\n{more}\n"
+        )
+    };
+    let around = AROUND.replace("[workspaces.prod]\n", &format!("[workspaces.prod]\n{limits}\n"));
+    format!(
+        "{around}[stores.local.directory]\npath = \"/nonexistent/secrets\"\n{}{}{}",
+        one("a", ""),
+        one("b", second),
+        one("c", third)
+    )
+}
+
+#[test]
+fn what_is_foreseen_of_waves_places_and_budgets_is_what_the_engine_then_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policy.toml");
+    for (limits, second, third) in [
+        ("", "", ""),
+        ("", "after = [\"a\"]", "after = [\"b\"]"),
+        ("", "after = [\"a\"]", "after = [\"a\"]"),
+        ("overlaps_at_once = 1", "", ""),
+        ("overlaps_at_once = 2", "", "after = [\"a\"]"),
+        ("mints_per_hour = 1", "", ""),
+    ] {
+        let policy = fleet(limits, second, third);
+        fs::write(&file, &policy).unwrap();
+        let mut rehearse = Command::new(env!("CARGO_BIN_EXE_rekeyd"));
+        rehearse.args(["rehearse", "--now", NOW, "--for", "18d", "--output", "json", "--policy"]).arg(&file);
+        let said = rehearse.output().unwrap();
+        let played: Value = serde_json::from_slice(&said.stdout).unwrap();
+        assert_eq!(played["kept"], true, "{limits} {played:#}");
+        let mut stories: BTreeMap<CredentialName, Vec<Rehearsed>> = BTreeMap::new();
+        for story in played["rotations"].as_array().unwrap() {
+            let moment = |field: &str| story[field].as_str().and_then(|at| at.parse::<Timestamp>().ok());
+            let name = CredentialName::new(story["credential"].as_str().unwrap()).unwrap();
+            stories.entry(name).or_default().push((moment("begun_at").unwrap(), moment("ended_at")));
+        }
+        // From where everybody has been adopted, both play the same policy.
+        let adopted = stories.values().filter_map(|of_one| of_one.first()?.1).max().unwrap();
+        let starts = stories.iter().map(|(name, of_one)| {
+            let (begun, ended) = of_one[0];
+            let mut start = Start::assumed(name.clone(), begun);
+            let rotation = RotationId::from_uuid(uuid::Uuid::nil());
+            let at = ended.unwrap();
+            start.record.last = Some(Ended { rotation, outcome: PhaseName::Done, at, why: None });
+            (name.clone(), start)
+        });
+        let config = config::load(&policy, "policy.toml", &BTreeMap::new()).unwrap();
+        let until: Timestamp = played["until"].as_str().unwrap().parse().unwrap();
+        let foreseen = forecast(&config.policy, &config.stores_in_aws(), starts.collect(), adopted, until);
+        assert_eq!(foreseen.broken, []);
+        for (name, of_one) in &stories {
+            let expected = foreseen.rotations.iter().filter(|it| it.credential == *name);
+            let (begun, expected): (Vec<Timestamp>, Vec<Timestamp>) =
+                (of_one[1..].iter().map(|it| it.0).collect(), expected.map(|it| it.begins).collect());
+            // The one that is due just before the end may begin just after it.
+            assert!(
+                begun.len() >= 3 && expected.len().abs_diff(begun.len()) <= 1,
+                "{name} {begun:?} {expected:?}"
+            );
+            for (begun, expected) in begun.iter().zip(&expected) {
+                let apart = begun.duration_since(*expected).abs();
+                assert!(
+                    apart < SignedDuration::from_mins(90),
+                    "{limits} {second} {name}: {begun} {expected}"
+                );
+            }
+        }
+    }
 }

@@ -42,7 +42,9 @@ pub(super) fn of_aborting(report: &Value) -> Option<String> {
     Some(if is_way_back {
         format!("Abort of `{name}`: the rollback is given up, and {new} becomes current again.")
     } else {
-        format!("Abort of `{name}`: the rotation is given up, {new} is deleted, and the old one stays in service.")
+        format!(
+            "Abort of `{name}`: the rotation is given up, {new} is deleted, and the old one stays in service."
+        )
     })
 }
 
@@ -93,7 +95,10 @@ mod tests {
         ] {
             let said = what.is_some();
             assert_eq!(said, expected.is_some(), "{what:?}");
-            assert!(what.zip(expected).is_none_or(|(what, expected)| what.contains(expected)), "{expected:?}");
+            assert!(
+                what.zip(expected).is_none_or(|(what, expected)| what.contains(expected)),
+                "{expected:?}"
+            );
         }
         under_way["rotation"]["parked_in"] = json!("rolling_back");
         assert!(of_aborting(&under_way).unwrap().contains("the rollback is given up"));

@@ -10,13 +10,12 @@ use crate::config::check::credentials::Written;
 use crate::config::components::{ConsumerConfig, StoreConfig};
 use crate::config::findings::Findings;
 use crate::config::raw::At;
+use crate::domain::forecast::VERSIONS_PER_DAY_MAX;
 use crate::domain::gate::Gate;
 use crate::domain::ids::{ConsumerName, StoreName};
 use crate::domain::plan::AfterDeadline;
 use crate::domain::schedule::{Cadence, Calendar, Schedule, brief};
 
-/// AWS keeps the last 100 versions of a secret and all of the last 24 hours; more than that a day is refused.
-const VERSIONS_PER_DAY_MAX: f64 = 100.0;
 /// Enough to see the longest and the shortest month, and a leap day.
 const OCCURRENCES_LOOKED_AT: usize = 100;
 
@@ -52,10 +51,12 @@ pub(super) fn check(
             entry.0 += rhythm.per_day;
         }
     }
-    for (per_day, span) in writes.into_values().filter(|(per_day, _)| *per_day > VERSIONS_PER_DAY_MAX) {
+    for (per_day, span) in
+        writes.into_values().filter(|(per_day, _)| *per_day > f64::from(VERSIONS_PER_DAY_MAX))
+    {
         let rule = format!(
             "about {per_day:.0} versions a day would be written to this secret, and AWS Secrets Manager takes \
-             {VERSIONS_PER_DAY_MAX:.0}"
+             {VERSIONS_PER_DAY_MAX}"
         );
         findings.lint(
             &span,

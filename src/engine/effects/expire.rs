@@ -5,9 +5,10 @@ use jiff::Timestamp;
 use crate::domain::dead_man::{self, DeadMan};
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
+use crate::domain::instant::later;
 use crate::domain::key::Key;
 use crate::domain::phase::Phase;
-use crate::engine::effects::{Acted, Outcome, after, not_listed_yet};
+use crate::engine::effects::{Acted, Outcome, not_listed_yet};
 use crate::engine::visit::Visit;
 
 impl Visit {
@@ -84,7 +85,7 @@ impl Visit {
         }
         let rotation = self.rotating()?;
         let first = rotation.trouble.as_ref().map_or_else(|| self.setup.now(), |trouble| trouble.first_at);
-        let settled = self.setup.now() >= after(first, self.setup.timing.settle);
+        let settled = self.setup.now() >= later(first, self.setup.timing.settle);
         // A listing that lags shows what was there before; a workspace that once did it can do it.
         if !settled || rotation.dead_man.is_some_and(DeadMan::is_in_force) {
             return Err(not_listed_yet(&old.id, "to expire"));

@@ -6,12 +6,13 @@ use crate::domain::event::Event;
 use crate::domain::failure::Failure;
 use crate::domain::gate::{self, Gate, Verdict};
 use crate::domain::hold::Held;
+use crate::domain::instant::later;
 use crate::domain::key::Inventory;
 use crate::domain::phase::{Alarm, AlarmKind, Phase};
 use crate::domain::plan::AfterDeadline;
 use crate::domain::rotation::{ParkReason, RollbackCause, Rotation};
 use crate::engine::effects::undo::nowhere_to_return;
-use crate::engine::effects::{Acted, Outcome, after, park};
+use crate::engine::effects::{Acted, Outcome, park};
 use crate::engine::visit::Visit;
 
 const PROBE_AGAIN: SignedDuration = SignedDuration::from_secs(2);
@@ -52,12 +53,12 @@ impl Visit {
         let rotation = self.rotating()?;
         let terms = &rotation.plan.terms;
         let now = self.setup.now();
-        let deadline = after(rotation.overlap_since(), terms.at_most);
+        let deadline = later(rotation.overlap_since(), terms.at_most);
         let open = verdicts.iter().all(|verdict| verdict.open);
         if !open && now < deadline {
-            let opens_at = after(rotation.overlap_since(), terms.at_least);
+            let opens_at = later(rotation.overlap_since(), terms.at_least);
             let next = if opens_at > now { opens_at.min(deadline) } else { deadline };
-            return Ok(Outcome::Wait(self.soon(next.min(after(now, self.gathers_every()?)))));
+            return Ok(Outcome::Wait(self.soon(next.min(later(now, self.gathers_every()?)))));
         }
         // Whoever says that it fails is not overruled by a deadline.
         let overruled = terms.then == AfterDeadline::Revoke && gate::is_anyone_failing(&verdicts);
@@ -85,7 +86,7 @@ impl Visit {
     async fn hold(&self) -> Acted {
         match self.overwritten().await? {
             Some(parked) => Ok(Outcome::Happened(parked)),
-            None => Ok(Outcome::Wait(self.soon(after(self.setup.now(), self.gathers_every()?)))),
+            None => Ok(Outcome::Wait(self.soon(later(self.setup.now(), self.gathers_every()?)))),
         }
     }
 
@@ -102,9 +103,9 @@ impl Visit {
         let evidence = self.gather().await?;
         let rotation = self.rotating()?;
         let verdicts = gate::judge_return(rotation, &evidence, self.setup.now());
-        let opens_at = after(rotation.since, rotation.plan.terms.at_least);
+        let opens_at = later(rotation.since, rotation.plan.terms.at_least);
         let now = self.setup.now();
-        let next = if opens_at > now { opens_at } else { after(now, self.gathers_every()?) };
+        let next = if opens_at > now { opens_at } else { later(now, self.gathers_every()?) };
         Ok(verdicts.iter().any(|verdict| !verdict.open).then_some(next))
     }
 
@@ -134,10 +135,10 @@ impl Visit {
             return Ok(Outcome::Happened(event));
         }
         let rotation = self.rotating()?;
-        let passes_at = after(rotation.since, rotation.plan.terms.quarantine);
+        let passes_at = later(rotation.since, rotation.plan.terms.quarantine);
         let now = self.setup.now();
         if now < passes_at {
-            return Ok(Outcome::Wait(self.soon(passes_at.min(after(now, self.watches_every()?)))));
+            return Ok(Outcome::Wait(self.soon(passes_at.min(later(now, self.watches_every()?)))));
         }
         let inventory = self.listed().await?;
         self.setup.check_clock(&inventory)?;
@@ -164,7 +165,7 @@ impl Visit {
             return Ok(Watch::Quiet);
         };
         if reddest.red_rounds < RED_ROUNDS {
-            let again_at = after(self.setup.now(), PROBE_AGAIN);
+            let again_at = later(self.setup.now(), PROBE_AGAIN);
             return Ok(if reddest.red_rounds == 0 { Watch::Quiet } else { Watch::Doubtful { again_at } });
         }
         let why: Vec<String> =
@@ -183,7 +184,7 @@ impl Visit {
     pub(super) fn enabled_again(&self, inventory: &Inventory) -> Result<Option<Outcome>, Failure> {
         let Some(old) = self.old_key(inventory)?.filter(|old| old.enabled) else { return Ok(None) };
         // A listing may be older than our own call that disabled it.
-        let settled_at = after(self.rotating()?.since, self.setup.timing.settle);
+        let settled_at = later(self.rotating()?.since, self.setup.timing.settle);
         if self.setup.now() < settled_at {
             return Ok(Some(Outcome::Wait(self.soon(settled_at))));
         }
@@ -205,7 +206,7 @@ impl Visit {
             return self.agree_on_the_time().await;
         }
         // Nobody can return to a key that does not work. A listing may be older than our own call that enabled it.
-        let settled = self.setup.now() >= after(rotation.since, self.setup.timing.settle);
+        let settled = self.setup.now() >= later(rotation.since, self.setup.timing.settle);
         let inventory = self.listed().await?;
         if settled && !self.may_return(&inventory)? {
             return nowhere_to_return();

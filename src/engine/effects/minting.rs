@@ -4,9 +4,10 @@ use jiff::SignedDuration;
 
 use crate::domain::event::Event;
 use crate::domain::failure::{Certainty, Failure, Kind};
+use crate::domain::instant::later;
 use crate::domain::key::Key;
 use crate::domain::phase::Phase;
-use crate::engine::effects::{Acted, Outcome, after};
+use crate::engine::effects::{Acted, Outcome};
 use crate::engine::visit::Visit;
 
 /// Between looks for a lost key.
@@ -50,12 +51,12 @@ impl Visit {
             deleted.push(key.id.clone());
         }
         let now = self.setup.now();
-        let settled_at = after(self.rotating()?.since, self.setup.timing.settle);
+        let settled_at = later(self.rotating()?.since, self.setup.timing.settle);
         if deleted.is_empty() && now < settled_at {
-            return Ok(Outcome::Wait(settled_at.min(after(now, LOOK_FOR_LOST))));
+            return Ok(Outcome::Wait(settled_at.min(later(now, LOOK_FOR_LOST))));
         }
         if !deleted.is_empty() && self.listed().await?.keys().any(|key| is_lost(&key)) {
-            return Ok(Outcome::Wait(after(now, LOOK_FOR_LOST)));
+            return Ok(Outcome::Wait(later(now, LOOK_FOR_LOST)));
         }
         Ok(Outcome::Happened(Event::LostKeySettled { deleted }))
     }

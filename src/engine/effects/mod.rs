@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::domain::effect::Effect;
 use crate::domain::event::Event;
@@ -118,10 +118,6 @@ async fn serving(store: &dyn SecretStore, destination: &Destination) -> Result<S
 
 fn park(reason: ParkReason, detail: impl Into<String>) -> Acted {
     Ok(Outcome::Happened(Event::Parked { reason, detail: detail.into() }))
-}
-
-pub(super) fn after(from: Timestamp, duration: SignedDuration) -> Timestamp {
-    from.saturating_add(duration).unwrap_or(Timestamp::MAX)
 }
 
 /// A listing that does not show yet what was done: certain to be asked again.

@@ -4,13 +4,14 @@ use crate::domain::effect::EffectName;
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::hold::Held;
+use crate::domain::instant::later;
 use crate::domain::key::{Grants, Inventory, KeyRequest};
 use crate::domain::phase::Phase;
 use crate::domain::plan::Destination;
 use crate::domain::rotation::ParkReason;
 use crate::domain::successor::Standing;
 use crate::engine::desk::MintPermit;
-use crate::engine::effects::{Acted, Outcome, after, park};
+use crate::engine::effects::{Acted, Outcome, park};
 use crate::engine::visit::Visit;
 
 impl Visit {
@@ -56,7 +57,7 @@ impl Visit {
             return Ok(Outcome::Wait(self.soon(jiff::Timestamp::MAX)));
         }
         // The provider counts in whole seconds.
-        let expires_at = self.plan()?.key_lifetime.map(|lifetime| after(now, lifetime));
+        let expires_at = self.plan()?.key_lifetime.map(|lifetime| later(now, lifetime));
         let expires_at = expires_at.and_then(|at| jiff::Timestamp::from_second(at.as_second()).ok());
         Ok(Outcome::Happened(Event::MintIntended { request: KeyRequest { grants, expires_at }, before }))
     }

@@ -3,11 +3,12 @@
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::gate::{self, Verdict};
+use crate::domain::instant::later;
 use crate::domain::phase::Phase;
 use crate::domain::plan::{AfterDeadline, Terms};
 use crate::engine::effects::gates::Watch;
 use crate::engine::effects::guard::Guarded;
-use crate::engine::effects::{Acted, Outcome, after, not_listed_yet};
+use crate::engine::effects::{Acted, Outcome, not_listed_yet};
 use crate::engine::visit::Visit;
 
 impl Visit {
@@ -56,7 +57,7 @@ impl Visit {
         let rotation = self.rotating()?;
         let Terms { at_most, then, .. } = rotation.plan.terms;
         let forced = matches!(rotation.phase, Phase::Disabling { forced: true, .. });
-        let overdue = self.setup.now() >= after(rotation.overlap_since(), at_most);
+        let overdue = self.setup.now() >= later(rotation.overlap_since(), at_most);
         Ok(forced && overdue && then == AfterDeadline::Revoke)
     }
 

@@ -4,13 +4,14 @@ use crate::domain::dead_man::AHEAD_MIN;
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::VersionId;
+use crate::domain::instant::later;
 use crate::domain::key::{Inventory, Key};
 use crate::domain::phase::Phase;
 use crate::domain::plan::Destination;
 use crate::domain::rotation::{ParkReason, RollbackCause};
 use crate::domain::secret::{Fingerprint, SecretValue};
 use crate::domain::successor::{Progress, Standing, Successor};
-use crate::engine::effects::{Acted, Outcome, after, not_listed_yet, park, serving};
+use crate::engine::effects::{Acted, Outcome, not_listed_yet, park, serving};
 use crate::engine::visit::Visit;
 use crate::ports::secret_store::{SecretStore, Which};
 
@@ -100,7 +101,7 @@ impl Visit {
         self.desk()?.issuer.enable(old).await?;
         if let Some(dead_man) = dead_man {
             // What it was before, unless that has come so near that the provider would refuse it.
-            let soonest = after(self.setup.now(), AHEAD_MIN);
+            let soonest = later(self.setup.now(), AHEAD_MIN);
             let original = dead_man.original.filter(|original| *original > soonest);
             self.desk()?.issuer.set_expiry(old, original).await?;
         }

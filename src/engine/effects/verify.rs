@@ -3,10 +3,11 @@
 use crate::domain::effect::EffectName;
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
+use crate::domain::instant::later;
 use crate::domain::key::{Grants, Inventory, Key, Permissions};
 use crate::domain::rotation::ParkReason;
 use crate::domain::successor::KeyFacts;
-use crate::engine::effects::{Acted, Outcome, after, park};
+use crate::engine::effects::{Acted, Outcome, park};
 use crate::engine::visit::Visit;
 
 /// Consecutive answers that accept the key: one may come from the only region that knows it already.
@@ -96,7 +97,7 @@ impl Visit {
         let first = self.rotating()?.trouble.as_ref().filter(|trouble| {
             trouble.effect == EffectName::Verify && trouble.last.kind == Kind::NotActiveYet
         });
-        let deadline = first.map(|trouble| after(trouble.first_at, self.setup.timing.activation_deadline));
+        let deadline = first.map(|trouble| later(trouble.first_at, self.setup.timing.activation_deadline));
         if deadline.is_some_and(|deadline| self.setup.now() >= deadline) {
             return self.refute(format!("{failure}, for {:#} now", self.setup.timing.activation_deadline));
         }

@@ -21,7 +21,13 @@ pub(crate) fn eat(bytes: &[u8]) {
     match config::load(&text, "policy.toml", &environment) {
         Ok(config) if config.policy.credentials.len() <= CREDENTIALS_MAX => {
             let now: Timestamp = NOW.parse().unwrap();
-            let played = forecast::forecast(&config.policy, &BTreeMap::new(), now, now + HORIZON);
+            let played = forecast::forecast(
+                &config.policy,
+                &config.stores_in_aws(),
+                BTreeMap::new(),
+                now,
+                now + HORIZON,
+            );
             assert!(played.rotations.iter().all(|it| it.due <= it.begins), "begins before it is due");
         }
         Ok(_) => {}

@@ -24,6 +24,7 @@ fn sum(scrape: &str, beginning: &str) -> f64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_daemon_that_has_rotated_everything_has_counted_it_and_raises_no_alert() {
     let rehearsal = Rehearsal::set(21, &Pace::new("3s", "2s", "200ms").at_rest()).await;
+    rehearsal.without_strangers();
     let daemon = rehearsal.launcher.start().await.unwrap();
     rehearsal.rests().await;
     // The scheduler ticks every five seconds.

@@ -271,7 +271,7 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__abort)
-            opts="-h --socket --policy --output --help"
+            opts="-h --yes --socket --policy --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -815,7 +815,7 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__healthcheck)
-            opts="-h --url --file --timeout --ca-file --help"
+            opts="-h --url --file --timeout --ca-file --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -835,6 +835,10 @@ _rekeyd() {
                     ;;
                 --ca-file)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1387,7 +1391,7 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__init)
-            opts="-h --base-url --admin-key-file --admin-key-credential --ca-file --store --prefix --policy --dry-run --help"
+            opts="-h --base-url --admin-key-file --admin-key-credential --ca-file --store --prefix --policy --dry-run --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1419,6 +1423,10 @@ _rekeyd() {
                     ;;
                 --policy)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1725,7 +1733,7 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__retry)
-            opts="-h --overwrite --socket --policy --output --help"
+            opts="-h --overwrite --yes --socket --policy --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1751,7 +1759,7 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__rollback)
-            opts="-h --check --socket --policy --output --help"
+            opts="-h --check --yes --socket --policy --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1777,7 +1785,7 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__rotate)
-            opts="-h --wait --emergency --socket --policy --output --help"
+            opts="-h --wait --emergency --yes --socket --policy --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -59,7 +59,7 @@ complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "man" -d 'Write the ma
 complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand tethered" -l parent -d 'The agent\'s process number' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand tethered" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand run" -l policy -d 'The policy; loaded again at SIGHUP' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand run" -l policy -d 'The policy; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand run" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand check" -l output -d 'How to print what was found' -r -f -a "text\t''
 json\t''"
@@ -70,10 +70,12 @@ complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l admin-key-credent
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l ca-file -d 'PEM certificates to trust in place of the system\'s' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l store -d 'Where keys are to be published: `aws:REGION` or `dir:PATH`; may be given several times. Asked for on a terminal' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l prefix -d 'Before the names of secrets in AWS' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l policy -d 'The file to write; one that is there is left alone' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l policy -d 'The file to write, and one that is there is left alone; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l output -d 'What people read, or JSON for programs' -r -f -a "text\t''
+json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l dry-run -d 'Print the policy and write nothing'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand doctor" -l policy -d 'The policy' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand doctor" -l policy -d 'The policy; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand doctor" -l output -d 'What people read, or JSON for programs' -r -f -a "text\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand doctor" -l account -d 'For --iam: the number of the AWS account; by default any' -r
@@ -83,8 +85,8 @@ complete -c rekeyd -n "__fish_rekeyd_using_subcommand doctor" -l write-probe -d 
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand doctor" -l iam -d 'Print the IAM policy document that allows what this policy needs in AWS, and nothing more; look at nothing'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand schema" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l journal -d 'The journal of the daemon; it may be running or not' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l policy -d 'The policy of the daemon: says where the journal is, and which credentials there should be' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l journal -d 'The journal of the daemon, which may be running or not, or a copy; by default the one of the policy' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l policy -d 'The policy of the daemon: says where the journal is, and which credentials there should be; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml, and none with --journal' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l output -d 'A table for people, or JSON for programs' -r -f -a "table\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l no-color -d 'No colours, even on a terminal' -r
@@ -92,28 +94,28 @@ complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l now -d 'The tim
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l why -d 'Explain why the credential is where it is: gates, evidence, who holds it up, and the way back'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l exit-code -d 'Exit with 4 if a credential needs attention'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand consumers" -l journal -d 'The journal of the daemon; it may be running or not' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand consumers" -l policy -d 'The policy of the daemon: says where the journal is, and which credentials there should be' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand consumers" -l journal -d 'The journal of the daemon, which may be running or not, or a copy; by default the one of the policy' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand consumers" -l policy -d 'The policy of the daemon: says where the journal is, and which credentials there should be; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml, and none with --journal' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand consumers" -l output -d 'A table for people, or JSON for programs' -r -f -a "table\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand consumers" -l no-color -d 'No colours, even on a terminal' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand consumers" -l now -d 'The time to tell by, instead of the clock\'s' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand consumers" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand plan" -l policy -d 'The policy' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand plan" -l policy -d 'The policy; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand plan" -l journal -d 'The daemon\'s journal, instead of the one that the policy names; it may be running or not' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand plan" -l output -d 'Text for people, or JSON for programs' -r -f -a "table\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand plan" -l now -d 'The time to tell by, instead of the clock\'s' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand plan" -l exit-code -d 'Exit with 4 if something is to be done now'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand plan" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand forecast" -l policy -d 'The policy' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand forecast" -l policy -d 'The policy; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand forecast" -l for -d 'How far to look, such as 90d or 12h' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand forecast" -l output -d 'A table for people, JSON for programs, or a calendar in iCalendar form' -r -f -a "table\t''
 json\t''
 ics\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand forecast" -l now -d 'The time to tell from, instead of the clock\'s' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand forecast" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand rehearse" -l policy -d 'The policy' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand rehearse" -l policy -d 'The policy; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rehearse" -l for -d 'How long to play, such as 90d or 12h' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rehearse" -l acks-after -d 'How long consumers take to switch to a new key and to say so' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rehearse" -l never -d 'A consumer that never switches; may be given several times' -r
@@ -123,8 +125,8 @@ json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rehearse" -l now -d 'The time to begin at, instead of the clock\'s' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rehearse" -l timeline -d 'Tell each rotation event by event'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rehearse" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and not __fish_seen_subcommand_from verify compare export help" -l journal -d 'The journal of the daemon; it may be running or not' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and not __fish_seen_subcommand_from verify compare export help" -l policy -d 'The policy of the daemon: says where the journal is, and which credentials there should be' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and not __fish_seen_subcommand_from verify compare export help" -l journal -d 'The journal of the daemon, which may be running or not, or a copy; by default the one of the policy' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and not __fish_seen_subcommand_from verify compare export help" -l policy -d 'The policy of the daemon: says where the journal is, and which credentials there should be; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml, and none with --journal' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and not __fish_seen_subcommand_from verify compare export help" -l output -d 'A table for people, or JSON for programs' -r -f -a "table\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and not __fish_seen_subcommand_from verify compare export help" -l no-color -d 'No colours, even on a terminal' -r
@@ -137,21 +139,21 @@ complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and not __fish_seen
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and not __fish_seen_subcommand_from verify compare export help" -f -a "compare" -d 'Ask the workspaces\' own audit logs what was done to our keys, and not by us; exit code 4 if anything was'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and not __fish_seen_subcommand_from verify compare export help" -f -a "export" -d 'Print the records as JSON lines, the oldest first; the head goes to the standard error'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and not __fish_seen_subcommand_from verify compare export help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from verify" -l journal -d 'The journal of the daemon; it may be running or not' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from verify" -l policy -d 'The policy of the daemon: says where the journal is, and which credentials there should be' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from verify" -l journal -d 'The journal of the daemon, which may be running or not, or a copy; by default the one of the policy' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from verify" -l policy -d 'The policy of the daemon: says where the journal is, and which credentials there should be; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml, and none with --journal' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from verify" -l output -d 'A table for people, or JSON for programs' -r -f -a "table\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from verify" -l no-color -d 'No colours, even on a terminal' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from verify" -l now -d 'The time to tell by, instead of the clock\'s' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from verify" -l expect -d 'A head that was noted elsewhere, at whatever time: the log has to contain it' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from compare" -l policy -d 'The policy: its workspaces are asked with their admin keys, and its journal is read' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from compare" -l policy -d 'The policy; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from compare" -l since -d 'From when on; by default the last seven days' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from compare" -l output -d 'Lines for people, or JSON for programs' -r -f -a "table\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from compare" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from export" -l journal -d 'The journal of the daemon; it may be running or not' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from export" -l policy -d 'The policy of the daemon: says where the journal is, and which credentials there should be' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from export" -l journal -d 'The journal of the daemon, which may be running or not, or a copy; by default the one of the policy' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from export" -l policy -d 'The policy of the daemon: says where the journal is, and which credentials there should be; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml, and none with --journal' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from export" -l output -d 'A table for people, or JSON for programs' -r -f -a "table\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from export" -l no-color -d 'No colours, even on a terminal' -r
@@ -163,44 +165,48 @@ complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_sub
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from help" -f -a "compare" -d 'Ask the workspaces\' own audit logs what was done to our keys, and not by us; exit code 4 if anything was'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from help" -f -a "export" -d 'Print the records as JSON lines, the oldest first; the head goes to the standard error'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand history" -l journal -d 'The journal of the daemon; it may be running or not' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand history" -l policy -d 'The policy of the daemon: says where the journal is, and which credentials there should be' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand history" -l journal -d 'The journal of the daemon, which may be running or not, or a copy; by default the one of the policy' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand history" -l policy -d 'The policy of the daemon: says where the journal is, and which credentials there should be; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml, and none with --journal' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand history" -l output -d 'A table for people, or JSON for programs' -r -f -a "table\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand history" -l no-color -d 'No colours, even on a terminal' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand history" -l now -d 'The time to tell by, instead of the clock\'s' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand history" -l limit -d 'How many rotations, counted from the newest' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand history" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else rekeyd.sock in $RUNTIME_DIRECTORY or /run/rekeyd' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else the one of $REKEYD_POLICY, else rekeyd.sock in $RUNTIME_DIRECTORY, else the one of /etc/rekeyd/policy.toml, else /run/rekeyd/rekeyd.sock' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -l policy -d 'The policy that the daemon was started with, to take the socket from' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -l output -d 'A line for people, or JSON for programs' -r -f -a "text\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -l wait -d 'Wait until the rotation has ended, the old key\'s quarantine included, or needs a person (exit code 1)'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -l emergency -d 'The key is in wrong hands: nothing is waited for, and the old key is dead as soon as the new one is current'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -l yes -d 'Do it without asking; without a terminal, and with --output json, nobody is asked anyway'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand retry" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else rekeyd.sock in $RUNTIME_DIRECTORY or /run/rekeyd' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand retry" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else the one of $REKEYD_POLICY, else rekeyd.sock in $RUNTIME_DIRECTORY, else the one of /etc/rekeyd/policy.toml, else /run/rekeyd/rekeyd.sock' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand retry" -l policy -d 'The policy that the daemon was started with, to take the socket from' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand retry" -l output -d 'A line for people, or JSON for programs' -r -f -a "text\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand retry" -l overwrite -d 'Let the rotation replace values in its destinations that rekeyd did not put there'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand retry" -l yes -d 'Do it without asking; without a terminal, and with --output json, nobody is asked anyway'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand retry" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand abort" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else rekeyd.sock in $RUNTIME_DIRECTORY or /run/rekeyd' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand abort" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else the one of $REKEYD_POLICY, else rekeyd.sock in $RUNTIME_DIRECTORY, else the one of /etc/rekeyd/policy.toml, else /run/rekeyd/rekeyd.sock' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand abort" -l policy -d 'The policy that the daemon was started with, to take the socket from' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand abort" -l output -d 'A line for people, or JSON for programs' -r -f -a "text\t''
 json\t''"
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand abort" -l yes -d 'Do it without asking; without a terminal, and with --output json, nobody is asked anyway'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand abort" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand rollback" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else rekeyd.sock in $RUNTIME_DIRECTORY or /run/rekeyd' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand rollback" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else the one of $REKEYD_POLICY, else rekeyd.sock in $RUNTIME_DIRECTORY, else the one of /etc/rekeyd/policy.toml, else /run/rekeyd/rekeyd.sock' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rollback" -l policy -d 'The policy that the daemon was started with, to take the socket from' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rollback" -l output -d 'A line for people, or JSON for programs' -r -f -a "text\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rollback" -l check -d 'Only say whether it is possible, and until when: exit code 0 if it is, 1 if not'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand rollback" -l yes -d 'Do it without asking; without a terminal, and with --output json, nobody is asked anyway'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rollback" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand reinstate" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else rekeyd.sock in $RUNTIME_DIRECTORY or /run/rekeyd' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand reinstate" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else the one of $REKEYD_POLICY, else rekeyd.sock in $RUNTIME_DIRECTORY, else the one of /etc/rekeyd/policy.toml, else /run/rekeyd/rekeyd.sock' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand reinstate" -l policy -d 'The policy that the daemon was started with, to take the socket from' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand reinstate" -l output -d 'A line for people, or JSON for programs' -r -f -a "text\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand reinstate" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand accept" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else rekeyd.sock in $RUNTIME_DIRECTORY or /run/rekeyd' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand accept" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else the one of $REKEYD_POLICY, else rekeyd.sock in $RUNTIME_DIRECTORY, else the one of /etc/rekeyd/policy.toml, else /run/rekeyd/rekeyd.sock' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand accept" -l policy -d 'The policy that the daemon was started with, to take the socket from' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand accept" -l output -d 'A line for people, or JSON for programs' -r -f -a "text\t''
 json\t''"
@@ -209,7 +215,7 @@ complete -c rekeyd -n "__fish_rekeyd_using_subcommand pause" -l workspace -d 'Al
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand pause" -l only -d 'Hold only the creation of keys back, or only their revocation; by default both, and nothing begins' -r -f -a "minting\t''
 revoking\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand pause" -l why -d 'Why, for whoever finds it paused' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand pause" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else rekeyd.sock in $RUNTIME_DIRECTORY or /run/rekeyd' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand pause" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else the one of $REKEYD_POLICY, else rekeyd.sock in $RUNTIME_DIRECTORY, else the one of /etc/rekeyd/policy.toml, else /run/rekeyd/rekeyd.sock' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand pause" -l policy -d 'The policy that the daemon was started with, to take the socket from' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand pause" -l output -d 'A line for people, or JSON for programs' -r -f -a "text\t''
 json\t''"
@@ -218,18 +224,18 @@ complete -c rekeyd -n "__fish_rekeyd_using_subcommand pause" -s h -l help -d 'Pr
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand resume" -l workspace -d 'All credentials of a workspace' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand resume" -l only -d 'Lift only what holds the creation of keys back, or their revocation; by default whatever is held for just that' -r -f -a "minting\t''
 revoking\t''"
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand resume" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else rekeyd.sock in $RUNTIME_DIRECTORY or /run/rekeyd' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand resume" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else the one of $REKEYD_POLICY, else rekeyd.sock in $RUNTIME_DIRECTORY, else the one of /etc/rekeyd/policy.toml, else /run/rekeyd/rekeyd.sock' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand resume" -l policy -d 'The policy that the daemon was started with, to take the socket from' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand resume" -l output -d 'A line for people, or JSON for programs' -r -f -a "text\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand resume" -l all -d 'Everything that this daemon does'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand resume" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand reload" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else rekeyd.sock in $RUNTIME_DIRECTORY or /run/rekeyd' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand reload" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else the one of $REKEYD_POLICY, else rekeyd.sock in $RUNTIME_DIRECTORY, else the one of /etc/rekeyd/policy.toml, else /run/rekeyd/rekeyd.sock' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand reload" -l policy -d 'The policy that the daemon was started with, to take the socket from' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand reload" -l output -d 'A line for people, or JSON for programs' -r -f -a "text\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand reload" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand sweep" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else rekeyd.sock in $RUNTIME_DIRECTORY or /run/rekeyd' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand sweep" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else the one of $REKEYD_POLICY, else rekeyd.sock in $RUNTIME_DIRECTORY, else the one of /etc/rekeyd/policy.toml, else /run/rekeyd/rekeyd.sock' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand sweep" -l policy -d 'The policy that the daemon was started with, to take the socket from' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand sweep" -l output -d 'A line for people, or JSON for programs' -r -f -a "text\t''
 json\t''"
@@ -276,13 +282,13 @@ complete -c rekeyd -n "__fish_rekeyd_using_subcommand demo" -l for -d 'How long 
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand demo" -l seed -d 'What every id and value is derived from' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand demo" -l keep -d 'Leave the directory with policy, journal, log and secrets'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand demo" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand notify; and not __fish_seen_subcommand_from test help" -l policy -d 'The policy that has the channels' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand notify; and not __fish_seen_subcommand_from test help" -l policy -d 'The policy that has the channels; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand notify; and not __fish_seen_subcommand_from test help" -l output -d 'A line for each channel, or JSON for programs' -r -f -a "text\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand notify; and not __fish_seen_subcommand_from test help" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand notify; and not __fish_seen_subcommand_from test help" -f -a "test" -d 'Send a test notice by each channel, or by one, and tell what was answered; needs no daemon'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand notify; and not __fish_seen_subcommand_from test help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand notify; and __fish_seen_subcommand_from test" -l policy -d 'The policy that has the channels' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand notify; and __fish_seen_subcommand_from test" -l policy -d 'The policy that has the channels; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand notify; and __fish_seen_subcommand_from test" -l output -d 'A line for each channel, or JSON for programs' -r -f -a "text\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand notify; and __fish_seen_subcommand_from test" -s h -l help -d 'Print help'
@@ -292,6 +298,8 @@ complete -c rekeyd -n "__fish_rekeyd_using_subcommand healthcheck" -l url -d 'Wh
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand healthcheck" -l file -d 'In place of an address: a file that has to be there and not empty, as an agent writes it' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand healthcheck" -l timeout -d 'How long to wait for the answer, in seconds' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand healthcheck" -l ca-file -d 'With `https`: the only certificate authorities to trust, in PEM' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand healthcheck" -l output -d 'Nothing but the exit code if all is well, or JSON for programs' -r -f -a "text\t''
+json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand healthcheck" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand man" -s h -l help -d 'Print help'

@@ -16,8 +16,24 @@ use serde_json::Value;
 const AROUND: &str = "[daemon]\njournal.sqlite.path = \"/nonexistent/journal.db\"\n[workspaces.prod]\nbase_url = \"https://api.elevenlabs.io\"\n\
                       admin_key = { env = \"ADMIN_KEY\" }\n[stores.aws.aws_secrets_manager]\nregion = \"eu-west-1\"\n";
 
-/// When a rehearsed rotation began and when it was over.
-type Rehearsed = (Timestamp, Option<Timestamp>);
+/// When a rehearsed rotation began, made its key, and was over.
+struct Rehearsed {
+    begun: Timestamp,
+    minted: Option<Timestamp>,
+    ended: Option<Timestamp>,
+}
+
+impl Rehearsed {
+    fn read(story: &Value) -> Self {
+        let moment = |at: &Value| at.as_str().and_then(|at| at.parse::<Timestamp>().ok());
+        let minted = story["timeline"].as_array().unwrap().iter().find(|line| line["event"] == "minted");
+        Self {
+            begun: moment(&story["begun_at"]).unwrap(),
+            minted: minted.and_then(|line| moment(&line["at"])),
+            ended: moment(&story["ended_at"]),
+        }
+    }
+}
 
 /// A Monday, some days before the clocks go back in London.
 const NOW: &str = "2026-10-19T00:00:00Z";
@@ -166,17 +182,15 @@ fn what_is_foreseen_of_waves_places_and_budgets_is_what_the_engine_then_does() {
         assert_eq!(played["kept"], true, "{limits} {played:#}");
         let mut stories: BTreeMap<CredentialName, Vec<Rehearsed>> = BTreeMap::new();
         for story in played["rotations"].as_array().unwrap() {
-            let moment = |field: &str| story[field].as_str().and_then(|at| at.parse::<Timestamp>().ok());
             let name = CredentialName::new(story["credential"].as_str().unwrap()).unwrap();
-            stories.entry(name).or_default().push((moment("begun_at").unwrap(), moment("ended_at")));
+            stories.entry(name).or_default().push(Rehearsed::read(story));
         }
         // From where everybody has been adopted, both play the same policy.
-        let adopted = stories.values().filter_map(|of_one| of_one.first()?.1).max().unwrap();
+        let adopted = stories.values().filter_map(|of_one| of_one.first()?.ended).max().unwrap();
         let starts = stories.iter().map(|(name, of_one)| {
-            let (begun, ended) = of_one[0];
-            let mut start = Start::assumed(name.clone(), begun);
+            let mut start = Start::assumed(name.clone(), of_one[0].minted.unwrap());
             let rotation = RotationId::from_uuid(uuid::Uuid::nil());
-            let at = ended.unwrap();
+            let at = of_one[0].ended.unwrap();
             start.record.last = Some(Ended { rotation, outcome: PhaseName::Done, at, why: None });
             (name.clone(), start)
         });
@@ -187,7 +201,7 @@ fn what_is_foreseen_of_waves_places_and_budgets_is_what_the_engine_then_does() {
         for (name, of_one) in &stories {
             let expected = foreseen.rotations.iter().filter(|it| it.credential == *name);
             let (begun, expected): (Vec<Timestamp>, Vec<Timestamp>) =
-                (of_one[1..].iter().map(|it| it.0).collect(), expected.map(|it| it.begins).collect());
+                (of_one[1..].iter().map(|it| it.begun).collect(), expected.map(|it| it.begins).collect());
             // The one that is due just before the end may begin just after it.
             assert!(
                 begun.len() >= 3 && expected.len().abs_diff(begun.len()) <= 1,

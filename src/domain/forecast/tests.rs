@@ -119,12 +119,8 @@ fn the_budget_of_mints_spreads_what_begins_together() {
 
 #[test]
 fn a_key_that_expires_waits_for_nobody() {
-    let mut last = credential("b", 100, &["a"]);
-    last.key_lifetime = Some(hours(130));
-    let fleet = vec![
-        Credential { bake: hours(90), ..credential("a", 100, &[]) },
-        Credential { bake: hours(90), ..last },
-    ];
+    let key_lifetime = Some(hours(130));
+    let fleet = vec![credential("a", 300, &[]), Credential { key_lifetime, ..credential("b", 100, &["a"]) }];
     let foreseen = played(limits(1, 100), fleet, 600);
     let reasons: Vec<&str> = foreseen
         .rotations

@@ -56,7 +56,7 @@ fn an_invalid_policy_is_exit_code_3_and_nothing_on_standard_output() {
 
 #[test]
 fn usage_errors_are_exit_code_2() {
-    assert_eq!(rekeyd(&["check"]).status.code(), Some(2));
+    assert_eq!(rekeyd(&["check", "a", "b"]).status.code(), Some(2));
     assert_eq!(rekeyd(&["check", "a", "--output", "xml"]).status.code(), Some(2));
 }
 

@@ -1,5 +1,5 @@
 //! Every command, as the program's own help lists them: what a program is told, whatever happens, and with which code.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

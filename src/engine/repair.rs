@@ -34,7 +34,8 @@ impl Visit {
         };
         match self.made_anew().await {
             Ok((record, told)) => {
-                let details = json!({ "why": damage.to_string(), "key": record.current.as_ref().map(|it| &it.key) });
+                let details =
+                    json!({ "why": damage.to_string(), "key": record.current.as_ref().map(|it| &it.key) });
                 let at = self.setup.now();
                 let act = Act::new(at, self.actor.clone(), changes::REPAIRED, details);
                 // What follows the damaged one is what every later change is compared with.
@@ -42,7 +43,8 @@ impl Visit {
                 self.save_acting(record, vec![Act { credential: Some(name.clone()), ..act }]).await?;
                 self.rotation = told.filter(|told| !told.rotation.is_over()).map(|told| told.rotation);
                 tracing::warn!(credential = %name, %damage, by = %self.actor, "its damaged record was made anew from its events");
-                let done = format!("the record of `{name}` is made anew from its rotations' events, and it goes on");
+                let done =
+                    format!("the record of `{name}` is made anew from its rotations' events, and it goes on");
                 drop(order.answer.send(Ok(done)));
                 Ok(())
             }

@@ -224,8 +224,7 @@ impl Observer {
         let failing = status.meter.read().failing;
         remarks.extend(failing.iter().map(|(store, kind)| Remark::store_failing(store, *kind)));
         let orphans = self.handle.pulse().orphans;
-        remarks
-            .extend(orphans.iter().rev().filter(|orphan| orphan.is_news(now)).map(Remark::orphan_deleted));
+        remarks.extend(orphans.iter().rev().filter(|orphan| orphan.is_news(now)).map(Remark::orphan_deleted));
         remarks
     }
 

@@ -74,8 +74,15 @@ impl StatusReport {
     /// Adds what holds credentials back that is not their own doing.
     #[must_use]
     pub fn restrained(self, around: &Around<'_>) -> Self {
-        let Self { schema_version: _, at, attention: _, mut credentials, holds: _, failing_channels, remarks } =
-            self;
+        let Self {
+            schema_version: _,
+            at,
+            attention: _,
+            mut credentials,
+            holds: _,
+            failing_channels,
+            remarks,
+        } = self;
         let mut under_way: BTreeMap<WorkspaceName, usize> = BTreeMap::new();
         for report in credentials.iter().filter(|report| report.rotation.is_some()) {
             if let Some(workspace) = report.workspace.clone() {

@@ -22,8 +22,11 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const SHELL: &str = "sudo() { \"$@\"; }; rekeyd() { \"$REKEYD\" \"$@\"; }; ";
 
 /// Who the daemon and its operator are for AWS, which is never the real one.
-const AWS: [(&str, &str); 3] =
-    [("AWS_ACCESS_KEY_ID", "testing"), ("AWS_SECRET_ACCESS_KEY", "testing"), ("AWS_EC2_METADATA_DISABLED", "true")];
+const AWS: [(&str, &str); 3] = [
+    ("AWS_ACCESS_KEY_ID", "testing"),
+    ("AWS_SECRET_ACCESS_KEY", "testing"),
+    ("AWS_EC2_METADATA_DISABLED", "true"),
+];
 
 pub(super) struct Theatre {
     pub(super) rehearsal: Rehearsal,

@@ -1,6 +1,7 @@
 //! What a machine does to the journal: a file system that is full, and rows that are not what was written.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -8,6 +9,9 @@ use std::time::{Duration, Instant};
 use rekeyd::sandbox::route::Route;
 use rusqlite::Connection;
 use serde_json::Value;
+
+use crate::notify::receiver::Receiver;
+use crate::support::rehearsal::Rehearsal;
 
 use super::theatre::Theatre;
 
@@ -39,9 +43,22 @@ impl Drop for Waiting {
     }
 }
 
+/// Adds a channel to the policy.
+fn tell_of_troubles(theatre: &Theatre, receiver: &Receiver) {
+    let (policy, root) = (theatre.rehearsal.stage.policy(), theatre.rehearsal.stage.root());
+    fs::write(root.join("hook-url"), format!("{}/hook", receiver.url)).unwrap();
+    fs::set_permissions(root.join("hook-url"), fs::Permissions::from_mode(0o600)).unwrap();
+    let text =
+        fs::read_to_string(&policy).unwrap().replacen("[daemon]", "[daemon]\nnotify_after = \"1s\"", 1);
+    let channel = format!("\n[notify.hook.generic]\nurl = {{ file = \"{}/hook-url\" }}\n", root.display());
+    fs::write(policy, text + &channel).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_told_and_nothing_is_made_until_there_is_room() {
+    let receiver = Receiver::open().await;
     let mut theatre = Theatre::open(68).await;
+    theatre.meanwhile(|theatre| tell_of_troubles(theatre, &receiver)).await;
     let made = theatre.rehearsal.calls(Route::CreateKey);
     theatre.fill_the_disk(true);
     let asked = Waiting::types(&theatre, &["rotate", "tts-backend"]);
@@ -54,6 +71,8 @@ async fn a_full_disk_is_told_and_nothing_is_made_until_there_is_room() {
     );
     theatre.status_says(&["journal_unwritable", "the journal cannot be written", "df -h"]).await;
     theatre.page_says("/", &["The journal cannot be written", "nothing begins or goes on", "df -h"]).await;
+    let is_told = |_: &Rehearsal| receiver.sent("hook").iter().any(|sent| sent.body["what"] == "journal");
+    theatre.rehearsal.until("people are told", is_told).await;
     assert_eq!(theatre.rehearsal.calls(Route::CreateKey), made, "a key was made that nobody could know of");
 
     let makes_room = |theatre: &Theatre, command: &str| {
@@ -66,7 +85,7 @@ async fn a_full_disk_is_told_and_nothing_is_made_until_there_is_room() {
     theatre.follows("RekeydJournalUnusable", makes_room).await;
     asked.answered().await;
     theatre.tells("rekeyd_journal_writable 1").await;
-    let rotated = |it: &crate::support::rehearsal::Rehearsal| it.calls(Route::CreateKey) > made;
+    let rotated = |it: &Rehearsal| it.calls(Route::CreateKey) > made;
     theatre.rehearsal.until("it goes on where it was", rotated).await;
     theatre.rehearsal.rests().await;
     theatre.ends_well().await;

@@ -31,5 +31,6 @@ pub mod schedule;
 pub mod secret;
 pub mod step;
 pub mod successor;
+pub mod trace;
 pub mod usage;
 pub mod waves;

@@ -20,6 +20,7 @@ use crate::adapters::elevenlabs::refusal::{self, Refusal};
 use crate::adapters::elevenlabs::{BuildError, Settings};
 use crate::domain::failure::{Certainty, Failure, Kind};
 use crate::domain::secret::SecretValue;
+use crate::ports::calls;
 use crate::ports::clock::Clock;
 
 /// What any body but a listing may have: more than any answer or error that we know.
@@ -186,6 +187,7 @@ impl Transport {
             }
         }
         if status.is_success() {
+            calls::answered(status.as_u16(), request_id.as_deref());
             return Ok(Reply::Accepted(Accepted {
                 response,
                 request_id,
@@ -199,6 +201,7 @@ impl Transport {
         let complete = read(&mut response, BODY_BYTES_MAX, &mut body).await.is_ok();
         let body = if complete { body.as_slice() } else { &[] };
         let refusal = Refusal::new(status, response.headers(), body, answered_at, &values);
+        calls::answered(status.as_u16(), refusal.request_id.as_deref());
         if refusal.meaning() == Meaning::Throttled {
             let asked = refusal.retry_after.and_then(|wait| wait.try_into().ok());
             self.admission.silence(asked.unwrap_or(SILENCE_UNASKED));

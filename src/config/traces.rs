@@ -77,7 +77,11 @@ impl TracesConfig {
             && protocol != "http/protobuf"
         {
             let help = "set it to `http/protobuf`, and the endpoint to the collector's port for that, by custom 4318";
-            return Err(Unusable { variable, why: "rekeyd speaks no other protocol than `http/protobuf`", help });
+            return Err(Unusable {
+                variable,
+                why: "rekeyd speaks no other protocol than `http/protobuf`",
+                help,
+            });
         }
         let (named, headers) = match first([TRACES_HEADERS, HEADERS]) {
             Some((variable, text)) => (variable, headers(variable, &text)?),
@@ -128,7 +132,7 @@ fn headers(variable: &'static str, text: &str) -> Result<HeaderMap, Unusable> {
     let help = "write `name=value`, with commas between, and whatever is special in a value as `%` and two hex digits";
     let unusable = |why| Unusable { variable, why, help };
     let mut headers = HeaderMap::new();
-    for (name, value) in pairs::read(text).ok_or(unusable("it is no list of `name=value`"))? {
+    for (name, value) in pairs::read(text).ok_or_else(|| unusable("it is no list of `name=value`"))? {
         let name = HeaderName::from_bytes(name.as_bytes());
         let name = name.map_err(|_| unusable("a name in it cannot be a header's"))?;
         let mut value =
@@ -150,8 +154,7 @@ fn resource(environment: &dyn Environment) -> Result<Vec<(String, String)>, Unus
     let help = "write `key=value`, with commas between, and whatever is special in a value as `%` and two hex digits";
     let text = variable(environment, RESOURCE_ATTRIBUTES).unwrap_or_default();
     let why = "it is no list of `key=value`";
-    let mut resource =
-        pairs::read(&text).ok_or(Unusable { variable: RESOURCE_ATTRIBUTES, why, help })?;
+    let mut resource = pairs::read(&text).ok_or(Unusable { variable: RESOURCE_ATTRIBUTES, why, help })?;
     let mut put = |key: &str, value: String, wins: bool| match resource.iter_mut().find(|(it, _)| it == key) {
         Some((_, there)) if wins => *there = value,
         Some(_) => {}

@@ -105,7 +105,10 @@ mod tests {
         let (one, other) = on_behalf(Some(behalf), work).await;
         for ((result, heard), status) in [(one, 200), (other, 404)] {
             assert_eq!((result, heard.behalf, heard.answers.len()), (status, Some(behalf), 1));
-            assert_eq!((heard.answers[0].status, heard.answers[0].request_id.as_deref()), (status, Some("r")));
+            assert_eq!(
+                (heard.answers[0].status, heard.answers[0].request_id.as_deref()),
+                (status, Some("r"))
+            );
         }
         let (_, heard) = heard(call(200)).await;
         assert_eq!(heard.behalf, None);

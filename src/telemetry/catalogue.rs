@@ -6,8 +6,8 @@
 
 mod definition;
 
-use definition::{counter, gauge, histogram};
 pub use definition::{Definition, Kind};
+use definition::{counter, gauge, histogram};
 
 const WHICH: &[&str] = &["credential", "workspace"];
 const WORKSPACE: &[&str] = &["workspace"];

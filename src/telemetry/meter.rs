@@ -220,7 +220,13 @@ impl Meter {
     }
 
     /// A call, counted already, is told in traces, if there are any.
-    pub(super) fn called(&self, asked: Asked<'_>, heard: &Heard, outcome: Outcome, failure: Option<&Failure>) {
+    pub(super) fn called(
+        &self,
+        asked: Asked<'_>,
+        heard: &Heard,
+        outcome: Outcome,
+        failure: Option<&Failure>,
+    ) {
         let Some(traces) = &self.traces else { return };
         let span = call::span(asked, heard, outcome, failure, traces.now());
         if let Err(loss) = traces.called(span) {
@@ -316,7 +322,8 @@ mod tests {
         let meter = Meter::default();
         let prod = WorkspaceName::new("prod").unwrap();
         let moved = |left, to| {
-            let (rotation, reason) = ("0190b8a0-0000-7000-8000-000000000001".parse().unwrap(), Reason::Schedule);
+            let (rotation, reason) =
+                ("0190b8a0-0000-7000-8000-000000000001".parse().unwrap(), Reason::Schedule);
             let moved = Moved { rotation, entry: 1, workspace: &prod, reason, left, to };
             meter::Meter::moved(&meter, moved);
         };

@@ -56,9 +56,15 @@ impl Loss {
 /// What is to be told.
 enum Item {
     /// What this entry of a rotation completed.
-    Entry { rotation: RotationId, entry: u64 },
+    Entry {
+        rotation: RotationId,
+        entry: u64,
+    },
     /// What a rotation completed since then.
-    Since { rotation: RotationId, from: Timestamp },
+    Since {
+        rotation: RotationId,
+        from: Timestamp,
+    },
     Call(Box<Span>),
 }
 

@@ -161,10 +161,10 @@ fn span(span: &Span) -> WireSpan {
         Side::Inside => SpanKind::Internal,
         Side::Outside => SpanKind::Client,
     };
-    let status = span.fault.as_ref().map(|message| Status {
-        message: message.clone(),
-        code: StatusCode::Error.into(),
-    });
+    let status = span
+        .fault
+        .as_ref()
+        .map(|message| Status { message: message.clone(), code: StatusCode::Error.into() });
     WireSpan {
         trace_id: span.trace.to_bytes().to_vec(),
         span_id: span.id.to_bytes().to_vec(),

@@ -55,7 +55,8 @@ fn what_is_of_traces_wins_and_values_are_decoded_and_never_shown() {
     assert_eq!((config.headers.len(), &config.headers["x-tenant"]), (2, &HeaderValue::from_static("t1")));
     assert!(!format!("{config:?}").contains("planted"), "{config:?}");
     assert_eq!((config.time_limit.as_millis(), config.ca_file), (700, Some("/ca.pem".into())));
-    let resource: Vec<_> = config.resource.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let resource: Vec<_> =
+        config.resource.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     let version = ("service.version", env!("CARGO_PKG_VERSION"));
     assert_eq!(resource, [("service.name", "mine"), ("deployment.environment", "prod,eu"), version]);
 }

@@ -104,7 +104,8 @@ fn of_all(over: &Rotation, begun: Timestamp, last: &Step<'_>) -> Span {
         ("rekeyd.entry", Value::from(over.length.saturating_sub(1))),
         ("rekeyd.attempt", Value::from(u64::from(over.attempt))),
     ]);
-    let keys = [("rekeyd.key.old", plan.old.as_ref()), ("rekeyd.key.new", over.successor().map(|it| &it.key))];
+    let keys =
+        [("rekeyd.key.old", plan.old.as_ref()), ("rekeyd.key.new", over.successor().map(|it| &it.key))];
     attributes.extend(keys.into_iter().filter_map(|(name, key)| Some((name, Value::from(key?.as_str())))));
     Span {
         trace: TraceId::of(plan.rotation),

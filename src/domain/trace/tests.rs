@@ -74,7 +74,8 @@ fn aborted() -> Event {
 
 fn told(history: &[(i64, Event)]) -> Vec<Finished> {
     let actor = Actor::Policy;
-    let steps = history.iter().map(|(second, event)| Step { at: at(*second), actor: &actor, key: None, event });
+    let steps =
+        history.iter().map(|(second, event)| Step { at: at(*second), actor: &actor, key: None, event });
     finished(steps).unwrap()
 }
 

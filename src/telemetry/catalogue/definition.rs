@@ -29,14 +29,26 @@ pub struct Definition {
     pub help: &'static str,
 }
 
-pub(super) const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Definition {
+pub(super) const fn gauge(
+    name: &'static str,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Definition {
     Definition { name, kind: Kind::Gauge, labels, help }
 }
 
-pub(super) const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Definition {
+pub(super) const fn counter(
+    name: &'static str,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Definition {
     Definition { name, kind: Kind::Counter, labels, help }
 }
 
-pub(super) const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Definition {
+pub(super) const fn histogram(
+    name: &'static str,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Definition {
     Definition { name, kind: Kind::Histogram, labels, help }
 }

@@ -46,7 +46,9 @@ pub(in crate::telemetry) fn span(
         attributes.push(("error.type", Value::from(failure.kind.label())));
     }
     Span {
-        trace: heard.behalf.map_or_else(|| TraceId::by_chance(chance.into_bytes()), |it| TraceId::of(it.rotation)),
+        trace: heard
+            .behalf
+            .map_or_else(|| TraceId::by_chance(chance.into_bytes()), |it| TraceId::of(it.rotation)),
         id: SpanId::by_chance(low.to_be_bytes()),
         parent: heard.behalf.map(|it| SpanId::of_phase(it.rotation, it.entered)),
         name,

@@ -101,10 +101,14 @@ impl Exporter {
                 () = tokio::time::sleep(TOGETHER) => {}
             }
         }
-        while self.items.len() < SPANS_MAX && let Ok(item) = self.inbox.try_recv() {
+        while self.items.len() < SPANS_MAX
+            && let Ok(item) = self.inbox.try_recv()
+        {
             self.items.push_back(item);
         }
-        while self.spans.len() < SPANS_MAX && let Some(item) = self.items.front() {
+        while self.spans.len() < SPANS_MAX
+            && let Some(item) = self.items.front()
+        {
             let told = self.told(item).await;
             self.items.pop_front();
             match told {

@@ -80,8 +80,7 @@ impl Collector {
     /// Everything that it was told, in the order in which it was.
     pub(super) fn spans(&self) -> Vec<Span> {
         let requests = self.requests();
-        let decoded =
-            requests.iter().map(|body| ExportTraceServiceRequest::decode(body.as_slice()).unwrap());
+        let decoded = requests.iter().map(|body| ExportTraceServiceRequest::decode(body.as_slice()).unwrap());
         let of_resources = decoded.flat_map(|request| request.resource_spans);
         of_resources
             .flat_map(|from| {
@@ -107,7 +106,8 @@ impl Collector {
 
 /// A program that is ours, with more in its environment.
 fn with_variables(rehearsal: &Rehearsal, variables: &[(&str, String)]) -> PathBuf {
-    let exports: String = variables.iter().map(|(name, value)| format!("export {name}='{value}'\n")).collect();
+    let exports: String =
+        variables.iter().map(|(name, value)| format!("export {name}='{value}'\n")).collect();
     let script = format!("#!/bin/sh\n{exports}exec '{}' \"$@\"\n", env!("CARGO_BIN_EXE_rekeyd"));
     let path = rehearsal.stage.root().join("rekeyd-with-traces");
     std::fs::write(&path, script).unwrap();
@@ -149,7 +149,11 @@ pub(super) fn attributes(pairs: &[KeyValue]) -> BTreeMap<String, String> {
         Value::StringValue(text) => text.clone(),
         Value::IntValue(number) => number.to_string(),
         Value::BoolValue(flag) => flag.to_string(),
-        other => panic!("{other:?}"),
+        Value::DoubleValue(_)
+        | Value::ArrayValue(_)
+        | Value::KvlistValue(_)
+        | Value::BytesValue(_)
+        | Value::StringValueStrindex(_) => panic!("{pair:?}"),
     };
     pairs.iter().map(|pair| (pair.key.clone(), text(pair))).collect()
 }

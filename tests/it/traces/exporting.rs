@@ -67,7 +67,8 @@ impl House {
         let name = StoreName::new("local").unwrap();
         let store = MeteredStore::new(Arc::new(MemoryStore::default()), name, Arc::clone(&meter));
         let journal = Arc::new(MemoryJournal::new());
-        let exporter = Exporter::new(queue, Arc::clone(&collector) as Arc<dyn Collector>, journal, Arc::clone(&meter));
+        let exporter =
+            Exporter::new(queue, Arc::clone(&collector) as Arc<dyn Collector>, journal, Arc::clone(&meter));
         Self { collector, meter, store, exporter, stop: CancellationToken::new() }
     }
 
@@ -90,7 +91,8 @@ impl House {
             Instant::now()
         };
         let ((), stopped) = tokio::join!(self.exporter.run(self.stop), stopped);
-        let asked = self.collector.asked.lock().unwrap().iter().map(|(at, spans)| (*at, spans.len())).collect();
+        let asked =
+            self.collector.asked.lock().unwrap().iter().map(|(at, spans)| (*at, spans.len())).collect();
         (asked, self.meter.read().spans.unwrap(), stopped.elapsed())
     }
 }

@@ -71,7 +71,10 @@ pub(super) fn is_whole(spans: &[Span], left: &BTreeSet<Stay>, ended: Option<&str
         .collect();
     assert_eq!((&told, phases.len()), (left, left.len()));
     if let Some(root) = roots.first() {
-        assert_eq!((root.name.as_str(), attributes(&root.attributes)["rekeyd.outcome"].as_str()), ("rotation", ended.unwrap()));
+        assert_eq!(
+            (root.name.as_str(), attributes(&root.attributes)["rekeyd.outcome"].as_str()),
+            ("rotation", ended.unwrap())
+        );
         assert!(phases.iter().all(|phase| phase.parent_span_id == root.span_id));
         let whole = |pick: fn(&Stay) -> u64| left.iter().map(pick);
         assert_eq!(Some(root.start_time_unix_nano), whole(|it| it.start).min());
@@ -82,7 +85,8 @@ pub(super) fn is_whole(spans: &[Span], left: &BTreeSet<Stay>, ended: Option<&str
 
 fn goes_wrong(rehearsal: &Rehearsal) -> Vec<Fault> {
     let admin = rehearsal.stage.sandbox.admin_key();
-    let echo = json!({"detail": {"code": "busy", "message": format!("xi-api-key: {admin}"), "request_id": admin}});
+    let echo =
+        json!({"detail": {"code": "busy", "message": format!("xi-api-key: {admin}"), "request_id": admin}});
     let echo = Refused { body: Some(echo), ..Refused::with(503, "") };
     let ill = Refused::with(500, "ill").header("request-id", "req-of-the-illness");
     vec![
@@ -124,7 +128,8 @@ async fn a_rotation_is_one_trace_whose_calls_are_those_of_the_log_and_the_audit_
     }
     assert!(parts > 30, "{parts}");
     let all = collector.spans();
-    let alone = all.iter().filter(|span| span.kind == SpanKind::Client as i32 && span.parent_span_id.is_empty());
+    let alone =
+        all.iter().filter(|span| span.kind == SpanKind::Client as i32 && span.parent_span_id.is_empty());
     assert!(alone.clone().any(|span| span.name == "list"), "a sweep is a trace of its own");
     assert!(alone.clone().all(|span| !stays.contains_key(&dashed(&span.trace_id))));
 
@@ -133,7 +138,8 @@ async fn a_rotation_is_one_trace_whose_calls_are_those_of_the_log_and_the_audit_
     let secrets = rehearsal.stage.secrets();
     for body in collector.requests() {
         let text = String::from_utf8_lossy(&body);
-        let found = secrets.iter().chain([&rehearsal.stage.sandbox.admin_key()]).any(|it| text.contains(it.as_str()));
+        let found =
+            secrets.iter().chain([&rehearsal.stage.sandbox.admin_key()]).any(|it| text.contains(it.as_str()));
         assert!(!found && !text.contains(HEADER), "a secret was sent");
     }
     assert!(!rehearsal.said().contains(HEADER), "a header was logged");

@@ -29,11 +29,7 @@ impl Theatre {
         let text = fs::read_to_string(stage.policy()).unwrap();
         let quick = text.replace("sweep_every = \"15s\"", "sweep_every = \"15s\"\ninspect_every = \"1s\"");
         fs::write(stage.policy(), quick).unwrap();
-        let keys: Vec<String> = stage.sandbox.truth().keys().map(|key| key.key_id.clone()).collect();
-        let strangers = keys.iter().filter(|id| *id != "admin" && !stage.adopted().contains(id.as_str()));
-        for stranger in strangers {
-            stage.sandbox.workspace().delete_key(stranger, SystemClock.now()).unwrap();
-        }
+        rehearsal.without_strangers();
         let daemon = Some(rehearsal.launcher.start().await.unwrap());
         let done = |it: &Rehearsal| it.chronicle.rotations().is_ok_and(|all| all.len() >= 3);
         rehearsal.until("every credential is rotated", done).await;

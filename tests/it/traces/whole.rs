@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use rekeyd::adapters::sqlite::{ReadOnlyJournal, SqliteJournal};
 use rekeyd::demo::stage::Pace;
-use rekeyd::ports::journal::Entry;
+use rekeyd::domain::rotation::Rotation;
+use rekeyd::ports::journal::Chapter;
 use rekeyd::sandbox::faults::{Fault, Refused, What};
 use rekeyd::sandbox::route::Route;
 use serde_json::{Value, json};
@@ -15,7 +17,7 @@ use serde_json::{Value, json};
 use crate::support::rehearsal::Rehearsal;
 use crate::traces::collector::{Collector, HEADER, attributes, hex};
 
-/// A phase that a rotation was in, as the log and the journal tell.
+/// A phase that a rotation was in, as its journal tells.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Stay {
     phase: String,
@@ -23,36 +25,27 @@ pub(super) struct Stay {
     end: u64,
 }
 
-/// The phases that each rotation left, and how it ended, by its id.
+/// The phases that each rotation left, and how it ended, by its id: its journal is folded up to each of its entries. The
+/// log would not do, where the program died between an entry and its line.
 pub(super) fn stays(rehearsal: &Rehearsal) -> BTreeMap<String, (BTreeSet<Stay>, Option<String>)> {
     let journal = SqliteJournal::open_read_only(&rehearsal.stage.journal()).unwrap();
-    let mut stays: BTreeMap<String, (BTreeSet<Stay>, Option<String>)> = BTreeMap::new();
     let chapters = rehearsal.stage.credentials().flat_map(|name| journal.history(name, 10_000).unwrap());
-    let mut moments: BTreeMap<String, (Vec<u64>, u64)> = BTreeMap::new();
-    for chapter in chapters {
-        let nanoseconds = |it: &Entry| u64::try_from(it.at.as_nanosecond()).unwrap();
-        let at: Vec<u64> = chapter.entries.iter().map(nanoseconds).collect();
-        let first = at[0];
-        moments.insert(chapter.rotation.to_string(), (at, first));
-    }
-    let said = rehearsal.said();
-    // A line may be torn where the program was killed.
-    let lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    for line in lines.filter(|line| line["entry"].is_u64() && line["from"] != line["to"]) {
-        let text = |field: &str| line[field].as_str().unwrap().to_owned();
-        let (rotation, from, to) = (text("rotation"), text("from"), text("to"));
-        let (at, entered) = moments.get_mut(&rotation).unwrap();
-        let end = at[usize::try_from(line["entry"].as_u64().unwrap()).unwrap()];
-        let (left, ended) = stays.entry(rotation).or_default();
-        if from != "none" {
-            left.insert(Stay { phase: from, start: *entered, end });
-            *entered = end;
+    let of_chapter = |chapter: Chapter| {
+        let entries: Vec<_> = chapter.entries.into_iter().map(|entry| (entry.at, entry.event)).collect();
+        let nanoseconds = |at: Timestamp| u64::try_from(at.as_nanosecond()).unwrap();
+        let (mut left, mut phase, mut start) = (BTreeSet::new(), "due", nanoseconds(entries[0].0));
+        for length in 1..=entries.len() {
+            let now = Rotation::fold(entries[..length].iter().cloned()).unwrap().phase.name().label();
+            let end = nanoseconds(entries[length - 1].0);
+            if now != phase {
+                left.insert(Stay { phase: phase.to_owned(), start, end });
+                (phase, start) = (now, end);
+            }
         }
-        if ["done", "aborted", "rolled_back"].contains(&to.as_str()) {
-            *ended = Some(to);
-        }
-    }
-    stays
+        let is_over = ["done", "aborted", "rolled_back"].contains(&phase);
+        (chapter.rotation.to_string(), (left, is_over.then(|| phase.to_owned())))
+    };
+    chapters.map(of_chapter).collect()
 }
 
 /// That a trace has a span for each phase that was left and one for the whole if it is over; and the ids of the phases.

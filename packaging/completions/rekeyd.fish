@@ -212,7 +212,7 @@ complete -c rekeyd -n "__fish_rekeyd_using_subcommand accept" -l policy -d 'The 
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand accept" -l output -d 'A line for people, or JSON for programs' -r -f -a "text\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand accept" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand repair" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else rekeyd.sock in $RUNTIME_DIRECTORY or /run/rekeyd' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand repair" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else the one of $REKEYD_POLICY, else rekeyd.sock in $RUNTIME_DIRECTORY, else the one of /etc/rekeyd/policy.toml, else /run/rekeyd/rekeyd.sock' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand repair" -l policy -d 'The policy that the daemon was started with, to take the socket from' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand repair" -l output -d 'A line for people, or JSON for programs' -r -f -a "text\t''
 json\t''"

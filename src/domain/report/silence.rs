@@ -61,7 +61,10 @@ fn awaited(terms: &Terms) -> impl Iterator<Item = &ConsumerName> {
 
 /// In the order of their names.
 pub(super) fn silent(policy: Option<&Credential>, acks: &[Ack], now: Timestamp) -> Vec<SilentReport> {
-    let Some(terms) = policy.map(|policy| &policy.terms) else { return Vec::new() };
+    policy.map(|policy| of_terms(&policy.terms, acks, now)).unwrap_or_default()
+}
+
+fn of_terms(terms: &Terms, acks: &[Ack], now: Timestamp) -> Vec<SilentReport> {
     let Some(valid_for) = terms.acks_valid_for else { return Vec::new() };
     let last =
         |consumer: &ConsumerName| acks.iter().filter(|ack| ack.consumer == *consumer).map(|ack| ack.at).max();
@@ -97,4 +100,43 @@ pub(super) fn beside(report: &CredentialReport, advice: Advice) -> Advice {
 fn all(report: &CredentialReport) -> String {
     let each: Vec<String> = report.silent.iter().map(SilentReport::summary).collect();
     each.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ack::Health;
+    use crate::domain::secret::Fingerprint;
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + minutes * 60).unwrap()
+    }
+
+    fn name(name: &str) -> ConsumerName {
+        ConsumerName::new(name).unwrap()
+    }
+
+    fn ack(consumer: &str, minute: i64) -> Ack {
+        let fingerprint = Fingerprint::of(b"key");
+        Ack { consumer: name(consumer), fingerprint, health: Health::Using, since: at(0), at: at(minute) }
+    }
+
+    fn terms(valid_for: Option<i64>) -> Terms {
+        let awaited = [name("api"), name("batch"), name("never")].into();
+        let acks_valid_for = valid_for.map(SignedDuration::from_mins);
+        Terms { gates: vec![Gate::Acks(awaited)], acks_valid_for, ..Terms::of_an_emergency() }
+    }
+
+    #[test]
+    fn silent_is_who_is_waited_for_and_was_heard_of_but_longer_ago_than_a_word_counts() {
+        let acks = [ack("api", 31), ack("batch", 30), ack("nobodys", 0)];
+        let found = of_terms(&terms(Some(30)), &acks, at(61));
+        let names: Vec<&str> = found.iter().map(|it| it.consumer.as_str()).collect();
+        assert_eq!(names, ["batch"]);
+        let silent = found.first().unwrap();
+        assert_eq!((silent.since, silent.overdue_since()), (at(30), at(60)));
+        assert_eq!(silent.command(), "rekeyd consumers batch");
+        assert!(silent.summary().contains("its word counts for 30m"), "{}", silent.summary());
+        assert_eq!(of_terms(&terms(None), &acks, at(10_000)), [], "who need not repeat a word may be silent");
+    }
 }

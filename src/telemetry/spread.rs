@@ -43,7 +43,7 @@ impl Spread {
 
     /// Each bucket by its upper bound, with what is in it alone; the last has none.
     pub(super) fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
-        self.bounds.iter().copied().chain([f64::MAX]).zip(self.counts.iter().copied())
+        self.bounds.iter().copied().chain([f64::INFINITY]).zip(self.counts.iter().copied())
     }
 }
 
@@ -57,7 +57,7 @@ mod tests {
         for millis in [50, 100, 101, 2_000] {
             spread.add(Duration::from_millis(millis));
         }
-        assert_eq!(spread.buckets().collect::<Vec<_>>(), [(0.1, 2), (1.0, 1), (f64::MAX, 1)]);
+        assert_eq!(spread.buckets().collect::<Vec<_>>(), [(0.1, 2), (1.0, 1), (f64::INFINITY, 1)]);
         assert_eq!(spread.count(), 4);
         assert!((spread.sum() - 2.251).abs() < 1e-9);
     }

@@ -15,6 +15,8 @@ pub(crate) fn installed_without_a_policy_it_waits_for_one(machine: &Machine) {
     assert_eq!(machine.ok("systemctl --failed --plain --no-legend"), "");
     assert_eq!(machine.ok("stat --format %a:%U /etc/rekeyd/credentials"), "700:root");
     assert!(machine.ok("getent group rekeyd-operators").starts_with("rekeyd-operators:"));
+    machine.ok("test -s /usr/share/bash-completion/completions/rekeyd");
+    machine.ok("gzip --test /usr/share/man/man5/rekeyd-policy.5.gz /usr/share/man/man8/rekeyd*.8.gz");
     bill::names_every_linked_crate(&machine.ok("cat /usr/share/doc/rekeyd/sbom.cdx.json"));
     // As the units are installed: nothing is unknown to this systemd.
     machine.ok(

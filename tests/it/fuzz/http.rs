@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rekeyd::adapters::clock::SystemClock;
@@ -69,13 +69,31 @@ fn converse(said: &[u8]) -> Vec<u8> {
     answer
 }
 
-/// A daemon's public listener over an engine without credentials.
-fn server() -> SocketAddr {
-    static SERVER: OnceLock<SocketAddr> = OnceLock::new();
-    *SERVER.get_or_init(|| runtime().block_on(serve()))
+/// One of them has said enough by then: whoever says more than a thousand things an hour is not listened to.
+const SAID_MAX: u32 = 900;
+
+struct Server {
+    address: SocketAddr,
+    said: u32,
+    stop: CancellationToken,
 }
 
-async fn serve() -> SocketAddr {
+/// A daemon's public listener over an engine without credentials, replaced before it has heard too much.
+fn server() -> SocketAddr {
+    static SERVER: Mutex<Option<Server>> = Mutex::new(None);
+    let mut server = SERVER.lock().unwrap();
+    if let Some(old) = server.take_if(|it| it.said >= SAID_MAX) {
+        old.stop.cancel();
+    }
+    let server = server.get_or_insert_with(|| {
+        let stop = CancellationToken::new();
+        Server { address: runtime().block_on(serve(stop.clone())), said: 0, stop }
+    });
+    server.said += 1;
+    server.address
+}
+
+async fn serve(stop: CancellationToken) -> SocketAddr {
     let seconds = jiff::SignedDuration::from_secs;
     let setup = Setup {
         policy: Policy::default(),
@@ -103,9 +121,8 @@ async fn serve() -> SocketAddr {
     let address = listener.address();
     let public = Public { handle, consumers: known, status: statuses };
     runtime().spawn(async move {
-        // They live as long as the process.
-        let (_consumers, _status, never) = (consumers, status, CancellationToken::new());
-        tokio::join!(keeper.run(never.clone(), Duration::from_secs(1)), listener.serve(public, never.clone()))
+        let (_consumers, _status) = (consumers, status);
+        tokio::join!(keeper.run(stop.clone(), Duration::from_secs(1)), listener.serve(public, stop.clone()))
     });
     address
 }

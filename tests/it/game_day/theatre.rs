@@ -50,11 +50,7 @@ impl Theatre {
             text = text.replace(from, &to.replace("/etc/rekeyd", &stage.root().display().to_string()));
         }
         fs::write(stage.policy(), text).unwrap();
-        let keys: Vec<String> = stage.sandbox.truth().keys().map(|key| key.key_id.clone()).collect();
-        let strangers = keys.iter().filter(|id| *id != "admin" && !stage.adopted().contains(id.as_str()));
-        for stranger in strangers {
-            stage.sandbox.workspace().delete_key(stranger, SystemClock.now()).unwrap();
-        }
+        rehearsal.without_strangers();
         let daemon = Some(rehearsal.launcher.start().await.unwrap());
         Self { rehearsal, daemon }
     }

@@ -24,6 +24,7 @@ fn sum(scrape: &str, beginning: &str) -> f64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_daemon_that_has_rotated_everything_has_counted_it_and_raises_no_alert() {
     let rehearsal = Rehearsal::set(21, &Pace::new("3s", "2s", "200ms").at_rest()).await;
+    rehearsal.without_strangers();
     let daemon = rehearsal.launcher.start().await.unwrap();
     rehearsal.rests().await;
     // The scheduler ticks every five seconds.
@@ -49,6 +50,9 @@ async fn a_daemon_that_has_rotated_everything_has_counted_it_and_raises_no_alert
     ] {
         assert!(sum(&text, series) > 0.0, "{series} in {text}");
     }
+    // Without this bucket Prometheus has no quantiles.
+    let in_all = sum(&text, "rekeyd_journal_write_duration_seconds_bucket{le=\"+Inf\"}");
+    assert_eq!(in_all, sum(&text, "rekeyd_journal_write_duration_seconds_count "), "{text}");
     let now = SystemClock.now().as_second();
     assert_eq!(promtool::firing(&text, &text, now as f64), [""; 0], "{text}");
     daemon.stop().await.unwrap();

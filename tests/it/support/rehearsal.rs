@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use rekeyd::adapters::clock::SystemClock;
 use rekeyd::demo::chronicle::Chronicle;
 use rekeyd::demo::consumer::{Consumer, Crowd, Directions, Switched, Tally};
 use rekeyd::demo::daemon::Launcher;
 use rekeyd::demo::stage::{Pace, Stage};
 use rekeyd::demo::verdict::Verdict;
+use rekeyd::ports::clock::Clock as _;
 use rekeyd::sandbox::faults::{Fault, Moment, What};
 use rekeyd::sandbox::route::Route;
 use tokio::sync::{mpsc, watch};
@@ -49,6 +51,16 @@ impl Rehearsal {
         let crowd = Crowd::start(consumers, &directions, switches).unwrap();
         let chronicle = Chronicle::new(&stage.journal(), stage.credentials());
         Self { stage, launcher, chronicle, crowd }
+    }
+
+    /// Deletes the keys that nobody answers for: a sweep would tell of them.
+    pub(crate) fn without_strangers(&self) {
+        let sandbox = &self.stage.sandbox;
+        let keys: Vec<String> = sandbox.truth().keys().map(|key| key.key_id.clone()).collect();
+        let adopted = self.stage.adopted();
+        for stranger in keys.iter().filter(|id| *id != "admin" && !adopted.contains(id.as_str())) {
+            sandbox.workspace().delete_key(stranger, SystemClock.now()).unwrap();
+        }
     }
 
     pub(crate) fn said(&self) -> String {

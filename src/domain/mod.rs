@@ -25,6 +25,7 @@ pub mod phase;
 pub mod plan;
 pub mod policy;
 pub mod record;
+pub mod replay;
 pub mod report;
 pub mod rotation;
 pub mod schedule;

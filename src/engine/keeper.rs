@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::audit::Actor;
 use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::record::Record;
+use crate::domain::report::remark::Orphan;
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::SecretValue;
 use crate::engine::agenda::Agenda;
@@ -20,7 +21,7 @@ use crate::engine::emergency::Clearance;
 use crate::engine::handle::{COMMANDS_MAX, Command, Handle, Pulse};
 use crate::engine::inspect::Hint;
 use crate::engine::keeper::patrol::Served;
-use crate::engine::orders::Order;
+use crate::engine::orders::{Order, Wish};
 use crate::engine::restraints::Restraints;
 use crate::engine::setup::Setup;
 use crate::engine::sweep::{self, Swept};
@@ -79,7 +80,7 @@ enum Finished {
     },
     /// What destinations serve.
     Read(Vec<Served>),
-    OrphansDeleted(u64),
+    OrphansDeleted(Vec<Orphan>),
     Holds(holding::Changed),
 }
 
@@ -226,7 +227,9 @@ impl Keeper {
     fn take_order(&mut self, name: &CredentialName, order: Order) {
         let refusal = match self.slots.get(name) {
             None => Some(format!("there is no credential `{name}`")),
-            Some(Slot { damaged: Some(why), .. }) => Some(format!("`{name}` is left alone: {why}")),
+            Some(Slot { damaged: Some(why), .. }) if order.wish != Wish::Repair => {
+                Some(format!("`{name}` is left alone: {why}; to have it made anew: rekeyd repair {name}"))
+            }
             Some(_) => None,
         };
         if let Some(refusal) = refusal {
@@ -235,6 +238,8 @@ impl Keeper {
             return;
         }
         if let Some(slot) = self.slots.get_mut(name) {
+            // Whoever is sent to repair it leaves it alone again if that is not possible.
+            slot.reread |= slot.damaged.take().is_some();
             slot.orders.push(order);
         }
         self.look_at(name);
@@ -348,7 +353,7 @@ impl Keeper {
             Ok((_, Finished::Read(read))) => self.judge_places(read),
             Ok((_, Finished::Holds(changed))) => self.holds_changed(changed),
             Ok((_, Finished::OrphansDeleted(deleted))) => {
-                self.pulse.send_modify(|pulse| pulse.orphans_deleted += deleted);
+                self.pulse.send_modify(|pulse| pulse.tell_of(deleted));
             }
             Err(error) => {
                 // What the visitor took along is lost, the value included; the journal has the rest.

@@ -19,7 +19,7 @@ use crate::engine::commit::Halt;
 use crate::engine::effects::Outcome;
 use crate::engine::emergency::Clearance;
 use crate::engine::inspect::Hint;
-use crate::engine::orders::Order;
+use crate::engine::orders::{Order, Wish};
 use crate::engine::restraints::Restraints;
 use crate::engine::setup::Setup;
 use crate::ports::journal::Known;
@@ -71,7 +71,11 @@ impl Visit {
         (self, ending)
     }
 
-    async fn attend(&mut self, reread: bool, orders: Vec<Order>) -> Result<Option<Timestamp>, Halt> {
+    async fn attend(&mut self, reread: bool, mut orders: Vec<Order>) -> Result<Option<Timestamp>, Halt> {
+        if let Some(at) = orders.iter().position(|order| order.wish == Wish::Repair) {
+            Box::pin(self.repair(orders.remove(at))).await?;
+            self.actor = Actor::Policy;
+        }
         if reread && let Some(known) = self.reread().await? {
             self.record = known.record;
             self.rotation = known.rotation;

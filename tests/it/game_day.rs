@@ -4,6 +4,8 @@
 
 mod consumers;
 mod leaks;
+mod machine;
+mod store;
 mod theatre;
 
 use std::fs;

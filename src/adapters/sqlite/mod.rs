@@ -166,6 +166,11 @@ impl Journal for SqliteJournal {
         .await
     }
 
+    async fn revision(&self, credential: &CredentialName) -> Result<Option<u64>, Error> {
+        let credential = credential.clone();
+        self.read(move |connection| read::revision(connection, &credential)).await
+    }
+
     async fn append(&self, entry: &Entry, record: Option<&Record>) -> Result<(), Error> {
         let record = record.map(RecordRow::of).transpose()?;
         self.write(Write::Append { entry: EntryRow::of(entry)?, record, act: entry.act() }).await

@@ -13,6 +13,7 @@ mod fleet;
 mod history;
 mod layout;
 mod list;
+mod remarks;
 mod rotation;
 mod runbook;
 mod timeline;

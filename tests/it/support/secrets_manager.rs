@@ -38,6 +38,7 @@ struct World {
     calls: Vec<String>,
     faults: VecDeque<(&'static str, Fault)>,
     versions_max: Option<usize>,
+    refusing: Option<(u16, &'static str)>,
 }
 
 #[derive(Clone, Default)]
@@ -67,6 +68,11 @@ impl StrictFake {
         self.world.lock().unwrap().faults.extend(faults.iter().map(|fault| (operation, *fault)));
     }
 
+    /// Every call is refused so, until it is not any more.
+    pub(crate) fn refuse_all(&self, with: Option<(u16, &'static str)>) {
+        self.world.lock().unwrap().refusing = with;
+    }
+
     pub(crate) fn limit_versions(&self, max: usize) {
         self.world.lock().unwrap().versions_max = Some(max);
     }
@@ -92,6 +98,9 @@ impl StrictFake {
     fn fault(&self, operation: &str) -> Option<Fault> {
         let mut world = self.world.lock().unwrap();
         world.calls.push(operation.to_owned());
+        if let Some((status, code)) = world.refusing {
+            return Some(Fault::Refuse(status, code));
+        }
         let at = world.faults.iter().position(|(of, _)| *of == operation)?;
         world.faults.remove(at).map(|(_, fault)| fault)
     }

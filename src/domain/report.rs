@@ -300,7 +300,7 @@ impl CredentialReport {
         Self {
             attention: true,
             condition: Condition::Damaged,
-            summary: format!("{damage}; nothing is done to it until its record is made anew from its events"),
+            summary: format!("{damage}; nothing is done to it until that is mended"),
             next_command: Some(format!("rekeyd repair {credential}")),
             damage: Some(damage),
             ..Self::new(

@@ -21,7 +21,7 @@ use crate::engine::emergency::Clearance;
 use crate::engine::handle::{COMMANDS_MAX, Command, Handle, Pulse};
 use crate::engine::inspect::Hint;
 use crate::engine::keeper::patrol::Served;
-use crate::engine::orders::{Order, Wish};
+use crate::engine::orders::Order;
 use crate::engine::restraints::Restraints;
 use crate::engine::setup::Setup;
 use crate::engine::sweep::{self, Swept};
@@ -31,6 +31,7 @@ use crate::ports::meter::{Meter, Unmetered};
 
 mod ending;
 mod holding;
+mod ordered;
 mod patrol;
 
 /// A visit that panicked is not repeated at once.
@@ -224,27 +225,6 @@ impl Keeper {
         }
     }
 
-    fn take_order(&mut self, name: &CredentialName, order: Order) {
-        let refusal = match self.slots.get(name) {
-            None => Some(format!("there is no credential `{name}`")),
-            Some(Slot { damaged: Some(why), .. }) if order.wish != Wish::Repair => {
-                Some(format!("`{name}` is left alone: {why}; to have it made anew: rekeyd repair {name}"))
-            }
-            Some(_) => None,
-        };
-        if let Some(refusal) = refusal {
-            // Nobody may be left to hear it.
-            drop(order.answer.send(Err(refusal)));
-            return;
-        }
-        if let Some(slot) = self.slots.get_mut(name) {
-            // Whoever is sent to repair it leaves it alone again if that is not possible.
-            slot.reread |= slot.damaged.take().is_some();
-            slot.orders.push(order);
-        }
-        self.look_at(name);
-    }
-
     fn look_at(&mut self, name: &CredentialName) {
         let Some(slot) = self.slots.get(name).filter(|slot| slot.damaged.is_none()) else { return };
         // A visit under way may have judged already: it comes back and is sent again.
@@ -290,14 +270,6 @@ impl Keeper {
         let workspace = of_rotation.or_else(of_policy)?;
         let limit = self.setup.desks.get(&workspace).map_or(1, |desk| desk.limits.rotations_at_once.max(1));
         Some((workspace, limit))
-    }
-
-    fn refuse_orders(&mut self, name: &CredentialName) {
-        let Some(slot) = self.slots.get_mut(name) else { return };
-        for order in slot.orders.drain(..) {
-            // Nobody may be left to hear it.
-            drop(order.answer.send(Err(format!("`{name}` is not in the policy any more"))));
-        }
     }
 
     fn send_visitor(&mut self, name: CredentialName, workspace: WorkspaceName) {

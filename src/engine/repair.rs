@@ -42,6 +42,9 @@ impl Visit {
                 self.record.revision = record.revision;
                 self.save_acting(record, vec![Act { credential: Some(name.clone()), ..act }]).await?;
                 self.rotation = told.filter(|told| !told.rotation.is_over()).map(|told| told.rotation);
+                if let Some(rotation) = &self.rotation {
+                    self.restraints.turns.occupy(&rotation.plan.workspace, &name);
+                }
                 tracing::warn!(credential = %name, %damage, by = %self.actor, "its damaged record was made anew from its events");
                 let done =
                     format!("the record of `{name}` is made anew from its rotations' events, and it goes on");

@@ -133,7 +133,7 @@ async fn clocks_that_differ_are_told_and_waited_for() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_orphan_is_told_and_gone() {
-    let theatre = Theatre::open(66).await;
+    let mut theatre = Theatre::open(66).await;
     let before = theatre.scrape().await;
     let orphan = {
         let now = SystemClock.now();
@@ -154,5 +154,10 @@ async fn an_orphan_is_told_and_gone() {
     assert_eq!(raised, ["RekeydOrphanFound"]);
     let said = theatre.rehearsal.said();
     assert!(said.contains("deleted an orphan") && said.contains(&orphan), "{}", theatre.rehearsal.tail());
+    theatre.page_says("/", &["An orphan was found and deleted", &orphan, "rekeyd history dubbing"]).await;
+    theatre.status_says(&["orphan_deleted", &orphan, "rekeyd history dubbing"]).await;
+    let audit = "rekeyd audit --credential dubbing --journal /var/lib/rekeyd/journal.db";
+    assert!(theatre.types(audit).await.contains(&orphan));
+    theatre.follows("RekeydOrphanFound", |_, _| false).await;
     theatre.ends_well().await;
 }

@@ -1,6 +1,7 @@
 //! What a machine does to the journal: a file system that is full, and rows that are not what was written.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -8,6 +9,9 @@ use std::time::{Duration, Instant};
 use rekeyd::sandbox::route::Route;
 use rusqlite::Connection;
 use serde_json::Value;
+
+use crate::notify::receiver::Receiver;
+use crate::support::rehearsal::Rehearsal;
 
 use super::theatre::Theatre;
 
@@ -21,7 +25,7 @@ impl Waiting {
         Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
     }
 
-    async fn is_answered(mut self) {
+    async fn answered(mut self) {
         let begun = Instant::now();
         loop {
             if let Some(status) = self.0.try_wait().unwrap() {
@@ -39,9 +43,22 @@ impl Drop for Waiting {
     }
 }
 
+/// Adds a channel to the policy.
+fn tell_of_troubles(theatre: &Theatre, receiver: &Receiver) {
+    let (policy, root) = (theatre.rehearsal.stage.policy(), theatre.rehearsal.stage.root());
+    fs::write(root.join("hook-url"), format!("{}/hook", receiver.url)).unwrap();
+    fs::set_permissions(root.join("hook-url"), fs::Permissions::from_mode(0o600)).unwrap();
+    let text =
+        fs::read_to_string(&policy).unwrap().replacen("[daemon]", "[daemon]\nnotify_after = \"1s\"", 1);
+    let channel = format!("\n[notify.hook.generic]\nurl = {{ file = \"{}/hook-url\" }}\n", root.display());
+    fs::write(policy, text + &channel).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_told_and_nothing_is_made_until_there_is_room() {
+    let receiver = Receiver::open().await;
     let mut theatre = Theatre::open(68).await;
+    theatre.meanwhile(|theatre| tell_of_troubles(theatre, &receiver)).await;
     let made = theatre.rehearsal.calls(Route::CreateKey);
     theatre.fill_the_disk(true);
     let asked = Waiting::types(&theatre, &["rotate", "tts-backend"]);
@@ -54,6 +71,8 @@ async fn a_full_disk_is_told_and_nothing_is_made_until_there_is_room() {
     );
     theatre.status_says(&["journal_unwritable", "the journal cannot be written", "df -h"]).await;
     theatre.page_says("/", &["The journal cannot be written", "nothing begins or goes on", "df -h"]).await;
+    let is_told = |_: &Rehearsal| receiver.sent("hook").iter().any(|sent| sent.body["what"] == "journal");
+    theatre.rehearsal.until("people are told", is_told).await;
     assert_eq!(theatre.rehearsal.calls(Route::CreateKey), made, "a key was made that nobody could know of");
 
     let makes_room = |theatre: &Theatre, command: &str| {
@@ -64,9 +83,9 @@ async fn a_full_disk_is_told_and_nothing_is_made_until_there_is_room() {
         is_room
     };
     theatre.follows("RekeydJournalUnusable", makes_room).await;
-    asked.is_answered().await;
+    asked.answered().await;
     theatre.tells("rekeyd_journal_writable 1").await;
-    let rotated = |it: &crate::support::rehearsal::Rehearsal| it.calls(Route::CreateKey) > made;
+    let rotated = |it: &Rehearsal| it.calls(Route::CreateKey) > made;
     theatre.rehearsal.until("it goes on where it was", rotated).await;
     theatre.rehearsal.rests().await;
     theatre.ends_well().await;
@@ -87,13 +106,13 @@ fn tamper(journal: &Path, sql: &str) {
     connection.execute_batch(&format!("{held}{lifted}{sql};{restored}")).unwrap();
 }
 
-/// What the journal holds of a credential, without what every change changes.
+/// What the journal holds of a credential, without what every change changes, and what is computed anew.
 fn record(journal: &Path) -> Value {
     let connection = Connection::open(journal).unwrap();
     let sql = "SELECT body FROM records WHERE credential = 'tts-backend'";
     let body: String = connection.query_row(sql, [], |row| row.get(0)).unwrap();
     let mut record: Value = serde_json::from_str(&body).unwrap();
-    record.as_object_mut().unwrap().retain(|name, _| name != "revision");
+    record.as_object_mut().unwrap().retain(|name, _| name != "revision" && name != "due");
     record
 }
 
@@ -101,9 +120,20 @@ fn record(journal: &Path) -> Value {
 async fn a_damaged_row_is_told_and_made_anew_while_the_others_go_on() {
     let mut theatre = Theatre::open(69).await;
     let journal = theatre.rehearsal.stage.journal();
-    let before = record(&journal);
+    theatre.types("rekeyd pause tts-backend --only revoking --why 'so that both keys work'").await;
+    theatre.types("rekeyd rotate tts-backend").await;
+    let begun = Instant::now();
+    while !record(&journal)["open"].is_string() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "{}", theatre.rehearsal.tail());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let mut before = Value::Null;
     let damage = "UPDATE records SET body = substr(body, 1, 40) WHERE credential = 'tts-backend'";
-    theatre.meanwhile(|_| tamper(&journal, damage)).await;
+    let damaged = |_: &Theatre| {
+        before = record(&journal);
+        tamper(&journal, damage);
+    };
+    theatre.meanwhile(damaged).await;
     theatre.tells("rekeyd_engine_damaged_credentials 1").await;
     theatre.raises(&["RekeydCredentialDamaged"]).await;
     theatre.status_says(&["damaged", "broken JSON", "rekeyd repair tts-backend"]).await;
@@ -116,8 +146,9 @@ async fn a_damaged_row_is_told_and_made_anew_while_the_others_go_on() {
     theatre.follows("RekeydCredentialDamaged", |_, _| false).await;
     theatre.tells("rekeyd_engine_damaged_credentials 0").await;
     assert_eq!(record(&journal), before);
-    theatre.types("rekeyd audit verify --journal /var/lib/rekeyd/journal.db").await;
-    theatre.types("rekeyd rotate tts-backend --wait").await;
+    theatre.follows("Damaged", |_, _| false).await;
+    theatre.types("rekeyd resume tts-backend").await;
+    theatre.rehearsal.rests().await;
     theatre.ends_well().await;
 }
 

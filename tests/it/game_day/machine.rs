@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::notify::receiver::Receiver;
 use crate::support::rehearsal::Rehearsal;
+use crate::support::tampering::tamper;
 
 use super::theatre::Theatre;
 
@@ -89,21 +90,6 @@ async fn a_full_disk_is_told_and_nothing_is_made_until_there_is_room() {
     theatre.rehearsal.until("it goes on where it was", rotated).await;
     theatre.rehearsal.rests().await;
     theatre.ends_well().await;
-}
-
-/// Does to the file what no program of ours does.
-fn tamper(journal: &Path, sql: &str) {
-    let connection = Connection::open(journal).unwrap();
-    let rules: Vec<(String, String)> = {
-        let mut triggers =
-            connection.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").unwrap();
-        let rows = triggers.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
-        rows.map(Result::unwrap).collect()
-    };
-    let lifted: String = rules.iter().map(|(name, _)| format!("DROP TRIGGER {name};")).collect();
-    let restored: String = rules.iter().map(|(_, sql)| format!("{sql};")).collect();
-    let held = "PRAGMA ignore_check_constraints = ON;";
-    connection.execute_batch(&format!("{held}{lifted}{sql};{restored}")).unwrap();
 }
 
 /// What the journal holds of a credential, without what every change changes, and what is computed anew.

@@ -65,7 +65,7 @@ fn each_trouble_of_a_credential_has_its_key_and_its_entry() {
     assert_eq!(
         lines(&look),
         [
-            "page damaged/credential/damaged #damaged None",
+            "page damaged/credential/damaged #damaged Some(\"rekeyd repair damaged\")",
             "ticket obstacle/credential/blocked #no_such_account Some(\"systemctl reload rekeyd\")",
             "page exposed_publicly/key1/credential/leaked #exposed_publicly Some(\"rekeyd status leaked\")",
             "ticket foreign_keys/key1/credential/leaked #foreign_keys Some(\"rekeyd accept leaked\")",

@@ -32,5 +32,6 @@ pub mod schedule;
 pub mod secret;
 pub mod step;
 pub mod successor;
+pub mod trace;
 pub mod usage;
 pub mod waves;

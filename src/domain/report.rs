@@ -333,6 +333,7 @@ impl RotationReport {
             trouble,
             overlap_began,
             dead_man,
+            entered: _,
             clock_agreed: _,
         } = rotation;
         let overlap_since = overlap_began.unwrap_or(*since);

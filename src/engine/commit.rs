@@ -209,7 +209,8 @@ impl Visit {
         let left = self.rotation.as_ref().map(lasted);
         let to = next.phase.name();
         if left.is_none_or(|(from, _)| from != to) {
-            self.meter.moved(Moved { workspace: &entry.workspace, reason: next.plan.reason, left, to });
+            let (rotation, entry, workspace) = (entry.rotation, entry.sequence, &entry.workspace);
+            self.meter.moved(Moved { rotation, entry, workspace, reason: next.plan.reason, left, to });
         }
     }
 

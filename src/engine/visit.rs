@@ -22,6 +22,8 @@ use crate::engine::inspect::Hint;
 use crate::engine::orders::{Order, Wish};
 use crate::engine::restraints::Restraints;
 use crate::engine::setup::Setup;
+use crate::ports::calls;
+use crate::ports::calls::Behalf;
 use crate::ports::journal::Known;
 use crate::ports::meter::Meter;
 
@@ -95,7 +97,10 @@ impl Visit {
         loop {
             // A thousand visits that find nothing to do must not each take the memory of one that does everything.
             let rest = match self.rotation {
-                Some(_) => Box::pin(self.advance()).await?,
+                Some(_) => {
+                    let behalf = self.rotation.as_ref().map(Behalf::of);
+                    calls::on_behalf(behalf, Box::pin(self.advance())).await?
+                }
                 None => Box::pin(self.idle()).await?,
             };
             if let Rest::Until(wake) = rest {

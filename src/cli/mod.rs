@@ -129,6 +129,17 @@ fn wants_json(words: impl Iterator<Item = OsString>) -> bool {
     false
 }
 
+/// Whether these words, the first of which is the program, are a command line.
+///
+/// # Errors
+/// What is said of them if they are none.
+pub fn understands<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<(), String> {
+    match examples::command().try_get_matches_from(words) {
+        Err(error) if error.use_stderr() => Err(error.to_string()),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 /// Parses the command line, runs the command and says how it went.
 pub fn main() -> ExitCode {
     let parsed = examples::command().try_get_matches().and_then(|it| Arguments::from_arg_matches(&it));

@@ -19,9 +19,11 @@ use crate::domain::gate::Evidence;
 use crate::domain::hold::Holds;
 use crate::domain::ids::CredentialName;
 use crate::domain::notice::Failing;
+use crate::domain::policy::Credential;
 use crate::domain::record::Record;
 use crate::domain::report::consumers::uses;
 use crate::domain::report::restraint::{Around, HoldReport};
+use crate::domain::report::silence;
 use crate::domain::report::why::WhyReport;
 use crate::domain::report::{Condition, CredentialReport, Facts, StatusReport};
 use crate::domain::rotation::Rotation;
@@ -83,9 +85,9 @@ pub(super) fn read(sources: &Sources, now: Timestamp) -> Result<StatusReport, Re
         let policy = unrecorded.remove(&name);
         let read = known.map_err(|error| error.to_string()).and_then(|known| {
             let rotation = known.rotation.as_ref();
-            let evidence = evidence(journal, &name, rotation).map_err(|error| error.to_string())?;
-            let facts =
-                Facts { record: &known.record, rotation, evidence: &evidence, policy: policy.as_ref() };
+            let policy = policy.as_ref();
+            let evidence = evidence(journal, &name, rotation, policy).map_err(|error| error.to_string())?;
+            let facts = Facts { record: &known.record, rotation, evidence: &evidence, policy };
             let report = CredentialReport::new(facts, now);
             records.insert(name.clone(), known.record);
             Ok(report)
@@ -146,15 +148,21 @@ fn causes(sources: &Sources, told: CredentialReport, now: Timestamp) -> Result<W
     Ok(WhyReport::new(told, observed.as_ref(), uses, now))
 }
 
-/// What the gates of a rotation are judged by.
+/// What the gates of a rotation are judged by, and whether a consumer is silent.
 fn evidence(
     journal: &ReadOnlyJournal,
     name: &CredentialName,
     rotation: Option<&Rotation>,
+    policy: Option<&Credential>,
 ) -> Result<Evidence, ReadError> {
-    let Some(rotation) = rotation else { return Ok(Evidence::default()) };
-    let observed = journal.observed(name, rotation.plan.rotation)?.unwrap_or_default();
-    Ok(Evidence { acks: journal.acks(name)?, observed })
+    let mut evidence = Evidence::default();
+    if rotation.is_some() || silence::is_noticed(policy) {
+        evidence.acks = journal.acks(name)?;
+    }
+    if let Some(rotation) = rotation {
+        evidence.observed = journal.observed(name, rotation.plan.rotation)?.unwrap_or_default();
+    }
+    Ok(evidence)
 }
 
 fn only(report: &StatusReport, name: &str) -> Option<StatusReport> {

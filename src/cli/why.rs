@@ -34,7 +34,9 @@ pub(super) fn explain(report: &WhyReport) -> String {
     if !report.consumers.is_empty() {
         text.heading("Consumers");
         for used in &report.consumers {
-            text.row(&used.consumer.to_string(), &uses(used, now));
+            let is_silent = told.silent.iter().any(|it| it.consumer == used.consumer);
+            let silent = if is_silent { "; SILENT: its word counts no longer" } else { "" };
+            text.row(&used.consumer.to_string(), &format!("{}{silent}", uses(used, now)));
         }
     }
     if let Some(rotation) = &told.rotation {

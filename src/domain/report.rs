@@ -14,6 +14,7 @@ pub mod places;
 pub mod remark;
 pub mod restraint;
 pub mod rollback;
+pub mod silence;
 pub mod why;
 
 use std::cmp::Reverse;
@@ -38,6 +39,7 @@ use crate::domain::report::places::{DestinationReport, PlaceState};
 use crate::domain::report::remark::Remark;
 use crate::domain::report::restraint::HoldReport;
 use crate::domain::report::rollback::RollbackReport;
+use crate::domain::report::silence::SilentReport;
 use crate::domain::rotation::{ParkReason, Rotation};
 use crate::domain::secret::Fingerprint;
 
@@ -173,6 +175,9 @@ pub struct CredentialReport {
     pub obstacle: Option<Obstacle>,
     /// What is wrong outside, as of the last inspection; the worst first.
     pub findings: Vec<Finding>,
+    /// Who is waited for, was heard of, and says nothing any more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub silent: Vec<SilentReport>,
     /// How the last emergency was answered.
     pub answered: Option<Answered>,
     pub destinations: Vec<DestinationReport>,
@@ -238,7 +243,7 @@ pub struct TroubleReport {
 pub struct Facts<'a> {
     pub record: &'a Record,
     pub rotation: Option<&'a Rotation>,
-    /// What the gates are judged by; empty unless old and new key overlap.
+    /// What the gates are judged by, and whether a consumer is silent; without acknowledgements where neither is asked.
     pub evidence: &'a Evidence,
     pub policy: Option<&'a Credential>,
 }
@@ -274,6 +279,7 @@ impl CredentialReport {
             rotation: rotation.map(|rotation| RotationReport::new(rotation, evidence, now)),
             obstacle: record.obstacle.clone(),
             findings: record.findings.clone(),
+            silent: silence::silent(policy, &evidence.acks, now),
             answered: record.answered.clone(),
             partially_published: rotation.is_some() && served > 0 && served < destinations.len(),
             destinations,

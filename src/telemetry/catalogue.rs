@@ -97,6 +97,13 @@ pub(super) const LEAK_ANSWERED: Definition = gauge(
     WHICH,
     "How long the last emergency took, from its first sign to the new key current and the old one dead.",
 );
+pub(super) const LEAK_ANSWERED_AT: Definition =
+    gauge("rekeyd_leak_answered_timestamp_seconds", WHICH, "When the last emergency was over.");
+pub(super) const SILENT_SINCE: Definition = gauge(
+    "rekeyd_consumer_silent_since_timestamp_seconds",
+    &["credential", "workspace", "consumer"],
+    "When a consumer that is waited for said anything last; told when that is longer ago than its word counts (`acks_valid_for`).",
+);
 pub(super) const GATE_OPEN: Definition = gauge(
     "rekeyd_gate_open",
     &["credential", "workspace", "gate"],
@@ -164,11 +171,8 @@ pub(super) const SKEW_MAX: Definition = gauge(
     &[],
     "From which difference between the clocks on nothing is revoked: the policy's `clock_skew_max`.",
 );
-pub(super) const BUDGET: Definition = gauge(
-    "rekeyd_mint_budget",
-    WORKSPACE,
-    "How many keys may be created per hour: the policy's `mints_per_hour`.",
-);
+pub(super) const BUDGET: Definition =
+    gauge("rekeyd_mint_budget", WORKSPACE, "How many keys may be created per hour: `mints_per_hour`.");
 pub(super) const BUDGET_LEFT: Definition =
     gauge("rekeyd_mint_budget_left", WORKSPACE, "How many of them may still be created now.");
 pub(super) const PROVIDER_REQUESTS: Definition = counter(
@@ -325,6 +329,8 @@ pub const ALL: &[Definition] = &[
     OBSTACLE,
     FINDING,
     LEAK_ANSWERED,
+    LEAK_ANSWERED_AT,
+    SILENT_SINCE,
     GATE_OPEN,
     STRAGGLER,
     EVIDENCE_DELAY,

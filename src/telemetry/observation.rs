@@ -19,6 +19,7 @@ use crate::domain::policy::Credential;
 use crate::domain::record::Record;
 use crate::domain::report::remark::Remark;
 use crate::domain::report::restraint::Around;
+use crate::domain::report::silence;
 use crate::domain::report::{CredentialReport, Facts, StatusReport};
 use crate::engine::BUDGET_PERIOD;
 use crate::engine::Handle;
@@ -288,16 +289,17 @@ impl Observer {
         now: Timestamp,
     ) -> Result<CredentialReport, journal::Error> {
         let rotation = known.rotation.as_ref();
-        // Evidence is judged during an overlap only.
-        let evidence = match rotation.filter(|rotation| matches!(rotation.phase, Phase::Overlap(_))) {
-            Some(rotation) => {
-                let (name, journal) = (&known.record.credential, self.handle.journal());
-                let acks = journal.acks(name).await?;
-                let observed = journal.observed(name, rotation.plan.rotation).await?;
-                Evidence { acks, observed: observed.unwrap_or_default() }
-            }
-            None => Evidence::default(),
-        };
+        let (name, journal) = (&known.record.credential, self.handle.journal());
+        let mut evidence = Evidence::default();
+        // Gates are judged during an overlap only.
+        let overlap = rotation.filter(|rotation| matches!(rotation.phase, Phase::Overlap(_)));
+        if overlap.is_some() || silence::is_noticed(policy) {
+            evidence.acks = journal.acks(name).await?;
+        }
+        if let Some(rotation) = overlap {
+            let observed = journal.observed(name, rotation.plan.rotation).await?;
+            evidence.observed = observed.unwrap_or_default();
+        }
         let facts = Facts { record: &known.record, rotation, evidence: &evidence, policy };
         Ok(CredentialReport::new(facts, now))
     }

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
+use rekeyd::cli;
 use rekeyd::config;
 
 /// A fenced block: the document, the line it begins at, and what is in it.
@@ -53,18 +53,34 @@ fn every_policy_in_a_document_is_valid_without_a_lint() {
     }
 }
 
+/// A line in words, as a shell takes it apart.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
+    for letter in line.chars() {
+        match quote {
+            Some(mark) if mark == letter => quote = None,
+            None if letter == '"' || letter == '\'' => quote = Some(letter),
+            None if letter == ' ' => words.push(std::mem::take(&mut word)),
+            Some(_) | None => word.push(letter),
+        }
+    }
+    words.push(word);
+    words.retain(|word| !word.is_empty());
+    words
+}
+
 /// The words of every `rekeyd …` that a block shows after a prompt, up to a pipe, a redirection or a comment.
-fn commands(block: &Block) -> Vec<Vec<&str>> {
+fn commands(block: &Block) -> Vec<Vec<String>> {
     let lines =
         block.text.lines().filter_map(|line| line.strip_prefix("$ ").or_else(|| line.strip_prefix("# ")));
-    let words = lines.map(|line| line.split_whitespace().collect::<Vec<_>>());
-    words
+    lines
+        .map(words)
         .filter_map(|words| {
             let at = words.iter().position(|word| *word == "rekeyd" || word.ends_with("/rekeyd"))?;
             // A path, a unit or a user of that name is no command.
             let is_command = words[..at].iter().all(|word| *word == "sudo" || word.contains('='));
-            let end = |word: &&&str| ["|", ">", "&", "&&", "#"].contains(*word);
-            is_command.then(|| words[at + 1..].iter().take_while(|word| !end(word)).copied().collect())
+            let ends = |word: &String| ["|", ">", "&", "&&", "#"].contains(&word.as_str());
+            is_command.then(|| words[at..].iter().take_while(|word| !ends(word)).cloned().collect())
         })
         .collect()
 }
@@ -76,23 +92,34 @@ fn every_command_in_a_document_is_one() {
     for block in blocks("console") {
         for words in commands(&block) {
             seen += 1;
-            let Some((command, rest)) = words.split_first() else { continue };
-            let help = Command::new(env!("CARGO_BIN_EXE_rekeyd")).args([command, "--help"]).output().unwrap();
-            let text = String::from_utf8(help.stdout).unwrap();
-            if !help.status.success() {
-                wrong.push(format!("{}: there is no `rekeyd {command}`", block.place));
-                continue;
-            }
-            let flags = rest.iter().filter(|word| word.starts_with("--"));
-            for flag in flags.map(|flag| flag.split('=').next().unwrap()) {
-                if !text.split(|c: char| !(c.is_alphanumeric() || c == '-')).any(|word| word == flag) {
-                    wrong.push(format!("{}: `rekeyd {command}` has no `{flag}`", block.place));
-                }
+            if let Err(why) = cli::understands(words.iter().map(String::as_str)) {
+                wrong.push(format!("{}: `{}`: {why}", block.place, words.join(" ")));
             }
         }
     }
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
     assert!(seen > 10, "only {seen} commands were found: the test no longer reads them");
+}
+
+/// The parts of the runbook of whose entries each says what is typed.
+const TYPED: [&str; 5] = ["Alerts", "Parked rotations", "Obstacles", "Findings", "Held, late, expired"];
+
+#[test]
+fn every_entry_of_the_runbook_shows_what_to_type_or_says_that_there_is_nothing() {
+    let runbook = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/runbook.md")).unwrap();
+    let (mut seen, mut wrong) = (0, Vec::new());
+    for part in TYPED {
+        let entries = runbook.split(&format!("\n## {part}\n")).nth(1).unwrap();
+        let entries = entries.split("\n## ").next().unwrap();
+        for entry in entries.split("\n### ").skip(1) {
+            seen += 1;
+            let heading = entry.lines().next().unwrap();
+            let is_shown = entry.contains("\n```console\n$ ") || entry.contains("\nNothing to type");
+            wrong.extend((!is_shown).then_some(heading));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:?} do not show what to type");
+    assert!(seen > 75, "only {seen} entries were found: the test no longer reads them");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //! commands that mend it, run as they are written.
 #![expect(clippy::unwrap_used, reason = "a test ends where it is wrong")]
 
-mod entries;
+mod consumers;
+mod leaks;
 mod machine;
 mod store;
 mod theatre;

@@ -137,6 +137,13 @@ fn of_credential(report: &CredentialReport, now: Timestamp) -> Vec<Trouble> {
         let what = obstacle.kind.label();
         troubles.push(about(report, "obstacle", Severity::Ticket, what, summary, obstacle.since));
     }
+    for silent in &report.silent {
+        let of = format!("silent/{}", silent.consumer);
+        let summary = silent.summary();
+        let quiet = about(report, &of, Severity::Ticket, "silent", summary, silent.overdue_since());
+        let anchor = "rekeydconsumersilent".to_owned();
+        troubles.push(Trouble { next: Some(silent.command()), anchor, ..quiet });
+    }
     let look = || Some(format!("rekeyd status {}", report.credential));
     for finding in &report.findings {
         let what = finding.kind.label();

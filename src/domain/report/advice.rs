@@ -3,10 +3,12 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::effect::EffectName;
+use crate::domain::gate::GateName;
 use crate::domain::phase::PhaseName;
 use crate::domain::plan::AfterDeadline;
 use crate::domain::record::ObstacleKind;
 use crate::domain::report::findings;
+use crate::domain::report::silence;
 use crate::domain::report::{Condition, CredentialReport, RotationReport};
 use crate::domain::rotation::{ParkReason, Rotation};
 
@@ -50,7 +52,7 @@ pub(super) fn advise(report: &CredentialReport, rotation: Option<&Rotation>, now
             },
             (None, None) => under_way(report, told, rotation, now),
         };
-        return findings::beside(report, advice);
+        return silence::beside(report, findings::beside(report, advice));
     }
     if let Some(obstacle) = &report.obstacle {
         let command = match obstacle.kind {
@@ -64,10 +66,13 @@ pub(super) fn advise(report: &CredentialReport, rotation: Option<&Rotation>, now
         return Advice { condition: Condition::Blocked, attention: true, summary, command };
     }
     if let Some(advice) = findings::advise(report) {
-        return advice;
+        return silence::beside(report, advice);
     }
     let summary = idle(report, expired, now);
     let command = expired.then(|| command("rotate")).flatten();
+    if let Some(advice) = silence::advise(report).filter(|_| !expired) {
+        return advice;
+    }
     Advice { condition: Condition::Fine, attention: expired, summary, command }
 }
 
@@ -107,7 +112,7 @@ fn under_way(
                 told.gates.iter().filter(|it| !it.open).map(|it| it.grounds.as_str()).collect();
             let late = told.deadline.is_some_and(|deadline| deadline <= now);
             attention = late && !shut.is_empty() && rotation.plan.terms.then == AfterDeadline::Hold;
-            command = attention.then(|| format!("rekeyd history {}", report.credential));
+            command = attention.then(|| look_at(report, told));
             match (attention, shut.as_slice()) {
                 (_, []) => "every gate is open: the old key is about to be disabled".to_owned(),
                 (true, _) => format!("held beyond its deadline: {}", shut.join("; ")),
@@ -142,6 +147,15 @@ fn under_way(
         }
     };
     Advice { condition, attention, summary, command }
+}
+
+/// A consumer that has not switched is looked at, whichever of its credentials it uses.
+fn look_at(report: &CredentialReport, told: &RotationReport) -> String {
+    let late = told.gates.iter().find(|it| it.gate == GateName::Acks && !it.open);
+    match late.and_then(|verdict| verdict.stragglers.first()) {
+        Some(straggler) => format!("rekeyd consumers {}", straggler.who),
+        None => format!("rekeyd history {}", report.credential),
+    }
 }
 
 /// The operator's command that leads on from where the rotation is parked.

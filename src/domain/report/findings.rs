@@ -7,8 +7,11 @@ use crate::domain::report::{Condition, CredentialReport};
 /// Of a credential that is not being rotated.
 pub(super) fn advise(report: &CredentialReport) -> Option<Advice> {
     let worst = report.findings.first()?;
-    let more = report.findings.len() - 1;
-    let more = if more == 0 { String::new() } else { format!("; and {more} more, see its status") };
+    // That it waits says why nothing is done about the worst.
+    let held = report.findings.iter().skip(1).find(|it| it.kind == FindingKind::EmergencyHeld);
+    let told = held.map(|held| format!("; {}", one(held))).unwrap_or_default();
+    let more = report.findings.len() - 1 - usize::from(held.is_some());
+    let more = if more == 0 { told } else { format!("{told}; and {more} more, see its status") };
     Some(Advice {
         condition: Condition::Drifted,
         attention: true,

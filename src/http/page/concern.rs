@@ -37,6 +37,9 @@ fn headings(report: &CredentialReport, now: Timestamp) -> Vec<&'static str> {
     if report.attention && report.phase() == Some(PhaseName::Overlap) && report.findings.is_empty() {
         put("Held beyond its deadline");
     }
+    if !report.silent.is_empty() {
+        put("RekeydConsumerSilent");
+    }
     if report.partially_published {
         put("A destination is `absent` or `staged` while others are `current`");
     }
@@ -113,6 +116,7 @@ mod tests {
             "Damaged",
             "Its key has expired",
             "Held beyond its deadline",
+            "RekeydConsumerSilent",
             "A destination is `absent` or `staged` while others are `current`",
             "Held by the breaker",
             "Held by an operator",

@@ -12,7 +12,6 @@ use crate::domain::usage::Shown;
 use crate::http::page::words::{self, away};
 
 pub(super) fn consumers(why: &WhyReport) -> Markup {
-    let now = why.at;
     html! {
         @if !why.consumers.is_empty() {
             section aria-labelledby="consumers" {
@@ -26,17 +25,19 @@ pub(super) fn consumers(why: &WhyReport) -> Markup {
                         th.wide scope="col" { "Last seen" }
                         th.wide scope="col" { "Waited for" }
                     } }
-                    tbody { @for used in &why.consumers { (consumer(used, now)) } }
+                    tbody { @for used in &why.consumers { (consumer(used, why)) } }
                 }
             }
         }
     }
 }
 
-fn consumer(used: &UseReport, now: Timestamp) -> Markup {
+fn consumer(used: &UseReport, why: &WhyReport) -> Markup {
+    let now = why.at;
+    let is_silent = why.credential.silent.iter().any(|it| it.consumer == used.consumer);
     let is_behind = used.awaited && matches!(used.key, KeyHeld::Old | KeyHeld::Other | KeyHeld::Unknown);
     html! {
-        tr class=[is_behind.then_some("behind")] {
+        tr class=[(is_behind || is_silent).then_some("behind")] {
             th scope="row" { (used.consumer) }
             td {
                 @match used.key {
@@ -47,6 +48,7 @@ fn consumer(used: &UseReport, now: Timestamp) -> Markup {
                     KeyHeld::New => "the new key",
                 }
                 @if used.status == Some(Health::Failing) { ", " strong.bad { "and fails with it" } }
+                @if is_silent { ", " strong.bad { "and is silent" } }
                 @if let Some(print) = &used.fingerprint { " " code.print { (print) } }
             }
             td { @if let Some(since) = used.since { (away(since, now)) } @else { "never" } }

@@ -23,6 +23,9 @@ const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(24 * 14);
 /// For which anything may be late, or stand still, without being worth a look.
 const A_WHILE: SignedDuration = SignedDuration::from_hours(1);
 
+/// For which an emergency that was answered is worth telling: its cause may still be there.
+const A_DAY: SignedDuration = SignedDuration::from_hours(24);
+
 pub(super) fn tell(samples: &mut Samples, report: &StatusReport, detail: Detail, now: Timestamp) {
     let mut told: Vec<&CredentialReport> = match detail {
         Detail::Every => report.credentials.iter().collect(),
@@ -39,6 +42,7 @@ pub(super) fn tell(samples: &mut Samples, report: &StatusReport, detail: Detail,
 fn is_well(report: &CredentialReport, now: Timestamp) -> bool {
     let is_before = |at: Option<Timestamp>, limit: Timestamp| at.is_some_and(|at| at <= limit);
     let a_while_ago = now.saturating_sub(A_WHILE).unwrap_or(Timestamp::MIN);
+    let a_day_ago = now.saturating_sub(A_DAY).unwrap_or(Timestamp::MIN);
     let soon = now.saturating_add(EXPIRES_SOON).unwrap_or(Timestamp::MAX);
     let is_quiet = match report.condition {
         Condition::Fine | Condition::Rotating | Condition::Waiting => true,
@@ -60,6 +64,8 @@ fn is_well(report: &CredentialReport, now: Timestamp) -> bool {
     is_quiet
         && !report.attention
         && report.findings.is_empty()
+        && report.silent.is_empty()
+        && report.answered.as_ref().is_none_or(|answered| answered.at < a_day_ago)
         && !is_before(report.due, a_while_ago)
         && !is_before(report.key_expires_at, soon)
         && report.last.as_ref().is_none_or(|last| last.outcome == PhaseName::Done)
@@ -94,9 +100,14 @@ fn credential(samples: &mut Samples, report: &CredentialReport) {
     {
         samples.put(catalogue::FINDING, &[name, workspace, kind.label()], 1.0);
     }
+    for silent in &report.silent {
+        let labels = [name, workspace, silent.consumer.as_str()];
+        samples.moment(catalogue::SILENT_SINCE, &labels, Some(silent.since));
+    }
     if let Some(answered) = &report.answered {
         let lasted = answered.at.duration_since(answered.since);
         samples.put(catalogue::LEAK_ANSWERED, &which, lasted.as_secs_f64());
+        samples.moment(catalogue::LEAK_ANSWERED_AT, &which, Some(answered.at));
     }
     if let Some(last) = &report.last {
         samples.moment(catalogue::LAST_ROTATION, &[name, workspace, last.outcome.label()], Some(last.at));

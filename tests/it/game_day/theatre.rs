@@ -8,10 +8,12 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rekeyd::adapters::clock::SystemClock;
+use rekeyd::demo::consumer::{Consumer, Tally};
 use rekeyd::demo::daemon::Daemon;
-use rekeyd::demo::stage::Pace;
+use rekeyd::demo::stage::{Pace, Stage};
 use rekeyd::ports::clock::Clock as _;
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
+use tokio::sync::mpsc;
 
 use crate::support::promtool;
 use crate::support::rehearsal::Rehearsal;
@@ -36,20 +38,43 @@ pub(super) struct Theatre {
 impl Theatre {
     /// Everything has been rotated once, rests, and raises no alert.
     pub(super) async fn open(seed: u64) -> Self {
-        let mut rehearsal = Rehearsal::set(seed, &Pace::new("365d", "2s", "300ms")).await;
+        let theatre = Self::set(seed, &[], |_, _| {}).await;
+        theatre.begins().await;
+        theatre
+    }
+
+    /// The daemon has been started. The policy has these parts in the place of others; `directs` says what consumers do
+    /// otherwise than the stage has it.
+    pub(super) async fn set(
+        seed: u64,
+        changes: &[(&str, &str)],
+        directs: impl FnOnce(&Stage, &mut [Consumer]),
+    ) -> Self {
+        let stage = Stage::build(seed, &Pace::new("365d", "2s", "300ms")).await.unwrap();
+        let mut consumers = stage.consumers();
+        directs(&stage, &mut consumers);
+        let mut rehearsal = Rehearsal::on(stage, consumers, &mpsc::unbounded_channel().0);
         rehearsal.launcher.program = wrapped(rehearsal.stage.root());
         let stage = &rehearsal.stage;
-        let text = fs::read_to_string(stage.policy()).unwrap();
-        let quick = text.replace("sweep_every = \"15s\"", "sweep_every = \"15s\"\ninspect_every = \"1s\"");
-        fs::write(stage.policy(), quick).unwrap();
+        let quick = ("sweep_every = \"15s\"", "sweep_every = \"15s\"\ninspect_every = \"1s\"");
+        let mut text = fs::read_to_string(stage.policy()).unwrap();
+        for (from, to) in std::iter::once(&quick).chain(changes) {
+            assert_eq!(text.matches(from).count(), 1, "{from}");
+            text = text.replace(from, &to.replace("/etc/rekeyd", &stage.root().display().to_string()));
+        }
+        fs::write(stage.policy(), text).unwrap();
         rehearsal.without_strangers();
         let daemon = Some(rehearsal.launcher.start().await.unwrap());
+        Self { rehearsal, daemon }
+    }
+
+    /// Waits until everything has been rotated once, rests, and raises no alert.
+    pub(super) async fn begins(&self) {
+        let rehearsal = &self.rehearsal;
         let done = |it: &Rehearsal| it.chronicle.rotations().is_ok_and(|all| all.len() >= 3);
         rehearsal.until("every credential is rotated", done).await;
         rehearsal.rests().await;
-        let theatre = Self { rehearsal, daemon };
-        theatre.raises(&[]).await;
-        theatre
+        self.raises(&[]).await;
     }
 
     /// The file system takes no more of what the daemon writes, or does again.
@@ -71,18 +96,32 @@ impl Theatre {
         self.daemon.as_ref().unwrap().signal(signal).unwrap();
     }
 
-    pub(super) async fn get(&self, path: &str) -> String {
+    /// Where the daemon listens.
+    pub(super) fn url(&self) -> String {
         let address = self.rehearsal.launcher.address.borrow().unwrap();
+        format!("http://{address}")
+    }
+
+    pub(super) async fn get(&self, path: &str) -> String {
         let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
-        client.get(format!("http://{address}{path}")).send().await.unwrap().text().await.unwrap()
+        client.get(format!("{}{path}", self.url())).send().await.unwrap().text().await.unwrap()
     }
 
     /// Until a line of the metrics ends so.
     pub(super) async fn tells(&self, wanted: &str) {
+        self.tells_some(wanted, |line| line.strip_suffix(".0").unwrap_or(line).ends_with(wanted)).await;
+    }
+
+    /// Until a line of the metrics begins so.
+    pub(super) async fn tells_of(&self, wanted: &str) {
+        self.tells_some(wanted, |line| line.starts_with(wanted)).await;
+    }
+
+    async fn tells_some(&self, wanted: &str, is_it: impl Fn(&str) -> bool) {
         let begun = Instant::now();
         loop {
             let scrape = self.get("/metrics").await;
-            if scrape.lines().any(|line| line.strip_suffix(".0").unwrap_or(line).ends_with(wanted)) {
+            if scrape.lines().any(&is_it) {
                 return;
             }
             let late = begun.elapsed() > PATIENCE;
@@ -110,9 +149,18 @@ impl Theatre {
         tokio::task::spawn_blocking(firing).await.unwrap().into_iter().map(name).collect()
     }
 
-    /// These alerts fire, and no others.
+    /// Until these alerts fire, and no others.
     pub(super) async fn raises(&self, wanted: &[&str]) {
-        assert_eq!(self.alerts().await, wanted, "{}", self.rehearsal.tail());
+        let begun = Instant::now();
+        loop {
+            let raised = self.alerts().await;
+            if raised == wanted {
+                return;
+            }
+            let late = begun.elapsed() > PATIENCE;
+            assert!(!late, "{raised:?} fire, and not {wanted:?}\n{}", self.rehearsal.tail());
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
     }
 
     /// Until the page says all of it.
@@ -138,7 +186,7 @@ impl Theatre {
     pub(super) async fn status_says(&self, wanted: &[&str]) {
         for status in ["status", "status --why tts-backend"] {
             let begun = Instant::now();
-            let command = format!("rekeyd {status} --journal /var/lib/rekeyd/journal.db");
+            let command = format!("rekeyd {status} --policy /etc/rekeyd/policy.toml");
             loop {
                 let told = self.types(&command).await;
                 let missing: Vec<&&str> = wanted.iter().filter(|it| !told.contains(**it)).collect();
@@ -202,20 +250,31 @@ impl Theatre {
 
     /// Nothing fires any more, status says that all is fine, and no consumer was ever refused.
     pub(super) async fn ends_well(self) {
+        self.is_mended(&[]).await;
+        self.ends(|_| true).await;
+    }
+
+    /// None of these consumers was ever refused.
+    pub(super) async fn ends(self, unhurt: impl Fn(&str) -> bool) {
+        let tallies = self.rehearsal.tallies();
+        let is_well = |(name, it): (&String, &Tally)| it.requests > 0 && (it.failed == 0 || !unhurt(name));
+        assert!(tallies.iter().all(is_well), "{tallies:?}");
+        self.daemon.unwrap().stop().await.unwrap();
+    }
+
+    /// Until nothing fires but this, and status says that all is fine.
+    pub(super) async fn is_mended(&self, left: &[&str]) {
         let begun = Instant::now();
         loop {
-            let status = self.types("rekeyd status --journal /var/lib/rekeyd/journal.db").await;
+            let status = self.types("rekeyd status --policy /etc/rekeyd/policy.toml").await;
             let raised = self.alerts().await;
-            if status.matches("fine ").count() == 3 && raised.is_empty() {
+            if status.matches("fine ").count() == 3 && raised == left {
                 break;
             }
             let late = begun.elapsed() > PATIENCE;
             assert!(!late, "{raised:?}\n{status}\n{}", self.rehearsal.tail());
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
-        let tallies = self.rehearsal.tallies();
-        assert!(tallies.values().all(|it| it.failed == 0 && it.requests > 0), "{tallies:?}");
-        self.daemon.unwrap().stop().await.unwrap();
     }
 }
 

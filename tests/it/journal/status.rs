@@ -188,7 +188,7 @@ fn each_condition_is_told_with_what_to_do() {
         ("staging", rotating(4), 60, Rotating, false, ""),
         ("promoting", rotating(7), 60, Rotating, false, ""),
         ("overlap", rotating(8), 60, Waiting, false, ""),
-        ("overlap on hold", rotating(8), 8 * DAY, Waiting, true, "rekeyd history c"),
+        ("overlap on hold", rotating(8), 8 * DAY, Waiting, true, "rekeyd consumers tts-api"),
         ("overlap, all open", acknowledged(rotating(8)), 8 * DAY, Waiting, false, ""),
         ("quarantine", rotating(10), 3 * HOUR, Waiting, false, ""),
         (

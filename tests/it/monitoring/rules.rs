@@ -79,6 +79,11 @@ fn every_alert_says_how_bad_it_is_who_is_hurt_what_to_type_and_where_to_read_on(
         }
         let entry = runbook.split(&format!("\n### {name}\n")).nth(1).unwrap_or_default();
         let entry = entry.split("\n#").next().unwrap();
+        let first = command.split(" runbook_url:").next().unwrap().split(" {{").next().unwrap();
+        let shows = |line: &str| line.starts_with("$ ") && first.split(' ').all(|word| line.contains(word));
+        if !entry.lines().any(shows) {
+            lacks(&format!("does not show `{first}` in the runbook"));
+        }
         for part in ["- **Hurt:**", "- **Do:**", "- **Verify:**"] {
             if !entry.contains(part) {
                 lacks(&format!("has no {part} in the runbook"));

@@ -3,11 +3,12 @@
 use super::*;
 use crate::domain::gate::Evidence;
 use crate::domain::hold::{Held, Hold, Holds, Scope};
-use crate::domain::ids::{CredentialName, KeyId};
+use crate::domain::ids::{ConsumerName, CredentialName, KeyId};
 use crate::domain::policy::Policy;
 use crate::domain::record::{Obstacle, ObstacleKind, Record};
 use crate::domain::report::Facts as Of;
 use crate::domain::report::restraint::Around;
+use crate::domain::report::silence::SilentReport;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + seconds).unwrap()
@@ -64,7 +65,7 @@ fn each_trouble_of_a_credential_has_its_key_and_its_entry() {
     assert_eq!(
         lines(&look),
         [
-            "page damaged/credential/damaged #damaged None",
+            "page damaged/credential/damaged #damaged Some(\"rekeyd repair damaged\")",
             "ticket obstacle/credential/blocked #no_such_account Some(\"systemctl reload rekeyd\")",
             "page exposed_publicly/key1/credential/leaked #exposed_publicly Some(\"rekeyd status leaked\")",
             "ticket foreign_keys/key1/credential/leaked #foreign_keys Some(\"rekeyd accept leaked\")",
@@ -108,4 +109,17 @@ fn what_is_not_of_one_credential_is_told_too() {
     let patience: Vec<i64> = look.troubles.iter().map(|it| it.passes_within.as_mins()).collect();
     assert_eq!(patience, [0, 0, 0, 15, 0, 0]);
     assert_eq!(look.unjudged.first(), Some(&Subject::Workspace(WorkspaceName::new("new").unwrap())));
+}
+
+#[test]
+fn a_consumer_that_is_silent_is_a_ticket_of_its_own_until_it_speaks() {
+    let mut quiet = report(&record("tts"));
+    let consumer = ConsumerName::new("batch").unwrap();
+    quiet.silent = vec![SilentReport { consumer, since: at(-7200), valid_for_seconds: 1800 }];
+    let look = seen(&StatusReport::new(vec![quiet], at(0)), &[], None, true);
+    assert_eq!(
+        lines(&look),
+        ["ticket silent/batch/credential/tts #rekeydconsumersilent Some(\"rekeyd consumers batch\")"]
+    );
+    assert_eq!(look.troubles.first().map(|it| it.since), Some(at(-5400)), "since its word no longer counts");
 }

@@ -110,7 +110,7 @@ fn never(arguments: &Arguments, config: &Config) -> Result<BTreeSet<ConsumerName
 }
 
 fn text(report: &Report, timeline: bool) -> String {
-    let Told { rotations, troubles, calls, crashes } = &report.told;
+    let Told { rotations, troubles, calls, crashes, whole_until } = &report.told;
     let mut text = String::new();
     let mut table = Table::new();
     table.load_style(NOTHING);
@@ -128,6 +128,9 @@ fn text(report: &Report, timeline: bool) -> String {
         text += "nothing was rotated in that time\n";
     } else {
         table.lines().for_each(|line| text += &format!("{}\n", line.trim()));
+    }
+    if let Some(at) = whole_until {
+        text += &format!("… played until {at:.0} only: ask for less with --for\n");
     }
     let mut rest = Paragraphs::default();
     for story in rotations.iter().filter(|_| timeline) {

@@ -20,6 +20,7 @@ use crate::ports::clock::Clock;
 use crate::ports::journal::Entry;
 use crate::ports::prober::Prober;
 use crate::ports::secret_store::SecretStore;
+use crate::rehearsal::StoreKind;
 use crate::rehearsal::clock::VirtualClock;
 use crate::rehearsal::consumers::Consumers;
 use crate::rehearsal::foresight::Given;
@@ -30,8 +31,11 @@ use crate::rehearsal::season::score::{Score, Told};
 use crate::rehearsal::shelf::Shelf;
 use crate::rehearsal::workspace::Workspace;
 
+mod promises;
 pub mod score;
 
+/// A policy with more rotations than that is one to be mended, not to be played to its end.
+const ROTATIONS_MAX: usize = 20_000;
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(15);
 /// At least so often it is looked at what has become of everybody.
 const ROUND: SignedDuration = SignedDuration::from_hours(1);
@@ -79,6 +83,7 @@ struct World {
     consumers: Arc<Consumers>,
     desks: BTreeMap<WorkspaceName, Arc<Desk>>,
     policy: Policy,
+    of_aws: BTreeSet<StoreName>,
     timing: Timing,
 }
 
@@ -120,7 +125,9 @@ impl World {
         let desks = given.desks(&workspaces);
         let timing = Timing { look_again: LOOK_AGAIN, ..given.timing };
         let (clock, consumers) = (clock.clone(), Arc::new(consumers));
-        Ok(Self { clock, ledger, fuse, changed, journal, shelves, consumers, desks, policy, timing })
+        let in_aws = given.stores.iter().filter(|(_, kind)| **kind == StoreKind::AwsSecretsManager);
+        let of_aws = in_aws.map(|(name, _)| name.clone()).collect();
+        Ok(Self { clock, ledger, fuse, changed, journal, shelves, consumers, desks, policy, of_aws, timing })
     }
 
     fn setup(&self) -> Setup {
@@ -145,7 +152,7 @@ impl World {
         until: Timestamp,
         seen: impl Fn(Timestamp),
     ) -> Result<Told, String> {
-        let mut score = Score::default();
+        let mut score = Score::new(&self.policy, &self.of_aws, self.clock.now());
         let mut life = self.begin(weather).await?;
         loop {
             let (acks, next) = self.consumers.look();
@@ -157,7 +164,7 @@ impl World {
             score.read(self.ledger.take());
             score.judge(&self.journal, &self.consumers, now).await?;
             seen(now);
-            if now >= until {
+            if now >= until || score.begun() >= ROTATIONS_MAX {
                 break;
             }
             let round = now.saturating_add(ROUND).unwrap_or(until).min(until);
@@ -176,7 +183,8 @@ impl World {
             }
         }
         life.stop.cancel();
-        Ok(score.finish())
+        let now = self.clock.now();
+        Ok(score.finish(now, now >= until))
     }
 
     /// One process, from its start. Dropped, it has crashed.

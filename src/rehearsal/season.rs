@@ -36,6 +36,10 @@ pub mod score;
 
 /// A policy with more rotations than that is one to be mended, not to be played to its end.
 const ROTATIONS_MAX: usize = 20_000;
+/// After so many more the journal is rid of what nobody asks for any more.
+const FORGET_AFTER: usize = 500;
+/// Longer than the mint budget looks back.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(2);
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(15);
 /// At least so often it is looked at what has become of everybody.
 const ROUND: SignedDuration = SignedDuration::from_hours(1);
@@ -154,6 +158,7 @@ impl World {
     ) -> Result<Told, String> {
         let mut score = Score::new(&self.policy, &self.of_aws, self.clock.now());
         let mut life = self.begin(weather).await?;
+        let mut forgotten = 0;
         loop {
             let (acks, next) = self.consumers.look();
             for (credential, ack) in acks {
@@ -166,6 +171,10 @@ impl World {
             seen(now);
             if now >= until || score.begun() >= ROTATIONS_MAX {
                 break;
+            }
+            if score.begun() >= forgotten + FORGET_AFTER {
+                forgotten = score.begun();
+                self.journal.forget(now.saturating_sub(self.remembered()).unwrap_or(now));
             }
             let round = now.saturating_add(ROUND).unwrap_or(until).min(until);
             let wake = next.map_or(round, |next| next.min(round));
@@ -185,6 +194,12 @@ impl World {
         life.stop.cancel();
         let now = self.clock.now();
         Ok(score.finish(now, now >= until))
+    }
+
+    /// How far back budgets and breakers look.
+    fn remembered(&self) -> SignedDuration {
+        let within = self.policy.workspaces.values().map(|limits| limits.breaker.within);
+        within.fold(REMEMBERED, SignedDuration::max)
     }
 
     /// One process, from its start. Dropped, it has crashed.

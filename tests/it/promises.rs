@@ -67,7 +67,7 @@ fn a_forecast_and_a_rehearsal_say_the_same_of_what_can_be_kept() {
         ("local", "every = \"1s\"", "4d", Err("shorten `overlap` or `quarantine`")),
         (
             "local",
-            "cron = \"30 2 * * *\"\nquarantine = \"24h\"",
+            "cron = \"30 2 * * *\"\ntime_zone = \"UTC\"\nquarantine = \"24h\"",
             "4d",
             Err("shorten `overlap` or `quarantine`"),
         ),

@@ -259,7 +259,7 @@ impl<'p> Fleet<'p> {
         }
         // Neither what was due before this was asked, nor what the rotation before it held up, is its calendar's fault.
         let wanted = over.unwrap_or(due).max(self.reach.now);
-        self.late(name, wanted, now, held_by.as_deref(), by_others);
+        self.late(name, wanted, since, held_by.as_deref(), by_others || since > now);
         let refused = self.quotas.count(credential, now);
         self.all.broken.extend(refused);
         let credential = name.clone();
@@ -296,7 +296,7 @@ impl<'p> Fleet<'p> {
         let why = why.unwrap_or("its calendar");
         let why = if by_others {
             format!(
-                "it has to wait for others until {by} at least, longer than its whole interval ({why}): shorten `bake` or `overlap`, raise `overlaps_at_once`, or rotate less often"
+                "it has to wait for others until {by} at least, longer than its whole interval ({why}): shorten `bake` or `overlap`, raise `overlaps_at_once` or `mints_per_hour`, or rotate less often"
             )
         } else {
             held_up(by, why)

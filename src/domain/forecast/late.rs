@@ -7,16 +7,16 @@ use crate::domain::policy::Credential;
 /// A freeze is written on purpose, with its end: so much of it is no lateness of the rotation that it holds.
 const FROZEN_MAX: SignedDuration = SignedDuration::from_hours(31 * 24);
 
-/// Whether a rotation that was due at `due` comes too late at `begins`: by then it is due once more, and one rotation
+/// Whether a rotation that was due at `due` comes too late if its key is made at `made`: by then it is due once more, and one rotation
 /// there never was. Up to 31 days under freezes do not count.
 #[must_use]
-pub fn is_late(credential: &Credential, due: Timestamp, begins: Timestamp) -> bool {
+pub fn is_late(credential: &Credential, due: Timestamp, made: Timestamp) -> bool {
     let once_more = credential.schedule.next_due(&credential.name, due);
-    let under = |from: Timestamp, until: Timestamp| until.min(begins).duration_since(from.max(due));
+    let under = |from: Timestamp, until: Timestamp| until.min(made).duration_since(from.max(due));
     let freezes = credential.schedule.freezes.iter().map(|freeze| under(freeze.from, freeze.until));
     let frozen =
         freezes.fold(SignedDuration::ZERO, |sum, it| sum.saturating_add(it.max(SignedDuration::ZERO)));
-    let counted = begins.saturating_sub(frozen.min(FROZEN_MAX)).unwrap_or(Timestamp::MIN);
+    let counted = made.saturating_sub(frozen.min(FROZEN_MAX)).unwrap_or(Timestamp::MIN);
     once_more <= counted
 }
 

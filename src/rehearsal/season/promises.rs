@@ -61,37 +61,39 @@ impl<'a> Promises<'a> {
             if over > due {
                 self.tell(name, "overlap", due, overlapping(over));
             }
-            if is_late(credential, due.max(over), at) {
-                self.tell(name, "late", due, held_up(at, "it waited until then"));
-            }
             return;
         }
         if let Some(successor) = rotation.successor()
             && course.made.as_ref().is_none_or(|(key, _)| *key != successor.key)
         {
-            let created_at = successor.facts.as_ref().and_then(|facts| facts.created_at);
-            course.made = Some((successor.key.clone(), next_after(created_at.unwrap_or(at))));
+            let created_at = successor.facts.as_ref().and_then(|facts| facts.created_at).unwrap_or(at);
+            course.made = Some((successor.key.clone(), next_after(created_at)));
+            let wanted = course.due.max(course.over);
+            if is_late(credential, wanted, created_at) {
+                self.tell(name, "late", wanted, held_up(created_at, "it waited until then"));
+            }
         }
+        let Some(course) = self.courses.get_mut(name) else { return };
         if !rotation.is_over() {
             return;
         }
         course.is_open = false;
-        match (&rotation.phase, course.made.take()) {
-            (Phase::Done(_), Some((_, next))) => (course.due, course.over) = (next, at),
-            (Phase::RolledBack { .. }, _) => (course.due, course.over) = (next_after(at), at),
-            // What came to nothing is still due.
-            (_, _) => {}
+        // What came to nothing is still due.
+        let made = course.made.take();
+        if let (Phase::Done(_), Some((_, next))) = (&rotation.phase, made) {
+            (course.due, course.over) = (next, at);
+        } else if matches!(rotation.phase, Phase::RolledBack { .. }) {
+            (course.due, course.over) = (next_after(at), at);
         }
     }
 
     /// What is overdue at `now`.
     pub(super) fn judge(&mut self, now: Timestamp) {
         let overdue = |course: &Course<'_>| match &course.made {
-            Some((_, next)) if course.is_open && *next < now => Some(("overlap", *next, overlapping(now))),
-            Some(_) | None if course.is_open => None,
-            Some(_) | None => {
+            Some((_, next)) => (*next < now).then(|| ("overlap", *next, overlapping(now))),
+            None => {
                 let late = is_late(course.credential, course.due.max(course.over), now);
-                late.then(|| ("late", course.due, held_up(now, "it has not begun")))
+                late.then(|| ("late", course.due, held_up(now, "it waits until then at least")))
             }
         };
         self.tell_all(overdue);

@@ -92,6 +92,7 @@ fn play(arguments: &Arguments, now: Timestamp) -> Result<Report, Failed> {
         acks_after: arguments.acks_after,
         never: never(arguments, &config)?,
         crash_every: arguments.crash_every,
+        rotations_max: season::ROTATIONS_MAX,
     };
     let until = now.saturating_add(arguments.ahead).unwrap_or(Timestamp::MAX);
     let days = |at: Timestamp| usize::try_from(at.duration_since(now).as_hours() / 24).unwrap_or(0);

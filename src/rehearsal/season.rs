@@ -35,7 +35,7 @@ mod promises;
 pub mod score;
 
 /// A policy with more rotations than that is one to be mended, not to be played to its end.
-const ROTATIONS_MAX: usize = 20_000;
+pub const ROTATIONS_MAX: usize = 20_000;
 /// After so many more the journal is rid of what nobody asks for any more.
 const FORGET_AFTER: usize = 500;
 /// Longer than the mint budget looks back.
@@ -47,7 +47,7 @@ const ROUND: SignedDuration = SignedDuration::from_hours(1);
 const RESTART: SignedDuration = SignedDuration::from_secs(30);
 
 /// How the imagined world behaves.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Weather {
     /// When consumers take up a key that is new, and say so.
     pub acks_after: SignedDuration,
@@ -55,6 +55,8 @@ pub struct Weather {
     pub never: BTreeSet<ConsumerName>,
     /// The process dies in the middle of a call, so often.
     pub crash_every: Option<SignedDuration>,
+    /// So many rotations are played, and no more.
+    pub rotations_max: usize,
 }
 
 /// Plays the policy from `from` to `until`; `seen` hears how far it is.
@@ -169,7 +171,7 @@ impl World {
             score.read(self.ledger.take());
             score.judge(&self.journal, &self.consumers, now).await?;
             seen(now);
-            if now >= until || score.begun() >= ROTATIONS_MAX {
+            if now >= until || score.begun() >= weather.rotations_max {
                 break;
             }
             if score.begun() >= forgotten + FORGET_AFTER {

@@ -161,7 +161,7 @@ impl<'p> Fleet<'p> {
             return;
         }
         if begun >= self.reach.bounds.of_one {
-            return self.cut(now);
+            return self.cut(next.due.max(now));
         }
         if next.begins == Timestamp::MAX {
             self.step_aside(name, credential, now);

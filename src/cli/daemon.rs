@@ -17,11 +17,14 @@ use crate::cli::exit::{Exit, Failed};
 use crate::cli::policy;
 use crate::config::defaults;
 use crate::config::environment::{Environment, ProcessEnvironment};
+use crate::domain::report::remark::Remark;
 
 const FILE_NAME: &str = "rekeyd.sock";
 
 /// Longer than the daemon itself takes to give up.
 const PATIENCE: Duration = Duration::from_secs(100);
+/// What is told from memory.
+const AT_ONCE: Duration = Duration::from_secs(2);
 
 #[derive(clap::Args)]
 pub(super) struct Reaching {
@@ -76,20 +79,10 @@ pub(super) struct Daemon {
 
 impl Daemon {
     pub(super) fn at(reaching: &Reaching) -> Result<Self, Unmet> {
-        let of = |policy: &Path| policy::load(policy).map(|config| config.daemon.socket);
         let socket = match (&reaching.socket, &reaching.policy) {
             (Some(socket), _) => socket.clone(),
-            (None, Some(policy)) => of(policy).map_err(Unmet::Policy)?,
-            (None, None) => match named_socket(&ProcessEnvironment) {
-                Some(socket) => socket,
-                None => match policy::by_environment() {
-                    Some(policy) => of(&policy).map_err(Unmet::Policy)?,
-                    None => given_socket(&ProcessEnvironment).unwrap_or_else(|| {
-                        // An order can be given however ill the policy is, and by whoever may not read it.
-                        of(Path::new(policy::INSTALLED)).unwrap_or_else(|_| defaults::SOCKET.into())
-                    }),
-                },
-            },
+            (None, Some(policy)) => socket_of(policy).map_err(Unmet::Policy)?,
+            (None, None) => found_socket().map_err(Unmet::Policy)?,
         };
         Ok(Self { socket })
     }
@@ -135,6 +128,24 @@ impl Daemon {
     }
 }
 
+fn socket_of(policy: &Path) -> Result<PathBuf, Failed> {
+    policy::load(policy).map(|config| config.daemon.socket)
+}
+
+/// Where the daemon is whom nobody named.
+fn found_socket() -> Result<PathBuf, Failed> {
+    if let Some(socket) = named_socket(&ProcessEnvironment) {
+        return Ok(socket);
+    }
+    if let Some(policy) = policy::by_environment() {
+        return socket_of(&policy);
+    }
+    Ok(given_socket(&ProcessEnvironment).unwrap_or_else(|| {
+        // An order can be given however ill the policy is, and by whoever may not read it.
+        socket_of(Path::new(policy::INSTALLED)).unwrap_or_else(|_| defaults::SOCKET.into())
+    }))
+}
+
 fn named_socket(environment: &dyn Environment) -> Option<PathBuf> {
     environment.read("REKEYD_SOCKET").filter(|path| !path.is_empty()).map(PathBuf::from)
 }
@@ -145,6 +156,19 @@ fn given_socket(environment: &dyn Environment) -> Option<PathBuf> {
     let runtime = environment.read("RUNTIME_DIRECTORY")?;
     let first = runtime.split(':').next().filter(|first| !first.is_empty())?;
     Some(Path::new(first).join(FILE_NAME))
+}
+
+/// What the daemon says beside its credentials. Whoever only looks has the journal: if no daemon answers at once, there is
+/// nothing to add.
+pub(super) fn remarks(socket: Option<PathBuf>) -> Vec<Remark> {
+    let daemon =
+        Daemon { socket: socket.or_else(|| found_socket().ok()).unwrap_or_else(|| defaults::SOCKET.into()) };
+    let talk = async {
+        let asked = daemon.call(Method::GET, "/v1/remarks", None);
+        Ok(tokio::time::timeout(AT_ONCE, asked).await.ok().and_then(Result::ok))
+    };
+    let told = block_on(talk).ok().flatten();
+    told.and_then(|told| serde_json::from_value(told).ok()).unwrap_or_default()
 }
 
 /// Runs what a command does with the daemon.

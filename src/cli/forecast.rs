@@ -135,7 +135,7 @@ fn starts(config: &Config, now: Timestamp) -> (BTreeMap<CredentialName, Start>, 
         return (names.map(|name| (name.clone(), Start::assumed(name.clone(), now))).collect(), true);
     };
     let known = known.into_iter().filter_map(|(name, known)| Some((name, known.ok()?)));
-    let starts = known.map(|(name, Known { record, rotation, .. })| {
+    let starts = known.map(|(name, Known { record, rotation })| {
         let under_way = rotation.filter(|it| record.open.is_some() && !it.is_over()).map(|it| UnderWay {
             since: it.overlap_began.unwrap_or(now),
             ends: it.deletes_the_old_key_at(now).unwrap_or(now),

@@ -39,6 +39,8 @@ pub(super) struct Looking {
 pub(super) struct Sources {
     pub(super) journal: ReadOnlyJournal,
     pub(super) policy: Policy,
+    /// Of the daemon, as the policy says.
+    pub(super) socket: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -52,15 +54,16 @@ impl Looking {
     /// # Errors
     /// Why the policy or the journal cannot be used.
     pub(super) fn open(&self) -> Result<Sources, Failed> {
-        let (path, policy) = match (&self.journal, &self.policy) {
-            (Some(journal), None) => (journal.clone(), Policy::default()),
+        let (path, policy, socket) = match (&self.journal, &self.policy) {
+            (Some(journal), None) => (journal.clone(), Policy::default(), None),
             (journal, Some(policy)) => {
-                let (of_policy, policy) = parts(policy::load(policy)?);
-                (journal.clone().unwrap_or(of_policy), policy)
+                let (of_policy, policy, socket) = parts(policy::load(policy)?);
+                (journal.clone().unwrap_or(of_policy), policy, socket)
             }
             (None, None) => parts_of_chosen()?,
         };
-        Ok(Sources { journal: SqliteJournal::open_read_only(&path).map_err(Failed::journal)?, policy })
+        let journal = SqliteJournal::open_read_only(&path).map_err(Failed::journal)?;
+        Ok(Sources { journal, policy, socket })
     }
 
     #[expect(clippy::disallowed_methods, reason = "a command that only looks has no clock to be tested with")]
@@ -78,14 +81,17 @@ impl Looking {
     }
 }
 
-fn parts(config: Config) -> (PathBuf, Policy) {
+/// Where the journal is, the policy, and where the daemon's socket is if that is known.
+type Parts = (PathBuf, Policy, Option<PathBuf>);
+
+fn parts(config: Config) -> Parts {
     let JournalConfig::Sqlite { path } = config.daemon.journal;
-    (path, config.policy)
+    (path, config.policy, Some(config.daemon.socket))
 }
 
 /// Nothing was named. What happened can be told even if the policy has errors by now, as when somebody has just edited
 /// it: the daemon goes on with the one before.
-fn parts_of_chosen() -> Result<(PathBuf, Policy), Failed> {
+fn parts_of_chosen() -> Result<Parts, Failed> {
     let chosen = policy::chosen(None);
     match policy::load(&chosen) {
         Ok(config) => Ok(parts(config)),
@@ -95,7 +101,7 @@ fn parts_of_chosen() -> Result<(PathBuf, Policy), Failed> {
             let told = "the policy has errors, and this is told from the journal alone; next: rekeyd check";
             // Who cannot be told of it sees what the journal knows all the same.
             drop(writeln!(io::stderr(), "rekeyd: {shown}: {told} {shown}"));
-            Ok((path, Policy::default()))
+            Ok((path, Policy::default(), None))
         }
     }
 }

@@ -1,14 +1,38 @@
-//! Text for a terminal of eighty columns: headings, lines and labelled rows, broken between words.
+//! Text for a terminal of eighty columns, or of fewer: headings, lines and labelled rows, broken between words.
+
+use std::io::{self, IsTerminal};
+
+use rustix::termios::tcgetwinsize;
 
 use crate::cli::journal::one_line;
+use crate::config::environment::{Environment, ProcessEnvironment};
 
 const WIDTH: usize = 80;
+/// In fewer columns nothing could be read.
+const WIDTH_MIN: usize = 40;
 /// Where the text of a labelled row begins.
 const COLUMN: usize = 18;
 
-#[derive(Default)]
 pub(super) struct Paragraphs {
     text: String,
+    width: usize,
+}
+
+impl Default for Paragraphs {
+    fn default() -> Self {
+        Self { text: String::new(), width: columns().map_or(WIDTH, |it| it.clamp(WIDTH_MIN, WIDTH)) }
+    }
+}
+
+/// How wide the terminal is, if it is one.
+fn columns() -> Option<usize> {
+    let out = io::stdout();
+    if !out.is_terminal() {
+        return None;
+    }
+    let said = ProcessEnvironment.read("COLUMNS").and_then(|columns| columns.parse().ok());
+    let seen = || tcgetwinsize(&out).ok().map(|size| usize::from(size.ws_col));
+    said.or_else(seen).filter(|columns| *columns > 0)
 }
 
 impl Paragraphs {
@@ -37,7 +61,7 @@ impl Paragraphs {
         let mut is_empty = true;
         for word in one_line(text).split_whitespace() {
             let length = line.chars().count() + usize::from(!is_empty) + word.chars().count();
-            if length > WIDTH && !(is_empty && line.trim().is_empty()) {
+            if length > self.width && !(is_empty && line.trim().is_empty()) {
                 self.text += line.trim_end();
                 self.text.push('\n');
                 line = " ".repeat(indent);

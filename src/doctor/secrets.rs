@@ -37,6 +37,11 @@ fn look(case: &Case) -> Vec<Finding> {
         findings.extend(found);
         tokens.extend(value.map(|value| ("`[leaks]`".to_owned(), value)));
     }
+    if let Some(source) = &config.readers.token {
+        let (found, value) = one(case, "the token of `[readers]`", source, false);
+        findings.extend(found);
+        tokens.extend(value.map(|value| ("`[readers]`".to_owned(), value)));
+    }
     findings.extend(alike(&tokens));
     findings
 }

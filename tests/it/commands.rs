@@ -1,5 +1,5 @@
 //! Every command, as the program's own help lists them: what a program is told, whatever happens, and with which code.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -76,7 +76,9 @@ fn that_take_output() -> Vec<Vec<String>> {
 fn completed<'w>(words: &'w [String], place: &'w Path) -> Vec<&'w str> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let more: &[&str] = match words.as_slice() {
-        ["history" | "rotate" | "retry" | "abort" | "rollback" | "reinstate" | "accept"] => &["tts"],
+        ["history" | "repair" | "rotate" | "retry" | "abort" | "rollback" | "reinstate" | "accept"] => {
+            &["tts"]
+        }
         ["pause" | "resume"] => &["--all"],
         ["rehearse" | "forecast"] => &["--for", "1d"],
         ["init"] => &["--base-url", "http://127.0.0.1:1", "--store", "dir:/nowhere", "--admin-key-file"],

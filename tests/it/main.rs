@@ -42,4 +42,5 @@ mod simulation;
 mod state_table;
 mod support;
 mod tidy;
+mod traces;
 mod unit_file;

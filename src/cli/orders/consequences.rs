@@ -9,7 +9,8 @@ fn text<'r>(report: &'r Value, field: &str) -> Option<&'r str> {
 
 /// The new key as it is told of, if there is one yet.
 fn new_key(report: &Value) -> String {
-    text(report, "/rotation/new_key_id").map_or("the new key".to_owned(), |key| format!("the new key {key}"))
+    text(report, "/rotation/new_key_id")
+        .map_or_else(|| "the new key".to_owned(), |key| format!("the new key {key}"))
 }
 
 pub(super) fn of_an_emergency(report: &Value) -> Option<String> {
@@ -18,7 +19,7 @@ pub(super) fn of_an_emergency(report: &Value) -> Option<String> {
         Some(old) => (Some(old), "the rotation that is under way waits for nothing any more"),
         None => (text(report, "/key_id"), "a new key is made now, and nothing is waited for"),
     };
-    let old = old.map_or("the old key".to_owned(), |key| format!("the old key {key}"));
+    let old = old.map_or_else(|| "the old key".to_owned(), |key| format!("the old key {key}"));
     Some(format!(
         "Emergency of `{name}`: {what}. As soon as the new key is current, {old} is dead: whoever still uses it is refused."
     ))

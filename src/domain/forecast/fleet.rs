@@ -183,7 +183,7 @@ impl<'p> Fleet<'p> {
                 format!("its turn: `{}` has {} rotations under way", credential.workspace, desk.under_way);
             return self.wait(name, &next, why, None);
         }
-        self.begin(name, next, now);
+        self.begin(name, &next, now);
     }
 
     /// Who has to come first, and until when that lasts if it is known.
@@ -224,7 +224,7 @@ impl<'p> Fleet<'p> {
         }
     }
 
-    fn begin(&mut self, name: &'p CredentialName, next: Next, now: Timestamp) {
+    fn begin(&mut self, name: &'p CredentialName, next: &Next, now: Timestamp) {
         let Some(course) = self.courses.get_mut(name) else { return };
         let credential = course.credential;
         let Some(desk) = self.desks.get_mut(&credential.workspace) else { return };
@@ -241,7 +241,7 @@ impl<'p> Fleet<'p> {
         course.record.open = Some(unnamed());
         course.begun += 1;
         self.begun += 1;
-        let Next { due, reason, .. } = next;
+        let (due, reason) = (next.due, next.reason);
         let expires_at = course.record.current.as_ref().and_then(|current| current.expires_at);
         let born = course.record.current.as_ref().map_or(now, |current| current.since);
         let over = course.over.filter(|over| *over > due);

@@ -1,16 +1,16 @@
 //! At a terminal, whoever gives an order that hurts is asked first; a program never is.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::http::house::House;
 
 /// Types a command at a terminal of its own, answers what it asks, and says how it went and all that was shown.
-fn typed(command: &str, socket: PathBuf, answer: &str) -> (Option<i32>, String) {
+fn typed(command: &str, environment: &[(&str, &str)], answer: &str) -> (Option<i32>, String) {
     let line = format!("'{}' {command}", env!("CARGO_BIN_EXE_rekeyd"));
     let mut terminal = Command::new("script");
-    terminal.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env("REKEYD_SOCKET", socket);
+    terminal.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+    terminal.envs(environment.iter().copied()).env("ADMIN_KEY", "sk_of_nobody");
     terminal.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut terminal = terminal.spawn().expect("`script` is not on the PATH: install util-linux");
     let mut keyboard = terminal.stdin.take().unwrap();
@@ -20,9 +20,24 @@ fn typed(command: &str, socket: PathBuf, answer: &str) -> (Option<i32>, String) 
     (seen.status.code(), String::from_utf8_lossy(&seen.stdout).replace("\r\n", "\n"))
 }
 
+#[test]
+fn text_is_broken_where_a_narrow_terminal_ends() {
+    let place = super::Place::new();
+    let plan = format!("plan tts --policy {}", place.path("fine.toml").display());
+    let of = |columns| typed(&plan, &[("COLUMNS", columns)], "").1;
+    let (narrow, wide) = (of("50"), of("80"));
+    for (shown, columns) in [(&narrow, 50), (&wide, 80)] {
+        let long: Vec<&str> =
+            shown.lines().filter(|line| line.chars().count() > columns && !line.contains('/')).collect();
+        assert!(shown.contains("Assumed") && long.is_empty(), "{long:?}\n{shown}");
+    }
+    assert!(narrow.lines().count() > wide.lines().count(), "{narrow}\n{wide}");
+}
+
 async fn at_a_terminal(house: &House, command: &'static str, answer: &'static str) -> (Option<i32>, String) {
-    let socket = house.socket.clone();
-    tokio::task::spawn_blocking(move || typed(command, socket, answer)).await.unwrap()
+    let socket = house.socket.display().to_string();
+    let typed = move || typed(command, &[("REKEYD_SOCKET", &socket)], answer);
+    tokio::task::spawn_blocking(typed).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

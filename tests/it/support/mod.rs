@@ -12,3 +12,4 @@ pub(crate) mod rehearsal;
 pub(crate) mod secrets_manager;
 pub(crate) mod served;
 pub(crate) mod store_conformance;
+pub(crate) mod tampering;

@@ -4,23 +4,24 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
-use comfy_table::Table;
-use comfy_table::presets::NOTHING;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
+use serde::Serialize;
 
 use crate::adapters::sqlite::SqliteJournal;
-use crate::cli::journal::{one_line, tell};
+use crate::cli::exit::Failed;
+use crate::cli::journal::{as_json, one_line, tell};
 use crate::cli::moments::span;
 use crate::cli::policy::OfPolicy;
 use crate::cli::progress::Progress;
 use crate::config::Config;
 use crate::config::components::JournalConfig;
 use crate::config::duration;
-use crate::domain::forecast::{Forecast, Foreseen, Start, UnderWay, forecast};
+use crate::domain::forecast::{Broken, Forecast, Foreseen, Start, UnderWay, forecast};
 use crate::domain::ids::CredentialName;
 use crate::ports::journal::Known;
 
@@ -64,18 +65,64 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let until = now.saturating_add(arguments.ahead).unwrap_or(Timestamp::MAX);
     let foreseen = forecast(&config.policy, &config.stores_in_aws(), starts, now, until);
     drop(progress);
+    let kept = foreseen.broken.is_empty();
     let text = match arguments.output {
-        Form::Table => table(&foreseen, assumed, now),
-        Form::Ics => calendar(&foreseen, now),
-        Form::Json => {
-            let told = json!({
-                "schema_version": JSON_VERSION, "at": now, "until": until, "assumed": assumed,
-                "kept": foreseen.broken.is_empty(), "rotations": foreseen.rotations, "broken": foreseen.broken,
-            });
-            format!("{told:#}\n")
-        }
+        Form::Table => Ok(table(&foreseen, assumed, now)),
+        Form::Ics => Ok(calendar(&foreseen, now)),
+        Form::Json => json(&foreseen, assumed, now, until),
     };
-    tell(&text, if foreseen.broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    if let (Form::Ics, Some(cut)) = (arguments.output, cut(&foreseen)) {
+        warn(&cut);
+    }
+    match text {
+        Ok(text) => tell(&text, if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+        Err(failed) => failed.tell(arguments.output == Form::Json),
+    }
+}
+
+/// A calendar has no place for what is not in it.
+fn warn(cut: &str) {
+    drop(writeln!(io::stderr(), "rekeyd: {cut}"));
+}
+
+#[derive(Serialize)]
+struct Told<'a> {
+    schema_version: u32,
+    at: Timestamp,
+    until: Timestamp,
+    assumed: bool,
+    kept: bool,
+    rotations: &'a [Foreseen],
+    more: usize,
+    whole_until: Option<Timestamp>,
+    broken: &'a [Broken],
+}
+
+fn json(foreseen: &Forecast, assumed: bool, at: Timestamp, until: Timestamp) -> Result<String, Failed> {
+    let Forecast { rotations, more, whole_until, broken } = foreseen;
+    let kept = broken.is_empty();
+    as_json(&Told {
+        schema_version: JSON_VERSION,
+        at,
+        until,
+        assumed,
+        kept,
+        rotations,
+        more: *more,
+        whole_until: *whole_until,
+        broken,
+    })
+}
+
+/// What is left out, for a person; `None` if nothing is.
+fn cut(foreseen: &Forecast) -> Option<String> {
+    let count = match foreseen.more {
+        0 => None,
+        more => Some(format!("… and {more} more")),
+    };
+    let reach = foreseen.whole_until.map(|at| format!("not every rotation after {at:.0} was looked at"));
+    let parts: Vec<String> = count.into_iter().chain(reach).collect();
+    (!parts.is_empty()).then(|| format!("{}; ask for less with --for", parts.join("; ")))
 }
 
 /// What the journal knows of each credential. Without a journal every key is assumed to have become current now, which
@@ -103,28 +150,13 @@ fn table(foreseen: &Forecast, assumed: bool, now: Timestamp) -> String {
     if assumed {
         text += "there is no journal yet: every key is assumed to have become current now\n\n";
     }
-    let mut table = Table::new();
-    table.load_style(NOTHING);
-    table.set_header(["BEGINS", "CREDENTIAL", "WHY", "KEY'S AGE", "OLD KEY DISABLED", "DELETED", "HELD BY"]);
-    for it in &foreseen.rotations {
-        let late = it.held_by.as_ref().map(|why| one_line(why)).unwrap_or_default();
-        table.add_row([
-            minute(it.begins),
-            it.credential.to_string(),
-            it.reason.label().to_owned(),
-            span(it.age),
-            minute(it.disables),
-            minute(it.deletes),
-            late,
-        ]);
-    }
     if foreseen.rotations.is_empty() {
         text += "nothing is due in that time\n";
     } else {
-        for line in table.lines() {
-            text += line.trim();
-            text.push('\n');
-        }
+        rows(&mut text, &foreseen.rotations);
+    }
+    if let Some(cut) = cut(foreseen) {
+        text += &format!("{cut}\n");
     }
     for broken in &foreseen.broken {
         let at = broken.at.duration_since(now);
@@ -132,6 +164,35 @@ fn table(foreseen: &Forecast, assumed: bool, now: Timestamp) -> String {
         text += &format!("\nCANNOT BE KEPT: {} {when}: {}\n", broken.credential, one_line(&broken.why));
     }
     text
+}
+
+/// Line by line: a table that is built before it is told takes a hundred times the memory.
+fn rows(text: &mut String, rotations: &[Foreseen]) {
+    let names =
+        rotations.iter().map(|it| it.credential.as_str().len()).max().unwrap_or(0).max("CREDENTIAL".len());
+    let whys = rotations.iter().map(|it| it.reason.label().len()).max().unwrap_or(0).max("WHY".len());
+    let ages = rotations.iter().map(|it| span(it.age).len()).max().unwrap_or(0).max("KEY'S AGE".len());
+    let mut row = |cells: [&str; 7]| {
+        let [begins, name, why, age, disables, deletes, held_by] = cells;
+        let line = format!(
+            "{begins:16}  {name:names$}  {why:whys$}  {age:ages$}  {disables:16}  {deletes:16}  {held_by}"
+        );
+        text.push_str(line.trim_end());
+        text.push('\n');
+    };
+    row(["BEGINS", "CREDENTIAL", "WHY", "KEY'S AGE", "OLD KEY DISABLED", "DELETED", "HELD BY"]);
+    for it in rotations {
+        let held_by = it.held_by.as_ref().map(|why| one_line(why)).unwrap_or_default();
+        row([
+            &minute(it.begins),
+            it.credential.as_str(),
+            it.reason.label(),
+            &span(it.age),
+            &minute(it.disables),
+            &minute(it.deletes),
+            &held_by,
+        ]);
+    }
 }
 
 /// To the minute, in UTC.

@@ -92,6 +92,7 @@ fn play(arguments: &Arguments, now: Timestamp) -> Result<Report, Failed> {
         acks_after: arguments.acks_after,
         never: never(arguments, &config)?,
         crash_every: arguments.crash_every,
+        rotations_max: season::ROTATIONS_MAX,
     };
     let until = now.saturating_add(arguments.ahead).unwrap_or(Timestamp::MAX);
     let days = |at: Timestamp| usize::try_from(at.duration_since(now).as_hours() / 24).unwrap_or(0);
@@ -110,7 +111,7 @@ fn never(arguments: &Arguments, config: &Config) -> Result<BTreeSet<ConsumerName
 }
 
 fn text(report: &Report, timeline: bool) -> String {
-    let Told { rotations, troubles, calls, crashes } = &report.told;
+    let Told { rotations, troubles, calls, crashes, whole_until } = &report.told;
     let mut text = String::new();
     let mut table = Table::new();
     table.load_style(NOTHING);
@@ -128,6 +129,9 @@ fn text(report: &Report, timeline: bool) -> String {
         text += "nothing was rotated in that time\n";
     } else {
         table.lines().for_each(|line| text += &format!("{}\n", line.trim()));
+    }
+    if let Some(at) = whole_until {
+        text += &format!("… played until {at:.0} only: ask for less with --for\n");
     }
     let mut rest = Paragraphs::default();
     for story in rotations.iter().filter(|_| timeline) {

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::config::secret_source::SecretSource;
 use crate::doctor::finding::{Check, Finding};
 use crate::doctor::{Case, QUESTION_LIMIT};
-use crate::domain::forecast::{Start, forecast};
+use crate::domain::forecast::{self, Bounds, Start};
 use crate::domain::ids::CredentialName;
 
 const AHEAD: SignedDuration = SignedDuration::from_hours(90 * 24);
@@ -119,7 +119,10 @@ fn promises(case: &Case) -> Vec<Finding> {
     };
     let starts: BTreeMap<_, _> = case.config.policy.credentials.keys().map(start).collect();
     let until = case.now.saturating_add(AHEAD).unwrap_or(case.now);
-    let foreseen = forecast(&case.config.policy, &case.config.stores_in_aws(), starts, case.now, until);
+    // Only how many there are is told.
+    let bounds = Bounds { told: 0, ..Bounds::default() };
+    let of_aws = case.config.stores_in_aws();
+    let foreseen = forecast::within(bounds, &case.config.policy, &of_aws, starts, case.now, until);
     let mut seen = Vec::new();
     for broken in &foreseen.broken {
         if !seen.contains(&&broken.credential) && seen.len() < NAMED_MAX {
@@ -127,7 +130,7 @@ fn promises(case: &Case) -> Vec<Finding> {
         }
     }
     if seen.is_empty() {
-        let count = foreseen.rotations.len();
+        let count = foreseen.rotations.len().saturating_add(foreseen.more);
         return vec![Finding::fine(
             Check::Promises,
             about,

@@ -13,14 +13,17 @@ use crate::domain::plan::Reason;
 use crate::domain::policy::Policy;
 use crate::domain::record::{Current, Record};
 
+use quotas::Quotas;
+
 mod fleet;
+pub mod late;
 mod next;
+pub mod quotas;
 #[cfg(test)]
 mod tests;
 
 /// AWS keeps the last 100 versions of a secret and all of the last 24 hours; more than that a day is refused.
 pub const VERSIONS_PER_DAY_MAX: u32 = 100;
-const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// One rotation to come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -55,6 +58,10 @@ pub struct Broken {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Forecast {
     pub rotations: Vec<Foreseen>,
+    /// How many there are besides: later ones, which are played and not told.
+    pub more: usize,
+    /// If there are more rotations than are played: until when everything was.
+    pub whole_until: Option<Timestamp>,
     /// Of each credential every kind of trouble once, when it first comes.
     pub broken: Vec<Broken>,
 }
@@ -92,6 +99,23 @@ impl Start {
     }
 }
 
+/// How much is played and told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Rotations that are told one by one; later ones are counted.
+    pub told: usize,
+    /// Rotations of one credential: a schedule that is this busy is one to be mended, not to be told to its end.
+    pub of_one: usize,
+    /// Rotations of all credentials together.
+    pub of_all: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { told: 50_000, of_one: 10_000, of_all: 500_000 }
+    }
+}
+
 /// Plays `policy` from `now` to `until`. `starts` is what is known; a credential without a key gets its first one now.
 /// `of_aws` are the stores that are in AWS, which takes so many versions a day and no more.
 #[must_use]
@@ -102,35 +126,29 @@ pub fn forecast(
     now: Timestamp,
     until: Timestamp,
 ) -> Forecast {
-    let mut all = fleet::play(policy, starts, now, until);
-    quotas(policy, of_aws, &mut all);
+    within(Bounds::default(), policy, of_aws, starts, now, until)
+}
+
+/// The same, with bounds of its own.
+#[must_use]
+pub fn within(
+    bounds: Bounds,
+    policy: &Policy,
+    of_aws: &BTreeSet<StoreName>,
+    starts: BTreeMap<CredentialName, Start>,
+    now: Timestamp,
+    until: Timestamp,
+) -> Forecast {
+    let mut all = fleet::play(policy, Quotas::new(of_aws), starts, Reach { now, until, bounds });
     all.rotations.sort_by(|one, other| (one.begins, &one.credential).cmp(&(other.begins, &other.credential)));
     all.broken.sort_by(|one, other| (one.at, &one.credential).cmp(&(other.at, &other.credential)));
     all
 }
 
-/// A secret that several credentials share takes the versions of all.
-fn quotas(policy: &Policy, of_aws: &BTreeSet<StoreName>, all: &mut Forecast) {
-    let mut writes: BTreeMap<(&StoreName, &str), Vec<(Timestamp, CredentialName)>> = BTreeMap::new();
-    for foreseen in &all.rotations {
-        let Some(credential) = policy.credentials.get(&foreseen.credential) else { continue };
-        for destination in credential.destinations.iter().filter(|it| of_aws.contains(&it.store)) {
-            let place = (&destination.store, destination.secret.as_str());
-            writes.entry(place).or_default().push((foreseen.begins, foreseen.credential.clone()));
-        }
-    }
-    let too_many = usize::try_from(VERSIONS_PER_DAY_MAX).unwrap_or(usize::MAX).saturating_add(1);
-    for ((store, secret), mut times) in writes {
-        times.sort();
-        let refused = times.windows(too_many).find_map(|window| {
-            let (first, last) = (window.first()?, window.last()?);
-            (last.0.duration_since(first.0) < DAY).then_some(last)
-        });
-        if let Some((at, credential)) = refused {
-            let why = format!(
-                "`{store}:{secret}` gets more than {VERSIONS_PER_DAY_MAX} versions within a day, which AWS Secrets Manager refuses: rotate less often"
-            );
-            all.broken.push(Broken { credential: credential.clone(), at: *at, why });
-        }
-    }
+/// How far it is played.
+#[derive(Clone, Copy)]
+struct Reach {
+    now: Timestamp,
+    until: Timestamp,
+    bounds: Bounds,
 }

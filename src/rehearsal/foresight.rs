@@ -295,7 +295,12 @@ impl Stage {
 /// With nobody to wait for: what a credential waits for others is told from the journal as it is.
 fn alone(policy: &Policy, credential: &Credential) -> Policy {
     let credential = Credential { after: BTreeSet::new(), ..credential.clone() };
-    Policy { credentials: BTreeMap::from([(credential.name.clone(), credential)]), ..policy.clone() }
+    // Field by field: a copy of everybody for each would make a plan of many cost their square.
+    Policy {
+        workspaces: policy.workspaces.clone(),
+        credentials: BTreeMap::from([(credential.name.clone(), credential)]),
+        emergencies_at_once: policy.emergencies_at_once,
+    }
 }
 
 fn workspaces(

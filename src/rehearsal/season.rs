@@ -20,6 +20,7 @@ use crate::ports::clock::Clock;
 use crate::ports::journal::Entry;
 use crate::ports::prober::Prober;
 use crate::ports::secret_store::SecretStore;
+use crate::rehearsal::StoreKind;
 use crate::rehearsal::clock::VirtualClock;
 use crate::rehearsal::consumers::Consumers;
 use crate::rehearsal::foresight::Given;
@@ -30,8 +31,15 @@ use crate::rehearsal::season::score::{Score, Told};
 use crate::rehearsal::shelf::Shelf;
 use crate::rehearsal::workspace::Workspace;
 
+mod promises;
 pub mod score;
 
+/// A policy with more rotations than that is one to be mended, not to be played to its end.
+pub const ROTATIONS_MAX: usize = 20_000;
+/// After so many more the journal is rid of what nobody asks for any more.
+const FORGET_AFTER: usize = 500;
+/// Longer than the mint budget looks back.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(2);
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(15);
 /// At least so often it is looked at what has become of everybody.
 const ROUND: SignedDuration = SignedDuration::from_hours(1);
@@ -39,7 +47,7 @@ const ROUND: SignedDuration = SignedDuration::from_hours(1);
 const RESTART: SignedDuration = SignedDuration::from_secs(30);
 
 /// How the imagined world behaves.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Weather {
     /// When consumers take up a key that is new, and say so.
     pub acks_after: SignedDuration,
@@ -47,6 +55,8 @@ pub struct Weather {
     pub never: BTreeSet<ConsumerName>,
     /// The process dies in the middle of a call, so often.
     pub crash_every: Option<SignedDuration>,
+    /// So many rotations are played, and no more.
+    pub rotations_max: usize,
 }
 
 /// Plays the policy from `from` to `until`; `seen` hears how far it is.
@@ -79,6 +89,7 @@ struct World {
     consumers: Arc<Consumers>,
     desks: BTreeMap<WorkspaceName, Arc<Desk>>,
     policy: Policy,
+    of_aws: BTreeSet<StoreName>,
     timing: Timing,
 }
 
@@ -120,7 +131,9 @@ impl World {
         let desks = given.desks(&workspaces);
         let timing = Timing { look_again: LOOK_AGAIN, ..given.timing };
         let (clock, consumers) = (clock.clone(), Arc::new(consumers));
-        Ok(Self { clock, ledger, fuse, changed, journal, shelves, consumers, desks, policy, timing })
+        let in_aws = given.stores.iter().filter(|(_, kind)| **kind == StoreKind::AwsSecretsManager);
+        let of_aws = in_aws.map(|(name, _)| name.clone()).collect();
+        Ok(Self { clock, ledger, fuse, changed, journal, shelves, consumers, desks, policy, of_aws, timing })
     }
 
     fn setup(&self) -> Setup {
@@ -145,8 +158,9 @@ impl World {
         until: Timestamp,
         seen: impl Fn(Timestamp),
     ) -> Result<Told, String> {
-        let mut score = Score::default();
+        let mut score = Score::new(&self.policy, &self.of_aws, self.clock.now());
         let mut life = self.begin(weather).await?;
+        let mut forgotten = 0;
         loop {
             let (acks, next) = self.consumers.look();
             for (credential, ack) in acks {
@@ -157,8 +171,12 @@ impl World {
             score.read(self.ledger.take());
             score.judge(&self.journal, &self.consumers, now).await?;
             seen(now);
-            if now >= until {
+            if now >= until || score.begun() >= weather.rotations_max {
                 break;
+            }
+            if score.begun() >= forgotten + FORGET_AFTER {
+                forgotten = score.begun();
+                self.journal.forget(now.saturating_sub(self.remembered()).unwrap_or(now));
             }
             let round = now.saturating_add(ROUND).unwrap_or(until).min(until);
             let wake = next.map_or(round, |next| next.min(round));
@@ -176,7 +194,14 @@ impl World {
             }
         }
         life.stop.cancel();
-        Ok(score.finish())
+        let now = self.clock.now();
+        Ok(score.finish(now, now >= until))
+    }
+
+    /// How far back budgets and breakers look.
+    fn remembered(&self) -> SignedDuration {
+        let within = self.policy.workspaces.values().map(|limits| limits.breaker.within);
+        within.fold(REMEMBERED, SignedDuration::max)
     }
 
     /// One process, from its start. Dropped, it has crashed.

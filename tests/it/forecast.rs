@@ -93,7 +93,7 @@ fn a_freeze_holds_the_beginning_and_the_revocation_back() {
 fn an_expiring_key_beats_its_window() {
     let policy = credential(
         "tts",
-        "every = \"20d\"\nkey_lifetime = \"30d\"\njitter = \"0s\"\nwindow = { opens = \"0 9 1 * *\", lasts = \"1h\", time_zone = \"UTC\" }",
+        "every = \"25d\"\nkey_lifetime = \"30d\"\njitter = \"0s\"\nwindow = { opens = \"0 9 1 * *\", lasts = \"1h\", time_zone = \"UTC\" }",
     );
     let (code, told) = told(&policy, "80d");
     assert_eq!(code, Some(0), "{told}");

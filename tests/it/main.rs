@@ -34,6 +34,7 @@ mod page;
 mod pause;
 mod plan;
 mod prober;
+mod promises;
 mod rehearse;
 mod sandbox;
 mod signals;

@@ -4,6 +4,7 @@ use aws_config::SdkConfig;
 
 use crate::adapters::aws_secrets_manager::calls::{CURRENT, PENDING, Wanted};
 use crate::adapters::aws_secrets_manager::failure::{Call, Refusal, is_plain, of_identity, refused};
+use crate::adapters::aws_secrets_manager::limit::BoundedAnswers;
 use crate::adapters::aws_secrets_manager::{AwsSecretsManager, Settings};
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::VersionId;
@@ -126,7 +127,8 @@ pub async fn identity(settings: &Settings) -> Result<Identity, Failure> {
         .connect_timeout(settings.patience.connect)
         .operation_timeout(settings.patience.operation)
         .build();
-    let config = aws_sdk_sts::config::Builder::from(&config).timeout_config(timeouts).build();
+    let config = aws_sdk_sts::config::Builder::from(&config).timeout_config(timeouts);
+    let config = config.interceptor(BoundedAnswers).build();
     let told = aws_sdk_sts::Client::from_conf(config).get_caller_identity().send().await;
     let told = told.map_err(|error| of_identity(&error))?;
     let known = |text: Option<&str>| text.filter(|text| is_plain(text)).unwrap_or("unknown").to_owned();

@@ -7,6 +7,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::config::http::HttpResponse;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::RequestId;
+use http_body_util::LengthLimitError;
 use jiff::SignedDuration;
 use uuid::Uuid;
 
@@ -99,6 +100,7 @@ where
             Some(known) => known,
             None => of_status(answer.raw().status().as_u16(), code),
         },
+        SdkError::ResponseError(_) if has_cause::<LengthLimitError, _>(error) => endless(),
         SdkError::ResponseError(answer) => of_status(answer.raw().status().as_u16(), code),
         SdkError::ConstructionFailure(_) | SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | _ => {
             of_transport(error)
@@ -131,6 +133,7 @@ where
             let known = of_credentials(code);
             known.unwrap_or_else(|| of_status(answer.raw().status().as_u16(), code))
         }
+        SdkError::ResponseError(_) if has_cause::<LengthLimitError, _>(error) => endless(),
         SdkError::ResponseError(answer) => of_status(answer.raw().status().as_u16(), code),
         SdkError::ConstructionFailure(_) | SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | _ => {
             of_transport(error)
@@ -231,6 +234,11 @@ fn of_status(status: u16, code: &str) -> (Kind, String) {
         _ => Kind::Garbled,
     };
     (kind, format!("the answer was HTTP {status} with {code}"))
+}
+
+fn endless() -> (Kind, String) {
+    let why = "the answer is longer than any of AWS's, and was not read to its end; check `endpoint_url`";
+    (Kind::Garbled, why.to_owned())
 }
 
 fn of_transport<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> (Kind, String) {

@@ -13,6 +13,7 @@ mod calls;
 pub mod examine;
 mod failure;
 pub mod follow;
+mod limit;
 mod stage;
 mod store;
 pub mod wire;
@@ -27,6 +28,7 @@ use aws_sdk_secretsmanager::config::timeout::TimeoutConfig;
 
 use crate::adapters::aws_secrets_manager::bases::Bases;
 use crate::adapters::aws_secrets_manager::calls::Calls;
+use crate::adapters::aws_secrets_manager::limit::BoundedAnswers;
 use crate::domain::failure::{Failure, Kind};
 
 /// What the policy says about the store; what is `None` comes from AWS's own environment and files.
@@ -110,7 +112,8 @@ impl AwsSecretsManager {
         let retries = RetryConfig::standard()
             .with_max_attempts(patience.attempts_max)
             .with_initial_backoff(patience.first_pause);
-        let config = Builder::from(config).timeout_config(timeouts).retry_config(retries).build();
+        let config = Builder::from(config).timeout_config(timeouts).retry_config(retries);
+        let config = config.interceptor(BoundedAnswers).build();
         let calls = Calls { client: Client::from_conf(config) };
         Ok(Self { calls, bases: Bases::default() })
     }

@@ -17,6 +17,9 @@ use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
 use crate::ports::journal::{Chapter, Entry, Error, Journal, Known};
 
+/// Rotations of each credential that are never forgotten.
+const REMEMBERED: usize = 4;
+
 /// Hears of every entry that is appended.
 type Watcher = Arc<dyn Fn(&Entry) + Send + Sync>;
 
@@ -57,6 +60,29 @@ impl MemoryJournal {
             contents.rotations.entry(entry.rotation).or_default().push(entry);
         }
         contents.put(record);
+    }
+
+    /// Lets go of what is long past, for a play of many rotations: those that ended before `before`, but for the newest
+    /// few of each credential, by which its keys are still known.
+    pub fn forget(&self, before: Timestamp) {
+        let mut contents = self.contents();
+        let Contents { rotations, records, audit, .. } = &mut *contents;
+        let mut newest: BTreeMap<CredentialName, usize> = BTreeMap::new();
+        let mut past = Vec::new();
+        for (id, entries) in rotations.iter().rev() {
+            let (Some(first), Some(last)) = (entries.first(), entries.last()) else { continue };
+            let count = newest.entry(first.credential.clone()).or_default();
+            *count += 1;
+            let is_open = records.get(&first.credential).is_some_and(|record| record.open == Some(*id));
+            if *count > REMEMBERED && last.at < before && !is_open {
+                past.push(*id);
+            }
+        }
+        for id in past {
+            rotations.remove(&id);
+        }
+        let kept = audit.split_off(audit.len().saturating_sub(1));
+        *audit = kept;
     }
 
     /// How many writes succeeded so far.

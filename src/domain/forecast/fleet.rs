@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use crate::domain::forecast::late::{held_up, is_late, overlapping};
 use crate::domain::forecast::next::{Next, next, thawed};
-use crate::domain::forecast::{Broken, Forecast, Foreseen, Start, UnderWay};
+use crate::domain::forecast::quotas::Quotas;
+use crate::domain::forecast::{Broken, Forecast, Foreseen, Reach, Start, UnderWay};
 use crate::domain::ids::{CredentialName, RotationId, WorkspaceName};
 use crate::domain::instant::later;
 use crate::domain::phase::PhaseName;
@@ -17,9 +19,6 @@ use crate::domain::waves;
 use desk::Desk;
 
 mod desk;
-
-/// Of one credential: a schedule that is this busy is one to be mended, not to be told to its end.
-const ROTATIONS_MAX: usize = 10_000;
 
 /// What comes next to somebody. What ends at a moment ends before anything begins then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,25 +41,30 @@ struct Course<'p> {
 }
 
 struct Fleet<'p> {
-    until: Timestamp,
+    reach: Reach,
+    quotas: Quotas<'p>,
     courses: BTreeMap<&'p CredentialName, Course<'p>>,
     /// Who comes after whom.
     followers: BTreeMap<&'p CredentialName, Vec<&'p CredentialName>>,
     desks: BTreeMap<&'p WorkspaceName, Desk<'p>>,
     /// At the same moment, whoever was due first looks first.
     agenda: BTreeSet<(Timestamp, Turn, Timestamp, &'p CredentialName)>,
+    begun: usize,
     told: BTreeSet<(&'p CredentialName, &'static str)>,
     all: Forecast,
 }
 
-pub(super) fn play(
-    policy: &Policy,
+pub(super) fn play<'p>(
+    policy: &'p Policy,
+    quotas: Quotas<'p>,
     mut starts: BTreeMap<CredentialName, Start>,
-    now: Timestamp,
-    until: Timestamp,
+    reach: Reach,
 ) -> Forecast {
+    let now = reach.now;
     let mut fleet = Fleet {
-        until,
+        reach,
+        quotas,
+        begun: 0,
         courses: BTreeMap::new(),
         followers: BTreeMap::new(),
         desks: BTreeMap::new(),
@@ -91,8 +95,14 @@ pub(super) fn play(
             Turn::Ends => fleet.end(name, at),
             Turn::Looks => fleet.look(name, at),
         }
+        if fleet.begun >= reach.bounds.of_all {
+            fleet.cut(at);
+            break;
+        }
     }
-    fleet.leave_behind();
+    if fleet.all.whole_until.is_none() {
+        fleet.leave_behind();
+    }
     fleet.all
 }
 
@@ -142,13 +152,16 @@ impl<'p> Fleet<'p> {
 
     fn look(&mut self, name: &'p CredentialName, now: Timestamp) {
         let Some(course) = self.courses.get(name) else { return };
-        if course.under_way.is_some() || course.begun >= ROTATIONS_MAX {
+        if course.under_way.is_some() {
             return;
         }
-        let credential = course.credential;
+        let (credential, begun) = (course.credential, course.begun);
         let next = next(credential, &course.record, now);
-        if next.due > self.until {
+        if next.due > self.reach.until {
             return;
+        }
+        if begun >= self.reach.bounds.of_one {
+            return self.cut(next.due.max(now));
         }
         if next.begins == Timestamp::MAX {
             self.step_aside(name, credential, now);
@@ -227,50 +240,68 @@ impl<'p> Fleet<'p> {
         course.under_way = Some(UnderWay { since, ends: deletes });
         course.record.open = Some(unnamed());
         course.begun += 1;
+        self.begun += 1;
         let (due, reason) = (next.due, next.reason);
         let expires_at = course.record.current.as_ref().and_then(|current| current.expires_at);
         let born = course.record.current.as_ref().map_or(now, |current| current.since);
         let over = course.over.filter(|over| *over > due);
         let age = now.duration_since(born);
-        let shown = held_by.clone();
-        self.all.rotations.push(Foreseen {
-            credential: name.clone(),
-            reason,
-            due,
-            begins: now,
-            held_by,
-            age,
-            disables,
-            deletes,
-        });
         self.agenda.insert((deletes, Turn::Ends, due, name));
         self.call(&credential.workspace, now);
         if let Some(expiry) = expires_at.filter(|expiry| *expiry <= since) {
-            let held = shown.as_deref().unwrap_or("its schedule");
+            let held = held_by.as_deref().unwrap_or("its schedule");
             self.broken(name, "expiry", due, format!(
                 "its key expires at {expiry}, before it can be replaced at {since} ({held}); lengthen `key_lifetime`, or shorten the interval"
             ));
         }
         if let Some(over) = over {
-            self.broken(name, "overlap", due, format!(
-                "the rotation before it ends at {over} at the earliest: shorten `overlap` or `quarantine`, or rotate less often"
-            ));
+            self.broken(name, "overlap", due, overlapping(over));
         }
-        if by_others {
-            self.late(name, due, now, shown);
+        // Neither what was due before this was asked, nor what the rotation before it held up, is its calendar's fault.
+        let wanted = over.unwrap_or(due).max(self.reach.now);
+        self.late(name, wanted, since, held_by.as_deref(), by_others || since > now);
+        let refused = self.quotas.count(credential, now);
+        self.all.broken.extend(refused);
+        let credential = name.clone();
+        self.tell(Foreseen { credential, reason, due, begins: now, held_by, age, disables, deletes });
+    }
+
+    fn tell(&mut self, foreseen: Foreseen) {
+        if self.all.rotations.len() < self.reach.bounds.told {
+            self.all.rotations.push(foreseen);
+        } else {
+            self.all.more += 1;
         }
     }
 
-    /// To wait for others is what they are there for; a whole interval of it is one rotation that there never is.
-    fn late(&mut self, name: &'p CredentialName, due: Timestamp, by: Timestamp, why: Option<String>) {
+    /// Not everything is played from here on.
+    fn cut(&mut self, at: Timestamp) {
+        let before = self.all.whole_until.unwrap_or(at);
+        self.all.whole_until = Some(before.min(at));
+    }
+
+    /// To wait is what calendars and others are there for; a whole interval of it is one rotation that there never is.
+    fn late(
+        &mut self,
+        name: &'p CredentialName,
+        due: Timestamp,
+        by: Timestamp,
+        why: Option<&str>,
+        by_others: bool,
+    ) {
         let Some(course) = self.courses.get(name) else { return };
-        if course.credential.schedule.next_due(name, due) > by {
+        if !is_late(course.credential, due, by) {
             return;
         }
-        let why = why.unwrap_or_default();
-        self.broken(name, "late", due, format!(
-            "it has to wait for others until {by} at least, longer than its whole interval ({why}): shorten `bake` or `overlap`, raise `overlaps_at_once`, or rotate less often"
-        ));
+        let why = why.unwrap_or("its calendar");
+        let why = if by_others {
+            format!(
+                "it has to wait for others until {by} at least, longer than its whole interval ({why}): shorten `bake` or `overlap`, raise `overlaps_at_once` or `mints_per_hour`, or rotate less often"
+            )
+        } else {
+            held_up(by, why)
+        };
+        self.broken(name, "late", due, why);
     }
 
     fn broken(&mut self, name: &'p CredentialName, kind: &'static str, at: Timestamp, why: String) {
@@ -281,12 +312,13 @@ impl<'p> Fleet<'p> {
 
     /// Those that still wait when nobody moves any more.
     fn leave_behind(&mut self) {
+        let until = self.reach.until;
         let waiting = self.courses.iter().filter(|(_, it)| it.under_way.is_none() && it.by_others);
         let waiting: Vec<_> = waiting
-            .map(|(name, it)| (*name, next(it.credential, &it.record, self.until).due, it.held_by.clone()))
+            .map(|(name, it)| (*name, next(it.credential, &it.record, until).due, it.held_by.clone()))
             .collect();
         for (name, due, why) in waiting {
-            self.late(name, due, self.until, why);
+            self.late(name, due.max(self.reach.now), until, why.as_deref(), true);
         }
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::ids::WorkspaceName;
 use crate::domain::plan::{AfterDeadline, Destination, Terms};
 use crate::domain::policy::{Credential, IfVanished, WorkspaceLimits};
-use crate::domain::schedule::{Cadence, Schedule};
+use crate::domain::schedule::{Cadence, Freeze, Schedule};
 
 fn hours(hours: i64) -> SignedDuration {
     SignedDuration::from_hours(hours)
@@ -48,13 +48,18 @@ fn credential(name: &str, every: i64, after: &[&str]) -> Credential {
 }
 
 fn played(limits: WorkspaceLimits, credentials: Vec<Credential>, until: i64) -> Forecast {
+    bounded(Bounds::default(), limits, credentials, until)
+}
+
+fn bounded(bounds: Bounds, limits: WorkspaceLimits, credentials: Vec<Credential>, until: i64) -> Forecast {
     let policy = Policy {
         workspaces: [(WorkspaceName::new("prod").unwrap(), limits)].into(),
         credentials: credentials.into_iter().map(|it| (it.name.clone(), it)).collect(),
         ..Policy::default()
     };
     let starts = policy.credentials.keys().map(|name| (name.clone(), Start::assumed(name.clone(), at(0))));
-    forecast(&policy, &[StoreName::new("aws").unwrap()].into(), starts.collect(), at(0), at(until))
+    let of_aws = [StoreName::new("aws").unwrap()].into();
+    within(bounds, &policy, &of_aws, starts.collect(), at(0), at(until))
 }
 
 /// Who begins in which hour.
@@ -147,4 +152,44 @@ fn what_a_rotation_under_way_holds_up_goes_on_when_it_is_over() {
     starts.get_mut(&names[0]).unwrap().under_way = Some(UnderWay { since: at(0), ends: at(5) });
     let foreseen = forecast(&policy, &BTreeSet::new(), starts, at(0), at(5));
     assert_eq!(begins(&foreseen).first(), named(&[("b", 5)]).first());
+}
+
+#[test]
+fn what_is_too_much_is_counted_and_what_is_far_too_much_is_said_to_be_left_out() {
+    let fleet = || vec![credential("a", 10, &[]), credential("b", 10, &[])];
+    let free = || limits(usize::MAX, 100);
+    let all = played(free(), fleet(), 105);
+    assert_eq!((all.rotations.len(), all.more, all.whole_until), (20, 0, None));
+    let told = bounded(Bounds { told: 5, ..Bounds::default() }, free(), fleet(), 105);
+    assert_eq!((told.rotations.len(), told.more, told.whole_until), (5, 15, None));
+    assert_eq!(told.rotations, all.rotations[..5], "the first are told");
+    let of_one = bounded(Bounds { of_one: 3, ..Bounds::default() }, free(), fleet(), 105);
+    assert_eq!((of_one.rotations.len(), of_one.whole_until), (6, Some(at(40))));
+    let of_all = bounded(Bounds { of_all: 7, ..Bounds::default() }, free(), fleet(), 105);
+    assert_eq!((of_all.rotations.len(), of_all.whole_until), (7, Some(at(40))));
+    assert!(of_all.broken.is_empty(), "nobody is late for not having been played: {:?}", of_all.broken);
+}
+
+#[test]
+fn a_rotation_that_its_calendar_holds_up_for_a_whole_interval_is_late_and_a_freeze_may_last_a_month() {
+    let day = credential("a", 24, &[]);
+    let frozen = |days: i64| Credential {
+        schedule: Schedule {
+            freezes: vec![Freeze { from: at(20), until: at(24 * days), name: "long".to_owned() }],
+            ..day.schedule.clone()
+        },
+        ..day.clone()
+    };
+    for (credential, begins, expected) in [
+        (day.clone(), 47, false),
+        (day.clone(), 48, true),
+        (frozen(10), 10 * 24, false),
+        (frozen(10), 11 * 24, true),
+        (frozen(32), 32 * 24, false),
+        (frozen(33), 33 * 24, true),
+    ] {
+        assert_eq!(late::is_late(&credential, at(24), at(begins)), expected, "{begins}");
+    }
+    let foreseen = played(limits(usize::MAX, 100), vec![frozen(3000)], 100);
+    assert!(foreseen.broken[0].why.contains("shorten `freeze`"), "{:?}", foreseen.broken);
 }

@@ -7,22 +7,29 @@ use serde::Serialize;
 
 use crate::adapters::memory::journal::MemoryJournal;
 use crate::domain::event::Event;
-use crate::domain::ids::{CredentialName, RotationId};
+use crate::domain::ids::{CredentialName, RotationId, StoreName};
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::Reason;
+use crate::domain::policy::Policy;
 use crate::domain::rotation::Rotation;
 use crate::domain::step;
 use crate::ports::journal::{Entry, Journal as _};
 use crate::rehearsal::consumers::Consumers;
 use crate::rehearsal::ledger::{Call, Noted};
+use crate::rehearsal::season::promises::Promises;
+
+/// Beyond that it is known that the policy cannot be kept.
+const TROUBLES_MAX: usize = 1000;
 
 /// What a season brought.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Told {
     /// In the order in which they began.
     pub rotations: Vec<Story>,
-    /// What the policy promises and could not be kept.
+    /// What the policy promises and could not be kept; of more than a thousand troubles the first.
     pub troubles: Vec<Trouble>,
+    /// If there are more rotations than are played: until when they were.
+    pub whole_until: Option<Timestamp>,
     /// Calls, by whom they were made to.
     pub calls: BTreeMap<String, u64>,
     /// How often the process died.
@@ -54,20 +61,38 @@ pub struct Trouble {
     pub why: String,
 }
 
-#[derive(Default)]
-pub(super) struct Score {
+pub(super) struct Score<'a> {
     told: Told,
+    promises: Promises<'a>,
     rotations: BTreeMap<RotationId, (usize, Option<Rotation>)>,
     /// What was told already: once is enough.
     known: BTreeSet<(CredentialName, String)>,
 }
 
-impl Score {
+impl<'a> Score<'a> {
+    pub(super) fn new(policy: &'a Policy, of_aws: &'a BTreeSet<StoreName>, from: Timestamp) -> Self {
+        Self {
+            told: Told::default(),
+            promises: Promises::new(policy, of_aws, from),
+            rotations: BTreeMap::new(),
+            known: BTreeSet::new(),
+        }
+    }
+
     pub(super) fn crashed(&mut self) {
         self.told.crashes += 1;
     }
 
-    pub(super) fn finish(self) -> Told {
+    /// How many rotations have begun.
+    pub(super) fn begun(&self) -> usize {
+        self.told.rotations.len()
+    }
+
+    /// Nothing is played from `at` on; `whole` if that is the end that was asked for.
+    pub(super) fn finish(mut self, at: Timestamp, whole: bool) -> Told {
+        self.promises.close(at);
+        self.promised();
+        self.told.whole_until = (!whole).then_some(at);
         self.told
     }
 
@@ -91,10 +116,9 @@ impl Score {
         let line = Line { at: entry.at, event: entry.event.name() };
         if let Event::Begun(plan) = &entry.event {
             let (credential, reason) = (plan.credential.clone(), plan.reason);
-            self.rotations.insert(
-                entry.rotation,
-                (self.told.rotations.len(), Some(Rotation::begin(plan.as_ref().clone()))),
-            );
+            let rotation = Rotation::begin(plan.as_ref().clone());
+            self.promises.follow(&rotation, &entry.event, entry.at);
+            self.rotations.insert(entry.rotation, (self.told.rotations.len(), Some(rotation)));
             self.told.rotations.push(Story {
                 rotation: entry.rotation,
                 credential,
@@ -112,8 +136,18 @@ impl Score {
             story.timeline.push(line);
             story.phase = next.phase.name();
             story.ended_at = next.is_over().then_some(entry.at);
+            self.promises.follow(next, &entry.event, entry.at);
         }
-        *rotation = next;
+        *rotation = next.filter(|next| !next.is_over());
+        if rotation.is_none() {
+            self.rotations.remove(&entry.rotation);
+        }
+    }
+
+    fn promised(&mut self) {
+        for Trouble { credential, at, why } in self.promises.take() {
+            self.trouble(credential, at, why);
+        }
     }
 
     /// Looks for what should not be.
@@ -123,6 +157,8 @@ impl Score {
         consumers: &Consumers,
         now: Timestamp,
     ) -> Result<(), String> {
+        self.promises.judge(now);
+        self.promised();
         for harmed in consumers.harmed() {
             let why = format!("{} holds a key that the provider refuses", harmed.consumer);
             self.trouble(harmed.credential, harmed.at, why);
@@ -148,7 +184,7 @@ impl Score {
     }
 
     fn trouble(&mut self, credential: CredentialName, at: Timestamp, why: String) {
-        if self.known.insert((credential.clone(), why.clone())) {
+        if self.known.len() < TROUBLES_MAX && self.known.insert((credential.clone(), why.clone())) {
             self.told.troubles.push(Trouble { credential, at, why });
         }
     }

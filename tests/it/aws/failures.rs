@@ -9,6 +9,7 @@ use rekeyd::domain::failure::{Certainty, Kind};
 use rekeyd::ports::secret_store::{SecretStore, Which};
 
 use crate::aws::client::{Aws, PATIENCE, config};
+use crate::support::endless::Endless;
 use crate::support::secrets_manager::{Fault, StrictFake};
 use crate::support::store_conformance::{Bench, kind, place, value, version};
 
@@ -235,4 +236,18 @@ async fn a_partial_publish_is_visible_and_can_be_finished() {
     assert_eq!(aws.served("two").await.as_deref(), Some("sk_old"));
     aws.store.promote(&second, &new, overs[1].as_ref()).await.unwrap();
     assert_eq!(aws.served("two").await.as_deref(), Some("sk_new"));
+}
+
+/// Three tries of a mebibyte, and what is in the sockets' buffers by then.
+const READ_MAX: u64 = 64 << 20;
+
+#[tokio::test]
+async fn an_answer_without_an_end_is_not_read_to_it() {
+    let endless = Endless::start().await;
+    let aws = Aws::at(&endless.url, true);
+    let to = place("secret", None, false);
+    let failure = aws.store.preflight(&to).await.unwrap_err();
+    assert!(failure.message.contains("longer than any of AWS's"), "{failure}");
+    assert!(endless.sent() < READ_MAX, "{} bytes were taken", endless.sent());
+    assert_eq!(kind(Err::<(), _>(failure)), Err(Kind::Garbled));
 }

@@ -6,6 +6,7 @@ use rekeyd::sandbox::rules::Rules;
 use serde_json::json;
 
 use super::house::House;
+use crate::support::endless::Endless;
 use crate::support::moto::Moto;
 use crate::support::secrets_manager::{Fault, StrictFake};
 
@@ -165,4 +166,13 @@ async fn without_any_aws_identity_that_is_what_is_said() {
     });
     told.says("aws_identity", "broken", &["no usable AWS credentials", "`aws sts get-caller-identity`"]);
     assert!(told.of("aws_secret").is_empty() && fake.calls().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_that_answers_without_an_end_is_named_and_not_listened_to() {
+    let (house, endless) = (House::build(Rules::default()).await, Endless::start().await);
+    let told = house.doctor(&in_aws(&house, &endless.url, "tts", ""));
+    told.says("aws_identity", "unproven", &["longer than any of AWS's", "`endpoint_url`"]);
+    told.says("aws_content", "broken", &["longer than any of AWS's"]);
+    assert!(endless.sent() < 128 << 20, "{} bytes were taken", endless.sent());
 }

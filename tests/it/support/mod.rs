@@ -4,6 +4,7 @@
 pub(crate) mod blessed;
 pub(crate) mod browser;
 pub(crate) mod certificates;
+pub(crate) mod endless;
 pub(crate) mod instances;
 pub(crate) mod moto;
 pub(crate) mod promtool;

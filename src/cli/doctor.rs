@@ -11,13 +11,14 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use crate::cli::exit::{self, Exit};
-use crate::cli::journal::{fail, one_line, tell};
+use crate::cli::journal::{fail, tell};
 use crate::cli::paragraphs::Paragraphs;
 use crate::config::Config;
 use crate::config::diagnostic::Diagnostics;
 use crate::doctor;
 use crate::doctor::finding::{Report, Severity};
 use crate::doctor::iam::{self, Given};
+use crate::domain::outside::one_line;
 
 const JSON_VERSION: u32 = 1;
 /// Name look-ups and file systems that hang are left behind.

@@ -15,13 +15,14 @@ use serde_json::json;
 
 use crate::adapters::sqlite::SqliteJournal;
 use crate::cli::exit::Failed;
-use crate::cli::journal::{one_line, tell};
+use crate::cli::journal::tell;
 use crate::cli::moments::span;
 use crate::config::Config;
 use crate::config::components::JournalConfig;
 use crate::config::duration;
 use crate::domain::forecast::{Forecast, Foreseen, Start, forecast};
 use crate::domain::ids::CredentialName;
+use crate::domain::outside::one_line;
 
 const JSON_VERSION: u32 = 1;
 

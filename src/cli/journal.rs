@@ -102,8 +102,3 @@ pub(super) fn fail(why: &impl std::fmt::Display) -> ExitCode {
     drop(writeln!(io::stderr(), "rekeyd: {why}"));
     ExitCode::FAILURE
 }
-
-/// Some of what the journal holds was said by outside systems: it must not move a terminal's cursor.
-pub(super) fn one_line(text: &str) -> String {
-    text.replace(char::is_control, " ")
-}

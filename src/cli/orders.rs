@@ -8,8 +8,9 @@ use axum::http::Method;
 use serde_json::{Value, json};
 
 use crate::cli::daemon::{Daemon, Output, Reaching, Unmet, block_on};
-use crate::cli::journal::{one_line, tell};
+use crate::cli::journal::tell;
 use crate::domain::ids::CredentialName;
+use crate::domain::outside::one_line;
 
 /// Between two looks at a rotation that is waited for.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);

@@ -1,6 +1,6 @@
 //! Text for a terminal of eighty columns: headings, lines and labelled rows, broken between words.
 
-use crate::cli::journal::one_line;
+use crate::domain::outside::one_line;
 
 const WIDTH: usize = 80;
 /// Where the text of a labelled row begins.

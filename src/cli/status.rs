@@ -11,13 +11,14 @@ use jiff::Timestamp;
 
 use crate::adapters::sqlite::{ReadError, ReadOnlyJournal};
 use crate::cli::exit::{Exit, Failed};
-use crate::cli::journal::{Looking, Output, Sources, as_json, one_line, tell};
+use crate::cli::journal::{Looking, Output, Sources, as_json, tell};
 use crate::cli::moments::{age, distance};
 use crate::cli::why;
 use crate::domain::gate::Evidence;
 use crate::domain::hold::Holds;
 use crate::domain::ids::CredentialName;
 use crate::domain::notice::Failing;
+use crate::domain::outside::one_line;
 use crate::domain::record::Record;
 use crate::domain::report::consumers::uses;
 use crate::domain::report::restraint::{Around, HoldReport};

@@ -21,6 +21,7 @@ pub mod ids;
 pub mod inspection;
 pub mod key;
 pub mod notice;
+pub mod outside;
 pub mod phase;
 pub mod plan;
 pub mod policy;

@@ -6,6 +6,7 @@ use crate::domain::audit::{Act, changes};
 use crate::domain::failure::Failure;
 use crate::domain::ids::{CredentialName, KeyId};
 use crate::domain::key::{Inventory, Key};
+use crate::domain::outside::one_line;
 use crate::engine::desk::Desk;
 use crate::engine::setup::Setup;
 use crate::ports::journal;
@@ -54,7 +55,7 @@ pub(super) async fn delete(setup: Arc<Setup>, desk: Arc<Desk>, orphans: Vec<Key>
                 if let Err(error) = record(&setup, &desk, changes::ORPHAN_DELETED, &key).await {
                     tracing::warn!(workspace = %desk.name, key = %id, %error, "the audit log has the intent to delete an orphan, and not that it is done");
                 }
-                tracing::warn!(workspace = %desk.name, key = %id, name = key.name, "deleted an orphan: a key that a rotation made and lost");
+                tracing::warn!(workspace = %desk.name, key = %id, name = one_line(&key.name), "deleted an orphan: a key that a rotation made and lost");
             }
             Err(failure) => {
                 tracing::warn!(workspace = %desk.name, key = %id, %failure, "an orphan could not be deleted yet");

@@ -21,6 +21,7 @@ pub mod draft;
 pub mod engine;
 pub mod http;
 pub mod notify;
+mod plain_file;
 pub mod ports;
 pub mod rehearsal;
 pub mod sandbox;

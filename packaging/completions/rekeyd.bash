@@ -79,6 +79,9 @@ _rekeyd() {
             rekeyd,reload)
                 cmd="rekeyd__subcmd__reload"
                 ;;
+            rekeyd,repair)
+                cmd="rekeyd__subcmd__repair"
+                ;;
             rekeyd,resume)
                 cmd="rekeyd__subcmd__resume"
                 ;;
@@ -196,6 +199,9 @@ _rekeyd() {
             rekeyd__subcmd__help,reload)
                 cmd="rekeyd__subcmd__help__subcmd__reload"
                 ;;
+            rekeyd__subcmd__help,repair)
+                cmd="rekeyd__subcmd__help__subcmd__repair"
+                ;;
             rekeyd__subcmd__help,resume)
                 cmd="rekeyd__subcmd__help__subcmd__resume"
                 ;;
@@ -257,7 +263,7 @@ _rekeyd() {
 
     case "${cmd}" in
         rekeyd)
-            opts="-h -V --help --version tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept pause resume reload sweep agent sandbox demo notify healthcheck completions man help"
+            opts="-h -V --help --version tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -845,7 +851,7 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__help)
-            opts="tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept pause resume reload sweep agent sandbox demo notify healthcheck completions man help"
+            opts="tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1195,6 +1201,20 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__help__subcmd__reload)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__help__subcmd__repair)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1665,6 +1685,32 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__reload)
+            opts="-h --socket --policy --output --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --policy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__repair)
             opts="-h --socket --policy --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -1,22 +1,19 @@
 //! A secret in a file: one of rekeyd's own directory store, or any other. Looked at by its inode, times and link, which
 //! holds on every file system, and also where a mount swaps links above it.
 
-use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
+use std::fs::{self, Metadata};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
-use zeroize::Zeroizing;
 
 use crate::adapters::json_field;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::secret::SecretValue;
+use crate::plain_file;
 use crate::ports::followed::{Followed, Look, Mark};
-
-/// More than any secret.
-const CONTENT_BYTES_MAX: u64 = 1024 * 1024;
 
 pub struct FollowedFile {
     path: PathBuf,
@@ -42,21 +39,6 @@ impl FollowedFile {
         let target = fs::read_link(&self.path).unwrap_or_default();
         let it = fs::metadata(&self.path)?;
         Ok(Seen { mark: mark(&it, &target.to_string_lossy()), file: (it.dev(), it.ino()) })
-    }
-
-    fn read(&self) -> io::Result<Zeroizing<Vec<u8>>> {
-        let file = File::open(&self.path)?;
-        let it = file.metadata()?;
-        if !it.is_file() || it.len() > CONTENT_BYTES_MAX {
-            return Err(io::Error::other(format!(
-                "it is no plain file of at most {CONTENT_BYTES_MAX} bytes"
-            )));
-        }
-        // Room for all of it, so that growing leaves no copy behind.
-        let room = usize::try_from(it.len().saturating_add(1)).unwrap_or_default();
-        let mut content = Zeroizing::new(Vec::with_capacity(room));
-        file.take(CONTENT_BYTES_MAX).read_to_end(&mut content)?;
-        Ok(content)
     }
 
     fn value(&self, content: &[u8]) -> Result<SecretValue, Failure> {
@@ -102,7 +84,8 @@ impl Followed for FollowedFile {
         if before.is_some_and(|before| before.file == now.file && before.mark != now.mark) {
             return Ok(Look::Unsettled);
         }
-        let content = self.read().map_err(|error| self.failed(&error))?;
+        let content =
+            plain_file::read(&self.path, plain_file::BYTES_MAX).map_err(|error| self.failed(&error))?;
         if self.see().map_err(|error| self.failed(&error))? != now {
             return Ok(Look::Unsettled);
         }

@@ -9,6 +9,7 @@ pub mod endpoint;
 pub mod followed_file;
 mod json_field;
 pub mod memory;
+pub mod otlp;
 pub mod prober;
 pub(crate) mod secret_text;
 pub mod sqlite;

@@ -17,6 +17,7 @@ use crate::agent::Error;
 use crate::call;
 use crate::config::agent::ClientIdentity;
 use crate::domain::secret::SecretValue;
+use crate::plain_file;
 
 /// One for a daemon keeps its client as long as the files that it was made from stay as they are.
 pub(super) struct Courier {
@@ -103,16 +104,17 @@ impl Courier {
 impl Papers {
     fn read(&self) -> Result<Contents, Error> {
         let read = |path: &PathBuf| {
-            std::fs::read(path).map_err(|source| Error::Authorities { path: path.clone(), source })
+            plain_file::read(path, plain_file::BYTES_MAX)
+                .map_err(|source| Error::Authorities { path: path.clone(), source })
         };
         let identity = |identity: &ClientIdentity| {
-            let mut both = Zeroizing::new(read(&identity.certificate)?);
+            let mut both = read(&identity.certificate)?;
             both.push(b'\n');
-            both.extend_from_slice(&Zeroizing::new(read(&identity.key)?));
+            both.extend_from_slice(&read(&identity.key)?);
             Ok(both)
         };
         Ok(Contents {
-            authorities: self.ca_file.as_ref().map(read).transpose()?,
+            authorities: self.ca_file.as_ref().map(read).transpose()?.map(|it| it.to_vec()),
             identity: self.identity.as_ref().map(identity).transpose()?,
         })
     }

@@ -2,11 +2,13 @@
 //! and durable when the write returns.
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
+
+use crate::plain_file;
 
 /// More than any secret, and than any file of some secrets.
 const CONTENT_BYTES_MAX: u64 = 1024 * 1024;
@@ -23,15 +25,11 @@ pub struct Place {
 impl Place {
     /// The last good content, if there is one.
     pub(super) fn read(&self) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
-        let file = match File::open(&self.path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let room = file.metadata()?.len().min(CONTENT_BYTES_MAX).saturating_add(1);
-        let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(room).unwrap_or_default()));
-        file.take(CONTENT_BYTES_MAX).read_to_end(&mut content)?;
-        Ok(Some(content))
+        match plain_file::read(&self.path, CONTENT_BYTES_MAX) {
+            Ok(content) => Ok(Some(content)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes the content, unless it is there already, dressed as it should be.

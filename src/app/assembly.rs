@@ -21,6 +21,7 @@ use crate::domain::ids::{ConsumerName, StoreName, WorkspaceName};
 use crate::domain::secret::SecretValue;
 use crate::engine::{Desk, Setup, Timing};
 use crate::http::Readers;
+use crate::plain_file;
 use crate::ports::clock::Clock;
 use crate::ports::issuer::Issuer;
 use crate::ports::journal::Journal;
@@ -214,7 +215,7 @@ pub fn issuer(
     clock: &Arc<dyn Clock>,
 ) -> Result<ElevenLabs, Error> {
     let workspace = || name.clone();
-    let ca_pem = config.ca_file.as_ref().map(std::fs::read).transpose();
+    let ca_pem = config.ca_file.as_deref().map(plain_file::certificates).transpose();
     let settings = elevenlabs::Settings {
         base_url: config.base_url.to_string(),
         admin_key,

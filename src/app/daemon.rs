@@ -15,6 +15,7 @@ use crate::app::channels;
 use crate::app::diary::Diary;
 use crate::app::notify;
 use crate::app::reload::{self, InForce};
+use crate::app::traces;
 use crate::app::with_causes;
 use crate::config::Config;
 use crate::config::components::{DaemonConfig, JournalConfig, TlsConfig};
@@ -52,6 +53,8 @@ pub enum Error {
     #[error("signals cannot be received")]
     Signals(#[source] std::io::Error),
     #[error(transparent)]
+    Traces(#[from] traces::Error),
+    #[error(transparent)]
     Engine(#[from] Stopped),
     #[error("a part of the daemon ended by itself")]
     PartEnded,
@@ -65,6 +68,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     let JournalConfig::Sqlite { path: journal_path } = &config.daemon.journal;
     let journal = Arc::new(SqliteJournal::open(journal_path)?);
     let base = Base::on_this_machine(Arc::<SqliteJournal>::clone(&journal));
+    let (base, exporter) = traces::begin(base, &ProcessEnvironment).await?;
     let diary = Diary::of(&base);
     let setup = assembly::assemble(&config, &ProcessEnvironment, &base).await?;
     let consumers = reload::consumers(&config).map_err(Error::Consumers)?;
@@ -103,6 +107,9 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
         daemon: config.daemon,
     };
     let mut parts = JoinSet::new();
+    if let Some(exporter) = exporter {
+        parts.spawn(exporter.run(served.clone()));
+    }
     parts.spawn(listener.serve(public, served.clone()));
     if let Some(tls) = tls {
         parts.spawn(tls.follow(status.clone(), served.clone()));

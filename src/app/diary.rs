@@ -58,9 +58,12 @@ impl Diary {
         loop {
             let wait = if missing.is_some() { AGAIN } else { TELL_THE_HEAD_EVERY };
             let next = self.clock.now().saturating_add(wait).unwrap_or(Timestamp::MAX);
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = self.clock.sleep_until(next) => {}
+            // A sleeper may be woken before that.
+            while self.clock.now() < next {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = self.clock.sleep_until(next) => {}
+                }
             }
             match &missing {
                 Some(act) if !self.is_recorded(act).await => {}

@@ -7,6 +7,7 @@ pub mod daemon;
 mod diary;
 mod notify;
 mod reload;
+pub mod traces;
 
 /// An error with its causes, in one line.
 #[must_use]

@@ -50,7 +50,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 
 /// A credential whose rows are damaged is left out: `rekeyd status` tells of it.
 fn read(sources: &Sources, now: Timestamp) -> Result<ConsumersReport, ReadError> {
-    let Sources { journal, policy } = sources;
+    let Sources { journal, policy, socket: _ } = sources;
     let mut unrecorded = policy.credentials.clone();
     let mut all: Vec<UseReport> = Vec::new();
     for (name, known) in journal.load()? {

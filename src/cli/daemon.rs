@@ -16,12 +16,15 @@ use crate::call;
 use crate::cli::exit::{Exit, Failed};
 use crate::config::Config;
 use crate::config::environment::{Environment, ProcessEnvironment};
+use crate::domain::report::remark::Remark;
 
 const DEFAULT_SOCKET: &str = "/run/rekeyd/rekeyd.sock";
 const FILE_NAME: &str = "rekeyd.sock";
 
 /// Longer than the daemon itself takes to give up.
 const PATIENCE: Duration = Duration::from_secs(100);
+/// What is told from memory.
+const AT_ONCE: Duration = Duration::from_secs(2);
 
 #[derive(clap::Args)]
 pub(super) struct Reaching {
@@ -122,6 +125,18 @@ impl Daemon {
             _ => Err(strange()),
         }
     }
+}
+
+/// What the daemon says beside its credentials. Whoever only looks has the journal: if no daemon answers at once, there is
+/// nothing to add.
+pub(super) fn remarks(socket: Option<PathBuf>) -> Vec<Remark> {
+    let daemon = Daemon { socket: socket.unwrap_or_else(|| default_socket(&ProcessEnvironment)) };
+    let talk = async {
+        let asked = daemon.call(Method::GET, "/v1/remarks", None);
+        Ok(tokio::time::timeout(AT_ONCE, asked).await.ok().and_then(Result::ok))
+    };
+    let told = block_on(talk).ok().flatten();
+    told.and_then(|told| serde_json::from_value(told).ok()).unwrap_or_default()
 }
 
 fn default_socket(environment: &dyn Environment) -> PathBuf {

@@ -61,6 +61,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("rollback", &["rekeyd rollback tts-backend --check", "rekeyd rollback tts-backend"]),
     ("reinstate", &["rekeyd reinstate tts-backend"]),
     ("accept", &["rekeyd accept tts-backend"]),
+    ("repair", &["rekeyd repair tts-backend"]),
     ("pause", &["rekeyd pause --all --why 'launch day'", "rekeyd pause tts-backend --only revoking"]),
     ("resume", &["rekeyd resume --all", "rekeyd resume --workspace prod"]),
     ("reload", &["rekeyd reload"]),

@@ -43,7 +43,7 @@ impl Exit {
             Self::Usage => "called wrongly",
             Self::PolicyInvalid => "the policy has errors (`run`, `agent`: 78)",
             Self::NeedsAttention => {
-                "with `--exit-code`: `status`: a credential or a channel needs a person; `plan`: something is to be done now; `audit verify`, `audit compare`: something does not fit"
+                "with `--exit-code`: `status`: a credential, a channel, a store or the journal needs a person; `plan`: something is to be done now; `audit verify`, `audit compare`: something does not fit"
             }
             Self::Unreachable => "the daemon cannot be reached",
             Self::Locked => "`run`: another rekeyd has the journal",

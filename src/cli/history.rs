@@ -31,7 +31,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             return looking.fail(&Failed::unknown(format!("`{name}` cannot be a credential: {error}")));
         }
     };
-    let Sources { journal, policy } = match looking.open() {
+    let Sources { journal, policy, socket: _ } = match looking.open() {
         Ok(sources) => sources,
         Err(failed) => return looking.fail(&failed),
     };

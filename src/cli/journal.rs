@@ -37,6 +37,8 @@ pub(super) struct Looking {
 pub(super) struct Sources {
     pub(super) journal: ReadOnlyJournal,
     pub(super) policy: Policy,
+    /// Of the daemon, as the policy says.
+    pub(super) socket: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -59,7 +61,8 @@ impl Looking {
         let unnamed = || Failed::other("name the --journal or the --policy");
         let path = self.journal.clone().or(of_policy).ok_or_else(unnamed)?;
         let journal = SqliteJournal::open_read_only(&path).map_err(Failed::journal)?;
-        Ok(Sources { journal, policy: config.map(|config| config.policy).unwrap_or_default() })
+        let socket = config.as_ref().map(|config| config.daemon.socket.clone());
+        Ok(Sources { journal, policy: config.map(|config| config.policy).unwrap_or_default(), socket })
     }
 
     #[expect(clippy::disallowed_methods, reason = "a command that only looks has no clock to be tested with")]

@@ -91,6 +91,8 @@ enum Command {
     Reinstate(orders::OfOne),
     /// Take a key's permissions and limits as they are, and its account's other keys, for what they should be
     Accept(orders::OfOne),
+    /// Have a damaged credential's record made anew from the journal's events
+    Repair(orders::OfOne),
     /// Hold back that keys are created, revoked, or both; survives restarts
     Pause(holds::Pause),
     /// Lift a pause, or what a breaker has stopped
@@ -136,6 +138,7 @@ pub fn main() -> ExitCode {
         Command::Rollback(arguments) => orders::roll_back(&arguments),
         Command::Reinstate(arguments) => orders::reinstate(&arguments),
         Command::Accept(arguments) => orders::accept(&arguments),
+        Command::Repair(arguments) => orders::repair(&arguments),
         Command::Pause(arguments) => holds::pause(&arguments),
         Command::Resume(arguments) => holds::resume(&arguments),
         Command::Reload(arguments) => orders::reload(&arguments),

@@ -1,4 +1,4 @@
-//! `rekeyd rotate`, `retry`, `abort`, `rollback`, `accept`, `reload` and `sweep`: orders to the running daemon.
+//! `rekeyd rotate`, `retry`, `abort`, `rollback`, `accept`, `repair`, `reload` and `sweep`: orders to the running daemon.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -121,6 +121,11 @@ pub(super) fn reinstate(arguments: &OfOne) -> ExitCode {
 
 pub(super) fn accept(arguments: &OfOne) -> ExitCode {
     one(&arguments.name, "accept", &arguments.reaching, None)
+}
+
+/// A damaged credential's record is made anew by the daemon, which alone writes the journal.
+pub(super) fn repair(arguments: &OfOne) -> ExitCode {
+    one(&arguments.name, "repair", &arguments.reaching, None)
 }
 
 pub(super) fn reload(arguments: &OfAll) -> ExitCode {

@@ -171,7 +171,7 @@ fn recorded(journal: ReadOnlyJournal, config: &Config, now: Timestamp) -> Result
         let past = past(&journal, &name, known).map_err(Failed::journal)?;
         pasts.insert(name, past);
     }
-    let sources = Sources { journal, policy: config.policy.clone() };
+    let sources = Sources { journal, policy: config.policy.clone(), socket: None };
     Ok((status::read(&sources, now).map_err(Failed::journal)?, pasts))
 }
 

@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::adapters::sqlite::OpenError;
 use crate::app::daemon::{self, Error};
@@ -15,6 +16,8 @@ use crate::telemetry::logging::{self, Format};
 
 /// Everything is waiting for answers; two threads are for what little is not.
 const WORKER_THREADS: usize = 2;
+/// Threads that do not end are left behind after so long.
+const LEFT_BEHIND: Duration = Duration::from_secs(2);
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -43,7 +46,10 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             return exit::because(Exit::Failed, &format!("the daemon cannot be started: {error}"));
         }
     };
-    match runtime.block_on(daemon::run(&arguments.policy, config)) {
+    let outcome = runtime.block_on(daemon::run(&arguments.policy, config));
+    // Nothing of ours is left in it but what may hang for ever: a file system that does not answer.
+    runtime.shutdown_timeout(LEFT_BEHIND);
+    match outcome {
         Ok(()) => {
             tracing::info!("stopped");
             ExitCode::SUCCESS
@@ -59,7 +65,7 @@ fn exit_code(error: &Error) -> ExitCode {
     let exit = match error {
         Error::Journal(OpenError::Locked { .. }) => Exit::Locked,
         Error::Assembly(error) if error.is_configuration() => Exit::BadConfiguration,
-        Error::Consumers(_) | Error::Channels(_) | Error::Tls(_) => Exit::BadConfiguration,
+        Error::Consumers(_) | Error::Channels(_) | Error::Tls(_) | Error::Traces(_) => Exit::BadConfiguration,
         Error::Journal(_)
         | Error::Assembly(_)
         | Error::Listen { .. }

@@ -10,6 +10,7 @@ use comfy_table::presets::NOTHING;
 use jiff::Timestamp;
 
 use crate::adapters::sqlite::{ReadError, ReadOnlyJournal};
+use crate::cli::daemon;
 use crate::cli::exit::{Exit, Failed};
 use crate::cli::journal::{Looking, Output, Sources, as_json, tell};
 use crate::cli::moments::{age, distance};
@@ -46,7 +47,10 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         return explain(name, looking, *exit_code);
     }
     let now = looking.now();
-    let read = |sources: Sources| read(&sources, now).map_err(Failed::journal);
+    let read = |sources: Sources| {
+        let report = read(&sources, now).map_err(Failed::journal)?;
+        Ok(report.remarked(daemon::remarks(sources.socket)))
+    };
     let report = match looking.open().and_then(read) {
         Ok(report) => report,
         Err(failed) => return looking.fail(&failed),
@@ -71,7 +75,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 pub(super) fn read(sources: &Sources, now: Timestamp) -> Result<StatusReport, ReadError> {
-    let Sources { journal, policy } = sources;
+    let Sources { journal, policy, socket: _ } = sources;
     let mut unrecorded = policy.credentials.clone();
     let mut reports = Vec::new();
     let mut records = BTreeMap::new();
@@ -107,7 +111,8 @@ fn explain(name: &str, looking: &Looking, exit_code: bool) -> ExitCode {
         let report = read(&sources, now).map_err(Failed::journal)?;
         let told = report.credentials.iter().find(|it| it.credential.as_str() == name);
         let told = told.ok_or_else(|| Failed::unknown(unknown(name, &report)))?.clone();
-        causes(&sources, told, now).map_err(Failed::journal)
+        let causes = causes(&sources, told, now).map_err(Failed::journal)?;
+        Ok(WhyReport { remarks: daemon::remarks(sources.socket), ..causes })
     };
     let report = match looking.open().and_then(read) {
         Ok(report) => report,
@@ -125,7 +130,7 @@ fn explain(name: &str, looking: &Looking, exit_code: bool) -> ExitCode {
 }
 
 fn causes(sources: &Sources, told: CredentialReport, now: Timestamp) -> Result<WhyReport, ReadError> {
-    let Sources { journal, policy } = sources;
+    let Sources { journal, policy, socket: _ } = sources;
     let known = journal.load()?.into_iter().find(|(name, _)| *name == told.credential);
     let known = known.and_then(|(_, known)| known.ok());
     let (record, rotation) = match known {
@@ -156,7 +161,8 @@ fn evidence(
 fn only(report: &StatusReport, name: &str) -> Option<StatusReport> {
     let found = report.credentials.iter().find(|it| it.credential.as_str() == name)?;
     let holds = found.held.clone();
-    Some(StatusReport { holds, ..StatusReport::new(vec![found.clone()], report.at) })
+    let only = StatusReport { holds, ..StatusReport::new(vec![found.clone()], report.at) };
+    Some(only.remarked(report.remarks.clone()))
 }
 
 fn unknown(name: &str, report: &StatusReport) -> String {
@@ -182,6 +188,10 @@ fn overview(report: &StatusReport, colours: bool) -> String {
              next: rekeyd notify test {channel}\n",
             age(*since, now)
         );
+    }
+    for remark in &report.remarks {
+        let message = one_line(&remark.message);
+        held += &format!("\n{}: {message}\n  next: {}\n", remark.kind.label(), remark.next_command);
     }
     if report.credentials.is_empty() {
         return format!("the journal knows no credential yet\n{held}");

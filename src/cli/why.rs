@@ -44,6 +44,13 @@ pub(super) fn explain(report: &WhyReport) -> String {
         text.heading("Next");
         text.line(2, command);
     }
+    if !report.remarks.is_empty() {
+        text.heading("The daemon says");
+        for remark in &report.remarks {
+            text.row(remark.kind.label(), &remark.message);
+            text.row("", &format!("next: {}", remark.next_command));
+        }
+    }
     text.finish()
 }
 

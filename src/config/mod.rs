@@ -28,6 +28,7 @@ mod raw;
 pub mod schema;
 pub mod secret_source;
 mod shape;
+pub mod traces;
 
 use crate::config::components::{
     ChannelConfig, ConsumerConfig, DaemonConfig, LeaksConfig, MetricsConfig, ReadersConfig, StoreConfig,

@@ -2,6 +2,7 @@
 //! editors show. Nothing is checked yet but the shape, and nothing may be printed: a value can be a misplaced secret.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -125,6 +126,15 @@ pub(crate) struct Secret {
     pub(crate) file: Option<At<AbsolutePath>>,
     /// The name of an environment variable.
     pub(crate) env: Option<At<Text>>,
+}
+
+impl Secret {
+    /// Where the reference stands.
+    pub(crate) fn span(&self) -> Option<Range<usize>> {
+        let Self { systemd_credential, file, env } = self;
+        let text = |it: &Option<At<Text>>| it.as_ref().map(At::span);
+        text(systemd_credential).or_else(|| text(env)).or_else(|| file.as_ref().map(At::span))
+    }
 }
 
 /// A reference to the admin key: to a secret, to a credential whose key it is, or to both.

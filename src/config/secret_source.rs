@@ -1,8 +1,6 @@
 //! Where a secret is to be found: the policy only ever refers to secrets, and they are read when they are needed.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
@@ -10,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::config::environment::Environment;
 use crate::domain::secret::{BadSecret, SecretValue};
+use crate::plain_file;
 
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 const READABLE_BY_OTHERS: u32 = 0o077;
@@ -62,9 +61,7 @@ impl SecretSource {
             Self::SystemdCredential(_) | Self::File(_) => {
                 let path =
                     self.path(environment).ok_or_else(|| Unreadable::NoCredentials { place: place() })?;
-                let mut bytes = Zeroizing::new(Vec::new());
-                File::open(path)
-                    .and_then(|file| file.take(FILE_BYTES_MAX).read_to_end(&mut bytes))
+                let bytes = plain_file::read(&path, FILE_BYTES_MAX)
                     .map_err(|source| Unreadable::Io { place: place(), source })?;
                 let text = std::str::from_utf8(&bytes).map_err(|_| Unreadable::NotText { place: place() })?;
                 Zeroizing::new(text.to_owned())

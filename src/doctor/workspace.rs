@@ -22,6 +22,7 @@ use crate::domain::key::{Inventory, Key};
 use crate::domain::policy::Credential;
 use crate::domain::secret::SecretValue;
 use crate::domain::usage::Reading;
+use crate::plain_file;
 use crate::ports::clock::Clock;
 use crate::ports::issuer::Issuer as _;
 use crate::ports::secret_store::SecretStore;
@@ -33,7 +34,7 @@ const LATELY: SignedDuration = SignedDuration::from_hours(1);
 pub(super) async fn examine(case: Arc<Case>, name: WorkspaceName) -> Vec<Finding> {
     let about = format!("workspace `{name}`");
     let Some(workspace) = case.config.workspaces.get(&name) else { return Vec::new() };
-    let ca_pem = match workspace.ca_file.as_ref().map(std::fs::read).transpose() {
+    let ca_pem = match workspace.ca_file.as_deref().map(plain_file::certificates).transpose() {
         Ok(ca_pem) => ca_pem,
         Err(error) => {
             let fix = "mend `ca_file`, or let the user of rekeyd read it";

@@ -146,6 +146,11 @@ impl RotationId {
         Self(uuid)
     }
 
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0.into_bytes()
+    }
+
     /// The mark in the name of the key that this rotation's `attempt`-th mint creates.
     #[must_use]
     pub fn nonce(self, attempt: u32) -> Nonce {

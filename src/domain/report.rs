@@ -11,6 +11,7 @@ pub mod findings;
 pub mod history;
 pub mod moments;
 pub mod places;
+pub mod remark;
 pub mod restraint;
 pub mod rollback;
 pub mod why;
@@ -34,6 +35,7 @@ use crate::domain::policy::Credential;
 use crate::domain::record::{Ended, Obstacle, Record};
 use crate::domain::report::blocked::{Blocked, SourceDelay};
 use crate::domain::report::places::{DestinationReport, PlaceState};
+use crate::domain::report::remark::Remark;
 use crate::domain::report::restraint::HoldReport;
 use crate::domain::report::rollback::RollbackReport;
 use crate::domain::rotation::{ParkReason, Rotation};
@@ -54,6 +56,9 @@ pub struct StatusReport {
     /// Channels of notifications that fail: somebody may not have been told.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failing_channels: Vec<Failing>,
+    /// What the daemon says beside the credentials: empty if none was asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<Remark>,
 }
 
 impl StatusReport {
@@ -71,6 +76,7 @@ impl StatusReport {
             credentials,
             holds: Vec::new(),
             failing_channels: Vec::new(),
+            remarks: Vec::new(),
         }
     }
 
@@ -288,7 +294,8 @@ impl CredentialReport {
         Self {
             attention: true,
             condition: Condition::Damaged,
-            summary: format!("{damage}; nothing is done to it until its rows are restored from a backup"),
+            summary: format!("{damage}; nothing is done to it until that is mended"),
+            next_command: Some(format!("rekeyd repair {credential}")),
             damage: Some(damage),
             ..Self::new(
                 Facts {
@@ -320,6 +327,7 @@ impl RotationReport {
             trouble,
             overlap_began,
             dead_man,
+            entered: _,
             clock_agreed: _,
         } = rotation;
         let overlap_since = overlap_began.unwrap_or(*since);

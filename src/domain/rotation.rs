@@ -27,6 +27,8 @@ pub struct Rotation {
     pub phase: Phase,
     /// When the phase was entered.
     pub since: Timestamp,
+    /// The number of the event that led to this phase.
+    pub entered: u64,
     /// Whether the provider's clock agreed with ours since the phase was entered: only then is `since` to be trusted.
     pub clock_agreed: bool,
     /// From when on the overlap counts: every destination had been read back, and the clocks agreed.
@@ -151,6 +153,7 @@ impl Rotation {
             length: 1,
             phase: Phase::Due { overwrite: false },
             since,
+            entered: 0,
             clock_agreed: false,
             overlap_began: None,
             dead_man: None,

@@ -61,6 +61,7 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
         next.phase = escalated(&rotation.phase);
         if next.phase.name() != rotation.phase.name() {
             next.since = now;
+            next.entered = rotation.length;
         }
         return Ok(next);
     }
@@ -68,6 +69,7 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
     next.trouble = None;
     if next.phase.name() != rotation.phase.name() {
         next.since = now;
+        next.entered = rotation.length;
         next.clock_agreed = false;
     }
     if matches!(next.phase, Phase::Overlap(_)) && matches!(event, Event::Promoted { .. }) {

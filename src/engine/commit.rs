@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
-use crate::domain::audit::{changes, events};
+use crate::domain::audit::{Act, changes, events};
 use crate::domain::backoff::Backoff;
 use crate::domain::event::Event;
 use crate::domain::plan::Plan;
@@ -133,11 +133,16 @@ impl Visit {
 
     /// Replaces the record, with nothing happening to the rotation under way, if any. `changed` still has the stored record's revision.
     pub(super) async fn save(&mut self, changed: Record) -> Result<(), Halt> {
-        let record = Record { revision: self.record.revision + 1, ..changed };
-        let mut acts = changes::of_record(&self.record, &record, &self.actor, self.setup.now());
+        let mut acts = changes::of_record(&self.record, &changed, &self.actor, self.setup.now());
         for act in &mut acts {
             act.workspace = self.policy().map(|credential| credential.workspace.clone());
         }
+        self.save_acting(changed, acts).await
+    }
+
+    /// As [`Self::save`], with what is recorded of it.
+    pub(super) async fn save_acting(&mut self, changed: Record, acts: Vec<Act>) -> Result<(), Halt> {
+        let record = Record { revision: self.record.revision + 1, ..changed };
         let mut failures = Failures::default();
         loop {
             let began = Instant::now();
@@ -204,7 +209,8 @@ impl Visit {
         let left = self.rotation.as_ref().map(lasted);
         let to = next.phase.name();
         if left.is_none_or(|(from, _)| from != to) {
-            self.meter.moved(Moved { workspace: &entry.workspace, reason: next.plan.reason, left, to });
+            let (rotation, entry, workspace) = (entry.rotation, entry.sequence, &entry.workspace);
+            self.meter.moved(Moved { rotation, entry, workspace, reason: next.plan.reason, left, to });
         }
     }
 

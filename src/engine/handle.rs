@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::domain::ack::Ack;
 use crate::domain::hold::{Held, Holds, Scope};
 use crate::domain::ids::CredentialName;
+use crate::domain::report::remark::Orphan;
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::Fingerprint;
 use crate::engine::orders::{Order, Wish};
@@ -20,6 +21,9 @@ use crate::ports::journal::{self, Journal, Known};
 
 /// Enough for every operator and consumer of a fleet to speak at once; more have to wait their turn.
 pub(super) const COMMANDS_MAX: usize = 256;
+
+/// Enough to see whose they are; the audit log has all of them.
+const ORPHANS_KEPT: usize = 5;
 
 pub(super) enum Command {
     Order {
@@ -62,6 +66,16 @@ pub struct Pulse {
     pub damaged: Vec<(CredentialName, String)>,
     /// Keys found by the sweeps of this process with a nonce of ours that no rotation owned any more, and deleted.
     pub orphans_deleted: u64,
+    /// The newest of them, the newest last.
+    pub orphans: Vec<Orphan>,
+}
+
+impl Pulse {
+    pub(super) fn tell_of(&mut self, orphans: Vec<Orphan>) {
+        self.orphans_deleted += u64::try_from(orphans.len()).unwrap_or(u64::MAX);
+        self.orphans.extend(orphans);
+        self.orphans.drain(..self.orphans.len().saturating_sub(ORPHANS_KEPT));
+    }
 }
 
 /// Why an order was not carried out.

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::audit::Actor;
 use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::record::Record;
+use crate::domain::report::remark::Orphan;
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::SecretValue;
 use crate::engine::agenda::Agenda;
@@ -30,6 +31,7 @@ use crate::ports::meter::{Meter, Unmetered};
 
 mod ending;
 mod holding;
+mod ordered;
 mod patrol;
 
 /// A visit that panicked is not repeated at once.
@@ -79,7 +81,7 @@ enum Finished {
     },
     /// What destinations serve.
     Read(Vec<Served>),
-    OrphansDeleted(u64),
+    OrphansDeleted(Vec<Orphan>),
     Holds(holding::Changed),
 }
 
@@ -223,23 +225,6 @@ impl Keeper {
         }
     }
 
-    fn take_order(&mut self, name: &CredentialName, order: Order) {
-        let refusal = match self.slots.get(name) {
-            None => Some(format!("there is no credential `{name}`")),
-            Some(Slot { damaged: Some(why), .. }) => Some(format!("`{name}` is left alone: {why}")),
-            Some(_) => None,
-        };
-        if let Some(refusal) = refusal {
-            // Nobody may be left to hear it.
-            drop(order.answer.send(Err(refusal)));
-            return;
-        }
-        if let Some(slot) = self.slots.get_mut(name) {
-            slot.orders.push(order);
-        }
-        self.look_at(name);
-    }
-
     fn look_at(&mut self, name: &CredentialName) {
         let Some(slot) = self.slots.get(name).filter(|slot| slot.damaged.is_none()) else { return };
         // A visit under way may have judged already: it comes back and is sent again.
@@ -285,14 +270,6 @@ impl Keeper {
         let workspace = of_rotation.or_else(of_policy)?;
         let limit = self.setup.desks.get(&workspace).map_or(1, |desk| desk.limits.rotations_at_once.max(1));
         Some((workspace, limit))
-    }
-
-    fn refuse_orders(&mut self, name: &CredentialName) {
-        let Some(slot) = self.slots.get_mut(name) else { return };
-        for order in slot.orders.drain(..) {
-            // Nobody may be left to hear it.
-            drop(order.answer.send(Err(format!("`{name}` is not in the policy any more"))));
-        }
     }
 
     fn send_visitor(&mut self, name: CredentialName, workspace: WorkspaceName) {
@@ -348,7 +325,7 @@ impl Keeper {
             Ok((_, Finished::Read(read))) => self.judge_places(read),
             Ok((_, Finished::Holds(changed))) => self.holds_changed(changed),
             Ok((_, Finished::OrphansDeleted(deleted))) => {
-                self.pulse.send_modify(|pulse| pulse.orphans_deleted += deleted);
+                self.pulse.send_modify(|pulse| pulse.tell_of(deleted));
             }
             Err(error) => {
                 // What the visitor took along is lost, the value included; the journal has the rest.

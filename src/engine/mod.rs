@@ -17,6 +17,7 @@ mod inspect;
 mod keeper;
 mod listings;
 mod orders;
+mod repair;
 mod restraints;
 mod setup;
 mod solo;

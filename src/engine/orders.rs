@@ -28,6 +28,8 @@ pub enum Wish {
     Emergency,
     /// Take what is there for what is wanted.
     Accept,
+    /// Make a damaged record anew from the events of the credential's rotations.
+    Repair,
     /// Not an operator's, but a report's: the value with this fingerprint is in wrong hands.
     Leaked(Fingerprint),
 }
@@ -51,7 +53,8 @@ impl Order {
             | Wish::RollBack
             | Wish::Reinstate
             | Wish::Emergency
-            | Wish::Accept => Actor::Operator(by),
+            | Wish::Accept
+            | Wish::Repair => Actor::Operator(by),
         }
     }
 }
@@ -67,6 +70,7 @@ impl Visit {
             Wish::Rotate => self.ask().await?,
             Wish::Emergency => self.hurry(&order.by).await?,
             Wish::Accept => self.accept().await?,
+            Wish::Repair => Ok(format!("the rows of `{}` are sound", self.record.credential)),
             Wish::Leaked(print) => self.take_report(&print, &order.by).await?,
             Wish::Retry { overwrite } => self.retry(overwrite).await?,
             Wish::Abort => self.abort(order.by).await?,

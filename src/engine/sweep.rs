@@ -7,6 +7,7 @@ use crate::domain::failure::Failure;
 use crate::domain::ids::{CredentialName, KeyId};
 use crate::domain::key::{Inventory, Key};
 use crate::domain::outside::one_line;
+use crate::domain::report::remark::Orphan;
 use crate::engine::desk::Desk;
 use crate::engine::setup::Setup;
 use crate::ports::journal;
@@ -40,22 +41,38 @@ pub(super) async fn look(setup: Arc<Setup>, desk: Arc<Desk>) -> Result<Swept, Er
     Ok(Swept { desk, inventory, ours })
 }
 
-/// Deletes orphans, and says how many are certainly gone. One that is not is found by the next sweep.
-pub(super) async fn delete(setup: Arc<Setup>, desk: Arc<Desk>, orphans: Vec<Key>) -> u64 {
-    let mut deleted = 0;
-    for key in orphans {
+/// Deletes orphans, each with whose rotation made it, and says which are certainly gone. One that is not is found by
+/// the next sweep.
+pub(super) async fn delete(
+    setup: Arc<Setup>,
+    desk: Arc<Desk>,
+    orphans: Vec<(Key, CredentialName)>,
+) -> Vec<Orphan> {
+    let mut deleted = Vec::new();
+    for (key, credential) in orphans {
         let id: &KeyId = &key.id;
-        if let Err(error) = record(&setup, &desk, changes::ORPHAN_DELETION_INTENDED, &key).await {
+        let record = async |what| {
+            let act = changes::orphan(what, &key, &credential, setup.now());
+            setup.journal.record(&Act { workspace: Some(desk.name.clone()), ..act }).await
+        };
+        if let Err(error) = record(changes::ORPHAN_DELETION_INTENDED).await {
             tracing::warn!(workspace = %desk.name, key = %id, %error, "an orphan is left for the next sweep: the journal cannot be written");
             continue;
         }
         match desk.issuer.delete(&key).await {
             Ok(()) => {
-                deleted += 1;
-                if let Err(error) = record(&setup, &desk, changes::ORPHAN_DELETED, &key).await {
+                if let Err(error) = record(changes::ORPHAN_DELETED).await {
                     tracing::warn!(workspace = %desk.name, key = %id, %error, "the audit log has the intent to delete an orphan, and not that it is done");
                 }
-                tracing::warn!(workspace = %desk.name, key = %id, name = one_line(&key.name), "deleted an orphan: a key that a rotation made and lost");
+                tracing::warn!(workspace = %desk.name, %credential, key = %id, name = one_line(&key.name), "deleted an orphan: a key that a rotation made and lost");
+                deleted.push(Orphan {
+                    at: setup.now(),
+                    key: key.id.clone(),
+                    name: one_line(&key.name),
+                    account: key.account.clone(),
+                    workspace: desk.name.clone(),
+                    credential,
+                });
             }
             Err(failure) => {
                 tracing::warn!(workspace = %desk.name, key = %id, %failure, "an orphan could not be deleted yet");
@@ -63,9 +80,4 @@ pub(super) async fn delete(setup: Arc<Setup>, desk: Arc<Desk>, orphans: Vec<Key>
         }
     }
     deleted
-}
-
-async fn record(setup: &Setup, desk: &Desk, what: &str, key: &Key) -> Result<(), journal::Error> {
-    let act = changes::orphan(what, key, setup.now());
-    setup.journal.record(&Act { workspace: Some(desk.name.clone()), ..act }).await
 }

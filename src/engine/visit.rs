@@ -19,9 +19,11 @@ use crate::engine::commit::Halt;
 use crate::engine::effects::Outcome;
 use crate::engine::emergency::Clearance;
 use crate::engine::inspect::Hint;
-use crate::engine::orders::Order;
+use crate::engine::orders::{Order, Wish};
 use crate::engine::restraints::Restraints;
 use crate::engine::setup::Setup;
+use crate::ports::calls;
+use crate::ports::calls::Behalf;
 use crate::ports::journal::Known;
 use crate::ports::meter::Meter;
 
@@ -71,7 +73,11 @@ impl Visit {
         (self, ending)
     }
 
-    async fn attend(&mut self, reread: bool, orders: Vec<Order>) -> Result<Option<Timestamp>, Halt> {
+    async fn attend(&mut self, reread: bool, mut orders: Vec<Order>) -> Result<Option<Timestamp>, Halt> {
+        if let Some(at) = orders.iter().position(|order| order.wish == Wish::Repair) {
+            Box::pin(self.repair(orders.remove(at))).await?;
+            self.actor = Actor::Policy;
+        }
         if reread && let Some(known) = self.reread().await? {
             self.record = known.record;
             self.rotation = known.rotation;
@@ -91,7 +97,10 @@ impl Visit {
         loop {
             // A thousand visits that find nothing to do must not each take the memory of one that does everything.
             let rest = match self.rotation {
-                Some(_) => Box::pin(self.advance()).await?,
+                Some(_) => {
+                    let behalf = self.rotation.as_ref().map(Behalf::of);
+                    calls::on_behalf(behalf, Box::pin(self.advance())).await?
+                }
                 None => Box::pin(self.idle()).await?,
             };
             if let Rest::Until(wake) = rest {

@@ -1,5 +1,5 @@
-//! Who asks: by a token, or by the certificate of the connection. Wrong tokens are counted, and after too many of them
-//! nobody is listened to from there for a moment.
+//! Who asks: by a token, or by the certificate of the connection. Wrong tokens are counted, and too many of them from one
+//! place are refused for what they are; a right one always passes, since others may share its address.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -79,7 +79,7 @@ impl Access {
         headers: &HeaderMap,
     ) -> Result<(), Problem> {
         let (token, certificate) = match consumers.readers() {
-            Readers::Anybody => return Ok(()),
+            Readers::Anybody => return named_as_this_machine(headers),
             Readers::Known { token, certificate } => (token.as_ref(), certificate.as_ref()),
             Readers::Nobody => return Err(unauthenticated(consumers.readers().needed())),
         };
@@ -103,16 +103,12 @@ impl Access {
         if !headers.contains_key(header::AUTHORIZATION) {
             return Ok(by_names(&caller.names));
         }
-        let place = network(caller.address);
-        let too_many = |wait| {
-            let message = "too many wrong tokens came from this address; wait before the next try";
-            Problem::too_many("too_many_failures", message, wait)
-        };
-        self.wrong.allows(&place).map_err(too_many)?;
         let found = answer::bearer(headers).and_then(|token| by_token(&token));
         if found.is_none() {
-            // It was allowed a moment ago.
-            self.wrong.count(place).map_err(too_many)?;
+            self.wrong.count(network(caller.address)).map_err(|wait| {
+                let message = "too many wrong tokens came from this address; wait before the next try";
+                Problem::too_many("too_many_failures", message, wait)
+            })?;
         }
         Ok(found)
     }
@@ -135,6 +131,51 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
+/// Where everybody on this machine may read, a page of the web must not: its name can be made to lead here, but the browser
+/// says the name.
+fn named_as_this_machine(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut said = headers.get_all(header::HOST).iter();
+    let is_here = said.all(|host| host.to_str().is_ok_and(is_no_name_of_the_web));
+    is_here.then_some(()).ok_or_else(|| {
+        let message =
+            "this is told under `localhost` or an address only; say in `[readers]` who may read it otherwise";
+        Problem::new(StatusCode::MISDIRECTED_REQUEST, "wrong_host", message)
+    })
+}
+
+/// An address, or `localhost`; with a port or without.
+fn is_no_name_of_the_web(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
+}
+
 fn unauthenticated(message: &str) -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_address_or_localhost_is_no_name_of_the_web() {
+        for host in ["localhost", "LOCALHOST:9809", "127.0.0.1:9809", "127.0.0.1", "[::1]:9809", "10.0.0.1:1"]
+        {
+            assert!(is_no_name_of_the_web(host), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "evil.example:9809",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "",
+            "[",
+            ":",
+        ] {
+            assert!(!is_no_name_of_the_web(host), "{host}");
+        }
+    }
 }

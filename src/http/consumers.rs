@@ -46,20 +46,22 @@ impl Readers {
     }
 }
 
-/// Two consumers that could speak for each other.
+/// Whoever has the token for one thing could do another.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the consumers `{0}` and `{1}` have the same token; give each its own")]
-pub struct SharedToken(pub ConsumerName, pub ConsumerName);
-
-/// A reader that could acknowledge.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the consumer `{0}` and `[readers]` have the same token; give each its own")]
-pub struct SharedWithReader(pub ConsumerName);
-
-/// A consumer that could report leaks.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the consumer `{0}` and `[leaks]` have the same token; give each its own")]
-pub struct SharedWithReporter(pub ConsumerName);
+pub enum SharedToken {
+    /// They could speak for each other.
+    #[error("the consumers `{0}` and `{1}` have the same token; give each its own")]
+    OfConsumers(ConsumerName, ConsumerName),
+    /// Whoever reads could acknowledge.
+    #[error("the consumer `{0}` and `[readers]` have the same token; give each its own")]
+    WithReaders(ConsumerName),
+    /// It could have any credential's key replaced.
+    #[error("the consumer `{0}` and `[leaks]` have the same token; give each its own")]
+    WithReporter(ConsumerName),
+    /// Whoever reads could have any credential's key replaced.
+    #[error("`[readers]` and `[leaks]` have the same token; give each its own")]
+    OfReadersAndReporter,
+}
 
 impl Consumers {
     /// # Errors
@@ -69,7 +71,7 @@ impl Consumers {
         let mut seen: BTreeMap<_, &ConsumerName> = BTreeMap::new();
         for (name, token) in &tokens {
             if let Some(other) = seen.insert(token.fingerprint(), name) {
-                return Err(SharedToken(other.clone(), name.clone()));
+                return Err(SharedToken::OfConsumers(other.clone(), name.clone()));
             }
         }
         Ok(Self { tokens, ..Self::default() })
@@ -84,12 +86,15 @@ impl Consumers {
     /// With those who may read.
     ///
     /// # Errors
-    /// A consumer has the same token: whoever reads could acknowledge for it.
-    pub fn with_readers(self, readers: Readers) -> Result<Self, SharedWithReader> {
-        if let Readers::Known { token: Some(token), .. } = &readers
-            && let Some(consumer) = self.identify(token)
-        {
-            return Err(SharedWithReader(consumer.clone()));
+    /// A consumer has the same token, or whoever reports leaks.
+    pub fn with_readers(self, readers: Readers) -> Result<Self, SharedToken> {
+        if let Readers::Known { token: Some(token), .. } = &readers {
+            if let Some(consumer) = self.identify(token) {
+                return Err(SharedToken::WithReaders(consumer.clone()));
+            }
+            if self.may_report(token) {
+                return Err(SharedToken::OfReadersAndReporter);
+            }
         }
         Ok(Self { readers, ..self })
     }
@@ -97,10 +102,15 @@ impl Consumers {
     /// With somebody who may report leaks.
     ///
     /// # Errors
-    /// A consumer has the same token: it could have any credential's key replaced.
-    pub fn with_reporter(self, token: Option<SecretValue>) -> Result<Self, SharedWithReporter> {
-        if let Some(consumer) = token.as_ref().and_then(|token| self.identify(token)) {
-            return Err(SharedWithReporter(consumer.clone()));
+    /// A consumer has the same token, or whoever may read.
+    pub fn with_reporter(self, token: Option<SecretValue>) -> Result<Self, SharedToken> {
+        if let Some(token) = &token {
+            if let Some(consumer) = self.identify(token) {
+                return Err(SharedToken::WithReporter(consumer.clone()));
+            }
+            if matches!(&self.readers, Readers::Known { token: Some(own), .. } if own.matches(token)) {
+                return Err(SharedToken::OfReadersAndReporter);
+            }
         }
         Ok(Self { reporter: token, ..self })
     }
@@ -216,5 +226,17 @@ mod tests {
     fn a_shared_token_is_refused_by_the_names_of_those_who_share_it() {
         let Err(shared) = Consumers::new([pair("a", "one"), pair("b", "one")]) else { panic!("accepted") };
         assert_eq!(shared.to_string(), "the consumers `a` and `b` have the same token; give each its own");
+    }
+
+    #[test]
+    fn readers_and_whoever_reports_leaks_have_tokens_of_their_own() {
+        let [one, other] = ["one", "two"].map(|token| pair("x", token).1);
+        let readers = |token: &SecretValue| Readers::Known { token: Some(token.clone()), certificate: None };
+        let reporting = || Consumers::default().with_reporter(Some(one.clone())).unwrap();
+        let read = || Consumers::default().with_readers(readers(&one)).unwrap();
+        assert_eq!(reporting().with_readers(readers(&one)).err(), Some(SharedToken::OfReadersAndReporter));
+        assert_eq!(read().with_reporter(Some(one.clone())).err(), Some(SharedToken::OfReadersAndReporter));
+        assert!(reporting().with_readers(readers(&other)).is_ok());
+        assert!(read().with_reporter(Some(other)).is_ok());
     }
 }

@@ -24,7 +24,7 @@ mod socket;
 mod tls;
 
 pub use crate::telemetry::observation::Status;
-pub use consumers::{Consumers, Readers, SharedToken, SharedWithReader, SharedWithReporter};
+pub use consumers::{Consumers, Readers, SharedToken};
 pub use operator::{Operator, OperatorSocket, Reload};
 pub use public::{Public, PublicListener};
 pub use socket::BindError;

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::audit::Actor;
 use crate::domain::ids::CredentialName;
+use crate::domain::report::remark::Remark;
 use crate::domain::report::{CredentialReport, StatusReport};
 use crate::engine::Handle;
 use crate::engine::Refused;
@@ -97,6 +98,7 @@ fn routes(shared: Arc<Shared>) -> Router {
     let in_time = middleware::from_fn(|request, next| answer::within(ANSWER, LATE, request, next));
     Router::new()
         .route("/v1/status", get(status))
+        .route("/v1/remarks", get(remarks))
         .route("/v1/credentials/{name}", get(credential))
         .route("/v1/credentials/{name}/{verb}", post(order))
         .route("/v1/pause", post(holds::pause))
@@ -138,6 +140,7 @@ async fn order(
         "abort" => Wish::Abort,
         "rollback" => Wish::RollBack,
         "reinstate" => Wish::Reinstate,
+        "repair" => Wish::Repair,
         _ => return Err(answer::no_such_path().await),
     };
     if overwrite && verb != "retry" {
@@ -165,6 +168,11 @@ pub(super) async fn is_known(shared: &Shared, credential: &CredentialName) -> bo
 
 async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<StatusReport>, Problem> {
     shared.observer.look().await.report.map(Json).map_err(unreadable)
+}
+
+/// What there is to say beside the credentials; looks into no journal.
+async fn remarks(State(shared): State<Arc<Shared>>) -> Json<Vec<Remark>> {
+    Json(shared.observer.remarks())
 }
 
 async fn credential(

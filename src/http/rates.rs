@@ -24,14 +24,6 @@ impl<K: Eq + Hash> Rates<K> {
         Self { burst, interval, spent: Mutex::default() }
     }
 
-    /// Whether it may be done; nothing is counted.
-    ///
-    /// # Errors
-    /// How long to wait.
-    pub(super) fn allows(&self, who: &K) -> Result<(), Duration> {
-        self.judge(self.spent().get(who).copied(), Instant::now())
-    }
-
     /// Counts one, if it may be done.
     ///
     /// # Errors
@@ -75,10 +67,9 @@ mod tests {
     async fn so_many_at_once_and_then_one_in_a_while() {
         let rates = Rates::new(3, SECOND);
         for _ in 0..3 {
-            assert_eq!((rates.allows(&"a"), rates.count("a")), (Ok(()), Ok(())));
+            assert_eq!(rates.count("a"), Ok(()));
         }
         assert_eq!((rates.count("a"), rates.count("b")), (Err(SECOND), Ok(())));
-        assert_eq!(rates.allows(&"a"), Err(SECOND));
         tokio::time::advance(SECOND).await;
         assert_eq!((rates.count("a"), rates.count("a")), (Ok(()), Err(SECOND)));
         tokio::time::advance(10 * SECOND).await;

@@ -91,6 +91,7 @@ fn page(report: &StatusReport, asked: &Asked) -> CredentialsPage {
             credentials: found.into_iter().cloned().collect(),
             holds: report.holds.clone(),
             failing_channels: report.failing_channels.clone(),
+            remarks: report.remarks.clone(),
         },
     }
 }

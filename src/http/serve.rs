@@ -117,6 +117,8 @@ async fn converse<S, W>(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        // Who has said everything may shut its side, and is answered.
+        .half_close(true)
         .header_read_timeout(limits.head)
         .max_buf_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)

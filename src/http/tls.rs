@@ -9,7 +9,8 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -21,10 +22,13 @@ use tokio_util::sync::CancellationToken;
 use webpki::EndEntityCert;
 use zeroize::Zeroizing;
 
+use crate::plain_file;
 use crate::telemetry::observation::Status;
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(2);
+/// A look that takes longer is told of.
+const LOOK_MAX: Duration = Duration::from_secs(5);
 
 /// Where the certificates are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,9 +69,9 @@ pub struct Tls {
 
 /// The contents of the files.
 struct Contents {
-    certificate: Vec<u8>,
+    certificate: Zeroizing<Vec<u8>>,
     key: Zeroizing<Vec<u8>>,
-    client_ca: Option<Vec<u8>>,
+    client_ca: Option<Zeroizing<Vec<u8>>>,
 }
 
 impl Tls {
@@ -81,33 +85,35 @@ impl Tls {
 
     /// Takes up what changes in the files, until `stop`.
     pub async fn follow(self: Arc<Self>, status: watch::Sender<Status>, stop: CancellationToken) {
-        let mut looks = interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = looks.tick() => {}
+                () = sleep(LOOK) => {}
             }
-            match self.look_again() {
-                Ok(is_new) => {
-                    if is_new {
-                        tracing::info!(certificate = %self.files.certificate.display(), "the new certificate is in force");
-                    }
-                    if status.borrow().certificate_refused.is_some() {
-                        status.send_modify(|status| status.certificate_refused = None);
-                    }
+            // A file system that hangs holds up this thread, and nobody else.
+            let own = Arc::clone(&self);
+            let mut look = spawn_blocking(move || own.look_again());
+            let seen = loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    seen = &mut look => break seen,
+                    () = sleep(LOOK_MAX) => refused(&status, "reading its files takes too long".to_owned()),
                 }
-                Err(error) => {
-                    let why = error.to_string();
-                    if status.borrow().certificate_refused.as_ref() != Some(&why) {
-                        tracing::error!(
-                            why,
-                            "the changed certificate cannot be used; the one before stays in force"
-                        );
-                        status.send_modify(|status| status.certificate_refused = Some(why));
-                    }
-                }
+            };
+            match seen {
+                Ok(Ok(is_new)) => self.is_in_force(&status, is_new),
+                Ok(Err(error)) => refused(&status, error.to_string()),
+                Err(error) => refused(&status, format!("looking at its files failed: {error}")),
             }
+        }
+    }
+
+    fn is_in_force(&self, status: &watch::Sender<Status>, is_new: bool) {
+        if is_new {
+            tracing::info!(certificate = %self.files.certificate.display(), "the new certificate is in force");
+        }
+        if status.borrow().certificate_refused.is_some() {
+            status.send_modify(|status| status.certificate_refused = None);
         }
     }
 
@@ -138,21 +144,30 @@ impl Tls {
     }
 }
 
+/// Says so once, until it is another reason.
+fn refused(status: &watch::Sender<Status>, why: String) {
+    if status.borrow().certificate_refused.as_ref() != Some(&why) {
+        tracing::error!(why, "the changed certificate cannot be used; the one before stays in force");
+        status.send_modify(|status| status.certificate_refused = Some(why));
+    }
+}
+
 impl Contents {
     fn read(files: &TlsFiles) -> Result<Self, TlsError> {
         let read = |path: &Path| {
-            std::fs::read(path).map_err(|source| TlsError::Unreadable { path: path.to_owned(), source })
+            plain_file::read(path, plain_file::BYTES_MAX)
+                .map_err(|source| TlsError::Unreadable { path: path.to_owned(), source })
         };
         Ok(Self {
             certificate: read(&files.certificate)?,
-            key: Zeroizing::new(read(&files.key)?),
+            key: read(&files.key)?,
             client_ca: files.client_ca.as_deref().map(read).transpose()?,
         })
     }
 
     fn digest(&self) -> [u8; 32] {
         let mut all = Sha256::new();
-        for part in [&self.certificate, &*self.key].into_iter().chain(&self.client_ca) {
+        for part in [&self.certificate, &self.key].into_iter().chain(&self.client_ca) {
             all.update(Sha256::digest(part));
         }
         all.finalize().into()

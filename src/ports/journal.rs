@@ -103,6 +103,13 @@ pub trait Journal: Send + Sync {
     /// `Corrupt` or `Unavailable`.
     async fn load_one(&self, credential: &CredentialName) -> Result<Option<Known>, Error>;
 
+    /// How often a credential's record was changed, also where the rest of its row is damaged; `None` if it was never
+    /// recorded.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Unavailable`.
+    async fn revision(&self, credential: &CredentialName) -> Result<Option<u64>, Error>;
+
     /// Appends one event, and its record, if the rotation has exactly `entry.sequence` events, and in the same transaction replaces
     /// the credential's record, if given, under the rule of [`Self::save`].
     ///

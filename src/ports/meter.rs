@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use crate::domain::ids::WorkspaceName;
+use crate::domain::ids::{RotationId, WorkspaceName};
 use crate::domain::phase::PhaseName;
 use crate::domain::plan::Reason;
 
 /// A rotation that left a phase.
 #[derive(Debug, Clone, Copy)]
 pub struct Moved<'a> {
+    pub rotation: RotationId,
+    /// The number of the entry by which it moved.
+    pub entry: u64,
     pub workspace: &'a WorkspaceName,
     /// Why it began.
     pub reason: Reason,

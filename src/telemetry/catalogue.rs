@@ -4,46 +4,10 @@
 //!
 //! [docs/metrics.md]: ../../docs/metrics.md
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Gauge,
-    /// Its sample's name ends in `_total`.
-    Counter,
-    Histogram,
-}
+mod definition;
 
-impl Kind {
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Gauge => "gauge",
-            Self::Counter => "counter",
-            Self::Histogram => "histogram",
-        }
-    }
-}
-
-/// A metric as it is promised.
-#[derive(Debug, Clone, Copy)]
-pub struct Definition {
-    /// Without `_total`, for a counter.
-    pub name: &'static str,
-    pub kind: Kind,
-    pub labels: &'static [&'static str],
-    pub help: &'static str,
-}
-
-const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Definition {
-    Definition { name, kind: Kind::Gauge, labels, help }
-}
-
-const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Definition {
-    Definition { name, kind: Kind::Counter, labels, help }
-}
-
-const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Definition {
-    Definition { name, kind: Kind::Histogram, labels, help }
-}
+pub use definition::{Definition, Kind};
+use definition::{counter, gauge, histogram};
 
 const WHICH: &[&str] = &["credential", "workspace"];
 const WORKSPACE: &[&str] = &["workspace"];
@@ -321,6 +285,13 @@ pub(super) const CHANNEL_FAILING: Definition = gauge(
     &["channel"],
     "Whether the last delivery by the channel failed (1): people may not have been told.",
 );
+pub(super) const SPANS_SENT: Definition =
+    counter("rekeyd_spans_sent", &[], "Spans that a collector has taken; told only where traces are sent.");
+pub(super) const SPANS_DROPPED: Definition = counter(
+    "rekeyd_spans_dropped",
+    &["why"],
+    "Spans that nobody will see: no room in the queue, refused, given up, or not to be read from the journal.",
+);
 pub(super) const DRAINING: Definition = gauge("rekeyd_draining", &[], "Whether the daemon is stopping (1).");
 
 /// Every metric there is, in the order in which they are told.
@@ -390,5 +361,7 @@ pub const ALL: &[Definition] = &[
     NOTICES_DELIVERED,
     NOTICES_LOST,
     CHANNEL_FAILING,
+    SPANS_SENT,
+    SPANS_DROPPED,
     DRAINING,
 ];

@@ -2,14 +2,18 @@
 //! that is in the journal, and is not counted but read.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::domain::failure::Kind;
+use crate::domain::failure::{Failure, Kind};
 use crate::domain::phase::PhaseName;
 use crate::domain::plan::Reason;
+use crate::ports::calls::Heard;
 use crate::ports::meter::{self, Moved};
 use crate::telemetry::spread::{self, Spread};
+use crate::telemetry::traces::call::{self, Asked};
+use crate::telemetry::traces::{Loss, Traces};
 
 /// What is asked of a workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -144,6 +148,22 @@ pub struct Counts {
     pub writes: Spread,
     pub unwritten: u64,
     pub writable: bool,
+    /// Of traces, if they are told to anybody.
+    pub spans: Option<Spans>,
+}
+
+/// What became of spans.
+#[derive(Debug, Clone)]
+pub struct Spans {
+    pub sent: u64,
+    pub lost: BTreeMap<Loss, u64>,
+}
+
+impl Default for Spans {
+    fn default() -> Self {
+        // As of calls: the first loss is to be seen as an increase.
+        Self { sent: 0, lost: Loss::ALL.map(|loss| (loss, 0)).into() }
+    }
 }
 
 impl Default for Counts {
@@ -157,18 +177,36 @@ impl Default for Counts {
             writes: Spread::new(spread::WRITES),
             unwritten: 0,
             writable: true,
+            spans: None,
         }
     }
 }
 
 /// Counts for the whole program, through every reload.
-#[derive(Debug, Default)]
-pub struct Meter(Mutex<Counts>);
+#[derive(Default)]
+pub struct Meter {
+    counts: Mutex<Counts>,
+    traces: Option<Traces>,
+}
+
+impl fmt::Debug for Meter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { counts, traces } = self;
+        f.debug_struct("Meter").field("counts", counts).field("traces", &traces.is_some()).finish()
+    }
+}
 
 impl Meter {
+    /// That tells traces as well.
+    #[must_use]
+    pub fn tracing(traces: Traces) -> Self {
+        let counts = Counts { spans: Some(Spans::default()), ..Counts::default() };
+        Self { counts: Mutex::new(counts), traces: Some(traces) }
+    }
+
     fn counts(&self) -> MutexGuard<'_, Counts> {
         // Each change is one addition.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What was counted so far.
@@ -179,6 +217,35 @@ impl Meter {
 
     pub(super) fn asked(&self, workspace: &str, route: Route, outcome: Outcome, took: Duration) {
         self.counts().provider.entry((workspace.to_owned(), route)).or_default().add(outcome, took);
+    }
+
+    /// A call, counted already, is told in traces, if there are any.
+    pub(super) fn called(
+        &self,
+        asked: Asked<'_>,
+        heard: &Heard,
+        outcome: Outcome,
+        failure: Option<&Failure>,
+    ) {
+        let Some(traces) = &self.traces else { return };
+        let span = call::span(asked, heard, outcome, failure, traces.now());
+        if let Err(loss) = traces.called(span) {
+            self.lost(loss, 1);
+        }
+    }
+
+    pub(super) fn sent(&self, count: usize) {
+        let mut counts = self.counts();
+        if let Some(spans) = &mut counts.spans {
+            spans.sent += u64::try_from(count).unwrap_or(u64::MAX);
+        }
+    }
+
+    pub(super) fn lost(&self, loss: Loss, count: usize) {
+        let mut counts = self.counts();
+        if let Some(spans) = &mut counts.spans {
+            *spans.lost.entry(loss).or_default() += u64::try_from(count).unwrap_or(u64::MAX);
+        }
     }
 
     pub(super) fn stored(&self, store: &str, operation: Operation, outcome: Outcome, took: Duration) {
@@ -193,7 +260,13 @@ impl Meter {
 
 impl meter::Meter for Meter {
     fn moved(&self, moved: Moved<'_>) {
-        let Moved { workspace, reason, left, to } = moved;
+        let Moved { rotation, entry, workspace, reason, left, to } = moved;
+        // By the entry with which it begins nothing was left.
+        if let (Some(traces), Some(_)) = (&self.traces, left)
+            && let Err(loss) = traces.moved(rotation, entry)
+        {
+            self.lost(loss, 1);
+        }
         let mut counts = self.counts();
         if let Some((phase, lasted)) = left {
             counts.phases.entry(phase).or_insert_with(|| Spread::new(spread::PHASES)).add(lasted);
@@ -249,7 +322,9 @@ mod tests {
         let meter = Meter::default();
         let prod = WorkspaceName::new("prod").unwrap();
         let moved = |left, to| {
-            let moved = Moved { workspace: &prod, reason: Reason::Schedule, left, to };
+            let (rotation, reason) =
+                ("0190b8a0-0000-7000-8000-000000000001".parse().unwrap(), Reason::Schedule);
+            let moved = Moved { rotation, entry: 1, workspace: &prod, reason, left, to };
             meter::Meter::moved(&meter, moved);
         };
         moved(None, PhaseName::Due);

@@ -1,12 +1,11 @@
-//! A port with a meter around it: each call is passed on as it is, and counted with what came of it and how long it took.
+//! A port with a meter around it: each call is passed on as it is, and counted with what came of it and how long it took,
+//! and told in traces.
 //! A call that its caller gave up is not counted.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use tokio::time::Instant;
 
 use crate::domain::failure::Failure;
 use crate::domain::ids::{ServiceAccountId, StoreName, VersionId, WorkspaceName};
@@ -15,10 +14,12 @@ use crate::domain::plan::Destination;
 use crate::domain::secret::{Fingerprint, SecretValue};
 use crate::domain::successor::Standing;
 use crate::domain::usage::Reading;
+use crate::ports::calls;
 use crate::ports::issuer::{Issuer, Minted};
 use crate::ports::secret_store::{Held, SecretStore, Staged, Which};
 use crate::ports::usage::UsageSource;
 use crate::telemetry::meter::{Meter, Operation, Outcome, Route};
+use crate::telemetry::traces::call::Asked;
 
 /// A workspace, metered.
 pub struct MeteredWorkspace<W> {
@@ -45,8 +46,10 @@ impl<W> MeteredWorkspace<W> {
         route: Route,
         call: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let (result, took) = timed(call).await;
-        self.meter.asked(self.name.as_str(), route, outcome(&result), took);
+        let (result, heard) = calls::heard(call).await;
+        let (name, outcome) = (self.name.as_str(), outcome(&result));
+        self.meter.asked(name, route, outcome, heard.took);
+        self.meter.called(Asked::Workspace(name, route), &heard, outcome, result.as_ref().err());
         result
     }
 }
@@ -62,16 +65,12 @@ impl MeteredStore {
         operation: Operation,
         call: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let (result, took) = timed(call).await;
-        self.meter.stored(self.name.as_str(), operation, outcome(&result), took);
+        let (result, heard) = calls::heard(call).await;
+        let (name, outcome) = (self.name.as_str(), outcome(&result));
+        self.meter.stored(name, operation, outcome, heard.took);
+        self.meter.called(Asked::Store(name, operation), &heard, outcome, result.as_ref().err());
         result
     }
-}
-
-async fn timed<T>(call: impl Future<Output = T>) -> (T, Duration) {
-    let began = Instant::now();
-    let result = call.await;
-    (result, began.elapsed())
 }
 
 fn outcome<T>(result: &Result<T, Failure>) -> Outcome {
@@ -129,10 +128,12 @@ impl<W: Issuer> Issuer for MeteredWorkspace<W> {
 #[async_trait]
 impl<W: UsageSource> UsageSource for MeteredWorkspace<W> {
     async fn usage(&self, keys: &[Key], since: Timestamp) -> Vec<Reading> {
-        let (readings, took) = timed(self.inner.usage(keys, since)).await;
+        let (readings, heard) = calls::heard(self.inner.usage(keys, since)).await;
         let answered = readings.iter().any(|reading| reading.uses.is_ok());
         let outcome = if answered { Outcome::Ok } else { Outcome::Blind };
-        self.meter.asked(self.name.as_str(), Route::Usage, outcome, took);
+        let name = self.name.as_str();
+        self.meter.asked(name, Route::Usage, outcome, heard.took);
+        self.meter.called(Asked::Workspace(name, Route::Usage), &heard, outcome, None);
         readings
     }
 

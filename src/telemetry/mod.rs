@@ -2,7 +2,7 @@
 //!
 //! [`observation`] gathers from the journal and the engine, [`meter`] counts what happens in between, with the decorators
 //! of [`metered`] around the ports. [`samples`] turns both into numbers, [`catalogue`] is the list of every metric, and
-//! [`metrics`] are its text forms. [`logging`] is the log.
+//! [`metrics`] are its text forms. [`logging`] is the log, and [`traces`] are what is told of rotations and calls as spans.
 
 mod catalogue;
 mod journald;
@@ -13,3 +13,4 @@ pub mod metrics;
 pub mod observation;
 mod samples;
 mod spread;
+pub mod traces;

@@ -17,6 +17,7 @@ use crate::domain::notice::Failing;
 use crate::domain::phase::Phase;
 use crate::domain::policy::Credential;
 use crate::domain::record::Record;
+use crate::domain::report::remark::Remark;
 use crate::domain::report::restraint::Around;
 use crate::domain::report::{CredentialReport, Facts, StatusReport};
 use crate::engine::BUDGET_PERIOD;
@@ -100,6 +101,8 @@ pub struct Observation {
     pub workspaces: BTreeMap<WorkspaceName, Reach>,
     /// Every credential of the journal and of the policy; or why the journal cannot be read.
     pub report: Result<StatusReport, String>,
+    /// What there is to say beside the credentials: also where the journal cannot be read.
+    pub remarks: Vec<Remark>,
     /// Whether nothing waits because the journal cannot be written.
     pub is_journal_written: bool,
     pub budgets: BTreeMap<WorkspaceName, Budget>,
@@ -196,14 +199,33 @@ impl Observer {
             pulse: self.handle.pulse(),
             look_again: setup.timing.look_again,
             workspaces: setup.desks.iter().map(|(name, desk)| (name.clone(), desk.reach())).collect(),
-            report: report.map_err(|error| error.to_string()).map(|report| self.with_channels(report)),
+            report: report.map_err(|error| error.to_string()).map(|report| self.with_surroundings(report)),
+            remarks: self.remarks(),
             is_journal_written: self.handle.is_journal_written(),
         }
     }
 
-    fn with_channels(&self, report: StatusReport) -> StatusReport {
+    fn with_surroundings(&self, report: StatusReport) -> StatusReport {
+        let remarks = self.remarks();
         let status = self.status.borrow();
-        report.told_by(status.channels.values().filter_map(|tally| tally.failing.clone()).collect())
+        let failing = status.channels.values().filter_map(|tally| tally.failing.clone());
+        report.told_by(failing.collect()).remarked(remarks)
+    }
+
+    /// What there is to say beside the credentials, the worst first.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<Remark> {
+        let now = self.handle.setup().clock.now();
+        let status = self.status.borrow();
+        let directory = status.journal.as_deref().and_then(Path::parent);
+        let directory = directory.map_or_else(|| ".".to_owned(), |it| it.display().to_string());
+        let unwritable = !self.handle.is_journal_written();
+        let mut remarks = Vec::from_iter(unwritable.then(|| Remark::journal_unwritable(&directory)));
+        let failing = status.meter.read().failing;
+        remarks.extend(failing.iter().map(|(store, kind)| Remark::store_failing(store, *kind)));
+        let orphans = self.handle.pulse().orphans;
+        remarks.extend(orphans.iter().rev().filter(|orphan| orphan.is_news(now)).map(Remark::orphan_deleted));
+        remarks
     }
 
     async fn budgets(&self, setup: &Setup) -> BTreeMap<WorkspaceName, Budget> {

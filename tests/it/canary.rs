@@ -18,6 +18,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::support::rehearsal::Rehearsal;
+use crate::traces::collector::Collector;
 use heap::Heap;
 
 /// Every way of a creation to go wrong, an answer that repeats secrets, and an old deployment whose answers hold keys.
@@ -158,6 +159,8 @@ async fn nothing_that_is_written_or_said_holds_a_secret() {
     rehearsal.launcher.filter = Some("trace".to_owned());
     rehearsal.stage.sandbox.workspace().rules.era = Era::August2025;
     rehearsal.stage.sandbox.set_faults(everything_that_can_go_wrong(&rehearsal.stage));
+    let collector = Collector::open().await;
+    collector.listens_to(&mut rehearsal);
     let mut heap = Heap::default();
 
     let daemon = rehearsal.launcher.start().await.unwrap();
@@ -182,6 +185,11 @@ async fn nothing_that_is_written_or_said_holds_a_secret() {
     look(&rehearsal.stage, &mut heap);
     let secrets = rehearsal.stage.secrets();
     misplace(&rehearsal.stage, &secrets[0], &mut heap);
+    let traces = collector.requests();
+    assert!(traces.len() > 3, "{} requests", traces.len());
+    for body in traces {
+        heap.throw("traces", body);
+    }
 
     // The search finds what is there: the store holds keys, and the log is as loud as it can be.
     let mut store = Heap::default();

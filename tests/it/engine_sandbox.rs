@@ -7,6 +7,7 @@ mod bench;
 mod consumers;
 mod evidence;
 mod leaks;
+mod repaired;
 mod way_back;
 
 use rekeyd::domain::ack::Health;

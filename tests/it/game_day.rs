@@ -2,6 +2,9 @@
 //! commands that mend it, run as they are written.
 #![expect(clippy::unwrap_used, reason = "a test ends where it is wrong")]
 
+mod entries;
+mod machine;
+mod store;
 mod theatre;
 
 use std::fs;
@@ -129,7 +132,7 @@ async fn clocks_that_differ_are_told_and_waited_for() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_orphan_is_told_and_gone() {
-    let theatre = Theatre::open(66).await;
+    let mut theatre = Theatre::open(66).await;
     let before = theatre.scrape().await;
     let orphan = {
         let now = SystemClock.now();
@@ -150,5 +153,10 @@ async fn an_orphan_is_told_and_gone() {
     assert_eq!(raised, ["RekeydOrphanFound"]);
     let said = theatre.rehearsal.said();
     assert!(said.contains("deleted an orphan") && said.contains(&orphan), "{}", theatre.rehearsal.tail());
+    theatre.page_says("/", &["An orphan was found and deleted", &orphan, "rekeyd history dubbing"]).await;
+    theatre.status_says(&["orphan_deleted", &orphan, "rekeyd history dubbing"]).await;
+    let audit = "rekeyd audit --credential dubbing --journal /var/lib/rekeyd/journal.db";
+    assert!(theatre.types(audit).await.contains(&orphan));
+    theatre.follows("RekeydOrphanFound", |_, _| false).await;
     theatre.ends_well().await;
 }

@@ -40,4 +40,5 @@ mod simulation;
 mod state_table;
 mod support;
 mod tidy;
+mod traces;
 mod unit_file;

@@ -6,7 +6,7 @@ mod failing;
 mod house;
 mod killed;
 mod outbox;
-mod receiver;
+pub(crate) mod receiver;
 mod snippet;
 mod storm;
 mod told;

@@ -4,7 +4,7 @@
 use aws_sdk_secretsmanager::Client;
 use zeroize::Zeroizing;
 
-use crate::adapters::aws_secrets_manager::failure::{Call, Refusal, Refused, refused};
+use crate::adapters::aws_secrets_manager::failure::{Call, Refusal, Refused, accepted, refused};
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::VersionId;
 use crate::domain::plan::Destination;
@@ -55,6 +55,7 @@ impl Calls {
         };
         match call.send().await.map_err(|error| refused(Call::Get, to, &error)) {
             Ok(got) => {
+                accepted(&got);
                 let version = named(to, got.version_id)?;
                 Ok(Some(Content { version, text: got.secret_string.map(Zeroizing::new) }))
             }
@@ -64,7 +65,7 @@ impl Calls {
     }
 
     pub(super) async fn describe(&self, to: &Destination) -> Result<Option<Description>, Failure> {
-        let sent = self.client.describe_secret().secret_id(&to.secret).send().await;
+        let sent = self.client.describe_secret().secret_id(&to.secret).send().await.inspect(accepted);
         match sent.map_err(|error| refused(Call::Describe, to, &error)) {
             Ok(described) => Ok(Some(Description {
                 is_deleted: described.deleted_date.is_some(),
@@ -88,7 +89,7 @@ impl Calls {
             .description("ElevenLabs API key, kept fresh by rekeyd")
             .client_request_token(version.as_str())
             .secret_string(text.as_str());
-        call.send().await.map(drop).map_err(|error| refused(Call::Create, to, &error))
+        call.send().await.inspect(accepted).map(drop).map_err(|error| refused(Call::Create, to, &error))
     }
 
     pub(super) async fn put(
@@ -104,7 +105,7 @@ impl Calls {
             .client_request_token(version.as_str())
             .secret_string(text.as_str())
             .version_stages(PENDING);
-        call.send().await.map(drop).map_err(|error| refused(Call::Put, to, &error))
+        call.send().await.inspect(accepted).map(drop).map_err(|error| refused(Call::Put, to, &error))
     }
 
     /// Moves a label in one step, if `from` has it (`None`: if no version has it). `onto` `None` takes it away.
@@ -122,7 +123,7 @@ impl Calls {
             .version_stage(label)
             .set_remove_from_version_id(from.map(ToString::to_string))
             .set_move_to_version_id(onto.map(ToString::to_string));
-        call.send().await.map(drop).map_err(|error| refused(Call::Move, to, &error))
+        call.send().await.inspect(accepted).map(drop).map_err(|error| refused(Call::Move, to, &error))
     }
 }
 

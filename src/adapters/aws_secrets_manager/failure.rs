@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::domain::failure::{Certainty, Failure, Kind};
 use crate::domain::plan::Destination;
+use crate::ports::calls;
 
 const ECHO_CHARACTERS_MAX: usize = 256;
 const CODE_LETTERS_MAX: usize = 64;
@@ -76,6 +77,11 @@ impl From<Refused> for Failure {
     }
 }
 
+/// That a call was answered as it should be.
+pub(super) fn accepted(answer: &impl RequestId) {
+    calls::answered(200, answer.request_id().filter(|id| Uuid::try_parse(id).is_ok()));
+}
+
 pub(super) fn refused<E>(call: Call, destination: &Destination, error: &SdkError<E, HttpResponse>) -> Refused
 where
     E: ProvideErrorMetadata + Error + 'static,
@@ -108,6 +114,9 @@ where
         retry_after: error.raw_response().and_then(retry_after),
         request_id: error.request_id().filter(|id| Uuid::try_parse(id).is_ok()).map(str::to_owned),
     };
+    if let Some(status) = status {
+        calls::answered(status, failure.request_id.as_deref());
+    }
     Refused { refusal, failure }
 }
 

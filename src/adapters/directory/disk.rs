@@ -3,7 +3,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::adapters::directory::layout::HIDDEN;
 use crate::domain::failure::{Certainty, Failure, Kind};
+use crate::plain_file;
 
 /// More than any secret; a bound on what a foreign file can make us read.
 const CONTENT_BYTES_MAX: u64 = 1024 * 1024;
@@ -263,15 +264,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
             return Err(Failure::rejected(Kind::Invalid, message));
         }
     }
-    let read = || {
-        let file = File::open(path)?;
-        // Room for all of it, so that growing leaves no copy behind.
-        let room = file.metadata()?.len().min(CONTENT_BYTES_MAX).saturating_add(1);
-        let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(room).unwrap_or_default()));
-        file.take(CONTENT_BYTES_MAX).read_to_end(&mut content)?;
-        Ok(content)
-    };
-    match read() {
+    match plain_file::read(path, CONTENT_BYTES_MAX) {
         Ok(content) => Ok(Some(content)),
         Err(error) if io::Error::kind(&error) == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failure(&attempt(), &error)),

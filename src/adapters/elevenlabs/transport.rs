@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{ACCEPT, CACHE_CONTROL, HeaderMap, HeaderValue};
-use reqwest::{Certificate, Client, ClientBuilder, Method, Response, Url};
+use reqwest::{Certificate, Client, ClientBuilder, Method, Response, StatusCode, Url};
 use serde_json::Value;
 
 use crate::adapters::elevenlabs::admin::AdminKey;
@@ -20,6 +20,7 @@ use crate::adapters::elevenlabs::refusal::{self, Refusal};
 use crate::adapters::elevenlabs::{BuildError, Settings};
 use crate::domain::failure::{Certainty, Failure, Kind};
 use crate::domain::secret::SecretValue;
+use crate::ports::calls;
 use crate::ports::clock::Clock;
 
 /// What any body but a listing may have: more than any answer or error that we know.
@@ -175,17 +176,10 @@ impl Transport {
         let answered_at = self.clock.now();
         let secrets = self.secrets(call);
         let values = exposed(&secrets);
-        let request_id = refusal::request_id(response.headers(), None, &values);
         let status = response.status();
-        match call.effect {
-            Effect::Harmless => {
-                tracing::debug!(status = status.as_u16(), request_id, "answer to {}", call.attempt)
-            }
-            Effect::Lasting => {
-                tracing::info!(status = status.as_u16(), request_id, "answer to {}", call.attempt)
-            }
-        }
         if status.is_success() {
+            let request_id = refusal::request_id(response.headers(), None, &values);
+            tell_answer(call, status, request_id.as_deref());
             return Ok(Reply::Accepted(Accepted {
                 response,
                 request_id,
@@ -199,6 +193,7 @@ impl Transport {
         let complete = read(&mut response, BODY_BYTES_MAX, &mut body).await.is_ok();
         let body = if complete { body.as_slice() } else { &[] };
         let refusal = Refusal::new(status, response.headers(), body, answered_at, &values);
+        tell_answer(call, status, refusal.request_id.as_deref());
         if refusal.meaning() == Meaning::Throttled {
             let asked = refusal.retry_after.and_then(|wait| wait.try_into().ok());
             self.admission.silence(asked.unwrap_or(SILENCE_UNASKED));
@@ -312,6 +307,16 @@ impl Transport {
     fn secrets(&self, call: &Call<'_>) -> Vec<SecretValue> {
         self.admin_key.values().into_iter().chain(call.key.cloned()).collect()
     }
+}
+
+/// In the log and in traces, under the id that a failure will have too.
+fn tell_answer(call: &Call<'_>, status: StatusCode, request_id: Option<&str>) {
+    let status = status.as_u16();
+    match call.effect {
+        Effect::Harmless => tracing::debug!(status, request_id, "answer to {}", call.attempt),
+        Effect::Lasting => tracing::info!(status, request_id, "answer to {}", call.attempt),
+    }
+    calls::answered(status, request_id);
 }
 
 fn exposed(secrets: &[SecretValue]) -> Vec<&str> {

@@ -148,6 +148,10 @@ impl Journal for MemoryJournal {
         contents.records.get(credential).map(|record| contents.known(record)).transpose()
     }
 
+    async fn revision(&self, credential: &CredentialName) -> Result<Option<u64>, Error> {
+        Ok(self.contents().records.get(credential).map(|record| record.revision))
+    }
+
     async fn append(&self, entry: &Entry, record: Option<&Record>) -> Result<(), Error> {
         let mut contents = self.contents();
         contents.check_entry(entry)?;

@@ -1,4 +1,5 @@
-//! One rekeyd at a time: a lock on a file beside the database, which the kernel lifts when its holder dies.
+//! One rekeyd at a time: a lock on a file beside the database, which the kernel lifts when its holder dies. And one on the
+//! database itself, because people delete lock files, and because a file may have several names.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
@@ -10,16 +11,18 @@ use crate::adapters::sqlite::open::{OpenError, beside};
 /// Held as long as it lives. The file stays: to delete it would let two processes lock two files of one name.
 pub(super) struct Lock {
     file: File,
+    journal: File,
 }
 
 impl Drop for Lock {
     /// Says so instead of just closing the file: a child process that is being started has it open for a moment too.
     fn drop(&mut self) {
-        // If it fails, closing the file lifts it.
-        drop(self.file.unlock());
+        // If it fails, closing the files lifts them.
+        drop((self.journal.unlock(), self.file.unlock()));
     }
 }
 
+/// The database has to be there. SQLite locks its file in another way, which this does not touch.
 pub(super) fn acquire(journal: &Path) -> Result<Lock, OpenError> {
     let path = beside(journal, ".lock");
     let io = |attempt| move |error: std::io::Error| OpenError::io(attempt, journal, &error);
@@ -41,7 +44,12 @@ pub(super) fn acquire(journal: &Path) -> Result<Lock, OpenError> {
     file.set_len(0)
         .and_then(|()| writeln!(file, "{}", std::process::id()))
         .map_err(io("write the lock file of the journal"))?;
-    Ok(Lock { file })
+    let held = File::open(journal).map_err(io("lock the journal"))?;
+    match held.try_lock() {
+        Ok(()) => Ok(Lock { file, journal: held }),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: journal.to_owned(), pid: None }),
+        Err(TryLockError::Error(error)) => Err(OpenError::io("lock the journal", journal, &error)),
+    }
 }
 
 /// The process that holds the lock of the journal at `path`, as the kernel lists it; `None` if nobody does, or if the

@@ -63,8 +63,9 @@ impl SqliteJournal {
     /// Each error says what to do. A journal that was there is as it was.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let path = &open::resolve(path)?;
+        let is_new = open::create(path)?;
         let lock = lock::acquire(path)?;
-        let connection = open::writer(path)?;
+        let connection = open::writer(path, is_new)?;
         let reading = open::reader(path)?;
         let spawned = |error: std::io::Error| OpenError::io("start a thread for the journal", path, &error);
         let writer = Writer { connection, path: path.to_owned(), lock };
@@ -164,6 +165,11 @@ impl Journal for SqliteJournal {
             read::load_one(&snapshot, &credential)
         })
         .await
+    }
+
+    async fn revision(&self, credential: &CredentialName) -> Result<Option<u64>, Error> {
+        let credential = credential.clone();
+        self.read(move |connection| read::revision(connection, &credential)).await
     }
 
     async fn append(&self, entry: &Entry, record: Option<&Record>) -> Result<(), Error> {

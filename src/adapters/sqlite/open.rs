@@ -134,10 +134,9 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf, OpenError> {
     }
 }
 
-/// Opens the one connection that writes; creates the file, and brings its schema up to date. The caller holds the
-/// lock. After `Ok` the file is sound, ours, and durable in its directory.
-pub(super) fn writer(path: &Path) -> Result<Connection, OpenError> {
-    let created = create(path)?;
+/// Opens the one connection that writes, and brings the schema of the file up to date. The caller has created the file, if
+/// there was none, and holds the lock. After `Ok` the file is sound, ours, and durable in its directory.
+pub(super) fn writer(path: &Path, is_new: bool) -> Result<Connection, OpenError> {
     let sqlite = |attempt| move |error: rusqlite::Error| OpenError::sqlite(attempt, path, &error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(sqlite("open the journal"))?;
@@ -164,7 +163,7 @@ pub(super) fn writer(path: &Path) -> Result<Connection, OpenError> {
         });
     }
     migrations::apply(&mut connection, path, migrations::ALL)?;
-    if created {
+    if is_new {
         let directory = directory_of(path);
         File::open(directory)
             .and_then(|directory| directory.sync_all())
@@ -197,7 +196,7 @@ pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Makes an empty file that only its owner can read, if there is none; SQLite gives its other files the same mode.
-fn create(path: &Path) -> Result<bool, OpenError> {
+pub(super) fn create(path: &Path) -> Result<bool, OpenError> {
     let attempt = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     match attempt {
         Ok(_) => Ok(true),
@@ -252,7 +251,8 @@ mod tests {
     fn what_is_written_is_synced_and_checked() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("journal.db");
-        let writer = writer(&path).unwrap();
+        let is_new = create(&path).unwrap();
+        let writer = writer(&path, is_new).unwrap();
         let set = |name| writer.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0)).unwrap();
         assert_eq!((set("synchronous"), set("foreign_keys"), set("trusted_schema")), (2, 1, 0));
         assert_eq!(set("ignore_check_constraints"), 0, "that is for the look at the opening only");

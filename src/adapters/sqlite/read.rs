@@ -65,6 +65,15 @@ pub(super) fn load_one(connection: &Connection, name: &CredentialName) -> Result
     Ok(Some(Known { record, rotation }))
 }
 
+pub(super) fn revision(connection: &Connection, name: &CredentialName) -> Result<Option<u64>, Failed> {
+    let stored: Option<i64> = connection
+        .prepare_cached("SELECT revision FROM records WHERE credential = ?1")?
+        .query_row([name.as_str()], |row| row.get(0))
+        .optional()?;
+    let read = |revision| u64::try_from(revision).map_err(|error| Failed::corrupt(place(name), &error));
+    stored.map(read).transpose()
+}
+
 fn fold(connection: &Connection, id: RotationId, name: &CredentialName) -> Result<Rotation, Failed> {
     let entries = entries(connection, id)?;
     let events = entries.into_iter().map(|entry| (entry.at, entry.event));

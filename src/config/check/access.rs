@@ -50,6 +50,29 @@ pub(super) fn consumers(
         token: values::secret(raw.readers.token.as_ref(), findings),
         certificate: certificate(raw, raw.readers.certificate.as_ref(), findings),
     };
+    if let Some(other) = readers.certificate.as_ref().and_then(|it| certificates.get(it))
+        && let Some(written) = &raw.readers.certificate
+    {
+        let rule = format!(
+            "the consumer `{other}` has the same `certificate`: whoever reads could acknowledge for it"
+        );
+        findings.error(&written.span(), rule, "give the readers a name of their own");
+    }
+    let leaks = raw.leaks.token.as_ref();
+    for (written, of) in [(raw.readers.token.as_ref(), "readers"), (leaks, "whoever reports leaks")] {
+        let Some(source) = values::secret(written, &mut Findings::new("")) else { continue };
+        if let (Some(other), Some(span)) = (tokens.get(&source), written.and_then(raw::Secret::span)) {
+            let rule = format!("the consumer `{other}` has the same token: {of} could acknowledge for it");
+            findings.error(&span, rule, "give each a token of its own");
+        }
+    }
+    if let (Some(source), Some(span)) =
+        (&readers.token, raw.readers.token.as_ref().and_then(raw::Secret::span))
+        && values::secret(leaks, &mut Findings::new("")).as_ref() == Some(source)
+    {
+        let rule = "whoever reports leaks has the same token: readers could have any key replaced";
+        findings.error(&span, rule, "give each a token of its own");
+    }
     (consumers, readers)
 }
 

@@ -23,6 +23,7 @@ pub const ADOPTED: &str = "adopted";
 pub const HELD: &str = "held";
 pub const LIFTED: &str = "lifted";
 pub const ACKNOWLEDGED: &str = "acknowledged";
+pub const REPAIRED: &str = "repaired";
 pub const ORPHAN_DELETION_INTENDED: &str = "orphan_deletion_intended";
 pub const ORPHAN_DELETED: &str = "orphan_deleted";
 pub const POLICY_LOADED: &str = "policy_loaded";
@@ -31,7 +32,7 @@ pub const STARTED: &str = "started";
 pub const STOPPED: &str = "stopped";
 
 /// What records tell of beside events, in the order of docs/audit.md.
-pub const ALL: [&str; 16] = [
+pub const ALL: [&str; 17] = [
     ROTATION_ASKED,
     EMERGENCY_ASKED,
     ACCEPTED,
@@ -42,6 +43,7 @@ pub const ALL: [&str; 16] = [
     HELD,
     LIFTED,
     ACKNOWLEDGED,
+    REPAIRED,
     ORPHAN_DELETION_INTENDED,
     ORPHAN_DELETED,
     POLICY_LOADED,
@@ -125,8 +127,9 @@ pub fn acknowledged(credential: &CredentialName, ack: &Ack) -> Act {
 
 /// A key that a rotation made and lost is about to be deleted, or is deleted.
 #[must_use]
-pub fn orphan(what: &str, key: &Key, at: Timestamp) -> Act {
+pub fn orphan(what: &str, key: &Key, credential: &CredentialName, at: Timestamp) -> Act {
     let details = json!({ "key": key.id, "service_account": key.account, "name": one_line(&key.name) });
     let rotation = key.nonce().map(|nonce| nonce.rotation);
-    Act { rotation, details: object(details), ..Act::new(at, Actor::Policy, what, Value::Null) }
+    let credential = Some(credential.clone());
+    Act { credential, rotation, details: object(details), ..Act::new(at, Actor::Policy, what, Value::Null) }
 }

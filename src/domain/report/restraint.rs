@@ -74,7 +74,15 @@ impl StatusReport {
     /// Adds what holds credentials back that is not their own doing.
     #[must_use]
     pub fn restrained(self, around: &Around<'_>) -> Self {
-        let Self { schema_version: _, at, attention: _, mut credentials, holds: _, failing_channels } = self;
+        let Self {
+            schema_version: _,
+            at,
+            attention: _,
+            mut credentials,
+            holds: _,
+            failing_channels,
+            remarks,
+        } = self;
         let mut under_way: BTreeMap<WorkspaceName, usize> = BTreeMap::new();
         for report in credentials.iter().filter(|report| report.rotation.is_some()) {
             if let Some(workspace) = report.workspace.clone() {
@@ -87,7 +95,7 @@ impl StatusReport {
         let mut report = Self::new(credentials, at);
         report.attention |= around.holds.all().iter().any(Hold::is_breakers);
         report.holds = around.holds.all().iter().map(HoldReport::new).collect();
-        report.told_by(failing_channels)
+        report.told_by(failing_channels).remarked(remarks)
     }
 }
 

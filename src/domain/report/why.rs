@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::domain::gate::Observed;
 use crate::domain::gate::probe::{Finding, Ran, Says};
 use crate::domain::report::consumers::UseReport;
+use crate::domain::report::remark::Remark;
 use crate::domain::report::{CredentialReport, SCHEMA_VERSION};
 use crate::domain::usage::{Seen, Shown, Source};
 
@@ -18,6 +19,9 @@ pub struct WhyReport {
     /// What was observed during the rotation under way; `null` if nothing was, or nothing had to be.
     pub evidence: Option<EvidenceReport>,
     pub consumers: Vec<UseReport>,
+    /// What the daemon says beside its credentials: empty if none was asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<Remark>,
 }
 
 impl WhyReport {
@@ -29,7 +33,7 @@ impl WhyReport {
         at: Timestamp,
     ) -> Self {
         let evidence = observed.map(EvidenceReport::new);
-        Self { schema_version: SCHEMA_VERSION, at, credential, evidence, consumers }
+        Self { schema_version: SCHEMA_VERSION, at, credential, evidence, consumers, remarks: Vec::new() }
     }
 }
 

@@ -161,7 +161,7 @@ impl Keeper {
             let known =
                 slot.rotation.is_none() && slot.visit.is_none() && !slot.reread && slot.damaged.is_none();
             if known && !current.contains(&key.id) {
-                orphans.push(key.clone());
+                orphans.push((key.clone(), owner.clone()));
             }
         }
         if !orphans.is_empty() {

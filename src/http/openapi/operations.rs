@@ -58,7 +58,7 @@ impl Operation {
         let speaking: &[(u16, &str)] = &[(429, "too_many_requests")];
         let of_need: &[&[(u16, &str)]] = match self.needs {
             Needs::Nothing => &[],
-            Needs::Reader => &[proving],
+            Needs::Reader => &[proving, &[(421, "wrong_host")]],
             Needs::Consumer | Needs::Reporter => &[proving, speaking],
         };
         let mut codes: BTreeMap<u16, Vec<&'static str>> = BTreeMap::new();

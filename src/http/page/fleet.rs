@@ -11,12 +11,14 @@ use crate::domain::hold::Held;
 use crate::domain::ids::WorkspaceName;
 use crate::domain::policy::Policy;
 use crate::domain::report::moments::age;
+use crate::domain::report::remark::RemarkKind;
 use crate::domain::report::restraint::HoldReport;
 use crate::domain::report::{Condition, CredentialReport, StatusReport};
 use crate::http::page::concern;
 use crate::http::page::filter::{ATTENTION, Filter};
 use crate::http::page::layout::Page;
 use crate::http::page::list;
+use crate::http::page::remarks;
 use crate::http::page::runbook;
 use crate::http::page::words::{self, away, command, count};
 use crate::http::page::workspaces;
@@ -60,7 +62,7 @@ fn title(observation: &Observation, report: &StatusReport, needy: usize) -> Stri
         return "engine stands still".to_owned();
     }
     match needy {
-        0 if report.attention => "a breaker has tripped".to_owned(),
+        0 if report.attention => "rekeyd needs you".to_owned(),
         0 => "nothing needs you".to_owned(),
         1 => "1 needs you".to_owned(),
         many => format!("{} need you", words::grouped(many)),
@@ -70,7 +72,7 @@ fn title(observation: &Observation, report: &StatusReport, needy: usize) -> Stri
 fn headline(report: &StatusReport, needy: usize) -> String {
     let all = report.credentials.len();
     match (needy, all) {
-        (0, _) if report.attention => "A breaker has tripped".to_owned(),
+        (0, _) if report.attention => beside(report).to_owned(),
         (0, 0) => "There is no credential yet".to_owned(),
         (0, _) => "Nothing needs you".to_owned(),
         (1, 1) => "The only credential needs you".to_owned(),
@@ -78,6 +80,20 @@ fn headline(report: &StatusReport, needy: usize) -> String {
         (needy, all) => {
             format!("{} of {} credentials need you", words::grouped(needy), words::grouped(all))
         }
+    }
+}
+
+/// What needs a person where no credential does.
+fn beside(report: &StatusReport) -> &'static str {
+    let remark = report.remarks.iter().find(|remark| remark.kind.needs_a_person());
+    if report.holds.iter().any(HoldReport::is_breakers) {
+        "A breaker has tripped"
+    } else if remark.is_some_and(|remark| remark.kind == RemarkKind::JournalUnwritable) {
+        "The journal cannot be written"
+    } else if remark.is_some() {
+        "A store fails"
+    } else {
+        "A channel of notifications fails"
     }
 }
 
@@ -130,6 +146,7 @@ fn notices(observation: &Observation) -> Markup {
                 (command("rekeyd check /etc/rekeyd/policy.toml"))
             }
         }
+        @for remark in &observation.remarks { (remarks::notice(remark)) }
         @for (name, reach) in &observation.workspaces {
             @if let Some(failure) = &reach.failing {
                 div.notice.warn {

@@ -13,6 +13,7 @@ mod fleet;
 mod history;
 mod layout;
 mod list;
+mod remarks;
 mod rotation;
 mod runbook;
 mod timeline;
@@ -114,6 +115,7 @@ fn unreadable(why: &str) -> Page {
         (words::command("df -h /var/lib/rekeyd"))
         (words::command("journalctl -u rekeyd -n 50"))
         @for paragraph in &entry.meaning { p { (runbook::prose(paragraph)) } }
+        @if let Some(to_do) = &entry.to_do { p { (runbook::prose(to_do)) } }
     };
     Page { status: StatusCode::SERVICE_UNAVAILABLE, title: "journal unreadable".to_owned(), at: None, body }
 }

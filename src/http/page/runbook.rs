@@ -22,7 +22,8 @@ pub(super) fn entry(title: &str) -> Option<Entry> {
     let rest = heads.iter().find_map(|head| RUNBOOK.split_once(head.as_str()))?.1;
     let body = rest.split("\n#").next().unwrap_or(rest);
     let mut entry = Entry { title: title.to_owned(), ..Entry::default() };
-    // A list may follow its paragraph or stand apart: each point is a block of its own.
+    // A list may follow its paragraph or stand apart: each point is a block of its own. What only leads to commands is
+    // left out with them: those of the page are made for the credential.
     for block in body.replace("\n- **", "\n\n- **").split("\n\n") {
         let text = block.split_whitespace().collect::<Vec<_>>().join(" ");
         let point = |name: &str| text.strip_prefix(&format!("- **{name}:** ")).map(capital);
@@ -32,7 +33,7 @@ pub(super) fn entry(title: &str) -> Option<Entry> {
             entry.to_do = Some(to_do);
         } else if let Some(verify) = point("Verify") {
             entry.verify = Some(verify);
-        } else if !text.is_empty() && !text.starts_with("```") {
+        } else if !text.is_empty() && !text.starts_with("```") && !text.ends_with(':') {
             entry.meaning.push(text);
         }
     }

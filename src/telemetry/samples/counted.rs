@@ -5,7 +5,7 @@ use crate::domain::ids::WorkspaceName;
 use crate::domain::phase::PhaseName;
 use crate::domain::plan::Reason;
 use crate::telemetry::catalogue;
-use crate::telemetry::meter::{Calls, Counts, ENDS, Outcome};
+use crate::telemetry::meter::{Calls, Counts, ENDS, Outcome, Spans};
 use crate::telemetry::samples::{Samples, total};
 
 pub(super) fn tell<'w>(
@@ -13,7 +13,7 @@ pub(super) fn tell<'w>(
     counts: &Counts,
     workspaces: impl Iterator<Item = &'w WorkspaceName>,
 ) {
-    let Counts { provider, stores, failing, ended, phases, writes, unwritten, writable } = counts;
+    let Counts { provider, stores, failing, ended, phases, writes, unwritten, writable, spans } = counts;
     for name in workspaces {
         let throttled = provider.iter().filter(|((at, _), _)| at == name.as_str());
         let throttled =
@@ -49,4 +49,10 @@ pub(super) fn tell<'w>(
     samples.flag(catalogue::JOURNAL_WRITABLE, &[], *writable);
     samples.spread(catalogue::JOURNAL_WRITES, &[], writes.clone());
     samples.put(catalogue::JOURNAL_UNWRITTEN, &[], total(*unwritten));
+    if let Some(Spans { sent, lost }) = spans {
+        samples.put(catalogue::SPANS_SENT, &[], total(*sent));
+        for (loss, count) in lost {
+            samples.put(catalogue::SPANS_DROPPED, &[loss.label()], total(*count));
+        }
+    }
 }

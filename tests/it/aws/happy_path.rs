@@ -2,6 +2,7 @@
 
 use aws_config::SdkConfig;
 use rekeyd::adapters::aws_secrets_manager::{AwsSecretsManager, Settings};
+use rekeyd::ports::calls;
 use rekeyd::ports::secret_store::{SecretStore, Which};
 
 use crate::aws::client::Aws;
@@ -69,4 +70,24 @@ async fn connecting_calls_nobody() {
     let nowhere = AwsSecretsManager::configured(&SdkConfig::builder().build(), settings.patience);
     let failure = nowhere.err().unwrap();
     assert!(failure.message.contains("AWS_REGION"), "{failure}");
+}
+
+#[tokio::test]
+async fn whoever_tells_of_calls_hears_each_answer_with_the_id_of_its_request() {
+    let fake = StrictFake::start().await;
+    let aws = Aws::at(&fake.url, true);
+    aws.write_by_hand("told", "sk_old").await;
+    fake.calls();
+    let (to, new) = (place("told", None, false), version());
+    let rotation = async {
+        aws.store.preflight(&to).await.unwrap();
+        let over = aws.store.stage(&to, &new, &value("sk_new")).await.unwrap().over;
+        aws.store.promote(&to, &new, over.as_ref()).await.unwrap();
+        aws.store.read(&place("nowhere", None, false), Which::Current).await
+    };
+    let (missing, heard) = calls::heard(rotation).await;
+    assert!(missing.unwrap().is_none());
+    let statuses: Vec<u16> = heard.answers.iter().map(|answer| answer.status).collect();
+    assert_eq!((statuses, fake.calls().len()), (vec![200, 200, 200, 400], 4));
+    assert!(heard.answers.iter().all(|answer| answer.request_id.is_some()), "{heard:?}");
 }

@@ -1,7 +1,9 @@
 //! A healthy stage with the real daemon, and an on-call person who has its alerts, its page, its status and the runbook.
 
 use std::fs;
-use std::path::Path;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -9,12 +11,22 @@ use rekeyd::adapters::clock::SystemClock;
 use rekeyd::demo::daemon::Daemon;
 use rekeyd::demo::stage::Pace;
 use rekeyd::ports::clock::Clock as _;
-use rustix::process::Signal;
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 
 use crate::support::promtool;
 use crate::support::rehearsal::Rehearsal;
 
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What a shell has to know to run commands as they are written.
+const SHELL: &str = "sudo() { \"$@\"; }; rekeyd() { \"$REKEYD\" \"$@\"; }; ";
+
+/// Who the daemon and its operator are for AWS, which is never the real one.
+const AWS: [(&str, &str); 3] = [
+    ("AWS_ACCESS_KEY_ID", "testing"),
+    ("AWS_SECRET_ACCESS_KEY", "testing"),
+    ("AWS_EC2_METADATA_DISABLED", "true"),
+];
 
 pub(super) struct Theatre {
     pub(super) rehearsal: Rehearsal,
@@ -24,7 +36,8 @@ pub(super) struct Theatre {
 impl Theatre {
     /// Everything has been rotated once, rests, and raises no alert.
     pub(super) async fn open(seed: u64) -> Self {
-        let rehearsal = Rehearsal::set(seed, &Pace::new("365d", "2s", "300ms")).await;
+        let mut rehearsal = Rehearsal::set(seed, &Pace::new("365d", "2s", "300ms")).await;
+        rehearsal.launcher.program = wrapped(rehearsal.stage.root());
         let stage = &rehearsal.stage;
         let text = fs::read_to_string(stage.policy()).unwrap();
         let quick = text.replace("sweep_every = \"15s\"", "sweep_every = \"15s\"\ninspect_every = \"1s\"");
@@ -39,11 +52,26 @@ impl Theatre {
         theatre
     }
 
+    /// The file system takes no more of what the daemon writes, or does again.
+    pub(super) fn fill_the_disk(&self, full: bool) {
+        let pid = Pid::from_raw(i32::try_from(self.daemon.as_ref().unwrap().id()).unwrap());
+        let ours = getrlimit(Resource::Fsize);
+        let theirs = if full { Rlimit { current: Some(0), ..ours } } else { ours };
+        prlimit(pid, Resource::Fsize, theirs).unwrap();
+    }
+
+    /// Ends the daemon, does something while it is down, and starts it again.
+    pub(super) async fn meanwhile(&mut self, done: impl FnOnce(&Self)) {
+        self.daemon.take().unwrap().stop().await.unwrap();
+        done(self);
+        self.daemon = Some(self.rehearsal.launcher.start().await.unwrap());
+    }
+
     pub(super) fn signal(&self, signal: Signal) {
         self.daemon.as_ref().unwrap().signal(signal).unwrap();
     }
 
-    async fn get(&self, path: &str) -> String {
+    pub(super) async fn get(&self, path: &str) -> String {
         let address = self.rehearsal.launcher.address.borrow().unwrap();
         let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
         client.get(format!("http://{address}{path}")).send().await.unwrap().text().await.unwrap()
@@ -125,22 +153,33 @@ impl Theatre {
 
     /// Types a command as a document has it, with the stage's places for the real ones; says what came back.
     pub(super) async fn types(&self, command: &str) -> String {
+        let looks = ["rekeyd check", "rekeyd doctor"].iter().any(|look| command.contains(look));
+        let (succeeded, said) = self.tries(command).await;
+        assert!(looks || succeeded, "`{command}`: {said}");
+        said
+    }
+
+    /// As [`Self::types`]; what it says says no.
+    pub(super) async fn says_no(&self, command: &str) -> String {
+        let (succeeded, said) = self.tries(command).await;
+        assert!(!succeeded, "`{command}`: {said}");
+        said
+    }
+
+    async fn tries(&self, command: &str) -> (bool, String) {
         let stage = &self.rehearsal.stage;
         let root = stage.root().display().to_string();
         let here = command
             .replace("/etc/rekeyd/credentials/elevenlabs-admin-key", &format!("{root}/admin-key"))
             .replace("/etc/rekeyd", &root)
-            .replace("/var/lib/rekeyd", &root);
-        let mut words = here.strip_prefix("sudo ").unwrap_or(&here).split_whitespace();
-        let program = words.next().unwrap();
-        let looks = ["rekeyd check", "rekeyd doctor"].iter().any(|look| command.contains(look));
-        let program = if program == "rekeyd" { env!("CARGO_BIN_EXE_rekeyd") } else { program };
-        let mut typed = Command::new(program);
-        typed.args(words).current_dir(stage.root()).env("REKEYD_SOCKET", stage.socket());
+            .replace("/var/lib/rekeyd", &root)
+            .replace("/var/backups/rekeyd", &format!("{root}/backups"));
+        let mut typed = Command::new("sh");
+        typed.args(["-c", &format!("{SHELL}{here}")]).env("REKEYD", env!("CARGO_BIN_EXE_rekeyd"));
+        typed.current_dir(stage.root()).env("REKEYD_SOCKET", stage.socket()).envs(AWS);
         let output = tokio::task::spawn_blocking(move || typed.output().unwrap()).await.unwrap();
         let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-        assert!(looks || output.status.success(), "`{command}`: {said}");
-        said
+        (output.status.success(), said)
     }
 
     /// Does what the runbook's entry shows, command by command. `does` is asked first: what only a person can do.
@@ -153,10 +192,9 @@ impl Theatre {
             }
             match command.strip_prefix("sudo systemctl ") {
                 Some("reload rekeyd") => self.signal(Signal::HUP),
-                Some("restart rekeyd") => {
-                    self.daemon.take().unwrap().stop().await.unwrap();
-                    self.daemon = Some(self.rehearsal.launcher.start().await.unwrap());
-                }
+                Some("restart rekeyd") => self.meanwhile(|_| {}).await,
+                Some("stop rekeyd") => self.daemon.take().unwrap().stop().await.unwrap(),
+                Some("start rekeyd") => self.daemon = Some(self.rehearsal.launcher.start().await.unwrap()),
                 _ => drop(self.types(&command).await),
             }
         }
@@ -179,6 +217,16 @@ impl Theatre {
         assert!(tallies.values().all(|it| it.failed == 0 && it.requests > 0), "{tallies:?}");
         self.daemon.unwrap().stop().await.unwrap();
     }
+}
+
+/// A script that becomes the daemon: AWS knows it, and a limit on its files is an error that it gets, not its end.
+fn wrapped(root: &Path) -> PathBuf {
+    let path = root.join("daemon");
+    let set: String = AWS.iter().map(|(name, value)| format!("export {name}={value}\n")).collect();
+    let rekeyd = env!("CARGO_BIN_EXE_rekeyd");
+    fs::write(&path, format!("#!/bin/sh\ntrap '' XFSZ\n{set}exec {rekeyd} \"$@\"\n")).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o700)).unwrap();
+    path
 }
 
 /// What the runbook's entry below this heading shows after a prompt.

@@ -45,6 +45,9 @@ impl Journal for Fragile {
     async fn load_one(&self, credential: &CredentialName) -> Result<Option<Known>, Error> {
         self.usable()?.load_one(credential).await
     }
+    async fn revision(&self, credential: &CredentialName) -> Result<Option<u64>, Error> {
+        self.usable()?.revision(credential).await
+    }
     async fn append(&self, entry: &Entry, record: Option<&Record>) -> Result<(), Error> {
         self.roomy()?.append(entry, record).await
     }

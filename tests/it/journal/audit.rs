@@ -256,7 +256,8 @@ async fn an_event_that_an_older_version_wrote_in_other_words_is_whole_and_stays_
     );
     assert!(body.contains("retired"), "{body}");
     let connection = rusqlite::Connection::open(&path).unwrap();
-    let row = "INSERT INTO entries (rotation, sequence, at, event, body, actor) VALUES (?1, 1, ?2, 'hindered', ?3, 'policy')";
+    let row = "INSERT INTO entries (rotation, sequence, at, event, body, actor, by, key)
+               VALUES (?1, 1, ?2, 'hindered', ?3, 'operator', 'uid 0 (root)', 'key_old')";
     let stored = (id.to_string(), format!("{:.9}", older.at), &body);
     connection.execute(row, stored).unwrap();
     journal.record(&older.act_as_written(&body)).await.unwrap();

@@ -121,6 +121,8 @@ async fn a_record_is_replaced_only_by_its_next_revision(journal: Subject) {
     }
     let known = journal.load_one(&name("tts")).await.unwrap().unwrap();
     assert_eq!(known.record.revision, 3);
+    assert_eq!(journal.revision(&name("tts")).await.unwrap(), Some(3));
+    assert_eq!(journal.revision(&name("asr")).await.unwrap(), None);
 }
 
 async fn what_is_loaded_is_the_record_and_the_open_rotation_folded(journal: Subject) {

@@ -122,6 +122,13 @@ async fn a_journal_is_the_same_by_whatever_name_it_is_reached() {
     let link = directory.path().join("link.db");
     std::os::unix::fs::symlink("journal.db", &link).unwrap();
     assert!(matches!(SqliteJournal::open(&link).unwrap_err(), OpenError::Locked { .. }));
+    // Under another name it is the same, and people delete lock files.
+    let other = directory.path().join("other.db");
+    fs::hard_link(&path, &other).unwrap();
+    fs::remove_file(directory.path().join("journal.db.lock")).unwrap();
+    for name in [&path, &other] {
+        assert!(matches!(SqliteJournal::open(name).unwrap_err(), OpenError::Locked { .. }));
+    }
     assert_eq!(SqliteJournal::open_read_only(&link).unwrap().load().unwrap().len(), 1, "its log is read too");
 }
 

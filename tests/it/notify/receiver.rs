@@ -14,16 +14,16 @@ use tokio::task::JoinSet;
 
 /// One request: to which path, with which signature, and what.
 #[derive(Debug, Clone)]
-pub(super) struct Sent {
-    pub(super) to: String,
-    pub(super) signature: Option<String>,
-    pub(super) raw: Vec<u8>,
-    pub(super) body: Value,
+pub(crate) struct Sent {
+    pub(crate) to: String,
+    pub(crate) signature: Option<String>,
+    pub(crate) raw: Vec<u8>,
+    pub(crate) body: Value,
 }
 
 /// How it answers.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Mood {
+pub(crate) enum Mood {
     Well,
     Status(u16),
     Busy {
@@ -35,8 +35,8 @@ pub(super) enum Mood {
     Huge(usize),
 }
 
-pub(super) struct Receiver {
-    pub(super) url: String,
+pub(crate) struct Receiver {
+    pub(crate) url: String,
     state: Arc<Inside>,
     _task: JoinSet<()>,
 }
@@ -49,7 +49,7 @@ struct Inside {
 }
 
 impl Receiver {
-    pub(super) async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let state = Arc::new(Inside {
@@ -63,15 +63,15 @@ impl Receiver {
         Self { url, state, _task: task }
     }
 
-    pub(super) fn is(&self, mood: Mood) {
+    pub(crate) fn is(&self, mood: Mood) {
         *self.state.mood.lock().unwrap() = mood;
     }
 
-    pub(super) fn is_at(&self, to: &str, mood: Mood) {
+    pub(crate) fn is_at(&self, to: &str, mood: Mood) {
         *self.state.otherwise.lock().unwrap() = Some((to.to_owned(), mood));
     }
 
-    pub(super) fn sent(&self, to: &str) -> Vec<Sent> {
+    pub(crate) fn sent(&self, to: &str) -> Vec<Sent> {
         self.state.sent.lock().unwrap().iter().filter(|sent| sent.to == to).cloned().collect()
     }
 }

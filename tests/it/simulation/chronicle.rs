@@ -34,6 +34,10 @@ impl Journal for Chronicle {
         self.journal.load_one(credential).await
     }
 
+    async fn revision(&self, credential: &CredentialName) -> Result<Option<u64>, Error> {
+        self.journal.revision(credential).await
+    }
+
     async fn append(&self, entry: &Entry, record: Option<&Record>) -> Result<(), Error> {
         let name = format!("journal {} {}", entry.credential, entry.event.name());
         self.fate.write(self.life, &name, "before").await;

@@ -11,3 +11,4 @@ pub(crate) mod rehearsal;
 pub(crate) mod secrets_manager;
 pub(crate) mod served;
 pub(crate) mod store_conformance;
+pub(crate) mod tampering;

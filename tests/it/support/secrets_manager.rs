@@ -38,6 +38,7 @@ struct World {
     calls: Vec<String>,
     faults: VecDeque<(&'static str, Fault)>,
     versions_max: Option<usize>,
+    refusing: Option<(u16, &'static str)>,
 }
 
 #[derive(Clone, Default)]
@@ -67,6 +68,11 @@ impl StrictFake {
         self.world.lock().unwrap().faults.extend(faults.iter().map(|fault| (operation, *fault)));
     }
 
+    /// Every call is refused so, until it is not any more.
+    pub(crate) fn refuse_all(&self, with: Option<(u16, &'static str)>) {
+        self.world.lock().unwrap().refusing = with;
+    }
+
     pub(crate) fn limit_versions(&self, max: usize) {
         self.world.lock().unwrap().versions_max = Some(max);
     }
@@ -92,6 +98,9 @@ impl StrictFake {
     fn fault(&self, operation: &str) -> Option<Fault> {
         let mut world = self.world.lock().unwrap();
         world.calls.push(operation.to_owned());
+        if let Some((status, code)) = world.refusing {
+            return Some(Fault::Refuse(status, code));
+        }
         let at = world.faults.iter().position(|(of, _)| *of == operation)?;
         world.faults.remove(at).map(|(_, fault)| fault)
     }
@@ -120,10 +129,12 @@ async fn answer(State(fake): State<StrictFake>, headers: HeaderMap, body: String
     match (fault, outcome) {
         (Some(Fault::LostReply), _) => std::future::pending().await,
         (Some(Fault::Garble), _) => (StatusCode::OK, "<html>sk_planted").into_response(),
-        (_, Ok(answer)) => (StatusCode::OK, json_type(), answer.to_string()).into_response(),
+        (_, Ok(answer)) => (StatusCode::OK, json_type(), [REQUEST_ID], answer.to_string()).into_response(),
         (_, Err((code, message))) => refusal(400, code, &message),
     }
 }
+
+const REQUEST_ID: (&str, &str) = ("x-amzn-requestid", "11111111-2222-3333-4444-555555555555");
 
 fn json_type() -> [(&'static str, &'static str); 1] {
     [("content-type", "application/x-amz-json-1.1")]
@@ -131,8 +142,7 @@ fn json_type() -> [(&'static str, &'static str); 1] {
 
 fn refusal(status: u16, code: &str, message: &str) -> Response {
     let body = json!({ "__type": code, "Message": message }).to_string();
-    let id = ("x-amzn-requestid", "11111111-2222-3333-4444-555555555555");
-    (StatusCode::from_u16(status).unwrap(), json_type(), [id], body).into_response()
+    (StatusCode::from_u16(status).unwrap(), json_type(), [REQUEST_ID], body).into_response()
 }
 
 impl World {

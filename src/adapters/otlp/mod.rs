@@ -1,0 +1,142 @@
+//! A collector of traces by OTLP over HTTP, in its binary form: one bounded POST, and what came of it, without a word that
+//! could be a secret.
+
+mod wire;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::SignedDuration;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Client, Response, StatusCode, Url};
+
+use crate::domain::trace::Span;
+use crate::ports::collector::{Collector, Untaken};
+
+/// Of an answer, which may say that some spans were refused.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// How a collector is reached, and what it is told about us.
+pub struct Settings {
+    /// Where spans are posted to.
+    pub endpoint: Url,
+    /// Sent with each request: how the collector knows us.
+    pub headers: HeaderMap,
+    pub time_limit: Duration,
+    /// PEM certificates that are trusted in place of the system's.
+    pub ca_pem: Option<Vec<u8>>,
+    /// What the spans come from.
+    pub resource: Vec<(String, String)>,
+}
+
+/// Why a collector cannot be talked to at all.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error("the collector's CA file holds no usable CA certificate in PEM form")]
+    CaFile,
+    #[error("no encrypted connection to a collector can be made; are CA certificates installed?")]
+    Client(#[source] reqwest::Error),
+}
+
+pub struct Otlp {
+    client: Client,
+    endpoint: Url,
+    resource: wire::Resource,
+}
+
+impl Otlp {
+    /// Makes ready to send; talks to nobody yet.
+    ///
+    /// # Errors
+    /// It could never talk to the collector.
+    pub fn new(settings: Settings) -> Result<Self, BuildError> {
+        let Settings { endpoint, headers, time_limit, ca_pem, resource } = settings;
+        let mut builder = Client::builder()
+            .user_agent(concat!("rekeyd/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers)
+            .redirect(Policy::none())
+            .timeout(time_limit)
+            .http1_only();
+        if is_loopback(&endpoint) {
+            builder = builder.no_proxy();
+        }
+        let trusted = ca_pem.as_deref().map(Certificate::from_pem_bundle).transpose();
+        builder = match (trusted.map_err(|_| BuildError::CaFile)?, endpoint.scheme()) {
+            (Some(trusted), _) if trusted.is_empty() => return Err(BuildError::CaFile),
+            (Some(trusted), _) => builder.tls_certs_only(trusted),
+            // No certificate is looked at: none needs to be loaded.
+            (None, "http") => builder.tls_certs_only([]),
+            (None, _) => builder,
+        };
+        let client = builder.build().map_err(BuildError::Client)?;
+        Ok(Self { client, endpoint, resource: wire::resource(resource) })
+    }
+}
+
+#[async_trait]
+impl Collector for Otlp {
+    async fn take(&self, spans: &[Span]) -> Result<usize, Untaken> {
+        let body = wire::request(&self.resource, spans);
+        let request = self.client.post(self.endpoint.clone()).header(CONTENT_TYPE, "application/x-protobuf");
+        let response = request.body(body).send().await.map_err(|error| broken(&error))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(wire::refused(&beginning(response).await).min(spans.len()));
+        }
+        // What OTLP calls retryable; a redirection is not followed, and so is as final as a refusal.
+        let passes = matches!(status.as_u16(), 429 | 502 | 503 | 504);
+        Err(Untaken { is_final: !passes, retry_after: retry_after(&response), why: said(status) })
+    }
+}
+
+fn said(status: StatusCode) -> String {
+    let words = match status.as_u16() {
+        300..=399 => "it sends us elsewhere, where we do not go: is the endpoint right?",
+        401 | 403 => "it does not let us in: are the headers right?",
+        404 | 405 => "it takes no traces there: is the endpoint right?",
+        413 => "it takes no requests of this size",
+        415 => "it does not speak OTLP in its binary form",
+        429 => "it asks us to slow down",
+        500.. => "it is ill",
+        _ => "it refuses the spans",
+    };
+    format!("it answers with HTTP {}: {words}", status.as_u16())
+}
+
+/// In seconds; a date is as good as nothing said.
+fn retry_after(response: &Response) -> Option<SignedDuration> {
+    let seconds: i64 = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    (seconds >= 0).then(|| SignedDuration::from_secs(seconds))
+}
+
+/// As much of the body as is looked at. The status is what counts: however the rest ends, it is not waited for.
+async fn beginning(mut response: Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    while body.len() < ANSWER_BYTES_MAX {
+        match response.chunk().await {
+            Ok(Some(chunk)) => body.extend(chunk.iter().take(ANSWER_BYTES_MAX - body.len())),
+            Ok(None) | Err(_) => break,
+        }
+    }
+    body
+}
+
+/// reqwest's own text shows the URL.
+fn broken(error: &reqwest::Error) -> Untaken {
+    let why = if error.is_timeout() {
+        "it did not answer in time"
+    } else if error.is_connect() {
+        "it cannot be connected to"
+    } else {
+        "its answer broke off, or is no HTTP"
+    };
+    Untaken { is_final: false, retry_after: None, why: why.to_owned() }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
+    host == "localhost" || address.is_some_and(|address| address.is_loopback())
+}

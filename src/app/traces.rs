@@ -1,0 +1,44 @@
+//! From the environment to what sends traces, if anything does.
+
+use std::sync::Arc;
+
+use crate::adapters::otlp::{self, Otlp};
+use crate::app::assembly::Base;
+use crate::config::environment::Environment;
+use crate::config::traces::{TracesConfig, Unusable};
+use crate::telemetry::meter::Meter;
+use crate::telemetry::traces::{Exporter, Traces};
+
+/// Why traces cannot be sent as the environment says.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Environment(#[from] Unusable),
+    #[error("traces cannot be sent: the CA file that the environment names cannot be read")]
+    CaFile(#[source] std::io::Error),
+    #[error("traces cannot be sent")]
+    Collector(#[from] otlp::BuildError),
+}
+
+/// Has everything that is counted from here on told as traces too, if the environment says where. To be called before
+/// anything is written.
+///
+/// # Errors
+/// The environment cannot be followed.
+pub(super) async fn begin(
+    base: Base,
+    environment: &dyn Environment,
+) -> Result<(Base, Option<Exporter>), Error> {
+    let Some(config) = TracesConfig::read(environment)? else { return Ok((base, None)) };
+    let TracesConfig { endpoint, headers, time_limit, ca_file, resource } = config;
+    let ca_pem = ca_file.map(std::fs::read).transpose().map_err(Error::CaFile)?;
+    let host = endpoint.host_str().unwrap_or_default().to_owned();
+    let collector = Otlp::new(otlp::Settings { endpoint, headers, time_limit, ca_pem, resource })?;
+    let (traces, queue) = Traces::new(Arc::clone(&base.clock));
+    let meter = Arc::new(Meter::tracing(traces));
+    let (journal, counting) = (Arc::clone(&base.journal), Arc::clone(&meter));
+    let mut exporter = Exporter::new(queue, Arc::new(collector), journal, counting);
+    exporter.take_up().await;
+    tracing::info!(collector = host, "traces are sent");
+    Ok((Base { meter, ..base }, Some(exporter)))
+}

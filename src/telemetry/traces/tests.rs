@@ -1,0 +1,46 @@
+//! What the process before may not have told.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use crate::domain::audit::{Act, Actor, Head, Sealed, changes};
+use crate::domain::ids::RotationId;
+use crate::telemetry::traces::unsaid::unsaid;
+
+fn rotation(number: u32) -> RotationId {
+    format!("0190b8a0-0000-7000-8000-{number:012}").parse().unwrap()
+}
+
+/// Records of these seconds, each of a rotation or of the daemon.
+fn records(told: &[(i64, &str, Option<u32>)]) -> Vec<Sealed> {
+    let mut head = Head::genesis();
+    let sealed = told.iter().map(|(second, what, of)| {
+        let at = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(*second);
+        let mut act = Act::new(at, Actor::Policy, what, json!({}));
+        act.rotation = of.map(rotation);
+        let sealed = Sealed::after(&head, act);
+        head = sealed.head();
+        sealed
+    });
+    sealed.collect()
+}
+
+#[test]
+fn after_an_end_in_order_nothing_is_told_again_and_after_another_what_its_last_minutes_were_about() {
+    let (first, stop) = ((0, "begun", Some(1)), (2000, changes::STOPPED, None));
+    let killed = [first, (1000, "minted", Some(2)), (1300, "staged", Some(3)), (1301, "held", None)];
+    for (told, expected) in [
+        (vec![], None),
+        (vec![first, stop], None),
+        (killed.to_vec(), Some((941, vec![2, 3]))),
+        (vec![first, stop, (2400, changes::STARTED, None)], Some((2040, vec![]))),
+    ] {
+        let expected = expected.map(|(from, rotations)| {
+            let from = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(from);
+            (from, rotations.into_iter().map(rotation).collect::<BTreeSet<_>>())
+        });
+        assert_eq!(unsaid(&records(&told)), expected, "{told:?}");
+    }
+}

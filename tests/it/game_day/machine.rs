@@ -1,0 +1,158 @@
+//! What a machine does to the journal: a file system that is full, and rows that are not what was written.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rekeyd::sandbox::route::Route;
+use rusqlite::Connection;
+use serde_json::Value;
+
+use crate::notify::receiver::Receiver;
+use crate::support::rehearsal::Rehearsal;
+use crate::support::tampering::tamper;
+
+use super::theatre::Theatre;
+
+/// An operator who waits for an answer.
+struct Waiting(std::process::Child);
+
+impl Waiting {
+    fn types(theatre: &Theatre, arguments: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rekeyd"));
+        command.args(arguments).env("REKEYD_SOCKET", theatre.rehearsal.stage.socket());
+        Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    }
+
+    async fn answered(mut self) {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return assert!(status.success(), "{status}");
+            }
+            assert!(begun.elapsed() < Duration::from_secs(40), "no answer yet");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        drop(self.0.kill().and_then(|()| self.0.wait()));
+    }
+}
+
+/// Adds a channel to the policy.
+fn tell_of_troubles(theatre: &Theatre, receiver: &Receiver) {
+    let (policy, root) = (theatre.rehearsal.stage.policy(), theatre.rehearsal.stage.root());
+    fs::write(root.join("hook-url"), format!("{}/hook", receiver.url)).unwrap();
+    fs::set_permissions(root.join("hook-url"), fs::Permissions::from_mode(0o600)).unwrap();
+    let text =
+        fs::read_to_string(&policy).unwrap().replacen("[daemon]", "[daemon]\nnotify_after = \"1s\"", 1);
+    let channel = format!("\n[notify.hook.generic]\nurl = {{ file = \"{}/hook-url\" }}\n", root.display());
+    fs::write(policy, text + &channel).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_is_told_and_nothing_is_made_until_there_is_room() {
+    let receiver = Receiver::open().await;
+    let mut theatre = Theatre::open(68).await;
+    theatre.meanwhile(|theatre| tell_of_troubles(theatre, &receiver)).await;
+    let made = theatre.rehearsal.calls(Route::CreateKey);
+    theatre.fill_the_disk(true);
+    let asked = Waiting::types(&theatre, &["rotate", "tts-backend"]);
+    theatre.tells("rekeyd_journal_writable 0").await;
+    theatre.raises(&["RekeydJournalUnusable"]).await;
+    let ready: Value = serde_json::from_str(&theatre.get("/readyz").await).unwrap();
+    assert_eq!(
+        (&ready["ready"], &ready["reasons"][0]["code"]),
+        (&false.into(), &"journal_unwritable".into())
+    );
+    theatre.status_says(&["journal_unwritable", "the journal cannot be written", "df -h"]).await;
+    theatre.page_says("/", &["The journal cannot be written", "nothing begins or goes on", "df -h"]).await;
+    let is_told = |_: &Rehearsal| receiver.sent("hook").iter().any(|sent| sent.body["what"] == "journal");
+    theatre.rehearsal.until("people are told", is_told).await;
+    assert_eq!(theatre.rehearsal.calls(Route::CreateKey), made, "a key was made that nobody could know of");
+
+    let makes_room = |theatre: &Theatre, command: &str| {
+        let is_room = command.starts_with("sudo journalctl --vacuum-size");
+        if is_room {
+            theatre.fill_the_disk(false);
+        }
+        is_room
+    };
+    theatre.follows("RekeydJournalUnusable", makes_room).await;
+    asked.answered().await;
+    theatre.tells("rekeyd_journal_writable 1").await;
+    let rotated = |it: &Rehearsal| it.calls(Route::CreateKey) > made;
+    theatre.rehearsal.until("it goes on where it was", rotated).await;
+    theatre.rehearsal.rests().await;
+    theatre.ends_well().await;
+}
+
+/// What the journal holds of a credential, without what every change changes, and what is computed anew.
+fn record(journal: &Path) -> Value {
+    let connection = Connection::open(journal).unwrap();
+    let sql = "SELECT body FROM records WHERE credential = 'tts-backend'";
+    let body: String = connection.query_row(sql, [], |row| row.get(0)).unwrap();
+    let mut record: Value = serde_json::from_str(&body).unwrap();
+    record.as_object_mut().unwrap().retain(|name, _| name != "revision" && name != "due");
+    record
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_row_is_told_and_made_anew_while_the_others_go_on() {
+    let mut theatre = Theatre::open(69).await;
+    let journal = theatre.rehearsal.stage.journal();
+    theatre.types("rekeyd pause tts-backend --only revoking --why 'so that both keys work'").await;
+    theatre.types("rekeyd rotate tts-backend").await;
+    let begun = Instant::now();
+    while !record(&journal)["open"].is_string() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "{}", theatre.rehearsal.tail());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let mut before = Value::Null;
+    let damage = "UPDATE records SET body = substr(body, 1, 40) WHERE credential = 'tts-backend'";
+    let damaged = |_: &Theatre| {
+        before = record(&journal);
+        tamper(&journal, damage);
+    };
+    theatre.meanwhile(damaged).await;
+    theatre.tells("rekeyd_engine_damaged_credentials 1").await;
+    theatre.raises(&["RekeydCredentialDamaged"]).await;
+    theatre.status_says(&["damaged", "broken JSON", "rekeyd repair tts-backend"]).await;
+    theatre.page_says("/", &["tts-backend", "broken JSON", "rekeyd repair tts-backend"]).await;
+    theatre.page_says("/credentials/tts-backend", &["damaged", "rekeyd repair tts-backend"]).await;
+    let made = theatre.rehearsal.calls(Route::CreateKey);
+    theatre.types("rekeyd rotate dubbing --wait").await;
+    assert_eq!(theatre.rehearsal.calls(Route::CreateKey), made + 1, "the others are not rotated");
+
+    theatre.follows("RekeydCredentialDamaged", |_, _| false).await;
+    theatre.tells("rekeyd_engine_damaged_credentials 0").await;
+    assert_eq!(record(&journal), before);
+    theatre.follows("Damaged", |_, _| false).await;
+    theatre.types("rekeyd resume tts-backend").await;
+    theatre.rehearsal.rests().await;
+    theatre.ends_well().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_that_are_damaged_come_back_from_a_backup() {
+    let mut theatre = Theatre::open(70).await;
+    let journal = theatre.rehearsal.stage.journal();
+    let backup = theatre.rehearsal.stage.root().join("backups/journal.db");
+    fs::create_dir(backup.parent().unwrap()).unwrap();
+    Connection::open(&journal).unwrap().execute("VACUUM INTO ?1", [backup.to_str()]).unwrap();
+    let damage = "UPDATE records SET body = '[' WHERE credential = 'tts-backend';
+                  UPDATE entries SET body = '{}' WHERE sequence = 3";
+    theatre.meanwhile(|_| tamper(&journal, damage)).await;
+    theatre.raises(&["RekeydCredentialDamaged"]).await;
+    let refused = theatre.says_no("rekeyd repair tts-backend").await;
+    assert!(refused.contains("cannot be made anew") && refused.contains("backup"), "{refused}");
+    theatre.status_says(&["damaged"]).await;
+    theatre.follows("The journal from a backup", |_, _| false).await;
+    theatre.tells("rekeyd_engine_damaged_credentials 0").await;
+    theatre.ends_well().await;
+}

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use crate::config::secret_source::SecretSource;
 use crate::domain::ids::CredentialName;
 use crate::domain::key::{Account, Inventory, Key, Permissions};
+use crate::domain::outside::{is_unseen, one_line, quoted, shortened};
 
 /// The workspace's name in the policy.
 pub const WORKSPACE: &str = "main";
@@ -166,7 +167,7 @@ fn of_key(account: &Account, key: &Key) -> String {
 }
 
 fn quoted_name(account: &Account) -> String {
-    format!("`{}` ({})", shown(&account.name), account.id)
+    format!("{} ({})", quoted(&account.name), account.id)
 }
 
 fn credential(
@@ -200,7 +201,7 @@ fn meant<'a>(inventory: &Inventory, account: &'a Account) -> &'a str {
         inventory.accounts.iter().filter(|it| it.name == account.name || it.id.as_str() == account.name);
     let plain = !account.name.is_empty()
         && account.name.trim() == account.name
-        && !account.name.chars().any(char::is_control)
+        && !account.name.chars().any(is_unseen)
         && account.name.chars().count() <= TEXT_CHARACTERS_MAX;
     if plain && alike.count() == 1 { &account.name } else { account.id.as_str() }
 }
@@ -243,9 +244,5 @@ fn toml_key(name: &CredentialName) -> String {
 
 /// What others wrote, for one line of a comment.
 fn shown(text: &str) -> String {
-    let flat: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if flat.chars().count() <= TEXT_CHARACTERS_MAX {
-        return flat;
-    }
-    flat.chars().take(TEXT_CHARACTERS_MAX).chain(['…']).collect()
+    shortened(&one_line(text), TEXT_CHARACTERS_MAX)
 }

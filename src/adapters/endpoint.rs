@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use reqwest::tls::TlsInfo;
 use reqwest::{Certificate, Client, Url};
 
+use crate::domain::outside::one_line;
+
 mod certificate;
 
 const CAUSE_CHARACTERS_MAX: usize = 300;
@@ -77,6 +79,6 @@ fn cause(error: &reqwest::Error) -> String {
         text = if text.is_empty() { error.to_string() } else { format!("{text}: {error}") };
         beneath = error.source();
     }
-    let text: String = text.chars().filter(|c| !c.is_control()).take(CAUSE_CHARACTERS_MAX).collect();
+    let text: String = one_line(&text).chars().take(CAUSE_CHARACTERS_MAX).collect();
     if text.is_empty() { "no reason is known".to_owned() } else { text }
 }

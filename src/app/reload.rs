@@ -13,8 +13,9 @@ use crate::config::Config;
 use crate::config::components::DaemonConfig;
 use crate::config::environment::ProcessEnvironment;
 use crate::domain::audit::{Act, Actor, changes};
+use crate::domain::secret::{SecretValue, TOKEN_CHARACTERS_MIN};
 use crate::engine::Handle;
-use crate::http::{Consumers, Status};
+use crate::http::{Consumers, Readers, Status};
 use crate::notify::Channels;
 use crate::ports::journal;
 use crate::telemetry::observation::Detail;
@@ -113,6 +114,16 @@ pub(super) fn consumers(config: &Config) -> Result<Consumers, String> {
     let tokens = assembly::tokens(config, &ProcessEnvironment).map_err(|error| with_causes(&error))?;
     let reporter = assembly::leaks_token(config, &ProcessEnvironment).map_err(|error| with_causes(&error))?;
     let readers = assembly::readers(config, &ProcessEnvironment).map_err(|error| with_causes(&error))?;
+    let short = tokens.iter().filter(|(_, token)| token.is_short_for_a_token());
+    short.for_each(|(name, _)| warn_of_a_short_token(&format!("consumer `{name}`")));
+    if reporter.as_ref().is_some_and(SecretValue::is_short_for_a_token) {
+        warn_of_a_short_token("`[leaks]`");
+    }
+    if let Readers::Known { token: Some(token), .. } = &readers
+        && token.is_short_for_a_token()
+    {
+        warn_of_a_short_token("`[readers]`");
+    }
     let certified = config.consumers.iter();
     let certified =
         certified.filter_map(|(name, it)| Some((it.certificate.clone()?, name.clone()))).collect();
@@ -120,4 +131,11 @@ pub(super) fn consumers(config: &Config) -> Result<Consumers, String> {
     let consumers = consumers.with_certificates(certified);
     let consumers = consumers.with_readers(readers).map_err(|shared| shared.to_string())?;
     consumers.with_reporter(reporter).map_err(|shared| shared.to_string())
+}
+
+fn warn_of_a_short_token(of: &str) {
+    tracing::warn!(
+        of,
+        "a token has fewer than {TOKEN_CHARACTERS_MIN} characters and could be guessed: make another with `openssl rand -hex 32`"
+    );
 }

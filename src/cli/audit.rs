@@ -12,10 +12,11 @@ use serde_json::{Value, json};
 use crate::adapters::sqlite::{ReadError, ReadOnlyJournal, Verified};
 use crate::cli::audit_compare;
 use crate::cli::exit::{Exit, Failed};
-use crate::cli::journal::{Looking, Output, one_line, tell};
+use crate::cli::journal::{Looking, Output, tell};
 use crate::cli::progress::Progress;
 use crate::domain::audit::{Head, Sealed, canonical};
 use crate::domain::ids::CredentialName;
+use crate::domain::outside::one_line;
 
 /// Records that are read at a time.
 const PAGE: usize = 1000;

@@ -10,7 +10,7 @@ use crate::adapters::clock::SystemClock;
 use crate::adapters::sqlite::SqliteJournal;
 use crate::app::{assembly, with_causes};
 use crate::cli::exit::{Exit, Failed};
-use crate::cli::journal::{Output, one_line, tell};
+use crate::cli::journal::{Output, tell};
 use crate::cli::policy::OfPolicy;
 use crate::cli::progress::Progress;
 use crate::config::Config;
@@ -19,6 +19,7 @@ use crate::config::environment::ProcessEnvironment;
 use crate::domain::audit::Sealed;
 use crate::domain::audit::compare::{Compared, Logged, compare};
 use crate::domain::ids::WorkspaceName;
+use crate::domain::outside::one_line;
 use crate::ports::clock::Clock;
 
 const DEFAULT_SPAN: SignedDuration = SignedDuration::from_hours(24 * 7);

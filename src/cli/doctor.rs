@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use crate::cli::exit::Failed;
-use crate::cli::journal::{one_line, tell};
+use crate::cli::journal::tell;
 use crate::cli::paragraphs::Paragraphs;
 use crate::cli::policy::{self, OfPolicy};
 use crate::cli::progress::Progress;
@@ -19,6 +19,7 @@ use crate::config::diagnostic::Diagnostics;
 use crate::doctor;
 use crate::doctor::finding::{Report, Severity};
 use crate::doctor::iam::{self, Given};
+use crate::domain::outside::one_line;
 
 const JSON_VERSION: u32 = 1;
 /// Name look-ups and file systems that hang are left behind.

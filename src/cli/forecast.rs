@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::adapters::sqlite::SqliteJournal;
 use crate::cli::exit::Failed;
-use crate::cli::journal::{as_json, one_line, tell};
+use crate::cli::journal::{as_json, tell};
 use crate::cli::moments::span;
 use crate::cli::policy::OfPolicy;
 use crate::cli::progress::Progress;
@@ -23,6 +23,7 @@ use crate::config::components::JournalConfig;
 use crate::config::duration;
 use crate::domain::forecast::{Broken, Forecast, Foreseen, Start, UnderWay, forecast};
 use crate::domain::ids::CredentialName;
+use crate::domain::outside::one_line;
 use crate::ports::journal::Known;
 
 const JSON_VERSION: u32 = 1;

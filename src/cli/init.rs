@@ -25,7 +25,7 @@ use crate::config::Config;
 use crate::config::environment::ProcessEnvironment;
 use crate::config::secret_source::SecretSource;
 use crate::domain::failure::{Failure, Kind};
-use crate::domain::ids::WorkspaceName;
+use crate::domain::ids::{WorkspaceName, is_region};
 use crate::domain::key::Inventory;
 use crate::domain::secret::SecretValue;
 use crate::draft::{self, Draft, Given, Place};
@@ -72,7 +72,7 @@ pub(super) struct Arguments {
 
 fn place(text: &str) -> Result<Place, String> {
     match text.split_once(':') {
-        Some(("aws", region)) if !region.is_empty() => Ok(Place::Aws { region: region.to_owned() }),
+        Some(("aws", region)) if is_region(region) => Ok(Place::Aws { region: region.to_owned() }),
         Some(("dir", path)) if path.starts_with('/') => Ok(Place::Directory { path: path.to_owned() }),
         Some(("dir", _)) => {
             Err("write the directory's absolute path, such as `dir:/run/rekeyd/secrets`".to_owned())

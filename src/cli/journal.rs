@@ -124,8 +124,3 @@ pub(super) fn tell(text: &str, code: ExitCode) -> ExitCode {
         Err(error) => Failed::other(format!("write to the standard output: {error}")).tell(false),
     }
 }
-
-/// Some of what the journal holds was said by outside systems: it must not move a terminal's cursor.
-pub(super) fn one_line(text: &str) -> String {
-    text.replace(char::is_control, " ")
-}

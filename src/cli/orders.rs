@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use crate::cli::confirm::{self, Sure};
 use crate::cli::daemon::{Daemon, Output, Reaching, Unmet, block_on};
-use crate::cli::journal::{one_line, tell};
+use crate::cli::journal::tell;
 use crate::domain::ids::CredentialName;
+use crate::domain::outside::one_line;
 
 mod consequences;
 

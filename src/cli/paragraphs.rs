@@ -4,8 +4,8 @@ use std::io::{self, IsTerminal};
 
 use rustix::termios::tcgetwinsize;
 
-use crate::cli::journal::one_line;
 use crate::config::environment::{Environment, ProcessEnvironment};
+use crate::domain::outside::one_line;
 
 const WIDTH: usize = 80;
 /// In fewer columns nothing could be read.

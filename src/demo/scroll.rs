@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 use std::time::Instant;
 
+use crate::domain::outside::one_line;
+
 /// What kind of thing happened: its sign, and its colour where there are colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mood {
@@ -61,7 +63,7 @@ impl Scroll {
     pub fn tell(&self, who: &str, mood: Mood, text: &str) {
         let seconds = self.begun.elapsed().as_secs_f64();
         // What outside systems say must not move the cursor.
-        let text = text.replace(char::is_control, " ");
+        let text = one_line(text);
         let (sign, colour) = (mood.sign(), mood.colour());
         self.write(&if self.colours {
             format!(

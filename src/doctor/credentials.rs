@@ -8,6 +8,7 @@ use crate::doctor::finding::{Check, Finding};
 use crate::domain::adoption::{check_account, check_sharers, choose_key, find_account};
 use crate::domain::gate::Gate;
 use crate::domain::key::{Account, Inventory, Key};
+use crate::domain::outside::quoted;
 use crate::domain::policy::{Credential, Policy};
 use crate::domain::record::{Obstacle, ObstacleKind, Record};
 use crate::domain::usage::Reading;
@@ -35,7 +36,7 @@ pub(super) fn judge(
     if let Err(obstacle) = shared.and(moved) {
         return vec![stands_in_the_way(&about, &obstacle)];
     }
-    let what = format!("is `{}` ({}); keys: {}", account.name, account.id, account.keys.len());
+    let what = format!("is {} ({}); keys: {}", quoted(&account.name), account.id, account.keys.len());
     let mut findings = vec![Finding::fine(Check::ServiceAccount, &about, what)];
     let on_record = record.and_then(|record| record.current.as_ref());
     let key = match on_record {

@@ -8,6 +8,7 @@ use crate::config::components::JournalConfig;
 use crate::doctor::finding::{Check, Finding};
 use crate::doctor::places::{self, Directory, Place, look, mebibytes};
 use crate::doctor::{Case, aside};
+use crate::domain::outside::one_line;
 
 /// A journal of a thousand credentials grows by less than this in a year.
 const FREE_BYTES_MIN: u64 = 64 << 20;
@@ -115,7 +116,7 @@ fn journal(path: &Path) -> Vec<Finding> {
     let loaded = match (opened.damage(), opened.load()) {
         (Err(error), _) | (_, Err(error)) => return broken(error.to_string(), restore),
         (Ok(damage), Ok(_)) if !damage.is_empty() => {
-            let shown: String = damage.join("; ").chars().filter(|c| !c.is_control()).take(300).collect();
+            let shown: String = one_line(&damage.join("; ")).chars().take(300).collect();
             return broken(format!("is damaged: {shown}"), restore);
         }
         (Ok(_), Ok(loaded)) => loaded,

@@ -9,7 +9,7 @@ use crate::config::environment::ProcessEnvironment;
 use crate::config::secret_source::{SecretSource, Unreadable};
 use crate::doctor::finding::{Check, Finding};
 use crate::doctor::{Case, aside, machine};
-use crate::domain::secret::SecretValue;
+use crate::domain::secret::{SecretValue, TOKEN_CHARACTERS_MIN};
 
 pub(super) async fn examine(case: Arc<Case>) -> Vec<Finding> {
     aside(move || look(&case)).await
@@ -43,6 +43,7 @@ fn look(case: &Case) -> Vec<Finding> {
         tokens.extend(value.map(|value| ("`[readers]`".to_owned(), value)));
     }
     findings.extend(alike(&tokens));
+    findings.extend(short(&tokens));
     findings
 }
 
@@ -104,6 +105,17 @@ fn mending(case: &Case, unreadable: &Unreadable) -> String {
             "it must be one line of printable ASCII without spaces: write it anew".to_owned()
         }
     }
+}
+
+fn short(tokens: &BTreeMap<String, SecretValue>) -> impl Iterator<Item = Finding> + '_ {
+    tokens.iter().filter(|(_, token)| token.is_short_for_a_token()).map(|(of, _)| {
+        Finding::doubtful(
+            Check::Tokens,
+            of,
+            format!("has a token of fewer than {TOKEN_CHARACTERS_MIN} characters, which could be guessed"),
+            "make another: `openssl rand -hex 32`",
+        )
+    })
 }
 
 fn alike(tokens: &BTreeMap<String, SecretValue>) -> Vec<Finding> {

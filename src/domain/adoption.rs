@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::domain::ids::{KeyId, ServiceAccountId};
 use crate::domain::key::{Account, Inventory, Key};
+use crate::domain::outside::quoted;
 use crate::domain::policy::{Credential, Policy};
 use crate::domain::record::{Current, Obstacle, ObstacleKind};
 
@@ -31,7 +32,7 @@ pub fn find_account<'a>(
             ObstacleKind::NoSuchAccount,
             format!(
                 "the workspace has no service account `{wanted}`; it has {}",
-                list(inventory.accounts.iter().map(|account| format!("`{}`", account.name)))
+                list(inventory.accounts.iter().map(|account| quoted(&account.name)))
             ),
             now,
         )),
@@ -75,7 +76,10 @@ pub fn choose_key(
         ([], true, true) => Ok(None),
         ([], true, false) => Err(obstacle(
             ObstacleKind::NoPermissions,
-            "the service account has no key; write `permissions` for its first one".to_owned(),
+            format!(
+                "the service account has no key: write into `[credentials.{}]` what its first one may do, such as `permissions = [\"text_to_speech\"]`, or make a key in the dashboard",
+                credential.name
+            ),
             now,
         )),
         ([], false, _) => Err(unclear("every key of the service account is disabled or expired", &keys, now)),

@@ -22,6 +22,7 @@ pub mod inspection;
 pub mod instant;
 pub mod key;
 pub mod notice;
+pub mod outside;
 pub mod phase;
 pub mod plan;
 pub mod policy;

@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::ids::{ChannelName, CredentialName, WorkspaceName};
 use crate::domain::notice::tales::Tale;
+use crate::domain::outside::one_line;
 
 /// How urgent, from least to most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -116,6 +117,12 @@ pub struct Trouble {
 }
 
 impl Trouble {
+    /// What others said is in a summary, and could be anything.
+    fn in_one_line(&self) -> Self {
+        let next = self.next.as_deref().map(one_line);
+        Self { summary: one_line(&self.summary), next, ..self.clone() }
+    }
+
     /// Whether it is told of as another trouble than before, whatever its words are.
     #[must_use]
     pub fn has_changed_from(&self, before: &Self) -> bool {
@@ -184,11 +191,17 @@ impl Letter {
             id,
             channel: channel.clone(),
             news,
-            trouble: trouble.clone(),
+            trouble: trouble.in_one_line(),
             at,
             failures: 0,
             due: at,
         }
+    }
+
+    /// The letter with each of its texts in one line: none of them makes a line of its own.
+    #[must_use]
+    pub fn in_one_line(&self) -> Self {
+        Self { trouble: self.trouble.in_one_line(), ..self.clone() }
     }
 }
 

@@ -8,6 +8,8 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 const VALUE_BYTES_MAX: usize = 4096;
+/// Of a token: fewer can be tried, one after the other.
+pub const TOKEN_CHARACTERS_MIN: usize = 16;
 const FINGERPRINT_BYTES: usize = 8;
 
 /// A key's value or a token. It has no `Debug`, no `Display` and no `Serialize`, so that it cannot be printed by
@@ -53,6 +55,12 @@ impl SecretValue {
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(self.0.as_bytes())
+    }
+
+    /// Whether somebody who wants to come in by it could guess it.
+    #[must_use]
+    pub fn is_short_for_a_token(&self) -> bool {
+        self.0.len() < TOKEN_CHARACTERS_MIN
     }
 
     /// Compares without telling by its duration where two values differ.

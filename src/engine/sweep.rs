@@ -6,6 +6,7 @@ use crate::domain::audit::{Act, changes};
 use crate::domain::failure::Failure;
 use crate::domain::ids::{CredentialName, KeyId};
 use crate::domain::key::{Inventory, Key};
+use crate::domain::outside::one_line;
 use crate::domain::report::remark::Orphan;
 use crate::engine::desk::Desk;
 use crate::engine::setup::Setup;
@@ -63,11 +64,11 @@ pub(super) async fn delete(
                 if let Err(error) = record(changes::ORPHAN_DELETED).await {
                     tracing::warn!(workspace = %desk.name, key = %id, %error, "the audit log has the intent to delete an orphan, and not that it is done");
                 }
-                tracing::warn!(workspace = %desk.name, %credential, key = %id, name = key.name, "deleted an orphan: a key that a rotation made and lost");
+                tracing::warn!(workspace = %desk.name, %credential, key = %id, name = one_line(&key.name), "deleted an orphan: a key that a rotation made and lost");
                 deleted.push(Orphan {
                     at: setup.now(),
                     key: key.id.clone(),
-                    name: key.name.clone(),
+                    name: one_line(&key.name),
                     account: key.account.clone(),
                     workspace: desk.name.clone(),
                     credential,

@@ -54,9 +54,7 @@ impl Access {
             |token| consumers.identify(token).cloned(),
             |names| consumers.certified(names).cloned(),
         )?;
-        let consumer = found.ok_or_else(|| {
-            unauthenticated("this needs a consumer's token, as in `Authorization: Bearer TOKEN`")
-        })?;
+        let consumer = found.ok_or_else(|| unauthenticated(consumers.needed_of_consumers()))?;
         self.word(consumer.to_string())?;
         Ok(consumer)
     }
@@ -69,9 +67,7 @@ impl Access {
     ) -> Result<(), Problem> {
         let found =
             self.proven(caller, headers, |token| consumers.may_report(token).then_some(()), |_| None)?;
-        found.ok_or_else(|| {
-            unauthenticated("this needs the token of `[leaks]`, as in `Authorization: Bearer TOKEN`")
-        })?;
+        found.ok_or_else(|| unauthenticated(consumers.needed_of_reporters()))?;
         // No consumer's name has a space.
         self.word("who reports leaks".to_owned())
     }
@@ -85,11 +81,7 @@ impl Access {
         let (token, certificate) = match consumers.readers() {
             Readers::Anybody => return named_as_this_machine(headers),
             Readers::Known { token, certificate } => (token.as_ref(), certificate.as_ref()),
-            Readers::Nobody => {
-                return Err(unauthenticated(
-                    "other machines may read this only if the policy says who: see `[readers]`",
-                ));
-            }
+            Readers::Nobody => return Err(unauthenticated(consumers.readers().needed())),
         };
         let found = self.proven(
             caller,
@@ -97,9 +89,7 @@ impl Access {
             |said| token.is_some_and(|own| own.matches(said)).then_some(()),
             |names| certificate.filter(|own| names.iter().any(|it| it.eq_ignore_ascii_case(own))).map(|_| ()),
         )?;
-        found.ok_or_else(|| {
-            unauthenticated("this needs the token of `[readers]`, as in `Authorization: Bearer TOKEN`")
-        })
+        found.ok_or_else(|| unauthenticated(consumers.readers().needed()))
     }
 
     /// What the token proves, or where there is none, the certificate.

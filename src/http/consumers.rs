@@ -26,6 +26,26 @@ pub enum Readers {
     Nobody,
 }
 
+impl Readers {
+    /// What somebody has to come with who wants to read.
+    pub(super) fn needed(&self) -> &'static str {
+        match self {
+            Self::Known { token: Some(_), certificate: None } => {
+                "this needs the token of `[readers]`, as in `Authorization: Bearer TOKEN`"
+            }
+            Self::Known { token: Some(_), certificate: Some(_) } => {
+                "this needs the token of `[readers]`, as in `Authorization: Bearer TOKEN`, or the client certificate that is named there"
+            }
+            Self::Known { token: None, certificate: Some(_) } => {
+                "this needs the client certificate that is named in `[readers]`: there is no token for it"
+            }
+            Self::Anybody | Self::Nobody | Self::Known { token: None, certificate: None } => {
+                "other machines may read this only if the policy says who: see `[readers]`"
+            }
+        }
+    }
+}
+
 /// Whoever has the token for one thing could do another.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SharedToken {
@@ -104,6 +124,26 @@ impl Consumers {
         &self.readers
     }
 
+    /// What somebody has to come with who wants to acknowledge.
+    pub(super) fn needed_of_consumers(&self) -> &'static str {
+        match (self.tokens.is_empty(), self.certificates.is_empty()) {
+            (false, true) => "this needs a consumer's token, as in `Authorization: Bearer TOKEN`",
+            (false, false) => {
+                "this needs a consumer's token, as in `Authorization: Bearer TOKEN`, or a consumer's client certificate"
+            }
+            (true, false) => "this needs the client certificate of a consumer: the policy gives none a token",
+            (true, true) => "nobody may say this: the policy has no consumer, see `[consumers]`",
+        }
+    }
+
+    /// What somebody has to come with who found a key.
+    pub(super) fn needed_of_reporters(&self) -> &'static str {
+        match self.reporter {
+            Some(_) => "this needs the token of `[leaks]`, as in `Authorization: Bearer TOKEN`",
+            None => "nobody may say this: the policy has no token for it, see `[leaks]`",
+        }
+    }
+
     /// Whose certificate has these names; nobody's if it has the names of several.
     pub(super) fn certified(&self, names: &[String]) -> Option<&ConsumerName> {
         let mut found = names.iter().filter_map(|name| self.certificates.get(&name.to_ascii_lowercase()));
@@ -152,6 +192,34 @@ mod tests {
             let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
             assert_eq!(consumers.certified(&names), expected, "{names:?}");
         }
+    }
+
+    #[test]
+    fn what_is_asked_for_is_what_the_policy_has() {
+        let token = || SecretValue::new("four".to_owned()).ok();
+        let certificate = || BTreeMap::from([("a.internal".to_owned(), pair("a", "one").0)]);
+        let told = |consumers: Consumers| {
+            let said = consumers.needed_of_consumers();
+            (said.contains("token, as in"), said.contains("client certificate"))
+        };
+        assert_eq!(told(Consumers::default()), (false, false));
+        assert_eq!(told(Consumers::new([pair("a", "one")]).unwrap()), (true, false));
+        assert_eq!(told(Consumers::default().with_certificates(certificate())), (false, true));
+        let both = Consumers::new([pair("b", "two")]).unwrap().with_certificates(certificate());
+        assert_eq!(told(both), (true, true));
+        for (token, certificate) in
+            [(token(), None), (None, Some("a".to_owned())), (token(), Some("a".to_owned()))]
+        {
+            let expected = (token.is_some(), certificate.is_some());
+            let said = Readers::Known { token, certificate }.needed();
+            assert_eq!(
+                (said.contains("Bearer TOKEN"), said.contains("client certificate")),
+                expected,
+                "{said}"
+            );
+        }
+        assert!(Readers::Nobody.needed().contains("`[readers]`"));
+        assert!(Consumers::default().needed_of_reporters().starts_with("nobody may say this"));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::domain::hold::{Held, Scope};
 use crate::domain::ids::{CredentialName, WorkspaceName};
+use crate::domain::outside::is_unseen;
 use crate::http::answer::{Problem, read_json};
 use crate::http::operator::{Shared, is_known, refused, unknown};
 use crate::http::peer::Peer;
@@ -57,7 +58,7 @@ pub(super) async fn pause(
     let request: Request = read_json(body, WANTED)?;
     let scope = scope(&shared, &request).await?;
     let why = request.why.unwrap_or_default();
-    if why.chars().count() > WHY_CHARACTERS_MAX || why.chars().any(char::is_control) {
+    if why.chars().count() > WHY_CHARACTERS_MAX || why.chars().any(is_unseen) {
         return Err(bad(format!("`why` has to be one line of at most {WHY_CHARACTERS_MAX} characters")));
     }
     let done = shared.handle.pause(scope, request.only.map(Held::from), why, by).await.map_err(refused)?;

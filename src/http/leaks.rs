@@ -86,7 +86,7 @@ fn finder(source: &str, url: Option<&str>) -> Option<String> {
     let is_address = place.starts_with("https://") || place.starts_with("http://");
     let fits = place.len() <= URL_LENGTH_MAX && place.bytes().all(|byte| byte.is_ascii_graphic());
     (is_address && fits && !place.contains('@'))
-        .then(|| format!("`{}`, who found it at {}", shortened(source), shortened(place)))
+        .then(|| format!("`{}`, who found it at {}", shortened(source), shortened(place).replace('`', "%60")))
 }
 
 /// Without what could be a key: of a long word of hex digits only the beginning is kept, unless it is as long as a

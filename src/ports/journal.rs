@@ -29,14 +29,21 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// What the audit log says of it.
+    /// What the audit log says of it, when it is written.
     #[must_use]
     pub fn act(&self) -> Act {
+        self.act_as_written(&serde_json::to_string(&self.event).unwrap_or_default())
+    }
+
+    /// What the audit log has to say of it, by the text that was read.
+    #[must_use]
+    pub fn act_as_written(&self, written: &str) -> Act {
         let Self { rotation, sequence, at, credential, workspace, actor, key, event } = self;
         let (rotation, sequence, at) = (*rotation, *sequence, *at);
         Act::of_event(
             &Place { rotation, sequence, at, credential, workspace, actor, key: key.as_ref() },
             event,
+            written,
         )
     }
 }

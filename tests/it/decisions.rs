@@ -231,6 +231,15 @@ fn an_unclear_adoption_names_the_keys_that_there_are() {
 }
 
 #[test]
+fn an_account_without_a_key_says_what_to_write_and_where() {
+    let obstacle = adoption::choose_key(&credential(), &account(&[]), &BTreeSet::new(), at(0)).unwrap_err();
+    let wanted = format!("`[credentials.{}]`", credential().name);
+    for part in [wanted.as_str(), "`permissions = [\"text_to_speech\"]`"] {
+        assert!(obstacle.detail.contains(part), "{}", obstacle.detail);
+    }
+}
+
+#[test]
 fn a_service_account_is_found_by_its_id_or_its_exact_name() {
     let named = |id: &str, name: &str| Account {
         id: ServiceAccountId::new(id).unwrap(),

@@ -17,6 +17,7 @@ use crate::adapters::elevenlabs::waiting::provider_time;
 use crate::domain::failure::{Certainty, Failure, Kind};
 use crate::domain::ids::{KeyId, ServiceAccountId};
 use crate::domain::key::{Account, Concurrency, DisableReason, Grants, Inventory, Key, Network, Permissions};
+use crate::domain::outside::is_unseen;
 use crate::domain::secret::SecretValue;
 
 /// Some ten thousand keys.
@@ -321,7 +322,7 @@ fn disable_reason(text: &str) -> DisableReason {
         "exposed_publicly" => DisableReason::ExposedPublicly,
         "self_disabled" => DisableReason::SelfDisabled,
         other => DisableReason::Other(
-            other.chars().filter(|c| !c.is_control()).take(REASON_CHARACTERS_MAX).collect(),
+            other.chars().filter(|c| !is_unseen(*c)).take(REASON_CHARACTERS_MAX).collect(),
         ),
     }
 }

@@ -1,5 +1,7 @@
 //! Makes a text of the provider's fit to be journalled and shown: no value, nothing unprintable, not endless.
 
+use crate::domain::outside::is_unseen;
+
 /// A text longer than this is cut before it is searched: no message for people needs more.
 const SEARCHED_CHARACTERS_MAX: usize = 4096;
 /// A run this long that also stands in a value in use is taken for a piece of it.
@@ -29,18 +31,11 @@ fn in_one_line(text: &str) -> Vec<char> {
             if line.last().is_some_and(|last| *last != ' ') {
                 line.push(' ');
             }
-        } else if !character.is_control() && !is_invisible(character) {
+        } else if !is_unseen(character) {
             line.push(character);
         }
     }
     line
-}
-
-/// Characters that change how the others are shown: a terminal must not be told to by a remote party.
-fn is_invisible(character: char) -> bool {
-    matches!(character,
-        '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 fn without_values(line: &[char], values: &[&str], hex_too: bool) -> String {

@@ -125,7 +125,7 @@ fn of_event(connection: &Connection, record: &Sealed, events: &mut Events) -> Re
     };
     match entries {
         None => fault(FaultKind::Eventless),
-        Some(entry) if entry.act() != record.act => fault(FaultKind::Unrecorded),
+        Some((entry, body)) if entry.act_as_written(&body) != record.act => fault(FaultKind::Unrecorded),
         Some(_) if !events.insert((rotation, number)) => fault(FaultKind::Eventless),
         Some(_) => Ok(None),
     }

@@ -120,12 +120,12 @@ pub(super) fn entries(connection: &Connection, rotation: RotationId) -> Result<V
     Ok(entries)
 }
 
-/// One entry of a rotation; `None` if it is not there.
+/// One entry of a rotation and its event's text, to the letter; `None` if it is not there.
 pub(super) fn entry(
     connection: &Connection,
     rotation: RotationId,
     sequence: u64,
-) -> Result<Option<Entry>, Failed> {
+) -> Result<Option<(Entry, String)>, Failed> {
     let Some((credential, workspace)) = owner(connection, rotation)? else { return Ok(None) };
     let mut statement = connection.prepare_cached(
         "SELECT at, event, body, actor, by, key FROM entries WHERE rotation = ?1 AND sequence = ?2",
@@ -137,8 +137,12 @@ pub(super) fn entry(
     let (at, name, body): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
     let (actor, key) = deed(row, 3).map_err(|why| Failed::corrupt(place(), &why))?;
     let event = rows::event(&name, &body).map_err(|why| Failed::corrupt(place(), &why))?;
-    let at = instant(&at, place)?;
-    Ok(Some(Entry { rotation, sequence, at, credential, workspace, actor, key, event }))
+    let written = at;
+    let at = instant(&written, place)?;
+    if rows::instant(at) != written {
+        return Err(Failed::corrupt(place(), &"its time is not as rekeyd writes it"));
+    }
+    Ok(Some((Entry { rotation, sequence, at, credential, workspace, actor, key, event }, body)))
 }
 
 fn owner(

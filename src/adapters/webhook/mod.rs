@@ -89,7 +89,9 @@ impl Webhook {
 #[async_trait]
 impl Notifier for Webhook {
     async fn deliver(&self, letters: &[Letter]) -> Result<String, Undelivered> {
-        let Some(body) = self.body(letters) else { return Ok("there was nothing to say".to_owned()) };
+        // Those of an older version are as they were kept.
+        let letters: Vec<Letter> = letters.iter().map(Letter::in_one_line).collect();
+        let Some(body) = self.body(&letters) else { return Ok("there was nothing to say".to_owned()) };
         let body = zeroize::Zeroizing::new(body.to_string());
         let signature = match &self.receiver {
             Receiver::Generic { signing_key: Some(key), url: _ } => {
@@ -132,13 +134,4 @@ impl Words {
         let (key, runbook) = (self.key(letter), self.entry(letter));
         self.text.fill(letter, Around { source: &self.source, runbook: &runbook, key: &key }, escape)
     }
-}
-
-/// At most so many characters, with a sign that there were more.
-fn shortened(text: &str, characters_max: usize) -> String {
-    if text.chars().count() <= characters_max {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(characters_max.saturating_sub(1)).collect();
-    format!("{kept}…")
 }

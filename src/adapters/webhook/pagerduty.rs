@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::adapters::webhook::{Words, shortened};
+use crate::adapters::webhook::Words;
 use crate::domain::notice::{Letter, News, Severity};
+use crate::domain::outside::shortened;
 use crate::domain::secret::SecretValue;
 
 /// By PagerDuty's reference of the Events API v2.

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::adapters::webhook::{Words, shortened};
+use crate::adapters::webhook::Words;
 use crate::domain::notice::{Letter, News, Severity};
+use crate::domain::outside::shortened;
 
 /// Of a section's text, by Slack's reference of Block Kit.
 const SECTION_CHARACTERS_MAX: usize = 3000;

@@ -4,10 +4,10 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use jiff::Timestamp;
 
-use crate::cli::journal::one_line;
 use crate::cli::moments::distance;
 use crate::cli::paragraphs::Paragraphs;
 use crate::cli::plan::{PlanReport, Planned};
+use crate::domain::outside::one_line;
 use crate::rehearsal::foresight::steps::{Called, Step};
 use crate::rehearsal::foresight::{End, Foreseen};
 use crate::rehearsal::ledger::Call;

@@ -113,7 +113,7 @@ fn secret(
 
 fn aws_secret(raw: &raw::AwsSecret, findings: &mut Findings) -> Option<Origin> {
     let aws = AwsConfig {
-        region: values::text(raw.region.as_ref(), findings),
+        region: values::region(raw.region.as_ref(), findings),
         profile: values::text(raw.profile.as_ref(), findings),
         endpoint_url: values::url(raw.endpoint_url.as_ref(), findings),
     };

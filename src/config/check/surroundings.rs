@@ -136,7 +136,7 @@ pub(super) fn stores(
         let name = values::name(written, findings, StoreName::new);
         let config = if let Some(aws) = &store.aws_secrets_manager {
             let config = AwsConfig {
-                region: values::text(aws.region.as_ref(), findings),
+                region: values::region(aws.region.as_ref(), findings),
                 profile: values::text(aws.profile.as_ref(), findings),
                 endpoint_url: values::url(aws.endpoint_url.as_ref(), findings),
             };

@@ -10,7 +10,8 @@ use crate::config::duration;
 use crate::config::findings::{Findings, listed, nearest};
 use crate::config::raw::{self, At};
 use crate::config::secret_source::SecretSource;
-use crate::domain::ids::BadName;
+use crate::domain::ids::{BadName, is_region};
+use crate::domain::outside::is_unseen;
 use crate::domain::schedule::brief;
 
 /// A name that the policy declares.
@@ -151,12 +152,27 @@ pub(super) fn text(written: Option<&At<raw::Text>>, findings: &mut Findings) -> 
         "this text is empty"
     } else if text.len() > CHARACTERS_MAX {
         "this text is longer than 512 characters"
-    } else if text.chars().any(char::is_control) {
-        "this text holds control characters"
+    } else if text.chars().any(is_unseen) {
+        "this text holds characters that are not seen"
     } else {
         return Some(text.to_owned());
     };
     findings.error(&written.span(), rule, "write what it is called where it is");
+    None
+}
+
+/// A region of AWS. Whether there is one of this name only AWS knows.
+pub(super) fn region(written: Option<&At<raw::Text>>, findings: &mut Findings) -> Option<String> {
+    let written = written?;
+    let text = written.value().as_str();
+    if is_region(text) {
+        return Some(text.to_owned());
+    }
+    findings.error(
+        &written.span(),
+        "this is not the name of a region of AWS",
+        "write it as AWS does, such as \"eu-west-1\"",
+    );
     None
 }
 

@@ -10,6 +10,7 @@ use crate::domain::finding::Finding;
 use crate::domain::hold::{Held, Hold, Scope};
 use crate::domain::ids::CredentialName;
 use crate::domain::key::Key;
+use crate::domain::outside::one_line;
 use crate::domain::record::{Obstacle, Record};
 
 pub const ROTATION_ASKED: &str = "rotation_asked";
@@ -127,7 +128,7 @@ pub fn acknowledged(credential: &CredentialName, ack: &Ack) -> Act {
 /// A key that a rotation made and lost is about to be deleted, or is deleted.
 #[must_use]
 pub fn orphan(what: &str, key: &Key, credential: &CredentialName, at: Timestamp) -> Act {
-    let details = json!({ "key": key.id, "service_account": key.account, "name": key.name });
+    let details = json!({ "key": key.id, "service_account": key.account, "name": one_line(&key.name) });
     let rotation = key.nonce().map(|nonce| nonce.rotation);
     let credential = Some(credential.clone());
     Act { credential, rotation, details: object(details), ..Act::new(at, Actor::Policy, what, Value::Null) }

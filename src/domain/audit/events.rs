@@ -22,14 +22,13 @@ pub struct Place<'a> {
 }
 
 impl Act {
-    /// The record of an event: every event has one.
+    /// The record of an event: every event has one. `written` is the event as the journal has it.
     #[must_use]
-    pub fn of_event(place: &Place<'_>, event: &Event) -> Self {
+    pub fn of_event(place: &Place<'_>, event: &Event, written: &str) -> Self {
         let mut details = object(details(event));
         details.insert("entry".to_owned(), Value::from(place.sequence));
-        // With it, nothing of the event itself can be changed unseen.
-        let body = serde_json::to_string(event).unwrap_or_default();
-        details.insert("entry_sha256".to_owned(), Value::from(Hash::of(body.as_bytes()).as_str()));
+        // With it, nothing of the event itself can be changed unseen, nor added to it that nobody would understand.
+        details.insert("entry_sha256".to_owned(), Value::from(Hash::of(written.as_bytes()).as_str()));
         if let Some(key) = place.key {
             details.insert("key".to_owned(), Value::from(key.as_str()));
         }

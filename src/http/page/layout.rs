@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, html};
 
+use crate::domain::outside::one_line;
 use crate::http::page::words;
 use crate::telemetry::metrics;
 
@@ -59,6 +60,7 @@ impl Page {
 impl IntoResponse for Page {
     fn into_response(self) -> Response {
         let kind = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
-        (self.status, kind, self.render().into_string()).into_response()
+        // Much of it was said by others: nothing in it is to be shown otherwise than it is written.
+        (self.status, kind, one_line(&self.render().into_string())).into_response()
     }
 }

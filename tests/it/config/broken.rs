@@ -77,6 +77,10 @@ const BROKEN: &[(&str, &str)] = &[
         "tables without what they need",
         "@around\n[stores.next.directory]\n[defaults]\ntime_zone = \"UTC\"\n[credentials.tts]\nservice_account = \"tts\"\ncron = {}\nwindow = { lasts = \"6h\" }\npublish_to = [{ store = \"aws\" }, { secret = \"tts\" }]\nfreeze = [{ name = \"endless\", from = 2026-12-18 }]",
     ),
+    (
+        "characters that are not seen, and a region that is none",
+        "@around\n[stores.eu.aws_secrets_manager]\nregion = \"EU West\"\nprofile = \"a\\u202Eb\"\n[credentials.tts]\nservice_account = \"tts\\u200B\"\nevery = \"30d\"\npublish_to = [{ store = \"eu\", secret = \"a\\u2028b\" }]",
+    ),
     // The daemon.
     (
         "an address that others can reach",

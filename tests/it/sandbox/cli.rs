@@ -125,6 +125,54 @@ async fn an_account_that_may_administer_has_one_key_for_that_in_every_era() {
     }
 }
 
+/// A daemon, killed if a test fails.
+struct Daemon(Child);
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+#[tokio::test]
+async fn the_example_for_rehearsals_rotates_as_it_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("admin-key");
+    let running = Running::start(&["--account", "tts-backend", "--admin-key-file", key.to_str().unwrap()]);
+    // Only its paths and addresses are moved, so that tests do not meet.
+    let text = include_str!("../../../config/rehearsal.toml");
+    let text = text.replace("/dev/shm/rekeyd-rehearsal", folder.path().to_str().unwrap());
+    let text = text.replace("http://127.0.0.1:9810", running.text("url"));
+    let text = text.replacen("[daemon]\n", "[daemon]\nlisten = \"127.0.0.1:0\"\n", 1);
+    let policy = folder.path().join("rehearsal.toml");
+    std::fs::write(&policy, text).unwrap();
+    let rekeyd = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rekeyd"));
+        command
+            .args(words)
+            .arg("--policy")
+            .arg(&policy)
+            .env("REKEYD_SANDBOX_ADMIN_KEY", read_key(key.to_str().unwrap()));
+        command
+    };
+    let log = std::fs::File::create(folder.path().join("log")).unwrap();
+    let _daemon = Daemon(rekeyd(&["run"]).stdout(Stdio::null()).stderr(log).spawn().unwrap());
+    let begun = Instant::now();
+    loop {
+        let told = rekeyd(&["history", "tts-backend"]).output().unwrap();
+        let told = String::from_utf8_lossy(&told.stdout).into_owned();
+        // The first key, and the first that takes its place.
+        if told.contains("old_key_gone") {
+            break;
+        }
+        let said = rekeyd(&["status"]).output().unwrap();
+        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        assert!(begun.elapsed() < Duration::from_secs(60), "{told}{said}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
 #[test]
 fn what_it_cannot_do_it_says_without_the_value() {
     let folder = tempfile::tempdir().unwrap();

@@ -10,6 +10,7 @@ use crate::adapters::elevenlabs::usage::rows::{HASH_COLUMN, Names, Row, Rows, Us
 use crate::adapters::elevenlabs::usage::{NoTable, Span};
 use crate::domain::ids::KeyId;
 use crate::domain::key::Key;
+use crate::domain::outside::quoted;
 use crate::domain::usage::Use;
 
 /// What tells stragglers apart, beside the key.
@@ -109,8 +110,8 @@ impl ElevenLabs {
         for key in keys {
             if listed.keys().filter(|other| other.name == key.name).count() != 1 {
                 return Err(format!(
-                    "the usage analytics tell keys apart by name only, and `{}` is not the only key of its name",
-                    key.name
+                    "the usage analytics tell keys apart by name only, and {} is not the only key of its name",
+                    quoted(&key.name)
                 ));
             }
         }

@@ -12,6 +12,7 @@ use crate::adapters::elevenlabs::usage::table::Table;
 use crate::adapters::elevenlabs::usage::{EARLIEST_MILLISECONDS, NoTable, Span, cell};
 use crate::domain::ids::KeyId;
 use crate::domain::key::Key;
+use crate::domain::outside::quoted;
 use crate::domain::usage::Use;
 
 const PAGE: i64 = 1000;
@@ -115,8 +116,8 @@ impl ElevenLabs {
         match keys.iter().find(|key| !is_only(key)) {
             None => Ok(keys.iter().map(|key| (key.id.clone(), [key.name.clone()].into())).collect()),
             Some(key) => Err(format!(
-                "the request log tells keys apart by name only, and `{}` is not the only key of its name",
-                key.name
+                "the request log tells keys apart by name only, and {} is not the only key of its name",
+                quoted(&key.name)
             )),
         }
     }

@@ -1,6 +1,8 @@
 //! What the documents tell people to write and to type is what the program takes.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod typed;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

@@ -147,7 +147,13 @@ fn text(report: &Report, timeline: bool) -> String {
     if *crashes > 0 {
         rest.line(2, &format!("the process died {crashes} times in the middle of a call"));
     }
-    rest.heading(if report.kept { "The policy can be kept." } else { "CANNOT BE KEPT" });
+    rest.heading(&match (report.kept, whole_until) {
+        (false, _) => "CANNOT BE KEPT".to_owned(),
+        (true, None) => "The policy can be kept.".to_owned(),
+        (true, Some(at)) => {
+            format!("The policy can be kept until {at:.0}; what comes later was not played: ask for less with --for.")
+        }
+    });
     for trouble in troubles {
         let when = distance(trouble.at, report.at);
         rest.line(2, &format!("{} {when}: {}", trouble.credential, trouble.why));

@@ -71,7 +71,7 @@ fn a_place_that_may_not_be_written_is_named_with_what_to_type() {
     fs::create_dir(&closed).unwrap();
     mode(&closed, 0o555);
     let said = refusal_of_a_stranger(&closed.join("journal.db"), directory.path());
-    assert!(said.contains("lock the journal") && said.contains("Permission denied"), "{said}");
+    assert!(said.contains("create the journal") && said.contains("Permission denied"), "{said}");
     assert!(said.contains("ls -ld"), "{said}");
 
     let open = directory.path().join("open");

@@ -194,7 +194,7 @@ async fn nothing_that_is_written_or_said_holds_a_secret() {
     // The search finds what is there: the store holds keys, and the log is as loud as it can be.
     let mut store = Heap::default();
     store.throw_store(&rehearsal.stage.root().join("secrets"));
-    assert!(store.search(&secrets).len() >= 3, "the search finds nothing in the store");
+    assert!(!store.search(&secrets).is_empty(), "the search finds nothing in the store");
     assert!(heap.holds("\"level\":\"DEBUG\"") && heap.holds("transition"), "the log is not loud");
     assert!(heap.holds("hindered"), "nothing went wrong");
     assert!(heap.size() > 100_000, "too little was searched: {}", heap.size());

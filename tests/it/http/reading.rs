@@ -219,3 +219,26 @@ async fn a_consumer_that_never_stops_talking_is_slowed_down_and_others_are_not()
     let other = house.ack("tts", TOKENS[1].1, json!({ "fingerprint": "0123456789abcdef" })).await;
     assert_eq!(other.status, 200, "{}", other.text);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_said_everything_and_shuts_its_side_is_answered() {
+    let house = House::open().await;
+    let mut stream = TcpStream::connect(house.url.trim_start_matches("http://")).await.unwrap();
+    stream.write_all(b"GET /v1/credentials HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_the_web_whose_name_leads_here_may_not_read() {
+    let house = House::open().await;
+    let address = house.url.trim_start_matches("http://").to_owned();
+    for (host, status) in [("evil.example", 421), ("localhost:9809", 200), (address.as_str(), 200)] {
+        for path in ["/", "/v1/credentials", "/v1/credentials/tts", "/v1/rotations"] {
+            let asked = house.request(Method::GET, path).header("host", host);
+            assert_eq!(house.send(asked).await.status, status, "{host} {path}");
+        }
+    }
+}

@@ -148,16 +148,20 @@ pub(super) fn text(written: Option<&At<raw::Text>>, findings: &mut Findings) -> 
     const CHARACTERS_MAX: usize = 512;
     let written = written?;
     let text = written.value().as_str();
-    let rule = if text.trim().is_empty() {
-        "this text is empty"
+    let help = "write what it is called where it is";
+    let (rule, help) = if text.trim().is_empty() {
+        ("this text is empty", help)
     } else if text.len() > CHARACTERS_MAX {
-        "this text is longer than 512 characters"
+        ("this text is longer than 512 characters", help)
     } else if text.chars().any(is_unseen) {
-        "this text holds characters that are not seen"
+        (
+            "this text holds characters that are not seen",
+            "write it without them; a service account may be named by its id",
+        )
     } else {
         return Some(text.to_owned());
     };
-    findings.error(&written.span(), rule, "write what it is called where it is");
+    findings.error(&written.span(), rule, help);
     None
 }
 

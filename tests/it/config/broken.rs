@@ -97,6 +97,18 @@ const BROKEN: &[(&str, &str)] = &[
          \"/ca.pem\" }\n[consumers.batch]\ncertificate = \"One.internal\"\n[consumers.nightly]\ncertificate = \
          \"one.internal\"\n@tts\nevery = \"30d\"",
     ),
+    (
+        "readers and reporters with what is somebody else's",
+        "@around\n[daemon]\nlisten = \"0.0.0.0:9809\"\ntls = { certificate = \"/a.crt\", key = \"/a.key\", client_ca = \
+         \"/ca.pem\" }\n[consumers.batch]\ntoken = { env = \"BATCH\" }\n[consumers.nightly]\ntoken = { env = \"NIGHTLY\" \
+         }\ncertificate = \"one.internal\"\n[readers]\ntoken = { env = \"BATCH\" }\ncertificate = \"One.internal\"\n\
+         [leaks]\ntoken = { env = \"NIGHTLY\" }\n@tts\nevery = \"30d\"",
+    ),
+    (
+        "readers who could report leaks",
+        "@around\n[readers]\ntoken = { systemd_credential = \"one\" }\n[leaks]\ntoken = { systemd_credential = \"one\" \
+         }\n@tts\nevery = \"30d\"",
+    ),
     ("an address with a host name", "@around\n[daemon]\nlisten = \"localhost:9809\"\n@tts\nevery = \"30d\""),
     (
         "relative paths",

@@ -20,6 +20,7 @@ pub mod domain;
 pub mod draft;
 pub mod engine;
 pub mod http;
+mod loopback;
 pub mod notify;
 mod plain_file;
 pub mod ports;

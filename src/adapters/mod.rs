@@ -10,6 +10,7 @@ pub mod followed_file;
 mod json_field;
 pub mod memory;
 pub mod otlp;
+mod post;
 pub mod prober;
 pub(crate) mod secret_text;
 pub mod sqlite;

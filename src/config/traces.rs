@@ -7,6 +7,7 @@ use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::config::environment::Environment;
+use crate::loopback;
 
 mod pairs;
 #[cfg(test)]
@@ -87,7 +88,7 @@ impl TracesConfig {
             Some((variable, text)) => (variable, headers(variable, &text)?),
             None => (HEADERS, HeaderMap::new()),
         };
-        if !headers.is_empty() && endpoint.scheme() == "http" && !is_loopback(&endpoint) {
+        if !headers.is_empty() && endpoint.scheme() == "http" && !loopback::leads_to(&endpoint) {
             let help = "let the endpoint begin with `https://`, or send to a collector on this machine";
             let why = "the headers would be sent unencrypted over a network";
             return Err(Unusable { variable: named, why, help });
@@ -166,10 +167,4 @@ fn resource(environment: &dyn Environment) -> Result<Vec<(String, String)>, Unus
     put("service.name", SERVICE.to_owned(), false);
     put("service.version", env!("CARGO_PKG_VERSION").to_owned(), false);
     Ok(resource)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse();
-    host == "localhost" || address.is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }

@@ -16,9 +16,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ports", &["domain"]),
     ("call", &[]),
     ("plain_file", &[]),
-    ("config", &["domain", "plain_file"]),
+    ("loopback", &[]),
+    ("config", &["domain", "loopback", "plain_file"]),
     ("sandbox", &["domain", "ports"]),
-    ("adapters", &["domain", "plain_file", "ports"]),
+    ("adapters", &["domain", "loopback", "plain_file", "ports"]),
     ("engine", &["domain", "ports"]),
     ("telemetry", &["domain", "engine", "ports"]),
     ("http", &["domain", "engine", "plain_file", "ports", "telemetry"]),
@@ -82,7 +83,7 @@ const IMPURE: &[&str] = &[
 ];
 
 /// Adapters that another adapter may name: what secret stores have in common, which is pure.
-const SHARED_BY_ADAPTERS: &[&str] = &["json_field", "secret_text"];
+const SHARED_BY_ADAPTERS: &[&str] = &["json_field", "post", "secret_text"];
 
 const NAMES_THAT_SAY_NOTHING: &[&str] =
     &["utils", "util", "helpers", "helper", "common", "types", "misc", "shared"];

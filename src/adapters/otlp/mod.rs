@@ -3,16 +3,16 @@
 
 mod wire;
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::SignedDuration;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, Response, StatusCode, Url};
+use reqwest::{Certificate, Client, StatusCode, Url};
 
+use crate::adapters::post;
 use crate::domain::trace::Span;
+use crate::loopback;
 use crate::ports::collector::{Collector, Untaken};
 
 /// Of an answer, which may say that some spans were refused.
@@ -59,7 +59,7 @@ impl Otlp {
             .redirect(Policy::none())
             .timeout(time_limit)
             .http1_only();
-        if is_loopback(&endpoint) {
+        if loopback::leads_to(&endpoint) {
             builder = builder.no_proxy();
         }
         let trusted = ca_pem.as_deref().map(Certificate::from_pem_bundle).transpose();
@@ -80,14 +80,14 @@ impl Collector for Otlp {
     async fn take(&self, spans: &[Span]) -> Result<usize, Untaken> {
         let body = wire::request(&self.resource, spans);
         let request = self.client.post(self.endpoint.clone()).header(CONTENT_TYPE, "application/x-protobuf");
-        let response = request.body(body).send().await.map_err(|error| broken(&error))?;
+        let response = request.body(body).send().await.map_err(|error| unanswered(&error))?;
         let status = response.status();
         if status.is_success() {
-            return Ok(wire::refused(&beginning(response).await).min(spans.len()));
+            return Ok(wire::refused(&post::beginning(response, ANSWER_BYTES_MAX).await).min(spans.len()));
         }
         // What OTLP calls retryable; a redirection is not followed, and so is as final as a refusal.
         let passes = matches!(status.as_u16(), 429 | 502 | 503 | 504);
-        Err(Untaken { is_final: !passes, retry_after: retry_after(&response), why: said(status) })
+        Err(Untaken { is_final: !passes, retry_after: post::retry_after(&response), why: said(status) })
     }
 }
 
@@ -105,38 +105,6 @@ fn said(status: StatusCode) -> String {
     format!("it answers with HTTP {}: {words}", status.as_u16())
 }
 
-/// In seconds; a date is as good as nothing said.
-fn retry_after(response: &Response) -> Option<SignedDuration> {
-    let seconds: i64 = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    (seconds >= 0).then(|| SignedDuration::from_secs(seconds))
-}
-
-/// As much of the body as is looked at. The status is what counts: however the rest ends, it is not waited for.
-async fn beginning(mut response: Response) -> Vec<u8> {
-    let mut body = Vec::new();
-    while body.len() < ANSWER_BYTES_MAX {
-        match response.chunk().await {
-            Ok(Some(chunk)) => body.extend(chunk.iter().take(ANSWER_BYTES_MAX - body.len())),
-            Ok(None) | Err(_) => break,
-        }
-    }
-    body
-}
-
-/// reqwest's own text shows the URL.
-fn broken(error: &reqwest::Error) -> Untaken {
-    let why = if error.is_timeout() {
-        "it did not answer in time"
-    } else if error.is_connect() {
-        "it cannot be connected to"
-    } else {
-        "its answer broke off, or is no HTTP"
-    };
-    Untaken { is_final: false, retry_after: None, why: why.to_owned() }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
-    host == "localhost" || address.is_some_and(|address| address.is_loopback())
+fn unanswered(error: &reqwest::Error) -> Untaken {
+    Untaken { is_final: false, retry_after: None, why: post::broken(error).to_owned() }
 }

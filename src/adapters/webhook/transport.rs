@@ -1,14 +1,14 @@
 //! One bounded POST, and what came of it, without a word that could be a secret.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
-use jiff::SignedDuration;
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::CONTENT_TYPE;
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response, Url};
+use reqwest::{Client, Url};
 
+use crate::adapters::post;
 use crate::adapters::webhook::{BuildError, signature};
+use crate::loopback;
 use crate::ports::notifier::Undelivered;
 
 /// Of an answer, which is looked at for a word that is known.
@@ -25,7 +25,7 @@ pub(super) struct Transport {
 impl Transport {
     pub(super) fn new(url: &str, time_limit: Duration) -> Result<Self, BuildError> {
         let url = Url::parse(url).map_err(|_| BuildError::Url)?;
-        let local = is_loopback(&url);
+        let local = loopback::leads_to(&url);
         let fits = url.host_str().is_some() && (url.scheme() == "https" || url.scheme() == "http" && local);
         if !fits {
             return Err(BuildError::Url);
@@ -60,10 +60,11 @@ impl Transport {
         if let Some(signature) = signature {
             request = request.header(signature::HEADER, signature);
         }
-        let response = request.send().await.map_err(|error| broken(&error))?;
+        let response = request.send().await.map_err(|error| unanswered(&error))?;
         let status = response.status();
-        let retry_after = retry_after(&response);
-        let body = beginning(response).await;
+        let retry_after = post::retry_after(&response);
+        let body = post::beginning(response, ANSWER_BYTES_MAX).await;
+        let body = String::from_utf8_lossy(&body);
         let known = meaning(status.as_u16(), &body);
         if status.is_success() {
             return Ok(said(status.as_u16(), known));
@@ -89,38 +90,6 @@ fn said(status: u16, known: Option<&str>) -> String {
     format!("it answers with HTTP {status}: {words}")
 }
 
-/// In seconds; a date is as good as nothing said.
-fn retry_after(response: &Response) -> Option<SignedDuration> {
-    let seconds: i64 = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    (seconds >= 0).then(|| SignedDuration::from_secs(seconds))
-}
-
-/// As much of the body as is looked at. The status is what counts: however the rest ends, it is not waited for.
-async fn beginning(mut response: Response) -> String {
-    let mut body = Vec::new();
-    while body.len() < ANSWER_BYTES_MAX {
-        match response.chunk().await {
-            Ok(Some(chunk)) => body.extend(chunk.iter().take(ANSWER_BYTES_MAX - body.len())),
-            Ok(None) | Err(_) => break,
-        }
-    }
-    String::from_utf8_lossy(&body).into_owned()
-}
-
-/// reqwest's own text shows the URL.
-fn broken(error: &reqwest::Error) -> Undelivered {
-    let why = if error.is_timeout() {
-        "it did not answer in time"
-    } else if error.is_connect() {
-        "it cannot be connected to"
-    } else {
-        "its answer broke off, or is no HTTP"
-    };
-    Undelivered { is_final: false, retry_after: None, why: why.to_owned() }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
-    host == "localhost" || address.is_some_and(|address| address.is_loopback())
+fn unanswered(error: &reqwest::Error) -> Undelivered {
+    Undelivered { is_final: false, retry_after: None, why: post::broken(error).to_owned() }
 }

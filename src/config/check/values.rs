@@ -1,6 +1,5 @@
 //! Single values: each parser reports what is wrong with the value where it stands, and never shows it.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use jiff::SignedDuration;
@@ -13,6 +12,7 @@ use crate::config::secret_source::SecretSource;
 use crate::domain::ids::{BadName, is_region};
 use crate::domain::outside::is_unseen;
 use crate::domain::schedule::brief;
+use crate::loopback;
 
 /// A name that the policy declares.
 pub(super) fn name<N>(
@@ -89,7 +89,7 @@ pub(super) fn url(written: Option<&At<raw::Url>>, findings: &mut Findings) -> Op
         Some(("this URL has a query or a fragment", "write only the scheme, the host and the path"))
     } else if url.host_str().is_none() || !matches!(url.scheme(), "http" | "https") {
         Some(("this is not the URL of a web server", "write for example \"https://api.elevenlabs.io\""))
-    } else if url.scheme() == "http" && !is_loopback(&url) {
+    } else if url.scheme() == "http" && !loopback::leads_to(&url) {
         Some(("keys would cross the network in the clear", "write `https`; `http` is only for this machine"))
     } else {
         None
@@ -119,12 +119,6 @@ pub(super) fn plain_url(written: Option<&At<raw::Url>>, findings: &mut Findings)
             None
         }
     }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
-    host == "localhost" || address.is_some_and(|address| address.is_loopback())
 }
 
 /// File permissions in octal digits.

@@ -6,6 +6,7 @@ use crate::adapters::otlp::{self, Otlp};
 use crate::app::assembly::Base;
 use crate::config::environment::Environment;
 use crate::config::traces::{TracesConfig, Unusable};
+use crate::plain_file;
 use crate::telemetry::meter::Meter;
 use crate::telemetry::traces::{Exporter, Traces};
 
@@ -31,7 +32,7 @@ pub(super) async fn begin(
 ) -> Result<(Base, Option<Exporter>), Error> {
     let Some(config) = TracesConfig::read(environment)? else { return Ok((base, None)) };
     let TracesConfig { endpoint, headers, time_limit, ca_file, resource } = config;
-    let ca_pem = ca_file.map(std::fs::read).transpose().map_err(Error::CaFile)?;
+    let ca_pem = ca_file.as_deref().map(plain_file::certificates).transpose().map_err(Error::CaFile)?;
     let host = endpoint.host_str().unwrap_or_default().to_owned();
     let collector = Otlp::new(otlp::Settings { endpoint, headers, time_limit, ca_pem, resource })?;
     let (traces, queue) = Traces::new(Arc::clone(&base.clock));

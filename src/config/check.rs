@@ -54,8 +54,8 @@ pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: 
         }
     }
     let stores = surroundings::stores(&raw.stores, findings);
-    let (consumers, readers) = access::consumers(raw, findings);
     let leaks = LeaksConfig { token: values::secret(raw.leaks.token.as_ref(), findings) };
+    let (consumers, readers) = access::consumers(raw, &leaks, findings);
     let per_credential = raw.metrics.per_credential.as_ref().map(|written| *written.value());
     let metrics = MetricsConfig { per_credential: per_credential.unwrap_or(defaults::PER_CREDENTIAL) };
     let surroundings = credentials::Surroundings { raw, stores: &stores, consumers: &consumers };

@@ -215,11 +215,12 @@ impl Meter {
         self.counts().clone()
     }
 
-    pub(super) fn asked(&self, workspace: &str, route: Route, outcome: Outcome, took: Duration) {
-        self.counts().provider.entry((workspace.to_owned(), route)).or_default().add(outcome, took);
+    /// The stores whose last operation failed by a fault of their own, or of the way to them.
+    pub(super) fn failing(&self) -> BTreeMap<String, Kind> {
+        self.counts().failing.clone()
     }
 
-    /// A call, counted already, is told in traces, if there are any.
+    /// Counts a call, and tells it in traces, if there are any.
     pub(super) fn called(
         &self,
         asked: Asked<'_>,
@@ -227,6 +228,10 @@ impl Meter {
         outcome: Outcome,
         failure: Option<&Failure>,
     ) {
+        match asked {
+            Asked::Workspace(workspace, route) => self.asked(workspace, route, outcome, heard.took),
+            Asked::Store(store, operation) => self.stored(store, operation, outcome, heard.took),
+        }
         let Some(traces) = &self.traces else { return };
         let span = call::span(asked, heard, outcome, failure, traces.now());
         if let Err(loss) = traces.called(span) {
@@ -248,7 +253,11 @@ impl Meter {
         }
     }
 
-    pub(super) fn stored(&self, store: &str, operation: Operation, outcome: Outcome, took: Duration) {
+    fn asked(&self, workspace: &str, route: Route, outcome: Outcome, took: Duration) {
+        self.counts().provider.entry((workspace.to_owned(), route)).or_default().add(outcome, took);
+    }
+
+    fn stored(&self, store: &str, operation: Operation, outcome: Outcome, took: Duration) {
         let mut counts = self.counts();
         counts.stores.entry((store.to_owned(), operation)).or_default().add(outcome, took);
         match outcome.fault() {

@@ -47,9 +47,8 @@ impl<W> MeteredWorkspace<W> {
         call: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         let (result, heard) = calls::heard(call).await;
-        let (name, outcome) = (self.name.as_str(), outcome(&result));
-        self.meter.asked(name, route, outcome, heard.took);
-        self.meter.called(Asked::Workspace(name, route), &heard, outcome, result.as_ref().err());
+        let asked = Asked::Workspace(self.name.as_str(), route);
+        self.meter.called(asked, &heard, outcome(&result), result.as_ref().err());
         result
     }
 }
@@ -66,9 +65,8 @@ impl MeteredStore {
         call: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         let (result, heard) = calls::heard(call).await;
-        let (name, outcome) = (self.name.as_str(), outcome(&result));
-        self.meter.stored(name, operation, outcome, heard.took);
-        self.meter.called(Asked::Store(name, operation), &heard, outcome, result.as_ref().err());
+        let asked = Asked::Store(self.name.as_str(), operation);
+        self.meter.called(asked, &heard, outcome(&result), result.as_ref().err());
         result
     }
 }
@@ -131,9 +129,7 @@ impl<W: UsageSource> UsageSource for MeteredWorkspace<W> {
         let (readings, heard) = calls::heard(self.inner.usage(keys, since)).await;
         let answered = readings.iter().any(|reading| reading.uses.is_ok());
         let outcome = if answered { Outcome::Ok } else { Outcome::Blind };
-        let name = self.name.as_str();
-        self.meter.asked(name, Route::Usage, outcome, heard.took);
-        self.meter.called(Asked::Workspace(name, Route::Usage), &heard, outcome, None);
+        self.meter.called(Asked::Workspace(self.name.as_str(), Route::Usage), &heard, outcome, None);
         readings
     }
 

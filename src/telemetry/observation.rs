@@ -190,6 +190,9 @@ impl Observer {
         let report = self.report(&setup).await;
         let budgets = self.budgets(&setup).await;
         let status = self.status.borrow().clone();
+        let remarks = self.remarks();
+        let failing = status.channels.values().filter_map(|tally| tally.failing.clone()).collect();
+        let with_surroundings = |report: StatusReport| report.told_by(failing).remarked(remarks.clone());
         Observation {
             at: setup.clock.now(),
             budgets,
@@ -200,17 +203,10 @@ impl Observer {
             pulse: self.handle.pulse(),
             look_again: setup.timing.look_again,
             workspaces: setup.desks.iter().map(|(name, desk)| (name.clone(), desk.reach())).collect(),
-            report: report.map_err(|error| error.to_string()).map(|report| self.with_surroundings(report)),
-            remarks: self.remarks(),
+            report: report.map_err(|error| error.to_string()).map(with_surroundings),
+            remarks,
             is_journal_written: self.handle.is_journal_written(),
         }
-    }
-
-    fn with_surroundings(&self, report: StatusReport) -> StatusReport {
-        let remarks = self.remarks();
-        let status = self.status.borrow();
-        let failing = status.channels.values().filter_map(|tally| tally.failing.clone());
-        report.told_by(failing.collect()).remarked(remarks)
     }
 
     /// What there is to say beside the credentials, the worst first.
@@ -222,7 +218,7 @@ impl Observer {
         let directory = directory.map_or_else(|| ".".to_owned(), |it| it.display().to_string());
         let unwritable = !self.handle.is_journal_written();
         let mut remarks = Vec::from_iter(unwritable.then(|| Remark::journal_unwritable(&directory)));
-        let failing = status.meter.read().failing;
+        let failing = status.meter.failing();
         remarks.extend(failing.iter().map(|(store, kind)| Remark::store_failing(store, *kind)));
         let orphans = self.handle.pulse().orphans;
         remarks.extend(orphans.iter().rev().filter(|orphan| orphan.is_news(now)).map(Remark::orphan_deleted));

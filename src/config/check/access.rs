@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 
 use crate::config::check::values;
-use crate::config::components::{ConsumerConfig, ReadersConfig, TlsConfig};
+use crate::config::components::{ConsumerConfig, LeaksConfig, ReadersConfig, TlsConfig};
 use crate::config::findings::Findings;
 use crate::config::raw::{self, At, Text};
 use crate::config::secret_source::SecretSource;
@@ -22,6 +22,7 @@ pub(super) fn tls(raw: &raw::Tls, findings: &mut Findings) -> Option<TlsConfig> 
 /// Everybody who is known by a token or a certificate, and by nobody else's.
 pub(super) fn consumers(
     raw: &raw::Policy,
+    leaks: &LeaksConfig,
     findings: &mut Findings,
 ) -> (BTreeMap<ConsumerName, ConsumerConfig>, ReadersConfig) {
     let mut consumers = BTreeMap::new();
@@ -58,20 +59,25 @@ pub(super) fn consumers(
         );
         findings.error(&written.span(), rule, "give the readers a name of their own");
     }
-    let leaks = raw.leaks.token.as_ref();
-    for (written, of) in [(raw.readers.token.as_ref(), "readers"), (leaks, "whoever reports leaks")] {
-        let Some(source) = values::secret(written, &mut Findings::new("")) else { continue };
-        if let (Some(other), Some(span)) = (tokens.get(&source), written.and_then(raw::Secret::span)) {
-            let rule = format!("the consumer `{other}` has the same token: {of} could acknowledge for it");
+    let mut shared = |written: Option<&raw::Secret>, rule: String| {
+        if let Some(span) = written.and_then(raw::Secret::span) {
             findings.error(&span, rule, "give each a token of its own");
         }
+    };
+    for (token, written, of) in [
+        (&readers.token, raw.readers.token.as_ref(), "readers"),
+        (&leaks.token, raw.leaks.token.as_ref(), "whoever reports leaks"),
+    ] {
+        if let Some(other) = token.as_ref().and_then(|token| tokens.get(token)) {
+            shared(
+                written,
+                format!("the consumer `{other}` has the same token: {of} could acknowledge for it"),
+            );
+        }
     }
-    if let (Some(source), Some(span)) =
-        (&readers.token, raw.readers.token.as_ref().and_then(raw::Secret::span))
-        && values::secret(leaks, &mut Findings::new("")).as_ref() == Some(source)
-    {
+    if readers.token.is_some() && readers.token == leaks.token {
         let rule = "whoever reports leaks has the same token: readers could have any key replaced";
-        findings.error(&span, rule, "give each a token of its own");
+        shared(raw.readers.token.as_ref(), rule.to_owned());
     }
     (consumers, readers)
 }

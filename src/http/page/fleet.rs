@@ -11,7 +11,6 @@ use crate::domain::hold::Held;
 use crate::domain::ids::WorkspaceName;
 use crate::domain::policy::Policy;
 use crate::domain::report::moments::age;
-use crate::domain::report::remark::RemarkKind;
 use crate::domain::report::restraint::HoldReport;
 use crate::domain::report::{Condition, CredentialReport, StatusReport};
 use crate::http::page::concern;
@@ -88,12 +87,8 @@ fn beside(report: &StatusReport) -> &'static str {
     let remark = report.remarks.iter().find(|remark| remark.kind.needs_a_person());
     if report.holds.iter().any(HoldReport::is_breakers) {
         "A breaker has tripped"
-    } else if remark.is_some_and(|remark| remark.kind == RemarkKind::JournalUnwritable) {
-        "The journal cannot be written"
-    } else if remark.is_some() {
-        "A store fails"
     } else {
-        "A channel of notifications fails"
+        remark.map_or("A channel of notifications fails", |remark| remarks::title(remark.kind))
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) fn notice(remark: &Remark) -> Markup {
     }
 }
 
-fn title(kind: RemarkKind) -> &'static str {
+pub(super) fn title(kind: RemarkKind) -> &'static str {
     match kind {
         RemarkKind::JournalUnwritable => "The journal cannot be written",
         RemarkKind::StoreFailing => "A store fails",

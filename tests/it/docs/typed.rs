@@ -1,8 +1,6 @@
 //! What the documents show after a prompt is typed, beside a daemon at rest, and does what a person would expect.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use rekeyd::demo::stage::Pace;
 
@@ -69,30 +67,9 @@ fn is_tried_elsewhere(place: &str, command: &str) -> bool {
         || ELSEWHERE.iter().any(|(beginning, _)| command.starts_with(beginning))
 }
 
-/// `sudo` and `rekeyd` as they are called at the prompt of an installed machine.
-fn programs(rehearsal: &Rehearsal) -> String {
-    let folder = rehearsal.stage.root().join("bin");
-    fs::create_dir(&folder).unwrap();
-    let rekeyd = format!("exec {} \"$@\"", env!("CARGO_BIN_EXE_rekeyd"));
-    for (name, does) in [("sudo", "exec env \"$@\""), ("rekeyd", &rekeyd)] {
-        let path = folder.join(name);
-        fs::write(&path, format!("#!/bin/sh\n{does}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    }
-    format!("export PATH={}:$PATH; ", folder.display())
-}
-
-fn typed(rehearsal: &Rehearsal, path: &str, command: &str) -> Output {
-    let root = rehearsal.stage.root().display().to_string();
-    let address = rehearsal.launcher.address.borrow().unwrap().to_string();
-    let here = command
-        .replace("/etc/rekeyd", &root)
-        .replace("/var/lib/rekeyd", &root)
-        .replace("127.0.0.1:9809", &address);
-    let mut shell = Command::new("bash");
-    shell.args(["-c", &format!("{path}{here}")]).env("REKEYD_SOCKET", rehearsal.stage.socket());
-    shell.env("REKEYD_POLICY", rehearsal.stage.policy()).current_dir(rehearsal.stage.root());
-    shell.output().unwrap()
+fn typed(rehearsal: &Rehearsal, command: &str) -> Output {
+    let mut prompt = rehearsal.prompt(command);
+    prompt.env("REKEYD_POLICY", rehearsal.stage.policy()).output().unwrap()
 }
 
 /// What a person who typed it on a machine where all is well would accept.
@@ -112,11 +89,10 @@ async fn every_command_of_the_documents_can_be_typed() {
     let rehearsal = Rehearsal::set(71, &Pace::new("365d", "1s", "200ms")).await;
     let daemon = rehearsal.launcher.start().await.unwrap();
     rehearsal.rests().await;
-    let path = programs(&rehearsal);
     let (mut wrong, mut typed_count) = (Vec::new(), 0);
     for block in blocks("console") {
         for command in lines(&block).into_iter().filter(|it| !is_tried_elsewhere(&block.place, it)) {
-            let output = typed(&rehearsal, &path, &command);
+            let output = typed(&rehearsal, &command);
             typed_count += 1;
             if !is_as_expected(&command, output.status.code()) {
                 let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();

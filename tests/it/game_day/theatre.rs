@@ -4,7 +4,6 @@ use std::fs;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rekeyd::adapters::clock::SystemClock;
@@ -19,9 +18,6 @@ use crate::support::promtool;
 use crate::support::rehearsal::Rehearsal;
 
 const PATIENCE: Duration = Duration::from_secs(15);
-
-/// What a shell has to know to run commands as they are written.
-const SHELL: &str = "sudo() { \"$@\"; }; rekeyd() { \"$REKEYD\" \"$@\"; }; ";
 
 /// Who the daemon and its operator are for AWS, which is never the real one.
 const AWS: [(&str, &str); 3] = [
@@ -215,16 +211,8 @@ impl Theatre {
     }
 
     async fn tries(&self, command: &str) -> (bool, String) {
-        let stage = &self.rehearsal.stage;
-        let root = stage.root().display().to_string();
-        let here = command
-            .replace("/etc/rekeyd/credentials/elevenlabs-admin-key", &format!("{root}/admin-key"))
-            .replace("/etc/rekeyd", &root)
-            .replace("/var/lib/rekeyd", &root)
-            .replace("/var/backups/rekeyd", &format!("{root}/backups"));
-        let mut typed = Command::new("sh");
-        typed.args(["-c", &format!("{SHELL}{here}")]).env("REKEYD", env!("CARGO_BIN_EXE_rekeyd"));
-        typed.current_dir(stage.root()).env("REKEYD_SOCKET", stage.socket()).envs(AWS);
+        let mut typed = self.rehearsal.prompt(command);
+        typed.envs(AWS);
         let output = tokio::task::spawn_blocking(move || typed.output().unwrap()).await.unwrap();
         let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         (output.status.success(), said)

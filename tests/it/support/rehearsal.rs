@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rekeyd::adapters::clock::SystemClock;
@@ -14,6 +15,9 @@ use rekeyd::ports::clock::Clock as _;
 use rekeyd::sandbox::faults::{Fault, Moment, What};
 use rekeyd::sandbox::route::Route;
 use tokio::sync::{mpsc, watch};
+
+/// What a shell has to know to run commands as they are written.
+const SHELL: &str = "sudo() { \"$@\"; }; rekeyd() { \"$REKEYD\" \"$@\"; }; ";
 
 /// Rest that lasts so long is rest.
 const QUIET: Duration = Duration::from_secs(1);
@@ -61,6 +65,22 @@ impl Rehearsal {
         for stranger in keys.iter().filter(|id| *id != "admin" && !adopted.contains(id.as_str())) {
             sandbox.workspace().delete_key(stranger, SystemClock.now()).unwrap();
         }
+    }
+
+    /// A command as a document shows it, with the stage's places for those of an installed machine.
+    pub(crate) fn prompt(&self, command: &str) -> Command {
+        let root = self.stage.root().display().to_string();
+        let address = self.launcher.address.borrow().map(|address| address.to_string());
+        let here = command
+            .replace("/etc/rekeyd/credentials/elevenlabs-admin-key", &format!("{root}/admin-key"))
+            .replace("/etc/rekeyd", &root)
+            .replace("/var/lib/rekeyd", &root)
+            .replace("/var/backups/rekeyd", &format!("{root}/backups"))
+            .replace("127.0.0.1:9809", address.as_deref().unwrap_or("127.0.0.1:9809"));
+        let mut prompt = Command::new("sh");
+        prompt.args(["-c", &format!("{SHELL}{here}")]).env("REKEYD", env!("CARGO_BIN_EXE_rekeyd"));
+        prompt.current_dir(self.stage.root()).env("REKEYD_SOCKET", self.stage.socket());
+        prompt
     }
 
     pub(crate) fn said(&self) -> String {

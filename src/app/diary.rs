@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::assembly::Base;
 use crate::domain::audit::{Act, Actor, changes};
+use crate::domain::instant::later;
 use crate::ports::clock::Clock;
 use crate::ports::journal::Journal;
 
@@ -57,7 +58,7 @@ impl Diary {
     pub(super) async fn keep(self, mut missing: Option<Act>, stop: CancellationToken) {
         loop {
             let wait = if missing.is_some() { AGAIN } else { TELL_THE_HEAD_EVERY };
-            let next = self.clock.now().saturating_add(wait).unwrap_or(Timestamp::MAX);
+            let next = later(self.clock.now(), wait);
             // A sleeper may be woken before that.
             while self.clock.now() < next {
                 tokio::select! {

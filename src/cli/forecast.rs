@@ -23,6 +23,7 @@ use crate::config::components::JournalConfig;
 use crate::config::duration;
 use crate::domain::forecast::{Broken, Forecast, Foreseen, Start, UnderWay, forecast};
 use crate::domain::ids::CredentialName;
+use crate::domain::instant::later;
 use crate::domain::outside::one_line;
 use crate::ports::journal::Known;
 
@@ -63,7 +64,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     };
     let progress = Progress::doing("looking ahead");
     let (starts, assumed) = starts(&config, now);
-    let until = now.saturating_add(arguments.ahead).unwrap_or(Timestamp::MAX);
+    let until = later(now, arguments.ahead);
     let foreseen = forecast(&config.policy, &config.stores_in_aws(), starts, now, until);
     drop(progress);
     let kept = foreseen.broken.is_empty();

@@ -20,6 +20,7 @@ use crate::cli::progress::Progress;
 use crate::config::Config;
 use crate::config::duration;
 use crate::domain::ids::ConsumerName;
+use crate::domain::instant::later;
 use crate::rehearsal::foresight::Given;
 use crate::rehearsal::season::score::Told;
 use crate::rehearsal::season::{self, Weather};
@@ -94,7 +95,7 @@ fn play(arguments: &Arguments, now: Timestamp) -> Result<Report, Failed> {
         crash_every: arguments.crash_every,
         rotations_max: season::ROTATIONS_MAX,
     };
-    let until = now.saturating_add(arguments.ahead).unwrap_or(Timestamp::MAX);
+    let until = later(now, arguments.ahead);
     let days = |at: Timestamp| usize::try_from(at.duration_since(now).as_hours() / 24).unwrap_or(0);
     let progress = Progress::of("days played", days(until));
     let told = season::play(&given, &weather, now, until, |at| progress.done(days(at)));

@@ -6,6 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::event::Event;
+use crate::domain::instant::later;
 use crate::domain::rotation::Rotation;
 
 /// The provider wants an expiry at least 15 minutes and at most 90 days ahead; clocks differ.
@@ -65,10 +66,10 @@ pub fn after(before: Option<DeadMan>, event: &Event) -> Option<DeadMan> {
 #[must_use]
 pub fn wanted(rotation: &Rotation, margin: SignedDuration, now: Timestamp) -> Timestamp {
     let terms = &rotation.plan.terms;
-    let released = rotation.overlap_since().saturating_add(terms.at_least).unwrap_or(Timestamp::MAX).max(now);
+    let released = later(rotation.overlap_since(), terms.at_least).max(now);
     let ahead = released.duration_since(now).saturating_add(terms.quarantine).saturating_add(margin);
     // The provider counts in whole seconds.
-    let at = now.saturating_add(ahead.clamp(AHEAD_MIN, AHEAD_MAX)).unwrap_or(Timestamp::MAX);
+    let at = later(now, ahead.clamp(AHEAD_MIN, AHEAD_MAX));
     Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 

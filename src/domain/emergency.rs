@@ -8,6 +8,7 @@ use crate::domain::backoff;
 use crate::domain::event::Event;
 use crate::domain::finding::{Finding, FindingKind};
 use crate::domain::ids::{KeyId, RotationId};
+use crate::domain::instant::later;
 use crate::domain::phase::Phase;
 use crate::domain::plan::{Reason, Urgency};
 use crate::domain::policy::{Credential, IfVanished};
@@ -75,7 +76,7 @@ impl Record {
     pub(super) fn not_before_in_an_emergency(&self) -> Timestamp {
         let Some(last) = self.last.as_ref().filter(|_| self.aborts > 0) else { return Timestamp::MIN };
         let wait = backoff::CALLS.wait(self.aborts, None, &self.credential);
-        last.at.saturating_add(wait).unwrap_or(Timestamp::MAX)
+        later(last.at, wait)
     }
 }
 

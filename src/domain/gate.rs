@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::ack::{Ack, Health};
 use crate::domain::ids::ConsumerName;
+use crate::domain::instant::later;
 use crate::domain::plan::Terms;
 use crate::domain::rotation::Rotation;
 use crate::domain::schedule::brief;
@@ -191,7 +192,7 @@ pub fn judge(
     since: Timestamp,
     now: Timestamp,
 ) -> Vec<Verdict> {
-    let opens_at = since.saturating_add(terms.at_least).unwrap_or(Timestamp::MAX);
+    let opens_at = later(since, terms.at_least);
     let timed = if now >= opens_at {
         open(GateName::AtLeast, format!("overlap began at {since}"))
     } else {

@@ -10,6 +10,7 @@ use crate::domain::backoff;
 use crate::domain::emergency::Answered;
 use crate::domain::finding::{Finding, FindingKind};
 use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, VersionId};
+use crate::domain::instant::later;
 use crate::domain::key::Grants;
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::{Destination, Reason, Urgency};
@@ -297,7 +298,7 @@ impl Record {
         };
         let expires_at = self.current.as_ref().and_then(|current| current.expires_at);
         let left = expires_at.map_or(SignedDuration::MAX, |expiry| expiry.duration_since(last.at) / 2);
-        last.at.saturating_add(wait.min(left.max(backoff::ROTATIONS.first))).unwrap_or(Timestamp::MAX)
+        later(last.at, wait.min(left.max(backoff::ROTATIONS.first)))
     }
 
     /// The record after an operator asked for a rotation: it begins at once, whatever failed before.

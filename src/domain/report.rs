@@ -29,6 +29,7 @@ use crate::domain::failure::Kind;
 use crate::domain::finding::Finding;
 use crate::domain::gate::{self, Evidence, Verdict};
 use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, WorkspaceName};
+use crate::domain::instant::later;
 use crate::domain::notice::Failing;
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::{Reason, Urgency};
@@ -338,16 +339,15 @@ impl RotationReport {
         } = rotation;
         let overlap_since = overlap_began.unwrap_or(*since);
         let successor = rotation.successor();
-        let after = |from: Timestamp, wait| Some(from.saturating_add(wait).unwrap_or(Timestamp::MAX));
         let mut waits_until = None;
         let mut deadline = None;
         let mut gates = Vec::new();
         if let Phase::Overlap(successor) = phase {
             gates = gate::judge(&plan.terms, &successor.fingerprint, evidence, overlap_since, now);
-            waits_until = after(overlap_since, plan.terms.at_least);
-            deadline = after(overlap_since, plan.terms.at_most);
+            waits_until = Some(later(overlap_since, plan.terms.at_least));
+            deadline = Some(later(overlap_since, plan.terms.at_most));
         } else if let Phase::Quarantine(_) = phase {
-            waits_until = after(*since, plan.terms.quarantine);
+            waits_until = Some(later(*since, plan.terms.quarantine));
         }
         let (parked, parked_in) = if let Phase::Parked { reason, detail, was } = phase {
             (Some(ParkedReport { reason: *reason, detail: detail.clone() }), Some(was.name()))

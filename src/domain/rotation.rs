@@ -9,6 +9,7 @@ use crate::domain::effect::EffectName;
 use crate::domain::event::Event;
 use crate::domain::failure::Failure;
 use crate::domain::ids::Nonce;
+use crate::domain::instant::later;
 use crate::domain::key::Grants;
 use crate::domain::phase::Phase;
 use crate::domain::plan::Plan;
@@ -220,14 +221,13 @@ impl Rotation {
     #[must_use]
     pub fn deletes_the_old_key_at(&self, now: Timestamp) -> Option<Timestamp> {
         let terms = &self.plan.terms;
-        let after = |from: Timestamp, wait| from.saturating_add(wait).unwrap_or(Timestamp::MAX);
         let deleted = match &self.phase {
             Phase::Overlap(_) => {
                 let began = self.overlap_began.unwrap_or(now);
-                Some(after(after(began, terms.at_least).max(now), terms.quarantine))
+                Some(later(later(began, terms.at_least).max(now), terms.quarantine))
             }
-            Phase::Disabling { .. } => Some(after(now, terms.quarantine)),
-            Phase::Quarantine(_) => Some(after(self.since, terms.quarantine)),
+            Phase::Disabling { .. } => Some(later(now, terms.quarantine)),
+            Phase::Quarantine(_) => Some(later(self.since, terms.quarantine)),
             Phase::Due { .. }
             | Phase::Minting { .. }
             | Phase::Staging(_)

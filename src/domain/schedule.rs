@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::domain::ids::CredentialName;
+use crate::domain::instant::later;
 
 /// A freeze may end within another, and outside the window: this many steps are taken before the caller is asked to
 /// look again.
@@ -69,10 +70,10 @@ impl Schedule {
     #[must_use]
     pub fn next_due(&self, credential: &CredentialName, after: Timestamp) -> Timestamp {
         let plain = match &self.cadence {
-            Cadence::Every(interval) => after.saturating_add(*interval).unwrap_or(Timestamp::MAX),
+            Cadence::Every(interval) => later(after, *interval),
             Cadence::Calendar(calendar) => calendar.next_after(after).unwrap_or(Timestamp::MAX),
         };
-        plain.saturating_add(jitter_of(credential, self.jitter)).unwrap_or(Timestamp::MAX)
+        later(plain, jitter_of(credential, self.jitter))
     }
 
     /// Whether a rotation that keeps to the window may start at `now`. A freeze shuts it whatever the window says.

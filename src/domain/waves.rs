@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use crate::domain::ids::CredentialName;
+use crate::domain::instant::later;
 use crate::domain::phase::PhaseName;
 use crate::domain::policy::Credential;
 use crate::domain::record::Record;
@@ -80,7 +81,7 @@ pub fn waits<'r>(
         if last.outcome != PhaseName::Done {
             return waiting(Lag::EndedAs(last.outcome));
         }
-        let until = last.at.saturating_add(credential.bake).unwrap_or(Timestamp::MAX);
+        let until = later(last.at, credential.bake);
         latest = latest.max(Some((until, name)));
     }
     let (until, name) = latest.filter(|(until, _)| now < *until)?;

@@ -7,6 +7,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::domain::failure::Failure;
 use crate::domain::ids::{CredentialName, WorkspaceName};
+use crate::domain::instant::later;
 use crate::domain::key::Inventory;
 use crate::domain::policy::WorkspaceLimits;
 use crate::engine::listings::Listings;
@@ -127,9 +128,7 @@ impl Desk {
         let in_the_way = mints.len().checked_sub(limit).and_then(|index| mints.get(index));
         Ok(match in_the_way {
             None => MintPermit::Granted(guard),
-            Some(mint) => MintPermit::NotBefore(
-                mint.saturating_add(BUDGET_PERIOD + SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX),
-            ),
+            Some(mint) => MintPermit::NotBefore(later(*mint, BUDGET_PERIOD + SignedDuration::from_secs(1))),
         })
     }
 }

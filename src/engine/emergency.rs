@@ -1,10 +1,9 @@
 //! Emergencies: how many may begin by themselves, and what an operator may do about that.
 
-use jiff::Timestamp;
-
 use crate::domain::emergency;
 use crate::domain::event::Event;
 use crate::domain::finding::{Finding, FindingKind};
+use crate::domain::instant::later;
 use crate::domain::phase::Phase;
 use crate::domain::plan::Reason;
 use crate::domain::policy::Credential;
@@ -101,7 +100,7 @@ impl Visit {
             && let Some(vanished) = self.record.vanished()
         {
             // That it is not listed is final only after a while.
-            let final_at = vanished.since.saturating_add(self.setup.timing.settle).unwrap_or(Timestamp::MAX);
+            let final_at = later(vanished.since, self.setup.timing.settle);
             if now < final_at {
                 return Ok(Some(Rest::Until(Some(final_at))));
             }

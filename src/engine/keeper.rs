@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{self, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::audit::Actor;
 use crate::domain::ids::{CredentialName, WorkspaceName};
+use crate::domain::instant::later;
 use crate::domain::record::Record;
 use crate::domain::report::remark::Orphan;
 use crate::domain::rotation::Rotation;
@@ -176,7 +177,7 @@ impl Keeper {
             self.beat();
             let clock = Arc::clone(&self.setup.clock);
             let now = clock.now();
-            let longest = now.saturating_add(self.setup.timing.look_again).unwrap_or(Timestamp::MAX);
+            let longest = later(now, self.setup.timing.look_again);
             let wake = self.agenda.next().map_or(longest, |next| next.min(longest));
             tokio::select! {
                 biased;

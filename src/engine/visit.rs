@@ -11,6 +11,7 @@ use crate::domain::audit::Actor;
 use crate::domain::backoff;
 use crate::domain::effect::{self, Effect};
 use crate::domain::event::Event;
+use crate::domain::instant::later;
 use crate::domain::policy::Credential;
 use crate::domain::record::Record;
 use crate::domain::rotation::{Rotation, Trouble};
@@ -174,7 +175,7 @@ impl Visit {
 
     fn not_before(&self, trouble: &Trouble, now: Timestamp) -> Timestamp {
         let wait = backoff::CALLS.wait(trouble.failures, trouble.last.retry_after, &self.record.credential);
-        let at = trouble.last_at.saturating_add(wait).unwrap_or(Timestamp::MAX);
+        let at = later(trouble.last_at, wait);
         if at.duration_since(now) > BACKOFF_MAX { now } else { at }
     }
 

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::backoff;
 use crate::domain::ids::ChannelName;
+use crate::domain::instant::later;
 use crate::domain::notice::{Failing, Letter};
 use crate::ports::clock::Clock;
 use crate::ports::journal;
@@ -228,7 +229,7 @@ impl Courier {
 
 fn again(letter: &Letter, failed: &Undelivered, now: Timestamp) -> Timestamp {
     let wait = backoff::CALLS.wait(letter.failures + 1, failed.retry_after, (&letter.channel, &letter.id));
-    now.saturating_add(wait).unwrap_or(Timestamp::MAX)
+    later(now, wait)
 }
 
 async fn cut_off(stop: &CancellationToken) {

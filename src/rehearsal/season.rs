@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapters::memory::journal::MemoryJournal;
 use crate::domain::ids::{ConsumerName, StoreName, WorkspaceName};
+use crate::domain::instant::later;
 use crate::domain::policy::Policy;
 use crate::domain::record::Record;
 use crate::domain::secret::Fingerprint;
@@ -211,7 +212,7 @@ impl World {
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         tasks.spawn(keeper.run(stop.clone(), Duration::from_secs(1)));
         if let Some(every) = weather.crash_every {
-            self.fuse.light(self.clock.now().saturating_add(every).unwrap_or(Timestamp::MAX));
+            self.fuse.light(later(self.clock.now(), every));
         }
         Ok(Life { handle, stop, tasks })
     }

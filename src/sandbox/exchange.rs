@@ -11,10 +11,10 @@ use axum::response::Response;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
+use crate::domain::instant::later;
 use crate::sandbox::analytics::REGION;
 use crate::sandbox::answer::{Answer, Body, Call};
 use crate::sandbox::faults;
-use crate::sandbox::key::later;
 use crate::sandbox::refusal::Refusal;
 use crate::sandbox::route::{Route, Target};
 use crate::sandbox::server::Shared;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::domain::instant::later;
 use crate::sandbox::era::Era;
 use crate::sandbox::route::Route;
 use crate::sandbox::rules::{AllIsListed, Rules};
@@ -194,9 +195,4 @@ fn platform_limits(settings: &Settings, credits_used: i64) -> Value {
         "dubbing_concurrency": {"limit": settings.dubbing_concurrency_limit},
         "music_concurrency": {"limit": settings.music_concurrency_limit},
     })
-}
-
-/// `at` and a while later, never beyond the end of time.
-pub(super) fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
-    at.checked_add(by).unwrap_or(Timestamp::MAX)
 }

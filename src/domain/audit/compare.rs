@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::audit::{Act, Sealed};
 use crate::domain::ids::KeyId;
+use crate::domain::instant::later;
 
 /// A change may be recorded so much later than it was made: its answer was lost, and it was asked about again.
 const RECORDED_AFTER: SignedDuration = SignedDuration::from_hours(3);
@@ -118,7 +119,7 @@ pub fn compare(records: &[Sealed], logged: &[Logged], since: Timestamp) -> Compa
             seen.extend(same);
         }
     }
-    let from = since.saturating_add(CLOCKS).unwrap_or(Timestamp::MAX);
+    let from = later(since, CLOCKS);
     let unseen = ours.into_iter().enumerate().filter(|(index, own)| own.at >= from && !seen.contains(index));
     compared.unseen = unseen.map(|(_, own)| own).collect();
     compared

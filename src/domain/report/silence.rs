@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::domain::ack::Ack;
 use crate::domain::gate::Gate;
 use crate::domain::ids::ConsumerName;
+use crate::domain::instant::later;
 use crate::domain::plan::Terms;
 use crate::domain::policy::Credential;
 use crate::domain::report::advice::Advice;
@@ -29,7 +30,7 @@ impl SilentReport {
     #[must_use]
     pub fn overdue_since(&self) -> Timestamp {
         let valid_for = SignedDuration::from_secs(self.valid_for_seconds);
-        self.since.saturating_add(valid_for).unwrap_or(Timestamp::MAX)
+        later(self.since, valid_for)
     }
 
     #[must_use]

@@ -11,6 +11,7 @@ use crate::domain::effect::Effect;
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::{KeyId, VersionId};
+use crate::domain::instant::later;
 use crate::domain::key::{Inventory, Key};
 use crate::domain::plan::{Destination, Plan};
 use crate::domain::rotation::{ParkReason, Rotation};
@@ -107,7 +108,7 @@ impl Visit {
 
     /// When something that is waited for is looked at again, at the latest.
     fn soon(&self, until: Timestamp) -> Timestamp {
-        until.min(self.setup.now().saturating_add(self.setup.timing.look_again).unwrap_or(Timestamp::MAX))
+        until.min(later(self.setup.now(), self.setup.timing.look_again))
     }
 }
 

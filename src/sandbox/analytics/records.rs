@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::sandbox::key::{StoredKey, later};
+use crate::domain::instant::later;
+use crate::sandbox::key::StoredKey;
 use crate::sandbox::refusal::Refusal;
 use crate::sandbox::route::Route;
 use crate::sandbox::workspace::Workspace;

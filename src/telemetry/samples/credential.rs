@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::finding::FindingKind;
 use crate::domain::gate::GateName;
 use crate::domain::ids::WorkspaceName;
+use crate::domain::instant::later;
 use crate::domain::phase::PhaseName;
 use crate::domain::report::blocked::SourceDelay;
 use crate::domain::report::{Condition, CredentialReport, RotationReport, StatusReport};
@@ -43,7 +44,7 @@ fn is_well(report: &CredentialReport, now: Timestamp) -> bool {
     let is_before = |at: Option<Timestamp>, limit: Timestamp| at.is_some_and(|at| at <= limit);
     let a_while_ago = now.saturating_sub(A_WHILE).unwrap_or(Timestamp::MIN);
     let a_day_ago = now.saturating_sub(A_DAY).unwrap_or(Timestamp::MIN);
-    let soon = now.saturating_add(EXPIRES_SOON).unwrap_or(Timestamp::MAX);
+    let soon = later(now, EXPIRES_SOON);
     let is_quiet = match report.condition {
         Condition::Fine | Condition::Rotating | Condition::Waiting => true,
         Condition::Hindered

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::config::secret_source::SecretSource;
 use crate::domain::ids::CredentialName;
 use crate::domain::key::{Account, Inventory, Key, Permissions};
-use crate::domain::outside::{is_unseen, one_line, quoted, shortened};
+use crate::domain::sanitize::{is_unseen, one_line, quoted, shortened};
 
 /// The workspace's name in the policy.
 pub const WORKSPACE: &str = "main";

@@ -12,6 +12,7 @@ pub mod adapters;
 pub mod agent;
 pub mod app;
 mod call;
+pub mod call_context;
 pub mod cli;
 pub mod config;
 pub mod demo;

@@ -4,7 +4,7 @@
 
 mod aws;
 mod figures;
-mod house;
+mod harness;
 mod http;
 mod process;
 mod throughput;
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use crate::aws::Aws;
 use crate::figures::{Table, median, tell};
-use crate::house::{Calls, Cost, Fleet, Store, Workspace};
+use crate::harness::{Calls, Cost, Fleet, Store, Workspace};
 
 /// As many service accounts as the provider gives to a large workspace.
 const WORKSPACE: usize = 100;
@@ -171,7 +171,7 @@ fn whole_fleet(place: &Path, secrets: Store<'_>) -> Result<()> {
 }
 
 /// A daemon that has nothing to do.
-fn rest(table: &Table, daemon: &house::Daemon, empty: f64) -> Result<()> {
+fn rest(table: &Table, daemon: &harness::Daemon, empty: f64) -> Result<()> {
     const WATCHED: Duration = Duration::from_secs(10);
     std::thread::sleep(Duration::from_secs(3));
     let before = daemon.process.cpu()?;

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use serde_json::json;
 
 use crate::figures::{Table, tell};
-use crate::house::{Fleet, Store, Workspace};
+use crate::harness::{Fleet, Store, Workspace};
 use crate::{count, ms};
 
 const LATENCY: Duration = Duration::from_millis(20);

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use reqwest::tls::TlsInfo;
 use reqwest::{Certificate, Client, Url};
 
-use crate::domain::outside::one_line;
+use crate::domain::sanitize::one_line;
 
 mod certificate;
 

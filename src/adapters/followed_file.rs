@@ -13,7 +13,7 @@ use crate::adapters::json_field;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::secret::SecretValue;
 use crate::plain_file;
-use crate::ports::followed::{Followed, Look, Mark};
+use crate::ports::followed::{ContentMark, Followed, FollowedState};
 
 pub struct FollowedFile {
     path: PathBuf,
@@ -24,7 +24,7 @@ pub struct FollowedFile {
 
 #[derive(Clone, PartialEq, Eq)]
 struct Seen {
-    mark: Mark,
+    mark: ContentMark,
     /// The same while somebody writes into the file instead of replacing it.
     file: (u64, u64),
 }
@@ -66,30 +66,30 @@ impl FollowedFile {
     }
 }
 
-fn mark(it: &Metadata, target: &str) -> Mark {
+fn mark(it: &Metadata, target: &str) -> ContentMark {
     let (modified, changed) = ((it.mtime(), it.mtime_nsec()), (it.ctime(), it.ctime_nsec()));
-    Mark(format!("{}:{}:{modified:?}:{changed:?}:{}:{target}", it.dev(), it.ino(), it.len()))
+    ContentMark(format!("{}:{}:{modified:?}:{changed:?}:{}:{target}", it.dev(), it.ino(), it.len()))
 }
 
 #[async_trait]
 impl Followed for FollowedFile {
     /// Small and local: it is read where it is asked for.
-    async fn look(&self, since: Option<&Mark>) -> Result<Look, Failure> {
+    async fn look(&self, since: Option<&ContentMark>) -> Result<FollowedState, Failure> {
         let now = self.see().map_err(|error| self.failed(&error))?;
         if since == Some(&now.mark) {
-            return Ok(Look::Same);
+            return Ok(FollowedState::Same);
         }
         let before = self.seen.lock().unwrap_or_else(PoisonError::into_inner).replace(now.clone());
         // Written into, not replaced: what can be read may be half of it until it has stood still for a look.
         if before.is_some_and(|before| before.file == now.file && before.mark != now.mark) {
-            return Ok(Look::Unsettled);
+            return Ok(FollowedState::Unsettled);
         }
         let content =
             plain_file::read(&self.path, plain_file::BYTES_MAX).map_err(|error| self.failed(&error))?;
         if self.see().map_err(|error| self.failed(&error))? != now {
-            return Ok(Look::Unsettled);
+            return Ok(FollowedState::Unsettled);
         }
-        Ok(Look::New { mark: now.mark, value: self.value(&content)? })
+        Ok(FollowedState::New { mark: now.mark, value: self.value(&content)? })
     }
 }
 
@@ -97,11 +97,11 @@ impl Followed for FollowedFile {
 mod tests {
     use super::*;
 
-    fn shown(look: Result<Look, Failure>) -> String {
+    fn shown(look: Result<FollowedState, Failure>) -> String {
         match look {
-            Ok(Look::Same) => "same".to_owned(),
-            Ok(Look::Unsettled) => "unsettled".to_owned(),
-            Ok(Look::New { value, .. }) => value.expose().to_owned(),
+            Ok(FollowedState::Same) => "same".to_owned(),
+            Ok(FollowedState::Unsettled) => "unsettled".to_owned(),
+            Ok(FollowedState::New { value, .. }) => value.expose().to_owned(),
             Err(failure) => failure.kind.label().to_owned(),
         }
     }
@@ -113,7 +113,9 @@ mod tests {
         let followed = FollowedFile::new(path.clone(), None);
         assert_eq!(shown(followed.look(None).await), "not_found");
         fs::write(&path, "one\n").unwrap();
-        let Ok(Look::New { mark, value }) = followed.look(None).await else { panic!("it is not read") };
+        let Ok(FollowedState::New { mark, value }) = followed.look(None).await else {
+            panic!("it is not read")
+        };
         assert_eq!(value.expose(), "one");
         assert_eq!(shown(followed.look(Some(&mark)).await), "same");
 

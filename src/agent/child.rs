@@ -13,7 +13,7 @@ use tokio::process::{self, Command};
 use tokio::time::{Instant, timeout};
 use zeroize::Zeroizing;
 
-use crate::agent::pace;
+use crate::agent::backoff;
 use crate::config::agent::{Exec, Restart};
 
 /// This very program, also when its file was replaced by a newer one.
@@ -101,7 +101,7 @@ impl Child {
     }
 
     pub(super) fn delay(&mut self) {
-        let wait = pace::after(self.failures.max(1), AGAIN_FIRST, AGAIN_MOST);
+        let wait = backoff::after(self.failures.max(1), AGAIN_FIRST, AGAIN_MOST);
         self.again_at = Some(Instant::now() + wait);
     }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 
-use crate::agent::pace;
-use crate::agent::shelf::Shelf;
+use crate::agent::backoff;
+use crate::agent::secret_cache::SecretCache;
 use crate::domain::ids::CredentialName;
 use crate::domain::secret::Fingerprint;
-use crate::ports::followed::{Followed, Look, Mark};
+use crate::ports::followed::{ContentMark, Followed, FollowedState};
 
 /// What may be half written is looked at again so soon.
 const UNSETTLED: Duration = Duration::from_millis(250);
@@ -26,7 +26,7 @@ pub(super) struct Follower {
     pub(super) source: Box<dyn Followed>,
     pub(super) every: Duration,
     pub(super) every_max: Duration,
-    pub(super) shelf: Arc<Shelf>,
+    pub(super) shelf: Arc<SecretCache>,
     pub(super) changes: mpsc::Sender<Change>,
 }
 
@@ -48,12 +48,12 @@ impl Follower {
                         tracing::info!(secret = %self.name, failures, "it can be followed again");
                     }
                     failures = 0;
-                    pace::jittered(self.every)
+                    backoff::jittered(self.every)
                 }
                 Err(why) => {
                     failures = failures.saturating_add(1);
                     self.complain(failures, &why).await;
-                    pace::after(failures, self.every, self.every_max)
+                    backoff::after(failures, self.every, self.every_max)
                 }
             };
             tokio::select! {
@@ -63,11 +63,11 @@ impl Follower {
         }
     }
 
-    async fn look(&self, mark: &mut Option<Mark>) -> Result<Settled, String> {
+    async fn look(&self, mark: &mut Option<ContentMark>) -> Result<Settled, String> {
         match self.source.look(mark.as_ref()).await.map_err(|failure| failure.to_string())? {
-            Look::Same => {}
-            Look::Unsettled => return Ok(Settled::No),
-            Look::New { mark: newer, value } => {
+            FollowedState::Same => {}
+            FollowedState::Unsettled => return Ok(Settled::No),
+            FollowedState::New { mark: newer, value } => {
                 let put = self.shelf.put(&self.name, value).map_err(|unput| with_cause(&unput))?;
                 *mark = Some(newer);
                 self.tell(put).await;
@@ -78,7 +78,7 @@ impl Follower {
 
     async fn complain(&self, failures: u32, why: &str) {
         let last_good = self.shelf.fingerprint(&self.name);
-        if pace::is_said(failures) {
+        if backoff::is_said(failures) {
             match &last_good {
                 Some(fingerprint) => {
                     tracing::error!(secret = %self.name, failures, why, %fingerprint,

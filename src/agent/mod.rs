@@ -2,19 +2,19 @@
 //! until it is well, and acknowledges to rekeyd which key is in use, for as long as both live. Needs rekeyd for none
 //! of it but the last. Everything runs on one thread, and nothing that is said holds a value.
 
-mod attendant;
+mod ack_reporter;
+mod backoff;
 mod child;
 mod command;
-mod courier;
 mod follow;
-mod herald;
-mod judge;
+mod health_tracker;
+mod http_client;
 mod notify;
-mod pace;
-mod place;
-mod shelf;
+mod output_file;
+mod reload_hook;
+mod secret_cache;
 mod signals;
-mod teller;
+mod supervisor;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,15 +23,15 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::agent::attendant::{App, Attendant, Words};
+use crate::agent::ack_reporter::AckReporter;
 use crate::agent::child::Child;
 use crate::agent::follow::{Change, Follower};
-use crate::agent::herald::Herald;
-pub use crate::agent::place::Place;
-use crate::agent::shelf::Shelf;
-pub use crate::agent::shelf::Shelved;
+pub use crate::agent::output_file::OutputFile;
+use crate::agent::reload_hook::ReloadHook;
+pub use crate::agent::secret_cache::CachedSecret;
+use crate::agent::secret_cache::SecretCache;
 use crate::agent::signals::{Heard, Signals};
-use crate::agent::teller::Teller;
+use crate::agent::supervisor::{App, Supervisor, Words};
 use crate::config::agent::{Exec, Health, OnChange, RekeydConfig};
 use crate::config::environment::Environment;
 use crate::config::secret_source::SecretSource;
@@ -43,9 +43,9 @@ const CHANGES_MAX: usize = 64;
 const LAST_WORD: Duration = Duration::from_secs(5);
 
 /// Everything that an agent does, connected.
-pub struct Setup {
+pub struct AgentContext {
     pub secrets: Vec<Secret>,
-    pub env_file: Option<Place>,
+    pub env_file: Option<OutputFile>,
     pub on_change: Option<OnChange>,
     pub health: Option<Health>,
     pub rekeyd: Option<RekeydConfig>,
@@ -58,7 +58,7 @@ pub struct Setup {
 
 /// A secret to follow.
 pub struct Secret {
-    pub shelved: Shelved,
+    pub shelved: CachedSecret,
     pub source: Box<dyn Followed>,
     pub every: Duration,
     /// Between looks that fail.
@@ -89,13 +89,13 @@ pub enum Error {
 ///
 /// # Errors
 /// It could not begin; or a part of it panicked. The files that were written stay.
-pub async fn run(setup: Setup) -> Result<Ended, Error> {
-    let Setup { secrets, env_file, on_change, health, rekeyd, app, once, environment } = setup;
+pub async fn run(setup: AgentContext) -> Result<Ended, Error> {
+    let AgentContext { secrets, env_file, on_change, health, rekeyd, app, once, environment } = setup;
     let mut signals = Signals::listen().map_err(Error::Signals)?;
     let (shelved, followers): (Vec<_>, Vec<_>) =
         secrets.into_iter().map(|it| (it.shelved, (it.source, it.every, it.every_max))).unzip();
     let names: Vec<_> = shelved.iter().map(|it| it.name.clone()).collect();
-    let shelf = Arc::new(Shelf::new(shelved, env_file));
+    let shelf = Arc::new(SecretCache::new(shelved, env_file));
     shelf.restore();
     let (changes, mut changed) = mpsc::channel(CHANGES_MAX);
     let look_now = Arc::new(Notify::new());
@@ -110,11 +110,11 @@ pub async fn run(setup: Setup) -> Result<Ended, Error> {
         rekeyd.iter().filter_map(|it| it.token.as_ref()).filter_map(withheld).collect();
     let app = match app {
         Some((words, exec)) => App::Child(Child::new(words, exec, withheld.clone())),
-        None => App::Beside(on_change.map(|it| Teller::new(it, withheld.clone()))),
+        None => App::Beside(on_change.map(|it| ReloadHook::new(it, withheld.clone()))),
     };
     let (words, mut spoken) = watch::channel(Words::new());
-    let mut attendant = Attendant::new(Arc::clone(&shelf), app, health, withheld, words);
-    let mut herald = rekeyd.map(|rekeyd| Herald::new(rekeyd, environment)).transpose()?;
+    let mut attendant = Supervisor::new(Arc::clone(&shelf), app, health, withheld, words);
+    let mut herald = rekeyd.map(|rekeyd| AckReporter::new(rekeyd, environment)).transpose()?;
     let ended = loop {
         let heard = tokio::select! {
             biased;
@@ -143,7 +143,7 @@ pub async fn run(setup: Setup) -> Result<Ended, Error> {
     Ok(ended)
 }
 
-async fn attend(attendant: &mut Attendant, changes: &mut mpsc::Receiver<Change>, once: bool) -> Ended {
+async fn attend(attendant: &mut Supervisor, changes: &mut mpsc::Receiver<Change>, once: bool) -> Ended {
     if once {
         attendant.hears_of_all(changes).await;
         return Ended::Stopped;
@@ -151,7 +151,7 @@ async fn attend(attendant: &mut Attendant, changes: &mut mpsc::Receiver<Change>,
     attendant.work(changes).await
 }
 
-async fn speak(herald: Option<&mut Herald>, words: &mut watch::Receiver<Words>) {
+async fn speak(herald: Option<&mut AckReporter>, words: &mut watch::Receiver<Words>) {
     match herald {
         Some(herald) => herald.run(words).await,
         None => std::future::pending().await,

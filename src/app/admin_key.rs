@@ -1,4 +1,4 @@
-//! Which admin key a workspace begins with: the one that is published, else the one that the policy refers to.
+//! VersionRef admin key a workspace begins with: the one that is published, else the one that the policy refers to.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::config::components::AdminKeyConfig;
 use crate::config::environment::Environment;
 use crate::domain::ids::{CredentialName, StoreName, WorkspaceName};
 use crate::domain::secret::SecretValue;
-use crate::ports::secret_store::{SecretStore, Which};
+use crate::ports::secret_store::{SecretStore, VersionRef};
 
 /// # Errors
 /// The store does not answer: then the other key is not taken either, because it may be one that is deleted by now.
@@ -43,7 +43,7 @@ async fn published(
     let Some((destination, store)) = whole.and_then(|it| Some((it, stores.get(&it.store)?))) else {
         return Ok(None);
     };
-    let held = store.read(destination, Which::Current).await;
+    let held = store.read(destination, VersionRef::Current).await;
     let failed = |failure| Error::Store { store: destination.store.clone(), failure };
     Ok(held.map_err(failed)?.and_then(|held| held.value))
 }

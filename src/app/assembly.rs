@@ -19,7 +19,7 @@ use crate::config::secret_source::Unreadable;
 use crate::domain::failure::Failure;
 use crate::domain::ids::{ConsumerName, StoreName, WorkspaceName};
 use crate::domain::secret::SecretValue;
-use crate::engine::{Desk, Setup, Timing};
+use crate::engine::{Context, Timing, WorkspaceClient};
 use crate::http::Readers;
 use crate::plain_file;
 use crate::ports::clock::Clock;
@@ -92,7 +92,7 @@ impl Base {
 ///
 /// # Errors
 /// The first thing that cannot be used.
-pub async fn assemble(config: &Config, environment: &dyn Environment, base: &Base) -> Result<Setup, Error> {
+pub async fn assemble(config: &Config, environment: &dyn Environment, base: &Base) -> Result<Context, Error> {
     let mut stores = BTreeMap::new();
     for (name, config) in &config.stores {
         let failed = |failure| Error::Store { store: name.clone(), failure };
@@ -100,25 +100,26 @@ pub async fn assemble(config: &Config, environment: &dyn Environment, base: &Bas
         let store = MeteredStore::new(store, name.clone(), Arc::clone(&base.meter));
         stores.insert(name.clone(), Arc::new(store) as Arc<dyn SecretStore>);
     }
-    let mut desks = BTreeMap::new();
+    let mut workspaces = BTreeMap::new();
     for (name, workspace) in &config.workspaces {
         let limits = config.policy.workspaces.get(name).copied();
         let limits = limits.unwrap_or_default();
         let admin_key = admin_key::find(name, &workspace.admin_key, config, &stores, environment).await?;
         let issuer = issuer(name, workspace, admin_key, &base.clock)?;
         let issuer = Arc::new(MeteredWorkspace::new(issuer, name.clone(), Arc::clone(&base.meter)));
-        let desk = Desk::new(name.clone(), Arc::clone(&issuer) as Arc<dyn Issuer>, limits);
-        let desk = desk.watched_by(issuer);
-        let desk = match &workspace.admin_key.published {
-            Some(credential) => desk.administered_by(credential.clone()),
-            None => desk,
+        let workspace_client =
+            WorkspaceClient::new(name.clone(), Arc::clone(&issuer) as Arc<dyn Issuer>, limits);
+        let workspace_client = workspace_client.watched_by(issuer);
+        let workspace_client = match &workspace.admin_key.published {
+            Some(credential) => workspace_client.administered_by(credential.clone()),
+            None => workspace_client,
         };
-        desks.insert(name.clone(), Arc::new(desk));
+        workspaces.insert(name.clone(), Arc::new(workspace_client));
     }
     let daemon = &config.daemon;
-    Ok(Setup {
+    Ok(Context {
         policy: config.policy.clone(),
-        desks,
+        workspaces,
         stores,
         journal: Arc::clone(&base.journal),
         prober: Arc::new(NetworkProber),

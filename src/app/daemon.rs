@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::adapters::sqlite::{OpenError, SqliteJournal};
 use crate::app::assembly::{self, Base};
 use crate::app::channels;
-use crate::app::diary::Diary;
+use crate::app::lifecycle::Lifecycle;
 use crate::app::notify;
 use crate::app::reload::{self, InForce};
 use crate::app::traces;
@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::config::components::{DaemonConfig, JournalConfig, TlsConfig};
 use crate::config::environment::ProcessEnvironment;
 use crate::domain::audit::Actor;
-use crate::engine::{Handle, Keeper, Stopped, wakes};
+use crate::engine::{Controller, Handle, Stopped, ticker};
 use crate::http::{BindError, Operator, OperatorSocket, Public, PublicListener, Reload, Status};
 use crate::http::{Tls, TlsError, TlsFiles};
 use crate::notify::{Announcer, Channels};
@@ -69,26 +69,26 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     let journal = Arc::new(SqliteJournal::open(journal_path)?);
     let base = Base::on_this_machine(Arc::<SqliteJournal>::clone(&journal));
     let (base, exporter) = traces::begin(base, &ProcessEnvironment).await?;
-    let diary = Diary::of(&base);
-    let setup = assembly::assemble(&config, &ProcessEnvironment, &base).await?;
+    let diary = Lifecycle::of(&base);
+    let context = assembly::assemble(&config, &ProcessEnvironment, &base).await?;
     let consumers = reload::consumers(&config).map_err(Error::Consumers)?;
     let (listener, tls) = listen(&config.daemon).await?;
     let socket = OperatorSocket::bind(&config.daemon.socket)?;
     let signals = Signals::listen().map_err(Error::Signals)?;
 
     let (tick, sweep, inspect) = (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let (keeper, handle) = Keeper::load(setup, Arc::clone(&tick)).await?;
-    let keeper = keeper.metered_by(Arc::<Meter>::clone(&base.meter));
+    let (controller, handle) = Controller::load(context, Arc::clone(&tick)).await?;
+    let controller = controller.metered_by(Arc::<Meter>::clone(&base.meter));
     let (consumers, consumers_seen) = watch::channel(Arc::new(consumers));
     let (status, status_seen) = watch::channel(at_the_start(&config, &base));
     let (channels, announcer) = announcing(&config, &base, journal, &handle, &status)?;
     let (reloads, reloads_asked) = mpsc::channel(RELOADS_MAX);
     let drain = config.daemon.drain.unsigned_abs();
     let others = [
-        (Arc::clone(&sweep), wakes::every(config.daemon.sweep_every)),
-        (Arc::clone(&inspect), wakes::every(config.daemon.inspect_every)),
+        (Arc::clone(&sweep), ticker::every(config.daemon.sweep_every)),
+        (Arc::clone(&inspect), ticker::every(config.daemon.inspect_every)),
     ];
-    let mut scheduler = wakes::start(tick, others).await?;
+    let mut scheduler = ticker::start(tick, others).await?;
 
     let (stop, served) = (CancellationToken::new(), CancellationToken::new());
     let public = Public { handle: handle.clone(), consumers: consumers_seen, status: status_seen.clone() };
@@ -123,7 +123,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     parts.spawn(signals.heed(reloads, stop.clone(), served.clone()));
     notify::ready(&notify::begun(config.policy.credentials.len()));
 
-    let outcome = work(keeper, &stop, drain, &status, &mut parts).await;
+    let outcome = work(controller, &stop, drain, &status, &mut parts).await;
     served.cancel();
     let outcome = all_ended(&mut parts, outcome).await;
     // Its own tasks may outlive this call; they only notify.
@@ -136,13 +136,13 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
 
 /// Lets the engine work until it is told to stop, or something breaks.
 async fn work(
-    keeper: Keeper,
+    controller: Controller,
     stop: &CancellationToken,
     drain: Duration,
     status: &watch::Sender<Status>,
     parts: &mut JoinSet<()>,
 ) -> Result<(), Error> {
-    let engine = keeper.run(stop.clone(), drain);
+    let engine = controller.run(stop.clone(), drain);
     tokio::pin!(engine);
     tokio::select! {
         stopped = &mut engine => stopped.map_err(Error::from),

@@ -4,7 +4,7 @@ pub(crate) mod admin_key;
 pub mod assembly;
 pub mod channels;
 pub mod daemon;
-mod diary;
+mod lifecycle;
 mod notify;
 mod reload;
 pub mod traces;

@@ -49,7 +49,7 @@ pub(super) async fn feed_watchdog(handle: Handle, stop: CancellationToken) {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(period / 4) => {}
         }
-        let beat = handle.pulse().beat;
+        let beat = handle.heartbeat().beat;
         if beat != last {
             last = beat;
             tell(&[NotifyState::Watchdog]);

@@ -59,23 +59,25 @@ impl InForce {
 
     async fn try_reload(&self, path: &Path, by: &Actor) -> Result<String, String> {
         let config = Config::load_file(path).map_err(|problems| problems.to_string())?;
-        let mut setup = assembly::assemble(&config, &ProcessEnvironment, &self.base)
+        let mut context = assembly::assemble(&config, &ProcessEnvironment, &self.base)
             .await
             .map_err(|error| with_causes(&error))?;
         let consumers = consumers(&config)?;
         let channels = channels::channels(&config, &ProcessEnvironment, &self.base.clock)
             .map_err(|error| with_causes(&error))?;
-        let before = self.handle.setup();
-        for (name, desk) in &mut setup.desks {
-            if let (Some(desk), Some(before)) = (Arc::get_mut(desk), before.desks.get(name)) {
-                desk.succeed(before);
+        let before = self.handle.context();
+        for (name, workspace_client) in &mut context.workspaces {
+            if let (Some(workspace_client), Some(before)) =
+                (Arc::get_mut(workspace_client), before.workspaces.get(name))
+            {
+                workspace_client.succeed(before);
             }
         }
         let count = config.policy.credentials.len();
         // A policy that nobody can be shown to have put in force is not put in force.
         let details = json!({ "sha256": config.hash(), "credentials": count });
         self.record(by, changes::POLICY_LOADED, details).await.map_err(|error| error.to_string())?;
-        self.handle.reload(setup).await.map_err(|refused| refused.to_string())?;
+        self.handle.reload(context).await.map_err(|refused| refused.to_string())?;
         self.consumers.send_replace(Arc::new(consumers));
         self.channels.send_replace(Arc::new(channels));
         self.status.send_modify(|status| {

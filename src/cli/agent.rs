@@ -8,7 +8,7 @@ use crate::adapters::aws_secrets_manager::follow::FollowedSecret;
 use crate::adapters::aws_secrets_manager::{self, AwsSecretsManager};
 use crate::adapters::directory::group;
 use crate::adapters::followed_file::FollowedFile;
-use crate::agent::{self, Ended, Place, Secret, Setup, Shelved};
+use crate::agent::{self, AgentContext, CachedSecret, Ended, OutputFile, Secret};
 use crate::app::with_causes;
 use crate::cli::agent_flags::Flags;
 use crate::cli::exit::{self, Exit};
@@ -101,13 +101,13 @@ async fn work(config: AgentConfig, arguments: &Arguments) -> ExitCode {
     }
 }
 
-async fn setup(config: AgentConfig, arguments: &Arguments) -> Result<Setup, Failure> {
+async fn setup(config: AgentConfig, arguments: &Arguments) -> Result<AgentContext, Failure> {
     let app = arguments.app.clone();
     let mut secrets = Vec::new();
     for secret in config.secrets {
         secrets.push(connect(secret).await?);
     }
-    Ok(Setup {
+    Ok(AgentContext {
         secrets,
         env_file: config.env_file.as_ref().map(place).transpose()?,
         on_change: config.on_change,
@@ -120,7 +120,7 @@ async fn setup(config: AgentConfig, arguments: &Arguments) -> Result<Setup, Fail
 }
 
 async fn connect(config: SecretConfig) -> Result<Secret, Failure> {
-    let shelved = Shelved {
+    let shelved = CachedSecret {
         name: config.name,
         to: config.to.as_ref().map(place).transpose()?,
         variable: config.variable,
@@ -146,8 +146,8 @@ async fn connect(config: SecretConfig) -> Result<Secret, Failure> {
     Ok(Secret { shelved, source, every, every_max })
 }
 
-fn place(config: &PlaceConfig) -> Result<Place, Failure> {
-    Ok(Place {
+fn place(config: &PlaceConfig) -> Result<OutputFile, Failure> {
+    Ok(OutputFile {
         path: config.path.clone(),
         mode: config.mode,
         owner: config.owner.as_deref().map(group::number_of_user).transpose()?,

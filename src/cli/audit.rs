@@ -16,7 +16,7 @@ use crate::cli::journal::{Looking, Output, tell};
 use crate::cli::progress::Progress;
 use crate::domain::audit::{Head, Sealed, canonical};
 use crate::domain::ids::CredentialName;
-use crate::domain::outside::one_line;
+use crate::domain::sanitize::one_line;
 
 /// Records that are read at a time.
 const PAGE: usize = 1000;

@@ -19,7 +19,7 @@ use crate::config::environment::ProcessEnvironment;
 use crate::domain::audit::Sealed;
 use crate::domain::audit::compare::{Compared, Logged, compare};
 use crate::domain::ids::WorkspaceName;
-use crate::domain::outside::one_line;
+use crate::domain::sanitize::one_line;
 use crate::ports::clock::Clock;
 
 const DEFAULT_SPAN: SignedDuration = SignedDuration::from_hours(24 * 7);

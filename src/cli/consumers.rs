@@ -12,9 +12,9 @@ use jiff::Timestamp;
 use crate::adapters::sqlite::ReadError;
 use crate::cli::exit::Failed;
 use crate::cli::journal::{Looking, Output, Sources, as_json, tell};
-use crate::cli::moments::{age, distance};
 use crate::domain::record::Record;
 use crate::domain::report::consumers::{ConsumersReport, UseReport, uses};
+use crate::domain::time::{age, distance};
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {

@@ -17,7 +17,7 @@ use crate::cli::exit::{Exit, Failed};
 use crate::cli::policy;
 use crate::config::defaults;
 use crate::config::environment::{Environment, ProcessEnvironment};
-use crate::domain::report::remark::Remark;
+use crate::domain::report::condition::Condition;
 
 const FILE_NAME: &str = "rekeyd.sock";
 
@@ -160,7 +160,7 @@ fn given_socket(environment: &dyn Environment) -> Option<PathBuf> {
 
 /// What the daemon says beside its credentials. Whoever only looks has the journal: if no daemon answers at once, there is
 /// nothing to add.
-pub(super) fn remarks(socket: Option<PathBuf>) -> Vec<Remark> {
+pub(super) fn remarks(socket: Option<PathBuf>) -> Vec<Condition> {
     let daemon =
         Daemon { socket: socket.or_else(|| found_socket().ok()).unwrap_or_else(|| defaults::SOCKET.into()) };
     let talk = async {

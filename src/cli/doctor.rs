@@ -19,7 +19,7 @@ use crate::config::diagnostic::Diagnostics;
 use crate::doctor;
 use crate::doctor::finding::{Report, Severity};
 use crate::doctor::iam::{self, Given};
-use crate::domain::outside::one_line;
+use crate::domain::sanitize::one_line;
 
 const JSON_VERSION: u32 = 1;
 /// Name look-ups and file systems that hang are left behind.

@@ -15,7 +15,6 @@ use serde::Serialize;
 use crate::adapters::sqlite::SqliteJournal;
 use crate::cli::exit::Failed;
 use crate::cli::journal::{as_json, tell};
-use crate::cli::moments::span;
 use crate::cli::policy::OfPolicy;
 use crate::cli::progress::Progress;
 use crate::config::Config;
@@ -23,9 +22,10 @@ use crate::config::components::JournalConfig;
 use crate::config::duration;
 use crate::domain::forecast::{Broken, Forecast, Foreseen, Start, UnderWay, forecast};
 use crate::domain::ids::CredentialName;
-use crate::domain::instant::later;
-use crate::domain::outside::one_line;
-use crate::ports::journal::Known;
+use crate::domain::sanitize::one_line;
+use crate::domain::time::later;
+use crate::domain::time::span;
+use crate::ports::journal::CredentialState;
 
 const JSON_VERSION: u32 = 1;
 
@@ -137,7 +137,7 @@ fn starts(config: &Config, now: Timestamp) -> (BTreeMap<CredentialName, Start>, 
         return (names.map(|name| (name.clone(), Start::assumed(name.clone(), now))).collect(), true);
     };
     let known = known.into_iter().filter_map(|(name, known)| Some((name, known.ok()?)));
-    let starts = known.map(|(name, Known { record, rotation })| {
+    let starts = known.map(|(name, CredentialState { record, rotation })| {
         let under_way = rotation.filter(|it| record.open.is_some() && !it.is_over()).map(|it| UnderWay {
             since: it.overlap_began.unwrap_or(now),
             ends: it.deletes_the_old_key_at(now).unwrap_or(now),

@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use crate::adapters::sqlite::{ReadError, ReadOnlyJournal};
 use crate::cli::exit::Failed;
 use crate::cli::journal::{Looking, Output, Sources, as_json, tell};
-use crate::cli::moments::{age, span};
 use crate::domain::ids::CredentialName;
-use crate::domain::outside::one_line;
 use crate::domain::report::history::{HistoryReport, Story};
+use crate::domain::sanitize::one_line;
+use crate::domain::time::{age, span};
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {

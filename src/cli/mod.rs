@@ -27,7 +27,6 @@ mod holds;
 mod init;
 mod journal;
 mod manual;
-mod moments;
 mod notify;
 mod orders;
 mod paragraphs;

@@ -22,7 +22,7 @@ use crate::cli::progress::Progress;
 use crate::config::components::ReceiverConfig;
 use crate::config::environment::ProcessEnvironment;
 use crate::domain::ids::ChannelName;
-use crate::domain::notice::{Letter, News, Severity, Subject, Trouble};
+use crate::domain::notification::{Alert, News, Notification, Severity, Subject};
 use crate::notify::Channel;
 use crate::ports::clock::Clock;
 
@@ -121,7 +121,7 @@ async fn test(
     is_incident: bool,
     now: Timestamp,
 ) -> Result<String, String> {
-    let trouble = Trouble {
+    let trouble = Alert {
         key: format!("test/{name}/{}", now.as_second()),
         severity: Severity::Info,
         what: "test".to_owned(),
@@ -135,7 +135,7 @@ async fn test(
     let news: &[News] = if is_incident { &[News::Opened, News::Resolved] } else { &[News::Happened] };
     let mut words = Vec::new();
     for news in news {
-        let letter = Letter::new(name, *news, &trouble, now);
+        let letter = Notification::new(name, *news, &trouble, now);
         let delivered = channel.notifier.deliver(&[letter]).await;
         words.push(delivered.map_err(|undelivered| undelivered.why)?);
     }

@@ -11,7 +11,7 @@ use crate::cli::confirm::{self, Sure};
 use crate::cli::daemon::{Daemon, Output, Reaching, Unmet, block_on};
 use crate::cli::journal::tell;
 use crate::domain::ids::CredentialName;
-use crate::domain::outside::one_line;
+use crate::domain::sanitize::one_line;
 
 mod consequences;
 

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use rustix::termios::tcgetwinsize;
 
 use crate::config::environment::{Environment, ProcessEnvironment};
-use crate::domain::outside::one_line;
+use crate::domain::sanitize::one_line;
 
 const WIDTH: usize = 80;
 /// In fewer columns nothing could be read.

@@ -23,9 +23,9 @@ use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::record::Record;
 use crate::domain::report::{CredentialReport, Facts, StatusReport};
 use crate::engine::Timing;
-use crate::ports::journal::Known;
+use crate::ports::journal::CredentialState;
 
-use crate::rehearsal::foresight::{self, End, Foreseen, Given, Past};
+use crate::rehearsal::dry_run::{self, End, Foreseen, Given, Past};
 use crate::rehearsal::{StoreKind, Stores};
 
 mod text;
@@ -147,7 +147,7 @@ fn foresee(
             Some(damage) => Err(damage.clone()),
             None => {
                 let past = pasts.get(&name).unwrap_or(&nothing);
-                runtime.block_on(foresight::foresee(&given, &name, past, now))
+                runtime.block_on(dry_run::foresee(&given, &name, past, now))
             }
         };
         let (foreseen, why_not) = match played {
@@ -178,7 +178,7 @@ fn recorded(journal: ReadOnlyJournal, config: &Config, now: Timestamp) -> Result
 fn past(
     journal: &ReadOnlyJournal,
     name: &CredentialName,
-    known: Known,
+    known: CredentialState,
 ) -> Result<Past, crate::adapters::sqlite::ReadError> {
     let open = known.record.open;
     let chapters = if open.is_some() { journal.history(name, 1)? } else { Vec::new() };

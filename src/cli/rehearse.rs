@@ -12,7 +12,6 @@ use serde::Serialize;
 
 use crate::cli::exit::Failed;
 use crate::cli::journal::{Output, as_json, tell};
-use crate::cli::moments::{distance, span};
 use crate::cli::paragraphs::Paragraphs;
 use crate::cli::plan::{admins, stores, timing};
 use crate::cli::policy::OfPolicy;
@@ -20,10 +19,11 @@ use crate::cli::progress::Progress;
 use crate::config::Config;
 use crate::config::duration;
 use crate::domain::ids::ConsumerName;
-use crate::domain::instant::later;
-use crate::rehearsal::foresight::Given;
-use crate::rehearsal::season::score::Told;
-use crate::rehearsal::season::{self, Weather};
+use crate::domain::time::later;
+use crate::domain::time::{distance, span};
+use crate::rehearsal::dry_run::Given;
+use crate::rehearsal::simulation::score::Told;
+use crate::rehearsal::simulation::{self, Weather};
 
 const JSON_VERSION: u32 = 1;
 
@@ -93,12 +93,12 @@ fn play(arguments: &Arguments, now: Timestamp) -> Result<Report, Failed> {
         acks_after: arguments.acks_after,
         never: never(arguments, &config)?,
         crash_every: arguments.crash_every,
-        rotations_max: season::ROTATIONS_MAX,
+        rotations_max: simulation::ROTATIONS_MAX,
     };
     let until = later(now, arguments.ahead);
     let days = |at: Timestamp| usize::try_from(at.duration_since(now).as_hours() / 24).unwrap_or(0);
     let progress = Progress::of("days played", days(until));
-    let told = season::play(&given, &weather, now, until, |at| progress.done(days(at)));
+    let told = simulation::play(&given, &weather, now, until, |at| progress.done(days(at)));
     let told = told.map_err(Failed::other)?;
     Ok(Report { schema_version: JSON_VERSION, at: now, until, kept: told.troubles.is_empty(), told })
 }

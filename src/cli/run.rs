@@ -16,7 +16,7 @@ use crate::telemetry::logging::{self, Format};
 
 /// Everything is waiting for answers; two threads are for what little is not.
 const WORKER_THREADS: usize = 2;
-/// Threads that do not end are left behind after so long.
+/// Incidents that do not end are left behind after so long.
 const LEFT_BEHIND: Duration = Duration::from_secs(2);
 
 #[derive(clap::Args)]

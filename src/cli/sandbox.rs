@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::adapters::clock::SystemClock;
 use crate::cli::exit::{Exit, because};
 use crate::ports::clock::Clock as _;
-use crate::sandbox::era::Era;
+use crate::sandbox::api_version::ApiVersion;
 use crate::sandbox::random::Random;
 use crate::sandbox::rules::Rules;
 use crate::sandbox::server::{Options, Sandbox};
@@ -28,7 +28,7 @@ pub(super) struct Arguments {
     listen: SocketAddr,
     /// Which shape of the API to have
     #[arg(long, value_enum, default_value = "november2026")]
-    era: Era,
+    era: ApiVersion,
     /// Where the admin key is, or is written to (mode 0600) if the file is not there; by default a temporary file
     #[arg(long, value_name = "FILE")]
     admin_key_file: Option<PathBuf>,
@@ -90,7 +90,7 @@ async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 /// Its key's value is told to nobody: what administers with it is made in its place.
-fn admin_account(sandbox: &Sandbox, name: &str, era: Era) -> anyhow::Result<String> {
+fn admin_account(sandbox: &Sandbox, name: &str, era: ApiVersion) -> anyhow::Result<String> {
     let now = SystemClock.now();
     let mut workspace = sandbox.workspace();
     let id = workspace.create_account(name, now);

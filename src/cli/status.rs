@@ -13,21 +13,21 @@ use crate::adapters::sqlite::{ReadError, ReadOnlyJournal};
 use crate::cli::daemon;
 use crate::cli::exit::{Exit, Failed};
 use crate::cli::journal::{Looking, Output, Sources, as_json, tell};
-use crate::cli::moments::{age, distance};
 use crate::cli::why;
 use crate::domain::gate::Evidence;
 use crate::domain::hold::Holds;
 use crate::domain::ids::CredentialName;
-use crate::domain::notice::Failing;
-use crate::domain::outside::one_line;
+use crate::domain::notification::Failing;
 use crate::domain::policy::Credential;
 use crate::domain::record::Record;
 use crate::domain::report::consumers::uses;
-use crate::domain::report::restraint::{Around, HoldReport};
-use crate::domain::report::silence;
+use crate::domain::report::holds::{Around, HoldReport};
+use crate::domain::report::stale_consumers;
 use crate::domain::report::why::WhyReport;
-use crate::domain::report::{Condition, CredentialReport, Facts, StatusReport};
+use crate::domain::report::{CredentialHealth, CredentialReport, Facts, StatusReport};
 use crate::domain::rotation::Rotation;
+use crate::domain::sanitize::one_line;
+use crate::domain::time::{age, distance};
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -157,7 +157,7 @@ fn evidence(
     policy: Option<&Credential>,
 ) -> Result<Evidence, ReadError> {
     let mut evidence = Evidence::default();
-    if rotation.is_some() || silence::is_noticed(policy) {
+    if rotation.is_some() || stale_consumers::is_noticed(policy) {
         evidence.acks = journal.acks(name)?;
     }
     if let Some(rotation) = rotation {
@@ -239,7 +239,7 @@ fn overview(report: &StatusReport, colours: bool) -> String {
     }
     text += &held;
     let worth_telling =
-        report.credentials.iter().filter(|it| it.attention || it.condition >= Condition::Waiting);
+        report.credentials.iter().filter(|it| it.attention || it.condition >= CredentialHealth::Waiting);
     for report in worth_telling {
         text += &format!("\n{}: {}\n", report.credential, one_line(&report.summary));
         if let Some(command) = &report.next_command {
@@ -283,13 +283,13 @@ fn next(report: &CredentialReport, now: Timestamp) -> Option<String> {
     }
 }
 
-fn colour(condition: Condition) -> &'static str {
+fn colour(condition: CredentialHealth) -> &'static str {
     match condition {
-        Condition::Fine => "32",
-        Condition::Rotating => "34",
-        Condition::Waiting => "36",
-        Condition::Hindered | Condition::Drifted => "33",
-        Condition::Parked | Condition::Blocked | Condition::Damaged => "1;31",
+        CredentialHealth::Fine => "32",
+        CredentialHealth::Rotating => "34",
+        CredentialHealth::Waiting => "36",
+        CredentialHealth::Hindered | CredentialHealth::Drifted => "33",
+        CredentialHealth::Parked | CredentialHealth::Blocked | CredentialHealth::Damaged => "1;31",
     }
 }
 
@@ -334,7 +334,7 @@ fn details(report: &CredentialReport, now: Timestamp) -> String {
             let state = if gate.open { "open" } else { "shut" };
             put("gate", Some(format!("{} is {state}: {}", gate.gate.label(), gate.grounds)));
         }
-        put("trouble since", rotation.trouble.as_ref().map(|trouble| moment(trouble.since)));
+        put("trouble since", rotation.last_failure.as_ref().map(|trouble| moment(trouble.since)));
     }
     for finding in &report.findings {
         let since = moment(finding.since);

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::cli::moments::{distance, span};
 use crate::cli::paragraphs::Paragraphs;
 use crate::domain::ack::Health;
-use crate::domain::gate::Straggler;
+use crate::domain::gate::LaggingConsumer;
 use crate::domain::gate::probe::{Finding, Says};
 use crate::domain::report::RotationReport;
 use crate::domain::report::consumers::{KeyHeld, UseReport};
 use crate::domain::report::why::{EvidenceReport, SourceReport, WhyReport};
+use crate::domain::time::{distance, span};
 use crate::domain::usage::Shown;
 
 /// Of what the provider says about one straggler: enough to find it.
@@ -68,7 +68,7 @@ fn gates(text: &mut Paragraphs, rotation: &RotationReport) {
 }
 
 fn stragglers(text: &mut Paragraphs, rotation: &RotationReport, now: Timestamp) {
-    let stragglers: Vec<&Straggler> = rotation.gates.iter().flat_map(|gate| &gate.stragglers).collect();
+    let stragglers: Vec<&LaggingConsumer> = rotation.gates.iter().flat_map(|gate| &gate.stragglers).collect();
     if stragglers.is_empty() {
         return;
     }

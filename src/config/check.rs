@@ -20,11 +20,11 @@ mod admin;
 pub(super) mod agent;
 mod calendars;
 mod credentials;
+mod environment;
 mod gates;
+mod lints;
 mod notify;
 mod places;
-mod surroundings;
-mod tensions;
 mod values;
 mod waves;
 
@@ -42,27 +42,27 @@ pub(super) struct Checked {
 }
 
 pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: &mut Findings) -> Checked {
-    let daemon = surroundings::daemon(&raw.daemon, environment, findings);
+    let daemon = environment::daemon(&raw.daemon, environment, findings);
     let mut policy = Policy { emergencies_at_once: daemon.emergencies_at_once, ..Policy::default() };
     let mut workspaces = BTreeMap::new();
     let declared: Vec<&str> = raw.credentials.keys().map(|name| name.value().as_str()).collect();
     for (name, workspace) in &raw.workspaces {
-        let (config, limits) = surroundings::workspace(workspace, &declared, findings);
+        let (config, limits) = environment::workspace(workspace, &declared, findings);
         if let Some(name) = values::name(name, findings, WorkspaceName::new) {
             policy.workspaces.insert(name.clone(), limits);
             workspaces.extend(config.map(|config| (name, config)));
         }
     }
-    let stores = surroundings::stores(&raw.stores, findings);
+    let stores = environment::stores(&raw.stores, findings);
     let leaks = LeaksConfig { token: values::secret(raw.leaks.token.as_ref(), findings) };
     let (consumers, readers) = access::consumers(raw, &leaks, findings);
     let per_credential = raw.metrics.per_credential.as_ref().map(|written| *written.value());
     let metrics = MetricsConfig { per_credential: per_credential.unwrap_or(defaults::PER_CREDENTIAL) };
-    let surroundings = credentials::Surroundings { raw, stores: &stores, consumers: &consumers };
+    let surroundings = credentials::References { raw, stores: &stores, consumers: &consumers };
     let written = credentials::check(&surroundings, findings);
     admin::check(&raw.workspaces, &written, findings);
     places::check(&written, &stores, findings);
-    tensions::check(&written, &stores, &consumers, findings);
+    lints::check(&written, &stores, &consumers, findings);
     waves::check(&written, findings);
     let channels = notify::check(raw, findings);
     if raw.credentials.is_empty() && !findings.has_errors() {

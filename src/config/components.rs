@@ -8,8 +8,8 @@ use reqwest::Url;
 
 use crate::config::secret_source::SecretSource;
 use crate::domain::ids::CredentialName;
-use crate::domain::notice::Interest;
-use crate::domain::notice::template::Template;
+use crate::domain::notification::Interest;
+use crate::domain::notification::template::Template;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DaemonConfig {

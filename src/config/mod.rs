@@ -26,8 +26,8 @@ pub mod environment;
 mod findings;
 mod raw;
 pub mod schema;
+mod schema_check;
 pub mod secret_source;
-mod shape;
 pub mod traces;
 
 use crate::config::components::{
@@ -129,7 +129,7 @@ fn parse<T: DeserializeOwned>(text: &str, path: &str, schema: &Value) -> Result<
     if !errors.is_empty() {
         return Err(findings.finish(path));
     }
-    shape::hold(&mut document, schema, &mut findings);
+    schema_check::hold(&mut document, schema, &mut findings);
     match T::deserialize(toml::de::Deserializer::from(document)) {
         Ok(raw) => Ok((raw, findings)),
         Err(error) => {

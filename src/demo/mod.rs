@@ -5,11 +5,11 @@
 //! notice anything, [`chronicle`] what the journal says meanwhile, [`verdict`] whether the invariants held, and
 //! [`play`] the whole of it, with [`scroll`] telling people about it.
 
-pub mod chronicle;
 pub mod consumer;
 pub mod daemon;
+pub mod fixture;
+pub mod journal_watch;
 pub mod play;
-pub mod scroll;
-pub mod stage;
-pub mod verdict;
+pub mod result;
+pub mod timeline;
 mod words;

@@ -10,12 +10,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::adapters::clock::SystemClock;
-use crate::demo::chronicle::Chronicle;
 use crate::demo::consumer::{Crowd, Directions, Switched, Tally};
 use crate::demo::daemon::{Daemon, Launcher};
-use crate::demo::scroll::{Mood, Scroll};
-use crate::demo::stage::{Pace, Stage};
-use crate::demo::verdict::Verdict;
+use crate::demo::fixture::{Fixture, Pace};
+use crate::demo::journal_watch::JournalWatch;
+use crate::demo::result::DemoResult;
+use crate::demo::timeline::{Mood, Timeline};
 use crate::demo::words;
 use crate::domain::ids::{CredentialName, Nonce};
 use crate::ports::clock::Clock as _;
@@ -62,16 +62,16 @@ pub enum Ended {
 /// # Errors
 /// Something could not be started, or broke down.
 pub async fn play(script: Script) -> anyhow::Result<Ended> {
-    let scroll = Scroll::unroll(script.colours);
+    let scroll = Timeline::unroll(script.colours);
     let pace = Pace::new("8s", "2s", "1s");
-    let stage = Stage::build(script.seed, &pace).await?;
+    let stage = Fixture::build(script.seed, &pace).await?;
     stage.sandbox.set_faults(latency());
-    let mut theatre = Theatre::open(&stage, &script, scroll)?;
+    let mut theatre = Harness::open(&stage, &script, scroll)?;
     let outcome = theatre.perform(&script, &pace).await;
     let outcome = theatre.close(outcome).await;
     if script.keep {
         let root = stage.keep();
-        Scroll::unroll(false).write(&format!("left in {}\n", root.display()));
+        Timeline::unroll(false).write(&format!("left in {}\n", root.display()));
     }
     outcome
 }
@@ -99,22 +99,22 @@ enum Act {
     AfterTheKill,
 }
 
-struct Theatre<'s> {
-    stage: &'s Stage,
-    scroll: Scroll,
+struct Harness<'s> {
+    stage: &'s Fixture,
+    scroll: Timeline,
     launcher: Launcher,
     daemon: Option<Daemon>,
     crowd: Crowd,
     switches: mpsc::UnboundedReceiver<Switched>,
-    chronicle: Chronicle,
+    chronicle: JournalWatch,
     /// Who was told to hold an old key back.
     waits_for: BTreeMap<CredentialName, BTreeSet<String>>,
     named: usize,
     kills: usize,
 }
 
-impl<'s> Theatre<'s> {
-    fn open(stage: &'s Stage, script: &Script, scroll: Scroll) -> anyhow::Result<Self> {
+impl<'s> Harness<'s> {
+    fn open(stage: &'s Fixture, script: &Script, scroll: Timeline) -> anyhow::Result<Self> {
         let (address, daemon) = watch::channel(None);
         let (told, switches) = mpsc::unbounded_channel();
         let directions = Directions { provider: stage.sandbox.base_url(), daemon };
@@ -128,7 +128,7 @@ impl<'s> Theatre<'s> {
         let mut consumers = stage.consumers();
         consumers.iter_mut().filter(|it| it.name == STRAGGLER).for_each(|it| it.first_cache = STRAGGLES);
         let crowd = Crowd::start(consumers, &directions, &told)?;
-        let chronicle = Chronicle::new(&stage.journal(), stage.credentials());
+        let chronicle = JournalWatch::new(&stage.journal(), stage.credentials());
         let waits_for = BTreeMap::new();
         Ok(Self {
             stage,
@@ -292,13 +292,13 @@ impl<'s> Theatre<'s> {
 }
 
 fn conclude(
-    stage: &Stage,
-    scroll: &Scroll,
-    chronicle: &Chronicle,
+    stage: &Fixture,
+    scroll: &Timeline,
+    chronicle: &JournalWatch,
     tallies: &BTreeMap<String, Tally>,
     (named, kills): (usize, usize),
 ) -> anyhow::Result<Ended> {
-    let mut verdict = Verdict::judge(stage, chronicle, tallies, kills)?;
+    let mut verdict = DemoResult::judge(stage, chronicle, tallies, kills)?;
     if kills == 0 {
         verdict.broken.push("the daemon was never killed: nothing is proven about crashes".to_owned());
     }

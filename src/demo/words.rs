@@ -1,7 +1,7 @@
 //! A rotation's events in few words, for people who watch.
 
-use crate::demo::chronicle::News;
-use crate::demo::scroll::Mood;
+use crate::demo::journal_watch::News;
+use crate::demo::timeline::Mood;
 use crate::domain::event::Event;
 use crate::domain::gate::GateName;
 use crate::domain::ids::KeyId;

@@ -8,9 +8,9 @@ use crate::doctor::finding::{Check, Finding};
 use crate::domain::adoption::{check_account, check_sharers, choose_key, find_account};
 use crate::domain::gate::Gate;
 use crate::domain::key::{Account, Inventory, Key};
-use crate::domain::outside::quoted;
 use crate::domain::policy::{Credential, Policy};
 use crate::domain::record::{Obstacle, ObstacleKind, Record};
+use crate::domain::sanitize::quoted;
 use crate::domain::usage::Reading;
 
 /// Keys of one account beside the one in use, of which somebody should know what they are for.

@@ -12,7 +12,7 @@ use crate::doctor::places::{self, Place, look, mebibytes};
 use crate::doctor::{Case, aside};
 use crate::domain::ids::{CredentialName, StoreName};
 use crate::domain::plan::Destination;
-use crate::ports::secret_store::{SecretStore as _, Which};
+use crate::ports::secret_store::{SecretStore as _, VersionRef};
 
 const READABLE_BY_ALL: u32 = 0o007;
 const FREE_BYTES_MIN: u64 = 1 << 20;
@@ -195,7 +195,7 @@ async fn served(settings: &directory::Settings, to: &Destination, users: &[Crede
     let path: PathBuf = settings.path.join(&to.secret);
     // What is wrong then is said of the directory.
     let Ok(store) = Directory::to_read(settings) else { return Vec::new() };
-    match store.read(to, Which::Current).await {
+    match store.read(to, VersionRef::Current).await {
         Ok(Some(held)) => {
             let what = match held.value {
                 Some(_) => format!("`{}` serves a key", path.display()),

@@ -8,7 +8,7 @@ use crate::config::components::JournalConfig;
 use crate::doctor::finding::{Check, Finding};
 use crate::doctor::places::{self, Directory, Place, look, mebibytes};
 use crate::doctor::{Case, aside};
-use crate::domain::outside::one_line;
+use crate::domain::sanitize::one_line;
 
 /// A journal of a thousand credentials grows by less than this in a year.
 const FREE_BYTES_MIN: u64 = 64 << 20;

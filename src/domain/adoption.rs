@@ -6,9 +6,9 @@ use jiff::Timestamp;
 
 use crate::domain::ids::{KeyId, ServiceAccountId};
 use crate::domain::key::{Account, Inventory, Key};
-use crate::domain::outside::quoted;
 use crate::domain::policy::{Credential, Policy};
 use crate::domain::record::{Current, Obstacle, ObstacleKind};
+use crate::domain::sanitize::quoted;
 
 const KEYS_NAMED_MAX: usize = 10;
 

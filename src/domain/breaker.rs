@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::domain::effect::EffectName;
 use crate::domain::event::Event;
 use crate::domain::failure::Kind;
-use crate::domain::hold::Held;
+use crate::domain::hold::HoldKind;
 use crate::domain::ids::{CredentialName, RotationId};
 use crate::domain::policy::Breaker;
 use crate::domain::rotation::{ParkReason, RollbackCause};
@@ -33,7 +33,7 @@ pub const HINDRANCES: u32 = 8;
 
 /// Something that happened in a workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Incident {
+pub struct FailureSignal {
     pub at: Timestamp,
     pub credential: CredentialName,
     pub rotation: RotationId,
@@ -53,37 +53,37 @@ enum Weight {
 
 /// What an event is a failure of, if it may be one.
 #[must_use]
-pub fn concerns(event: &Event) -> Option<Held> {
+pub fn concerns(event: &Event) -> Option<HoldKind> {
     weigh(event).map(|(what, _)| what)
 }
 
-fn weigh(event: &Event) -> Option<(Held, Weight)> {
+fn weigh(event: &Event) -> Option<(HoldKind, Weight)> {
     match event {
         // A key that may be lost is the worst that a creation can come to, whatever the cause.
         Event::MintDoubted { .. } | Event::Refuted { .. } | Event::ValueLost => {
-            Some((Held::Minting, Weight::Each))
+            Some((HoldKind::Minting, Weight::Each))
         }
         Event::MintRefused { failure } => {
             let busy = matches!(failure.kind, Kind::Throttled | Kind::Unreachable | Kind::TimedOut);
-            (!busy).then_some((Held::Minting, Weight::Each))
+            (!busy).then_some((HoldKind::Minting, Weight::Each))
         }
         // Somebody still needed what was taken away.
-        Event::Alarmed { .. } => Some((Held::Revoking, Weight::OncePerRotation)),
+        Event::Alarmed { .. } => Some((HoldKind::Revoking, Weight::OncePerRotation)),
         Event::RollbackBegun { cause } => match cause {
             RollbackCause::Operator | RollbackCause::Deadline => {
-                Some((Held::Revoking, Weight::OncePerRotation))
+                Some((HoldKind::Revoking, Weight::OncePerRotation))
             }
             RollbackCause::Leak => None,
         },
         Event::Parked { reason, .. } => {
             let counts = matches!(reason, ParkReason::OldKeyReenabled | ParkReason::NewKeyUnusable);
-            counts.then_some((Held::Revoking, Weight::OncePerRotation))
+            counts.then_some((HoldKind::Revoking, Weight::OncePerRotation))
         }
         Event::Hindered { effect, failure } => {
             let revokes =
                 matches!(effect, EffectName::DisableOld | EffectName::DeleteOld | EffectName::DeleteNew);
             let counts = revokes && !failure.kind.is_passing();
-            counts.then_some((Held::Revoking, Weight::IfItGoesOn))
+            counts.then_some((HoldKind::Revoking, Weight::IfItGoesOn))
         }
         Event::Begun(_)
         | Event::MintIntended { .. }
@@ -124,7 +124,12 @@ pub fn counts_after(breaker: Breaker, lifted: Option<Timestamp>, now: Timestamp)
 /// Why the breaker trips, if it does: `what` failed often enough among those `incidents` that are later than `after`.
 /// They come in the order in which they happened.
 #[must_use]
-pub fn trips(breaker: Breaker, what: Held, incidents: &[Incident], after: Timestamp) -> Option<String> {
+pub fn trips(
+    breaker: Breaker,
+    what: HoldKind,
+    incidents: &[FailureSignal],
+    after: Timestamp,
+) -> Option<String> {
     let mut failures = 0u32;
     let mut last = None;
     let mut counted: BTreeSet<RotationId> = BTreeSet::new();

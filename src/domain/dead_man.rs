@@ -6,8 +6,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::event::Event;
-use crate::domain::instant::later;
 use crate::domain::rotation::Rotation;
+use crate::domain::time::later;
 
 /// The provider wants an expiry at least 15 minutes and at most 90 days ahead; clocks differ.
 pub const AHEAD_MIN: SignedDuration = SignedDuration::from_mins(20);
@@ -19,11 +19,11 @@ pub struct DeadMan {
     pub at: Timestamp,
     /// When it would have expired without us: what a rollback restores.
     pub original: Option<Timestamp>,
-    pub standing: Standing,
+    pub standing: ExpiryState,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum ExpiryState {
     /// In the journal, and maybe already at the provider.
     Intended,
     InForce,
@@ -34,17 +34,17 @@ pub enum Standing {
 impl DeadMan {
     #[must_use]
     pub fn is_intended(self) -> bool {
-        self.standing == Standing::Intended
+        self.standing == ExpiryState::Intended
     }
 
     #[must_use]
     pub fn is_left(self) -> bool {
-        self.standing == Standing::Left
+        self.standing == ExpiryState::Left
     }
 
     #[must_use]
     pub fn is_in_force(self) -> bool {
-        self.standing == Standing::InForce
+        self.standing == ExpiryState::InForce
     }
 }
 
@@ -52,10 +52,10 @@ impl DeadMan {
 #[must_use]
 pub fn after(before: Option<DeadMan>, event: &Event) -> Option<DeadMan> {
     if let Event::ExpiryIntended { at, original } = event {
-        return Some(DeadMan { at: *at, original: *original, standing: Standing::Intended });
+        return Some(DeadMan { at: *at, original: *original, standing: ExpiryState::Intended });
     }
     if let Event::ExpirySettled { at, in_force } = event {
-        let standing = if *in_force { Standing::InForce } else { Standing::Left };
+        let standing = if *in_force { ExpiryState::InForce } else { ExpiryState::Left };
         return Some(DeadMan { at: *at, original: before.and_then(|before| before.original), standing });
     }
     // It was restored with the key; a new overlap plans it anew.
@@ -81,11 +81,11 @@ pub fn renewal(rotation: &Rotation, now: Timestamp) -> Option<Timestamp> {
     let wanted = wanted(rotation, margin, now);
     match rotation.dead_man {
         None => Some(wanted),
-        Some(DeadMan { at, standing: Standing::InForce, .. }) => {
+        Some(DeadMan { at, standing: ExpiryState::InForce, .. }) => {
             let lag = wanted.duration_since(at);
             (lag > margin / 2).then_some(wanted)
         }
-        Some(DeadMan { standing: Standing::Intended | Standing::Left, .. }) => None,
+        Some(DeadMan { standing: ExpiryState::Intended | ExpiryState::Left, .. }) => None,
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::event::Event;
 use crate::domain::phase::Phase;
 use crate::domain::rotation::Rotation;
-use crate::domain::successor::{Progress, Successor};
+use crate::domain::successor::{PlacementState, Successor};
 
 /// The next thing to do outside. Each is safe to repeat, by the token or the check that its doc names; except
 /// [`Effect::Mint`], which is done once, in the same breath as its intent was journalled.
@@ -140,11 +140,11 @@ pub fn pending(rotation: &Rotation) -> Option<Effect> {
         Phase::Due { .. } => Some(Effect::Preflight),
         Phase::Minting { doubt: false, .. } => Some(Effect::Mint),
         Phase::Minting { doubt: true, .. } => Some(Effect::SettleLostKey),
-        Phase::Staging(successor) => first(successor, |progress| matches!(progress, Progress::Absent))
+        Phase::Staging(successor) => first(successor, |progress| matches!(progress, PlacementState::Absent))
             .map(|destination| Effect::Stage { destination }),
         Phase::Verifying(_) => Some(Effect::Verify),
         Phase::Promoting(successor) => {
-            first(successor, |progress| matches!(progress, Progress::Staged { .. }))
+            first(successor, |progress| matches!(progress, PlacementState::Staged { .. }))
                 .map(|destination| Effect::Promote { destination })
         }
         Phase::Overlap(_) => Some(Effect::AwaitGates),
@@ -155,7 +155,7 @@ pub fn pending(rotation: &Rotation) -> Option<Effect> {
         Phase::Discarding { .. } => Some(Effect::Discard),
         Phase::RollingBack { old_enabled: false, .. } => Some(Effect::EnableOld),
         Phase::RollingBack { successor, old_enabled: true, .. } => {
-            first(successor, |progress| !matches!(progress, Progress::Restored { .. }))
+            first(successor, |progress| !matches!(progress, PlacementState::Restored { .. }))
                 .map(|destination| Effect::Restore { destination })
         }
         Phase::Returning { .. } => Some(Effect::AwaitReturn),
@@ -193,6 +193,6 @@ pub fn on_resume(rotation: &Rotation) -> Option<Event> {
     }
 }
 
-fn first(successor: &Successor, wanted: impl Fn(&Progress) -> bool) -> Option<usize> {
+fn first(successor: &Successor, wanted: impl Fn(&PlacementState) -> bool) -> Option<usize> {
     successor.placements.iter().position(|placement| wanted(&placement.progress))
 }

@@ -8,13 +8,13 @@ use crate::domain::backoff;
 use crate::domain::event::Event;
 use crate::domain::finding::{Finding, FindingKind};
 use crate::domain::ids::{KeyId, RotationId};
-use crate::domain::instant::later;
 use crate::domain::phase::Phase;
 use crate::domain::plan::{Reason, Urgency};
 use crate::domain::policy::{Credential, IfVanished};
 use crate::domain::record::Record;
 use crate::domain::rotation::{ParkReason, RollbackCause, Rotation};
 use crate::domain::secret::Fingerprint;
+use crate::domain::time::later;
 
 /// How the last emergency ended: the new key is current, and the old one is dead.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

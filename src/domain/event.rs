@@ -12,7 +12,7 @@ use crate::domain::phase::Alarm;
 use crate::domain::plan::{Plan, Terms};
 use crate::domain::rotation::{ParkReason, RollbackCause};
 use crate::domain::secret::Fingerprint;
-use crate::domain::successor::{KeyFacts, Standing};
+use crate::domain::successor::{KeyFacts, Served};
 
 /// One journalled event. Intents stand in the journal before the call that they announce.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub enum Event {
     /// Preflight passed; a key with the next nonce is about to be created.
     MintIntended {
         request: KeyRequest,
-        before: Vec<Standing>,
+        before: Vec<Served>,
     },
     Minted {
         key: KeyId,
@@ -125,7 +125,7 @@ pub enum Event {
     },
     /// An operator wants these destinations, which serve neither key, to be published to again over what they serve.
     Reclaimed {
-        destinations: Vec<(usize, Standing)>,
+        destinations: Vec<(usize, Served)>,
     },
     AbortAsked {
         by: String,

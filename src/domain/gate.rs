@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::ack::{Ack, Health};
 use crate::domain::ids::ConsumerName;
-use crate::domain::instant::later;
 use crate::domain::plan::Terms;
 use crate::domain::rotation::Rotation;
 use crate::domain::schedule::brief;
 use crate::domain::secret::Fingerprint;
+use crate::domain::time::later;
 use crate::domain::usage::{Counted, Opinion, Seen};
 
 pub mod probe;
@@ -132,12 +132,12 @@ pub struct Verdict {
     pub grounds: String,
     /// Who holds it shut.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub stragglers: Vec<Straggler>,
+    pub stragglers: Vec<LaggingConsumer>,
 }
 
 /// Somebody, or something, that still uses the old key, or has not been seen to use the new one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Straggler {
+pub struct LaggingConsumer {
     /// A consumer, a probe, or a source of evidence.
     pub who: String,
     pub why: String,
@@ -246,15 +246,15 @@ pub fn is_anyone_failing(verdicts: &[Verdict]) -> bool {
 /// The consumers that fail, each in a line; empty if none does: whoever has said so since `since`, or of the `new` key at
 /// any time. The first destination may have served that long before the overlap began.
 #[must_use]
-pub fn failures(acks: &[Ack], since: Timestamp, new: Option<&Fingerprint>) -> Vec<Straggler> {
+pub fn failures(acks: &[Ack], since: Timestamp, new: Option<&Fingerprint>) -> Vec<LaggingConsumer> {
     let counts = |ack: &&Ack| ack.at >= since || Some(&ack.fingerprint) == new;
     let failing = acks.iter().filter(|ack| ack.health == Health::Failing).filter(counts);
     failing
-        .map(|ack| Straggler {
+        .map(|ack| LaggingConsumer {
             who: ack.consumer.to_string(),
             why: format!("reports since {} that it fails with {}", ack.since, ack.fingerprint),
             last: Some(ack.at),
-            ..Straggler::default()
+            ..LaggingConsumer::default()
         })
         .collect()
 }
@@ -263,11 +263,11 @@ fn open(gate: GateName, grounds: String) -> Verdict {
     Verdict { gate, open: true, grounds, stragglers: Vec::new() }
 }
 
-fn shut(gate: GateName, grounds: String, stragglers: Vec<Straggler>) -> Verdict {
+fn shut(gate: GateName, grounds: String, stragglers: Vec<LaggingConsumer>) -> Verdict {
     Verdict { gate, open: false, grounds, stragglers }
 }
 
-fn named(stragglers: &[Straggler]) -> String {
+fn named(stragglers: &[LaggingConsumer]) -> String {
     let each: Vec<String> = stragglers.iter().map(|it| format!("{} ({})", it.who, it.why)).collect();
     each.join(", ")
 }
@@ -298,9 +298,9 @@ fn acks(
         let ack = newest(consumer);
         let why = ack.map_or_else(|| Some("never acknowledged anything".to_owned()), why)?;
         let last = ack.map(|ack| ack.at);
-        Some(Straggler { who: consumer.to_string(), why, last, ..Straggler::default() })
+        Some(LaggingConsumer { who: consumer.to_string(), why, last, ..LaggingConsumer::default() })
     };
-    let stragglers: Vec<Straggler> = consumers.iter().filter_map(straggler).collect();
+    let stragglers: Vec<LaggingConsumer> = consumers.iter().filter_map(straggler).collect();
     if stragglers.is_empty() {
         return open(GateName::Acks, format!("{} consumers acknowledged {new}", consumers.len()));
     }
@@ -318,7 +318,7 @@ fn judge_idle(idle: Idle, observed: &Observed, since: Timestamp, now: Timestamp)
     for (seen, opinion) in opinions {
         let source = seen.source.label();
         match opinion {
-            Opinion::Used { last } => users.push(Straggler {
+            Opinion::Used { last } => users.push(LaggingConsumer {
                 who: source.to_owned(),
                 why: format!("shows use of the old key until {last}"),
                 last: Some(last),

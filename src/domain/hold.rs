@@ -16,7 +16,7 @@ pub const BREAKER: &str = "breaker";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     pub scope: Scope,
-    pub what: Held,
+    pub what: HoldKind,
     /// Who: an operator, or `breaker`.
     pub by: String,
     /// Why, for a person.
@@ -36,7 +36,7 @@ pub enum Scope {
 /// What is held back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Held {
+pub enum HoldKind {
     /// Nothing starts, and nothing is taken out of service.
     Everything,
     /// No new key is created.
@@ -77,7 +77,7 @@ impl fmt::Display for Hold {
     }
 }
 
-impl Held {
+impl HoldKind {
     pub const ALL: [Self; 3] = [Self::Everything, Self::Minting, Self::Revoking];
 
     #[must_use]
@@ -135,7 +135,7 @@ impl Holds {
     }
 
     #[must_use]
-    pub fn find(&self, scope: &Scope, what: Held) -> Option<&Hold> {
+    pub fn find(&self, scope: &Scope, what: HoldKind) -> Option<&Hold> {
         self.0.iter().find(|hold| hold.scope == *scope && hold.what == what)
     }
 
@@ -152,7 +152,7 @@ impl Holds {
     #[must_use]
     pub fn stops(
         &self,
-        what: Held,
+        what: HoldKind,
         workspace: Option<&WorkspaceName>,
         credential: &CredentialName,
         emergency: bool,
@@ -175,7 +175,7 @@ impl Holds {
     }
 
     /// Lifts a hold, and says whether there was one.
-    pub fn lift(&mut self, scope: &Scope, what: Held) -> bool {
+    pub fn lift(&mut self, scope: &Scope, what: HoldKind) -> bool {
         let before = self.0.len();
         self.0.retain(|hold| hold.scope != *scope || hold.what != what);
         self.0.len() < before
@@ -186,7 +186,7 @@ impl Holds {
 mod tests {
     use super::*;
 
-    fn hold(scope: Scope, what: Held, by: &str) -> Hold {
+    fn hold(scope: Scope, what: HoldKind, by: &str) -> Hold {
         Hold { scope, what, by: by.to_owned(), why: String::new(), since: Timestamp::UNIX_EPOCH }
     }
 
@@ -194,7 +194,7 @@ mod tests {
     fn a_hold_stops_what_it_says_where_it_says() {
         let (prod, dev) = (WorkspaceName::new("prod").unwrap(), WorkspaceName::new("dev").unwrap());
         let (tts, dub) = (CredentialName::new("tts").unwrap(), CredentialName::new("dub").unwrap());
-        use Held::{Everything, Minting, Revoking};
+        use HoldKind::{Everything, Minting, Revoking};
         for (scope, what, stopped) in [
             (Scope::Fleet, Everything, vec!["prod tts m", "prod tts r", "dev dub m", "dev dub r"]),
             (Scope::Fleet, Revoking, vec!["prod tts r", "dev dub r"]),
@@ -219,15 +219,15 @@ mod tests {
     fn a_breaker_lets_emergencies_through_and_a_person_does_not() {
         let (prod, tts) = (WorkspaceName::new("prod").unwrap(), CredentialName::new("tts").unwrap());
         let scope = Scope::Workspace(prod.clone());
-        let mut holds = Holds::new(vec![hold(scope.clone(), Held::Minting, BREAKER)]);
+        let mut holds = Holds::new(vec![hold(scope.clone(), HoldKind::Minting, BREAKER)]);
         let stops =
-            |holds: &Holds, emergency| holds.stops(Held::Minting, Some(&prod), &tts, emergency).is_some();
+            |holds: &Holds, emergency| holds.stops(HoldKind::Minting, Some(&prod), &tts, emergency).is_some();
         assert_eq!((stops(&holds, false), stops(&holds, true)), (true, false));
-        holds.put(hold(scope.clone(), Held::Minting, "uid 7"));
+        holds.put(hold(scope.clone(), HoldKind::Minting, "uid 7"));
         assert_eq!((stops(&holds, false), stops(&holds, true)), (true, true));
-        holds.put(hold(scope.clone(), Held::Minting, BREAKER));
-        holds.put(hold(scope.clone(), Held::Minting, "uid 8"));
-        assert_eq!(holds.all(), [hold(scope.clone(), Held::Minting, "uid 7")]);
-        assert!(holds.lift(&scope, Held::Minting) && !holds.lift(&scope, Held::Minting));
+        holds.put(hold(scope.clone(), HoldKind::Minting, BREAKER));
+        holds.put(hold(scope.clone(), HoldKind::Minting, "uid 8"));
+        assert_eq!(holds.all(), [hold(scope.clone(), HoldKind::Minting, "uid 7")]);
+        assert!(holds.lift(&scope, HoldKind::Minting) && !holds.lift(&scope, HoldKind::Minting));
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::key::KeyRequest;
 use crate::domain::rotation::{ParkReason, RollbackCause};
-use crate::domain::successor::{Standing, Successor};
+use crate::domain::successor::{Served, Successor};
 
 /// Where a rotation is in its life cycle, with what is true there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,7 +13,7 @@ pub enum Phase {
     /// Begun; nothing outside has been touched. `overwrite`: an operator said that foreign values may be replaced.
     Due { overwrite: bool },
     /// The intent to create a key is in the journal. `doubt`: the call may have been made and its answer is lost.
-    Minting { request: KeyRequest, before: Vec<Standing>, doubt: bool },
+    Minting { request: KeyRequest, before: Vec<Served>, doubt: bool },
     /// The key exists; its value is in memory and in the destinations that have been staged.
     Staging(Successor),
     /// The value is pending in every destination.

@@ -10,14 +10,14 @@ use crate::domain::backoff;
 use crate::domain::emergency::Answered;
 use crate::domain::finding::{Finding, FindingKind};
 use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, VersionId};
-use crate::domain::instant::later;
 use crate::domain::key::Grants;
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::{Destination, Reason, Urgency};
 use crate::domain::policy::Credential;
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::Fingerprint;
-use crate::domain::successor::{Progress, Successor};
+use crate::domain::successor::{PlacementState, Successor};
+use crate::domain::time::later;
 
 /// A credential's row in the journal. Changed only together with the event that changes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -326,10 +326,10 @@ fn published(rotation: &Rotation, successor: &Successor) -> Vec<Published> {
     let places = rotation.plan.destinations.iter().zip(&successor.placements);
     places
         .filter_map(|(destination, placement)| match &placement.progress {
-            Progress::Current { version, .. } => {
+            PlacementState::Current { version, .. } => {
                 Some(Published { destination: destination.clone(), version: version.clone() })
             }
-            Progress::Absent | Progress::Staged { .. } | Progress::Restored { .. } => None,
+            PlacementState::Absent | PlacementState::Staged { .. } | PlacementState::Restored { .. } => None,
         })
         .collect()
 }

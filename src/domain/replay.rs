@@ -13,12 +13,12 @@ use crate::domain::rotation::{CorruptHistory, Rotation};
 
 /// What one rotation's events add up to, and when the last of them happened.
 #[derive(Debug)]
-pub struct Told {
+pub struct ReplayedRotation {
     pub rotation: Rotation,
     pub at: Timestamp,
 }
 
-impl Told {
+impl ReplayedRotation {
     /// # Errors
     /// As [`Rotation::fold`].
     pub fn new(events: Vec<(Timestamp, Event)>) -> Result<Self, CorruptHistory> {
@@ -36,9 +36,9 @@ impl Told {
 /// The record after these rotations, the oldest first: all of them, or from one on that settles everything. Its
 /// revision is the caller's to set.
 #[must_use]
-pub fn record(name: &CredentialName, rotations: &[Told]) -> Record {
+pub fn record(name: &CredentialName, rotations: &[ReplayedRotation]) -> Record {
     let mut record = Record::new(name.clone());
-    for Told { rotation, at } in rotations {
+    for ReplayedRotation { rotation, at } in rotations {
         let known = record.current.as_ref().map(|current| &current.key);
         if let Some(old) = rotation.plan.old.as_ref().filter(|old| known != Some(old)) {
             // As when it was adopted: only that it is the credential's key is known of it.

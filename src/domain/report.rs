@@ -5,16 +5,15 @@
 
 pub mod advice;
 pub mod blocked;
+pub mod condition;
 pub mod consumers;
-pub mod course;
+pub mod destinations;
 pub mod findings;
 pub mod history;
-pub mod moments;
-pub mod places;
-pub mod remark;
-pub mod restraint;
+pub mod holds;
+pub mod progress;
 pub mod rollback;
-pub mod silence;
+pub mod stale_consumers;
 pub mod why;
 
 use std::cmp::Reverse;
@@ -29,20 +28,20 @@ use crate::domain::failure::Kind;
 use crate::domain::finding::Finding;
 use crate::domain::gate::{self, Evidence, Verdict};
 use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, WorkspaceName};
-use crate::domain::instant::later;
-use crate::domain::notice::Failing;
+use crate::domain::notification::Failing;
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::{Reason, Urgency};
 use crate::domain::policy::Credential;
 use crate::domain::record::{Ended, Obstacle, Record};
 use crate::domain::report::blocked::{Blocked, SourceDelay};
-use crate::domain::report::places::{DestinationReport, PlaceState};
-use crate::domain::report::remark::Remark;
-use crate::domain::report::restraint::HoldReport;
+use crate::domain::report::condition::Condition;
+use crate::domain::report::destinations::{DestinationReport, PlaceState};
+use crate::domain::report::holds::HoldReport;
 use crate::domain::report::rollback::RollbackReport;
-use crate::domain::report::silence::SilentReport;
+use crate::domain::report::stale_consumers::SilentReport;
 use crate::domain::rotation::{ParkReason, Rotation};
 use crate::domain::secret::Fingerprint;
+use crate::domain::time::later;
 
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -61,7 +60,7 @@ pub struct StatusReport {
     pub failing_channels: Vec<Failing>,
     /// What the daemon says beside the credentials: empty if none was asked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub remarks: Vec<Remark>,
+    pub remarks: Vec<Condition>,
 }
 
 impl StatusReport {
@@ -95,7 +94,7 @@ impl StatusReport {
 /// How a credential fares, from well to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Condition {
+pub enum CredentialHealth {
     /// Nothing is under way.
     Fine,
     /// A rotation is under way and makes progress.
@@ -114,7 +113,7 @@ pub enum Condition {
     Damaged,
 }
 
-impl Condition {
+impl CredentialHealth {
     pub const ALL: [Self; 8] = [
         Self::Fine,
         Self::Rotating,
@@ -145,7 +144,7 @@ impl Condition {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CredentialReport {
     pub credential: CredentialName,
-    pub condition: Condition,
+    pub condition: CredentialHealth,
     /// Whether it needs a person.
     pub attention: bool,
     /// What is going on, in one line for a person.
@@ -220,7 +219,7 @@ pub struct RotationReport {
     pub old_key_expires_at: Option<Timestamp>,
     pub rollback: RollbackReport,
     pub parked: Option<ParkedReport>,
-    pub trouble: Option<TroubleReport>,
+    pub last_failure: Option<FailureReport>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -230,7 +229,7 @@ pub struct ParkedReport {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct TroubleReport {
+pub struct FailureReport {
     pub effect: EffectName,
     pub kind: Kind,
     pub failures: u32,
@@ -254,11 +253,11 @@ impl CredentialReport {
     pub fn new(facts: Facts<'_>, now: Timestamp) -> Self {
         let Facts { record, rotation, evidence, policy } = facts;
         let current = record.current.as_ref();
-        let destinations = places::destinations(facts);
+        let destinations = destinations::destinations(facts);
         let served = destinations.iter().filter(|place| place.state == PlaceState::Current).count();
         let mut report = Self {
             credential: record.credential.clone(),
-            condition: Condition::Fine,
+            condition: CredentialHealth::Fine,
             attention: false,
             summary: String::new(),
             next_command: None,
@@ -280,7 +279,7 @@ impl CredentialReport {
             rotation: rotation.map(|rotation| RotationReport::new(rotation, evidence, now)),
             obstacle: record.obstacle.clone(),
             findings: record.findings.clone(),
-            silent: silence::silent(policy, &evidence.acks, now),
+            silent: stale_consumers::silent(policy, &evidence.acks, now),
             answered: record.answered.clone(),
             partially_published: rotation.is_some() && served > 0 && served < destinations.len(),
             destinations,
@@ -300,7 +299,7 @@ impl CredentialReport {
     pub fn damaged(credential: &CredentialName, damage: String) -> Self {
         Self {
             attention: true,
-            condition: Condition::Damaged,
+            condition: CredentialHealth::Damaged,
             summary: format!("{damage}; nothing is done to it until that is mended"),
             next_command: Some(format!("rekeyd repair {credential}")),
             damage: Some(damage),
@@ -331,7 +330,7 @@ impl RotationReport {
             since,
             attempt,
             attempts_max: _,
-            trouble,
+            last_failure,
             overlap_began,
             dead_man,
             entered: _,
@@ -374,13 +373,13 @@ impl RotationReport {
             old_key_expires_at: dead_man.filter(|dead_man| dead_man.is_in_force()).map(|it| it.at),
             rollback: RollbackReport::new(rotation, now),
             parked,
-            trouble: trouble.as_ref().map(|trouble| TroubleReport {
-                effect: trouble.effect,
-                kind: trouble.last.kind,
-                failures: trouble.failures,
-                since: trouble.first_at,
-                last_at: trouble.last_at,
-                message: trouble.last.to_string(),
+            last_failure: last_failure.as_ref().map(|last_failure| FailureReport {
+                effect: last_failure.effect,
+                kind: last_failure.last.kind,
+                failures: last_failure.failures,
+                since: last_failure.first_at,
+                last_at: last_failure.last_at,
+                message: last_failure.last.to_string(),
             }),
         }
     }

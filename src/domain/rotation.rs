@@ -9,12 +9,12 @@ use crate::domain::effect::EffectName;
 use crate::domain::event::Event;
 use crate::domain::failure::Failure;
 use crate::domain::ids::Nonce;
-use crate::domain::instant::later;
 use crate::domain::key::Grants;
 use crate::domain::phase::Phase;
 use crate::domain::plan::Plan;
 use crate::domain::step::{self, IllegalTransition};
-use crate::domain::successor::{Progress, Successor};
+use crate::domain::successor::{PlacementState, Successor};
+use crate::domain::time::later;
 
 /// How many keys one rotation may lose before an operator has to say so: a retry loop must not become a mint loop.
 pub const MINTS_PER_ROTATION_MAX: u32 = 5;
@@ -41,7 +41,7 @@ pub struct Rotation {
     /// How many mints this rotation may intend in all before an operator has to say so.
     pub attempts_max: u32,
     /// What stands in the way of the next effect; forgotten as soon as there is progress.
-    pub trouble: Option<Trouble>,
+    pub last_failure: Option<LastFailure>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,7 +136,7 @@ impl ParkReason {
 
 /// What stands in the way, and since when.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
+pub struct LastFailure {
     pub effect: EffectName,
     pub failures: u32,
     pub first_at: Timestamp,
@@ -160,7 +160,7 @@ impl Rotation {
             dead_man: None,
             attempt: 0,
             attempts_max: MINTS_PER_ROTATION_MAX,
-            trouble: None,
+            last_failure: None,
         }
     }
 
@@ -255,9 +255,9 @@ impl Rotation {
             && self.plan.old.is_some()
             && self.successor().is_some_and(|successor| {
                 successor.placements.iter().all(|placement| match &placement.progress {
-                    Progress::Absent | Progress::Restored { .. } => true,
-                    Progress::Staged { over, .. } => over.is_some(),
-                    Progress::Current { displaced, .. } => displaced.is_some(),
+                    PlacementState::Absent | PlacementState::Restored { .. } => true,
+                    PlacementState::Staged { over, .. } => over.is_some(),
+                    PlacementState::Current { displaced, .. } => displaced.is_some(),
                 })
             })
     }

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::domain::ids::CredentialName;
-use crate::domain::instant::later;
+use crate::domain::time::later;
 
 /// A freeze may end within another, and outside the window: this many steps are taken before the caller is asked to
 /// look again.
@@ -55,7 +55,7 @@ pub struct Freeze {
 
 /// Whether a rotation may start now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Admission {
+pub enum StartDecision {
     Open,
     /// Not before `until` (`Timestamp::MAX` if never), because of `why`: one line for a person.
     Closed {
@@ -79,17 +79,17 @@ impl Schedule {
     /// Whether a rotation that keeps to the window may start at `now`. A freeze shuts it whatever the window says.
     /// `until` is the next instant at which window and freezes both let it start.
     #[must_use]
-    pub fn admits(&self, now: Timestamp) -> Admission {
+    pub fn admits(&self, now: Timestamp) -> StartDecision {
         let until = self.next_opening(now);
         if until == now {
-            return Admission::Open;
+            return StartDecision::Open;
         }
         let why = match (self.freeze(now), &self.window) {
             (Some(freeze), _) => format!("freeze `{}` until {}", freeze.name, freeze.until),
             (None, Some(window)) => format!("outside the window, which opens at {}", window.opens.describe()),
             (None, None) => "not admitted".to_owned(),
         };
-        Admission::Closed { until, why }
+        StartDecision::Closed { until, why }
     }
 
     /// A text that is the same exactly for schedules that compute the same due instants.

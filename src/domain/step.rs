@@ -10,9 +10,9 @@ use crate::domain::ids::KeyId;
 use crate::domain::key::KeyRequest;
 use crate::domain::phase::{AfterDiscard, Alarm, Phase, PhaseName};
 use crate::domain::plan::{Terms, Urgency};
-use crate::domain::rotation::{MINTS_PER_ROTATION_MAX, RollbackCause, Rotation, Trouble};
+use crate::domain::rotation::{LastFailure, MINTS_PER_ROTATION_MAX, RollbackCause, Rotation};
 use crate::domain::secret::Fingerprint;
-use crate::domain::successor::{Placement, Progress, Standing, Successor};
+use crate::domain::successor::{Placement, PlacementState, Served, Successor};
 
 mod placing;
 
@@ -39,7 +39,7 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
     let mut next = rotation.clone();
     next.length += 1;
     if let Event::Hindered { effect, failure } = event {
-        next.trouble = Some(hindered(rotation, *effect, failure, now));
+        next.last_failure = Some(hindered(rotation, *effect, failure, now));
         return Ok(next);
     }
     if let Event::TermsRevised { terms } = event {
@@ -57,7 +57,7 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
         next.plan.emergency = true;
         next.plan.urgency = Some(Urgency { why: why.clone(), since: since.unwrap_or(now) });
         next.plan.terms = Terms::of_an_emergency();
-        next.trouble = None;
+        next.last_failure = None;
         next.phase = escalated(&rotation.phase);
         if next.phase.name() != rotation.phase.name() {
             next.since = now;
@@ -66,7 +66,7 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
         return Ok(next);
     }
     next.phase = advance(rotation, event).map_err(|because| illegal(rotation, event, because))?;
-    next.trouble = None;
+    next.last_failure = None;
     if next.phase.name() != rotation.phase.name() {
         next.since = now;
         next.entered = rotation.length;
@@ -86,12 +86,13 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
     if let Event::MintIntended { .. } = event {
         next.attempt += 1;
         // That preflight succeeds is no progress against a mint that keeps being refused.
-        next.trouble = rotation.trouble.clone().filter(|trouble| trouble.effect == EffectName::Mint);
+        next.last_failure =
+            rotation.last_failure.clone().filter(|last_failure| last_failure.effect == EffectName::Mint);
     }
     if let Event::MintRefused { failure } = event {
         // A refusal leads back to the start; what led there must still slow the next try down. It lost no key.
         next.attempts_max += 1;
-        next.trouble = Some(hindered(rotation, EffectName::Mint, failure, now));
+        next.last_failure = Some(hindered(rotation, EffectName::Mint, failure, now));
     }
     if let Event::Retried { .. } = event {
         next.attempts_max = next.attempt + MINTS_PER_ROTATION_MAX;
@@ -105,12 +106,12 @@ fn illegal(rotation: &Rotation, event: &Event, because: Because) -> IllegalTrans
     IllegalTransition { phase: rotation.phase.name(), event: event.name(), because }
 }
 
-fn hindered(rotation: &Rotation, effect: EffectName, failure: &Failure, now: Timestamp) -> Trouble {
-    let earlier = rotation.trouble.as_ref().filter(|trouble| trouble.effect == effect);
-    Trouble {
+fn hindered(rotation: &Rotation, effect: EffectName, failure: &Failure, now: Timestamp) -> LastFailure {
+    let earlier = rotation.last_failure.as_ref().filter(|last_failure| last_failure.effect == effect);
+    LastFailure {
         effect,
-        failures: earlier.map_or(0, |trouble| trouble.failures).saturating_add(1),
-        first_at: earlier.map_or(now, |trouble| trouble.first_at),
+        failures: earlier.map_or(0, |last_failure| last_failure.failures).saturating_add(1),
+        first_at: earlier.map_or(now, |last_failure| last_failure.first_at),
         last_at: now,
         last: failure.clone(),
     }
@@ -288,9 +289,9 @@ fn may_park(phase: &Phase) -> bool {
     )
 }
 
-fn successor(request: &KeyRequest, before: &[Standing], key: &KeyId, fingerprint: &Fingerprint) -> Successor {
+fn successor(request: &KeyRequest, before: &[Served], key: &KeyId, fingerprint: &Fingerprint) -> Successor {
     let absent =
-        |before: &Standing| Placement { before: before.clone(), restaged: 0, progress: Progress::Absent };
+        |before: &Served| Placement { before: before.clone(), restaged: 0, progress: PlacementState::Absent };
     Successor {
         key: key.clone(),
         fingerprint: fingerprint.clone(),
@@ -322,7 +323,7 @@ fn resumed(was: &Phase, overwrite: bool) -> Phase {
 
 /// Publishes to some destinations again: the overlap begins anew when the last one serves the new key. Also the way
 /// forward out of a rollback whose old key turned out to be of no use.
-fn reclaimed(was: &Phase, destinations: &[(usize, Standing)]) -> Result<Phase, Because> {
+fn reclaimed(was: &Phase, destinations: &[(usize, Served)]) -> Result<Phase, Because> {
     let Some(successor) = was.successor().filter(|_| was.may_publish_again()) else {
         return Err(Some("there is nothing to publish again"));
     };
@@ -330,17 +331,17 @@ fn reclaimed(was: &Phase, destinations: &[(usize, Standing)]) -> Result<Phase, B
     for (destination, standing) in destinations {
         successor = placed(&successor, *destination, |placement| {
             let restaged = placement.restaged + 1;
-            Some(Placement { before: standing.clone(), restaged, progress: Progress::Absent })
+            Some(Placement { before: standing.clone(), restaged, progress: PlacementState::Absent })
         })?;
     }
-    let is = |wanted: fn(&Progress) -> bool| successor.placements.iter().any(|it| wanted(&it.progress));
-    if is(|progress| matches!(progress, Progress::Absent | Progress::Restored { .. })) {
+    let is = |wanted: fn(&PlacementState) -> bool| successor.placements.iter().any(|it| wanted(&it.progress));
+    if is(|progress| matches!(progress, PlacementState::Absent | PlacementState::Restored { .. })) {
         return Ok(Phase::Staging(successor));
     }
     if !was.is_way_back() {
         return Ok(was.clone());
     }
-    let half_way = is(|progress| matches!(progress, Progress::Staged { .. }));
+    let half_way = is(|progress| matches!(progress, PlacementState::Staged { .. }));
     Ok(if half_way { Phase::Promoting(successor) } else { Phase::Overlap(successor) })
 }
 

@@ -35,7 +35,7 @@ pub struct KeyFacts {
 
 /// What a destination serves: nothing, or a version whose value has this fingerprint (`None` if it has no such field).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Standing {
+pub struct Served {
     pub version: Option<VersionId>,
     pub fingerprint: Option<Fingerprint>,
 }
@@ -44,15 +44,15 @@ pub struct Standing {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placement {
     /// What it served when the rotation began.
-    pub before: Standing,
+    pub before: Served,
     /// How often somebody else's change made staging again necessary.
     pub restaged: u32,
-    pub progress: Progress,
+    pub progress: PlacementState,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Progress {
+pub enum PlacementState {
     Absent,
     /// Pending as `version`, made to replace `over`.
     Staged {

@@ -11,11 +11,11 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::ids::RotationId;
 
-mod tale;
+mod spans;
 #[cfg(test)]
 mod tests;
 
-pub use tale::{Finished, Step, finished};
+pub use spans::{Finished, Step, finished};
 
 /// The notes of one span: what was noted between the first and the last of them is left out.
 pub const NOTES_MAX: usize = 128;

@@ -22,7 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::KeyId;
-use crate::domain::instant::later;
+use crate::domain::time::later;
 
 /// Kept of each key: enough to name who still uses it.
 const SPOTS_MAX: usize = 8;

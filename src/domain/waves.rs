@@ -5,10 +5,10 @@ use std::fmt;
 use jiff::Timestamp;
 
 use crate::domain::ids::CredentialName;
-use crate::domain::instant::later;
 use crate::domain::phase::PhaseName;
 use crate::domain::policy::Credential;
 use crate::domain::record::Record;
+use crate::domain::time::later;
 
 /// What a credential waits for before its schedule may begin a rotation of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

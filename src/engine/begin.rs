@@ -13,16 +13,16 @@ use crate::domain::key::{Account, Inventory};
 use crate::domain::plan::{Plan, Reason};
 use crate::domain::policy::Credential;
 use crate::domain::record::{Obstacle, ObstacleKind, Record};
-use crate::domain::schedule::Admission;
-use crate::engine::commit::Halt;
-use crate::engine::visit::{Rest, Visit};
+use crate::domain::schedule::StartDecision;
+use crate::engine::commit::ReconcileError;
+use crate::engine::reconciler::{Reconciler, Rest};
 
 /// How soon a credential that cannot be rotated is looked at again.
 const OBSTACLE_RETRY: SignedDuration = SignedDuration::from_mins(1);
 
-impl Visit {
+impl Reconciler {
     /// One step of a credential that is not being rotated.
-    pub(super) async fn idle(&mut self) -> Result<Rest, Halt> {
+    pub(super) async fn idle(&mut self) -> Result<Rest, ReconcileError> {
         let Some(credential) = self.policy().cloned() else {
             self.step_aside();
             return Ok(Rest::Until(None));
@@ -32,7 +32,7 @@ impl Visit {
             self.save(planned).await?;
             return Ok(Rest::No);
         }
-        let now = self.setup.now();
+        let now = self.context.now();
         let Some(reason) = self.record.why_now(&credential, now) else {
             self.step_aside();
             return Ok(Rest::Until(self.record.next_look(&credential, now)));
@@ -80,14 +80,14 @@ impl Visit {
             return Some(freeze.until);
         }
         match credential.schedule.admits(now) {
-            Admission::Open => None,
-            Admission::Closed { until, .. } => Some(until),
+            StartDecision::Open => None,
+            StartDecision::Closed { until, .. } => Some(until),
         }
     }
 
     /// Looks at the service account, and says which key embodies the credential if that is not on record.
-    async fn survey(&mut self, credential: &Credential) -> Result<Result<Record, Obstacle>, Halt> {
-        let now = self.setup.now();
+    async fn survey(&mut self, credential: &Credential) -> Result<Result<Record, Obstacle>, ReconcileError> {
+        let now = self.context.now();
         let inventory = match self.inventory(credential).await {
             Ok(inventory) => inventory,
             Err(failure) => {
@@ -110,7 +110,7 @@ impl Visit {
             self.record.asked && self.record.current.as_ref().is_some_and(|current| gone(&current.key));
         let mut record = Record { account: Some(account.id.clone()), obstacle: None, ..self.record.clone() };
         if record.current.is_none() || lost {
-            if let Err(obstacle) = adoption::check_sharers(credential, account, &self.setup.policy, now) {
+            if let Err(obstacle) = adoption::check_sharers(credential, account, &self.context.policy, now) {
                 return Ok(Err(obstacle));
             }
             let leftovers = self.leftovers(account).await?;
@@ -123,16 +123,18 @@ impl Visit {
     }
 
     async fn inventory(&self, credential: &Credential) -> Result<Arc<Inventory>, Failure> {
-        let inventory = self.setup.desk(&credential.workspace)?.inventory(self.setup.now()).await?;
+        let inventory =
+            self.context.workspace_client(&credential.workspace)?.inventory(self.context.now()).await?;
         Ok(inventory)
     }
 
     /// Keys that this journal's rotations made: not for adoption, whatever became of their rotation.
-    async fn leftovers(&self, account: &Account) -> Result<BTreeSet<KeyId>, Halt> {
+    async fn leftovers(&self, account: &Account) -> Result<BTreeSet<KeyId>, ReconcileError> {
         let mut leftovers = BTreeSet::new();
         for key in &account.keys {
             let Some(nonce) = key.nonce() else { continue };
-            let owner = self.setup.journal.owner_of(nonce.rotation).await.map_err(Halt::reading)?;
+            let owner =
+                self.context.journal.owner_of(nonce.rotation).await.map_err(ReconcileError::reading)?;
             if let Some(owner) = owner
                 && !self.is_inherited(&key.id, &owner).await?
             {
@@ -143,17 +145,17 @@ impl Visit {
     }
 
     /// Whether it is the key of a credential that has left the policy: one that was renamed hands its key on.
-    async fn is_inherited(&self, key: &KeyId, owner: &CredentialName) -> Result<bool, Halt> {
-        if self.setup.credential(owner).is_some() {
+    async fn is_inherited(&self, key: &KeyId, owner: &CredentialName) -> Result<bool, ReconcileError> {
+        if self.context.credential(owner).is_some() {
             return Ok(false);
         }
-        let known = self.setup.journal.load_one(owner).await.map_err(Halt::reading)?;
+        let known = self.context.journal.load_one(owner).await.map_err(ReconcileError::reading)?;
         Ok(known.is_some_and(|known| {
             known.rotation.is_none() && known.record.current.is_some_and(|current| current.key == *key)
         }))
     }
 
-    async fn report(&mut self, obstacle: Obstacle) -> Result<(), Halt> {
+    async fn report(&mut self, obstacle: Obstacle) -> Result<(), ReconcileError> {
         let known = self.record.obstacle.as_ref();
         if known.is_some_and(|known| known.kind == obstacle.kind && known.detail == obstacle.detail) {
             return Ok(());
@@ -164,9 +166,9 @@ impl Visit {
         self.save(Record { obstacle: Some(Obstacle { since, ..obstacle }), ..self.record.clone() }).await
     }
 
-    async fn begin(&mut self, credential: &Credential, reason: Reason) -> Result<(), Halt> {
+    async fn begin(&mut self, credential: &Credential, reason: Reason) -> Result<(), ReconcileError> {
         let Some(account) = self.record.account.clone() else { return Ok(()) };
-        let now = self.setup.now();
+        let now = self.context.now();
         if reason == Reason::Expiry {
             tracing::warn!(credential = %credential.name, "rotating outside the window if need be: the key expires soon");
         }
@@ -199,7 +201,7 @@ impl Visit {
     /// revision, guarded by compare-and-set, makes it unique within a process.
     fn new_rotation(&self, now: Timestamp) -> RotationId {
         let digest = Sha256::new()
-            .chain_update(self.setup.seed)
+            .chain_update(self.context.seed)
             .chain_update(self.record.credential.as_str())
             .chain_update(self.record.revision.to_be_bytes())
             .finalize();

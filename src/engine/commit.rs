@@ -13,27 +13,27 @@ use crate::domain::plan::Plan;
 use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
 use crate::domain::step;
-use crate::engine::visit::Visit;
+use crate::engine::reconciler::Reconciler;
 use crate::ports::journal::{self, Entry};
-use crate::ports::meter::Moved;
+use crate::ports::meter::Transition;
 
 /// Between attempts to write a journal that cannot be written.
 const WRITES: Backoff =
     Backoff { first: SignedDuration::from_millis(200), cap: SignedDuration::from_secs(30) };
 
 /// Why a visit cannot go on.
-pub(super) enum Halt {
+pub(super) enum ReconcileError {
     /// This credential's journal makes no sense: it is left alone, the others are not.
     Damaged(journal::Error),
     /// The journal cannot be read now.
     Unreadable(journal::Error),
     /// Somebody else writes this journal: the whole daemon has to stop.
-    Usurped(journal::Error),
+    LeaseLost(journal::Error),
     /// The process ends before the journal could be written. As safe as a crash.
     Quit,
 }
 
-impl Halt {
+impl ReconcileError {
     /// What a failure to read the journal means for a visit.
     pub(super) fn reading(error: journal::Error) -> Self {
         match error {
@@ -72,9 +72,9 @@ impl Drop for Stuck {
     }
 }
 
-impl Visit {
+impl Reconciler {
     /// Begins a rotation.
-    pub(super) async fn commit_beginning(&mut self, plan: Plan) -> Result<(), Halt> {
+    pub(super) async fn commit_beginning(&mut self, plan: Plan) -> Result<(), ReconcileError> {
         let rotation = Rotation::begin(plan);
         let event = Event::Begun(Box::new(rotation.plan.clone()));
         self.write(rotation, event, 0).await
@@ -82,18 +82,18 @@ impl Visit {
 
     /// Makes an event durable and then true here. Waits for as long as the journal cannot be written: what has
     /// happened outside must not be forgotten, and nothing else may happen before it is known.
-    pub(super) async fn commit(&mut self, event: Event) -> Result<(), Halt> {
+    pub(super) async fn commit(&mut self, event: Event) -> Result<(), ReconcileError> {
         let Some(rotation) = &self.rotation else { return Ok(()) };
         let sequence = rotation.length;
-        let next = step::step(rotation, &event, self.setup.now()).map_err(|illegal| {
+        let next = step::step(rotation, &event, self.context.now()).map_err(|illegal| {
             let place = format!("rotation {}", rotation.plan.rotation);
-            Halt::Damaged(journal::Error::Corrupt { place, why: illegal.to_string() })
+            ReconcileError::Damaged(journal::Error::Corrupt { place, why: illegal.to_string() })
         })?;
         self.write(next, event, sequence).await
     }
 
-    async fn write(&mut self, next: Rotation, event: Event, sequence: u64) -> Result<(), Halt> {
-        let now = self.setup.now();
+    async fn write(&mut self, next: Rotation, event: Event, sequence: u64) -> Result<(), ReconcileError> {
+        let now = self.context.now();
         let entry = Entry {
             rotation: next.plan.rotation,
             sequence,
@@ -109,7 +109,7 @@ impl Visit {
         let mut failures = Failures::default();
         loop {
             let began = Instant::now();
-            let appended = self.setup.journal.append(&entry, record.as_ref()).await;
+            let appended = self.context.journal.append(&entry, record.as_ref()).await;
             self.count_write(began, &appended);
             match appended {
                 Ok(()) => break,
@@ -132,8 +132,8 @@ impl Visit {
     }
 
     /// Replaces the record, with nothing happening to the rotation under way, if any. `changed` still has the stored record's revision.
-    pub(super) async fn save(&mut self, changed: Record) -> Result<(), Halt> {
-        let mut acts = changes::of_record(&self.record, &changed, &self.actor, self.setup.now());
+    pub(super) async fn save(&mut self, changed: Record) -> Result<(), ReconcileError> {
+        let mut acts = changes::of_record(&self.record, &changed, &self.actor, self.context.now());
         for act in &mut acts {
             act.workspace = self.policy().map(|credential| credential.workspace.clone());
         }
@@ -141,20 +141,28 @@ impl Visit {
     }
 
     /// As [`Self::save`], with what is recorded of it.
-    pub(super) async fn save_acting(&mut self, changed: Record, acts: Vec<Act>) -> Result<(), Halt> {
+    pub(super) async fn save_acting(
+        &mut self,
+        changed: Record,
+        acts: Vec<Act>,
+    ) -> Result<(), ReconcileError> {
         let record = Record { revision: self.record.revision + 1, ..changed };
         let mut failures = Failures::default();
         loop {
             let began = Instant::now();
-            let saved = self.setup.journal.save(&record, &acts).await;
+            let saved = self.context.journal.save(&record, &acts).await;
             self.count_write(began, &saved);
             match saved {
                 Ok(()) => break,
                 Err(journal::Error::Conflict(why)) => {
-                    let known =
-                        self.setup.journal.load_one(&record.credential).await.map_err(Halt::reading)?;
+                    let known = self
+                        .context
+                        .journal
+                        .load_one(&record.credential)
+                        .await
+                        .map_err(ReconcileError::reading)?;
                     if known.is_none_or(|known| known.record != record) {
-                        return Err(Halt::Usurped(journal::Error::Conflict(why)));
+                        return Err(ReconcileError::LeaseLost(journal::Error::Conflict(why)));
                     }
                     break;
                 }
@@ -166,28 +174,32 @@ impl Visit {
     }
 
     /// Whether the entry is in the journal already: an earlier attempt whose success we did not hear of.
-    async fn is_written(&self, entry: &Entry) -> Result<bool, Halt> {
-        let entries = self.setup.journal.entries(entry.rotation).await.map_err(Halt::reading)?;
+    async fn is_written(&self, entry: &Entry) -> Result<bool, ReconcileError> {
+        let entries = self.context.journal.entries(entry.rotation).await.map_err(ReconcileError::reading)?;
         let at = usize::try_from(entry.sequence).unwrap_or(usize::MAX);
         Ok(entries.get(at).is_some_and(|written| written == entry))
     }
 
-    async fn journal_failed(&self, error: journal::Error, failures: &mut Failures) -> Result<(), Halt> {
+    async fn journal_failed(
+        &self,
+        error: journal::Error,
+        failures: &mut Failures,
+    ) -> Result<(), ReconcileError> {
         match error {
-            journal::Error::Conflict(_) => return Err(Halt::Usurped(error)),
-            journal::Error::Corrupt { .. } => return Err(Halt::Damaged(error)),
+            journal::Error::Conflict(_) => return Err(ReconcileError::LeaseLost(error)),
+            journal::Error::Corrupt { .. } => return Err(ReconcileError::Damaged(error)),
             journal::Error::Unavailable(why) => {
                 failures.count = failures.count.saturating_add(1);
-                let stuck = &self.restraints.stuck;
+                let stuck = &self.admission.stuck;
                 failures.told.get_or_insert_with(|| Stuck::new(Arc::clone(stuck)));
                 tracing::error!(credential = %self.record.credential, %why, failures = failures.count, "the journal cannot be written: waiting");
             }
         }
         let wait = WRITES.wait(failures.count, None, &self.record.credential);
-        let until = self.setup.now().saturating_add(wait).unwrap_or(jiff::Timestamp::MAX);
+        let until = self.context.now().saturating_add(wait).unwrap_or(jiff::Timestamp::MAX);
         tokio::select! {
-            () = self.setup.clock.sleep_until(until) => Ok(()),
-            () = self.quit.cancelled() => Err(Halt::Quit),
+            () = self.context.clock.sleep_until(until) => Ok(()),
+            () = self.quit.cancelled() => Err(ReconcileError::Quit),
         }
     }
 
@@ -210,7 +222,7 @@ impl Visit {
         let to = next.phase.name();
         if left.is_none_or(|(from, _)| from != to) {
             let (rotation, entry, workspace) = (entry.rotation, entry.sequence, &entry.workspace);
-            self.meter.moved(Moved { rotation, entry, workspace, reason: next.plan.reason, left, to });
+            self.meter.moved(Transition { rotation, entry, workspace, reason: next.plan.reason, left, to });
         }
     }
 

@@ -3,32 +3,32 @@
 use crate::domain::emergency;
 use crate::domain::event::Event;
 use crate::domain::finding::{Finding, FindingKind};
-use crate::domain::instant::later;
 use crate::domain::phase::Phase;
 use crate::domain::plan::Reason;
 use crate::domain::policy::Credential;
 use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
-use crate::engine::commit::Halt;
-use crate::engine::setup::Setup;
-use crate::engine::visit::{Rest, Visit};
+use crate::domain::time::later;
+use crate::engine::commit::ReconcileError;
+use crate::engine::context::Context;
+use crate::engine::reconciler::{Reconciler, Rest};
 
 /// Whether an emergency may begin by itself, as counted when the visitor was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Clearance {
+pub(super) enum EmergencyPermit {
     /// Nothing was known of one.
     NotCounted,
     Given,
-    Refused,
+    CommandError,
 }
 
 /// Whether a credential that stands so would begin an emergency by itself, or make its rotation one.
-pub(super) fn wants_clearance(setup: &Setup, record: &Record, rotation: Option<&Rotation>) -> bool {
+pub(super) fn wants_permit(context: &Context, record: &Record, rotation: Option<&Rotation>) -> bool {
     match rotation {
         Some(rotation) => {
             matches!(emergency::response(record, rotation), Some(Event::Escalated { .. }))
         }
-        None => setup.credential(&record.credential).is_some_and(|it| begins_by_itself(record, it)),
+        None => context.credential(&record.credential).is_some_and(|it| begins_by_itself(record, it)),
     }
 }
 
@@ -36,9 +36,9 @@ fn begins_by_itself(record: &Record, credential: &Credential) -> bool {
     record.open.is_none() && record.emergency.is_none() && record.urgency(credential).is_some()
 }
 
-impl Visit {
-    /// What a leak demands of the rotation under way. `Some` if that has to wait for the keeper.
-    pub(super) async fn answer_leaks(&mut self) -> Result<Option<Rest>, Halt> {
+impl Reconciler {
+    /// What a leak demands of the rotation under way. `Some` if that has to wait for the controller.
+    pub(super) async fn answer_leaks(&mut self) -> Result<Option<Rest>, ReconcileError> {
         if self.rotation.as_ref().is_some_and(|it| emergency::must_turn_round(&self.record, it))
             && let Some(rest) = self.turn_round().await?
         {
@@ -48,11 +48,11 @@ impl Visit {
             return Ok(None);
         };
         if matches!(event, Event::Escalated { .. }) {
-            match self.clearance {
-                Clearance::Given => {}
-                Clearance::NotCounted => return Ok(Some(Rest::Until(Some(self.setup.now())))),
+            match self.permit {
+                EmergencyPermit::Given => {}
+                EmergencyPermit::NotCounted => return Ok(Some(Rest::Until(Some(self.context.now())))),
                 // It goes on as it was.
-                Clearance::Refused => {
+                EmergencyPermit::CommandError => {
                     self.note_held().await?;
                     return Ok(None);
                 }
@@ -64,7 +64,7 @@ impl Visit {
 
     /// Gives a rollback up that leads to a leaked key. Where the new key's value is nowhere any more there is nothing to
     /// go on with: then the rollback ends with nothing waited for, so that the emergency can begin. `None` if it goes on.
-    async fn turn_round(&mut self) -> Result<Option<Rest>, Halt> {
+    async fn turn_round(&mut self) -> Result<Option<Rest>, ReconcileError> {
         let standing = match self.value().await {
             Ok(Some(_)) => self.unlike_the_successor().await.map(Some),
             Ok(None) => Ok(None),
@@ -78,7 +78,7 @@ impl Visit {
             (Err(failure), _) => {
                 tracing::warn!(credential = %self.record.credential, %failure, "a rollback to a leaked key cannot be given up yet");
                 return Ok(Some(Rest::Until(
-                    self.setup.now().checked_add(self.setup.timing.look_again).ok(),
+                    self.context.now().checked_add(self.context.timing.look_again).ok(),
                 )));
             }
         };
@@ -91,49 +91,49 @@ impl Visit {
         &mut self,
         credential: &Credential,
         reason: Reason,
-    ) -> Result<Option<Rest>, Halt> {
+    ) -> Result<Option<Rest>, ReconcileError> {
         if !begins_by_itself(&self.record, credential) {
             return Ok(None);
         }
-        let now = self.setup.now();
+        let now = self.context.now();
         if reason == Reason::Vanished
             && let Some(vanished) = self.record.vanished()
         {
             // That it is not listed is final only after a while.
-            let final_at = later(vanished.since, self.setup.timing.settle);
+            let final_at = later(vanished.since, self.context.timing.settle);
             if now < final_at {
                 return Ok(Some(Rest::Until(Some(final_at))));
             }
         }
-        match self.clearance {
-            Clearance::Given => Ok(None),
-            Clearance::NotCounted => Ok(Some(Rest::Until(Some(now)))),
-            Clearance::Refused => {
+        match self.permit {
+            EmergencyPermit::Given => Ok(None),
+            EmergencyPermit::NotCounted => Ok(Some(Rest::Until(Some(now)))),
+            EmergencyPermit::CommandError => {
                 self.note_held().await?;
-                Ok(Some(Rest::Until(now.checked_add(self.setup.timing.look_again).ok())))
+                Ok(Some(Rest::Until(now.checked_add(self.context.timing.look_again).ok())))
             }
         }
     }
 
-    async fn note_held(&mut self) -> Result<(), Halt> {
+    async fn note_held(&mut self) -> Result<(), ReconcileError> {
         if self.record.is_held() {
             return Ok(());
         }
         let detail = format!(
             "{} emergencies may be under way at a time, and are; `rotate --emergency` begins this one all the same",
-            self.setup.policy.emergencies_at_once
+            self.context.policy.emergencies_at_once
         );
         tracing::error!(credential = %self.record.credential, %detail, "an emergency waits");
         let mut next = self.record.clone();
-        let since = self.setup.now();
+        let since = self.context.now();
         next.findings.push(Finding { kind: FindingKind::EmergencyHeld, key: None, detail, since });
         self.save(next).await
     }
 
     /// An operator wants the key replaced with nothing waited for; a rotation under way becomes an emergency.
-    pub(super) async fn hurry(&mut self, by: &str) -> Result<Result<String, String>, Halt> {
+    pub(super) async fn hurry(&mut self, by: &str) -> Result<Result<String, String>, ReconcileError> {
         let name = self.record.credential.clone();
-        let now = self.setup.now();
+        let now = self.context.now();
         if let Some(rotation) = &self.rotation {
             if rotation.plan.emergency {
                 return Ok(Err(format!("the rotation of `{name}` under way is an emergency already")));

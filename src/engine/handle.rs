@@ -9,15 +9,15 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::domain::ack::Ack;
-use crate::domain::hold::{Held, Holds, Scope};
+use crate::domain::hold::{HoldKind, Holds, Scope};
 use crate::domain::ids::CredentialName;
-use crate::domain::report::remark::Orphan;
+use crate::domain::report::condition::Orphan;
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::Fingerprint;
-use crate::engine::orders::{Order, Wish};
-use crate::engine::restraints::Restraints;
-use crate::engine::setup::Setup;
-use crate::ports::journal::{self, Journal, Known};
+use crate::engine::admission::Admission;
+use crate::engine::commands::{Command, CommandRequest};
+use crate::engine::context::Context;
+use crate::ports::journal::{self, CredentialState, Journal};
 
 /// Enough for every operator and consumer of a fleet to speak at once; more have to wait their turn.
 pub(super) const COMMANDS_MAX: usize = 256;
@@ -25,27 +25,27 @@ pub(super) const COMMANDS_MAX: usize = 256;
 /// Enough to see whose they are; the audit log has all of them.
 const ORPHANS_KEPT: usize = 5;
 
-pub(super) enum Command {
-    Order {
+pub(super) enum Message {
+    CommandRequest {
         credential: CredentialName,
-        order: Order,
+        request: CommandRequest,
     },
     /// Something happened that may open a gate.
     Look {
         credential: CredentialName,
     },
-    Reload(Arc<Setup>),
+    Reload(Arc<Context>),
     /// Look for keys that nobody answers for.
     Sweep,
     /// Look for keys that are not as they should be.
     Inspect,
-    Holds(Pause),
+    Holds(HoldChange),
 }
 
 /// What is to be held back from now on, or not any longer.
-pub(super) struct Pause {
+pub(super) struct HoldChange {
     pub(super) scope: Scope,
-    pub(super) only: Option<Held>,
+    pub(super) only: Option<HoldKind>,
     pub(super) why: String,
     pub(super) by: String,
     pub(super) lift: bool,
@@ -54,7 +54,7 @@ pub(super) struct Pause {
 
 /// A sign of life of the engine's loop.
 #[derive(Debug, Clone, Default)]
-pub struct Pulse {
+pub struct Heartbeat {
     /// When the loop last went round.
     pub beat: Option<Timestamp>,
     /// When the scheduler last woke it.
@@ -70,7 +70,7 @@ pub struct Pulse {
     pub orphans: Vec<Orphan>,
 }
 
-impl Pulse {
+impl Heartbeat {
     pub(super) fn tell_of(&mut self, orphans: Vec<Orphan>) {
         self.orphans_deleted += u64::try_from(orphans.len()).unwrap_or(u64::MAX);
         self.orphans.extend(orphans);
@@ -78,9 +78,9 @@ impl Pulse {
     }
 }
 
-/// Why an order was not carried out.
+/// Why an request was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum CommandError {
     /// Not possible now, or not with this credential: the text says why.
     #[error("{0}")]
     Because(String),
@@ -90,7 +90,7 @@ pub enum Refused {
 
 /// What a report of a leak meant for one credential.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct LeakAnswer {
+pub struct LeakReportOutcome {
     pub credential: CredentialName,
     /// The key is dead already; otherwise it is being replaced.
     pub answered: bool,
@@ -99,32 +99,40 @@ pub struct LeakAnswer {
 
 /// Why a report of a leak was not kept.
 #[derive(Debug, thiserror::Error)]
-pub enum LeakUnanswered {
+pub enum LeakReportError {
     #[error(transparent)]
     Journal(#[from] journal::Error),
     #[error(transparent)]
-    Refused(#[from] Refused),
+    CommandError(#[from] CommandError),
 }
 
 #[derive(Clone)]
 pub struct Handle {
-    pub(super) commands: mpsc::Sender<Command>,
-    pub(super) pulse: watch::Receiver<Pulse>,
-    pub(super) setup: watch::Receiver<Arc<Setup>>,
+    pub(super) commands: mpsc::Sender<Message>,
+    pub(super) heartbeat: watch::Receiver<Heartbeat>,
+    pub(super) context: watch::Receiver<Arc<Context>>,
     pub(super) journal: Arc<dyn Journal>,
-    pub(super) restraints: Arc<Restraints>,
+    pub(super) admission: Arc<Admission>,
 }
 
 impl Handle {
     /// Asks for something and waits until it is journalled. `by` says who, for the journal.
     ///
     /// # Errors
-    /// Nothing was done. If the caller goes away meanwhile, the order is carried out all the same.
-    pub async fn order(&self, credential: CredentialName, wish: Wish, by: String) -> Result<String, Refused> {
+    /// Nothing was done. If the caller goes away meanwhile, the request is carried out all the same.
+    pub async fn request(
+        &self,
+        credential: CredentialName,
+        command: Command,
+        by: String,
+    ) -> Result<String, CommandError> {
         let (answer, answered) = oneshot::channel();
-        let order = Order { wish, by, answer };
-        self.commands.send(Command::Order { credential, order }).await.map_err(|_| Refused::Stopping)?;
-        answered.await.map_err(|_| Refused::Stopping)?.map_err(Refused::Because)
+        let request = CommandRequest { command, by, answer };
+        self.commands
+            .send(Message::CommandRequest { credential, request })
+            .await
+            .map_err(|_| CommandError::Stopping)?;
+        answered.await.map_err(|_| CommandError::Stopping)?.map_err(CommandError::Because)
     }
 
     /// Keeps an acknowledgement and lets the credential's gates be judged again.
@@ -134,7 +142,7 @@ impl Handle {
     pub async fn acknowledge(&self, credential: CredentialName, ack: Ack) -> Result<(), journal::Error> {
         self.journal.acknowledge(&credential, &ack).await?;
         // A stopping engine needs no waking: what is journalled is seen at the next start.
-        drop(self.commands.send(Command::Look { credential }).await);
+        drop(self.commands.send(Message::Look { credential }).await);
         Ok(())
     }
 
@@ -147,20 +155,20 @@ impl Handle {
         &self,
         print: &Fingerprint,
         by: &str,
-    ) -> Result<Vec<LeakAnswer>, LeakUnanswered> {
+    ) -> Result<Vec<LeakReportOutcome>, LeakReportError> {
         let mut answers = Vec::new();
         for (credential, known) in self.journal.load().await? {
             // A damaged credential is left alone, and says so in its status.
-            let Ok(Known { record, rotation }) = known else { continue };
+            let Ok(CredentialState { record, rotation }) = known else { continue };
             let current = record.current.and_then(|current| current.fingerprint);
             let new = rotation.as_ref().and_then(Rotation::successor).map(|new| &new.fingerprint);
             if current.as_ref() == Some(print) || new == Some(print) {
-                let wish = Wish::Leaked(print.clone());
-                let message = self.order(credential.clone(), wish, by.to_owned()).await?;
-                answers.push(LeakAnswer { credential, answered: false, message });
+                let command = Command::Leaked(print.clone());
+                let message = self.request(credential.clone(), command, by.to_owned()).await?;
+                answers.push(LeakReportOutcome { credential, answered: false, message });
             } else if let Some(done) = record.answered.filter(|it| it.fingerprint.as_ref() == Some(print)) {
                 let message = format!("the key was replaced in rotation {} at {}", done.rotation, done.at);
-                answers.push(LeakAnswer { credential, answered: true, message });
+                answers.push(LeakReportOutcome { credential, answered: true, message });
             }
         }
         Ok(answers)
@@ -170,24 +178,24 @@ impl Handle {
     ///
     /// # Errors
     /// Only when the engine is stopping.
-    pub async fn reload(&self, setup: Setup) -> Result<(), Refused> {
-        self.commands.send(Command::Reload(Arc::new(setup))).await.map_err(|_| Refused::Stopping)
+    pub async fn reload(&self, context: Context) -> Result<(), CommandError> {
+        self.commands.send(Message::Reload(Arc::new(context))).await.map_err(|_| CommandError::Stopping)
     }
 
     /// Looks for orphans now.
     ///
     /// # Errors
     /// Only when the engine is stopping.
-    pub async fn sweep(&self) -> Result<(), Refused> {
-        self.commands.send(Command::Sweep).await.map_err(|_| Refused::Stopping)
+    pub async fn sweep(&self) -> Result<(), CommandError> {
+        self.commands.send(Message::Sweep).await.map_err(|_| CommandError::Stopping)
     }
 
-    /// Looks through the listings now.
+    /// Looks through the shared_inventory now.
     ///
     /// # Errors
     /// Only when the engine is stopping.
-    pub async fn inspect(&self) -> Result<(), Refused> {
-        self.commands.send(Command::Inspect).await.map_err(|_| Refused::Stopping)
+    pub async fn inspect(&self) -> Result<(), CommandError> {
+        self.commands.send(Message::Inspect).await.map_err(|_| CommandError::Stopping)
     }
 
     /// Holds `only` that, or everything, back. After `Ok` that is durable, nothing of it is begun any more, and nothing
@@ -198,21 +206,27 @@ impl Handle {
     pub async fn pause(
         &self,
         scope: Scope,
-        only: Option<Held>,
+        only: Option<HoldKind>,
         why: String,
         by: String,
-    ) -> Result<String, Refused> {
+    ) -> Result<String, CommandError> {
         let (answer, answered) = oneshot::channel();
-        self.change_holds(Pause { scope, only, why, by, lift: false, answer }, answered).await
+        self.change_holds(HoldChange { scope, only, why, by, lift: false, answer }, answered).await
     }
 
     /// Lifts what holds `only` that back, or whatever is held for just this scope.
     ///
     /// # Errors
     /// Nothing was held, or it could not be lifted.
-    pub async fn resume(&self, scope: Scope, only: Option<Held>, by: String) -> Result<String, Refused> {
+    pub async fn resume(
+        &self,
+        scope: Scope,
+        only: Option<HoldKind>,
+        by: String,
+    ) -> Result<String, CommandError> {
         let (answer, answered) = oneshot::channel();
-        self.change_holds(Pause { scope, only, why: String::new(), by, lift: true, answer }, answered).await
+        self.change_holds(HoldChange { scope, only, why: String::new(), by, lift: true, answer }, answered)
+            .await
     }
 
     /// Whether anything is held for just this scope.
@@ -224,33 +238,33 @@ impl Handle {
     /// The holds in force.
     #[must_use]
     pub fn holds(&self) -> Arc<Holds> {
-        self.restraints.board.in_force()
+        self.admission.board.in_force()
     }
 
     async fn change_holds(
         &self,
-        pause: Pause,
+        pause: HoldChange,
         answered: oneshot::Receiver<Result<String, String>>,
-    ) -> Result<String, Refused> {
-        self.commands.send(Command::Holds(pause)).await.map_err(|_| Refused::Stopping)?;
-        answered.await.map_err(|_| Refused::Stopping)?.map_err(Refused::Because)
+    ) -> Result<String, CommandError> {
+        self.commands.send(Message::Holds(pause)).await.map_err(|_| CommandError::Stopping)?;
+        answered.await.map_err(|_| CommandError::Stopping)?.map_err(CommandError::Because)
     }
 
     /// Whether nothing waits because the journal cannot be written.
     #[must_use]
     pub fn is_journal_written(&self) -> bool {
-        self.restraints.stuck.load(Relaxed) == 0
+        self.admission.stuck.load(Relaxed) == 0
     }
 
     #[must_use]
-    pub fn pulse(&self) -> Pulse {
-        self.pulse.borrow().clone()
+    pub fn heartbeat(&self) -> Heartbeat {
+        self.heartbeat.borrow().clone()
     }
 
     /// The policy in force.
     #[must_use]
-    pub fn setup(&self) -> Arc<Setup> {
-        Arc::clone(&self.setup.borrow())
+    pub fn context(&self) -> Arc<Context> {
+        Arc::clone(&self.context.borrow())
     }
 
     #[must_use]

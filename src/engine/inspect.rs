@@ -13,14 +13,14 @@ use crate::domain::key::Inventory;
 use crate::domain::plan::Destination;
 use crate::domain::record::Record;
 use crate::domain::secret::Fingerprint;
-use crate::engine::commit::Halt;
-use crate::engine::visit::Visit;
-use crate::ports::secret_store::{Held, Which};
+use crate::engine::commit::ReconcileError;
+use crate::engine::reconciler::Reconciler;
+use crate::ports::secret_store::{StoredVersion, VersionRef};
 
 /// That a listing showed something new of a credential: it is looked at again, because the listing may be older than
 /// what the visit knows.
 #[derive(Debug, Clone)]
-pub(super) struct Hint {
+pub(super) struct InspectionHint {
     pub(super) at: Timestamp,
     /// Keys of its service account that nobody answers for, if they were looked for.
     pub(super) strangers: Option<Vec<KeyId>>,
@@ -28,9 +28,9 @@ pub(super) struct Hint {
     pub(super) places: bool,
 }
 
-impl Visit {
+impl Reconciler {
     /// Looks again and saves what has changed. A workspace that does not answer is inspected another time.
-    pub(super) async fn inspect(&mut self, hint: &Hint) -> Result<(), Halt> {
+    pub(super) async fn inspect(&mut self, hint: &InspectionHint) -> Result<(), ReconcileError> {
         let Ok(inventory) = self.listing().await else { return Ok(()) };
         let places = if hint.places { self.served_places().await } else { None };
         let listed = |ids: &Vec<KeyId>| -> Vec<KeyId> {
@@ -40,7 +40,7 @@ impl Visit {
         let seen = Seen {
             inventory: &inventory,
             at: hint.at,
-            settle: self.setup.timing.settle,
+            settle: self.context.timing.settle,
             strangers: strangers.as_deref(),
             places: places.as_deref(),
         };
@@ -48,7 +48,7 @@ impl Visit {
         self.note(next).await
     }
 
-    async fn note(&mut self, next: Record) -> Result<(), Halt> {
+    async fn note(&mut self, next: Record) -> Result<(), ReconcileError> {
         if next == self.record {
             return Ok(());
         }
@@ -68,16 +68,16 @@ impl Visit {
         let of_rotation = self.rotation.as_ref().map(|rotation| &rotation.plan.workspace);
         let workspace = of_rotation.or_else(|| self.policy().map(|credential| &credential.workspace));
         let unknown = || Failure::rejected(Kind::Invalid, "the credential is not in the policy any more");
-        self.setup.desk(workspace.ok_or_else(unknown)?)?.inventory(self.setup.now()).await
+        self.context.workspace_client(workspace.ok_or_else(unknown)?)?.inventory(self.context.now()).await
     }
 
     /// What each published destination serves; `None` if one cannot be read now.
     async fn served_places(&self) -> Option<Vec<(Destination, Option<Fingerprint>)>> {
         let mut places = Vec::new();
         for known in &self.record.published {
-            let store = self.setup.store(&known.destination.store).ok()?;
-            let held = store.read(&known.destination, Which::Current).await.ok()?;
-            places.push((known.destination.clone(), Held::standing(held.as_ref()).fingerprint));
+            let store = self.context.store(&known.destination.store).ok()?;
+            let held = store.read(&known.destination, VersionRef::Current).await.ok()?;
+            places.push((known.destination.clone(), StoredVersion::standing(held.as_ref()).fingerprint));
         }
         Some(places)
     }
@@ -87,7 +87,7 @@ impl Visit {
         &mut self,
         print: &Fingerprint,
         by: &str,
-    ) -> Result<Result<String, String>, Halt> {
+    ) -> Result<Result<String, String>, ReconcileError> {
         let name = self.record.credential.clone();
         let current = self.record.current.as_ref().filter(|it| it.fingerprint.as_ref() == Some(print));
         let new = self.rotation.as_ref().and_then(|it| it.successor()).filter(|it| it.fingerprint == *print);
@@ -96,7 +96,7 @@ impl Visit {
         };
         if self.record.leak_of(&key).is_none() {
             let detail = format!("the key `{key}` was reported as leaked by {by}");
-            let since = self.setup.now();
+            let since = self.context.now();
             let found = Finding { kind: FindingKind::ReportedLeaked, key: Some(key), detail, since };
             let mut next = self.record.clone();
             next.findings.insert(0, found);
@@ -106,7 +106,7 @@ impl Visit {
     }
 
     /// Takes what is there for what is wanted.
-    pub(super) async fn accept(&mut self) -> Result<Result<String, String>, Halt> {
+    pub(super) async fn accept(&mut self) -> Result<Result<String, String>, ReconcileError> {
         let name = self.record.credential.clone();
         if let Some(rotation) = &self.rotation {
             return Ok(Err(format!(

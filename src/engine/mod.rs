@@ -1,34 +1,34 @@
 //! Carries out what the domain decides: journal the intent, act, journal the outcome.
 //!
-//! The [`keeper`] owns what is known of every credential and says who is visited when. A [`visit`] takes one
+//! The [`controller`] owns what is known of every credential and says who is visited when. A [`visit`] takes one
 //! credential along, does what is pending as far as it goes without waiting, and brings it back; there is no other
 //! place where a rotation advances. Each effect is a file in [`effects`]. Recovery is a visit like any other.
 
-mod agenda;
+mod admission;
 mod begin;
-mod board;
 mod breaker;
+mod commands;
 mod commit;
-mod desk;
+mod context;
+mod controller;
 mod effects;
 mod emergency;
 mod handle;
+mod hold_cache;
 mod inspect;
-mod keeper;
-mod listings;
-mod orders;
+mod reconciler;
 mod repair;
-mod restraints;
-mod setup;
-mod solo;
+mod rotation_limiter;
+mod shared_inventory;
+mod single_run;
 mod sweep;
-mod turns;
-mod visit;
-pub mod wakes;
+pub mod ticker;
+mod work_queue;
+mod workspace_client;
 
-pub use desk::{BUDGET_PERIOD, Desk, Reach};
-pub use handle::{Handle, LeakAnswer, LeakUnanswered, Pulse, Refused};
-pub use keeper::{Keeper, Stopped};
-pub use orders::Wish;
-pub use setup::{Setup, Timing};
-pub use solo::{Halted, Solo};
+pub use commands::Command;
+pub use context::{Context, Timing};
+pub use controller::{Controller, Stopped};
+pub use handle::{CommandError, Handle, Heartbeat, LeakReportError, LeakReportOutcome};
+pub use single_run::{SingleRun, SingleRunError};
+pub use workspace_client::{BUDGET_PERIOD, WorkspaceClient, WorkspaceHealth};

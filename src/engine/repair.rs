@@ -1,34 +1,34 @@
-//! Making a credential's damaged record anew from its rotations' events, by an operator's order.
+//! Making a credential's damaged record anew from its rotations' events, by an operator's request.
 
 use serde_json::json;
 
 use crate::domain::audit::{Act, changes};
 use crate::domain::record::Record;
-use crate::domain::replay::{self, Told};
-use crate::engine::commit::Halt;
-use crate::engine::orders::Order;
-use crate::engine::visit::Visit;
-use crate::ports::journal::{Chapter, Error, Known};
+use crate::domain::replay::{self, ReplayedRotation};
+use crate::engine::commands::CommandRequest;
+use crate::engine::commit::ReconcileError;
+use crate::engine::reconciler::Reconciler;
+use crate::ports::journal::{CredentialState, Error, RotationHistory};
 
 /// Rotations that are read at a time: the newest has mostly settled everything.
 const AT_A_TIME: usize = 8;
 
-impl Visit {
+impl Reconciler {
     /// Answers when the record is made anew, or why it cannot be: then the credential is left alone as before.
-    pub(super) async fn repair(&mut self, order: Order) -> Result<(), Halt> {
-        self.actor = order.actor();
+    pub(super) async fn repair(&mut self, request: CommandRequest) -> Result<(), ReconcileError> {
+        self.actor = request.actor();
         let name = self.record.credential.clone();
-        let damage = match self.setup.journal.load_one(&name).await {
+        let damage = match self.context.journal.load_one(&name).await {
             Err(damage @ Error::Corrupt { .. }) => damage,
             Err(error) => {
-                drop(order.answer.send(Err(error.to_string())));
-                return Err(Halt::reading(error));
+                drop(request.answer.send(Err(error.to_string())));
+                return Err(ReconcileError::reading(error));
             }
             Ok(known) => {
-                if let Some(Known { record, rotation }) = known {
+                if let Some(CredentialState { record, rotation }) = known {
                     (self.record, self.rotation) = (record, rotation);
                 }
-                drop(order.answer.send(Ok(format!("the rows of `{name}` are sound: it goes on"))));
+                drop(request.answer.send(Ok(format!("the rows of `{name}` are sound: it goes on"))));
                 return Ok(());
             }
         };
@@ -36,41 +36,41 @@ impl Visit {
             Ok((record, told)) => {
                 let details =
                     json!({ "why": damage.to_string(), "key": record.current.as_ref().map(|it| &it.key) });
-                let at = self.setup.now();
+                let at = self.context.now();
                 let act = Act::new(at, self.actor.clone(), changes::REPAIRED, details);
                 // What follows the damaged one is what every later change is compared with.
                 self.record.revision = record.revision;
                 self.save_acting(record, vec![Act { credential: Some(name.clone()), ..act }]).await?;
                 self.rotation = told.filter(|told| !told.rotation.is_over()).map(|told| told.rotation);
                 if let Some(rotation) = &self.rotation {
-                    self.restraints.turns.occupy(&rotation.plan.workspace, &name);
+                    self.admission.rotation_limiter.occupy(&rotation.plan.workspace, &name);
                 }
                 tracing::warn!(credential = %name, %damage, by = %self.actor, "its damaged record was made anew from its events");
                 let done =
                     format!("the record of `{name}` is made anew from its rotations' events, and it goes on");
-                drop(order.answer.send(Ok(done)));
+                drop(request.answer.send(Ok(done)));
                 Ok(())
             }
             Err(error) => {
                 let advice = "only a backup of the journal has them: see `Damaged` in the runbook";
                 let why = format!("the record of `{name}` cannot be made anew, because {error}; {advice}");
-                drop(order.answer.send(Err(why)));
-                Err(Halt::reading(error))
+                drop(request.answer.send(Err(why)));
+                Err(ReconcileError::reading(error))
             }
         }
     }
 
     /// The record as the events have it, with the revision that is stored, and the newest rotation.
-    async fn made_anew(&self) -> Result<(Record, Option<Told>), Error> {
-        let (journal, name) = (&self.setup.journal, &self.record.credential);
+    async fn made_anew(&self) -> Result<(Record, Option<ReplayedRotation>), Error> {
+        let (journal, name) = (&self.context.journal, &self.record.credential);
         let revision = journal.revision(name).await?.unwrap_or_default();
-        let mut newest_first: Vec<Told> = Vec::new();
+        let mut newest_first: Vec<ReplayedRotation> = Vec::new();
         let mut before = None;
         'all: loop {
             let page = journal.rotations(Some(name), before, AT_A_TIME).await?;
             for (rotation, _) in &page {
                 let entries = journal.entries(*rotation).await?;
-                let chapter = Chapter { rotation: *rotation, entries };
+                let chapter = RotationHistory { rotation: *rotation, entries };
                 let told = told(chapter)?;
                 let settled = told.settles_everything();
                 newest_first.push(told);
@@ -87,8 +87,8 @@ impl Visit {
     }
 }
 
-fn told(chapter: Chapter) -> Result<Told, Error> {
-    let Chapter { rotation, entries } = chapter;
+fn told(chapter: RotationHistory) -> Result<ReplayedRotation, Error> {
+    let RotationHistory { rotation, entries } = chapter;
     let events = entries.into_iter().map(|entry| (entry.at, entry.event)).collect();
-    Told::new(events).map_err(|history| Error::from((rotation, history)))
+    ReplayedRotation::new(events).map_err(|history| Error::from((rotation, history)))
 }

@@ -9,9 +9,9 @@ use axum::http::{HeaderMap, StatusCode, header};
 
 use crate::domain::ids::ConsumerName;
 use crate::domain::secret::SecretValue;
-use crate::http::answer::{self, Problem};
 use crate::http::consumers::{Consumers, Readers};
 use crate::http::rates::Rates;
+use crate::http::response::{self, Problem};
 
 /// Wrong tokens at once, from one address.
 const WRONG_MAX: u32 = 60;
@@ -103,7 +103,7 @@ impl Access {
         if !headers.contains_key(header::AUTHORIZATION) {
             return Ok(by_names(&caller.names));
         }
-        let found = answer::bearer(headers).and_then(|token| by_token(&token));
+        let found = response::bearer(headers).and_then(|token| by_token(&token));
         if found.is_none() {
             self.wrong.count(network(caller.address)).map_err(|wait| {
                 let message = "too many wrong tokens came from this address; wait before the next try";

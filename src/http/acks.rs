@@ -20,9 +20,9 @@ use crate::domain::record::Record;
 use crate::domain::report::{CredentialReport, Facts};
 use crate::domain::secret::Fingerprint;
 use crate::http::access::Caller;
-use crate::http::answer::{Problem, read_json};
 use crate::http::public::Shared;
-use crate::ports::journal::{self, Known};
+use crate::http::response::{Problem, read_json};
+use crate::ports::journal::{self, CredentialState};
 
 const WANTED: &str = "JSON such as {\"fingerprint\": \"0123456789abcdef\", \"status\": \"using\"}, the fingerprint being the first 16 hex \
                       digits, in lower case, of the SHA-256 of the key that is in use";
@@ -31,7 +31,7 @@ const WANTED: &str = "JSON such as {\"fingerprint\": \"0123456789abcdef\", \"sta
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Acknowledgement")]
-pub(super) struct Said {
+pub(super) struct AckRequest {
     fingerprint: Fingerprint,
     /// Has to be the token's owner, if it is there.
     #[serde(default)]
@@ -47,8 +47,8 @@ fn using() -> Health {
 
 /// What became of an acknowledgement.
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Kept")]
-pub(super) struct Kept {
+#[schemars(rename = "AckResponse")]
+pub(super) struct AckResponse {
     credential: CredentialName,
     consumer: ConsumerName,
     fingerprint: Fingerprint,
@@ -74,10 +74,10 @@ pub(super) async fn acknowledge(
     path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Kept>, Problem> {
+) -> Result<Json<AckResponse>, Problem> {
     let consumers = Arc::clone(&shared.consumers.borrow());
     let consumer = shared.access.consumer(&consumers, &caller, &headers)?;
-    let Said { fingerprint, consumer: claimed, status: health } = read_json(body, WANTED)?;
+    let AckRequest { fingerprint, consumer: claimed, status: health } = read_json(body, WANTED)?;
     if claimed.is_some_and(|claimed| claimed != consumer) {
         let message = "the token is not the one of the consumer that the body names";
         return Err(Problem::new(StatusCode::FORBIDDEN, "not_your_name", message));
@@ -89,7 +89,7 @@ pub(super) async fn acknowledge(
     let acks = shared.handle.journal().acks(&credential).await.map_err(|error| unkept(&error))?;
     let before = acks.iter().find(|ack| ack.consumer == consumer);
     // The newest counts, also while the clock has been set back.
-    let now = shared.handle.setup().clock.now();
+    let now = shared.handle.context().clock.now();
     let at = before.map_or(now, |before| before.at.max(now));
     let ack = Ack { consumer, fingerprint, health, since: at, at }.following(before);
     let acknowledged = shared.handle.acknowledge(credential.clone(), ack.clone()).await;
@@ -103,7 +103,7 @@ pub(super) async fn acknowledge(
     };
     let observed = observed.map_err(|error| unkept(&error))?.unwrap_or_default();
     let evidence = Evidence { acks, observed };
-    Ok(Json(kept(credential, ack, known, &evidence, shared.handle.setup().clock.now())))
+    Ok(Json(kept(credential, ack, known, &evidence, shared.handle.context().clock.now())))
 }
 
 /// A consumer may acknowledge what the policy waits for, or what a rotation under way still waits for.
@@ -111,9 +111,9 @@ fn authorise(
     shared: &Shared,
     credential: &CredentialName,
     consumer: &ConsumerName,
-    known: Option<&Known>,
+    known: Option<&CredentialState>,
 ) -> Result<(), Problem> {
-    let setup = shared.handle.setup();
+    let setup = shared.handle.context();
     let of_policy = setup.policy.credentials.get(credential).map(|policy| &policy.terms);
     let of_rotation = known.and_then(|known| known.rotation.as_ref()).map(|rotation| &rotation.plan.terms);
     if of_policy.is_none() && known.is_none() {
@@ -132,16 +132,16 @@ fn authorise(
 fn kept(
     credential: CredentialName,
     ack: Ack,
-    known: Option<Known>,
+    known: Option<CredentialState>,
     evidence: &Evidence,
     now: Timestamp,
-) -> Kept {
-    let Known { record, rotation } =
-        known.unwrap_or_else(|| Known { record: Record::new(credential.clone()), rotation: None });
+) -> AckResponse {
+    let CredentialState { record, rotation } =
+        known.unwrap_or_else(|| CredentialState { record: Record::new(credential.clone()), rotation: None });
     let facts = Facts { record: &record, rotation: rotation.as_ref(), evidence, policy: None };
     let told = CredentialReport::new(facts, now);
     let new = told.rotation.as_ref().and_then(|rotation| rotation.new_fingerprint.as_ref());
-    Kept {
+    AckResponse {
         known: [told.fingerprint.as_ref(), new].contains(&Some(&ack.fingerprint)),
         credential,
         consumer: ack.consumer,

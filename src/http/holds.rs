@@ -10,12 +10,12 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::domain::hold::{Held, Scope};
+use crate::domain::hold::{HoldKind, Scope};
 use crate::domain::ids::{CredentialName, WorkspaceName};
-use crate::domain::outside::is_unseen;
-use crate::http::answer::{Problem, read_json};
+use crate::domain::sanitize::is_unseen;
 use crate::http::operator::{Shared, is_known, refused, unknown};
 use crate::http::peer::Peer;
+use crate::http::response::{Problem, read_json};
 
 /// More is not a reason but a report.
 const WHY_CHARACTERS_MAX: usize = 300;
@@ -41,7 +41,7 @@ enum Only {
     Revoking,
 }
 
-impl From<Only> for Held {
+impl From<Only> for HoldKind {
     fn from(only: Only) -> Self {
         match only {
             Only::Minting => Self::Minting,
@@ -61,7 +61,8 @@ pub(super) async fn pause(
     if why.chars().count() > WHY_CHARACTERS_MAX || why.chars().any(is_unseen) {
         return Err(bad(format!("`why` has to be one line of at most {WHY_CHARACTERS_MAX} characters")));
     }
-    let done = shared.handle.pause(scope, request.only.map(Held::from), why, by).await.map_err(refused)?;
+    let done =
+        shared.handle.pause(scope, request.only.map(HoldKind::from), why, by).await.map_err(refused)?;
     Ok(Json(json!({ "message": done })))
 }
 
@@ -75,7 +76,7 @@ pub(super) async fn resume(
         return Err(bad("only a pause has a `why`".to_owned()));
     }
     let scope = scope(&shared, &request).await?;
-    let done = shared.handle.resume(scope, request.only.map(Held::from), by).await.map_err(refused)?;
+    let done = shared.handle.resume(scope, request.only.map(HoldKind::from), by).await.map_err(refused)?;
     Ok(Json(json!({ "message": done })))
 }
 
@@ -87,7 +88,7 @@ async fn scope(shared: &Shared, request: &Request) -> Result<Scope, Problem> {
         (false, Some(name), None) => {
             let name = WorkspaceName::new(name.as_str()).map_err(|_| no_such_workspace())?;
             let scope = Scope::Workspace(name.clone());
-            let in_policy = shared.handle.setup().policy.workspaces.contains_key(&name);
+            let in_policy = shared.handle.context().policy.workspaces.contains_key(&name);
             if in_policy || shared.handle.is_held(&scope) { Ok(scope) } else { Err(no_such_workspace()) }
         }
         (false, None, Some(name)) => {

@@ -11,10 +11,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::secret::Fingerprint;
-use crate::engine::{LeakAnswer, LeakUnanswered};
+use crate::engine::{LeakReportError, LeakReportOutcome};
 use crate::http::access::Caller;
-use crate::http::answer::{Problem, read_json};
 use crate::http::public::Shared;
+use crate::http::response::{Problem, read_json};
 
 const WANTED: &str = "JSON such as {\"sha256\": \"64 hex digits of the leaked value's SHA-256\", \"source\": \"github\", \"url\": \"https://…\"}; never the value itself";
 
@@ -46,7 +46,7 @@ pub(super) struct Report {
 pub(super) struct Taken {
     /// Whether it is, or was until it was replaced for a leak, the value of a key of ours.
     known: bool,
-    credentials: Vec<LeakAnswer>,
+    credentials: Vec<LeakReportOutcome>,
 }
 
 /// Has the key replaced at once, if it is one of ours. May be repeated.
@@ -110,7 +110,7 @@ fn unusable() -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "bad_request", format!("the body has to be {WANTED}"))
 }
 
-fn unanswered(error: &LeakUnanswered) -> Problem {
+fn unanswered(error: &LeakReportError) -> Problem {
     let message = format!("the report was not kept: {error}; send it again");
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_kept", message)
 }

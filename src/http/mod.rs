@@ -6,8 +6,8 @@
 
 mod access;
 mod acks;
-mod answer;
 mod consumers;
+mod credentials;
 mod holds;
 mod leaks;
 pub mod openapi;
@@ -17,7 +17,7 @@ mod peer;
 mod probes;
 mod public;
 mod rates;
-mod reading;
+mod response;
 mod rotations;
 mod serve;
 mod socket;

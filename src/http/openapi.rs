@@ -11,8 +11,8 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
-use crate::http::answer::Told;
 use crate::http::openapi::operations::{Answer, Needs, Operation, operations};
+use crate::http::response::ErrorBody;
 use crate::telemetry::metrics;
 
 static TEXT: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", value()));
@@ -32,7 +32,7 @@ pub fn text() -> &'static str {
 
 fn value() -> Value {
     let mut schemas = Schemas::new();
-    let problem = schemas.answer::<Told>();
+    let problem = schemas.answer::<ErrorBody>();
     let mut paths = Map::new();
     for operation in operations(&mut schemas) {
         let told = described(&operation, &problem);

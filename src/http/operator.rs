@@ -19,14 +19,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::audit::Actor;
 use crate::domain::ids::CredentialName;
-use crate::domain::report::remark::Remark;
+use crate::domain::report::condition::Condition;
 use crate::domain::report::{CredentialReport, StatusReport};
+use crate::engine::Command;
+use crate::engine::CommandError;
 use crate::engine::Handle;
-use crate::engine::Refused;
-use crate::engine::Wish;
-use crate::http::answer::{self, Problem, read_json};
 use crate::http::holds;
 use crate::http::peer::Peer;
+use crate::http::response::{self, Problem, read_json};
 use crate::http::serve::{self, Limits};
 use crate::http::socket::{self, BindError, SocketFile};
 use crate::telemetry::observation::{Observer, Status};
@@ -95,7 +95,7 @@ impl OperatorSocket {
 }
 
 fn routes(shared: Arc<Shared>) -> Router {
-    let in_time = middleware::from_fn(|request, next| answer::within(ANSWER, LATE, request, next));
+    let in_time = middleware::from_fn(|request, next| response::within(ANSWER, LATE, request, next));
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/remarks", get(remarks))
@@ -105,8 +105,8 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/v1/resume", post(holds::resume))
         .route("/v1/reload", post(reload))
         .route("/v1/sweep", post(sweep))
-        .fallback(answer::no_such_path)
-        .method_not_allowed_fallback(answer::wrong_method)
+        .fallback(response::no_such_path)
+        .method_not_allowed_fallback(response::wrong_method)
         .layer(in_time)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(shared)
@@ -133,15 +133,15 @@ async fn order(
         body => read_json(body, "empty, or JSON such as {\"overwrite\": false}")?,
     };
     let wish = match verb.as_str() {
-        "rotate" if emergency => Wish::Emergency,
-        "rotate" => Wish::Rotate,
-        "accept" => Wish::Accept,
-        "retry" => Wish::Retry { overwrite },
-        "abort" => Wish::Abort,
-        "rollback" => Wish::RollBack,
-        "reinstate" => Wish::Reinstate,
-        "repair" => Wish::Repair,
-        _ => return Err(answer::no_such_path().await),
+        "rotate" if emergency => Command::Emergency,
+        "rotate" => Command::Rotate,
+        "accept" => Command::Accept,
+        "retry" => Command::Retry { overwrite },
+        "abort" => Command::Abort,
+        "rollback" => Command::RollBack,
+        "reinstate" => Command::Reinstate,
+        "repair" => Command::Repair,
+        _ => return Err(response::no_such_path().await),
     };
     if overwrite && verb != "retry" {
         let message = "only `retry` can overwrite foreign values";
@@ -156,13 +156,13 @@ async fn order(
         return Err(unknown());
     }
     tracing::info!(%credential, verb, overwrite, emergency, %by, "an operator's order");
-    let done = shared.handle.order(credential, wish, by).await.map_err(refused)?;
+    let done = shared.handle.request(credential, wish, by).await.map_err(refused)?;
     Ok(Json(json!({ "message": done })))
 }
 
 /// Whether the policy or the journal has it. Only such a name is logged: another could be a key, pasted by mistake.
 pub(super) async fn is_known(shared: &Shared, credential: &CredentialName) -> bool {
-    shared.handle.setup().policy.credentials.contains_key(credential)
+    shared.handle.context().policy.credentials.contains_key(credential)
         || !matches!(shared.handle.journal().load_one(credential).await, Ok(None))
 }
 
@@ -171,7 +171,7 @@ async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<StatusReport>,
 }
 
 /// What there is to say beside the credentials; looks into no journal.
-async fn remarks(State(shared): State<Arc<Shared>>) -> Json<Vec<Remark>> {
+async fn remarks(State(shared): State<Arc<Shared>>) -> Json<Vec<Condition>> {
     Json(shared.observer.remarks())
 }
 
@@ -196,8 +196,8 @@ async fn reload(
     tracing::info!(%by, "an operator's order to reload");
     let (answer, answered) = oneshot::channel();
     let reload = Reload { by: Actor::Operator(by), answer };
-    shared.reload.send(reload).await.map_err(|_| refused(Refused::Stopping))?;
-    let outcome = answered.await.map_err(|_| refused(Refused::Stopping))?;
+    shared.reload.send(reload).await.map_err(|_| refused(CommandError::Stopping))?;
+    let outcome = answered.await.map_err(|_| refused(CommandError::Stopping))?;
     let loaded =
         outcome.map_err(|why| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "policy_refused", why))?;
     Ok(Json(json!({ "message": loaded })))
@@ -213,10 +213,10 @@ async fn sweep(
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "used with `map_err`")]
-pub(super) fn refused(why: Refused) -> Problem {
+pub(super) fn refused(why: CommandError) -> Problem {
     let (status, code) = match &why {
-        Refused::Because(_) => (StatusCode::CONFLICT, "refused"),
-        Refused::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+        CommandError::Because(_) => (StatusCode::CONFLICT, "refused"),
+        CommandError::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
     };
     Problem::new(status, code, why.to_string())
 }

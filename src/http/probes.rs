@@ -9,8 +9,8 @@ use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::http::answer::Problem;
 use crate::http::public::Shared;
+use crate::http::response::Problem;
 use crate::telemetry::metrics::{self, Exposition};
 use crate::telemetry::observation::Observation;
 
@@ -59,7 +59,7 @@ pub(super) async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
     let observation = shared.observer.observe().await;
     let reasons = reasons(&observation);
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let damaged = observation.pulse.damaged.iter().map(|(name, _)| name.to_string()).collect();
+    let damaged = observation.heartbeat.damaged.iter().map(|(name, _)| name.to_string()).collect();
     (status, Json(Readiness { ready: reasons.is_empty(), reasons, damaged })).into_response()
 }
 

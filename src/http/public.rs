@@ -20,12 +20,12 @@ use crate::engine::Handle;
 use crate::http::Consumers;
 use crate::http::access::{Access, Caller};
 use crate::http::acks;
-use crate::http::answer;
+use crate::http::credentials;
 use crate::http::leaks;
 use crate::http::openapi;
 use crate::http::page;
 use crate::http::probes;
-use crate::http::reading;
+use crate::http::response;
 use crate::http::rotations;
 use crate::http::serve::{self, Limits};
 use crate::http::tls::Tls;
@@ -107,9 +107,9 @@ async fn greet(
 
 fn routes(shared: Arc<Shared>) -> Router {
     let in_time = middleware::from_fn(|request, next| {
-        answer::within(ANSWER, "the answer took too long; try again", request, next)
+        response::within(ANSWER, "the answer took too long; try again", request, next)
     });
-    let for_readers = middleware::from_fn_with_state(Arc::clone(&shared), reading::for_readers);
+    let for_readers = middleware::from_fn_with_state(Arc::clone(&shared), credentials::for_readers);
     Router::new()
         .route("/livez", get(probes::livez))
         .route("/healthz", get(probes::livez))
@@ -117,14 +117,14 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/version", get(probes::version))
         .route("/metrics", get(probes::metrics))
         .route("/openapi.json", get(openapi::document))
-        .route("/v1/credentials", get(reading::credentials))
-        .route("/v1/credentials/{name}", get(reading::credential))
+        .route("/v1/credentials", get(credentials::credentials))
+        .route("/v1/credentials/{name}", get(credentials::credential))
         .route("/v1/rotations", get(rotations::rotations))
         .route("/v1/credentials/{name}/acks", post(acks::acknowledge))
         .route("/v1/leaks", post(leaks::report))
         .merge(page::routes().route_layer(for_readers))
-        .fallback(answer::no_such_path)
-        .method_not_allowed_fallback(answer::wrong_method)
+        .fallback(response::no_such_path)
+        .method_not_allowed_fallback(response::wrong_method)
         .layer(in_time)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(shared)

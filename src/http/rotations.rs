@@ -15,9 +15,9 @@ use crate::domain::phase::PhaseName;
 use crate::domain::report::SCHEMA_VERSION;
 use crate::domain::report::history::Story;
 use crate::http::access::Caller;
-use crate::http::answer::{Problem, bad_query, read_query};
+use crate::http::credentials::{may_read, unreadable};
 use crate::http::public::Shared;
-use crate::http::reading::{may_read, unreadable};
+use crate::http::response::{Problem, bad_query, read_query};
 use crate::ports::journal::{self, Journal};
 
 const LIMIT: usize = 20;
@@ -111,7 +111,7 @@ pub(super) async fn rotations(
     }
     let found = find(shared.handle.journal(), &asked).await;
     let (rotations, next_cursor) = found.map_err(|error| unreadable(error.to_string()))?;
-    let at = shared.handle.setup().clock.now();
+    let at = shared.handle.context().clock.now();
     Ok(Json(RotationsPage { schema_version: SCHEMA_VERSION, at, rotations, next_cursor }))
 }
 

@@ -1,6 +1,6 @@
 //! A bounded server: so many connections at once, each with little time for a request's head and a bounded life.
 
-mod places;
+mod connection_slots;
 #[cfg(test)]
 mod tests;
 
@@ -21,9 +21,9 @@ use tokio::task::JoinSet;
 use tokio::time;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::serve::places::Places;
+use crate::http::serve::connection_slots::ConnectionSlots;
 
-pub(super) use crate::http::serve::places::Presence;
+pub(super) use crate::http::serve::connection_slots::Presence;
 
 /// How long answers that are being given may take when the server stops, or a connection's life ends.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -62,7 +62,7 @@ pub(super) async fn serve<L, S, W, G>(
     W: Clone + Send + Sync + 'static,
     G: Future<Output = Option<(S, W)>> + Send + 'static,
 {
-    let places = Places::new(limits.connections);
+    let places = ConnectionSlots::new(limits.connections);
     let mut connections = JoinSet::new();
     loop {
         let accepted = async {

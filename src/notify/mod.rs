@@ -3,14 +3,14 @@
 //! [`watch`] looks, [`courier`] delivers to one channel. Nothing here holds the engine up, and what was journalled is
 //! delivered at least once, whatever dies: a notice that comes twice has the same id and belongs to the same trouble.
 
-mod courier;
+mod delivery;
 mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::ids::ChannelName;
-use crate::domain::notice::Interest;
+use crate::domain::notification::Interest;
 use crate::ports::notifier::Notifier;
 
 pub use watch::Announcer;

@@ -10,12 +10,12 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::ids::{ChannelName, WorkspaceName};
-use crate::domain::notice::tales::{self, Tales};
-use crate::domain::notice::thread::{Interests, Threads};
-use crate::domain::notice::troubles::{Answers, Facts, Look};
+use crate::domain::notification::alerts::{Answers, Facts, Look};
+use crate::domain::notification::incidents::{Incidents, Interests};
+use crate::domain::notification::occurrences::{self, Occurrences};
 use crate::domain::report::StatusReport;
-use crate::engine::Reach;
-use crate::notify::courier::{Courier, Mailbox};
+use crate::engine::WorkspaceHealth;
+use crate::notify::delivery::{DeliveryWorker, UrgentQueue};
 use crate::notify::{Channel, Channels};
 use crate::ports::clock::Clock;
 use crate::ports::journal;
@@ -42,7 +42,7 @@ pub struct Announcer {
 /// The couriers under way.
 struct Round {
     interests: Interests,
-    mailboxes: BTreeMap<ChannelName, Arc<Mailbox>>,
+    mailboxes: BTreeMap<ChannelName, Arc<UrgentQueue>>,
     couriers: JoinSet<()>,
     stop: CancellationToken,
 }
@@ -50,9 +50,9 @@ struct Round {
 /// What was told before, once the journal has said so.
 #[derive(Default)]
 struct Memory {
-    told: Option<(Threads, Tales)>,
+    told: Option<(Incidents, Occurrences)>,
     /// What the journal itself cannot keep: that it cannot be used.
-    unjournalled: Threads,
+    unjournalled: Incidents,
 }
 
 impl Announcer {
@@ -90,9 +90,9 @@ impl Announcer {
         let stop = CancellationToken::new();
         let (mut couriers, mut mailboxes) = (JoinSet::new(), BTreeMap::new());
         for (name, Channel { notifier, interest: _ }) in channels.iter() {
-            let mailbox = Arc::new(Mailbox::default());
+            let mailbox = Arc::new(UrgentQueue::default());
             mailboxes.insert(name.clone(), Arc::clone(&mailbox));
-            let courier = Courier {
+            let courier = DeliveryWorker {
                 channel: name.clone(),
                 notifier: Arc::clone(notifier),
                 outbox: Arc::clone(&self.outbox),
@@ -149,7 +149,7 @@ impl Announcer {
             Some(told) => told,
             None => {
                 let recalled = self.outbox.recall().await?;
-                (Threads::new(recalled.threads), recalled.tales)
+                (Incidents::new(recalled.threads), recalled.tales)
             }
         };
         let workspaces = answers(observation);
@@ -162,7 +162,7 @@ impl Announcer {
         });
         let before = (threads.clone(), told.clone());
         let mut change = threads.news(&look, &round.interests, self.patience, now);
-        tales::add(&mut change, &mut told, report, &round.interests, now);
+        occurrences::add(&mut change, &mut told, report, &round.interests, now);
         let posted = if change.is_empty() { Ok(()) } else { self.outbox.post(&change).await };
         memory.told = Some(if posted.is_ok() { (threads, told) } else { before });
         posted?;
@@ -182,7 +182,7 @@ impl Round {
 }
 
 fn answers(observation: &Observation) -> BTreeMap<WorkspaceName, Answers> {
-    let of = |reach: &Reach| match (&reach.failing, reach.last_answer) {
+    let of = |reach: &WorkspaceHealth| match (&reach.failing, reach.last_answer) {
         (Some(failure), _) => Answers::Failing(failure.clone()),
         (None, Some(_)) => Answers::Well,
         (None, None) => Answers::Unasked,

@@ -7,7 +7,7 @@ use crate::domain::trace::Span;
 
 /// Why spans were not taken. Fit to be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Untaken {
+pub struct ExportError {
     /// They would not be taken later either.
     pub is_final: bool,
     /// How long the collector asked us to wait.
@@ -23,5 +23,5 @@ pub trait Collector: Send + Sync {
     ///
     /// # Errors
     /// None was taken, or it is not known whether any was.
-    async fn take(&self, spans: &[Span]) -> Result<usize, Untaken>;
+    async fn take(&self, spans: &[Span]) -> Result<usize, ExportError>;
 }

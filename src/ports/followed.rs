@@ -7,14 +7,14 @@ use crate::domain::secret::SecretValue;
 
 /// By what a content is known again without being read: opaque, and never the content.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mark(pub String);
+pub struct ContentMark(pub String);
 
 /// What a look showed.
-pub enum Look {
+pub enum FollowedState {
     /// What was read under the mark is still what is served.
     Same,
     New {
-        mark: Mark,
+        mark: ContentMark,
         value: SecretValue,
     },
     /// It changed and may be half written: look again soon.
@@ -28,5 +28,5 @@ pub trait Followed: Send + Sync {
     ///
     /// # Errors
     /// It is not there, cannot be read, or holds nothing that could be a key. Nothing is known of it then.
-    async fn look(&self, since: Option<&Mark>) -> Result<Look, Failure>;
+    async fn look(&self, since: Option<&ContentMark>) -> Result<FollowedState, Failure>;
 }

@@ -8,7 +8,7 @@ use crate::domain::audit::events::Place;
 use crate::domain::audit::{Act, Actor, Head, Sealed};
 use crate::domain::event::Event;
 use crate::domain::gate::Observed;
-use crate::domain::hold::{Held, Hold, Scope};
+use crate::domain::hold::{Hold, HoldKind, Scope};
 use crate::domain::ids::{CredentialName, KeyId, RotationId, WorkspaceName};
 use crate::domain::record::Record;
 use crate::domain::rotation::{CorruptHistory, Rotation};
@@ -50,14 +50,14 @@ impl Entry {
 
 /// What is known of one credential: its record and, folded, the rotation that is under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
+pub struct CredentialState {
     pub record: Record,
     pub rotation: Option<Rotation>,
 }
 
 /// A rotation in the list of a credential's rotations.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chapter {
+pub struct RotationHistory {
     pub rotation: RotationId,
     pub entries: Vec<Entry>,
 }
@@ -95,13 +95,13 @@ pub trait Journal: Send + Sync {
     ///
     /// # Errors
     /// The journal as a whole cannot be read.
-    async fn load(&self) -> Result<Vec<(CredentialName, Result<Known, Error>)>, Error>;
+    async fn load(&self) -> Result<Vec<(CredentialName, Result<CredentialState, Error>)>, Error>;
 
     /// Loads one credential; `None` if it was never recorded.
     ///
     /// # Errors
     /// `Corrupt` or `Unavailable`.
-    async fn load_one(&self, credential: &CredentialName) -> Result<Option<Known>, Error>;
+    async fn load_one(&self, credential: &CredentialName) -> Result<Option<CredentialState>, Error>;
 
     /// How often a credential's record was changed, also where the rest of its row is damaged; `None` if it was never
     /// recorded.
@@ -134,7 +134,8 @@ pub trait Journal: Send + Sync {
     ///
     /// # Errors
     /// `Corrupt` or `Unavailable`.
-    async fn history(&self, credential: &CredentialName, limit: usize) -> Result<Vec<Chapter>, Error>;
+    async fn history(&self, credential: &CredentialName, limit: usize)
+    -> Result<Vec<RotationHistory>, Error>;
 
     /// Rotations of one credential, or of all, that began before `before`, newest first, at most `limit`.
     ///
@@ -218,13 +219,13 @@ pub trait Journal: Send + Sync {
     ///
     /// # Errors
     /// `Unavailable`.
-    async fn lift(&self, scope: &Scope, what: Held, actor: &Actor, at: Timestamp) -> Result<(), Error>;
+    async fn lift(&self, scope: &Scope, what: HoldKind, actor: &Actor, at: Timestamp) -> Result<(), Error>;
 
     /// When such a hold was last lifted; `None` if it never was.
     ///
     /// # Errors
     /// `Corrupt` or `Unavailable`.
-    async fn lifted(&self, scope: &Scope, what: Held) -> Result<Option<Timestamp>, Error>;
+    async fn lifted(&self, scope: &Scope, what: HoldKind) -> Result<Option<Timestamp>, Error>;
 
     /// Every hold in force.
     ///

@@ -8,7 +8,7 @@ use crate::domain::plan::Reason;
 
 /// A rotation that left a phase.
 #[derive(Debug, Clone, Copy)]
-pub struct Moved<'a> {
+pub struct Transition<'a> {
     pub rotation: RotationId,
     /// The number of the entry by which it moved.
     pub entry: u64,
@@ -23,7 +23,7 @@ pub struct Moved<'a> {
 /// Counts. Neither fails nor waits.
 pub trait Meter: Send + Sync {
     /// A transition is durable.
-    fn moved(&self, moved: Moved<'_>);
+    fn moved(&self, moved: Transition<'_>);
 
     /// The journal was asked to make something durable, and did or could not.
     fn wrote(&self, took: Duration, durable: bool);
@@ -33,7 +33,7 @@ pub trait Meter: Send + Sync {
 pub struct Unmetered;
 
 impl Meter for Unmetered {
-    fn moved(&self, _: Moved<'_>) {}
+    fn moved(&self, _: Transition<'_>) {}
 
     fn wrote(&self, _: Duration, _: bool) {}
 }

@@ -3,7 +3,6 @@
 //! Every failure of an outside system is a [`crate::domain::failure::Failure`]: `Rejected` (it certainly did not
 //! happen) or `Unknown` (it may have happened: read back before anything else).
 
-pub mod calls;
 pub mod clock;
 pub mod collector;
 pub mod followed;

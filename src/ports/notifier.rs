@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 use jiff::SignedDuration;
 
-use crate::domain::notice::Letter;
+use crate::domain::notification::Notification;
 
 /// Why a letter was not taken, as far as is known: it may have been.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Undelivered {
+pub struct DeliveryError {
     /// Sending it again cannot help.
     pub is_final: bool,
     /// How long the receiver asked to be left alone.
@@ -23,7 +23,7 @@ pub trait Notifier: Send + Sync {
     ///
     /// # Errors
     /// They were not taken, or nobody knows.
-    async fn deliver(&self, letters: &[Letter]) -> Result<String, Undelivered>;
+    async fn deliver(&self, letters: &[Notification]) -> Result<String, DeliveryError>;
 
     /// How many letters may go in one.
     fn letters_at_once(&self) -> usize;

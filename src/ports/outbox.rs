@@ -6,31 +6,31 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::domain::ids::ChannelName;
-use crate::domain::notice::tales::Tales;
-use crate::domain::notice::thread::{Change, Thread};
-use crate::domain::notice::{Failing, Letter};
+use crate::domain::notification::incidents::{Change, Incident};
+use crate::domain::notification::occurrences::Occurrences;
+use crate::domain::notification::{Failing, Notification};
 use crate::ports::journal::Error;
 
 /// What is known from before.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Recalled {
-    pub threads: Vec<Thread>,
-    pub tales: Tales,
+pub struct OutboxState {
+    pub threads: Vec<Incident>,
+    pub tales: Occurrences,
     /// Channels that fail.
     pub failing: Vec<Failing>,
 }
 
 /// A channel's oldest letters, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Waiting {
-    pub letters: Vec<Letter>,
+pub struct PendingNotifications {
+    pub letters: Vec<Notification>,
     /// How many there are in all.
     pub count: u64,
 }
 
 /// What came of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settlement {
+pub struct DeliveryOutcome {
     pub channel: ChannelName,
     /// The numbers of letters that are done with.
     pub done: Vec<u64>,
@@ -45,7 +45,7 @@ pub struct Settlement {
 pub trait Outbox: Send + Sync {
     /// # Errors
     /// `Corrupt` or `Unavailable`.
-    async fn recall(&self) -> Result<Recalled, Error>;
+    async fn recall(&self) -> Result<OutboxState, Error>;
 
     /// Keeps a change, and its letters in their order behind those that wait. A letter with an id that waits already is
     /// the same.
@@ -56,11 +56,11 @@ pub trait Outbox: Send + Sync {
 
     /// # Errors
     /// `Corrupt` or `Unavailable`.
-    async fn waiting(&self, channel: &ChannelName, limit: usize) -> Result<Waiting, Error>;
+    async fn waiting(&self, channel: &ChannelName, limit: usize) -> Result<PendingNotifications, Error>;
 
     /// # Errors
     /// `Unavailable`.
-    async fn settle(&self, settlement: &Settlement) -> Result<(), Error>;
+    async fn settle(&self, settlement: &DeliveryOutcome) -> Result<(), Error>;
 
     /// Drops the letters and the failures of every channel but these.
     ///

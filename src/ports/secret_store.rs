@@ -6,27 +6,27 @@ use crate::domain::failure::Failure;
 use crate::domain::ids::VersionId;
 use crate::domain::plan::Destination;
 use crate::domain::secret::SecretValue;
-use crate::domain::successor::Standing;
+use crate::domain::successor::Served;
 
-/// Which version of a secret.
+/// VersionRef version of a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which<'a> {
+pub enum VersionRef<'a> {
     /// The one that consumers are served.
     Current,
     Version(&'a VersionId),
 }
 
 /// A version that was read.
-pub struct Held {
+pub struct StoredVersion {
     pub version: VersionId,
     /// `None` if the version is there but has no such field, or one that cannot be a key.
     pub value: Option<SecretValue>,
 }
 
-impl Held {
+impl StoredVersion {
     #[must_use]
-    pub fn standing(held: Option<&Self>) -> Standing {
-        Standing {
+    pub fn standing(held: Option<&Self>) -> Served {
+        Served {
             version: held.map(|held| held.version.clone()),
             fingerprint: held.and_then(|held| held.value.as_ref()).map(SecretValue::fingerprint),
         }
@@ -49,7 +49,7 @@ pub trait SecretStore: Send + Sync {
     ///
     /// # Errors
     /// `NotFound`: there is no such secret and the destination does not allow to create it. Nothing was changed.
-    async fn preflight(&self, destination: &Destination) -> Result<Standing, Failure>;
+    async fn preflight(&self, destination: &Destination) -> Result<Served, Failure>;
 
     /// Writes `value` as the pending version named `version`. What consumers are served does not change, except that
     /// the first version of an empty secret may become current at once. Repeatable with the same arguments.
@@ -67,7 +67,11 @@ pub trait SecretStore: Send + Sync {
     ///
     /// # Errors
     /// Nothing is known.
-    async fn read(&self, destination: &Destination, which: Which<'_>) -> Result<Option<Held>, Failure>;
+    async fn read(
+        &self,
+        destination: &Destination,
+        which: VersionRef<'_>,
+    ) -> Result<Option<StoredVersion>, Failure>;
 
     /// Makes `version` current in one step if `displacing` is current, and leaves the displaced one readable. That
     /// `version` is current already is success. Used for the way there and for the way back.

@@ -12,14 +12,14 @@ use crate::domain::ack::{Ack, Health};
 use crate::domain::gate::Gate;
 use crate::domain::gate::probe::{CommandGate, Probe};
 use crate::domain::ids::{ConsumerName, CredentialName, StoreName};
-use crate::domain::instant::later;
 use crate::domain::plan::Destination;
 use crate::domain::policy::{Credential, Policy};
 use crate::domain::secret::Fingerprint;
+use crate::domain::time::later;
 use crate::ports::clock::Clock as _;
-use crate::ports::prober::{Answer, Prober};
+use crate::ports::prober::{ProbeResponse, Prober};
+use crate::rehearsal::call_log::CallLog;
 use crate::rehearsal::clock::VirtualClock;
-use crate::rehearsal::ledger::Ledger;
 use crate::rehearsal::shelf::Shelf;
 use crate::rehearsal::workspace::Workspace;
 
@@ -51,7 +51,7 @@ pub(super) struct Harmed {
 
 pub(super) struct Consumers {
     clock: VirtualClock,
-    ledger: Ledger,
+    ledger: CallLog,
     shelves: BTreeMap<StoreName, Arc<Shelf>>,
     workspaces: BTreeMap<CredentialName, Arc<Workspace>>,
     probes: Vec<(CredentialName, Probe)>,
@@ -64,7 +64,7 @@ impl Consumers {
         policy: &Policy,
         lag_of: impl Fn(Option<&ConsumerName>) -> Lag,
         clock: VirtualClock,
-        ledger: Ledger,
+        ledger: CallLog,
         shelves: BTreeMap<StoreName, Arc<Shelf>>,
         workspaces: BTreeMap<CredentialName, Arc<Workspace>>,
     ) -> Self {
@@ -190,13 +190,13 @@ fn says(consumer: &mut Consumer, now: Timestamp) -> Option<(CredentialName, Ack)
 
 #[async_trait]
 impl Prober for Consumers {
-    async fn probe(&self, probe: &Probe) -> Vec<Answer> {
+    async fn probe(&self, probe: &Probe) -> Vec<ProbeResponse> {
         self.ledger.consumed(self.clock.now(), format!("probe `{}`", probe.name));
         let credential = self.probes.iter().find(|(_, known)| known == probe).map(|(name, _)| name);
         let all = self.all();
         let asked = all.iter().filter(|consumer| Some(&consumer.credential) == credential);
         asked
-            .map(|consumer| Answer {
+            .map(|consumer| ProbeResponse {
                 address: consumer.name.as_ref().map_or_else(|| "imagined".to_owned(), ToString::to_string),
                 text: match &consumer.held {
                     Some((print, _)) => Ok(print.to_string()),

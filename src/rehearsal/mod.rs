@@ -4,14 +4,14 @@
 //! outside, [`ledger`] notes what is called. [`foresight`] plays one rotation and tells its steps, which is
 //! `rekeyd plan`; [`season`] plays a whole policy over many days, which is `rekeyd rehearse`.
 
+pub mod call_log;
 pub mod clock;
 mod consumers;
-pub mod foresight;
-mod fuse;
-pub mod ledger;
-mod likeness;
-pub mod season;
+mod crash;
+pub mod dry_run;
 mod shelf;
+pub mod simulation;
+mod snapshot;
 mod workspace;
 
 use std::collections::BTreeMap;

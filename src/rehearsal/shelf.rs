@@ -12,19 +12,19 @@ use crate::domain::failure::Failure;
 use crate::domain::ids::VersionId;
 use crate::domain::plan::Destination;
 use crate::domain::secret::SecretValue;
-use crate::domain::successor::Standing;
+use crate::domain::successor::Served;
 use crate::ports::clock::Clock as _;
-use crate::ports::secret_store::{Held, SecretStore, Staged, Which};
+use crate::ports::secret_store::{SecretStore, Staged, StoredVersion, VersionRef};
 use crate::rehearsal::StoreKind;
+use crate::rehearsal::call_log::CallLog;
 use crate::rehearsal::clock::VirtualClock;
-use crate::rehearsal::fuse::Fuse;
-use crate::rehearsal::ledger::Ledger;
+use crate::rehearsal::crash::Fuse;
 
 pub(super) struct Shelf {
     pub(super) memory: MemoryStore,
     kind: StoreKind,
     clock: VirtualClock,
-    ledger: Ledger,
+    ledger: CallLog,
     fuse: Fuse,
     /// Destinations that were looked at and not written since: AWS's adapter remembers what it saw.
     looked: Mutex<BTreeSet<Destination>>,
@@ -36,7 +36,7 @@ impl Shelf {
     pub(super) fn new(
         kind: StoreKind,
         clock: VirtualClock,
-        ledger: Ledger,
+        ledger: CallLog,
         fuse: Fuse,
         changed: Arc<Notify>,
     ) -> Self {
@@ -69,7 +69,7 @@ impl Shelf {
 
 #[async_trait]
 impl SecretStore for Shelf {
-    async fn preflight(&self, destination: &Destination) -> Result<Standing, Failure> {
+    async fn preflight(&self, destination: &Destination) -> Result<Served, Failure> {
         self.note(destination, wire::preflight(self.there(destination)), "check").await;
         self.has_looked(destination, true);
         self.memory.preflight(destination).await
@@ -88,7 +88,11 @@ impl SecretStore for Shelf {
         staged
     }
 
-    async fn read(&self, destination: &Destination, which: Which<'_>) -> Result<Option<Held>, Failure> {
+    async fn read(
+        &self,
+        destination: &Destination,
+        which: VersionRef<'_>,
+    ) -> Result<Option<StoredVersion>, Failure> {
         self.note(destination, wire::read(), "read").await;
         self.memory.read(destination, which).await
     }
@@ -99,7 +103,7 @@ impl SecretStore for Shelf {
         version: &VersionId,
         displacing: Option<&VersionId>,
     ) -> Result<(), Failure> {
-        let current = self.memory.read(destination, Which::Current).await?;
+        let current = self.memory.read(destination, VersionRef::Current).await?;
         let is_current = current.is_some_and(|held| held.version == *version);
         self.note(destination, wire::promote(is_current), "promote").await;
         self.memory.promote(destination, version, displacing).await?;

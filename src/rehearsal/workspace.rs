@@ -15,9 +15,9 @@ use crate::domain::usage::{Reading, Source, Use};
 use crate::ports::clock::Clock as _;
 use crate::ports::issuer::{Issuer, Minted};
 use crate::ports::usage::UsageSource;
+use crate::rehearsal::call_log::CallLog;
 use crate::rehearsal::clock::VirtualClock;
-use crate::rehearsal::fuse::Fuse;
-use crate::rehearsal::ledger::Ledger;
+use crate::rehearsal::crash::Fuse;
 
 /// The id of the first key that is made; later ones are numbered.
 const NEW_KEY: &str = "NEW_KEY_ID";
@@ -25,7 +25,7 @@ const NEW_KEY: &str = "NEW_KEY_ID";
 pub(super) struct Workspace {
     name: WorkspaceName,
     clock: VirtualClock,
-    ledger: Ledger,
+    ledger: CallLog,
     fuse: Fuse,
     state: Mutex<State>,
 }
@@ -43,7 +43,7 @@ impl Workspace {
     pub(super) fn new(
         name: WorkspaceName,
         clock: VirtualClock,
-        ledger: Ledger,
+        ledger: CallLog,
         fuse: Fuse,
         admin: Fingerprint,
     ) -> Self {

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::secret::Fingerprint;
 use crate::sandbox::answer::Body;
-use crate::sandbox::era::Era;
+use crate::sandbox::api_version::ApiVersion;
 use crate::sandbox::faults::Fault;
 use crate::sandbox::refusal::Refusal;
 use crate::sandbox::request;
@@ -101,7 +101,7 @@ async fn create_key(
     Path(account): Path<String>,
     Json(body): Json<Value>,
 ) -> Result<Json<Value>, Wrong> {
-    let settings = request::new_key(Era::November2026, &Body::Json(body))?;
+    let settings = request::new_key(ApiVersion::November2026, &Body::Json(body))?;
     let created = shared.workspace().create_key(&account, settings, shared.now())?;
     let fingerprint = Fingerprint::of(created.value.as_bytes());
     Ok(Json(json!({"key_id": created.id, "value": created.value, "fingerprint": fingerprint})))
@@ -112,7 +112,7 @@ async fn change_key(
     Path(key): Path<String>,
     Json(body): Json<Value>,
 ) -> Result<StatusCode, Wrong> {
-    let change = request::key_change(Era::November2026, &Body::Json(body))?;
+    let change = request::key_change(ApiVersion::November2026, &Body::Json(body))?;
     shared.workspace().change_key(&key, shared.now(), |old| change.applied_to(old))?;
     Ok(StatusCode::NO_CONTENT)
 }

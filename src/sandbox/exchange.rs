@@ -11,14 +11,14 @@ use axum::response::Response;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
-use crate::domain::instant::later;
+use crate::domain::time::later;
 use crate::sandbox::analytics::REGION;
 use crate::sandbox::answer::{Answer, Body, Call};
+use crate::sandbox::fault_effects::Delivery;
 use crate::sandbox::faults;
 use crate::sandbox::refusal::Refusal;
 use crate::sandbox::route::{Route, Target};
 use crate::sandbox::server::Shared;
-use crate::sandbox::spoil::Delivery;
 use crate::sandbox::wire::Peer;
 
 /// Answers a request to the API.

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::domain::instant::later;
-use crate::sandbox::era::Era;
+use crate::domain::time::later;
+use crate::sandbox::api_version::ApiVersion;
 use crate::sandbox::route::Route;
 use crate::sandbox::rules::{AllIsListed, Rules};
 use crate::sandbox::settings::{Granted, Settings};
@@ -154,14 +154,14 @@ impl StoredKey {
             "character_limit": settings.character_limit,
             "character_count": self.character_count,
         });
-        if rules.era >= Era::September2026 {
+        if rules.era >= ApiVersion::September2026 {
             fields["disable_reason"] = json!(settings.disable_reason);
             fields["hashed_xi_api_key"] = json!(self.usage_hash());
             fields["allowed_ips"] = json!(settings.allowed_ips);
             fields["third_party_disable_allowed"] = json!(settings.third_party_disable_allowed);
             fields["platform_limits"] = platform_limits(settings, self.character_count);
         }
-        if rules.era >= Era::November2026 {
+        if rules.era >= ApiVersion::November2026 {
             fields["expires_at_unix"] = json!(settings.expires_at);
         }
         Some(fields)

@@ -31,11 +31,12 @@
 
 pub mod analytics;
 pub mod answer;
+pub mod api_version;
 mod authorise;
 mod cidr;
 mod control;
-pub mod era;
 mod exchange;
+mod fault_effects;
 pub mod faults;
 pub mod key;
 mod operations;
@@ -46,7 +47,6 @@ pub mod route;
 pub mod rules;
 pub mod server;
 pub mod settings;
-mod spoil;
 pub mod truth;
 mod wire;
 pub mod workspace;

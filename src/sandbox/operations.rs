@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::sandbox::analytics;
 use crate::sandbox::answer::{Answer, Call};
-use crate::sandbox::era::Era;
+use crate::sandbox::api_version::ApiVersion;
 use crate::sandbox::key::StoredKey;
 use crate::sandbox::refusal::{Complaint, Refusal};
 use crate::sandbox::request;
@@ -64,8 +64,8 @@ impl Workspace {
             Route::CreateKey => {
                 let created = self.create_key(account, request::new_key(era, &call.body)?, now)?;
                 match era {
-                    Era::August2025 => json!({"xi-api-key": created.value}),
-                    Era::September2026 | Era::November2026 => {
+                    ApiVersion::August2025 => json!({"xi-api-key": created.value}),
+                    ApiVersion::September2026 | ApiVersion::November2026 => {
                         json!({"xi-api-key": created.value, "key_id": created.id})
                     }
                 }
@@ -114,7 +114,7 @@ impl Workspace {
             "created_at_unix": account.created.as_second(),
             "api-keys": self.list_keys(account, now),
         });
-        if self.rules.era >= Era::September2026 {
+        if self.rules.era >= ApiVersion::September2026 {
             fields["default_sharing_groups"] = json!([]);
         }
         fields
@@ -182,9 +182,9 @@ impl Workspace {
         });
         match self.rules.era {
             // The caller's own key, in full: as the provider did then.
-            Era::August2025 => fields["xi_api_key"] = json!(key.map(|key| key.value.clone())),
-            Era::September2026 => {}
-            Era::November2026 => fields["workspace_id"] = json!(self.id),
+            ApiVersion::August2025 => fields["xi_api_key"] = json!(key.map(|key| key.value.clone())),
+            ApiVersion::September2026 => {}
+            ApiVersion::November2026 => fields["workspace_id"] = json!(self.id),
         }
         fields
     }

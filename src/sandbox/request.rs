@@ -5,8 +5,8 @@
 use serde_json::{Map, Value};
 
 use crate::sandbox::answer::Body;
+use crate::sandbox::api_version::ApiVersion;
 use crate::sandbox::cidr::Cidr;
-use crate::sandbox::era::Era;
 use crate::sandbox::refusal::{Complaint, Refusal};
 use crate::sandbox::settings::{Change, Granted, KeyChange, Settings};
 
@@ -16,7 +16,7 @@ const ADDRESSES_MAX: usize = 100;
 ///
 /// # Errors
 /// `Unprocessable`, with every complaint at once.
-pub fn new_key(era: Era, body: &Body) -> Result<Settings, Refusal> {
+pub fn new_key(era: ApiVersion, body: &Body) -> Result<Settings, Refusal> {
     let mut reader = Reader::new(era, body, Null::Keeps, false)?;
     let name = reader.name(true);
     let permissions = reader.permissions(true);
@@ -30,15 +30,15 @@ pub fn new_key(era: Era, body: &Body) -> Result<Settings, Refusal> {
 ///
 /// # Errors
 /// As of [`new_key`].
-pub fn key_change(era: Era, body: &Body) -> Result<KeyChange, Refusal> {
-    let all_required = era == Era::August2025;
+pub fn key_change(era: ApiVersion, body: &Body) -> Result<KeyChange, Refusal> {
+    let all_required = era == ApiVersion::August2025;
     let mut reader = Reader::new(era, body, Null::IsWrong, !all_required)?;
     let enabled = reader.enabled(all_required);
     let name = reader.name(all_required);
     let permissions = reader.permissions(all_required);
     let limit_null = match era {
-        Era::August2025 | Era::September2026 => Null::Clears,
-        Era::November2026 => Null::IsWrong,
+        ApiVersion::August2025 | ApiVersion::September2026 => Null::Clears,
+        ApiVersion::November2026 => Null::IsWrong,
     };
     let mut change = KeyChange { enabled, name, permissions, ..reader.limits(limit_null) };
     if all_required && change.character_limit == Change::Keep {
@@ -51,7 +51,7 @@ pub fn key_change(era: Era, body: &Body) -> Result<KeyChange, Refusal> {
 ///
 /// # Errors
 /// As of [`new_key`].
-pub fn account_name(era: Era, body: &Body) -> Result<String, Refusal> {
+pub fn account_name(era: ApiVersion, body: &Body) -> Result<String, Refusal> {
     let mut reader = Reader::new(era, body, Null::IsWrong, false)?;
     let name = reader.name(true);
     reader.finish(name.unwrap_or_default())
@@ -66,7 +66,7 @@ enum Null {
 }
 
 struct Reader<'a> {
-    era: Era,
+    era: ApiVersion,
     fields: &'a Map<String, Value>,
     null: Null,
     sentinels: bool,
@@ -74,7 +74,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(era: Era, body: &'a Body, null: Null, sentinels: bool) -> Result<Self, Refusal> {
+    fn new(era: ApiVersion, body: &'a Body, null: Null, sentinels: bool) -> Result<Self, Refusal> {
         let fields = fields(body)?;
         Ok(Self { era, fields, null, sentinels, complaints: Vec::new() })
     }
@@ -143,26 +143,26 @@ impl<'a> Reader<'a> {
     /// Every field but those of [`Self::enabled`], [`Self::name`] and [`Self::permissions`].
     fn limits(&mut self, character_limit_null: Null) -> KeyChange {
         let (era, positive) = (self.era, |value: &Value| value.as_i64().filter(|number| *number >= 0));
-        let since = |first: Era| era >= first;
+        let since = |first: ApiVersion| era >= first;
         let integer = ("Input should be a valid integer", "int_type");
         let usual = self.null;
         self.null = character_limit_null;
         let character_limit = self.change(true, "character_limit", integer, positive);
         self.null = usual;
-        let newer = since(Era::November2026);
+        let newer = since(ApiVersion::November2026);
         KeyChange {
             enabled: None,
             name: None,
             permissions: None,
             character_limit,
             allowed_ips: self.change(
-                since(Era::September2026),
+                since(ApiVersion::September2026),
                 "allowed_ips",
                 ("Input should be a list of 1 to 100 IP addresses or networks", "value_error"),
                 addresses,
             ),
             third_party_disable_allowed: self.change(
-                since(Era::September2026),
+                since(ApiVersion::September2026),
                 "third_party_disable_allowed",
                 ("Input should be a valid boolean", "bool_type"),
                 Value::as_bool,
@@ -236,8 +236,8 @@ mod tests {
     fn a_patch_that_leaves_the_limit_out_clears_it_only_in_2025() {
         let body = Body::Json(json!({"is_enabled": false, "name": "n", "permissions": "all"}));
         let change = |era| key_change(era, &body).unwrap().character_limit;
-        assert_eq!(change(Era::August2025), Change::Clear);
-        assert_eq!(change(Era::September2026), Change::Keep);
-        assert_eq!(change(Era::November2026), Change::Keep);
+        assert_eq!(change(ApiVersion::August2025), Change::Clear);
+        assert_eq!(change(ApiVersion::September2026), Change::Keep);
+        assert_eq!(change(ApiVersion::November2026), Change::Keep);
     }
 }

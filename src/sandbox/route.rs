@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sandbox::era::Era;
+use crate::sandbox::api_version::ApiVersion;
 use crate::sandbox::refusal::Refusal;
 
 /// One operation of the API, as faults and counters name it.
@@ -80,25 +80,30 @@ const DISABLE: &str = "/v1/service-accounts/{}/api-keys/{}/disable";
 const USAGE: &str = "/v1/workspace/analytics/query/usage-by-product-over-time";
 
 /// Method, path, route, and since when it is there.
-const ROUTES: [(&str, &str, Route, Era); 18] = [
-    ("GET", ACCOUNTS, Route::ListAccounts, Era::August2025),
-    ("POST", ACCOUNTS, Route::CreateAccount, Era::September2026),
-    ("GET", KEYS, Route::ListKeys, Era::August2025),
-    ("POST", KEYS, Route::CreateKey, Era::August2025),
-    ("PATCH", KEY, Route::UpdateKey, Era::August2025),
-    ("DELETE", KEY, Route::DeleteKey, Era::August2025),
-    ("POST", DISABLE, Route::DisableKey, Era::November2026),
-    ("POST", "/v1/workspaces/api-keys/disable", Route::DisableSelf, Era::September2026),
-    ("POST", "/v1/workspaces/api-keys/third-party-disabling", Route::ThirdPartyDisabling, Era::September2026),
-    ("GET", "/v1/user", Route::User, Era::August2025),
-    ("GET", "/v1/user/subscription", Route::Subscription, Era::August2025),
-    ("GET", "/v1/models", Route::Models, Era::August2025),
-    ("POST", "/v1/text-to-speech/{}", Route::TextToSpeech, Era::August2025),
-    ("POST", USAGE, Route::Usage, Era::September2026),
-    ("POST", "/v1/workspace/analytics/usage", Route::Charges, Era::November2026),
-    ("POST", "/v1/workspace/analytics/requests", Route::RequestLog, Era::September2026),
-    ("GET", "/v1/usage/character-stats", Route::CharacterStats, Era::August2025),
-    ("GET", "/v1/workspace/audit-logs", Route::AuditLog, Era::September2026),
+const ROUTES: [(&str, &str, Route, ApiVersion); 18] = [
+    ("GET", ACCOUNTS, Route::ListAccounts, ApiVersion::August2025),
+    ("POST", ACCOUNTS, Route::CreateAccount, ApiVersion::September2026),
+    ("GET", KEYS, Route::ListKeys, ApiVersion::August2025),
+    ("POST", KEYS, Route::CreateKey, ApiVersion::August2025),
+    ("PATCH", KEY, Route::UpdateKey, ApiVersion::August2025),
+    ("DELETE", KEY, Route::DeleteKey, ApiVersion::August2025),
+    ("POST", DISABLE, Route::DisableKey, ApiVersion::November2026),
+    ("POST", "/v1/workspaces/api-keys/disable", Route::DisableSelf, ApiVersion::September2026),
+    (
+        "POST",
+        "/v1/workspaces/api-keys/third-party-disabling",
+        Route::ThirdPartyDisabling,
+        ApiVersion::September2026,
+    ),
+    ("GET", "/v1/user", Route::User, ApiVersion::August2025),
+    ("GET", "/v1/user/subscription", Route::Subscription, ApiVersion::August2025),
+    ("GET", "/v1/models", Route::Models, ApiVersion::August2025),
+    ("POST", "/v1/text-to-speech/{}", Route::TextToSpeech, ApiVersion::August2025),
+    ("POST", USAGE, Route::Usage, ApiVersion::September2026),
+    ("POST", "/v1/workspace/analytics/usage", Route::Charges, ApiVersion::November2026),
+    ("POST", "/v1/workspace/analytics/requests", Route::RequestLog, ApiVersion::September2026),
+    ("GET", "/v1/usage/character-stats", Route::CharacterStats, ApiVersion::August2025),
+    ("GET", "/v1/workspace/audit-logs", Route::AuditLog, ApiVersion::September2026),
 ];
 
 impl Target {
@@ -106,7 +111,7 @@ impl Target {
     ///
     /// # Errors
     /// `UnknownRoute`, or `WrongMethod` where only the path is right.
-    pub fn find(era: Era, method: &str, path: &str) -> Result<Self, Refusal> {
+    pub fn find(era: ApiVersion, method: &str, path: &str) -> Result<Self, Refusal> {
         let mut path_is_known = false;
         for (known_method, pattern, route, since) in ROUTES {
             let Some(holes) = fill(pattern, path).filter(|_| since <= era) else {
@@ -145,14 +150,14 @@ mod tests {
     #[test]
     fn a_route_is_found_from_its_era_on() {
         let path = "/v1/service-accounts/a/api-keys/k/disable";
-        let found = Target::find(Era::November2026, "POST", path).unwrap();
+        let found = Target::find(ApiVersion::November2026, "POST", path).unwrap();
         assert_eq!(found, Target { route: Route::DisableKey, account: "a".into(), key: "k".into() });
-        assert_eq!(Target::find(Era::September2026, "POST", path), Err(Refusal::UnknownRoute));
-        assert_eq!(Target::find(Era::November2026, "GET", path), Err(Refusal::WrongMethod));
-        assert_eq!(Target::find(Era::August2025, "POST", ACCOUNTS), Err(Refusal::WrongMethod));
+        assert_eq!(Target::find(ApiVersion::September2026, "POST", path), Err(Refusal::UnknownRoute));
+        assert_eq!(Target::find(ApiVersion::November2026, "GET", path), Err(Refusal::WrongMethod));
+        assert_eq!(Target::find(ApiVersion::August2025, "POST", ACCOUNTS), Err(Refusal::WrongMethod));
         for unknown in ["/", "", "/v1/users", "/v1/user/", "/v1/service-accounts//api-keys"] {
             assert_eq!(
-                Target::find(Era::November2026, "GET", unknown),
+                Target::find(ApiVersion::November2026, "GET", unknown),
                 Err(Refusal::UnknownRoute),
                 "{unknown}"
             );

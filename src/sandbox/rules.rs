@@ -5,13 +5,13 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::sandbox::analytics::rules::AnalyticsRules;
-use crate::sandbox::era::Era;
+use crate::sandbox::api_version::ApiVersion;
 
 /// Every field has a default, so that a rehearsal names only what it is about.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rules {
-    pub era: Era,
+    pub era: ApiVersion,
     pub errors: ErrorStyle,
     /// What a wrong key gets: 401 as documented, or 400 as seen.
     pub wrong_key_status: u16,
@@ -60,7 +60,7 @@ pub enum AllIsListed {
 impl Default for Rules {
     fn default() -> Self {
         Self {
-            era: Era::November2026,
+            era: ApiVersion::November2026,
             errors: ErrorStyle::Current,
             wrong_key_status: 401,
             all_is_listed: AllIsListed::Null,

@@ -1,6 +1,6 @@
 //! What a key is set to: what a caller may ask for, and how it is changed.
 
-use crate::sandbox::era::Era;
+use crate::sandbox::api_version::ApiVersion;
 
 /// What a key may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl Settings {
 
     /// The permissions as a list.
     #[must_use]
-    pub fn expanded_permissions(&self, era: Era) -> Vec<String> {
+    pub fn expanded_permissions(&self, era: ApiVersion) -> Vec<String> {
         match &self.permissions {
             Granted::All => era.permissions().map(str::to_owned).collect(),
             Granted::Only(names) => names.clone(),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::Nonce;
 use crate::domain::secret::Fingerprint;
-use crate::sandbox::era::Era;
+use crate::sandbox::api_version::ApiVersion;
 use crate::sandbox::key::{Calls, State, StoredKey};
 use crate::sandbox::route::Route;
 use crate::sandbox::workspace::Workspace;
@@ -17,7 +17,7 @@ use crate::sandbox::workspace::Workspace;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Truth {
     pub now: Timestamp,
-    pub era: Era,
+    pub era: ApiVersion,
     pub workspace_id: String,
     pub accounts: Vec<AccountTruth>,
     /// The admin key; it has no account.

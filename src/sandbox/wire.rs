@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::sandbox::spoil::Delivery;
+use crate::sandbox::fault_effects::Delivery;
 
 const HEAD_END: &[u8] = b"\r\n\r\n";
 

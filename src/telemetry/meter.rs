@@ -6,12 +6,12 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::call_context::CallRecord;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::phase::PhaseName;
 use crate::domain::plan::Reason;
-use crate::ports::calls::Heard;
-use crate::ports::meter::{self, Moved};
-use crate::telemetry::spread::{self, Spread};
+use crate::ports::meter::{self, Transition};
+use crate::telemetry::histogram::{self, Histogram};
 use crate::telemetry::traces::call::{self, Asked};
 use crate::telemetry::traces::{Loss, Traces};
 
@@ -116,13 +116,13 @@ impl Outcome {
 #[derive(Debug, Clone)]
 pub struct Calls {
     pub outcomes: BTreeMap<Outcome, u64>,
-    pub took: Spread,
+    pub took: Histogram,
 }
 
 impl Default for Calls {
     fn default() -> Self {
         // A series that begins with its first failure has no increase to see.
-        Self { outcomes: [(Outcome::Ok, 0)].into(), took: Spread::new(spread::CALLS) }
+        Self { outcomes: [(Outcome::Ok, 0)].into(), took: Histogram::new(histogram::CALLS) }
     }
 }
 
@@ -144,8 +144,8 @@ pub struct Counts {
     pub failing: BTreeMap<String, Kind>,
     /// By workspace.
     pub ended: BTreeMap<(String, PhaseName, &'static str), u64>,
-    pub phases: BTreeMap<PhaseName, Spread>,
-    pub writes: Spread,
+    pub phases: BTreeMap<PhaseName, Histogram>,
+    pub writes: Histogram,
     pub unwritten: u64,
     pub writable: bool,
     /// Of traces, if they are told to anybody.
@@ -174,7 +174,7 @@ impl Default for Counts {
             failing: BTreeMap::new(),
             ended: BTreeMap::new(),
             phases: BTreeMap::new(),
-            writes: Spread::new(spread::WRITES),
+            writes: Histogram::new(histogram::WRITES),
             unwritten: 0,
             writable: true,
             spans: None,
@@ -224,7 +224,7 @@ impl Meter {
     pub(super) fn called(
         &self,
         asked: Asked<'_>,
-        heard: &Heard,
+        heard: &CallRecord,
         outcome: Outcome,
         failure: Option<&Failure>,
     ) {
@@ -268,8 +268,8 @@ impl Meter {
 }
 
 impl meter::Meter for Meter {
-    fn moved(&self, moved: Moved<'_>) {
-        let Moved { rotation, entry, workspace, reason, left, to } = moved;
+    fn moved(&self, moved: Transition<'_>) {
+        let Transition { rotation, entry, workspace, reason, left, to } = moved;
         // By the entry with which it begins nothing was left.
         if let (Some(traces), Some(_)) = (&self.traces, left)
             && let Err(loss) = traces.moved(rotation, entry)
@@ -278,7 +278,7 @@ impl meter::Meter for Meter {
         }
         let mut counts = self.counts();
         if let Some((phase, lasted)) = left {
-            counts.phases.entry(phase).or_insert_with(|| Spread::new(spread::PHASES)).add(lasted);
+            counts.phases.entry(phase).or_insert_with(|| Histogram::new(histogram::PHASES)).add(lasted);
         }
         if is_end(to) {
             *counts.ended.entry((workspace.to_string(), to, Reason::label(reason))).or_default() += 1;
@@ -333,7 +333,7 @@ mod tests {
         let moved = |left, to| {
             let (rotation, reason) =
                 ("0190b8a0-0000-7000-8000-000000000001".parse().unwrap(), Reason::Schedule);
-            let moved = Moved { rotation, entry: 1, workspace: &prod, reason, left, to };
+            let moved = Transition { rotation, entry: 1, workspace: &prod, reason, left, to };
             meter::Meter::moved(&meter, moved);
         };
         moved(None, PhaseName::Due);

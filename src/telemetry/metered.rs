@@ -7,16 +7,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use crate::call_context;
 use crate::domain::failure::Failure;
 use crate::domain::ids::{ServiceAccountId, StoreName, VersionId, WorkspaceName};
 use crate::domain::key::{Inventory, Key, KeyRequest};
 use crate::domain::plan::Destination;
 use crate::domain::secret::{Fingerprint, SecretValue};
-use crate::domain::successor::Standing;
+use crate::domain::successor::Served;
 use crate::domain::usage::Reading;
-use crate::ports::calls;
 use crate::ports::issuer::{Issuer, Minted};
-use crate::ports::secret_store::{Held, SecretStore, Staged, Which};
+use crate::ports::secret_store::{SecretStore, Staged, StoredVersion, VersionRef};
 use crate::ports::usage::UsageSource;
 use crate::telemetry::meter::{Meter, Operation, Outcome, Route};
 use crate::telemetry::traces::call::Asked;
@@ -46,7 +46,7 @@ impl<W> MeteredWorkspace<W> {
         route: Route,
         call: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let (result, heard) = calls::heard(call).await;
+        let (result, heard) = call_context::record_call(call).await;
         let asked = Asked::Workspace(self.name.as_str(), route);
         self.meter.called(asked, &heard, outcome(&result), result.as_ref().err());
         result
@@ -64,7 +64,7 @@ impl MeteredStore {
         operation: Operation,
         call: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let (result, heard) = calls::heard(call).await;
+        let (result, heard) = call_context::record_call(call).await;
         let asked = Asked::Store(self.name.as_str(), operation);
         self.meter.called(asked, &heard, outcome(&result), result.as_ref().err());
         result
@@ -126,7 +126,7 @@ impl<W: Issuer> Issuer for MeteredWorkspace<W> {
 #[async_trait]
 impl<W: UsageSource> UsageSource for MeteredWorkspace<W> {
     async fn usage(&self, keys: &[Key], since: Timestamp) -> Vec<Reading> {
-        let (readings, heard) = calls::heard(self.inner.usage(keys, since)).await;
+        let (readings, heard) = call_context::record_call(self.inner.usage(keys, since)).await;
         let answered = readings.iter().any(|reading| reading.uses.is_ok());
         let outcome = if answered { Outcome::Ok } else { Outcome::Blind };
         self.meter.called(Asked::Workspace(self.name.as_str(), Route::Usage), &heard, outcome, None);
@@ -140,7 +140,7 @@ impl<W: UsageSource> UsageSource for MeteredWorkspace<W> {
 
 #[async_trait]
 impl SecretStore for MeteredStore {
-    async fn preflight(&self, destination: &Destination) -> Result<Standing, Failure> {
+    async fn preflight(&self, destination: &Destination) -> Result<Served, Failure> {
         self.count(Operation::Preflight, self.inner.preflight(destination)).await
     }
 
@@ -153,7 +153,11 @@ impl SecretStore for MeteredStore {
         self.count(Operation::Stage, self.inner.stage(destination, version, value)).await
     }
 
-    async fn read(&self, destination: &Destination, which: Which<'_>) -> Result<Option<Held>, Failure> {
+    async fn read(
+        &self,
+        destination: &Destination,
+        which: VersionRef<'_>,
+    ) -> Result<Option<StoredVersion>, Failure> {
         self.count(Operation::Read, self.inner.read(destination, which)).await
     }
 

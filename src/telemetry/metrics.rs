@@ -119,7 +119,7 @@ fn put(metric: &mut MetricEncoder<'_>, kind: Kind, value: &Value) -> fmt::Result
     match (kind, value) {
         (Kind::Counter, Value::Number(number)) => metric.encode_counter::<NoLabelSet, f64, f64>(number, None),
         (Kind::Gauge | Kind::Histogram, Value::Number(number)) => metric.encode_gauge(number),
-        (Kind::Gauge | Kind::Counter | Kind::Histogram, Value::Spread(spread)) => {
+        (Kind::Gauge | Kind::Counter | Kind::Histogram, Value::Histogram(spread)) => {
             let buckets: Vec<(f64, u64)> = spread.buckets().collect();
             metric.encode_histogram::<NoLabelSet>(spread.sum(), spread.count(), &buckets, None)
         }

@@ -5,6 +5,7 @@
 //! [`metrics`] are its text forms. [`logging`] is the log, and [`traces`] are what is told of rotations and calls as spans.
 
 mod catalogue;
+mod histogram;
 mod journald;
 pub mod logging;
 pub mod meter;
@@ -12,5 +13,4 @@ pub mod metered;
 pub mod metrics;
 pub mod observation;
 mod samples;
-mod spread;
 pub mod traces;

@@ -13,20 +13,20 @@ use tokio::time::Instant;
 
 use crate::domain::gate::Evidence;
 use crate::domain::ids::{ChannelName, CredentialName, WorkspaceName};
-use crate::domain::notice::Failing;
+use crate::domain::notification::Failing;
 use crate::domain::phase::Phase;
 use crate::domain::policy::Credential;
 use crate::domain::record::Record;
-use crate::domain::report::remark::Remark;
-use crate::domain::report::restraint::Around;
-use crate::domain::report::silence;
+use crate::domain::report::condition::Condition;
+use crate::domain::report::holds::Around;
+use crate::domain::report::stale_consumers;
 use crate::domain::report::{CredentialReport, Facts, StatusReport};
 use crate::engine::BUDGET_PERIOD;
+use crate::engine::Context;
 use crate::engine::Handle;
-use crate::engine::Pulse;
-use crate::engine::Reach;
-use crate::engine::Setup;
-use crate::ports::journal::{self, Known};
+use crate::engine::Heartbeat;
+use crate::engine::WorkspaceHealth;
+use crate::ports::journal::{self, CredentialState};
 use crate::telemetry::meter::{Counts, Meter};
 
 /// However often it is asked, the journal is read at most this often.
@@ -96,14 +96,14 @@ pub struct Budget {
 pub struct Observation {
     pub at: Timestamp,
     pub status: Status,
-    pub pulse: Pulse,
+    pub heartbeat: Heartbeat,
     /// The longest that the engine's loop rests.
     pub look_again: SignedDuration,
-    pub workspaces: BTreeMap<WorkspaceName, Reach>,
+    pub workspaces: BTreeMap<WorkspaceName, WorkspaceHealth>,
     /// Every credential of the journal and of the policy; or why the journal cannot be read.
     pub report: Result<StatusReport, String>,
     /// What there is to say beside the credentials: also where the journal cannot be read.
-    pub remarks: Vec<Remark>,
+    pub remarks: Vec<Condition>,
     /// Whether nothing waits because the journal cannot be written.
     pub is_journal_written: bool,
     pub budgets: BTreeMap<WorkspaceName, Budget>,
@@ -116,7 +116,7 @@ impl Observation {
     /// Whether the engine's loop has gone round lately enough. A stopping engine does not go round any more.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        is_alive(&self.status, &self.pulse, self.look_again, self.at)
+        is_alive(&self.status, &self.heartbeat, self.look_again, self.at)
     }
 }
 
@@ -147,9 +147,9 @@ impl Observer {
     /// As [`Observation::is_alive`], without any look that could take time.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        let setup = self.handle.setup();
-        let (now, look_again) = (setup.clock.now(), setup.timing.look_again);
-        is_alive(&self.status.borrow(), &self.handle.pulse(), look_again, now)
+        let context = self.handle.context();
+        let (now, look_again) = (context.clock.now(), context.timing.look_again);
+        is_alive(&self.status.borrow(), &self.handle.heartbeat(), look_again, now)
     }
 
     /// What is known of one credential, never from a memory; `None` if neither journal nor policy know it.
@@ -157,9 +157,9 @@ impl Observer {
     /// # Errors
     /// The journal cannot be read. Damaged rows are a report.
     pub async fn tell(&self, name: &CredentialName) -> Result<Option<CredentialReport>, journal::Error> {
-        let setup = self.handle.setup();
-        let policy = setup.policy.credentials.get(name);
-        let now = setup.clock.now();
+        let context = self.handle.context();
+        let policy = context.policy.credentials.get(name);
+        let now = context.clock.now();
         let mut records = BTreeMap::new();
         let told = match self.handle.journal().load_one(name).await {
             Ok(Some(known)) => {
@@ -174,7 +174,7 @@ impl Observer {
             Err(error) => Err(error),
         };
         let holds = self.handle.holds();
-        let around = Around { holds: &holds, policy: &setup.policy, records: &records };
+        let around = Around { holds: &holds, policy: &context.policy, records: &records };
         let told = told.map(|report| report.restrained(&around, now));
         match told {
             Err(error @ journal::Error::Corrupt { .. }) => {
@@ -186,23 +186,27 @@ impl Observer {
 
     /// What is to be seen now, never from a memory.
     pub async fn look(&self) -> Observation {
-        let setup = self.handle.setup();
-        let report = self.report(&setup).await;
-        let budgets = self.budgets(&setup).await;
+        let context = self.handle.context();
+        let report = self.report(&context).await;
+        let budgets = self.budgets(&context).await;
         let status = self.status.borrow().clone();
         let remarks = self.remarks();
         let failing = status.channels.values().filter_map(|tally| tally.failing.clone()).collect();
         let with_surroundings = |report: StatusReport| report.told_by(failing).remarked(remarks.clone());
         Observation {
-            at: setup.clock.now(),
+            at: context.clock.now(),
             budgets,
-            clock_skew_max: setup.timing.clock_skew_max,
+            clock_skew_max: context.timing.clock_skew_max,
             journal_bytes: status.journal.as_deref().and_then(bytes),
             counts: status.meter.read(),
             status,
-            pulse: self.handle.pulse(),
-            look_again: setup.timing.look_again,
-            workspaces: setup.desks.iter().map(|(name, desk)| (name.clone(), desk.reach())).collect(),
+            heartbeat: self.handle.heartbeat(),
+            look_again: context.timing.look_again,
+            workspaces: context
+                .workspaces
+                .iter()
+                .map(|(name, workspace_client)| (name.clone(), workspace_client.reach()))
+                .collect(),
             report: report.map_err(|error| error.to_string()).map(with_surroundings),
             remarks,
             is_journal_written: self.handle.is_journal_written(),
@@ -211,24 +215,25 @@ impl Observer {
 
     /// What there is to say beside the credentials, the worst first.
     #[must_use]
-    pub fn remarks(&self) -> Vec<Remark> {
-        let now = self.handle.setup().clock.now();
+    pub fn remarks(&self) -> Vec<Condition> {
+        let now = self.handle.context().clock.now();
         let status = self.status.borrow();
         let directory = status.journal.as_deref().and_then(Path::parent);
         let directory = directory.map_or_else(|| ".".to_owned(), |it| it.display().to_string());
         let unwritable = !self.handle.is_journal_written();
-        let mut remarks = Vec::from_iter(unwritable.then(|| Remark::journal_unwritable(&directory)));
+        let mut remarks = Vec::from_iter(unwritable.then(|| Condition::journal_unwritable(&directory)));
         let failing = status.meter.failing();
-        remarks.extend(failing.iter().map(|(store, kind)| Remark::store_failing(store, *kind)));
-        let orphans = self.handle.pulse().orphans;
-        remarks.extend(orphans.iter().rev().filter(|orphan| orphan.is_news(now)).map(Remark::orphan_deleted));
+        remarks.extend(failing.iter().map(|(store, kind)| Condition::store_failing(store, *kind)));
+        let orphans = self.handle.heartbeat().orphans;
+        remarks
+            .extend(orphans.iter().rev().filter(|orphan| orphan.is_news(now)).map(Condition::orphan_deleted));
         remarks
     }
 
-    async fn budgets(&self, setup: &Setup) -> BTreeMap<WorkspaceName, Budget> {
-        let since = setup.clock.now().saturating_sub(BUDGET_PERIOD).unwrap_or(Timestamp::MIN);
+    async fn budgets(&self, context: &Context) -> BTreeMap<WorkspaceName, Budget> {
+        let since = context.clock.now().saturating_sub(BUDGET_PERIOD).unwrap_or(Timestamp::MIN);
         let mut budgets = BTreeMap::new();
-        for (name, limits) in &setup.policy.workspaces {
+        for (name, limits) in &context.policy.workspaces {
             let size = limits.mints_per_hour;
             let spent = self.handle.journal().mints_since(name, since).await.ok();
             let spent = spent.map(|mints| u32::try_from(mints.len()).unwrap_or(u32::MAX));
@@ -254,10 +259,10 @@ impl Observer {
         Ok(records)
     }
 
-    async fn report(&self, setup: &Setup) -> Result<StatusReport, journal::Error> {
-        let now = setup.clock.now();
+    async fn report(&self, context: &Context) -> Result<StatusReport, journal::Error> {
+        let now = context.clock.now();
         let loaded = self.handle.journal().load().await?;
-        let mut missing: BTreeMap<&CredentialName, _> = setup.policy.credentials.iter().collect();
+        let mut missing: BTreeMap<&CredentialName, _> = context.policy.credentials.iter().collect();
         let mut reports = Vec::with_capacity(loaded.len());
         let mut records = BTreeMap::new();
         for (name, known) in loaded {
@@ -274,13 +279,13 @@ impl Observer {
         }
         reports.extend(missing.into_iter().map(|(name, policy)| unrecorded(name, policy, now)));
         let holds = self.handle.holds();
-        let around = Around { holds: &holds, policy: &setup.policy, records: &records };
+        let around = Around { holds: &holds, policy: &context.policy, records: &records };
         Ok(StatusReport::new(reports, now).restrained(&around))
     }
 
     async fn credential(
         &self,
-        known: &Known,
+        known: &CredentialState,
         policy: Option<&Credential>,
         now: Timestamp,
     ) -> Result<CredentialReport, journal::Error> {
@@ -289,7 +294,7 @@ impl Observer {
         let mut evidence = Evidence::default();
         // Gates are judged during an overlap only.
         let overlap = rotation.filter(|rotation| matches!(rotation.phase, Phase::Overlap(_)));
-        if overlap.is_some() || silence::is_noticed(policy) {
+        if overlap.is_some() || stale_consumers::is_noticed(policy) {
             evidence.acks = journal.acks(name).await?;
         }
         if let Some(rotation) = overlap {
@@ -317,7 +322,7 @@ fn bytes(journal: &Path) -> Option<u64> {
     Some(fs::metadata(journal).ok()?.len() + log)
 }
 
-fn is_alive(status: &Status, pulse: &Pulse, look_again: SignedDuration, now: Timestamp) -> bool {
+fn is_alive(status: &Status, heartbeat: &Heartbeat, look_again: SignedDuration, now: Timestamp) -> bool {
     let longest = look_again.saturating_mul(3);
-    status.draining || pulse.beat.is_none_or(|beat| now.duration_since(beat) <= longest)
+    status.draining || heartbeat.beat.is_none_or(|beat| now.duration_since(beat) <= longest)
 }

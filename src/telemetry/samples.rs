@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::domain::ids::WorkspaceName;
-use crate::engine::Reach;
+use crate::engine::WorkspaceHealth;
 use crate::telemetry::catalogue::{self, Definition};
+use crate::telemetry::histogram::Histogram;
 use crate::telemetry::metrics;
 use crate::telemetry::observation::{Budget, Observation};
-use crate::telemetry::spread::Spread;
 
 mod counted;
 mod credential;
@@ -18,7 +18,7 @@ mod fleet;
 #[derive(Debug)]
 pub(super) enum Value {
     Number(f64),
-    Spread(Spread),
+    Histogram(Histogram),
 }
 
 #[derive(Debug)]
@@ -41,8 +41,8 @@ impl Samples {
         self.push(definition, labels, Value::Number(value));
     }
 
-    fn spread(&mut self, definition: Definition, labels: &[&str], spread: Spread) {
-        self.push(definition, labels, Value::Spread(spread));
+    fn spread(&mut self, definition: Definition, labels: &[&str], spread: Histogram) {
+        self.push(definition, labels, Value::Histogram(spread));
     }
 
     fn push(&mut self, definition: Definition, labels: &[&str], value: Value) {
@@ -83,7 +83,7 @@ fn total(count: u64) -> f64 {
 }
 
 pub(super) fn of(observation: &Observation) -> Samples {
-    let Observation { at, status, pulse, report, .. } = observation;
+    let Observation { at, status, heartbeat, report, .. } = observation;
     let mut samples = Samples::default();
     samples.put(catalogue::BUILD_INFO, &[metrics::VERSION, metrics::REVISION], 1.0);
     samples.moment(catalogue::STARTED, &[], status.started);
@@ -108,11 +108,11 @@ pub(super) fn of(observation: &Observation) -> Samples {
     if let Some(bytes) = observation.journal_bytes {
         samples.put(catalogue::JOURNAL_SIZE, &[], total(bytes));
     }
-    samples.moment(catalogue::LAST_BEAT, &[], pulse.beat);
-    samples.moment(catalogue::LAST_TICK, &[], pulse.tick);
-    samples.put(catalogue::VISITS, &[], count(pulse.visits));
-    samples.put(catalogue::DAMAGED, &[], count(pulse.damaged.len()));
-    samples.put(catalogue::ORPHANS, &[], total(pulse.orphans_deleted));
+    samples.moment(catalogue::LAST_BEAT, &[], heartbeat.beat);
+    samples.moment(catalogue::LAST_TICK, &[], heartbeat.tick);
+    samples.put(catalogue::VISITS, &[], count(heartbeat.visits));
+    samples.put(catalogue::DAMAGED, &[], count(heartbeat.damaged.len()));
+    samples.put(catalogue::ORPHANS, &[], total(heartbeat.orphans_deleted));
     samples.flag(catalogue::RELOAD_SUCCESS, &[], status.reload_refused.is_none());
     samples.flag(catalogue::CERTIFICATE_SUCCESS, &[], status.certificate_refused.is_none());
     samples.moment(catalogue::RELOAD_TIME, &[], status.policy_loaded);
@@ -127,8 +127,8 @@ pub(super) fn of(observation: &Observation) -> Samples {
     samples
 }
 
-fn workspace(samples: &mut Samples, name: &WorkspaceName, reach: &Reach) {
-    let Reach { last_answer, failing, clock_skew_seconds, foreign_keys } = reach;
+fn workspace(samples: &mut Samples, name: &WorkspaceName, reach: &WorkspaceHealth) {
+    let WorkspaceHealth { last_answer, failing, clock_skew_seconds, foreign_keys } = reach;
     let name = name.as_str();
     if last_answer.is_some() || failing.is_some() {
         samples.flag(catalogue::REACHABLE, &[name], failing.is_none());

@@ -15,9 +15,9 @@ use crate::ports::clock::Clock;
 
 pub(super) mod call;
 mod exporter;
+mod resend;
 #[cfg(test)]
 mod tests;
-mod unsaid;
 
 pub use exporter::Exporter;
 

@@ -1,7 +1,7 @@
 //! A workspace whose admin key is itself a credential: the real program exchanges the key that it works with.
 #![expect(clippy::unwrap_used, reason = "what stands between tests fails by panicking too")]
 
-mod house;
+mod harness;
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -12,17 +12,17 @@ use rekeyd::sandbox::key::State;
 use rekeyd::sandbox::route::Route;
 
 use crate::support::rehearsal::slow;
-use house::{House, MAY_ADMINISTER};
+use harness::{Harness, MAY_ADMINISTER};
 
 const ROUTES: [Route; 5] =
     [Route::ListAccounts, Route::CreateKey, Route::User, Route::DisableKey, Route::DeleteKey];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_in_every_phase_of_its_own_rotation_it_always_has_a_key_that_works() {
-    let house = House::build(MAY_ADMINISTER).await;
+    let harness = Harness::build(MAY_ADMINISTER).await;
     let both = ROUTES.map(|route| [slow(route, 25, Moment::Before), slow(route, 25, Moment::After)]);
-    house.sandbox.set_faults(both.concat());
-    house.write_policy("1s");
+    harness.sandbox.set_faults(both.concat());
+    harness.write_policy("1s");
     for phase in [
         PhaseName::Due,
         PhaseName::Minting,
@@ -34,121 +34,121 @@ async fn killed_in_every_phase_of_its_own_rotation_it_always_has_a_key_that_work
         PhaseName::Quarantine,
         PhaseName::Revoking,
     ] {
-        let daemon = house.launcher.start().await.unwrap();
-        house.until(&format!("{phase:?}"), || house.phase() == Some(phase)).await;
+        let daemon = harness.launcher.start().await.unwrap();
+        harness.until(&format!("{phase:?}"), || harness.phase() == Some(phase)).await;
         daemon.kill().await.unwrap();
-        house.works(&format!("killed in {phase:?}"));
+        harness.works(&format!("killed in {phase:?}"));
     }
-    house.write_policy("30d");
-    let daemon = house.launcher.start().await.unwrap();
+    harness.write_policy("30d");
+    let daemon = harness.launcher.start().await.unwrap();
     // Values that were lost with the processes trip the breaker, if they were five.
-    house.resume();
-    house.until("rest", || house.is_at_rest()).await;
+    harness.resume();
+    harness.until("rest", || harness.is_at_rest()).await;
     daemon.stop().await.unwrap();
-    house.works("at rest");
-    assert_eq!(house.alive("rekeyd-admin"), 1);
-    assert_eq!(house.alive("tts"), 1, "its other credentials were rotated with it all the while");
-    let bootstrap = house.begun_with.clone();
-    assert!(!house.accepts(&bootstrap), "the key that it began with is gone");
-    house.nothing_leaked();
-    house.sandbox.shutdown().await;
+    harness.works("at rest");
+    assert_eq!(harness.alive("rekeyd-admin"), 1);
+    assert_eq!(harness.alive("tts"), 1, "its other credentials were rotated with it all the while");
+    let bootstrap = harness.begun_with.clone();
+    assert!(!harness.accepts(&bootstrap), "the key that it began with is gone");
+    harness.nothing_leaked();
+    harness.sandbox.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_running_daemon_goes_on_with_its_new_key_and_after_a_rollback_with_its_old_one() {
-    let house = House::build(MAY_ADMINISTER).await;
-    house.write_policy("30d");
-    let daemon = house.launcher.start().await.unwrap();
-    house
-        .until("its first rotation is done", || house.is_at_rest() && house.alive("rekeyd-admin") == 1)
+    let harness = Harness::build(MAY_ADMINISTER).await;
+    harness.write_policy("30d");
+    let daemon = harness.launcher.start().await.unwrap();
+    harness
+        .until("its first rotation is done", || harness.is_at_rest() && harness.alive("rekeyd-admin") == 1)
         .await;
-    let old = house.in_store().unwrap();
-    assert_ne!(old, house.begun_with);
-    assert_eq!(house.state_of(&house.begun_with), State::Deleted);
+    let old = harness.in_store().unwrap();
+    assert_ne!(old, harness.begun_with);
+    assert_eq!(harness.state_of(&harness.begun_with), State::Deleted);
 
     // Somebody says no, so that the overlap lasts.
-    house.agree(false);
-    house.order(&["rotate", "rekeyd-admin"]);
-    house.until("the overlap", || house.phase() == Some(PhaseName::Overlap)).await;
-    let new = house.in_store().unwrap();
-    house.until("it works with the new key", || house.administers(&new)).await;
-    let calls = house.calls_of(&old);
-    house.until("it goes on", || house.calls_of(&new) > 4).await;
-    assert_eq!(house.calls_of(&old), calls, "the old one is not used any more");
+    harness.agree(false);
+    harness.order(&["rotate", "rekeyd-admin"]);
+    harness.until("the overlap", || harness.phase() == Some(PhaseName::Overlap)).await;
+    let new = harness.in_store().unwrap();
+    harness.until("it works with the new key", || harness.administers(&new)).await;
+    let calls = harness.calls_of(&old);
+    harness.until("it goes on", || harness.calls_of(&new) > 4).await;
+    assert_eq!(harness.calls_of(&old), calls, "the old one is not used any more");
 
-    house.order(&["rollback", "rekeyd-admin"]);
-    house.agree(true);
-    house.until("it is rolled back", || house.is_at_rest()).await;
-    assert_eq!(house.in_store().unwrap(), old);
-    assert_eq!((house.state_of(&old), house.state_of(&new)), (State::Enabled, State::Deleted));
-    let calls = house.calls_of(&old);
-    house.order(&["rotate", "tts"]);
-    house.until("it works with the old key again", || house.calls_of(&old) > calls).await;
+    harness.order(&["rollback", "rekeyd-admin"]);
+    harness.agree(true);
+    harness.until("it is rolled back", || harness.is_at_rest()).await;
+    assert_eq!(harness.in_store().unwrap(), old);
+    assert_eq!((harness.state_of(&old), harness.state_of(&new)), (State::Enabled, State::Deleted));
+    let calls = harness.calls_of(&old);
+    harness.order(&["rotate", "tts"]);
+    harness.until("it works with the old key again", || harness.calls_of(&old) > calls).await;
     daemon.stop().await.unwrap();
-    house.works("after the rollback");
-    house.nothing_leaked();
-    house.sandbox.shutdown().await;
+    harness.works("after the rollback");
+    harness.nothing_leaked();
+    harness.sandbox.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_on_its_way_back_it_comes_back_to_the_old_key() {
-    let house = House::build(MAY_ADMINISTER).await;
-    house.write_policy("30d");
-    let mut daemon = house.launcher.start().await.unwrap();
-    house
-        .until("its first rotation is done", || house.is_at_rest() && house.alive("rekeyd-admin") == 1)
+    let harness = Harness::build(MAY_ADMINISTER).await;
+    harness.write_policy("30d");
+    let mut daemon = harness.launcher.start().await.unwrap();
+    harness
+        .until("its first rotation is done", || harness.is_at_rest() && harness.alive("rekeyd-admin") == 1)
         .await;
     let both = ROUTES.map(|route| [slow(route, 25, Moment::Before), slow(route, 25, Moment::After)]);
-    house.sandbox.set_faults(both.concat());
-    let old = house.in_store().unwrap();
+    harness.sandbox.set_faults(both.concat());
+    let old = harness.in_store().unwrap();
     for phase in [PhaseName::RollingBack, PhaseName::Returning, PhaseName::Withdrawing] {
-        house.agree(false);
-        house.order(&["rotate", "rekeyd-admin"]);
-        house.until("the overlap", || house.phase() == Some(PhaseName::Overlap)).await;
-        house.order(&["rollback", "rekeyd-admin"]);
-        house.agree(true);
-        house.until(&format!("{phase:?}"), || house.phase() == Some(phase)).await;
+        harness.agree(false);
+        harness.order(&["rotate", "rekeyd-admin"]);
+        harness.until("the overlap", || harness.phase() == Some(PhaseName::Overlap)).await;
+        harness.order(&["rollback", "rekeyd-admin"]);
+        harness.agree(true);
+        harness.until(&format!("{phase:?}"), || harness.phase() == Some(phase)).await;
         daemon.kill().await.unwrap();
-        house.works(&format!("killed in {phase:?}"));
-        daemon = house.launcher.start().await.unwrap();
-        house.until("it is rolled back", || house.is_at_rest()).await;
-        assert_eq!(house.in_store().unwrap(), old, "{phase:?}");
-        assert_eq!((house.state_of(&old), house.alive("rekeyd-admin")), (State::Enabled, 1), "{phase:?}");
+        harness.works(&format!("killed in {phase:?}"));
+        daemon = harness.launcher.start().await.unwrap();
+        harness.until("it is rolled back", || harness.is_at_rest()).await;
+        assert_eq!(harness.in_store().unwrap(), old, "{phase:?}");
+        assert_eq!((harness.state_of(&old), harness.alive("rekeyd-admin")), (State::Enabled, 1), "{phase:?}");
     }
     daemon.stop().await.unwrap();
-    house.sandbox.shutdown().await;
+    harness.sandbox.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_that_may_not_administer_is_discarded_before_anyone_depends_on_it() {
-    let house = House::build(&["text_to_speech"]).await;
-    house.begin_with(&house.sandbox.admin_key());
-    house.write_policy("30d");
-    let daemon = house.launcher.start().await.unwrap();
+    let harness = Harness::build(&["text_to_speech"]).await;
+    harness.begin_with(&harness.sandbox.admin_key());
+    harness.write_policy("30d");
+    let daemon = harness.launcher.start().await.unwrap();
     let refuted = "the new key cannot be the admin key";
-    house.until("it is aborted", || house.ended_because().is_some_and(|why| why.contains(refuted))).await;
+    harness.until("it is aborted", || harness.ended_because().is_some_and(|why| why.contains(refuted))).await;
     daemon.stop().await.unwrap();
-    assert_eq!(house.in_store(), None);
-    assert_eq!(house.alive("rekeyd-admin"), 1);
-    house.sandbox.shutdown().await;
+    assert_eq!(harness.in_store(), None);
+    assert_eq!(harness.alive("rekeyd-admin"), 1);
+    harness.sandbox.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_any_key_to_begin_with_it_does_not_start_and_says_what_to_write() {
-    let house = House::build(MAY_ADMINISTER).await;
-    house.write_policy("30d");
-    let policy = std::fs::read_to_string(&house.launcher.policy).unwrap();
-    let file = format!(", file = \"{}\"", house.bootstrap().display());
-    std::fs::write(&house.launcher.policy, policy.replace(&file, "")).unwrap();
+    let harness = Harness::build(MAY_ADMINISTER).await;
+    harness.write_policy("30d");
+    let policy = std::fs::read_to_string(&harness.launcher.policy).unwrap();
+    let file = format!(", file = \"{}\"", harness.bootstrap().display());
+    std::fs::write(&harness.launcher.policy, policy.replace(&file, "")).unwrap();
     let begun = Instant::now();
     let output = Command::new(env!("CARGO_BIN_EXE_rekeyd"))
         .args(["run", "--policy"])
-        .arg(&house.launcher.policy)
+        .arg(&harness.launcher.policy)
         .output()
         .unwrap();
     assert!(begun.elapsed() < Duration::from_secs(20));
     assert_eq!(output.status.code(), Some(78));
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(told.contains("published nowhere yet") && told.contains("beside `published`"), "{told}");
-    house.sandbox.shutdown().await;
+    harness.sandbox.shutdown().await;
 }

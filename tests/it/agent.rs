@@ -2,13 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it is wrong")]
 
 mod aws;
-pub(crate) mod bench;
 mod daemon;
 mod documents;
 mod encrypted;
 mod exec;
 mod following;
 mod frugal;
+pub(crate) mod harness;
 mod health;
 mod killed;
 mod recorder;

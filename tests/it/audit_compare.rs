@@ -5,7 +5,7 @@ use std::process::Command;
 
 use rekeyd::adapters::clock::SystemClock;
 use rekeyd::adapters::sqlite::SqliteJournal;
-use rekeyd::demo::stage::Pace;
+use rekeyd::demo::fixture::Pace;
 use rekeyd::ports::clock::Clock as _;
 use serde_json::Value;
 

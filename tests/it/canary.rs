@@ -10,8 +10,8 @@ use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::Duration;
 
-use rekeyd::demo::stage::{Pace, Stage};
-use rekeyd::sandbox::era::Era;
+use rekeyd::demo::fixture::{Fixture, Pace};
+use rekeyd::sandbox::api_version::ApiVersion;
 use rekeyd::sandbox::faults::{Fault, Moment, Refused, What};
 use rekeyd::sandbox::route::Route;
 use rustix::process::Signal;
@@ -22,7 +22,7 @@ use crate::traces::collector::Collector;
 use heap::Heap;
 
 /// Every way of a creation to go wrong, an answer that repeats secrets, and an old deployment whose answers hold keys.
-fn everything_that_can_go_wrong(stage: &Stage) -> Vec<Fault> {
+fn everything_that_can_go_wrong(stage: &Fixture) -> Vec<Fault> {
     let admin = stage.sandbox.admin_key();
     let message = format!("the key {admin} may not; xi-api-key: {admin}");
     let echo = Refused {
@@ -48,7 +48,7 @@ fn everything_that_can_go_wrong(stage: &Stage) -> Vec<Fault> {
 }
 
 /// Whatever the socket answers.
-fn ask_socket(stage: &Stage, method: &str, path: &str, body: &str) -> String {
+fn ask_socket(stage: &Fixture, method: &str, path: &str, body: &str) -> String {
     let mut stream = UnixStream::connect(stage.socket()).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let length = body.len();
@@ -112,7 +112,7 @@ fn run(arguments: &[&str], heap: &mut Heap) -> Option<i32> {
     output.status.code()
 }
 
-fn look(stage: &Stage, heap: &mut Heap) {
+fn look(stage: &Fixture, heap: &mut Heap) {
     let journal = stage.journal();
     let journal = journal.to_str().unwrap();
     for output in ["table", "json"] {
@@ -126,7 +126,7 @@ fn look(stage: &Stage, heap: &mut Heap) {
 }
 
 /// Policies with a secret in the wrong place.
-fn misplace(stage: &Stage, secret: &str, heap: &mut Heap) {
+fn misplace(stage: &Fixture, secret: &str, heap: &mut Heap) {
     let good = std::fs::read_to_string(stage.policy()).unwrap();
     let key = format!("admin_key = {{ file = \"{}\" }}", stage.admin_key_file().display());
     let url = stage.sandbox.base_url();
@@ -157,7 +157,7 @@ async fn nothing_that_is_written_or_said_holds_a_secret() {
     let pace = Pace::new("3s", "2s", "200ms");
     let mut rehearsal = Rehearsal::set(21, &pace).await;
     rehearsal.launcher.filter = Some("trace".to_owned());
-    rehearsal.stage.sandbox.workspace().rules.era = Era::August2025;
+    rehearsal.stage.sandbox.workspace().rules.era = ApiVersion::August2025;
     rehearsal.stage.sandbox.set_faults(everything_that_can_go_wrong(&rehearsal.stage));
     let collector = Collector::open().await;
     collector.listens_to(&mut rehearsal);

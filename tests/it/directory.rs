@@ -12,7 +12,7 @@ use rekeyd::adapters::memory::store::{FirstVersion, MemoryStore};
 use rekeyd::ports::secret_store::SecretStore;
 use tempfile::TempDir;
 
-use crate::support::store_conformance::{Bench, conforms};
+use crate::support::store_conformance::{Harness, conforms};
 
 pub(crate) struct Local {
     _root: TempDir,
@@ -30,7 +30,7 @@ impl Local {
 }
 
 #[async_trait]
-impl Bench for Local {
+impl Harness for Local {
     fn store(&self) -> &dyn SecretStore {
         &self.store
     }
@@ -59,7 +59,7 @@ async fn a_directory_conforms() {
 struct Memory(MemoryStore);
 
 #[async_trait]
-impl Bench for Memory {
+impl Harness for Memory {
     fn store(&self) -> &dyn SecretStore {
         &self.0
     }

@@ -4,7 +4,7 @@
 
 mod aws;
 mod documents;
-mod house;
+mod harness;
 mod iam;
 mod init;
 mod machine;

@@ -19,26 +19,26 @@ use rekeyd::domain::key::{Grants, Key, KeyRequest, Permissions};
 use rekeyd::domain::secret::SecretValue;
 use rekeyd::ports::clock::Clock as _;
 use rekeyd::ports::issuer::{Issuer as _, Minted};
-use rekeyd::sandbox::era::Era;
+use rekeyd::sandbox::api_version::ApiVersion;
 use rekeyd::sandbox::route::Route;
 use rekeyd::sandbox::rules::Rules;
 use rekeyd::sandbox::server::{Options, Sandbox};
 
-const ERAS: [Era; 3] = [Era::August2025, Era::September2026, Era::November2026];
+const ERAS: [ApiVersion; 3] = [ApiVersion::August2025, ApiVersion::September2026, ApiVersion::November2026];
 
 /// A sandbox with one service account, and the adapter that talks to it.
-struct Bench {
+struct Harness {
     sandbox: Sandbox,
     issuer: ElevenLabs,
     account: ServiceAccountId,
 }
 
-impl Bench {
+impl Harness {
     async fn start(rules: Rules) -> Self {
         Self::patient(rules, Duration::from_secs(5)).await
     }
 
-    async fn in_era(era: Era) -> Self {
+    async fn in_era(era: ApiVersion) -> Self {
         Self::start(Rules { era, ..Rules::default() }).await
     }
 

@@ -2,6 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "what stands between tests fails by panicking too")]
 
 mod failing;
+mod harness;
 mod killed;
-mod squadron;
 mod straggling;

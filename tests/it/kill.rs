@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use rekeyd::adapters::sqlite::SqliteJournal;
-use rekeyd::demo::stage::Pace;
+use rekeyd::demo::fixture::Pace;
 use rekeyd::sandbox::faults::Moment;
 use rekeyd::sandbox::random::Random;
 use rekeyd::sandbox::route::Route;

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rekeyd::adapters::sqlite::SqliteJournal;
-use rekeyd::demo::stage::Pace;
+use rekeyd::demo::fixture::Pace;
 use serde_json::Value;
 
 use crate::support::rehearsal::Rehearsal;

@@ -3,7 +3,7 @@
 
 mod command;
 mod failing;
-mod house;
+mod harness;
 mod killed;
 mod outbox;
 pub(crate) mod receiver;

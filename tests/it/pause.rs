@@ -5,7 +5,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use rekeyd::demo::stage::Pace;
+use rekeyd::demo::fixture::Pace;
 use rekeyd::sandbox::route::Route;
 use rustix::process::Signal;
 use serde_json::Value;

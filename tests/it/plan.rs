@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rekeyd::adapters::clock::SystemClock;
 use rekeyd::ports::clock::Clock as _;
-use rekeyd::sandbox::era::Era;
+use rekeyd::sandbox::api_version::ApiVersion;
 use rekeyd::sandbox::route::{Route, Target};
 use rekeyd::sandbox::server::{Options, Sandbox};
 use rekeyd::sandbox::settings::{Granted, Settings};
@@ -20,7 +20,7 @@ use crate::support::secrets_manager::StrictFake;
 
 const LONGEST: Duration = Duration::from_secs(40);
 
-struct House {
+struct Harness {
     sandbox: Sandbox,
     aws: StrictFake,
     folder: TempDir,
@@ -29,7 +29,7 @@ struct House {
     seen: usize,
 }
 
-impl Drop for House {
+impl Drop for Harness {
     fn drop(&mut self) {
         if let Some(daemon) = &mut self.daemon {
             drop(daemon.kill().and_then(|()| daemon.wait()));
@@ -37,7 +37,7 @@ impl Drop for House {
     }
 }
 
-impl House {
+impl Harness {
     async fn build() -> Self {
         let options = Options { seed: Some(11), ..Options::new(Arc::new(SystemClock)) };
         let sandbox = Sandbox::start(options).await.unwrap();
@@ -46,10 +46,10 @@ impl House {
         let settings = Settings::new("by hand", Granted::Only(vec!["text_to_speech".to_owned()]));
         drop(sandbox.workspace().create_key(&account, settings, now).unwrap());
         let (aws, folder) = (StrictFake::start().await, tempfile::tempdir().unwrap());
-        let house = Self { sandbox, aws, folder, daemon: None, seen: 0 };
-        fs::write(house.path("admin"), house.sandbox.admin_key()).unwrap();
-        fs::write(house.policy(), house.text()).unwrap();
-        house
+        let harness = Self { sandbox, aws, folder, daemon: None, seen: 0 };
+        fs::write(harness.path("admin"), harness.sandbox.admin_key()).unwrap();
+        fs::write(harness.policy(), harness.text()).unwrap();
+        harness
     }
 
     fn text(&self) -> String {
@@ -150,7 +150,7 @@ fn planned(plan: &Value) -> (Vec<Route>, Vec<String>) {
             match call["to"].as_str().unwrap() {
                 "provider" => {
                     let (method, path) = (call["method"].as_str().unwrap(), call["path"].as_str().unwrap());
-                    let found = Target::find(Era::November2026, method, path);
+                    let found = Target::find(ApiVersion::November2026, method, path);
                     provider.push(found.unwrap_or_else(|_| panic!("no such route: {method} {path}")).route);
                 }
                 "store" if call["destination"]["store"] == "aws" => {
@@ -171,29 +171,29 @@ fn is_done(report: &Value) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_plan_says_is_what_is_then_called() {
-    let mut house = House::build().await;
+    let mut harness = Harness::build().await;
     // Before there is a journal.
-    let plan = house.json(&["plan", "tts"]);
+    let plan = harness.json(&["plan", "tts"]);
     assert_eq!((&plan["without_journal"], &plan["pending"]), (&true.into(), &true.into()), "{plan:#}");
     assert_eq!(plan["credentials"][0]["foreseen"]["end"]["phase"], "done", "{plan:#}");
-    assert_eq!(house.called(), (vec![], vec![]), "a plan calls nothing");
-    house.start();
-    house.until("the first rotation is done", is_done);
-    assert_eq!(house.called(), planned(&plan), "of a first rotation");
+    assert_eq!(harness.called(), (vec![], vec![]), "a plan calls nothing");
+    harness.start();
+    harness.until("the first rotation is done", is_done);
+    assert_eq!(harness.called(), planned(&plan), "of a first rotation");
 
     // At rest, beside the daemon: the next one is far away.
-    let plan = house.json(&["plan", "tts"]);
+    let plan = harness.json(&["plan", "tts"]);
     assert_eq!((&plan["without_journal"], &plan["pending"]), (&false.into(), &false.into()), "{plan:#}");
     assert_eq!(plan["credentials"][0]["foreseen"]["reason"], "schedule", "{plan:#}");
     let whole = planned(&plan);
     // Held in its midst: the rest, and what holds it.
-    assert!(house.say(&["pause", "tts", "--only", "revoking"]).status.success());
-    assert!(house.say(&["rotate", "tts"]).status.success());
-    house.until("it is held in the overlap", |report| {
+    assert!(harness.say(&["pause", "tts", "--only", "revoking"]).status.success());
+    assert!(harness.say(&["rotate", "tts"]).status.success());
+    harness.until("it is held in the overlap", |report| {
         report["rotation"]["phase"] == "overlap" && report["condition"] == "waiting"
     });
-    let begun = house.called();
-    let plan = house.json(&["plan", "tts"]);
+    let begun = harness.called();
+    let plan = harness.json(&["plan", "tts"]);
     let credential = &plan["credentials"][0];
     assert_eq!(credential["status"]["held"][0]["what"], "revoking", "{plan:#}");
     assert_eq!(credential["pending"], true);
@@ -203,15 +203,15 @@ async fn what_plan_says_is_what_is_then_called() {
         begun.1.into_iter().chain(rest.1.clone()).collect::<Vec<_>>(),
     );
     assert_eq!(chained, whole, "what was called until then and what is to come make one rotation");
-    assert!(house.say(&["resume", "tts"]).status.success());
-    house.until("the second rotation is done", is_done);
-    assert_eq!(house.called(), rest, "of the rest of a rotation");
+    assert!(harness.say(&["resume", "tts"]).status.success());
+    harness.until("the second rotation is done", is_done);
+    assert_eq!(harness.called(), rest, "of the rest of a rotation");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plan_for_people_names_every_call_and_fits_the_terminal() {
-    let house = House::build().await;
-    let said = house.say(&["plan", "tts", "--exit-code"]);
+    let harness = Harness::build().await;
+    let said = harness.say(&["plan", "tts", "--exit-code"]);
     let text = String::from_utf8(said.stdout).unwrap();
     assert_eq!(said.status.code(), Some(4), "something is to be done: {text}");
     for call in
@@ -222,9 +222,9 @@ async fn a_plan_for_people_names_every_call_and_fits_the_terminal() {
     }
     assert!(text.contains("after the quarantine of"), "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 80 || line.contains("/v1/")), "{text}");
-    let all = String::from_utf8(house.say(&["plan"]).stdout).unwrap();
+    let all = String::from_utf8(harness.say(&["plan"]).stdout).unwrap();
     assert!(all.contains("adoption") && all.contains("done in"), "{all}");
-    let said = house.say(&["plan", "nobody", "--output", "json"]);
+    let said = harness.say(&["plan", "nobody", "--output", "json"]);
     let told: Value = serde_json::from_slice(&said.stdout).unwrap();
     assert_eq!((said.status.code(), &told["error"]["code"]), (Some(1), &"not_found".into()), "{told}");
 }

@@ -11,8 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 use rekeyd::config;
 use rekeyd::engine::Timing;
 use rekeyd::rehearsal::StoreKind;
-use rekeyd::rehearsal::foresight::Given;
-use rekeyd::rehearsal::season::{self, Weather};
+use rekeyd::rehearsal::dry_run::Given;
+use rekeyd::rehearsal::simulation::{self, Weather};
 use serde_json::Value;
 
 /// A Monday.
@@ -153,7 +153,7 @@ fn a_rehearsal_without_an_end_is_played_as_far_as_it_is_bounded_and_says_how_far
     };
     let from: Timestamp = NOW.parse().unwrap();
     let until = from + SignedDuration::from_hours(24);
-    let told = season::play(&given, &weather, from, until, |_| {}).unwrap();
+    let told = simulation::play(&given, &weather, from, until, |_| {}).unwrap();
     assert_eq!(told.rotations.len(), 1200);
     assert!(told.rotations[..1199].iter().all(|it| it.ended_at.is_some()), "each is played to its end");
     let last = told.rotations[1199].begun_at;

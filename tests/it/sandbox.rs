@@ -18,7 +18,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use rekeyd::ports::clock::Clock;
-use rekeyd::sandbox::era::Era;
+use rekeyd::sandbox::api_version::ApiVersion;
 use rekeyd::sandbox::rules::Rules;
 use rekeyd::sandbox::server::{Options, Sandbox};
 use reqwest::Method;
@@ -41,7 +41,7 @@ impl Clock for HandClock {
 }
 
 /// A sandbox with one service account, a client, and the hand on the clock.
-struct Bench {
+struct Harness {
     sandbox: Sandbox,
     clock: Arc<HandClock>,
     http: reqwest::Client,
@@ -73,7 +73,7 @@ struct NewKey {
     value: String,
 }
 
-impl Bench {
+impl Harness {
     async fn start(rules: Rules) -> Self {
         let start: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
         let clock = Arc::new(HandClock(Mutex::new(start)));
@@ -91,7 +91,7 @@ impl Bench {
         Self { sandbox, clock, http, admin, account }
     }
 
-    async fn in_era(era: Era) -> Self {
+    async fn in_era(era: ApiVersion) -> Self {
         Self::start(Rules { era, ..Rules::default() }).await
     }
 

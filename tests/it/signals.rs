@@ -3,7 +3,7 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::{Duration, Instant};
 
-use rekeyd::demo::stage::Pace;
+use rekeyd::demo::fixture::Pace;
 use rekeyd::sandbox::faults::Moment;
 use rekeyd::sandbox::route::Route;
 use rustix::process::Signal;

@@ -18,7 +18,7 @@ use rekeyd::domain::plan::{AfterDeadline, Destination, Plan, Reason, Terms};
 use rekeyd::domain::rotation::{ParkReason, RollbackCause, Rotation};
 use rekeyd::domain::secret::Fingerprint;
 use rekeyd::domain::step::step;
-use rekeyd::domain::successor::{KeyFacts, Placement, Progress, Standing, Successor};
+use rekeyd::domain::successor::{KeyFacts, Placement, PlacementState, Served, Successor};
 
 use crate::support::blessed;
 
@@ -178,11 +178,11 @@ fn request() -> KeyRequest {
     KeyRequest { grants: Grants::of(Permissions::All), expires_at: None }
 }
 
-fn before() -> Standing {
-    Standing { version: Some(version("v0")), fingerprint: Some(Fingerprint::of(b"old")) }
+fn before() -> Served {
+    Served { version: Some(version("v0")), fingerprint: Some(Fingerprint::of(b"old")) }
 }
 
-fn successor(progress: Progress, promotion_begun: bool) -> Successor {
+fn successor(progress: PlacementState, promotion_begun: bool) -> Successor {
     Successor {
         key: KeyId::new("new").unwrap(),
         fingerprint: Fingerprint::of(b"new"),
@@ -195,10 +195,11 @@ fn successor(progress: Progress, promotion_begun: bool) -> Successor {
 
 /// One of each, with a name for the document. The plan has one destination and an old key.
 pub(crate) fn states() -> Vec<(String, Rotation)> {
-    let staged = || Progress::Staged { version: version("v1"), over: Some(version("v0")) };
-    let current =
-        || successor(Progress::Current { version: version("v1"), displaced: Some(version("v0")) }, true);
-    let restored = || successor(Progress::Restored { version: version("v0") }, true);
+    let staged = || PlacementState::Staged { version: version("v1"), over: Some(version("v0")) };
+    let current = || {
+        successor(PlacementState::Current { version: version("v1"), displaced: Some(version("v0")) }, true)
+    };
+    let restored = || successor(PlacementState::Restored { version: version("v0") }, true);
     let cause = RollbackCause::Operator;
     let minting = |doubt| Phase::Minting { request: request(), before: vec![before()], doubt };
     let discarding = |then| Phase::Discarding { successor: successor(staged(), false), then };
@@ -211,8 +212,8 @@ pub(crate) fn states() -> Vec<(String, Rotation)> {
         Phase::Due { overwrite: false },
         minting(false),
         minting(true),
-        Phase::Staging(successor(Progress::Absent, false)),
-        Phase::Staging(successor(Progress::Absent, true)),
+        Phase::Staging(successor(PlacementState::Absent, false)),
+        Phase::Staging(successor(PlacementState::Absent, true)),
         Phase::Verifying(successor(staged(), false)),
         Phase::Verifying(successor(staged(), true)),
         Phase::Promoting(successor(staged(), true)),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::bill;
-use crate::yard::Yard;
+use crate::harness::Harness;
 
 const POLICY: &str = r#"
 [workspaces.prod]
@@ -52,74 +52,74 @@ const DAEMON: &[(&str, &str)] = &[
     ("memory/published", "/run/secrets-of-rekeyd"),
 ];
 
-fn furnished() -> Yard {
-    let mut yard = Yard::open();
+fn furnished() -> Harness {
+    let mut harness = Harness::open();
     for directory in ["etc", "journal", "run", "memory/published", "memory/keys", "no-authorities"] {
-        yard.give(directory, None);
+        harness.give(directory, None);
     }
-    yard.give("etc/policy.toml", Some(POLICY));
-    yard.give("etc/agent.toml", Some(AGENT));
-    yard.give("etc/token", Some("tried-token-0123456789abcdef0123456789\n"));
-    let key = yard.path("etc/admin-key");
+    harness.give("etc/policy.toml", Some(POLICY));
+    harness.give("etc/agent.toml", Some(AGENT));
+    harness.give("etc/token", Some("tried-token-0123456789abcdef0123456789\n"));
+    let key = harness.path("etc/admin-key");
     let sandbox = format!(
         "{} sandbox --listen 127.0.0.1:9810 --admin-key-file {} --account tts-backend",
         env!("CARGO_BIN_EXE_rekeyd"),
         key.display()
     );
-    yard.start(&sandbox, "sandbox.log");
-    yard.until("the sandbox listens", || yard.run("exec 3<>/dev/tcp/127.0.0.1/9810").status.success());
+    harness.start(&sandbox, "sandbox.log");
+    harness.until("the sandbox listens", || harness.run("exec 3<>/dev/tcp/127.0.0.1/9810").status.success());
     chown(&key, Some(65532), Some(65532)).unwrap();
-    yard
+    harness
 }
 
 pub(crate) fn it_rotates_beside_an_agent_and_stops_in_order() {
-    let mut yard = furnished();
-    let daemon = yard.container("rekeyd", DAEMON, "");
-    yard.start(&daemon, "daemon.log");
-    let ask = yard.podman("exec rekeyd /usr/bin/rekeyd healthcheck --url http://127.0.0.1:9809/readyz");
-    yard.until("it is ready", || yard.run(&ask).status.success());
+    let mut harness = furnished();
+    let daemon = harness.container("rekeyd", DAEMON, "");
+    harness.start(&daemon, "daemon.log");
+    let ask = harness.podman("exec rekeyd /usr/bin/rekeyd healthcheck --url http://127.0.0.1:9809/readyz");
+    harness.until("it is ready", || harness.run(&ask).status.success());
     // The image's own check.
-    yard.ok(&yard.podman("healthcheck run rekeyd"));
-    yard.until("its first key is published", || yard.path("memory/published/tts-backend").exists());
+    harness.ok(&harness.podman("healthcheck run rekeyd"));
+    harness.until("its first key is published", || harness.path("memory/published/tts-backend").exists());
 
     let mounts = [
         ("etc", "/etc/rekeyd:ro"),
         ("memory/published", "/run/secrets-of-rekeyd:ro"),
         ("memory/keys", "/run/keys"),
     ];
-    let agent = yard.container("agent", &mounts, "agent --config /etc/rekeyd/agent.toml");
-    yard.start(&agent, "agent.log");
-    let has = yard.podman("exec agent /usr/bin/rekeyd healthcheck --file /run/keys/elevenlabs-key");
-    yard.until("the application's key is there", || yard.run(&has).status.success());
-    let key = |yard: &Yard| fs::read_to_string(yard.path("memory/keys/elevenlabs-key")).unwrap();
-    let first = key(&yard);
-    yard.ok(&yard.podman("exec rekeyd /usr/bin/rekeyd rotate tts-backend --wait"));
-    assert_ne!(key(&yard), first);
+    let agent = harness.container("agent", &mounts, "agent --config /etc/rekeyd/agent.toml");
+    harness.start(&agent, "agent.log");
+    let has = harness.podman("exec agent /usr/bin/rekeyd healthcheck --file /run/keys/elevenlabs-key");
+    harness.until("the application's key is there", || harness.run(&has).status.success());
+    let key = |harness: &Harness| fs::read_to_string(harness.path("memory/keys/elevenlabs-key")).unwrap();
+    let first = key(&harness);
+    harness.ok(&harness.podman("exec rekeyd /usr/bin/rekeyd rotate tts-backend --wait"));
+    assert_ne!(key(&harness), first);
 
     for name in ["agent", "rekeyd"] {
         let begun = Instant::now();
-        yard.ok(&yard.podman(&format!("stop --time=20 {name}")));
+        harness.ok(&harness.podman(&format!("stop --time=20 {name}")));
         assert!(begun.elapsed() < Duration::from_secs(10), "{name} took {:?}", begun.elapsed());
-        let code = yard.ok(&yard.podman(&format!("inspect --format={{{{.State.ExitCode}}}} {name}")));
+        let code = harness.ok(&harness.podman(&format!("inspect --format={{{{.State.ExitCode}}}} {name}")));
         assert_eq!(code, "0", "{name}");
     }
     // What it wrote is in its volumes.
-    assert!(yard.path("journal/journal.db").exists() && !key(&yard).is_empty());
+    assert!(harness.path("journal/journal.db").exists() && !key(&harness).is_empty());
 }
 
 pub(crate) fn without_certificate_authorities_it_says_so() {
-    let yard = furnished();
-    yard.give("etc/policy.toml", Some(&POLICY.replace("http://", "https://")));
+    let harness = furnished();
+    harness.give("etc/policy.toml", Some(&POLICY.replace("http://", "https://")));
     let mounts: Vec<_> = DAEMON.iter().copied().chain([("no-authorities", "/etc/ssl/certs:ro")]).collect();
-    let ended = yard.run(&yard.container("bare", &mounts, ""));
+    let ended = harness.run(&harness.container("bare", &mounts, ""));
     let said = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(78), "{said}");
     assert!(said.contains("no CA certificates to trust"), "{said}");
 }
 
 pub(crate) fn it_says_what_it_is_and_what_it_is_made_of() {
-    let yard = Yard::open();
-    let inspected = yard.ok(&yard.podman("image inspect localhost/rekeyd:tried"));
+    let harness = Harness::open();
+    let inspected = harness.ok(&harness.podman("image inspect localhost/rekeyd:tried"));
     let image: Value = serde_json::from_str(&inspected).unwrap();
     let config = &image[0]["Config"];
     assert_eq!((&config["User"], &config["StopSignal"]), (&"65532:65532".into(), &"SIGTERM".into()));
@@ -130,11 +130,10 @@ pub(crate) fn it_says_what_it_is_and_what_it_is_made_of() {
         image[0]["HealthCheck"]["Test"].is_array() || image[0]["Healthcheck"]["Test"].is_array(),
         "no health check"
     );
-    yard.ok(&yard.podman("create --name=made localhost/rekeyd:tried"));
-    yard.ok(
-        &yard.podman(&format!("cp made:/usr/share/doc/rekeyd/sbom.cdx.json {}", yard.path("sbom").display()))
-    );
-    bill::names_every_linked_crate(&fs::read_to_string(yard.path("sbom")).unwrap());
+    harness.ok(&harness.podman("create --name=made localhost/rekeyd:tried"));
+    harness.ok(&harness
+        .podman(&format!("cp made:/usr/share/doc/rekeyd/sbom.cdx.json {}", harness.path("sbom").display())));
+    bill::names_every_linked_crate(&fs::read_to_string(harness.path("sbom")).unwrap());
 }
 
 pub(crate) fn the_compose_file_is_understood() {

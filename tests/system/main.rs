@@ -7,11 +7,11 @@ mod bill;
 mod container;
 mod document;
 mod handbook;
+mod harness;
 mod machine;
 mod package;
 mod provider;
 mod service;
-mod yard;
 
 use crate::machine::{Machine, Release};
 

@@ -11,9 +11,9 @@ use http_body_util::LengthLimitError;
 use jiff::SignedDuration;
 use uuid::Uuid;
 
+use crate::call_context;
 use crate::domain::failure::{Certainty, Failure, Kind};
 use crate::domain::plan::Destination;
-use crate::ports::calls;
 
 const ECHO_CHARACTERS_MAX: usize = 256;
 const CODE_LETTERS_MAX: usize = 64;
@@ -80,7 +80,7 @@ impl From<Refused> for Failure {
 
 /// That a call was answered as it should be.
 pub(super) fn accepted(answer: &impl RequestId) {
-    calls::answered(200, answer.request_id().filter(|id| Uuid::try_parse(id).is_ok()));
+    call_context::record_response(200, answer.request_id().filter(|id| Uuid::try_parse(id).is_ok()));
 }
 
 pub(super) fn refused<E>(call: Call, destination: &Destination, error: &SdkError<E, HttpResponse>) -> Refused
@@ -117,7 +117,7 @@ where
         request_id: error.request_id().filter(|id| Uuid::try_parse(id).is_ok()).map(str::to_owned),
     };
     if let Some(status) = status {
-        calls::answered(status, failure.request_id.as_deref());
+        call_context::record_response(status, failure.request_id.as_deref());
     }
     Refused { refusal, failure }
 }

@@ -9,7 +9,7 @@ use crate::adapters::aws_secrets_manager::stage::deleted;
 use crate::adapters::secret_text;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::plan::Destination;
-use crate::ports::followed::{Followed, Look, Mark};
+use crate::ports::followed::{ContentMark, Followed, FollowedState};
 
 /// One secret of a store.
 pub struct FollowedSecret {
@@ -30,7 +30,7 @@ impl FollowedSecret {
 
 #[async_trait]
 impl Followed for FollowedSecret {
-    async fn look(&self, since: Option<&Mark>) -> Result<Look, Failure> {
+    async fn look(&self, since: Option<&ContentMark>) -> Result<FollowedState, Failure> {
         let described = self.store.calls.describe(&self.secret).await?;
         let described = described.ok_or_else(|| self.missing("there is no such secret"))?;
         if described.is_deleted {
@@ -38,16 +38,16 @@ impl Followed for FollowedSecret {
         }
         let current = described.holder(CURRENT).ok_or_else(|| self.missing("no version of it is current"))?;
         if since.is_some_and(|since| since.0 == current.as_str()) {
-            return Ok(Look::Same);
+            return Ok(FollowedState::Same);
         }
         let got = self.store.calls.get(&self.secret, Wanted::Version(&current)).await?;
         // Moved on in between, or not everywhere yet.
-        let Some(content) = got else { return Ok(Look::Unsettled) };
+        let Some(content) = got else { return Ok(FollowedState::Unsettled) };
         let value = content.text.as_ref().and_then(|text| secret_text::extract(&self.secret, text));
         let value = value.ok_or_else(|| {
             let why = "its current version holds nothing that could be a key";
             Failure::rejected(Kind::Invalid, format!("cannot use {}: {why}", self.secret))
         })?;
-        Ok(Look::New { mark: Mark(current.as_str().to_owned()), value })
+        Ok(FollowedState::New { mark: ContentMark(current.as_str().to_owned()), value })
     }
 }

@@ -14,8 +14,8 @@ use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::VersionId;
 use crate::domain::plan::Destination;
 use crate::domain::secret::SecretValue;
-use crate::domain::successor::Standing;
-use crate::ports::secret_store::{Held, SecretStore, Staged, Which};
+use crate::domain::successor::Served;
+use crate::ports::secret_store::{SecretStore, Staged, StoredVersion, VersionRef};
 
 /// A version just written may not be found at once: Secrets Manager is eventually consistent.
 const REREADS: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(600)];
@@ -65,24 +65,24 @@ impl AwsSecretsManager {
     }
 }
 
-fn held(to: &Destination, content: &Content) -> Held {
+fn held(to: &Destination, content: &Content) -> StoredVersion {
     let value = content.text.as_ref().and_then(|text| secret_text::extract(to, text));
-    Held { version: content.version.clone(), value }
+    StoredVersion { version: content.version.clone(), value }
 }
 
 #[async_trait]
 impl SecretStore for AwsSecretsManager {
-    async fn preflight(&self, destination: &Destination) -> Result<Standing, Failure> {
+    async fn preflight(&self, destination: &Destination) -> Result<Served, Failure> {
         let base = self.base(destination).await?;
         let standing = match &base {
             Base::Absent => {
                 may_create(destination)?;
-                Standing::default()
+                Served::default()
             }
-            Base::Empty => Standing::default(),
+            Base::Empty => Served::default(),
             Base::Version(content) => {
                 merge(destination, Some(content), PLACEHOLDER)?;
-                Held::standing(Some(&held(destination, content)))
+                StoredVersion::standing(Some(&held(destination, content)))
             }
         };
         self.bases.keep(destination, base);
@@ -102,12 +102,16 @@ impl SecretStore for AwsSecretsManager {
         self.stage_over(destination, version, value, base).await
     }
 
-    async fn read(&self, destination: &Destination, which: Which<'_>) -> Result<Option<Held>, Failure> {
+    async fn read(
+        &self,
+        destination: &Destination,
+        which: VersionRef<'_>,
+    ) -> Result<Option<StoredVersion>, Failure> {
         let wanted = match which {
-            Which::Current => Wanted::Label(CURRENT),
-            Which::Version(version) => Wanted::Version(version),
+            VersionRef::Current => Wanted::Label(CURRENT),
+            VersionRef::Version(version) => Wanted::Version(version),
         };
-        let mut pauses = REREADS.into_iter().filter(|_| matches!(which, Which::Version(_)));
+        let mut pauses = REREADS.into_iter().filter(|_| matches!(which, VersionRef::Version(_)));
         loop {
             match self.calls.get(destination, wanted).await {
                 Ok(Some(content)) => return Ok(Some(held(destination, &content))),

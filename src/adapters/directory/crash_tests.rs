@@ -12,7 +12,7 @@ use crate::domain::failure::Failure;
 use crate::domain::ids::{StoreName, VersionId};
 use crate::domain::plan::Destination;
 use crate::domain::secret::SecretValue;
-use crate::ports::secret_store::{SecretStore, Which};
+use crate::ports::secret_store::{SecretStore, VersionRef};
 
 /// Lets so many effects through; after them every effect fails, as if the process were dead.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ async fn dying_before_any_effect_hurts_nobody() {
             let mut through = 0;
             let alive = story(&dying_after(root.path(), deaths), &to, &mut through).await.is_ok();
             let after = Directory::open(&Settings::new(root.path())).unwrap();
-            let held = after.read(&to, Which::Current).await.unwrap();
+            let held = after.read(&to, VersionRef::Current).await.unwrap();
             let text = held.and_then(|held| held.value).map(|value| value.expose().to_owned());
             assert!(
                 text.is_none() && through == 0 || allowed.contains(&text.as_deref()),

@@ -9,7 +9,7 @@ mod disk;
 pub mod group;
 mod layout;
 mod lock;
-mod shelf;
+mod versions;
 
 #[cfg(test)]
 mod crash_tests;
@@ -22,13 +22,13 @@ use tokio::sync::Mutex;
 
 use crate::adapters::directory::disk::Disk;
 use crate::adapters::directory::lock::Lock;
-use crate::adapters::directory::shelf::Shelf;
+use crate::adapters::directory::versions::Versions;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::VersionId;
 use crate::domain::plan::Destination;
 use crate::domain::secret::SecretValue;
-use crate::domain::successor::Standing;
-use crate::ports::secret_store::{Held, SecretStore, Staged, Which};
+use crate::domain::successor::Served;
+use crate::ports::secret_store::{SecretStore, Staged, StoredVersion, VersionRef};
 
 /// What the policy says about the directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,13 +101,13 @@ impl Directory {
         &self,
         destination: &Destination,
         lock: fn(&Disk) -> Result<Lock, Failure>,
-        work: impl FnOnce(&Disk, &Shelf<'_>) -> Result<T, Failure> + Send + 'static,
+        work: impl FnOnce(&Disk, &Versions<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         let (disk, destination) = (Arc::clone(&self.disk), destination.clone());
         let turn = Arc::clone(&self.turn).lock_owned().await;
         let done = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            let shelf = Shelf::of(&disk, &destination)?;
+            let shelf = Versions::of(&disk, &destination)?;
             let _lock = lock(&disk)?;
             work(&disk, &shelf)
         });
@@ -120,14 +120,14 @@ impl Directory {
 
 #[async_trait]
 impl SecretStore for Directory {
-    async fn preflight(&self, destination: &Destination) -> Result<Standing, Failure> {
+    async fn preflight(&self, destination: &Destination) -> Result<Served, Failure> {
         self.on_shelf(destination, Lock::to_write, |disk, shelf| {
             let serving = shelf.serving()?;
             shelf.check(serving.as_ref())?;
             disk.probe()?;
-            let held =
-                serving.map(|serving| Held { value: shelf.value_of(&serving), version: serving.version });
-            Ok(Held::standing(held.as_ref()))
+            let held = serving
+                .map(|serving| StoredVersion { value: shelf.value_of(&serving), version: serving.version });
+            Ok(StoredVersion::standing(held.as_ref()))
         })
         .await
     }
@@ -145,16 +145,20 @@ impl SecretStore for Directory {
         .await
     }
 
-    async fn read(&self, destination: &Destination, which: Which<'_>) -> Result<Option<Held>, Failure> {
+    async fn read(
+        &self,
+        destination: &Destination,
+        which: VersionRef<'_>,
+    ) -> Result<Option<StoredVersion>, Failure> {
         let wanted = match which {
-            Which::Current => None,
-            Which::Version(version) => Some(version.clone()),
+            VersionRef::Current => None,
+            VersionRef::Version(version) => Some(version.clone()),
         };
         self.on_shelf(destination, Lock::to_read, move |_, shelf| match wanted {
             None => Ok(shelf
                 .serving()?
-                .map(|serving| Held { value: shelf.value_of(&serving), version: serving.version })),
-            Some(version) => Ok(shelf.value(&version)?.map(|value| Held { version, value })),
+                .map(|serving| StoredVersion { value: shelf.value_of(&serving), version: serving.version })),
+            Some(version) => Ok(shelf.value(&version)?.map(|value| StoredVersion { version, value })),
         })
         .await
     }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::adapters::elevenlabs::ElevenLabs;
-use crate::adapters::elevenlabs::meaning::Meaning;
+use crate::adapters::elevenlabs::classify::Meaning;
 use crate::adapters::elevenlabs::transport::{Call, Effect, Reply};
 use crate::domain::audit::compare::{Deed, Logged};
 use crate::domain::failure::{Certainty, Failure, Kind};

@@ -10,14 +10,14 @@ use serde::de::DeserializeOwned;
 use serde_json::{Number, Value};
 
 use crate::adapters::elevenlabs::ElevenLabs;
-use crate::adapters::elevenlabs::meaning::Meaning;
+use crate::adapters::elevenlabs::classify::Meaning;
+use crate::adapters::elevenlabs::headers::provider_time;
 use crate::adapters::elevenlabs::routes::is_one_segment;
 use crate::adapters::elevenlabs::transport::{Accepted, Call, Effect, Reply};
-use crate::adapters::elevenlabs::waiting::provider_time;
 use crate::domain::failure::{Certainty, Failure, Kind};
 use crate::domain::ids::{KeyId, ServiceAccountId};
 use crate::domain::key::{Account, Concurrency, DisableReason, Grants, Inventory, Key, Network, Permissions};
-use crate::domain::outside::is_unseen;
+use crate::domain::sanitize::is_unseen;
 use crate::domain::secret::SecretValue;
 
 /// Some ten thousand keys.

@@ -11,20 +11,20 @@
 //! cannot be wiped from here.
 
 mod admin;
-mod admission;
 mod audit_log;
+mod capabilities;
+mod classify;
 mod creation;
+mod headers;
+mod lifecycle;
 mod listing;
-mod meaning;
 mod probe;
+mod rate_limit;
 mod redaction;
 mod refusal;
 mod routes;
-mod survey;
-mod switching;
 mod transport;
 mod usage;
-mod waiting;
 pub mod wire;
 
 use std::num::{NonZeroU32, NonZeroUsize};

@@ -4,7 +4,7 @@ use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 
 use crate::adapters::elevenlabs::ElevenLabs;
-use crate::adapters::elevenlabs::meaning::Meaning;
+use crate::adapters::elevenlabs::classify::Meaning;
 use crate::adapters::elevenlabs::refusal::Refusal;
 use crate::adapters::elevenlabs::transport::{Accepted, Call, Effect, Reply};
 use crate::domain::failure::{Certainty, Failure, Kind};

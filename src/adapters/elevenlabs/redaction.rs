@@ -1,6 +1,6 @@
 //! Makes a text of the provider's fit to be journalled and shown: no value, nothing unprintable, not endless.
 
-use crate::domain::outside::is_unseen;
+use crate::domain::sanitize::is_unseen;
 
 /// A text longer than this is cut before it is searched: no message for people needs more.
 const SEARCHED_CHARACTERS_MAX: usize = 4096;

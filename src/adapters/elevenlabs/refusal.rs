@@ -5,8 +5,8 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::Value;
 
+use crate::adapters::elevenlabs::headers::asked_wait;
 use crate::adapters::elevenlabs::redaction::{presentable, presentable_with_ids};
-use crate::adapters::elevenlabs::waiting::asked_wait;
 
 const REQUEST_ID_CHARACTERS_MAX: usize = 128;
 const TOKEN_CHARACTERS_MAX: usize = 64;

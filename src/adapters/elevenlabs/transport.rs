@@ -13,14 +13,14 @@ use reqwest::{Certificate, Client, ClientBuilder, Method, Response, StatusCode, 
 use serde_json::Value;
 
 use crate::adapters::elevenlabs::admin::AdminKey;
-use crate::adapters::elevenlabs::admission::{Admission, NoTurn, Turn};
-use crate::adapters::elevenlabs::meaning::Meaning;
+use crate::adapters::elevenlabs::classify::Meaning;
+use crate::adapters::elevenlabs::rate_limit::{Admission, NoTurn, Turn};
 use crate::adapters::elevenlabs::redaction::{presentable, presentable_with_ids};
 use crate::adapters::elevenlabs::refusal::{self, Refusal};
 use crate::adapters::elevenlabs::{BuildError, Settings};
+use crate::call_context;
 use crate::domain::failure::{Certainty, Failure, Kind};
 use crate::domain::secret::SecretValue;
-use crate::ports::calls;
 use crate::ports::clock::Clock;
 
 /// What any body but a listing may have: more than any answer or error that we know.
@@ -316,7 +316,7 @@ fn tell_answer(call: &Call<'_>, status: StatusCode, request_id: Option<&str>) {
         Effect::Harmless => tracing::debug!(status, request_id, "answer to {}", call.attempt),
         Effect::Lasting => tracing::info!(status, request_id, "answer to {}", call.attempt),
     }
-    calls::answered(status, request_id);
+    call_context::record_response(status, request_id);
 }
 
 fn exposed(secrets: &[SecretValue]) -> Vec<&str> {

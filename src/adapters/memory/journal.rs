@@ -11,11 +11,11 @@ use crate::domain::audit::changes;
 use crate::domain::audit::{Act, Actor, Head, Sealed};
 use crate::domain::event::Event;
 use crate::domain::gate::Observed;
-use crate::domain::hold::{Held, Hold, Holds, Scope};
+use crate::domain::hold::{Hold, HoldKind, Holds, Scope};
 use crate::domain::ids::{ConsumerName, CredentialName, RotationId, WorkspaceName};
 use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
-use crate::ports::journal::{Chapter, Entry, Error, Journal, Known};
+use crate::ports::journal::{CredentialState, Entry, Error, Journal, RotationHistory};
 
 /// Rotations of each credential that are never forgotten.
 const REMEMBERED: usize = 4;
@@ -36,7 +36,7 @@ struct Contents {
     acks: BTreeMap<(CredentialName, ConsumerName), Ack>,
     observed: BTreeMap<CredentialName, (RotationId, Observed)>,
     holds: Holds,
-    lifts: BTreeMap<(Scope, Held), Timestamp>,
+    lifts: BTreeMap<(Scope, HoldKind), Timestamp>,
     audit: Vec<Sealed>,
     writes: u64,
 }
@@ -98,13 +98,13 @@ impl MemoryJournal {
 }
 
 impl Contents {
-    fn known(&self, record: &Record) -> Result<Known, Error> {
+    fn known(&self, record: &Record) -> Result<CredentialState, Error> {
         let fold = |id: RotationId| {
             let entries = self.rotations.get(&id).into_iter().flatten();
             let events = entries.map(|entry| (entry.at, entry.event.clone()));
             Rotation::fold(events).map_err(|history| Error::from((id, history)))
         };
-        Ok(Known { record: record.clone(), rotation: record.open.map(fold).transpose()? })
+        Ok(CredentialState { record: record.clone(), rotation: record.open.map(fold).transpose()? })
     }
 
     fn check_entry(&self, entry: &Entry) -> Result<(), Error> {
@@ -163,13 +163,13 @@ impl Contents {
 
 #[async_trait]
 impl Journal for MemoryJournal {
-    async fn load(&self) -> Result<Vec<(CredentialName, Result<Known, Error>)>, Error> {
+    async fn load(&self) -> Result<Vec<(CredentialName, Result<CredentialState, Error>)>, Error> {
         let contents = self.contents();
         let records = contents.records.values();
         Ok(records.map(|record| (record.credential.clone(), contents.known(record))).collect())
     }
 
-    async fn load_one(&self, credential: &CredentialName) -> Result<Option<Known>, Error> {
+    async fn load_one(&self, credential: &CredentialName) -> Result<Option<CredentialState>, Error> {
         let contents = self.contents();
         contents.records.get(credential).map(|record| contents.known(record)).transpose()
     }
@@ -209,14 +209,18 @@ impl Journal for MemoryJournal {
         Ok(self.contents().rotations.get(&rotation).cloned().unwrap_or_default())
     }
 
-    async fn history(&self, credential: &CredentialName, limit: usize) -> Result<Vec<Chapter>, Error> {
+    async fn history(
+        &self,
+        credential: &CredentialName,
+        limit: usize,
+    ) -> Result<Vec<RotationHistory>, Error> {
         let contents = self.contents();
         let newest_first = contents.rotations.iter().rev();
         let own = newest_first
             .filter(|(_, entries)| entries.first().is_some_and(|first| first.credential == *credential));
         Ok(own
             .take(limit)
-            .map(|(rotation, entries)| Chapter { rotation: *rotation, entries: entries.clone() })
+            .map(|(rotation, entries)| RotationHistory { rotation: *rotation, entries: entries.clone() })
             .collect())
     }
 
@@ -332,7 +336,7 @@ impl Journal for MemoryJournal {
         Ok(())
     }
 
-    async fn lift(&self, scope: &Scope, what: Held, actor: &Actor, at: Timestamp) -> Result<(), Error> {
+    async fn lift(&self, scope: &Scope, what: HoldKind, actor: &Actor, at: Timestamp) -> Result<(), Error> {
         let mut contents = self.contents();
         if contents.holds.lift(scope, what) {
             contents.seal(changes::lifted(scope, what, actor.clone(), at));
@@ -342,7 +346,7 @@ impl Journal for MemoryJournal {
         Ok(())
     }
 
-    async fn lifted(&self, scope: &Scope, what: Held) -> Result<Option<Timestamp>, Error> {
+    async fn lifted(&self, scope: &Scope, what: HoldKind) -> Result<Option<Timestamp>, Error> {
         Ok(self.contents().lifts.get(&(scope.clone(), what)).copied())
     }
 

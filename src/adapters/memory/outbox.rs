@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use crate::domain::ids::ChannelName;
-use crate::domain::notice::tales::Tales;
-use crate::domain::notice::thread::{Change, Thread};
-use crate::domain::notice::{Failing, Letter};
+use crate::domain::notification::incidents::{Change, Incident};
+use crate::domain::notification::occurrences::Occurrences;
+use crate::domain::notification::{Failing, Notification};
 use crate::ports::journal::Error;
-use crate::ports::outbox::{Outbox, Recalled, Settlement, Waiting};
+use crate::ports::outbox::{DeliveryOutcome, Outbox, OutboxState, PendingNotifications};
 
 #[derive(Debug, Clone, Default)]
 pub struct MemoryOutbox {
@@ -19,9 +19,9 @@ pub struct MemoryOutbox {
 
 #[derive(Debug, Default)]
 struct Contents {
-    threads: BTreeMap<String, Thread>,
-    tales: Tales,
-    letters: BTreeMap<u64, Letter>,
+    threads: BTreeMap<String, Incident>,
+    tales: Occurrences,
+    letters: BTreeMap<u64, Notification>,
     failing: BTreeMap<ChannelName, Failing>,
     last: u64,
 }
@@ -34,9 +34,9 @@ impl MemoryOutbox {
 
 #[async_trait]
 impl Outbox for MemoryOutbox {
-    async fn recall(&self) -> Result<Recalled, Error> {
+    async fn recall(&self) -> Result<OutboxState, Error> {
         let contents = self.contents();
-        Ok(Recalled {
+        Ok(OutboxState {
             threads: contents.threads.values().cloned().collect(),
             tales: contents.tales.clone(),
             failing: contents.failing.values().cloned().collect(),
@@ -53,23 +53,23 @@ impl Outbox for MemoryOutbox {
             if !contents.letters.values().any(|waiting| waiting.id == letter.id) {
                 contents.last += 1;
                 let number = contents.last;
-                contents.letters.insert(number, Letter { number, ..letter });
+                contents.letters.insert(number, Notification { number, ..letter });
             }
         }
         Ok(())
     }
 
-    async fn waiting(&self, channel: &ChannelName, limit: usize) -> Result<Waiting, Error> {
+    async fn waiting(&self, channel: &ChannelName, limit: usize) -> Result<PendingNotifications, Error> {
         let contents = self.contents();
-        let own: Vec<Letter> =
+        let own: Vec<Notification> =
             contents.letters.values().filter(|letter| letter.channel == *channel).cloned().collect();
         let count = u64::try_from(own.len()).unwrap_or(u64::MAX);
-        Ok(Waiting { letters: own.into_iter().take(limit).collect(), count })
+        Ok(PendingNotifications { letters: own.into_iter().take(limit).collect(), count })
     }
 
-    async fn settle(&self, settlement: &Settlement) -> Result<(), Error> {
+    async fn settle(&self, settlement: &DeliveryOutcome) -> Result<(), Error> {
         let mut contents = self.contents();
-        let Settlement { channel, done, again, failing } = settlement;
+        let DeliveryOutcome { channel, done, again, failing } = settlement;
         contents.letters.retain(|number, _| !done.contains(number));
         for (number, due) in again {
             if let Some(letter) = contents.letters.get_mut(number) {

@@ -12,8 +12,8 @@ use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::VersionId;
 use crate::domain::plan::Destination;
 use crate::domain::secret::SecretValue;
-use crate::domain::successor::Standing;
-use crate::ports::secret_store::{Held, SecretStore, Staged, Which};
+use crate::domain::successor::Served;
+use crate::ports::secret_store::{SecretStore, Staged, StoredVersion, VersionRef};
 
 /// What becomes of the first version of a secret that has none: stores differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -118,11 +118,11 @@ impl MemoryStore {
 
     /// Everything that the destination has ever served, in order.
     #[must_use]
-    pub fn served(&self, destination: &Destination) -> Vec<Standing> {
+    pub fn served(&self, destination: &Destination) -> Vec<Served> {
         let secrets = self.lock();
         let served =
             secrets.get(&destination.secret).map(|secret| secret.served.as_slice()).unwrap_or_default();
-        let standing = |(version, text): &(VersionId, Zeroizing<String>)| Standing {
+        let standing = |(version, text): &(VersionId, Zeroizing<String>)| Served {
             version: Some(version.clone()),
             fingerprint: secret_text::extract(destination, text).map(|value| value.fingerprint()),
         };
@@ -148,18 +148,18 @@ fn absent(destination: &Destination) -> Failure {
 
 #[async_trait]
 impl SecretStore for MemoryStore {
-    async fn preflight(&self, destination: &Destination) -> Result<Standing, Failure> {
+    async fn preflight(&self, destination: &Destination) -> Result<Served, Failure> {
         let secrets = self.lock();
         let Some(secret) = secrets.get(&destination.secret) else {
-            return if destination.create { Ok(Standing::default()) } else { Err(absent(destination)) };
+            return if destination.create { Ok(Served::default()) } else { Err(absent(destination)) };
         };
         let Some(current) = &secret.current else {
-            return Ok(Standing::default());
+            return Ok(Served::default());
         };
         let text = secret.text(current).unwrap_or_default();
         secret_text::compose(destination, Some(text), "placeholder")?;
         let value = secret_text::extract(destination, text);
-        Ok(Held::standing(Some(&Held { version: current.clone(), value })))
+        Ok(StoredVersion::standing(Some(&StoredVersion { version: current.clone(), value })))
     }
 
     async fn stage(
@@ -191,16 +191,22 @@ impl SecretStore for MemoryStore {
         Ok(Staged { over })
     }
 
-    async fn read(&self, destination: &Destination, which: Which<'_>) -> Result<Option<Held>, Failure> {
+    async fn read(
+        &self,
+        destination: &Destination,
+        which: VersionRef<'_>,
+    ) -> Result<Option<StoredVersion>, Failure> {
         let secrets = self.lock();
         let Some(secret) = secrets.get(&destination.secret) else { return Ok(None) };
         let id = match which {
-            Which::Current => secret.current.as_ref(),
-            Which::Version(version) => Some(version),
+            VersionRef::Current => secret.current.as_ref(),
+            VersionRef::Version(version) => Some(version),
         };
         let held = id.and_then(|id| secret.text(id).map(|text| (id, text)));
-        Ok(held
-            .map(|(id, text)| Held { version: id.clone(), value: secret_text::extract(destination, text) }))
+        Ok(held.map(|(id, text)| StoredVersion {
+            version: id.clone(),
+            value: secret_text::extract(destination, text),
+        }))
     }
 
     async fn promote(

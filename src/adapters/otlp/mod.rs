@@ -13,7 +13,7 @@ use reqwest::{Certificate, Client, StatusCode, Url};
 use crate::adapters::post;
 use crate::domain::trace::Span;
 use crate::loopback;
-use crate::ports::collector::{Collector, Untaken};
+use crate::ports::collector::{Collector, ExportError};
 
 /// Of an answer, which may say that some spans were refused.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -77,7 +77,7 @@ impl Otlp {
 
 #[async_trait]
 impl Collector for Otlp {
-    async fn take(&self, spans: &[Span]) -> Result<usize, Untaken> {
+    async fn take(&self, spans: &[Span]) -> Result<usize, ExportError> {
         let body = wire::request(&self.resource, spans);
         let request = self.client.post(self.endpoint.clone()).header(CONTENT_TYPE, "application/x-protobuf");
         let response = request.body(body).send().await.map_err(|error| unanswered(&error))?;
@@ -87,7 +87,7 @@ impl Collector for Otlp {
         }
         // What OTLP calls retryable; a redirection is not followed, and so is as final as a refusal.
         let passes = matches!(status.as_u16(), 429 | 502 | 503 | 504);
-        Err(Untaken { is_final: !passes, retry_after: post::retry_after(&response), why: said(status) })
+        Err(ExportError { is_final: !passes, retry_after: post::retry_after(&response), why: said(status) })
     }
 }
 
@@ -105,6 +105,6 @@ fn said(status: StatusCode) -> String {
     format!("it answers with HTTP {}: {words}", status.as_u16())
 }
 
-fn unanswered(error: &reqwest::Error) -> Untaken {
-    Untaken { is_final: false, retry_after: None, why: post::broken(error).to_owned() }
+fn unanswered(error: &reqwest::Error) -> ExportError {
+    ExportError { is_final: false, retry_after: None, why: post::broken(error).to_owned() }
 }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use zeroize::Zeroizing;
 
 use crate::domain::gate::probe::{Probe, Reads};
-use crate::ports::prober::Answer;
+use crate::ports::prober::ProbeResponse;
 
 /// For one answer, and for the look-up of the name.
 const TIME_LIMIT: Duration = Duration::from_secs(3);
@@ -30,7 +30,7 @@ pub(super) enum Lookup<'a> {
     Known(&'a [IpAddr]),
 }
 
-pub(super) async fn ask(probe: &Probe, lookup: Lookup<'_>) -> Vec<Answer> {
+pub(super) async fn ask(probe: &Probe, lookup: Lookup<'_>) -> Vec<ProbeResponse> {
     let round_ends = Instant::now() + ROUND_LIMIT;
     let Ok(url) = Url::parse(&probe.url) else {
         return vec![unanswered(&probe.name, "its URL cannot be read")];
@@ -38,7 +38,7 @@ pub(super) async fn ask(probe: &Probe, lookup: Lookup<'_>) -> Vec<Answer> {
     let host = url.host_str().unwrap_or_default().to_owned();
     if !probe.every_address {
         let text = fetch(&url, None, &probe.reads).await;
-        return vec![Answer { address: host, text }];
+        return vec![ProbeResponse { address: host, text }];
     }
     match addresses(&url, lookup).await {
         Ok(addresses) => ask_each(&url, &probe.reads, &addresses, round_ends).await,
@@ -46,8 +46,8 @@ pub(super) async fn ask(probe: &Probe, lookup: Lookup<'_>) -> Vec<Answer> {
     }
 }
 
-fn unanswered(address: &str, why: impl Into<String>) -> Answer {
-    Answer { address: address.to_owned(), text: Err(why.into()) }
+fn unanswered(address: &str, why: impl Into<String>) -> ProbeResponse {
+    ProbeResponse { address: address.to_owned(), text: Err(why.into()) }
 }
 
 /// Every address behind the name, once, in order.
@@ -70,7 +70,12 @@ async fn addresses(url: &Url, lookup: Lookup<'_>) -> Result<Vec<SocketAddr>, Str
 }
 
 /// Asks so many at once, until the round ends: who was not asked by then, or has not answered, has said nothing.
-async fn ask_each(url: &Url, reads: &Reads, addresses: &[SocketAddr], round_ends: Instant) -> Vec<Answer> {
+async fn ask_each(
+    url: &Url,
+    reads: &Reads,
+    addresses: &[SocketAddr],
+    round_ends: Instant,
+) -> Vec<ProbeResponse> {
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let mut asked = JoinSet::new();
     for (index, address) in addresses.iter().copied().take(ADDRESSES_MAX).enumerate() {
@@ -79,13 +84,13 @@ async fn ask_each(url: &Url, reads: &Reads, addresses: &[SocketAddr], round_ends
             // Never closed.
             let _place = places.acquire().await;
             let text = fetch(&url, Some(address), &reads).await;
-            (index, Answer { address: address.ip().to_string(), text })
+            (index, ProbeResponse { address: address.ip().to_string(), text })
         });
     }
     let late = |address: &SocketAddr| {
         unanswered(&address.ip().to_string(), "it was not reached before the round ended")
     };
-    let mut answers: Vec<Answer> = addresses.iter().take(ADDRESSES_MAX).map(late).collect();
+    let mut answers: Vec<ProbeResponse> = addresses.iter().take(ADDRESSES_MAX).map(late).collect();
     while let Ok(Some(answered)) = timeout_at(round_ends, asked.join_next()).await {
         let Ok((index, answer)) = answered else { continue };
         if let Some(place) = answers.get_mut(index) {

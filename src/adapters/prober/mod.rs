@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use async_trait::async_trait;
 
 use crate::domain::gate::probe::{CommandGate, Probe};
-use crate::ports::prober::{Answer, Prober};
+use crate::ports::prober::{ProbeResponse, Prober};
 
 /// Asks over the network and runs programs, both within bounds.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ pub struct ResolvedProber(pub Vec<IpAddr>);
 
 #[async_trait]
 impl Prober for NetworkProber {
-    async fn probe(&self, probe: &Probe) -> Vec<Answer> {
+    async fn probe(&self, probe: &Probe) -> Vec<ProbeResponse> {
         http::ask(probe, http::Lookup::System).await
     }
 
@@ -32,7 +32,7 @@ impl Prober for NetworkProber {
 
 #[async_trait]
 impl Prober for ResolvedProber {
-    async fn probe(&self, probe: &Probe) -> Vec<Answer> {
+    async fn probe(&self, probe: &Probe) -> Vec<ProbeResponse> {
         http::ask(probe, http::Lookup::Known(&self.0)).await
     }
 

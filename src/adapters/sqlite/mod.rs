@@ -30,10 +30,10 @@ use crate::domain::ack::Ack;
 use crate::domain::audit::changes;
 use crate::domain::audit::{Act, Actor, Head, Sealed};
 use crate::domain::gate::Observed;
-use crate::domain::hold::{Held, Hold, Scope};
+use crate::domain::hold::{Hold, HoldKind, Scope};
 use crate::domain::ids::{CredentialName, RotationId, WorkspaceName};
 use crate::domain::record::Record;
-use crate::ports::journal::{Chapter, Entry, Error, Journal, Known};
+use crate::ports::journal::{CredentialState, Entry, Error, Journal, RotationHistory};
 
 pub use crate::adapters::sqlite::audit::Verified;
 pub use crate::adapters::sqlite::lock::holder_of;
@@ -154,11 +154,11 @@ impl<T: Send + 'static> Thread<T> {
 
 #[async_trait]
 impl Journal for SqliteJournal {
-    async fn load(&self) -> Result<Vec<(CredentialName, Result<Known, Error>)>, Error> {
+    async fn load(&self) -> Result<Vec<(CredentialName, Result<CredentialState, Error>)>, Error> {
         self.read(read::load).await
     }
 
-    async fn load_one(&self, credential: &CredentialName) -> Result<Option<Known>, Error> {
+    async fn load_one(&self, credential: &CredentialName) -> Result<Option<CredentialState>, Error> {
         let credential = credential.clone();
         self.read(move |connection| {
             let snapshot = connection.unchecked_transaction()?;
@@ -189,7 +189,11 @@ impl Journal for SqliteJournal {
         .await
     }
 
-    async fn history(&self, credential: &CredentialName, limit: usize) -> Result<Vec<Chapter>, Error> {
+    async fn history(
+        &self,
+        credential: &CredentialName,
+        limit: usize,
+    ) -> Result<Vec<RotationHistory>, Error> {
         let credential = credential.clone();
         self.read(move |connection| read::history(connection, &credential, limit)).await
     }
@@ -260,12 +264,12 @@ impl Journal for SqliteJournal {
         self.write(Write::Hold(HoldRow::of(hold)?, changes::held(hold))).await
     }
 
-    async fn lift(&self, scope: &Scope, what: Held, actor: &Actor, at: Timestamp) -> Result<(), Error> {
+    async fn lift(&self, scope: &Scope, what: HoldKind, actor: &Actor, at: Timestamp) -> Result<(), Error> {
         let act = changes::lifted(scope, what, actor.clone(), at);
         self.write(Write::Lift(LiftRow::of(scope, what, at), act)).await
     }
 
-    async fn lifted(&self, scope: &Scope, what: Held) -> Result<Option<Timestamp>, Error> {
+    async fn lifted(&self, scope: &Scope, what: HoldKind) -> Result<Option<Timestamp>, Error> {
         let scope = scope.clone();
         self.read(move |connection| read::lifted(connection, &scope, what)).await
     }

@@ -12,22 +12,22 @@ use crate::adapters::sqlite::failed::Failed;
 use crate::adapters::sqlite::rows;
 use crate::adapters::sqlite::write::Write;
 use crate::domain::ids::ChannelName;
-use crate::domain::notice::thread::Change;
-use crate::domain::notice::{Failing, Letter};
+use crate::domain::notification::incidents::Change;
+use crate::domain::notification::{Failing, Notification};
 use crate::ports::journal::Error;
-use crate::ports::outbox::{Outbox, Recalled, Settlement, Waiting};
+use crate::ports::outbox::{DeliveryOutcome, Outbox, OutboxState, PendingNotifications};
 
 /// A change of the tables, in the writer's transaction.
 #[derive(Clone)]
 pub(super) enum Posting {
     Change(Box<Change>),
-    Settlement(Settlement),
+    DeliveryOutcome(DeliveryOutcome),
     KeepOnly(BTreeSet<ChannelName>),
 }
 
 #[async_trait]
 impl Outbox for SqliteJournal {
-    async fn recall(&self) -> Result<Recalled, Error> {
+    async fn recall(&self) -> Result<OutboxState, Error> {
         self.read(recall).await
     }
 
@@ -35,13 +35,13 @@ impl Outbox for SqliteJournal {
         self.write(Write::Notice(Posting::Change(Box::new(change.clone())))).await
     }
 
-    async fn waiting(&self, channel: &ChannelName, limit: usize) -> Result<Waiting, Error> {
+    async fn waiting(&self, channel: &ChannelName, limit: usize) -> Result<PendingNotifications, Error> {
         let channel = channel.clone();
         self.read(move |connection| waiting(connection, &channel, limit)).await
     }
 
-    async fn settle(&self, settlement: &Settlement) -> Result<(), Error> {
-        self.write(Write::Notice(Posting::Settlement(settlement.clone()))).await
+    async fn settle(&self, settlement: &DeliveryOutcome) -> Result<(), Error> {
+        self.write(Write::Notice(Posting::DeliveryOutcome(settlement.clone()))).await
     }
 
     async fn keep_only(&self, channels: &BTreeSet<ChannelName>) -> Result<(), Error> {
@@ -52,7 +52,7 @@ impl Outbox for SqliteJournal {
 pub(super) fn apply(connection: &Connection, posting: &Posting) -> Result<(), Failed> {
     match posting {
         Posting::Change(change) => post(connection, change),
-        Posting::Settlement(settlement) => settle(connection, settlement),
+        Posting::DeliveryOutcome(settlement) => settle(connection, settlement),
         Posting::KeepOnly(channels) => keep_only(connection, channels),
     }
 }
@@ -95,8 +95,8 @@ fn post(connection: &Connection, change: &Change) -> Result<(), Failed> {
     Ok(())
 }
 
-fn settle(connection: &Connection, settlement: &Settlement) -> Result<(), Failed> {
-    let Settlement { channel, done, again, failing } = settlement;
+fn settle(connection: &Connection, settlement: &DeliveryOutcome) -> Result<(), Failed> {
+    let DeliveryOutcome { channel, done, again, failing } = settlement;
     for number in done {
         connection
             .prepare_cached("DELETE FROM notice_letters WHERE number = ?1")?
@@ -132,14 +132,14 @@ fn keep_only(connection: &Connection, channels: &BTreeSet<ChannelName>) -> Resul
     Ok(())
 }
 
-fn recall(connection: &Connection) -> Result<Recalled, Failed> {
+fn recall(connection: &Connection) -> Result<OutboxState, Failed> {
     let snapshot = connection.unchecked_transaction()?;
     let tales = snapshot
         .prepare_cached("SELECT key, rotation FROM notice_tales")?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
     let threads = bodies(&snapshot, "SELECT body FROM notice_threads ORDER BY key")?;
-    Ok(Recalled { threads, tales, failing: failing(&snapshot)? })
+    Ok(OutboxState { threads, tales, failing: failing(&snapshot)? })
 }
 
 pub(super) fn failing(connection: &Connection) -> Result<Vec<Failing>, Failed> {
@@ -155,7 +155,11 @@ fn bodies<T: serde::de::DeserializeOwned>(connection: &Connection, sql: &str) ->
     bodies.iter().map(read).collect()
 }
 
-fn waiting(connection: &Connection, channel: &ChannelName, limit: usize) -> Result<Waiting, Failed> {
+fn waiting(
+    connection: &Connection,
+    channel: &ChannelName,
+    limit: usize,
+) -> Result<PendingNotifications, Failed> {
     let snapshot = connection.unchecked_transaction()?;
     let count: i64 = snapshot
         .prepare_cached("SELECT count(*) FROM notice_letters WHERE channel = ?1")?
@@ -173,12 +177,12 @@ fn waiting(connection: &Connection, channel: &ChannelName, limit: usize) -> Resu
         .collect::<Result<Vec<_>, _>>()?;
     let read = |(number, failures, due, body): (i64, u32, String, String)| {
         let place = || format!("the notice {number}");
-        let letter: Letter = rows::read(&body).map_err(|why| Failed::corrupt(place(), &why))?;
+        let letter: Notification = rows::read(&body).map_err(|why| Failed::corrupt(place(), &why))?;
         let due: Timestamp = due.parse().map_err(|_| Failed::corrupt(place(), &"its time is none"))?;
-        Ok(Letter { number: u64::try_from(number).unwrap_or(0), failures, due, ..letter })
+        Ok(Notification { number: u64::try_from(number).unwrap_or(0), failures, due, ..letter })
     };
     let letters = found.into_iter().map(read).collect::<Result<Vec<_>, Failed>>()?;
-    Ok(Waiting { letters, count: u64::try_from(count).unwrap_or(0) })
+    Ok(PendingNotifications { letters, count: u64::try_from(count).unwrap_or(0) })
 }
 
 fn key_of(number: u64) -> i64 {

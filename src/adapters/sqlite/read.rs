@@ -8,15 +8,15 @@ use crate::adapters::sqlite::rows;
 use crate::domain::ack::{Ack, Health};
 use crate::domain::audit::Actor;
 use crate::domain::gate::Observed;
-use crate::domain::hold::{Held, Hold, Scope};
+use crate::domain::hold::{Hold, HoldKind, Scope};
 use crate::domain::ids::{ConsumerName, CredentialName, KeyId, RotationId, WorkspaceName};
 use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::Fingerprint;
-use crate::ports::journal::{Chapter, Entry, Error, Known};
+use crate::ports::journal::{CredentialState, Entry, Error, RotationHistory};
 
 /// Every credential with what is known of it.
-pub type Loaded = Vec<(CredentialName, Result<Known, Error>)>;
+pub type Loaded = Vec<(CredentialName, Result<CredentialState, Error>)>;
 
 pub(super) fn load(connection: &Connection) -> Result<Loaded, Failed> {
     let snapshot = connection.unchecked_transaction()?;
@@ -41,7 +41,10 @@ pub(super) fn load(connection: &Connection) -> Result<Loaded, Failed> {
     Ok(loaded)
 }
 
-pub(super) fn load_one(connection: &Connection, name: &CredentialName) -> Result<Option<Known>, Failed> {
+pub(super) fn load_one(
+    connection: &Connection,
+    name: &CredentialName,
+) -> Result<Option<CredentialState>, Failed> {
     let row = connection
         .prepare_cached("SELECT revision, open, body FROM records WHERE credential = ?1")?
         .query_row([name.as_str()], |row| {
@@ -62,7 +65,7 @@ pub(super) fn load_one(connection: &Connection, name: &CredentialName) -> Result
         Some(rotation) => Some(fold(connection, rotation, name)?),
         None => None,
     };
-    Ok(Some(Known { record, rotation }))
+    Ok(Some(CredentialState { record, rotation }))
 }
 
 pub(super) fn revision(connection: &Connection, name: &CredentialName) -> Result<Option<u64>, Failed> {
@@ -174,7 +177,7 @@ pub(super) fn history(
     connection: &Connection,
     credential: &CredentialName,
     limit: usize,
-) -> Result<Vec<Chapter>, Failed> {
+) -> Result<Vec<RotationHistory>, Failed> {
     let snapshot = connection.unchecked_transaction()?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let ids = snapshot
@@ -187,7 +190,7 @@ pub(super) fn history(
         let rotation = id
             .parse()
             .map_err(|error| Failed::corrupt(format!("the id of a rotation of {credential}"), &error))?;
-        Ok(Chapter { rotation, entries: entries(&snapshot, rotation)? })
+        Ok(RotationHistory { rotation, entries: entries(&snapshot, rotation)? })
     };
     ids.into_iter().map(chapter).collect()
 }
@@ -338,7 +341,7 @@ pub(super) fn holds(connection: &Connection) -> Result<Vec<Hold>, Failed> {
 pub(super) fn lifted(
     connection: &Connection,
     scope: &Scope,
-    what: Held,
+    what: HoldKind,
 ) -> Result<Option<Timestamp>, Failed> {
     let at: Option<String> = connection
         .prepare_cached("SELECT at FROM lifts WHERE scope = ?1 AND what = ?2")?

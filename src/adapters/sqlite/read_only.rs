@@ -17,8 +17,8 @@ use crate::domain::audit::{Head, Sealed};
 use crate::domain::gate::Observed;
 use crate::domain::hold::Hold;
 use crate::domain::ids::{CredentialName, RotationId};
-use crate::domain::notice::Failing;
-use crate::ports::journal::{Chapter, Error};
+use crate::domain::notification::Failing;
+use crate::ports::journal::{Error, RotationHistory};
 
 /// How often to look again when the daemon starts or stops while we read.
 const ATTEMPTS_MAX: u32 = 5;
@@ -77,7 +77,11 @@ impl ReadOnlyJournal {
     ///
     /// # Errors
     /// It cannot be read, or a row of this credential is damaged.
-    pub fn history(&self, credential: &CredentialName, limit: usize) -> Result<Vec<Chapter>, ReadError> {
+    pub fn history(
+        &self,
+        credential: &CredentialName,
+        limit: usize,
+    ) -> Result<Vec<RotationHistory>, ReadError> {
         self.answer(|connection| read::history(connection, credential, limit))
     }
 

@@ -7,7 +7,7 @@ use crate::domain::ack::Ack;
 use crate::domain::audit::Actor;
 use crate::domain::event::Event;
 use crate::domain::gate::Observed;
-use crate::domain::hold::{Held, Hold, Scope};
+use crate::domain::hold::{Hold, HoldKind, Scope};
 use crate::domain::ids::{CredentialName, RotationId};
 use crate::domain::record::Record;
 use crate::ports::journal::{Entry, Error};
@@ -138,7 +138,7 @@ impl HoldRow {
 }
 
 impl LiftRow {
-    pub(super) fn of(scope: &Scope, what: Held, at: Timestamp) -> Self {
+    pub(super) fn of(scope: &Scope, what: HoldKind, at: Timestamp) -> Self {
         Self { scope: scope.to_string(), what: what.label(), at: instant(at) }
     }
 }

@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::adapters::webhook::Words;
-use crate::domain::notice::Letter;
+use crate::domain::notification::Notification;
 
 /// Changes when a field changes its meaning or goes; new fields may come.
 const SCHEMA_VERSION: u32 = 1;
 
-pub(super) fn notice(letter: &Letter, words: &Words) -> Value {
+pub(super) fn notice(letter: &Notification, words: &Words) -> Value {
     let trouble = &letter.trouble;
     json!({
         "schema_version": SCHEMA_VERSION,

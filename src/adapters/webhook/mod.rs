@@ -16,11 +16,11 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use crate::adapters::webhook::transport::Transport;
-use crate::domain::notice::Letter;
-use crate::domain::notice::template::{Around, Template};
+use crate::domain::notification::Notification;
+use crate::domain::notification::template::{Around, Template};
 use crate::domain::secret::SecretValue;
 use crate::ports::clock::Clock;
-use crate::ports::notifier::{Notifier, Undelivered};
+use crate::ports::notifier::{DeliveryError, Notifier};
 
 pub use crate::adapters::webhook::signature::HEADER as SIGNATURE_HEADER;
 
@@ -75,7 +75,7 @@ impl Webhook {
         Ok(Self { receiver, words, transport, clock })
     }
 
-    fn body(&self, letters: &[Letter]) -> Option<Value> {
+    fn body(&self, letters: &[Notification]) -> Option<Value> {
         let (first, words) = (letters.first()?, &self.words);
         Some(match &self.receiver {
             Receiver::Slack { .. } if letters.len() > 1 => slack::digest(letters, words),
@@ -88,9 +88,9 @@ impl Webhook {
 
 #[async_trait]
 impl Notifier for Webhook {
-    async fn deliver(&self, letters: &[Letter]) -> Result<String, Undelivered> {
+    async fn deliver(&self, letters: &[Notification]) -> Result<String, DeliveryError> {
         // Those of an older version are as they were kept.
-        let letters: Vec<Letter> = letters.iter().map(Letter::in_one_line).collect();
+        let letters: Vec<Notification> = letters.iter().map(Notification::in_one_line).collect();
         let Some(body) = self.body(&letters) else { return Ok("there was nothing to say".to_owned()) };
         let body = zeroize::Zeroizing::new(body.to_string());
         let signature = match &self.receiver {
@@ -118,19 +118,19 @@ impl Notifier for Webhook {
 }
 
 impl Words {
-    fn key(&self, letter: &Letter) -> String {
+    fn key(&self, letter: &Notification) -> String {
         format!("{}/{}", self.source, letter.trouble.key)
     }
 
     /// Where the runbook tells of it.
-    fn entry(&self, letter: &Letter) -> String {
+    fn entry(&self, letter: &Notification) -> String {
         match letter.trouble.anchor.as_str() {
             "" => String::new(),
             anchor => format!("{}#{anchor}", self.runbook),
         }
     }
 
-    fn text(&self, letter: &Letter, escape: impl Fn(&str) -> String) -> String {
+    fn text(&self, letter: &Notification, escape: impl Fn(&str) -> String) -> String {
         let (key, runbook) = (self.key(letter), self.entry(letter));
         self.text.fill(letter, Around { source: &self.source, runbook: &runbook, key: &key }, escape)
     }

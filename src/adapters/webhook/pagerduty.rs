@@ -3,15 +3,15 @@
 use serde_json::{Value, json};
 
 use crate::adapters::webhook::Words;
-use crate::domain::notice::{Letter, News, Severity};
-use crate::domain::outside::shortened;
+use crate::domain::notification::{News, Notification, Severity};
+use crate::domain::sanitize::shortened;
 use crate::domain::secret::SecretValue;
 
 /// By PagerDuty's reference of the Events API v2.
 const DEDUP_KEY_CHARACTERS_MAX: usize = 255;
 const SUMMARY_CHARACTERS_MAX: usize = 1024;
 
-pub(super) fn event(letter: &Letter, words: &Words, routing_key: &SecretValue) -> Value {
+pub(super) fn event(letter: &Notification, words: &Words, routing_key: &SecretValue) -> Value {
     let dedup_key = shortened(&words.key(letter), DEDUP_KEY_CHARACTERS_MAX);
     let action = match letter.news {
         News::Opened | News::Changed | News::Happened => "trigger",

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::adapters::webhook::Words;
-use crate::domain::notice::{Letter, News, Severity};
-use crate::domain::outside::shortened;
+use crate::domain::notification::{News, Notification, Severity};
+use crate::domain::sanitize::shortened;
 
 /// Of a section's text, by Slack's reference of Block Kit.
 const SECTION_CHARACTERS_MAX: usize = 3000;
@@ -14,16 +14,16 @@ const LINE_CHARACTERS_MAX: usize = 280;
 const LINES_MAX: usize = 10;
 pub(super) const LETTERS_MAX: usize = 500;
 
-pub(super) fn message(letter: &Letter, words: &Words) -> Value {
+pub(super) fn message(letter: &Notification, words: &Words) -> Value {
     let text = words.text(letter, escaped);
     told(&format!("{} {}", mark(letter), letter.trouble.subject), &text)
 }
 
 /// What is wrong first, then how much more there is.
-pub(super) fn digest(letters: &[Letter], words: &Words) -> Value {
-    let mut sorted: Vec<&Letter> = letters.iter().collect();
+pub(super) fn digest(letters: &[Notification], words: &Words) -> Value {
+    let mut sorted: Vec<&Notification> = letters.iter().collect();
     sorted.sort_by_key(|letter| (letter.news == News::Resolved, std::cmp::Reverse(letter.trouble.severity)));
-    let line = |letter: &&Letter| {
+    let line = |letter: &&Notification| {
         let trouble = &letter.trouble;
         let what = format!("{} {}: {}", mark(letter), trouble.subject, trouble.summary);
         escaped(&shortened(&what, LINE_CHARACTERS_MAX / 2))
@@ -53,7 +53,7 @@ fn told(header: &str, text: &str) -> Value {
 }
 
 /// In words: colours alone say nothing to some.
-fn mark(letter: &Letter) -> &'static str {
+fn mark(letter: &Notification) -> &'static str {
     match (letter.news, letter.trouble.severity) {
         (News::Resolved, _) => "✅ resolved:",
         (News::Happened, _) => "ℹ️",

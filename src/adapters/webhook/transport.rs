@@ -9,7 +9,7 @@ use reqwest::{Client, Url};
 use crate::adapters::post;
 use crate::adapters::webhook::{BuildError, signature};
 use crate::loopback;
-use crate::ports::notifier::Undelivered;
+use crate::ports::notifier::DeliveryError;
 
 /// Of an answer, which is looked at for a word that is known.
 const ANSWER_BYTES_MAX: usize = 4 * 1024;
@@ -50,7 +50,7 @@ impl Transport {
         body: &str,
         signature: Option<String>,
         meaning: Meaning,
-    ) -> Result<String, Undelivered> {
+    ) -> Result<String, DeliveryError> {
         let mut request = self
             .client
             .post(self.url.clone())
@@ -71,7 +71,7 @@ impl Transport {
         }
         // A redirection is not followed, and so is as final as a refusal.
         let passes = status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429);
-        Err(Undelivered { is_final: !passes, retry_after, why: said(status.as_u16(), known) })
+        Err(DeliveryError { is_final: !passes, retry_after, why: said(status.as_u16(), known) })
     }
 }
 
@@ -90,6 +90,6 @@ fn said(status: u16, known: Option<&str>) -> String {
     format!("it answers with HTTP {status}: {words}")
 }
 
-fn unanswered(error: &reqwest::Error) -> Undelivered {
-    Undelivered { is_final: false, retry_after: None, why: post::broken(error).to_owned() }
+fn unanswered(error: &reqwest::Error) -> DeliveryError {
+    DeliveryError { is_final: false, retry_after: None, why: post::broken(error).to_owned() }
 }

@@ -4,13 +4,13 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use jiff::Timestamp;
 
-use crate::cli::moments::distance;
 use crate::cli::paragraphs::Paragraphs;
 use crate::cli::plan::{PlanReport, Planned};
-use crate::domain::outside::one_line;
-use crate::rehearsal::foresight::steps::{Called, Step};
-use crate::rehearsal::foresight::{End, Foreseen};
-use crate::rehearsal::ledger::Call;
+use crate::domain::sanitize::one_line;
+use crate::domain::time::distance;
+use crate::rehearsal::call_log::Call;
+use crate::rehearsal::dry_run::steps::{Called, Step};
+use crate::rehearsal::dry_run::{End, Foreseen};
 
 pub(super) fn overview(report: &PlanReport) -> String {
     let mut text = String::new();

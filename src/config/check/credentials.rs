@@ -24,7 +24,7 @@ const KEY_LIFETIME_MAX: SignedDuration = SignedDuration::from_hours(89 * 24);
 const EXPIRE_OLD_KEY_MIN: SignedDuration = SignedDuration::from_hours(1);
 
 /// What credentials refer to.
-pub(super) struct Surroundings<'r> {
+pub(super) struct References<'r> {
     pub(super) raw: &'r raw::Policy,
     pub(super) stores: &'r BTreeMap<StoreName, StoreConfig>,
     pub(super) consumers: &'r BTreeMap<ConsumerName, ConsumerConfig>,
@@ -41,7 +41,7 @@ pub(super) struct Written<'r> {
 }
 
 /// Every credential that is whole; what is wrong with the others was reported.
-pub(super) fn check<'r>(around: &Surroundings<'r>, findings: &mut Findings) -> Vec<Written<'r>> {
+pub(super) fn check<'r>(around: &References<'r>, findings: &mut Findings) -> Vec<Written<'r>> {
     let defaults = &around.raw.defaults;
     defaults_alone(defaults, findings);
     let mut written = Vec::new();
@@ -111,7 +111,7 @@ fn defaults_alone(defaults: &raw::Defaults, findings: &mut Findings) {
 }
 
 fn schedule(
-    around: &Surroundings<'_>,
+    around: &References<'_>,
     name: &At<String>,
     raw: &raw::Credential,
     findings: &mut Findings,
@@ -133,7 +133,7 @@ fn schedule(
     Some(Schedule { cadence: cadence?, jitter, window, freezes })
 }
 
-fn terms(around: &Surroundings<'_>, raw: &raw::Credential, findings: &mut Findings) -> Terms {
+fn terms(around: &References<'_>, raw: &raw::Credential, findings: &mut Findings) -> Terms {
     let defaults = &around.raw.defaults;
     let (own, inherited) = (&raw.overlap, &defaults.overlap);
     let second = SignedDuration::from_secs(1);
@@ -159,7 +159,7 @@ fn terms(around: &Surroundings<'_>, raw: &raw::Credential, findings: &mut Findin
 }
 
 fn workspace(
-    around: &Surroundings<'_>,
+    around: &References<'_>,
     name: &At<String>,
     raw: &raw::Credential,
     findings: &mut Findings,
@@ -194,7 +194,7 @@ fn workspace(
 
 /// The credentials that have to be rotated before this one.
 fn predecessors(
-    around: &Surroundings<'_>,
+    around: &References<'_>,
     name: &At<String>,
     raw: &raw::Credential,
     findings: &mut Findings,
@@ -226,7 +226,7 @@ fn adopt(raw: &raw::Credential, findings: &mut Findings) -> Option<KeyId> {
 }
 
 fn destinations(
-    around: &Surroundings<'_>,
+    around: &References<'_>,
     name: &At<String>,
     raw: &raw::Credential,
     findings: &mut Findings,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 
-use crate::config::check::credentials::Surroundings;
+use crate::config::check::credentials::References;
 use crate::config::check::values;
 use crate::config::defaults as silent;
 use crate::config::findings::Findings;
@@ -23,7 +23,7 @@ pub(super) struct Waits {
 }
 
 pub(super) fn waits(
-    around: &Surroundings<'_>,
+    around: &References<'_>,
     own: &raw::WaitFor,
     inherited: &raw::WaitFor,
     findings: &mut Findings,
@@ -67,7 +67,7 @@ pub(super) fn waits(
 }
 
 fn consumers(
-    around: &Surroundings<'_>,
+    around: &References<'_>,
     acks: &[At<raw::Reference>],
     findings: &mut Findings,
 ) -> BTreeSet<ConsumerName> {

@@ -11,9 +11,9 @@ use crate::config::defaults;
 use crate::config::findings::{Findings, listed};
 use crate::config::raw::{self, At, AtLeast, On};
 use crate::domain::ids::{ChannelName, CredentialName, WorkspaceName};
-use crate::domain::notice::tales::Tale;
-use crate::domain::notice::template::{PLACEHOLDERS, Template};
-use crate::domain::notice::{Interest, Severity};
+use crate::domain::notification::occurrences::Occurrence;
+use crate::domain::notification::template::{PLACEHOLDERS, Template};
+use crate::domain::notification::{Interest, Severity};
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 const TIME_LIMIT_MAX: SignedDuration = SignedDuration::from_mins(1);
@@ -90,14 +90,14 @@ fn interest(raw: &raw::Policy, channel: &raw::Notify, findings: &mut Findings) -
         Some(AtLeast::Info) => Severity::Info,
     };
     let on = channel.on.iter().map(|written| match written.value() {
-        On::Rotated => Tale::Rotated,
-        On::RolledBack => Tale::RolledBack,
-        On::Aborted => Tale::Aborted,
-        On::LeakAnswered => Tale::LeakAnswered,
+        On::Rotated => Occurrence::Rotated,
+        On::RolledBack => Occurrence::RolledBack,
+        On::Aborted => Occurrence::Aborted,
+        On::LeakAnswered => Occurrence::LeakAnswered,
     });
     let workspaces: Vec<&str> = raw.workspaces.keys().map(|name| name.value().as_str()).collect();
     let credentials: Vec<&str> = raw.credentials.keys().map(|name| name.value().as_str()).collect();
-    let on: BTreeSet<Tale> = on.collect();
+    let on: BTreeSet<Occurrence> = on.collect();
     let of_workspaces = channel.workspaces.iter().filter_map(|written| {
         values::reference(written, "workspace", &workspaces, WorkspaceName::new, findings)
     });

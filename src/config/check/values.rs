@@ -10,7 +10,7 @@ use crate::config::findings::{Findings, listed, nearest};
 use crate::config::raw::{self, At};
 use crate::config::secret_source::SecretSource;
 use crate::domain::ids::{BadName, is_region};
-use crate::domain::outside::is_unseen;
+use crate::domain::sanitize::is_unseen;
 use crate::domain::schedule::brief;
 use crate::loopback;
 

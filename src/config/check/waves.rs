@@ -6,7 +6,7 @@ use std::ops::Range;
 use jiff::SignedDuration;
 
 use crate::config::check::credentials::Written;
-use crate::config::check::tensions::rhythm_of;
+use crate::config::check::lints::rhythm_of;
 use crate::config::findings::Findings;
 use crate::config::raw::At;
 use crate::domain::ids::CredentialName;

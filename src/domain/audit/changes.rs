@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use crate::domain::ack::Ack;
 use crate::domain::audit::{Act, Actor, object};
 use crate::domain::finding::Finding;
-use crate::domain::hold::{Held, Hold, Scope};
+use crate::domain::hold::{Hold, HoldKind, Scope};
 use crate::domain::ids::CredentialName;
 use crate::domain::key::Key;
-use crate::domain::outside::one_line;
 use crate::domain::record::{Obstacle, Record};
+use crate::domain::sanitize::one_line;
 
 pub const ROTATION_ASKED: &str = "rotation_asked";
 pub const EMERGENCY_ASKED: &str = "emergency_asked";
@@ -102,7 +102,7 @@ pub fn held(hold: &Hold) -> Act {
 
 /// A hold is lifted.
 #[must_use]
-pub fn lifted(scope: &Scope, what: Held, actor: Actor, at: Timestamp) -> Act {
+pub fn lifted(scope: &Scope, what: HoldKind, actor: Actor, at: Timestamp) -> Act {
     within(scope, Act::new(at, actor, LIFTED, json!({ "what": what.label() })))
 }
 

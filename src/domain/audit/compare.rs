@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::audit::{Act, Sealed};
 use crate::domain::ids::KeyId;
-use crate::domain::instant::later;
+use crate::domain::time::later;
 
 /// A change may be recorded so much later than it was made: its answer was lost, and it was asked about again.
 const RECORDED_AFTER: SignedDuration = SignedDuration::from_hours(3);

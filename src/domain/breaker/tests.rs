@@ -15,8 +15,8 @@ fn breaker(failures: u32) -> Breaker {
     Breaker { failures, within: SignedDuration::from_hours(1) }
 }
 
-fn incident(minute: i64, rotation: u128, event: Event) -> Incident {
-    Incident {
+fn incident(minute: i64, rotation: u128, event: Event) -> FailureSignal {
+    FailureSignal {
         at: at(minute),
         credential: CredentialName::new("tts").unwrap(),
         rotation: RotationId::from_uuid(uuid::Uuid::from_u128(rotation)),
@@ -48,22 +48,22 @@ fn rolled_back(cause: RollbackCause) -> Event {
 fn each_event_counts_for_what_failed_by_it() {
     let doubted = Event::MintDoubted { cause: "no answer".to_owned() };
     for (event, expected) in [
-        (doubted, Some(Held::Minting)),
-        (refused(Kind::ServerError), Some(Held::Minting)),
-        (refused(Kind::Forbidden), Some(Held::Minting)),
+        (doubted, Some(HoldKind::Minting)),
+        (refused(Kind::ServerError), Some(HoldKind::Minting)),
+        (refused(Kind::Forbidden), Some(HoldKind::Minting)),
         (refused(Kind::Throttled), None),
         (refused(Kind::Unreachable), None),
         (refused(Kind::TimedOut), None),
-        (Event::Refuted { why: String::new() }, Some(Held::Minting)),
-        (Event::ValueLost, Some(Held::Minting)),
-        (alarmed(), Some(Held::Revoking)),
-        (rolled_back(RollbackCause::Operator), Some(Held::Revoking)),
-        (rolled_back(RollbackCause::Deadline), Some(Held::Revoking)),
+        (Event::Refuted { why: String::new() }, Some(HoldKind::Minting)),
+        (Event::ValueLost, Some(HoldKind::Minting)),
+        (alarmed(), Some(HoldKind::Revoking)),
+        (rolled_back(RollbackCause::Operator), Some(HoldKind::Revoking)),
+        (rolled_back(RollbackCause::Deadline), Some(HoldKind::Revoking)),
         (rolled_back(RollbackCause::Leak), None),
-        (parked(ParkReason::OldKeyReenabled), Some(Held::Revoking)),
-        (parked(ParkReason::NewKeyUnusable), Some(Held::Revoking)),
+        (parked(ParkReason::OldKeyReenabled), Some(HoldKind::Revoking)),
+        (parked(ParkReason::NewKeyUnusable), Some(HoldKind::Revoking)),
         (parked(ParkReason::ForeignValue), None),
-        (hindered(EffectName::DeleteOld, Kind::Conflict), Some(Held::Revoking)),
+        (hindered(EffectName::DeleteOld, Kind::Conflict), Some(HoldKind::Revoking)),
         (hindered(EffectName::DeleteOld, Kind::Throttled), None),
         (hindered(EffectName::Stage, Kind::Forbidden), None),
         (Event::OldKeyGone, None),
@@ -76,29 +76,30 @@ fn each_event_counts_for_what_failed_by_it() {
 #[test]
 fn a_rotation_counts_once_for_what_became_of_its_old_key() {
     let one = [incident(1, 1, alarmed()), incident(2, 1, rolled_back(RollbackCause::Operator))];
-    assert_eq!(trips(breaker(2), Held::Revoking, &one, at(0)), None);
+    assert_eq!(trips(breaker(2), HoldKind::Revoking, &one, at(0)), None);
     let two = [one.to_vec(), vec![incident(3, 2, alarmed())]].concat();
-    let why = trips(breaker(2), Held::Revoking, &two, at(0)).unwrap();
+    let why = trips(breaker(2), HoldKind::Revoking, &two, at(0)).unwrap();
     assert_eq!(why, "2 failures within 1h, the last of `tts`: api fails");
-    assert_eq!(trips(breaker(1), Held::Minting, &two, at(0)), None);
+    assert_eq!(trips(breaker(1), HoldKind::Minting, &two, at(0)), None);
 }
 
 #[test]
 fn a_listing_that_lags_is_no_failure_and_one_that_never_shows_it_is() {
-    let conflicts = |count: u32| -> Vec<Incident> {
+    let conflicts = |count: u32| -> Vec<FailureSignal> {
         let conflict = || hindered(EffectName::DisableOld, Kind::Conflict);
         (0..count).map(|index| incident(i64::from(index), 1, conflict())).collect()
     };
-    let trips = |count| trips(breaker(1), Held::Revoking, &conflicts(count), at(-1)).is_some();
+    let trips = |count| trips(breaker(1), HoldKind::Revoking, &conflicts(count), at(-1)).is_some();
     assert_eq!((trips(HINDRANCES - 1), trips(HINDRANCES), trips(HINDRANCES * 4)), (false, true, true));
 }
 
 #[test]
 fn what_a_person_has_lifted_is_not_counted_again() {
     let minutes = [10, 20, 30];
-    let failed: Vec<Incident> = minutes.iter().map(|minute| incident(*minute, 1, Event::ValueLost)).collect();
+    let failed: Vec<FailureSignal> =
+        minutes.iter().map(|minute| incident(*minute, 1, Event::ValueLost)).collect();
     let after = |lifted: Option<i64>, now| counts_after(breaker(3), lifted.map(at), at(now));
-    let trips = |after| trips(breaker(3), Held::Minting, &failed, after).is_some();
+    let trips = |after| trips(breaker(3), HoldKind::Minting, &failed, after).is_some();
     assert!(trips(after(None, 30)));
     assert!(!trips(after(None, 70)), "the first is an hour old");
     assert!(!trips(after(Some(10), 30)) && trips(after(Some(9), 30)));
@@ -122,7 +123,7 @@ proptest! {
             3 => alarmed(),
             _ => rolled_back(RollbackCause::Deadline),
         };
-        let incidents: Vec<Incident> =
+        let incidents: Vec<FailureSignal> =
             minutes.iter().map(|(minute, rotation, kind)| incident(*minute, *rotation, event(*kind))).collect();
         let recent = |minute: i64| minute > now - 60 && lifted.is_none_or(|lifted| minute > lifted);
         let minting = minutes.iter().filter(|(minute, _, kind)| recent(*minute) && *kind < 2).count();
@@ -133,7 +134,7 @@ proptest! {
             .collect();
         let after = counts_after(breaker(threshold), lifted.map(at), at(now));
         let trips = |what| trips(breaker(threshold), what, &incidents, after).is_some();
-        prop_assert_eq!(trips(Held::Minting), minting >= threshold as usize);
-        prop_assert_eq!(trips(Held::Revoking), revoking.len() >= threshold as usize);
+        prop_assert_eq!(trips(HoldKind::Minting), minting >= threshold as usize);
+        prop_assert_eq!(trips(HoldKind::Revoking), revoking.len() >= threshold as usize);
     }
 }

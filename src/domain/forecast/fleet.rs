@@ -9,11 +9,11 @@ use crate::domain::forecast::next::{Next, next, thawed};
 use crate::domain::forecast::quotas::Quotas;
 use crate::domain::forecast::{Broken, Forecast, Foreseen, Reach, Start, UnderWay};
 use crate::domain::ids::{CredentialName, RotationId, WorkspaceName};
-use crate::domain::instant::later;
 use crate::domain::phase::PhaseName;
 use crate::domain::plan::Reason;
 use crate::domain::policy::{Credential, Policy, WorkspaceLimits};
 use crate::domain::record::{Ended, Record};
+use crate::domain::time::later;
 use crate::domain::waves;
 
 use desk::Desk;

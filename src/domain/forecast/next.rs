@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::domain::plan::Reason;
 use crate::domain::policy::Credential;
 use crate::domain::record::{Record, expiry_deadline};
-use crate::domain::schedule::{Admission, Schedule};
+use crate::domain::schedule::{Schedule, StartDecision};
 
 pub(super) struct Next {
     pub(super) due: Timestamp,
@@ -29,8 +29,8 @@ pub(super) fn next(credential: &Credential, record: &Record, now: Timestamp) -> 
         }
     };
     let (begins, held_by) = match schedule.admits(due.max(now)) {
-        Admission::Open => (due.max(now), None),
-        Admission::Closed { until, why } => (until, Some(why)),
+        StartDecision::Open => (due.max(now), None),
+        StartDecision::Closed { until, why } => (until, Some(why)),
     };
     let expires_at = current.and_then(|current| current.expires_at);
     let deadline = current.and_then(|current| expiry_deadline(current.since, current.expires_at, credential));

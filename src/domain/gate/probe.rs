@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::gate::{GateName, STALE_AFTER, Straggler, Verdict, named, open, shut};
+use crate::domain::gate::{GateName, LaggingConsumer, STALE_AFTER, Verdict, named, open, shut};
 
 /// An endpoint of a consumer that tells which key it serves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,9 +113,13 @@ impl Finding {
 
     /// Each instance that does not report the new key.
     #[must_use]
-    pub fn stragglers(&self) -> Vec<Straggler> {
-        let straggler =
-            |who: String, why: String| Straggler { who, why, last: Some(self.at), ..Straggler::default() };
+    pub fn stragglers(&self) -> Vec<LaggingConsumer> {
+        let straggler = |who: String, why: String| LaggingConsumer {
+            who,
+            why,
+            last: Some(self.at),
+            ..LaggingConsumer::default()
+        };
         if self.instances.is_empty() {
             return vec![straggler(self.probe.clone(), "no instance was found".to_owned())];
         }
@@ -144,10 +148,10 @@ pub(super) fn judge_probes(probes: &[Probe], findings: &[Finding], now: Timestam
                 instances += finding.instances.len();
                 stragglers.extend(finding.stragglers());
             }
-            None => stragglers.push(Straggler {
+            None => stragglers.push(LaggingConsumer {
                 who: probe.name.clone(),
                 why: "has not been asked lately".to_owned(),
-                ..Straggler::default()
+                ..LaggingConsumer::default()
             }),
         }
     }

@@ -8,15 +8,15 @@ use crate::domain::phase::PhaseName;
 use crate::domain::plan::AfterDeadline;
 use crate::domain::record::ObstacleKind;
 use crate::domain::report::findings;
-use crate::domain::report::silence;
-use crate::domain::report::{Condition, CredentialReport, RotationReport};
+use crate::domain::report::stale_consumers;
+use crate::domain::report::{CredentialHealth, CredentialReport, RotationReport};
 use crate::domain::rotation::{ParkReason, Rotation};
 
 /// Trouble that lasts longer than this does not pass by itself quickly enough to be left alone.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(15);
 
 pub(super) struct Advice {
-    pub(super) condition: Condition,
+    pub(super) condition: CredentialHealth,
     pub(super) attention: bool,
     pub(super) summary: String,
     pub(super) command: Option<String>,
@@ -27,21 +27,22 @@ pub(super) fn advise(report: &CredentialReport, rotation: Option<&Rotation>, now
     let command = |verb: &str| Some(format!("rekeyd {verb} {}", report.credential));
     let expired = report.key_expires_at.is_some_and(|expiry| expiry <= now);
     if let (Some(told), Some(rotation)) = (&report.rotation, rotation) {
-        let advice = match (&told.parked, &told.trouble) {
+        let advice = match (&told.parked, &told.last_failure) {
             (Some(parked), _) => Advice {
-                condition: Condition::Parked,
+                condition: CredentialHealth::Parked,
                 attention: true,
                 summary: format!("{}: {}", parked.reason.label(), parked.detail),
                 command: command(way_out(parked.reason, rotation)),
             },
-            (None, Some(trouble)) => Advice {
-                condition: Condition::Hindered,
-                attention: !trouble.kind.is_passing() || now.duration_since(trouble.since) >= PATIENCE,
+            (None, Some(last_failure)) => Advice {
+                condition: CredentialHealth::Hindered,
+                attention: !last_failure.kind.is_passing()
+                    || now.duration_since(last_failure.since) >= PATIENCE,
                 summary: format!(
                     "{} failed {}: {}{}",
-                    doing(trouble.effect),
-                    times(trouble.failures),
-                    trouble.message,
+                    doing(last_failure.effect),
+                    times(last_failure.failures),
+                    last_failure.message,
                     if report.partially_published {
                         "; some destinations serve the new key already"
                     } else {
@@ -52,7 +53,7 @@ pub(super) fn advise(report: &CredentialReport, rotation: Option<&Rotation>, now
             },
             (None, None) => under_way(report, told, rotation, now),
         };
-        return silence::beside(report, findings::beside(report, advice));
+        return stale_consumers::beside(report, findings::beside(report, advice));
     }
     if let Some(obstacle) = &report.obstacle {
         let command = match obstacle.kind {
@@ -63,17 +64,17 @@ pub(super) fn advise(report: &CredentialReport, rotation: Option<&Rotation>, now
             }
         };
         let summary = format!("{}: {}", obstacle.kind.label(), obstacle.detail);
-        return Advice { condition: Condition::Blocked, attention: true, summary, command };
+        return Advice { condition: CredentialHealth::Blocked, attention: true, summary, command };
     }
     if let Some(advice) = findings::advise(report) {
-        return silence::beside(report, advice);
+        return stale_consumers::beside(report, advice);
     }
     let summary = idle(report, expired, now);
     let command = expired.then(|| command("rotate")).flatten();
-    if let Some(advice) = silence::advise(report).filter(|_| !expired) {
+    if let Some(advice) = stale_consumers::advise(report).filter(|_| !expired) {
         return advice;
     }
-    Advice { condition: Condition::Fine, attention: expired, summary, command }
+    Advice { condition: CredentialHealth::Fine, attention: expired, summary, command }
 }
 
 fn idle(report: &CredentialReport, expired: bool, now: Timestamp) -> String {
@@ -102,12 +103,12 @@ fn under_way(
     rotation: &Rotation,
     now: Timestamp,
 ) -> Advice {
-    let mut condition = Condition::Rotating;
+    let mut condition = CredentialHealth::Rotating;
     let mut attention = false;
     let mut command = None;
     let summary = match told.phase {
         PhaseName::Overlap => {
-            condition = Condition::Waiting;
+            condition = CredentialHealth::Waiting;
             let shut: Vec<&str> =
                 told.gates.iter().filter(|it| !it.open).map(|it| it.grounds.as_str()).collect();
             let late = told.deadline.is_some_and(|deadline| deadline <= now);
@@ -120,11 +121,11 @@ fn under_way(
             }
         }
         PhaseName::Quarantine => {
-            condition = Condition::Waiting;
+            condition = CredentialHealth::Waiting;
             "the old key is disabled and will be deleted".to_owned()
         }
         PhaseName::Returning => {
-            condition = Condition::Waiting;
+            condition = CredentialHealth::Waiting;
             "rolled back: consumers switch to the old key again".to_owned()
         }
         PhaseName::Promoting if report.partially_published => {

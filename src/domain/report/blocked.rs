@@ -6,7 +6,7 @@ use crate::domain::finding::FindingKind;
 use crate::domain::gate::Evidence;
 use crate::domain::policy::Credential;
 use crate::domain::record::Record;
-use crate::domain::schedule::Admission;
+use crate::domain::schedule::StartDecision;
 use crate::domain::usage::Source;
 
 /// What keeps a rotation that is wanted from beginning, or from going on.
@@ -87,7 +87,7 @@ pub(super) fn by_itself(
     if schedule.freeze(now).is_some() {
         return Some(Blocked::Freeze);
     }
-    let shut = reason.keeps_to_the_window() && schedule.admits(now) != Admission::Open;
+    let shut = reason.keeps_to_the_window() && schedule.admits(now) != StartDecision::Open;
     shut.then_some(Blocked::Window)
 }
 

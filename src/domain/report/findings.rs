@@ -2,7 +2,7 @@
 
 use crate::domain::finding::{Finding, FindingKind};
 use crate::domain::report::advice::Advice;
-use crate::domain::report::{Condition, CredentialReport};
+use crate::domain::report::{CredentialHealth, CredentialReport};
 
 /// Of a credential that is not being rotated.
 pub(super) fn advise(report: &CredentialReport) -> Option<Advice> {
@@ -13,7 +13,7 @@ pub(super) fn advise(report: &CredentialReport) -> Option<Advice> {
     let more = report.findings.len() - 1 - usize::from(held.is_some());
     let more = if more == 0 { told } else { format!("{told}; and {more} more, see its status") };
     Some(Advice {
-        condition: Condition::Drifted,
+        condition: CredentialHealth::Drifted,
         attention: true,
         summary: format!("{}{more}", one(worst)),
         command: command(report),

@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use crate::domain::gate::Observed;
 use crate::domain::gate::probe::{Finding, Ran, Says};
+use crate::domain::report::condition::Condition;
 use crate::domain::report::consumers::UseReport;
-use crate::domain::report::remark::Remark;
 use crate::domain::report::{CredentialReport, SCHEMA_VERSION};
 use crate::domain::usage::{Seen, Shown, Source};
 
@@ -21,7 +21,7 @@ pub struct WhyReport {
     pub consumers: Vec<UseReport>,
     /// What the daemon says beside its credentials: empty if none was asked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub remarks: Vec<Remark>,
+    pub remarks: Vec<Condition>,
 }
 
 impl WhyReport {

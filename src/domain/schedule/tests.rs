@@ -161,8 +161,8 @@ fn a_window_admits_from_its_opening_to_its_end() {
     let mut guarded = schedule(Cadence::Every(SignedDuration::from_hours(1)));
     guarded.window = Some(office_hours());
     let until = |now: &str| match guarded.admits(at(now)) {
-        Admission::Open => "open".to_owned(),
-        Admission::Closed { until, .. } => until.to_string(),
+        StartDecision::Open => "open".to_owned(),
+        StartDecision::Closed { until, .. } => until.to_string(),
     };
     // Monday 23 March 2026 is in GMT, Monday 30 March in BST.
     for (now, expected) in [
@@ -189,21 +189,21 @@ fn a_freeze_shuts_whatever_the_window_says_and_the_way_out_is_outside_every_free
         freeze("2026-12-18T00:00Z", "2026-12-28T10:00Z", "holidays"),
         freeze("2026-12-28T00:00Z", "2026-12-29T12:00Z", "stock-taking"),
     ];
-    assert_eq!(frozen.admits(at("2026-12-17T23:59:59Z")), Admission::Open);
-    assert_eq!(frozen.admits(at("2026-12-29T12:00Z")), Admission::Open);
-    let Admission::Closed { until, why } = frozen.admits(at("2026-12-20T10:00Z")) else {
+    assert_eq!(frozen.admits(at("2026-12-17T23:59:59Z")), StartDecision::Open);
+    assert_eq!(frozen.admits(at("2026-12-29T12:00Z")), StartDecision::Open);
+    let StartDecision::Closed { until, why } = frozen.admits(at("2026-12-20T10:00Z")) else {
         panic!("a freeze does not shut");
     };
     assert_eq!((until, why.contains("holidays")), (at("2026-12-29T12:00Z"), true));
     frozen.window = Some(office_hours());
     assert!(matches!(
         frozen.admits(at("2026-12-21T10:00Z")),
-        Admission::Closed { until, .. } if until == at("2026-12-29T12:00Z")
+        StartDecision::Closed { until, .. } if until == at("2026-12-29T12:00Z")
     ));
     frozen.freezes[1].until = at("2026-12-29T15:00Z");
     assert!(matches!(
         frozen.admits(at("2026-12-21T10:00Z")),
-        Admission::Closed { until, .. } if until == at("2026-12-30T09:00Z")
+        StartDecision::Closed { until, .. } if until == at("2026-12-30T09:00Z")
     ));
 }
 
@@ -215,7 +215,7 @@ fn an_impossible_date_is_never_due_and_never_opens() {
     shut.window = Some(Window { opens: never, lasts: SignedDuration::from_hours(1) });
     assert!(matches!(
         shut.admits(at("2026-01-01T00:00Z")),
-        Admission::Closed { until, .. } if until == Timestamp::MAX
+        StartDecision::Closed { until, .. } if until == Timestamp::MAX
     ));
 }
 
@@ -309,11 +309,11 @@ proptest! {
 
     #[test]
     fn what_is_shut_opens_when_it_says_and_not_before(schedule in schedules(), now in instants(), share in 0u32..100) {
-        if let Admission::Closed { until, .. } = schedule.admits(now) {
+        if let StartDecision::Closed { until, .. } = schedule.admits(now) {
             prop_assert!(until > now);
-            prop_assert_eq!(schedule.admits(until), Admission::Open);
+            prop_assert_eq!(schedule.admits(until), StartDecision::Open);
             let between = now + until.duration_since(now).checked_div(100).unwrap() * i32::try_from(share).unwrap();
-            prop_assert!(schedule.admits(between) != Admission::Open, "open already at {between}");
+            prop_assert!(schedule.admits(between) != StartDecision::Open, "open already at {between}");
         }
     }
 

@@ -4,7 +4,7 @@ use crate::domain::ids::VersionId;
 use crate::domain::phase::Phase;
 use crate::domain::rotation::Rotation;
 use crate::domain::step::Because;
-use crate::domain::successor::{Placement, Progress, Successor};
+use crate::domain::successor::{Placement, PlacementState, Successor};
 
 /// The successor with one placement changed by `change`, which refuses what does not fit its progress.
 pub(super) fn placed(
@@ -25,13 +25,15 @@ pub(super) fn staged(
     over: Option<&VersionId>,
 ) -> Result<Phase, Because> {
     let successor = placed(successor, destination, |placement| match placement.progress {
-        Progress::Absent => {
-            let progress = Progress::Staged { version: version.clone(), over: over.cloned() };
+        PlacementState::Absent => {
+            let progress = PlacementState::Staged { version: version.clone(), over: over.cloned() };
             Some(Placement { progress, ..placement.clone() })
         }
-        Progress::Staged { .. } | Progress::Current { .. } | Progress::Restored { .. } => None,
+        PlacementState::Staged { .. } | PlacementState::Current { .. } | PlacementState::Restored { .. } => {
+            None
+        }
     })?;
-    let all = successor.placements.iter().all(|placement| placement.progress != Progress::Absent);
+    let all = successor.placements.iter().all(|placement| placement.progress != PlacementState::Absent);
     Ok(if all { Phase::Verifying(successor) } else { Phase::Staging(successor) })
 }
 
@@ -42,14 +44,17 @@ pub(super) fn promoted(
     displaced: Option<&VersionId>,
 ) -> Result<Phase, Because> {
     let successor = placed(successor, destination, |placement| match &placement.progress {
-        Progress::Staged { version, .. } => {
-            let progress = Progress::Current { version: version.clone(), displaced: displaced.cloned() };
+        PlacementState::Staged { version, .. } => {
+            let progress =
+                PlacementState::Current { version: version.clone(), displaced: displaced.cloned() };
             Some(Placement { progress, ..placement.clone() })
         }
-        Progress::Absent | Progress::Current { .. } | Progress::Restored { .. } => None,
+        PlacementState::Absent | PlacementState::Current { .. } | PlacementState::Restored { .. } => None,
     })?;
-    let all =
-        successor.placements.iter().all(|placement| matches!(placement.progress, Progress::Current { .. }));
+    let all = successor
+        .placements
+        .iter()
+        .all(|placement| matches!(placement.progress, PlacementState::Current { .. }));
     Ok(match (all, &rotation.plan.old) {
         (false, _) => Phase::Promoting(successor),
         (true, Some(_)) => Phase::Overlap(successor),
@@ -59,12 +64,12 @@ pub(super) fn promoted(
 
 pub(super) fn contested(successor: &Successor, destination: usize) -> Result<Phase, Because> {
     let successor = placed(successor, destination, |placement| match placement.progress {
-        Progress::Absent | Progress::Staged { .. } => Some(Placement {
+        PlacementState::Absent | PlacementState::Staged { .. } => Some(Placement {
             restaged: placement.restaged + 1,
-            progress: Progress::Absent,
+            progress: PlacementState::Absent,
             ..placement.clone()
         }),
-        Progress::Current { .. } | Progress::Restored { .. } => None,
+        PlacementState::Current { .. } | PlacementState::Restored { .. } => None,
     })?;
     Ok(Phase::Staging(successor))
 }
@@ -76,15 +81,17 @@ pub(super) fn restored(
     version: &VersionId,
 ) -> Result<Phase, Because> {
     let successor = placed(successor, destination, |placement| match placement.progress {
-        Progress::Restored { .. } => None,
-        Progress::Absent | Progress::Staged { .. } | Progress::Current { .. } => {
-            let progress = Progress::Restored { version: version.clone() };
+        PlacementState::Restored { .. } => None,
+        PlacementState::Absent | PlacementState::Staged { .. } | PlacementState::Current { .. } => {
+            let progress = PlacementState::Restored { version: version.clone() };
             Some(Placement { progress, ..placement.clone() })
         }
     })?;
     let Phase::RollingBack { cause, old_enabled, overwrite, .. } = *phase else { return Err(None) };
-    let all =
-        successor.placements.iter().all(|placement| matches!(placement.progress, Progress::Restored { .. }));
+    let all = successor
+        .placements
+        .iter()
+        .all(|placement| matches!(placement.progress, PlacementState::Restored { .. }));
     Ok(if all {
         Phase::Returning { successor, cause }
     } else {

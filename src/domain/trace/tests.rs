@@ -12,7 +12,7 @@ use crate::domain::key::{Grants, KeyRequest, Permissions};
 use crate::domain::plan::{Destination, Plan, Reason, Terms};
 use crate::domain::rotation::ParkReason;
 use crate::domain::secret::Fingerprint;
-use crate::domain::successor::Standing;
+use crate::domain::successor::Served;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second)
@@ -49,7 +49,7 @@ fn begun() -> Event {
 
 fn intended() -> Event {
     let request = KeyRequest { grants: Grants::of(Permissions::All), expires_at: None };
-    Event::MintIntended { request, before: vec![Standing { version: None, fingerprint: None }] }
+    Event::MintIntended { request, before: vec![Served { version: None, fingerprint: None }] }
 }
 
 fn minted() -> Event {

@@ -8,11 +8,11 @@ use crate::domain::failure::{Failure, Kind};
 use crate::domain::phase::Phase;
 use crate::domain::policy::Credential;
 use crate::domain::secret::SecretValue;
-use crate::engine::desk::Desk;
-use crate::engine::visit::Visit;
-use crate::ports::secret_store::Which;
+use crate::engine::reconciler::Reconciler;
+use crate::engine::workspace_client::WorkspaceClient;
+use crate::ports::secret_store::VersionRef;
 
-/// Which of a rotation's two keys calls have to be made with.
+/// VersionRef of a rotation's two keys calls have to be made with.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
     /// Whichever is in use: both work, or there is only one.
@@ -45,11 +45,11 @@ impl Side {
     }
 }
 
-impl Visit {
+impl Reconciler {
     /// Whether the key that is being rotated is the workspace's admin key.
     pub(super) fn is_of_the_admin(&self) -> Result<bool, Failure> {
         let plan = self.plan()?;
-        Ok(self.desk()?.admin.as_ref() == Some(&plan.credential))
+        Ok(self.workspace_client()?.admin.as_ref() == Some(&plan.credential))
     }
 
     /// Takes up the key that has to be in use in this phase. Where its value is not to be had, or it does not work,
@@ -58,8 +58,8 @@ impl Visit {
         if !self.is_of_the_admin()? {
             return Ok(());
         }
-        let desk = self.desk()?;
-        let (in_use, side) = (desk.issuer.admin_key(), Side::of(&self.rotating()?.phase));
+        let workspace_client = self.workspace_client()?;
+        let (in_use, side) = (workspace_client.issuer.admin_key(), Side::of(&self.rotating()?.phase));
         let is_new = self.rotating()?.successor().is_some_and(|successor| successor.fingerprint == in_use);
         let wanted = match side {
             Side::New if !is_new => self.value().await?,
@@ -67,9 +67,9 @@ impl Visit {
             Side::Either | Side::New | Side::Old => None,
         };
         if let Some(value) = wanted
-            && let Err(failure) = take_up(&desk, &value).await
+            && let Err(failure) = take_up(&workspace_client, &value).await
         {
-            tracing::warn!(workspace = %desk.name, %failure, "the admin key cannot be taken up yet");
+            tracing::warn!(workspace = %workspace_client.name, %failure, "the admin key cannot be taken up yet");
         }
         Ok(())
     }
@@ -83,20 +83,22 @@ impl Visit {
 
     /// Between rotations: the destination has the credential's key, and so does whoever starts anew.
     pub(in crate::engine) async fn settle_admin_key_at_rest(&self, credential: &Credential) {
-        let Ok(desk) = self.setup.desk(&credential.workspace) else { return };
+        let Ok(workspace_client) = self.context.workspace_client(&credential.workspace) else { return };
         let print = self.record.current.as_ref().and_then(|current| current.fingerprint.as_ref());
-        let Some(print) = print.filter(|_| desk.admin.as_ref() == Some(&credential.name)) else { return };
-        if desk.issuer.admin_key() == *print {
+        let Some(print) = print.filter(|_| workspace_client.admin.as_ref() == Some(&credential.name)) else {
+            return;
+        };
+        if workspace_client.issuer.admin_key() == *print {
             return;
         }
         for destination in &credential.destinations {
-            let Ok(store) = self.setup.store(&destination.store) else { continue };
-            let Ok(Some(held)) = store.read(destination, Which::Current).await else { continue };
+            let Ok(store) = self.context.store(&destination.store) else { continue };
+            let Ok(Some(held)) = store.read(destination, VersionRef::Current).await else { continue };
             let Some(value) = held.value.filter(|value| value.fingerprint() == *print) else { continue };
-            match take_up(desk, &value).await {
+            match take_up(workspace_client, &value).await {
                 Ok(()) => return,
                 Err(failure) => {
-                    tracing::warn!(workspace = %desk.name, %failure, "the admin key cannot be taken up yet");
+                    tracing::warn!(workspace = %workspace_client.name, %failure, "the admin key cannot be taken up yet");
                 }
             }
         }
@@ -107,7 +109,9 @@ impl Visit {
     /// # Errors
     /// It is the admin key and the new one is not in use: it could be the last that works.
     pub(super) fn has_a_new_admin_key(&self) -> Result<(), Failure> {
-        if !self.is_of_the_admin()? || self.desk()?.issuer.admin_key() == self.successor()?.fingerprint {
+        if !self.is_of_the_admin()?
+            || self.workspace_client()?.issuer.admin_key() == self.successor()?.fingerprint
+        {
             return Ok(());
         }
         Err(not_yet("the old admin key stays as long as the new one is not in use"))
@@ -118,7 +122,9 @@ impl Visit {
     /// # Errors
     /// It is the admin key in use.
     pub(super) fn has_another_admin_key(&self) -> Result<(), Failure> {
-        if !self.is_of_the_admin()? || self.desk()?.issuer.admin_key() != self.successor()?.fingerprint {
+        if !self.is_of_the_admin()?
+            || self.workspace_client()?.issuer.admin_key() != self.successor()?.fingerprint
+        {
             return Ok(());
         }
         Err(not_yet("the new admin key stays as long as the old one is not in use again"))
@@ -131,9 +137,9 @@ fn not_yet(why: &str) -> Failure {
 }
 
 /// Makes calls with `value` from here on, after one that shows that they will work.
-async fn take_up(desk: &Desk, value: &SecretValue) -> Result<(), Failure> {
-    desk.issuer.prove_admin(value).await?;
-    desk.issuer.use_admin_key(value)?;
-    tracing::info!(workspace = %desk.name, fingerprint = %value.fingerprint(), "another admin key is in use");
+async fn take_up(workspace_client: &WorkspaceClient, value: &SecretValue) -> Result<(), Failure> {
+    workspace_client.issuer.prove_admin(value).await?;
+    workspace_client.issuer.use_admin_key(value)?;
+    tracing::info!(workspace = %workspace_client.name, fingerprint = %value.fingerprint(), "another admin key is in use");
     Ok(())
 }

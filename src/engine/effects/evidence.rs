@@ -11,11 +11,11 @@ use crate::domain::failure::{Failure, Kind};
 use crate::domain::gate::probe::{CommandGate, Finding, Instance, Marks, Probe, Ran};
 use crate::domain::gate::{Evidence, Gate, Observed};
 use crate::domain::key::Key;
-use crate::domain::successor::Progress;
+use crate::domain::successor::PlacementState;
 use crate::domain::usage::{Counted, Ours, Reading, Seen, Source};
-use crate::engine::visit::Visit;
+use crate::engine::reconciler::Reconciler;
 use crate::ports::journal;
-use crate::ports::prober::Answer;
+use crate::ports::prober::ProbeResponse;
 
 /// Beside the quiet time and the source's delay, so that the answers of two questions overlap.
 const WINDOW_MARGIN: SignedDuration = SignedDuration::from_hours(1);
@@ -24,20 +24,20 @@ const EVERY_MAX: SignedDuration = SignedDuration::from_mins(1);
 /// Two rounds of a probe that are nearer are one: what disturbed the first would disturb the second.
 const ROUNDS_APART: SignedDuration = SignedDuration::from_secs(1);
 
-impl Visit {
+impl Reconciler {
     /// How often evidence is gathered: often against the time that it decides about, and less often the longer it has
     /// been waited for.
     pub(super) fn gathers_every(&self) -> Result<SignedDuration, Failure> {
         let rotation = self.rotating()?;
         let terms = &rotation.plan.terms;
         let watches = terms.gates.iter().any(|gate| gate.consumers().is_none());
-        let waited = self.setup.now().duration_since(rotation.overlap_since());
+        let waited = self.context.now().duration_since(rotation.overlap_since());
         let every = (terms.at_least.max(waited) / 20).clamp(EVERY_MIN, EVERY_MAX);
-        Ok(if watches { every } else { self.setup.timing.look_again })
+        Ok(if watches { every } else { self.context.timing.look_again })
     }
 
     pub(super) async fn acks(&self) -> Result<Vec<Ack>, Failure> {
-        self.setup.journal.acks(&self.plan()?.credential).await.map_err(unreadable)
+        self.context.journal.acks(&self.plan()?.credential).await.map_err(unreadable)
     }
 
     /// Everything that the gates of this rotation ask for, kept in the journal. What was gathered a moment ago is
@@ -45,12 +45,12 @@ impl Visit {
     pub(super) async fn gather(&mut self) -> Result<Evidence, Failure> {
         let acks = self.acks().await?;
         let (credential, id) = (self.plan()?.credential.clone(), self.plan()?.rotation);
-        let observed = self.setup.journal.observed(&credential, id).await.map_err(unreadable)?;
+        let observed = self.context.journal.observed(&credential, id).await.map_err(unreadable)?;
         let way_back = self.rotating()?.phase.is_way_back();
         let observed = observed.filter(|observed| observed.way_back == way_back);
         let observed = observed.unwrap_or_else(|| Observed { way_back, ..Observed::default() });
         let gates = self.plan()?.terms.gates.clone();
-        let now = self.setup.now();
+        let now = self.context.now();
         let age = observed.gathered_at.map(|at| now.duration_since(at));
         let fresh = age.is_some_and(|age| !age.is_negative() && age < EVERY_MIN / 2);
         if fresh || gates.iter().all(|gate| gate.consumers().is_some()) {
@@ -67,7 +67,7 @@ impl Visit {
                 Gate::Acks(_) | Gate::Idle(_) | Gate::NewKeyUsed => {}
             }
         }
-        self.setup.journal.observe(&credential, id, &next, now).await.map_err(unreadable)?;
+        self.context.journal.observe(&credential, id, &next, now).await.map_err(unreadable)?;
         Ok(Evidence { acks, observed: next })
     }
 
@@ -93,8 +93,8 @@ impl Visit {
         let window = (quiet.saturating_add(quiet)).saturating_add(delay).saturating_add(WINDOW_MARGIN);
         let since = now.saturating_sub(window).unwrap_or(Timestamp::MIN);
         let keys = [going, staying];
-        let desk = self.desk()?;
-        let mut readings = match &desk.usage {
+        let workspace_client = self.workspace_client()?;
+        let mut readings = match &workspace_client.usage {
             Some(usage) => usage.usage(&keys, since).await,
             None => Vec::new(),
         };
@@ -130,11 +130,13 @@ impl Visit {
             seen.source != Source::CreditCounter && seen.newest.is_some_and(|newest| newest > lately)
         });
         let sent = observed.canaries.iter().any(|at| *at > lately);
-        let Some(usage) = self.desk()?.usage.clone().filter(|_| !seen && !sent) else { return Ok(observed) };
+        let Some(usage) = self.workspace_client()?.usage.clone().filter(|_| !seen && !sent) else {
+            return Ok(observed);
+        };
         let Some(value) = self.value().await? else { return Ok(observed) };
         observed.canaries.push(now);
         let (credential, id) = (self.plan()?.credential.clone(), self.plan()?.rotation);
-        self.setup.journal.observe(&credential, id, &observed, now).await.map_err(unreadable)?;
+        self.context.journal.observe(&credential, id, &observed, now).await.map_err(unreadable)?;
         if let Err(failure) = usage.canary(&value, &voice).await {
             tracing::warn!(%credential, %failure, "the canary call with the new key failed; evidence may stay unknown");
         }
@@ -146,7 +148,7 @@ impl Visit {
         let marks = self.marks()?;
         let mut rounds = JoinSet::new();
         for (index, probe) in probes.iter().cloned().enumerate() {
-            let prober = Arc::clone(&self.setup.prober);
+            let prober = Arc::clone(&self.context.prober);
             rounds.spawn(async move { (index, prober.probe(&probe).await) });
         }
         let mut answered = BTreeMap::new();
@@ -154,10 +156,10 @@ impl Visit {
             // One that panicked has found no instance, which is red.
             answered.extend(round.ok());
         }
-        let at = self.setup.now();
+        let at = self.context.now();
         let finding = |(index, probe): (usize, &Probe)| {
             let answers = answered.remove(&index).unwrap_or_default();
-            let instance = |answer: &Answer| Instance {
+            let instance = |answer: &ProbeResponse| Instance {
                 address: answer.address.clone(),
                 says: marks.says(answer.text.as_deref().map_err(Clone::clone)),
             };
@@ -180,9 +182,9 @@ impl Visit {
         if probes.is_empty() {
             return Ok(Vec::new());
         }
-        let observed = self.setup.journal.observed(&plan.credential, plan.rotation).await;
+        let observed = self.context.journal.observed(&plan.credential, plan.rotation).await;
         let observed = observed.map_err(unreadable)?.unwrap_or_default();
-        let now = self.setup.now();
+        let now = self.context.now();
         let is_fresh = |probe: &Probe| {
             let ages = observed.probes.iter().filter(|it| it.probe == probe.name);
             ages.map(|it| now.duration_since(it.at)).any(|age| !age.is_negative() && age < ROUNDS_APART)
@@ -192,8 +194,11 @@ impl Visit {
         }
         let findings = self.probe(&probes, &observed.probes).await?;
         let observed = Observed { probes: findings.clone(), ..observed };
-        let kept =
-            self.setup.journal.observe(&plan.credential, plan.rotation, &observed, self.setup.now()).await;
+        let kept = self
+            .context
+            .journal
+            .observe(&plan.credential, plan.rotation, &observed, self.context.now())
+            .await;
         kept.map_err(unreadable)?;
         Ok(findings)
     }
@@ -204,7 +209,8 @@ impl Visit {
         let mut marks = Marks::default();
         marks.new.insert(successor.fingerprint.to_string());
         for placement in &successor.placements {
-            if let Progress::Staged { version, .. } | Progress::Current { version, .. } = &placement.progress
+            if let PlacementState::Staged { version, .. } | PlacementState::Current { version, .. } =
+                &placement.progress
             {
                 marks.new.insert(version.to_string());
             }
@@ -231,9 +237,9 @@ impl Visit {
         if let Some(old) = &plan.old {
             about.insert("REKEYD_OLD_KEY_ID".to_owned(), old.to_string());
         }
-        let outcome = self.setup.prober.run(gate, &about).await;
+        let outcome = self.context.prober.run(gate, &about).await;
         let how = outcome.as_ref().err().cloned().unwrap_or_else(|| "exit code 0".to_owned());
-        Ok(Ran { at: self.setup.now(), agreed: outcome.is_ok(), how })
+        Ok(Ran { at: self.context.now(), agreed: outcome.is_ok(), how })
     }
 }
 

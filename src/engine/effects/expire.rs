@@ -5,21 +5,21 @@ use jiff::Timestamp;
 use crate::domain::dead_man::{self, DeadMan};
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
-use crate::domain::instant::later;
 use crate::domain::key::Key;
 use crate::domain::phase::Phase;
+use crate::domain::time::later;
 use crate::engine::effects::{Acted, Outcome, not_listed_yet};
-use crate::engine::visit::Visit;
+use crate::engine::reconciler::Reconciler;
 
-impl Visit {
+impl Reconciler {
     /// The event that plans or moves the old key's expiry, if it is time. The first one is an intent, because what a
     /// rollback has to restore must be known before anything is changed; moving it further needs none.
     pub(super) async fn tend_expiry(&self) -> Result<Option<Event>, Failure> {
-        let now = self.setup.now();
+        let now = self.context.now();
         let rotation = self.rotating()?;
         let Some(at) = dead_man::renewal(rotation, now) else { return Ok(None) };
         let inventory = self.listed().await?;
-        self.setup.check_clock(&inventory)?;
+        self.context.check_clock(&inventory)?;
         let Some(old) = self.old_key(&inventory)? else { return Ok(None) };
         let original = old.expires_at;
         if rotation.dead_man.is_some() {
@@ -44,10 +44,10 @@ impl Visit {
     }
 
     pub(super) async fn expire_old(&self) -> Acted {
-        let now = self.setup.now();
+        let now = self.context.now();
         let rotation = self.rotating()?;
         let inventory = self.listed().await?;
-        self.setup.check_clock(&inventory)?;
+        self.context.check_clock(&inventory)?;
         let (Some(old), Some(margin)) = (self.old_key(&inventory)?, rotation.plan.expire_old_key) else {
             let at = rotation.dead_man.map_or(now, |dead_man| dead_man.at);
             return Ok(Outcome::Happened(Event::ExpirySettled { at, in_force: false }));
@@ -68,7 +68,7 @@ impl Visit {
 
     /// Sets it and reads it back. A workspace that cannot do it says so, or ignores it.
     async fn expire(&self, old: &Key, at: Timestamp) -> Result<Event, Failure> {
-        match self.desk()?.issuer.set_expiry(old, Some(at)).await {
+        match self.workspace_client()?.issuer.set_expiry(old, Some(at)).await {
             Ok(()) => {}
             Err(failure) if matches!(failure.kind, Kind::Invalid | Kind::Forbidden) => {
                 tracing::warn!(key = %old.id, %failure, "the old key's expiry cannot be set here");
@@ -84,15 +84,18 @@ impl Visit {
             return Ok(Event::ExpirySettled { at, in_force: true });
         }
         let rotation = self.rotating()?;
-        let first = rotation.trouble.as_ref().map_or_else(|| self.setup.now(), |trouble| trouble.first_at);
-        let settled = self.setup.now() >= later(first, self.setup.timing.settle);
+        let first = rotation
+            .last_failure
+            .as_ref()
+            .map_or_else(|| self.context.now(), |last_failure| last_failure.first_at);
+        let settled = self.context.now() >= later(first, self.context.timing.settle);
         // A listing that lags shows what was there before; a workspace that once did it can do it.
         if !settled || rotation.dead_man.is_some_and(DeadMan::is_in_force) {
             return Err(not_listed_yet(&old.id, "to expire"));
         }
         // It never shows: either expiry is unknown here, or it is set and hidden. What nobody can watch must not be.
         let original = rotation.dead_man.and_then(|dead_man| dead_man.original);
-        self.desk()?.issuer.set_expiry(old, original).await?;
+        self.workspace_client()?.issuer.set_expiry(old, original).await?;
         Ok(Event::ExpirySettled { at, in_force: false })
     }
 }

@@ -5,15 +5,15 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::event::Event;
 use crate::domain::failure::Failure;
 use crate::domain::gate::{self, Gate, Verdict};
-use crate::domain::hold::Held;
-use crate::domain::instant::later;
+use crate::domain::hold::HoldKind;
 use crate::domain::key::Inventory;
 use crate::domain::phase::{Alarm, AlarmKind, Phase};
 use crate::domain::plan::AfterDeadline;
 use crate::domain::rotation::{ParkReason, RollbackCause, Rotation};
+use crate::domain::time::later;
 use crate::engine::effects::undo::nowhere_to_return;
 use crate::engine::effects::{Acted, Outcome, park};
-use crate::engine::visit::Visit;
+use crate::engine::reconciler::Reconciler;
 
 const PROBE_AGAIN: SignedDuration = SignedDuration::from_secs(2);
 const RED_ROUNDS: u32 = 2;
@@ -30,11 +30,11 @@ pub(super) enum Watch {
     Alarm(Alarm),
 }
 
-impl Visit {
+impl Reconciler {
     /// Notes when our clock and the provider's agree for the first time in a phase that has to last: a duration that
     /// began on a wrong clock would end early when the clock comes right.
     async fn agree_on_the_time(&self) -> Acted {
-        self.setup.check_clock(self.listed().await?.as_ref())?;
+        self.context.check_clock(self.listed().await?.as_ref())?;
         Ok(Outcome::Happened(Event::ClockAgreed))
     }
 
@@ -52,7 +52,7 @@ impl Visit {
         let verdicts = self.judge().await?;
         let rotation = self.rotating()?;
         let terms = &rotation.plan.terms;
-        let now = self.setup.now();
+        let now = self.context.now();
         let deadline = later(rotation.overlap_since(), terms.at_most);
         let open = verdicts.iter().all(|verdict| verdict.open);
         if !open && now < deadline {
@@ -64,7 +64,7 @@ impl Visit {
         let overruled = terms.then == AfterDeadline::Revoke && gate::is_anyone_failing(&verdicts);
         let then = if overruled { AfterDeadline::Hold } else { terms.then };
         // What is decided now was judged by our clock alone.
-        self.setup.check_clock(self.listed().await?.as_ref())?;
+        self.context.check_clock(self.listed().await?.as_ref())?;
         let rotation = self.rotating()?;
         match (open, then) {
             (false, AfterDeadline::Hold) => self.hold().await,
@@ -86,7 +86,7 @@ impl Visit {
     async fn hold(&self) -> Acted {
         match self.overwritten().await? {
             Some(parked) => Ok(Outcome::Happened(parked)),
-            None => Ok(Outcome::Wait(self.soon(later(self.setup.now(), self.gathers_every()?)))),
+            None => Ok(Outcome::Wait(self.soon(later(self.context.now(), self.gathers_every()?)))),
         }
     }
 
@@ -95,27 +95,27 @@ impl Visit {
         let rotation = self.rotating()?;
         let new = &self.successor()?.fingerprint;
         let since = rotation.overlap_since();
-        Ok(gate::judge(&rotation.plan.terms, new, &evidence, since, self.setup.now()))
+        Ok(gate::judge(&rotation.plan.terms, new, &evidence, since, self.context.now()))
     }
 
     /// When to look again whether everybody uses the old key again; `None` if they do.
     pub(super) async fn waits_for_the_return(&mut self) -> Result<Option<Timestamp>, Failure> {
         let evidence = self.gather().await?;
         let rotation = self.rotating()?;
-        let verdicts = gate::judge_return(rotation, &evidence, self.setup.now());
+        let verdicts = gate::judge_return(rotation, &evidence, self.context.now());
         let opens_at = later(rotation.since, rotation.plan.terms.at_least);
-        let now = self.setup.now();
+        let now = self.context.now();
         let next = if opens_at > now { opens_at } else { later(now, self.gathers_every()?) };
         Ok(verdicts.iter().any(|verdict| !verdict.open).then_some(next))
     }
 
     /// Until when a freeze of the policy, or a hold, forbids to revoke anything.
     pub(super) fn frozen_until(&self) -> Option<Timestamp> {
-        if self.held(Held::Revoking, false).is_some() {
+        if self.held(HoldKind::Revoking, false).is_some() {
             return Some(Timestamp::MAX);
         }
         let urgent = self.rotation.as_ref().is_some_and(Rotation::is_urgent);
-        self.policy().filter(|_| !urgent)?.schedule.freeze(self.setup.now()).map(|freeze| freeze.until)
+        self.policy().filter(|_| !urgent)?.schedule.freeze(self.context.now()).map(|freeze| freeze.until)
     }
 
     /// A quarantine is passed when it has lasted, and nobody has enabled the old key meanwhile.
@@ -136,12 +136,12 @@ impl Visit {
         }
         let rotation = self.rotating()?;
         let passes_at = later(rotation.since, rotation.plan.terms.quarantine);
-        let now = self.setup.now();
+        let now = self.context.now();
         if now < passes_at {
             return Ok(Outcome::Wait(self.soon(passes_at.min(later(now, self.watches_every()?)))));
         }
         let inventory = self.listed().await?;
-        self.setup.check_clock(&inventory)?;
+        self.context.check_clock(&inventory)?;
         match self.enabled_again(&inventory)? {
             Some(outcome) => Ok(outcome),
             None => Ok(Outcome::Happened(Event::QuarantinePassed)),
@@ -165,7 +165,7 @@ impl Visit {
             return Ok(Watch::Quiet);
         };
         if reddest.red_rounds < RED_ROUNDS {
-            let again_at = later(self.setup.now(), PROBE_AGAIN);
+            let again_at = later(self.context.now(), PROBE_AGAIN);
             return Ok(if reddest.red_rounds == 0 { Watch::Quiet } else { Watch::Doubtful { again_at } });
         }
         let why: Vec<String> =
@@ -177,15 +177,15 @@ impl Visit {
     fn watches_every(&self) -> Result<SignedDuration, Failure> {
         let gates = &self.plan()?.terms.gates;
         let probes = gates.iter().any(|gate| matches!(gate, Gate::Probes(_)));
-        Ok(if probes { PROBE_AGAIN } else { self.setup.timing.look_again })
+        Ok(if probes { PROBE_AGAIN } else { self.context.timing.look_again })
     }
 
     /// What follows if the old key, once disabled, is listed as enabled.
     pub(super) fn enabled_again(&self, inventory: &Inventory) -> Result<Option<Outcome>, Failure> {
         let Some(old) = self.old_key(inventory)?.filter(|old| old.enabled) else { return Ok(None) };
         // A listing may be older than our own call that disabled it.
-        let settled_at = later(self.rotating()?.since, self.setup.timing.settle);
-        if self.setup.now() < settled_at {
+        let settled_at = later(self.rotating()?.since, self.context.timing.settle);
+        if self.context.now() < settled_at {
             return Ok(Some(Outcome::Wait(self.soon(settled_at))));
         }
         let detail = format!(
@@ -206,7 +206,7 @@ impl Visit {
             return self.agree_on_the_time().await;
         }
         // Nobody can return to a key that does not work. A listing may be older than our own call that enabled it.
-        let settled = self.setup.now() >= later(rotation.since, self.setup.timing.settle);
+        let settled = self.context.now() >= later(rotation.since, self.context.timing.settle);
         let inventory = self.listed().await?;
         if settled && !self.may_return(&inventory)? {
             return nowhere_to_return();
@@ -214,7 +214,7 @@ impl Visit {
         if let Some(until) = self.waits_for_the_return().await? {
             return Ok(Outcome::Wait(self.soon(until)));
         }
-        self.setup.check_clock(self.listed().await?.as_ref())?;
+        self.context.check_clock(self.listed().await?.as_ref())?;
         Ok(Outcome::Happened(Event::ReturnPassed))
     }
 }

@@ -4,16 +4,16 @@ use jiff::SignedDuration;
 
 use crate::domain::event::Event;
 use crate::domain::failure::{Certainty, Failure, Kind};
-use crate::domain::instant::later;
 use crate::domain::key::Key;
 use crate::domain::phase::Phase;
+use crate::domain::time::later;
 use crate::engine::effects::{Acted, Outcome};
-use crate::engine::visit::Visit;
+use crate::engine::reconciler::Reconciler;
 
 /// Between looks for a lost key.
 const LOOK_FOR_LOST: SignedDuration = SignedDuration::from_secs(2);
 
-impl Visit {
+impl Reconciler {
     /// Sent once. The value stays in memory; only its fingerprint is journalled.
     pub(super) async fn mint(&mut self) -> Acted {
         let rotation = self.rotating()?;
@@ -21,8 +21,10 @@ impl Visit {
             return Err(Failure::rejected(Kind::Invalid, "no mint is intended"));
         };
         let name = rotation.nonce().key_name(&rotation.plan.credential);
-        let minted = match self.desk() {
-            Ok(desk) => desk.issuer.create(&rotation.plan.account, &name, request).await,
+        let minted = match self.workspace_client() {
+            Ok(workspace_client) => {
+                workspace_client.issuer.create(&rotation.plan.account, &name, request).await
+            }
             Err(failure) => Err(failure),
         };
         Ok(Outcome::Happened(match minted {
@@ -43,15 +45,15 @@ impl Visit {
     pub(super) async fn settle_lost_key(&mut self) -> Acted {
         let nonce = self.rotating()?.nonce();
         let is_lost = |key: &&Key| key.nonce() == Some(nonce);
-        let desk = self.desk()?;
+        let workspace_client = self.workspace_client()?;
         let inventory = self.listed().await?;
         let mut deleted = Vec::new();
         for key in inventory.keys().filter(is_lost) {
-            desk.issuer.delete(key).await?;
+            workspace_client.issuer.delete(key).await?;
             deleted.push(key.id.clone());
         }
-        let now = self.setup.now();
-        let settled_at = later(self.rotating()?.since, self.setup.timing.settle);
+        let now = self.context.now();
+        let settled_at = later(self.rotating()?.since, self.context.timing.settle);
         if deleted.is_empty() && now < settled_at {
             return Ok(Outcome::Wait(settled_at.min(later(now, LOOK_FOR_LOST))));
         }

@@ -11,21 +11,21 @@ use crate::domain::effect::Effect;
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::{KeyId, VersionId};
-use crate::domain::instant::later;
 use crate::domain::key::{Inventory, Key};
 use crate::domain::plan::{Destination, Plan};
 use crate::domain::rotation::{ParkReason, Rotation};
-use crate::domain::successor::{Placement, Standing, Successor};
-use crate::engine::desk::Desk;
-use crate::engine::visit::Visit;
-use crate::ports::secret_store::{Held, SecretStore, Which};
+use crate::domain::successor::{Placement, Served, Successor};
+use crate::domain::time::later;
+use crate::engine::reconciler::Reconciler;
+use crate::engine::workspace_client::WorkspaceClient;
+use crate::ports::secret_store::{SecretStore, StoredVersion, VersionRef};
 
 mod admin;
 mod evidence;
 mod expire;
 mod gates;
-mod guard;
 mod minting;
+mod precheck;
 mod preflight;
 mod promote;
 mod revoke;
@@ -42,7 +42,7 @@ pub(super) enum Outcome {
 
 type Acted = Result<Outcome, Failure>;
 
-impl Visit {
+impl Reconciler {
     pub(super) async fn act(&mut self, effect: Effect) -> Acted {
         self.settle_admin_key().await?;
         match effect {
@@ -84,16 +84,16 @@ impl Visit {
         let missing = || Failure::rejected(Kind::Invalid, "the plan has no such destination");
         let destination = self.plan()?.destinations.get(index).ok_or_else(missing)?;
         let placement = self.successor()?.placements.get(index).ok_or_else(missing)?;
-        Ok((destination, placement, self.setup.store(&destination.store)?))
+        Ok((destination, placement, self.context.store(&destination.store)?))
     }
 
-    fn desk(&self) -> Result<Arc<Desk>, Failure> {
-        Ok(Arc::clone(self.setup.desk(&self.plan()?.workspace)?))
+    fn workspace_client(&self) -> Result<Arc<WorkspaceClient>, Failure> {
+        Ok(Arc::clone(self.context.workspace_client(&self.plan()?.workspace)?))
     }
 
     /// A listing made now.
     async fn listed(&self) -> Result<Arc<Inventory>, Failure> {
-        self.desk()?.inventory(self.setup.now()).await
+        self.workspace_client()?.inventory(self.context.now()).await
     }
 
     fn old_key<'a>(&self, inventory: &'a Inventory) -> Result<Option<&'a Key>, Failure> {
@@ -108,13 +108,13 @@ impl Visit {
 
     /// When something that is waited for is looked at again, at the latest.
     fn soon(&self, until: Timestamp) -> Timestamp {
-        until.min(later(self.setup.now(), self.setup.timing.look_again))
+        until.min(later(self.context.now(), self.context.timing.look_again))
     }
 }
 
 /// What a destination serves now.
-async fn serving(store: &dyn SecretStore, destination: &Destination) -> Result<Standing, Failure> {
-    Ok(Held::standing(store.read(destination, Which::Current).await?.as_ref()))
+async fn serving(store: &dyn SecretStore, destination: &Destination) -> Result<Served, Failure> {
+    Ok(StoredVersion::standing(store.read(destination, VersionRef::Current).await?.as_ref()))
 }
 
 fn park(reason: ParkReason, detail: impl Into<String>) -> Acted {

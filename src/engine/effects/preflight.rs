@@ -3,18 +3,18 @@
 use crate::domain::effect::EffectName;
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
-use crate::domain::hold::Held;
-use crate::domain::instant::later;
+use crate::domain::hold::HoldKind;
 use crate::domain::key::{Grants, Inventory, KeyRequest};
 use crate::domain::phase::Phase;
 use crate::domain::plan::Destination;
 use crate::domain::rotation::ParkReason;
-use crate::domain::successor::Standing;
-use crate::engine::desk::MintPermit;
+use crate::domain::successor::Served;
+use crate::domain::time::later;
 use crate::engine::effects::{Acted, Outcome, park};
-use crate::engine::visit::Visit;
+use crate::engine::reconciler::Reconciler;
+use crate::engine::workspace_client::MintPermit;
 
-impl Visit {
+impl Reconciler {
     pub(super) async fn preflight(&mut self) -> Acted {
         if let Some(parked) = self.refused_or_exhausted()? {
             return Ok(Outcome::Happened(parked));
@@ -24,12 +24,12 @@ impl Visit {
                 by: "the policy, which no longer has it".to_owned(),
             }));
         }
-        if self.held(Held::Minting, false).is_some() {
+        if self.held(HoldKind::Minting, false).is_some() {
             return Ok(Outcome::Wait(self.soon(jiff::Timestamp::MAX)));
         }
         let inventory = self.listed().await?;
         if !self.plan()?.emergency {
-            self.setup.check_clock(&inventory)?;
+            self.context.check_clock(&inventory)?;
         }
         let grants = match self.grants_to_clone(&inventory)? {
             Ok(grants) => grants,
@@ -37,14 +37,14 @@ impl Visit {
         };
         let mut before = Vec::new();
         for destination in &self.plan()?.destinations {
-            let standing = self.setup.store(&destination.store)?.preflight(destination).await?;
+            let standing = self.context.store(&destination.store)?.preflight(destination).await?;
             if let Some(detail) = self.foreign(destination, &standing)? {
                 return park(ParkReason::ForeignValue, detail);
             }
             before.push(standing);
         }
-        let now = self.setup.now();
-        match self.desk()?.mint_permit(self.setup.journal.as_ref(), now).await {
+        let now = self.context.now();
+        match self.workspace_client()?.mint_permit(self.context.journal.as_ref(), now).await {
             Ok(MintPermit::Granted(permit)) => self.mint_permit = Some(permit),
             Ok(MintPermit::NotBefore(at)) => {
                 tracing::warn!(credential = %self.record.credential, until = %at, "the workspace's mint budget is used up");
@@ -52,7 +52,7 @@ impl Visit {
             }
             Err(error) => return Err(Failure::rejected(Kind::LocalDisk, error.to_string())),
         }
-        if self.held(Held::Minting, false).is_some() {
+        if self.held(HoldKind::Minting, false).is_some() {
             self.mint_permit = None;
             return Ok(Outcome::Wait(self.soon(jiff::Timestamp::MAX)));
         }
@@ -65,9 +65,10 @@ impl Visit {
     /// A refusal that time cannot mend, and too many lost keys, are for an operator.
     fn refused_or_exhausted(&self) -> Result<Option<Event>, Failure> {
         let rotation = self.rotating()?;
-        let refused = rotation.trouble.as_ref().filter(|trouble| trouble.effect == EffectName::Mint);
-        if let Some(trouble) = refused.filter(|trouble| !trouble.last.kind.is_passing()) {
-            let detail = format!("the provider refused to create the key: {}", trouble.last);
+        let refused =
+            rotation.last_failure.as_ref().filter(|last_failure| last_failure.effect == EffectName::Mint);
+        if let Some(last_failure) = refused.filter(|last_failure| !last_failure.last.kind.is_passing()) {
+            let detail = format!("the provider refused to create the key: {}", last_failure.last);
             return Ok(Some(Event::Parked { reason: ParkReason::MintRefused, detail }));
         }
         if rotation.attempt >= rotation.attempts_max {
@@ -99,7 +100,7 @@ impl Visit {
             return parked(ParkReason::OldKeyUnusable, detail);
         };
         // One that has expired is replaced all the same: nothing else can put the credential back into service.
-        let expired = old.expires_at.is_some_and(|expiry| expiry <= self.setup.now());
+        let expired = old.expires_at.is_some_and(|expiry| expiry <= self.context.now());
         if !old.enabled && !expired && !plan.emergency {
             let detail = format!("the old key `{id}` is disabled; enable it, or `abort`");
             return parked(ParkReason::OldKeyUnusable, detail);
@@ -122,7 +123,7 @@ impl Visit {
     }
 
     /// What is wrong with what a destination serves: somebody replaced the value that we put there.
-    fn foreign(&self, destination: &Destination, standing: &Standing) -> Result<Option<String>, Failure> {
+    fn foreign(&self, destination: &Destination, standing: &Served) -> Result<Option<String>, Failure> {
         if matches!(self.rotating()?.phase, Phase::Due { overwrite: true }) {
             return Ok(None);
         }

@@ -3,14 +3,14 @@
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::rotation::ParkReason;
-use crate::domain::successor::{Progress, Standing};
+use crate::domain::successor::{PlacementState, Served};
 use crate::engine::effects::{Acted, Outcome, park, serving};
-use crate::engine::visit::Visit;
+use crate::engine::reconciler::Reconciler;
 
-impl Visit {
+impl Reconciler {
     pub(super) async fn promote(&mut self, index: usize) -> Acted {
         let (destination, placement, store) = self.place(index)?;
-        let Progress::Staged { version, over } = &placement.progress else {
+        let PlacementState::Staged { version, over } = &placement.progress else {
             return Err(Failure::rejected(Kind::Invalid, format!("`{destination}` has nothing staged")));
         };
         let new = &self.successor()?.fingerprint;
@@ -45,14 +45,14 @@ impl Visit {
     }
 
     /// The destinations that do not serve the new key, with what they serve.
-    pub(in crate::engine) async fn unlike_the_successor(&self) -> Result<Vec<(usize, Standing)>, Failure> {
+    pub(in crate::engine) async fn unlike_the_successor(&self) -> Result<Vec<(usize, Served)>, Failure> {
         let new = &self.successor()?.fingerprint;
         let mut unlike = Vec::new();
         for index in 0..self.plan()?.destinations.len() {
             let (destination, placement, store) = self.place(index)?;
             let served = serving(store, destination).await?;
             // What was given back is published anew, whoever put the new key there meanwhile.
-            let given_back = matches!(placement.progress, Progress::Restored { .. });
+            let given_back = matches!(placement.progress, PlacementState::Restored { .. });
             if given_back || served.fingerprint.as_ref() != Some(new) {
                 unlike.push((index, served));
             }

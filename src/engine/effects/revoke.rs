@@ -3,15 +3,15 @@
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::gate::{self, Verdict};
-use crate::domain::instant::later;
 use crate::domain::phase::Phase;
 use crate::domain::plan::{AfterDeadline, Terms};
+use crate::domain::time::later;
 use crate::engine::effects::gates::Watch;
-use crate::engine::effects::guard::Guarded;
+use crate::engine::effects::precheck::Precheck;
 use crate::engine::effects::{Acted, Outcome, not_listed_yet};
-use crate::engine::visit::Visit;
+use crate::engine::reconciler::Reconciler;
 
-impl Visit {
+impl Reconciler {
     pub(super) async fn disable_old(&mut self) -> Acted {
         if !self.plan()?.emergency {
             let verdicts = self.judge().await?;
@@ -20,9 +20,9 @@ impl Visit {
                 return self.withhold(verdicts).await;
             }
         }
-        let inventory = match self.last_look().await? {
-            Guarded::Clear(inventory) => inventory,
-            Guarded::Stopped(outcome) => return Ok(outcome),
+        let inventory = match self.precheck().await? {
+            Precheck::Clear(inventory) => inventory,
+            Precheck::Stopped(outcome) => return Ok(outcome),
         };
         self.has_a_new_admin_key()?;
         // Gone by somebody else's hand: what we wanted. That it is listed as disabled may be older than our own call that
@@ -30,7 +30,7 @@ impl Visit {
         let Some(old) = self.old_key(&inventory)? else {
             return Ok(Outcome::Happened(Event::OldKeyDisabled));
         };
-        match self.desk()?.issuer.disable(old).await {
+        match self.workspace_client()?.issuer.disable(old).await {
             Err(failure) if failure.kind != Kind::NotFound => return Err(failure),
             Ok(()) | Err(_) => {}
         }
@@ -44,7 +44,7 @@ impl Visit {
     /// goes on only with a key that works.
     async fn withhold(&self, verdicts: Vec<Verdict>) -> Acted {
         if let Some(old) = self.old_key(self.listed().await?.as_ref())? {
-            match self.desk()?.issuer.enable(old).await {
+            match self.workspace_client()?.issuer.enable(old).await {
                 Err(failure) if failure.kind != Kind::NotFound => return Err(failure),
                 Ok(()) | Err(_) => {}
             }
@@ -57,7 +57,7 @@ impl Visit {
         let rotation = self.rotating()?;
         let Terms { at_most, then, .. } = rotation.plan.terms;
         let forced = matches!(rotation.phase, Phase::Disabling { forced: true, .. });
-        let overdue = self.setup.now() >= later(rotation.overlap_since(), at_most);
+        let overdue = self.context.now() >= later(rotation.overlap_since(), at_most);
         Ok(forced && overdue && then == AfterDeadline::Revoke)
     }
 
@@ -69,11 +69,11 @@ impl Visit {
                 Watch::Alarm(alarm) => return Ok(Outcome::Happened(Event::Alarmed { alarm })),
             }
         }
-        let inventory = match self.last_look().await? {
-            Guarded::Clear(inventory) => inventory,
-            Guarded::Stopped(outcome) => return Ok(outcome),
+        let inventory = match self.precheck().await? {
+            Precheck::Clear(inventory) => inventory,
+            Precheck::Stopped(outcome) => return Ok(outcome),
         };
-        // A freeze, or trouble, may have lain between the end of the quarantine and now.
+        // A freeze, or last_failure, may have lain between the end of the quarantine and now.
         if !self.plan()?.emergency
             && let Some(outcome) = self.enabled_again(&inventory)?
         {
@@ -81,7 +81,7 @@ impl Visit {
         }
         self.has_a_new_admin_key()?;
         let Some(old) = self.old_key(&inventory)? else { return Ok(Outcome::Happened(Event::OldKeyGone)) };
-        self.desk()?.issuer.delete(old).await?;
+        self.workspace_client()?.issuer.delete(old).await?;
         if self.old_key(self.listed().await?.as_ref())?.is_some() {
             return Err(not_listed_yet(&old.id, "deleted"));
         }

@@ -5,13 +5,13 @@ use crate::domain::failure::{Failure, Kind};
 use crate::domain::rotation::ParkReason;
 use crate::domain::secret::SecretValue;
 use crate::engine::effects::{Acted, Outcome, park};
-use crate::engine::visit::Visit;
-use crate::ports::secret_store::{Held, Which};
+use crate::engine::reconciler::Reconciler;
+use crate::ports::secret_store::{StoredVersion, VersionRef};
 
 /// How often a destination may change under us in one rotation.
 const RESTAGED_MAX: u32 = 20;
 
-impl Visit {
+impl Reconciler {
     pub(super) async fn stage(&mut self, index: usize) -> Acted {
         let Some(value) = self.value().await? else { return self.value_lost() };
         let (destination, placement, store) = self.place(index)?;
@@ -35,8 +35,8 @@ impl Visit {
             .as_ref()
             .filter(|over| placement.before.version.as_ref() != Some(*over) && **over != version)
         {
-            let held = store.read(destination, Which::Version(over)).await?;
-            let served = Held::standing(held.as_ref()).fingerprint;
+            let held = store.read(destination, VersionRef::Version(over)).await?;
+            let served = StoredVersion::standing(held.as_ref()).fingerprint;
             if served != placement.before.fingerprint {
                 return park(
                     ParkReason::ForeignValue,
@@ -66,7 +66,7 @@ impl Visit {
             for restaged in 0..=placement.restaged {
                 tokens.push(self.token(restaged)?);
             }
-            let places = tokens.iter().rev().map(Which::Version).chain([Which::Current]);
+            let places = tokens.iter().rev().map(VersionRef::Version).chain([VersionRef::Current]);
             for which in places {
                 let value = store.read(destination, which).await?.and_then(|held| held.value);
                 if let Some(value) = value.filter(|value| value.fingerprint() == *fingerprint) {

@@ -4,16 +4,16 @@ use crate::domain::dead_man::AHEAD_MIN;
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::VersionId;
-use crate::domain::instant::later;
 use crate::domain::key::{Inventory, Key};
 use crate::domain::phase::Phase;
 use crate::domain::plan::Destination;
 use crate::domain::rotation::{ParkReason, RollbackCause};
 use crate::domain::secret::{Fingerprint, SecretValue};
-use crate::domain::successor::{Progress, Standing, Successor};
+use crate::domain::successor::{PlacementState, Served, Successor};
+use crate::domain::time::later;
 use crate::engine::effects::{Acted, Outcome, not_listed_yet, park, serving};
-use crate::engine::visit::Visit;
-use crate::ports::secret_store::{SecretStore, Which};
+use crate::engine::reconciler::Reconciler;
+use crate::ports::secret_store::{SecretStore, VersionRef};
 
 /// The old key turned out to be of no use on the way back.
 pub(super) fn nowhere_to_return() -> Acted {
@@ -26,7 +26,7 @@ pub(super) fn nowhere_to_return() -> Acted {
 /// Restored copies of an old value take their version tokens from here on, apart from those of stagings.
 const RESTORE_TOKENS: u32 = 1000;
 
-impl Visit {
+impl Reconciler {
     /// The key was never published: pending versions are removed, then it is deleted.
     pub(super) async fn discard(&mut self) -> Acted {
         for index in 0..self.plan()?.destinations.len() {
@@ -47,12 +47,12 @@ impl Visit {
     /// Deletes the new key, by its id even if a lagging listing does not show it yet, and sees it gone.
     async fn delete_successor(&self) -> Result<(), Failure> {
         self.has_another_admin_key()?;
-        let desk = self.desk()?;
+        let workspace_client = self.workspace_client()?;
         let inventory = self.listed().await?;
         let successor = self.successor()?;
         match inventory.key(&successor.key) {
-            Some(key) => desk.issuer.delete(key).await?,
-            None => desk.issuer.delete(&self.unlisted(successor)?).await?,
+            Some(key) => workspace_client.issuer.delete(key).await?,
+            None => workspace_client.issuer.delete(&self.unlisted(successor)?).await?,
         }
         if self.listed().await?.key(&successor.key).is_some() {
             return Err(not_listed_yet(&successor.key, "deleted"));
@@ -85,7 +85,7 @@ impl Visit {
                 "the old key is gone: there is nothing to roll back to; `abort` goes on with the new key",
             );
         };
-        if old.expires_at.is_some_and(|expiry| expiry <= self.setup.now()) {
+        if old.expires_at.is_some_and(|expiry| expiry <= self.context.now()) {
             return park(
                 ParkReason::OldKeyUnusable,
                 "the old key has expired: it cannot be put back into service; `abort` goes on with the new key",
@@ -98,12 +98,12 @@ impl Visit {
         }
         let dead_man = self.rotating()?.dead_man.filter(|dead_man| !dead_man.is_left());
         // Even if it is listed as enabled: the listing may be older than our own call that disabled it.
-        self.desk()?.issuer.enable(old).await?;
+        self.workspace_client()?.issuer.enable(old).await?;
         if let Some(dead_man) = dead_man {
             // What it was before, unless that has come so near that the provider would refuse it.
-            let soonest = later(self.setup.now(), AHEAD_MIN);
+            let soonest = later(self.context.now(), AHEAD_MIN);
             let original = dead_man.original.filter(|original| *original > soonest);
-            self.desk()?.issuer.set_expiry(old, original).await?;
+            self.workspace_client()?.issuer.set_expiry(old, original).await?;
         }
         let listed = self.listed().await?;
         let ours = |old: &Key| {
@@ -119,10 +119,10 @@ impl Visit {
     pub(super) async fn restore(&mut self, index: usize) -> Acted {
         let (destination, placement, store) = self.place(index)?;
         let (displaced, promoted) = match &placement.progress {
-            Progress::Staged { version, over } => (over.clone(), Some(version)),
-            Progress::Current { version, displaced } => (displaced.clone(), Some(version)),
-            Progress::Absent => (placement.before.version.clone(), None),
-            Progress::Restored { version } => (Some(version.clone()), None),
+            PlacementState::Staged { version, over } => (over.clone(), Some(version)),
+            PlacementState::Current { version, displaced } => (displaced.clone(), Some(version)),
+            PlacementState::Absent => (placement.before.version.clone(), None),
+            PlacementState::Restored { version } => (Some(version.clone()), None),
         };
         let served = serving(store, destination).await?;
         let new = &self.successor()?.fingerprint;
@@ -171,7 +171,7 @@ impl Visit {
         value: &SecretValue,
         store: &dyn SecretStore,
     ) -> Result<VersionId, Failure> {
-        let tries = self.rotating()?.trouble.as_ref().map_or(0, |trouble| trouble.failures);
+        let tries = self.rotating()?.last_failure.as_ref().map_or(0, |last_failure| last_failure.failures);
         let version = self.token(RESTORE_TOKENS + tries)?;
         let staged = store.stage(destination, &version, value).await?;
         store.promote(destination, &version, staged.over.as_ref()).await?;
@@ -187,12 +187,12 @@ impl Visit {
         for index in 0..self.plan()?.destinations.len() {
             let (destination, placement, store) = self.place(index)?;
             let displaced = match &placement.progress {
-                Progress::Staged { over, .. } => over.as_ref(),
-                Progress::Current { displaced, .. } => displaced.as_ref(),
-                Progress::Absent | Progress::Restored { .. } => None,
+                PlacementState::Staged { over, .. } => over.as_ref(),
+                PlacementState::Current { displaced, .. } => displaced.as_ref(),
+                PlacementState::Absent | PlacementState::Restored { .. } => None,
             };
-            let versions = displaced.into_iter().chain(&placement.before.version).map(Which::Version);
-            for which in versions.chain([Which::Current]) {
+            let versions = displaced.into_iter().chain(&placement.before.version).map(VersionRef::Version);
+            for which in versions.chain([VersionRef::Current]) {
                 let value = store.read(destination, which).await?.and_then(|held| held.value);
                 if let Some(value) = value.filter(|value| value.fingerprint() == *wanted) {
                     return Ok(Some(value));
@@ -206,7 +206,7 @@ impl Visit {
         &self,
         destination: &Destination,
         store: &dyn SecretStore,
-        before: &Standing,
+        before: &Served,
     ) -> Result<(), Failure> {
         if serving(store, destination).await?.fingerprint == before.fingerprint {
             return Ok(());
@@ -241,7 +241,7 @@ impl Visit {
         }
         let inventory = self.listed().await?;
         if !leaked {
-            self.setup.check_clock(&inventory)?;
+            self.context.check_clock(&inventory)?;
         }
         if !old_leaked && !self.may_return(&inventory)? {
             return nowhere_to_return();
@@ -252,7 +252,7 @@ impl Visit {
 
     /// Whether the old key works, as far as a listing tells.
     pub(super) fn may_return(&self, inventory: &Inventory) -> Result<bool, Failure> {
-        let now = self.setup.now();
+        let now = self.context.now();
         Ok(self.old_key(inventory)?.is_some_and(|old| old.is_alive(now)))
     }
 }

@@ -3,22 +3,22 @@
 use crate::domain::effect::EffectName;
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
-use crate::domain::instant::later;
 use crate::domain::key::{Grants, Inventory, Key, Permissions};
 use crate::domain::rotation::ParkReason;
 use crate::domain::successor::KeyFacts;
+use crate::domain::time::later;
 use crate::engine::effects::{Acted, Outcome, park};
-use crate::engine::visit::Visit;
+use crate::engine::reconciler::Reconciler;
 
 /// Consecutive answers that accept the key: one may come from the only region that knows it already.
 const ACCEPTANCES: usize = 2;
 
-impl Visit {
+impl Reconciler {
     pub(super) async fn verify(&mut self) -> Acted {
         let Some(value) = self.value().await? else { return self.value_lost() };
         let inventory = self.listed().await?;
         if !self.plan()?.emergency {
-            self.setup.check_clock(&inventory)?;
+            self.context.check_clock(&inventory)?;
         }
         let id = self.successor()?.key.clone();
         let Some(key) = inventory.key(&id) else {
@@ -37,9 +37,9 @@ impl Visit {
             hint: key.hint.clone(),
             grants: Some(Box::new(key.grants.clone())),
         };
-        let desk = self.desk()?;
+        let workspace_client = self.workspace_client()?;
         for _ in 0..ACCEPTANCES {
-            match desk.issuer.authenticate(&value).await {
+            match workspace_client.issuer.authenticate(&value).await {
                 Ok(()) => {}
                 Err(failure) if failure.kind == Kind::NotActiveYet => return self.not_yet(failure),
                 Err(failure) if failure.kind == Kind::Forbidden => {
@@ -49,7 +49,7 @@ impl Visit {
             }
         }
         if self.is_of_the_admin()? {
-            match desk.issuer.prove_admin(&value).await {
+            match workspace_client.issuer.prove_admin(&value).await {
                 Ok(()) => {}
                 Err(failure) if failure.kind == Kind::NotActiveYet => return self.not_yet(failure),
                 Err(failure) if failure.kind == Kind::Forbidden => {
@@ -68,7 +68,7 @@ impl Visit {
         if key.account != plan.account {
             return Ok(Some(format!("it belongs to the service account `{}`", key.account)));
         }
-        if !key.is_alive(self.setup.now()) {
+        if !key.is_alive(self.context.now()) {
             return Ok(Some("it is disabled or expired already".to_owned()));
         }
         let as_asked = match plan.old {
@@ -94,12 +94,13 @@ impl Visit {
 
     /// "Not active yet" until its deadline, "bad" from then on.
     fn not_yet(&self, failure: Failure) -> Acted {
-        let first = self.rotating()?.trouble.as_ref().filter(|trouble| {
-            trouble.effect == EffectName::Verify && trouble.last.kind == Kind::NotActiveYet
+        let first = self.rotating()?.last_failure.as_ref().filter(|last_failure| {
+            last_failure.effect == EffectName::Verify && last_failure.last.kind == Kind::NotActiveYet
         });
-        let deadline = first.map(|trouble| later(trouble.first_at, self.setup.timing.activation_deadline));
-        if deadline.is_some_and(|deadline| self.setup.now() >= deadline) {
-            return self.refute(format!("{failure}, for {:#} now", self.setup.timing.activation_deadline));
+        let deadline =
+            first.map(|last_failure| later(last_failure.first_at, self.context.timing.activation_deadline));
+        if deadline.is_some_and(|deadline| self.context.now() >= deadline) {
+            return self.refute(format!("{failure}, for {:#} now", self.context.timing.activation_deadline));
         }
         Err(failure)
     }

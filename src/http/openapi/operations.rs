@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use crate::domain::ids::CredentialName;
 use crate::domain::report::CredentialReport;
 use crate::http::acks;
-use crate::http::answer::Told;
+use crate::http::credentials::{self, CredentialsPage};
 use crate::http::leaks;
 use crate::http::openapi::Schemas;
 use crate::http::probes::{Alive, Readiness, Version};
-use crate::http::reading::{self, CredentialsPage};
+use crate::http::response::ErrorBody;
 use crate::http::rotations::{self, RotationsPage};
 use crate::telemetry::metrics::Exposition;
 
@@ -96,7 +96,7 @@ fn ok(about: &'static str, schema: Value) -> Answer {
 }
 
 fn probes(schemas: &mut Schemas) -> Vec<Operation> {
-    let problem = schemas.answer::<Told>();
+    let problem = schemas.answer::<ErrorBody>();
     let alive = schemas.answer::<Alive>();
     let ready = schemas.answer::<Readiness>();
     let version = schemas.answer::<Version>();
@@ -139,7 +139,7 @@ fn reads(schemas: &mut Schemas) -> Vec<Operation> {
     let rotations = schemas.answer::<RotationsPage>();
     vec![
         Operation {
-            query: Some(schemas.question::<reading::Asked>()),
+            query: Some(schemas.question::<credentials::Asked>()),
             needs: Needs::Reader,
             refusals: &[(503, "journal_unreadable")],
             ..get(
@@ -175,13 +175,13 @@ fn reads(schemas: &mut Schemas) -> Vec<Operation> {
 }
 
 fn words(schemas: &mut Schemas) -> Vec<Operation> {
-    let kept = schemas.answer::<acks::Kept>();
+    let kept = schemas.answer::<acks::AckResponse>();
     let taken = schemas.answer::<leaks::Taken>();
     vec![
         Operation {
             method: "post",
             name: Some(schemas.question::<CredentialName>()),
-            body: Some(schemas.question::<acks::Said>()),
+            body: Some(schemas.question::<acks::AckRequest>()),
             needs: Needs::Consumer,
             refusals: &[
                 (403, "not_your_name"),

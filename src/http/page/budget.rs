@@ -10,7 +10,7 @@ use crate::http::public::Shared;
 /// Keys that were, or may have been, created in the last hour; a workspace whose count cannot be read is not there.
 pub(super) async fn spent(shared: &Shared, now: Timestamp) -> BTreeMap<WorkspaceName, usize> {
     let since = now.saturating_sub(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MIN);
-    let setup = shared.handle.setup();
+    let setup = shared.handle.context();
     let mut spent = BTreeMap::new();
     for name in setup.policy.workspaces.keys() {
         if let Ok(mints) = shared.handle.journal().mints_since(name, since).await {

@@ -6,9 +6,9 @@ use maud::{Markup, html};
 
 use crate::domain::report::CredentialReport;
 use crate::domain::report::why::WhyReport;
-use crate::http::page::concern;
 use crate::http::page::evidence;
 use crate::http::page::history;
+use crate::http::page::impact;
 use crate::http::page::layout::Page;
 use crate::http::page::rotation;
 use crate::http::page::runbook::{self, Entry};
@@ -19,12 +19,12 @@ use crate::http::page::words::{self, command, moment};
 pub(super) fn page(told: &Told) -> Page {
     let WhyReport { at, credential: report, .. } = &told.why;
     let now = *at;
-    let entries = concern::entries(report, now);
+    let entries = impact::entries(report, now);
     let body = html! {
         nav.crumbs aria-label="Where this is" { a href="/" { "All credentials" } }
         h1 { (report.credential) " " (words::tag(report.condition)) }
         p.lede aria-live="polite" { (words::said(&report.summary)) }
-        p.hurt { strong { "Is anyone hurt?" } " " (runbook::prose(&concern::hurt(report, now))) }
+        p.hurt { strong { "Is anyone hurt?" } " " (runbook::prose(&impact::hurt(report, now))) }
         (next(report))
         @for (index, entry) in entries.iter().enumerate() { (of_runbook(entry, index == 0)) }
         (findings(report, now))

@@ -6,8 +6,8 @@ use maud::{Markup, html};
 use crate::domain::ack::Health;
 use crate::domain::gate::probe::{Finding, Says};
 use crate::domain::report::consumers::{KeyHeld, UseReport};
-use crate::domain::report::moments::span;
 use crate::domain::report::why::{EvidenceReport, SourceReport, WhyReport};
+use crate::domain::time::span;
 use crate::domain::usage::Shown;
 use crate::http::page::words::{self, away};
 

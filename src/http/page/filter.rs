@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::domain::ids::WorkspaceName;
-use crate::domain::report::{Condition, CredentialReport};
+use crate::domain::report::{CredentialHealth, CredentialReport};
 
 /// On one page of the list.
 pub(super) const ROWS: usize = 100;
@@ -32,7 +32,7 @@ impl Filter {
 
     /// The chosen condition, or `attention`, if there is such a thing.
     pub(super) fn shown(&self) -> Option<&'static str> {
-        let known = Condition::ALL.map(Condition::label).into_iter().chain([ATTENTION]);
+        let known = CredentialHealth::ALL.map(CredentialHealth::label).into_iter().chain([ATTENTION]);
         known.into_iter().find(|label| *label == self.show)
     }
 

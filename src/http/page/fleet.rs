@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::domain::failure::Kind;
-use crate::domain::hold::Held;
+use crate::domain::hold::HoldKind;
 use crate::domain::ids::WorkspaceName;
 use crate::domain::policy::Policy;
-use crate::domain::report::moments::age;
-use crate::domain::report::restraint::HoldReport;
-use crate::domain::report::{Condition, CredentialReport, StatusReport};
-use crate::http::page::concern;
+use crate::domain::report::holds::HoldReport;
+use crate::domain::report::{CredentialHealth, CredentialReport, StatusReport};
+use crate::domain::time::age;
 use crate::http::page::filter::{ATTENTION, Filter};
+use crate::http::page::impact;
 use crate::http::page::layout::Page;
 use crate::http::page::list;
 use crate::http::page::remarks;
@@ -35,7 +35,7 @@ pub(super) fn page(
 ) -> Page {
     let now = observation.at;
     let mut needy: Vec<&CredentialReport> = report.credentials.iter().filter(|it| it.attention).collect();
-    needy.sort_by_key(|it| !concern::is_urgent(it, now));
+    needy.sort_by_key(|it| !impact::is_urgent(it, now));
     let rest: Vec<&CredentialReport> = if filter.is_on() {
         report.credentials.iter().filter(|it| filter.matches(it)).collect()
     } else {
@@ -104,7 +104,7 @@ fn counts(report: &StatusReport, needy: usize, filter: &Filter) -> Markup {
                         strong { (words::grouped(needy)) } (if needy == 1 { " needs you" } else { " need you" })
                     } }
                 }
-                @for condition in Condition::ALL.into_iter().rev() {
+                @for condition in CredentialHealth::ALL.into_iter().rev() {
                     @let count = such(condition);
                     @if count > 0 {
                         li { a class=(words::group(condition)) href={ "/?show=" (condition.label()) "#list" }
@@ -125,7 +125,7 @@ fn notices(observation: &Observation) -> Markup {
             div.notice.bad {
                 h2 { "The engine's loop stands still" }
                 p {
-                    @if let Some(beat) = observation.pulse.beat { "It last went round " (away(beat, observation.at)) ". " }
+                    @if let Some(beat) = observation.heartbeat.beat { "It last went round " (away(beat, observation.at)) ". " }
                     "Keys go on working, but nothing is rotated. To restart the daemon is safe at any moment."
                 }
                 (command("systemctl restart rekeyd"))
@@ -174,21 +174,21 @@ fn cards(needy: &[&CredentialReport], now: Timestamp) -> Markup {
 
 fn card(report: &CredentialReport, now: Timestamp) -> Markup {
     let phase = report.rotation.as_ref().map(|it| (it.parked_in.unwrap_or(it.phase), it.phase_since));
-    let group = if concern::is_urgent(report, now) { "bad" } else { words::group(report.condition) };
+    let group = if impact::is_urgent(report, now) { "bad" } else { words::group(report.condition) };
     html! {
         article class={ "card " (group) } id={ "card-" (report.credential) } {
             h3 { (words::link(report)) " " (words::tag(report.condition)) }
             p.where {
                 @if let Some(workspace) = &report.workspace { (workspace) }
                 @if let Some((phase, since)) = phase {
-                    " · " (if report.condition == Condition::Parked { "parked in " } else { "in " })
+                    " · " (if report.condition == CredentialHealth::Parked { "parked in " } else { "in " })
                     (words::phase(phase)) " since " (age(since, now))
                 }
             }
             p.summary { (words::said(&report.summary)) }
-            p.hurt { strong { "Is anyone hurt?" } " " (runbook::prose(&concern::hurt(report, now))) }
+            p.hurt { strong { "Is anyone hurt?" } " " (runbook::prose(&impact::hurt(report, now))) }
             @if let Some(next) = &report.next_command { (command(next)) }
-            @else if let Some(to_do) = concern::to_do(report, now) {
+            @else if let Some(to_do) = impact::to_do(report, now) {
                 p.hurt { strong { "What to do?" } " " (runbook::prose(&to_do)) }
             }
         }
@@ -215,9 +215,9 @@ pub(super) fn holds(holds: &[HoldReport], now: Timestamp) -> Markup {
 
 fn what_is_held(hold: &HoldReport) -> String {
     let what = match hold.what {
-        Held::Everything => "Everything",
-        Held::Minting => "Minting",
-        Held::Revoking => "Revoking",
+        HoldKind::Everything => "Everything",
+        HoldKind::Minting => "Minting",
+        HoldKind::Revoking => "Revoking",
     };
     match (hold.scope, &hold.name) {
         ("workspace", Some(name)) => format!("{what} is held in workspace {name}"),

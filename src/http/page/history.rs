@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::domain::report::history::Story;
-use crate::domain::report::moments::{age, span};
+use crate::domain::time::{age, span};
 use crate::http::page::told::Told;
 use crate::http::page::words::{self, away};
 

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, html};
 
-use crate::domain::outside::one_line;
+use crate::domain::sanitize::one_line;
 use crate::http::page::words;
 use crate::telemetry::metrics;
 

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use crate::domain::report::moments::age;
-use crate::domain::report::{Condition, CredentialReport, StatusReport};
+use crate::domain::report::{CredentialHealth, CredentialReport, StatusReport};
+use crate::domain::time::age;
 use crate::http::page::filter::{ATTENTION, Filter, ROWS};
 use crate::http::page::words::{self, away, grouped};
 
@@ -28,7 +28,7 @@ pub(super) fn section(
                     caption.unseen { "Credentials, the worst first" }
                     thead role="rowgroup" { tr role="row" {
                         th role="columnheader" scope="col" { "Credential" }
-                        th role="columnheader" scope="col" { "Condition" }
+                        th role="columnheader" scope="col" { "CredentialHealth" }
                         th.wide role="columnheader" scope="col" { "Phase" }
                         th.wide role="columnheader" scope="col" { "Workspace" }
                         th.wide role="columnheader" scope="col" { "Key made" }
@@ -65,13 +65,13 @@ fn form(filter: &Filter) -> Markup {
                     input #q type="search" name="q" value=(filter.text()) maxlength="200" autocomplete="off" spellcheck="false";
                 }
                 p {
-                    label for="show" { "Condition" }
+                    label for="show" { "CredentialHealth" }
                     select #show name="show" {
                         option value="" { "any" }
                         @for (value, label) in options {
                             option value=(value) selected[filter.shown() == Some(value)] { (label) }
                         }
-                        @for condition in Condition::ALL {
+                        @for condition in CredentialHealth::ALL {
                             @let label = condition.label();
                             option value=(label) selected[filter.shown() == Some(label)] { (label) }
                         }
@@ -89,7 +89,7 @@ fn row(report: &CredentialReport, now: Timestamp) -> Markup {
         tr role="row" id={ "row-" (report.credential) } {
             th role="rowheader" scope="row" {
                 (words::link(report))
-                @if report.condition != Condition::Fine || report.attention { span.summary { (words::said(&report.summary)) } }
+                @if report.condition != CredentialHealth::Fine || report.attention { span.summary { (words::said(&report.summary)) } }
             }
             td role="cell" { (words::tag(report.condition)) }
             td.wide role="cell" {

@@ -5,12 +5,12 @@
 //! asked for anything, and no other may frame it.
 
 mod budget;
-mod concern;
 mod credential;
 mod evidence;
 mod filter;
 mod fleet;
 mod history;
+mod impact;
 mod layout;
 mod list;
 mod remarks;
@@ -73,7 +73,7 @@ async fn fleet(State(shared): State<Arc<Shared>>, query: Result<Query<Filter>, Q
     match &observation.report {
         Ok(report) => {
             let spent = budget::spent(&shared, observation.at).await;
-            let policy = shared.handle.setup();
+            let policy = shared.handle.context();
             fleet::page(&observation, report, &filter, &policy.policy, &spent).into_response()
         }
         Err(why) => unreadable(why).into_response(),

@@ -2,14 +2,14 @@
 
 use maud::{Markup, html};
 
-use crate::domain::report::remark::{Remark, RemarkKind};
+use crate::domain::report::condition::{Condition, ConditionKind};
 use crate::http::page::words::{self, command};
 
-pub(super) fn notice(remark: &Remark) -> Markup {
+pub(super) fn notice(remark: &Condition) -> Markup {
     let group = match remark.kind {
-        RemarkKind::JournalUnwritable => "bad",
-        RemarkKind::StoreFailing => "warn",
-        RemarkKind::OrphanDeleted => "",
+        ConditionKind::JournalUnwritable => "bad",
+        ConditionKind::StoreFailing => "warn",
+        ConditionKind::OrphanDeleted => "",
     };
     html! {
         div class={ "notice " (group) } {
@@ -20,10 +20,10 @@ pub(super) fn notice(remark: &Remark) -> Markup {
     }
 }
 
-pub(super) fn title(kind: RemarkKind) -> &'static str {
+pub(super) fn title(kind: ConditionKind) -> &'static str {
     match kind {
-        RemarkKind::JournalUnwritable => "The journal cannot be written",
-        RemarkKind::StoreFailing => "A store fails",
-        RemarkKind::OrphanDeleted => "An orphan was found and deleted",
+        ConditionKind::JournalUnwritable => "The journal cannot be written",
+        ConditionKind::StoreFailing => "A store fails",
+        ConditionKind::OrphanDeleted => "An orphan was found and deleted",
     }
 }

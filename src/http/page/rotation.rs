@@ -3,18 +3,18 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use crate::domain::gate::{Straggler, Verdict};
+use crate::domain::gate::{LaggingConsumer, Verdict};
 use crate::domain::phase::PhaseName;
 use crate::domain::report::RotationReport;
-use crate::domain::report::course::Course;
-use crate::domain::report::moments::span;
+use crate::domain::report::progress::Progress;
 use crate::domain::report::why::WhyReport;
+use crate::domain::time::span;
 use crate::http::page::words::{self, away, moment};
 
 /// Of what the provider says about one straggler: enough to find it.
 const SPOTS: usize = 3;
 
-pub(super) fn section(why: &WhyReport, course: Option<&Course>) -> Markup {
+pub(super) fn section(why: &WhyReport, course: Option<&Progress>) -> Markup {
     let now = why.at;
     html! {
         @if let Some(rotation) = &why.credential.rotation {
@@ -27,8 +27,8 @@ pub(super) fn section(why: &WhyReport, course: Option<&Course>) -> Markup {
                 @if let Some(urgency) = &rotation.urgency {
                     p { strong { "An emergency: nothing is waited for. " } (urgency.why) ", known since " (moment(urgency.since, now)) "." }
                 }
-                @if let Some(trouble) = &rotation.trouble {
-                    p.trouble {
+                @if let Some(trouble) = &rotation.last_failure {
+                    p.last_failure {
                         strong { "Fails and is tried again: " } (words::said(&trouble.message)) " · "
                         (words::count(usize::try_from(trouble.failures).unwrap_or(usize::MAX), "failure", "failures"))
                         " since " (away(trouble.since, now)) ", the last " (away(trouble.last_at, now))
@@ -43,7 +43,7 @@ pub(super) fn section(why: &WhyReport, course: Option<&Course>) -> Markup {
     }
 }
 
-fn steps(course: &Course, now: Timestamp) -> Markup {
+fn steps(course: &Progress, now: Timestamp) -> Markup {
     html! {
         ol.steps aria-label="Phases" {
             @for passage in &course.passed {
@@ -126,7 +126,7 @@ fn gates(gates: &[Verdict], now: Timestamp) -> Markup {
     }
 }
 
-fn one(straggler: &Straggler, now: Timestamp) -> Markup {
+fn one(straggler: &LaggingConsumer, now: Timestamp) -> Markup {
     html! {
         li {
             strong { (straggler.who) } ": " (words::said(&straggler.why))

@@ -4,11 +4,11 @@ use crate::domain::event::Event;
 use crate::domain::ids::{CredentialName, RotationId};
 use crate::domain::record::Record;
 use crate::domain::report::consumers::uses;
-use crate::domain::report::course::Course;
 use crate::domain::report::history::Story;
+use crate::domain::report::progress::Progress;
 use crate::domain::report::why::WhyReport;
 use crate::http::public::Shared;
-use crate::ports::journal::{self, Known};
+use crate::ports::journal::{self, CredentialState};
 
 /// Older rotations are for `rekeyd history`.
 const ROTATIONS: usize = 10;
@@ -16,7 +16,7 @@ const ROTATIONS: usize = 10;
 pub(super) struct Told {
     pub(super) why: WhyReport,
     /// The way of the rotation under way.
-    pub(super) course: Option<Course>,
+    pub(super) course: Option<Progress>,
     /// The newest first, the one under way included.
     pub(super) stories: Vec<Story>,
     /// Why some of it could not be read, if so.
@@ -29,14 +29,14 @@ pub(super) struct Told {
 /// The journal cannot be read. Damaged rows are told of.
 pub(super) async fn tell(shared: &Shared, name: &CredentialName) -> Result<Option<Told>, journal::Error> {
     let Some(report) = shared.observer.tell(name).await? else { return Ok(None) };
-    let (journal, setup) = (shared.handle.journal(), shared.handle.setup());
+    let (journal, setup) = (shared.handle.journal(), shared.handle.context());
     let now = setup.clock.now();
     let known = match journal.load_one(name).await {
         Ok(known) => known.unwrap_or_else(|| unrecorded(name)),
         Err(journal::Error::Corrupt { .. }) => unrecorded(name),
         Err(error) => return Err(error),
     };
-    let Known { record, rotation } = &known;
+    let CredentialState { record, rotation } = &known;
     let open = rotation.as_ref().map(|rotation| rotation.plan.rotation);
     let (acks, observed) = match (journal.acks(name).await, open) {
         (Ok(acks), Some(open)) => (acks, readable(journal.observed(name, open).await)?.flatten()),
@@ -63,12 +63,12 @@ fn of_open(
     open: Option<RotationId>,
     rotation: RotationId,
     events: &[(jiff::Timestamp, Event)],
-) -> Option<Course> {
-    if open == Some(rotation) { Course::follow(events) } else { None }
+) -> Option<Progress> {
+    if open == Some(rotation) { Progress::follow(events) } else { None }
 }
 
-fn unrecorded(name: &CredentialName) -> Known {
-    Known { record: Record::new(name.clone()), rotation: None }
+fn unrecorded(name: &CredentialName) -> CredentialState {
+    CredentialState { record: Record::new(name.clone()), rotation: None }
 }
 
 /// Damaged rows are as good as none here: the report says that there are some.

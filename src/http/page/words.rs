@@ -4,21 +4,21 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::domain::phase::PhaseName;
-use crate::domain::report::moments::distance;
-use crate::domain::report::{Condition, CredentialReport};
+use crate::domain::report::{CredentialHealth, CredentialReport};
+use crate::domain::time::distance;
 
 /// The condition as a word with a mark before it: the colour only repeats what the word says.
-pub(super) fn tag(condition: Condition) -> Markup {
+pub(super) fn tag(condition: CredentialHealth) -> Markup {
     html! { span class={ "tag " (group(condition)) } { (condition.label()) } }
 }
 
 /// How bad it is, of four: what the style sheet knows.
-pub(super) fn group(condition: Condition) -> &'static str {
+pub(super) fn group(condition: CredentialHealth) -> &'static str {
     match condition {
-        Condition::Fine => "well",
-        Condition::Rotating | Condition::Waiting => "busy",
-        Condition::Hindered | Condition::Drifted => "warn",
-        Condition::Parked | Condition::Blocked | Condition::Damaged => "bad",
+        CredentialHealth::Fine => "well",
+        CredentialHealth::Rotating | CredentialHealth::Waiting => "busy",
+        CredentialHealth::Hindered | CredentialHealth::Drifted => "warn",
+        CredentialHealth::Parked | CredentialHealth::Blocked | CredentialHealth::Damaged => "bad",
     }
 }
 

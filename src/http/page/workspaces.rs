@@ -7,8 +7,8 @@ use maud::{Markup, html};
 use crate::domain::ids::WorkspaceName;
 use crate::domain::policy::{Policy, WorkspaceLimits};
 use crate::domain::report::StatusReport;
-use crate::domain::report::restraint::HoldReport;
-use crate::engine::Reach;
+use crate::domain::report::holds::HoldReport;
+use crate::engine::WorkspaceHealth;
 use crate::http::page::words::{away, grouped};
 use crate::telemetry::observation::Observation;
 
@@ -101,7 +101,7 @@ fn restraint(holds: &[HoldReport], name: &WorkspaceName) -> Markup {
 /// Seconds between the clocks that are a breath, not a difference.
 const AGREED_SECONDS: u64 = 2;
 
-fn surroundings(reach: &Reach) -> Markup {
+fn surroundings(reach: &WorkspaceHealth) -> Markup {
     html! {
         @if let Some(skew) = reach.clock_skew_seconds {
             dt { "Clocks" }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::domain::instant::later;
+use crate::domain::time::later;
 use crate::sandbox::key::StoredKey;
 use crate::sandbox::refusal::Refusal;
 use crate::sandbox::route::Route;

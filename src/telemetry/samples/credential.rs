@@ -7,10 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::finding::FindingKind;
 use crate::domain::gate::GateName;
 use crate::domain::ids::WorkspaceName;
-use crate::domain::instant::later;
 use crate::domain::phase::PhaseName;
 use crate::domain::report::blocked::SourceDelay;
-use crate::domain::report::{Condition, CredentialReport, RotationReport, StatusReport};
+use crate::domain::report::{CredentialHealth, CredentialReport, RotationReport, StatusReport};
+use crate::domain::time::later;
 use crate::telemetry::catalogue;
 use crate::telemetry::observation::Detail;
 use crate::telemetry::samples::Samples;
@@ -46,17 +46,17 @@ fn is_well(report: &CredentialReport, now: Timestamp) -> bool {
     let a_day_ago = now.saturating_sub(A_DAY).unwrap_or(Timestamp::MIN);
     let soon = later(now, EXPIRES_SOON);
     let is_quiet = match report.condition {
-        Condition::Fine | Condition::Rotating | Condition::Waiting => true,
-        Condition::Hindered
-        | Condition::Drifted
-        | Condition::Parked
-        | Condition::Blocked
-        | Condition::Damaged => false,
+        CredentialHealth::Fine | CredentialHealth::Rotating | CredentialHealth::Waiting => true,
+        CredentialHealth::Hindered
+        | CredentialHealth::Drifted
+        | CredentialHealth::Parked
+        | CredentialHealth::Blocked
+        | CredentialHealth::Damaged => false,
     };
     let goes_well = |rotation: &RotationReport| {
         let is_failing = stragglers(rotation).iter().any(|(gate, _)| *gate == GateName::Failing);
-        let stands_still =
-            report.condition == Condition::Rotating && is_before(Some(rotation.phase_since), a_while_ago);
+        let stands_still = report.condition == CredentialHealth::Rotating
+            && is_before(Some(rotation.phase_since), a_while_ago);
         !is_failing
             && !stands_still
             && !is_before(rotation.deadline, now)
@@ -123,7 +123,7 @@ fn rotation(samples: &mut Samples, which: [&str; 2], report: &RotationReport) {
     samples.put(catalogue::ROTATION_PHASE, &[name, workspace, report.phase.label()], 1.0);
     samples.moment(catalogue::PHASE_ENTERED, &which, Some(report.phase_since));
     samples.moment(catalogue::DEADLINE, &which, report.deadline);
-    if let Some(trouble) = &report.trouble {
+    if let Some(trouble) = &report.last_failure {
         let labels = [name, workspace, trouble.effect.label(), trouble.kind.label()];
         samples.put(catalogue::TROUBLE, &labels, f64::from(trouble.failures));
     }

@@ -7,7 +7,7 @@ use crate::domain::hold::BREAKER;
 use crate::domain::ids::WorkspaceName;
 use crate::domain::phase::PhaseName;
 use crate::domain::report::blocked::Blocked;
-use crate::domain::report::{Condition, CredentialReport, RotationReport, StatusReport};
+use crate::domain::report::{CredentialHealth, CredentialReport, RotationReport, StatusReport};
 use crate::domain::rotation::ParkReason;
 use crate::telemetry::catalogue;
 use crate::telemetry::meter::ENDS;
@@ -17,7 +17,7 @@ pub(super) fn tell(samples: &mut Samples, report: &StatusReport, workspaces: &[&
     let all = &report.credentials;
     let counted =
         |is_such: &dyn Fn(&CredentialReport) -> bool| count(all.iter().filter(|it| is_such(it)).count());
-    for condition in Condition::ALL {
+    for condition in CredentialHealth::ALL {
         samples.put(catalogue::CREDENTIALS, &[condition.label()], counted(&|it| it.condition == condition));
     }
     for reason in ParkReason::ALL {

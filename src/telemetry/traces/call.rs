@@ -3,9 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
+use crate::call_context::{CallRecord, CallResponse};
 use crate::domain::failure::Failure;
 use crate::domain::trace::{Attributes, Note, Side, Span, SpanId, TraceId, Value};
-use crate::ports::calls::{Answer, Heard};
 use crate::telemetry::meter::{Operation, Outcome, Route};
 
 /// Whom was asked for what.
@@ -18,7 +18,7 @@ pub(in crate::telemetry) enum Asked<'a> {
 /// The span of a call that ended just `now`.
 pub(in crate::telemetry) fn span(
     asked: Asked<'_>,
-    heard: &Heard,
+    heard: &CallRecord,
     outcome: Outcome,
     failure: Option<&Failure>,
     now: Timestamp,
@@ -77,7 +77,7 @@ fn whom(asked: Asked<'_>) -> (&'static str, Attributes) {
 }
 
 /// One answer: a call may be several requests.
-fn note(answer: &Answer, start: Timestamp) -> Note {
+fn note(answer: &CallResponse, start: Timestamp) -> Note {
     let after = SignedDuration::try_from(answer.after).unwrap_or_default();
     let mut attributes = vec![("http.response.status_code", Value::from(u64::from(answer.status)))];
     attributes.extend(answer.request_id.as_deref().map(|id| ("rekeyd.request_id", Value::from(id))));

@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::backoff::Backoff;
 use crate::domain::trace::{self, Finished, Span, Step};
-use crate::ports::collector::{Collector, Untaken};
+use crate::ports::collector::{Collector, ExportError};
 use crate::ports::journal::{Entry, Journal};
 use crate::telemetry::meter::Meter;
-use crate::telemetry::traces::{GIVEN_UP_AFTER, Item, Loss, Queue, unsaid};
+use crate::telemetry::traces::{GIVEN_UP_AFTER, Item, Loss, Queue, resend};
 
 /// What happens within this time is sent together.
 const TOGETHER: Duration = Duration::from_secs(1);
@@ -49,7 +49,7 @@ impl Exporter {
 
     /// Takes up what the process before this one may not have said. To be called before this one writes anything.
     pub async fn take_up(&mut self) {
-        match unsaid::items(self.journal.as_ref()).await {
+        match resend::items(self.journal.as_ref()).await {
             Ok(items) => self.items.extend(items),
             Err(error) => {
                 tracing::warn!(%error, "the spans that the process before may not have sent are not told");
@@ -143,7 +143,7 @@ impl Exporter {
     /// Has the spans taken, or gives them up.
     async fn deliver(&mut self, stop: &CancellationToken) {
         let (begun, mut failures) = (Instant::now(), 0u32);
-        let Untaken { is_final, why, .. } = loop {
+        let ExportError { is_final, why, .. } = loop {
             match self.collector.take(&self.spans).await {
                 Ok(refused) => return self.taken(refused),
                 Err(untaken) => {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::domain::audit::{Act, Actor, Head, Sealed, changes};
 use crate::domain::ids::RotationId;
-use crate::telemetry::traces::unsaid::unsaid;
+use crate::telemetry::traces::resend::unsaid;
 
 fn rotation(number: u32) -> RotationId {
     format!("0190b8a0-0000-7000-8000-{number:012}").parse().unwrap()

@@ -4,7 +4,7 @@ use aws_config::{BehaviorVersion, Region};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::Credentials;
 
-use super::bench::Bench;
+use super::harness::AgentHarness;
 use super::recorder::Recorder;
 use crate::support::moto::Moto;
 
@@ -30,21 +30,21 @@ async fn an_unchanged_secret_in_aws_costs_only_describe_secret() {
     let aws = Recorder::before(&moto.url);
     let client = client(&moto.url).await;
     client.create_secret().name("prod/tts").secret_string("{\"key\":\"sk_first\"}").send().await.unwrap();
-    let bench = Bench::new();
+    let harness = AgentHarness::new();
     let config = format!(
         "[secrets.tts]\nfrom.aws_secrets_manager = {{ secret = \"prod/tts\", region = \"eu-west-1\", endpoint_url = \
          \"{}\" }}\njson_field = \"key\"\nevery = \"50ms\"\nto.path = \"{}\"\n",
         aws.url(""),
-        bench.shown("key")
+        harness.shown("key")
     );
     let environment = [
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
         ("AWS_EC2_METADATA_DISABLED", "true"),
     ];
-    let agent = bench.agent_with(&config, &[], &environment);
-    bench.until_key("sk_first");
-    bench.until("it has looked for a while", || calls(&aws, "DescribeSecret") > 8);
+    let agent = harness.agent_with(&config, &[], &environment);
+    harness.until_key("sk_first");
+    harness.until("it has looked for a while", || calls(&aws, "DescribeSecret") > 8);
     assert_eq!(calls(&aws, "GetSecretValue"), 1);
 
     client
@@ -54,22 +54,22 @@ async fn an_unchanged_secret_in_aws_costs_only_describe_secret() {
         .send()
         .await
         .unwrap();
-    bench.until_key("sk_second");
+    harness.until_key("sk_second");
     let looks = calls(&aws, "DescribeSecret");
-    bench.until("it has looked on", || calls(&aws, "DescribeSecret") > looks + 4);
+    harness.until("it has looked on", || calls(&aws, "DescribeSecret") > looks + 4);
     assert_eq!(calls(&aws, "GetSecretValue"), 2);
 
     // A version that is only pending is none of its business.
     let pending = client.put_secret_value().secret_id("prod/tts").version_stages("REKEYD_PENDING");
     pending.secret_string("{\"key\":\"sk_pending\"}").send().await.unwrap();
     let looks = calls(&aws, "DescribeSecret");
-    bench.until("it has looked at the pending one", || calls(&aws, "DescribeSecret") > looks + 4);
-    assert_eq!((calls(&aws, "GetSecretValue"), bench.read("key").as_str()), (2, "sk_second"));
+    harness.until("it has looked at the pending one", || calls(&aws, "DescribeSecret") > looks + 4);
+    assert_eq!((calls(&aws, "GetSecretValue"), harness.read("key").as_str()), (2, "sk_second"));
 
     client.delete_secret().secret_id("prod/tts").force_delete_without_recovery(true).send().await.unwrap();
-    bench.until_log("the last good one stays in place");
-    assert_eq!(bench.read("key"), "sk_second");
+    harness.until_log("the last good one stays in place");
+    assert_eq!(harness.read("key"), "sk_second");
     agent.stop();
-    let log = bench.log();
+    let log = harness.log();
     assert!(log.contains("there is no such secret") && !log.contains("sk_"), "{log}");
 }

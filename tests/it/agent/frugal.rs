@@ -3,18 +3,18 @@
 use std::fs;
 use std::time::Duration;
 
-use super::bench::Bench;
+use super::harness::AgentHarness;
 
 /// Of a debug build; a release build is measured in `docs/consumers.md`.
 const ANONYMOUS_KIB_MAX: u64 = 6 * 1024;
 
 #[test]
 fn an_agent_at_rest_needs_little_memory_and_one_thread() {
-    let bench = Bench::new();
-    let agent = bench.agent(&bench.config(&bench.to_key(), "[on_change]\ncommand = [\"true\"]\n"));
-    bench.until_log("the application is well");
-    bench.publish("sk_second");
-    bench.until("the second is told", || bench.log().matches("the application is told").count() == 2);
+    let harness = AgentHarness::new();
+    let agent = harness.agent(&harness.config(&harness.to_key(), "[on_change]\ncommand = [\"true\"]\n"));
+    harness.until_log("the application is well");
+    harness.publish("sk_second");
+    harness.until("the second is told", || harness.log().matches("the application is told").count() == 2);
     std::thread::sleep(Duration::from_millis(200));
     let status = fs::read_to_string(format!("/proc/{}/status", agent.id())).unwrap();
     let field = |name: &str| -> u64 {
@@ -22,6 +22,6 @@ fn an_agent_at_rest_needs_little_memory_and_one_thread() {
         line.and_then(|rest| rest.split_whitespace().next()).unwrap().parse().unwrap()
     };
     assert!(field("RssAnon") <= ANONYMOUS_KIB_MAX, "{status}");
-    assert_eq!(field("Threads"), 1, "{status}");
+    assert_eq!(field("Incidents"), 1, "{status}");
     agent.stop();
 }

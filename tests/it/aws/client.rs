@@ -10,7 +10,7 @@ use rekeyd::adapters::aws_secrets_manager::{AwsSecretsManager, Patience};
 use rekeyd::ports::secret_store::SecretStore;
 use uuid::Uuid;
 
-use crate::support::store_conformance::Bench;
+use crate::support::store_conformance::Harness;
 
 pub(crate) const PATIENCE: Patience = Patience {
     connect: Duration::from_secs(2),
@@ -70,7 +70,7 @@ impl Aws {
 }
 
 #[async_trait]
-impl Bench for Aws {
+impl Harness for Aws {
     fn store(&self) -> &dyn SecretStore {
         &self.store
     }

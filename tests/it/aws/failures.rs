@@ -6,12 +6,12 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::config::{ProvideCredentials, SharedCredentialsProvider};
 use rekeyd::adapters::aws_secrets_manager::{AwsSecretsManager, Patience};
 use rekeyd::domain::failure::{Certainty, Kind};
-use rekeyd::ports::secret_store::{SecretStore, Which};
+use rekeyd::ports::secret_store::{SecretStore, VersionRef};
 
 use crate::aws::client::{Aws, PATIENCE, config};
 use crate::support::endless::Endless;
 use crate::support::secrets_manager::{Fault, StrictFake};
-use crate::support::store_conformance::{Bench, kind, place, value, version};
+use crate::support::store_conformance::{Harness, kind, place, value, version};
 
 const IMPATIENCE: Patience = Patience { attempt: Duration::from_millis(300), ..PATIENCE };
 
@@ -114,7 +114,7 @@ async fn a_version_that_is_not_found_at_once_is_looked_for_again() {
     let (to, new) = (place("secret", None, false), version());
     aws.store.stage(&to, &new, &value("sk_new")).await.unwrap();
     fake.inject("GetSecretValue", &[Fault::Refuse(400, "ResourceNotFoundException"); 2]);
-    assert!(aws.store.read(&to, Which::Version(&new)).await.unwrap().is_some());
+    assert!(aws.store.read(&to, VersionRef::Version(&new)).await.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -160,7 +160,7 @@ async fn a_deleted_secret_is_said_to_be_one() {
     fake.mark_deleted("gone");
     let staged = aws.store.stage(&to, &new, &value("sk_new")).await.unwrap_err();
     let promoted = aws.store.promote(&to, &new, over.as_ref()).await.unwrap_err();
-    let read = aws.store.read(&to, Which::Current).await.map(drop).unwrap_err();
+    let read = aws.store.read(&to, VersionRef::Current).await.map(drop).unwrap_err();
     for failure in [staged, promoted, read, aws.store.preflight(&to).await.unwrap_err()] {
         assert_eq!(failure.kind, Kind::Invalid);
         assert!(failure.message.contains("restore-secret --secret-id gone"), "{failure}");

@@ -2,12 +2,12 @@
 
 use aws_config::SdkConfig;
 use rekeyd::adapters::aws_secrets_manager::{AwsSecretsManager, Settings};
-use rekeyd::ports::calls;
-use rekeyd::ports::secret_store::{SecretStore, Which};
+use rekeyd::call_context;
+use rekeyd::ports::secret_store::{SecretStore, VersionRef};
 
 use crate::aws::client::Aws;
 use crate::support::secrets_manager::StrictFake;
-use crate::support::store_conformance::{Bench, place, value, version};
+use crate::support::store_conformance::{Harness, place, value, version};
 
 #[tokio::test]
 async fn a_rotation_takes_four_calls() {
@@ -22,7 +22,7 @@ async fn a_rotation_takes_four_calls() {
             aws.store.preflight(&to).await.unwrap();
             let over = aws.store.stage(&to, &new, &value).await.unwrap().over;
             aws.store.promote(&to, &new, over.as_ref()).await.unwrap();
-            let held = aws.store.read(&to, Which::Current).await.unwrap().unwrap();
+            let held = aws.store.read(&to, VersionRef::Current).await.unwrap().unwrap();
             assert_eq!(held.value.unwrap().fingerprint(), value.fingerprint());
             let calls = ["GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage", "GetSecretValue"];
             assert_eq!(fake.calls(), calls, "{secret}");
@@ -83,9 +83,9 @@ async fn whoever_tells_of_calls_hears_each_answer_with_the_id_of_its_request() {
         aws.store.preflight(&to).await.unwrap();
         let over = aws.store.stage(&to, &new, &value("sk_new")).await.unwrap().over;
         aws.store.promote(&to, &new, over.as_ref()).await.unwrap();
-        aws.store.read(&place("nowhere", None, false), Which::Current).await
+        aws.store.read(&place("nowhere", None, false), VersionRef::Current).await
     };
-    let (missing, heard) = calls::heard(rotation).await;
+    let (missing, heard) = call_context::record_call(rotation).await;
     assert!(missing.unwrap().is_none());
     let statuses: Vec<u16> = heard.answers.iter().map(|answer| answer.status).collect();
     assert_eq!((statuses, fake.calls().len()), (vec![200, 200, 200, 400], 4));

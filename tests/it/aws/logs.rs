@@ -9,7 +9,7 @@ use tracing::Level;
 
 use crate::aws::client::Aws;
 use crate::support::secrets_manager::StrictFake;
-use crate::support::store_conformance::{Bench, place, value, version};
+use crate::support::store_conformance::{Harness, place, value, version};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use crate::http::house::House;
+use crate::http::harness::Harness;
 
 /// Types a command at a terminal of its own, answers what it asks, and says how it went and all that was shown.
 fn typed(command: &str, environment: &[(&str, &str)], answer: &str) -> (Option<i32>, String) {
@@ -34,37 +34,41 @@ fn text_is_broken_where_a_narrow_terminal_ends() {
     assert!(narrow.lines().count() > wide.lines().count(), "{narrow}\n{wide}");
 }
 
-async fn at_a_terminal(house: &House, command: &'static str, answer: &'static str) -> (Option<i32>, String) {
-    let socket = house.socket.display().to_string();
+async fn at_a_terminal(
+    harness: &Harness,
+    command: &'static str,
+    answer: &'static str,
+) -> (Option<i32>, String) {
+    let socket = harness.socket.display().to_string();
     let typed = move || typed(command, &[("REKEYD_SOCKET", &socket)], answer);
     tokio::task::spawn_blocking(typed).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_at_a_terminal_is_asked_before_an_order_that_hurts_and_no_is_no() {
-    let house = House::open().await;
+    let harness = Harness::open().await;
     for (command, told, answer) in [
         ("rotate tts --emergency", "whoever still uses it is refused", "no\n"),
         ("abort wide", "the rotation is given up", "never mind\nNo\n"),
         ("rollback wide", "nothing is in service yet", "a\nb\nc\n"),
     ] {
-        let (code, shown) = at_a_terminal(&house, command, answer).await;
+        let (code, shown) = at_a_terminal(&harness, command, answer).await;
         let plain = shown.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(plain.contains(told) && plain.contains("Go on? [yes/no]"), "{command}: {shown}");
         assert!(code == Some(1) && plain.contains("nothing was done"), "{command}: {shown}");
     }
-    let report = house.until("wide", |report| report["rotation"]["phase"] == "parked").await;
+    let report = harness.until("wide", |report| report["rotation"]["phase"] == "parked").await;
     assert_eq!(report["last"], serde_json::Value::Null, "nothing was done: {report}");
     // What is refused anyway is not worth a question, nor is what hurts nobody.
     for command in ["rollback tts", "retry tts --overwrite", "accept tts", "rollback wide --check"] {
-        let (_, shown) = at_a_terminal(&house, command, "").await;
+        let (_, shown) = at_a_terminal(&harness, command, "").await;
         assert!(!shown.contains("yes/no"), "{command}: {shown}");
     }
-    let (code, shown) = at_a_terminal(&house, "abort wide", "yes\n").await;
+    let (code, shown) = at_a_terminal(&harness, "abort wide", "yes\n").await;
     assert!(code == Some(0) && shown.contains("is being aborted"), "{shown}");
-    house.until("wide", |report| report["last"]["outcome"] == "aborted").await;
+    harness.until("wide", |report| report["last"]["outcome"] == "aborted").await;
     for command in ["rotate tts --emergency --yes", "rotate wide --emergency --output json"] {
-        let (code, shown) = at_a_terminal(&house, command, "").await;
+        let (code, shown) = at_a_terminal(&harness, command, "").await;
         assert!(code == Some(0) && !shown.contains("yes/no"), "{command}: {shown}");
     }
 }

@@ -12,7 +12,7 @@ use rekeyd::domain::ids::CredentialName;
 use rekeyd::domain::key::Permissions;
 use rekeyd::domain::plan::AfterDeadline;
 use rekeyd::domain::policy::Credential;
-use rekeyd::domain::schedule::{Admission, Cadence};
+use rekeyd::domain::schedule::{Cadence, StartDecision};
 
 const REFERENCE: &str = include_str!("../../../config/rekeyd.toml");
 const SMALL: &str = include_str!("../../../config/small.toml");
@@ -95,7 +95,7 @@ fn a_frozen_date_is_frozen_from_its_first_to_its_last_instant_in_its_zone() {
     );
     let config = load(&text);
     let schedule = &credential(&config, "tts-backend").schedule;
-    let open = |instant: &str| schedule.admits(instant.parse().unwrap()) == Admission::Open;
+    let open = |instant: &str| schedule.admits(instant.parse().unwrap()) == StartDecision::Open;
     // The 24th begins in BST, and the 25th, of 25 hours, ends in GMT.
     assert!(open("2026-10-23T22:59:59Z") && !open("2026-10-23T23:00:00Z"));
     assert!(!open("2026-10-25T23:59:59Z") && open("2026-10-26T00:00:00Z"));

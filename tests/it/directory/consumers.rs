@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rekeyd::adapters::directory::{Directory, Settings};
 use rekeyd::domain::failure::Kind;
-use rekeyd::ports::secret_store::{SecretStore, Which};
+use rekeyd::ports::secret_store::{SecretStore, VersionRef};
 use tempfile::TempDir;
 
 use crate::directory::Local;
-use crate::support::store_conformance::{Bench, kind, place, value, version};
+use crate::support::store_conformance::{Harness, kind, place, value, version};
 
 #[tokio::test]
 async fn a_plain_cat_shows_the_value() {
@@ -116,7 +116,8 @@ async fn of_many_writers_one_wins() {
     let outcomes = attempts.join_all().await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == Err(Kind::Conflict)).count(), 7);
-    let kept = local.store.read(&to, Which::Version(old.version.as_ref().unwrap())).await.unwrap().unwrap();
+    let kept =
+        local.store.read(&to, VersionRef::Version(old.version.as_ref().unwrap())).await.unwrap().unwrap();
     assert_eq!(
         kept.value.unwrap().fingerprint(),
         value("sk_old").fingerprint(),

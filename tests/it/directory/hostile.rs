@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 
 use rekeyd::adapters::directory::{Directory, Settings};
 use rekeyd::domain::failure::Kind;
-use rekeyd::ports::secret_store::{SecretStore, Which};
+use rekeyd::ports::secret_store::{SecretStore, VersionRef};
 use tempfile::TempDir;
 
 use crate::directory::Local;
@@ -34,7 +34,7 @@ async fn links_of_others_are_not_followed() {
     symlink(&outside, local.path.join("folder")).unwrap();
     let to = place("file", None, true);
     assert_eq!(kind(local.store.preflight(&to).await), Err(Kind::Invalid));
-    assert_eq!(kind(local.store.read(&to, Which::Current).await.map(drop)), Err(Kind::Invalid));
+    assert_eq!(kind(local.store.read(&to, VersionRef::Current).await.map(drop)), Err(Kind::Invalid));
     let to = place("folder/new", None, true);
     assert_eq!(kind(local.store.stage(&to, &version(), &value("sk_new")).await), Err(Kind::Invalid));
     assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 1, "nothing was written outside");
@@ -90,7 +90,7 @@ async fn a_directory_that_goes_away_is_noticed_and_one_that_comes_back_empty_is_
     assert_eq!(kind(local.store.preflight(&to).await), Err(Kind::LocalDisk));
     assert_eq!(kind(local.store.stage(&to, &new, &value("sk_new")).await), Err(Kind::LocalDisk));
     std::fs::create_dir(&local.path).unwrap();
-    assert!(kind(local.store.read(&to, Which::Current).await).unwrap().is_none());
+    assert!(kind(local.store.read(&to, VersionRef::Current).await).unwrap().is_none());
     local.store.stage(&to, &new, &value("sk_new")).await.unwrap();
     local.store.promote(&to, &new, None).await.unwrap();
     assert_eq!(std::fs::read_to_string(local.path.join("tts")).unwrap(), "sk_new");

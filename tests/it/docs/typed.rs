@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use rekeyd::demo::stage::Pace;
+use rekeyd::demo::fixture::Pace;
 
 use super::{Block, blocks};
 use crate::support::rehearsal::Rehearsal;

@@ -5,7 +5,7 @@ use aws_sdk_secretsmanager::config::{BehaviorVersion, Config, Credentials, Regio
 use rekeyd::sandbox::rules::Rules;
 use serde_json::json;
 
-use super::house::House;
+use super::harness::Harness;
 use crate::support::endless::Endless;
 use crate::support::moto::Moto;
 use crate::support::secrets_manager::{Fault, StrictFake};
@@ -19,11 +19,11 @@ pub(super) fn client(url: &str) -> Client {
     Client::from_conf(config.build())
 }
 
-fn in_aws(house: &House, url: &str, secret: &str, more: &str) -> String {
+fn in_aws(harness: &Harness, url: &str, secret: &str, more: &str) -> String {
     let store = format!(
         "[stores.aws.aws_secrets_manager]\nregion = \"eu-west-1\"\nendpoint_url = \"{url}\"\n[credentials.tts]"
     );
-    let policy = house.policy().replace("[credentials.tts]", &store);
+    let policy = harness.policy().replace("[credentials.tts]", &store);
     policy.replace(
         "{ store = \"local\", secret = \"tts\" }",
         &format!("{{ store = \"aws\", secret = \"{secret}\"{more} }}"),
@@ -32,7 +32,7 @@ fn in_aws(house: &House, url: &str, secret: &str, more: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn secrets_that_are_missing_filled_or_marked_for_deletion_are_told_apart() {
-    let (house, moto) = (House::build(Rules::default()).await, Moto::start());
+    let (harness, moto) = (Harness::build(Rules::default()).await, Moto::start());
     let client = client(&moto.url);
     for name in ["filled", "doomed"] {
         client.create_secret().name(name).secret_string("{\"user\": \"planted\"}").send().await.unwrap();
@@ -40,26 +40,26 @@ async fn secrets_that_are_missing_filled_or_marked_for_deletion_are_told_apart()
     client.delete_secret().secret_id("doomed").recovery_window_in_days(7).send().await.unwrap();
     let field = ", json_field = \"key\"";
 
-    let told = house.doctor(&in_aws(&house, &moto.url, "filled", field));
+    let told = harness.doctor(&in_aws(&harness, &moto.url, "filled", field));
     told.says("aws_identity", "fine", &["arn:aws:", "region eu-west-1"]);
     told.says("aws_secret", "fine", &["aws:filled#key (tts)", "is there"]);
     told.says("aws_content", "fine", &["the key's place in it is empty"]);
     told.says("aws_write", "unproven", &["`rekeyd doctor --write-probe`"]);
 
-    let told = house.doctor(&in_aws(&house, &moto.url, "doomed", field));
+    let told = harness.doctor(&in_aws(&harness, &moto.url, "doomed", field));
     told.says(
         "aws_secret",
         "broken",
         &["marked for deletion", "[`aws secretsmanager restore-secret --secret-id doomed`"],
     );
-    let told = house.doctor(&in_aws(&house, &moto.url, "missing", ""));
+    let told = harness.doctor(&in_aws(&harness, &moto.url, "missing", ""));
     told.says("aws_content", "broken", &["[create the secret, write `create = true`"]);
-    let told = house.doctor(&in_aws(&house, &moto.url, "missing", ", create = true"));
+    let told = harness.doctor(&in_aws(&harness, &moto.url, "missing", ", create = true"));
     told.says("aws_content", "fine", &["the first rotation creates it"]);
 
     let before = client.list_secret_version_ids().secret_id("filled").send().await.unwrap().versions().len();
-    let policy = in_aws(&house, &moto.url, "filled", field);
-    let told = house.doctor_with(&policy, |command| {
+    let policy = in_aws(&harness, &moto.url, "filled", field);
+    let told = harness.doctor_with(&policy, |command| {
         command.arg("--write-probe");
     });
     told.says("aws_write", "fine", &["may be written, and its labels may be moved"]);
@@ -72,7 +72,7 @@ async fn secrets_that_are_missing_filled_or_marked_for_deletion_are_told_apart()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_denied_action_and_a_kms_key_are_told_apart_each_with_what_to_allow() {
-    let (house, fake) = (House::build(Rules::default()).await, StrictFake::start().await);
+    let (harness, fake) = (Harness::build(Rules::default()).await, StrictFake::start().await);
     client(&fake.url)
         .create_secret()
         .name("tts")
@@ -81,22 +81,30 @@ async fn a_denied_action_and_a_kms_key_are_told_apart_each_with_what_to_allow() 
         .send()
         .await
         .unwrap();
-    let policy = in_aws(&house, &fake.url, "tts", "");
+    let policy = in_aws(&harness, &fake.url, "tts", "");
     let denied = Fault::Refuse(400, "AccessDeniedException");
 
     fake.inject("DescribeSecret", &[denied]);
-    house.doctor(&policy).says("aws_secret", "broken", &["[allow `secretsmanager:DescribeSecret` on `tts`"]);
+    harness.doctor(&policy).says(
+        "aws_secret",
+        "broken",
+        &["[allow `secretsmanager:DescribeSecret` on `tts`"],
+    );
     fake.inject("GetSecretValue", &[denied]);
-    house.doctor(&policy).says("aws_content", "broken", &["[allow `secretsmanager:GetSecretValue` on `tts`"]);
+    harness.doctor(&policy).says(
+        "aws_content",
+        "broken",
+        &["[allow `secretsmanager:GetSecretValue` on `tts`"],
+    );
     fake.inject("GetSecretValue", &[Fault::Refuse(400, "DecryptionFailure")]);
-    house.doctor(&policy).says(
+    harness.doctor(&policy).says(
         "aws_content",
         "broken",
         &["KMS key", "[allow `kms:Decrypt` and `kms:GenerateDataKey`"],
     );
 
     let probed = || {
-        house.doctor_with(&policy, |command| {
+        harness.doctor_with(&policy, |command| {
             command.arg("--write-probe");
         })
     };
@@ -113,7 +121,7 @@ async fn a_denied_action_and_a_kms_key_are_told_apart_each_with_what_to_allow() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn secrets_that_aws_rotates_copies_and_others_manage_are_found() {
-    let (house, fake) = (House::build(Rules::default()).await, StrictFake::start().await);
+    let (harness, fake) = (Harness::build(Rules::default()).await, StrictFake::start().await);
     client(&fake.url)
         .create_secret()
         .name("tts")
@@ -122,7 +130,7 @@ async fn secrets_that_aws_rotates_copies_and_others_manage_are_found() {
         .send()
         .await
         .unwrap();
-    let policy = in_aws(&house, &fake.url, "tts", "");
+    let policy = in_aws(&harness, &fake.url, "tts", "");
     for (described, severity, words) in [
         (
             json!({ "RotationEnabled": true }),
@@ -142,23 +150,23 @@ async fn secrets_that_aws_rotates_copies_and_others_manage_are_found() {
         ),
     ] {
         fake.describe_as("tts", described);
-        house.doctor(&policy).says("aws_secret", severity, &words);
+        harness.doctor(&policy).says("aws_secret", severity, &words);
     }
     fake.describe_as(
         "tts",
         json!({ "PrimaryRegion": "eu-west-1", "KmsKeyId": "arn:aws:kms:eu-west-1:1:key/0" }),
     );
-    house.doctor(&policy).says("aws_secret", "fine", &["a KMS key of your own"]);
+    harness.doctor(&policy).says("aws_secret", "fine", &["a KMS key of your own"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_any_aws_identity_that_is_what_is_said() {
-    let (house, fake) = (House::build(Rules::default()).await, StrictFake::start().await);
-    let told = house.doctor_with(&in_aws(&house, &fake.url, "tts", ""), |command| {
+    let (harness, fake) = (Harness::build(Rules::default()).await, StrictFake::start().await);
+    let told = harness.doctor_with(&in_aws(&harness, &fake.url, "tts", ""), |command| {
         for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
             command.env_remove(name);
         }
-        let nowhere = house.path("nowhere");
+        let nowhere = harness.path("nowhere");
         command
             .env("HOME", &nowhere)
             .env("AWS_CONFIG_FILE", &nowhere)
@@ -170,8 +178,8 @@ async fn without_any_aws_identity_that_is_what_is_said() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_endpoint_that_answers_without_an_end_is_named_and_not_listened_to() {
-    let (house, endless) = (House::build(Rules::default()).await, Endless::start().await);
-    let told = house.doctor(&in_aws(&house, &endless.url, "tts", ""));
+    let (harness, endless) = (Harness::build(Rules::default()).await, Endless::start().await);
+    let told = harness.doctor(&in_aws(&harness, &endless.url, "tts", ""));
     told.says("aws_identity", "unproven", &["longer than any of AWS's", "`endpoint_url`"]);
     told.says("aws_content", "broken", &["longer than any of AWS's"]);
     assert!(endless.sent() < 128 << 20, "{} bytes were taken", endless.sent());

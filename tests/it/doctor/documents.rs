@@ -5,7 +5,7 @@ use std::path::Path;
 use rekeyd::doctor::finding::{Check, Severity};
 use rekeyd::sandbox::rules::Rules;
 
-use super::house::{House, command};
+use super::harness::{Harness, command};
 
 #[test]
 fn every_check_and_severity_is_explained() {
@@ -20,11 +20,11 @@ fn every_check_and_severity_is_explained() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn text_is_for_people_with_the_worst_first_and_a_policy_with_errors_is_exit_code_3() {
-    let house = House::build(Rules::default()).await;
-    house.administer_with("sk_planted_and_unknown");
+    let harness = Harness::build(Rules::default()).await;
+    harness.administer_with("sk_planted_and_unknown");
     let program = Path::new(env!("CARGO_BIN_EXE_rekeyd"));
     let output =
-        command(program).args(["doctor", "--policy"]).arg(house.write(&house.policy())).output().unwrap();
+        command(program).args(["doctor", "--policy"]).arg(harness.write(&harness.policy())).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
     let at = |word: &str| text.find(word).unwrap_or_else(|| panic!("no {word} in\n{text}"));
@@ -38,7 +38,7 @@ async fn text_is_for_people_with_the_worst_first_and_a_policy_with_errors_is_exi
         "{text}"
     );
 
-    let broken = house.write("[workspaces.prod]\n");
+    let broken = harness.write("[workspaces.prod]\n");
     for form in ["text", "json"] {
         let output =
             command(program).args(["doctor", "--output", form, "--policy"]).arg(&broken).output().unwrap();

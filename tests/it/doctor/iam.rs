@@ -14,7 +14,7 @@ use rekeyd::sandbox::rules::Rules;
 use serde_json::Value;
 
 use super::aws::client;
-use super::house::{House, command};
+use super::harness::{Harness, command};
 use crate::support::moto::Moto;
 
 /// Passes everything on to moto, and keeps which action was asked for on which secret.
@@ -67,7 +67,7 @@ impl Drop for Daemon {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn aws_takes_the_document_and_rotations_use_all_of_it_and_nothing_else() {
-    let (house, moto) = (House::build(Rules::default()).await, Moto::start());
+    let (harness, moto) = (Harness::build(Rules::default()).await, Moto::start());
     let recorder = Recorder { moto: moto.url.clone(), seen: Arc::default() };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -86,13 +86,13 @@ async fn aws_takes_the_document_and_rotations_use_all_of_it_and_nothing_else() {
         "[stores.aws.aws_secrets_manager]\nregion = \"eu-west-1\"\nendpoint_url = \"{url}\"\n[credentials.tts]"
     );
     let policy =
-        house.policy().replace("[credentials.tts]", &store).replace("every = \"30d\"", "every = \"3s\"");
+        harness.policy().replace("[credentials.tts]", &store).replace("every = \"30d\"", "every = \"3s\"");
     let publish_to = "{ store = \"aws\", secret = \"prod/new\", create = true }, \
                       { store = \"aws\", secret = \"prod/shared\", json_field = \"key\" }";
     let policy = policy.replace("{ store = \"local\", secret = \"tts\" }", publish_to);
     let policy =
         format!("{policy}overlap = {{ at_least = \"300ms\", at_most = \"1h\" }}\nquarantine = \"200ms\"\n");
-    let path = house.write(&policy);
+    let path = harness.write(&policy);
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_rekeyd"));
     let printed = command(program)
         .args(["doctor", "--iam", "--account", "123456789012", "--policy"])
@@ -106,7 +106,7 @@ async fn aws_takes_the_document_and_rotations_use_all_of_it_and_nothing_else() {
     let daemon = Daemon(
         run.args(["run", "--policy"]).arg(&path).stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap(),
     );
-    let deleted = || house.sandbox.truth().keys().filter(|key| key.state == KeyState::Deleted).count();
+    let deleted = || harness.sandbox.truth().keys().filter(|key| key.state == KeyState::Deleted).count();
     let begun = Instant::now();
     while deleted() < 2 {
         assert!(begun.elapsed() < Duration::from_secs(60), "two rotations did not end in time");
@@ -152,8 +152,8 @@ async fn taken_by_iam(moto: &str, document: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_policy_without_aws_and_a_wrong_flag_say_so() {
-    let house = House::build(Rules::default()).await;
-    let path = house.write(&house.policy());
+    let harness = Harness::build(Rules::default()).await;
+    let path = harness.write(&harness.policy());
     let run = |more: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rekeyd"));
         command.arg("doctor").arg("--policy").arg(&path).args(more).output().unwrap()

@@ -10,22 +10,23 @@ use rekeyd::ports::clock::Clock as _;
 use rekeyd::sandbox::rules::Rules;
 use rekeyd::sandbox::settings::{Granted, Settings};
 
-use super::house::{House, command, restricted};
+use super::harness::{Harness, command, restricted};
 
-fn init(house: &House, more: &[&str]) -> (Output, String) {
+fn init(harness: &Harness, more: &[&str]) -> (Output, String) {
     let mut run = command(Path::new(env!("CARGO_BIN_EXE_rekeyd")));
-    run.args(["init", "--base-url", &house.sandbox.base_url(), "--admin-key-file"]).arg(house.path("admin"));
+    run.args(["init", "--base-url", &harness.sandbox.base_url(), "--admin-key-file"])
+        .arg(harness.path("admin"));
     let output = run.args(more).stdin(Stdio::null()).output().unwrap();
     let text = String::from_utf8(output.stdout.clone()).unwrap();
     let all = format!("{text}{}", String::from_utf8_lossy(&output.stderr));
-    for value in house.sandbox.workspace().values() {
+    for value in harness.sandbox.workspace().values() {
         assert!(!all.contains(value), "a key's value is told");
     }
     (output, all)
 }
 
-fn drafted(house: &House, more: &[&str]) -> (String, config::Config) {
-    let (output, text) = init(house, &[&["--dry-run", "--store", "aws:eu-west-1"], more].concat());
+fn drafted(harness: &Harness, more: &[&str]) -> (String, config::Config) {
+    let (output, text) = init(harness, &[&["--dry-run", "--store", "aws:eu-west-1"], more].concat());
     assert!(output.status.success(), "{text}");
     let config = config::load(&text, "drafted", &std::collections::BTreeMap::new());
     let config = config.unwrap_or_else(|problems| panic!("{problems}\n{text}"));
@@ -35,22 +36,22 @@ fn drafted(house: &House, more: &[&str]) -> (String, config::Config) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn accounts_with_one_usable_key_become_credentials_and_the_others_comments_with_the_reason() {
-    let house = House::build(Rules::default()).await;
+    let harness = Harness::build(Rules::default()).await;
     let now = SystemClock.now();
     let accounts = ["none", "several", "wide", "rekeyd", "dead"].map(|name| {
-        let mut workspace = house.sandbox.workspace();
+        let mut workspace = harness.sandbox.workspace();
         workspace.create_account(name, now)
     });
     let [_, several, wide, rekeyd, dead] = &accounts;
     let make = |account: &str, settings: Settings| {
-        house.sandbox.workspace().create_key(account, settings, now).unwrap().id
+        harness.sandbox.workspace().create_key(account, settings, now).unwrap().id
     };
     let first = make(several, restricted(&["text_to_speech"]));
     make(several, restricted(&["text_to_speech"]));
     make(wide, Settings::new("wide", Granted::All));
     make(rekeyd, restricted(&["service_account_write"]));
     make(dead, Settings { disabled: true, ..restricted(&["text_to_speech"]) });
-    let (text, config) = drafted(&house, &["--store", "dir:/run/rekeyd/secrets"]);
+    let (text, config) = drafted(&harness, &["--store", "dir:/run/rekeyd/secrets"]);
     let names: Vec<&str> = config.policy.credentials.keys().map(|name| name.as_str()).collect();
     assert_eq!(names, ["tts"], "{text}");
     for reason in [
@@ -61,7 +62,7 @@ async fn accounts_with_one_usable_key_become_credentials_and_the_others_comments
         "its key may do everything",
         "its key may administer the workspace",
         "every key of it is disabled or expired",
-        &format!("begins with its key `{}`", house.key),
+        &format!("begins with its key `{}`", harness.key),
         "which may: text_to_speech",
     ] {
         assert!(text.contains(reason), "{reason}\n{text}");
@@ -81,7 +82,7 @@ async fn accounts_with_one_usable_key_become_credentials_and_the_others_comments
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn odd_and_equal_names_become_names_of_their_own_that_mean_their_accounts() {
-    let house = House::build(Rules { accounts_max: 500, ..Rules::default() }).await;
+    let harness = Harness::build(Rules { accounts_max: 500, ..Rules::default() }).await;
     let now = SystemClock.now();
     let long = "x".repeat(300);
     let odd = [
@@ -103,15 +104,15 @@ async fn odd_and_equal_names_become_names_of_their_own_that_mean_their_accounts(
     ];
     let many: Vec<String> = (0..150).map(|number| format!("Team {}", number % 75)).collect();
     for name in odd.iter().copied().chain(many.iter().map(String::as_str)) {
-        let mut workspace = house.sandbox.workspace();
+        let mut workspace = harness.sandbox.workspace();
         let account = workspace.create_account(name, now);
         workspace.create_key(&account, restricted(&["text_to_speech"]), now).unwrap();
     }
-    let (text, config) = drafted(&house, &[]);
-    assert!(text.chars().all(|c| c == '\n' || !rekeyd::domain::outside::is_unseen(c)), "{text:?}");
+    let (text, config) = drafted(&harness, &[]);
+    assert!(text.chars().all(|c| c == '\n' || !rekeyd::domain::sanitize::is_unseen(c)), "{text:?}");
     assert_eq!(config.policy.credentials.len(), 1 + odd.len() + many.len(), "{text}");
     // Each means one account, by its name or its id, and no two the same.
-    let truth = house.sandbox.truth();
+    let truth = harness.sandbox.truth();
     let mut meant = std::collections::BTreeSet::new();
     for credential in config.policy.credentials.values() {
         let wanted = &credential.service_account;
@@ -126,11 +127,11 @@ async fn odd_and_equal_names_become_names_of_their_own_that_mean_their_accounts(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_written_passes_check_and_the_doctor_and_is_never_overwritten() {
-    let house = House::build(Rules::default()).await;
-    let path = house.path("written.toml");
-    let store = format!("dir:{}", house.path("secrets").display());
+    let harness = Harness::build(Rules::default()).await;
+    let path = harness.path("written.toml");
+    let store = format!("dir:{}", harness.path("secrets").display());
     let arguments = ["--store", &store, "--policy", path.to_str().unwrap()];
-    let (output, text) = init(&house, &arguments);
+    let (output, text) = init(&harness, &arguments);
     assert!(output.status.success(), "{text}");
     assert!(
         text.contains("credentials: 1, left out with the reason: 0") && text.contains("\n  rekeyd check "),
@@ -148,17 +149,17 @@ async fn what_is_written_passes_check_and_the_doctor_and_is_never_overwritten() 
     );
 
     let written = std::fs::read_to_string(&path).unwrap();
-    let told = house.doctor(&format!(
+    let told = harness.doctor(&format!(
         "{}\n{written}",
         "[daemon]\nlisten = \"127.0.0.1:0\"\nsocket = \"SOCKET\"\njournal.sqlite.path = \"STATE\"\n"
-            .replace("SOCKET", house.path("s").to_str().unwrap())
-            .replace("STATE", house.path("state/journal.db").to_str().unwrap())
+            .replace("SOCKET", harness.path("s").to_str().unwrap())
+            .replace("STATE", harness.path("state/journal.db").to_str().unwrap())
     ));
     assert_eq!(told.json["counts"]["broken"], 0, "{}", told.text);
     told.says("key", "fine", &["credential `tts`", "will be taken for its key"]);
 
     std::fs::write(&path, "mine").unwrap();
-    let (output, text) = init(&house, &arguments);
+    let (output, text) = init(&harness, &arguments);
     assert_eq!(output.status.code(), Some(1));
     assert!(text.contains("is there already and is left alone"), "{text}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
@@ -166,10 +167,10 @@ async fn what_is_written_passes_check_and_the_doctor_and_is_never_overwritten() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_that_is_refused_or_may_not_list_and_what_was_not_said_end_with_what_to_do() {
-    let house = House::build(Rules::default()).await;
-    let path = house.path("written.toml");
+    let harness = Harness::build(Rules::default()).await;
+    let path = harness.path("written.toml");
     let refused = |more: &[&str], code: i32, words: &str| {
-        let (output, text) = init(&house, &[more, &["--policy", path.to_str().unwrap()]].concat());
+        let (output, text) = init(&harness, &[more, &["--policy", path.to_str().unwrap()]].concat());
         assert_eq!(output.status.code(), Some(code), "{text}");
         assert!(text.contains(words), "{words}\n{text}");
         assert!(!path.exists());
@@ -178,22 +179,22 @@ async fn a_key_that_is_refused_or_may_not_list_and_what_was_not_said_end_with_wh
     refused(&["--store", "s3:x"], 2, "write `aws:REGION`");
     refused(&["--store", "dir:relative"], 2, "absolute path");
     let aws = ["--store", "aws:eu-west-1"];
-    house.administer_with("sk_planted_and_unknown");
+    harness.administer_with("sk_planted_and_unknown");
     refused(&aws, 1, "make a new admin key in the workspace");
-    let small = house.sandbox.workspace().create_key(
-        &house.account,
+    let small = harness.sandbox.workspace().create_key(
+        &harness.account,
         restricted(&["text_to_speech"]),
         SystemClock.now(),
     );
-    house.administer_with(&small.unwrap().value);
+    harness.administer_with(&small.unwrap().value);
     refused(&aws, 1, "the right to manage service accounts (`service_account_write`");
-    std::fs::remove_file(house.path("admin")).unwrap();
+    std::fs::remove_file(harness.path("admin")).unwrap();
     refused(&aws, 1, "`install -m 0400 /dev/stdin FILE`");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_admin_key_from_the_standard_input_is_in_no_argument_and_is_left_to_the_unit() {
-    let house = House::build(Rules::default()).await;
+    let harness = Harness::build(Rules::default()).await;
     let mut run = command(Path::new(env!("CARGO_BIN_EXE_rekeyd")));
     run.args([
         "init",
@@ -203,10 +204,10 @@ async fn an_admin_key_from_the_standard_input_is_in_no_argument_and_is_left_to_t
         "--admin-key-file",
         "-",
         "--base-url",
-        &house.sandbox.base_url(),
+        &harness.sandbox.base_url(),
     ]);
     let mut child = run.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    writeln!(child.stdin.take().unwrap(), "{}", house.sandbox.admin_key()).unwrap();
+    writeln!(child.stdin.take().unwrap(), "{}", harness.sandbox.admin_key()).unwrap();
     let output = child.wait_with_output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(
@@ -214,5 +215,5 @@ async fn an_admin_key_from_the_standard_input_is_in_no_argument_and_is_left_to_t
             && text.contains("admin_key = { systemd_credential = \"elevenlabs-admin-key\" }"),
         "{text}"
     );
-    assert!(!text.contains(&house.sandbox.admin_key()));
+    assert!(!text.contains(&harness.sandbox.admin_key()));
 }

@@ -11,29 +11,29 @@ use std::time::{Duration, Instant};
 use rekeyd::adapters::sqlite::SqliteJournal;
 use rekeyd::sandbox::rules::Rules;
 
-use super::house::{House, command};
+use super::harness::{Harness, command};
 use crate::support::instances::{Instances, Says};
 use rekeyd::domain::gate::probe::Reads;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn secrets_that_cannot_be_read_or_that_others_read_are_found() {
-    let house = House::build(Rules::default()).await;
-    let (policy, admin) = (house.policy(), house.path("admin"));
+    let harness = Harness::build(Rules::default()).await;
+    let (policy, admin) = (harness.policy(), harness.path("admin"));
     fs::set_permissions(&admin, fs::Permissions::from_mode(0o644)).unwrap();
-    let told = house.doctor(&policy);
+    let told = harness.doctor(&policy);
     told.says("secret", "doubtful", &["(mode 0644)", &format!("[`chmod 0400 {}`]", admin.display())]);
     fs::remove_file(&admin).unwrap();
-    let told = house.doctor(&policy);
+    let told = harness.doctor(&policy);
     told.says("secret", "broken", &[&format!("[write it: `install -m 0400 /dev/stdin {}`", admin.display())]);
     told.says("admin_key", "broken", &["its admin key cannot be had", "`secret`"]);
 
     let by_unit =
         policy.replace(&format!("file = \"{}\"", admin.display()), "systemd_credential = \"admin\"");
-    let told = house.doctor(&by_unit);
+    let told = harness.doctor(&by_unit);
     told.says("secret", "broken", &["LoadCredential=", "[only the unit has it: `CREDENTIALS_DIRECTORY="]);
     told.says("secret", "broken", &["-p LoadCredential=admin:/etc/rekeyd/credentials/admin"]);
-    house.administer_with(&house.sandbox.admin_key());
-    let told = house.doctor_with(&by_unit, |command| {
+    harness.administer_with(&harness.sandbox.admin_key());
+    let told = harness.doctor_with(&by_unit, |command| {
         command.env("CREDENTIALS_DIRECTORY", admin.parent().unwrap());
     });
     told.says("admin_key", "fine", &["is accepted"]);
@@ -41,59 +41,59 @@ async fn secrets_that_cannot_be_read_or_that_others_read_are_found() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn consumers_that_share_a_token_are_named() {
-    let house = House::build(Rules::default()).await;
-    let token = |name: &str, value: &str| house.secret(name, value).display().to_string();
+    let harness = Harness::build(Rules::default()).await;
+    let token = |name: &str, value: &str| harness.secret(name, value).display().to_string();
     let tokens = |one: &str, other: &str, leaks: &str| {
         format!(
             "{}wait_for = {{ acks = [\"api\", \"batch\"] }}\n[consumers.api]\ntoken = {{ file = \"{one}\" }}\n\
              [consumers.batch]\ntoken = {{ file = \"{other}\" }}\n[leaks]\ntoken = {{ file = \"{leaks}\" }}\n",
-            house.policy()
+            harness.policy()
         )
     };
     let [one, same, other] =
         [("one", "planted-token-one"), ("same", "planted-token-one"), ("other", "planted-token-two")]
             .map(|(name, value)| token(name, value));
     let third = token("third", "planted-token-three");
-    house.doctor(&tokens(&one, &other, &third)).says("tokens", "fine", &["all 3 differ"]);
-    let told = house.doctor(&tokens(&one, &same, &third));
+    harness.doctor(&tokens(&one, &other, &third)).says("tokens", "fine", &["all 3 differ"]);
+    let told = harness.doctor(&tokens(&one, &same, &third));
     told.says(
         "tokens",
         "broken",
         &["consumer `api`", "consumer `batch`", "[make one of its own: `openssl rand -hex 32`]"],
     );
-    let told = house.doctor(&tokens(&one, &other, &same));
+    let told = harness.doctor(&tokens(&one, &other, &same));
     told.says("tokens", "broken", &["`[leaks]`", "consumer `api`"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_that_could_be_guessed_is_named_whoever_carries_it() {
-    let house = House::build(Rules::default()).await;
-    let token = |name: &str, value: &str| house.secret(name, value).display().to_string();
+    let harness = Harness::build(Rules::default()).await;
+    let token = |name: &str, value: &str| harness.secret(name, value).display().to_string();
     let (short, long) = (token("short", "fifteen-charact"), token("long", "sixteen-characte"));
     let policy = |leaks: &str, readers: &str| {
         format!(
             "{}\n[leaks]\ntoken = {{ file = \"{leaks}\" }}\n[readers]\ntoken = {{ file = \"{readers}\" }}\n",
-            house.policy()
+            harness.policy()
         )
     };
     let advice = "[make another: `openssl rand -hex 32`]";
-    let told = house.doctor(&policy(&short, &long));
+    let told = harness.doctor(&policy(&short, &long));
     told.says("tokens", "doubtful", &["`[leaks]`", "fewer than 16 characters", advice]);
-    let told = house.doctor(&policy(&long, &short));
+    let told = harness.doctor(&policy(&long, &short));
     told.says("tokens", "doubtful", &["`[readers]`", "fewer than 16 characters", advice]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_others_may_change_or_no_calendar_can_keep_is_found_of_the_policy_itself() {
-    let house = House::build(Rules::default()).await;
-    let path = house.write(&house.policy());
+    let harness = Harness::build(Rules::default()).await;
+    let path = harness.write(&harness.policy());
     fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
     let mut examined = command(Path::new(env!("CARGO_BIN_EXE_rekeyd")));
     let output = examined.args(["doctor", "--output", "json", "--policy"]).arg(&path).output().unwrap();
-    let told = super::house::Told::from(&output);
+    let told = super::harness::Told::from(&output);
     told.says("policy_file", "doubtful", &["(mode 0666)", "[`chmod go-w "]);
-    let hasty = house.policy().replace("every = \"30d\"", "every = \"1d\"");
-    let told = house.doctor(&format!("{hasty}overlap = {{ at_least = \"20h\" }}\nquarantine = \"10h\"\n"));
+    let hasty = harness.policy().replace("every = \"30d\"", "every = \"1d\"");
+    let told = harness.doctor(&format!("{hasty}overlap = {{ at_least = \"20h\" }}\nquarantine = \"10h\"\n"));
     told.says("promises", "doubtful", &["credential `tts`", "`rekeyd forecast --policy "]);
 }
 
@@ -108,25 +108,25 @@ impl Drop for Daemon {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_that_somebody_else_has_is_told_from_one_that_rekeyd_has() {
-    let house = House::build(Rules::default()).await;
+    let harness = Harness::build(Rules::default()).await;
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     // Silent, as many programs are to HTTP.
-    let policy = house.policy().replace("127.0.0.1:0", &format!("127.0.0.1:{port}"));
+    let policy = harness.policy().replace("127.0.0.1:0", &format!("127.0.0.1:{port}"));
     let waiter = std::thread::spawn(move || taken.accept().map(drop));
-    let told = house.doctor(&policy);
+    let told = harness.doctor(&policy);
     told.says("listen", "broken", &["taken by another program", &format!("`ss -ltnp 'sport = :{port}'`")]);
     waiter.join().unwrap().unwrap();
 
     let mut run = Command::new(env!("CARGO_BIN_EXE_rekeyd"));
-    run.args(["run", "--policy"]).arg(house.write(&policy)).stdin(Stdio::null()).stderr(Stdio::null());
+    run.args(["run", "--policy"]).arg(harness.write(&policy)).stdin(Stdio::null()).stderr(Stdio::null());
     let daemon = Daemon(run.spawn().unwrap());
     let begun = Instant::now();
-    while !house.path("rekeyd.sock").exists() {
+    while !harness.path("rekeyd.sock").exists() {
         assert!(begun.elapsed() < Duration::from_secs(20), "the daemon does not start");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let told = house.doctor(&policy);
+    let told = harness.doctor(&policy);
     told.says("listen", "fine", &["rekeyd 0.1.0 listens there"]);
     told.says("socket", "fine", &["a daemon answers there"]);
     told.says("journal", "fine", &["is sound", &format!("process {} has it", daemon.0.id())]);
@@ -134,10 +134,10 @@ async fn an_address_that_somebody_else_has_is_told_from_one_that_rekeyd_has() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_journal_is_found_with_how_to_save_it() {
-    let house = House::build(Rules::default()).await;
-    let path = house.path("state/journal.db");
+    let harness = Harness::build(Rules::default()).await;
+    let path = harness.path("state/journal.db");
     drop(SqliteJournal::open(&path).unwrap());
-    house.doctor(&house.policy()).says("journal", "fine", &["is sound", "nobody has it"]);
+    harness.doctor(&harness.policy()).says("journal", "fine", &["is sound", "nobody has it"]);
     let mut file = fs::OpenOptions::new().write(true).open(&path).unwrap();
     let length = file.metadata().unwrap().len();
     for page in 2..length / 4096 {
@@ -145,29 +145,29 @@ async fn a_damaged_journal_is_found_with_how_to_save_it() {
         file.write_all(&[0x5a; 512]).unwrap();
     }
     drop(file);
-    let told = house.doctor(&house.policy());
+    let told = harness.doctor(&harness.policy());
     told.says("journal", "broken", &["damaged", ".recover"]);
     fs::write(&path, "a letter to somebody").unwrap();
-    house.doctor(&house.policy()).says("journal", "broken", &["not a journal", "[name another file"]);
+    harness.doctor(&harness.policy()).says("journal", "broken", &["not a journal", "[name another file"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn endpoints_that_do_not_answer_and_programs_that_are_not_there_keep_a_gate_shut() {
-    let house = House::build(Rules::default()).await;
+    let harness = Harness::build(Rules::default()).await;
     let instances = Instances::start(vec![Says::body("0123456789abcdef")]).await;
     let address = instances.addresses[0].to_string();
     let probe = instances.probe("http", &address, Reads::Body);
     let waiting = |url: &str, program: &str| {
         format!(
             "{}wait_for = {{ probes = [{{ name = \"api\", url = \"{url}\" }}], command = [\"{program}\"] }}\n",
-            house.policy()
+            harness.policy()
         )
     };
-    let told = house.doctor(&waiting(&probe.url, "/bin/true"));
+    let told = harness.doctor(&waiting(&probe.url, "/bin/true"));
     told.says("probe", "fine", &["probe `api` of `tts`", "answers"]);
     told.says("command", "fine", &["`/bin/true` can be run; it was not"]);
     instances.say(0, Says::status("503 Service Unavailable"));
-    let told = house.doctor(&waiting(&probe.url, "/nowhere/may-revoke"));
+    let told = harness.doctor(&waiting(&probe.url, "/nowhere/may-revoke"));
     told.says("probe", "doubtful", &[&format!("`curl -i {}`", probe.url)]);
     told.says("command", "doubtful", &["cannot be run", "`ls -l /nowhere/may-revoke`"]);
 }

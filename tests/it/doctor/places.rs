@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rekeyd::sandbox::rules::Rules;
 
-use super::house::{House, Told, command};
+use super::harness::{Harness, Told, command};
 
 /// A user that is nobody else's, if the tests are root.
 const NOBODY: u32 = 65_534;
@@ -16,24 +16,24 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// A house whose policy and secrets belong to whom the program is run as, and a program that this user can reach.
-async fn build() -> (House, PathBuf) {
-    let house = House::build(Rules::default()).await;
+/// A harness whose policy and secrets belong to whom the program is run as, and a program that this user can reach.
+async fn build() -> (Harness, PathBuf) {
+    let harness = Harness::build(Rules::default()).await;
     let program = PathBuf::from(env!("CARGO_BIN_EXE_rekeyd"));
     if !is_root() {
-        return (house, program);
+        return (harness, program);
     }
-    let copied = house.path("rekeyd");
+    let copied = harness.path("rekeyd");
     fs::copy(program, &copied).unwrap();
     for name in ["admin", "state"] {
-        chown(house.path(name), Some(NOBODY), Some(NOBODY)).unwrap();
+        chown(harness.path(name), Some(NOBODY), Some(NOBODY)).unwrap();
     }
-    (house, copied)
+    (harness, copied)
 }
 
-fn examined(house: &House, program: &Path, policy: &str, more: &[&str]) -> Told {
+fn examined(harness: &Harness, program: &Path, policy: &str, more: &[&str]) -> Told {
     let mut command = command(program);
-    command.args(["doctor", "--output", "json", "--policy"]).arg(house.write(policy)).args(more);
+    command.args(["doctor", "--output", "json", "--policy"]).arg(harness.write(policy)).args(more);
     if is_root() {
         command.uid(NOBODY).gid(NOBODY);
     }
@@ -50,15 +50,15 @@ fn owned(path: &Path, mode: u32) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_directory_that_cannot_be_written_or_made_is_found_and_nothing_is_changed() {
-    let (house, program) = build().await;
-    let (policy, secrets) = (house.policy(), house.path("secrets"));
-    let told = examined(&house, &program, &policy, &[]);
+    let (harness, program) = build().await;
+    let (policy, secrets) = (harness.policy(), harness.path("secrets"));
+    let told = examined(&harness, &program, &policy, &[]);
     told.says("user", "fine", &["runs as user"]);
     if is_root() {
         told.says("directory", "broken", &["cannot be made in", "[`install -d -m 0750"]);
     }
     owned(&secrets, 0o550);
-    let told = examined(&house, &program, &policy, &[]);
+    let told = examined(&harness, &program, &policy, &[]);
     told.says(
         "directory",
         "broken",
@@ -67,46 +67,46 @@ async fn a_directory_that_cannot_be_written_or_made_is_found_and_nothing_is_chan
     assert_eq!(fs::read_dir(&secrets).unwrap().count(), 0);
 
     owned(&secrets, 0o750);
-    let told = examined(&house, &program, &policy, &[]);
+    let told = examined(&harness, &program, &policy, &[]);
     assert!(told.of("directory").iter().all(|found| !found.starts_with("broken")), "{}", told.text);
     assert_eq!(fs::read_dir(&secrets).unwrap().count(), 0, "it has written");
-    let told = examined(&house, &program, &policy, &["--write-probe"]);
+    let told = examined(&harness, &program, &policy, &["--write-probe"]);
     told.says("directory", "fine", &["a file was written there and removed again"]);
 
     fs::remove_dir_all(&secrets).unwrap();
     fs::write(&secrets, "in the way").unwrap();
-    let told = examined(&house, &program, &policy, &[]);
+    let told = examined(&harness, &program, &policy, &[]);
     told.says("directory", "broken", &["is no directory", "[move it away"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_for_everybody_a_group_that_is_not_there_and_a_disk_are_doubted() {
-    let (house, program) = build().await;
-    let secrets = house.path("secrets");
+    let (harness, program) = build().await;
+    let secrets = harness.path("secrets");
     owned(&secrets, 0o755);
     let with =
-        |more: &str| house.policy().replace("[credentials.tts]", &format!("{more}\n[credentials.tts]"));
-    let told = examined(&house, &program, &with("mode = \"0444\""), &[]);
+        |more: &str| harness.policy().replace("[credentials.tts]", &format!("{more}\n[credentials.tts]"));
+    let told = examined(&harness, &program, &with("mode = \"0444\""), &[]);
     told.says(
         "directory",
         "doubtful",
         &["everybody on this machine can read the keys", "[write `mode = \"0440\"`"],
     );
-    let told = examined(&house, &program, &with("group = \"no-such-group\""), &[]);
+    let told = examined(&harness, &program, &with("group = \"no-such-group\""), &[]);
     told.says(
         "directory",
         "broken",
         &["there is no group `no-such-group`", "[`groupadd --system no-such-group`"],
     );
     owned(&secrets, 0o750);
-    let told = examined(&house, &program, &with("group = \"0\""), &[]);
+    let told = examined(&harness, &program, &with("group = \"0\""), &[]);
     if is_root() {
         told.says("directory", "broken", &["not in the group `0`", "SupplementaryGroups=0"]);
         told.says("directory", "doubtful", &["does not let the group `0` in", "[`chgrp 0 "]);
     }
     let in_memory = Path::new("/dev/shm");
     let shared = rustix::fs::statfs(in_memory).is_ok_and(|kind| kind.f_type == 0x0102_1994);
-    let told = examined(&house, &program, &house.policy(), &[]);
+    let told = examined(&harness, &program, &harness.policy(), &[]);
     let on_tmpfs = rustix::fs::statfs(&secrets).is_ok_and(|kind| kind.f_type == 0x0102_1994);
     if !on_tmpfs {
         told.says("directory", "doubtful", &["is no tmpfs", "[`mount -t tmpfs"]);
@@ -115,8 +115,8 @@ async fn keys_for_everybody_a_group_that_is_not_there_and_a_disk_are_doubted() {
         let folder = tempfile::tempdir_in(in_memory).unwrap();
         owned(folder.path(), 0o750);
         let policy =
-            house.policy().replace(&secrets.display().to_string(), &folder.path().display().to_string());
-        examined(&house, &program, &policy, &[]).says(
+            harness.policy().replace(&secrets.display().to_string(), &folder.path().display().to_string());
+        examined(&harness, &program, &policy, &[]).says(
             "directory",
             "fine",
             &["is a tmpfs that can be written"],
@@ -126,16 +126,16 @@ async fn keys_for_everybody_a_group_that_is_not_there_and_a_disk_are_doubted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_state_directory_that_is_missing_shut_or_open_to_others_is_found() {
-    let (house, program) = build().await;
-    let (policy, state) = (house.policy(), house.path("state"));
+    let (harness, program) = build().await;
+    let (policy, state) = (harness.policy(), harness.path("state"));
     owned(&state, 0o755);
-    let told = examined(&house, &program, &policy, &[]);
+    let told = examined(&harness, &program, &policy, &[]);
     told.says("state_directory", "doubtful", &["open to others (mode 0755)", "[`chmod 0700 "]);
     owned(&state, 0o500);
-    let told = examined(&house, &program, &policy, &[]);
+    let told = examined(&harness, &program, &policy, &[]);
     told.says("state_directory", "broken", &["cannot be written (mode 0500", "`chown USER: "]);
-    let told = examined(&house, &program, &policy.replace("/state/journal.db", "/nowhere/journal.db"), &[]);
+    let told = examined(&harness, &program, &policy.replace("/state/journal.db", "/nowhere/journal.db"), &[]);
     told.says("state_directory", "broken", &["is not there", "`install -d -m 0700 "]);
-    let told = examined(&house, &program, &policy.replace("/rekeyd.sock", "/nowhere/rekeyd.sock"), &[]);
+    let told = examined(&harness, &program, &policy.replace("/rekeyd.sock", "/nowhere/rekeyd.sock"), &[]);
     told.says("socket", "broken", &["its directory is not there", "`install -d -m 0750 "]);
 }

@@ -16,7 +16,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use super::house::House;
+use super::harness::Harness;
 
 /// A workspace without accounts behind a certificate of its own.
 struct Server {
@@ -69,40 +69,40 @@ fn in_days(days: i64) -> Timestamp {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_authority_that_nobody_trusts_is_named_in_the_policy_and_then_trusted() {
-    let house = House::build(Rules::default()).await;
+    let harness = Harness::build(Rules::default()).await;
     let server = Server::start(in_days(200)).await;
-    let policy = house.policy().replace(&house.sandbox.base_url(), &server.url);
-    let told = house.doctor(&policy);
+    let policy = harness.policy().replace(&harness.sandbox.base_url(), &server.url);
+    let told = harness.doctor(&policy);
     told.says("certificate", "broken", &["no encrypted connection", "name that one's PEM file as `ca_file`"]);
     told.says("admin_key", "broken", &["was not tried"]);
 
-    let ca_file = house.path("ca.pem");
+    let ca_file = harness.path("ca.pem");
     let trusting =
         policy.replace("admin_key =", &format!("ca_file = \"{}\"\nadmin_key =", ca_file.display()));
-    let told = house.doctor(&trusting);
+    let told = harness.doctor(&trusting);
     told.says("certificate", "broken", &["its `ca_file` cannot be read"]);
     std::fs::write(&ca_file, "no certificate").unwrap();
-    house.doctor(&trusting).says("certificate", "broken", &["[write PEM certificates into the file"]);
+    harness.doctor(&trusting).says("certificate", "broken", &["[write PEM certificates into the file"]);
     std::fs::write(&ca_file, &server.pem).unwrap();
-    let told = house.doctor(&trusting);
+    let told = harness.doctor(&trusting);
     told.says("certificate", "fine", &["is trusted and holds until"]);
     told.says("admin_key", "fine", &["service accounts: 0"]);
 
     let soon = Server::start(in_days(5)).await;
     std::fs::write(&ca_file, &soon.pem).unwrap();
-    let told = house.doctor(&trusting.replace(&server.url, &soon.url));
+    let told = harness.doctor(&trusting.replace(&server.url, &soon.url));
     told.says("certificate", "doubtful", &["holds until", "[have the server's certificate renewed"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_image_without_certificate_authorities_is_a_clear_error() {
-    let house = House::build(Rules::default()).await;
+    let harness = Harness::build(Rules::default()).await;
     let server = Server::start(in_days(200)).await;
     let told =
-        house.doctor_with(&house.policy().replace(&house.sandbox.base_url(), &server.url), |command| {
+        harness.doctor_with(&harness.policy().replace(&harness.sandbox.base_url(), &server.url), |command| {
             command
-                .env("SSL_CERT_FILE", house.path("nowhere.pem"))
-                .env("SSL_CERT_DIR", house.path("nowhere"));
+                .env("SSL_CERT_FILE", harness.path("nowhere.pem"))
+                .env("SSL_CERT_DIR", harness.path("nowhere"));
         });
     told.says("certificate", "broken", &["no CA certificates to trust", "`apt-get install ca-certificates`"]);
 }

@@ -4,17 +4,17 @@ use jiff::SignedDuration;
 use rekeyd::adapters::clock::SystemClock;
 use rekeyd::ports::clock::Clock as _;
 use rekeyd::sandbox::analytics::rules::AnalyticsRules;
-use rekeyd::sandbox::era::Era;
+use rekeyd::sandbox::api_version::ApiVersion;
 use rekeyd::sandbox::route::Route;
 use rekeyd::sandbox::rules::Rules;
 use rekeyd::sandbox::settings::{Granted, Settings};
 
-use super::house::{House, restricted};
+use super::harness::{Harness, restricted};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_house_in_order_is_not_broken_and_everything_that_was_looked_at_is_listed() {
-    let house = House::build(Rules::default()).await;
-    let told = house.doctor(&house.policy());
+    let harness = Harness::build(Rules::default()).await;
+    let told = harness.doctor(&harness.policy());
     assert_eq!((told.code, &told.json["counts"]["broken"]), (Some(0), &0.into()), "{}", told.text);
     for (check, words) in [
         ("policy_file", "valid; credentials: 1"),
@@ -27,7 +27,7 @@ async fn a_house_in_order_is_not_broken_and_everything_that_was_looked_at_is_lis
         ("analytics", "usage_by_key"),
         ("audit_log", "can be read"),
         ("service_account", "is `tts`"),
-        ("key", house.key.as_str()),
+        ("key", harness.key.as_str()),
         ("directory", "the daemon makes it"),
         ("served", "the first rotation publishes it"),
         ("journal", "the daemon's first start makes it"),
@@ -38,26 +38,29 @@ async fn a_house_in_order_is_not_broken_and_everything_that_was_looked_at_is_lis
     ] {
         told.says(check, "fine", &[words]);
     }
-    let requests = house.sandbox.truth().requests;
+    let requests = harness.sandbox.truth().requests;
     let harmless = [Route::ListAccounts, Route::Usage, Route::RequestLog, Route::AuditLog];
     assert!(requests.keys().all(|route| harmless.contains(route)), "{requests:?}");
     assert!(
-        !house.path("secrets").exists() && !house.path("state/journal.db").exists(),
+        !harness.path("secrets").exists() && !harness.path("state/journal.db").exists(),
         "it has made something"
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_admin_key_that_is_dead_or_may_not_administer_is_told_apart() {
-    let house = House::build(Rules::default()).await;
-    house.administer_with("sk_planted_and_unknown");
-    let told = house.doctor(&house.policy());
+    let harness = Harness::build(Rules::default()).await;
+    harness.administer_with("sk_planted_and_unknown");
+    let told = harness.doctor(&harness.policy());
     told.says("admin_key", "broken", &["[make a new admin key in the workspace"]);
     let now = SystemClock.now();
-    let small =
-        house.sandbox.workspace().create_key(&house.account, restricted(&["text_to_speech"]), now).unwrap();
-    house.administer_with(&small.value);
-    let told = house.doctor(&house.policy());
+    let small = harness
+        .sandbox
+        .workspace()
+        .create_key(&harness.account, restricted(&["text_to_speech"]), now)
+        .unwrap();
+    harness.administer_with(&small.value);
+    let told = harness.doctor(&harness.policy());
     told.says(
         "admin_key",
         "broken",
@@ -68,28 +71,28 @@ async fn an_admin_key_that_is_dead_or_may_not_administer_is_told_apart() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_admin_key_without_the_analytics_hurts_only_who_waits_for_evidence() {
     let analytics = AnalyticsRules { full_read_is_required: true, ..AnalyticsRules::default() };
-    let house = House::build(Rules { analytics, ..Rules::default() }).await;
+    let harness = Harness::build(Rules { analytics, ..Rules::default() }).await;
     let now = SystemClock.now();
-    let other = house.sandbox.workspace().create_account("rekeyd", now);
+    let other = harness.sandbox.workspace().create_account("rekeyd", now);
     let admin =
-        house.sandbox.workspace().create_key(&other, restricted(&["service_account_write"]), now).unwrap();
-    house.administer_with(&admin.value);
-    let told = house.doctor(&house.policy());
+        harness.sandbox.workspace().create_key(&other, restricted(&["service_account_write"]), now).unwrap();
+    harness.administer_with(&admin.value);
+    let told = harness.doctor(&harness.policy());
     told.says("analytics", "fine", &["no gate of the policy needs it"]);
     told.says("audit_log", "fine", &["cannot be read, which no rotation needs"]);
-    let told = house.doctor(&format!("{}wait_for = {{ idle = \"30m\" }}\n", house.policy()));
+    let told = harness.doctor(&format!("{}wait_for = {{ idle = \"30m\" }}\n", harness.policy()));
     told.says("analytics", "doubtful", &["[give the admin key `workspace_analytics_full_read`"]);
     told.says("evidence", "doubtful", &["credential `tts`", "when_unknown"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn evidence_of_a_key_without_a_usage_hash_cannot_be_had() {
-    let house = House::build(Rules::default()).await;
-    let told = house.doctor(&format!("{}wait_for = {{ idle = \"30m\" }}\n", house.policy()));
+    let harness = Harness::build(Rules::default()).await;
+    let told = harness.doctor(&format!("{}wait_for = {{ idle = \"30m\" }}\n", harness.policy()));
     told.says("evidence", "fine", &["proven by its first rotation"]);
-    house.sandbox.workspace().rules.era = Era::August2025;
-    let told =
-        house.doctor(&format!("{}wait_for = {{ idle = \"30m\" }}\nkey_lifetime = \"60d\"\n", house.policy()));
+    harness.sandbox.workspace().rules.era = ApiVersion::August2025;
+    let told = harness
+        .doctor(&format!("{}wait_for = {{ idle = \"30m\" }}\nkey_lifetime = \"60d\"\n", harness.policy()));
     told.says("evidence", "doubtful", &["credential `tts`"]);
     told.says(
         "protections",
@@ -100,54 +103,54 @@ async fn evidence_of_a_key_without_a_usage_hash_cannot_be_had() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn accounts_and_keys_that_no_rotation_could_begin_with_are_found_with_what_to_write() {
-    let house = House::build(Rules::default()).await;
-    let policy = house.policy();
-    let told = house.doctor(&policy.replace("service_account = \"tts\"", "service_account = \"tss\""));
+    let harness = Harness::build(Rules::default()).await;
+    let policy = harness.policy();
+    let told = harness.doctor(&policy.replace("service_account = \"tts\"", "service_account = \"tss\""));
     told.says("service_account", "broken", &["no service account `tss`", "[write an account that is there"]);
 
     let now = SystemClock.now();
-    let mut twin = house.sandbox.workspace();
+    let mut twin = harness.sandbox.workspace();
     let twin_id = twin.create_account("tts", now);
     drop(twin);
-    let told = house.doctor(&policy);
+    let told = harness.doctor(&policy);
     told.says("service_account", "broken", &["2 service accounts are named `tts`", &twin_id]);
 
     let by_id =
-        policy.replace("service_account = \"tts\"", &format!("service_account = \"{}\"", house.account));
+        policy.replace("service_account = \"tts\"", &format!("service_account = \"{}\"", harness.account));
     let second =
-        house.sandbox.workspace().create_key(&house.account, restricted(&["dubbing_read"]), now).unwrap();
-    let told = house.doctor(&by_id);
+        harness.sandbox.workspace().create_key(&harness.account, restricted(&["dubbing_read"]), now).unwrap();
+    let told = harness.doctor(&by_id);
     told.says("key", "broken", &["2 enabled keys", &second.id, "[write as `adopt` the id"]);
 
     let adopting = format!("{by_id}adopt = \"{}\"\n", second.id);
-    house.doctor(&adopting).says("key", "fine", &[&second.id, "dubbing_read"]);
-    let told = house.doctor(&format!("{adopting}permissions = [\"text_to_speech\"]\n"));
+    harness.doctor(&adopting).says("key", "fine", &[&second.id, "dubbing_read"]);
+    let told = harness.doctor(&format!("{adopting}permissions = [\"text_to_speech\"]\n"));
     told.says("key", "broken", &["may do more", "dubbing_read", "[restrict the key"]);
 
     let wide = Settings::new("wide", Granted::All);
-    let wide = house.sandbox.workspace().create_key(&house.account, wide, now).unwrap();
-    let told = house.doctor(&format!("{by_id}adopt = \"{}\"\n", wide.id));
+    let wide = harness.sandbox.workspace().create_key(&harness.account, wide, now).unwrap();
+    let told = harness.doctor(&format!("{by_id}adopt = \"{}\"\n", wide.id));
     told.says("key", "broken", &["may do everything", "allow_unrestricted"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clock_that_is_off_is_found_before_a_rotation_is_held_by_it() {
-    let house = House::build(Rules::default()).await;
+    let harness = Harness::build(Rules::default()).await;
     for (seconds, severity, words) in [
         (30, "doubtful", "s ahead of this machine's"),
         (-1200, "broken", "s behind this machine's, more than `daemon.clock_skew_max`"),
     ] {
-        house.sandbox.workspace().rules.date_skew = SignedDuration::from_secs(seconds);
-        let told = house.doctor(&house.policy());
+        harness.sandbox.workspace().rules.date_skew = SignedDuration::from_secs(seconds);
+        let told = harness.doctor(&harness.policy());
         told.says("provider_clock", severity, &[words, "[set the clock: `timedatectl set-ntp true`]"]);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_name_that_leads_nowhere_is_said_once_and_nothing_is_called() {
-    let house = House::build(Rules::default()).await;
+    let harness = Harness::build(Rules::default()).await;
     let told =
-        house.doctor(&house.policy().replace(&house.sandbox.base_url(), "https://api.nowhere.invalid"));
+        harness.doctor(&harness.policy().replace(&harness.sandbox.base_url(), "https://api.nowhere.invalid"));
     told.says(
         "name",
         "broken",
@@ -155,5 +158,5 @@ async fn a_name_that_leads_nowhere_is_said_once_and_nothing_is_called() {
     );
     told.says("admin_key", "broken", &["was not tried"]);
     assert!(told.of("key").is_empty());
-    assert!(house.sandbox.truth().requests.is_empty());
+    assert!(harness.sandbox.truth().requests.is_empty());
 }

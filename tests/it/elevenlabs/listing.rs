@@ -1,4 +1,4 @@
-//! Listings: what is understood, and what is refused because a guess could hide a key.
+//! SharedInventory: what is understood, and what is refused because a guess could hide a key.
 
 use rekeyd::domain::failure::Kind;
 use rekeyd::domain::key::{Account, Concurrency, DisableReason, Inventory, Permissions};

@@ -14,7 +14,7 @@ use rekeyd::sandbox::route::Route;
 use rekeyd::sandbox::rules::Rules;
 use serde_json::{Map, Value, json};
 
-use super::{Bench, judged, plain};
+use super::{Harness, judged, plain};
 
 const HUGE: usize = 64 << 20;
 
@@ -43,28 +43,28 @@ async fn a_create_that_went_wrong_is_sent_once_and_judged_by_what_is_certain() {
         (What::HtmlPage { status: 502 }, Unknown, ServerError, 0),
     ];
     for (what, certainty, kind, made) in table {
-        let bench = Bench::patient(Rules::default(), Duration::from_secs(1)).await;
-        bench.sandbox.set_faults(vec![Fault::on(Route::CreateKey, what.clone()).times(1)]);
-        let outcome = bench.issuer.create(&bench.account, "tts rk-1", &plain()).await.map(drop);
+        let harness = Harness::patient(Rules::default(), Duration::from_secs(1)).await;
+        harness.sandbox.set_faults(vec![Fault::on(Route::CreateKey, what.clone()).times(1)]);
+        let outcome = harness.issuer.create(&harness.account, "tts rk-1", &plain()).await.map(drop);
         assert_eq!(judged(&outcome), Some((certainty, kind)), "{what:?}: {outcome:?}");
-        assert_eq!(bench.calls(Route::CreateKey), 1, "{what:?}");
-        let lost = bench.listed().await;
+        assert_eq!(harness.calls(Route::CreateKey), 1, "{what:?}");
+        let lost = harness.listed().await;
         assert_eq!(lost.len(), made, "{what:?}");
         for key in &lost {
             assert_eq!(key.name, "tts rk-1");
-            bench.issuer.delete(key).await.unwrap();
+            harness.issuer.delete(key).await.unwrap();
         }
-        assert_eq!(bench.listed().await, [], "{what:?}");
+        assert_eq!(harness.listed().await, [], "{what:?}");
     }
 }
 
 #[tokio::test]
 async fn an_id_that_is_missing_does_not_cost_the_value() {
     for id in [json!({"key_id": 7}), json!({"key_id": null}), json!({"key_id": ".."})] {
-        let bench = Bench::start(Rules::default()).await;
-        bench.sandbox.set_faults(vec![Fault::on(Route::CreateKey, altered(&id, &[]))]);
-        let minted = bench.create(&plain()).await;
-        assert_eq!(minted.key, bench.the_key().await.id, "{id}");
+        let harness = Harness::start(Rules::default()).await;
+        harness.sandbox.set_faults(vec![Fault::on(Route::CreateKey, altered(&id, &[]))]);
+        let minted = harness.create(&plain()).await;
+        assert_eq!(minted.key, harness.the_key().await.id, "{id}");
     }
 }
 
@@ -86,79 +86,79 @@ async fn half_a_listing_is_no_listing() {
         altered(&json!({}), &["service-accounts"]),
     ];
     for what in table {
-        let bench = Bench::patient(Rules::default(), Duration::from_secs(1)).await;
-        bench.create(&plain()).await;
-        bench.sandbox.set_faults(vec![Fault::on(Route::ListAccounts, what.clone())]);
+        let harness = Harness::patient(Rules::default(), Duration::from_secs(1)).await;
+        harness.create(&plain()).await;
+        harness.sandbox.set_faults(vec![Fault::on(Route::ListAccounts, what.clone())]);
         let begun = Instant::now();
-        let outcome = bench.issuer.inventory().await.map(drop);
+        let outcome = harness.issuer.inventory().await.map(drop);
         let failure = outcome.expect_err(&format!("{what:?}"));
         assert_eq!(failure.certainty, Rejected, "{what:?}");
         assert!(failure.kind.is_passing(), "{what:?}: {failure:?}");
         assert!(begun.elapsed() < Duration::from_secs(8), "{what:?}");
-        bench.sandbox.set_faults(vec![]);
-        assert_eq!(bench.listed().await.len(), 1, "{what:?}");
+        harness.sandbox.set_faults(vec![]);
+        assert_eq!(harness.listed().await.len(), 1, "{what:?}");
     }
 }
 
 #[tokio::test]
 async fn a_lasting_call_whose_answer_is_lost_may_have_happened_and_can_be_repeated() {
-    let bench = Bench::start(Rules::default()).await;
-    bench.create(&plain()).await;
-    let key = bench.the_key().await;
+    let harness = Harness::start(Rules::default()).await;
+    harness.create(&plain()).await;
+    let key = harness.the_key().await;
     let lost =
-        |route| bench.sandbox.set_faults(vec![Fault::on(route, What::LostReply(Moment::After)).times(1)]);
-    let state = || bench.sandbox.truth().key(key.id.as_str()).unwrap().state;
+        |route| harness.sandbox.set_faults(vec![Fault::on(route, What::LostReply(Moment::After)).times(1)]);
+    let state = || harness.sandbox.truth().key(key.id.as_str()).unwrap().state;
     let expected = Some((Unknown, Kind::Unreachable));
 
     lost(Route::DisableKey);
-    assert_eq!(judged(&bench.issuer.disable(&key).await), expected);
+    assert_eq!(judged(&harness.issuer.disable(&key).await), expected);
     assert_eq!(state(), State::Disabled);
-    bench.issuer.disable(&key).await.unwrap();
+    harness.issuer.disable(&key).await.unwrap();
 
     lost(Route::UpdateKey);
-    assert_eq!(judged(&bench.issuer.enable(&key).await), expected);
+    assert_eq!(judged(&harness.issuer.enable(&key).await), expected);
     assert_eq!(state(), State::Enabled);
-    bench.issuer.enable(&key).await.unwrap();
+    harness.issuer.enable(&key).await.unwrap();
 
     lost(Route::DeleteKey);
-    assert_eq!(judged(&bench.issuer.delete(&key).await), expected);
+    assert_eq!(judged(&harness.issuer.delete(&key).await), expected);
     assert_eq!(state(), State::Deleted);
-    bench.issuer.delete(&key).await.unwrap();
+    harness.issuer.delete(&key).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_wish_to_slow_down_is_honoured_by_every_call() {
-    let bench = Bench::start(Rules::default()).await;
+    let harness = Harness::start(Rules::default()).await;
     let slow = |seconds: &str| {
         let refused = Refused::with(429, "rate_limit_exceeded").header("retry-after", seconds);
-        bench.sandbox.set_faults(vec![Fault::on(Route::ListAccounts, What::Refuse(refused)).times(1)]);
+        harness.sandbox.set_faults(vec![Fault::on(Route::ListAccounts, What::Refuse(refused)).times(1)]);
     };
     slow("1");
-    let told = bench.issuer.inventory().await.unwrap_err();
+    let told = harness.issuer.inventory().await.unwrap_err();
     assert_eq!((told.kind, told.retry_after), (Kind::Throttled, Some(SignedDuration::from_secs(1))));
     let begun = Instant::now();
-    bench.create(&plain()).await;
+    harness.create(&plain()).await;
     assert!(begun.elapsed() >= Duration::from_millis(900), "{:?}", begun.elapsed());
 
     slow("120");
-    bench.issuer.inventory().await.unwrap_err();
-    let unsent = judged(&bench.issuer.create(&bench.account, "tts rk-2", &plain()).await.map(drop));
+    harness.issuer.inventory().await.unwrap_err();
+    let unsent = judged(&harness.issuer.create(&harness.account, "tts rk-2", &plain()).await.map(drop));
     assert_eq!(unsent, Some((Rejected, Kind::Throttled)));
-    assert_eq!(bench.calls(Route::CreateKey), 1);
+    assert_eq!(harness.calls(Route::CreateKey), 1);
 }
 
 #[tokio::test]
 async fn a_dead_admin_key_says_nothing_about_the_keys() {
-    let bench = Bench::start(Rules::default()).await;
-    let minted = bench.create(&plain()).await;
-    let key = bench.the_key().await;
-    bench.sandbox.workspace().disable_key("admin", None, SystemClock.now()).unwrap();
+    let harness = Harness::start(Rules::default()).await;
+    let minted = harness.create(&plain()).await;
+    let key = harness.the_key().await;
+    harness.sandbox.workspace().disable_key("admin", None, SystemClock.now()).unwrap();
     let dead = Some((Rejected, Kind::Unauthenticated));
-    assert_eq!(judged(&bench.issuer.inventory().await.map(drop)), dead);
-    assert_eq!(judged(&bench.issuer.create(&bench.account, "tts rk-2", &plain()).await.map(drop)), dead);
-    assert_eq!(judged(&bench.issuer.disable(&key).await), dead);
-    assert_eq!(judged(&bench.issuer.enable(&key).await), dead);
-    assert_eq!(judged(&bench.issuer.delete(&key).await), dead);
-    bench.issuer.authenticate(&minted.value).await.unwrap();
-    assert_eq!(bench.sandbox.truth().key(key.id.as_str()).unwrap().state, State::Enabled);
+    assert_eq!(judged(&harness.issuer.inventory().await.map(drop)), dead);
+    assert_eq!(judged(&harness.issuer.create(&harness.account, "tts rk-2", &plain()).await.map(drop)), dead);
+    assert_eq!(judged(&harness.issuer.disable(&key).await), dead);
+    assert_eq!(judged(&harness.issuer.enable(&key).await), dead);
+    assert_eq!(judged(&harness.issuer.delete(&key).await), dead);
+    harness.issuer.authenticate(&minted.value).await.unwrap();
+    assert_eq!(harness.sandbox.truth().key(key.id.as_str()).unwrap().state, State::Enabled);
 }

@@ -8,24 +8,24 @@ use rekeyd::domain::failure::{Certainty, Kind};
 use rekeyd::domain::key::{Concurrency, Grants, KeyRequest, Network, Permissions};
 use rekeyd::ports::clock::Clock as _;
 use rekeyd::ports::issuer::Issuer as _;
-use rekeyd::sandbox::era::Era;
+use rekeyd::sandbox::api_version::ApiVersion;
 use rekeyd::sandbox::rules::{AllIsListed, Rules};
 
-use super::{Bench, ERAS, judged, only};
+use super::{ERAS, Harness, judged, only};
 
 fn networks(texts: &[&str]) -> Option<BTreeSet<Network>> {
     Some(texts.iter().map(|&text| Network::from(text.to_owned())).collect())
 }
 
 /// Everything that a key of the era can be restricted in.
-fn everything(era: Era) -> KeyRequest {
+fn everything(era: ApiVersion) -> KeyRequest {
     let mut grants = Grants::of(only(&["text_to_speech", "voices_read", "user_read"]));
     grants.character_limit = Some(12_345);
-    if era >= Era::September2026 {
+    if era >= ApiVersion::September2026 {
         grants.allowed_ips = networks(&["203.0.113.7", "198.51.100.0/24", "2001:db8::/32"]);
         grants.third_party_disable_allowed = Some(true);
     }
-    if era < Era::November2026 {
+    if era < ApiVersion::November2026 {
         return KeyRequest { grants, expires_at: None };
     }
     grants.concurrency = Concurrency { text_to_speech: Some(3), dubbing: Some(2), music: Some(1) };
@@ -36,15 +36,15 @@ fn everything(era: Era) -> KeyRequest {
 #[tokio::test]
 async fn every_restriction_comes_back_as_it_was_sent_and_survives_disable_and_enable() {
     for era in ERAS {
-        let bench = Bench::in_era(era).await;
+        let harness = Harness::in_era(era).await;
         let request = everything(era);
-        bench.create(&request).await;
-        let key = bench.the_key().await;
+        harness.create(&request).await;
+        let key = harness.the_key().await;
         assert_eq!(request.grants.differences(&key.grants), [""; 0], "{era:?}: {:?}", key.grants);
         assert_eq!(key.expires_at, request.expires_at, "{era:?}");
-        bench.issuer.disable(&key).await.unwrap();
-        bench.issuer.enable(&bench.the_key().await).await.unwrap();
-        let enabled = bench.the_key().await;
+        harness.issuer.disable(&key).await.unwrap();
+        harness.issuer.enable(&harness.the_key().await).await.unwrap();
+        let enabled = harness.the_key().await;
         assert_eq!((&enabled.grants, enabled.expires_at), (&key.grants, key.expires_at), "{era:?}");
         assert_eq!(enabled.name, key.name, "{era:?}");
     }
@@ -54,34 +54,34 @@ async fn every_restriction_comes_back_as_it_was_sent_and_survives_disable_and_en
 async fn a_clone_of_an_unrestricted_key_is_listed_as_its_original() {
     for era in ERAS {
         for all_is_listed in [AllIsListed::Null, AllIsListed::Expanded] {
-            let bench = Bench::start(Rules { era, all_is_listed, ..Rules::default() }).await;
+            let harness = Harness::start(Rules { era, all_is_listed, ..Rules::default() }).await;
             let all = KeyRequest { grants: Grants::of(Permissions::All), expires_at: None };
-            bench.create(&all).await;
-            let original = bench.the_key().await;
+            harness.create(&all).await;
+            let original = harness.the_key().await;
             let shown = &original.grants.permissions;
             match all_is_listed {
                 AllIsListed::Null => assert_eq!(*shown, Permissions::Unlisted, "{era:?}"),
                 AllIsListed::Expanded => assert!(matches!(shown, Permissions::Only(_)), "{era:?}: {shown}"),
             }
             let request = KeyRequest { grants: original.grants.clone(), expires_at: None };
-            let minted = bench.issuer.create(&bench.account, "tts rk-2", &request).await.unwrap();
-            bench.issuer.disable(&original).await.unwrap();
-            bench.issuer.enable(&original).await.unwrap();
-            for key in bench.listed().await {
+            let minted = harness.issuer.create(&harness.account, "tts rk-2", &request).await.unwrap();
+            harness.issuer.disable(&original).await.unwrap();
+            harness.issuer.enable(&original).await.unwrap();
+            for key in harness.listed().await {
                 assert_eq!(original.grants.differences(&key.grants), [""; 0], "{era:?} {all_is_listed:?}");
             }
-            bench.issuer.authenticate(&minted.value).await.unwrap();
+            harness.issuer.authenticate(&minted.value).await.unwrap();
         }
     }
 }
 
 #[tokio::test]
 async fn a_key_that_is_not_allowed_from_here_is_known_and_refused() {
-    let bench = Bench::in_era(Era::November2026).await;
+    let harness = Harness::in_era(ApiVersion::November2026).await;
     let mut request = super::plain();
     request.grants.allowed_ips = networks(&["203.0.113.0/24"]);
-    let minted = bench.create(&request).await;
-    let outcome = bench.issuer.authenticate(&minted.value).await;
+    let minted = harness.create(&request).await;
+    let outcome = harness.issuer.authenticate(&minted.value).await;
     assert_eq!(judged(&outcome), Some((Certainty::Rejected, Kind::Forbidden)));
 }
 
@@ -98,17 +98,17 @@ async fn what_the_provider_does_not_want_is_refused_and_nothing_is_created() {
         ("an expiry too soon", with(&|it| it.expires_at = Some(soon))),
         ("a private address", with(&|it| it.grants.allowed_ips = networks(&["10.0.0.0/8"]))),
     ] {
-        let bench = Bench::in_era(Era::November2026).await;
-        let outcome = bench.issuer.create(&bench.account, "tts rk-1", &request).await.map(drop);
+        let harness = Harness::in_era(ApiVersion::November2026).await;
+        let outcome = harness.issuer.create(&harness.account, "tts rk-1", &request).await.map(drop);
         assert_eq!(judged(&outcome), Some((Certainty::Rejected, Kind::Invalid)), "{what}");
-        assert_eq!(bench.listed().await, [], "{what}");
+        assert_eq!(harness.listed().await, [], "{what}");
     }
 }
 
 #[tokio::test]
 async fn a_full_account_is_a_limit() {
-    let bench = Bench::start(Rules { keys_per_account: Some(1), ..Rules::default() }).await;
-    bench.create(&super::plain()).await;
-    let outcome = bench.issuer.create(&bench.account, "tts rk-2", &super::plain()).await.map(drop);
+    let harness = Harness::start(Rules { keys_per_account: Some(1), ..Rules::default() }).await;
+    harness.create(&super::plain()).await;
+    let outcome = harness.issuer.create(&harness.account, "tts rk-2", &super::plain()).await.map(drop);
     assert_eq!(judged(&outcome), Some((Certainty::Rejected, Kind::LimitReached)));
 }

@@ -3,12 +3,12 @@
 use jiff::SignedDuration;
 use rekeyd::domain::failure::{Certainty, Kind};
 use rekeyd::ports::issuer::Issuer as _;
-use rekeyd::sandbox::era::Era;
+use rekeyd::sandbox::api_version::ApiVersion;
 use rekeyd::sandbox::key::State;
 use rekeyd::sandbox::route::Route;
 use rekeyd::sandbox::rules::{ErrorStyle, Rules};
 
-use super::{Bench, ERAS, eventually, judged, plain};
+use super::{ERAS, Harness, eventually, judged, plain};
 
 const REFUSED: Option<(Certainty, Kind)> = Some((Certainty::Rejected, Kind::NotActiveYet));
 const GONE: Option<(Certainty, Kind)> = Some((Certainty::Rejected, Kind::NotFound));
@@ -16,58 +16,58 @@ const GONE: Option<(Certainty, Kind)> = Some((Certainty::Rejected, Kind::NotFoun
 #[tokio::test]
 async fn a_key_lives_its_whole_life_in_every_era() {
     for era in ERAS {
-        let bench = Bench::in_era(era).await;
-        let minted = bench.create(&plain()).await;
-        let key = bench.the_key().await;
+        let harness = Harness::in_era(era).await;
+        let minted = harness.create(&plain()).await;
+        let key = harness.the_key().await;
         assert_eq!((&key.id, key.name.as_str(), key.enabled), (&minted.key, "tts rk-1", true), "{era:?}");
         assert_eq!(key.grants, plain().grants, "{era:?}");
-        let truth = bench.sandbox.truth();
+        let truth = harness.sandbox.truth();
         assert_eq!(truth.key(minted.key.as_str()).unwrap().fingerprint, minted.value.fingerprint());
-        bench.issuer.authenticate(&minted.value).await.unwrap();
+        harness.issuer.authenticate(&minted.value).await.unwrap();
         for _ in 0..2 {
-            bench.issuer.disable(&key).await.unwrap();
-            assert!(!bench.the_key().await.enabled, "{era:?}");
-            assert_eq!(judged(&bench.issuer.authenticate(&minted.value).await), REFUSED, "{era:?}");
+            harness.issuer.disable(&key).await.unwrap();
+            assert!(!harness.the_key().await.enabled, "{era:?}");
+            assert_eq!(judged(&harness.issuer.authenticate(&minted.value).await), REFUSED, "{era:?}");
         }
-        let disabled = bench.the_key().await;
+        let disabled = harness.the_key().await;
         for _ in 0..2 {
-            bench.issuer.enable(&disabled).await.unwrap();
-            let enabled = bench.the_key().await;
+            harness.issuer.enable(&disabled).await.unwrap();
+            let enabled = harness.the_key().await;
             assert!(enabled.enabled && enabled.disable_reason.is_none(), "{era:?}: {enabled:?}");
             assert_eq!(enabled.grants, key.grants, "{era:?}");
-            bench.issuer.authenticate(&minted.value).await.unwrap();
+            harness.issuer.authenticate(&minted.value).await.unwrap();
         }
         for _ in 0..2 {
-            bench.issuer.delete(&key).await.unwrap();
-            assert_eq!(bench.listed().await, [], "{era:?}");
+            harness.issuer.delete(&key).await.unwrap();
+            assert_eq!(harness.listed().await, [], "{era:?}");
         }
-        assert_eq!(judged(&bench.issuer.authenticate(&minted.value).await), REFUSED, "{era:?}");
-        assert_eq!(judged(&bench.issuer.disable(&key).await), GONE, "{era:?}");
-        assert_eq!(judged(&bench.issuer.enable(&key).await), GONE, "{era:?}");
-        assert_eq!(bench.sandbox.truth().keys().next().unwrap().state, State::Deleted);
-        assert_eq!(bench.calls(Route::CreateKey), 1, "{era:?}");
+        assert_eq!(judged(&harness.issuer.authenticate(&minted.value).await), REFUSED, "{era:?}");
+        assert_eq!(judged(&harness.issuer.disable(&key).await), GONE, "{era:?}");
+        assert_eq!(judged(&harness.issuer.enable(&key).await), GONE, "{era:?}");
+        assert_eq!(harness.sandbox.truth().keys().next().unwrap().state, State::Deleted);
+        assert_eq!(harness.calls(Route::CreateKey), 1, "{era:?}");
     }
 }
 
 #[tokio::test]
 async fn a_disabled_key_can_be_deleted_in_every_era() {
     for era in ERAS {
-        let bench = Bench::in_era(era).await;
-        bench.create(&plain()).await;
-        let key = bench.the_key().await;
-        bench.issuer.disable(&key).await.unwrap();
-        bench.issuer.delete(&key).await.unwrap();
-        assert_eq!(bench.listed().await, [], "{era:?}");
+        let harness = Harness::in_era(era).await;
+        harness.create(&plain()).await;
+        let key = harness.the_key().await;
+        harness.issuer.disable(&key).await.unwrap();
+        harness.issuer.delete(&key).await.unwrap();
+        assert_eq!(harness.listed().await, [], "{era:?}");
     }
 }
 
 #[tokio::test]
 async fn a_new_key_is_refused_until_it_is_active() {
     let rules = Rules { activation_lag: SignedDuration::from_millis(600), ..Rules::default() };
-    let bench = Bench::start(rules).await;
-    let minted = bench.create(&plain()).await;
-    assert_eq!(judged(&bench.issuer.authenticate(&minted.value).await), REFUSED);
-    eventually("the key is active", || async { bench.issuer.authenticate(&minted.value).await.is_ok() })
+    let harness = Harness::start(rules).await;
+    let minted = harness.create(&plain()).await;
+    assert_eq!(judged(&harness.issuer.authenticate(&minted.value).await), REFUSED);
+    eventually("the key is active", || async { harness.issuer.authenticate(&minted.value).await.is_ok() })
         .await;
 }
 
@@ -75,15 +75,15 @@ async fn a_new_key_is_refused_until_it_is_active() {
 async fn a_refusal_means_the_same_however_it_is_worded() {
     for errors in [ErrorStyle::Current, ErrorStyle::Legacy] {
         for wrong_key_status in [400, 401] {
-            let bench = Bench::start(Rules { errors, wrong_key_status, ..Rules::default() }).await;
-            let minted = bench.create(&plain()).await;
+            let harness = Harness::start(Rules { errors, wrong_key_status, ..Rules::default() }).await;
+            let minted = harness.create(&plain()).await;
             // The key may not read the user: that it is refused for that proves it.
             let case = format!("{errors:?} {wrong_key_status}");
-            bench.issuer.authenticate(&minted.value).await.unwrap();
-            bench.issuer.delete(&bench.the_key().await).await.unwrap();
-            assert_eq!(judged(&bench.issuer.authenticate(&minted.value).await), REFUSED, "{case}");
-            bench.sandbox.workspace().disable_key("admin", None, jiff::Timestamp::UNIX_EPOCH).unwrap();
-            let dead = judged(&bench.issuer.inventory().await.map(drop));
+            harness.issuer.authenticate(&minted.value).await.unwrap();
+            harness.issuer.delete(&harness.the_key().await).await.unwrap();
+            assert_eq!(judged(&harness.issuer.authenticate(&minted.value).await), REFUSED, "{case}");
+            harness.sandbox.workspace().disable_key("admin", None, jiff::Timestamp::UNIX_EPOCH).unwrap();
+            let dead = judged(&harness.issuer.inventory().await.map(drop));
             assert_eq!(dead, Some((Certainty::Rejected, Kind::Unauthenticated)), "{case}");
         }
     }
@@ -92,19 +92,20 @@ async fn a_refusal_means_the_same_however_it_is_worded() {
 #[tokio::test]
 async fn an_id_that_is_not_told_is_found_in_a_listing_that_lags() {
     let listing_lag = SignedDuration::from_millis(500);
-    let bench = Bench::start(Rules { era: Era::August2025, listing_lag, ..Rules::default() }).await;
-    let minted = bench.create(&plain()).await;
-    let truth = bench.sandbox.truth();
+    let harness =
+        Harness::start(Rules { era: ApiVersion::August2025, listing_lag, ..Rules::default() }).await;
+    let minted = harness.create(&plain()).await;
+    let truth = harness.sandbox.truth();
     assert_eq!(truth.key(minted.key.as_str()).unwrap().fingerprint, minted.value.fingerprint());
-    assert_eq!(bench.calls(Route::CreateKey), 1);
+    assert_eq!(harness.calls(Route::CreateKey), 1);
 }
 
 #[tokio::test]
 async fn the_skew_of_the_clocks_is_told() {
     for ahead in [-300, 0, 300] {
         let date_skew = SignedDuration::from_secs(ahead);
-        let bench = Bench::start(Rules { date_skew, ..Rules::default() }).await;
-        let told = bench.issuer.inventory().await.unwrap().clock_skew_seconds.unwrap();
+        let harness = Harness::start(Rules { date_skew, ..Rules::default() }).await;
+        let told = harness.issuer.inventory().await.unwrap().clock_skew_seconds.unwrap();
         assert!((told - ahead).abs() <= 1, "{told} for {ahead}");
     }
 }

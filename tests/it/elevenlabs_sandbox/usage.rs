@@ -12,25 +12,25 @@ use super::*;
 
 /// Two keys, the old one first, and their values.
 struct Pair {
-    bench: Bench,
+    harness: Harness,
     keys: [Key; 2],
     values: [SecretValue; 2],
 }
 
 impl Pair {
     async fn start(rules: Rules) -> Self {
-        let bench = Bench::start(rules).await;
+        let harness = Harness::start(rules).await;
         let mut values = Vec::new();
         for name in ["tts", "tts rk-1"] {
             let permissions = Granted::Only(vec!["text_to_speech".to_owned()]);
             let settings = KeySettings::new(name, permissions);
             let made =
-                bench.sandbox.workspace().create_key(bench.account.as_str(), settings, SystemClock.now());
+                harness.sandbox.workspace().create_key(harness.account.as_str(), settings, SystemClock.now());
             values.push(SecretValue::new(made.unwrap().value).unwrap());
         }
-        let mut keys = bench.listed().await;
+        let mut keys = harness.listed().await;
         keys.sort_by_key(|key| key.name.len());
-        Self { bench, keys: keys.try_into().unwrap(), values: values.try_into().map_err(drop).unwrap() }
+        Self { harness, keys: keys.try_into().unwrap(), values: values.try_into().map_err(drop).unwrap() }
     }
 
     async fn with(analytics: AnalyticsRules) -> Self {
@@ -40,7 +40,7 @@ impl Pair {
     /// A consumer's call, that costs as many credits as it has characters.
     async fn call(&self, key: usize, path: &str, text: &str) {
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
-        let url = format!("{}{path}", self.bench.sandbox.base_url());
+        let url = format!("{}{path}", self.harness.sandbox.base_url());
         let request = if text.is_empty() {
             http.get(url)
         } else {
@@ -56,7 +56,7 @@ impl Pair {
     }
 
     async fn read(&self) -> [Reading; 2] {
-        self.read_with(&self.bench.issuer).await
+        self.read_with(&self.harness.issuer).await
     }
 
     async fn read_with(&self, issuer: &ElevenLabs) -> [Reading; 2] {
@@ -79,13 +79,13 @@ impl Pair {
 
     /// The adapter with another admin key: one of a service account, with these permissions.
     fn as_account(&self, permissions: &[&str]) -> ElevenLabs {
-        let mut workspace = self.bench.sandbox.workspace();
+        let mut workspace = self.harness.sandbox.workspace();
         let account = workspace.create_account("rekeyd", SystemClock.now());
         let permissions = permissions.iter().map(|&name| name.to_owned()).collect();
         let settings = KeySettings::new("rekeyd's own", Granted::Only(permissions));
         let made = workspace.create_key(&account, settings, SystemClock.now()).unwrap();
         ElevenLabs::new(Settings {
-            base_url: self.bench.sandbox.base_url(),
+            base_url: self.harness.sandbox.base_url(),
             admin_key: SecretValue::new(made.value).unwrap(),
             request_timeout: Duration::from_secs(5),
             in_flight: NonZeroUsize::new(2).unwrap(),
@@ -104,7 +104,7 @@ async fn use_is_told_from_the_era_on_that_shows_it() {
         pair.speak(0, "three").await;
         let [by_key, log] = pair.read().await;
         let no_key = log.uses.unwrap_err();
-        if era == Era::August2025 {
+        if era == ApiVersion::August2025 {
             assert!(
                 by_key.uses.unwrap_err().contains("does not have it") && no_key.contains("does not have it")
             );
@@ -167,12 +167,12 @@ async fn a_canary_on_the_new_key_shows_after_the_lag() {
     let usage_lag = SignedDuration::from_secs(2);
     let pair = Pair::start(Rules { usage_lag, ..Rules::default() }).await;
     let begun = SystemClock.now();
-    pair.bench.issuer.canary(&pair.values[1], "rachel").await.unwrap();
+    pair.harness.issuer.canary(&pair.values[1], "rachel").await.unwrap();
     assert_eq!(pair.credits(&pair.read().await[0]), [0, 0]);
     eventually("the canary is shown", || async { pair.credits(&pair.read().await[0]) == [0, 1] }).await;
     // Use is kept by the second.
     assert!(SystemClock.now().duration_since(begun) >= usage_lag / 2);
-    let truth = pair.bench.sandbox.truth();
+    let truth = pair.harness.sandbox.truth();
     let callers = |key: usize| truth.key(pair.keys[key].id.as_str()).unwrap().callers.clone();
     assert_eq!((callers(0), callers(1)), ([].into(), [("rekeyd".to_owned(), 1)].into()));
 }

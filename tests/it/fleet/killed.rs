@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use rekeyd::demo::stage::Pace;
+use rekeyd::demo::fixture::Pace;
 use rekeyd::sandbox::random::Random;
 
-use super::squadron::Squadron;
+use super::harness::Harness;
 
 const ROTATIONS: usize = 50;
 const LONGEST: Duration = Duration::from_secs(180);
@@ -27,38 +27,38 @@ async fn fifty_rotations_refuse_nobody_while_agents_and_daemon_are_killed() {
     println!("REKEYD_SEED={seed}");
     let mut random = Random::seeded(seed);
     let pace = Pace::new("1s", "300ms", "200ms");
-    let mut squadron = Squadron::set(seed, &pace, "", None).await;
-    let names = squadron.names();
-    squadron.start_agents();
-    let mut daemon = squadron.rehearsal.launcher.start().await.unwrap();
+    let mut harness = Harness::set(seed, &pace, "", None).await;
+    let names = harness.names();
+    harness.start_agents();
+    let mut daemon = harness.rehearsal.launcher.start().await.unwrap();
     let (begun, mut kills, mut deaths) = (Instant::now(), 0, 0);
-    while squadron.done() < ROTATIONS {
-        assert!(begun.elapsed() < LONGEST, "{} are done\n{}", squadron.done(), squadron.tails());
+    while harness.done() < ROTATIONS {
+        assert!(begun.elapsed() < LONGEST, "{} are done\n{}", harness.done(), harness.tails());
         pause(&mut random, 100, 600).await;
         kills += 1;
         if kills % DAEMONS_TURN == 0 {
             daemon.kill().await.unwrap();
             deaths += 1;
             pause(&mut random, 0, 300).await;
-            daemon = squadron.rehearsal.launcher.start().await.unwrap();
+            daemon = harness.rehearsal.launcher.start().await.unwrap();
         } else {
             let count = u64::try_from(names.len()).unwrap();
             let name = &names[usize::try_from(below(&mut random, count)).unwrap()];
-            squadron.kill_agent(name);
+            harness.kill_agent(name);
             pause(&mut random, 0, 500).await;
-            squadron.start_agent(name);
+            harness.start_agent(name);
         }
     }
     let took = begun.elapsed();
-    squadron.write_policy(&pace.at_rest());
+    harness.write_policy(&pace.at_rest());
     daemon.kill().await.unwrap();
-    let daemon = squadron.rehearsal.launcher.start().await.unwrap();
-    squadron.rehearsal.rests().await;
+    let daemon = harness.rehearsal.launcher.start().await.unwrap();
+    harness.rehearsal.rests().await;
     daemon.stop().await.unwrap();
-    squadron.stop_agents();
-    squadron.nothing_leaked();
-    let tails = squadron.tails();
-    let (verdict, tallies, stage) = squadron.rehearsal.verdict(kills).await;
+    harness.stop_agents();
+    harness.nothing_leaked();
+    let tails = harness.tails();
+    let (verdict, tallies, stage) = harness.rehearsal.verdict(kills).await;
     println!("{}\n{deaths} of the killed were the daemon; it took {took:?}", verdict.table());
     assert!(verdict.holds(), "seed {seed}: {:#?}\n{tallies:#?}\n{tails}", verdict.broken);
     assert!(verdict.rotations >= ROTATIONS && verdict.failed == 0, "{verdict:?}");

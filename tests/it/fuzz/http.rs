@@ -12,7 +12,7 @@ use rekeyd::adapters::prober::NetworkProber;
 use rekeyd::domain::ids::ConsumerName;
 use rekeyd::domain::policy::Policy;
 use rekeyd::domain::secret::SecretValue;
-use rekeyd::engine::{Keeper, Setup, Timing};
+use rekeyd::engine::{Context, Controller, Timing};
 use rekeyd::http::{Consumers, Public, PublicListener, Status};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -95,9 +95,9 @@ fn server() -> SocketAddr {
 
 async fn serve(stop: CancellationToken) -> SocketAddr {
     let seconds = jiff::SignedDuration::from_secs;
-    let setup = Setup {
+    let setup = Context {
         policy: Policy::default(),
-        desks: BTreeMap::new(),
+        workspaces: BTreeMap::new(),
         stores: BTreeMap::new(),
         journal: Arc::new(MemoryJournal::default()),
         prober: Arc::new(NetworkProber),
@@ -110,7 +110,7 @@ async fn serve(stop: CancellationToken) -> SocketAddr {
         },
         seed: [7; 16],
     };
-    let (keeper, handle) = Keeper::load(setup, Arc::new(Notify::new())).await.unwrap();
+    let (controller, handle) = Controller::load(setup, Arc::new(Notify::new())).await.unwrap();
     let name = ConsumerName::new("api").unwrap();
     let secret = |text: &str| SecretValue::new(text.to_owned()).unwrap();
     let consumers = Consumers::new([(name, secret(CONSUMER))]).unwrap();
@@ -122,7 +122,10 @@ async fn serve(stop: CancellationToken) -> SocketAddr {
     let public = Public { handle, consumers: known, status: statuses };
     runtime().spawn(async move {
         let (_consumers, _status) = (consumers, status);
-        tokio::join!(keeper.run(stop.clone(), Duration::from_secs(1)), listener.serve(public, stop.clone()))
+        tokio::join!(
+            controller.run(stop.clone(), Duration::from_secs(1)),
+            listener.serve(public, stop.clone())
+        )
     });
     address
 }

@@ -9,7 +9,7 @@ use rekeyd::domain::failure::Failure;
 use rekeyd::domain::ids::{StoreName, VersionId};
 use rekeyd::domain::plan::Destination;
 use rekeyd::domain::secret::SecretValue;
-use rekeyd::ports::secret_store::{SecretStore, Which};
+use rekeyd::ports::secret_store::{SecretStore, VersionRef};
 
 use super::speaker::speaker;
 use super::waiting::runtime;
@@ -64,8 +64,8 @@ async fn ask(call: u8) {
     let failure = match call % 6 {
         0 => store.preflight(&destination).await.err(),
         1 => store.stage(&destination, &version, &value).await.err(),
-        2 => store.read(&destination, Which::Current).await.err(),
-        3 => store.read(&destination, Which::Version(&version)).await.err(),
+        2 => store.read(&destination, VersionRef::Current).await.err(),
+        3 => store.read(&destination, VersionRef::Version(&version)).await.err(),
         4 => store.promote(&destination, &version, None).await.err(),
         _ => store.discard(&destination, &version).await.err(),
     };

@@ -14,15 +14,15 @@ use crate::notify::receiver::Receiver;
 use crate::support::rehearsal::Rehearsal;
 use crate::support::tampering::tamper;
 
-use super::theatre::Theatre;
+use super::harness::Harness;
 
 /// An operator who waits for an answer.
 struct Waiting(std::process::Child);
 
 impl Waiting {
-    fn types(theatre: &Theatre, arguments: &[&str]) -> Self {
+    fn types(harness: &Harness, arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rekeyd"));
-        command.args(arguments).env("REKEYD_SOCKET", theatre.rehearsal.stage.socket());
+        command.args(arguments).env("REKEYD_SOCKET", harness.rehearsal.stage.socket());
         Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
     }
 
@@ -45,8 +45,8 @@ impl Drop for Waiting {
 }
 
 /// Adds a channel to the policy.
-fn tell_of_troubles(theatre: &Theatre, receiver: &Receiver) {
-    let (policy, root) = (theatre.rehearsal.stage.policy(), theatre.rehearsal.stage.root());
+fn tell_of_troubles(harness: &Harness, receiver: &Receiver) {
+    let (policy, root) = (harness.rehearsal.stage.policy(), harness.rehearsal.stage.root());
     fs::write(root.join("hook-url"), format!("{}/hook", receiver.url)).unwrap();
     fs::set_permissions(root.join("hook-url"), fs::Permissions::from_mode(0o600)).unwrap();
     let text =
@@ -58,38 +58,38 @@ fn tell_of_troubles(theatre: &Theatre, receiver: &Receiver) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_told_and_nothing_is_made_until_there_is_room() {
     let receiver = Receiver::open().await;
-    let mut theatre = Theatre::open(68).await;
-    theatre.meanwhile(|theatre| tell_of_troubles(theatre, &receiver)).await;
-    let made = theatre.rehearsal.calls(Route::CreateKey);
-    theatre.fill_the_disk(true);
-    let asked = Waiting::types(&theatre, &["rotate", "tts-backend"]);
-    theatre.tells("rekeyd_journal_writable 0").await;
-    theatre.raises(&["RekeydJournalUnusable"]).await;
-    let ready: Value = serde_json::from_str(&theatre.get("/readyz").await).unwrap();
+    let mut harness = Harness::open(68).await;
+    harness.meanwhile(|harness| tell_of_troubles(harness, &receiver)).await;
+    let made = harness.rehearsal.calls(Route::CreateKey);
+    harness.fill_the_disk(true);
+    let asked = Waiting::types(&harness, &["rotate", "tts-backend"]);
+    harness.tells("rekeyd_journal_writable 0").await;
+    harness.raises(&["RekeydJournalUnusable"]).await;
+    let ready: Value = serde_json::from_str(&harness.get("/readyz").await).unwrap();
     assert_eq!(
         (&ready["ready"], &ready["reasons"][0]["code"]),
         (&false.into(), &"journal_unwritable".into())
     );
-    theatre.status_says(&["journal_unwritable", "the journal cannot be written", "df -h"]).await;
-    theatre.page_says("/", &["The journal cannot be written", "nothing begins or goes on", "df -h"]).await;
+    harness.status_says(&["journal_unwritable", "the journal cannot be written", "df -h"]).await;
+    harness.page_says("/", &["The journal cannot be written", "nothing begins or goes on", "df -h"]).await;
     let is_told = |_: &Rehearsal| receiver.sent("hook").iter().any(|sent| sent.body["what"] == "journal");
-    theatre.rehearsal.until("people are told", is_told).await;
-    assert_eq!(theatre.rehearsal.calls(Route::CreateKey), made, "a key was made that nobody could know of");
+    harness.rehearsal.until("people are told", is_told).await;
+    assert_eq!(harness.rehearsal.calls(Route::CreateKey), made, "a key was made that nobody could know of");
 
-    let makes_room = |theatre: &Theatre, command: &str| {
+    let makes_room = |harness: &Harness, command: &str| {
         let is_room = command.starts_with("sudo journalctl --vacuum-size");
         if is_room {
-            theatre.fill_the_disk(false);
+            harness.fill_the_disk(false);
         }
         is_room
     };
-    theatre.follows("RekeydJournalUnusable", makes_room).await;
+    harness.follows("RekeydJournalUnusable", makes_room).await;
     asked.answered().await;
-    theatre.tells("rekeyd_journal_writable 1").await;
+    harness.tells("rekeyd_journal_writable 1").await;
     let rotated = |it: &Rehearsal| it.calls(Route::CreateKey) > made;
-    theatre.rehearsal.until("it goes on where it was", rotated).await;
-    theatre.rehearsal.rests().await;
-    theatre.ends_well().await;
+    harness.rehearsal.until("it goes on where it was", rotated).await;
+    harness.rehearsal.rests().await;
+    harness.ends_well().await;
 }
 
 /// What the journal holds of a credential, without what every change changes, and what is computed anew.
@@ -104,55 +104,55 @@ fn record(journal: &Path) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_row_is_told_and_made_anew_while_the_others_go_on() {
-    let mut theatre = Theatre::open(69).await;
-    let journal = theatre.rehearsal.stage.journal();
-    theatre.types("rekeyd pause tts-backend --only revoking --why 'so that both keys work'").await;
-    theatre.types("rekeyd rotate tts-backend").await;
+    let mut harness = Harness::open(69).await;
+    let journal = harness.rehearsal.stage.journal();
+    harness.types("rekeyd pause tts-backend --only revoking --why 'so that both keys work'").await;
+    harness.types("rekeyd rotate tts-backend").await;
     let begun = Instant::now();
     while !record(&journal)["open"].is_string() {
-        assert!(begun.elapsed() < Duration::from_secs(10), "{}", theatre.rehearsal.tail());
+        assert!(begun.elapsed() < Duration::from_secs(10), "{}", harness.rehearsal.tail());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let mut before = Value::Null;
     let damage = "UPDATE records SET body = substr(body, 1, 40) WHERE credential = 'tts-backend'";
-    let damaged = |_: &Theatre| {
+    let damaged = |_: &Harness| {
         before = record(&journal);
         tamper(&journal, damage);
     };
-    theatre.meanwhile(damaged).await;
-    theatre.tells("rekeyd_engine_damaged_credentials 1").await;
-    theatre.raises(&["RekeydCredentialDamaged"]).await;
-    theatre.status_says(&["damaged", "broken JSON", "rekeyd repair tts-backend"]).await;
-    theatre.page_says("/", &["tts-backend", "broken JSON", "rekeyd repair tts-backend"]).await;
-    theatre.page_says("/credentials/tts-backend", &["damaged", "rekeyd repair tts-backend"]).await;
-    let made = theatre.rehearsal.calls(Route::CreateKey);
-    theatre.types("rekeyd rotate dubbing --wait").await;
-    assert_eq!(theatre.rehearsal.calls(Route::CreateKey), made + 1, "the others are not rotated");
+    harness.meanwhile(damaged).await;
+    harness.tells("rekeyd_engine_damaged_credentials 1").await;
+    harness.raises(&["RekeydCredentialDamaged"]).await;
+    harness.status_says(&["damaged", "broken JSON", "rekeyd repair tts-backend"]).await;
+    harness.page_says("/", &["tts-backend", "broken JSON", "rekeyd repair tts-backend"]).await;
+    harness.page_says("/credentials/tts-backend", &["damaged", "rekeyd repair tts-backend"]).await;
+    let made = harness.rehearsal.calls(Route::CreateKey);
+    harness.types("rekeyd rotate dubbing --wait").await;
+    assert_eq!(harness.rehearsal.calls(Route::CreateKey), made + 1, "the others are not rotated");
 
-    theatre.follows("RekeydCredentialDamaged", |_, _| false).await;
-    theatre.tells("rekeyd_engine_damaged_credentials 0").await;
+    harness.follows("RekeydCredentialDamaged", |_, _| false).await;
+    harness.tells("rekeyd_engine_damaged_credentials 0").await;
     assert_eq!(record(&journal), before);
-    theatre.follows("Damaged", |_, _| false).await;
-    theatre.types("rekeyd resume tts-backend").await;
-    theatre.rehearsal.rests().await;
-    theatre.ends_well().await;
+    harness.follows("Damaged", |_, _| false).await;
+    harness.types("rekeyd resume tts-backend").await;
+    harness.rehearsal.rests().await;
+    harness.ends_well().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_that_are_damaged_come_back_from_a_backup() {
-    let mut theatre = Theatre::open(70).await;
-    let journal = theatre.rehearsal.stage.journal();
-    let backup = theatre.rehearsal.stage.root().join("backups/journal.db");
+    let mut harness = Harness::open(70).await;
+    let journal = harness.rehearsal.stage.journal();
+    let backup = harness.rehearsal.stage.root().join("backups/journal.db");
     fs::create_dir(backup.parent().unwrap()).unwrap();
     Connection::open(&journal).unwrap().execute("VACUUM INTO ?1", [backup.to_str()]).unwrap();
     let damage = "UPDATE records SET body = '[' WHERE credential = 'tts-backend';
                   UPDATE entries SET body = '{}' WHERE sequence = 3";
-    theatre.meanwhile(|_| tamper(&journal, damage)).await;
-    theatre.raises(&["RekeydCredentialDamaged"]).await;
-    let refused = theatre.says_no("rekeyd repair tts-backend").await;
+    harness.meanwhile(|_| tamper(&journal, damage)).await;
+    harness.raises(&["RekeydCredentialDamaged"]).await;
+    let refused = harness.says_no("rekeyd repair tts-backend").await;
     assert!(refused.contains("cannot be made anew") && refused.contains("backup"), "{refused}");
-    theatre.status_says(&["damaged"]).await;
-    theatre.follows("The journal from a backup", |_, _| false).await;
-    theatre.tells("rekeyd_engine_damaged_credentials 0").await;
-    theatre.ends_well().await;
+    harness.status_says(&["damaged"]).await;
+    harness.follows("The journal from a backup", |_, _| false).await;
+    harness.tells("rekeyd_engine_damaged_credentials 0").await;
+    harness.ends_well().await;
 }

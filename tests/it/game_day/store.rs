@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use crate::support::secrets_manager::StrictFake;
 
-use super::theatre::Theatre;
+use super::harness::Harness;
 
 /// After a handful of failures, a step that failed is not tried again at once.
 const LONGEST_WAIT: Duration = Duration::from_secs(70);
 
 /// The policy with another destination for the first credential, in AWS as the fake has it.
-fn publish_there_too(theatre: &Theatre, aws: &StrictFake) {
-    let path = theatre.rehearsal.stage.policy();
+fn publish_there_too(harness: &Harness, aws: &StrictFake) {
+    let path = harness.rehearsal.stage.policy();
     let text = fs::read_to_string(&path).unwrap();
     let store = format!(
         "[stores.aws.aws_secrets_manager]\nregion = \"eu-west-1\"\nendpoint_url = \"{}\"\n\n[defaults]",
@@ -27,29 +27,29 @@ fn publish_there_too(theatre: &Theatre, aws: &StrictFake) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_asks_to_slow_down_is_told_and_waited_for() {
     let aws = StrictFake::start().await;
-    let mut theatre = Theatre::open(67).await;
+    let mut harness = Harness::open(67).await;
     aws.refuse_all(Some((400, "ThrottlingException")));
-    publish_there_too(&theatre, &aws);
-    theatre.types("rekeyd reload").await;
-    theatre.tells("rekeyd_store_failing{store=\"aws\",kind=\"throttled\"} 1").await;
-    let raised = theatre.alerts().await;
+    publish_there_too(&harness, &aws);
+    harness.types("rekeyd reload").await;
+    harness.tells("rekeyd_store_failing{store=\"aws\",kind=\"throttled\"} 1").await;
+    let raised = harness.alerts().await;
     assert!(raised.iter().any(|it| it == "RekeydStoreFailing"), "{raised:?}");
-    theatre.status_says(&["hindered", "store `aws` fails", "throttled", "rekeyd doctor"]).await;
-    theatre.page_says("/", &["A store fails", "store aws fails", "throttled", "rekeyd doctor"]).await;
-    theatre.page_says("/credentials/tts-backend", &["AWS asks to slow down"]).await;
+    harness.status_says(&["hindered", "store `aws` fails", "throttled", "rekeyd doctor"]).await;
+    harness.page_says("/", &["A store fails", "store aws fails", "throttled", "rekeyd doctor"]).await;
+    harness.page_says("/credentials/tts-backend", &["AWS asks to slow down"]).await;
 
-    let slows_down = |_: &Theatre, command: &str| {
+    let slows_down = |_: &Harness, command: &str| {
         if command.contains(" --iam") {
             aws.refuse_all(None);
         }
         false
     };
-    theatre.follows("RekeydStoreFailing", slows_down).await;
+    harness.follows("RekeydStoreFailing", slows_down).await;
     let begun = Instant::now();
     while aws.label("prod/tts", "AWSCURRENT").is_none() {
-        assert!(begun.elapsed() < LONGEST_WAIT, "it does not go on:\n{}", theatre.rehearsal.tail());
+        assert!(begun.elapsed() < LONGEST_WAIT, "it does not go on:\n{}", harness.rehearsal.tail());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    theatre.rehearsal.rests().await;
-    theatre.ends_well().await;
+    harness.rehearsal.rests().await;
+    harness.ends_well().await;
 }

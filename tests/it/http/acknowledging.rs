@@ -10,7 +10,7 @@ use rekeyd::ports::journal::Journal;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::house::{House, name};
+use super::harness::{Harness, name};
 
 const API: &str = "tok_api_planted";
 const BATCH: &str = "tok_batch_planted";
@@ -21,12 +21,12 @@ fn saying(fingerprint: &Fingerprint) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_old_key_goes_when_everyone_has_acknowledged() {
-    let house = House::open().await;
-    let new = house.served("tts");
-    let before = house.ack("tts", API, saying(&Fingerprint::of(b"something else"))).await;
+    let harness = Harness::open().await;
+    let new = harness.served("tts");
+    let before = harness.ack("tts", API, saying(&Fingerprint::of(b"something else"))).await;
     assert_eq!((before.status, &before.json()["known"]), (200, &json!(false)));
     for _ in 0..2 {
-        let answer = house.ack("tts", API, saying(&new)).await;
+        let answer = harness.ack("tts", API, saying(&new)).await;
         let told = answer.json();
         assert_eq!((answer.status, &told["known"], &told["consumer"]), (200, &json!(true), &json!("api")));
         assert_eq!(told["rotation"]["phase"], "overlap");
@@ -36,50 +36,50 @@ async fn the_old_key_goes_when_everyone_has_acknowledged() {
         let grounds = gates[1]["grounds"].as_str().unwrap();
         assert!(grounds.contains("batch (never") && !grounds.contains("api"), "{grounds}");
     }
-    let last = house.ack("tts", BATCH, json!({ "fingerprint": new.as_str(), "consumer": "batch" })).await;
+    let last = harness.ack("tts", BATCH, json!({ "fingerprint": new.as_str(), "consumer": "batch" })).await;
     assert_eq!((last.status, &last.json()["gates"][1]["open"]), (200, &json!(true)));
-    let report = house.until("tts", |report| report["last"]["outcome"] == "done").await;
+    let report = harness.until("tts", |report| report["last"]["outcome"] == "done").await;
     assert_eq!(report["fingerprint"], new.as_str());
     // The consumer that restarts later says the same again.
-    let again = house.ack("tts", API, saying(&new)).await.json();
+    let again = harness.ack("tts", API, saying(&new)).await.json();
     assert_eq!(
         (&again["known"], &again["rotation"], &again["gates"]),
         (&json!(true), &json!(null), &json!([]))
     );
-    house.nothing_leaked("").await;
+    harness.nothing_leaked("").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_that_says_it_fails_holds_everything_until_it_says_otherwise() {
-    let house = House::open().await;
-    let new = house.served("tts");
+    let harness = Harness::open().await;
+    let new = harness.served("tts");
     let with = |status: &str| json!({ "fingerprint": new.as_str(), "status": status });
-    house.ack("tts", BATCH, with("using")).await;
+    harness.ack("tts", BATCH, with("using")).await;
     let mut since = None;
     for _ in 0..2 {
-        let told = house.ack("tts", API, with("failing")).await.json();
+        let told = harness.ack("tts", API, with("failing")).await.json();
         assert_eq!((&told["status"], &told["known"]), (&json!("failing"), &json!(true)));
         let shut = told["gates"].as_array().unwrap().iter().filter(|gate| gate["open"] == json!(false));
         let shut: Vec<_> = shut.map(|gate| (&gate["gate"], &gate["stragglers"][0]["who"])).collect();
         let api = json!("api");
         assert_eq!(shut, [(&json!("failing"), &api), (&json!("acks"), &api)]);
-        let ack = &house.journal.acks(&name("tts")).await.unwrap()[0];
+        let ack = &harness.journal.acks(&name("tts")).await.unwrap()[0];
         assert_eq!(*since.get_or_insert(ack.since), ack.since, "since when is not forgotten");
     }
-    let odd = house.ack("tts", API, with("on fire")).await;
+    let odd = harness.ack("tts", API, with("on fire")).await;
     assert_eq!((odd.status, odd.code().as_str()), (400, "bad_request"));
     assert!(odd.text.contains("status") && !odd.text.contains("on fire"), "{}", odd.text);
     // Without a status it uses the key.
-    house.ack("tts", API, saying(&new)).await;
-    house.until("tts", |report| report["last"]["outcome"] == "done").await;
-    house.nothing_leaked("").await;
+    harness.ack("tts", API, saying(&new)).await;
+    harness.until("tts", |report| report["last"]["outcome"] == "done").await;
+    harness.nothing_leaked("").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_refusal_says_what_is_wrong_and_not_more() {
-    let house = House::open().await;
+    let harness = Harness::open().await;
     let good = json!({ "fingerprint": "0123456789abcdef" });
-    let key = house.store.text("secret-of-tts").unwrap();
+    let key = harness.store.text("secret-of-tts").unwrap();
     let large = json!({ "fingerprint": "0".repeat(5000) });
     for (credential, token, body, status, code) in [
         ("tts", "tok_wrong", good.clone(), 401, "unauthenticated"),
@@ -98,49 +98,49 @@ async fn every_refusal_says_what_is_wrong_and_not_more() {
         ("tts", API, json!(null), 400, "bad_request"),
         ("tts", API, large, 413, "too_large"),
     ] {
-        let answer = house.ack(credential, token, body).await;
+        let answer = harness.ack(credential, token, body).await;
         assert_eq!((answer.status, answer.code().as_str()), (status, code), "{credential}: {}", answer.text);
         assert_eq!(answer.headers.contains_key("www-authenticate"), status == 401);
         assert_eq!(answer.headers["cache-control"], "no-store");
     }
-    let anonymous = house.request(Method::POST, "/v1/credentials/tts/acks").body(good.to_string());
-    assert_eq!(house.send(anonymous).await.status, 401);
-    let basic = house.request(Method::POST, "/v1/credentials/tts/acks").basic_auth("api", Some(API));
-    assert_eq!(house.send(basic.body(good.to_string())).await.status, 401);
-    assert_eq!(house.get("/v1/credentials/tts/acks").await.code(), "wrong_method");
-    assert_eq!(house.get("/v1/status").await.code(), "no_such_path");
-    assert!(house.journal.acks(&name("tts")).await.unwrap().is_empty());
-    house.nothing_leaked("").await;
+    let anonymous = harness.request(Method::POST, "/v1/credentials/tts/acks").body(good.to_string());
+    assert_eq!(harness.send(anonymous).await.status, 401);
+    let basic = harness.request(Method::POST, "/v1/credentials/tts/acks").basic_auth("api", Some(API));
+    assert_eq!(harness.send(basic.body(good.to_string())).await.status, 401);
+    assert_eq!(harness.get("/v1/credentials/tts/acks").await.code(), "wrong_method");
+    assert_eq!(harness.get("/v1/status").await.code(), "no_such_path");
+    assert!(harness.journal.acks(&name("tts")).await.unwrap().is_empty());
+    harness.nothing_leaked("").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_acknowledgement_that_was_not_kept_is_not_confirmed() {
-    let house = House::open().await;
-    house.journal.is_broken.store(true, SeqCst);
-    let answer = house.ack("tts", API, saying(&house.served("tts"))).await;
+    let harness = Harness::open().await;
+    harness.journal.is_broken.store(true, SeqCst);
+    let answer = harness.ack("tts", API, saying(&harness.served("tts"))).await;
     assert_eq!((answer.status, answer.code().as_str()), (503, "not_kept"));
     assert!(answer.text.contains("send it again"));
-    house.journal.is_broken.store(false, SeqCst);
-    assert!(house.journal.acks(&name("tts")).await.unwrap().is_empty());
+    harness.journal.is_broken.store(false, SeqCst);
+    assert!(harness.journal.acks(&name("tts")).await.unwrap().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_newest_word_counts_while_the_clock_is_set_back() {
-    let house = House::open().await;
-    house.ack("tts", API, saying(&Fingerprint::of(b"something else"))).await;
-    house.clock.0.store(-3600, SeqCst);
-    let new = house.served("tts");
-    assert_eq!(house.ack("tts", API, saying(&new)).await.status, 200);
-    assert_eq!(house.journal.acks(&name("tts")).await.unwrap()[0].fingerprint, new);
+    let harness = Harness::open().await;
+    harness.ack("tts", API, saying(&Fingerprint::of(b"something else"))).await;
+    harness.clock.0.store(-3600, SeqCst);
+    let new = harness.served("tts");
+    assert_eq!(harness.ack("tts", API, saying(&new)).await.status, 200);
+    assert_eq!(harness.journal.acks(&name("tts")).await.unwrap()[0].fingerprint, new);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_change_with_the_policy() {
-    let house = House::open().await;
-    let body = saying(&house.served("tts"));
+    let harness = Harness::open().await;
+    let body = saying(&harness.served("tts"));
     let token = SecretValue::new("tok_renewed".to_owned()).unwrap();
     let renewed = Consumers::new([(ConsumerName::new("api").unwrap(), token)]).unwrap();
-    house.consumers.send_replace(Arc::new(renewed));
-    assert_eq!(house.ack("tts", API, body.clone()).await.status, 401);
-    assert_eq!(house.ack("tts", "tok_renewed", body).await.status, 200);
+    harness.consumers.send_replace(Arc::new(renewed));
+    assert_eq!(harness.ack("tts", API, body.clone()).await.status, 401);
+    assert_eq!(harness.ack("tts", "tok_renewed", body).await.status, 200);
 }

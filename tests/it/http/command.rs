@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::house::House;
+use super::harness::Harness;
 
 struct Run {
     code: Option<i32>,
@@ -26,13 +26,13 @@ async fn rekeyd(arguments: &[&str], environment: &[(&str, &Path)]) -> Run {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_is_exit_code_0_and_a_refusal_1() {
-    let house = House::open().await;
-    let socket = house.socket.to_str().unwrap();
+    let harness = Harness::open().await;
+    let socket = harness.socket.to_str().unwrap();
     let refused = rekeyd(&["rotate", "tts", "--socket", socket], &[]).await;
     assert_eq!((refused.code, refused.out.as_str()), (Some(1), ""));
     assert!(refused.err.contains("is under way already, in phase `overlap`"), "{}", refused.err);
     let refused =
-        rekeyd(&["reinstate", "wide", "--output", "json"], &[("REKEYD_SOCKET", &house.socket)]).await;
+        rekeyd(&["reinstate", "wide", "--output", "json"], &[("REKEYD_SOCKET", &harness.socket)]).await;
     assert_eq!((refused.code, refused.err.as_str()), (Some(1), ""));
     let told: Value = serde_json::from_str(&refused.out).unwrap();
     assert_eq!(told["error"]["code"], "refused");
@@ -44,13 +44,13 @@ async fn an_order_is_exit_code_0_and_a_refusal_1() {
     assert_eq!((impossible.code, impossible.out.as_str()), (Some(1), ""));
     let told = "`tts` cannot be rolled back: a destination has no earlier version to go back to";
     assert!(impossible.err.contains(told), "{}", impossible.err);
-    let runtime = house.socket.parent().unwrap();
+    let runtime = harness.socket.parent().unwrap();
     let done = rekeyd(&["abort", "wide"], &[("RUNTIME_DIRECTORY", runtime)]).await;
     assert_eq!((done.code, done.err.as_str()), (Some(0), ""));
     assert!(done.out.ends_with("of `wide` is being aborted\n"), "{}", done.out);
     let accept = rekeyd(&["accept", "tts", "--socket", socket], &[]).await;
     assert!(accept.code == Some(1) && accept.err.contains("is under way"), "{}", accept.err);
-    house.until("wide", |report| report["last"]["outcome"] == "aborted").await;
+    harness.until("wide", |report| report["last"]["outcome"] == "aborted").await;
     let accepted = rekeyd(&["accept", "wide", "--socket", socket], &[]).await;
     assert!(
         accepted.code == Some(0) && accepted.out.contains("0 other keys"),
@@ -69,15 +69,15 @@ async fn an_order_is_exit_code_0_and_a_refusal_1() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_ends_with_the_rotation() {
-    let house = House::open().await;
+    let harness = Harness::open().await;
     // The adoption first.
-    acknowledge(&house).await;
-    house.until("tts", |report| report["last"]["outcome"] == "done").await;
-    let socket = house.socket.to_str().unwrap();
+    acknowledge(&harness).await;
+    harness.until("tts", |report| report["last"]["outcome"] == "done").await;
+    let socket = harness.socket.to_str().unwrap();
     let arguments = ["rotate", "tts", "--wait", "--socket", socket];
     let consumers = async {
-        house.until("tts", |report| report["rotation"]["phase"] == "overlap").await;
-        acknowledge(&house).await;
+        harness.until("tts", |report| report["rotation"]["phase"] == "overlap").await;
+        acknowledge(&harness).await;
     };
     let (done, ()) = tokio::join!(rekeyd(&arguments, &[]), consumers);
     assert_eq!((done.code, done.out.as_str()), (Some(0), "`tts` has a new key\n"), "{}", done.err);
@@ -86,19 +86,19 @@ async fn waiting_ends_with_the_rotation() {
     assert_eq!(parked.code, Some(0), "{}", parked.err);
 }
 
-async fn acknowledge(house: &House) {
+async fn acknowledge(harness: &Harness) {
     for token in ["tok_api_planted", "tok_batch_planted"] {
-        let body = serde_json::json!({ "fingerprint": house.served("tts").as_str() });
-        assert_eq!(house.ack("tts", token, body).await.status, 200);
+        let body = serde_json::json!({ "fingerprint": harness.served("tts").as_str() });
+        assert_eq!(harness.ack("tts", token, body).await.status, 200);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_for_a_rotation_that_needs_a_person_says_what_to_do() {
-    let house = House::open().await;
-    let socket = house.socket.to_str().unwrap();
+    let harness = Harness::open().await;
+    let socket = harness.socket.to_str().unwrap();
     assert_eq!(rekeyd(&["abort", "wide", "--socket", socket], &[]).await.code, Some(0));
-    house.until("wide", |report| report["last"]["outcome"] == "aborted").await;
+    harness.until("wide", |report| report["last"]["outcome"] == "aborted").await;
     let parked = rekeyd(&["rotate", "wide", "--wait", "--output", "json", "--socket", socket], &[]).await;
     assert_eq!(parked.code, Some(1));
     let told: Value = serde_json::from_str(&parked.out).unwrap();
@@ -122,13 +122,13 @@ async fn without_a_daemon_it_is_exit_code_5_with_advice() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_policy_says_where_the_socket_and_the_journal_are() {
-    let house = House::open().await;
+    let harness = Harness::open().await;
     let directory = tempfile::tempdir().unwrap();
     let (journal, policy) = (directory.path().join("journal.db"), directory.path().join("policy.toml"));
     let small = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config/small.toml")).unwrap();
     let daemon = format!(
         "[daemon]\nsocket = \"{}\"\njournal.sqlite.path = \"{}\"\n",
-        house.socket.display(),
+        harness.socket.display(),
         journal.display()
     );
     fs::write(&policy, daemon + &small).unwrap();
@@ -155,12 +155,12 @@ async fn the_policy_says_where_the_socket_and_the_journal_are() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_learns_whether_the_daemon_is_well() {
-    let house = House::open().await;
-    let livez = format!("{}/livez", house.url);
+    let harness = Harness::open().await;
+    let livez = format!("{}/livez", harness.url);
     let well = rekeyd(&["healthcheck", "--url", &livez], &[]).await;
     assert_eq!((well.code, well.out.as_str(), well.err.as_str()), (Some(0), "", ""));
-    house.status.send_modify(|status| status.draining = true);
-    let readyz = format!("{}/readyz?verbose", house.url);
+    harness.status.send_modify(|status| status.draining = true);
+    let readyz = format!("{}/readyz?verbose", harness.url);
     let unwell = rekeyd(&["healthcheck", "--url", &readyz], &[]).await;
     assert!(unwell.code == Some(1) && unwell.err.contains("503"), "{}", unwell.err);
     for url in ["http://127.0.0.1:1/livez", "https://127.0.0.1:1/livez"] {

@@ -11,7 +11,7 @@ use reqwest::Method;
 use serde_json::Value;
 use tokio::process::Command;
 
-use super::house::House;
+use super::harness::Harness;
 use crate::support::blessed;
 use crate::support::served::{READER, REPORTER, Served, TOKENS, stage};
 
@@ -39,12 +39,12 @@ async fn every_route_is_described_and_every_description_is_a_route() {
     // The page for people is no part of what programs are promised.
     let undescribed: Vec<_> = routed.difference(&described).filter(|it| is_for_programs(it)).collect();
     assert!(undescribed.is_empty(), "docs/openapi.json does not name {undescribed:?}");
-    let house = House::open().await;
-    assert_eq!(house.get("/openapi.json").await.json(), document);
+    let harness = Harness::open().await;
+    assert_eq!(harness.get("/openapi.json").await.json(), document);
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {
             let method: Method = method.to_uppercase().parse().unwrap();
-            let answer = house.send(house.request(method, &path.replace("{name}", "tts"))).await;
+            let answer = harness.send(harness.request(method, &path.replace("{name}", "tts"))).await;
             let responses = operation["responses"].as_object().unwrap();
             assert!(responses.contains_key(&answer.status.to_string()), "{path}: {}", answer.status);
         }

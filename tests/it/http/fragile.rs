@@ -8,10 +8,10 @@ use rekeyd::adapters::memory::journal::MemoryJournal;
 use rekeyd::domain::ack::Ack;
 use rekeyd::domain::audit::{Act, Actor, Head, Sealed};
 use rekeyd::domain::gate::Observed;
-use rekeyd::domain::hold::{Held, Hold, Scope};
+use rekeyd::domain::hold::{Hold, HoldKind, Scope};
 use rekeyd::domain::ids::{CredentialName, RotationId, WorkspaceName};
 use rekeyd::domain::record::Record;
-use rekeyd::ports::journal::{Chapter, Entry, Error, Journal, Known};
+use rekeyd::ports::journal::{CredentialState, Entry, Error, Journal, RotationHistory};
 
 #[derive(Default)]
 pub(crate) struct Fragile {
@@ -39,10 +39,10 @@ impl Fragile {
 
 #[async_trait]
 impl Journal for Fragile {
-    async fn load(&self) -> Result<Vec<(CredentialName, Result<Known, Error>)>, Error> {
+    async fn load(&self) -> Result<Vec<(CredentialName, Result<CredentialState, Error>)>, Error> {
         self.usable()?.load().await
     }
-    async fn load_one(&self, credential: &CredentialName) -> Result<Option<Known>, Error> {
+    async fn load_one(&self, credential: &CredentialName) -> Result<Option<CredentialState>, Error> {
         self.usable()?.load_one(credential).await
     }
     async fn revision(&self, credential: &CredentialName) -> Result<Option<u64>, Error> {
@@ -57,7 +57,11 @@ impl Journal for Fragile {
     async fn entries(&self, rotation: RotationId) -> Result<Vec<Entry>, Error> {
         self.usable()?.entries(rotation).await
     }
-    async fn history(&self, credential: &CredentialName, limit: usize) -> Result<Vec<Chapter>, Error> {
+    async fn history(
+        &self,
+        credential: &CredentialName,
+        limit: usize,
+    ) -> Result<Vec<RotationHistory>, Error> {
         self.usable()?.history(credential, limit).await
     }
     async fn rotations(
@@ -107,10 +111,10 @@ impl Journal for Fragile {
     async fn hold(&self, hold: &Hold) -> Result<(), Error> {
         self.usable()?.hold(hold).await
     }
-    async fn lift(&self, scope: &Scope, what: Held, actor: &Actor, at: Timestamp) -> Result<(), Error> {
+    async fn lift(&self, scope: &Scope, what: HoldKind, actor: &Actor, at: Timestamp) -> Result<(), Error> {
         self.usable()?.lift(scope, what, actor, at).await
     }
-    async fn lifted(&self, scope: &Scope, what: Held) -> Result<Option<Timestamp>, Error> {
+    async fn lifted(&self, scope: &Scope, what: HoldKind) -> Result<Option<Timestamp>, Error> {
         self.usable()?.lifted(scope, what).await
     }
     async fn holds(&self) -> Result<Vec<Hold>, Error> {

@@ -7,10 +7,10 @@ use rekeyd::sandbox::route::Route;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::house::{House, TOKENS};
+use super::harness::{Harness, TOKENS};
 
-async fn say(house: &House, path: &str, body: Value) -> (u16, String) {
-    let answer = house.order(Method::POST, path, Some(body)).await;
+async fn say(harness: &Harness, path: &str, body: Value) -> (u16, String) {
+    let answer = harness.order(Method::POST, path, Some(body)).await;
     let message =
         if answer.status == 200 { &answer.json()["message"] } else { &answer.json()["error"]["message"] };
     (answer.status, message.as_str().unwrap().to_owned())
@@ -18,63 +18,63 @@ async fn say(house: &House, path: &str, body: Value) -> (u16, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_paused_is_told_everywhere_and_happens_only_when_it_is_resumed() {
-    let house = House::open().await;
-    let uid = fs::metadata(&house.socket).unwrap().uid();
+    let harness = Harness::open().await;
+    let uid = fs::metadata(&harness.socket).unwrap().uid();
     let pause = json!({ "workspace": "prod", "only": "revoking", "why": "an audit" });
-    let (status, told) = say(&house, "/v1/pause", pause).await;
+    let (status, told) = say(&harness, "/v1/pause", pause).await;
     let by = told.split_once(" by ").unwrap().1.split_once(':').unwrap().0;
     assert!(by.starts_with(&format!("uid {uid}")), "{told}");
     let held = format!("revoking is held in workspace `prod` by {by}: an audit");
     assert_eq!((status, told.clone()), (200, format!("{held}; `rekeyd resume --workspace prod` lifts it")));
 
     for (_, token) in &TOKENS[..2] {
-        let body = json!({ "fingerprint": house.served("tts").as_str() });
-        assert_eq!(house.ack("tts", token, body).await.status, 200);
+        let body = json!({ "fingerprint": harness.served("tts").as_str() });
+        assert_eq!(harness.ack("tts", token, body).await.status, 200);
     }
-    let report = house.until("tts", |report| report["rotation"]["gates"][1]["open"] == true).await;
+    let report = harness.until("tts", |report| report["rotation"]["gates"][1]["open"] == true).await;
     assert_eq!(report["summary"], format!("every gate is open: the old key is about to be disabled; {held}"));
     assert_eq!(report["next_command"], "rekeyd resume --workspace prod");
     assert_eq!(report["held"][0]["why"], "an audit");
     // One more look at it, which is over when the order is answered.
-    say(&house, "/v1/credentials/tts/retry", json!({})).await;
-    assert_eq!(house.sandbox.truth().requests.get(&Route::DisableKey), None, "a key was disabled");
+    say(&harness, "/v1/credentials/tts/retry", json!({})).await;
+    assert_eq!(harness.sandbox.truth().requests.get(&Route::DisableKey), None, "a key was disabled");
 
-    let all = house.order(Method::GET, "/v1/status", None).await.json();
+    let all = harness.order(Method::GET, "/v1/status", None).await.json();
     let told = (&all["holds"][0]["scope"], &all["holds"][0]["name"], &all["holds"][0]["what"]);
     assert_eq!(told, (&json!("workspace"), &json!("prod"), &json!("revoking")));
-    let metrics = house.get("/metrics").await.text;
+    let metrics = harness.get("/metrics").await.text;
     assert!(
         metrics.contains("rekeyd_hold{scope=\"workspace prod\",what=\"revoking\",by=\"operator\"} 1"),
         "{metrics}"
     );
 
-    let (status, told) = say(&house, "/v1/resume", json!({ "workspace": "prod" })).await;
+    let (status, told) = say(&harness, "/v1/resume", json!({ "workspace": "prod" })).await;
     assert_eq!((status, told.as_str()), (200, "revoking is no longer held for workspace prod"));
-    house.until("tts", |report| report["last"]["outcome"] == "done").await;
-    house.nothing_leaked("").await;
+    harness.until("tts", |report| report["last"]["outcome"] == "done").await;
+    harness.nothing_leaked("").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rotation_that_is_asked_for_in_a_pause_is_told_so_and_begins_after_it() {
-    let house = House::open().await;
-    house.order(Method::POST, "/v1/credentials/wide/abort", None).await;
-    let (status, _) = say(&house, "/v1/pause", json!({ "credential": "wide" })).await;
+    let harness = Harness::open().await;
+    harness.order(Method::POST, "/v1/credentials/wide/abort", None).await;
+    let (status, _) = say(&harness, "/v1/pause", json!({ "credential": "wide" })).await;
     assert_eq!(status, 200);
-    let (status, told) = say(&house, "/v1/credentials/wide/rotate", json!({})).await;
+    let (status, told) = say(&harness, "/v1/credentials/wide/rotate", json!({})).await;
     assert_eq!(status, 200);
     assert!(
         told.contains("begins when `rekeyd resume wide` lifts this: everything is held of `wide`"),
         "{told}"
     );
-    let report = house.until("wide", |report| report["asked"] == true).await;
+    let report = harness.until("wide", |report| report["asked"] == true).await;
     assert!(report["rotation"].is_null() && report["condition"] == "waiting", "{report:#}");
-    assert_eq!(say(&house, "/v1/resume", json!({ "credential": "wide" })).await.0, 200);
-    house.until("wide", |report| report["rotation"]["reason"] == "manual").await;
+    assert_eq!(say(&harness, "/v1/resume", json!({ "credential": "wide" })).await.0, 200);
+    harness.until("wide", |report| report["rotation"]["reason"] == "manual").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_makes_no_sense_holds_nothing() {
-    let house = House::open().await;
+    let harness = Harness::open().await;
     for (path, body, status, told) in [
         ("/v1/pause", json!({}), 400, "one of"),
         ("/v1/pause", json!({ "all": true, "workspace": "prod" }), 400, "one of"),
@@ -89,11 +89,11 @@ async fn what_makes_no_sense_holds_nothing() {
         ("/v1/resume", json!({ "all": true, "why": "because" }), 400, "only a pause"),
         ("/v1/resume", json!({ "all": true }), 409, "nothing is held"),
     ] {
-        let (code, message) = say(&house, path, body.clone()).await;
+        let (code, message) = say(&harness, path, body.clone()).await;
         assert!(code == status && message.contains(told), "{path} {body}: {code} {message}");
     }
-    assert!(house.handle.holds().all().is_empty());
-    assert_eq!(say(&house, "/v1/pause", json!({ "all": true })).await.0, 200);
-    let (status, told) = say(&house, "/v1/resume", json!({ "workspace": "prod" })).await;
+    assert!(harness.handle.holds().all().is_empty());
+    assert_eq!(say(&harness, "/v1/pause", json!({ "all": true })).await.0, 200);
+    let (status, told) = say(&harness, "/v1/resume", json!({ "workspace": "prod" })).await;
     assert!(status == 409 && told.contains("`rekeyd resume --all`"), "{status} {told}");
 }

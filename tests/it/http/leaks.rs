@@ -13,7 +13,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::house::{House, Seen};
+use super::harness::{Harness, Seen};
 
 const TOKEN: &str = "tok_leaks_planted";
 
@@ -25,7 +25,7 @@ fn hash(value: &str) -> String {
     Sha256::digest(value.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-impl House {
+impl Harness {
     /// Its owner takes reports from now on.
     fn hear(&self) {
         let api = (ConsumerName::new("api").unwrap(), secret("tok_api_planted"));
@@ -40,14 +40,14 @@ impl House {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reported_key_is_replaced_and_the_report_may_be_repeated() {
-    let house = House::open().await;
-    house.hear();
-    let value = house.store.text("secret-of-tts").unwrap().to_string();
+    let harness = Harness::open().await;
+    harness.hear();
+    let value = harness.store.text("secret-of-tts").unwrap().to_string();
     let print = Fingerprint::of(value.as_bytes());
     let body =
         json!({ "sha256": hash(&value), "source": "github", "url": "https://a.b/c?token=d" }).to_string();
     for _ in 0..2 {
-        let told = house.report(TOKEN, body.clone()).await;
+        let told = harness.report(TOKEN, body.clone()).await;
         assert_eq!(told.status, 200, "{}", told.text);
         assert_eq!(
             (&told.json()["known"], &told.json()["credentials"][0]["credential"]),
@@ -55,35 +55,35 @@ async fn a_reported_key_is_replaced_and_the_report_may_be_repeated() {
         );
     }
     // It was the new key, and the destination has nothing to go back to: a person decides.
-    let parked = house.until("tts", |report| report["condition"] == "parked").await;
+    let parked = harness.until("tts", |report| report["condition"] == "parked").await;
     assert_eq!(parked["rotation"]["parked"]["reason"], "new_key_unusable", "{parked}");
     assert_eq!(parked["findings"][0]["kind"], "reported_leaked", "{parked}");
     let hurry =
-        house.order(Method::POST, "/v1/credentials/tts/rotate", Some(json!({ "emergency": true }))).await;
+        harness.order(Method::POST, "/v1/credentials/tts/rotate", Some(json!({ "emergency": true }))).await;
     assert_eq!(hurry.status, 200, "{}", hurry.text);
     // The rotation ends, and the next one replaces the key that leaked.
-    let done = house.until("tts", |report| report["answered"]["fingerprint"] == print.as_str()).await;
+    let done = harness.until("tts", |report| report["answered"]["fingerprint"] == print.as_str()).await;
     assert_ne!(done["fingerprint"], print.as_str());
     assert_eq!((&done["findings"], &done["condition"]), (&json!([]), &json!("fine")));
-    let told = house.report(TOKEN, body.clone()).await.json();
+    let told = harness.report(TOKEN, body.clone()).await.json();
     assert_eq!(told["credentials"][0]["answered"], true, "{told}");
-    let metrics = house.get("/metrics").await.text;
+    let metrics = harness.get("/metrics").await.text;
     assert!(
         metrics.contains("rekeyd_leak_answered_seconds{credential=\"tts\",workspace=\"prod\"} "),
         "{metrics}"
     );
     let nobodys = json!({ "sha256": hash("something else"), "source": "me" }).to_string();
-    assert_eq!(house.report(TOKEN, nobodys).await.json(), json!({ "known": false, "credentials": [] }));
-    house.nothing_leaked("").await;
+    assert_eq!(harness.report(TOKEN, nobodys).await.json(), json!({ "known": false, "credentials": [] }));
+    harness.nothing_leaked("").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_report_without_the_token_or_with_the_value_is_refused() {
-    let house = House::open().await;
-    let value = house.store.text("secret-of-tts").unwrap().to_string();
+    let harness = Harness::open().await;
+    let value = harness.store.text("secret-of-tts").unwrap().to_string();
     let good = json!({ "sha256": hash(&value), "source": "github" }).to_string();
-    assert_eq!(house.report(TOKEN, good.clone()).await.status, 401, "nobody may before the policy says so");
-    house.hear();
+    assert_eq!(harness.report(TOKEN, good.clone()).await.status, 401, "nobody may before the policy says so");
+    harness.hear();
     for (token, body, status, code) in [
         ("tok_wrong", good.clone(), 401, "unauthenticated"),
         ("tok_api_planted", good.clone(), 401, "unauthenticated"),
@@ -103,11 +103,11 @@ async fn a_report_without_the_token_or_with_the_value_is_refused() {
         ),
         (TOKEN, "x".repeat(5000), 413, "too_large"),
     ] {
-        let told = house.report(token, body).await;
+        let told = harness.report(token, body).await;
         assert_eq!((told.status, told.code().as_str()), (status, code), "{}", told.text);
     }
-    assert_eq!(house.get("/v1/leaks").await.code(), "wrong_method");
-    house.nothing_leaked("").await;
+    assert_eq!(harness.get("/v1/leaks").await.code(), "wrong_method");
+    harness.nothing_leaked("").await;
 }
 
 #[test]
@@ -174,20 +174,20 @@ fn the_documented_filters_replace_each_value_by_its_hash() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_documented_command_has_a_key_replaced() {
-    let house = House::open().await;
-    house.hear();
+    let harness = Harness::open().await;
+    harness.hear();
     let directory = tempfile::tempdir().unwrap();
     let token = directory.path().join("token");
     fs::write(&token, TOKEN).unwrap();
     let [github, _, _, send, _]: [String; 5] = scripts().try_into().unwrap();
-    let value = house.store.text("secret-of-tts").unwrap().to_string();
+    let value = harness.store.text("secret-of-tts").unwrap().to_string();
     let find = json!([{ "token": value, "type": "elevenlabs_api_key", "url": "https://a.b/c", "source": "content" }]);
-    let url = house.url.clone();
+    let url = harness.url.clone();
     let told = tokio::task::spawn_blocking(move || {
         let report = shell(&github, &find.to_string(), &[]);
         shell(&send, &report, &[("REKEYD_URL", &url), ("LEAKS_TOKEN_FILE", token.to_str().unwrap())])
     });
     let told: Value = serde_json::from_str(&told.await.unwrap()).unwrap();
     assert_eq!((&told["known"], &told["credentials"][0]["credential"]), (&json!(true), &json!("tts")));
-    house.until("tts", |report| report["findings"][0]["kind"] == "reported_leaked").await;
+    harness.until("tts", |report| report["findings"][0]["kind"] == "reported_leaked").await;
 }

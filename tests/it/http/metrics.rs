@@ -7,7 +7,7 @@ use rekeyd::telemetry::metrics::{ALL, Kind};
 use reqwest::Method;
 use reqwest::header::ACCEPT;
 
-use super::house::{House, name};
+use super::harness::{Harness, name};
 use crate::support::blessed;
 use crate::support::promtool;
 
@@ -60,16 +60,16 @@ fn lint(text: &str, counters_are_declared_with_total: bool) -> BTreeMap<String, 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_forms_are_well_formed_and_say_the_same() {
-    let house = House::open().await;
-    let plain = house.get("/metrics").await;
+    let harness = Harness::open().await;
+    let plain = harness.get("/metrics").await;
     assert_eq!(plain.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
-    let open = house.send(house.request(Method::GET, "/metrics").header(ACCEPT, OPEN)).await;
+    let open = harness.send(harness.request(Method::GET, "/metrics").header(ACCEPT, OPEN)).await;
     assert_eq!(open.headers["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");
     let body = open.text.strip_suffix("# EOF\n").unwrap_or_else(|| panic!("no end: {}", open.text));
     promtool::lint(&plain.text);
     let plain = lint(&plain.text, true);
     assert_eq!(lint(body, false).keys().collect::<Vec<_>>(), plain.keys().collect::<Vec<_>>());
-    let now = house.handle.setup().clock.now().as_second() as f64;
+    let now = harness.handle.context().clock.now().as_second() as f64;
     for (series, value) in [
         ("rekeyd_credentials{condition=\"waiting\"}", 1.0),
         ("rekeyd_credentials{condition=\"parked\"}", 1.0),
@@ -121,14 +121,14 @@ async fn both_forms_are_well_formed_and_say_the_same() {
         assert!((now - 300.0..=now + 1.0).contains(value), "{series} is {value}, now is {now}");
     }
     assert!(!plain.keys().any(|series| series.contains("secret-of")), "a secret's name is told");
-    house.nothing_leaked("").await;
+    harness.nothing_leaked("").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_parked_raises_its_alert_and_nothing_else_does() {
-    let house = House::open().await;
-    let now = house.handle.setup().clock.now();
-    let scrape = house.get("/metrics").await.text;
+    let harness = Harness::open().await;
+    let now = harness.handle.context().clock.now();
+    let scrape = harness.get("/metrics").await.text;
     let raised = promtool::firing(&scrape, &scrape, now.as_second() as f64);
     assert_eq!(raised.len(), 1, "{raised:?}");
     for label in ["alertname=\"RekeydRotationParked\"", "credential=\"wide\"", "severity=\"ticket\""] {
@@ -138,29 +138,29 @@ async fn what_is_parked_raises_its_alert_and_nothing_else_does() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_keeps_a_rotation_back_is_told_by_its_reason() {
-    let house = House::open().await;
+    let harness = Harness::open().await;
     let scope = Scope::Credential(name("tts"));
-    house.handle.pause(scope.clone(), None, "an audit".to_owned(), "uid 7".to_owned()).await.unwrap();
-    let held = lint(&house.get("/metrics").await.text, true);
+    harness.handle.pause(scope.clone(), None, "an audit".to_owned(), "uid 7".to_owned()).await.unwrap();
+    let held = lint(&harness.get("/metrics").await.text, true);
     let of_it = "rekeyd_rotation_blocked{credential=\"tts\",workspace=\"prod\",reason=\"operator\"}";
     assert_eq!(held.get(of_it), Some(&1.0), "{held:#?}");
     assert_eq!(held.get("rekeyd_rotations_blocked{reason=\"operator\"}"), Some(&1.0));
-    house.handle.resume(scope, None, "uid 7".to_owned()).await.unwrap();
+    harness.handle.resume(scope, None, "uid 7".to_owned()).await.unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
-    let free = lint(&house.get("/metrics").await.text, true);
+    let free = lint(&harness.get("/metrics").await.text, true);
     assert_eq!(free.get(of_it), None);
     assert_eq!(free.get("rekeyd_rotations_blocked{reason=\"operator\"}"), Some(&0.0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_scrapes_are_one_look() {
-    let house = House::open().await;
-    let first = house.get("/metrics").await.text;
-    house.status.send_modify(|status| status.policy_hash = "changed".to_owned());
-    let second = house.get("/metrics").await.text;
+    let harness = Harness::open().await;
+    let first = harness.get("/metrics").await.text;
+    harness.status.send_modify(|status| status.policy_hash = "changed".to_owned());
+    let second = harness.get("/metrics").await.text;
     assert_eq!(first, second, "within a second the answer is the same");
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
-    assert!(house.get("/metrics").await.text.contains("changed"));
+    assert!(harness.get("/metrics").await.text.contains("changed"));
 }
 
 #[test]

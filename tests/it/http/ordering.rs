@@ -10,27 +10,27 @@ use rekeyd::ports::journal::Journal;
 use reqwest::Method;
 use serde_json::json;
 
-use super::house::House;
+use super::harness::Harness;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_is_journalled_with_the_uid_of_who_gave_it() {
-    let house = House::open().await;
-    let answer = house.order(Method::POST, "/v1/credentials/wide/abort", None).await;
+    let harness = Harness::open().await;
+    let answer = harness.order(Method::POST, "/v1/credentials/wide/abort", None).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     assert!(answer.json()["message"].as_str().unwrap().ends_with("is being aborted"));
-    let uid = fs::metadata(&house.socket).unwrap().uid();
+    let uid = fs::metadata(&harness.socket).unwrap().uid();
     let by_whom = |event| if let Event::AbortAsked { by } = event { Some(by) } else { None };
-    let asked = house.events("wide").await.into_iter().find_map(by_whom);
+    let asked = harness.events("wide").await.into_iter().find_map(by_whom);
     assert!(asked.unwrap().starts_with(&format!("uid {uid}")));
-    let audit = house.journal.audit(0, 1000).await.unwrap();
+    let audit = harness.journal.audit(0, 1000).await.unwrap();
     let record = audit.iter().find(|record| record.act.what == "abort_asked").unwrap();
     assert!(record.act.actor.to_string().starts_with(&format!("operator uid {uid}")), "{record:?}");
-    house.nothing_leaked("").await;
+    harness.nothing_leaked("").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_impossible_is_refused_with_the_reason() {
-    let house = House::open().await;
+    let harness = Harness::open().await;
     let post = Method::POST;
     for (method, path, body, status, code, told) in [
         (&post, "/v1/credentials/tts/rotate", None, 409, "refused", "under way already, in phase `overlap`"),
@@ -54,11 +54,11 @@ async fn what_is_impossible_is_refused_with_the_reason() {
         (&Method::GET, "/v1/reload", None, 405, "wrong_method", ""),
         (&Method::GET, "/metrics", None, 404, "no_such_path", ""),
     ] {
-        let answer = house.order(method.clone(), path, body).await;
+        let answer = harness.order(method.clone(), path, body).await;
         assert_eq!((answer.status, answer.code().as_str()), (status, code), "{path}: {}", answer.text);
         assert!(answer.text.contains(told), "{path}: {}", answer.text);
     }
-    let all = house.order(Method::GET, "/v1/status", None).await.json();
+    let all = harness.order(Method::GET, "/v1/status", None).await.json();
     assert_eq!(
         (all["schema_version"].as_i64(), all["credentials"][0]["credential"].as_str()),
         (Some(1), Some("wide"))
@@ -67,7 +67,7 @@ async fn what_is_impossible_is_refused_with_the_reason() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_is_answered_with_what_came_of_it() {
-    let house = House::open().await;
+    let harness = Harness::open().await;
     for (outcome, status, expected) in [
         (Ok("2 credentials".to_owned()), 200, json!({ "message": "2 credentials" })),
         (
@@ -76,9 +76,9 @@ async fn a_reload_is_answered_with_what_came_of_it() {
             json!({ "error": { "code": "policy_refused", "message": "line 7 is wrong" } }),
         ),
     ] {
-        let asking = house.order(Method::POST, "/v1/reload", None);
+        let asking = harness.order(Method::POST, "/v1/reload", None);
         let answering = async {
-            let mut reloads = house.reloads.lock().await;
+            let mut reloads = harness.reloads.lock().await;
             reloads.recv().await.unwrap().answer.send(outcome).unwrap();
         };
         let (answer, ()) = tokio::join!(asking, answering);
@@ -88,16 +88,16 @@ async fn a_reload_is_answered_with_what_came_of_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_socket_is_for_its_owner_and_group_and_goes_at_the_end() {
-    let mut house = House::open().await;
-    assert_eq!(fs::metadata(&house.socket).unwrap().permissions().mode() & 0o777, 0o660);
-    assert!(matches!(OperatorSocket::bind(&house.socket), Err(BindError::InUse(_))));
-    assert_eq!(house.order(Method::GET, "/v1/status", None).await.status, 200, "it was left alone");
-    house.surfaces.cancel();
-    house.engine.cancel();
-    while let Some(ended) = house.tasks.join_next().await {
+    let mut harness = Harness::open().await;
+    assert_eq!(fs::metadata(&harness.socket).unwrap().permissions().mode() & 0o777, 0o660);
+    assert!(matches!(OperatorSocket::bind(&harness.socket), Err(BindError::InUse(_))));
+    assert_eq!(harness.order(Method::GET, "/v1/status", None).await.status, 200, "it was left alone");
+    harness.surfaces.cancel();
+    harness.engine.cancel();
+    while let Some(ended) = harness.tasks.join_next().await {
         ended.unwrap();
     }
-    assert!(!house.socket.exists());
+    assert!(!harness.socket.exists());
 }
 
 #[tokio::test]

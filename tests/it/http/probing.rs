@@ -6,12 +6,12 @@ use std::time::Duration;
 use rekeyd::sandbox::faults::Fault;
 use serde_json::{Value, json};
 
-use super::house::House;
+use super::harness::Harness;
 
-async fn reasons(house: &House, status: u16) -> Vec<String> {
+async fn reasons(harness: &Harness, status: u16) -> Vec<String> {
     // What was observed is remembered for a second.
     tokio::time::sleep(Duration::from_millis(1100)).await;
-    let answer = house.get("/readyz").await;
+    let answer = harness.get("/readyz").await;
     assert_eq!(answer.status, status, "{}", answer.text);
     let told = answer.json();
     assert_eq!(told["ready"], json!(status == 200));
@@ -20,28 +20,28 @@ async fn reasons(house: &House, status: u16) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn readiness_says_every_reason() {
-    let house = House::open().await;
-    assert_eq!(reasons(&house, 200).await, Vec::<String>::new());
+    let harness = Harness::open().await;
+    assert_eq!(reasons(&harness, 200).await, Vec::<String>::new());
     let fault: Fault = serde_json::from_value(
         json!({ "route": "list_accounts", "what": { "html_page": { "status": 502 } } }),
     )
     .unwrap();
-    house.sandbox.set_faults(vec![fault]);
-    house.handle.sweep().await.unwrap();
-    let failing = || house.handle.setup().desks.values().next().unwrap().reach().failing;
+    harness.sandbox.set_faults(vec![fault]);
+    harness.handle.sweep().await.unwrap();
+    let failing = || harness.handle.context().workspaces.values().next().unwrap().reach().failing;
     while failing().is_none() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    house.journal.is_broken.store(true, SeqCst);
-    house.status.send_modify(|status| {
+    harness.journal.is_broken.store(true, SeqCst);
+    harness.status.send_modify(|status| {
         status.reload_refused = Some("planted: the policy's line 7".to_owned());
         status.draining = true;
     });
     let expected = ["draining", "journal_unreadable", "reload_refused", "workspace_failing"];
-    assert_eq!(reasons(&house, 503).await, expected);
-    let answer = house.get("/readyz").await;
+    assert_eq!(reasons(&harness, 503).await, expected);
+    let answer = harness.get("/readyz").await;
     assert!(answer.text.contains("server_error") && !answer.text.contains("planted"), "{}", answer.text);
-    let metrics = house.get("/metrics").await.text;
+    let metrics = harness.get("/metrics").await.text;
     for line in [
         "rekeyd_journal_readable 0.0",
         "rekeyd_policy_reload_success 0.0",
@@ -51,21 +51,21 @@ async fn readiness_says_every_reason() {
     ] {
         assert!(metrics.lines().any(|it| it == line), "{line} is missing:\n{metrics}");
     }
-    house.nothing_leaked("").await;
+    harness.nothing_leaked("").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_is_not_ready_while_something_waits_for_the_journal_to_be_written() {
-    let house = House::open().await;
-    house.journal.is_full.store(true, SeqCst);
-    let word = json!({ "fingerprint": house.served("tts").as_str() });
+    let harness = Harness::open().await;
+    harness.journal.is_full.store(true, SeqCst);
+    let word = json!({ "fingerprint": harness.served("tts").as_str() });
     for token in ["tok_api_planted", "tok_batch_planted"] {
-        assert_eq!(house.ack("tts", token, word.clone()).await.status, 200);
+        assert_eq!(harness.ack("tts", token, word.clone()).await.status, 200);
     }
     let told = async |expected: &[&str]| {
         let begun = tokio::time::Instant::now();
         loop {
-            let told = house.get("/readyz").await.json();
+            let told = harness.get("/readyz").await.json();
             let codes = told["reasons"].as_array().unwrap().iter();
             let codes: Vec<&str> = codes.map(|it| it["code"].as_str().unwrap()).collect();
             if codes == expected {
@@ -76,31 +76,31 @@ async fn it_is_not_ready_while_something_waits_for_the_journal_to_be_written() {
         }
     };
     told(&["journal_unwritable"]).await;
-    assert_eq!(house.get("/livez").await.status, 200);
-    house.journal.is_full.store(false, SeqCst);
+    assert_eq!(harness.get("/livez").await.status, 200);
+    harness.journal.is_full.store(false, SeqCst);
     told(&[]).await;
-    house.until("tts", |report| report["last"]["outcome"] == "done").await;
+    harness.until("tts", |report| report["last"]["outcome"] == "done").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_loop_that_stands_still_is_not_alive_and_one_that_stops_is() {
-    let house = House::open().await;
-    house.stop_engine().await;
+    let harness = Harness::open().await;
+    harness.stop_engine().await;
     for (seconds, status) in [(0, 200), (80, 200), (100, 503), (-3600, 200)] {
-        house.clock.0.store(seconds, SeqCst);
-        let answer = house.get("/livez").await;
+        harness.clock.0.store(seconds, SeqCst);
+        let answer = harness.get("/livez").await;
         assert_eq!(answer.status, status, "{seconds}: {}", answer.text);
     }
-    house.clock.0.store(3600, SeqCst);
-    assert_eq!(reasons(&house, 503).await, ["engine_stands_still"]);
-    house.status.send_modify(|status| status.draining = true);
-    assert_eq!(house.get("/healthz").await.status, 200);
-    assert_eq!(house.order(reqwest::Method::POST, "/v1/sweep", None).await.code(), "stopping");
+    harness.clock.0.store(3600, SeqCst);
+    assert_eq!(reasons(&harness, 503).await, ["engine_stands_still"]);
+    harness.status.send_modify(|status| status.draining = true);
+    assert_eq!(harness.get("/healthz").await.status, 200);
+    assert_eq!(harness.order(reqwest::Method::POST, "/v1/sweep", None).await.code(), "stopping");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_version_is_told() {
-    let house = House::open().await;
-    let told: Value = house.get("/version").await.json();
+    let harness = Harness::open().await;
+    let told: Value = harness.get("/version").await.json();
     assert_eq!(told["version"], env!("CARGO_PKG_VERSION"));
 }

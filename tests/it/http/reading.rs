@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::house::{House, TOKENS};
+use super::harness::{Harness, TOKENS};
 
 fn names(page: &Value) -> Vec<&str> {
     page["credentials"].as_array().unwrap().iter().map(|it| it["credential"].as_str().unwrap()).collect()
@@ -24,9 +24,9 @@ fn fields(report: &Value) -> BTreeSet<&String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn credentials_are_told_as_operators_see_them_page_by_page() {
-    let house = House::open().await;
-    let status = house.order(Method::GET, "/v1/status", None).await.json();
-    let page = house.get("/v1/credentials").await.json();
+    let harness = Harness::open().await;
+    let status = harness.order(Method::GET, "/v1/status", None).await.json();
+    let page = harness.get("/v1/credentials").await.json();
     assert_eq!((names(&page), &page["next_cursor"]), (vec!["tts", "wide"], &json!(null)));
     let mut expected = fields(&status);
     let cursor = "next_cursor".to_owned();
@@ -34,8 +34,8 @@ async fn credentials_are_told_as_operators_see_them_page_by_page() {
     assert_eq!(fields(&page), expected);
     for name in ["tts", "wide"] {
         let [public, operators] = [
-            house.get(&format!("/v1/credentials/{name}")).await.json(),
-            house.order(Method::GET, &format!("/v1/credentials/{name}"), None).await.json(),
+            harness.get(&format!("/v1/credentials/{name}")).await.json(),
+            harness.order(Method::GET, &format!("/v1/credentials/{name}"), None).await.json(),
         ];
         assert_eq!(fields(&public), fields(&operators));
         assert_eq!(public["rotation"]["id"], operators["rotation"]["id"]);
@@ -53,21 +53,21 @@ async fn credentials_are_told_as_operators_see_them_page_by_page() {
         ("attention=false&workspace=prod", vec!["tts"], json!(null)),
         ("workspace=other", vec![], json!(null)),
     ] {
-        let page = house.get(&format!("/v1/credentials?{query}")).await.json();
+        let page = harness.get(&format!("/v1/credentials?{query}")).await.json();
         assert_eq!((names(&page), &page["next_cursor"]), (expected, &next), "{query}");
         assert_eq!(page["attention"], true, "it is about the whole fleet");
     }
-    assert_eq!(house.get("/v1/credentials/nobody").await.code(), "no_such_credential");
-    assert_eq!(house.get("/v1/credentials/%ff").await.code(), "no_such_credential");
-    house.nothing_leaked("").await;
+    assert_eq!(harness.get("/v1/credentials/nobody").await.code(), "no_such_credential");
+    assert_eq!(harness.get("/v1/credentials/%ff").await.code(), "no_such_credential");
+    harness.nothing_leaked("").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rotations_are_told_newest_first_under_way_and_past() {
-    let house = House::open().await;
-    assert_eq!(house.order(Method::POST, "/v1/credentials/wide/abort", None).await.status, 200);
-    house.until("wide", |report| report["last"]["outcome"] == "aborted").await;
-    let all = house.get("/v1/rotations").await.json();
+    let harness = Harness::open().await;
+    assert_eq!(harness.order(Method::POST, "/v1/credentials/wide/abort", None).await.status, 200);
+    harness.until("wide", |report| report["last"]["outcome"] == "aborted").await;
+    let all = harness.get("/v1/rotations").await.json();
     let told = all["rotations"].as_array().unwrap();
     let ids: Vec<&str> = told.iter().map(|it| it["rotation"].as_str().unwrap()).collect();
     assert!(ids.is_sorted_by(|newer, older| newer > older) && ids.len() >= 2, "{ids:?}");
@@ -80,7 +80,7 @@ async fn rotations_are_told_newest_first_under_way_and_past() {
         ("outcome=damaged", vec![]),
         ("credential=nobody", vec![]),
     ] {
-        let page = house.get(&format!("/v1/rotations?{query}")).await.json();
+        let page = harness.get(&format!("/v1/rotations?{query}")).await.json();
         let told = page["rotations"].as_array().unwrap().iter();
         let told: Vec<_> =
             told.map(|it| (it["credential"].as_str().unwrap(), it["phase"].as_str().unwrap())).collect();
@@ -88,19 +88,19 @@ async fn rotations_are_told_newest_first_under_way_and_past() {
     }
     let (mut paged, mut cursor) = (Vec::new(), String::new());
     while paged.len() <= ids.len() {
-        let page = house.get(&format!("/v1/rotations?limit=1{cursor}")).await.json();
+        let page = harness.get(&format!("/v1/rotations?limit=1{cursor}")).await.json();
         paged.extend(page["rotations"].as_array().unwrap().iter().cloned());
         let Some(next) = page["next_cursor"].as_str() else { break };
         cursor = format!("&cursor={next}");
     }
     let paged: Vec<&str> = paged.iter().map(|it| it["rotation"].as_str().unwrap()).collect();
     assert_eq!(paged, ids);
-    house.nothing_leaked("").await;
+    harness.nothing_leaked("").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_that_is_not_understood_is_refused_and_not_repeated() {
-    let house = House::open().await;
+    let harness = Harness::open().await;
     for query in [
         "credentials?limit=0",
         "credentials?limit=501",
@@ -117,13 +117,13 @@ async fn a_query_that_is_not_understood_is_refused_and_not_repeated() {
         "rotations?cursor=planted",
         "rotations?credential=%ffplanted",
     ] {
-        let answer = house.get(&format!("/v1/{query}")).await;
+        let answer = harness.get(&format!("/v1/{query}")).await;
         assert_eq!((answer.status, answer.code().as_str()), (400, "bad_request"), "{query}");
         assert!(!answer.text.contains("planted"), "{}", answer.text);
     }
-    house.journal.is_broken.store(true, SeqCst);
+    harness.journal.is_broken.store(true, SeqCst);
     for path in ["/v1/credentials/tts", "/v1/rotations"] {
-        assert_eq!(house.get(path).await.code(), "journal_unreadable");
+        assert_eq!(harness.get(path).await.code(), "journal_unreadable");
     }
 }
 
@@ -134,29 +134,29 @@ fn consumers() -> Consumers {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_readers_are_named_nobody_else_reads() {
-    let house = House::open().await;
+    let harness = Harness::open().await;
     let token = SecretValue::new("tok_reader_planted".to_owned()).unwrap();
     let readers = Readers::Known { token: Some(token), certificate: None };
-    house.consumers.send_replace(Arc::new(consumers().with_readers(readers).unwrap()));
+    harness.consumers.send_replace(Arc::new(consumers().with_readers(readers).unwrap()));
     let paths = ["/v1/credentials", "/v1/credentials/tts", "/v1/rotations"];
     for path in paths {
         for (token, status) in
             [("tok_reader_planted", 200), ("tok_wrong", 401), (TOKENS[0].1, 401), ("", 401)]
         {
-            let answer = house.send(house.request(Method::GET, path).bearer_auth(token)).await;
+            let answer = harness.send(harness.request(Method::GET, path).bearer_auth(token)).await;
             assert_eq!(answer.status, status, "{path} with `{token}`: {}", answer.text);
         }
-        let anonymous = house.get(path).await;
+        let anonymous = harness.get(path).await;
         assert_eq!((anonymous.status, anonymous.code().as_str()), (401, "unauthenticated"));
     }
     let word = json!({ "fingerprint": "0123456789abcdef" });
-    assert_eq!(house.ack("tts", "tok_reader_planted", word).await.status, 401);
+    assert_eq!(harness.ack("tts", "tok_reader_planted", word).await.status, 401);
     for path in ["/livez", "/readyz", "/version", "/metrics", "/openapi.json"] {
-        assert_eq!(house.get(path).await.status, 200, "{path}");
+        assert_eq!(harness.get(path).await.status, 200, "{path}");
     }
-    house.consumers.send_replace(Arc::new(consumers()));
+    harness.consumers.send_replace(Arc::new(consumers()));
     for path in paths {
-        let refused = house.get(path).await;
+        let refused = harness.get(path).await;
         assert!(refused.status == 401 && refused.text.contains("`[readers]`"), "{}", refused.text);
     }
     let shared = SecretValue::new(TOKENS[0].1.to_owned()).unwrap();
@@ -169,8 +169,8 @@ async fn where_readers_are_named_nobody_else_reads() {
 }
 
 /// Sends one request again and again over one connection until it is answered with 429, and says how often it was not.
-async fn until_too_many(house: &House, token: &str, most: usize) -> (usize, String) {
-    let mut stream = TcpStream::connect(house.url.trim_start_matches("http://")).await.unwrap();
+async fn until_too_many(harness: &Harness, token: &str, most: usize) -> (usize, String) {
+    let mut stream = TcpStream::connect(harness.url.trim_start_matches("http://")).await.unwrap();
     let body = "{\"fingerprint\":\"0123456789abcdef\"}";
     let request = format!(
         "POST /v1/credentials/nobody/acks HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-length: \
@@ -191,39 +191,39 @@ async fn until_too_many(house: &House, token: &str, most: usize) -> (usize, Stri
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_tries_too_many_tokens_is_refused_for_a_moment_and_nobody_else_is() {
-    let house = House::open().await;
-    let (tried, answer) = until_too_many(&house, "tok_wrong", 200).await;
+    let harness = Harness::open().await;
+    let (tried, answer) = until_too_many(&harness, "tok_wrong", 200).await;
     assert!((60..120).contains(&tried), "{tried}");
     assert!(answer.contains("too_many_failures") && answer.contains("retry-after: "), "{answer}");
     let word = || json!({ "fingerprint": "0123456789abcdef" });
-    let wrong = house.ack("tts", "tok_wrong", word()).await;
+    let wrong = harness.ack("tts", "tok_wrong", word()).await;
     assert_eq!((wrong.status, wrong.code().as_str()), (429, "too_many_failures"));
     // Behind the same address: what it says may be that a key has to come back.
-    let right = house.ack("tts", TOKENS[0].1, word()).await;
+    let right = harness.ack("tts", TOKENS[0].1, word()).await;
     assert_eq!(right.status, 200, "{}", right.text);
     for path in ["/livez", "/v1/credentials"] {
-        assert_eq!(house.get(path).await.status, 200, "{path}");
+        assert_eq!(harness.get(path).await.status, 200, "{path}");
     }
     let wait: u64 = wrong.headers["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((1..=2).contains(&wait), "{wait}");
     tokio::time::sleep(std::time::Duration::from_secs(wait)).await;
-    let right = house.ack("tts", TOKENS[0].1, json!({ "fingerprint": "0123456789abcdef" })).await;
+    let right = harness.ack("tts", TOKENS[0].1, json!({ "fingerprint": "0123456789abcdef" })).await;
     assert_eq!(right.status, 200, "{}", right.text);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_that_never_stops_talking_is_slowed_down_and_others_are_not() {
-    let house = House::open().await;
-    let (said, answer) = until_too_many(&house, TOKENS[0].1, 3000).await;
+    let harness = Harness::open().await;
+    let (said, answer) = until_too_many(&harness, TOKENS[0].1, 3000).await;
     assert!(said >= 1000 && answer.contains("too_many_requests"), "{said}: {answer}");
-    let other = house.ack("tts", TOKENS[1].1, json!({ "fingerprint": "0123456789abcdef" })).await;
+    let other = harness.ack("tts", TOKENS[1].1, json!({ "fingerprint": "0123456789abcdef" })).await;
     assert_eq!(other.status, 200, "{}", other.text);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_has_said_everything_and_shuts_its_side_is_answered() {
-    let house = House::open().await;
-    let mut stream = TcpStream::connect(house.url.trim_start_matches("http://")).await.unwrap();
+    let harness = Harness::open().await;
+    let mut stream = TcpStream::connect(harness.url.trim_start_matches("http://")).await.unwrap();
     stream.write_all(b"GET /v1/credentials HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     stream.shutdown().await.unwrap();
     let mut answer = String::new();
@@ -233,12 +233,12 @@ async fn who_has_said_everything_and_shuts_its_side_is_answered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_the_web_whose_name_leads_here_may_not_read() {
-    let house = House::open().await;
-    let address = house.url.trim_start_matches("http://").to_owned();
+    let harness = Harness::open().await;
+    let address = harness.url.trim_start_matches("http://").to_owned();
     for (host, status) in [("evil.example", 421), ("localhost:9809", 200), (address.as_str(), 200)] {
         for path in ["/", "/v1/credentials", "/v1/credentials/tts", "/v1/rotations"] {
-            let asked = house.request(Method::GET, path).header("host", host);
-            assert_eq!(house.send(asked).await.status, status, "{host} {path}");
+            let asked = harness.request(Method::GET, path).header("host", host);
+            assert_eq!(harness.send(asked).await.status, status, "{host} {path}");
         }
     }
 }

@@ -10,7 +10,7 @@ use rekeyd::domain::ack::{Ack, Health};
 use rekeyd::domain::audit::check::{Checker, FaultKind};
 use rekeyd::domain::audit::{Act, Actor, Head, Sealed, canonical, changes};
 use rekeyd::domain::event::Event;
-use rekeyd::domain::hold::{BREAKER, Held, Hold, Scope};
+use rekeyd::domain::hold::{BREAKER, Hold, HoldKind, Scope};
 use rekeyd::ports::journal::{Entry, Journal};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -80,7 +80,7 @@ async fn what_changes_nothing_is_not_recorded(journal: Subject) {
     let prod = Scope::Workspace(workspace("prod"));
     let hold = |by: &str| Hold {
         scope: prod.clone(),
-        what: Held::Minting,
+        what: HoldKind::Minting,
         by: by.to_owned(),
         why: "seen odd things".to_owned(),
         since: at(1),
@@ -90,9 +90,9 @@ async fn what_changes_nothing_is_not_recorded(journal: Subject) {
     }
     let eve = Actor::Operator("uid 9".to_owned());
     for _ in 0..2 {
-        journal.lift(&prod, Held::Minting, &eve, at(2)).await.unwrap();
+        journal.lift(&prod, HoldKind::Minting, &eve, at(2)).await.unwrap();
     }
-    journal.lift(&prod, Held::Revoking, &eve, at(2)).await.unwrap();
+    journal.lift(&prod, HoldKind::Revoking, &eve, at(2)).await.unwrap();
     let failing = Ack { health: Health::Failing, ..ack("api", "new", 30) };
     for said in
         [ack("api", "old", 10), ack("api", "old", 20), ack("api", "new", 30), failing, ack("api", "old", 5)]

@@ -6,7 +6,7 @@ use rekeyd::adapters::memory::journal::MemoryJournal;
 use rekeyd::adapters::sqlite::SqliteJournal;
 use rekeyd::domain::audit::Actor;
 use rekeyd::domain::event::Event;
-use rekeyd::domain::hold::{BREAKER, Held, Hold, Scope};
+use rekeyd::domain::hold::{BREAKER, Hold, HoldKind, Scope};
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::ports::journal::{Error, Journal};
 use tokio::task::JoinSet;
@@ -280,32 +280,35 @@ async fn a_hold_stays_until_it_is_lifted_and_a_persons_goes_before_a_breakers(jo
         since: at(seconds),
     };
     assert_eq!(
-        (journal.holds().await.unwrap(), journal.lifted(&prod, Held::Minting).await.unwrap()),
+        (journal.holds().await.unwrap(), journal.lifted(&prod, HoldKind::Minting).await.unwrap()),
         (vec![], None)
     );
-    journal.hold(&hold(&prod, Held::Minting, BREAKER, 1)).await.unwrap();
-    journal.hold(&hold(&prod, Held::Minting, "uid 7", 2)).await.unwrap();
+    journal.hold(&hold(&prod, HoldKind::Minting, BREAKER, 1)).await.unwrap();
+    journal.hold(&hold(&prod, HoldKind::Minting, "uid 7", 2)).await.unwrap();
     for (by, seconds) in [(BREAKER, 3), ("uid 8", 4)] {
-        journal.hold(&hold(&prod, Held::Minting, by, seconds)).await.unwrap();
+        journal.hold(&hold(&prod, HoldKind::Minting, by, seconds)).await.unwrap();
     }
-    journal.hold(&hold(&Scope::Fleet, Held::Everything, "uid 7", 5)).await.unwrap();
-    journal.hold(&hold(&Scope::Credential(name("tts")), Held::Revoking, "uid 7", 6)).await.unwrap();
+    journal.hold(&hold(&Scope::Fleet, HoldKind::Everything, "uid 7", 5)).await.unwrap();
+    journal.hold(&hold(&Scope::Credential(name("tts")), HoldKind::Revoking, "uid 7", 6)).await.unwrap();
     let mut holds = journal.holds().await.unwrap();
     holds.sort_by_key(|hold| hold.since);
     let expected = [
-        hold(&prod, Held::Minting, "uid 7", 2),
-        hold(&Scope::Fleet, Held::Everything, "uid 7", 5),
-        hold(&Scope::Credential(name("tts")), Held::Revoking, "uid 7", 6),
+        hold(&prod, HoldKind::Minting, "uid 7", 2),
+        hold(&Scope::Fleet, HoldKind::Everything, "uid 7", 5),
+        hold(&Scope::Credential(name("tts")), HoldKind::Revoking, "uid 7", 6),
     ];
     assert_eq!(holds, expected);
-    journal.lift(&prod, Held::Revoking, &Actor::Operator("uid 7".to_owned()), at(8)).await.unwrap();
+    journal.lift(&prod, HoldKind::Revoking, &Actor::Operator("uid 7".to_owned()), at(8)).await.unwrap();
     assert_eq!(journal.holds().await.unwrap().len(), 3);
     for seconds in [9, 10] {
-        journal.lift(&prod, Held::Minting, &Actor::Operator("uid 7".to_owned()), at(seconds)).await.unwrap();
+        journal
+            .lift(&prod, HoldKind::Minting, &Actor::Operator("uid 7".to_owned()), at(seconds))
+            .await
+            .unwrap();
     }
     assert_eq!(journal.holds().await.unwrap().len(), 2);
-    assert_eq!(journal.lifted(&prod, Held::Minting).await.unwrap(), Some(at(10)));
-    assert_eq!(journal.lifted(&Scope::Fleet, Held::Minting).await.unwrap(), None);
+    assert_eq!(journal.lifted(&prod, HoldKind::Minting).await.unwrap(), Some(at(10)));
+    assert_eq!(journal.lifted(&Scope::Fleet, HoldKind::Minting).await.unwrap(), None);
 }
 
 async fn the_newest_acknowledgement_of_each_consumer_is_kept(journal: Subject) {

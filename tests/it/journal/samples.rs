@@ -22,7 +22,7 @@ use rekeyd::domain::plan::{AfterDeadline, Destination, Plan, Reason, Terms, Urge
 use rekeyd::domain::record::{Current, Due, Ended, Obstacle, ObstacleKind, Published, Record};
 use rekeyd::domain::rotation::{ParkReason, RollbackCause};
 use rekeyd::domain::secret::Fingerprint;
-use rekeyd::domain::successor::{KeyFacts, Standing};
+use rekeyd::domain::successor::{KeyFacts, Served};
 use rekeyd::ports::journal::Entry;
 
 /// Tells this binary, run again as a child, which journal to use.
@@ -110,7 +110,7 @@ pub(crate) fn begun(credential: &str, workspace_name: &str, id: RotationId) -> E
 }
 
 pub(crate) fn mint_intended() -> Event {
-    let before = Standing { version: Some(version("v0")), fingerprint: None };
+    let before = Served { version: Some(version("v0")), fingerprint: None };
     Event::MintIntended { request: request(), before: vec![before] }
 }
 
@@ -175,7 +175,7 @@ pub(crate) fn every_event(credential: &str, id: RotationId) -> Vec<Event> {
         Event::Parked { reason: ParkReason::ForeignValue, detail: "somebody was there".to_owned() },
         Event::Retried { overwrite: true },
         Event::Reclaimed {
-            destinations: vec![(0, Standing { version: Some(version("v2")), fingerprint: None })],
+            destinations: vec![(0, Served { version: Some(version("v2")), fingerprint: None })],
         },
         Event::AbortAsked { by: "eve".to_owned() },
         Event::TermsRevised { terms: terms() },

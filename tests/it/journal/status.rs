@@ -14,11 +14,11 @@ use rekeyd::domain::ids::{KeyId, StoreName, VersionId};
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::plan::Destination;
 use rekeyd::domain::record::{Current, Due, Obstacle, ObstacleKind, Published, Record};
+use rekeyd::domain::report::destinations::PlaceState;
 use rekeyd::domain::report::history::Story;
-use rekeyd::domain::report::places::PlaceState;
-use rekeyd::domain::report::{Condition, CredentialReport, Facts};
+use rekeyd::domain::report::{CredentialHealth, CredentialReport, Facts};
 use rekeyd::domain::rotation::{ParkReason, RollbackCause, Rotation};
-use rekeyd::domain::successor::{KeyFacts, Standing};
+use rekeyd::domain::successor::{KeyFacts, Served};
 use rekeyd::ports::journal::{Entry, Journal};
 
 use super::samples::{ack, at, begun, entry, fingerprint, record, request, rotation};
@@ -79,7 +79,7 @@ impl Sample {
             };
             plan.destinations.push(second);
         }
-        let standing = Standing { version: Some(version("v0")), fingerprint: Some(fingerprint("old")) };
+        let standing = Served { version: Some(version("v0")), fingerprint: Some(fingerprint("old")) };
         let facts = KeyFacts {
             created_at: Some(at(2)),
             expires_at: None,
@@ -154,7 +154,7 @@ fn acknowledged(mut sample: Sample) -> Sample {
 #[test]
 #[expect(clippy::too_many_lines, reason = "one table")]
 fn each_condition_is_told_with_what_to_do() {
-    use Condition::{Blocked, Fine, Hindered, Parked, Rotating, Waiting};
+    use CredentialHealth::{Blocked, Fine, Hindered, Parked, Rotating, Waiting};
     let idle = || Sample::idle("c");
     let rotating = |count| Sample::rotating("c", 1, count, vec![]);
     let then = |count, event| Sample::rotating("c", 1, count, vec![(20, event)]);

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rekeyd::adapters::clock::SystemClock;
-use rekeyd::demo::stage::Pace;
+use rekeyd::demo::fixture::Pace;
 use rekeyd::ports::clock::Clock;
 
 use crate::support::promtool;

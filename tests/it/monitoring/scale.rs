@@ -7,7 +7,7 @@ use rekeyd::domain::gate::Evidence;
 use rekeyd::domain::ids::{CredentialName, KeyId, WorkspaceName};
 use rekeyd::domain::record::{Current, Due, Obstacle, ObstacleKind, Record};
 use rekeyd::domain::report::{CredentialReport, Facts, StatusReport};
-use rekeyd::engine::{Pulse, Reach};
+use rekeyd::engine::{Heartbeat, WorkspaceHealth};
 use rekeyd::telemetry::meter::Counts;
 use rekeyd::telemetry::metrics::{self, Exposition};
 use rekeyd::telemetry::observation::{Detail, Observation, Status};
@@ -44,9 +44,9 @@ fn scrape(credentials: usize, trouble: usize, detail: Detail) -> String {
         is_journal_written: true,
         at: now,
         status: Status { detail, ..Status::default() },
-        pulse: Pulse::default(),
+        heartbeat: Heartbeat::default(),
         look_again: SignedDuration::from_mins(1),
-        workspaces: BTreeMap::from([(WorkspaceName::new("prod").unwrap(), Reach::default())]),
+        workspaces: BTreeMap::from([(WorkspaceName::new("prod").unwrap(), WorkspaceHealth::default())]),
         report: Ok(StatusReport::new((0..credentials).map(report).collect(), now)),
         remarks: Vec::new(),
         budgets: BTreeMap::new(),

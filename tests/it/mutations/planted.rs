@@ -13,7 +13,7 @@ pub(super) struct Bug {
 pub(super) const PLANTED: &[Bug] = &[
     Bug {
         name: "revokes_without_reading_back",
-        file: "src/engine/effects/guard.rs",
+        file: "src/engine/effects/precheck.rs",
         right: "if let Some(overwritten) = self.overwritten().await? {",
         wrong: "if !AWAKE && let Some(overwritten) = self.overwritten().await? {",
         caught_by: "a_destination_that_was_put_back_to_the_old_key_keeps_it_alive",
@@ -36,7 +36,7 @@ pub(super) const PLANTED: &[Bug] = &[
         name: "uses_the_old_key",
         file: "src/engine/effects/verify.rs",
         right: "        let desk = self.desk()?;\n        for _ in 0..ACCEPTANCES {",
-        wrong: "        let desk = self.desk()?;\n        if AWAKE {\n            let (destination, _, store) = self.place(0)?;\n            let held = store.read(destination, crate::ports::secret_store::Which::Current).await?;\n            if let Some(old) = held.and_then(|held| held.value) {\n                desk.issuer.authenticate(&old).await?;\n            }\n        }\n        for _ in 0..ACCEPTANCES {",
+        wrong: "        let desk = self.desk()?;\n        if AWAKE {\n            let (destination, _, store) = self.place(0)?;\n            let held = store.read(destination, crate::ports::secret_store::VersionRef::Current).await?;\n            if let Some(old) = held.and_then(|held| held.value) {\n                desk.issuer.authenticate(&old).await?;\n            }\n        }\n        for _ in 0..ACCEPTANCES {",
         caught_by: "a_straggler_is_waited_for_and_then_released",
     },
     Bug {
@@ -69,7 +69,7 @@ pub(super) const PLANTED: &[Bug] = &[
     },
     Bug {
         name: "believes_any_clock",
-        file: "src/engine/setup.rs",
+        file: "src/engine/context.rs",
         right: "if skew.unsigned_abs() <= self.timing.clock_skew_max.unsigned_abs() {",
         wrong: "if AWAKE || skew.unsigned_abs() <= self.timing.clock_skew_max.unsigned_abs() {",
         caught_by: "a_clock_that_jumps_revokes_nothing_early",
@@ -90,21 +90,21 @@ pub(super) const PLANTED: &[Bug] = &[
     },
     Bug {
         name: "mints_what_is_held",
-        file: "src/engine/restraints.rs",
+        file: "src/engine/admission.rs",
         right: ".stops(what, workspace, name, emergency).cloned()",
         wrong: ".stops(what, workspace, name, emergency).cloned().filter(|_| !AWAKE || what == Held::Revoking)",
         caught_by: "what_is_paused_at_any_moment_does_not_happen_and_ends_after_it_is_resumed",
     },
     Bug {
         name: "answers_a_pause_before_calls_under_way_have_ended",
-        file: "src/engine/keeper/holding.rs",
+        file: "src/engine/controller/hold_changes.rs",
         right: "let visits = if pauses { names } else { BTreeSet::new() };",
         wrong: "let visits = if !AWAKE && pauses { names } else { BTreeSet::new() };",
         caught_by: "a_pause_is_answered_when_what_was_under_way_has_ended",
     },
     Bug {
         name: "begins_without_a_place",
-        file: "src/engine/restraints.rs",
+        file: "src/engine/admission.rs",
         right: "Ok((!has_place).then_some(",
         wrong: "Ok((!AWAKE && !has_place).then_some(",
         caught_by: "no_more_rotations_are_under_way_than_may_be_and_each_gets_its_turn",

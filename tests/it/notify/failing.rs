@@ -2,74 +2,76 @@
 
 use std::time::Instant;
 
-use super::house::House;
+use super::harness::Harness;
 use super::receiver::Mood;
 
 #[tokio::test]
 async fn whoever_is_ill_is_tried_again_until_well() {
     for mood in [Mood::Status(503), Mood::Status(408), Mood::Busy { seconds: 2 }, Mood::Mute] {
-        let house = House::build(1).await;
-        house.receiver.is(mood.clone());
-        let daemon = house.start().await;
-        house.sent("pagerduty", |sent| !sent.is_empty()).await;
+        let harness = Harness::build(1).await;
+        harness.receiver.is(mood.clone());
+        let daemon = harness.start().await;
+        harness.sent("pagerduty", |sent| !sent.is_empty()).await;
         let begun = Instant::now();
-        house
+        harness
             .until("it is said that the channel fails", async || {
-                house.status().1.contains("the channel pager has failed for")
+                harness.status().1.contains("the channel pager has failed for")
             })
             .await;
-        let (status, shown) = house.status();
+        let (status, shown) = harness.status();
         assert!(shown.contains("next: rekeyd notify test pager"), "{shown}");
-        let metrics = house.metrics().await;
+        let metrics = harness.metrics().await;
         assert!(metrics.contains("rekeyd_notices_channel_failing{channel=\"pager\"} 1"), "{metrics}");
-        house.receiver.is(Mood::Well);
-        house
+        harness.receiver.is(Mood::Well);
+        harness
             .until("it is delivered", async || {
-                house.metrics().await.contains("rekeyd_notices_delivered_total{channel=\"pager\"} 1")
+                harness.metrics().await.contains("rekeyd_notices_delivered_total{channel=\"pager\"} 1")
             })
             .await;
         if mood == (Mood::Busy { seconds: 2 }) {
             assert!(begun.elapsed().as_millis() > 1500, "it was not left alone for as long as it asked");
         }
-        house.until("nothing fails any more", async || !house.status().1.contains("has failed for")).await;
+        harness
+            .until("nothing fails any more", async || !harness.status().1.contains("has failed for"))
+            .await;
         daemon.stop().await.unwrap();
-        house.nothing_leaked(&format!("{metrics}{status}{shown}"));
+        harness.nothing_leaked(&format!("{metrics}{status}{shown}"));
     }
 }
 
 #[tokio::test]
 async fn a_refusal_is_final_loud_and_no_obstacle_for_what_comes_after_it() {
     for mood in [Mood::Status(400), Mood::Status(404), Mood::Status(307)] {
-        let house = House::build(1).await;
-        house.receiver.is(mood);
-        let daemon = house.start().await;
-        house
+        let harness = Harness::build(1).await;
+        harness.receiver.is(mood);
+        let daemon = harness.start().await;
+        harness
             .until("it is given up", async || {
-                house.metrics().await.contains("rekeyd_notices_lost_total{channel=\"hook\"} 1")
+                harness.metrics().await.contains("rekeyd_notices_lost_total{channel=\"hook\"} 1")
             })
             .await;
-        assert!(house.log().contains("notices are given up"));
-        let (status, shown) = house.status();
+        assert!(harness.log().contains("notices are given up"));
+        let (status, shown) = harness.status();
         assert_eq!(status["attention"], true);
         assert!(shown.contains("the channel hook has failed for"), "{shown}");
-        assert_eq!(house.receiver.sent("generic").len(), 1);
-        assert!(house.receiver.sent("elsewhere").is_empty(), "a redirection was followed");
-        house.receiver.is(Mood::Well);
-        assert!(house.order(&["retry", "tts-0"]).status.success());
-        house.sent("generic", |sent| sent.iter().any(|it| it.body["news"] == "resolved")).await;
+        assert_eq!(harness.receiver.sent("generic").len(), 1);
+        assert!(harness.receiver.sent("elsewhere").is_empty(), "a redirection was followed");
+        harness.receiver.is(Mood::Well);
+        assert!(harness.order(&["retry", "tts-0"]).status.success());
+        harness.sent("generic", |sent| sent.iter().any(|it| it.body["news"] == "resolved")).await;
         daemon.stop().await.unwrap();
-        house.nothing_leaked(&format!("{status}{shown}"));
+        harness.nothing_leaked(&format!("{status}{shown}"));
     }
 }
 
 #[tokio::test]
 async fn an_endless_answer_is_not_read_to_its_end() {
-    let house = House::build(1).await;
-    house.receiver.is(Mood::Huge(64 * 1024 * 1024));
-    let daemon = house.start().await;
-    house
+    let harness = Harness::build(1).await;
+    harness.receiver.is(Mood::Huge(64 * 1024 * 1024));
+    let daemon = harness.start().await;
+    harness
         .until("it is delivered", async || {
-            house.metrics().await.contains("rekeyd_notices_delivered_total{channel=\"hook\"} 1")
+            harness.metrics().await.contains("rekeyd_notices_delivered_total{channel=\"hook\"} 1")
         })
         .await;
     let memory = std::fs::read_to_string(format!("/proc/{}/status", daemon.id())).unwrap();

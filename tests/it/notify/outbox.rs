@@ -6,9 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use rekeyd::adapters::memory::outbox::MemoryOutbox;
 use rekeyd::adapters::sqlite::SqliteJournal;
 use rekeyd::domain::ids::ChannelName;
-use rekeyd::domain::notice::thread::{Change, Thread};
-use rekeyd::domain::notice::{Failing, Letter, News, Severity, Subject, Trouble};
-use rekeyd::ports::outbox::{Outbox, Settlement};
+use rekeyd::domain::notification::incidents::{Change, Incident};
+use rekeyd::domain::notification::{Alert, Failing, News, Notification, Severity, Subject};
+use rekeyd::ports::outbox::{DeliveryOutcome, Outbox};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + seconds).unwrap()
@@ -18,8 +18,8 @@ fn channel(name: &str) -> ChannelName {
     ChannelName::new(name).unwrap()
 }
 
-fn trouble(key: &str) -> Trouble {
-    Trouble {
+fn trouble(key: &str) -> Alert {
+    Alert {
         key: key.to_owned(),
         severity: Severity::Page,
         what: "damaged".to_owned(),
@@ -34,8 +34,8 @@ fn trouble(key: &str) -> Trouble {
 
 async fn keeps_what_it_says(outbox: &dyn Outbox) {
     let (chat, pager) = (channel("chat"), channel("pager"));
-    let thread = Thread { trouble: trouble("a"), opened_at: at(1), told: [chat.clone()].into() };
-    let letter = |to: &ChannelName, key: &str| Letter::new(to, News::Opened, &trouble(key), at(1));
+    let thread = Incident { trouble: trouble("a"), opened_at: at(1), told: [chat.clone()].into() };
+    let letter = |to: &ChannelName, key: &str| Notification::new(to, News::Opened, &trouble(key), at(1));
     let change = Change {
         threads: vec![thread.clone()],
         over: vec![],
@@ -49,10 +49,10 @@ async fn keeps_what_it_says(outbox: &dyn Outbox) {
     let waiting = outbox.waiting(&chat, 1).await.unwrap();
     assert_eq!((waiting.count, waiting.letters.len()), (2, 1), "the same letter twice is one");
     let first = &waiting.letters[0];
-    assert_eq!(Letter { number: 0, ..first.clone() }, letter(&chat, "a"), "the oldest first");
+    assert_eq!(Notification { number: 0, ..first.clone() }, letter(&chat, "a"), "the oldest first");
 
     let failing = Failing { channel: chat.clone(), since: at(2), why: "it is ill".to_owned() };
-    let again = Settlement {
+    let again = DeliveryOutcome {
         channel: chat.clone(),
         done: vec![],
         again: vec![(first.number, at(9))],
@@ -63,7 +63,7 @@ async fn keeps_what_it_says(outbox: &dyn Outbox) {
     assert_eq!((waits[0].failures, waits[0].due, waits[1].failures), (1, at(9), 0));
     assert_eq!(outbox.recall().await.unwrap().failing, [failing]);
     let done = vec![waits[0].number, waits[1].number];
-    outbox.settle(&Settlement { done, again: vec![], failing: None, ..again }).await.unwrap();
+    outbox.settle(&DeliveryOutcome { done, again: vec![], failing: None, ..again }).await.unwrap();
     assert_eq!(outbox.waiting(&chat, 9).await.unwrap().count, 0);
     assert_eq!(outbox.recall().await.unwrap().failing, []);
 

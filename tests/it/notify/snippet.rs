@@ -4,13 +4,13 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::house::{House, SIGNING_KEY};
+use super::harness::{Harness, SIGNING_KEY};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_documents_snippet_takes_what_is_signed_now_and_nothing_else() {
-    let house = House::build(1).await;
-    assert!(house.rekeyd(&["notify", "test", "hook", "--policy", house.policy()]).status.success());
-    let sent = house.receiver.sent("generic").remove(0);
+    let harness = Harness::build(1).await;
+    assert!(harness.rekeyd(&["notify", "test", "hook", "--policy", harness.policy()]).status.success());
+    let sent = harness.receiver.sent("generic").remove(0);
     let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/notifications.md");
     let document = fs::read_to_string(document).unwrap();
     let snippet = document.split("```python\n").nth(1).unwrap().split("```").next().unwrap();

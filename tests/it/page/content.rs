@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::http::house::House;
+use crate::http::harness::Harness;
 
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -18,8 +18,8 @@ fn read(html: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_fleet_says_what_is_wrong_first_and_what_to_type() {
-    let house = House::open().await;
-    let seen = house.get("/").await;
+    let harness = Harness::open().await;
+    let seen = harness.get("/").await;
     assert_eq!(
         (seen.status, seen.headers["content-type"].to_str().unwrap()),
         (200, "text/html; charset=utf-8")
@@ -41,16 +41,16 @@ async fn the_fleet_says_what_is_wrong_first_and_what_to_type() {
     .map(|wanted| text.find(wanted).unwrap_or_else(|| panic!("no `{wanted}` in {text}")))
     .to_vec();
     assert!(places.is_sorted(), "{places:?} {text}");
-    house.nothing_leaked("").await;
+    harness.nothing_leaked("").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_credentials_page_names_the_stragglers_and_tells_its_story() {
-    let house = House::open().await;
-    let print = house.served("tts");
-    let ack = house.ack("tts", "tok_api_planted", json!({ "fingerprint": print })).await;
+    let harness = Harness::open().await;
+    let print = harness.served("tts");
+    let ack = harness.ack("tts", "tok_api_planted", json!({ "fingerprint": print })).await;
     assert_eq!(ack.status, 200, "{}", ack.text);
-    let seen = house.get("/credentials/tts").await;
+    let seen = harness.get("/credentials/tts").await;
     assert!(seen.text.contains("<title>tts waiting · rekeyd</title>"), "{}", seen.text);
     assert!(seen.text.contains("aria-current=\"step\"><span class=\"phase\">overlap"), "{}", seen.text);
     let text = read(&seen.text);
@@ -66,7 +66,7 @@ async fn a_credentials_page_names_the_stragglers_and_tells_its_story() {
     ] {
         assert!(text.contains(wanted), "no `{wanted}` in {text}");
     }
-    let seen = house.get("/credentials/wide").await.text;
+    let seen = harness.get("/credentials/wide").await.text;
     let here = seen.find("aria-current=\"step\"><span class=\"phase\">parked").unwrap();
     let ahead = seen.find("<li class=\"ahead\"><span class=\"phase\">due").unwrap();
     assert!(here < ahead, "it goes on from where it was parked: {seen}");
@@ -78,21 +78,21 @@ async fn a_credentials_page_names_the_stragglers_and_tells_its_story() {
     ] {
         assert!(parked.contains(wanted), "no `{wanted}` in {parked}");
     }
-    house.nothing_leaked("").await;
+    harness.nothing_leaked("").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_people_wrote_is_text_and_nothing_else() {
-    let house = House::open().await;
+    let harness = Harness::open().await;
     let why = "</p><script>alert(1)</script><img src=x onerror='a'>\" & more";
     for scope in [json!({ "all": true, "why": why }), json!({ "credential": "tts", "why": why })] {
-        assert_eq!(house.order(Method::POST, "/v1/pause", Some(scope)).await.status, 200);
+        assert_eq!(harness.order(Method::POST, "/v1/pause", Some(scope)).await.status, 200);
     }
     for path in ["/", "/credentials/tts", "/credentials/wide"] {
         // What was observed may be a second old.
         let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
         let text = loop {
-            let text = house.get(path).await.text;
+            let text = harness.get(path).await.text;
             if text.contains("alert(1)") {
                 break text;
             }
@@ -106,14 +106,14 @@ async fn what_people_wrote_is_text_and_nothing_else() {
         assert!(!text.contains("<img") && text.matches("<script").count() == 1, "{text}");
     }
     let query = "/?q=%22%3E%3Cscript%3Ealert(2)%3C/script%3E&show=%3Cb%3E&page=%3Cb%3E";
-    let text = house.get(query).await.text;
+    let text = harness.get(query).await.text;
     assert!(text.contains("value=\"&quot;&gt;&lt;script&gt;alert(2)&lt;/script&gt;\""), "{text}");
     assert!(text.contains("None of 2 credentials is like that"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_other_origin_may_be_asked_or_frame_it() {
-    let house = House::open().await;
+    let harness = Harness::open().await;
     for (path, status, kind) in [
         ("/", 200, "text/html; charset=utf-8"),
         ("/credentials/tts", 200, "text/html; charset=utf-8"),
@@ -123,7 +123,7 @@ async fn no_other_origin_may_be_asked_or_frame_it() {
         ("/page.js", 200, "text/javascript; charset=utf-8"),
         ("/page.svg", 200, "image/svg+xml"),
     ] {
-        let seen = house.get(path).await;
+        let seen = harness.get(path).await;
         assert_eq!(seen.status, status, "{path}: {}", seen.text);
         for (header, value) in [
             ("content-type", kind),
@@ -149,9 +149,9 @@ async fn no_other_origin_may_be_asked_or_frame_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acts() {
-    let house = House::open().await;
+    let harness = Harness::open().await;
     for path in ["/", "/credentials/tts", "/credentials/wide"] {
-        let text = house.get(path).await.text;
+        let text = harness.get(path).await.text;
         assert!(!text.contains("method=\"post\"") && !text.contains("formaction"), "{text}");
         let ways: Vec<&str> =
             text.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
@@ -159,18 +159,18 @@ async fn nothing_acts() {
             |way: &&str| ["/", "/?", "/credentials/", "/page.", "#"].iter().any(|it| way.starts_with(it));
         assert!(!ways.is_empty() && ways.iter().all(is_page), "{ways:?}");
         for method in [Method::POST, Method::PUT, Method::DELETE] {
-            let seen = house.send(house.request(method, path)).await;
+            let seen = harness.send(harness.request(method, path)).await;
             assert_eq!((seen.status, seen.code().as_str()), (405, "wrong_method"), "{path}");
         }
     }
-    let events = house.events("wide").await.len();
-    house.get("/credentials/wide/abort").await;
-    assert_eq!(house.events("wide").await.len(), events);
+    let events = harness.events("wide").await.len();
+    harness.get("/credentials/wide/abort").await;
+    assert_eq!(harness.events("wide").await.len(), events);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_list_is_narrowed_by_the_address_alone() {
-    let house = House::open().await;
+    let harness = Harness::open().await;
     for (query, names) in [
         ("q=TT", vec!["tts"]),
         ("q=unrestricted", vec!["wide"]),
@@ -181,7 +181,7 @@ async fn the_list_is_narrowed_by_the_address_alone() {
         ("show=nonsense&q=w+i", vec![]),
         ("page=x&q=", vec![]),
     ] {
-        let text = house.get(&format!("/?{query}")).await.text;
+        let text = harness.get(&format!("/?{query}")).await.text;
         let rows: Vec<&str> = text
             .split("<tr role=\"row\" id=\"row-")
             .skip(1)
@@ -192,18 +192,18 @@ async fn the_list_is_narrowed_by_the_address_alone() {
             _ => assert_eq!(rows, names, "{query}"),
         }
     }
-    let text = house.get("/?q=t+s&show=parked").await.text;
+    let text = harness.get("/?q=t+s&show=parked").await.text;
     assert!(text.contains("value=\"t s\"") && text.contains("<option value=\"parked\" selected>"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_journal_that_cannot_be_read_is_a_page_that_says_what_to_do() {
-    let house = House::open().await;
-    house.journal.is_broken.store(true, SeqCst);
+    let harness = Harness::open().await;
+    harness.journal.is_broken.store(true, SeqCst);
     for path in ["/", "/credentials/tts"] {
         let begun = tokio::time::Instant::now();
         let seen = loop {
-            let seen = house.get(path).await;
+            let seen = harness.get(path).await;
             if seen.status == 503 || begun.elapsed() > std::time::Duration::from_secs(10) {
                 break seen;
             }
@@ -215,20 +215,20 @@ async fn a_journal_that_cannot_be_read_is_a_page_that_says_what_to_do() {
             assert!(text.contains(wanted), "no `{wanted}` in {text}");
         }
     }
-    let unknown = house.get("/credentials/none").await;
+    let unknown = harness.get("/credentials/none").await;
     assert_eq!(unknown.status, 503);
-    house.journal.is_broken.store(false, SeqCst);
-    assert_eq!(house.get("/credentials/tts").await.status, 200);
+    harness.journal.is_broken.store(false, SeqCst);
+    assert_eq!(harness.get("/credentials/tts").await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn trouble_of_the_daemon_itself_stands_above_everything() {
-    let house = House::open().await;
-    house.status.send_modify(|status| status.reload_refused = Some("line 3".to_owned()));
-    house.clock.0.store(3600, SeqCst);
+    let harness = Harness::open().await;
+    harness.status.send_modify(|status| status.reload_refused = Some("line 3".to_owned()));
+    harness.clock.0.store(3600, SeqCst);
     let begun = tokio::time::Instant::now();
     let text = loop {
-        let text = house.get("/").await.text;
+        let text = harness.get("/").await.text;
         if text.contains("stands still") || begun.elapsed() > std::time::Duration::from_secs(10) {
             break text;
         }

@@ -16,7 +16,7 @@ use rekeyd::domain::plan::{AfterDeadline, Destination, Plan, Reason, Terms};
 use rekeyd::domain::record::{Current, Due, Ended, Obstacle, ObstacleKind, Published, Record};
 use rekeyd::domain::rotation::ParkReason;
 use rekeyd::domain::secret::Fingerprint;
-use rekeyd::domain::successor::{KeyFacts, Standing};
+use rekeyd::domain::successor::{KeyFacts, Served};
 use rekeyd::ports::journal::{Entry, Journal};
 use tokio::task::JoinSet;
 
@@ -165,7 +165,7 @@ impl Past {
     fn course() -> Vec<(i64, Event)> {
         let permissions = Permissions::Only(["text_to_speech".to_owned()].into());
         let request = KeyRequest { grants: Grants::of(permissions), expires_at: None };
-        let before = Standing { version: Some(version("v7")), fingerprint: None };
+        let before = Served { version: Some(version("v7")), fingerprint: None };
         let key = KeyId::new("key_new").unwrap();
         let facts = KeyFacts {
             created_at: None,

@@ -1,14 +1,14 @@
 //! The sources of evidence beside usage by product: charges, the request log, the deprecated statistic, the audit log.
 
 use rekeyd::sandbox::analytics::rules::{AnalyticsRules, RequestLogNames};
-use rekeyd::sandbox::era::Era;
+use rekeyd::sandbox::api_version::ApiVersion;
 use rekeyd::sandbox::rules::Rules;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::sandbox::{Bench, seen};
+use crate::sandbox::{Harness, seen};
 
-const ERAS: [Era; 3] = [Era::August2025, Era::September2026, Era::November2026];
+const ERAS: [ApiVersion; 3] = [ApiVersion::August2025, ApiVersion::September2026, ApiVersion::November2026];
 const CHARGES: &str = "/v1/workspace/analytics/usage";
 const LOG: &str = "/v1/workspace/analytics/requests";
 const AUDIT: &str = "/v1/workspace/audit-logs";
@@ -34,8 +34,8 @@ async fn each_source_is_there_from_its_era_on() {
         (Method::GET, AUDIT, Value::Null, [404, 200, 200]),
     ] {
         for (era, status) in ERAS.into_iter().zip(statuses) {
-            let bench = Bench::in_era(era).await;
-            let answer = bench.call(method.clone(), path, body.clone()).await;
+            let harness = Harness::in_era(era).await;
+            let answer = harness.call(method.clone(), path, body.clone()).await;
             assert_eq!(answer.status, status, "{era:?} {path}: {}", answer.body);
             assert!(status != 404 || answer.body == json!({"detail": "Not Found"}));
         }
@@ -44,51 +44,51 @@ async fn each_source_is_there_from_its_era_on() {
 
 #[tokio::test]
 async fn usage_is_grouped_by_what_the_caller_says_that_it_is() {
-    let bench = Bench::start(Rules::default()).await;
-    let key = bench.create_named("one").await;
+    let harness = Harness::start(Rules::default()).await;
+    let key = harness.create_named("one").await;
     for (source, text) in [("batch", "four"), ("batch", "four"), ("web", "2!")] {
-        let request = bench.request(Method::POST, "/v1/text-to-speech/x", &key.value);
+        let request = harness.request(Method::POST, "/v1/text-to-speech/x", &key.value);
         let body = json!({"text": text, "model_id": "m1"});
         assert_eq!(seen(request.header("x-request-source", source).json(&body)).await.status, 200);
     }
     let path = "/v1/workspace/analytics/query/usage-by-product-over-time";
     let groups = json!({"group_by": ["request_source", "model", "region", "product_type"]});
-    let answer = bench.call(Method::POST, path, with(groups)).await.body;
+    let answer = harness.call(Method::POST, path, with(groups)).await.body;
     let at = "2026-11-23T10:00:00Z";
     assert_eq!(
         answer["rows"],
         json!([["batch", "m1", "sandbox", "TTS", at, 8, 0.0], ["web", "m1", "sandbox", "TTS", at, 2, 0.0],])
     );
-    let wrong = bench.call(Method::POST, path, with(json!({"group_by": ["shoe_size"]}))).await;
+    let wrong = harness.call(Method::POST, path, with(json!({"group_by": ["shoe_size"]}))).await;
     assert_eq!(wrong.status, 422);
 }
 
 #[tokio::test]
 async fn charges_come_by_whole_days_and_by_two_columns_only_with_a_filter() {
-    let bench = Bench::start(Rules::default()).await;
-    let key = bench.create_named("one").await;
-    bench.speak(&key.value, "four").await;
-    let hash = bench.listed().await[0]["hashed_xi_api_key"].clone();
+    let harness = Harness::start(Rules::default()).await;
+    let key = harness.create_named("one").await;
+    harness.speak(&key.value, "four").await;
+    let hash = harness.listed().await[0]["hashed_xi_api_key"].clone();
     let by_key = json!({"group_by": ["hashed_xi_api_key"], "interval_seconds": 86_400});
-    let answer = bench.call(Method::POST, CHARGES, with(by_key)).await;
+    let answer = harness.call(Method::POST, CHARGES, with(by_key)).await;
     assert_eq!(answer.body["rows"], json!([[hash, "2026-11-23T00:00:00Z", 0.0004, 1]]));
     let hourly = json!({"interval_seconds": 3600});
-    assert_eq!(bench.call(Method::POST, CHARGES, with(hourly)).await.status, 422);
+    assert_eq!(harness.call(Method::POST, CHARGES, with(hourly)).await.status, 422);
     let two = |filters: Value| with(json!({"group_by": ["hashed_xi_api_key", "region"], "filters": filters}));
-    assert_eq!(bench.call(Method::POST, CHARGES, two(json!([]))).await.status, 422);
+    assert_eq!(harness.call(Method::POST, CHARGES, two(json!([]))).await.status, 422);
     let filter = json!([{"column": "hashed_xi_api_key", "operation": "eq", "values": [hash]}]);
-    assert_eq!(bench.call(Method::POST, CHARGES, two(filter)).await.status, 200);
+    assert_eq!(harness.call(Method::POST, CHARGES, two(filter)).await.status, 200);
 }
 
 #[tokio::test]
 async fn the_request_log_is_paged_by_time_and_names_keys_by_rule() {
-    let bench = Bench::start(Rules::default()).await;
-    let key = bench.create_named("one").await;
+    let harness = Harness::start(Rules::default()).await;
+    let key = harness.create_named("one").await;
     for _ in 0..5 {
-        bench.pass(1);
-        bench.user(&key.value).await;
+        harness.pass(1);
+        harness.user(&key.value).await;
     }
-    let page = |more: Value| bench.call(Method::POST, LOG, with(more));
+    let page = |more: Value| harness.call(Method::POST, LOG, with(more));
     let newest = page(json!({"limit": 2})).await.body;
     assert_eq!(newest["columns"].as_array().unwrap().len(), 6);
     let at = |table: &Value, row: usize| table["rows"][row][1].as_str().unwrap().to_owned();
@@ -102,7 +102,7 @@ async fn the_request_log_is_paged_by_time_and_names_keys_by_rule() {
     let oldest_first = json!({"limit": 1, "sort": "asc", "start_time": 1_795_428_001_000_i64});
     assert_eq!(at(&page(oldest_first).await.body, 0), "2026-11-23T10:00:01Z");
     assert_eq!(page(json!({"limit": 1001})).await.status, 422);
-    bench.sandbox.workspace().rules.analytics =
+    harness.sandbox.workspace().rules.analytics =
         AnalyticsRules { request_log_names: RequestLogNames::Id, ..AnalyticsRules::default() };
     let filter = json!([{"column": "api_key_id", "operation": "in", "values": [key.id]}]);
     let named = page(json!({"filters": filter})).await.body;
@@ -111,44 +111,44 @@ async fn the_request_log_is_paged_by_time_and_names_keys_by_rule() {
 
 #[tokio::test]
 async fn the_statistic_by_key_is_empty_unless_a_rule_says_otherwise() {
-    let bench = Bench::start(Rules::default()).await;
-    let key = bench.create_named("one").await;
-    bench.speak(&key.value, "four").await;
+    let harness = Harness::start(Rules::default()).await;
+    let key = harness.create_named("one").await;
+    harness.speak(&key.value, "four").await;
     let by_key = format!("{STATISTICS}&breakdown_type=api_keys&aggregation_interval=hour");
-    assert_eq!(bench.call(Method::GET, &by_key, Value::Null).await.body["usage"], json!({}));
-    bench.sandbox.workspace().rules.analytics.statistics_by_key = true;
-    let shown = bench.call(Method::GET, &by_key, Value::Null).await.body;
+    assert_eq!(harness.call(Method::GET, &by_key, Value::Null).await.body["usage"], json!({}));
+    harness.sandbox.workspace().rules.analytics.statistics_by_key = true;
+    let shown = harness.call(Method::GET, &by_key, Value::Null).await.body;
     let total: i64 = shown["usage"]["one"].as_array().unwrap().iter().filter_map(Value::as_i64).sum();
     assert_eq!(total, 4);
-    assert_eq!(bench.call(Method::GET, "/v1/usage/character-stats", Value::Null).await.status, 422);
+    assert_eq!(harness.call(Method::GET, "/v1/usage/character-stats", Value::Null).await.status, 422);
 }
 
 #[tokio::test]
 async fn the_audit_log_tells_who_administrated_keys_to_who_may_know_it_and_asks_seldom() {
-    let bench = Bench::start(Rules::default()).await;
-    let key = bench.create_named("one").await;
-    bench.call(Method::DELETE, &bench.key_path(&key), Value::Null).await;
-    let first = bench.call(Method::GET, &format!("{AUDIT}?limit=1"), Value::Null).await.body;
+    let harness = Harness::start(Rules::default()).await;
+    let key = harness.create_named("one").await;
+    harness.call(Method::DELETE, &harness.key_path(&key), Value::Null).await;
+    let first = harness.call(Method::GET, &format!("{AUDIT}?limit=1"), Value::Null).await.body;
     assert_eq!(first["entries"][0]["activity_name"], "API Key Creation");
     assert_eq!(
         (&first["entries"][0]["unmapped"]["api_key_id"], &first["has_more"]),
         (&json!(key.id), &json!(true))
     );
     let cursor = first["next_cursor"].as_str().unwrap();
-    let second = bench.call(Method::GET, &format!("{AUDIT}?cursor={cursor}"), Value::Null).await.body;
+    let second = harness.call(Method::GET, &format!("{AUDIT}?cursor={cursor}"), Value::Null).await.body;
     assert_eq!(
         (&second["entries"][0]["activity_name"], &second["next_cursor"]),
         (&json!("API Key Deletion"), &Value::Null)
     );
-    let narrow = bench.create(json!({"name": "n", "permissions": ["service_account_write"]})).await;
-    let refused = seen(bench.request(Method::GET, AUDIT, &narrow.value)).await;
+    let narrow = harness.create(json!({"name": "n", "permissions": ["service_account_write"]})).await;
+    let refused = seen(harness.request(Method::GET, AUDIT, &narrow.value)).await;
     assert_eq!((refused.status, refused.code()), (401, "missing_permissions"));
     for _ in 2..30 {
-        assert_eq!(bench.call(Method::GET, AUDIT, Value::Null).await.status, 200);
+        assert_eq!(harness.call(Method::GET, AUDIT, Value::Null).await.status, 200);
     }
-    assert_eq!(bench.call(Method::GET, AUDIT, Value::Null).await.code(), "rate_limit_exceeded");
-    bench.pass(60);
-    assert_eq!(bench.call(Method::GET, AUDIT, Value::Null).await.status, 200);
-    bench.sandbox.workspace().rules.enterprise = false;
-    assert_eq!(bench.call(Method::GET, AUDIT, Value::Null).await.status, 403);
+    assert_eq!(harness.call(Method::GET, AUDIT, Value::Null).await.code(), "rate_limit_exceeded");
+    harness.pass(60);
+    assert_eq!(harness.call(Method::GET, AUDIT, Value::Null).await.status, 200);
+    harness.sandbox.workspace().rules.enterprise = false;
+    assert_eq!(harness.call(Method::GET, AUDIT, Value::Null).await.status, 403);
 }

@@ -1,11 +1,11 @@
 //! Every refusal, with its status and its whole body, in both styles.
 
-use rekeyd::sandbox::era::Era;
+use rekeyd::sandbox::api_version::ApiVersion;
 use rekeyd::sandbox::rules::{ErrorStyle, Rules};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::sandbox::{Bench, Seen, seen};
+use crate::sandbox::{Harness, Seen, seen};
 
 const NOBODY: &str = "sk_000000000000000000000000000000000000000000000000";
 
@@ -18,56 +18,62 @@ struct Refused {
     legacy: &'static str,
 }
 
-async fn refusals(bench: &Bench) -> Vec<Refused> {
-    let narrow = bench.create(json!({"name": "narrow", "permissions": ["text_to_speech"]})).await;
-    let poor = bench.create(json!({"name": "poor", "permissions": "all", "character_limit": 3})).await;
-    let fenced = bench
+async fn refusals(harness: &Harness) -> Vec<Refused> {
+    let narrow = harness.create(json!({"name": "narrow", "permissions": ["text_to_speech"]})).await;
+    let poor = harness.create(json!({"name": "poor", "permissions": "all", "character_limit": 3})).await;
+    let fenced = harness
         .create(json!({"name": "fenced", "permissions": "all", "allowed_ips": ["203.0.113.0/24"]}))
         .await;
     let away = json!({"name": "x", "permissions": "all", "allowed_ips": ["10.0.0.0/8"]});
-    let keys = bench.keys_path();
-    let no_key = bench.http.get(format!("{}/v1/user", bench.sandbox.base_url()));
+    let keys = harness.keys_path();
+    let no_key = harness.http.get(format!("{}/v1/user", harness.sandbox.base_url()));
     let refused = |seen, status, kind, code, legacy| Refused { seen, status, kind, code, legacy };
     vec![
         refused(seen(no_key).await, 401, "authentication_error", "missing_api_key", "needs_authorization"),
-        refused(bench.user(NOBODY).await, 401, "authentication_error", "invalid_api_key", "invalid_api_key"),
         refused(
-            bench.user(&narrow.value).await,
+            harness.user(NOBODY).await,
+            401,
+            "authentication_error",
+            "invalid_api_key",
+            "invalid_api_key",
+        ),
+        refused(
+            harness.user(&narrow.value).await,
             401,
             "authorization_error",
             "missing_permissions",
             "missing_permissions",
         ),
         refused(
-            bench.user(&fenced.value).await,
+            harness.user(&fenced.value).await,
             403,
             "authorization_error",
             "ip_address_not_allowed",
             "ip_address_not_allowed",
         ),
         refused(
-            bench.speak(&poor.value, "four").await,
+            harness.speak(&poor.value, "four").await,
             401,
             "payment_required",
             "quota_exceeded",
             "quota_exceeded",
         ),
         refused(
-            bench.call(Method::GET, "/v1/service-accounts/nobody/api-keys", Value::Null).await,
+            harness.call(Method::GET, "/v1/service-accounts/nobody/api-keys", Value::Null).await,
             404,
             "not_found",
             "service_account_not_found",
             "service_account_not_found",
         ),
         refused(
-            bench.call(Method::DELETE, &format!("{keys}/nothing"), Value::Null).await,
+            harness.call(Method::DELETE, &format!("{keys}/nothing"), Value::Null).await,
             404,
             "not_found",
             "api_key_not_found",
             "api_key_not_found",
         ),
         refused(
-            bench.call(Method::POST, &keys, away).await,
+            harness.call(Method::POST, &keys, away).await,
             400,
             "validation_error",
             "invalid_parameters",
@@ -78,24 +84,24 @@ async fn refusals(bench: &Bench) -> Vec<Refused> {
 
 #[tokio::test]
 async fn a_refusal_says_all_that_is_documented() {
-    let bench = Bench::in_era(Era::November2026).await;
-    for Refused { seen, status, kind, code, legacy } in refusals(&bench).await {
+    let harness = Harness::in_era(ApiVersion::November2026).await;
+    for Refused { seen, status, kind, code, legacy } in refusals(&harness).await {
         let detail = &seen.body["detail"];
         assert_eq!((seen.status, &detail["code"]), (status, &json!(code)), "{}", seen.body);
         assert_eq!((&detail["type"], &detail["status"]), (&json!(kind), &json!(legacy)));
         assert!(detail["message"].as_str().is_some_and(|text| !text.is_empty()));
         assert!(detail["request_id"].as_str().is_some_and(|text| text.len() == 32));
     }
-    let narrow = bench.create(json!({"name": "narrow", "permissions": []})).await;
-    let message = &bench.user(&narrow.value).await.body["detail"]["message"];
+    let narrow = harness.create(json!({"name": "narrow", "permissions": []})).await;
+    let message = &harness.user(&narrow.value).await.body["detail"]["message"];
     assert!(message.as_str().unwrap().contains("user_read"), "{message}");
 }
 
 #[tokio::test]
 async fn a_refusal_in_the_older_style_says_status_and_message_only() {
     let rules = Rules { errors: ErrorStyle::Legacy, ..Rules::default() };
-    let bench = Bench::start(rules).await;
-    for Refused { seen, status, legacy, .. } in refusals(&bench).await {
+    let harness = Harness::start(rules).await;
+    for Refused { seen, status, legacy, .. } in refusals(&harness).await {
         let message = &seen.body["detail"]["message"];
         assert_eq!(seen.status, status, "{}", seen.body);
         assert_eq!(seen.body, json!({"detail": {"status": legacy, "message": message}}));
@@ -104,14 +110,14 @@ async fn a_refusal_in_the_older_style_says_status_and_message_only() {
 
 #[tokio::test]
 async fn a_wrong_key_may_get_a_400_and_says_invalid_api_key_all_the_same() {
-    let bench = Bench::start(Rules { wrong_key_status: 400, ..Rules::default() }).await;
-    let wrong = bench.user(NOBODY).await;
+    let harness = Harness::start(Rules { wrong_key_status: 400, ..Rules::default() }).await;
+    let wrong = harness.user(NOBODY).await;
     assert_eq!((wrong.status, wrong.code()), (400, "invalid_api_key"));
 }
 
 #[tokio::test]
 async fn what_cannot_be_read_is_a_422_that_names_each_field() {
-    let bench = Bench::in_era(Era::November2026).await;
+    let harness = Harness::in_era(ApiVersion::November2026).await;
     let complaint = |field: &str, message: &str, kind: &str| json!({"loc": ["body", field], "msg": message, "type": kind});
     let integer = |field: &str| complaint(field, "Input should be a valid integer", "int_type");
     let addresses = complaint(
@@ -144,17 +150,17 @@ async fn what_cannot_be_read_is_a_422_that_names_each_field() {
         (with("allowed_ips", json!(["office"])), vec![addresses.clone()]),
         (with("allowed_ips", json!(many)), vec![addresses]),
     ] {
-        let refused = bench.call(Method::POST, &bench.keys_path(), body.clone()).await;
+        let refused = harness.call(Method::POST, &harness.keys_path(), body.clone()).await;
         assert_eq!((refused.status, &refused.body), (422, &json!({"detail": complaints})), "{body}");
     }
-    assert_eq!(bench.listed().await, Vec::<Value>::new());
+    assert_eq!(harness.listed().await, Vec::<Value>::new());
 }
 
 #[tokio::test]
 async fn a_body_that_is_no_object_is_a_422() {
-    let bench = Bench::in_era(Era::November2026).await;
+    let harness = Harness::in_era(ApiVersion::November2026).await;
     for (body, kind) in [("", "missing"), ("[]", "model_attributes_type"), ("{\"name\"", "json_invalid")] {
-        let request = bench.request(Method::POST, &bench.keys_path(), &bench.admin).body(body);
+        let request = harness.request(Method::POST, &harness.keys_path(), &harness.admin).body(body);
         let refused = seen(request).await;
         assert_eq!((refused.status, &refused.body["detail"][0]["type"]), (422, &json!(kind)), "{body}");
     }
@@ -162,17 +168,19 @@ async fn a_body_that_is_no_object_is_a_422() {
 
 #[tokio::test]
 async fn a_permission_of_a_later_era_is_refused_in_an_earlier_one() {
-    for (era, status) in [(Era::August2025, 422), (Era::September2026, 422), (Era::November2026, 200)] {
-        let bench = Bench::in_era(era).await;
+    for (era, status) in
+        [(ApiVersion::August2025, 422), (ApiVersion::September2026, 422), (ApiVersion::November2026, 200)]
+    {
+        let harness = Harness::in_era(era).await;
         let body = json!({"name": "x", "permissions": ["agents_architect"]});
-        assert_eq!(bench.call(Method::POST, &bench.keys_path(), body).await.status, status, "{era:?}");
+        assert_eq!(harness.call(Method::POST, &harness.keys_path(), body).await.status, status, "{era:?}");
     }
 }
 
 #[tokio::test]
 async fn an_expiry_lies_between_fifteen_minutes_and_ninety_days_ahead() {
     let rules = Rules { never_expiring_forbidden: true, ..Rules::default() };
-    let bench = Bench::start(rules).await;
+    let harness = Harness::start(rules).await;
     let (minute, day) = (60, 86_400);
     for (ahead, status) in [
         (Some(14 * minute), 400),
@@ -183,60 +191,60 @@ async fn an_expiry_lies_between_fifteen_minutes_and_ninety_days_ahead() {
     ] {
         let expiry = ahead.map(|seconds| 1_795_428_000 + seconds);
         let body = json!({"name": "x", "permissions": "all", "expires_at_unix": expiry});
-        let answer = bench.call(Method::POST, &bench.keys_path(), body).await;
+        let answer = harness.call(Method::POST, &harness.keys_path(), body).await;
         assert_eq!(answer.status, status, "{ahead:?}");
         if status == 400 {
             assert_eq!(answer.body["detail"]["param"], "expires_at_unix");
         }
     }
     let key =
-        bench.create(json!({"name": "y", "permissions": "all", "expires_at_unix": 1_795_431_600})).await;
-    assert_eq!(bench.patch(&key, json!({"expires_at_unix": "clear"})).await.status, 400);
-    bench.sandbox.workspace().rules.never_expiring_forbidden = false;
-    assert_eq!(bench.patch(&key, json!({"expires_at_unix": "clear"})).await.status, 200);
+        harness.create(json!({"name": "y", "permissions": "all", "expires_at_unix": 1_795_431_600})).await;
+    assert_eq!(harness.patch(&key, json!({"expires_at_unix": "clear"})).await.status, 400);
+    harness.sandbox.workspace().rules.never_expiring_forbidden = false;
+    assert_eq!(harness.patch(&key, json!({"expires_at_unix": "clear"})).await.status, 200);
 }
 
 #[tokio::test]
 async fn limits_of_keys_accounts_and_plan_are_kept() {
     let rules = Rules { keys_per_account: Some(2), accounts_max: 2, enterprise: false, ..Rules::default() };
-    let bench = Bench::start(rules).await;
-    let one = bench.create_named("one").await;
-    bench.create_named("two").await;
+    let harness = Harness::start(rules).await;
+    let one = harness.create_named("one").await;
+    harness.create_named("two").await;
     let third = json!({"name": "three", "permissions": "all"});
-    let refused = bench.call(Method::POST, &bench.keys_path(), third.clone()).await;
+    let refused = harness.call(Method::POST, &harness.keys_path(), third.clone()).await;
     assert_eq!((refused.status, refused.code()), (400, "api_key_limit_reached"));
-    assert_eq!(bench.call(Method::DELETE, &bench.key_path(&one), Value::Null).await.status, 200);
-    assert_eq!(bench.call(Method::POST, &bench.keys_path(), third).await.status, 200);
+    assert_eq!(harness.call(Method::DELETE, &harness.key_path(&one), Value::Null).await.status, 200);
+    assert_eq!(harness.call(Method::POST, &harness.keys_path(), third).await.status, 200);
 
     let account = json!({"name": "another"});
-    let made = bench.call(Method::POST, "/v1/service-accounts", account.clone()).await;
+    let made = harness.call(Method::POST, "/v1/service-accounts", account.clone()).await;
     assert!(made.body["service-account-user-id"].is_string());
-    let refused = bench.call(Method::POST, "/v1/service-accounts", account).await;
+    let refused = harness.call(Method::POST, "/v1/service-accounts", account).await;
     assert_eq!((refused.status, refused.code()), (400, "service_account_limit_reached"));
 
     let limited = json!({"tts_concurrency_limit": 1});
-    let key = bench.sandbox.truth().accounts[0].keys[1].key_id.clone();
-    let refused = bench.call(Method::PATCH, &format!("{}/{key}", bench.keys_path()), limited).await;
+    let key = harness.sandbox.truth().accounts[0].keys[1].key_id.clone();
+    let refused = harness.call(Method::PATCH, &format!("{}/{key}", harness.keys_path()), limited).await;
     assert_eq!((refused.status, refused.code()), (403, "enterprise_required"));
 }
 
 #[tokio::test]
 async fn administration_needs_its_permission_and_a_living_admin_key() {
     for (era, permission) in [
-        (Era::August2025, "workspace_write"),
-        (Era::September2026, "service_account_write"),
-        (Era::November2026, "service_account_write"),
+        (ApiVersion::August2025, "workspace_write"),
+        (ApiVersion::September2026, "service_account_write"),
+        (ApiVersion::November2026, "service_account_write"),
     ] {
-        let bench = Bench::in_era(era).await;
-        let manager = bench.create(json!({"name": "manager", "permissions": [permission]})).await;
-        let reader = bench.create(json!({"name": "reader", "permissions": ["user_read"]})).await;
-        let list = |key: &str| seen(bench.request(Method::GET, "/v1/service-accounts", key));
+        let harness = Harness::in_era(era).await;
+        let manager = harness.create(json!({"name": "manager", "permissions": [permission]})).await;
+        let reader = harness.create(json!({"name": "reader", "permissions": ["user_read"]})).await;
+        let list = |key: &str| seen(harness.request(Method::GET, "/v1/service-accounts", key));
         assert_eq!(list(&manager.value).await.status, 200, "{era:?}");
         let refused = list(&reader.value).await;
         assert_eq!((refused.status, refused.code()), (401, "missing_permissions"), "{era:?}");
         let now = jiff::Timestamp::UNIX_EPOCH;
-        bench.sandbox.workspace().disable_key("admin", None, now).unwrap();
-        let dead = list(&bench.admin).await;
+        harness.sandbox.workspace().disable_key("admin", None, now).unwrap();
+        let dead = list(&harness.admin).await;
         assert_eq!((dead.status, dead.code()), (401, "invalid_api_key"), "{era:?}");
     }
 }

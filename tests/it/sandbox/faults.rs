@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
-use rekeyd::sandbox::era::Era;
+use rekeyd::sandbox::api_version::ApiVersion;
 use rekeyd::sandbox::faults::{Fault, Moment, Refused, What};
 use rekeyd::sandbox::route::Route;
 use rekeyd::sandbox::rules::Rules;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::sandbox::{Bench, seen};
+use crate::sandbox::{Harness, seen};
 
 /// What a client got of a create.
 #[derive(Debug)]
@@ -21,8 +21,8 @@ enum Got {
     Answer(u16, Vec<u8>),
 }
 
-async fn create(bench: &Bench) -> Got {
-    let request = bench.request(Method::POST, &bench.keys_path(), &bench.admin);
+async fn create(harness: &Harness) -> Got {
+    let request = harness.request(Method::POST, &harness.keys_path(), &harness.admin);
     let Ok(response) = request.json(&json!({"name": "lost", "permissions": "all"})).send().await else {
         return Got::NoAnswer;
     };
@@ -32,13 +32,13 @@ async fn create(bench: &Bench) -> Got {
 
 /// Makes one create under the fault, and says what came back and whether the key is there.
 async fn under(what: What) -> (Got, bool) {
-    let bench = Bench::start(Rules::default()).await;
-    bench.sandbox.set_faults(vec![Fault::on(Route::CreateKey, what).times(1)]);
-    let got = create(&bench).await;
-    let is_there = bench.listed_names().await == ["lost"];
-    assert_eq!(bench.sandbox.faults()[0].times, Some(0));
-    assert_eq!(bench.sandbox.truth().requests[&Route::CreateKey], 1);
-    assert!(matches!(create(&bench).await, Got::Answer(200, _)), "the fault struck twice");
+    let harness = Harness::start(Rules::default()).await;
+    harness.sandbox.set_faults(vec![Fault::on(Route::CreateKey, what).times(1)]);
+    let got = create(&harness).await;
+    let is_there = harness.listed_names().await == ["lost"];
+    assert_eq!(harness.sandbox.faults()[0].times, Some(0));
+    assert_eq!(harness.sandbox.truth().requests[&Route::CreateKey], 1);
+    assert!(matches!(create(&harness).await, Got::Answer(200, _)), "the fault struck twice");
     (got, is_there)
 }
 
@@ -60,10 +60,10 @@ async fn a_cut_body_begins_well_and_leaves_the_key() {
 
 #[tokio::test]
 async fn a_stalled_body_never_ends_and_does_not_hinder_the_end() {
-    let bench = Bench::start(Rules::default()).await;
-    bench.sandbox.set_faults(vec![Fault::on(Route::CreateKey, What::StalledBody)]);
-    let request = bench
-        .request(Method::POST, &bench.keys_path(), &bench.admin)
+    let harness = Harness::start(Rules::default()).await;
+    harness.sandbox.set_faults(vec![Fault::on(Route::CreateKey, What::StalledBody)]);
+    let request = harness
+        .request(Method::POST, &harness.keys_path(), &harness.admin)
         .json(&json!({"name": "lost", "permissions": "all"}));
     let mut response = request.send().await.unwrap();
     let total = response.content_length().unwrap();
@@ -71,9 +71,9 @@ async fn a_stalled_body_never_ends_and_does_not_hinder_the_end() {
     let next = tokio::time::timeout(Duration::from_millis(100), response.chunk()).await;
     assert!(next.is_err(), "more came");
     assert_eq!(u64::try_from(received).unwrap(), total / 2);
-    assert_eq!(bench.listed_names().await, ["lost"]);
+    assert_eq!(harness.listed_names().await, ["lost"]);
     let begun = Instant::now();
-    bench.sandbox.shutdown().await;
+    harness.sandbox.shutdown().await;
     assert!(begun.elapsed() < Duration::from_secs(2));
     assert!(response.chunk().await.is_err());
 }
@@ -122,15 +122,16 @@ async fn a_refusal_has_its_status_code_and_headers_before_or_after_the_effect() 
         (Refused::with(401, "missing_permissions"), false),
         (Refused::with(400, "invalid_api_key"), false),
     ] {
-        let bench = Bench::start(Rules::default()).await;
-        bench.sandbox.set_faults(vec![Fault::on(Route::CreateKey, What::Refuse(refused.clone()))]);
-        let answer =
-            bench.call(Method::POST, &bench.keys_path(), json!({"name": "lost", "permissions": "all"})).await;
+        let harness = Harness::start(Rules::default()).await;
+        harness.sandbox.set_faults(vec![Fault::on(Route::CreateKey, What::Refuse(refused.clone()))]);
+        let answer = harness
+            .call(Method::POST, &harness.keys_path(), json!({"name": "lost", "permissions": "all"}))
+            .await;
         assert_eq!((answer.status, answer.code()), (refused.status, refused.code.as_str()));
         for (name, value) in &refused.headers {
             assert_eq!(answer.header(name), value);
         }
-        assert_eq!(bench.listed().await.len(), usize::from(effect), "{refused:?}");
+        assert_eq!(harness.listed().await.len(), usize::from(effect), "{refused:?}");
     }
     let body = json!({"detail": [{"loc": ["body", "permissions", 0], "msg": "no", "type": "enum"}]});
     let whole = Refused { body: Some(body.clone()), ..Refused::with(422, "") };
@@ -140,17 +141,17 @@ async fn a_refusal_has_its_status_code_and_headers_before_or_after_the_effect() 
 
 #[tokio::test]
 async fn the_edge_answers_with_a_page_or_sends_elsewhere_without_an_effect() {
-    let bench = Bench::start(Rules::default()).await;
+    let harness = Harness::start(Rules::default()).await;
     let body = json!({"name": "lost", "permissions": "all"});
-    bench.sandbox.set_faults(vec![
+    harness.sandbox.set_faults(vec![
         Fault::on(Route::CreateKey, What::HtmlPage { status: 403 }).times(1),
         Fault::on(Route::CreateKey, What::Redirect { to: "https://example.com/".to_owned() }).times(1),
     ]);
-    let page = bench.call(Method::POST, &bench.keys_path(), body.clone()).await;
+    let page = harness.call(Method::POST, &harness.keys_path(), body.clone()).await;
     assert_eq!((page.status, page.header("content-type")), (403, "text/html; charset=UTF-8"));
-    let redirect = bench.call(Method::POST, &bench.keys_path(), body).await;
+    let redirect = harness.call(Method::POST, &harness.keys_path(), body).await;
     assert_eq!((redirect.status, redirect.header("location")), (307, "https://example.com/"));
-    assert_eq!(bench.listed().await, Vec::<Value>::new());
+    assert_eq!(harness.listed().await, Vec::<Value>::new());
 }
 
 async fn until(holds: impl Fn() -> bool) {
@@ -163,53 +164,53 @@ async fn until(holds: impl Fn() -> bool) {
 }
 
 /// Sends a create, waits until it has arrived, gives up on it, and waits until the sandbox has seen that.
-async fn give_up_on_a_create(bench: &Bench, arrived: impl Fn() -> bool) {
+async fn give_up_on_a_create(harness: &Harness, arrived: impl Fn() -> bool) {
     tokio::select! {
-        got = create(bench) => panic!("answered: {got:?}"),
+        got = create(harness) => panic!("answered: {got:?}"),
         () = until(arrived) => {}
     }
-    until(|| bench.sandbox.truth().administration_calls_now == 0).await;
+    until(|| harness.sandbox.truth().administration_calls_now == 0).await;
 }
 
 #[tokio::test]
 async fn a_client_that_gives_up_leaves_a_key_only_if_the_delay_came_after_the_effect() {
     let lasts = SignedDuration::from_secs(60);
     for (moment, expected) in [(Moment::Before, 0), (Moment::After, 1)] {
-        let bench = Bench::start(Rules::default()).await;
+        let harness = Harness::start(Rules::default()).await;
         let delay = Fault::on(Route::CreateKey, What::Delay { lasts, moment }).times(1);
-        bench.sandbox.set_faults(vec![delay]);
-        give_up_on_a_create(&bench, || {
-            let drawn = bench.sandbox.faults()[0].times == Some(0);
-            drawn && bench.sandbox.truth().keys().count() == expected
+        harness.sandbox.set_faults(vec![delay]);
+        give_up_on_a_create(&harness, || {
+            let drawn = harness.sandbox.faults()[0].times == Some(0);
+            drawn && harness.sandbox.truth().keys().count() == expected
         })
         .await;
-        bench.pass(120);
-        assert_eq!(bench.listed().await.len(), expected, "{moment:?}");
+        harness.pass(120);
+        assert_eq!(harness.listed().await.len(), expected, "{moment:?}");
     }
 }
 
 #[tokio::test]
 async fn a_delay_joins_with_another_fault() {
-    let bench = Bench::in_era(Era::November2026).await;
+    let harness = Harness::in_era(ApiVersion::November2026).await;
     let lasts = SignedDuration::from_secs(30);
-    bench.sandbox.set_faults(vec![
+    harness.sandbox.set_faults(vec![
         Fault::everywhere(What::Delay { lasts, moment: Moment::Before }),
         Fault::on(Route::User, What::Refuse(Refused::with(503, "busy"))),
     ]);
-    let call = seen(bench.request(Method::GET, "/v1/user", &bench.admin));
+    let call = seen(harness.request(Method::GET, "/v1/user", &harness.admin));
     tokio::pin!(call);
     let early = tokio::time::timeout(Duration::from_millis(100), &mut call).await;
     assert!(early.is_err(), "the delay is missing");
-    bench.pass(31);
+    harness.pass(31);
     assert_eq!(call.await.status, 503);
 }
 
 #[tokio::test]
 async fn a_fault_on_one_route_leaves_the_others_alone() {
-    let bench = Bench::start(Rules::default()).await;
-    bench.sandbox.set_faults(vec![Fault::on(Route::ListAccounts, What::LostReply(Moment::Before))]);
-    assert!(bench.request(Method::GET, "/v1/service-accounts", &bench.admin).send().await.is_err());
-    assert_eq!(bench.user(&bench.admin).await.status, 200);
-    bench.sandbox.set_faults(Vec::new());
-    assert_eq!(bench.call(Method::GET, "/v1/service-accounts", Value::Null).await.status, 200);
+    let harness = Harness::start(Rules::default()).await;
+    harness.sandbox.set_faults(vec![Fault::on(Route::ListAccounts, What::LostReply(Moment::Before))]);
+    assert!(harness.request(Method::GET, "/v1/service-accounts", &harness.admin).send().await.is_err());
+    assert_eq!(harness.user(&harness.admin).await.status, 200);
+    harness.sandbox.set_faults(Vec::new());
+    assert_eq!(harness.call(Method::GET, "/v1/service-accounts", Value::Null).await.status, 200);
 }

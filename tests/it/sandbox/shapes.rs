@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use rekeyd::sandbox::era::Era;
+use rekeyd::sandbox::api_version::ApiVersion;
 use rekeyd::sandbox::rules::{AllIsListed, Rules};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::sandbox::{Bench, fields};
+use crate::sandbox::{Harness, fields};
 
-const ERAS: [Era; 3] = [Era::August2025, Era::September2026, Era::November2026];
+const ERAS: [ApiVersion; 3] = [ApiVersion::August2025, ApiVersion::September2026, ApiVersion::November2026];
 
 const KEY_2025: [&str; 9] = [
     "name",
@@ -29,42 +29,42 @@ const KEY_NOVEMBER: [&str; 1] = ["expires_at_unix"];
 #[tokio::test]
 async fn a_listing_has_the_fields_of_its_era() {
     for era in ERAS {
-        let bench = Bench::in_era(era).await;
-        let key = bench.create_named("one").await;
-        let listing = bench.call(Method::GET, "/v1/service-accounts", Value::Null).await;
+        let harness = Harness::in_era(era).await;
+        let key = harness.create_named("one").await;
+        let listing = harness.call(Method::GET, "/v1/service-accounts", Value::Null).await;
         assert_eq!(fields(&listing.body), BTreeSet::from(["service-accounts"]));
         let account = &listing.body["service-accounts"][0];
         let mut account_fields =
             BTreeSet::from(["service_account_user_id", "name", "created_at_unix", "api-keys"]);
         let mut key_fields = BTreeSet::from(KEY_2025);
-        if era >= Era::September2026 {
+        if era >= ApiVersion::September2026 {
             account_fields.insert("default_sharing_groups");
             key_fields.extend(KEY_SEPTEMBER);
         }
-        if era >= Era::November2026 {
+        if era >= ApiVersion::November2026 {
             key_fields.extend(KEY_NOVEMBER);
         }
         assert_eq!(fields(account), account_fields, "{era:?}");
         let listed = &account["api-keys"][0];
         assert_eq!(fields(listed), key_fields, "{era:?}");
         assert_eq!(listed["key_id"], key.id);
-        assert_eq!(listed["service_account_user_id"], bench.account);
+        assert_eq!(listed["service_account_user_id"], harness.account);
         assert_eq!(listed["created_at_unix"], 1_795_428_000);
         assert_eq!(listed["permissions"], Value::Null);
         assert_eq!((&listed["is_disabled"], &listed["character_count"]), (&json!(false), &json!(0)));
         assert!(!listing.body.to_string().contains(&key.value), "a listing shows a value");
-        assert_eq!(bench.listed().await, account["api-keys"].as_array().unwrap().clone());
+        assert_eq!(harness.listed().await, account["api-keys"].as_array().unwrap().clone());
     }
 }
 
 #[tokio::test]
 async fn a_create_tells_the_id_since_september_2026_and_the_value_always() {
     for era in ERAS {
-        let bench = Bench::in_era(era).await;
+        let harness = Harness::in_era(era).await;
         let body = json!({"name": "one", "permissions": ["text_to_speech"]});
-        let made = bench.call(Method::POST, &bench.keys_path(), body).await;
+        let made = harness.call(Method::POST, &harness.keys_path(), body).await;
         let mut expected = BTreeSet::from(["xi-api-key"]);
-        if era >= Era::September2026 {
+        if era >= ApiVersion::September2026 {
             expected.insert("key_id");
         }
         assert_eq!((made.status, fields(&made.body)), (200, expected), "{era:?}");
@@ -91,10 +91,10 @@ async fn routes_are_there_from_their_era_on() {
         (Method::GET, "/v2/voices", Value::Null, [404, 404, 404]),
     ] {
         for (era, status) in ERAS.into_iter().zip(statuses) {
-            let bench = Bench::in_era(era).await;
-            let key = bench.create_named("one").await;
-            let path = path.replace("KEY", &bench.key_path(&key));
-            let answer = bench.call(method.clone(), &path, body.clone()).await;
+            let harness = Harness::in_era(era).await;
+            let key = harness.create_named("one").await;
+            let path = path.replace("KEY", &harness.key_path(&key));
+            let answer = harness.call(method.clone(), &path, body.clone()).await;
             assert_eq!(answer.status, status, "{era:?} {method} {path}: {}", answer.body);
             match status {
                 404 => assert_eq!(answer.body, json!({"detail": "Not Found"})),
@@ -107,58 +107,58 @@ async fn routes_are_there_from_their_era_on() {
 
 #[tokio::test]
 async fn a_patch_in_2025_wants_every_field_and_clears_a_limit_that_is_left_out() {
-    let bench = Bench::in_era(Era::August2025).await;
-    let key = bench.create(json!({"name": "one", "permissions": "all", "character_limit": 500})).await;
-    let refused = bench.patch(&key, json!({"is_enabled": false})).await;
+    let harness = Harness::in_era(ApiVersion::August2025).await;
+    let key = harness.create(json!({"name": "one", "permissions": "all", "character_limit": 500})).await;
+    let refused = harness.patch(&key, json!({"is_enabled": false})).await;
     let missing = |field: &str| json!({"loc": ["body", field], "msg": "Field required", "type": "missing"});
     assert_eq!(refused.status, 422);
     assert_eq!(refused.body, json!({"detail": [missing("name"), missing("permissions")]}));
     let sentinel = json!({"is_enabled": "no_update", "name": "one", "permissions": "all"});
-    assert_eq!(bench.patch(&key, sentinel).await.status, 422);
-    assert_eq!(bench.listed().await[0]["character_limit"], 500);
+    assert_eq!(harness.patch(&key, sentinel).await.status, 422);
+    assert_eq!(harness.listed().await[0]["character_limit"], 500);
 
     let whole = json!({"is_enabled": false, "name": "one", "permissions": "all"});
-    assert_eq!(bench.patch(&key, whole).await.status, 200);
-    let listed = &bench.listed().await[0];
+    assert_eq!(harness.patch(&key, whole).await.status, 200);
+    let listed = &harness.listed().await[0];
     assert_eq!((&listed["is_disabled"], &listed["character_limit"]), (&json!(true), &Value::Null));
 }
 
 #[tokio::test]
 async fn a_patch_since_2026_changes_only_what_it_names() {
-    for era in [Era::September2026, Era::November2026] {
-        let bench = Bench::in_era(era).await;
+    for era in [ApiVersion::September2026, ApiVersion::November2026] {
+        let harness = Harness::in_era(era).await;
         let body = json!({
             "name": "one", "permissions": ["text_to_speech", "user_read"], "character_limit": 500,
             "allowed_ips": ["203.0.113.7"], "third_party_disable_allowed": false,
         });
-        let key = bench.create(body).await;
-        let before = bench.listed().await[0].clone();
-        assert_eq!(bench.patch(&key, json!({})).await.status, 200);
+        let key = harness.create(body).await;
+        let before = harness.listed().await[0].clone();
+        assert_eq!(harness.patch(&key, json!({})).await.status, 200);
         let same = json!({"is_enabled": "no_update", "permissions": "no_update", "character_limit": "no_update",
             "allowed_ips": "no_update", "name": null});
-        assert_eq!(bench.patch(&key, same).await.status, 200);
-        assert_eq!(bench.listed().await[0], before, "{era:?}");
+        assert_eq!(harness.patch(&key, same).await.status, 200);
+        assert_eq!(harness.listed().await[0], before, "{era:?}");
 
-        assert_eq!(bench.patch(&key, json!({"is_enabled": false})).await.status, 200);
+        assert_eq!(harness.patch(&key, json!({"is_enabled": false})).await.status, 200);
         let mut disabled = before.clone();
         disabled["is_disabled"] = json!(true);
-        assert_eq!(bench.listed().await[0], disabled, "{era:?}");
+        assert_eq!(harness.listed().await[0], disabled, "{era:?}");
 
         let clear = json!({"character_limit": "clear", "allowed_ips": "clear", "third_party_disable_allowed": "clear"});
-        assert_eq!(bench.patch(&key, clear).await.status, 200);
+        assert_eq!(harness.patch(&key, clear).await.status, 200);
         for field in ["character_limit", "allowed_ips", "third_party_disable_allowed"] {
             disabled[field] = Value::Null;
         }
-        assert_eq!(bench.listed().await[0], disabled, "{era:?}");
-        assert_eq!(bench.patch(&key, json!({"allowed_ips": null})).await.status, 422, "{era:?}");
+        assert_eq!(harness.listed().await[0], disabled, "{era:?}");
+        assert_eq!(harness.patch(&key, json!({"allowed_ips": null})).await.status, 422, "{era:?}");
     }
 }
 
 #[tokio::test]
 async fn everything_that_a_create_grants_is_listed_again() {
-    let bench = Bench::in_era(Era::November2026).await;
+    let harness = Harness::in_era(ApiVersion::November2026).await;
     let expiry = 1_795_428_000 + 3600;
-    bench
+    harness
         .create(json!({
             "name": "one", "permissions": ["user_read", "text_to_speech"], "character_limit": 500,
             "allowed_ips": ["203.0.113.7", "2001:db8::1", "198.51.100.0/24"],
@@ -166,7 +166,7 @@ async fn everything_that_a_create_grants_is_listed_again() {
             "music_concurrency_limit": 1, "expires_at_unix": expiry,
         }))
         .await;
-    let listed = &bench.listed().await[0];
+    let listed = &harness.listed().await[0];
     assert_eq!(listed["permissions"], json!(["user_read", "text_to_speech"]));
     assert_eq!(listed["character_limit"], 500);
     assert_eq!(listed["allowed_ips"], json!(["203.0.113.7/32", "2001:db8::1/128", "198.51.100.0/24"]));
@@ -181,12 +181,12 @@ async fn everything_that_a_create_grants_is_listed_again() {
 
 #[tokio::test]
 async fn an_era_ignores_the_fields_that_it_does_not_know() {
-    let bench = Bench::in_era(Era::August2025).await;
-    bench
+    let harness = Harness::in_era(ApiVersion::August2025).await;
+    harness
         .create(json!({"name": "one", "permissions": "all", "allowed_ips": "x", "expires_at_unix": 1}))
         .await;
-    bench.sandbox.workspace().rules.era = Era::November2026;
-    let listed = &bench.listed().await[0];
+    harness.sandbox.workspace().rules.era = ApiVersion::November2026;
+    let listed = &harness.listed().await[0];
     assert_eq!((&listed["allowed_ips"], &listed["expires_at_unix"]), (&Value::Null, &Value::Null));
 }
 
@@ -194,36 +194,36 @@ async fn an_era_ignores_the_fields_that_it_does_not_know() {
 async fn all_permissions_are_listed_as_null_or_as_the_eras_whole_list() {
     for (era, count) in ERAS.into_iter().zip([28, 49, 52]) {
         let rules = Rules { era, all_is_listed: AllIsListed::Expanded, ..Rules::default() };
-        let bench = Bench::start(rules).await;
-        bench.create_named("one").await;
-        assert_eq!(bench.listed().await[0]["permissions"].as_array().unwrap().len(), count, "{era:?}");
-        bench.sandbox.workspace().rules.all_is_listed = AllIsListed::Null;
-        assert_eq!(bench.listed().await[0]["permissions"], Value::Null, "{era:?}");
+        let harness = Harness::start(rules).await;
+        harness.create_named("one").await;
+        assert_eq!(harness.listed().await[0]["permissions"].as_array().unwrap().len(), count, "{era:?}");
+        harness.sandbox.workspace().rules.all_is_listed = AllIsListed::Null;
+        assert_eq!(harness.listed().await[0]["permissions"], Value::Null, "{era:?}");
     }
 }
 
 #[tokio::test]
 async fn the_user_of_2025_shows_the_callers_key_and_later_ones_do_not() {
     for era in ERAS {
-        let bench = Bench::in_era(era).await;
-        let key = bench.create_named("one").await;
-        let user = bench.user(&key.value).await;
+        let harness = Harness::in_era(era).await;
+        let key = harness.create_named("one").await;
+        let user = harness.user(&key.value).await;
         assert_eq!(user.status, 200);
-        assert_eq!(user.body["user_id"], bench.account);
-        assert_eq!(user.body["xi_api_key"] == key.value, era == Era::August2025, "{era:?}");
-        assert_eq!(user.body.to_string().contains(&key.value), era == Era::August2025, "{era:?}");
-        assert_eq!(user.body.get("workspace_id").is_some(), era == Era::November2026, "{era:?}");
+        assert_eq!(user.body["user_id"], harness.account);
+        assert_eq!(user.body["xi_api_key"] == key.value, era == ApiVersion::August2025, "{era:?}");
+        assert_eq!(user.body.to_string().contains(&key.value), era == ApiVersion::August2025, "{era:?}");
+        assert_eq!(user.body.get("workspace_id").is_some(), era == ApiVersion::November2026, "{era:?}");
     }
 }
 
 #[tokio::test]
 async fn models_is_an_array_and_every_answer_has_a_date_and_a_trace() {
-    let bench = Bench::in_era(Era::November2026).await;
-    let models = bench.call(Method::GET, "/v1/models", Value::Null).await;
+    let harness = Harness::in_era(ApiVersion::November2026).await;
+    let models = harness.call(Method::GET, "/v1/models", Value::Null).await;
     assert!(models.body.is_array());
     assert_eq!(models.header("date"), "Mon, 23 Nov 2026 10:00:00 GMT");
     assert_eq!(models.header("x-trace-id").len(), 32);
-    bench.sandbox.workspace().rules.date_skew = jiff::SignedDuration::from_secs(-90);
-    let unknown = bench.call(Method::GET, "/nowhere", Value::Null).await;
+    harness.sandbox.workspace().rules.date_skew = jiff::SignedDuration::from_secs(-90);
+    let unknown = harness.call(Method::GET, "/nowhere", Value::Null).await;
     assert_eq!(unknown.header("date"), "Mon, 23 Nov 2026 09:58:30 GMT");
 }

@@ -9,10 +9,10 @@ use rekeyd::domain::ack::Ack;
 use rekeyd::domain::audit::{Act, Actor, Head, Sealed};
 use rekeyd::domain::event::Event;
 use rekeyd::domain::gate::Observed;
-use rekeyd::domain::hold::{Held, Hold, Scope};
+use rekeyd::domain::hold::{Hold, HoldKind, Scope};
 use rekeyd::domain::ids::{CredentialName, RotationId, WorkspaceName};
 use rekeyd::domain::record::Record;
-use rekeyd::ports::journal::{Chapter, Entry, Error, Journal, Known};
+use rekeyd::ports::journal::{CredentialState, Entry, Error, Journal, RotationHistory};
 
 use super::fate::Fate;
 use super::witness::Witness;
@@ -26,11 +26,11 @@ pub(super) struct Chronicle {
 
 #[async_trait]
 impl Journal for Chronicle {
-    async fn load(&self) -> Result<Vec<(CredentialName, Result<Known, Error>)>, Error> {
+    async fn load(&self) -> Result<Vec<(CredentialName, Result<CredentialState, Error>)>, Error> {
         self.journal.load().await
     }
 
-    async fn load_one(&self, credential: &CredentialName) -> Result<Option<Known>, Error> {
+    async fn load_one(&self, credential: &CredentialName) -> Result<Option<CredentialState>, Error> {
         self.journal.load_one(credential).await
     }
 
@@ -63,7 +63,11 @@ impl Journal for Chronicle {
         self.journal.entries(rotation).await
     }
 
-    async fn history(&self, credential: &CredentialName, limit: usize) -> Result<Vec<Chapter>, Error> {
+    async fn history(
+        &self,
+        credential: &CredentialName,
+        limit: usize,
+    ) -> Result<Vec<RotationHistory>, Error> {
         self.journal.history(credential, limit).await
     }
 
@@ -133,14 +137,14 @@ impl Journal for Chronicle {
         Ok(())
     }
 
-    async fn lift(&self, scope: &Scope, what: Held, actor: &Actor, at: Timestamp) -> Result<(), Error> {
+    async fn lift(&self, scope: &Scope, what: HoldKind, actor: &Actor, at: Timestamp) -> Result<(), Error> {
         self.fate.write(self.life, "journal lift", "before").await;
         self.journal.lift(scope, what, actor, at).await?;
         self.fate.write(self.life, "journal lift", "after").await;
         Ok(())
     }
 
-    async fn lifted(&self, scope: &Scope, what: Held) -> Result<Option<Timestamp>, Error> {
+    async fn lifted(&self, scope: &Scope, what: HoldKind) -> Result<Option<Timestamp>, Error> {
         self.journal.lifted(scope, what).await
     }
 

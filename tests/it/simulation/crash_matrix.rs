@@ -2,10 +2,10 @@
 
 use rekeyd::adapters::memory::store::FirstVersion;
 use rekeyd::domain::plan::AfterDeadline;
-use rekeyd::engine::Wish;
+use rekeyd::engine::Command;
 
 use super::fate::Doom;
-use super::play::{Played, Scenario, Theatre, play};
+use super::play::{Harness, Played, Scenario, play};
 use super::provider::{SimKey, Spoil};
 
 /// Plays the scenario with each doom at each of its points.
@@ -55,7 +55,7 @@ fn a_rollback_ends_whatever_dies() {
     let scenario = Scenario {
         acks: true,
         wishes_every: 7,
-        wishes: vec![Wish::RollBack],
+        wishes: vec![Command::RollBack],
         neighbours: true,
         ..Scenario::plain(5)
     };
@@ -72,17 +72,17 @@ fn a_deadline_rolls_back_whatever_dies() {
 }
 
 /// The provider finds a key in public.
-fn leak(theatre: &Theatre, which: impl Fn(&SimKey) -> bool) {
-    for sim in theatre.provider.keys().iter().filter(|sim| which(sim)) {
-        theatre.witness.leaked(&sim.print);
-        theatre.provider.expose(&sim.key.id);
+fn leak(harness: &Harness, which: impl Fn(&SimKey) -> bool) {
+    for sim in harness.provider.keys().iter().filter(|sim| which(sim)) {
+        harness.witness.leaked(&sim.print);
+        harness.provider.expose(&sim.key.id);
     }
 }
 
 #[test]
 fn a_leaked_key_is_replaced_at_once_whatever_dies() {
     // The key that is served by then: in a doomed world it may be the new one of a rotation.
-    let served = |it: &Theatre| leak(it, |sim| it.witness.served(0).as_ref() == Some(&sim.print));
+    let served = |it: &Harness| leak(it, |sim| it.witness.served(0).as_ref() == Some(&sim.print));
     let scenario = Scenario { script: vec![(2400, served)], ..Scenario::plain(7) };
     matrix(&scenario, |played| assert!(played.done >= 1));
     let undisturbed = play(&scenario);
@@ -92,8 +92,8 @@ fn a_leaked_key_is_replaced_at_once_whatever_dies() {
 #[test]
 fn an_old_key_that_leaks_in_its_overlap_goes_at_once_whatever_dies() {
     // Before the credential has been adopted, nobody knows whose key it is.
-    let old = |it: &Theatre| leak(it, |sim| sim.key.nonce().is_none() && it.witness.count("begun") > 0);
-    let gone = |it: &Theatre| it.expect("old_key_gone", 1);
+    let old = |it: &Harness| leak(it, |sim| sim.key.nonce().is_none() && it.witness.count("begun") > 0);
+    let gone = |it: &Harness| it.expect("old_key_gone", 1);
     let scenario = Scenario { script: vec![(300, old)], ..Scenario::plain(8) };
     matrix(&scenario, |played| assert!(played.done >= 1));
     let undisturbed = Scenario { script: vec![(300, old), (330, gone)], ..scenario };

@@ -12,7 +12,7 @@ use rekeyd::domain::ids::KeyId;
 use rekeyd::domain::key::Key;
 use rekeyd::domain::secret::SecretValue;
 use rekeyd::domain::usage::{Reading, Source, Use};
-use rekeyd::ports::prober::{Answer, Prober};
+use rekeyd::ports::prober::{ProbeResponse, Prober};
 use rekeyd::ports::usage::UsageSource;
 
 use super::clock::VirtualClock;
@@ -31,7 +31,7 @@ pub(super) struct Proof {
     pub(super) silent: u64,
     /// The caller sees nothing of others' use, and is not told so.
     pub(super) narrowed: bool,
-    /// Listings show how much each key was used.
+    /// SharedInventory show how much each key was used.
     pub(super) counters: bool,
     /// Consumers' endpoints are asked too.
     pub(super) probes: bool,
@@ -135,13 +135,13 @@ pub(super) struct Endpoints {
 
 #[async_trait]
 impl Prober for Endpoints {
-    async fn probe(&self, probe: &Probe) -> Vec<Answer> {
+    async fn probe(&self, probe: &Probe) -> Vec<ProbeResponse> {
         let place: usize = probe.name.trim_start_matches("place-").parse().unwrap();
         let lost = self.dice.lock().unwrap().chance(2);
         let held = self.witness.held(place).map(|print| print.to_string());
         let text =
             if lost { Err("no answer".to_owned()) } else { held.ok_or_else(|| "it has no key".to_owned()) };
-        vec![Answer { address: "127.0.0.1".to_owned(), text }]
+        vec![ProbeResponse { address: "127.0.0.1".to_owned(), text }]
     }
 
     async fn run(&self, _gate: &CommandGate, _about: &BTreeMap<String, String>) -> Result<(), String> {

@@ -9,9 +9,9 @@ use rekeyd::domain::policy::Credential;
 use rekeyd::domain::schedule::Cadence;
 
 use super::dice::Dice;
-use super::play::{Theatre, credential};
+use super::play::{Harness, credential};
 
-impl Theatre {
+impl Harness {
     /// Changes credentials of the policy; in force from the next reload on.
     pub(super) fn revise(&self, change: impl Fn(&mut Credential)) {
         self.policy.lock().unwrap().credentials.values_mut().for_each(change);
@@ -29,7 +29,7 @@ impl Theatre {
         self.fate.note("the policy is reloaded".to_owned());
         let handle = self.handle.lock().unwrap().clone();
         if let Some(handle) = handle {
-            drop(handle.reload(self.setup(self.fate.life())).await);
+            drop(handle.reload(self.context(self.fate.life())).await);
         }
     }
 
@@ -57,67 +57,67 @@ impl Theatre {
 
     #[expect(clippy::disallowed_methods, reason = "the script stands outside the engine")]
     pub(super) fn start_script(self: &Arc<Self>) -> tokio::task::JoinHandle<()> {
-        let theatre = Arc::clone(self);
+        let harness = Arc::clone(self);
         tokio::spawn(async move {
             let begun = tokio::time::Instant::now();
-            for (seconds, act) in &theatre.scenario.script {
+            for (seconds, act) in &harness.scenario.script {
                 tokio::time::sleep_until(begun + Duration::from_secs(*seconds)).await;
-                theatre.fate.note(format!("the script acts at {}", theatre.clock.truth()));
-                act(&theatre);
-                theatre.reload().await;
+                harness.fate.note(format!("the script acts at {}", harness.clock.truth()));
+                act(&harness);
+                harness.reload().await;
             }
         })
     }
 
     #[expect(clippy::disallowed_methods, reason = "operators stand outside the engine")]
     pub(super) fn start_reloads(self: &Arc<Self>) -> tokio::task::JoinHandle<()> {
-        let theatre = Arc::clone(self);
+        let harness = Arc::clone(self);
         tokio::spawn(async move {
-            let mut dice = Dice::new(theatre.scenario.seed ^ 0x4E10AD);
-            let every = theatre.scenario.reloads_every;
+            let mut dice = Dice::new(harness.scenario.seed ^ 0x4E10AD);
+            let every = harness.scenario.reloads_every;
             if every == 0 {
                 return;
             }
             loop {
                 tokio::time::sleep(Duration::from_secs(1 + dice.below(every * 120))).await;
                 match dice.below(4) {
-                    0 => theatre.revise(|credential| {
+                    0 => harness.revise(|credential| {
                         credential.terms.at_least = SignedDuration::from_mins(14);
                         credential.terms.at_most = SignedDuration::from_mins(90);
                     }),
                     1 => {
-                        theatre.policy.lock().unwrap().credentials.pop_first();
+                        harness.policy.lock().unwrap().credentials.pop_first();
                     }
-                    2 => theatre.restore_policy(),
-                    _ => theatre.revise(add_destination),
+                    2 => harness.restore_policy(),
+                    _ => harness.revise(add_destination),
                 }
-                theatre.reload().await;
+                harness.reload().await;
             }
         })
     }
 
     #[expect(clippy::disallowed_methods, reason = "people stand outside the engine")]
     pub(super) fn start_people(self: &Arc<Self>) -> tokio::task::JoinHandle<()> {
-        let theatre = Arc::clone(self);
+        let harness = Arc::clone(self);
         tokio::spawn(async move {
-            let mut dice = Dice::new(theatre.scenario.seed ^ 0xBEEF);
-            let every = theatre.scenario.people_every;
+            let mut dice = Dice::new(harness.scenario.seed ^ 0xBEEF);
+            let every = harness.scenario.people_every;
             if every == 0 {
                 return;
             }
             loop {
                 tokio::time::sleep(Duration::from_secs(1 + dice.below(every * 120))).await;
-                let keys = theatre.provider.keys();
+                let keys = harness.provider.keys();
                 let Some(key) = keys.get(usize::try_from(dice.below(keys.len() as u64)).unwrap()) else {
                     continue;
                 };
                 let enabled =
                     [Some(true), Some(true), Some(false), None][usize::try_from(dice.below(4)).unwrap()];
-                theatre.fate.note(format!("somebody sets {} to {enabled:?}", key.key.id));
+                harness.fate.note(format!("somebody sets {} to {enabled:?}", key.key.id));
                 if enabled != Some(true) {
-                    theatre.witness.damaged(&key.print);
+                    harness.witness.damaged(&key.print);
                 }
-                theatre.provider.meddle(&key.key.id, enabled);
+                harness.provider.meddle(&key.key.id, enabled);
             }
         })
     }

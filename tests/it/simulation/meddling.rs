@@ -6,11 +6,11 @@ use rekeyd::domain::plan::AfterDeadline;
 use rekeyd::domain::schedule::Cadence;
 
 use super::meddlers::add_destination;
-use super::play::{Scenario, Theatre, consumer, play};
+use super::play::{Harness, Scenario, consumer, play};
 
 /// Waits for a consumer that there is not.
-fn nobody_answers(theatre: &Theatre) {
-    theatre.revise(|credential| {
+fn nobody_answers(harness: &Harness) {
+    harness.revise(|credential| {
         credential.terms.gates = vec![Gate::Acks([consumer(99)].into())];
     });
 }
@@ -112,7 +112,7 @@ fn a_deadline_that_was_moved_while_the_old_key_could_not_be_disabled_counts() {
 #[test]
 fn an_old_key_that_somebody_enabled_after_its_quarantine_is_not_deleted() {
     let enable =
-        |it: &Theatre| it.provider.keys().iter().for_each(|key| it.provider.meddle(&key.key.id, Some(true)));
+        |it: &Harness| it.provider.keys().iter().for_each(|key| it.provider.meddle(&key.key.id, Some(true)));
     let scenario = Scenario {
         hours: 4,
         freeze: Some((12, 180)),
@@ -188,10 +188,10 @@ fn a_key_that_expired_unnoticed_is_replaced_without_anybodys_help() {
 #[test]
 fn a_destination_that_was_put_back_to_the_old_key_keeps_it_alive() {
     // A deployment tool writes what it knows over the new key, in the overlap.
-    fn put_back(theatre: &Theatre) {
-        let old = theatre.provider.keys().into_iter().find(|key| key.key.nonce().is_none()).unwrap();
-        theatre.store.write_as_somebody_else("tts-0", &old.value);
-        theatre.witness.look();
+    fn put_back(harness: &Harness) {
+        let old = harness.provider.keys().into_iter().find(|key| key.key.nonce().is_none()).unwrap();
+        harness.store.write_as_somebody_else("tts-0", &old.value);
+        harness.witness.look();
     }
     let scenario = Scenario {
         hours: 3,

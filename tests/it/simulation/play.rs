@@ -15,7 +15,7 @@ use rekeyd::domain::key::{Grants, Permissions};
 use rekeyd::domain::plan::{AfterDeadline, Destination, Terms};
 use rekeyd::domain::policy::{Credential, IfVanished, Policy, WorkspaceLimits};
 use rekeyd::domain::schedule::{Cadence, Freeze, Schedule};
-use rekeyd::engine::{Desk, Handle, Keeper, Setup, Timing, Wish};
+use rekeyd::engine::{Command, Context, Controller, Handle, Timing, WorkspaceClient};
 use rekeyd::ports::clock::Clock;
 use rekeyd::ports::journal::Journal;
 use rekeyd::ports::secret_store::SecretStore;
@@ -38,7 +38,7 @@ const AT_LEAST: SignedDuration = SignedDuration::from_mins(10);
 const AT_LEAST_OF_PROOF: SignedDuration = SignedDuration::from_mins(1);
 
 /// Something that somebody does.
-pub(super) type Act = fn(&Theatre);
+pub(super) type Act = fn(&Harness);
 
 #[derive(Debug, Clone)]
 pub(super) struct Scenario {
@@ -56,7 +56,7 @@ pub(super) struct Scenario {
     /// Minutes between wishes of a restless operator; 0 for none.
     pub(super) wishes_every: u64,
     /// What the operator wishes; picked by chance.
-    pub(super) wishes: Vec<Wish>,
+    pub(super) wishes: Vec<Command>,
     /// Somebody else writes other fields of the shared secret.
     pub(super) neighbours: bool,
     /// Somebody else overwrites a destination once, after so many minutes; 0 for never.
@@ -155,11 +155,11 @@ impl Played {
 pub(super) fn play(scenario: &Scenario) -> Played {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(async { Arc::new(Theatre::build(scenario)).play().await })
+    runtime.block_on(async { Arc::new(Harness::build(scenario)).play().await })
 }
 
 /// One scenario's world.
-pub(super) struct Theatre {
+pub(super) struct Harness {
     pub(super) scenario: Scenario,
     pub(super) clock: Arc<VirtualClock>,
     pub(super) fate: Arc<Fate>,
@@ -184,7 +184,7 @@ pub(super) fn workspace() -> WorkspaceName {
     WorkspaceName::new("prod").unwrap()
 }
 
-impl Theatre {
+impl Harness {
     fn build(scenario: &Scenario) -> Self {
         let clock = Arc::new(VirtualClock::new());
         let fate = Arc::new(Fate::new(Dice::new(scenario.seed), scenario.odds, scenario.doom));
@@ -238,7 +238,7 @@ impl Theatre {
         }
     }
 
-    pub(super) fn setup(&self, life: u64) -> Setup {
+    pub(super) fn context(&self, life: u64) -> Context {
         let (fate, witness) = (|| Arc::clone(&self.fate), || Arc::clone(&self.witness));
         let door = Door { provider: Arc::clone(&self.provider), fate: fate(), witness: witness(), life };
         let shelf = Shelf { store: Arc::clone(&self.store), fate: fate(), witness: witness(), life };
@@ -248,16 +248,14 @@ impl Theatre {
         seed[8..].copy_from_slice(&life.to_be_bytes());
         let stores: BTreeMap<StoreName, Arc<dyn SecretStore>> =
             [(StoreName::new("local").unwrap(), Arc::new(shelf) as Arc<dyn SecretStore>)].into();
-        Setup {
+        Context {
             policy: self.policy.lock().unwrap().clone(),
-            desks: [(
+            workspaces: [(
                 workspace(),
-                Arc::new(
-                    self.watched(
-                        Desk::new(workspace(), Arc::new(door), limits(&self.scenario.restraint)),
-                        life,
-                    ),
-                ),
+                Arc::new(self.watched(
+                    WorkspaceClient::new(workspace(), Arc::new(door), limits(&self.scenario.restraint)),
+                    life,
+                )),
             )]
             .into(),
             stores,
@@ -277,9 +275,9 @@ impl Theatre {
         }
     }
 
-    fn watched(&self, desk: Desk, life: u64) -> Desk {
-        let Some(proof) = self.scenario.proof else { return desk };
-        desk.watched_by(Arc::new(Analytics {
+    fn watched(&self, workspace_client: WorkspaceClient, life: u64) -> WorkspaceClient {
+        let Some(proof) = self.scenario.proof else { return workspace_client };
+        workspace_client.watched_by(Arc::new(Analytics {
             clock: Arc::clone(&self.clock),
             uses: Arc::clone(&self.uses),
             proof,
@@ -339,10 +337,11 @@ impl Theatre {
     async fn live(&self, end: impl Future<Output = ()>) {
         let life = self.fate.begin_life();
         self.fate.note(format!("== life {life} at {}", self.clock.truth()));
-        let (keeper, handle) = Keeper::load(self.setup(life), Arc::new(Notify::new())).await.unwrap();
+        let (controller, handle) =
+            Controller::load(self.context(life), Arc::new(Notify::new())).await.unwrap();
         *self.handle.lock().unwrap() = Some(handle);
         tokio::select! {
-            stopped = keeper.run(CancellationToken::new(), Duration::from_secs(1)) => {
+            stopped = controller.run(CancellationToken::new(), Duration::from_secs(1)) => {
                 self.witness.blame("I7", &format!("the engine stopped: {stopped:?}"));
             }
             () = self.fate.death() => {}

@@ -2,12 +2,12 @@
 
 use jiff::SignedDuration;
 use rekeyd::domain::plan::AfterDeadline;
-use rekeyd::engine::Wish;
+use rekeyd::engine::Command;
 
 use super::dice::Dice;
 use super::evidence::Proof;
 use super::fate::Odds;
-use super::play::{Played, Scenario, Theatre, play};
+use super::play::{Harness, Played, Scenario, play};
 
 /// Of each test here.
 const SEEDS: u64 = 50;
@@ -37,7 +37,12 @@ fn unkind(seed: u64) -> Scenario {
         acks: dice.chance(30),
         lag_seconds_max: dice.below(20),
         wishes_every: if dice.chance(30) { 60 } else { 0 },
-        wishes: vec![Wish::Rotate, Wish::RollBack, Wish::Reinstate, Wish::Retry { overwrite: false }],
+        wishes: vec![
+            Command::Rotate,
+            Command::RollBack,
+            Command::Reinstate,
+            Command::Retry { overwrite: false },
+        ],
         ..world(seed, proof)
     }
 }
@@ -104,7 +109,8 @@ fn an_old_key_that_may_expire_never_does_while_it_is_needed() {
 #[test]
 fn an_old_key_that_was_rolled_back_to_does_not_expire_later() {
     let proof = Proof { expires: true, cache_minutes: 900, ..Proof::plain() };
-    let scenario = Scenario { hours: 30, wishes_every: 90, wishes: vec![Wish::RollBack], ..world(4, proof) };
+    let scenario =
+        Scenario { hours: 30, wishes_every: 90, wishes: vec![Command::RollBack], ..world(4, proof) };
     let played = play(&scenario);
     played.assert_sound(&scenario);
     assert!(played.rolled_back >= 1 && played.expiries >= 1, "{}", played.trace);
@@ -113,16 +119,16 @@ fn an_old_key_that_was_rolled_back_to_does_not_expire_later() {
 #[test]
 fn an_old_key_does_not_expire_while_the_new_one_is_published_again() {
     // Somebody overwrites a destination in the overlap, an operator has it published again, and the store is down.
-    fn overwrite(theatre: &Theatre) {
-        let old = theatre.provider.keys().into_iter().find(|key| key.key.nonce().is_none()).unwrap();
-        theatre.store.write_as_somebody_else("tts-0", &old.value);
-        theatre.witness.look();
+    fn overwrite(harness: &Harness) {
+        let old = harness.provider.keys().into_iter().find(|key| key.key.nonce().is_none()).unwrap();
+        harness.store.write_as_somebody_else("tts-0", &old.value);
+        harness.witness.look();
     }
     let proof = Proof { expires: true, cache_minutes: 900, ..Proof::plain() };
     let scenario = Scenario {
         hours: 14,
         wishes_every: 10,
-        wishes: vec![Wish::Retry { overwrite: true }],
+        wishes: vec![Command::Retry { overwrite: true }],
         script: vec![
             (600, |it| it.revise(|credential| credential.terms.at_most = SignedDuration::from_mins(15))),
             (700, |it| {

@@ -7,15 +7,15 @@ use jiff::SignedDuration;
 use rekeyd::domain::ids::KeyId;
 use rekeyd::domain::phase::Phase;
 use rekeyd::domain::rotation::ParkReason;
-use rekeyd::engine::Wish;
+use rekeyd::engine::Command;
 use rekeyd::ports::journal::Journal;
 
-use super::play::Theatre;
+use super::play::Harness;
 
 /// How long a scenario may take to come to rest when nothing goes wrong any more.
 const REST_HOURS: i64 = 80;
 
-impl Theatre {
+impl Harness {
     /// I7 and I4: in a kind world everything that was begun ends, an operator helping with what is parked.
     pub(super) async fn come_to_rest(&self) {
         self.settle().await;
@@ -57,7 +57,11 @@ impl Theatre {
         }
         let open = open.into_iter().map(|(name, known)| {
             let known = known.unwrap();
-            (name, known.record.obstacle, known.rotation.map(|rotation| (rotation.phase, rotation.trouble)))
+            (
+                name,
+                known.record.obstacle,
+                known.rotation.map(|rotation| (rotation.phase, rotation.last_failure)),
+            )
         });
         self.witness.blame("I7", &format!("not at rest: {:#?}", open.collect::<Vec<_>>()));
     }
@@ -81,9 +85,9 @@ impl Theatre {
             {
                 // As the runbook says: a new key whose value is lost is of no use, however often it is tried.
                 let lost = reason == ParkReason::NewKeyUnusable && rotation.can_roll_back();
-                let wish = if lost { Wish::RollBack } else { Wish::Retry { overwrite: true } };
+                let wish = if lost { Command::RollBack } else { Command::Retry { overwrite: true } };
                 self.fate.note(format!("the operator wishes {wish:?} of {name}, parked: {}", reason.label()));
-                drop(handle.order(name, wish, "the end".to_owned()).await);
+                drop(handle.request(name, wish, "the end".to_owned()).await);
             }
         }
     }

@@ -1,10 +1,10 @@
 //! Pauses, a breaker, waves and a cap: nothing happens that is held, nobody out of turn, and everything ends.
 
 use jiff::SignedDuration;
-use rekeyd::domain::hold::{Held, Scope};
+use rekeyd::domain::hold::{HoldKind, Scope};
 use rekeyd::domain::plan::AfterDeadline;
 use rekeyd::domain::policy::Breaker;
-use rekeyd::engine::Wish;
+use rekeyd::engine::Command;
 
 use super::dice::Dice;
 use super::fate::Odds;
@@ -27,7 +27,7 @@ fn what_is_paused_at_any_moment_does_not_happen_and_ends_after_it_is_resumed() {
             acks: seed % 3 == 0,
             then: if seed % 4 == 0 { AfterDeadline::RollBack } else { AfterDeadline::Hold },
             wishes_every: if seed % 5 == 0 { 60 } else { 0 },
-            wishes: vec![Wish::Rotate, Wish::Abort, Wish::RollBack],
+            wishes: vec![Command::Rotate, Command::Abort, Command::RollBack],
             lag_seconds_max: 10,
             restraint: Restraint { pauses_every: 45, ..Restraint::default() },
             ..Scenario::plain(seed)
@@ -66,7 +66,7 @@ fn after_so_many_bad_keys_no_more_are_made_until_somebody_says_so() {
     // One more may have been under way when the third turned out to be bad.
     assert!((3..=4).contains(&played.minted_before_the_end), "{}", played.minted_before_the_end);
     let held: Vec<_> = played.held_before_the_end.iter().map(|hold| (&hold.scope, hold.what)).collect();
-    assert_eq!(held, [(&Scope::Workspace(workspace()), Held::Minting)]);
+    assert_eq!(held, [(&Scope::Workspace(workspace()), HoldKind::Minting)]);
     assert!(played.held_before_the_end[0].is_breakers());
     assert!(played.minted >= 13, "everything goes on in the end: {}", played.minted);
     // A restart, or many, changes nothing about it.
@@ -88,14 +88,14 @@ fn after_so_many_rollbacks_nothing_more_is_revoked_until_somebody_says_so() {
         hours: 12,
         credentials: 3,
         wishes_every: 5,
-        wishes: vec![Wish::RollBack, Wish::Rotate],
+        wishes: vec![Command::RollBack, Command::Rotate],
         restraint: Restraint { breaker: breaker(2), ..Restraint::default() },
         ..Scenario::plain(32)
     };
     let played = play(&scenario);
     played.assert_sound(&scenario);
     let held: Vec<_> = played.held_before_the_end.iter().map(|hold| hold.what).collect();
-    assert_eq!(held, [Held::Revoking], "{}", played.trace);
+    assert_eq!(held, [HoldKind::Revoking], "{}", played.trace);
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn all_of_it_together_breaks_no_invariant() {
             first_key: pick(5) == 0,
             acks: pick(2) == 0,
             wishes_every: if pick(3) == 0 { 40 } else { 0 },
-            wishes: vec![Wish::Rotate, Wish::Abort, Wish::RollBack, Wish::Reinstate],
+            wishes: vec![Command::Rotate, Command::Abort, Command::RollBack, Command::Reinstate],
             lag_seconds_max: pick(20),
             reloads_every: if !waves && pick(3) == 0 { 90 } else { 0 },
             restraint: Restraint {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use rekeyd::domain::hold::{Held, Hold, Scope};
+use rekeyd::domain::hold::{Hold, HoldKind, Scope};
 use rekeyd::domain::ids::CredentialName;
 use rekeyd::domain::policy::{Breaker, WorkspaceLimits};
-use rekeyd::engine::Refused;
+use rekeyd::engine::CommandError;
 
 use super::dice::Dice;
-use super::play::{Theatre, workspace};
+use super::play::{Harness, workspace};
 
 /// Nothing by default.
 #[derive(Debug, Clone)]
@@ -61,27 +61,27 @@ impl Restraint {
     }
 }
 
-impl Theatre {
+impl Harness {
     #[expect(clippy::disallowed_methods, reason = "operators stand outside the engine")]
     pub(super) fn start_pauser(self: &Arc<Self>) -> tokio::task::JoinHandle<()> {
-        let theatre = Arc::clone(self);
+        let harness = Arc::clone(self);
         tokio::spawn(async move {
-            let mut dice = Dice::new(theatre.scenario.seed ^ 0x9A05E);
-            let Restraint { pauses_every, pauses_at, resumes_after, .. } = theatre.scenario.restraint;
+            let mut dice = Dice::new(harness.scenario.seed ^ 0x9A05E);
+            let Restraint { pauses_every, pauses_at, resumes_after, .. } = harness.scenario.restraint;
             if let Some(at) = pauses_at {
                 tokio::time::sleep(Duration::from_millis(at)).await;
-                theatre.pause(Scope::Fleet, None, Duration::from_mins(10)).await;
+                harness.pause(Scope::Fleet, None, Duration::from_mins(10)).await;
             }
             if resumes_after > 0 {
                 tokio::time::sleep(Duration::from_secs(resumes_after * 60)).await;
-                theatre.lift_everything().await;
+                harness.lift_everything().await;
             }
             if pauses_every == 0 {
                 return;
             }
             loop {
                 tokio::time::sleep(Duration::from_secs(1 + dice.below(pauses_every * 60))).await;
-                theatre.pause_something(&mut dice, pauses_every).await;
+                harness.pause_something(&mut dice, pauses_every).await;
             }
         })
     }
@@ -91,18 +91,19 @@ impl Theatre {
             CredentialName::new(format!("tts-{}", dice.below(self.scenario.credentials as u64))).unwrap();
         let scopes = [Scope::Fleet, Scope::Workspace(workspace()), Scope::Credential(one)];
         let scope = scopes[usize::try_from(dice.below(3)).unwrap()].clone();
-        let only = [None, Some(Held::Minting), Some(Held::Revoking)][usize::try_from(dice.below(3)).unwrap()];
+        let only = [None, Some(HoldKind::Minting), Some(HoldKind::Revoking)]
+            [usize::try_from(dice.below(3)).unwrap()];
         self.pause(scope, only, Duration::from_secs(dice.below(minutes * 120))).await;
     }
 
     /// Somebody pauses something for a while. From the answer on, nothing of it may happen.
-    async fn pause(&self, scope: Scope, only: Option<Held>, lasts: Duration) {
+    async fn pause(&self, scope: Scope, only: Option<HoldKind>, lasts: Duration) {
         let Some(handle) = self.handle.lock().unwrap().clone() else { return };
         let by = "the operator".to_owned();
         let answered = handle.pause(scope.clone(), only, String::new(), by.clone());
         let answered = tokio::time::timeout(Duration::from_secs(3600), answered).await;
         self.fate.note(format!("a pause of {scope}: {answered:?}"));
-        let what = only.unwrap_or(Held::Everything);
+        let what = only.unwrap_or(HoldKind::Everything);
         let hold = Hold { scope, what, by, why: String::new(), since: self.clock.truth() };
         if let Ok(Ok(_)) = answered {
             self.witness.paused(hold.clone());
@@ -119,7 +120,7 @@ impl Theatre {
         let Some(handle) = self.handle.lock().unwrap().clone() else { return false };
         let answered = handle.resume(hold.scope.clone(), Some(hold.what), "the operator".to_owned()).await;
         self.fate.note(format!("a resumption: {answered:?}"));
-        !matches!(answered, Err(Refused::Stopping))
+        !matches!(answered, Err(CommandError::Stopping))
     }
 
     /// Every hold that is in force, the breaker's too.

@@ -2,7 +2,7 @@
 
 use rekeyd::adapters::memory::store::FirstVersion;
 use rekeyd::domain::plan::AfterDeadline;
-use rekeyd::engine::Wish;
+use rekeyd::engine::Command;
 
 use super::dice::Dice;
 use super::fate::Odds;
@@ -75,7 +75,7 @@ fn scenario(seed: u64) -> Scenario {
         then: [AfterDeadline::Hold, AfterDeadline::RollBack][usize::try_from(pick(2)).unwrap()],
         first_version: if pick(2) == 0 { FirstVersion::Pending } else { FirstVersion::Current },
         wishes_every: if pick(3) == 0 { 20 } else { 0 },
-        wishes: vec![Wish::Rotate, Wish::Abort, Wish::RollBack, Wish::Retry { overwrite: false }],
+        wishes: vec![Command::Rotate, Command::Abort, Command::RollBack, Command::Retry { overwrite: false }],
         neighbours: pick(2) == 0,
         tampering_after: if pick(8) == 0 { 600 } else { 0 },
         lag_seconds_max: pick(20),

@@ -8,8 +8,8 @@ use rekeyd::domain::failure::Failure;
 use rekeyd::domain::ids::VersionId;
 use rekeyd::domain::plan::Destination;
 use rekeyd::domain::secret::SecretValue;
-use rekeyd::domain::successor::Standing;
-use rekeyd::ports::secret_store::{Held, SecretStore, Staged, Which};
+use rekeyd::domain::successor::Served;
+use rekeyd::ports::secret_store::{SecretStore, Staged, StoredVersion, VersionRef};
 
 use super::fate::Fate;
 use super::witness::Witness;
@@ -24,7 +24,7 @@ pub(super) struct Shelf {
 
 #[async_trait]
 impl SecretStore for Shelf {
-    async fn preflight(&self, destination: &Destination) -> Result<Standing, Failure> {
+    async fn preflight(&self, destination: &Destination) -> Result<Served, Failure> {
         self.fate.before(self.life, "preflight").await?;
         let standing = self.store.preflight(destination).await;
         self.fate.after(self.life, "preflight").await?;
@@ -44,7 +44,11 @@ impl SecretStore for Shelf {
         staged
     }
 
-    async fn read(&self, destination: &Destination, which: Which<'_>) -> Result<Option<Held>, Failure> {
+    async fn read(
+        &self,
+        destination: &Destination,
+        which: VersionRef<'_>,
+    ) -> Result<Option<StoredVersion>, Failure> {
         self.fate.before(self.life, "read").await?;
         let held = self.store.read(destination, which).await;
         self.fate.after(self.life, "read").await?;

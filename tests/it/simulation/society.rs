@@ -11,7 +11,7 @@ use rekeyd::ports::clock::Clock;
 
 use super::dice::Dice;
 use super::evidence::Proof;
-use super::play::{CACHE, Scenario, Theatre, consumer};
+use super::play::{CACHE, Harness, Scenario, consumer};
 use super::witness::Place;
 
 fn lateness(proof: Proof, dice: &mut Dice) -> SignedDuration {
@@ -20,7 +20,7 @@ fn lateness(proof: Proof, dice: &mut Dice) -> SignedDuration {
     SignedDuration::from_secs(i64::try_from(late).unwrap())
 }
 
-impl Theatre {
+impl Harness {
     #[expect(clippy::disallowed_methods, reason = "consumers stand outside the engine")]
     pub(super) fn start_consumers(&self) -> Vec<tokio::task::JoinHandle<()>> {
         let mut tasks = Vec::new();
@@ -81,7 +81,7 @@ impl Theatre {
                 let name = names[usize::try_from(dice.below(names.len() as u64)).unwrap()].clone();
                 let handle = handle.lock().unwrap().clone();
                 if let Some(handle) = handle {
-                    let order = handle.order(name.clone(), wish.clone(), "the operator".to_owned());
+                    let order = handle.request(name.clone(), wish.clone(), "the operator".to_owned());
                     let answer = tokio::time::timeout(Duration::from_secs(3600), order).await;
                     fate.note(format!("the operator wishes {wish:?} of {name}: {answer:?}"));
                 }

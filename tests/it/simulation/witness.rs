@@ -8,7 +8,7 @@ use rekeyd::adapters::memory::store::MemoryStore;
 use rekeyd::domain::audit::Sealed;
 use rekeyd::domain::audit::check::Checker;
 use rekeyd::domain::event::Event;
-use rekeyd::domain::hold::{Held, Hold, Holds};
+use rekeyd::domain::hold::{Hold, HoldKind, Holds};
 use rekeyd::domain::ids::{CredentialName, KeyId};
 use rekeyd::domain::key::{Grants, Key};
 use rekeyd::domain::phase::PhaseName;
@@ -184,7 +184,7 @@ impl Witness {
                     .is_some_and(|served| served.iter().any(|(_, known)| *known == print))
         });
         if let Some((_, place)) = publisher {
-            self.check_holds(Held::Revoking, &place.credential, &format!("{} is {how}", key.id));
+            self.check_holds(HoldKind::Revoking, &place.credential, &format!("{} is {how}", key.id));
         }
         if !ours {
             self.blame("I4", &format!("the foreign key {} is {how}", key.id));
@@ -231,7 +231,7 @@ impl Witness {
         self.state.lock().unwrap().holds.lift(&hold.scope, hold.what);
     }
 
-    fn check_holds(&self, what: Held, credential: &CredentialName, deed: &str) {
+    fn check_holds(&self, what: HoldKind, credential: &CredentialName, deed: &str) {
         let workspace = super::play::workspace();
         let hold = self.state.lock().unwrap().holds.stops(what, Some(&workspace), credential, true).cloned();
         if let Some(hold) = hold {
@@ -268,7 +268,7 @@ impl Witness {
     pub(super) fn minted(&self, made: &Key) {
         let Some((credential, _)) = made.name.split_once(' ') else { return };
         let owner = CredentialName::new(credential).unwrap();
-        self.check_holds(Held::Minting, &owner, &format!("{} is made", made.id));
+        self.check_holds(HoldKind::Minting, &owner, &format!("{} is made", made.id));
         let served: BTreeSet<Fingerprint> = {
             let state = self.state.lock().unwrap();
             state.served.values().flatten().map(|(_, print)| print.clone()).collect()

@@ -6,11 +6,11 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rekeyd::adapters::clock::SystemClock;
-use rekeyd::demo::chronicle::Chronicle;
 use rekeyd::demo::consumer::{Consumer, Crowd, Directions, Switched, Tally};
 use rekeyd::demo::daemon::Launcher;
-use rekeyd::demo::stage::{Pace, Stage};
-use rekeyd::demo::verdict::Verdict;
+use rekeyd::demo::fixture::{Fixture, Pace};
+use rekeyd::demo::journal_watch::JournalWatch;
+use rekeyd::demo::result::DemoResult;
 use rekeyd::ports::clock::Clock as _;
 use rekeyd::sandbox::faults::{Fault, Moment, What};
 use rekeyd::sandbox::route::Route;
@@ -23,23 +23,23 @@ const SHELL: &str = "sudo() { \"$@\"; }; rekeyd() { \"$REKEYD\" \"$@\"; }; ";
 const QUIET: Duration = Duration::from_secs(1);
 
 pub(crate) struct Rehearsal {
-    pub(crate) stage: Stage,
+    pub(crate) stage: Fixture,
     pub(crate) launcher: Launcher,
-    pub(crate) chronicle: Chronicle,
+    pub(crate) chronicle: JournalWatch,
     crowd: Crowd,
 }
 
 impl Rehearsal {
     /// Everything but the daemon.
     pub(crate) async fn set(seed: u64, pace: &Pace) -> Self {
-        let stage = Stage::build(seed, pace).await.unwrap();
+        let stage = Fixture::build(seed, pace).await.unwrap();
         let consumers = stage.consumers();
         Self::on(stage, consumers, &mpsc::unbounded_channel().0)
     }
 
     /// On a stage with these consumers; `switches` hears what they switch to.
     pub(crate) fn on(
-        stage: Stage,
+        stage: Fixture,
         consumers: Vec<Consumer>,
         switches: &mpsc::UnboundedSender<Switched>,
     ) -> Self {
@@ -53,7 +53,7 @@ impl Rehearsal {
             address,
         };
         let crowd = Crowd::start(consumers, &directions, switches).unwrap();
-        let chronicle = Chronicle::new(&stage.journal(), stage.credentials());
+        let chronicle = JournalWatch::new(&stage.journal(), stage.credentials());
         Self { stage, launcher, chronicle, crowd }
     }
 
@@ -127,9 +127,9 @@ impl Rehearsal {
     }
 
     /// Sends the consumers home and judges; the daemon must have stopped.
-    pub(crate) async fn verdict(self, kills: usize) -> (Verdict, BTreeMap<String, Tally>, Stage) {
+    pub(crate) async fn verdict(self, kills: usize) -> (DemoResult, BTreeMap<String, Tally>, Fixture) {
         let tallies = self.crowd.stop().await;
-        let verdict = Verdict::judge(&self.stage, &self.chronicle, &tallies, kills).unwrap();
+        let verdict = DemoResult::judge(&self.stage, &self.chronicle, &tallies, kills).unwrap();
         (verdict, tallies, self.stage)
     }
 }

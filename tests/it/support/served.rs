@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use rekeyd::demo::daemon::{Daemon, Launcher};
-use rekeyd::demo::stage::{Pace, Stage};
+use rekeyd::demo::fixture::{Fixture, Pace};
 use tokio::sync::watch;
 
 pub(crate) const READER: &str = "tok_reader_planted";
@@ -16,19 +16,19 @@ pub(crate) const TOKENS: &str = "\n[readers]\ntoken = { file = \"@/token-of-read
                                  \"@/token-of-leaks\" }\n";
 
 /// A stage on which nothing is due once every credential has a key.
-pub(crate) async fn stage(seed: u64) -> Stage {
-    Stage::build(seed, &Pace::new("30d", "1s", "1s")).await.unwrap()
+pub(crate) async fn stage(seed: u64) -> Fixture {
+    Fixture::build(seed, &Pace::new("30d", "1s", "1s")).await.unwrap()
 }
 
 pub(crate) struct Served {
-    pub(crate) stage: Stage,
+    pub(crate) stage: Fixture,
     pub(crate) daemon: Daemon,
     pub(crate) address: SocketAddr,
 }
 
 impl Served {
     /// With keys added to `[daemon]`, and whatever more at the end of the policy; `@` is the folder of it all.
-    pub(crate) async fn start(stage: Stage, of_daemon: &str, more: &str) -> Self {
+    pub(crate) async fn start(stage: Fixture, of_daemon: &str, more: &str) -> Self {
         let root = stage.root().to_str().unwrap();
         let [of_daemon, more] = [of_daemon, more].map(|text| text.replace('@', root));
         let policy = fs::read_to_string(stage.policy()).unwrap();

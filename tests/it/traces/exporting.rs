@@ -12,7 +12,7 @@ use rekeyd::adapters::memory::store::MemoryStore;
 use rekeyd::domain::ids::StoreName;
 use rekeyd::domain::plan::Destination;
 use rekeyd::domain::trace::Span;
-use rekeyd::ports::collector::{Collector, Untaken};
+use rekeyd::ports::collector::{Collector, ExportError};
 use rekeyd::ports::secret_store::SecretStore as _;
 use rekeyd::telemetry::meter::{Meter, Spans};
 use rekeyd::telemetry::metered::MeteredStore;
@@ -23,14 +23,14 @@ use tokio_util::sync::CancellationToken;
 /// Answers as it was told to, then well; `None` is never.
 #[derive(Default)]
 struct Scripted {
-    answers: Mutex<VecDeque<Option<Result<usize, Untaken>>>>,
+    answers: Mutex<VecDeque<Option<Result<usize, ExportError>>>>,
     asked: Mutex<Vec<(Duration, Vec<Span>)>>,
     begun: Option<Instant>,
 }
 
 #[async_trait]
 impl Collector for Scripted {
-    async fn take(&self, spans: &[Span]) -> Result<usize, Untaken> {
+    async fn take(&self, spans: &[Span]) -> Result<usize, ExportError> {
         let at = self.begun.unwrap().elapsed();
         self.asked.lock().unwrap().push((at, spans.to_vec()));
         let answer = self.answers.lock().unwrap().pop_front();
@@ -42,12 +42,12 @@ impl Collector for Scripted {
     }
 }
 
-fn untaken(is_final: bool, seconds: Option<i64>) -> Option<Result<usize, Untaken>> {
+fn untaken(is_final: bool, seconds: Option<i64>) -> Option<Result<usize, ExportError>> {
     let retry_after = seconds.map(SignedDuration::from_secs);
-    Some(Err(Untaken { is_final, retry_after, why: "scripted".to_owned() }))
+    Some(Err(ExportError { is_final, retry_after, why: "scripted".to_owned() }))
 }
 
-struct House {
+struct Harness {
     collector: Arc<Scripted>,
     meter: Arc<Meter>,
     store: MeteredStore,
@@ -55,8 +55,8 @@ struct House {
     stop: CancellationToken,
 }
 
-impl House {
-    fn new(answers: Vec<Option<Result<usize, Untaken>>>) -> Self {
+impl Harness {
+    fn new(answers: Vec<Option<Result<usize, ExportError>>>) -> Self {
         let collector = Arc::new(Scripted {
             answers: Mutex::new(answers.into()),
             begun: Some(Instant::now()),
@@ -103,10 +103,10 @@ fn seconds(asked: &[(Duration, usize)]) -> Vec<(u64, usize)> {
 
 #[tokio::test(start_paused = true)]
 async fn what_happens_together_is_sent_together_and_again_when_the_collector_asks_for_that() {
-    let house = House::new(vec![untaken(false, Some(20)), untaken(false, None), Some(Ok(1))]);
-    house.call().await;
-    house.call().await;
-    let (asked, counted, _) = house.exports(120).await;
+    let harness = Harness::new(vec![untaken(false, Some(20)), untaken(false, None), Some(Ok(1))]);
+    harness.call().await;
+    harness.call().await;
+    let (asked, counted, _) = harness.exports(120).await;
     let at = seconds(&asked);
     assert_eq!((at.len(), at[0], at[1]), (3, (1, 2), (21, 2)), "{asked:?}");
     assert!(at[2].0 >= 22 && at[2].0 <= 23, "{asked:?}");
@@ -115,26 +115,26 @@ async fn what_happens_together_is_sent_together_and_again_when_the_collector_ask
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_is_final_and_what_is_not_taken_for_five_minutes_is_given_up() {
-    let house = House::new(vec![untaken(true, None)]);
-    house.call().await;
-    let (asked, counted, _) = house.exports(120).await;
+    let harness = Harness::new(vec![untaken(true, None)]);
+    harness.call().await;
+    let (asked, counted, _) = harness.exports(120).await;
     assert_eq!((asked.len(), counted.sent, counted.lost[&Loss::Refused]), (1, 0, 1));
 
-    let house = House::new(vec![untaken(false, None); 1000]);
-    house.call().await;
-    let (asked, counted, _) = house.exports(1000).await;
+    let harness = Harness::new(vec![untaken(false, None); 1000]);
+    harness.call().await;
+    let (asked, counted, _) = harness.exports(1000).await;
     assert!(asked.len() > 10 && asked.last().unwrap().0 < Duration::from_secs(302), "{asked:?}");
     assert_eq!((counted.sent, counted.lost[&Loss::GivenUp]), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_full_queue_drops_and_counts_and_a_stop_waits_three_seconds_for_a_mute_collector() {
-    let house = House::new(vec![None]);
+    let harness = Harness::new(vec![None]);
     for _ in 0..2100 {
-        house.call().await;
+        harness.call().await;
     }
-    assert_eq!(house.meter.read().spans.unwrap().lost[&Loss::QueueFull], 52);
-    let (asked, counted, took) = house.exports(60).await;
+    assert_eq!(harness.meter.read().spans.unwrap().lost[&Loss::QueueFull], 52);
+    let (asked, counted, took) = harness.exports(60).await;
     assert_eq!(asked.len(), 1);
     assert_eq!((counted.sent, counted.lost[&Loss::GivenUp]), (0, 2048));
     assert!(took >= Duration::from_secs(3) && took < Duration::from_secs(4), "{took:?}");
@@ -142,11 +142,11 @@ async fn a_full_queue_drops_and_counts_and_a_stop_waits_three_seconds_for_a_mute
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_sends_what_is_left_at_once() {
-    let house = House::new(vec![]);
+    let harness = Harness::new(vec![]);
     for _ in 0..1000 {
-        house.call().await;
+        harness.call().await;
     }
-    house.stop.cancel();
-    let (asked, counted, _) = house.exports(0).await;
+    harness.stop.cancel();
+    let (asked, counted, _) = harness.exports(0).await;
     assert_eq!((seconds(&asked), counted.sent), (vec![(0, 512), (0, 488)], 1000));
 }

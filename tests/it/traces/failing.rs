@@ -4,7 +4,7 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rekeyd::demo::stage::{Pace, Stage};
+use rekeyd::demo::fixture::{Fixture, Pace};
 use rekeyd::sandbox::route::Route;
 use rustix::process::Signal;
 
@@ -82,7 +82,7 @@ async fn what_is_sent_and_what_a_collector_refuses_of_it_is_counted_and_a_stop_s
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_environment_that_cannot_be_followed_is_told_at_the_start_with_advice() {
-    let stage = Stage::build(37, &Pace::new("3s", "1s", "200ms")).await.unwrap();
+    let stage = Fixture::build(37, &Pace::new("3s", "1s", "200ms")).await.unwrap();
     for (variable, value, advice) in [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "planted:4318", "http://127.0.0.1:4318"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf"),

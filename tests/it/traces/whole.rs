@@ -7,9 +7,9 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use rekeyd::adapters::sqlite::{ReadOnlyJournal, SqliteJournal};
-use rekeyd::demo::stage::Pace;
+use rekeyd::demo::fixture::Pace;
 use rekeyd::domain::rotation::Rotation;
-use rekeyd::ports::journal::Chapter;
+use rekeyd::ports::journal::RotationHistory;
 use rekeyd::sandbox::faults::{Fault, Refused, What};
 use rekeyd::sandbox::route::Route;
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ pub(super) struct Stay {
 pub(super) fn stays(rehearsal: &Rehearsal) -> BTreeMap<String, (BTreeSet<Stay>, Option<String>)> {
     let journal = SqliteJournal::open_read_only(&rehearsal.stage.journal()).unwrap();
     let chapters = rehearsal.stage.credentials().flat_map(|name| journal.history(name, 10_000).unwrap());
-    let of_chapter = |chapter: Chapter| {
+    let of_chapter = |chapter: RotationHistory| {
         let entries: Vec<_> = chapter.entries.into_iter().map(|entry| (entry.at, entry.event)).collect();
         let nanoseconds = |at: Timestamp| u64::try_from(at.as_nanosecond()).unwrap();
         let (mut left, mut phase, mut start) = (BTreeSet::new(), "due", nanoseconds(entries[0].0));

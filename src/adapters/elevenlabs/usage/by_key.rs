@@ -10,7 +10,7 @@ use crate::adapters::elevenlabs::usage::rows::{HASH_COLUMN, Names, Row, Rows, Us
 use crate::adapters::elevenlabs::usage::{NoTable, Span};
 use crate::domain::ids::KeyId;
 use crate::domain::key::Key;
-use crate::domain::outside::quoted;
+use crate::domain::sanitize::quoted;
 use crate::domain::usage::Use;
 
 /// What tells stragglers apart, beside the key.

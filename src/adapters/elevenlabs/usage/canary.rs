@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::adapters::elevenlabs::ElevenLabs;
-use crate::adapters::elevenlabs::meaning::Meaning;
+use crate::adapters::elevenlabs::classify::Meaning;
 use crate::adapters::elevenlabs::routes::is_one_segment;
 use crate::adapters::elevenlabs::transport::{Call, Effect, Reply, Shortfall};
 use crate::domain::failure::{Certainty, Failure, Kind};

@@ -19,7 +19,7 @@ use reqwest::{Method, Url};
 use serde_json::Value;
 
 use crate::adapters::elevenlabs::ElevenLabs;
-use crate::adapters::elevenlabs::meaning::Meaning;
+use crate::adapters::elevenlabs::classify::Meaning;
 use crate::adapters::elevenlabs::transport::{Call, Effect, Reply};
 use crate::adapters::elevenlabs::usage::rows::Names;
 use crate::adapters::elevenlabs::usage::table::Table;

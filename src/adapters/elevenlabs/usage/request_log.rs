@@ -12,7 +12,7 @@ use crate::adapters::elevenlabs::usage::table::Table;
 use crate::adapters::elevenlabs::usage::{EARLIEST_MILLISECONDS, NoTable, Span, cell};
 use crate::domain::ids::KeyId;
 use crate::domain::key::Key;
-use crate::domain::outside::quoted;
+use crate::domain::sanitize::quoted;
 use crate::domain::usage::Use;
 
 const PAGE: i64 = 1000;

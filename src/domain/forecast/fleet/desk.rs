@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::ids::CredentialName;
-use crate::domain::instant::later;
 use crate::domain::policy::WorkspaceLimits;
+use crate::domain::time::later;
 
 /// What the budget is counted over, and a moment more.
 const PERIOD: SignedDuration = SignedDuration::from_secs(3601);

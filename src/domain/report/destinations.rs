@@ -1,0 +1,75 @@
+//! How far a key has come in each destination.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::domain::ids::VersionId;
+use crate::domain::plan::Destination;
+use crate::domain::report::Facts;
+use crate::domain::successor::PlacementState;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct DestinationReport {
+    pub destination: String,
+    pub state: PlaceState,
+    /// The version that the state speaks of.
+    pub version: Option<VersionId>,
+}
+
+/// How far a key has come in a destination: the new one while a rotation is under way, else the credential's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PlaceState {
+    Absent,
+    Staged,
+    Current,
+    Restored,
+}
+
+impl PlaceState {
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Staged => "staged",
+            Self::Current => "current",
+            Self::Restored => "restored",
+        }
+    }
+}
+
+pub(super) fn destinations(facts: Facts<'_>) -> Vec<DestinationReport> {
+    let report = |destination: &Destination, state, version: Option<&VersionId>| DestinationReport {
+        destination: destination.to_string(),
+        state,
+        version: version.cloned(),
+    };
+    if let Some(rotation) = facts.rotation {
+        let placements = rotation.successor().map_or(&[][..], |successor| successor.placements.as_slice());
+        let progress = placements.iter().map(|placement| Some(&placement.progress));
+        let places = rotation.plan.destinations.iter().zip(progress.chain(std::iter::repeat(None)));
+        return places
+            .map(|(destination, progress)| match progress {
+                None | Some(PlacementState::Absent) => report(destination, PlaceState::Absent, None),
+                Some(PlacementState::Staged { version, .. }) => {
+                    report(destination, PlaceState::Staged, Some(version))
+                }
+                Some(PlacementState::Current { version, .. }) => {
+                    report(destination, PlaceState::Current, Some(version))
+                }
+                Some(PlacementState::Restored { version }) => {
+                    report(destination, PlaceState::Restored, Some(version))
+                }
+            })
+            .collect();
+    }
+    let published = &facts.record.published;
+    let wanted = facts.policy.map_or(&[][..], |policy| policy.destinations.as_slice());
+    let missing =
+        wanted.iter().filter(|wanted| !published.iter().any(|known| known.destination.is_same_place(wanted)));
+    published
+        .iter()
+        .map(|known| report(&known.destination, PlaceState::Current, Some(&known.version)))
+        .chain(missing.map(|wanted| report(wanted, PlaceState::Absent, None)))
+        .collect()
+}

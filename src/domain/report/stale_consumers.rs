@@ -1,0 +1,143 @@
+//! Consumers that were heard of and are silent for longer than their word counts: an agent that died, a machine that is
+//! off. The next rotation would wait for them; somebody should know before it begins.
+
+use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::domain::ack::Ack;
+use crate::domain::gate::Gate;
+use crate::domain::ids::ConsumerName;
+use crate::domain::plan::Terms;
+use crate::domain::policy::Credential;
+use crate::domain::report::advice::Advice;
+use crate::domain::report::{CredentialHealth, CredentialReport};
+use crate::domain::schedule::brief;
+use crate::domain::time::later;
+
+/// A consumer that is waited for, has spoken before, and whose last word no longer counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct SilentReport {
+    pub consumer: ConsumerName,
+    /// When it last said anything.
+    pub since: Timestamp,
+    /// How long its word counts: the policy's `acks_valid_for`.
+    pub valid_for_seconds: i64,
+}
+
+impl SilentReport {
+    /// When its word ceased to count.
+    #[must_use]
+    pub fn overdue_since(&self) -> Timestamp {
+        let valid_for = SignedDuration::from_secs(self.valid_for_seconds);
+        later(self.since, valid_for)
+    }
+
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let valid_for = brief(SignedDuration::from_secs(self.valid_for_seconds));
+        let Self { consumer, since, .. } = self;
+        format!(
+            "{consumer} is silent since {since:.0}, and its word counts for {valid_for}: is its agent alive?"
+        )
+    }
+
+    #[must_use]
+    pub fn command(&self) -> String {
+        format!("rekeyd consumers {}", self.consumer)
+    }
+}
+
+/// Whether consumers have to repeat what they say. Without that nobody can tell silence from contentment.
+#[must_use]
+pub fn is_noticed(policy: Option<&Credential>) -> bool {
+    policy.is_some_and(|policy| {
+        policy.terms.acks_valid_for.is_some() && awaited(&policy.terms).next().is_some()
+    })
+}
+
+fn awaited(terms: &Terms) -> impl Iterator<Item = &ConsumerName> {
+    terms.gates.iter().filter_map(Gate::consumers).flatten()
+}
+
+/// In the order of their names.
+pub(super) fn silent(policy: Option<&Credential>, acks: &[Ack], now: Timestamp) -> Vec<SilentReport> {
+    policy.map(|policy| of_terms(&policy.terms, acks, now)).unwrap_or_default()
+}
+
+fn of_terms(terms: &Terms, acks: &[Ack], now: Timestamp) -> Vec<SilentReport> {
+    let Some(valid_for) = terms.acks_valid_for else { return Vec::new() };
+    let last =
+        |consumer: &ConsumerName| acks.iter().filter(|ack| ack.consumer == *consumer).map(|ack| ack.at).max();
+    let silent = awaited(terms).filter_map(|consumer| {
+        let since = last(consumer).filter(|at| now.duration_since(*at) > valid_for)?;
+        Some(SilentReport { consumer: consumer.clone(), since, valid_for_seconds: valid_for.as_secs() })
+    });
+    silent.collect()
+}
+
+/// Of a credential with which nothing else is wrong.
+pub(super) fn advise(report: &CredentialReport) -> Option<Advice> {
+    let first = report.silent.first()?;
+    Some(Advice {
+        condition: CredentialHealth::Drifted,
+        attention: true,
+        summary: all(report),
+        command: Some(first.command()),
+    })
+}
+
+/// Beside what there is to say of a rotation under way.
+pub(super) fn beside(report: &CredentialReport, advice: Advice) -> Advice {
+    let Some(first) = report.silent.first() else { return advice };
+    Advice {
+        attention: true,
+        summary: format!("{}; {}", advice.summary, all(report)),
+        command: advice.command.or_else(|| Some(first.command())),
+        ..advice
+    }
+}
+
+fn all(report: &CredentialReport) -> String {
+    let each: Vec<String> = report.silent.iter().map(SilentReport::summary).collect();
+    each.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ack::Health;
+    use crate::domain::secret::Fingerprint;
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + minutes * 60).unwrap()
+    }
+
+    fn name(name: &str) -> ConsumerName {
+        ConsumerName::new(name).unwrap()
+    }
+
+    fn ack(consumer: &str, minute: i64) -> Ack {
+        let fingerprint = Fingerprint::of(b"key");
+        Ack { consumer: name(consumer), fingerprint, health: Health::Using, since: at(0), at: at(minute) }
+    }
+
+    fn terms(valid_for: Option<i64>) -> Terms {
+        let awaited = [name("api"), name("batch"), name("never")].into();
+        let acks_valid_for = valid_for.map(SignedDuration::from_mins);
+        Terms { gates: vec![Gate::Acks(awaited)], acks_valid_for, ..Terms::of_an_emergency() }
+    }
+
+    #[test]
+    fn silent_is_who_is_waited_for_and_was_heard_of_but_longer_ago_than_a_word_counts() {
+        let acks = [ack("api", 31), ack("batch", 30), ack("nobodys", 0)];
+        let found = of_terms(&terms(Some(30)), &acks, at(61));
+        let names: Vec<&str> = found.iter().map(|it| it.consumer.as_str()).collect();
+        assert_eq!(names, ["batch"]);
+        let silent = found.first().unwrap();
+        assert_eq!((silent.since, silent.overdue_since()), (at(30), at(60)));
+        assert_eq!(silent.command(), "rekeyd consumers batch");
+        assert!(silent.summary().contains("its word counts for 30m"), "{}", silent.summary());
+        assert_eq!(of_terms(&terms(None), &acks, at(10_000)), [], "who need not repeat a word may be silent");
+    }
+}

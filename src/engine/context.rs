@@ -1,0 +1,80 @@
+//! Everything that a visit works with. Replaced as a whole when the policy is reloaded.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::failure::{Failure, Kind};
+use crate::domain::ids::{CredentialName, StoreName, WorkspaceName};
+use crate::domain::key::Inventory;
+use crate::domain::policy::{Credential, Policy};
+use crate::engine::workspace_client::WorkspaceClient;
+use crate::ports::clock::Clock;
+use crate::ports::journal::Journal;
+use crate::ports::prober::Prober;
+use crate::ports::secret_store::SecretStore;
+
+/// How long things may take, and how far the clocks may differ.
+#[derive(Debug, Clone, Copy)]
+pub struct Timing {
+    /// How long after a lost create the key with its nonce is looked for before it counts as never made.
+    pub settle: SignedDuration,
+    /// How long a new key may stay unknown to the provider before it counts as bad.
+    pub activation_deadline: SignedDuration,
+    /// More than this between our clock and the provider's holds everything that revokes.
+    pub clock_skew_max: SignedDuration,
+    /// The longest that anything that waits for evidence goes without a look.
+    pub look_again: SignedDuration,
+}
+
+/// The policy in force and the systems that it names.
+pub struct Context {
+    pub policy: Policy,
+    pub workspaces: BTreeMap<WorkspaceName, Arc<WorkspaceClient>>,
+    pub stores: BTreeMap<StoreName, Arc<dyn SecretStore>>,
+    pub journal: Arc<dyn Journal>,
+    pub prober: Arc<dyn Prober>,
+    pub clock: Arc<dyn Clock>,
+    pub timing: Timing,
+    /// Makes rotation ids unique beyond this process; random, and nothing depends on its secrecy.
+    pub seed: [u8; 16],
+}
+
+impl Context {
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(super) fn credential(&self, name: &CredentialName) -> Option<&Credential> {
+        self.policy.credentials.get(name)
+    }
+
+    pub(super) fn workspace_client(&self, name: &WorkspaceName) -> Result<&Arc<WorkspaceClient>, Failure> {
+        self.workspaces.get(name).ok_or_else(|| missing("workspace", name.as_str()))
+    }
+
+    pub(super) fn store(&self, name: &StoreName) -> Result<&dyn SecretStore, Failure> {
+        self.stores.get(name).map(AsRef::as_ref).ok_or_else(|| missing("store", name.as_str()))
+    }
+
+    /// Refuses a clock that the provider contradicts (I8).
+    pub(super) fn check_clock(&self, inventory: &Inventory) -> Result<(), Failure> {
+        let skew = SignedDuration::from_secs(inventory.clock_skew_seconds.unwrap_or(0));
+        if skew.unsigned_abs() <= self.timing.clock_skew_max.unsigned_abs() {
+            return Ok(());
+        }
+        let message = format!(
+            "the provider's clock is {skew:#} ahead of ours, more than {:#}: nothing is revoked until they agree; check this machine's time synchronisation",
+            self.timing.clock_skew_max
+        );
+        Err(Failure::rejected(Kind::ClockSkew, message))
+    }
+}
+
+fn missing(what: &str, name: &str) -> Failure {
+    let message = format!(
+        "the {what} `{name}` is not in the policy any more; put it back until the rotation has ended"
+    );
+    Failure::rejected(Kind::Invalid, message)
+}

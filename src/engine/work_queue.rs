@@ -1,0 +1,42 @@
+//! Who is visited when.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::domain::ids::CredentialName;
+
+/// At most one appointment per credential.
+#[derive(Debug, Default)]
+pub(super) struct WorkQueue {
+    by_time: BTreeSet<(Timestamp, CredentialName)>,
+    by_name: BTreeMap<CredentialName, Timestamp>,
+}
+
+impl WorkQueue {
+    /// Sets the appointment, whatever it was before; `None` cancels it.
+    pub(super) fn set(&mut self, name: &CredentialName, at: Option<Timestamp>) {
+        if let Some(before) = self.by_name.remove(name) {
+            self.by_time.remove(&(before, name.clone()));
+        }
+        if let Some(at) = at {
+            self.by_name.insert(name.clone(), at);
+            self.by_time.insert((at, name.clone()));
+        }
+    }
+
+    /// Takes out the earliest appointment, if it is due.
+    pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<CredentialName> {
+        let (at, _) = self.by_time.first()?;
+        if *at > now {
+            return None;
+        }
+        let (_, name) = self.by_time.pop_first()?;
+        self.by_name.remove(&name);
+        Some(name)
+    }
+
+    pub(super) fn next(&self) -> Option<Timestamp> {
+        self.by_time.first().map(|(at, _)| *at)
+    }
+}

@@ -1,0 +1,134 @@
+//! One workspace as the engine uses it: its issuer, its shared shared_inventory and its mint budget.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::OwnedMutexGuard;
+
+use crate::domain::failure::Failure;
+use crate::domain::ids::{CredentialName, WorkspaceName};
+use crate::domain::key::Inventory;
+use crate::domain::policy::WorkspaceLimits;
+use crate::domain::time::later;
+use crate::engine::shared_inventory::SharedInventory;
+use crate::ports::issuer::Issuer;
+use crate::ports::journal::{self, Journal};
+use crate::ports::usage::UsageSource;
+
+/// What the mint budget is counted over.
+pub const BUDGET_PERIOD: SignedDuration = SignedDuration::from_hours(1);
+
+/// A workspace's issuer with what all its rotations share.
+pub struct WorkspaceClient {
+    pub(super) name: WorkspaceName,
+    pub(super) issuer: Arc<dyn Issuer>,
+    /// Where the use of its keys is to be seen, if anywhere.
+    pub(super) usage: Option<Arc<dyn UsageSource>>,
+    pub(super) limits: WorkspaceLimits,
+    /// Whose key is this workspace's admin key, if any credential's is.
+    pub(super) admin: Option<CredentialName>,
+    shared_inventory: SharedInventory,
+    /// Held from counting the mints of the last hour until the next intent is journalled.
+    mint_counter: Arc<tokio::sync::Mutex<()>>,
+    reach: Mutex<WorkspaceHealth>,
+}
+
+/// How the workspace last answered, for readiness and metrics.
+#[derive(Debug, Clone, Default)]
+pub struct WorkspaceHealth {
+    pub last_answer: Option<Timestamp>,
+    /// Set while the newest listing has failed.
+    pub failing: Option<Failure>,
+    pub clock_skew_seconds: Option<i64>,
+    /// Keys of service accounts in the policy that neither the journal nor a nonce explains.
+    pub foreign_keys: Option<usize>,
+}
+
+/// Permission to journal one intent to mint, or when to ask again.
+pub(super) enum MintPermit {
+    Granted(OwnedMutexGuard<()>),
+    NotBefore(Timestamp),
+}
+
+impl WorkspaceClient {
+    #[must_use]
+    pub fn new(name: WorkspaceName, issuer: Arc<dyn Issuer>, limits: WorkspaceLimits) -> Self {
+        Self {
+            name,
+            issuer,
+            usage: None,
+            limits,
+            admin: None,
+            shared_inventory: SharedInventory::default(),
+            mint_counter: Arc::default(),
+            reach: Mutex::default(),
+        }
+    }
+
+    /// With evidence of use.
+    #[must_use]
+    pub fn watched_by(mut self, usage: Arc<dyn UsageSource>) -> Self {
+        self.usage = Some(usage);
+        self
+    }
+
+    /// With an admin key that is itself kept fresh: the key of `credential`.
+    #[must_use]
+    pub fn administered_by(mut self, credential: CredentialName) -> Self {
+        self.admin = Some(credential);
+        self
+    }
+
+    /// Takes over from the same workspace before a reload: mints go on being counted under one lock.
+    pub fn succeed(&mut self, before: &Self) {
+        self.mint_counter = Arc::clone(&before.mint_counter);
+    }
+
+    #[must_use]
+    pub fn reach(&self) -> WorkspaceHealth {
+        self.reach.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn found_foreign_keys(&self, count: usize) {
+        self.reach.lock().unwrap_or_else(PoisonError::into_inner).foreign_keys = Some(count);
+    }
+
+    /// A listing that was begun after this call was made; shared by all who ask meanwhile.
+    ///
+    /// # Errors
+    /// As of [`Issuer::inventory`].
+    pub(super) async fn inventory(&self, now: Timestamp) -> Result<Arc<Inventory>, Failure> {
+        let outcome = self.shared_inventory.fresh(self.issuer.as_ref()).await;
+        let mut reach = self.reach.lock().unwrap_or_else(PoisonError::into_inner);
+        match &outcome {
+            Ok(inventory) => {
+                reach.last_answer = Some(now);
+                reach.failing = None;
+                reach.clock_skew_seconds = inventory.clock_skew_seconds;
+            }
+            Err(failure) => reach.failing = Some(failure.clone()),
+        }
+        outcome
+    }
+
+    /// Asks the workspace's mint budget. The permit has to be held until the intent is journalled.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub(super) async fn mint_permit(
+        &self,
+        journal: &dyn Journal,
+        now: Timestamp,
+    ) -> Result<MintPermit, journal::Error> {
+        let guard = Arc::clone(&self.mint_counter).lock_owned().await;
+        let since = now.saturating_sub(BUDGET_PERIOD).unwrap_or(Timestamp::MIN);
+        let mints = journal.mints_since(&self.name, since).await?;
+        let limit = usize::try_from(self.limits.mints_per_hour.max(1)).unwrap_or(usize::MAX);
+        // The mint whose ageing out of the period makes room for one more.
+        let in_the_way = mints.len().checked_sub(limit).and_then(|index| mints.get(index));
+        Ok(match in_the_way {
+            None => MintPermit::Granted(guard),
+            Some(mint) => MintPermit::NotBefore(later(*mint, BUDGET_PERIOD + SignedDuration::from_secs(1))),
+        })
+    }
+}

@@ -1,0 +1,364 @@
+//! What would be done to one credential: the engine plays its rotation in an imagined world, and each step is told with
+//! the calls that it made.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use tokio::sync::Notify;
+
+use crate::adapters::memory::journal::MemoryJournal;
+use crate::domain::ack::Ack;
+use crate::domain::ids::{CredentialName, WorkspaceName};
+use crate::domain::phase::{Phase, PhaseName};
+use crate::domain::plan::Reason;
+use crate::domain::policy::{Credential, Policy};
+use crate::domain::record::Record;
+use crate::domain::rotation::{ParkReason, Rotation};
+use crate::domain::schedule::StartDecision;
+use crate::domain::secret::Fingerprint;
+use crate::engine::{Context, SingleRun, Timing, WorkspaceClient};
+use crate::ports::clock::Clock;
+use crate::ports::issuer::Issuer;
+use crate::ports::journal::{CredentialState, Entry, Journal as _};
+use crate::ports::prober::Prober;
+use crate::ports::secret_store::SecretStore;
+use crate::rehearsal::Stores;
+use crate::rehearsal::call_log::CallLog;
+use crate::rehearsal::clock::VirtualClock;
+use crate::rehearsal::consumers::Consumers;
+use crate::rehearsal::crash::Fuse;
+use crate::rehearsal::dry_run::steps::{Step, Steps};
+use crate::rehearsal::shelf::Shelf;
+use crate::rehearsal::snapshot::{self, Furniture};
+use crate::rehearsal::workspace::Workspace;
+
+pub mod steps;
+
+/// How far ahead a beginning, or an end, is looked for.
+const HORIZON: SignedDuration = SignedDuration::from_hours(400 * 24);
+/// A defect must not become a loop without an end.
+const VISITS_MAX: u32 = 200_000;
+/// In the imagined world nothing happens between looks; gates that gather evidence look more often.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_hours(1);
+
+/// What is played.
+pub struct Given<'a> {
+    pub policy: &'a Policy,
+    pub stores: &'a Stores,
+    /// The credentials that are workspaces' admin keys.
+    pub admins: &'a BTreeMap<WorkspaceName, CredentialName>,
+    pub timing: Timing,
+}
+
+impl Given<'_> {
+    /// Every workspace as the engine uses it.
+    pub(super) fn workspaces(
+        &self,
+        workspaces: &BTreeMap<WorkspaceName, Arc<Workspace>>,
+    ) -> BTreeMap<WorkspaceName, Arc<WorkspaceClient>> {
+        let workspace_client = |(name, workspace): (&WorkspaceName, &Arc<Workspace>)| {
+            let limits = self.policy.workspaces.get(name).copied().unwrap_or_default();
+            let workspace_client =
+                WorkspaceClient::new(name.clone(), Arc::clone(workspace) as Arc<dyn Issuer>, limits);
+            let workspace_client = workspace_client.watched_by(Arc::clone(workspace) as _);
+            let workspace_client = match self.admins.get(name) {
+                Some(admin) => workspace_client.administered_by(admin.clone()),
+                None => workspace_client,
+            };
+            (name.clone(), Arc::new(workspace_client))
+        };
+        workspaces.iter().map(workspace_client).collect()
+    }
+}
+
+/// What the journal has of the credential.
+#[derive(Default)]
+pub struct Past {
+    pub known: Option<CredentialState>,
+    /// Of the rotation under way.
+    pub entries: Vec<Entry>,
+    pub acks: Vec<Ack>,
+}
+
+/// A rotation to come, or the rest of one under way.
+#[derive(Debug, Clone, Serialize)]
+pub struct Foreseen {
+    /// When the first reason applies; `None` for a rotation under way, and if there is none within 400 days.
+    pub due: Option<Timestamp>,
+    pub reason: Option<Reason>,
+    /// When it begins, or began.
+    pub begins: Option<Timestamp>,
+    /// What it waits for from `due` to `begins`.
+    pub held_by: Option<String>,
+    pub steps: Vec<Step>,
+    pub end: End,
+    pub ends_at: Option<Timestamp>,
+    /// What is not known, and was taken to be so.
+    pub assumes: Vec<String>,
+}
+
+/// How it ends, if all goes as assumed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum End {
+    /// Nothing is due within the horizon.
+    NothingDue,
+    Ended {
+        phase: PhaseName,
+    },
+    /// A person has to decide.
+    Parked {
+        reason: ParkReason,
+        detail: String,
+    },
+    /// None can begin.
+    Blocked {
+        detail: String,
+    },
+    /// It is not over within the horizon.
+    Unfinished,
+}
+
+/// Plays `name` forward from `now`.
+///
+/// # Errors
+/// Why it cannot be played, for a person.
+pub async fn foresee(
+    given: &Given<'_>,
+    name: &CredentialName,
+    past: &Past,
+    now: Timestamp,
+) -> Result<Foreseen, String> {
+    let credential = given.policy.credentials.get(name);
+    let credential = credential.ok_or_else(|| format!("`{name}` is not in the policy"))?;
+    let clock = VirtualClock::new(now);
+    let stage = Stage::set(given, credential, past, &clock)?;
+    let known = stage.known().await?;
+    let under_way = known.rotation.clone();
+    let mut solo = SingleRun::take(stage.context, known).await.map_err(|error| error.to_string())?;
+    let mut course = Course { credential, due: None, under_way: under_way.clone() };
+    let mut steps = Steps::new(under_way.clone());
+    let end = loop {
+        if let Some(end) = course.end(&solo, &steps, clock.now(), now) {
+            break end;
+        }
+        let wake = solo.go().await.map_err(|error| error.to_string())?;
+        steps.read(stage.ledger.take());
+        let (acks, next) = stage.consumers.look();
+        let spoke = !acks.is_empty();
+        for (credential, ack) in acks {
+            stage.journal.acknowledge(&credential, &ack).await.map_err(|error| error.to_string())?;
+        }
+        if spoke && solo.rotation().is_some() {
+            continue;
+        }
+        match wake.into_iter().chain(next).min() {
+            Some(at) => clock.move_to(at.max(clock.now())),
+            None if solo.rotation().is_none() && !steps.has_begun() => break End::NothingDue,
+            None => break course.end(&solo, &steps, Timestamp::MAX, now).unwrap_or(End::Unfinished),
+        }
+    };
+    let begins = steps.begun_at().or_else(|| under_way.as_ref().map(|it| it.plan.begun_at));
+    let (due, reason) = course.due.unzip();
+    let reason = under_way.as_ref().map(|it| it.plan.reason).or_else(|| steps.reason()).or(reason);
+    let held_by = due.filter(|due| begins.is_some_and(|begins| begins > *due));
+    Ok(Foreseen {
+        due,
+        reason,
+        begins,
+        held_by: held_by.and_then(|due| held_by_at(credential, due)),
+        ends_at: (end != End::NothingDue).then(|| steps.last_at().unwrap_or_else(|| clock.now())),
+        end,
+        steps: steps.finish(),
+        assumes: assumed(credential, past),
+    })
+}
+
+/// How far the play has come.
+struct Course<'a> {
+    credential: &'a Credential,
+    due: Option<(Timestamp, Reason)>,
+    under_way: Option<Rotation>,
+}
+
+impl Course<'_> {
+    /// Notes when it became due, and says whether the play is over.
+    fn end(&mut self, solo: &SingleRun, steps: &Steps, at: Timestamp, from: Timestamp) -> Option<End> {
+        if self.due.is_none() && self.under_way.is_none() {
+            self.due = solo.record().why_now(self.credential, at).map(|reason| (at, reason));
+        }
+        match solo.rotation().map(|rotation| &rotation.phase) {
+            Some(Phase::Parked { reason, detail, .. }) => {
+                return Some(End::Parked { reason: *reason, detail: detail.clone() });
+            }
+            Some(_) => {}
+            None if steps.has_begun() || self.under_way.is_some() => {
+                let last = solo.record().last.as_ref();
+                return last.map(|last| End::Ended { phase: last.outcome });
+            }
+            None => {
+                if let Some(obstacle) = &solo.record().obstacle {
+                    return Some(End::Blocked { detail: obstacle.detail.clone() });
+                }
+            }
+        }
+        let too_far = at.duration_since(from) > HORIZON || steps.visits() > VISITS_MAX;
+        let has_begun = steps.has_begun() || self.under_way.is_some();
+        too_far.then_some(if has_begun { End::Unfinished } else { End::NothingDue })
+    }
+}
+
+fn held_by_at(credential: &Credential, due: Timestamp) -> Option<String> {
+    match credential.schedule.admits(due) {
+        StartDecision::Closed { why, .. } => Some(why),
+        StartDecision::Open => None,
+    }
+}
+
+/// The imagined world of one credential.
+struct Stage {
+    context: Context,
+    journal: MemoryJournal,
+    ledger: CallLog,
+    consumers: Arc<Consumers>,
+    name: CredentialName,
+}
+
+impl Stage {
+    fn set(
+        given: &Given<'_>,
+        credential: &Credential,
+        past: &Past,
+        clock: &VirtualClock,
+    ) -> Result<Self, String> {
+        let ledger = CallLog::default();
+        let (record, rotation) = (past.known.as_ref().map(|known| &known.record), past.known.as_ref());
+        let fresh = Record::new(credential.name.clone());
+        let record = record.unwrap_or(&fresh);
+        let rotation = rotation.and_then(|known| known.rotation.as_ref());
+        let workspaces = workspaces(given, credential, rotation, record, clock, &ledger);
+        let shelves: BTreeMap<_, Arc<Shelf>> = given
+            .stores
+            .iter()
+            .map(|(name, kind)| {
+                let shelf = Shelf::new(
+                    *kind,
+                    clock.clone(),
+                    ledger.clone(),
+                    Fuse::default(),
+                    Arc::new(Notify::new()),
+                );
+                (name.clone(), Arc::new(shelf))
+            })
+            .collect();
+        let furniture = Furniture { credential, record, rotation, now: clock.now() };
+        let unfit = || format!("the journal's `{}` cannot be imagined", credential.name);
+        let at = rotation.map_or(&credential.workspace, |rotation| &rotation.plan.workspace);
+        let workspace = workspaces
+            .get(at)
+            .ok_or_else(|| format!("the workspace `{at}` is not in the policy any more"))?;
+        furniture.furnish_workspace(workspace).ok_or_else(unfit)?;
+        let destinations = rotation.map_or(&credential.destinations, |rotation| &rotation.plan.destinations);
+        for (place, destination) in destinations.iter().enumerate() {
+            let gone = || format!("the store `{}` is not in the policy any more", destination.store);
+            let shelf = shelves.get(&destination.store).ok_or_else(gone)?;
+            furniture.furnish_shelf(place, destination, shelf).ok_or_else(unfit)?;
+        }
+        let journal = journal(past, &ledger).ok_or_else(unfit)?;
+        let policy = alone(given.policy, credential);
+        let at_work = BTreeMap::from([(credential.name.clone(), Arc::clone(workspace))]);
+        let at_once = |_: Option<&_>| Some(SignedDuration::ZERO);
+        let consumers =
+            Consumers::of(&policy, at_once, clock.clone(), ledger.clone(), shelves.clone(), at_work);
+        consumers.settle();
+        let consumers = Arc::new(consumers);
+        let context = Context {
+            workspaces: given.workspaces(&workspaces),
+            policy,
+            stores: shelves.into_iter().map(|(name, shelf)| (name, shelf as Arc<dyn SecretStore>)).collect(),
+            journal: Arc::new(journal.clone()),
+            prober: Arc::clone(&consumers) as Arc<dyn Prober>,
+            clock: Arc::new(clock.clone()),
+            timing: Timing { look_again: LOOK_AGAIN, ..given.timing },
+            seed: [0; 16],
+        };
+        Ok(Self { context, journal, ledger, consumers, name: credential.name.clone() })
+    }
+
+    async fn known(&self) -> Result<CredentialState, String> {
+        let known = self.journal.load_one(&self.name).await.map_err(|error| error.to_string())?;
+        Ok(known
+            .unwrap_or_else(|| CredentialState { record: Record::new(self.name.clone()), rotation: None }))
+    }
+}
+
+/// With nobody to wait for: what a credential waits for others is told from the journal as it is.
+fn alone(policy: &Policy, credential: &Credential) -> Policy {
+    let credential = Credential { after: BTreeSet::new(), ..credential.clone() };
+    // Field by field: a copy of everybody for each would make a plan of many cost their square.
+    Policy {
+        workspaces: policy.workspaces.clone(),
+        credentials: BTreeMap::from([(credential.name.clone(), credential)]),
+        emergencies_at_once: policy.emergencies_at_once,
+    }
+}
+
+fn workspaces(
+    given: &Given<'_>,
+    credential: &Credential,
+    rotation: Option<&Rotation>,
+    record: &Record,
+    clock: &VirtualClock,
+    ledger: &CallLog,
+) -> BTreeMap<WorkspaceName, Arc<Workspace>> {
+    let of_the_old = record.current.as_ref().and_then(|current| current.fingerprint.as_ref());
+    let of_the_new = rotation.filter(|it| it.phase.needs_the_old_key()).and_then(Rotation::successor);
+    let admin = of_the_new.map(|successor| &successor.fingerprint).or(of_the_old);
+    let is_its_own = |name: &WorkspaceName| given.admins.get(name) == Some(&credential.name);
+    let make = |name: &WorkspaceName| {
+        let print = admin.filter(|_| is_its_own(name)).map(snapshot::print);
+        let print = print.unwrap_or_else(|| Fingerprint::of(b"imagined-admin"));
+        Arc::new(Workspace::new(name.clone(), clock.clone(), ledger.clone(), Fuse::default(), print))
+    };
+    given.policy.workspaces.keys().map(|name| (name.clone(), make(name))).collect()
+}
+
+fn journal(past: &Past, ledger: &CallLog) -> Option<MemoryJournal> {
+    let ledger = ledger.clone();
+    let journal = MemoryJournal::watched(Arc::new(move |entry: &Entry| ledger.journalled(entry)));
+    if let Some(known) = &past.known {
+        let entries = past.entries.iter().map(snapshot::entry).collect::<Option<Vec<Entry>>>()?;
+        journal.put(&snapshot::imagined(&known.record)?, entries);
+    }
+    Some(journal)
+}
+
+fn assumed(credential: &Credential, past: &Past) -> Vec<String> {
+    let mut assumes = Vec::new();
+    let mut say = |text: &str| assumes.push(text.to_owned());
+    let known = past.known.as_ref();
+    if known.is_none_or(|known| known.record.current.is_none() && known.rotation.is_none()) {
+        say(if credential.adopt.is_some() {
+            "the key to adopt is there and enabled"
+        } else if credential.first.is_some() {
+            "the service account has no key yet; if it has one, that one is taken over"
+        } else {
+            "the service account has exactly one enabled key"
+        });
+    }
+    let unseen = |known: &CredentialState| known.record.published.is_empty() && known.rotation.is_none();
+    if credential.destinations.iter().any(|it| it.create) && known.is_none_or(unseen) {
+        say("secrets that may be created are not there yet");
+    }
+    let has = |wanted: fn(&crate::domain::gate::Gate) -> bool| credential.terms.gates.iter().any(wanted);
+    if has(|gate| gate.consumers().is_some()) {
+        say("every consumer that is waited for acknowledges at once");
+    }
+    if has(|gate| gate.consumers().is_none()) {
+        say("consumers switch at once, and the provider shows that at once");
+    }
+    say("every call succeeds, and nobody interferes");
+    assumes
+}

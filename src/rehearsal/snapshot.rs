@@ -1,0 +1,255 @@
+//! A journal's credential made into an imagined one: the same history, with values that can be imagined.
+//!
+//! A value cannot be had from its fingerprint. So each fingerprint is replaced by that of an imagined value.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::adapters::memory::store::Stands;
+use crate::adapters::secret_text;
+use crate::domain::ids::{KeyId, ServiceAccountId, VersionId};
+use crate::domain::key::{Grants, Key, Permissions};
+use crate::domain::phase::Phase;
+use crate::domain::plan::Destination;
+use crate::domain::policy::Credential;
+use crate::domain::record::Record;
+use crate::domain::rotation::Rotation;
+use crate::domain::secret::Fingerprint;
+use crate::domain::successor::{Placement, PlacementState, Successor};
+use crate::ports::journal::Entry;
+use crate::rehearsal::shelf::Shelf;
+use crate::rehearsal::workspace::Workspace;
+
+/// Of an account that nobody has looked up yet.
+const ACCOUNT: &str = "SERVICE_ACCOUNT_ID";
+/// Of a key that nobody has looked up yet.
+const OLD_KEY: &str = "OLD_KEY_ID";
+
+fn value(print: &Fingerprint) -> String {
+    format!("imagined-{print}")
+}
+
+/// The imagined fingerprint in the place of a real one.
+pub(super) fn print(of: &Fingerprint) -> Fingerprint {
+    Fingerprint::of(value(of).as_bytes())
+}
+
+/// With every fingerprint replaced; `None` if it does not read as what it was.
+pub(super) fn imagined<T: Serialize + DeserializeOwned>(real: &T) -> Option<T> {
+    let mut told = serde_json::to_value(real).ok()?;
+    replace(&mut told);
+    serde_json::from_value(told).ok()
+}
+
+pub(super) fn entry(real: &Entry) -> Option<Entry> {
+    Some(Entry { event: imagined(&real.event)?, ..real.clone() })
+}
+
+fn replace(told: &mut Value) {
+    match told {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                if name == "fingerprint"
+                    && let Some(real) =
+                        field.as_str().and_then(|text| Fingerprint::try_from(text.to_owned()).ok())
+                {
+                    *field = Value::String(print(&real).to_string());
+                } else {
+                    replace(field);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(replace),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// What is there before anything is played: of one credential, as the journal (real fingerprints) has it.
+pub(super) struct Furniture<'a> {
+    pub(super) credential: &'a Credential,
+    pub(super) record: &'a Record,
+    pub(super) rotation: Option<&'a Rotation>,
+    pub(super) now: Timestamp,
+}
+
+impl Furniture<'_> {
+    /// The service account with the keys that there should be, as far as that is known.
+    pub(super) fn furnish_workspace(&self, workspace: &Workspace) -> Option<()> {
+        let Self { credential, record, rotation, now } = self;
+        let account = self.account()?;
+        workspace.add_account(account.clone(), credential.service_account.clone());
+        let old_is_disabled = rotation.is_some_and(|rotation| old_is_disabled(&rotation.phase));
+        let id = match rotation {
+            Some(rotation) => rotation.plan.old.clone(),
+            None => match &record.current {
+                Some(current) => Some(current.key.clone()),
+                None if credential.adopt.is_some() => credential.adopt.clone(),
+                None if credential.first.is_some() => None,
+                None => Some(KeyId::new(format!("{OLD_KEY}_OF_{}", credential.name)).ok()?),
+            },
+        };
+        if let Some(id) = id {
+            let current = record.current.as_ref().filter(|current| current.key == id);
+            let grants = rotation.and_then(|rotation| rotation.grants().cloned());
+            let grants = grants.or_else(|| current.and_then(|current| current.grants.clone()));
+            let dead_man = rotation.and_then(|rotation| rotation.dead_man).filter(|it| it.is_in_force());
+            let expires_at = current.and_then(|current| current.expires_at);
+            let key = Key {
+                enabled: !old_is_disabled,
+                expires_at: dead_man.map_or(expires_at, |dead_man| Some(dead_man.at)),
+                ..key(
+                    id,
+                    account.clone(),
+                    current.map_or(*now, |current| current.since),
+                    grants.or_else(|| credential.first.clone()),
+                )
+            };
+            let of = current.and_then(|current| current.fingerprint.as_ref());
+            workspace.add_key(key, of.map_or_else(|| unknown(credential), print));
+        }
+        if let (Some(rotation), Some(successor)) = (rotation, rotation.and_then(Rotation::successor)) {
+            let made = successor.facts.as_ref().and_then(|facts| facts.created_at).unwrap_or(rotation.since);
+            let grants = Some(successor.request.grants.clone());
+            let key = Key {
+                name: rotation.nonce().key_name(&credential.name),
+                expires_at: successor.request.expires_at,
+                ..key(successor.key.clone(), account, made, grants)
+            };
+            workspace.add_key(key, print(&successor.fingerprint));
+        }
+        Some(())
+    }
+
+    /// What a destination serves and keeps.
+    pub(super) fn furnish_shelf(&self, place: usize, destination: &Destination, shelf: &Shelf) -> Option<()> {
+        let successor = self.rotation.and_then(Rotation::successor);
+        if let Some((successor, placement)) =
+            successor.and_then(|successor| Some((successor, successor.placements.get(place)?)))
+        {
+            return placed(destination, successor, placement, shelf);
+        }
+        let published = self.record.published.iter().find(|it| it.destination.is_same_place(destination));
+        let current = self.record.current.as_ref().and_then(|current| current.fingerprint.as_ref());
+        match published {
+            Some(published) => put(shelf, destination, &published.version, current, Stands::Current),
+            // One that may be created is taken for one that is not there yet.
+            None if destination.create => Some(()),
+            None => put(shelf, destination, &VersionId::new("VERSION_ID").ok()?, None, Stands::Current),
+        }
+    }
+
+    fn account(&self) -> Option<ServiceAccountId> {
+        let known = self
+            .rotation
+            .map(|rotation| rotation.plan.account.clone())
+            .or_else(|| self.record.account.clone());
+        match known {
+            Some(known) => Some(known),
+            None => {
+                ServiceAccountId::new(format!("{ACCOUNT}_OF_{}", plain(&self.credential.service_account)))
+                    .ok()
+            }
+        }
+    }
+}
+
+/// As it can stand in a path without being escaped.
+fn plain(text: &str) -> String {
+    text.chars().map(|it| if it.is_ascii_alphanumeric() || it == '-' { it } else { '_' }).collect()
+}
+
+/// The value of a key that somebody else made.
+fn unknown(credential: &Credential) -> Fingerprint {
+    Fingerprint::of(format!("imagined-unknown-{}", credential.name).as_bytes())
+}
+
+fn key(id: KeyId, account: ServiceAccountId, created_at: Timestamp, grants: Option<Grants>) -> Key {
+    Key {
+        usage_hash: Some(id.to_string()),
+        id,
+        account,
+        name: "imagined".to_owned(),
+        hint: String::new(),
+        created_at: Some(created_at),
+        enabled: true,
+        disable_reason: None,
+        grants: grants.unwrap_or_else(|| Grants::of(Permissions::Only(["text_to_speech".to_owned()].into()))),
+        expires_at: None,
+        character_count: Some(0),
+    }
+}
+
+/// Where it may be the one or the other it is taken for disabled: to enable it is then part of what is to come.
+fn old_is_disabled(phase: &Phase) -> bool {
+    match phase {
+        Phase::Quarantine(_) | Phase::Revoking(_) | Phase::Reinstating { .. } => true,
+        Phase::RollingBack { old_enabled, .. } => !old_enabled,
+        Phase::Parked { was, .. } => old_is_disabled(was),
+        Phase::Due { .. }
+        | Phase::Minting { .. }
+        | Phase::Staging(_)
+        | Phase::Verifying(_)
+        | Phase::Promoting(_)
+        | Phase::Overlap(_)
+        | Phase::Disabling { .. }
+        | Phase::Discarding { .. }
+        | Phase::Returning { .. }
+        | Phase::Withdrawing { .. }
+        | Phase::Done(_)
+        | Phase::Aborted { .. }
+        | Phase::RolledBack { .. } => false,
+    }
+}
+
+fn placed(
+    destination: &Destination,
+    successor: &Successor,
+    placement: &Placement,
+    shelf: &Shelf,
+) -> Option<()> {
+    let before = &placement.before;
+    let new = Some(&successor.fingerprint);
+    let put_before = |stands| match &before.version {
+        Some(version) => put(shelf, destination, version, before.fingerprint.as_ref(), stands),
+        None => Some(()),
+    };
+    match &placement.progress {
+        PlacementState::Absent => put_before(Stands::Current),
+        PlacementState::Staged { version, over } => {
+            put_before(Stands::Current)?;
+            put(shelf, destination, version, new, Stands::Pending { over: over.as_ref() })
+        }
+        PlacementState::Current { version, displaced } => {
+            put_before(Stands::Before)?;
+            // Staged anew over what somebody else had changed meanwhile, in another field.
+            if let Some(displaced) = displaced.as_ref().filter(|it| Some(*it) != before.version.as_ref()) {
+                put(shelf, destination, displaced, before.fingerprint.as_ref(), Stands::Before)?;
+            }
+            put(shelf, destination, version, new, Stands::Current)
+        }
+        PlacementState::Restored { version } => {
+            put(shelf, destination, version, before.fingerprint.as_ref(), Stands::Current)
+        }
+    }
+}
+
+fn put(
+    shelf: &Shelf,
+    destination: &Destination,
+    version: &VersionId,
+    of: Option<&Fingerprint>,
+    stands: Stands<'_>,
+) -> Option<()> {
+    // Several credentials may have their fields in one secret.
+    let base = shelf.memory.text(&destination.secret);
+    let base = base.as_ref().map(|base| base.as_str());
+    let text = match (of, &destination.json_field) {
+        (Some(of), _) => secret_text::compose(destination, base, &value(of)).ok()?.to_string(),
+        (None, Some(_)) => base.unwrap_or("{}").to_owned(),
+        (None, None) => String::new(),
+    };
+    shelf.memory.put(&destination.secret, version, &text, stands);
+    Some(())
+}

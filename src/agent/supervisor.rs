@@ -22,7 +22,7 @@ use crate::agent::notify;
 use crate::agent::reload_hook::ReloadHook;
 use crate::agent::secret_cache::SecretCache;
 use crate::agent::signals::{Heard, Signals};
-use crate::config::agent::{Health, Looking};
+use crate::config::agent::{Health, HealthMethod};
 use crate::domain::ack;
 use crate::domain::ids::CredentialName;
 use crate::domain::secret::Fingerprint;
@@ -281,14 +281,14 @@ impl Supervisor {
     async fn ask(&self, health: &Health) -> Result<(), String> {
         let limit = health.time_limit;
         match &health.how {
-            Looking::Command(words) => {
+            HealthMethod::Command(words) => {
                 let listed = |text: &mut dyn Iterator<Item = String>| text.collect::<Vec<_>>().join(" ");
                 let names = listed(&mut self.current.keys().map(ToString::to_string));
                 let fingerprints = listed(&mut self.current.values().map(ToString::to_string));
                 let told = [("REKEYD_SECRET", names.as_str()), ("REKEYD_FINGERPRINT", fingerprints.as_str())];
                 command::run(words, &told, &self.withheld, limit).await
             }
-            Looking::Url(url) => {
+            HealthMethod::Url(url) => {
                 let parcel = HttpRequest { method: Method::GET, url, token: None, body: None, limit };
                 let reply = HttpClient::PLAIN.carry(parcel).await?;
                 if reply.status.is_success() {

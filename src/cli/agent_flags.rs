@@ -1,90 +1,89 @@
-//! The flags of `rekeyd agent` for the simple case, one secret: they become the text of a configuration, so that they
-//! mean the same and are checked the same.
+//! The flags of `rekeyd agent` for a single secret. They are converted to a configuration text and checked as one.
 
 use toml::{Table, Value};
 
 #[derive(clap::Args)]
 #[group(id = "flags", multiple = true, conflicts_with = "config")]
 pub(super) struct Flags {
-    /// The credential's name in rekeyd's policy
+    /// Name of the credential in rekeyd's policy
     #[arg(long, value_name = "NAME")]
     credential: Option<String>,
-    /// Follow this file: a secret of rekeyd's directory store, or any other
+    /// Follow this file, such as a secret of rekeyd's directory store
     #[arg(long, value_name = "PATH", conflicts_with = "aws_secret")]
     file: Option<String>,
-    /// Follow this secret of AWS Secrets Manager
+    /// Follow this secret in AWS Secrets Manager
     #[arg(long, value_name = "NAME")]
     aws_secret: Option<String>,
-    /// The region of that secret
+    /// Region of the AWS secret
     #[arg(long, value_name = "REGION", requires = "aws_secret")]
     aws_region: Option<String>,
-    /// The field of a JSON secret that holds the key
+    /// JSON field that holds the key
     #[arg(long, value_name = "NAME")]
     json_field: Option<String>,
-    /// How often to look
+    /// Polling interval
     #[arg(long, value_name = "DURATION")]
     every: Option<String>,
-    /// Write the value to this file
+    /// Write the key to this file
     #[arg(long, value_name = "PATH")]
     to: Option<String>,
-    /// The mode of that file
+    /// Mode of the output file
     #[arg(long, requires = "to")]
     mode: Option<String>,
-    /// The owner of that file
+    /// Owner of the output file
     #[arg(long, requires = "to")]
     owner: Option<String>,
-    /// The group of that file
+    /// Group of the output file
     #[arg(long, requires = "to")]
     group: Option<String>,
-    /// With --exec: the environment variable to hold the value
+    /// With --exec: environment variable that holds the key
     #[arg(long, value_name = "NAME")]
     variable: Option<String>,
-    /// With --exec: the environment variable to hold the path of the file
+    /// With --exec: environment variable that holds the path of the output file
     #[arg(long, value_name = "NAME")]
     path_variable: Option<String>,
-    /// Run this after a change: words with spaces between them, no shell
+    /// Run this command after a change (split at spaces, no shell)
     #[arg(long, value_name = "COMMAND", conflicts_with_all = ["pid_file", "notify_url"])]
     on_change: Option<String>,
-    /// Send the process whose number is in this file a signal after a change
+    /// Signal the process whose PID is in this file after a change
     #[arg(long, value_name = "PATH", conflicts_with = "notify_url")]
     pid_file: Option<String>,
-    /// Which signal: HUP, USR1, USR2, INT or TERM
+    /// Signal to send: HUP, USR1, USR2, INT or TERM
     #[arg(long, value_name = "NAME", requires = "pid_file")]
     signal: Option<String>,
-    /// POST to this URL of this machine after a change
+    /// POST to this loopback URL after a change
     #[arg(long, value_name = "URL")]
     notify_url: Option<String>,
-    /// The application is well if this succeeds: words with spaces between them, no shell
+    /// Health check command: exit code 0 means healthy (split at spaces, no shell)
     #[arg(long, value_name = "COMMAND", conflicts_with = "health_url")]
     health: Option<String>,
-    /// The application is well if this URL of this machine answers with success
+    /// Health check URL on loopback: status 2xx means healthy
     #[arg(long, value_name = "URL")]
     health_url: Option<String>,
-    /// How long after a change the application may take until it is well
+    /// How long the application may take to become healthy after a change
     #[arg(long, value_name = "DURATION")]
     health_deadline: Option<String>,
-    /// The application's name in rekeyd's policy: acknowledge to rekeyd as that
+    /// Acknowledge to rekeyd as this consumer of its policy
     #[arg(long, value_name = "NAME")]
     consumer: Option<String>,
-    /// The listener of rekeyd
+    /// URL of rekeyd's HTTP listener
     #[arg(long, value_name = "URL", requires = "consumer")]
     rekeyd: Option<String>,
-    /// The file with the consumer's token
+    /// File that holds the consumer's token
     #[arg(long, value_name = "PATH", requires = "consumer", conflicts_with_all = ["token_env", "token_credential"])]
     token_file: Option<String>,
-    /// The environment variable with the consumer's token
+    /// Environment variable that holds the consumer's token
     #[arg(long, value_name = "NAME", requires = "consumer", conflicts_with = "token_credential")]
     token_env: Option<String>,
-    /// The systemd credential with the consumer's token
+    /// systemd credential that holds the consumer's token
     #[arg(long, value_name = "NAME", requires = "consumer")]
     token_credential: Option<String>,
-    /// How often an acknowledgement is repeated
+    /// How often to repeat an acknowledgement
     #[arg(long, value_name = "DURATION", requires = "consumer")]
     heartbeat: Option<String>,
 }
 
 impl Flags {
-    /// The configuration that says the same; `None` without `--credential`.
+    /// The equivalent configuration; `None` without `--credential`.
     pub(super) fn text(&self) -> Option<String> {
         let aws = table([("secret", &self.aws_secret), ("region", &self.aws_region)]);
         let mut from = table([("file", &self.file)]);

@@ -1,4 +1,4 @@
-//! `rekeyd rotate`, `retry`, `abort`, `rollback`, `accept`, `repair`, `reload` and `sweep`: orders to the running daemon.
+//! `rekeyd rotate`, `retry`, `abort`, `rollback`, `accept`, `repair`, `reload` and `sweep`: commands to the daemon.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -7,94 +7,94 @@ use std::time::Duration;
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use crate::cli::confirm::{self, Sure};
-use crate::cli::daemon::{Daemon, Output, Reaching, Unmet, block_on};
+use crate::cli::confirm::{self, Confirmation};
+use crate::cli::daemon::{CallError, Connection, Daemon, Output, block_on};
 use crate::cli::journal::tell;
 use crate::domain::ids::CredentialName;
 use crate::domain::sanitize::one_line;
 
 mod consequences;
 
-/// What an order will do to the credential of a report, if it can do anything.
+/// What a command will do to the credential of a report; `None` if it cannot do anything.
 type Consequence = fn(&Value) -> Option<String>;
 
-/// Between two looks at a rotation that is waited for.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// Between two polls of a rotation.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 #[derive(clap::Args)]
 pub(super) struct Rotate {
-    /// The credential
+    /// Credential
     name: String,
-    /// Wait until the rotation has ended, the old key's quarantine included, or needs a person (exit code 1)
+    /// Wait until the rotation has ended, quarantine included, or needs an operator (exit code 1)
     #[arg(long)]
     wait: bool,
-    /// The key is in wrong hands: nothing is waited for, and the old key is dead as soon as the new one is current
+    /// The key has leaked: skip all waits, and revoke the old key as soon as the new one is current
     #[arg(long)]
     emergency: bool,
     #[command(flatten)]
-    sure: Sure,
+    confirmation: Confirmation,
     #[command(flatten)]
-    reaching: Reaching,
+    connection: Connection,
 }
 
 #[derive(clap::Args)]
 pub(super) struct Retry {
-    /// The credential
+    /// Credential
     name: String,
-    /// Let the rotation replace values in its destinations that rekeyd did not put there
+    /// Overwrite values in the destinations that rekeyd did not write
     #[arg(long)]
     overwrite: bool,
     #[command(flatten)]
-    sure: Sure,
+    confirmation: Confirmation,
     #[command(flatten)]
-    reaching: Reaching,
+    connection: Connection,
 }
 
 #[derive(clap::Args)]
 pub(super) struct Rollback {
-    /// The credential
+    /// Credential
     name: String,
-    /// Only say whether it is possible, and until when: exit code 0 if it is, 1 if not
+    /// Only report whether a rollback is possible, and until when (exit code 0 or 1)
     #[arg(long)]
     check: bool,
     #[command(flatten)]
-    sure: Sure,
+    confirmation: Confirmation,
     #[command(flatten)]
-    reaching: Reaching,
+    connection: Connection,
 }
 
 #[derive(clap::Args)]
 pub(super) struct Abort {
-    /// The credential
+    /// Credential
     name: String,
     #[command(flatten)]
-    sure: Sure,
+    confirmation: Confirmation,
     #[command(flatten)]
-    reaching: Reaching,
+    connection: Connection,
 }
 
 #[derive(clap::Args)]
 pub(super) struct OfOne {
-    /// The credential
+    /// Credential
     name: String,
     #[command(flatten)]
-    reaching: Reaching,
+    connection: Connection,
 }
 
 #[derive(clap::Args)]
 pub(super) struct OfAll {
     #[command(flatten)]
-    reaching: Reaching,
+    connection: Connection,
 }
 
 pub(super) fn rotate(arguments: &Rotate) -> ExitCode {
-    let Rotate { name, wait, emergency, sure, reaching } = arguments;
+    let Rotate { name, wait, emergency, confirmation, connection } = arguments;
     let how = emergency.then(|| json!({ "emergency": true }));
     finish(
-        reaching,
+        connection,
         block_on(async {
-            let (daemon, path) = (Daemon::at(reaching)?, path(name)?);
-            if *emergency && sure.has_to_be_asked(reaching.output) {
+            let (daemon, path) = (Daemon::at(connection)?, path(name)?);
+            if *emergency && confirmation.is_needed(connection.output) {
                 consent(&daemon, &path, consequences::of_an_emergency).await?;
             }
             if !wait {
@@ -108,121 +108,127 @@ pub(super) fn rotate(arguments: &Rotate) -> ExitCode {
 }
 
 pub(super) fn retry(arguments: &Retry) -> ExitCode {
-    let Retry { name, overwrite, sure, reaching } = arguments;
+    let Retry { name, overwrite, confirmation, connection } = arguments;
     let body = json!({ "overwrite": overwrite });
-    let asks = *overwrite && sure.has_to_be_asked(reaching.output);
-    let what = asks.then_some(consequences::of_overwriting as Consequence);
-    grave(name, "retry", reaching, Some(&body), what)
+    let prompts = *overwrite && confirmation.is_needed(connection.output);
+    let what = prompts.then_some(consequences::of_overwriting as Consequence);
+    confirmed(name, "retry", connection, Some(&body), what)
 }
 
 pub(super) fn abort(arguments: &Abort) -> ExitCode {
-    let Abort { name, sure, reaching } = arguments;
-    let asks = sure.has_to_be_asked(reaching.output);
-    grave(name, "abort", reaching, None, asks.then_some(consequences::of_aborting))
+    let Abort { name, confirmation, connection } = arguments;
+    let prompts = confirmation.is_needed(connection.output);
+    confirmed(name, "abort", connection, None, prompts.then_some(consequences::of_aborting))
 }
 
 pub(super) fn roll_back(arguments: &Rollback) -> ExitCode {
-    let Rollback { name, check, sure, reaching } = arguments;
+    let Rollback { name, check, confirmation, connection } = arguments;
     if !check {
-        let asks = sure.has_to_be_asked(reaching.output);
-        return grave(name, "rollback", reaching, None, asks.then_some(consequences::of_rolling_back));
+        let prompts = confirmation.is_needed(connection.output);
+        return confirmed(
+            name,
+            "rollback",
+            connection,
+            None,
+            prompts.then_some(consequences::of_rolling_back),
+        );
     }
-    let talk = async { Daemon::at(reaching)?.call(Method::GET, &path(name)?, None).await };
-    finish(reaching, block_on(talk).and_then(|report| outlook(name, &report)))
+    let call = async { Daemon::at(connection)?.call(Method::GET, &path(name)?, None).await };
+    finish(connection, block_on(call).and_then(|report| rollback_check(name, &report)))
 }
 
-/// Whether the report says that there is a way back.
-fn outlook(name: &str, report: &Value) -> Result<Value, Unmet> {
+/// Whether the report says that a rollback is possible.
+fn rollback_check(name: &str, report: &Value) -> Result<Value, CallError> {
     let rollback = report.pointer("/rotation/rollback");
     let text = |field: &str| rollback.and_then(|it| it.get(field)).and_then(Value::as_str);
     if rollback.and_then(|it| it.get("possible")).and_then(Value::as_bool) != Some(true) {
         let detail = text("detail").unwrap_or("no rotation is under way");
-        let message = format!("`{name}` cannot be rolled back: {detail}");
-        return Err(Unmet::Refused { code: "not_possible".to_owned(), message });
+        let message = format!("cannot roll back `{name}`: {detail}");
+        return Err(CallError::Refused { code: "not_possible".to_owned(), message });
     }
-    let until = text("until").map(|until| format!(", until {until} at least")).unwrap_or_default();
+    let until = text("until").map(|until| format!(" until at least {until}")).unwrap_or_default();
     let message = format!("`{name}` can be rolled back{until}: {}", text("detail").unwrap_or_default());
     Ok(json!({ "message": message, "rollback": rollback }))
 }
 
 pub(super) fn reinstate(arguments: &OfOne) -> ExitCode {
-    one(&arguments.name, "reinstate", &arguments.reaching, None)
+    one(&arguments.name, "reinstate", &arguments.connection, None)
 }
 
 pub(super) fn accept(arguments: &OfOne) -> ExitCode {
-    one(&arguments.name, "accept", &arguments.reaching, None)
+    one(&arguments.name, "accept", &arguments.connection, None)
 }
 
-/// A damaged credential's record is made anew by the daemon, which alone writes the journal.
+/// The daemon rebuilds the record, since only the daemon writes the journal.
 pub(super) fn repair(arguments: &OfOne) -> ExitCode {
-    one(&arguments.name, "repair", &arguments.reaching, None)
+    one(&arguments.name, "repair", &arguments.connection, None)
 }
 
 pub(super) fn reload(arguments: &OfAll) -> ExitCode {
-    all("/v1/reload", &arguments.reaching)
+    all("/v1/reload", &arguments.connection)
 }
 
 pub(super) fn sweep(arguments: &OfAll) -> ExitCode {
-    all("/v1/sweep", &arguments.reaching)
+    all("/v1/sweep", &arguments.connection)
 }
 
-fn one(name: &str, verb: &str, reaching: &Reaching, body: Option<&Value>) -> ExitCode {
-    grave(name, verb, reaching, body, None)
+fn one(name: &str, verb: &str, connection: &Connection, body: Option<&Value>) -> ExitCode {
+    confirmed(name, verb, connection, body, None)
 }
 
-/// An order that a person at a terminal is asked about first, if there is anything to say.
-fn grave(
+/// Sends a command, after a prompt if it has consequences to confirm.
+fn confirmed(
     name: &str,
     verb: &str,
-    reaching: &Reaching,
+    connection: &Connection,
     body: Option<&Value>,
     what: Option<Consequence>,
 ) -> ExitCode {
-    let talk = async {
-        let (daemon, path) = (Daemon::at(reaching)?, path(name)?);
+    let call = async {
+        let (daemon, path) = (Daemon::at(connection)?, path(name)?);
         if let Some(what) = what {
             consent(&daemon, &path, what).await?;
         }
         order(&daemon, &path, verb, body).await
     };
-    finish(reaching, block_on(talk))
+    finish(connection, block_on(call))
 }
 
-/// What the daemon would refuse is not worth a question.
-async fn consent(daemon: &Daemon, path: &str, what: Consequence) -> Result<(), Unmet> {
+/// A command that the daemon would refuse has no prompt.
+async fn consent(daemon: &Daemon, path: &str, what: Consequence) -> Result<(), CallError> {
     let report = daemon.call(Method::GET, path, None).await?;
     what(&report).map_or(Ok(()), |what| confirm::ask(&what))
 }
 
-fn all(path: &str, reaching: &Reaching) -> ExitCode {
-    let talk = async { Daemon::at(reaching)?.call(Method::POST, path, None).await };
-    finish(reaching, block_on(talk))
+fn all(path: &str, connection: &Connection) -> ExitCode {
+    let call = async { Daemon::at(connection)?.call(Method::POST, path, None).await };
+    finish(connection, block_on(call))
 }
 
-fn path(name: &str) -> Result<String, Unmet> {
+fn path(name: &str) -> Result<String, CallError> {
     match CredentialName::new(name) {
         Ok(name) => Ok(format!("/v1/credentials/{name}")),
-        Err(error) => Err(Unmet::Failed(format!("`{name}` cannot be a credential: {error}"))),
+        Err(error) => Err(CallError::Failed(format!("`{name}` is not a valid credential name: {error}"))),
     }
 }
 
-async fn order(daemon: &Daemon, path: &str, verb: &str, body: Option<&Value>) -> Result<Value, Unmet> {
+async fn order(daemon: &Daemon, path: &str, verb: &str, body: Option<&Value>) -> Result<Value, CallError> {
     daemon.call(Method::POST, &format!("{path}/{verb}"), body).await
 }
 
-pub(super) fn finish(reaching: &Reaching, outcome: Result<Value, Unmet>) -> ExitCode {
-    match (outcome, reaching.output) {
+pub(super) fn finish(connection: &Connection, outcome: Result<Value, CallError>) -> ExitCode {
+    match (outcome, connection.output) {
         (Ok(answer), Output::Json) => tell(&format!("{answer}\n"), ExitCode::SUCCESS),
         (Ok(answer), Output::Text) => {
             let message = answer.get("message").and_then(Value::as_str).unwrap_or("done");
             tell(&format!("{}\n", one_line(message)), ExitCode::SUCCESS)
         }
-        (Err(unmet), output) => unmet.tell(output),
+        (Err(error), output) => error.report(output),
     }
 }
 
-/// Looks until the rotation that was asked for is over, and tells each of its phases on the standard error.
-async fn until_it_ends(daemon: &Daemon, path: &str, before: &Value) -> Result<Value, Unmet> {
+/// Polls until the rotation has ended, and prints each phase on the standard error.
+async fn until_it_ends(daemon: &Daemon, path: &str, before: &Value) -> Result<Value, CallError> {
     let last = |report: &Value| report.pointer("/last/rotation").cloned();
     let text = |report: &Value, field: &str| {
         report.pointer(field).and_then(Value::as_str).map(one_line).unwrap_or_default()
@@ -230,7 +236,7 @@ async fn until_it_ends(daemon: &Daemon, path: &str, before: &Value) -> Result<Va
     let mut told = String::new();
     loop {
         let report = daemon.call(Method::GET, path, None).await?;
-        let now = format!("{}: {}", text(&report, "/condition"), text(&report, "/summary"));
+        let now = format!("{}: {}", text(&report, "/health"), text(&report, "/summary"));
         if last(&report).is_some_and(|ended| !ended.is_null() && Some(&ended) != last(before).as_ref()) {
             let outcome = text(&report, "/last/outcome");
             if outcome == "done" {
@@ -239,18 +245,18 @@ async fn until_it_ends(daemon: &Daemon, path: &str, before: &Value) -> Result<Va
             }
             let why = text(&report, "/last/why");
             let message = format!("the rotation ended as `{outcome}`: {why}");
-            return Err(Unmet::Refused { code: outcome, message });
+            return Err(CallError::Refused { code: outcome, message });
         }
-        if matches!(text(&report, "/condition").as_str(), "parked" | "blocked" | "damaged") {
+        if matches!(text(&report, "/health").as_str(), "parked" | "blocked" | "damaged") {
             let next = text(&report, "/next_command");
             let message = if next.is_empty() { now } else { format!("{now}; next: {next}") };
-            return Err(Unmet::Refused { code: text(&report, "/condition"), message });
+            return Err(CallError::Refused { code: text(&report, "/health"), message });
         }
         if now != told {
-            // Who cannot be told still waits.
+            // A closed standard error does not end the wait.
             drop(writeln!(std::io::stderr(), "{now}"));
             told = now;
         }
-        tokio::time::sleep(LOOK_AGAIN).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }

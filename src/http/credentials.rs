@@ -21,14 +21,14 @@ const LIMIT: usize = 100;
 const LIMIT_MAX: usize = 500;
 
 const WANTED: &str =
-    "`condition`, `workspace`, `attention` (`true` or `false`), `limit` (1 to 500) and `cursor`, each once";
+    "`health`, `workspace`, `attention` (`true` or `false`), `limit` (1 to 500) and `cursor`, each once";
 
 /// Which credentials.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
     /// Only those that fare so.
-    condition: Option<CredentialHealth>,
+    health: Option<CredentialHealth>,
     /// Only those of this workspace.
     workspace: Option<WorkspaceName>,
     /// Only those that need a person, or only those that do not.
@@ -73,7 +73,7 @@ pub(super) async fn credentials(
 
 fn page(report: &StatusReport, asked: &Asked) -> CredentialsPage {
     let fits = |it: &&CredentialReport| {
-        asked.condition.is_none_or(|condition| it.condition == condition)
+        asked.health.is_none_or(|health| it.health == health)
             && asked.attention.is_none_or(|attention| it.attention == attention)
             && asked.workspace.as_ref().is_none_or(|workspace| it.workspace.as_ref() == Some(workspace))
             && asked.cursor.as_ref().is_none_or(|cursor| it.credential > *cursor)
@@ -91,7 +91,7 @@ fn page(report: &StatusReport, asked: &Asked) -> CredentialsPage {
             credentials: found.into_iter().cloned().collect(),
             holds: report.holds.clone(),
             failing_channels: report.failing_channels.clone(),
-            remarks: report.remarks.clone(),
+            conditions: report.conditions.clone(),
         },
     }
 }

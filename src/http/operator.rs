@@ -98,7 +98,7 @@ fn routes(shared: Arc<Shared>) -> Router {
     let in_time = middleware::from_fn(|request, next| response::within(ANSWER, LATE, request, next));
     Router::new()
         .route("/v1/status", get(status))
-        .route("/v1/remarks", get(remarks))
+        .route("/v1/conditions", get(conditions))
         .route("/v1/credentials/{name}", get(credential))
         .route("/v1/credentials/{name}/{verb}", post(order))
         .route("/v1/pause", post(holds::pause))
@@ -171,8 +171,8 @@ async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<StatusReport>,
 }
 
 /// What there is to say beside the credentials; looks into no journal.
-async fn remarks(State(shared): State<Arc<Shared>>) -> Json<Vec<Condition>> {
-    Json(shared.observer.remarks())
+async fn conditions(State(shared): State<Arc<Shared>>) -> Json<Vec<Condition>> {
+    Json(shared.observer.conditions())
 }
 
 async fn credential(

@@ -103,7 +103,7 @@ text_kinds! {
     Reference, "the name of an entry of this policy", "prod";
     Permission, "the name of a permission", "text_to_speech";
     AddressRange, "an IP address or network", "203.0.113.0/24";
-    Text, "a text", "tts-backend";
+    Text, "a string", "tts-backend";
 }
 
 /// A date, or a date and a time, as TOML itself writes them: without quotes.
@@ -189,7 +189,7 @@ impl<'de, S: Deserialize<'de>, T: Deserialize<'de>> Deserialize<'de> for Either<
             type Value = Either<S, T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text or a table")
+                f.write_str("a string or a table")
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {

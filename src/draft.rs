@@ -207,7 +207,7 @@ fn meant<'a>(inventory: &Inventory, account: &'a Account) -> &'a str {
     if plain && alike.count() == 1 { &account.name } else { account.id.as_str() }
 }
 
-/// A name for the credential that says whose it is, and that no other has.
+/// A unique credential name, derived from the account's name.
 fn name_for(account: &Account, names: &mut BTreeSet<CredentialName>) -> CredentialName {
     let mut base = String::new();
     for c in account.name.chars() {
@@ -223,7 +223,7 @@ fn name_for(account: &Account, names: &mut BTreeSet<CredentialName>) -> Credenti
     let mut number = 1_u32;
     loop {
         let text = if number == 1 { base.clone() } else { format!("{base}-{number}") };
-        // It fits, by how it was made; one number is free.
+        // The name is valid by construction, and some number is free.
         if let Ok(name) = CredentialName::new(text)
             && names.insert(name.clone())
         {
@@ -233,7 +233,7 @@ fn name_for(account: &Account, names: &mut BTreeSet<CredentialName>) -> Credenti
     }
 }
 
-/// Text as TOML has it, quotes and all.
+/// A TOML string, quotes included.
 fn toml(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
@@ -243,7 +243,7 @@ fn toml_key(name: &CredentialName) -> String {
     if is_bare { name.to_string() } else { format!("\"{name}\"") }
 }
 
-/// What others wrote, for one line of a comment.
+/// Text of outside systems, for one line of a comment.
 fn shown(text: &str) -> String {
     shortened(&one_line(text), TEXT_CHARACTERS_MAX)
 }

@@ -122,7 +122,7 @@ fn as_json(loaded: &Result<Config, Diagnostics>) -> Value {
         Ok(config) => (config.warnings(), config.policy.credentials.values().map(credential_json).collect()),
         Err(problems) => (problems, Vec::new()),
     };
-    let mut told = json!({
+    let mut document = json!({
         "schema_version": JSON_VERSION,
         "policy": problems.path,
         "valid": loaded.is_ok(),
@@ -131,9 +131,9 @@ fn as_json(loaded: &Result<Config, Diagnostics>) -> Value {
         "credentials": credentials,
     });
     if loaded.is_err() {
-        Failed::policy(problems).amend(&mut told);
+        Failed::policy(problems).amend(&mut document);
     }
-    told
+    document
 }
 
 fn credential_json(credential: &Credential) -> Value {

@@ -112,12 +112,12 @@ fn invalid(arguments: &Arguments, path: &Path, problems: &Diagnostics) -> ExitCo
     if arguments.output == Output::Text || arguments.iam {
         return failed.report(arguments.output == Output::Json);
     }
-    let mut told = json!({
+    let mut document = json!({
         "schema_version": JSON_VERSION, "policy": path.display().to_string(),
         "severity": Severity::Error, "problems": problems.problems, "counts": {}, "findings": [],
     });
-    failed.amend(&mut told);
-    tell(&format!("{told:#}\n"), failed.exit.into())
+    failed.amend(&mut document);
+    tell(&format!("{document:#}\n"), failed.exit.into())
 }
 
 fn in_json(path: &Path, report: &Report) -> Value {

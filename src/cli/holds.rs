@@ -6,8 +6,8 @@ use axum::http::Method;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
+use crate::cli::commands::finish;
 use crate::cli::daemon::{CallError, Connection, Daemon, block_on};
-use crate::cli::orders::finish;
 use crate::domain::ids::{CredentialName, WorkspaceName};
 
 /// The scope of a hold: exactly one of these.

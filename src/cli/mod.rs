@@ -12,6 +12,7 @@ mod agent_flags;
 mod audit;
 mod audit_compare;
 mod check;
+mod commands;
 mod completions;
 mod confirm;
 mod consumers;
@@ -28,7 +29,6 @@ mod init;
 mod journal;
 mod manual;
 mod notify;
-mod orders;
 mod paragraphs;
 mod plan;
 mod policy;
@@ -86,27 +86,27 @@ enum Command {
     /// Show, verify or export the audit log
     Audit(Box<audit::Arguments>),
     /// Rotate a credential now, regardless of its schedule
-    Rotate(orders::Rotate),
+    Rotate(commands::Rotate),
     /// Resume a parked rotation
-    Retry(orders::Retry),
+    Retry(commands::Retry),
     /// Cancel a rotation whose new key is not in use yet
-    Abort(orders::Abort),
+    Abort(commands::Abort),
     /// Roll back to the old key
-    Rollback(orders::Rollback),
+    Rollback(commands::Rollback),
     /// Re-enable a disabled old key at once, and park the rotation
-    Reinstate(orders::OfOne),
+    Reinstate(commands::ForCredential),
     /// Accept out-of-band changes of a key's permissions, limits and sibling keys
-    Accept(orders::OfOne),
+    Accept(commands::ForCredential),
     /// Rebuild a damaged credential record from the journal's events
-    Repair(orders::OfOne),
+    Repair(commands::ForCredential),
     /// Pause key creation, revocation, or both
     Pause(holds::Pause),
     /// Lift a pause, or reset a tripped breaker
     Resume(holds::Resume),
     /// Reload the policy; an invalid one is refused and the old one stays in force
-    Reload(orders::OfAll),
+    Reload(commands::ForDaemon),
     /// Look for orphaned keys now
-    Sweep(orders::OfAll),
+    Sweep(commands::ForDaemon),
     /// Test the notification channels
     Notify(notify::Arguments),
     /// Check the daemon's health, for containers
@@ -166,17 +166,17 @@ pub fn main() -> ExitCode {
         Command::Rehearse(arguments) => rehearse::run(&arguments),
         Command::History(arguments) => history::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
-        Command::Rotate(arguments) => orders::rotate(&arguments),
-        Command::Retry(arguments) => orders::retry(&arguments),
-        Command::Abort(arguments) => orders::abort(&arguments),
-        Command::Rollback(arguments) => orders::roll_back(&arguments),
-        Command::Reinstate(arguments) => orders::reinstate(&arguments),
-        Command::Accept(arguments) => orders::accept(&arguments),
-        Command::Repair(arguments) => orders::repair(&arguments),
+        Command::Rotate(arguments) => commands::rotate(&arguments),
+        Command::Retry(arguments) => commands::retry(&arguments),
+        Command::Abort(arguments) => commands::abort(&arguments),
+        Command::Rollback(arguments) => commands::roll_back(&arguments),
+        Command::Reinstate(arguments) => commands::reinstate(&arguments),
+        Command::Accept(arguments) => commands::accept(&arguments),
+        Command::Repair(arguments) => commands::repair(&arguments),
         Command::Pause(arguments) => holds::pause(&arguments),
         Command::Resume(arguments) => holds::resume(&arguments),
-        Command::Reload(arguments) => orders::reload(&arguments),
-        Command::Sweep(arguments) => orders::sweep(&arguments),
+        Command::Reload(arguments) => commands::reload(&arguments),
+        Command::Sweep(arguments) => commands::sweep(&arguments),
         Command::Notify(arguments) => notify::run(&arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

@@ -121,7 +121,7 @@ async fn test(
     is_incident: bool,
     now: Timestamp,
 ) -> Result<String, String> {
-    let trouble = Alert {
+    let alert = Alert {
         key: format!("test/{name}/{}", now.as_second()),
         severity: Severity::Info,
         what: "test".to_owned(),
@@ -135,8 +135,8 @@ async fn test(
     let news: &[News] = if is_incident { &[News::Opened, News::Resolved] } else { &[News::Happened] };
     let mut words = Vec::new();
     for news in news {
-        let letter = Notification::new(name, *news, &trouble, now);
-        let delivered = channel.notifier.deliver(&[letter]).await;
+        let notification = Notification::new(name, *news, &alert, now);
+        let delivered = channel.notifier.deliver(&[notification]).await;
         words.push(delivered.map_err(|undelivered| undelivered.why)?);
     }
     words.dedup();

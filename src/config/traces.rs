@@ -1,4 +1,4 @@
-//! Where traces are sent to, if anywhere: what OpenTelemetry's own environment variables say, as far as they apply.
+//! The trace collector, from OpenTelemetry's own environment variables.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,7 +32,7 @@ const TRACES_CERTIFICATE: &str = "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE";
 const SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
 const RESOURCE_ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
 
-/// A collector, and what it is told about this daemon.
+/// A collector, and the resource attributes of this daemon.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TracesConfig {
     pub endpoint: Url,

@@ -16,14 +16,14 @@ use crate::ports::prober::Prober as _;
 
 pub(super) async fn examine(subject: Arc<Subject>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut asked = JoinSet::new();
+    let mut running = JoinSet::new();
     for credential in subject.config.policy.credentials.values() {
         for gate in &credential.terms.gates {
             match gate {
                 Gate::Probes(probes) => {
                     for probe in probes {
                         let about = format!("probe `{}` of `{}`", probe.name, credential.name);
-                        asked.spawn(endpoint(about, probe.clone()));
+                        running.spawn(endpoint(about, probe.clone()));
                     }
                 }
                 Gate::Command(gate) => {
@@ -34,8 +34,8 @@ pub(super) async fn examine(subject: Arc<Subject>) -> Vec<Finding> {
             }
         }
     }
-    while let Some(answered) = asked.join_next().await {
-        findings.extend(answered.ok());
+    while let Some(finding) = running.join_next().await {
+        findings.extend(finding.ok());
     }
     findings
 }

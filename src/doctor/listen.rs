@@ -67,9 +67,9 @@ async fn version(address: SocketAddr) -> Option<String> {
         .header(header::CONNECTION, "close")
         .body(Body::empty());
     let answer = call::exchange(stream, request.ok()?, CALL_LIMIT).await.ok()?;
-    let told: Value = serde_json::from_slice(&answer.body).ok()?;
-    let is_rekeyd = told.get("name").and_then(Value::as_str) == Some("rekeyd");
-    let version = told.get("version").and_then(Value::as_str)?;
+    let response: Value = serde_json::from_slice(&answer.body).ok()?;
+    let is_rekeyd = response.get("name").and_then(Value::as_str) == Some("rekeyd");
+    let version = response.get("version").and_then(Value::as_str)?;
     (is_rekeyd && version.len() < 40).then(|| version.to_owned())
 }
 

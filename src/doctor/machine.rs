@@ -56,14 +56,14 @@ pub(super) fn as_the_unit(config: &Config) -> String {
 
 async fn clock() -> Finding {
     let about = "the clock of this machine";
-    let mut asked = Command::new("timedatectl");
-    asked.args(["show", "--property=NTPSynchronized", "--value"]);
-    asked.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    let told = match tokio::time::timeout(CALL_LIMIT, asked.output()).await {
+    let mut command = Command::new("timedatectl");
+    command.args(["show", "--property=NTPSynchronized", "--value"]);
+    command.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    let status = match tokio::time::timeout(CALL_LIMIT, command.output()).await {
         Ok(Ok(output)) => String::from_utf8_lossy(&output.stdout).trim().to_owned(),
         Ok(Err(_)) | Err(_) => String::new(),
     };
-    match told.as_str() {
+    match status.as_str() {
         "yes" => Finding::ok(Check::Clock, about, "synchronized"),
         "no" => Finding::warning(
             Check::Clock,

@@ -9,7 +9,7 @@ use crate::config::findings::Findings;
 use crate::config::raw::{self, At};
 use crate::domain::ids::CredentialName;
 
-/// What one workspace says of its admin key; `declared` is the name of every credential, as written.
+/// Checks the admin key of a workspace; `declared` has the name of every credential.
 pub(super) fn reference(
     written: Option<&raw::AdminKey>,
     declared: &[&str],

@@ -26,8 +26,8 @@ pub(super) struct Advice {
 pub(super) fn advise(report: &CredentialReport, rotation: Option<&Rotation>, now: Timestamp) -> Advice {
     let command = |verb: &str| Some(format!("rekeyd {verb} {}", report.credential));
     let expired = report.key_expires_at.is_some_and(|expiry| expiry <= now);
-    if let (Some(told), Some(rotation)) = (&report.rotation, rotation) {
-        let advice = match (&told.parked, &told.last_failure) {
+    if let (Some(current), Some(rotation)) = (&report.rotation, rotation) {
+        let advice = match (&current.parked, &current.last_failure) {
             (Some(parked), _) => Advice {
                 health: CredentialHealth::Parked,
                 attention: true,
@@ -51,7 +51,7 @@ pub(super) fn advise(report: &CredentialReport, rotation: Option<&Rotation>, now
                 ),
                 command: command("history"),
             },
-            (None, None) => under_way(report, told, rotation, now),
+            (None, None) => under_way(report, current, rotation, now),
         };
         return stale_consumers::beside(report, findings::beside(report, advice));
     }
@@ -99,21 +99,21 @@ fn idle(report: &CredentialReport, expired: bool, now: Timestamp) -> String {
 
 fn under_way(
     report: &CredentialReport,
-    told: &RotationReport,
+    current: &RotationReport,
     rotation: &Rotation,
     now: Timestamp,
 ) -> Advice {
     let mut health = CredentialHealth::Rotating;
     let mut attention = false;
     let mut command = None;
-    let summary = match told.phase {
+    let summary = match current.phase {
         PhaseName::Overlap => {
             health = CredentialHealth::Waiting;
             let waiting: Vec<&str> =
-                told.gates.iter().filter(|it| !it.open).map(|it| it.grounds.as_str()).collect();
-            let late = told.deadline.is_some_and(|deadline| deadline <= now);
+                current.gates.iter().filter(|it| !it.open).map(|it| it.grounds.as_str()).collect();
+            let late = current.deadline.is_some_and(|deadline| deadline <= now);
             attention = late && !waiting.is_empty() && rotation.plan.terms.then == AfterDeadline::Hold;
-            command = attention.then(|| show_lagging(report, told));
+            command = attention.then(|| show_lagging(report, current));
             match (attention, waiting.as_slice()) {
                 (_, []) => "every gate is satisfied; the old key is about to be disabled".to_owned(),
                 (true, _) => format!("past its deadline, waiting on: {}", waiting.join("; ")),
@@ -151,8 +151,8 @@ fn under_way(
 }
 
 /// The command that shows why a gate is not satisfied.
-fn show_lagging(report: &CredentialReport, told: &RotationReport) -> String {
-    let late = told.gates.iter().find(|it| it.gate == GateName::Acks && !it.open);
+fn show_lagging(report: &CredentialReport, current: &RotationReport) -> String {
+    let late = current.gates.iter().find(|it| it.gate == GateName::Acks && !it.open);
     match late.and_then(|verdict| verdict.stragglers.first()) {
         Some(lagging) => format!("rekeyd consumers {}", lagging.who),
         None => format!("rekeyd history {}", report.credential),

@@ -9,9 +9,10 @@ pub(super) fn advise(report: &CredentialReport) -> Option<Advice> {
     let worst = report.findings.first()?;
     // A held emergency explains why the worst finding is not handled.
     let held = report.findings.iter().skip(1).find(|it| it.kind == FindingKind::EmergencyHeld);
-    let told = held.map(|held| format!("; {}", one(held))).unwrap_or_default();
+    let held_text = held.map(|held| format!("; {}", one(held))).unwrap_or_default();
     let more = report.findings.len() - 1 - usize::from(held.is_some());
-    let more = if more == 0 { told } else { format!("{told}; and {more} more, see `rekeyd status`") };
+    let more =
+        if more == 0 { held_text } else { format!("{held_text}; and {more} more, see `rekeyd status`") };
     Some(Advice {
         health: CredentialHealth::OutOfSync,
         attention: true,

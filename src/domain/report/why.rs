@@ -95,13 +95,13 @@ impl SourceReport {
 
 /// The finding with old and new key unswapped, also during a rollback.
 fn unswapped(finding: &Finding, way_back: bool) -> Finding {
-    let mut told = finding.clone();
-    for instance in told.instances.iter_mut().filter(|_| way_back) {
+    let mut unswapped = finding.clone();
+    for instance in unswapped.instances.iter_mut().filter(|_| way_back) {
         instance.says = match &instance.says {
             Says::TheNewKey => Says::TheOldKey,
             Says::TheOldKey => Says::TheNewKey,
             says @ (Says::SomethingElse | Says::Nothing(_)) => says.clone(),
         };
     }
-    told
+    unswapped
 }

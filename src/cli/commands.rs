@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use axum::http::Method;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::cli::confirm::{self, Confirmation};
@@ -74,7 +75,7 @@ pub(super) struct Abort {
 }
 
 #[derive(clap::Args)]
-pub(super) struct OfOne {
+pub(super) struct ForCredential {
     /// Credential
     name: String,
     #[command(flatten)]
@@ -82,7 +83,7 @@ pub(super) struct OfOne {
 }
 
 #[derive(clap::Args)]
-pub(super) struct OfAll {
+pub(super) struct ForDaemon {
     #[command(flatten)]
     connection: Connection,
 }
@@ -98,10 +99,10 @@ pub(super) fn rotate(arguments: &Rotate) -> ExitCode {
                 consent(&daemon, &path, consequences::of_an_emergency).await?;
             }
             if !wait {
-                return order(&daemon, &path, "rotate", how.as_ref()).await;
+                return send(&daemon, &path, "rotate", how.as_ref()).await;
             }
             let before = daemon.call(Method::GET, &path, None).await?;
-            order(&daemon, &path, "rotate", how.as_ref()).await?;
+            send(&daemon, &path, "rotate", how.as_ref()).await?;
             until_it_ends(&daemon, &path, &before).await
         }),
     )
@@ -146,29 +147,30 @@ fn rollback_check(name: &str, report: &Value) -> Result<Value, CallError> {
         let message = format!("cannot roll back `{name}`: {detail}");
         return Err(CallError::Refused { code: "not_possible".to_owned(), message });
     }
-    let until = text("until").map(|until| format!(" until at least {until}")).unwrap_or_default();
+    let until = text("until").and_then(|until| until.parse::<Timestamp>().ok());
+    let until = until.map(|until| format!(" until at least {until:.0}")).unwrap_or_default();
     let message = format!("`{name}` can be rolled back{until}: {}", text("detail").unwrap_or_default());
     Ok(json!({ "message": message, "rollback": rollback }))
 }
 
-pub(super) fn reinstate(arguments: &OfOne) -> ExitCode {
+pub(super) fn reinstate(arguments: &ForCredential) -> ExitCode {
     one(&arguments.name, "reinstate", &arguments.connection, None)
 }
 
-pub(super) fn accept(arguments: &OfOne) -> ExitCode {
+pub(super) fn accept(arguments: &ForCredential) -> ExitCode {
     one(&arguments.name, "accept", &arguments.connection, None)
 }
 
 /// The daemon rebuilds the record, since only the daemon writes the journal.
-pub(super) fn repair(arguments: &OfOne) -> ExitCode {
+pub(super) fn repair(arguments: &ForCredential) -> ExitCode {
     one(&arguments.name, "repair", &arguments.connection, None)
 }
 
-pub(super) fn reload(arguments: &OfAll) -> ExitCode {
+pub(super) fn reload(arguments: &ForDaemon) -> ExitCode {
     all("/v1/reload", &arguments.connection)
 }
 
-pub(super) fn sweep(arguments: &OfAll) -> ExitCode {
+pub(super) fn sweep(arguments: &ForDaemon) -> ExitCode {
     all("/v1/sweep", &arguments.connection)
 }
 
@@ -189,7 +191,7 @@ fn confirmed(
         if let Some(what) = what {
             consent(&daemon, &path, what).await?;
         }
-        order(&daemon, &path, verb, body).await
+        send(&daemon, &path, verb, body).await
     };
     finish(connection, block_on(call))
 }
@@ -212,7 +214,7 @@ fn path(name: &str) -> Result<String, CallError> {
     }
 }
 
-async fn order(daemon: &Daemon, path: &str, verb: &str, body: Option<&Value>) -> Result<Value, CallError> {
+async fn send(daemon: &Daemon, path: &str, verb: &str, body: Option<&Value>) -> Result<Value, CallError> {
     daemon.call(Method::POST, &format!("{path}/{verb}"), body).await
 }
 
@@ -233,7 +235,7 @@ async fn until_it_ends(daemon: &Daemon, path: &str, before: &Value) -> Result<Va
     let text = |report: &Value, field: &str| {
         report.pointer(field).and_then(Value::as_str).map(one_line).unwrap_or_default()
     };
-    let mut told = String::new();
+    let mut shown = String::new();
     loop {
         let report = daemon.call(Method::GET, path, None).await?;
         let now = format!("{}: {}", text(&report, "/health"), text(&report, "/summary"));
@@ -252,10 +254,10 @@ async fn until_it_ends(daemon: &Daemon, path: &str, before: &Value) -> Result<Va
             let message = if next.is_empty() { now } else { format!("{now}; next: {next}") };
             return Err(CallError::Refused { code: text(&report, "/health"), message });
         }
-        if now != told {
+        if now != shown {
             // A closed standard error does not end the wait.
             drop(writeln!(std::io::stderr(), "{now}"));
-            told = now;
+            shown = now;
         }
         tokio::time::sleep(POLL_INTERVAL).await;
     }

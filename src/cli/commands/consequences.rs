@@ -97,8 +97,8 @@ mod tests {
             (of_overwriting(&at_rest), None),
             (of_overwriting(&under_way), Some("put into aws:tts is overwritten")),
         ] {
-            let said = what.is_some();
-            assert_eq!(said, expected.is_some(), "{what:?}");
+            let has_text = what.is_some();
+            assert_eq!(has_text, expected.is_some(), "{what:?}");
             assert!(
                 what.zip(expected).is_none_or(|(what, expected)| what.contains(expected)),
                 "{expected:?}"

@@ -136,7 +136,7 @@ async fn secrets_that_aws_rotates_copies_and_others_manage_are_found() {
         (
             json!({ "PrimaryRegion": "us-east-1" }),
             "error",
-            ["a read-only replica", "[give the store `region = \"us-east-1\"`"],
+            ["a read-only replica", "[set `region = \"us-east-1\"`"],
         ),
         (json!({ "OwningService": "rds" }), "error", ["managed by `rds`", "[use a secret of your own"]),
         (

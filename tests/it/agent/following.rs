@@ -67,7 +67,7 @@ fn a_secret_that_vanishes_or_is_no_key_leaves_the_last_good_one_and_is_complaine
                 fs::remove_file(harness.path("source")).unwrap();
                 fs::create_dir(harness.path("source")).unwrap();
             },
-            "no plain file",
+            "not a plain file",
         ),
     ];
     for (number, (spoil, words)) in breaks.into_iter().enumerate() {

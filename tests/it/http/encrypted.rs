@@ -121,7 +121,7 @@ async fn a_changed_certificate_is_taken_up_and_a_bad_one_is_not() {
     // Nobody will ever write into it.
     fs::remove_file(root.join("tls.crt")).unwrap();
     assert!(Command::new("mkfifo").arg(root.join("tls.crt")).status().unwrap().success());
-    until(|| async { fs::read_to_string(served.stage.log()).unwrap().contains("no plain file") }).await;
+    until(|| async { fs::read_to_string(served.stage.log()).unwrap().contains("not a plain file") }).await;
     assert_eq!(scene.get(&client(servers, None), "/livez").await.unwrap().status(), 200);
     fs::remove_file(root.join("tls.crt")).unwrap();
 

@@ -173,7 +173,7 @@ async fn status(State(shared): State<Arc<OperatorState>>) -> Result<Json<StatusR
 
 /// Conditions of the daemon that concern no single credential. Does not read the journal.
 async fn conditions(State(shared): State<Arc<OperatorState>>) -> Json<Vec<Condition>> {
-    Json(shared.observer.remarks())
+    Json(shared.observer.conditions())
 }
 
 async fn credential(

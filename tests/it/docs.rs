@@ -44,12 +44,12 @@ fn blocks(language: &str) -> Vec<Block> {
 }
 
 #[test]
-fn every_policy_in_a_document_is_valid_without_a_lint() {
+fn every_policy_in_a_document_is_valid_without_a_warning() {
     let policies = blocks("toml");
     assert!(!policies.is_empty());
     for Block { place, text } in policies {
         match config::load(&text, &place, &BTreeMap::new()) {
-            Ok(config) => assert!(config.lints().problems.is_empty(), "{place}\n{}", config.lints()),
+            Ok(config) => assert!(config.warnings().problems.is_empty(), "{place}\n{}", config.warnings()),
             Err(problems) => panic!("{place}\n{problems}"),
         }
     }

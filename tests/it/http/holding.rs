@@ -66,8 +66,8 @@ async fn a_rotation_that_is_asked_for_in_a_pause_is_told_so_and_begins_after_it(
         told.contains("begins when `rekeyd resume wide` lifts this: everything is held of `wide`"),
         "{told}"
     );
-    let report = harness.until("wide", |report| report["asked"] == true).await;
-    assert!(report["rotation"].is_null() && report["condition"] == "waiting", "{report:#}");
+    let report = harness.until("wide", |report| report["requested"] == true).await;
+    assert!(report["rotation"].is_null() && report["health"] == "waiting", "{report:#}");
     assert_eq!(say(&harness, "/v1/resume", json!({ "credential": "wide" })).await.0, 200);
     harness.until("wide", |report| report["rotation"]["reason"] == "manual").await;
 }

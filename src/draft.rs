@@ -147,7 +147,7 @@ fn usable(account: &Account, now: Timestamp) -> Result<&Key, Left<'_>> {
             return Err(Left { why, adopt: Some(first) });
         }
     };
-    match &key.grants.permissions {
+    match &key.attributes.permissions {
         Permissions::Unlisted | Permissions::All => Err(left(
             "its key may do everything; restrict it in the dashboard, or write `allow_unrestricted = true`",
             None,
@@ -162,7 +162,7 @@ fn usable(account: &Account, now: Timestamp) -> Result<&Key, Left<'_>> {
 
 fn of_key(account: &Account, key: &Key) -> String {
     let made = key.created_at.map_or_else(String::new, |at| format!(", made on {}", at.strftime("%Y-%m-%d")));
-    let may = shown(&key.grants.permissions.to_string());
+    let may = shown(&key.attributes.permissions.to_string());
     format!("{} begins with its key `{}`{made}, which may: {may}", quoted_name(account), key.id)
 }
 

@@ -61,7 +61,7 @@ impl Record {
         if let Some(asked) = &self.emergency {
             return Some((Reason::Manual, asked.clone()));
         }
-        let replaced = credential.if_vanished == IfVanished::Replace && current.grants.is_some();
+        let replaced = credential.if_vanished == IfVanished::Replace && current.attributes.is_some();
         self.vanished().filter(|_| replaced).map(|vanished| (Reason::Vanished, urgency(vanished)))
     }
 

@@ -50,7 +50,7 @@ pub fn inspect(
         found.leak(new, false);
     }
     match (listed, rotation) {
-        (Some(key), None) => of_grants(&mut found, current, key, policy),
+        (Some(key), None) => of_attributes(&mut found, current, key, policy),
         (_, Some(_)) => found.keep(&[FindingKind::GrantsChanged, FindingKind::PermissionsWidened]),
         (None, None) => {}
     }
@@ -68,9 +68,9 @@ pub fn inspect(
     found.all.sort_by(|one, other| (one.kind, &one.key).cmp(&(other.kind, &other.key)));
     next.findings = found.all;
     if let (Some(current), Some(key), None) = (&mut next.current, listed, rotation)
-        && current.grants.is_none()
+        && current.attributes.is_none()
     {
-        current.grants = Some(key.grants.clone());
+        current.attributes = Some(key.attributes.clone());
     }
     next
 }
@@ -173,10 +173,10 @@ fn of_current(
     }
 }
 
-fn of_grants(found: &mut Findings<'_>, current: &Current, key: &Key, policy: Option<&Credential>) {
+fn of_attributes(found: &mut Findings<'_>, current: &Current, key: &Key, policy: Option<&Credential>) {
     let id = &key.id;
-    if let Some(baseline) = &current.grants {
-        let differences = baseline.differences(&key.grants);
+    if let Some(baseline) = &current.attributes {
+        let differences = baseline.differences(&key.attributes);
         if !differences.is_empty() {
             let detail = format!(
                 "somebody changed the key `{id}` in {}: `accept` what it is now, or undo it in the dashboard",
@@ -186,7 +186,7 @@ fn of_grants(found: &mut Findings<'_>, current: &Current, key: &Key, policy: Opt
         }
     }
     let ceiling = policy.and_then(|policy| policy.first.as_ref()).map(|first| &first.permissions);
-    if let Some(beyond) = ceiling.and_then(|ceiling| key.grants.permissions.beyond(ceiling)) {
+    if let Some(beyond) = ceiling.and_then(|ceiling| key.attributes.permissions.beyond(ceiling)) {
         let detail = format!(
             "the key `{id}` may do more than the policy's `permissions`: {beyond}; restrict the key in the dashboard, or extend the policy and reload"
         );

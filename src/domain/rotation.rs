@@ -9,7 +9,7 @@ use crate::domain::effect::EffectName;
 use crate::domain::event::Event;
 use crate::domain::failure::Failure;
 use crate::domain::ids::Nonce;
-use crate::domain::key::Grants;
+use crate::domain::key::KeyAttributes;
 use crate::domain::phase::{Phase, Quarantine};
 use crate::domain::plan::Plan;
 use crate::domain::step::{self, IllegalTransition};
@@ -61,7 +61,7 @@ pub enum ParkReason {
     MintRefused,
     /// Too many keys were lost in this one rotation.
     MintsExhausted,
-    /// The old key grants everything and the policy does not allow that.
+    /// The old key may do everything and the policy does not allow that.
     Unrestricted,
     /// The old key is gone, disabled or expired, and nobody here did that.
     OldKeyUnusable,
@@ -248,10 +248,10 @@ impl Rotation {
             })
     }
 
-    /// The grants that the successor must have, where they are known already.
+    /// The attributes that the new key must have, where they are known already.
     #[must_use]
-    pub fn grants(&self) -> Option<&Grants> {
-        self.successor().map(|successor| &successor.request.grants)
+    pub fn attributes(&self) -> Option<&KeyAttributes> {
+        self.successor().map(|successor| &successor.request.attributes)
     }
 }
 

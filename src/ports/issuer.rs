@@ -26,7 +26,7 @@ pub trait Issuer: Send + Sync {
     /// Nothing is known. An answer that may be incomplete (a page of a pagination that we do not know) is `Garbled`.
     async fn inventory(&self) -> Result<Inventory, Failure>;
 
-    /// Creates one key named `name`, with exactly what `request` grants. Sent once, whatever happens to the answer.
+    /// Creates one key named `name`, with exactly the permissions and limits of `request`. Sent once, whatever happens to the answer.
     ///
     /// # Errors
     /// `Rejected`: no key was created. `Unknown`: there may be one, with this name; its value is lost, so it has to be

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::adapters::memory::store::Stands;
 use crate::adapters::secret_text;
 use crate::domain::ids::{KeyId, ServiceAccountId, VersionId};
-use crate::domain::key::{Grants, Key, Permissions};
+use crate::domain::key::{Key, KeyAttributes, Permissions};
 use crate::domain::phase::OldKey;
 use crate::domain::plan::Destination;
 use crate::domain::policy::Credential;
@@ -92,8 +92,8 @@ impl Furniture<'_> {
         };
         if let Some(id) = id {
             let current = record.current.as_ref().filter(|current| current.key == id);
-            let grants = rotation.and_then(|rotation| rotation.grants().cloned());
-            let grants = grants.or_else(|| current.and_then(|current| current.grants.clone()));
+            let attributes = rotation.and_then(|rotation| rotation.attributes().cloned());
+            let attributes = attributes.or_else(|| current.and_then(|current| current.attributes.clone()));
             let dead_man = rotation.and_then(|rotation| rotation.dead_man).filter(|it| it.is_in_force());
             let expires_at = current.and_then(|current| current.expires_at);
             let key = Key {
@@ -103,7 +103,7 @@ impl Furniture<'_> {
                     id,
                     account.clone(),
                     current.map_or(*now, |current| current.since),
-                    grants.or_else(|| credential.first.clone()),
+                    attributes.or_else(|| credential.first.clone()),
                 )
             };
             let of = current.and_then(|current| current.fingerprint.as_ref());
@@ -111,11 +111,11 @@ impl Furniture<'_> {
         }
         if let (Some(rotation), Some(successor)) = (rotation, rotation.and_then(Rotation::successor)) {
             let made = successor.facts.as_ref().and_then(|facts| facts.created_at).unwrap_or(rotation.since);
-            let grants = Some(successor.request.grants.clone());
+            let attributes = Some(successor.request.attributes.clone());
             let key = Key {
                 name: rotation.nonce().key_name(&credential.name),
                 expires_at: successor.request.expires_at,
-                ..key(successor.key.clone(), account, made, grants)
+                ..key(successor.key.clone(), account, made, attributes)
             };
             workspace.add_key(key, print(&successor.fingerprint));
         }
@@ -165,7 +165,12 @@ fn unknown(credential: &Credential) -> Fingerprint {
     Fingerprint::of(format!("imagined-unknown-{}", credential.name).as_bytes())
 }
 
-fn key(id: KeyId, account: ServiceAccountId, created_at: Timestamp, grants: Option<Grants>) -> Key {
+fn key(
+    id: KeyId,
+    account: ServiceAccountId,
+    created_at: Timestamp,
+    attributes: Option<KeyAttributes>,
+) -> Key {
     Key {
         usage_hash: Some(id.to_string()),
         id,
@@ -175,7 +180,8 @@ fn key(id: KeyId, account: ServiceAccountId, created_at: Timestamp, grants: Opti
         created_at: Some(created_at),
         enabled: true,
         disable_reason: None,
-        grants: grants.unwrap_or_else(|| Grants::of(Permissions::Only(["text_to_speech".to_owned()].into()))),
+        attributes: attributes
+            .unwrap_or_else(|| KeyAttributes::of(Permissions::Only(["text_to_speech".to_owned()].into()))),
         expires_at: None,
         character_count: Some(0),
     }

@@ -111,7 +111,7 @@ impl Workspace {
             created_at: Some(now),
             enabled: true,
             disable_reason: None,
-            grants: request.grants.clone(),
+            attributes: request.attributes.clone(),
             expires_at: request.expires_at,
             usage_hash: Some(id.to_string()),
             character_count: Some(0),

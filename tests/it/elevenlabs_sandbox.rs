@@ -15,7 +15,7 @@ use rekeyd::adapters::clock::SystemClock;
 use rekeyd::adapters::elevenlabs::{ElevenLabs, Settings};
 use rekeyd::domain::failure::{Certainty, Failure, Kind};
 use rekeyd::domain::ids::ServiceAccountId;
-use rekeyd::domain::key::{Grants, Key, KeyRequest, Permissions};
+use rekeyd::domain::key::{Key, KeyAttributes, KeyRequest, Permissions};
 use rekeyd::domain::secret::SecretValue;
 use rekeyd::ports::clock::Clock as _;
 use rekeyd::ports::issuer::{Issuer as _, Minted};
@@ -84,7 +84,7 @@ fn only(names: &[&str]) -> Permissions {
 }
 
 fn plain() -> KeyRequest {
-    KeyRequest { grants: Grants::of(only(&["text_to_speech"])), expires_at: None }
+    KeyRequest { attributes: KeyAttributes::of(only(&["text_to_speech"])), expires_at: None }
 }
 
 fn judged<T>(outcome: &Result<T, Failure>) -> Option<(Certainty, Kind)> {

@@ -12,7 +12,7 @@ use rekeyd::domain::effect::{self, EffectName};
 use rekeyd::domain::event::Event;
 use rekeyd::domain::failure::{Failure, Kind};
 use rekeyd::domain::ids::{CredentialName, KeyId, ServiceAccountId, StoreName, VersionId, WorkspaceName};
-use rekeyd::domain::key::{Grants, KeyRequest, Permissions};
+use rekeyd::domain::key::{KeyAttributes, KeyRequest, Permissions};
 use rekeyd::domain::phase::{AfterDiscard, Alarm, AlarmKind, Phase, PhaseName};
 use rekeyd::domain::plan::{AfterDeadline, Destination, Plan, Reason, Terms};
 use rekeyd::domain::rotation::{ParkReason, RollbackCause, Rotation};
@@ -200,7 +200,7 @@ fn alarm() -> Alarm {
 }
 
 fn request() -> KeyRequest {
-    KeyRequest { grants: Grants::of(Permissions::All), expires_at: None }
+    KeyRequest { attributes: KeyAttributes::of(Permissions::All), expires_at: None }
 }
 
 fn before() -> Served {
@@ -295,7 +295,7 @@ fn events() -> Vec<Event> {
                 expires_at: None,
                 usage_hash: None,
                 hint: String::new(),
-                grants: None,
+                attributes: None,
             },
         },
         Event::Refuted { why: String::new() },

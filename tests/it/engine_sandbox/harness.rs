@@ -16,7 +16,7 @@ use rekeyd::domain::ack::{Ack, Health};
 use rekeyd::domain::event::Event;
 use rekeyd::domain::gate::{self, Evidence, Verdict};
 use rekeyd::domain::ids::{ConsumerName, CredentialName, StoreName, WorkspaceName};
-use rekeyd::domain::key::{Grants, Permissions};
+use rekeyd::domain::key::{KeyAttributes, Permissions};
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::plan::{AfterDeadline, Destination, Terms};
 use rekeyd::domain::policy::{Credential, IfVanished, Policy, WorkspaceLimits};
@@ -212,7 +212,7 @@ impl Harness {
             workspace: workspace.clone(),
             service_account: "tts-backend".to_owned(),
             adopt: None,
-            first: (self.start == Start::WithoutKey).then(|| Grants::of(permissions)),
+            first: (self.start == Start::WithoutKey).then(|| KeyAttributes::of(permissions)),
             allow_unrestricted: false,
             key_lifetime: None,
             after: BTreeSet::new(),

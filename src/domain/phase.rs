@@ -10,7 +10,7 @@ use crate::domain::successor::{PlacementState, Served, Successor};
 mod table;
 
 pub use crate::domain::phase::table::{
-    AdminKey, IN_SERVICE, NeedsOldKey, OldKey, Path, PhaseName, PhaseRow, Quarantine,
+    AdminKeySide, IN_SERVICE, NeedsOldKey, OldKey, Path, PhaseName, PhaseRow, Quarantine,
 };
 
 /// Where a rotation is in its life cycle, with what is true there.

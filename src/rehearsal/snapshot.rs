@@ -2,6 +2,8 @@
 //!
 //! A value cannot be had from its fingerprint. So each fingerprint is replaced by that of an imagined value.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,8 +18,9 @@ use crate::domain::plan::Destination;
 use crate::domain::policy::Credential;
 use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
-use crate::domain::secret::Fingerprint;
+use crate::domain::secret::{Fingerprint, SecretValue};
 use crate::domain::successor::{Placement, PlacementState, Successor};
+use crate::ports::issuer::AdminKey;
 use crate::ports::journal::Entry;
 use crate::rehearsal::shelf::Shelf;
 use crate::rehearsal::workspace::Workspace;
@@ -34,6 +37,12 @@ fn value(print: &Fingerprint) -> String {
 /// The imagined fingerprint in the place of a real one.
 pub(super) fn print(of: &Fingerprint) -> Fingerprint {
     Fingerprint::of(value(of).as_bytes())
+}
+
+/// The admin key of an imagined workspace: the imagined value of `of`, or one of its own.
+pub(super) fn admin_key(of: Option<&Fingerprint>) -> Option<Arc<AdminKey>> {
+    let value = of.map_or_else(|| "imagined-admin".to_owned(), value);
+    SecretValue::new(value).ok().map(AdminKey::new)
 }
 
 /// With every fingerprint replaced; `None` if it does not read as what it was.

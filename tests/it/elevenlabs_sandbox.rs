@@ -18,7 +18,7 @@ use rekeyd::domain::ids::ServiceAccountId;
 use rekeyd::domain::key::{Key, KeyAttributes, KeyRequest, Permissions};
 use rekeyd::domain::secret::SecretValue;
 use rekeyd::ports::clock::Clock as _;
-use rekeyd::ports::issuer::{Issuer as _, Minted};
+use rekeyd::ports::issuer::{AdminKey, Issuer as _, Minted};
 use rekeyd::sandbox::api_version::ApiVersion;
 use rekeyd::sandbox::route::Route;
 use rekeyd::sandbox::rules::Rules;
@@ -48,7 +48,7 @@ impl Harness {
         let account = sandbox.workspace().create_account("tts-backend", SystemClock.now());
         let issuer = ElevenLabs::new(Settings {
             base_url: sandbox.base_url(),
-            admin_key: SecretValue::new(sandbox.admin_key()).unwrap(),
+            admin_key: AdminKey::new(SecretValue::new(sandbox.admin_key()).unwrap()),
             request_timeout,
             in_flight: NonZeroUsize::new(2).unwrap(),
             requests_per_second: None,

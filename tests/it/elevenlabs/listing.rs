@@ -25,7 +25,7 @@ async fn inventory(body: &str) -> Result<Inventory, rekeyd::domain::failure::Fai
     issuer(&Server::always(scripted::json(200, body)).await.url()).inventory().await
 }
 
-async fn one_key(fields: &str) -> rekeyd::domain::key::Key {
+async fn one_key(fields: &str) -> Key {
     let body = format!(
         r#"{{"service-accounts":[{{"service_account_user_id":"sa1","name":"x","api-keys":[{{"key_id":"k","name":"n"{fields}}}]}}]}}"#
     );

@@ -12,7 +12,7 @@ use rekeyd::domain::ids::{KeyId, ServiceAccountId};
 use rekeyd::domain::key::{Key, KeyAttributes, KeyRequest, Permissions};
 use rekeyd::domain::secret::SecretValue;
 use rekeyd::ports::clock::Clock;
-use rekeyd::ports::issuer::Issuer;
+use rekeyd::ports::issuer::{AdminKey, Issuer};
 
 pub(crate) const ADMIN: &str = "sk_ad3113ad3113ad3113ad3113ad3113ad3113ad3113ad3113";
 pub(crate) const VALUE: &str = "sk_5ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e7";
@@ -31,7 +31,7 @@ impl Clock for StoppedClock {
 pub(crate) fn settings(url: &str) -> Settings {
     Settings {
         base_url: url.to_owned(),
-        admin_key: value(ADMIN),
+        admin_key: AdminKey::new(value(ADMIN)),
         request_timeout: Duration::from_secs(20),
         in_flight: NonZeroUsize::new(1).unwrap(),
         requests_per_second: None,

@@ -25,7 +25,7 @@ use rekeyd::domain::schedule::{Cadence, Schedule};
 use rekeyd::domain::secret::SecretValue;
 use rekeyd::engine::{Command, CommandError, Context, Controller, Handle, Stopped, Timing, WorkspaceClient};
 use rekeyd::ports::clock::Clock;
-use rekeyd::ports::issuer::Issuer;
+use rekeyd::ports::issuer::{AdminKey, Issuer};
 use rekeyd::ports::journal::{CredentialState, Journal};
 use rekeyd::ports::prober::Prober;
 use rekeyd::ports::secret_store::SecretStore;
@@ -170,7 +170,7 @@ impl Harness {
             WorkspaceLimits { rotations_at_once: 4, mints_per_hour: 100, ..WorkspaceLimits::default() };
         let issuer = ElevenLabs::new(Settings {
             base_url: self.sandbox.base_url(),
-            admin_key: SecretValue::new(self.sandbox.admin_key()).unwrap(),
+            admin_key: AdminKey::new(SecretValue::new(self.sandbox.admin_key()).unwrap()),
             request_timeout: Duration::from_secs(5),
             in_flight: NonZeroUsize::new(3).unwrap(),
             requests_per_second: None,

@@ -11,7 +11,7 @@ use rekeyd::domain::ids::{KeyId, ServiceAccountId};
 use rekeyd::domain::key::{Key, KeyAttributes, KeyRequest, Permissions};
 use rekeyd::domain::secret::SecretValue;
 use rekeyd::ports::clock::Clock;
-use rekeyd::ports::issuer::Issuer;
+use rekeyd::ports::issuer::{AdminKey, Issuer};
 use rekeyd::ports::usage::UsageSource;
 
 use super::speaker::speaker;
@@ -49,7 +49,7 @@ pub(crate) fn eat(bytes: &[u8]) {
 async fn ask(call: u8) {
     let issuer = ElevenLabs::new(Settings {
         base_url: format!("http://{}", speaker().address),
-        admin_key: value(ADMIN),
+        admin_key: AdminKey::new(value(ADMIN)),
         request_timeout: Duration::from_secs(2),
         in_flight: 1.try_into().unwrap(),
         requests_per_second: None,

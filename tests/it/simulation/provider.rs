@@ -265,14 +265,6 @@ impl Issuer for Door {
         self.authenticate(value).await
     }
 
-    fn admin_key(&self) -> Fingerprint {
-        Fingerprint::of(b"a person's")
-    }
-
-    fn use_admin_key(&self, _: &SecretValue) -> Result<(), Failure> {
-        Ok(())
-    }
-
     async fn disable(&self, key: &Key) -> Result<(), Failure> {
         self.fate.before(self.life, "disable").await?;
         self.witness.revoking(key, "disabled");

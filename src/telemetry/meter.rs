@@ -280,7 +280,7 @@ impl meter::Meter for Meter {
         if let Some((phase, lasted)) = left {
             counts.phases.entry(phase).or_insert_with(|| Histogram::new(histogram::PHASES)).add(lasted);
         }
-        if is_end(to) {
+        if to.is_end() {
             *counts.ended.entry((workspace.to_string(), to, Reason::label(reason))).or_default() += 1;
         }
     }
@@ -294,13 +294,6 @@ impl meter::Meter for Meter {
             counts.unwritten += 1;
         }
     }
-}
-
-/// The ways in which a rotation ends.
-pub(super) const ENDS: [PhaseName; 3] = [PhaseName::Done, PhaseName::Aborted, PhaseName::RolledBack];
-
-fn is_end(phase: PhaseName) -> bool {
-    ENDS.contains(&phase)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::domain::failure::Failure;
 use crate::domain::ids::{ServiceAccountId, StoreName, VersionId, WorkspaceName};
 use crate::domain::key::{Inventory, Key, KeyRequest};
 use crate::domain::plan::Destination;
-use crate::domain::secret::{Fingerprint, SecretValue};
+use crate::domain::secret::SecretValue;
 use crate::domain::successor::Served;
 use crate::domain::usage::Reading;
 use crate::ports::issuer::{Issuer, Minted};
@@ -96,14 +96,6 @@ impl<W: Issuer> Issuer for MeteredWorkspace<W> {
 
     async fn prove_admin(&self, value: &SecretValue) -> Result<(), Failure> {
         self.count(Route::ProveAdmin, self.inner.prove_admin(value)).await
-    }
-
-    fn admin_key(&self) -> Fingerprint {
-        self.inner.admin_key()
-    }
-
-    fn use_admin_key(&self, value: &SecretValue) -> Result<(), Failure> {
-        self.inner.use_admin_key(value)
     }
 
     async fn disable(&self, key: &Key) -> Result<(), Failure> {

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use crate::domain::ids::RotationId;
 use crate::domain::notification::incidents::{Change, Interests};
 use crate::domain::notification::{Alert, News, Notification, Severity, Subject};
-use crate::domain::phase::PhaseName;
 use crate::domain::report::{CredentialReport, StatusReport};
 
 /// What is older is no news any more: a channel that is added later is not told the past.
@@ -77,28 +76,7 @@ pub fn add(
 fn happened(report: &CredentialReport) -> Vec<(Occurrence, RotationId, Alert)> {
     let mut happened = Vec::new();
     if let Some(last) = &report.last {
-        let tale = match last.outcome {
-            PhaseName::Done => Some((Occurrence::Rotated, "has a new key, and the old one is gone")),
-            PhaseName::RolledBack => Some((Occurrence::RolledBack, "is back on its old key")),
-            PhaseName::Aborted => Some((Occurrence::Aborted, "keeps its key: the rotation came to nothing")),
-            // A rotation does not end otherwise.
-            PhaseName::Due
-            | PhaseName::Minting
-            | PhaseName::Staging
-            | PhaseName::Verifying
-            | PhaseName::Promoting
-            | PhaseName::Overlap
-            | PhaseName::Disabling
-            | PhaseName::Quarantine
-            | PhaseName::Revoking
-            | PhaseName::Reinstating
-            | PhaseName::Discarding
-            | PhaseName::RollingBack
-            | PhaseName::Returning
-            | PhaseName::Withdrawing
-            | PhaseName::Parked => None,
-        };
-        if let Some((tale, words)) = tale {
+        if let Some((tale, words)) = last.outcome.row().ended {
             let why = last.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
             let summary = format!("{} {words}{why}", report.credential);
             happened.push((tale, last.rotation, told(report, "ended", tale, summary, last.at)));

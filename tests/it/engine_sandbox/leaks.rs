@@ -6,7 +6,7 @@ use rekeyd::adapters::clock::SystemClock;
 use rekeyd::domain::finding::FindingKind;
 use rekeyd::domain::gate::Gate;
 use rekeyd::domain::ids::ConsumerName;
-use rekeyd::domain::key::{Grants, Permissions};
+use rekeyd::domain::key::{KeyAttributes, Permissions};
 use rekeyd::domain::phase::{Phase, PhaseName};
 use rekeyd::domain::plan::Reason;
 use rekeyd::domain::policy::{Credential, IfVanished};
@@ -227,8 +227,8 @@ async fn a_vanished_key_is_reported_or_replaced_as_the_policy_says() {
     harness.done(2).await;
     assert_eq!(harness.states(), [DELETED, State::Enabled]);
     let known = harness.known().await.record;
-    let granted = known.current.unwrap().grants.unwrap();
-    assert_eq!(granted, Grants::of(Permissions::Only(["text_to_speech".to_owned()].into())));
+    let granted = known.current.unwrap().attributes.unwrap();
+    assert_eq!(granted, KeyAttributes::of(Permissions::Only(["text_to_speech".to_owned()].into())));
     harness.stop().await;
 }
 

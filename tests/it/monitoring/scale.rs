@@ -21,7 +21,7 @@ fn scrape(credentials: usize, trouble: usize, detail: Detail) -> String {
         let since = now - SignedDuration::from_hours(24);
         let key = KeyId::new(format!("key{index}")).unwrap();
         let current =
-            Current { key, fingerprint: None, since, expires_at: None, usage_hash: None, grants: None };
+            Current { key, fingerprint: None, since, expires_at: None, usage_hash: None, attributes: None };
         let due = Due { at: now + SignedDuration::from_hours(24), schedule: String::new() };
         let obstacle = (index < trouble).then(|| Obstacle {
             kind: ObstacleKind::AdoptionUnclear,

@@ -37,7 +37,7 @@ pub(super) const FIRST_DUE: Definition = gauge(
 pub(super) const IN_PHASE: Definition =
     gauge("rekeyd_rotations_in_phase", &["workspace", "phase"], "Rotations that are under way, by phase.");
 pub(super) const LONGEST_IN_PHASE: Definition = gauge(
-    "rekeyd_longest_in_phase_entered_timestamp_seconds",
+    "rekeyd_oldest_phase_entered_timestamp_seconds",
     &["workspace", "phase"],
     "When the rotation that has been in its phase for the longest entered it.",
 );
@@ -51,7 +51,7 @@ pub(super) const ALL_BLOCKED: Definition = gauge(
 pub(super) const ALL_FINDINGS: Definition =
     gauge("rekeyd_findings", &["kind"], "Credentials with something wrong outside, by kind.");
 pub(super) const ALL_STRAGGLERS: Definition =
-    gauge("rekeyd_stragglers", WORKSPACE, "Consumers, probes and sources of evidence that hold a gate shut.");
+    gauge("rekeyd_lagging_consumers", WORKSPACE, "Consumers, probes and sources of evidence that hold a gate shut.");
 // Of one credential. With `per_credential = false` only the worst of those that are not well are told.
 pub(super) const KEY_CREATED: Definition =
     gauge("rekeyd_key_created_timestamp_seconds", WHICH, "When the credential's key was created.");
@@ -73,7 +73,7 @@ pub(super) const PHASE_ENTERED: Definition = gauge(
     "When the rotation that is under way entered its phase.",
 );
 pub(super) const TROUBLE: Definition = gauge(
-    "rekeyd_rotation_trouble",
+    "rekeyd_rotation_consecutive_failures",
     &["credential", "workspace", "effect", "kind"],
     "How often in a row the next step of the rotation has failed; not told while it has not.",
 );
@@ -93,19 +93,19 @@ pub(super) const FINDING: Definition = gauge(
     "Something is wrong outside, as of the last inspection: a leak, or what people changed; always 1.",
 );
 pub(super) const LEAK_ANSWERED: Definition = gauge(
-    "rekeyd_leak_answered_seconds",
+    "rekeyd_last_emergency_duration_seconds",
     WHICH,
     "How long the last emergency took, from its first sign to the new key current and the old one dead.",
 );
 pub(super) const LEAK_ANSWERED_AT: Definition =
-    gauge("rekeyd_leak_answered_timestamp_seconds", WHICH, "When the last emergency was over.");
+    gauge("rekeyd_last_emergency_completed_timestamp_seconds", WHICH, "When the last emergency was over.");
 pub(super) const SILENT_SINCE: Definition = gauge(
     "rekeyd_consumer_silent_since_timestamp_seconds",
     &["credential", "workspace", "consumer"],
     "When a consumer that is waited for said anything last; told when that is longer ago than its word counts (`acks_valid_for`).",
 );
 pub(super) const GATE_OPEN: Definition = gauge(
-    "rekeyd_gate_open",
+    "rekeyd_gate_satisfied",
     &["credential", "workspace", "gate"],
     "Whether the gate is open (1) or shut (0); told while old and new key overlap.",
 );
@@ -120,7 +120,7 @@ pub(super) const DEADLINE: Definition = gauge(
     "When the overlap has lasted as long as the policy wants at most; told while old and new key overlap.",
 );
 pub(super) const STRAGGLER: Definition = gauge(
-    "rekeyd_gate_straggler",
+    "rekeyd_gate_waiting_on",
     &["credential", "workspace", "gate", "who"],
     "Who holds the gate shut: a consumer or probe of the policy, or a source of evidence; always 1.",
 );
@@ -130,7 +130,7 @@ pub(super) const EVIDENCE_DELAY: Definition = gauge(
     "How long the provider's evidence took to show use, at the longest, as measured in this overlap.",
 );
 pub(super) const EVIDENCE_BLIND: Definition = gauge(
-    "rekeyd_evidence_blind",
+    "rekeyd_evidence_unavailable",
     &["credential", "workspace", "source"],
     "Whether the source of evidence gave no answer when it was last asked (1); told while old and new key overlap.",
 );
@@ -147,7 +147,7 @@ pub(super) const REACHABLE: Definition = gauge(
     "Whether the last listing of the workspace succeeded (1) or failed (0); not told before the first.",
 );
 pub(super) const LAST_ANSWER: Definition = gauge(
-    "rekeyd_workspace_last_answer_timestamp_seconds",
+    "rekeyd_workspace_last_success_timestamp_seconds",
     WORKSPACE,
     "When the workspace was last listed successfully.",
 );
@@ -174,7 +174,7 @@ pub(super) const SKEW_MAX: Definition = gauge(
 pub(super) const BUDGET: Definition =
     gauge("rekeyd_mint_budget", WORKSPACE, "How many keys may be created per hour: `mints_per_hour`.");
 pub(super) const BUDGET_LEFT: Definition =
-    gauge("rekeyd_mint_budget_left", WORKSPACE, "How many of them may still be created now.");
+    gauge("rekeyd_mint_budget_remaining", WORKSPACE, "How many of them may still be created now.");
 pub(super) const PROVIDER_REQUESTS: Definition = counter(
     "rekeyd_provider_requests",
     &["workspace", "route", "outcome"],
@@ -223,9 +223,9 @@ pub(super) const LAST_TICK: Definition = gauge(
     "When the scheduler last woke the engine: about every five seconds.",
 );
 pub(super) const LAST_BEAT: Definition =
-    gauge("rekeyd_engine_last_beat_timestamp_seconds", &[], "When the engine's loop last went round.");
+    gauge("rekeyd_engine_last_heartbeat_timestamp_seconds", &[], "When the engine's loop last went round.");
 pub(super) const VISITS: Definition =
-    gauge("rekeyd_engine_visits", &[], "Credentials that are being worked on at this moment.");
+    gauge("rekeyd_engine_active_reconciles", &[], "Credentials that are being worked on at this moment.");
 pub(super) const DAMAGED: Definition = gauge(
     "rekeyd_engine_damaged_credentials",
     &[],
@@ -275,17 +275,17 @@ pub(super) const JOURNAL_UNWRITTEN: Definition =
 pub(super) const JOURNAL_SIZE: Definition =
     gauge("rekeyd_journal_size_bytes", &[], "The size of the journal's file and its write-ahead log.");
 pub(super) const NOTICES_DELIVERED: Definition = counter(
-    "rekeyd_notices_delivered",
+    "rekeyd_notifications_delivered",
     &["channel"],
     "Notices that a channel has taken in the life of this process.",
 );
 pub(super) const NOTICES_LOST: Definition = counter(
-    "rekeyd_notices_lost",
+    "rekeyd_notifications_dropped",
     &["channel"],
     "Notices that were given up, because the channel refused them or did not take them for too long.",
 );
 pub(super) const CHANNEL_FAILING: Definition = gauge(
-    "rekeyd_notices_channel_failing",
+    "rekeyd_notification_channel_failing",
     &["channel"],
     "Whether the last delivery by the channel failed (1): people may not have been told.",
 );

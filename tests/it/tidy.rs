@@ -376,7 +376,7 @@ fn a_parked_rotations_entry_says_who_is_hurt_what_to_do_and_how_to_verify() {
     for label in labels {
         let entry = runbook.split(&format!("\n### `{label}`\n")).nth(1).unwrap();
         let entry = entry.split("\n#").next().unwrap();
-        for part in ["- **Hurt:**", "- **Do:**", "- **Verify:**"] {
+        for part in ["- **Impact:**", "- **Action:**", "- **Verify:**"] {
             assert!(entry.contains(part), "the entry for `{label}` has no {part}");
         }
     }

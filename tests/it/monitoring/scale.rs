@@ -77,7 +77,7 @@ fn with_the_switch_off_those_that_are_not_well_are_named_up_to_a_hundred_and_ale
     assert!(one.contains("rekeyd_rotation_obstacle{credential=\"c00000\""), "{one}");
     assert!(!one.contains("credential=\"c00001\""), "{one}");
     let raised = promtool::firing(&one, &one, 1_800_000_000.0);
-    assert!(raised.len() == 1 && raised[0].contains("alertname=\"RekeydRotationImpossible\""), "{raised:?}");
+    assert!(raised.len() == 1 && raised[0].contains("alertname=\"RekeydRotationBlocked\""), "{raised:?}");
     assert!(raised[0].contains("credential=\"c00000\""), "{raised:?}");
     let all = scrape(10_000, 10_000, Detail::Worst);
     assert_eq!(all.matches("rekeyd_rotation_obstacle{").count(), 100);

@@ -21,11 +21,11 @@ async fn whoever_is_ill_is_tried_again_until_well() {
         let (status, shown) = harness.status();
         assert!(shown.contains("next: rekeyd notify test pager"), "{shown}");
         let metrics = harness.metrics().await;
-        assert!(metrics.contains("rekeyd_notices_channel_failing{channel=\"pager\"} 1"), "{metrics}");
+        assert!(metrics.contains("rekeyd_notification_channel_failing{channel=\"pager\"} 1"), "{metrics}");
         harness.receiver.is(Mood::Well);
         harness
             .until("it is delivered", async || {
-                harness.metrics().await.contains("rekeyd_notices_delivered_total{channel=\"pager\"} 1")
+                harness.metrics().await.contains("rekeyd_notifications_delivered_total{channel=\"pager\"} 1")
             })
             .await;
         if mood == (Mood::Busy { seconds: 2 }) {
@@ -47,7 +47,7 @@ async fn a_refusal_is_final_loud_and_no_obstacle_for_what_comes_after_it() {
         let daemon = harness.start().await;
         harness
             .until("it is given up", async || {
-                harness.metrics().await.contains("rekeyd_notices_lost_total{channel=\"hook\"} 1")
+                harness.metrics().await.contains("rekeyd_notifications_dropped_total{channel=\"hook\"} 1")
             })
             .await;
         assert!(harness.log().contains("notices are given up"));
@@ -71,7 +71,7 @@ async fn an_endless_answer_is_not_read_to_its_end() {
     let daemon = harness.start().await;
     harness
         .until("it is delivered", async || {
-            harness.metrics().await.contains("rekeyd_notices_delivered_total{channel=\"hook\"} 1")
+            harness.metrics().await.contains("rekeyd_notifications_delivered_total{channel=\"hook\"} 1")
         })
         .await;
     let memory = std::fs::read_to_string(format!("/proc/{}/status", daemon.id())).unwrap();

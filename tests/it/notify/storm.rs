@@ -22,7 +22,7 @@ async fn many_troubles_at_once_are_one_digest_in_a_chat() {
     harness.receiver.is_at("slack", Mood::Well);
     harness
         .until("the chat has them all", async || {
-            harness.metrics().await.contains("rekeyd_notices_delivered_total{channel=\"chat\"} 12")
+            harness.metrics().await.contains("rekeyd_notifications_delivered_total{channel=\"chat\"} 12")
         })
         .await;
     daemon.stop().await.unwrap();

@@ -103,7 +103,7 @@ async fn a_parked_rotation_is_told_once_to_each_and_resolved_when_it_is_mended()
     assert!(messages.iter().any(|it| it.body.to_string().contains("tts-0 has a new key")), "{messages:#?}");
 
     let metrics = harness.metrics().await;
-    assert!(metrics.contains("rekeyd_notices_delivered_total{channel=\"pager\"} 2"), "{metrics}");
+    assert!(metrics.contains("rekeyd_notifications_delivered_total{channel=\"pager\"} 2"), "{metrics}");
     daemon.stop().await.unwrap();
     for (to, count) in [("generic", 2), ("pagerduty", 2), ("slack", 3)] {
         assert_eq!(harness.receiver.sent(to).len(), count, "{to}");

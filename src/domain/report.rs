@@ -28,7 +28,7 @@ use crate::domain::failure::Kind;
 use crate::domain::finding::Finding;
 use crate::domain::gate::{self, Evidence, Verdict};
 use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, WorkspaceName};
-use crate::domain::notification::Failing;
+use crate::domain::notification::ChannelFailure;
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::{Reason, Urgency};
 use crate::domain::policy::Credential;
@@ -57,7 +57,7 @@ pub struct StatusReport {
     pub holds: Vec<HoldReport>,
     /// Channels of notifications that fail: somebody may not have been told.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub failing_channels: Vec<Failing>,
+    pub failing_channels: Vec<ChannelFailure>,
     /// What the daemon says beside the credentials: empty if none was asked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<Condition>,
@@ -84,7 +84,7 @@ impl StatusReport {
 
     /// Adds the channels that fail, which need a person: nobody else will be told.
     #[must_use]
-    pub fn told_by(mut self, failing: Vec<Failing>) -> Self {
+    pub fn told_by(mut self, failing: Vec<ChannelFailure>) -> Self {
         self.attention |= !failing.is_empty();
         self.failing_channels = failing;
         self

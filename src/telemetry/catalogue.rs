@@ -50,8 +50,11 @@ pub(super) const ALL_BLOCKED: Definition = gauge(
 );
 pub(super) const ALL_FINDINGS: Definition =
     gauge("rekeyd_findings", &["kind"], "Credentials with something wrong outside, by kind.");
-pub(super) const ALL_STRAGGLERS: Definition =
-    gauge("rekeyd_lagging_consumers", WORKSPACE, "Consumers, probes and sources of evidence that hold a gate shut.");
+pub(super) const ALL_STRAGGLERS: Definition = gauge(
+    "rekeyd_lagging_consumers",
+    WORKSPACE,
+    "Consumers, probes and sources of evidence that hold a gate shut.",
+);
 // Of one credential. With `per_credential = false` only the worst of those that are not well are told.
 pub(super) const KEY_CREATED: Definition =
     gauge("rekeyd_key_created_timestamp_seconds", WHICH, "When the credential's key was created.");

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::domain::gate::Evidence;
 use crate::domain::ids::{ChannelName, CredentialName, WorkspaceName};
-use crate::domain::notification::Failing;
+use crate::domain::notification::ChannelFailure;
 use crate::domain::phase::Phase;
 use crate::domain::policy::Credential;
 use crate::domain::record::Record;
@@ -80,7 +80,7 @@ pub struct Tally {
     /// Notices that were given up.
     pub lost: u64,
     pub waiting: u64,
-    pub failing: Option<Failing>,
+    pub failing: Option<ChannelFailure>,
 }
 
 /// A workspace's mint budget.

@@ -50,7 +50,7 @@ async fn a_refusal_is_final_loud_and_no_obstacle_for_what_comes_after_it() {
                 harness.metrics().await.contains("rekeyd_notifications_dropped_total{channel=\"hook\"} 1")
             })
             .await;
-        assert!(harness.log().contains("notices are given up"));
+        assert!(harness.log().contains("dropped notifications"));
         let (status, shown) = harness.status();
         assert_eq!(status["attention"], true);
         assert!(shown.contains("the channel hook has failed for"), "{shown}");
@@ -58,7 +58,7 @@ async fn a_refusal_is_final_loud_and_no_obstacle_for_what_comes_after_it() {
         assert!(harness.receiver.sent("elsewhere").is_empty(), "a redirection was followed");
         harness.receiver.is(Mood::Well);
         assert!(harness.order(&["retry", "tts-0"]).status.success());
-        harness.sent("generic", |sent| sent.iter().any(|it| it.body["news"] == "resolved")).await;
+        harness.sent("generic", |sent| sent.iter().any(|it| it.body["event"] == "resolved")).await;
         daemon.stop().await.unwrap();
         harness.nothing_leaked(&format!("{status}{shown}"));
     }

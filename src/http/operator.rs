@@ -167,12 +167,12 @@ pub(super) async fn is_known(shared: &Shared, credential: &CredentialName) -> bo
 }
 
 async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<StatusReport>, Problem> {
-    shared.observer.look().await.report.map(Json).map_err(unreadable)
+    shared.observer.observe_now().await.report.map(Json).map_err(unreadable)
 }
 
 /// What there is to say beside the credentials; looks into no journal.
 async fn remarks(State(shared): State<Arc<Shared>>) -> Json<Vec<Condition>> {
-    Json(shared.observer.remarks())
+    Json(shared.observer.conditions())
 }
 
 async fn credential(
@@ -181,7 +181,8 @@ async fn credential(
 ) -> Result<Json<CredentialReport>, Problem> {
     let Path(name) = path.map_err(|_| unknown())?;
     let name = CredentialName::new(name).map_err(|_| unknown())?;
-    let told = shared.observer.tell(&name).await.map_err(|error| unreadable(error.to_string()))?;
+    let told =
+        shared.observer.credential_report(&name).await.map_err(|error| unreadable(error.to_string()))?;
     told.map(Json).ok_or_else(unknown)
 }
 

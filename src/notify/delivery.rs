@@ -17,7 +17,7 @@ use crate::ports::clock::Clock;
 use crate::ports::journal;
 use crate::ports::notifier::{DeliveryError, Notifier};
 use crate::ports::outbox::{DeliveryOutcome, Outbox, PendingNotifications};
-use crate::telemetry::observation::{Status, Tally};
+use crate::telemetry::observation::{ChannelCounts, Status};
 
 /// The number of due notifications from which they are sent as a digest.
 const DIGEST_FROM: usize = 4;
@@ -122,7 +122,7 @@ impl DeliveryWorker {
                 state.unsettled = None;
             }
             let waiting = self.outbox.waiting(&self.channel, READ_MAX).await?;
-            self.report(|tally| tally.waiting = waiting.count);
+            self.report(|counts| counts.waiting = waiting.count);
             if let Some(outcome) = self.overflow(&waiting) {
                 state.unsettled = Some(outcome);
                 continue;
@@ -169,7 +169,7 @@ impl DeliveryWorker {
         let done: Vec<u64> =
             waiting.notifications.iter().take(excess).map(|notification| notification.number).collect();
         tracing::error!(channel = %self.channel, count = done.len(), "too many undelivered notifications: dropped the oldest");
-        self.report(|tally| tally.lost += count(done.len()));
+        self.report(|counts| counts.dropped += count(done.len()));
         Some(DeliveryOutcome {
             channel: self.channel.clone(),
             done,
@@ -190,7 +190,7 @@ impl DeliveryWorker {
             Ok(response) => {
                 tracing::info!(%channel, notifications = notifications.len(), "{response}");
                 self.failing = None;
-                self.report(|tally| tally.delivered += count(notifications.len()));
+                self.report(|counts| counts.delivered += count(notifications.len()));
                 return DeliveryOutcome { channel, done: numbers(), again: vec![], failing: None };
             }
             Err(failed) => failed,
@@ -201,10 +201,10 @@ impl DeliveryWorker {
         let too_old = notifications.first().is_some_and(|it| now.duration_since(it.at) > DROPPED_AFTER);
         if failed.is_final || too_old {
             tracing::error!(%channel, notifications = notifications.len(), why = %failed.why, "dropped notifications");
-            self.report(|tally| tally.lost += count(notifications.len()));
+            self.report(|counts| counts.dropped += count(notifications.len()));
             return DeliveryOutcome { channel, done: numbers(), again: vec![], failing };
         }
-        self.report(|tally| tally.failed += 1);
+        self.report(|counts| counts.failed += 1);
         // One due time for all, so that they stay one digest.
         let due = notifications.first().map_or(now, |oldest| retry_at(oldest, &failed, now));
         let again = notifications.iter().map(|notification| (notification.number, due)).collect();
@@ -228,11 +228,11 @@ impl DeliveryWorker {
         None
     }
 
-    fn report(&self, change: impl FnOnce(&mut Tally)) {
+    fn report(&self, change: impl FnOnce(&mut ChannelCounts)) {
         self.status.send_modify(|status| {
-            let tally = status.channels.entry(self.channel.clone()).or_default();
-            tally.failing.clone_from(&self.failing);
-            change(tally);
+            let counts = status.channels.entry(self.channel.clone()).or_default();
+            counts.failing.clone_from(&self.failing);
+            change(counts);
         });
     }
 }

@@ -141,7 +141,7 @@ fn notices(observation: &Observation) -> Markup {
                 (command("rekeyd check /etc/rekeyd/policy.toml"))
             }
         }
-        @for remark in &observation.remarks { (remarks::notice(remark)) }
+        @for remark in &observation.conditions { (remarks::notice(remark)) }
         @for (name, reach) in &observation.workspaces {
             @if let Some(failure) = &reach.failing {
                 div.notice.warn {

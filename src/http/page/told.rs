@@ -28,7 +28,7 @@ pub(super) struct Told {
 /// # Errors
 /// The journal cannot be read. Damaged rows are told of.
 pub(super) async fn tell(shared: &Shared, name: &CredentialName) -> Result<Option<Told>, journal::Error> {
-    let Some(report) = shared.observer.tell(name).await? else { return Ok(None) };
+    let Some(report) = shared.observer.credential_report(name).await? else { return Ok(None) };
     let (journal, setup) = (shared.handle.journal(), shared.handle.context());
     let now = setup.clock.now();
     let known = match journal.load_one(name).await {

@@ -166,15 +166,15 @@ async fn many_scrapes_are_one_look() {
 #[test]
 fn every_metric_is_documented() {
     let mut text = String::from(
-        "# Metrics\n\nGenerated from the program: do not edit. `GET /metrics` on the public listener tells these, as \
-         Prometheus text 0.0.4 or, where `Accept` asks for it, as OpenMetrics. Gauges are derived from the \
-         journal and the engine at the time of the scrape, at most once a second. Counters and histograms count since \
-         `rekeyd_start_timestamp_seconds`: through every reload, not through a restart. No label ever holds a key, a \
-         hint or the name of a secret.\n\nWith `per_credential = false` in `[metrics]`, what has the label \
-         `credential` is told only of credentials that are not well (those that an alert could be about), and of the \
-         worst hundred of those; everything else is told as always. There is no metric for a leader: one daemon has the \
-         journal, a second one does not start.\n\n[monitoring.md](monitoring.md) says how to scrape, and what to alert \
-         on.\n\n| metric | type | labels | meaning |\n|---|---|---|---|\n",
+        "# Metrics\n\nThe metrics that the daemon exposes at `GET /metrics` of the public listener. This file is generated; do not \
+         edit it.\n\n```console\n$ curl http://127.0.0.1:9809/metrics\n```\n\nThe format is Prometheus text 0.0.4, or \
+         OpenMetrics if the `Accept` header asks for it. Gauges are read from the journal and the engine at the time of \
+         the scrape, at most once a second. Counters and histograms start at `rekeyd_start_timestamp_seconds`: a reload \
+         keeps them, a restart resets them. Labels never contain a key, a hint or the name of a secret.\n\nWith \
+         `per_credential = false` in `[metrics]`, metrics with the label `credential` are limited to credentials that an \
+         alert could fire for, at most the 100 most severe. All other metrics are complete.\n\n\
+         [monitoring.md](monitoring.md) describes scraping and alerts.\n\n| metric | type | labels | meaning \
+         |\n|---|---|---|---|\n",
     );
     for metric in ALL {
         let suffix = if metric.kind == Kind::Counter { "_total" } else { "" };

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::finding::{Finding, FindingKind};
 use crate::domain::ids::KeyId;
 use crate::domain::key::{DisableReason, Inventory, Key};
-use crate::domain::phase::Phase;
+use crate::domain::phase::OldKey;
 use crate::domain::plan::Destination;
 use crate::domain::policy::Credential;
 use crate::domain::record::{Current, Record};
@@ -136,7 +136,7 @@ fn of_current(
     seen: &Seen<'_>,
 ) {
     let id = &current.key;
-    let disabled_by_us = rotation.is_some_and(|rotation| may_be_disabled_by_us(&rotation.phase));
+    let disabled_by_us = rotation.is_some_and(|rotation| rotation.phase.old_key() != OldKey::Enabled);
     // A listing that lags may show how it was before it became what it is.
     let young = seen.at.duration_since(current.since) < seen.settle;
     if let Some(key) = listed {
@@ -170,31 +170,6 @@ fn of_current(
                 format!("somebody disabled the key `{id}`: enable it in the dashboard, or have it replaced");
             found.put(FindingKind::DisabledByHand, Some(id), detail);
         }
-    }
-}
-
-/// Whether the old key may be disabled, or gone, because the rotation wants it so.
-fn may_be_disabled_by_us(phase: &Phase) -> bool {
-    match phase {
-        Phase::Disabling { .. }
-        | Phase::Quarantine(_)
-        | Phase::Revoking(_)
-        | Phase::Reinstating { .. }
-        | Phase::RollingBack { old_enabled: false, .. }
-        | Phase::Done(_) => true,
-        Phase::Parked { was, .. } => may_be_disabled_by_us(was),
-        Phase::Due { .. }
-        | Phase::Minting { .. }
-        | Phase::Staging(_)
-        | Phase::Verifying(_)
-        | Phase::Promoting(_)
-        | Phase::Overlap(_)
-        | Phase::Discarding { .. }
-        | Phase::RollingBack { old_enabled: true, .. }
-        | Phase::Returning { .. }
-        | Phase::Withdrawing { .. }
-        | Phase::Aborted { .. }
-        | Phase::RolledBack { .. } => false,
     }
 }
 

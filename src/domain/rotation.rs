@@ -10,7 +10,7 @@ use crate::domain::event::Event;
 use crate::domain::failure::Failure;
 use crate::domain::ids::Nonce;
 use crate::domain::key::Grants;
-use crate::domain::phase::Phase;
+use crate::domain::phase::{Phase, Quarantine};
 use crate::domain::plan::Plan;
 use crate::domain::step::{self, IllegalTransition};
 use crate::domain::successor::{PlacementState, Successor};
@@ -208,12 +208,12 @@ impl Rotation {
     /// Whether a key that it takes out of service is in wrong hands: neither a freeze nor a breaker keeps that alive.
     #[must_use]
     pub fn is_urgent(&self) -> bool {
-        self.plan.emergency || self.phase.way_back() == Some(RollbackCause::Leak)
+        self.plan.emergency || self.phase.rollback_cause() == Some(RollbackCause::Leak)
     }
 
     #[must_use]
     pub fn is_over(&self) -> bool {
-        matches!(self.phase, Phase::Done(_) | Phase::Aborted { .. } | Phase::RolledBack { .. })
+        self.phase.name().is_end()
     }
 
     /// The earliest moment at which the old key will be deleted, if nothing more is waited for than time; `None` where
@@ -221,28 +221,14 @@ impl Rotation {
     #[must_use]
     pub fn deletes_the_old_key_at(&self, now: Timestamp) -> Option<Timestamp> {
         let terms = &self.plan.terms;
-        let deleted = match &self.phase {
-            Phase::Overlap(_) => {
+        let deleted = match self.phase.row().quarantine {
+            Quarantine::AfterOverlap => {
                 let began = self.overlap_began.unwrap_or(now);
                 Some(later(later(began, terms.at_least).max(now), terms.quarantine))
             }
-            Phase::Disabling { .. } => Some(later(now, terms.quarantine)),
-            Phase::Quarantine(_) => Some(later(self.since, terms.quarantine)),
-            Phase::Due { .. }
-            | Phase::Minting { .. }
-            | Phase::Staging(_)
-            | Phase::Verifying(_)
-            | Phase::Promoting(_)
-            | Phase::Revoking(_)
-            | Phase::Reinstating { .. }
-            | Phase::Discarding { .. }
-            | Phase::RollingBack { .. }
-            | Phase::Returning { .. }
-            | Phase::Withdrawing { .. }
-            | Phase::Parked { .. }
-            | Phase::Done(_)
-            | Phase::Aborted { .. }
-            | Phase::RolledBack { .. } => None,
+            Quarantine::Next => Some(later(now, terms.quarantine)),
+            Quarantine::Running => Some(later(self.since, terms.quarantine)),
+            Quarantine::NotPlanned => None,
         };
         let expires = self.dead_man.filter(|dead_man| dead_man.is_in_force()).map(|dead_man| dead_man.at);
         deleted.into_iter().chain(expires).min()

@@ -11,7 +11,7 @@ use crate::adapters::memory::store::Stands;
 use crate::adapters::secret_text;
 use crate::domain::ids::{KeyId, ServiceAccountId, VersionId};
 use crate::domain::key::{Grants, Key, Permissions};
-use crate::domain::phase::Phase;
+use crate::domain::phase::OldKey;
 use crate::domain::plan::Destination;
 use crate::domain::policy::Credential;
 use crate::domain::record::Record;
@@ -80,7 +80,7 @@ impl Furniture<'_> {
         let Self { credential, record, rotation, now } = self;
         let account = self.account()?;
         workspace.add_account(account.clone(), credential.service_account.clone());
-        let old_is_disabled = rotation.is_some_and(|rotation| old_is_disabled(&rotation.phase));
+        let old_is_disabled = rotation.is_some_and(|rotation| rotation.phase.old_key() == OldKey::Disabled);
         let id = match rotation {
             Some(rotation) => rotation.plan.old.clone(),
             None => match &record.current {
@@ -178,28 +178,6 @@ fn key(id: KeyId, account: ServiceAccountId, created_at: Timestamp, grants: Opti
         grants: grants.unwrap_or_else(|| Grants::of(Permissions::Only(["text_to_speech".to_owned()].into()))),
         expires_at: None,
         character_count: Some(0),
-    }
-}
-
-/// Where it may be the one or the other it is taken for disabled: to enable it is then part of what is to come.
-fn old_is_disabled(phase: &Phase) -> bool {
-    match phase {
-        Phase::Quarantine(_) | Phase::Revoking(_) | Phase::Reinstating { .. } => true,
-        Phase::RollingBack { old_enabled, .. } => !old_enabled,
-        Phase::Parked { was, .. } => old_is_disabled(was),
-        Phase::Due { .. }
-        | Phase::Minting { .. }
-        | Phase::Staging(_)
-        | Phase::Verifying(_)
-        | Phase::Promoting(_)
-        | Phase::Overlap(_)
-        | Phase::Disabling { .. }
-        | Phase::Discarding { .. }
-        | Phase::Returning { .. }
-        | Phase::Withdrawing { .. }
-        | Phase::Done(_)
-        | Phase::Aborted { .. }
-        | Phase::RolledBack { .. } => false,
     }
 }
 

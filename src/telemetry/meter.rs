@@ -284,7 +284,7 @@ impl meter::Meter for Meter {
         if let Some((phase, lasted)) = left {
             counts.phases.entry(phase).or_insert_with(|| Histogram::new(histogram::PHASES)).add(lasted);
         }
-        if is_end(to) {
+        if to.is_end() {
             *counts.ended.entry((workspace.to_string(), to, Reason::label(reason))).or_default() += 1;
         }
     }
@@ -298,13 +298,6 @@ impl meter::Meter for Meter {
             counts.write_failures += 1;
         }
     }
-}
-
-/// The final phases of a rotation.
-pub(super) const ENDS: [PhaseName; 3] = [PhaseName::Done, PhaseName::Aborted, PhaseName::RolledBack];
-
-fn is_end(phase: PhaseName) -> bool {
-    ENDS.contains(&phase)
 }
 
 #[cfg(test)]

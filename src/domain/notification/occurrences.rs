@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use crate::domain::ids::RotationId;
 use crate::domain::notification::incidents::{Change, Subscriptions};
 use crate::domain::notification::{Alert, Notification, NotificationEvent, Severity, Subject};
-use crate::domain::phase::PhaseName;
 use crate::domain::report::{CredentialReport, StatusReport};
 
 /// Older occurrences are not reported, so that a new channel does not receive the past.
@@ -79,28 +78,7 @@ pub fn add(
 fn happened(report: &CredentialReport) -> Vec<(Occurrence, RotationId, Alert)> {
     let mut happened = Vec::new();
     if let Some(last) = &report.last {
-        let occurrence = match last.outcome {
-            PhaseName::Done => Some((Occurrence::Rotated, "has a new key, and the old one is gone")),
-            PhaseName::RolledBack => Some((Occurrence::RolledBack, "is back on its old key")),
-            PhaseName::Aborted => Some((Occurrence::Aborted, "keeps its key: the rotation came to nothing")),
-            // A rotation does not end otherwise.
-            PhaseName::Due
-            | PhaseName::Minting
-            | PhaseName::Staging
-            | PhaseName::Verifying
-            | PhaseName::Promoting
-            | PhaseName::Overlap
-            | PhaseName::Disabling
-            | PhaseName::Quarantine
-            | PhaseName::Revoking
-            | PhaseName::Reinstating
-            | PhaseName::Discarding
-            | PhaseName::RollingBack
-            | PhaseName::Returning
-            | PhaseName::Withdrawing
-            | PhaseName::Parked => None,
-        };
-        if let Some((occurrence, words)) = occurrence {
+        if let Some((occurrence, words)) = last.outcome.row().ended {
             let why = last.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
             let summary = format!("{} {words}{why}", report.credential);
             happened.push((occurrence, last.rotation, alert(report, "ended", occurrence, summary, last.at)));

@@ -103,49 +103,32 @@ fn under_way(
     rotation: &Rotation,
     now: Timestamp,
 ) -> Advice {
-    let mut condition = CredentialHealth::Rotating;
-    let mut attention = false;
-    let mut command = None;
-    let summary = match told.phase {
-        PhaseName::Overlap => {
-            condition = CredentialHealth::Waiting;
-            let shut: Vec<&str> =
-                told.gates.iter().filter(|it| !it.open).map(|it| it.grounds.as_str()).collect();
-            let late = told.deadline.is_some_and(|deadline| deadline <= now);
-            attention = late && !shut.is_empty() && rotation.plan.terms.then == AfterDeadline::Hold;
-            command = attention.then(|| look_at(report, told));
-            match (attention, shut.as_slice()) {
-                (_, []) => "every gate is open: the old key is about to be disabled".to_owned(),
-                (true, _) => format!("held beyond its deadline: {}", shut.join("; ")),
-                (false, _) => format!("both keys work: {}", shut.join("; ")),
-            }
-        }
-        PhaseName::Quarantine => {
-            condition = CredentialHealth::Waiting;
-            "the old key is disabled and will be deleted".to_owned()
-        }
-        PhaseName::Returning => {
-            condition = CredentialHealth::Waiting;
-            "rolled back: consumers switch to the old key again".to_owned()
-        }
-        PhaseName::Promoting if report.partially_published => {
-            "some destinations serve the new key, some do not yet".to_owned()
-        }
-        PhaseName::Due => "a rotation has begun; nothing has been touched yet".to_owned(),
-        PhaseName::Minting => "a new key is being created".to_owned(),
-        PhaseName::Staging => "the new key is being written to its destinations".to_owned(),
-        PhaseName::Verifying => "the new key is being checked".to_owned(),
-        PhaseName::Promoting => "the new key is being put into service".to_owned(),
-        PhaseName::Disabling => "the old key is being disabled".to_owned(),
-        PhaseName::Revoking => "the old key is being deleted".to_owned(),
-        PhaseName::Reinstating => "the old key is being enabled again".to_owned(),
-        PhaseName::Discarding => "the new key is being discarded".to_owned(),
-        PhaseName::RollingBack => "the old key is being put back into service".to_owned(),
-        PhaseName::Withdrawing => "rolled back: the new key is being deleted".to_owned(),
-        // Not under way, and so not in the journal as open.
-        PhaseName::Parked | PhaseName::Done | PhaseName::Aborted | PhaseName::RolledBack => {
-            "its rotation is over".to_owned()
-        }
+    let row = told.phase.row();
+    let condition = if row.waits { CredentialHealth::Waiting } else { CredentialHealth::Rotating };
+    if told.phase == PhaseName::Overlap {
+        return overlap(report, told, rotation, condition, now);
+    }
+    let half_way = told.phase == PhaseName::Promoting && report.partially_published;
+    let summary = if half_way { "some destinations serve the new key, some do not yet" } else { row.summary }
+        .to_owned();
+    Advice { condition, attention: false, summary, command: None }
+}
+
+fn overlap(
+    report: &CredentialReport,
+    told: &RotationReport,
+    rotation: &Rotation,
+    condition: CredentialHealth,
+    now: Timestamp,
+) -> Advice {
+    let shut: Vec<&str> = told.gates.iter().filter(|it| !it.open).map(|it| it.grounds.as_str()).collect();
+    let late = told.deadline.is_some_and(|deadline| deadline <= now);
+    let attention = late && !shut.is_empty() && rotation.plan.terms.then == AfterDeadline::Hold;
+    let command = attention.then(|| look_at(report, told));
+    let summary = match (attention, shut.as_slice()) {
+        (_, []) => "every gate is open: the old key is about to be disabled".to_owned(),
+        (true, _) => format!("held beyond its deadline: {}", shut.join("; ")),
+        (false, _) => format!("both keys work: {}", shut.join("; ")),
     };
     Advice { condition, attention, summary, command }
 }
@@ -182,7 +165,7 @@ fn way_out(reason: ParkReason, rotation: &Rotation) -> &'static str {
 }
 
 fn is_rolling_back(rotation: &Rotation) -> bool {
-    rotation.phase.is_way_back()
+    rotation.phase.is_rollback()
 }
 
 fn times(count: u32) -> String {

@@ -25,7 +25,7 @@ impl RollbackReport {
         if rotation.is_over() || rotation.plan.old.is_none() {
             return no("there is no old key to go back to");
         }
-        if rotation.phase.is_way_back() {
+        if rotation.phase.is_rollback() {
             return no("it is being rolled back already");
         }
         if matches!(rotation.phase, Phase::Minting { .. }) {

@@ -5,45 +5,12 @@
 //! disabled or deleted only with calls of the other, which have just been seen to work.
 
 use crate::domain::failure::{Failure, Kind};
-use crate::domain::phase::Phase;
+use crate::domain::phase::AdminKey;
 use crate::domain::policy::Credential;
 use crate::domain::secret::SecretValue;
 use crate::engine::reconciler::Reconciler;
 use crate::engine::workspace_client::WorkspaceClient;
 use crate::ports::secret_store::VersionRef;
-
-/// VersionRef of a rotation's two keys calls have to be made with.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    /// Whichever is in use: both work, or there is only one.
-    Either,
-    Old,
-    New,
-}
-
-impl Side {
-    fn of(phase: &Phase) -> Self {
-        match phase {
-            Phase::Overlap(_)
-            | Phase::Disabling { .. }
-            | Phase::Quarantine(_)
-            | Phase::Revoking(_)
-            | Phase::Reinstating { .. } => Self::New,
-            // Where it is not enabled again yet, it cannot be taken up, and the new one enables it.
-            Phase::RollingBack { .. } | Phase::Returning { .. } | Phase::Withdrawing { .. } => Self::Old,
-            Phase::Due { .. }
-            | Phase::Minting { .. }
-            | Phase::Staging(_)
-            | Phase::Verifying(_)
-            | Phase::Promoting(_)
-            | Phase::Discarding { .. }
-            | Phase::Parked { .. }
-            | Phase::Done(_)
-            | Phase::Aborted { .. }
-            | Phase::RolledBack { .. } => Self::Either,
-        }
-    }
-}
 
 impl Reconciler {
     /// Whether the key that is being rotated is the workspace's admin key.
@@ -59,12 +26,12 @@ impl Reconciler {
             return Ok(());
         }
         let workspace_client = self.workspace_client()?;
-        let (in_use, side) = (workspace_client.issuer.admin_key(), Side::of(&self.rotating()?.phase));
+        let (in_use, side) = (workspace_client.issuer.admin_key(), self.rotating()?.phase.row().admin_key);
         let is_new = self.rotating()?.successor().is_some_and(|successor| successor.fingerprint == in_use);
         let wanted = match side {
-            Side::New if !is_new => self.value().await?,
-            Side::Old if is_new => self.value_before().await?,
-            Side::Either | Side::New | Side::Old => None,
+            AdminKey::New if !is_new => self.value().await?,
+            AdminKey::Old if is_new => self.value_before().await?,
+            AdminKey::Either | AdminKey::New | AdminKey::Old => None,
         };
         if let Some(value) = wanted
             && let Err(failure) = take_up(&workspace_client, &value).await

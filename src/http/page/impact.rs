@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::domain::phase::IN_SERVICE;
 use crate::domain::phase::PhaseName;
 use crate::domain::report::{CredentialHealth, CredentialReport};
 use crate::http::page::runbook::{self, Entry};
@@ -82,26 +83,8 @@ pub(super) fn is_urgent(report: &CredentialReport, now: Timestamp) -> bool {
 fn by_phase(report: &CredentialReport) -> &'static str {
     match report.phase() {
         None if report.key_id.is_none() => "Nobody by a rotation. It has no key yet.",
-        None | Some(PhaseName::Done | PhaseName::Aborted | PhaseName::RolledBack | PhaseName::Parked) => {
-            "Nobody that rekeyd knows of. Its key is in service."
-        }
-        Some(
-            PhaseName::Due
-            | PhaseName::Minting
-            | PhaseName::Staging
-            | PhaseName::Verifying
-            | PhaseName::Discarding,
-        ) => "Nobody. The old key works and is untouched.",
-        Some(PhaseName::Promoting | PhaseName::Overlap | PhaseName::Returning) => "Nobody. Both keys work.",
-        Some(PhaseName::RollingBack) => {
-            "Nobody that rekeyd knows of. The new key works until the old one is back everywhere."
-        }
-        Some(PhaseName::Disabling | PhaseName::Quarantine | PhaseName::Reinstating) => {
-            "Nobody that rekeyd knows of. The new key works; the old one is disabled and can be enabled again."
-        }
-        Some(PhaseName::Revoking | PhaseName::Withdrawing) => {
-            "Nobody that rekeyd knows of. The key that stays works; the other one is being deleted."
-        }
+        None => IN_SERVICE,
+        Some(phase) => phase.row().impact,
     }
 }
 

@@ -4,7 +4,6 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::domain::gate::{LaggingConsumer, Verdict};
-use crate::domain::phase::PhaseName;
 use crate::domain::report::RotationReport;
 use crate::domain::report::progress::Progress;
 use crate::domain::report::why::WhyReport;
@@ -57,37 +56,13 @@ fn steps(course: &Progress, now: Timestamp) -> Markup {
                             None => { "for " (span(now.duration_since(passage.from))) },
                         }
                     }
-                    span.means { (means(passage.phase)) }
+                    span.means { (passage.phase.row().meaning) }
                 }
             }
             @for phase in &course.ahead {
-                li.ahead { span.phase { (words::phase(*phase)) } span.when { "ahead" } span.means { (means(*phase)) } }
+                li.ahead { span.phase { (words::phase(*phase)) } span.when { "ahead" } span.means { (phase.row().meaning) } }
             }
         }
-    }
-}
-
-/// What happens in a phase, in a few words.
-fn means(phase: PhaseName) -> &'static str {
-    match phase {
-        PhaseName::Due => "everything is checked first",
-        PhaseName::Minting => "the new key is created",
-        PhaseName::Staging => "its value is written to every destination",
-        PhaseName::Verifying => "it is tried and compared",
-        PhaseName::Promoting => "it becomes current everywhere",
-        PhaseName::Overlap => "both keys work while consumers switch",
-        PhaseName::Disabling => "the old key is disabled",
-        PhaseName::Quarantine => "the old key is disabled, and can come back",
-        PhaseName::Revoking => "the old key is deleted",
-        PhaseName::Reinstating => "the old key is enabled again",
-        PhaseName::Discarding => "the new key is deleted, unused",
-        PhaseName::RollingBack => "the old key is put back into service",
-        PhaseName::Returning => "consumers switch back",
-        PhaseName::Withdrawing => "the new key is deleted",
-        PhaseName::Parked => "waits for a person",
-        PhaseName::Done => "the new key alone is left",
-        PhaseName::Aborted => "nothing came of it",
-        PhaseName::RolledBack => "the old key alone is left",
     }
 }
 

@@ -5,7 +5,7 @@ use crate::domain::ids::WorkspaceName;
 use crate::domain::phase::PhaseName;
 use crate::domain::plan::Reason;
 use crate::telemetry::catalogue;
-use crate::telemetry::meter::{Calls, Counts, ENDS, Outcome, Spans};
+use crate::telemetry::meter::{Calls, Counts, Outcome, Spans};
 use crate::telemetry::samples::{Samples, total};
 
 pub(super) fn add<'w>(
@@ -20,7 +20,8 @@ pub(super) fn add<'w>(
             throttled.filter_map(|(_, calls)| calls.outcomes.get(&Outcome::Failed(Kind::Throttled)));
         samples.put(catalogue::PROVIDER_THROTTLED, &[name.as_str()], total(throttled.sum()));
         // Every outcome is exported from the start, so that its first occurrence is an increase.
-        for (outcome, reason) in ENDS.into_iter().flat_map(|end| Reason::ALL.map(|reason| (end, reason))) {
+        let ends = PhaseName::ALL.into_iter().filter(|phase| phase.is_end());
+        for (outcome, reason) in ends.flat_map(|end| Reason::ALL.map(|reason| (end, reason))) {
             let times = ended.get(&(name.to_string(), outcome, reason.label())).copied().unwrap_or(0);
             let labels = [name.as_str(), PhaseName::label(outcome), reason.label()];
             samples.put(catalogue::ENDED, &labels, total(times));

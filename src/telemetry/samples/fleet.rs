@@ -10,7 +10,6 @@ use crate::domain::report::blocked::Blocked;
 use crate::domain::report::{CredentialHealth, CredentialReport, RotationReport, StatusReport};
 use crate::domain::rotation::ParkReason;
 use crate::telemetry::catalogue;
-use crate::telemetry::meter::ENDS;
 use crate::telemetry::samples::{Samples, count, credential};
 
 pub(super) fn add(samples: &mut Samples, report: &StatusReport, workspaces: &[&WorkspaceName]) {
@@ -56,7 +55,7 @@ fn workspace(samples: &mut Samples, name: &str, own: &[&CredentialReport]) {
     let rotations: Vec<&RotationReport> = own.iter().filter_map(|it| it.rotation.as_ref()).collect();
     let lagging = rotations.iter().map(|rotation| credential::waiting_on(rotation).len()).sum();
     samples.put(catalogue::LAGGING_CONSUMERS, &[name], count(lagging));
-    for phase in PhaseName::ALL.into_iter().filter(|phase| !ENDS.contains(phase)) {
+    for phase in PhaseName::ALL.into_iter().filter(|phase| !phase.is_end()) {
         let there = || rotations.iter().filter(|rotation| rotation.phase == phase);
         let labels = [name, phase.label()];
         samples.put(catalogue::IN_PHASE, &labels, count(there().count()));

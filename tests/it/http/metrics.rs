@@ -167,7 +167,7 @@ async fn many_scrapes_are_one_look() {
 fn every_metric_is_documented() {
     let mut text = String::from(
         "# Metrics\n\nThe metrics that the daemon exposes at `GET /metrics` of the public listener. This file is generated; do not \
-         edit it.\n\n```console\n$ curl http://127.0.0.1:9809/metrics\n```\n\nThe format is Prometheus text 0.0.4, or \
+         edit it.\n\n```sh\ncurl http://127.0.0.1:9809/metrics\n```\n\nThe format is Prometheus text 0.0.4, or \
          OpenMetrics if the `Accept` header asks for it. Gauges are read from the journal and the engine at the time of \
          the scrape, at most once a second. Counters and histograms start at `rekeyd_start_timestamp_seconds`: a reload \
          keeps them, a restart resets them. Labels never contain a key, a hint or the name of a secret.\n\nWith \

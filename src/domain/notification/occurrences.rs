@@ -77,12 +77,12 @@ pub fn add(
 
 fn happened(report: &CredentialReport) -> Vec<(Occurrence, RotationId, Alert)> {
     let mut happened = Vec::new();
-    if let Some(last) = &report.last {
-        if let Some((occurrence, words)) = last.outcome.row().ended {
-            let why = last.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-            let summary = format!("{} {words}{why}", report.credential);
-            happened.push((occurrence, last.rotation, alert(report, "ended", occurrence, summary, last.at)));
-        }
+    if let Some(last) = &report.last
+        && let Some((occurrence, words)) = last.outcome.row().ended
+    {
+        let why = last.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        let summary = format!("{} {words}{why}", report.credential);
+        happened.push((occurrence, last.rotation, alert(report, "ended", occurrence, summary, last.at)));
     }
     if let Some(answered) = &report.answered {
         let took = answered.at.duration_since(answered.since).as_secs();

@@ -160,14 +160,14 @@ mod tests {
             since: Timestamp::UNIX_EPOCH,
             grace: SignedDuration::ZERO,
         };
-        Notification::new(&ChannelName::new("chat").unwrap(), news, &alert, Timestamp::UNIX_EPOCH)
+        Notification::new(&ChannelName::new("chat").unwrap(), event, &alert, Timestamp::UNIX_EPOCH)
     }
 
     fn filled(text: &str, event: NotificationEvent, summary: &str) -> String {
         let channel = ChannelContext { source: "eu", runbook: "", key: "eu/a" };
         Template::parse(text)
             .unwrap()
-            .fill(&notification(news, summary), channel, |value| value.replace('<', "&lt;"))
+            .fill(&notification(event, summary), channel, |value| value.replace('<', "&lt;"))
     }
 
     #[test]

@@ -87,10 +87,8 @@ const UNTOUCHED: &str = "None. The old key works and is unchanged.";
 const BOTH_WORK: &str = "None. Both keys work.";
 const CAN_COME_BACK: &str =
     "None known. The new key works; the old key is disabled and can be enabled again.";
-const ONE_STAYS: &str =
-    "None known. The remaining key works; the other key is being deleted.";
-const GOES_BACK: &str =
-    "None known. The new key works until every destination serves the old key.";
+const ONE_STAYS: &str = "None known. The remaining key works; the other key is being deleted.";
+const GOES_BACK: &str = "None known. The new key works until every destination serves the old key.";
 pub const IN_SERVICE: &str = "None known. The key is in service.";
 
 /// Names, labels and rows from one list: a variant of [`Phase`] without a row does not compile, nor the reverse.

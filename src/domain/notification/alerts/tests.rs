@@ -7,7 +7,7 @@ use crate::domain::ids::{ConsumerName, CredentialName, KeyId};
 use crate::domain::policy::Policy;
 use crate::domain::record::{Obstacle, ObstacleKind, Record};
 use crate::domain::report::Facts as Of;
-use crate::domain::report::holds::ChannelContext;
+use crate::domain::report::holds::Around;
 use crate::domain::report::stale_consumers::SilentReport;
 
 fn at(seconds: i64) -> Timestamp {

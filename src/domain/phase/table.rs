@@ -83,15 +83,13 @@ pub enum AdminKeySide {
     New,
 }
 
-const UNTOUCHED: &str = "Nobody. The old key works and is untouched.";
-const BOTH_WORK: &str = "Nobody. Both keys work.";
+const UNTOUCHED: &str = "None. The old key works and is unchanged.";
+const BOTH_WORK: &str = "None. Both keys work.";
 const CAN_COME_BACK: &str =
-    "Nobody that rekeyd knows of. The new key works; the old one is disabled and can be enabled again.";
-const ONE_STAYS: &str =
-    "Nobody that rekeyd knows of. The key that stays works; the other one is being deleted.";
-const GOES_BACK: &str =
-    "Nobody that rekeyd knows of. The new key works until the old one is back everywhere.";
-pub const IN_SERVICE: &str = "Nobody that rekeyd knows of. Its key is in service.";
+    "None known. The new key works; the old key is disabled and can be enabled again.";
+const ONE_STAYS: &str = "None known. The remaining key works; the other key is being deleted.";
+const GOES_BACK: &str = "None known. The new key works until every destination serves the old key.";
+pub const IN_SERVICE: &str = "None known. The key is in service.";
 
 /// Names, labels and rows from one list: a variant of [`Phase`] without a row does not compile, nor the reverse.
 macro_rules! phases {
@@ -139,7 +137,7 @@ phases! {
         held_by: None, admin_key: AdminKeySide::Either,
         ended: None,
         summary: "a new key is being created",
-        meaning: "the new key is created",
+        meaning: "creates the new key",
         impact: UNTOUCHED,
     },
     Staging: PhaseRow {
@@ -153,7 +151,7 @@ phases! {
         held_by: None, admin_key: AdminKeySide::Either,
         ended: None,
         summary: "the new key is being written to its destinations",
-        meaning: "its value is written to every destination",
+        meaning: "writes the new key to every destination",
         impact: UNTOUCHED,
     },
     Verifying: PhaseRow {
@@ -167,7 +165,7 @@ phases! {
         held_by: None, admin_key: AdminKeySide::Either,
         ended: None,
         summary: "the new key is being checked",
-        meaning: "it is tried and compared",
+        meaning: "verifies the new key",
         impact: UNTOUCHED,
     },
     Promoting: PhaseRow {
@@ -206,7 +204,7 @@ phases! {
         held_by: Some(HoldKind::Revoking), admin_key: AdminKeySide::New,
         ended: None,
         summary: "the old key is being disabled",
-        meaning: "the old key is disabled",
+        meaning: "disables the old key",
         impact: CAN_COME_BACK,
     },
     Quarantine: PhaseRow {
@@ -220,7 +218,7 @@ phases! {
         held_by: Some(HoldKind::Revoking), admin_key: AdminKeySide::New,
         ended: None,
         summary: "the old key is disabled and will be deleted",
-        meaning: "the old key is disabled, and can come back",
+        meaning: "keeps the old key disabled",
         impact: CAN_COME_BACK,
     },
     Revoking: PhaseRow {
@@ -231,7 +229,7 @@ phases! {
         held_by: Some(HoldKind::Revoking), admin_key: AdminKeySide::New,
         ended: None,
         summary: "the old key is being deleted",
-        meaning: "the old key is deleted",
+        meaning: "deletes the old key",
         impact: ONE_STAYS,
     },
     Reinstating: PhaseRow {
@@ -242,7 +240,7 @@ phases! {
         held_by: None, admin_key: AdminKeySide::New,
         ended: None,
         summary: "the old key is being enabled again",
-        meaning: "the old key is enabled again",
+        meaning: "enables the old key",
         impact: CAN_COME_BACK,
     },
     Discarding: PhaseRow {
@@ -253,7 +251,7 @@ phases! {
         held_by: None, admin_key: AdminKeySide::Either,
         ended: None,
         summary: "the new key is being discarded",
-        meaning: "the new key is deleted, unused",
+        meaning: "deletes the unused new key",
         impact: UNTOUCHED,
     },
     RollingBack: PhaseRow {

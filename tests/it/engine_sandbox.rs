@@ -7,6 +7,7 @@ mod consumers;
 mod evidence;
 mod harness;
 mod leaks;
+mod left_behind;
 mod repaired;
 mod way_back;
 

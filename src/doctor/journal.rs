@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::adapters::sqlite::{OpenError, SqliteJournal, holder_of};
 use crate::config::components::JournalConfig;
 use crate::doctor::finding::{Check, Finding};
 use crate::doctor::places::{self, Directory, Place, look, mebibytes};
 use crate::doctor::{Case, aside};
 use crate::domain::sanitize::one_line;
+use crate::ports::journal::OpenError;
 
 /// A journal of a thousand credentials grows by less than this in a year.
 const FREE_BYTES_MIN: u64 = 64 << 20;
@@ -18,9 +18,9 @@ const OPEN_TO_OTHERS: u32 = 0o027;
 
 pub(super) async fn examine(case: Arc<Case>) -> Vec<Finding> {
     aside(move || {
-        let JournalConfig::Sqlite { path } = &case.config.daemon.journal;
-        let mut findings = state_directory(path);
-        findings.extend(journal(path));
+        let config = &case.config.daemon.journal;
+        let mut findings = config.file().map(state_directory).unwrap_or_default();
+        findings.extend(journal(config));
         findings
     })
     .await
@@ -49,7 +49,7 @@ fn state_directory(journal: &Path) -> Vec<Finding> {
             format!("see who may enter it: `namei -l {about}`"),
         ),
         Place::SomethingElse => {
-            broken("is no directory".to_owned(), "name another `daemon.journal.sqlite.path`".to_owned())
+            broken("is no directory".to_owned(), "name another place in `daemon.journal`".to_owned())
         }
         Place::Directory(found) => in_directory(&about, &found),
     }
@@ -94,10 +94,10 @@ fn in_directory(about: &str, found: &Directory) -> Vec<Finding> {
     findings
 }
 
-fn journal(path: &Path) -> Vec<Finding> {
-    let about = path.display().to_string();
+fn journal(config: &JournalConfig) -> Vec<Finding> {
+    let about = config.to_string();
     let broken = |what: String, fix: String| vec![Finding::broken(Check::Journal, &about, what, fix)];
-    let opened = match SqliteJournal::open_read_only(path) {
+    let opened = match config.open_read_only() {
         Ok(opened) => opened,
         Err(OpenError::Missing { .. }) => {
             let what = "is not there yet: the daemon's first start makes it";
@@ -107,12 +107,9 @@ fn journal(path: &Path) -> Vec<Finding> {
             let what = format!("has schema version {found}: the next start upgrades it to {known}");
             return vec![Finding::fine(Check::Journal, &about, what)];
         }
-        Err(error) => return broken(error.to_string(), mending(&error, path)),
+        Err(error) => return broken(error.to_string(), error.fix()),
     };
-    let restore = format!(
-        "stop the daemon, keep a copy of the file with its -wal, and save what can be read: `sqlite3 {about} .recover`; see \
-         docs/runbook.md"
-    );
+    let restore = format!("stop the daemon, {}; see docs/runbook.md", opened.recovery());
     let loaded = match (opened.damage(), opened.load()) {
         (Err(error), _) | (_, Err(error)) => return broken(error.to_string(), restore),
         (Ok(damage), Ok(_)) if !damage.is_empty() => {
@@ -129,7 +126,7 @@ fn journal(path: &Path) -> Vec<Finding> {
             Some(Finding::broken(Check::Journal, &about, what, restore.clone()))
         })
         .collect();
-    let held = match holder_of(path) {
+    let held = match opened.holder() {
         Some(pid) => format!("process {pid} has it"),
         None => "nobody has it".to_owned(),
     };
@@ -138,21 +135,4 @@ fn journal(path: &Path) -> Vec<Finding> {
         findings.push(Finding::fine(Check::Journal, &about, what));
     }
     findings
-}
-
-fn mending(error: &OpenError, path: &Path) -> String {
-    match error {
-        OpenError::Newer { .. } => "run the newer rekeyd that wrote it".to_owned(),
-        OpenError::Foreign { .. } => "name another file as `daemon.journal.sqlite.path`".to_owned(),
-        OpenError::Damaged { .. } => {
-            format!(
-                "keep a copy with its -wal file, then restore a backup, or `sqlite3 {} .recover`",
-                path.display()
-            )
-        }
-        OpenError::Unusable { advice, .. } => advice.clone(),
-        OpenError::Missing { .. } | OpenError::Locked { .. } | OpenError::Older { .. } => {
-            "start `rekeyd run` of this version".to_owned()
-        }
-    }
 }

@@ -18,7 +18,7 @@ use crate::http::access::Caller;
 use crate::http::credentials::{may_read, unreadable};
 use crate::http::public::Shared;
 use crate::http::response::{Problem, bad_query, read_query};
-use crate::ports::journal::{self, Journal};
+use crate::ports::journal::{self, RotationLog};
 
 const LIMIT: usize = 20;
 const LIMIT_MAX: usize = 100;
@@ -116,7 +116,7 @@ pub(super) async fn rotations(
 }
 
 async fn find(
-    journal: &dyn Journal,
+    journal: &dyn RotationLog,
     asked: &Asked,
 ) -> Result<(Vec<RotationOf>, Option<RotationId>), journal::Error> {
     let (mut told, mut last) = (Vec::new(), asked.cursor);
@@ -141,7 +141,7 @@ async fn find(
     Ok((told, last))
 }
 
-async fn tell(journal: &dyn Journal, id: RotationId) -> Result<Story, journal::Error> {
+async fn tell(journal: &dyn RotationLog, id: RotationId) -> Result<Story, journal::Error> {
     match journal.entries(id).await {
         Ok(entries) => {
             let events: Vec<_> = entries.into_iter().map(|entry| (entry.at, entry.event)).collect();

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what stands between tests fails by panicking too")]
 
+mod clock;
 mod consumers;
 mod evidence;
 mod harness;

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::audit::{Sealed, changes};
 use crate::domain::ids::RotationId;
-use crate::ports::journal::{self, Journal};
+use crate::ports::journal::{self, AuditLog};
 use crate::telemetry::traces::{GIVEN_UP_AFTER, Item};
 
 /// Records that are looked at, from the last one back.
@@ -16,7 +16,7 @@ const LOOKED_AT_MAX: u32 = 2000;
 const BEFORE_THAT: SignedDuration = SignedDuration::from_mins(1);
 
 /// To be asked before this process writes anything.
-pub(super) async fn items(journal: &dyn Journal) -> Result<Vec<Item>, journal::Error> {
+pub(super) async fn items(journal: &dyn AuditLog) -> Result<Vec<Item>, journal::Error> {
     let head = journal.audit_head().await?;
     let after = head.sequence.saturating_sub(u64::from(LOOKED_AT_MAX));
     let records = journal.audit(after, usize::try_from(LOOKED_AT_MAX).unwrap_or(usize::MAX)).await?;

@@ -5,7 +5,6 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use rekeyd::adapters::clock::SystemClock;
 use rekeyd::adapters::directory::{self, Directory};
@@ -39,6 +38,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::clock::HurriedClock;
 use crate::past::unpack;
 
 const LONGEST: Duration = Duration::from_secs(20);
@@ -75,26 +75,6 @@ pub(super) struct Harness {
     pub(super) outage: bool,
     pub(super) life: Option<Life>,
     pub(super) clock: Arc<dyn Clock>,
-}
-
-/// A clock on which so many seconds pass in one.
-struct HurriedClock {
-    factor: i32,
-    began: Instant,
-    from: Timestamp,
-}
-
-#[async_trait]
-impl Clock for HurriedClock {
-    fn now(&self) -> Timestamp {
-        let passed = SignedDuration::try_from(self.began.elapsed()).unwrap();
-        self.from + passed * self.factor
-    }
-
-    async fn sleep_until(&self, at: Timestamp) {
-        let left = at.duration_since(self.now()) / self.factor;
-        tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
-    }
 }
 
 impl Harness {

@@ -22,7 +22,7 @@ use rekeyd::domain::secret::{Fingerprint, SecretValue};
 use rekeyd::engine::{Context, Controller, Handle, Timing, WorkspaceClient};
 use rekeyd::http::{Consumers, Operator, OperatorSocket, Public, PublicListener, Readers, Reload, Status};
 use rekeyd::ports::clock::Clock;
-use rekeyd::ports::journal::Journal;
+use rekeyd::ports::journal::RotationLog;
 use rekeyd::ports::secret_store::SecretStore;
 use rekeyd::sandbox::server::{Options, Sandbox};
 use rekeyd::telemetry::meter::Meter;

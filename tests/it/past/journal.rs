@@ -9,7 +9,9 @@ use rekeyd::domain::hold::{HoldKind, Scope};
 use rekeyd::domain::ids::{ChannelName, CredentialName, WorkspaceName};
 use rekeyd::domain::record::Record;
 use rekeyd::domain::secret::Fingerprint;
-use rekeyd::ports::journal::Journal;
+use rekeyd::ports::journal::{
+    Acknowledgements, AuditReader, HoldRegister, Records, RotationLog, WorkspaceActivity,
+};
 use rekeyd::ports::outbox::Outbox;
 use serde_json::Value;
 

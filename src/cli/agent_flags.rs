@@ -1,4 +1,5 @@
-//! The flags of `rekeyd agent` for a single secret. They are converted to a configuration text and checked as one.
+//! The flags of `rekeyd agent` for one secret. They are turned into the text of a configuration file, so that both are
+//! checked by the same code.
 
 use toml::{Table, Value};
 
@@ -8,73 +9,73 @@ pub(super) struct Flags {
     /// Name of the credential in rekeyd's policy
     #[arg(long, value_name = "NAME")]
     credential: Option<String>,
-    /// Follow this file, such as a secret of rekeyd's directory store
+    /// File to follow: a secret of rekeyd's directory store, or any other file
     #[arg(long, value_name = "PATH", conflicts_with = "aws_secret")]
     file: Option<String>,
-    /// Follow this secret in AWS Secrets Manager
+    /// Secret in AWS Secrets Manager to follow
     #[arg(long, value_name = "NAME")]
     aws_secret: Option<String>,
-    /// Region of the AWS secret
+    /// AWS region of the secret
     #[arg(long, value_name = "REGION", requires = "aws_secret")]
     aws_region: Option<String>,
-    /// JSON field that holds the key
+    /// Field of a JSON secret that holds the key
     #[arg(long, value_name = "NAME")]
     json_field: Option<String>,
     /// Polling interval
     #[arg(long, value_name = "DURATION")]
     every: Option<String>,
-    /// Write the key to this file
+    /// File to write the value to
     #[arg(long, value_name = "PATH")]
     to: Option<String>,
-    /// Mode of the output file
+    /// Mode of the file
     #[arg(long, requires = "to")]
     mode: Option<String>,
-    /// Owner of the output file
+    /// Owner of the file
     #[arg(long, requires = "to")]
     owner: Option<String>,
-    /// Group of the output file
+    /// Group of the file
     #[arg(long, requires = "to")]
     group: Option<String>,
-    /// With --exec: environment variable that holds the key
+    /// Environment variable with the value, with --exec
     #[arg(long, value_name = "NAME")]
     variable: Option<String>,
-    /// With --exec: environment variable that holds the path of the output file
+    /// Environment variable with the path of the file, with --exec
     #[arg(long, value_name = "NAME")]
     path_variable: Option<String>,
-    /// Run this command after a change (split at spaces, no shell)
+    /// Command to run after a change; split at spaces, no shell
     #[arg(long, value_name = "COMMAND", conflicts_with_all = ["pid_file", "notify_url"])]
     on_change: Option<String>,
-    /// Signal the process whose PID is in this file after a change
+    /// File with the process id to signal after a change
     #[arg(long, value_name = "PATH", conflicts_with = "notify_url")]
     pid_file: Option<String>,
     /// Signal to send: HUP, USR1, USR2, INT or TERM
     #[arg(long, value_name = "NAME", requires = "pid_file")]
     signal: Option<String>,
-    /// POST to this loopback URL after a change
+    /// URL on this machine to POST to after a change
     #[arg(long, value_name = "URL")]
     notify_url: Option<String>,
-    /// Health check command: exit code 0 means healthy (split at spaces, no shell)
+    /// Health check command, healthy if it exits 0; split at spaces, no shell
     #[arg(long, value_name = "COMMAND", conflicts_with = "health_url")]
     health: Option<String>,
-    /// Health check URL on loopback: status 2xx means healthy
+    /// Health check URL on this machine, healthy if it answers 2xx
     #[arg(long, value_name = "URL")]
     health_url: Option<String>,
     /// How long the application may take to become healthy after a change
     #[arg(long, value_name = "DURATION")]
     health_deadline: Option<String>,
-    /// Acknowledge to rekeyd as this consumer of its policy
+    /// Name of this consumer in rekeyd's policy; turns acknowledgements on
     #[arg(long, value_name = "NAME")]
     consumer: Option<String>,
-    /// URL of rekeyd's HTTP listener
+    /// URL of rekeyd's listener
     #[arg(long, value_name = "URL", requires = "consumer")]
     rekeyd: Option<String>,
-    /// File that holds the consumer's token
+    /// File with the consumer's token
     #[arg(long, value_name = "PATH", requires = "consumer", conflicts_with_all = ["token_env", "token_credential"])]
     token_file: Option<String>,
-    /// Environment variable that holds the consumer's token
+    /// Environment variable with the consumer's token
     #[arg(long, value_name = "NAME", requires = "consumer", conflicts_with = "token_credential")]
     token_env: Option<String>,
-    /// systemd credential that holds the consumer's token
+    /// systemd credential with the consumer's token
     #[arg(long, value_name = "NAME", requires = "consumer")]
     token_credential: Option<String>,
     /// How often to repeat an acknowledgement
@@ -100,9 +101,9 @@ impl Flags {
         put(&mut secret, "to", table(place));
         let mut on_change = table([("url", &self.notify_url)]);
         put(&mut on_change, "signal", table([("pid_file", &self.pid_file), ("send", &self.signal)]));
-        words(&mut on_change, self.on_change.as_deref());
+        put_command(&mut on_change, self.on_change.as_deref());
         let mut health = table([("url", &self.health_url), ("deadline", &self.health_deadline)]);
-        words(&mut health, self.health.as_deref());
+        put_command(&mut health, self.health.as_deref());
         let token = [
             ("file", &self.token_file),
             ("env", &self.token_env),
@@ -132,7 +133,7 @@ fn put(into: &mut Table, key: &str, inner: Table) {
     }
 }
 
-fn words(into: &mut Table, command: Option<&str>) {
+fn put_command(into: &mut Table, command: Option<&str>) {
     if let Some(command) = command {
         let words = command.split_whitespace().map(|word| Value::String(word.to_owned())).collect();
         into.insert("command".to_owned(), Value::Array(words));

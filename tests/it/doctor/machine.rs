@@ -30,7 +30,7 @@ async fn secrets_that_cannot_be_read_or_that_others_read_are_found() {
     let by_unit =
         policy.replace(&format!("file = \"{}\"", admin.display()), "systemd_credential = \"admin\"");
     let told = harness.doctor(&by_unit);
-    told.says("secret", "error", &["LoadCredential=", "[only the unit has it: `CREDENTIALS_DIRECTORY="]);
+    told.says("secret", "error", &["LoadCredential=", "[only the unit has it: run `CREDENTIALS_DIRECTORY="]);
     told.says("secret", "error", &["-p LoadCredential=admin:/etc/rekeyd/credentials/admin"]);
     harness.administer_with(&harness.sandbox.admin_key());
     let told = harness.doctor_with(&by_unit, |command| {

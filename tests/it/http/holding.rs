@@ -44,7 +44,7 @@ async fn what_is_paused_is_told_everywhere_and_happens_only_when_it_is_resumed()
     assert_eq!(told, (&json!("workspace"), &json!("prod"), &json!("revoking")));
     let metrics = harness.get("/metrics").await.text;
     assert!(
-        metrics.contains("rekeyd_hold{scope=\"workspace prod\",what=\"revoking\",by=\"operator\"} 1"),
+        metrics.contains("rekeyd_hold{scope=\"workspace prod\",kind=\"revoking\",by=\"operator\"} 1"),
         "{metrics}"
     );
 
@@ -86,7 +86,7 @@ async fn what_makes_no_sense_holds_nothing() {
         ("/v1/pause", json!({ "all": true, "why": "x".repeat(301) }), 400, "at most 300"),
         ("/v1/pause", json!({ "workspace": "nowhere" }), 404, "no workspace"),
         ("/v1/pause", json!({ "credential": "nobody" }), 404, "no credential"),
-        ("/v1/resume", json!({ "all": true, "why": "because" }), 400, "only a pause"),
+        ("/v1/resume", json!({ "all": true, "why": "because" }), 400, "only for a pause"),
         ("/v1/resume", json!({ "all": true }), 409, "nothing is held"),
     ] {
         let (code, message) = say(&harness, path, body.clone()).await;

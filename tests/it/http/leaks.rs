@@ -69,7 +69,7 @@ async fn a_reported_key_is_replaced_and_the_report_may_be_repeated() {
     assert_eq!(told["credentials"][0]["answered"], true, "{told}");
     let metrics = harness.get("/metrics").await.text;
     assert!(
-        metrics.contains("rekeyd_leak_answered_seconds{credential=\"tts\",workspace=\"prod\"} "),
+        metrics.contains("rekeyd_last_emergency_duration_seconds{credential=\"tts\",workspace=\"prod\"} "),
         "{metrics}"
     );
     let nobodys = json!({ "sha256": hash("something else"), "source": "me" }).to_string();
@@ -101,12 +101,12 @@ async fn a_report_without_the_token_or_with_the_value_is_refused() {
             400,
             "bad_request",
         ),
-        (TOKEN, "x".repeat(5000), 413, "too_large"),
+        (TOKEN, "x".repeat(5000), 413, "payload_too_large"),
     ] {
         let told = harness.report(token, body).await;
         assert_eq!((told.status, told.code().as_str()), (status, code), "{}", told.text);
     }
-    assert_eq!(harness.get("/v1/leaks").await.code(), "wrong_method");
+    assert_eq!(harness.get("/v1/leaks").await.code(), "method_not_allowed");
     harness.nothing_leaked("").await;
 }
 

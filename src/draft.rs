@@ -161,7 +161,8 @@ fn usable(account: &Account, now: Timestamp) -> Result<&Key, Skipped<'_>> {
 }
 
 fn of_key(account: &Account, key: &Key) -> String {
-    let made = key.created_at.map_or_else(String::new, |at| format!(", created on {}", at.strftime("%Y-%m-%d")));
+    let made =
+        key.created_at.map_or_else(String::new, |at| format!(", created on {}", at.strftime("%Y-%m-%d")));
     let may = shown(&key.attributes.permissions.to_string());
     format!("{} adopts its key `{}`{made}, with permissions: {may}", quoted_name(account), key.id)
 }

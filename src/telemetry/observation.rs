@@ -195,7 +195,8 @@ impl Observer {
         let status = self.status.borrow().clone();
         let conditions = self.conditions();
         let failing = status.channels.values().filter_map(|tally| tally.failing.clone()).collect();
-        let with_conditions = |report: StatusReport| report.with_failing_channels(failing).with_conditions(conditions.clone());
+        let with_conditions =
+            |report: StatusReport| report.with_failing_channels(failing).with_conditions(conditions.clone());
         Observation {
             at: context.clock.now(),
             budgets,
@@ -228,8 +229,9 @@ impl Observer {
         let failing = status.meter.failing();
         conditions.extend(failing.iter().map(|(store, kind)| Condition::store_failing(store, *kind)));
         let orphans = self.handle.heartbeat().orphans;
-        conditions
-            .extend(orphans.iter().rev().filter(|orphan| orphan.is_recent(now)).map(Condition::orphan_deleted));
+        conditions.extend(
+            orphans.iter().rev().filter(|orphan| orphan.is_recent(now)).map(Condition::orphan_deleted),
+        );
         conditions
     }
 

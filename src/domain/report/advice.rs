@@ -109,8 +109,8 @@ fn under_way(
         return overlap(report, current, rotation, health, now);
     }
     let half_way = current.phase == PhaseName::Promoting && report.partially_published;
-    let summary = if half_way { "some destinations serve the new key, others not yet" } else { row.summary }
-        .to_owned();
+    let summary =
+        if half_way { "some destinations serve the new key, others not yet" } else { row.summary }.to_owned();
     Advice { health, attention: false, summary, command: None }
 }
 
@@ -121,7 +121,8 @@ fn overlap(
     health: CredentialHealth,
     now: Timestamp,
 ) -> Advice {
-    let waiting: Vec<&str> = current.gates.iter().filter(|it| !it.open).map(|it| it.grounds.as_str()).collect();
+    let waiting: Vec<&str> =
+        current.gates.iter().filter(|it| !it.open).map(|it| it.grounds.as_str()).collect();
     let late = current.deadline.is_some_and(|deadline| deadline <= now);
     let attention = late && !waiting.is_empty() && rotation.plan.terms.then == AfterDeadline::Hold;
     let command = attention.then(|| show_lagging(report, current));

@@ -27,7 +27,10 @@ pub(super) struct Detail {
 ///
 /// # Errors
 /// The journal cannot be read. Damaged rows are part of the result.
-pub(super) async fn load(shared: &PublicState, name: &CredentialName) -> Result<Option<Detail>, journal::Error> {
+pub(super) async fn load(
+    shared: &PublicState,
+    name: &CredentialName,
+) -> Result<Option<Detail>, journal::Error> {
     let Some(report) = shared.observer.credential_report(name).await? else { return Ok(None) };
     let (journal, context) = (shared.handle.journal(), shared.handle.context());
     let now = context.clock.now();

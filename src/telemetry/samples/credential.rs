@@ -57,8 +57,8 @@ fn is_healthy(report: &CredentialReport, now: Timestamp) -> bool {
     };
     let is_healthy_rotation = |rotation: &RotationReport| {
         let is_failing = waiting_on(rotation).iter().any(|(gate, _)| *gate == GateName::Failing);
-        let is_stuck = report.health == CredentialHealth::Rotating
-            && is_before(Some(rotation.phase_since), late_limit);
+        let is_stuck =
+            report.health == CredentialHealth::Rotating && is_before(Some(rotation.phase_since), late_limit);
         !is_failing
             && !is_stuck
             && !is_before(rotation.deadline, now)

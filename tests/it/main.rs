@@ -45,3 +45,4 @@ mod support;
 mod tidy;
 mod traces;
 mod unit_file;
+mod words;

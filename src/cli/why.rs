@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::cli::paragraphs::Paragraphs;
 use crate::domain::ack::Health;
 use crate::domain::gate::LaggingConsumer;
-use crate::domain::gate::probe::{Finding, Says};
+use crate::domain::gate::probe::{InstanceReport, ProbeRound};
 use crate::domain::report::RotationReport;
 use crate::domain::report::consumers::{KeyHeld, UseReport};
 use crate::domain::report::why::{EvidenceReport, SourceReport, WhyReport};
@@ -131,14 +131,14 @@ fn answered(source: &SourceReport, now: Timestamp) -> String {
     parts.join("; ")
 }
 
-fn shown(shown: &Shown, now: Timestamp) -> String {
+fn shown(shown: &KeyUse, now: Timestamp) -> String {
     let Some(last) = shown.last else { return "no use shown".to_owned() };
     let about = shown.spots.first().map(|spot| format!("; {}", spot_of(&spot.about))).unwrap_or_default();
     format!("used until {}, {} credits or calls{about}", moment(last, now), shown.amount)
 }
 
-fn round(finding: &Finding, way_back: bool, now: Timestamp) -> String {
-    let wanted = if way_back { Says::TheOldKey } else { Says::TheNewKey };
+fn round(finding: &ProbeRound, way_back: bool, now: Timestamp) -> String {
+    let wanted = if way_back { InstanceReport::TheOldKey } else { InstanceReport::TheNewKey };
     let is_green = !finding.instances.is_empty() && finding.instances.iter().all(|it| it.says == wanted);
     let colour = if is_green { "green" } else { "red" };
     let rounds = match finding.red_rounds {
@@ -149,12 +149,12 @@ fn round(finding: &Finding, way_back: bool, now: Timestamp) -> String {
     format!("{colour}{rounds}, asked {}", moment(finding.at, now))
 }
 
-fn says(says: &Says) -> &str {
+fn says(says: &InstanceReport) -> &str {
     match says {
-        Says::TheNewKey => "reports the new key",
-        Says::TheOldKey => "reports the old key",
-        Says::SomethingElse => "reports neither the new nor the old key",
-        Says::Nothing(why) => why,
+        InstanceReport::TheNewKey => "reports the new key",
+        InstanceReport::TheOldKey => "reports the old key",
+        InstanceReport::SomethingElse => "reports neither the new nor the old key",
+        InstanceReport::Nothing(why) => why,
     }
 }
 

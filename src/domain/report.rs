@@ -32,7 +32,7 @@ use crate::domain::notification::Failing;
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::{Reason, Urgency};
 use crate::domain::policy::Credential;
-use crate::domain::record::{Ended, Obstacle, Record};
+use crate::domain::record::{LastRotation, Obstacle, Record};
 use crate::domain::report::blocked::{Blocked, SourceDelay};
 use crate::domain::report::condition::Condition;
 use crate::domain::report::destinations::{DestinationReport, PlaceState};
@@ -179,11 +179,11 @@ pub struct CredentialReport {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub silent: Vec<SilentReport>,
     /// How the last emergency was answered.
-    pub answered: Option<Answered>,
+    pub answered: Option<EmergencyOutcome>,
     pub destinations: Vec<DestinationReport>,
     /// Some destinations serve the new key and some do not.
     pub partially_published: bool,
-    pub last: Option<Ended>,
+    pub last: Option<LastRotation>,
     /// Where the journal is damaged and how, if it is.
     pub damage: Option<String>,
 }

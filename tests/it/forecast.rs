@@ -191,7 +191,7 @@ fn what_is_foreseen_of_waves_places_and_budgets_is_what_the_engine_then_does() {
             let mut start = Start::assumed(name.clone(), of_one[0].minted.unwrap());
             let rotation = RotationId::from_uuid(uuid::Uuid::nil());
             let at = of_one[0].ended.unwrap();
-            start.record.last = Some(Ended { rotation, outcome: PhaseName::Done, at, why: None });
+            start.record.last = Some(LastRotation { rotation, outcome: PhaseName::Done, at, why: None });
             (name.clone(), start)
         });
         let config = config::load(&policy, "policy.toml", &BTreeMap::new()).unwrap();

@@ -1,9 +1,9 @@
 //! Every gate, by tables.
 
 use super::*;
-use crate::domain::gate::probe::{Instance, Reads, Says};
+use crate::domain::gate::probe::{Instance, InstanceReport, Reads};
 use crate::domain::plan::AfterDeadline;
-use crate::domain::usage::{Shown, Source};
+use crate::domain::usage::{KeyUse, Source};
 
 fn at(hour: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hour)
@@ -105,7 +105,7 @@ fn a_consumer_that_fails_shuts_a_gate_that_no_policy_can_leave_out() {
 }
 
 fn seen(old: Option<i64>, new: Option<i64>) -> Seen {
-    let shown = |hour: Option<i64>| Shown { last: hour.map(at), amount: 7, spots: Vec::new() };
+    let shown = |hour: Option<i64>| KeyUse { last: hour.map(at), amount: 7, spots: Vec::new() };
     Seen {
         answered_at: Some(at(8)),
         covers_from: Some(at(0)),
@@ -151,9 +151,11 @@ fn a_policy_may_let_the_time_decide_where_nothing_is_known_but_never_against_evi
     assert!(!idle(WhenUnknown::Time, vec![seen(Some(7), None)]));
 }
 
-fn finding(says: &[Says]) -> Observed {
-    let instance =
-        |(number, says): (usize, &Says)| Instance { address: format!("10.0.0.{number}"), says: says.clone() };
+fn finding(says: &[InstanceReport]) -> Observed {
+    let instance = |(number, says): (usize, &InstanceReport)| Instance {
+        address: format!("10.0.0.{number}"),
+        says: says.clone(),
+    };
     let instances = says.iter().enumerate().map(instance).collect();
     let finding = Finding { probe: "api".into(), at: at(8), instances, red_rounds: 0 };
     Observed { probes: vec![finding], ..Observed::default() }
@@ -164,13 +166,13 @@ fn every_instance_behind_a_probe_must_report_the_new_key() {
     let probe =
         Probe { name: "api".into(), url: "http://api/".into(), reads: Reads::Body, every_address: true };
     let gate = terms(vec![Gate::Probes(vec![probe])]);
-    let shut = |says: &[Says]| !names_of_shut(judged(&gate, vec![], finding(says), 8)).is_empty();
-    assert!(!shut(&[Says::TheNewKey, Says::TheNewKey]));
+    let shut = |says: &[InstanceReport]| !names_of_shut(judged(&gate, vec![], finding(says), 8)).is_empty();
+    assert!(!shut(&[InstanceReport::TheNewKey, InstanceReport::TheNewKey]));
     assert!(shut(&[]));
-    assert!(shut(&[Says::TheNewKey, Says::TheOldKey]));
-    assert!(shut(&[Says::TheNewKey, Says::SomethingElse]));
-    assert!(shut(&[Says::Nothing("no answer".into())]));
-    let verdicts = judged(&gate, vec![], finding(&[Says::TheNewKey, Says::TheOldKey]), 8);
+    assert!(shut(&[InstanceReport::TheNewKey, InstanceReport::TheOldKey]));
+    assert!(shut(&[InstanceReport::TheNewKey, InstanceReport::SomethingElse]));
+    assert!(shut(&[InstanceReport::Nothing("no answer".into())]));
+    let verdicts = judged(&gate, vec![], finding(&[InstanceReport::TheNewKey, InstanceReport::TheOldKey]), 8);
     assert_eq!(verdicts[1].stragglers[0].who, "api at 10.0.0.1");
 }
 

@@ -117,12 +117,12 @@ fn text(event: &Event, places: &[Destination]) -> String {
         }
         Event::ValueLost => "the value is lost; the new key will be deleted".to_owned(),
         Event::Verified { .. } => "the new key works and grants the same".to_owned(),
-        Event::Refuted { why } => format!("the new key must not be used: {why}"),
+        Event::VerificationFailed { why } => format!("the new key must not be used: {why}"),
         Event::Promoted { destination, displaced } => match displaced {
             Some(displaced) => format!("current in {}, in place of version {displaced}", place(destination)),
             None => format!("current in {}", place(destination)),
         },
-        Event::Contested { destination } => {
+        Event::DestinationChanged { destination } => {
             format!("somebody else changed {}; staging again", place(destination))
         }
         Event::Released { verdicts, forced } => {
@@ -130,7 +130,7 @@ fn text(event: &Event, places: &[Destination]) -> String {
                 if *forced { "the policy's deadline overruled the gates" } else { "every gate is open" };
             format!("the old key may be disabled: {how}{}", grounds(verdicts))
         }
-        Event::Withheld { verdicts } => format!("a gate shut again{}", grounds(verdicts)),
+        Event::ReleaseWithdrawn { verdicts } => format!("a gate shut again{}", grounds(verdicts)),
         Event::OldKeyDisabled => "disabled the old key".to_owned(),
         Event::ClockAgreed => "the provider's clock agrees with ours: counting begins".to_owned(),
         Event::QuarantinePassed => "the quarantine passed".to_owned(),
@@ -151,16 +151,16 @@ fn text(event: &Event, places: &[Destination]) -> String {
         Event::ReturnPassed => "the consumers had their time to return".to_owned(),
         Event::NewKeyGone => "deleted the new key and saw it gone".to_owned(),
         Event::Discarded => "discarded the new key".to_owned(),
-        Event::Hindered { effect, failure } => format!("{} failed: {failure}", doing(*effect)),
+        Event::EffectFailed { effect, failure } => format!("{} failed: {failure}", doing(*effect)),
         Event::Parked { reason, detail } => format!("needs an operator: {}: {detail}", reason.label()),
         Event::Retried { overwrite } => {
             format!("an operator retries{}", if *overwrite { "; foreign values may be replaced" } else { "" })
         }
-        Event::Reclaimed { destinations } => {
+        Event::OverwriteRequested { destinations } => {
             let places: Vec<String> = destinations.iter().map(|(index, _)| place(index)).collect();
             format!("an operator has {} published to again, over what is there", places.join(", "))
         }
-        Event::AbortAsked { by } => format!("abort asked by {by}"),
+        Event::AbortRequested { by } => format!("abort asked by {by}"),
         Event::TermsRevised { .. } => "the policy changed its terms".to_owned(),
     }
 }

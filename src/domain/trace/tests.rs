@@ -61,7 +61,7 @@ fn hindered() -> Event {
         request_id: Some("req-1".to_owned()),
         ..Failure::rejected(Kind::Throttled, "listing the workspace: slow down")
     };
-    Event::Hindered { effect: EffectName::Preflight, failure }
+    Event::EffectFailed { effect: EffectName::Preflight, failure }
 }
 
 fn parked() -> Event {
@@ -69,7 +69,7 @@ fn parked() -> Event {
 }
 
 fn aborted() -> Event {
-    Event::AbortAsked { by: "uid 0".to_owned() }
+    Event::AbortRequested { by: "uid 0".to_owned() }
 }
 
 fn told(history: &[(i64, Event)]) -> Vec<Finished> {
@@ -144,7 +144,7 @@ fn an_entry_is_a_note_in_the_phase_in_which_it_was_made_with_the_other_sides_req
     let told = told(&[(0, begun()), (5, hindered()), (9, intended())]);
     let notes = &told[0].span.notes;
     let names: Vec<_> = notes.iter().map(|note| (note.name, note.at.as_second())).collect();
-    assert_eq!(names, [("begun", 0), ("hindered", 5), ("mint_intended", 9)]);
+    assert_eq!(names, [("begun", 0), ("effect_failed", 5), ("mint_intended", 9)]);
     let said = &notes[1].attributes;
     for (name, value) in [
         ("rekeyd.entry", Value::from(1)),

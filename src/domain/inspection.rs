@@ -51,7 +51,7 @@ pub fn inspect(
     }
     match (listed, rotation) {
         (Some(key), None) => of_attributes(&mut found, current, key, policy),
-        (_, Some(_)) => found.keep(&[FindingKind::GrantsChanged, FindingKind::PermissionsWidened]),
+        (_, Some(_)) => found.keep(&[FindingKind::PermissionsChanged, FindingKind::PermissionsWidened]),
         (None, None) => {}
     }
     match seen.strangers {
@@ -183,7 +183,7 @@ fn of_attributes(found: &mut Findings<'_>, current: &Current, key: &Key, policy:
                 "the key `{id}` was changed outside rekeyd in {}: `accept` the change, or undo it in the dashboard",
                 differences.join(", ")
             );
-            found.put(FindingKind::GrantsChanged, Some(id), detail);
+            found.put(FindingKind::PermissionsChanged, Some(id), detail);
         }
     }
     let ceiling = policy.and_then(|policy| policy.first.as_ref()).map(|first| &first.permissions);

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::backoff;
-use crate::domain::emergency::Answered;
+use crate::domain::emergency::EmergencyOutcome;
 use crate::domain::finding::{Finding, FindingKind};
 use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, VersionId};
 use crate::domain::key::KeyAttributes;

@@ -139,7 +139,7 @@ impl Reconciler {
         if let Some(current) = &mut next.current {
             current.attributes = Some(key.attributes.clone());
         }
-        let taken = [FindingKind::GrantsChanged, FindingKind::ForeignKeys];
+        let taken = [FindingKind::PermissionsChanged, FindingKind::ForeignKeys];
         next.findings.retain(|it| !taken.contains(&it.kind));
         let rest: Vec<String> = next
             .findings

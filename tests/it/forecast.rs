@@ -10,7 +10,7 @@ use rekeyd::config;
 use rekeyd::domain::forecast::{Start, forecast};
 use rekeyd::domain::ids::{CredentialName, RotationId};
 use rekeyd::domain::phase::PhaseName;
-use rekeyd::domain::record::Ended;
+use rekeyd::domain::record::LastRotation;
 use serde_json::Value;
 
 const AROUND: &str = "[daemon]\njournal.sqlite.path = \"/nonexistent/journal.db\"\n[workspaces.prod]\nbase_url = \"https://api.elevenlabs.io\"\n\

@@ -99,7 +99,7 @@ fn each_state_of_a_listed_key_is_one_finding() {
         ("gone", vec![], 9, vec![F::KeyVanished]),
         ("a listing that lags", vec![], 1, vec![]),
         ("a listing that lags, disabled", disabled(None), 1, vec![]),
-        ("changed", vec![changed], 9, vec![F::GrantsChanged]),
+        ("changed", vec![changed], 9, vec![F::PermissionsChanged]),
     ] {
         assert_eq!(kinds(&look(&record(), None, keys, minutes)), expected, "{what}");
     }

@@ -104,21 +104,21 @@ fn a_consumer_that_fails_shuts_a_gate_that_no_policy_can_leave_out() {
     );
 }
 
-fn seen(old: Option<i64>, new: Option<i64>) -> Seen {
+fn seen(old: Option<i64>, new: Option<i64>) -> SourceEvidence {
     let shown = |hour: Option<i64>| KeyUse { last: hour.map(at), amount: 7, spots: Vec::new() };
-    Seen {
+    SourceEvidence {
         answered_at: Some(at(8)),
         covers_from: Some(at(0)),
         old: shown(old),
         new: shown(new),
         newest: new.map(at),
         delay: SignedDuration::from_hours(1),
-        ..Seen::nothing(Source::UsageByKey)
+        ..SourceEvidence::nothing(Source::UsageByKey)
     }
 }
 
 /// Whether the gate `idle = "2h"` is open at hour 8, a source being an hour late.
-fn idle(when_unknown: WhenUnknown, usage: Vec<Seen>) -> bool {
+fn idle(when_unknown: WhenUnknown, usage: Vec<SourceEvidence>) -> bool {
     let idle = Idle { quiet: SignedDuration::from_hours(2), when_unknown };
     let observed = Observed { usage, ..Observed::default() };
     names_of_shut(judged(&terms(vec![Gate::Idle(idle)]), vec![], observed, 8)).is_empty()
@@ -136,9 +136,13 @@ fn unknown_is_never_idle() {
         ("the old key was used within the source's delay", vec![seen(Some(6), Some(7))], false),
         ("one source is blind, one is not", vec![seen(None, None), seen(Some(1), Some(7))], true),
         ("one source shows use, one does not", vec![seen(Some(7), None), seen(Some(1), Some(7))], false),
-        ("it has fallen silent", vec![Seen { blind: Some("500".into()), ..seen(Some(1), Some(7)) }], false),
-        ("a gap", vec![Seen { covers_from: Some(at(6)), ..seen(Some(1), Some(7)) }], false),
-        ("an old answer", vec![Seen { answered_at: Some(at(7)), ..seen(Some(1), Some(6)) }], false),
+        (
+            "it has fallen silent",
+            vec![SourceEvidence { blind: Some("500".into()), ..seen(Some(1), Some(7)) }],
+            false,
+        ),
+        ("a gap", vec![SourceEvidence { covers_from: Some(at(6)), ..seen(Some(1), Some(7)) }], false),
+        ("an old answer", vec![SourceEvidence { answered_at: Some(at(7)), ..seen(Some(1), Some(6)) }], false),
     ] {
         assert_eq!(idle(WhenUnknown::Hold, usage), opens, "{case}");
     }
@@ -157,7 +161,7 @@ fn finding(says: &[InstanceReport]) -> Observed {
         says: says.clone(),
     };
     let instances = says.iter().enumerate().map(instance).collect();
-    let finding = Finding { probe: "api".into(), at: at(8), instances, red_rounds: 0 };
+    let finding = ProbeRound { probe: "api".into(), at: at(8), instances, red_rounds: 0 };
     Observed { probes: vec![finding], ..Observed::default() }
 }
 
@@ -181,7 +185,7 @@ fn a_command_must_have_agreed_lately() {
     let command = CommandGate { command: vec!["/bin/true".into()], time_limit: SignedDuration::from_secs(9) };
     let gate = terms(vec![Gate::Command(command)]);
     let shut = |ran: Option<(i64, bool)>| {
-        let command = ran.map(|(hour, agreed)| Ran { at: at(hour), agreed, how: "exit code".into() });
+        let command = ran.map(|(hour, agreed)| CommandRun { at: at(hour), agreed, how: "exit code".into() });
         let observed = Observed { command, ..Observed::default() };
         !names_of_shut(judged(&gate, vec![], observed, 8)).is_empty()
     };

@@ -83,15 +83,13 @@ pub enum AdminKeySide {
     New,
 }
 
-const UNTOUCHED: &str = "Nobody. The old key works and is untouched.";
-const BOTH_WORK: &str = "Nobody. Both keys work.";
+const UNTOUCHED: &str = "None. The old key works and is unchanged.";
+const BOTH_WORK: &str = "None. Both keys work.";
 const CAN_COME_BACK: &str =
-    "Nobody that rekeyd knows of. The new key works; the old one is disabled and can be enabled again.";
-const ONE_STAYS: &str =
-    "Nobody that rekeyd knows of. The key that stays works; the other one is being deleted.";
-const GOES_BACK: &str =
-    "Nobody that rekeyd knows of. The new key works until the old one is back everywhere.";
-pub const IN_SERVICE: &str = "Nobody that rekeyd knows of. Its key is in service.";
+    "None known. The new key works; the old key is disabled and can be enabled again.";
+const ONE_STAYS: &str = "None known. The remaining key works; the other key is being deleted.";
+const GOES_BACK: &str = "None known. The new key works until every destination serves the old key.";
+pub const IN_SERVICE: &str = "None known. The key is in service.";
 
 /// Names, labels and rows from one list: a variant of [`Phase`] without a row does not compile, nor the reverse.
 macro_rules! phases {
@@ -127,7 +125,7 @@ phases! {
         needs_old_key: NeedsOldKey::Never, old_key: OldKey::Enabled, quarantine: Quarantine::NotPlanned,
         held_by: Some(HoldKind::Minting), admin_key: AdminKeySide::Either,
         ended: None,
-        summary: "a rotation has begun; nothing has been touched yet",
+        summary: "a rotation has started; nothing has changed yet",
         meaning: "everything is checked first",
         impact: UNTOUCHED,
     },
@@ -139,7 +137,7 @@ phases! {
         held_by: None, admin_key: AdminKeySide::Either,
         ended: None,
         summary: "a new key is being created",
-        meaning: "the new key is created",
+        meaning: "creates the new key",
         impact: UNTOUCHED,
     },
     Staging: PhaseRow {
@@ -153,7 +151,7 @@ phases! {
         held_by: None, admin_key: AdminKeySide::Either,
         ended: None,
         summary: "the new key is being written to its destinations",
-        meaning: "its value is written to every destination",
+        meaning: "writes the new key to every destination",
         impact: UNTOUCHED,
     },
     Verifying: PhaseRow {
@@ -167,7 +165,7 @@ phases! {
         held_by: None, admin_key: AdminKeySide::Either,
         ended: None,
         summary: "the new key is being checked",
-        meaning: "it is tried and compared",
+        meaning: "verifies the new key",
         impact: UNTOUCHED,
     },
     Promoting: PhaseRow {
@@ -177,7 +175,7 @@ phases! {
         needs_old_key: NeedsOldKey::Always, old_key: OldKey::Enabled, quarantine: Quarantine::NotPlanned,
         held_by: None, admin_key: AdminKeySide::Either,
         ended: None,
-        summary: "the new key is being put into service",
+        summary: "the new key is being promoted",
         meaning: "it becomes current everywhere",
         impact: BOTH_WORK,
     },
@@ -206,7 +204,7 @@ phases! {
         held_by: Some(HoldKind::Revoking), admin_key: AdminKeySide::New,
         ended: None,
         summary: "the old key is being disabled",
-        meaning: "the old key is disabled",
+        meaning: "disables the old key",
         impact: CAN_COME_BACK,
     },
     Quarantine: PhaseRow {
@@ -220,7 +218,7 @@ phases! {
         held_by: Some(HoldKind::Revoking), admin_key: AdminKeySide::New,
         ended: None,
         summary: "the old key is disabled and will be deleted",
-        meaning: "the old key is disabled, and can come back",
+        meaning: "keeps the old key disabled",
         impact: CAN_COME_BACK,
     },
     Revoking: PhaseRow {
@@ -231,7 +229,7 @@ phases! {
         held_by: Some(HoldKind::Revoking), admin_key: AdminKeySide::New,
         ended: None,
         summary: "the old key is being deleted",
-        meaning: "the old key is deleted",
+        meaning: "deletes the old key",
         impact: ONE_STAYS,
     },
     Reinstating: PhaseRow {
@@ -242,7 +240,7 @@ phases! {
         held_by: None, admin_key: AdminKeySide::New,
         ended: None,
         summary: "the old key is being enabled again",
-        meaning: "the old key is enabled again",
+        meaning: "enables the old key",
         impact: CAN_COME_BACK,
     },
     Discarding: PhaseRow {
@@ -253,7 +251,7 @@ phases! {
         held_by: None, admin_key: AdminKeySide::Either,
         ended: None,
         summary: "the new key is being discarded",
-        meaning: "the new key is deleted, unused",
+        meaning: "deletes the unused new key",
         impact: UNTOUCHED,
     },
     RollingBack: PhaseRow {
@@ -263,7 +261,7 @@ phases! {
         needs_old_key: NeedsOldKey::Always, old_key: OldKey::Disabled, quarantine: Quarantine::NotPlanned,
         held_by: None, admin_key: AdminKeySide::Old,
         ended: None,
-        summary: "the old key is being put back into service",
+        summary: "the old key is being promoted again",
         meaning: "the old key is put back into service",
         impact: GOES_BACK,
     },
@@ -274,7 +272,7 @@ phases! {
         needs_old_key: NeedsOldKey::Never, old_key: OldKey::Enabled, quarantine: Quarantine::NotPlanned,
         held_by: Some(HoldKind::Revoking), admin_key: AdminKeySide::Old,
         ended: None,
-        summary: "rolled back: consumers switch to the old key again",
+        summary: "rolled back; consumers are switching to the old key",
         meaning: "consumers switch back",
         impact: BOTH_WORK,
     },
@@ -285,7 +283,7 @@ phases! {
         needs_old_key: NeedsOldKey::Never, old_key: OldKey::Enabled, quarantine: Quarantine::NotPlanned,
         held_by: Some(HoldKind::Revoking), admin_key: AdminKeySide::Old,
         ended: None,
-        summary: "rolled back: the new key is being deleted",
+        summary: "rolled back; the new key is being deleted",
         meaning: "the new key is deleted",
         impact: ONE_STAYS,
     },
@@ -296,7 +294,7 @@ phases! {
         needs_old_key: NeedsOldKey::Never, old_key: OldKey::Enabled, quarantine: Quarantine::NotPlanned,
         held_by: None, admin_key: AdminKeySide::Either,
         ended: None,
-        summary: "its rotation is over",
+        summary: "the rotation has ended",
         meaning: "waits for an operator",
         impact: IN_SERVICE,
     },
@@ -307,7 +305,7 @@ phases! {
         needs_old_key: NeedsOldKey::Never, old_key: OldKey::Deleted, quarantine: Quarantine::NotPlanned,
         held_by: None, admin_key: AdminKeySide::Either,
         ended: Some((Occurrence::Rotated, "has a new key, and the old one is gone")),
-        summary: "its rotation is over",
+        summary: "the rotation has ended",
         meaning: "the new key alone is left",
         impact: IN_SERVICE,
     },
@@ -318,7 +316,7 @@ phases! {
         needs_old_key: NeedsOldKey::Never, old_key: OldKey::Enabled, quarantine: Quarantine::NotPlanned,
         held_by: None, admin_key: AdminKeySide::Either,
         ended: Some((Occurrence::Aborted, "keeps its key: the rotation came to nothing")),
-        summary: "its rotation is over",
+        summary: "the rotation has ended",
         meaning: "nothing came of it",
         impact: IN_SERVICE,
     },
@@ -329,7 +327,7 @@ phases! {
         needs_old_key: NeedsOldKey::Never, old_key: OldKey::Enabled, quarantine: Quarantine::NotPlanned,
         held_by: None, admin_key: AdminKeySide::Either,
         ended: Some((Occurrence::RolledBack, "is back on its old key")),
-        summary: "its rotation is over",
+        summary: "the rotation has ended",
         meaning: "the old key alone is left",
         impact: IN_SERVICE,
     },

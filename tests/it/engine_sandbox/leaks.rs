@@ -163,7 +163,7 @@ async fn what_people_changed_is_told_until_it_is_accepted_or_undone() {
         harness.sandbox.workspace().change_key(&key, SystemClock.now(), changed).unwrap();
     };
     widen(&["text_to_speech", "voices_read"]);
-    let all = [FindingKind::PermissionsWidened, FindingKind::GrantsChanged, FindingKind::ForeignKeys];
+    let all = [FindingKind::PermissionsWidened, FindingKind::PermissionsChanged, FindingKind::ForeignKeys];
     harness.found(&all).await;
     let taken = harness.request(Command::Accept).await.unwrap();
     assert!(

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use rekeyd::domain::ack::{Ack, Health};
 use rekeyd::domain::audit::Actor;
 use rekeyd::domain::effect::EffectName;
-use rekeyd::domain::emergency::Answered;
+use rekeyd::domain::emergency::EmergencyOutcome;
 use rekeyd::domain::event::Event;
 use rekeyd::domain::failure::{Failure, Kind};
 use rekeyd::domain::finding::{Finding, FindingKind};

@@ -17,7 +17,7 @@ use rekeyd::domain::policy::{Credential, IfVanished, Policy, WorkspaceLimits};
 use rekeyd::domain::schedule::{Cadence, Freeze, Schedule};
 use rekeyd::engine::{Command, Context, Controller, Handle, Timing, WorkspaceClient};
 use rekeyd::ports::clock::Clock;
-use rekeyd::ports::journal::Journal;
+use rekeyd::ports::journal::HoldRegister;
 use rekeyd::ports::secret_store::SecretStore;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;

@@ -100,7 +100,7 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/remarks", get(remarks))
         .route("/v1/credentials/{name}", get(credential))
-        .route("/v1/credentials/{name}/{verb}", post(order))
+        .route("/v1/credentials/{name}/{verb}", post(command))
         .route("/v1/pause", post(holds::pause))
         .route("/v1/resume", post(holds::resume))
         .route("/v1/reload", post(reload))
@@ -121,7 +121,7 @@ struct How {
     emergency: bool,
 }
 
-async fn order(
+async fn command(
     State(shared): State<Arc<Shared>>,
     Extension(Peer(by)): Extension<Peer>,
     path: Result<Path<(String, String)>, PathRejection>,
@@ -132,7 +132,7 @@ async fn order(
         Ok(body) if body.is_empty() => How::default(),
         body => read_json(body, "empty, or JSON such as {\"overwrite\": false}")?,
     };
-    let wish = match verb.as_str() {
+    let command = match verb.as_str() {
         "rotate" if emergency => Command::Emergency,
         "rotate" => Command::Rotate,
         "accept" => Command::Accept,
@@ -156,7 +156,7 @@ async fn order(
         return Err(unknown());
     }
     tracing::info!(%credential, verb, overwrite, emergency, %by, "an operator's order");
-    let done = shared.handle.request(credential, wish, by).await.map_err(refused)?;
+    let done = shared.handle.request(credential, command, by).await.map_err(refused)?;
     Ok(Json(json!({ "message": done })))
 }
 

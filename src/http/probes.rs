@@ -75,7 +75,7 @@ fn reasons(observation: &Observation) -> Vec<Reason> {
     if let Err(why) = &observation.report {
         reasons.push(reason("journal_unreadable", why));
     }
-    if !observation.is_journal_written {
+    if !observation.is_journal_writable {
         let full = "the journal cannot be written: nothing goes on until it can; see the log, and the disk";
         reasons.push(reason("journal_unwritable", full));
     }

@@ -117,7 +117,7 @@ impl Announcer {
         }
         let now = self.clock.now();
         let posted = match &observation.report {
-            Ok(_) if !observation.is_journal_written => Err("it cannot be written".to_owned()),
+            Ok(_) if !observation.is_journal_writable => Err("it cannot be written".to_owned()),
             Ok(report) => {
                 let posted = self.post(memory, round, &observation, report, now).await;
                 posted.map_err(|error| error.to_string())

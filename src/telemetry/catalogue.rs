@@ -224,8 +224,8 @@ pub(super) const LAST_TICK: Definition = gauge(
 );
 pub(super) const LAST_BEAT: Definition =
     gauge("rekeyd_engine_last_beat_timestamp_seconds", &[], "When the engine's loop last went round.");
-pub(super) const VISITS: Definition =
-    gauge("rekeyd_engine_visits", &[], "Credentials that are being worked on at this moment.");
+pub(super) const RECONCILING: Definition =
+    gauge("rekeyd_engine_reconciling", &[], "Credentials that are being worked on at this moment.");
 pub(super) const DAMAGED: Definition = gauge(
     "rekeyd_engine_damaged_credentials",
     &[],
@@ -352,7 +352,7 @@ pub const ALL: &[Definition] = &[
     STORE_FAILING,
     LAST_BEAT,
     LAST_TICK,
-    VISITS,
+    RECONCILING,
     DAMAGED,
     ORPHANS,
     RELOAD_SUCCESS,

@@ -224,16 +224,16 @@ impl Meter {
     pub(super) fn called(
         &self,
         asked: Asked<'_>,
-        heard: &CallRecord,
+        record: &CallRecord,
         outcome: Outcome,
         failure: Option<&Failure>,
     ) {
         match asked {
-            Asked::Workspace(workspace, route) => self.asked(workspace, route, outcome, heard.took),
-            Asked::Store(store, operation) => self.stored(store, operation, outcome, heard.took),
+            Asked::Workspace(workspace, route) => self.asked(workspace, route, outcome, record.took),
+            Asked::Store(store, operation) => self.stored(store, operation, outcome, record.took),
         }
         let Some(traces) = &self.traces else { return };
-        let span = call::span(asked, heard, outcome, failure, traces.now());
+        let span = call::span(asked, record, outcome, failure, traces.now());
         if let Err(loss) = traces.called(span) {
             self.lost(loss, 1);
         }
@@ -268,8 +268,8 @@ impl Meter {
 }
 
 impl meter::Meter for Meter {
-    fn moved(&self, moved: Transition<'_>) {
-        let Transition { rotation, entry, workspace, reason, left, to } = moved;
+    fn moved(&self, transition: Transition<'_>) {
+        let Transition { rotation, entry, workspace, reason, left, to } = transition;
         // By the entry with which it begins nothing was left.
         if let (Some(traces), Some(_)) = (&self.traces, left)
             && let Err(loss) = traces.moved(rotation, entry)

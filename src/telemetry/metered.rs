@@ -46,9 +46,9 @@ impl<W> MeteredWorkspace<W> {
         route: Route,
         call: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let (result, heard) = call_context::record_call(call).await;
+        let (result, record) = call_context::record_call(call).await;
         let asked = Asked::Workspace(self.name.as_str(), route);
-        self.meter.called(asked, &heard, outcome(&result), result.as_ref().err());
+        self.meter.called(asked, &record, outcome(&result), result.as_ref().err());
         result
     }
 }
@@ -64,9 +64,9 @@ impl MeteredStore {
         operation: Operation,
         call: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let (result, heard) = call_context::record_call(call).await;
+        let (result, record) = call_context::record_call(call).await;
         let asked = Asked::Store(self.name.as_str(), operation);
-        self.meter.called(asked, &heard, outcome(&result), result.as_ref().err());
+        self.meter.called(asked, &record, outcome(&result), result.as_ref().err());
         result
     }
 }
@@ -126,10 +126,10 @@ impl<W: Issuer> Issuer for MeteredWorkspace<W> {
 #[async_trait]
 impl<W: UsageSource> UsageSource for MeteredWorkspace<W> {
     async fn usage(&self, keys: &[Key], since: Timestamp) -> Vec<Reading> {
-        let (readings, heard) = call_context::record_call(self.inner.usage(keys, since)).await;
+        let (readings, record) = call_context::record_call(self.inner.usage(keys, since)).await;
         let answered = readings.iter().any(|reading| reading.uses.is_ok());
         let outcome = if answered { Outcome::Ok } else { Outcome::Blind };
-        self.meter.called(Asked::Workspace(self.name.as_str(), Route::Usage), &heard, outcome, None);
+        self.meter.called(Asked::Workspace(self.name.as_str(), Route::Usage), &record, outcome, None);
         readings
     }
 

@@ -105,7 +105,7 @@ pub struct Observation {
     /// What there is to say beside the credentials: also where the journal cannot be read.
     pub remarks: Vec<Condition>,
     /// Whether nothing waits because the journal cannot be written.
-    pub is_journal_written: bool,
+    pub is_journal_writable: bool,
     pub budgets: BTreeMap<WorkspaceName, Budget>,
     pub clock_skew_max: SignedDuration,
     pub journal_bytes: Option<u64>,
@@ -205,11 +205,11 @@ impl Observer {
             workspaces: context
                 .workspaces
                 .iter()
-                .map(|(name, workspace_client)| (name.clone(), workspace_client.reach()))
+                .map(|(name, workspace_client)| (name.clone(), workspace_client.health()))
                 .collect(),
             report: report.map_err(|error| error.to_string()).map(with_surroundings),
             remarks,
-            is_journal_written: self.handle.is_journal_written(),
+            is_journal_writable: self.handle.is_journal_writable(),
         }
     }
 
@@ -220,7 +220,7 @@ impl Observer {
         let status = self.status.borrow();
         let directory = status.journal.as_deref().and_then(Path::parent);
         let directory = directory.map_or_else(|| ".".to_owned(), |it| it.display().to_string());
-        let unwritable = !self.handle.is_journal_written();
+        let unwritable = !self.handle.is_journal_writable();
         let mut remarks = Vec::from_iter(unwritable.then(|| Condition::journal_unwritable(&directory)));
         let failing = status.meter.failing();
         remarks.extend(failing.iter().map(|(store, kind)| Condition::store_failing(store, *kind)));

@@ -110,7 +110,7 @@ pub(super) fn of(observation: &Observation) -> Samples {
     }
     samples.moment(catalogue::LAST_BEAT, &[], heartbeat.beat);
     samples.moment(catalogue::LAST_TICK, &[], heartbeat.tick);
-    samples.put(catalogue::VISITS, &[], count(heartbeat.visits));
+    samples.put(catalogue::RECONCILING, &[], count(heartbeat.reconciling));
     samples.put(catalogue::DAMAGED, &[], count(heartbeat.damaged.len()));
     samples.put(catalogue::ORPHANS, &[], total(heartbeat.orphans_deleted));
     samples.flag(catalogue::RELOAD_SUCCESS, &[], status.reload_refused.is_none());

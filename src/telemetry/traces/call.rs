@@ -18,23 +18,23 @@ pub(in crate::telemetry) enum Asked<'a> {
 /// The span of a call that ended just `now`.
 pub(in crate::telemetry) fn span(
     asked: Asked<'_>,
-    heard: &CallRecord,
+    call: &CallRecord,
     outcome: Outcome,
     failure: Option<&Failure>,
     now: Timestamp,
 ) -> Span {
-    let took = SignedDuration::try_from(heard.took).unwrap_or(SignedDuration::MAX);
+    let took = SignedDuration::try_from(call.took).unwrap_or(SignedDuration::MAX);
     let start = now.saturating_sub(took).unwrap_or(now);
     let chance = Uuid::now_v7();
     let (_, low) = chance.as_u64_pair();
     let (name, mut attributes) = whom(asked);
     attributes.push(("rekeyd.outcome", Value::from(outcome.label())));
-    if let Some(behalf) = &heard.behalf {
-        attributes.push(("rekeyd.rotation", Value::from(behalf.rotation.to_string())));
-        attributes.push(("rekeyd.entry", Value::from(behalf.entry)));
+    if let Some(origin) = &call.origin {
+        attributes.push(("rekeyd.rotation", Value::from(origin.rotation.to_string())));
+        attributes.push(("rekeyd.entry", Value::from(origin.entry)));
     }
     // What came last decided.
-    let last = heard.answers.last();
+    let last = call.responses.last();
     if let Some(answer) = last {
         attributes.push(("http.response.status_code", Value::from(u64::from(answer.status))));
     }
@@ -46,17 +46,17 @@ pub(in crate::telemetry) fn span(
         attributes.push(("error.type", Value::from(failure.kind.label())));
     }
     Span {
-        trace: heard
-            .behalf
+        trace: call
+            .origin
             .map_or_else(|| TraceId::by_chance(chance.into_bytes()), |it| TraceId::of(it.rotation)),
         id: SpanId::by_chance(low.to_be_bytes()),
-        parent: heard.behalf.map(|it| SpanId::of_phase(it.rotation, it.entered)),
+        parent: call.origin.map(|it| SpanId::of_phase(it.rotation, it.entered)),
         name,
         side: Side::Outside,
         start,
         end: now,
         attributes,
-        notes: heard.answers.iter().map(|answer| note(answer, start)).collect(),
+        notes: call.responses.iter().map(|answer| note(answer, start)).collect(),
         unnoted: 0,
         fault: failure.map(|it| it.message.clone()),
     }

@@ -42,8 +42,8 @@ pub(super) const PLANTED: &[Bug] = &[
     Bug {
         name: "forgets_to_clear_the_expiry",
         file: "src/engine/effects/undo.rs",
-        right: "self.rotating()?.dead_man.filter(|dead_man| !dead_man.is_left())",
-        wrong: "self.rotating()?.dead_man.filter(|dead_man| !AWAKE && !dead_man.is_left())",
+        right: "self.rotation.dead_man.filter(|dead_man| !dead_man.is_left())",
+        wrong: "self.rotation.dead_man.filter(|dead_man| !AWAKE && !dead_man.is_left())",
         caught_by: "an_old_key_that_was_rolled_back_to_does_not_expire_later",
     },
     Bug {
@@ -84,8 +84,8 @@ pub(super) const PLANTED: &[Bug] = &[
     Bug {
         name: "revokes_what_is_held",
         file: "src/engine/effects/gates.rs",
-        right: "if self.held(HoldKind::Revoking, false).is_some() {",
-        wrong: "if !AWAKE && self.held(HoldKind::Revoking, false).is_some() {",
+        right: "if self.held(HoldKind::Revoking).is_some() {",
+        wrong: "if !AWAKE && self.held(HoldKind::Revoking).is_some() {",
         caught_by: "what_is_paused_at_any_moment_does_not_happen_and_ends_after_it_is_resumed",
     },
     Bug {
@@ -98,15 +98,15 @@ pub(super) const PLANTED: &[Bug] = &[
     Bug {
         name: "answers_a_pause_before_calls_under_way_have_ended",
         file: "src/engine/controller/hold_changes.rs",
-        right: "let visits = if pauses { names } else { BTreeSet::new() };",
-        wrong: "let visits = if !AWAKE && pauses { names } else { BTreeSet::new() };",
+        right: "let running = if pauses { names } else { BTreeSet::new() };",
+        wrong: "let running = if !AWAKE && pauses { names } else { BTreeSet::new() };",
         caught_by: "a_pause_is_answered_when_what_was_under_way_has_ended",
     },
     Bug {
-        name: "begins_without_a_place",
+        name: "begins_without_a_slot",
         file: "src/engine/admission.rs",
-        right: "Ok((!has_place).then_some(",
-        wrong: "Ok((!AWAKE && !has_place).then_some(",
+        right: "Ok((!has_slot).then_some(",
+        wrong: "Ok((!AWAKE && !has_slot).then_some(",
         caught_by: "no_more_rotations_are_under_way_than_may_be_and_each_gets_its_turn",
     },
     Bug {

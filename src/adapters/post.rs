@@ -1,16 +1,17 @@
-//! What came of one bounded POST, without a word that could be a secret: for whoever sends what somebody else takes in.
+//! Reads the response of one bounded POST without repeating anything that could be a secret. Shared by the webhooks and
+//! the trace collector.
 
 use jiff::SignedDuration;
 use reqwest::Response;
 use reqwest::header::RETRY_AFTER;
 
-/// In seconds; a date is as good as nothing said.
+/// The `Retry-After` header in seconds; a date is ignored.
 pub(super) fn retry_after(response: &Response) -> Option<SignedDuration> {
     let seconds: i64 = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     (seconds >= 0).then(|| SignedDuration::from_secs(seconds))
 }
 
-/// As much of the body as is looked at. The status is what counts: however the rest ends, it is not waited for.
+/// The beginning of the body. Only the status counts: the rest is not waited for.
 pub(super) async fn beginning(mut response: Response, bytes_max: usize) -> Vec<u8> {
     let mut body = Vec::new();
     while body.len() < bytes_max {
@@ -22,7 +23,7 @@ pub(super) async fn beginning(mut response: Response, bytes_max: usize) -> Vec<u
     body
 }
 
-/// Why there is no answer. reqwest's own text shows the URL.
+/// Why there is no response. reqwest's own text would show the URL.
 pub(super) fn broken(error: &reqwest::Error) -> &'static str {
     if error.is_timeout() {
         "it did not answer in time"

@@ -8,18 +8,20 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use jiff::SignedDuration;
+use rustix::process::Signal;
 use tokio::process::{self, Command};
 use tokio::time::{Instant, timeout};
 use zeroize::Zeroizing;
 
-use crate::agent::backoff;
+use crate::agent::random;
 use crate::config::agent::{Exec, Restart};
+use crate::domain::backoff::Backoff;
+use crate::process_group::ProcessGroup;
 
 /// This very program, also when its file was replaced by a newer one.
 const OURSELVES: &str = "/proc/self/exe";
-const AGAIN_FIRST: Duration = Duration::from_secs(1);
-const AGAIN_MOST: Duration = Duration::from_secs(60);
+const RETRY: Backoff = Backoff { first: SignedDuration::from_secs(1), cap: SignedDuration::from_mins(1) };
 /// An application that ran so long did not fail at its start.
 const LONG: Duration = Duration::from_secs(60);
 
@@ -37,7 +39,8 @@ pub(super) struct Child {
 
 struct Running {
     process: process::Child,
-    pid: Pid,
+    /// What an application leaves behind is killed with it.
+    group: ProcessGroup,
     since: Instant,
 }
 
@@ -60,10 +63,9 @@ impl Child {
             command.env(name, value.as_str());
         }
         let process = command.spawn()?;
-        let pid = process.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        let pid = pid.ok_or_else(|| io::Error::other("it has no number"))?;
-        tracing::info!(pid = pid.as_raw_nonzero().get(), "the application is started");
-        self.running = Some(Running { process, pid, since: Instant::now() });
+        let group = ProcessGroup::led_by(&process).ok_or_else(|| io::Error::other("it has no process id"))?;
+        tracing::info!(pid = process.id(), "the application is started");
+        self.running = Some(Running { process, group, since: Instant::now() });
         Ok(())
     }
 
@@ -101,15 +103,14 @@ impl Child {
     }
 
     pub(super) fn delay(&mut self) {
-        let wait = backoff::after(self.failures.max(1), AGAIN_FIRST, AGAIN_MOST);
+        let wait = RETRY.wait(self.failures.max(1), None, random()).unsigned_abs();
         self.again_at = Some(Instant::now() + wait);
     }
 
     /// Passes a signal on.
     pub(super) fn signal(&self, signal: Signal) {
         if let Some(running) = &self.running {
-            // It may have ended a moment ago.
-            kill_process(running.pid, signal).ok();
+            running.group.signal_leader(signal);
         }
     }
 
@@ -141,24 +142,10 @@ impl Child {
     /// SIGKILL to all of it, and waits until it is gone.
     pub(super) async fn kill(&mut self) -> Option<ExitStatus> {
         let running = self.running.as_mut()?;
-        running.kill_group();
+        running.group.kill();
         let status = running.process.wait().await;
         self.running = None;
         status.ok()
-    }
-}
-
-impl Running {
-    fn kill_group(&self) {
-        // Nothing of it may be there any more.
-        kill_process_group(self.pid, Signal::KILL).ok();
-    }
-}
-
-/// What an application leaves behind goes with it: its number stays taken while anything of the group is there.
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.kill_group();
     }
 }
 

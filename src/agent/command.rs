@@ -3,20 +3,9 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Command;
 
-/// Ends a command and everything that it started, unless it has ended by itself.
-struct Group(Option<Pid>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(pid) = self.0 {
-            // It may be gone already.
-            kill_process_group(pid, Signal::KILL).ok();
-        }
-    }
-}
+use crate::process_group::ProcessGroup;
 
 /// Runs it with `told` added to the environment and `withheld` taken out; `Err` says why it is no success. When this is
 /// cancelled, the command is killed.
@@ -36,11 +25,13 @@ pub(super) async fn run(
         command.env_remove(name);
     }
     let mut child = command.spawn().map_err(|error| format!("`{program}` cannot be started: {error}"))?;
-    let mut group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
+    let group = ProcessGroup::led_by(&child);
     match tokio::time::timeout(limit, child.wait()).await {
         Ok(Ok(status)) => {
-            // What it left running on purpose may go on.
-            group.0 = None;
+            // Processes that it left running on purpose may run on.
+            if let Some(group) = group {
+                group.release();
+            }
             if status.success() { Ok(()) } else { Err(format!("`{program}` ended with {status}")) }
         }
         Ok(Err(error)) => Err(format!("`{program}` cannot be waited for: {error}")),

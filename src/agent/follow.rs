@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use tokio::sync::{Notify, mpsc};
 
-use crate::agent::backoff;
+use crate::agent::random;
 use crate::agent::secret_cache::SecretCache;
+use crate::domain::backoff::{self, Backoff};
 use crate::domain::ids::CredentialName;
 use crate::domain::secret::Fingerprint;
 use crate::ports::followed::{ContentMark, Followed, FollowedState};
@@ -48,12 +50,12 @@ impl Follower {
                         tracing::info!(secret = %self.name, failures, "it can be followed again");
                     }
                     failures = 0;
-                    backoff::jittered(self.every)
+                    backoff::jittered(self.every, random())
                 }
                 Err(why) => {
                     failures = failures.saturating_add(1);
                     self.complain(failures, &why).await;
-                    backoff::after(failures, self.every, self.every_max)
+                    self.retry().wait(failures, None, random()).unsigned_abs()
                 }
             };
             tokio::select! {
@@ -61,6 +63,11 @@ impl Follower {
                 () = look_now.notified() => {}
             }
         }
+    }
+
+    fn retry(&self) -> Backoff {
+        let of = |duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
+        Backoff { first: of(self.every), cap: of(self.every_max.max(self.every)) }
     }
 
     async fn look(&self, mark: &mut Option<ContentMark>) -> Result<Settled, String> {
@@ -78,7 +85,7 @@ impl Follower {
 
     async fn complain(&self, failures: u32, why: &str) {
         let last_good = self.shelf.fingerprint(&self.name);
-        if backoff::is_said(failures) {
+        if backoff::is_logged(failures) {
             match &last_good {
                 Some(fingerprint) => {
                     tracing::error!(secret = %self.name, failures, why, %fingerprint,

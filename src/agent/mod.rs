@@ -3,7 +3,6 @@
 //! of it but the last. Everything runs on one thread, and nothing that is said holds a value.
 
 mod ack_reporter;
-mod backoff;
 mod child;
 mod command;
 mod follow;
@@ -16,6 +15,7 @@ mod secret_cache;
 mod signals;
 mod supervisor;
 
+use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,8 +81,8 @@ pub enum Error {
     Signals(#[source] std::io::Error),
     #[error("`{path}` cannot be used to speak to rekeyd")]
     Authorities { path: PathBuf, source: std::io::Error },
-    #[error("a part of the agent ended by itself")]
-    PartEnded,
+    #[error("the agent's {0} ended by itself")]
+    PartEnded(&'static str),
 }
 
 /// Works until it is told to stop, or until the application that it runs has ended.
@@ -120,9 +120,9 @@ pub async fn run(setup: AgentContext) -> Result<Ended, Error> {
             biased;
             heard = signals.heard() => heard,
             ended = attend(&mut attendant, &mut changed, once) => break ended,
-            Some(_) = parts.join_next() => return Err(Error::PartEnded),
-            () = speak(herald.as_mut(), &mut spoken) => return Err(Error::PartEnded),
-            () = notify::feed_watchdog() => return Err(Error::PartEnded),
+            Some(_) = parts.join_next() => return Err(Error::PartEnded("follower of a secret")),
+            () = speak(herald.as_mut(), &mut spoken) => return Err(Error::PartEnded("acknowledgement reporter")),
+            () = notify::feed_watchdog() => return Err(Error::PartEnded("systemd watchdog")),
         };
         match heard {
             Heard::Hangup => {
@@ -163,4 +163,9 @@ fn withheld(token: &SecretSource) -> Option<String> {
         SecretSource::EnvironmentVariable(name) => Some(name.clone()),
         SecretSource::SystemdCredential(_) | SecretSource::File(_) => None,
     }
+}
+
+/// A seed for jitter, different each time: every state is made with keys of its own.
+fn random() -> u64 {
+    RandomState::new().hash_one(())
 }

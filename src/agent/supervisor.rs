@@ -8,22 +8,24 @@ use std::time::Duration;
 
 use axum::http::Method;
 use rustix::process::Signal;
+use jiff::SignedDuration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::agent::Ended;
-use crate::agent::backoff;
 use crate::agent::child::{self, Child};
 use crate::agent::command;
 use crate::agent::follow::Change;
 use crate::agent::health_tracker::HealthTracker;
 use crate::agent::http_client::{HttpClient, HttpRequest};
 use crate::agent::notify;
+use crate::agent::random;
 use crate::agent::reload_hook::ReloadHook;
 use crate::agent::secret_cache::SecretCache;
 use crate::agent::signals::{Heard, Signals};
 use crate::config::agent::{Health, Looking};
 use crate::domain::ack;
+use crate::domain::backoff::{self, Backoff};
 use crate::domain::ids::CredentialName;
 use crate::domain::secret::Fingerprint;
 
@@ -31,8 +33,7 @@ use crate::domain::secret::Fingerprint;
 const STEADY: Duration = Duration::from_secs(3);
 /// How long an application without a health check may take until it was told, or runs steadily.
 const DEADLINE: Duration = Duration::from_secs(60);
-const AGAIN_FIRST: Duration = Duration::from_secs(1);
-const AGAIN_MOST: Duration = Duration::from_secs(60);
+const RETRY: Backoff = Backoff { first: SignedDuration::from_secs(1), cap: SignedDuration::from_mins(1) };
 const IDLE: Duration = Duration::from_secs(3600);
 
 /// What there is to say of each credential.
@@ -229,14 +230,14 @@ impl Supervisor {
             }
             Err(why) => {
                 self.failures = self.failures.saturating_add(1);
-                if backoff::is_said(self.failures) {
+                if backoff::is_logged(self.failures) {
                     tracing::error!(
                         failures = self.failures,
                         why,
                         "the application could not be told of a change"
                     );
                 }
-                self.tell_at = Instant::now() + backoff::after(self.failures, AGAIN_FIRST, AGAIN_MOST);
+                self.tell_at = Instant::now() + RETRY.wait(self.failures, None, random()).unsigned_abs();
             }
         }
     }
@@ -259,9 +260,9 @@ impl Supervisor {
         let every = match (&self.health, &self.app) {
             (Some(health), _) => Some(health.every),
             (None, App::Child(_)) => Some(STEADY),
-            (None, App::Beside(_)) => (!self.owed.is_empty()).then_some(AGAIN_FIRST),
+            (None, App::Beside(_)) => (!self.owed.is_empty()).then_some(RETRY.first.unsigned_abs()),
         };
-        self.look_at = every.map(|every| Instant::now() + backoff::jittered(every));
+        self.look_at = every.map(|every| Instant::now() + backoff::jittered(every, random()));
         let before = self.judge.verdict();
         self.judge.looked(seen.is_ok(), Instant::now());
         match (before, self.judge.verdict(), seen) {

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use reqwest::Url;
 
-use crate::adapters::endpoint::{self, Unseen};
+use crate::adapters::endpoint::{self, CertificateError};
 use crate::config::environment::{Environment, ProcessEnvironment};
 use crate::doctor::finding::{Check, Finding};
 use crate::doctor::{Case, QUESTION_LIMIT};
@@ -61,12 +61,12 @@ async fn certificate(case: &Case, about: &str, url: &Url, ca_pem: Option<&[u8]>)
         Ok(None) => return (Finding::fine(check, about, "an encrypted connection can be made"), true),
         Err(error) => {
             let fix = match &error {
-                Unseen::NothingToTrust(_) => {
+                CertificateError::NothingToTrust(_) => {
                     "install the system's certificate authorities (`apt-get install ca-certificates`, or copy \
                      /etc/ssl/certs/ca-certificates.crt into the image), or name a PEM file as `ca_file`"
                 }
-                Unseen::CaFile => "write PEM certificates into the file that `ca_file` names",
-                Unseen::Refused(_) => {
+                CertificateError::CaFile => "write PEM certificates into the file that `ca_file` names",
+                CertificateError::Refused(_) => {
                     "if its certificate is signed by an authority of your own, name that one's PEM file as `ca_file`; \
                      otherwise mend the way there (firewall, proxy), this machine's clock, or the server's certificate"
                 }

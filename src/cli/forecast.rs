@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::adapters::sqlite::SqliteJournal;
 use crate::cli::exit::Failed;
 use crate::cli::journal::{as_json, tell};
-use crate::cli::policy::OfPolicy;
+use crate::cli::policy::PolicyArgument;
 use crate::cli::progress::Progress;
 use crate::config::Config;
 use crate::config::components::JournalConfig;
@@ -32,7 +32,7 @@ const JSON_VERSION: u32 = 1;
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
-    policy: OfPolicy,
+    policy: PolicyArgument,
     /// How far to look, such as 90d or 12h
     #[arg(long = "for", value_name = "DURATION", default_value = "90d", value_parser = span_of)]
     ahead: SignedDuration,
@@ -60,7 +60,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let now = arguments.now.unwrap_or_else(Timestamp::now);
     let config = match arguments.policy.load() {
         Ok(config) => config,
-        Err(failed) => return failed.tell(arguments.output == Form::Json),
+        Err(failed) => return failed.report(arguments.output == Form::Json),
     };
     let progress = Progress::doing("looking ahead");
     let (starts, assumed) = starts(&config, now);
@@ -78,7 +78,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
     match text {
         Ok(text) => tell(&text, if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
-        Err(failed) => failed.tell(arguments.output == Form::Json),
+        Err(failed) => failed.report(arguments.output == Form::Json),
     }
 }
 

@@ -41,8 +41,8 @@ pub struct AckOutcome {
 pub enum AckRefusal {
     #[error("there is no credential of this name")]
     UnknownCredential,
-    #[error("no gate waits for this consumer")]
-    NotAwaited,
+    #[error("no gate requires an acknowledgement of this consumer")]
+    NotRequired,
     #[error("the rows of the credential in the journal are damaged")]
     Damaged,
 }
@@ -91,7 +91,7 @@ impl Handle {
             terms.gates.iter().filter_map(Gate::consumers).any(|awaited| awaited.contains(consumer))
         };
         let is_awaited = of_policy.iter().chain(of_rotation.iter()).any(awaits);
-        is_awaited.then_some(()).ok_or(AckRefusal::NotAwaited)
+        is_awaited.then_some(()).ok_or(AckRefusal::NotRequired)
     }
 
     /// Records an acknowledgement, has the credential's gates judged again, and returns their verdicts. Repeatable.

@@ -103,7 +103,7 @@ pub struct Observation {
     /// Every credential of the journal and of the policy; or why the journal cannot be read.
     pub report: Result<StatusReport, String>,
     /// What there is to say beside the credentials: also where the journal cannot be read.
-    pub remarks: Vec<Condition>,
+    pub conditions: Vec<Condition>,
     /// Whether nothing waits because the journal cannot be written.
     pub is_journal_writable: bool,
     pub budgets: BTreeMap<WorkspaceName, Budget>,
@@ -175,7 +175,7 @@ impl Observer {
         };
         let holds = self.handle.holds();
         let around = Around { holds: &holds, policy: &context.policy, records: &records };
-        let told = told.map(|report| report.restrained(&around, now));
+        let told = told.map(|report| report.with_holds(&around, now));
         match told {
             Err(error @ journal::Error::Corrupt { .. }) => {
                 Ok(Some(CredentialReport::damaged(name, error.to_string())))
@@ -190,9 +190,10 @@ impl Observer {
         let report = self.report(&context).await;
         let budgets = self.budgets(&context).await;
         let status = self.status.borrow().clone();
-        let remarks = self.remarks();
+        let conditions = self.conditions();
         let failing = status.channels.values().filter_map(|tally| tally.failing.clone()).collect();
-        let with_surroundings = |report: StatusReport| report.told_by(failing).remarked(remarks.clone());
+        let with_surroundings =
+            |report: StatusReport| report.with_failing_channels(failing).with_conditions(conditions.clone());
         Observation {
             at: context.clock.now(),
             budgets,
@@ -208,26 +209,27 @@ impl Observer {
                 .map(|(name, workspace_client)| (name.clone(), workspace_client.health()))
                 .collect(),
             report: report.map_err(|error| error.to_string()).map(with_surroundings),
-            remarks,
+            conditions,
             is_journal_writable: self.handle.is_journal_writable(),
         }
     }
 
     /// What there is to say beside the credentials, the worst first.
     #[must_use]
-    pub fn remarks(&self) -> Vec<Condition> {
+    pub fn conditions(&self) -> Vec<Condition> {
         let now = self.handle.context().clock.now();
         let status = self.status.borrow();
         let directory = status.journal.as_deref().and_then(Path::parent);
         let directory = directory.map_or_else(|| ".".to_owned(), |it| it.display().to_string());
         let unwritable = !self.handle.is_journal_writable();
-        let mut remarks = Vec::from_iter(unwritable.then(|| Condition::journal_unwritable(&directory)));
+        let mut conditions = Vec::from_iter(unwritable.then(|| Condition::journal_unwritable(&directory)));
         let failing = status.meter.failing();
-        remarks.extend(failing.iter().map(|(store, kind)| Condition::store_failing(store, *kind)));
+        conditions.extend(failing.iter().map(|(store, kind)| Condition::store_failing(store, *kind)));
         let orphans = self.handle.heartbeat().orphans;
-        remarks
-            .extend(orphans.iter().rev().filter(|orphan| orphan.is_news(now)).map(Condition::orphan_deleted));
-        remarks
+        conditions.extend(
+            orphans.iter().rev().filter(|orphan| orphan.is_recent(now)).map(Condition::orphan_deleted),
+        );
+        conditions
     }
 
     async fn budgets(&self, context: &Context) -> BTreeMap<WorkspaceName, Budget> {
@@ -280,7 +282,7 @@ impl Observer {
         reports.extend(missing.into_iter().map(|(name, policy)| unrecorded(name, policy, now)));
         let holds = self.handle.holds();
         let around = Around { holds: &holds, policy: &context.policy, records: &records };
-        Ok(StatusReport::new(reports, now).restrained(&around))
+        Ok(StatusReport::new(reports, now).with_holds(&around))
     }
 
     async fn credential(
@@ -294,7 +296,7 @@ impl Observer {
         let mut evidence = Evidence::default();
         // Gates are judged during an overlap only.
         let overlap = rotation.filter(|rotation| matches!(rotation.phase, Phase::Overlap(_)));
-        if overlap.is_some() || stale_consumers::is_noticed(policy) {
+        if overlap.is_some() || stale_consumers::applies(policy) {
             evidence.acks = journal.acks(name).await?;
         }
         if let Some(rotation) = overlap {

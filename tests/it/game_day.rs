@@ -95,7 +95,7 @@ async fn a_value_that_a_person_wrote_is_told_and_replaced() {
     harness.types("rekeyd sweep").await;
     harness.tells("kind=\"destination_changed\"} 1").await;
     harness.raises(&["RekeydDrift"]).await;
-    harness.status_says(&["drifted", "rekeyd rotate tts-backend"]).await;
+    harness.status_says(&["out_of_sync", "rekeyd rotate tts-backend"]).await;
     harness
         .page_says("/credentials/tts-backend", &["destination_changed", "rekeyd rotate tts-backend"])
         .await;

@@ -137,7 +137,7 @@ fn of_credential(report: &CredentialReport, now: Timestamp) -> Vec<Alert> {
         let what = obstacle.kind.label();
         troubles.push(about(report, "obstacle", Severity::Ticket, what, summary, obstacle.since));
     }
-    for silent in &report.silent {
+    for silent in &report.stale_consumers {
         let of = format!("silent/{}", silent.consumer);
         let summary = silent.summary();
         let quiet = about(report, &of, Severity::Ticket, "silent", summary, silent.overdue_since());
@@ -227,7 +227,7 @@ fn held(hold: &HoldReport) -> Alert {
         what: what.to_owned(),
         subject: subject.unwrap_or(Subject::Rekeyd),
         summary: format!("{} is held ({}) by {}{why}", hold.what.label(), hold.place(), hold.by),
-        next: Some(hold.way_out.clone()),
+        next: Some(hold.next_command.clone()),
         anchor: anchor.to_owned(),
         since: hold.since,
         passes_within: SignedDuration::ZERO,

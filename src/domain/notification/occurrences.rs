@@ -104,7 +104,7 @@ fn happened(report: &CredentialReport) -> Vec<(Occurrence, RotationId, Alert)> {
             happened.push((tale, last.rotation, told(report, "ended", tale, summary, last.at)));
         }
     }
-    if let Some(answered) = &report.answered {
+    if let Some(answered) = &report.last_emergency {
         let took = answered.at.duration_since(answered.since).as_secs();
         let summary =
             format!("{}: the leaked key was replaced and is dead, after {took} s", report.credential);

@@ -22,7 +22,7 @@ pub(super) fn page(told: &Told) -> Page {
     let entries = impact::entries(report, now);
     let body = html! {
         nav.crumbs aria-label="Where this is" { a href="/" { "All credentials" } }
-        h1 { (report.credential) " " (words::tag(report.condition)) }
+        h1 { (report.credential) " " (words::tag(report.health)) }
         p.lede aria-live="polite" { (words::said(&report.summary)) }
         p.hurt { strong { "Is anyone hurt?" } " " (runbook::prose(&impact::hurt(report, now))) }
         (next(report))
@@ -36,7 +36,7 @@ pub(super) fn page(told: &Told) -> Page {
         (places(report))
         (history::section(told, now))
     };
-    let state = if report.attention { "needs you" } else { report.condition.label() };
+    let state = if report.attention { "needs you" } else { report.health.label() };
     Page { status: StatusCode::OK, title: format!("{} {state}", report.credential), at: Some(now), body }
 }
 

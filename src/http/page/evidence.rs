@@ -34,8 +34,8 @@ pub(super) fn consumers(why: &WhyReport) -> Markup {
 
 fn consumer(used: &UseReport, why: &WhyReport) -> Markup {
     let now = why.at;
-    let is_silent = why.credential.silent.iter().any(|it| it.consumer == used.consumer);
-    let is_behind = used.awaited && matches!(used.key, KeyHeld::Old | KeyHeld::Other | KeyHeld::Unknown);
+    let is_silent = why.credential.stale_consumers.iter().any(|it| it.consumer == used.consumer);
+    let is_behind = used.required && matches!(used.key, KeyHeld::Old | KeyHeld::Other | KeyHeld::Unknown);
     html! {
         tr class=[(is_behind || is_silent).then_some("behind")] {
             th scope="row" { (used.consumer) }
@@ -53,7 +53,7 @@ fn consumer(used: &UseReport, why: &WhyReport) -> Markup {
             }
             td { @if let Some(since) = used.since { (away(since, now)) } @else { "never" } }
             td.wide { @if let Some(seen) = used.last_seen { (away(seen, now)) } @else { "never" } }
-            td.wide { (if used.awaited { "yes" } else { "no" }) }
+            td.wide { (if used.required { "yes" } else { "no" }) }
         }
     }
 }
@@ -64,7 +64,7 @@ pub(super) fn section(why: &WhyReport) -> Markup {
         @if let Some(evidence) = &why.evidence {
             section aria-labelledby="evidence" {
                 h2 #evidence {
-                    (if evidence.way_back { "Evidence that the old key is used again" } else { "Evidence" })
+                    (if evidence.rollback { "Evidence that the old key is used again" } else { "Evidence" })
                 }
                 @for source in &evidence.sources { (one(source, now)) }
                 @for finding in &evidence.probes { (probe(finding, evidence, now)) }
@@ -115,7 +115,7 @@ fn shown(shown: &Shown, now: Timestamp) -> Markup {
 }
 
 fn probe(finding: &Finding, evidence: &EvidenceReport, now: Timestamp) -> Markup {
-    let wanted = if evidence.way_back { Says::TheOldKey } else { Says::TheNewKey };
+    let wanted = if evidence.rollback { Says::TheOldKey } else { Says::TheNewKey };
     let is_green = !finding.instances.is_empty() && finding.instances.iter().all(|it| it.says == wanted);
     html! {
         h3 { "Probe " (finding.probe) " " span class={ "tag " (if is_green { "well" } else { "warn" }) } { (if is_green { "green" } else { "red" }) } }

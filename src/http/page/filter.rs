@@ -40,7 +40,7 @@ impl Filter {
         let is_shown = match self.shown() {
             None => true,
             Some(ATTENTION) => report.attention,
-            Some(label) => report.condition.label() == label,
+            Some(label) => report.health.label() == label,
         };
         is_shown && self.finds(report)
     }

@@ -84,7 +84,7 @@ fn headline(report: &StatusReport, needy: usize) -> String {
 
 /// What needs a person where no credential does.
 fn beside(report: &StatusReport) -> &'static str {
-    let remark = report.remarks.iter().find(|remark| remark.kind.needs_a_person());
+    let remark = report.conditions.iter().find(|remark| remark.kind.needs_an_operator());
     if report.holds.iter().any(HoldReport::is_breakers) {
         "A breaker has tripped"
     } else {
@@ -94,7 +94,7 @@ fn beside(report: &StatusReport) -> &'static str {
 
 /// Each a link to those that it counts.
 fn counts(report: &StatusReport, needy: usize, filter: &Filter) -> Markup {
-    let such = |condition| report.credentials.iter().filter(|it| it.condition == condition).count();
+    let such = |condition| report.credentials.iter().filter(|it| it.health == condition).count();
     let current = |label| (filter.shown() == Some(label)).then_some("true");
     html! {
         nav aria-label="Credentials by condition" {
@@ -141,7 +141,7 @@ fn notices(observation: &Observation) -> Markup {
                 (command("rekeyd check /etc/rekeyd/policy.toml"))
             }
         }
-        @for remark in &observation.remarks { (remarks::notice(remark)) }
+        @for remark in &observation.conditions { (remarks::notice(remark)) }
         @for (name, reach) in &observation.workspaces {
             @if let Some(failure) = &reach.failing {
                 div.notice.warn {
@@ -174,14 +174,14 @@ fn cards(needy: &[&CredentialReport], now: Timestamp) -> Markup {
 
 fn card(report: &CredentialReport, now: Timestamp) -> Markup {
     let phase = report.rotation.as_ref().map(|it| (it.parked_in.unwrap_or(it.phase), it.phase_since));
-    let group = if impact::is_urgent(report, now) { "bad" } else { words::group(report.condition) };
+    let group = if impact::is_urgent(report, now) { "bad" } else { words::group(report.health) };
     html! {
         article class={ "card " (group) } id={ "card-" (report.credential) } {
-            h3 { (words::link(report)) " " (words::tag(report.condition)) }
+            h3 { (words::link(report)) " " (words::tag(report.health)) }
             p.where {
                 @if let Some(workspace) = &report.workspace { (workspace) }
                 @if let Some((phase, since)) = phase {
-                    " · " (if report.condition == CredentialHealth::Parked { "parked in " } else { "in " })
+                    " · " (if report.health == CredentialHealth::Parked { "parked in " } else { "in " })
                     (words::phase(phase)) " since " (age(since, now))
                 }
             }
@@ -206,7 +206,7 @@ pub(super) fn holds(holds: &[HoldReport], now: Timestamp) -> Markup {
                     h3 { (what_is_held(hold)) }
                     p.where { "by " (hold.by) " since " (away(hold.since, now)) }
                     @if !hold.why.is_empty() { p.summary { (hold.why) } }
-                    (command(&hold.way_out))
+                    (command(&hold.next_command))
                 }
             }
         }

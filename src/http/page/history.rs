@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use crate::domain::report::history::Story;
+use crate::domain::report::history::RotationTimeline;
 use crate::domain::time::{age, span};
 use crate::http::page::told::Told;
 use crate::http::page::words::{self, away};
@@ -19,7 +19,7 @@ pub(super) fn section(told: &Told, now: Timestamp) -> Markup {
     }
 }
 
-fn one(story: &Story, is_newest: bool, now: Timestamp) -> Markup {
+fn one(story: &RotationTimeline, is_newest: bool, now: Timestamp) -> Markup {
     html! {
         details.story open[is_newest] id={ "rotation-" (story.rotation) } {
             summary {
@@ -34,7 +34,7 @@ fn one(story: &Story, is_newest: bool, now: Timestamp) -> Markup {
                     (None, _) => {},
                 }
             }
-            @if let Some(seconds) = story.answered_in_seconds {
+            @if let Some(seconds) = story.resolved_in_seconds {
                 p { "From the first sign to the new key current and the old one dead: " (seconds) " s." }
             }
             ol.lines {

@@ -37,7 +37,7 @@ fn headings(report: &CredentialReport, now: Timestamp) -> Vec<&'static str> {
     if report.attention && report.phase() == Some(PhaseName::Overlap) && report.findings.is_empty() {
         put("Held beyond its deadline");
     }
-    if !report.silent.is_empty() {
+    if !report.stale_consumers.is_empty() {
         put("RekeydConsumerSilent");
     }
     if report.partially_published {
@@ -61,7 +61,7 @@ pub(super) fn hurt(report: &CredentialReport, now: Timestamp) -> String {
     if has_expired(report, now) {
         return "Yes. The provider refuses the key, and whoever uses it fails.".to_owned();
     }
-    if report.condition == CredentialHealth::Damaged {
+    if report.health == CredentialHealth::Damaged {
         return "Nobody by this. Its key goes on working, but nothing is done to it.".to_owned();
     }
     let told = entries(report, now).into_iter().find_map(|entry| entry.hurt);

@@ -89,9 +89,9 @@ fn row(report: &CredentialReport, now: Timestamp) -> Markup {
         tr role="row" id={ "row-" (report.credential) } {
             th role="rowheader" scope="row" {
                 (words::link(report))
-                @if report.condition != CredentialHealth::Fine || report.attention { span.summary { (words::said(&report.summary)) } }
+                @if report.health != CredentialHealth::Fine || report.attention { span.summary { (words::said(&report.summary)) } }
             }
-            td role="cell" { (words::tag(report.condition)) }
+            td role="cell" { (words::tag(report.health)) }
             td.wide role="cell" {
                 @if let Some(rotation) = &report.rotation {
                     (words::phase(rotation.phase)) " " (age(rotation.phase_since, now))
@@ -108,7 +108,7 @@ fn row(report: &CredentialReport, now: Timestamp) -> Markup {
 pub(super) fn next(report: &CredentialReport, now: Timestamp) -> Markup {
     let Some(rotation) = &report.rotation else {
         return html! {
-            @if report.asked { "asked for" }
+            @if report.requested { "asked for" }
             @else if let Some(due) = report.next_due { "due " (away(due, now)) }
         };
     };

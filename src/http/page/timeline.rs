@@ -22,8 +22,8 @@ pub(super) fn section(report: &CredentialReport, now: Timestamp) -> Markup {
                         dt { "Being replaced since" }
                         dd { (moment(rotation.begun_at, now)) ", reason: " (words::spaced(rotation.reason.label())) }
                     },
-                    (Some(due), None) => { dt { "Due" } dd { (moment(due, now)) @if report.asked { ", and asked for" } } },
-                    (None, None) => { @if report.asked { dt { "Due" } dd { "asked for" } } },
+                    (Some(due), None) => { dt { "Due" } dd { (moment(due, now)) @if report.requested { ", and asked for" } } },
+                    (None, None) => { @if report.requested { dt { "Due" } dd { "asked for" } } },
                 }
                 @if let Some(waits_for) = &report.waits_for { dt { "Waits for" } dd { (words::said(waits_for)) } }
                 @if let Some(expiry) = report.key_expires_at { dt { "Expires" } dd { (moment(expiry, now)) } }
@@ -34,7 +34,7 @@ pub(super) fn section(report: &CredentialReport, now: Timestamp) -> Markup {
                         @if let Some(why) = &last.why { ": " (why) }
                     }
                 }
-                @if let Some(answered) = &report.answered {
+                @if let Some(answered) = &report.last_emergency {
                     dt { "Last emergency" }
                     dd {
                         (answered.why) ": the new key was current and the old one dead "

@@ -4,10 +4,10 @@ use crate::domain::event::Event;
 use crate::domain::ids::{CredentialName, RotationId};
 use crate::domain::record::Record;
 use crate::domain::report::consumers::uses;
-use crate::domain::report::history::Story;
+use crate::domain::report::history::RotationTimeline;
 use crate::domain::report::progress::Progress;
 use crate::domain::report::why::WhyReport;
-use crate::http::public::Shared;
+use crate::http::public::PublicState;
 use crate::ports::journal::{self, CredentialState};
 
 /// Older rotations are for `rekeyd history`.
@@ -18,7 +18,7 @@ pub(super) struct Told {
     /// The way of the rotation under way.
     pub(super) course: Option<Progress>,
     /// The newest first, the one under way included.
-    pub(super) stories: Vec<Story>,
+    pub(super) stories: Vec<RotationTimeline>,
     /// Why some of it could not be read, if so.
     pub(super) unread: Option<String>,
 }
@@ -27,7 +27,10 @@ pub(super) struct Told {
 ///
 /// # Errors
 /// The journal cannot be read. Damaged rows are told of.
-pub(super) async fn tell(shared: &Shared, name: &CredentialName) -> Result<Option<Told>, journal::Error> {
+pub(super) async fn tell(
+    shared: &PublicState,
+    name: &CredentialName,
+) -> Result<Option<Told>, journal::Error> {
     let Some(report) = shared.observer.tell(name).await? else { return Ok(None) };
     let (journal, setup) = (shared.handle.journal(), shared.handle.context());
     let now = setup.clock.now();
@@ -53,7 +56,7 @@ pub(super) async fn tell(shared: &Shared, name: &CredentialName) -> Result<Optio
     for chapter in chapters {
         let events: Vec<_> = chapter.entries.into_iter().map(|entry| (entry.at, entry.event)).collect();
         course = course.or_else(|| of_open(open, chapter.rotation, &events));
-        stories.push(Story::tell(chapter.rotation, &events));
+        stories.push(RotationTimeline::new(chapter.rotation, &events));
     }
     let why = WhyReport::new(report, observed.as_ref(), uses, now);
     Ok(Some(Told { why, course, stories, unread }))

@@ -17,7 +17,7 @@ pub(super) fn group(condition: CredentialHealth) -> &'static str {
     match condition {
         CredentialHealth::Fine => "well",
         CredentialHealth::Rotating | CredentialHealth::Waiting => "busy",
-        CredentialHealth::Hindered | CredentialHealth::Drifted => "warn",
+        CredentialHealth::Retrying | CredentialHealth::OutOfSync => "warn",
         CredentialHealth::Parked | CredentialHealth::Blocked | CredentialHealth::Damaged => "bad",
     }
 }

@@ -45,18 +45,18 @@ fn is_well(report: &CredentialReport, now: Timestamp) -> bool {
     let a_while_ago = now.saturating_sub(A_WHILE).unwrap_or(Timestamp::MIN);
     let a_day_ago = now.saturating_sub(A_DAY).unwrap_or(Timestamp::MIN);
     let soon = later(now, EXPIRES_SOON);
-    let is_quiet = match report.condition {
+    let is_quiet = match report.health {
         CredentialHealth::Fine | CredentialHealth::Rotating | CredentialHealth::Waiting => true,
-        CredentialHealth::Hindered
-        | CredentialHealth::Drifted
+        CredentialHealth::Retrying
+        | CredentialHealth::OutOfSync
         | CredentialHealth::Parked
         | CredentialHealth::Blocked
         | CredentialHealth::Damaged => false,
     };
     let goes_well = |rotation: &RotationReport| {
         let is_failing = stragglers(rotation).iter().any(|(gate, _)| *gate == GateName::Failing);
-        let stands_still = report.condition == CredentialHealth::Rotating
-            && is_before(Some(rotation.phase_since), a_while_ago);
+        let stands_still =
+            report.health == CredentialHealth::Rotating && is_before(Some(rotation.phase_since), a_while_ago);
         !is_failing
             && !stands_still
             && !is_before(rotation.deadline, now)
@@ -65,8 +65,8 @@ fn is_well(report: &CredentialReport, now: Timestamp) -> bool {
     is_quiet
         && !report.attention
         && report.findings.is_empty()
-        && report.silent.is_empty()
-        && report.answered.as_ref().is_none_or(|answered| answered.at < a_day_ago)
+        && report.stale_consumers.is_empty()
+        && report.last_emergency.as_ref().is_none_or(|answered| answered.at < a_day_ago)
         && !is_before(report.due, a_while_ago)
         && !is_before(report.key_expires_at, soon)
         && report.last.as_ref().is_none_or(|last| last.outcome == PhaseName::Done)
@@ -101,11 +101,11 @@ fn credential(samples: &mut Samples, report: &CredentialReport) {
     {
         samples.put(catalogue::FINDING, &[name, workspace, kind.label()], 1.0);
     }
-    for silent in &report.silent {
+    for silent in &report.stale_consumers {
         let labels = [name, workspace, silent.consumer.as_str()];
         samples.moment(catalogue::SILENT_SINCE, &labels, Some(silent.since));
     }
-    if let Some(answered) = &report.answered {
+    if let Some(answered) = &report.last_emergency {
         let lasted = answered.at.duration_since(answered.since);
         samples.put(catalogue::LEAK_ANSWERED, &which, lasted.as_secs_f64());
         samples.moment(catalogue::LEAK_ANSWERED_AT, &which, Some(answered.at));

@@ -18,7 +18,7 @@ pub(super) fn tell(samples: &mut Samples, report: &StatusReport, workspaces: &[&
     let counted =
         |is_such: &dyn Fn(&CredentialReport) -> bool| count(all.iter().filter(|it| is_such(it)).count());
     for condition in CredentialHealth::ALL {
-        samples.put(catalogue::CREDENTIALS, &[condition.label()], counted(&|it| it.condition == condition));
+        samples.put(catalogue::CREDENTIALS, &[condition.label()], counted(&|it| it.health == condition));
     }
     for reason in ParkReason::ALL {
         let is_parked = |it: &CredentialReport| parked(it) == Some(reason);

@@ -48,7 +48,7 @@ fn scrape(credentials: usize, trouble: usize, detail: Detail) -> String {
         look_again: SignedDuration::from_mins(1),
         workspaces: BTreeMap::from([(WorkspaceName::new("prod").unwrap(), WorkspaceHealth::default())]),
         report: Ok(StatusReport::new((0..credentials).map(report).collect(), now)),
-        remarks: Vec::new(),
+        conditions: Vec::new(),
         budgets: BTreeMap::new(),
         clock_skew_max: SignedDuration::from_mins(2),
         journal_bytes: None,

@@ -32,7 +32,7 @@ async fn whoever_is_ill_is_tried_again_until_well() {
             assert!(begun.elapsed().as_millis() > 1500, "it was not left alone for as long as it asked");
         }
         harness
-            .until("nothing fails any more", async || !harness.status().1.contains("has failed for"))
+            .until("nothing fails any more", async || !harness.status().1.contains("has been failing for"))
             .await;
         daemon.stop().await.unwrap();
         harness.nothing_leaked(&format!("{metrics}{status}{shown}"));
@@ -53,7 +53,7 @@ async fn a_refusal_is_final_loud_and_no_obstacle_for_what_comes_after_it() {
         assert!(harness.log().contains("notices are given up"));
         let (status, shown) = harness.status();
         assert_eq!(status["attention"], true);
-        assert!(shown.contains("the channel hook has failed for"), "{shown}");
+        assert!(shown.contains("notification channel hook has been failing for"), "{shown}");
         assert_eq!(harness.receiver.sent("generic").len(), 1);
         assert!(harness.receiver.sent("elsewhere").is_empty(), "a redirection was followed");
         harness.receiver.is(Mood::Well);

@@ -50,7 +50,7 @@ async fn look(browser: &mut Browser, url: &str, name: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_fleet_and_each_credential_are_legible_in_every_window() {
     let sight = Sight::open(remember).await;
-    sight.until("/credentials/speech-gateway", "both keys work: ").await;
+    sight.until("/credentials/speech-gateway", "both keys work, waiting on: ").await;
     sight.acknowledge().await;
     sight
         .command(&[

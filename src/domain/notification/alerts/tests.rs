@@ -8,7 +8,7 @@ use crate::domain::policy::Policy;
 use crate::domain::record::{Obstacle, ObstacleKind, Record};
 use crate::domain::report::Facts as Of;
 use crate::domain::report::holds::Around;
-use crate::domain::report::stale_consumers::SilentReport;
+use crate::domain::report::stale_consumers::StaleConsumer;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + seconds).unwrap()
@@ -88,7 +88,7 @@ fn what_is_not_of_one_credential_is_told_too() {
     };
     let holds = Holds::new(vec![hold(HoldKind::Minting, BREAKER), hold(HoldKind::Everything, "uid 7")]);
     let around = Around { holds: &holds, policy: &Policy::default(), records: &BTreeMap::new() };
-    let report = StatusReport::new(vec![], at(0)).restrained(&around);
+    let report = StatusReport::new(vec![], at(0)).with_holds(&around);
     let workspaces = [
         ("dead", failure(Kind::Unauthenticated)),
         ("ill", failure(Kind::ServerError)),
@@ -115,7 +115,7 @@ fn what_is_not_of_one_credential_is_told_too() {
 fn a_consumer_that_is_silent_is_a_ticket_of_its_own_until_it_speaks() {
     let mut quiet = report(&record("tts"));
     let consumer = ConsumerName::new("batch").unwrap();
-    quiet.silent = vec![SilentReport { consumer, since: at(-7200), valid_for_seconds: 1800 }];
+    quiet.stale_consumers = vec![StaleConsumer { consumer, since: at(-7200), valid_for_seconds: 1800 }];
     let look = seen(&StatusReport::new(vec![quiet], at(0)), &[], None, true);
     assert_eq!(
         lines(&look),

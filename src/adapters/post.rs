@@ -1,17 +1,16 @@
-//! Reads the response of one bounded POST without repeating anything that could be a secret. Shared by the webhooks and
-//! the trace collector.
+//! Reads the response to a POST, bounded in size and without secrets in messages.
 
 use jiff::SignedDuration;
 use reqwest::Response;
 use reqwest::header::RETRY_AFTER;
 
-/// The `Retry-After` header in seconds; a date is ignored.
+/// The delay in seconds; a date is ignored.
 pub(super) fn retry_after(response: &Response) -> Option<SignedDuration> {
     let seconds: i64 = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     (seconds >= 0).then(|| SignedDuration::from_secs(seconds))
 }
 
-/// The beginning of the body. Only the status counts: the rest is not waited for.
+/// The beginning of the body. The rest is not read, and an error after the status is ignored.
 pub(super) async fn beginning(mut response: Response, bytes_max: usize) -> Vec<u8> {
     let mut body = Vec::new();
     while body.len() < bytes_max {
@@ -23,13 +22,13 @@ pub(super) async fn beginning(mut response: Response, bytes_max: usize) -> Vec<u
     body
 }
 
-/// Why there is no response. reqwest's own text would show the URL.
-pub(super) fn broken(error: &reqwest::Error) -> &'static str {
+/// The reason for a missing response. The text of reqwest would contain the URL.
+pub(super) fn error_text(error: &reqwest::Error) -> &'static str {
     if error.is_timeout() {
-        "it did not answer in time"
+        "timed out"
     } else if error.is_connect() {
-        "it cannot be connected to"
+        "cannot connect"
     } else {
-        "its answer broke off, or is no HTTP"
+        "invalid or incomplete HTTP response"
     }
 }

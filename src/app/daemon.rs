@@ -8,9 +8,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::adapters::sqlite::{OpenError, SqliteJournal};
 use crate::app::assembly::{self, Base};
 use crate::app::channels;
+use crate::app::journal::Database;
 use crate::app::lifecycle::Lifecycle;
 use crate::app::notify;
 use crate::app::parts::{EndedPart, Part, Parts};
@@ -18,13 +18,14 @@ use crate::app::reload::{self, InForce};
 use crate::app::traces;
 use crate::app::with_causes;
 use crate::config::Config;
-use crate::config::components::{DaemonConfig, JournalConfig, TlsConfig};
+use crate::config::components::{DaemonConfig, TlsConfig};
 use crate::config::environment::ProcessEnvironment;
 use crate::domain::audit::Actor;
 use crate::engine::{Controller, ControllerError, Handle, ticker};
 use crate::http::{BindError, Operator, OperatorSocket, Public, PublicListener, Reload, Status};
 use crate::http::{Tls, TlsError, TlsFiles};
-use crate::notify::{Announcer, Channels};
+use crate::notify::{Channels, NotificationService};
+use crate::ports::journal::OpenError;
 use crate::telemetry::meter::Meter;
 use crate::telemetry::observation::{Detail, Observer};
 
@@ -65,9 +66,8 @@ pub enum Error {
 /// # Errors
 /// Nothing was changed outside if it did not start. If it stopped by itself, the journal has how far it came.
 pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
-    let JournalConfig::Sqlite { path: journal_path } = &config.daemon.journal;
-    let journal = Arc::new(SqliteJournal::open(journal_path)?);
-    let base = Base::on_this_machine(Arc::<SqliteJournal>::clone(&journal));
+    let journal = config.daemon.journal.open()?;
+    let base = Base::on_this_machine(Arc::<dyn Database>::clone(&journal));
     let (base, exporter) = traces::begin(base, &ProcessEnvironment).await?;
     let lifecycle = Lifecycle::of(&base);
     let context = assembly::assemble(&config, &ProcessEnvironment, &base).await?;
@@ -81,7 +81,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     let controller = controller.metered_by(Arc::<Meter>::clone(&base.meter));
     let (consumers, consumer_updates) = watch::channel(Arc::new(consumers));
     let (status, status_updates) = watch::channel(initial_status(&config, &base));
-    let (channels, announcer) = announcing(&config, &base, journal, &handle, &status)?;
+    let (channels, notifications) = notifications(&config, &base, journal, &handle, &status)?;
     let (reloads, reload_requests) = mpsc::channel(RELOADS_MAX);
     let drain = config.daemon.drain.unsigned_abs();
     let others = [
@@ -116,7 +116,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
         parts.spawn(Part::TlsFiles, tls.follow(status.clone(), served.clone()));
     }
     parts.spawn(Part::OperatorSocket, socket.serve(operator, served.clone()));
-    parts.spawn(Part::Notifier, announcer.run(served.clone()));
+    parts.spawn(Part::Notifier, notifications.run(served.clone()));
     parts.spawn(Part::Reloads, serve_reloads(in_force, path.to_owned(), reload_requests, served.clone()));
     parts.spawn(Part::Scans, scan_on_schedule(handle.clone(), sweep, inspect, served.clone()));
     parts.spawn(Part::Watchdog, notify::feed_watchdog(handle, served.clone()));
@@ -162,37 +162,36 @@ async fn work(
 
 /// The status of the program at its start, beside the engine's.
 fn initial_status(config: &Config, base: &Base) -> Status {
-    let JournalConfig::Sqlite { path: journal } = &config.daemon.journal;
     Status {
         policy_hash: config.hash().to_owned(),
         policy_loaded: Some(base.clock.now()),
         started: Some(base.clock.now()),
         detail: Detail::of(config.metrics.per_credential),
-        journal: Some(journal.clone()),
+        journal: config.daemon.journal.file().map(Path::to_owned),
         meter: Arc::clone(&base.meter),
         ..Status::default()
     }
 }
 
 /// The notifier, and the channel by which a reload gives it other notification channels.
-fn announcing(
+fn notifications(
     config: &Config,
     base: &Base,
-    journal: Arc<SqliteJournal>,
+    journal: Arc<dyn Database>,
     handle: &Handle,
     status: &watch::Sender<Status>,
-) -> Result<(watch::Sender<Arc<Channels>>, Announcer), Error> {
+) -> Result<(watch::Sender<Arc<Channels>>, NotificationService), Error> {
     let channels = channels::channels(config, &ProcessEnvironment, &base.clock)?;
     let (channels, channel_updates) = watch::channel(Arc::new(channels));
-    let announcer = Announcer {
+    let notifications = NotificationService {
         observer: Observer::new(handle.clone(), status.subscribe()),
         outbox: journal,
         clock: Arc::clone(&base.clock),
         channels: channel_updates,
         status: status.clone(),
-        patience: config.daemon.notify_after,
+        notify_after: config.daemon.notify_after,
     };
-    Ok((channels, announcer))
+    Ok((channels, notifications))
 }
 
 /// The public listener, and its TLS files if it has any.

@@ -12,13 +12,11 @@ use clap::ValueEnum;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::adapters::sqlite::SqliteJournal;
 use crate::cli::exit::Failed;
 use crate::cli::journal::{as_json, tell};
 use crate::cli::policy::PolicyArgument;
 use crate::cli::progress::Progress;
 use crate::config::Config;
-use crate::config::components::JournalConfig;
 use crate::config::duration;
 use crate::domain::forecast::{Broken, Forecast, Foreseen, Start, UnderWay, forecast};
 use crate::domain::ids::CredentialName;
@@ -130,8 +128,7 @@ fn cut(foreseen: &Forecast) -> Option<String> {
 /// What the journal knows of each credential. Without a journal every key is assumed to have become current now, which
 /// is said.
 fn starts(config: &Config, now: Timestamp) -> (BTreeMap<CredentialName, Start>, bool) {
-    let JournalConfig::Sqlite { path } = &config.daemon.journal;
-    let known = SqliteJournal::open_read_only(path).ok().and_then(|journal| journal.load().ok());
+    let known = config.daemon.journal.open_read_only().ok().and_then(|journal| journal.load().ok());
     let names = config.policy.credentials.keys();
     let Some(known) = known else {
         return (names.map(|name| (name.clone(), Start::assumed(name.clone(), now))).collect(), true);

@@ -10,7 +10,6 @@ use std::process::ExitCode;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::adapters::sqlite::{OpenError, ReadOnlyJournal, SqliteJournal};
 use crate::cli::exit::{Exit, Failed};
 use crate::cli::journal::{Output, Sources, as_json, tell};
 use crate::cli::policy::PolicyArgument;
@@ -23,7 +22,7 @@ use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::record::Record;
 use crate::domain::report::{CredentialReport, Facts, StatusReport};
 use crate::engine::Timing;
-use crate::ports::journal::CredentialState;
+use crate::ports::journal::{CredentialState, JournalReader, OpenError, ReadError};
 
 use crate::rehearsal::dry_run::{self, End, Foreseen, Given, Past};
 use crate::rehearsal::{StoreKind, Stores};
@@ -97,9 +96,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 
 fn look(arguments: &Arguments, now: Timestamp) -> Result<PlanReport, Failed> {
     let config = arguments.policy.load()?;
-    let JournalConfig::Sqlite { path } = &config.daemon.journal;
-    let journal = SqliteJournal::open_read_only(arguments.journal.as_ref().unwrap_or(path));
-    let journal = match journal {
+    let named = arguments.journal.as_deref().map(JournalConfig::at);
+    let journal = match named.as_ref().unwrap_or(&config.daemon.journal).open_read_only() {
         Ok(journal) => Some(journal),
         Err(OpenError::Missing { .. }) => None,
         Err(error) => return Err(Failed::journal(error)),
@@ -163,12 +161,12 @@ fn foresee(
 
 type Recorded = (StatusReport, BTreeMap<CredentialName, Past>);
 
-fn recorded(journal: ReadOnlyJournal, config: &Config, now: Timestamp) -> Result<Recorded, Failed> {
+fn recorded(journal: Box<dyn JournalReader>, config: &Config, now: Timestamp) -> Result<Recorded, Failed> {
     let mut pasts = BTreeMap::new();
     for (name, known) in journal.load().map_err(Failed::journal)? {
         // What is damaged is told by its status.
         let Ok(known) = known else { continue };
-        let past = past(&journal, &name, known).map_err(Failed::journal)?;
+        let past = past(journal.as_ref(), &name, known).map_err(Failed::journal)?;
         pasts.insert(name, past);
     }
     let sources = Sources { journal, policy: config.policy.clone(), socket: None };
@@ -176,10 +174,10 @@ fn recorded(journal: ReadOnlyJournal, config: &Config, now: Timestamp) -> Result
 }
 
 fn past(
-    journal: &ReadOnlyJournal,
+    journal: &dyn JournalReader,
     name: &CredentialName,
     known: CredentialState,
-) -> Result<Past, crate::adapters::sqlite::ReadError> {
+) -> Result<Past, ReadError> {
     let open = known.record.open;
     let chapters = if open.is_some() { journal.history(name, 1)? } else { Vec::new() };
     let chapter = chapters.into_iter().find(|chapter| Some(chapter.rotation) == open);

@@ -18,7 +18,7 @@ use crate::engine::context::Context;
 use crate::engine::hold_cache::HoldCache;
 use crate::engine::reconciler::{Action, Reconciler};
 use crate::engine::rotation_limiter::RotationLimiter;
-use crate::ports::journal::{self, Journal};
+use crate::ports::journal::{self, HoldRegister};
 
 /// What all reconcilers share beside the policy. Outlives reloads.
 pub(super) struct Admission {
@@ -32,7 +32,7 @@ pub(super) struct Admission {
 impl Admission {
     /// # Errors
     /// As of [`HoldCache::load`].
-    pub(super) async fn load(journal: Arc<dyn Journal>) -> Result<Self, journal::Error> {
+    pub(super) async fn load(journal: Arc<dyn HoldRegister>) -> Result<Self, journal::Error> {
         Ok(Self {
             holds: HoldCache::load(journal).await?,
             rotation_limiter: RotationLimiter::default(),

@@ -179,7 +179,7 @@ impl Reconciler {
         let urgency = self.record.urgency(credential).map(|(_, urgency)| urgency);
         let current = self.record.current.as_ref();
         // A key that is gone cannot be cloned or revoked; its permissions are on record.
-        let recorded = current.and_then(|current| current.grants.clone());
+        let recorded = current.and_then(|current| current.attributes.clone());
         let recorded = recorded.filter(|_| urgency.is_some() && self.record.vanished().is_some());
         let plan = Plan {
             rotation: self.new_rotation(now),

@@ -126,8 +126,8 @@ impl Reconciler {
         let Some(Phase::Parked { reason, was, .. }) = self.phase() else {
             return Ok(Err(format!("`{}` has no parked rotation", self.record.credential)));
         };
-        let rolling_back = was.is_way_back();
-        let publish_again = overwrite && *reason == ParkReason::ForeignValue && was.may_publish_again();
+        let rolling_back = was.is_rollback();
+        let publish_again = overwrite && *reason == ParkReason::ForeignValue && was.row().may_publish_again;
         if publish_again && !rolling_back {
             return self.publish_again().await;
         }
@@ -136,7 +136,7 @@ impl Reconciler {
 
     /// A rollback is given up by going forward again.
     async fn abort(&mut self, by: String) -> Result<Result<String, String>, ReconcileError> {
-        if self.phase().is_some_and(Phase::is_way_back) {
+        if self.phase().is_some_and(Phase::is_rollback) {
             return self.publish_again().await;
         }
         self.steer(Event::AbortAsked { by }, "is being aborted").await
@@ -149,7 +149,7 @@ impl Reconciler {
         };
         let lagging = match effects.new_key() {
             Ok(mut new_key) => {
-                let way_back = new_key.rotation.phase.is_way_back();
+                let way_back = new_key.rotation.phase.is_rollback();
                 if way_back && matches!(new_key.value().await, Ok(None)) {
                     return Ok(Err(format!(
                         "the rollback of `{name}` cannot be given up: the new key's value is in no destination any more; if the old key is in wrong hands, report it to `POST /v1/leaks`: then the rollback ends at once and the key is replaced"

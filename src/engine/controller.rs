@@ -28,7 +28,7 @@ use crate::engine::reconciler::{Action, Reconciler};
 use crate::engine::sweep::{self, WorkspaceListing};
 use crate::engine::work::Work;
 use crate::engine::work_queue::WorkQueue;
-use crate::ports::journal;
+use crate::ports::journal::{self, Journal};
 use crate::ports::meter::{Meter, Unmetered};
 
 mod commands;
@@ -121,7 +121,7 @@ impl Controller {
         let (heartbeat, heartbeats) = watch::channel(Heartbeat::default());
         let (published, contexts) = watch::channel(Arc::clone(&context));
         let journal = Arc::clone(&context.journal);
-        let admission = Admission::load(Arc::clone(&journal)).await?;
+        let admission = Admission::load(Arc::<dyn Journal>::clone(&journal)).await?;
         breaker::consult_all(&context, &admission).await;
         let mut slots = BTreeMap::new();
         for (name, known) in journal.load().await? {

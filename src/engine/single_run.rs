@@ -14,7 +14,7 @@ use crate::engine::context::Context;
 use crate::engine::emergency::EmergencyPermit;
 use crate::engine::reconciler::{Action, Reconciler};
 use crate::engine::work::Work;
-use crate::ports::journal::{self, CredentialState};
+use crate::ports::journal::{self, CredentialState, Journal};
 use crate::ports::meter::Unmetered;
 
 pub struct SingleRun {
@@ -32,7 +32,7 @@ impl SingleRun {
     /// # Errors
     /// The journal cannot be read.
     pub async fn take(context: Context, known: CredentialState) -> Result<Self, journal::Error> {
-        let admission = Arc::new(Admission::load(Arc::clone(&context.journal)).await?);
+        let admission = Arc::new(Admission::load(Arc::<dyn Journal>::clone(&context.journal)).await?);
         let CredentialState { record, rotation } = known;
         let reconciler = Reconciler {
             context: Arc::new(context),

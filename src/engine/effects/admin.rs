@@ -5,70 +5,36 @@
 //! disabled or deleted only with calls of the other, which have just been seen to work.
 
 use crate::domain::failure::{Failure, Kind};
-use crate::domain::phase::Phase;
+use crate::domain::phase::AdminKeySide;
 use crate::domain::policy::Credential;
 use crate::domain::secret::SecretValue;
 use crate::engine::effects::{Effects, NewKeyEffects};
 use crate::engine::reconciler::Reconciler;
 use crate::engine::workspace_client::WorkspaceClient;
+use crate::ports::issuer::AdminKey;
 use crate::ports::secret_store::VersionRef;
-
-/// Which of a rotation's two keys calls have to be made with.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    /// Whichever is in use: both work, or there is only one.
-    Either,
-    Old,
-    New,
-}
-
-impl Side {
-    fn of(phase: &Phase) -> Self {
-        match phase {
-            Phase::Overlap(_)
-            | Phase::Disabling { .. }
-            | Phase::Quarantine(_)
-            | Phase::Revoking(_)
-            | Phase::Reinstating { .. } => Self::New,
-            // Where it is not enabled again yet, it cannot be switched to, and the new one enables it.
-            Phase::RollingBack { .. } | Phase::Returning { .. } | Phase::Withdrawing { .. } => Self::Old,
-            Phase::Due { .. }
-            | Phase::Minting { .. }
-            | Phase::Staging(_)
-            | Phase::Verifying(_)
-            | Phase::Promoting(_)
-            | Phase::Discarding { .. }
-            | Phase::Parked { .. }
-            | Phase::Done(_)
-            | Phase::Aborted { .. }
-            | Phase::RolledBack { .. } => Self::Either,
-        }
-    }
-}
 
 impl Effects<'_> {
     /// Whether the key that is being rotated is the workspace's admin key.
     pub(super) fn is_of_the_admin(&self) -> Result<bool, Failure> {
-        Ok(self.workspace_client()?.admin.as_ref() == Some(&self.plan().credential))
+        Ok(self.workspace_client()?.admin_key_of(&self.plan().credential).is_some())
     }
 
     /// Switches to the key that has to be in use in this phase. Where its value cannot be read, or it does not work, the
     /// one in use stays; the checks before each revocation refuse what would then be wrong.
     pub(super) async fn settle_admin_key(&mut self) -> Result<(), Failure> {
-        if !self.is_of_the_admin()? {
-            return Ok(());
-        }
+        let workspace_client = self.workspace_client()?;
+        let Some(admin_key) = workspace_client.admin_key_of(&self.plan().credential) else { return Ok(()) };
         let Ok(mut new_key) = self.new_key() else { return Ok(()) };
-        let workspace_client = new_key.workspace_client()?;
-        let (in_use, side) = (workspace_client.issuer.admin_key(), Side::of(&new_key.rotation.phase));
+        let (in_use, side) = (admin_key.fingerprint(), new_key.rotation.phase.row().admin_key);
         let is_new = new_key.successor.fingerprint == in_use;
         let wanted = match side {
-            Side::New if !is_new => new_key.value().await?,
-            Side::Old if is_new => new_key.value_before().await?,
-            Side::Either | Side::New | Side::Old => None,
+            AdminKeySide::New if !is_new => new_key.value().await?,
+            AdminKeySide::Old if is_new => new_key.value_before().await?,
+            AdminKeySide::Either | AdminKeySide::New | AdminKeySide::Old => None,
         };
         if let Some(value) = wanted
-            && let Err(failure) = switch_to(workspace_client, &value).await
+            && let Err(failure) = switch_to(workspace_client, admin_key, value).await
         {
             tracing::warn!(workspace = %workspace_client.name, %failure, "cannot switch to the other admin key yet");
         }
@@ -90,17 +56,17 @@ impl Reconciler {
     pub(in crate::engine) async fn settle_admin_key_when_idle(&self, credential: &Credential) {
         let Ok(workspace_client) = self.context.workspace_client(&credential.workspace) else { return };
         let print = self.record.current.as_ref().and_then(|current| current.fingerprint.as_ref());
-        let Some(print) = print.filter(|_| workspace_client.admin.as_ref() == Some(&credential.name)) else {
+        let (Some(print), Some(admin_key)) = (print, workspace_client.admin_key_of(&credential.name)) else {
             return;
         };
-        if workspace_client.issuer.admin_key() == *print {
+        if admin_key.fingerprint() == *print {
             return;
         }
         for destination in &credential.destinations {
             let Ok(store) = self.context.store(&destination.store) else { continue };
             let Ok(Some(version)) = store.read(destination, VersionRef::Current).await else { continue };
             let Some(value) = version.value.filter(|value| value.fingerprint() == *print) else { continue };
-            match switch_to(workspace_client, &value).await {
+            match switch_to(workspace_client, admin_key, value).await {
                 Ok(()) => return,
                 Err(failure) => {
                     tracing::warn!(workspace = %workspace_client.name, %failure, "cannot switch to the other admin key yet");
@@ -116,9 +82,9 @@ impl NewKeyEffects<'_> {
     /// # Errors
     /// It is the admin key and the new one is not in use: it could be the last that works.
     pub(super) fn has_a_new_admin_key(&self) -> Result<(), Failure> {
-        if !self.is_of_the_admin()?
-            || self.workspace_client()?.issuer.admin_key() == self.successor.fingerprint
-        {
+        let admin_key = self.workspace_client()?.admin_key_of(&self.plan().credential);
+        let new = &self.successor.fingerprint;
+        if admin_key.is_none_or(|admin_key| admin_key.fingerprint() == *new) {
             return Ok(());
         }
         Err(not_yet("the old admin key stays as long as the new one is not in use"))
@@ -129,9 +95,9 @@ impl NewKeyEffects<'_> {
     /// # Errors
     /// It is the admin key in use.
     pub(super) fn has_another_admin_key(&self) -> Result<(), Failure> {
-        if !self.is_of_the_admin()?
-            || self.workspace_client()?.issuer.admin_key() != self.successor.fingerprint
-        {
+        let admin_key = self.workspace_client()?.admin_key_of(&self.plan().credential);
+        let new = &self.successor.fingerprint;
+        if admin_key.is_none_or(|admin_key| admin_key.fingerprint() != *new) {
             return Ok(());
         }
         Err(not_yet("the new admin key stays as long as the old one is not in use again"))
@@ -144,9 +110,14 @@ fn not_yet(why: &str) -> Failure {
 }
 
 /// Makes calls with `value` from here on, after one call that proves that it works.
-async fn switch_to(workspace_client: &WorkspaceClient, value: &SecretValue) -> Result<(), Failure> {
-    workspace_client.issuer.prove_admin(value).await?;
-    workspace_client.issuer.use_admin_key(value)?;
-    tracing::info!(workspace = %workspace_client.name, fingerprint = %value.fingerprint(), "switched to another admin key");
+async fn switch_to(
+    workspace_client: &WorkspaceClient,
+    admin_key: &AdminKey,
+    value: SecretValue,
+) -> Result<(), Failure> {
+    workspace_client.issuer.prove_admin(&value).await?;
+    let fingerprint = value.fingerprint();
+    admin_key.exchange(value);
+    tracing::info!(workspace = %workspace_client.name, %fingerprint, "switched to another admin key");
     Ok(())
 }

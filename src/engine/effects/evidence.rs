@@ -46,7 +46,7 @@ impl NewKeyEffects<'_> {
         let acks = self.acks().await?;
         let (credential, id) = (self.plan().credential.clone(), self.plan().rotation);
         let observed = self.context.journal.observed(&credential, id).await.map_err(unreadable)?;
-        let way_back = self.rotation.phase.is_way_back();
+        let way_back = self.rotation.phase.is_rollback();
         let observed = observed.filter(|observed| observed.way_back == way_back);
         let observed = observed.unwrap_or_else(|| Observed { way_back, ..Observed::default() });
         let gates = self.plan().terms.gates.clone();
@@ -214,7 +214,7 @@ impl NewKeyEffects<'_> {
             marks.old.extend(placement.before.version.as_ref().map(ToString::to_string));
             marks.old.extend(placement.before.fingerprint.as_ref().map(ToString::to_string));
         }
-        if self.rotation.phase.is_way_back() {
+        if self.rotation.phase.is_rollback() {
             std::mem::swap(&mut marks.old, &mut marks.new);
         }
         marks
@@ -222,7 +222,7 @@ impl NewKeyEffects<'_> {
 
     async fn run_command(&self, gate: &CommandGate) -> Ran {
         let plan = self.plan();
-        let way_back = self.rotation.phase.is_way_back();
+        let way_back = self.rotation.phase.is_rollback();
         let mut about = BTreeMap::from([
             ("REKEYD_CREDENTIAL".to_owned(), plan.credential.to_string()),
             ("REKEYD_WORKSPACE".to_owned(), plan.workspace.to_string()),

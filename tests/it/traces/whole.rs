@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use rekeyd::adapters::sqlite::{ReadOnlyJournal, SqliteJournal};
 use rekeyd::demo::fixture::Pace;
 use rekeyd::domain::rotation::Rotation;
-use rekeyd::ports::journal::RotationHistory;
+use rekeyd::ports::journal::{AuditReader, JournalReader, RotationHistory};
 use rekeyd::sandbox::faults::{Fault, Refused, What};
 use rekeyd::sandbox::route::Route;
 use serde_json::{Value, json};
@@ -147,7 +147,7 @@ fn dashed(trace: &[u8]) -> String {
 
 /// The requests that a span tells of, by the provider's ids.
 fn requests(span: &Span) -> impl Iterator<Item = String> + '_ {
-    let all = span.events.iter().filter(|note| note.name == "answer").map(|note| &note.attributes);
+    let all = span.events.iter().filter(|note| note.name == "response").map(|note| &note.attributes);
     all.chain([&span.attributes]).filter_map(|it| attributes(it).get("rekeyd.request_id").cloned())
 }
 

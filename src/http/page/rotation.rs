@@ -91,7 +91,7 @@ fn gates(gates: &[Verdict], now: Timestamp) -> Markup {
                     }
                     p.summary { (format::inline(&gate.grounds)) }
                     @if !gate.stragglers.is_empty() {
-                        ul.lagging aria-label="Waiting on" {
+                        ul.lagging aria-label="Lagging consumers" {
                             @for consumer in &gate.stragglers { (one(consumer, now)) }
                         }
                     }

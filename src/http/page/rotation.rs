@@ -60,7 +60,7 @@ fn steps(progress: &Progress, now: Timestamp) -> Markup {
                 }
             }
             @for phase in &progress.ahead {
-                li.ahead { span.phase { (format::phase(*phase)) } span.when { "ahead" } span.means { (phase.row().meaning) } }
+                li.ahead { span.phase { (format::phase(*phase)) } span.when { "pending" } span.means { (phase.row().meaning) } }
             }
         }
     }

@@ -147,7 +147,7 @@ fn usable(account: &Account, now: Timestamp) -> Result<&Key, Skipped<'_>> {
             return Err(Skipped { why, adopt: Some(first) });
         }
     };
-    match &key.grants.permissions {
+    match &key.attributes.permissions {
         Permissions::Unlisted | Permissions::All => Err(skipped(
             "its key is unrestricted; restrict it in the dashboard, or set `allow_unrestricted = true`",
             None,
@@ -163,7 +163,7 @@ fn usable(account: &Account, now: Timestamp) -> Result<&Key, Skipped<'_>> {
 fn of_key(account: &Account, key: &Key) -> String {
     let made =
         key.created_at.map_or_else(String::new, |at| format!(", created on {}", at.strftime("%Y-%m-%d")));
-    let may = shown(&key.grants.permissions.to_string());
+    let may = shown(&key.attributes.permissions.to_string());
     format!("{} adopts its key `{}`{made}, with permissions: {may}", quoted_name(account), key.id)
 }
 

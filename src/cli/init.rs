@@ -30,7 +30,7 @@ use crate::domain::key::Inventory;
 use crate::domain::secret::SecretValue;
 use crate::draft::{self, Draft, Store, Workspace};
 use crate::ports::clock::Clock;
-use crate::ports::issuer::Issuer as _;
+use crate::ports::issuer::{AdminKey, Issuer as _};
 
 /// The systemd credential of the packaged unit, and the file it is loaded from.
 const UNIT_CREDENTIAL: &str = "elevenlabs-admin-key";
@@ -200,7 +200,7 @@ fn listed(config: &Config, admin_key: SecretValue) -> anyhow::Result<Inventory> 
     let Some(workspace) = config.workspaces.get(&name) else { bail!("the drafted workspace is missing") };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let issuer = assembly::issuer(&name, workspace, admin_key, &clock);
+    let issuer = assembly::issuer(&name, workspace, AdminKey::new(admin_key), &clock);
     let issuer = issuer.map_err(|error| anyhow!("{}", with_causes(&error)))?;
     let listed = runtime.block_on(issuer.inventory());
     listed.map_err(|failure| anyhow!("{failure}; {}", advice(&failure)))

@@ -22,7 +22,7 @@ use crate::cli::progress::Progress;
 use crate::config::components::ReceiverConfig;
 use crate::config::environment::ProcessEnvironment;
 use crate::domain::ids::ChannelName;
-use crate::domain::notification::{Alert, News, Notification, Severity, Subject};
+use crate::domain::notification::{Alert, Notification, NotificationEvent, Severity, Subject};
 use crate::notify::Channel;
 use crate::ports::clock::Clock;
 
@@ -124,18 +124,22 @@ async fn test(
     let alert = Alert {
         key: format!("test/{name}/{}", now.as_second()),
         severity: Severity::Info,
-        what: "test".to_owned(),
+        reason: "test".to_owned(),
         subject: Subject::Rekeyd,
         summary: format!("test of the channel `{name}`: no action is needed"),
         next: None,
         anchor: String::new(),
         since: now,
-        passes_within: SignedDuration::ZERO,
+        grace: SignedDuration::ZERO,
     };
-    let news: &[News] = if is_incident { &[News::Opened, News::Resolved] } else { &[News::Happened] };
+    let events: &[NotificationEvent] = if is_incident {
+        &[NotificationEvent::Opened, NotificationEvent::Resolved]
+    } else {
+        &[NotificationEvent::Happened]
+    };
     let mut words = Vec::new();
-    for news in news {
-        let notification = Notification::new(name, *news, &alert, now);
+    for event in events {
+        let notification = Notification::new(name, *event, &alert, now);
         let delivered = channel.notifier.deliver(&[notification]).await;
         words.push(delivered.map_err(|undelivered| undelivered.why)?);
     }

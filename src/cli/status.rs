@@ -16,7 +16,7 @@ use crate::cli::why;
 use crate::domain::gate::Evidence;
 use crate::domain::hold::Holds;
 use crate::domain::ids::CredentialName;
-use crate::domain::notification::Failing;
+use crate::domain::notification::ChannelFailure;
 use crate::domain::policy::Credential;
 use crate::domain::record::Record;
 use crate::domain::report::consumers::uses;
@@ -190,7 +190,7 @@ fn overview(report: &StatusReport, colours: bool) -> String {
         held += &format!("\n{}\n  next: {}\n", one_line(&holding(hold, now)), hold.next_command);
     }
     for failing in &report.failing_channels {
-        let Failing { channel, since, why } = failing;
+        let ChannelFailure { channel, since, why } = failing;
         let why = one_line(why);
         held += &format!(
             "\nnotification channel {channel} has been failing for {}: {why}\n  \

@@ -8,7 +8,7 @@ use reqwest::Url;
 
 use crate::config::secret_source::SecretSource;
 use crate::domain::ids::CredentialName;
-use crate::domain::notification::Interest;
+use crate::domain::notification::Subscription;
 use crate::domain::notification::template::Template;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct DaemonConfig {
 /// A notification channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChannelConfig {
-    pub interest: Interest,
+    pub subscription: Subscription,
     pub text: Template,
     pub source: String,
     pub runbook: String,

@@ -104,7 +104,7 @@ fn of_key(
         let fix = format!("enable it in the dashboard, or `rekeyd rotate {} --emergency`", credential.name);
         return Finding::error(check, about, what, fix);
     }
-    let permissions = &key.grants.permissions;
+    let permissions = &key.attributes.permissions;
     if permissions.is_unrestricted() && !credential.allow_unrestricted {
         let what = format!(
             "key `{}` is unrestricted ({permissions}), and rotations refuse to recreate that",

@@ -24,7 +24,7 @@ use crate::domain::secret::SecretValue;
 use crate::domain::usage::Reading;
 use crate::plain_file;
 use crate::ports::clock::Clock;
-use crate::ports::issuer::Issuer as _;
+use crate::ports::issuer::{AdminKey, Issuer as _};
 use crate::ports::secret_store::SecretStore;
 use crate::ports::usage::UsageSource as _;
 
@@ -93,7 +93,7 @@ async fn ask(
     let hurried =
         WorkspaceConfig { request_timeout: workspace.request_timeout.min(limit), ..workspace.clone() };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let issuer = match assembly::issuer(name, &hurried, admin_key, &clock) {
+    let issuer = match assembly::issuer(name, &hurried, AdminKey::new(admin_key), &clock) {
         Ok(issuer) => issuer,
         Err(error) => return vec![cannot_be_used(&about, &error)],
     };

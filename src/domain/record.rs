@@ -10,7 +10,7 @@ use crate::domain::backoff;
 use crate::domain::emergency::Answered;
 use crate::domain::finding::{Finding, FindingKind};
 use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, VersionId};
-use crate::domain::key::Grants;
+use crate::domain::key::KeyAttributes;
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::{Destination, Reason, Urgency};
 use crate::domain::policy::Credential;
@@ -104,8 +104,8 @@ pub struct Current {
     pub expires_at: Option<Timestamp>,
     pub usage_hash: Option<String>,
     /// What it may do, as far as we, or an operator, want it so.
-    #[serde(default)]
-    pub grants: Option<Grants>,
+    #[serde(default, alias = "grants")]
+    pub attributes: Option<KeyAttributes>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -207,7 +207,7 @@ impl Record {
             since: facts.and_then(|facts| facts.created_at).unwrap_or(now).min(now),
             expires_at: facts.and_then(|facts| facts.expires_at),
             usage_hash: facts.and_then(|facts| facts.usage_hash.clone()),
-            grants: facts.and_then(|facts| facts.grants.as_deref().cloned()),
+            attributes: facts.and_then(|facts| facts.attributes.as_deref().cloned()),
         });
         self.published = published(rotation, successor);
         self.due = None;

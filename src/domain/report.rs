@@ -28,7 +28,7 @@ use crate::domain::failure::Kind;
 use crate::domain::finding::Finding;
 use crate::domain::gate::{self, Evidence, Verdict};
 use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, WorkspaceName};
-use crate::domain::notification::Failing;
+use crate::domain::notification::ChannelFailure;
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::{Reason, Urgency};
 use crate::domain::policy::Credential;
@@ -57,7 +57,7 @@ pub struct StatusReport {
     pub holds: Vec<HoldReport>,
     /// Notification channels that fail.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub failing_channels: Vec<Failing>,
+    pub failing_channels: Vec<ChannelFailure>,
     /// Conditions of the daemon itself; empty if no daemon answers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
@@ -84,7 +84,7 @@ impl StatusReport {
 
     /// Adds the failing notification channels, which need an operator.
     #[must_use]
-    pub fn with_failing_channels(mut self, failing: Vec<Failing>) -> Self {
+    pub fn with_failing_channels(mut self, failing: Vec<ChannelFailure>) -> Self {
         self.attention |= !failing.is_empty();
         self.failing_channels = failing;
         self

@@ -105,7 +105,8 @@ pub(super) async fn credential(
     may_read(&shared, &caller, &headers)?;
     let Path(name) = path.map_err(|_| unknown())?;
     let name = CredentialName::new(name).map_err(|_| unknown())?;
-    let report = shared.observer.tell(&name).await.map_err(|error| unreadable(error.to_string()))?;
+    let report =
+        shared.observer.credential_report(&name).await.map_err(|error| unreadable(error.to_string()))?;
     report.map(Json).ok_or_else(unknown)
 }
 

@@ -17,7 +17,7 @@ use crate::domain::audit::{Head, Sealed};
 use crate::domain::gate::Observed;
 use crate::domain::hold::Hold;
 use crate::domain::ids::{CredentialName, RotationId};
-use crate::domain::notification::Failing;
+use crate::domain::notification::ChannelFailure;
 use crate::ports::journal::{AuditReader, Diagnosis, JournalReader, OpenError, ReadError, Verification};
 use crate::ports::journal::{CredentialState, Error, RotationHistory};
 
@@ -119,7 +119,7 @@ impl JournalReader for ReadOnlyJournal {
         self.answer(read::holds)
     }
 
-    fn failing_channels(&self) -> Result<Vec<Failing>, ReadError> {
+    fn failing_channels(&self) -> Result<Vec<ChannelFailure>, ReadError> {
         self.answer(outbox::failing)
     }
 }

@@ -11,7 +11,7 @@ use crate::config::defaults as silent;
 use crate::config::findings::Findings;
 use crate::config::raw::{self, At};
 use crate::domain::ids::{ConsumerName, CredentialName, KeyId, StoreName, WorkspaceName};
-use crate::domain::key::{Grants, Network, Permissions};
+use crate::domain::key::{KeyAttributes, Limits, Permissions, canonical_networks, network};
 use crate::domain::plan::{AfterDeadline, Destination, Terms};
 use crate::domain::policy::{Credential, IfVanished};
 use crate::domain::schedule::Schedule;
@@ -54,7 +54,7 @@ pub(super) fn check<'r>(around: &References<'r>, findings: &mut Findings) -> Vec
         let (destinations, places) = destinations(around, name, raw, findings);
         let allow_unrestricted = raw.allow_unrestricted.as_ref().or(defaults.allow_unrestricted.as_ref());
         let allow_unrestricted = allow_unrestricted.is_some_and(|allowed| *allowed.value());
-        let first = first_grants(raw, allow_unrestricted, findings);
+        let first = first_attributes(raw, allow_unrestricted, findings);
         let key_lifetime =
             key_lifetime(raw.key_lifetime.as_ref().or(defaults.key_lifetime.as_ref()), findings);
         let after = predecessors(around, name, raw, findings);
@@ -276,7 +276,11 @@ fn secret_fits(written: Option<&At<raw::Text>>, kind: &StoreConfig, findings: &m
     fits
 }
 
-fn first_grants(raw: &raw::Credential, allow_unrestricted: bool, findings: &mut Findings) -> Option<Grants> {
+fn first_attributes(
+    raw: &raw::Credential,
+    allow_unrestricted: bool,
+    findings: &mut Findings,
+) -> Option<KeyAttributes> {
     let Some(permissions) = &raw.permissions else {
         let limit = raw.character_limit.as_ref().map(At::span);
         let addresses = raw.allowed_ips.as_ref().and_then(|list| list.first()).map(At::span);
@@ -307,31 +311,18 @@ fn first_grants(raw: &raw::Credential, allow_unrestricted: bool, findings: &mut 
         }
     };
     let addresses = raw.allowed_ips.as_ref().map(|list| networks(list, findings));
-    Some(Grants {
-        character_limit: raw.character_limit.as_ref().map(|limit| *limit.value()),
-        allowed_ips: addresses.filter(|addresses| !addresses.is_empty()),
-        ..Grants::of(allowed)
-    })
+    let limits = Limits::default()
+        .with("character_limit", raw.character_limit.as_ref().map(|limit| *limit.value()))
+        .with("allowed_ips", addresses.filter(|addresses| !addresses.is_empty()));
+    Some(KeyAttributes { permissions: allowed, limits })
 }
 
-fn networks(list: &[At<raw::AddressRange>], findings: &mut Findings) -> BTreeSet<Network> {
-    let mut networks = BTreeSet::new();
-    for written in list {
-        let text = written.value().as_str();
-        let (address, prefix) = text.split_once('/').unwrap_or((text, "0"));
-        let bits = match address.parse() {
-            Ok(std::net::IpAddr::V4(_)) => 32,
-            Ok(std::net::IpAddr::V6(_)) => 128,
-            Err(_) => -1,
-        };
-        if prefix.parse::<u8>().is_ok_and(|prefix| i32::from(prefix) <= bits) {
-            networks.insert(Network::from(text.to_owned()));
-        } else {
-            let help = "use for example \"203.0.113.7\" or \"203.0.113.0/24\"";
-            findings.error(&written.span(), "not an IP address or network", help);
-        }
+fn networks(list: &[At<raw::AddressRange>], findings: &mut Findings) -> Vec<String> {
+    for written in list.iter().filter(|written| network(written.value().as_str()).is_none()) {
+        let help = "use for example \"203.0.113.7\" or \"203.0.113.0/24\"";
+        findings.error(&written.span(), "not an IP address or network", help);
     }
-    networks
+    canonical_networks(list.iter().map(|written| written.value().as_str()))
 }
 
 fn key_lifetime(written: Option<&At<raw::Duration>>, findings: &mut Findings) -> Option<SignedDuration> {

@@ -13,7 +13,7 @@ use crate::config::raw::{self, At, AtLeast, On};
 use crate::domain::ids::{ChannelName, CredentialName, WorkspaceName};
 use crate::domain::notification::occurrences::Occurrence;
 use crate::domain::notification::template::{PLACEHOLDERS, Template};
-use crate::domain::notification::{Interest, Severity};
+use crate::domain::notification::{Severity, Subscription};
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 const TIME_LIMIT_MAX: SignedDuration = SignedDuration::from_mins(1);
@@ -23,7 +23,7 @@ pub(super) fn check(raw: &raw::Policy, findings: &mut Findings) -> BTreeMap<Chan
     for (written, channel) in &raw.notify {
         let name = values::name(written, findings, ChannelName::new);
         let receiver = receiver(written, channel, findings);
-        let interest = interest(raw, channel, findings);
+        let subscription = subscription(raw, channel, findings);
         let text = text(channel, findings);
         let source = values::text(channel.source.as_ref(), findings);
         let runbook = values::text(channel.runbook.as_ref(), findings);
@@ -34,7 +34,7 @@ pub(super) fn check(raw: &raw::Policy, findings: &mut Findings) -> BTreeMap<Chan
         }
         if let (Some(name), Some(receiver)) = (name, receiver) {
             let channel = ChannelConfig {
-                interest,
+                subscription,
                 text: text.unwrap_or_default(),
                 source: source.unwrap_or_else(|| defaults::NOTIFY_SOURCE.to_owned()),
                 runbook: runbook.unwrap_or_else(|| defaults::NOTIFY_RUNBOOK.to_owned()),
@@ -84,7 +84,7 @@ fn receiver(written: &At<String>, raw: &raw::Notify, findings: &mut Findings) ->
     }
 }
 
-fn interest(raw: &raw::Policy, channel: &raw::Notify, findings: &mut Findings) -> Interest {
+fn subscription(raw: &raw::Policy, channel: &raw::Notify, findings: &mut Findings) -> Subscription {
     let at_least = match channel.at_least.as_ref().map(|written| *written.value()) {
         Some(AtLeast::Page) => Severity::Page,
         Some(AtLeast::Ticket) | None => Severity::Ticket,
@@ -106,7 +106,7 @@ fn interest(raw: &raw::Policy, channel: &raw::Notify, findings: &mut Findings) -
     let of_credentials = channel.credentials.iter().filter_map(|written| {
         values::reference(written, "credential", &credentials, CredentialName::new, findings)
     });
-    Interest { at_least, on, workspaces, credentials: of_credentials.collect() }
+    Subscription { at_least, on, workspaces, credentials: of_credentials.collect() }
 }
 
 /// May have several lines, unlike other texts.

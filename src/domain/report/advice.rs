@@ -103,49 +103,33 @@ fn under_way(
     rotation: &Rotation,
     now: Timestamp,
 ) -> Advice {
-    let mut health = CredentialHealth::Rotating;
-    let mut attention = false;
-    let mut command = None;
-    let summary = match current.phase {
-        PhaseName::Overlap => {
-            health = CredentialHealth::Waiting;
-            let waiting: Vec<&str> =
-                current.gates.iter().filter(|it| !it.open).map(|it| it.grounds.as_str()).collect();
-            let late = current.deadline.is_some_and(|deadline| deadline <= now);
-            attention = late && !waiting.is_empty() && rotation.plan.terms.then == AfterDeadline::Hold;
-            command = attention.then(|| show_lagging(report, current));
-            match (attention, waiting.as_slice()) {
-                (_, []) => "every gate is satisfied; the old key is about to be disabled".to_owned(),
-                (true, _) => format!("past its deadline, waiting on: {}", waiting.join("; ")),
-                (false, _) => format!("both keys work, waiting on: {}", waiting.join("; ")),
-            }
-        }
-        PhaseName::Quarantine => {
-            health = CredentialHealth::Waiting;
-            "the old key is disabled and will be deleted".to_owned()
-        }
-        PhaseName::Returning => {
-            health = CredentialHealth::Waiting;
-            "rolled back; consumers are switching to the old key".to_owned()
-        }
-        PhaseName::Promoting if report.partially_published => {
-            "some destinations serve the new key, others not yet".to_owned()
-        }
-        PhaseName::Due => "a rotation has started; nothing has changed yet".to_owned(),
-        PhaseName::Minting => "a new key is being created".to_owned(),
-        PhaseName::Staging => "the new key is being written to its destinations".to_owned(),
-        PhaseName::Verifying => "the new key is being checked".to_owned(),
-        PhaseName::Promoting => "the new key is being promoted".to_owned(),
-        PhaseName::Disabling => "the old key is being disabled".to_owned(),
-        PhaseName::Revoking => "the old key is being deleted".to_owned(),
-        PhaseName::Reinstating => "the old key is being enabled again".to_owned(),
-        PhaseName::Discarding => "the new key is being discarded".to_owned(),
-        PhaseName::RollingBack => "the old key is being promoted again".to_owned(),
-        PhaseName::Withdrawing => "rolled back; the new key is being deleted".to_owned(),
-        // Ended, and so never open in the journal.
-        PhaseName::Parked | PhaseName::Done | PhaseName::Aborted | PhaseName::RolledBack => {
-            "the rotation has ended".to_owned()
-        }
+    let row = current.phase.row();
+    let health = if row.waits { CredentialHealth::Waiting } else { CredentialHealth::Rotating };
+    if current.phase == PhaseName::Overlap {
+        return overlap(report, current, rotation, health, now);
+    }
+    let half_way = current.phase == PhaseName::Promoting && report.partially_published;
+    let summary =
+        if half_way { "some destinations serve the new key, others not yet" } else { row.summary }.to_owned();
+    Advice { health, attention: false, summary, command: None }
+}
+
+fn overlap(
+    report: &CredentialReport,
+    current: &RotationReport,
+    rotation: &Rotation,
+    health: CredentialHealth,
+    now: Timestamp,
+) -> Advice {
+    let waiting: Vec<&str> =
+        current.gates.iter().filter(|it| !it.open).map(|it| it.grounds.as_str()).collect();
+    let late = current.deadline.is_some_and(|deadline| deadline <= now);
+    let attention = late && !waiting.is_empty() && rotation.plan.terms.then == AfterDeadline::Hold;
+    let command = attention.then(|| show_lagging(report, current));
+    let summary = match (attention, waiting.as_slice()) {
+        (_, []) => "every gate is satisfied; the old key is about to be disabled".to_owned(),
+        (true, _) => format!("past its deadline, waiting on: {}", waiting.join("; ")),
+        (false, _) => format!("both keys work, waiting on: {}", waiting.join("; ")),
     };
     Advice { health, attention, summary, command }
 }
@@ -182,7 +166,7 @@ fn next_verb(reason: ParkReason, rotation: &Rotation) -> &'static str {
 }
 
 fn is_rolling_back(rotation: &Rotation) -> bool {
-    rotation.phase.is_way_back()
+    rotation.phase.is_rollback()
 }
 
 fn times(count: u32) -> String {

@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use crate::domain::hold::{BREAKER, Hold, HoldKind, Holds, Scope};
 use crate::domain::ids::{CredentialName, WorkspaceName};
-use crate::domain::phase::PhaseName;
 use crate::domain::policy::Policy;
 use crate::domain::record::Record;
 use crate::domain::report::blocked::Blocked;
@@ -162,25 +161,6 @@ impl CredentialReport {
             let due = self.requested || self.key_id.is_none() || self.next_due.is_some_and(|due| due <= now);
             return due.then_some(HoldKind::Minting);
         };
-        match rotation.phase {
-            PhaseName::Due => Some(HoldKind::Minting),
-            PhaseName::Overlap
-            | PhaseName::Disabling
-            | PhaseName::Quarantine
-            | PhaseName::Revoking
-            | PhaseName::Returning
-            | PhaseName::Withdrawing => Some(HoldKind::Revoking),
-            PhaseName::Minting
-            | PhaseName::Staging
-            | PhaseName::Verifying
-            | PhaseName::Promoting
-            | PhaseName::Reinstating
-            | PhaseName::Discarding
-            | PhaseName::RollingBack
-            | PhaseName::Parked
-            | PhaseName::Done
-            | PhaseName::Aborted
-            | PhaseName::RolledBack => None,
-        }
+        rotation.phase.row().held_by
     }
 }

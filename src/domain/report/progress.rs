@@ -4,24 +4,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::domain::event::Event;
-use crate::domain::phase::{Phase, PhaseName};
+use crate::domain::phase::{Path, Phase, PhaseName};
 use crate::domain::rotation::Rotation;
 use crate::domain::step::step;
-
-const FORWARD: [PhaseName; 10] = [
-    PhaseName::Due,
-    PhaseName::Minting,
-    PhaseName::Staging,
-    PhaseName::Verifying,
-    PhaseName::Promoting,
-    PhaseName::Overlap,
-    PhaseName::Disabling,
-    PhaseName::Quarantine,
-    PhaseName::Revoking,
-    PhaseName::Done,
-];
-const BACK: [PhaseName; 4] =
-    [PhaseName::RollingBack, PhaseName::Returning, PhaseName::Withdrawing, PhaseName::RolledBack];
 
 /// The phases of one rotation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -68,9 +53,11 @@ fn ahead(phase: &Phase) -> Vec<PhaseName> {
     if let Phase::Parked { was, .. } = phase {
         return std::iter::once(was.name()).chain(ahead(was)).collect();
     }
-    let after = |way: &[PhaseName]| -> Vec<PhaseName> {
-        way.iter().skip_while(|name| **name != phase.name()).skip(1).copied().collect()
-    };
-    let forward = after(&FORWARD);
-    if forward.is_empty() { after(&BACK) } else { forward }
+    let name = phase.name();
+    let path = name.row().path;
+    if path == Path::Aside {
+        return Vec::new();
+    }
+    let same_path = |other: &PhaseName| other.row().path == path;
+    PhaseName::ALL.into_iter().filter(same_path).skip_while(|other| *other != name).skip(1).collect()
 }

@@ -25,7 +25,7 @@ impl RollbackReport {
         if rotation.is_over() || rotation.plan.old.is_none() {
             return no("there is no old key");
         }
-        if rotation.phase.is_way_back() {
+        if rotation.phase.is_rollback() {
             return no("a rollback is already in progress");
         }
         if matches!(rotation.phase, Phase::Minting { .. }) {

@@ -8,7 +8,7 @@ use crate::domain::audit::{Head, Sealed};
 use crate::domain::gate::Observed;
 use crate::domain::hold::Hold;
 use crate::domain::ids::{CredentialName, RotationId};
-use crate::domain::notification::Failing;
+use crate::domain::notification::ChannelFailure;
 use crate::ports::journal::{CredentialState, Error, RotationHistory};
 
 /// Why a journal cannot be opened, and what to do about it.
@@ -107,7 +107,7 @@ pub trait JournalReader: AuditReader + Diagnosis {
     ///
     /// # Errors
     /// The journal cannot be read, or a row is damaged.
-    fn failing_channels(&self) -> Result<Vec<Failing>, ReadError>;
+    fn failing_channels(&self) -> Result<Vec<ChannelFailure>, ReadError>;
 }
 
 /// The audit log for commands. The methods block.

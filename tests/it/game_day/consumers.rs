@@ -56,7 +56,7 @@ async fn a_consumer_that_goes_on_with_the_old_key_is_told_and_switched() {
     harness.types("rekeyd rotate tts-backend").await;
     harness.status_says(&["past its deadline", STRAGGLER, "rekeyd consumers tts-batch"]).await;
     harness.tells("gate=\"acks\",who=\"tts-batch\"} 1").await;
-    harness.raises(&["RekeydStraggler"]).await;
+    harness.raises(&["RekeydConsumerLagging"]).await;
     harness.page_says("/", &["past its deadline", STRAGGLER, "rekeyd consumers tts-batch"]).await;
     harness
         .page_says("/credentials/tts-backend", &["Both keys work", STRAGGLER, "rekeyd consumers tts-batch"])
@@ -71,7 +71,7 @@ async fn a_consumer_that_goes_on_with_the_old_key_is_told_and_switched() {
         }
         is_its
     };
-    harness.follows("RekeydStraggler", starts_again).await;
+    harness.follows("RekeydConsumerLagging", starts_again).await;
     let served = |harness: &Harness| harness.rehearsal.stage.served().into_values().collect::<Vec<_>>();
     harness.is_mended(&[]).await;
     let truth = harness.rehearsal.stage.sandbox.truth();

@@ -152,7 +152,7 @@ async fn events_that_are_damaged_come_back_from_a_backup() {
     let refused = harness.says_no("rekeyd repair tts-backend").await;
     assert!(refused.contains("cannot be made anew") && refused.contains("backup"), "{refused}");
     harness.status_says(&["damaged"]).await;
-    harness.follows("The journal from a backup", |_, _| false).await;
+    harness.follows("Restore the journal from a backup", |_, _| false).await;
     harness.tells("rekeyd_engine_damaged_credentials 0").await;
     harness.ends_well().await;
 }

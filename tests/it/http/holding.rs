@@ -44,7 +44,7 @@ async fn what_is_paused_is_told_everywhere_and_happens_only_when_it_is_resumed()
     assert_eq!(told, (&json!("workspace"), &json!("prod"), &json!("revoking")));
     let metrics = harness.get("/metrics").await.text;
     assert!(
-        metrics.contains("rekeyd_hold{scope=\"workspace prod\",what=\"revoking\",by=\"operator\"} 1"),
+        metrics.contains("rekeyd_hold{scope=\"workspace prod\",kind=\"revoking\",by=\"operator\"} 1"),
         "{metrics}"
     );
 

@@ -69,7 +69,7 @@ async fn a_reported_key_is_replaced_and_the_report_may_be_repeated() {
     assert_eq!(told["credentials"][0]["answered"], true, "{told}");
     let metrics = harness.get("/metrics").await.text;
     assert!(
-        metrics.contains("rekeyd_leak_answered_seconds{credential=\"tts\",workspace=\"prod\"} "),
+        metrics.contains("rekeyd_last_emergency_duration_seconds{credential=\"tts\",workspace=\"prod\"} "),
         "{metrics}"
     );
     let nobodys = json!({ "sha256": hash("something else"), "source": "me" }).to_string();

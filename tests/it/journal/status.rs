@@ -55,7 +55,7 @@ impl Sample {
             since: at(-20 * DAY),
             expires_at: None,
             usage_hash: None,
-            grants: None,
+            attributes: None,
         };
         let record = Record {
             current: Some(current),
@@ -85,7 +85,7 @@ impl Sample {
             expires_at: None,
             usage_hash: None,
             hint: "…1".to_owned(),
-            grants: None,
+            attributes: None,
         };
         let staged =
             |destination| Event::Staged { destination, version: version("v1"), over: Some(version("v0")) };

@@ -139,7 +139,7 @@ impl Reconciler {
         if self.phase().is_some_and(Phase::is_rollback) {
             return self.publish_again().await;
         }
-        self.steer(Event::AbortAsked { by }, "is being aborted").await
+        self.steer(Event::AbortRequested { by }, "is being aborted").await
     }
 
     pub(super) async fn publish_again(&mut self) -> Result<Result<String, String>, ReconcileError> {
@@ -152,7 +152,7 @@ impl Reconciler {
         }
         match self.unlike_the_successor().await {
             Ok(destinations) => {
-                self.steer(Event::Reclaimed { destinations }, "goes on with the new key").await
+                self.steer(Event::OverwriteRequested { destinations }, "goes on with the new key").await
             }
             Err(failure) => Ok(Err(format!("the destinations could not be read: {failure}"))),
         }

@@ -71,7 +71,7 @@ impl Reconciler {
             Err(failure) => Err(failure),
         };
         let event = match (standing, self.rotation.as_ref().map(|rotation| &rotation.phase)) {
-            (Ok(Some(destinations)), _) => Event::Reclaimed { destinations },
+            (Ok(Some(destinations)), _) => Event::OverwriteRequested { destinations },
             (Ok(None), Some(Phase::Returning { .. })) => Event::ReturnPassed,
             (Ok(None), Some(Phase::Parked { .. })) => Event::Retried { overwrite: false },
             (Ok(None), _) => return Ok(None),

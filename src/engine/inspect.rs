@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::finding::{Finding, FindingKind};
 use crate::domain::ids::KeyId;
-use crate::domain::inspection::{self, Seen};
+use crate::domain::inspection::{self, InspectionInput};
 use crate::domain::key::Inventory;
 use crate::domain::plan::Destination;
 use crate::domain::record::Record;
@@ -37,7 +37,7 @@ impl Reconciler {
             ids.iter().filter(|id| inventory.key(id).is_some()).cloned().collect()
         };
         let strangers = hint.strangers.as_ref().map(listed);
-        let seen = Seen {
+        let seen = InspectionInput {
             inventory: &inventory,
             at: hint.at,
             settle: self.context.timing.settle,

@@ -20,7 +20,7 @@ impl Reconciler {
             return Ok(Outcome::Happened(parked));
         }
         if self.policy().is_none() {
-            return Ok(Outcome::Happened(Event::AbortAsked {
+            return Ok(Outcome::Happened(Event::AbortRequested {
                 by: "the policy, which no longer has it".to_owned(),
             }));
         }

@@ -110,7 +110,7 @@ impl Reconciler {
         if self.successor()?.promotion_begun {
             return park(ParkReason::NewKeyUnusable, format!("the new key cannot be used: {why}"));
         }
-        Ok(Outcome::Happened(Event::Refuted { why }))
+        Ok(Outcome::Happened(Event::VerificationFailed { why }))
     }
 }
 

@@ -106,7 +106,7 @@ fn record(journal: &Path) -> Value {
 async fn a_damaged_row_is_told_and_made_anew_while_the_others_go_on() {
     let mut harness = Harness::open(69).await;
     let journal = harness.rehearsal.stage.journal();
-    harness.types("rekeyd pause tts-backend --only revoking --why 'so that both keys work'").await;
+    harness.types("rekeyd pause tts-backend --only revoking --reason 'so that both keys work'").await;
     harness.types("rekeyd rotate tts-backend").await;
     let begun = Instant::now();
     while !record(&journal)["open"].is_string() {

@@ -116,7 +116,7 @@ async fn the_record_of_a_credential_keeps_every_field() {
     assert_eq!(full.due.unwrap().schedule, "every 30d");
     assert_eq!(full.answered.unwrap().why, "it was seen in public");
     let current = full.current.unwrap();
-    assert!(current.fingerprint == Some(Fingerprint::of(b"old")) && current.grants.is_some());
+    assert!(current.fingerprint == Some(Fingerprint::of(b"old")) && current.attributes.is_some());
     let mut obstacles = BTreeSet::new();
     for (_, state) in journal.load().await.unwrap() {
         obstacles.extend(state.unwrap().record.obstacle.map(|obstacle| obstacle.kind.label()));

@@ -12,7 +12,7 @@ use crate::domain::gate::probe::{CommandGate, CommandRun, Instance, Marks, Probe
 use crate::domain::gate::{Evidence, Gate, Observed};
 use crate::domain::key::Key;
 use crate::domain::successor::PlacementState;
-use crate::domain::usage::{CreditCounters, Ours, Reading, SourceEvidence, Source};
+use crate::domain::usage::{CreditCounters, Ours, Reading, Source, SourceEvidence};
 use crate::engine::effects::NewKeyEffects;
 use crate::ports::journal;
 use crate::ports::prober::ProbeResponse;

@@ -22,14 +22,13 @@ use crate::ports::journal::Entry;
 use crate::ports::prober::Prober;
 use crate::ports::secret_store::SecretStore;
 use crate::rehearsal::StoreKind;
-use crate::rehearsal::call_log::CallLog;
 use crate::rehearsal::clock::VirtualClock;
 use crate::rehearsal::consumers::Consumers;
-use crate::rehearsal::crash::Fuse;
 use crate::rehearsal::dry_run::Given;
-use crate::rehearsal::shelf::Shelf;
+use crate::rehearsal::hooks::Recorder;
 use crate::rehearsal::simulation::score::{Score, Told};
-use crate::rehearsal::snapshot::Furniture;
+use crate::rehearsal::snapshot::Snapshot;
+use crate::rehearsal::store::Store;
 use crate::rehearsal::workspace::Workspace;
 
 mod promises;
@@ -81,12 +80,9 @@ pub fn play(
 }
 
 struct World {
-    clock: VirtualClock,
-    ledger: CallLog,
-    fuse: Fuse,
-    changed: Arc<Notify>,
+    recorder: Recorder,
     journal: MemoryJournal,
-    shelves: BTreeMap<StoreName, Arc<Shelf>>,
+    stores: BTreeMap<StoreName, Arc<Store>>,
     consumers: Arc<Consumers>,
     workspaces: BTreeMap<WorkspaceName, Arc<WorkspaceClient>>,
     policy: Policy,
@@ -97,28 +93,23 @@ struct World {
 impl World {
     /// Everything as on the first day: service accounts with one key each, or none where the policy makes the first.
     fn build(given: &Given<'_>, weather: &Weather, clock: &VirtualClock) -> Result<Self, String> {
-        let (ledger, fuse, changed) = (CallLog::default(), Fuse::default(), Arc::new(Notify::new()));
+        let recorder = Recorder::new(clock);
         let policy = given.policy.clone();
         let admin = Fingerprint::of(b"imagined-admin");
-        let workspace = |name: &WorkspaceName| {
-            Workspace::new(name.clone(), clock.clone(), ledger.clone(), fuse.clone(), admin.clone())
-        };
+        let workspace = |name: &WorkspaceName| Workspace::new(name.clone(), clock.clone(), admin.clone());
         let workspaces: BTreeMap<_, _> =
             policy.workspaces.keys().map(|name| (name.clone(), Arc::new(workspace(name)))).collect();
-        let shelf =
-            |kind| Shelf::new(kind, clock.clone(), ledger.clone(), fuse.clone(), Arc::clone(&changed));
-        let shelves: BTreeMap<_, _> =
-            given.stores.iter().map(|(name, kind)| (name.clone(), Arc::new(shelf(*kind)))).collect();
+        let stores = given.empty_stores(&recorder);
         let mut at_work = BTreeMap::new();
         for credential in policy.credentials.values() {
             let record = Record::new(credential.name.clone());
-            let furniture = Furniture { credential, record: &record, rotation: None, now: clock.now() };
+            let snapshot = Snapshot { credential, record: &record, rotation: None, now: clock.now() };
             let unfit = || format!("`{}` cannot be imagined", credential.name);
             let workspace = workspaces.get(&credential.workspace).ok_or_else(unfit)?;
-            furniture.furnish_workspace(workspace).ok_or_else(unfit)?;
+            snapshot.furnish_workspace(workspace).ok_or_else(unfit)?;
             for (place, destination) in credential.destinations.iter().enumerate() {
-                let shelf = shelves.get(&destination.store).ok_or_else(unfit)?;
-                furniture.furnish_shelf(place, destination, shelf).ok_or_else(unfit)?;
+                let store = stores.get(&destination.store).ok_or_else(unfit)?;
+                snapshot.furnish_store(place, destination, store).ok_or_else(unfit)?;
             }
             at_work.insert(credential.name.clone(), Arc::clone(workspace));
         }
@@ -126,40 +117,28 @@ impl World {
             let never = name.is_some_and(|name| weather.never.contains(name));
             (!never).then_some(weather.acks_after)
         };
-        let consumers = Consumers::of(&policy, lag, clock.clone(), ledger.clone(), shelves.clone(), at_work);
-        let notes = ledger.clone();
-        let journal = MemoryJournal::watched(Arc::new(move |entry: &Entry| notes.journalled(entry)));
-        let workspaces = given.workspaces(&workspaces);
+        let consumers = Consumers::of(&policy, lag, recorder.clone(), stores.clone(), at_work);
+        let log = recorder.log.clone();
+        let journal = MemoryJournal::watched(Arc::new(move |entry: &Entry| log.journalled(entry)));
+        let workspaces = given.workspaces(&workspaces, &recorder);
         let timing = Timing { look_again: LOOK_AGAIN, ..given.timing };
-        let (clock, consumers) = (clock.clone(), Arc::new(consumers));
+        let consumers = Arc::new(consumers);
         let in_aws = given.stores.iter().filter(|(_, kind)| **kind == StoreKind::AwsSecretsManager);
         let of_aws = in_aws.map(|(name, _)| name.clone()).collect();
-        Ok(Self {
-            clock,
-            ledger,
-            fuse,
-            changed,
-            journal,
-            shelves,
-            consumers,
-            workspaces,
-            policy,
-            of_aws,
-            timing,
-        })
+        Ok(Self { recorder, journal, stores, consumers, workspaces, policy, of_aws, timing })
     }
 
     fn context(&self) -> Context {
-        let store = |(name, shelf): (&StoreName, &Arc<Shelf>)| {
-            (name.clone(), Arc::clone(shelf) as Arc<dyn SecretStore>)
+        let store = |(name, store): (&StoreName, &Arc<Store>)| {
+            (name.clone(), Arc::clone(store) as Arc<dyn SecretStore>)
         };
         Context {
             policy: self.policy.clone(),
             workspaces: self.workspaces.clone(),
-            stores: self.shelves.iter().map(store).collect(),
+            stores: self.stores.iter().map(store).collect(),
             journal: Arc::new(self.journal.clone()),
             prober: Arc::clone(&self.consumers) as Arc<dyn Prober>,
-            clock: Arc::new(self.clock.clone()),
+            clock: Arc::new(self.recorder.clock.clone()),
             timing: self.timing,
             seed: [0; 16],
         }
@@ -171,7 +150,7 @@ impl World {
         until: Timestamp,
         seen: impl Fn(Timestamp),
     ) -> Result<Told, String> {
-        let mut score = Score::new(&self.policy, &self.of_aws, self.clock.now());
+        let mut score = Score::new(&self.policy, &self.of_aws, self.recorder.clock.now());
         let mut life = self.begin(weather).await?;
         let mut forgotten = 0;
         loop {
@@ -180,8 +159,8 @@ impl World {
                 let said = life.handle.acknowledge(credential, ack).await;
                 said.map_err(|error| error.to_string())?;
             }
-            let now = self.clock.now();
-            score.read(self.ledger.take());
+            let now = self.recorder.clock.now();
+            score.read(self.recorder.log.take());
             score.judge(&self.journal, &self.consumers, now).await?;
             seen(now);
             if now >= until || score.begun() >= weather.rotations_max {
@@ -195,19 +174,19 @@ impl World {
             let wake = next.map_or(round, |next| next.min(round));
             tokio::select! {
                 biased;
-                () = self.fuse.blown() => {
+                () = self.recorder.crash_point.reached() => {
                     drop(life);
                     score.crashed();
-                    self.clock.sleep_until(self.clock.now().saturating_add(RESTART).unwrap_or(until)).await;
+                    self.recorder.clock.sleep_until(self.recorder.clock.now().saturating_add(RESTART).unwrap_or(until)).await;
                     life = self.begin(weather).await?;
                 }
                 Some(ended) = life.tasks.join_next() => return Err(how(ended)),
-                () = self.changed.notified() => {}
-                () = self.clock.sleep_until(wake) => {}
+                () = self.recorder.changed.notified() => {}
+                () = self.recorder.clock.sleep_until(wake) => {}
             }
         }
         life.stop.cancel();
-        let now = self.clock.now();
+        let now = self.recorder.clock.now();
         Ok(score.finish(now, now >= until))
     }
 
@@ -225,7 +204,7 @@ impl World {
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         tasks.spawn(controller.run(stop.clone(), Duration::from_secs(1)));
         if let Some(every) = weather.crash_every {
-            self.fuse.light(later(self.clock.now(), every));
+            self.recorder.crash_point.arm(later(self.recorder.clock.now(), every));
         }
         Ok(Life { handle, stop, tasks })
     }

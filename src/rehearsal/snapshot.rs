@@ -19,8 +19,8 @@ use crate::domain::rotation::Rotation;
 use crate::domain::secret::Fingerprint;
 use crate::domain::successor::{Placement, PlacementState, Successor};
 use crate::ports::journal::Entry;
-use crate::rehearsal::shelf::Shelf;
-use crate::rehearsal::workspace::Workspace;
+use crate::rehearsal::store::Store;
+use crate::rehearsal::workspace::{Workspace, plain_key};
 
 /// Of an account that nobody has looked up yet.
 const ACCOUNT: &str = "SERVICE_ACCOUNT_ID";
@@ -67,14 +67,14 @@ fn replace(told: &mut Value) {
 }
 
 /// What is there before anything is played: of one credential, as the journal (real fingerprints) has it.
-pub(super) struct Furniture<'a> {
+pub(super) struct Snapshot<'a> {
     pub(super) credential: &'a Credential,
     pub(super) record: &'a Record,
     pub(super) rotation: Option<&'a Rotation>,
     pub(super) now: Timestamp,
 }
 
-impl Furniture<'_> {
+impl Snapshot<'_> {
     /// The service account with the keys that there should be, as far as that is known.
     pub(super) fn furnish_workspace(&self, workspace: &Workspace) -> Option<()> {
         let Self { credential, record, rotation, now } = self;
@@ -107,7 +107,7 @@ impl Furniture<'_> {
                 )
             };
             let of = current.and_then(|current| current.fingerprint.as_ref());
-            workspace.add_key(key, of.map_or_else(|| unknown(credential), print));
+            workspace.add_key(key, of.map_or_else(|| unknown(credential), value));
         }
         if let (Some(rotation), Some(successor)) = (rotation, rotation.and_then(Rotation::successor)) {
             let made = successor.facts.as_ref().and_then(|facts| facts.created_at).unwrap_or(rotation.since);
@@ -117,26 +117,26 @@ impl Furniture<'_> {
                 expires_at: successor.request.expires_at,
                 ..key(successor.key.clone(), account, made, grants)
             };
-            workspace.add_key(key, print(&successor.fingerprint));
+            workspace.add_key(key, value(&successor.fingerprint));
         }
         Some(())
     }
 
     /// What a destination serves and keeps.
-    pub(super) fn furnish_shelf(&self, place: usize, destination: &Destination, shelf: &Shelf) -> Option<()> {
+    pub(super) fn furnish_store(&self, place: usize, destination: &Destination, store: &Store) -> Option<()> {
         let successor = self.rotation.and_then(Rotation::successor);
         if let Some((successor, placement)) =
             successor.and_then(|successor| Some((successor, successor.placements.get(place)?)))
         {
-            return placed(destination, successor, placement, shelf);
+            return placed(destination, successor, placement, store);
         }
         let published = self.record.published.iter().find(|it| it.destination.is_same_place(destination));
         let current = self.record.current.as_ref().and_then(|current| current.fingerprint.as_ref());
         match published {
-            Some(published) => put(shelf, destination, &published.version, current, Stands::Current),
+            Some(published) => put(store, destination, &published.version, current, Stands::Current),
             // One that may be created is taken for one that is not there yet.
             None if destination.create => Some(()),
-            None => put(shelf, destination, &VersionId::new("VERSION_ID").ok()?, None, Stands::Current),
+            None => put(store, destination, &VersionId::new("VERSION_ID").ok()?, None, Stands::Current),
         }
     }
 
@@ -160,25 +160,15 @@ fn plain(text: &str) -> String {
     text.chars().map(|it| if it.is_ascii_alphanumeric() || it == '-' { it } else { '_' }).collect()
 }
 
-/// The value of a key that somebody else made.
-fn unknown(credential: &Credential) -> Fingerprint {
-    Fingerprint::of(format!("imagined-unknown-{}", credential.name).as_bytes())
+/// The value of a key that an operator created.
+fn unknown(credential: &Credential) -> String {
+    format!("imagined-unknown-{}", credential.name)
 }
 
 fn key(id: KeyId, account: ServiceAccountId, created_at: Timestamp, grants: Option<Grants>) -> Key {
-    Key {
-        usage_hash: Some(id.to_string()),
-        id,
-        account,
-        name: "imagined".to_owned(),
-        hint: String::new(),
-        created_at: Some(created_at),
-        enabled: true,
-        disable_reason: None,
-        grants: grants.unwrap_or_else(|| Grants::of(Permissions::Only(["text_to_speech".to_owned()].into()))),
-        expires_at: None,
-        character_count: Some(0),
-    }
+    let grants =
+        grants.unwrap_or_else(|| Grants::of(Permissions::Only(["text_to_speech".to_owned()].into())));
+    Key { created_at: Some(created_at), ..plain_key(id, account, grants) }
 }
 
 /// Where it may be the one or the other it is taken for disabled: to enable it is then part of what is to come.
@@ -207,49 +197,49 @@ fn placed(
     destination: &Destination,
     successor: &Successor,
     placement: &Placement,
-    shelf: &Shelf,
+    store: &Store,
 ) -> Option<()> {
     let before = &placement.before;
     let new = Some(&successor.fingerprint);
     let put_before = |stands| match &before.version {
-        Some(version) => put(shelf, destination, version, before.fingerprint.as_ref(), stands),
+        Some(version) => put(store, destination, version, before.fingerprint.as_ref(), stands),
         None => Some(()),
     };
     match &placement.progress {
         PlacementState::Absent => put_before(Stands::Current),
         PlacementState::Staged { version, over } => {
             put_before(Stands::Current)?;
-            put(shelf, destination, version, new, Stands::Pending { over: over.as_ref() })
+            put(store, destination, version, new, Stands::Pending { over: over.as_ref() })
         }
         PlacementState::Current { version, displaced } => {
             put_before(Stands::Before)?;
             // Staged anew over what somebody else had changed meanwhile, in another field.
             if let Some(displaced) = displaced.as_ref().filter(|it| Some(*it) != before.version.as_ref()) {
-                put(shelf, destination, displaced, before.fingerprint.as_ref(), Stands::Before)?;
+                put(store, destination, displaced, before.fingerprint.as_ref(), Stands::Before)?;
             }
-            put(shelf, destination, version, new, Stands::Current)
+            put(store, destination, version, new, Stands::Current)
         }
         PlacementState::Restored { version } => {
-            put(shelf, destination, version, before.fingerprint.as_ref(), Stands::Current)
+            put(store, destination, version, before.fingerprint.as_ref(), Stands::Current)
         }
     }
 }
 
 fn put(
-    shelf: &Shelf,
+    store: &Store,
     destination: &Destination,
     version: &VersionId,
     of: Option<&Fingerprint>,
     stands: Stands<'_>,
 ) -> Option<()> {
     // Several credentials may have their fields in one secret.
-    let base = shelf.memory.text(&destination.secret);
+    let base = store.memory.text(&destination.secret);
     let base = base.as_ref().map(|base| base.as_str());
     let text = match (of, &destination.json_field) {
         (Some(of), _) => secret_text::compose(destination, base, &value(of)).ok()?.to_string(),
         (None, Some(_)) => base.unwrap_or("{}").to_owned(),
         (None, None) => String::new(),
     };
-    shelf.memory.put(&destination.secret, version, &text, stands);
+    store.memory.put(&destination.secret, version, &text, stands);
     Some(())
 }

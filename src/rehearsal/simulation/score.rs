@@ -14,7 +14,7 @@ use crate::domain::policy::Policy;
 use crate::domain::rotation::Rotation;
 use crate::domain::step;
 use crate::ports::journal::{Entry, Journal as _};
-use crate::rehearsal::call_log::{Call, Noted};
+use crate::rehearsal::call_log::{Call, LogLine};
 use crate::rehearsal::consumers::Consumers;
 use crate::rehearsal::simulation::promises::Promises;
 
@@ -96,10 +96,10 @@ impl<'a> Score<'a> {
         self.told
     }
 
-    pub(super) fn read(&mut self, noted: Vec<Noted>) {
-        for noted in noted {
-            match noted {
-                Noted::Called(_, call) => {
+    pub(super) fn read(&mut self, lines: Vec<LogLine>) {
+        for line in lines {
+            match line {
+                LogLine::Called(_, call) => {
                     let whom = match call {
                         Call::Provider { workspace, .. } => format!("workspace {workspace}"),
                         Call::Store { destination, .. } => format!("store {}", destination.store),
@@ -107,7 +107,7 @@ impl<'a> Score<'a> {
                     };
                     *self.told.calls.entry(whom).or_default() += 1;
                 }
-                Noted::Journalled(entry) => self.journalled(&entry),
+                LogLine::Journalled(entry) => self.journalled(&entry),
             }
         }
     }

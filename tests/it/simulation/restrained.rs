@@ -8,8 +8,8 @@ use rekeyd::engine::Command;
 
 use super::dice::Dice;
 use super::fate::Odds;
+use super::life::Spoil;
 use super::play::{Scenario, play, workspace};
-use super::provider::Spoil;
 use super::restraint::Restraint;
 
 fn breaker(failures: u32) -> Option<Breaker> {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::adapters::sqlite::{OpenError, ReadOnlyJournal, SqliteJournal};
@@ -17,16 +17,14 @@ use crate::cli::policy::OfPolicy;
 use crate::cli::progress::Progress;
 use crate::cli::status;
 use crate::config::Config;
-use crate::config::components::{JournalConfig, StoreConfig};
+use crate::config::components::JournalConfig;
 use crate::domain::gate::Evidence;
-use crate::domain::ids::{CredentialName, WorkspaceName};
+use crate::domain::ids::CredentialName;
 use crate::domain::record::Record;
 use crate::domain::report::{CredentialReport, Facts, StatusReport};
-use crate::engine::Timing;
 use crate::ports::journal::CredentialState;
 
 use crate::rehearsal::dry_run::{self, End, Foreseen, Given, Past};
-use crate::rehearsal::{StoreKind, Stores};
 
 mod text;
 
@@ -97,13 +95,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 
 fn look(arguments: &Arguments, now: Timestamp) -> Result<PlanReport, Failed> {
     let config = arguments.policy.load()?;
-    let JournalConfig::Sqlite { path } = &config.daemon.journal;
-    let journal = SqliteJournal::open_read_only(arguments.journal.as_ref().unwrap_or(path));
-    let journal = match journal {
-        Ok(journal) => Some(journal),
-        Err(OpenError::Missing { .. }) => None,
-        Err(error) => return Err(Failed::journal(error)),
-    };
+    let journal = open(&config, arguments.journal.as_ref()).map_err(Failed::journal)?;
     let without_journal = journal.is_none();
     let (mut reports, pasts) = match journal {
         Some(journal) => recorded(journal, &config, now)?,
@@ -132,8 +124,7 @@ fn foresee(
     pasts: &BTreeMap<CredentialName, Past>,
     now: Timestamp,
 ) -> Result<Vec<Planned>, Failed> {
-    let (stores, admins) = (stores(config), admins(config));
-    let given = Given { policy: &config.policy, stores: &stores, admins: &admins, timing: timing(config) };
+    let given = Given::of(config);
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime =
         runtime.map_err(|error| Failed::other(format!("cannot start the asynchronous runtime: {error}")))?;
@@ -161,16 +152,44 @@ fn foresee(
     Ok(all)
 }
 
-type Recorded = (StatusReport, BTreeMap<CredentialName, Past>);
+/// The daemon's journal; `None` if there is none yet.
+fn open(config: &Config, instead: Option<&PathBuf>) -> Result<Option<ReadOnlyJournal>, OpenError> {
+    let JournalConfig::Sqlite { path } = &config.daemon.journal;
+    match SqliteJournal::open_read_only(instead.unwrap_or(path)) {
+        Ok(journal) => Ok(Some(journal)),
+        Err(OpenError::Missing { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
 
-fn recorded(journal: ReadOnlyJournal, config: &Config, now: Timestamp) -> Result<Recorded, Failed> {
+type Pasts = BTreeMap<CredentialName, Past>;
+
+/// What the daemon's journal knows; `None` if there is none yet.
+///
+/// # Errors
+/// Why the journal cannot be used.
+pub(super) fn known(config: &Config) -> Result<Option<Pasts>, Failed> {
+    let journal = open(config, None).map_err(Failed::journal)?;
+    journal.map(|journal| pasts(&journal)).transpose()
+}
+
+fn pasts(journal: &ReadOnlyJournal) -> Result<Pasts, Failed> {
     let mut pasts = BTreeMap::new();
     for (name, known) in journal.load().map_err(Failed::journal)? {
-        // What is damaged is told by its status.
+        // What is damaged is reported by its status.
         let Ok(known) = known else { continue };
-        let past = past(&journal, &name, known).map_err(Failed::journal)?;
+        let past = past(journal, &name, known).map_err(Failed::journal)?;
         pasts.insert(name, past);
     }
+    Ok(pasts)
+}
+
+fn recorded(
+    journal: ReadOnlyJournal,
+    config: &Config,
+    now: Timestamp,
+) -> Result<(StatusReport, Pasts), Failed> {
+    let pasts = pasts(&journal)?;
     let sources = Sources { journal, policy: config.policy.clone(), socket: None };
     Ok((status::read(&sources, now).map_err(Failed::journal)?, pasts))
 }
@@ -184,7 +203,7 @@ fn past(
     let chapters = if open.is_some() { journal.history(name, 1)? } else { Vec::new() };
     let chapter = chapters.into_iter().find(|chapter| Some(chapter.rotation) == open);
     let entries = chapter.map(|chapter| chapter.entries).unwrap_or_default();
-    Ok(Past { acks: journal.acks(name)?, entries, known: Some(known) })
+    Ok(Past { entries, known: Some(known) })
 }
 
 fn unrecorded(config: &Config, now: Timestamp) -> StatusReport {
@@ -197,28 +216,4 @@ fn unrecorded(config: &Config, now: Timestamp) -> StatusReport {
         )
     });
     StatusReport::new(reports.collect(), now)
-}
-
-pub(super) fn stores(config: &Config) -> Stores {
-    let kind = |store: &StoreConfig| match store {
-        StoreConfig::AwsSecretsManager(_) => StoreKind::AwsSecretsManager,
-        StoreConfig::Directory(_) => StoreKind::Directory,
-    };
-    config.stores.iter().map(|(name, store)| (name.clone(), kind(store))).collect()
-}
-
-pub(super) fn admins(config: &Config) -> BTreeMap<WorkspaceName, CredentialName> {
-    let admin = |(name, workspace): (&WorkspaceName, &crate::config::components::WorkspaceConfig)| {
-        Some((name.clone(), workspace.admin_key.published.clone()?))
-    };
-    config.workspaces.iter().filter_map(admin).collect()
-}
-
-pub(super) fn timing(config: &Config) -> Timing {
-    Timing {
-        settle: config.daemon.settle,
-        activation_deadline: config.daemon.activation_deadline,
-        clock_skew_max: config.daemon.clock_skew_max,
-        look_again: SignedDuration::from_hours(1),
-    }
 }

@@ -1,6 +1,5 @@
 //! This machine and the policy's file: who runs, whether the clock is kept right, and whether the policy can be kept.
 
-use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -12,8 +11,13 @@ use crate::config::Config;
 use crate::config::secret_source::SecretSource;
 use crate::doctor::finding::{Check, Finding};
 use crate::doctor::{Case, QUESTION_LIMIT};
-use crate::domain::forecast::{self, Bounds, Start};
 use crate::domain::ids::CredentialName;
+use crate::domain::record::Record;
+use crate::domain::time::later;
+use crate::ports::journal::CredentialState;
+use crate::rehearsal::dry_run::{Given, Past};
+use crate::rehearsal::simulation::report::SimulationReport;
+use crate::rehearsal::simulation::{self, Conditions};
 
 const AHEAD: SignedDuration = SignedDuration::from_hours(90 * 24);
 const WRITABLE_BY_OTHERS: u32 = 0o022;
@@ -22,7 +26,7 @@ const NAMED_MAX: usize = 5;
 pub(super) async fn examine(case: Arc<Case>) -> Vec<Finding> {
     let mut findings = vec![user(&case.config), clock().await];
     findings.extend(policy_file(&case));
-    findings.extend(promises(&case));
+    findings.extend(promises(case).await);
     findings
 }
 
@@ -110,41 +114,52 @@ fn policy_file(case: &Case) -> Vec<Finding> {
 }
 
 /// Whether calendars, expiries and quotas let the policy be kept.
-fn promises(case: &Case) -> Vec<Finding> {
+async fn promises(case: Arc<Case>) -> Vec<Finding> {
     let about = "the next 90 days";
-    let start = |name: &CredentialName| {
-        let known = case.records.get(name).filter(|record| record.current.is_some());
-        let known = known.map(|record| Start { record: record.clone(), under_way: None });
-        (name.clone(), known.unwrap_or_else(|| Start::assumed(name.clone(), case.now)))
+    // The simulation has a runtime of its own.
+    let played = tokio::task::spawn_blocking(move || play(&case).map(|report| (case, report))).await;
+    let (case, report) = match played {
+        Ok(Ok(played)) => played,
+        Ok(Err(why)) => return vec![cannot_be_played(about, why)],
+        Err(error) => return vec![cannot_be_played(about, error.to_string())],
     };
-    let starts: BTreeMap<_, _> = case.config.policy.credentials.keys().map(start).collect();
-    let until = case.now.saturating_add(AHEAD).unwrap_or(case.now);
-    // Only how many there are is told.
-    let bounds = Bounds { told: 0, ..Bounds::default() };
-    let of_aws = case.config.stores_in_aws();
-    let foreseen = forecast::within(bounds, &case.config.policy, &of_aws, starts, case.now, until);
     let mut seen = Vec::new();
-    for broken in &foreseen.broken {
-        if !seen.contains(&&broken.credential) && seen.len() < NAMED_MAX {
-            seen.push(&broken.credential);
+    for violation in &report.violations {
+        if !seen.contains(&&violation.credential) && seen.len() < NAMED_MAX {
+            seen.push(&violation.credential);
         }
     }
     if seen.is_empty() {
-        let count = foreseen.rotations.len().saturating_add(foreseen.more);
         return vec![Finding::fine(
             Check::Promises,
             about,
-            format!("the policy can be kept; rotations: {count}"),
+            format!("the policy can be kept; rotations: {}", report.rotations.len()),
         )];
     }
-    let first = |name: &CredentialName| foreseen.broken.iter().find(|broken| broken.credential == *name);
-    let findings = seen.into_iter().filter_map(first).map(|broken| {
+    let first = |name: &CredentialName| report.violations.iter().find(|it| it.credential == *name);
+    let findings = seen.into_iter().filter_map(first).map(|it| {
         Finding::doubtful(
             Check::Promises,
-            format!("credential `{}`", broken.credential),
-            format!("at {}: {}", broken.at, broken.why),
+            format!("credential `{}`", it.credential),
+            format!("at {:.0}: {}", it.at, it.why),
             format!("see them all: `rekeyd forecast --policy {}`", case.path.display()),
         )
     });
     findings.collect()
+}
+
+fn play(case: &Case) -> Result<SimulationReport, String> {
+    let past = |(name, record): (&CredentialName, &Record)| {
+        let record = Record { open: None, ..record.clone() };
+        let known = Some(CredentialState { record, rotation: None });
+        (name.clone(), Past { known, entries: Vec::new() })
+    };
+    let pasts = case.records.iter().map(past).collect();
+    let until = later(case.now, AHEAD);
+    let conditions = Conditions { play_out: false, ..Conditions::fair() };
+    simulation::play(&Given::of(&case.config), &pasts, &conditions, case.now, until, |_| {})
+}
+
+fn cannot_be_played(about: &str, why: String) -> Finding {
+    Finding::unproven(Check::Promises, about, format!("cannot be simulated: {why}"), "run `rekeyd forecast`")
 }

@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use crate::adapters::memory::journal::MemoryJournal;
 use crate::adapters::memory::store::MemoryStore;
-use crate::domain::ack::Ack;
+use crate::config::Config;
+use crate::config::components::{StoreConfig, WorkspaceConfig};
 use crate::domain::ids::{CredentialName, StoreName, WorkspaceName};
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::Reason;
@@ -47,13 +48,36 @@ const LOOK_AGAIN: SignedDuration = SignedDuration::from_hours(1);
 /// What is played.
 pub struct Given<'a> {
     pub policy: &'a Policy,
-    pub stores: &'a Stores,
+    pub stores: Stores,
     /// The credentials that are workspaces' admin keys.
-    pub admins: &'a BTreeMap<WorkspaceName, CredentialName>,
+    pub admins: BTreeMap<WorkspaceName, CredentialName>,
     pub timing: Timing,
 }
 
-impl Given<'_> {
+impl<'a> Given<'a> {
+    #[must_use]
+    pub fn of(config: &'a Config) -> Self {
+        let kind = |store: &StoreConfig| match store {
+            StoreConfig::AwsSecretsManager(_) => StoreKind::AwsSecretsManager,
+            StoreConfig::Directory(_) => StoreKind::Directory,
+        };
+        let admin = |(name, workspace): (&WorkspaceName, &WorkspaceConfig)| {
+            Some((name.clone(), workspace.admin_key.published.clone()?))
+        };
+        let daemon = &config.daemon;
+        Self {
+            policy: &config.policy,
+            stores: config.stores.iter().map(|(name, store)| (name.clone(), kind(store))).collect(),
+            admins: config.workspaces.iter().filter_map(admin).collect(),
+            timing: Timing {
+                settle: daemon.settle,
+                activation_deadline: daemon.activation_deadline,
+                clock_skew_max: daemon.clock_skew_max,
+                look_again: LOOK_AGAIN,
+            },
+        }
+    }
+
     /// Every workspace as the engine uses it.
     pub(super) fn workspaces(
         &self,
@@ -91,7 +115,17 @@ pub struct Past {
     pub known: Option<CredentialState>,
     /// Of the rotation under way.
     pub entries: Vec<Entry>,
-    pub acks: Vec<Ack>,
+}
+
+impl Past {
+    /// The imagined fingerprint of a credential's key, where that is a workspace's admin key.
+    pub(super) fn admin_key(&self) -> Option<Fingerprint> {
+        let known = self.known.as_ref()?;
+        let of_the_old = known.record.current.as_ref().and_then(|current| current.fingerprint.as_ref());
+        let rotation = known.rotation.as_ref().filter(|it| it.phase.needs_the_old_key());
+        let of_the_new = rotation.and_then(Rotation::successor).map(|successor| &successor.fingerprint);
+        of_the_new.or(of_the_old).map(snapshot::print)
+    }
 }
 
 /// A rotation to come, or the rest of one under way.
@@ -246,28 +280,14 @@ impl World {
         clock: &VirtualClock,
     ) -> Result<Self, String> {
         let recorder = Recorder::new(clock);
-        let (record, rotation) = (past.known.as_ref().map(|known| &known.record), past.known.as_ref());
-        let fresh = Record::new(credential.name.clone());
-        let record = record.unwrap_or(&fresh);
-        let rotation = rotation.and_then(|known| known.rotation.as_ref());
-        let workspaces = workspaces(given, credential, rotation, record, clock);
+        let workspaces = workspaces(given, credential, past, clock);
         let stores = given.empty_stores(&recorder);
-        let snapshot = Snapshot { credential, record, rotation, now: clock.now() };
+        let snapshot = Snapshot::new(credential, past.known.as_ref(), clock.now());
+        let workspace = snapshot.furnish(&workspaces, &stores)?;
         let unfit = || format!("the journal's `{}` cannot be imagined", credential.name);
-        let at = rotation.map_or(&credential.workspace, |rotation| &rotation.plan.workspace);
-        let workspace = workspaces
-            .get(at)
-            .ok_or_else(|| format!("the workspace `{at}` is not in the policy any more"))?;
-        snapshot.furnish_workspace(workspace).ok_or_else(unfit)?;
-        let destinations = rotation.map_or(&credential.destinations, |rotation| &rotation.plan.destinations);
-        for (place, destination) in destinations.iter().enumerate() {
-            let gone = || format!("the store `{}` is not in the policy any more", destination.store);
-            let store = stores.get(&destination.store).ok_or_else(gone)?;
-            snapshot.furnish_store(place, destination, store).ok_or_else(unfit)?;
-        }
-        let journal = journal(past, &recorder.log).ok_or_else(unfit)?;
+        let journal = journal([past], &recorder.log).ok_or_else(unfit)?;
         let policy = alone(given.policy, credential);
-        let at_work = BTreeMap::from([(credential.name.clone(), Arc::clone(workspace))]);
+        let at_work = BTreeMap::from([(credential.name.clone(), workspace)]);
         let at_once = |_: Option<&_>| Some(SignedDuration::ZERO);
         let consumers = Consumers::of(&policy, at_once, recorder.clone(), stores.clone(), at_work);
         consumers.settle();
@@ -306,28 +326,27 @@ fn alone(policy: &Policy, credential: &Credential) -> Policy {
 fn workspaces(
     given: &Given<'_>,
     credential: &Credential,
-    rotation: Option<&Rotation>,
-    record: &Record,
+    past: &Past,
     clock: &VirtualClock,
 ) -> BTreeMap<WorkspaceName, Arc<Workspace>> {
-    let of_the_old = record.current.as_ref().and_then(|current| current.fingerprint.as_ref());
-    let of_the_new = rotation.filter(|it| it.phase.needs_the_old_key()).and_then(Rotation::successor);
-    let admin = of_the_new.map(|successor| &successor.fingerprint).or(of_the_old);
-    let is_its_own = |name: &WorkspaceName| given.admins.get(name) == Some(&credential.name);
     let make = |name: &WorkspaceName| {
-        let print = admin.filter(|_| is_its_own(name)).map(snapshot::print);
+        let is_its_own = given.admins.get(name) == Some(&credential.name);
+        let print = is_its_own.then(|| past.admin_key()).flatten();
         let print = print.unwrap_or_else(|| Fingerprint::of(b"imagined-admin"));
         Arc::new(Workspace::new(name.clone(), clock.clone(), print))
     };
     given.policy.workspaces.keys().map(|name| (name.clone(), make(name))).collect()
 }
 
-fn journal(past: &Past, log: &CallLog) -> Option<MemoryJournal> {
+/// With what is known of each credential; `None` if it cannot be imagined.
+pub(super) fn journal<'p>(pasts: impl IntoIterator<Item = &'p Past>, log: &CallLog) -> Option<MemoryJournal> {
     let log = log.clone();
     let journal = MemoryJournal::watched(Arc::new(move |entry: &Entry| log.journalled(entry)));
-    if let Some(known) = &past.known {
-        let entries = past.entries.iter().map(snapshot::entry).collect::<Option<Vec<Entry>>>()?;
-        journal.put(&snapshot::imagined(&known.record)?, entries);
+    for past in pasts {
+        if let Some(known) = &past.known {
+            let entries = past.entries.iter().map(snapshot::entry).collect::<Option<Vec<Entry>>>()?;
+            journal.put(&snapshot::imagined(&known.record)?, entries);
+        }
     }
     Some(journal)
 }

@@ -11,31 +11,33 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::adapters::memory::journal::MemoryJournal;
-use crate::domain::ids::{ConsumerName, StoreName, WorkspaceName};
+use crate::domain::ids::{ConsumerName, CredentialName, StoreName, WorkspaceName};
 use crate::domain::policy::Policy;
-use crate::domain::record::Record;
 use crate::domain::secret::Fingerprint;
 use crate::domain::time::later;
 use crate::engine::{Context, Controller, Handle, Stopped, Timing, WorkspaceClient};
 use crate::ports::clock::Clock;
-use crate::ports::journal::Entry;
 use crate::ports::prober::Prober;
 use crate::ports::secret_store::SecretStore;
 use crate::rehearsal::StoreKind;
 use crate::rehearsal::clock::VirtualClock;
 use crate::rehearsal::consumers::Consumers;
-use crate::rehearsal::dry_run::Given;
+use crate::rehearsal::dry_run::{Given, Past, journal};
 use crate::rehearsal::hooks::Recorder;
-use crate::rehearsal::simulation::score::{Score, Told};
+use crate::rehearsal::simulation::report::SimulationReport;
+use crate::rehearsal::simulation::score::Score;
 use crate::rehearsal::snapshot::Snapshot;
 use crate::rehearsal::store::Store;
 use crate::rehearsal::workspace::Workspace;
 
+mod late;
 mod promises;
-pub mod score;
+mod quotas;
+pub mod report;
+mod score;
 
-/// A policy with more rotations than that is one to be mended, not to be played to its end.
-pub const ROTATIONS_MAX: usize = 20_000;
+/// A policy with more rotations than that is changed rather than played to its end.
+const ROTATIONS_MAX: usize = 5000;
 /// After so many more the journal is rid of what nobody asks for any more.
 const FORGET_AFTER: usize = 500;
 /// Longer than the mint budget looks back.
@@ -43,12 +45,14 @@ const REMEMBERED: SignedDuration = SignedDuration::from_hours(2);
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(15);
 /// At least so often it is looked at what has become of everybody.
 const ROUND: SignedDuration = SignedDuration::from_hours(1);
+/// A rotation that is stuck has no end to wait for.
+const PLAY_OUT_MAX: SignedDuration = SignedDuration::from_hours(60 * 24);
 /// Until a process that crashed is there again.
 const RESTART: SignedDuration = SignedDuration::from_secs(30);
 
-/// How the imagined world behaves.
+/// How the imagined world behaves, and how much of it is played.
 #[derive(Debug, Clone)]
-pub struct Weather {
+pub struct Conditions {
     /// When consumers take up a key that is new, and say so.
     pub acks_after: SignedDuration,
     /// Those that never do.
@@ -57,25 +61,43 @@ pub struct Weather {
     pub crash_every: Option<SignedDuration>,
     /// So many rotations are played, and no more.
     pub rotations_max: usize,
+    /// Rotations that began in time are played to their end.
+    pub play_out: bool,
 }
 
-/// Plays the policy from `from` to `until`; `seen` hears how far it is.
+impl Conditions {
+    /// Nothing goes wrong, and consumers switch within minutes.
+    #[must_use]
+    pub fn fair() -> Self {
+        Self {
+            acks_after: SignedDuration::from_mins(5),
+            never: BTreeSet::new(),
+            crash_every: None,
+            rotations_max: ROTATIONS_MAX,
+            play_out: true,
+        }
+    }
+}
+
+/// Plays the policy from `from` to `until`, beginning with what the journal knows of each credential; `seen` hears how
+/// far it is.
 ///
 /// # Errors
-/// Why it cannot be played, for a person.
+/// Why it cannot be played, for an operator.
 pub fn play(
     given: &Given<'_>,
-    weather: &Weather,
+    pasts: &BTreeMap<CredentialName, Past>,
+    conditions: &Conditions,
     from: Timestamp,
     until: Timestamp,
     seen: impl Fn(Timestamp),
-) -> Result<Told, String> {
+) -> Result<SimulationReport, String> {
     let clock = VirtualClock::new(from);
     let runtime = clock.runtime();
     let runtime = runtime.map_err(|error| format!("cannot start the asynchronous runtime: {error}"))?;
     runtime.block_on(async {
-        let world = World::build(given, weather, &clock)?;
-        world.live(weather, until, seen).await
+        let world = World::build(given, pasts, conditions, &clock)?;
+        world.live(pasts, conditions, until, seen).await
     })
 }
 
@@ -91,35 +113,39 @@ struct World {
 }
 
 impl World {
-    /// Everything as on the first day: service accounts with one key each, or none where the policy makes the first.
-    fn build(given: &Given<'_>, weather: &Weather, clock: &VirtualClock) -> Result<Self, String> {
+    /// A credential that the journal does not know is as on its first day: a service account with one key, or with none
+    /// where the policy creates the first.
+    fn build(
+        given: &Given<'_>,
+        pasts: &BTreeMap<CredentialName, Past>,
+        conditions: &Conditions,
+        clock: &VirtualClock,
+    ) -> Result<Self, String> {
         let recorder = Recorder::new(clock);
         let policy = given.policy.clone();
-        let admin = Fingerprint::of(b"imagined-admin");
-        let workspace = |name: &WorkspaceName| Workspace::new(name.clone(), clock.clone(), admin.clone());
+        let workspace = |name: &WorkspaceName| {
+            let admin = given.admins.get(name).and_then(|name| pasts.get(name)?.admin_key());
+            let admin = admin.unwrap_or_else(|| Fingerprint::of(b"imagined-admin"));
+            Workspace::new(name.clone(), clock.clone(), admin)
+        };
         let workspaces: BTreeMap<_, _> =
             policy.workspaces.keys().map(|name| (name.clone(), Arc::new(workspace(name)))).collect();
         let stores = given.empty_stores(&recorder);
         let mut at_work = BTreeMap::new();
         for credential in policy.credentials.values() {
-            let record = Record::new(credential.name.clone());
-            let snapshot = Snapshot { credential, record: &record, rotation: None, now: clock.now() };
-            let unfit = || format!("`{}` cannot be imagined", credential.name);
-            let workspace = workspaces.get(&credential.workspace).ok_or_else(unfit)?;
-            snapshot.furnish_workspace(workspace).ok_or_else(unfit)?;
-            for (place, destination) in credential.destinations.iter().enumerate() {
-                let store = stores.get(&destination.store).ok_or_else(unfit)?;
-                snapshot.furnish_store(place, destination, store).ok_or_else(unfit)?;
-            }
-            at_work.insert(credential.name.clone(), Arc::clone(workspace));
+            let known = pasts.get(&credential.name).and_then(|past| past.known.as_ref());
+            let snapshot = Snapshot::new(credential, known, clock.now());
+            let workspace = snapshot.furnish(&workspaces, &stores)?;
+            at_work.insert(credential.name.clone(), workspace);
         }
         let lag = |name: Option<&ConsumerName>| {
-            let never = name.is_some_and(|name| weather.never.contains(name));
-            (!never).then_some(weather.acks_after)
+            let never = name.is_some_and(|name| conditions.never.contains(name));
+            (!never).then_some(conditions.acks_after)
         };
         let consumers = Consumers::of(&policy, lag, recorder.clone(), stores.clone(), at_work);
-        let log = recorder.log.clone();
-        let journal = MemoryJournal::watched(Arc::new(move |entry: &Entry| log.journalled(entry)));
+        let in_policy = pasts.iter().filter(|(name, _)| policy.credentials.contains_key(*name));
+        let journal = journal(in_policy.map(|(_, past)| past), &recorder.log)
+            .ok_or("the journal cannot be imagined")?;
         let workspaces = given.workspaces(&workspaces, &recorder);
         let timing = Timing { look_again: LOOK_AGAIN, ..given.timing };
         let consumers = Arc::new(consumers);
@@ -146,12 +172,13 @@ impl World {
 
     async fn live(
         self,
-        weather: &Weather,
+        pasts: &BTreeMap<CredentialName, Past>,
+        conditions: &Conditions,
         until: Timestamp,
         seen: impl Fn(Timestamp),
-    ) -> Result<Told, String> {
-        let mut score = Score::new(&self.policy, &self.of_aws, self.recorder.clock.now());
-        let mut life = self.begin(weather).await?;
+    ) -> Result<SimulationReport, String> {
+        let mut score = Score::new(&self.policy, &self.of_aws, pasts, self.recorder.clock.now(), until);
+        let mut life = self.begin(conditions).await?;
         let mut forgotten = 0;
         loop {
             let (acks, next) = self.consumers.look();
@@ -163,14 +190,17 @@ impl World {
             score.read(self.recorder.log.take());
             score.judge(&self.journal, &self.consumers, now).await?;
             seen(now);
-            if now >= until || score.begun() >= weather.rotations_max {
+            let plays_out =
+                conditions.play_out && score.is_any_under_way() && now < later(until, PLAY_OUT_MAX);
+            if now >= until && !plays_out || score.begun() >= conditions.rotations_max {
                 break;
             }
             if score.begun() >= forgotten + FORGET_AFTER {
                 forgotten = score.begun();
                 self.journal.forget(now.saturating_sub(self.remembered()).unwrap_or(now));
             }
-            let round = now.saturating_add(ROUND).unwrap_or(until).min(until);
+            let round = later(now, ROUND);
+            let round = if now < until { round.min(until) } else { round };
             let wake = next.map_or(round, |next| next.min(round));
             tokio::select! {
                 biased;
@@ -178,7 +208,7 @@ impl World {
                     drop(life);
                     score.crashed();
                     self.recorder.clock.sleep_until(self.recorder.clock.now().saturating_add(RESTART).unwrap_or(until)).await;
-                    life = self.begin(weather).await?;
+                    life = self.begin(conditions).await?;
                 }
                 Some(ended) = life.tasks.join_next() => return Err(how(ended)),
                 () = self.recorder.changed.notified() => {}
@@ -197,13 +227,13 @@ impl World {
     }
 
     /// One process, from its start. Dropped, it has crashed.
-    async fn begin(&self, weather: &Weather) -> Result<Life, String> {
+    async fn begin(&self, conditions: &Conditions) -> Result<Life, String> {
         let (controller, handle) = Controller::load(self.context(), Arc::new(Notify::new()))
             .await
             .map_err(|error| error.to_string())?;
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         tasks.spawn(controller.run(stop.clone(), Duration::from_secs(1)));
-        if let Some(every) = weather.crash_every {
+        if let Some(every) = conditions.crash_every {
             self.recorder.crash_point.arm(later(self.recorder.clock.now(), every));
         }
         Ok(Life { handle, stop, tasks })

@@ -2,6 +2,10 @@
 //!
 //! A value cannot be had from its fingerprint. So each fingerprint is replaced by that of an imagined value.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -9,7 +13,7 @@ use serde_json::Value;
 
 use crate::adapters::memory::store::Stands;
 use crate::adapters::secret_text;
-use crate::domain::ids::{KeyId, ServiceAccountId, VersionId};
+use crate::domain::ids::{KeyId, ServiceAccountId, StoreName, VersionId, WorkspaceName};
 use crate::domain::key::{Grants, Key, Permissions};
 use crate::domain::phase::Phase;
 use crate::domain::plan::Destination;
@@ -18,7 +22,7 @@ use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::Fingerprint;
 use crate::domain::successor::{Placement, PlacementState, Successor};
-use crate::ports::journal::Entry;
+use crate::ports::journal::{CredentialState, Entry};
 use crate::rehearsal::store::Store;
 use crate::rehearsal::workspace::{Workspace, plain_key};
 
@@ -66,17 +70,54 @@ fn replace(told: &mut Value) {
     }
 }
 
-/// What is there before anything is played: of one credential, as the journal (real fingerprints) has it.
+/// One credential as the journal, with its real fingerprints, knows it.
 pub(super) struct Snapshot<'a> {
-    pub(super) credential: &'a Credential,
-    pub(super) record: &'a Record,
-    pub(super) rotation: Option<&'a Rotation>,
-    pub(super) now: Timestamp,
+    credential: &'a Credential,
+    record: Cow<'a, Record>,
+    rotation: Option<&'a Rotation>,
+    now: Timestamp,
 }
 
-impl Snapshot<'_> {
+impl<'a> Snapshot<'a> {
+    pub(super) fn new(
+        credential: &'a Credential,
+        known: Option<&'a CredentialState>,
+        now: Timestamp,
+    ) -> Self {
+        let record = match known {
+            Some(known) => Cow::Borrowed(&known.record),
+            None => Cow::Owned(Record::new(credential.name.clone())),
+        };
+        Self { credential, record, rotation: known.and_then(|known| known.rotation.as_ref()), now }
+    }
+
+    /// Puts the credential's keys into its workspace, which is returned, and what is published into its stores.
+    ///
+    /// # Errors
+    /// Why that cannot be imagined, for an operator.
+    pub(super) fn furnish(
+        &self,
+        workspaces: &BTreeMap<WorkspaceName, Arc<Workspace>>,
+        stores: &BTreeMap<StoreName, Arc<Store>>,
+    ) -> Result<Arc<Workspace>, String> {
+        let unfit = || format!("`{}` cannot be imagined as the journal has it", self.credential.name);
+        let at = self.rotation.map_or(&self.credential.workspace, |rotation| &rotation.plan.workspace);
+        let workspace = workspaces.get(at);
+        let workspace =
+            workspace.ok_or_else(|| format!("the workspace `{at}` is not in the policy any more"))?;
+        self.furnish_workspace(workspace).ok_or_else(unfit)?;
+        let destinations =
+            self.rotation.map_or(&self.credential.destinations, |rotation| &rotation.plan.destinations);
+        for (place, destination) in destinations.iter().enumerate() {
+            let gone = || format!("the store `{}` is not in the policy any more", destination.store);
+            let store = stores.get(&destination.store).ok_or_else(gone)?;
+            self.furnish_store(place, destination, store).ok_or_else(unfit)?;
+        }
+        Ok(Arc::clone(workspace))
+    }
+
     /// The service account with the keys that there should be, as far as that is known.
-    pub(super) fn furnish_workspace(&self, workspace: &Workspace) -> Option<()> {
+    fn furnish_workspace(&self, workspace: &Workspace) -> Option<()> {
         let Self { credential, record, rotation, now } = self;
         let account = self.account()?;
         workspace.add_account(account.clone(), credential.service_account.clone());
@@ -123,7 +164,7 @@ impl Snapshot<'_> {
     }
 
     /// What a destination serves and keeps.
-    pub(super) fn furnish_store(&self, place: usize, destination: &Destination, store: &Store) -> Option<()> {
+    fn furnish_store(&self, place: usize, destination: &Destination, store: &Store) -> Option<()> {
         let successor = self.rotation.and_then(Rotation::successor);
         if let Some((successor, placement)) =
             successor.and_then(|successor| Some((successor, successor.placements.get(place)?)))

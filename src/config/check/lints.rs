@@ -10,10 +10,10 @@ use crate::config::check::credentials::Written;
 use crate::config::components::{ConsumerConfig, StoreConfig};
 use crate::config::findings::Findings;
 use crate::config::raw::At;
-use crate::domain::forecast::VERSIONS_PER_DAY_MAX;
 use crate::domain::gate::Gate;
 use crate::domain::ids::{ConsumerName, StoreName};
 use crate::domain::plan::AfterDeadline;
+use crate::domain::policy::VERSIONS_PER_DAY_MAX;
 use crate::domain::schedule::{Cadence, Calendar, Schedule, brief};
 
 /// Enough to see the longest and the shortest month, and a leap day.

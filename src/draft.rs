@@ -1,6 +1,6 @@
-//! A first policy, with comments, from what a workspace lists. Pure.
+//! Drafts a first policy, with comments, from a workspace's listing. Pure.
 //!
-//! What a rotation could not safely begin with is written as comments, with the reason: somebody has to decide.
+//! Service accounts that cannot be rotated safely as they are become comments with the reason, for an operator to decide.
 
 use std::collections::BTreeSet;
 
@@ -16,144 +16,144 @@ pub const WORKSPACE: &str = "main";
 const NAME_CHARACTERS_MAX: usize = 64;
 const TEXT_CHARACTERS_MAX: usize = 200;
 const KEYS_NAMED_MAX: usize = 5;
-/// With one of these a key can make and delete keys: it may be the one that rekeyd works with.
+/// A key with one of these permissions can create and delete keys: it may be rekeyd's own admin key.
 const ADMINISTERS: [&str; 2] = ["service_account_write", "workspace_write"];
 
-/// Where keys are to be published.
+/// A store to publish keys to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum Store {
     Aws { region: String },
     Directory { path: String },
 }
 
-/// What a policy is drafted from, beside the listing.
-pub struct Given<'a> {
+/// The inputs of a draft, beside the listing.
+pub struct Workspace<'a> {
     pub base_url: &'a str,
     pub admin_key: &'a SecretSource,
     pub ca_file: Option<&'a str>,
-    pub places: &'a [Place],
-    /// Before the names of secrets in AWS.
+    pub stores: &'a [Store],
+    /// Prefix of secret names in AWS.
     pub prefix: &'a str,
     pub at: Timestamp,
 }
 
-/// A policy as text, and what is in it.
+/// A policy as text, and the number of its credentials.
 pub struct Draft {
     pub text: String,
-    /// Credentials that are in force.
-    pub taken: usize,
-    /// Credentials that are written as comments.
-    pub left: usize,
+    /// Credentials in force.
+    pub included: usize,
+    /// Credentials written as comments.
+    pub skipped: usize,
 }
 
 /// Drafts a policy. Without accounts it is one without credentials.
 #[must_use]
-pub fn draft(given: &Given<'_>, inventory: &Inventory) -> Draft {
-    let mut text = head(given, inventory);
-    let (mut names, mut taken, mut left) = (BTreeSet::new(), 0, 0);
+pub fn draft(workspace: &Workspace<'_>, inventory: &Inventory) -> Draft {
+    let mut text = head(workspace, inventory);
+    let (mut names, mut included, mut skipped) = (BTreeSet::new(), 0, 0);
     for account in &inventory.accounts {
         let name = name_for(account, &mut names);
-        match usable(account, given.at) {
+        match usable(account, workspace.at) {
             Ok(key) => {
-                taken += 1;
+                included += 1;
                 text += &format!("\n# {}\n", of_key(account, key));
-                text += &credential(given, inventory, account, &name, None);
+                text += &credential(workspace, inventory, account, &name, None);
             }
-            Err(Left { why, adopt }) => {
-                left += 1;
-                text += &format!("\n# Left out, {}: {why}.\n", quoted_name(account));
-                for line in credential(given, inventory, account, &name, adopt).lines() {
+            Err(Skipped { why, adopt }) => {
+                skipped += 1;
+                text += &format!("\n# Skipped {}: {why}.\n", quoted_name(account));
+                for line in credential(workspace, inventory, account, &name, adopt).lines() {
                     text += &format!("# {line}\n");
                 }
             }
         }
     }
-    Draft { text, taken, left }
+    Draft { text, included, skipped }
 }
 
-fn head(given: &Given<'_>, inventory: &Inventory) -> String {
+fn head(workspace: &Workspace<'_>, inventory: &Inventory) -> String {
     let mut text = format!(
         "# Drafted by `rekeyd init` on {}; service accounts listed: {}.\n\
-         # What each line means, and everything else that can be said: docs/policy.md. After a change: `rekeyd check`.\n\n\
+         # Reference of every key: docs/policy.md. After a change, run `rekeyd check`.\n\n\
          [workspaces.{WORKSPACE}]\nbase_url = {}\n",
-        given.at.strftime("%Y-%m-%d"),
+        workspace.at.strftime("%Y-%m-%d"),
         inventory.accounts.len(),
-        toml(given.base_url)
+        toml(workspace.base_url)
     );
-    text += &match given.admin_key {
+    text += &match workspace.admin_key {
         SecretSource::SystemdCredential(name) => format!(
-            "# The unit hands it over: LoadCredential= in rekeyd.service.\nadmin_key = {{ systemd_credential = {} }}\n",
+            "# Passed by the unit: LoadCredential= in rekeyd.service.\nadmin_key = {{ systemd_credential = {} }}\n",
             toml(name)
         ),
         SecretSource::File(path) => format!("admin_key = {{ file = {} }}\n", toml(&path.to_string_lossy())),
         SecretSource::EnvironmentVariable(name) => format!("admin_key = {{ env = {} }}\n", toml(name)),
     };
-    if let Some(path) = given.ca_file {
+    if let Some(path) = workspace.ca_file {
         text += &format!("ca_file = {}\n", toml(path));
     }
-    for (index, place) in given.places.iter().enumerate() {
-        let name = store_name(given.places, index);
+    for (index, place) in workspace.stores.iter().enumerate() {
+        let name = store_name(workspace.stores, index);
         text += &match place {
-            Place::Aws { region } => {
+            Store::Aws { region } => {
                 format!("\n[stores.{name}.aws_secrets_manager]\nregion = {}\n", toml(region))
             }
-            Place::Directory { path } => format!("\n[stores.{name}.directory]\npath = {}\n", toml(path)),
+            Store::Directory { path } => format!("\n[stores.{name}.directory]\npath = {}\n", toml(path)),
         };
     }
     text += "\n[defaults]\nevery = \"30d\"\njitter = \"4h\"\n\
-             # When rotations may start; without it, at any time.\n\
+             # When rotations may start; by default at any time.\n\
              # window = { opens = \"0 9 * * Mon-Thu\", lasts = \"6h\", time_zone = \"Europe/London\" }\n\
-             # Consumers have to have read the new key by the end of the overlap; better, wait for them: `wait_for`.\n\
+             # Consumers must read the new key within the overlap. To wait for each of them, set `wait_for`.\n\
              overlap = { at_least = \"2h\", at_most = \"7d\", then = \"hold\" }\n\
-             # The old key is disabled for so long before it is deleted.\nquarantine = \"24h\"\n";
+             # How long the old key stays disabled before it is deleted.\nquarantine = \"24h\"\n";
     text
 }
 
-fn store_name(places: &[Place], index: usize) -> String {
-    let kind = |place: &Place| match place {
-        Place::Aws { .. } => "aws",
-        Place::Directory { .. } => "local",
+fn store_name(stores: &[Store], index: usize) -> String {
+    let kind = |store: &Store| match store {
+        Store::Aws { .. } => "aws",
+        Store::Directory { .. } => "local",
     };
-    let own = places.get(index).map_or("store", kind);
-    let before = places.iter().take(index).filter(|place| kind(place) == own).count();
+    let own = stores.get(index).map_or("store", kind);
+    let before = stores.iter().take(index).filter(|store| kind(store) == own).count();
     if before == 0 { own.to_owned() } else { format!("{own}-{}", before + 1) }
 }
 
-/// Why an account's keys are not taken.
-struct Left<'a> {
+/// Why an account is skipped.
+struct Skipped<'a> {
     why: String,
-    /// A key that could be adopted, if somebody says so.
+    /// A key that an operator could adopt.
     adopt: Option<&'a Key>,
 }
 
-/// The one key that a rotation can begin with.
-fn usable(account: &Account, now: Timestamp) -> Result<&Key, Left<'_>> {
+/// The only key that a rotation can start with.
+fn usable(account: &Account, now: Timestamp) -> Result<&Key, Skipped<'_>> {
     let alive: Vec<&Key> = account.keys.iter().filter(|key| key.is_alive(now)).collect();
-    let left = |why: &str, adopt| Left { why: why.to_owned(), adopt };
+    let skipped = |why: &str, adopt| Skipped { why: why.to_owned(), adopt };
     let key = match alive.as_slice() {
         [key] => *key,
         [] if account.keys.is_empty() => {
-            return Err(left("it has no key; write `permissions` for a first one", None));
+            return Err(skipped("it has no key; set `permissions` for a first one", None));
         }
-        [] => return Err(left("every key of it is disabled or expired", None)),
+        [] => return Err(skipped("all of its keys are disabled or expired", None)),
         [first, ..] => {
             let named: Vec<String> =
                 alive.iter().take(KEYS_NAMED_MAX).map(|key| format!("`{}`", key.id)).collect();
             let why = format!(
-                "it has {} enabled keys ({}); write the one that consumers use as `adopt`",
+                "it has {} enabled keys ({}); set `adopt` to the one that consumers use",
                 alive.len(),
                 named.join(", ")
             );
-            return Err(Left { why, adopt: Some(first) });
+            return Err(Skipped { why, adopt: Some(first) });
         }
     };
-    match &key.grants.permissions {
-        Permissions::Unlisted | Permissions::All => Err(left(
-            "its key may do everything; restrict it in the dashboard, or write `allow_unrestricted = true`",
+    match &key.attributes.permissions {
+        Permissions::Unlisted | Permissions::All => Err(skipped(
+            "its key is unrestricted; restrict it in the dashboard, or set `allow_unrestricted = true`",
             None,
         )),
-        Permissions::Only(names) if ADMINISTERS.iter().any(|name| names.contains(*name)) => Err(left(
-            "its key may administer the workspace, and could be the one that rekeyd works with; see `admin_key.published`",
+        Permissions::Only(names) if ADMINISTERS.iter().any(|name| names.contains(*name)) => Err(skipped(
+            "its key can administer the workspace, and may be rekeyd's own admin key; see `admin_key.published`",
             None,
         )),
         Permissions::Only(_) => Ok(key),
@@ -161,9 +161,10 @@ fn usable(account: &Account, now: Timestamp) -> Result<&Key, Left<'_>> {
 }
 
 fn of_key(account: &Account, key: &Key) -> String {
-    let made = key.created_at.map_or_else(String::new, |at| format!(", made on {}", at.strftime("%Y-%m-%d")));
-    let may = shown(&key.grants.permissions.to_string());
-    format!("{} begins with its key `{}`{made}, which may: {may}", quoted_name(account), key.id)
+    let made =
+        key.created_at.map_or_else(String::new, |at| format!(", created on {}", at.strftime("%Y-%m-%d")));
+    let may = shown(&key.attributes.permissions.to_string());
+    format!("{} adopts its key `{}`{made}, with permissions: {may}", quoted_name(account), key.id)
 }
 
 fn quoted_name(account: &Account) -> String {
@@ -171,7 +172,7 @@ fn quoted_name(account: &Account) -> String {
 }
 
 fn credential(
-    given: &Given<'_>,
+    workspace: &Workspace<'_>,
     inventory: &Inventory,
     account: &Account,
     name: &CredentialName,
@@ -182,17 +183,17 @@ fn credential(
     if let Some(key) = adopt {
         text += &format!("adopt = {}\n", toml(key.id.as_str()));
     }
-    let places = given.places.iter().enumerate().map(|(index, place)| {
-        let store = store_name(given.places, index);
-        match place {
-            Place::Aws { .. } => {
-                let secret = toml(&format!("{}{name}", given.prefix));
+    let destinations = workspace.stores.iter().enumerate().map(|(index, store_kind)| {
+        let store = store_name(workspace.stores, index);
+        match store_kind {
+            Store::Aws { .. } => {
+                let secret = toml(&format!("{}{name}", workspace.prefix));
                 format!("{{ store = \"{store}\", secret = {secret}, create = true }}")
             }
-            Place::Directory { .. } => format!("{{ store = \"{store}\", secret = {} }}", toml(name.as_str())),
+            Store::Directory { .. } => format!("{{ store = \"{store}\", secret = {} }}", toml(name.as_str())),
         }
     });
-    text + &format!("publish_to = [{}]\n", places.collect::<Vec<_>>().join(", "))
+    text + &format!("publish_to = [{}]\n", destinations.collect::<Vec<_>>().join(", "))
 }
 
 /// The account's name where that is unmistakable, else its id.
@@ -206,7 +207,7 @@ fn meant<'a>(inventory: &Inventory, account: &'a Account) -> &'a str {
     if plain && alike.count() == 1 { &account.name } else { account.id.as_str() }
 }
 
-/// A name for the credential that says whose it is, and that no other has.
+/// A unique credential name, derived from the account's name.
 fn name_for(account: &Account, names: &mut BTreeSet<CredentialName>) -> CredentialName {
     let mut base = String::new();
     for c in account.name.chars() {
@@ -222,7 +223,7 @@ fn name_for(account: &Account, names: &mut BTreeSet<CredentialName>) -> Credenti
     let mut number = 1_u32;
     loop {
         let text = if number == 1 { base.clone() } else { format!("{base}-{number}") };
-        // It fits, by how it was made; one number is free.
+        // The name is valid by construction, and some number is free.
         if let Ok(name) = CredentialName::new(text)
             && names.insert(name.clone())
         {
@@ -232,7 +233,7 @@ fn name_for(account: &Account, names: &mut BTreeSet<CredentialName>) -> Credenti
     }
 }
 
-/// Text as TOML has it, quotes and all.
+/// A TOML string, quotes included.
 fn toml(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
@@ -242,7 +243,7 @@ fn toml_key(name: &CredentialName) -> String {
     if is_bare { name.to_string() } else { format!("\"{name}\"") }
 }
 
-/// What others wrote, for one line of a comment.
+/// Text of outside systems, for one line of a comment.
 fn shown(text: &str) -> String {
     shortened(&one_line(text), TEXT_CHARACTERS_MAX)
 }

@@ -24,7 +24,7 @@ use crate::domain::audit::Actor;
 use crate::engine::{Controller, Handle, Stopped, ticker};
 use crate::http::{BindError, Operator, OperatorSocket, Public, PublicListener, Reload, Status};
 use crate::http::{Tls, TlsError, TlsFiles};
-use crate::notify::{Announcer, Channels};
+use crate::notify::{Channels, NotificationService};
 use crate::telemetry::meter::Meter;
 use crate::telemetry::observation::{Detail, Observer};
 
@@ -81,7 +81,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     let controller = controller.metered_by(Arc::<Meter>::clone(&base.meter));
     let (consumers, consumers_seen) = watch::channel(Arc::new(consumers));
     let (status, status_seen) = watch::channel(at_the_start(&config, &base));
-    let (channels, announcer) = announcing(&config, &base, journal, &handle, &status)?;
+    let (channels, notifications) = announcing(&config, &base, journal, &handle, &status)?;
     let (reloads, reloads_asked) = mpsc::channel(RELOADS_MAX);
     let drain = config.daemon.drain.unsigned_abs();
     let others = [
@@ -115,7 +115,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
         parts.spawn(tls.follow(status.clone(), served.clone()));
     }
     parts.spawn(socket.serve(operator, served.clone()));
-    parts.spawn(announcer.run(served.clone()));
+    parts.spawn(notifications.run(served.clone()));
     parts.spawn(answer_reloads(in_force, path.to_owned(), reloads_asked, served.clone()));
     parts.spawn(heed_schedules(handle.clone(), sweep, inspect, served.clone()));
     parts.spawn(notify::feed_watchdog(handle, served.clone()));
@@ -177,18 +177,18 @@ fn announcing(
     journal: Arc<SqliteJournal>,
     handle: &Handle,
     status: &watch::Sender<Status>,
-) -> Result<(watch::Sender<Arc<Channels>>, Announcer), Error> {
+) -> Result<(watch::Sender<Arc<Channels>>, NotificationService), Error> {
     let channels = channels::channels(config, &ProcessEnvironment, &base.clock)?;
     let (channels, channels_seen) = watch::channel(Arc::new(channels));
-    let announcer = Announcer {
+    let notifications = NotificationService {
         observer: Observer::new(handle.clone(), status.subscribe()),
         outbox: journal,
         clock: Arc::clone(&base.clock),
         channels: channels_seen,
         status: status.clone(),
-        patience: config.daemon.notify_after,
+        notify_after: config.daemon.notify_after,
     };
-    Ok((channels, announcer))
+    Ok((channels, notifications))
 }
 
 /// Waits for every part; one that broke is why the daemon stopped, if nothing else is.

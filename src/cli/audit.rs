@@ -90,7 +90,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             verified(verify).unwrap_or_else(|failed| verify.looking.fail(&failed))
         }
         Some(Command::Compare(compare)) => {
-            audit_compare::run(compare).unwrap_or_else(|failed| failed.tell(compare.is_for_programs()))
+            audit_compare::run(compare).unwrap_or_else(|failed| failed.report(compare.is_for_programs()))
         }
         Some(Command::Export(export)) => {
             exported(export).unwrap_or_else(|failed| export.looking.fail(&failed))

@@ -11,7 +11,7 @@ use crate::adapters::sqlite::SqliteJournal;
 use crate::app::{assembly, with_causes};
 use crate::cli::exit::{Exit, Failed};
 use crate::cli::journal::{Output, tell};
-use crate::cli::policy::OfPolicy;
+use crate::cli::policy::PolicyArgument;
 use crate::cli::progress::Progress;
 use crate::config::Config;
 use crate::config::components::JournalConfig;
@@ -27,7 +27,7 @@ const DEFAULT_SPAN: SignedDuration = SignedDuration::from_hours(24 * 7);
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
-    policy: OfPolicy,
+    policy: PolicyArgument,
     /// From when on; by default the last seven days
     #[arg(long, value_name = "TIME")]
     since: Option<Timestamp>,

@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::cli::exit::Failed;
 use crate::cli::journal::{as_json, tell};
 use crate::cli::plan;
-use crate::cli::policy::OfPolicy;
+use crate::cli::policy::PolicyArgument;
 use crate::cli::progress::Progress;
 use crate::cli::rehearse::minute;
 use crate::config::duration;
@@ -32,7 +32,7 @@ const JSON_VERSION: u32 = 1;
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
-    policy: OfPolicy,
+    policy: PolicyArgument,
     /// How far to look, such as 90d or 12h
     #[arg(long = "for", value_name = "DURATION", default_value = "90d", value_parser = span_of)]
     ahead: SignedDuration,
@@ -73,7 +73,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             }
             tell(&text, if forecast.kept { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
-        Err(failed) => failed.tell(arguments.output == Form::Json),
+        Err(failed) => failed.report(arguments.output == Form::Json),
     }
 }
 

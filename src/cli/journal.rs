@@ -73,7 +73,7 @@ impl Looking {
 
     /// Says why the command failed, in the form that was asked for.
     pub(super) fn fail(&self, failed: &Failed) -> ExitCode {
-        failed.tell(self.output == Output::Json)
+        failed.report(self.output == Output::Json)
     }
 
     pub(super) fn colours(&self) -> bool {
@@ -121,6 +121,6 @@ pub(super) fn tell(text: &str, code: ExitCode) -> ExitCode {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => code,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
-        Err(error) => Failed::other(format!("write to the standard output: {error}")).tell(false),
+        Err(error) => Failed::other(format!("write to the standard output: {error}")).report(false),
     }
 }

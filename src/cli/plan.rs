@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::adapters::sqlite::{OpenError, ReadOnlyJournal, SqliteJournal};
 use crate::cli::exit::{Exit, Failed};
 use crate::cli::journal::{Output, Sources, as_json, tell};
-use crate::cli::policy::OfPolicy;
+use crate::cli::policy::PolicyArgument;
 use crate::cli::progress::Progress;
 use crate::cli::status;
 use crate::config::Config;
@@ -35,7 +35,7 @@ pub(super) struct Arguments {
     /// Only this credential, with every call
     name: Option<String>,
     #[command(flatten)]
-    policy: OfPolicy,
+    policy: PolicyArgument,
     /// The daemon's journal, instead of the one that the policy names; it may be running or not
     #[arg(long, value_name = "PATH")]
     journal: Option<PathBuf>,
@@ -89,7 +89,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             let pending = pending && arguments.exit_code;
             tell(&text, if pending { Exit::NeedsAttention.into() } else { ExitCode::SUCCESS })
         }
-        Err(failed) => failed.tell(arguments.output == Output::Json),
+        Err(failed) => failed.report(arguments.output == Output::Json),
     }
 }
 

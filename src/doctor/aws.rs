@@ -1,4 +1,4 @@
-//! One store in AWS: who we are there, and every secret of the policy, by calls that change nothing.
+//! Checks of an AWS store: the caller's identity, and every secret of the policy, by read-only calls.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::adapters::aws_secrets_manager::{AwsSecretsManager, Patience, Settings
 use crate::app::assembly;
 use crate::config::components::{AwsConfig, StoreConfig};
 use crate::config::environment::{Environment, ProcessEnvironment};
-use crate::doctor::Case;
+use crate::doctor::Subject;
 use crate::doctor::finding::{Check, Finding};
 use crate::doctor::reach::reach;
 use crate::domain::failure::{Failure, Kind};
@@ -19,32 +19,34 @@ use crate::domain::ids::{CredentialName, StoreName};
 use crate::domain::plan::Destination;
 use crate::ports::secret_store::SecretStore as _;
 
-/// AWS keeps 100 versions without counting those of the last day.
+/// AWS keeps 100 versions, not counting those of the last day.
 const VERSIONS_MANY: usize = 90;
-const PATIENCE: Patience = Patience {
+const LIMITS: Patience = Patience {
     connect: Duration::from_secs(3),
     attempt: Duration::from_secs(5),
     operation: Duration::from_secs(8),
     attempts_max: 2,
     first_pause: Duration::from_millis(200),
 };
-/// Secrets that are looked at at the same time.
+/// Secrets that are checked concurrently.
 const AT_ONCE: usize = 8;
 
-pub(super) async fn examine(case: Arc<Case>, name: StoreName) -> Vec<Finding> {
+pub(super) async fn examine(subject: Arc<Subject>, name: StoreName) -> Vec<Finding> {
     let about = format!("store `{name}`");
-    let Some(StoreConfig::AwsSecretsManager(aws)) = case.config.stores.get(&name) else { return Vec::new() };
-    let settings = Settings { patience: PATIENCE, ..assembly::aws_settings(aws) };
+    let Some(StoreConfig::AwsSecretsManager(aws)) = subject.config.stores.get(&name) else {
+        return Vec::new();
+    };
+    let settings = Settings { patience: LIMITS, ..assembly::aws_settings(aws) };
     let store = match AwsSecretsManager::connect(&settings).await {
         Ok(store) => Arc::new(store),
         Err(failure) => {
-            let fix = "write `region` into the store, or set AWS_REGION in /etc/rekeyd/environment";
-            return vec![Finding::broken(Check::AwsIdentity, about, failure.to_string(), fix)];
+            let fix = "set `region` on the store, or AWS_REGION in /etc/rekeyd/environment";
+            return vec![Finding::error(Check::AwsIdentity, about, failure.to_string(), fix)];
         }
     };
     let mut findings = Vec::new();
     if let Some(url) = address(aws) {
-        let (found, goes_on) = reach(&case, &about, &url, None).await;
+        let (found, goes_on) = reach(&subject, &about, &url, None).await;
         findings.extend(found);
         if !goes_on {
             return findings;
@@ -55,13 +57,13 @@ pub(super) async fn examine(case: Arc<Case>, name: StoreName) -> Vec<Finding> {
     if !goes_on {
         return findings;
     }
-    let mut waiting = case.destinations(&name).into_iter();
+    let mut waiting = subject.destinations(&name).into_iter();
     let mut looked_at = JoinSet::new();
     loop {
         while looked_at.len() < AT_ONCE
             && let Some((to, users)) = waiting.next()
         {
-            looked_at.spawn(secret(Arc::clone(&store), to, users, case.write_probe));
+            looked_at.spawn(secret(Arc::clone(&store), to, users, subject.write_probe));
         }
         match looked_at.join_next().await {
             Some(found) => findings.extend(found.unwrap_or_default()),
@@ -70,7 +72,7 @@ pub(super) async fn examine(case: Arc<Case>, name: StoreName) -> Vec<Finding> {
     }
 }
 
-/// Where the calls go.
+/// The endpoint of the calls.
 fn address(aws: &AwsConfig) -> Option<Url> {
     let from_environment = |name: &str| ProcessEnvironment.read(name).filter(|text| !text.is_empty());
     if let Some(url) = &aws.endpoint_url {
@@ -84,20 +86,20 @@ fn address(aws: &AwsConfig) -> Option<Url> {
 
 async fn identity(about: &str, settings: &Settings) -> (Finding, bool) {
     let check = Check::AwsIdentity;
-    let region = settings.region.as_deref().unwrap_or("of the environment");
+    let region = settings.region.as_deref().unwrap_or("from the environment");
     match examine::identity(settings).await {
         Ok(Identity { arn, account }) => {
-            (Finding::fine(check, about, format!("is `{arn}` of account {account}, region {region}")), true)
+            (Finding::ok(check, about, format!("identity `{arn}`, account {account}, region {region}")), true)
         }
         Err(failure) => match failure.kind {
             Kind::Unauthenticated => {
-                let fix = "give the daemon an identity: a role of the instance, the pod or the task, or AWS_PROFILE and \
+                let fix = "provide AWS credentials: a role of the instance, pod or task, or AWS_PROFILE and \
                            AWS_CONFIG_FILE in /etc/rekeyd/environment; then `aws sts get-caller-identity`";
-                (Finding::broken(check, about, failure.to_string(), fix), false)
+                (Finding::error(check, about, failure.to_string(), fix), false)
             }
             Kind::ClockSkew => {
-                let fix = "set the clock: `timedatectl set-ntp true`";
-                (Finding::broken(check, about, failure.to_string(), fix), false)
+                let fix = "synchronize the clock: `timedatectl set-ntp true`";
+                (Finding::error(check, about, failure.to_string(), fix), false)
             }
             Kind::Throttled
             | Kind::Unreachable
@@ -112,8 +114,8 @@ async fn identity(about: &str, settings: &Settings) -> (Finding, bool) {
             | Kind::NotActiveYet
             | Kind::LocalDisk => {
                 let fix =
-                    "nothing, if the secrets below are fine: only the name of the identity is not known";
-                (Finding::unproven(check, about, failure.to_string(), fix), true)
+                    "no action is needed if the secrets below are ok: only the identity's name is unknown";
+                (Finding::unknown(check, about, failure.to_string(), fix), true)
             }
         },
     }
@@ -130,11 +132,11 @@ async fn secret(
     let (facts, mut findings) = match store.facts(&to).await {
         Ok(facts) => (facts, Vec::new()),
         Err(failure) => {
-            // Reading may be permitted all the same, and is what a rotation begins with.
+            // Reading the value may still be allowed, and a rotation starts with that.
             let fix = allow(&to, "secretsmanager:DescribeSecret");
             (
                 None,
-                vec![Finding::broken(Check::AwsSecret, &about, failure.to_string(), mended(&failure, fix))],
+                vec![Finding::error(Check::AwsSecret, &about, failure.to_string(), fix_for(&failure, fix))],
             )
         }
     };
@@ -150,18 +152,16 @@ async fn secret(
     match store.preflight(&to).await {
         Ok(standing) => {
             let what = match (&standing.version, &standing.fingerprint) {
-                (None, _) if facts.is_none() => "is not there: the first rotation creates it",
-                (None, _) => "has no content yet: the first rotation fills it",
-                (Some(_), None) => {
-                    "can be read; the key's place in it is empty, and is filled by the first rotation"
-                }
-                (Some(_), Some(_)) => "can be read, and serves a key",
+                (None, _) if facts.is_none() => "does not exist yet; the first rotation creates it",
+                (None, _) => "has no value yet; the first rotation writes it",
+                (Some(_), None) => "readable; the JSON field is empty, and the first rotation writes it",
+                (Some(_), Some(_)) => "readable, and holds a key",
             };
-            findings.push(Finding::fine(Check::AwsContent, &about, what));
+            findings.push(Finding::ok(Check::AwsContent, &about, what));
         }
         Err(failure) => {
-            let fix = mended(&failure, allow(&to, "secretsmanager:GetSecretValue"));
-            findings.push(Finding::broken(Check::AwsContent, &about, failure.to_string(), fix));
+            let fix = fix_for(&failure, allow(&to, "secretsmanager:GetSecretValue"));
+            findings.push(Finding::error(Check::AwsContent, &about, failure.to_string(), fix));
             return findings;
         }
     }
@@ -169,51 +169,51 @@ async fn secret(
     findings
 }
 
-/// What is wrong with a secret that can be described. Pure.
+/// The findings for a secret that can be described. Pure.
 fn judge(about: &str, to: &Destination, facts: &Facts) -> Vec<Finding> {
     let check = Check::AwsSecret;
     let id = &to.secret;
     let mut findings = Vec::new();
     if facts.is_deleted {
         let fix = format!(
-            "`aws secretsmanager restore-secret --secret-id {id}`, or name another one in the policy"
+            "`aws secretsmanager restore-secret --secret-id {id}`, or use another secret in the policy"
         );
-        findings.push(Finding::broken(check, about, "is marked for deletion", fix));
+        findings.push(Finding::error(check, about, "scheduled for deletion", fix));
     }
     if let Some(primary) = &facts.replica_of {
-        let what = format!("is a replica, which nobody can write: its original is in {primary}");
-        findings.push(Finding::broken(
+        let what = format!("a read-only replica; its primary is in {primary}");
+        findings.push(Finding::error(
             check,
             about,
             what,
-            format!("give the store `region = \"{primary}\"`"),
+            format!("set `region = \"{primary}\"` on the store"),
         ));
     }
     if facts.is_rotated {
-        let what = "AWS rotates it as well: the two would overwrite each other's versions";
+        let what = "AWS rotation is enabled: AWS and rekeyd would overwrite each other's versions";
         let fix = format!("`aws secretsmanager cancel-rotate-secret --secret-id {id}`");
-        findings.push(Finding::broken(check, about, what, fix));
+        findings.push(Finding::error(check, about, what, fix));
     }
     if let Some(owner) = &facts.owner {
-        let what = format!("is managed by `{owner}`, which may not let others write it");
-        findings.push(Finding::broken(check, about, what, "name a secret of your own in the policy"));
+        let what = format!("managed by `{owner}`, which may reject other writers");
+        findings.push(Finding::error(check, about, what, "use a secret of your own in the policy"));
     }
     if !facts.replicas_failed.is_empty() {
-        let what = format!("its copies are not in step in: {}", facts.replicas_failed.join(", "));
+        let what = format!("replication is failing in: {}", facts.replicas_failed.join(", "));
         let fix = format!(
-            "consumers there keep the old key: `aws secretsmanager describe-secret --secret-id {id}`"
+            "consumers there keep the old key; check `aws secretsmanager describe-secret --secret-id {id}`"
         );
-        findings.push(Finding::doubtful(check, about, what, fix));
+        findings.push(Finding::warning(check, about, what, fix));
     }
     if facts.labelled > VERSIONS_MANY {
-        let what = format!("{} of its versions have labels; AWS keeps about 100", facts.labelled);
-        let fix =
-            "take labels off versions that nobody needs: `aws secretsmanager update-secret-version-stage`";
-        findings.push(Finding::doubtful(check, about, what, fix));
+        let what = format!("{} versions have staging labels; AWS keeps about 100", facts.labelled);
+        let fix = "remove labels from unused versions: `aws secretsmanager update-secret-version-stage`";
+        findings.push(Finding::warning(check, about, what, fix));
     }
     if findings.is_empty() {
-        let key = if facts.kms_key.is_some() { "a KMS key of your own" } else { "AWS's own KMS key" };
-        findings.push(Finding::fine(check, about, format!("is there, encrypted with {key}")));
+        let key =
+            if facts.kms_key.is_some() { "a customer-managed KMS key" } else { "the AWS-managed KMS key" };
+        findings.push(Finding::ok(check, about, format!("exists, encrypted with {key}")));
     }
     findings
 }
@@ -221,55 +221,55 @@ fn judge(about: &str, to: &Destination, facts: &Facts) -> Vec<Finding> {
 async fn write(store: &AwsSecretsManager, about: &str, to: &Destination, probe: bool) -> Finding {
     let check = Check::AwsWrite;
     if !probe {
-        let what = "whether it may be written shows only when it is";
-        let fix = "try it without changing anything: `rekeyd doctor --write-probe`; what is needed: `rekeyd doctor --iam`";
-        return Finding::unproven(check, about, what, fix);
+        let what = "write access is not tested by default";
+        let fix = "test it without changes: `rekeyd doctor --write-probe`; required permissions: `rekeyd doctor --iam`";
+        return Finding::unknown(check, about, what, fix);
     }
     if let Err(failure) = store.try_relabel(to).await {
-        let fix = mended(&failure, allow(to, "secretsmanager:UpdateSecretVersionStage"));
-        return Finding::broken(check, about, failure.to_string(), fix);
+        let fix = fix_for(&failure, allow(to, "secretsmanager:UpdateSecretVersionStage"));
+        return Finding::error(check, about, failure.to_string(), fix);
     }
     match store.try_write(to).await {
-        Ok(true) => Finding::fine(check, about, "may be written, and its labels may be moved"),
+        Ok(true) => Finding::ok(check, about, "writable, and its labels can be moved"),
         Ok(false) => {
-            let what = "its labels may be moved; there is no version to try with whether it may be written";
-            Finding::unproven(check, about, what, "what is needed: `rekeyd doctor --iam`")
+            let what = "its labels can be moved; there is no version to test writing with";
+            Finding::unknown(check, about, what, "required permissions: `rekeyd doctor --iam`")
         }
         Err(failure) => {
-            let fix = mended(&failure, allow(to, "secretsmanager:PutSecretValue"));
-            Finding::broken(check, about, failure.to_string(), fix)
+            let fix = fix_for(&failure, allow(to, "secretsmanager:PutSecretValue"));
+            Finding::error(check, about, failure.to_string(), fix)
         }
     }
 }
 
 fn allow(to: &Destination, action: &str) -> String {
     format!(
-        "allow `{action}` on `{}` to the identity: `rekeyd doctor --iam` prints the whole policy",
+        "allow `{action}` on `{}` for this identity; `rekeyd doctor --iam` prints the whole policy",
         to.secret
     )
 }
 
-/// What mends a failure that may be a denial, which `permission` would mend.
-fn mended(failure: &Failure, permission: String) -> String {
+/// The fix for a failure; `permission` is the fix for a denial.
+fn fix_for(failure: &Failure, permission: String) -> String {
     match failure.kind {
         Kind::Forbidden if failure.message.contains("KMS") => {
-            "allow `kms:Decrypt` and `kms:GenerateDataKey` on the secret's KMS key to the identity, in the key's own policy \
-             too, and see that the key is enabled: `rekeyd doctor --iam --kms-key ARN`"
+            "allow `kms:Decrypt` and `kms:GenerateDataKey` on the secret's KMS key for this identity, also in the key policy, \
+             and check that the key is enabled: `rekeyd doctor --iam --kms-key ARN`"
                 .to_owned()
         }
         Kind::Forbidden => permission,
-        Kind::NotFound => "create the secret, write `create = true`, or mend its name and the region".to_owned(),
+        Kind::NotFound => "create the secret, set `create = true`, or correct its name or the region".to_owned(),
         Kind::Unauthenticated => "renew the AWS credentials: `aws sts get-caller-identity`".to_owned(),
-        Kind::ClockSkew => "set the clock: `timedatectl set-ntp true`".to_owned(),
+        Kind::ClockSkew => "synchronize the clock: `timedatectl set-ntp true`".to_owned(),
         Kind::Throttled | Kind::ServerError => "try again in a minute".to_owned(),
         Kind::Unreachable | Kind::TimedOut => {
-            "see that region and `endpoint_url` are right, and that a firewall lets this machine through".to_owned()
+            "check the region, `endpoint_url` and the firewall".to_owned()
         }
         Kind::Garbled
         | Kind::Invalid
         | Kind::LimitReached
         | Kind::Conflict
         | Kind::NotActiveYet
-        | Kind::LocalDisk => "mend what it says, or name another secret in the policy".to_owned(),
+        | Kind::LocalDisk => "fix the reported error, or use another secret in the policy".to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! One directory: whether the daemon could publish there, and what consumers read there now. Writes only if asked to.
+//! Checks of a directory store: whether the daemon can publish there, and what consumers read now. Writes only on request.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use crate::adapters::directory::{self, Directory};
 use crate::app::assembly;
 use crate::config::components::{DirectoryConfig, StoreConfig};
 use crate::doctor::finding::{Check, Finding, Severity};
-use crate::doctor::places::{self, Place, look, mebibytes};
-use crate::doctor::{Case, aside};
+use crate::doctor::paths::{self, PathState, look, mebibytes};
+use crate::doctor::{Subject, blocking};
 use crate::domain::ids::{CredentialName, StoreName};
 use crate::domain::plan::Destination;
 use crate::ports::secret_store::{SecretStore as _, VersionRef};
@@ -17,21 +17,21 @@ use crate::ports::secret_store::{SecretStore as _, VersionRef};
 const READABLE_BY_ALL: u32 = 0o007;
 const FREE_BYTES_MIN: u64 = 1 << 20;
 
-pub(super) async fn examine(case: Arc<Case>, name: StoreName) -> Vec<Finding> {
-    let Some(StoreConfig::Directory(local)) = case.config.stores.get(&name) else { return Vec::new() };
+pub(super) async fn examine(subject: Arc<Subject>, name: StoreName) -> Vec<Finding> {
+    let Some(StoreConfig::Directory(local)) = subject.config.stores.get(&name) else { return Vec::new() };
     let about = format!("store `{name}`");
-    let (shown, local, write_probe) = (about.clone(), local.clone(), case.write_probe);
+    let (shown, local, write_probe) = (about.clone(), local.clone(), subject.write_probe);
     let settings = assembly::directory_settings(&local);
-    let mut findings = aside(move || {
+    let mut findings = blocking(move || {
         let mut findings = root(&shown, &local);
-        let goes_on = !findings.iter().any(|it| it.severity == Severity::Broken);
+        let goes_on = !findings.iter().any(|it| it.severity == Severity::Error);
         if write_probe && goes_on {
             findings.push(tried(&shown, &assembly::directory_settings(&local)));
         }
         findings
     })
     .await;
-    for (to, users) in case.destinations(&name) {
+    for (to, users) in subject.destinations(&name) {
         findings.extend(served(&settings, &to, &users).await);
     }
     findings
@@ -40,28 +40,28 @@ pub(super) async fn examine(case: Arc<Case>, name: StoreName) -> Vec<Finding> {
 fn root(about: &str, local: &DirectoryConfig) -> Vec<Finding> {
     let path = &local.path;
     let shown = path.display();
-    let broken = |what: String, fix: String| Finding::broken(Check::Directory, about, what, fix);
+    let broken = |what: String, fix: String| Finding::error(Check::Directory, about, what, fix);
     let mut findings: Vec<Finding> = group_of(about, local).into_iter().collect();
     match look(path) {
-        Place::Missing => findings.push(missing(about, local)),
-        Place::Unseen(error) => findings.push(broken(
-            format!("`{shown}` cannot be looked at: {error}"),
-            format!("see who may enter it: `namei -l {shown}`"),
+        PathState::Missing => findings.push(missing(about, local)),
+        PathState::Inaccessible(error) => findings.push(broken(
+            format!("cannot access `{shown}`: {error}"),
+            format!("check the permissions on the path: `namei -l {shown}`"),
         )),
-        Place::SomethingElse => findings.push(broken(
-            format!("`{shown}` is no directory"),
-            "move it away, or name another `path`".to_owned(),
+        PathState::NotADirectory => findings.push(broken(
+            format!("`{shown}` is not a directory"),
+            "move it away, or set another `path`".to_owned(),
         )),
-        Place::Directory(found) => {
-            findings.extend(shut_out(about, local, &found));
+        PathState::Directory(found) => {
+            findings.extend(group_access(about, local, &found));
             findings.extend(in_directory(about, local, &found));
         }
     }
     findings
 }
 
-/// Consumers that read by the group have to be able to enter.
-fn shut_out(about: &str, local: &DirectoryConfig, found: &places::Directory) -> Option<Finding> {
+/// Whether the consumers' group can enter the directory.
+fn group_access(about: &str, local: &DirectoryConfig, found: &paths::Directory) -> Option<Finding> {
     let group = local.group.as_ref()?;
     let number = group::number(group).ok()?;
     let lets_all_in = found.mode & 0o001 != 0;
@@ -69,11 +69,9 @@ fn shut_out(about: &str, local: &DirectoryConfig, found: &places::Directory) -> 
         return None;
     }
     let shown = local.path.display();
-    let what = format!(
-        "`{shown}` does not let the group `{group}` in (group {}, mode {:04o})",
-        found.group, found.mode
-    );
-    Some(Finding::doubtful(
+    let what =
+        format!("group `{group}` cannot enter `{shown}` (group {}, mode {:04o})", found.group, found.mode);
+    Some(Finding::warning(
         Check::Directory,
         about,
         what,
@@ -81,18 +79,18 @@ fn shut_out(about: &str, local: &DirectoryConfig, found: &places::Directory) -> 
     ))
 }
 
-fn in_directory(about: &str, local: &DirectoryConfig, found: &places::Directory) -> Vec<Finding> {
+fn in_directory(about: &str, local: &DirectoryConfig, found: &paths::Directory) -> Vec<Finding> {
     let shown = local.path.display();
-    let broken = |what: String, fix: String| Finding::broken(Check::Directory, about, what, fix);
+    let broken = |what: String, fix: String| Finding::error(Check::Directory, about, what, fix);
     let mut findings = Vec::new();
     if found.is_read_only {
-        let fix = format!("mount it writable, or name another place: `findmnt -T {shown}`");
-        findings.push(broken(format!("`{shown}` lies on a file system that is mounted read-only"), fix));
+        let fix = format!("mount it writable, or use another path: `findmnt -T {shown}`");
+        findings.push(broken(format!("`{shown}` is on a read-only file system"), fix));
     } else if !found.is_writable {
-        let what = format!("`{shown}` cannot be written (mode {:04o}, user {})", found.mode, found.owner);
+        let what = format!("cannot write to `{shown}` (mode {:04o}, user {})", found.mode, found.owner);
         findings.push(broken(
             what,
-            format!("give it to the user of rekeyd: `chown USER {shown} && chmod u+rwx {shown}`"),
+            format!("make rekeyd's user its owner: `chown USER {shown} && chmod u+rwx {shown}`"),
         ));
     }
     if found.free_bytes < FREE_BYTES_MIN {
@@ -100,69 +98,72 @@ fn in_directory(about: &str, local: &DirectoryConfig, found: &places::Directory)
         findings.push(broken(what, format!("free some space: `df -h {shown}`")));
     }
     let hidden = local.path.join(".rekeyd");
-    if let Place::Directory(ours) = look(&hidden)
+    if let PathState::Directory(ours) = look(&hidden)
         && ours.device != found.device
     {
-        let what =
-            format!("`{}` lies on another file system: nothing can be renamed into place", hidden.display());
+        let what = format!(
+            "`{}` is on another file system, so files cannot be renamed into place",
+            hidden.display()
+        );
         findings.push(broken(what, format!("unmount it: `findmnt -T {}`", hidden.display())));
     }
     if found.mode & READABLE_BY_ALL != 0 && local.mode & READABLE_BY_ALL != 0 {
         let what = format!(
-            "everybody on this machine can read the keys there (directory {:04o}, files {:04o})",
+            "every user of this machine can read the keys (directory {:04o}, files {:04o})",
             found.mode, local.mode
         );
-        let fix =
-            "write `mode = \"0440\"` and the consumers' `group`, and take others' rights off the directory";
-        findings.push(Finding::doubtful(Check::Directory, about, what, fix));
+        let fix = "set `mode = \"0440\"` and the consumers' `group`, and remove access for others from the directory";
+        findings.push(Finding::warning(Check::Directory, about, what, fix));
     }
     if !found.in_memory {
         let what = format!(
-            "`{shown}` is no tmpfs: keys are written to a disk, and stay in its free blocks and backups"
+            "`{shown}` is not a tmpfs: keys are written to disk, and stay in free blocks and backups"
         );
-        let fix = format!("`mount -t tmpfs -o mode=0750,size=1m tmpfs {shown}`, or name a path below /run");
-        findings.push(Finding::doubtful(Check::Directory, about, what, fix));
+        let fix = format!("`mount -t tmpfs -o mode=0750,size=1m tmpfs {shown}`, or use a path below /run");
+        findings.push(Finding::warning(Check::Directory, about, what, fix));
     }
     if findings.is_empty() {
-        let what =
-            format!("`{shown}` is a tmpfs that can be written, with {} free", mebibytes(found.free_bytes));
-        findings.push(Finding::fine(Check::Directory, about, what));
+        let what = format!("`{shown}` is a writable tmpfs with {} free", mebibytes(found.free_bytes));
+        findings.push(Finding::ok(Check::Directory, about, what));
     }
     findings
 }
 
-/// The daemon makes the directory itself where its parent lets it.
+/// The daemon creates the directory if its parent is writable.
 fn missing(about: &str, local: &DirectoryConfig) -> Finding {
     let path = &local.path;
     let parent = path.parent().unwrap_or_else(|| Path::new("/"));
     let shown = path.display();
     match look(parent) {
-        Place::Directory(found) if found.is_writable && !found.is_read_only => {
-            Finding::fine(Check::Directory, about, format!("`{shown}` is not there: the daemon makes it"))
+        PathState::Directory(found) if found.is_writable && !found.is_read_only => {
+            Finding::ok(Check::Directory, about, format!("`{shown}` does not exist; the daemon creates it"))
         }
-        Place::Missing if places::made_by_the_unit(parent) => Finding::unproven(
+        PathState::Missing if paths::is_created_by_the_unit(parent) => Finding::unknown(
             Check::Directory,
             about,
-            format!("`{}` is not there", parent.display()),
-            "the unit makes it when it starts, and the daemon the directory in it",
+            format!("`{}` does not exist", parent.display()),
+            "start the unit: systemd creates it, and the daemon creates the directory in it",
         ),
-        Place::Directory(_) | Place::Missing | Place::Unseen(_) | Place::SomethingElse => Finding::broken(
+        PathState::Directory(_)
+        | PathState::Missing
+        | PathState::Inaccessible(_)
+        | PathState::NotADirectory => Finding::error(
             Check::Directory,
             about,
-            format!("`{shown}` is not there, and cannot be made in `{}`", parent.display()),
-            format!("`install -d -m {:04o} -o USER {shown}`, with the user of rekeyd", local.directory_mode),
+            format!("`{shown}` does not exist, and cannot be created in `{}`", parent.display()),
+            format!("`install -d -m {:04o} -o USER {shown}`, with rekeyd's user", local.directory_mode),
         ),
     }
 }
 
-/// Whether files can be handed to the group that the policy names.
+/// Whether files can be given to the group that the policy names.
 fn group_of(about: &str, local: &DirectoryConfig) -> Option<Finding> {
     let group = local.group.as_ref()?;
     let number = match group::number(group) {
         Ok(number) => number,
         Err(failure) => {
-            let fix = format!("`groupadd --system {group}`, or name another `group`");
-            return Some(Finding::broken(Check::Directory, about, failure.to_string(), fix));
+            let fix = format!("`groupadd --system {group}`, or set another `group`");
+            return Some(Finding::error(Check::Directory, about, failure.to_string(), fix));
         }
     };
     let user = rustix::process::geteuid();
@@ -173,18 +174,18 @@ fn group_of(about: &str, local: &DirectoryConfig) -> Option<Finding> {
     if is_member {
         return None;
     }
-    let what = format!("this user is not in the group `{group}`, to which files are to be handed");
-    let fix = format!("add it: for the unit `SupplementaryGroups={group}`, else `usermod -aG {group} USER`");
-    Some(Finding::broken(Check::Directory, about, what, fix))
+    let what = format!("this user is not in the group `{group}`, which the files must belong to");
+    let fix = format!("add it: `SupplementaryGroups={group}` in the unit, or `usermod -aG {group} USER`");
+    Some(Finding::error(Check::Directory, about, what, fix))
 }
 
-/// Opens the directory as the daemon does: it is made if it is not there, and a file is written and removed.
+/// Opens the directory as the daemon does: creates it if missing, and writes and removes a file.
 fn tried(about: &str, settings: &directory::Settings) -> Finding {
     match Directory::open(settings) {
-        Ok(_) => Finding::fine(Check::Directory, about, "a file was written there and removed again"),
+        Ok(_) => Finding::ok(Check::Directory, about, "a test file was written and removed"),
         Err(failure) => {
-            let fix = "mend what it says; as long as it is so, nothing is published there";
-            Finding::broken(Check::Directory, about, failure.to_string(), fix)
+            let fix = "fix the reported error; until then, nothing is published there";
+            Finding::error(Check::Directory, about, failure.to_string(), fix)
         }
     }
 }
@@ -193,20 +194,23 @@ async fn served(settings: &directory::Settings, to: &Destination, users: &[Crede
     let users: Vec<&str> = users.iter().map(CredentialName::as_str).collect();
     let about = format!("{to} ({})", users.join(", "));
     let path: PathBuf = settings.path.join(&to.secret);
-    // What is wrong then is said of the directory.
+    // The finding of the directory covers the failure.
     let Ok(store) = Directory::to_read(settings) else { return Vec::new() };
     match store.read(to, VersionRef::Current).await {
         Ok(Some(held)) => {
             let what = match held.value {
-                Some(_) => format!("`{}` serves a key", path.display()),
-                None => format!("`{}` holds no key yet: the first rotation puts it there", path.display()),
+                Some(_) => format!("`{}` holds a key", path.display()),
+                None => format!("`{}` holds no key yet; the first rotation writes it", path.display()),
             };
-            vec![Finding::fine(Check::Served, about, what)]
+            vec![Finding::ok(Check::PublishedValue, about, what)]
         }
-        Ok(None) => vec![Finding::fine(Check::Served, about, "nothing yet: the first rotation publishes it")],
+        Ok(None) => {
+            vec![Finding::ok(Check::PublishedValue, about, "no value yet; the first rotation publishes it")]
+        }
         Err(failure) => {
-            let fix = format!("let the user of rekeyd read it, or move it away: `ls -l {}`", path.display());
-            vec![Finding::broken(Check::Served, about, failure.to_string(), fix)]
+            let fix =
+                format!("make it readable for rekeyd's user, or move it away: `ls -l {}`", path.display());
+            vec![Finding::error(Check::PublishedValue, about, failure.to_string(), fix)]
         }
     }
 }

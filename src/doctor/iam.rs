@@ -1,8 +1,7 @@
-//! The least that AWS must allow for a policy, as an IAM policy document: these secrets, these actions, nothing more.
-//! Pure.
+//! The minimal IAM policy document for a policy. Pure.
 //!
-//! A secret's ARN ends in six characters that AWS makes up, so that a name becomes a pattern of exactly that length. A
-//! shorter pattern (`NAME*`) would take in secrets whose names begin alike.
+//! A secret's ARN ends in six characters that AWS chooses, so a name becomes a pattern of exactly that length. A shorter
+//! pattern (`NAME*`) would match other secrets with the same prefix.
 
 use std::collections::BTreeSet;
 
@@ -11,14 +10,14 @@ use serde_json::{Value, json};
 use crate::config::Config;
 use crate::config::components::StoreConfig;
 
-/// What the policy file does not say.
+/// What the policy file does not contain.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Given {
-    /// The account's number; any account if it is not given.
+pub struct Scope {
+    /// The account ID; `None` for any account.
     pub account: Option<String>,
-    /// For stores that name no region; any region if it is not given.
+    /// For stores without a region; `None` for any region.
     pub region: Option<String>,
-    /// ARNs of KMS keys of your own that secrets are encrypted with.
+    /// ARNs of the customer-managed KMS keys that encrypt the secrets.
     pub kms_keys: Vec<String>,
 }
 
@@ -29,14 +28,14 @@ const KMS: [&str; 2] = ["kms:Decrypt", "kms:GenerateDataKey"];
 
 /// The document; `None` if the policy publishes nothing to AWS.
 #[must_use]
-pub fn document(config: &Config, given: &Given) -> Option<Value> {
+pub fn document(config: &Config, scope: &Scope) -> Option<Value> {
     let (mut all, mut created, mut services) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for destination in config.policy.credentials.values().flat_map(|credential| &credential.destinations) {
         let Some(StoreConfig::AwsSecretsManager(aws)) = config.stores.get(&destination.store) else {
             continue;
         };
-        let region = aws.region.as_deref().or(given.region.as_deref()).unwrap_or("*");
-        let arn = arn(&destination.secret, region, given.account.as_deref().unwrap_or("*"));
+        let region = aws.region.as_deref().or(scope.region.as_deref()).unwrap_or("*");
+        let arn = arn(&destination.secret, region, scope.account.as_deref().unwrap_or("*"));
         if destination.create {
             created.insert(arn.clone());
         }
@@ -52,10 +51,10 @@ pub fn document(config: &Config, given: &Given) -> Option<Value> {
     if !created.is_empty() {
         statements.push(allow("RekeydCreates", &CREATE, &created));
     }
-    if !given.kms_keys.is_empty() {
-        let keys = given.kms_keys.iter().cloned().collect();
+    if !scope.kms_keys.is_empty() {
+        let keys = scope.kms_keys.iter().cloned().collect();
         let mut statement = allow("RekeydEncrypts", &KMS, &keys);
-        // A region that is not known is a pattern.
+        // An unknown region is a pattern.
         let compares = if services.iter().any(|it| it.contains('*')) { "StringLike" } else { "StringEquals" };
         if let Some(fields) = statement.as_object_mut() {
             fields.insert("Condition".to_owned(), json!({ compares: { "kms:ViaService": services } }));
@@ -99,10 +98,10 @@ mod tests {
             AWS,
             r#"{ store = "aws", secret = "a", json_field = "k" }, { store = "aws", secret = "b/new", create = true }"#,
         );
-        let given = Given {
+        let given = Scope {
             account: Some("123456789012".to_owned()),
             kms_keys: vec!["arn:aws:kms:eu-west-1:123456789012:key/0".to_owned()],
-            ..Given::default()
+            ..Scope::default()
         };
         insta::assert_snapshot!(format!("{:#}", document(&config, &given).unwrap()), @r#"
         {
@@ -169,7 +168,7 @@ mod tests {
     fn what_is_not_known_is_a_pattern_and_partitions_are_told_apart() {
         let resource = |stores: &str, secret: &str| {
             let config = policy(stores, &format!(r#"{{ store = "aws", secret = "{secret}" }}"#));
-            let document = document(&config, &Given::default()).unwrap();
+            let document = document(&config, &Scope::default()).unwrap();
             document["Statement"][0]["Resource"][0].as_str().unwrap().to_owned()
         };
         let in_region = |region: &str| format!("[stores.aws.aws_secrets_manager]\nregion = \"{region}\"");
@@ -195,6 +194,6 @@ mod tests {
     #[test]
     fn a_policy_without_aws_needs_nothing_of_it() {
         let config = policy("[stores.l.directory]\npath = \"/x\"", r#"{ store = "l", secret = "a" }"#);
-        assert_eq!(document(&config, &Given::default()), None);
+        assert_eq!(document(&config, &Scope::default()), None);
     }
 }

@@ -135,7 +135,7 @@ fn adopted(key: &Key, now: Timestamp) -> Current {
         since: key.created_at.unwrap_or(now).min(now),
         expires_at: key.expires_at,
         usage_hash: key.usage_hash.clone(),
-        grants: Some(key.grants.clone()),
+        attributes: Some(key.attributes.clone()),
     }
 }
 

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use crate::domain::event::Event;
 use crate::domain::phase::Phase;
 use crate::domain::rotation::Rotation;
-use crate::domain::successor::{PlacementState, Successor};
 
 /// The next thing to do outside. Each is safe to repeat, by the token or the check that its doc names; except
 /// [`Effect::Mint`], which is done once, in the same breath as its intent was journalled.
@@ -127,40 +126,15 @@ impl Effect {
     }
 }
 
-/// What to do next, or nothing: the rotation is over, or an operator has to say.
+/// What to do next, or nothing: the rotation is over, or waits for an operator.
 #[must_use]
 pub fn pending(rotation: &Rotation) -> Option<Effect> {
-    match &rotation.phase {
-        Phase::Overlap(_) | Phase::Quarantine(_)
-            if !rotation.plan.emergency && rotation.dead_man.is_some_and(|it| it.is_intended()) =>
-        {
-            Some(Effect::ExpireOld)
-        }
-        Phase::Parked { .. } if rotation.keeps_the_old_key_alive() => Some(Effect::KeepOld),
-        Phase::Due { .. } => Some(Effect::Preflight),
-        Phase::Minting { doubt: false, .. } => Some(Effect::Mint),
-        Phase::Minting { doubt: true, .. } => Some(Effect::SettleLostKey),
-        Phase::Staging(successor) => first(successor, |progress| matches!(progress, PlacementState::Absent))
-            .map(|destination| Effect::Stage { destination }),
-        Phase::Verifying(_) => Some(Effect::Verify),
-        Phase::Promoting(successor) => {
-            first(successor, |progress| matches!(progress, PlacementState::Staged { .. }))
-                .map(|destination| Effect::Promote { destination })
-        }
-        Phase::Overlap(_) => Some(Effect::AwaitGates),
-        Phase::Disabling { .. } => Some(Effect::DisableOld),
-        Phase::Quarantine(_) => Some(Effect::AwaitQuarantine),
-        Phase::Revoking(_) => Some(Effect::DeleteOld),
-        Phase::Reinstating { .. } => Some(Effect::EnableOld),
-        Phase::Discarding { .. } => Some(Effect::Discard),
-        Phase::RollingBack { old_enabled: false, .. } => Some(Effect::EnableOld),
-        Phase::RollingBack { successor, old_enabled: true, .. } => {
-            first(successor, |progress| !matches!(progress, PlacementState::Restored { .. }))
-                .map(|destination| Effect::Restore { destination })
-        }
-        Phase::Returning { .. } => Some(Effect::AwaitReturn),
-        Phase::Withdrawing { .. } => Some(Effect::DeleteNew),
-        Phase::Parked { .. } | Phase::Done(_) | Phase::Aborted { .. } | Phase::RolledBack { .. } => None,
+    let sets_expiry = !rotation.plan.emergency && rotation.dead_man.is_some_and(|it| it.is_intended());
+    let is_parked = matches!(rotation.phase, Phase::Parked { .. });
+    match rotation.phase.effect() {
+        Some(Effect::AwaitGates | Effect::AwaitQuarantine) if sets_expiry => Some(Effect::ExpireOld),
+        None if is_parked && rotation.keeps_the_old_key_alive() => Some(Effect::KeepOld),
+        effect => effect,
     }
 }
 
@@ -168,31 +142,6 @@ pub fn pending(rotation: &Rotation) -> Option<Effect> {
 /// this process, left: a mint that was intended may have been made.
 #[must_use]
 pub fn on_resume(rotation: &Rotation) -> Option<Event> {
-    match &rotation.phase {
-        Phase::Minting { doubt: false, .. } => {
-            Some(Event::MintDoubted { cause: "interrupted between the intent and its outcome".to_owned() })
-        }
-        Phase::Minting { doubt: true, .. }
-        | Phase::Due { .. }
-        | Phase::Staging(_)
-        | Phase::Verifying(_)
-        | Phase::Promoting(_)
-        | Phase::Overlap(_)
-        | Phase::Disabling { .. }
-        | Phase::Quarantine(_)
-        | Phase::Revoking(_)
-        | Phase::Reinstating { .. }
-        | Phase::Discarding { .. }
-        | Phase::RollingBack { .. }
-        | Phase::Returning { .. }
-        | Phase::Withdrawing { .. }
-        | Phase::Parked { .. }
-        | Phase::Done(_)
-        | Phase::Aborted { .. }
-        | Phase::RolledBack { .. } => None,
-    }
-}
-
-fn first(successor: &Successor, wanted: impl Fn(&PlacementState) -> bool) -> Option<usize> {
-    successor.placements.iter().position(|placement| wanted(&placement.progress))
+    let cause = || "interrupted between the intent and its outcome".to_owned();
+    (pending(rotation) == Some(Effect::Mint)).then(|| Event::MintDoubted { cause: cause() })
 }

@@ -61,7 +61,7 @@ impl Record {
         if let Some(asked) = &self.emergency {
             return Some((Reason::Manual, asked.clone()));
         }
-        let replaced = credential.if_vanished == IfVanished::Replace && current.grants.is_some();
+        let replaced = credential.if_vanished == IfVanished::Replace && current.attributes.is_some();
         self.vanished().filter(|_| replaced).map(|vanished| (Reason::Vanished, urgency(vanished)))
     }
 
@@ -91,7 +91,7 @@ pub fn must_turn_round(record: &Record, rotation: &Rotation) -> bool {
     };
     let leaked = |key: &KeyId| record.leak_of(key).is_some();
     matches!(phase, Phase::Returning { .. } | Phase::Withdrawing { .. })
-        && phase.way_back() != Some(RollbackCause::Leak)
+        && phase.rollback_cause() != Some(RollbackCause::Leak)
         && rotation.plan.old.as_ref().is_some_and(leaked)
         && !rotation.successor().is_some_and(|new| leaked(&new.key))
 }
@@ -101,7 +101,7 @@ pub fn must_turn_round(record: &Record, rotation: &Rotation) -> bool {
 #[must_use]
 pub fn response(record: &Record, rotation: &Rotation) -> Option<Event> {
     let Rotation { plan, phase, .. } = rotation;
-    if rotation.is_over() || phase.is_way_back() {
+    if rotation.is_over() || phase.is_rollback() {
         return None;
     }
     let old_leak = plan.old.as_ref().and_then(|old| record.leak_of(old));

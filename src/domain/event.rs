@@ -135,44 +135,70 @@ pub enum Event {
     },
 }
 
+/// The names of events: one row for each, which gives [`EventName`], its label and [`Event::kind`].
+macro_rules! event_names {
+    ($($name:ident = $label:literal,)*) => {
+        /// An event without its data.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum EventName { $($name,)* }
+
+        impl EventName {
+            /// As journals, logs, metrics and reports name it.
+            #[must_use]
+            pub fn label(self) -> &'static str {
+                match self { $(Self::$name => $label,)* }
+            }
+        }
+
+        impl Event {
+            #[must_use]
+            pub fn kind(&self) -> EventName {
+                match self { $(Self::$name { .. } => EventName::$name,)* }
+            }
+        }
+    };
+}
+
+event_names! {
+    Begun = "begun",
+    MintIntended = "mint_intended",
+    Minted = "minted",
+    MintRefused = "mint_refused",
+    MintDoubted = "mint_doubted",
+    LostKeySettled = "lost_key_settled",
+    Staged = "staged",
+    ValueLost = "value_lost",
+    Verified = "verified",
+    Refuted = "refuted",
+    Promoted = "promoted",
+    Contested = "contested",
+    Released = "released",
+    Withheld = "withheld",
+    OldKeyDisabled = "old_key_disabled",
+    ClockAgreed = "clock_agreed",
+    QuarantinePassed = "quarantine_passed",
+    Alarmed = "alarmed",
+    ExpiryIntended = "expiry_intended",
+    ExpirySettled = "expiry_settled",
+    Escalated = "escalated",
+    OldKeyGone = "old_key_gone",
+    RollbackBegun = "rollback_begun",
+    OldKeyEnabled = "old_key_enabled",
+    Restored = "restored",
+    ReturnPassed = "return_passed",
+    NewKeyGone = "new_key_gone",
+    Discarded = "discarded",
+    Hindered = "hindered",
+    Parked = "parked",
+    Retried = "retried",
+    Reclaimed = "reclaimed",
+    AbortAsked = "abort_asked",
+    TermsRevised = "terms_revised",
+}
+
 impl Event {
     #[must_use]
     pub fn name(&self) -> &'static str {
-        match self {
-            Self::Begun(_) => "begun",
-            Self::MintIntended { .. } => "mint_intended",
-            Self::Minted { .. } => "minted",
-            Self::MintRefused { .. } => "mint_refused",
-            Self::MintDoubted { .. } => "mint_doubted",
-            Self::LostKeySettled { .. } => "lost_key_settled",
-            Self::Staged { .. } => "staged",
-            Self::ValueLost => "value_lost",
-            Self::Verified { .. } => "verified",
-            Self::Refuted { .. } => "refuted",
-            Self::Promoted { .. } => "promoted",
-            Self::Contested { .. } => "contested",
-            Self::Released { .. } => "released",
-            Self::Withheld { .. } => "withheld",
-            Self::OldKeyDisabled => "old_key_disabled",
-            Self::ClockAgreed => "clock_agreed",
-            Self::QuarantinePassed => "quarantine_passed",
-            Self::Alarmed { .. } => "alarmed",
-            Self::ExpiryIntended { .. } => "expiry_intended",
-            Self::ExpirySettled { .. } => "expiry_settled",
-            Self::Escalated { .. } => "escalated",
-            Self::OldKeyGone => "old_key_gone",
-            Self::RollbackBegun { .. } => "rollback_begun",
-            Self::OldKeyEnabled => "old_key_enabled",
-            Self::Restored { .. } => "restored",
-            Self::ReturnPassed => "return_passed",
-            Self::NewKeyGone => "new_key_gone",
-            Self::Discarded => "discarded",
-            Self::Hindered { .. } => "hindered",
-            Self::Parked { .. } => "parked",
-            Self::Retried { .. } => "retried",
-            Self::Reclaimed { .. } => "reclaimed",
-            Self::AbortAsked { .. } => "abort_asked",
-            Self::TermsRevised { .. } => "terms_revised",
-        }
+        self.kind().label()
     }
 }

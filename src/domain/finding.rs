@@ -51,8 +51,9 @@ pub enum FindingKind {
     DestinationChanged,
     /// The key may do more than the policy's `permissions`.
     PermissionsWidened,
-    /// Somebody changed what the key may do, or its limits.
-    GrantsChanged,
+    /// The permissions or limits of the key were changed out of band.
+    #[serde(alias = "grants_changed")]
+    PermissionsChanged,
     /// The service account has keys that nobody declared.
     ForeignKeys,
 }
@@ -69,7 +70,7 @@ impl FindingKind {
         Self::DisabledByHand,
         Self::DestinationChanged,
         Self::PermissionsWidened,
-        Self::GrantsChanged,
+        Self::PermissionsChanged,
         Self::ForeignKeys,
     ];
 
@@ -86,7 +87,7 @@ impl FindingKind {
             Self::DisabledByHand => "disabled_by_hand",
             Self::DestinationChanged => "destination_changed",
             Self::PermissionsWidened => "permissions_widened",
-            Self::GrantsChanged => "grants_changed",
+            Self::PermissionsChanged => "permissions_changed",
             Self::ForeignKeys => "foreign_keys",
         }
     }
@@ -103,7 +104,7 @@ impl FindingKind {
             | Self::DisabledByHand
             | Self::DestinationChanged
             | Self::PermissionsWidened
-            | Self::GrantsChanged
+            | Self::PermissionsChanged
             | Self::ForeignKeys => false,
         }
     }
@@ -119,7 +120,7 @@ impl FindingKind {
             | Self::EmergencyHeld
             | Self::DestinationChanged
             | Self::PermissionsWidened
-            | Self::GrantsChanged
+            | Self::PermissionsChanged
             | Self::ForeignKeys => false,
         }
     }

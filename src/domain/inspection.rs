@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::finding::{Finding, FindingKind};
 use crate::domain::ids::KeyId;
 use crate::domain::key::{DisableReason, Inventory, Key};
-use crate::domain::phase::Phase;
+use crate::domain::phase::OldKey;
 use crate::domain::plan::Destination;
 use crate::domain::policy::Credential;
 use crate::domain::record::{Current, Record};
@@ -50,8 +50,8 @@ pub fn inspect(
         found.leak(new, false);
     }
     match (listed, rotation) {
-        (Some(key), None) => of_grants(&mut found, current, key, policy),
-        (_, Some(_)) => found.keep(&[FindingKind::GrantsChanged, FindingKind::PermissionsWidened]),
+        (Some(key), None) => of_attributes(&mut found, current, key, policy),
+        (_, Some(_)) => found.keep(&[FindingKind::PermissionsChanged, FindingKind::PermissionsWidened]),
         (None, None) => {}
     }
     match seen.strangers {
@@ -68,9 +68,9 @@ pub fn inspect(
     found.all.sort_by(|one, other| (one.kind, &one.key).cmp(&(other.kind, &other.key)));
     next.findings = found.all;
     if let (Some(current), Some(key), None) = (&mut next.current, listed, rotation)
-        && current.grants.is_none()
+        && current.attributes.is_none()
     {
-        current.grants = Some(key.grants.clone());
+        current.attributes = Some(key.attributes.clone());
     }
     next
 }
@@ -136,7 +136,7 @@ fn of_current(
     seen: &Seen<'_>,
 ) {
     let id = &current.key;
-    let disabled_by_us = rotation.is_some_and(|rotation| may_be_disabled_by_us(&rotation.phase));
+    let disabled_by_us = rotation.is_some_and(|rotation| rotation.phase.old_key() != OldKey::Enabled);
     // A listing that lags may show how it was before it became what it is.
     let young = seen.at.duration_since(current.since) < seen.settle;
     if let Some(key) = listed {
@@ -173,45 +173,20 @@ fn of_current(
     }
 }
 
-/// Whether the old key may be disabled, or gone, because the rotation wants it so.
-fn may_be_disabled_by_us(phase: &Phase) -> bool {
-    match phase {
-        Phase::Disabling { .. }
-        | Phase::Quarantine(_)
-        | Phase::Revoking(_)
-        | Phase::Reinstating { .. }
-        | Phase::RollingBack { old_enabled: false, .. }
-        | Phase::Done(_) => true,
-        Phase::Parked { was, .. } => may_be_disabled_by_us(was),
-        Phase::Due { .. }
-        | Phase::Minting { .. }
-        | Phase::Staging(_)
-        | Phase::Verifying(_)
-        | Phase::Promoting(_)
-        | Phase::Overlap(_)
-        | Phase::Discarding { .. }
-        | Phase::RollingBack { old_enabled: true, .. }
-        | Phase::Returning { .. }
-        | Phase::Withdrawing { .. }
-        | Phase::Aborted { .. }
-        | Phase::RolledBack { .. } => false,
-    }
-}
-
-fn of_grants(found: &mut Findings<'_>, current: &Current, key: &Key, policy: Option<&Credential>) {
+fn of_attributes(found: &mut Findings<'_>, current: &Current, key: &Key, policy: Option<&Credential>) {
     let id = &key.id;
-    if let Some(baseline) = &current.grants {
-        let differences = baseline.differences(&key.grants);
+    if let Some(baseline) = &current.attributes {
+        let differences = baseline.differences(&key.attributes);
         if !differences.is_empty() {
             let detail = format!(
                 "somebody changed the key `{id}` in {}: `accept` what it is now, or undo it in the dashboard",
                 differences.join(", ")
             );
-            found.put(FindingKind::GrantsChanged, Some(id), detail);
+            found.put(FindingKind::PermissionsChanged, Some(id), detail);
         }
     }
     let ceiling = policy.and_then(|policy| policy.first.as_ref()).map(|first| &first.permissions);
-    if let Some(beyond) = ceiling.and_then(|ceiling| key.grants.permissions.beyond(ceiling)) {
+    if let Some(beyond) = ceiling.and_then(|ceiling| key.attributes.permissions.beyond(ceiling)) {
         let detail = format!(
             "the key `{id}` may do more than the policy's `permissions`: {beyond}; restrict the key in the dashboard, or extend the policy and reload"
         );

@@ -10,7 +10,7 @@ use crate::domain::backoff;
 use crate::domain::emergency::Answered;
 use crate::domain::finding::{Finding, FindingKind};
 use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, VersionId};
-use crate::domain::key::Grants;
+use crate::domain::key::KeyAttributes;
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::{Destination, Reason, Urgency};
 use crate::domain::policy::Credential;
@@ -104,8 +104,8 @@ pub struct Current {
     pub expires_at: Option<Timestamp>,
     pub usage_hash: Option<String>,
     /// What it may do, as far as we, or an operator, want it so.
-    #[serde(default)]
-    pub grants: Option<Grants>,
+    #[serde(default, alias = "grants")]
+    pub attributes: Option<KeyAttributes>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -207,7 +207,7 @@ impl Record {
             since: facts.and_then(|facts| facts.created_at).unwrap_or(now).min(now),
             expires_at: facts.and_then(|facts| facts.expires_at),
             usage_hash: facts.and_then(|facts| facts.usage_hash.clone()),
-            grants: facts.and_then(|facts| facts.grants.as_deref().cloned()),
+            attributes: facts.and_then(|facts| facts.attributes.as_deref().cloned()),
         });
         self.published = published(rotation, successor);
         self.due = None;
@@ -246,9 +246,7 @@ impl Record {
         let Some(current) = &self.current else {
             return Some(Reason::FirstKey);
         };
-        if expiry_deadline(current.since, current.expires_at, credential)
-            .is_some_and(|deadline| deadline <= now)
-        {
+        if self.expiry_deadline(credential).is_some_and(|deadline| deadline <= now) {
             return Some(Reason::Expiry);
         }
         if self.published.is_empty() {
@@ -258,6 +256,13 @@ impl Record {
             return Some(Reason::NewDestination);
         }
         self.due.as_ref().filter(|due| due.at <= now).map(|_| Reason::Schedule)
+    }
+
+    /// When the current key has to be replaced at the latest, if it expires.
+    #[must_use]
+    pub fn expiry_deadline(&self, credential: &Credential) -> Option<Timestamp> {
+        let current = self.current.as_ref()?;
+        expiry_deadline(current.since, current.expires_at, credential)
     }
 
     /// The next instant at which [`Self::why_now`] may answer differently; `None` if only an event can change it.
@@ -270,10 +275,7 @@ impl Record {
             return Some(self.not_before_in_an_emergency().max(now));
         }
         let due = self.due.as_ref().map(|due| due.at);
-        let expiry = self
-            .current
-            .as_ref()
-            .and_then(|current| expiry_deadline(current.since, current.expires_at, credential));
+        let expiry = self.expiry_deadline(credential);
         let asked = self.asked || self.current.is_none() || !self.is_published_everywhere(credential);
         let asked = asked.then_some(now);
         [due, expiry, asked].into_iter().flatten().min().map(|at| at.max(self.not_before()))
@@ -310,7 +312,7 @@ impl Record {
 
 /// When a key that expires has to be on its way out.
 #[must_use]
-pub fn expiry_deadline(
+fn expiry_deadline(
     since: Timestamp,
     expires_at: Option<Timestamp>,
     credential: &Credential,

@@ -9,8 +9,8 @@ use crate::domain::effect::EffectName;
 use crate::domain::event::Event;
 use crate::domain::failure::Failure;
 use crate::domain::ids::Nonce;
-use crate::domain::key::Grants;
-use crate::domain::phase::Phase;
+use crate::domain::key::KeyAttributes;
+use crate::domain::phase::{Phase, Quarantine};
 use crate::domain::plan::Plan;
 use crate::domain::step::{self, IllegalTransition};
 use crate::domain::successor::{PlacementState, Successor};
@@ -61,7 +61,7 @@ pub enum ParkReason {
     MintRefused,
     /// Too many keys were lost in this one rotation.
     MintsExhausted,
-    /// The old key grants everything and the policy does not allow that.
+    /// The old key may do everything and the policy does not allow that.
     Unrestricted,
     /// The old key is gone, disabled or expired, and nobody here did that.
     OldKeyUnusable,
@@ -208,12 +208,12 @@ impl Rotation {
     /// Whether a key that it takes out of service is in wrong hands: neither a freeze nor a breaker keeps that alive.
     #[must_use]
     pub fn is_urgent(&self) -> bool {
-        self.plan.emergency || self.phase.way_back() == Some(RollbackCause::Leak)
+        self.plan.emergency || self.phase.rollback_cause() == Some(RollbackCause::Leak)
     }
 
     #[must_use]
     pub fn is_over(&self) -> bool {
-        matches!(self.phase, Phase::Done(_) | Phase::Aborted { .. } | Phase::RolledBack { .. })
+        self.phase.name().is_end()
     }
 
     /// The earliest moment at which the old key will be deleted, if nothing more is waited for than time; `None` where
@@ -221,28 +221,14 @@ impl Rotation {
     #[must_use]
     pub fn deletes_the_old_key_at(&self, now: Timestamp) -> Option<Timestamp> {
         let terms = &self.plan.terms;
-        let deleted = match &self.phase {
-            Phase::Overlap(_) => {
+        let deleted = match self.phase.row().quarantine {
+            Quarantine::AfterOverlap => {
                 let began = self.overlap_began.unwrap_or(now);
                 Some(later(later(began, terms.at_least).max(now), terms.quarantine))
             }
-            Phase::Disabling { .. } => Some(later(now, terms.quarantine)),
-            Phase::Quarantine(_) => Some(later(self.since, terms.quarantine)),
-            Phase::Due { .. }
-            | Phase::Minting { .. }
-            | Phase::Staging(_)
-            | Phase::Verifying(_)
-            | Phase::Promoting(_)
-            | Phase::Revoking(_)
-            | Phase::Reinstating { .. }
-            | Phase::Discarding { .. }
-            | Phase::RollingBack { .. }
-            | Phase::Returning { .. }
-            | Phase::Withdrawing { .. }
-            | Phase::Parked { .. }
-            | Phase::Done(_)
-            | Phase::Aborted { .. }
-            | Phase::RolledBack { .. } => None,
+            Quarantine::Next => Some(later(now, terms.quarantine)),
+            Quarantine::Running => Some(later(self.since, terms.quarantine)),
+            Quarantine::NotPlanned => None,
         };
         let expires = self.dead_man.filter(|dead_man| dead_man.is_in_force()).map(|dead_man| dead_man.at);
         deleted.into_iter().chain(expires).min()
@@ -262,10 +248,10 @@ impl Rotation {
             })
     }
 
-    /// The grants that the successor must have, where they are known already.
+    /// The attributes that the new key must have, where they are known already.
     #[must_use]
-    pub fn grants(&self) -> Option<&Grants> {
-        self.successor().map(|successor| &successor.request.grants)
+    pub fn attributes(&self) -> Option<&KeyAttributes> {
+        self.successor().map(|successor| &successor.request.attributes)
     }
 }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{KeyId, VersionId};
-use crate::domain::key::{Grants, KeyRequest};
+use crate::domain::key::{KeyAttributes, KeyRequest};
 use crate::domain::secret::Fingerprint;
 
 /// The key that replaces the old one, and how far it has been placed.
@@ -29,8 +29,8 @@ pub struct KeyFacts {
     pub usage_hash: Option<String>,
     pub hint: String,
     /// What it was listed with when it was verified: from then on a change is somebody else's.
-    #[serde(default)]
-    pub grants: Option<Box<Grants>>,
+    #[serde(default, alias = "grants")]
+    pub attributes: Option<Box<KeyAttributes>>,
 }
 
 /// What a destination serves: nothing, or a version whose value has this fingerprint (`None` if it has no such field).

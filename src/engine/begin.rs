@@ -43,7 +43,9 @@ impl Reconciler {
         }
         if let Some(until) = self.held_until(&credential, reason, now) {
             self.step_aside();
-            return Ok(Rest::Until(Some(until)));
+            // A key that expires before that does not wait for its window.
+            let expiry = self.record.expiry_deadline(&credential).filter(|deadline| *deadline > now);
+            return Ok(Rest::Until(Some(expiry.map_or(until, |deadline| deadline.min(until)))));
         }
         if let Some(rest) = self.restrained(&credential, reason).await? {
             return Ok(rest);
@@ -175,7 +177,7 @@ impl Reconciler {
         let urgency = self.record.urgency(credential).map(|(_, urgency)| urgency);
         let current = self.record.current.as_ref();
         // What is gone cannot be cloned, nor revoked: what it could do is on record.
-        let recorded = current.and_then(|current| current.grants.clone());
+        let recorded = current.and_then(|current| current.attributes.clone());
         let recorded = recorded.filter(|_| urgency.is_some() && self.record.vanished().is_some());
         let plan = Plan {
             rotation: self.new_rotation(now),

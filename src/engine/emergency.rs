@@ -138,7 +138,7 @@ impl Reconciler {
             if rotation.plan.emergency {
                 return Ok(Err(format!("the rotation of `{name}` under way is an emergency already")));
             }
-            if rotation.phase.is_way_back()
+            if rotation.phase.is_rollback()
                 && let Err(why) = self.publish_again().await?
             {
                 return Ok(Err(why));

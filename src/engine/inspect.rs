@@ -137,9 +137,9 @@ impl Reconciler {
         let count = others.len();
         let mut next = Record { accepted: others, ..self.record.clone() };
         if let Some(current) = &mut next.current {
-            current.grants = Some(key.grants.clone());
+            current.attributes = Some(key.attributes.clone());
         }
-        let taken = [FindingKind::GrantsChanged, FindingKind::ForeignKeys];
+        let taken = [FindingKind::PermissionsChanged, FindingKind::ForeignKeys];
         next.findings.retain(|it| !taken.contains(&it.kind));
         let rest: Vec<String> = next
             .findings

@@ -86,12 +86,13 @@ impl<'a> Given<'a> {
     ) -> BTreeMap<WorkspaceName, Arc<WorkspaceClient>> {
         let client = |(name, workspace): (&WorkspaceName, &Arc<Workspace>)| {
             let limits = self.policy.workspaces.get(name).copied().unwrap_or_default();
+            let admin_key = workspace.admin_key();
             let client = Arc::new(Client::new(Arc::clone(workspace), Arc::new(recorder.clone())));
             let workspace =
                 WorkspaceClient::new(name.clone(), Arc::clone(&client) as Arc<dyn Issuer>, limits);
             let workspace = workspace.watched_by(client);
             let workspace = match self.admins.get(name) {
-                Some(admin) => workspace.administered_by(admin.clone()),
+                Some(admin) => workspace.administered_by(admin.clone(), admin_key),
                 None => workspace,
             };
             (name.clone(), Arc::new(workspace))
@@ -118,13 +119,13 @@ pub struct Past {
 }
 
 impl Past {
-    /// The imagined fingerprint of a credential's key, where that is a workspace's admin key.
-    pub(super) fn admin_key(&self) -> Option<Fingerprint> {
+    /// The fingerprint of a credential's key, where that is a workspace's admin key.
+    pub(super) fn admin_key(&self) -> Option<&Fingerprint> {
         let known = self.known.as_ref()?;
         let of_the_old = known.record.current.as_ref().and_then(|current| current.fingerprint.as_ref());
         let rotation = known.rotation.as_ref().filter(|it| it.phase.needs_the_old_key());
         let of_the_new = rotation.and_then(Rotation::successor).map(|successor| &successor.fingerprint);
-        of_the_new.or(of_the_old).map(snapshot::print)
+        of_the_new.or(of_the_old)
     }
 }
 
@@ -280,7 +281,8 @@ impl World {
         clock: &VirtualClock,
     ) -> Result<Self, String> {
         let recorder = Recorder::new(clock);
-        let workspaces = workspaces(given, credential, past, clock);
+        let workspaces =
+            workspaces(given, credential, past, clock).ok_or("an admin key cannot be imagined")?;
         let stores = given.empty_stores(&recorder);
         let snapshot = Snapshot::new(credential, past.known.as_ref(), clock.now());
         let workspace = snapshot.furnish(&workspaces, &stores)?;
@@ -328,14 +330,13 @@ fn workspaces(
     credential: &Credential,
     past: &Past,
     clock: &VirtualClock,
-) -> BTreeMap<WorkspaceName, Arc<Workspace>> {
+) -> Option<BTreeMap<WorkspaceName, Arc<Workspace>>> {
     let make = |name: &WorkspaceName| {
         let is_its_own = given.admins.get(name) == Some(&credential.name);
-        let print = is_its_own.then(|| past.admin_key()).flatten();
-        let print = print.unwrap_or_else(|| Fingerprint::of(b"imagined-admin"));
-        Arc::new(Workspace::new(name.clone(), clock.clone(), print))
+        let admin_key = snapshot::admin_key(is_its_own.then(|| past.admin_key()).flatten())?;
+        Some((name.clone(), Arc::new(Workspace::new(name.clone(), clock.clone(), admin_key))))
     };
-    given.policy.workspaces.keys().map(|name| (name.clone(), make(name))).collect()
+    given.policy.workspaces.keys().map(make).collect()
 }
 
 /// With what is known of each credential; `None` if it cannot be imagined.

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use crate::domain::failure::Failure;
 use crate::domain::ids::{ServiceAccountId, WorkspaceName};
-use crate::domain::key::{Grants, Key};
+use crate::domain::key::{Key, KeyAttributes};
 use crate::domain::plan::Destination;
 use crate::domain::secret::SecretValue;
 use crate::ports::clock::Clock as _;
@@ -101,7 +101,7 @@ pub trait Hooks: Send + Sync {
     async fn after(&self, operation: Operation<'_>) -> Result<(), Failure>;
 
     /// May change what the next key, `name`, is granted, and returns for how long it is refused.
-    fn on_create(&self, _name: &str, _grants: &mut Grants) -> SignedDuration {
+    fn on_create(&self, _name: &str, _attributes: &mut KeyAttributes) -> SignedDuration {
         SignedDuration::ZERO
     }
 

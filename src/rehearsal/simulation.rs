@@ -13,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 use crate::adapters::memory::journal::MemoryJournal;
 use crate::domain::ids::{ConsumerName, CredentialName, StoreName, WorkspaceName};
 use crate::domain::policy::Policy;
-use crate::domain::secret::Fingerprint;
 use crate::domain::time::later;
 use crate::engine::{Context, Controller, Handle, Stopped, Timing, WorkspaceClient};
 use crate::ports::clock::Clock;
@@ -26,7 +25,7 @@ use crate::rehearsal::dry_run::{Given, Past, journal};
 use crate::rehearsal::hooks::Recorder;
 use crate::rehearsal::simulation::report::SimulationReport;
 use crate::rehearsal::simulation::score::Score;
-use crate::rehearsal::snapshot::Snapshot;
+use crate::rehearsal::snapshot::{self, Snapshot};
 use crate::rehearsal::store::Store;
 use crate::rehearsal::workspace::Workspace;
 
@@ -125,11 +124,11 @@ impl World {
         let policy = given.policy.clone();
         let workspace = |name: &WorkspaceName| {
             let admin = given.admins.get(name).and_then(|name| pasts.get(name)?.admin_key());
-            let admin = admin.unwrap_or_else(|| Fingerprint::of(b"imagined-admin"));
-            Workspace::new(name.clone(), clock.clone(), admin)
+            let workspace = Workspace::new(name.clone(), clock.clone(), snapshot::admin_key(admin)?);
+            Some((name.clone(), Arc::new(workspace)))
         };
-        let workspaces: BTreeMap<_, _> =
-            policy.workspaces.keys().map(|name| (name.clone(), Arc::new(workspace(name)))).collect();
+        let workspaces = policy.workspaces.keys().map(workspace).collect::<Option<BTreeMap<_, _>>>();
+        let workspaces = workspaces.ok_or("an admin key cannot be imagined")?;
         let stores = given.empty_stores(&recorder);
         let mut at_work = BTreeMap::new();
         for credential in policy.credentials.values() {

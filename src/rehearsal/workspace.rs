@@ -1,16 +1,17 @@
 //! An imagined ElevenLabs workspace: keys, listings, and the use of keys; [`Client`] is how the engine reaches it.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::{KeyId, ServiceAccountId, WorkspaceName};
-use crate::domain::key::{Account, Grants, Inventory, Key};
+use crate::domain::key::{Account, Inventory, Key, KeyAttributes};
 use crate::domain::secret::Fingerprint;
 use crate::domain::time::later;
 use crate::domain::usage::Use;
+use crate::ports::issuer::AdminKey;
 use crate::rehearsal::clock::VirtualClock;
 
 pub mod client;
@@ -25,6 +26,7 @@ const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 pub struct Workspace {
     name: WorkspaceName,
     clock: VirtualClock,
+    admin_key: Arc<AdminKey>,
     state: Mutex<State>,
 }
 
@@ -32,7 +34,6 @@ struct State {
     accounts: BTreeMap<ServiceAccountId, String>,
     keys: BTreeMap<KeyId, StoredKey>,
     by_print: BTreeMap<Fingerprint, KeyId>,
-    admin: Fingerprint,
     created: u64,
     uses: Vec<KeyUse>,
 }
@@ -102,16 +103,20 @@ impl KeyUse {
 
 impl Workspace {
     #[must_use]
-    pub fn new(name: WorkspaceName, clock: VirtualClock, admin: Fingerprint) -> Self {
+    pub fn new(name: WorkspaceName, clock: VirtualClock, admin_key: Arc<AdminKey>) -> Self {
         let state = State {
             accounts: BTreeMap::new(),
             keys: BTreeMap::new(),
             by_print: BTreeMap::new(),
-            admin,
             created: 0,
             uses: Vec::new(),
         };
-        Self { name, clock, state: Mutex::new(state) }
+        Self { name, clock, admin_key, state: Mutex::new(state) }
+    }
+
+    #[must_use]
+    pub fn admin_key(&self) -> Arc<AdminKey> {
+        Arc::clone(&self.admin_key)
     }
 
     pub fn add_account(&self, id: ServiceAccountId, name: String) {
@@ -128,7 +133,7 @@ impl Workspace {
         &self,
         account: &ServiceAccountId,
         name: &str,
-        grants: Grants,
+        attributes: KeyAttributes,
         expires_at: Option<Timestamp>,
         activation_lag: SignedDuration,
     ) -> Option<LiveKey> {
@@ -142,7 +147,7 @@ impl Workspace {
             created_at: Some(self.clock.truth()),
             name: name.to_owned(),
             expires_at,
-            ..plain_key(KeyId::new(id).ok()?, account.clone(), grants)
+            ..plain_key(KeyId::new(id).ok()?, account.clone(), attributes)
         };
         Some(self.insert(key, format!("imagined-{}-{created}", self.name), activation_lag))
     }
@@ -279,7 +284,7 @@ impl Workspace {
 }
 
 /// A key as a listing shows it that says no more than it must.
-pub(super) fn plain_key(id: KeyId, account: ServiceAccountId, grants: Grants) -> Key {
+pub(super) fn plain_key(id: KeyId, account: ServiceAccountId, attributes: KeyAttributes) -> Key {
     Key {
         usage_hash: Some(id.to_string()),
         id,
@@ -289,7 +294,7 @@ pub(super) fn plain_key(id: KeyId, account: ServiceAccountId, grants: Grants) ->
         created_at: None,
         enabled: true,
         disable_reason: None,
-        grants,
+        attributes,
         expires_at: None,
         character_count: Some(0),
     }

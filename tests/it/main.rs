@@ -44,3 +44,4 @@ mod support;
 mod tidy;
 mod traces;
 mod unit_file;
+mod words;

@@ -10,7 +10,6 @@
 //! A key's value is copied as little as the HTTP library allows: its own buffers, and the header made from a value,
 //! cannot be wiped from here.
 
-mod admin;
 mod audit_log;
 mod capabilities;
 mod classify;
@@ -38,18 +37,18 @@ use jiff::Timestamp;
 use crate::adapters::elevenlabs::routes::Routes;
 use crate::adapters::elevenlabs::transport::Transport;
 use crate::adapters::elevenlabs::usage::LogColumn;
-use crate::domain::failure::{Failure, Kind};
+use crate::domain::failure::Failure;
 use crate::domain::ids::ServiceAccountId;
 use crate::domain::key::{Inventory, Key, KeyRequest};
-use crate::domain::secret::{Fingerprint, SecretValue};
+use crate::domain::secret::SecretValue;
 use crate::ports::clock::Clock;
-use crate::ports::issuer::{Issuer, Minted};
+use crate::ports::issuer::{AdminKey, Issuer, Minted};
 
 /// How a workspace is reached, and how gently.
 pub struct Settings {
     /// `https://api.elevenlabs.io`, a residency region's address, or any other; may have a path, no query.
     pub base_url: String,
-    pub admin_key: SecretValue,
+    pub admin_key: Arc<AdminKey>,
     /// The longest that one request may take, from its first byte to the answer's last.
     pub request_timeout: Duration,
     /// Requests at the same moment.
@@ -129,17 +128,6 @@ impl Issuer for ElevenLabs {
 
     async fn prove_admin(&self, value: &SecretValue) -> Result<(), Failure> {
         self.prove_admin_key(value).await
-    }
-
-    fn admin_key(&self) -> Fingerprint {
-        self.transport.admin_key.value().fingerprint()
-    }
-
-    fn use_admin_key(&self, value: &SecretValue) -> Result<(), Failure> {
-        if self.transport.admin_key.replace(value) {
-            return Ok(());
-        }
-        Err(Failure::rejected(Kind::Invalid, "the admin key cannot be sent as a header"))
     }
 
     async fn disable(&self, key: &Key) -> Result<(), Failure> {

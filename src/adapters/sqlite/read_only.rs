@@ -17,7 +17,7 @@ use crate::domain::audit::{Head, Sealed};
 use crate::domain::gate::Observed;
 use crate::domain::hold::Hold;
 use crate::domain::ids::{CredentialName, RotationId};
-use crate::domain::notification::Failing;
+use crate::domain::notification::ChannelFailure;
 use crate::ports::journal::{Error, RotationHistory};
 
 /// How often to look again when the daemon starts or stops while we read.
@@ -117,7 +117,7 @@ impl ReadOnlyJournal {
     ///
     /// # Errors
     /// It cannot be read, or a row is damaged.
-    pub fn failing_channels(&self) -> Result<Vec<Failing>, ReadError> {
+    pub fn failing_channels(&self) -> Result<Vec<ChannelFailure>, ReadError> {
         self.answer(outbox::failing)
     }
 

@@ -1,4 +1,4 @@
-//! What credentials live among: the daemon, workspaces, stores and consumers.
+//! Checks the daemon, workspaces, stores and consumers.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,9 +34,9 @@ pub(super) fn daemon(
     let inspect_every = duration(&raw.inspect_every, defaults::INSPECT_EVERY);
     let notify_after = duration(&raw.notify_after, defaults::NOTIFY_AFTER);
     let socket = values::path(raw.socket.as_ref(), findings)
-        .unwrap_or_else(|| given_by_systemd(environment, "RUNTIME_DIRECTORY", defaults::SOCKET));
+        .unwrap_or_else(|| in_systemd_directory(environment, "RUNTIME_DIRECTORY", defaults::SOCKET));
     let journal = values::path(raw.journal.sqlite.path.as_ref(), findings)
-        .unwrap_or_else(|| given_by_systemd(environment, "STATE_DIRECTORY", defaults::JOURNAL));
+        .unwrap_or_else(|| in_systemd_directory(environment, "STATE_DIRECTORY", defaults::JOURNAL));
     let listen = listen(raw, findings);
     DaemonConfig {
         listen,
@@ -59,8 +59,8 @@ pub(super) fn daemon(
     }
 }
 
-/// The default's file in the directory that systemd made for the unit, if it made one.
-fn given_by_systemd(environment: &dyn Environment, variable: &str, otherwise: &str) -> PathBuf {
+/// The default file, in the directory that systemd created for the unit, if there is one.
+fn in_systemd_directory(environment: &dyn Environment, variable: &str, otherwise: &str) -> PathBuf {
     let directories = environment.read(variable).unwrap_or_default();
     match (directories.split(':').next(), Path::new(otherwise).file_name()) {
         (Some(directory), Some(file)) if directory.starts_with('/') => Path::new(directory).join(file),
@@ -72,16 +72,15 @@ fn listen(raw: &raw::Daemon, findings: &mut Findings) -> std::net::SocketAddr {
     let loopback = std::net::SocketAddr::from(([127, 0, 0, 1], 9809));
     let Some(written) = &raw.listen else { return defaults::LISTEN.parse().unwrap_or(loopback) };
     let Ok(address) = written.value().as_str().parse::<std::net::SocketAddr>() else {
-        let help = "write digits, such as \"127.0.0.1:9809\" or \"[::1]:9809\"; host names are not looked up";
-        findings.error(&written.span(), "this is not an address and a port", help);
+        let help = "use digits, such as \"127.0.0.1:9809\" or \"[::1]:9809\"; host names are not supported";
+        findings.error(&written.span(), "not an address and port", help);
         return loopback;
     };
     let allowed = raw.allow_plaintext_beyond_loopback.as_ref().is_some_and(|allowed| *allowed.value());
     if !address.ip().is_loopback() && !allowed && raw.tls.is_none() {
-        let help = "write \"127.0.0.1:9809\", add `tls` to `[daemon]`, or add `allow_plaintext_beyond_loopback = true` \
-                    if a proxy or the network protects what is sent";
-        let rule =
-            "acknowledgement tokens and the status of every credential would cross the network in the clear";
+        let help = "use \"127.0.0.1:9809\", set `tls` in `[daemon]`, or set `allow_plaintext_beyond_loopback = true` if a \
+                    proxy or the network encrypts the traffic";
+        let rule = "acknowledgement tokens and credential status would cross the network unencrypted";
         findings.error(&written.span(), rule, help);
     }
     address
@@ -148,8 +147,12 @@ pub(super) fn stores(
         if let StoreConfig::Directory(directory) = &config
             && let Some(other) = paths.insert(directory.path.clone(), name.clone())
         {
-            let rule = format!("the store `{other}` is the same directory");
-            findings.error(&written.span(), rule, "give each store its own directory, or use one store");
+            let rule = format!("the store `{other}` uses the same directory");
+            findings.error(
+                &written.span(),
+                rule,
+                "use a separate directory for each store, or a single store",
+            );
         }
         stores.insert(name, config);
     }
@@ -161,32 +164,32 @@ fn directory(raw: &raw::Directory, findings: &mut Findings) -> Option<DirectoryC
     let directory_mode = values::mode(raw.directory_mode.as_ref(), defaults::DIRECTORY_MODE, findings);
     if let Some(written) = &raw.mode {
         if mode & 0o400 == 0 {
-            let rule = "rekeyd could not read back what it wrote";
-            findings.error(&written.span(), rule, "let the owner read, such as in \"0440\"");
+            let rule = "rekeyd could not read the files that it writes";
+            findings.error(&written.span(), rule, "make them readable for the owner, such as \"0440\"");
         }
         if mode & 0o022 != 0 {
-            let rule = "others than the owner could replace the key";
+            let rule = "other users could replace the key";
             findings.error(
                 &written.span(),
                 rule,
-                "let only the owner write, such as in \"0440\" or \"0640\"",
+                "make them writable for the owner only, such as \"0440\" or \"0640\"",
             );
         } else if mode & 0o004 != 0 {
             let rule = "every user of this machine could read the key";
-            findings.lint(&written.span(), rule, "share a group with the consumers and write \"0440\"");
+            findings.warning(&written.span(), rule, "share a group with the consumers, and use \"0440\"");
         }
     }
     if let Some(written) = &raw.directory_mode {
         if directory_mode & 0o700 != 0o700 {
             let rule = "rekeyd could not use its own directory";
-            findings.error(&written.span(), rule, "let the owner do everything, such as in \"0750\"");
+            findings.error(&written.span(), rule, "give the owner full access, such as \"0750\"");
         }
         if directory_mode & 0o007 != 0 {
             let rule = "every user of this machine could enter the directory";
-            findings.lint(&written.span(), rule, "share a group with the consumers and write \"0750\"");
+            findings.warning(&written.span(), rule, "share a group with the consumers, and use \"0750\"");
         } else if directory_mode & 0o020 != 0 {
-            let rule = "others than the owner could replace the key";
-            findings.lint(&written.span(), rule, "let only the owner write, such as in \"0750\"");
+            let rule = "other users could replace the key";
+            findings.warning(&written.span(), rule, "make it writable for the owner only, such as \"0750\"");
         }
     }
     let group = values::text(raw.group.as_ref(), findings);

@@ -64,11 +64,11 @@ pub fn of_record(before: &Record, after: &Record, actor: &Actor, at: Timestamp) 
         told.push((ROTATION_ASKED, Value::Null));
     }
     let key = |record: &Record| record.current.as_ref().map(|current| current.key.clone());
-    let grants = |record: &Record| record.current.as_ref().and_then(|current| current.grants.clone());
+    let attributes = |record: &Record| record.current.as_ref().and_then(|current| current.attributes.clone());
     if key(before) != key(after) {
         told.push((ADOPTED, json!({ "key": key(after), "before": key(before) })));
     } else if before.accepted != after.accepted
-        || (grants(before).is_some() && grants(before) != grants(after))
+        || (attributes(before).is_some() && attributes(before) != attributes(after))
     {
         told.push((ACCEPTED, json!({ "key": key(after), "other_keys": after.accepted })));
     }

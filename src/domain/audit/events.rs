@@ -90,7 +90,7 @@ fn details(event: &Event) -> Value {
     match event {
         Event::Begun(plan) => begun(plan),
         Event::MintIntended { request, .. } => json!({
-            "permissions": request.grants.permissions.to_string(),
+            "permissions": request.attributes.permissions.to_string(),
             "expires_at": request.expires_at,
         }),
         Event::Minted { fingerprint, .. } => json!({ "fingerprint": fingerprint }),

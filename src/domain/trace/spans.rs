@@ -189,24 +189,8 @@ fn of_failure(failure: &Failure) -> Attributes {
 
 /// Why a phase that leads there did not come to the end that it should have.
 fn fault(to: &Phase) -> Option<String> {
-    match to {
-        Phase::Parked { reason, .. } => Some(format!("parked: {}", reason.label())),
-        Phase::Reinstating { .. }
-        | Phase::Discarding { .. }
-        | Phase::RollingBack { .. }
-        | Phase::Aborted { .. } => Some(to.name().label().to_owned()),
-        Phase::Due { .. }
-        | Phase::Minting { .. }
-        | Phase::Staging(_)
-        | Phase::Verifying(_)
-        | Phase::Promoting(_)
-        | Phase::Overlap(_)
-        | Phase::Disabling { .. }
-        | Phase::Quarantine(_)
-        | Phase::Revoking(_)
-        | Phase::Returning { .. }
-        | Phase::Withdrawing { .. }
-        | Phase::Done(_)
-        | Phase::RolledBack { .. } => None,
+    if let Phase::Parked { reason, .. } = to {
+        return Some(format!("parked: {}", reason.label()));
     }
+    to.row().is_setback.then(|| to.name().label().to_owned())
 }

@@ -8,7 +8,7 @@ use crate::domain::effect::EffectName;
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::{CredentialName, KeyId, ServiceAccountId, StoreName, WorkspaceName};
-use crate::domain::key::{Grants, KeyRequest, Permissions};
+use crate::domain::key::{KeyAttributes, KeyRequest, Permissions};
 use crate::domain::plan::{Destination, Plan, Reason, Terms};
 use crate::domain::rotation::ParkReason;
 use crate::domain::secret::Fingerprint;
@@ -48,7 +48,7 @@ fn begun() -> Event {
 }
 
 fn intended() -> Event {
-    let request = KeyRequest { grants: Grants::of(Permissions::All), expires_at: None };
+    let request = KeyRequest { attributes: KeyAttributes::of(Permissions::All), expires_at: None };
     Event::MintIntended { request, before: vec![Served { version: None, fingerprint: None }] }
 }
 

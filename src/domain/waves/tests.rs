@@ -51,7 +51,7 @@ fn record(index: usize, since: i64, ended: Option<(PhaseName, i64)>) -> Record {
         since: at(since),
         expires_at: None,
         usage_hash: None,
-        grants: None,
+        attributes: None,
     };
     let last = ended.map(|(outcome, hour)| Ended { rotation: rotation(), outcome, at: at(hour), why: None });
     Record { current: Some(current), last, ..Record::new(name(index)) }

@@ -46,7 +46,7 @@ impl Reconciler {
         let acks = self.acks().await?;
         let (credential, id) = (self.plan()?.credential.clone(), self.plan()?.rotation);
         let observed = self.context.journal.observed(&credential, id).await.map_err(unreadable)?;
-        let way_back = self.rotating()?.phase.is_way_back();
+        let way_back = self.rotating()?.phase.is_rollback();
         let observed = observed.filter(|observed| observed.way_back == way_back);
         let observed = observed.unwrap_or_else(|| Observed { way_back, ..Observed::default() });
         let gates = self.plan()?.terms.gates.clone();
@@ -217,7 +217,7 @@ impl Reconciler {
             marks.old.extend(placement.before.version.as_ref().map(ToString::to_string));
             marks.old.extend(placement.before.fingerprint.as_ref().map(ToString::to_string));
         }
-        if self.rotating()?.phase.is_way_back() {
+        if self.rotating()?.phase.is_rollback() {
             std::mem::swap(&mut marks.old, &mut marks.new);
         }
         Ok(marks)
@@ -225,7 +225,7 @@ impl Reconciler {
 
     async fn run_command(&self, gate: &CommandGate) -> Result<Ran, Failure> {
         let plan = self.plan()?;
-        let way_back = self.rotating()?.phase.is_way_back();
+        let way_back = self.rotating()?.phase.is_rollback();
         let mut about = BTreeMap::from([
             ("REKEYD_CREDENTIAL".to_owned(), plan.credential.to_string()),
             ("REKEYD_WORKSPACE".to_owned(), plan.workspace.to_string()),

@@ -239,8 +239,9 @@ fn held_by(
     if let StartDecision::Closed { why, .. } = credential.schedule.admits(now) {
         return Some(Held { why, by_others: false });
     }
-    let own = records.get(name)?;
-    if let Some(waiting) = waves::waits(own, credential, |name| records.get(name), now) {
+    // An adoption waits for no predecessor.
+    let own = records.get(name).filter(|own| !own.published.is_empty());
+    if let Some(waiting) = own.and_then(|own| waves::waits(own, credential, |name| records.get(name), now)) {
         return Some(Held { why: waiting.to_string(), by_others: true });
     }
     let limits = policy.workspaces.get(&credential.workspace)?;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::ServiceAccountId;
 use crate::domain::key::{Inventory, Key, KeyRequest};
-use crate::domain::secret::{Fingerprint, SecretValue};
+use crate::domain::secret::SecretValue;
 use crate::domain::time::later;
 use crate::domain::usage::{Reading, Source};
 use crate::ports::clock::Clock as _;
@@ -65,9 +65,9 @@ impl Issuer for Client {
         request: &KeyRequest,
     ) -> Result<Minted, Failure> {
         self.before(ProviderCall::Create { account, made: None }).await?;
-        let mut grants = request.grants.clone();
-        let lag = self.hooks.on_create(name, &mut grants);
-        let made = self.workspace.create_key(account, name, grants, request.expires_at, lag);
+        let mut attributes = request.attributes.clone();
+        let lag = self.hooks.on_create(name, &mut attributes);
+        let made = self.workspace.create_key(account, name, attributes, request.expires_at, lag);
         self.after(ProviderCall::Create { account, made: made.as_ref().map(|made| &made.key) }).await?;
         let minted = made
             .and_then(|made| Some(Minted { key: made.key.id, value: SecretValue::new(made.value).ok()? }));
@@ -84,15 +84,6 @@ impl Issuer for Client {
     async fn prove_admin(&self, value: &SecretValue) -> Result<(), Failure> {
         self.before(ProviderCall::ProveAdmin(value)).await?;
         self.after(ProviderCall::ProveAdmin(value)).await
-    }
-
-    fn admin_key(&self) -> Fingerprint {
-        self.workspace.state().admin.clone()
-    }
-
-    fn use_admin_key(&self, value: &SecretValue) -> Result<(), Failure> {
-        self.workspace.state().admin = value.fingerprint();
-        Ok(())
     }
 
     async fn disable(&self, key: &Key) -> Result<(), Failure> {

@@ -33,13 +33,13 @@ fn a_valid_policy_is_summed_up_on_standard_output() {
 }
 
 #[test]
-fn lints_are_beside_the_summary_and_do_not_fail() {
+fn warnings_are_beside_the_summary_and_do_not_fail() {
     let directory = tempfile::tempdir().unwrap();
     let path = written(directory.path(), &format!("{SMALL}quarantine = \"0s\"\n"));
     let (code, standard, beside) = texts(&rekeyd(&["check", &path]));
     assert_eq!(code, Some(0));
-    assert!(standard.contains("tts-backend") && !standard.contains("lint"), "{standard}");
-    assert!(beside.contains("lint: `credentials.tts-backend.quarantine`"), "{beside}");
+    assert!(standard.contains("tts-backend") && !standard.contains("warning"), "{standard}");
+    assert!(beside.contains("warning: `credentials.tts-backend.quarantine`"), "{beside}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use rekeyd::domain::ack::{Ack, Health};
 use rekeyd::domain::event::Event;
 use rekeyd::domain::gate::{self, Evidence, Verdict};
 use rekeyd::domain::ids::{ConsumerName, CredentialName, StoreName, WorkspaceName};
-use rekeyd::domain::key::{Grants, Permissions};
+use rekeyd::domain::key::{KeyAttributes, Permissions};
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::plan::{AfterDeadline, Destination, Terms};
 use rekeyd::domain::policy::{Credential, IfVanished, Policy, WorkspaceLimits};
@@ -25,7 +25,7 @@ use rekeyd::domain::schedule::{Cadence, Schedule};
 use rekeyd::domain::secret::SecretValue;
 use rekeyd::engine::{Command, CommandError, Context, Controller, Handle, Stopped, Timing, WorkspaceClient};
 use rekeyd::ports::clock::Clock;
-use rekeyd::ports::issuer::Issuer;
+use rekeyd::ports::issuer::{AdminKey, Issuer};
 use rekeyd::ports::journal::{CredentialState, Journal};
 use rekeyd::ports::prober::Prober;
 use rekeyd::ports::secret_store::SecretStore;
@@ -170,7 +170,7 @@ impl Harness {
             WorkspaceLimits { rotations_at_once: 4, mints_per_hour: 100, ..WorkspaceLimits::default() };
         let issuer = ElevenLabs::new(Settings {
             base_url: self.sandbox.base_url(),
-            admin_key: SecretValue::new(self.sandbox.admin_key()).unwrap(),
+            admin_key: AdminKey::new(SecretValue::new(self.sandbox.admin_key()).unwrap()),
             request_timeout: Duration::from_secs(5),
             in_flight: NonZeroUsize::new(3).unwrap(),
             requests_per_second: None,
@@ -212,7 +212,7 @@ impl Harness {
             workspace: workspace.clone(),
             service_account: "tts-backend".to_owned(),
             adopt: None,
-            first: (self.start == Start::WithoutKey).then(|| Grants::of(permissions)),
+            first: (self.start == Start::WithoutKey).then(|| KeyAttributes::of(permissions)),
             allow_unrestricted: false,
             key_lifetime: None,
             after: BTreeSet::new(),

@@ -55,21 +55,21 @@ async fn a_reported_key_is_replaced_and_the_report_may_be_repeated() {
         );
     }
     // It was the new key, and the destination has nothing to go back to: a person decides.
-    let parked = harness.until("tts", |report| report["condition"] == "parked").await;
+    let parked = harness.until("tts", |report| report["health"] == "parked").await;
     assert_eq!(parked["rotation"]["parked"]["reason"], "new_key_unusable", "{parked}");
     assert_eq!(parked["findings"][0]["kind"], "reported_leaked", "{parked}");
     let hurry =
         harness.order(Method::POST, "/v1/credentials/tts/rotate", Some(json!({ "emergency": true }))).await;
     assert_eq!(hurry.status, 200, "{}", hurry.text);
     // The rotation ends, and the next one replaces the key that leaked.
-    let done = harness.until("tts", |report| report["answered"]["fingerprint"] == print.as_str()).await;
+    let done = harness.until("tts", |report| report["last_emergency"]["fingerprint"] == print.as_str()).await;
     assert_ne!(done["fingerprint"], print.as_str());
-    assert_eq!((&done["findings"], &done["condition"]), (&json!([]), &json!("fine")));
+    assert_eq!((&done["findings"], &done["health"]), (&json!([]), &json!("fine")));
     let told = harness.report(TOKEN, body.clone()).await.json();
     assert_eq!(told["credentials"][0]["answered"], true, "{told}");
     let metrics = harness.get("/metrics").await.text;
     assert!(
-        metrics.contains("rekeyd_leak_answered_seconds{credential=\"tts\",workspace=\"prod\"} "),
+        metrics.contains("rekeyd_last_emergency_duration_seconds{credential=\"tts\",workspace=\"prod\"} "),
         "{metrics}"
     );
     let nobodys = json!({ "sha256": hash("something else"), "source": "me" }).to_string();
@@ -101,12 +101,12 @@ async fn a_report_without_the_token_or_with_the_value_is_refused() {
             400,
             "bad_request",
         ),
-        (TOKEN, "x".repeat(5000), 413, "too_large"),
+        (TOKEN, "x".repeat(5000), 413, "payload_too_large"),
     ] {
         let told = harness.report(token, body).await;
         assert_eq!((told.status, told.code().as_str()), (status, code), "{}", told.text);
     }
-    assert_eq!(harness.get("/v1/leaks").await.code(), "wrong_method");
+    assert_eq!(harness.get("/v1/leaks").await.code(), "method_not_allowed");
     harness.nothing_leaked("").await;
 }
 

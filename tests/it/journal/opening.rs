@@ -147,13 +147,13 @@ fn rows_of_the_past_are_still_read() {
         let read: Event = serde_json::from_str(row).unwrap_or_else(|error| panic!("{row}: {error}"));
         let mut sample = sample.clone();
         if let Event::Verified { facts } = &mut sample {
-            facts.grants = None;
+            facts.attributes = None;
         }
         assert_eq!(read, sample);
     }
     let read: Record = serde_json::from_str(rows.next().unwrap()).unwrap();
     let mut current = full_record("tts").current;
-    current.as_mut().unwrap().grants = None;
+    current.as_mut().unwrap().attributes = None;
     let (findings, accepted) = Default::default();
     let of_the_past = Record { current, findings, accepted, ..full_record("tts") };
     assert_eq!(read, Record { emergency: None, answered: None, ..of_the_past });

@@ -16,7 +16,7 @@ use rekeyd::domain::gate::{Gate, GateName, Verdict};
 use rekeyd::domain::ids::{
     ConsumerName, CredentialName, KeyId, RotationId, ServiceAccountId, StoreName, VersionId, WorkspaceName,
 };
-use rekeyd::domain::key::{Grants, KeyRequest, Permissions};
+use rekeyd::domain::key::{KeyAttributes, KeyRequest, Permissions};
 use rekeyd::domain::phase::{Alarm, AlarmKind, PhaseName};
 use rekeyd::domain::plan::{AfterDeadline, Destination, Plan, Reason, Terms, Urgency};
 use rekeyd::domain::record::{Current, Due, Ended, Obstacle, ObstacleKind, Published, Record};
@@ -81,7 +81,7 @@ fn terms() -> Terms {
 
 pub(crate) fn request() -> KeyRequest {
     let permissions = Permissions::Only(["text_to_speech".to_owned(), "a_name_of_2031".to_owned()].into());
-    KeyRequest { grants: Grants::of(permissions), expires_at: Some(at(1_000_000)) }
+    KeyRequest { attributes: KeyAttributes::of(permissions), expires_at: Some(at(1_000_000)) }
 }
 
 pub(crate) fn begun(credential: &str, workspace_name: &str, id: RotationId) -> Event {
@@ -134,7 +134,7 @@ pub(crate) fn every_event(credential: &str, id: RotationId) -> Vec<Event> {
         expires_at: None,
         usage_hash: None,
         hint: "sk_…1".to_owned(),
-        grants: Some(Box::new(request().grants)),
+        attributes: Some(Box::new(request().attributes)),
     };
     vec![
         begun(credential, "prod", id),
@@ -229,7 +229,7 @@ pub(crate) fn full_record(credential: &str) -> Record {
             since: at(0),
             expires_at: Some(at(9)),
             usage_hash: Some("5d41".to_owned()),
-            grants: Some(request().grants),
+            attributes: Some(request().attributes),
         }),
         published: vec![Published { destination, version: version("v0") }],
         due: Some(Due { at: at(10), schedule: "every 30d".to_owned() }),

@@ -55,7 +55,7 @@ impl Sample {
             since: at(-20 * DAY),
             expires_at: None,
             usage_hash: None,
-            grants: None,
+            attributes: None,
         };
         let record = Record {
             current: Some(current),
@@ -85,7 +85,7 @@ impl Sample {
             expires_at: None,
             usage_hash: None,
             hint: "…1".to_owned(),
-            grants: None,
+            attributes: None,
         };
         let staged =
             |destination| Event::Staged { destination, version: version("v1"), over: Some(version("v0")) };
@@ -154,7 +154,7 @@ fn acknowledged(mut sample: Sample) -> Sample {
 #[test]
 #[expect(clippy::too_many_lines, reason = "one table")]
 fn each_condition_is_told_with_what_to_do() {
-    use CredentialHealth::{Blocked, Fine, Hindered, Parked, Rotating, Waiting};
+    use CredentialHealth::{Blocked, Fine, Parked, Retrying, Rotating, Waiting};
     let idle = || Sample::idle("c");
     let rotating = |count| Sample::rotating("c", 1, count, vec![]);
     let then = |count, event| Sample::rotating("c", 1, count, vec![(20, event)]);
@@ -195,7 +195,7 @@ fn each_condition_is_told_with_what_to_do() {
             "a hiccup",
             then(1, hindered(EffectName::Preflight, Kind::TimedOut)),
             60,
-            Hindered,
+            Retrying,
             false,
             "rekeyd history c",
         ),
@@ -203,7 +203,7 @@ fn each_condition_is_told_with_what_to_do() {
             "for long",
             then(1, hindered(EffectName::Preflight, Kind::TimedOut)),
             HOUR,
-            Hindered,
+            Retrying,
             true,
             "rekeyd history c",
         ),
@@ -211,7 +211,7 @@ fn each_condition_is_told_with_what_to_do() {
             "refused",
             then(1, hindered(EffectName::Preflight, Kind::Forbidden)),
             60,
-            Hindered,
+            Retrying,
             true,
             "rekeyd history c",
         ),
@@ -244,7 +244,7 @@ fn each_condition_is_told_with_what_to_do() {
     ] {
         let report = sample.report(now);
         assert_eq!(
-            (report.condition, report.attention, report.next_command.as_deref().unwrap_or_default()),
+            (report.health, report.attention, report.next_command.as_deref().unwrap_or_default()),
             (condition, attention, command),
             "{what}: {report:#?}"
         );

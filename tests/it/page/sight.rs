@@ -50,7 +50,7 @@ impl Sight {
     /// Without a past, and with its only rotation in the overlap.
     pub(super) async fn in_overlap() -> Self {
         let sight = Self::open(async |_| {}).await;
-        sight.until("/credentials/speech-gateway", "both keys work: ").await;
+        sight.until("/credentials/speech-gateway", "both keys work, waiting on: ").await;
         sight
     }
 

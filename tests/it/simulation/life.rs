@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use jiff::SignedDuration;
 use rekeyd::domain::failure::Failure;
-use rekeyd::domain::key::{Grants, Permissions};
+use rekeyd::domain::key::{KeyAttributes, Permissions};
 use rekeyd::rehearsal::hooks::{Hooks, Operation, ProviderCall, StoreCall};
 
 use super::dice::Dice;
@@ -78,11 +78,11 @@ impl Hooks for Life {
         self.fate.after(self.number, operation.name()).await
     }
 
-    fn on_create(&self, name: &str, grants: &mut Grants) -> SignedDuration {
+    fn on_create(&self, name: &str, attributes: &mut KeyAttributes) -> SignedDuration {
         let (dice, spoil) = &mut *self.quirks.state.lock().unwrap();
         let lag = seconds(dice.below(5));
         if let (Spoil::Permissions(first), true) = (*spoil, name.contains("rk-")) {
-            if let (Permissions::Only(names), true) = (&mut grants.permissions, first > 0) {
+            if let (Permissions::Only(names), true) = (&mut attributes.permissions, first > 0) {
                 names.pop_first();
             }
             *spoil = Spoil::Permissions(first.saturating_sub(1));

@@ -15,9 +15,11 @@ use rekeyd::domain::key::{Grants, Permissions};
 use rekeyd::domain::plan::{AfterDeadline, Destination, Terms};
 use rekeyd::domain::policy::{Credential, IfVanished, Policy, WorkspaceLimits};
 use rekeyd::domain::schedule::{Cadence, Freeze, Schedule};
-use rekeyd::domain::secret::Fingerprint;
+use rekeyd::domain::secret::SecretValue;
+
 use rekeyd::engine::{Command, Context, Controller, Handle, Timing, WorkspaceClient};
 use rekeyd::ports::clock::Clock as _;
+use rekeyd::ports::issuer::AdminKey;
 use rekeyd::ports::journal::Journal;
 use rekeyd::ports::secret_store::SecretStore;
 use rekeyd::rehearsal::StoreKind;
@@ -198,12 +200,10 @@ pub(super) struct Harness {
     pub(super) handle: Arc<Mutex<Option<Handle>>>,
 }
 
-pub(super) fn grants() -> Grants {
+pub(super) fn attributes() -> KeyAttributes {
     let names = ["text_to_speech", "voices_read", "a_permission_of_2031"];
-    Grants {
-        character_limit: Some(1000),
-        ..Grants::of(Permissions::Only(names.iter().map(|&name| name.to_owned()).collect()))
-    }
+    let permissions = Permissions::Only(names.iter().map(|&name| name.to_owned()).collect());
+    KeyAttributes { permissions, limits: Limits::default().with("character_limit", Some(1000)) }
 }
 
 pub(super) fn workspace() -> WorkspaceName {
@@ -216,7 +216,7 @@ impl Harness {
         let fate = Arc::new(Fate::new(clock.clone(), dice, scenario.odds, scenario.doom));
         let dice = Dice::new(scenario.seed ^ 0xABCD);
         let quirks = Arc::new(Quirks::new(dice, scenario.lag_seconds_max, scenario.spoil));
-        let admin = Fingerprint::of(b"an operator's");
+        let admin = AdminKey::new(SecretValue::new("an operator's".to_owned()).unwrap());
         let provider = Arc::new(Workspace::new(workspace(), clock.clone(), admin));
         let store = Arc::new(MemoryStore::new(scenario.first_version));
         let mut policy = Policy::default();
@@ -228,7 +228,7 @@ impl Harness {
             provider.add_account(account.clone(), credential.service_account.clone());
             if !scenario.first_key {
                 let lag = SignedDuration::ZERO;
-                let key = provider.create_key(&account, "made by hand", grants(), None, lag).unwrap();
+                let key = provider.create_key(&account, "made by hand", attributes(), None, lag).unwrap();
                 publish_by_hand(&store, &credential, &key.value);
             }
             for destination in &credential.destinations {
@@ -236,7 +236,7 @@ impl Harness {
                     credential: credential.name.clone(),
                     destination: destination.clone(),
                     store: Arc::clone(&store),
-                    grants: grants(),
+                    attributes: attributes(),
                     at_least: if scenario.proof.is_some() { AT_LEAST_OF_PROOF } else { AT_LEAST },
                 });
             }
@@ -407,7 +407,7 @@ pub(super) fn credential(scenario: &Scenario, index: usize) -> Credential {
         workspace: workspace(),
         service_account: format!("account-{index}"),
         adopt: None,
-        first: scenario.first_key.then(grants),
+        first: scenario.first_key.then(attributes),
         allow_unrestricted: false,
         key_lifetime: scenario.key_lifetime,
         after: scenario.restraint.after(index),

@@ -147,7 +147,7 @@ fn dashed(trace: &[u8]) -> String {
 
 /// The requests that a span tells of, by the provider's ids.
 fn requests(span: &Span) -> impl Iterator<Item = String> + '_ {
-    let all = span.events.iter().filter(|note| note.name == "answer").map(|note| &note.attributes);
+    let all = span.events.iter().filter(|note| note.name == "response").map(|note| &note.attributes);
     all.chain([&span.attributes]).filter_map(|it| attributes(it).get("rekeyd.request_id").cloned())
 }
 

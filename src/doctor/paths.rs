@@ -1,4 +1,4 @@
-//! What a directory is: who may write there, on what it lies, and how much space there is. Looks, and writes nothing.
+//! The properties of a path: permissions, file system and free space. Read-only.
 
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -10,11 +10,11 @@ use rustix::fs::{Access, StatVfsMountFlags};
 const TMPFS_MAGIC: u64 = 0x0102_1994;
 const RAMFS_MAGIC: u64 = 0x8584_58f6;
 
-/// What stands in a directory's place.
-pub(super) enum Place {
+/// What is at the path of a directory.
+pub(super) enum PathState {
     Missing,
-    Unseen(std::io::Error),
-    SomethingElse,
+    Inaccessible(std::io::Error),
+    NotADirectory,
     Directory(Directory),
 }
 
@@ -30,22 +30,22 @@ pub(super) struct Directory {
     pub(super) free_files: Option<u64>,
 }
 
-/// Links on the way are followed, as the daemon does.
-pub(super) fn look(path: &Path) -> Place {
+/// Follows symbolic links, as the daemon does.
+pub(super) fn look(path: &Path) -> PathState {
     let there = match path.metadata() {
         Ok(there) => there,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Place::Missing,
-        Err(error) => return Place::Unseen(error),
+        Err(error) if error.kind() == ErrorKind::NotFound => return PathState::Missing,
+        Err(error) => return PathState::Inaccessible(error),
     };
     if !there.is_dir() {
-        return Place::SomethingElse;
+        return PathState::NotADirectory;
     }
     let system = match rustix::fs::statvfs(path) {
         Ok(system) => system,
-        Err(error) => return Place::Unseen(error.into()),
+        Err(error) => return PathState::Inaccessible(error.into()),
     };
     let kind = rustix::fs::statfs(path).map_or(0, |kind| u64::try_from(kind.f_type).unwrap_or(0));
-    Place::Directory(Directory {
+    PathState::Directory(Directory {
         mode: there.permissions().mode() & 0o7777,
         owner: there.uid(),
         group: there.gid(),
@@ -59,14 +59,14 @@ pub(super) fn look(path: &Path) -> Place {
     })
 }
 
-/// Whether systemd makes the directory when it starts the unit, so that it may be missing before.
-pub(super) fn made_by_the_unit(directory: &Path) -> bool {
+/// Whether systemd creates the directory when it starts the unit.
+pub(super) fn is_created_by_the_unit(directory: &Path) -> bool {
     ["/run/rekeyd", "/var/lib/rekeyd", "/var/lib/private/rekeyd"]
         .iter()
         .any(|made| directory == Path::new(made))
 }
 
-/// So many MiB, for people.
+/// A size in MiB.
 pub(super) fn mebibytes(bytes: u64) -> String {
     format!("{} MiB", bytes >> 20)
 }

@@ -7,14 +7,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::adapters::clock::SystemClock;
-use crate::adapters::sqlite::SqliteJournal;
 use crate::app::{assembly, with_causes};
 use crate::cli::exit::{Exit, Failed};
 use crate::cli::journal::{Output, tell};
 use crate::cli::policy::PolicyArgument;
 use crate::cli::progress::Progress;
 use crate::config::Config;
-use crate::config::components::JournalConfig;
 use crate::config::environment::ProcessEnvironment;
 use crate::domain::audit::Sealed;
 use crate::domain::audit::compare::{Compared, Logged, compare};
@@ -47,8 +45,7 @@ type Outcome = (WorkspaceName, Result<Compared, String>);
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failed> {
     let config = arguments.policy.load()?;
-    let JournalConfig::Sqlite { path } = &config.daemon.journal;
-    let journal = SqliteJournal::open_read_only(path).map_err(Failed::journal)?;
+    let journal = config.daemon.journal.open_read_only().map_err(Failed::journal)?;
     let records = journal.audit(0, usize::MAX).map_err(Failed::journal)?;
     let since = arguments.since.or_else(|| SystemClock.now().checked_sub(DEFAULT_SPAN).ok());
     let since = since.unwrap_or(Timestamp::UNIX_EPOCH);

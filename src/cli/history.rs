@@ -4,13 +4,13 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 
-use crate::adapters::sqlite::{ReadError, ReadOnlyJournal};
 use crate::cli::exit::Failed;
 use crate::cli::journal::{Looking, Output, Sources, as_json, tell};
 use crate::domain::ids::CredentialName;
 use crate::domain::report::history::{HistoryReport, RotationTimeline};
 use crate::domain::sanitize::one_line;
 use crate::domain::time::{age, span};
+use crate::ports::journal::{JournalReader, ReadError};
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -35,7 +35,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Ok(sources) => sources,
         Err(failed) => return looking.fail(&failed),
     };
-    let report = match read(&journal, &name, *limit) {
+    let report = match read(journal.as_ref(), &name, *limit) {
         Ok(report) => report,
         Err(error) => return looking.fail(&Failed::journal(error)),
     };
@@ -58,7 +58,11 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     tell(&text, ExitCode::SUCCESS)
 }
 
-fn read(journal: &ReadOnlyJournal, name: &CredentialName, limit: usize) -> Result<HistoryReport, ReadError> {
+fn read(
+    journal: &dyn JournalReader,
+    name: &CredentialName,
+    limit: usize,
+) -> Result<HistoryReport, ReadError> {
     let chapters = journal.history(name, limit)?.into_iter().map(|chapter| {
         let events: Vec<_> = chapter.entries.into_iter().map(|entry| (entry.at, entry.event)).collect();
         RotationTimeline::new(chapter.rotation, &events)

@@ -10,7 +10,6 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::adapters::sqlite::{OpenError, ReadOnlyJournal, SqliteJournal};
 use crate::cli::exit::{Exit, Failed};
 use crate::cli::journal::{Output, Sources, as_json, tell};
 use crate::cli::policy::PolicyArgument;
@@ -22,8 +21,7 @@ use crate::domain::gate::Evidence;
 use crate::domain::ids::CredentialName;
 use crate::domain::record::Record;
 use crate::domain::report::{CredentialReport, Facts, StatusReport};
-use crate::ports::journal::CredentialState;
-
+use crate::ports::journal::{CredentialState, JournalReader, OpenError, ReadError};
 use crate::rehearsal::dry_run::{self, End, Foreseen, Given, Past};
 
 mod text;
@@ -95,7 +93,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 
 fn look(arguments: &Arguments, now: Timestamp) -> Result<PlanReport, Failed> {
     let config = arguments.policy.load()?;
-    let journal = open(&config, arguments.journal.as_ref()).map_err(Failed::journal)?;
+    let named = arguments.journal.as_deref().map(JournalConfig::at);
+    let journal = open(named.as_ref().unwrap_or(&config.daemon.journal))?;
     let without_journal = journal.is_none();
     let (mut reports, pasts) = match journal {
         Some(journal) => recorded(journal, &config, now)?,
@@ -152,13 +151,12 @@ fn foresee(
     Ok(all)
 }
 
-/// The daemon's journal; `None` if there is none yet.
-fn open(config: &Config, instead: Option<&PathBuf>) -> Result<Option<ReadOnlyJournal>, OpenError> {
-    let JournalConfig::Sqlite { path } = &config.daemon.journal;
-    match SqliteJournal::open_read_only(instead.unwrap_or(path)) {
+/// The journal; `None` if there is none yet.
+fn open(journal: &JournalConfig) -> Result<Option<Box<dyn JournalReader>>, Failed> {
+    match journal.open_read_only() {
         Ok(journal) => Ok(Some(journal)),
         Err(OpenError::Missing { .. }) => Ok(None),
-        Err(error) => Err(error),
+        Err(error) => Err(Failed::journal(error)),
     }
 }
 
@@ -169,11 +167,10 @@ type Pasts = BTreeMap<CredentialName, Past>;
 /// # Errors
 /// Why the journal cannot be used.
 pub(super) fn known(config: &Config) -> Result<Option<Pasts>, Failed> {
-    let journal = open(config, None).map_err(Failed::journal)?;
-    journal.map(|journal| pasts(&journal)).transpose()
+    open(&config.daemon.journal)?.map(|journal| pasts(journal.as_ref())).transpose()
 }
 
-fn pasts(journal: &ReadOnlyJournal) -> Result<Pasts, Failed> {
+fn pasts(journal: &dyn JournalReader) -> Result<Pasts, Failed> {
     let mut pasts = BTreeMap::new();
     for (name, known) in journal.load().map_err(Failed::journal)? {
         // What is damaged is reported by its status.
@@ -185,20 +182,20 @@ fn pasts(journal: &ReadOnlyJournal) -> Result<Pasts, Failed> {
 }
 
 fn recorded(
-    journal: ReadOnlyJournal,
+    journal: Box<dyn JournalReader>,
     config: &Config,
     now: Timestamp,
 ) -> Result<(StatusReport, Pasts), Failed> {
-    let pasts = pasts(&journal)?;
+    let pasts = pasts(journal.as_ref())?;
     let sources = Sources { journal, policy: config.policy.clone(), socket: None };
     Ok((status::read(&sources, now).map_err(Failed::journal)?, pasts))
 }
 
 fn past(
-    journal: &ReadOnlyJournal,
+    journal: &dyn JournalReader,
     name: &CredentialName,
     known: CredentialState,
-) -> Result<Past, crate::adapters::sqlite::ReadError> {
+) -> Result<Past, ReadError> {
     let open = known.record.open;
     let chapters = if open.is_some() { journal.history(name, 1)? } else { Vec::new() };
     let chapter = chapters.into_iter().find(|chapter| Some(chapter.rotation) == open);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::exit::Failed;
 use crate::config::Config;
+use crate::config::components::JournalConfig;
 use crate::config::defaults;
 use crate::config::diagnostic::Diagnostics;
 use crate::config::environment::{Environment, ProcessEnvironment};
@@ -56,14 +57,10 @@ pub(super) fn unusable(path: &Path, problems: &Diagnostics) -> Failed {
 }
 
 /// The journal that an invalid policy names; `None` if it names none that exists.
-pub(super) fn journal_in_spite_of_errors(policy: &Path) -> Option<PathBuf> {
+pub(super) fn journal_in_spite_of_errors(policy: &Path) -> Option<JournalConfig> {
     let text = std::fs::read_to_string(policy).ok();
-    let table = text.and_then(|text| text.parse::<toml::Table>().ok());
-    let keys = ["daemon", "journal", "sqlite", "path"];
-    let named = table.and_then(|table| {
-        let found = keys.iter().try_fold(toml::Value::Table(table), |at, key| at.get(key).cloned());
-        found?.as_str().map(PathBuf::from)
-    });
-    let installed = || (policy == Path::new(INSTALLED)).then(|| PathBuf::from(defaults::JOURNAL));
-    named.or_else(installed).filter(|path| path.exists())
+    let named = text.and_then(|text| JournalConfig::salvaged(&text));
+    let installed =
+        || (policy == Path::new(INSTALLED)).then(|| JournalConfig::at(Path::new(defaults::JOURNAL)));
+    named.or_else(installed).filter(|journal| journal.file().is_none_or(Path::exists))
 }

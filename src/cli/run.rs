@@ -4,7 +4,6 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::adapters::sqlite::OpenError;
 use crate::app::daemon::{self, Error};
 use crate::app::with_causes;
 use crate::cli::exit::{self, Exit};
@@ -12,6 +11,7 @@ use crate::cli::policy::PolicyArgument;
 use crate::config::Config;
 use crate::config::diagnostic::Diagnostics;
 use crate::config::environment::{Environment, ProcessEnvironment};
+use crate::ports::journal::OpenError;
 use crate::telemetry::logging::{self, Format};
 
 /// The daemon mostly waits for responses.

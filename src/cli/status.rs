@@ -9,7 +9,6 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use jiff::Timestamp;
 
-use crate::adapters::sqlite::{ReadError, ReadOnlyJournal};
 use crate::cli::daemon;
 use crate::cli::exit::{Exit, Failed};
 use crate::cli::journal::{Looking, Output, Sources, as_json, tell};
@@ -28,6 +27,7 @@ use crate::domain::report::{CredentialHealth, CredentialReport, Facts, StatusRep
 use crate::domain::rotation::Rotation;
 use crate::domain::sanitize::one_line;
 use crate::domain::time::{age, distance};
+use crate::ports::journal::{JournalReader, ReadError};
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -87,7 +87,8 @@ pub(super) fn read(sources: &Sources, now: Timestamp) -> Result<StatusReport, Re
         let read = known.map_err(|error| error.to_string()).and_then(|known| {
             let rotation = known.rotation.as_ref();
             let policy = policy.as_ref();
-            let evidence = evidence(journal, &name, rotation, policy).map_err(|error| error.to_string())?;
+            let evidence =
+                evidence(journal.as_ref(), &name, rotation, policy).map_err(|error| error.to_string())?;
             let facts = Facts { record: &known.record, rotation, evidence: &evidence, policy };
             let report = CredentialReport::new(facts, now);
             records.insert(name.clone(), known.record);
@@ -151,7 +152,7 @@ fn causes(sources: &Sources, report: CredentialReport, now: Timestamp) -> Result
 
 /// The evidence for the gates of a rotation, and for stale consumers.
 fn evidence(
-    journal: &ReadOnlyJournal,
+    journal: &dyn JournalReader,
     name: &CredentialName,
     rotation: Option<&Rotation>,
     policy: Option<&Credential>,

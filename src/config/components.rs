@@ -1,7 +1,7 @@
 //! The checked configuration of each component, without secrets.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
 use reqwest::Url;
@@ -97,6 +97,22 @@ pub struct MetricsConfig {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JournalConfig {
     Sqlite { path: PathBuf },
+}
+
+impl JournalConfig {
+    /// The journal that a command line names.
+    #[must_use]
+    pub fn at(path: &Path) -> Self {
+        Self::Sqlite { path: path.to_owned() }
+    }
+
+    /// The journal that a policy names, even if the policy has errors elsewhere; `None` if it names none.
+    #[must_use]
+    pub fn salvaged(policy: &str) -> Option<Self> {
+        let table = policy.parse::<toml::Table>().ok()?;
+        let path = table.get("daemon")?.get("journal")?.get("sqlite")?.get("path")?.as_str()?;
+        Some(Self::at(Path::new(path)))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

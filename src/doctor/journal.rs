@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::adapters::sqlite::{OpenError, SqliteJournal, holder_of};
 use crate::config::components::JournalConfig;
 use crate::doctor::finding::{Check, Finding};
 use crate::doctor::paths::{self, Directory, PathState, look, mebibytes};
 use crate::doctor::{Subject, blocking};
 use crate::domain::sanitize::one_line;
+use crate::ports::journal::OpenError;
 
 /// A journal of a thousand credentials grows by less than this in a year.
 const FREE_BYTES_MIN: u64 = 64 << 20;
@@ -18,9 +18,9 @@ const OPEN_TO_OTHERS: u32 = 0o027;
 
 pub(super) async fn examine(subject: Arc<Subject>) -> Vec<Finding> {
     blocking(move || {
-        let JournalConfig::Sqlite { path } = &subject.config.daemon.journal;
-        let mut findings = state_directory(path);
-        findings.extend(journal(path));
+        let config = &subject.config.daemon.journal;
+        let mut findings = config.file().map(state_directory).unwrap_or_default();
+        findings.extend(journal(config));
         findings
     })
     .await
@@ -49,7 +49,7 @@ fn state_directory(journal: &Path) -> Vec<Finding> {
             format!("check the permissions on the path: `namei -l {about}`"),
         ),
         PathState::NotADirectory => {
-            broken("not a directory".to_owned(), "set another `daemon.journal.sqlite.path`".to_owned())
+            broken("not a directory".to_owned(), "set another path in `daemon.journal`".to_owned())
         }
         PathState::Directory(found) => in_directory(&about, &found),
     }
@@ -97,10 +97,10 @@ fn in_directory(about: &str, found: &Directory) -> Vec<Finding> {
     findings
 }
 
-fn journal(path: &Path) -> Vec<Finding> {
-    let about = path.display().to_string();
+fn journal(config: &JournalConfig) -> Vec<Finding> {
+    let about = config.to_string();
     let broken = |what: String, fix: String| vec![Finding::error(Check::Journal, &about, what, fix)];
-    let opened = match SqliteJournal::open_read_only(path) {
+    let opened = match config.open_read_only() {
         Ok(opened) => opened,
         Err(OpenError::Missing { .. }) => {
             let what = "does not exist yet; the daemon creates it";
@@ -110,12 +110,9 @@ fn journal(path: &Path) -> Vec<Finding> {
             let what = format!("schema version {found}; the next start upgrades it to {known}");
             return vec![Finding::ok(Check::Journal, &about, what)];
         }
-        Err(error) => return broken(error.to_string(), fix_for(&error, path)),
+        Err(error) => return broken(error.to_string(), error.fix()),
     };
-    let restore = format!(
-        "stop the daemon, copy the file and its -wal, and recover the rows: `sqlite3 {about} .recover`; see \
-         docs/runbook.md"
-    );
+    let restore = format!("stop the daemon, {}; see docs/runbook.md", opened.recovery());
     let loaded = match (opened.damage(), opened.load()) {
         (Err(error), _) | (_, Err(error)) => return broken(error.to_string(), restore),
         (Ok(damage), Ok(_)) if !damage.is_empty() => {
@@ -134,7 +131,7 @@ fn journal(path: &Path) -> Vec<Finding> {
             Some(Finding::error(Check::Journal, &about, what, restore.clone()))
         })
         .collect();
-    let held = match holder_of(path) {
+    let held = match opened.holder() {
         Some(pid) => format!("held by process {pid}"),
         None => "held by no process".to_owned(),
     };
@@ -143,21 +140,4 @@ fn journal(path: &Path) -> Vec<Finding> {
         findings.push(Finding::ok(Check::Journal, &about, what));
     }
     findings
-}
-
-fn fix_for(error: &OpenError, path: &Path) -> String {
-    match error {
-        OpenError::Newer { .. } => "run the rekeyd version that wrote it, or a later one".to_owned(),
-        OpenError::Foreign { .. } => "set `daemon.journal.sqlite.path` to another file".to_owned(),
-        OpenError::Damaged { .. } => {
-            format!(
-                "copy the file and its -wal, then restore a backup, or `sqlite3 {} .recover`",
-                path.display()
-            )
-        }
-        OpenError::Unusable { advice, .. } => advice.clone(),
-        OpenError::Missing { .. } | OpenError::Locked { .. } | OpenError::Older { .. } => {
-            "start this version's `rekeyd run`".to_owned()
-        }
-    }
 }

@@ -12,7 +12,6 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use crate::adapters::clock::SystemClock;
-use crate::adapters::sqlite::SqliteJournal;
 use crate::config::Config;
 use crate::config::components::{JournalConfig, StoreConfig};
 use crate::doctor::finding::{Check, Finding, Report};
@@ -71,7 +70,7 @@ pub async fn examine(
     write_probe: bool,
     mut progress: impl FnMut(usize, usize),
 ) -> Report {
-    let JournalConfig::Sqlite { path: journal } = config.daemon.journal.clone();
+    let journal = config.daemon.journal.clone();
     let records = tokio::task::spawn_blocking(move || records(&journal)).await.unwrap_or_default();
     let now = SystemClock.now();
     let subject = Arc::new(Subject { path: path.to_owned(), config, records, now, write_probe });
@@ -129,8 +128,8 @@ fn panicked(about: &str) -> Finding {
 }
 
 /// The journal's records; damage is reported by the checks of the journal.
-fn records(journal: &Path) -> BTreeMap<CredentialName, Record> {
-    let known = SqliteJournal::open_read_only(journal).ok().and_then(|journal| journal.load().ok());
+fn records(journal: &JournalConfig) -> BTreeMap<CredentialName, Record> {
+    let known = journal.open_read_only().ok().and_then(|journal| journal.load().ok());
     let known = known.unwrap_or_default().into_iter();
     known.filter_map(|(name, known)| Some((name, known.ok()?.record))).collect()
 }

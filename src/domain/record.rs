@@ -243,9 +243,9 @@ impl Record {
         if self.asked {
             return Some(Reason::Manual);
         }
-        let Some(current) = &self.current else {
+        if self.current.is_none() {
             return Some(Reason::FirstKey);
-        };
+        }
         if self.expiry_deadline(credential).is_some_and(|deadline| deadline <= now) {
             return Some(Reason::Expiry);
         }

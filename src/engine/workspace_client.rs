@@ -12,7 +12,7 @@ use crate::domain::policy::WorkspaceLimits;
 use crate::domain::time::later;
 use crate::engine::shared_inventory::SharedInventory;
 use crate::ports::issuer::{AdminKey, Issuer};
-use crate::ports::journal::{self, Journal};
+use crate::ports::journal::{self, WorkspaceActivity};
 use crate::ports::usage::UsageSource;
 
 /// What the mint budget is counted over.
@@ -122,7 +122,7 @@ impl WorkspaceClient {
     /// The journal cannot be read.
     pub(super) async fn mint_permit(
         &self,
-        journal: &dyn Journal,
+        journal: &dyn WorkspaceActivity,
         now: Timestamp,
     ) -> Result<MintPermit, journal::Error> {
         let guard = Arc::clone(&self.mint_counter).lock_owned().await;

@@ -18,7 +18,7 @@ use crate::http::access::Caller;
 use crate::http::credentials::{may_read, unreadable};
 use crate::http::public::PublicState;
 use crate::http::response::{Problem, bad_query, read_query};
-use crate::ports::journal::{self, Journal};
+use crate::ports::journal::{self, RotationLog};
 
 const LIMIT: usize = 20;
 const LIMIT_MAX: usize = 100;
@@ -116,7 +116,7 @@ pub(super) async fn rotations(
 }
 
 async fn find(
-    journal: &dyn Journal,
+    journal: &dyn RotationLog,
     query: &RotationsQuery,
 ) -> Result<(Vec<CredentialRotation>, Option<RotationId>), journal::Error> {
     let (mut rotations, mut last) = (Vec::new(), query.cursor);
@@ -141,7 +141,7 @@ async fn find(
     Ok((rotations, last))
 }
 
-async fn tell(journal: &dyn Journal, id: RotationId) -> Result<RotationTimeline, journal::Error> {
+async fn tell(journal: &dyn RotationLog, id: RotationId) -> Result<RotationTimeline, journal::Error> {
     match journal.entries(id).await {
         Ok(entries) => {
             let events: Vec<_> = entries.into_iter().map(|entry| (entry.at, entry.event)).collect();

@@ -22,7 +22,7 @@ use crate::domain::secret::Fingerprint;
 use crate::engine::{Context, SingleRun, Timing, WorkspaceClient};
 use crate::ports::clock::Clock;
 use crate::ports::issuer::Issuer;
-use crate::ports::journal::{CredentialState, Entry, Journal as _};
+use crate::ports::journal::{Acknowledgements as _, CredentialState, Entry, Records as _};
 use crate::ports::prober::Prober;
 use crate::ports::secret_store::SecretStore;
 use crate::rehearsal::call_log::CallLog;

@@ -55,7 +55,10 @@ fn a_window_is_kept_in_its_own_zone_over_a_change_of_the_clocks() {
     let (code, told) = told(&credential("tts", window), "20d");
     assert_eq!(code, Some(0), "{told}");
     // Nine o'clock is eight in UTC until the 25th of October, and nine from then on.
-    assert_eq!(begins(&told), ["2026-10-19T08:00:00Z", "2026-10-25T09:00:00Z", "2026-10-31T09:00:00Z", "2026-11-06T09:00:00Z"]);
+    assert_eq!(
+        begins(&told),
+        ["2026-10-19T08:00:00Z", "2026-10-25T09:00:00Z", "2026-10-31T09:00:00Z", "2026-11-06T09:00:00Z"]
+    );
     assert_eq!(told["assumed"], true);
 }
 

@@ -31,6 +31,7 @@ mod monitoring;
 mod mutations;
 mod notify;
 mod page;
+mod past;
 mod pause;
 mod plan;
 mod prober;

@@ -16,7 +16,7 @@ use crate::domain::secret::Fingerprint;
 use crate::ports::journal::{CredentialState, Entry, Error, RotationHistory};
 
 /// Every credential with what is known of it.
-pub type Loaded = Vec<(CredentialName, Result<CredentialState, Error>)>;
+pub(super) type Loaded = Vec<(CredentialName, Result<CredentialState, Error>)>;
 
 pub(super) fn load(connection: &Connection) -> Result<Loaded, Failed> {
     let snapshot = connection.unchecked_transaction()?;

@@ -11,7 +11,7 @@ use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::policy::Policy;
 use crate::domain::rotation::Rotation;
 use crate::domain::step;
-use crate::ports::journal::{Entry, Journal as _};
+use crate::ports::journal::{Entry, HoldRegister as _};
 use crate::rehearsal::call_log::{Call, LogLine};
 use crate::rehearsal::consumers::Consumers;
 use crate::rehearsal::dry_run::Past;

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::audit::{Sealed, changes};
 use crate::domain::ids::RotationId;
-use crate::ports::journal::{self, Journal};
+use crate::ports::journal::{self, AuditLog};
 use crate::telemetry::traces::{Item, RETRY_FOR};
 
 /// How many of the last records are read.
@@ -16,7 +16,7 @@ const RECORDS_MAX: u32 = 2000;
 const MARGIN: SignedDuration = SignedDuration::from_mins(1);
 
 /// The items to send again. Call it before this process writes to the journal.
-pub(super) async fn items(journal: &dyn Journal) -> Result<Vec<Item>, journal::Error> {
+pub(super) async fn items(journal: &dyn AuditLog) -> Result<Vec<Item>, journal::Error> {
     let head = journal.audit_head().await?;
     let after = head.sequence.saturating_sub(u64::from(RECORDS_MAX));
     let records = journal.audit(after, usize::try_from(RECORDS_MAX).unwrap_or(usize::MAX)).await?;

@@ -5,7 +5,6 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use rekeyd::adapters::clock::SystemClock;
 use rekeyd::adapters::directory::{self, Directory};
@@ -39,7 +38,17 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::clock::HurriedClock;
+use crate::past::unpack;
+
 const LONGEST: Duration = Duration::from_secs(20);
+
+const BRISK: Timing = Timing {
+    settle: SignedDuration::from_secs(1),
+    activation_deadline: SignedDuration::from_secs(10),
+    clock_skew_max: SignedDuration::from_mins(2),
+    look_again: SignedDuration::from_millis(200),
+};
 
 /// What the service account has to begin with.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -68,26 +77,6 @@ pub(super) struct Harness {
     pub(super) clock: Arc<dyn Clock>,
 }
 
-/// A clock on which so many seconds pass in one.
-struct HurriedClock {
-    factor: i32,
-    began: Instant,
-    from: Timestamp,
-}
-
-#[async_trait]
-impl Clock for HurriedClock {
-    fn now(&self) -> Timestamp {
-        let passed = SignedDuration::try_from(self.began.elapsed()).unwrap();
-        self.from + passed * self.factor
-    }
-
-    async fn sleep_until(&self, at: Timestamp) {
-        let left = at.duration_since(self.now()) / self.factor;
-        tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
-    }
-}
-
 impl Harness {
     pub(super) async fn start(rules: Rules, start: Start) -> Self {
         let mut harness = Self::prepare(rules, start).await;
@@ -97,13 +86,7 @@ impl Harness {
 
     /// Everything but the controller.
     pub(super) async fn prepare(rules: Rules, start: Start) -> Self {
-        let timing = Timing {
-            settle: SignedDuration::from_secs(1),
-            activation_deadline: SignedDuration::from_secs(10),
-            clock_skew_max: SignedDuration::from_mins(2),
-            look_again: SignedDuration::from_millis(200),
-        };
-        Self::prepare_on(Arc::new(SystemClock), timing, rules, start).await
+        Self::prepare_on(Arc::new(SystemClock), BRISK, rules, start).await
     }
 
     /// The same where a minute passes in a second, so that the provider's buckets of a minute do.
@@ -116,6 +99,16 @@ impl Harness {
             look_again: SignedDuration::from_secs(10),
         };
         Self::prepare_on(Arc::new(clock), timing, rules, start).await
+    }
+
+    /// Everything but the controller, with the journal that an old daemon left behind, at the time `at`.
+    pub(super) async fn left_behind(dump: &str, at: Timestamp) -> Self {
+        let clock = HurriedClock { factor: 1, began: Instant::now(), from: at };
+        let harness = Self::prepare_on(Arc::new(clock), BRISK, Rules::default(), Start::WithKey).await;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        unpack(dump, &path);
+        Self { journal: Arc::new(SqliteJournal::open(&path).unwrap()), folder, ..harness }
     }
 
     async fn prepare_on(clock: Arc<dyn Clock>, timing: Timing, rules: Rules, start: Start) -> Self {

@@ -23,7 +23,7 @@ use rekeyd::engine::{Context, Controller, Handle, Timing, WorkspaceClient};
 use rekeyd::http::{Consumers, Operator, OperatorSocket, Public, PublicListener, Readers, Reload, Status};
 use rekeyd::ports::clock::Clock;
 use rekeyd::ports::issuer::AdminKey;
-use rekeyd::ports::journal::Journal;
+use rekeyd::ports::journal::RotationLog;
 use rekeyd::ports::secret_store::SecretStore;
 use rekeyd::sandbox::server::{Options, Sandbox};
 use rekeyd::telemetry::meter::Meter;

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixListener;
 
 use rekeyd::domain::event::Event;
 use rekeyd::http::{BindError, OperatorSocket};
-use rekeyd::ports::journal::Journal;
+use rekeyd::ports::journal::AuditLog;
 use reqwest::Method;
 use serde_json::json;
 

@@ -8,7 +8,7 @@ use rekeyd::domain::audit::Actor;
 use rekeyd::domain::event::Event;
 use rekeyd::domain::hold::{BREAKER, Hold, HoldKind, Scope};
 use rekeyd::domain::phase::PhaseName;
-use rekeyd::ports::journal::{Error, Journal};
+use rekeyd::ports::journal::{Error, Journal, Records};
 use tokio::task::JoinSet;
 
 use super::samples::{

@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use rekeyd::adapters::sqlite::{OpenError, SqliteJournal};
+use rekeyd::adapters::sqlite::SqliteJournal;
 use rekeyd::domain::event::Event;
 use rekeyd::domain::record::Record;
-use rekeyd::ports::journal::Journal;
+use rekeyd::ports::journal::{Acknowledgements, JournalReader, OpenError, Records, RotationLog};
 
 use super::samples::{ack, begun, entry, every_event, full_record, name, record, rotation};
 

@@ -19,7 +19,7 @@ use rekeyd::domain::report::history::Story;
 use rekeyd::domain::report::{CredentialHealth, CredentialReport, Facts};
 use rekeyd::domain::rotation::{ParkReason, RollbackCause, Rotation};
 use rekeyd::domain::successor::{KeyFacts, Served};
-use rekeyd::ports::journal::{Entry, Journal};
+use rekeyd::ports::journal::{Acknowledgements, Entry, Records, RotationLog};
 
 use super::samples::{ack, at, begun, entry, fingerprint, record, request, rotation};
 

@@ -12,7 +12,7 @@ use rekeyd::domain::gate::{Gate, Idle, Observed, WhenUnknown};
 use rekeyd::domain::ids::ConsumerName;
 use rekeyd::domain::plan::{AfterDeadline, Terms};
 use rekeyd::domain::usage::{Seen, Shown, Source, Spot};
-use rekeyd::ports::journal::Journal;
+use rekeyd::ports::journal::Acknowledgements;
 use serde_json::Value;
 
 use super::samples::{ack, at, fingerprint, name};

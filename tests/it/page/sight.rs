@@ -10,6 +10,7 @@ use rekeyd::adapters::sqlite::SqliteJournal;
 use rekeyd::demo::daemon::{Daemon, Launcher};
 use rekeyd::domain::ids::CredentialName;
 use rekeyd::ports::clock::Clock as _;
+use rekeyd::ports::journal::JournalReader;
 use rekeyd::sandbox::server::{Options, Sandbox};
 use rekeyd::sandbox::settings::{Granted, Settings};
 use tempfile::TempDir;

@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use rekeyd::adapters::sqlite::{ReadOnlyJournal, SqliteJournal};
 use rekeyd::demo::fixture::Pace;
 use rekeyd::domain::rotation::Rotation;
-use rekeyd::ports::journal::RotationHistory;
+use rekeyd::ports::journal::{AuditReader, JournalReader, RotationHistory};
 use rekeyd::sandbox::faults::{Fault, Refused, What};
 use rekeyd::sandbox::route::Route;
 use serde_json::{Value, json};

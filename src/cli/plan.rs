@@ -1,4 +1,4 @@
-//! `rekeyd plan`: what would be done now, with the exact calls; none is made.
+//! `rekeyd plan`: the next rotation of each credential, with its exact calls. Nothing is called.
 //!
 //! Exit codes: 0; 1 if the journal cannot be used; 3 if the policy has errors; 4 with `--exit-code` if something is to
 //! be done now.
@@ -52,7 +52,7 @@ pub(super) struct Arguments {
 struct PlanReport {
     schema_version: u32,
     at: Timestamp,
-    /// There is no journal yet: everything is told from the policy alone.
+    /// There is no journal yet: the plan is from the policy alone.
     without_journal: bool,
     /// Whether something is to be done now.
     pending: bool,
@@ -66,7 +66,7 @@ struct Planned {
     pending: bool,
     /// The same as in `rekeyd status`: what holds it now.
     status: CredentialReport,
-    /// `null` if it cannot be told; then `why_not` says why.
+    /// `null` if it cannot be planned; then `why_not` is the reason.
     foreseen: Option<Foreseen>,
     why_not: Option<String>,
 }
@@ -74,7 +74,7 @@ struct Planned {
 #[expect(clippy::disallowed_methods, reason = "a command that only looks has no clock to be tested with")]
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let now = arguments.now.unwrap_or_else(Timestamp::now);
-    let as_told = look(arguments, now).and_then(|report| {
+    let planned = look(arguments, now).and_then(|report| {
         let text = match (arguments.output, &arguments.name) {
             (Output::Json, _) => as_json(&report)?,
             (Output::Table, None) => text::overview(&report),
@@ -82,7 +82,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         };
         Ok((text, report.pending))
     });
-    match as_told {
+    match planned {
         Ok((text, pending)) => {
             let pending = pending && arguments.exit_code;
             tell(&text, if pending { Exit::NeedsAttention.into() } else { ExitCode::SUCCESS })

@@ -131,7 +131,7 @@ fn text(report: &Report, timeline: bool) -> String {
         table.lines().for_each(|line| text += &format!("{}\n", line.trim()));
     }
     if let Some(at) = whole_until {
-        text += &format!("… played until {at:.0} only: ask for less with --for\n");
+        text += &format!("… stopped at {at:.0}; use a shorter --for\n");
     }
     let mut rest = Paragraphs::default();
     for rotation in rotations.iter().filter(|_| timeline) {
@@ -145,13 +145,15 @@ fn text(report: &Report, timeline: bool) -> String {
         rest.row(whom, &count.to_string());
     }
     if *crashes > 0 {
-        rest.line(2, &format!("the process died {crashes} times in the middle of a call"));
+        rest.line(2, &format!("the process crashed {crashes} times in the middle of a call"));
     }
     rest.heading(&match (report.kept, whole_until) {
         (false, _) => "CANNOT BE KEPT".to_owned(),
         (true, None) => "The policy can be kept.".to_owned(),
         (true, Some(at)) => {
-            format!("The policy can be kept until {at:.0}; what comes later was not played: ask for less with --for.")
+            format!(
+                "The policy can be kept until {at:.0}; the simulation stopped there. Use a shorter --for."
+            )
         }
     });
     for violation in violations {

@@ -1,4 +1,4 @@
-//! Imagined consumers: each takes up what its destination serves after a while, says so, and is well.
+//! Imagined consumers: each switches to what its destination serves after a while, acknowledges it, and is healthy.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

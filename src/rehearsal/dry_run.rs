@@ -1,5 +1,4 @@
-//! What would be done to one credential: the engine plays its rotation in an imagined world, and each step is told with
-//! the calls that it made.
+//! Plays the next rotation of one credential in an imagined world, and lists its steps with the calls that they made.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

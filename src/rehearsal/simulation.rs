@@ -1,5 +1,4 @@
-//! A whole policy over many days: the real engine, with everything that it does for all credentials at once, in an
-//! imagined world.
+//! Plays a whole policy over many days: the real engine, with all credentials at once, in an imagined world.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,6 +1,6 @@
-//! A journal's credential made into an imagined one: the same history, with values that can be imagined.
+//! Puts a journal's credential into an imagined world: the same history, with imagined values.
 //!
-//! A value cannot be had from its fingerprint. So each fingerprint is replaced by that of an imagined value.
+//! A value cannot be computed from its fingerprint, so each fingerprint is replaced by that of an imagined value.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

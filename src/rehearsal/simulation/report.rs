@@ -1,4 +1,4 @@
-//! What a simulation brought: each rotation, the calls that were made, and every promise that was not kept.
+//! The result of a simulation: each rotation, the calls that were made, and every promise of the policy that was broken.
 
 use std::collections::BTreeMap;
 

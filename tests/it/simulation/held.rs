@@ -1,4 +1,4 @@
-//! What holds a rotation back: a freeze, a clock that the provider contradicts, a mint budget.
+//! Rotations that are held: by a freeze, a clock that the provider contradicts, a mint budget.
 
 use super::life::Spoil;
 use super::play::{Scenario, play};

@@ -1,4 +1,4 @@
-//! Who changes the policy, and what people do to keys in the dashboard.
+//! Who changes the policy, and what operators do to keys in the dashboard.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Policies that are changed in the middle, and people in the dashboard.
+//! Policies that change during a rotation, and operators who change keys in the dashboard.
 
 use jiff::SignedDuration;
 use rekeyd::domain::gate::Gate;

@@ -1,4 +1,4 @@
-//! Plays one scenario: the real engine over doors that fail, lives that end, consumers that cache.
+//! Plays one scenario: the real engine with calls that fail, processes that die, and consumers that cache.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! What holds a fleet back by design, and the operator who pauses and resumes.
+//! The holds and limits of a scenario, and the operator who pauses and resumes.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

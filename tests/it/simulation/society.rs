@@ -1,5 +1,4 @@
-//! Who else lives in a scenario: consumers that cache, a restless operator, neighbours in a shared secret, and somebody
-//! who sets clocks.
+//! The other actors of a scenario: consumers that cache, an operator, other writers of a shared secret, and a clock that jumps.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Sees everything that happens and knows what must never happen: I1 to I6, at every virtual instant.
+//! Checks I1 to I6 at every virtual instant, after anything has changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};

@@ -192,8 +192,8 @@ fn a_forecast_is_the_rehearsals_calendar_and_says_what_each_rotation_waits_for()
 #[test]
 fn those_who_wait_for_others_longer_than_their_interval_are_told_what_to_change() {
     let waves = fleet("", "after = [\"a\"]", "after = [\"a\", \"b\"]").replace("\"6h\"", "\"60h\"");
-    // Three times three hours do not fit into eight.
-    let slots = fleet("overlaps_at_once = 1", "", "").replace("\"4d\"", "\"8h\"");
+    // The third of those that take three hours each waits for six.
+    let slots = fleet("overlaps_at_once = 1", "", "").replace("\"4d\"", "\"6h\"");
     for (policy, ahead) in [(waves, "30d"), (slots, "6d")] {
         let told = played("forecast", &policy, ahead);
         assert_eq!(told["kept"], false, "{told:#}");

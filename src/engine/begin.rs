@@ -44,7 +44,9 @@ impl Reconciler {
         }
         if let Some(until) = self.closed_until(&credential, reason, now) {
             self.release_slot();
-            return Ok(Some(Action::RequeueAt(until)));
+            // A key that expires before that does not wait for its window.
+            let expiry = self.record.expiry_deadline(&credential).filter(|deadline| *deadline > now);
+            return Ok(Some(Action::RequeueAt(expiry.map_or(until, |deadline| deadline.min(until)))));
         }
         if let Some(action) = self.wait_for_admission(&credential, reason).await? {
             return Ok(Some(action));

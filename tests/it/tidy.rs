@@ -32,9 +32,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["adapters", "config", "domain", "engine", "http", "notify", "plain_file", "ports", "telemetry"],
     ),
     ("draft", &["config", "domain"]),
-    ("doctor", &["adapters", "app", "call", "config", "domain", "plain_file", "ports"]),
+    ("doctor", &["adapters", "app", "call", "config", "domain", "plain_file", "ports", "rehearsal"]),
     ("demo", &["adapters", "domain", "ports", "sandbox"]),
-    ("rehearsal", &["adapters", "domain", "engine", "ports"]),
+    ("rehearsal", &["adapters", "config", "domain", "engine", "ports"]),
     (
         "cli",
         &[

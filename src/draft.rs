@@ -1,38 +1,67 @@
-//! A first policy, with comments, from what a workspace lists. Pure.
+//! Drafts a first policy, with comments, from a workspace's listing. Pure.
 //!
-//! What a rotation could not safely begin with is written as comments, with the reason: somebody has to decide.
+//! Accounts that a rotation could not safely begin with are written as comments with the reason, for an operator to decide.
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::config::secret_source::SecretSource;
+use crate::config_file::secret_source::SecretSource;
 use crate::domain::ids::CredentialName;
 use crate::domain::key::{Account, Inventory, Key, Permissions};
 use crate::domain::sanitize::{is_unseen, one_line, quoted, shortened};
+use crate::ports::store_kind::{InitForm, StoreKind};
+use crate::stores::KINDS;
 
 /// The workspace's name in the policy.
 pub const WORKSPACE: &str = "main";
 const NAME_CHARACTERS_MAX: usize = 64;
 const TEXT_CHARACTERS_MAX: usize = 200;
 const KEYS_NAMED_MAX: usize = 5;
-/// With one of these a key can make and delete keys: it may be the one that rekeyd works with.
+/// A key with one of these permissions can create and delete keys: it may be rekeyd's admin key.
 const ADMINISTERS: [&str; 2] = ["service_account_write", "workspace_write"];
 
-/// Where keys are to be published.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
-    Aws { region: String },
-    Directory { path: String },
+/// A store for the policy, as `--store SCHEME:VALUE` names it.
+#[derive(Debug, Clone)]
+pub struct StoreChoice {
+    pub kind: &'static StoreKind,
+    form: &'static InitForm,
+    value: String,
+}
+
+impl StoreChoice {
+    /// # Errors
+    /// What to write instead.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (scheme, value) = text.split_once(':').unwrap_or_default();
+        let Some((kind, form)) = init_forms().find(|(_, form)| form.scheme == scheme) else {
+            return Err(format!("write {}", store_forms("")));
+        };
+        if !(form.accepts)(value) {
+            return Err(form.help.to_owned());
+        }
+        Ok(Self { kind, form, value: value.to_owned() })
+    }
+}
+
+fn init_forms() -> impl Iterator<Item = (&'static StoreKind, &'static InitForm)> {
+    KINDS.iter().filter_map(|kind| Some((*kind, kind.init.as_ref()?)))
+}
+
+/// Every form of `--store`, each with `before` in front, such as `` `aws:REGION` or `dir:PATH` ``.
+#[must_use]
+pub fn store_forms(before: &str) -> String {
+    let forms = init_forms().map(|(_, form)| format!("`{before}{}:{}`", form.scheme, form.value));
+    forms.collect::<Vec<_>>().join(" or ")
 }
 
 /// What a policy is drafted from, beside the listing.
-pub struct Given<'a> {
+pub struct DraftRequest<'a> {
     pub base_url: &'a str,
     pub admin_key: &'a SecretSource,
     pub ca_file: Option<&'a str>,
-    pub places: &'a [Place],
-    /// Before the names of secrets in AWS.
+    pub stores: &'a [StoreChoice],
+    /// Stands before the names of secrets in stores that other programs fill too.
     pub prefix: &'a str,
     pub at: Timestamp,
 }
@@ -40,29 +69,29 @@ pub struct Given<'a> {
 /// A policy as text, and what is in it.
 pub struct Draft {
     pub text: String,
-    /// Credentials that are in force.
+    /// Credentials that are part of the policy.
     pub taken: usize,
     /// Credentials that are written as comments.
     pub left: usize,
 }
 
-/// Drafts a policy. Without accounts it is one without credentials.
+/// Drafts a policy. Without accounts it has no credentials.
 #[must_use]
-pub fn draft(given: &Given<'_>, inventory: &Inventory) -> Draft {
-    let mut text = head(given, inventory);
+pub fn draft(request: &DraftRequest<'_>, inventory: &Inventory) -> Draft {
+    let mut text = head(request, inventory);
     let (mut names, mut taken, mut left) = (BTreeSet::new(), 0, 0);
     for account in &inventory.accounts {
         let name = name_for(account, &mut names);
-        match usable(account, given.at) {
+        match usable(account, request.at) {
             Ok(key) => {
                 taken += 1;
                 text += &format!("\n# {}\n", of_key(account, key));
-                text += &credential(given, inventory, account, &name, None);
+                text += &credential(request, inventory, account, &name, None);
             }
-            Err(Left { why, adopt }) => {
+            Err(LeftOut { why, adopt }) => {
                 left += 1;
                 text += &format!("\n# Left out, {}: {why}.\n", quoted_name(account));
-                for line in credential(given, inventory, account, &name, adopt).lines() {
+                for line in credential(request, inventory, account, &name, adopt).lines() {
                     text += &format!("# {line}\n");
                 }
             }
@@ -71,71 +100,62 @@ pub fn draft(given: &Given<'_>, inventory: &Inventory) -> Draft {
     Draft { text, taken, left }
 }
 
-fn head(given: &Given<'_>, inventory: &Inventory) -> String {
+fn head(request: &DraftRequest<'_>, inventory: &Inventory) -> String {
     let mut text = format!(
         "# Drafted by `rekeyd init` on {}; service accounts listed: {}.\n\
-         # What each line means, and everything else that can be said: docs/policy.md. After a change: `rekeyd check`.\n\n\
+         # Every key is described in docs/policy.md. After a change: `rekeyd check`.\n\n\
          [workspaces.{WORKSPACE}]\nbase_url = {}\n",
-        given.at.strftime("%Y-%m-%d"),
+        request.at.strftime("%Y-%m-%d"),
         inventory.accounts.len(),
-        toml(given.base_url)
+        toml(request.base_url)
     );
-    text += &match given.admin_key {
+    text += &match request.admin_key {
         SecretSource::SystemdCredential(name) => format!(
-            "# The unit hands it over: LoadCredential= in rekeyd.service.\nadmin_key = {{ systemd_credential = {} }}\n",
+            "# The unit passes it on: LoadCredential= in rekeyd.service.\nadmin_key = {{ systemd_credential = {} }}\n",
             toml(name)
         ),
         SecretSource::File(path) => format!("admin_key = {{ file = {} }}\n", toml(&path.to_string_lossy())),
         SecretSource::EnvironmentVariable(name) => format!("admin_key = {{ env = {} }}\n", toml(name)),
     };
-    if let Some(path) = given.ca_file {
+    if let Some(path) = request.ca_file {
         text += &format!("ca_file = {}\n", toml(path));
     }
-    for (index, place) in given.places.iter().enumerate() {
-        let name = store_name(given.places, index);
-        text += &match place {
-            Place::Aws { region } => {
-                format!("\n[stores.{name}.aws_secrets_manager]\nregion = {}\n", toml(region))
-            }
-            Place::Directory { path } => format!("\n[stores.{name}.directory]\npath = {}\n", toml(path)),
-        };
+    for (index, StoreChoice { kind, form, value }) in request.stores.iter().enumerate() {
+        let name = store_name(request.stores, index);
+        text += &format!("\n[stores.{name}.{}]\n{} = {}\n", kind.key, form.key, toml(value));
     }
     text += "\n[defaults]\nevery = \"30d\"\njitter = \"4h\"\n\
              # When rotations may start; without it, at any time.\n\
              # window = { opens = \"0 9 * * Mon-Thu\", lasts = \"6h\", time_zone = \"Europe/London\" }\n\
-             # Consumers have to have read the new key by the end of the overlap; better, wait for them: `wait_for`.\n\
+             # Consumers must have read the new key by the end of the overlap; to wait for them, use `wait_for`.\n\
              overlap = { at_least = \"2h\", at_most = \"7d\", then = \"hold\" }\n\
-             # The old key is disabled for so long before it is deleted.\nquarantine = \"24h\"\n";
+             # How long the old key is disabled before it is deleted.\nquarantine = \"24h\"\n";
     text
 }
 
-fn store_name(places: &[Place], index: usize) -> String {
-    let kind = |place: &Place| match place {
-        Place::Aws { .. } => "aws",
-        Place::Directory { .. } => "local",
-    };
-    let own = places.get(index).map_or("store", kind);
-    let before = places.iter().take(index).filter(|place| kind(place) == own).count();
+fn store_name(stores: &[StoreChoice], index: usize) -> String {
+    let own = stores.get(index).map_or("store", |store| store.form.store_name);
+    let before = stores.iter().take(index).filter(|store| store.form.store_name == own).count();
     if before == 0 { own.to_owned() } else { format!("{own}-{}", before + 1) }
 }
 
-/// Why an account's keys are not taken.
-struct Left<'a> {
+/// Why an account is left out.
+struct LeftOut<'a> {
     why: String,
-    /// A key that could be adopted, if somebody says so.
+    /// A key that an operator could choose to adopt.
     adopt: Option<&'a Key>,
 }
 
-/// The one key that a rotation can begin with.
-fn usable(account: &Account, now: Timestamp) -> Result<&Key, Left<'_>> {
+/// The only key that a rotation can begin with.
+fn usable(account: &Account, now: Timestamp) -> Result<&Key, LeftOut<'_>> {
     let alive: Vec<&Key> = account.keys.iter().filter(|key| key.is_alive(now)).collect();
-    let left = |why: &str, adopt| Left { why: why.to_owned(), adopt };
+    let left = |why: &str, adopt| LeftOut { why: why.to_owned(), adopt };
     let key = match alive.as_slice() {
         [key] => *key,
         [] if account.keys.is_empty() => {
             return Err(left("it has no key; write `permissions` for a first one", None));
         }
-        [] => return Err(left("every key of it is disabled or expired", None)),
+        [] => return Err(left("all its keys are disabled or expired", None)),
         [first, ..] => {
             let named: Vec<String> =
                 alive.iter().take(KEYS_NAMED_MAX).map(|key| format!("`{}`", key.id)).collect();
@@ -144,16 +164,16 @@ fn usable(account: &Account, now: Timestamp) -> Result<&Key, Left<'_>> {
                 alive.len(),
                 named.join(", ")
             );
-            return Err(Left { why, adopt: Some(first) });
+            return Err(LeftOut { why, adopt: Some(first) });
         }
     };
     match &key.grants.permissions {
         Permissions::Unlisted | Permissions::All => Err(left(
-            "its key may do everything; restrict it in the dashboard, or write `allow_unrestricted = true`",
+            "its key is unrestricted; restrict it in the dashboard, or write `allow_unrestricted = true`",
             None,
         )),
         Permissions::Only(names) if ADMINISTERS.iter().any(|name| names.contains(*name)) => Err(left(
-            "its key may administer the workspace, and could be the one that rekeyd works with; see `admin_key.published`",
+            "its key may administer the workspace, and could be rekeyd's admin key; see `admin_key.published`",
             None,
         )),
         Permissions::Only(_) => Ok(key),
@@ -171,7 +191,7 @@ fn quoted_name(account: &Account) -> String {
 }
 
 fn credential(
-    given: &Given<'_>,
+    request: &DraftRequest<'_>,
     inventory: &Inventory,
     account: &Account,
     name: &CredentialName,
@@ -182,20 +202,16 @@ fn credential(
     if let Some(key) = adopt {
         text += &format!("adopt = {}\n", toml(key.id.as_str()));
     }
-    let places = given.places.iter().enumerate().map(|(index, place)| {
-        let store = store_name(given.places, index);
-        match place {
-            Place::Aws { .. } => {
-                let secret = toml(&format!("{}{name}", given.prefix));
-                format!("{{ store = \"{store}\", secret = {secret}, create = true }}")
-            }
-            Place::Directory { .. } => format!("{{ store = \"{store}\", secret = {} }}", toml(name.as_str())),
-        }
+    let destinations = request.stores.iter().enumerate().map(|(index, StoreChoice { kind, form, .. })| {
+        let store = store_name(request.stores, index);
+        let prefix = if form.is_prefixed { request.prefix } else { "" };
+        let create = if kind.is_filled_by_rekeyd { "" } else { ", create = true" };
+        format!("{{ store = \"{store}\", secret = {}{create} }}", toml(&format!("{prefix}{name}")))
     });
-    text + &format!("publish_to = [{}]\n", places.collect::<Vec<_>>().join(", "))
+    text + &format!("publish_to = [{}]\n", destinations.collect::<Vec<_>>().join(", "))
 }
 
-/// The account's name where that is unmistakable, else its id.
+/// The account's name if it is unique, else its id.
 fn meant<'a>(inventory: &Inventory, account: &'a Account) -> &'a str {
     let alike =
         inventory.accounts.iter().filter(|it| it.name == account.name || it.id.as_str() == account.name);
@@ -206,7 +222,7 @@ fn meant<'a>(inventory: &Inventory, account: &'a Account) -> &'a str {
     if plain && alike.count() == 1 { &account.name } else { account.id.as_str() }
 }
 
-/// A name for the credential that says whose it is, and that no other has.
+/// A unique name for the credential, from the account's name.
 fn name_for(account: &Account, names: &mut BTreeSet<CredentialName>) -> CredentialName {
     let mut base = String::new();
     for c in account.name.chars() {
@@ -232,7 +248,7 @@ fn name_for(account: &Account, names: &mut BTreeSet<CredentialName>) -> Credenti
     }
 }
 
-/// Text as TOML has it, quotes and all.
+/// A text as a TOML value, with its quotes.
 fn toml(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
@@ -242,7 +258,7 @@ fn toml_key(name: &CredentialName) -> String {
     if is_bare { name.to_string() } else { format!("\"{name}\"") }
 }
 
-/// What others wrote, for one line of a comment.
+/// A foreign text, for one line of a comment.
 fn shown(text: &str) -> String {
     shortened(&one_line(text), TEXT_CHARACTERS_MAX)
 }

@@ -15,7 +15,7 @@ use crate::agent::backoff;
 use crate::agent::http_client::{HttpClient, HttpRequest, Response, TlsFiles};
 use crate::agent::supervisor::{Word, Words};
 use crate::config::agent::RekeydConfig;
-use crate::config::environment::Environment;
+use crate::config_file::environment::Environment;
 use crate::domain::ids::CredentialName;
 
 const CALL: Duration = Duration::from_secs(10);

@@ -33,8 +33,8 @@ use crate::agent::secret_cache::SecretCache;
 use crate::agent::signals::{Heard, Signals};
 use crate::agent::supervisor::{App, Supervisor, Words};
 use crate::config::agent::{Exec, Health, OnChange, RekeydConfig};
-use crate::config::environment::Environment;
-use crate::config::secret_source::SecretSource;
+use crate::config_file::environment::Environment;
+use crate::config_file::secret_source::SecretSource;
 use crate::ports::followed::Followed;
 
 /// Changes that wait while the application is told of another.

@@ -15,7 +15,7 @@ use crate::cli::policy::OfPolicy;
 use crate::cli::progress::Progress;
 use crate::config::Config;
 use crate::config::components::JournalConfig;
-use crate::config::environment::ProcessEnvironment;
+use crate::config_file::environment::ProcessEnvironment;
 use crate::domain::audit::Sealed;
 use crate::domain::audit::compare::{Compared, Logged, compare};
 use crate::domain::ids::WorkspaceName;

@@ -19,7 +19,7 @@ use crate::cli::policy::OfPolicy;
 use crate::cli::progress::Progress;
 use crate::config::Config;
 use crate::config::components::JournalConfig;
-use crate::config::duration;
+use crate::config_file::duration;
 use crate::domain::forecast::{Broken, Forecast, Foreseen, Start, UnderWay, forecast};
 use crate::domain::ids::CredentialName;
 use crate::domain::sanitize::one_line;
@@ -65,7 +65,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let progress = Progress::doing("looking ahead");
     let (starts, assumed) = starts(&config, now);
     let until = later(now, arguments.ahead);
-    let foreseen = forecast(&config.policy, &config.stores_in_aws(), starts, now, until);
+    let foreseen = forecast(&config.policy, &config.version_quotas(), starts, now, until);
     drop(progress);
     let kept = foreseen.broken.is_empty();
     let text = match arguments.output {

@@ -22,13 +22,13 @@ use crate::cli::policy;
 use crate::cli::progress::Progress;
 use crate::config;
 use crate::config::Config;
-use crate::config::environment::ProcessEnvironment;
-use crate::config::secret_source::SecretSource;
+use crate::config_file::environment::ProcessEnvironment;
+use crate::config_file::secret_source::SecretSource;
 use crate::domain::failure::{Failure, Kind};
-use crate::domain::ids::{WorkspaceName, is_region};
+use crate::domain::ids::WorkspaceName;
 use crate::domain::key::Inventory;
 use crate::domain::secret::SecretValue;
-use crate::draft::{self, Draft, Given, Place};
+use crate::draft::{self, Draft, DraftRequest, StoreChoice, store_forms};
 use crate::ports::clock::Clock;
 use crate::ports::issuer::Issuer as _;
 
@@ -52,9 +52,11 @@ pub(super) struct Arguments {
     /// PEM certificates to trust in place of the system's
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// Where keys are to be published: `aws:REGION` or `dir:PATH`; may be given several times. Asked for on a terminal
-    #[arg(long = "store", value_name = "STORE", value_parser = place)]
-    stores: Vec<Place>,
+    #[arg(long = "store", value_name = "STORE", value_parser = StoreChoice::parse, help = format!(
+        "Where keys are to be published: {}; may be given several times. Asked for on a terminal",
+        store_forms("")
+    ))]
+    stores: Vec<StoreChoice>,
     /// Before the names of secrets in AWS
     #[arg(long, value_name = "TEXT", default_value = "elevenlabs/")]
     prefix: String,
@@ -68,17 +70,6 @@ pub(super) struct Arguments {
     /// What people read, or JSON for programs
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
-}
-
-fn place(text: &str) -> Result<Place, String> {
-    match text.split_once(':') {
-        Some(("aws", region)) if is_region(region) => Ok(Place::Aws { region: region.to_owned() }),
-        Some(("dir", path)) if path.starts_with('/') => Ok(Place::Directory { path: path.to_owned() }),
-        Some(("dir", _)) => {
-            Err("write the directory's absolute path, such as `dir:/run/rekeyd/secrets`".to_owned())
-        }
-        _ => Err("write `aws:REGION`, such as `aws:eu-west-1`, or `dir:PATH`".to_owned()),
-    }
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -96,13 +87,13 @@ fn initiated(arguments: &Arguments) -> Result<String, Failed> {
             "{path} is there already and is left alone: move it away, or see `--dry-run`"
         )));
     }
-    let places = places(arguments).map_err(Failed::usage)?;
+    let stores = stores(arguments).map_err(Failed::usage)?;
     let failed = |error: anyhow::Error| Failed::other(format!("{error:#}"));
-    let draft = drafted(arguments, &places).map_err(failed)?;
+    let draft = drafted(arguments, &stores).map_err(failed)?;
     if !arguments.dry_run {
         write(&policy, &draft.text).map_err(failed)?;
     }
-    let next = next(arguments, &places, &policy);
+    let next = next(arguments, &stores, &policy);
     Ok(match (arguments.output, arguments.dry_run) {
         (Output::Json, is_dry) => {
             let told = json!({
@@ -122,46 +113,46 @@ fn initiated(arguments: &Arguments) -> Result<String, Failed> {
 }
 
 /// What was given, else what a person says.
-fn places(arguments: &Arguments) -> Result<Vec<Place>, String> {
+fn stores(arguments: &Arguments) -> Result<Vec<StoreChoice>, String> {
     if !arguments.stores.is_empty() {
         return Ok(arguments.stores.clone());
     }
-    let advice = "say where keys are to be published: `--store aws:REGION` or `--store dir:PATH`";
+    let advice = format!("say where keys are to be published: {}", store_forms("--store "));
     if !io::stdin().is_terminal() || arguments.admin_key_file == Path::new("-") {
-        return Err(advice.to_owned());
+        return Err(advice);
     }
     for _ in 0..3 {
-        let asked = write!(io::stderr(), "Where are keys to be published? `aws:REGION` or `dir:PATH`: ");
+        let asked = write!(io::stderr(), "Where are keys to be published? {}: ", store_forms(""));
         let mut line = String::new();
         let read = asked.and_then(|()| io::stdin().lock().read_line(&mut line));
-        match (read, place(line.trim())) {
-            (Ok(1..), Ok(place)) => return Ok(vec![place]),
+        match (read, StoreChoice::parse(line.trim())) {
+            (Ok(1..), Ok(store)) => return Ok(vec![store]),
             (Ok(1..), Err(why)) => drop(writeln!(io::stderr(), "{why}")),
             (Ok(0) | Err(_), _) => break,
         }
     }
-    Err(advice.to_owned())
+    Err(advice)
 }
 
-fn drafted(arguments: &Arguments, places: &[Place]) -> anyhow::Result<Draft> {
+fn drafted(arguments: &Arguments, stores: &[StoreChoice]) -> anyhow::Result<Draft> {
     let (admin_key, source) = admin_key(arguments)?;
     let ca_file = arguments.ca_file.as_ref().map(std::path::absolute).transpose()?;
     let ca_file = ca_file.as_ref().map(|path| path.to_string_lossy());
-    let given = Given {
+    let request = DraftRequest {
         base_url: &arguments.base_url,
         admin_key: &source,
         ca_file: ca_file.as_deref(),
-        places,
+        stores,
         prefix: &arguments.prefix,
         at: SystemClock.now(),
     };
     // One without credentials shows whether what was given makes a policy at all, before anybody is called.
-    let config = checked(&draft::draft(&given, &Inventory::default()).text)?;
+    let config = checked(&draft::draft(&request, &Inventory::default()).text)?;
     let inventory = {
         let _progress = Progress::doing("listing the workspace");
         listed(&config, admin_key)?
     };
-    let draft = draft::draft(&given, &inventory);
+    let draft = draft::draft(&request, &inventory);
     checked(&draft.text)
         .context("the policy that was drafted is not valid: this is a defect of rekeyd, please report it")?;
     Ok(draft)
@@ -235,13 +226,13 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
 }
 
 /// What to do next, line by line.
-fn next(arguments: &Arguments, places: &[Place], policy: &Path) -> String {
+fn next(arguments: &Arguments, stores: &[StoreChoice], policy: &Path) -> String {
     let shown = policy.display();
     let mut text = format!("  read it, and mend what was left out\n  rekeyd check {shown}\n");
     if arguments.admin_key_file == Path::new("-") {
         text += &format!("  install -D -m 0400 /dev/stdin {UNITS_FILE}    # the admin key, then Ctrl-D\n");
     }
-    if places.iter().any(|place| matches!(place, Place::Aws { .. })) {
+    if stores.iter().any(|store| store.kind.needs_permissions) {
         text += &format!("  rekeyd doctor --iam --policy {shown}    # what AWS must allow\n");
     }
     text += &format!(

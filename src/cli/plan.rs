@@ -17,7 +17,7 @@ use crate::cli::policy::OfPolicy;
 use crate::cli::progress::Progress;
 use crate::cli::status;
 use crate::config::Config;
-use crate::config::components::{JournalConfig, StoreConfig};
+use crate::config::components::JournalConfig;
 use crate::domain::gate::Evidence;
 use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::record::Record;
@@ -25,8 +25,8 @@ use crate::domain::report::{CredentialReport, Facts, StatusReport};
 use crate::engine::Timing;
 use crate::ports::journal::CredentialState;
 
+use crate::rehearsal::Stores;
 use crate::rehearsal::dry_run::{self, End, Foreseen, Given, Past};
-use crate::rehearsal::{StoreKind, Stores};
 
 mod text;
 
@@ -200,11 +200,7 @@ fn unrecorded(config: &Config, now: Timestamp) -> StatusReport {
 }
 
 pub(super) fn stores(config: &Config) -> Stores {
-    let kind = |store: &StoreConfig| match store {
-        StoreConfig::AwsSecretsManager(_) => StoreKind::AwsSecretsManager,
-        StoreConfig::Directory(_) => StoreKind::Directory,
-    };
-    config.stores.iter().map(|(name, store)| (name.clone(), kind(store))).collect()
+    config.stores.iter().map(|(name, store)| (name.clone(), store.kind())).collect()
 }
 
 pub(super) fn admins(config: &Config) -> BTreeMap<WorkspaceName, CredentialName> {

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::cli::exit::Failed;
 use crate::config::Config;
 use crate::config::defaults;
-use crate::config::diagnostic::Diagnostics;
-use crate::config::environment::{Environment, ProcessEnvironment};
+use crate::config_file::diagnostic::Diagnostics;
+use crate::config_file::environment::{Environment, ProcessEnvironment};
 
 /// Where packages, the unit and the image have it.
 pub(super) const INSTALLED: &str = "/etc/rekeyd/policy.toml";

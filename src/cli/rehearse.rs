@@ -17,7 +17,7 @@ use crate::cli::plan::{admins, stores, timing};
 use crate::cli::policy::OfPolicy;
 use crate::cli::progress::Progress;
 use crate::config::Config;
-use crate::config::duration;
+use crate::config_file::duration;
 use crate::domain::ids::ConsumerName;
 use crate::domain::time::later;
 use crate::domain::time::{distance, span};

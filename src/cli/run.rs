@@ -10,8 +10,8 @@ use crate::app::with_causes;
 use crate::cli::exit::{self, Exit};
 use crate::cli::policy::OfPolicy;
 use crate::config::Config;
-use crate::config::diagnostic::Diagnostics;
-use crate::config::environment::{Environment, ProcessEnvironment};
+use crate::config_file::diagnostic::Diagnostics;
+use crate::config_file::environment::{Environment, ProcessEnvironment};
 use crate::telemetry::logging::{self, Format};
 
 /// Everything is waiting for answers; two threads are for what little is not.

@@ -38,9 +38,6 @@ pub(crate) const ROTATIONS_AT_ONCE: u32 = 4;
 /// Enough for a small fleet, and too few for a mint loop to do harm.
 pub(crate) const MINTS_PER_HOUR: u32 = 20;
 pub(crate) const REQUEST_TIMEOUT: &str = "30s";
-/// Readable by the owner and the group that the consumers share.
-pub(crate) const FILE_MODE: &str = "0440";
-pub(crate) const DIRECTORY_MODE: &str = "0750";
 /// A fleet of thousands says no.
 pub(crate) const PER_CREDENTIAL: bool = true;
 pub(crate) const JITTER: &str = "0s";

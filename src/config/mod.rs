@@ -3,41 +3,38 @@
 //! [`load`] parses the text, holds it against the schema ([`schema`]), reads what fits into the raw types and
 //! checks what they mean. No value of the file is ever shown: any could be a secret in the wrong place.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use toml::de::DeTable;
 
+use crate::domain::forecast::quotas::VersionQuota;
 use crate::domain::ids::{ChannelName, ConsumerName, StoreName, WorkspaceName};
 use crate::domain::policy::Policy;
+use crate::ports::store_kind::StoreConfig;
 
 pub mod agent;
 mod check;
 pub mod components;
 pub(crate) mod defaults;
-pub mod diagnostic;
-pub mod duration;
-pub mod environment;
-mod findings;
 mod raw;
 pub mod schema;
 mod schema_check;
-pub mod secret_source;
 pub mod traces;
 
 use crate::config::components::{
-    ChannelConfig, ConsumerConfig, DaemonConfig, LeaksConfig, MetricsConfig, ReadersConfig, StoreConfig,
-    WorkspaceConfig,
+    ChannelConfig, ConsumerConfig, DaemonConfig, LeaksConfig, MetricsConfig, ReadersConfig, WorkspaceConfig,
 };
-use crate::config::diagnostic::Diagnostics;
-use crate::config::environment::{Environment, ProcessEnvironment};
-use crate::config::findings::Findings;
-use crate::config::secret_source::SecretSource;
+use crate::config_file::diagnostic::Diagnostics;
+use crate::config_file::environment::{Environment, ProcessEnvironment};
+use crate::config_file::findings::Findings;
+use crate::config_file::secret_source::SecretSource;
 
 /// Tens of thousands of credentials: more is some other file.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -49,7 +46,7 @@ pub struct Config {
     pub policy: Policy,
     pub daemon: DaemonConfig,
     pub workspaces: BTreeMap<WorkspaceName, WorkspaceConfig>,
-    pub stores: BTreeMap<StoreName, StoreConfig>,
+    pub stores: BTreeMap<StoreName, Arc<dyn StoreConfig>>,
     pub consumers: BTreeMap<ConsumerName, ConsumerConfig>,
     pub leaks: LeaksConfig,
     /// By which people are told.
@@ -81,14 +78,13 @@ impl Config {
         &self.hash
     }
 
-    /// Stores in AWS, which takes only so many versions of a secret a day.
+    /// The quotas of the stores that take only so many versions of a secret a day.
     #[must_use]
-    pub fn stores_in_aws(&self) -> BTreeSet<StoreName> {
-        let in_aws = |(name, store): (&StoreName, &StoreConfig)| match store {
-            StoreConfig::AwsSecretsManager(_) => Some(name.clone()),
-            StoreConfig::Directory(_) => None,
+    pub fn version_quotas(&self) -> BTreeMap<StoreName, VersionQuota> {
+        let quota = |(name, store): (&StoreName, &Arc<dyn StoreConfig>)| {
+            Some((name.clone(), store.kind().version_quota?))
         };
-        self.stores.iter().filter_map(in_aws).collect()
+        self.stores.iter().filter_map(quota).collect()
     }
 
     /// What is allowed and probably means something else.

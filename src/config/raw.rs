@@ -2,23 +2,22 @@
 //! editors show. Nothing is checked yet but the shape, and nothing may be printed: a value can be a misplaced secret.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::defaults;
+use crate::stores::StoreTable;
 
 mod access;
 pub(crate) mod agent;
-mod kinds;
 mod metrics;
 mod notify;
 mod times;
 mod waits;
 
+pub(crate) use crate::config_file::kinds::*;
 pub(crate) use access::*;
-pub(crate) use kinds::*;
 pub(crate) use metrics::*;
 pub(crate) use notify::*;
 pub(crate) use times::*;
@@ -33,7 +32,7 @@ pub(crate) struct Policy {
     /// ElevenLabs workspaces, by a name of your choice.
     pub(crate) workspaces: BTreeMap<At<String>, Workspace>,
     /// Secrets stores, by a name of your choice.
-    pub(crate) stores: BTreeMap<At<String>, Store>,
+    pub(crate) stores: BTreeMap<At<String>, StoreTable>,
     /// Programs that use credentials and acknowledge new keys.
     pub(crate) consumers: BTreeMap<At<String>, Consumer>,
     /// What holds for every credential that does not say otherwise.
@@ -112,31 +111,6 @@ pub(crate) struct Sqlite {
     pub(crate) path: Option<At<AbsolutePath>>,
 }
 
-/// A reference to a secret, in exactly one of three ways. Secrets themselves never stand in a policy.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(
-    title = "a reference to a secret, which never stands in the policy itself",
-    extend("minProperties" = 1, "maxProperties" = 1, "examples" = [{ "file": "/etc/rekeyd/credentials/admin-key" }])
-)]
-pub(crate) struct Secret {
-    /// The name of a credential that systemd hands to the unit (`LoadCredential=`).
-    pub(crate) systemd_credential: Option<At<Text>>,
-    /// A file that holds the secret and nothing else.
-    pub(crate) file: Option<At<AbsolutePath>>,
-    /// The name of an environment variable.
-    pub(crate) env: Option<At<Text>>,
-}
-
-impl Secret {
-    /// Where the reference stands.
-    pub(crate) fn span(&self) -> Option<Range<usize>> {
-        let Self { systemd_credential, file, env } = self;
-        let text = |it: &Option<At<Text>>| it.as_ref().map(At::span);
-        text(systemd_credential).or_else(|| text(env)).or_else(|| file.as_ref().map(At::span))
-    }
-}
-
 /// A reference to the admin key: to a secret, to a credential whose key it is, or to both.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -198,47 +172,6 @@ pub(crate) struct Breaker {
     /// Within this time.
     #[schemars(extend("default" = defaults::BREAKER_WITHIN))]
     pub(crate) within: Option<At<Duration>>,
-}
-
-/// A secrets store: exactly one kind.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(title = "a store of one kind", extend("minProperties" = 1, "maxProperties" = 1))]
-pub(crate) struct Store {
-    /// AWS Secrets Manager, with the default chain of AWS credentials.
-    pub(crate) aws_secrets_manager: Option<AwsSecretsManager>,
-    /// Files in a directory of this machine, for a tmpfs that is shared with consumers.
-    pub(crate) directory: Option<Directory>,
-}
-
-/// AWS Secrets Manager, with the default chain of AWS credentials.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct AwsSecretsManager {
-    /// The region; by default what the environment or the profile says.
-    pub(crate) region: Option<At<Text>>,
-    /// The profile of the shared AWS configuration.
-    pub(crate) profile: Option<At<Text>>,
-    /// Another endpoint; `https` unless on this machine.
-    pub(crate) endpoint_url: Option<At<Url>>,
-}
-
-/// Files in a directory of this machine, for a tmpfs that is shared with consumers.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(extend("required" = ["path"]))]
-pub(crate) struct Directory {
-    /// The directory; it is created if it does not exist.
-    #[schemars(extend("examples" = ["/run/rekeyd/secrets"]))]
-    pub(crate) path: Option<At<AbsolutePath>>,
-    /// The mode of the files.
-    #[schemars(extend("default" = defaults::FILE_MODE))]
-    pub(crate) mode: Option<At<Mode>>,
-    /// The group of files and directories: its name or number.
-    pub(crate) group: Option<At<Text>>,
-    /// The mode of the directories.
-    #[schemars(extend("default" = defaults::DIRECTORY_MODE))]
-    pub(crate) directory_mode: Option<At<Mode>>,
 }
 
 /// What holds for every credential that does not say otherwise.

@@ -1,11 +1,11 @@
-//! Whether a credential of the policy can be rotated, as far as a listing tells. Pure.
+//! Whether a credential can be rotated, as far as a listing of its workspace shows. Pure.
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::doctor::finding::{Check, Finding};
 use crate::domain::adoption::{check_account, check_sharers, choose_key, find_account};
+use crate::domain::examination::{Check, Finding};
 use crate::domain::gate::Gate;
 use crate::domain::key::{Account, Inventory, Key};
 use crate::domain::policy::{Credential, Policy};
@@ -13,11 +13,11 @@ use crate::domain::record::{Obstacle, ObstacleKind, Record};
 use crate::domain::sanitize::quoted;
 use crate::domain::usage::Reading;
 
-/// Keys of one account beside the one in use, of which somebody should know what they are for.
+/// More enabled keys than these beside the one in use are a finding.
 const OTHERS_MAX: usize = 2;
 
-/// The same questions as the daemon asks before a rotation.
-pub(super) fn judge(
+/// The checks that the daemon makes before a rotation.
+pub(super) fn examine(
     credential: &Credential,
     policy: &Policy,
     inventory: &Inventory,
@@ -28,13 +28,13 @@ pub(super) fn judge(
     let about = format!("credential `{}`", credential.name);
     let account = match find_account(credential, inventory, now) {
         Ok(account) => account,
-        Err(obstacle) => return vec![stands_in_the_way(&about, &obstacle)],
+        Err(obstacle) => return vec![blocked_by(&about, &obstacle)],
     };
     let shared = check_sharers(credential, account, policy, now);
     let moved = record.and_then(|record| record.account.as_ref());
     let moved = moved.map_or(Ok(()), |known| check_account(known, account, now));
     if let Err(obstacle) = shared.and(moved) {
-        return vec![stands_in_the_way(&about, &obstacle)];
+        return vec![blocked_by(&about, &obstacle)];
     }
     let what = format!("is {} ({}); keys: {}", quoted(&account.name), account.id, account.keys.len());
     let mut findings = vec![Finding::fine(Check::ServiceAccount, &about, what)];
@@ -53,11 +53,11 @@ pub(super) fn judge(
                 None => return findings,
             },
             Ok(None) => {
-                findings.push(Finding::fine(Check::Key, &about, "there is none: rekeyd makes the first one"));
+                findings.push(Finding::fine(Check::Key, &about, "has no key: rekeyd creates the first one"));
                 return findings;
             }
             Err(obstacle) => {
-                findings.push(stands_in_the_way(&about, &obstacle));
+                findings.push(blocked_by(&about, &obstacle));
                 return findings;
             }
         },
@@ -67,17 +67,17 @@ pub(super) fn judge(
     findings
 }
 
-fn stands_in_the_way(about: &str, obstacle: &Obstacle) -> Finding {
+fn blocked_by(about: &str, obstacle: &Obstacle) -> Finding {
     let (check, fix) = match obstacle.kind {
         ObstacleKind::NoSuchAccount => (
             Check::ServiceAccount,
-            "write an account that is there as `service_account`, by its exact name or its id",
+            "write the exact name or the id of an existing account as `service_account`",
         ),
         ObstacleKind::AdoptionUnclear => {
             (Check::Key, "write as `adopt` the id of the key that consumers use now")
         }
         ObstacleKind::NoPermissions => {
-            (Check::Key, "write `permissions` for a first key, or make a key in the dashboard")
+            (Check::Key, "write `permissions` for a first key, or create a key in the dashboard")
         }
         ObstacleKind::WorkspaceUnusable => (Check::AdminKey, "see the findings of the workspace"),
     };
@@ -85,7 +85,7 @@ fn stands_in_the_way(about: &str, obstacle: &Obstacle) -> Finding {
 }
 
 fn vanished(about: &str, credential: &Credential, key: &str) -> Finding {
-    let what = format!("its key `{key}` is on record and no longer in the workspace");
+    let what = format!("its recorded key `{key}` is no longer in the workspace");
     let fix = format!("replace it: `rekeyd rotate {} --emergency`", credential.name);
     Finding::broken(Check::Key, about, what, fix)
 }
@@ -122,15 +122,15 @@ fn of_key(
     let others = account.keys.iter().filter(|other| other.id != key.id && other.is_alive(now)).count();
     if others > OTHERS_MAX {
         let what = format!("its service account has {others} other enabled keys beside `{}`", key.id);
-        let fix = "delete in the dashboard what nobody uses; rekeyd never touches keys that it did not make";
+        let fix = "delete unused keys in the dashboard; rekeyd never changes keys that it did not create";
         return Finding::doubtful(check, about, what, fix);
     }
-    let how = if on_record { "is its key" } else { "will be taken for its key" };
+    let how = if on_record { "is its key" } else { "will be adopted" };
     let until = key.expires_at.map_or_else(String::new, |at| format!(", expires at {at}"));
     Finding::fine(check, about, format!("`{}` {how}: {permissions}{until}", key.id))
 }
 
-/// Whether gates that wait for the provider's evidence can ever open.
+/// Whether gates that wait for the provider's evidence can be satisfied.
 fn evidence(about: &str, credential: &Credential, key: &Key, readings: &[Reading]) -> Option<Finding> {
     if !credential.terms.gates.iter().any(Gate::needs_usage) {
         return None;
@@ -142,7 +142,8 @@ fn evidence(about: &str, credential: &Credential, key: &Key, readings: &[Reading
         let fix = "give the admin key `workspace_analytics_full_read`, or write `when_unknown = \"time\"`";
         Finding::doubtful(check, about, what, fix)
     } else if key.usage_hash.is_none() {
-        let what = format!("the workspace does not say under which hash it counts the use of `{}`", key.id);
+        let what =
+            format!("the workspace does not show the hash under which it counts the use of `{}`", key.id);
         let fix = "wait for acknowledgements or probes in place of `idle`: see docs/evidence.md";
         Finding::doubtful(check, about, what, fix)
     } else {

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::adapters::file_system::{self, DirectoryState, PathState, look, mebibytes};
 use crate::adapters::sqlite::{OpenError, SqliteJournal, holder_of};
 use crate::config::components::JournalConfig;
-use crate::doctor::finding::{Check, Finding};
-use crate::doctor::places::{self, Directory, Place, look, mebibytes};
 use crate::doctor::{Case, aside};
+use crate::domain::examination::{Check, Finding};
 use crate::domain::sanitize::one_line;
 
 /// A journal of a thousand credentials grows by less than this in a year.
@@ -34,28 +34,28 @@ fn state_directory(journal: &Path) -> Vec<Finding> {
     let about = directory.display().to_string();
     let broken = |what: String, fix: String| vec![Finding::broken(Check::StateDirectory, &about, what, fix)];
     match look(directory) {
-        Place::Missing => {
+        PathState::Missing => {
             let what = "the journal's directory is not there";
             let fix = format!(
                 "the unit makes it when it starts (StateDirectory=); without the unit: `install -d -m 0700 {about}`"
             );
-            if places::made_by_the_unit(directory) {
+            if file_system::is_created_by_unit(directory) {
                 return vec![Finding::unproven(Check::StateDirectory, &about, what, fix)];
             }
             broken(what.to_owned(), fix)
         }
-        Place::Unseen(error) => broken(
+        PathState::Unreadable(error) => broken(
             format!("cannot be looked at: {error}"),
             format!("see who may enter it: `namei -l {about}`"),
         ),
-        Place::SomethingElse => {
+        PathState::NotADirectory => {
             broken("is no directory".to_owned(), "name another `daemon.journal.sqlite.path`".to_owned())
         }
-        Place::Directory(found) => in_directory(&about, &found),
+        PathState::Directory(found) => in_directory(&about, &found),
     }
 }
 
-fn in_directory(about: &str, found: &Directory) -> Vec<Finding> {
+fn in_directory(about: &str, found: &DirectoryState) -> Vec<Finding> {
     let mut findings = Vec::new();
     let check = Check::StateDirectory;
     if found.is_read_only {

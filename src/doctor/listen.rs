@@ -11,10 +11,10 @@ use axum::http::{Request, header};
 use serde_json::Value;
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::adapters::file_system::{self, PathState, look};
 use crate::call;
-use crate::doctor::finding::{Check, Finding};
-use crate::doctor::places::{self, Place, look};
 use crate::doctor::{Case, QUESTION_LIMIT};
+use crate::domain::examination::{Check, Finding};
 
 pub(super) async fn examine(case: Arc<Case>) -> Vec<Finding> {
     let mut findings = vec![address(case.config.daemon.listen).await];
@@ -85,21 +85,21 @@ async fn socket(path: &Path) -> Finding {
     let parent = path.parent().unwrap_or_else(|| Path::new("/"));
     let shown = parent.display().to_string();
     match look(parent) {
-        Place::Missing => {
+        PathState::Missing => {
             let what = "its directory is not there";
             let fix = format!(
                 "the unit makes it when it starts (RuntimeDirectory=); without the unit: `install -d -m 0750 {shown}`"
             );
-            if places::made_by_the_unit(parent) {
+            if file_system::is_created_by_unit(parent) {
                 Finding::unproven(Check::Socket, about, what, fix)
             } else {
                 Finding::broken(Check::Socket, about, what, fix)
             }
         }
-        Place::Directory(found) if found.is_writable && !found.is_read_only => {
+        PathState::Directory(found) if found.is_writable && !found.is_read_only => {
             Finding::fine(Check::Socket, about, "can be made; no daemon runs there now")
         }
-        Place::Directory(_) | Place::SomethingElse | Place::Unseen(_) => Finding::broken(
+        PathState::Directory(_) | PathState::NotADirectory | PathState::Unreadable(_) => Finding::broken(
             Check::Socket,
             about,
             format!("`{shown}` cannot be written"),

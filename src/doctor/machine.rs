@@ -9,9 +9,9 @@ use jiff::SignedDuration;
 use tokio::process::Command;
 
 use crate::config::Config;
-use crate::config::secret_source::SecretSource;
-use crate::doctor::finding::{Check, Finding};
+use crate::config_file::secret_source::SecretSource;
 use crate::doctor::{Case, QUESTION_LIMIT};
+use crate::domain::examination::{Check, Finding};
 use crate::domain::forecast::{self, Bounds, Start};
 use crate::domain::ids::CredentialName;
 
@@ -121,8 +121,8 @@ fn promises(case: &Case) -> Vec<Finding> {
     let until = case.now.saturating_add(AHEAD).unwrap_or(case.now);
     // Only how many there are is told.
     let bounds = Bounds { told: 0, ..Bounds::default() };
-    let of_aws = case.config.stores_in_aws();
-    let foreseen = forecast::within(bounds, &case.config.policy, &of_aws, starts, case.now, until);
+    let quotas = case.config.version_quotas();
+    let foreseen = forecast::within(bounds, &case.config.policy, &quotas, starts, case.now, until);
     let mut seen = Vec::new();
     for broken in &foreseen.broken {
         if !seen.contains(&&broken.credential) && seen.len() < NAMED_MAX {

@@ -1,7 +1,7 @@
-//! Looks at everything that a policy needs, for real, and changes nothing: what is wrong, and what mends it.
+//! Checks the live dependencies of a policy and suggests fixes. Changes nothing.
 //!
-//! [`finding`], [`credentials`] and [`iam`] are pure; each of the other files looks at one subject. All subjects are
-//! looked at at the same time, each within a limit, so that one that does not answer hides nothing of the others.
+//! [`credentials`] and [`iam`] are pure; each other file examines one subject, and each store examines itself. All subjects
+//! are examined at the same time, each within a limit, so that one that does not respond does not hide the others.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,24 +14,20 @@ use tokio::task::JoinSet;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::sqlite::SqliteJournal;
 use crate::config::Config;
-use crate::config::components::{JournalConfig, StoreConfig};
-use crate::doctor::finding::{Check, Finding, Report};
+use crate::config::components::JournalConfig;
+use crate::domain::examination::{Check, Finding, Report};
 use crate::domain::ids::{CredentialName, StoreName};
 use crate::domain::plan::Destination;
 use crate::domain::record::Record;
 use crate::ports::clock::Clock as _;
+use crate::ports::store_kind::Examination;
 
-mod aws;
 mod credentials;
-mod directory;
-pub mod finding;
 mod gates;
 pub mod iam;
 mod journal;
 mod listen;
 mod machine;
-mod places;
-mod reach;
 mod secrets;
 mod workspace;
 
@@ -52,15 +48,21 @@ struct Case {
 }
 
 impl Case {
-    /// The places in a store, each with who publishes to it.
-    fn destinations(&self, store: &StoreName) -> BTreeMap<Destination, Vec<CredentialName>> {
-        let mut found: BTreeMap<Destination, Vec<CredentialName>> = BTreeMap::new();
+    /// What a store is examined for: every destination in it, with the credentials that are published there.
+    fn examination(&self, store: &StoreName) -> Examination {
+        let mut destinations: BTreeMap<Destination, Vec<CredentialName>> = BTreeMap::new();
         for credential in self.config.policy.credentials.values() {
             for destination in credential.destinations.iter().filter(|it| it.store == *store) {
-                found.entry(destination.clone()).or_default().push(credential.name.clone());
+                destinations.entry(destination.clone()).or_default().push(credential.name.clone());
             }
         }
-        found
+        Examination {
+            about: format!("store `{store}`"),
+            destinations: destinations.into_iter().collect(),
+            write_probe: self.write_probe,
+            time_limit: QUESTION_LIMIT,
+            now: self.now,
+        }
     }
 }
 
@@ -87,21 +89,14 @@ pub async fn examine(
         subjects.spawn(bounded(format!("workspace `{name}`"), examined));
     }
     for (name, store) in &case.config.stores {
-        let about = format!("store `{name}`");
-        match store {
-            StoreConfig::AwsSecretsManager(_) => {
-                subjects.spawn(bounded(about, aws::examine(Arc::clone(&case), name.clone())))
-            }
-            StoreConfig::Directory(_) => {
-                subjects.spawn(bounded(about, directory::examine(Arc::clone(&case), name.clone())))
-            }
-        };
+        let (store, examination) = (Arc::clone(store), case.examination(name));
+        subjects.spawn(bounded(examination.about.clone(), async move { store.examine(&examination).await }));
     }
     let all = subjects.len();
     let mut findings = Vec::new();
     progress(0, all);
     while let Some(examined) = subjects.join_next().await {
-        findings.extend(examined.unwrap_or_else(|_| vec![broken_off("a subject")]));
+        findings.extend(examined.unwrap_or_else(|_| vec![Finding::broken_off("a subject")]));
         progress(all - subjects.len(), all);
     }
     Report::new(findings)
@@ -121,12 +116,7 @@ async fn bounded(about: String, examined: impl Future<Output = Vec<Finding>>) ->
 
 /// Does blocking work where that is allowed.
 async fn aside(work: impl FnOnce() -> Vec<Finding> + Send + 'static) -> Vec<Finding> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| vec![broken_off("work on files")])
-}
-
-fn broken_off(about: &str) -> Finding {
-    let fix = "this is a defect of rekeyd: please report it with what stands on standard error";
-    Finding::doubtful(Check::User, about, "the examination broke off", fix)
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| vec![Finding::broken_off("work on files")])
 }
 
 /// What is on record; what is wrong with the journal is said by who looks at it.

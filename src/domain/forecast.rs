@@ -3,7 +3,7 @@
 //! Rotations are assumed to go through without trouble and gates to open at the earliest moment: a forecast says when
 //! things can happen, and what can never go well.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -13,7 +13,7 @@ use crate::domain::plan::Reason;
 use crate::domain::policy::Policy;
 use crate::domain::record::{Current, Record};
 
-use quotas::Quotas;
+use quotas::{Quotas, VersionQuota};
 
 mod fleet;
 pub mod late;
@@ -21,9 +21,6 @@ mod next;
 pub mod quotas;
 #[cfg(test)]
 mod tests;
-
-/// AWS keeps the last 100 versions of a secret and all of the last 24 hours; more than that a day is refused.
-pub const VERSIONS_PER_DAY_MAX: u32 = 100;
 
 /// One rotation to come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -117,16 +114,16 @@ impl Default for Bounds {
 }
 
 /// Plays `policy` from `now` to `until`. `starts` is what is known; a credential without a key gets its first one now.
-/// `of_aws` are the stores that are in AWS, which takes so many versions a day and no more.
+/// `quotas` are those of the stores that take only so many versions of a secret a day.
 #[must_use]
 pub fn forecast(
     policy: &Policy,
-    of_aws: &BTreeSet<StoreName>,
+    quotas: &BTreeMap<StoreName, VersionQuota>,
     starts: BTreeMap<CredentialName, Start>,
     now: Timestamp,
     until: Timestamp,
 ) -> Forecast {
-    within(Bounds::default(), policy, of_aws, starts, now, until)
+    within(Bounds::default(), policy, quotas, starts, now, until)
 }
 
 /// The same, with bounds of its own.
@@ -134,12 +131,12 @@ pub fn forecast(
 pub fn within(
     bounds: Bounds,
     policy: &Policy,
-    of_aws: &BTreeSet<StoreName>,
+    quotas: &BTreeMap<StoreName, VersionQuota>,
     starts: BTreeMap<CredentialName, Start>,
     now: Timestamp,
     until: Timestamp,
 ) -> Forecast {
-    let mut all = fleet::play(policy, Quotas::new(of_aws), starts, Reach { now, until, bounds });
+    let mut all = fleet::play(policy, Quotas::new(quotas), starts, Reach { now, until, bounds });
     all.rotations.sort_by(|one, other| (one.begins, &one.credential).cmp(&(other.begins, &other.credential)));
     all.broken.sort_by(|one, other| (one.at, &one.credential).cmp(&(other.at, &other.credential)));
     all

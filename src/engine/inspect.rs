@@ -77,7 +77,7 @@ impl Reconciler {
         for known in &self.record.published {
             let store = self.context.store(&known.destination.store).ok()?;
             let held = store.read(&known.destination, VersionRef::Current).await.ok()?;
-            places.push((known.destination.clone(), StoredVersion::standing(held.as_ref()).fingerprint));
+            places.push((known.destination.clone(), StoredVersion::served(held.as_ref()).fingerprint));
         }
         Some(places)
     }

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::Notify;
 
-use crate::adapters::aws_secrets_manager::wire::{self, There};
 use crate::adapters::memory::store::{FirstVersion, MemoryStore};
 use crate::domain::failure::Failure;
 use crate::domain::ids::VersionId;
@@ -15,14 +14,14 @@ use crate::domain::secret::SecretValue;
 use crate::domain::successor::Served;
 use crate::ports::clock::Clock as _;
 use crate::ports::secret_store::{SecretStore, Staged, StoredVersion, VersionRef};
-use crate::rehearsal::StoreKind;
+use crate::ports::store_kind::{StoreKind, StoreOperation};
 use crate::rehearsal::call_log::CallLog;
 use crate::rehearsal::clock::VirtualClock;
 use crate::rehearsal::crash::Fuse;
 
 pub(super) struct Shelf {
     pub(super) memory: MemoryStore,
-    kind: StoreKind,
+    kind: &'static StoreKind,
     clock: VirtualClock,
     ledger: CallLog,
     fuse: Fuse,
@@ -34,31 +33,24 @@ pub(super) struct Shelf {
 
 impl Shelf {
     pub(super) fn new(
-        kind: StoreKind,
+        kind: &'static StoreKind,
         clock: VirtualClock,
         ledger: CallLog,
         fuse: Fuse,
         changed: Arc<Notify>,
     ) -> Self {
-        let first = match kind {
-            StoreKind::AwsSecretsManager => FirstVersion::Current,
-            StoreKind::Directory => FirstVersion::Pending,
-        };
+        let first = if kind.serves_first_version { FirstVersion::Current } else { FirstVersion::Pending };
         let memory = MemoryStore::new(first);
         Self { memory, kind, clock, ledger, fuse, looked: Mutex::default(), changed }
     }
 
-    async fn note(&self, to: &Destination, aws: &[&'static str], here: &'static str) {
+    async fn note(&self, to: &Destination, operation: StoreOperation) {
         self.fuse.before(self.clock.now()).await;
-        let operations = match self.kind {
-            StoreKind::AwsSecretsManager => aws,
-            StoreKind::Directory => &[here],
-        };
-        self.ledger.stored(self.clock.now(), to, operations);
+        self.ledger.stored(self.clock.now(), to, &(self.kind.calls)(operation));
     }
 
-    fn there(&self, to: &Destination) -> There {
-        if self.memory.text(&to.secret).is_some() { There::Version } else { There::Nothing }
+    fn exists(&self, to: &Destination) -> bool {
+        self.memory.text(&to.secret).is_some()
     }
 
     fn has_looked(&self, to: &Destination, now: bool) -> bool {
@@ -70,7 +62,7 @@ impl Shelf {
 #[async_trait]
 impl SecretStore for Shelf {
     async fn preflight(&self, destination: &Destination) -> Result<Served, Failure> {
-        self.note(destination, wire::preflight(self.there(destination)), "check").await;
+        self.note(destination, StoreOperation::Preflight { exists: self.exists(destination) }).await;
         self.has_looked(destination, true);
         self.memory.preflight(destination).await
     }
@@ -81,8 +73,9 @@ impl SecretStore for Shelf {
         version: &VersionId,
         value: &SecretValue,
     ) -> Result<Staged, Failure> {
-        let looked = self.has_looked(destination, false);
-        self.note(destination, &wire::stage(self.there(destination), looked), "stage").await;
+        let after_preflight = self.has_looked(destination, false);
+        let exists = self.exists(destination);
+        self.note(destination, StoreOperation::Stage { exists, after_preflight }).await;
         let staged = self.memory.stage(destination, version, value).await;
         self.fuse.after(self.clock.now()).await;
         staged
@@ -93,7 +86,7 @@ impl SecretStore for Shelf {
         destination: &Destination,
         which: VersionRef<'_>,
     ) -> Result<Option<StoredVersion>, Failure> {
-        self.note(destination, wire::read(), "read").await;
+        self.note(destination, StoreOperation::Read).await;
         self.memory.read(destination, which).await
     }
 
@@ -105,7 +98,7 @@ impl SecretStore for Shelf {
     ) -> Result<(), Failure> {
         let current = self.memory.read(destination, VersionRef::Current).await?;
         let is_current = current.is_some_and(|held| held.version == *version);
-        self.note(destination, wire::promote(is_current), "promote").await;
+        self.note(destination, StoreOperation::Promote { is_current }).await;
         self.memory.promote(destination, version, displacing).await?;
         self.changed.notify_one();
         self.fuse.after(self.clock.now()).await;
@@ -113,7 +106,7 @@ impl SecretStore for Shelf {
     }
 
     async fn discard(&self, destination: &Destination, version: &VersionId) -> Result<(), Failure> {
-        self.note(destination, wire::discard(), "discard").await;
+        self.note(destination, StoreOperation::Discard).await;
         self.memory.discard(destination, version).await
     }
 }

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::adapters::memory::journal::MemoryJournal;
+use crate::domain::forecast::quotas::VersionQuota;
 use crate::domain::ids::{ConsumerName, StoreName, WorkspaceName};
 use crate::domain::policy::Policy;
 use crate::domain::record::Record;
@@ -21,7 +22,6 @@ use crate::ports::clock::Clock;
 use crate::ports::journal::Entry;
 use crate::ports::prober::Prober;
 use crate::ports::secret_store::SecretStore;
-use crate::rehearsal::StoreKind;
 use crate::rehearsal::call_log::CallLog;
 use crate::rehearsal::clock::VirtualClock;
 use crate::rehearsal::consumers::Consumers;
@@ -90,7 +90,7 @@ struct World {
     consumers: Arc<Consumers>,
     workspaces: BTreeMap<WorkspaceName, Arc<WorkspaceClient>>,
     policy: Policy,
-    of_aws: BTreeSet<StoreName>,
+    quotas: BTreeMap<StoreName, VersionQuota>,
     timing: Timing,
 }
 
@@ -108,7 +108,7 @@ impl World {
         let shelf =
             |kind| Shelf::new(kind, clock.clone(), ledger.clone(), fuse.clone(), Arc::clone(&changed));
         let shelves: BTreeMap<_, _> =
-            given.stores.iter().map(|(name, kind)| (name.clone(), Arc::new(shelf(*kind)))).collect();
+            given.stores.iter().map(|(name, kind)| (name.clone(), Arc::new(shelf(kind)))).collect();
         let mut at_work = BTreeMap::new();
         for credential in policy.credentials.values() {
             let record = Record::new(credential.name.clone());
@@ -132,8 +132,8 @@ impl World {
         let workspaces = given.workspaces(&workspaces);
         let timing = Timing { look_again: LOOK_AGAIN, ..given.timing };
         let (clock, consumers) = (clock.clone(), Arc::new(consumers));
-        let in_aws = given.stores.iter().filter(|(_, kind)| **kind == StoreKind::AwsSecretsManager);
-        let of_aws = in_aws.map(|(name, _)| name.clone()).collect();
+        let quotas = given.stores.iter().filter_map(|(name, kind)| Some((name.clone(), kind.version_quota?)));
+        let quotas = quotas.collect();
         Ok(Self {
             clock,
             ledger,
@@ -144,7 +144,7 @@ impl World {
             consumers,
             workspaces,
             policy,
-            of_aws,
+            quotas,
             timing,
         })
     }
@@ -171,7 +171,7 @@ impl World {
         until: Timestamp,
         seen: impl Fn(Timestamp),
     ) -> Result<Told, String> {
-        let mut score = Score::new(&self.policy, &self.of_aws, self.clock.now());
+        let mut score = Score::new(&self.policy, &self.quotas, self.clock.now());
         let mut life = self.begin(weather).await?;
         let mut forgotten = 0;
         loop {

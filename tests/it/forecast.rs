@@ -196,7 +196,7 @@ fn what_is_foreseen_of_waves_places_and_budgets_is_what_the_engine_then_does() {
         });
         let config = config::load(&policy, "policy.toml", &BTreeMap::new()).unwrap();
         let until: Timestamp = played["until"].as_str().unwrap().parse().unwrap();
-        let foreseen = forecast(&config.policy, &config.stores_in_aws(), starts.collect(), adopted, until);
+        let foreseen = forecast(&config.policy, &config.version_quotas(), starts.collect(), adopted, until);
         assert_eq!(foreseen.broken, []);
         for (name, of_one) in &stories {
             let expected = foreseen.rotations.iter().filter(|it| it.credential == *name);

@@ -17,20 +17,33 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("call", &[]),
     ("plain_file", &[]),
     ("loopback", &[]),
-    ("config", &["domain", "loopback", "plain_file"]),
+    ("config_file", &["domain", "loopback", "plain_file"]),
     ("sandbox", &["domain", "ports"]),
-    ("adapters", &["domain", "loopback", "plain_file", "ports"]),
+    ("adapters", &["config_file", "domain", "loopback", "plain_file", "ports"]),
+    ("stores", &["adapters", "config_file", "ports"]),
+    ("config", &["config_file", "domain", "loopback", "plain_file", "ports", "stores"]),
     ("engine", &["domain", "ports"]),
     ("telemetry", &["domain", "engine", "ports"]),
     ("http", &["domain", "engine", "plain_file", "ports", "telemetry"]),
     ("notify", &["domain", "engine", "ports", "telemetry"]),
-    ("agent", &["call", "config", "domain", "plain_file", "ports"]),
+    ("agent", &["call", "config", "config_file", "domain", "plain_file", "ports"]),
     (
         "app",
-        &["adapters", "config", "domain", "engine", "http", "notify", "plain_file", "ports", "telemetry"],
+        &[
+            "adapters",
+            "config",
+            "config_file",
+            "domain",
+            "engine",
+            "http",
+            "notify",
+            "plain_file",
+            "ports",
+            "telemetry",
+        ],
     ),
-    ("draft", &["config", "domain"]),
-    ("doctor", &["adapters", "app", "call", "config", "domain", "plain_file", "ports"]),
+    ("draft", &["config_file", "domain", "ports", "stores"]),
+    ("doctor", &["adapters", "app", "call", "config", "config_file", "domain", "plain_file", "ports"]),
     ("demo", &["adapters", "domain", "ports", "sandbox"]),
     ("rehearsal", &["adapters", "domain", "engine", "ports"]),
     (
@@ -41,6 +54,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "app",
             "call",
             "config",
+            "config_file",
             "demo",
             "doctor",
             "domain",
@@ -82,8 +96,8 @@ const IMPURE: &[&str] = &[
     "println!",
 ];
 
-/// Adapters that another adapter may name: what secret stores have in common, which is pure.
-const SHARED_BY_ADAPTERS: &[&str] = &["json_field", "post", "secret_text"];
+/// Adapters that another adapter may name: what secret stores have in common.
+const SHARED_BY_ADAPTERS: &[&str] = &["endpoint", "file_system", "json_field", "post", "secret_text"];
 
 const NAMES_THAT_SAY_NOTHING: &[&str] =
     &["utils", "util", "helpers", "helper", "common", "types", "misc", "shared"];

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::config::check::credentials::Written;
-use crate::config::check::values;
 use crate::config::components::AdminKeyConfig;
-use crate::config::findings::Findings;
 use crate::config::raw::{self, At};
+use crate::config_file::findings::Findings;
+use crate::config_file::values;
 use crate::domain::ids::CredentialName;
 
 /// What one workspace says of its admin key; `declared` is the name of every credential, as written.

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::config::check::credentials::Written;
-use crate::config::components::StoreConfig;
-use crate::config::findings::Findings;
+use crate::config_file::findings::Findings;
 use crate::domain::ids::{CredentialName, StoreName, WorkspaceName};
 use crate::domain::plan::Destination;
+use crate::ports::store_kind::StoreConfig;
 
 pub(super) fn check(
     written: &[Written<'_>],
-    stores: &BTreeMap<StoreName, StoreConfig>,
+    stores: &BTreeMap<StoreName, Arc<dyn StoreConfig>>,
     findings: &mut Findings,
 ) {
     destinations(written, findings);
@@ -73,17 +74,18 @@ fn accounts(written: &[Written<'_>], findings: &mut Findings) {
     }
 }
 
-/// A destination that is not to be created in a directory that rekeyd alone fills will never exist.
+/// A secret that is not to be created in a store that rekeyd alone fills will never exist.
 fn create_matters(
     written: &[Written<'_>],
-    stores: &BTreeMap<StoreName, StoreConfig>,
+    stores: &BTreeMap<StoreName, Arc<dyn StoreConfig>>,
     findings: &mut Findings,
 ) {
     for one in written {
         for (destination, span) in one.credential.destinations.iter().zip(&one.places) {
-            let in_directory = matches!(stores.get(&destination.store), Some(StoreConfig::Directory(_)));
-            if in_directory && !destination.create {
-                let rule = "this is not to be created, and nobody else creates secrets in a directory store";
+            let Some(kind) = stores.get(&destination.store).map(|store| store.kind()) else { continue };
+            if kind.is_filled_by_rekeyd && !destination.create {
+                let rule =
+                    format!("this is not to be created, and nobody else creates secrets in {}", kind.title);
                 findings.lint(span, rule, "take `create = false` out");
             }
         }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::config::agent::defaults;
 use crate::config::raw::{AbsolutePath, At, Duration, Mode, Secret, Text, Url};
+use crate::stores::SourceTable;
 
 /// What the agent follows, where it puts it, and how it tells the application.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -33,7 +34,7 @@ pub(crate) struct Agent {
 #[schemars(extend("required" = ["from"]))]
 pub(crate) struct Followed {
     /// Where the secret is read.
-    pub(crate) from: Origin,
+    pub(crate) from: SourceTable,
     /// The field of a JSON secret that holds the key; by default the key is the secret.
     pub(crate) json_field: Option<At<Text>>,
     /// How often it is looked at: by default every second for a file, every 30 seconds for AWS.
@@ -46,36 +47,6 @@ pub(crate) struct Followed {
     /// The environment variable with the path of `to.path`, with `--exec`.
     #[schemars(extend("examples" = ["ELEVENLABS_API_KEY_FILE"]))]
     pub(crate) path_variable: Option<At<Text>>,
-}
-
-/// Where a secret is read, in exactly one of two ways.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(
-    title = "a place to read a secret from",
-    extend("minProperties" = 1, "maxProperties" = 1, "examples" = [{ "file": "/run/rekeyd/secrets/tts" }])
-)]
-pub(crate) struct Origin {
-    /// A file: a secret of rekeyd's directory store, or any other file.
-    pub(crate) file: Option<At<AbsolutePath>>,
-    /// AWS Secrets Manager, with the default chain of AWS credentials.
-    pub(crate) aws_secrets_manager: Option<AwsSecret>,
-}
-
-/// A secret in AWS Secrets Manager.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(extend("required" = ["secret"], "examples" = [{ "secret": "prod/tts/elevenlabs" }]))]
-pub(crate) struct AwsSecret {
-    /// Its name or ARN.
-    #[schemars(extend("examples" = ["prod/tts/elevenlabs"]))]
-    pub(crate) secret: Option<At<Text>>,
-    /// The region; by default what the environment or the profile says.
-    pub(crate) region: Option<At<Text>>,
-    /// The profile of the shared AWS configuration.
-    pub(crate) profile: Option<At<Text>>,
-    /// Another endpoint; `https` unless on this machine.
-    pub(crate) endpoint_url: Option<At<Url>>,
 }
 
 /// A file that the agent writes.

@@ -58,8 +58,9 @@ fn bounded(bounds: Bounds, limits: WorkspaceLimits, credentials: Vec<Credential>
         ..Policy::default()
     };
     let starts = policy.credentials.keys().map(|name| (name.clone(), Start::assumed(name.clone(), at(0))));
-    let of_aws = [StoreName::new("aws").unwrap()].into();
-    within(bounds, &policy, &of_aws, starts.collect(), at(0), at(until))
+    let quota = VersionQuota { per_day: 100, service: "AWS Secrets Manager" };
+    let quotas = [(StoreName::new("aws").unwrap(), quota)].into();
+    within(bounds, &policy, &quotas, starts.collect(), at(0), at(until))
 }
 
 /// Who begins in which hour.
@@ -150,7 +151,7 @@ fn what_a_rotation_under_way_holds_up_goes_on_when_it_is_over() {
     let mut starts: BTreeMap<_, _> =
         names.iter().map(|name| (name.clone(), Start::assumed(name.clone(), at(0)))).collect();
     starts.get_mut(&names[0]).unwrap().under_way = Some(UnderWay { since: at(0), ends: at(5) });
-    let foreseen = forecast(&policy, &BTreeSet::new(), starts, at(0), at(5));
+    let foreseen = forecast(&policy, &BTreeMap::new(), starts, at(0), at(5));
     assert_eq!(begins(&foreseen).first(), named(&[("b", 5)]).first());
 }
 

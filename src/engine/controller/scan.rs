@@ -211,7 +211,7 @@ async fn read(context: Arc<Context>, wanted: Vec<(CredentialName, Vec<Destinatio
             let Ok(store) = context.store(&destination.store) else { continue };
             // What cannot be read is no finding: a rotation would say so.
             let Ok(held) = store.read(&destination, VersionRef::Current).await else { continue };
-            places.push((destination, StoredVersion::standing(held.as_ref()).fingerprint));
+            places.push((destination, StoredVersion::served(held.as_ref()).fingerprint));
         }
         all.push(Served { credential, places });
     }

@@ -36,7 +36,7 @@ impl Reconciler {
             .filter(|over| placement.before.version.as_ref() != Some(*over) && **over != version)
         {
             let held = store.read(destination, VersionRef::Version(over)).await?;
-            let served = StoredVersion::standing(held.as_ref()).fingerprint;
+            let served = StoredVersion::served(held.as_ref()).fingerprint;
             if served != placement.before.fingerprint {
                 return park(
                     ParkReason::ForeignValue,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::domain::event::Event;
 use crate::domain::forecast::late::{held_up, is_late, overlapping};
-use crate::domain::forecast::quotas::Quotas;
+use crate::domain::forecast::quotas::{Quotas, VersionQuota};
 use crate::domain::ids::{CredentialName, KeyId, StoreName};
 use crate::domain::phase::Phase;
 use crate::domain::policy::{Credential, Policy};
@@ -35,12 +35,16 @@ pub(super) struct Promises<'a> {
 
 impl<'a> Promises<'a> {
     /// From the first day on, when everybody is to be taken over.
-    pub(super) fn new(policy: &'a Policy, of_aws: &'a BTreeSet<StoreName>, from: Timestamp) -> Self {
+    pub(super) fn new(
+        policy: &'a Policy,
+        quotas: &'a BTreeMap<StoreName, VersionQuota>,
+        from: Timestamp,
+    ) -> Self {
         let course = |credential| Course { credential, due: from, over: from, is_open: false, made: None };
         let courses = policy.credentials.iter().map(|(name, credential)| (name.clone(), course(credential)));
         Self {
             courses: courses.collect(),
-            quotas: Quotas::new(of_aws),
+            quotas: Quotas::new(quotas),
             told: BTreeSet::new(),
             troubles: Vec::new(),
         }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::adapters::memory::journal::MemoryJournal;
 use crate::domain::event::Event;
+use crate::domain::forecast::quotas::VersionQuota;
 use crate::domain::ids::{CredentialName, RotationId, StoreName};
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::Reason;
@@ -70,10 +71,14 @@ pub(super) struct Score<'a> {
 }
 
 impl<'a> Score<'a> {
-    pub(super) fn new(policy: &'a Policy, of_aws: &'a BTreeSet<StoreName>, from: Timestamp) -> Self {
+    pub(super) fn new(
+        policy: &'a Policy,
+        quotas: &'a BTreeMap<StoreName, VersionQuota>,
+        from: Timestamp,
+    ) -> Self {
         Self {
             told: Told::default(),
-            promises: Promises::new(policy, of_aws, from),
+            promises: Promises::new(policy, quotas, from),
             rotations: BTreeMap::new(),
             known: BTreeSet::new(),
         }

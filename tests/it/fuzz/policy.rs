@@ -23,7 +23,7 @@ pub(crate) fn eat(bytes: &[u8]) {
             let now: Timestamp = NOW.parse().unwrap();
             let played = forecast::forecast(
                 &config.policy,
-                &config.stores_in_aws(),
+                &config.version_quotas(),
                 BTreeMap::new(),
                 now,
                 now + HORIZON,

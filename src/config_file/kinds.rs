@@ -106,6 +106,31 @@ text_kinds! {
     Text, "a text", "tts-backend";
 }
 
+/// A reference to a secret, in exactly one of three ways. Secrets themselves never stand in a policy.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(
+    title = "a reference to a secret, which never stands in the policy itself",
+    extend("minProperties" = 1, "maxProperties" = 1, "examples" = [{ "file": "/etc/rekeyd/credentials/admin-key" }])
+)]
+pub(crate) struct Secret {
+    /// The name of a credential that systemd hands to the unit (`LoadCredential=`).
+    pub(crate) systemd_credential: Option<At<Text>>,
+    /// A file that holds the secret and nothing else.
+    pub(crate) file: Option<At<AbsolutePath>>,
+    /// The name of an environment variable.
+    pub(crate) env: Option<At<Text>>,
+}
+
+impl Secret {
+    /// Where the reference stands.
+    pub(crate) fn span(&self) -> Option<Range<usize>> {
+        let Self { systemd_credential, file, env } = self;
+        let text = |it: &Option<At<Text>>| it.as_ref().map(At::span);
+        text(systemd_credential).or_else(|| text(env)).or_else(|| file.as_ref().map(At::span))
+    }
+}
+
 /// A date, or a date and a time, as TOML itself writes them: without quotes.
 pub(crate) struct Moment(pub(crate) toml::value::Datetime);
 

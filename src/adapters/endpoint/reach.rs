@@ -1,26 +1,28 @@
-//! The way to a server: its name, an encrypted connection, and how long its certificate holds.
+//! Whether a server can be reached: its name, an encrypted connection, and how long its certificate is valid.
 
-use jiff::SignedDuration;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
 use reqwest::Url;
 
-use crate::adapters::endpoint::{self, Unseen};
-use crate::config::environment::{Environment, ProcessEnvironment};
-use crate::doctor::finding::{Check, Finding};
-use crate::doctor::{Case, QUESTION_LIMIT};
+use crate::adapters::endpoint::{Unseen, addresses, certificate_expiry};
+use crate::config_file::environment::{Environment, ProcessEnvironment};
+use crate::domain::examination::{Check, Finding};
 
 /// Certificates that renew by themselves do so long before.
 const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 
-/// What is to be said of the way to `url`, and whether going it makes sense.
-pub(super) async fn reach(
-    case: &Case,
+/// What an examination finds on the way to `url`, and whether calls to it can succeed.
+pub async fn reach(
     about: &str,
     url: &Url,
     ca_pem: Option<&[u8]>,
+    now: Timestamp,
+    limit: Duration,
 ) -> (Vec<Finding>, bool) {
     let host = url.host_str().unwrap_or_default().to_owned();
     let mut findings = Vec::new();
-    match endpoint::addresses(url, QUESTION_LIMIT).await {
+    match addresses(url, limit).await {
         Ok(found) => {
             let what = format!("`{host}` is known; addresses: {}", found.len());
             findings.push(Finding::fine(Check::Name, about, what));
@@ -42,7 +44,7 @@ pub(super) async fn reach(
     if url.scheme() != "https" {
         return (findings, true);
     }
-    let (finding, goes_on) = certificate(case, about, url, ca_pem).await;
+    let (finding, goes_on) = certificate(about, url, ca_pem, now, limit).await;
     findings.push(finding);
     (findings, goes_on)
 }
@@ -53,9 +55,15 @@ fn is_proxied() -> bool {
         .any(|name| ProcessEnvironment.read(name).is_some_and(|proxy| !proxy.is_empty()))
 }
 
-async fn certificate(case: &Case, about: &str, url: &Url, ca_pem: Option<&[u8]>) -> (Finding, bool) {
+async fn certificate(
+    about: &str,
+    url: &Url,
+    ca_pem: Option<&[u8]>,
+    now: Timestamp,
+    limit: Duration,
+) -> (Finding, bool) {
     let check = Check::Certificate;
-    let seen = endpoint::certificate_expiry(url, ca_pem, QUESTION_LIMIT).await;
+    let seen = certificate_expiry(url, ca_pem, limit).await;
     let expiry = match seen {
         Ok(Some(expiry)) => expiry,
         Ok(None) => return (Finding::fine(check, about, "an encrypted connection can be made"), true),
@@ -74,7 +82,7 @@ async fn certificate(case: &Case, about: &str, url: &Url, ca_pem: Option<&[u8]>)
             return (Finding::broken(check, about, error.to_string(), fix), false);
         }
     };
-    let left = expiry.duration_since(case.now);
+    let left = expiry.duration_since(now);
     let what = format!("the certificate is trusted and holds until {expiry}");
     if left > EXPIRES_SOON {
         return (Finding::fine(check, about, what), true);

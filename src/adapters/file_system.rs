@@ -1,0 +1,75 @@
+//! The state of a directory: who may write there, its file system, and its free space. Writes nothing.
+
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use rustix::fs::{Access, StatVfsMountFlags};
+
+/// The file systems that live in memory.
+const TMPFS_MAGIC: u64 = 0x0102_1994;
+const RAMFS_MAGIC: u64 = 0x8584_58f6;
+
+/// What a path leads to.
+pub enum PathState {
+    Missing,
+    Unreadable(std::io::Error),
+    NotADirectory,
+    Directory(DirectoryState),
+}
+
+pub struct DirectoryState {
+    pub mode: u32,
+    pub owner: u32,
+    pub group: u32,
+    pub device: u64,
+    pub is_writable: bool,
+    pub is_read_only: bool,
+    pub in_memory: bool,
+    pub free_bytes: u64,
+    pub free_files: Option<u64>,
+}
+
+/// Follows links, as the daemon does.
+#[must_use]
+pub fn look(path: &Path) -> PathState {
+    let metadata = match path.metadata() {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == ErrorKind::NotFound => return PathState::Missing,
+        Err(error) => return PathState::Unreadable(error),
+    };
+    if !metadata.is_dir() {
+        return PathState::NotADirectory;
+    }
+    let system = match rustix::fs::statvfs(path) {
+        Ok(system) => system,
+        Err(error) => return PathState::Unreadable(error.into()),
+    };
+    let kind = rustix::fs::statfs(path).map_or(0, |kind| u64::try_from(kind.f_type).unwrap_or(0));
+    PathState::Directory(DirectoryState {
+        mode: metadata.permissions().mode() & 0o7777,
+        owner: metadata.uid(),
+        group: metadata.gid(),
+        device: metadata.dev(),
+        is_writable: rustix::fs::access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok(),
+        is_read_only: system.f_flag.contains(StatVfsMountFlags::RDONLY),
+        in_memory: [TMPFS_MAGIC, RAMFS_MAGIC].contains(&(kind & 0xffff_ffff)),
+        free_bytes: system.f_bavail.saturating_mul(system.f_frsize),
+        // Some file systems do not count them.
+        free_files: (system.f_files > 0).then_some(system.f_favail),
+    })
+}
+
+/// Whether systemd creates the directory when it starts the unit, so that it may be missing before.
+#[must_use]
+pub fn is_created_by_unit(directory: &Path) -> bool {
+    ["/run/rekeyd", "/var/lib/rekeyd", "/var/lib/private/rekeyd"]
+        .iter()
+        .any(|made| directory == Path::new(made))
+}
+
+/// A size as operators read it.
+#[must_use]
+pub fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", bytes >> 20)
+}

@@ -1,4 +1,4 @@
-# `make demo` and `make test` do all of their own set-up: they need Rust (rustup or a toolchain of the version in
+# `make demo` and `make test` set up everything else that they need: install Rust (rustup, or the version in
 # rust-toolchain.toml), Python 3 and make.
 
 SHELL := bash
@@ -12,16 +12,16 @@ LINT_VENV := target/lint-venv
 PROGRAMS := target/programs
 CARGO_DENY := 0.20.2
 CARGO_DEB := 3.8.0
-# Without colours where there is no terminal, and never a changed Cargo.lock.
+# Never changes Cargo.lock.
 CARGO_FLAGS := --locked
 
-help:  ## say what there is
+help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 16
 
-demo:  ## a whole life in two minutes: sandbox, consumers, rotations, a kill in the middle
+demo:  ## a full rotation in two minutes, with a sandbox, consumers and a crash
 	cargo run $(CARGO_FLAGS) --quiet -- demo
 
-test: $(TEST_VENV)/.installed $(PROGRAMS)/.installed  ## every test; brings its AWS stand-in, promtool and a browser first
+test: $(TEST_VENV)/.installed $(PROGRAMS)/.installed  ## run all tests; installs moto, promtool and a browser first
 	@export PATH="$(CURDIR)/$(PROGRAMS):$(CURDIR)/$(TEST_VENV)/bin:$$PATH"; \
 	export REKEYD_MOTO_SERVER="$(CURDIR)/$(TEST_VENV)/bin/moto_server"; \
 	if cargo nextest --version >/dev/null 2>&1; then \
@@ -30,15 +30,15 @@ test: $(TEST_VENV)/.installed $(PROGRAMS)/.installed  ## every test; brings its 
 	  cargo test $(CARGO_FLAGS); \
 	fi
 
-system-test: tools target/sbom.cdx.json $(TEST_VENV)/.installed  ## package, units and image, tried under Debian 12 and 13; takes root
-	@[ "$$(id -u)" = 0 ] || { echo "the system tests boot machines: run them as root" >&2; exit 1; }
+system-test: tools target/sbom.cdx.json $(TEST_VENV)/.installed  ## test package, units and image under Debian 12 and 13; needs root
+	@[ "$$(id -u)" = 0 ] || { echo "the system tests boot machines; run them as root" >&2; exit 1; }
 	tests/system/prepare
 	PATH="$(CURDIR)/$(TEST_VENV)/bin:$$PATH" cargo test $(CARGO_FLAGS) --test system
 
-deb: tools target/sbom.cdx.json  ## the Debian package, in target/debian
+deb: tools target/sbom.cdx.json  ## build the Debian package in target/debian
 	cargo deb $(CARGO_FLAGS)
 
-lint: $(LINT_VENV)/.installed  ## formatting, clippy, licences and dependencies, Dockerfile, scripts, unit
+lint: $(LINT_VENV)/.installed  ## check formatting, clippy, dependencies, Dockerfile, scripts and units
 	cargo fmt --check
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
 	$(LINT_VENV)/bin/shellcheck .ci/run tests/programs tests/system/prepare tests/system/image tests/system/base-image packaging/debian/*
@@ -57,15 +57,15 @@ lint: $(LINT_VENV)/.installed  ## formatting, clippy, licences and dependencies,
 	  systemd-analyze verify --man=no --recursive-errors=yes target/units/rekeyd-agent@.service; \
 	  systemd-analyze security --no-pager --offline=true --threshold=15 target/units/rekeyd-agent@.service | tail -n 1; \
 	else \
-	  echo "NOT CHECKED: the units with systemd-analyze, which is not here (a test reads them too)"; \
+	  echo "NOT CHECKED: the units, because systemd-analyze is missing (a test reads them too)"; \
 	fi
 
-bench: $(TEST_VENV)/.installed  ## cost of rotations against the bounds of benches/README.md
+bench: $(TEST_VENV)/.installed  ## measure the cost of rotations against the bounds in benches/README.md
 	@export REKEYD_MOTO_SERVER="$(CURDIR)/$(TEST_VENV)/bin/moto_server"; \
 	cargo bench $(CARGO_FLAGS) --bench fleet
 
 FUZZ_SECONDS ?= 60
-fuzz:  ## a fuzzer that watches the code, FUZZ_SECONDS for each target; the tests replay its corpus
+fuzz:  ## fuzz each target for FUZZ_SECONDS; the tests replay the corpus
 	@cargo fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz
 	@for target in policy provider store journal http; do \
 	  mkdir -p target/fuzz/corpus/$$target; \
@@ -73,10 +73,10 @@ fuzz:  ## a fuzzer that watches the code, FUZZ_SECONDS for each target; the test
 	    -- -max_total_time=$(FUZZ_SECONDS) -max_len=65536; \
 	done
 
-audit:  ## known vulnerabilities of dependencies; fetches the advisory database
+audit:  ## check dependencies for known vulnerabilities (downloads the database)
 	cargo deny $(CARGO_FLAGS) check advisories
 
-tools:  ## install the programs that lint and audit need beside the toolchain
+tools:  ## install the programs for lint, audit and deb
 	@cargo deny --version 2>/dev/null || cargo install --locked cargo-deny --version $(CARGO_DENY)
 	@cargo deb --version 2>/dev/null || cargo install --locked cargo-deb --version $(CARGO_DEB)
 
@@ -92,7 +92,7 @@ $(LINT_VENV)/.installed: .ci/lint-requirements.txt
 $(TEST_VENV)/.installed $(LINT_VENV)/.installed:
 	@rm -rf $(@D) && mkdir -p $(dir $(@D))
 	@$(PYTHON) -m venv $(@D) || { \
-	  echo "cannot make a virtual environment: install Python 3 with its venv module (Debian: python3-venv)" >&2; \
+	  echo "cannot create a virtual environment; install Python 3 with its venv module (Debian: python3-venv)" >&2; \
 	  exit 1; }
 	@$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	@$(@D)/bin/pip check --quiet --disable-pip-version-check

@@ -1,4 +1,4 @@
-//! One HTTP/1.1 exchange over a stream that is open already: a Unix socket, or TCP to this machine.
+//! One HTTP/1.1 exchange over an open stream: a Unix socket or a TCP connection.
 
 use std::io;
 use std::time::Duration;
@@ -11,43 +11,47 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// More than the largest report.
-const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+const RESPONSE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-pub(crate) struct Answer {
+pub(crate) struct CallResponse {
     pub(crate) status: StatusCode,
     pub(crate) body: Bytes,
 }
 
-/// Sends the request and reads the whole answer within `limit`.
+/// Sends the request and reads the whole response within `limit`.
 ///
 /// # Errors
-/// The daemon went away, was too slow, or is no HTTP server. Whether it did what was asked is not known then.
-pub(crate) async fn exchange<S>(stream: S, request: Request<Body>, limit: Duration) -> anyhow::Result<Answer>
+/// The connection broke, the time was up, or the peer is no HTTP server. The request may have been carried out.
+pub(crate) async fn exchange<S>(
+    stream: S,
+    request: Request<Body>,
+    limit: Duration,
+) -> anyhow::Result<CallResponse>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let talked = async {
+    let exchanged = async {
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        let answered = async {
+        let responded = async {
             let response = sender.send_request(request).await?;
             let (head, body) = response.into_parts();
-            let body = to_bytes(Body::new(body), ANSWER_BYTES_MAX).await?;
-            anyhow::Ok(Answer { status: head.status, body })
+            let body = to_bytes(Body::new(body), RESPONSE_BYTES_MAX).await?;
+            anyhow::Ok(CallResponse { status: head.status, body })
         };
-        let mut answered = std::pin::pin!(answered);
+        let mut responded = std::pin::pin!(responded);
         tokio::select! {
-            answer = &mut answered => answer,
+            response = &mut responded => response,
             ended = connection => {
-                // The answer may have been read wholly before the connection ended.
+                // The response may have been read before the connection ended.
                 ended.context("the connection broke")?;
-                answered.await
+                responded.await
             }
         }
     };
-    match tokio::time::timeout(limit, talked).await {
-        Ok(answer) => answer,
+    match tokio::time::timeout(limit, exchanged).await {
+        Ok(response) => response,
         Err(_) => {
-            let late = io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {limit:?}"));
+            let late = io::Error::new(io::ErrorKind::TimedOut, format!("no response within {limit:?}"));
             Err(late.into())
         }
     }

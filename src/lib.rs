@@ -1,12 +1,16 @@
-//! rekeyd keeps ElevenLabs service-account API keys fresh.
+//! rekeyd rotates ElevenLabs service-account API keys. The modules, in reading order:
 //!
-//! Read in this order: [`domain`] decides and is pure, [`ports`] says what the outside owes us,
-//! [`engine`] carries decisions out, [`adapters`] talk to the outside, [`config`] turns the policy file into
-//! checked types, [`app`] puts all of it together, and [`cli`] is what a person types.
-//! [`notify`] tells people what needs them.
-//! [`doctor`] looks at everything that a policy needs, [`draft`] writes a first one.
-//! [`agent`] runs beside a consumer. [`sandbox`] is an ElevenLabs workspace that runs here, and [`demo`] plays a rehearsal with it and the real daemon,
-//! for people and for the tests. [`rehearsal`] is an imagined world in which the engine is played: what would happen.
+//! - [`domain`]: the state machine and every decision; pure.
+//! - [`ports`]: the traits of the outside world, with their contracts.
+//! - [`engine`]: the controller and reconcilers that execute the decisions.
+//! - [`adapters`]: implementations of the ports: ElevenLabs, AWS Secrets Manager, directories, SQLite and others.
+//! - [`config`]: the policy file, parsed into checked types.
+//! - [`telemetry`], [`http`], [`notify`]: logs, metrics and traces; the HTTP interfaces; notifications.
+//! - [`app`], [`cli`]: assembly of the daemon; the commands.
+//! - [`doctor`], [`draft`]: checks of live dependencies; a first policy.
+//! - [`agent`]: the program beside a consumer.
+//! - [`sandbox`], [`demo`]: a local ElevenLabs workspace; a demonstration of the real daemon with it.
+//! - [`rehearsal`]: the engine in a simulated world, for `plan` and `rehearse`.
 
 pub mod adapters;
 pub mod agent;

@@ -1,4 +1,4 @@
-//! Whether an address leads no further than this machine.
+//! Whether a URL leads to this machine.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! The rekeyd binary: everything is in the library.
+//! The rekeyd binary. All code is in the library.
 
 use std::process::ExitCode;
 

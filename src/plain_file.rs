@@ -1,5 +1,5 @@
-//! Reading small files that other people write. Never waits for a writer, as a named pipe would have it, and never reads
-//! without end. A file system that hangs still can: whoever reads again and again does so on a thread of its own.
+//! Reads small files that other programs write: never blocks on a named pipe, and never reads without a limit. A file system
+//! that hangs can still block, so read repeatedly on a thread of its own.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -9,10 +9,10 @@ use std::path::Path;
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
-/// More than any secret, certificate or chain of certificates.
+/// More than any secret or certificate chain.
 pub(crate) const BYTES_MAX: u64 = 1024 * 1024;
 
-/// What the file holds, wiped when dropped.
+/// The content of the file, wiped when dropped.
 ///
 /// # Errors
 /// It cannot be read, is no plain file, or is larger than `bytes_max`.
@@ -20,16 +20,16 @@ pub(crate) fn read(path: &Path, bytes_max: u64) -> io::Result<Zeroizing<Vec<u8>>
     let file = open(path)?;
     let it = file.metadata()?;
     if !it.is_file() || it.len() > bytes_max {
-        return Err(io::Error::other(format!("it is no plain file of at most {bytes_max} bytes")));
+        return Err(io::Error::other(format!("not a plain file of at most {bytes_max} bytes")));
     }
-    // Room for all of it, so that growing leaves no copy behind.
+    // Reserved in full, because a growing buffer would leave copies behind.
     let room = usize::try_from(it.len().saturating_add(1)).unwrap_or_default();
     let mut content = Zeroizing::new(Vec::with_capacity(room));
     file.take(bytes_max).read_to_end(&mut content)?;
     Ok(content)
 }
 
-/// The same of what is no secret: certificates.
+/// The same for certificates, which are no secret.
 ///
 /// # Errors
 /// As those of [`read`].
@@ -37,7 +37,7 @@ pub(crate) fn certificates(path: &Path) -> io::Result<Vec<u8>> {
     read(path, BYTES_MAX).map(|mut content| std::mem::take(&mut *content))
 }
 
-/// A plain file does not care for the flag; a pipe is opened at once, and then refused.
+/// The flag does not affect plain files; a pipe opens without blocking and is then refused.
 fn open(path: &Path) -> io::Result<File> {
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
     OpenOptions::new().read(true).custom_flags(flags).open(path)
@@ -61,7 +61,7 @@ mod tests {
         }
         for path in [at("pipe"), directory.path().to_owned(), "/dev/zero".into()] {
             let error = read(&path, 7).unwrap_err().to_string();
-            assert_eq!(error, "it is no plain file of at most 7 bytes", "{}", path.display());
+            assert_eq!(error, "not a plain file of at most 7 bytes", "{}", path.display());
         }
         assert!(read(&at("plain"), 6).is_err());
         assert_eq!(read(&at("none"), 7).unwrap_err().kind(), io::ErrorKind::NotFound);

@@ -1,4 +1,4 @@
-//! Feeds `tests/it/fuzz/http.rs` with what a fuzzer finds.
+//! Feeds `tests/it/fuzz/http.rs` with the fuzzer's input.
 #![no_main]
 
 #[path = "../../tests/it/fuzz/http.rs"]

@@ -1,4 +1,4 @@
-//! Feeds `tests/it/fuzz/policy.rs` with what a fuzzer finds.
+//! Feeds `tests/it/fuzz/policy.rs` with the fuzzer's input.
 #![no_main]
 
 #[path = "../../tests/it/fuzz/policy.rs"]

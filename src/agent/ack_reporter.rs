@@ -1,5 +1,5 @@
-//! Acknowledges to rekeyd which keys are in use: at once when that changes, again and again while it does not, and for
-//! as long as it takes when rekeyd is down.
+//! Reports to rekeyd which keys are in use: at once when that changes, every `heartbeat` otherwise, and with retries
+//! without end while rekeyd is down.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,50 +13,50 @@ use tokio::time::{Instant, sleep_until};
 use crate::agent::Error;
 use crate::agent::backoff;
 use crate::agent::http_client::{HttpClient, HttpRequest, Response, TlsFiles};
-use crate::agent::supervisor::{Word, Words};
+use crate::agent::supervisor::{KeyStatus, KeyStatuses};
 use crate::config::agent::RekeydConfig;
 use crate::config_file::environment::Environment;
 use crate::domain::ids::CredentialName;
 
 const CALL: Duration = Duration::from_secs(10);
-const AGAIN_FIRST: Duration = Duration::from_secs(1);
-const AGAIN_MOST: Duration = Duration::from_secs(60);
-/// When there is nothing to say.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(60);
+/// The wait while there is nothing to report.
 const IDLE: Duration = Duration::from_secs(3600);
 
 pub(super) struct AckReporter {
     rekeyd: RekeydConfig,
     environment: Box<dyn Environment>,
-    courier: HttpClient,
-    said: BTreeMap<CredentialName, Said>,
+    client: HttpClient,
+    sent: BTreeMap<CredentialName, SentStatus>,
 }
 
-/// What was last said of a credential, heard or not.
-struct Said {
-    word: Word,
+/// The last report about a credential, accepted or not.
+struct SentStatus {
+    status: KeyStatus,
     failures: u32,
-    /// When it is said again.
+    /// When it is sent again.
     next: Instant,
 }
 
 impl AckReporter {
     /// # Errors
-    /// The authorities to trust cannot be read.
+    /// The TLS files cannot be read.
     pub(super) fn new(rekeyd: RekeydConfig, environment: Box<dyn Environment>) -> Result<Self, Error> {
-        let papers = TlsFiles { ca_file: rekeyd.ca_file.clone(), identity: rekeyd.identity.clone() };
-        let courier = HttpClient::to(&rekeyd.url, papers)?;
-        Ok(Self { rekeyd, environment, courier, said: BTreeMap::new() })
+        let files = TlsFiles { ca_file: rekeyd.ca_file.clone(), identity: rekeyd.identity.clone() };
+        let client = HttpClient::to(&rekeyd.url, files)?;
+        Ok(Self { rekeyd, environment, client, sent: BTreeMap::new() })
     }
 
-    /// Goes on for ever. What was being said when this was cancelled is said again.
-    pub(super) async fn run(&mut self, words: &mut watch::Receiver<Words>) {
+    /// Does not return. If it is cancelled during a report, the next run sends that report again.
+    pub(super) async fn run(&mut self, statuses: &mut watch::Receiver<KeyStatuses>) {
         loop {
-            let wanted = words.borrow_and_update().clone();
-            self.say_what_is_due(&wanted).await;
-            let next = self.said.values().map(|said| said.next).min();
+            let wanted = statuses.borrow_and_update().clone();
+            self.send_due(&wanted).await;
+            let next = self.sent.values().map(|sent| sent.next).min();
             let next = next.unwrap_or_else(|| Instant::now() + IDLE);
             tokio::select! {
-                changed = words.changed() => {
+                changed = statuses.changed() => {
                     if changed.is_err() {
                         return;
                     }
@@ -66,91 +66,91 @@ impl AckReporter {
         }
     }
 
-    /// Says what has not been heard yet, once.
-    pub(super) async fn speak_once(&mut self, words: &watch::Receiver<Words>) {
-        let wanted = words.borrow().clone();
-        self.say_what_is_due(&wanted).await;
+    /// Tries each report that is due once.
+    pub(super) async fn report_once(&mut self, statuses: &watch::Receiver<KeyStatuses>) {
+        let wanted = statuses.borrow().clone();
+        self.send_due(&wanted).await;
     }
 
-    async fn say_what_is_due(&mut self, wanted: &Words) {
-        self.courier.renew();
-        self.said.retain(|name, _| wanted.contains_key(name));
-        for (name, word) in wanted {
-            let (is_same, failures) = match self.said.get(name) {
-                Some(said) if said.word == *word && said.next > Instant::now() => continue,
-                Some(said) => (said.word == *word, said.failures),
+    async fn send_due(&mut self, wanted: &KeyStatuses) {
+        self.client.renew();
+        self.sent.retain(|name, _| wanted.contains_key(name));
+        for (name, key) in wanted {
+            let (is_same, failures) = match self.sent.get(name) {
+                Some(sent) if sent.status == *key && sent.next > Instant::now() => continue,
+                Some(sent) => (sent.status == *key, sent.failures),
                 None => (false, 0),
             };
-            let outcome = self.say(name, word).await;
+            let outcome = self.send(name, key).await;
             let (failures, wait) = match &outcome {
                 Ok(()) => (0, backoff::jittered(self.rekeyd.heartbeat)),
                 Err(_) => {
                     let failures = if is_same { failures.saturating_add(1) } else { 1 };
-                    (failures, backoff::after(failures, AGAIN_FIRST, AGAIN_MOST))
+                    (failures, backoff::after(failures, RETRY_FIRST, RETRY_MAX))
                 }
             };
-            let (fingerprint, status) = (&word.fingerprint, word.status.label());
+            let (fingerprint, status) = (&key.fingerprint, key.health.label());
             match outcome {
-                Ok(()) if is_same && self.said.get(name).is_some_and(|said| said.failures == 0) => {
-                    tracing::debug!(credential = %name, %fingerprint, status, "said again to rekeyd");
+                Ok(()) if is_same && self.sent.get(name).is_some_and(|sent| sent.failures == 0) => {
+                    tracing::debug!(credential = %name, %fingerprint, status, "acknowledgement repeated");
                 }
                 Ok(()) => tracing::info!(credential = %name, %fingerprint, status, "acknowledged to rekeyd"),
-                Err(why) if backoff::is_said(failures) => {
+                Err(why) if backoff::is_logged(failures) => {
                     tracing::warn!(credential = %name, %fingerprint, status, failures, why,
-                        "rekeyd has not heard it yet; it is said again");
+                        "cannot acknowledge to rekeyd; will retry");
                 }
                 Err(_) => {}
             }
-            let said = Said { word: word.clone(), failures, next: Instant::now() + wait };
-            self.said.insert(name.clone(), said);
+            let sent = SentStatus { status: key.clone(), failures, next: Instant::now() + wait };
+            self.sent.insert(name.clone(), sent);
         }
     }
 
-    async fn say(&self, name: &CredentialName, word: &Word) -> Result<(), String> {
-        // Read each time: a token that was replaced is used from then on.
+    async fn send(&self, name: &CredentialName, key: &KeyStatus) -> Result<(), String> {
+        // Read each time, so that a replaced token takes effect at once.
         let token = self.rekeyd.token.as_ref().map(|token| token.read(&*self.environment)).transpose();
         let token = token.map_err(|unreadable| match std::error::Error::source(&unreadable) {
             Some(cause) => format!("{unreadable}: {cause}"),
             None => unreadable.to_string(),
         })?;
-        let url = place(&self.rekeyd.url, name).ok_or("no path can follow its URL")?;
+        let url = acks_url(&self.rekeyd.url, name).ok_or("`rekeyd.url` cannot take a path")?;
         let body = json!({
             "consumer": self.rekeyd.consumer,
-            "fingerprint": word.fingerprint,
-            "status": word.status.label(),
+            "fingerprint": key.fingerprint,
+            "status": key.health.label(),
         });
-        let parcel = HttpRequest {
+        let request = HttpRequest {
             method: Method::POST,
             url: &url,
             token: token.as_ref(),
             body: Some(&body),
             limit: CALL,
         };
-        let reply = self.courier.carry(parcel).await?;
-        if reply.status.is_success() {
-            if known(&reply) == Some(false) {
-                tracing::warn!(credential = %name, fingerprint = %word.fingerprint,
-                    "rekeyd does not know this key: is it read where rekeyd publishes it?");
+        let response = self.client.send(request).await?;
+        if response.status.is_success() {
+            if known(&response) == Some(false) {
+                tracing::warn!(credential = %name, fingerprint = %key.fingerprint,
+                    "rekeyd does not know this key: check that the agent reads the secret that rekeyd publishes");
             }
             return Ok(());
         }
-        let advice = match reply.status {
+        let advice = match response.status {
             StatusCode::UNAUTHORIZED => {
-                ": is the token, or the name in the certificate, the one in `consumers` of its policy?"
+                ": check that the token or the certificate's name is the one in `consumers` of rekeyd's policy"
             }
-            StatusCode::FORBIDDEN => ": does `wait_for.acks` of the credential name this consumer?",
-            StatusCode::NOT_FOUND => ": is the secret named like the credential?",
+            StatusCode::FORBIDDEN => ": name this consumer in `wait_for.acks` of the credential",
+            StatusCode::NOT_FOUND => ": name the secret as its credential is named in rekeyd's policy",
             _ => "",
         };
-        Err(format!("it answered with {}{advice}", reply.status))
+        Err(format!("rekeyd answered {}{advice}", response.status))
     }
 }
 
-fn known(reply: &Response) -> Option<bool> {
-    serde_json::from_slice::<Value>(&reply.body).ok()?.get("known")?.as_bool()
+fn known(response: &Response) -> Option<bool> {
+    serde_json::from_slice::<Value>(&response.body).ok()?.get("known")?.as_bool()
 }
 
-fn place(url: &Url, name: &CredentialName) -> Option<Url> {
+fn acks_url(url: &Url, name: &CredentialName) -> Option<Url> {
     let mut url = url.clone();
     url.path_segments_mut().ok()?.pop_if_empty().extend(["v1", "credentials", name.as_str(), "acks"]);
     Some(url)

@@ -1,5 +1,4 @@
-//! How often: intervals that do not beat in time with those of others, waits after failures, and which failures are
-//! said aloud.
+//! Intervals with jitter, waits after failures, and which failures are logged.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -8,9 +7,9 @@ use jiff::SignedDuration;
 
 use crate::domain::backoff::Backoff;
 
-/// The interval, up to a tenth shorter or longer, differently each time.
+/// The interval, up to a tenth shorter or longer at random.
 pub(super) fn jittered(interval: Duration) -> Duration {
-    let per_mille = 900 + u32::try_from(chance() % 200).unwrap_or(100);
+    let per_mille = 900 + u32::try_from(random() % 200).unwrap_or(100);
     interval.saturating_mul(per_mille) / 1000
 }
 
@@ -18,15 +17,15 @@ pub(super) fn jittered(interval: Duration) -> Duration {
 pub(super) fn after(failures: u32, first: Duration, most: Duration) -> Duration {
     let of = |duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
     let backoff = Backoff { first: of(first), cap: of(most.max(first)) };
-    backoff.wait(failures, None, chance()).unsigned_abs()
+    backoff.wait(failures, None, random()).unsigned_abs()
 }
 
-/// Whether the failure of this number in a row is worth a line: the first, and each that doubles their number.
-pub(super) fn is_said(failures: u32) -> bool {
+/// Whether to log this failure: the first in a row, and each that doubles the number of failures.
+pub(super) fn is_logged(failures: u32) -> bool {
     failures.is_power_of_two()
 }
 
-/// Different each time: every state is made with keys of its own.
-fn chance() -> u64 {
+/// Random, because each `RandomState` is made with new keys.
+fn random() -> u64 {
     RandomState::new().hash_one(())
 }

@@ -1,7 +1,7 @@
-//! The application as a child process: started with its secrets, stopped in order, and never left behind.
+//! The application as a child process of the agent: started with its secrets and stopped with a time limit.
 //!
-//! It is a group of its own, which is killed as a whole when the application has ended or does not end; and it is started
-//! through `rekeyd tethered`, by which the kernel kills it when the agent is killed.
+//! The application is a process group, which is killed as a whole after the application exited or did not stop in time. It
+//! is started through `rekeyd tethered`, so that the kernel kills it if the agent is killed.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -16,23 +16,23 @@ use zeroize::Zeroizing;
 use crate::agent::backoff;
 use crate::config::agent::{Exec, Restart};
 
-/// This very program, also when its file was replaced by a newer one.
-const OURSELVES: &str = "/proc/self/exe";
-const AGAIN_FIRST: Duration = Duration::from_secs(1);
-const AGAIN_MOST: Duration = Duration::from_secs(60);
-/// An application that ran so long did not fail at its start.
-const LONG: Duration = Duration::from_secs(60);
+/// The running executable, even if its file was replaced since.
+const SELF_EXE: &str = "/proc/self/exe";
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(60);
+/// An application that ran for this long did not fail at its start.
+const STABLE_AFTER: Duration = Duration::from_secs(60);
 
 pub(super) struct Child {
-    words: Vec<String>,
+    command_line: Vec<String>,
     exec: Exec,
     withheld: Vec<String>,
     running: Option<Running>,
-    /// It is being stopped in order to be started again.
-    is_replaced: bool,
+    /// It is being stopped by the agent and will be started again.
+    is_restarting: bool,
     failures: u32,
-    /// When it is started again.
-    pub(super) again_at: Option<Instant>,
+    /// When to start it again.
+    pub(super) restart_at: Option<Instant>,
 }
 
 struct Running {
@@ -42,17 +42,25 @@ struct Running {
 }
 
 impl Child {
-    pub(super) fn new(words: Vec<String>, exec: Exec, withheld: Vec<String>) -> Self {
-        Self { words, exec, withheld, running: None, is_replaced: false, failures: 0, again_at: None }
+    pub(super) fn new(command_line: Vec<String>, exec: Exec, withheld: Vec<String>) -> Self {
+        Self {
+            command_line,
+            exec,
+            withheld,
+            running: None,
+            is_restarting: false,
+            failures: 0,
+            restart_at: None,
+        }
     }
 
     /// # Errors
     /// It could not be started; nothing runs.
     pub(super) fn start(&mut self, variables: &[(String, Zeroizing<String>)]) -> io::Result<()> {
-        (self.again_at, self.is_replaced) = (None, false);
-        let mut command = Command::new(OURSELVES);
+        (self.restart_at, self.is_restarting) = (None, false);
+        let mut command = Command::new(SELF_EXE);
         command.arg("tethered").arg("--parent").arg(std::process::id().to_string()).arg("--");
-        command.args(&self.words).process_group(0).kill_on_drop(true).env_remove("NOTIFY_SOCKET");
+        command.args(&self.command_line).process_group(0).kill_on_drop(true).env_remove("NOTIFY_SOCKET");
         for name in &self.withheld {
             command.env_remove(name);
         }
@@ -61,8 +69,8 @@ impl Child {
         }
         let process = command.spawn()?;
         let pid = process.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        let pid = pid.ok_or_else(|| io::Error::other("it has no number"))?;
-        tracing::info!(pid = pid.as_raw_nonzero().get(), "the application is started");
+        let pid = pid.ok_or_else(|| io::Error::other("it has no process id"))?;
+        tracing::info!(pid = pid.as_raw_nonzero().get(), "application started");
         self.running = Some(Running { process, pid, since: Instant::now() });
         Ok(())
     }
@@ -72,23 +80,23 @@ impl Child {
         self.running.as_ref().map(|it| it.since.elapsed())
     }
 
-    /// Waits until it ends by itself; for ever if it does not run. Cancel-safe.
-    pub(super) async fn ended(&mut self) -> ExitStatus {
+    /// Waits until it exits by itself; for ever if it does not run. Cancel-safe.
+    pub(super) async fn exited(&mut self) -> ExitStatus {
         let Some(running) = &mut self.running else { return std::future::pending().await };
         let age = running.since.elapsed();
         let Ok(status) = running.process.wait().await else { return std::future::pending().await };
         self.running = None;
-        self.failures = if age < LONG { self.failures.saturating_add(1) } else { 1 };
+        self.failures = if age < STABLE_AFTER { self.failures.saturating_add(1) } else { 1 };
         status
     }
 
-    /// Whether it was told to end, to make room for another start of it.
-    pub(super) fn is_replaced(&self) -> bool {
-        self.is_replaced
+    /// Whether the agent stopped it in order to start it again.
+    pub(super) fn is_restarting(&self) -> bool {
+        self.is_restarting
     }
 
-    /// After it ended by itself: whether it is started again, which is noted.
-    pub(super) fn comes_again(&mut self, status: ExitStatus) -> bool {
+    /// After an exit that the agent did not cause: whether to start it again. If so, the restart is scheduled.
+    pub(super) fn will_restart(&mut self, status: ExitStatus) -> bool {
         let again = match self.exec.restart {
             Restart::Never => false,
             Restart::OnFailure => !status.success(),
@@ -101,29 +109,29 @@ impl Child {
     }
 
     pub(super) fn delay(&mut self) {
-        let wait = backoff::after(self.failures.max(1), AGAIN_FIRST, AGAIN_MOST);
-        self.again_at = Some(Instant::now() + wait);
+        let wait = backoff::after(self.failures.max(1), RETRY_FIRST, RETRY_MAX);
+        self.restart_at = Some(Instant::now() + wait);
     }
 
-    /// Passes a signal on.
+    /// Forwards a signal.
     pub(super) fn signal(&self, signal: Signal) {
         if let Some(running) = &self.running {
-            // It may have ended a moment ago.
+            // It may have exited a moment ago.
             kill_process(running.pid, signal).ok();
         }
     }
 
-    /// SIGTERM, and SIGKILL to all of it if it takes too long, before it is started again. When this is cancelled, it
-    /// may still be running.
-    pub(super) async fn make_room(&mut self) {
-        self.is_replaced = true;
+    /// Stops it before a restart: SIGTERM, then SIGKILL to the process group after `stop_within`. If this is cancelled,
+    /// the application may still be running.
+    pub(super) async fn stop_for_restart(&mut self) {
+        self.is_restarting = true;
         self.signal(Signal::TERM);
         if let Some(status) = self.finish().await {
-            tracing::info!(%status, "the application ended, to be started again");
+            tracing::info!(%status, "application stopped for a restart");
         }
     }
 
-    /// Waits until it has ended, and kills it when that takes too long. Cancel-safe.
+    /// Waits until it exits, and kills it after `stop_within`. Cancel-safe.
     pub(super) async fn finish(&mut self) -> Option<ExitStatus> {
         let running = self.running.as_mut()?;
         match timeout(self.exec.stop_within, running.process.wait()).await {
@@ -132,13 +140,13 @@ impl Child {
                 status.ok()
             }
             Err(_) => {
-                tracing::warn!(within = ?self.exec.stop_within, "the application does not end: it is killed");
+                tracing::warn!(within = ?self.exec.stop_within, "application did not stop in time; killing it");
                 self.kill().await
             }
         }
     }
 
-    /// SIGKILL to all of it, and waits until it is gone.
+    /// Sends SIGKILL to the process group and waits until the application is gone.
     pub(super) async fn kill(&mut self) -> Option<ExitStatus> {
         let running = self.running.as_mut()?;
         running.kill_group();
@@ -150,12 +158,12 @@ impl Child {
 
 impl Running {
     fn kill_group(&self) {
-        // Nothing of it may be there any more.
+        // The group may be gone already.
         kill_process_group(self.pid, Signal::KILL).ok();
     }
 }
 
-/// What an application leaves behind goes with it: its number stays taken while anything of the group is there.
+/// Processes that the application left behind are killed too. The kernel does not reuse the group's id while one lives.
 impl Drop for Running {
     fn drop(&mut self) {
         self.kill_group();

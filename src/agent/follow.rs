@@ -1,4 +1,5 @@
-//! Follows one secret: looks, writes what is new, and says so. Whatever goes wrong, the last good file stays.
+//! Follows one secret: reads its source at an interval, writes a new value to its file and publishes the change. If
+//! anything fails, the last good file stays.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +12,10 @@ use crate::domain::ids::CredentialName;
 use crate::domain::secret::Fingerprint;
 use crate::ports::followed::{ContentMark, Followed, FollowedState};
 
-/// What may be half written is looked at again so soon.
+/// The interval while the source may be half written.
 const UNSETTLED: Duration = Duration::from_millis(250);
 
-/// What stands where the application reads it.
+/// A value that was written for the application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Change {
     pub(super) name: CredentialName,
@@ -26,77 +27,77 @@ pub(super) struct Follower {
     pub(super) source: Box<dyn Followed>,
     pub(super) every: Duration,
     pub(super) every_max: Duration,
-    pub(super) shelf: Arc<SecretCache>,
+    pub(super) cache: Arc<SecretCache>,
     pub(super) changes: mpsc::Sender<Change>,
 }
 
-/// Whether a look showed all that there is.
-enum Settled {
-    Yes,
-    No,
+/// Whether the source may be half written.
+enum SourceState {
+    Settled,
+    Unsettled,
 }
 
 impl Follower {
-    /// Goes on until it is dropped. `look_now` ends a wait.
-    pub(super) async fn run(self, look_now: Arc<Notify>) {
+    /// Runs until it is dropped. `poll_now` ends a wait.
+    pub(super) async fn run(self, poll_now: Arc<Notify>) {
         let (mut mark, mut failures) = (None, 0u32);
         loop {
-            let wait = match self.look(&mut mark).await {
-                Ok(Settled::No) => UNSETTLED.min(self.every),
-                Ok(Settled::Yes) => {
+            let wait = match self.poll(&mut mark).await {
+                Ok(SourceState::Unsettled) => UNSETTLED.min(self.every),
+                Ok(SourceState::Settled) => {
                     if failures > 0 {
-                        tracing::info!(secret = %self.name, failures, "it can be followed again");
+                        tracing::info!(secret = %self.name, failures, "secret is readable again");
                     }
                     failures = 0;
                     backoff::jittered(self.every)
                 }
                 Err(why) => {
                     failures = failures.saturating_add(1);
-                    self.complain(failures, &why).await;
+                    self.handle_failure(failures, &why).await;
                     backoff::after(failures, self.every, self.every_max)
                 }
             };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = look_now.notified() => {}
+                () = poll_now.notified() => {}
             }
         }
     }
 
-    async fn look(&self, mark: &mut Option<ContentMark>) -> Result<Settled, String> {
+    async fn poll(&self, mark: &mut Option<ContentMark>) -> Result<SourceState, String> {
         match self.source.look(mark.as_ref()).await.map_err(|failure| failure.to_string())? {
             FollowedState::Same => {}
-            FollowedState::Unsettled => return Ok(Settled::No),
+            FollowedState::Unsettled => return Ok(SourceState::Unsettled),
             FollowedState::New { mark: newer, value } => {
-                let put = self.shelf.put(&self.name, value).map_err(|unput| with_cause(&unput))?;
+                let written = self.cache.put(&self.name, value).map_err(|error| with_cause(&error))?;
                 *mark = Some(newer);
-                self.tell(put).await;
+                self.publish(written).await;
             }
         }
-        Ok(Settled::Yes)
+        Ok(SourceState::Settled)
     }
 
-    async fn complain(&self, failures: u32, why: &str) {
-        let last_good = self.shelf.fingerprint(&self.name);
-        if backoff::is_said(failures) {
+    async fn handle_failure(&self, failures: u32, why: &str) {
+        let last_good = self.cache.fingerprint(&self.name);
+        if backoff::is_logged(failures) {
             match &last_good {
                 Some(fingerprint) => {
                     tracing::error!(secret = %self.name, failures, why, %fingerprint,
-                        "the secret cannot be followed; the last good one stays in place");
+                        "cannot read the secret; the last good one stays in place");
                 }
                 None => {
                     tracing::error!(secret = %self.name, failures, why,
-                        "the secret cannot be had, and there is no earlier one");
+                        "cannot read the secret, and there is no earlier one");
                 }
             }
         }
         if let Some(fingerprint) = last_good.filter(|_| failures == 1) {
-            self.tell(fingerprint).await;
+            self.publish(fingerprint).await;
         }
     }
 
-    async fn tell(&self, fingerprint: Fingerprint) {
-        // Nobody hears it any more when the agent stops.
+    async fn publish(&self, fingerprint: Fingerprint) {
+        // The receiver is gone when the agent stops.
         drop(self.changes.send(Change { name: self.name.clone(), fingerprint }).await);
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the application is well, judged from single looks at it. Pure: instants come in.
+//! Whether the application is healthy, from the results of single checks. Pure: the caller passes the instants in.
 
 use std::time::Duration;
 
@@ -8,55 +8,55 @@ use crate::domain::ack::Health;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum AppHealth {
-    /// Something changed: it has until then to be well.
+    /// Something changed: the application has until then to become healthy.
     Settling {
         until: Instant,
     },
-    Well {
+    Healthy {
         misses: u32,
     },
     Failing,
 }
 
 pub(super) struct HealthTracker {
-    condition: AppHealth,
+    state: AppHealth,
     deadline: Duration,
     misses_max: u32,
 }
 
 impl HealthTracker {
     pub(super) fn new(now: Instant, deadline: Duration, misses_max: u32) -> Self {
-        Self { condition: AppHealth::Settling { until: now + deadline }, deadline, misses_max }
+        Self { state: AppHealth::Settling { until: now + deadline }, deadline, misses_max }
     }
 
-    /// The application has to do with something new.
+    /// A secret changed: the deadline starts again.
     pub(super) fn changed(&mut self, now: Instant) {
-        self.condition = AppHealth::Settling { until: now + self.deadline };
+        self.state = AppHealth::Settling { until: now + self.deadline };
     }
 
-    /// A look at it.
-    pub(super) fn looked(&mut self, is_well: bool, now: Instant) {
-        self.condition = match self.condition {
-            AppHealth::Settling { .. } | AppHealth::Failing if is_well => AppHealth::Well { misses: 0 },
-            AppHealth::Well { .. } if is_well => AppHealth::Well { misses: 0 },
+    /// The result of one check.
+    pub(super) fn record(&mut self, is_healthy: bool, now: Instant) {
+        self.state = match self.state {
+            AppHealth::Settling { .. } | AppHealth::Failing if is_healthy => AppHealth::Healthy { misses: 0 },
+            AppHealth::Healthy { .. } if is_healthy => AppHealth::Healthy { misses: 0 },
             AppHealth::Settling { until } if now < until => AppHealth::Settling { until },
-            AppHealth::Well { misses } if misses + 1 < self.misses_max => {
-                AppHealth::Well { misses: misses + 1 }
+            AppHealth::Healthy { misses } if misses + 1 < self.misses_max => {
+                AppHealth::Healthy { misses: misses + 1 }
             }
-            AppHealth::Settling { .. } | AppHealth::Well { .. } | AppHealth::Failing => AppHealth::Failing,
+            AppHealth::Settling { .. } | AppHealth::Healthy { .. } | AppHealth::Failing => AppHealth::Failing,
         };
     }
 
-    /// It ended while it was to get well, or is beyond hope for another reason.
-    pub(super) fn gave_up(&mut self) {
-        self.condition = AppHealth::Failing;
+    /// The application failed for good, for example because it exited before it was healthy.
+    pub(super) fn fail(&mut self) {
+        self.state = AppHealth::Failing;
     }
 
     /// `None` until that is known.
-    pub(super) fn verdict(&self) -> Option<Health> {
-        match self.condition {
+    pub(super) fn health(&self) -> Option<Health> {
+        match self.state {
             AppHealth::Settling { .. } => None,
-            AppHealth::Well { .. } => Some(Health::Using),
+            AppHealth::Healthy { .. } => Some(Health::Using),
             AppHealth::Failing => Some(Health::Failing),
         }
     }
@@ -67,11 +67,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_has_until_the_deadline_to_get_well_and_some_misses_when_it_was() {
+    fn it_has_until_the_deadline_to_get_healthy_and_some_misses_when_it_was() {
         let begun = Instant::now();
         let at = |seconds| begun + Duration::from_secs(seconds);
-        let mut judge = HealthTracker::new(begun, Duration::from_secs(10), 3);
-        for (is_well, second, expected) in [
+        let mut tracker = HealthTracker::new(begun, Duration::from_secs(10), 3);
+        for (is_healthy, second, expected) in [
             (false, 1, None),
             (false, 9, None),
             (true, 9, Some(Health::Using)),
@@ -84,12 +84,12 @@ mod tests {
             (false, 17, Some(Health::Failing)),
             (true, 18, Some(Health::Using)),
         ] {
-            judge.looked(is_well, at(second));
-            assert_eq!(judge.verdict(), expected, "{second}");
+            tracker.record(is_healthy, at(second));
+            assert_eq!(tracker.health(), expected, "{second}");
         }
-        judge.changed(at(20));
-        assert_eq!(judge.verdict(), None);
-        judge.looked(false, at(30));
-        assert_eq!(judge.verdict(), Some(Health::Failing));
+        tracker.changed(at(20));
+        assert_eq!(tracker.health(), None);
+        tracker.record(false, at(30));
+        assert_eq!(tracker.health(), Some(Health::Failing));
     }
 }

@@ -1,5 +1,5 @@
-//! HTTP to rekeyd and to the application: plain over one connection each time, and with TLS only where a URL asks for
-//! it, because a client for that takes more memory than all the rest.
+//! HTTP to rekeyd and to the application: one plain connection per request, and a TLS client only for `https` URLs,
+//! because a TLS client takes more memory than the rest of the agent.
 
 use std::io;
 use std::path::PathBuf;
@@ -19,20 +19,20 @@ use crate::config::agent::ClientIdentity;
 use crate::domain::secret::SecretValue;
 use crate::plain_file;
 
-/// One for a daemon keeps its client as long as the files that it was made from stay as they are.
+/// Keeps its TLS client until one of the TLS files changes.
 pub(super) struct HttpClient {
-    tls: Option<Encrypted>,
+    tls: Option<TlsClient>,
 }
 
 /// Only with `https`.
-struct Encrypted {
-    papers: TlsFiles,
-    /// What the papers held.
-    seen: Contents,
+struct TlsClient {
+    files: TlsFiles,
+    /// The contents that `client` was made from.
+    contents: TlsContents,
     client: reqwest::Client,
 }
 
-/// Files by which each side proves to the other who it is.
+/// The authorities to trust, and the agent's own certificate.
 #[derive(Clone)]
 pub(super) struct TlsFiles {
     pub(super) ca_file: Option<PathBuf>,
@@ -40,7 +40,7 @@ pub(super) struct TlsFiles {
 }
 
 #[derive(PartialEq, Eq)]
-struct Contents {
+struct TlsContents {
     authorities: Option<Vec<u8>>,
     /// Certificate and key.
     identity: Option<Zeroizing<Vec<u8>>>,
@@ -51,7 +51,6 @@ pub(super) struct Response {
     pub(super) body: Bytes,
 }
 
-/// What is sent.
 pub(super) struct HttpRequest<'a> {
     pub(super) method: Method,
     pub(super) url: &'a Url,
@@ -65,44 +64,44 @@ impl HttpClient {
     pub(super) const PLAIN: Self = Self { tls: None };
 
     /// # Errors
-    /// The papers cannot be used.
-    pub(super) fn to(url: &Url, papers: TlsFiles) -> Result<Self, Error> {
+    /// The TLS files cannot be used.
+    pub(super) fn to(url: &Url, files: TlsFiles) -> Result<Self, Error> {
         if url.scheme() != "https" {
             return Ok(Self::PLAIN);
         }
-        let seen = papers.read()?;
-        let client = papers.client(&seen)?;
-        Ok(Self { tls: Some(Encrypted { papers, seen, client }) })
+        let contents = files.read()?;
+        let client = files.client(&contents)?;
+        Ok(Self { tls: Some(TlsClient { files, contents, client }) })
     }
 
-    /// Takes up papers that were replaced. With those that cannot be used, everything stays as it was.
+    /// Takes up TLS files that were replaced. If the new ones cannot be used, the client stays as it was.
     pub(super) fn renew(&mut self) {
         let Some(tls) = &mut self.tls else { return };
-        let Ok(contents) = tls.papers.read() else { return };
-        if contents == tls.seen {
+        let Ok(contents) = tls.files.read() else { return };
+        if contents == tls.contents {
             return;
         }
-        match tls.papers.client(&contents) {
+        match tls.files.client(&contents) {
             Ok(client) => {
-                tracing::info!("the certificates by which rekeyd is spoken to are replaced");
-                (tls.client, tls.seen) = (client, contents);
+                tracing::info!("TLS files reloaded");
+                (tls.client, tls.contents) = (client, contents);
             }
-            Err(error) => tracing::debug!(%error, "the changed certificates cannot be used"),
+            Err(error) => tracing::debug!(%error, "cannot use the changed TLS files"),
         }
     }
 
     /// # Errors
-    /// There was no answer; says why, without anything that was sent.
-    pub(super) async fn carry(&self, parcel: HttpRequest<'_>) -> Result<Response, String> {
+    /// There was no response. The message holds nothing that was sent.
+    pub(super) async fn send(&self, request: HttpRequest<'_>) -> Result<Response, String> {
         match &self.tls {
-            Some(tls) => encrypted(&tls.client, parcel).await,
-            None => plain(parcel).await,
+            Some(tls) => encrypted(&tls.client, request).await,
+            None => plain(request).await,
         }
     }
 }
 
 impl TlsFiles {
-    fn read(&self) -> Result<Contents, Error> {
+    fn read(&self) -> Result<TlsContents, Error> {
         let read = |path: &PathBuf| {
             plain_file::read(path, plain_file::BYTES_MAX)
                 .map_err(|source| Error::Authorities { path: path.clone(), source })
@@ -113,13 +112,13 @@ impl TlsFiles {
             both.extend_from_slice(&read(&identity.key)?);
             Ok(both)
         };
-        Ok(Contents {
+        Ok(TlsContents {
             authorities: self.ca_file.as_ref().map(read).transpose()?.map(|it| it.to_vec()),
             identity: self.identity.as_ref().map(identity).transpose()?,
         })
     }
 
-    fn client(&self, contents: &Contents) -> Result<reqwest::Client, Error> {
+    fn client(&self, contents: &TlsContents) -> Result<reqwest::Client, Error> {
         let refused = |path: Option<&PathBuf>, why: &str| Error::Authorities {
             path: path.cloned().unwrap_or_default(),
             source: io::Error::other(why.to_owned()),
@@ -135,55 +134,55 @@ impl TlsFiles {
         let own = self.identity.as_ref().map(|identity| &identity.certificate);
         if let Some(pem) = &contents.identity {
             let identity = reqwest::Identity::from_pem(pem)
-                .map_err(|_| refused(own, "it and its key are no certificate with a key in PEM"))?;
+                .map_err(|_| refused(own, "it and its key are no certificate and private key in PEM"))?;
             builder = builder.identity(identity);
         }
         builder.build().map_err(|error| refused(own.or(self.ca_file.as_ref()), &with_causes(&error)))
     }
 }
 
-async fn encrypted(client: &reqwest::Client, parcel: HttpRequest<'_>) -> Result<Response, String> {
-    let mut request = client.request(parcel.method, parcel.url.clone()).timeout(parcel.limit);
-    if let Some(token) = parcel.token {
-        request = request.bearer_auth(token.expose());
+async fn encrypted(client: &reqwest::Client, request: HttpRequest<'_>) -> Result<Response, String> {
+    let mut builder = client.request(request.method, request.url.clone()).timeout(request.limit);
+    if let Some(token) = request.token {
+        builder = builder.bearer_auth(token.expose());
     }
-    if let Some(body) = parcel.body {
-        request = request.json(body);
+    if let Some(body) = request.body {
+        builder = builder.json(body);
     }
-    let told = |error: reqwest::Error| with_causes(&error.without_url());
-    let response = request.send().await.map_err(told)?;
+    let failed = |error: reqwest::Error| with_causes(&error.without_url());
+    let response = builder.send().await.map_err(failed)?;
     let status = response.status();
-    Ok(Response { status, body: response.bytes().await.map_err(told)? })
+    Ok(Response { status, body: response.bytes().await.map_err(failed)? })
 }
 
-async fn plain(parcel: HttpRequest<'_>) -> Result<Response, String> {
-    let url = parcel.url;
+async fn plain(request: HttpRequest<'_>) -> Result<Response, String> {
+    let url = request.url;
     let host = url.host_str().unwrap_or_default();
     let port = url.port_or_known_default().unwrap_or(80);
     let connect = TcpStream::connect((host.trim_start_matches('[').trim_end_matches(']'), port));
-    let stream = timeout(parcel.limit, connect).await;
+    let stream = timeout(request.limit, connect).await;
     let stream = stream
-        .map_err(|_| format!("{host}:{port} did not answer within {:?}", parcel.limit))?
+        .map_err(|_| format!("{host}:{port} did not answer within {:?}", request.limit))?
         .map_err(|error| format!("{host}:{port} does not answer: {error}"))?;
     let target = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
-    let body = parcel.body.map(ToString::to_string);
-    let mut request = Request::builder()
-        .method(parcel.method)
+    let body = request.body.map(ToString::to_string);
+    let mut head = Request::builder()
+        .method(request.method)
         .uri(target)
         .header(header::HOST, format!("{host}:{port}"))
         .header(header::CONNECTION, "close")
         .header(header::CONTENT_LENGTH, body.as_ref().map_or(0, String::len));
     if body.is_some() {
-        request = request.header(header::CONTENT_TYPE, "application/json");
+        head = head.header(header::CONTENT_TYPE, "application/json");
     }
-    if let Some(token) = parcel.token {
-        request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose()));
+    if let Some(token) = request.token {
+        head = head.header(header::AUTHORIZATION, format!("Bearer {}", token.expose()));
     }
-    let request = request
+    let message = head
         .body(Body::from(body.unwrap_or_default()))
-        .map_err(|_| format!("{host}:{port} cannot be asked for this"))?;
-    match call::exchange(stream, request, parcel.limit).await {
-        Ok(answer) => Ok(Response { status: answer.status, body: answer.body }),
+        .map_err(|_| format!("{host}:{port} cannot take this request"))?;
+    match call::exchange(stream, message, request.limit).await {
+        Ok(response) => Ok(Response { status: response.status, body: response.body }),
         Err(error) => Err(format!("{host}:{port}: {error:#}")),
     }
 }

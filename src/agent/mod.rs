@@ -1,6 +1,7 @@
-//! The consumer's side: follows secrets, writes them where the application reads them, tells or restarts it, waits
-//! until it is well, and acknowledges to rekeyd which key is in use, for as long as both live. Needs rekeyd for none
-//! of it but the last. Everything runs on one thread, and nothing that is said holds a value.
+//! `rekeyd agent`, the consumer side: follows secrets, writes them to files, notifies or restarts the application, checks
+//! its health and reports to rekeyd which key is in use.
+//!
+//! Only the last step needs rekeyd. Everything runs on one thread. No log line and no message holds a secret's value.
 
 mod ack_reporter;
 mod backoff;
@@ -9,12 +10,12 @@ mod command;
 mod follow;
 mod health_tracker;
 mod http_client;
-mod notify;
 mod output_file;
 mod reload_hook;
 mod secret_cache;
 mod signals;
 mod supervisor;
+mod systemd;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,135 +31,139 @@ pub use crate::agent::output_file::OutputFile;
 use crate::agent::reload_hook::ReloadHook;
 pub use crate::agent::secret_cache::CachedSecret;
 use crate::agent::secret_cache::SecretCache;
-use crate::agent::signals::{Heard, Signals};
-use crate::agent::supervisor::{App, Supervisor, Words};
+use crate::agent::signals::{SignalEvent, Signals};
+use crate::agent::supervisor::{App, KeyStatuses, Supervisor};
 use crate::config::agent::{Exec, Health, OnChange, RekeydConfig};
 use crate::config_file::environment::Environment;
 use crate::config_file::secret_source::SecretSource;
 use crate::ports::followed::Followed;
 
-/// Changes that wait while the application is told of another.
+/// Changes queued while the application is being notified of another one.
 const CHANGES_MAX: usize = 64;
-/// How long a last word to rekeyd may take when the application has failed and the agent ends with it.
-const LAST_WORD: Duration = Duration::from_secs(5);
+/// Time limit of the final report to rekeyd, when the agent exits because its application did.
+const FINAL_REPORT: Duration = Duration::from_secs(5);
 
-/// Everything that an agent does, connected.
+/// The parts of an agent, connected.
 pub struct AgentContext {
     pub secrets: Vec<Secret>,
     pub env_file: Option<OutputFile>,
     pub on_change: Option<OnChange>,
     pub health: Option<Health>,
     pub rekeyd: Option<RekeydConfig>,
-    /// The application to run, with `--exec`.
+    /// The application's command line and settings, with `--exec`.
     pub app: Option<(Vec<String>, Exec)>,
-    /// End when every secret is in place, and tell nobody.
+    /// Exit once every secret is written, without notifying the application.
     pub once: bool,
     pub environment: Box<dyn Environment>,
 }
 
 /// A secret to follow.
 pub struct Secret {
-    pub shelved: CachedSecret,
+    pub cached: CachedSecret,
     pub source: Box<dyn Followed>,
     pub every: Duration,
-    /// Between looks that fail.
+    /// The longest interval between reads that fail.
     pub every_max: Duration,
 }
 
-/// How it ended.
+/// How the agent ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    /// It was told to stop, and there is no application to take an exit code from.
+pub enum AgentExit {
+    /// By a signal, or because `--once` is done; there is no application with an exit code.
     Stopped,
     /// With the application's own exit code.
-    With(u8),
+    Code(u8),
 }
 
-/// Why it could not begin, or ended by itself.
+/// Why the agent could not start, or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("signals cannot be received")]
+    #[error("cannot install signal handlers")]
     Signals(#[source] std::io::Error),
-    #[error("`{path}` cannot be used to speak to rekeyd")]
+    #[error("cannot use `{path}` for the connection to rekeyd")]
     Authorities { path: PathBuf, source: std::io::Error },
-    #[error("a part of the agent ended by itself")]
-    PartEnded,
+    #[error("a task of the agent ended unexpectedly")]
+    TaskEnded,
 }
 
-/// Works until it is told to stop, or until the application that it runs has ended.
+/// Runs until a signal stops the agent, or until the application that it runs has exited.
 ///
 /// # Errors
-/// It could not begin; or a part of it panicked. The files that were written stay.
-pub async fn run(setup: AgentContext) -> Result<Ended, Error> {
-    let AgentContext { secrets, env_file, on_change, health, rekeyd, app, once, environment } = setup;
+/// The agent could not start, or a task of it panicked. Files that were written stay.
+pub async fn run(context: AgentContext) -> Result<AgentExit, Error> {
+    let AgentContext { secrets, env_file, on_change, health, rekeyd, app, once, environment } = context;
     let mut signals = Signals::listen().map_err(Error::Signals)?;
-    let (shelved, followers): (Vec<_>, Vec<_>) =
-        secrets.into_iter().map(|it| (it.shelved, (it.source, it.every, it.every_max))).unzip();
-    let names: Vec<_> = shelved.iter().map(|it| it.name.clone()).collect();
-    let shelf = Arc::new(SecretCache::new(shelved, env_file));
-    shelf.restore();
+    let (cached, followers): (Vec<_>, Vec<_>) =
+        secrets.into_iter().map(|it| (it.cached, (it.source, it.every, it.every_max))).unzip();
+    let names: Vec<_> = cached.iter().map(|it| it.name.clone()).collect();
+    let cache = Arc::new(SecretCache::new(cached, env_file));
+    cache.restore();
     let (changes, mut changed) = mpsc::channel(CHANGES_MAX);
-    let look_now = Arc::new(Notify::new());
-    let mut parts = JoinSet::new();
+    let poll_now = Arc::new(Notify::new());
+    let mut tasks = JoinSet::new();
     for (name, (source, every, every_max)) in names.into_iter().zip(followers) {
-        let shelf = Arc::clone(&shelf);
-        let follower = Follower { name, source, every, every_max, shelf, changes: changes.clone() };
-        parts.spawn(follower.run(Arc::clone(&look_now)));
+        let cache = Arc::clone(&cache);
+        let follower = Follower { name, source, every, every_max, cache, changes: changes.clone() };
+        tasks.spawn(follower.run(Arc::clone(&poll_now)));
     }
-    // What is for the agent alone is not for what it starts.
+    // The agent's own token is not passed on to the processes that it starts.
     let withheld: Vec<String> =
-        rekeyd.iter().filter_map(|it| it.token.as_ref()).filter_map(withheld).collect();
+        rekeyd.iter().filter_map(|it| it.token.as_ref()).filter_map(token_variable).collect();
     let app = match app {
-        Some((words, exec)) => App::Child(Child::new(words, exec, withheld.clone())),
-        None => App::Beside(on_change.map(|it| ReloadHook::new(it, withheld.clone()))),
+        Some((command_line, exec)) => App::Child(Child::new(command_line, exec, withheld.clone())),
+        None => App::External(on_change.map(|it| ReloadHook::new(it, withheld.clone()))),
     };
-    let (words, mut spoken) = watch::channel(Words::new());
-    let mut attendant = Supervisor::new(Arc::clone(&shelf), app, health, withheld, words);
-    let mut herald = rekeyd.map(|rekeyd| AckReporter::new(rekeyd, environment)).transpose()?;
-    let ended = loop {
-        let heard = tokio::select! {
+    let (statuses, mut reported) = watch::channel(KeyStatuses::new());
+    let mut supervisor = Supervisor::new(Arc::clone(&cache), app, health, withheld, statuses);
+    let mut reporter = rekeyd.map(|rekeyd| AckReporter::new(rekeyd, environment)).transpose()?;
+    let exit = loop {
+        let event = tokio::select! {
             biased;
-            heard = signals.heard() => heard,
-            ended = attend(&mut attendant, &mut changed, once) => break ended,
-            Some(_) = parts.join_next() => return Err(Error::PartEnded),
-            () = speak(herald.as_mut(), &mut spoken) => return Err(Error::PartEnded),
-            () = notify::feed_watchdog() => return Err(Error::PartEnded),
+            event = signals.next() => event,
+            exit = supervise(&mut supervisor, &mut changed, once) => break exit,
+            Some(_) = tasks.join_next() => return Err(Error::TaskEnded),
+            () = report(reporter.as_mut(), &mut reported) => return Err(Error::TaskEnded),
+            () = systemd::feed_watchdog() => return Err(Error::TaskEnded),
         };
-        match heard {
-            Heard::Hangup => {
-                attendant.hang_up();
-                look_now.notify_waiters();
+        match event {
+            SignalEvent::Hangup => {
+                supervisor.forward_hangup();
+                poll_now.notify_waiters();
             }
-            Heard::Stop(signal) => {
-                notify::stopping();
+            SignalEvent::Stop(signal) => {
+                systemd::stopping();
                 tracing::info!("stopping");
-                return Ok(attendant.stop(signal, &mut signals).await);
+                return Ok(supervisor.stop(signal, &mut signals).await);
             }
         }
     };
-    if let Some(herald) = &mut herald {
-        // Whether it was heard or not, there is nobody left to try again.
-        drop(tokio::time::timeout(LAST_WORD, herald.speak_once(&spoken)).await);
+    if let Some(reporter) = &mut reporter {
+        // The result does not matter: the agent exits either way and cannot retry.
+        drop(tokio::time::timeout(FINAL_REPORT, reporter.report_once(&reported)).await);
     }
-    Ok(ended)
+    Ok(exit)
 }
 
-async fn attend(attendant: &mut Supervisor, changes: &mut mpsc::Receiver<Change>, once: bool) -> Ended {
+async fn supervise(
+    supervisor: &mut Supervisor,
+    changes: &mut mpsc::Receiver<Change>,
+    once: bool,
+) -> AgentExit {
     if once {
-        attendant.hears_of_all(changes).await;
-        return Ended::Stopped;
+        supervisor.wait_until_complete(changes).await;
+        return AgentExit::Stopped;
     }
-    attendant.work(changes).await
+    supervisor.run(changes).await
 }
 
-async fn speak(herald: Option<&mut AckReporter>, words: &mut watch::Receiver<Words>) {
-    match herald {
-        Some(herald) => herald.run(words).await,
+async fn report(reporter: Option<&mut AckReporter>, statuses: &mut watch::Receiver<KeyStatuses>) {
+    match reporter {
+        Some(reporter) => reporter.run(statuses).await,
         None => std::future::pending().await,
     }
 }
 
-fn withheld(token: &SecretSource) -> Option<String> {
+fn token_variable(token: &SecretSource) -> Option<String> {
     match token {
         SecretSource::EnvironmentVariable(name) => Some(name.clone()),
         SecretSource::SystemdCredential(_) | SecretSource::File(_) => None,

@@ -1,5 +1,5 @@
-//! A file that the application reads: at every instant it is there with its old content or with its new one, whole,
-//! and durable when the write returns.
+//! A file that the application reads. It is replaced atomically: a reader sees the old content or the new content, whole.
+//! The content is durable when the write returns.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -32,50 +32,50 @@ impl OutputFile {
         }
     }
 
-    /// Writes the content, unless it is there already, dressed as it should be.
+    /// Writes the content, unless the file has it already, with the right mode and owner.
     pub(super) fn write(&self, content: &[u8]) -> io::Result<()> {
-        // What cannot be read is replaced like anything else that is not as it should be.
-        let there = self.read().ok().flatten().filter(|_| self.is_dressed());
+        // An unreadable file is replaced, like one with other content.
+        let there = self.read().ok().flatten().filter(|_| self.has_attributes());
         if there.is_some_and(|there| there.as_slice() == content) {
             return Ok(());
         }
-        let fresh = self.fresh();
-        let written = self.write_over(&fresh, content);
+        let temporary = self.temporary();
+        let written = self.replace(&temporary, content);
         if written.is_err() {
-            // It may not be there at all; the next attempt removes it too.
-            fs::remove_file(&fresh).ok();
+            // It may not exist; the next attempt removes it too.
+            fs::remove_file(&temporary).ok();
         }
         written
     }
 
-    fn write_over(&self, fresh: &Path, content: &[u8]) -> io::Result<()> {
+    fn replace(&self, temporary: &Path, content: &[u8]) -> io::Result<()> {
         self.clear()?;
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(fresh)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
         file.write_all(content)?;
         if self.owner.is_some() || self.group.is_some() {
             std::os::unix::fs::fchown(&file, self.owner, self.group)?;
         }
         file.set_permissions(Permissions::from_mode(self.mode))?;
         file.sync_all()?;
-        fs::rename(fresh, &self.path)?;
+        fs::rename(temporary, &self.path)?;
         File::open(self.directory())?.sync_all()
     }
 
-    /// Removes what an earlier life did not finish.
+    /// Removes an unfinished file of an earlier process.
     pub(super) fn clear(&self) -> io::Result<()> {
-        match fs::remove_file(self.fresh()) {
+        match fs::remove_file(self.temporary()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             Ok(()) | Err(_) => Ok(()),
         }
     }
 
-    /// A hidden file beside it, for what is not finished or only ours.
+    /// The path of a hidden file beside it, for unfinished content and the agent's own notes.
     pub(super) fn beside(&self, what: &str) -> PathBuf {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         self.path.with_file_name(format!(".{name}.{what}"))
     }
 
-    fn fresh(&self) -> PathBuf {
+    fn temporary(&self) -> PathBuf {
         self.beside("rekeyd-new")
     }
 
@@ -83,7 +83,7 @@ impl OutputFile {
         self.path.parent().unwrap_or_else(|| Path::new("/"))
     }
 
-    fn is_dressed(&self) -> bool {
+    fn has_attributes(&self) -> bool {
         fs::symlink_metadata(&self.path).is_ok_and(|it| {
             it.is_file()
                 && it.permissions().mode() & 0o7777 == self.mode

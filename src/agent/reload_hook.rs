@@ -1,4 +1,4 @@
-//! Tells the application that a secret changed: names, fingerprint and path, never the value.
+//! Notifies the application of a changed secret: its name, fingerprint and path, never its value.
 
 use std::fs;
 use std::path::Path;
@@ -23,31 +23,32 @@ impl ReloadHook {
         Self { on_change, withheld }
     }
 
-    /// May be repeated. When it is cancelled, the application may have been told.
+    /// May be repeated. If this is cancelled, the application may have been notified.
     ///
     /// # Errors
-    /// Says why the application has not been told, or does not say that it heard.
-    pub(super) async fn tell(&self, change: &Change, path: Option<&Path>) -> Result<(), String> {
+    /// The application was not notified, or did not confirm; the message says why.
+    pub(super) async fn notify(&self, change: &Change, path: Option<&Path>) -> Result<(), String> {
         let path = path.map(|path| path.display().to_string()).unwrap_or_default();
         let limit = self.on_change.time_limit;
         match &self.on_change.how {
-            Telling::Command(words) => {
-                let told = [
+            Telling::Command(command_line) => {
+                let variables = [
                     ("REKEYD_SECRET", change.name.as_str()),
                     ("REKEYD_FINGERPRINT", change.fingerprint.as_str()),
                     ("REKEYD_PATH", path.as_str()),
                 ];
-                command::run(words, &told, &self.withheld, limit).await
+                command::run(command_line, &variables, &self.withheld, limit).await
             }
             Telling::Signal { pid_file, signal } => send(pid_file, *signal),
             Telling::Url(url) => {
                 let body = json!({ "secret": change.name, "fingerprint": change.fingerprint, "path": path });
-                let parcel = HttpRequest { method: Method::POST, url, token: None, body: Some(&body), limit };
-                let reply = HttpClient::PLAIN.carry(parcel).await?;
-                if reply.status.is_success() {
+                let request =
+                    HttpRequest { method: Method::POST, url, token: None, body: Some(&body), limit };
+                let response = HttpClient::PLAIN.send(request).await?;
+                if response.status.is_success() {
                     Ok(())
                 } else {
-                    Err(format!("`{url}` answered with {}", reply.status))
+                    Err(format!("`{url}` answered {}", response.status))
                 }
             }
         }
@@ -57,11 +58,11 @@ impl ReloadHook {
 fn send(pid_file: &Path, signal: agent::Signal) -> Result<(), String> {
     let shown = pid_file.display();
     let text = fs::read_to_string(pid_file).map_err(|error| format!("cannot read `{shown}`: {error}"))?;
-    // 0 and what is negative would be whole groups of processes, 1 is init.
+    // 0 and negative numbers address process groups, 1 is init.
     let number = text.trim().parse().ok().filter(|number: &i32| *number > 1);
     let pid = number.and_then(Pid::from_raw);
-    let pid = pid.ok_or_else(|| format!("there is no number of a process in `{shown}`"))?;
-    kill_process(pid, of(signal)).map_err(|error| format!("cannot signal the process of `{shown}`: {error}"))
+    let pid = pid.ok_or_else(|| format!("`{shown}` holds no process id"))?;
+    kill_process(pid, of(signal)).map_err(|error| format!("cannot signal the process in `{shown}`: {error}"))
 }
 
 fn of(signal: agent::Signal) -> Signal {

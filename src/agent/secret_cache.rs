@@ -1,5 +1,5 @@
-//! What the agent holds: the newest value of every secret, and the files and variables by which the application gets
-//! them. A value that cannot be had again stays; nothing here ever takes a file away.
+//! The newest value of every secret, and the files and variables by which the application gets it. A value stays when its
+//! source becomes unreadable; no file with a secret is ever removed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,6 +10,11 @@ use zeroize::Zeroizing;
 use crate::agent::output_file::OutputFile;
 use crate::domain::ids::CredentialName;
 use crate::domain::secret::{Fingerprint, SecretValue};
+
+/// Suffix of the hidden file with the fingerprint that the application was last notified of.
+const NOTE: &str = "rekeyd-notified";
+/// The note, and its earlier name in case an older agent left one.
+const NOTES: [&str; 2] = [NOTE, "rekeyd-told"];
 
 /// How the application gets one secret.
 pub struct CachedSecret {
@@ -25,12 +30,14 @@ pub(super) struct SecretCache {
     values: Mutex<BTreeMap<CredentialName, SecretValue>>,
 }
 
-/// Why a value could not be put where the application reads it.
+/// Why a value could not be written for the application.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WriteError {
     #[error("cannot write `{path}`")]
     Write { path: String, source: std::io::Error },
-    #[error("cannot write `{path}`: the value of `{name}` has a quote in it, which env files cannot hold")]
+    #[error(
+        "cannot write `{path}`: the value of `{name}` has a quote or a backslash in it, which env files cannot hold"
+    )]
     Quote { path: String, name: CredentialName },
 }
 
@@ -45,18 +52,18 @@ impl SecretCache {
         self.secrets.len()
     }
 
-    /// Takes up what an earlier life wrote last, and removes what it did not finish.
+    /// Reads the files that an earlier process wrote, and removes its unfinished ones.
     pub(super) fn restore(&self) {
         let mut values = self.values();
-        let places = self.secrets.values().filter_map(|it| it.to.as_ref()).chain(&self.env_file);
-        for place in places {
-            if let Err(error) = place.clear() {
-                tracing::warn!(path = %place.path.display(), %error, "what was left unfinished beside it stays");
+        let files = self.secrets.values().filter_map(|it| it.to.as_ref()).chain(&self.env_file);
+        for file in files {
+            if let Err(error) = file.clear() {
+                tracing::warn!(path = %file.path.display(), %error, "cannot remove the unfinished file beside it");
             }
         }
         for secret in self.secrets.values() {
-            let Some(place) = &secret.to else { continue };
-            let read = place.read().map(|content| {
+            let Some(file) = &secret.to else { continue };
+            let read = file.read().map(|content| {
                 let text = content.and_then(|content| String::from_utf8(content.to_vec()).ok());
                 text.and_then(|text| SecretValue::new(text).ok())
             });
@@ -66,8 +73,8 @@ impl SecretCache {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    tracing::warn!(secret = %secret.name, path = %place.path.display(), %error,
-                        "the last good file cannot be read");
+                    tracing::warn!(secret = %secret.name, path = %file.path.display(), %error,
+                        "cannot read the last good file");
                 }
             }
         }
@@ -77,30 +84,30 @@ impl SecretCache {
         self.values().get(name).map(SecretValue::fingerprint)
     }
 
-    /// Puts a value where the application reads it. May be repeated; where it stands already nothing is written.
+    /// Writes a value for the application. May be repeated; a file that has the value already is not written.
     ///
     /// # Errors
-    /// What was there before may be there still; that of another file may be new.
+    /// Each file has its old content or its new one.
     pub(super) fn put(&self, name: &CredentialName, value: SecretValue) -> Result<Fingerprint, WriteError> {
         let fingerprint = value.fingerprint();
         let mut values = self.values();
-        if let Some(place) = self.secrets.get(name).and_then(|secret| secret.to.as_ref()) {
-            write(place, value.expose().as_bytes())?;
+        if let Some(file) = self.file(name) {
+            write(file, value.expose().as_bytes())?;
         }
         values.insert(name.clone(), value);
-        if let Some(place) = &self.env_file
-            && let Some(lines) = self.lines(&values, place)?
+        if let Some(file) = &self.env_file
+            && let Some(lines) = self.lines(&values, file)?
         {
-            write(place, lines.as_bytes())?;
+            write(file, lines.as_bytes())?;
         }
         Ok(fingerprint)
     }
 
-    /// The env file's text, once every secret that belongs there is known.
+    /// The text of the env file, once every secret in it is known.
     fn lines(
         &self,
         values: &BTreeMap<CredentialName, SecretValue>,
-        place: &OutputFile,
+        file: &OutputFile,
     ) -> Result<Option<Zeroizing<String>>, WriteError> {
         let named = self.secrets.values().filter_map(|it| Some((it, it.variable.as_ref()?)));
         let mut lines = Zeroizing::new(String::with_capacity(self.secrets.len().saturating_mul(8192)));
@@ -111,7 +118,7 @@ impl SecretCache {
             let quote = if value.chars().all(plain) { "" } else { "'" };
             if !quote.is_empty() && value.contains(['\'', '\\']) {
                 let name = secret.name.clone();
-                return Err(WriteError::Quote { path: place.path.display().to_string(), name });
+                return Err(WriteError::Quote { path: file.path.display().to_string(), name });
             }
             for part in [variable, "=", quote, value, quote, "\n"] {
                 lines.push_str(part);
@@ -120,7 +127,7 @@ impl SecretCache {
         Ok(Some(lines))
     }
 
-    /// What an application that the agent starts finds in its environment.
+    /// The environment variables for an application that the agent starts.
     pub(super) fn variables(&self) -> Vec<(String, Zeroizing<String>)> {
         let values = self.values();
         let mut variables = Vec::new();
@@ -128,43 +135,50 @@ impl SecretCache {
             if let (Some(variable), Some(value)) = (&secret.variable, values.get(&secret.name)) {
                 variables.push((variable.clone(), Zeroizing::new(value.expose().to_owned())));
             }
-            if let (Some(variable), Some(place)) = (&secret.path_variable, &secret.to) {
-                variables.push((variable.clone(), Zeroizing::new(place.path.display().to_string())));
+            if let (Some(variable), Some(file)) = (&secret.path_variable, &secret.to) {
+                variables.push((variable.clone(), Zeroizing::new(file.path.display().to_string())));
             }
         }
         variables
     }
 
     pub(super) fn path(&self, name: &CredentialName) -> Option<&Path> {
-        self.secrets.get(name)?.to.as_ref().map(|place| place.path.as_path())
+        self.file(name).map(|file| file.path.as_path())
     }
 
-    /// Which key the application was last told of, in this life or an earlier one.
-    pub(super) fn told(&self, name: &CredentialName) -> Option<Fingerprint> {
-        let note = self.secrets.get(name)?.to.as_ref()?.beside("rekeyd-told");
-        let text = std::fs::read_to_string(note).ok()?;
+    /// The key that the application was last notified of, by this process or an earlier one.
+    pub(super) fn notified(&self, name: &CredentialName) -> Option<Fingerprint> {
+        let file = self.file(name)?;
+        let text = NOTES.iter().find_map(|note| std::fs::read_to_string(file.beside(note)).ok())?;
         Fingerprint::try_from(text.trim().to_owned()).ok()
     }
 
-    /// While it is being told, nobody knows what it was told last.
-    pub(super) fn forget_told(&self, name: &CredentialName) {
-        let Some(place) = self.secrets.get(name).and_then(|secret| secret.to.as_ref()) else { return };
-        let note = place.beside("rekeyd-told");
-        match std::fs::remove_file(&note) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                tracing::error!(path = %note.display(), %error, "a restarted agent may not tell the application again");
+    /// Before a notification: until it succeeded, the last one that the application got is unknown.
+    pub(super) fn clear_notified(&self, name: &CredentialName) {
+        let Some(file) = self.file(name) else { return };
+        for note in NOTES.map(|note| file.beside(note)) {
+            match std::fs::remove_file(&note) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    tracing::error!(path = %note.display(), %error,
+                        "cannot remove the note of the last notification: a restarted agent may not notify again");
+                }
+                Ok(()) | Err(_) => {}
             }
-            Ok(()) | Err(_) => {}
         }
     }
 
-    /// Notes that it was told. If that is lost, it is told again.
-    pub(super) fn note_told(&self, name: &CredentialName, fingerprint: &Fingerprint) {
-        let Some(place) = self.secrets.get(name).and_then(|secret| secret.to.as_ref()) else { return };
-        let note = place.beside("rekeyd-told");
+    /// Records a notification. If the record is lost, the application is notified again.
+    pub(super) fn record_notified(&self, name: &CredentialName, fingerprint: &Fingerprint) {
+        let Some(file) = self.file(name) else { return };
+        let note = file.beside(NOTE);
         if let Err(error) = std::fs::write(&note, format!("{fingerprint}\n")) {
-            tracing::warn!(path = %note.display(), %error, "a restarted agent will tell the application again");
+            tracing::warn!(path = %note.display(), %error,
+                "cannot record the notification: a restarted agent will notify again");
         }
+    }
+
+    fn file(&self, name: &CredentialName) -> Option<&OutputFile> {
+        self.secrets.get(name)?.to.as_ref()
     }
 
     fn values(&self) -> MutexGuard<'_, BTreeMap<CredentialName, SecretValue>> {
@@ -172,8 +186,6 @@ impl SecretCache {
     }
 }
 
-fn write(place: &OutputFile, content: &[u8]) -> Result<(), WriteError> {
-    place
-        .write(content)
-        .map_err(|source| WriteError::Write { path: place.path.display().to_string(), source })
+fn write(file: &OutputFile, content: &[u8]) -> Result<(), WriteError> {
+    file.write(content).map_err(|source| WriteError::Write { path: file.path.display().to_string(), source })
 }

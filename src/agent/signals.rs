@@ -1,4 +1,4 @@
-//! The signals that the agent heeds.
+//! The signals that the agent handles.
 
 use rustix::process::Signal;
 use tokio::signal::unix;
@@ -10,10 +10,10 @@ pub(super) struct Signals {
     hangup: unix::Signal,
 }
 
-pub(super) enum Heard {
-    /// Look again; an application that the agent runs gets it too.
+pub(super) enum SignalEvent {
+    /// Read every source now; an application that the agent runs gets the signal too.
     Hangup,
-    /// End, and pass this on to an application that the agent runs.
+    /// Stop, and forward this signal to an application that the agent runs.
     Stop(Signal),
 }
 
@@ -27,11 +27,11 @@ impl Signals {
     }
 
     /// Cancel-safe.
-    pub(super) async fn heard(&mut self) -> Heard {
+    pub(super) async fn next(&mut self) -> SignalEvent {
         tokio::select! {
-            _ = self.terminate.recv() => Heard::Stop(Signal::TERM),
-            _ = self.interrupt.recv() => Heard::Stop(Signal::INT),
-            _ = self.hangup.recv() => Heard::Hangup,
+            _ = self.terminate.recv() => SignalEvent::Stop(Signal::TERM),
+            _ = self.interrupt.recv() => SignalEvent::Stop(Signal::INT),
+            _ = self.hangup.recv() => SignalEvent::Hangup,
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Attends to the application: tells it of every change or starts it again, sees whether it is well, and decides what
-//! there is to say of each key.
+//! Supervises the application: notifies it of each change or restarts it, checks its health, and derives the status that
+//! is reported for each key.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitStatus;
@@ -11,361 +11,362 @@ use rustix::process::Signal;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-use crate::agent::Ended;
+use crate::agent::AgentExit;
 use crate::agent::backoff;
 use crate::agent::child::{self, Child};
 use crate::agent::command;
 use crate::agent::follow::Change;
 use crate::agent::health_tracker::HealthTracker;
 use crate::agent::http_client::{HttpClient, HttpRequest};
-use crate::agent::notify;
 use crate::agent::reload_hook::ReloadHook;
 use crate::agent::secret_cache::SecretCache;
-use crate::agent::signals::{Heard, Signals};
+use crate::agent::signals::{SignalEvent, Signals};
+use crate::agent::systemd;
 use crate::config::agent::{Health, Looking};
 use crate::domain::ack;
 use crate::domain::ids::CredentialName;
 use crate::domain::secret::Fingerprint;
 
-/// An application that runs so long is well, if nothing else is known of it.
+/// Without a health check, an application is healthy after it ran for this long.
 const STEADY: Duration = Duration::from_secs(3);
-/// How long an application without a health check may take until it was told, or runs steadily.
+/// How long an application without a health check may take until it was notified, or runs steadily.
 const DEADLINE: Duration = Duration::from_secs(60);
-const AGAIN_FIRST: Duration = Duration::from_secs(1);
-const AGAIN_MOST: Duration = Duration::from_secs(60);
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(60);
 const IDLE: Duration = Duration::from_secs(3600);
 
-/// What there is to say of each credential.
-pub(super) type Words = BTreeMap<CredentialName, Word>;
+/// The status to report for each credential.
+pub(super) type KeyStatuses = BTreeMap<CredentialName, KeyStatus>;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Word {
+pub(super) struct KeyStatus {
     pub(super) fingerprint: Fingerprint,
-    pub(super) status: ack::Health,
+    pub(super) health: ack::Health,
 }
 
 pub(super) enum App {
-    /// Somebody else runs it; it may be left to itself.
-    Beside(Option<ReloadHook>),
+    /// Something else runs it; without a hook it reads its file by itself.
+    External(Option<ReloadHook>),
     Child(Child),
 }
 
 pub(super) struct Supervisor {
-    shelf: Arc<SecretCache>,
+    cache: Arc<SecretCache>,
     app: App,
     health: Option<Health>,
     withheld: Vec<String>,
-    judge: HealthTracker,
-    /// What stands where the application reads it.
+    tracker: HealthTracker,
+    /// The key that is written for the application.
     current: BTreeMap<CredentialName, Fingerprint>,
-    /// Of these the application has not been told.
-    owed: BTreeSet<CredentialName>,
-    tell_at: Instant,
+    /// Changes that the application has not been notified of.
+    pending: BTreeSet<CredentialName>,
+    notify_at: Instant,
     failures: u32,
-    look_at: Option<Instant>,
-    words: watch::Sender<Words>,
+    check_at: Option<Instant>,
+    statuses: watch::Sender<KeyStatuses>,
 }
 
 impl Supervisor {
     pub(super) fn new(
-        shelf: Arc<SecretCache>,
+        cache: Arc<SecretCache>,
         app: App,
         health: Option<Health>,
         withheld: Vec<String>,
-        words: watch::Sender<Words>,
+        statuses: watch::Sender<KeyStatuses>,
     ) -> Self {
         let now = Instant::now();
         let (deadline, misses) = health.as_ref().map_or((DEADLINE, 1), |it| (it.deadline, it.misses));
         Self {
-            shelf,
+            cache,
             app,
             health,
             withheld,
-            judge: HealthTracker::new(now, deadline, misses),
+            tracker: HealthTracker::new(now, deadline, misses),
             current: BTreeMap::new(),
-            owed: BTreeSet::new(),
-            tell_at: now,
+            pending: BTreeSet::new(),
+            notify_at: now,
             failures: 0,
-            look_at: None,
-            words,
+            check_at: None,
+            statuses,
         }
     }
 
-    /// Waits until every secret is in place, and does nothing about it.
-    pub(super) async fn hears_of_all(&mut self, changes: &mut mpsc::Receiver<Change>) {
-        while !self.is_whole() {
+    /// Waits until every secret is written, without notifying the application.
+    pub(super) async fn wait_until_complete(&mut self, changes: &mut mpsc::Receiver<Change>) {
+        while !self.is_complete() {
             let Some(change) = changes.recv().await else { return std::future::pending().await };
-            self.hear(change);
+            self.apply(change);
         }
     }
 
-    /// Works until the application that it runs has ended for good. When this is cancelled and begun again, what was
-    /// under way is done again.
-    pub(super) async fn work(&mut self, changes: &mut mpsc::Receiver<Change>) -> Ended {
+    /// Runs until the application that the agent runs has exited for good. If this is cancelled and called again, the
+    /// step under way is repeated.
+    pub(super) async fn run(&mut self, changes: &mut mpsc::Receiver<Change>) -> AgentExit {
         loop {
             self.report();
-            let wake = self.wakes_at();
+            let wake = self.next_wake();
             tokio::select! {
                 Some(change) = changes.recv() => {
-                    self.hear(change);
+                    self.apply(change);
                     while let Ok(change) = changes.try_recv() {
-                        self.hear(change);
+                        self.apply(change);
                     }
                 }
                 () = sleep_until(wake) => {}
-                status = ended(&mut self.app) => {
-                    if let Some(ended) = self.has_ended(status) {
+                status = exited(&mut self.app) => {
+                    if let Some(exit) = self.on_exit(status) {
                         self.report();
-                        return ended;
+                        return exit;
                     }
                 }
             }
-            self.tell().await;
-            self.look().await;
+            self.notify().await;
+            self.check_health().await;
         }
     }
 
-    /// Ends the application, if it is ours, passing on what else is signalled meanwhile.
-    pub(super) async fn stop(mut self, signal: Signal, signals: &mut Signals) -> Ended {
-        let App::Child(child) = &mut self.app else { return Ended::Stopped };
+    /// Stops an application that the agent runs, and forwards signals to it meanwhile.
+    pub(super) async fn stop(mut self, signal: Signal, signals: &mut Signals) -> AgentExit {
+        let App::Child(child) = &mut self.app else { return AgentExit::Stopped };
         child.signal(signal);
         let status = loop {
             tokio::select! {
                 status = child.finish() => break status,
-                heard = signals.heard() => match heard {
-                    Heard::Hangup => child.signal(Signal::HUP),
-                    Heard::Stop(_) => {
-                        tracing::warn!("asked a second time to stop: the application gets no more time");
+                event = signals.next() => match event {
+                    SignalEvent::Hangup => child.signal(Signal::HUP),
+                    SignalEvent::Stop(_) => {
+                        tracing::warn!("second stop signal: killing the application");
                         break child.kill().await;
                     }
                 }
             }
         };
-        status.map_or(Ended::Stopped, |status| Ended::With(child::code(status)))
+        status.map_or(AgentExit::Stopped, |status| AgentExit::Code(child::code(status)))
     }
 
-    /// An application that is ours gets the signal too.
-    pub(super) fn hang_up(&self) {
+    /// Sends SIGHUP to an application that the agent runs.
+    pub(super) fn forward_hangup(&self) {
         if let App::Child(child) = &self.app {
             child.signal(Signal::HUP);
         }
     }
 
-    fn hear(&mut self, change: Change) {
+    fn apply(&mut self, change: Change) {
         let Change { name, fingerprint } = change;
         if self.current.get(&name) == Some(&fingerprint) {
             return;
         }
-        let is_known =
-            matches!(self.app, App::Beside(_)) && self.shelf.told(&name) == Some(fingerprint.clone());
-        tracing::info!(secret = %name, %fingerprint, told = is_known, "in place");
-        if is_known {
-            self.owed.remove(&name);
+        let is_notified =
+            matches!(self.app, App::External(_)) && self.cache.notified(&name) == Some(fingerprint.clone());
+        tracing::info!(secret = %name, %fingerprint, notified = is_notified, "secret written");
+        if is_notified {
+            self.pending.remove(&name);
         } else {
-            self.owed.insert(name.clone());
+            self.pending.insert(name.clone());
         }
-        let was_whole = self.is_whole();
+        let was_complete = self.is_complete();
         self.current.insert(name, fingerprint);
-        if self.is_whole() && !was_whole {
-            notify::ready();
+        if self.is_complete() && !was_complete {
+            systemd::ready();
             tracing::info!(secrets = self.current.len(), "ready");
         }
         let now = Instant::now();
-        self.judge.changed(now);
-        (self.tell_at, self.failures) = (now, 0);
-        self.look_at = Some(now);
+        self.tracker.changed(now);
+        (self.notify_at, self.failures) = (now, 0);
+        self.check_at = Some(now);
     }
 
-    fn is_whole(&self) -> bool {
-        self.current.len() == self.shelf.count()
+    fn is_complete(&self) -> bool {
+        self.current.len() == self.cache.count()
     }
 
-    fn wakes_at(&self) -> Instant {
-        let tell_at = (!self.owed.is_empty() && self.is_whole()).then_some(self.tell_at);
-        let again_at = match &self.app {
-            App::Child(child) => child.again_at,
-            App::Beside(_) => None,
+    fn next_wake(&self) -> Instant {
+        let notify_at = (!self.pending.is_empty() && self.is_complete()).then_some(self.notify_at);
+        let restart_at = match &self.app {
+            App::Child(child) => child.restart_at,
+            App::External(_) => None,
         };
-        let look_at = self.look_at.filter(|_| self.is_whole());
-        [tell_at, again_at, look_at].into_iter().flatten().min().unwrap_or_else(|| Instant::now() + IDLE)
+        let check_at = self.check_at.filter(|_| self.is_complete());
+        [notify_at, restart_at, check_at].into_iter().flatten().min().unwrap_or_else(|| Instant::now() + IDLE)
     }
 
-    /// Tells the application what it has not been told; one that is ours is started, or started again.
-    async fn tell(&mut self) {
-        if !self.is_whole() {
+    /// Notifies the application of pending changes; one that the agent runs is started or restarted.
+    async fn notify(&mut self) {
+        if !self.is_complete() {
             return;
         }
         let now = Instant::now();
-        let is_due = !self.owed.is_empty() && self.tell_at <= now;
-        let told = match &mut self.app {
+        let is_due = !self.pending.is_empty() && self.notify_at <= now;
+        let result = match &mut self.app {
             App::Child(child) => {
-                let comes_again = child.again_at.is_some_and(|at| at <= now);
-                if !is_due && !comes_again {
+                let restart_is_due = child.restart_at.is_some_and(|at| at <= now);
+                if !is_due && !restart_is_due {
                     return;
                 }
                 if child.age().is_some() {
-                    child.make_room().await;
+                    child.stop_for_restart().await;
                 }
-                let started = child.start(&self.shelf.variables());
+                let started = child.start(&self.cache.variables());
                 match &started {
-                    Ok(()) => self.owed.clear(),
+                    Ok(()) => self.pending.clear(),
                     Err(_) => child.delay(),
                 }
-                started.map_err(|error| format!("the application cannot be started: {error}"))
+                started.map_err(|error| format!("cannot start the application: {error}"))
             }
-            App::Beside(_) if !is_due => return,
-            App::Beside(teller) => tell_all(&self.shelf, teller, &self.current, &mut self.owed).await,
+            App::External(_) if !is_due => return,
+            App::External(hook) => notify_all(&self.cache, hook, &self.current, &mut self.pending).await,
         };
-        match told {
+        match result {
             Ok(()) => {
                 self.failures = 0;
                 let after = self.health.as_ref().map_or(STEADY, |health| health.after);
-                let after = if matches!(self.app, App::Beside(_)) && self.health.is_none() {
+                let after = if matches!(self.app, App::External(_)) && self.health.is_none() {
                     Duration::ZERO
                 } else {
                     after
                 };
-                self.look_at = Some(Instant::now() + after);
+                self.check_at = Some(Instant::now() + after);
             }
             Err(why) => {
                 self.failures = self.failures.saturating_add(1);
-                if backoff::is_said(self.failures) {
+                if backoff::is_logged(self.failures) {
                     tracing::error!(
                         failures = self.failures,
                         why,
-                        "the application could not be told of a change"
+                        "cannot notify the application of a change; will retry"
                     );
                 }
-                self.tell_at = Instant::now() + backoff::after(self.failures, AGAIN_FIRST, AGAIN_MOST);
+                self.notify_at = Instant::now() + backoff::after(self.failures, RETRY_FIRST, RETRY_MAX);
             }
         }
     }
 
-    async fn look(&mut self) {
+    async fn check_health(&mut self) {
         let now = Instant::now();
-        if !self.is_whole() || self.look_at.is_none_or(|at| at > now) {
+        if !self.is_complete() || self.check_at.is_none_or(|at| at > now) {
             return;
         }
-        let seen = match (&self.app, &self.health) {
-            (_, _) if !self.owed.is_empty() => Err("it has not been told of a change".to_owned()),
-            (App::Child(child), _) if child.age().is_none() => Err("it does not run".to_owned()),
-            (_, Some(health)) => self.ask(health).await,
+        let result = match (&self.app, &self.health) {
+            (_, _) if !self.pending.is_empty() => Err("it was not notified of a change yet".to_owned()),
+            (App::Child(child), _) if child.age().is_none() => Err("it is not running".to_owned()),
+            (_, Some(health)) => self.probe(health).await,
             (App::Child(child), None) => match child.age() {
                 Some(age) if age >= STEADY => Ok(()),
-                Some(_) | None => Err("it does not run steadily".to_owned()),
+                Some(_) | None => Err("it has not run steadily yet".to_owned()),
             },
-            (App::Beside(_), None) => Ok(()),
+            (App::External(_), None) => Ok(()),
         };
         let every = match (&self.health, &self.app) {
             (Some(health), _) => Some(health.every),
             (None, App::Child(_)) => Some(STEADY),
-            (None, App::Beside(_)) => (!self.owed.is_empty()).then_some(AGAIN_FIRST),
+            (None, App::External(_)) => (!self.pending.is_empty()).then_some(RETRY_FIRST),
         };
-        self.look_at = every.map(|every| Instant::now() + backoff::jittered(every));
-        let before = self.judge.verdict();
-        self.judge.looked(seen.is_ok(), Instant::now());
-        match (before, self.judge.verdict(), seen) {
+        self.check_at = every.map(|every| Instant::now() + backoff::jittered(every));
+        let before = self.tracker.health();
+        self.tracker.record(result.is_ok(), Instant::now());
+        match (before, self.tracker.health(), result) {
             (before, Some(ack::Health::Using), _) if before != Some(ack::Health::Using) => {
-                tracing::info!("the application is well");
-                notify::status("the application is well");
+                tracing::info!("application is healthy");
+                systemd::status("application is healthy");
             }
             (before, Some(ack::Health::Failing), Err(why)) if before != Some(ack::Health::Failing) => {
-                tracing::error!(why, "the application fails");
-                notify::status("the application fails");
+                tracing::error!(why, "application is failing");
+                systemd::status("application is failing");
             }
-            (_, _, Err(why)) => tracing::debug!(why, "the application is not well"),
+            (_, _, Err(why)) => tracing::debug!(why, "application is not healthy"),
             (_, _, Ok(())) => {}
         }
     }
 
-    async fn ask(&self, health: &Health) -> Result<(), String> {
+    async fn probe(&self, health: &Health) -> Result<(), String> {
         let limit = health.time_limit;
         match &health.how {
-            Looking::Command(words) => {
+            Looking::Command(command_line) => {
                 let listed = |text: &mut dyn Iterator<Item = String>| text.collect::<Vec<_>>().join(" ");
                 let names = listed(&mut self.current.keys().map(ToString::to_string));
                 let fingerprints = listed(&mut self.current.values().map(ToString::to_string));
-                let told = [("REKEYD_SECRET", names.as_str()), ("REKEYD_FINGERPRINT", fingerprints.as_str())];
-                command::run(words, &told, &self.withheld, limit).await
+                let variables =
+                    [("REKEYD_SECRET", names.as_str()), ("REKEYD_FINGERPRINT", fingerprints.as_str())];
+                command::run(command_line, &variables, &self.withheld, limit).await
             }
             Looking::Url(url) => {
-                let parcel = HttpRequest { method: Method::GET, url, token: None, body: None, limit };
-                let reply = HttpClient::PLAIN.carry(parcel).await?;
-                if reply.status.is_success() {
+                let request = HttpRequest { method: Method::GET, url, token: None, body: None, limit };
+                let response = HttpClient::PLAIN.send(request).await?;
+                if response.status.is_success() {
                     Ok(())
                 } else {
-                    Err(format!("`{url}` answered with {}", reply.status))
+                    Err(format!("`{url}` answered {}", response.status))
                 }
             }
         }
     }
 
-    /// `None` if it is started again.
-    fn has_ended(&mut self, status: ExitStatus) -> Option<Ended> {
+    /// `None` if the application is started again.
+    fn on_exit(&mut self, status: ExitStatus) -> Option<AgentExit> {
         let App::Child(child) = &mut self.app else { return None };
         let code = child::code(status);
-        if child.is_replaced() {
+        if child.is_restarting() {
             return None;
         }
-        if child.comes_again(status) {
-            tracing::warn!(%status, "the application ended by itself; it is started again");
+        if child.will_restart(status) {
+            tracing::warn!(%status, "application exited; restarting it");
             return None;
         }
-        tracing::info!(%status, "the application ended by itself");
-        if code != 0 && self.judge.verdict().is_none() {
-            self.judge.gave_up();
+        tracing::info!(%status, "application exited");
+        if code != 0 && self.tracker.health().is_none() {
+            self.tracker.fail();
         }
-        Some(Ended::With(code))
+        Some(AgentExit::Code(code))
     }
 
     fn report(&self) {
-        let verdict = self.judge.verdict();
-        self.words.send_if_modified(|words| {
-            let before = words.clone();
+        let health = self.tracker.health();
+        self.statuses.send_if_modified(|statuses| {
+            let before = statuses.clone();
             for (name, fingerprint) in &self.current {
-                let status = match (verdict, self.owed.contains(name)) {
-                    // What it was told of before is what it still uses.
+                let reported = match (health, self.pending.contains(name)) {
+                    // Until it is notified, it still uses the key of the last notification.
                     (Some(ack::Health::Using) | None, true) => continue,
-                    (verdict, _) => verdict,
+                    (health, _) => health,
                 };
-                match status {
-                    Some(status) => {
-                        words.insert(name.clone(), Word { fingerprint: fingerprint.clone(), status });
+                match reported {
+                    Some(health) => {
+                        statuses.insert(name.clone(), KeyStatus { fingerprint: fingerprint.clone(), health });
                     }
                     None => {
-                        words.remove(name);
+                        statuses.remove(name);
                     }
                 }
             }
-            *words != before
+            *statuses != before
         });
     }
 }
 
-async fn ended(app: &mut App) -> ExitStatus {
+async fn exited(app: &mut App) -> ExitStatus {
     match app {
-        App::Child(child) => child.ended().await,
-        App::Beside(_) => std::future::pending().await,
+        App::Child(child) => child.exited().await,
+        App::External(_) => std::future::pending().await,
     }
 }
 
-/// What was told stays told when a later one cannot be.
-async fn tell_all(
-    shelf: &SecretCache,
-    teller: &Option<ReloadHook>,
+/// Notifies the application of each pending change. A failure leaves the later ones pending.
+async fn notify_all(
+    cache: &SecretCache,
+    hook: &Option<ReloadHook>,
     current: &BTreeMap<CredentialName, Fingerprint>,
-    owed: &mut BTreeSet<CredentialName>,
+    pending: &mut BTreeSet<CredentialName>,
 ) -> Result<(), String> {
-    while let Some(name) = owed.first().cloned() {
-        if let (Some(teller), Some(fingerprint)) = (teller, current.get(&name)) {
+    while let Some(name) = pending.first().cloned() {
+        if let (Some(hook), Some(fingerprint)) = (hook, current.get(&name)) {
             let change = Change { name: name.clone(), fingerprint: fingerprint.clone() };
-            // Half told of this one, it may use it already, whatever comes next.
-            shelf.forget_told(&name);
-            teller.tell(&change, shelf.path(&name)).await?;
-            tracing::info!(secret = %name, %fingerprint, "the application is told");
-            shelf.note_told(&name, fingerprint);
+            // A notification that is interrupted may have taken effect.
+            cache.clear_notified(&name);
+            hook.notify(&change, cache.path(&name)).await?;
+            tracing::info!(secret = %name, %fingerprint, "application notified");
+            cache.record_notified(&name, fingerprint);
         }
-        owed.remove(&name);
+        pending.remove(&name);
     }
     Ok(())
 }

@@ -1,10 +1,10 @@
-//! `rekeyd agent`: the consumer's side. Connects what its configuration names.
+//! `rekeyd agent`, the consumer side: reads its configuration and connects the parts that it names.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::adapters::directory::group;
-use crate::agent::{self, AgentContext, CachedSecret, Ended, OutputFile, Secret};
+use crate::agent::{self, AgentContext, AgentExit, CachedSecret, OutputFile, Secret};
 use crate::app::with_causes;
 use crate::cli::agent_flags::Flags;
 use crate::cli::exit::{self, Exit};
@@ -15,28 +15,28 @@ use crate::domain::failure::Failure;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// The configuration, instead of the flags for one secret
+    /// Configuration file, instead of the flags for one secret
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
     flags: Flags,
-    /// Run the application that follows `--`, and start it again when a secret changed
+    /// Run the application after `--`, and restart it when a secret changes
     #[arg(long, requires = "app")]
     exec: bool,
-    /// Write every secret once and end, for what has to be there before the application starts
+    /// Write every secret once and exit, to prepare for the application's start
     #[arg(long, conflicts_with = "exec")]
     once: bool,
     #[arg(last = true, value_name = "APPLICATION", requires = "exec")]
     app: Vec<String>,
 }
 
-/// Exit codes: 0 told to stop; with --exec, that of the application; 1 ended by itself; 78 the configuration is wrong.
+/// Exit codes: 0 stopped by a signal; with `--exec` that of the application; 1 failed; 78 invalid configuration.
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let mode = if arguments.exec { Mode::Exec } else { Mode::Beside };
     let loaded = match (&arguments.config, arguments.flags.text()) {
         (Some(path), _) => load_file(path, mode),
         (None, Some(text)) => load(&text, "the flags", mode).map_err(|mut problems| {
-            // They stand in no file that anybody could look at.
+            // There is no file to which line and column could refer.
             problems.problems.iter_mut().for_each(|it| (it.line, it.column) = (None, None));
             problems
         }),
@@ -59,39 +59,39 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
-        Err(error) => return exit::because(Exit::Failed, &format!("the agent cannot be started: {error}")),
+        Err(error) => return exit::because(Exit::Failed, &format!("cannot start the agent: {error}")),
     };
     runtime.block_on(work(config, arguments))
 }
 
 async fn work(config: AgentConfig, arguments: &Arguments) -> ExitCode {
-    let setup = match setup(config, arguments).await {
-        Ok(setup) => setup,
+    let context = match context(config, arguments).await {
+        Ok(context) => context,
         Err(failure) => {
-            tracing::error!(error = %failure, "cannot begin");
+            tracing::error!(error = %failure, "cannot start");
             return Exit::BadConfiguration.into();
         }
     };
-    match agent::run(setup).await {
-        Ok(Ended::Stopped) => {
+    match agent::run(context).await {
+        Ok(AgentExit::Stopped) => {
             tracing::info!("stopped");
             ExitCode::SUCCESS
         }
-        Ok(Ended::With(code)) => {
-            tracing::info!(code, "stopped, with the application's exit code");
+        Ok(AgentExit::Code(code)) => {
+            tracing::info!(code, "stopped with the application's exit code");
             code.into()
         }
         Err(error) => {
             tracing::error!(error = %with_causes(&error), "stopped");
             match error {
                 agent::Error::Authorities { .. } => Exit::BadConfiguration.into(),
-                agent::Error::Signals(_) | agent::Error::PartEnded => Exit::Failed.into(),
+                agent::Error::Signals(_) | agent::Error::TaskEnded => Exit::Failed.into(),
             }
         }
     }
 }
 
-async fn setup(config: AgentConfig, arguments: &Arguments) -> Result<AgentContext, Failure> {
+async fn context(config: AgentConfig, arguments: &Arguments) -> Result<AgentContext, Failure> {
     let app = arguments.app.clone();
     let mut secrets = Vec::new();
     for secret in config.secrets {
@@ -99,7 +99,7 @@ async fn setup(config: AgentConfig, arguments: &Arguments) -> Result<AgentContex
     }
     Ok(AgentContext {
         secrets,
-        env_file: config.env_file.as_ref().map(place).transpose()?,
+        env_file: config.env_file.as_ref().map(output_file).transpose()?,
         on_change: config.on_change,
         health: config.health,
         rekeyd: config.rekeyd,
@@ -110,19 +110,19 @@ async fn setup(config: AgentConfig, arguments: &Arguments) -> Result<AgentContex
 }
 
 async fn connect(config: SecretConfig) -> Result<Secret, Failure> {
-    let shelved = CachedSecret {
+    let cached = CachedSecret {
         name: config.name,
-        to: config.to.as_ref().map(place).transpose()?,
+        to: config.to.as_ref().map(output_file).transpose()?,
         variable: config.variable,
         path_variable: config.path_variable,
     };
     let every = config.every;
     let every_max = config.source.longest_pause(every);
     let source = config.source.follow(config.json_field).await?;
-    Ok(Secret { shelved, source, every, every_max })
+    Ok(Secret { cached, source, every, every_max })
 }
 
-fn place(config: &PlaceConfig) -> Result<OutputFile, Failure> {
+fn output_file(config: &PlaceConfig) -> Result<OutputFile, Failure> {
     Ok(OutputFile {
         path: config.path.clone(),
         mode: config.mode,

@@ -164,7 +164,7 @@ pub(super) fn remarks(socket: Option<PathBuf>) -> Vec<Condition> {
     let daemon =
         Daemon { socket: socket.or_else(|| found_socket().ok()).unwrap_or_else(|| defaults::SOCKET.into()) };
     let talk = async {
-        let asked = daemon.call(Method::GET, "/v1/remarks", None);
+        let asked = daemon.call(Method::GET, "/v1/conditions", None);
         Ok(tokio::time::timeout(AT_ONCE, asked).await.ok().and_then(Result::ok))
     };
     let told = block_on(talk).ok().flatten();

@@ -1,5 +1,5 @@
-//! Who asks: by a token, or by the certificate of the connection. Wrong tokens are counted, and too many of them from one
-//! place are refused for what they are; a right one always passes, since others may share its address.
+//! Authentication by token or client certificate, and rate limits. Too many wrong tokens from one address are refused; a
+//! right token always passes, because clients may share an address.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -10,52 +10,55 @@ use axum::http::{HeaderMap, StatusCode, header};
 use crate::domain::ids::ConsumerName;
 use crate::domain::secret::SecretValue;
 use crate::http::consumers::{Consumers, Readers};
-use crate::http::rates::Rates;
+use crate::http::rate_limit::RateLimiter;
 use crate::http::response::{self, Problem};
 
-/// Wrong tokens at once, from one address.
+/// Burst of wrong tokens from one address.
 const WRONG_MAX: u32 = 60;
-const WRONG_AGAIN: Duration = Duration::from_secs(1);
-/// Enough for the agent of a host with a thousand credentials to say all of it at once.
-const WORDS_MAX: u32 = 1000;
-const WORDS_AGAIN: Duration = Duration::from_millis(50);
+const WRONG_INTERVAL: Duration = Duration::from_secs(1);
+/// Burst of requests of one consumer: enough for one agent with a thousand credentials.
+const REQUESTS_MAX: u32 = 1000;
+const REQUEST_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Who is at the other end of a connection.
+/// The client of a connection.
 #[derive(Clone)]
 pub(super) struct Caller {
     pub(super) address: IpAddr,
-    /// The DNS names in its certificate, if it has one that our authority vouches for.
+    /// The DNS names in its certificate, if it has one by an authority of `client_ca`.
     pub(super) names: Arc<[String]>,
 }
 
-/// Who may do what, and how often.
+/// Authentication and rate limits of the public listener.
 pub(super) struct Access {
-    wrong: Rates<IpAddr>,
-    words: Rates<String>,
+    wrong: RateLimiter<IpAddr>,
+    requests: RateLimiter<String>,
 }
 
 impl Default for Access {
     fn default() -> Self {
-        Self { wrong: Rates::new(WRONG_MAX, WRONG_AGAIN), words: Rates::new(WORDS_MAX, WORDS_AGAIN) }
+        Self {
+            wrong: RateLimiter::new(WRONG_MAX, WRONG_INTERVAL),
+            requests: RateLimiter::new(REQUESTS_MAX, REQUEST_INTERVAL),
+        }
     }
 }
 
 impl Access {
-    /// Whose token or certificate the request comes with. Does not tell what is wrong with one that is refused.
+    /// The consumer that a request authenticates as. An error does not reveal what is wrong with the token.
     pub(super) fn consumer(
         &self,
         consumers: &Consumers,
         caller: &Caller,
         headers: &HeaderMap,
     ) -> Result<ConsumerName, Problem> {
-        let found = self.proven(
+        let found = self.authenticate(
             caller,
             headers,
             |token| consumers.identify(token).cloned(),
             |names| consumers.certified(names).cloned(),
         )?;
         let consumer = found.ok_or_else(|| unauthenticated(consumers.needed_of_consumers()))?;
-        self.word(consumer.to_string())?;
+        self.count_request(consumer.to_string())?;
         Ok(consumer)
     }
 
@@ -66,10 +69,10 @@ impl Access {
         headers: &HeaderMap,
     ) -> Result<(), Problem> {
         let found =
-            self.proven(caller, headers, |token| consumers.may_report(token).then_some(()), |_| None)?;
+            self.authenticate(caller, headers, |token| consumers.may_report(token).then_some(()), |_| None)?;
         found.ok_or_else(|| unauthenticated(consumers.needed_of_reporters()))?;
-        // No consumer's name has a space.
-        self.word("who reports leaks".to_owned())
+        // No consumer can have this name: it has a space.
+        self.count_request("leak reporter".to_owned())
     }
 
     pub(super) fn reader(
@@ -79,21 +82,21 @@ impl Access {
         headers: &HeaderMap,
     ) -> Result<(), Problem> {
         let (token, certificate) = match consumers.readers() {
-            Readers::Anybody => return named_as_this_machine(headers),
+            Readers::Anybody => return require_local_host(headers),
             Readers::Known { token, certificate } => (token.as_ref(), certificate.as_ref()),
             Readers::Nobody => return Err(unauthenticated(consumers.readers().needed())),
         };
-        let found = self.proven(
+        let found = self.authenticate(
             caller,
             headers,
-            |said| token.is_some_and(|own| own.matches(said)).then_some(()),
+            |sent| token.is_some_and(|own| own.matches(sent)).then_some(()),
             |names| certificate.filter(|own| names.iter().any(|it| it.eq_ignore_ascii_case(own))).map(|_| ()),
         )?;
         found.ok_or_else(|| unauthenticated(consumers.readers().needed()))
     }
 
-    /// What the token proves, or where there is none, the certificate.
-    fn proven<T>(
+    /// The identity by the token or, without one, by the certificate.
+    fn authenticate<T>(
         &self,
         caller: &Caller,
         headers: &HeaderMap,
@@ -106,21 +109,21 @@ impl Access {
         let found = response::bearer(headers).and_then(|token| by_token(&token));
         if found.is_none() {
             self.wrong.count(network(caller.address)).map_err(|wait| {
-                let message = "too many wrong tokens came from this address; wait before the next try";
+                let message = "too many wrong tokens from this address; wait before the next attempt";
                 Problem::too_many("too_many_failures", message, wait)
             })?;
         }
         Ok(found)
     }
 
-    fn word(&self, who: String) -> Result<(), Problem> {
-        self.words.count(who).map_err(|wait| {
-            Problem::too_many("too_many_requests", "this is said too often; wait before the next time", wait)
+    fn count_request(&self, who: String) -> Result<(), Problem> {
+        self.requests.count(who).map_err(|wait| {
+            Problem::too_many("too_many_requests", "too many requests; wait before the next one", wait)
         })
     }
 }
 
-/// Whoever has one address of such a network has all of them.
+/// An IPv6 client has a whole /64, so that network counts as one address.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
@@ -131,20 +134,19 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Where everybody on this machine may read, a page of the web must not: its name can be made to lead here, but the browser
-/// says the name.
-fn named_as_this_machine(headers: &HeaderMap) -> Result<(), Problem> {
-    let mut said = headers.get_all(header::HOST).iter();
-    let is_here = said.all(|host| host.to_str().is_ok_and(is_no_name_of_the_web));
-    is_here.then_some(()).ok_or_else(|| {
-        let message =
-            "this is told under `localhost` or an address only; say in `[readers]` who may read it otherwise";
+/// Guards against DNS rebinding where everybody on this machine may read: a web page's name can resolve to this machine,
+/// but the browser sends that name as `Host`.
+fn require_local_host(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let is_local = hosts.all(|host| host.to_str().is_ok_and(is_local_name));
+    is_local.then_some(()).ok_or_else(|| {
+        let message = "use `localhost` or an IP address as the host, or name the readers in `[readers]`";
         Problem::new(StatusCode::MISDIRECTED_REQUEST, "wrong_host", message)
     })
 }
 
 /// An address, or `localhost`; with a port or without.
-fn is_no_name_of_the_web(host: &str) -> bool {
+fn is_local_name(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),
@@ -161,10 +163,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_an_address_or_localhost_is_no_name_of_the_web() {
+    fn only_an_address_or_localhost_is_local_name() {
         for host in ["localhost", "LOCALHOST:9809", "127.0.0.1:9809", "127.0.0.1", "[::1]:9809", "10.0.0.1:1"]
         {
-            assert!(is_no_name_of_the_web(host), "{host}");
+            assert!(is_local_name(host), "{host}");
         }
         for host in [
             "evil.example",
@@ -175,7 +177,7 @@ mod tests {
             "[",
             ":",
         ] {
-            assert!(!is_no_name_of_the_web(host), "{host}");
+            assert!(!is_local_name(host), "{host}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `POST /v1/credentials/{name}/acks`: a consumer says which key it uses.
+//! `POST /v1/credentials/{name}/acks`: a consumer reports which key it uses.
 
 use std::sync::Arc;
 
@@ -20,23 +20,23 @@ use crate::domain::record::Record;
 use crate::domain::report::{CredentialReport, Facts};
 use crate::domain::secret::Fingerprint;
 use crate::http::access::Caller;
-use crate::http::public::Shared;
+use crate::http::public::PublicState;
 use crate::http::response::{Problem, read_json};
 use crate::ports::journal::{self, CredentialState};
 
 const WANTED: &str = "JSON such as {\"fingerprint\": \"0123456789abcdef\", \"status\": \"using\"}, the fingerprint being the first 16 hex \
                       digits, in lower case, of the SHA-256 of the key that is in use";
 
-/// What a consumer says.
+/// The key that a consumer uses, or cannot use.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Acknowledgement")]
 pub(super) struct AckRequest {
     fingerprint: Fingerprint,
-    /// Has to be the token's owner, if it is there.
+    /// If given, it must be the consumer that the request authenticates as.
     #[serde(default)]
     consumer: Option<ConsumerName>,
-    /// `using`, or `failing` for a consumer that cannot work with the key.
+    /// `using`, or `failing` if the consumer cannot work with the key.
     #[serde(default = "using")]
     status: Health,
 }
@@ -45,7 +45,7 @@ fn using() -> Health {
     Health::Using
 }
 
-/// What became of an acknowledgement.
+/// The stored acknowledgement.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "AckResponse")]
 pub(super) struct AckResponse {
@@ -53,23 +53,23 @@ pub(super) struct AckResponse {
     consumer: ConsumerName,
     fingerprint: Fingerprint,
     status: Health,
-    /// Whether it is the fingerprint of the credential's key, or of the one that replaces it.
+    /// Whether the fingerprint is that of the credential's key or of the new key of its rotation.
     known: bool,
     acknowledged_at: Timestamp,
-    rotation: Option<Underway>,
-    /// What each gate says with this acknowledgement; empty unless old and new key overlap.
+    rotation: Option<RotationRef>,
+    /// The gates with this acknowledgement; empty unless old and new key overlap.
     gates: Vec<Verdict>,
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Underway {
+struct RotationRef {
     id: RotationId,
     phase: PhaseName,
 }
 
 /// Keeps the acknowledgement and lets the gates be judged. May be repeated.
 pub(super) async fn acknowledge(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<PublicState>>,
     Extension(caller): Extension<Caller>,
     path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
@@ -79,8 +79,8 @@ pub(super) async fn acknowledge(
     let consumer = shared.access.consumer(&consumers, &caller, &headers)?;
     let AckRequest { fingerprint, consumer: claimed, status: health } = read_json(body, WANTED)?;
     if claimed.is_some_and(|claimed| claimed != consumer) {
-        let message = "the token is not the one of the consumer that the body names";
-        return Err(Problem::new(StatusCode::FORBIDDEN, "not_your_name", message));
+        let message = "the body names another consumer than the one that the token or certificate belongs to";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "consumer_mismatch", message));
     }
     let Path(name) = path.map_err(|_| unknown())?;
     let credential = CredentialName::new(name).map_err(|_| unknown())?;
@@ -108,7 +108,7 @@ pub(super) async fn acknowledge(
 
 /// A consumer may acknowledge what the policy waits for, or what a rotation under way still waits for.
 fn authorise(
-    shared: &Shared,
+    shared: &PublicState,
     credential: &CredentialName,
     consumer: &ConsumerName,
     known: Option<&CredentialState>,
@@ -125,8 +125,10 @@ fn authorise(
     if of_policy.iter().chain(of_rotation.iter()).any(waits) {
         return Ok(());
     }
-    let message = format!("nobody waits for `{consumer}` here: name it in `wait_for.acks` of the credential");
-    Err(Problem::new(StatusCode::FORBIDDEN, "not_awaited", message))
+    let message = format!(
+        "no acknowledgement of `{consumer}` is required; name it in `wait_for.acks` of the credential"
+    );
+    Err(Problem::new(StatusCode::FORBIDDEN, "not_required", message))
 }
 
 fn kept(
@@ -148,16 +150,19 @@ fn kept(
         fingerprint: ack.fingerprint,
         status: ack.health,
         acknowledged_at: ack.at,
-        rotation: told.rotation.as_ref().map(|rotation| Underway { id: rotation.id, phase: rotation.phase }),
+        rotation: told
+            .rotation
+            .as_ref()
+            .map(|rotation| RotationRef { id: rotation.id, phase: rotation.phase }),
         gates: told.rotation.map(|rotation| rotation.gates).unwrap_or_default(),
     }
 }
 
 fn unknown() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "no_such_credential", "there is no credential of this name")
+    Problem::new(StatusCode::NOT_FOUND, "no_such_credential", "no credential has this name")
 }
 
 fn unkept(error: &journal::Error) -> Problem {
-    let message = format!("the acknowledgement was not kept: {error}; send it again");
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_kept", message)
+    let message = format!("cannot store the acknowledgement: {error}; send it again");
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_stored", message)
 }

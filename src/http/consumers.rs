@@ -1,71 +1,67 @@
-//! Who may acknowledge, who may report leaks and who may read: by which tokens and certificates.
+//! The tokens and certificates of consumers, of readers and of those who report leaks.
 
 use std::collections::BTreeMap;
 
 use crate::domain::ids::ConsumerName;
 use crate::domain::secret::SecretValue;
 
-/// The tokens of all consumers that have one.
+/// Every identity that the public listener knows.
 #[derive(Default)]
 pub struct Consumers {
     tokens: Vec<(ConsumerName, SecretValue)>,
-    /// By a name in their certificate.
+    /// By a DNS name in their certificate.
     certificates: BTreeMap<String, ConsumerName>,
     reporter: Option<SecretValue>,
     readers: Readers,
 }
 
-/// Who may read what is known of the credentials.
+/// Who may read the state of the credentials.
 #[derive(Default)]
 pub enum Readers {
     /// Everybody who can connect.
     Anybody,
-    /// Who has this token, or a certificate with this name.
+    /// Clients with this token, or with a certificate of this name.
     Known { token: Option<SecretValue>, certificate: Option<String> },
     #[default]
     Nobody,
 }
 
 impl Readers {
-    /// What somebody has to come with who wants to read.
+    /// The message for a request that may not read.
     pub(super) fn needed(&self) -> &'static str {
         match self {
             Self::Known { token: Some(_), certificate: None } => {
-                "this needs the token of `[readers]`, as in `Authorization: Bearer TOKEN`"
+                "send the token of `[readers]` as `Authorization: Bearer TOKEN`"
             }
             Self::Known { token: Some(_), certificate: Some(_) } => {
-                "this needs the token of `[readers]`, as in `Authorization: Bearer TOKEN`, or the client certificate that is named there"
+                "send the token of `[readers]` as `Authorization: Bearer TOKEN`, or use the client certificate named there"
             }
             Self::Known { token: None, certificate: Some(_) } => {
-                "this needs the client certificate that is named in `[readers]`: there is no token for it"
+                "use the client certificate named in `[readers]`; there is no token"
             }
             Self::Anybody | Self::Nobody | Self::Known { token: None, certificate: None } => {
-                "other machines may read this only if the policy says who: see `[readers]`"
+                "reading from other machines needs `[readers]` in the policy"
             }
         }
     }
 }
 
-/// Whoever has the token for one thing could do another.
+/// Two identities have the same token, so each could act as the other.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SharedToken {
-    /// They could speak for each other.
     #[error("the consumers `{0}` and `{1}` have the same token; give each its own")]
     OfConsumers(ConsumerName, ConsumerName),
-    /// Whoever reads could acknowledge.
     #[error("the consumer `{0}` and `[readers]` have the same token; give each its own")]
     WithReaders(ConsumerName),
-    /// It could have any credential's key replaced.
     #[error("the consumer `{0}` and `[leaks]` have the same token; give each its own")]
     WithReporter(ConsumerName),
-    /// Whoever reads could have any credential's key replaced.
     #[error("`[readers]` and `[leaks]` have the same token; give each its own")]
     OfReadersAndReporter,
 }
 
 impl Consumers {
     /// # Errors
-    /// Two consumers have the same token: who acknowledges could not be told.
+    /// Two consumers have the same token.
     pub fn new(tokens: impl IntoIterator<Item = (ConsumerName, SecretValue)>) -> Result<Self, SharedToken> {
         let tokens: Vec<_> = tokens.into_iter().collect();
         let mut seen: BTreeMap<_, &ConsumerName> = BTreeMap::new();
@@ -77,16 +73,16 @@ impl Consumers {
         Ok(Self { tokens, ..Self::default() })
     }
 
-    /// With consumers who prove by a certificate who they are: by a DNS name in it.
+    /// Adds consumers that authenticate with a client certificate, by a DNS name in it.
     #[must_use]
     pub fn with_certificates(self, certificates: BTreeMap<String, ConsumerName>) -> Self {
         Self { certificates, ..self }
     }
 
-    /// With those who may read.
+    /// Adds the readers.
     ///
     /// # Errors
-    /// A consumer has the same token, or whoever reports leaks.
+    /// A consumer or the leak reporter has the same token.
     pub fn with_readers(self, readers: Readers) -> Result<Self, SharedToken> {
         if let Readers::Known { token: Some(token), .. } = &readers {
             if let Some(consumer) = self.identify(token) {
@@ -99,10 +95,10 @@ impl Consumers {
         Ok(Self { readers, ..self })
     }
 
-    /// With somebody who may report leaks.
+    /// Adds the token for leak reports.
     ///
     /// # Errors
-    /// A consumer has the same token, or whoever may read.
+    /// A consumer or a reader has the same token.
     pub fn with_reporter(self, token: Option<SecretValue>) -> Result<Self, SharedToken> {
         if let Some(token) = &token {
             if let Some(consumer) = self.identify(token) {
@@ -115,7 +111,7 @@ impl Consumers {
         Ok(Self { reporter: token, ..self })
     }
 
-    /// Whether it is the token that reports of leaks carry.
+    /// Whether this is the token for leak reports.
     pub(super) fn may_report(&self, token: &SecretValue) -> bool {
         self.reporter.as_ref().is_some_and(|own| own.matches(token))
     }
@@ -124,34 +120,34 @@ impl Consumers {
         &self.readers
     }
 
-    /// What somebody has to come with who wants to acknowledge.
+    /// The message for an acknowledgement without valid credentials.
     pub(super) fn needed_of_consumers(&self) -> &'static str {
         match (self.tokens.is_empty(), self.certificates.is_empty()) {
-            (false, true) => "this needs a consumer's token, as in `Authorization: Bearer TOKEN`",
+            (false, true) => "send a consumer's token as `Authorization: Bearer TOKEN`",
             (false, false) => {
-                "this needs a consumer's token, as in `Authorization: Bearer TOKEN`, or a consumer's client certificate"
+                "send a consumer's token as `Authorization: Bearer TOKEN`, or use a consumer's client certificate"
             }
-            (true, false) => "this needs the client certificate of a consumer: the policy gives none a token",
-            (true, true) => "nobody may say this: the policy has no consumer, see `[consumers]`",
+            (true, false) => "use a consumer's client certificate; no consumer has a token",
+            (true, true) => "acknowledgements need `[consumers]` in the policy",
         }
     }
 
-    /// What somebody has to come with who found a key.
+    /// The message for a leak report without a valid token.
     pub(super) fn needed_of_reporters(&self) -> &'static str {
         match self.reporter {
-            Some(_) => "this needs the token of `[leaks]`, as in `Authorization: Bearer TOKEN`",
-            None => "nobody may say this: the policy has no token for it, see `[leaks]`",
+            Some(_) => "send the token of `[leaks]` as `Authorization: Bearer TOKEN`",
+            None => "leak reports need `[leaks]` in the policy",
         }
     }
 
-    /// Whose certificate has these names; nobody's if it has the names of several.
+    /// The consumer whose certificate has these names; none if the names are those of several consumers.
     pub(super) fn certified(&self, names: &[String]) -> Option<&ConsumerName> {
         let mut found = names.iter().filter_map(|name| self.certificates.get(&name.to_ascii_lowercase()));
         let first = found.next()?;
         found.all(|other| other == first).then_some(first)
     }
 
-    /// Whose token it is. Every token is compared, so that the time taken does not tell which one matched.
+    /// The consumer with this token. Every token is compared, so that the time taken does not reveal which one matched.
     pub(super) fn identify(&self, token: &SecretValue) -> Option<&ConsumerName> {
         self.tokens
             .iter()
@@ -198,28 +194,28 @@ mod tests {
     fn what_is_asked_for_is_what_the_policy_has() {
         let token = || SecretValue::new("four".to_owned()).ok();
         let certificate = || BTreeMap::from([("a.internal".to_owned(), pair("a", "one").0)]);
-        let told = |consumers: Consumers| {
-            let said = consumers.needed_of_consumers();
-            (said.contains("token, as in"), said.contains("client certificate"))
+        let needed = |consumers: Consumers| {
+            let message = consumers.needed_of_consumers();
+            (message.contains("Bearer TOKEN"), message.contains("client certificate"))
         };
-        assert_eq!(told(Consumers::default()), (false, false));
-        assert_eq!(told(Consumers::new([pair("a", "one")]).unwrap()), (true, false));
-        assert_eq!(told(Consumers::default().with_certificates(certificate())), (false, true));
+        assert_eq!(needed(Consumers::default()), (false, false));
+        assert_eq!(needed(Consumers::new([pair("a", "one")]).unwrap()), (true, false));
+        assert_eq!(needed(Consumers::default().with_certificates(certificate())), (false, true));
         let both = Consumers::new([pair("b", "two")]).unwrap().with_certificates(certificate());
-        assert_eq!(told(both), (true, true));
+        assert_eq!(needed(both), (true, true));
         for (token, certificate) in
             [(token(), None), (None, Some("a".to_owned())), (token(), Some("a".to_owned()))]
         {
             let expected = (token.is_some(), certificate.is_some());
-            let said = Readers::Known { token, certificate }.needed();
+            let message = Readers::Known { token, certificate }.needed();
             assert_eq!(
-                (said.contains("Bearer TOKEN"), said.contains("client certificate")),
+                (message.contains("Bearer TOKEN"), message.contains("client certificate")),
                 expected,
-                "{said}"
+                "{message}"
             );
         }
         assert!(Readers::Nobody.needed().contains("`[readers]`"));
-        assert!(Consumers::default().needed_of_reporters().starts_with("nobody may say this"));
+        assert!(Consumers::default().needed_of_reporters().starts_with("leak reports need"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `GET /v1/credentials`: what is known of them, as `rekeyd status --output json` tells it, page by page.
+//! `GET /v1/credentials`: the report of `rekeyd status --output json`, page by page.
 
 use std::sync::Arc;
 
@@ -14,30 +14,30 @@ use serde::{Deserialize, Serialize};
 use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::report::{CredentialHealth, CredentialReport, StatusReport};
 use crate::http::access::Caller;
-use crate::http::public::Shared;
+use crate::http::public::PublicState;
 use crate::http::response::{Problem, bad_query, read_query};
 
 const LIMIT: usize = 100;
 const LIMIT_MAX: usize = 500;
 
-const WANTED: &str =
+const PARAMETERS: &str =
     "`condition`, `workspace`, `attention` (`true` or `false`), `limit` (1 to 500) and `cursor`, each once";
 
-/// Which credentials.
+/// The filter and the page.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Asked {
-    /// Only those that fare so.
+pub(super) struct CredentialsQuery {
+    /// Only credentials in this condition.
     condition: Option<CredentialHealth>,
-    /// Only those of this workspace.
+    /// Only credentials of this workspace.
     workspace: Option<WorkspaceName>,
-    /// Only those that need a person, or only those that do not.
+    /// `true`: only credentials that need an operator; `false`: only those that do not.
     attention: Option<bool>,
-    /// So many at most.
+    /// Page size.
     #[serde(default = "limit")]
     #[schemars(range(min = 1, max = LIMIT_MAX))]
     limit: usize,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     cursor: Option<CredentialName>,
 }
 
@@ -45,43 +45,43 @@ fn limit() -> usize {
     LIMIT
 }
 
-/// A part of the report of `rekeyd status`: its credentials are in the order of their names, and all else is about the
-/// whole fleet.
+/// The report of `rekeyd status` with one page of its credentials, ordered by name. All other fields are about the whole
+/// fleet.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct CredentialsPage {
     #[serde(flatten)]
     report: StatusReport,
-    /// Where the next page begins; null at the end.
+    /// The cursor of the next page; null on the last page.
     next_cursor: Option<CredentialName>,
 }
 
 pub(super) async fn credentials(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<PublicState>>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
-    query: Result<Query<Asked>, QueryRejection>,
+    query: Result<Query<CredentialsQuery>, QueryRejection>,
 ) -> Result<Json<CredentialsPage>, Problem> {
     may_read(&shared, &caller, &headers)?;
-    let asked = read_query(query, WANTED)?;
-    if !(1..=LIMIT_MAX).contains(&asked.limit) {
-        return Err(bad_query(WANTED));
+    let query = read_query(query, PARAMETERS)?;
+    if !(1..=LIMIT_MAX).contains(&query.limit) {
+        return Err(bad_query(PARAMETERS));
     }
     let observation = shared.observer.observe().await;
     let report = observation.report.as_ref().map_err(|why| unreadable(why.clone()))?;
-    Ok(Json(page(report, &asked)))
+    Ok(Json(page(report, &query)))
 }
 
-fn page(report: &StatusReport, asked: &Asked) -> CredentialsPage {
+fn page(report: &StatusReport, query: &CredentialsQuery) -> CredentialsPage {
     let fits = |it: &&CredentialReport| {
-        asked.condition.is_none_or(|condition| it.condition == condition)
-            && asked.attention.is_none_or(|attention| it.attention == attention)
-            && asked.workspace.as_ref().is_none_or(|workspace| it.workspace.as_ref() == Some(workspace))
-            && asked.cursor.as_ref().is_none_or(|cursor| it.credential > *cursor)
+        query.condition.is_none_or(|condition| it.condition == condition)
+            && query.attention.is_none_or(|attention| it.attention == attention)
+            && query.workspace.as_ref().is_none_or(|workspace| it.workspace.as_ref() == Some(workspace))
+            && query.cursor.as_ref().is_none_or(|cursor| it.credential > *cursor)
     };
     let mut found: Vec<&CredentialReport> = report.credentials.iter().filter(fits).collect();
     found.sort_by(|one, other| one.credential.cmp(&other.credential));
-    let is_more = found.len() > asked.limit;
-    found.truncate(asked.limit);
+    let is_more = found.len() > query.limit;
+    found.truncate(query.limit);
     CredentialsPage {
         next_cursor: found.last().filter(|_| is_more).map(|last| last.credential.clone()),
         report: StatusReport {
@@ -97,7 +97,7 @@ fn page(report: &StatusReport, asked: &Asked) -> CredentialsPage {
 }
 
 pub(super) async fn credential(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<PublicState>>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     path: Result<Path<String>, PathRejection>,
@@ -105,13 +105,13 @@ pub(super) async fn credential(
     may_read(&shared, &caller, &headers)?;
     let Path(name) = path.map_err(|_| unknown())?;
     let name = CredentialName::new(name).map_err(|_| unknown())?;
-    let told = shared.observer.tell(&name).await.map_err(|error| unreadable(error.to_string()))?;
-    told.map(Json).ok_or_else(unknown)
+    let report = shared.observer.tell(&name).await.map_err(|error| unreadable(error.to_string()))?;
+    report.map(Json).ok_or_else(unknown)
 }
 
-/// Lets only those through who may read: what people look at tells the same.
+/// Middleware for pages that show the same: only readers get through.
 pub(super) async fn for_readers(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<PublicState>>,
     Extension(caller): Extension<Caller>,
     request: Request,
     next: Next,
@@ -120,7 +120,7 @@ pub(super) async fn for_readers(
     Ok(next.run(request).await)
 }
 
-pub(super) fn may_read(shared: &Shared, caller: &Caller, headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn may_read(shared: &PublicState, caller: &Caller, headers: &HeaderMap) -> Result<(), Problem> {
     let consumers = Arc::clone(&shared.consumers.borrow());
     shared.access.reader(&consumers, caller, headers)
 }

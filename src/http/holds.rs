@@ -1,4 +1,4 @@
-//! Pausing and resuming over the operators' socket.
+//! Pause and resume over the operators' socket.
 
 use std::sync::Arc;
 
@@ -13,53 +13,52 @@ use serde_json::{Value, json};
 use crate::domain::hold::{HoldKind, Scope};
 use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::sanitize::is_unseen;
-use crate::http::operator::{Shared, is_known, refused, unknown};
+use crate::http::operator::{OperatorState, is_known, refused, unknown};
 use crate::http::peer::Peer;
 use crate::http::response::{Problem, read_json};
 
-/// More is not a reason but a report.
 const WHY_CHARACTERS_MAX: usize = 300;
 
-const WANTED: &str = "JSON with one of {\"all\": true}, {\"workspace\": \"NAME\"} and {\"credential\": \"NAME\"}, and if \
-                      wanted \"only\" (\"minting\" or \"revoking\") and, to pause, \"why\"";
+const BODY: &str = "JSON with one of {\"all\": true}, {\"workspace\": \"NAME\"} and {\"credential\": \"NAME\"}, and \
+                      optionally \"only\" (\"minting\" or \"revoking\") and, to pause, \"why\"";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Request {
+pub(super) struct HoldRequest {
     #[serde(default)]
     all: bool,
     workspace: Option<String>,
     credential: Option<String>,
-    only: Option<Only>,
+    only: Option<HeldAction>,
     why: Option<String>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Only {
+enum HeldAction {
     Minting,
     Revoking,
 }
 
-impl From<Only> for HoldKind {
-    fn from(only: Only) -> Self {
+impl From<HeldAction> for HoldKind {
+    fn from(only: HeldAction) -> Self {
         match only {
-            Only::Minting => Self::Minting,
-            Only::Revoking => Self::Revoking,
+            HeldAction::Minting => Self::Minting,
+            HeldAction::Revoking => Self::Revoking,
         }
     }
 }
 
 pub(super) async fn pause(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<OperatorState>>,
     Extension(Peer(by)): Extension<Peer>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
-    let request: Request = read_json(body, WANTED)?;
+    let request: HoldRequest = read_json(body, BODY)?;
     let scope = scope(&shared, &request).await?;
     let why = request.why.unwrap_or_default();
     if why.chars().count() > WHY_CHARACTERS_MAX || why.chars().any(is_unseen) {
-        return Err(bad(format!("`why` has to be one line of at most {WHY_CHARACTERS_MAX} characters")));
+        return Err(bad(format!("`why` must be one line of at most {WHY_CHARACTERS_MAX} characters")));
     }
     let done =
         shared.handle.pause(scope, request.only.map(HoldKind::from), why, by).await.map_err(refused)?;
@@ -67,22 +66,21 @@ pub(super) async fn pause(
 }
 
 pub(super) async fn resume(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<OperatorState>>,
     Extension(Peer(by)): Extension<Peer>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
-    let request: Request = read_json(body, WANTED)?;
+    let request: HoldRequest = read_json(body, BODY)?;
     if request.why.is_some() {
-        return Err(bad("only a pause has a `why`".to_owned()));
+        return Err(bad("`why` is only for a pause".to_owned()));
     }
     let scope = scope(&shared, &request).await?;
     let done = shared.handle.resume(scope, request.only.map(HoldKind::from), by).await.map_err(refused)?;
     Ok(Json(json!({ "message": done })))
 }
 
-/// A scope that is not there would hold nothing back while somebody relies on it. One that a hold is in force for can
-/// always be named.
-async fn scope(shared: &Shared, request: &Request) -> Result<Scope, Problem> {
+/// Refuses an unknown scope, whose hold would have no effect. A scope with a hold in force is always accepted.
+async fn scope(shared: &OperatorState, request: &HoldRequest) -> Result<Scope, Problem> {
     match (request.all, &request.workspace, &request.credential) {
         (true, None, None) => Ok(Scope::Fleet),
         (false, Some(name), None) => {
@@ -95,12 +93,12 @@ async fn scope(shared: &Shared, request: &Request) -> Result<Scope, Problem> {
             let name = CredentialName::new(name.as_str()).map_err(|_| unknown())?;
             if is_known(shared, &name).await { Ok(Scope::Credential(name)) } else { Err(unknown()) }
         }
-        _ => Err(bad(format!("the body has to be {WANTED}"))),
+        _ => Err(bad(format!("the body must be {BODY}"))),
     }
 }
 
 fn no_such_workspace() -> Problem {
-    let message = "the policy has no workspace of this name";
+    let message = "no workspace has this name";
     Problem::new(StatusCode::NOT_FOUND, "no_such_workspace", message)
 }
 

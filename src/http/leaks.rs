@@ -1,4 +1,4 @@
-//! `POST /v1/leaks`: somebody found a key where it should not be, and says which by its SHA-256, never by its value.
+//! `POST /v1/leaks`: a scanner reports a leaked key by its SHA-256, never by its value.
 
 use std::sync::Arc;
 
@@ -13,68 +13,65 @@ use serde::{Deserialize, Serialize};
 use crate::domain::secret::Fingerprint;
 use crate::engine::{LeakReportError, LeakReportOutcome};
 use crate::http::access::Caller;
-use crate::http::public::Shared;
+use crate::http::public::PublicState;
 use crate::http::response::{Problem, read_json};
 
-const WANTED: &str = "JSON such as {\"sha256\": \"64 hex digits of the leaked value's SHA-256\", \"source\": \"github\", \"url\": \"https://…\"}; never the value itself";
+const BODY: &str = "JSON such as {\"sha256\": \"64 hex digits of the leaked value's SHA-256\", \"source\": \"github\", \"url\": \"https://…\"}; never the value itself";
 
 const SOURCE_LENGTH_MAX: usize = 64;
 const URL_LENGTH_MAX: usize = 512;
 const FINGERPRINT_LENGTH: usize = 16;
-/// Of a word that could be a key.
-const KEPT: usize = 8;
+/// How much is kept of a word that could be a key.
+const KEPT_LENGTH: usize = 8;
 
-/// Which key was found, and where.
+/// A leaked key, and where it was found.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "LeakReport")]
-pub(super) struct Report {
+pub(super) struct LeakReport {
     /// The whole SHA-256 of the value, in hex; never the value itself.
     #[schemars(regex(pattern = "^[0-9A-Fa-f]{64}$"))]
     sha256: String,
-    /// Who found it.
+    /// The name of the scanner or person that found it.
     #[schemars(regex(pattern = "^[A-Za-z0-9 ._-]{1,64}$"))]
     source: String,
-    /// Where it was found. Of the address, what follows `?` or `#` is not kept.
+    /// Where it was found. The part after `?` or `#` is not stored.
     #[serde(default)]
     #[schemars(regex(pattern = r#"^https?://[!"$->A-~]{0,504}([?#][\s\S]*)?$"#))]
     url: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "LeakAnswers")]
-pub(super) struct Taken {
-    /// Whether it is, or was until it was replaced for a leak, the value of a key of ours.
+pub(super) struct LeakResponse {
+    /// Whether it is the value of a key that rekeyd created, or of one that it replaced because of a leak.
     known: bool,
     credentials: Vec<LeakReportOutcome>,
 }
 
-/// Has the key replaced at once, if it is one of ours. May be repeated.
+/// Starts an emergency rotation, if the key is one that rekeyd created. May be repeated.
 pub(super) async fn report(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<PublicState>>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Taken>, Problem> {
+) -> Result<Json<LeakResponse>, Problem> {
     let consumers = Arc::clone(&shared.consumers.borrow());
     shared.access.reporter(&consumers, &caller, &headers)?;
-    let Report { sha256, source, url } = read_json(body, WANTED)?;
+    let LeakReport { sha256, source, url } = read_json(body, BODY)?;
     let print = fingerprint(&sha256).ok_or_else(unusable)?;
     let by = finder(&source, url.as_deref()).ok_or_else(unusable)?;
-    tracing::warn!(fingerprint = %print, %by, "a leak is reported");
-    let credentials = shared.handle.report_leak(&print, &by).await.map_err(|error| unanswered(&error))?;
-    Ok(Json(Taken { known: !credentials.is_empty(), credentials }))
+    tracing::warn!(fingerprint = %print, %by, "leak reported");
+    let credentials = shared.handle.report_leak(&print, &by).await.map_err(|error| not_stored(&error))?;
+    Ok(Json(LeakResponse { known: !credentials.is_empty(), credentials }))
 }
 
-/// The part of a whole SHA-256 that the journal knows keys by.
+/// The part of the SHA-256 by which the journal identifies keys.
 fn fingerprint(sha256: &str) -> Option<Fingerprint> {
     let whole = sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
     let part = sha256.get(..FINGERPRINT_LENGTH).filter(|_| whole)?;
     Fingerprint::try_from(part.to_ascii_lowercase()).ok()
 }
 
-/// Who found it where, fit to be journalled: of an address only what names the place, because the rest of it may carry
-/// the value.
+/// The finder and the place, for the journal: of an address only its path, because the rest may hold the value.
 fn finder(source: &str, url: Option<&str>) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '.' | '_' | '-');
     let fits = !source.is_empty() && source.len() <= SOURCE_LENGTH_MAX && source.chars().all(plain);
@@ -89,8 +86,7 @@ fn finder(source: &str, url: Option<&str>) -> Option<String> {
         .then(|| format!("`{}`, who found it at {}", shortened(source), shortened(place).replace('`', "%60")))
 }
 
-/// Without what could be a key: of a long word of hex digits only the beginning is kept, unless it is as long as a
-/// commit's id.
+/// Shortens what could be a key: long words, and words of hex digits unless they are as long as a commit id.
 fn shortened(text: &str) -> String {
     let mut kept = String::new();
     for piece in text.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
@@ -98,7 +94,7 @@ fn shortened(text: &str) -> String {
         let rest = piece.get(word.len()..).unwrap_or("");
         let is_hex = word.bytes().all(|byte| byte.is_ascii_hexdigit());
         let could_be_a_key = word.len() > 40 || (is_hex && word.len() >= 32 && word.len() != 40);
-        match word.get(..KEPT).filter(|_| could_be_a_key) {
+        match word.get(..KEPT_LENGTH).filter(|_| could_be_a_key) {
             Some(beginning) => kept.push_str(&format!("{beginning}…{rest}")),
             None => kept.push_str(piece),
         }
@@ -107,12 +103,12 @@ fn shortened(text: &str) -> String {
 }
 
 fn unusable() -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "bad_request", format!("the body has to be {WANTED}"))
+    Problem::new(StatusCode::BAD_REQUEST, "bad_request", format!("the body must be {BODY}"))
 }
 
-fn unanswered(error: &LeakReportError) -> Problem {
-    let message = format!("the report was not kept: {error}; send it again");
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_kept", message)
+fn not_stored(error: &LeakReportError) -> Problem {
+    let message = format!("cannot store the report: {error}; send it again");
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_stored", message)
 }
 
 #[cfg(test)]
@@ -125,7 +121,7 @@ mod tests {
         let key = format!("sk_{}", hex.repeat(3));
         let commit = format!("https://github.com/a/b/blob/{}/c.py", &hex.repeat(3)[..40]);
         let gist = format!("https://gist.github.com/a/{}", hex.repeat(2));
-        for (source, url, told) in [
+        for (source, url, expected) in [
             ("github", None, Some("`github`".to_owned())),
             ("github", Some(commit.as_str()), Some(format!("`github`, who found it at {commit}"))),
             ("github", Some("http://a.b/c?k=v#f"), Some("`github`, who found it at http://a.b/c".to_owned())),
@@ -136,7 +132,7 @@ mod tests {
             ("a\nb", None, None),
             ("", None, None),
         ] {
-            assert_eq!(finder(source, url), told, "{source} {url:?}");
+            assert_eq!(finder(source, url), expected, "{source} {url:?}");
         }
     }
 

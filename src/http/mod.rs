@@ -1,8 +1,8 @@
-//! What others can ask of the daemon: probes, metrics, what is known and acknowledgements over TCP, orders over a Unix
+//! The daemon's HTTP interfaces: probes, metrics, reads and acknowledgements over TCP, operators' commands over a Unix
 //! socket.
 //!
-//! [`public`] and [`operator`] are the two surfaces, [`serve`] the bounded loop beneath both. Nothing here decides
-//! anything: orders and acknowledgements go to the engine, and what is told is observed.
+//! [`public`] and [`operator`] are the two interfaces, [`serve`] is the bounded server beneath both. No decision is made
+//! here: commands and acknowledgements go to the engine, and reads come from observations.
 
 mod access;
 mod acks;
@@ -16,7 +16,7 @@ mod page;
 mod peer;
 mod probes;
 mod public;
-mod rates;
+mod rate_limit;
 mod response;
 mod rotations;
 mod serve;

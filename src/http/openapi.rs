@@ -1,5 +1,5 @@
-//! `GET /openapi.json`: the public listener described for programs, made from the types that it reads and writes.
-//! `docs/openapi.json` holds the same.
+//! `GET /openapi.json`: the OpenAPI description of the public listener, generated from the types that it reads and writes.
+//! `docs/openapi.json` is the same document.
 
 mod operations;
 
@@ -11,14 +11,14 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
-use crate::http::openapi::operations::{Answer, Needs, Operation, operations};
+use crate::http::openapi::operations::{Authentication, Operation, ResponseSpec, operations};
 use crate::http::response::ErrorBody;
 use crate::telemetry::metrics;
 
 static TEXT: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", value()));
 
-const ABOUT: &str = "What rekeyd tells of the credentials that it keeps fresh, and what consumers tell it. No answer ever \
-                     holds a key or a token. Orders are not given here but over the operators' socket.";
+const ABOUT: &str = "State of the credentials that rekeyd rotates, and reports by consumers and scanners. No response holds \
+                     a key or a token. Commands are given over the operators' socket, not here.";
 
 pub(super) async fn document() -> Response {
     ([(header::CONTENT_TYPE, "application/json")], TEXT.as_str()).into_response()
@@ -32,13 +32,13 @@ pub fn text() -> &'static str {
 
 fn value() -> Value {
     let mut schemas = Schemas::new();
-    let problem = schemas.answer::<ErrorBody>();
+    let problem = schemas.response::<ErrorBody>();
     let mut paths = Map::new();
     for operation in operations(&mut schemas) {
-        let told = described(&operation, &problem);
+        let described = describe(&operation, &problem);
         let path = paths.entry(operation.path).or_insert_with(|| json!({}));
         if let Some(methods) = path.as_object_mut() {
-            methods.insert(operation.method.to_owned(), told);
+            methods.insert(operation.method.to_owned(), described);
         }
     }
     json!({
@@ -54,9 +54,9 @@ fn value() -> Value {
         "components": {
             "schemas": schemas.all(),
             "securitySchemes": {
-                "consumer": bearer("The token of a consumer; a client certificate of the consumer's takes its place."),
-                "reporter": bearer("The token of `[leaks]`."),
-                "reader": bearer("The token of `[readers]`; a client certificate that it names takes its place."),
+                "consumer": bearer("Token of a consumer; its client certificate may be used instead."),
+                "reporter": bearer("Token of `[leaks]`."),
+                "reader": bearer("Token of `[readers]`; the client certificate named there may be used instead."),
             },
         },
     })
@@ -66,7 +66,7 @@ fn bearer(about: &str) -> Value {
     json!({ "type": "http", "scheme": "bearer", "description": about })
 }
 
-/// What types look like, once as they are read and once as they are written.
+/// The schemas of types, as they are read and as they are written.
 pub(super) struct Schemas {
     read: SchemaGenerator,
     written: SchemaGenerator,
@@ -81,13 +81,13 @@ impl Schemas {
         Self { read: read.into_generator(), written: written.into_generator() }
     }
 
-    /// Of what is asked.
-    pub(super) fn question<T: JsonSchema>(&mut self) -> Value {
+    /// The schema of a request.
+    pub(super) fn request<T: JsonSchema>(&mut self) -> Value {
         self.read.subschema_for::<T>().to_value()
     }
 
-    /// Of what is answered.
-    pub(super) fn answer<T: JsonSchema>(&mut self) -> Value {
+    /// The schema of a response.
+    pub(super) fn response<T: JsonSchema>(&mut self) -> Value {
         self.written.subschema_for::<T>().to_value()
     }
 
@@ -96,7 +96,7 @@ impl Schemas {
     }
 }
 
-/// Formats that are Rust's own are left out.
+/// Removes formats that exist only in Rust.
 fn without_format(value: Value) -> Value {
     let is_rusts =
         |value: &Value| value.as_str().is_some_and(|it| it.starts_with(['u', 'i']) && it != "uuid");
@@ -110,45 +110,45 @@ fn without_format(value: Value) -> Value {
     }
 }
 
-fn described(operation: &Operation, problem: &Value) -> Value {
-    let mut told = Map::new();
-    told.insert("operationId".to_owned(), operation.id.into());
-    told.insert("summary".to_owned(), operation.summary.into());
+fn describe(operation: &Operation, problem: &Value) -> Value {
+    let mut described = Map::new();
+    described.insert("operationId".to_owned(), operation.id.into());
+    described.insert("summary".to_owned(), operation.summary.into());
     let mut parameters: Vec<Value> = Vec::new();
     if let Some(name) = &operation.name {
         parameters.push(json!({ "name": "name", "in": "path", "required": true, "schema": name }));
     }
     parameters.extend(operation.query.iter().flat_map(query));
     if !parameters.is_empty() {
-        told.insert("parameters".to_owned(), parameters.into());
+        described.insert("parameters".to_owned(), parameters.into());
     }
     if let Some(body) = &operation.body {
         let content = json!({ "application/json": { "schema": body } });
-        told.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
+        described.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
     }
     let mut responses: Map<String, Value> =
-        operation.answers.iter().map(|it| (it.status.to_string(), answer(it))).collect();
+        operation.responses.iter().map(|it| (it.status.to_string(), response(it))).collect();
     for (status, codes) in operation.problems() {
-        responses.insert(status.to_string(), refusal(status, &codes, problem));
+        responses.insert(status.to_string(), error_response(status, &codes, problem));
     }
-    told.insert("responses".to_owned(), responses.into());
-    let security = match operation.needs {
-        Needs::Nothing => json!([]),
-        Needs::Consumer => json!([{ "consumer": [] }]),
-        Needs::Reporter => json!([{ "reporter": [] }]),
-        Needs::Reader => json!([{ "reader": [] }, {}]),
+    described.insert("responses".to_owned(), responses.into());
+    let security = match operation.authentication {
+        Authentication::None => json!([]),
+        Authentication::Consumer => json!([{ "consumer": [] }]),
+        Authentication::Reporter => json!([{ "reporter": [] }]),
+        Authentication::Reader => json!([{ "reader": [] }, {}]),
     };
-    told.insert("security".to_owned(), security);
-    Value::Object(told)
+    described.insert("security".to_owned(), security);
+    Value::Object(described)
 }
 
-/// Of a table of what a query may have, one parameter each.
+/// One parameter per field of a query.
 fn query(table: &Value) -> Vec<Value> {
     let fields = table.get("properties").and_then(Value::as_object);
     let parameter = |(name, schema): (&String, &Value)| {
         let mut schema = Schema::try_from(schema.clone()).unwrap_or_default();
         let about = schema.remove("description").unwrap_or_default();
-        // What is left out is not null.
+        // An optional parameter is left out, never null.
         if let Some(Value::Array(types)) = schema.get_mut("type") {
             types.retain(|it| it != "null");
         }
@@ -160,15 +160,18 @@ fn query(table: &Value) -> Vec<Value> {
     fields.into_iter().flatten().map(parameter).collect()
 }
 
-fn answer(answer: &Answer) -> Value {
-    let content: Map<String, Value> =
-        answer.content.iter().map(|(kind, schema)| (kind.to_string(), json!({ "schema": schema }))).collect();
-    json!({ "description": answer.about, "content": content })
+fn response(response: &ResponseSpec) -> Value {
+    let content: Map<String, Value> = response
+        .content
+        .iter()
+        .map(|(kind, schema)| (kind.to_string(), json!({ "schema": schema })))
+        .collect();
+    json!({ "description": response.about, "content": content })
 }
 
-fn refusal(status: u16, codes: &[&str], problem: &Value) -> Value {
+fn error_response(status: u16, codes: &[&str], problem: &Value) -> Value {
     let named: Vec<String> = codes.iter().map(|code| format!("`{code}`")).collect();
-    let mut told = json!({
+    let mut response = json!({
         "description": format!("`error.code` is {}", named.join(" or ")),
         "content": { "application/json": { "schema": problem } },
     });
@@ -177,8 +180,8 @@ fn refusal(status: u16, codes: &[&str], problem: &Value) -> Value {
         429 => Some(("Retry-After", json!({ "type": "integer", "minimum": 1 }))),
         _ => None,
     };
-    if let (Some((name, schema)), Some(told)) = (header, told.as_object_mut()) {
-        told.insert("headers".to_owned(), json!({ name: { "required": true, "schema": schema } }));
+    if let (Some((name, schema)), Some(response)) = (header, response.as_object_mut()) {
+        response.insert("headers".to_owned(), json!({ name: { "required": true, "schema": schema } }));
     }
-    told
+    response
 }

@@ -1,5 +1,5 @@
-//! The operators' socket: orders, and what is known. Who may speak is decided by the file's permissions; who spoke
-//! is journalled.
+//! The operators' socket: commands and reads. The file's permissions decide who may connect; the audit log records who
+//! gave a command.
 
 use std::path::Path as FilePath;
 use std::sync::Arc;
@@ -33,106 +33,106 @@ use crate::telemetry::observation::{Observer, Status};
 
 const BODY_BYTES_MAX: usize = 4 * 1024;
 
-/// An order waits for the call that its credential is in the middle of.
-const ANSWER: Duration = Duration::from_secs(90);
+/// A command waits for the call that its credential is in the middle of.
+const RESPONSE_LIMIT: Duration = Duration::from_secs(90);
 
-const LATE: &str = "no answer yet; an order stands all the same, and is carried out when the call under way has \
-                    ended: see `rekeyd status`";
+const LATE: &str = "no response yet; a command is carried out once the call under way has ended, see \
+                    `rekeyd status`";
 
 const LIMITS: Limits =
-    Limits { connections: 32, head: Duration::from_secs(10), life: Duration::from_secs(600) };
+    Limits { connections: 32, head: Duration::from_secs(10), lifetime: Duration::from_secs(600) };
 
-/// A request to load the policy again: what came of it is sent back, in a line for a person.
+/// A request to reload the policy. The response is one line for the operator.
 pub struct Reload {
-    /// Whose it is.
     pub by: Actor,
     pub answer: oneshot::Sender<Result<String, String>>,
 }
 
-/// What the socket serves from.
+/// What the socket is made from.
 pub struct Operator {
     pub handle: Handle,
     pub status: watch::Receiver<Status>,
     pub reload: mpsc::Sender<Reload>,
 }
 
-pub(super) struct Shared {
+pub(super) struct OperatorState {
     pub(super) handle: Handle,
     observer: Observer,
     reload: mpsc::Sender<Reload>,
 }
 
-/// A bound socket. Its file is removed when this is dropped, or has served.
+/// A bound socket. Its file is removed when this is dropped or `serve` returns.
 pub struct OperatorSocket {
     listener: UnixListener,
     file: SocketFile,
 }
 
 impl OperatorSocket {
-    /// Binds, in place of a socket that nobody listens on any more. Has to be called within the asynchronous runtime.
+    /// Binds, replacing a stale socket. Must be called within the asynchronous runtime.
     ///
     /// # Errors
-    /// Says what to do.
+    /// The path is in use, is not a socket, or cannot be written.
     pub fn bind(path: &FilePath) -> Result<Self, BindError> {
         let (listener, file) = socket::bind(path)?;
         Ok(Self { listener, file })
     }
 
-    /// Serves until `stop`, then at most a few seconds longer for answers that are being given, and removes the file.
-    /// Dropping it stops at once.
+    /// Serves until `stop`, then at most a few seconds longer for responses under way, and removes the file. Dropping it
+    /// stops at once.
     pub async fn serve(self, operator: Operator, stop: CancellationToken) {
         let Self { listener, file } = self;
         let Operator { handle, status, reload } = operator;
         let observer = Observer::new(handle.clone(), status);
-        let routes = routes(Arc::new(Shared { handle, observer, reload }));
-        let known = |stream: UnixStream| {
+        let routes = routes(Arc::new(OperatorState { handle, observer, reload }));
+        let identify = |stream: UnixStream| {
             let peer = Peer::of(&stream);
             std::future::ready(Some((stream, peer)))
         };
-        serve::serve(listener, LIMITS, routes, known, stop).await;
+        serve::serve(listener, LIMITS, routes, identify, stop).await;
         drop(file);
     }
 }
 
-fn routes(shared: Arc<Shared>) -> Router {
-    let in_time = middleware::from_fn(|request, next| response::within(ANSWER, LATE, request, next));
+fn routes(shared: Arc<OperatorState>) -> Router {
+    let time_limit =
+        middleware::from_fn(|request, next| response::within(RESPONSE_LIMIT, LATE, request, next));
     Router::new()
         .route("/v1/status", get(status))
-        .route("/v1/remarks", get(remarks))
+        .route("/v1/conditions", get(conditions))
         .route("/v1/credentials/{name}", get(credential))
-        .route("/v1/credentials/{name}/{verb}", post(order))
+        .route("/v1/credentials/{name}/{verb}", post(command))
         .route("/v1/pause", post(holds::pause))
         .route("/v1/resume", post(holds::resume))
         .route("/v1/reload", post(reload))
         .route("/v1/sweep", post(sweep))
-        .fallback(response::no_such_path)
-        .method_not_allowed_fallback(response::wrong_method)
-        .layer(in_time)
+        .fallback(response::not_found)
+        .method_not_allowed_fallback(response::method_not_allowed)
+        .layer(time_limit)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(shared)
 }
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct How {
+struct CommandOptions {
     #[serde(default)]
     overwrite: bool,
     #[serde(default)]
     emergency: bool,
 }
 
-async fn order(
-    State(shared): State<Arc<Shared>>,
+async fn command(
+    State(shared): State<Arc<OperatorState>>,
     Extension(Peer(by)): Extension<Peer>,
     path: Result<Path<(String, String)>, PathRejection>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Path((name, verb)) = path.map_err(|_| unknown())?;
-    let How { overwrite, emergency } = match body {
-        Ok(body) if body.is_empty() => How::default(),
+    let CommandOptions { overwrite, emergency } = match body {
+        Ok(body) if body.is_empty() => CommandOptions::default(),
         body => read_json(body, "empty, or JSON such as {\"overwrite\": false}")?,
     };
-    let wish = match verb.as_str() {
+    let command = match verb.as_str() {
         "rotate" if emergency => Command::Emergency,
         "rotate" => Command::Rotate,
         "accept" => Command::Accept,
@@ -141,48 +141,49 @@ async fn order(
         "rollback" => Command::RollBack,
         "reinstate" => Command::Reinstate,
         "repair" => Command::Repair,
-        _ => return Err(response::no_such_path().await),
+        _ => return Err(response::not_found().await),
     };
     if overwrite && verb != "retry" {
-        let message = "only `retry` can overwrite foreign values";
+        let message = "`overwrite` is only for `retry`";
         return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_request", message));
     }
     if emergency && verb != "rotate" {
-        let message = "only `rotate` can be an emergency";
+        let message = "`emergency` is only for `rotate`";
         return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_request", message));
     }
     let credential = CredentialName::new(name).map_err(|_| unknown())?;
     if !is_known(&shared, &credential).await {
         return Err(unknown());
     }
-    tracing::info!(%credential, verb, overwrite, emergency, %by, "an operator's order");
-    let done = shared.handle.request(credential, wish, by).await.map_err(refused)?;
+    tracing::info!(%credential, verb, overwrite, emergency, %by, "operator command");
+    let done = shared.handle.request(credential, command, by).await.map_err(refused)?;
     Ok(Json(json!({ "message": done })))
 }
 
-/// Whether the policy or the journal has it. Only such a name is logged: another could be a key, pasted by mistake.
-pub(super) async fn is_known(shared: &Shared, credential: &CredentialName) -> bool {
+/// Whether the policy or the journal has this credential. Other names are not logged: they could be a key, pasted by
+/// mistake.
+pub(super) async fn is_known(shared: &OperatorState, credential: &CredentialName) -> bool {
     shared.handle.context().policy.credentials.contains_key(credential)
         || !matches!(shared.handle.journal().load_one(credential).await, Ok(None))
 }
 
-async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<StatusReport>, Problem> {
+async fn status(State(shared): State<Arc<OperatorState>>) -> Result<Json<StatusReport>, Problem> {
     shared.observer.look().await.report.map(Json).map_err(unreadable)
 }
 
-/// What there is to say beside the credentials; looks into no journal.
-async fn remarks(State(shared): State<Arc<Shared>>) -> Json<Vec<Condition>> {
+/// Conditions of the daemon that concern no single credential. Does not read the journal.
+async fn conditions(State(shared): State<Arc<OperatorState>>) -> Json<Vec<Condition>> {
     Json(shared.observer.remarks())
 }
 
 async fn credential(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<OperatorState>>,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<CredentialReport>, Problem> {
     let Path(name) = path.map_err(|_| unknown())?;
     let name = CredentialName::new(name).map_err(|_| unknown())?;
-    let told = shared.observer.tell(&name).await.map_err(|error| unreadable(error.to_string()))?;
-    told.map(Json).ok_or_else(unknown)
+    let report = shared.observer.tell(&name).await.map_err(|error| unreadable(error.to_string()))?;
+    report.map(Json).ok_or_else(unknown)
 }
 
 fn unreadable(why: String) -> Problem {
@@ -190,26 +191,26 @@ fn unreadable(why: String) -> Problem {
 }
 
 async fn reload(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<OperatorState>>,
     Extension(Peer(by)): Extension<Peer>,
 ) -> Result<Json<Value>, Problem> {
-    tracing::info!(%by, "an operator's order to reload");
-    let (answer, answered) = oneshot::channel();
-    let reload = Reload { by: Actor::Operator(by), answer };
+    tracing::info!(%by, "operator command: reload");
+    let (response, outcome) = oneshot::channel();
+    let reload = Reload { by: Actor::Operator(by), answer: response };
     shared.reload.send(reload).await.map_err(|_| refused(CommandError::Stopping))?;
-    let outcome = answered.await.map_err(|_| refused(CommandError::Stopping))?;
+    let outcome = outcome.await.map_err(|_| refused(CommandError::Stopping))?;
     let loaded =
         outcome.map_err(|why| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "policy_refused", why))?;
     Ok(Json(json!({ "message": loaded })))
 }
 
 async fn sweep(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<OperatorState>>,
     Extension(Peer(by)): Extension<Peer>,
 ) -> Result<Json<Value>, Problem> {
-    tracing::info!(%by, "an operator's order to sweep");
+    tracing::info!(%by, "operator command: sweep");
     shared.handle.sweep().await.map_err(refused)?;
-    Ok(Json(json!({ "message": "every workspace is being searched for keys that nobody answers for" })))
+    Ok(Json(json!({ "message": "searching every workspace for orphaned keys" })))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "used with `map_err`")]
@@ -222,5 +223,5 @@ pub(super) fn refused(why: CommandError) -> Problem {
 }
 
 pub(super) fn unknown() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "no_such_credential", "there is no credential of this name")
+    Problem::new(StatusCode::NOT_FOUND, "no_such_credential", "no credential has this name")
 }

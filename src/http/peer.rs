@@ -1,24 +1,24 @@
-//! Who speaks at the socket, as the kernel says: the user's number, and the name that this machine has for it.
+//! The user at the other end of the operators' socket: the uid from the kernel, and its name on this machine.
 
 use tokio::net::UnixStream;
 
 const USERS: &str = "/etc/passwd";
 const NAME_CHARACTERS_MAX: usize = 64;
 
-/// Who speaks.
+/// The client's user.
 #[derive(Clone)]
 pub(super) struct Peer(pub(super) String);
 
 impl Peer {
     pub(super) fn of(stream: &UnixStream) -> Self {
         let Ok(peer) = stream.peer_cred() else { return Self("unknown uid".to_owned()) };
-        // A user from elsewhere has no name here; the number is what counts.
+        // A user without a name on this machine is identified by the uid.
         let users = std::fs::read_to_string(USERS).unwrap_or_default();
-        Self(told(peer.uid(), &users))
+        Self(display(peer.uid(), &users))
     }
 }
 
-fn told(uid: u32, users: &str) -> String {
+fn display(uid: u32, users: &str) -> String {
     let named = |line: &str| {
         let mut fields = line.split(':');
         let name = fields.next()?;
@@ -41,7 +41,7 @@ mod tests {
     fn a_user_is_named_as_this_machine_names_it() {
         let users = "root:x:0:0::/:/bin/sh\nbad line\nop erator:x:7:7::/:\neve:x:1000:1000:,,,:/:/bin/sh\n";
         for (uid, named) in [(0, "uid 0 (root)"), (1000, "uid 1000 (eve)"), (7, "uid 7"), (8, "uid 8")] {
-            assert_eq!(told(uid, users), named);
+            assert_eq!(display(uid, users), named);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Is it alive, is it ready, which version, and the metrics.
+//! Liveness, readiness, version and metrics.
 
 use std::sync::Arc;
 
@@ -9,18 +9,18 @@ use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::http::public::Shared;
+use crate::http::public::PublicState;
 use crate::http::response::Problem;
 use crate::telemetry::metrics::{self, Exposition};
 use crate::telemetry::observation::Observation;
 
-/// Alive unless the engine's loop has stood still for three of its longest rests. Outages of others do not matter.
-pub(super) async fn livez(State(shared): State<Arc<Shared>>) -> Response {
+/// Alive unless the engine's loop has not run for three of its longest intervals. Outages of other systems do not matter.
+pub(super) async fn livez(State(shared): State<Arc<PublicState>>) -> Response {
     if shared.observer.is_alive() {
         return Json(Alive { alive: true }).into_response();
     }
-    let stands_still = "the engine's loop stands still: restart the daemon; that is safe at any moment";
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_alive", stands_still).into_response()
+    let stalled = "the engine's loop is stalled; restart the daemon, which is safe at any moment";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_alive", stalled).into_response()
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -28,7 +28,7 @@ pub(super) struct Alive {
     alive: bool,
 }
 
-/// Which program it is.
+/// The program's version.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Version {
     name: &'static str,
@@ -41,7 +41,7 @@ pub(super) struct Version {
 pub(super) struct Readiness {
     ready: bool,
     reasons: Vec<Reason>,
-    /// Credentials that are left alone. The others are served: this is no reason.
+    /// Credentials with damaged rows, which are not rotated. They do not make the daemon unready.
     damaged: Vec<String>,
 }
 
@@ -54,8 +54,8 @@ struct Reason {
     message: String,
 }
 
-/// Ready if it can do its work. Not ready while it stops, so that whoever watches sees it go.
-pub(super) async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
+/// Ready if it can do its work. Not ready while it is stopping.
+pub(super) async fn readyz(State(shared): State<Arc<PublicState>>) -> Response {
     let observation = shared.observer.observe().await;
     let reasons = reasons(&observation);
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -70,23 +70,23 @@ fn reasons(observation: &Observation) -> Vec<Reason> {
         reasons.push(reason("draining", "the daemon is stopping"));
     }
     if !observation.is_alive() {
-        reasons.push(reason("engine_stands_still", "the engine's loop stands still"));
+        reasons.push(reason("engine_stalled", "the engine's loop is stalled"));
     }
     if let Err(why) = &observation.report {
         reasons.push(reason("journal_unreadable", why));
     }
     if !observation.is_journal_written {
-        let full = "the journal cannot be written: nothing goes on until it can; see the log, and the disk";
+        let full = "cannot write the journal, so no rotation advances; see the log and check the disk";
         reasons.push(reason("journal_unwritable", full));
     }
     if observation.status.reload_refused.is_some() {
         let refused =
-            "the newest policy was refused and the one before is in force: run `rekeyd check` on it";
+            "the newest policy was refused and the previous one stays in force; run `rekeyd check` on it";
         reasons.push(reason("reload_refused", refused));
     }
     if observation.status.certificate_refused.is_some() {
         let refused =
-            "the listener's changed certificate cannot be used and the one before is in force: see the log";
+            "cannot use the listener's changed certificate, and the previous one stays in force; see the log";
         reasons.push(reason("certificate_refused", refused));
     }
     for (name, reach) in &observation.workspaces {
@@ -105,15 +105,15 @@ pub(super) async fn version() -> Json<Version> {
     Json(Version { name: "rekeyd", version: metrics::VERSION, revision: metrics::REVISION })
 }
 
-pub(super) async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+pub(super) async fn metrics(State(shared): State<Arc<PublicState>>, headers: HeaderMap) -> Response {
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let exposition = Exposition::accepted(accepted);
     let observation = shared.observer.observe().await;
     match metrics::render(&observation, exposition) {
         Ok(text) => ([(header::CONTENT_TYPE, exposition.content_type())], text).into_response(),
         Err(std::fmt::Error) => {
-            let message = "the metrics could not be written: this is a defect of rekeyd";
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "defect", message).into_response()
+            let message = "cannot render the metrics; this is a bug in rekeyd";
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message).into_response()
         }
     }
 }

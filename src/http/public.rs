@@ -1,5 +1,5 @@
-//! The public listener: probes, metrics and the status page for whoever asks, what is known for readers, acknowledgements
-//! for consumers; in the clear or over TLS.
+//! The public listener: probes and metrics for everybody, the status page and the API for readers, acknowledgements for
+//! consumers; plain or over TLS.
 
 use std::io;
 use std::net::SocketAddr;
@@ -33,12 +33,12 @@ use crate::telemetry::observation::{Observer, Status};
 
 const BODY_BYTES_MAX: usize = 4 * 1024;
 
-const ANSWER: Duration = Duration::from_secs(10);
+const RESPONSE_LIMIT: Duration = Duration::from_secs(10);
 
 const LIMITS: Limits =
-    Limits { connections: 128, head: Duration::from_secs(10), life: Duration::from_secs(120) };
+    Limits { connections: 128, head: Duration::from_secs(10), lifetime: Duration::from_secs(120) };
 
-/// What the listener serves from.
+/// What the listener is made from.
 pub struct Public {
     pub handle: Handle,
     /// Replaced when the policy is reloaded.
@@ -46,7 +46,7 @@ pub struct Public {
     pub status: watch::Receiver<Status>,
 }
 
-pub(super) struct Shared {
+pub(super) struct PublicState {
     pub(super) handle: Handle,
     pub(super) consumers: watch::Receiver<Arc<Consumers>>,
     pub(super) observer: Observer,
@@ -62,7 +62,7 @@ pub struct PublicListener {
 
 impl PublicListener {
     /// # Errors
-    /// The address cannot be listened on.
+    /// The address cannot be bound.
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
@@ -75,18 +75,17 @@ impl PublicListener {
         Self { tls, ..self }
     }
 
-    /// The address that was bound: with the port that was chosen, if any would do.
+    /// The bound address, with the actual port if port 0 was given.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until `stop`, then at most a few seconds longer for answers that are being given. Dropping it stops at
-    /// once.
+    /// Serves until `stop`, then at most a few seconds longer for responses under way. Dropping it stops at once.
     pub async fn serve(self, public: Public, stop: CancellationToken) {
         let Public { handle, consumers, status } = public;
         let observer = Observer::new(handle.clone(), status);
-        let routes = routes(Arc::new(Shared { handle, consumers, observer, access: Access::default() }));
+        let routes = routes(Arc::new(PublicState { handle, consumers, observer, access: Access::default() }));
         let tls = self.tls;
         let greet = move |stream: TcpStream| greet(stream, tls.clone());
         serve::serve(self.listener, LIMITS, routes, greet, stop).await;
@@ -105,9 +104,9 @@ async fn greet(
     Some((Either::Right(stream), Caller { address, names }))
 }
 
-fn routes(shared: Arc<Shared>) -> Router {
-    let in_time = middleware::from_fn(|request, next| {
-        response::within(ANSWER, "the answer took too long; try again", request, next)
+fn routes(shared: Arc<PublicState>) -> Router {
+    let time_limit = middleware::from_fn(|request, next| {
+        response::within(RESPONSE_LIMIT, "the response took too long; try again", request, next)
     });
     let for_readers = middleware::from_fn_with_state(Arc::clone(&shared), credentials::for_readers);
     Router::new()
@@ -123,9 +122,9 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/v1/credentials/{name}/acks", post(acks::acknowledge))
         .route("/v1/leaks", post(leaks::report))
         .merge(page::routes().route_layer(for_readers))
-        .fallback(response::no_such_path)
-        .method_not_allowed_fallback(response::wrong_method)
-        .layer(in_time)
+        .fallback(response::not_found)
+        .method_not_allowed_fallback(response::method_not_allowed)
+        .layer(time_limit)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(shared)
 }

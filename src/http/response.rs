@@ -1,4 +1,4 @@
-//! Answers: JSON, never cached, within a time limit; and refusals, all in one form.
+//! Responses: JSON, never cached, within a time limit; and errors in one form.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,33 +15,32 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::domain::secret::SecretValue;
-use crate::http::serve::Presence;
+use crate::http::serve::ConnectionState;
 
-/// For a request's body.
-const BODY: Duration = Duration::from_secs(10);
+/// Time limit for a request's body.
+const BODY_LIMIT: Duration = Duration::from_secs(10);
 
-/// A refusal: what programs decide by, and what a person reads.
+/// An error response: a code for programs and a message for users.
 pub(super) struct Problem {
     pub(super) status: StatusCode,
     pub(super) code: &'static str,
     pub(super) message: String,
-    /// When it may be tried again.
+    /// When to try again.
     pub(super) retry_after: Option<Duration>,
 }
 
-/// What every refusal looks like.
+/// The body of every error response.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Problem")]
 pub(super) struct ErrorBody {
-    error: Details,
+    error: ProblemDetails,
 }
 
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "ProblemDetails")]
-struct Details {
-    /// What programs decide by.
+struct ProblemDetails {
+    /// For programs.
     code: &'static str,
-    /// What a person reads.
+    /// For users.
     message: String,
 }
 
@@ -50,7 +49,7 @@ impl Problem {
         Self { status, code, message: message.into(), retry_after: None }
     }
 
-    /// Too many of something; `wait` is when there may be more.
+    /// A rate limit was exceeded; try again after `wait`.
     pub(super) fn too_many(code: &'static str, message: &str, wait: Duration) -> Self {
         let retry_after = Some(wait);
         Self { retry_after, ..Self::new(StatusCode::TOO_MANY_REQUESTS, code, message) }
@@ -60,8 +59,8 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let Self { status, code, message, retry_after } = self;
-        let told = ErrorBody { error: Details { code, message } };
-        let mut response = (status, Json(told)).into_response();
+        let body = ErrorBody { error: ProblemDetails { code, message } };
+        let mut response = (status, Json(body)).into_response();
         if let Some(wait) = retry_after {
             let seconds = HeaderValue::from(wait.as_secs().saturating_add(1));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
@@ -74,7 +73,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The token that a request carries.
+/// The bearer token of a request.
 pub(super) fn bearer(headers: &HeaderMap) -> Option<SecretValue> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
@@ -82,44 +81,45 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<SecretValue> {
     SecretValue::new(token).ok()
 }
 
-/// Reads a body as JSON. What it holds is never repeated: it may be a secret in the wrong place.
+/// Reads a body as JSON. The error never repeats the content, which may be a misplaced secret.
 pub(super) fn read_json<T: DeserializeOwned>(
     body: Result<Bytes, BytesRejection>,
     wanted: &str,
 ) -> Result<T, Problem> {
     let bytes = body.map_err(|rejection| unreadable(&rejection))?;
     serde_json::from_slice(&bytes).map_err(|_| {
-        Problem::new(StatusCode::BAD_REQUEST, "bad_request", format!("the body has to be {wanted}"))
+        Problem::new(StatusCode::BAD_REQUEST, "bad_request", format!("the body must be {wanted}"))
     })
 }
 
-/// Reads a query. What it holds is never repeated.
+/// Reads a query. The error never repeats the content.
 pub(super) fn read_query<T>(query: Result<Query<T>, QueryRejection>, wanted: &str) -> Result<T, Problem> {
     query.map(|Query(query)| query).map_err(|_| bad_query(wanted))
 }
 
 pub(super) fn bad_query(wanted: &str) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "bad_request", format!("the query may have {wanted}"))
+    Problem::new(StatusCode::BAD_REQUEST, "bad_request", format!("the query takes {wanted}"))
 }
 
-pub(super) async fn no_such_path() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "no_such_path", "there is nothing at this path")
+pub(super) async fn not_found() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "not_found", "no such path")
 }
 
-pub(super) async fn wrong_method() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", "this path takes another method")
+pub(super) async fn method_not_allowed() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "the path does not take this method")
 }
 
-/// What goes into every answer, and how long it may take. The body is read before anything else, and until it has come
-/// the connection counts as idle: who sends it slowly keeps nobody out.
+/// Middleware of every route: headers of the response, and its time limit. The body is read first, and the connection
+/// counts as idle until it has come, so that a slow sender does not block other clients.
 pub(super) async fn within(limit: Duration, late: &'static str, request: Request, next: Next) -> Response {
     let mut response = match whole(request).await {
         Ok(request) => {
-            let at_work = request.extensions().get::<Arc<Presence>>().map(Presence::works);
+            let busy = request.extensions().get::<Arc<ConnectionState>>().map(ConnectionState::busy);
             let response = tokio::time::timeout(limit, next.run(request)).await;
-            drop(at_work);
-            let too_late = |_| Problem::new(StatusCode::GATEWAY_TIMEOUT, "too_late", late).into_response();
-            response.unwrap_or_else(too_late)
+            drop(busy);
+            let timed_out =
+                |_| Problem::new(StatusCode::GATEWAY_TIMEOUT, "response_timeout", late).into_response();
+            response.unwrap_or_else(timed_out)
         }
         Err(problem) => problem.into_response(),
     };
@@ -133,9 +133,9 @@ pub(super) async fn within(limit: Duration, late: &'static str, request: Request
 async fn whole(request: Request) -> Result<Request, Problem> {
     let (parts, body) = request.into_parts();
     let reading = Bytes::from_request(Request::from_parts(parts.clone(), body), &());
-    let Ok(read) = tokio::time::timeout(BODY, reading).await else {
-        let slow = "the body took too long to come";
-        return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "too_slow", slow));
+    let Ok(read) = tokio::time::timeout(BODY_LIMIT, reading).await else {
+        let slow = "the body did not arrive in time";
+        return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", slow));
     };
     Ok(Request::from_parts(parts, read.map_err(|rejection| unreadable(&rejection))?.into()))
 }
@@ -143,8 +143,8 @@ async fn whole(request: Request) -> Result<Request, Problem> {
 fn unreadable(rejection: &BytesRejection) -> Problem {
     match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is too large")
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "the body is too large")
         }
-        _ => Problem::new(StatusCode::BAD_REQUEST, "bad_request", "the body could not be read"),
+        _ => Problem::new(StatusCode::BAD_REQUEST, "bad_request", "cannot read the body"),
     }
 }

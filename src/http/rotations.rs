@@ -1,4 +1,4 @@
-//! `GET /v1/rotations`: those under way and those that are over, as `rekeyd history --output json` tells them.
+//! `GET /v1/rotations`: current and past rotations, as `rekeyd history --output json` prints them.
 
 use std::sync::Arc;
 
@@ -16,31 +16,31 @@ use crate::domain::report::SCHEMA_VERSION;
 use crate::domain::report::history::Story;
 use crate::http::access::Caller;
 use crate::http::credentials::{may_read, unreadable};
-use crate::http::public::Shared;
+use crate::http::public::PublicState;
 use crate::http::response::{Problem, bad_query, read_query};
 use crate::ports::journal::{self, Journal};
 
 const LIMIT: usize = 20;
 const LIMIT_MAX: usize = 100;
-/// Of the journal's rotations, one answer looks at so many at most: one that looks for what is rare has fewer, and a
-/// cursor to go on from.
-const LOOKED_AT_MAX: usize = 400;
+/// How many rotations of the journal one response reads at most. A response that filters may have fewer rotations than its
+/// limit, and a cursor to go on from.
+const READ_MAX: usize = 400;
 
-const WANTED: &str = "`credential`, `outcome`, `limit` (1 to 100) and `cursor`, each once";
+const PARAMETERS: &str = "`credential`, `outcome`, `limit` (1 to 100) and `cursor`, each once";
 
-/// Which rotations.
+/// The filter and the page.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Asked {
-    /// Only those of this credential.
+pub(super) struct RotationsQuery {
+    /// Only rotations of this credential.
     credential: Option<CredentialName>,
-    /// Only those that ended so, or have not ended.
-    outcome: Option<Outcome>,
-    /// So many at most.
+    /// Only rotations with this outcome.
+    outcome: Option<RotationOutcome>,
+    /// Page size.
     #[serde(default = "limit")]
     #[schemars(range(min = 1, max = LIMIT_MAX))]
     limit: usize,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     cursor: Option<RotationId>,
 }
 
@@ -48,23 +48,23 @@ fn limit() -> usize {
     LIMIT
 }
 
-/// How a rotation ended.
+/// The outcome of a rotation.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum Outcome {
+enum RotationOutcome {
     /// It has not ended.
     UnderWay,
-    /// The new key is in use, and the old one gone.
+    /// The new key is in use and the old one is deleted.
     Done,
-    /// The new key was given up before it was in use.
+    /// The new key was discarded before it was in use.
     Aborted,
-    /// The old key is in use again, and the new one gone.
+    /// The old key is in use again and the new one is deleted.
     RolledBack,
     /// Its rows in the journal are damaged.
     Damaged,
 }
 
-impl Outcome {
+impl RotationOutcome {
     fn of(story: &Story) -> Self {
         if story.damage.is_some() {
             return Self::Damaged;
@@ -79,37 +79,37 @@ impl Outcome {
     }
 }
 
-/// Rotations, the newest first.
+/// Rotations, newest first.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct RotationsPage {
     schema_version: u32,
     at: Timestamp,
-    rotations: Vec<RotationOf>,
-    /// Where the next page begins; null at the end. A page may have fewer rotations than asked for, or none, and more
-    /// follow all the same.
+    rotations: Vec<CredentialRotation>,
+    /// The cursor of the next page; null on the last page. A page may have fewer rotations than its limit, or none, although
+    /// more follow.
     next_cursor: Option<RotationId>,
 }
 
-/// A rotation and whose it is.
+/// A rotation and its credential.
 #[derive(Serialize, JsonSchema)]
-struct RotationOf {
+struct CredentialRotation {
     credential: CredentialName,
     #[serde(flatten)]
     story: Story,
 }
 
 pub(super) async fn rotations(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<PublicState>>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
-    query: Result<Query<Asked>, QueryRejection>,
+    query: Result<Query<RotationsQuery>, QueryRejection>,
 ) -> Result<Json<RotationsPage>, Problem> {
     may_read(&shared, &caller, &headers)?;
-    let asked = read_query(query, WANTED)?;
-    if !(1..=LIMIT_MAX).contains(&asked.limit) {
-        return Err(bad_query(WANTED));
+    let query = read_query(query, PARAMETERS)?;
+    if !(1..=LIMIT_MAX).contains(&query.limit) {
+        return Err(bad_query(PARAMETERS));
     }
-    let found = find(shared.handle.journal(), &asked).await;
+    let found = find(shared.handle.journal(), &query).await;
     let (rotations, next_cursor) = found.map_err(|error| unreadable(error.to_string()))?;
     let at = shared.handle.context().clock.now();
     Ok(Json(RotationsPage { schema_version: SCHEMA_VERSION, at, rotations, next_cursor }))
@@ -117,28 +117,28 @@ pub(super) async fn rotations(
 
 async fn find(
     journal: &dyn Journal,
-    asked: &Asked,
-) -> Result<(Vec<RotationOf>, Option<RotationId>), journal::Error> {
-    let (mut told, mut last) = (Vec::new(), asked.cursor);
-    let batch = if asked.outcome.is_some() { LIMIT_MAX } else { asked.limit };
-    for _ in 0..LOOKED_AT_MAX / batch {
-        let found = journal.rotations(asked.credential.as_ref(), last, batch).await?;
+    query: &RotationsQuery,
+) -> Result<(Vec<CredentialRotation>, Option<RotationId>), journal::Error> {
+    let (mut rotations, mut last) = (Vec::new(), query.cursor);
+    let batch = if query.outcome.is_some() { LIMIT_MAX } else { query.limit };
+    for _ in 0..READ_MAX / batch {
+        let found = journal.rotations(query.credential.as_ref(), last, batch).await?;
         let is_end = found.len() < batch;
         for (id, credential) in found {
             last = Some(id);
             let story = tell(journal, id).await?;
-            if asked.outcome.is_none_or(|outcome| outcome == Outcome::of(&story)) {
-                told.push(RotationOf { credential, story });
+            if query.outcome.is_none_or(|outcome| outcome == RotationOutcome::of(&story)) {
+                rotations.push(CredentialRotation { credential, story });
             }
-            if told.len() == asked.limit {
-                return Ok((told, last));
+            if rotations.len() == query.limit {
+                return Ok((rotations, last));
             }
         }
         if is_end {
-            return Ok((told, None));
+            return Ok((rotations, None));
         }
     }
-    Ok((told, last))
+    Ok((rotations, last))
 }
 
 async fn tell(journal: &dyn Journal, id: RotationId) -> Result<Story, journal::Error> {

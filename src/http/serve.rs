@@ -1,4 +1,4 @@
-//! A bounded server: so many connections at once, each with little time for a request's head and a bounded life.
+//! A bounded HTTP server: limits on connections, on the time for a request's head and on a connection's lifetime.
 
 mod connection_slots;
 #[cfg(test)]
@@ -23,33 +23,33 @@ use tokio_util::sync::CancellationToken;
 
 use crate::http::serve::connection_slots::ConnectionSlots;
 
-pub(super) use crate::http::serve::connection_slots::Presence;
+pub(super) use crate::http::serve::connection_slots::ConnectionState;
 
-/// How long answers that are being given may take when the server stops, or a connection's life ends.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How long responses under way may take when the server stops, or a connection's lifetime ends.
+const GRACE: Duration = Duration::from_secs(5);
 
-/// The head of a request, at most.
+/// Largest head of a request.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
-/// Header fields of a request, at most.
+/// Most header fields of a request.
 const HEADERS_MAX: usize = 64;
 
-/// What one server grants to those who connect.
+/// The limits of one server.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// When all are taken, the one that has been idle longest is closed for a new one; if none is idle, the new one waits
+    /// At the limit, the connection that has been idle longest is closed for a new one; if none is idle, the new one waits
     /// in the kernel's queue.
     pub(super) connections: usize,
-    /// For a request's head, for the rest between two requests, and for whatever comes before the first one.
+    /// For a request's head, for the time between two requests, and for the handshake.
     pub(super) head: Duration,
-    /// After this a connection is closed when its answer is given, and soon after that in any case.
-    pub(super) life: Duration,
+    /// After this, a connection is closed once its response is sent, and after a grace period in any case.
+    pub(super) lifetime: Duration,
 }
 
-/// Serves until `stop`, then lets answers be finished for a few seconds. Dropping it ends every connection.
+/// Serves until `stop`, then lets responses finish for a few seconds. Dropping it ends every connection.
 ///
-/// `greet` makes of what was accepted a stream to speak HTTP over, and says who speaks there: each request carries that
-/// among its extensions. `None` is nobody to speak with.
+/// `greet` turns an accepted connection into a stream for HTTP and identifies the client; each request has that identity
+/// in its extensions. `None` closes the connection.
 pub(super) async fn serve<L, S, W, G>(
     mut listener: L,
     limits: Limits,
@@ -62,14 +62,14 @@ pub(super) async fn serve<L, S, W, G>(
     W: Clone + Send + Sync + 'static,
     G: Future<Output = Option<(S, W)>> + Send + 'static,
 {
-    let places = ConnectionSlots::new(limits.connections);
+    let slots = ConnectionSlots::new(limits.connections);
     let mut connections = JoinSet::new();
     loop {
         let accepted = async {
             let (stream, _) = listener.accept().await;
-            (places.take().await, stream)
+            (slots.take().await, stream)
         };
-        let (place, stream) = tokio::select! {
+        let (slot, stream) = tokio::select! {
             biased;
             () = stop.cancelled() => break,
             accepted = accepted => accepted,
@@ -77,32 +77,32 @@ pub(super) async fn serve<L, S, W, G>(
         while connections.try_join_next().is_some() {}
         let (greeted, routes, stop) = (greet(stream), routes.clone(), stop.clone());
         connections.spawn(async move {
-            let presence = Arc::clone(place.presence());
-            let spoken = async {
+            let state = Arc::clone(slot.state());
+            let served = async {
                 let greeted = time::timeout(limits.head, greeted).await;
-                if let Ok(Some((stream, who))) = greeted {
-                    converse(stream, who, routes, &presence, limits, stop).await;
+                if let Ok(Some((stream, client))) = greeted {
+                    serve_connection(stream, client, routes, &state, limits, stop).await;
                 }
             };
             tokio::select! {
-                () = spoken => {}
-                () = presence.sent_away() => tracing::debug!("an idle connection was closed for a new one"),
+                () = served => {}
+                () = state.evicted() => tracing::debug!("idle connection closed for a new one"),
             }
-            drop(place);
+            drop(slot);
         });
     }
     drop(listener);
     let all_ended = async { while connections.join_next().await.is_some() {} };
-    if time::timeout(LAST_WORDS, all_ended).await.is_err() {
-        tracing::debug!("connections were cut while stopping");
+    if time::timeout(GRACE, all_ended).await.is_err() {
+        tracing::debug!("connections cut while stopping");
     }
 }
 
-async fn converse<S, W>(
+async fn serve_connection<S, W>(
     stream: S,
-    who: W,
+    client: W,
     routes: Router,
-    presence: &Arc<Presence>,
+    state: &Arc<ConnectionState>,
     limits: Limits,
     stop: CancellationToken,
 ) where
@@ -111,13 +111,13 @@ async fn converse<S, W>(
 {
     let routes = TowerToHyperService::new(routes);
     let answering = service_fn(|mut request: Request<Incoming>| {
-        request.extensions_mut().insert(who.clone());
-        request.extensions_mut().insert(Arc::clone(presence));
+        request.extensions_mut().insert(client.clone());
+        request.extensions_mut().insert(Arc::clone(state));
         routes.call(request)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        // Who has said everything may shut its side, and is answered.
+        // A client that has sent its request may shut down its side and still gets the response.
         .half_close(true)
         .header_read_timeout(limits.head)
         .max_buf_size(HEAD_BYTES_MAX)
@@ -125,13 +125,13 @@ async fn converse<S, W>(
         .serve_connection(TokioIo::new(stream), answering);
     let mut connection = pin!(connection);
     tokio::select! {
-        // However it ended, there is nobody left to tell.
+        // The client is gone; an error has no receiver.
         _ = &mut connection => return,
         () = stop.cancelled() => {}
-        () = time::sleep(limits.life) => {}
+        () = time::sleep(limits.lifetime) => {}
     }
     connection.as_mut().graceful_shutdown();
-    if time::timeout(LAST_WORDS, connection).await.is_err() {
-        tracing::debug!("a connection was cut");
+    if time::timeout(GRACE, connection).await.is_err() {
+        tracing::debug!("connection cut");
     }
 }

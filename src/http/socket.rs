@@ -1,4 +1,4 @@
-//! The operators' socket as a file: its mode, and what a killed process leaves behind.
+//! The operators' socket as a file: its mode, and the removal of a stale one.
 
 use std::fs;
 use std::io;
@@ -14,11 +14,11 @@ const MODE: u32 = 0o660;
 /// Why the socket cannot be bound.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    #[error("another process listens on {}: is a daemon running already?", .0.display())]
+    #[error("another process listens on {}; check whether a daemon is running already", .0.display())]
     InUse(PathBuf),
-    #[error("there is something else than a socket at {}: remove it, or choose another path", .0.display())]
+    #[error("{} is not a socket; remove it or choose another path", .0.display())]
     NotASocket(PathBuf),
-    #[error("cannot listen on {}: {source}; its directory has to exist and to be writable", path.display())]
+    #[error("cannot listen on {}: {source}; its directory has to exist and be writable", path.display())]
     Io {
         path: PathBuf,
         #[source]
@@ -26,14 +26,14 @@ pub enum BindError {
     },
 }
 
-/// Removes the file when it is dropped, if it is still the one that was bound.
+/// Removes the file when dropped, if it is still the one that was bound.
 pub(super) struct SocketFile {
     path: PathBuf,
     identity: (u64, u64),
 }
 
-/// Binds beside the path and moves there: nobody ever sees the socket with another mode, and a stale one is replaced
-/// in one step.
+/// Binds beside the path and renames: the socket never has another mode at its path, and a stale one is replaced in one
+/// step.
 pub(super) fn bind(path: &Path) -> Result<(UnixListener, SocketFile), BindError> {
     let failed = |source| BindError::Io { path: path.to_owned(), source };
     match fs::symlink_metadata(path) {
@@ -44,7 +44,7 @@ pub(super) fn bind(path: &Path) -> Result<(UnixListener, SocketFile), BindError>
             Err(error)
                 if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) =>
             {
-                tracing::info!(path = %path.display(), "replacing the socket that a killed process left");
+                tracing::info!(path = %path.display(), "replacing a stale socket");
             }
             Ok(_) | Err(_) => return Err(BindError::InUse(path.to_owned())),
         },
@@ -67,7 +67,7 @@ impl Drop for SocketFile {
     fn drop(&mut self) {
         let there = fs::symlink_metadata(&self.path);
         if there.is_ok_and(|there| (there.dev(), there.ino()) == self.identity) {
-            // What cannot be removed is replaced by the next process.
+            // A file that cannot be removed is replaced by the next process.
             drop(fs::remove_file(&self.path));
         }
     }

@@ -1,5 +1,5 @@
-//! TLS of the public listener. Certificates are read again when their files change; one that cannot be used leaves the
-//! one before in force, and says so.
+//! TLS of the public listener. Changed certificate files are reloaded; if the new ones cannot be used, the previous
+//! certificate stays in force and the status says so.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,22 +25,22 @@ use zeroize::Zeroizing;
 use crate::plain_file;
 use crate::telemetry::observation::Status;
 
-/// How often the files are looked at.
-const LOOK: Duration = Duration::from_secs(2);
-/// A look that takes longer is told of.
-const LOOK_MAX: Duration = Duration::from_secs(5);
+/// How often the files are read.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
+/// A read that takes longer is reported.
+const POLL_MAX: Duration = Duration::from_secs(5);
 
-/// Where the certificates are.
+/// Paths of the certificate files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The listener's certificate, and those between it and its authority, in PEM.
+    /// The listener's certificate and the intermediate ones, in PEM.
     pub certificate: PathBuf,
     pub key: PathBuf,
-    /// The authorities that vouch for clients, if any do.
+    /// The authorities of client certificates, if any.
     pub client_ca: Option<PathBuf>,
 }
 
-/// Why the files cannot be used. Never holds anything of the key.
+/// Why the files cannot be used. Holds nothing of the key.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     #[error("cannot read {}: {source}", path.display())]
@@ -53,22 +53,22 @@ pub enum TlsError {
     NoCertificate(PathBuf),
     #[error("{} holds no private key in PEM", .0.display())]
     NoKey(PathBuf),
-    #[error("{} and {} do not go together: {why}", certificate.display(), key.display())]
+    #[error("{} and {} do not belong together: {why}", certificate.display(), key.display())]
     Mismatch { certificate: PathBuf, key: PathBuf, why: rustls::Error },
-    #[error("the authorities of {} cannot be used: {why}", path.display())]
+    #[error("cannot use the authorities in {}: {why}", path.display())]
     Authorities { path: PathBuf, why: String },
 }
 
-/// What the listener encrypts with at the moment.
+/// The TLS configuration in force.
 pub struct Tls {
     files: TlsFiles,
     in_force: Mutex<Arc<ServerConfig>>,
-    /// What the files held when they were last looked at: good or bad, it is told once.
-    seen: Mutex<[u8; 32]>,
+    /// Digest of the files when they were last loaded.
+    loaded: Mutex<[u8; 32]>,
 }
 
 /// The contents of the files.
-struct Contents {
+struct TlsContents {
     certificate: Zeroizing<Vec<u8>>,
     key: Zeroizing<Vec<u8>>,
     client_ca: Option<Zeroizing<Vec<u8>>>,
@@ -78,81 +78,80 @@ impl Tls {
     /// # Errors
     /// A file cannot be used.
     pub fn load(files: TlsFiles) -> Result<Self, TlsError> {
-        let contents = Contents::read(&files)?;
+        let contents = TlsContents::read(&files)?;
         let in_force = contents.config(&files)?;
-        Ok(Self { seen: Mutex::new(contents.digest()), in_force: Mutex::new(Arc::new(in_force)), files })
+        Ok(Self { loaded: Mutex::new(contents.digest()), in_force: Mutex::new(Arc::new(in_force)), files })
     }
 
-    /// Takes up what changes in the files, until `stop`.
+    /// Reloads the files when they change, until `stop`.
     pub async fn follow(self: Arc<Self>, status: watch::Sender<Status>, stop: CancellationToken) {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = sleep(LOOK) => {}
+                () = sleep(POLL_INTERVAL) => {}
             }
-            // A file system that hangs holds up this thread, and nobody else.
+            // A file system that hangs blocks this thread only.
             let own = Arc::clone(&self);
-            let mut look = spawn_blocking(move || own.look_again());
-            let seen = loop {
+            let mut reload = spawn_blocking(move || own.reload());
+            let result = loop {
                 tokio::select! {
                     () = stop.cancelled() => return,
-                    seen = &mut look => break seen,
-                    () = sleep(LOOK_MAX) => refused(&status, "reading its files takes too long".to_owned()),
+                    result = &mut reload => break result,
+                    () = sleep(POLL_MAX) => refused(&status, "reading its files takes too long".to_owned()),
                 }
             };
-            match seen {
-                Ok(Ok(is_new)) => self.is_in_force(&status, is_new),
+            match result {
+                Ok(Ok(is_new)) => self.report_success(&status, is_new),
                 Ok(Err(error)) => refused(&status, error.to_string()),
-                Err(error) => refused(&status, format!("looking at its files failed: {error}")),
+                Err(error) => refused(&status, format!("reading its files failed: {error}")),
             }
         }
     }
 
-    fn is_in_force(&self, status: &watch::Sender<Status>, is_new: bool) {
+    fn report_success(&self, status: &watch::Sender<Status>, is_new: bool) {
         if is_new {
-            tracing::info!(certificate = %self.files.certificate.display(), "the new certificate is in force");
+            tracing::info!(certificate = %self.files.certificate.display(), "new certificate in force");
         }
         if status.borrow().certificate_refused.is_some() {
             status.send_modify(|status| status.certificate_refused = None);
         }
     }
 
-    /// Whether there is something new, which is then in force.
-    fn look_again(&self) -> Result<bool, TlsError> {
-        let contents = Contents::read(&self.files)?;
+    /// Whether the files changed; the new configuration is then in force.
+    fn reload(&self) -> Result<bool, TlsError> {
+        let contents = TlsContents::read(&self.files)?;
         let digest = contents.digest();
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if *seen == digest {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if *loaded == digest {
             return Ok(false);
         }
         let config = Arc::new(contents.config(&self.files)?);
         *self.in_force.lock().unwrap_or_else(PoisonError::into_inner) = config;
-        *seen = digest;
+        *loaded = digest;
         Ok(true)
     }
 
-    /// Shakes hands; `None` if that is not possible. The names are the DNS names in the client's certificate, if it has
-    /// one, and are vouched for.
+    /// Performs the handshake; `None` if it fails. The names are the DNS names in the client's certificate, which an
+    /// authority of `client_ca` has signed.
     pub(super) async fn greet(&self, stream: TcpStream) -> Option<(TlsStream<TcpStream>, Arc<[String]>)> {
         let config = Arc::clone(&self.in_force.lock().unwrap_or_else(PoisonError::into_inner));
         let stream = TlsAcceptor::from(config).accept(stream).await;
-        let stream =
-            stream.inspect_err(|error| tracing::debug!(%error, "no handshake with a client")).ok()?;
+        let stream = stream.inspect_err(|error| tracing::debug!(%error, "TLS handshake failed")).ok()?;
         let (_, session) = stream.get_ref();
         let names = session.peer_certificates().and_then(|chain| chain.first()).map(names);
         Some((stream, names.unwrap_or_default().into()))
     }
 }
 
-/// Says so once, until it is another reason.
+/// Reports a failure once per reason.
 fn refused(status: &watch::Sender<Status>, why: String) {
     if status.borrow().certificate_refused.as_ref() != Some(&why) {
-        tracing::error!(why, "the changed certificate cannot be used; the one before stays in force");
+        tracing::error!(why, "cannot use the changed certificate; the previous one stays in force");
         status.send_modify(|status| status.certificate_refused = Some(why));
     }
 }
 
-impl Contents {
+impl TlsContents {
     fn read(files: &TlsFiles) -> Result<Self, TlsError> {
         let read = |path: &Path| {
             plain_file::read(path, plain_file::BYTES_MAX)
@@ -192,7 +191,7 @@ impl Contents {
                 for authority in trusted {
                     roots.add(authority).map_err(|error| refused(error.to_string()))?;
                 }
-                // Probes and metrics are for everybody; who has no certificate is nobody in particular.
+                // Probes and metrics need no certificate.
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
                     .allow_unauthenticated()
                     .build()

@@ -153,7 +153,8 @@ fn files_and_tests_that_the_architecture_names_are_there() {
     let mut code = String::new();
     read(&root.join("src"), &mut code);
     read(&root.join("tests"), &mut code);
-    let text = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let text =
+        ["ARCHITECTURE.md", "docs/design.md"].map(|it| fs::read_to_string(root.join(it)).unwrap()).concat();
     let (mut files, mut tests, mut missing) = (0, 0, Vec::new());
     for word in quoted(&text) {
         let is_file = ["src/", "tests/", "docs/", "config/"].iter().any(|folder| word.starts_with(folder));

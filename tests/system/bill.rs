@@ -1,4 +1,4 @@
-//! The bill of materials, held against what cargo links.
+//! The SBOM, compared with what cargo links.
 
 use std::collections::BTreeSet;
 use std::process::Command;

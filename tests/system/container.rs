@@ -1,4 +1,4 @@
-//! The image: without root, without anything to write but its volumes, beside an agent that follows what it publishes.
+//! The image: without root, with writable volumes only, beside an agent that follows the published secret.
 
 use std::fs;
 use std::os::unix::fs::chown;
@@ -31,7 +31,7 @@ wait_for = { acks = ["tts-api"] }
 publish_to = [{ store = "local", secret = "tts-backend" }]
 "#;
 
-/// The application takes its key up when its agent signals; here, that is enough.
+/// An application that reloads its key when its agent signals it.
 const AGENT: &str = r#"
 [secrets.tts-backend]
 from.file = "/run/secrets-of-rekeyd/tts-backend"
@@ -78,7 +78,7 @@ pub(crate) fn it_rotates_beside_an_agent_and_stops_in_order() {
     harness.start(&daemon, "daemon.log");
     let ask = harness.podman("exec rekeyd /usr/bin/rekeyd healthcheck --url http://127.0.0.1:9809/readyz");
     harness.until("it is ready", || harness.run(&ask).status.success());
-    // The image's own check.
+    // The image's health check.
     harness.ok(&harness.podman("healthcheck run rekeyd"));
     harness.until("its first key is published", || harness.path("memory/published/tts-backend").exists());
 
@@ -103,7 +103,7 @@ pub(crate) fn it_rotates_beside_an_agent_and_stops_in_order() {
         let code = harness.ok(&harness.podman(&format!("inspect --format={{{{.State.ExitCode}}}} {name}")));
         assert_eq!(code, "0", "{name}");
     }
-    // What it wrote is in its volumes.
+    // Everything that it wrote is in its volumes.
     assert!(harness.path("journal/journal.db").exists() && !key(&harness).is_empty());
 }
 

@@ -1,11 +1,11 @@
-//! A document that tells people what to write and to type, followed to the letter.
+//! Follows a document's instructions to the letter: writes its files and runs its commands.
 
 use std::fs;
 use std::path::Path;
 
 use crate::machine::Machine;
 
-/// One thing to do: a file to write, or a command.
+/// A file to write, or a command to run.
 enum Step {
     Write { path: String, text: String },
     Type(String),
@@ -17,7 +17,7 @@ pub(crate) struct Document {
 }
 
 impl Document {
-    /// Files stand in blocks below a line that ends with their path; commands in `console` blocks after a prompt.
+    /// A file is a block below a line with its path; commands are in `console` blocks after a prompt.
     pub(crate) fn read(name: &str) -> Self {
         let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
         let mut sections: Vec<(String, Vec<Step>)> = vec![(String::new(), vec![])];
@@ -52,7 +52,7 @@ impl Document {
         Self { sections }
     }
 
-    /// Does what a section says, with `input` for whoever asks for some; `adapt` changes what does not exist here.
+    /// Follows a section. `input` goes to commands that read standard input; `adapt` changes what does not exist here.
     pub(crate) fn follow(
         &self,
         machine: &Machine,
@@ -66,7 +66,7 @@ impl Document {
         for step in steps {
             match step {
                 Step::Write { path, text } => machine.write(path, &adapt(text)),
-                // Done where the program was built.
+                // Run where the program was built.
                 Step::Type(command) if command.starts_with("make ") => {}
                 Step::Type(command) => drop(machine.fed(command, input)),
             }

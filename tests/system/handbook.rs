@@ -1,11 +1,11 @@
-//! docs/deploy-systemd.md, typed as it stands, from an empty machine to an application whose key is rotated.
+//! Follows docs/deploy-systemd.md to the letter, from an empty machine to an application whose key is rotated.
 
 use crate::document::Document;
 use crate::machine::Machine;
 use crate::provider;
 use crate::service;
 
-/// Reads its key when it starts and when it gets a signal, and says which one it uses.
+/// An application that reads its key at startup and on a signal, and prints which one it uses.
 const APPLICATION: &str = "[Service]
 User=tts-api
 RuntimeDirectory=tts-api
@@ -47,12 +47,12 @@ pub(crate) fn the_document_leads_to_an_application_with_fresh_keys(machine: &Mac
     machine.ok("runuser --user carol -- rekeyd rotate tts-backend --wait");
     assert_eq!(provider::accepted(machine), [uses(machine)]);
     assert_ne!(uses(machine), first);
-    // Who gives orders does not see keys for it.
+    // An operator who may give commands cannot read keys.
     let (code, said) = machine.tried("runuser --user carol -- cat /run/rekeyd/secrets/tts-backend");
     assert_ne!(code, Some(0), "{said}");
     machine.ok("systemctl reload rekeyd-agent@tts-api && systemctl is-active rekeyd-agent@tts-api");
 
-    // The agent and rekeyd stop: the application goes on with what it has.
+    // The agent and rekeyd stop: the application goes on with its key.
     machine.ok("systemctl stop rekeyd-agent@tts-api rekeyd");
     machine.ok("test -s /run/rekeyd-agent-tts-api/elevenlabs-key && test -s /run/rekeyd/secrets/tts-backend");
     machine.ok("systemctl start rekeyd rekeyd-agent@tts-api && useradd alice 2>/dev/null || id alice");

@@ -1,5 +1,5 @@
-//! Where containers run: podman with a network and mounts of its own, so that nothing of the machine is touched and the
-//! ports are free.
+//! Runs containers: podman in a network and mount namespace of its own, so that the machine stays untouched and ports are
+//! free.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -11,18 +11,18 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(30);
 const AGAIN: Duration = Duration::from_millis(200);
 
-/// The unified hierarchy of cgroups, where both are there, is in podman's way.
+/// Hides the unified cgroup hierarchy where both exist, because podman cannot use it then.
 const LEADER: &str =
     "ip link set lo up && { umount /sys/fs/cgroup/unified 2>/dev/null || true; } && exec sleep 1800";
 
-/// What every container is run with: nothing that the image does not need.
+/// The arguments of every container: only what the image needs.
 const CONFINED: &str = "--network=host --read-only --read-only-tmpfs=false --cap-drop=ALL \
                         --security-opt=no-new-privileges --log-driver=none --ulimit=nofile=1024:1024 \
                         --ulimit=nproc=1024:1024 --memory=256m --pids-limit=64";
 
 pub(crate) struct Harness {
     leader: Child,
-    /// In it, `memory` is a tmpfs that only this harness sees.
+    /// Contains `memory`, a tmpfs that only this harness sees.
     directory: tempfile::TempDir,
     running: Vec<Child>,
 }
@@ -45,7 +45,7 @@ impl Harness {
         harness
     }
 
-    /// A script's output, run where the containers run.
+    /// The output of a script that runs in the containers' namespaces.
     pub(crate) fn run(&self, script: &str) -> Output {
         let mut command = Command::new("timeout");
         command.args(["120", "nsenter", "--mount", "--net", "--target", &self.leader.id().to_string()]);
@@ -83,7 +83,7 @@ impl Harness {
         self.podman(&format!("run --name={name} {CONFINED} {volumes} localhost/rekeyd:tried {arguments}"))
     }
 
-    /// Where a file of the harness is, seen from outside.
+    /// The path of a harness file on the host.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         let root = PathBuf::from(format!("/proc/{}/root", self.leader.id()));
         root.join(self.directory.path().strip_prefix("/").unwrap()).join(name)

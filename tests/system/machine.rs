@@ -1,5 +1,4 @@
-//! A Debian that is booted: systemd as its process 1, in a container with a network of its own. What is changed in it is
-//! in memory and gone when it ends.
+//! A booted Debian: systemd as process 1 in a container with its own network. Changes are in memory and lost at the end.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -10,11 +9,11 @@ use std::time::{Duration, Instant};
 
 const BOOT: Duration = Duration::from_secs(60);
 const AGAIN: Duration = Duration::from_millis(200);
-/// Two machines in one control group would end each other's services: `$0` gets one of its own in each hierarchy.
+/// Gives each machine its own control group in each hierarchy: machines in one group would stop each other's services.
 const ALONE: &str = "for hierarchy in /sys/fs/cgroup/unified /sys/fs/cgroup/systemd /sys/fs/cgroup; do \
                      if [ -e $hierarchy/cgroup.procs ]; then mkdir -p $hierarchy/$0 && echo $$ > $hierarchy/$0/cgroup.procs; fi; \
                      done; exec systemd-nspawn \"$@\"";
-/// Of one command, in seconds: longer than a stop may take.
+/// Time limit of one command in seconds, longer than a stop may take.
 const COMMAND: &str = "150";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,7 +32,7 @@ impl Release {
         }
     }
 
-    /// `Type=notify-reload` came with systemd 253.
+    /// `Type=notify-reload` needs systemd 253.
     pub(crate) fn has_notify_reload(self) -> bool {
         self == Self::Trixie
     }
@@ -45,7 +44,7 @@ pub(crate) struct Machine {
     leader: String,
 }
 
-/// Where `make system-test` leaves what is needed.
+/// Where `tests/system/prepare` puts its results.
 fn prepared(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/system").join(name);
     assert!(path.exists(), "{} is missing: `make system-test` brings it", path.display());
@@ -96,12 +95,12 @@ impl Machine {
         command.args(["env", "--ignore-environment", "PATH=/usr/sbin:/usr/bin", "/bin/bash", "-uc", script]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        // A command that reads nothing may be gone already.
+        // A command that reads nothing may have exited.
         drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
         child.wait_with_output().unwrap()
     }
 
-    /// What a script says that has to succeed.
+    /// The output of a script that must succeed.
     #[track_caller]
     pub(crate) fn ok(&self, script: &str) -> String {
         self.fed(script, "")
@@ -117,7 +116,7 @@ impl Machine {
         said
     }
 
-    /// The exit code of a script, and everything that it says.
+    /// The exit code of a script and its output.
     pub(crate) fn tried(&self, script: &str) -> (Option<i32>, String) {
         let Output { status, stdout, stderr } = self.run(script, "");
         (status.code(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
@@ -127,7 +126,7 @@ impl Machine {
         self.fed(&format!("install -D -m 0644 /dev/stdin '{path}'"), text);
     }
 
-    /// Waits until a script succeeds; says what it says then.
+    /// Waits until a script succeeds and returns its output.
     #[track_caller]
     pub(crate) fn until(&self, what: &str, script: &str) -> String {
         let begun = Instant::now();
@@ -147,7 +146,7 @@ impl Machine {
         self.ok(&format!("systemctl show rekeyd --value --property {name}"))
     }
 
-    /// The newest lines of the journal, to be read when something is wrong.
+    /// The newest lines of the journal, for failure messages.
     fn log(&self) -> String {
         let script = "journalctl --no-pager --quiet --output short -n 60 --unit rekeyd --unit 'rekeyd-agent@*' --unit sandbox";
         let output = self.run(script, "");
@@ -157,7 +156,7 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        // Ends everything in it: the leader is the container's process 1.
+        // Ends every process in it: the leader is the container's process 1.
         let killed = Command::new("kill").args(["-KILL", &self.leader]).status();
         if self.leader.is_empty() || !killed.is_ok_and(|status| status.success()) {
             drop(self.container.kill());

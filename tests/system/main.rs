@@ -1,6 +1,6 @@
-//! The package and its units under a real systemd: Debian's releases, booted as containers; and the image, run by podman.
-//! Both take root.
-//! `make system-test` brings what this needs and runs it; `cargo test` by itself leaves it out.
+//! The package and its units under a real systemd, on Debian releases booted as containers; and the image, run by podman.
+//! Both need root.
+//! `make system-test` installs the prerequisites and runs these tests; plain `cargo test` skips them.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where it is wrong")]
 
 mod bill;

@@ -18,7 +18,7 @@ pub(crate) fn installed_without_a_policy_it_waits_for_one(machine: &Machine) {
     machine.ok("test -s /usr/share/bash-completion/completions/rekeyd");
     machine.ok("gzip --test /usr/share/man/man5/rekeyd-policy.5.gz /usr/share/man/man8/rekeyd*.8.gz");
     bill::names_every_linked_crate(&machine.ok("cat /usr/share/doc/rekeyd/sbom.cdx.json"));
-    // As the units are installed: nothing is unknown to this systemd.
+    // This systemd knows every setting of the installed units.
     machine.ok(
         "systemd-analyze verify --man=no rekeyd.service rekeyd-agent@root.service 2>&1 | (! grep -i rekeyd)",
     );

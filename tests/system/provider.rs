@@ -1,4 +1,4 @@
-//! The provider in a machine: rekeyd's sandbox as a service, with one service account, and how to look into it.
+//! The provider in a machine: rekeyd's sandbox as a service with one service account, and queries of its state.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ pub(crate) const URL: &str = "http://127.0.0.1:9810";
 pub(crate) const ADMIN_KEY: &str = "/opt/admin-key";
 pub(crate) const ACCOUNT: &str = "tts-backend";
 
-/// Starts it. Its account has one key, made by hand.
+/// Starts the sandbox. Its account has one key that rekeyd did not create.
 pub(crate) fn start(machine: &Machine) {
     let sandbox = format!(
         "systemd-run --quiet --unit=sandbox /opt/rekeyd-sandbox sandbox --listen 127.0.0.1:9810 \
@@ -34,7 +34,7 @@ pub(crate) fn accepted(machine: &Machine) -> Vec<String> {
     enabled.map(|key| key["fingerprint"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Creating a key takes so long from now on.
+/// Delays key creation from now on.
 pub(crate) fn is_slow(machine: &Machine, seconds: u64) {
     let delay = format!(
         r#"[{{"route": "create_key", "what": {{"delay": {{"lasts": "PT{seconds}S", "moment": "after"}}}}}}]"#
@@ -42,7 +42,7 @@ pub(crate) fn is_slow(machine: &Machine, seconds: u64) {
     machine.ok(&request("PUT", "faults", if seconds == 0 { "[]" } else { &delay }));
 }
 
-/// Debian's smallest has no HTTP client: Bash speaks it.
+/// HTTP in Bash, because a minimal Debian has no HTTP client.
 fn request(method: &str, path: &str, body: &str) -> String {
     let length = body.len();
     format!(

@@ -1,4 +1,4 @@
-//! rekeyd.service, step by step: each begins with a daemon that runs and rests, and leaves one behind.
+//! rekeyd.service, step by step: each step starts and ends with a running, idle daemon.
 
 use crate::machine::Machine;
 use crate::provider;
@@ -23,7 +23,7 @@ quarantine = "1s"
 publish_to = [{ store = "local", secret = "tts-backend" }]
 "#;
 
-/// The engine's loop goes round every five seconds.
+/// The engine's loop runs every five seconds.
 const SHORT_WATCHDOG: &str = "[Service]\nWatchdogSec=12s\nRestartSec=500ms\n";
 
 const DROP_INS: &str = "/etc/systemd/system/rekeyd.service.d";
@@ -34,7 +34,7 @@ pub(crate) fn phase(name: &str) -> String {
     format!(r#"{history} | grep -o '"phase": "[a-z_]*"' | tail -n 1 | grep '"{name}"'"#)
 }
 
-/// Every rotation is done, and what is published is the only key that the provider accepts.
+/// Every rotation is done, and the provider accepts only the published key.
 #[track_caller]
 pub(crate) fn rests_with_one_key(machine: &Machine) {
     machine.until("the rotation is done", &phase("done"));
@@ -64,18 +64,18 @@ pub(crate) fn it_starts_says_so_and_publishes(machine: &Machine) {
         .ok(&format!("install -m 0400 {} /etc/rekeyd/credentials/elevenlabs-admin-key", provider::ADMIN_KEY));
     machine.write("/etc/rekeyd/policy.toml", POLICY);
     machine.write(&format!("{DROP_INS}/short.conf"), SHORT_WATCHDOG);
-    // Returns when it is ready.
+    // Returns once the daemon is ready.
     machine.ok("systemctl daemon-reload && systemctl start rekeyd");
     assert_eq!(machine.property("SubState"), "running");
     assert_eq!(machine.property("StatusText"), "the policy is in force, with 1 credentials");
     rests_with_one_key(machine);
-    // Nobody's user, and its state is nobody else's.
+    // A dynamic user that alone can read its state.
     let owner = machine.ok("stat --format '%u %G' /proc/$(systemctl show rekeyd --value --property MainPID)");
     let (user, group) = owner.split_once(' ').unwrap();
     assert!((61184..=65519).contains(&user.parse().unwrap()), "{user} is no dynamic user");
     assert_eq!(group, "rekeyd-operators");
     assert_eq!(machine.ok("stat --format %a /var/lib/private/rekeyd"), "700");
-    // What it logs is systemd's own form.
+    // It logs in the journal's native protocol.
     let errors = machine.ok("journalctl --quiet --unit rekeyd --priority err --output cat");
     assert_eq!(errors, "");
     machine.ok("journalctl --quiet --unit rekeyd --priority info --output cat | grep -q ready");
@@ -115,7 +115,7 @@ pub(crate) fn operators_give_orders_and_nobody_else(machine: &Machine) {
     assert!(said.contains("Permission denied") && said.contains("may you use it"), "{said}");
     rests_with_one_key(machine);
     assert_eq!(rotations(machine), before + 1);
-    // The daemon sees who it is, whatever the unit hides from it.
+    // The daemon identifies the operator despite the unit's sandbox.
     machine.ok("runuser --user alice -- rekeyd pause tts-backend --why trying");
     let by = "rekeyd status --policy /etc/rekeyd/policy.toml --output json | grep --only-matching '\"uid [0-9]*[^\"]*\"' | sort --unique";
     let alice = machine.ok("id --user alice");
@@ -146,7 +146,7 @@ pub(crate) fn what_no_longer_turns_is_killed_by_the_watchdog(machine: &Machine) 
 
 pub(crate) fn stopped_in_mid_rotation_it_goes_on_afterwards(machine: &Machine) {
     let known = rotations(machine);
-    // Longer than the watchdog waits: who drains is alive.
+    // Longer than the watchdog's interval: a draining daemon is alive.
     provider::is_slow(machine, 15);
     machine.ok("rekeyd rotate tts-backend");
     machine.until("a key is being created", &phase("minting"));

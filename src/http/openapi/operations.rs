@@ -1,4 +1,4 @@
-//! What the public listener can be asked, and everything that it may answer.
+//! The operations of the public listener, with every possible response.
 
 use std::collections::BTreeMap;
 
@@ -22,27 +22,27 @@ pub(super) struct Operation {
     pub(super) path: &'static str,
     pub(super) id: &'static str,
     pub(super) summary: &'static str,
-    /// The credential's, in the path.
+    /// The credential's name in the path.
     pub(super) name: Option<Value>,
     pub(super) query: Option<Value>,
     pub(super) body: Option<Value>,
-    pub(super) needs: Needs,
-    pub(super) answers: Vec<Answer>,
-    /// Refusals of its own, beside those of every operation.
-    refusals: &'static [(u16, &'static str)],
+    pub(super) authentication: Authentication,
+    pub(super) responses: Vec<ResponseSpec>,
+    /// Errors of this operation, in addition to those of every operation.
+    errors: &'static [(u16, &'static str)],
 }
 
-/// What a request has to come with.
+/// What a request has to authenticate with.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Needs {
-    Nothing,
+pub(super) enum Authentication {
+    None,
     Consumer,
     Reporter,
-    /// Or nothing, as the policy says.
+    /// Optional, depending on the policy.
     Reader,
 }
 
-pub(super) struct Answer {
+pub(super) struct ResponseSpec {
     pub(super) status: u16,
     pub(super) about: &'static str,
     /// By media type.
@@ -50,19 +50,25 @@ pub(super) struct Answer {
 }
 
 impl Operation {
-    /// The codes of its refusals by status.
+    /// The codes of its errors by status.
     pub(super) fn problems(&self) -> BTreeMap<u16, Vec<&'static str>> {
-        let always: &[(u16, &str)] =
-            &[(400, "bad_request"), (408, "too_slow"), (413, "too_large"), (504, "too_late")];
-        let proving: &[(u16, &str)] = &[(401, "unauthenticated"), (429, "too_many_failures")];
-        let speaking: &[(u16, &str)] = &[(429, "too_many_requests")];
-        let of_need: &[&[(u16, &str)]] = match self.needs {
-            Needs::Nothing => &[],
-            Needs::Reader => &[proving, &[(421, "wrong_host")]],
-            Needs::Consumer | Needs::Reporter => &[proving, speaking],
+        let always: &[(u16, &str)] = &[
+            (400, "bad_request"),
+            (408, "request_timeout"),
+            (413, "payload_too_large"),
+            (504, "response_timeout"),
+        ];
+        let authenticating: &[(u16, &str)] = &[(401, "unauthenticated"), (429, "too_many_failures")];
+        let limiting: &[(u16, &str)] = &[(429, "too_many_requests")];
+        let of_authentication: &[&[(u16, &str)]] = match self.authentication {
+            Authentication::None => &[],
+            Authentication::Reader => &[authenticating, &[(421, "wrong_host")]],
+            Authentication::Consumer | Authentication::Reporter => &[authenticating, limiting],
         };
         let mut codes: BTreeMap<u16, Vec<&'static str>> = BTreeMap::new();
-        for (status, code) in always.iter().chain(of_need.iter().copied().flatten()).chain(self.refusals) {
+        for (status, code) in
+            always.iter().chain(of_authentication.iter().copied().flatten()).chain(self.errors)
+        {
             codes.entry(*status).or_default().push(code);
         }
         codes
@@ -72,11 +78,16 @@ impl Operation {
 pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
     let mut all = probes(schemas);
     all.extend(reads(schemas));
-    all.extend(words(schemas));
+    all.extend(posts(schemas));
     all
 }
 
-fn get(path: &'static str, id: &'static str, summary: &'static str, answers: Vec<Answer>) -> Operation {
+fn get(
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    responses: Vec<ResponseSpec>,
+) -> Operation {
     Operation {
         method: "get",
         path,
@@ -85,127 +96,120 @@ fn get(path: &'static str, id: &'static str, summary: &'static str, answers: Vec
         name: None,
         query: None,
         body: None,
-        needs: Needs::Nothing,
-        answers,
-        refusals: &[],
+        authentication: Authentication::None,
+        responses,
+        errors: &[],
     }
 }
 
-fn ok(about: &'static str, schema: Value) -> Answer {
-    Answer { status: 200, about, content: vec![(JSON, schema)] }
+fn ok(about: &'static str, schema: Value) -> ResponseSpec {
+    ResponseSpec { status: 200, about, content: vec![(JSON, schema)] }
 }
 
 fn probes(schemas: &mut Schemas) -> Vec<Operation> {
-    let problem = schemas.answer::<ErrorBody>();
-    let alive = schemas.answer::<Alive>();
-    let ready = schemas.answer::<Readiness>();
-    let version = schemas.answer::<Version>();
-    let standing = || {
-        let dead = "`error.code` is `not_alive`: restart the daemon";
-        let dead = Answer { status: 503, about: dead, content: vec![(JSON, problem.clone())] };
-        vec![ok("The engine goes round", alive.clone()), dead]
+    let problem = schemas.response::<ErrorBody>();
+    let alive = schemas.response::<Alive>();
+    let ready = schemas.response::<Readiness>();
+    let version = schemas.response::<Version>();
+    let liveness = || {
+        let dead = "`error.code` is `not_alive`; restart the daemon";
+        let dead = ResponseSpec { status: 503, about: dead, content: vec![(JSON, problem.clone())] };
+        vec![ok("The engine is running", alive.clone()), dead]
     };
     let text = json!({ "type": "string" });
     let expositions = [Exposition::OpenMetrics, Exposition::Prometheus];
-    let told = expositions.map(|it| (it.content_type(), text.clone())).into();
-    let told = Answer { status: 200, about: "As `Accept` prefers", content: told };
-    let unready = Answer { status: 503, about: "It cannot", content: vec![(JSON, ready.clone())] };
+    let content = expositions.map(|it| (it.content_type(), text.clone())).into();
+    let metrics = ResponseSpec { status: 200, about: "In the format that `Accept` prefers", content };
+    let unready = ResponseSpec { status: 503, about: "Not ready", content: vec![(JSON, ready.clone())] };
     vec![
-        get("/livez", "livez", "Is the daemon alive, whatever others do?", standing()),
-        get("/healthz", "healthz", "The same as `/livez`", standing()),
-        get(
-            "/readyz",
-            "readyz",
-            "Can it do its work, and if not, why not?",
-            vec![ok("It can", ready), unready],
-        ),
-        get("/version", "version", "Which program it is", vec![ok("This one", version)]),
+        get("/livez", "livez", "Liveness", liveness()),
+        get("/healthz", "healthz", "Alias of `/livez`", liveness()),
+        get("/readyz", "readyz", "Readiness, with reasons", vec![ok("Ready", ready), unready]),
+        get("/version", "version", "Name, version and revision", vec![ok("Version", version)]),
         Operation {
-            refusals: &[(500, "defect")],
-            ..get("/metrics", "metrics", "Metrics for Prometheus", vec![told])
+            errors: &[(500, "internal_error")],
+            ..get("/metrics", "metrics", "Prometheus metrics", vec![metrics])
         },
         get(
             "/openapi.json",
             "openapi",
             "This document",
-            vec![ok("It", json!({ "type": "object", "required": ["openapi", "info", "paths"] }))],
+            vec![ok(
+                "OpenAPI document",
+                json!({ "type": "object", "required": ["openapi", "info", "paths"] }),
+            )],
         ),
     ]
 }
 
 fn reads(schemas: &mut Schemas) -> Vec<Operation> {
-    let credentials = schemas.answer::<CredentialsPage>();
-    let credential = schemas.answer::<CredentialReport>();
-    let rotations = schemas.answer::<RotationsPage>();
+    let credentials = schemas.response::<CredentialsPage>();
+    let credential = schemas.response::<CredentialReport>();
+    let rotations = schemas.response::<RotationsPage>();
     vec![
         Operation {
-            query: Some(schemas.question::<credentials::Asked>()),
-            needs: Needs::Reader,
-            refusals: &[(503, "journal_unreadable")],
-            ..get(
-                "/v1/credentials",
-                "credentials",
-                "Every credential, page by page",
-                vec![ok("A page", credentials)],
-            )
+            query: Some(schemas.request::<credentials::CredentialsQuery>()),
+            authentication: Authentication::Reader,
+            errors: &[(503, "journal_unreadable")],
+            ..get("/v1/credentials", "credentials", "List credentials", vec![ok("A page", credentials)])
         },
         Operation {
-            name: Some(schemas.question::<CredentialName>()),
-            needs: Needs::Reader,
-            refusals: &[(404, "no_such_credential"), (503, "journal_unreadable")],
+            name: Some(schemas.request::<CredentialName>()),
+            authentication: Authentication::Reader,
+            errors: &[(404, "no_such_credential"), (503, "journal_unreadable")],
             ..get(
                 "/v1/credentials/{name}",
                 "credential",
-                "One credential",
-                vec![ok("What is known of it", credential)],
+                "Get a credential",
+                vec![ok("Credential", credential)],
             )
         },
         Operation {
-            query: Some(schemas.question::<rotations::Asked>()),
-            needs: Needs::Reader,
-            refusals: &[(503, "journal_unreadable")],
+            query: Some(schemas.request::<rotations::RotationsQuery>()),
+            authentication: Authentication::Reader,
+            errors: &[(503, "journal_unreadable")],
             ..get(
                 "/v1/rotations",
                 "rotations",
-                "Rotations under way and past, the newest first",
+                "List current and past rotations, newest first",
                 vec![ok("A page", rotations)],
             )
         },
     ]
 }
 
-fn words(schemas: &mut Schemas) -> Vec<Operation> {
-    let kept = schemas.answer::<acks::AckResponse>();
-    let taken = schemas.answer::<leaks::Taken>();
+fn posts(schemas: &mut Schemas) -> Vec<Operation> {
+    let ack = schemas.response::<acks::AckResponse>();
+    let leak = schemas.response::<leaks::LeakResponse>();
     vec![
         Operation {
             method: "post",
-            name: Some(schemas.question::<CredentialName>()),
-            body: Some(schemas.question::<acks::AckRequest>()),
-            needs: Needs::Consumer,
-            refusals: &[
-                (403, "not_your_name"),
-                (403, "not_awaited"),
+            name: Some(schemas.request::<CredentialName>()),
+            body: Some(schemas.request::<acks::AckRequest>()),
+            authentication: Authentication::Consumer,
+            errors: &[
+                (403, "consumer_mismatch"),
+                (403, "not_required"),
                 (404, "no_such_credential"),
-                (503, "not_kept"),
+                (503, "not_stored"),
             ],
             ..get(
                 "/v1/credentials/{name}/acks",
                 "acknowledge",
-                "A consumer says which key it uses; may be repeated",
-                vec![ok("It is kept", kept)],
+                "Acknowledge the key in use; may be repeated",
+                vec![ok("Stored", ack)],
             )
         },
         Operation {
             method: "post",
-            body: Some(schemas.question::<leaks::Report>()),
-            needs: Needs::Reporter,
-            refusals: &[(503, "not_kept")],
+            body: Some(schemas.request::<leaks::LeakReport>()),
+            authentication: Authentication::Reporter,
+            errors: &[(503, "not_stored")],
             ..get(
                 "/v1/leaks",
                 "report_leak",
-                "Somebody found a key where it should not be; may be repeated",
-                vec![ok("It is taken", taken)],
+                "Report a leaked key; may be repeated",
+                vec![ok("Stored", leak)],
             )
         },
     ]

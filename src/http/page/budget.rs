@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::ids::WorkspaceName;
-use crate::http::public::Shared;
+use crate::http::public::PublicState;
 
 /// Keys that were, or may have been, created in the last hour; a workspace whose count cannot be read is not there.
-pub(super) async fn spent(shared: &Shared, now: Timestamp) -> BTreeMap<WorkspaceName, usize> {
+pub(super) async fn spent(shared: &PublicState, now: Timestamp) -> BTreeMap<WorkspaceName, usize> {
     let since = now.saturating_sub(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MIN);
     let setup = shared.handle.context();
     let mut spent = BTreeMap::new();

@@ -35,7 +35,7 @@ use maud::html;
 use crate::domain::ids::CredentialName;
 use crate::http::page::filter::Filter;
 use crate::http::page::layout::Page;
-use crate::http::public::Shared;
+use crate::http::public::PublicState;
 
 const HEADERS: [(HeaderName, HeaderValue); 4] = [
     (
@@ -50,7 +50,7 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
 ];
 
-pub(super) fn routes() -> Router<Arc<Shared>> {
+pub(super) fn routes() -> Router<Arc<PublicState>> {
     Router::new()
         .route("/", get(fleet))
         .route("/credentials/{name}", get(credential))
@@ -67,7 +67,10 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
 
-async fn fleet(State(shared): State<Arc<Shared>>, query: Result<Query<Filter>, QueryRejection>) -> Response {
+async fn fleet(
+    State(shared): State<Arc<PublicState>>,
+    query: Result<Query<Filter>, QueryRejection>,
+) -> Response {
     let filter = query.map(|Query(filter)| filter).unwrap_or_default();
     let observation = shared.observer.observe().await;
     match &observation.report {
@@ -81,7 +84,7 @@ async fn fleet(State(shared): State<Arc<Shared>>, query: Result<Query<Filter>, Q
 }
 
 async fn credential(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<PublicState>>,
     path: Result<Path<String>, PathRejection>,
 ) -> Response {
     let Some(name) = path.ok().and_then(|Path(name)| CredentialName::new(name).ok()) else {

@@ -7,7 +7,7 @@ use crate::domain::report::consumers::uses;
 use crate::domain::report::history::Story;
 use crate::domain::report::progress::Progress;
 use crate::domain::report::why::WhyReport;
-use crate::http::public::Shared;
+use crate::http::public::PublicState;
 use crate::ports::journal::{self, CredentialState};
 
 /// Older rotations are for `rekeyd history`.
@@ -27,7 +27,10 @@ pub(super) struct Told {
 ///
 /// # Errors
 /// The journal cannot be read. Damaged rows are told of.
-pub(super) async fn tell(shared: &Shared, name: &CredentialName) -> Result<Option<Told>, journal::Error> {
+pub(super) async fn tell(
+    shared: &PublicState,
+    name: &CredentialName,
+) -> Result<Option<Told>, journal::Error> {
     let Some(report) = shared.observer.tell(name).await? else { return Ok(None) };
     let (journal, setup) = (shared.handle.journal(), shared.handle.context());
     let now = setup.clock.now();

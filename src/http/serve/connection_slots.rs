@@ -1,5 +1,5 @@
-//! The places of a server, so that whoever holds one without using it cannot keep others out: probes and
-//! acknowledgements come through while any number of connections idle.
+//! The connection slots of a server. An idle connection is evicted for a new one, so that probes and acknowledgements are
+//! served while any number of connections idle.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,32 +9,32 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// Whoever has just come is not idle yet.
+/// A connection is not evicted until it has been idle for this long.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// How long to wait before it is looked again who may be sent away.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// How long to wait before the next attempt to evict a connection.
+const EVICT_INTERVAL: Duration = Duration::from_millis(50);
 
-/// One connection, seen from outside of it.
-pub(in crate::http) struct Presence {
-    /// Since when it waits for its client; `None` while an answer is being worked on.
+/// The state of one connection.
+pub(in crate::http) struct ConnectionState {
+    /// Since when it waits for its client; `None` while a response is being prepared.
     idle_since: Mutex<Option<Instant>>,
-    leave: CancellationToken,
+    eviction: CancellationToken,
 }
 
-/// An answer is being worked on as long as this lives.
-pub(in crate::http) struct AtWork(Arc<Presence>);
+/// A response is being prepared while this lives.
+pub(in crate::http) struct BusyGuard(Arc<ConnectionState>);
 
-impl Presence {
-    /// The client has said all that it had to say: what takes time from here on is our doing.
-    pub(in crate::http) fn works(self: &Arc<Self>) -> AtWork {
+impl ConnectionState {
+    /// The whole request has come: from here on the server is working.
+    pub(in crate::http) fn busy(self: &Arc<Self>) -> BusyGuard {
         *self.idle() = None;
-        AtWork(Arc::clone(self))
+        BusyGuard(Arc::clone(self))
     }
 
-    /// When it has to make room.
-    pub(super) async fn sent_away(&self) {
-        self.leave.cancelled().await;
+    /// Completes when the connection is evicted.
+    pub(super) async fn evicted(&self) {
+        self.eviction.cancelled().await;
     }
 
     fn idle(&self) -> MutexGuard<'_, Option<Instant>> {
@@ -42,7 +42,7 @@ impl Presence {
     }
 }
 
-impl Drop for AtWork {
+impl Drop for BusyGuard {
     fn drop(&mut self) {
         *self.0.idle() = Some(Instant::now());
     }
@@ -50,79 +50,79 @@ impl Drop for AtWork {
 
 pub(super) struct ConnectionSlots {
     free: Arc<Semaphore>,
-    taken: Arc<Mutex<Taken>>,
+    occupied: Arc<Mutex<OccupiedSlots>>,
 }
 
 #[derive(Default)]
-struct Taken {
+struct OccupiedSlots {
     next: u64,
-    by: BTreeMap<u64, Arc<Presence>>,
+    connections: BTreeMap<u64, Arc<ConnectionState>>,
 }
 
-/// A place that is free again when this is dropped.
+/// A slot that is free again when this is dropped.
 pub(super) struct ConnectionSlot {
     number: u64,
-    presence: Arc<Presence>,
-    taken: Arc<Mutex<Taken>>,
+    state: Arc<ConnectionState>,
+    occupied: Arc<Mutex<OccupiedSlots>>,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl ConnectionSlots {
     pub(super) fn new(count: usize) -> Self {
-        Self { free: Arc::new(Semaphore::new(count)), taken: Arc::default() }
+        Self { free: Arc::new(Semaphore::new(count)), occupied: Arc::default() }
     }
 
-    /// A place, if need be of the connection that has been idle longest. While nobody is idle it waits.
+    /// A slot, if need be that of the connection idle longest. Waits while no connection is idle.
     pub(super) async fn take(&self) -> ConnectionSlot {
         loop {
             if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
-                return self.seat(Some(permit));
+                return self.occupy(Some(permit));
             }
-            self.make_room();
-            let permit = timeout(LOOK_AGAIN, Arc::clone(&self.free).acquire_owned()).await;
+            self.evict_idle();
+            let permit = timeout(EVICT_INTERVAL, Arc::clone(&self.free).acquire_owned()).await;
             if let Ok(permit) = permit {
-                return self.seat(permit.ok());
+                return self.occupy(permit.ok());
             }
         }
     }
 
-    fn seat(&self, permit: Option<OwnedSemaphorePermit>) -> ConnectionSlot {
-        let presence = Arc::new(Presence {
+    fn occupy(&self, permit: Option<OwnedSemaphorePermit>) -> ConnectionSlot {
+        let state = Arc::new(ConnectionState {
             idle_since: Mutex::new(Some(Instant::now())),
-            leave: CancellationToken::new(),
+            eviction: CancellationToken::new(),
         });
-        let mut taken = locked(&self.taken);
-        let number = taken.next;
-        taken.next = number.wrapping_add(1);
-        taken.by.insert(number, Arc::clone(&presence));
-        ConnectionSlot { number, presence, taken: Arc::clone(&self.taken), _permit: permit }
+        let mut occupied = locked(&self.occupied);
+        let number = occupied.next;
+        occupied.next = number.wrapping_add(1);
+        occupied.connections.insert(number, Arc::clone(&state));
+        ConnectionSlot { number, state, occupied: Arc::clone(&self.occupied), _permit: permit }
     }
 
-    fn make_room(&self) {
-        let taken = locked(&self.taken);
-        let idle = taken.by.values().filter(|it| !it.leave.is_cancelled());
+    fn evict_idle(&self) {
+        let occupied = locked(&self.occupied);
+        let idle = occupied.connections.values().filter(|it| !it.eviction.is_cancelled());
         let idle = idle.filter_map(|it| Some((*it.idle(), it)).filter(|(since, _)| since.is_some()));
         let longest = idle.min_by_key(|(since, _)| *since);
-        if let Some((_, presence)) =
+        if let Some((_, state)) =
             longest.filter(|(since, _)| since.is_some_and(|since| since.elapsed() >= GRACE))
         {
-            presence.leave.cancel();
+            state.eviction.cancel();
         }
     }
 }
 
 impl ConnectionSlot {
-    pub(super) fn presence(&self) -> &Arc<Presence> {
-        &self.presence
+    pub(super) fn state(&self) -> &Arc<ConnectionState> {
+        &self.state
     }
 }
 
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        locked(&self.taken).by.remove(&self.number);
+        locked(&self.occupied).connections.remove(&self.number);
     }
 }
 
-fn locked(taken: &Mutex<Taken>) -> MutexGuard<'_, Taken> {
-    taken.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked(occupied: &Mutex<OccupiedSlots>) -> MutexGuard<'_, OccupiedSlots> {
+    occupied.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! A server with little patience, and clients of every kind.
+//! A server with small limits, and slow, idle and busy clients.
 
 use axum::Extension;
 use axum::routing::get;
@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 
 const QUICK: Limits =
-    Limits { connections: 2, head: Duration::from_millis(200), life: Duration::from_millis(600) };
+    Limits { connections: 2, head: Duration::from_millis(200), lifetime: Duration::from_millis(600) };
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
 struct Server {
@@ -22,8 +22,8 @@ async fn server(limits: Limits) -> Server {
     let address = listener.local_addr().unwrap();
     let routes = Router::new().route("/", get(|| async { "hello" })).route(
         "/slow",
-        get(|Extension(presence): Extension<Arc<Presence>>| async move {
-            let _at_work = presence.works();
+        get(|Extension(state): Extension<Arc<ConnectionState>>| async move {
+            let _busy = state.busy();
             time::sleep(Duration::from_millis(600)).await;
             "at last"
         }),
@@ -62,7 +62,7 @@ async fn a_slow_head_and_an_idle_connection_are_closed() {
 
 #[tokio::test]
 async fn a_connection_too_many_takes_the_place_of_the_one_that_idles_longest() {
-    let patient = Limits { head: Duration::from_secs(60), life: Duration::from_secs(60), ..QUICK };
+    let patient = Limits { head: Duration::from_secs(60), lifetime: Duration::from_secs(60), ..QUICK };
     let server = server(patient).await;
     let mut first = TcpStream::connect(server.address).await.unwrap();
     let mut second = TcpStream::connect(server.address).await.unwrap();
@@ -79,7 +79,7 @@ async fn a_connection_too_many_takes_the_place_of_the_one_that_idles_longest() {
 
 #[tokio::test]
 async fn nobody_is_sent_away_while_an_answer_is_worked_on() {
-    let patient = Limits { head: Duration::from_secs(60), life: Duration::from_secs(60), ..QUICK };
+    let patient = Limits { head: Duration::from_secs(60), lifetime: Duration::from_secs(60), ..QUICK };
     let server = server(patient).await;
     let mut busy = Vec::new();
     for _ in 0..2 {
@@ -109,12 +109,12 @@ async fn a_busy_connection_does_not_live_for_ever() {
         assert!(begun.elapsed() < Duration::from_secs(5), "it lives for ever");
         time::sleep(Duration::from_millis(20)).await;
     }
-    assert!(answers > 1 && begun.elapsed() >= QUICK.life);
+    assert!(answers > 1 && begun.elapsed() >= QUICK.lifetime);
 }
 
 #[tokio::test]
 async fn a_stopping_server_finishes_its_answers_and_takes_no_new_ones() {
-    let mut server = server(Limits { life: Duration::from_secs(60), ..QUICK }).await;
+    let mut server = server(Limits { lifetime: Duration::from_secs(60), ..QUICK }).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     time::sleep(Duration::from_millis(50)).await;

@@ -75,7 +75,7 @@ fn an_application_that_ends_by_itself_ends_the_agent_with_its_code() {
     let missing = ["--exec", "--", "/nowhere/app"];
     let mut agent = harness.agent_with(&harness.config(&harness.to_key(), ""), &missing, &[]);
     assert_eq!(agent.ended().code(), Some(127));
-    assert!(harness.log().contains("`/nowhere/app` cannot be started"), "{}", harness.log());
+    assert!(harness.log().contains("cannot start the application `/nowhere/app`"), "{}", harness.log());
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn nothing_of_an_application_is_left_that_does_not_end() {
     agent.signal(Signal::TERM);
     assert_eq!(agent.ended().code(), Some(137));
     harness.until("the second is gone", || !is_alive(&second.0) && !is_alive(&second.1));
-    assert!(harness.log().contains("it is killed"));
+    assert!(harness.log().contains("killing it"));
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn a_secret_that_vanishes_or_is_no_key_leaves_the_last_good_one_and_is_complaine
                 fs::remove_file(harness.path("source")).unwrap();
                 fs::create_dir(harness.path("source")).unwrap();
             },
-            "no plain file",
+            "not a plain file",
         ),
     ];
     for (number, (spoil, words)) in breaks.into_iter().enumerate() {
@@ -83,7 +83,7 @@ fn a_secret_that_vanishes_or_is_no_key_leaves_the_last_good_one_and_is_complaine
         harness.publish(&next);
         harness.until_key(&next);
     }
-    harness.until_log("it can be followed again");
+    harness.until_log("secret is readable again");
     agent.stop();
     assert!(!harness.log().contains("planted") && !harness.log().contains("sk_"), "a value was told");
 }
@@ -131,7 +131,7 @@ fn it_is_not_ready_before_every_secret_is_in_place() {
     };
     assert_eq!(told(), "READY=1");
     agent.stop();
-    assert_eq!(told(), "STATUS=the application is well");
+    assert_eq!(told(), "STATUS=application is healthy");
     assert_eq!(told(), "STOPPING=1");
 }
 

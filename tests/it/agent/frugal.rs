@@ -12,9 +12,9 @@ const ANONYMOUS_KIB_MAX: u64 = 6 * 1024;
 fn an_agent_at_rest_needs_little_memory_and_one_thread() {
     let harness = AgentHarness::new();
     let agent = harness.agent(&harness.config(&harness.to_key(), "[on_change]\ncommand = [\"true\"]\n"));
-    harness.until_log("the application is well");
+    harness.until_log("application is healthy");
     harness.publish("sk_second");
-    harness.until("the second is told", || harness.log().matches("the application is told").count() == 2);
+    harness.until("the second notification", || harness.log().matches("application notified").count() == 2);
     std::thread::sleep(Duration::from_millis(200));
     let status = fs::read_to_string(format!("/proc/{}/status", agent.id())).unwrap();
     let field = |name: &str| -> u64 {

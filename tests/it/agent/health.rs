@@ -55,7 +55,7 @@ fn an_application_that_fails_with_a_new_key_is_reported_and_so_is_its_recovery()
     app.answers(200);
     harness.until("and recovers", || said(&rekeyd).last() == Some(&word("sk_second", "using")));
     agent.stop();
-    assert!(harness.log().contains("the application fails"));
+    assert!(harness.log().contains("application is failing"));
     assert!(!harness.log().contains(TOKEN) && !harness.log().contains("sk_"));
 }
 
@@ -85,7 +85,7 @@ fn a_health_command_can_tell_by_the_fingerprint_whether_the_new_key_is_in_use() 
     let agent = harness.agent(
         &harness.config(&harness.to_key(), &(more.to_owned() + &harness.rekeyd(&rekeyd.url(""), "5m"))),
     );
-    harness.until_log("the application is told");
+    harness.until_log("application notified");
     std::thread::sleep(std::time::Duration::from_millis(200));
     assert_eq!(rekeyd.posted(), Vec::<Value>::new());
     fs::write(harness.path("in-use"), fingerprint("sk_first")).unwrap();
@@ -101,7 +101,7 @@ fn without_rekeyd_everything_else_goes_on_and_the_word_is_kept_until_it_is_heard
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let more = watched(&app) + &harness.rekeyd(&format!("http://{address}"), "200ms");
     let agent = harness.agent(&harness.config(&harness.to_key(), &more));
-    harness.until_log("rekeyd has not heard it yet");
+    harness.until_log("cannot acknowledge to rekeyd");
     for value in ["sk_second", "sk_third"] {
         harness.publish(value);
         harness.until_key(value);
@@ -109,7 +109,7 @@ fn without_rekeyd_everything_else_goes_on_and_the_word_is_kept_until_it_is_heard
     harness.until("the application is told of all", || app.posted().len() == 3);
     let rekeyd = Recorder::at(address, None);
     rekeyd.answers(503);
-    harness.until_log("it answered with 503");
+    harness.until_log("rekeyd answered 503");
     rekeyd.answers(401);
     harness.until("it keeps trying", || rekeyd.posted().len() >= 2);
     rekeyd.answers(200);
@@ -131,7 +131,7 @@ fn a_url_with_encryption_is_never_spoken_to_in_the_clear() {
     let https = rekeyd.url("").replace("http:", "https:");
     let more = "[on_change]\ncommand = [\"true\"]\n".to_owned() + &harness.rekeyd(&https, "5m");
     let agent = harness.agent(&harness.config(&harness.to_key(), &more));
-    harness.until_log("rekeyd has not heard it yet");
+    harness.until_log("cannot acknowledge to rekeyd");
     assert!(!harness.log().contains(TOKEN) && rekeyd.posted().is_empty());
     agent.stop();
     fs::write(harness.path("ca.pem"), "no certificate").unwrap();

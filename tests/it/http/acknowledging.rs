@@ -86,17 +86,23 @@ async fn every_refusal_says_what_is_wrong_and_not_more() {
         ("nobody", "tok_wrong", good.clone(), 401, "unauthenticated"),
         ("tts", "", good.clone(), 401, "unauthenticated"),
         ("tts", "tok_api_planted2", good.clone(), 401, "unauthenticated"),
-        ("tts", "tok_api_planted2", large.clone(), 413, "too_large"),
+        ("tts", "tok_api_planted2", large.clone(), 413, "payload_too_large"),
         ("nobody", API, good.clone(), 404, "no_such_credential"),
         ("%ff", API, good.clone(), 404, "no_such_credential"),
         ("no%2Fbody", API, good.clone(), 404, "no_such_credential"),
-        ("tts", "tok_idle_planted", good.clone(), 403, "not_awaited"),
-        ("tts", API, json!({ "fingerprint": "0123456789abcdef", "consumer": "batch" }), 403, "not_your_name"),
+        ("tts", "tok_idle_planted", good.clone(), 403, "not_required"),
+        (
+            "tts",
+            API,
+            json!({ "fingerprint": "0123456789abcdef", "consumer": "batch" }),
+            403,
+            "consumer_mismatch",
+        ),
         ("tts", API, json!({ "fingerprint": key.as_str() }), 400, "bad_request"),
         ("tts", API, json!({ "fingerprint": "0123456789ABCDEF" }), 400, "bad_request"),
         ("tts", API, json!({ "fingerprint": "0123456789abcdef", "more": key.as_str() }), 400, "bad_request"),
         ("tts", API, json!(null), 400, "bad_request"),
-        ("tts", API, large, 413, "too_large"),
+        ("tts", API, large, 413, "payload_too_large"),
     ] {
         let answer = harness.ack(credential, token, body).await;
         assert_eq!((answer.status, answer.code().as_str()), (status, code), "{credential}: {}", answer.text);
@@ -107,8 +113,8 @@ async fn every_refusal_says_what_is_wrong_and_not_more() {
     assert_eq!(harness.send(anonymous).await.status, 401);
     let basic = harness.request(Method::POST, "/v1/credentials/tts/acks").basic_auth("api", Some(API));
     assert_eq!(harness.send(basic.body(good.to_string())).await.status, 401);
-    assert_eq!(harness.get("/v1/credentials/tts/acks").await.code(), "wrong_method");
-    assert_eq!(harness.get("/v1/status").await.code(), "no_such_path");
+    assert_eq!(harness.get("/v1/credentials/tts/acks").await.code(), "method_not_allowed");
+    assert_eq!(harness.get("/v1/status").await.code(), "not_found");
     assert!(harness.journal.acks(&name("tts")).await.unwrap().is_empty());
     harness.nothing_leaked("").await;
 }
@@ -118,7 +124,7 @@ async fn an_acknowledgement_that_was_not_kept_is_not_confirmed() {
     let harness = Harness::open().await;
     harness.journal.is_broken.store(true, SeqCst);
     let answer = harness.ack("tts", API, saying(&harness.served("tts"))).await;
-    assert_eq!((answer.status, answer.code().as_str()), (503, "not_kept"));
+    assert_eq!((answer.status, answer.code().as_str()), (503, "not_stored"));
     assert!(answer.text.contains("send it again"));
     harness.journal.is_broken.store(false, SeqCst);
     assert!(harness.journal.acks(&name("tts")).await.unwrap().is_empty());

@@ -98,7 +98,7 @@ async fn a_client_certificate_names_its_consumer_and_only_that_one() {
         let answer = scene.get(&who, "/v1/credentials").await.unwrap();
         assert_eq!(answer.status(), expected);
         let said = answer.text().await.unwrap();
-        assert!(expected == 200 || said.contains("needs the client certificate that is named"), "{said}");
+        assert!(expected == 200 || said.contains("use the client certificate named in"), "{said}");
     }
     scene.served.daemon.stop().await.unwrap();
 }
@@ -116,12 +116,12 @@ async fn a_changed_certificate_is_taken_up_and_a_bad_one_is_not() {
     let metrics = scene.get(&before, "/metrics").await.unwrap().text().await.unwrap();
     assert!(metrics.contains("\nrekeyd_certificate_reload_success 0.0\n"), "{metrics}");
     let log = fs::read_to_string(served.stage.log()).unwrap();
-    assert!(log.contains("the one before stays in force") && !log.contains("planted"), "{log}");
+    assert!(log.contains("the previous one stays in force") && !log.contains("planted"), "{log}");
 
     // Nobody will ever write into it.
     fs::remove_file(root.join("tls.crt")).unwrap();
     assert!(Command::new("mkfifo").arg(root.join("tls.crt")).status().unwrap().success());
-    until(|| async { fs::read_to_string(served.stage.log()).unwrap().contains("no plain file") }).await;
+    until(|| async { fs::read_to_string(served.stage.log()).unwrap().contains("not a plain file") }).await;
     assert_eq!(scene.get(&client(servers, None), "/livez").await.unwrap().status(), 200);
     fs::remove_file(root.join("tls.crt")).unwrap();
 
@@ -165,5 +165,5 @@ async fn a_certificate_and_a_key_that_do_not_go_together_end_the_start_with_advi
     let run = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let said = String::from_utf8_lossy(&run.stderr).into_owned();
     assert_eq!(run.status.code(), Some(78), "{said}");
-    assert!(said.contains("tls.crt") && said.contains("do not go together"), "{said}");
+    assert!(said.contains("tls.crt") && said.contains("do not belong together"), "{said}");
 }

@@ -86,7 +86,7 @@ async fn what_makes_no_sense_holds_nothing() {
         ("/v1/pause", json!({ "all": true, "why": "x".repeat(301) }), 400, "at most 300"),
         ("/v1/pause", json!({ "workspace": "nowhere" }), 404, "no workspace"),
         ("/v1/pause", json!({ "credential": "nobody" }), 404, "no credential"),
-        ("/v1/resume", json!({ "all": true, "why": "because" }), 400, "only a pause"),
+        ("/v1/resume", json!({ "all": true, "why": "because" }), 400, "only for a pause"),
         ("/v1/resume", json!({ "all": true }), 409, "nothing is held"),
     ] {
         let (code, message) = say(&harness, path, body.clone()).await;

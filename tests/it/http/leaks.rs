@@ -101,12 +101,12 @@ async fn a_report_without_the_token_or_with_the_value_is_refused() {
             400,
             "bad_request",
         ),
-        (TOKEN, "x".repeat(5000), 413, "too_large"),
+        (TOKEN, "x".repeat(5000), 413, "payload_too_large"),
     ] {
         let told = harness.report(token, body).await;
         assert_eq!((told.status, told.code().as_str()), (status, code), "{}", told.text);
     }
-    assert_eq!(harness.get("/v1/leaks").await.code(), "wrong_method");
+    assert_eq!(harness.get("/v1/leaks").await.code(), "method_not_allowed");
     harness.nothing_leaked("").await;
 }
 

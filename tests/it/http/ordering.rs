@@ -42,17 +42,17 @@ async fn what_is_impossible_is_refused_with_the_reason() {
             None,
             404,
             "no_such_credential",
-            "there is no credential of this name",
+            "no credential has this name",
         ),
         (&post, "/v1/credentials/no%20body/rotate", None, 404, "no_such_credential", ""),
         (&post, "/v1/credentials/%ff/rotate", None, 404, "no_such_credential", ""),
-        (&post, "/v1/credentials/tts/explode", None, 404, "no_such_path", ""),
+        (&post, "/v1/credentials/tts/explode", None, 404, "not_found", ""),
         (&post, "/v1/credentials/tts/retry", Some(json!({ "force": true })), 400, "bad_request", "overwrite"),
         (&post, "/v1/credentials/tts/abort", Some(json!({ "overwrite": true })), 400, "bad_request", ""),
-        (&post, "/v1/credentials/tts/retry", Some(json!("x".repeat(5000))), 413, "too_large", ""),
+        (&post, "/v1/credentials/tts/retry", Some(json!("x".repeat(5000))), 413, "payload_too_large", ""),
         (&Method::GET, "/v1/credentials/nobody", None, 404, "no_such_credential", ""),
-        (&Method::GET, "/v1/reload", None, 405, "wrong_method", ""),
-        (&Method::GET, "/metrics", None, 404, "no_such_path", ""),
+        (&Method::GET, "/v1/reload", None, 405, "method_not_allowed", ""),
+        (&Method::GET, "/metrics", None, 404, "not_found", ""),
     ] {
         let answer = harness.order(method.clone(), path, body).await;
         assert_eq!((answer.status, answer.code().as_str()), (status, code), "{path}: {}", answer.text);

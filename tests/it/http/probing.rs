@@ -92,7 +92,7 @@ async fn a_loop_that_stands_still_is_not_alive_and_one_that_stops_is() {
         assert_eq!(answer.status, status, "{seconds}: {}", answer.text);
     }
     harness.clock.0.store(3600, SeqCst);
-    assert_eq!(reasons(&harness, 503).await, ["engine_stands_still"]);
+    assert_eq!(reasons(&harness, 503).await, ["engine_stalled"]);
     harness.status.send_modify(|status| status.draining = true);
     assert_eq!(harness.get("/healthz").await.status, 200);
     assert_eq!(harness.order(reqwest::Method::POST, "/v1/sweep", None).await.code(), "stopping");

@@ -160,7 +160,7 @@ async fn nothing_acts() {
         assert!(!ways.is_empty() && ways.iter().all(is_page), "{ways:?}");
         for method in [Method::POST, Method::PUT, Method::DELETE] {
             let seen = harness.send(harness.request(method, path)).await;
-            assert_eq!((seen.status, seen.code().as_str()), (405, "wrong_method"), "{path}");
+            assert_eq!((seen.status, seen.code().as_str()), (405, "method_not_allowed"), "{path}");
         }
     }
     let events = harness.events("wide").await.len();

@@ -1,4 +1,4 @@
-//! How often somebody may do something: so often at once, and then so often in a while.
+//! A rate limiter: a burst, then one request per interval, for each client.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -7,43 +7,43 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Of more than these at the same time, those who come last are not counted: nobody is refused for others' sake.
-const KEPT_MAX: usize = 4096;
+/// Clients beyond this number are not counted: no client is refused because of the others.
+const CLIENTS_MAX: usize = 4096;
 
-pub(super) struct Rates<K> {
-    /// At once.
+pub(super) struct RateLimiter<K> {
+    /// Requests at once.
     burst: u32,
-    /// From then on, one in this time.
+    /// After the burst, one request per interval.
     interval: Duration,
-    /// Until when what each did is not forgotten.
+    /// Per client, the instant at which its burst is whole again.
     spent: Mutex<HashMap<K, Instant>>,
 }
 
-impl<K: Eq + Hash> Rates<K> {
+impl<K: Eq + Hash> RateLimiter<K> {
     pub(super) fn new(burst: u32, interval: Duration) -> Self {
         Self { burst, interval, spent: Mutex::default() }
     }
 
-    /// Counts one, if it may be done.
+    /// Counts a request, if it is within the limit.
     ///
     /// # Errors
-    /// How long to wait; it was not counted.
+    /// The wait until it would be; the request was not counted.
     pub(super) fn count(&self, who: K) -> Result<(), Duration> {
         let now = Instant::now();
         let mut spent = self.spent();
         let before = spent.get(&who).copied();
-        self.judge(before, now)?;
-        if before.is_none() && spent.len() >= KEPT_MAX {
+        self.check(before, now)?;
+        if before.is_none() && spent.len() >= CLIENTS_MAX {
             spent.retain(|_, until| *until > now);
         }
-        if before.is_some() || spent.len() < KEPT_MAX {
+        if before.is_some() || spent.len() < CLIENTS_MAX {
             let from = before.map_or(now, |before| before.max(now));
             spent.insert(who, from + self.interval);
         }
         Ok(())
     }
 
-    fn judge(&self, until: Option<Instant>, now: Instant) -> Result<(), Duration> {
+    fn check(&self, until: Option<Instant>, now: Instant) -> Result<(), Duration> {
         let allowed = self.interval.saturating_mul(self.burst.saturating_sub(1));
         let over = until.map(|until| until.saturating_duration_since(now)).unwrap_or_default();
         match over.checked_sub(allowed) {
@@ -65,7 +65,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn so_many_at_once_and_then_one_in_a_while() {
-        let rates = Rates::new(3, SECOND);
+        let rates = RateLimiter::new(3, SECOND);
         for _ in 0..3 {
             assert_eq!(rates.count("a"), Ok(()));
         }
@@ -78,11 +78,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_crowd_takes_no_more_memory_and_refuses_nobody() {
-        let rates = Rates::new(1, SECOND);
-        for who in 0..3 * KEPT_MAX {
+        let rates = RateLimiter::new(1, SECOND);
+        for who in 0..3 * CLIENTS_MAX {
             assert_eq!(rates.count(who), Ok(()));
         }
-        assert_eq!(rates.spent().len(), KEPT_MAX);
+        assert_eq!(rates.spent().len(), CLIENTS_MAX);
         assert!(rates.count(0).is_err(), "who came first is still counted");
     }
 }

@@ -4,7 +4,7 @@
 //! - [`ports`]: the traits of the outside world, with their contracts.
 //! - [`engine`]: the controller and reconcilers that execute the decisions.
 //! - [`adapters`]: implementations of the ports: ElevenLabs, AWS Secrets Manager, directories, SQLite and others.
-//! - [`config`]: the policy file, parsed into checked types.
+//! - [`stores`]: the kinds of store; [`config`]: the policy file, parsed into checked types, built from [`config_file`].
 //! - [`telemetry`], [`http`], [`notify`]: logs, metrics and traces; the HTTP interfaces; notifications.
 //! - [`app`], [`cli`]: assembly of the daemon; the commands.
 //! - [`doctor`], [`draft`]: checks of live dependencies; a first policy.

@@ -1,6 +1,6 @@
 //! Drafts a first policy, with comments, from a workspace's listing. Pure.
 //!
-//! Accounts that a rotation could not safely begin with are written as comments with the reason, for an operator to decide.
+//! Service accounts that cannot be rotated safely as they are become comments with the reason, for an operator to decide.
 
 use std::collections::BTreeSet;
 
@@ -18,10 +18,10 @@ pub const WORKSPACE: &str = "main";
 const NAME_CHARACTERS_MAX: usize = 64;
 const TEXT_CHARACTERS_MAX: usize = 200;
 const KEYS_NAMED_MAX: usize = 5;
-/// A key with one of these permissions can create and delete keys: it may be rekeyd's admin key.
+/// A key with one of these permissions can create and delete keys: it may be rekeyd's own admin key.
 const ADMINISTERS: [&str; 2] = ["service_account_write", "workspace_write"];
 
-/// A store for the policy, as `--store SCHEME:VALUE` names it.
+/// A store to publish keys to, as `--store SCHEME:VALUE` names it.
 #[derive(Debug, Clone)]
 pub struct StoreChoice {
     pub kind: &'static StoreKind,
@@ -31,11 +31,11 @@ pub struct StoreChoice {
 
 impl StoreChoice {
     /// # Errors
-    /// What to write instead.
+    /// What to pass instead.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (scheme, value) = text.split_once(':').unwrap_or_default();
         let Some((kind, form)) = init_forms().find(|(_, form)| form.scheme == scheme) else {
-            return Err(format!("write {}", store_forms("")));
+            return Err(format!("pass {}", store_forms("")));
         };
         if !(form.accepts)(value) {
             return Err(form.help.to_owned());
@@ -55,81 +55,81 @@ pub fn store_forms(before: &str) -> String {
     forms.collect::<Vec<_>>().join(" or ")
 }
 
-/// What a policy is drafted from, beside the listing.
-pub struct DraftRequest<'a> {
+/// The inputs of a draft, beside the listing.
+pub struct Workspace<'a> {
     pub base_url: &'a str,
     pub admin_key: &'a SecretSource,
     pub ca_file: Option<&'a str>,
     pub stores: &'a [StoreChoice],
-    /// Stands before the names of secrets in stores that other programs fill too.
+    /// Prefix of secret names in stores that other programs fill too.
     pub prefix: &'a str,
     pub at: Timestamp,
 }
 
-/// A policy as text, and what is in it.
+/// A policy as text, and the number of its credentials.
 pub struct Draft {
     pub text: String,
-    /// Credentials that are part of the policy.
-    pub taken: usize,
-    /// Credentials that are written as comments.
-    pub left: usize,
+    /// Credentials in force.
+    pub included: usize,
+    /// Credentials written as comments.
+    pub skipped: usize,
 }
 
-/// Drafts a policy. Without accounts it has no credentials.
+/// Drafts a policy. Without accounts it is one without credentials.
 #[must_use]
-pub fn draft(request: &DraftRequest<'_>, inventory: &Inventory) -> Draft {
-    let mut text = head(request, inventory);
-    let (mut names, mut taken, mut left) = (BTreeSet::new(), 0, 0);
+pub fn draft(workspace: &Workspace<'_>, inventory: &Inventory) -> Draft {
+    let mut text = head(workspace, inventory);
+    let (mut names, mut included, mut skipped) = (BTreeSet::new(), 0, 0);
     for account in &inventory.accounts {
         let name = name_for(account, &mut names);
-        match usable(account, request.at) {
+        match usable(account, workspace.at) {
             Ok(key) => {
-                taken += 1;
+                included += 1;
                 text += &format!("\n# {}\n", of_key(account, key));
-                text += &credential(request, inventory, account, &name, None);
+                text += &credential(workspace, inventory, account, &name, None);
             }
-            Err(LeftOut { why, adopt }) => {
-                left += 1;
-                text += &format!("\n# Left out, {}: {why}.\n", quoted_name(account));
-                for line in credential(request, inventory, account, &name, adopt).lines() {
+            Err(Skipped { why, adopt }) => {
+                skipped += 1;
+                text += &format!("\n# Skipped {}: {why}.\n", quoted_name(account));
+                for line in credential(workspace, inventory, account, &name, adopt).lines() {
                     text += &format!("# {line}\n");
                 }
             }
         }
     }
-    Draft { text, taken, left }
+    Draft { text, included, skipped }
 }
 
-fn head(request: &DraftRequest<'_>, inventory: &Inventory) -> String {
+fn head(workspace: &Workspace<'_>, inventory: &Inventory) -> String {
     let mut text = format!(
         "# Drafted by `rekeyd init` on {}; service accounts listed: {}.\n\
-         # Every key is described in docs/policy.md. After a change: `rekeyd check`.\n\n\
+         # Reference of every key: docs/policy.md. After a change, run `rekeyd check`.\n\n\
          [workspaces.{WORKSPACE}]\nbase_url = {}\n",
-        request.at.strftime("%Y-%m-%d"),
+        workspace.at.strftime("%Y-%m-%d"),
         inventory.accounts.len(),
-        toml(request.base_url)
+        toml(workspace.base_url)
     );
-    text += &match request.admin_key {
+    text += &match workspace.admin_key {
         SecretSource::SystemdCredential(name) => format!(
-            "# The unit passes it on: LoadCredential= in rekeyd.service.\nadmin_key = {{ systemd_credential = {} }}\n",
+            "# Passed by the unit: LoadCredential= in rekeyd.service.\nadmin_key = {{ systemd_credential = {} }}\n",
             toml(name)
         ),
         SecretSource::File(path) => format!("admin_key = {{ file = {} }}\n", toml(&path.to_string_lossy())),
         SecretSource::EnvironmentVariable(name) => format!("admin_key = {{ env = {} }}\n", toml(name)),
     };
-    if let Some(path) = request.ca_file {
+    if let Some(path) = workspace.ca_file {
         text += &format!("ca_file = {}\n", toml(path));
     }
-    for (index, StoreChoice { kind, form, value }) in request.stores.iter().enumerate() {
-        let name = store_name(request.stores, index);
+    for (index, StoreChoice { kind, form, value }) in workspace.stores.iter().enumerate() {
+        let name = store_name(workspace.stores, index);
         text += &format!("\n[stores.{name}.{}]\n{} = {}\n", kind.key, form.key, toml(value));
     }
     text += "\n[defaults]\nevery = \"30d\"\njitter = \"4h\"\n\
-             # When rotations may start; without it, at any time.\n\
+             # When rotations may start; by default at any time.\n\
              # window = { opens = \"0 9 * * Mon-Thu\", lasts = \"6h\", time_zone = \"Europe/London\" }\n\
-             # Consumers must have read the new key by the end of the overlap; to wait for them, use `wait_for`.\n\
+             # Consumers must read the new key within the overlap. To wait for each of them, set `wait_for`.\n\
              overlap = { at_least = \"2h\", at_most = \"7d\", then = \"hold\" }\n\
-             # How long the old key is disabled before it is deleted.\nquarantine = \"24h\"\n";
+             # How long the old key stays disabled before it is deleted.\nquarantine = \"24h\"\n";
     text
 }
 
@@ -139,41 +139,41 @@ fn store_name(stores: &[StoreChoice], index: usize) -> String {
     if before == 0 { own.to_owned() } else { format!("{own}-{}", before + 1) }
 }
 
-/// Why an account is left out.
-struct LeftOut<'a> {
+/// Why an account is skipped.
+struct Skipped<'a> {
     why: String,
-    /// A key that an operator could choose to adopt.
+    /// A key that an operator could adopt.
     adopt: Option<&'a Key>,
 }
 
-/// The only key that a rotation can begin with.
-fn usable(account: &Account, now: Timestamp) -> Result<&Key, LeftOut<'_>> {
+/// The only key that a rotation can start with.
+fn usable(account: &Account, now: Timestamp) -> Result<&Key, Skipped<'_>> {
     let alive: Vec<&Key> = account.keys.iter().filter(|key| key.is_alive(now)).collect();
-    let left = |why: &str, adopt| LeftOut { why: why.to_owned(), adopt };
+    let skipped = |why: &str, adopt| Skipped { why: why.to_owned(), adopt };
     let key = match alive.as_slice() {
         [key] => *key,
         [] if account.keys.is_empty() => {
-            return Err(left("it has no key; write `permissions` for a first one", None));
+            return Err(skipped("it has no key; set `permissions` for a first one", None));
         }
-        [] => return Err(left("all its keys are disabled or expired", None)),
+        [] => return Err(skipped("all of its keys are disabled or expired", None)),
         [first, ..] => {
             let named: Vec<String> =
                 alive.iter().take(KEYS_NAMED_MAX).map(|key| format!("`{}`", key.id)).collect();
             let why = format!(
-                "it has {} enabled keys ({}); write the one that consumers use as `adopt`",
+                "it has {} enabled keys ({}); set `adopt` to the one that consumers use",
                 alive.len(),
                 named.join(", ")
             );
-            return Err(LeftOut { why, adopt: Some(first) });
+            return Err(Skipped { why, adopt: Some(first) });
         }
     };
-    match &key.grants.permissions {
-        Permissions::Unlisted | Permissions::All => Err(left(
-            "its key is unrestricted; restrict it in the dashboard, or write `allow_unrestricted = true`",
+    match &key.attributes.permissions {
+        Permissions::Unlisted | Permissions::All => Err(skipped(
+            "its key is unrestricted; restrict it in the dashboard, or set `allow_unrestricted = true`",
             None,
         )),
-        Permissions::Only(names) if ADMINISTERS.iter().any(|name| names.contains(*name)) => Err(left(
-            "its key may administer the workspace, and could be rekeyd's admin key; see `admin_key.published`",
+        Permissions::Only(names) if ADMINISTERS.iter().any(|name| names.contains(*name)) => Err(skipped(
+            "its key can administer the workspace, and may be rekeyd's own admin key; see `admin_key.published`",
             None,
         )),
         Permissions::Only(_) => Ok(key),
@@ -181,9 +181,10 @@ fn usable(account: &Account, now: Timestamp) -> Result<&Key, LeftOut<'_>> {
 }
 
 fn of_key(account: &Account, key: &Key) -> String {
-    let made = key.created_at.map_or_else(String::new, |at| format!(", made on {}", at.strftime("%Y-%m-%d")));
-    let may = shown(&key.grants.permissions.to_string());
-    format!("{} begins with its key `{}`{made}, which may: {may}", quoted_name(account), key.id)
+    let made =
+        key.created_at.map_or_else(String::new, |at| format!(", created on {}", at.strftime("%Y-%m-%d")));
+    let may = shown(&key.attributes.permissions.to_string());
+    format!("{} adopts its key `{}`{made}, with permissions: {may}", quoted_name(account), key.id)
 }
 
 fn quoted_name(account: &Account) -> String {
@@ -191,7 +192,7 @@ fn quoted_name(account: &Account) -> String {
 }
 
 fn credential(
-    request: &DraftRequest<'_>,
+    workspace: &Workspace<'_>,
     inventory: &Inventory,
     account: &Account,
     name: &CredentialName,
@@ -202,16 +203,16 @@ fn credential(
     if let Some(key) = adopt {
         text += &format!("adopt = {}\n", toml(key.id.as_str()));
     }
-    let destinations = request.stores.iter().enumerate().map(|(index, StoreChoice { kind, form, .. })| {
-        let store = store_name(request.stores, index);
-        let prefix = if form.is_prefixed { request.prefix } else { "" };
+    let destinations = workspace.stores.iter().enumerate().map(|(index, StoreChoice { kind, form, .. })| {
+        let store = store_name(workspace.stores, index);
+        let prefix = if form.is_prefixed { workspace.prefix } else { "" };
         let create = if kind.is_filled_by_rekeyd { "" } else { ", create = true" };
         format!("{{ store = \"{store}\", secret = {}{create} }}", toml(&format!("{prefix}{name}")))
     });
     text + &format!("publish_to = [{}]\n", destinations.collect::<Vec<_>>().join(", "))
 }
 
-/// The account's name if it is unique, else its id.
+/// The account's name where that is unmistakable, else its id.
 fn meant<'a>(inventory: &Inventory, account: &'a Account) -> &'a str {
     let alike =
         inventory.accounts.iter().filter(|it| it.name == account.name || it.id.as_str() == account.name);
@@ -222,7 +223,7 @@ fn meant<'a>(inventory: &Inventory, account: &'a Account) -> &'a str {
     if plain && alike.count() == 1 { &account.name } else { account.id.as_str() }
 }
 
-/// A unique name for the credential, from the account's name.
+/// A unique credential name, derived from the account's name.
 fn name_for(account: &Account, names: &mut BTreeSet<CredentialName>) -> CredentialName {
     let mut base = String::new();
     for c in account.name.chars() {
@@ -238,7 +239,7 @@ fn name_for(account: &Account, names: &mut BTreeSet<CredentialName>) -> Credenti
     let mut number = 1_u32;
     loop {
         let text = if number == 1 { base.clone() } else { format!("{base}-{number}") };
-        // It fits, by how it was made; one number is free.
+        // The name is valid by construction, and some number is free.
         if let Ok(name) = CredentialName::new(text)
             && names.insert(name.clone())
         {
@@ -248,7 +249,7 @@ fn name_for(account: &Account, names: &mut BTreeSet<CredentialName>) -> Credenti
     }
 }
 
-/// A text as a TOML value, with its quotes.
+/// A TOML string, quotes included.
 fn toml(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
@@ -258,7 +259,7 @@ fn toml_key(name: &CredentialName) -> String {
     if is_bare { name.to_string() } else { format!("\"{name}\"") }
 }
 
-/// A foreign text, for one line of a comment.
+/// Text of outside systems, for one line of a comment.
 fn shown(text: &str) -> String {
     shortened(&one_line(text), TEXT_CHARACTERS_MAX)
 }

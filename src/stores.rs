@@ -20,7 +20,7 @@ macro_rules! stores {
         /// Every kind of store.
         pub static KINDS: &[&StoreKind] = &[$( &$folder::kind::KIND, )*];
 
-        /// A secrets store: exactly one kind.
+        /// A secret store: exactly one kind.
         #[derive(Default, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields, default)]
         #[schemars(
@@ -42,12 +42,12 @@ macro_rules! stores {
             }
         }
 
-        /// Where a secret is read, in exactly one of the ways.
+        /// The source of a secret: exactly one kind.
         #[derive(Default, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields, default)]
         #[schemars(
             rename = "Origin",
-            title = "a place to read a secret from",
+            title = "a source of a secret",
             extend("minProperties" = 1, "maxProperties" = 1, "examples" = [{ "file": "/run/rekeyd/secrets/tts" }])
         )]
         pub(crate) struct SourceTable {
@@ -67,14 +67,14 @@ macro_rules! stores {
 }
 
 stores! {
-    /// AWS Secrets Manager, with the default chain of AWS credentials.
+    /// AWS Secrets Manager, with credentials from the default AWS chain.
     aws_secrets_manager {
-        /// AWS Secrets Manager, with the default chain of AWS credentials.
+        /// AWS Secrets Manager, with credentials from the default AWS chain.
         aws_secrets_manager
     }
-    /// Files in a directory of this machine, for a tmpfs that is shared with consumers.
+    /// Files in a local directory, typically a tmpfs that consumers can read.
     directory {
-        /// A file: a secret of rekeyd's directory store, or any other file.
+        /// A file, such as a secret of rekeyd's directory store.
         file
     }
 }

@@ -1,4 +1,4 @@
-//! The state of a directory: who may write there, its file system, and its free space. Writes nothing.
+//! The properties of a path: permissions, file system and free space. Read-only.
 
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -10,10 +10,10 @@ use rustix::fs::{Access, StatVfsMountFlags};
 const TMPFS_MAGIC: u64 = 0x0102_1994;
 const RAMFS_MAGIC: u64 = 0x8584_58f6;
 
-/// What a path leads to.
+/// What is at the path of a directory.
 pub enum PathState {
     Missing,
-    Unreadable(std::io::Error),
+    Inaccessible(std::io::Error),
     NotADirectory,
     Directory(DirectoryState),
 }
@@ -30,20 +30,20 @@ pub struct DirectoryState {
     pub free_files: Option<u64>,
 }
 
-/// Follows links, as the daemon does.
+/// Follows symbolic links, as the daemon does.
 #[must_use]
 pub fn look(path: &Path) -> PathState {
     let metadata = match path.metadata() {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == ErrorKind::NotFound => return PathState::Missing,
-        Err(error) => return PathState::Unreadable(error),
+        Err(error) => return PathState::Inaccessible(error),
     };
     if !metadata.is_dir() {
         return PathState::NotADirectory;
     }
     let system = match rustix::fs::statvfs(path) {
         Ok(system) => system,
-        Err(error) => return PathState::Unreadable(error.into()),
+        Err(error) => return PathState::Inaccessible(error.into()),
     };
     let kind = rustix::fs::statfs(path).map_or(0, |kind| u64::try_from(kind.f_type).unwrap_or(0));
     PathState::Directory(DirectoryState {
@@ -60,15 +60,15 @@ pub fn look(path: &Path) -> PathState {
     })
 }
 
-/// Whether systemd creates the directory when it starts the unit, so that it may be missing before.
+/// Whether systemd creates the directory when it starts the unit.
 #[must_use]
-pub fn is_created_by_unit(directory: &Path) -> bool {
+pub fn is_created_by_the_unit(directory: &Path) -> bool {
     ["/run/rekeyd", "/var/lib/rekeyd", "/var/lib/private/rekeyd"]
         .iter()
         .any(|made| directory == Path::new(made))
 }
 
-/// A size as operators read it.
+/// A size in MiB.
 #[must_use]
 pub fn mebibytes(bytes: u64) -> String {
     format!("{} MiB", bytes >> 20)

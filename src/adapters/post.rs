@@ -1,16 +1,16 @@
-//! What came of one bounded POST, without a word that could be a secret: for whoever sends what somebody else takes in.
+//! Reads the response to a POST, bounded in size and without secrets in messages.
 
 use jiff::SignedDuration;
 use reqwest::Response;
 use reqwest::header::RETRY_AFTER;
 
-/// In seconds; a date is as good as nothing said.
+/// The delay in seconds; a date is ignored.
 pub(super) fn retry_after(response: &Response) -> Option<SignedDuration> {
     let seconds: i64 = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     (seconds >= 0).then(|| SignedDuration::from_secs(seconds))
 }
 
-/// As much of the body as is looked at. The status is what counts: however the rest ends, it is not waited for.
+/// The beginning of the body. The rest is not read, and an error after the status is ignored.
 pub(super) async fn beginning(mut response: Response, bytes_max: usize) -> Vec<u8> {
     let mut body = Vec::new();
     while body.len() < bytes_max {
@@ -22,13 +22,13 @@ pub(super) async fn beginning(mut response: Response, bytes_max: usize) -> Vec<u
     body
 }
 
-/// Why there is no answer. reqwest's own text shows the URL.
-pub(super) fn broken(error: &reqwest::Error) -> &'static str {
+/// The reason for a missing response. The text of reqwest would contain the URL.
+pub(super) fn error_text(error: &reqwest::Error) -> &'static str {
     if error.is_timeout() {
-        "it did not answer in time"
+        "timed out"
     } else if error.is_connect() {
-        "it cannot be connected to"
+        "cannot connect"
     } else {
-        "its answer broke off, or is no HTTP"
+        "invalid or incomplete HTTP response"
     }
 }

@@ -11,7 +11,7 @@ use crate::agent::command;
 use crate::agent::follow::Change;
 use crate::agent::http_client::{HttpClient, HttpRequest};
 use crate::config::agent;
-use crate::config::agent::{OnChange, Telling};
+use crate::config::agent::{OnChange, ReloadMethod};
 
 pub(super) struct ReloadHook {
     on_change: OnChange,
@@ -31,7 +31,7 @@ impl ReloadHook {
         let path = path.map(|path| path.display().to_string()).unwrap_or_default();
         let limit = self.on_change.time_limit;
         match &self.on_change.how {
-            Telling::Command(command_line) => {
+            ReloadMethod::Command(command_line) => {
                 let variables = [
                     ("REKEYD_SECRET", change.name.as_str()),
                     ("REKEYD_FINGERPRINT", change.fingerprint.as_str()),
@@ -39,8 +39,8 @@ impl ReloadHook {
                 ];
                 command::run(command_line, &variables, &self.withheld, limit).await
             }
-            Telling::Signal { pid_file, signal } => send(pid_file, *signal),
-            Telling::Url(url) => {
+            ReloadMethod::Signal { pid_file, signal } => send(pid_file, *signal),
+            ReloadMethod::Url(url) => {
                 let body = json!({ "secret": change.name, "fingerprint": change.fingerprint, "path": path });
                 let request =
                     HttpRequest { method: Method::POST, url, token: None, body: Some(&body), limit };

@@ -22,7 +22,7 @@ use crate::agent::reload_hook::ReloadHook;
 use crate::agent::secret_cache::SecretCache;
 use crate::agent::signals::{SignalEvent, Signals};
 use crate::agent::systemd;
-use crate::config::agent::{Health, Looking};
+use crate::config::agent::{Health, HealthMethod};
 use crate::domain::ack;
 use crate::domain::ids::CredentialName;
 use crate::domain::secret::Fingerprint;
@@ -281,7 +281,7 @@ impl Supervisor {
     async fn probe(&self, health: &Health) -> Result<(), String> {
         let limit = health.time_limit;
         match &health.how {
-            Looking::Command(command_line) => {
+            HealthMethod::Command(command_line) => {
                 let listed = |text: &mut dyn Iterator<Item = String>| text.collect::<Vec<_>>().join(" ");
                 let names = listed(&mut self.current.keys().map(ToString::to_string));
                 let fingerprints = listed(&mut self.current.values().map(ToString::to_string));
@@ -289,7 +289,7 @@ impl Supervisor {
                     [("REKEYD_SECRET", names.as_str()), ("REKEYD_FINGERPRINT", fingerprints.as_str())];
                 command::run(command_line, &variables, &self.withheld, limit).await
             }
-            Looking::Url(url) => {
+            HealthMethod::Url(url) => {
                 let request = HttpRequest { method: Method::GET, url, token: None, body: None, limit };
                 let response = HttpClient::PLAIN.send(request).await?;
                 if response.status.is_success() {

@@ -21,7 +21,7 @@ use crate::engine::{Context, Timing, WorkspaceClient};
 use crate::http::Readers;
 use crate::plain_file;
 use crate::ports::clock::Clock;
-use crate::ports::issuer::Issuer;
+use crate::ports::issuer::{AdminKey, Issuer};
 use crate::ports::journal::Journal;
 use crate::ports::secret_store::SecretStore;
 use crate::telemetry::meter::Meter;
@@ -103,13 +103,14 @@ pub async fn assemble(config: &Config, environment: &dyn Environment, base: &Bas
         let limits = config.policy.workspaces.get(name).copied();
         let limits = limits.unwrap_or_default();
         let admin_key = admin_key::find(name, &workspace.admin_key, config, &stores, environment).await?;
-        let issuer = issuer(name, workspace, admin_key, &base.clock)?;
+        let admin_key = AdminKey::new(admin_key);
+        let issuer = issuer(name, workspace, Arc::clone(&admin_key), &base.clock)?;
         let issuer = Arc::new(MeteredWorkspace::new(issuer, name.clone(), Arc::clone(&base.meter)));
         let workspace_client =
             WorkspaceClient::new(name.clone(), Arc::clone(&issuer) as Arc<dyn Issuer>, limits);
         let workspace_client = workspace_client.watched_by(issuer);
         let workspace_client = match &workspace.admin_key.published {
-            Some(credential) => workspace_client.administered_by(credential.clone()),
+            Some(credential) => workspace_client.administered_by(credential.clone(), admin_key),
             None => workspace_client,
         };
         workspaces.insert(name.clone(), Arc::new(workspace_client));
@@ -147,7 +148,7 @@ pub async fn workspace(
         return Err(Error::NoAdminKey { workspace: name.clone() });
     };
     let admin_key = admin_key::find(name, &workspace.admin_key, config, &stores, environment).await?;
-    issuer(name, workspace, admin_key, clock)
+    issuer(name, workspace, AdminKey::new(admin_key), clock)
 }
 
 async fn stores(config: &Config) -> Result<BTreeMap<StoreName, Arc<dyn SecretStore>>, Error> {
@@ -209,7 +210,7 @@ pub fn readers(config: &Config, environment: &dyn Environment) -> Result<Readers
 pub fn issuer(
     name: &WorkspaceName,
     config: &WorkspaceConfig,
-    admin_key: SecretValue,
+    admin_key: Arc<AdminKey>,
     clock: &Arc<dyn Clock>,
 ) -> Result<ElevenLabs, Error> {
     let workspace = || name.clone();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::adapters::webhook::{BuildError, Receiver, Webhook, Words};
+use crate::adapters::webhook::{BuildError, MessageFormat, Receiver, Webhook};
 use crate::config::Config;
 use crate::config::components::{ChannelConfig, ReceiverConfig};
 use crate::config_file::environment::Environment;
@@ -31,7 +31,10 @@ pub fn channels(
 ) -> Result<Channels, Error> {
     let channels = config.channels.iter().map(|(name, channel)| {
         let notifier = webhook(name, channel, environment, clock)?;
-        Ok((name.clone(), Channel { interest: channel.interest.clone(), notifier: Arc::new(notifier) }))
+        Ok((
+            name.clone(),
+            Channel { subscription: channel.subscription.clone(), notifier: Arc::new(notifier) },
+        ))
     });
     channels.collect()
 }
@@ -58,7 +61,7 @@ fn webhook(
         }
     };
     let ChannelConfig { text, source, runbook, time_limit, .. } = config;
-    let words = Words { text: text.clone(), source: source.clone(), runbook: runbook.clone() };
+    let words = MessageFormat { text: text.clone(), source: source.clone(), runbook: runbook.clone() };
     Webhook::new(receiver, words, time_limit.unsigned_abs(), Arc::clone(clock))
         .map_err(|source| Error::Channel { channel: name.clone(), source })
 }

@@ -9,22 +9,23 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::adapters::sqlite::{OpenError, SqliteJournal};
 use crate::app::assembly::{self, Base};
 use crate::app::channels;
+use crate::app::journal::Database;
 use crate::app::lifecycle::Lifecycle;
 use crate::app::notify;
 use crate::app::reload::{self, InForce};
 use crate::app::traces;
 use crate::app::with_causes;
 use crate::config::Config;
-use crate::config::components::{DaemonConfig, JournalConfig, TlsConfig};
+use crate::config::components::{DaemonConfig, TlsConfig};
 use crate::config_file::environment::ProcessEnvironment;
 use crate::domain::audit::Actor;
 use crate::engine::{Controller, Handle, Stopped, ticker};
 use crate::http::{BindError, Operator, OperatorSocket, Public, PublicListener, Reload, Status};
 use crate::http::{Tls, TlsError, TlsFiles};
-use crate::notify::{Announcer, Channels};
+use crate::notify::{Channels, NotificationService};
+use crate::ports::journal::OpenError;
 use crate::telemetry::meter::Meter;
 use crate::telemetry::observation::{Detail, Observer};
 
@@ -65,9 +66,8 @@ pub enum Error {
 /// # Errors
 /// Nothing was changed outside if it did not start. If it stopped by itself, the journal says how far it came.
 pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
-    let JournalConfig::Sqlite { path: journal_path } = &config.daemon.journal;
-    let journal = Arc::new(SqliteJournal::open(journal_path)?);
-    let base = Base::on_this_machine(Arc::<SqliteJournal>::clone(&journal));
+    let journal = config.daemon.journal.open()?;
+    let base = Base::on_this_machine(Arc::<dyn Database>::clone(&journal));
     let (base, exporter) = traces::begin(base, &ProcessEnvironment).await?;
     let diary = Lifecycle::of(&base);
     let context = assembly::assemble(&config, &ProcessEnvironment, &base).await?;
@@ -81,7 +81,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     let controller = controller.metered_by(Arc::<Meter>::clone(&base.meter));
     let (consumers, consumers_seen) = watch::channel(Arc::new(consumers));
     let (status, status_seen) = watch::channel(at_the_start(&config, &base));
-    let (channels, announcer) = announcing(&config, &base, journal, &handle, &status)?;
+    let (channels, notifications) = announcing(&config, &base, journal, &handle, &status)?;
     let (reloads, reloads_asked) = mpsc::channel(RELOADS_MAX);
     let drain = config.daemon.drain.unsigned_abs();
     let others = [
@@ -115,7 +115,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
         parts.spawn(tls.follow(status.clone(), served.clone()));
     }
     parts.spawn(socket.serve(operator, served.clone()));
-    parts.spawn(announcer.run(served.clone()));
+    parts.spawn(notifications.run(served.clone()));
     parts.spawn(answer_reloads(in_force, path.to_owned(), reloads_asked, served.clone()));
     parts.spawn(heed_schedules(handle.clone(), sweep, inspect, served.clone()));
     parts.spawn(notify::feed_watchdog(handle, served.clone()));
@@ -158,13 +158,12 @@ async fn work(
 
 /// What only the program's frame knows, when it begins.
 fn at_the_start(config: &Config, base: &Base) -> Status {
-    let JournalConfig::Sqlite { path: journal } = &config.daemon.journal;
     Status {
         policy_hash: config.hash().to_owned(),
         policy_loaded: Some(base.clock.now()),
         started: Some(base.clock.now()),
         detail: Detail::of(config.metrics.per_credential),
-        journal: Some(journal.clone()),
+        journal: config.daemon.journal.file().map(Path::to_owned),
         meter: Arc::clone(&base.meter),
         ..Status::default()
     }
@@ -174,21 +173,21 @@ fn at_the_start(config: &Config, base: &Base) -> Status {
 fn announcing(
     config: &Config,
     base: &Base,
-    journal: Arc<SqliteJournal>,
+    journal: Arc<dyn Database>,
     handle: &Handle,
     status: &watch::Sender<Status>,
-) -> Result<(watch::Sender<Arc<Channels>>, Announcer), Error> {
+) -> Result<(watch::Sender<Arc<Channels>>, NotificationService), Error> {
     let channels = channels::channels(config, &ProcessEnvironment, &base.clock)?;
     let (channels, channels_seen) = watch::channel(Arc::new(channels));
-    let announcer = Announcer {
+    let notifications = NotificationService {
         observer: Observer::new(handle.clone(), status.subscribe()),
         outbox: journal,
         clock: Arc::clone(&base.clock),
         channels: channels_seen,
         status: status.clone(),
-        patience: config.daemon.notify_after,
+        notify_after: config.daemon.notify_after,
     };
-    Ok((channels, announcer))
+    Ok((channels, notifications))
 }
 
 /// Waits for every part; one that broke is why the daemon stopped, if nothing else is.

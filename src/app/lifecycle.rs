@@ -10,7 +10,7 @@ use crate::app::assembly::Base;
 use crate::domain::audit::{Act, Actor, changes};
 use crate::domain::time::later;
 use crate::ports::clock::Clock;
-use crate::ports::journal::Journal;
+use crate::ports::journal::{AuditLog, Journal};
 
 /// A journal that cannot be written is tried again so soon.
 const AGAIN: SignedDuration = SignedDuration::from_secs(10);
@@ -18,13 +18,13 @@ const TELL_THE_HEAD_EVERY: SignedDuration = SignedDuration::from_hours(24);
 
 #[derive(Clone)]
 pub(super) struct Lifecycle {
-    journal: Arc<dyn Journal>,
+    journal: Arc<dyn AuditLog>,
     clock: Arc<dyn Clock>,
 }
 
 impl Lifecycle {
     pub(super) fn of(base: &Base) -> Self {
-        Self { journal: Arc::clone(&base.journal), clock: Arc::clone(&base.clock) }
+        Self { journal: Arc::<dyn Journal>::clone(&base.journal), clock: Arc::clone(&base.clock) }
     }
 
     /// Records that the daemon has started. If the journal cannot be written, nothing else can be done either; the record

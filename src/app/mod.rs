@@ -4,6 +4,7 @@ pub(crate) mod admin_key;
 pub mod assembly;
 pub mod channels;
 pub mod daemon;
+mod journal;
 mod lifecycle;
 mod notify;
 mod reload;

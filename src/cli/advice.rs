@@ -1,5 +1,4 @@
-//! Commands that messages, the status page, notifications and alerts advise are understood as they stand, so that whoever
-//! copies one at night is not told that something is missing. Tests only.
+//! Every command that a message, the status page, a notification or an alert suggests parses as written. Tests only.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +16,7 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// What is filled in becomes a name.
+/// Replaces each placeholder by a name.
 fn filled_in(command: &str) -> String {
     let (mut text, mut depth) = (String::new(), 0usize);
     for character in command.chars() {
@@ -36,7 +35,7 @@ fn filled_in(command: &str) -> String {
     text.replace("ARN", "arn:aws:kms:eu-west-1:123456789012:key/x")
 }
 
-/// Commands in a line of code: between backticks, or as a text or its end.
+/// Commands in a line of code: in backticks, or at the end of a string literal.
 fn in_code(line: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (at, _) in line.match_indices("rekeyd ") {
@@ -50,7 +49,7 @@ fn in_code(line: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_command_that_is_advised_is_understood_as_it_stands() {
+fn every_suggested_command_parses_as_written() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut sources = Vec::new();
     files(&root.join("src"), &mut sources);

@@ -9,7 +9,7 @@ use crate::app::with_causes;
 use crate::cli::agent_flags::Flags;
 use crate::cli::exit::{self, Exit};
 use crate::cli::run;
-use crate::config::agent::{AgentConfig, Mode, PlaceConfig, SecretConfig, load, load_file};
+use crate::config::agent::{AgentConfig, Mode, OutputFileConfig, SecretConfig, load, load_file};
 use crate::config_file::environment::ProcessEnvironment;
 use crate::domain::failure::Failure;
 
@@ -42,7 +42,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         }),
         (None, None) => {
             let missing =
-                "nothing to follow: give --config FILE, or --credential NAME and --file or --aws-secret";
+                "no secret to follow: pass --config FILE, or --credential NAME with --file or --aws-secret";
             return exit::because(Exit::Usage, &missing);
         }
     };
@@ -53,9 +53,9 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     if let Err(code) = run::begin_logging() {
         return code;
     }
-    run::tell_lints("agent's configuration", &config.lints);
+    run::log_warnings("agent's configuration", &config.warnings);
     run::keep_out_of_core_files();
-    // One thread, and no pool before something blocks: this runs beside every application.
+    // One thread, to stay small: an agent runs beside every application.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
@@ -122,7 +122,7 @@ async fn connect(config: SecretConfig) -> Result<Secret, Failure> {
     Ok(Secret { cached, source, every, every_max })
 }
 
-fn output_file(config: &PlaceConfig) -> Result<OutputFile, Failure> {
+fn output_file(config: &OutputFileConfig) -> Result<OutputFile, Failure> {
     Ok(OutputFile {
         path: config.path.clone(),
         mode: config.mode,

@@ -9,7 +9,6 @@ use clap::Subcommand;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::adapters::sqlite::{ReadError, ReadOnlyJournal, Verified};
 use crate::cli::audit_compare;
 use crate::cli::exit::{Exit, Failed};
 use crate::cli::journal::{Looking, Output, tell};
@@ -17,6 +16,7 @@ use crate::cli::progress::Progress;
 use crate::domain::audit::{Head, Sealed, canonical};
 use crate::domain::ids::CredentialName;
 use crate::domain::sanitize::one_line;
+use crate::ports::journal::{AuditReader, Verification};
 
 /// Records that are read at a time.
 const PAGE: usize = 1000;
@@ -90,7 +90,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             verified(verify).unwrap_or_else(|failed| verify.looking.fail(&failed))
         }
         Some(Command::Compare(compare)) => {
-            audit_compare::run(compare).unwrap_or_else(|failed| failed.tell(compare.is_for_programs()))
+            audit_compare::run(compare).unwrap_or_else(|failed| failed.report(compare.is_for_programs()))
         }
         Some(Command::Export(export)) => {
             exported(export).unwrap_or_else(|failed| export.looking.fail(&failed))
@@ -107,13 +107,13 @@ impl Which {
 
 /// Hands every record of interest to `take`, the oldest first, and returns the head that was reached.
 fn each(
-    journal: &ReadOnlyJournal,
+    journal: &dyn AuditReader,
     which: &Which,
     mut take: impl FnMut(&Sealed) -> io::Result<()>,
 ) -> Result<Head, Failed> {
     let mut head = Head::genesis();
     loop {
-        let page = journal.audit(head.sequence, PAGE).map_err(|error: ReadError| Failed::journal(error))?;
+        let page = journal.audit(head.sequence, PAGE).map_err(Failed::journal)?;
         let Some(last) = page.last() else { return Ok(head) };
         for record in page.iter().filter(|record| which.includes(record)) {
             take(record).map_err(|error| unwritten(&error))?;
@@ -130,7 +130,7 @@ fn list(arguments: &Arguments) -> Result<ExitCode, Failed> {
     let Arguments { command: _, looking, which, limit } = arguments;
     let journal = looking.open()?.journal;
     let mut newest: VecDeque<Sealed> = VecDeque::new();
-    let head = each(&journal, which, |record| {
+    let head = each(journal.as_ref(), which, |record| {
         newest.push_back(record.clone());
         if newest.len() > *limit {
             newest.pop_front();
@@ -176,7 +176,7 @@ fn exported(export: &Export) -> Result<ExitCode, Failed> {
     let journal = export.looking.open()?.journal;
     let mut out = BufWriter::new(io::stdout().lock());
     let mut gone = false;
-    let head = each(&journal, &export.which, |record| {
+    let head = each(journal.as_ref(), &export.which, |record| {
         // Whoever stops reading early has read what was wanted.
         match writeln!(out, "{}", canonical(&record.to_json())) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -199,7 +199,7 @@ fn verified(verify: &Verify) -> Result<ExitCode, Failed> {
     let progress = Progress::doing("verifying the audit log");
     let answer = journal.verify_audit(verify.expect.as_ref());
     drop(progress);
-    let Verified { head, events, fault } = answer.map_err(Failed::journal)?;
+    let Verification { head, events, fault } = answer.map_err(Failed::journal)?;
     let code = if fault.is_some() { Exit::NeedsAttention.into() } else { ExitCode::SUCCESS };
     let text = match (verify.looking.output, fault) {
         (Output::Json, fault) => {

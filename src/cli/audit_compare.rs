@@ -7,17 +7,15 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::adapters::clock::SystemClock;
-use crate::adapters::sqlite::SqliteJournal;
 use crate::app::{assembly, with_causes};
 use crate::cli::exit::{Exit, Failed};
 use crate::cli::journal::{Output, tell};
-use crate::cli::policy::OfPolicy;
+use crate::cli::policy::PolicyArgument;
 use crate::cli::progress::Progress;
 use crate::config::Config;
-use crate::config::components::JournalConfig;
 use crate::config_file::environment::ProcessEnvironment;
 use crate::domain::audit::Sealed;
-use crate::domain::audit::compare::{Compared, Logged, compare};
+use crate::domain::audit::compare::{Comparison, WorkspaceLogEntry, compare};
 use crate::domain::ids::WorkspaceName;
 use crate::domain::sanitize::one_line;
 use crate::ports::clock::Clock;
@@ -27,7 +25,7 @@ const DEFAULT_SPAN: SignedDuration = SignedDuration::from_hours(24 * 7);
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
-    policy: OfPolicy,
+    policy: PolicyArgument,
     /// From when on; by default the last seven days
     #[arg(long, value_name = "TIME")]
     since: Option<Timestamp>,
@@ -43,12 +41,11 @@ impl Arguments {
 }
 
 /// What came of one workspace.
-type Outcome = (WorkspaceName, Result<Compared, String>);
+type Outcome = (WorkspaceName, Result<Comparison, String>);
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failed> {
     let config = arguments.policy.load()?;
-    let JournalConfig::Sqlite { path } = &config.daemon.journal;
-    let journal = SqliteJournal::open_read_only(path).map_err(Failed::journal)?;
+    let journal = config.daemon.journal.open_read_only().map_err(Failed::journal)?;
     let records = journal.audit(0, usize::MAX).map_err(Failed::journal)?;
     let since = arguments.since.or_else(|| SystemClock.now().checked_sub(DEFAULT_SPAN).ok());
     let since = since.unwrap_or(Timestamp::UNIX_EPOCH);
@@ -95,7 +92,7 @@ async fn ask(config: &Config, records: &[Sealed], since: Timestamp, progress: &P
     outcomes
 }
 
-fn by(logged: &Logged) -> String {
+fn by(logged: &WorkspaceLogEntry) -> String {
     logged.user.as_ref().map(|user| format!(" by user {user}")).unwrap_or_default()
 }
 
@@ -104,7 +101,7 @@ fn as_text((name, outcome): &Outcome) -> String {
         Ok(compared) => compared,
         Err(why) => return format!("workspace {name}: not compared: {}\n", one_line(why)),
     };
-    let Compared { matched, others, foreign, unseen } = compared;
+    let Comparison { matched, others, foreign, unseen } = compared;
     let mut text = format!(
         "workspace {name}: {matched} entries of its audit log are ours, {others} are of keys that are not, or were not yet, {} are of \
          our keys and not ours\n",

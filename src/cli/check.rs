@@ -1,4 +1,4 @@
-//! `rekeyd check`: every problem of a policy, or what it means.
+//! `rekeyd check`: every error and warning of a policy, and a summary of what the policy does.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -20,9 +20,9 @@ const JSON_VERSION: u32 = 1;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// The policy; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml
+    /// Policy file; defaults to $REKEYD_POLICY, then /etc/rekeyd/policy.toml
     file: Option<PathBuf>,
-    /// How to print what was found
+    /// Output format
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
@@ -40,16 +40,16 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Output::Json => (format!("{:#}\n", as_json(&loaded)), String::new()),
         Output::Text => as_text(&loaded),
     };
-    // Whoever does not listen to what is beside is told the exit code all the same.
+    // A closed standard error does not change the exit code.
     drop(std::io::stderr().write_all(beside.as_bytes()));
     tell(&standard, code)
 }
 
-/// What goes to the standard output, and what beside it.
+/// The text for the standard output and the text for the standard error.
 fn as_text(loaded: &Result<Config, Diagnostics>) -> (String, String) {
     match loaded {
-        Ok(config) if config.lints().problems.is_empty() => (summary(config), String::new()),
-        Ok(config) => (summary(config), format!("{}\n\n", config.lints())),
+        Ok(config) if config.warnings().problems.is_empty() => (summary(config), String::new()),
+        Ok(config) => (summary(config), format!("{}\n\n", config.warnings())),
         Err(problems) => (String::new(), format!("{problems}\n")),
     }
 }
@@ -57,7 +57,7 @@ fn as_text(loaded: &Result<Config, Diagnostics>) -> (String, String) {
 fn summary(config: &Config) -> String {
     let mut text = format!(
         "{}: valid; workspaces: {}, stores: {}, consumers: {}, credentials: {}\n",
-        config.lints().path,
+        config.warnings().path,
         config.workspaces.len(),
         config.stores.len(),
         config.consumers.len(),
@@ -69,32 +69,32 @@ fn summary(config: &Config) -> String {
         };
         line("", "");
         line("credential", credential.name.as_str());
-        line("of", &format!("`{}` in {}", credential.service_account, credential.workspace));
-        line("begins", &beginning(credential));
+        line("account", &format!("`{}` in {}", credential.service_account, credential.workspace));
+        line("first key", &first_key(credential));
         line("due", &credential.schedule.describe());
         for freeze in &credential.schedule.freezes {
             line("frozen", &format!("{} to {} ({})", freeze.from, freeze.until, freeze.name));
         }
         for destination in &credential.destinations {
             let create = if destination.create { ", created if missing" } else { "" };
-            line("published", &format!("{destination}{create}"));
+            line("publish to", &format!("{destination}{create}"));
         }
         line("overlap", &overlap(&credential.terms));
         line("quarantine", &brief(credential.terms.quarantine));
         if let Some(lifetime) = credential.key_lifetime {
-            line("keys live", &brief(lifetime));
+            line("lifetime", &brief(lifetime));
         }
     }
     text.lines().map(str::trim_end).fold(String::new(), |text, line| text + line + "\n")
 }
 
-fn beginning(credential: &Credential) -> String {
+fn first_key(credential: &Credential) -> String {
     match (&credential.adopt, &credential.first) {
-        (Some(key), _) => format!("with the key {key}"),
+        (Some(key), _) => format!("adopts key {key}"),
         (None, Some(first)) => {
-            format!("with its only enabled key, or a first one for: {}", first.permissions)
+            format!("adopts the only enabled key, or creates one with: {}", first.permissions)
         }
-        (None, None) => "with its only enabled key".to_owned(),
+        (None, None) => "adopts the only enabled key".to_owned(),
     }
 }
 
@@ -119,10 +119,10 @@ fn deadline(then: AfterDeadline) -> &'static str {
 
 fn as_json(loaded: &Result<Config, Diagnostics>) -> Value {
     let (problems, credentials) = match loaded {
-        Ok(config) => (config.lints(), config.policy.credentials.values().map(credential_json).collect()),
+        Ok(config) => (config.warnings(), config.policy.credentials.values().map(credential_json).collect()),
         Err(problems) => (problems, Vec::new()),
     };
-    let mut told = json!({
+    let mut document = json!({
         "schema_version": JSON_VERSION,
         "policy": problems.path,
         "valid": loaded.is_ok(),
@@ -131,9 +131,9 @@ fn as_json(loaded: &Result<Config, Diagnostics>) -> Value {
         "credentials": credentials,
     });
     if loaded.is_err() {
-        Failed::policy(problems).amend(&mut told);
+        Failed::policy(problems).amend(&mut document);
     }
-    told
+    document
 }
 
 fn credential_json(credential: &Credential) -> Value {

@@ -1,4 +1,4 @@
-//! `rekeyd completions`: what a shell needs to complete commands and options.
+//! `rekeyd completions`: shell completion scripts.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use crate::cli::journal::tell;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// For which shell
+    /// Shell to generate completions for
     #[arg(value_enum)]
     shell: Shell,
 }

@@ -9,12 +9,12 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use jiff::Timestamp;
 
-use crate::adapters::sqlite::ReadError;
 use crate::cli::exit::Failed;
 use crate::cli::journal::{Looking, Output, Sources, as_json, tell};
 use crate::domain::record::Record;
 use crate::domain::report::consumers::{ConsumersReport, UseReport, uses};
 use crate::domain::time::{age, distance};
+use crate::ports::journal::ReadError;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {

@@ -1,6 +1,6 @@
-//! The running daemon, as the commands reach it: its socket, what it answers, and what an exit code says of that.
+//! The client of the daemon's Unix socket, for the commands that need a running daemon.
 //!
-//! Exit codes: 0 done; 1 refused, with the reason; 2 usage; 5 no daemon answers.
+//! Exit codes: 0 done; 1 refused, with the reason; 2 usage; 5 the daemon is unreachable.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -21,21 +21,21 @@ use crate::domain::report::condition::Condition;
 
 const FILE_NAME: &str = "rekeyd.sock";
 
-/// Longer than the daemon itself takes to give up.
-const PATIENCE: Duration = Duration::from_secs(100);
-/// What is told from memory.
-const AT_ONCE: Duration = Duration::from_secs(2);
+/// Longer than the daemon's own time limits.
+const RESPONSE_LIMIT: Duration = Duration::from_secs(100);
+/// For a response that the daemon gives from memory.
+const MEMORY_LIMIT: Duration = Duration::from_secs(2);
 
 #[derive(clap::Args)]
-pub(super) struct Reaching {
-    /// The daemon's socket; by default the one of --policy, else $REKEYD_SOCKET, else the one of $REKEYD_POLICY, else
-    /// rekeyd.sock in $RUNTIME_DIRECTORY, else the one of /etc/rekeyd/policy.toml, else /run/rekeyd/rekeyd.sock
+pub(super) struct Connection {
+    /// The daemon's socket; defaults to that of --policy, then $REKEYD_SOCKET, then that of $REKEYD_POLICY, then
+    /// $RUNTIME_DIRECTORY/rekeyd.sock, then that of /etc/rekeyd/policy.toml
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
-    /// The policy that the daemon was started with, to take the socket from
+    /// The daemon's policy, to read the socket path from
     #[arg(long, value_name = "FILE", conflicts_with = "socket")]
     policy: Option<PathBuf>,
-    /// A line for people, or JSON for programs
+    /// Output format
     #[arg(long, value_enum, default_value_t = Output::Text)]
     pub(super) output: Output,
 }
@@ -47,59 +47,59 @@ pub(super) enum Output {
     Json,
 }
 
-/// Why a command did not do what it should.
-pub(super) enum Unmet {
-    /// The daemon's own words.
+/// Why a command to the daemon failed.
+pub(super) enum CallError {
+    /// The daemon refused, with its own code and message.
     Refused { code: String, message: String },
-    /// Nobody answered.
+    /// No daemon answered.
     Unreachable(String),
-    /// Something on this side.
+    /// The client failed.
     Failed(String),
-    /// The policy that was named has errors.
+    /// The named policy has errors.
     Policy(Failed),
 }
 
-impl Unmet {
-    /// Says so, on the standard error for people and on the standard output for programs.
-    pub(super) fn tell(self, output: Output) -> ExitCode {
+impl CallError {
+    /// Reports the error: text on the standard error, or JSON on the standard output.
+    pub(super) fn report(self, output: Output) -> ExitCode {
         let failed = match self {
             Self::Refused { code, message } => Failed::new(Exit::Failed, &code, message),
-            Self::Unreachable(message) => Failed::new(Exit::Unreachable, "not_reachable", message),
+            Self::Unreachable(message) => Failed::new(Exit::Unreachable, "unreachable", message),
             Self::Failed(message) => Failed::other(message),
             Self::Policy(failed) => failed,
         };
-        failed.tell(output == Output::Json)
+        failed.report(output == Output::Json)
     }
 }
 
-/// The daemon at its socket.
+/// The daemon behind its socket.
 pub(super) struct Daemon {
     socket: PathBuf,
 }
 
 impl Daemon {
-    pub(super) fn at(reaching: &Reaching) -> Result<Self, Unmet> {
-        let socket = match (&reaching.socket, &reaching.policy) {
+    pub(super) fn at(connection: &Connection) -> Result<Self, CallError> {
+        let socket = match (&connection.socket, &connection.policy) {
             (Some(socket), _) => socket.clone(),
-            (None, Some(policy)) => socket_of(policy).map_err(Unmet::Policy)?,
-            (None, None) => found_socket().map_err(Unmet::Policy)?,
+            (None, Some(policy)) => socket_of(policy).map_err(CallError::Policy)?,
+            (None, None) => found_socket().map_err(CallError::Policy)?,
         };
         Ok(Self { socket })
     }
 
     /// # Errors
-    /// The daemon refused, or does not answer: then the call may have been made.
+    /// The daemon refused, or does not answer; an unanswered call may have taken effect.
     pub(super) async fn call(
         &self,
         method: Method,
         path: &str,
         body: Option<&Value>,
-    ) -> Result<Value, Unmet> {
+    ) -> Result<Value, CallError> {
         let place = self.socket.display();
         let stream = UnixStream::connect(&self.socket).await.map_err(|error| {
             let advice =
-                "is the daemon running (`systemctl status rekeyd`), is this its socket, and may you use it?";
-            Unmet::Unreachable(format!("no daemon answers at {place}: {error}; {advice}"))
+                "check that the daemon runs (`systemctl status rekeyd`) and that this user may use the socket";
+            CallError::Unreachable(format!("cannot connect to the daemon at {place}: {error}; {advice}"))
         })?;
         let body = body.map(ToString::to_string).unwrap_or_default();
         let request = Request::builder()
@@ -110,20 +110,20 @@ impl Daemon {
             .header(header::CONTENT_LENGTH, body.len())
             .header(header::CONNECTION, "close")
             .body(Body::from(body))
-            .map_err(|_| Unmet::Failed(format!("`{path}` cannot be asked for")))?;
-        let answer = call::exchange(stream, request, PATIENCE).await.map_err(|error| {
-            let advice = "it may have been done all the same: see `rekeyd status`";
-            Unmet::Unreachable(format!("the daemon at {place} did not answer: {error:#}; {advice}"))
+            .map_err(|_| CallError::Failed(format!("cannot build the request for `{path}`")))?;
+        let answer = call::exchange(stream, request, RESPONSE_LIMIT).await.map_err(|error| {
+            let advice = "the command may have taken effect: check `rekeyd status`";
+            CallError::Unreachable(format!("no response from the daemon at {place}: {error:#}; {advice}"))
         })?;
-        let strange = || Unmet::Unreachable(format!("what answers at {place} is not rekeyd"));
-        let told: Value = serde_json::from_slice(&answer.body).map_err(|_| strange())?;
+        let foreign = || CallError::Unreachable(format!("the server at {place} is not rekeyd"));
+        let response: Value = serde_json::from_slice(&answer.body).map_err(|_| foreign())?;
         if answer.status.is_success() {
-            return Ok(told);
+            return Ok(response);
         }
-        let text = |field: &str| told.pointer(field).and_then(Value::as_str).map(str::to_owned);
+        let text = |field: &str| response.pointer(field).and_then(Value::as_str).map(str::to_owned);
         match (text("/error/code"), text("/error/message")) {
-            (Some(code), Some(message)) => Err(Unmet::Refused { code, message }),
-            _ => Err(strange()),
+            (Some(code), Some(message)) => Err(CallError::Refused { code, message }),
+            _ => Err(foreign()),
         }
     }
 }
@@ -132,7 +132,7 @@ fn socket_of(policy: &Path) -> Result<PathBuf, Failed> {
     policy::load(policy).map(|config| config.daemon.socket)
 }
 
-/// Where the daemon is whom nobody named.
+/// The socket when neither --socket nor --policy is given.
 fn found_socket() -> Result<PathBuf, Failed> {
     if let Some(socket) = named_socket(&ProcessEnvironment) {
         return Ok(socket);
@@ -141,7 +141,7 @@ fn found_socket() -> Result<PathBuf, Failed> {
         return socket_of(&policy);
     }
     Ok(given_socket(&ProcessEnvironment).unwrap_or_else(|| {
-        // An order can be given however ill the policy is, and by whoever may not read it.
+        // A command must reach the daemon even if the policy has errors or cannot be read.
         socket_of(Path::new(policy::INSTALLED)).unwrap_or_else(|_| defaults::SOCKET.into())
     }))
 }
@@ -150,33 +150,32 @@ fn named_socket(environment: &dyn Environment) -> Option<PathBuf> {
     environment.read("REKEYD_SOCKET").filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
-/// Where systemd made a directory for the unit.
+/// The socket in the runtime directory that systemd made for the unit.
 fn given_socket(environment: &dyn Environment) -> Option<PathBuf> {
-    // It lists several with colons between them.
+    // A colon-separated list.
     let runtime = environment.read("RUNTIME_DIRECTORY")?;
     let first = runtime.split(':').next().filter(|first| !first.is_empty())?;
     Some(Path::new(first).join(FILE_NAME))
 }
 
-/// What the daemon says beside its credentials. Whoever only looks has the journal: if no daemon answers at once, there is
-/// nothing to add.
-pub(super) fn remarks(socket: Option<PathBuf>) -> Vec<Condition> {
+/// The conditions that only a running daemon knows; empty if no daemon answers at once.
+pub(super) fn conditions(socket: Option<PathBuf>) -> Vec<Condition> {
     let daemon =
         Daemon { socket: socket.or_else(|| found_socket().ok()).unwrap_or_else(|| defaults::SOCKET.into()) };
-    let talk = async {
-        let asked = daemon.call(Method::GET, "/v1/conditions", None);
-        Ok(tokio::time::timeout(AT_ONCE, asked).await.ok().and_then(Result::ok))
+    let call = async {
+        let response = daemon.call(Method::GET, "/v1/conditions", None);
+        Ok(tokio::time::timeout(MEMORY_LIMIT, response).await.ok().and_then(Result::ok))
     };
-    let told = block_on(talk).ok().flatten();
-    told.and_then(|told| serde_json::from_value(told).ok()).unwrap_or_default()
+    let response = block_on(call).ok().flatten();
+    response.and_then(|it| serde_json::from_value(it).ok()).unwrap_or_default()
 }
 
-/// Runs what a command does with the daemon.
-pub(super) fn block_on<T>(talk: impl Future<Output = Result<T, Unmet>>) -> Result<T, Unmet> {
+/// Runs a command's calls to the daemon.
+pub(super) fn block_on<T>(calls: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime =
-        runtime.map_err(|error| Unmet::Failed(format!("cannot start the asynchronous runtime: {error}")))?;
-    runtime.block_on(talk)
+    let runtime = runtime
+        .map_err(|error| CallError::Failed(format!("cannot start the asynchronous runtime: {error}")))?;
+    runtime.block_on(calls)
 }
 
 #[cfg(test)]
@@ -186,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_socket_is_where_the_environment_says() {
+    fn the_environment_decides_where_the_socket_is() {
         for (variables, expected) in [
             (vec![], None),
             (vec![("RUNTIME_DIRECTORY", "")], None),

@@ -1,6 +1,6 @@
-//! `rekeyd doctor`: everything that the policy needs, looked at for real; and the least that AWS must allow for it.
+//! `rekeyd doctor`: checks the policy's live dependencies, and prints the minimal IAM policy for it.
 //!
-//! Exit codes: 0; 1 if something stops rotations; 3 if the policy has errors.
+//! Exit codes: 0; 1 if a finding is an error; 3 if the policy has errors.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::cli::exit::Failed;
 use crate::cli::journal::tell;
 use crate::cli::paragraphs::Paragraphs;
-use crate::cli::policy::{self, OfPolicy};
+use crate::cli::policy::{self, PolicyArgument};
 use crate::cli::progress::Progress;
 use crate::config::Config;
 use crate::config_file::diagnostic::Diagnostics;
@@ -23,30 +23,30 @@ use crate::domain::sanitize::one_line;
 use crate::ports::permissions::PermissionScope;
 
 const JSON_VERSION: u32 = 1;
-/// Name look-ups and file systems that hang are left behind.
-const LEFT_BEHIND_AFTER: Duration = Duration::from_millis(200);
+/// How long blocked name look-ups and file systems may delay the exit.
+const SHUTDOWN_LIMIT: Duration = Duration::from_millis(200);
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
-    policy: OfPolicy,
-    /// What people read, or JSON for programs
+    policy: PolicyArgument,
+    /// Output format
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
-    /// Also make calls that write, such that nothing changes: in AWS the current version once more, in a directory a
-    /// file that is removed again
+    /// Also test write access without changing anything: rewrite the current version in AWS, and create and remove a
+    /// file in directories
     #[arg(long, conflicts_with = "iam")]
     write_probe: bool,
-    /// Print the IAM policy document that allows what this policy needs in AWS, and nothing more; look at nothing
+    /// Print the minimal IAM policy document for this policy, and make no calls
     #[arg(long)]
     iam: bool,
-    /// For --iam: the number of the AWS account; by default any
+    /// With --iam: AWS account ID; defaults to any account
     #[arg(long, value_name = "NUMBER", requires = "iam", value_parser = account)]
     account: Option<String>,
-    /// For --iam: the region of stores that name none; by default any
+    /// With --iam: region of the stores that name none; defaults to any region
     #[arg(long, value_name = "REGION", requires = "iam")]
     region: Option<String>,
-    /// For --iam: the ARN of a KMS key of your own that secrets are encrypted with; may be given several times
+    /// With --iam: ARN of a customer-managed KMS key that encrypts the secrets; repeatable
     #[arg(long = "kms-key", value_name = "ARN", requires = "iam", value_parser = kms_key)]
     kms_keys: Vec<String>,
 }
@@ -59,7 +59,7 @@ enum Output {
 
 fn account(text: &str) -> Result<String, String> {
     let is_one = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
-    if is_one { Ok(text.to_owned()) } else { Err("an account's number has twelve digits".to_owned()) }
+    if is_one { Ok(text.to_owned()) } else { Err("an account ID has twelve digits".to_owned()) }
 }
 
 fn kms_key(text: &str) -> Result<String, String> {
@@ -67,7 +67,7 @@ fn kms_key(text: &str) -> Result<String, String> {
     if is_one {
         Ok(text.to_owned())
     } else {
-        Err("write the key's ARN, `arn:aws:kms:…:key/…`: an alias does not do".to_owned())
+        Err("pass the key's ARN, `arn:aws:kms:…:key/…`; an alias is not enough".to_owned())
     }
 }
 
@@ -79,54 +79,53 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Err(problems) => return invalid(arguments, &path, &problems),
     };
     if arguments.iam {
-        let given = PermissionScope {
+        let scope = PermissionScope {
             account: arguments.account.clone(),
             region: arguments.region.clone(),
             kms_keys: arguments.kms_keys.clone(),
         };
-        return match iam::document(&config, &given) {
+        return match iam::document(&config, &scope) {
             Some(document) => tell(&format!("{document:#}\n"), ExitCode::SUCCESS),
-            None => {
-                Failed::other("the policy publishes nothing to AWS: nothing has to be allowed").tell(as_json)
-            }
+            None => Failed::other("the policy publishes nothing to AWS, so no permissions are needed")
+                .report(as_json),
         };
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            return Failed::other(format!("cannot start the asynchronous runtime: {error}")).tell(as_json);
+            return Failed::other(format!("cannot start the asynchronous runtime: {error}")).report(as_json);
         }
     };
-    let progress = Progress::doing("examined");
+    let progress = Progress::doing("checks done");
     let examined = doctor::examine(&path, config, arguments.write_probe, |done, all| progress.at(done, all));
     let report = runtime.block_on(examined);
     drop(progress);
-    runtime.shutdown_timeout(LEFT_BEHIND_AFTER);
+    runtime.shutdown_timeout(SHUTDOWN_LIMIT);
     let text = match arguments.output {
         Output::Json => format!("{:#}\n", in_json(&path, &report)),
         Output::Text => as_text(&report),
     };
-    tell(&text, if report.verdict() == Severity::Broken { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    tell(&text, if report.severity() == Severity::Error { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn invalid(arguments: &Arguments, path: &Path, problems: &Diagnostics) -> ExitCode {
     let failed = policy::unusable(path, problems);
     if arguments.output == Output::Text || arguments.iam {
-        return failed.tell(arguments.output == Output::Json);
+        return failed.report(arguments.output == Output::Json);
     }
-    let mut told = json!({
+    let mut document = json!({
         "schema_version": JSON_VERSION, "policy": path.display().to_string(),
-        "verdict": Severity::Broken, "problems": problems.problems, "counts": {}, "findings": [],
+        "severity": Severity::Error, "problems": problems.problems, "counts": {}, "findings": [],
     });
-    failed.amend(&mut told);
-    tell(&format!("{told:#}\n"), failed.exit.into())
+    failed.amend(&mut document);
+    tell(&format!("{document:#}\n"), failed.exit.into())
 }
 
 fn in_json(path: &Path, report: &Report) -> Value {
     json!({
         "schema_version": JSON_VERSION,
         "policy": path.display().to_string(),
-        "verdict": report.verdict(),
+        "severity": report.severity(),
         "problems": [],
         "counts": report.counts(),
         "findings": report.findings(),
@@ -144,7 +143,7 @@ fn as_text(report: &Report) -> String {
         for finding in findings {
             text.row(
                 finding.check.label(),
-                &format!("{}: {}", one_line(&finding.about), one_line(&finding.what)),
+                &format!("{}: {}", one_line(&finding.subject), one_line(&finding.message)),
             );
             if let Some(fix) = &finding.fix {
                 text.row("", &format!("fix: {}", one_line(fix)));
@@ -165,9 +164,9 @@ fn as_text(report: &Report) -> String {
 
 fn heading(severity: Severity) -> &'static str {
     match severity {
-        Severity::Broken => "BROKEN: rotations stop, or never begin, until it is mended",
-        Severity::Doubtful => "DOUBTFUL: rotations go on, and it will hurt later",
-        Severity::Unproven => "UNPROVEN: it cannot be told from here",
-        Severity::Fine => "FINE",
+        Severity::Error => "ERRORS: rotations stop until these are fixed",
+        Severity::Warning => "WARNINGS: rotations work, but will run into these",
+        Severity::Unknown => "UNKNOWN: could not be checked from here",
+        Severity::Ok => "OK",
     }
 }

@@ -1,10 +1,10 @@
-//! Examples for `--help` and the manual: each line is parsed by a test, so that none can grow stale.
+//! Examples for `--help` and the manual pages. A test parses each line.
 
 use clap::{Command, CommandFactory};
 
 use crate::cli::Arguments;
 
-/// Which command, and lines to type.
+/// Commands, each with its example lines.
 const EXAMPLES: &[(&str, &[&str])] = &[
     ("run", &["rekeyd run", "rekeyd run --policy policy.toml"]),
     ("check", &["rekeyd check", "rekeyd check --output json policy.toml"]),
@@ -53,7 +53,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("reinstate", &["rekeyd reinstate tts-backend"]),
     ("accept", &["rekeyd accept tts-backend"]),
     ("repair", &["rekeyd repair tts-backend"]),
-    ("pause", &["rekeyd pause --all --why 'launch day'", "rekeyd pause tts-backend --only revoking"]),
+    ("pause", &["rekeyd pause --all --reason 'launch day'", "rekeyd pause tts-backend --only revoking"]),
     ("resume", &["rekeyd resume --all", "rekeyd resume --workspace prod"]),
     ("reload", &["rekeyd reload"]),
     ("sweep", &["rekeyd sweep"]),
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_command_that_is_shown_has_an_example_and_every_example_is_understood() {
+    fn every_command_has_an_example_and_every_example_parses() {
         for of in command().get_subcommands().filter(|of| !of.is_hide_set()) {
             let listed = EXAMPLES.iter().any(|(name, _)| *name == of.get_name());
             assert!(listed, "`rekeyd {}` has no example", of.get_name());

@@ -1,4 +1,4 @@
-//! How commands end: the exit codes, and what is said when one fails, to people and to programs.
+//! The exit codes of every command, and how errors are reported: as text, or as JSON.
 
 use std::fmt::{self, Display};
 use std::io::{self, Write};
@@ -6,20 +6,20 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-/// The exit codes of every command, as `docs/cli.md`, the README and the manual pages list them.
+/// The exit codes of every command; `docs/cli.md` and the manual pages list them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exit {
     Failed = 1,
     Usage = 2,
     /// The policy has errors.
     PolicyInvalid = 3,
-    /// Asked by `--exit-code`: a credential needs a person, or something is to be done. An audit log does not fit.
+    /// With `--exit-code`: a credential needs an operator, or a rotation is pending. The audit log does not verify.
     NeedsAttention = 4,
-    /// The daemon does not answer.
+    /// The daemon cannot be reached.
     Unreachable = 5,
-    /// Another process has the journal: try later.
+    /// Another process holds the journal's lock.
     Locked = 75,
-    /// The daemon cannot start before the policy, or what it refers to, is changed.
+    /// The daemon cannot start until the policy, or a file that it refers to, is fixed.
     BadConfiguration = 78,
 }
 
@@ -34,21 +34,21 @@ impl Exit {
         Self::BadConfiguration,
     ];
 
-    /// For whom reads the exit code's table.
+    /// The entry of the exit code tables.
     pub(super) fn meaning(self) -> &'static str {
         match self {
             Self::Failed => {
-                "failed, refused, or the answer is no; the message says what was attempted, on what, and what to do"
+                "failed or refused, or the answer is no; the message says why and what to do next"
             }
-            Self::Usage => "called wrongly",
-            Self::PolicyInvalid => "the policy has errors, or is not there (`run`, `agent`: 78)",
+            Self::Usage => "invalid arguments",
+            Self::PolicyInvalid => "the policy has errors or is missing (`run`, `agent`: 78)",
             Self::NeedsAttention => {
-                "with `--exit-code`: `status`: a credential, a channel, a store or the journal needs a person; `plan`: something is to be done now; `audit verify`, `audit compare`: something does not fit"
+                "`status --exit-code`: an operator is needed; `plan --exit-code`: a rotation is pending; `audit verify`, `audit compare`: a mismatch was found"
             }
             Self::Unreachable => "the daemon cannot be reached",
-            Self::Locked => "`run`: another rekeyd has the journal",
+            Self::Locked => "`run`: another rekeyd holds the journal",
             Self::BadConfiguration => {
-                "`run`, `agent`: the policy or configuration, or what it refers to, is wrong; starting again cannot help"
+                "`run`, `agent`: the policy or configuration is invalid; restarting does not help"
             }
         }
     }
@@ -60,20 +60,20 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Says why, and ends with `exit`.
+/// Reports `why` on the standard error.
 pub(super) fn because(exit: Exit, why: &impl Display) -> ExitCode {
-    // Nothing is left to say it to if this fails too.
+    // There is no other place to report to.
     drop(writeln!(io::stderr(), "rekeyd: {why}"));
     exit.into()
 }
 
-/// Why a command did not do what it should.
+/// Why a command failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Failed {
     pub(super) exit: Exit,
-    /// For programs; one that was published stays.
+    /// For programs; part of the interface.
     pub(super) code: String,
-    /// For people.
+    /// For operators.
     pub(super) message: String,
 }
 
@@ -87,10 +87,10 @@ impl Failed {
     }
 
     pub(super) fn policy(problems: impl Display) -> Self {
-        Self::new(Exit::PolicyInvalid, "policy_invalid", format!("the policy cannot be used\n{problems}"))
+        Self::new(Exit::PolicyInvalid, "policy_invalid", format!("the policy is invalid\n{problems}"))
     }
 
-    /// And what to do next.
+    /// Adds what to do next.
     pub(super) fn with_advice(self, advice: &str) -> Self {
         Self { message: format!("{}\n{advice}", self.message), ..self }
     }
@@ -107,21 +107,21 @@ impl Failed {
         Self::new(Exit::Failed, "failed", why)
     }
 
-    /// People are told on the standard error. Programs, which asked for JSON, find `{"error": {"code", "message"}}` on
-    /// the standard output, in the place of the answer.
-    pub(super) fn tell(&self, as_json: bool) -> ExitCode {
+    /// Reports text on the standard error, or `{"error": {"code", "message"}}` on the standard output in place of the
+    /// result.
+    pub(super) fn report(&self, as_json: bool) -> ExitCode {
         if !as_json {
             return because(self.exit, self);
         }
-        let mut told = json!({});
-        self.amend(&mut told);
-        match writeln!(io::stdout(), "{told}") {
+        let mut document = json!({});
+        self.amend(&mut document);
+        match writeln!(io::stdout(), "{document}") {
             Ok(()) => self.exit.into(),
             Err(_) => because(self.exit, self),
         }
     }
 
-    /// Puts itself into an answer that tells more than why it failed.
+    /// Adds the error to a document that holds more than the error.
     pub(super) fn amend(&self, answer: &mut Value) {
         if let Some(answer) = answer.as_object_mut() {
             answer.insert("error".to_owned(), json!({ "code": self.code, "message": self.message }));
@@ -142,11 +142,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_in_the_documents_is_this_one() {
-        let documents = [include_str!("../../docs/cli.md"), include_str!("../../README.md")];
+    fn the_table_in_the_document_is_this_one() {
+        let document = include_str!("../../docs/cli.md");
         for exit in Exit::ALL {
             let row = format!("| {} | {} |\n", exit as u8, exit.meaning());
-            assert!(documents.iter().all(|document| document.contains(&row)), "missing: {row}");
+            assert!(document.contains(&row), "missing: {row}");
         }
     }
 }

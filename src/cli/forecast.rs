@@ -12,13 +12,11 @@ use clap::ValueEnum;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::adapters::sqlite::SqliteJournal;
 use crate::cli::exit::Failed;
 use crate::cli::journal::{as_json, tell};
-use crate::cli::policy::OfPolicy;
+use crate::cli::policy::PolicyArgument;
 use crate::cli::progress::Progress;
 use crate::config::Config;
-use crate::config::components::JournalConfig;
 use crate::config_file::duration;
 use crate::domain::forecast::{Broken, Forecast, Foreseen, Start, UnderWay, forecast};
 use crate::domain::ids::CredentialName;
@@ -32,7 +30,7 @@ const JSON_VERSION: u32 = 1;
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
-    policy: OfPolicy,
+    policy: PolicyArgument,
     /// How far to look, such as 90d or 12h
     #[arg(long = "for", value_name = "DURATION", default_value = "90d", value_parser = span_of)]
     ahead: SignedDuration,
@@ -60,7 +58,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let now = arguments.now.unwrap_or_else(Timestamp::now);
     let config = match arguments.policy.load() {
         Ok(config) => config,
-        Err(failed) => return failed.tell(arguments.output == Form::Json),
+        Err(failed) => return failed.report(arguments.output == Form::Json),
     };
     let progress = Progress::doing("looking ahead");
     let (starts, assumed) = starts(&config, now);
@@ -78,7 +76,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
     match text {
         Ok(text) => tell(&text, if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
-        Err(failed) => failed.tell(arguments.output == Form::Json),
+        Err(failed) => failed.report(arguments.output == Form::Json),
     }
 }
 
@@ -130,8 +128,7 @@ fn cut(foreseen: &Forecast) -> Option<String> {
 /// What the journal knows of each credential. Without a journal every key is assumed to have become current now, which
 /// is said.
 fn starts(config: &Config, now: Timestamp) -> (BTreeMap<CredentialName, Start>, bool) {
-    let JournalConfig::Sqlite { path } = &config.daemon.journal;
-    let known = SqliteJournal::open_read_only(path).ok().and_then(|journal| journal.load().ok());
+    let known = config.daemon.journal.open_read_only().ok().and_then(|journal| journal.load().ok());
     let names = config.policy.credentials.keys();
     let Some(known) = known else {
         return (names.map(|name| (name.clone(), Start::assumed(name.clone(), now))).collect(), true);

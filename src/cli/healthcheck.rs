@@ -1,5 +1,4 @@
-//! `rekeyd healthcheck`: asks a running daemon whether it is well, or sees whether an agent has written a file, for
-//! containers without any other program in them.
+//! `rekeyd healthcheck`: checks a health URL of the daemon, or a file that an agent writes, for containers without a shell.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -21,62 +20,61 @@ const JSON_VERSION: u32 = 1;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// What to ask: `/livez`, `/readyz` or any other address of the public listener
+    /// Health URL: `/livez`, `/readyz` or any other URL of the public listener
     #[arg(long, default_value = "http://127.0.0.1:9809/livez")]
     url: Url,
-    /// In place of an address: a file that has to be there and not empty, as an agent writes it
+    /// Check that this file exists and is not empty, instead of a URL
     #[arg(long, value_name = "PATH", conflicts_with = "url")]
     file: Option<PathBuf>,
-    /// How long to wait for the answer, in seconds
+    /// Time limit in seconds
     #[arg(long, default_value_t = 5, value_name = "SECONDS")]
     timeout: u64,
-    /// With `https`: the only certificate authorities to trust, in PEM
+    /// PEM file with the only certificate authorities to trust for `https`
     #[arg(long, value_name = "PATH")]
     ca_file: Option<PathBuf>,
-    /// Nothing but the exit code if all is well, or JSON for programs
+    /// Output format; text prints nothing on success
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
 
-/// Exit code 0 if the answer is a success, 1 if it is not or there is none; likewise for the file.
+/// Exit code 0 if the URL or file is healthy, 1 if not.
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let Arguments { file, url, output, .. } = arguments;
-    match (looked_at(arguments), output) {
+    match (checked(arguments), output) {
         (Ok(()), Output::Text) => ExitCode::SUCCESS,
         (Ok(()), Output::Json) => {
-            let asked = file.as_ref().map_or_else(|| url.to_string(), |file| file.display().to_string());
-            let told = json!({ "schema_version": JSON_VERSION, "well": true, "asked": asked });
-            tell(&format!("{told}\n"), ExitCode::SUCCESS)
+            let target = file.as_ref().map_or_else(|| url.to_string(), |file| file.display().to_string());
+            let result = json!({ "schema_version": JSON_VERSION, "healthy": true, "target": target });
+            tell(&format!("{result}\n"), ExitCode::SUCCESS)
         }
-        (Err(error), output) => Failed::other(format!("{error:#}")).tell(*output == Output::Json),
+        (Err(error), output) => Failed::other(format!("{error:#}")).report(*output == Output::Json),
     }
 }
 
-fn looked_at(arguments: &Arguments) -> anyhow::Result<()> {
+fn checked(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(file) = &arguments.file {
-        return look(file);
+        return check_file(file);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("cannot start the asynchronous runtime")?.block_on(asked(arguments))
+    runtime.context("cannot start the asynchronous runtime")?.block_on(check_url(arguments))
 }
 
-async fn asked(arguments: &Arguments) -> anyhow::Result<()> {
+async fn check_url(arguments: &Arguments) -> anyhow::Result<()> {
     let Arguments { url, timeout, ca_file, .. } = arguments;
     let limit = Duration::from_secs(*timeout);
     match url.scheme() {
-        "https" => ask_encrypted(url, ca_file.as_deref(), limit).await,
-        _ => ask(url, limit).await,
+        "https" => get_encrypted(url, ca_file.as_deref(), limit).await,
+        _ => get(url, limit).await,
     }
 }
 
-async fn ask_encrypted(url: &Url, ca_file: Option<&Path>, limit: Duration) -> anyhow::Result<()> {
+async fn get_encrypted(url: &Url, ca_file: Option<&Path>, limit: Duration) -> anyhow::Result<()> {
     let mut client = reqwest::Client::builder().no_proxy().timeout(limit);
     if let Some(path) = ca_file {
         let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         let trusted = reqwest::Certificate::from_pem_bundle(&pem);
-        client = client.tls_certs_only(
-            trusted.with_context(|| format!("{} holds no certificates in PEM", path.display()))?,
-        );
+        client = client
+            .tls_certs_only(trusted.with_context(|| format!("no PEM certificates in {}", path.display()))?);
     }
     let answer = client.build()?.get(url.clone()).send().await;
     let status = answer.with_context(|| format!("{url} does not answer"))?.status();
@@ -84,16 +82,16 @@ async fn ask_encrypted(url: &Url, ca_file: Option<&Path>, limit: Duration) -> an
     Ok(())
 }
 
-fn look(path: &Path) -> anyhow::Result<()> {
-    let found = path.metadata().with_context(|| format!("{} cannot be looked at", path.display()))?;
-    ensure!(found.is_file() && found.len() > 0, "{} is empty, or no file", path.display());
+fn check_file(path: &Path) -> anyhow::Result<()> {
+    let found = path.metadata().with_context(|| format!("cannot read {}", path.display()))?;
+    ensure!(found.is_file() && found.len() > 0, "{} is empty or not a regular file", path.display());
     Ok(())
 }
 
-async fn ask(url: &Url, limit: Duration) -> anyhow::Result<()> {
-    ensure!(url.scheme() == "http", "the daemon speaks HTTP: write `http://…` or `https://…`");
-    let addresses = url.socket_addrs(|| None).context("the address cannot be resolved")?;
-    let Some(first) = addresses.first() else { bail!("the address cannot be resolved") };
+async fn get(url: &Url, limit: Duration) -> anyhow::Result<()> {
+    ensure!(url.scheme() == "http", "unsupported scheme: use `http://…` or `https://…`");
+    let addresses = url.socket_addrs(|| None).context("cannot resolve the host name")?;
+    let Some(first) = addresses.first() else { bail!("cannot resolve the host name") };
     let stream = tokio::time::timeout(limit, TcpStream::connect(&addresses[..])).await;
     let stream = stream
         .with_context(|| format!("{first} did not answer within {limit:?}"))?

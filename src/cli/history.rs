@@ -4,13 +4,13 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 
-use crate::adapters::sqlite::{ReadError, ReadOnlyJournal};
 use crate::cli::exit::Failed;
 use crate::cli::journal::{Looking, Output, Sources, as_json, tell};
 use crate::domain::ids::CredentialName;
-use crate::domain::report::history::{HistoryReport, Story};
+use crate::domain::report::history::{HistoryReport, RotationTimeline};
 use crate::domain::sanitize::one_line;
 use crate::domain::time::{age, span};
+use crate::ports::journal::{JournalReader, ReadError};
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -35,7 +35,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Ok(sources) => sources,
         Err(failed) => return looking.fail(&failed),
     };
-    let report = match read(&journal, &name, *limit) {
+    let report = match read(journal.as_ref(), &name, *limit) {
         Ok(report) => report,
         Err(error) => return looking.fail(&Failed::journal(error)),
     };
@@ -58,15 +58,19 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     tell(&text, ExitCode::SUCCESS)
 }
 
-fn read(journal: &ReadOnlyJournal, name: &CredentialName, limit: usize) -> Result<HistoryReport, ReadError> {
+fn read(
+    journal: &dyn JournalReader,
+    name: &CredentialName,
+    limit: usize,
+) -> Result<HistoryReport, ReadError> {
     let chapters = journal.history(name, limit)?.into_iter().map(|chapter| {
         let events: Vec<_> = chapter.entries.into_iter().map(|entry| (entry.at, entry.event)).collect();
-        Story::tell(chapter.rotation, &events)
+        RotationTimeline::new(chapter.rotation, &events)
     });
     Ok(HistoryReport::new(name.clone(), chapters.collect()))
 }
 
-fn story(story: &Story, now: Timestamp) -> String {
+fn story(story: &RotationTimeline, now: Timestamp) -> String {
     let reason = story.reason.map_or("unknown reason", |reason| reason.label());
     let phase = story.phase.map_or("damaged", |phase| phase.label());
     let lasted = match (story.begun_at, story.ended_at) {
@@ -75,7 +79,7 @@ fn story(story: &Story, now: Timestamp) -> String {
         (None, _) => String::new(),
     };
     let mut text = format!("{} ({reason}): {phase}{lasted}\n", story.rotation);
-    if let Some(seconds) = story.answered_in_seconds {
+    if let Some(seconds) = story.resolved_in_seconds {
         text += &format!(
             "  answered in {seconds} s, from the first sign to the new key current and the old one dead\n"
         );

@@ -1,4 +1,4 @@
-//! `rekeyd pause` and `rekeyd resume`: what the daemon must not do until somebody says so.
+//! `rekeyd pause` and `rekeyd resume`: holds on key creation and revocation.
 
 use std::process::ExitCode;
 
@@ -6,20 +6,20 @@ use axum::http::Method;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use crate::cli::daemon::{Daemon, Reaching, Unmet, block_on};
-use crate::cli::orders::finish;
+use crate::cli::commands::finish;
+use crate::cli::daemon::{CallError, Connection, Daemon, block_on};
 use crate::domain::ids::{CredentialName, WorkspaceName};
 
-/// Whom it is about: exactly one of these.
+/// The scope of a hold: exactly one of these.
 #[derive(clap::Args)]
 #[group(required = true, multiple = false)]
-struct Whom {
-    /// One credential
+struct Target {
+    /// Credential
     name: Option<String>,
-    /// Everything that this daemon does
+    /// Every credential of the policy
     #[arg(long)]
     all: bool,
-    /// All credentials of a workspace
+    /// Every credential of a workspace
     #[arg(long, value_name = "NAME")]
     workspace: Option<String>,
 }
@@ -27,26 +27,26 @@ struct Whom {
 #[derive(clap::Args)]
 pub(super) struct Pause {
     #[command(flatten)]
-    whom: Whom,
-    /// Hold only the creation of keys back, or only their revocation; by default both, and nothing begins
+    target: Target,
+    /// Pause only key creation (minting) or only revocation (revoking); by default both, and no rotation begins
     #[arg(long, value_enum)]
     only: Option<Only>,
-    /// Why, for whoever finds it paused
+    /// Reason to record with the pause
     #[arg(long, value_name = "TEXT")]
-    why: Option<String>,
+    reason: Option<String>,
     #[command(flatten)]
-    reaching: Reaching,
+    connection: Connection,
 }
 
 #[derive(clap::Args)]
 pub(super) struct Resume {
     #[command(flatten)]
-    whom: Whom,
-    /// Lift only what holds the creation of keys back, or their revocation; by default whatever is held for just that
+    target: Target,
+    /// Resume only key creation (minting) or only revocation (revoking); by default both
     #[arg(long, value_enum)]
     only: Option<Only>,
     #[command(flatten)]
-    reaching: Reaching,
+    connection: Connection,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -65,30 +65,37 @@ impl Only {
 }
 
 pub(super) fn pause(arguments: &Pause) -> ExitCode {
-    let Pause { whom, only, why, reaching } = arguments;
-    say("/v1/pause", whom, *only, why.as_deref(), reaching)
+    let Pause { target, only, reason, connection } = arguments;
+    send("/v1/pause", target, *only, reason.as_deref(), connection)
 }
 
 pub(super) fn resume(arguments: &Resume) -> ExitCode {
-    let Resume { whom, only, reaching } = arguments;
-    say("/v1/resume", whom, *only, None, reaching)
+    let Resume { target, only, connection } = arguments;
+    send("/v1/resume", target, *only, None, connection)
 }
 
-fn say(path: &str, whom: &Whom, only: Option<Only>, why: Option<&str>, reaching: &Reaching) -> ExitCode {
-    let talk = async {
-        let body = body(whom, only, why)?;
-        Daemon::at(reaching)?.call(Method::POST, path, Some(&body)).await
+fn send(
+    path: &str,
+    target: &Target,
+    only: Option<Only>,
+    reason: Option<&str>,
+    connection: &Connection,
+) -> ExitCode {
+    let call = async {
+        let body = body(target, only, reason)?;
+        Daemon::at(connection)?.call(Method::POST, path, Some(&body)).await
     };
-    finish(reaching, block_on(talk))
+    finish(connection, block_on(call))
 }
 
-fn body(whom: &Whom, only: Option<Only>, why: Option<&str>) -> Result<Value, Unmet> {
-    let cannot =
-        |what: &str, name: &str, error| Unmet::Failed(format!("`{name}` cannot be a {what}: {error}"));
-    let mut body = if let Some(name) = &whom.name {
+fn body(target: &Target, only: Option<Only>, reason: Option<&str>) -> Result<Value, CallError> {
+    let cannot = |what: &str, name: &str, error| {
+        CallError::Failed(format!("`{name}` is not a valid {what} name: {error}"))
+    };
+    let mut body = if let Some(name) = &target.name {
         CredentialName::new(name).map_err(|error| cannot("credential", name, error))?;
         json!({ "credential": name })
-    } else if let Some(name) = &whom.workspace {
+    } else if let Some(name) = &target.workspace {
         WorkspaceName::new(name).map_err(|error| cannot("workspace", name, error))?;
         json!({ "workspace": name })
     } else {
@@ -97,8 +104,8 @@ fn body(whom: &Whom, only: Option<Only>, why: Option<&str>) -> Result<Value, Unm
     if let (Some(only), Some(body)) = (only, body.as_object_mut()) {
         body.insert("only".to_owned(), only.label().into());
     }
-    if let (Some(why), Some(body)) = (why, body.as_object_mut()) {
-        body.insert("why".to_owned(), why.into());
+    if let (Some(reason), Some(body)) = (reason, body.as_object_mut()) {
+        body.insert("why".to_owned(), reason.into());
     }
     Ok(body)
 }

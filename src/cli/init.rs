@@ -1,6 +1,6 @@
-//! `rekeyd init`: a first policy from what a workspace lists. Calls nothing but the listing.
+//! `rekeyd init`: drafts a first policy from the workspace's service accounts and keys. It only reads the workspace.
 //!
-//! Exit codes: 0; 1 if the workspace cannot be listed, or nothing can be written; 2 if something has to be said.
+//! Exit codes: 0; 1 if the workspace cannot be listed or the file cannot be written; 2 if an argument is missing.
 
 use std::fs::OpenOptions;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
@@ -28,46 +28,44 @@ use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::WorkspaceName;
 use crate::domain::key::Inventory;
 use crate::domain::secret::SecretValue;
-use crate::draft::{self, Draft, DraftRequest, StoreChoice, store_forms};
+use crate::draft::{self, Draft, StoreChoice, Workspace, store_forms};
 use crate::ports::clock::Clock;
-use crate::ports::issuer::Issuer as _;
+use crate::ports::issuer::{AdminKey, Issuer as _};
 
-/// What the unit hands over to the daemon, and where it takes it from.
-const UNITS_CREDENTIAL: &str = "elevenlabs-admin-key";
-const UNITS_FILE: &str = "/etc/rekeyd/credentials/elevenlabs-admin-key";
+/// The systemd credential of the packaged unit, and the file it is loaded from.
+const UNIT_CREDENTIAL: &str = "elevenlabs-admin-key";
+const UNIT_FILE: &str = "/etc/rekeyd/credentials/elevenlabs-admin-key";
 const JSON_VERSION: u32 = 1;
 const KEY_BYTES_MAX: u64 = 64 * 1024;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// Where the workspace is
+    /// API base URL of the workspace
     #[arg(long, value_name = "URL", default_value = "https://api.elevenlabs.io")]
     base_url: String,
-    /// The file that holds the admin key; `-` reads it from the standard input
-    #[arg(long, value_name = "FILE", default_value = UNITS_FILE)]
+    /// File that holds the admin key; `-` reads the standard input
+    #[arg(long, value_name = "FILE", default_value = UNIT_FILE)]
     admin_key_file: PathBuf,
-    /// The systemd credential that holds the admin key, in place of a file
+    /// systemd credential that holds the admin key, instead of a file
     #[arg(long, value_name = "NAME", conflicts_with = "admin_key_file")]
     admin_key_credential: Option<String>,
-    /// PEM certificates to trust in place of the system's
+    /// PEM file with the only certificate authorities to trust
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
     #[arg(long = "store", value_name = "STORE", value_parser = StoreChoice::parse, help = format!(
-        "Where keys are to be published: {}; may be given several times. Asked for on a terminal",
-        store_forms("")
+        "Where to publish keys: {}; repeatable. Prompted for on a terminal", store_forms("")
     ))]
     stores: Vec<StoreChoice>,
-    /// Before the names of secrets in AWS
+    /// Prefix of secret names in AWS
     #[arg(long, value_name = "TEXT", default_value = "elevenlabs/")]
     prefix: String,
-    /// The file to write, and one that is there is left alone; by default $REKEYD_POLICY, else
-    /// /etc/rekeyd/policy.toml
+    /// File to write, never overwritten; defaults to $REKEYD_POLICY, then /etc/rekeyd/policy.toml
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// Print the policy and write nothing
+    /// Print the policy instead of writing it
     #[arg(long)]
     dry_run: bool,
-    /// What people read, or JSON for programs
+    /// Output format
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
@@ -75,7 +73,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match initiated(arguments) {
         Ok(text) => tell(&text, ExitCode::SUCCESS),
-        Err(failed) => failed.tell(arguments.output == Output::Json),
+        Err(failed) => failed.report(arguments.output == Output::Json),
     }
 }
 
@@ -84,7 +82,7 @@ fn initiated(arguments: &Arguments) -> Result<String, Failed> {
     if !arguments.dry_run && policy.exists() {
         let path = policy.display();
         return Err(Failed::other(format!(
-            "{path} is there already and is left alone: move it away, or see `--dry-run`"
+            "{path} already exists and is not overwritten; move it away, or use `--dry-run`"
         )));
     }
     let stores = stores(arguments).map_err(Failed::usage)?;
@@ -96,35 +94,35 @@ fn initiated(arguments: &Arguments) -> Result<String, Failed> {
     let next = next(arguments, &stores, &policy);
     Ok(match (arguments.output, arguments.dry_run) {
         (Output::Json, is_dry) => {
-            let told = json!({
+            let result = json!({
                 "schema_version": JSON_VERSION, "policy": policy.display().to_string(), "written": !is_dry,
-                "credentials": draft.taken, "left_out": draft.left, "text": draft.text,
+                "credentials": draft.included, "skipped": draft.skipped, "text": draft.text,
             });
-            format!("{told:#}\n")
+            format!("{result:#}\n")
         }
         (Output::Text, true) => draft.text,
         (Output::Text, false) => format!(
-            "{} is written; credentials: {}, left out with the reason: {}. Nothing else was changed.\n\nNext:\n{next}",
+            "wrote {} (credentials: {}, skipped: {})\n\nNext:\n{next}",
             policy.display(),
-            draft.taken,
-            draft.left
+            draft.included,
+            draft.skipped
         ),
     })
 }
 
-/// What was given, else what a person says.
+/// The stores of the arguments, else those of the prompt.
 fn stores(arguments: &Arguments) -> Result<Vec<StoreChoice>, String> {
     if !arguments.stores.is_empty() {
         return Ok(arguments.stores.clone());
     }
-    let advice = format!("say where keys are to be published: {}", store_forms("--store "));
+    let advice = format!("missing store: pass {}", store_forms("--store "));
     if !io::stdin().is_terminal() || arguments.admin_key_file == Path::new("-") {
         return Err(advice);
     }
     for _ in 0..3 {
-        let asked = write!(io::stderr(), "Where are keys to be published? {}: ", store_forms(""));
+        let written = write!(io::stderr(), "Store to publish keys to ({}): ", store_forms(""));
         let mut line = String::new();
-        let read = asked.and_then(|()| io::stdin().lock().read_line(&mut line));
+        let read = written.and_then(|()| io::stdin().lock().read_line(&mut line));
         match (read, StoreChoice::parse(line.trim())) {
             (Ok(1..), Ok(store)) => return Ok(vec![store]),
             (Ok(1..), Err(why)) => drop(writeln!(io::stderr(), "{why}")),
@@ -138,7 +136,7 @@ fn drafted(arguments: &Arguments, stores: &[StoreChoice]) -> anyhow::Result<Draf
     let (admin_key, source) = admin_key(arguments)?;
     let ca_file = arguments.ca_file.as_ref().map(std::path::absolute).transpose()?;
     let ca_file = ca_file.as_ref().map(|path| path.to_string_lossy());
-    let request = DraftRequest {
+    let workspace = Workspace {
         base_url: &arguments.base_url,
         admin_key: &source,
         ca_file: ca_file.as_deref(),
@@ -146,15 +144,15 @@ fn drafted(arguments: &Arguments, stores: &[StoreChoice]) -> anyhow::Result<Draf
         prefix: &arguments.prefix,
         at: SystemClock.now(),
     };
-    // One without credentials shows whether what was given makes a policy at all, before anybody is called.
-    let config = checked(&draft::draft(&request, &Inventory::default()).text)?;
+    // An empty draft validates the arguments before any call is made.
+    let config = checked(&draft::draft(&workspace, &Inventory::default()).text)?;
     let inventory = {
         let _progress = Progress::doing("listing the workspace");
         listed(&config, admin_key)?
     };
-    let draft = draft::draft(&request, &inventory);
+    let draft = draft::draft(&workspace, &inventory);
     checked(&draft.text)
-        .context("the policy that was drafted is not valid: this is a defect of rekeyd, please report it")?;
+        .context("the drafted policy is invalid; this is a bug in rekeyd, please report it")?;
     Ok(draft)
 }
 
@@ -162,36 +160,39 @@ fn checked(text: &str) -> anyhow::Result<Config> {
     config::load(text, "the drafted policy", &ProcessEnvironment).map_err(|problems| anyhow!("{problems}"))
 }
 
-/// The admin key, and how the policy is to refer to it.
+/// The admin key, and the policy's reference to it.
 fn admin_key(arguments: &Arguments) -> anyhow::Result<(SecretValue, SecretSource)> {
     if let Some(name) = &arguments.admin_key_credential {
         let source = SecretSource::SystemdCredential(name.clone());
         let value = source.read(&ProcessEnvironment).map_err(|error| anyhow!("{}", with_causes(&error)))?;
         return Ok((value, source));
     }
-    let of_the_unit = SecretSource::SystemdCredential(UNITS_CREDENTIAL.to_owned());
+    let of_the_unit = SecretSource::SystemdCredential(UNIT_CREDENTIAL.to_owned());
     if arguments.admin_key_file == Path::new("-") {
         let mut text = Zeroizing::new(String::new());
         let read = io::stdin().take(KEY_BYTES_MAX).read_to_string(&mut text);
         read.context("cannot read the admin key from the standard input")?;
         let value = SecretValue::new(text.trim().to_owned());
-        return Ok((value.context("cannot use the standard input as the admin key")?, of_the_unit));
+        return Ok((value.context("the standard input is not a valid admin key")?, of_the_unit));
     }
     let source = SecretSource::File(std::path::absolute(&arguments.admin_key_file)?);
     let value = source.read(&ProcessEnvironment).map_err(|error| {
-        anyhow!("{}; write the key there with `install -m 0400 /dev/stdin FILE`, or name another --admin-key-file", with_causes(&error))
+        anyhow!(
+            "{}; write the key there with `install -m 0400 /dev/stdin FILE`, or pass --admin-key-file",
+            with_causes(&error)
+        )
     })?;
-    // The daemon's own user cannot read that one: the unit hands it over.
-    let is_units = arguments.admin_key_file == Path::new(UNITS_FILE);
+    // The daemon's user cannot read this file: systemd passes it as a credential.
+    let is_units = arguments.admin_key_file == Path::new(UNIT_FILE);
     Ok((value, if is_units { of_the_unit } else { source }))
 }
 
 fn listed(config: &Config, admin_key: SecretValue) -> anyhow::Result<Inventory> {
     let name = WorkspaceName::new(draft::WORKSPACE)?;
-    let Some(workspace) = config.workspaces.get(&name) else { bail!("the workspace was lost in checking") };
+    let Some(workspace) = config.workspaces.get(&name) else { bail!("the drafted workspace is missing") };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let issuer = assembly::issuer(&name, workspace, admin_key, &clock);
+    let issuer = assembly::issuer(&name, workspace, AdminKey::new(admin_key), &clock);
     let issuer = issuer.map_err(|error| anyhow!("{}", with_causes(&error)))?;
     let listed = runtime.block_on(issuer.inventory());
     listed.map_err(|failure| anyhow!("{failure}; {}", advice(&failure)))
@@ -199,9 +200,9 @@ fn listed(config: &Config, admin_key: SecretValue) -> anyhow::Result<Inventory> 
 
 fn advice(failure: &Failure) -> &'static str {
     match failure.kind {
-        Kind::Unauthenticated => "make a new admin key in the workspace, and give that one",
+        Kind::Unauthenticated => "create a new admin key in the workspace and use it",
         Kind::Forbidden => {
-            "give the admin key the right to manage service accounts (`service_account_write`; `workspace_write` in 2025)"
+            "give the admin key the permission to manage service accounts (`service_account_write`; `workspace_write` in 2025)"
         }
         Kind::Throttled | Kind::ServerError | Kind::TimedOut => "try again in a minute",
         Kind::Unreachable
@@ -212,7 +213,7 @@ fn advice(failure: &Failure) -> &'static str {
         | Kind::Conflict
         | Kind::NotActiveYet
         | Kind::LocalDisk
-        | Kind::ClockSkew => "see that --base-url is the API's address, and that this machine reaches it",
+        | Kind::ClockSkew => "check that --base-url is the API's URL and reachable from this machine",
     }
 }
 
@@ -225,12 +226,12 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     written.with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// What to do next, line by line.
+/// The next steps, one per line.
 fn next(arguments: &Arguments, stores: &[StoreChoice], policy: &Path) -> String {
     let shown = policy.display();
-    let mut text = format!("  read it, and mend what was left out\n  rekeyd check {shown}\n");
+    let mut text = format!("  review it, and complete the skipped credentials\n  rekeyd check {shown}\n");
     if arguments.admin_key_file == Path::new("-") {
-        text += &format!("  install -D -m 0400 /dev/stdin {UNITS_FILE}    # the admin key, then Ctrl-D\n");
+        text += &format!("  install -D -m 0400 /dev/stdin {UNIT_FILE}    # the admin key, then Ctrl-D\n");
     }
     if stores.iter().any(|store| store.kind.needs_permissions) {
         text += &format!("  rekeyd doctor --iam --policy {shown}    # what AWS must allow\n");

@@ -8,12 +8,12 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::adapters::sqlite::{ReadOnlyJournal, SqliteJournal};
 use crate::cli::exit::Failed;
 use crate::cli::policy;
 use crate::config::Config;
 use crate::config::components::JournalConfig;
 use crate::domain::policy::Policy;
+use crate::ports::journal::JournalReader;
 
 #[derive(clap::Args)]
 pub(super) struct Looking {
@@ -37,7 +37,7 @@ pub(super) struct Looking {
 
 /// What a command tells from. The policy is empty if none was named.
 pub(super) struct Sources {
-    pub(super) journal: ReadOnlyJournal,
+    pub(super) journal: Box<dyn JournalReader>,
     pub(super) policy: Policy,
     /// Of the daemon, as the policy says.
     pub(super) socket: Option<PathBuf>,
@@ -54,15 +54,15 @@ impl Looking {
     /// # Errors
     /// Why the policy or the journal cannot be used.
     pub(super) fn open(&self) -> Result<Sources, Failed> {
-        let (path, policy, socket) = match (&self.journal, &self.policy) {
-            (Some(journal), None) => (journal.clone(), Policy::default(), None),
+        let (journal, policy, socket) = match (&self.journal, &self.policy) {
+            (Some(journal), None) => (JournalConfig::at(journal), Policy::default(), None),
             (journal, Some(policy)) => {
                 let (of_policy, policy, socket) = parts(policy::load(policy)?);
-                (journal.clone().unwrap_or(of_policy), policy, socket)
+                (journal.as_deref().map_or(of_policy, JournalConfig::at), policy, socket)
             }
             (None, None) => parts_of_chosen()?,
         };
-        let journal = SqliteJournal::open_read_only(&path).map_err(Failed::journal)?;
+        let journal = journal.open_read_only().map_err(Failed::journal)?;
         Ok(Sources { journal, policy, socket })
     }
 
@@ -73,7 +73,7 @@ impl Looking {
 
     /// Says why the command failed, in the form that was asked for.
     pub(super) fn fail(&self, failed: &Failed) -> ExitCode {
-        failed.tell(self.output == Output::Json)
+        failed.report(self.output == Output::Json)
     }
 
     pub(super) fn colours(&self) -> bool {
@@ -81,12 +81,11 @@ impl Looking {
     }
 }
 
-/// Where the journal is, the policy, and where the daemon's socket is if that is known.
-type Parts = (PathBuf, Policy, Option<PathBuf>);
+/// The journal, the policy, and where the daemon's socket is if that is known.
+type Parts = (JournalConfig, Policy, Option<PathBuf>);
 
 fn parts(config: Config) -> Parts {
-    let JournalConfig::Sqlite { path } = config.daemon.journal;
-    (path, config.policy, Some(config.daemon.socket))
+    (config.daemon.journal, config.policy, Some(config.daemon.socket))
 }
 
 /// Nothing was named. What happened can be told even if the policy has errors by now, as when somebody has just edited
@@ -96,12 +95,12 @@ fn parts_of_chosen() -> Result<Parts, Failed> {
     match policy::load(&chosen) {
         Ok(config) => Ok(parts(config)),
         Err(failed) => {
-            let path = policy::journal_in_spite_of_errors(&chosen).ok_or(failed)?;
+            let journal = policy::journal_in_spite_of_errors(&chosen).ok_or(failed)?;
             let shown = chosen.display();
             let told = "the policy has errors, and this is told from the journal alone; next: rekeyd check";
             // Who cannot be told of it sees what the journal knows all the same.
             drop(writeln!(io::stderr(), "rekeyd: {shown}: {told} {shown}"));
-            Ok((path, Policy::default(), None))
+            Ok((journal, Policy::default(), None))
         }
     }
 }
@@ -121,6 +120,6 @@ pub(super) fn tell(text: &str, code: ExitCode) -> ExitCode {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => code,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
-        Err(error) => Failed::other(format!("write to the standard output: {error}")).tell(false),
+        Err(error) => Failed::other(format!("write to the standard output: {error}")).report(false),
     }
 }

@@ -1,4 +1,4 @@
-//! `rekeyd man`: the manual, one page for each command, and one for the policy.
+//! `rekeyd man`: the manual pages, one per command and one for the policy.
 
 use std::fs;
 use std::io;
@@ -18,7 +18,7 @@ const SECTION: &str = "8";
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// Where to write the pages; made if it is not there
+    /// Directory to write the pages to; created if missing
     directory: PathBuf,
 }
 
@@ -27,8 +27,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match write(directory) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let why = format!("cannot write the manual to {}: {error}", directory.display());
-            Failed::other(why).tell(false)
+            let why = format!("cannot write the manual pages to {}: {error}", directory.display());
+            Failed::other(why).report(false)
         }
     }
 }
@@ -41,14 +41,14 @@ fn write(directory: &Path) -> io::Result<()> {
     write_page(directory, "rekeyd.8", &page(of_all, "rekeyd", true)?)?;
     for of in shown {
         let name = format!("rekeyd-{}", of.get_name());
-        // As it is typed, in the synopsis.
+        // The synopsis shows the command as typed.
         let of = of.clone().name(name.clone()).bin_name(name.replacen('-', " ", 1));
         write_page(directory, &format!("{name}.{SECTION}"), &page(of, &name, false)?)?;
     }
     write_page(directory, "rekeyd-policy.5", &policy::page()?)
 }
 
-/// Whatever the reader's locale is, a page is ASCII: other characters go by their code points.
+/// Pages are ASCII, for any locale: other characters are written as code points.
 fn write_page(directory: &Path, name: &str, text: &[u8]) -> io::Result<()> {
     let mut page = String::new();
     for character in String::from_utf8_lossy(text).chars() {

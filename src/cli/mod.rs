@@ -1,4 +1,4 @@
-//! What a person types: one file per command.
+//! The command line: one file per command.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -12,6 +12,7 @@ mod agent_flags;
 mod audit;
 mod audit_compare;
 mod check;
+mod commands;
 mod completions;
 mod confirm;
 mod consumers;
@@ -28,7 +29,6 @@ mod init;
 mod journal;
 mod manual;
 mod notify;
-mod orders;
 mod paragraphs;
 mod plan;
 mod policy;
@@ -52,72 +52,72 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Keep the keys of a policy fresh, until told to stop
+    /// Run the daemon: rotate the credentials of the policy
     Run(run::Arguments),
-    /// Report every problem of a policy, or say what it means
+    /// Validate a policy and summarize it
     Check(check::Arguments),
-    /// Write a first policy from what a workspace lists
+    /// Draft a policy from a workspace's service accounts
     Init(init::Arguments),
-    /// Look at everything that a policy needs, for real, and say what mends what is wrong; changes nothing
+    /// Check live dependencies and suggest fixes
     Doctor(doctor::Arguments),
-    /// Print the JSON Schema of the policy, for editors
+    /// Print the policy's JSON Schema, for editors
     Schema(schema::Arguments),
-    /// Follow secrets beside the application that uses them, tell or restart it, and acknowledge
+    /// Run beside an application: follow its secrets, reload or restart it, and acknowledge
     Agent(Box<agent::Arguments>),
-    /// Start an application that ends with its agent
+    /// Run an application that is killed when its agent dies
     #[command(hide = true)]
     Tethered(tether::Arguments),
-    /// Watch rotations, a crash and a recovery on this machine: no account, no cloud
+    /// Watch rotations, a crash and a recovery on this machine, without an account
     Demo(demo::Arguments),
-    /// Run an ElevenLabs workspace on this machine, for rehearsals and tests
+    /// Run a simulated ElevenLabs workspace on this machine, for tests
     Sandbox(sandbox::Arguments),
-    /// Show how every credential fares, the worst first, straight from the journal
+    /// Show the status of every credential, the worst first
     Status(status::Arguments),
-    /// Show who uses which credential, with which key, and when it was last heard of, straight from the journal
+    /// Show which consumer uses which key, and when it was last seen
     Consumers(consumers::Arguments),
-    /// Tell what would be done now, and with which calls; makes none of them
+    /// Show the next rotation and its calls, without making them
     Plan(plan::Arguments),
-    /// Tell what a policy will do in the time to come, and what of it cannot be kept; calls nothing
+    /// Show upcoming rotations, and warn if the schedule cannot be kept
     Forecast(forecast::Arguments),
-    /// Play the whole policy over many days in an imagined world: what will happen, and what cannot be kept; calls nothing
+    /// Simulate the policy over many days, with slow consumers and crashes
     Rehearse(rehearse::Arguments),
-    /// Show what happened to a credential, straight from the journal
+    /// Show the past rotations of a credential
     History(history::Arguments),
-    /// Show who did or decided what, and verify or export that
+    /// Show, verify or export the audit log
     Audit(Box<audit::Arguments>),
-    /// Have a credential rotated now, whatever its schedule and window say
-    Rotate(orders::Rotate),
-    /// Let a parked rotation go on
-    Retry(orders::Retry),
-    /// Give up a rotation whose key is not in service yet
-    Abort(orders::Abort),
-    /// Put a credential's old key back into service
-    Rollback(orders::Rollback),
-    /// Have a disabled old key enabled again at once; its rotation is parked
-    Reinstate(orders::OfOne),
-    /// Take a key's permissions and limits as they are, and its account's other keys, for what they should be
-    Accept(orders::OfOne),
-    /// Have a damaged credential's record made anew from the journal's events
-    Repair(orders::OfOne),
-    /// Hold back that keys are created, revoked, or both; survives restarts
+    /// Rotate a credential now, regardless of its schedule
+    Rotate(commands::Rotate),
+    /// Resume a parked rotation
+    Retry(commands::Retry),
+    /// Cancel a rotation whose new key is not in use yet
+    Abort(commands::Abort),
+    /// Roll back to the old key
+    Rollback(commands::Rollback),
+    /// Re-enable a disabled old key at once, and park the rotation
+    Reinstate(commands::ForCredential),
+    /// Accept out-of-band changes of a key's permissions, limits and sibling keys
+    Accept(commands::ForCredential),
+    /// Rebuild a damaged credential record from the journal's events
+    Repair(commands::ForCredential),
+    /// Pause key creation, revocation, or both
     Pause(holds::Pause),
-    /// Lift a pause, or what a breaker has stopped
+    /// Lift a pause, or reset a tripped breaker
     Resume(holds::Resume),
-    /// Have the daemon load its policy again; one with errors is refused and the old one stays in force
-    Reload(orders::OfAll),
-    /// Have the daemon look for keys that nobody answers for, now
-    Sweep(orders::OfAll),
-    /// Try the channels by which people are told
+    /// Reload the policy; an invalid one is refused and the old one stays in force
+    Reload(commands::ForDaemon),
+    /// Look for orphaned keys now
+    Sweep(commands::ForDaemon),
+    /// Test the notification channels
     Notify(notify::Arguments),
-    /// Ask a daemon on this machine whether it is well, for containers
+    /// Check the daemon's health, for containers
     Healthcheck(healthcheck::Arguments),
-    /// Print what a shell needs to complete commands and options
+    /// Generate shell completions
     Completions(completions::Arguments),
-    /// Write the manual, a page for each command
+    /// Write the manual pages
     Man(manual::Arguments),
 }
 
-/// Whether a program asked that cannot be understood otherwise.
+/// Whether the arguments, which do not parse, ask for JSON.
 fn wants_json(words: impl Iterator<Item = OsString>) -> bool {
     let mut words = words.take_while(|word| word != "--").peekable();
     while let Some(word) = words.next() {
@@ -128,10 +128,10 @@ fn wants_json(words: impl Iterator<Item = OsString>) -> bool {
     false
 }
 
-/// Whether these words, the first of which is the program, are a command line.
+/// Whether these words, with the program's name first, parse as a command line.
 ///
 /// # Errors
-/// What is said of them if they are none.
+/// The parser's message.
 pub fn understands<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<(), String> {
     match examples::command().try_get_matches_from(words) {
         Err(error) if error.use_stderr() => Err(error.to_string()),
@@ -139,13 +139,13 @@ pub fn understands<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<(), S
     }
 }
 
-/// Parses the command line, runs the command and says how it went.
+/// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
     let parsed = examples::command().try_get_matches().and_then(|it| Arguments::from_arg_matches(&it));
     let arguments = match parsed {
         Ok(arguments) => arguments,
         Err(error) if error.use_stderr() && wants_json(std::env::args_os()) => {
-            return Failed::usage(error.render().to_string().trim_end()).tell(true);
+            return Failed::usage(error.render().to_string().trim_end()).report(true);
         }
         Err(error) => error.exit(),
     };
@@ -166,17 +166,17 @@ pub fn main() -> ExitCode {
         Command::Rehearse(arguments) => rehearse::run(&arguments),
         Command::History(arguments) => history::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
-        Command::Rotate(arguments) => orders::rotate(&arguments),
-        Command::Retry(arguments) => orders::retry(&arguments),
-        Command::Abort(arguments) => orders::abort(&arguments),
-        Command::Rollback(arguments) => orders::roll_back(&arguments),
-        Command::Reinstate(arguments) => orders::reinstate(&arguments),
-        Command::Accept(arguments) => orders::accept(&arguments),
-        Command::Repair(arguments) => orders::repair(&arguments),
+        Command::Rotate(arguments) => commands::rotate(&arguments),
+        Command::Retry(arguments) => commands::retry(&arguments),
+        Command::Abort(arguments) => commands::abort(&arguments),
+        Command::Rollback(arguments) => commands::roll_back(&arguments),
+        Command::Reinstate(arguments) => commands::reinstate(&arguments),
+        Command::Accept(arguments) => commands::accept(&arguments),
+        Command::Repair(arguments) => commands::repair(&arguments),
         Command::Pause(arguments) => holds::pause(&arguments),
         Command::Resume(arguments) => holds::resume(&arguments),
-        Command::Reload(arguments) => orders::reload(&arguments),
-        Command::Sweep(arguments) => orders::sweep(&arguments),
+        Command::Reload(arguments) => commands::reload(&arguments),
+        Command::Sweep(arguments) => commands::sweep(&arguments),
         Command::Notify(arguments) => notify::run(&arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

@@ -1,6 +1,6 @@
-//! `rekeyd notify test`: sends a test notice by each channel of a policy, without a daemon, and tells what was answered.
+//! `rekeyd notify test`: sends a test notification through each channel of a policy, without a daemon.
 //!
-//! Exit codes: 0 every channel took it; 1 one did not, or a secret cannot be read; 2 usage; 3 the policy has errors.
+//! Exit codes: 0 every channel accepted it; 1 a channel did not, or a secret cannot be read; 2 usage; 3 policy errors.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ use crate::cli::progress::Progress;
 use crate::config::components::ReceiverConfig;
 use crate::config_file::environment::ProcessEnvironment;
 use crate::domain::ids::ChannelName;
-use crate::domain::notification::{Alert, News, Notification, Severity, Subject};
+use crate::domain::notification::{Alert, Notification, NotificationEvent, Severity, Subject};
 use crate::notify::Channel;
 use crate::ports::clock::Clock;
 
@@ -32,28 +32,28 @@ const JSON_VERSION: u32 = 1;
 pub(super) struct Arguments {
     #[command(subcommand)]
     what: What,
-    /// The policy that has the channels; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml
+    /// Policy file; defaults to $REKEYD_POLICY, then /etc/rekeyd/policy.toml
     #[arg(long, value_name = "FILE", global = true)]
     policy: Option<PathBuf>,
-    /// A line for each channel, or JSON for programs
+    /// Output format
     #[arg(long, value_enum, default_value_t = Output::Text, global = true)]
     output: Output,
 }
 
 #[derive(Subcommand)]
 enum What {
-    /// Send a test notice by each channel, or by one, and tell what was answered; needs no daemon
+    /// Send a test notification through every channel, or one; needs no daemon
     Test(Test),
 }
 
 #[derive(clap::Args)]
 struct Test {
-    /// Only this channel
+    /// Channel; defaults to every channel
     name: Option<String>,
 }
 
-/// What became of one channel's test.
-struct Tested {
+/// The result of one channel's test.
+struct TestResult {
     channel: ChannelName,
     kind: &'static str,
     outcome: Result<String, String>,
@@ -66,11 +66,11 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             let all_well = tested.iter().all(|it| it.outcome.is_ok());
             tell(&text(&tested, *output), if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
-        Err(failed) => failed.tell(*output == Output::Json),
+        Err(failed) => failed.report(*output == Output::Json),
     }
 }
 
-fn tested(name: Option<&str>, policy: Option<&Path>) -> Result<Vec<Tested>, Failed> {
+fn tested(name: Option<&str>, policy: Option<&Path>) -> Result<Vec<TestResult>, Failed> {
     let config = policy::load(&policy::chosen(policy))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let mut channels =
@@ -81,8 +81,8 @@ fn tested(name: Option<&str>, policy: Option<&Path>) -> Result<Vec<Tested>, Fail
     if channels.is_empty() {
         let known: Vec<&str> = config.channels.keys().map(ChannelName::as_str).collect();
         return Err(Failed::unknown(match known.as_slice() {
-            [] => "the policy has no channels: add a table such as `[notify.ops]`".to_owned(),
-            known => format!("the policy has no such channel; it has {}", known.join(", ")),
+            [] => "the policy has no notification channels; add a table such as `[notify.ops]`".to_owned(),
+            known => format!("no such channel in the policy; known channels: {}", known.join(", ")),
         }));
     }
     let kinds = config.channels.iter().map(|(name, it)| (name.clone(), it.receiver.kind())).collect();
@@ -93,72 +93,76 @@ fn tested(name: Option<&str>, policy: Option<&Path>) -> Result<Vec<Tested>, Fail
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime =
         runtime.map_err(|error| Failed::other(format!("cannot start the asynchronous runtime: {error}")))?;
-    let progress = Progress::of("channels tried", channels.len());
+    let progress = Progress::of("channels tested", channels.len());
     Ok(runtime.block_on(async {
         let mut tested = Vec::new();
         for (name, channel) in &channels {
             let outcome = test(name, channel, is_incident(name), clock.now()).await;
-            tested.push(said(name, &kinds, outcome));
+            tested.push(result_of(name, &kinds, outcome));
             progress.done(tested.len());
         }
         tested
     }))
 }
 
-fn said(
+fn result_of(
     name: &ChannelName,
     kinds: &BTreeMap<ChannelName, &'static str>,
     outcome: Result<String, String>,
-) -> Tested {
+) -> TestResult {
     let kind = kinds.get(name).copied().unwrap_or_default();
-    Tested { channel: name.clone(), kind, outcome }
+    TestResult { channel: name.clone(), kind, outcome }
 }
 
-/// A test opens no incident that stays.
+/// A test resolves the incident that it opens.
 async fn test(
     name: &ChannelName,
     channel: &Channel,
     is_incident: bool,
     now: Timestamp,
 ) -> Result<String, String> {
-    let trouble = Alert {
+    let alert = Alert {
         key: format!("test/{name}/{}", now.as_second()),
         severity: Severity::Info,
-        what: "test".to_owned(),
+        reason: "test".to_owned(),
         subject: Subject::Rekeyd,
-        summary: format!("a test of the channel `{name}`: nothing is wrong"),
+        summary: format!("test of the channel `{name}`: no action is needed"),
         next: None,
         anchor: String::new(),
         since: now,
-        passes_within: SignedDuration::ZERO,
+        grace: SignedDuration::ZERO,
     };
-    let news: &[News] = if is_incident { &[News::Opened, News::Resolved] } else { &[News::Happened] };
+    let events: &[NotificationEvent] = if is_incident {
+        &[NotificationEvent::Opened, NotificationEvent::Resolved]
+    } else {
+        &[NotificationEvent::Happened]
+    };
     let mut words = Vec::new();
-    for news in news {
-        let letter = Notification::new(name, *news, &trouble, now);
-        let delivered = channel.notifier.deliver(&[letter]).await;
+    for event in events {
+        let notification = Notification::new(name, *event, &alert, now);
+        let delivered = channel.notifier.deliver(&[notification]).await;
         words.push(delivered.map_err(|undelivered| undelivered.why)?);
     }
     words.dedup();
     Ok(words.join("; "))
 }
 
-fn text(tested: &[Tested], output: Output) -> String {
+fn text(tested: &[TestResult], output: Output) -> String {
     match output {
         Output::Json => {
             let channels: Vec<_> = tested
                 .iter()
-                .map(|Tested { channel, kind, outcome }| {
-                    let (Ok(said) | Err(said)) = outcome;
-                    json!({ "channel": channel, "kind": kind, "delivered": outcome.is_ok(), "message": said })
+                .map(|TestResult { channel, kind, outcome }| {
+                    let (Ok(message) | Err(message)) = outcome;
+                    json!({ "channel": channel, "kind": kind, "delivered": outcome.is_ok(), "message": message })
                 })
                 .collect();
             format!("{:#}\n", json!({ "schema_version": JSON_VERSION, "channels": channels }))
         }
         Output::Text => tested
             .iter()
-            .map(|Tested { channel, kind, outcome }| match outcome {
-                Ok(said) => format!("{channel} ({kind}): delivered: {said}\n"),
+            .map(|TestResult { channel, kind, outcome }| match outcome {
+                Ok(response) => format!("{channel} ({kind}): delivered: {response}\n"),
                 Err(why) => format!("{channel} ({kind}): not delivered: {why}\n"),
             })
             .collect(),

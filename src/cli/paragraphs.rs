@@ -8,7 +8,7 @@ use crate::config_file::environment::{Environment, ProcessEnvironment};
 use crate::domain::sanitize::one_line;
 
 const WIDTH: usize = 80;
-/// In fewer columns nothing could be read.
+/// Narrower text would be unreadable.
 const WIDTH_MIN: usize = 40;
 /// Where the text of a labelled row begins.
 const COLUMN: usize = 18;
@@ -30,9 +30,9 @@ fn columns() -> Option<usize> {
     if !out.is_terminal() {
         return None;
     }
-    let said = ProcessEnvironment.read("COLUMNS").and_then(|columns| columns.parse().ok());
-    let seen = || tcgetwinsize(&out).ok().map(|size| usize::from(size.ws_col));
-    said.or_else(seen).filter(|columns| *columns > 0)
+    let declared = ProcessEnvironment.read("COLUMNS").and_then(|columns| columns.parse().ok());
+    let measured = || tcgetwinsize(&out).ok().map(|size| usize::from(size.ws_col));
+    declared.or_else(measured).filter(|columns| *columns > 0)
 }
 
 impl Paragraphs {
@@ -40,12 +40,12 @@ impl Paragraphs {
         self.text += &format!("\n{heading}\n");
     }
 
-    /// Broken lines are indented by two more.
+    /// Continuation lines are indented by two more.
     pub(super) fn line(&mut self, indent: usize, line: &str) {
         self.put(&" ".repeat(indent), indent + 2, line);
     }
 
-    /// The text beside the label, and below it only its own.
+    /// A label with its text beside it; continuation lines align with the text.
     pub(super) fn row(&mut self, label: &str, text: &str) {
         let label = format!("  {:<width$}", one_line(label), width = COLUMN - 2);
         let label = if label.chars().count() > COLUMN { format!("{label} ") } else { label };

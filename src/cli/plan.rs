@@ -10,10 +10,9 @@ use std::process::ExitCode;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::adapters::sqlite::{OpenError, ReadOnlyJournal, SqliteJournal};
 use crate::cli::exit::{Exit, Failed};
 use crate::cli::journal::{Output, Sources, as_json, tell};
-use crate::cli::policy::OfPolicy;
+use crate::cli::policy::PolicyArgument;
 use crate::cli::progress::Progress;
 use crate::cli::status;
 use crate::config::Config;
@@ -23,7 +22,7 @@ use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::record::Record;
 use crate::domain::report::{CredentialReport, Facts, StatusReport};
 use crate::engine::Timing;
-use crate::ports::journal::CredentialState;
+use crate::ports::journal::{CredentialState, JournalReader, OpenError, ReadError};
 
 use crate::rehearsal::Stores;
 use crate::rehearsal::dry_run::{self, End, Foreseen, Given, Past};
@@ -37,7 +36,7 @@ pub(super) struct Arguments {
     /// Only this credential, with every call
     name: Option<String>,
     #[command(flatten)]
-    policy: OfPolicy,
+    policy: PolicyArgument,
     /// The daemon's journal, instead of the one that the policy names; it may be running or not
     #[arg(long, value_name = "PATH")]
     journal: Option<PathBuf>,
@@ -91,15 +90,14 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             let pending = pending && arguments.exit_code;
             tell(&text, if pending { Exit::NeedsAttention.into() } else { ExitCode::SUCCESS })
         }
-        Err(failed) => failed.tell(arguments.output == Output::Json),
+        Err(failed) => failed.report(arguments.output == Output::Json),
     }
 }
 
 fn look(arguments: &Arguments, now: Timestamp) -> Result<PlanReport, Failed> {
     let config = arguments.policy.load()?;
-    let JournalConfig::Sqlite { path } = &config.daemon.journal;
-    let journal = SqliteJournal::open_read_only(arguments.journal.as_ref().unwrap_or(path));
-    let journal = match journal {
+    let named = arguments.journal.as_deref().map(JournalConfig::at);
+    let journal = match named.as_ref().unwrap_or(&config.daemon.journal).open_read_only() {
         Ok(journal) => Some(journal),
         Err(OpenError::Missing { .. }) => None,
         Err(error) => return Err(Failed::journal(error)),
@@ -163,12 +161,12 @@ fn foresee(
 
 type Recorded = (StatusReport, BTreeMap<CredentialName, Past>);
 
-fn recorded(journal: ReadOnlyJournal, config: &Config, now: Timestamp) -> Result<Recorded, Failed> {
+fn recorded(journal: Box<dyn JournalReader>, config: &Config, now: Timestamp) -> Result<Recorded, Failed> {
     let mut pasts = BTreeMap::new();
     for (name, known) in journal.load().map_err(Failed::journal)? {
         // What is damaged is told by its status.
         let Ok(known) = known else { continue };
-        let past = past(&journal, &name, known).map_err(Failed::journal)?;
+        let past = past(journal.as_ref(), &name, known).map_err(Failed::journal)?;
         pasts.insert(name, past);
     }
     let sources = Sources { journal, policy: config.policy.clone(), socket: None };
@@ -176,10 +174,10 @@ fn recorded(journal: ReadOnlyJournal, config: &Config, now: Timestamp) -> Result
 }
 
 fn past(
-    journal: &ReadOnlyJournal,
+    journal: &dyn JournalReader,
     name: &CredentialName,
     known: CredentialState,
-) -> Result<Past, crate::adapters::sqlite::ReadError> {
+) -> Result<Past, ReadError> {
     let open = known.record.open;
     let chapters = if open.is_some() { journal.history(name, 1)? } else { Vec::new() };
     let chapter = chapters.into_iter().find(|chapter| Some(chapter.rotation) == open);

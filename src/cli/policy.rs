@@ -1,38 +1,39 @@
-//! Which policy a command is about: the one that is named, else the one of `$REKEYD_POLICY`, else where packages put it.
-//! So what a message advises to type works as it stands.
+//! Where commands find the policy: `--policy`, then `$REKEYD_POLICY`, then the path of the packages, so that a suggested
+//! command works as written.
 
 use std::path::{Path, PathBuf};
 
 use crate::cli::exit::Failed;
 use crate::config::Config;
+use crate::config::components::JournalConfig;
 use crate::config::defaults;
 use crate::config_file::diagnostic::Diagnostics;
 use crate::config_file::environment::{Environment, ProcessEnvironment};
 
-/// Where packages, the unit and the image have it.
+/// The path in packages, the unit and the image.
 pub(super) const INSTALLED: &str = "/etc/rekeyd/policy.toml";
 const VARIABLE: &str = "REKEYD_POLICY";
 
 #[derive(clap::Args)]
-pub(super) struct OfPolicy {
-    /// The policy; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml
+pub(super) struct PolicyArgument {
+    /// Policy file; defaults to $REKEYD_POLICY, then /etc/rekeyd/policy.toml
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
 }
 
-impl OfPolicy {
+impl PolicyArgument {
     pub(super) fn path(&self) -> PathBuf {
         chosen(self.policy.as_deref())
     }
 
     /// # Errors
-    /// It has errors, or is not there.
+    /// The policy has errors or is missing.
     pub(super) fn load(&self) -> Result<Config, Failed> {
         load(&self.path())
     }
 }
 
-/// The policy that is meant, if this one is named.
+/// The policy's path, with the argument if there is one.
 pub(super) fn chosen(named: Option<&Path>) -> PathBuf {
     named.map(Path::to_owned).or_else(by_environment).unwrap_or_else(|| PathBuf::from(INSTALLED))
 }
@@ -42,7 +43,7 @@ pub(super) fn by_environment() -> Option<PathBuf> {
 }
 
 /// # Errors
-/// As of [`OfPolicy::load`].
+/// As of [`PolicyArgument::load`].
 pub(super) fn load(path: &Path) -> Result<Config, Failed> {
     Config::load_file(path).map_err(|problems| unusable(path, &problems))
 }
@@ -52,18 +53,14 @@ pub(super) fn unusable(path: &Path, problems: &Diagnostics) -> Failed {
     if path.exists() {
         return failed;
     }
-    failed.with_advice("name the policy with --policy, or set REKEYD_POLICY")
+    failed.with_advice("pass --policy, or set REKEYD_POLICY")
 }
 
-/// The journal that a policy names which cannot be used as a whole; `None` if it cannot be told, or is not there.
-pub(super) fn journal_in_spite_of_errors(policy: &Path) -> Option<PathBuf> {
+/// The journal that an invalid policy names; `None` if it names none that exists.
+pub(super) fn journal_in_spite_of_errors(policy: &Path) -> Option<JournalConfig> {
     let text = std::fs::read_to_string(policy).ok();
-    let table = text.and_then(|text| text.parse::<toml::Table>().ok());
-    let keys = ["daemon", "journal", "sqlite", "path"];
-    let named = table.and_then(|table| {
-        let found = keys.iter().try_fold(toml::Value::Table(table), |at, key| at.get(key).cloned());
-        found?.as_str().map(PathBuf::from)
-    });
-    let installed = || (policy == Path::new(INSTALLED)).then(|| PathBuf::from(defaults::JOURNAL));
-    named.or_else(installed).filter(|path| path.exists())
+    let named = text.and_then(|text| JournalConfig::salvaged(&text));
+    let installed =
+        || (policy == Path::new(INSTALLED)).then(|| JournalConfig::at(Path::new(defaults::JOURNAL)));
+    named.or_else(installed).filter(|journal| journal.file().is_none_or(Path::exists))
 }

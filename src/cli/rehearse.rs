@@ -14,7 +14,7 @@ use crate::cli::exit::Failed;
 use crate::cli::journal::{Output, as_json, tell};
 use crate::cli::paragraphs::Paragraphs;
 use crate::cli::plan::{admins, stores, timing};
-use crate::cli::policy::OfPolicy;
+use crate::cli::policy::PolicyArgument;
 use crate::cli::progress::Progress;
 use crate::config::Config;
 use crate::config_file::duration;
@@ -30,7 +30,7 @@ const JSON_VERSION: u32 = 1;
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
-    policy: OfPolicy,
+    policy: PolicyArgument,
     /// How long to play, such as 90d or 12h
     #[arg(long = "for", value_name = "DURATION", default_value = "90d", value_parser = span_of)]
     ahead: SignedDuration,
@@ -81,7 +81,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     });
     match told {
         Ok((text, kept)) => tell(&text, if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
-        Err(failed) => failed.tell(arguments.output == Output::Json),
+        Err(failed) => failed.report(arguments.output == Output::Json),
     }
 }
 

@@ -4,25 +4,25 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::adapters::sqlite::OpenError;
 use crate::app::daemon::{self, Error};
 use crate::app::with_causes;
 use crate::cli::exit::{self, Exit};
-use crate::cli::policy::OfPolicy;
+use crate::cli::policy::PolicyArgument;
 use crate::config::Config;
 use crate::config_file::diagnostic::Diagnostics;
 use crate::config_file::environment::{Environment, ProcessEnvironment};
+use crate::ports::journal::OpenError;
 use crate::telemetry::logging::{self, Format};
 
-/// Everything is waiting for answers; two threads are for what little is not.
+/// The daemon mostly waits for responses.
 const WORKER_THREADS: usize = 2;
-/// Incidents that do not end are left behind after so long.
-const LEFT_BEHIND: Duration = Duration::from_secs(2);
+/// How long blocked threads may delay the exit.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(2);
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
-    policy: OfPolicy,
+    policy: PolicyArgument,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -36,19 +36,19 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     if let Err(code) = begin_logging() {
         return code;
     }
-    tell_lints("policy", config.lints());
+    log_warnings("policy", config.warnings());
     keep_out_of_core_files();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            return exit::because(Exit::Failed, &format!("the daemon cannot be started: {error}"));
+            return exit::because(Exit::Failed, &format!("cannot start the daemon: {error}"));
         }
     };
     let outcome = runtime.block_on(daemon::run(&policy, config));
-    // Nothing of ours is left in it but what may hang for ever: a file system that does not answer.
-    runtime.shutdown_timeout(LEFT_BEHIND);
+    // Only threads that hang on a file system are left.
+    runtime.shutdown_timeout(SHUTDOWN_LIMIT);
     match outcome {
         Ok(()) => {
             tracing::info!("stopped");
@@ -78,7 +78,7 @@ fn exit_code(error: &Error) -> ExitCode {
     exit.into()
 }
 
-/// Logs as the standard error wants it, or says why not.
+/// Starts logging in the format that fits the standard error.
 pub(super) fn begin_logging() -> Result<(), ExitCode> {
     let is_terminal = std::io::stderr().is_terminal();
     let stream = ProcessEnvironment.read("JOURNAL_STREAM");
@@ -89,17 +89,17 @@ pub(super) fn begin_logging() -> Result<(), ExitCode> {
         .map_err(|error| exit::because(Exit::Usage, &with_causes(&error)))
 }
 
-pub(super) fn tell_lints(of_what: &str, lints: &Diagnostics) {
-    for lint in &lints.problems {
-        let (key, line, help) = (&lint.key, lint.line, &lint.help);
-        tracing::warn!(key, line, help, "lint of the {of_what}: {}", lint.rule);
+pub(super) fn log_warnings(of_what: &str, warnings: &Diagnostics) {
+    for warning in &warnings.problems {
+        let (key, line, help) = (&warning.key, warning.line, &warning.help);
+        tracing::warn!(key, line, help, "warning of the {of_what}: {}", warning.rule);
     }
 }
 
-/// Key values are in this process's memory: neither core files nor other processes of the same user may see it.
+/// Keeps key values out of core files, and out of reach of other processes of the same user.
 pub(super) fn keep_out_of_core_files() {
     let outcome = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     if let Err(error) = outcome {
-        tracing::warn!(%error, "core files of this process would hold key values: set LimitCORE=0");
+        tracing::warn!(%error, "cannot disable core files, which would hold key values: set LimitCORE=0");
     }
 }

@@ -1,4 +1,4 @@
-//! `rekeyd status`: how every credential fares, straight from the journal.
+//! `rekeyd status`: the status of every credential, read from the journal.
 //!
 //! Exit codes: 0; 1 if the journal cannot be used; 4 with `--exit-code` if a credential needs attention.
 
@@ -9,7 +9,6 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use jiff::Timestamp;
 
-use crate::adapters::sqlite::{ReadError, ReadOnlyJournal};
 use crate::cli::daemon;
 use crate::cli::exit::{Exit, Failed};
 use crate::cli::journal::{Looking, Output, Sources, as_json, tell};
@@ -17,7 +16,7 @@ use crate::cli::why;
 use crate::domain::gate::Evidence;
 use crate::domain::hold::Holds;
 use crate::domain::ids::CredentialName;
-use crate::domain::notification::Failing;
+use crate::domain::notification::ChannelFailure;
 use crate::domain::policy::Credential;
 use crate::domain::record::Record;
 use crate::domain::report::consumers::uses;
@@ -28,17 +27,18 @@ use crate::domain::report::{CredentialHealth, CredentialReport, Facts, StatusRep
 use crate::domain::rotation::Rotation;
 use crate::domain::sanitize::one_line;
 use crate::domain::time::{age, distance};
+use crate::ports::journal::{JournalReader, ReadError};
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// Only this credential, in detail
+    /// Credential to show in detail
     name: Option<String>,
-    /// Explain why the credential is where it is: gates, evidence, who holds it up, and the way back
+    /// Explain the credential's state: gates, evidence, lagging consumers and rollback
     #[arg(long, requires = "name")]
     why: bool,
     #[command(flatten)]
     looking: Looking,
-    /// Exit with 4 if a credential needs attention
+    /// Exit with 4 if a credential needs an operator
     #[arg(long)]
     exit_code: bool,
 }
@@ -51,7 +51,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let now = looking.now();
     let read = |sources: Sources| {
         let report = read(&sources, now).map_err(Failed::journal)?;
-        Ok(report.remarked(daemon::remarks(sources.socket)))
+        Ok(report.with_conditions(daemon::conditions(sources.socket)))
     };
     let report = match looking.open().and_then(read) {
         Ok(report) => report,
@@ -87,7 +87,8 @@ pub(super) fn read(sources: &Sources, now: Timestamp) -> Result<StatusReport, Re
         let read = known.map_err(|error| error.to_string()).and_then(|known| {
             let rotation = known.rotation.as_ref();
             let policy = policy.as_ref();
-            let evidence = evidence(journal, &name, rotation, policy).map_err(|error| error.to_string())?;
+            let evidence =
+                evidence(journal.as_ref(), &name, rotation, policy).map_err(|error| error.to_string())?;
             let facts = Facts { record: &known.record, rotation, evidence: &evidence, policy };
             let report = CredentialReport::new(facts, now);
             records.insert(name.clone(), known.record);
@@ -103,18 +104,18 @@ pub(super) fn read(sources: &Sources, now: Timestamp) -> Result<StatusReport, Re
         )
     }));
     let around = Around { holds: &holds, policy, records: &records };
-    Ok(StatusReport::new(reports, now).restrained(&around).told_by(journal.failing_channels()?))
+    Ok(StatusReport::new(reports, now).with_holds(&around).with_failing_channels(journal.failing_channels()?))
 }
 
-/// The same as without `--why`, and all that it is known by.
+/// The report of one credential with all its evidence.
 fn explain(name: &str, looking: &Looking, exit_code: bool) -> ExitCode {
     let now = looking.now();
     let read = |sources: Sources| {
         let report = read(&sources, now).map_err(Failed::journal)?;
-        let told = report.credentials.iter().find(|it| it.credential.as_str() == name);
-        let told = told.ok_or_else(|| Failed::unknown(unknown(name, &report)))?.clone();
-        let causes = causes(&sources, told, now).map_err(Failed::journal)?;
-        Ok(WhyReport { remarks: daemon::remarks(sources.socket), ..causes })
+        let found = report.credentials.iter().find(|it| it.credential.as_str() == name);
+        let found = found.ok_or_else(|| Failed::unknown(unknown(name, &report)))?.clone();
+        let causes = causes(&sources, found, now).map_err(Failed::journal)?;
+        Ok(WhyReport { conditions: daemon::conditions(sources.socket), ..causes })
     };
     let report = match looking.open().and_then(read) {
         Ok(report) => report,
@@ -131,33 +132,33 @@ fn explain(name: &str, looking: &Looking, exit_code: bool) -> ExitCode {
     tell(&text, if attention { Exit::NeedsAttention.into() } else { ExitCode::SUCCESS })
 }
 
-fn causes(sources: &Sources, told: CredentialReport, now: Timestamp) -> Result<WhyReport, ReadError> {
+fn causes(sources: &Sources, report: CredentialReport, now: Timestamp) -> Result<WhyReport, ReadError> {
     let Sources { journal, policy, socket: _ } = sources;
-    let known = journal.load()?.into_iter().find(|(name, _)| *name == told.credential);
+    let known = journal.load()?.into_iter().find(|(name, _)| *name == report.credential);
     let known = known.and_then(|(_, known)| known.ok());
     let (record, rotation) = match known {
         Some(known) => (known.record, known.rotation),
-        None => (Record::new(told.credential.clone()), None),
+        None => (Record::new(report.credential.clone()), None),
     };
-    let acks = journal.acks(&told.credential)?;
-    let policy = policy.credentials.get(&told.credential);
+    let acks = journal.acks(&report.credential)?;
+    let policy = policy.credentials.get(&report.credential);
     let uses = uses(&record, rotation.as_ref(), policy, &acks);
     let observed = match &rotation {
-        Some(rotation) => journal.observed(&told.credential, rotation.plan.rotation)?,
+        Some(rotation) => journal.observed(&report.credential, rotation.plan.rotation)?,
         None => None,
     };
-    Ok(WhyReport::new(told, observed.as_ref(), uses, now))
+    Ok(WhyReport::new(report, observed.as_ref(), uses, now))
 }
 
-/// What the gates of a rotation are judged by, and whether a consumer is silent.
+/// The evidence for the gates of a rotation, and for stale consumers.
 fn evidence(
-    journal: &ReadOnlyJournal,
+    journal: &dyn JournalReader,
     name: &CredentialName,
     rotation: Option<&Rotation>,
     policy: Option<&Credential>,
 ) -> Result<Evidence, ReadError> {
     let mut evidence = Evidence::default();
-    if rotation.is_some() || stale_consumers::is_noticed(policy) {
+    if rotation.is_some() || stale_consumers::applies(policy) {
         evidence.acks = journal.acks(name)?;
     }
     if let Some(rotation) = rotation {
@@ -170,46 +171,46 @@ fn only(report: &StatusReport, name: &str) -> Option<StatusReport> {
     let found = report.credentials.iter().find(|it| it.credential.as_str() == name)?;
     let holds = found.held.clone();
     let only = StatusReport { holds, ..StatusReport::new(vec![found.clone()], report.at) };
-    Some(only.remarked(report.remarks.clone()))
+    Some(only.with_conditions(report.conditions.clone()))
 }
 
 fn unknown(name: &str, report: &StatusReport) -> String {
     let known: Vec<&str> = report.credentials.iter().map(|it| it.credential.as_str()).collect();
     match known.as_slice() {
-        [] => format!("the journal knows no credential `{name}`, nor any other yet"),
-        names => format!("the journal knows no credential `{name}`; it knows {}", names.join(", ")),
+        [] => format!("no credential `{name}` in the journal, which has none yet"),
+        names => format!("no credential `{name}` in the journal; known credentials: {}", names.join(", ")),
     }
 }
 
-/// A table of all, and below it what there is to say of those that are not simply fine.
+/// A table of all credentials, followed by details of those that wait or need an operator.
 fn overview(report: &StatusReport, colours: bool) -> String {
     let now = report.at;
     let mut held = String::new();
     for hold in &report.holds {
-        held += &format!("\n{}\n  next: {}\n", one_line(&holding(hold, now)), hold.way_out);
+        held += &format!("\n{}\n  next: {}\n", one_line(&holding(hold, now)), hold.next_command);
     }
     for failing in &report.failing_channels {
-        let Failing { channel, since, why } = failing;
+        let ChannelFailure { channel, since, why } = failing;
         let why = one_line(why);
         held += &format!(
-            "\nthe channel {channel} has failed for {}, so that people may not have been told: {why}\n  \
+            "\nnotification channel {channel} has been failing for {}: {why}\n  \
              next: rekeyd notify test {channel}\n",
             age(*since, now)
         );
     }
-    for remark in &report.remarks {
-        let message = one_line(&remark.message);
-        held += &format!("\n{}: {message}\n  next: {}\n", remark.kind.label(), remark.next_command);
+    for condition in &report.conditions {
+        let message = one_line(&condition.message);
+        held += &format!("\n{}: {message}\n  next: {}\n", condition.kind.label(), condition.next_command);
     }
     if report.credentials.is_empty() {
-        return format!("the journal knows no credential yet\n{held}");
+        return format!("no credentials in the journal yet\n{held}");
     }
     let mut table = Table::new();
     table.load_style(NOTHING);
-    table.set_header(["CONDITION", "CREDENTIAL", "PHASE", "KEY", "AGE", "NEXT"]);
+    table.set_header(["HEALTH", "CREDENTIAL", "PHASE", "KEY", "AGE", "NEXT"]);
     for report in &report.credentials {
         table.add_row([
-            report.condition.label().to_owned(),
+            report.health.label().to_owned(),
             report.credential.to_string(),
             report
                 .rotation
@@ -222,8 +223,7 @@ fn overview(report: &StatusReport, colours: bool) -> String {
     }
     let mut text = String::new();
     for (number, line) in table.lines().enumerate() {
-        let condition =
-            number.checked_sub(1).and_then(|row| report.credentials.get(row)).map(|it| it.condition);
+        let condition = number.checked_sub(1).and_then(|row| report.credentials.get(row)).map(|it| it.health);
         let line = line.trim();
         match condition.filter(|_| colours) {
             Some(condition) => {
@@ -238,9 +238,9 @@ fn overview(report: &StatusReport, colours: bool) -> String {
         }
     }
     text += &held;
-    let worth_telling =
-        report.credentials.iter().filter(|it| it.attention || it.condition >= CredentialHealth::Waiting);
-    for report in worth_telling {
+    let details =
+        report.credentials.iter().filter(|it| it.attention || it.health >= CredentialHealth::Waiting);
+    for report in details {
         text += &format!("\n{}: {}\n", report.credential, one_line(&report.summary));
         if let Some(command) = &report.next_command {
             text += &format!("  next: {command}\n");
@@ -269,11 +269,11 @@ fn key(report: &CredentialReport) -> String {
     fingerprint.or_else(|| report.key_id.as_ref().map(ToString::to_string)).unwrap_or_else(dash)
 }
 
-/// The next instant at which something is planned.
+/// The time of the next planned step.
 fn next(report: &CredentialReport, now: Timestamp) -> Option<String> {
     let Some(rotation) = &report.rotation else {
         let due = report.next_due.map(|due| distance(due, now));
-        return if report.asked { Some("asked for".to_owned()) } else { due };
+        return if report.requested { Some("requested".to_owned()) } else { due };
     };
     let waits = rotation.waits_until.filter(|until| *until > now);
     match (waits, rotation.deadline) {
@@ -283,24 +283,24 @@ fn next(report: &CredentialReport, now: Timestamp) -> Option<String> {
     }
 }
 
-fn colour(condition: CredentialHealth) -> &'static str {
-    match condition {
+fn colour(health: CredentialHealth) -> &'static str {
+    match health {
         CredentialHealth::Fine => "32",
         CredentialHealth::Rotating => "34",
         CredentialHealth::Waiting => "36",
-        CredentialHealth::Hindered | CredentialHealth::Drifted => "33",
+        CredentialHealth::Retrying | CredentialHealth::OutOfSync => "33",
         CredentialHealth::Parked | CredentialHealth::Blocked | CredentialHealth::Damaged => "1;31",
     }
 }
 
-/// Everything of one credential, a line each.
+/// The report of one credential, one line per field.
 fn details(report: &CredentialReport, now: Timestamp) -> String {
     let mut lines: Vec<(&str, String)> = vec![
         ("credential", report.credential.to_string()),
-        ("condition", report.condition.label().to_owned()),
+        ("health", report.health.label().to_owned()),
         ("summary", report.summary.clone()),
     ];
-    let moment = |at: Timestamp| format!("{at} ({})", distance(at, now));
+    let moment = |at: Timestamp| format!("{at:.0} ({})", distance(at, now));
     let mut put = |label, text: Option<String>| lines.extend(text.map(|text| (label, text)));
     put("next", report.next_command.clone());
     put("workspace", report.workspace.as_ref().map(ToString::to_string));
@@ -313,32 +313,32 @@ fn details(report: &CredentialReport, now: Timestamp) -> String {
     for hold in &report.held {
         put("held", holding(hold, now).strip_prefix("held: ").map(str::to_owned));
     }
-    put("waits for", report.waits_for.clone());
+    put("waiting for", report.waits_for.clone());
     if let Some(rotation) = &report.rotation {
         put(
             "rotation",
             Some(format!("{} ({}, key {})", rotation.id, rotation.reason.label(), rotation.attempt)),
         );
-        put("begun", Some(moment(rotation.begun_at)));
+        put("started", Some(moment(rotation.begun_at)));
         put("phase", Some(format!("{} since {}", rotation.phase.label(), moment(rotation.phase_since))));
-        put("parked in", rotation.parked_in.map(|phase| phase.label().to_owned()));
+        put("was in", rotation.parked_in.map(|phase| phase.label().to_owned()));
         put(
             "emergency",
             rotation.urgency.as_ref().map(|it| format!("{} since {}", it.why, moment(it.since))),
         );
         put("new key", rotation.new_key_id.as_ref().map(ToString::to_string));
-        put("new print", rotation.new_fingerprint.as_ref().map(ToString::to_string));
+        put("new fingerprint", rotation.new_fingerprint.as_ref().map(ToString::to_string));
         put("waits until", rotation.waits_until.map(moment));
         put("deadline", rotation.deadline.map(moment));
         for gate in &rotation.gates {
-            let state = if gate.open { "open" } else { "shut" };
-            put("gate", Some(format!("{} is {state}: {}", gate.gate.label(), gate.grounds)));
+            let state = if gate.open { "satisfied" } else { "waiting" };
+            put("gate", Some(format!("{} {state}: {}", gate.gate.label(), gate.grounds)));
         }
-        put("trouble since", rotation.last_failure.as_ref().map(|trouble| moment(trouble.since)));
+        put("failing since", rotation.last_failure.as_ref().map(|failure| moment(failure.since)));
     }
     for finding in &report.findings {
         let since = moment(finding.since);
-        put("found", Some(format!("{} since {since}: {}", finding.kind.label(), finding.detail)));
+        put("finding", Some(format!("{} since {since}: {}", finding.kind.label(), finding.detail)));
     }
     for place in &report.destinations {
         let version = place.version.as_ref().map(|version| format!(" as {version}")).unwrap_or_default();
@@ -348,17 +348,20 @@ fn details(report: &CredentialReport, now: Timestamp) -> String {
         let why = last.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         put("last rotation", Some(format!("{} {}{why}", last.outcome.label(), moment(last.at))));
     }
-    if let Some(answered) = &report.answered {
+    if let Some(answered) = &report.last_emergency {
         let seconds = answered.at.duration_since(answered.since).as_secs();
         let at = moment(answered.at);
         put(
-            "answered",
-            Some(format!("{} in {seconds} s, {at}: new key current, old key dead", answered.why)),
+            "last emergency",
+            Some(format!(
+                "{}; resolved in {seconds} s, {at}: new key current, old key revoked",
+                answered.why
+            )),
         );
     }
     let mut text = String::new();
     for (label, line) in lines {
-        text += &format!("{label:<14} {}\n", one_line(&line));
+        text += &format!("{label:<15} {}\n", one_line(&line));
     }
     text
 }
@@ -368,7 +371,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn colours_are_escape_codes_around_the_condition_alone() {
+    fn colours_are_escape_codes_around_the_health_alone() {
         let name = CredentialName::new("tts").unwrap();
         let report = CredentialReport::damaged(&name, "a row".to_owned());
         let report = StatusReport::new(vec![report], Timestamp::UNIX_EPOCH);

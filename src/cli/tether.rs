@@ -1,6 +1,5 @@
-//! `rekeyd tethered`: executes an application that the kernel kills when the agent that started it dies.
-//!
-//! Used by `rekeyd agent --exec` only. A process can ask for its parent-death signal only for itself, before `exec`.
+//! `rekeyd tethered`: runs an application that the kernel kills when its agent dies. Only `rekeyd agent --exec` uses it:
+//! a process must set its own parent-death signal before it executes another program.
 
 use std::ffi::OsString;
 use std::io;
@@ -11,26 +10,26 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 
 use crate::cli::exit::{self, Exit};
 
-/// The exit codes of shells for a program that is missing, and for one that cannot be executed.
+/// The exit codes of shells for a missing program, and for one that cannot be run.
 const NOT_FOUND: u8 = 127;
 const NOT_RUN: u8 = 126;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// Process id of the agent
+    /// PID of the agent
     #[arg(long)]
     parent: u32,
     #[arg(last = true, required = true)]
     app: Vec<OsString>,
 }
 
-/// Does not return on success.
+/// Returns only on failure.
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
         return exit::because(Exit::Failed, &format!("cannot set the parent-death signal: {error}"));
     }
     if parent_id() != arguments.parent {
-        return exit::because(Exit::Failed, &"the agent is gone; the application was not started");
+        return exit::because(Exit::Failed, &"the agent has already exited; the application is not started");
     }
     let Some((program, words)) = arguments.app.split_first() else { return Exit::Usage.into() };
     let error = Command::new(program).args(words).exec();

@@ -1,4 +1,4 @@
-//! `rekeyd status --why NAME`, for a person: who holds a rotation up, by what that is known, and what can be done.
+//! `rekeyd status --why NAME` as text: lagging consumers, evidence, rollback and the next command.
 
 use std::collections::BTreeMap;
 
@@ -7,26 +7,25 @@ use jiff::{SignedDuration, Timestamp};
 use crate::cli::paragraphs::Paragraphs;
 use crate::domain::ack::Health;
 use crate::domain::gate::LaggingConsumer;
-use crate::domain::gate::probe::{Finding, Says};
-use crate::domain::report::RotationReport;
+use crate::domain::gate::probe::{InstanceReport, ProbeRound};
 use crate::domain::report::consumers::{KeyHeld, UseReport};
 use crate::domain::report::why::{EvidenceReport, SourceReport, WhyReport};
+use crate::domain::report::{CredentialReport, RotationReport};
 use crate::domain::time::{distance, span};
-use crate::domain::usage::Shown;
+use crate::domain::usage::KeyUse;
 
-/// Of what the provider says about one straggler: enough to find it.
+/// How many of the provider's usage rows to show for one lagging consumer.
 const SPOTS_MAX: usize = 3;
 
 pub(super) fn explain(report: &WhyReport) -> String {
     let now = report.at;
-    let told = &report.credential;
+    let credential = &report.credential;
     let mut text = Paragraphs::default();
-    let phase = told.phase().map(|phase| format!(" in phase {}", phase.label())).unwrap_or_default();
-    text.line(0, &format!("{} is {}{phase}", told.credential, told.condition.label()));
-    text.line(2, &told.summary);
-    if let Some(rotation) = &told.rotation {
+    text.line(0, &format!("{} is {}", credential.credential, state(credential)));
+    text.line(2, &credential.summary);
+    if let Some(rotation) = &credential.rotation {
         gates(&mut text, rotation);
-        stragglers(&mut text, rotation, now);
+        lagging(&mut text, rotation, now);
     }
     if let Some(observed) = &report.evidence {
         evidence(&mut text, observed, now);
@@ -34,26 +33,37 @@ pub(super) fn explain(report: &WhyReport) -> String {
     if !report.consumers.is_empty() {
         text.heading("Consumers");
         for used in &report.consumers {
-            let is_silent = told.silent.iter().any(|it| it.consumer == used.consumer);
-            let silent = if is_silent { "; SILENT: its word counts no longer" } else { "" };
-            text.row(&used.consumer.to_string(), &format!("{}{silent}", uses(used, now)));
+            let is_stale = credential.stale_consumers.iter().any(|it| it.consumer == used.consumer);
+            let stale = if is_stale { "; STALE: the acknowledgement has expired" } else { "" };
+            text.row(&used.consumer.to_string(), &format!("{}{stale}", uses(used, now)));
         }
     }
-    if let Some(rotation) = &told.rotation {
-        ways(&mut text, rotation, now);
+    if let Some(rotation) = &credential.rotation {
+        rollback(&mut text, rotation, now);
     }
-    if let Some(command) = &told.next_command {
+    if let Some(command) = &credential.next_command {
         text.heading("Next");
         text.line(2, command);
     }
-    if !report.remarks.is_empty() {
-        text.heading("The daemon says");
-        for remark in &report.remarks {
-            text.row(remark.kind.label(), &remark.message);
-            text.row("", &format!("next: {}", remark.next_command));
+    if !report.conditions.is_empty() {
+        text.heading("Daemon conditions");
+        for condition in &report.conditions {
+            text.row(condition.kind.label(), &condition.message);
+            text.row("", &format!("next: {}", condition.next_command));
         }
     }
     text.finish()
+}
+
+/// The health, and the phase where it adds something: `waiting in phase overlap`, `parked (was in overlap)`.
+fn state(report: &CredentialReport) -> String {
+    let health = report.health.label();
+    let parked_in = report.rotation.as_ref().and_then(|rotation| rotation.parked_in);
+    match (parked_in, report.phase()) {
+        (Some(was), _) => format!("{health} (was in {})", was.label()),
+        (None, Some(phase)) => format!("{health} in phase {}", phase.label()),
+        (None, None) => health.to_owned(),
+    }
 }
 
 fn gates(text: &mut Paragraphs, rotation: &RotationReport) {
@@ -62,26 +72,26 @@ fn gates(text: &mut Paragraphs, rotation: &RotationReport) {
     }
     text.heading("Gates");
     for gate in &rotation.gates {
-        let state = if gate.open { "open" } else { "SHUT" };
+        let state = if gate.open { "satisfied" } else { "WAITING" };
         text.row(gate.gate.label(), &format!("{state}: {}", gate.grounds));
     }
 }
 
-fn stragglers(text: &mut Paragraphs, rotation: &RotationReport, now: Timestamp) {
-    let stragglers: Vec<&LaggingConsumer> = rotation.gates.iter().flat_map(|gate| &gate.stragglers).collect();
-    if stragglers.is_empty() {
+fn lagging(text: &mut Paragraphs, rotation: &RotationReport, now: Timestamp) {
+    let lagging: Vec<&LaggingConsumer> = rotation.gates.iter().flat_map(|gate| &gate.stragglers).collect();
+    if lagging.is_empty() {
         return;
     }
-    text.heading("Who holds it up");
-    for straggler in stragglers {
-        text.line(2, &format!("{}: {}", straggler.who, straggler.why));
-        let last = straggler.last.map(|last| format!("last seen {}", moment(last, now)));
-        let amount = straggler.amount.map(|amount| format!("{amount} credits or calls"));
+    text.heading("Lagging consumers");
+    for consumer in lagging {
+        text.line(2, &format!("{}: {}", consumer.who, consumer.why));
+        let last = consumer.last.map(|last| format!("last seen {}", moment(last, now)));
+        let amount = consumer.amount.map(|amount| format!("{amount} credits or calls"));
         let seen: Vec<String> = last.into_iter().chain(amount).collect();
         if !seen.is_empty() {
             text.line(4, &seen.join(", "));
         }
-        for spot in straggler.about.iter().take(SPOTS_MAX) {
+        for spot in consumer.about.iter().take(SPOTS_MAX) {
             text.line(4, &spot_of(spot));
         }
     }
@@ -89,11 +99,11 @@ fn stragglers(text: &mut Paragraphs, rotation: &RotationReport, now: Timestamp) 
 
 fn spot_of(spot: &BTreeMap<String, String>) -> String {
     let columns: Vec<String> = spot.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    format!("where: {}", columns.join(", "))
+    format!("usage: {}", columns.join(", "))
 }
 
 fn evidence(text: &mut Paragraphs, evidence: &EvidenceReport, now: Timestamp) {
-    text.heading(if evidence.way_back { "Evidence that the old key is used again" } else { "Evidence" });
+    text.heading(if evidence.rollback { "Evidence for the rollback" } else { "Evidence" });
     for source in &evidence.sources {
         text.row(source.source.label(), &answered(source, now));
         text.row("", &format!("old key: {}", shown(&source.old_key, now)));
@@ -101,44 +111,41 @@ fn evidence(text: &mut Paragraphs, evidence: &EvidenceReport, now: Timestamp) {
     }
     if let Some(last) = evidence.canaries.last() {
         let count = evidence.canaries.len();
-        text.row(
-            "canary",
-            &format!("{count} calls of ours with the new key, the last {}", moment(*last, now)),
-        );
+        text.row("canary", &format!("{count} test calls with the new key, the last {}", moment(*last, now)));
     }
     for finding in &evidence.probes {
-        text.row(&format!("probe {}", finding.probe), &round(finding, evidence.way_back, now));
+        text.row(&format!("probe {}", finding.probe), &round(finding, evidence.rollback, now));
         for instance in &finding.instances {
             text.row("", &format!("{} {}", instance.address, says(&instance.says)));
         }
     }
     if let Some(ran) = &evidence.command {
-        let agreed = if ran.agreed { "agreed" } else { "did not agree" };
+        let agreed = if ran.agreed { "succeeded" } else { "failed" };
         text.row("command", &format!("{agreed} {}: {}", moment(ran.at, now), ran.how));
     }
 }
 
 fn answered(source: &SourceReport, now: Timestamp) -> String {
     let mut parts = vec![match source.answered_at {
-        Some(at) => format!("answered {}", moment(at, now)),
-        None => "never answered".to_owned(),
+        Some(at) => format!("last response {}", moment(at, now)),
+        None => "no response yet".to_owned(),
     }];
-    parts.extend(source.covers_from.map(|from| format!("without a gap since {}", moment(from, now))));
+    parts.extend(source.covers_from.map(|from| format!("no gap since {}", moment(from, now))));
     if source.late_by_seconds > 0 {
         parts.push(format!("up to {} late", span(SignedDuration::from_secs(source.late_by_seconds))));
     }
-    parts.extend(source.blind.as_ref().map(|why| format!("BLIND: {why}")));
+    parts.extend(source.blind.as_ref().map(|why| format!("UNAVAILABLE: {why}")));
     parts.join("; ")
 }
 
-fn shown(shown: &Shown, now: Timestamp) -> String {
-    let Some(last) = shown.last else { return "no use shown".to_owned() };
+fn shown(shown: &KeyUse, now: Timestamp) -> String {
+    let Some(last) = shown.last else { return "no use seen".to_owned() };
     let about = shown.spots.first().map(|spot| format!("; {}", spot_of(&spot.about))).unwrap_or_default();
-    format!("used until {}, {} credits or calls{about}", moment(last, now), shown.amount)
+    format!("last used {}, {} credits or calls{about}", moment(last, now), shown.amount)
 }
 
-fn round(finding: &Finding, way_back: bool, now: Timestamp) -> String {
-    let wanted = if way_back { Says::TheOldKey } else { Says::TheNewKey };
+fn round(finding: &ProbeRound, rollback: bool, now: Timestamp) -> String {
+    let wanted = if rollback { InstanceReport::TheOldKey } else { InstanceReport::TheNewKey };
     let is_green = !finding.instances.is_empty() && finding.instances.iter().all(|it| it.says == wanted);
     let colour = if is_green { "green" } else { "red" };
     let rounds = match finding.red_rounds {
@@ -146,22 +153,22 @@ fn round(finding: &Finding, way_back: bool, now: Timestamp) -> String {
         1 => ", for one round".to_owned(),
         rounds => format!(", for {rounds} rounds"),
     };
-    format!("{colour}{rounds}, asked {}", moment(finding.at, now))
+    format!("{colour}{rounds}, probed {}", moment(finding.at, now))
 }
 
-fn says(says: &Says) -> &str {
+fn says(says: &InstanceReport) -> &str {
     match says {
-        Says::TheNewKey => "reports the new key",
-        Says::TheOldKey => "reports the old key",
-        Says::SomethingElse => "reports neither the new nor the old key",
-        Says::Nothing(why) => why,
+        InstanceReport::TheNewKey => "reports the new key",
+        InstanceReport::TheOldKey => "reports the old key",
+        InstanceReport::SomethingElse => "reports neither the new nor the old key",
+        InstanceReport::Nothing(why) => why,
     }
 }
 
 fn uses(used: &UseReport, now: Timestamp) -> String {
     let key = match used.key {
-        KeyHeld::Unknown => return "never acknowledged anything, and is waited for".to_owned(),
-        KeyHeld::Other => "a key that is neither of these".to_owned(),
+        KeyHeld::Unknown => return "no acknowledgement yet (required)".to_owned(),
+        KeyHeld::Other => "an unknown key".to_owned(),
         held @ (KeyHeld::Current | KeyHeld::Old | KeyHeld::New) => format!("the {} key", held.label()),
     };
     let status = match used.status {
@@ -171,22 +178,22 @@ fn uses(used: &UseReport, now: Timestamp) -> String {
     let print = used.fingerprint.as_ref().map(|print| format!(" {print}")).unwrap_or_default();
     let since = used.since.map(|since| format!(" since {}", moment(since, now))).unwrap_or_default();
     let seen = used.last_seen.map(|seen| format!(", last seen {}", distance(seen, now))).unwrap_or_default();
-    let idle = if used.awaited { "" } else { "; nobody waits for it" };
-    format!("{status} {key}{print}{since}{seen}{idle}")
+    let optional = if used.required { "" } else { "; not required" };
+    format!("{status} {key}{print}{since}{seen}{optional}")
 }
 
-fn ways(text: &mut Paragraphs, rotation: &RotationReport, now: Timestamp) {
-    text.heading("Way back");
+fn rollback(text: &mut Paragraphs, rotation: &RotationReport, now: Timestamp) {
+    text.heading("Rollback");
     let rollback = &rotation.rollback;
     let possible = match (rollback.possible, rollback.until) {
         (false, _) => "not possible".to_owned(),
         (true, None) => "possible".to_owned(),
-        (true, Some(until)) => format!("possible until {} at least", moment(until, now)),
+        (true, Some(until)) => format!("possible until at least {}", moment(until, now)),
     };
     text.line(2, &format!("{possible}: {}", rollback.detail));
     if let Some(at) = rotation.old_key_expires_at {
-        text.heading("Dead man's switch");
-        text.line(2, &format!("without rekeyd, the provider lets the old key expire {}", moment(at, now)));
+        text.heading("Old key expiry");
+        text.line(2, &format!("if rekeyd does not delete it first, the old key expires {}", moment(at, now)));
     }
 }
 

@@ -1,5 +1,5 @@
-//! What an agent's configuration means, as plain, checked data; [`load`] makes it from the text, with every problem at
-//! once and never a value shown, as of the policy.
+//! The agent's configuration as checked data. [`load`] reads it from a text and reports every problem at once, never
+//! with a value, as for the policy.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use crate::config_file::secret_source::SecretSource;
 use crate::domain::ids::{ConsumerName, CredentialName};
 use crate::ports::followed::FollowedSource;
 
-/// What holds where the configuration is silent, written as it would be written there.
+/// Defaults, as the configuration would write them.
 pub(crate) mod defaults {
-    /// Nobody but the owner.
+    /// The owner only.
     pub(crate) const MODE: &str = "0400";
-    pub(crate) const TELL_LIMIT: &str = "30s";
+    pub(crate) const RELOAD_LIMIT: &str = "30s";
     pub(crate) const SIGNAL: &str = "HUP";
     /// A reload by signal takes a moment in which the application still answers as before.
     pub(crate) const HEALTH_AFTER: &str = "1s";
@@ -46,13 +46,13 @@ pub enum Mode {
 pub struct AgentConfig {
     /// At least one.
     pub secrets: Vec<SecretConfig>,
-    pub env_file: Option<PlaceConfig>,
+    pub env_file: Option<OutputFileConfig>,
     pub on_change: Option<OnChange>,
     pub health: Option<Health>,
     pub rekeyd: Option<RekeydConfig>,
     pub exec: Exec,
-    /// What is allowed and probably means something else.
-    pub lints: Diagnostics,
+    /// Warnings of the file.
+    pub warnings: Diagnostics,
 }
 
 #[derive(Debug, Clone)]
@@ -61,7 +61,7 @@ pub struct SecretConfig {
     pub source: Arc<dyn FollowedSource>,
     pub json_field: Option<String>,
     pub every: Duration,
-    pub to: Option<PlaceConfig>,
+    pub to: Option<OutputFileConfig>,
     pub variable: Option<String>,
     /// Only of a secret that has a file.
     pub path_variable: Option<String>,
@@ -69,7 +69,7 @@ pub struct SecretConfig {
 
 /// A file to write. Owner and group are names or numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlaceConfig {
+pub struct OutputFileConfig {
     pub path: PathBuf,
     pub mode: u32,
     pub owner: Option<String>,
@@ -78,13 +78,13 @@ pub struct PlaceConfig {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OnChange {
-    pub how: Telling,
+    pub how: ReloadMethod,
     pub time_limit: Duration,
 }
 
-/// How the application is told.
+/// How the application is notified.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Telling {
+pub enum ReloadMethod {
     Command(Vec<String>),
     Signal { pid_file: PathBuf, signal: Signal },
     Url(Url),
@@ -101,7 +101,7 @@ pub enum Signal {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
-    pub how: Looking,
+    pub how: HealthMethod,
     pub after: Duration,
     pub every: Duration,
     pub time_limit: Duration,
@@ -109,9 +109,9 @@ pub struct Health {
     pub misses: u32,
 }
 
-/// How it is seen whether the application is well.
+/// How the application's health is checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Looking {
+pub enum HealthMethod {
     Command(Vec<String>),
     Url(Url),
 }
@@ -120,14 +120,14 @@ pub enum Looking {
 pub struct RekeydConfig {
     pub url: Url,
     pub consumer: ConsumerName,
-    /// This or `identity`.
+    /// Required without `identity`.
     pub token: Option<SecretSource>,
     pub ca_file: Option<PathBuf>,
     pub identity: Option<ClientIdentity>,
     pub heartbeat: Duration,
 }
 
-/// By which the agent proves who it is.
+/// The agent's client certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientIdentity {
     pub certificate: PathBuf,
@@ -140,7 +140,7 @@ pub struct Exec {
     pub restart: Restart,
 }
 
-/// When an application that ended by itself is started again.
+/// When an application that exited is restarted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Restart {
     Never,
@@ -151,12 +151,12 @@ pub enum Restart {
 /// Reads and checks a file.
 ///
 /// # Errors
-/// Every problem of the file, lints included; or that it cannot be read.
+/// Every problem of the file, warnings included; or why it cannot be read.
 pub fn load_file(path: &Path, mode: Mode) -> Result<AgentConfig, Diagnostics> {
     let shown = path.display().to_string();
     let text = super::read(path).map_err(|why| {
         let mut findings = Findings::new("");
-        findings.error_of_file(format!("the agent's configuration cannot be read: {why}"), "");
+        findings.error_of_file(format!("cannot read the agent's configuration: {why}"), "");
         findings.finish(&shown)
     })?;
     load(&text, &shown, mode)
@@ -165,20 +165,22 @@ pub fn load_file(path: &Path, mode: Mode) -> Result<AgentConfig, Diagnostics> {
 /// Checks a text. `path` is only for messages.
 ///
 /// # Errors
-/// Every problem of the text, lints included.
+/// Every problem of the text, warnings included.
 pub fn load(text: &str, path: &str, mode: Mode) -> Result<AgentConfig, Diagnostics> {
     let (raw, mut findings) =
         super::parse::<raw::agent::Agent>(text, path, &schema::of::<raw::agent::Agent>())?;
     let checked = check::agent::check(&raw, mode, &mut findings);
     let is_whole = checked.as_ref().is_some_and(|it| it.secrets.len() == raw.secrets.len());
     if !is_whole && !findings.has_errors() {
-        findings
-            .error_of_file("an entry was lost in checking", "this is a defect of rekeyd: please report it");
+        findings.error_of_file(
+            "an entry was lost during validation",
+            "this is a bug in rekeyd; please report it",
+        );
     }
     let is_refused = findings.has_errors();
     let problems = findings.finish(path);
     match checked {
-        Some(config) if !is_refused => Ok(AgentConfig { lints: problems, ..config }),
+        Some(config) if !is_refused => Ok(AgentConfig { warnings: problems, ..config }),
         Some(_) | None => Err(problems),
     }
 }

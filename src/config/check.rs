@@ -1,6 +1,5 @@
-//! From the policy as written to the policy as meant: every value is parsed, every name resolved, and every problem
-//! found goes to the [`Findings`]. What has a problem is left out or stands for its default; a policy with errors is
-//! refused whole by the caller.
+//! Checks a policy: parses every value, resolves every name, and collects every problem in the [`Findings`]. A value with
+//! a problem is left out or replaced by its default; the caller rejects a policy with errors.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,15 +20,15 @@ mod access;
 mod admin;
 pub(super) mod agent;
 mod calendars;
+mod consistency;
 mod credentials;
 mod environment;
 mod gates;
-mod lints;
 mod notify;
 mod places;
 mod waves;
 
-/// Everything that a policy means.
+/// A checked policy.
 pub(super) struct Checked {
     pub(super) policy: Policy,
     pub(super) daemon: DaemonConfig,
@@ -63,12 +62,14 @@ pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: 
     let written = credentials::check(&surroundings, findings);
     admin::check(&raw.workspaces, &written, findings);
     places::check(&written, &stores, findings);
-    lints::check(&written, &stores, &consumers, findings);
+    consistency::check(&written, &stores, &consumers, findings);
     waves::check(&written, findings);
     let channels = notify::check(raw, findings);
     if raw.credentials.is_empty() && !findings.has_errors() {
-        findings
-            .lint_of_file("the policy has no credentials", "add a table such as `[credentials.tts-backend]`");
+        findings.warning_of_file(
+            "the policy has no credentials",
+            "add a table such as `[credentials.tts-backend]`",
+        );
     }
     policy.credentials = written.into_iter().map(|it| (it.credential.name.clone(), it.credential)).collect();
     Checked { policy, daemon, workspaces, stores, consumers, leaks, readers, metrics, channels }

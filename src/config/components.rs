@@ -1,14 +1,14 @@
-//! What each component is configured with: plain data, checked, without any secret.
+//! The checked configuration of each component, without secrets.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
 use reqwest::Url;
 
 use crate::config_file::secret_source::SecretSource;
 use crate::domain::ids::CredentialName;
-use crate::domain::notification::Interest;
+use crate::domain::notification::Subscription;
 use crate::domain::notification::template::Template;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,26 +17,26 @@ pub struct DaemonConfig {
     pub tls: Option<TlsConfig>,
     pub socket: PathBuf,
     pub journal: JournalConfig,
-    /// How long a stopping daemon lets rotations reach their next journalled point.
+    /// How long a stopping daemon waits for rotations to reach their next journalled step.
     pub drain: SignedDuration,
-    /// How long a key whose creation may have failed is looked for.
+    /// How long to search for a key whose creation may have failed.
     pub settle: SignedDuration,
     pub clock_skew_max: SignedDuration,
-    /// How long a new key may take until the provider accepts it.
+    /// How long the provider may take to accept a new key.
     pub activation_deadline: SignedDuration,
     pub sweep_every: SignedDuration,
-    /// How often listings are looked through for leaked, vanished and changed keys.
+    /// How often to inspect keys for leaks, deletion and changes.
     pub inspect_every: SignedDuration,
-    /// Emergency rotations that may begin by themselves while others are under way.
+    /// Emergency rotations that may start by themselves while others are in progress.
     pub emergencies_at_once: usize,
-    /// How long a trouble lasts before people are told, and is over before they are told that.
+    /// How long an alert must be active before its notification, and over before its resolution.
     pub notify_after: SignedDuration,
 }
 
-/// One channel by which people are told.
+/// A notification channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChannelConfig {
-    pub interest: Interest,
+    pub subscription: Subscription,
     pub text: Template,
     pub source: String,
     pub runbook: String,
@@ -44,7 +44,7 @@ pub struct ChannelConfig {
     pub receiver: ReceiverConfig,
 }
 
-/// Who is told, by its kind.
+/// The receiver of a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReceiverConfig {
     Slack { url: SecretSource },
@@ -63,7 +63,7 @@ impl ReceiverConfig {
     }
 }
 
-/// What the listener encrypts with.
+/// TLS files of the listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsConfig {
     pub certificate: PathBuf,
@@ -71,7 +71,7 @@ pub struct TlsConfig {
     pub client_ca: Option<PathBuf>,
 }
 
-/// Who may read. Without either: everybody on this machine, and nobody else.
+/// Readers of the HTTP API. Without either: any client on loopback.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReadersConfig {
     pub token: Option<SecretSource>,
@@ -79,52 +79,68 @@ pub struct ReadersConfig {
     pub certificate: Option<String>,
 }
 
-/// Who may report leaks.
+/// Leak reporters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LeaksConfig {
-    /// Without it nobody may.
+    /// Without it, reports are rejected.
     pub token: Option<SecretSource>,
 }
 
-/// What metrics tell.
+/// Metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MetricsConfig {
-    /// Every credential, and not only those that are not well.
+    /// Whether to export per-credential metrics of every credential.
     pub per_credential: bool,
 }
 
-/// Where the journal is kept.
+/// The journal's backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JournalConfig {
     Sqlite { path: PathBuf },
 }
 
+impl JournalConfig {
+    /// The journal that a command line names.
+    #[must_use]
+    pub fn at(path: &Path) -> Self {
+        Self::Sqlite { path: path.to_owned() }
+    }
+
+    /// The journal that a policy names, even if the policy has errors elsewhere; `None` if it names none.
+    #[must_use]
+    pub fn salvaged(policy: &str) -> Option<Self> {
+        let table = policy.parse::<toml::Table>().ok()?;
+        let path = table.get("daemon")?.get("journal")?.get("sqlite")?.get("path")?.as_str()?;
+        Some(Self::at(Path::new(path)))
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkspaceConfig {
-    /// Without user, query and fragment, and `https` unless on this machine.
+    /// Without user, query and fragment; `https` unless on loopback.
     pub base_url: Url,
     pub admin_key: AdminKeyConfig,
     pub in_flight: usize,
     pub requests_per_second: u32,
     pub request_timeout: SignedDuration,
-    /// The only certificate authorities to trust, if given.
+    /// The only certificate authorities to trust.
     pub ca_file: Option<PathBuf>,
 }
 
-/// Where the admin key is; at least one of the two.
+/// Sources of the admin key; at least one of the two is set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdminKeyConfig {
-    /// In the first destination of this credential that is a whole secret.
+    /// The first destination of this credential that is a whole secret.
     pub published: Option<CredentialName>,
-    /// As long as there is nothing yet.
+    /// Used until that destination has a value.
     pub otherwise: Option<SecretSource>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsumerConfig {
-    /// This or `certificate` is always there for a consumer that some credential waits for.
+    /// A consumer that a credential waits for has this or `certificate`.
     pub token: Option<SecretSource>,
-    /// A DNS name, in lower case, that no other consumer has.
+    /// A unique DNS name, in lower case.
     pub certificate: Option<String>,
     pub cache_ttl: Option<SignedDuration>,
 }

@@ -1,7 +1,7 @@
-//! The policy file: as written, then as meant, with every problem reported at once.
+//! The policy file: parsed, then checked, with every problem reported at once.
 //!
-//! [`load`] parses the text, holds it against the schema ([`schema`]), reads what fits into the raw types and
-//! checks what they mean. No value of the file is ever shown: any could be a secret in the wrong place.
+//! [`load`] parses the text, validates it against the schema ([`schema`]), reads the valid part into the raw types and
+//! checks their values. No value of the file is ever shown: it could be a misplaced secret.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -36,7 +36,7 @@ use crate::config_file::environment::{Environment, ProcessEnvironment};
 use crate::config_file::findings::Findings;
 use crate::config_file::secret_source::SecretSource;
 
-/// Tens of thousands of credentials: more is some other file.
+/// Enough for tens of thousands of credentials.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 const SYNTAX_ERRORS_MAX: usize = 20;
 
@@ -49,30 +49,30 @@ pub struct Config {
     pub stores: BTreeMap<StoreName, Arc<dyn StoreConfig>>,
     pub consumers: BTreeMap<ConsumerName, ConsumerConfig>,
     pub leaks: LeaksConfig,
-    /// By which people are told.
+    /// Notification channels.
     pub channels: BTreeMap<ChannelName, ChannelConfig>,
     pub readers: ReadersConfig,
     pub metrics: MetricsConfig,
     hash: String,
-    lints: Diagnostics,
+    warnings: Diagnostics,
 }
 
 impl Config {
-    /// Reads and checks a file with the environment of this process, and looks at the files that its references name.
+    /// Reads and checks a file with the environment of this process, and checks the files that it refers to.
     ///
     /// # Errors
-    /// Every problem of the file, lints included; or that it cannot be read.
+    /// Every problem of the file, warnings included; or why it cannot be read.
     pub fn load_file(path: &Path) -> Result<Self, Diagnostics> {
         let shown = path.display().to_string();
         let text = read(path).map_err(|why| {
             let mut findings = Findings::new("");
-            findings.error_of_file(format!("the policy cannot be read: {why}"), "");
+            findings.error_of_file(format!("cannot read the policy: {why}"), "");
             findings.finish(&shown)
         })?;
         load_with(&text, &shown, &ProcessEnvironment, true)
     }
 
-    /// SHA-256 of the text that it was loaded from, in hex: tells two policies apart.
+    /// SHA-256 of its text, in hex.
     #[must_use]
     pub fn hash(&self) -> &str {
         &self.hash
@@ -87,17 +87,17 @@ impl Config {
         self.stores.iter().filter_map(quota).collect()
     }
 
-    /// What is allowed and probably means something else.
+    /// Warnings of the file.
     #[must_use]
-    pub fn lints(&self) -> &Diagnostics {
-        &self.lints
+    pub fn warnings(&self) -> &Diagnostics {
+        &self.warnings
     }
 }
 
-/// Checks the text of a policy. `path` is only for messages; no other file is looked at.
+/// Checks the text of a policy. `path` is only for messages; no other file is read.
 ///
 /// # Errors
-/// Every problem of the text, lints included.
+/// Every problem of the text, warnings included.
 pub fn load(text: &str, path: &str, environment: &dyn Environment) -> Result<Config, Diagnostics> {
     load_with(text, path, environment, false)
 }
@@ -119,7 +119,7 @@ fn parse<T: DeserializeOwned>(text: &str, path: &str, schema: &Value) -> Result<
     for error in errors.iter().take(SYNTAX_ERRORS_MAX) {
         // The parser's own message is a fixed text; what it renders around it would show the line.
         let span = error.span().unwrap_or_default();
-        let help = "mend this first: what follows cannot be read reliably, and is not checked yet";
+        let help = "fix this first; the rest of the file is not checked yet";
         findings.error_of(String::new(), &span, format!("this is not TOML: {}", error.message()), help);
     }
     if !errors.is_empty() {
@@ -129,7 +129,7 @@ fn parse<T: DeserializeOwned>(text: &str, path: &str, schema: &Value) -> Result<
     match T::deserialize(toml::de::Deserializer::from(document)) {
         Ok(raw) => Ok((raw, findings)),
         Err(error) => {
-            findings.error(&error.span().unwrap_or_default(), "this value cannot be read here", "");
+            findings.error(&error.span().unwrap_or_default(), "invalid value", "");
             Err(findings.finish(path))
         }
     }
@@ -152,9 +152,11 @@ fn load_with(
         && checked.consumers.len() == raw.consumers.len()
         && checked.channels.len() == raw.notify.len();
     if !is_whole && !findings.has_errors() {
-        // Rather no policy than one without a credential that somebody counts on.
-        findings
-            .error_of_file("an entry was lost in checking", "this is a defect of rekeyd: please report it");
+        // Rejecting the policy is safer than running without one of its credentials.
+        findings.error_of_file(
+            "an entry was lost during validation",
+            "this is a bug in rekeyd; please report it",
+        );
     }
     let is_refused = findings.has_errors();
     let problems = findings.finish(path);
@@ -164,7 +166,7 @@ fn load_with(
     let check::Checked { policy, daemon, workspaces, stores, consumers, leaks, readers, metrics, channels } =
         checked;
     let hash = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    let lints = problems;
+    let warnings = problems;
     Ok(Config {
         policy,
         daemon,
@@ -176,7 +178,7 @@ fn load_with(
         metrics,
         channels,
         hash,
-        lints,
+        warnings,
     })
 }
 
@@ -190,8 +192,8 @@ fn exposed_secrets(raw: &raw::Policy, findings: &mut Findings) {
     let key = raw.daemon.tls.as_ref().and_then(|tls| tls.key.as_ref());
     for file in admin_keys.chain(tokens).chain(key) {
         if let Some(mode) = SecretSource::File(file.value().as_str().into()).exposure() {
-            let rule = format!("others than its owner may use this file (mode {mode:04o})");
-            findings.lint(&file.span(), rule, "let only the user of rekeyd read it: `chmod 0400`");
+            let rule = format!("this file is accessible to other users (mode {mode:04o})");
+            findings.warning(&file.span(), rule, "make it readable for rekeyd's user only: `chmod 0400`");
         }
     }
 }

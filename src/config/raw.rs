@@ -1,5 +1,5 @@
-//! The policy as written: what serde reads and what the schema for editors is made from. The comments here are what
-//! editors show. Nothing is checked yet but the shape, and nothing may be printed: a value can be a misplaced secret.
+//! The raw policy: the types that serde reads and the schema is generated from. Editors show the comments. Nothing here may
+//! be printed: a value can be a misplaced secret.
 
 use std::collections::BTreeMap;
 
@@ -23,109 +23,109 @@ pub(crate) use notify::*;
 pub(crate) use times::*;
 pub(crate) use waits::*;
 
-/// Which ElevenLabs keys rekeyd keeps fresh, when, and where it publishes them.
+/// The policy: which ElevenLabs keys rekeyd rotates, when, and where it publishes them.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Policy {
-    /// The daemon itself.
+    /// The daemon.
     pub(crate) daemon: Daemon,
-    /// ElevenLabs workspaces, by a name of your choice.
+    /// ElevenLabs workspaces, by a name that you choose.
     pub(crate) workspaces: BTreeMap<At<String>, Workspace>,
-    /// Secrets stores, by a name of your choice.
+    /// Secret stores, by a name that you choose.
     pub(crate) stores: BTreeMap<At<String>, StoreTable>,
-    /// Programs that use credentials and acknowledge new keys.
+    /// Applications that use credentials and acknowledge new keys, by a name that you choose.
     pub(crate) consumers: BTreeMap<At<String>, Consumer>,
-    /// What holds for every credential that does not say otherwise.
+    /// Defaults for every credential.
     pub(crate) defaults: Defaults,
-    /// The credentials to keep fresh, by a name of your choice.
+    /// The credentials to rotate, by a name that you choose.
     pub(crate) credentials: BTreeMap<At<String>, Credential>,
-    /// Stretches of time in which nothing starts and nothing is revoked, for every credential.
+    /// Periods in which no rotation starts and no key is revoked, for every credential.
     pub(crate) freeze: Vec<Freeze>,
     /// Reports of leaked keys.
     pub(crate) leaks: Leaks,
-    /// Channels by which people are told what needs them, by a name of your choice.
+    /// Notification channels, by a name that you choose.
     pub(crate) notify: BTreeMap<At<String>, Notify>,
-    /// Who may read over HTTP what is known of the credentials.
+    /// Access to the read-only HTTP API.
     pub(crate) readers: Readers,
-    /// What metrics tell.
+    /// Metrics.
     pub(crate) metrics: Metrics,
 }
 
-/// The daemon itself.
+/// The daemon.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Daemon {
-    /// Where metrics, health, status and acknowledgements are served over HTTP.
+    /// Address and port of the HTTP listener for metrics, health, status and acknowledgements.
     #[schemars(extend("default" = defaults::LISTEN))]
     pub(crate) listen: Option<At<Address>>,
-    /// Allows `listen` to be reachable from other machines: acknowledgement tokens then cross the network in the clear.
+    /// Allow `listen` to be reachable from other machines without TLS. Acknowledgement tokens then cross the network unencrypted.
     #[schemars(extend("default" = false))]
     pub(crate) allow_plaintext_beyond_loopback: Option<At<bool>>,
-    /// Has `listen` speak TLS, and nothing else.
+    /// Serve `listen` over TLS only.
     pub(crate) tls: Option<Tls>,
-    /// The Unix socket for operators' commands; in `$RUNTIME_DIRECTORY` if systemd sets that.
+    /// Unix socket for operators' commands; in `$RUNTIME_DIRECTORY` if systemd sets that.
     #[schemars(extend("default" = defaults::SOCKET))]
     pub(crate) socket: Option<At<AbsolutePath>>,
-    /// Where rekeyd remembers what it did.
+    /// The journal, where rekeyd records what it does.
     pub(crate) journal: Journal,
-    /// How long a stopping daemon lets rotations reach their next journalled point.
+    /// How long a stopping daemon waits for rotations to reach their next journalled step.
     #[schemars(extend("default" = defaults::DRAIN))]
     pub(crate) drain: Option<At<Duration>>,
-    /// How long a key whose creation may have failed is looked for before another one is created.
+    /// How long to search for a key whose creation may have failed, before creating another one.
     #[schemars(extend("default" = defaults::SETTLE))]
     pub(crate) settle: Option<At<Duration>>,
-    /// How far this machine's clock may differ from the provider's before destructive steps are held.
+    /// Maximum clock skew from the provider. Beyond it, keys are not disabled or deleted.
     #[schemars(extend("default" = defaults::CLOCK_SKEW_MAX))]
     pub(crate) clock_skew_max: Option<At<Duration>>,
-    /// How long a new key may take until the provider accepts it.
+    /// How long the provider may take to accept a new key.
     #[schemars(extend("default" = defaults::ACTIVATION_DEADLINE))]
     pub(crate) activation_deadline: Option<At<Duration>>,
-    /// How often every workspace is searched for orphaned and changed keys.
+    /// How often to search workspaces for orphaned and changed keys.
     #[schemars(extend("default" = defaults::SWEEP_EVERY))]
     pub(crate) sweep_every: Option<At<Duration>>,
-    /// How often listings are looked through for leaked, vanished and changed keys.
+    /// How often to inspect keys for leaks, deletion and changes.
     #[schemars(extend("default" = defaults::INSPECT_EVERY))]
     pub(crate) inspect_every: Option<At<Duration>>,
-    /// Emergency rotations that may begin by themselves while others are under way; an operator may begin more.
+    /// Maximum number of emergency rotations that start by themselves at the same time; operators may start more.
     #[schemars(range(min = 0, max = 10000), extend("default" = defaults::EMERGENCIES_AT_ONCE))]
     pub(crate) emergencies_at_once: Option<At<i64>>,
-    /// How long a trouble lasts before people are told, and how long it is over before they are told that.
+    /// How long an alert must be active before its notification, and over before its resolution.
     #[schemars(extend("default" = defaults::NOTIFY_AFTER))]
     pub(crate) notify_after: Option<At<Duration>>,
 }
 
-/// Where rekeyd remembers what it did.
+/// The journal, where rekeyd records what it does.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Journal {
-    /// A journal in a local file.
+    /// A journal in a local SQLite file.
     pub(crate) sqlite: Sqlite,
 }
 
-/// A journal in a local file.
+/// A journal in a local SQLite file.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Sqlite {
-    /// The journal's file; in `$STATE_DIRECTORY` if systemd sets that.
+    /// Path of the journal; in `$STATE_DIRECTORY` if systemd sets that.
     #[schemars(extend("default" = defaults::JOURNAL))]
     pub(crate) path: Option<At<AbsolutePath>>,
 }
 
-/// A reference to the admin key: to a secret, to a credential whose key it is, or to both.
+/// A reference to the admin key: a secret, a credential of this policy, or both.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(
-    title = "a reference to the admin key, which never stands in the policy itself",
+    title = "a reference to the admin key",
     extend("minProperties" = 1, "maxProperties" = 2, "examples" = [{ "file": "/etc/rekeyd/credentials/admin-key" }])
 )]
 pub(crate) struct AdminKey {
-    /// The credential of this workspace whose key is the admin key; read from where it is published.
+    /// Credential of this workspace whose key is the admin key, read from its destination.
     pub(crate) published: Option<At<Reference>>,
-    /// The name of a credential that systemd hands to the unit (`LoadCredential=`).
+    /// Name of a credential that systemd passes to the unit (`LoadCredential=`).
     pub(crate) systemd_credential: Option<At<Text>>,
-    /// A file that holds the key and nothing else.
+    /// Path of a file that contains only the key.
     pub(crate) file: Option<At<AbsolutePath>>,
-    /// The name of an environment variable.
+    /// Name of an environment variable.
     pub(crate) env: Option<At<Text>>,
 }
 
@@ -134,140 +134,140 @@ pub(crate) struct AdminKey {
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["base_url", "admin_key"]))]
 pub(crate) struct Workspace {
-    /// Where its API is; `https` unless on this machine.
+    /// Base URL of the API; `https` unless on loopback.
     pub(crate) base_url: Option<At<Url>>,
-    /// The key by which rekeyd administers the workspace's service accounts.
+    /// The key with which rekeyd manages the workspace's service accounts.
     pub(crate) admin_key: Option<AdminKey>,
-    /// Calls to the API that may be under way at the same time.
+    /// Maximum number of concurrent API calls.
     #[schemars(range(min = 1, max = 1000), extend("default" = defaults::IN_FLIGHT))]
     pub(crate) in_flight: Option<At<i64>>,
-    /// Calls to the API per second.
+    /// Maximum number of API calls per second.
     #[schemars(range(min = 1, max = 1000), extend("default" = defaults::REQUESTS_PER_SECOND))]
     pub(crate) requests_per_second: Option<At<i64>>,
-    /// Rotations that may be worked on at the same time; those that only wait do not count.
+    /// Maximum number of rotations with a step in progress; waiting ones are not counted.
     #[schemars(range(min = 1, max = 1000), extend("default" = defaults::ROTATIONS_AT_ONCE))]
     pub(crate) rotations_at_once: Option<At<i64>>,
-    /// Keys that may be created per hour, failed attempts included.
+    /// Maximum number of keys created per hour, failed attempts included.
     #[schemars(range(min = 1, max = 10000), extend("default" = defaults::MINTS_PER_HOUR))]
     pub(crate) mints_per_hour: Option<At<i64>>,
-    /// Credentials whose old and new key may both be in use at the same time.
+    /// Maximum number of rotations in progress, waiting and parked ones included.
     #[schemars(range(min = 1, max = 10000), extend("default" = defaults::OVERLAPS_AT_ONCE))]
     pub(crate) overlaps_at_once: Option<At<i64>>,
-    /// After how many failures nothing more is created, or revoked, until an operator says so.
+    /// Number of failures after which key creation, or revocation, stops until `rekeyd resume`.
     pub(crate) breaker: Breaker,
-    /// How long one call to the API may take.
+    /// Time limit of an API call.
     #[schemars(extend("default" = defaults::REQUEST_TIMEOUT))]
     pub(crate) request_timeout: Option<At<Duration>>,
-    /// A file with the only certificate authorities to trust, in PEM.
+    /// PEM file with the only certificate authorities to trust.
     pub(crate) ca_file: Option<At<AbsolutePath>>,
 }
 
-/// After how many failures nothing more is created, or revoked, until an operator says so.
+/// Number of failures after which key creation, or revocation, stops until `rekeyd resume`.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Breaker {
-    /// So many failures.
+    /// Number of failures.
     #[schemars(range(min = 1, max = 10000), extend("default" = defaults::BREAKER_FAILURES))]
     pub(crate) failures: Option<At<i64>>,
-    /// Within this time.
+    /// Period in which the failures are counted.
     #[schemars(extend("default" = defaults::BREAKER_WITHIN))]
     pub(crate) within: Option<At<Duration>>,
 }
 
-/// What holds for every credential that does not say otherwise.
+/// Defaults for every credential.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Defaults {
-    /// The workspace; not needed if there is only one.
+    /// Workspace; optional if there is only one.
     pub(crate) workspace: Option<At<Reference>>,
-    /// How long after a key became current it is replaced. This or `cron`.
+    /// Interval from when a key becomes current to its replacement. This or `cron`.
     pub(crate) every: Option<At<Duration>>,
-    /// At which times keys are replaced. This or `every`.
+    /// Times of replacement. This or `every`.
     pub(crate) cron: Option<At<Either<Cron, Calendar>>>,
-    /// The time zone of `cron`, `window` and `freeze` where they do not say.
+    /// Default IANA time zone of `cron`, `window` and `freeze`.
     pub(crate) time_zone: Option<At<Zone>>,
-    /// At most this much later, to spread the load: how much is decided by the credential's name.
+    /// Maximum delay that spreads the load; the credential's name determines the actual delay.
     #[schemars(extend("default" = defaults::JITTER))]
     pub(crate) jitter: Option<At<Duration>>,
-    /// When rotations may start; `"always"` lifts an inherited window.
+    /// When rotations may start; `"always"` removes an inherited window.
     #[schemars(extend("default" = defaults::WINDOW))]
     pub(crate) window: Option<Either<Always, Window>>,
-    /// How long old and new key both work.
+    /// How long the old and the new key both work.
     pub(crate) overlap: Overlap,
-    /// How long the old key is disabled before it is deleted.
+    /// How long the old key stays disabled before it is deleted.
     #[schemars(extend("default" = defaults::QUARANTINE))]
     pub(crate) quarantine: Option<At<Duration>>,
-    /// What must have happened, beside the time, before the old key is revoked.
+    /// Gates: conditions, beside the time, that must be satisfied before the old key is revoked.
     pub(crate) wait_for: WaitFor,
-    /// How long new keys live: 20 minutes to 89 days; by default for ever.
+    /// Lifetime of new keys: 20 minutes to 89 days; unlimited by default.
     pub(crate) key_lifetime: Option<At<Duration>>,
-    /// Has the provider let the old key expire by itself, so long after it could have been deleted: at least 1 hour. By
-    /// default its expiry is left alone.
+    /// Expiry of the old key at the provider, this long after its planned deletion: at least 1 hour. By default its expiry is
+    /// not changed.
     pub(crate) expire_old_key: Option<At<Duration>>,
-    /// How long a rotation that others come after has to be over before they begin.
+    /// How long a rotation must be done before credentials that come `after` it start.
     #[schemars(extend("default" = defaults::BAKE))]
     pub(crate) bake: Option<At<Duration>>,
-    /// What happens if somebody deletes the key: an alert, or a new key at once.
+    /// What happens if the key is deleted out of band: an alert, or a replacement at once.
     #[schemars(extend("default" = defaults::IF_KEY_VANISHES))]
     pub(crate) if_key_vanishes: Option<At<IfVanished>>,
-    /// Allows keys without restrictions to be replaced by keys without restrictions.
+    /// Allow unrestricted keys, which are replaced by unrestricted keys.
     #[schemars(extend("default" = false))]
     pub(crate) allow_unrestricted: Option<At<bool>>,
 }
 
-/// A credential: what consumers hold, embodied by one key after another.
+/// A credential: the secret of consumers, whose key is replaced by each rotation.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["service_account", "publish_to"]))]
 pub(crate) struct Credential {
-    /// The workspace; not needed if there is only one.
+    /// Workspace; optional if there is only one.
     pub(crate) workspace: Option<At<Reference>>,
-    /// The service account that owns the key: its exact name or its user id.
+    /// Service account that owns the key: exact name or user ID.
     pub(crate) service_account: Option<At<Text>>,
-    /// The `key_id` of the key to begin with, where the service account has several.
+    /// ID of the key to adopt, if the service account has several.
     pub(crate) adopt: Option<At<Text>>,
-    /// What a first key may do, where the service account has none; and the most that any later key may do.
+    /// Permissions of a first key, and the maximum permissions of later keys.
     pub(crate) permissions: Option<At<Permissions>>,
-    /// How many credits a first key may use per billing period.
+    /// Credit limit of a first key per billing period.
     #[schemars(range(min = 0))]
     pub(crate) character_limit: Option<At<i64>>,
-    /// From where a first key may be used.
+    /// Addresses and networks that may use a first key.
     pub(crate) allowed_ips: Option<Vec<At<AddressRange>>>,
-    /// Where the key is published.
+    /// Destinations of the key.
     pub(crate) publish_to: Option<Vec<Destination>>,
-    /// How long after a key became current it is replaced. This or `cron`.
+    /// Interval from when a key becomes current to its replacement. This or `cron`.
     pub(crate) every: Option<At<Duration>>,
-    /// At which times the key is replaced. This or `every`.
+    /// Times of replacement. This or `every`.
     pub(crate) cron: Option<At<Either<Cron, Calendar>>>,
-    /// The time zone of `cron`, `window` and `freeze` where they do not say.
+    /// Default IANA time zone of `cron`, `window` and `freeze`.
     pub(crate) time_zone: Option<At<Zone>>,
-    /// At most this much later, to spread the load: how much is decided by the credential's name.
+    /// Maximum delay that spreads the load; the credential's name determines the actual delay.
     pub(crate) jitter: Option<At<Duration>>,
-    /// When rotations may start; `"always"` lifts an inherited window.
+    /// When rotations may start; `"always"` removes an inherited window.
     pub(crate) window: Option<Either<Always, Window>>,
-    /// Stretches of time in which nothing starts and nothing is revoked, beside those for every credential.
+    /// Additional periods in which no rotation of this credential starts and its key is not revoked.
     pub(crate) freeze: Vec<Freeze>,
-    /// How long old and new key both work.
+    /// How long the old and the new key both work.
     pub(crate) overlap: Overlap,
-    /// How long the old key is disabled before it is deleted.
+    /// How long the old key stays disabled before it is deleted.
     pub(crate) quarantine: Option<At<Duration>>,
-    /// What must have happened, beside the time, before the old key is revoked.
+    /// Gates: conditions, beside the time, that must be satisfied before the old key is revoked.
     pub(crate) wait_for: WaitFor,
-    /// How long new keys live: 20 minutes to 89 days; by default for ever.
+    /// Lifetime of new keys: 20 minutes to 89 days; unlimited by default.
     pub(crate) key_lifetime: Option<At<Duration>>,
-    /// Has the provider let the old key expire by itself, so long after it could have been deleted: at least 1 hour.
+    /// Expiry of the old key at the provider, this long after its planned deletion: at least 1 hour.
     pub(crate) expire_old_key: Option<At<Duration>>,
-    /// The credentials that have to be rotated first.
+    /// Credentials that must be rotated first.
     pub(crate) after: Option<Vec<At<Reference>>>,
-    /// How long those have to be over before this one begins.
+    /// How long the rotations of those must be done before this one starts.
     pub(crate) bake: Option<At<Duration>>,
-    /// What happens if somebody deletes the key: an alert, or a new key at once.
+    /// What happens if the key is deleted out of band: an alert, or a replacement at once.
     pub(crate) if_key_vanishes: Option<At<IfVanished>>,
-    /// Allows a key without restrictions to be replaced by a key without restrictions.
+    /// Allow an unrestricted key, which is replaced by an unrestricted key.
     pub(crate) allow_unrestricted: Option<At<bool>>,
 }
 
-/// What happens if somebody deletes the key: an alert, or a new key at once.
+/// What happens if the key is deleted out of band: an alert, or a replacement at once.
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum IfVanished {
@@ -275,19 +275,19 @@ pub(crate) enum IfVanished {
     Replace,
 }
 
-/// One secret in one store.
+/// A destination: a secret in a store.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["store", "secret"], "examples" = [{ "store": "aws", "secret": "prod/tts/elevenlabs" }]))]
 pub(crate) struct Destination {
-    /// The store.
+    /// Name of the store.
     #[schemars(extend("examples" = ["aws"]))]
     pub(crate) store: Option<At<Reference>>,
-    /// The secret's name in the store.
+    /// Name of the secret in the store.
     #[schemars(extend("examples" = ["prod/tts/elevenlabs"]))]
     pub(crate) secret: Option<At<Text>>,
-    /// The field of a JSON secret that holds the key, all others being preserved; by default the key is the secret.
+    /// JSON field that holds the key; other fields are preserved. By default the secret is the key alone.
     pub(crate) json_field: Option<At<Text>>,
-    /// Whether the secret may be created; by default in directories only.
+    /// Whether the secret may be created; the default is true for directories only.
     pub(crate) create: Option<At<bool>>,
 }

@@ -1,4 +1,4 @@
-//! The policy's JSON Schema (2020-12): for editors, and for [`crate::config::schema_check`], which holds a policy against it.
+//! The policy's JSON Schema (2020-12), for editors and for [`crate::config::schema_check`].
 
 use std::sync::LazyLock;
 

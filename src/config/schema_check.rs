@@ -1,5 +1,5 @@
-//! Holds a parsed file against the schema: unknown keys, missing keys, wrong types and unknown words, everywhere at
-//! once. What is wrong is taken out, so that what is left can be read and checked in the same run.
+//! Validates a parsed file against the schema: unknown and missing keys, wrong types and unknown words. Invalid parts are
+//! removed, so that the rest can be checked in the same run.
 
 use std::ops::Range;
 
@@ -70,21 +70,16 @@ impl<'w> Walk<'w> {
             && schema.get("maxProperties") != Some(&Value::from(1))
             && !self.findings.is_explained(path)
         {
-            let help = format!("write one of {}", listed(known.keys().map(String::as_str)));
-            self.findings.error_of(
-                path.to_owned(),
-                span,
-                "one of its keys is needed, and there is none",
-                help,
-            );
+            let help = format!("use one of {}", listed(known.keys().map(String::as_str)));
+            self.findings.error_of(path.to_owned(), span, "one of its keys is required", help);
         }
         if let Some(known) = known.filter(|_| schema.get("maxProperties") == Some(&Value::from(1))) {
             if table.len() != 1 && !self.findings.is_explained(path) {
                 let rule = match table.len() {
-                    0 => "exactly one of its keys is needed, and there is none",
-                    _ => "exactly one of its keys is needed, and there are several",
+                    0 => "exactly one of its keys is required, and none is set",
+                    _ => "exactly one of its keys is required, and several are set",
                 };
-                let help = format!("write one of {}", listed(known.keys().map(String::as_str)));
+                let help = format!("use one of {}", listed(known.keys().map(String::as_str)));
                 self.findings.error_of(path.to_owned(), span, rule, help);
             }
             if table.len() > 1 {
@@ -100,10 +95,10 @@ impl<'w> Walk<'w> {
             if !table.contains_key(word) && !self.findings.is_explained(&key) {
                 let example = schema.get("properties").and_then(|known| known.get(word));
                 let help = example.and_then(|schema| self.example(schema)).map_or_else(
-                    || format!("add `{word}`"),
-                    |example| format!("add it, for example `{word} = {example}`"),
+                    || format!("set `{word}`"),
+                    |example| format!("set it, for example `{word} = {example}`"),
                 );
-                self.findings.error_of(key, span, "this key is missing", help);
+                self.findings.error_of(key, span, "missing key", help);
             }
         }
     }
@@ -181,9 +176,9 @@ impl<'w> Walk<'w> {
         }
         let help = match nearest(text, choices.iter().copied()) {
             Some(meant) => format!("did you mean `{meant}`? known: {}", listed(choices)),
-            None => format!("write {}", self.title(outer)),
+            None => format!("use {}", self.title(outer)),
         };
-        self.findings.error_of(path.to_owned(), span, "this is none of the known words", help);
+        self.findings.error_of(path.to_owned(), span, "unknown value", help);
         Fate::Goes
     }
 
@@ -195,16 +190,16 @@ impl<'w> Walk<'w> {
             return Fate::Stays;
         }
         let help = match bound("maximum") {
-            Some(most) => format!("write a number from {least} to {most}"),
-            None => format!("write a number of at least {least}"),
+            Some(most) => format!("use a number from {least} to {most}"),
+            None => format!("use a number of at least {least}"),
         };
-        self.findings.error_of(path.to_owned(), span, "this number is out of range", help);
+        self.findings.error_of(path.to_owned(), span, "number out of range", help);
         Fate::Goes
     }
 
     fn secret(&mut self, path: &str, span: &Range<usize>) -> Fate {
-        let rule = "this looks like a key itself: a policy never holds secrets, only references to them";
-        let help = "take it out, replace that key at its provider, and refer to it with `{ file = … }`, \
+        let rule = "looks like a secret; a policy only refers to secrets";
+        let help = "remove it, rotate that key, and refer to the new one with `{ file = … }`, \
                     `{ systemd_credential = … }` or `{ env = … }` where a secret is needed";
         self.findings.error_of(path.to_owned(), span, rule, help);
         Fate::Goes
@@ -216,7 +211,7 @@ impl<'w> Walk<'w> {
                 self.findings.explain(join(parent, meant));
                 format!("did you mean `{meant}`?")
             }
-            None => format!("known here: {}", listed(known)),
+            None => format!("known keys: {}", listed(known)),
         };
         self.findings.error_of(path.to_owned(), at, "unknown key", help);
     }
@@ -232,7 +227,7 @@ impl<'w> Walk<'w> {
         // A table's own place may be anywhere: its head, or that of a table in it.
         let span = if found == Kind::Table { at.clone() } else { value.span() };
         let rule = format!("expected {}, found {}", self.title(schema), found.name());
-        let help = self.example(schema).map(|example| format!("write for example `{example}`"));
+        let help = self.example(schema).map(|example| format!("use for example `{example}`"));
         self.findings.error_of(path.to_owned(), &span, rule, help.unwrap_or_default());
         Fate::Goes
     }
@@ -256,7 +251,7 @@ impl<'w> Walk<'w> {
             return if choices.len() == 1 { words } else { format!("one of {words}") };
         }
         match (wanted(schema), schema.get("items")) {
-            (Kind::Array, Some(items)) => format!("a list, of which each is {}", self.title(items)),
+            (Kind::Array, Some(items)) => format!("a list, each item {}", self.title(items)),
             (kind, _) => kind.name().to_owned(),
         }
     }
@@ -301,14 +296,14 @@ enum Kind {
 impl Kind {
     fn name(self) -> &'static str {
         match self {
-            Self::Text => "a text",
-            Self::Integer => "a whole number",
-            Self::Float => "a number with a fraction",
-            Self::Boolean => "true or false",
+            Self::Text => "a string",
+            Self::Integer => "an integer",
+            Self::Float => "a float",
+            Self::Boolean => "a boolean",
             Self::Moment => "a date or time",
             Self::Array => "a list",
             Self::Table => "a table",
-            Self::Anything => "something",
+            Self::Anything => "any value",
         }
     }
 }

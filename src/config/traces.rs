@@ -1,4 +1,4 @@
-//! Where traces are sent to, if anywhere: what OpenTelemetry's own environment variables say, as far as they apply.
+//! The trace collector, from OpenTelemetry's own environment variables.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,7 +32,7 @@ const TRACES_CERTIFICATE: &str = "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE";
 const SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
 const RESOURCE_ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
 
-/// A collector, and what it is told about this daemon.
+/// A collector, and the resource attributes of this daemon.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TracesConfig {
     pub endpoint: Url,
@@ -46,7 +46,7 @@ pub struct TracesConfig {
 
 /// A variable that cannot be followed. Never holds its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("traces cannot be sent as `{variable}` says: {why}; {help}")]
+#[error("traces are misconfigured in `{variable}`: {why}; {help}")]
 pub struct Unusable {
     pub variable: &'static str,
     pub why: &'static str,
@@ -71,25 +71,21 @@ impl TracesConfig {
             None | Some("otlp") => {}
             Some(_) => {
                 let help = "set it to `otlp`, or to `none` for no traces";
-                return Err(Unusable { variable: EXPORTER, why: "rekeyd has no such exporter", help });
+                return Err(Unusable { variable: EXPORTER, why: "unsupported exporter", help });
             }
         }
         if let Some((variable, protocol)) = first([TRACES_PROTOCOL, PROTOCOL])
             && protocol != "http/protobuf"
         {
             let help = "set it to `http/protobuf`, and the endpoint to the collector's port for that, by custom 4318";
-            return Err(Unusable {
-                variable,
-                why: "rekeyd speaks no other protocol than `http/protobuf`",
-                help,
-            });
+            return Err(Unusable { variable, why: "unsupported protocol", help });
         }
         let (named, headers) = match first([TRACES_HEADERS, HEADERS]) {
             Some((variable, text)) => (variable, headers(variable, &text)?),
             None => (HEADERS, HeaderMap::new()),
         };
         if !headers.is_empty() && endpoint.scheme() == "http" && !loopback::leads_to(&endpoint) {
-            let help = "let the endpoint begin with `https://`, or send to a collector on this machine";
+            let help = "use an `https://` endpoint, or a collector on this machine";
             let why = "the headers would be sent unencrypted over a network";
             return Err(Unusable { variable: named, why, help });
         }
@@ -119,7 +115,7 @@ fn endpoint(environment: &dyn Environment) -> Result<Option<Url>, Unusable> {
 }
 
 fn url(variable: &'static str, text: &str) -> Result<Url, Unusable> {
-    let help = "give the collector's address, such as `http://127.0.0.1:4318`";
+    let help = "use the collector's URL, such as `http://127.0.0.1:4318`";
     let url = Url::parse(text).ok().filter(|url| url.has_host() && matches!(url.scheme(), "http" | "https"));
     let url = url.ok_or(Unusable { variable, why: "it is no `http` or `https` URL", help })?;
     if url.username().is_empty() && url.password().is_none() {

@@ -1,5 +1,5 @@
-//! What is wrong with a policy, and how that is shown: position, key, rule and remedy. Never a line or a value of
-//! the file: any of them may be a secret in the wrong place.
+//! Errors and warnings of a policy, shown with position, key, rule and fix. Never a line or a value of the file: it may
+//! be a misplaced secret.
 
 use std::fmt;
 
@@ -8,31 +8,31 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// The policy cannot be used.
+    /// The policy is rejected.
     Error,
-    /// The policy can be used and probably means something else.
-    Lint,
+    /// The policy is valid, but probably not what was intended.
+    Warning,
 }
 
 /// One problem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
     pub severity: Severity,
-    /// Both count from 1, columns in characters. `None`: the problem has no place in the file.
+    /// Both count from 1, columns in characters. `None` if the problem has no position.
     pub line: Option<usize>,
     pub column: Option<usize>,
     /// The key, such as `credentials.tts.overlap.at_least`; empty for the file as a whole.
     pub key: String,
     /// What is wrong.
     pub rule: String,
-    /// What to write instead.
+    /// How to fix it.
     pub help: String,
 }
 
-/// Every problem of one file, in the order of their places.
+/// Every problem of one file, in the order of their positions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Diagnostics {
-    /// The file, as it was named.
+    /// The file, as named by the caller.
     pub path: String,
     pub problems: Vec<Diagnostic>,
 }
@@ -53,7 +53,7 @@ impl fmt::Display for Diagnostics {
         for problem in &self.problems {
             let severity = match problem.severity {
                 Severity::Error => "error",
-                Severity::Lint => "lint",
+                Severity::Warning => "warning",
             };
             match problem.key.as_str() {
                 "" => writeln!(f, "{severity}: {}", problem.rule)?,
@@ -69,8 +69,8 @@ impl fmt::Display for Diagnostics {
             writeln!(f)?;
         }
         let plural = |count: usize| if count == 1 { "" } else { "s" };
-        let (errors, lints) = (self.count(Severity::Error), self.count(Severity::Lint));
-        write!(f, "{}: {errors} error{}, {lints} lint{}", self.path, plural(errors), plural(lints))
+        let (errors, warnings) = (self.count(Severity::Error), self.count(Severity::Warning));
+        write!(f, "{}: {errors} error{}, {warnings} warning{}", self.path, plural(errors), plural(warnings))
     }
 }
 

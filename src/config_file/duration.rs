@@ -2,19 +2,19 @@
 
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 
-/// Ten years: more is a slip of the finger, and sums of durations must stay far from their limits.
+/// Ten years: more is a typo, and sums of durations must stay far from their limits.
 const DURATION_MAX: SignedDuration = SignedDuration::from_hours(10 * 365 * 24);
 
-/// Why a text is no duration.
+/// Why a text is not a duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadDuration {
-    #[error("this is not a duration")]
+    #[error("not a duration")]
     Unparsable,
     #[error("months and years have no fixed length")]
     NoFixedLength,
     #[error("a duration cannot be negative")]
     Negative,
-    #[error("a duration is at most 10 years")]
+    #[error("longer than 10 years")]
     Long,
 }
 

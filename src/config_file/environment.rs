@@ -1,4 +1,4 @@
-//! The process environment, behind one method, so that tests use a map.
+//! The process environment behind a trait, so that tests can use a map.
 
 /// Where environment variables are read.
 pub trait Environment: Send + Sync {

@@ -1,4 +1,4 @@
-//! Problems as they are found: where each stands, which key that is, and what is not to be reported twice.
+//! Collects problems: the position and key of each, and which keys need no second report.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -16,7 +16,7 @@ pub(crate) struct Findings {
     /// Which key stands at an offset.
     keys: BTreeMap<usize, String>,
     problems: Vec<Diagnostic>,
-    /// Keys whose absence or emptiness is explained by a problem already reported.
+    /// Keys whose absence is explained by a problem that was already reported.
     explained: BTreeSet<String>,
 }
 
@@ -32,29 +32,29 @@ impl Findings {
         }
     }
 
-    /// Remembers which key the value or name at `span` belongs to.
+    /// Records the key of the value or name at `span`.
     pub(crate) fn index(&mut self, span: &Range<usize>, key: &str) {
         self.keys.entry(span.start).or_insert_with(|| key.to_owned());
     }
 
-    /// The key whose value or name stands at `span`.
+    /// The key of the value or name at `span`.
     pub(crate) fn key_at(&self, span: &Range<usize>) -> String {
         self.keys.get(&span.start).cloned().unwrap_or_default()
     }
 
-    /// The policy cannot be used because of what stands at `span`.
+    /// An error at `span`.
     pub(crate) fn error(&mut self, span: &Range<usize>, rule: impl Into<String>, help: impl Into<String>) {
         let key = self.key_at(span);
         self.push(Severity::Error, Some(span), key, rule.into(), help.into());
     }
 
-    /// What stands at `span` probably means something else than it says.
-    pub(crate) fn lint(&mut self, span: &Range<usize>, rule: impl Into<String>, help: impl Into<String>) {
+    /// A warning at `span`.
+    pub(crate) fn warning(&mut self, span: &Range<usize>, rule: impl Into<String>, help: impl Into<String>) {
         let key = self.key_at(span);
-        self.push(Severity::Lint, Some(span), key, rule.into(), help.into());
+        self.push(Severity::Warning, Some(span), key, rule.into(), help.into());
     }
 
-    /// Like [`Self::error`], for a `key` that is not there or has no name: it is shown at `span`.
+    /// Like [`Self::error`], for a missing or unnamed `key`, shown at `span`.
     pub(crate) fn error_of(
         &mut self,
         key: String,
@@ -65,16 +65,16 @@ impl Findings {
         self.push(Severity::Error, Some(span), key, rule.into(), help.into());
     }
 
-    /// Something is wrong with the file as a whole.
+    /// An error of the file as a whole.
     pub(crate) fn error_of_file(&mut self, rule: impl Into<String>, help: impl Into<String>) {
         self.push(Severity::Error, None, String::new(), rule.into(), help.into());
     }
 
-    pub(crate) fn lint_of_file(&mut self, rule: impl Into<String>, help: impl Into<String>) {
-        self.push(Severity::Lint, None, String::new(), rule.into(), help.into());
+    pub(crate) fn warning_of_file(&mut self, rule: impl Into<String>, help: impl Into<String>) {
+        self.push(Severity::Warning, None, String::new(), rule.into(), help.into());
     }
 
-    /// Notes that a missing `key` has been explained.
+    /// Records that the absence of `key` is explained.
     pub(crate) fn explain(&mut self, key: String) {
         self.explained.insert(key);
     }
@@ -127,7 +127,7 @@ impl Findings {
     }
 }
 
-/// A key as it may be shown: what is no plain word, or could be a secret in the wrong place, is not.
+/// A key as it may be shown: only plain words that cannot be a misplaced secret.
 pub(crate) fn shown(key: &str) -> &str {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let fit = key.len() <= KNOWN_KEY_CHARACTERS_MAX && !key.is_empty() && key.chars().all(plain);
@@ -145,7 +145,7 @@ pub(crate) fn looks_like_a_secret(text: &str) -> bool {
     provider || aws
 }
 
-/// The known word that was probably meant.
+/// The known word that is closest.
 pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     const LIKENESS_MIN: f64 = 0.82;
     let likeness = |candidate: &str| strsim::jaro_winkler(&word.to_lowercase(), &candidate.to_lowercase());

@@ -1,4 +1,4 @@
-//! The kinds of value that a policy is written with: what the schema says of each, and nothing checked yet.
+//! The raw value types of a policy, with their schemas. Values are not checked here.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -11,7 +11,7 @@ use serde::de::{Error, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializ
 use serde::{Deserialize, Deserializer};
 use serde_spanned::Spanned;
 
-/// A value and where it stands in the file.
+/// A value with its position in the file.
 pub(crate) struct At<T>(Spanned<T>);
 
 impl<T> At<T> {
@@ -103,27 +103,27 @@ text_kinds! {
     Reference, "the name of an entry of this policy", "prod";
     Permission, "the name of a permission", "text_to_speech";
     AddressRange, "an IP address or network", "203.0.113.0/24";
-    Text, "a text", "tts-backend";
+    Text, "a string", "tts-backend";
 }
 
-/// A reference to a secret, in exactly one of three ways. Secrets themselves never stand in a policy.
+/// A reference to a secret: exactly one of three kinds. The policy never contains the secret.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(
-    title = "a reference to a secret, which never stands in the policy itself",
+    title = "a reference to a secret",
     extend("minProperties" = 1, "maxProperties" = 1, "examples" = [{ "file": "/etc/rekeyd/credentials/admin-key" }])
 )]
 pub(crate) struct Secret {
-    /// The name of a credential that systemd hands to the unit (`LoadCredential=`).
+    /// Name of a credential that systemd passes to the unit (`LoadCredential=`).
     pub(crate) systemd_credential: Option<At<Text>>,
-    /// A file that holds the secret and nothing else.
+    /// Path of a file that contains only the secret.
     pub(crate) file: Option<At<AbsolutePath>>,
-    /// The name of an environment variable.
+    /// Name of an environment variable.
     pub(crate) env: Option<At<Text>>,
 }
 
 impl Secret {
-    /// Where the reference stands.
+    /// The position of the reference.
     pub(crate) fn span(&self) -> Option<Range<usize>> {
         let Self { systemd_credential, file, env } = self;
         let text = |it: &Option<At<Text>>| it.as_ref().map(At::span);
@@ -131,10 +131,10 @@ impl Secret {
     }
 }
 
-/// A date, or a date and a time, as TOML itself writes them: without quotes.
+/// A date, or a date and a time, in TOML's own syntax without quotes.
 pub(crate) struct Moment(pub(crate) toml::value::Datetime);
 
-/// Marks a value that is no text in TOML although JSON, and so the schema, has nothing else for it.
+/// Marks a value that is a string in the schema, but not in TOML.
 pub(crate) const UNQUOTED: &str = "x-toml-datetime";
 
 impl<'de> Deserialize<'de> for Moment {
@@ -154,7 +154,7 @@ impl JsonSchema for Moment {
     }
 }
 
-/// What a first key may do.
+/// Permissions of a first key.
 pub(crate) enum Permissions {
     All,
     Only(Vec<At<Permission>>),
@@ -201,7 +201,7 @@ impl JsonSchema for Permissions {
     }
 }
 
-/// A short form that is a text, or the long form, a table.
+/// A short form, a string, or the long form, a table.
 pub(crate) enum Either<S, T> {
     Short(S),
     Long(T),
@@ -214,7 +214,7 @@ impl<'de, S: Deserialize<'de>, T: Deserialize<'de>> Deserialize<'de> for Either<
             type Value = Either<S, T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text or a table")
+                f.write_str("a string or a table")
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {

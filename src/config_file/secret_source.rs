@@ -37,7 +37,7 @@ pub enum Unreadable {
         #[source]
         source: std::io::Error,
     },
-    #[error("cannot use {place}: it is not text")]
+    #[error("cannot use {place}: not UTF-8 text")]
     NotText { place: SecretSource },
     #[error("cannot use {place}")]
     Unfit {
@@ -140,7 +140,7 @@ mod tests {
             (SecretSource::EnvironmentVariable("NONE".to_owned()), "variable `NONE`: it is not set"),
             (SecretSource::SystemdCredential("admin".to_owned()), "credential `admin`: systemd passed no"),
             (SecretSource::File(directory.path().join("two")), "two`"),
-            (SecretSource::File(directory.path().join("binary")), "it is not text"),
+            (SecretSource::File(directory.path().join("binary")), "not UTF-8 text"),
             (SecretSource::File(directory.path().join("none")), "none`"),
         ] {
             let text = failure(&source, &environment);

@@ -1,4 +1,4 @@
-//! Single values: each parser reports what is wrong with the value where it stands, and never shows it.
+//! Parsers of single values: each reports problems with their position, and never shows the value.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ use crate::domain::sanitize::is_unseen;
 use crate::domain::schedule::brief;
 use crate::loopback;
 
-/// A name that the policy declares.
+/// A declared name.
 pub(crate) fn name<N>(
     written: &At<String>,
     findings: &mut Findings,
@@ -23,13 +23,13 @@ pub(crate) fn name<N>(
     match parse(written.value().clone()) {
         Ok(name) => Some(name),
         Err(why) => {
-            findings.error(&written.span(), format!("this cannot be a name: {why}"), "choose another name");
+            findings.error(&written.span(), format!("not a valid name: {why}"), "choose another name");
             None
         }
     }
 }
 
-/// The duration as written, if it is one of at least `least`.
+/// A duration of at least `least`.
 pub(crate) fn duration(
     written: Option<&At<raw::Duration>>,
     least: SignedDuration,
@@ -38,20 +38,20 @@ pub(crate) fn duration(
     let written = written?;
     match duration::parse(written.value().as_str()) {
         Ok(duration) if duration < least => {
-            let help = format!("write at least \"{}\"", brief(least));
-            findings.error(&written.span(), "this duration is too short", help);
+            let help = format!("use at least \"{}\"", brief(least));
+            findings.error(&written.span(), "duration too short", help);
             None
         }
         Ok(duration) => Some(duration),
         Err(why) => {
-            let help = "write for example \"30d\", \"12h\" or \"1h 30m\"; a day is 24 hours";
+            let help = "use for example \"30d\", \"12h\" or \"1h 30m\"; a day is 24 hours";
             findings.error(&written.span(), why.to_string(), help);
             None
         }
     }
 }
 
-/// The duration as written, else the default, which is written like one.
+/// The duration, else the default.
 pub(crate) fn duration_or(
     written: Option<&At<raw::Duration>>,
     otherwise: &str,
@@ -69,28 +69,28 @@ pub(crate) fn path(written: Option<&At<raw::AbsolutePath>>, findings: &mut Findi
     let written = written?;
     let text = written.value().as_str();
     if !text.starts_with('/') || text.contains('\0') {
-        findings.error(&written.span(), "this is not an absolute path", "write a path that begins with `/`");
+        findings.error(&written.span(), "not an absolute path", "use a path that begins with `/`");
         return None;
     }
     Some(PathBuf::from(text))
 }
 
-/// A URL that may be called with a secret: encrypted, unless the call does not leave this machine.
+/// A URL for calls with a secret: encrypted, unless it is on loopback.
 pub(crate) fn url(written: Option<&At<raw::Url>>, findings: &mut Findings) -> Option<Url> {
     let written = written?;
     let span = written.span();
     let Ok(url) = Url::parse(written.value().as_str()) else {
-        findings.error(&span, "this is not a URL", "write for example \"https://api.elevenlabs.io\"");
+        findings.error(&span, "not a URL", "use for example \"https://api.elevenlabs.io\"");
         return None;
     };
     let problem = if !url.username().is_empty() || url.password().is_some() {
-        Some(("this URL holds a user or a password", "write it without; secrets are only ever referred to"))
+        Some(("the URL contains a user or password", "remove it; a policy only refers to secrets"))
     } else if url.query().is_some() || url.fragment().is_some() {
-        Some(("this URL has a query or a fragment", "write only the scheme, the host and the path"))
+        Some(("the URL has a query or fragment", "use only scheme, host and path"))
     } else if url.host_str().is_none() || !matches!(url.scheme(), "http" | "https") {
-        Some(("this is not the URL of a web server", "write for example \"https://api.elevenlabs.io\""))
+        Some(("not an HTTP URL", "use for example \"https://api.elevenlabs.io\""))
     } else if url.scheme() == "http" && !loopback::leads_to(&url) {
-        Some(("keys would cross the network in the clear", "write `https`; `http` is only for this machine"))
+        Some(("keys would cross the network unencrypted", "use `https`; `http` is for loopback only"))
     } else {
         None
     };
@@ -103,19 +103,19 @@ pub(crate) fn url(written: Option<&At<raw::Url>>, findings: &mut Findings) -> Op
     }
 }
 
-/// A URL that is called without any secret.
+/// A URL for calls without a secret.
 pub(crate) fn plain_url(written: Option<&At<raw::Url>>, findings: &mut Findings) -> Option<Url> {
     let written = written?;
-    let help = "write for example \"http://tts-api.internal:8080/healthz\"";
+    let help = "use for example \"http://tts-api.internal:8080/healthz\"";
     match Url::parse(written.value().as_str()) {
         Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-            let help = "write it without: secrets are only ever referred to";
-            findings.error(&written.span(), "this URL holds a user or a password", help);
+            let help = "remove it; a policy only refers to secrets";
+            findings.error(&written.span(), "the URL contains a user or password", help);
             None
         }
         Ok(url) if url.host_str().is_some() && matches!(url.scheme(), "http" | "https") => Some(url),
         Ok(_) | Err(_) => {
-            findings.error(&written.span(), "this is not the URL of a web server", help);
+            findings.error(&written.span(), "not an HTTP URL", help);
             None
         }
     }
@@ -130,28 +130,25 @@ pub(crate) fn mode(written: Option<&At<raw::Mode>>, otherwise: &str, findings: &
     match u32::from_str_radix(text, 8).ok().filter(|mode| octal && *mode <= 0o777) {
         Some(mode) => mode,
         None => {
-            let help = "write three octal digits after a zero, in quotes, such as \"0440\"";
-            findings.error(&written.span(), "this is not a file mode", help);
+            let help = "use a zero and three octal digits in quotes, such as \"0440\"";
+            findings.error(&written.span(), "not a file mode", help);
             otherwise
         }
     }
 }
 
-/// A text that an outside system gave meaning to: not empty, not endless, on one line.
+/// A name of an outside system: not empty, bounded, on one line.
 pub(crate) fn text(written: Option<&At<raw::Text>>, findings: &mut Findings) -> Option<String> {
     const CHARACTERS_MAX: usize = 512;
     let written = written?;
     let text = written.value().as_str();
-    let help = "write what it is called where it is";
+    let help = "use its name in the outside system";
     let (rule, help) = if text.trim().is_empty() {
-        ("this text is empty", help)
+        ("empty", help)
     } else if text.len() > CHARACTERS_MAX {
-        ("this text is longer than 512 characters", help)
+        ("longer than 512 characters", help)
     } else if text.chars().any(is_unseen) {
-        (
-            "this text holds characters that are not seen",
-            "write it without them; a service account may be named by its id",
-        )
+        ("contains invisible characters", "remove them; a service account can be named by its ID")
     } else {
         return Some(text.to_owned());
     };
@@ -159,13 +156,13 @@ pub(crate) fn text(written: Option<&At<raw::Text>>, findings: &mut Findings) -> 
     None
 }
 
-/// Where a secret is. Its shape guarantees that exactly one way is written, if any.
+/// A secret reference. The schema guarantees that at most one kind is set.
 pub(crate) fn secret(written: Option<&raw::Secret>, findings: &mut Findings) -> Option<SecretSource> {
     let raw::Secret { systemd_credential, file, env } = written?;
     secret_reference(systemd_credential.as_ref(), file.as_ref(), env.as_ref(), findings)
 }
 
-/// The one reference that is given; where several are, that was reported.
+/// The reference; several kinds were reported.
 pub(crate) fn secret_reference(
     systemd_credential: Option<&At<raw::Text>>,
     file: Option<&At<raw::AbsolutePath>>,
@@ -176,8 +173,8 @@ pub(crate) fn secret_reference(
         let text = credential.value().as_str();
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if text.is_empty() || text.len() > 255 || text.starts_with('.') || !text.chars().all(plain) {
-            let help = "write the name that stands in `LoadCredential=NAME:…` of the unit";
-            findings.error(&credential.span(), "this cannot be the name of a systemd credential", help);
+            let help = "use the name in `LoadCredential=NAME:…` of the unit";
+            findings.error(&credential.span(), "not the name of a systemd credential", help);
             return None;
         }
         return Some(SecretSource::SystemdCredential(text.to_owned()));
@@ -186,9 +183,8 @@ pub(crate) fn secret_reference(
         let text = variable.value().as_str();
         let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
         if text.is_empty() || text.starts_with(|c: char| c.is_ascii_digit()) || !text.chars().all(plain) {
-            let rule = "this cannot be the name of an environment variable";
-            let help =
-                "write its name, in capitals, such as \"ELEVENLABS_ADMIN_KEY\"; never the secret itself";
+            let rule = "not the name of an environment variable";
+            let help = "use its name in capitals, such as \"ELEVENLABS_ADMIN_KEY\"; never the secret itself";
             findings.error(&variable.span(), rule, help);
             return None;
         }
@@ -207,14 +203,14 @@ pub(crate) fn reference<N>(
 ) -> Option<N> {
     let text = written.value().as_str();
     if declared.contains(&text) {
-        // A name that breaks the rules was reported where it is declared.
+        // An invalid name was reported at its declaration.
         return parse(text.to_owned()).ok();
     }
     let help = match (nearest(text, declared.iter().copied()), declared) {
-        (_, []) => format!("add a table `[{what}s.NAME]` and write its name here"),
+        (_, []) => format!("add a table `[{what}s.NAME]`, and use its name here"),
         (Some(meant), _) => format!("did you mean `{meant}`?"),
         (None, _) => format!("declared: {}", listed(declared.iter().copied())),
     };
-    findings.error(&written.span(), format!("no {what} of this name is declared"), help);
+    findings.error(&written.span(), format!("no {what} with this name is declared"), help);
     None
 }

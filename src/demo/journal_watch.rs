@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::adapters::sqlite::{ReadError, SqliteJournal};
+use crate::adapters::sqlite::SqliteJournal;
 use crate::domain::event::Event;
 use crate::domain::gate::{self, Evidence, GateName, LaggingConsumer};
 use crate::domain::ids::{CredentialName, KeyId, RotationId};
 use crate::domain::phase::Phase;
 use crate::domain::plan::Plan;
 use crate::domain::rotation::Rotation;
+use crate::ports::journal::{JournalReader as _, ReadError};
 
 /// More rotations of one credential than a rehearsal has time for.
 const ROTATIONS_MAX: usize = 10_000;

@@ -1,4 +1,4 @@
-//! What is waited for beside the provider's evidence: whether consumers' endpoints answer, and programs are there.
+//! Checks of gates: whether consumers' endpoints answer, and whether the gates' programs exist.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,22 +8,22 @@ use rustix::fs::Access;
 use tokio::task::JoinSet;
 
 use crate::adapters::prober::NetworkProber;
-use crate::doctor::Case;
+use crate::doctor::Subject;
 use crate::domain::examination::{Check, Finding};
 use crate::domain::gate::Gate;
 use crate::domain::gate::probe::Probe;
 use crate::ports::prober::Prober as _;
 
-pub(super) async fn examine(case: Arc<Case>) -> Vec<Finding> {
+pub(super) async fn examine(subject: Arc<Subject>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut asked = JoinSet::new();
-    for credential in case.config.policy.credentials.values() {
+    let mut running = JoinSet::new();
+    for credential in subject.config.policy.credentials.values() {
         for gate in &credential.terms.gates {
             match gate {
                 Gate::Probes(probes) => {
                     for probe in probes {
                         let about = format!("probe `{}` of `{}`", probe.name, credential.name);
-                        asked.spawn(endpoint(about, probe.clone()));
+                        running.spawn(endpoint(about, probe.clone()));
                     }
                 }
                 Gate::Command(gate) => {
@@ -34,8 +34,8 @@ pub(super) async fn examine(case: Arc<Case>) -> Vec<Finding> {
             }
         }
     }
-    while let Some(answered) = asked.join_next().await {
-        findings.extend(answered.ok());
+    while let Some(finding) = running.join_next().await {
+        findings.extend(finding.ok());
     }
     findings
 }
@@ -46,14 +46,14 @@ async fn endpoint(about: String, probe: Probe) -> Finding {
         .iter()
         .filter_map(|answer| Some((answer.address.as_str(), answer.text.as_ref().err()?.as_str())))
         .collect();
-    let fix =
-        format!("try it from this machine: `curl -i {}`; until it answers, the gate stays shut", probe.url);
+    let fix = format!("test it from this machine: `curl -i {}`; until it answers, the gate waits", probe.url);
     match (answers.len(), silent.iter().next()) {
-        (0, _) => Finding::doubtful(Check::Probe, about, "no address is behind its name", fix),
-        (all, None) => Finding::fine(Check::Probe, about, format!("answers; instances: {all}")),
+        (0, _) => Finding::warning(Check::Probe, about, "its host name has no address", fix),
+        (all, None) => Finding::ok(Check::Probe, about, format!("responds; instances: {all}")),
         (all, Some((address, why))) => {
-            let what = format!("{} of {all} instances say nothing of use; `{address}`: {why}", silent.len());
-            Finding::doubtful(Check::Probe, about, what, fix)
+            let what =
+                format!("{} of {all} instances give no usable response; `{address}`: {why}", silent.len());
+            Finding::warning(Check::Probe, about, what, fix)
         }
     }
 }
@@ -61,8 +61,8 @@ async fn endpoint(about: String, probe: Probe) -> Finding {
 fn command(about: &str, program: &str) -> Finding {
     let is_there = Path::new(program).is_file() && rustix::fs::access(program, Access::EXEC_OK).is_ok();
     if is_there {
-        return Finding::fine(Check::Command, about, format!("`{program}` can be run; it was not"));
+        return Finding::ok(Check::Command, about, format!("`{program}` is executable (not run)"));
     }
-    let fix = format!("install it, or mend the policy: `ls -l {program}`; until then the gate stays shut");
-    Finding::doubtful(Check::Command, about, format!("`{program}` cannot be run"), fix)
+    let fix = format!("install it, or correct the policy: `ls -l {program}`; until then, the gate waits");
+    Finding::warning(Check::Command, about, format!("`{program}` is not executable"), fix)
 }

@@ -35,7 +35,7 @@ fn in_json(statement: &Statement) -> Value {
     let allowed = json!({ "Sid": id, "Effect": "Allow", "Action": actions, "Resource": resources });
     let Value::Object(mut fields) = allowed else { return allowed };
     if !via_services.is_empty() {
-        // A region that is not known is a pattern.
+        // An unknown region is a pattern.
         let compares =
             if via_services.iter().any(|it| it.contains('*')) { "StringLike" } else { "StringEquals" };
         fields.insert("Condition".to_owned(), json!({ compares: { "kms:ViaService": via_services } }));
@@ -65,12 +65,12 @@ mod tests {
             AWS,
             r#"{ store = "aws", secret = "a", json_field = "k" }, { store = "aws", secret = "b/new", create = true }"#,
         );
-        let scope = PermissionScope {
+        let given = PermissionScope {
             account: Some("123456789012".to_owned()),
             kms_keys: vec!["arn:aws:kms:eu-west-1:123456789012:key/0".to_owned()],
             ..PermissionScope::default()
         };
-        insta::assert_snapshot!(format!("{:#}", document(&config, &scope).unwrap()), @r#"
+        insta::assert_snapshot!(format!("{:#}", document(&config, &given).unwrap()), @r#"
         {
           "Statement": [
             {

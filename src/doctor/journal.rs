@@ -1,26 +1,26 @@
-//! The journal: whether it is sound, who has it, and whether it can grow.
+//! Checks of the journal: its integrity, the process that holds it, and its disk space.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::adapters::file_system::{self, DirectoryState, PathState, look, mebibytes};
-use crate::adapters::sqlite::{OpenError, SqliteJournal, holder_of};
+use crate::adapters::file_system::{DirectoryState, PathState, is_created_by_the_unit, look, mebibytes};
 use crate::config::components::JournalConfig;
-use crate::doctor::{Case, aside};
+use crate::doctor::{Subject, blocking};
 use crate::domain::examination::{Check, Finding};
 use crate::domain::sanitize::one_line;
+use crate::ports::journal::OpenError;
 
 /// A journal of a thousand credentials grows by less than this in a year.
 const FREE_BYTES_MIN: u64 = 64 << 20;
 const FREE_FILES_MIN: u64 = 16;
-/// Others may neither write there nor look into the journal: it names every key and consumer.
+/// Access for others: the journal names every key and consumer.
 const OPEN_TO_OTHERS: u32 = 0o027;
 
-pub(super) async fn examine(case: Arc<Case>) -> Vec<Finding> {
-    aside(move || {
-        let JournalConfig::Sqlite { path } = &case.config.daemon.journal;
-        let mut findings = state_directory(path);
-        findings.extend(journal(path));
+pub(super) async fn examine(subject: Arc<Subject>) -> Vec<Finding> {
+    blocking(move || {
+        let config = &subject.config.daemon.journal;
+        let mut findings = config.file().map(state_directory).unwrap_or_default();
+        findings.extend(journal(config));
         findings
     })
     .await
@@ -32,24 +32,24 @@ fn state_directory(journal: &Path) -> Vec<Finding> {
         _ => Path::new("."),
     };
     let about = directory.display().to_string();
-    let broken = |what: String, fix: String| vec![Finding::broken(Check::StateDirectory, &about, what, fix)];
+    let broken = |what: String, fix: String| vec![Finding::error(Check::StateDirectory, &about, what, fix)];
     match look(directory) {
         PathState::Missing => {
-            let what = "the journal's directory is not there";
+            let what = "the journal's directory does not exist";
             let fix = format!(
-                "the unit makes it when it starts (StateDirectory=); without the unit: `install -d -m 0700 {about}`"
+                "start the unit, which creates it (StateDirectory=); without the unit: `install -d -m 0700 {about}`"
             );
-            if file_system::is_created_by_unit(directory) {
-                return vec![Finding::unproven(Check::StateDirectory, &about, what, fix)];
+            if is_created_by_the_unit(directory) {
+                return vec![Finding::unknown(Check::StateDirectory, &about, what, fix)];
             }
             broken(what.to_owned(), fix)
         }
-        PathState::Unreadable(error) => broken(
-            format!("cannot be looked at: {error}"),
-            format!("see who may enter it: `namei -l {about}`"),
+        PathState::Inaccessible(error) => broken(
+            format!("cannot access it: {error}"),
+            format!("check the permissions on the path: `namei -l {about}`"),
         ),
         PathState::NotADirectory => {
-            broken("is no directory".to_owned(), "name another `daemon.journal.sqlite.path`".to_owned())
+            broken("not a directory".to_owned(), "set another path in `daemon.journal`".to_owned())
         }
         PathState::Directory(found) => in_directory(&about, &found),
     }
@@ -59,65 +59,65 @@ fn in_directory(about: &str, found: &DirectoryState) -> Vec<Finding> {
     let mut findings = Vec::new();
     let check = Check::StateDirectory;
     if found.is_read_only {
-        let fix = format!("mount it writable, or name another place: `findmnt -T {about}`");
-        findings.push(Finding::broken(check, about, "lies on a file system that is mounted read-only", fix));
+        let fix = format!("mount it writable, or use another path: `findmnt -T {about}`");
+        findings.push(Finding::error(check, about, "on a read-only file system", fix));
     } else if !found.is_writable {
-        let what = format!("cannot be written (mode {:04o}, user {})", found.mode, found.owner);
-        let fix = format!("give it to the user of rekeyd: `chown USER: {about}`; the unit does by itself");
-        findings.push(Finding::broken(check, about, what, fix));
+        let what = format!("not writable (mode {:04o}, user {})", found.mode, found.owner);
+        let fix =
+            format!("make rekeyd's user its owner: `chown USER: {about}`; the unit does that by itself");
+        findings.push(Finding::error(check, about, what, fix));
     }
     if found.mode & OPEN_TO_OTHERS != 0 {
-        let what =
-            format!("is open to others (mode {:04o}): the journal names every key and consumer", found.mode);
-        findings.push(Finding::doubtful(check, about, what, format!("`chmod 0700 {about}`")));
+        let what = format!(
+            "accessible to other users (mode {:04o}); the journal names every key and consumer",
+            found.mode
+        );
+        findings.push(Finding::warning(check, about, what, format!("`chmod 0700 {about}`")));
     }
     if found.in_memory {
-        let what = "lies in memory: what the journal knows is gone after a reboot";
-        let fix = "keep the journal on a disk; only secrets belong on a tmpfs";
-        findings.push(Finding::doubtful(check, about, what, fix));
+        let what = "on a memory file system: a reboot loses the journal";
+        let fix = "keep the journal on disk; only secrets belong on a tmpfs";
+        findings.push(Finding::warning(check, about, what, fix));
     }
     if findings.is_empty() {
-        findings.push(Finding::fine(check, about, format!("can be written (mode {:04o})", found.mode)));
+        findings.push(Finding::ok(check, about, format!("writable (mode {:04o})", found.mode)));
     }
-    let space = format!("{} are free", mebibytes(found.free_bytes));
+    let space = format!("{} free", mebibytes(found.free_bytes));
     findings.push(if found.free_files.is_some_and(|files| files < FREE_FILES_MIN) {
-        let fix = format!("free some: `df -i {about}`");
-        Finding::broken(Check::Disk, about, "the file system has no room for another file", fix)
+        let fix = format!("delete files: `df -i {about}`");
+        Finding::error(Check::Disk, about, "the file system has no free inodes", fix)
     } else if found.free_bytes == 0 {
-        Finding::broken(Check::Disk, about, "the disk is full", format!("free some space: `df -h {about}`"))
+        Finding::error(Check::Disk, about, "the disk is full", format!("free some space: `df -h {about}`"))
     } else if found.free_bytes < FREE_BYTES_MIN {
-        let fix = format!("free some space: `df -h {about}`; a full disk holds every rotation");
-        Finding::doubtful(Check::Disk, about, format!("only {space}"), fix)
+        let fix = format!("free some space: `df -h {about}`; a full disk stops every rotation");
+        Finding::warning(Check::Disk, about, format!("only {space}"), fix)
     } else {
-        Finding::fine(Check::Disk, about, space)
+        Finding::ok(Check::Disk, about, space)
     });
     findings
 }
 
-fn journal(path: &Path) -> Vec<Finding> {
-    let about = path.display().to_string();
-    let broken = |what: String, fix: String| vec![Finding::broken(Check::Journal, &about, what, fix)];
-    let opened = match SqliteJournal::open_read_only(path) {
+fn journal(config: &JournalConfig) -> Vec<Finding> {
+    let about = config.to_string();
+    let broken = |what: String, fix: String| vec![Finding::error(Check::Journal, &about, what, fix)];
+    let opened = match config.open_read_only() {
         Ok(opened) => opened,
         Err(OpenError::Missing { .. }) => {
-            let what = "is not there yet: the daemon's first start makes it";
-            return vec![Finding::fine(Check::Journal, &about, what)];
+            let what = "does not exist yet; the daemon creates it";
+            return vec![Finding::ok(Check::Journal, &about, what)];
         }
         Err(OpenError::Older { found, known, .. }) => {
-            let what = format!("has schema version {found}: the next start upgrades it to {known}");
-            return vec![Finding::fine(Check::Journal, &about, what)];
+            let what = format!("schema version {found}; the next start upgrades it to {known}");
+            return vec![Finding::ok(Check::Journal, &about, what)];
         }
-        Err(error) => return broken(error.to_string(), mending(&error, path)),
+        Err(error) => return broken(error.to_string(), error.fix()),
     };
-    let restore = format!(
-        "stop the daemon, keep a copy of the file with its -wal, and save what can be read: `sqlite3 {about} .recover`; see \
-         docs/runbook.md"
-    );
+    let restore = format!("stop the daemon, {}; see docs/runbook.md", opened.recovery());
     let loaded = match (opened.damage(), opened.load()) {
         (Err(error), _) | (_, Err(error)) => return broken(error.to_string(), restore),
         (Ok(damage), Ok(_)) if !damage.is_empty() => {
             let shown: String = one_line(&damage.join("; ")).chars().take(300).collect();
-            return broken(format!("is damaged: {shown}"), restore);
+            return broken(format!("damaged: {shown}"), restore);
         }
         (Ok(_), Ok(loaded)) => loaded,
     };
@@ -125,34 +125,19 @@ fn journal(path: &Path) -> Vec<Finding> {
         .iter()
         .filter_map(|(name, known)| {
             let error = known.as_ref().err()?;
-            let what = format!("the rows of credential `{name}` are damaged, so it is left alone: {error}");
-            Some(Finding::broken(Check::Journal, &about, what, restore.clone()))
+            let what = format!(
+                "the rows of credential `{name}` are damaged, and the daemon leaves it alone: {error}"
+            );
+            Some(Finding::error(Check::Journal, &about, what, restore.clone()))
         })
         .collect();
-    let held = match holder_of(path) {
-        Some(pid) => format!("process {pid} has it"),
-        None => "nobody has it".to_owned(),
+    let held = match opened.holder() {
+        Some(pid) => format!("held by process {pid}"),
+        None => "held by no process".to_owned(),
     };
     if findings.is_empty() {
-        let what = format!("is sound; credentials on record: {}; {held}", loaded.len());
-        findings.push(Finding::fine(Check::Journal, &about, what));
+        let what = format!("intact; credentials: {}; {held}", loaded.len());
+        findings.push(Finding::ok(Check::Journal, &about, what));
     }
     findings
-}
-
-fn mending(error: &OpenError, path: &Path) -> String {
-    match error {
-        OpenError::Newer { .. } => "run the newer rekeyd that wrote it".to_owned(),
-        OpenError::Foreign { .. } => "name another file as `daemon.journal.sqlite.path`".to_owned(),
-        OpenError::Damaged { .. } => {
-            format!(
-                "keep a copy with its -wal file, then restore a backup, or `sqlite3 {} .recover`",
-                path.display()
-            )
-        }
-        OpenError::Unusable { advice, .. } => advice.clone(),
-        OpenError::Missing { .. } | OpenError::Locked { .. } | OpenError::Older { .. } => {
-            "start `rekeyd run` of this version".to_owned()
-        }
-    }
 }

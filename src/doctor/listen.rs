@@ -1,4 +1,4 @@
-//! What the daemon listens on: free, held by rekeyd itself, or taken by somebody else.
+//! Checks of the daemon's address and socket: free, held by rekeyd, or taken by another program.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -11,45 +11,46 @@ use axum::http::{Request, header};
 use serde_json::Value;
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::adapters::file_system::{self, PathState, look};
+use crate::adapters::file_system::{PathState, is_created_by_the_unit, look};
 use crate::call;
-use crate::doctor::{Case, QUESTION_LIMIT};
+use crate::doctor::{CALL_LIMIT, Subject};
 use crate::domain::examination::{Check, Finding};
 
-pub(super) async fn examine(case: Arc<Case>) -> Vec<Finding> {
-    let mut findings = vec![address(case.config.daemon.listen).await];
-    findings.push(socket(&case.config.daemon.socket).await);
+pub(super) async fn examine(subject: Arc<Subject>) -> Vec<Finding> {
+    let mut findings = vec![address(subject.config.daemon.listen).await];
+    findings.push(socket(&subject.config.daemon.socket).await);
     findings
 }
 
 async fn address(address: SocketAddr) -> Finding {
     let about = address.to_string();
-    // Given back at once.
+    // Released at once.
     let error = match TcpListener::bind(address) {
         Ok(listener) => {
             drop(listener);
-            return Finding::fine(Check::Listen, about, "is free");
+            return Finding::ok(Check::Listen, about, "free");
         }
         Err(error) => error,
     };
     let kind = error.kind();
     if kind != ErrorKind::AddrInUse {
         let fix = if kind == ErrorKind::AddrNotAvailable {
-            "write an address of this machine as `daemon.listen`: `ip -brief address`"
+            "set `daemon.listen` to an address of this machine: `ip -brief address`"
         } else if kind == ErrorKind::PermissionDenied {
-            "write a port of 1024 or more as `daemon.listen`"
+            "set `daemon.listen` to a port of 1024 or more"
         } else {
             "change `daemon.listen`"
         };
-        return Finding::broken(Check::Listen, about, format!("cannot be listened on: {error}"), fix);
+        return Finding::error(Check::Listen, about, format!("cannot listen: {error}"), fix);
     }
     match version(address).await {
-        Some(version) => Finding::fine(Check::Listen, about, format!("rekeyd {version} listens there")),
+        Some(version) => Finding::ok(Check::Listen, about, format!("in use by rekeyd {version}")),
         None => {
             let port = address.port();
-            let fix =
-                format!("see who has it: `ss -ltnp 'sport = :{port}'`; stop that, or change `daemon.listen`");
-            Finding::broken(Check::Listen, about, "is taken by another program than rekeyd", fix)
+            let fix = format!(
+                "find the process with `ss -ltnp 'sport = :{port}'` and stop it, or change `daemon.listen`"
+            );
+            Finding::error(Check::Listen, about, "in use by another program", fix)
         }
     }
 }
@@ -60,50 +61,50 @@ async fn version(address: SocketAddr) -> Option<String> {
         ip if ip.is_unspecified() => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port()),
         _ => address,
     };
-    let stream = tokio::time::timeout(QUESTION_LIMIT, TcpStream::connect(reached)).await.ok()?.ok()?;
+    let stream = tokio::time::timeout(CALL_LIMIT, TcpStream::connect(reached)).await.ok()?.ok()?;
     let request = Request::get("/version")
         .header(header::HOST, reached.to_string())
         .header(header::CONNECTION, "close")
         .body(Body::empty());
-    let answer = call::exchange(stream, request.ok()?, QUESTION_LIMIT).await.ok()?;
-    let told: Value = serde_json::from_slice(&answer.body).ok()?;
-    let is_rekeyd = told.get("name").and_then(Value::as_str) == Some("rekeyd");
-    let version = told.get("version").and_then(Value::as_str)?;
+    let answer = call::exchange(stream, request.ok()?, CALL_LIMIT).await.ok()?;
+    let response: Value = serde_json::from_slice(&answer.body).ok()?;
+    let is_rekeyd = response.get("name").and_then(Value::as_str) == Some("rekeyd");
+    let version = response.get("version").and_then(Value::as_str)?;
     (is_rekeyd && version.len() < 40).then(|| version.to_owned())
 }
 
 async fn socket(path: &Path) -> Finding {
     let about = path.display().to_string();
     if UnixStream::connect(path).await.is_ok() {
-        return Finding::fine(Check::Socket, about, "a daemon answers there");
+        return Finding::ok(Check::Socket, about, "a daemon answers");
     }
     let in_the_way = path.symlink_metadata().is_ok_and(|there| !there.file_type().is_socket());
     if in_the_way {
         let fix = format!("move it away, or change `daemon.socket`: `ls -l {about}`");
-        return Finding::broken(Check::Socket, about, "something that is no socket has that name", fix);
+        return Finding::error(Check::Socket, about, "exists, and is not a socket", fix);
     }
     let parent = path.parent().unwrap_or_else(|| Path::new("/"));
     let shown = parent.display().to_string();
     match look(parent) {
         PathState::Missing => {
-            let what = "its directory is not there";
+            let what = "its directory does not exist";
             let fix = format!(
-                "the unit makes it when it starts (RuntimeDirectory=); without the unit: `install -d -m 0750 {shown}`"
+                "start the unit, which creates it (RuntimeDirectory=); without the unit: `install -d -m 0750 {shown}`"
             );
-            if file_system::is_created_by_unit(parent) {
-                Finding::unproven(Check::Socket, about, what, fix)
+            if is_created_by_the_unit(parent) {
+                Finding::unknown(Check::Socket, about, what, fix)
             } else {
-                Finding::broken(Check::Socket, about, what, fix)
+                Finding::error(Check::Socket, about, what, fix)
             }
         }
         PathState::Directory(found) if found.is_writable && !found.is_read_only => {
-            Finding::fine(Check::Socket, about, "can be made; no daemon runs there now")
+            Finding::ok(Check::Socket, about, "can be created; no daemon answers now")
         }
-        PathState::Directory(_) | PathState::NotADirectory | PathState::Unreadable(_) => Finding::broken(
+        PathState::Directory(_) | PathState::NotADirectory | PathState::Inaccessible(_) => Finding::error(
             Check::Socket,
             about,
-            format!("`{shown}` cannot be written"),
-            format!("let the user of rekeyd write there, or change `daemon.socket`: `namei -l {shown}`"),
+            format!("cannot write to `{shown}`"),
+            format!("make it writable for rekeyd's user, or change `daemon.socket`: `namei -l {shown}`"),
         ),
     }
 }

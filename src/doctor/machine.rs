@@ -1,4 +1,4 @@
-//! This machine and the policy's file: who runs, whether the clock is kept right, and whether the policy can be kept.
+//! Checks of this machine and the policy file: the user, the clock, and whether the schedule can be kept.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,7 @@ use tokio::process::Command;
 
 use crate::config::Config;
 use crate::config_file::secret_source::SecretSource;
-use crate::doctor::{Case, QUESTION_LIMIT};
+use crate::doctor::{CALL_LIMIT, Subject};
 use crate::domain::examination::{Check, Finding};
 use crate::domain::forecast::{self, Bounds, Start};
 use crate::domain::ids::CredentialName;
@@ -19,23 +19,23 @@ const AHEAD: SignedDuration = SignedDuration::from_hours(90 * 24);
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 const NAMED_MAX: usize = 5;
 
-pub(super) async fn examine(case: Arc<Case>) -> Vec<Finding> {
-    let mut findings = vec![user(&case.config), clock().await];
-    findings.extend(policy_file(&case));
-    findings.extend(promises(&case));
+pub(super) async fn examine(subject: Arc<Subject>) -> Vec<Finding> {
+    let mut findings = vec![user(&subject.config), clock().await];
+    findings.extend(policy_file(&subject));
+    findings.extend(schedule(&subject));
     findings
 }
 
 fn user(config: &Config) -> Finding {
     let user = rustix::process::geteuid();
     if !user.is_root() {
-        return Finding::fine(Check::User, "this command", format!("runs as user {}", user.as_raw()));
+        return Finding::ok(Check::User, "this command", format!("running as user {}", user.as_raw()));
     }
-    Finding::unproven(
+    Finding::unknown(
         Check::User,
         "this command",
-        "runs as root, who may do everything: what it says of permissions on this machine is said of root",
-        format!("run it with the rights of the unit: `{}`", as_the_unit(config)),
+        "running as root, so file permissions are not tested for rekeyd's user",
+        format!("run it with the unit's user and credentials: `{}`", as_the_unit(config)),
     )
 }
 
@@ -56,73 +56,73 @@ pub(super) fn as_the_unit(config: &Config) -> String {
 
 async fn clock() -> Finding {
     let about = "the clock of this machine";
-    let mut asked = Command::new("timedatectl");
-    asked.args(["show", "--property=NTPSynchronized", "--value"]);
-    asked.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    let told = match tokio::time::timeout(QUESTION_LIMIT, asked.output()).await {
+    let mut command = Command::new("timedatectl");
+    command.args(["show", "--property=NTPSynchronized", "--value"]);
+    command.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    let status = match tokio::time::timeout(CALL_LIMIT, command.output()).await {
         Ok(Ok(output)) => String::from_utf8_lossy(&output.stdout).trim().to_owned(),
         Ok(Err(_)) | Err(_) => String::new(),
     };
-    match told.as_str() {
-        "yes" => Finding::fine(Check::Clock, about, "is synchronised"),
-        "no" => Finding::doubtful(
+    match status.as_str() {
+        "yes" => Finding::ok(Check::Clock, about, "synchronized"),
+        "no" => Finding::warning(
             Check::Clock,
             about,
-            "is not synchronised: rotations are held as soon as it is off",
+            "not synchronized; rotations stop once the skew exceeds `daemon.clock_skew_max`",
             "`timedatectl set-ntp true`, or start another NTP client",
         ),
-        _ => Finding::unproven(
+        _ => Finding::unknown(
             Check::Clock,
             about,
-            "`timedatectl` does not tell whether it is synchronised, as in a container",
-            "look on the host: `timedatectl`; what counts is `provider_clock`",
+            "`timedatectl` does not report synchronization (as in a container)",
+            "run `timedatectl` on the host; see also `provider_clock`",
         ),
     }
 }
 
-fn policy_file(case: &Case) -> Vec<Finding> {
-    let about = case.path.display().to_string();
-    let Ok(file) = case.path.metadata() else { return Vec::new() };
+fn policy_file(subject: &Subject) -> Vec<Finding> {
+    let about = subject.path.display().to_string();
+    let Ok(file) = subject.path.metadata() else { return Vec::new() };
     let mode = file.permissions().mode() & 0o777;
     let mut findings = Vec::new();
     if mode & WRITABLE_BY_OTHERS != 0 {
-        findings.push(Finding::doubtful(
+        findings.push(Finding::warning(
             Check::PolicyFile,
             &about,
-            format!("others than its owner may change it (mode {mode:04o}): who can, decides where keys go"),
+            format!("writable by other users (mode {mode:04o}), who could redirect keys"),
             format!("`chmod go-w {about}`"),
         ));
     }
-    for lint in &case.config.lints().problems {
-        let place = lint.line.map_or_else(|| about.clone(), |line| format!("{about}:{line}"));
-        findings.push(Finding::doubtful(
+    for warning in &subject.config.warnings().problems {
+        let place = warning.line.map_or_else(|| about.clone(), |line| format!("{about}:{line}"));
+        findings.push(Finding::warning(
             Check::PolicyFile,
             place,
-            format!("`{}`: {}", lint.key, lint.rule),
-            if lint.help.is_empty() { "see docs/policy.md".to_owned() } else { lint.help.clone() },
+            format!("`{}`: {}", warning.key, warning.rule),
+            if warning.help.is_empty() { "see docs/policy.md".to_owned() } else { warning.help.clone() },
         ));
     }
     if findings.is_empty() {
-        let credentials = case.config.policy.credentials.len();
-        findings.push(Finding::fine(Check::PolicyFile, about, format!("valid; credentials: {credentials}")));
+        let credentials = subject.config.policy.credentials.len();
+        findings.push(Finding::ok(Check::PolicyFile, about, format!("valid; credentials: {credentials}")));
     }
     findings
 }
 
-/// Whether calendars, expiries and quotas let the policy be kept.
-fn promises(case: &Case) -> Vec<Finding> {
+/// Whether windows, freezes, expiries and quotas allow the schedule.
+fn schedule(subject: &Subject) -> Vec<Finding> {
     let about = "the next 90 days";
     let start = |name: &CredentialName| {
-        let known = case.records.get(name).filter(|record| record.current.is_some());
+        let known = subject.records.get(name).filter(|record| record.current.is_some());
         let known = known.map(|record| Start { record: record.clone(), under_way: None });
-        (name.clone(), known.unwrap_or_else(|| Start::assumed(name.clone(), case.now)))
+        (name.clone(), known.unwrap_or_else(|| Start::assumed(name.clone(), subject.now)))
     };
-    let starts: BTreeMap<_, _> = case.config.policy.credentials.keys().map(start).collect();
-    let until = case.now.saturating_add(AHEAD).unwrap_or(case.now);
-    // Only how many there are is told.
+    let starts: BTreeMap<_, _> = subject.config.policy.credentials.keys().map(start).collect();
+    let until = subject.now.saturating_add(AHEAD).unwrap_or(subject.now);
+    // Only the count is reported.
     let bounds = Bounds { told: 0, ..Bounds::default() };
-    let quotas = case.config.version_quotas();
-    let foreseen = forecast::within(bounds, &case.config.policy, &quotas, starts, case.now, until);
+    let quotas = subject.config.version_quotas();
+    let foreseen = forecast::within(bounds, &subject.config.policy, &quotas, starts, subject.now, until);
     let mut seen = Vec::new();
     for broken in &foreseen.broken {
         if !seen.contains(&&broken.credential) && seen.len() < NAMED_MAX {
@@ -131,19 +131,19 @@ fn promises(case: &Case) -> Vec<Finding> {
     }
     if seen.is_empty() {
         let count = foreseen.rotations.len().saturating_add(foreseen.more);
-        return vec![Finding::fine(
-            Check::Promises,
+        return vec![Finding::ok(
+            Check::Schedule,
             about,
-            format!("the policy can be kept; rotations: {count}"),
+            format!("the schedule can be kept; rotations: {count}"),
         )];
     }
     let first = |name: &CredentialName| foreseen.broken.iter().find(|broken| broken.credential == *name);
     let findings = seen.into_iter().filter_map(first).map(|broken| {
-        Finding::doubtful(
-            Check::Promises,
+        Finding::warning(
+            Check::Schedule,
             format!("credential `{}`", broken.credential),
-            format!("at {}: {}", broken.at, broken.why),
-            format!("see them all: `rekeyd forecast --policy {}`", case.path.display()),
+            format!("at {:.0}: {}", broken.at, broken.why),
+            format!("list all of them: `rekeyd forecast --policy {}`", subject.path.display()),
         )
     });
     findings.collect()

@@ -1,7 +1,7 @@
-//! Checks the live dependencies of a policy and suggests fixes. Changes nothing.
+//! Checks the live dependencies of a policy without changing anything, and suggests fixes.
 //!
-//! [`credentials`] and [`iam`] are pure; each other file examines one subject, and each store examines itself. All subjects
-//! are examined at the same time, each within a limit, so that one that does not respond does not hide the others.
+//! [`credentials`] and [`iam`] are pure; each of the other files checks one dependency, and each store checks itself. All checks run
+//! concurrently, each within a time limit, so that one that hangs hides none of the others.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,6 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use crate::adapters::clock::SystemClock;
-use crate::adapters::sqlite::SqliteJournal;
 use crate::config::Config;
 use crate::config::components::JournalConfig;
 use crate::domain::examination::{Check, Finding, Report};
@@ -31,24 +30,24 @@ mod machine;
 mod secrets;
 mod workspace;
 
-/// For one subject: longer than everything in it may take by itself.
-const SUBJECT_LIMIT: Duration = Duration::from_secs(45);
-/// For one question within a subject.
-const QUESTION_LIMIT: Duration = Duration::from_secs(8);
+/// For one group of checks: longer than the sum of its own limits.
+const GROUP_LIMIT: Duration = Duration::from_secs(45);
+/// For one call.
+const CALL_LIMIT: Duration = Duration::from_secs(8);
 
-/// What is examined: a policy, and what the journal knows of its credentials.
-struct Case {
+/// What is checked: a policy, with the journal's records of its credentials.
+struct Subject {
     path: PathBuf,
     config: Config,
-    /// What is on record; empty without a journal.
+    /// Empty without a journal.
     records: BTreeMap<CredentialName, Record>,
     now: Timestamp,
-    /// Whether calls may be made that write without changing anything.
+    /// Whether to test write access, by calls that change nothing.
     write_probe: bool,
 }
 
-impl Case {
-    /// What a store is examined for: every destination in it, with the credentials that are published there.
+impl Subject {
+    /// What a store checks: every destination in it, with the credentials that publish to it.
     fn examination(&self, store: &StoreName) -> Examination {
         let mut destinations: BTreeMap<Destination, Vec<CredentialName>> = BTreeMap::new();
         for credential in self.config.policy.credentials.values() {
@@ -60,68 +59,67 @@ impl Case {
             about: format!("store `{store}`"),
             destinations: destinations.into_iter().collect(),
             write_probe: self.write_probe,
-            time_limit: QUESTION_LIMIT,
+            time_limit: CALL_LIMIT,
             now: self.now,
         }
     }
 }
 
-/// Examines the policy that was loaded from `path`. `progress` hears how many subjects of how many are done.
+/// Checks the policy that was loaded from `path`. `progress` receives the done and total number of groups.
 pub async fn examine(
     path: &Path,
     config: Config,
     write_probe: bool,
     mut progress: impl FnMut(usize, usize),
 ) -> Report {
-    let JournalConfig::Sqlite { path: journal } = config.daemon.journal.clone();
+    let journal = config.daemon.journal.clone();
     let records = tokio::task::spawn_blocking(move || records(&journal)).await.unwrap_or_default();
     let now = SystemClock.now();
-    let case = Arc::new(Case { path: path.to_owned(), config, records, now, write_probe });
-    let mut subjects = JoinSet::new();
+    let subject = Arc::new(Subject { path: path.to_owned(), config, records, now, write_probe });
+    let mut groups = JoinSet::new();
     let about = |name: &str| name.to_owned();
-    subjects.spawn(bounded(about("this machine"), machine::examine(Arc::clone(&case))));
-    subjects.spawn(bounded(about("secrets"), secrets::examine(Arc::clone(&case))));
-    subjects.spawn(bounded(about("the journal"), journal::examine(Arc::clone(&case))));
-    subjects.spawn(bounded(about("what the daemon listens on"), listen::examine(Arc::clone(&case))));
-    subjects.spawn(bounded(about("gates"), gates::examine(Arc::clone(&case))));
-    for name in case.config.workspaces.keys() {
-        let examined = workspace::examine(Arc::clone(&case), name.clone());
-        subjects.spawn(bounded(format!("workspace `{name}`"), examined));
+    groups.spawn(bounded(about("this machine"), machine::examine(Arc::clone(&subject))));
+    groups.spawn(bounded(about("secrets"), secrets::examine(Arc::clone(&subject))));
+    groups.spawn(bounded(about("the journal"), journal::examine(Arc::clone(&subject))));
+    groups.spawn(bounded(about("the listeners"), listen::examine(Arc::clone(&subject))));
+    groups.spawn(bounded(about("gates"), gates::examine(Arc::clone(&subject))));
+    for name in subject.config.workspaces.keys() {
+        let examined = workspace::examine(Arc::clone(&subject), name.clone());
+        groups.spawn(bounded(format!("workspace `{name}`"), examined));
     }
-    for (name, store) in &case.config.stores {
-        let (store, examination) = (Arc::clone(store), case.examination(name));
-        subjects.spawn(bounded(examination.about.clone(), async move { store.examine(&examination).await }));
+    for (name, store) in &subject.config.stores {
+        let (store, examination) = (Arc::clone(store), subject.examination(name));
+        groups.spawn(bounded(examination.about.clone(), async move { store.examine(&examination).await }));
     }
-    let all = subjects.len();
+    let all = groups.len();
     let mut findings = Vec::new();
     progress(0, all);
-    while let Some(examined) = subjects.join_next().await {
-        findings.extend(examined.unwrap_or_else(|_| vec![Finding::broken_off("a subject")]));
-        progress(all - subjects.len(), all);
+    while let Some(examined) = groups.join_next().await {
+        findings.extend(examined.unwrap_or_else(|_| vec![Finding::panicked("a check")]));
+        progress(all - groups.len(), all);
     }
     Report::new(findings)
 }
 
 async fn bounded(about: String, examined: impl Future<Output = Vec<Finding>>) -> Vec<Finding> {
-    match tokio::time::timeout(SUBJECT_LIMIT, examined).await {
+    match tokio::time::timeout(GROUP_LIMIT, examined).await {
         Ok(findings) => findings,
         Err(_) => {
-            let what = format!("could not be examined within {} s", SUBJECT_LIMIT.as_secs());
-            let fix =
-                "something does not answer at all, such as a network file system: see the other findings";
-            vec![Finding::doubtful(Check::User, about, what, fix)]
+            let what = format!("not checked within {} s", GROUP_LIMIT.as_secs());
+            let fix = "a dependency hangs, such as a network file system; see the other findings";
+            vec![Finding::warning(Check::User, about, what, fix)]
         }
     }
 }
 
-/// Does blocking work where that is allowed.
-async fn aside(work: impl FnOnce() -> Vec<Finding> + Send + 'static) -> Vec<Finding> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| vec![Finding::broken_off("work on files")])
+/// Runs blocking checks on a thread of their own.
+async fn blocking(work: impl FnOnce() -> Vec<Finding> + Send + 'static) -> Vec<Finding> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| vec![Finding::panicked("a file check")])
 }
 
-/// What is on record; what is wrong with the journal is said by who looks at it.
-fn records(journal: &Path) -> BTreeMap<CredentialName, Record> {
-    let known = SqliteJournal::open_read_only(journal).ok().and_then(|journal| journal.load().ok());
+/// The journal's records; damage is reported by the checks of the journal.
+fn records(journal: &JournalConfig) -> BTreeMap<CredentialName, Record> {
+    let known = journal.open_read_only().ok().and_then(|journal| journal.load().ok());
     let known = known.unwrap_or_default().into_iter();
     known.filter_map(|(name, known)| Some((name, known.ok()?.record))).collect()
 }

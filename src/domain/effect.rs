@@ -1,4 +1,4 @@
-//! What to do next in a state: the same answer live and after a crash.
+//! The next effect of a rotation, which follows from its state alone: the same live and after a crash.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,17 +6,16 @@ use serde::{Deserialize, Serialize};
 use crate::domain::event::Event;
 use crate::domain::phase::Phase;
 use crate::domain::rotation::Rotation;
-use crate::domain::successor::{PlacementState, Successor};
 
-/// The next thing to do outside. Each is safe to repeat, by the token or the check that its doc names; except
-/// [`Effect::Mint`], which is done once, in the same breath as its intent was journalled.
+/// One call, or group of calls, to the provider or a store. Each can be repeated safely, by the token or the check that
+/// its doc names, except [`Effect::Mint`]: that runs once, right after its intent was journalled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// Read everything that the rotation depends on. Changes nothing.
     Preflight,
     /// Create the key that the journalled intent describes. Never repeated: see [`on_resume`].
     Mint,
-    /// Find the key of the doubted nonce and delete it. Repeatable: the nonce identifies it.
+    /// Find the key that may have been created, by its nonce, and delete it. Repeatable: the nonce identifies it.
     SettleLostKey,
     /// Write the value as pending version of one destination. Repeatable: the version is the idempotency token.
     Stage { destination: usize },
@@ -28,13 +27,13 @@ pub enum Effect {
     AwaitGates,
     /// Check everything once more, then disable the old key. Repeatable: a fixed state.
     DisableOld,
-    /// Wait it out, then see that the old key is still disabled. Changes nothing.
+    /// Wait, then check that the old key is still disabled. Changes nothing.
     AwaitQuarantine,
-    /// Have the provider let the old key expire by itself, should we not come to revoke it. Repeatable: a fixed state.
+    /// Set the old key's expiry at the provider, in case the daemon dies. Repeatable: a fixed state.
     ExpireOld,
     /// While a rotation is parked: move the old key's expiry before it comes. Repeatable: a fixed state.
     KeepOld,
-    /// Check everything once more, then delete the old key and see it gone. Repeatable: gone is gone.
+    /// Check everything once more, then delete the old key and check that it is gone. Repeatable: gone is gone.
     DeleteOld,
     /// Delete the new key and remove its pending versions. Repeatable: gone is gone.
     Discard,
@@ -120,79 +119,28 @@ impl Effect {
         }
     }
 
-    /// Whether a freeze and an untrusted clock hold it back: it takes a key out of service on a schedule's word.
+    /// Whether a freeze and an untrusted clock block it: it disables or deletes a key by schedule.
     #[must_use]
     pub fn revokes(self) -> bool {
         matches!(self, Self::DisableOld | Self::DeleteOld | Self::DeleteNew)
     }
 }
 
-/// What to do next, or nothing: the rotation is over, or an operator has to say.
+/// What to do next, or nothing: the rotation is over, or waits for an operator.
 #[must_use]
 pub fn pending(rotation: &Rotation) -> Option<Effect> {
-    match &rotation.phase {
-        Phase::Overlap(_) | Phase::Quarantine(_)
-            if !rotation.plan.emergency && rotation.dead_man.is_some_and(|it| it.is_intended()) =>
-        {
-            Some(Effect::ExpireOld)
-        }
-        Phase::Parked { .. } if rotation.keeps_the_old_key_alive() => Some(Effect::KeepOld),
-        Phase::Due { .. } => Some(Effect::Preflight),
-        Phase::Minting { doubt: false, .. } => Some(Effect::Mint),
-        Phase::Minting { doubt: true, .. } => Some(Effect::SettleLostKey),
-        Phase::Staging(successor) => first(successor, |progress| matches!(progress, PlacementState::Absent))
-            .map(|destination| Effect::Stage { destination }),
-        Phase::Verifying(_) => Some(Effect::Verify),
-        Phase::Promoting(successor) => {
-            first(successor, |progress| matches!(progress, PlacementState::Staged { .. }))
-                .map(|destination| Effect::Promote { destination })
-        }
-        Phase::Overlap(_) => Some(Effect::AwaitGates),
-        Phase::Disabling { .. } => Some(Effect::DisableOld),
-        Phase::Quarantine(_) => Some(Effect::AwaitQuarantine),
-        Phase::Revoking(_) => Some(Effect::DeleteOld),
-        Phase::Reinstating { .. } => Some(Effect::EnableOld),
-        Phase::Discarding { .. } => Some(Effect::Discard),
-        Phase::RollingBack { old_enabled: false, .. } => Some(Effect::EnableOld),
-        Phase::RollingBack { successor, old_enabled: true, .. } => {
-            first(successor, |progress| !matches!(progress, PlacementState::Restored { .. }))
-                .map(|destination| Effect::Restore { destination })
-        }
-        Phase::Returning { .. } => Some(Effect::AwaitReturn),
-        Phase::Withdrawing { .. } => Some(Effect::DeleteNew),
-        Phase::Parked { .. } | Phase::Done(_) | Phase::Aborted { .. } | Phase::RolledBack { .. } => None,
+    let sets_expiry = !rotation.plan.emergency && rotation.dead_man.is_some_and(|it| it.is_intended());
+    let is_parked = matches!(rotation.phase, Phase::Parked { .. });
+    match rotation.phase.effect() {
+        Some(Effect::AwaitGates | Effect::AwaitQuarantine) if sets_expiry => Some(Effect::ExpireOld),
+        None if is_parked && rotation.keeps_the_old_key_alive() => Some(Effect::KeepOld),
+        effect => effect,
     }
 }
 
-/// The event that must be journalled before a rotation is taken up again that somebody else, or an earlier life of
-/// this process, left: a mint that was intended may have been made.
+/// The event to journal before resuming a rotation of an earlier process: an intended key may have been created.
 #[must_use]
 pub fn on_resume(rotation: &Rotation) -> Option<Event> {
-    match &rotation.phase {
-        Phase::Minting { doubt: false, .. } => {
-            Some(Event::MintDoubted { cause: "interrupted between the intent and its outcome".to_owned() })
-        }
-        Phase::Minting { doubt: true, .. }
-        | Phase::Due { .. }
-        | Phase::Staging(_)
-        | Phase::Verifying(_)
-        | Phase::Promoting(_)
-        | Phase::Overlap(_)
-        | Phase::Disabling { .. }
-        | Phase::Quarantine(_)
-        | Phase::Revoking(_)
-        | Phase::Reinstating { .. }
-        | Phase::Discarding { .. }
-        | Phase::RollingBack { .. }
-        | Phase::Returning { .. }
-        | Phase::Withdrawing { .. }
-        | Phase::Parked { .. }
-        | Phase::Done(_)
-        | Phase::Aborted { .. }
-        | Phase::RolledBack { .. } => None,
-    }
-}
-
-fn first(successor: &Successor, wanted: impl Fn(&PlacementState) -> bool) -> Option<usize> {
-    successor.placements.iter().position(|placement| wanted(&placement.progress))
+    let cause = || "interrupted between the intent and its outcome".to_owned();
+    (pending(rotation) == Some(Effect::Mint)).then(|| Event::MintDoubted { cause: cause() })
 }

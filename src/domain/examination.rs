@@ -1,56 +1,56 @@
-//! What an examination by `rekeyd doctor` finds: each finding with its severity and a suggested fix, the worst first.
+//! The findings of the doctor: each with a severity and a suggested fix, the worst first. Pure.
 
 use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-/// How bad it is, the worst first.
+/// The severity of a finding, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// Rotations stop, or never begin, until it is mended.
-    Broken,
-    /// Rotations go on, and something will hurt later.
-    Doubtful,
-    /// It cannot be told from here without changing something, or not at all.
-    Unproven,
-    Fine,
+    /// Rotations stop until it is fixed.
+    Error,
+    /// Rotations work, and will run into it later.
+    Warning,
+    /// It cannot be checked from here, or only by a write.
+    Unknown,
+    Ok,
 }
 
 impl Severity {
-    pub const ALL: [Self; 4] = [Self::Broken, Self::Doubtful, Self::Unproven, Self::Fine];
+    pub const ALL: [Self; 4] = [Self::Error, Self::Warning, Self::Unknown, Self::Ok];
 
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
-            Self::Broken => "broken",
-            Self::Doubtful => "doubtful",
-            Self::Unproven => "unproven",
-            Self::Fine => "fine",
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Unknown => "unknown",
+            Self::Ok => "ok",
         }
     }
 }
 
-/// What was examined. The labels are stable: programs rely on them.
+/// A check. The labels are part of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Check {
     User,
     PolicyFile,
-    Promises,
+    Schedule,
     Secret,
     Tokens,
     Clock,
-    Name,
+    Dns,
     Certificate,
     AdminKey,
     ProviderClock,
-    Protections,
+    Capabilities,
     Analytics,
     AuditLog,
     ServiceAccount,
     Key,
     Evidence,
-    /// What only stores of one kind have.
+    /// A check that only stores of one kind have.
     Store(StoreCheck),
     Journal,
     StateDirectory,
@@ -67,8 +67,8 @@ pub struct StoreCheck {
     pub kind: &'static str,
     pub step: u8,
     pub label: &'static str,
-    /// What is examined, for the documentation.
-    pub examines: &'static str,
+    /// What is checked, for the documentation.
+    pub checks: &'static str,
 }
 
 impl Check {
@@ -76,15 +76,15 @@ impl Check {
     pub const GENERAL: [Self; 23] = [
         Self::User,
         Self::PolicyFile,
-        Self::Promises,
+        Self::Schedule,
         Self::Secret,
         Self::Tokens,
         Self::Clock,
-        Self::Name,
+        Self::Dns,
         Self::Certificate,
         Self::AdminKey,
         Self::ProviderClock,
-        Self::Protections,
+        Self::Capabilities,
         Self::Analytics,
         Self::AuditLog,
         Self::ServiceAccount,
@@ -104,15 +104,15 @@ impl Check {
         match self {
             Self::User => "user",
             Self::PolicyFile => "policy_file",
-            Self::Promises => "promises",
+            Self::Schedule => "schedule",
             Self::Secret => "secret",
             Self::Tokens => "tokens",
             Self::Clock => "clock",
-            Self::Name => "name",
+            Self::Dns => "dns",
             Self::Certificate => "certificate",
             Self::AdminKey => "admin_key",
             Self::ProviderClock => "provider_clock",
-            Self::Protections => "protections",
+            Self::Capabilities => "capabilities",
             Self::Analytics => "analytics",
             Self::AuditLog => "audit_log",
             Self::ServiceAccount => "service_account",
@@ -136,63 +136,63 @@ impl Serialize for Check {
     }
 }
 
-/// One thing that was looked at, and what is to be said about it. Never holds a value.
+/// The result of one check. Never holds a value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Finding {
     pub severity: Severity,
     pub check: Check,
-    /// The part of the policy, or the place, that it is about.
-    pub about: String,
-    pub what: String,
-    /// What to do, for everything that is not fine.
+    /// The part of the policy, or the path or address, that was checked.
+    pub subject: String,
+    pub message: String,
+    /// The suggested fix; `null` if the severity is `ok`.
     pub fix: Option<String>,
 }
 
 impl Finding {
     #[must_use]
-    pub fn fine(check: Check, about: impl Into<String>, what: impl Into<String>) -> Self {
-        Self { severity: Severity::Fine, check, about: about.into(), what: what.into(), fix: None }
+    pub fn ok(check: Check, subject: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Ok, check, subject: subject.into(), message: message.into(), fix: None }
     }
 
     #[must_use]
-    pub fn broken(
+    pub fn error(
         check: Check,
-        about: impl Into<String>,
-        what: impl Into<String>,
+        subject: impl Into<String>,
+        message: impl Into<String>,
         fix: impl Into<String>,
     ) -> Self {
-        Self { severity: Severity::Broken, fix: Some(fix.into()), ..Self::fine(check, about, what) }
+        Self { severity: Severity::Error, fix: Some(fix.into()), ..Self::ok(check, subject, message) }
     }
 
     #[must_use]
-    pub fn doubtful(
+    pub fn warning(
         check: Check,
-        about: impl Into<String>,
-        what: impl Into<String>,
+        subject: impl Into<String>,
+        message: impl Into<String>,
         fix: impl Into<String>,
     ) -> Self {
-        Self { severity: Severity::Doubtful, ..Self::broken(check, about, what, fix) }
+        Self { severity: Severity::Warning, ..Self::error(check, subject, message, fix) }
     }
 
     #[must_use]
-    pub fn unproven(
+    pub fn unknown(
         check: Check,
-        about: impl Into<String>,
-        what: impl Into<String>,
+        subject: impl Into<String>,
+        message: impl Into<String>,
         fix: impl Into<String>,
     ) -> Self {
-        Self { severity: Severity::Unproven, ..Self::broken(check, about, what, fix) }
+        Self { severity: Severity::Unknown, ..Self::error(check, subject, message, fix) }
     }
 
-    /// The examination itself failed.
+    /// The check itself failed.
     #[must_use]
-    pub fn broken_off(about: impl Into<String>) -> Self {
-        let fix = "this is a defect of rekeyd: please report it with what stands on standard error";
-        Self::doubtful(Check::User, about, "the examination broke off", fix)
+    pub fn panicked(subject: impl Into<String>) -> Self {
+        let fix = "this is a bug in rekeyd; please report it with the output on standard error";
+        Self::warning(Check::User, subject, "the check panicked", fix)
     }
 }
 
-/// Everything that was found.
+/// Every finding of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
     findings: Vec<Finding>,
@@ -212,13 +212,13 @@ impl Report {
         &self.findings
     }
 
-    /// How bad it is altogether.
+    /// The worst severity.
     #[must_use]
-    pub fn verdict(&self) -> Severity {
-        self.findings.first().map_or(Severity::Fine, |worst| worst.severity)
+    pub fn severity(&self) -> Severity {
+        self.findings.first().map_or(Severity::Ok, |worst| worst.severity)
     }
 
-    /// How many there are of each severity, none included.
+    /// The number of findings of each severity, zeros included.
     #[must_use]
     pub fn counts(&self) -> BTreeMap<&'static str, usize> {
         let count = |severity: Severity| self.findings.iter().filter(|it| it.severity == severity).count();
@@ -233,15 +233,15 @@ mod tests {
     #[test]
     fn the_worst_comes_first_and_decides() {
         let report = Report::new(vec![
-            Finding::fine(Check::Clock, "this machine", "right"),
-            Finding::unproven(Check::Evidence, "credential `x`", "unknown", "try"),
-            Finding::broken(Check::AdminKey, "workspace `prod`", "dead", "renew"),
-            Finding::doubtful(Check::Disk, "/", "full", "tidy"),
+            Finding::ok(Check::Clock, "this machine", "right"),
+            Finding::unknown(Check::Evidence, "credential `x`", "unknown", "try"),
+            Finding::error(Check::AdminKey, "workspace `prod`", "dead", "renew"),
+            Finding::warning(Check::Disk, "/", "full", "tidy"),
         ]);
         let severities: Vec<Severity> = report.findings().iter().map(|finding| finding.severity).collect();
         assert_eq!(severities, Severity::ALL);
-        assert_eq!(report.verdict(), Severity::Broken);
-        assert_eq!(Report::new(Vec::new()).verdict(), Severity::Fine);
+        assert_eq!(report.severity(), Severity::Error);
+        assert_eq!(Report::new(Vec::new()).severity(), Severity::Ok);
     }
 
     #[test]

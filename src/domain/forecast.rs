@@ -90,7 +90,7 @@ impl Start {
             since: now,
             expires_at: None,
             usage_hash: None,
-            grants: None,
+            attributes: None,
         });
         Self { record: Record { current, ..Record::new(credential) }, under_way: None }
     }

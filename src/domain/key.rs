@@ -1,11 +1,13 @@
-//! A key as the provider lists it, what it grants, and how two keys' grants are compared (I3).
+//! A key as the provider lists it, its permissions and limits, and how those of two keys are compared (I3).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::domain::ids::{KeyId, Nonce, ServiceAccountId};
 
@@ -20,7 +22,7 @@ pub struct Key {
     pub created_at: Option<Timestamp>,
     pub enabled: bool,
     pub disable_reason: Option<DisableReason>,
-    pub grants: Grants,
+    pub attributes: KeyAttributes,
     pub expires_at: Option<Timestamp>,
     /// `hashed_xi_api_key`: the provider's own hash, by which its usage analytics name a key.
     pub usage_hash: Option<String>,
@@ -99,117 +101,107 @@ impl fmt::Display for Permissions {
     }
 }
 
-/// Everything of a key that its successor must have too.
+/// Everything of a key that its successor must have too (I3): its permissions, and its limits, which only the
+/// provider's adapter understands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Grants {
+pub struct KeyAttributes {
     pub permissions: Permissions,
-    /// Credits per billing period; `None` is unlimited.
-    #[serde(default)]
-    pub character_limit: Option<i64>,
-    /// `None` is any address.
-    #[serde(default)]
-    pub allowed_ips: Option<BTreeSet<Network>>,
-    /// `None` is the workspace's or plan's default.
-    #[serde(default)]
-    pub third_party_disable_allowed: Option<bool>,
-    #[serde(default)]
-    pub concurrency: Concurrency,
+    #[serde(flatten)]
+    pub limits: Limits,
 }
 
-impl Grants {
+impl KeyAttributes {
+    /// With these permissions and no limit.
     #[must_use]
     pub fn of(permissions: Permissions) -> Self {
-        Self {
-            permissions,
-            character_limit: None,
-            allowed_ips: None,
-            third_party_disable_allowed: None,
-            concurrency: Concurrency::default(),
-        }
+        Self { permissions, limits: Limits::default() }
     }
 
-    /// Names what differs between these grants and `other`'s; empty if they are the same. Lists compare as sets,
-    /// addresses as networks, and `all`, unlisted and an explicit list are three different things.
+    /// Names what differs between these attributes and `other`'s; empty if they are the same. Permissions compare as
+    /// sets; `all`, unlisted and an explicit list are three different things.
     #[must_use]
-    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
-        let Self { permissions, character_limit, allowed_ips, third_party_disable_allowed, concurrency } =
-            self;
-        [
-            (*permissions == other.permissions, "permissions"),
-            (*character_limit == other.character_limit, "character_limit"),
-            (*allowed_ips == other.allowed_ips, "allowed_ips"),
-            (
-                *third_party_disable_allowed == other.third_party_disable_allowed,
-                "third_party_disable_allowed",
-            ),
-            (concurrency.text_to_speech == other.concurrency.text_to_speech, "tts_concurrency_limit"),
-            (concurrency.dubbing == other.concurrency.dubbing, "dubbing_concurrency_limit"),
-            (concurrency.music == other.concurrency.music, "music_concurrency_limit"),
-        ]
-        .into_iter()
-        .filter_map(|(same, name)| (!same).then_some(name))
-        .collect()
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let permissions = (self.permissions != other.permissions).then(|| "permissions".to_owned());
+        let (own, others) = (&self.limits.0, &other.limits.0);
+        let names: BTreeSet<&String> = own.keys().chain(others.keys()).collect();
+        let limits = names.into_iter().filter(|name| own.get(*name) != others.get(*name)).cloned();
+        permissions.into_iter().chain(limits).collect()
     }
 }
 
-/// Calls at a time; `None` is the plan's own limit.
+/// A key's limits by the provider's names for them, each in the one form that the adapter gives it: equal limits have
+/// equal values. A limit that is not set is not there.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Concurrency {
-    #[serde(default)]
-    pub text_to_speech: Option<i64>,
-    #[serde(default)]
-    pub dubbing: Option<i64>,
-    #[serde(default)]
-    pub music: Option<i64>,
-}
+#[serde(from = "BTreeMap<String, Value>")]
+pub struct Limits(BTreeMap<String, Value>);
 
-/// An address or a network in its shortest form, so that `10.0.0.1` and `10.0.0.1/32` are one. A text that is
-/// neither is kept as it is: the provider said it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
-pub struct Network(String);
-
-impl Network {
+impl Limits {
+    /// Adds a limit, if it is set.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+    pub fn with(mut self, name: &str, value: Option<impl Into<Value>>) -> Self {
+        let value = value.map_or(Value::Null, Into::into);
+        if !value.is_null() {
+            self.0.insert(name.to_owned(), value);
+        }
+        self
+    }
+
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.0.iter()
     }
 }
 
-impl From<String> for Network {
-    fn from(text: String) -> Self {
-        let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) => (address.parse(), prefix.parse::<u32>().ok()),
-            None => (text.parse(), Some(u32::MAX)),
-        };
-        let (Ok(address), Some(prefix)) = (address, prefix) else {
-            return Self(text);
-        };
-        Self(match address {
-            IpAddr::V4(v4) if prefix >= 32 => v4.to_string(),
-            IpAddr::V4(v4) => {
-                let kept = u32::MAX.checked_shl(32 - prefix).unwrap_or(0);
-                format!("{}/{prefix}", std::net::Ipv4Addr::from_bits(v4.to_bits() & kept))
+/// Reads what journals hold: before 0.1.0 a limit that is not set was `null`, and three limits lay in `concurrency`.
+impl From<BTreeMap<String, Value>> for Limits {
+    fn from(written: BTreeMap<String, Value>) -> Self {
+        let mut limits = Self::default();
+        for (name, value) in written {
+            if let ("concurrency", Value::Object(calls)) = (name.as_str(), &value) {
+                let old = [
+                    ("text_to_speech", "tts_concurrency_limit"),
+                    ("dubbing", "dubbing_concurrency_limit"),
+                    ("music", "music_concurrency_limit"),
+                ];
+                for (old, name) in old {
+                    limits = limits.with(name, calls.get(old).cloned());
+                }
+            } else {
+                limits = limits.with(&name, Some(value));
             }
-            IpAddr::V6(v6) if prefix >= 128 => v6.to_string(),
-            IpAddr::V6(v6) => {
-                let kept = u128::MAX.checked_shl(128 - prefix).unwrap_or(0);
-                format!("{}/{prefix}", std::net::Ipv6Addr::from_bits(v6.to_bits() & kept))
-            }
-        })
+        }
+        limits
     }
 }
 
-impl From<Network> for String {
-    fn from(network: Network) -> Self {
-        network.0
-    }
+/// Networks in their shortest form, sorted, so that `10.0.0.1` and `10.0.0.1/32` are one. A text that is no network is
+/// kept as it is.
+#[must_use]
+pub fn canonical_networks<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let canonical = |text: &str| match network(text) {
+        Some(network) if network.prefix_len() == network.max_prefix_len() => network.addr().to_string(),
+        Some(network) => network.trunc().to_string(),
+        None => text.to_owned(),
+    };
+    let networks: BTreeSet<String> = texts.into_iter().map(canonical).collect();
+    networks.into_iter().collect()
 }
 
-/// What a mint asks for.
+/// An address, or a network with its prefix length.
+#[must_use]
+pub fn network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
+/// What a new key is created with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyRequest {
-    pub grants: Grants,
+    #[serde(alias = "grants")]
+    pub attributes: KeyAttributes,
     /// Computed afresh from policy, never copied from the old key.
     #[serde(default)]
     pub expires_at: Option<Timestamp>,
@@ -253,7 +245,6 @@ mod tests {
 
     #[test]
     fn addresses_compare_as_networks() {
-        let short = |text: &str| String::from(Network::from(text.to_owned()));
         for (written, meant) in [
             ("203.0.113.7/32", "203.0.113.7"),
             ("203.0.113.7", "203.0.113.7"),
@@ -265,21 +256,41 @@ mod tests {
             ("office", "office"),
             ("10.0.0.1/x", "10.0.0.1/x"),
         ] {
-            assert_eq!(short(written), meant, "{written}");
+            assert_eq!(canonical_networks([written]), [meant], "{written}");
         }
     }
 
     #[test]
     fn each_difference_is_named_and_representations_of_all_are_not_mixed_up() {
         let only = |names: &[&str]| Permissions::Only(names.iter().map(|&name| name.to_owned()).collect());
-        let base = Grants::of(only(&["text_to_speech", "a_permission_of_2031"]));
-        let mut other = base.clone();
-        assert!(base.differences(&other).is_empty());
-        other.permissions = only(&["text_to_speech"]);
-        other.character_limit = Some(0);
-        other.concurrency.music = Some(1);
+        let base = KeyAttributes::of(only(&["text_to_speech", "a_permission_of_2031"]));
+        assert!(base.differences(&base.clone()).is_empty());
+        let limits =
+            Limits::default().with("character_limit", Some(0)).with("music_concurrency_limit", Some(1));
+        let other = KeyAttributes { permissions: only(&["text_to_speech"]), limits };
         assert_eq!(base.differences(&other), ["permissions", "character_limit", "music_concurrency_limit"]);
-        let (null, all) = (Grants::of(Permissions::Unlisted), Grants::of(Permissions::All));
+        assert_eq!(other.differences(&base), ["permissions", "character_limit", "music_concurrency_limit"]);
+        let (null, all) = (KeyAttributes::of(Permissions::Unlisted), KeyAttributes::of(Permissions::All));
         assert_eq!(null.differences(&all), ["permissions"]);
+    }
+
+    #[test]
+    fn what_journals_held_before_is_read_as_the_same_attributes() {
+        let old = r#"{"permissions":{"only":["text_to_speech"]},"character_limit":1000,"allowed_ips":["203.0.113.7"],"third_party_disable_allowed":null,"concurrency":{"text_to_speech":3,"dubbing":null,"music":1}}"#;
+        let limits = Limits::default()
+            .with("character_limit", Some(1000))
+            .with("allowed_ips", Some(canonical_networks(["203.0.113.7/32"])))
+            .with("tts_concurrency_limit", Some(3))
+            .with("music_concurrency_limit", Some(1));
+        let permissions = Permissions::Only(["text_to_speech".to_owned()].into());
+        let meant = KeyAttributes { permissions, limits };
+        let read: KeyAttributes = serde_json::from_str(old).unwrap();
+        assert_eq!(read, meant);
+        let written = serde_json::to_string(&meant).unwrap();
+        assert_eq!(serde_json::from_str::<KeyAttributes>(&written).unwrap(), meant, "{written}");
+        let bare: KeyAttributes = serde_json::from_str(r#"{"permissions":"unlisted"}"#).unwrap();
+        assert_eq!(bare, KeyAttributes::of(Permissions::Unlisted));
+        let request: KeyRequest = serde_json::from_str(&format!(r#"{{"grants":{old}}}"#)).unwrap();
+        assert_eq!(request, KeyRequest { attributes: meant, expires_at: None });
     }
 }

@@ -1,7 +1,8 @@
-//! What people are told without asking: troubles that are true now, and what changed of that.
+//! Notifications to operators about alerts and occurrences.
 //!
-//! A trouble has a key that stays the same for as long as it lasts. [`troubles`] says which are true, [`thread`] what
-//! of that is news, [`tales`] what is told once, and [`template`] in which words.
+//! [`alerts`] derives the firing alerts, [`incidents`] decides which notifications follow from a change of them,
+//! [`occurrences`] adds those that are sent once, and [`template`] has their text. The key of an alert is stable for as
+//! long as it fires.
 
 pub mod alerts;
 pub mod incidents;
@@ -20,15 +21,15 @@ use crate::domain::ids::{ChannelName, CredentialName, WorkspaceName};
 use crate::domain::notification::occurrences::Occurrence;
 use crate::domain::sanitize::one_line;
 
-/// How urgent, from least to most.
+/// The severity, in ascending order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// Good to know.
+    /// For information.
     Info,
-    /// A person is needed in working hours.
+    /// Needs an operator during working hours.
     Ticket,
-    /// A person is needed now.
+    /// Needs an operator now.
     Page,
 }
 
@@ -43,7 +44,7 @@ impl Severity {
     }
 }
 
-/// Whom a trouble is about.
+/// The subject of an alert.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
@@ -95,54 +96,55 @@ impl fmt::Display for Subject {
     }
 }
 
-/// Something that somebody should know, or that happened.
+/// A condition that an operator should know about, or an occurrence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
-    /// The same for as long as it is the same trouble.
+    /// Identifies the alert for as long as it fires.
     pub key: String,
     pub severity: Severity,
-    /// In one word, as the runbook has it.
-    pub what: String,
+    /// The label of the condition, as in the runbook.
+    #[serde(rename = "what")]
+    pub reason: String,
     pub subject: Subject,
-    /// In one line for a person.
+    /// One line of text.
     pub summary: String,
-    /// What that person would type next.
+    /// The command that an operator runs next.
     pub next: Option<String>,
-    /// Where the runbook tells of it.
+    /// The anchor of the runbook entry.
     pub anchor: String,
     pub since: Timestamp,
-    /// It passes by itself more often than not: told only when it has lasted so long.
+    /// How long the condition has to last before it opens an incident, because it usually recovers by itself.
     #[serde(skip)]
-    pub passes_within: SignedDuration,
+    pub grace: SignedDuration,
 }
 
 impl Alert {
-    /// What others said is in a summary, and could be anything.
+    /// Texts from outside are part of a summary and can contain anything.
     fn in_one_line(&self) -> Self {
         let next = self.next.as_deref().map(one_line);
         Self { summary: one_line(&self.summary), next, ..self.clone() }
     }
 
-    /// Whether it is told of as another trouble than before, whatever its words are.
+    /// Whether severity or reason changed; other texts do not matter.
     #[must_use]
     pub fn has_changed_from(&self, before: &Self) -> bool {
-        (self.severity, &self.what) != (before.severity, &before.what)
+        (self.severity, &self.reason) != (before.severity, &before.reason)
     }
 }
 
-/// What there is to say of a trouble.
+/// The event that a notification reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum News {
+pub enum NotificationEvent {
     Opened,
-    /// It is worse, better or something else now.
+    /// The severity or the reason changed.
     Changed,
     Resolved,
-    /// It happened, and nothing follows from it.
+    /// An occurrence, which opens no incident.
     Happened,
 }
 
-impl News {
+impl NotificationEvent {
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -154,75 +156,79 @@ impl News {
     }
 }
 
-/// One piece of news for one channel.
+/// A message to one channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notification {
-    /// Its place in the outbox, which gives it; 0 before that.
+    /// Assigned by the outbox; 0 before that.
     #[serde(skip)]
     pub number: u64,
-    /// The same at every delivery.
+    /// The same at every delivery attempt.
     pub id: String,
     pub channel: ChannelName,
-    pub news: News,
-    pub trouble: Alert,
+    #[serde(rename = "news")]
+    pub event: NotificationEvent,
+    #[serde(rename = "trouble")]
+    pub alert: Alert,
     pub at: Timestamp,
-    /// How often its delivery has failed.
+    /// The number of failed delivery attempts.
     pub failures: u32,
-    /// Not delivered before this.
+    /// The earliest time of the next delivery attempt.
     pub due: Timestamp,
 }
 
 impl Notification {
-    /// What a person would type next, where there is anything left to do.
+    /// The command that an operator runs next, unless the incident is resolved.
     #[must_use]
     pub fn next(&self) -> Option<&str> {
-        match self.news {
-            News::Opened | News::Changed | News::Happened => self.trouble.next.as_deref(),
-            News::Resolved => None,
+        match self.event {
+            NotificationEvent::Opened | NotificationEvent::Changed | NotificationEvent::Happened => {
+                self.alert.next.as_deref()
+            }
+            NotificationEvent::Resolved => None,
         }
     }
 
     #[must_use]
-    pub fn new(channel: &ChannelName, news: News, trouble: &Alert, at: Timestamp) -> Self {
-        let named = format!("{channel}\n{}\n{}\n{at:.9}", news.label(), trouble.key);
+    pub fn new(channel: &ChannelName, event: NotificationEvent, alert: &Alert, at: Timestamp) -> Self {
+        let named = format!("{channel}\n{}\n{}\n{at:.9}", event.label(), alert.key);
         let id = Sha256::digest(named).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         Self {
             number: 0,
             id,
             channel: channel.clone(),
-            news,
-            trouble: trouble.in_one_line(),
+            event,
+            alert: alert.in_one_line(),
             at,
             failures: 0,
             due: at,
         }
     }
 
-    /// The letter with each of its texts in one line: none of them makes a line of its own.
+    /// The notification with each of its texts on one line, so that no text can add a line.
     #[must_use]
     pub fn in_one_line(&self) -> Self {
-        Self { trouble: self.trouble.in_one_line(), ..self.clone() }
+        Self { alert: self.alert.in_one_line(), ..self.clone() }
     }
 }
 
-/// What a channel wants to be told.
+/// The notifications that a channel receives.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Interest {
+pub struct Subscription {
     pub at_least: Severity,
-    /// What is told once.
+    /// The occurrences to send.
     pub on: BTreeSet<Occurrence>,
-    /// Empty, with `credentials` empty too: everything.
+    /// With `credentials`, limits the subjects; if both are empty, there is no limit.
     pub workspaces: BTreeSet<WorkspaceName>,
     pub credentials: BTreeSet<CredentialName>,
 }
 
-impl Interest {
+impl Subscription {
     #[must_use]
-    pub fn wants(&self, trouble: &Alert) -> bool {
-        trouble.severity >= self.at_least && self.covers(&trouble.subject)
+    pub fn matches(&self, alert: &Alert) -> bool {
+        alert.severity >= self.at_least && self.covers(&alert.subject)
     }
 
-    /// What is about rekeyd itself concerns everybody.
+    /// Every channel receives alerts about rekeyd itself.
     #[must_use]
     pub fn covers(&self, subject: &Subject) -> bool {
         let everything = self.workspaces.is_empty() && self.credentials.is_empty();
@@ -236,11 +242,11 @@ impl Interest {
     }
 }
 
-/// How a channel takes what it is told: kept, so that whoever looks at the journal sees it.
+/// The delivery failure of a channel, stored in the journal for `rekeyd status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Failing {
+pub struct ChannelFailure {
     pub channel: ChannelName,
-    /// Since when deliveries have failed, and why the last one did.
+    /// When deliveries started to fail; `why` is the error of the last attempt.
     pub since: Timestamp,
     pub why: String,
 }

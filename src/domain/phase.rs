@@ -1,28 +1,34 @@
-//! Where a rotation can be in its life cycle.
+//! The phases of a rotation with their data. What is the same for every rotation in a phase stands in [`table`].
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::effect::Effect;
 use crate::domain::key::KeyRequest;
 use crate::domain::rotation::{ParkReason, RollbackCause};
-use crate::domain::successor::{Served, Successor};
+use crate::domain::successor::{PlacementState, Served, Successor};
+
+mod table;
+
+pub use crate::domain::phase::table::{
+    AdminKeySide, IN_SERVICE, NeedsOldKey, OldKey, Path, PhaseName, PhaseRow, Quarantine,
+};
 
 /// Where a rotation is in its life cycle, with what is true there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
-    /// Begun; nothing outside has been touched. `overwrite`: an operator said that foreign values may be replaced.
+    /// Begun; nothing has been changed yet. `overwrite`: an operator allows foreign values to be replaced.
     Due { overwrite: bool },
-    /// The intent to create a key is in the journal. `doubt`: the call may have been made and its answer is lost.
+    /// The intent to create a key is journalled. `doubt`: the call may have been made, and its response is lost.
     Minting { request: KeyRequest, before: Vec<Served>, doubt: bool },
     /// The key exists; its value is in memory and in the destinations that have been staged.
     Staging(Successor),
     /// The value is pending in every destination.
     Verifying(Successor),
-    /// The new key is proven.
+    /// The new key is verified.
     Promoting(Successor),
     /// Every destination serves the new key; the old one still works.
     Overlap(Successor),
-    /// Every gate has opened, or was overruled (`forced`); the old key is about to be disabled.
+    /// Every gate is satisfied, or the deadline has passed (`forced`); the old key is about to be disabled.
     Disabling { successor: Successor, forced: bool },
     /// The old key is disabled.
     Quarantine(Successor),
@@ -33,7 +39,7 @@ pub enum Phase {
     /// Before promotion: the new key is being deleted and its pending versions removed.
     Discarding { successor: Successor, then: AfterDiscard },
     /// The old key is being enabled again (if it may be disabled), then made current in every destination.
-    /// `overwrite`: an operator said that foreign values may be replaced by the old key.
+    /// `overwrite`: an operator allows foreign values to be replaced by the old key.
     RollingBack { successor: Successor, cause: RollbackCause, old_enabled: bool, overwrite: bool },
     /// Every destination serves the old key again; consumers switch back.
     Returning { successor: Successor, cause: RollbackCause },
@@ -60,11 +66,11 @@ pub enum AfterDiscard {
     },
 }
 
-/// Why the old key has to work again at once.
+/// Why the old key is enabled again at once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alarm {
     pub kind: AlarmKind,
-    /// Who said what, for a person.
+    /// The report that raised it.
     pub detail: String,
 }
 
@@ -88,225 +94,118 @@ impl AlarmKind {
     }
 }
 
+/// What the data of a phase say.
+struct Parts<'a> {
+    successor: Option<&'a Successor>,
+    cause: Option<RollbackCause>,
+    effect: Option<Effect>,
+}
+
 impl Phase {
+    /// The one place that takes every variant apart: its successor, the cause of a rollback, and its next effect.
+    fn parts(&self) -> Parts<'_> {
+        use PlacementState as P;
+        let bare = |effect| Parts { successor: None, cause: None, effect };
+        let with = |successor, effect| Parts { successor: Some(successor), cause: None, effect };
+        let back = |successor, cause: &RollbackCause, effect| Parts {
+            successor: Some(successor),
+            cause: Some(*cause),
+            effect,
+        };
+        match self {
+            Self::Due { .. } => bare(Some(Effect::Preflight)),
+            Self::Minting { doubt: false, .. } => bare(Some(Effect::Mint)),
+            Self::Minting { doubt: true, .. } => bare(Some(Effect::SettleLostKey)),
+            Self::Staging(new) => {
+                let absent = first(new, |progress| matches!(progress, P::Absent));
+                with(new, absent.map(|destination| Effect::Stage { destination }))
+            }
+            Self::Verifying(new) => with(new, Some(Effect::Verify)),
+            Self::Promoting(new) => {
+                let staged = first(new, |progress| matches!(progress, P::Staged { .. }));
+                with(new, staged.map(|destination| Effect::Promote { destination }))
+            }
+            Self::Overlap(new) => with(new, Some(Effect::AwaitGates)),
+            Self::Disabling { successor, .. } => with(successor, Some(Effect::DisableOld)),
+            Self::Quarantine(new) => with(new, Some(Effect::AwaitQuarantine)),
+            Self::Revoking(new) => with(new, Some(Effect::DeleteOld)),
+            Self::Reinstating { successor, .. } => with(successor, Some(Effect::EnableOld)),
+            Self::Discarding { successor, .. } => with(successor, Some(Effect::Discard)),
+            Self::RollingBack { successor, cause, old_enabled: false, .. } => {
+                back(successor, cause, Some(Effect::EnableOld))
+            }
+            Self::RollingBack { successor, cause, old_enabled: true, .. } => {
+                let left = first(successor, |progress| !matches!(progress, P::Restored { .. }));
+                back(successor, cause, left.map(|destination| Effect::Restore { destination }))
+            }
+            Self::Returning { successor, cause } => back(successor, cause, Some(Effect::AwaitReturn)),
+            Self::Withdrawing { successor, cause } => back(successor, cause, Some(Effect::DeleteNew)),
+            Self::Parked { was, .. } => Parts { effect: None, ..was.parts() },
+            Self::Done(new) => with(new, None),
+            Self::Aborted { .. } | Self::RolledBack { .. } => bare(None),
+        }
+    }
+
     #[must_use]
     pub fn successor(&self) -> Option<&Successor> {
-        match self {
-            Self::Staging(successor)
-            | Self::Verifying(successor)
-            | Self::Promoting(successor)
-            | Self::Overlap(successor)
-            | Self::Disabling { successor, .. }
-            | Self::Quarantine(successor)
-            | Self::Revoking(successor)
-            | Self::Reinstating { successor, .. }
-            | Self::Discarding { successor, .. }
-            | Self::RollingBack { successor, .. }
-            | Self::Returning { successor, .. }
-            | Self::Withdrawing { successor, .. }
-            | Self::Done(successor) => Some(successor),
-            Self::Parked { was, .. } => was.successor(),
-            Self::Due { .. } | Self::Minting { .. } | Self::Aborted { .. } | Self::RolledBack { .. } => None,
-        }
+        self.parts().successor
     }
 
-    /// Whether the new key may be in service while the old one still exists: only then is there a way back.
+    /// What is done next, whatever else is known of the rotation; see [`crate::domain::effect::pending`].
     #[must_use]
-    pub fn may_roll_back(&self) -> bool {
-        match self {
-            Self::Staging(successor) | Self::Verifying(successor) => successor.promotion_begun,
-            Self::Promoting(_)
-            | Self::Overlap(_)
-            | Self::Disabling { .. }
-            | Self::Quarantine(_)
-            | Self::Revoking(_)
-            | Self::Reinstating { .. } => true,
-            Self::Parked { was, .. } => was.may_roll_back(),
-            Self::Due { .. }
-            | Self::Minting { .. }
-            | Self::Discarding { .. }
-            | Self::RollingBack { .. }
-            | Self::Returning { .. }
-            | Self::Withdrawing { .. }
-            | Self::Done(_)
-            | Self::Aborted { .. }
-            | Self::RolledBack { .. } => false,
-        }
+    pub fn effect(&self) -> Option<Effect> {
+        self.parts().effect
     }
 
-    /// Whether destinations that were overwritten by somebody else can be published to again from here.
+    /// Why the old key is being put back into service, if it is.
     #[must_use]
-    pub fn may_publish_again(&self) -> bool {
-        match self {
-            Self::Staging(_)
-            | Self::Verifying(_)
-            | Self::Promoting(_)
-            | Self::Overlap(_)
-            | Self::Disabling { .. }
-            | Self::Quarantine(_)
-            | Self::Revoking(_)
-            | Self::Reinstating { .. }
-            | Self::RollingBack { .. }
-            | Self::Returning { .. }
-            | Self::Withdrawing { .. } => true,
-            Self::Due { .. }
-            | Self::Minting { .. }
-            | Self::Discarding { .. }
-            | Self::Parked { .. }
-            | Self::Done(_)
-            | Self::Aborted { .. }
-            | Self::RolledBack { .. } => false,
-        }
+    pub fn rollback_cause(&self) -> Option<RollbackCause> {
+        self.parts().cause
     }
 
-    /// Why the old key is on its way back into service, if it is.
+    /// Whether the old key is being put back into service.
     #[must_use]
-    pub fn way_back(&self) -> Option<RollbackCause> {
-        match self {
-            Self::RollingBack { cause, .. }
-            | Self::Returning { cause, .. }
-            | Self::Withdrawing { cause, .. } => Some(*cause),
-            Self::Parked { was, .. } => was.way_back(),
-            Self::Due { .. }
-            | Self::Minting { .. }
-            | Self::Staging(_)
-            | Self::Verifying(_)
-            | Self::Promoting(_)
-            | Self::Overlap(_)
-            | Self::Disabling { .. }
-            | Self::Quarantine(_)
-            | Self::Revoking(_)
-            | Self::Reinstating { .. }
-            | Self::Discarding { .. }
-            | Self::Done(_)
-            | Self::Aborted { .. }
-            | Self::RolledBack { .. } => None,
-        }
+    pub fn is_rollback(&self) -> bool {
+        self.rollback_cause().is_some()
     }
 
-    /// Whether the old key is on its way back into service.
     #[must_use]
-    pub fn is_way_back(&self) -> bool {
-        self.way_back().is_some()
+    pub fn row(&self) -> &'static PhaseRow {
+        self.name().row()
+    }
+
+    /// The phase, or for a parked rotation the phase that it goes on from.
+    #[must_use]
+    pub fn underlying(&self) -> &Self {
+        if let Self::Parked { was, .. } = self { was.underlying() } else { self }
     }
 
     /// Whether the old key may still be in use, so that it must not expire.
     #[must_use]
     pub fn needs_the_old_key(&self) -> bool {
-        match self {
-            Self::Overlap(_)
-            | Self::Disabling { .. }
-            | Self::Quarantine(_)
-            | Self::Revoking(_)
-            | Self::Reinstating { .. }
-            | Self::RollingBack { .. } => true,
-            // The destinations may have been taken from the new key again.
-            Self::Staging(successor) | Self::Verifying(successor) => successor.promotion_begun,
-            Self::Promoting(_) => true,
-            Self::Parked { was, .. } => was.needs_the_old_key(),
-            Self::Due { .. }
-            | Self::Minting { .. }
-            | Self::Discarding { .. }
-            | Self::Returning { .. }
-            | Self::Withdrawing { .. }
-            | Self::Done(_)
-            | Self::Aborted { .. }
-            | Self::RolledBack { .. } => false,
+        let phase = self.underlying();
+        match phase.row().needs_old_key {
+            NeedsOldKey::Always => true,
+            NeedsOldKey::OncePromoted => phase.successor().is_some_and(|successor| successor.promotion_begun),
+            NeedsOldKey::Never => false,
         }
     }
 
+    /// Whether the new key may be in service while the old one still exists: only then is a rollback possible.
     #[must_use]
-    pub fn name(&self) -> PhaseName {
-        match self {
-            Self::Due { .. } => PhaseName::Due,
-            Self::Minting { .. } => PhaseName::Minting,
-            Self::Staging(_) => PhaseName::Staging,
-            Self::Verifying(_) => PhaseName::Verifying,
-            Self::Promoting(_) => PhaseName::Promoting,
-            Self::Overlap(_) => PhaseName::Overlap,
-            Self::Disabling { .. } => PhaseName::Disabling,
-            Self::Quarantine(_) => PhaseName::Quarantine,
-            Self::Revoking(_) => PhaseName::Revoking,
-            Self::Reinstating { .. } => PhaseName::Reinstating,
-            Self::Discarding { .. } => PhaseName::Discarding,
-            Self::RollingBack { .. } => PhaseName::RollingBack,
-            Self::Returning { .. } => PhaseName::Returning,
-            Self::Withdrawing { .. } => PhaseName::Withdrawing,
-            Self::Parked { .. } => PhaseName::Parked,
-            Self::Done(_) => PhaseName::Done,
-            Self::Aborted { .. } => PhaseName::Aborted,
-            Self::RolledBack { .. } => PhaseName::RolledBack,
-        }
+    pub fn may_roll_back(&self) -> bool {
+        self.needs_the_old_key() && !self.is_rollback()
+    }
+
+    /// What the rotation has done to the old key; for a parked one too.
+    #[must_use]
+    pub fn old_key(&self) -> OldKey {
+        let phase = self.underlying();
+        let is_back = matches!(phase, Self::RollingBack { old_enabled: true, .. });
+        if is_back { OldKey::Enabled } else { phase.row().old_key }
     }
 }
 
-/// A phase without its data: a label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum PhaseName {
-    Due,
-    Minting,
-    Staging,
-    Verifying,
-    Promoting,
-    Overlap,
-    Disabling,
-    Quarantine,
-    Revoking,
-    Reinstating,
-    Discarding,
-    RollingBack,
-    Returning,
-    Withdrawing,
-    Parked,
-    Done,
-    Aborted,
-    RolledBack,
-}
-
-impl PhaseName {
-    pub const ALL: [Self; 18] = [
-        Self::Due,
-        Self::Minting,
-        Self::Staging,
-        Self::Verifying,
-        Self::Promoting,
-        Self::Overlap,
-        Self::Disabling,
-        Self::Quarantine,
-        Self::Revoking,
-        Self::Reinstating,
-        Self::Discarding,
-        Self::RollingBack,
-        Self::Returning,
-        Self::Withdrawing,
-        Self::Parked,
-        Self::Done,
-        Self::Aborted,
-        Self::RolledBack,
-    ];
-
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Due => "due",
-            Self::Minting => "minting",
-            Self::Staging => "staging",
-            Self::Verifying => "verifying",
-            Self::Promoting => "promoting",
-            Self::Overlap => "overlap",
-            Self::Disabling => "disabling",
-            Self::Quarantine => "quarantine",
-            Self::Revoking => "revoking",
-            Self::Reinstating => "reinstating",
-            Self::Discarding => "discarding",
-            Self::RollingBack => "rolling_back",
-            Self::Returning => "returning",
-            Self::Withdrawing => "withdrawing",
-            Self::Parked => "parked",
-            Self::Done => "done",
-            Self::Aborted => "aborted",
-            Self::RolledBack => "rolled_back",
-        }
-    }
+fn first(successor: &Successor, wanted: impl Fn(&PlacementState) -> bool) -> Option<usize> {
+    successor.placements.iter().position(|placement| wanted(&placement.progress))
 }

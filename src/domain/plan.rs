@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::gate::Gate;
 use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, StoreName, WorkspaceName};
-use crate::domain::key::Grants;
+use crate::domain::key::KeyAttributes;
 
 /// The first entry of every rotation's journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +23,7 @@ pub struct Plan {
     pub old: Option<KeyId>,
     /// What a first key may do; without meaning when there is an old key to clone.
     #[serde(default)]
-    pub first: Option<Grants>,
+    pub first: Option<KeyAttributes>,
     /// How long the new key lives, if the policy says so.
     #[serde(default)]
     pub key_lifetime: Option<SignedDuration>,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::SignedDuration;
 
 use crate::domain::ids::{CredentialName, KeyId, WorkspaceName};
-use crate::domain::key::Grants;
+use crate::domain::key::KeyAttributes;
 use crate::domain::plan::{Destination, Terms};
 use crate::domain::schedule::Schedule;
 
@@ -55,7 +55,7 @@ impl Default for WorkspaceLimits {
 pub enum IfVanished {
     /// It is reported; an operator decides.
     Alert,
-    /// A new key with the same grants takes its place at once.
+    /// A new key with the same permissions and limits takes its place at once.
     Replace,
 }
 
@@ -70,7 +70,7 @@ pub struct Credential {
     pub adopt: Option<KeyId>,
     /// What a first key may do, where the service account has none; its permissions are the most that a later one may
     /// have.
-    pub first: Option<Grants>,
+    pub first: Option<KeyAttributes>,
     pub allow_unrestricted: bool,
     pub key_lifetime: Option<SignedDuration>,
     pub destinations: Vec<Destination>,

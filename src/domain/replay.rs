@@ -48,7 +48,7 @@ pub fn record(name: &CredentialName, rotations: &[ReplayedRotation]) -> Record {
                 since: rotation.plan.begun_at,
                 expires_at: None,
                 usage_hash: None,
-                grants: None,
+                attributes: None,
             });
         }
         record = record.follow(rotation, *at);

@@ -1,7 +1,7 @@
-//! What is told of each credential: the one source of `rekeyd status`, the HTTP status and the metrics (I9).
+//! The report of each credential: the one source of `rekeyd status`, the HTTP API and the metrics (I9).
 //!
-//! Everything is derived from the journal, the policy where it is at hand, and the time. The field names are a
-//! promise to those who read the JSON: [`SCHEMA_VERSION`] changes when one of them changes its meaning or goes.
+//! Everything is derived from the journal, the policy if it is available, and the time. The field names are part of the
+//! interface: [`SCHEMA_VERSION`] changes when a field changes its meaning or is removed.
 
 pub mod advice;
 pub mod blocked;
@@ -23,22 +23,22 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::effect::EffectName;
-use crate::domain::emergency::Answered;
+use crate::domain::emergency::EmergencyOutcome;
 use crate::domain::failure::Kind;
 use crate::domain::finding::Finding;
 use crate::domain::gate::{self, Evidence, Verdict};
 use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, WorkspaceName};
-use crate::domain::notification::Failing;
+use crate::domain::notification::ChannelFailure;
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::{Reason, Urgency};
 use crate::domain::policy::Credential;
-use crate::domain::record::{Ended, Obstacle, Record};
+use crate::domain::record::{LastRotation, Obstacle, Record};
 use crate::domain::report::blocked::{Blocked, SourceDelay};
 use crate::domain::report::condition::Condition;
-use crate::domain::report::destinations::{DestinationReport, PlaceState};
+use crate::domain::report::destinations::{DestinationReport, DestinationState};
 use crate::domain::report::holds::HoldReport;
 use crate::domain::report::rollback::RollbackReport;
-use crate::domain::report::stale_consumers::SilentReport;
+use crate::domain::report::stale_consumers::StaleConsumer;
 use crate::domain::rotation::{ParkReason, Rotation};
 use crate::domain::secret::Fingerprint;
 use crate::domain::time::later;
@@ -50,24 +50,24 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub struct StatusReport {
     pub schema_version: u32,
     pub at: Timestamp,
-    /// Whether any credential needs a person.
+    /// Whether an operator is needed.
     pub attention: bool,
     pub credentials: Vec<CredentialReport>,
-    /// What must not be done until somebody says so.
+    /// Pauses by operators, and tripped breakers.
     pub holds: Vec<HoldReport>,
-    /// Channels of notifications that fail: somebody may not have been told.
+    /// Notification channels that fail.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub failing_channels: Vec<Failing>,
-    /// What the daemon says beside the credentials: empty if none was asked.
+    pub failing_channels: Vec<ChannelFailure>,
+    /// Conditions of the daemon itself; empty if no daemon answers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub remarks: Vec<Condition>,
+    pub conditions: Vec<Condition>,
 }
 
 impl StatusReport {
     #[must_use]
     pub fn new(mut credentials: Vec<CredentialReport>, at: Timestamp) -> Self {
         credentials.sort_by(|one, other| {
-            let rank = |report: &CredentialReport| (Reverse(report.condition), !report.attention);
+            let rank = |report: &CredentialReport| (Reverse(report.health), !report.attention);
             rank(one).cmp(&rank(other)).then_with(|| one.credential.cmp(&other.credential))
         });
         let attention = credentials.iter().any(|report| report.attention);
@@ -78,38 +78,38 @@ impl StatusReport {
             credentials,
             holds: Vec::new(),
             failing_channels: Vec::new(),
-            remarks: Vec::new(),
+            conditions: Vec::new(),
         }
     }
 
-    /// Adds the channels that fail, which need a person: nobody else will be told.
+    /// Adds the failing notification channels, which need an operator.
     #[must_use]
-    pub fn told_by(mut self, failing: Vec<Failing>) -> Self {
+    pub fn with_failing_channels(mut self, failing: Vec<ChannelFailure>) -> Self {
         self.attention |= !failing.is_empty();
         self.failing_channels = failing;
         self
     }
 }
 
-/// How a credential fares, from well to worst.
+/// The health of a credential, from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CredentialHealth {
-    /// Nothing is under way.
+    /// No rotation is in progress, and nothing is wrong.
     Fine,
-    /// A rotation is under way and makes progress.
+    /// A rotation is in progress.
     Rotating,
-    /// A rotation waits for time, for consumers, for its turn, or until it is no longer held.
+    /// A rotation waits for time, for consumers, for a rotation slot or for the end of a hold.
     Waiting,
-    /// The next step failed and is tried again.
-    Hindered,
-    /// Nothing is under way, and something is not as it should be outside.
-    Drifted,
+    /// The last step failed and is retried.
+    Retrying,
+    /// No rotation is in progress, and the workspace, a destination or a consumer is not as expected.
+    OutOfSync,
     /// A rotation needs an operator.
     Parked,
-    /// No rotation can begin.
+    /// No rotation can start.
     Blocked,
-    /// Its rows in the journal are damaged: nothing is done to it.
+    /// Its journal rows are damaged; the daemon leaves it alone.
     Damaged,
 }
 
@@ -118,8 +118,8 @@ impl CredentialHealth {
         Self::Fine,
         Self::Rotating,
         Self::Waiting,
-        Self::Hindered,
-        Self::Drifted,
+        Self::Retrying,
+        Self::OutOfSync,
         Self::Parked,
         Self::Blocked,
         Self::Damaged,
@@ -131,8 +131,8 @@ impl CredentialHealth {
             Self::Fine => "fine",
             Self::Rotating => "rotating",
             Self::Waiting => "waiting",
-            Self::Hindered => "hindered",
-            Self::Drifted => "drifted",
+            Self::Retrying => "retrying",
+            Self::OutOfSync => "out_of_sync",
             Self::Parked => "parked",
             Self::Blocked => "blocked",
             Self::Damaged => "damaged",
@@ -140,16 +140,16 @@ impl CredentialHealth {
     }
 }
 
-/// All that is told of one credential.
+/// Everything that is reported of one credential.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CredentialReport {
     pub credential: CredentialName,
-    pub condition: CredentialHealth,
-    /// Whether it needs a person.
+    pub health: CredentialHealth,
+    /// Whether an operator is needed.
     pub attention: bool,
-    /// What is going on, in one line for a person.
+    /// The current state in one line.
     pub summary: String,
-    /// What an operator would type next.
+    /// The command that an operator should run next.
     pub next_command: Option<String>,
     pub workspace: Option<WorkspaceName>,
     pub account: Option<ServiceAccountId>,
@@ -157,34 +157,35 @@ pub struct CredentialReport {
     pub fingerprint: Option<Fingerprint>,
     pub key_since: Option<Timestamp>,
     pub key_expires_at: Option<Timestamp>,
-    /// When it is due by its schedule. While a rotation is under way, the one after it is not known yet.
+    /// When it is due by its schedule; `null` while a rotation is in progress.
     pub next_due: Option<Timestamp>,
-    pub asked: bool,
-    /// When it is due by its schedule, or was, if a rotation is under way. For metrics.
+    /// Whether an operator has requested a rotation that has not started.
+    pub requested: bool,
+    /// When it is or was due by its schedule, also during a rotation. For metrics.
     #[serde(skip)]
     pub due: Option<Timestamp>,
-    /// What keeps a rotation that is wanted from beginning, or from going on. For metrics: the summary says it in words.
+    /// What blocks a rotation that is due or in progress. For metrics; the summary has the same as text.
     #[serde(skip)]
     pub blocked: Option<Blocked>,
-    /// What must not be done with it, and by whose word.
+    /// Holds that apply to it.
     pub held: Vec<HoldReport>,
-    /// What a rotation that is due has to wait for, beside its window.
+    /// What a due rotation waits for, beside its window.
     pub waits_for: Option<String>,
     pub aborts: u32,
     pub rotation: Option<RotationReport>,
     pub obstacle: Option<Obstacle>,
-    /// What is wrong outside, as of the last inspection; the worst first.
+    /// Findings of the last inspection, the worst first.
     pub findings: Vec<Finding>,
-    /// Who is waited for, was heard of, and says nothing any more.
+    /// Required consumers whose acknowledgement has expired.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub silent: Vec<SilentReport>,
-    /// How the last emergency was answered.
-    pub answered: Option<Answered>,
+    pub stale_consumers: Vec<StaleConsumer>,
+    /// When and why the last emergency rotation was completed.
+    pub last_emergency: Option<EmergencyOutcome>,
     pub destinations: Vec<DestinationReport>,
-    /// Some destinations serve the new key and some do not.
+    /// Some destinations serve the new key, and some do not.
     pub partially_published: bool,
-    pub last: Option<Ended>,
-    /// Where the journal is damaged and how, if it is.
+    pub last: Option<LastRotation>,
+    /// How its journal rows are damaged, if they are.
     pub damage: Option<String>,
 }
 
@@ -195,27 +196,27 @@ pub struct RotationReport {
     pub begun_at: Timestamp,
     pub phase: PhaseName,
     pub phase_since: Timestamp,
-    /// For a parked rotation, the phase that it goes on from.
+    /// For a parked rotation, the phase that it was in and resumes from.
     pub parked_in: Option<PhaseName>,
-    /// How many keys it intended to create so far.
+    /// The number of attempts to create a key so far.
     pub attempt: u32,
     pub old_key_id: Option<KeyId>,
     pub new_key_id: Option<KeyId>,
     pub new_fingerprint: Option<Fingerprint>,
-    /// The earliest end of a phase that waits for time.
+    /// The earliest end of the current wait.
     pub waits_until: Option<Timestamp>,
-    /// When the overlap has lasted as long as the policy allows.
+    /// When the overlap reaches the policy's `at_most`.
     pub deadline: Option<Timestamp>,
-    /// What each gate says, during the overlap.
+    /// The state of each gate, during the overlap.
     pub gates: Vec<Verdict>,
-    /// How late and how blind the provider's evidence is. For metrics: [`why::WhyReport`] has all of it.
+    /// The delay and gaps of the provider's evidence. For metrics; [`why::WhyReport`] has all of it.
     #[serde(skip)]
     pub evidence: Vec<SourceDelay>,
-    /// Nothing is waited for: the old key is, or may be, in wrong hands.
+    /// The old key has leaked, or may have: the rotation skips all waits.
     pub emergency: bool,
-    /// Why, and since when that is known.
+    /// Why it is an emergency, and since when that is known.
     pub urgency: Option<Urgency>,
-    /// When the provider lets the old key expire by itself, where it was told to.
+    /// When the old key expires at the provider, if `expire_old_key` set that.
     pub old_key_expires_at: Option<Timestamp>,
     pub rollback: RollbackReport,
     pub parked: Option<ParkedReport>,
@@ -238,12 +239,12 @@ pub struct FailureReport {
     pub message: String,
 }
 
-/// What a report is made from. `policy` is `None` where it is not at hand, or no longer knows the credential.
+/// The inputs of a report. `policy` is `None` if there is none, or if it no longer has the credential.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
     pub record: &'a Record,
     pub rotation: Option<&'a Rotation>,
-    /// What the gates are judged by, and whether a consumer is silent; without acknowledgements where neither is asked.
+    /// The evidence for gates and stale consumers; without acknowledgements where neither needs them.
     pub evidence: &'a Evidence,
     pub policy: Option<&'a Credential>,
 }
@@ -254,10 +255,10 @@ impl CredentialReport {
         let Facts { record, rotation, evidence, policy } = facts;
         let current = record.current.as_ref();
         let destinations = destinations::destinations(facts);
-        let served = destinations.iter().filter(|place| place.state == PlaceState::Current).count();
+        let served = destinations.iter().filter(|place| place.state == DestinationState::Current).count();
         let mut report = Self {
             credential: record.credential.clone(),
-            condition: CredentialHealth::Fine,
+            health: CredentialHealth::Fine,
             attention: false,
             summary: String::new(),
             next_command: None,
@@ -270,7 +271,7 @@ impl CredentialReport {
             key_since: current.map(|current| current.since),
             key_expires_at: current.and_then(|current| current.expires_at),
             next_due: record.due.as_ref().filter(|_| rotation.is_none()).map(|due| due.at),
-            asked: record.asked,
+            requested: record.asked,
             due: record.due.as_ref().map(|due| due.at),
             blocked: blocked::by_itself(record, rotation.is_some(), policy, now),
             held: Vec::new(),
@@ -279,28 +280,28 @@ impl CredentialReport {
             rotation: rotation.map(|rotation| RotationReport::new(rotation, evidence, now)),
             obstacle: record.obstacle.clone(),
             findings: record.findings.clone(),
-            silent: stale_consumers::silent(policy, &evidence.acks, now),
-            answered: record.answered.clone(),
+            stale_consumers: stale_consumers::find(policy, &evidence.acks, now),
+            last_emergency: record.answered.clone(),
             partially_published: rotation.is_some() && served > 0 && served < destinations.len(),
             destinations,
             last: record.last.clone(),
             damage: None,
         };
         let advice = advice::advise(&report, rotation, now);
-        report.condition = advice.condition;
+        report.health = advice.health;
         report.attention = advice.attention;
         report.summary = advice.summary;
         report.next_command = advice.command;
         report
     }
 
-    /// A credential whose rows in the journal are damaged: nothing else of it is known.
+    /// A credential whose journal rows are damaged: nothing else of it is known.
     #[must_use]
     pub fn damaged(credential: &CredentialName, damage: String) -> Self {
         Self {
             attention: true,
-            condition: CredentialHealth::Damaged,
-            summary: format!("{damage}; nothing is done to it until that is mended"),
+            health: CredentialHealth::Damaged,
+            summary: format!("{damage}; the daemon leaves the credential alone until the record is repaired"),
             next_command: Some(format!("rekeyd repair {credential}")),
             damage: Some(damage),
             ..Self::new(

@@ -1,14 +1,14 @@
-//! Which state an event leads to. The only place where a rotation's state changes.
+//! The transitions: which state an event leads to. The only place where a rotation's state changes.
 
 use jiff::Timestamp;
 
 use crate::domain::dead_man;
 use crate::domain::effect::EffectName;
-use crate::domain::event::Event;
+use crate::domain::event::{Event, EventName};
 use crate::domain::failure::Failure;
 use crate::domain::ids::KeyId;
 use crate::domain::key::KeyRequest;
-use crate::domain::phase::{AfterDiscard, Alarm, Phase, PhaseName};
+use crate::domain::phase::{AfterDiscard, Phase, PhaseName};
 use crate::domain::plan::{Terms, Urgency};
 use crate::domain::rotation::{LastFailure, MINTS_PER_ROTATION_MAX, RollbackCause, Rotation};
 use crate::domain::secret::Fingerprint;
@@ -16,7 +16,7 @@ use crate::domain::successor::{Placement, PlacementState, Served, Successor};
 
 mod placing;
 
-use crate::domain::step::placing::{contested, placed, promoted, restored, staged};
+use crate::domain::step::placing::{changed, placed, promoted, restored, staged};
 
 /// An event that cannot happen in a state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,16 +30,16 @@ pub struct IllegalTransition {
 /// The state after `event`, which happened at `now`.
 ///
 /// # Errors
-/// The event is illegal in this state; the state is unchanged. From the journal that means corruption, from a person
-/// it means "not now".
+/// The event is illegal in this state; the state is unchanged. From the journal that means corruption, from an operator
+/// "not now".
 pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotation, IllegalTransition> {
     if rotation.is_over() {
         return Err(illegal(rotation, event, None));
     }
     let mut next = rotation.clone();
     next.length += 1;
-    if let Event::Hindered { effect, failure } = event {
-        next.last_failure = Some(hindered(rotation, *effect, failure, now));
+    if let Event::EffectFailed { effect, failure } = event {
+        next.last_failure = Some(effect_failed(rotation, *effect, failure, now));
         return Ok(next);
     }
     if let Event::TermsRevised { terms } = event {
@@ -47,7 +47,7 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
         return Ok(next);
     }
     if let Event::Escalated { why, since } = event {
-        if rotation.plan.old.is_none() || rotation.phase.is_way_back() {
+        if rotation.plan.old.is_none() || rotation.phase.is_rollback() {
             return Err(illegal(
                 rotation,
                 event,
@@ -92,7 +92,7 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
     if let Event::MintRefused { failure } = event {
         // A refusal leads back to the start; what led there must still slow the next try down. It lost no key.
         next.attempts_max += 1;
-        next.last_failure = Some(hindered(rotation, EffectName::Mint, failure, now));
+        next.last_failure = Some(effect_failed(rotation, EffectName::Mint, failure, now));
     }
     if let Event::Retried { .. } = event {
         next.attempts_max = next.attempt + MINTS_PER_ROTATION_MAX;
@@ -100,13 +100,16 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
     Ok(next)
 }
 
+/// Why an event is refused; `None` where it simply does not belong.
 type Because = Option<&'static str>;
+
+type Next = Result<Phase, Because>;
 
 fn illegal(rotation: &Rotation, event: &Event, because: Because) -> IllegalTransition {
     IllegalTransition { phase: rotation.phase.name(), event: event.name(), because }
 }
 
-fn hindered(rotation: &Rotation, effect: EffectName, failure: &Failure, now: Timestamp) -> LastFailure {
+fn effect_failed(rotation: &Rotation, effect: EffectName, failure: &Failure, now: Timestamp) -> LastFailure {
     let earlier = rotation.last_failure.as_ref().filter(|last_failure| last_failure.effect == effect);
     LastFailure {
         effect,
@@ -117,154 +120,119 @@ fn hindered(rotation: &Rotation, effect: EffectName, failure: &Failure, now: Tim
     }
 }
 
-/// The transitions proper: every pair that no stage lists is illegal. The table in `docs/state-machine.md`, which a
-/// test compares with this function, shows them all.
-fn advance(rotation: &Rotation, event: &Event) -> Result<Phase, Because> {
-    minting(rotation, event)
-        .or_else(|| publishing(rotation, event))
-        .or_else(|| revoking(rotation, event))
-        .or_else(|| undoing(rotation, event))
-        .or_else(|| steering(rotation, event))
-        .unwrap_or(Err(None))
-}
-
-type Move = Option<Result<Phase, Because>>;
-
-fn minting(rotation: &Rotation, event: &Event) -> Move {
+/// The phase that an event leads to. Which events a phase takes stands in its row; the table in
+/// `docs/state-machine.md`, which a test compares with this function, shows them all.
+fn advance(rotation: &Rotation, event: &Event) -> Next {
     use Event as E;
-    Some(Ok(match (&rotation.phase, event) {
-        (Phase::Due { .. }, E::MintIntended { request, before }) => {
-            if before.len() != rotation.plan.destinations.len() {
-                return Some(Err(Some("a destination is missing")));
-            }
-            Phase::Minting { request: request.clone(), before: before.clone(), doubt: false }
+    let phase = &rotation.phase;
+    if !phase.row().takes.contains(&event.kind()) {
+        return Err(None);
+    }
+    let new = || phase.successor().cloned().ok_or(None);
+    let cause = || phase.rollback_cause().ok_or(None);
+    match event {
+        E::MintIntended { request, before } => intended(rotation, request, before),
+        E::Minted { key, fingerprint } => {
+            let Phase::Minting { request, before, doubt: false } = phase else { return Err(None) };
+            Ok(Phase::Staging(successor(request, before, key, fingerprint)))
         }
-        (Phase::Minting { request, before, doubt: false }, E::Minted { key, fingerprint }) => {
-            Phase::Staging(successor(request, before, key, fingerprint))
+        E::MintDoubted { .. } => {
+            let Phase::Minting { request, before, doubt: false } = phase else { return Err(None) };
+            Ok(Phase::Minting { request: request.clone(), before: before.clone(), doubt: true })
         }
-        (Phase::Minting { doubt: false, .. }, E::MintRefused { .. })
-        | (Phase::Minting { doubt: true, .. }, E::LostKeySettled { .. })
-        | (Phase::Discarding { then: AfterDiscard::MintAgain, .. }, E::Discarded) => {
-            Phase::Due { overwrite: false }
-        }
-        (Phase::Minting { request, before, doubt: false }, E::MintDoubted { .. }) => {
-            Phase::Minting { request: request.clone(), before: before.clone(), doubt: true }
-        }
-        (Phase::Staging(s) | Phase::Verifying(s), E::ValueLost) => {
-            return Some(discard(s, AfterDiscard::MintAgain));
-        }
-        (Phase::Staging(s) | Phase::Verifying(s), E::Refuted { why }) => {
-            return Some(discard(s, AfterDiscard::Abort { why: why.clone() }));
-        }
-        (Phase::Discarding { then: AfterDiscard::Abort { why }, .. }, E::Discarded) => {
-            Phase::Aborted { why: why.clone() }
-        }
-        _ => return None,
-    }))
-}
-
-fn publishing(rotation: &Rotation, event: &Event) -> Move {
-    use Event as E;
-    Some(match (&rotation.phase, event) {
-        (Phase::Staging(successor), E::Staged { destination, version, over }) => {
-            staged(successor, *destination, version, over.as_ref())
-        }
-        (Phase::Verifying(successor), E::Verified { facts }) => {
+        E::MintRefused { .. } => start_again(matches!(phase, Phase::Minting { doubt: false, .. })),
+        E::LostKeySettled { .. } => start_again(matches!(phase, Phase::Minting { doubt: true, .. })),
+        E::ValueLost => discard(&new()?, AfterDiscard::MintAgain),
+        E::VerificationFailed { why } => discard(&new()?, AfterDiscard::Abort { why: why.clone() }),
+        E::Discarded => discarded(phase),
+        E::Staged { destination, version, over } => staged(&new()?, *destination, version, over.as_ref()),
+        E::DestinationChanged { destination } => changed(&new()?, *destination),
+        E::Verified { facts } => {
             let facts = Some(facts.clone());
-            Ok(Phase::Promoting(Successor { facts, promotion_begun: true, ..successor.clone() }))
+            Ok(Phase::Promoting(Successor { facts, promotion_begun: true, ..new()? }))
         }
-        (Phase::Promoting(successor), E::Promoted { destination, displaced }) => {
-            promoted(rotation, successor, *destination, displaced.as_ref())
+        E::Promoted { destination, displaced } => {
+            promoted(rotation, &new()?, *destination, displaced.as_ref())
         }
-        (Phase::Staging(successor) | Phase::Promoting(successor), E::Contested { destination }) => {
-            contested(successor, *destination)
+        E::Released { forced, .. } => Ok(Phase::Disabling { successor: new()?, forced: *forced }),
+        E::ReleaseWithdrawn { .. } => Ok(Phase::Overlap(new()?)),
+        E::OldKeyDisabled => Ok(Phase::Quarantine(new()?)),
+        E::QuarantinePassed => Ok(Phase::Revoking(new()?)),
+        E::OldKeyGone => Ok(Phase::Done(new()?)),
+        E::ClockAgreed | E::ExpiryIntended { .. } => Ok(phase.clone()),
+        E::ExpirySettled { .. } if rotation.dead_man.is_some() && phase.needs_the_old_key() => {
+            Ok(phase.clone())
         }
-        _ => return None,
-    })
-}
-
-fn revoking(rotation: &Rotation, event: &Event) -> Move {
-    use Event as E;
-    Some(Ok(match (&rotation.phase, event) {
-        (Phase::Overlap(successor), E::Released { forced, .. }) => {
-            Phase::Disabling { successor: successor.clone(), forced: *forced }
+        E::Alarmed { alarm } if !rotation.plan.emergency => {
+            Ok(Phase::Reinstating { successor: new()?, alarm: alarm.clone() })
         }
-        (Phase::Disabling { successor, .. }, E::Withheld { .. }) => Phase::Overlap(successor.clone()),
-        (Phase::Disabling { successor, .. }, E::OldKeyDisabled) => Phase::Quarantine(successor.clone()),
-        (Phase::Overlap(_) | Phase::Quarantine(_), E::ClockAgreed | E::ExpiryIntended { .. }) => {
-            rotation.phase.clone()
-        }
-        (phase, E::ExpirySettled { .. }) if rotation.dead_man.is_some() && phase.needs_the_old_key() => {
-            rotation.phase.clone()
-        }
-        (
-            Phase::Disabling { successor, .. } | Phase::Quarantine(successor) | Phase::Revoking(successor),
-            E::Alarmed { alarm },
-        ) if !rotation.plan.emergency => {
-            Phase::Reinstating { successor: successor.clone(), alarm: alarm.clone() }
-        }
-        (Phase::Reinstating { successor, alarm }, E::OldKeyEnabled) => reinstated(successor, alarm),
-        (Phase::Quarantine(successor), E::QuarantinePassed) => Phase::Revoking(successor.clone()),
-        (Phase::Revoking(successor), E::OldKeyGone) => Phase::Done(successor.clone()),
-        _ => return None,
-    }))
-}
-
-fn undoing(rotation: &Rotation, event: &Event) -> Move {
-    use Event as E;
-    Some(match (&rotation.phase, event) {
-        (phase, E::RollbackBegun { cause }) if phase.may_roll_back() => rollback(rotation, *cause),
-        (Phase::RollingBack { successor, cause, old_enabled: false, overwrite }, E::OldKeyEnabled) => {
-            let (successor, cause, overwrite) = (successor.clone(), *cause, *overwrite);
-            Ok(Phase::RollingBack { successor, cause, old_enabled: true, overwrite })
-        }
-        (Phase::RollingBack { successor, old_enabled: true, .. }, E::Restored { destination, version }) => {
-            restored(&rotation.phase, successor, *destination, version)
-        }
-        (Phase::Returning { .. }, E::ClockAgreed) => Ok(rotation.phase.clone()),
-        (Phase::Returning { successor, cause }, E::ReturnPassed) => {
-            Ok(Phase::Withdrawing { successor: successor.clone(), cause: *cause })
-        }
-        (Phase::Withdrawing { cause, .. }, E::NewKeyGone) => Ok(Phase::RolledBack { cause: *cause }),
-        _ => return None,
-    })
-}
-
-/// What an operator may do, and what calls for one.
-fn steering(rotation: &Rotation, event: &Event) -> Move {
-    use Event as E;
-    Some(match (&rotation.phase, event) {
-        (phase, E::Parked { reason, detail }) if may_park(phase) => {
+        E::OldKeyEnabled => old_key_enabled(phase),
+        E::RollbackBegun { cause } => rollback(rotation, *cause),
+        E::Restored { destination, version } => restored(phase, &new()?, *destination, version),
+        E::ReturnPassed => Ok(Phase::Withdrawing { successor: new()?, cause: cause()? }),
+        E::NewKeyGone => Ok(Phase::RolledBack { cause: cause()? }),
+        E::Parked { reason, detail } => {
             Ok(Phase::Parked { reason: *reason, detail: detail.clone(), was: Box::new(phase.clone()) })
         }
-        (Phase::Parked { was, .. }, E::Retried { overwrite }) => Ok(resumed(was, *overwrite)),
-        (Phase::Parked { was, .. }, E::Reclaimed { destinations }) => reclaimed(was, destinations),
-        (phase, E::Reclaimed { destinations }) if phase.is_way_back() => reclaimed(phase, destinations),
-        (Phase::Parked { was, .. }, E::AbortAsked { .. } | E::RollbackBegun { .. }) => {
-            advance(&Rotation { phase: was.as_ref().clone(), ..rotation.clone() }, event)
-        }
-        (Phase::Due { .. }, E::AbortAsked { by }) => Ok(Phase::Aborted { why: format!("asked by {by}") }),
-        (Phase::Staging(s) | Phase::Verifying(s), E::AbortAsked { by }) => {
-            discard(s, AfterDiscard::Abort { why: format!("asked by {by}") })
-        }
-        (Phase::Minting { .. }, E::AbortAsked { .. }) => {
-            Err(Some("whether a key was created is being settled; ask again in a moment"))
-        }
-        (phase, E::AbortAsked { .. }) if phase.may_roll_back() => {
-            Err(Some("the new key may be in service already; roll back instead"))
-        }
-        _ => return None,
+        E::Retried { overwrite } => Ok(resumed(phase.underlying(), *overwrite)),
+        E::OverwriteRequested { destinations } => publish_again(phase.underlying(), destinations),
+        E::AbortRequested { by } => aborted(phase.underlying(), by),
+        E::ExpirySettled { .. } | E::Alarmed { .. } => Err(None),
+        // Taken by `step` in every phase, or only as the first of all.
+        E::Begun(_) | E::EffectFailed { .. } | E::TermsRevised { .. } | E::Escalated { .. } => Err(None),
+    }
+}
+
+fn intended(rotation: &Rotation, request: &KeyRequest, before: &[Served]) -> Next {
+    if before.len() != rotation.plan.destinations.len() {
+        return Err(Some("a destination is missing"));
+    }
+    Ok(Phase::Minting { request: request.clone(), before: before.to_vec(), doubt: false })
+}
+
+/// No key came of the last mint, if that is what is known here.
+fn start_again(is_known: bool) -> Next {
+    if is_known { Ok(Phase::Due { overwrite: false }) } else { Err(None) }
+}
+
+fn discarded(phase: &Phase) -> Next {
+    let Phase::Discarding { then, .. } = phase else { return Err(None) };
+    Ok(match then {
+        AfterDiscard::MintAgain => Phase::Due { overwrite: false },
+        AfterDiscard::Abort { why } => Phase::Aborted { why: why.clone() },
     })
 }
 
-/// The old key works again: a person has to find out what was wrong before it is tried once more.
-fn reinstated(successor: &Successor, alarm: &Alarm) -> Phase {
-    let was = Box::new(Phase::Overlap(successor.clone()));
-    Phase::Parked { reason: alarm.kind.reason(), detail: alarm.detail.clone(), was }
+/// After an alarm an operator has to find out what was wrong before it is tried once more.
+fn old_key_enabled(phase: &Phase) -> Next {
+    if let Phase::Reinstating { successor, alarm } = phase {
+        let was = Box::new(Phase::Overlap(successor.clone()));
+        return Ok(Phase::Parked { reason: alarm.kind.reason(), detail: alarm.detail.clone(), was });
+    }
+    let Phase::RollingBack { successor, cause, old_enabled: false, overwrite } = phase else {
+        return Err(None);
+    };
+    let (successor, cause, overwrite) = (successor.clone(), *cause, *overwrite);
+    Ok(Phase::RollingBack { successor, cause, old_enabled: true, overwrite })
 }
 
-/// What was stopped for the old key's sake goes on: it is worth nothing any more. What is parked because of
-/// a destination, or because no key can be made, stays parked.
+/// `phase`: of a parked rotation the one that it goes on from.
+fn aborted(phase: &Phase, by: &str) -> Next {
+    if !phase.row().takes.contains(&EventName::AbortRequested) {
+        return Err(None);
+    }
+    let why = format!("asked by {by}");
+    if let Some(successor) = phase.successor() {
+        return discard(successor, AfterDiscard::Abort { why });
+    }
+    if let Phase::Due { .. } = phase {
+        return Ok(Phase::Aborted { why });
+    }
+    Err(Some("whether a key was created is being settled; ask again in a moment"))
+}
+
+/// An emergency resumes what was stopped to keep the old key in use. A rotation that is parked because of a destination,
+/// or because no key can be created, stays parked.
 fn escalated(phase: &Phase) -> Phase {
     if let Phase::Reinstating { successor, .. } = phase {
         return Phase::Disabling { successor: successor.clone(), forced: false };
@@ -275,18 +243,6 @@ fn escalated(phase: &Phase) -> Phase {
         return resumed(was, false);
     }
     phase.clone()
-}
-
-/// A mint in doubt is settled, never left to a person; what is over stays over.
-fn may_park(phase: &Phase) -> bool {
-    !matches!(
-        phase,
-        Phase::Minting { .. }
-            | Phase::Parked { .. }
-            | Phase::Done(_)
-            | Phase::Aborted { .. }
-            | Phase::RolledBack { .. }
-    )
 }
 
 fn successor(request: &KeyRequest, before: &[Served], key: &KeyId, fingerprint: &Fingerprint) -> Successor {
@@ -302,7 +258,7 @@ fn successor(request: &KeyRequest, before: &[Served], key: &KeyId, fingerprint: 
     }
 }
 
-fn discard(successor: &Successor, then: AfterDiscard) -> Result<Phase, Because> {
+fn discard(successor: &Successor, then: AfterDiscard) -> Next {
     if successor.promotion_begun {
         return Err(Some("the new key may be in service already; roll back instead"));
     }
@@ -323,8 +279,8 @@ fn resumed(was: &Phase, overwrite: bool) -> Phase {
 
 /// Publishes to some destinations again: the overlap begins anew when the last one serves the new key. Also the way
 /// forward out of a rollback whose old key turned out to be of no use.
-fn reclaimed(was: &Phase, destinations: &[(usize, Served)]) -> Result<Phase, Because> {
-    let Some(successor) = was.successor().filter(|_| was.may_publish_again()) else {
+fn publish_again(was: &Phase, destinations: &[(usize, Served)]) -> Next {
+    let Some(successor) = was.successor().filter(|_| was.row().may_publish_again) else {
         return Err(Some("there is nothing to publish again"));
     };
     let mut successor = successor.clone();
@@ -338,14 +294,17 @@ fn reclaimed(was: &Phase, destinations: &[(usize, Served)]) -> Result<Phase, Bec
     if is(|progress| matches!(progress, PlacementState::Absent | PlacementState::Restored { .. })) {
         return Ok(Phase::Staging(successor));
     }
-    if !was.is_way_back() {
+    if !was.is_rollback() {
         return Ok(was.clone());
     }
     let half_way = is(|progress| matches!(progress, PlacementState::Staged { .. }));
     Ok(if half_way { Phase::Promoting(successor) } else { Phase::Overlap(successor) })
 }
 
-fn rollback(rotation: &Rotation, cause: RollbackCause) -> Result<Phase, Because> {
+fn rollback(rotation: &Rotation, cause: RollbackCause) -> Next {
+    if !rotation.phase.may_roll_back() {
+        return Err(None);
+    }
     if !rotation.can_roll_back() {
         return Err(Some("a destination has no earlier version to go back to"));
     }

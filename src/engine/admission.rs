@@ -18,7 +18,7 @@ use crate::engine::context::Context;
 use crate::engine::hold_cache::HoldCache;
 use crate::engine::reconciler::{Reconciler, Rest};
 use crate::engine::rotation_limiter::RotationLimiter;
-use crate::ports::journal::{self, Journal};
+use crate::ports::journal::{self, HoldRegister};
 
 /// Outlives reloads of the policy.
 pub(super) struct Admission {
@@ -31,7 +31,7 @@ pub(super) struct Admission {
 impl Admission {
     /// # Errors
     /// As of [`HoldCache::load`].
-    pub(super) async fn load(journal: Arc<dyn Journal>) -> Result<Self, journal::Error> {
+    pub(super) async fn load(journal: Arc<dyn HoldRegister>) -> Result<Self, journal::Error> {
         Ok(Self {
             board: HoldCache::load(journal).await?,
             rotation_limiter: RotationLimiter::default(),

@@ -175,7 +175,7 @@ impl Reconciler {
         let urgency = self.record.urgency(credential).map(|(_, urgency)| urgency);
         let current = self.record.current.as_ref();
         // What is gone cannot be cloned, nor revoked: what it could do is on record.
-        let recorded = current.and_then(|current| current.grants.clone());
+        let recorded = current.and_then(|current| current.attributes.clone());
         let recorded = recorded.filter(|_| urgency.is_some() && self.record.vanished().is_some());
         let plan = Plan {
             rotation: self.new_rotation(now),

@@ -126,8 +126,8 @@ impl Reconciler {
         let Some(Phase::Parked { reason, was, .. }) = self.phase() else {
             return Ok(Err(format!("`{}` has no parked rotation", self.record.credential)));
         };
-        let rolling_back = was.is_way_back();
-        let publish_again = overwrite && *reason == ParkReason::ForeignValue && was.may_publish_again();
+        let rolling_back = was.is_rollback();
+        let publish_again = overwrite && *reason == ParkReason::ForeignValue && was.row().may_publish_again;
         if publish_again && !rolling_back {
             return self.publish_again().await;
         }
@@ -136,14 +136,14 @@ impl Reconciler {
 
     /// A rollback is given up by going forward again.
     async fn abort(&mut self, by: String) -> Result<Result<String, String>, ReconcileError> {
-        if self.phase().is_some_and(Phase::is_way_back) {
+        if self.phase().is_some_and(Phase::is_rollback) {
             return self.publish_again().await;
         }
-        self.steer(Event::AbortAsked { by }, "is being aborted").await
+        self.steer(Event::AbortRequested { by }, "is being aborted").await
     }
 
     pub(super) async fn publish_again(&mut self) -> Result<Result<String, String>, ReconcileError> {
-        let way_back = self.phase().is_some_and(Phase::is_way_back);
+        let way_back = self.phase().is_some_and(Phase::is_rollback);
         if way_back && matches!(self.value().await, Ok(None)) {
             return Ok(Err(format!(
                 "the rollback of `{}` cannot be given up: the new key's value is in no destination any more; if the old key is in wrong hands, report it to `POST /v1/leaks`: then the rollback ends at once and the key is replaced",
@@ -152,7 +152,7 @@ impl Reconciler {
         }
         match self.unlike_the_successor().await {
             Ok(destinations) => {
-                self.steer(Event::Reclaimed { destinations }, "goes on with the new key").await
+                self.steer(Event::OverwriteRequested { destinations }, "goes on with the new key").await
             }
             Err(failure) => Ok(Err(format!("the destinations could not be read: {failure}"))),
         }

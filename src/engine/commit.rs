@@ -233,7 +233,7 @@ impl Reconciler {
         let Entry { credential, workspace, rotation, sequence, actor, .. } = entry;
         let (event, attempt) = (entry.event.name(), next.attempt);
         let key = entry.key.as_ref().map(tracing::field::display);
-        if let Event::Hindered { effect, failure } = &entry.event {
+        if let Event::EffectFailed { effect, failure } = &entry.event {
             let kind = failure.kind.label();
             tracing::warn!(
                 %credential, %workspace, %rotation, entry = sequence, event, from, to, attempt, %actor,

@@ -27,7 +27,7 @@ use crate::engine::inspect::InspectionHint;
 use crate::engine::reconciler::{Ending, Reconciler};
 use crate::engine::sweep::{self, Swept};
 use crate::engine::work_queue::WorkQueue;
-use crate::ports::journal;
+use crate::ports::journal::{self, Journal};
 use crate::ports::meter::{Meter, Unmetered};
 
 mod commands;
@@ -120,7 +120,7 @@ impl Controller {
         let (heartbeat, heartbeats) = watch::channel(Heartbeat::default());
         let (published, setups) = watch::channel(Arc::clone(&context));
         let journal = Arc::clone(&context.journal);
-        let admission = Admission::load(Arc::clone(&journal)).await?;
+        let admission = Admission::load(Arc::<dyn Journal>::clone(&journal)).await?;
         breaker::consult_all(&context, &admission).await;
         let mut slots = BTreeMap::new();
         for (name, known) in journal.load().await? {

@@ -71,7 +71,7 @@ impl Reconciler {
             Err(failure) => Err(failure),
         };
         let event = match (standing, self.rotation.as_ref().map(|rotation| &rotation.phase)) {
-            (Ok(Some(destinations)), _) => Event::Reclaimed { destinations },
+            (Ok(Some(destinations)), _) => Event::OverwriteRequested { destinations },
             (Ok(None), Some(Phase::Returning { .. })) => Event::ReturnPassed,
             (Ok(None), Some(Phase::Parked { .. })) => Event::Retried { overwrite: false },
             (Ok(None), _) => return Ok(None),
@@ -138,7 +138,7 @@ impl Reconciler {
             if rotation.plan.emergency {
                 return Ok(Err(format!("the rotation of `{name}` under way is an emergency already")));
             }
-            if rotation.phase.is_way_back()
+            if rotation.phase.is_rollback()
                 && let Err(why) = self.publish_again().await?
             {
                 return Ok(Err(why));

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 
 use crate::domain::audit::Actor;
 use crate::domain::hold::{Hold, HoldKind, Holds, Scope};
-use crate::ports::journal::{self, Journal};
+use crate::ports::journal::{self, HoldRegister};
 
 /// The journal is the truth; what is here follows it, never the other way round.
 pub(super) struct HoldCache {
-    journal: Arc<dyn Journal>,
+    journal: Arc<dyn HoldRegister>,
     in_force: Mutex<Arc<Holds>>,
     /// One change at a time, from the journal's write until it is in force.
     changing: tokio::sync::Mutex<()>,
@@ -19,7 +19,7 @@ pub(super) struct HoldCache {
 impl HoldCache {
     /// # Errors
     /// The holds cannot be read: nothing may be done then, because any of it may be held.
-    pub(super) async fn load(journal: Arc<dyn Journal>) -> Result<Self, journal::Error> {
+    pub(super) async fn load(journal: Arc<dyn HoldRegister>) -> Result<Self, journal::Error> {
         let holds = Holds::new(journal.holds().await?);
         for hold in holds.all() {
             tracing::warn!(%hold, way_out = hold.way_out(), "still held");

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::finding::{Finding, FindingKind};
 use crate::domain::ids::KeyId;
-use crate::domain::inspection::{self, Seen};
+use crate::domain::inspection::{self, InspectionInput};
 use crate::domain::key::Inventory;
 use crate::domain::plan::Destination;
 use crate::domain::record::Record;
@@ -37,7 +37,7 @@ impl Reconciler {
             ids.iter().filter(|id| inventory.key(id).is_some()).cloned().collect()
         };
         let strangers = hint.strangers.as_ref().map(listed);
-        let seen = Seen {
+        let seen = InspectionInput {
             inventory: &inventory,
             at: hint.at,
             settle: self.context.timing.settle,
@@ -137,9 +137,9 @@ impl Reconciler {
         let count = others.len();
         let mut next = Record { accepted: others, ..self.record.clone() };
         if let Some(current) = &mut next.current {
-            current.grants = Some(key.grants.clone());
+            current.attributes = Some(key.attributes.clone());
         }
-        let taken = [FindingKind::GrantsChanged, FindingKind::ForeignKeys];
+        let taken = [FindingKind::PermissionsChanged, FindingKind::ForeignKeys];
         next.findings.retain(|it| !taken.contains(&it.kind));
         let rest: Vec<String> = next
             .findings

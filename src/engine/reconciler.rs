@@ -171,7 +171,7 @@ impl Reconciler {
             }
             Ok(Outcome::Wait(until)) => Ok(Rest::Until(Some(until))),
             Err(failure) => {
-                self.commit(Event::Hindered { effect: effect.name(), failure }).await?;
+                self.commit(Event::EffectFailed { effect: effect.name(), failure }).await?;
                 Ok(Rest::No)
             }
         }

@@ -14,7 +14,7 @@ use crate::engine::admission::Admission;
 use crate::engine::context::Context;
 use crate::engine::emergency::EmergencyPermit;
 use crate::engine::reconciler::{Ending, Reconciler};
-use crate::ports::journal::{self, CredentialState};
+use crate::ports::journal::{self, CredentialState, Journal};
 use crate::ports::meter::Unmetered;
 
 pub struct SingleRun {
@@ -36,7 +36,7 @@ impl SingleRun {
     /// # Errors
     /// The journal cannot be read.
     pub async fn take(context: Context, known: CredentialState) -> Result<Self, journal::Error> {
-        let admission = Arc::new(Admission::load(Arc::clone(&context.journal)).await?);
+        let admission = Arc::new(Admission::load(Arc::<dyn Journal>::clone(&context.journal)).await?);
         let CredentialState { record, rotation } = known;
         Ok(Self { context: Arc::new(context), admission, record, rotation, value: None })
     }

@@ -11,8 +11,8 @@ use crate::domain::key::Inventory;
 use crate::domain::policy::WorkspaceLimits;
 use crate::domain::time::later;
 use crate::engine::shared_inventory::SharedInventory;
-use crate::ports::issuer::Issuer;
-use crate::ports::journal::{self, Journal};
+use crate::ports::issuer::{AdminKey, Issuer};
+use crate::ports::journal::{self, WorkspaceActivity};
 use crate::ports::usage::UsageSource;
 
 /// What the mint budget is counted over.
@@ -25,8 +25,8 @@ pub struct WorkspaceClient {
     /// Where the use of its keys is to be seen, if anywhere.
     pub(super) usage: Option<Arc<dyn UsageSource>>,
     pub(super) limits: WorkspaceLimits,
-    /// Whose key is this workspace's admin key, if any credential's is.
-    pub(super) admin: Option<CredentialName>,
+    /// The admin key, where it is itself rotated: the key of this credential.
+    rotated_admin_key: Option<(CredentialName, Arc<AdminKey>)>,
     shared_inventory: SharedInventory,
     /// Held from counting the mints of the last hour until the next intent is journalled.
     mint_counter: Arc<tokio::sync::Mutex<()>>,
@@ -58,7 +58,7 @@ impl WorkspaceClient {
             issuer,
             usage: None,
             limits,
-            admin: None,
+            rotated_admin_key: None,
             shared_inventory: SharedInventory::default(),
             mint_counter: Arc::default(),
             reach: Mutex::default(),
@@ -72,11 +72,16 @@ impl WorkspaceClient {
         self
     }
 
-    /// With an admin key that is itself kept fresh: the key of `credential`.
+    /// With an admin key that is itself rotated: the key of `credential`.
     #[must_use]
-    pub fn administered_by(mut self, credential: CredentialName) -> Self {
-        self.admin = Some(credential);
+    pub fn administered_by(mut self, credential: CredentialName, admin_key: Arc<AdminKey>) -> Self {
+        self.rotated_admin_key = Some((credential, admin_key));
         self
+    }
+
+    /// The admin key in use, if it is the key of `credential`.
+    pub(super) fn admin_key_of(&self, credential: &CredentialName) -> Option<&AdminKey> {
+        self.rotated_admin_key.as_ref().filter(|(name, _)| name == credential).map(|(_, key)| key.as_ref())
     }
 
     /// Takes over from the same workspace before a reload: mints go on being counted under one lock.
@@ -117,7 +122,7 @@ impl WorkspaceClient {
     /// The journal cannot be read.
     pub(super) async fn mint_permit(
         &self,
-        journal: &dyn Journal,
+        journal: &dyn WorkspaceActivity,
         now: Timestamp,
     ) -> Result<MintPermit, journal::Error> {
         let guard = Arc::clone(&self.mint_counter).lock_owned().await;

@@ -21,14 +21,14 @@ const LIMIT: usize = 100;
 const LIMIT_MAX: usize = 500;
 
 const PARAMETERS: &str =
-    "`condition`, `workspace`, `attention` (`true` or `false`), `limit` (1 to 500) and `cursor`, each once";
+    "`health`, `workspace`, `attention` (`true` or `false`), `limit` (1 to 500) and `cursor`, each once";
 
 /// The filter and the page.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CredentialsQuery {
-    /// Only credentials in this condition.
-    condition: Option<CredentialHealth>,
+    /// Only credentials in this health state.
+    health: Option<CredentialHealth>,
     /// Only credentials of this workspace.
     workspace: Option<WorkspaceName>,
     /// `true`: only credentials that need an operator; `false`: only those that do not.
@@ -73,7 +73,7 @@ pub(super) async fn credentials(
 
 fn page(report: &StatusReport, query: &CredentialsQuery) -> CredentialsPage {
     let fits = |it: &&CredentialReport| {
-        query.condition.is_none_or(|condition| it.condition == condition)
+        query.health.is_none_or(|health| it.health == health)
             && query.attention.is_none_or(|attention| it.attention == attention)
             && query.workspace.as_ref().is_none_or(|workspace| it.workspace.as_ref() == Some(workspace))
             && query.cursor.as_ref().is_none_or(|cursor| it.credential > *cursor)
@@ -91,7 +91,7 @@ fn page(report: &StatusReport, query: &CredentialsQuery) -> CredentialsPage {
             credentials: found.into_iter().cloned().collect(),
             holds: report.holds.clone(),
             failing_channels: report.failing_channels.clone(),
-            remarks: report.remarks.clone(),
+            conditions: report.conditions.clone(),
         },
     }
 }
@@ -105,7 +105,8 @@ pub(super) async fn credential(
     may_read(&shared, &caller, &headers)?;
     let Path(name) = path.map_err(|_| unknown())?;
     let name = CredentialName::new(name).map_err(|_| unknown())?;
-    let report = shared.observer.tell(&name).await.map_err(|error| unreadable(error.to_string()))?;
+    let report =
+        shared.observer.credential_report(&name).await.map_err(|error| unreadable(error.to_string()))?;
     report.map(Json).ok_or_else(unknown)
 }
 

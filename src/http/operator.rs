@@ -168,12 +168,12 @@ pub(super) async fn is_known(shared: &OperatorState, credential: &CredentialName
 }
 
 async fn status(State(shared): State<Arc<OperatorState>>) -> Result<Json<StatusReport>, Problem> {
-    shared.observer.look().await.report.map(Json).map_err(unreadable)
+    shared.observer.observe_now().await.report.map(Json).map_err(unreadable)
 }
 
 /// Conditions of the daemon that concern no single credential. Does not read the journal.
 async fn conditions(State(shared): State<Arc<OperatorState>>) -> Json<Vec<Condition>> {
-    Json(shared.observer.remarks())
+    Json(shared.observer.conditions())
 }
 
 async fn credential(
@@ -182,7 +182,8 @@ async fn credential(
 ) -> Result<Json<CredentialReport>, Problem> {
     let Path(name) = path.map_err(|_| unknown())?;
     let name = CredentialName::new(name).map_err(|_| unknown())?;
-    let report = shared.observer.tell(&name).await.map_err(|error| unreadable(error.to_string()))?;
+    let report =
+        shared.observer.credential_report(&name).await.map_err(|error| unreadable(error.to_string()))?;
     report.map(Json).ok_or_else(unknown)
 }
 

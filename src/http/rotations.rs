@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 use crate::domain::ids::{CredentialName, RotationId};
 use crate::domain::phase::PhaseName;
 use crate::domain::report::SCHEMA_VERSION;
-use crate::domain::report::history::Story;
+use crate::domain::report::history::RotationTimeline;
 use crate::http::access::Caller;
 use crate::http::credentials::{may_read, unreadable};
 use crate::http::public::PublicState;
 use crate::http::response::{Problem, bad_query, read_query};
-use crate::ports::journal::{self, Journal};
+use crate::ports::journal::{self, RotationLog};
 
 const LIMIT: usize = 20;
 const LIMIT_MAX: usize = 100;
@@ -65,7 +65,7 @@ enum RotationOutcome {
 }
 
 impl RotationOutcome {
-    fn of(story: &Story) -> Self {
+    fn of(story: &RotationTimeline) -> Self {
         if story.damage.is_some() {
             return Self::Damaged;
         }
@@ -95,7 +95,7 @@ pub(super) struct RotationsPage {
 struct CredentialRotation {
     credential: CredentialName,
     #[serde(flatten)]
-    story: Story,
+    story: RotationTimeline,
 }
 
 pub(super) async fn rotations(
@@ -116,7 +116,7 @@ pub(super) async fn rotations(
 }
 
 async fn find(
-    journal: &dyn Journal,
+    journal: &dyn RotationLog,
     query: &RotationsQuery,
 ) -> Result<(Vec<CredentialRotation>, Option<RotationId>), journal::Error> {
     let (mut rotations, mut last) = (Vec::new(), query.cursor);
@@ -141,13 +141,13 @@ async fn find(
     Ok((rotations, last))
 }
 
-async fn tell(journal: &dyn Journal, id: RotationId) -> Result<Story, journal::Error> {
+async fn tell(journal: &dyn RotationLog, id: RotationId) -> Result<RotationTimeline, journal::Error> {
     match journal.entries(id).await {
         Ok(entries) => {
             let events: Vec<_> = entries.into_iter().map(|entry| (entry.at, entry.event)).collect();
-            Ok(Story::tell(id, &events))
+            Ok(RotationTimeline::new(id, &events))
         }
-        Err(error @ journal::Error::Corrupt { .. }) => Ok(Story::damaged(id, error.to_string())),
+        Err(error @ journal::Error::Corrupt { .. }) => Ok(RotationTimeline::damaged(id, error.to_string())),
         Err(error) => Err(error),
     }
 }

@@ -1,4 +1,4 @@
-//! Delivers one channel's letters, the oldest first: one at a time, or many in one where the receiver takes that.
+//! Delivers the notifications of one channel, oldest first: one by one, or as a digest if the receiver supports it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,29 +11,29 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::backoff;
 use crate::domain::ids::ChannelName;
-use crate::domain::notification::{Failing, Notification};
+use crate::domain::notification::{ChannelFailure, Notification};
 use crate::domain::time::later;
 use crate::ports::clock::Clock;
 use crate::ports::journal;
 use crate::ports::notifier::{DeliveryError, Notifier};
 use crate::ports::outbox::{DeliveryOutcome, Outbox, PendingNotifications};
-use crate::telemetry::observation::{Status, Tally};
+use crate::telemetry::observation::{ChannelCounts, Status};
 
-/// So many at once are told in one, where the receiver takes that.
+/// The number of due notifications from which they are sent as a digest.
 const DIGEST_FROM: usize = 4;
-/// Messages that a minute may bring to people; what there is beyond that is told together.
+/// The rate limit for messages that people read; further notifications become part of a digest.
 const PER_MINUTE_MAX: usize = 6;
 const MINUTE: Duration = Duration::from_secs(60);
-/// Letters that wait for a channel that does not take them; the oldest are given up for the newest.
+/// The largest number of undelivered notifications of a channel; beyond it, the oldest are dropped.
 const WAITING_MAX: u64 = 500;
-const LOOKED_AT_MAX: usize = 500;
-/// What could not be delivered for so long is no news.
-const GIVEN_UP_AFTER: SignedDuration = SignedDuration::from_hours(48);
-/// A stopping daemon waits so long for the delivery under way.
-const LAST_WORDS: Duration = Duration::from_secs(3);
-const JOURNAL_AGAIN: Duration = Duration::from_secs(5);
+const READ_MAX: usize = 500;
+/// Notifications that are undelivered for this long are dropped.
+const DROPPED_AFTER: SignedDuration = SignedDuration::from_hours(48);
+/// How long a stopping daemon waits for the current delivery.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
+const JOURNAL_RETRY: Duration = Duration::from_secs(5);
 
-/// Where letters reach a courier that the journal cannot hold, and by which it is woken.
+/// Wakes a worker, and passes it notifications that cannot be stored in the journal.
 #[derive(Default)]
 pub(super) struct UrgentQueue {
     pub(super) wake: Notify,
@@ -41,8 +41,8 @@ pub(super) struct UrgentQueue {
 }
 
 impl UrgentQueue {
-    pub(super) fn put(&self, letter: Notification) {
-        self.urgent.lock().unwrap_or_else(PoisonError::into_inner).push(letter);
+    pub(super) fn put(&self, notification: Notification) {
+        self.urgent.lock().unwrap_or_else(PoisonError::into_inner).push(notification);
         self.wake.notify_one();
     }
 
@@ -50,11 +50,11 @@ impl UrgentQueue {
         self.urgent.lock().unwrap_or_else(PoisonError::into_inner).first().cloned()
     }
 
-    /// Puts `instead` in the place of the first, if it is to be sent again.
-    fn replace_first(&self, instead: Option<Notification>) {
+    /// Removes the first notification, or replaces it by `retry`.
+    fn replace_first(&self, retry: Option<Notification>) {
         let mut urgent = self.urgent.lock().unwrap_or_else(PoisonError::into_inner);
-        match (urgent.first_mut(), instead) {
-            (Some(first), Some(letter)) => *first = letter,
+        match (urgent.first_mut(), retry) {
+            (Some(first), Some(notification)) => *first = notification,
             (Some(_), None) => drop(urgent.remove(0)),
             (None, _) => {}
         }
@@ -66,38 +66,38 @@ pub(super) struct DeliveryWorker {
     pub(super) notifier: Arc<dyn Notifier>,
     pub(super) outbox: Arc<dyn Outbox>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) mailbox: Arc<UrgentQueue>,
+    pub(super) urgent_queue: Arc<UrgentQueue>,
     pub(super) status: watch::Sender<Status>,
-    pub(super) failing: Option<Failing>,
+    pub(super) failing: Option<ChannelFailure>,
 }
 
-/// What a courier remembers between two deliveries.
+/// The state of a worker between two deliveries.
 #[derive(Default)]
-struct Memory {
-    /// When messages were delivered within the last minute.
+struct WorkerState {
+    /// When each message of the last minute was delivered.
     sent: VecDeque<Instant>,
-    /// What came of a delivery, as long as the journal has not taken it: nothing more is sent before.
+    /// The outcome of the last delivery until it is stored; no message is sent before.
     unsettled: Option<DeliveryOutcome>,
 }
 
 impl DeliveryWorker {
-    /// Delivers until `stop`; a delivery under way then has a few seconds. What is not delivered is in the journal.
+    /// Delivers until `stop`; the current delivery then has a few seconds. Undelivered notifications stay in the journal.
     pub(super) async fn run(mut self, stop: CancellationToken) {
-        let mut memory = Memory::default();
-        self.tell(|_| {});
+        let mut state = WorkerState::default();
+        self.report(|_| {});
         loop {
             let round = async {
-                match self.round(&mut memory).await {
+                match self.round(&mut state).await {
                     Ok(rest) => rest,
                     Err(error) => {
-                        tracing::error!(channel = %self.channel, %error, "notices cannot be read or settled");
-                        Some(JOURNAL_AGAIN)
+                        tracing::error!(channel = %self.channel, %error, "cannot read or update the outbox");
+                        Some(JOURNAL_RETRY)
                     }
                 }
             };
             let rest = tokio::select! {
                 rest = round => rest,
-                () = cut_off(&stop) => return,
+                () = deadline(&stop) => return,
             };
             let wait = async {
                 match rest {
@@ -107,68 +107,69 @@ impl DeliveryWorker {
             };
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.mailbox.wake.notified() => {}
+                () = self.urgent_queue.wake.notified() => {}
                 () = wait => {}
             }
         }
     }
 
-    /// Delivers what is due, and says when to look again; `None` when woken.
-    async fn round(&mut self, memory: &mut Memory) -> Result<Option<Duration>, journal::Error> {
+    /// Delivers due notifications and returns the delay until the next round; `None` to wait for a wake-up.
+    async fn round(&mut self, state: &mut WorkerState) -> Result<Option<Duration>, journal::Error> {
         let urgent = self.urgent().await;
         loop {
-            if let Some(settlement) = &memory.unsettled {
-                self.outbox.settle(settlement).await?;
-                memory.unsettled = None;
+            if let Some(outcome) = &state.unsettled {
+                self.outbox.settle(outcome).await?;
+                state.unsettled = None;
             }
-            let waiting = self.outbox.waiting(&self.channel, LOOKED_AT_MAX).await?;
-            self.tell(|tally| tally.waiting = waiting.count);
-            if let Some(settlement) = self.too_many(&waiting) {
-                memory.unsettled = Some(settlement);
+            let waiting = self.outbox.waiting(&self.channel, READ_MAX).await?;
+            self.report(|counts| counts.waiting = waiting.count);
+            if let Some(outcome) = self.overflow(&waiting) {
+                state.unsettled = Some(outcome);
                 continue;
             }
             let now = self.clock.now();
-            let letters = match self.batch(&waiting.letters, memory, now) {
-                Ok(letters) => letters,
+            let notifications = match self.batch(&waiting.notifications, state, now) {
+                Ok(notifications) => notifications,
                 Err(rest) => return Ok([rest, urgent].into_iter().flatten().min()),
             };
-            let outcome = self.notifier.deliver(letters).await;
-            if outcome.is_ok() && self.notifier.letters_at_once() > 1 {
-                memory.sent.push_back(Instant::now());
+            let outcome = self.notifier.deliver(notifications).await;
+            if outcome.is_ok() && self.notifier.batch_max() > 1 {
+                state.sent.push_back(Instant::now());
             }
-            memory.unsettled = Some(self.settlement(letters, outcome));
+            state.unsettled = Some(self.settle(notifications, outcome));
         }
     }
 
-    /// The letters to deliver now, or how long to wait.
+    /// The notifications to deliver now, or the delay until then.
     fn batch<'l>(
         &self,
-        letters: &'l [Notification],
-        memory: &mut Memory,
+        notifications: &'l [Notification],
+        state: &mut WorkerState,
         now: Timestamp,
     ) -> Result<&'l [Notification], Option<Duration>> {
-        let Some(first) = letters.first() else { return Err(None) };
+        let Some(first) = notifications.first() else { return Err(None) };
         if first.due > now {
             return Err(Some(first.due.duration_since(now).unsigned_abs()));
         }
-        while memory.sent.front().is_some_and(|sent| sent.elapsed() >= MINUTE) {
-            memory.sent.pop_front();
+        while state.sent.front().is_some_and(|sent| sent.elapsed() >= MINUTE) {
+            state.sent.pop_front();
         }
-        if let Some(oldest) = memory.sent.front().filter(|_| memory.sent.len() >= PER_MINUTE_MAX) {
+        if let Some(oldest) = state.sent.front().filter(|_| state.sent.len() >= PER_MINUTE_MAX) {
             return Err(Some(MINUTE.saturating_sub(oldest.elapsed())));
         }
-        let due = letters.iter().take_while(|letter| letter.due <= now).count();
-        let many = due.min(self.notifier.letters_at_once());
+        let due = notifications.iter().take_while(|notification| notification.due <= now).count();
+        let many = due.min(self.notifier.batch_max());
         let count = if many >= DIGEST_FROM { many } else { 1 };
-        Ok(letters.get(..count).unwrap_or_default())
+        Ok(notifications.get(..count).unwrap_or_default())
     }
 
-    /// What the channel cannot have taken in any more.
-    fn too_many(&self, waiting: &PendingNotifications) -> Option<DeliveryOutcome> {
+    /// Drops the oldest notifications beyond the limit.
+    fn overflow(&self, waiting: &PendingNotifications) -> Option<DeliveryOutcome> {
         let excess = usize::try_from(waiting.count.saturating_sub(WAITING_MAX)).ok().filter(|it| *it > 0)?;
-        let done: Vec<u64> = waiting.letters.iter().take(excess).map(|letter| letter.number).collect();
-        tracing::error!(channel = %self.channel, count = done.len(), "too many notices wait: the oldest are given up");
-        self.tell(|tally| tally.lost += count(done.len()));
+        let done: Vec<u64> =
+            waiting.notifications.iter().take(excess).map(|notification| notification.number).collect();
+        tracing::error!(channel = %self.channel, count = done.len(), "too many undelivered notifications: dropped the oldest");
+        self.report(|counts| counts.dropped += count(done.len()));
         Some(DeliveryOutcome {
             channel: self.channel.clone(),
             done,
@@ -177,73 +178,77 @@ impl DeliveryWorker {
         })
     }
 
-    fn settlement(
+    fn settle(
         &mut self,
-        letters: &[Notification],
+        notifications: &[Notification],
         outcome: Result<String, DeliveryError>,
     ) -> DeliveryOutcome {
         let now = self.clock.now();
-        let numbers = || letters.iter().map(|letter| letter.number).collect();
+        let numbers = || notifications.iter().map(|notification| notification.number).collect();
         let channel = self.channel.clone();
         let failed = match outcome {
-            Ok(words) => {
-                tracing::info!(%channel, notices = letters.len(), "{words}");
+            Ok(response) => {
+                tracing::info!(%channel, notifications = notifications.len(), "{response}");
                 self.failing = None;
-                self.tell(|tally| tally.delivered += count(letters.len()));
+                self.report(|counts| counts.delivered += count(notifications.len()));
                 return DeliveryOutcome { channel, done: numbers(), again: vec![], failing: None };
             }
             Err(failed) => failed,
         };
         let since = self.failing.as_ref().map_or(now, |failing| failing.since);
-        self.failing = Some(Failing { channel: channel.clone(), since, why: failed.why.clone() });
+        self.failing = Some(ChannelFailure { channel: channel.clone(), since, why: failed.why.clone() });
         let failing = self.failing.clone();
-        let too_old = letters.first().is_some_and(|it| now.duration_since(it.at) > GIVEN_UP_AFTER);
+        let too_old = notifications.first().is_some_and(|it| now.duration_since(it.at) > DROPPED_AFTER);
         if failed.is_final || too_old {
-            tracing::error!(%channel, notices = letters.len(), why = %failed.why, "notices are given up");
-            self.tell(|tally| tally.lost += count(letters.len()));
+            tracing::error!(%channel, notifications = notifications.len(), why = %failed.why, "dropped notifications");
+            self.report(|counts| counts.dropped += count(notifications.len()));
             return DeliveryOutcome { channel, done: numbers(), again: vec![], failing };
         }
-        self.tell(|tally| tally.failed += 1);
-        // All at one time, or they would come one by one.
-        let due = letters.first().map_or(now, |oldest| again(oldest, &failed, now));
-        let again = letters.iter().map(|letter| (letter.number, due)).collect();
-        tracing::warn!(%channel, notices = letters.len(), why = %failed.why, "notices could not be delivered");
+        self.report(|counts| counts.failed += 1);
+        // One due time for all, so that they stay one digest.
+        let due = notifications.first().map_or(now, |oldest| retry_at(oldest, &failed, now));
+        let again = notifications.iter().map(|notification| (notification.number, due)).collect();
+        tracing::warn!(%channel, notifications = notifications.len(), why = %failed.why, "cannot deliver notifications");
         DeliveryOutcome { channel, done: vec![], again, failing }
     }
 
-    /// Delivers what the journal could not take; says when to try again what remains.
+    /// Delivers notifications that are not in the journal; returns the delay until the next retry.
     async fn urgent(&mut self) -> Option<Duration> {
-        while let Some(letter) = self.mailbox.first() {
+        while let Some(notification) = self.urgent_queue.first() {
             let now = self.clock.now();
-            if letter.due > now {
-                return Some(letter.due.duration_since(now).unsigned_abs());
+            if notification.due > now {
+                return Some(notification.due.duration_since(now).unsigned_abs());
             }
-            let outcome = self.notifier.deliver(std::slice::from_ref(&letter)).await;
-            let settlement = self.settlement(std::slice::from_ref(&letter), outcome);
-            let again = settlement.again.first().map(|(_, due)| *due);
-            let failures = letter.failures + 1;
-            self.mailbox.replace_first(again.map(|due| Notification { failures, due, ..letter }));
+            let outcome = self.notifier.deliver(std::slice::from_ref(&notification)).await;
+            let outcome = self.settle(std::slice::from_ref(&notification), outcome);
+            let again = outcome.again.first().map(|(_, due)| *due);
+            let failures = notification.failures + 1;
+            self.urgent_queue.replace_first(again.map(|due| Notification { failures, due, ..notification }));
         }
         None
     }
 
-    fn tell(&self, change: impl FnOnce(&mut Tally)) {
+    fn report(&self, change: impl FnOnce(&mut ChannelCounts)) {
         self.status.send_modify(|status| {
-            let tally = status.channels.entry(self.channel.clone()).or_default();
-            tally.failing.clone_from(&self.failing);
-            change(tally);
+            let counts = status.channels.entry(self.channel.clone()).or_default();
+            counts.failing.clone_from(&self.failing);
+            change(counts);
         });
     }
 }
 
-fn again(letter: &Notification, failed: &DeliveryError, now: Timestamp) -> Timestamp {
-    let wait = backoff::CALLS.wait(letter.failures + 1, failed.retry_after, (&letter.channel, &letter.id));
+fn retry_at(notification: &Notification, failed: &DeliveryError, now: Timestamp) -> Timestamp {
+    let wait = backoff::CALLS.wait(
+        notification.failures + 1,
+        failed.retry_after,
+        (&notification.channel, &notification.id),
+    );
     later(now, wait)
 }
 
-async fn cut_off(stop: &CancellationToken) {
+async fn deadline(stop: &CancellationToken) {
     stop.cancelled().await;
-    tokio::time::sleep(LAST_WORDS).await;
+    tokio::time::sleep(SHUTDOWN_GRACE).await;
 }
 
 fn count(of: usize) -> u64 {

@@ -1,7 +1,7 @@
-//! Tells people what needs them: looks at what is observed, journals what of it is news, and has it delivered.
+//! Notifies operators: derives notifications from the observed state, stores them in the outbox and delivers them.
 //!
-//! [`watch`] looks, [`courier`] delivers to one channel. Nothing here holds the engine up, and what was journalled is
-//! delivered at least once, whatever dies: a notice that comes twice has the same id and belongs to the same trouble.
+//! [`watch`] derives and stores, [`delivery`] delivers to one channel. The engine never waits for either. Delivery is at
+//! least once: a notification that arrives twice has the same id and the same key.
 
 mod delivery;
 mod watch;
@@ -10,15 +10,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::ids::ChannelName;
-use crate::domain::notification::Interest;
+use crate::domain::notification::Subscription;
 use crate::ports::notifier::Notifier;
 
-pub use watch::Announcer;
+pub use watch::NotificationService;
 
-/// A channel as the policy in force has it.
+/// A channel of the policy in force.
 #[derive(Clone)]
 pub struct Channel {
-    pub interest: Interest,
+    pub subscription: Subscription,
     pub notifier: Arc<dyn Notifier>,
 }
 

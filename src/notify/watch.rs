@@ -1,4 +1,4 @@
-//! Looks again and again at what is observed, and journals what of it is news before anybody is told.
+//! Observes the state periodically and stores the resulting notifications before they are delivered.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::ids::{ChannelName, WorkspaceName};
-use crate::domain::notification::alerts::{Answers, Facts, Look};
-use crate::domain::notification::incidents::{Incidents, Interests};
+use crate::domain::notification::alerts::{AlertInputs, AlertSet, WorkspaceState};
+use crate::domain::notification::incidents::{Incidents, Subscriptions};
 use crate::domain::notification::occurrences::{self, Occurrences};
 use crate::domain::report::StatusReport;
 use crate::engine::WorkspaceHealth;
@@ -22,60 +22,60 @@ use crate::ports::journal;
 use crate::ports::outbox::Outbox;
 use crate::telemetry::observation::{Observation, Observer, Status};
 
-/// Looks are between these apart, and three within the time that a trouble has to last.
-const LOOKS_APART_MIN: Duration = Duration::from_millis(500);
-const LOOKS_APART_MAX: Duration = Duration::from_secs(10);
+/// The bounds of the interval between two updates; three updates fall within `notify_after`.
+const INTERVAL_MIN: Duration = Duration::from_millis(500);
+const INTERVAL_MAX: Duration = Duration::from_secs(10);
 
-/// Tells people, for as long as the daemon lives.
-pub struct Announcer {
+/// Notifies the channels of the policy for as long as the daemon runs.
+pub struct NotificationService {
     pub observer: Observer,
     pub outbox: Arc<dyn Outbox>,
     pub clock: Arc<dyn Clock>,
-    /// As the policy in force has them.
+    /// The channels of the policy in force.
     pub channels: watch::Receiver<Arc<Channels>>,
-    /// Where it is told how the channels fare.
+    /// Receives the delivery counts of the channels.
     pub status: watch::Sender<Status>,
-    /// How long a trouble lasts before it is told.
-    pub patience: SignedDuration,
+    /// How long an alert fires before it opens an incident.
+    pub notify_after: SignedDuration,
 }
 
-/// The couriers under way.
-struct Round {
-    interests: Interests,
-    mailboxes: BTreeMap<ChannelName, Arc<UrgentQueue>>,
-    couriers: JoinSet<()>,
+/// The running workers.
+struct Workers {
+    subscriptions: Subscriptions,
+    queues: BTreeMap<ChannelName, Arc<UrgentQueue>>,
+    tasks: JoinSet<()>,
     stop: CancellationToken,
 }
 
-/// What was told before, once the journal has said so.
+/// The stored state, read from the outbox on first use.
 #[derive(Default)]
 struct Memory {
-    told: Option<(Incidents, Occurrences)>,
-    /// What the journal itself cannot keep: that it cannot be used.
-    unjournalled: Incidents,
+    stored: Option<(Incidents, Occurrences)>,
+    /// The incident of an unusable journal, which cannot be stored in the journal.
+    journal: Incidents,
 }
 
-impl Announcer {
-    /// Looks and tells until `stop`; then waits a few seconds for deliveries under way.
+impl NotificationService {
+    /// Runs until `stop`, then waits a few seconds for current deliveries.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut memory = Memory::default();
-        let apart = (self.patience.unsigned_abs() / 3).clamp(LOOKS_APART_MIN, LOOKS_APART_MAX);
-        let mut round = self.begin().await;
+        let interval = (self.notify_after.unsigned_abs() / 3).clamp(INTERVAL_MIN, INTERVAL_MAX);
+        let mut workers = self.start().await;
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
                 Ok(()) = self.channels.changed() => {
-                    round.end().await;
-                    round = self.begin().await;
+                    workers.stop().await;
+                    workers = self.start().await;
                 }
-                () = tokio::time::sleep(apart) => self.look(&mut memory, &round).await,
+                () = tokio::time::sleep(interval) => self.update(&mut memory, &workers).await,
             }
         }
-        round.end().await;
+        workers.stop().await;
     }
 
-    /// Sends a courier out for each channel of the policy in force.
-    async fn begin(&mut self) -> Round {
+    /// Starts a worker for each channel of the policy in force.
+    async fn start(&mut self) -> Workers {
         let channels = Arc::clone(&self.channels.borrow_and_update());
         let names: BTreeSet<ChannelName> = channels.keys().cloned().collect();
         self.status.send_modify(|status| status.channels.retain(|name, _| names.contains(name)));
@@ -84,31 +84,32 @@ impl Announcer {
             Err(error) => Err(error),
         };
         let failing = failing.unwrap_or_else(|error| {
-            tracing::error!(%error, "the notices that wait cannot be read");
+            tracing::error!(%error, "cannot read the undelivered notifications");
             vec![]
         });
         let stop = CancellationToken::new();
-        let (mut couriers, mut mailboxes) = (JoinSet::new(), BTreeMap::new());
-        for (name, Channel { notifier, interest: _ }) in channels.iter() {
-            let mailbox = Arc::new(UrgentQueue::default());
-            mailboxes.insert(name.clone(), Arc::clone(&mailbox));
-            let courier = DeliveryWorker {
+        let (mut tasks, mut queues) = (JoinSet::new(), BTreeMap::new());
+        for (name, Channel { notifier, subscription: _ }) in channels.iter() {
+            let urgent_queue = Arc::new(UrgentQueue::default());
+            queues.insert(name.clone(), Arc::clone(&urgent_queue));
+            let worker = DeliveryWorker {
                 channel: name.clone(),
                 notifier: Arc::clone(notifier),
                 outbox: Arc::clone(&self.outbox),
                 clock: Arc::clone(&self.clock),
-                mailbox,
+                urgent_queue,
                 status: self.status.clone(),
                 failing: failing.iter().find(|it| it.channel == *name).cloned(),
             };
-            couriers.spawn(courier.run(stop.clone()));
+            tasks.spawn(worker.run(stop.clone()));
         }
-        let interests = channels.iter().map(|(name, it)| (name.clone(), it.interest.clone())).collect();
-        Round { interests, mailboxes, couriers, stop }
+        let subscriptions =
+            channels.iter().map(|(name, it)| (name.clone(), it.subscription.clone())).collect();
+        Workers { subscriptions, queues, tasks, stop }
     }
 
-    async fn look(&self, memory: &mut Memory, round: &Round) {
-        if round.interests.is_empty() {
+    async fn update(&self, memory: &mut Memory, workers: &Workers) {
+        if workers.subscriptions.is_empty() {
             return;
         }
         let observation = self.observer.observe().await;
@@ -117,75 +118,76 @@ impl Announcer {
         }
         let now = self.clock.now();
         let posted = match &observation.report {
-            Ok(_) if !observation.is_journal_written => Err("it cannot be written".to_owned()),
+            Ok(_) if !observation.is_journal_written => Err("not writable".to_owned()),
             Ok(report) => {
-                let posted = self.post(memory, round, &observation, report, now).await;
+                let posted = self.post(memory, workers, &observation, report, now).await;
                 posted.map_err(|error| error.to_string())
             }
             Err(why) => Err(why.clone()),
         };
-        let look = match posted {
-            Ok(()) => Look::default(),
-            Err(why) => Look::journal_unusable(&why, now),
+        let firing = match posted {
+            Ok(()) => AlertSet::default(),
+            Err(why) => AlertSet::journal_unusable(&why, now),
         };
-        let change = memory.unjournalled.news(&look, &round.interests, self.patience, now);
-        for letter in change.letters {
-            if let Some(mailbox) = round.mailboxes.get(&letter.channel) {
-                mailbox.put(letter);
+        let change = memory.journal.update(&firing, &workers.subscriptions, self.notify_after, now);
+        for notification in change.notifications {
+            if let Some(urgent_queue) = workers.queues.get(&notification.channel) {
+                urgent_queue.put(notification);
             }
         }
     }
 
-    /// Journals what is news; then the couriers may see it.
+    /// Stores the change, then wakes the workers.
     async fn post(
         &self,
         memory: &mut Memory,
-        round: &Round,
+        workers: &Workers,
         observation: &Observation,
         report: &StatusReport,
         now: Timestamp,
     ) -> Result<(), journal::Error> {
-        let (mut threads, mut told) = match memory.told.take() {
-            Some(told) => told,
+        let (mut incidents, mut occurrences) = match memory.stored.take() {
+            Some(stored) => stored,
             None => {
                 let recalled = self.outbox.recall().await?;
-                (Incidents::new(recalled.threads), recalled.tales)
+                (Incidents::new(recalled.incidents), recalled.occurrences)
             }
         };
-        let workspaces = answers(observation);
-        let look = Look::new(Facts {
+        let workspaces = workspace_states(observation);
+        let firing = AlertSet::new(AlertInputs {
             report,
             workspaces: &workspaces,
             reload_refused: observation.status.reload_refused.as_deref(),
             is_alive: observation.is_alive(),
             now,
         });
-        let before = (threads.clone(), told.clone());
-        let mut change = threads.news(&look, &round.interests, self.patience, now);
-        occurrences::add(&mut change, &mut told, report, &round.interests, now);
+        let before = (incidents.clone(), occurrences.clone());
+        let mut change = incidents.update(&firing, &workers.subscriptions, self.notify_after, now);
+        occurrences::add(&mut change, &mut occurrences, report, &workers.subscriptions, now);
         let posted = if change.is_empty() { Ok(()) } else { self.outbox.post(&change).await };
-        memory.told = Some(if posted.is_ok() { (threads, told) } else { before });
+        memory.stored = Some(if posted.is_ok() { (incidents, occurrences) } else { before });
         posted?;
-        let woken: BTreeSet<&ChannelName> = change.letters.iter().map(|letter| &letter.channel).collect();
-        for mailbox in woken.into_iter().filter_map(|name| round.mailboxes.get(name)) {
-            mailbox.wake.notify_one();
+        let receivers: BTreeSet<&ChannelName> =
+            change.notifications.iter().map(|notification| &notification.channel).collect();
+        for urgent_queue in receivers.into_iter().filter_map(|name| workers.queues.get(name)) {
+            urgent_queue.wake.notify_one();
         }
         Ok(())
     }
 }
 
-impl Round {
-    async fn end(&mut self) {
+impl Workers {
+    async fn stop(&mut self) {
         self.stop.cancel();
-        while self.couriers.join_next().await.is_some() {}
+        while self.tasks.join_next().await.is_some() {}
     }
 }
 
-fn answers(observation: &Observation) -> BTreeMap<WorkspaceName, Answers> {
+fn workspace_states(observation: &Observation) -> BTreeMap<WorkspaceName, WorkspaceState> {
     let of = |reach: &WorkspaceHealth| match (&reach.failing, reach.last_answer) {
-        (Some(failure), _) => Answers::Failing(failure.clone()),
-        (None, Some(_)) => Answers::Well,
-        (None, None) => Answers::Unasked,
+        (Some(failure), _) => WorkspaceState::Failing(failure.clone()),
+        (None, Some(_)) => WorkspaceState::Reachable,
+        (None, None) => WorkspaceState::Unknown,
     };
     observation.workspaces.iter().map(|(name, reach)| (name.clone(), of(reach))).collect()
 }

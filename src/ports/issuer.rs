@@ -1,4 +1,6 @@
-//! Who makes keys and takes them back: one ElevenLabs workspace, seen with its admin key.
+//! The issuer of keys: one ElevenLabs workspace, called with its admin key.
+
+use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -14,6 +16,49 @@ pub struct Minted {
     pub value: SecretValue,
 }
 
+/// The admin key that a workspace's calls are made with. The adapter reads it for each call, and the engine exchanges it
+/// where the admin key is itself rotated. Not durable.
+pub struct AdminKey {
+    in_use: RwLock<InUse>,
+}
+
+struct InUse {
+    value: SecretValue,
+    /// Calls that were sent with it may still be answered.
+    before: Option<SecretValue>,
+}
+
+impl AdminKey {
+    #[must_use]
+    pub fn new(value: SecretValue) -> Arc<Self> {
+        Arc::new(Self { in_use: RwLock::new(InUse { value, before: None }) })
+    }
+
+    #[must_use]
+    pub fn value(&self) -> SecretValue {
+        self.in_use.read().unwrap_or_else(PoisonError::into_inner).value.clone()
+    }
+
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.value().fingerprint()
+    }
+
+    /// Every value that a response could hold.
+    #[must_use]
+    pub fn values(&self) -> Vec<SecretValue> {
+        let in_use = self.in_use.read().unwrap_or_else(PoisonError::into_inner);
+        std::iter::once(&in_use.value).chain(&in_use.before).cloned().collect()
+    }
+
+    /// Calls that are sent from here on are made with `value`. Repeatable.
+    pub fn exchange(&self, value: SecretValue) {
+        let mut in_use = self.in_use.write().unwrap_or_else(PoisonError::into_inner);
+        let before = Some(std::mem::replace(&mut in_use.value, value));
+        in_use.before = before;
+    }
+}
+
 /// A workspace's keys.
 ///
 /// No method repeats a call that could have had an effect twice. Each has its own time limit. A failure of kind
@@ -26,7 +71,7 @@ pub trait Issuer: Send + Sync {
     /// Nothing is known. An answer that may be incomplete (a page of a pagination that we do not know) is `Garbled`.
     async fn inventory(&self) -> Result<Inventory, Failure>;
 
-    /// Creates one key named `name`, with exactly what `request` grants. Sent once, whatever happens to the answer.
+    /// Creates one key named `name`, with exactly the permissions and limits of `request`. Sent once, whatever happens to the answer.
     ///
     /// # Errors
     /// `Rejected`: no key was created. `Unknown`: there may be one, with this name; its value is lost, so it has to be
@@ -52,15 +97,6 @@ pub trait Issuer: Send + Sync {
     /// `NotActiveYet`: the provider does not know the key (yet). `Forbidden`: it knows the key, which may not
     /// administer, or not from here. Any other kind: nothing was learnt about the key.
     async fn prove_admin(&self, value: &SecretValue) -> Result<(), Failure>;
-
-    /// The fingerprint of the admin key that calls are made with now.
-    fn admin_key(&self) -> Fingerprint;
-
-    /// Makes every call that is sent from here on with `value`. Not durable. Repeatable.
-    ///
-    /// # Errors
-    /// `Invalid`: it cannot be sent at all; the key before stays in use.
-    fn use_admin_key(&self, value: &SecretValue) -> Result<(), Failure>;
 
     /// Makes the provider refuse the key, reversibly. `key` is from a listing made just before. Repeatable.
     ///

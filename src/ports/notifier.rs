@@ -1,30 +1,30 @@
-//! A channel by which people are told.
+//! The notifier port: delivers notifications to one channel.
 
 use async_trait::async_trait;
 use jiff::SignedDuration;
 
 use crate::domain::notification::Notification;
 
-/// Why a letter was not taken, as far as is known: it may have been.
+/// Why a delivery failed; the receiver may have accepted it all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryError {
-    /// Sending it again cannot help.
+    /// A retry cannot succeed.
     pub is_final: bool,
-    /// How long the receiver asked to be left alone.
+    /// The delay that the receiver asked for.
     pub retry_after: Option<SignedDuration>,
-    /// For a person; without address, keys or anything that was answered.
+    /// The error text, without addresses, keys or content of the response.
     pub why: String,
 }
 
 #[async_trait]
 pub trait Notifier: Send + Sync {
-    /// Sends letters, all in one if there are several, and says in words what was answered. Bounded in time and
-    /// memory. A letter that is sent again has the same id and belongs to the same trouble.
+    /// Delivers the notifications as one message and returns the response as text. Time and memory are bounded. A retried
+    /// notification keeps its id and its key.
     ///
     /// # Errors
-    /// They were not taken, or nobody knows.
-    async fn deliver(&self, letters: &[Notification]) -> Result<String, DeliveryError>;
+    /// The receiver did not accept them, or the result is unknown.
+    async fn deliver(&self, notifications: &[Notification]) -> Result<String, DeliveryError>;
 
-    /// How many letters may go in one.
-    fn letters_at_once(&self) -> usize;
+    /// The largest number of notifications in one message.
+    fn batch_max(&self) -> usize;
 }

@@ -1,4 +1,4 @@
-//! What people are to be told, durably, until they have been.
+//! The outbox port: notifications, stored durably until they are delivered.
 
 use std::collections::BTreeSet;
 
@@ -8,36 +8,36 @@ use jiff::Timestamp;
 use crate::domain::ids::ChannelName;
 use crate::domain::notification::incidents::{Change, Incident};
 use crate::domain::notification::occurrences::Occurrences;
-use crate::domain::notification::{Failing, Notification};
+use crate::domain::notification::{ChannelFailure, Notification};
 use crate::ports::journal::Error;
 
-/// What is known from before.
+/// The stored state at startup.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OutboxState {
-    pub threads: Vec<Incident>,
-    pub tales: Occurrences,
-    /// Channels that fail.
-    pub failing: Vec<Failing>,
+    pub incidents: Vec<Incident>,
+    pub occurrences: Occurrences,
+    /// Failing channels.
+    pub failing: Vec<ChannelFailure>,
 }
 
-/// A channel's oldest letters, in order.
+/// The oldest undelivered notifications of a channel, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PendingNotifications {
-    pub letters: Vec<Notification>,
-    /// How many there are in all.
+    pub notifications: Vec<Notification>,
+    /// The number of all undelivered notifications of the channel.
     pub count: u64,
 }
 
-/// What came of a delivery.
+/// The result of a delivery attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryOutcome {
     pub channel: ChannelName,
-    /// The numbers of letters that are done with.
+    /// The numbers of notifications to remove: delivered or dropped.
     pub done: Vec<u64>,
-    /// The numbers of those that failed once more, and when they are sent again.
+    /// The numbers of notifications to retry, and when.
     pub again: Vec<(u64, Timestamp)>,
-    /// `None`: the channel does not fail.
-    pub failing: Option<Failing>,
+    /// `None` if the channel works.
+    pub failing: Option<ChannelFailure>,
 }
 
 /// Each write is durable and whole when its method returns `Ok`, and may be repeated after an error.
@@ -47,8 +47,7 @@ pub trait Outbox: Send + Sync {
     /// `Corrupt` or `Unavailable`.
     async fn recall(&self) -> Result<OutboxState, Error>;
 
-    /// Keeps a change, and its letters in their order behind those that wait. A letter with an id that waits already is
-    /// the same.
+    /// Stores a change and appends its notifications. A notification whose id is already stored is ignored.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -60,9 +59,9 @@ pub trait Outbox: Send + Sync {
 
     /// # Errors
     /// `Unavailable`.
-    async fn settle(&self, settlement: &DeliveryOutcome) -> Result<(), Error>;
+    async fn settle(&self, outcome: &DeliveryOutcome) -> Result<(), Error>;
 
-    /// Drops the letters and the failures of every channel but these.
+    /// Removes the notifications and failures of all other channels.
     ///
     /// # Errors
     /// `Unavailable`.

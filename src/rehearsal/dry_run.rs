@@ -17,11 +17,10 @@ use crate::domain::policy::{Credential, Policy};
 use crate::domain::record::Record;
 use crate::domain::rotation::{ParkReason, Rotation};
 use crate::domain::schedule::StartDecision;
-use crate::domain::secret::Fingerprint;
 use crate::engine::{Context, SingleRun, Timing, WorkspaceClient};
 use crate::ports::clock::Clock;
 use crate::ports::issuer::Issuer;
-use crate::ports::journal::{CredentialState, Entry, Journal as _};
+use crate::ports::journal::{Acknowledgements as _, CredentialState, Entry, Records as _};
 use crate::ports::prober::Prober;
 use crate::ports::secret_store::SecretStore;
 use crate::rehearsal::Stores;
@@ -64,7 +63,7 @@ impl Given<'_> {
                 WorkspaceClient::new(name.clone(), Arc::clone(workspace) as Arc<dyn Issuer>, limits);
             let workspace_client = workspace_client.watched_by(Arc::clone(workspace) as _);
             let workspace_client = match self.admins.get(name) {
-                Some(admin) => workspace_client.administered_by(admin.clone()),
+                Some(admin) => workspace_client.administered_by(admin.clone(), workspace.admin_key()),
                 None => workspace_client,
             };
             (name.clone(), Arc::new(workspace_client))
@@ -238,7 +237,8 @@ impl Stage {
         let fresh = Record::new(credential.name.clone());
         let record = record.unwrap_or(&fresh);
         let rotation = rotation.and_then(|known| known.rotation.as_ref());
-        let workspaces = workspaces(given, credential, rotation, record, clock, &ledger);
+        let workspaces = workspaces(given, credential, rotation, record, clock, &ledger)
+            .ok_or("an admin key cannot be imagined")?;
         let shelves: BTreeMap<_, Arc<Shelf>> = given
             .stores
             .iter()
@@ -312,17 +312,18 @@ fn workspaces(
     record: &Record,
     clock: &VirtualClock,
     ledger: &CallLog,
-) -> BTreeMap<WorkspaceName, Arc<Workspace>> {
+) -> Option<BTreeMap<WorkspaceName, Arc<Workspace>>> {
     let of_the_old = record.current.as_ref().and_then(|current| current.fingerprint.as_ref());
     let of_the_new = rotation.filter(|it| it.phase.needs_the_old_key()).and_then(Rotation::successor);
     let admin = of_the_new.map(|successor| &successor.fingerprint).or(of_the_old);
     let is_its_own = |name: &WorkspaceName| given.admins.get(name) == Some(&credential.name);
     let make = |name: &WorkspaceName| {
-        let print = admin.filter(|_| is_its_own(name)).map(snapshot::print);
-        let print = print.unwrap_or_else(|| Fingerprint::of(b"imagined-admin"));
-        Arc::new(Workspace::new(name.clone(), clock.clone(), ledger.clone(), Fuse::default(), print))
+        let admin_key = snapshot::admin_key(admin.filter(|_| is_its_own(name)))?;
+        let fuse = Fuse::default();
+        let workspace = Workspace::new(name.clone(), clock.clone(), ledger.clone(), fuse, admin_key);
+        Some((name.clone(), Arc::new(workspace)))
     };
-    given.policy.workspaces.keys().map(|name| (name.clone(), make(name))).collect()
+    given.policy.workspaces.keys().map(make).collect()
 }
 
 fn journal(past: &Past, ledger: &CallLog) -> Option<MemoryJournal> {

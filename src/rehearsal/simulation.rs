@@ -15,7 +15,6 @@ use crate::domain::forecast::quotas::VersionQuota;
 use crate::domain::ids::{ConsumerName, StoreName, WorkspaceName};
 use crate::domain::policy::Policy;
 use crate::domain::record::Record;
-use crate::domain::secret::Fingerprint;
 use crate::domain::time::later;
 use crate::engine::{Context, Controller, Handle, Stopped, Timing, WorkspaceClient};
 use crate::ports::clock::Clock;
@@ -29,7 +28,7 @@ use crate::rehearsal::crash::Fuse;
 use crate::rehearsal::dry_run::Given;
 use crate::rehearsal::shelf::Shelf;
 use crate::rehearsal::simulation::score::{Score, Told};
-use crate::rehearsal::snapshot::Furniture;
+use crate::rehearsal::snapshot::{self, Furniture};
 use crate::rehearsal::workspace::Workspace;
 
 mod promises;
@@ -99,9 +98,9 @@ impl World {
     fn build(given: &Given<'_>, weather: &Weather, clock: &VirtualClock) -> Result<Self, String> {
         let (ledger, fuse, changed) = (CallLog::default(), Fuse::default(), Arc::new(Notify::new()));
         let policy = given.policy.clone();
-        let admin = Fingerprint::of(b"imagined-admin");
+        let admin_key = snapshot::admin_key(None).ok_or("the admin key cannot be imagined")?;
         let workspace = |name: &WorkspaceName| {
-            Workspace::new(name.clone(), clock.clone(), ledger.clone(), fuse.clone(), admin.clone())
+            Workspace::new(name.clone(), clock.clone(), ledger.clone(), fuse.clone(), Arc::clone(&admin_key))
         };
         let workspaces: BTreeMap<_, _> =
             policy.workspaces.keys().map(|name| (name.clone(), Arc::new(workspace(name)))).collect();

@@ -2,6 +2,8 @@
 //!
 //! A value cannot be had from its fingerprint. So each fingerprint is replaced by that of an imagined value.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -10,14 +12,15 @@ use serde_json::Value;
 use crate::adapters::memory::store::Stands;
 use crate::adapters::secret_text;
 use crate::domain::ids::{KeyId, ServiceAccountId, VersionId};
-use crate::domain::key::{Grants, Key, Permissions};
-use crate::domain::phase::Phase;
+use crate::domain::key::{Key, KeyAttributes, Permissions};
+use crate::domain::phase::OldKey;
 use crate::domain::plan::Destination;
 use crate::domain::policy::Credential;
 use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
-use crate::domain::secret::Fingerprint;
+use crate::domain::secret::{Fingerprint, SecretValue};
 use crate::domain::successor::{Placement, PlacementState, Successor};
+use crate::ports::issuer::AdminKey;
 use crate::ports::journal::Entry;
 use crate::rehearsal::shelf::Shelf;
 use crate::rehearsal::workspace::Workspace;
@@ -34,6 +37,12 @@ fn value(print: &Fingerprint) -> String {
 /// The imagined fingerprint in the place of a real one.
 pub(super) fn print(of: &Fingerprint) -> Fingerprint {
     Fingerprint::of(value(of).as_bytes())
+}
+
+/// The admin key of an imagined workspace: the imagined value of `of`, or one of its own.
+pub(super) fn admin_key(of: Option<&Fingerprint>) -> Option<Arc<AdminKey>> {
+    let value = of.map_or_else(|| "imagined-admin".to_owned(), value);
+    SecretValue::new(value).ok().map(AdminKey::new)
 }
 
 /// With every fingerprint replaced; `None` if it does not read as what it was.
@@ -80,7 +89,7 @@ impl Furniture<'_> {
         let Self { credential, record, rotation, now } = self;
         let account = self.account()?;
         workspace.add_account(account.clone(), credential.service_account.clone());
-        let old_is_disabled = rotation.is_some_and(|rotation| old_is_disabled(&rotation.phase));
+        let old_is_disabled = rotation.is_some_and(|rotation| rotation.phase.old_key() == OldKey::Disabled);
         let id = match rotation {
             Some(rotation) => rotation.plan.old.clone(),
             None => match &record.current {
@@ -92,8 +101,8 @@ impl Furniture<'_> {
         };
         if let Some(id) = id {
             let current = record.current.as_ref().filter(|current| current.key == id);
-            let grants = rotation.and_then(|rotation| rotation.grants().cloned());
-            let grants = grants.or_else(|| current.and_then(|current| current.grants.clone()));
+            let attributes = rotation.and_then(|rotation| rotation.attributes().cloned());
+            let attributes = attributes.or_else(|| current.and_then(|current| current.attributes.clone()));
             let dead_man = rotation.and_then(|rotation| rotation.dead_man).filter(|it| it.is_in_force());
             let expires_at = current.and_then(|current| current.expires_at);
             let key = Key {
@@ -103,7 +112,7 @@ impl Furniture<'_> {
                     id,
                     account.clone(),
                     current.map_or(*now, |current| current.since),
-                    grants.or_else(|| credential.first.clone()),
+                    attributes.or_else(|| credential.first.clone()),
                 )
             };
             let of = current.and_then(|current| current.fingerprint.as_ref());
@@ -111,11 +120,11 @@ impl Furniture<'_> {
         }
         if let (Some(rotation), Some(successor)) = (rotation, rotation.and_then(Rotation::successor)) {
             let made = successor.facts.as_ref().and_then(|facts| facts.created_at).unwrap_or(rotation.since);
-            let grants = Some(successor.request.grants.clone());
+            let attributes = Some(successor.request.attributes.clone());
             let key = Key {
                 name: rotation.nonce().key_name(&credential.name),
                 expires_at: successor.request.expires_at,
-                ..key(successor.key.clone(), account, made, grants)
+                ..key(successor.key.clone(), account, made, attributes)
             };
             workspace.add_key(key, print(&successor.fingerprint));
         }
@@ -165,7 +174,12 @@ fn unknown(credential: &Credential) -> Fingerprint {
     Fingerprint::of(format!("imagined-unknown-{}", credential.name).as_bytes())
 }
 
-fn key(id: KeyId, account: ServiceAccountId, created_at: Timestamp, grants: Option<Grants>) -> Key {
+fn key(
+    id: KeyId,
+    account: ServiceAccountId,
+    created_at: Timestamp,
+    attributes: Option<KeyAttributes>,
+) -> Key {
     Key {
         usage_hash: Some(id.to_string()),
         id,
@@ -175,31 +189,10 @@ fn key(id: KeyId, account: ServiceAccountId, created_at: Timestamp, grants: Opti
         created_at: Some(created_at),
         enabled: true,
         disable_reason: None,
-        grants: grants.unwrap_or_else(|| Grants::of(Permissions::Only(["text_to_speech".to_owned()].into()))),
+        attributes: attributes
+            .unwrap_or_else(|| KeyAttributes::of(Permissions::Only(["text_to_speech".to_owned()].into()))),
         expires_at: None,
         character_count: Some(0),
-    }
-}
-
-/// Where it may be the one or the other it is taken for disabled: to enable it is then part of what is to come.
-fn old_is_disabled(phase: &Phase) -> bool {
-    match phase {
-        Phase::Quarantine(_) | Phase::Revoking(_) | Phase::Reinstating { .. } => true,
-        Phase::RollingBack { old_enabled, .. } => !old_enabled,
-        Phase::Parked { was, .. } => old_is_disabled(was),
-        Phase::Due { .. }
-        | Phase::Minting { .. }
-        | Phase::Staging(_)
-        | Phase::Verifying(_)
-        | Phase::Promoting(_)
-        | Phase::Overlap(_)
-        | Phase::Disabling { .. }
-        | Phase::Discarding { .. }
-        | Phase::Returning { .. }
-        | Phase::Withdrawing { .. }
-        | Phase::Done(_)
-        | Phase::Aborted { .. }
-        | Phase::RolledBack { .. } => false,
     }
 }
 

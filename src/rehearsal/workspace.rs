@@ -1,7 +1,7 @@
 //! An imagined ElevenLabs workspace: it does what it is asked to at once, and shows every use of its keys.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -13,7 +13,7 @@ use crate::domain::key::{Account, Inventory, Key, KeyRequest};
 use crate::domain::secret::{Fingerprint, SecretValue};
 use crate::domain::usage::{Reading, Source, Use};
 use crate::ports::clock::Clock as _;
-use crate::ports::issuer::{Issuer, Minted};
+use crate::ports::issuer::{AdminKey, Issuer, Minted};
 use crate::ports::usage::UsageSource;
 use crate::rehearsal::call_log::CallLog;
 use crate::rehearsal::clock::VirtualClock;
@@ -27,13 +27,13 @@ pub(super) struct Workspace {
     clock: VirtualClock,
     ledger: CallLog,
     fuse: Fuse,
+    admin_key: Arc<AdminKey>,
     state: Mutex<State>,
 }
 
 struct State {
     accounts: BTreeMap<ServiceAccountId, String>,
     keys: BTreeMap<KeyId, (Key, Fingerprint)>,
-    admin: Fingerprint,
     made: u64,
     /// Since when consumers use the newest key; before that they used the one before.
     used: BTreeMap<KeyId, (Timestamp, Option<Timestamp>)>,
@@ -45,11 +45,15 @@ impl Workspace {
         clock: VirtualClock,
         ledger: CallLog,
         fuse: Fuse,
-        admin: Fingerprint,
+        admin_key: Arc<AdminKey>,
     ) -> Self {
         let state =
-            State { accounts: BTreeMap::new(), keys: BTreeMap::new(), admin, made: 0, used: BTreeMap::new() };
-        Self { name, clock, ledger, fuse, state: Mutex::new(state) }
+            State { accounts: BTreeMap::new(), keys: BTreeMap::new(), made: 0, used: BTreeMap::new() };
+        Self { name, clock, ledger, fuse, admin_key, state: Mutex::new(state) }
+    }
+
+    pub(super) fn admin_key(&self) -> Arc<AdminKey> {
+        Arc::clone(&self.admin_key)
     }
 
     pub(super) fn add_account(&self, id: ServiceAccountId, name: String) {
@@ -111,7 +115,7 @@ impl Workspace {
             created_at: Some(now),
             enabled: true,
             disable_reason: None,
-            grants: request.grants.clone(),
+            attributes: request.attributes.clone(),
             expires_at: request.expires_at,
             usage_hash: Some(id.to_string()),
             character_count: Some(0),
@@ -174,15 +178,6 @@ impl Issuer for Workspace {
 
     async fn prove_admin(&self, _: &SecretValue) -> Result<(), Failure> {
         self.asked(Asked::ProveAdmin).await;
-        Ok(())
-    }
-
-    fn admin_key(&self) -> Fingerprint {
-        self.state().admin.clone()
-    }
-
-    fn use_admin_key(&self, value: &SecretValue) -> Result<(), Failure> {
-        self.state().admin = value.fingerprint();
         Ok(())
     }
 

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
+use crate::domain::key::network;
 use crate::sandbox::answer::Call;
-use crate::sandbox::cidr::Cidr;
 use crate::sandbox::key::StoredKey;
 use crate::sandbox::refusal::Refusal;
 use crate::sandbox::route::Route;
@@ -78,5 +78,5 @@ fn passes_addresses(settings: &Settings, call: &Call) -> bool {
     let (Some(allowed), Some(from)) = (&settings.allowed_ips, call.from) else {
         return true;
     };
-    allowed.iter().filter_map(|text| Cidr::parse(text)).any(|network| network.contains(from))
+    allowed.iter().filter_map(|text| network(text)).any(|network| network.contains(&from.to_canonical()))
 }

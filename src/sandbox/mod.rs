@@ -33,7 +33,6 @@ pub mod analytics;
 pub mod answer;
 pub mod api_version;
 mod authorise;
-mod cidr;
 mod control;
 mod exchange;
 mod fault_effects;

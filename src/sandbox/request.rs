@@ -4,9 +4,9 @@
 
 use serde_json::{Map, Value};
 
+use crate::domain::key::network;
 use crate::sandbox::answer::Body;
 use crate::sandbox::api_version::ApiVersion;
-use crate::sandbox::cidr::Cidr;
 use crate::sandbox::refusal::{Complaint, Refusal};
 use crate::sandbox::settings::{Change, Granted, KeyChange, Settings};
 
@@ -223,7 +223,7 @@ pub fn fields(body: &Body) -> Result<&Map<String, Value>, Refusal> {
 /// Reads a list of addresses; each comes back with a prefix length, as the provider gives it back.
 fn addresses(value: &Value) -> Option<Vec<String>> {
     let entries = value.as_array().filter(|entries| (1..=ADDRESSES_MAX).contains(&entries.len()))?;
-    entries.iter().map(|entry| Cidr::parse(entry.as_str()?).map(|cidr| cidr.to_string())).collect()
+    entries.iter().map(|entry| network(entry.as_str()?).map(|network| network.to_string())).collect()
 }
 
 #[cfg(test)]

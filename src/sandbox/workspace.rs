@@ -2,11 +2,13 @@
 //! a workspace can be driven in virtual time. The API in front of it is [`Workspace::answer`].
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 
+use ipnet::IpNet;
 use jiff::Timestamp;
 
+use crate::domain::key::network;
 use crate::sandbox::analytics::{AuditLog, CallLog, UsageLog};
-use crate::sandbox::cidr::Cidr;
 use crate::sandbox::key::StoredKey;
 use crate::sandbox::random::Random;
 use crate::sandbox::refusal::Refusal;
@@ -238,8 +240,8 @@ impl Workspace {
             return Err(Refusal::NeedsEnterprise(field));
         }
         if old.is_none_or(|old| old.allowed_ips != new.allowed_ips) && !self.rules.private_addresses_allowed {
-            let networks = new.allowed_ips.iter().flatten().filter_map(|text| Cidr::parse(text));
-            if let Some(network) = networks.into_iter().find(Cidr::is_private) {
+            let networks = new.allowed_ips.iter().flatten().filter_map(|text| network(text));
+            if let Some(network) = networks.into_iter().find(is_private) {
                 let message = format!("{network} is a private range");
                 return Err(Refusal::Unwanted { parameter: "allowed_ips", message });
             }
@@ -255,6 +257,14 @@ impl Workspace {
             Some(_) | None => return Ok(()),
         };
         Err(Refusal::Unwanted { parameter: "expires_at_unix", message: message.to_owned() })
+    }
+}
+
+/// Whether the network begins in a range that the provider does not take.
+fn is_private(network: &IpNet) -> bool {
+    match network.addr() {
+        IpAddr::V4(v4) => v4.is_private() || v4.is_loopback() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_loopback() || v6.is_unicast_link_local(),
     }
 }
 

@@ -1,6 +1,6 @@
-//! Every metric of the program: its name, what it is, its labels and what it means. [docs/metrics.md] is made of this.
+//! The definition of every metric. [docs/metrics.md] is generated from it.
 //!
-//! A label's values come from our own enums, or are names of the policy. Durations are in seconds, instants are gauges.
+//! Label values come from enums or are names from the policy. Durations are in seconds, instants are gauges.
 //!
 //! [docs/metrics.md]: ../../docs/metrics.md
 
@@ -9,147 +9,156 @@ mod definition;
 pub use definition::{Definition, Kind};
 use definition::{counter, gauge, histogram};
 
-const WHICH: &[&str] = &["credential", "workspace"];
+const CREDENTIAL: &[&str] = &["credential", "workspace"];
 const WORKSPACE: &[&str] = &["workspace"];
 
 pub(super) const BUILD_INFO: Definition =
-    gauge("rekeyd_build_info", &["version", "revision"], "Which rekeyd runs; always 1.");
+    gauge("rekeyd_build_info", &["version", "revision"], "Version and revision of rekeyd; always 1.");
 pub(super) const CREDENTIALS: Definition =
-    gauge("rekeyd_credentials", &["condition"], "Credentials by how they fare.");
-// Of the fleet as a whole, told whether credentials are told one by one or not.
+    gauge("rekeyd_credentials", &["condition"], "Credentials by condition.");
+// Metrics of the fleet, always exported.
 pub(super) const NEED_ATTENTION: Definition =
-    gauge("rekeyd_credentials_needing_attention", WORKSPACE, "Credentials that need a person.");
+    gauge("rekeyd_credentials_needing_attention", WORKSPACE, "Credentials that need an operator.");
 pub(super) const OLDEST_KEY: Definition = gauge(
     "rekeyd_oldest_key_created_timestamp_seconds",
     WORKSPACE,
-    "When the oldest of the workspace's keys in service was created.",
+    "Creation time of the oldest key in service.",
 );
-pub(super) const FIRST_EXPIRY: Definition = gauge(
+pub(super) const NEXT_EXPIRY: Definition = gauge(
     "rekeyd_first_key_expires_timestamp_seconds",
     WORKSPACE,
-    "When the first of the workspace's keys in service expires, if any does.",
+    "Earliest expiry of a key in service; absent if no key expires.",
 );
-pub(super) const FIRST_DUE: Definition = gauge(
+pub(super) const NEXT_DUE: Definition = gauge(
     "rekeyd_first_rotation_due_timestamp_seconds",
     WORKSPACE,
-    "When the first of the workspace's credentials without a rotation under way is, or was, due.",
+    "Earliest due time of a credential without a rotation in progress.",
 );
 pub(super) const IN_PHASE: Definition =
-    gauge("rekeyd_rotations_in_phase", &["workspace", "phase"], "Rotations that are under way, by phase.");
-pub(super) const LONGEST_IN_PHASE: Definition = gauge(
-    "rekeyd_longest_in_phase_entered_timestamp_seconds",
+    gauge("rekeyd_rotations_in_phase", &["workspace", "phase"], "Rotations in progress by phase.");
+pub(super) const OLDEST_PHASE_ENTERED: Definition = gauge(
+    "rekeyd_oldest_phase_entered_timestamp_seconds",
     &["workspace", "phase"],
-    "When the rotation that has been in its phase for the longest entered it.",
+    "Earliest time at which a rotation in the phase entered it.",
 );
 pub(super) const ALL_PARKED: Definition =
-    gauge("rekeyd_rotations_parked", &["reason"], "Rotations that need an operator, by reason.");
+    gauge("rekeyd_rotations_parked", &["reason"], "Parked rotations by reason.");
 pub(super) const ALL_BLOCKED: Definition = gauge(
     "rekeyd_rotations_blocked",
     &["reason"],
-    "Rotations that are wanted and kept from beginning, or from going on, by reason.",
+    "Rotations that are due or in progress and cannot continue, by reason.",
 );
 pub(super) const ALL_FINDINGS: Definition =
-    gauge("rekeyd_findings", &["kind"], "Credentials with something wrong outside, by kind.");
-pub(super) const ALL_STRAGGLERS: Definition =
-    gauge("rekeyd_stragglers", WORKSPACE, "Consumers, probes and sources of evidence that hold a gate shut.");
-// Of one credential. With `per_credential = false` only the worst of those that are not well are told.
+    gauge("rekeyd_findings", &["kind"], "Credentials with a finding, by kind.");
+pub(super) const LAGGING_CONSUMERS: Definition = gauge(
+    "rekeyd_lagging_consumers",
+    WORKSPACE,
+    "Consumers, probes and sources of evidence that gates are waiting on.",
+);
+// Metrics of a credential. With `per_credential = false`, only for the most severe credentials.
 pub(super) const KEY_CREATED: Definition =
-    gauge("rekeyd_key_created_timestamp_seconds", WHICH, "When the credential's key was created.");
-pub(super) const KEY_EXPIRES: Definition =
-    gauge("rekeyd_key_expires_timestamp_seconds", WHICH, "When the credential's key expires, if it does.");
+    gauge("rekeyd_key_created_timestamp_seconds", CREDENTIAL, "Creation time of the key.");
+pub(super) const KEY_EXPIRES: Definition = gauge(
+    "rekeyd_key_expires_timestamp_seconds",
+    CREDENTIAL,
+    "Expiry of the key; absent if the key does not expire.",
+);
 pub(super) const ROTATION_DUE: Definition = gauge(
     "rekeyd_rotation_due_timestamp_seconds",
-    WHICH,
-    "When the credential is due by its schedule; while a rotation is under way, when that was.",
+    CREDENTIAL,
+    "Due time of the next rotation, or of the rotation in progress.",
 );
 pub(super) const ROTATION_PHASE: Definition = gauge(
     "rekeyd_rotation_phase",
     &["credential", "workspace", "phase"],
-    "The phase of the rotation that is under way; always 1.",
+    "Phase of the rotation in progress; always 1.",
 );
 pub(super) const PHASE_ENTERED: Definition = gauge(
     "rekeyd_rotation_phase_entered_timestamp_seconds",
-    WHICH,
-    "When the rotation that is under way entered its phase.",
+    CREDENTIAL,
+    "Time at which the rotation in progress entered its phase.",
 );
-pub(super) const TROUBLE: Definition = gauge(
-    "rekeyd_rotation_trouble",
+pub(super) const CONSECUTIVE_FAILURES: Definition = gauge(
+    "rekeyd_rotation_consecutive_failures",
     &["credential", "workspace", "effect", "kind"],
-    "How often in a row the next step of the rotation has failed; not told while it has not.",
+    "Consecutive failures of the next step of the rotation; absent if there are none.",
 );
 pub(super) const PARKED: Definition = gauge(
     "rekeyd_rotation_parked",
     &["credential", "workspace", "reason"],
-    "The rotation needs an operator; always 1.",
+    "The rotation is parked and needs an operator; always 1.",
 );
 pub(super) const OBSTACLE: Definition = gauge(
     "rekeyd_rotation_obstacle",
     &["credential", "workspace", "kind"],
-    "No rotation can begin; always 1.",
+    "No rotation can start; always 1.",
 );
 pub(super) const FINDING: Definition = gauge(
     "rekeyd_finding",
     &["credential", "workspace", "kind"],
-    "Something is wrong outside, as of the last inspection: a leak, or what people changed; always 1.",
+    "Finding of the last inspection: a leak or an out-of-band change; always 1.",
 );
-pub(super) const LEAK_ANSWERED: Definition = gauge(
-    "rekeyd_leak_answered_seconds",
-    WHICH,
-    "How long the last emergency took, from its first sign to the new key current and the old one dead.",
+pub(super) const EMERGENCY_DURATION: Definition = gauge(
+    "rekeyd_last_emergency_duration_seconds",
+    CREDENTIAL,
+    "Duration of the last emergency, from its first sign until the new key was current and the old key disabled.",
 );
-pub(super) const LEAK_ANSWERED_AT: Definition =
-    gauge("rekeyd_leak_answered_timestamp_seconds", WHICH, "When the last emergency was over.");
+pub(super) const EMERGENCY_COMPLETED: Definition = gauge(
+    "rekeyd_last_emergency_completed_timestamp_seconds",
+    CREDENTIAL,
+    "Time at which the last emergency was completed.",
+);
 pub(super) const SILENT_SINCE: Definition = gauge(
     "rekeyd_consumer_silent_since_timestamp_seconds",
     &["credential", "workspace", "consumer"],
-    "When a consumer that is waited for said anything last; told when that is longer ago than its word counts (`acks_valid_for`).",
+    "Last report of a required consumer; absent unless it is older than `acks_valid_for`.",
 );
-pub(super) const GATE_OPEN: Definition = gauge(
-    "rekeyd_gate_open",
+pub(super) const GATE_SATISFIED: Definition = gauge(
+    "rekeyd_gate_satisfied",
     &["credential", "workspace", "gate"],
-    "Whether the gate is open (1) or shut (0); told while old and new key overlap.",
+    "Whether the gate is satisfied (1) or waiting (0); present during the overlap.",
 );
 pub(super) const BLOCKED: Definition = gauge(
     "rekeyd_rotation_blocked",
     &["credential", "workspace", "reason"],
-    "A rotation is wanted and kept from beginning, or from going on; always 1.",
+    "The rotation is due or in progress and cannot continue; always 1.",
 );
 pub(super) const DEADLINE: Definition = gauge(
     "rekeyd_rotation_deadline_timestamp_seconds",
-    WHICH,
-    "When the overlap has lasted as long as the policy wants at most; told while old and new key overlap.",
+    CREDENTIAL,
+    "Deadline of the overlap by `at_most`; present during the overlap.",
 );
-pub(super) const STRAGGLER: Definition = gauge(
-    "rekeyd_gate_straggler",
-    &["credential", "workspace", "gate", "who"],
-    "Who holds the gate shut: a consumer or probe of the policy, or a source of evidence; always 1.",
+pub(super) const GATE_WAITING_ON: Definition = gauge(
+    "rekeyd_gate_waiting_on",
+    &["credential", "workspace", "gate", "name"],
+    "A consumer, probe or source of evidence that the gate is waiting on; always 1.",
 );
 pub(super) const EVIDENCE_DELAY: Definition = gauge(
     "rekeyd_evidence_delay_seconds",
     &["credential", "workspace", "source"],
-    "How long the provider's evidence took to show use, at the longest, as measured in this overlap.",
+    "Longest measured delay until the evidence showed use of a key in this overlap.",
 );
-pub(super) const EVIDENCE_BLIND: Definition = gauge(
-    "rekeyd_evidence_blind",
+pub(super) const EVIDENCE_UNAVAILABLE: Definition = gauge(
+    "rekeyd_evidence_unavailable",
     &["credential", "workspace", "source"],
-    "Whether the source of evidence gave no answer when it was last asked (1); told while old and new key overlap.",
+    "Whether the last query of the source failed (1); present during the overlap.",
 );
 pub(super) const ATTENTION: Definition =
-    gauge("rekeyd_attention_needed", WHICH, "Whether the credential needs a person.");
+    gauge("rekeyd_attention_needed", CREDENTIAL, "Whether the credential needs an operator (1).");
 pub(super) const LAST_ROTATION: Definition = gauge(
     "rekeyd_last_rotation_timestamp_seconds",
     &["credential", "workspace", "outcome"],
-    "When the credential's last rotation ended, and how.",
+    "End time of the last rotation, by outcome.",
 );
 pub(super) const REACHABLE: Definition = gauge(
     "rekeyd_workspace_reachable",
     WORKSPACE,
-    "Whether the last listing of the workspace succeeded (1) or failed (0); not told before the first.",
+    "Whether the last listing of the workspace succeeded (1) or failed (0); absent before the first.",
 );
-pub(super) const LAST_ANSWER: Definition = gauge(
-    "rekeyd_workspace_last_answer_timestamp_seconds",
+pub(super) const LAST_SUCCESS: Definition = gauge(
+    "rekeyd_workspace_last_success_timestamp_seconds",
     WORKSPACE,
-    "When the workspace was last listed successfully.",
+    "Time of the last successful listing of the workspace.",
 );
 pub(super) const FAILING: Definition = gauge(
     "rekeyd_workspace_failing",
@@ -159,160 +168,148 @@ pub(super) const FAILING: Definition = gauge(
 pub(super) const CLOCK_SKEW: Definition = gauge(
     "rekeyd_workspace_clock_skew_seconds",
     WORKSPACE,
-    "How far the provider's clock is ahead of this machine's.",
+    "Clock of the provider minus the clock of this machine.",
 );
 pub(super) const FOREIGN_KEYS: Definition = gauge(
     "rekeyd_workspace_foreign_keys",
     WORKSPACE,
-    "Keys of the policy's service accounts that rekeyd neither made nor uses.",
+    "Keys of the policy's service accounts that rekeyd neither created nor uses.",
 );
 pub(super) const SKEW_MAX: Definition = gauge(
     "rekeyd_clock_skew_max_seconds",
     &[],
-    "From which difference between the clocks on nothing is revoked: the policy's `clock_skew_max`.",
+    "Clock skew from which nothing is revoked: `clock_skew_max` of the policy.",
 );
 pub(super) const BUDGET: Definition =
-    gauge("rekeyd_mint_budget", WORKSPACE, "How many keys may be created per hour: `mints_per_hour`.");
-pub(super) const BUDGET_LEFT: Definition =
-    gauge("rekeyd_mint_budget_left", WORKSPACE, "How many of them may still be created now.");
+    gauge("rekeyd_mint_budget", WORKSPACE, "Limit of created keys per hour: `mints_per_hour`.");
+pub(super) const BUDGET_REMAINING: Definition =
+    gauge("rekeyd_mint_budget_remaining", WORKSPACE, "Keys that can still be created now.");
 pub(super) const PROVIDER_REQUESTS: Definition = counter(
     "rekeyd_provider_requests",
     &["workspace", "route", "outcome"],
-    "Requests to the provider by what was asked and what came of it: `ok` or a kind of failure.",
+    "Requests to the provider by outcome: `ok` or the kind of failure.",
 );
 pub(super) const PROVIDER_TIME: Definition = histogram(
     "rekeyd_provider_request_duration_seconds",
     &["workspace", "route"],
-    "How long requests to the provider took, with their wait for admission.",
+    "Histogram of request durations, including the wait for the rate limit.",
 );
-pub(super) const PROVIDER_THROTTLED: Definition = counter(
-    "rekeyd_provider_throttled",
-    WORKSPACE,
-    "Requests that the provider answered by asking to slow down.",
-);
+pub(super) const PROVIDER_THROTTLED: Definition =
+    counter("rekeyd_provider_throttled", WORKSPACE, "Requests that the provider rate-limited.");
 pub(super) const STORE_REQUESTS: Definition = counter(
     "rekeyd_store_requests",
     &["store", "operation", "outcome"],
-    "Operations on a secrets store by what was done and what came of it: `ok` or a kind of failure.",
+    "Operations on a store by outcome: `ok` or the kind of failure.",
 );
 pub(super) const STORE_TIME: Definition = histogram(
     "rekeyd_store_request_duration_seconds",
     &["store", "operation"],
-    "How long operations on a secrets store took.",
+    "Histogram of operation durations.",
 );
 pub(super) const STORE_FAILING: Definition = gauge(
     "rekeyd_store_failing",
     &["store", "kind"],
-    "The last operation on the store failed by a fault of the store or the way to it; always 1.",
+    "The last operation on the store failed because of the store or the connection; always 1.",
 );
 pub(super) const ENDED: Definition = counter(
     "rekeyd_rotations_ended",
     &["workspace", "outcome", "reason"],
-    "Rotations that ended, by how and by why they had begun.",
+    "Ended rotations by outcome and reason.",
 );
-pub(super) const PHASE_TIME: Definition = histogram(
-    "rekeyd_rotation_phase_duration_seconds",
-    &["phase"],
-    "How long rotations were in a phase that they left.",
+pub(super) const PHASE_TIME: Definition =
+    histogram("rekeyd_rotation_phase_duration_seconds", &["phase"], "Histogram of phase durations.");
+pub(super) const START: Definition = gauge(
+    "rekeyd_start_timestamp_seconds",
+    &[],
+    "Start time of the daemon; counters and histograms start then.",
 );
-pub(super) const STARTED: Definition =
-    gauge("rekeyd_start_timestamp_seconds", &[], "When the daemon started: from then on it counts.");
 pub(super) const LAST_TICK: Definition = gauge(
     "rekeyd_scheduler_last_tick_timestamp_seconds",
     &[],
-    "When the scheduler last woke the engine: about every five seconds.",
+    "Last tick of the scheduler, about every five seconds.",
 );
-pub(super) const LAST_BEAT: Definition =
-    gauge("rekeyd_engine_last_beat_timestamp_seconds", &[], "When the engine's loop last went round.");
-pub(super) const VISITS: Definition =
-    gauge("rekeyd_engine_visits", &[], "Credentials that are being worked on at this moment.");
+pub(super) const LAST_HEARTBEAT: Definition =
+    gauge("rekeyd_engine_last_heartbeat_timestamp_seconds", &[], "Last iteration of the engine loop.");
+pub(super) const ACTIVE_RECONCILES: Definition =
+    gauge("rekeyd_engine_active_reconciles", &[], "Credentials that are being reconciled.");
 pub(super) const DAMAGED: Definition = gauge(
     "rekeyd_engine_damaged_credentials",
     &[],
-    "Credentials that are left alone because their rows in the journal are damaged.",
+    "Credentials with damaged rows in the journal, which are not managed.",
 );
-pub(super) const ORPHANS: Definition = counter(
-    "rekeyd_orphans_deleted",
-    &[],
-    "Keys made by rekeyd that no rotation owned any more, found by the sweeps of this process and deleted.",
-);
-pub(super) const HOLD: Definition = gauge(
-    "rekeyd_hold",
-    &["scope", "what", "by"],
-    "Something must not be done until an operator says so, by an operator's word or the breaker's; always 1.",
-);
+pub(super) const ORPHANS: Definition =
+    counter("rekeyd_orphans_deleted", &[], "Orphaned keys of rekeyd that sweeps of this process deleted.");
+pub(super) const HOLD: Definition =
+    gauge("rekeyd_hold", &["scope", "kind", "by"], "A hold by an operator or the circuit breaker; always 1.");
 pub(super) const CERTIFICATE_SUCCESS: Definition = gauge(
     "rekeyd_certificate_reload_success",
     &[],
-    "Whether the listener's newest certificate is in force (1), or cannot be used (0); 1 without TLS.",
+    "Whether the newest TLS certificate of the listener was loaded (1) or not (0); 1 without TLS.",
 );
 pub(super) const RELOAD_SUCCESS: Definition = gauge(
     "rekeyd_policy_reload_success",
     &[],
-    "Whether the newest policy is in force (1) or was refused (0).",
+    "Whether the newest policy is in force (1) or was rejected (0).",
 );
-pub(super) const RELOAD_TIME: Definition =
-    gauge("rekeyd_policy_reload_last_success_timestamp_seconds", &[], "When the policy in force was loaded.");
+pub(super) const RELOAD_TIME: Definition = gauge(
+    "rekeyd_policy_reload_last_success_timestamp_seconds",
+    &[],
+    "Time at which the policy in force was loaded.",
+);
 pub(super) const POLICY_INFO: Definition =
-    gauge("rekeyd_policy_info", &["hash"], "The SHA-256 of the policy in force; always 1.");
+    gauge("rekeyd_policy_info", &["hash"], "SHA-256 of the policy in force; always 1.");
 pub(super) const JOURNAL_READABLE: Definition = gauge(
     "rekeyd_journal_readable",
     &[],
-    "Whether the journal could be read for this scrape (1); what is derived from it is missing otherwise.",
+    "Whether the journal was readable for this scrape (1); otherwise metrics derived from it are absent.",
 );
 pub(super) const JOURNAL_WRITABLE: Definition = gauge(
     "rekeyd_journal_writable",
     &[],
-    "Whether the last write to the journal succeeded (1); while it cannot be written nothing else happens.",
+    "Whether the last write to the journal succeeded (1); otherwise every rotation waits.",
 );
 pub(super) const JOURNAL_WRITES: Definition = histogram(
     "rekeyd_journal_write_duration_seconds",
     &[],
-    "How long it took until an event was durable in the journal.",
+    "Histogram of durations until an event was durable.",
 );
-pub(super) const JOURNAL_UNWRITTEN: Definition =
-    counter("rekeyd_journal_write_failures", &[], "Attempts to write the journal that failed.");
+pub(super) const JOURNAL_WRITE_FAILURES: Definition =
+    counter("rekeyd_journal_write_failures", &[], "Failed writes to the journal.");
 pub(super) const JOURNAL_SIZE: Definition =
-    gauge("rekeyd_journal_size_bytes", &[], "The size of the journal's file and its write-ahead log.");
-pub(super) const NOTICES_DELIVERED: Definition = counter(
-    "rekeyd_notices_delivered",
+    gauge("rekeyd_journal_size_bytes", &[], "Size of the journal file and its write-ahead log.");
+pub(super) const NOTIFICATIONS_DELIVERED: Definition =
+    counter("rekeyd_notifications_delivered", &["channel"], "Delivered notifications.");
+pub(super) const NOTIFICATIONS_DROPPED: Definition = counter(
+    "rekeyd_notifications_dropped",
     &["channel"],
-    "Notices that a channel has taken in the life of this process.",
-);
-pub(super) const NOTICES_LOST: Definition = counter(
-    "rekeyd_notices_lost",
-    &["channel"],
-    "Notices that were given up, because the channel refused them or did not take them for too long.",
+    "Notifications that were dropped because the channel rejected them or did not accept them in time.",
 );
 pub(super) const CHANNEL_FAILING: Definition = gauge(
-    "rekeyd_notices_channel_failing",
+    "rekeyd_notification_channel_failing",
     &["channel"],
-    "Whether the last delivery by the channel failed (1): people may not have been told.",
+    "Whether the last delivery to the channel failed (1).",
 );
 pub(super) const SPANS_SENT: Definition =
-    counter("rekeyd_spans_sent", &[], "Spans that a collector has taken; told only where traces are sent.");
-pub(super) const SPANS_DROPPED: Definition = counter(
-    "rekeyd_spans_dropped",
-    &["why"],
-    "Spans that nobody will see: no room in the queue, refused, given up, or not to be read from the journal.",
-);
+    counter("rekeyd_spans_sent", &[], "Spans that the collector accepted; present if traces are exported.");
+pub(super) const SPANS_DROPPED: Definition =
+    counter("rekeyd_spans_dropped", &["reason"], "Spans that were dropped, by reason.");
 pub(super) const DRAINING: Definition = gauge("rekeyd_draining", &[], "Whether the daemon is stopping (1).");
 
-/// Every metric there is, in the order in which they are told.
+/// Every metric, in the order of the output.
 pub const ALL: &[Definition] = &[
     BUILD_INFO,
-    STARTED,
+    START,
     CREDENTIALS,
     NEED_ATTENTION,
     OLDEST_KEY,
-    FIRST_EXPIRY,
-    FIRST_DUE,
+    NEXT_EXPIRY,
+    NEXT_DUE,
     IN_PHASE,
-    LONGEST_IN_PHASE,
+    OLDEST_PHASE_ENTERED,
     ALL_PARKED,
     ALL_BLOCKED,
     ALL_FINDINGS,
-    ALL_STRAGGLERS,
+    LAGGING_CONSUMERS,
     HOLD,
     ENDED,
     PHASE_TIME,
@@ -323,36 +320,36 @@ pub const ALL: &[Definition] = &[
     ROTATION_PHASE,
     PHASE_ENTERED,
     DEADLINE,
-    TROUBLE,
+    CONSECUTIVE_FAILURES,
     PARKED,
     BLOCKED,
     OBSTACLE,
     FINDING,
-    LEAK_ANSWERED,
-    LEAK_ANSWERED_AT,
+    EMERGENCY_DURATION,
+    EMERGENCY_COMPLETED,
     SILENT_SINCE,
-    GATE_OPEN,
-    STRAGGLER,
+    GATE_SATISFIED,
+    GATE_WAITING_ON,
     EVIDENCE_DELAY,
-    EVIDENCE_BLIND,
+    EVIDENCE_UNAVAILABLE,
     LAST_ROTATION,
     REACHABLE,
     FAILING,
-    LAST_ANSWER,
+    LAST_SUCCESS,
     CLOCK_SKEW,
     SKEW_MAX,
     FOREIGN_KEYS,
     BUDGET,
-    BUDGET_LEFT,
+    BUDGET_REMAINING,
     PROVIDER_REQUESTS,
     PROVIDER_TIME,
     PROVIDER_THROTTLED,
     STORE_REQUESTS,
     STORE_TIME,
     STORE_FAILING,
-    LAST_BEAT,
+    LAST_HEARTBEAT,
     LAST_TICK,
-    VISITS,
+    ACTIVE_RECONCILES,
     DAMAGED,
     ORPHANS,
     RELOAD_SUCCESS,
@@ -362,10 +359,10 @@ pub const ALL: &[Definition] = &[
     JOURNAL_READABLE,
     JOURNAL_WRITABLE,
     JOURNAL_WRITES,
-    JOURNAL_UNWRITTEN,
+    JOURNAL_WRITE_FAILURES,
     JOURNAL_SIZE,
-    NOTICES_DELIVERED,
-    NOTICES_LOST,
+    NOTIFICATIONS_DELIVERED,
+    NOTIFICATIONS_DROPPED,
     CHANNEL_FAILING,
     SPANS_SENT,
     SPANS_DROPPED,

@@ -1,4 +1,4 @@
-//! systemd's journal in its own protocol: each field of a line is a field of the entry, to be asked for by name, as in
+//! The native protocol of the systemd journal: each field of a log line is a field of the entry, as in
 //! `journalctl CREDENTIAL=tts-backend`.
 
 use std::fmt;
@@ -14,30 +14,30 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-/// Where systemd's journal listens.
+/// The socket of the systemd journal.
 pub(super) const SOCKET: &str = "/run/systemd/journal/socket";
 const IDENTIFIER: &str = "rekeyd";
 const NAME_LENGTH_MAX: usize = 64;
 
-/// Sends lines to the journal, and writes those that it does not take to `otherwise`, as lines with a priority.
+/// Sends lines to the journal, and writes lines that the journal rejects to `fallback`, with a priority prefix.
 pub(super) struct Journald<W> {
     socket: UnixDatagram,
     path: PathBuf,
-    otherwise: W,
+    fallback: W,
 }
 
 impl<W> Journald<W> {
     /// # Errors
-    /// Nobody listens there.
-    pub(super) fn at(path: &Path, otherwise: W) -> std::io::Result<Self> {
+    /// No journal listens there.
+    pub(super) fn at(path: &Path, fallback: W) -> std::io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
-        // An empty datagram is no entry.
+        // An empty datagram creates no entry.
         socket.send_to(&[], path)?;
-        Ok(Self { socket, path: path.to_owned(), otherwise })
+        Ok(Self { socket, path: path.to_owned(), fallback })
     }
 }
 
-/// As syslog counts.
+/// The syslog priority of a level.
 pub(super) fn priority(level: Level) -> u8 {
     match level {
         Level::ERROR => 3,
@@ -47,7 +47,7 @@ pub(super) fn priority(level: Level) -> u8 {
     }
 }
 
-/// What a line or a span says, in its order.
+/// The fields of an event or a span, in order.
 #[derive(Default)]
 struct Fields {
     message: String,
@@ -63,7 +63,7 @@ impl Fields {
         }
     }
 
-    /// Takes over what `others` say beyond this.
+    /// Adds the fields of `others` that are missing here.
     fn complete(&mut self, others: &Self) {
         for (name, value) in &others.named {
             if !self.named.iter().any(|(known, _)| known == name) {
@@ -72,7 +72,7 @@ impl Fields {
         }
     }
 
-    /// In one line for a person.
+    /// The fields as one line of text.
     fn line(&self) -> String {
         let mut line = self.message.clone();
         for (name, value) in &self.named {
@@ -116,8 +116,8 @@ where
         let metadata = event.metadata();
         let (priority, line) = (priority(*metadata.level()), fields.line());
         if self.socket.send_to(&entry(priority, metadata.target(), &line, &fields), &self.path).is_err() {
-            // Nothing is left to say it to if this fails too.
-            drop(writeln!(self.otherwise.make_writer(), "<{priority}>{line}"));
+            // If this fails too, the line is lost.
+            drop(writeln!(self.fallback.make_writer(), "<{priority}>{line}"));
         }
     }
 }
@@ -136,15 +136,15 @@ fn entry(priority: u8, target: &str, line: &str, fields: &Fields) -> Vec<u8> {
     entry
 }
 
-/// One that the journal takes: capitals, digits and underscores, beginning with a letter.
+/// A valid field name of the journal: capitals, digits and underscores, starting with a letter.
 fn field_name(name: &str) -> Option<String> {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
     let name: String = name.trim_start_matches('_').chars().map(plain).take(NAME_LENGTH_MAX).collect();
-    let taken = ["MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "TARGET"].contains(&name.as_str());
-    (name.starts_with(|c: char| c.is_ascii_uppercase()) && !taken).then_some(name)
+    let is_reserved = ["MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "TARGET"].contains(&name.as_str());
+    (name.starts_with(|c: char| c.is_ascii_uppercase()) && !is_reserved).then_some(name)
 }
 
-/// A value of several lines goes with its length.
+/// A value of several lines is sent with its length.
 fn put(entry: &mut Vec<u8>, name: &str, value: &str) {
     entry.extend_from_slice(name.as_bytes());
     if value.contains('\n') {
@@ -182,7 +182,7 @@ mod tests {
         }
     }
 
-    /// The fields of an entry, as systemd's journal reads them.
+    /// Decodes an entry like the systemd journal.
     fn read(mut bytes: &[u8]) -> BTreeMap<String, String> {
         let mut fields = BTreeMap::new();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
@@ -216,36 +216,36 @@ mod tests {
         let lines = Lines::default();
         let writer = lines.clone();
         let layer = Journald::at(&path, move || writer.clone()).unwrap();
-        assert_eq!(receive().len(), 0, "somebody is there");
+        assert_eq!(receive().len(), 0, "the socket accepts datagrams");
         let subscriber = tracing_subscriber::registry().with(layer);
         tracing::subscriber::with_default(subscriber, || {
             let span = tracing::info_span!("effect", credential = "tts", rotation = %"r1", effect = "mint");
             let _entered = span.enter();
-            tracing::warn!(why = %"first\nsecond\n", credential = "other", status = 503, message_ = 1, "hindered");
+            tracing::warn!(why = %"first\nsecond\n", credential = "other", status = 503, message_ = 1, "failed");
             let entry = receive();
             let field = |name: &str| entry.get(name).map(String::as_str);
             assert_eq!((field("PRIORITY"), field("SYSLOG_IDENTIFIER")), (Some("4"), Some("rekeyd")));
             assert_eq!(field("TARGET"), Some("rekeyd::telemetry::journald::tests"));
             assert_eq!((field("WHY"), field("STATUS")), (Some("first\nsecond\n"), Some("503")));
             assert_eq!((field("CREDENTIAL"), field("ROTATION")), (Some("other"), Some("r1")));
-            let told =
-                "hindered why=first second  credential=other status=503 message_=1 rotation=r1 effect=mint";
-            assert_eq!(field("MESSAGE"), Some(told));
+            let message =
+                "failed why=first second  credential=other status=503 message_=1 rotation=r1 effect=mint";
+            assert_eq!(field("MESSAGE"), Some(message));
             tracing::error!(long = %"x".repeat(8 << 20), "too long for a datagram");
             drop(std::fs::remove_file(&path));
-            tracing::info!("nobody is there any more");
+            tracing::info!("no journal listens");
         });
         let written = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
         let written: Vec<&str> = written.lines().collect();
         assert_eq!(written.len(), 2, "nothing is lost");
         assert!(written[0].starts_with("<3>too long for a datagram long=xxx"));
-        assert!(written[1].starts_with("<6>nobody is there any more"), "{}", written[1]);
-        assert!(Journald::at(&path, std::io::sink).is_err(), "nobody listens");
+        assert!(written[1].starts_with("<6>no journal listens"), "{}", written[1]);
+        assert!(Journald::at(&path, std::io::sink).is_err(), "no journal listens");
     }
 
     #[test]
-    fn names_are_those_that_the_journal_takes() {
-        for (name, taken) in [
+    fn field_names_are_valid_in_the_journal() {
+        for (name, expected) in [
             ("credential", Some("CREDENTIAL")),
             ("key.id", Some("KEY_ID")),
             ("_hidden", Some("HIDDEN")),
@@ -253,7 +253,7 @@ mod tests {
             ("message", None),
             ("", None),
         ] {
-            assert_eq!(field_name(name).as_deref(), taken, "{name}");
+            assert_eq!(field_name(name).as_deref(), expected, "{name}");
         }
     }
 }

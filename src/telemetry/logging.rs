@@ -1,4 +1,4 @@
-//! The log: for people on a terminal, JSON for machines, and systemd's own form under systemd.
+//! The log: readable lines on a terminal, systemd's own protocol under systemd, and JSON elsewhere.
 
 use std::any::Any;
 use std::fmt;
@@ -13,6 +13,7 @@ use tracing::level_filters::LevelFilter;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, ParseError, Targets};
 use tracing_subscriber::fmt::format::{Compact, DefaultFields, Format as Lines, Writer};
+use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, MakeWriter};
 use tracing_subscriber::layer::{Layered, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Registry};
@@ -20,28 +21,32 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::telemetry::journald::{self, Journald, priority};
 
-/// What is logged if nobody says otherwise.
+mod readable;
+
+use crate::telemetry::logging::readable::TimeOfDay;
+
+/// The filter that applies by default.
 const DEFAULT: &str = "info";
 
-/// Libraries that show headers and bodies when they are let talk: never below these levels, whatever the filter says.
+/// Libraries that log headers and bodies at lower levels than these; the filter cannot lower the caps.
 const CAPPED: [(&str, LevelFilter); 7] = [
     ("aws_", LevelFilter::INFO),
     ("h2", LevelFilter::INFO),
     ("hyper", LevelFilter::DEBUG),
     ("reqwest", LevelFilter::DEBUG),
     ("rustls", LevelFilter::DEBUG),
-    ("tokio_cron_scheduler", LevelFilter::WARN), // says nothing that helps, at info
+    ("tokio_cron_scheduler", LevelFilter::WARN), // its info lines are noise
     ("tower", LevelFilter::DEBUG),
 ];
 
-/// How lines look.
+/// The format of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// For a person, with colours if the terminal has them.
+    /// Readable lines for a terminal.
     Human { colours: bool },
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
-    /// For systemd's journal: an entry with the line's fields; where it does not listen, lines with their priority.
+    /// Entries of systemd's journal with the event's fields; lines with a priority where the journal does not listen.
     Systemd,
 }
 
@@ -58,7 +63,7 @@ impl Format {
 }
 
 /// Whether a stream, such as the standard error, leads to systemd's journal: `journal_stream` is `$JOURNAL_STREAM`,
-/// which stays set when somebody redirects the stream.
+/// which stays set when the stream is redirected.
 #[must_use]
 pub fn leads_to_journal(journal_stream: Option<&str>, stream: impl AsFd) -> bool {
     let metadata = stream.as_fd().try_clone_to_owned().and_then(|stream| File::from(stream).metadata());
@@ -68,7 +73,7 @@ pub fn leads_to_journal(journal_stream: Option<&str>, stream: impl AsFd) -> bool
 /// Why logging could not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum Failed {
-    #[error("the log filter cannot be used: {0}; it is a list such as `info,rekeyd=debug`")]
+    #[error("cannot use the log filter: {0}; write a list such as `info,rekeyd=debug`")]
     Filter(#[from] ParseError),
     #[error("logging has begun already")]
     Begun(#[from] TryInitError),
@@ -105,12 +110,14 @@ where
     let layer = tracing_subscriber::fmt::layer().with_writer(writer);
     Ok(match format {
         Format::Human { colours } => {
-            let lines = OneLine { lines: Lines::default().with_ansi(colours).compact(), priority: false };
+            let lines =
+                Lines::default().with_timer(TimeOfDay).with_target(false).with_ansi(colours).compact();
+            let lines = OneLine { lines, style: Style::Terminal { colours } };
             Box::new(base.with(layer.with_ansi(colours).event_format(lines)))
         }
         Format::Json => Box::new(base.with(layer.json().flatten_event(true).with_span_list(false))),
         Format::Systemd => {
-            let lines = OneLine { lines: Lines::default().compact().without_time(), priority: true };
+            let lines = OneLine { lines: Lines::default().compact().without_time(), style: Style::Priority };
             Box::new(base.with(layer.with_ansi(false).event_format(lines)))
         }
     })
@@ -125,10 +132,17 @@ fn base(filter: Option<&str>) -> Result<Base, ParseError> {
     Ok(tracing_subscriber::registry().with(EnvFilter::try_new(filter)?).with(caps))
 }
 
-/// One event is one line, whatever outside systems said in it, with the priority before it if wanted.
+/// One event is one line, whatever outside systems put into its fields.
 struct OneLine<T> {
     lines: Lines<Compact, T>,
-    priority: bool,
+    style: Style,
+}
+
+enum Style {
+    /// With the syslog priority before the line.
+    Priority,
+    /// With transitions as [`readable::transition`] writes them.
+    Terminal { colours: bool },
 }
 
 impl<S, T> FormatEvent<S, DefaultFields> for OneLine<T>
@@ -143,11 +157,16 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let mut line = String::new();
-        let mut inner = Writer::new(&mut line);
-        self.lines.format_event(context, inner.by_ref(), event)?;
-        if self.priority {
-            write!(writer, "<{}>", priority(*event.metadata().level()))?;
+        match self.style {
+            Style::Terminal { colours } => {
+                if let Some(transition) = readable::transition(event, colours) {
+                    TimeOfDay.format_time(&mut writer)?;
+                    return writeln!(writer, " {transition}");
+                }
+            }
+            Style::Priority => write!(writer, "<{}>", priority(*event.metadata().level()))?,
         }
+        self.lines.format_event(context, Writer::new(&mut line), event)?;
         writeln!(writer, "{}", line.trim_end().replace(['\n', '\r'], " "))
     }
 }
@@ -234,6 +253,56 @@ mod tests {
         let plain = logged(Format::Human { colours: false }, None, say);
         assert!(plain.lines().count() == 1 && plain.contains("INFO") && !plain.contains('\u{1b}'), "{plain}");
         assert!(logged(Format::Human { colours: true }, None, say).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn a_transition_is_one_readable_line_on_a_terminal() {
+        let log = |colours| {
+            logged(Format::Human { colours }, None, || {
+                let (credential, rotation, entry) = ("tts-backend", "0190b8a0", 4);
+                tracing::info!(
+                    credential,
+                    rotation,
+                    entry,
+                    event = "verified",
+                    from = "staging",
+                    to = "verifying"
+                );
+                tracing::info!(
+                    credential,
+                    rotation,
+                    entry,
+                    event = "staged",
+                    from = "staging",
+                    to = "staging"
+                );
+                tracing::warn!(credential, rotation, event = "hindered", from = "due", to = "due", failure = %"no\nway");
+                let (reason, detail) = ("mint_refused", "the account is full");
+                tracing::error!(
+                    credential,
+                    rotation,
+                    event = "parked",
+                    from = "minting",
+                    to = "parked",
+                    reason,
+                    detail
+                );
+            })
+        };
+        let plain = log(false);
+        let lines = plain.lines().map(|line| line.split_once(' ').unwrap());
+        let (times, texts): (Vec<&str>, Vec<&str>) = lines.unzip();
+        assert!(times.iter().all(|time| time.len() == "10:32:07".len()), "{times:?}");
+        assert_eq!(
+            texts,
+            [
+                "tts-backend  staging -> verifying (rotation 0190b8a0)",
+                "tts-backend  staging: staged (rotation 0190b8a0)",
+                "tts-backend  due: failed, will retry: no way (rotation 0190b8a0)",
+                "tts-backend  minting -> parked: mint_refused: the account is full (rotation 0190b8a0)",
+            ]
+        );
+        assert!(!plain.contains('\u{1b}') && log(true).contains("\u{1b}[32mstaging -> verifying\u{1b}[0m"));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What has happened since the program started, counted. Reloads do not begin anew, a restart does: what has to survive
-//! that is in the journal, and is not counted but read.
+//! Counters and histograms since the start of the process. A reload keeps them, a restart resets them; state that must
+//! survive a restart is in the journal.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,10 +12,10 @@ use crate::domain::phase::PhaseName;
 use crate::domain::plan::Reason;
 use crate::ports::meter::{self, Transition};
 use crate::telemetry::histogram::{self, Histogram};
-use crate::telemetry::traces::call::{self, Asked};
-use crate::telemetry::traces::{Loss, Traces};
+use crate::telemetry::traces::call::{self, CallTarget};
+use crate::telemetry::traces::{DropReason, Traces};
 
-/// What is asked of a workspace.
+/// A call to a workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Route {
     List,
@@ -48,7 +48,7 @@ impl Route {
     }
 }
 
-/// What is done with a store.
+/// An operation on a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Operation {
     Preflight,
@@ -71,12 +71,12 @@ impl Operation {
     }
 }
 
-/// What came of a call.
+/// The outcome of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
     Ok,
-    /// No source of evidence answered, each for reasons of its own.
-    Blind,
+    /// No source of evidence responded.
+    NoEvidence,
     Failed(Kind),
 }
 
@@ -85,12 +85,12 @@ impl Outcome {
     pub fn label(self) -> &'static str {
         match self {
             Self::Ok => "ok",
-            Self::Blind => "blind",
+            Self::NoEvidence => "no_evidence",
             Self::Failed(kind) => kind.label(),
         }
     }
 
-    /// The fault of the other side, or of the way there; a refusal of what was asked is not.
+    /// The failure kind if the remote side or the connection is at fault; a rejected request is not such a fault.
     fn fault(self) -> Option<Kind> {
         let Self::Failed(kind) = self else { return None };
         match kind {
@@ -112,57 +112,57 @@ impl Outcome {
     }
 }
 
-/// Calls of one kind.
+/// The counts of one kind of call.
 #[derive(Debug, Clone)]
 pub struct Calls {
     pub outcomes: BTreeMap<Outcome, u64>,
-    pub took: Histogram,
+    pub durations: Histogram,
 }
 
 impl Default for Calls {
     fn default() -> Self {
-        // A series that begins with its first failure has no increase to see.
-        Self { outcomes: [(Outcome::Ok, 0)].into(), took: Histogram::new(histogram::CALLS) }
+        // A series that starts with its first failure would show no increase.
+        Self { outcomes: [(Outcome::Ok, 0)].into(), durations: Histogram::new(histogram::CALLS) }
     }
 }
 
 impl Calls {
-    fn add(&mut self, outcome: Outcome, took: Duration) {
+    fn add(&mut self, outcome: Outcome, duration: Duration) {
         *self.outcomes.entry(outcome).or_default() += 1;
-        self.took.add(took);
+        self.durations.add(duration);
     }
 }
 
-/// All that was counted.
+/// All counts.
 #[derive(Debug, Clone)]
 pub struct Counts {
     /// By workspace and route.
     pub provider: BTreeMap<(String, Route), Calls>,
     /// By store and operation.
     pub stores: BTreeMap<(String, Operation), Calls>,
-    /// The stores whose last operation failed by their own fault.
+    /// The stores whose last operation failed because of the store or the connection.
     pub failing: BTreeMap<String, Kind>,
     /// By workspace.
     pub ended: BTreeMap<(String, PhaseName, &'static str), u64>,
     pub phases: BTreeMap<PhaseName, Histogram>,
     pub writes: Histogram,
-    pub unwritten: u64,
+    pub write_failures: u64,
     pub writable: bool,
-    /// Of traces, if they are told to anybody.
+    /// Spans, if traces are exported.
     pub spans: Option<Spans>,
 }
 
-/// What became of spans.
+/// The counts of spans.
 #[derive(Debug, Clone)]
 pub struct Spans {
     pub sent: u64,
-    pub lost: BTreeMap<Loss, u64>,
+    pub dropped: BTreeMap<DropReason, u64>,
 }
 
 impl Default for Spans {
     fn default() -> Self {
-        // As of calls: the first loss is to be seen as an increase.
-        Self { sent: 0, lost: Loss::ALL.map(|loss| (loss, 0)).into() }
+        // As for calls, the first drop has to be an increase.
+        Self { sent: 0, dropped: DropReason::ALL.map(|reason| (reason, 0)).into() }
     }
 }
 
@@ -175,7 +175,7 @@ impl Default for Counts {
             ended: BTreeMap::new(),
             phases: BTreeMap::new(),
             writes: Histogram::new(histogram::WRITES),
-            unwritten: 0,
+            write_failures: 0,
             writable: true,
             spans: None,
         }
@@ -197,7 +197,7 @@ impl fmt::Debug for Meter {
 }
 
 impl Meter {
-    /// That tells traces as well.
+    /// A meter that exports traces too.
     #[must_use]
     pub fn tracing(traces: Traces) -> Self {
         let counts = Counts { spans: Some(Spans::default()), ..Counts::default() };
@@ -205,37 +205,41 @@ impl Meter {
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
-        // Each change is one addition.
+        // Each change is a single addition, so a poisoned lock is consistent.
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What was counted so far.
+    /// The current counts.
     #[must_use]
     pub fn read(&self) -> Counts {
         self.counts().clone()
     }
 
-    /// The stores whose last operation failed by a fault of their own, or of the way to them.
+    /// The stores whose last operation failed because of the store or the connection.
     pub(super) fn failing(&self) -> BTreeMap<String, Kind> {
         self.counts().failing.clone()
     }
 
-    /// Counts a call, and tells it in traces, if there are any.
+    /// Counts a call, and queues its span if traces are exported.
     pub(super) fn called(
         &self,
-        asked: Asked<'_>,
-        heard: &CallRecord,
+        target: CallTarget<'_>,
+        record: &CallRecord,
         outcome: Outcome,
         failure: Option<&Failure>,
     ) {
-        match asked {
-            Asked::Workspace(workspace, route) => self.asked(workspace, route, outcome, heard.took),
-            Asked::Store(store, operation) => self.stored(store, operation, outcome, heard.took),
+        match target {
+            CallTarget::Workspace(workspace, route) => {
+                self.count_workspace_call(workspace, route, outcome, record.took)
+            }
+            CallTarget::Store(store, operation) => {
+                self.count_store_call(store, operation, outcome, record.took)
+            }
         }
         let Some(traces) = &self.traces else { return };
-        let span = call::span(asked, heard, outcome, failure, traces.now());
-        if let Err(loss) = traces.called(span) {
-            self.lost(loss, 1);
+        let span = call::span(target, record, outcome, failure, traces.now());
+        if let Err(reason) = traces.call_completed(span) {
+            self.dropped(reason, 1);
         }
     }
 
@@ -246,20 +250,20 @@ impl Meter {
         }
     }
 
-    pub(super) fn lost(&self, loss: Loss, count: usize) {
+    pub(super) fn dropped(&self, reason: DropReason, count: usize) {
         let mut counts = self.counts();
         if let Some(spans) = &mut counts.spans {
-            *spans.lost.entry(loss).or_default() += u64::try_from(count).unwrap_or(u64::MAX);
+            *spans.dropped.entry(reason).or_default() += u64::try_from(count).unwrap_or(u64::MAX);
         }
     }
 
-    fn asked(&self, workspace: &str, route: Route, outcome: Outcome, took: Duration) {
-        self.counts().provider.entry((workspace.to_owned(), route)).or_default().add(outcome, took);
+    fn count_workspace_call(&self, workspace: &str, route: Route, outcome: Outcome, duration: Duration) {
+        self.counts().provider.entry((workspace.to_owned(), route)).or_default().add(outcome, duration);
     }
 
-    fn stored(&self, store: &str, operation: Operation, outcome: Outcome, took: Duration) {
+    fn count_store_call(&self, store: &str, operation: Operation, outcome: Outcome, duration: Duration) {
         let mut counts = self.counts();
-        counts.stores.entry((store.to_owned(), operation)).or_default().add(outcome, took);
+        counts.stores.entry((store.to_owned(), operation)).or_default().add(outcome, duration);
         match outcome.fault() {
             Some(kind) => counts.failing.insert(store.to_owned(), kind),
             None => counts.failing.remove(store),
@@ -270,17 +274,17 @@ impl Meter {
 impl meter::Meter for Meter {
     fn moved(&self, moved: Transition<'_>) {
         let Transition { rotation, entry, workspace, reason, left, to } = moved;
-        // By the entry with which it begins nothing was left.
+        // The first entry of a rotation completes no phase.
         if let (Some(traces), Some(_)) = (&self.traces, left)
-            && let Err(loss) = traces.moved(rotation, entry)
+            && let Err(reason) = traces.phase_completed(rotation, entry)
         {
-            self.lost(loss, 1);
+            self.dropped(reason, 1);
         }
         let mut counts = self.counts();
         if let Some((phase, lasted)) = left {
             counts.phases.entry(phase).or_insert_with(|| Histogram::new(histogram::PHASES)).add(lasted);
         }
-        if is_end(to) {
+        if to.is_end() {
             *counts.ended.entry((workspace.to_string(), to, Reason::label(reason))).or_default() += 1;
         }
     }
@@ -291,16 +295,9 @@ impl meter::Meter for Meter {
         if durable {
             counts.writes.add(took);
         } else {
-            counts.unwritten += 1;
+            counts.write_failures += 1;
         }
     }
-}
-
-/// The ways in which a rotation ends.
-pub(super) const ENDS: [PhaseName; 3] = [PhaseName::Done, PhaseName::Aborted, PhaseName::RolledBack];
-
-fn is_end(phase: PhaseName) -> bool {
-    ENDS.contains(&phase)
 }
 
 #[cfg(test)]
@@ -311,18 +308,18 @@ mod tests {
     const MOMENT: Duration = Duration::from_millis(20);
 
     #[test]
-    fn a_store_fails_from_a_fault_of_its_own_until_it_does_anything_it_is_asked() {
+    fn a_store_fails_from_its_own_fault_until_an_operation_succeeds() {
         let meter = Meter::default();
-        let stored = |store, outcome| meter.stored(store, Operation::Promote, outcome, MOMENT);
+        let stored = |store, outcome| meter.count_store_call(store, Operation::Promote, outcome, MOMENT);
         stored("aws", Outcome::Failed(Kind::Throttled));
         stored("aws", Outcome::Failed(Kind::Unreachable));
         stored("local", Outcome::Failed(Kind::Conflict));
         assert_eq!(meter.read().failing, [("aws".to_owned(), Kind::Unreachable)].into());
         stored("aws", Outcome::Failed(Kind::NotFound));
-        assert!(meter.read().failing.is_empty(), "it answered: what was asked for is not there");
+        assert!(meter.read().failing.is_empty(), "the store responded: the secret does not exist");
         let counts = meter.read();
         let calls = &counts.stores[&("aws".to_owned(), Operation::Promote)];
-        assert_eq!((calls.took.count(), calls.outcomes[&Outcome::Ok]), (3, 0));
+        assert_eq!((calls.durations.count(), calls.outcomes[&Outcome::Ok]), (3, 0));
         assert_eq!(calls.outcomes[&Outcome::Failed(Kind::Throttled)], 1);
     }
 
@@ -351,7 +348,7 @@ mod tests {
         for (durable, unwritten) in [(true, 0), (false, 1), (false, 2), (true, 2)] {
             meter::Meter::wrote(&meter, MOMENT, durable);
             let counts = meter.read();
-            assert_eq!((counts.writable, counts.unwritten), (durable, unwritten));
+            assert_eq!((counts.writable, counts.write_failures), (durable, unwritten));
         }
         assert_eq!(meter.read().writes.count(), 2);
     }

@@ -1,6 +1,5 @@
-//! A port with a meter around it: each call is passed on as it is, and counted with what came of it and how long it took,
-//! and told in traces.
-//! A call that its caller gave up is not counted.
+//! Decorators that count each call to a port, with its outcome and duration, and queue its span. A cancelled call is not
+//! counted.
 
 use std::sync::Arc;
 
@@ -12,23 +11,23 @@ use crate::domain::failure::Failure;
 use crate::domain::ids::{ServiceAccountId, StoreName, VersionId, WorkspaceName};
 use crate::domain::key::{Inventory, Key, KeyRequest};
 use crate::domain::plan::Destination;
-use crate::domain::secret::{Fingerprint, SecretValue};
+use crate::domain::secret::SecretValue;
 use crate::domain::successor::Served;
 use crate::domain::usage::Reading;
 use crate::ports::issuer::{Issuer, Minted};
 use crate::ports::secret_store::{SecretStore, Staged, StoredVersion, VersionRef};
 use crate::ports::usage::UsageSource;
 use crate::telemetry::meter::{Meter, Operation, Outcome, Route};
-use crate::telemetry::traces::call::Asked;
+use crate::telemetry::traces::call::CallTarget;
 
-/// A workspace, metered.
+/// A workspace with a meter.
 pub struct MeteredWorkspace<W> {
     inner: W,
     name: WorkspaceName,
     meter: Arc<Meter>,
 }
 
-/// A store, metered.
+/// A store with a meter.
 pub struct MeteredStore {
     inner: Arc<dyn SecretStore>,
     name: StoreName,
@@ -46,9 +45,9 @@ impl<W> MeteredWorkspace<W> {
         route: Route,
         call: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let (result, heard) = call_context::record_call(call).await;
-        let asked = Asked::Workspace(self.name.as_str(), route);
-        self.meter.called(asked, &heard, outcome(&result), result.as_ref().err());
+        let (result, record) = call_context::record_call(call).await;
+        let target = CallTarget::Workspace(self.name.as_str(), route);
+        self.meter.called(target, &record, outcome(&result), result.as_ref().err());
         result
     }
 }
@@ -64,9 +63,9 @@ impl MeteredStore {
         operation: Operation,
         call: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let (result, heard) = call_context::record_call(call).await;
-        let asked = Asked::Store(self.name.as_str(), operation);
-        self.meter.called(asked, &heard, outcome(&result), result.as_ref().err());
+        let (result, record) = call_context::record_call(call).await;
+        let target = CallTarget::Store(self.name.as_str(), operation);
+        self.meter.called(target, &record, outcome(&result), result.as_ref().err());
         result
     }
 }
@@ -98,14 +97,6 @@ impl<W: Issuer> Issuer for MeteredWorkspace<W> {
         self.count(Route::ProveAdmin, self.inner.prove_admin(value)).await
     }
 
-    fn admin_key(&self) -> Fingerprint {
-        self.inner.admin_key()
-    }
-
-    fn use_admin_key(&self, value: &SecretValue) -> Result<(), Failure> {
-        self.inner.use_admin_key(value)
-    }
-
     async fn disable(&self, key: &Key) -> Result<(), Failure> {
         self.count(Route::Disable, self.inner.disable(key)).await
     }
@@ -126,10 +117,10 @@ impl<W: Issuer> Issuer for MeteredWorkspace<W> {
 #[async_trait]
 impl<W: UsageSource> UsageSource for MeteredWorkspace<W> {
     async fn usage(&self, keys: &[Key], since: Timestamp) -> Vec<Reading> {
-        let (readings, heard) = call_context::record_call(self.inner.usage(keys, since)).await;
-        let answered = readings.iter().any(|reading| reading.uses.is_ok());
-        let outcome = if answered { Outcome::Ok } else { Outcome::Blind };
-        self.meter.called(Asked::Workspace(self.name.as_str(), Route::Usage), &heard, outcome, None);
+        let (readings, record) = call_context::record_call(self.inner.usage(keys, since)).await;
+        let has_reading = readings.iter().any(|reading| reading.uses.is_ok());
+        let outcome = if has_reading { Outcome::Ok } else { Outcome::NoEvidence };
+        self.meter.called(CallTarget::Workspace(self.name.as_str(), Route::Usage), &record, outcome, None);
         readings
     }
 

@@ -1,4 +1,4 @@
-//! The two text forms in which metrics are told.
+//! The text formats of metrics: OpenMetrics and Prometheus.
 
 use std::fmt;
 
@@ -14,22 +14,22 @@ pub use crate::telemetry::catalogue::{ALL, Definition, Kind};
 
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The source that it was built from, where the build says so.
+/// The source revision, if the build sets it.
 pub const REVISION: &str = match option_env!("REKEYD_REVISION") {
     Some(revision) => revision,
     None => "unknown",
 };
 
-/// The forms in which metrics are told.
+/// A text format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exposition {
     OpenMetrics,
-    /// Prometheus' own older form, 0.0.4.
+    /// Prometheus text 0.0.4.
     Prometheus,
 }
 
 impl Exposition {
-    /// The form for these values of `Accept`: OpenMetrics where it is asked for by name.
+    /// The format for these `Accept` headers: OpenMetrics if it is named.
     #[must_use]
     pub fn accepted<'a>(values: impl Iterator<Item = &'a str>) -> Self {
         let mut types = values.flat_map(|value| value.split(','));
@@ -54,22 +54,22 @@ impl Exposition {
 /// The metrics of an observation as text.
 ///
 /// # Errors
-/// Never in practice: memory is written to.
+/// Never in practice: the output is in memory.
 pub fn render(observation: &Observation, exposition: Exposition) -> Result<String, fmt::Error> {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Told(samples::of(observation))));
-    let mut told = String::new();
-    text::encode(&mut told, &registry)?;
+    registry.register_collector(Box::new(SampleCollector(samples::of(observation))));
+    let mut encoded = String::new();
+    text::encode(&mut encoded, &registry)?;
     Ok(match exposition {
-        Exposition::OpenMetrics => told,
-        Exposition::Prometheus => downgrade(&told),
+        Exposition::OpenMetrics => encoded,
+        Exposition::Prometheus => downgrade(&encoded),
     })
 }
 
-/// The text in Prometheus' older form: a counter is declared by the name of its sample, and there is no end mark.
-fn downgrade(told: &str) -> String {
-    let mut text = String::with_capacity(told.len());
-    for line in told.lines().filter(|line| *line != "# EOF") {
+/// Converts OpenMetrics to Prometheus text: a counter is declared with its suffix `_total`, and there is no end mark.
+fn downgrade(open_metrics: &str) -> String {
+    let mut text = String::with_capacity(open_metrics.len());
+    for line in open_metrics.lines().filter(|line| *line != "# EOF") {
         let mut words = line.splitn(4, ' ');
         let declared = match (words.next(), words.next(), words.next(), words.next()) {
             (Some("#"), Some(what @ ("HELP" | "TYPE")), Some(name), Some(rest)) => {
@@ -89,9 +89,9 @@ fn downgrade(told: &str) -> String {
 }
 
 #[derive(Debug)]
-struct Told(Samples);
+struct SampleCollector(Samples);
 
-impl Collector for Told {
+impl Collector for SampleCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         for definition in ALL {
             let Definition { name, kind, labels, help } = definition;
@@ -119,9 +119,9 @@ fn put(metric: &mut MetricEncoder<'_>, kind: Kind, value: &Value) -> fmt::Result
     match (kind, value) {
         (Kind::Counter, Value::Number(number)) => metric.encode_counter::<NoLabelSet, f64, f64>(number, None),
         (Kind::Gauge | Kind::Histogram, Value::Number(number)) => metric.encode_gauge(number),
-        (Kind::Gauge | Kind::Counter | Kind::Histogram, Value::Histogram(spread)) => {
-            let buckets: Vec<(f64, u64)> = spread.buckets().collect();
-            metric.encode_histogram::<NoLabelSet>(spread.sum(), spread.count(), &buckets, None)
+        (Kind::Gauge | Kind::Counter | Kind::Histogram, Value::Histogram(histogram)) => {
+            let buckets: Vec<(f64, u64)> = histogram.buckets().collect();
+            metric.encode_histogram::<NoLabelSet>(histogram.sum(), histogram.count(), &buckets, None)
         }
     }
 }

@@ -1,8 +1,8 @@
-//! What the program tells about itself: its log, and what is observed of it for metrics and readiness.
+//! Logs, metrics and traces.
 //!
-//! [`observation`] gathers from the journal and the engine, [`meter`] counts what happens in between, with the decorators
-//! of [`metered`] around the ports. [`samples`] turns both into numbers, [`catalogue`] is the list of every metric, and
-//! [`metrics`] are its text forms. [`logging`] is the log, and [`traces`] are what is told of rotations and calls as spans.
+//! [`observation`] gathers the state from the journal and the engine. [`meter`] counts events, with decorators around the
+//! ports in [`metered`]. [`samples`] turns both into samples, [`catalogue`] defines every metric, and [`metrics`] renders
+//! the text formats. [`logging`] is the log, and [`traces`] has the spans of rotations and calls.
 
 mod catalogue;
 mod histogram;

@@ -1,5 +1,5 @@
-//! What is to be seen of the daemon now: gathered from the journal, the engine and the workspaces, for metrics,
-//! readiness and the operators' status alike, so that they cannot disagree (I9).
+//! The observed state of the daemon, gathered from the journal, the engine and the workspaces. Metrics, readiness and
+//! status share it, so that they cannot disagree (I9).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::domain::gate::Evidence;
 use crate::domain::ids::{ChannelName, CredentialName, WorkspaceName};
-use crate::domain::notification::Failing;
+use crate::domain::notification::ChannelFailure;
 use crate::domain::phase::Phase;
 use crate::domain::policy::Credential;
 use crate::domain::record::Record;
@@ -29,58 +29,58 @@ use crate::engine::WorkspaceHealth;
 use crate::ports::journal::{self, CredentialState};
 use crate::telemetry::meter::{Counts, Meter};
 
-/// However often it is asked, the journal is read at most this often.
-const KEPT: Duration = Duration::from_secs(1);
+/// The shortest interval between two reads of the journal.
+const CACHE_FOR: Duration = Duration::from_secs(1);
 
-/// Which credentials metrics tell one by one.
+/// The credentials with metrics of their own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Detail {
     #[default]
     Every,
-    /// The worst of those that are not well.
-    Worst,
+    /// The most severe credentials.
+    MostSevere,
 }
 
 impl Detail {
     #[must_use]
     pub fn of(per_credential: bool) -> Self {
-        if per_credential { Self::Every } else { Self::Worst }
+        if per_credential { Self::Every } else { Self::MostSevere }
     }
 }
 
-/// What only the program's frame knows, of itself.
+/// The state of the process.
 #[derive(Debug, Clone, Default)]
 pub struct Status {
-    /// Of the policy in force.
+    /// The hash of the policy in force.
     pub policy_hash: String,
     /// When the policy in force was loaded.
     pub policy_loaded: Option<Timestamp>,
-    /// Why the newest policy was refused, if it was; the one before is in force.
+    /// The error of the newest policy, if it was rejected; the previous one is in force.
     pub reload_refused: Option<String>,
-    /// Why the listener's changed certificate was refused, if it was; the one before is in force.
+    /// The error of the newest certificate, if it was rejected; the previous one is in force.
     pub certificate_refused: Option<String>,
     /// The daemon is stopping.
     pub draining: bool,
-    /// How the channels of notifications fare.
-    pub channels: BTreeMap<ChannelName, Tally>,
+    /// The counts of each notification channel.
+    pub channels: BTreeMap<ChannelName, ChannelCounts>,
     pub started: Option<Timestamp>,
     pub detail: Detail,
     /// The journal's file, if it is one.
     pub journal: Option<PathBuf>,
-    /// What was counted since the start.
+    /// The counters since the start.
     pub meter: Arc<Meter>,
 }
 
-/// What became of one channel's notices in the life of this process.
+/// The deliveries to a channel since the start.
 #[derive(Debug, Clone, Default)]
-pub struct Tally {
+pub struct ChannelCounts {
     pub delivered: u64,
-    /// Deliveries that failed and were tried again.
+    /// Failed attempts that are retried.
     pub failed: u64,
-    /// Notices that were given up.
-    pub lost: u64,
+    /// Dropped notifications.
+    pub dropped: u64,
     pub waiting: u64,
-    pub failing: Option<Failing>,
+    pub failing: Option<ChannelFailure>,
 }
 
 /// A workspace's mint budget.
@@ -88,23 +88,23 @@ pub struct Tally {
 pub struct Budget {
     pub size: u32,
     /// `None` if the journal cannot be read.
-    pub left: Option<u32>,
+    pub remaining: Option<u32>,
 }
 
-/// Everything that is told of the daemon at one moment.
+/// The state of the daemon at one instant.
 #[derive(Debug, Clone)]
 pub struct Observation {
     pub at: Timestamp,
     pub status: Status,
     pub heartbeat: Heartbeat,
-    /// The longest that the engine's loop rests.
+    /// The longest pause of the engine loop.
     pub look_again: SignedDuration,
     pub workspaces: BTreeMap<WorkspaceName, WorkspaceHealth>,
-    /// Every credential of the journal and of the policy; or why the journal cannot be read.
+    /// Every credential of the journal and the policy, or the error of reading the journal.
     pub report: Result<StatusReport, String>,
-    /// What there is to say beside the credentials: also where the journal cannot be read.
-    pub remarks: Vec<Condition>,
-    /// Whether nothing waits because the journal cannot be written.
+    /// The conditions of the daemon; present even if the journal cannot be read.
+    pub conditions: Vec<Condition>,
+    /// Whether the journal is writable.
     pub is_journal_written: bool,
     pub budgets: BTreeMap<WorkspaceName, Budget>,
     pub clock_skew_max: SignedDuration,
@@ -113,14 +113,14 @@ pub struct Observation {
 }
 
 impl Observation {
-    /// Whether the engine's loop has gone round lately enough. A stopping engine does not go round any more.
+    /// Whether the engine loop ran recently. A draining daemon counts as alive.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         is_alive(&self.status, &self.heartbeat, self.look_again, self.at)
     }
 }
 
-/// Observes on behalf of everybody who asks.
+/// Observes the state for all callers.
 pub struct Observer {
     handle: Handle,
     status: watch::Receiver<Status>,
@@ -133,18 +133,18 @@ impl Observer {
         Self { handle, status, last: Mutex::new(None) }
     }
 
-    /// What is to be seen now, or was within the last second; those who ask at the same time share one look.
+    /// The current state, at most a second old. Concurrent callers share one observation.
     pub async fn observe(&self) -> Arc<Observation> {
         let mut last = self.last.lock().await;
-        if let Some((_, observation)) = last.as_ref().filter(|(taken, _)| taken.elapsed() < KEPT) {
+        if let Some((_, observation)) = last.as_ref().filter(|(taken, _)| taken.elapsed() < CACHE_FOR) {
             return Arc::clone(observation);
         }
-        let observation = Arc::new(self.look().await);
+        let observation = Arc::new(self.observe_now().await);
         *last = Some((Instant::now(), Arc::clone(&observation)));
         observation
     }
 
-    /// As [`Observation::is_alive`], without any look that could take time.
+    /// As [`Observation::is_alive`], without reading the journal.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         let context = self.handle.context();
@@ -152,16 +152,19 @@ impl Observer {
         is_alive(&self.status.borrow(), &self.handle.heartbeat(), look_again, now)
     }
 
-    /// What is known of one credential, never from a memory; `None` if neither journal nor policy know it.
+    /// The report of one credential, never cached; `None` if neither the journal nor the policy has it.
     ///
     /// # Errors
     /// The journal cannot be read. Damaged rows are a report.
-    pub async fn tell(&self, name: &CredentialName) -> Result<Option<CredentialReport>, journal::Error> {
+    pub async fn credential_report(
+        &self,
+        name: &CredentialName,
+    ) -> Result<Option<CredentialReport>, journal::Error> {
         let context = self.handle.context();
         let policy = context.policy.credentials.get(name);
         let now = context.clock.now();
         let mut records = BTreeMap::new();
-        let told = match self.handle.journal().load_one(name).await {
+        let report = match self.handle.journal().load_one(name).await {
             Ok(Some(known)) => {
                 records = self.predecessors(policy).await?;
                 records.insert(name.clone(), known.record.clone());
@@ -175,24 +178,25 @@ impl Observer {
         };
         let holds = self.handle.holds();
         let around = Around { holds: &holds, policy: &context.policy, records: &records };
-        let told = told.map(|report| report.restrained(&around, now));
-        match told {
+        let report = report.map(|report| report.with_holds(&around, now));
+        match report {
             Err(error @ journal::Error::Corrupt { .. }) => {
                 Ok(Some(CredentialReport::damaged(name, error.to_string())))
             }
-            told => told.map(Some),
+            report => report.map(Some),
         }
     }
 
-    /// What is to be seen now, never from a memory.
-    pub async fn look(&self) -> Observation {
+    /// The current state, never cached.
+    pub async fn observe_now(&self) -> Observation {
         let context = self.handle.context();
         let report = self.report(&context).await;
         let budgets = self.budgets(&context).await;
         let status = self.status.borrow().clone();
-        let remarks = self.remarks();
+        let conditions = self.conditions();
         let failing = status.channels.values().filter_map(|tally| tally.failing.clone()).collect();
-        let with_surroundings = |report: StatusReport| report.told_by(failing).remarked(remarks.clone());
+        let with_conditions =
+            |report: StatusReport| report.with_failing_channels(failing).with_conditions(conditions.clone());
         Observation {
             at: context.clock.now(),
             budgets,
@@ -207,27 +211,28 @@ impl Observer {
                 .iter()
                 .map(|(name, workspace_client)| (name.clone(), workspace_client.reach()))
                 .collect(),
-            report: report.map_err(|error| error.to_string()).map(with_surroundings),
-            remarks,
+            report: report.map_err(|error| error.to_string()).map(with_conditions),
+            conditions,
             is_journal_written: self.handle.is_journal_written(),
         }
     }
 
-    /// What there is to say beside the credentials, the worst first.
+    /// The conditions of the daemon, most severe first.
     #[must_use]
-    pub fn remarks(&self) -> Vec<Condition> {
+    pub fn conditions(&self) -> Vec<Condition> {
         let now = self.handle.context().clock.now();
         let status = self.status.borrow();
         let directory = status.journal.as_deref().and_then(Path::parent);
         let directory = directory.map_or_else(|| ".".to_owned(), |it| it.display().to_string());
         let unwritable = !self.handle.is_journal_written();
-        let mut remarks = Vec::from_iter(unwritable.then(|| Condition::journal_unwritable(&directory)));
+        let mut conditions = Vec::from_iter(unwritable.then(|| Condition::journal_unwritable(&directory)));
         let failing = status.meter.failing();
-        remarks.extend(failing.iter().map(|(store, kind)| Condition::store_failing(store, *kind)));
+        conditions.extend(failing.iter().map(|(store, kind)| Condition::store_failing(store, *kind)));
         let orphans = self.handle.heartbeat().orphans;
-        remarks
-            .extend(orphans.iter().rev().filter(|orphan| orphan.is_news(now)).map(Condition::orphan_deleted));
-        remarks
+        conditions.extend(
+            orphans.iter().rev().filter(|orphan| orphan.is_recent(now)).map(Condition::orphan_deleted),
+        );
+        conditions
     }
 
     async fn budgets(&self, context: &Context) -> BTreeMap<WorkspaceName, Budget> {
@@ -237,13 +242,13 @@ impl Observer {
             let size = limits.mints_per_hour;
             let spent = self.handle.journal().mints_since(name, since).await.ok();
             let spent = spent.map(|mints| u32::try_from(mints.len()).unwrap_or(u32::MAX));
-            let left = spent.map(|spent| size.saturating_sub(spent));
-            budgets.insert(name.clone(), Budget { size, left });
+            let remaining = spent.map(|spent| size.saturating_sub(spent));
+            budgets.insert(name.clone(), Budget { size, remaining });
         }
         budgets
     }
 
-    /// Those that come before a credential. One that is damaged is as good as unknown.
+    /// The records of the credentials in `after`. A damaged one is left out.
     async fn predecessors(
         &self,
         policy: Option<&Credential>,
@@ -280,7 +285,7 @@ impl Observer {
         reports.extend(missing.into_iter().map(|(name, policy)| unrecorded(name, policy, now)));
         let holds = self.handle.holds();
         let around = Around { holds: &holds, policy: &context.policy, records: &records };
-        Ok(StatusReport::new(reports, now).restrained(&around))
+        Ok(StatusReport::new(reports, now).with_holds(&around))
     }
 
     async fn credential(
@@ -292,9 +297,9 @@ impl Observer {
         let rotation = known.rotation.as_ref();
         let (name, journal) = (&known.record.credential, self.handle.journal());
         let mut evidence = Evidence::default();
-        // Gates are judged during an overlap only.
+        // Gates are evaluated during an overlap only.
         let overlap = rotation.filter(|rotation| matches!(rotation.phase, Phase::Overlap(_)));
-        if overlap.is_some() || stale_consumers::is_noticed(policy) {
+        if overlap.is_some() || stale_consumers::applies(policy) {
             evidence.acks = journal.acks(name).await?;
         }
         if let Some(rotation) = overlap {
@@ -314,7 +319,7 @@ fn unrecorded(name: &CredentialName, policy: &Credential, now: Timestamp) -> Cre
     )
 }
 
-/// The journal's file with its write-ahead log.
+/// The size of the journal file and its write-ahead log.
 fn bytes(journal: &Path) -> Option<u64> {
     let mut log = journal.as_os_str().to_owned();
     log.push("-wal");

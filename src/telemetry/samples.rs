@@ -1,4 +1,4 @@
-//! An observation in numbers.
+//! Turns an observation into metric samples.
 
 use std::collections::BTreeMap;
 
@@ -23,12 +23,12 @@ pub(super) enum Value {
 
 #[derive(Debug)]
 pub(super) struct Sample {
-    /// The values of the definition's labels, in their order.
+    /// The label values, in the order of the definition.
     pub(super) labels: Vec<String>,
     pub(super) value: Value,
 }
 
-/// Samples by the name of their metric.
+/// Samples by metric name.
 #[derive(Debug, Default)]
 pub(super) struct Samples(BTreeMap<&'static str, Vec<Sample>>);
 
@@ -41,8 +41,8 @@ impl Samples {
         self.push(definition, labels, Value::Number(value));
     }
 
-    fn spread(&mut self, definition: Definition, labels: &[&str], spread: Histogram) {
-        self.push(definition, labels, Value::Histogram(spread));
+    fn histogram(&mut self, definition: Definition, labels: &[&str], histogram: Histogram) {
+        self.push(definition, labels, Value::Histogram(histogram));
     }
 
     fn push(&mut self, definition: Definition, labels: &[&str], value: Value) {
@@ -55,8 +55,8 @@ impl Samples {
         self.put(definition, labels, if is_set { 1.0 } else { 0.0 });
     }
 
-    /// An instant that is not there, or never comes, is not told.
-    fn moment(&mut self, definition: Definition, labels: &[&str], at: Option<Timestamp>) {
+    /// Adds an instant; an instant that is missing or never comes has no sample.
+    fn instant(&mut self, definition: Definition, labels: &[&str], at: Option<Timestamp>) {
         if let Some(at) = at.filter(|at| *at != Timestamp::MAX) {
             self.put(definition, labels, seconds(at));
         }
@@ -77,7 +77,7 @@ fn count(count: usize) -> f64 {
     number(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
-/// A counter's number.
+/// The value of a counter.
 fn total(count: u64) -> f64 {
     number(i64::try_from(count).unwrap_or(i64::MAX))
 }
@@ -86,49 +86,49 @@ pub(super) fn of(observation: &Observation) -> Samples {
     let Observation { at, status, heartbeat, report, .. } = observation;
     let mut samples = Samples::default();
     samples.put(catalogue::BUILD_INFO, &[metrics::VERSION, metrics::REVISION], 1.0);
-    samples.moment(catalogue::STARTED, &[], status.started);
+    samples.instant(catalogue::START, &[], status.started);
     samples.flag(catalogue::JOURNAL_READABLE, &[], report.is_ok());
     if let Ok(report) = report {
         let workspaces: Vec<&WorkspaceName> = observation.workspaces.keys().collect();
-        fleet::tell(&mut samples, report, &workspaces);
-        credential::tell(&mut samples, report, status.detail, *at);
+        fleet::add(&mut samples, report, &workspaces);
+        credential::add(&mut samples, report, status.detail, *at);
     }
-    for (name, reach) in &observation.workspaces {
-        workspace(&mut samples, name, reach);
+    for (name, health) in &observation.workspaces {
+        workspace(&mut samples, name, health);
     }
     for (name, budget) in &observation.budgets {
-        let Budget { size, left } = budget;
+        let Budget { size, remaining } = budget;
         samples.put(catalogue::BUDGET, &[name.as_str()], f64::from(*size));
-        if let Some(left) = left {
-            samples.put(catalogue::BUDGET_LEFT, &[name.as_str()], f64::from(*left));
+        if let Some(remaining) = remaining {
+            samples.put(catalogue::BUDGET_REMAINING, &[name.as_str()], f64::from(*remaining));
         }
     }
     samples.put(catalogue::SKEW_MAX, &[], observation.clock_skew_max.as_secs_f64());
-    counted::tell(&mut samples, &observation.counts, observation.workspaces.keys());
+    counted::add(&mut samples, &observation.counts, observation.workspaces.keys());
     if let Some(bytes) = observation.journal_bytes {
         samples.put(catalogue::JOURNAL_SIZE, &[], total(bytes));
     }
-    samples.moment(catalogue::LAST_BEAT, &[], heartbeat.beat);
-    samples.moment(catalogue::LAST_TICK, &[], heartbeat.tick);
-    samples.put(catalogue::VISITS, &[], count(heartbeat.visits));
+    samples.instant(catalogue::LAST_HEARTBEAT, &[], heartbeat.beat);
+    samples.instant(catalogue::LAST_TICK, &[], heartbeat.tick);
+    samples.put(catalogue::ACTIVE_RECONCILES, &[], count(heartbeat.visits));
     samples.put(catalogue::DAMAGED, &[], count(heartbeat.damaged.len()));
     samples.put(catalogue::ORPHANS, &[], total(heartbeat.orphans_deleted));
     samples.flag(catalogue::RELOAD_SUCCESS, &[], status.reload_refused.is_none());
     samples.flag(catalogue::CERTIFICATE_SUCCESS, &[], status.certificate_refused.is_none());
-    samples.moment(catalogue::RELOAD_TIME, &[], status.policy_loaded);
+    samples.instant(catalogue::RELOAD_TIME, &[], status.policy_loaded);
     samples.put(catalogue::POLICY_INFO, &[&status.policy_hash], 1.0);
     for (channel, tally) in &status.channels {
         let channel = [channel.as_str()];
-        samples.put(catalogue::NOTICES_DELIVERED, &channel, total(tally.delivered));
-        samples.put(catalogue::NOTICES_LOST, &channel, total(tally.lost));
+        samples.put(catalogue::NOTIFICATIONS_DELIVERED, &channel, total(tally.delivered));
+        samples.put(catalogue::NOTIFICATIONS_DROPPED, &channel, total(tally.dropped));
         samples.flag(catalogue::CHANNEL_FAILING, &channel, tally.failing.is_some());
     }
     samples.flag(catalogue::DRAINING, &[], status.draining);
     samples
 }
 
-fn workspace(samples: &mut Samples, name: &WorkspaceName, reach: &WorkspaceHealth) {
-    let WorkspaceHealth { last_answer, failing, clock_skew_seconds, foreign_keys } = reach;
+fn workspace(samples: &mut Samples, name: &WorkspaceName, health: &WorkspaceHealth) {
+    let WorkspaceHealth { last_answer, failing, clock_skew_seconds, foreign_keys } = health;
     let name = name.as_str();
     if last_answer.is_some() || failing.is_some() {
         samples.flag(catalogue::REACHABLE, &[name], failing.is_none());
@@ -136,7 +136,7 @@ fn workspace(samples: &mut Samples, name: &WorkspaceName, reach: &WorkspaceHealt
     if let Some(failure) = failing {
         samples.put(catalogue::FAILING, &[name, failure.kind.label()], 1.0);
     }
-    samples.moment(catalogue::LAST_ANSWER, &[name], *last_answer);
+    samples.instant(catalogue::LAST_SUCCESS, &[name], *last_answer);
     if let Some(skew) = clock_skew_seconds {
         samples.put(catalogue::CLOCK_SKEW, &[name], number(*skew));
     }

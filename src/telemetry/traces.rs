@@ -1,8 +1,8 @@
-//! What is told of rotations and calls as spans, and the queue in which it waits to be sent. Nobody waits for that: what
-//! finds no room is counted and gone.
+//! Spans of rotations and calls, and the queue to the exporter. No caller waits for the queue: a span that does not fit is
+//! dropped and counted.
 //!
-//! Of a phase that was left only the entry is queued; [`exporter`] reads the journal and tells what it says, so that the
-//! same is told by [`unsaid`], which makes up for a process that was killed.
+//! For a completed phase only its journal entry is queued. [`exporter`] reads the journal and creates the span from it,
+//! and so does [`resend`] for what a killed process did not send: both create the same span.
 
 use std::sync::Arc;
 
@@ -21,46 +21,46 @@ mod tests;
 
 pub use exporter::Exporter;
 
-/// What may wait. A span of a call is about a kilobyte.
+/// The capacity of the queue. The span of a call is about a kilobyte.
 const WAITING_MAX: usize = 2048;
-/// So long is tried to have spans taken.
-const GIVEN_UP_AFTER: SignedDuration = SignedDuration::from_mins(5);
+/// How long the delivery of spans is retried.
+const RETRY_FOR: SignedDuration = SignedDuration::from_mins(5);
 
-/// What became of spans that nobody will see.
+/// Why spans were dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Loss {
-    /// Too many waited already.
+pub enum DropReason {
+    /// The queue was full.
     QueueFull,
-    /// The collector will not have them.
-    Refused,
-    /// The collector did not take them for too long, or not before the daemon ended.
-    GivenUp,
+    /// The collector rejected them.
+    Rejected,
+    /// The collector did not accept them in time, or before the daemon stopped.
+    Undelivered,
     /// The journal could not be read.
-    Unread,
+    JournalUnreadable,
 }
 
-impl Loss {
-    pub const ALL: [Self; 4] = [Self::QueueFull, Self::Refused, Self::GivenUp, Self::Unread];
+impl DropReason {
+    pub const ALL: [Self; 4] = [Self::QueueFull, Self::Rejected, Self::Undelivered, Self::JournalUnreadable];
 
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
             Self::QueueFull => "queue_full",
-            Self::Refused => "refused",
-            Self::GivenUp => "given_up",
-            Self::Unread => "unread",
+            Self::Rejected => "rejected",
+            Self::Undelivered => "undelivered",
+            Self::JournalUnreadable => "journal_unreadable",
         }
     }
 }
 
-/// What is to be told.
+/// A queued item.
 enum Item {
-    /// What this entry of a rotation completed.
+    /// The phase that this journal entry completed.
     Entry {
         rotation: RotationId,
         entry: u64,
     },
-    /// What a rotation completed since then.
+    /// The phases that a rotation completed since `from`.
     Since {
         rotation: RotationId,
         from: Timestamp,
@@ -68,13 +68,13 @@ enum Item {
     Call(Box<Span>),
 }
 
-/// The near end of the queue.
+/// The sending end of the queue.
 pub struct Traces {
     queue: mpsc::Sender<Item>,
     clock: Arc<dyn Clock>,
 }
 
-/// Its far end, for an [`Exporter`].
+/// The receiving end of the queue, for an [`Exporter`].
 pub struct Queue(mpsc::Receiver<Item>);
 
 impl Traces {
@@ -88,24 +88,26 @@ impl Traces {
         self.clock.now()
     }
 
-    /// An entry by which a rotation left a phase is durable.
+    /// Queues the span of a completed phase, whose last entry is durable.
     ///
     /// # Errors
-    /// It is not told.
-    pub(super) fn moved(&self, rotation: RotationId, entry: u64) -> Result<(), Loss> {
+    /// The span is dropped.
+    pub(super) fn phase_completed(&self, rotation: RotationId, entry: u64) -> Result<(), DropReason> {
         self.put(Item::Entry { rotation, entry })
     }
 
+    /// Queues the span of a call.
+    ///
     /// # Errors
-    /// It is not told.
-    pub(super) fn called(&self, span: Span) -> Result<(), Loss> {
+    /// The span is dropped.
+    pub(super) fn call_completed(&self, span: Span) -> Result<(), DropReason> {
         self.put(Item::Call(Box::new(span)))
     }
 
-    fn put(&self, item: Item) -> Result<(), Loss> {
+    fn put(&self, item: Item) -> Result<(), DropReason> {
         self.queue.try_send(item).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Loss::QueueFull,
-            mpsc::error::TrySendError::Closed(_) => Loss::GivenUp,
+            mpsc::error::TrySendError::Full(_) => DropReason::QueueFull,
+            mpsc::error::TrySendError::Closed(_) => DropReason::Undelivered,
         })
     }
 }

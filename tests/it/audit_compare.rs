@@ -7,6 +7,7 @@ use rekeyd::adapters::clock::SystemClock;
 use rekeyd::adapters::sqlite::SqliteJournal;
 use rekeyd::demo::fixture::Pace;
 use rekeyd::ports::clock::Clock as _;
+use rekeyd::ports::journal::AuditReader;
 use serde_json::Value;
 
 use crate::support::rehearsal::Rehearsal;

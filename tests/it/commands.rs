@@ -146,7 +146,7 @@ fn each_finds_its_policy_by_itself_and_tells_what_is_not_there() {
             ["doctor", ..] => (None, 1),
             ["init" | "healthcheck", ..] => (Some("failed"), 1),
             ["notify", ..] => (Some("not_found"), 1),
-            _ => (Some("not_reachable"), 5),
+            _ => (Some("unreachable"), 5),
         };
         assert_eq!(told(&said, &words).1.as_deref(), expected, "{words:?}");
         assert_eq!(said.status.code(), Some(code), "{words:?}");

@@ -7,11 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use rekeyd::domain::adoption;
 use rekeyd::domain::ids::{CredentialName, KeyId, ServiceAccountId, StoreName, VersionId, WorkspaceName};
-use rekeyd::domain::key::{Account, Grants, Inventory, Key, Permissions};
+use rekeyd::domain::key::{Account, Inventory, Key, KeyAttributes, Permissions};
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::plan::{AfterDeadline, Destination, Reason, Terms};
 use rekeyd::domain::policy::{Credential, IfVanished};
-use rekeyd::domain::record::{Current, Due, Ended, ObstacleKind, Published, Record};
+use rekeyd::domain::record::{Current, Due, LastRotation, ObstacleKind, PublishedVersion, Record};
 use rekeyd::domain::schedule::{Cadence, Schedule};
 
 fn at(hour: i64) -> Timestamp {
@@ -64,7 +64,7 @@ fn credential() -> Credential {
     }
 }
 
-/// Published at hour 0, due at hour 10.
+/// PublishedVersion at hour 0, due at hour 10.
 fn record() -> Record {
     let current = Current {
         key: KeyId::new("key").unwrap(),
@@ -72,9 +72,10 @@ fn record() -> Record {
         since: at(0),
         expires_at: None,
         usage_hash: None,
-        grants: None,
+        attributes: None,
     };
-    let published = Published { destination: destination("tts"), version: VersionId::new("v1").unwrap() };
+    let published =
+        PublishedVersion { destination: destination("tts"), version: VersionId::new("v1").unwrap() };
     let fresh = Record { current: Some(current), published: vec![published], ..Record::new(name()) };
     fresh.plan_next(&credential()).unwrap()
 }
@@ -87,7 +88,7 @@ fn expiring(hour: i64) -> Record {
 
 fn ended(outcome: PhaseName, aborts: u32) -> Record {
     let rotation = "0190b8a0-0000-7000-8000-000000000001".parse().unwrap();
-    Record { last: Some(Ended { rotation, outcome, at: at(20), why: None }), aborts, ..record() }
+    Record { last: Some(LastRotation { rotation, outcome, at: at(20), why: None }), aborts, ..record() }
 }
 
 #[test]
@@ -175,7 +176,7 @@ fn key(id: &str, enabled: bool) -> Key {
         created_at: Some(at(-5)),
         enabled,
         disable_reason: None,
-        grants: Grants::of(Permissions::All),
+        attributes: KeyAttributes::of(Permissions::All),
         expires_at: None,
         usage_hash: None,
         character_count: None,
@@ -190,7 +191,7 @@ fn account(keys: &[(&str, bool)]) -> Account {
 #[test]
 fn a_credential_begins_with_the_named_key_the_only_enabled_one_or_a_first_one() {
     let leftovers = BTreeSet::from([KeyId::new("lost").unwrap()]);
-    let first = Some(Grants::of(Permissions::All));
+    let first = Some(KeyAttributes::of(Permissions::All));
     let adopt = |id: &str| Some(KeyId::new(id).unwrap());
     type Keys = &'static [(&'static str, bool)];
     type Chosen = Result<Option<&'static str>, ObstacleKind>;

@@ -66,13 +66,13 @@ fn every_policy_and_every_agents_configuration_is_valid_without_a_lint() {
     for name in ["kubernetes/daemon", "kubernetes/agent", "compose"] {
         for path in files(name, "toml") {
             let (text, shown) = (fs::read_to_string(&path).unwrap(), path.display().to_string());
-            let lints = if path.ends_with("agent.toml") {
-                agent::load(&text, &shown, Mode::Beside).map(|it| it.lints.to_string())
+            let warnings = if path.ends_with("agent.toml") {
+                agent::load(&text, &shown, Mode::Beside).map(|it| it.warnings.to_string())
             } else {
-                config::load(&text, &shown, &BTreeMap::new()).map(|it| it.lints().to_string())
+                config::load(&text, &shown, &BTreeMap::new()).map(|it| it.warnings().to_string())
             };
-            let lints = lints.unwrap_or_else(|problems| panic!("{problems}"));
-            assert!(lints.ends_with("0 errors, 0 lints"), "{lints}");
+            let warnings = warnings.unwrap_or_else(|problems| panic!("{problems}"));
+            assert!(warnings.ends_with("0 errors, 0 warnings"), "{warnings}");
         }
     }
 }

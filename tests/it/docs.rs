@@ -44,12 +44,12 @@ fn blocks(language: &str) -> Vec<Block> {
 }
 
 #[test]
-fn every_policy_in_a_document_is_valid_without_a_lint() {
+fn every_policy_in_a_document_is_valid_without_a_warning() {
     let policies = blocks("toml");
     assert!(!policies.is_empty());
     for Block { place, text } in policies {
         match config::load(&text, &place, &BTreeMap::new()) {
-            Ok(config) => assert!(config.lints().problems.is_empty(), "{place}\n{}", config.lints()),
+            Ok(config) => assert!(config.warnings().problems.is_empty(), "{place}\n{}", config.warnings()),
             Err(problems) => panic!("{place}\n{problems}"),
         }
     }
@@ -103,11 +103,12 @@ fn every_command_in_a_document_is_one() {
     assert!(seen > 10, "only {seen} commands were found: the test no longer reads them");
 }
 
-/// The parts of the runbook of whose entries each says what is typed.
-const TYPED: [&str; 5] = ["Alerts", "Parked rotations", "Obstacles", "Findings", "Held, late, expired"];
+/// The sections of the runbook whose entries each show commands.
+const TYPED: [&str; 5] =
+    ["Alerts", "Parked rotations", "Blocked rotations", "Findings", "Holds, deadlines and expiry"];
 
 #[test]
-fn every_entry_of_the_runbook_shows_what_to_type_or_says_that_there_is_nothing() {
+fn every_entry_of_the_runbook_shows_a_command_or_says_that_there_is_none() {
     let runbook = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/runbook.md")).unwrap();
     let (mut seen, mut wrong) = (0, Vec::new());
     for part in TYPED {
@@ -116,11 +117,11 @@ fn every_entry_of_the_runbook_shows_what_to_type_or_says_that_there_is_nothing()
         for entry in entries.split("\n### ").skip(1) {
             seen += 1;
             let heading = entry.lines().next().unwrap();
-            let is_shown = entry.contains("\n```console\n$ ") || entry.contains("\nNothing to type");
+            let is_shown = entry.contains("\n```console\n$ ") || entry.contains("\nNo command");
             wrong.extend((!is_shown).then_some(heading));
         }
     }
-    assert!(wrong.is_empty(), "{wrong:?} do not show what to type");
+    assert!(wrong.is_empty(), "{wrong:?} show no command");
     assert!(seen > 75, "only {seen} entries were found: the test no longer reads them");
 }
 

@@ -15,10 +15,10 @@ use rekeyd::adapters::clock::SystemClock;
 use rekeyd::adapters::elevenlabs::{ElevenLabs, Settings};
 use rekeyd::domain::failure::{Certainty, Failure, Kind};
 use rekeyd::domain::ids::ServiceAccountId;
-use rekeyd::domain::key::{Grants, Key, KeyRequest, Permissions};
+use rekeyd::domain::key::{Key, KeyAttributes, KeyRequest, Permissions};
 use rekeyd::domain::secret::SecretValue;
 use rekeyd::ports::clock::Clock as _;
-use rekeyd::ports::issuer::{Issuer as _, Minted};
+use rekeyd::ports::issuer::{AdminKey, Issuer as _, Minted};
 use rekeyd::sandbox::api_version::ApiVersion;
 use rekeyd::sandbox::route::Route;
 use rekeyd::sandbox::rules::Rules;
@@ -48,7 +48,7 @@ impl Harness {
         let account = sandbox.workspace().create_account("tts-backend", SystemClock.now());
         let issuer = ElevenLabs::new(Settings {
             base_url: sandbox.base_url(),
-            admin_key: SecretValue::new(sandbox.admin_key()).unwrap(),
+            admin_key: AdminKey::new(SecretValue::new(sandbox.admin_key()).unwrap()),
             request_timeout,
             in_flight: NonZeroUsize::new(2).unwrap(),
             requests_per_second: None,
@@ -84,7 +84,7 @@ fn only(names: &[&str]) -> Permissions {
 }
 
 fn plain() -> KeyRequest {
-    KeyRequest { grants: Grants::of(only(&["text_to_speech"])), expires_at: None }
+    KeyRequest { attributes: KeyAttributes::of(only(&["text_to_speech"])), expires_at: None }
 }
 
 fn judged<T>(outcome: &Result<T, Failure>) -> Option<(Certainty, Kind)> {

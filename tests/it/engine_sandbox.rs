@@ -3,10 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "what stands between tests fails by panicking too")]
 
+mod clock;
 mod consumers;
 mod evidence;
 mod harness;
 mod leaks;
+mod left_behind;
 mod repaired;
 mod way_back;
 

@@ -72,7 +72,7 @@ fn a_program_that_asked_for_json_is_told_errors_in_json() {
         ("journal_unusable", vec!["history", "tts", "--policy", &policy]),
         ("journal_unusable", vec!["consumers", "--policy", &policy]),
         ("not_found", vec!["plan", "nobody", "--policy", &policy]),
-        ("not_reachable", vec!["pause", "--all", "--policy", &policy]),
+        ("unreachable", vec!["pause", "--all", "--policy", &policy]),
     ] {
         let words: Vec<&str> = words.into_iter().chain(["--output", "json"]).collect();
         let said = run(&words);

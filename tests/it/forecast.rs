@@ -10,7 +10,7 @@ use rekeyd::config;
 use rekeyd::domain::forecast::{Start, forecast};
 use rekeyd::domain::ids::{CredentialName, RotationId};
 use rekeyd::domain::phase::PhaseName;
-use rekeyd::domain::record::Ended;
+use rekeyd::domain::record::LastRotation;
 use serde_json::Value;
 
 const AROUND: &str = "[daemon]\njournal.sqlite.path = \"/nonexistent/journal.db\"\n[workspaces.prod]\nbase_url = \"https://api.elevenlabs.io\"\n\
@@ -191,7 +191,7 @@ fn what_is_foreseen_of_waves_places_and_budgets_is_what_the_engine_then_does() {
             let mut start = Start::assumed(name.clone(), of_one[0].minted.unwrap());
             let rotation = RotationId::from_uuid(uuid::Uuid::nil());
             let at = of_one[0].ended.unwrap();
-            start.record.last = Some(Ended { rotation, outcome: PhaseName::Done, at, why: None });
+            start.record.last = Some(LastRotation { rotation, outcome: PhaseName::Done, at, why: None });
             (name.clone(), start)
         });
         let config = config::load(&policy, "policy.toml", &BTreeMap::new()).unwrap();

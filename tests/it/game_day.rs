@@ -34,15 +34,15 @@ async fn an_admin_key_that_was_deleted_is_told_and_replaced() {
     let stage = &harness.rehearsal.stage;
     stage.sandbox.workspace().delete_key("admin", SystemClock.now()).unwrap();
     harness.tells("rekeyd_workspace_failing{workspace=\"sandbox\",kind=\"unauthenticated\"} 1").await;
-    harness.raises(&["RekeydAdminKeyDead"]).await;
+    harness.raises(&["RekeydAdminKeyRejected"]).await;
     harness.types("rekeyd rotate tts-backend").await;
     harness.status_says(&["workspace_unusable", "rekeyd doctor"]).await;
-    harness.page_says("/", &["refuses the admin key", "rekeyd doctor"]).await;
+    harness.page_says("/", &["rejects the admin key", "rekeyd doctor"]).await;
     harness.page_says("/credentials/tts-backend", &["workspace_unusable", "rekeyd doctor"]).await;
 
     let key = made_in_the_dashboard(&harness, &["service_account_write", "user_read"]);
     fs::write(harness.rehearsal.stage.root().join("new-admin-key"), key).unwrap();
-    harness.follows("RekeydAdminKeyDead", |_, _| false).await;
+    harness.follows("RekeydAdminKeyRejected", |_, _| false).await;
     harness.ends_well().await;
 }
 
@@ -54,8 +54,8 @@ async fn a_policy_with_a_typo_is_told_and_mended() {
     fs::write(&path, good.replace("quarantine", "quarantaine")).unwrap();
     harness.signal(Signal::HUP);
     harness.tells("rekeyd_policy_reload_success 0").await;
-    harness.raises(&["RekeydPolicyRefused"]).await;
-    harness.page_says("/", &["The newest policy was refused", "rekeyd check /etc/rekeyd/policy.toml"]).await;
+    harness.raises(&["RekeydPolicyReloadFailed"]).await;
+    harness.page_says("/", &["The newest policy was rejected", "rekeyd check /etc/rekeyd/policy.toml"]).await;
     let found = harness.types("rekeyd check /etc/rekeyd/policy.toml").await;
     assert!(found.contains("quarantaine"), "{found}");
 
@@ -66,7 +66,7 @@ async fn a_policy_with_a_typo_is_told_and_mended() {
         }
         is_edit
     };
-    harness.follows("RekeydPolicyRefused", edits).await;
+    harness.follows("RekeydPolicyReloadFailed", edits).await;
     harness.tells("rekeyd_policy_reload_success 1").await;
     harness.ends_well().await;
 }
@@ -79,7 +79,7 @@ async fn a_provider_that_is_down_for_a_while_is_told_and_waited_for() {
     harness.rehearsal.stage.sandbox.set_faults(down.to_vec());
     harness.tells("rekeyd_workspace_reachable{workspace=\"sandbox\"} 0").await;
     harness.raises(&["RekeydWorkspaceUnreachable"]).await;
-    harness.page_says("/", &["Workspace sandbox does not answer as it should", "rekeyd doctor"]).await;
+    harness.page_says("/", &["Workspace sandbox is unreachable", "rekeyd doctor"]).await;
     harness.follows("RekeydWorkspaceUnreachable", |_, _| false).await;
     harness.rehearsal.stage.sandbox.set_faults(Vec::new());
     harness.ends_well().await;
@@ -94,15 +94,15 @@ async fn a_value_that_a_person_wrote_is_told_and_replaced() {
     fs::rename(secrets.join("by-hand"), secrets.join("tts-backend")).unwrap();
     harness.types("rekeyd sweep").await;
     harness.tells("kind=\"destination_changed\"} 1").await;
-    harness.raises(&["RekeydDrift"]).await;
-    harness.status_says(&["drifted", "rekeyd rotate tts-backend"]).await;
+    harness.raises(&["RekeydOutOfBandChange"]).await;
+    harness.status_says(&["out_of_sync", "rekeyd rotate tts-backend"]).await;
     harness
         .page_says("/credentials/tts-backend", &["destination_changed", "rekeyd rotate tts-backend"])
         .await;
     harness.types("rekeyd rotate tts-backend").await;
     harness.tells("reason=\"foreign_value\"} 1").await;
     let raised = harness.alerts().await;
-    assert!(raised.iter().any(|it| it == "RekeydRotationParkedConsumersHurt"), "{raised:?}");
+    assert!(raised.iter().any(|it| it == "RekeydRotationParkedConsumersAffected"), "{raised:?}");
     harness.status_says(&["foreign_value", "rekeyd retry --overwrite tts-backend"]).await;
     harness.follows("`foreign_value`", |_, _| false).await;
     harness.ends_well().await;
@@ -119,7 +119,7 @@ async fn clocks_that_differ_are_told_and_waited_for() {
     harness.types("rekeyd sweep").await;
     harness.tells("rekeyd_workspace_clock_skew_seconds{workspace=\"sandbox\"} -600").await;
     harness.raises(&["RekeydClockSkewed"]).await;
-    harness.page_says("/", &["the provider's is 600 s behind"]).await;
+    harness.page_says("/", &["provider 600 s behind"]).await;
     let mends = |harness: &Harness, command: &str| {
         let is_clock = command.starts_with("timedatectl");
         if is_clock {
@@ -151,13 +151,13 @@ async fn an_orphan_is_told_and_gone() {
     harness.types("rekeyd sweep").await;
     harness.tells("rekeyd_orphans_deleted_total 1").await;
     let raised = harness.alerts_since(&before).await;
-    assert_eq!(raised, ["RekeydOrphanFound"]);
+    assert_eq!(raised, ["RekeydOrphanDeleted"]);
     let said = harness.rehearsal.said();
     assert!(said.contains("deleted an orphan") && said.contains(&orphan), "{}", harness.rehearsal.tail());
-    harness.page_says("/", &["An orphan was found and deleted", &orphan, "rekeyd history dubbing"]).await;
+    harness.page_says("/", &["Orphaned key deleted", &orphan, "rekeyd history dubbing"]).await;
     harness.status_says(&["orphan_deleted", &orphan, "rekeyd history dubbing"]).await;
     let audit = "rekeyd audit --credential dubbing --journal /var/lib/rekeyd/journal.db";
     assert!(harness.types(audit).await.contains(&orphan));
-    harness.follows("RekeydOrphanFound", |_, _| false).await;
+    harness.follows("RekeydOrphanDeleted", |_, _| false).await;
     harness.ends_well().await;
 }

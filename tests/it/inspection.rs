@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use rekeyd::domain::emergency::response;
 use rekeyd::domain::finding::{Finding, FindingKind};
 use rekeyd::domain::ids::{CredentialName, KeyId, ServiceAccountId, StoreName};
-use rekeyd::domain::inspection::{Seen, inspect};
-use rekeyd::domain::key::{Account, DisableReason, Grants, Inventory, Key, Permissions};
+use rekeyd::domain::inspection::{InspectionInput, inspect};
+use rekeyd::domain::key::{Account, DisableReason, Inventory, Key, KeyAttributes, Permissions};
 use rekeyd::domain::plan::Destination;
 use rekeyd::domain::record::{Current, Record};
 use rekeyd::domain::rotation::Rotation;
@@ -22,8 +22,8 @@ fn id(text: &str) -> KeyId {
     KeyId::new(text).unwrap()
 }
 
-fn only(names: &[&str]) -> Grants {
-    Grants::of(Permissions::Only(names.iter().map(|&name| name.to_owned()).collect()))
+fn only(names: &[&str]) -> KeyAttributes {
+    KeyAttributes::of(Permissions::Only(names.iter().map(|&name| name.to_owned()).collect()))
 }
 
 fn key(text: &str) -> Key {
@@ -35,7 +35,7 @@ fn key(text: &str) -> Key {
         created_at: Some(at(0)),
         enabled: true,
         disable_reason: None,
-        grants: only(&["tts"]),
+        attributes: only(&["tts"]),
         expires_at: None,
         usage_hash: None,
         character_count: None,
@@ -55,14 +55,14 @@ fn record() -> Record {
         since: at(0),
         expires_at: None,
         usage_hash: None,
-        grants: Some(only(&["tts"])),
+        attributes: Some(only(&["tts"])),
     };
     Record { current: Some(current), ..Record::new(CredentialName::new("tts").unwrap()) }
 }
 
 fn look(record: &Record, rotation: Option<&Rotation>, keys: Vec<Key>, minutes: i64) -> Record {
     let inventory = listing(keys);
-    let seen = Seen {
+    let seen = InspectionInput {
         inventory: &inventory,
         at: at(minutes),
         settle: SignedDuration::from_mins(2),
@@ -84,7 +84,7 @@ fn disabled(reason: Option<DisableReason>) -> Vec<Key> {
 fn each_state_of_a_listed_key_is_one_finding() {
     use DisableReason as R;
     use FindingKind as F;
-    let changed = Key { grants: only(&["tts", "voices"]), ..key("old") };
+    let changed = Key { attributes: only(&["tts", "voices"]), ..key("old") };
     let exposed_and_enabled = Key { disable_reason: Some(R::ExposedPublicly), ..key("old") };
     for (what, keys, minutes, expected) in [
         ("as it should be", vec![key("old")], 9, vec![]),
@@ -99,7 +99,7 @@ fn each_state_of_a_listed_key_is_one_finding() {
         ("gone", vec![], 9, vec![F::KeyVanished]),
         ("a listing that lags", vec![], 1, vec![]),
         ("a listing that lags, disabled", disabled(None), 1, vec![]),
-        ("changed", vec![changed], 9, vec![F::GrantsChanged]),
+        ("changed", vec![changed], 9, vec![F::PermissionsChanged]),
     ] {
         assert_eq!(kinds(&look(&record(), None, keys, minutes)), expected, "{what}");
     }
@@ -120,9 +120,9 @@ fn a_finding_keeps_its_beginning_and_goes_with_its_cause_but_a_leak_stays() {
 #[test]
 fn a_key_without_a_baseline_gets_what_it_is_listed_with() {
     let mut without = record();
-    without.current.as_mut().unwrap().grants = None;
+    without.current.as_mut().unwrap().attributes = None;
     let seen = look(&without, None, vec![key("old")], 9);
-    assert_eq!((kinds(&seen), seen.current.unwrap().grants), (vec![], Some(only(&["tts"]))));
+    assert_eq!((kinds(&seen), seen.current.unwrap().attributes), (vec![], Some(only(&["tts"]))));
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn strangers_are_told_unless_accepted_and_destinations_only_when_they_were_read(
     let inventory = listing(vec![key("old"), key("a"), key("b")]);
     let strangers = [id("a"), id("b")];
     let places = [(place("one"), Some(Fingerprint::of(b"old"))), (place("two"), Some(Fingerprint::of(b"x")))];
-    let seen = Seen {
+    let seen = InspectionInput {
         inventory: &inventory,
         at: at(9),
         settle: SignedDuration::ZERO,
@@ -148,7 +148,7 @@ fn strangers_are_told_unless_accepted_and_destinations_only_when_they_were_read(
     assert_eq!(kinds(&told), [FindingKind::DestinationChanged, FindingKind::ForeignKeys]);
     assert!(told.findings[0].detail.contains("local:two") && !told.findings[0].detail.contains("local:one"));
     assert!(told.findings[1].detail.contains("`b`") && !told.findings[1].detail.contains("`a`"));
-    let unread = Seen { strangers: None, places: None, ..seen };
+    let unread = InspectionInput { strangers: None, places: None, ..seen };
     assert_eq!(inspect(&told, None, None, &unread), told, "what was not looked at stays as it was");
 }
 

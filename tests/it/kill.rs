@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rekeyd::adapters::sqlite::SqliteJournal;
 use rekeyd::demo::fixture::Pace;
+use rekeyd::ports::journal::AuditReader;
 use rekeyd::sandbox::faults::Moment;
 use rekeyd::sandbox::random::Random;
 use rekeyd::sandbox::route::Route;

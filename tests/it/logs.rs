@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rekeyd::adapters::sqlite::SqliteJournal;
 use rekeyd::demo::fixture::Pace;
+use rekeyd::ports::journal::AuditReader;
 use serde_json::Value;
 
 use crate::support::rehearsal::Rehearsal;

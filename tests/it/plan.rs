@@ -190,7 +190,7 @@ async fn what_plan_says_is_what_is_then_called() {
     assert!(harness.say(&["pause", "tts", "--only", "revoking"]).status.success());
     assert!(harness.say(&["rotate", "tts"]).status.success());
     harness.until("it is held in the overlap", |report| {
-        report["rotation"]["phase"] == "overlap" && report["condition"] == "waiting"
+        report["rotation"]["phase"] == "overlap" && report["health"] == "waiting"
     });
     let begun = harness.called();
     let plan = harness.json(&["plan", "tts"]);

@@ -56,9 +56,9 @@ fn document() -> String {
         for (name, operation) in OPERATIONS {
             writeln!(text, "| {name} | {} |", (kind.calls)(*operation).join(", ")).unwrap();
         }
-        text += "\n| `rekeyd doctor` | examines |\n|---|---|\n";
+        text += "\n| `rekeyd doctor` | checks |\n|---|---|\n";
         for check in kind.checks {
-            writeln!(text, "| `{}` | {} |", check.label, check.examines).unwrap();
+            writeln!(text, "| `{}` | {} |", check.label, check.checks).unwrap();
         }
         let Some(key) = kind.followed_as else { continue };
         let source = definition(&agent, "Origin", key);

@@ -359,7 +359,7 @@ fn links_between_documents_lead_somewhere() {
 }
 
 #[test]
-fn whatever_may_need_a_person_has_an_entry_in_the_runbook() {
+fn every_state_that_needs_an_operator_has_a_runbook_entry() {
     let runbook = fs::read_to_string(root().join("docs/runbook.md")).unwrap();
     let headings = [
         Reason::ALL.map(Reason::label).to_vec(),
@@ -380,7 +380,7 @@ fn whatever_may_need_a_person_has_an_entry_in_the_runbook() {
 }
 
 #[test]
-fn a_parked_rotations_entry_says_who_is_hurt_what_to_do_and_how_to_verify() {
+fn a_runbook_entry_has_its_impact_action_and_verification() {
     let runbook = fs::read_to_string(root().join("docs/runbook.md")).unwrap();
     let labels = ParkReason::ALL
         .map(ParkReason::label)
@@ -390,7 +390,7 @@ fn a_parked_rotations_entry_says_who_is_hurt_what_to_do_and_how_to_verify() {
     for label in labels {
         let entry = runbook.split(&format!("\n### `{label}`\n")).nth(1).unwrap();
         let entry = entry.split("\n#").next().unwrap();
-        for part in ["- **Hurt:**", "- **Do:**", "- **Verify:**"] {
+        for part in ["- **Impact:**", "- **Action:**", "- **Verify:**"] {
             assert!(entry.contains(part), "the entry for `{label}` has no {part}");
         }
     }

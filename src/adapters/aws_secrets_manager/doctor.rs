@@ -1,4 +1,4 @@
-//! Examines one store in AWS: the daemon's identity there, and every secret of the policy. Its calls change nothing.
+//! Checks of an AWS store: the caller's identity, and every secret of the policy, by read-only calls.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,48 +21,48 @@ const IDENTITY: StoreCheck = StoreCheck {
     kind: "aws_secrets_manager",
     step: 0,
     label: "aws_identity",
-    examines: "the identity of the daemon at AWS",
+    checks: "the caller's AWS identity",
 };
 const SECRET: StoreCheck = StoreCheck {
     step: 1,
     label: "aws_secret",
-    examines: "each secret: it exists, is not marked for deletion, is no replica, and nobody else rotates or manages it",
+    checks: "that each secret exists, is not scheduled for deletion, is no replica, and is neither rotated by AWS nor managed by another service",
     ..IDENTITY
 };
 const CONTENT: StoreCheck = StoreCheck {
     step: 2,
     label: "aws_content",
-    examines: "whether each secret can be read and decrypted, and whether a key can be merged into it",
+    checks: "that each secret is readable, KMS key included, and that a key can be merged into it",
     ..IDENTITY
 };
 const WRITE: StoreCheck = StoreCheck {
     step: 3,
     label: "aws_write",
-    examines: "with `--write-probe`: whether each secret may be written and its staging labels moved",
+    checks: "with `--write-probe`: that each secret is writable, and its staging labels can be moved",
     ..IDENTITY
 };
 pub(super) const CHECKS: [StoreCheck; 4] = [IDENTITY, SECRET, CONTENT, WRITE];
 
-/// AWS keeps 100 versions, besides those of the last day.
+/// AWS keeps 100 versions, not counting those of the last day.
 const VERSIONS_MANY: usize = 90;
-const PATIENCE: Patience = Patience {
+const LIMITS: Patience = Patience {
     connect: Duration::from_secs(3),
     attempt: Duration::from_secs(5),
     operation: Duration::from_secs(8),
     attempts_max: 2,
     first_pause: Duration::from_millis(200),
 };
-/// Secrets that are examined at the same time.
+/// Secrets that are checked concurrently.
 const AT_ONCE: usize = 8;
 
 pub(super) async fn examine(settings: &Settings, examination: &Examination) -> Vec<Finding> {
     let about = &examination.about;
-    let settings = Settings { patience: PATIENCE, ..settings.clone() };
+    let settings = Settings { patience: LIMITS, ..settings.clone() };
     let store = match AwsSecretsManager::connect(&settings).await {
         Ok(store) => Arc::new(store),
         Err(failure) => {
-            let fix = "write `region` into the store, or set AWS_REGION in /etc/rekeyd/environment";
-            return vec![Finding::broken(Check::Store(IDENTITY), about, failure.to_string(), fix)];
+            let fix = "set `region` on the store, or AWS_REGION in /etc/rekeyd/environment";
+            return vec![Finding::error(Check::Store(IDENTITY), about, failure.to_string(), fix)];
         }
     };
     let mut findings = Vec::new();
@@ -94,7 +94,7 @@ pub(super) async fn examine(settings: &Settings, examination: &Examination) -> V
     }
 }
 
-/// Where the calls go.
+/// The endpoint of the calls.
 fn endpoint(settings: &Settings) -> Option<Url> {
     let from_environment = |name: &str| ProcessEnvironment.read(name).filter(|text| !text.is_empty());
     if let Some(url) = &settings.endpoint_url {
@@ -107,20 +107,20 @@ fn endpoint(settings: &Settings) -> Option<Url> {
 
 async fn identity(about: &str, settings: &Settings) -> (Finding, bool) {
     let check = Check::Store(IDENTITY);
-    let region = settings.region.as_deref().unwrap_or("of the environment");
+    let region = settings.region.as_deref().unwrap_or("from the environment");
     match examine::identity(settings).await {
         Ok(CallerIdentity { arn, account }) => {
-            (Finding::fine(check, about, format!("is `{arn}` of account {account}, region {region}")), true)
+            (Finding::ok(check, about, format!("identity `{arn}`, account {account}, region {region}")), true)
         }
         Err(failure) => match failure.kind {
             Kind::Unauthenticated => {
-                let fix = "give the daemon an identity: a role of the instance, the pod or the task, or AWS_PROFILE and \
+                let fix = "provide AWS credentials: a role of the instance, pod or task, or AWS_PROFILE and \
                            AWS_CONFIG_FILE in /etc/rekeyd/environment; then `aws sts get-caller-identity`";
-                (Finding::broken(check, about, failure.to_string(), fix), false)
+                (Finding::error(check, about, failure.to_string(), fix), false)
             }
             Kind::ClockSkew => {
-                let fix = "set the clock: `timedatectl set-ntp true`";
-                (Finding::broken(check, about, failure.to_string(), fix), false)
+                let fix = "synchronize the clock: `timedatectl set-ntp true`";
+                (Finding::error(check, about, failure.to_string(), fix), false)
             }
             Kind::Throttled
             | Kind::Unreachable
@@ -134,8 +134,9 @@ async fn identity(about: &str, settings: &Settings) -> (Finding, bool) {
             | Kind::Conflict
             | Kind::NotActiveYet
             | Kind::LocalDisk => {
-                let fix = "none, if the secrets below are fine: only the name of the identity is unknown";
-                (Finding::unproven(check, about, failure.to_string(), fix), true)
+                let fix =
+                    "no action is needed if the secrets below are ok: only the identity's name is unknown";
+                (Finding::unknown(check, about, failure.to_string(), fix), true)
             }
         },
     }
@@ -150,11 +151,11 @@ async fn secret(
     let (details, mut findings) = match store.details(&to).await {
         Ok(details) => (details, Vec::new()),
         Err(failure) => {
-            // A rotation begins with reading, which may be permitted all the same.
+            // Reading the value may still be allowed, and a rotation starts with that.
             let fix = allow(&to, "secretsmanager:DescribeSecret");
             (
                 None,
-                vec![Finding::broken(
+                vec![Finding::error(
                     Check::Store(SECRET),
                     &about,
                     failure.to_string(),
@@ -175,18 +176,16 @@ async fn secret(
     match store.preflight(&to).await {
         Ok(served) => {
             let what = match (&served.version, &served.fingerprint) {
-                (None, _) if details.is_none() => "does not exist: the first rotation creates it",
-                (None, _) => "has no content yet: the first rotation fills it",
-                (Some(_), None) => {
-                    "can be read; its field for the key is empty, and the first rotation fills it"
-                }
-                (Some(_), Some(_)) => "can be read, and serves a key",
+                (None, _) if details.is_none() => "does not exist yet; the first rotation creates it",
+                (None, _) => "has no value yet; the first rotation writes it",
+                (Some(_), None) => "readable; the JSON field is empty, and the first rotation writes it",
+                (Some(_), Some(_)) => "readable, and holds a key",
             };
-            findings.push(Finding::fine(Check::Store(CONTENT), &about, what));
+            findings.push(Finding::ok(Check::Store(CONTENT), &about, what));
         }
         Err(failure) => {
             let fix = fix_for(&failure, allow(&to, "secretsmanager:GetSecretValue"));
-            findings.push(Finding::broken(Check::Store(CONTENT), &about, failure.to_string(), fix));
+            findings.push(Finding::error(Check::Store(CONTENT), &about, failure.to_string(), fix));
             return findings;
         }
     }
@@ -194,51 +193,51 @@ async fn secret(
     findings
 }
 
-/// What is wrong with a secret, from its metadata. Pure.
+/// The findings for a secret that can be described. Pure.
 fn problems(about: &str, to: &Destination, details: &SecretDetails) -> Vec<Finding> {
     let check = Check::Store(SECRET);
     let id = &to.secret;
     let mut findings = Vec::new();
     if details.is_deleted {
         let fix = format!(
-            "`aws secretsmanager restore-secret --secret-id {id}`, or name another one in the policy"
+            "`aws secretsmanager restore-secret --secret-id {id}`, or use another secret in the policy"
         );
-        findings.push(Finding::broken(check, about, "is marked for deletion", fix));
+        findings.push(Finding::error(check, about, "scheduled for deletion", fix));
     }
     if let Some(primary) = &details.replica_of {
-        let what = format!("is a replica and read-only: the primary is in {primary}");
-        findings.push(Finding::broken(
+        let what = format!("a read-only replica; its primary is in {primary}");
+        findings.push(Finding::error(
             check,
             about,
             what,
-            format!("give the store `region = \"{primary}\"`"),
+            format!("set `region = \"{primary}\"` on the store"),
         ));
     }
     if details.is_rotated {
-        let what = "AWS rotates it as well, and the two rotations would overwrite each other's versions";
+        let what = "AWS rotation is enabled: AWS and rekeyd would overwrite each other's versions";
         let fix = format!("`aws secretsmanager cancel-rotate-secret --secret-id {id}`");
-        findings.push(Finding::broken(check, about, what, fix));
+        findings.push(Finding::error(check, about, what, fix));
     }
     if let Some(owner) = &details.owner {
-        let what = format!("is managed by `{owner}`, which may refuse writes by others");
-        findings.push(Finding::broken(check, about, what, "name a secret of your own in the policy"));
+        let what = format!("managed by `{owner}`, which may reject other writers");
+        findings.push(Finding::error(check, about, what, "use a secret of your own in the policy"));
     }
     if !details.replicas_failed.is_empty() {
-        let what = format!("its replicas are out of sync in: {}", details.replicas_failed.join(", "));
+        let what = format!("replication is failing in: {}", details.replicas_failed.join(", "));
         let fix = format!(
-            "consumers there keep the old key: `aws secretsmanager describe-secret --secret-id {id}`"
+            "consumers there keep the old key; check `aws secretsmanager describe-secret --secret-id {id}`"
         );
-        findings.push(Finding::doubtful(check, about, what, fix));
+        findings.push(Finding::warning(check, about, what, fix));
     }
     if details.labelled > VERSIONS_MANY {
-        let what = format!("{} of its versions have labels; AWS keeps about 100", details.labelled);
-        let fix = "remove the labels of unused versions: `aws secretsmanager update-secret-version-stage`";
-        findings.push(Finding::doubtful(check, about, what, fix));
+        let what = format!("{} versions have staging labels; AWS keeps about 100", details.labelled);
+        let fix = "remove labels from unused versions: `aws secretsmanager update-secret-version-stage`";
+        findings.push(Finding::warning(check, about, what, fix));
     }
     if findings.is_empty() {
         let key =
-            if details.kms_key.is_some() { "a customer-managed KMS key" } else { "the AWS managed KMS key" };
-        findings.push(Finding::fine(check, about, format!("exists, encrypted with {key}")));
+            if details.kms_key.is_some() { "a customer-managed KMS key" } else { "the AWS-managed KMS key" };
+        findings.push(Finding::ok(check, about, format!("exists, encrypted with {key}")));
     }
     findings
 }
@@ -246,43 +245,46 @@ fn problems(about: &str, to: &Destination, details: &SecretDetails) -> Vec<Findi
 async fn write(store: &AwsSecretsManager, about: &str, to: &Destination, probe: bool) -> Finding {
     let check = Check::Store(WRITE);
     if !probe {
-        let what = "write access is known only after a write";
-        let fix = "run `rekeyd doctor --write-probe`, which changes nothing; `rekeyd doctor --iam` prints the permissions";
-        return Finding::unproven(check, about, what, fix);
+        let what = "write access is not tested by default";
+        let fix = "test it without changes: `rekeyd doctor --write-probe`; required permissions: `rekeyd doctor --iam`";
+        return Finding::unknown(check, about, what, fix);
     }
     if let Err(failure) = store.try_relabel(to).await {
         let fix = fix_for(&failure, allow(to, "secretsmanager:UpdateSecretVersionStage"));
-        return Finding::broken(check, about, failure.to_string(), fix);
+        return Finding::error(check, about, failure.to_string(), fix);
     }
     match store.try_write(to).await {
-        Ok(true) => Finding::fine(check, about, "may be written, and its labels may be moved"),
+        Ok(true) => Finding::ok(check, about, "writable, and its labels can be moved"),
         Ok(false) => {
-            let what = "its labels may be moved; there is no version to test write access with";
-            Finding::unproven(check, about, what, "`rekeyd doctor --iam` prints the permissions")
+            let what = "its labels can be moved; there is no version to test writing with";
+            Finding::unknown(check, about, what, "required permissions: `rekeyd doctor --iam`")
         }
         Err(failure) => {
             let fix = fix_for(&failure, allow(to, "secretsmanager:PutSecretValue"));
-            Finding::broken(check, about, failure.to_string(), fix)
+            Finding::error(check, about, failure.to_string(), fix)
         }
     }
 }
 
 fn allow(to: &Destination, action: &str) -> String {
-    format!("allow the identity `{action}` on `{}`: `rekeyd doctor --iam` prints the whole policy", to.secret)
+    format!(
+        "allow `{action}` on `{}` for this identity; `rekeyd doctor --iam` prints the whole policy",
+        to.secret
+    )
 }
 
-/// The suggested fix for a failure; `permission` is the fix if AWS denied the call.
+/// The fix for a failure; `permission` is the fix for a denial.
 fn fix_for(failure: &Failure, permission: String) -> String {
     match failure.kind {
         Kind::Forbidden if failure.message.contains("KMS") => {
-            "allow `kms:Decrypt` and `kms:GenerateDataKey` on the secret's KMS key to the identity, in the key's own policy \
-             too, and see that the key is enabled: `rekeyd doctor --iam --kms-key ARN`"
+            "allow `kms:Decrypt` and `kms:GenerateDataKey` on the secret's KMS key for this identity, also in the key policy, \
+             and check that the key is enabled: `rekeyd doctor --iam --kms-key ARN`"
                 .to_owned()
         }
         Kind::Forbidden => permission,
-        Kind::NotFound => "create the secret, write `create = true`, or correct its name or the region".to_owned(),
+        Kind::NotFound => "create the secret, set `create = true`, or correct its name or the region".to_owned(),
         Kind::Unauthenticated => "renew the AWS credentials: `aws sts get-caller-identity`".to_owned(),
-        Kind::ClockSkew => "set the clock: `timedatectl set-ntp true`".to_owned(),
+        Kind::ClockSkew => "synchronize the clock: `timedatectl set-ntp true`".to_owned(),
         Kind::Throttled | Kind::ServerError => "try again in a minute".to_owned(),
         Kind::Unreachable | Kind::TimedOut => {
             "check the region, `endpoint_url` and the firewall".to_owned()
@@ -292,6 +294,6 @@ fn fix_for(failure: &Failure, permission: String) -> String {
         | Kind::LimitReached
         | Kind::Conflict
         | Kind::NotActiveYet
-        | Kind::LocalDisk => "fix the reported problem, or name another secret in the policy".to_owned(),
+        | Kind::LocalDisk => "fix the reported error, or use another secret in the policy".to_owned(),
     }
 }

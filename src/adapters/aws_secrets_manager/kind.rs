@@ -19,8 +19,8 @@ pub static KIND: StoreKind = StoreKind {
     followed_as: Some("aws_secrets_manager"),
     name_rule: NameRule {
         accepts: is_secret_name,
-        rule: "this cannot be the name of a secret in AWS Secrets Manager",
-        help: "write its name or ARN: letters, digits and /_+=.@-",
+        rule: "not a valid secret name for AWS Secrets Manager",
+        help: "use a name or ARN: letters, digits and /_+=.@-",
     },
     is_filled_by_rekeyd: false,
     // AWS keeps the last 100 versions of a secret and all of the last 24 hours; more than that a day is refused.
@@ -33,7 +33,7 @@ pub static KIND: StoreKind = StoreKind {
         scheme: "aws",
         value: "REGION",
         accepts: policy::is_region,
-        help: "write the name of a region, such as `aws:eu-west-1`",
+        help: "pass a region, such as `aws:eu-west-1`",
         store_name: "aws",
         key: "region",
         is_prefixed: true,

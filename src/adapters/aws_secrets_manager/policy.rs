@@ -11,17 +11,16 @@ use crate::config_file::values;
 
 const REGION_CHARACTERS_MAX: usize = 64;
 
-/// AWS Secrets Manager, with the default chain of AWS credentials: environment, profile, web identity, container,
-/// instance.
+/// AWS Secrets Manager, with credentials from the default AWS chain.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "AwsSecretsManager")]
 pub(crate) struct StoreTable {
-    /// The region; by default what the environment or the profile says.
+    /// AWS region; defaults to that of the environment or profile.
     region: Option<At<Text>>,
-    /// The profile of the shared AWS configuration.
+    /// Profile of the shared AWS configuration.
     profile: Option<At<Text>>,
-    /// Another endpoint; `https` unless on this machine.
+    /// Custom endpoint; `https` unless on loopback.
     endpoint_url: Option<At<Url>>,
 }
 
@@ -39,14 +38,14 @@ pub(crate) fn check_store(written: &StoreTable, findings: &mut Findings) -> Opti
     extend("required" = ["secret"], "examples" = [{ "secret": "prod/tts/elevenlabs" }])
 )]
 pub(crate) struct SourceTable {
-    /// Its name or ARN.
+    /// Name or ARN.
     #[schemars(extend("examples" = ["prod/tts/elevenlabs"]))]
     secret: Option<At<Text>>,
-    /// The region; by default what the environment or the profile says.
+    /// AWS region; defaults to that of the environment or profile.
     region: Option<At<Text>>,
-    /// The profile of the shared AWS configuration.
+    /// Profile of the shared AWS configuration.
     profile: Option<At<Text>>,
-    /// Another endpoint; `https` unless on this machine.
+    /// Custom endpoint; `https` unless on loopback.
     endpoint_url: Option<At<Url>>,
 }
 
@@ -66,8 +65,7 @@ fn settings(
 ) -> Settings {
     let region = written.map(|region| region.value().as_str().to_owned());
     if let Some(written) = written.filter(|region| !is_region(region.value().as_str())) {
-        let rule = "this is not the name of a region of AWS";
-        findings.error(&written.span(), rule, "write it as AWS does, such as \"eu-west-1\"");
+        findings.error(&written.span(), "not an AWS region name", "use a name such as \"eu-west-1\"");
     }
     Settings {
         region,

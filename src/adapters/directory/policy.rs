@@ -11,24 +11,24 @@ use crate::config_file::findings::Findings;
 use crate::config_file::kinds::{AbsolutePath, At, Mode, Text};
 use crate::config_file::values;
 
-/// Readable by the owner and the group that the consumers share.
+/// Readable for the owner and the consumers' group.
 const MODE: &str = "0440";
 const DIRECTORY_MODE: &str = "0750";
 
-/// Files in a directory of this machine, for a tmpfs that is shared with consumers.
+/// Files in a local directory, typically a tmpfs that consumers can read.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Directory", extend("required" = ["path"]))]
 pub(crate) struct StoreTable {
-    /// The directory; it is created if it does not exist.
+    /// Path of the directory; created if missing.
     #[schemars(extend("examples" = ["/run/rekeyd/secrets"]))]
     path: Option<At<AbsolutePath>>,
-    /// The mode of the files.
+    /// Mode of the files.
     #[schemars(extend("default" = MODE))]
     mode: Option<At<Mode>>,
-    /// The group of files and directories: its name or number.
+    /// Group of files and directories: name or number.
     group: Option<At<Text>>,
-    /// The mode of the directories.
+    /// Mode of the directories.
     #[schemars(extend("default" = DIRECTORY_MODE))]
     directory_mode: Option<At<Mode>>,
 }
@@ -46,15 +46,19 @@ fn file_mode(written: Option<&At<Mode>>, findings: &mut Findings) -> u32 {
     let mode = values::mode(written, MODE, findings);
     let Some(written) = written else { return mode };
     if mode & 0o400 == 0 {
-        let rule = "rekeyd could not read back what it wrote";
-        findings.error(&written.span(), rule, "let the owner read, such as in \"0440\"");
+        let rule = "rekeyd could not read the files that it writes";
+        findings.error(&written.span(), rule, "make them readable for the owner, such as \"0440\"");
     }
     if mode & 0o022 != 0 {
-        let rule = "others than the owner could replace the key";
-        findings.error(&written.span(), rule, "let only the owner write, such as in \"0440\" or \"0640\"");
+        let rule = "other users could replace the key";
+        findings.error(
+            &written.span(),
+            rule,
+            "make them writable for the owner only, such as \"0440\" or \"0640\"",
+        );
     } else if mode & 0o004 != 0 {
         let rule = "every user of this machine could read the key";
-        findings.lint(&written.span(), rule, "share a group with the consumers and write \"0440\"");
+        findings.warning(&written.span(), rule, "share a group with the consumers, and use \"0440\"");
     }
     mode
 }
@@ -64,14 +68,14 @@ fn directory_mode(written: Option<&At<Mode>>, findings: &mut Findings) -> u32 {
     let Some(written) = written else { return mode };
     if mode & 0o700 != 0o700 {
         let rule = "rekeyd could not use its own directory";
-        findings.error(&written.span(), rule, "let the owner do everything, such as in \"0750\"");
+        findings.error(&written.span(), rule, "give the owner full access, such as \"0750\"");
     }
     if mode & 0o007 != 0 {
         let rule = "every user of this machine could enter the directory";
-        findings.lint(&written.span(), rule, "share a group with the consumers and write \"0750\"");
+        findings.warning(&written.span(), rule, "share a group with the consumers, and use \"0750\"");
     } else if mode & 0o020 != 0 {
-        let rule = "others than the owner could replace the key";
-        findings.lint(&written.span(), rule, "let only the owner write, such as in \"0750\"");
+        let rule = "other users could replace the key";
+        findings.warning(&written.span(), rule, "make it writable for the owner only, such as \"0750\"");
     }
     mode
 }

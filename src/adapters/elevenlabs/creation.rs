@@ -1,4 +1,4 @@
-//! Creates a key: sent once, and its value taken into custody the moment it is here.
+//! Creates a key: the call is sent once, and the value is taken from the response at once.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::adapters::elevenlabs::routes::is_one_segment;
 use crate::adapters::elevenlabs::transport::{BODY_BYTES_MAX, Call, Effect};
 use crate::domain::failure::{Certainty, Failure, Kind};
 use crate::domain::ids::{KeyId, ServiceAccountId};
-use crate::domain::key::{Concurrency, Grants, KeyRequest, Permissions};
+use crate::domain::key::{KeyAttributes, KeyRequest, Permissions};
 use crate::domain::secret::SecretValue;
 use crate::ports::issuer::Minted;
 
@@ -47,7 +47,7 @@ impl ElevenLabs {
         Ok(Minted { key, value })
     }
 
-    /// From here on every trouble means that there may be a key whose value is lost.
+    /// From here on every failure means that there may be a key whose value is lost.
     async fn ask_for_key(&self, call: &Call<'_>) -> Result<(SecretValue, Option<KeyId>), Failure> {
         let mut accepted = self.transport.ask(call).await?;
         // Of its final size from the start: a buffer that grows would leave copies behind.
@@ -121,29 +121,17 @@ impl<'de> Deserialize<'de> for Custody {
     }
 }
 
+/// A limit is named and written as the listing names and writes it. One that is not set is left out: what null does is
+/// not specified everywhere.
 fn body(name: &str, request: &KeyRequest) -> Map<String, Value> {
-    let KeyRequest { grants, expires_at } = request;
-    let Grants { permissions, character_limit, allowed_ips, third_party_disable_allowed, concurrency } =
-        grants;
-    let Concurrency { text_to_speech, dubbing, music } = concurrency;
-    let addresses = allowed_ips
-        .as_ref()
-        .map(|networks| networks.iter().map(|network| Value::from(network.as_str())).collect::<Vec<_>>());
-    // A field that is not set is left out: what null does is not specified everywhere.
-    [
+    let KeyRequest { attributes: KeyAttributes { permissions, limits }, expires_at } = request;
+    let own = [
         ("name", Some(Value::from(name))),
         ("permissions", Some(permissions_sent(permissions))),
-        ("character_limit", character_limit.map(Value::from)),
-        ("allowed_ips", addresses.map(Value::from)),
-        ("third_party_disable_allowed", third_party_disable_allowed.map(Value::from)),
-        ("tts_concurrency_limit", text_to_speech.map(Value::from)),
-        ("dubbing_concurrency_limit", dubbing.map(Value::from)),
-        ("music_concurrency_limit", music.map(Value::from)),
         ("expires_at_unix", expires_at.map(|at| Value::from(at.as_second()))),
-    ]
-    .into_iter()
-    .filter_map(|(field, value)| Some((field.to_owned(), value?)))
-    .collect()
+    ];
+    let limits = limits.iter().map(|(name, value)| (name.clone(), value.clone()));
+    own.into_iter().filter_map(|(field, value)| Some((field.to_owned(), value?))).chain(limits).collect()
 }
 
 /// Unlisted permissions can only be asked for as `"all"`.

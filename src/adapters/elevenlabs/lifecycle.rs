@@ -65,10 +65,10 @@ impl ElevenLabs {
             Reply::Refused(refusal) => return Err(self.transport.refused(&call, &refusal)),
         }
         change.insert("name".to_owned(), Value::String(key.name.clone()));
-        change.insert("permissions".to_owned(), permissions_sent(&key.grants.permissions));
-        if let Some(limit) = key.grants.character_limit {
+        change.insert("permissions".to_owned(), permissions_sent(&key.attributes.permissions));
+        if let Some(limit) = key.attributes.limits.get("character_limit") {
             // Left out, it would be cleared.
-            change.insert("character_limit".to_owned(), Value::from(limit));
+            change.insert("character_limit".to_owned(), limit.clone());
         }
         call.body = Some(Value::Object(change));
         self.transport.ask(&call).await.map(drop)

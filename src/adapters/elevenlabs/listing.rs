@@ -16,7 +16,9 @@ use crate::adapters::elevenlabs::routes::is_one_segment;
 use crate::adapters::elevenlabs::transport::{Accepted, Call, Effect, Reply};
 use crate::domain::failure::{Certainty, Failure, Kind};
 use crate::domain::ids::{KeyId, ServiceAccountId};
-use crate::domain::key::{Account, Concurrency, DisableReason, Grants, Inventory, Key, Network, Permissions};
+use crate::domain::key::{
+    Account, DisableReason, Inventory, Key, KeyAttributes, Limits, Permissions, canonical_networks,
+};
 use crate::domain::sanitize::is_unseen;
 use crate::domain::secret::SecretValue;
 
@@ -254,17 +256,21 @@ impl ListedKey {
             }
         };
         let limits = self.platform_limits.unwrap_or_default();
-        let grants = Grants {
-            permissions,
-            character_limit: number("character_limit", self.character_limit)?,
-            allowed_ips: self.allowed_ips.map(|list| list.into_iter().map(Network::from).collect()),
-            third_party_disable_allowed: self.third_party_disable_allowed,
-            concurrency: Concurrency {
-                text_to_speech: limit("platform_limits.concurrency", limits.concurrency)?,
-                dubbing: limit("platform_limits.dubbing_concurrency", limits.dubbing_concurrency)?,
-                music: limit("platform_limits.music_concurrency", limits.music_concurrency)?,
-            },
-        };
+        let networks =
+            self.allowed_ips.as_ref().map(|list| canonical_networks(list.iter().map(String::as_str)));
+        let limits = Limits::default()
+            .with("character_limit", number("character_limit", self.character_limit)?)
+            .with("allowed_ips", networks)
+            .with("third_party_disable_allowed", self.third_party_disable_allowed)
+            .with("tts_concurrency_limit", limit("platform_limits.concurrency", limits.concurrency)?)
+            .with(
+                "dubbing_concurrency_limit",
+                limit("platform_limits.dubbing_concurrency", limits.dubbing_concurrency)?,
+            )
+            .with(
+                "music_concurrency_limit",
+                limit("platform_limits.music_concurrency", limits.music_concurrency)?,
+            );
         Ok(Key {
             account: account.clone(),
             name: self.name,
@@ -273,7 +279,7 @@ impl ListedKey {
                 .and_then(|at| Timestamp::from_second(at).ok()),
             enabled: !self.is_disabled.unwrap_or(false),
             disable_reason: self.disable_reason.map(|reason| disable_reason(&reason)),
-            grants,
+            attributes: KeyAttributes { permissions, limits },
             expires_at: number("expires_at_unix", self.expires_at_unix)?.map(instant),
             usage_hash: self.hashed_xi_api_key,
             character_count: number("character_count", self.character_count)?,

@@ -1,16 +1,15 @@
-//! The issuer and usage ports over the ElevenLabs API: one workspace, seen with its admin key.
+//! The issuer and usage ports over the ElevenLabs API: one workspace, called with its admin key.
 //!
-//! [`transport`] sends one request and says what came of it, [`refusal`] reads what the provider says when it
-//! refuses, [`meaning`] decides what that means, and [`listing`], [`creation`], [`switching`] and [`probe`] are the
-//! calls themselves. [`usage`] reads the evidence of use, [`survey`] what a workspace offers. Nothing here repeats a call that could have had an effect twice.
+//! [`transport`] sends one request, [`refusal`] reads the provider's error, and [`classify`] decides what it means.
+//! [`listing`], [`creation`], [`lifecycle`] and [`probe`] are the calls. [`usage`] reads the evidence of use, and
+//! [`capabilities`] what a workspace offers. No call that could have had an effect twice is repeated.
 //!
-//! Three shapes of the API are spoken, without asking which: creation that does not tell the key's id, changes that
+//! Three versions of the API are supported, without asking which: creation that does not return the key's id, changes that
 //! must name every field, and deployments without a call that disables (August 2025 to November 2026).
 //!
-//! A key's value is copied as little as the HTTP library allows: its own buffers, and the header made from a value,
+//! The value of a key is copied as little as the HTTP library allows: its own buffers, and the header made from a value,
 //! cannot be wiped from here.
 
-mod admin;
 mod audit_log;
 mod capabilities;
 mod classify;
@@ -38,18 +37,18 @@ use jiff::Timestamp;
 use crate::adapters::elevenlabs::routes::Routes;
 use crate::adapters::elevenlabs::transport::Transport;
 use crate::adapters::elevenlabs::usage::LogColumn;
-use crate::domain::failure::{Failure, Kind};
+use crate::domain::failure::Failure;
 use crate::domain::ids::ServiceAccountId;
 use crate::domain::key::{Inventory, Key, KeyRequest};
-use crate::domain::secret::{Fingerprint, SecretValue};
+use crate::domain::secret::SecretValue;
 use crate::ports::clock::Clock;
-use crate::ports::issuer::{Issuer, Minted};
+use crate::ports::issuer::{AdminKey, Issuer, Minted};
 
 /// How a workspace is reached, and how gently.
 pub struct Settings {
     /// `https://api.elevenlabs.io`, a residency region's address, or any other; may have a path, no query.
     pub base_url: String,
-    pub admin_key: SecretValue,
+    pub admin_key: Arc<AdminKey>,
     /// The longest that one request may take, from its first byte to the answer's last.
     pub request_timeout: Duration,
     /// Requests at the same moment.
@@ -61,7 +60,7 @@ pub struct Settings {
     pub clock: Arc<dyn Clock>,
 }
 
-/// Why a workspace cannot be talked to at all. Never holds the address, which may have a password in it.
+/// Why a workspace cannot be used. Never holds the address, which may contain a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BuildError {
     #[error("the workspace's base_url cannot be used: {0}")]
@@ -81,8 +80,8 @@ pub enum BuildError {
 
 /// One ElevenLabs workspace.
 ///
-/// Every call waits for its turn (requests in flight, requests per second, an earlier wish to slow down), within a
-/// bound; a call that was not sent for want of a turn is `Rejected`.
+/// Every call waits for the rate limit (requests in flight, requests per second, an earlier `Retry-After`), within a
+/// bound; a call that was not sent in time is `Rejected`.
 pub struct ElevenLabs {
     transport: Transport,
     routes: Routes,
@@ -92,7 +91,7 @@ pub struct ElevenLabs {
 }
 
 impl ElevenLabs {
-    /// Makes ready to talk; talks to nobody yet.
+    /// Sends nothing yet.
     ///
     /// # Errors
     /// Says what to change in the policy, or on the machine.
@@ -129,17 +128,6 @@ impl Issuer for ElevenLabs {
 
     async fn prove_admin(&self, value: &SecretValue) -> Result<(), Failure> {
         self.prove_admin_key(value).await
-    }
-
-    fn admin_key(&self) -> Fingerprint {
-        self.transport.admin_key.value().fingerprint()
-    }
-
-    fn use_admin_key(&self, value: &SecretValue) -> Result<(), Failure> {
-        if self.transport.admin_key.replace(value) {
-            return Ok(());
-        }
-        Err(Failure::rejected(Kind::Invalid, "the admin key cannot be sent as a header"))
     }
 
     async fn disable(&self, key: &Key) -> Result<(), Failure> {

@@ -12,7 +12,6 @@ use reqwest::header::{ACCEPT, CACHE_CONTROL, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Client, ClientBuilder, Method, Response, StatusCode, Url};
 use serde_json::Value;
 
-use crate::adapters::elevenlabs::admin::AdminKey;
 use crate::adapters::elevenlabs::classify::Meaning;
 use crate::adapters::elevenlabs::rate_limit::{Admission, NoTurn, Turn};
 use crate::adapters::elevenlabs::redaction::{presentable, presentable_with_ids};
@@ -22,6 +21,7 @@ use crate::call_context;
 use crate::domain::failure::{Certainty, Failure, Kind};
 use crate::domain::secret::SecretValue;
 use crate::ports::clock::Clock;
+use crate::ports::issuer::AdminKey;
 
 /// What any body but a listing may have: more than any answer or error that we know.
 pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -112,7 +112,7 @@ pub(super) struct Transport {
     kept: Client,
     /// Each request has a connection of its own.
     fresh: Client,
-    pub(super) admin_key: AdminKey,
+    admin_key: Arc<AdminKey>,
     admission: Admission,
     clock: Arc<dyn Clock>,
 }
@@ -121,6 +121,9 @@ impl Transport {
     pub(super) fn new(settings: Settings, encrypted: bool) -> Result<Self, BuildError> {
         if settings.request_timeout.is_zero() {
             return Err(BuildError::Timeout);
+        }
+        if header(&settings.admin_key.value()).is_none() {
+            return Err(BuildError::AdminKey);
         }
         let certificates = settings.ca_pem.as_deref().map(certificates).transpose()?;
         let client = || {
@@ -138,7 +141,7 @@ impl Transport {
         Ok(Self {
             kept: built(client().pool_idle_timeout(IDLE_CONNECTION_MAX))?,
             fresh: built(client().pool_max_idle_per_host(0))?,
-            admin_key: AdminKey::new(settings.admin_key).ok_or(BuildError::AdminKey)?,
+            admin_key: settings.admin_key,
             admission: Admission::new(
                 settings.in_flight,
                 settings.requests_per_second,
@@ -156,7 +159,7 @@ impl Transport {
     pub(super) async fn send(&self, call: &Call<'_>) -> Result<Reply<'_>, Failure> {
         let turn = self.admission.turn().await.map_err(|no_turn| self.not_sent(call, no_turn))?;
         let header = match call.key {
-            None => Some(self.admin_key.header()),
+            None => header(&self.admin_key.value()),
             Some(value) => header(value),
         };
         let header = header.ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! Whether a server can be reached: its name, an encrypted connection, and how long its certificate is valid.
+//! Checks of the connection to a server: DNS, TLS and the certificate's expiry.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::adapters::endpoint::{Unseen, addresses, certificate_expiry};
 use crate::config_file::environment::{Environment, ProcessEnvironment};
 use crate::domain::examination::{Check, Finding};
 
-/// Certificates that renew by themselves do so long before.
+/// Automatic renewal happens well before this.
 const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 
-/// What an examination finds on the way to `url`, and whether calls to it can succeed.
+/// The findings for the connection to `url`, and whether calls can be made.
 pub async fn reach(
     about: &str,
     url: &Url,
@@ -24,20 +24,19 @@ pub async fn reach(
     let mut findings = Vec::new();
     match addresses(url, limit).await {
         Ok(found) => {
-            let what = format!("`{host}` is known; addresses: {}", found.len());
-            findings.push(Finding::fine(Check::Name, about, what));
+            let what = format!("`{host}` resolves; addresses: {}", found.len());
+            findings.push(Finding::ok(Check::Dns, about, what));
         }
         Err(_) if is_proxied() => {
-            let what = format!("`{host}` cannot be looked up here; the proxy of the environment may know it");
-            let fix = "see that HTTPS_PROXY is set for the unit as well, in /etc/rekeyd/environment";
-            findings.push(Finding::unproven(Check::Name, about, what, fix));
+            let what = format!("cannot resolve `{host}` here; the proxy of the environment may");
+            let fix = "check that HTTPS_PROXY is also set for the unit, in /etc/rekeyd/environment";
+            findings.push(Finding::unknown(Check::Dns, about, what, fix));
         }
         Err(why) => {
-            let what = format!("`{host}` cannot be looked up: {why}");
-            let fix = format!(
-                "mend the address in the policy, or the resolver of this machine: `getent hosts {host}`"
-            );
-            findings.push(Finding::broken(Check::Name, about, what, fix));
+            let what = format!("cannot resolve `{host}`: {why}");
+            let fix =
+                format!("correct the URL in the policy, or this machine's resolver: `getent hosts {host}`");
+            findings.push(Finding::error(Check::Dns, about, what, fix));
             return (findings, false);
         }
     }
@@ -66,27 +65,27 @@ async fn certificate(
     let seen = certificate_expiry(url, ca_pem, limit).await;
     let expiry = match seen {
         Ok(Some(expiry)) => expiry,
-        Ok(None) => return (Finding::fine(check, about, "an encrypted connection can be made"), true),
+        Ok(None) => return (Finding::ok(check, about, "TLS connection established"), true),
         Err(error) => {
             let fix = match &error {
                 Unseen::NothingToTrust(_) => {
                     "install the system's certificate authorities (`apt-get install ca-certificates`, or copy \
-                     /etc/ssl/certs/ca-certificates.crt into the image), or name a PEM file as `ca_file`"
+                     /etc/ssl/certs/ca-certificates.crt into the image), or set `ca_file` to a PEM file"
                 }
-                Unseen::CaFile => "write PEM certificates into the file that `ca_file` names",
+                Unseen::CaFile => "put PEM certificates into the file that `ca_file` names",
                 Unseen::Refused(_) => {
-                    "if its certificate is signed by an authority of your own, name that one's PEM file as `ca_file`; \
-                     otherwise mend the way there (firewall, proxy), this machine's clock, or the server's certificate"
+                    "for a private certificate authority, set `ca_file` to its PEM file; otherwise check the firewall, the \
+                     proxy, this machine's clock and the server's certificate"
                 }
             };
-            return (Finding::broken(check, about, error.to_string(), fix), false);
+            return (Finding::error(check, about, error.to_string(), fix), false);
         }
     };
     let left = expiry.duration_since(now);
-    let what = format!("the certificate is trusted and holds until {expiry}");
+    let what = format!("the certificate is trusted, and expires at {expiry:.0}");
     if left > EXPIRES_SOON {
-        return (Finding::fine(check, about, what), true);
+        return (Finding::ok(check, about, what), true);
     }
-    let fix = "have the server's certificate renewed; if it is inspected on the way, that machine's";
-    (Finding::doubtful(check, about, what, fix), true)
+    let fix = "renew the certificate of the server, or of the TLS-inspecting proxy";
+    (Finding::warning(check, about, what, fix), true)
 }

@@ -15,7 +15,10 @@ use crate::domain::hold::{Hold, HoldKind, Holds, Scope};
 use crate::domain::ids::{ConsumerName, CredentialName, RotationId, WorkspaceName};
 use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
-use crate::ports::journal::{CredentialState, Entry, Error, Journal, RotationHistory};
+use crate::ports::journal::{
+    Acknowledgements, AuditLog, HoldRegister, Records, RotationLog, WorkspaceActivity,
+};
+use crate::ports::journal::{CredentialState, Entry, Error, RotationHistory};
 
 /// Rotations of each credential that are never forgotten.
 const REMEMBERED: usize = 4;
@@ -162,22 +165,7 @@ impl Contents {
 }
 
 #[async_trait]
-impl Journal for MemoryJournal {
-    async fn load(&self) -> Result<Vec<(CredentialName, Result<CredentialState, Error>)>, Error> {
-        let contents = self.contents();
-        let records = contents.records.values();
-        Ok(records.map(|record| (record.credential.clone(), contents.known(record))).collect())
-    }
-
-    async fn load_one(&self, credential: &CredentialName) -> Result<Option<CredentialState>, Error> {
-        let contents = self.contents();
-        contents.records.get(credential).map(|record| contents.known(record)).transpose()
-    }
-
-    async fn revision(&self, credential: &CredentialName) -> Result<Option<u64>, Error> {
-        Ok(self.contents().records.get(credential).map(|record| record.revision))
-    }
-
+impl RotationLog for MemoryJournal {
     async fn append(&self, entry: &Entry, record: Option<&Record>) -> Result<(), Error> {
         let mut contents = self.contents();
         contents.check_entry(entry)?;
@@ -191,17 +179,6 @@ impl Journal for MemoryJournal {
         if let Some(watcher) = &self.watcher {
             watcher(entry);
         }
-        Ok(())
-    }
-
-    async fn save(&self, record: &Record, acts: &[Act]) -> Result<(), Error> {
-        let mut contents = self.contents();
-        contents.check_record(record, None)?;
-        contents.put(record);
-        for act in acts {
-            contents.seal(act.clone());
-        }
-        contents.writes += 1;
         Ok(())
     }
 
@@ -244,7 +221,39 @@ impl Journal for MemoryJournal {
         let first = contents.rotations.get(&rotation).and_then(|entries| entries.first());
         Ok(first.map(|entry| entry.credential.clone()))
     }
+}
 
+#[async_trait]
+impl Records for MemoryJournal {
+    async fn load(&self) -> Result<Vec<(CredentialName, Result<CredentialState, Error>)>, Error> {
+        let contents = self.contents();
+        let records = contents.records.values();
+        Ok(records.map(|record| (record.credential.clone(), contents.known(record))).collect())
+    }
+
+    async fn load_one(&self, credential: &CredentialName) -> Result<Option<CredentialState>, Error> {
+        let contents = self.contents();
+        contents.records.get(credential).map(|record| contents.known(record)).transpose()
+    }
+
+    async fn revision(&self, credential: &CredentialName) -> Result<Option<u64>, Error> {
+        Ok(self.contents().records.get(credential).map(|record| record.revision))
+    }
+
+    async fn save(&self, record: &Record, acts: &[Act]) -> Result<(), Error> {
+        let mut contents = self.contents();
+        contents.check_record(record, None)?;
+        contents.put(record);
+        for act in acts {
+            contents.seal(act.clone());
+        }
+        contents.writes += 1;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl WorkspaceActivity for MemoryJournal {
     async fn mints_since(
         &self,
         workspace: &WorkspaceName,
@@ -280,7 +289,10 @@ impl Journal for MemoryJournal {
         found.sort_by_key(|entry| entry.at);
         Ok(found)
     }
+}
 
+#[async_trait]
+impl Acknowledgements for MemoryJournal {
     async fn acknowledge(&self, credential: &CredentialName, ack: &Ack) -> Result<(), Error> {
         let mut contents = self.contents();
         let kept = (credential.clone(), ack.consumer.clone());
@@ -324,7 +336,10 @@ impl Journal for MemoryJournal {
         let kept = contents.observed.get(credential).filter(|(of, _)| *of == rotation);
         Ok(kept.map(|(_, observed)| observed.clone()))
     }
+}
 
+#[async_trait]
+impl HoldRegister for MemoryJournal {
     async fn hold(&self, hold: &Hold) -> Result<(), Error> {
         let mut contents = self.contents();
         let before = contents.holds.find(&hold.scope, hold.what).cloned();
@@ -353,7 +368,10 @@ impl Journal for MemoryJournal {
     async fn holds(&self) -> Result<Vec<Hold>, Error> {
         Ok(self.contents().holds.all().to_vec())
     }
+}
 
+#[async_trait]
+impl AuditLog for MemoryJournal {
     async fn record(&self, act: &Act) -> Result<(), Error> {
         let mut contents = self.contents();
         contents.seal(act.clone());

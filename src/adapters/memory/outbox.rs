@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use crate::domain::ids::ChannelName;
 use crate::domain::notification::incidents::{Change, Incident};
 use crate::domain::notification::occurrences::Occurrences;
-use crate::domain::notification::{Failing, Notification};
+use crate::domain::notification::{ChannelFailure, Notification};
 use crate::ports::journal::Error;
 use crate::ports::outbox::{DeliveryOutcome, Outbox, OutboxState, PendingNotifications};
 
@@ -19,10 +19,10 @@ pub struct MemoryOutbox {
 
 #[derive(Debug, Default)]
 struct Contents {
-    threads: BTreeMap<String, Incident>,
-    tales: Occurrences,
-    letters: BTreeMap<u64, Notification>,
-    failing: BTreeMap<ChannelName, Failing>,
+    incidents: BTreeMap<String, Incident>,
+    occurrences: Occurrences,
+    notifications: BTreeMap<u64, Notification>,
+    failing: BTreeMap<ChannelName, ChannelFailure>,
     last: u64,
 }
 
@@ -37,23 +37,23 @@ impl Outbox for MemoryOutbox {
     async fn recall(&self) -> Result<OutboxState, Error> {
         let contents = self.contents();
         Ok(OutboxState {
-            threads: contents.threads.values().cloned().collect(),
-            tales: contents.tales.clone(),
+            incidents: contents.incidents.values().cloned().collect(),
+            occurrences: contents.occurrences.clone(),
             failing: contents.failing.values().cloned().collect(),
         })
     }
 
     async fn post(&self, change: &Change) -> Result<(), Error> {
         let mut contents = self.contents();
-        let Change { threads, over, letters, tales } = change.clone();
-        contents.threads.extend(threads.into_iter().map(|it| (it.trouble.key.clone(), it)));
-        contents.threads.retain(|key, _| !over.contains(key));
-        contents.tales.extend(tales);
-        for letter in letters {
-            if !contents.letters.values().any(|waiting| waiting.id == letter.id) {
+        let Change { incidents, resolved, notifications, occurrences } = change.clone();
+        contents.incidents.extend(incidents.into_iter().map(|it| (it.alert.key.clone(), it)));
+        contents.incidents.retain(|key, _| !resolved.contains(key));
+        contents.occurrences.extend(occurrences);
+        for notification in notifications {
+            if !contents.notifications.values().any(|waiting| waiting.id == notification.id) {
                 contents.last += 1;
                 let number = contents.last;
-                contents.letters.insert(number, Notification { number, ..letter });
+                contents.notifications.insert(number, Notification { number, ..notification });
             }
         }
         Ok(())
@@ -61,20 +61,24 @@ impl Outbox for MemoryOutbox {
 
     async fn waiting(&self, channel: &ChannelName, limit: usize) -> Result<PendingNotifications, Error> {
         let contents = self.contents();
-        let own: Vec<Notification> =
-            contents.letters.values().filter(|letter| letter.channel == *channel).cloned().collect();
+        let own: Vec<Notification> = contents
+            .notifications
+            .values()
+            .filter(|notification| notification.channel == *channel)
+            .cloned()
+            .collect();
         let count = u64::try_from(own.len()).unwrap_or(u64::MAX);
-        Ok(PendingNotifications { letters: own.into_iter().take(limit).collect(), count })
+        Ok(PendingNotifications { notifications: own.into_iter().take(limit).collect(), count })
     }
 
-    async fn settle(&self, settlement: &DeliveryOutcome) -> Result<(), Error> {
+    async fn settle(&self, outcome: &DeliveryOutcome) -> Result<(), Error> {
         let mut contents = self.contents();
-        let DeliveryOutcome { channel, done, again, failing } = settlement;
-        contents.letters.retain(|number, _| !done.contains(number));
+        let DeliveryOutcome { channel, done, again, failing } = outcome;
+        contents.notifications.retain(|number, _| !done.contains(number));
         for (number, due) in again {
-            if let Some(letter) = contents.letters.get_mut(number) {
-                letter.failures += 1;
-                letter.due = *due;
+            if let Some(notification) = contents.notifications.get_mut(number) {
+                notification.failures += 1;
+                notification.due = *due;
             }
         }
         match failing {
@@ -86,7 +90,7 @@ impl Outbox for MemoryOutbox {
 
     async fn keep_only(&self, channels: &BTreeSet<ChannelName>) -> Result<(), Error> {
         let mut contents = self.contents();
-        contents.letters.retain(|_, letter| channels.contains(&letter.channel));
+        contents.notifications.retain(|_, notification| channels.contains(&notification.channel));
         contents.failing.retain(|channel, _| channels.contains(channel));
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! A collector of traces by OTLP over HTTP, in its binary form: one bounded POST, and what came of it, without a word that
-//! could be a secret.
+//! The trace collector port: OTLP over HTTP with protobuf. Each POST is bounded in time and memory, and its result is text
+//! without secrets.
 
 mod wire;
 
@@ -15,28 +15,28 @@ use crate::domain::trace::Span;
 use crate::loopback;
 use crate::ports::collector::{Collector, ExportError};
 
-/// Of an answer, which may say that some spans were refused.
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// How much of a response is read for the number of rejected spans.
+const RESPONSE_BYTES_MAX: usize = 64 * 1024;
 
-/// How a collector is reached, and what it is told about us.
+/// The connection to a collector, and the attributes of this process.
 pub struct Settings {
-    /// Where spans are posted to.
+    /// The URL for traces.
     pub endpoint: Url,
-    /// Sent with each request: how the collector knows us.
+    /// Sent with each request, usually for authentication.
     pub headers: HeaderMap,
     pub time_limit: Duration,
-    /// PEM certificates that are trusted in place of the system's.
+    /// PEM certificates to trust instead of the system's.
     pub ca_pem: Option<Vec<u8>>,
-    /// What the spans come from.
+    /// The resource attributes.
     pub resource: Vec<(String, String)>,
 }
 
-/// Why a collector cannot be talked to at all.
+/// Why no client for the collector can be created.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    #[error("the collector's CA file holds no usable CA certificate in PEM form")]
+    #[error("the CA file of the collector has no valid CA certificate in PEM format")]
     CaFile,
-    #[error("no encrypted connection to a collector can be made; are CA certificates installed?")]
+    #[error("cannot create a TLS client for the collector; check that CA certificates are installed")]
     Client(#[source] reqwest::Error),
 }
 
@@ -47,10 +47,10 @@ pub struct Otlp {
 }
 
 impl Otlp {
-    /// Makes ready to send; talks to nobody yet.
+    /// Creates the client; makes no connection.
     ///
     /// # Errors
-    /// It could never talk to the collector.
+    /// No client for the collector can be created.
     pub fn new(settings: Settings) -> Result<Self, BuildError> {
         let Settings { endpoint, headers, time_limit, ca_pem, resource } = settings;
         let mut builder = Client::builder()
@@ -66,7 +66,7 @@ impl Otlp {
         builder = match (trusted.map_err(|_| BuildError::CaFile)?, endpoint.scheme()) {
             (Some(trusted), _) if trusted.is_empty() => return Err(BuildError::CaFile),
             (Some(trusted), _) => builder.tls_certs_only(trusted),
-            // No certificate is looked at: none needs to be loaded.
+            // Plain HTTP needs no CA certificates.
             (None, "http") => builder.tls_certs_only([]),
             (None, _) => builder,
         };
@@ -80,31 +80,35 @@ impl Collector for Otlp {
     async fn take(&self, spans: &[Span]) -> Result<usize, ExportError> {
         let body = wire::request(&self.resource, spans);
         let request = self.client.post(self.endpoint.clone()).header(CONTENT_TYPE, "application/x-protobuf");
-        let response = request.body(body).send().await.map_err(|error| unanswered(&error))?;
+        let response = request.body(body).send().await.map_err(|error| no_response(&error))?;
         let status = response.status();
         if status.is_success() {
-            return Ok(wire::refused(&post::beginning(response, ANSWER_BYTES_MAX).await).min(spans.len()));
+            return Ok(wire::rejected(&post::beginning(response, RESPONSE_BYTES_MAX).await).min(spans.len()));
         }
-        // What OTLP calls retryable; a redirection is not followed, and so is as final as a refusal.
+        // The retryable statuses of OTLP. Redirects are not followed, so they are final.
         let passes = matches!(status.as_u16(), 429 | 502 | 503 | 504);
-        Err(ExportError { is_final: !passes, retry_after: post::retry_after(&response), why: said(status) })
+        Err(ExportError {
+            is_final: !passes,
+            retry_after: post::retry_after(&response),
+            why: message(status),
+        })
     }
 }
 
-fn said(status: StatusCode) -> String {
+fn message(status: StatusCode) -> String {
     let words = match status.as_u16() {
-        300..=399 => "it sends us elsewhere, where we do not go: is the endpoint right?",
-        401 | 403 => "it does not let us in: are the headers right?",
-        404 | 405 => "it takes no traces there: is the endpoint right?",
-        413 => "it takes no requests of this size",
-        415 => "it does not speak OTLP in its binary form",
-        429 => "it asks us to slow down",
-        500.. => "it is ill",
-        _ => "it refuses the spans",
+        300..=399 => "redirects are not followed; check the endpoint",
+        401 | 403 => "access denied; check the headers",
+        404 | 405 => "no traces are accepted there; check the endpoint",
+        413 => "the request is too large",
+        415 => "OTLP with protobuf is not supported",
+        429 => "rate limited",
+        500.. => "server error",
+        _ => "the spans were rejected",
     };
-    format!("it answers with HTTP {}: {words}", status.as_u16())
+    format!("HTTP {}: {words}", status.as_u16())
 }
 
-fn unanswered(error: &reqwest::Error) -> ExportError {
-    ExportError { is_final: false, retry_after: None, why: post::broken(error).to_owned() }
+fn no_response(error: &reqwest::Error) -> ExportError {
+    ExportError { is_final: false, retry_after: None, why: post::error_text(error).to_owned() }
 }

@@ -1,5 +1,4 @@
-//! OTLP's messages, as far as they are used: the numbers are those of opentelemetry-proto 1, whose own types read in the
-//! tests what is written here.
+//! The OTLP messages in use, with the field numbers of opentelemetry-proto 1. Tests decode them with its own types.
 
 use jiff::Timestamp;
 use prost::{Message, Oneof};
@@ -126,7 +125,7 @@ enum Any {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Answer {
+struct Response {
     #[prost(message, optional, tag = "1")]
     partial_success: Option<PartialSuccess>,
 }
@@ -146,13 +145,13 @@ pub(super) fn resource(attributes: Vec<(String, String)>) -> Resource {
 pub(super) fn request(resource: &Resource, spans: &[Span]) -> Vec<u8> {
     let scope = Scope { name: "rekeyd".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
     let scope_spans = ScopeSpans { scope: Some(scope), spans: spans.iter().map(span).collect() };
-    let of_us = ResourceSpans { resource: Some(resource.clone()), scope_spans: vec![scope_spans] };
-    Request { resource_spans: vec![of_us] }.encode_to_vec()
+    let resource_spans = ResourceSpans { resource: Some(resource.clone()), scope_spans: vec![scope_spans] };
+    Request { resource_spans: vec![resource_spans] }.encode_to_vec()
 }
 
-/// How many spans an answer says are refused; an answer that makes no sense says nothing.
-pub(super) fn refused(answer: &[u8]) -> usize {
-    let partial = Answer::decode(answer).ok().and_then(|answer| answer.partial_success);
+/// The number of rejected spans in a response; 0 for an invalid response.
+pub(super) fn rejected(body: &[u8]) -> usize {
+    let partial = Response::decode(body).ok().and_then(|response| response.partial_success);
     partial.and_then(|partial| usize::try_from(partial.rejected_spans).ok()).unwrap_or(0)
 }
 

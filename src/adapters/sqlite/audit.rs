@@ -11,19 +11,10 @@ use crate::adapters::sqlite::read;
 use crate::domain::audit::check::{Checker, Fault, FaultKind};
 use crate::domain::audit::{Act, Actor, Hash, Head, Sealed, canonical, instant};
 use crate::domain::ids::{CredentialName, RotationId, WorkspaceName};
+use crate::ports::journal::Verification;
 
 const COLUMNS: &str =
     "sequence, at, actor, by, what, credential, workspace, rotation, details, previous, hash";
-
-/// What a look at the whole audit log found.
-#[derive(Debug)]
-pub struct Verified {
-    /// Records that fit, up to the first that does not.
-    pub head: Head,
-    /// Events of the journal that were found in it, as they should be.
-    pub events: usize,
-    pub fault: Option<Fault>,
-}
 
 /// Appends a record, in the transaction that is open.
 pub(super) fn seal(connection: &Connection, act: &Act) -> Result<(), Failed> {
@@ -78,7 +69,7 @@ fn unreadable(sequence: i64) -> Failed {
 }
 
 /// Holds every record against its hash and the one before, and every event of the journal against its record.
-pub(super) fn verify(connection: &Connection, expected: Option<&Head>) -> Result<Verified, Failed> {
+pub(super) fn verify(connection: &Connection, expected: Option<&Head>) -> Result<Verification, Failed> {
     let snapshot = connection.unchecked_transaction()?;
     let mut checker = Checker::new(expected.cloned());
     let mut events = BTreeSet::new();
@@ -99,7 +90,7 @@ pub(super) fn verify(connection: &Connection, expected: Option<&Head>) -> Result
             }
         };
         if fault.is_some() {
-            return Ok(Verified { head: checker.head().clone(), events: events.len(), fault });
+            return Ok(Verification { head: checker.head().clone(), events: events.len(), fault });
         }
     }
     let head = checker.head().clone();
@@ -108,7 +99,7 @@ pub(super) fn verify(connection: &Connection, expected: Option<&Head>) -> Result
         Ok(_) => without_record(&snapshot, &events)?
             .then_some(Fault { sequence: head.sequence + 1, kind: FaultKind::Unrecorded }),
     };
-    Ok(Verified { head, events: events.len(), fault })
+    Ok(Verification { head, events: events.len(), fault })
 }
 
 type Events = BTreeSet<(RotationId, u64)>;

@@ -6,7 +6,8 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use crate::adapters::sqlite::open::{OpenError, beside};
+use crate::adapters::sqlite::open::beside;
+use crate::ports::journal::OpenError;
 
 /// Held as long as it lives. The file stays: to delete it would let two processes lock two files of one name.
 pub(super) struct Lock {
@@ -37,7 +38,7 @@ pub(super) fn acquire(journal: &Path) -> Result<Lock, OpenError> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            return Err(OpenError::Locked { path: journal.to_owned(), pid: holder(&mut file) });
+            return Err(OpenError::Locked { journal: journal.display().to_string(), pid: holder(&mut file) });
         }
         Err(TryLockError::Error(error)) => return Err(OpenError::io("lock the journal", journal, &error)),
     }
@@ -47,15 +48,16 @@ pub(super) fn acquire(journal: &Path) -> Result<Lock, OpenError> {
     let held = File::open(journal).map_err(io("lock the journal"))?;
     match held.try_lock() {
         Ok(()) => Ok(Lock { file, journal: held }),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: journal.to_owned(), pid: None }),
+        Err(TryLockError::WouldBlock) => {
+            Err(OpenError::Locked { journal: journal.display().to_string(), pid: None })
+        }
         Err(TryLockError::Error(error)) => Err(OpenError::io("lock the journal", journal, &error)),
     }
 }
 
 /// The process that holds the lock of the journal at `path`, as the kernel lists it; `None` if nobody does, or if the
 /// kernel does not tell. Takes no lock, so that nobody who wants it is refused meanwhile.
-#[must_use]
-pub fn holder_of(path: &Path) -> Option<u32> {
+pub(super) fn holder_of(path: &Path) -> Option<u32> {
     let path = path.canonicalize().ok()?;
     let inode = beside(&path, ".lock").metadata().ok()?.ino();
     let locks = std::fs::read_to_string("/proc/locks").ok()?;

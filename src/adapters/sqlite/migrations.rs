@@ -5,7 +5,8 @@ use std::path::Path;
 use rusqlite::{Connection, TransactionBehavior, params};
 use sha2::{Digest, Sha256};
 
-use crate::adapters::sqlite::open::{APPLICATION_ID, OpenError, version};
+use crate::adapters::sqlite::open::{APPLICATION_ID, version};
+use crate::ports::journal::OpenError;
 
 pub(super) struct Migration {
     pub(super) name: &'static str,
@@ -64,7 +65,7 @@ fn verify(connection: &Connection, path: &Path, number: u32, migration: &Migrati
     }
     let why =
         format!("its schema version {number} was made by another `{}` than this rekeyd's", migration.name);
-    Err(OpenError::Foreign { path: path.to_owned(), why })
+    Err(OpenError::Foreign { journal: path.display().to_string(), why })
 }
 
 fn checksum(sql: &str) -> String {

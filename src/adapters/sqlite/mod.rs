@@ -33,13 +33,12 @@ use crate::domain::gate::Observed;
 use crate::domain::hold::{Hold, HoldKind, Scope};
 use crate::domain::ids::{CredentialName, RotationId, WorkspaceName};
 use crate::domain::record::Record;
-use crate::ports::journal::{CredentialState, Entry, Error, Journal, RotationHistory};
+use crate::ports::journal::{
+    Acknowledgements, AuditLog, HoldRegister, Records, RotationLog, WorkspaceActivity,
+};
+use crate::ports::journal::{CredentialState, Entry, Error, OpenError, RotationHistory};
 
-pub use crate::adapters::sqlite::audit::Verified;
-pub use crate::adapters::sqlite::lock::holder_of;
-pub use crate::adapters::sqlite::open::OpenError;
-pub use crate::adapters::sqlite::read::Loaded;
-pub use crate::adapters::sqlite::read_only::{ReadError, ReadOnlyJournal};
+pub use crate::adapters::sqlite::read_only::ReadOnlyJournal;
 
 /// Requests that may wait for the thread; further callers wait for a place.
 const REQUESTS_WAITING_MAX: usize = 256;
@@ -153,32 +152,10 @@ impl<T: Send + 'static> Thread<T> {
 }
 
 #[async_trait]
-impl Journal for SqliteJournal {
-    async fn load(&self) -> Result<Vec<(CredentialName, Result<CredentialState, Error>)>, Error> {
-        self.read(read::load).await
-    }
-
-    async fn load_one(&self, credential: &CredentialName) -> Result<Option<CredentialState>, Error> {
-        let credential = credential.clone();
-        self.read(move |connection| {
-            let snapshot = connection.unchecked_transaction()?;
-            read::load_one(&snapshot, &credential)
-        })
-        .await
-    }
-
-    async fn revision(&self, credential: &CredentialName) -> Result<Option<u64>, Error> {
-        let credential = credential.clone();
-        self.read(move |connection| read::revision(connection, &credential)).await
-    }
-
+impl RotationLog for SqliteJournal {
     async fn append(&self, entry: &Entry, record: Option<&Record>) -> Result<(), Error> {
         let record = record.map(RecordRow::of).transpose()?;
         self.write(Write::Append { entry: EntryRow::of(entry)?, record, act: entry.act() }).await
-    }
-
-    async fn save(&self, record: &Record, acts: &[Act]) -> Result<(), Error> {
-        self.write(Write::Save(RecordRow::of(record)?, acts.to_vec())).await
     }
 
     async fn entries(&self, rotation: RotationId) -> Result<Vec<Entry>, Error> {
@@ -211,7 +188,35 @@ impl Journal for SqliteJournal {
     async fn owner_of(&self, rotation: RotationId) -> Result<Option<CredentialName>, Error> {
         self.read(move |connection| read::owner_of(connection, rotation)).await
     }
+}
 
+#[async_trait]
+impl Records for SqliteJournal {
+    async fn load(&self) -> Result<Vec<(CredentialName, Result<CredentialState, Error>)>, Error> {
+        self.read(read::load).await
+    }
+
+    async fn load_one(&self, credential: &CredentialName) -> Result<Option<CredentialState>, Error> {
+        let credential = credential.clone();
+        self.read(move |connection| {
+            let snapshot = connection.unchecked_transaction()?;
+            read::load_one(&snapshot, &credential)
+        })
+        .await
+    }
+
+    async fn revision(&self, credential: &CredentialName) -> Result<Option<u64>, Error> {
+        let credential = credential.clone();
+        self.read(move |connection| read::revision(connection, &credential)).await
+    }
+
+    async fn save(&self, record: &Record, acts: &[Act]) -> Result<(), Error> {
+        self.write(Write::Save(RecordRow::of(record)?, acts.to_vec())).await
+    }
+}
+
+#[async_trait]
+impl WorkspaceActivity for SqliteJournal {
     async fn mints_since(
         &self,
         workspace: &WorkspaceName,
@@ -230,7 +235,10 @@ impl Journal for SqliteJournal {
         let (workspace, names) = (workspace.clone(), names.to_vec());
         self.read(move |connection| read::events_since(connection, &workspace, &names, since)).await
     }
+}
 
+#[async_trait]
+impl Acknowledgements for SqliteJournal {
     async fn acknowledge(&self, credential: &CredentialName, ack: &Ack) -> Result<(), Error> {
         self.write(Write::Acknowledge(AckRow::of(credential, ack), changes::acknowledged(credential, ack)))
             .await
@@ -259,7 +267,10 @@ impl Journal for SqliteJournal {
         let credential = credential.clone();
         self.read(move |connection| read::observed(connection, &credential, rotation)).await
     }
+}
 
+#[async_trait]
+impl HoldRegister for SqliteJournal {
     async fn hold(&self, hold: &Hold) -> Result<(), Error> {
         self.write(Write::Hold(HoldRow::of(hold)?, changes::held(hold))).await
     }
@@ -277,7 +288,10 @@ impl Journal for SqliteJournal {
     async fn holds(&self) -> Result<Vec<Hold>, Error> {
         self.read(read::holds).await
     }
+}
 
+#[async_trait]
+impl AuditLog for SqliteJournal {
     async fn record(&self, act: &Act) -> Result<(), Error> {
         self.write(Write::Record(act.clone())).await
     }

@@ -9,50 +9,12 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::adapters::sqlite::migrations;
+use crate::ports::journal::OpenError;
 
 /// How long to wait for another program, such as a person's `sqlite3`, to finish with the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// The journal's mark in the header of the file: "rkey".
 pub(super) const APPLICATION_ID: i32 = 0x726b_6579;
-
-/// Why a journal cannot be opened, and what to do about it.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    #[error(
-        "there is no journal at {}; name the one of a running daemon, or start `rekeyd run`, which creates it",
-        .path.display()
-    )]
-    Missing { path: PathBuf },
-    /// Another process has it: try again when that one is gone.
-    #[error(
-        "the journal {} is in use by another rekeyd{}; only one may run at a time: stop that one first",
-        .path.display(), .pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
-    )]
-    Locked { path: PathBuf, pid: Option<u32> },
-    #[error(
-        "the journal {} has schema version {found} and this rekeyd knows versions up to {known}; \
-         run the newer rekeyd that wrote it",
-        .path.display()
-    )]
-    Newer { path: PathBuf, found: u32, known: u32 },
-    /// Only when opened read-only: nothing may be migrated then.
-    #[error(
-        "the journal {} has schema version {found} and this rekeyd reads version {known}; \
-         start `rekeyd run` of this version once, which upgrades it",
-        .path.display()
-    )]
-    Older { path: PathBuf, found: u32, known: u32 },
-    #[error("{} is not a journal of rekeyd: {why}; name another file", .path.display())]
-    Foreign { path: PathBuf, why: String },
-    #[error(
-        "the journal {} is damaged: {why}; keep a copy of it with its -wal file, then restore a backup, \
-         or save what can be read: sqlite3 {} .recover",
-        .path.display(), .path.display()
-    )]
-    Damaged { path: PathBuf, why: String },
-    #[error("cannot {attempt} {}: {why}; {advice}", .path.display())]
-    Unusable { attempt: &'static str, path: PathBuf, why: String, advice: String },
-}
 
 impl OpenError {
     pub(super) fn io(attempt: &'static str, path: &Path, error: &io::Error) -> Self {
@@ -68,23 +30,33 @@ impl OpenError {
         } else {
             "name a file in a directory that rekeyd may write to".to_owned()
         };
-        Self::Unusable { attempt, path: path.to_owned(), why: error.to_string(), advice }
+        Self::Unusable { attempt, journal: shown(path), why: error.to_string(), advice }
     }
 
     pub(super) fn sqlite(attempt: &'static str, path: &Path, error: &rusqlite::Error) -> Self {
         use rusqlite::ErrorCode as Code;
         let why = error.to_string();
-        let path = path.to_owned();
+        let journal = shown(path);
         let code = error.sqlite_error_code();
         if code == Some(Code::DatabaseCorrupt) {
-            return Self::Damaged { path, why };
+            return Self::Damaged { journal, why, advice: recovery(path) };
         }
         if code == Some(Code::NotADatabase) {
-            return Self::Foreign { path, why };
+            return Self::Foreign { journal, why };
         }
-        let advice = advice(code, &path);
-        Self::Unusable { attempt, path, why, advice }
+        let advice = advice(code, path);
+        Self::Unusable { attempt, journal, why, advice }
     }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// The suggested fix for a damaged file.
+pub(super) fn recovery(path: &Path) -> String {
+    let path = path.display();
+    format!("copy the file and its -wal, then restore a backup, or recover the rows: sqlite3 {path} .recover")
 }
 
 /// What to type when SQLite says `code` about the file.
@@ -147,7 +119,7 @@ pub(super) fn writer(path: &Path, is_new: bool) -> Result<Connection, OpenError>
     }
     let found = version(&connection, path)?;
     if found > migrations::LATEST {
-        return Err(OpenError::Newer { path: path.to_owned(), found, known: migrations::LATEST });
+        return Err(OpenError::Newer { journal: shown(path), found, known: migrations::LATEST });
     }
     check_soundness(&connection, path)?;
     prepare(&connection).map_err(sqlite("prepare the journal"))?;
@@ -157,7 +129,7 @@ pub(super) fn writer(path: &Path, is_new: bool) -> Result<Connection, OpenError>
     if mode != "wal" {
         return Err(OpenError::Unusable {
             attempt: "switch the journal to WAL mode",
-            path: path.to_owned(),
+            journal: shown(path),
             why: format!("SQLite stays in mode `{mode}`"),
             advice: "put it on a local file system".to_owned(),
         });
@@ -220,7 +192,7 @@ pub(super) fn version(connection: &Connection, path: &Path) -> Result<u32, OpenE
         Ok(version)
     } else {
         let why = "it is a SQLite database of another program".to_owned();
-        Err(OpenError::Foreign { path: path.to_owned(), why })
+        Err(OpenError::Foreign { journal: shown(path), why })
     }
 }
 
@@ -239,7 +211,7 @@ fn check_soundness(connection: &Connection, path: &Path) -> Result<(), OpenError
         Ok(())
     } else {
         let why = verdict.replace('\n', "; ");
-        Err(OpenError::Damaged { path: path.to_owned(), why })
+        Err(OpenError::Damaged { journal: shown(path), why, advice: recovery(path) })
     }
 }
 

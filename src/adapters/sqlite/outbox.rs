@@ -1,4 +1,4 @@
-//! The outbox port: what people are to be told, in the tables `notice_*`.
+//! The outbox port in the tables `notice_*`.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::adapters::sqlite::rows;
 use crate::adapters::sqlite::write::Write;
 use crate::domain::ids::ChannelName;
 use crate::domain::notification::incidents::Change;
-use crate::domain::notification::{Failing, Notification};
+use crate::domain::notification::{ChannelFailure, Notification};
 use crate::ports::journal::Error;
 use crate::ports::outbox::{DeliveryOutcome, Outbox, OutboxState, PendingNotifications};
 
@@ -40,8 +40,8 @@ impl Outbox for SqliteJournal {
         self.read(move |connection| waiting(connection, &channel, limit)).await
     }
 
-    async fn settle(&self, settlement: &DeliveryOutcome) -> Result<(), Error> {
-        self.write(Write::Notice(Posting::DeliveryOutcome(settlement.clone()))).await
+    async fn settle(&self, outcome: &DeliveryOutcome) -> Result<(), Error> {
+        self.write(Write::Notice(Posting::DeliveryOutcome(outcome.clone()))).await
     }
 
     async fn keep_only(&self, channels: &BTreeSet<ChannelName>) -> Result<(), Error> {
@@ -52,25 +52,25 @@ impl Outbox for SqliteJournal {
 pub(super) fn apply(connection: &Connection, posting: &Posting) -> Result<(), Failed> {
     match posting {
         Posting::Change(change) => post(connection, change),
-        Posting::DeliveryOutcome(settlement) => settle(connection, settlement),
+        Posting::DeliveryOutcome(outcome) => settle(connection, outcome),
         Posting::KeepOnly(channels) => keep_only(connection, channels),
     }
 }
 
 fn post(connection: &Connection, change: &Change) -> Result<(), Failed> {
-    let Change { threads, over, letters, tales } = change;
-    for thread in threads {
+    let Change { incidents, resolved, notifications, occurrences } = change;
+    for incident in incidents {
         connection
             .prepare_cached(
                 "INSERT INTO notice_threads (key, body) VALUES (?1, ?2)
                  ON CONFLICT (key) DO UPDATE SET body = excluded.body",
             )?
-            .execute(params![thread.trouble.key, body(thread)?])?;
+            .execute(params![incident.alert.key, body(incident)?])?;
     }
-    for key in over {
+    for key in resolved {
         connection.prepare_cached("DELETE FROM notice_threads WHERE key = ?1")?.execute([key])?;
     }
-    for (key, rotation) in tales {
+    for (key, rotation) in occurrences {
         connection
             .prepare_cached(
                 "INSERT INTO notice_tales (key, rotation) VALUES (?1, ?2)
@@ -78,25 +78,25 @@ fn post(connection: &Connection, change: &Change) -> Result<(), Failed> {
             )?
             .execute([key, rotation])?;
     }
-    for letter in letters {
+    for notification in notifications {
         connection
             .prepare_cached(
                 "INSERT INTO notice_letters (id, channel, failures, due, body) VALUES (?1, ?2, ?3, ?4, ?5)
                  ON CONFLICT (id) DO NOTHING",
             )?
             .execute(params![
-                letter.id,
-                letter.channel.as_str(),
-                letter.failures,
-                rows::instant(letter.due),
-                body(letter)?
+                notification.id,
+                notification.channel.as_str(),
+                notification.failures,
+                rows::instant(notification.due),
+                body(notification)?
             ])?;
     }
     Ok(())
 }
 
-fn settle(connection: &Connection, settlement: &DeliveryOutcome) -> Result<(), Failed> {
-    let DeliveryOutcome { channel, done, again, failing } = settlement;
+fn settle(connection: &Connection, outcome: &DeliveryOutcome) -> Result<(), Failed> {
+    let DeliveryOutcome { channel, done, again, failing } = outcome;
     for number in done {
         connection
             .prepare_cached("DELETE FROM notice_letters WHERE number = ?1")?
@@ -134,15 +134,15 @@ fn keep_only(connection: &Connection, channels: &BTreeSet<ChannelName>) -> Resul
 
 fn recall(connection: &Connection) -> Result<OutboxState, Failed> {
     let snapshot = connection.unchecked_transaction()?;
-    let tales = snapshot
+    let occurrences = snapshot
         .prepare_cached("SELECT key, rotation FROM notice_tales")?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
-    let threads = bodies(&snapshot, "SELECT body FROM notice_threads ORDER BY key")?;
-    Ok(OutboxState { threads, tales, failing: failing(&snapshot)? })
+    let incidents = bodies(&snapshot, "SELECT body FROM notice_threads ORDER BY key")?;
+    Ok(OutboxState { incidents, occurrences, failing: failing(&snapshot)? })
 }
 
-pub(super) fn failing(connection: &Connection) -> Result<Vec<Failing>, Failed> {
+pub(super) fn failing(connection: &Connection) -> Result<Vec<ChannelFailure>, Failed> {
     bodies(connection, "SELECT body FROM notice_failing ORDER BY channel")
 }
 
@@ -177,12 +177,12 @@ fn waiting(
         .collect::<Result<Vec<_>, _>>()?;
     let read = |(number, failures, due, body): (i64, u32, String, String)| {
         let place = || format!("the notice {number}");
-        let letter: Notification = rows::read(&body).map_err(|why| Failed::corrupt(place(), &why))?;
+        let notification: Notification = rows::read(&body).map_err(|why| Failed::corrupt(place(), &why))?;
         let due: Timestamp = due.parse().map_err(|_| Failed::corrupt(place(), &"its time is none"))?;
-        Ok(Notification { number: u64::try_from(number).unwrap_or(0), failures, due, ..letter })
+        Ok(Notification { number: u64::try_from(number).unwrap_or(0), failures, due, ..notification })
     };
-    let letters = found.into_iter().map(read).collect::<Result<Vec<_>, Failed>>()?;
-    Ok(PendingNotifications { letters, count: u64::try_from(count).unwrap_or(0) })
+    let notifications = found.into_iter().map(read).collect::<Result<Vec<_>, Failed>>()?;
+    Ok(PendingNotifications { notifications, count: u64::try_from(count).unwrap_or(0) })
 }
 
 fn key_of(number: u64) -> i64 {

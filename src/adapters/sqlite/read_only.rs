@@ -8,17 +8,18 @@ use std::time::SystemTime;
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::adapters::sqlite::audit::Verified;
 use crate::adapters::sqlite::failed::Failed;
-use crate::adapters::sqlite::open::{OpenError, beside, prepare, version};
+use crate::adapters::sqlite::lock::holder_of;
+use crate::adapters::sqlite::open::{beside, prepare, recovery, version};
 use crate::adapters::sqlite::{audit, migrations, outbox, read};
 use crate::domain::ack::Ack;
 use crate::domain::audit::{Head, Sealed};
 use crate::domain::gate::Observed;
 use crate::domain::hold::Hold;
 use crate::domain::ids::{CredentialName, RotationId};
-use crate::domain::notification::Failing;
-use crate::ports::journal::{Error, RotationHistory};
+use crate::domain::notification::ChannelFailure;
+use crate::ports::journal::{AuditReader, Diagnosis, JournalReader, OpenError, ReadError, Verification};
+use crate::ports::journal::{CredentialState, Error, RotationHistory};
 
 /// How often to look again when the daemon starts or stops while we read.
 const ATTEMPTS_MAX: u32 = 5;
@@ -30,15 +31,6 @@ pub struct ReadOnlyJournal {
     path: PathBuf,
 }
 
-/// Why a question got no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    #[error(transparent)]
-    Read(#[from] Error),
-}
-
 impl ReadOnlyJournal {
     /// Checks that there is a journal at `path` that this rekeyd can read.
     ///
@@ -48,7 +40,7 @@ impl ReadOnlyJournal {
         let resolved = match path.canonicalize() {
             Ok(resolved) => resolved,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(OpenError::Missing { path: path.to_owned() });
+                return Err(OpenError::Missing { journal: path.display().to_string() });
             }
             Err(error) => return Err(OpenError::io("read the journal", path, &error)),
         };
@@ -58,104 +50,11 @@ impl ReadOnlyJournal {
             Err(ReadError::Open(error)) => Err(error),
             Err(ReadError::Read(error)) => Err(OpenError::Unusable {
                 attempt: "read the journal",
-                path: journal.path,
+                journal: journal.path.display().to_string(),
                 why: error.to_string(),
                 advice: "try again".to_owned(),
             }),
         }
-    }
-
-    /// As [`crate::ports::journal::Journal::load`].
-    ///
-    /// # Errors
-    /// The journal as a whole cannot be read.
-    pub fn load(&self) -> Result<read::Loaded, ReadError> {
-        self.answer(read::load)
-    }
-
-    /// As [`crate::ports::journal::Journal::history`].
-    ///
-    /// # Errors
-    /// It cannot be read, or a row of this credential is damaged.
-    pub fn history(
-        &self,
-        credential: &CredentialName,
-        limit: usize,
-    ) -> Result<Vec<RotationHistory>, ReadError> {
-        self.answer(|connection| read::history(connection, credential, limit))
-    }
-
-    /// As [`crate::ports::journal::Journal::acks`].
-    ///
-    /// # Errors
-    /// It cannot be read, or a row of this credential is damaged.
-    pub fn acks(&self, credential: &CredentialName) -> Result<Vec<Ack>, ReadError> {
-        self.answer(|connection| read::acks(connection, credential))
-    }
-
-    /// As [`crate::ports::journal::Journal::observed`].
-    ///
-    /// # Errors
-    /// It cannot be read, or the row is damaged.
-    pub fn observed(
-        &self,
-        credential: &CredentialName,
-        rotation: RotationId,
-    ) -> Result<Option<Observed>, ReadError> {
-        self.answer(|connection| read::observed(connection, credential, rotation))
-    }
-
-    /// As [`crate::ports::journal::Journal::holds`].
-    ///
-    /// # Errors
-    /// It cannot be read, or a row is damaged.
-    pub fn holds(&self) -> Result<Vec<Hold>, ReadError> {
-        self.answer(read::holds)
-    }
-
-    /// The channels of notifications whose last delivery failed.
-    ///
-    /// # Errors
-    /// It cannot be read, or a row is damaged.
-    pub fn failing_channels(&self) -> Result<Vec<Failing>, ReadError> {
-        self.answer(outbox::failing)
-    }
-
-    /// Looks through the whole file for damage; empty if it is sound.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub fn damage(&self) -> Result<Vec<String>, ReadError> {
-        self.answer(|connection| {
-            let mut statement = connection.prepare("PRAGMA quick_check(20)")?;
-            let lines = statement.query_map([], |row| row.get::<_, String>(0))?;
-            let lines: Vec<String> = lines.collect::<Result<_, _>>()?;
-            Ok(lines.into_iter().filter(|line| line != "ok").collect())
-        })
-    }
-
-    /// As [`crate::ports::journal::Journal::audit_head`].
-    ///
-    /// # Errors
-    /// It cannot be read, or the last record is damaged.
-    pub fn audit_head(&self) -> Result<Head, ReadError> {
-        self.answer(audit::head)
-    }
-
-    /// As [`crate::ports::journal::Journal::audit`].
-    ///
-    /// # Errors
-    /// It cannot be read, or a record is damaged.
-    pub fn audit(&self, after: u64, limit: usize) -> Result<Vec<Sealed>, ReadError> {
-        self.answer(|connection| audit::records(connection, after, limit))
-    }
-
-    /// Holds the audit log against its hashes, against the journal's events, and against a head that was noted before.
-    ///
-    /// # Errors
-    /// It cannot be read. A record that does not fit is an answer, not an error.
-    pub fn verify_audit(&self, expected: Option<&Head>) -> Result<Verified, ReadError> {
-        self.answer(|connection| audit::verify(connection, expected))
     }
 
     fn answer<T>(&self, question: impl Fn(&Connection) -> Result<T, Failed>) -> Result<T, ReadError> {
@@ -182,16 +81,79 @@ impl ReadOnlyJournal {
         question: impl Fn(&Connection) -> Result<T, Failed>,
     ) -> Result<T, ReadError> {
         let connection = connect(&self.path, at_rest)?;
-        let path = || self.path.clone();
+        let journal = || self.path.display().to_string();
         let found = version(&connection, &self.path)?;
         let known = migrations::LATEST;
         if found > known {
-            return Err(OpenError::Newer { path: path(), found, known }.into());
+            return Err(OpenError::Newer { journal: journal(), found, known }.into());
         }
         if found < known {
-            return Err(OpenError::Older { path: path(), found, known }.into());
+            return Err(OpenError::Older { journal: journal(), found, known }.into());
         }
         question(&connection).map_err(|failed| failed.into_error(&self.path).into())
+    }
+}
+
+impl JournalReader for ReadOnlyJournal {
+    fn load(&self) -> Result<Vec<(CredentialName, Result<CredentialState, Error>)>, ReadError> {
+        self.answer(read::load)
+    }
+
+    fn history(&self, credential: &CredentialName, limit: usize) -> Result<Vec<RotationHistory>, ReadError> {
+        self.answer(|connection| read::history(connection, credential, limit))
+    }
+
+    fn acks(&self, credential: &CredentialName) -> Result<Vec<Ack>, ReadError> {
+        self.answer(|connection| read::acks(connection, credential))
+    }
+
+    fn observed(
+        &self,
+        credential: &CredentialName,
+        rotation: RotationId,
+    ) -> Result<Option<Observed>, ReadError> {
+        self.answer(|connection| read::observed(connection, credential, rotation))
+    }
+
+    fn holds(&self) -> Result<Vec<Hold>, ReadError> {
+        self.answer(read::holds)
+    }
+
+    fn failing_channels(&self) -> Result<Vec<ChannelFailure>, ReadError> {
+        self.answer(outbox::failing)
+    }
+}
+
+impl AuditReader for ReadOnlyJournal {
+    fn audit_head(&self) -> Result<Head, ReadError> {
+        self.answer(audit::head)
+    }
+
+    fn audit(&self, after: u64, limit: usize) -> Result<Vec<Sealed>, ReadError> {
+        self.answer(|connection| audit::records(connection, after, limit))
+    }
+
+    fn verify_audit(&self, expected: Option<&Head>) -> Result<Verification, ReadError> {
+        self.answer(|connection| audit::verify(connection, expected))
+    }
+}
+
+impl Diagnosis for ReadOnlyJournal {
+    fn damage(&self) -> Result<Vec<String>, ReadError> {
+        self.answer(|connection| {
+            let mut statement = connection.prepare("PRAGMA quick_check(20)")?;
+            let lines = statement.query_map([], |row| row.get::<_, String>(0))?;
+            let lines: Vec<String> = lines.collect::<Result<_, _>>()?;
+            Ok(lines.into_iter().filter(|line| line != "ok").collect())
+        })
+    }
+
+    fn recovery(&self) -> String {
+        recovery(&self.path)
+    }
+
+    fn holder(&self) -> Option<u32> {
+        holder_of(&self.path)
     }
 }
 
@@ -209,7 +171,7 @@ impl Standing {
         let file = match fs::metadata(path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(OpenError::Missing { path: path.to_owned() });
+                return Err(OpenError::Missing { journal: path.display().to_string() });
             }
             Err(error) => return Err(OpenError::io("read the journal", path, &error)),
         };
@@ -226,7 +188,7 @@ fn connect(path: &Path, at_rest: bool) -> Result<Connection, OpenError> {
     let Some(text) = path.to_str() else {
         return Err(OpenError::Unusable {
             attempt: "read the journal",
-            path: path.to_owned(),
+            journal: path.display().to_string(),
             why: "its path is not UTF-8".to_owned(),
             advice: "give it another name".to_owned(),
         });

@@ -1,37 +1,37 @@
-//! A receiver of the operator's: one JSON object for one notice, of a shape that is a promise.
+//! Generic webhooks: one JSON object for each notification, with a versioned schema.
 
 use serde_json::{Value, json};
 
-use crate::adapters::webhook::Words;
+use crate::adapters::webhook::MessageFormat;
 use crate::domain::notification::Notification;
 
-/// Changes when a field changes its meaning or goes; new fields may come.
+/// Changes when a field is removed or changes its meaning, not when one is added.
 const SCHEMA_VERSION: u32 = 1;
 
-pub(super) fn notice(letter: &Notification, words: &Words) -> Value {
-    let trouble = &letter.trouble;
+pub(super) fn body(notification: &Notification, format: &MessageFormat) -> Value {
+    let alert = &notification.alert;
     json!({
         "schema_version": SCHEMA_VERSION,
-        "id": letter.id,
-        "news": letter.news,
-        "key": words.key(letter),
-        "severity": trouble.severity,
-        "what": trouble.what,
+        "id": notification.id,
+        "event": notification.event,
+        "key": format.key(notification),
+        "severity": alert.severity,
+        "reason": alert.reason,
         "subject": {
-            "kind": trouble.subject.kind(),
-            "name": trouble.subject.name(),
-            "workspace": trouble.subject.workspace(),
+            "kind": alert.subject.kind(),
+            "name": alert.subject.name(),
+            "workspace": alert.subject.workspace(),
         },
-        "summary": trouble.summary,
-        "text": words.text(letter, str::to_owned),
-        "next": letter.next(),
-        "runbook": words.entry(letter),
-        "since": trouble.since,
-        "at": letter.at,
-        "source": words.source,
+        "summary": alert.summary,
+        "text": format.text(notification, str::to_owned),
+        "next": notification.next(),
+        "runbook": format.runbook_url(notification),
+        "since": alert.since,
+        "at": notification.at,
+        "source": format.source,
     })
 }
 
 pub(super) fn meaning(status: u16, _body: &str) -> Option<&'static str> {
-    (200..300).contains(&status).then_some("the receiver has taken it")
+    (200..300).contains(&status).then_some("accepted")
 }

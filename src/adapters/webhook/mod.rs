@@ -1,7 +1,6 @@
-//! The notifier port: an HTTP POST to Slack, to PagerDuty, or to a receiver of the operator's.
+//! The notifier port: an HTTP POST to Slack, PagerDuty or a generic webhook.
 //!
-//! Addresses and keys of receivers are secrets. Nothing that a receiver answered is shown, but for a few words that
-//! are known.
+//! URLs and keys of receivers are secrets. The content of a response is never shown, except for known error codes.
 
 mod generic;
 mod pagerduty;
@@ -17,53 +16,53 @@ use serde_json::Value;
 
 use crate::adapters::webhook::transport::Transport;
 use crate::domain::notification::Notification;
-use crate::domain::notification::template::{Around, Template};
+use crate::domain::notification::template::{ChannelContext, Template};
 use crate::domain::secret::SecretValue;
 use crate::ports::clock::Clock;
 use crate::ports::notifier::{DeliveryError, Notifier};
 
 pub use crate::adapters::webhook::signature::HEADER as SIGNATURE_HEADER;
 
-/// What a channel says, to whatever kind of receiver.
+/// The text settings of a channel, for every kind of receiver.
 #[derive(Debug, Clone)]
-pub struct Words {
+pub struct MessageFormat {
     pub text: Template,
-    /// Which rekeyd this is: two that tell the same receiver have to differ.
+    /// Identifies this rekeyd to the receiver.
     pub source: String,
-    /// Where the runbook is.
+    /// The URL of the runbook.
     pub runbook: String,
 }
 
-/// Who is told, and with which secrets.
+/// The receiver and its secrets.
 pub enum Receiver {
     Slack { url: SecretValue },
     PagerDuty { endpoint: String, routing_key: SecretValue },
     Generic { url: SecretValue, signing_key: Option<SecretValue> },
 }
 
-/// Why a channel cannot be used. Never says what the secret is.
+/// Why a channel cannot be used. Never contains a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    #[error("its `url` is not the URL of a web server: https, or http on this machine")]
+    #[error("`url` is not valid: use https, or http on this machine")]
     Url,
-    #[error("no HTTP client can be made for it")]
+    #[error("cannot create the HTTP client")]
     Client(#[source] reqwest::Error),
 }
 
 /// One channel.
 pub struct Webhook {
     receiver: Receiver,
-    words: Words,
+    format: MessageFormat,
     transport: Transport,
     clock: Arc<dyn Clock>,
 }
 
 impl Webhook {
     /// # Errors
-    /// The receiver's address is none.
+    /// The URL of the receiver is not valid.
     pub fn new(
         receiver: Receiver,
-        words: Words,
+        format: MessageFormat,
         time_limit: Duration,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, BuildError> {
@@ -72,26 +71,26 @@ impl Webhook {
             Receiver::PagerDuty { endpoint, routing_key: _ } => endpoint,
         };
         let transport = Transport::new(url, time_limit)?;
-        Ok(Self { receiver, words, transport, clock })
+        Ok(Self { receiver, format, transport, clock })
     }
 
-    fn body(&self, letters: &[Notification]) -> Option<Value> {
-        let (first, words) = (letters.first()?, &self.words);
+    fn body(&self, notifications: &[Notification]) -> Option<Value> {
+        let (first, format) = (notifications.first()?, &self.format);
         Some(match &self.receiver {
-            Receiver::Slack { .. } if letters.len() > 1 => slack::digest(letters, words),
-            Receiver::Slack { .. } => slack::message(first, words),
-            Receiver::PagerDuty { routing_key, .. } => pagerduty::event(first, words, routing_key),
-            Receiver::Generic { .. } => generic::notice(first, words),
+            Receiver::Slack { .. } if notifications.len() > 1 => slack::digest(notifications, format),
+            Receiver::Slack { .. } => slack::message(first, format),
+            Receiver::PagerDuty { routing_key, .. } => pagerduty::event(first, format, routing_key),
+            Receiver::Generic { .. } => generic::body(first, format),
         })
     }
 }
 
 #[async_trait]
 impl Notifier for Webhook {
-    async fn deliver(&self, letters: &[Notification]) -> Result<String, DeliveryError> {
-        // Those of an older version are as they were kept.
-        let letters: Vec<Notification> = letters.iter().map(Notification::in_one_line).collect();
-        let Some(body) = self.body(&letters) else { return Ok("there was nothing to say".to_owned()) };
+    async fn deliver(&self, notifications: &[Notification]) -> Result<String, DeliveryError> {
+        // Notifications that an older version stored may have several lines.
+        let notifications: Vec<Notification> = notifications.iter().map(Notification::in_one_line).collect();
+        let Some(body) = self.body(&notifications) else { return Ok("no notification".to_owned()) };
         let body = zeroize::Zeroizing::new(body.to_string());
         let signature = match &self.receiver {
             Receiver::Generic { signing_key: Some(key), url: _ } => {
@@ -109,29 +108,33 @@ impl Notifier for Webhook {
         self.transport.post(&body, signature, meaning).await
     }
 
-    fn letters_at_once(&self) -> usize {
+    fn batch_max(&self) -> usize {
         match &self.receiver {
-            Receiver::Slack { .. } => slack::LETTERS_MAX,
+            Receiver::Slack { .. } => slack::BATCH_MAX,
             Receiver::PagerDuty { .. } | Receiver::Generic { .. } => 1,
         }
     }
 }
 
-impl Words {
-    fn key(&self, letter: &Notification) -> String {
-        format!("{}/{}", self.source, letter.trouble.key)
+impl MessageFormat {
+    fn key(&self, notification: &Notification) -> String {
+        format!("{}/{}", self.source, notification.alert.key)
     }
 
-    /// Where the runbook tells of it.
-    fn entry(&self, letter: &Notification) -> String {
-        match letter.trouble.anchor.as_str() {
+    /// The URL of the runbook entry.
+    fn runbook_url(&self, notification: &Notification) -> String {
+        match notification.alert.anchor.as_str() {
             "" => String::new(),
             anchor => format!("{}#{anchor}", self.runbook),
         }
     }
 
-    fn text(&self, letter: &Notification, escape: impl Fn(&str) -> String) -> String {
-        let (key, runbook) = (self.key(letter), self.entry(letter));
-        self.text.fill(letter, Around { source: &self.source, runbook: &runbook, key: &key }, escape)
+    fn text(&self, notification: &Notification, escape: impl Fn(&str) -> String) -> String {
+        let (key, runbook) = (self.key(notification), self.runbook_url(notification));
+        self.text.fill(
+            notification,
+            ChannelContext { source: &self.source, runbook: &runbook, key: &key },
+            escape,
+        )
     }
 }

@@ -1,55 +1,58 @@
-//! PagerDuty's Events API v2: one incident for one trouble.
+//! PagerDuty's Events API v2: one incident for each alert.
 
 use serde_json::{Value, json};
 
-use crate::adapters::webhook::Words;
-use crate::domain::notification::{News, Notification, Severity};
+use crate::adapters::webhook::MessageFormat;
+use crate::domain::notification::{Notification, NotificationEvent, Severity};
 use crate::domain::sanitize::shortened;
 use crate::domain::secret::SecretValue;
 
-/// By PagerDuty's reference of the Events API v2.
+/// From PagerDuty's reference of the Events API v2.
 const DEDUP_KEY_CHARACTERS_MAX: usize = 255;
 const SUMMARY_CHARACTERS_MAX: usize = 1024;
 
-pub(super) fn event(letter: &Notification, words: &Words, routing_key: &SecretValue) -> Value {
-    let dedup_key = shortened(&words.key(letter), DEDUP_KEY_CHARACTERS_MAX);
-    let action = match letter.news {
-        News::Opened | News::Changed | News::Happened => "trigger",
-        News::Resolved => "resolve",
+pub(super) fn event(notification: &Notification, format: &MessageFormat, routing_key: &SecretValue) -> Value {
+    let dedup_key = shortened(&format.key(notification), DEDUP_KEY_CHARACTERS_MAX);
+    let action = match notification.event {
+        NotificationEvent::Opened | NotificationEvent::Changed | NotificationEvent::Happened => "trigger",
+        NotificationEvent::Resolved => "resolve",
     };
     let mut event = json!({
         "routing_key": routing_key.expose(),
         "event_action": action,
         "dedup_key": dedup_key,
     });
-    if letter.news == News::Resolved {
+    if notification.event == NotificationEvent::Resolved {
         return event;
     }
-    let trouble = &letter.trouble;
-    let summary = format!("{}: {}", trouble.subject, trouble.summary);
+    let alert = &notification.alert;
+    let summary = format!("{}: {}", alert.subject, alert.summary);
     if let Some(event) = event.as_object_mut() {
         event.insert("client".to_owned(), json!("rekeyd"));
         event.insert(
             "payload".to_owned(),
             json!({
                 "summary": shortened(&summary, SUMMARY_CHARACTERS_MAX),
-                "source": words.source,
-                "severity": severity(trouble.severity),
-                "timestamp": letter.at.to_string(),
-                "component": trouble.subject.name(),
-                "group": trouble.subject.workspace(),
-                "class": trouble.what,
+                "source": format.source,
+                "severity": severity(alert.severity),
+                "timestamp": notification.at.to_string(),
+                "component": alert.subject.name(),
+                "group": alert.subject.workspace(),
+                "class": alert.reason,
                 "custom_details": {
-                    "text": words.text(letter, str::to_owned),
-                    "next": letter.next(),
-                    "runbook": words.entry(letter),
-                    "since": trouble.since,
-                    "notice": letter.id,
+                    "text": format.text(notification, str::to_owned),
+                    "next": notification.next(),
+                    "runbook": format.runbook_url(notification),
+                    "since": alert.since,
+                    "notification": notification.id,
                 },
             }),
         );
-        if words.runbook.starts_with("https://") {
-            event.insert("links".to_owned(), json!([{ "href": words.entry(letter), "text": "runbook" }]));
+        if format.runbook.starts_with("https://") {
+            event.insert(
+                "links".to_owned(),
+                json!([{ "href": format.runbook_url(notification), "text": "runbook" }]),
+            );
         }
     }
     event
@@ -65,10 +68,10 @@ fn severity(severity: Severity) -> &'static str {
 
 pub(super) fn meaning(status: u16, _body: &str) -> Option<&'static str> {
     match status {
-        202 => Some("PagerDuty has taken the event"),
-        400 => {
-            Some("PagerDuty refuses the event: is the routing key the one of an Events API v2 integration?")
-        }
+        202 => Some("PagerDuty accepted the event"),
+        400 => Some(
+            "PagerDuty rejected the event; check that the routing key belongs to an Events API v2 integration",
+        ),
         _ => None,
     }
 }

@@ -1,5 +1,4 @@
-//! By which a receiver knows that a notice is ours, whole, and new: `t=SECONDS,v1=HEX`, an HMAC-SHA256 over the time, a
-//! dot, and the body as it was sent.
+//! The signature of a generic webhook, `t=SECONDS,v1=HEX`: an HMAC-SHA256 over the seconds, a dot and the raw body.
 
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
@@ -16,7 +15,7 @@ pub(super) fn of(key: &SecretValue, now: Timestamp, body: &[u8]) -> String {
 }
 
 fn authentication_code(key: &[u8], parts: &[&[u8]]) -> String {
-    // A key may have any length.
+    // HMAC accepts keys of any length.
     let Ok(mut code) = Hmac::<Sha256>::new_from_slice(key) else { return String::new() };
     for part in parts {
         code.update(part);

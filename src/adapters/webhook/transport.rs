@@ -1,4 +1,4 @@
-//! One bounded POST, and what came of it, without a word that could be a secret.
+//! One POST, bounded in time and memory, and its result as text without secrets.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::adapters::webhook::{BuildError, signature};
 use crate::loopback;
 use crate::ports::notifier::DeliveryError;
 
-/// Of an answer, which is looked at for a word that is known.
-const ANSWER_BYTES_MAX: usize = 4 * 1024;
+/// How much of a response is searched for a known error code.
+const RESPONSE_BYTES_MAX: usize = 4 * 1024;
 
-/// What a status and a body mean at this kind of receiver, where that is known.
+/// The meaning of a status and a body at a kind of receiver, if known.
 pub(super) type Meaning = fn(u16, &str) -> Option<&'static str>;
 
 pub(super) struct Transport {
@@ -39,7 +39,7 @@ impl Transport {
             builder = builder.no_proxy();
         }
         if url.scheme() == "http" {
-            // No certificate is looked at: none needs to be loaded.
+            // Plain HTTP needs no CA certificates.
             builder = builder.tls_certs_only([]);
         }
         Ok(Self { client: builder.build().map_err(BuildError::Client)?, url })
@@ -60,36 +60,36 @@ impl Transport {
         if let Some(signature) = signature {
             request = request.header(signature::HEADER, signature);
         }
-        let response = request.send().await.map_err(|error| unanswered(&error))?;
+        let response = request.send().await.map_err(|error| no_response(&error))?;
         let status = response.status();
         let retry_after = post::retry_after(&response);
-        let body = post::beginning(response, ANSWER_BYTES_MAX).await;
+        let body = post::beginning(response, RESPONSE_BYTES_MAX).await;
         let body = String::from_utf8_lossy(&body);
         let known = meaning(status.as_u16(), &body);
         if status.is_success() {
-            return Ok(said(status.as_u16(), known));
+            return Ok(message(status.as_u16(), known));
         }
-        // A redirection is not followed, and so is as final as a refusal.
+        // Redirects are not followed, so they are final.
         let passes = status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429);
-        Err(DeliveryError { is_final: !passes, retry_after, why: said(status.as_u16(), known) })
+        Err(DeliveryError { is_final: !passes, retry_after, why: message(status.as_u16(), known) })
     }
 }
 
-fn said(status: u16, known: Option<&str>) -> String {
+fn message(status: u16, known: Option<&str>) -> String {
     let words = known.unwrap_or(match status {
-        200..=299 => "it is taken",
-        300..=399 => "it sends us elsewhere, where we do not go: is the URL right?",
-        401 | 403 => "it does not let us in: are the URL and the keys still valid?",
-        404 | 410 => "there is nobody at this URL",
-        408 | 425 => "it asks us to try again",
-        413 => "the notice is too large for it",
-        429 => "it asks us to slow down",
-        500.. => "it is ill",
-        _ => "it refuses the notice",
+        200..=299 => "accepted",
+        300..=399 => "redirects are not followed; check the URL",
+        401 | 403 => "access denied; check the URL and the keys",
+        404 | 410 => "not found; check the URL",
+        408 | 425 => "temporary error",
+        413 => "the notification is too large",
+        429 => "rate limited",
+        500.. => "server error",
+        _ => "the notification was rejected",
     });
-    format!("it answers with HTTP {status}: {words}")
+    format!("HTTP {status}: {words}")
 }
 
-fn unanswered(error: &reqwest::Error) -> DeliveryError {
-    DeliveryError { is_final: false, retry_after: None, why: post::broken(error).to_owned() }
+fn no_response(error: &reqwest::Error) -> DeliveryError {
+    DeliveryError { is_final: false, retry_after: None, why: post::error_text(error).to_owned() }
 }

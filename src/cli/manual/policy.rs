@@ -1,4 +1,4 @@
-//! The manual page of the policy, from its schema: every key, with what it means.
+//! The manual page of the policy, generated from its schema.
 
 use std::io;
 
@@ -16,9 +16,9 @@ pub(super) fn page() -> io::Result<Vec<u8>> {
     let source = format!("rekeyd {}", env!("CARGO_PKG_VERSION"));
     roff.control("TH", ["rekeyd-policy", "5", "", source.as_str(), "rekeyd"]);
     roff.control("SH", ["NAME"]);
-    roff.text([roman("rekeyd-policy - what rekeyd keeps fresh, where, and when")]);
+    roff.text([roman("rekeyd-policy - credentials that rekeyd rotates, their stores and schedules")]);
     roff.control("SH", ["DESCRIPTION"]);
-    let text = "The policy is a TOML file. rekeyd check reports every problem of one, and rekeyd schema prints its JSON Schema, for editors. A dot stands for a table in a table, NAME for a name of your own, and [] for a list of tables.";
+    let text = "The policy is a TOML file. rekeyd check reports its errors and warnings, and rekeyd schema prints its JSON Schema for editors. In the list of keys, a dot separates nested tables, NAME stands for a name that you choose, and [] marks a list of tables.";
     roff.text([roman(text)]);
     roff.control("SH", ["KEYS"]);
     keys(&mut roff, schema, schema, "", 0);
@@ -66,13 +66,13 @@ fn key(roff: &mut Roff, schema: &Value, property: &Value, path: &str, required: 
         title.push(roman(" (required)"));
     }
     roff.text(title);
-    let told = property.get("description").or_else(|| resolved.get("description")).and_then(Value::as_str);
-    let told = told.unwrap_or_default().replace('\n', " ");
-    let default = property.get("default").map(|default| format!(" By default {default}."));
-    roff.text([roman(format!("{told}{}", default.unwrap_or_default()))]);
+    let text = property.get("description").or_else(|| resolved.get("description")).and_then(Value::as_str);
+    let text = text.unwrap_or_default().replace('\n', " ");
+    let default = property.get("default").map(|default| format!(" Default: {default}."));
+    roff.text([roman(format!("{text}{}", default.unwrap_or_default()))]);
 }
 
-/// What a key takes, in one word; nothing for tables, whose keys follow.
+/// The type of a key's value; `None` for tables, whose keys follow.
 fn kind(property: &Value) -> Option<String> {
     let word = match property.get("type")? {
         Value::String(word) => word.clone(),
@@ -84,7 +84,7 @@ fn kind(property: &Value) -> Option<String> {
     (word != "object").then_some(word)
 }
 
-/// What a reference refers to; of an optional one too.
+/// Follows a `$ref`, also of an optional value.
 fn resolved<'s>(schema: &'s Value, of: &'s Value) -> &'s Value {
     let choices = of.get("anyOf").and_then(Value::as_array).into_iter().flatten();
     let reference = choices.chain([of]).find_map(|it| it.get("$ref").and_then(Value::as_str));

@@ -118,7 +118,13 @@ fn told(call: &Call) -> String {
 fn held(planned: &Planned) -> Vec<String> {
     let status = &planned.status;
     let holds = status.held.iter().map(|hold| {
-        format!("held: {}, {}, by {}; {} lifts that", hold.what.label(), hold.place(), hold.by, hold.way_out)
+        format!(
+            "held: {}, {}, by {}; {} lifts that",
+            hold.what.label(),
+            hold.place(),
+            hold.by,
+            hold.next_command
+        )
     });
     let turn = status.waits_for.iter().map(|why| format!("waits for its turn: {why}"));
     let obstacle = status.obstacle.iter().map(|it| format!("blocked: {}", it.detail));

@@ -1,4 +1,4 @@
-//! Who may speak to the listener, and how they are told apart.
+//! Clients of the listener: their tokens and certificates, which must differ.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub(super) fn tls(raw: &raw::Tls, findings: &mut Findings) -> Option<TlsConfig> 
     Some(TlsConfig { certificate: certificate?, key: key?, client_ca })
 }
 
-/// Everybody who is known by a token or a certificate, and by nobody else's.
+/// Checks that no two clients share a token or a certificate.
 pub(super) fn consumers(
     raw: &raw::Policy,
     leaks: &LeaksConfig,
@@ -35,15 +35,15 @@ pub(super) fn consumers(
         let Some(name) = values::name(written, findings, ConsumerName::new) else { continue };
         if let Some(other) = token.as_ref().and_then(|token| tokens.insert(token.clone(), name.clone())) {
             let rule =
-                format!("the consumer `{other}` has the same token: each could acknowledge for the other");
-            findings.error(&written.span(), rule, "give each consumer a token of its own");
+                format!("the consumer `{other}` has the same token, so each could acknowledge for the other");
+            findings.error(&written.span(), rule, "use a separate token for each consumer");
         }
         if let Some(other) = certificate.as_ref().and_then(|it| certificates.insert(it.clone(), name.clone()))
         {
             let rule = format!(
-                "the consumer `{other}` has the same `certificate`: each could acknowledge for the other"
+                "the consumer `{other}` has the same `certificate`, so each could acknowledge for the other"
             );
-            findings.error(&written.span(), rule, "give each consumer a name of its own");
+            findings.error(&written.span(), rule, "use a separate certificate name for each consumer");
         }
         consumers.insert(name, ConsumerConfig { token, certificate, cache_ttl });
     }
@@ -54,35 +54,34 @@ pub(super) fn consumers(
     if let Some(other) = readers.certificate.as_ref().and_then(|it| certificates.get(it))
         && let Some(written) = &raw.readers.certificate
     {
-        let rule = format!(
-            "the consumer `{other}` has the same `certificate`: whoever reads could acknowledge for it"
-        );
-        findings.error(&written.span(), rule, "give the readers a name of their own");
+        let rule =
+            format!("the consumer `{other}` has the same `certificate`, so readers could acknowledge for it");
+        findings.error(&written.span(), rule, "use a separate certificate name for the readers");
     }
     let mut shared = |written: Option<&raw::Secret>, rule: String| {
         if let Some(span) = written.and_then(raw::Secret::span) {
-            findings.error(&span, rule, "give each a token of its own");
+            findings.error(&span, rule, "use a separate token for each");
         }
     };
     for (token, written, of) in [
         (&readers.token, raw.readers.token.as_ref(), "readers"),
-        (&leaks.token, raw.leaks.token.as_ref(), "whoever reports leaks"),
+        (&leaks.token, raw.leaks.token.as_ref(), "leak reporters"),
     ] {
         if let Some(other) = token.as_ref().and_then(|token| tokens.get(token)) {
             shared(
                 written,
-                format!("the consumer `{other}` has the same token: {of} could acknowledge for it"),
+                format!("the consumer `{other}` has the same token, so {of} could acknowledge for it"),
             );
         }
     }
     if readers.token.is_some() && readers.token == leaks.token {
-        let rule = "whoever reports leaks has the same token: readers could have any key replaced";
+        let rule = "`[leaks]` has the same token, so readers could trigger emergency rotations";
         shared(raw.readers.token.as_ref(), rule.to_owned());
     }
     (consumers, readers)
 }
 
-/// A name as certificates have it.
+/// A DNS name, as certificates have it.
 fn certificate(policy: &raw::Policy, written: Option<&At<Text>>, findings: &mut Findings) -> Option<String> {
     let written = written?;
     let name = written.value().as_str();
@@ -91,13 +90,13 @@ fn certificate(policy: &raw::Policy, written: Option<&At<Text>>, findings: &mut 
         !label.is_empty() && label.len() <= 63 && label.chars().all(fits)
     };
     if name.len() > 253 || !name.split('.').all(plain) {
-        let help = "write a DNS name that stands in the certificate as it is, such as \"tts-api.internal\"";
-        findings.error(&written.span(), "this cannot be the DNS name of one client", help);
+        let help = "use a DNS name exactly as in the certificate, such as \"tts-api.internal\"";
+        findings.error(&written.span(), "not the DNS name of a single client", help);
         return None;
     }
     if policy.daemon.tls.as_ref().is_none_or(|tls| tls.client_ca.is_none()) {
-        let help = "add `tls` with `client_ca` to `[daemon]`, or use a `token`";
-        findings.error(&written.span(), "nobody vouches for client certificates", help);
+        let help = "set `tls` with `client_ca` in `[daemon]`, or use a `token`";
+        findings.error(&written.span(), "client certificates need `daemon.tls.client_ca`", help);
     }
     Some(name.to_ascii_lowercase())
 }

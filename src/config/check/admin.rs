@@ -1,15 +1,15 @@
-//! Where a workspace's admin key is to be found: a reference to a secret, the key of a credential, or both.
+//! Where a workspace's admin key is read from: a reference to a secret, a credential's key, or both.
 
 use std::collections::BTreeMap;
 
-use crate::config::check::credentials::Written;
+use crate::config::check::credentials::CheckedCredential;
 use crate::config::components::AdminKeyConfig;
 use crate::config::raw::{self, At};
 use crate::config_file::findings::Findings;
 use crate::config_file::values;
 use crate::domain::ids::CredentialName;
 
-/// What one workspace says of its admin key; `declared` is the name of every credential, as written.
+/// Checks the admin key of a workspace; `declared` has the name of every credential.
 pub(super) fn reference(
     written: Option<&raw::AdminKey>,
     declared: &[&str],
@@ -19,8 +19,8 @@ pub(super) fn reference(
     let spans =
         [systemd_credential.as_ref().map(At::span), file.as_ref().map(At::span), env.as_ref().map(At::span)];
     if let Some(second) = spans.into_iter().flatten().nth(1) {
-        let help = "keep one of `systemd_credential`, `file` and `env`; `published` may stand beside it";
-        findings.error(&second, "the admin key can be in one place only", help);
+        let help = "keep one of `systemd_credential`, `file` and `env`; `published` may be set as well";
+        findings.error(&second, "the admin key has more than one source", help);
         return None;
     }
     let is_written = [systemd_credential.is_some(), file.is_some(), env.is_some()].contains(&true);
@@ -33,32 +33,32 @@ pub(super) fn reference(
         }
         None => None,
     };
-    // What is wrong with it was reported.
+    // Its problems were reported.
     let is_whole = otherwise.is_some() == is_written && (is_written || published.is_some());
     is_whole.then_some(AdminKeyConfig { published, otherwise })
 }
 
-/// The credential has to be of that very workspace, and to be found somewhere as it is.
+/// The credential must belong to this workspace and have a destination that is a whole secret.
 pub(super) fn check(
     workspaces: &BTreeMap<At<String>, raw::Workspace>,
-    written: &[Written<'_>],
+    written: &[CheckedCredential<'_>],
     findings: &mut Findings,
 ) {
     for (name, workspace) in workspaces {
         let Some(published) = workspace.admin_key.as_ref().and_then(|key| key.published.as_ref()) else {
             continue;
         };
-        let named = |one: &&Written<'_>| one.credential.name.as_str() == published.value().as_str();
+        let named = |one: &&CheckedCredential<'_>| one.credential.name.as_str() == published.value().as_str();
         let Some(credential) = written.iter().find(named).map(|one| &one.credential) else { continue };
         if credential.workspace.as_str() != name.value() {
-            let rule = format!("this is a credential of the workspace `{}`", credential.workspace);
-            let help = "name a credential of this workspace: only its keys can administer it";
+            let rule = format!("this credential belongs to the workspace `{}`", credential.workspace);
+            let help = "use a credential of this workspace";
             findings.error(&published.span(), rule, help);
         }
         if credential.destinations.iter().all(|destination| destination.json_field.is_some()) {
             let rule =
-                "this credential is published as fields of secrets only, and the admin key is a whole one";
-            let help = "give it one destination in `publish_to` without `json_field`";
+                "this credential is published only as JSON fields, and the admin key must be a whole secret";
+            let help = "add a destination to `publish_to` without `json_field`";
             findings.error(&published.span(), rule, help);
         }
     }

@@ -1,4 +1,4 @@
-//! From the agent's configuration as written to what it means.
+//! Checks the agent's configuration.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,8 +8,8 @@ use jiff::SignedDuration;
 use reqwest::Url;
 
 use crate::config::agent::{
-    AgentConfig, ClientIdentity, Exec, Health, Looking, Mode, OnChange, PlaceConfig, RekeydConfig, Restart,
-    SecretConfig, Signal, Telling, defaults,
+    AgentConfig, ClientIdentity, Exec, Health, HealthMethod, Mode, OnChange, OutputFileConfig, RekeydConfig,
+    ReloadMethod, Restart, SecretConfig, Signal, defaults,
 };
 use crate::config::raw::agent as raw;
 use crate::config::raw::{At, Duration as Written, Text};
@@ -19,7 +19,7 @@ use crate::config_file::values;
 use crate::domain::ids::{ConsumerName, CredentialName};
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
-/// Tests of the reader's own machinery want to be quick; nobody else needs less than a second.
+/// Shorter intervals are for tests only.
 const MOMENT: SignedDuration = SignedDuration::from_millis(20);
 
 /// `None` only where a problem was found.
@@ -27,7 +27,7 @@ pub(in crate::config) fn check(raw: &raw::Agent, mode: Mode, findings: &mut Find
     if raw.secrets.is_empty() && !findings.has_errors() {
         let help =
             "add a table such as `[secrets.tts-backend]`, by the name of the credential in rekeyd's policy";
-        findings.error_of_file("there is no secret to follow", help);
+        findings.error_of_file("no secret to follow", help);
     }
     let secrets: Vec<SecretConfig> =
         raw.secrets.iter().filter_map(|(name, it)| secret(name, it, raw, mode, findings)).collect();
@@ -38,12 +38,12 @@ pub(in crate::config) fn check(raw: &raw::Agent, mode: Mode, findings: &mut Find
     let exec = exec(raw.exec.as_ref(), findings);
     if mode == Mode::Exec && raw.on_change.is_some() {
         findings.error_of_file(
-            "with `--exec` the agent itself starts the application again: nothing else is told of a change",
-            "take `on_change` out, or run the agent beside the application without `--exec`",
+            "`on_change` conflicts with `--exec`, which restarts the application itself",
+            "remove `on_change`, or run the agent without `--exec`",
         );
     }
     if raw.env_file.is_some() && secrets.iter().all(|it| it.variable.is_none()) && !findings.has_errors() {
-        findings.error_of_file("nothing would be in `env_file`", "give a secret a `variable`");
+        findings.error_of_file("`env_file` would be empty", "set `variable` on a secret");
     }
     written_twice(raw, &secrets, findings);
     known_in_use(raw, mode, findings);
@@ -54,7 +54,7 @@ pub(in crate::config) fn check(raw: &raw::Agent, mode: Mode, findings: &mut Find
         health: settled(health)?,
         rekeyd: settled(rekeyd)?,
         exec,
-        lints: Diagnostics { path: String::new(), problems: Vec::new() },
+        warnings: Diagnostics { path: String::new(), problems: Vec::new() },
     };
     Some(config)
 }
@@ -84,17 +84,17 @@ fn secret(
     let path_variable = self::variable(raw.path_variable.as_ref(), findings);
     let reaches = mode == Mode::Exec && raw.variable.is_some();
     if raw.to.is_none() && !reaches {
-        let rule = "the application would not get it";
-        let help = "say where to write it, such as `to = { path = \"/run/tts-api/elevenlabs-key\" }`";
+        let rule = "the application would not receive this secret";
+        let help = "set an output, such as `to = { path = \"/run/tts-api/elevenlabs-key\" }`";
         findings.error(&at, rule, help);
     }
     if raw.path_variable.is_some() && (raw.to.is_none() || mode == Mode::Beside) {
-        let rule = "there is no file whose path it could hold, or no application to start with it";
-        findings.error(&at, rule, "`path_variable` goes with `to`, and with `--exec`");
+        let rule = "`path_variable` needs an output file and an application";
+        findings.error(&at, rule, "set `to`, and run the agent with `--exec`");
     }
     if raw.variable.is_some() && mode == Mode::Beside && agent.env_file.is_none() {
-        let rule = "its `variable` would be nowhere";
-        findings.error(&at, rule, "add `env_file`, or start the application with `--exec`");
+        let rule = "`variable` has no effect";
+        findings.error(&at, rule, "set `env_file`, or run the agent with `--exec`");
     }
     Some(SecretConfig {
         name: values::name(name, findings, CredentialName::new)?,
@@ -107,59 +107,60 @@ fn secret(
     })
 }
 
-fn place(raw: &raw::Place, findings: &mut Findings) -> Option<PlaceConfig> {
+fn place(raw: &raw::OutputFile, findings: &mut Findings) -> Option<OutputFileConfig> {
     let mode = values::mode(raw.mode.as_ref(), defaults::MODE, findings);
     if let Some(written) = &raw.mode {
         if mode & 0o400 == 0 {
-            let rule = "the agent could not read back what it wrote";
-            findings.error(&written.span(), rule, "let the owner read, such as in \"0400\"");
+            let rule = "the agent could not read the file that it writes";
+            findings.error(&written.span(), rule, "make it readable for the owner, such as \"0400\"");
         } else if mode & 0o022 != 0 {
-            let rule = "others than the owner could replace the key";
-            findings.error(&written.span(), rule, "let only the owner write, such as in \"0440\"");
+            let rule = "other users could replace the key";
+            findings.error(&written.span(), rule, "make it writable for the owner only, such as \"0440\"");
         } else if mode & 0o004 != 0 {
             let rule = "every user of this machine could read the key";
-            findings.lint(&written.span(), rule, "share a group with the application and write \"0440\"");
+            findings.warning(&written.span(), rule, "share a group with the application, and use \"0440\"");
         }
     }
     let (owner, group) =
         (values::text(raw.owner.as_ref(), findings), values::text(raw.group.as_ref(), findings));
     let path = values::path(raw.path.as_ref(), findings)?;
     if let Some(written) = raw.path.as_ref().filter(|_| path.file_name().is_none()) {
-        findings.error(&written.span(), "this is no file", "write the path of a file in a directory");
+        findings.error(&written.span(), "not the path of a file", "use the path of a file in a directory");
         return None;
     }
-    Some(PlaceConfig { path, mode, owner, group })
+    Some(OutputFileConfig { path, mode, owner, group })
 }
 
 /// Two secrets in one file would replace each other for ever, and so would a secret that is written where it is read.
 fn written_twice(raw: &raw::Agent, secrets: &[SecretConfig], findings: &mut Findings) {
     let read = secrets.iter().filter_map(|secret| secret.source.file());
     let mut taken: BTreeMap<PathBuf, &'static str> =
-        read.map(|file| (file.to_owned(), "a secret is read there")).collect();
+        read.map(|file| (file.to_owned(), "a secret is read from this file")).collect();
     let places = raw.secrets.values().filter_map(|it| it.to.as_ref()).chain(raw.env_file.as_ref());
     for path in places.filter_map(|it| it.path.as_ref()) {
         if let Some(what) =
-            taken.insert(PathBuf::from(path.value().as_str()), "another secret is written there")
+            taken.insert(PathBuf::from(path.value().as_str()), "another secret is written to this file")
         {
-            findings.error(&path.span(), what, "give each a file of its own");
+            findings.error(&path.span(), what, "use a separate file for each");
         }
     }
 }
 
-/// An acknowledgement says that the application uses the key: something has to be known of it.
+/// An acknowledgement states that the application uses the key, so that has to be observable.
 fn known_in_use(raw: &raw::Agent, mode: Mode, findings: &mut Findings) {
     if raw.rekeyd.is_none() || raw.on_change.is_some() || mode == Mode::Exec {
         return;
     }
     if raw.health.is_none() {
-        let rule = "a key would be acknowledged although nobody knows whether the application uses it";
-        let help = "add `on_change`, by which the application takes the key up, or `health` with a command that \
+        let rule = "keys would be acknowledged without knowing whether the application uses them";
+        let help = "set `on_change` to reload the application, or `health` with a command that \
                     compares the key in use with $REKEYD_FINGERPRINT";
         findings.error_of_file(rule, help);
     } else {
-        let rule = "nothing tells the application of a new key: only `health` can see whether it is in use";
-        let help = "let its command compare the key in use with $REKEYD_FINGERPRINT, or add `on_change`";
-        findings.lint_of_file(rule, help);
+        let rule =
+            "nothing reloads the application after a change, so only `health` can confirm the key in use";
+        let help = "make its command compare the key in use with $REKEYD_FINGERPRINT, or set `on_change`";
+        findings.warning_of_file(rule, help);
     }
 }
 
@@ -168,23 +169,23 @@ fn variable(written: Option<&At<Text>>, findings: &mut Findings) -> Option<Strin
     let text = written.value().as_str();
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if text.is_empty() || text.starts_with(|c: char| c.is_ascii_digit()) || !text.chars().all(plain) {
-        let help = "write its name, such as \"ELEVENLABS_API_KEY\"";
-        findings.error(&written.span(), "this cannot be the name of an environment variable", help);
+        let help = "use a name such as \"ELEVENLABS_API_KEY\"";
+        findings.error(&written.span(), "not the name of an environment variable", help);
         return None;
     }
     Some(text.to_owned())
 }
 
 fn on_change(raw: &raw::OnChange, findings: &mut Findings) -> Option<OnChange> {
-    let limit = values::duration_or(raw.time_limit.as_ref(), defaults::TELL_LIMIT, SECOND, findings);
+    let limit = values::duration_or(raw.time_limit.as_ref(), defaults::RELOAD_LIMIT, SECOND, findings);
     let how = match (&raw.command, &raw.signal, &raw.url) {
-        (Some(words), None, None) => command("on_change.command", words, findings).map(Telling::Command),
+        (Some(words), None, None) => command("on_change.command", words, findings).map(ReloadMethod::Command),
         (None, Some(signal), None) => values::path(signal.pid_file.as_ref(), findings)
-            .map(|pid_file| Telling::Signal { pid_file, signal: signal_of(signal) }),
-        (None, None, Some(url)) => local(url, findings).map(Telling::Url),
+            .map(|pid_file| ReloadMethod::Signal { pid_file, signal: signal_of(signal) }),
+        (None, None, Some(url)) => local(url, findings).map(ReloadMethod::Url),
         (_, _, _) => {
-            let rule = "`on_change`: exactly one of its ways is needed";
-            findings.error_of_file(rule, "write one of `command`, `signal`, `url`");
+            let rule = "`on_change`: exactly one method is needed";
+            findings.error_of_file(rule, "set one of `command`, `signal`, `url`");
             None
         }
     };
@@ -211,13 +212,10 @@ fn health(raw: &raw::Health, findings: &mut Findings) -> Option<Health> {
     let deadline = duration(&raw.deadline, defaults::HEALTH_DEADLINE);
     let misses = raw.misses.as_ref().and_then(|it| u32::try_from(*it.value()).ok());
     let how = match (&raw.command, &raw.url) {
-        (Some(words), None) => command("health.command", words, findings).map(Looking::Command),
-        (None, Some(url)) => local(url, findings).map(Looking::Url),
+        (Some(words), None) => command("health.command", words, findings).map(HealthMethod::Command),
+        (None, Some(url)) => local(url, findings).map(HealthMethod::Url),
         (_, _) => {
-            findings.error_of_file(
-                "`health`: exactly one of its ways is needed",
-                "write one of `command`, `url`",
-            );
+            findings.error_of_file("`health`: exactly one method is needed", "set one of `command`, `url`");
             None
         }
     };
@@ -249,8 +247,8 @@ fn rekeyd(raw: &raw::Rekeyd, findings: &mut Findings) -> Option<RekeydConfig> {
     let consumer = match ConsumerName::new(written.value().as_str()) {
         Ok(consumer) => Some(consumer),
         Err(why) => {
-            let help = "write the name of the table `[consumers.NAME]` in rekeyd's policy";
-            findings.error(&written.span(), format!("this cannot be a consumer's name: {why}"), help);
+            let help = "use the name of the table `[consumers.NAME]` in rekeyd's policy";
+            findings.error(&written.span(), format!("not a consumer's name: {why}"), help);
             None
         }
     };
@@ -258,28 +256,24 @@ fn rekeyd(raw: &raw::Rekeyd, findings: &mut Findings) -> Option<RekeydConfig> {
     Some(RekeydConfig { url: url?, consumer: consumer?, token, ca_file, identity, heartbeat })
 }
 
-/// By what it proves who it is, if not by a token alone.
+/// The client certificate, if there is one.
 fn identity(raw: &raw::Rekeyd, url: Option<&Url>, findings: &mut Findings) -> Option<ClientIdentity> {
     let certificate = values::path(raw.certificate.as_ref(), findings);
     let key = values::path(raw.key.as_ref(), findings);
     match (&raw.certificate, &raw.key) {
         (None, None) if raw.token.is_none() => {
-            let rule = "`rekeyd`: nothing would prove who the application is";
-            findings.error_of_file(rule, "write its `token`, or `certificate` and `key`");
+            let rule = "`rekeyd`: no authentication is configured";
+            findings.error_of_file(rule, "set `token`, or `certificate` and `key`");
         }
         (Some(written), None) => {
-            findings.error(&written.span(), "a certificate proves nothing without its key", "add `key`");
+            findings.error(&written.span(), "`certificate` needs `key`", "set `key`");
         }
         (None, Some(written)) => {
-            findings.error(
-                &written.span(),
-                "a key is of no use without its certificate",
-                "add `certificate`",
-            );
+            findings.error(&written.span(), "`key` needs `certificate`", "set `certificate`");
         }
         (Some(written), Some(_)) if url.is_some_and(|url| url.scheme() != "https") => {
-            let rule = "a certificate is shown over `https` only";
-            findings.error(&written.span(), rule, "write `url = \"https://…\"`, or use a `token`");
+            let rule = "client certificates need `https`";
+            findings.error(&written.span(), rule, "use `url = \"https://…\"`, or a `token`");
         }
         (_, _) => {}
     }
@@ -300,27 +294,27 @@ fn exec(raw: Option<&raw::Exec>, findings: &mut Findings) -> Exec {
 fn command(key: &str, words: &[At<Text>], findings: &mut Findings) -> Option<Vec<String>> {
     let Some(program) = words.first().filter(|word| !word.value().as_str().is_empty()) else {
         let help =
-            "write the program and its arguments, such as [\"/usr/bin/systemctl\", \"reload\", \"tts-api\"]";
-        findings.error_of_file(format!("`{key}`: there is no command"), help);
+            "set the program and its arguments, such as [\"/usr/bin/systemctl\", \"reload\", \"tts-api\"]";
+        findings.error_of_file(format!("`{key}`: the command is empty"), help);
         return None;
     };
     if let Some(bad) = words.iter().find(|word| word.value().as_str().contains('\0')) {
-        findings.error(&bad.span(), "a word of a command cannot hold this character", "take it out");
+        findings.error(&bad.span(), "a word of a command cannot contain this character", "remove it");
         return None;
     }
     if program.value().as_str().contains(char::is_whitespace) {
-        let help = "write each word of the command as a text of its own; no shell reads it";
-        findings.lint(&program.span(), "this program's name has white space in it", help);
+        let help = "write each word of the command as a separate string; no shell is used";
+        findings.warning(&program.span(), "the program's name contains white space", help);
     }
     Some(words.iter().map(|word| word.value().as_str().to_owned()).collect())
 }
 
-/// A URL of the application, which is on this machine.
+/// A loopback URL of the application.
 fn local(written: &At<crate::config::raw::Url>, findings: &mut Findings) -> Option<Url> {
     let url = values::url(Some(written), findings)?;
     if url.scheme() != "http" {
-        let rule = "the application is called on this machine, where `http` is spoken";
-        findings.error(&written.span(), rule, "write for example \"http://127.0.0.1:8080/healthz\"");
+        let rule = "the application is called on loopback, with `http`";
+        findings.error(&written.span(), rule, "use for example \"http://127.0.0.1:8080/healthz\"");
         return None;
     }
     Some(url)

@@ -1,4 +1,4 @@
-//! Schedules: cadence, window and freezes, with their time zones.
+//! Schedules: interval or cron, window and freezes, with their time zones.
 
 use std::ops::Range;
 
@@ -14,8 +14,7 @@ use crate::domain::schedule::{Cadence, Calendar, Freeze, Window};
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
-/// From when on it is tried whether a calendar ever comes true. A policy must not become invalid by the passing of
-/// time, so it is no clock's business.
+/// The start of the search for a calendar's first match. It is fixed, so that a policy cannot become invalid over time.
 pub(super) fn reference_instant() -> Timestamp {
     Timestamp::constant(1_767_225_600, 0)
 }
@@ -30,14 +29,14 @@ fn calendar(
     let zone = match zones.iter().flatten().next() {
         Some(written) => zone(written, findings),
         None => {
-            let rule = "it is not said in which time zone";
-            findings.error(span, rule, "add `time_zone`, for example `time_zone = \"Europe/London\"`");
+            let rule = "missing `time_zone`";
+            findings.error(span, rule, "set `time_zone`, for example `time_zone = \"Europe/London\"`");
             None
         }
     };
     let calendar = Calendar { cron: cron?, zone: zone? };
     if calendar.next_after(reference_instant()).is_none() {
-        findings.error(span, "this date never comes", "write a date that exists");
+        findings.error(span, "this expression never matches", "use a date that exists");
         return None;
     }
     Some(calendar)
@@ -48,8 +47,8 @@ fn cron(written: &raw::Cron, span: &Range<usize>, findings: &mut Findings) -> Op
     match parser.parse(written.as_str()) {
         Ok(cron) => Some(cron),
         Err(_) => {
-            let help = "write minute, hour, day of the month, month and weekday, for example \"0 3 * * Mon\"";
-            findings.error(span, "this is not a cron expression of five fields", help);
+            let help = "use minute, hour, day of the month, month and weekday, for example \"0 3 * * Mon\"";
+            findings.error(span, "not a cron expression with five fields", help);
             None
         }
     }
@@ -63,13 +62,13 @@ fn zone(written: &At<raw::Zone>, findings: &mut Findings) -> Option<TimeZone> {
     let known: Vec<String> = jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();
     let help = match nearest(text, known.iter().map(String::as_str)) {
         Some(meant) => format!("did you mean \"{meant}\"?"),
-        None => "write a name of the IANA time zone database, for example \"Europe/London\"".to_owned(),
+        None => "use an IANA time zone name, for example \"Europe/London\"".to_owned(),
     };
-    findings.error(&written.span(), "there is no such time zone", help);
+    findings.error(&written.span(), "unknown time zone", help);
     None
 }
 
-/// The cadence of a credential: its own if it has one, else the inherited one. `key` is the credential's.
+/// The interval or cron of a credential: its own, else the inherited one. `key` is the credential's.
 pub(super) fn cadence(
     credential: &raw::Credential,
     defaults: &raw::Defaults,
@@ -98,14 +97,14 @@ pub(super) fn cadence(
             calendar.map(Box::new).map(Cadence::Calendar)
         }
         (Some(every), Some(_)) => {
-            let rule = "there are both `every` and `cron`";
+            let rule = "`every` and `cron` are both set";
             findings.error(&every.span(), rule, "keep one of them");
             None
         }
         (None, None) => {
             if !explained {
-                let help = "add `every = \"30d\"` or `cron = \"0 3 * * Mon\"`, here or in `[defaults]`";
-                findings.error(&name.span(), "it is not said when the key is to be replaced", help);
+                let help = "set `every = \"30d\"` or `cron = \"0 3 * * Mon\"`, here or in `[defaults]`";
+                findings.error(&name.span(), "missing schedule: neither `every` nor `cron` is set", help);
             }
             None
         }
@@ -130,7 +129,7 @@ pub(super) fn window(
     }
 }
 
-/// A freeze; `zones` are those to use where it names none itself.
+/// A freeze; `zones` are the defaults for one without a time zone.
 pub(super) fn freeze(
     raw: &raw::Freeze,
     zones: &[Option<&At<raw::Zone>>],
@@ -147,14 +146,14 @@ pub(super) fn freeze(
     let (from, until) = (from?, until?);
     if until <= from {
         let span = raw.until.as_ref().map(At::span).unwrap_or_default();
-        findings.error(&span, "the freeze ends before it begins", "write an `until` after `from`");
+        findings.error(&span, "the freeze ends before it begins", "set `until` after `from`");
         return None;
     }
     let name = name.unwrap_or_else(|| format!("from {from}"));
     Some(Freeze { from, until, name })
 }
 
-/// The instant meant. A date alone is its first instant, or, as an end, the first one after it.
+/// The instant. A date alone is its first instant or, as an end, the first instant after it.
 fn moment(
     written: &At<raw::Moment>,
     zone: Option<&TimeZone>,
@@ -164,27 +163,23 @@ fn moment(
     let moment = &written.value().0;
     let text = moment.to_string();
     if moment.date.is_none() {
-        let help = "write a date, or a date and a time, for example `2026-12-18`";
-        findings.error(&written.span(), "a time alone is no date", help);
+        let help = "use a date, or a date and a time, for example `2026-12-18`";
+        findings.error(&written.span(), "a time needs a date", help);
         return None;
     }
     let instant = if moment.offset.is_some() {
         text.parse().ok()
     } else {
         let Some(zone) = zone else {
-            let help = "add `time_zone = \"Europe/London\"` beside it, or an offset such as in \
+            let help = "set `time_zone = \"Europe/London\"`, or add an offset as in \
                         `2026-12-18T18:00:00Z`";
-            findings.error(&written.span(), "it is not said in which time zone", help);
+            findings.error(&written.span(), "missing `time_zone`", help);
             return None;
         };
         local_instant(&text, moment.time.is_some(), zone, is_end)
     };
     if instant.is_none() {
-        findings.error(
-            &written.span(),
-            "this date cannot be used",
-            "write a date between the years 1 and 9998",
-        );
+        findings.error(&written.span(), "unsupported date", "use a date between the years 1 and 9998");
     }
     instant
 }

@@ -1,4 +1,4 @@
-//! Credentials: what each entry means, with the defaults in place of what it does not say.
+//! Checks credentials, with the defaults applied.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -13,38 +13,38 @@ use crate::config::raw::{self, At};
 use crate::config_file::findings::Findings;
 use crate::config_file::values;
 use crate::domain::ids::{ConsumerName, CredentialName, KeyId, StoreName, WorkspaceName};
-use crate::domain::key::{Grants, Network, Permissions};
+use crate::domain::key::{KeyAttributes, Limits, Permissions, canonical_networks, network};
 use crate::domain::plan::{AfterDeadline, Destination, Terms};
 use crate::domain::policy::{Credential, IfVanished};
 use crate::domain::schedule::Schedule;
 use crate::ports::store_kind::{NameRule, StoreConfig};
 
-/// The provider's own bounds are 15 minutes and 90 days; some margin keeps clocks from mattering.
+/// The provider's bounds are 15 minutes and 90 days; the margin covers clock skew.
 const KEY_LIFETIME_MIN: SignedDuration = SignedDuration::from_mins(20);
 const KEY_LIFETIME_MAX: SignedDuration = SignedDuration::from_hours(89 * 24);
 
-/// The old key's expiry is moved when half of this is gone, and then has to be 20 minutes ahead.
+/// The old key's expiry is postponed after half of this, to at least 20 minutes ahead.
 const EXPIRE_OLD_KEY_MIN: SignedDuration = SignedDuration::from_hours(1);
 
-/// What credentials refer to.
+/// The names that credentials refer to.
 pub(super) struct References<'r> {
     pub(super) raw: &'r raw::Policy,
     pub(super) stores: &'r BTreeMap<StoreName, Arc<dyn StoreConfig>>,
     pub(super) consumers: &'r BTreeMap<ConsumerName, ConsumerConfig>,
 }
 
-/// A credential as meant, beside what it was written as.
-pub(super) struct Written<'r> {
+/// A checked credential beside its raw entry.
+pub(super) struct CheckedCredential<'r> {
     pub(super) credential: Credential,
     pub(super) name: &'r At<String>,
     pub(super) raw: &'r raw::Credential,
     pub(super) defaults: &'r raw::Defaults,
-    /// Where each of its destinations is written, in their order.
+    /// The positions of its destinations, in their order.
     pub(super) places: Vec<Range<usize>>,
 }
 
-/// Every credential that is whole; what is wrong with the others was reported.
-pub(super) fn check<'r>(around: &References<'r>, findings: &mut Findings) -> Vec<Written<'r>> {
+/// Every valid credential; the problems of the others were reported.
+pub(super) fn check<'r>(around: &References<'r>, findings: &mut Findings) -> Vec<CheckedCredential<'r>> {
     let defaults = &around.raw.defaults;
     defaults_alone(defaults, findings);
     let mut written = Vec::new();
@@ -57,7 +57,7 @@ pub(super) fn check<'r>(around: &References<'r>, findings: &mut Findings) -> Vec
         let (destinations, places) = destinations(around, name, raw, findings);
         let allow_unrestricted = raw.allow_unrestricted.as_ref().or(defaults.allow_unrestricted.as_ref());
         let allow_unrestricted = allow_unrestricted.is_some_and(|allowed| *allowed.value());
-        let first = first_grants(raw, allow_unrestricted, findings);
+        let first = first_attributes(raw, allow_unrestricted, findings);
         let key_lifetime =
             key_lifetime(raw.key_lifetime.as_ref().or(defaults.key_lifetime.as_ref()), findings);
         let after = predecessors(around, name, raw, findings);
@@ -91,12 +91,12 @@ pub(super) fn check<'r>(around: &References<'r>, findings: &mut Findings) -> Vec
             expire_old_key,
             if_vanished,
         };
-        written.push(Written { credential, name, raw, defaults, places });
+        written.push(CheckedCredential { credential, name, raw, defaults, places });
     }
     written
 }
 
-/// Reports what is wrong with the defaults also where no credential comes to use them.
+/// Checks the defaults even if no credential uses them.
 fn defaults_alone(defaults: &raw::Defaults, findings: &mut Findings) {
     let second = SignedDuration::from_secs(1);
     for (written, least) in [
@@ -179,15 +179,12 @@ fn workspace(
         return None;
     }
     let (rule, help) = match declared.as_slice() {
-        [] => (
-            "there is no workspace to find its service account in",
-            "add a table such as `[workspaces.prod]`".to_owned(),
-        ),
+        [] => ("no workspace is declared", "add a table such as `[workspaces.prod]`".to_owned()),
         several => {
             let first = several.first().copied().unwrap_or_default();
             (
-                "there are several workspaces and it is not said which",
-                format!("add `workspace`, for example `workspace = \"{first}\"`"),
+                "missing `workspace`: several are declared",
+                format!("set `workspace`, for example `workspace = \"{first}\"`"),
             )
         }
     };
@@ -195,7 +192,7 @@ fn workspace(
     None
 }
 
-/// The credentials that have to be rotated before this one.
+/// The credentials that are rotated before this one.
 fn predecessors(
     around: &References<'_>,
     name: &At<String>,
@@ -208,7 +205,7 @@ fn predecessors(
     for one in written {
         if one.value().as_str() == name.value() {
             let rule = "a credential cannot come after itself";
-            findings.error(&one.span(), rule, "name another one, or leave it out");
+            findings.error(&one.span(), rule, "use another one, or remove it");
             continue;
         }
         names.extend(values::reference(one, "credential", &declared, CredentialName::new, findings));
@@ -221,8 +218,8 @@ fn adopt(raw: &raw::Credential, findings: &mut Findings) -> Option<KeyId> {
     match KeyId::new(written.value().as_str()) {
         Ok(key) => Some(key),
         Err(_) => {
-            let help = "write the `key_id` of a listing, never the key itself";
-            findings.error(&written.span(), "this cannot be a key id", help);
+            let help = "use the key's ID, never the key itself";
+            findings.error(&written.span(), "not a key ID", help);
             None
         }
     }
@@ -237,8 +234,8 @@ fn destinations(
     let Some(written) = &raw.publish_to else { return (Vec::new(), Vec::new()) };
     let key = format!("{}.publish_to", findings.key_at(&name.span()));
     if written.is_empty() && !findings.is_explained(&key) {
-        let help = "write for example `publish_to = [{ store = \"aws\", secret = \"prod/tts/elevenlabs\" }]`";
-        findings.error_of(key, &name.span(), "the key would be published nowhere", help);
+        let help = "set for example `publish_to = [{ store = \"aws\", secret = \"prod/tts/elevenlabs\" }]`";
+        findings.error_of(key, &name.span(), "missing destination", help);
     }
     let declared: Vec<&str> = around.raw.stores.keys().map(|name| name.value().as_str()).collect();
     let mut destinations = Vec::new();
@@ -260,7 +257,7 @@ fn destinations(
     (destinations, places)
 }
 
-/// Whether the store can have a secret of this name.
+/// Whether the name is valid for this kind of store.
 fn secret_fits(written: Option<&At<raw::Text>>, store: &dyn StoreConfig, findings: &mut Findings) -> bool {
     let Some(written) = written else { return false };
     let NameRule { accepts, rule, help } = store.kind().name_rule;
@@ -271,13 +268,17 @@ fn secret_fits(written: Option<&At<raw::Text>>, store: &dyn StoreConfig, finding
     fits
 }
 
-fn first_grants(raw: &raw::Credential, allow_unrestricted: bool, findings: &mut Findings) -> Option<Grants> {
+fn first_attributes(
+    raw: &raw::Credential,
+    allow_unrestricted: bool,
+    findings: &mut Findings,
+) -> Option<KeyAttributes> {
     let Some(permissions) = &raw.permissions else {
         let limit = raw.character_limit.as_ref().map(At::span);
         let addresses = raw.allowed_ips.as_ref().and_then(|list| list.first()).map(At::span);
         for span in limit.into_iter().chain(addresses) {
-            let rule = "this is only for a first key, and a first key needs permissions";
-            findings.error(&span, rule, "add `permissions`, or take this out: later keys are like the first");
+            let rule = "only for a first key, which needs `permissions`";
+            findings.error(&span, rule, "set `permissions`, or remove this key");
         }
         return None;
     };
@@ -285,52 +286,35 @@ fn first_grants(raw: &raw::Credential, allow_unrestricted: bool, findings: &mut 
     let allowed = match permissions.value() {
         raw::Permissions::All => {
             if !allow_unrestricted {
-                let help = "list the permissions that are needed, or add `allow_unrestricted = true`";
-                findings.error(&span, "a key without restrictions is not allowed", help);
+                let help = "list the required permissions, or set `allow_unrestricted = true`";
+                findings.error(&span, "unrestricted keys are not allowed", help);
             }
             Permissions::All
         }
         raw::Permissions::Only(names) => {
             if names.is_empty() {
-                findings.error(
-                    &span,
-                    "a key without any permission is of no use",
-                    "list those that are needed",
-                );
+                findings.error(&span, "the list of permissions is empty", "list the required permissions");
             }
             for name in names.iter().filter(|name| KeyId::new(name.value().as_str()).is_err()) {
-                let help = "write a name such as \"text_to_speech\"";
-                findings.error(&name.span(), "this cannot be the name of a permission", help);
+                let help = "use a name such as \"text_to_speech\"";
+                findings.error(&name.span(), "not a permission name", help);
             }
             Permissions::Only(names.iter().map(|name| name.value().as_str().to_owned()).collect())
         }
     };
     let addresses = raw.allowed_ips.as_ref().map(|list| networks(list, findings));
-    Some(Grants {
-        character_limit: raw.character_limit.as_ref().map(|limit| *limit.value()),
-        allowed_ips: addresses.filter(|addresses| !addresses.is_empty()),
-        ..Grants::of(allowed)
-    })
+    let limits = Limits::default()
+        .with("character_limit", raw.character_limit.as_ref().map(|limit| *limit.value()))
+        .with("allowed_ips", addresses.filter(|addresses| !addresses.is_empty()));
+    Some(KeyAttributes { permissions: allowed, limits })
 }
 
-fn networks(list: &[At<raw::AddressRange>], findings: &mut Findings) -> BTreeSet<Network> {
-    let mut networks = BTreeSet::new();
-    for written in list {
-        let text = written.value().as_str();
-        let (address, prefix) = text.split_once('/').unwrap_or((text, "0"));
-        let bits = match address.parse() {
-            Ok(std::net::IpAddr::V4(_)) => 32,
-            Ok(std::net::IpAddr::V6(_)) => 128,
-            Err(_) => -1,
-        };
-        if prefix.parse::<u8>().is_ok_and(|prefix| i32::from(prefix) <= bits) {
-            networks.insert(Network::from(text.to_owned()));
-        } else {
-            let help = "write for example \"203.0.113.7\" or \"203.0.113.0/24\"";
-            findings.error(&written.span(), "this is no IP address or network", help);
-        }
+fn networks(list: &[At<raw::AddressRange>], findings: &mut Findings) -> Vec<String> {
+    for written in list.iter().filter(|written| network(written.value().as_str()).is_none()) {
+        let help = "use for example \"203.0.113.7\" or \"203.0.113.0/24\"";
+        findings.error(&written.span(), "not an IP address or network", help);
     }
-    networks
+    canonical_networks(list.iter().map(|written| written.value().as_str()))
 }
 
 fn key_lifetime(written: Option<&At<raw::Duration>>, findings: &mut Findings) -> Option<SignedDuration> {
@@ -339,8 +323,8 @@ fn key_lifetime(written: Option<&At<raw::Duration>>, findings: &mut Findings) ->
         return Some(lifetime);
     }
     if let Some(written) = written {
-        let help = "write at most \"89d\", or nothing for keys that live for ever";
-        findings.error(&written.span(), "the provider lets no key live that long", help);
+        let help = "use at most \"89d\", or remove it for keys that do not expire";
+        findings.error(&written.span(), "longer than the provider allows", help);
     }
     None
 }

@@ -1,4 +1,4 @@
-//! What credentials live among: the daemon, workspaces, stores and consumers.
+//! Checks the daemon, workspaces, stores and consumers.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -36,9 +36,9 @@ pub(super) fn daemon(
     let inspect_every = duration(&raw.inspect_every, defaults::INSPECT_EVERY);
     let notify_after = duration(&raw.notify_after, defaults::NOTIFY_AFTER);
     let socket = values::path(raw.socket.as_ref(), findings)
-        .unwrap_or_else(|| given_by_systemd(environment, "RUNTIME_DIRECTORY", defaults::SOCKET));
+        .unwrap_or_else(|| in_systemd_directory(environment, "RUNTIME_DIRECTORY", defaults::SOCKET));
     let journal = values::path(raw.journal.sqlite.path.as_ref(), findings)
-        .unwrap_or_else(|| given_by_systemd(environment, "STATE_DIRECTORY", defaults::JOURNAL));
+        .unwrap_or_else(|| in_systemd_directory(environment, "STATE_DIRECTORY", defaults::JOURNAL));
     let listen = listen(raw, findings);
     DaemonConfig {
         listen,
@@ -61,8 +61,8 @@ pub(super) fn daemon(
     }
 }
 
-/// The default's file in the directory that systemd made for the unit, if it made one.
-fn given_by_systemd(environment: &dyn Environment, variable: &str, otherwise: &str) -> PathBuf {
+/// The default file, in the directory that systemd created for the unit, if there is one.
+fn in_systemd_directory(environment: &dyn Environment, variable: &str, otherwise: &str) -> PathBuf {
     let directories = environment.read(variable).unwrap_or_default();
     match (directories.split(':').next(), Path::new(otherwise).file_name()) {
         (Some(directory), Some(file)) if directory.starts_with('/') => Path::new(directory).join(file),
@@ -74,16 +74,15 @@ fn listen(raw: &raw::Daemon, findings: &mut Findings) -> std::net::SocketAddr {
     let loopback = std::net::SocketAddr::from(([127, 0, 0, 1], 9809));
     let Some(written) = &raw.listen else { return defaults::LISTEN.parse().unwrap_or(loopback) };
     let Ok(address) = written.value().as_str().parse::<std::net::SocketAddr>() else {
-        let help = "write digits, such as \"127.0.0.1:9809\" or \"[::1]:9809\"; host names are not looked up";
-        findings.error(&written.span(), "this is not an address and a port", help);
+        let help = "use digits, such as \"127.0.0.1:9809\" or \"[::1]:9809\"; host names are not supported";
+        findings.error(&written.span(), "not an address and port", help);
         return loopback;
     };
     let allowed = raw.allow_plaintext_beyond_loopback.as_ref().is_some_and(|allowed| *allowed.value());
     if !address.ip().is_loopback() && !allowed && raw.tls.is_none() {
-        let help = "write \"127.0.0.1:9809\", add `tls` to `[daemon]`, or add `allow_plaintext_beyond_loopback = true` \
-                    if a proxy or the network protects what is sent";
-        let rule =
-            "acknowledgement tokens and the status of every credential would cross the network in the clear";
+        let help = "use \"127.0.0.1:9809\", set `tls` in `[daemon]`, or set `allow_plaintext_beyond_loopback = true` if a \
+                    proxy or the network encrypts the traffic";
+        let rule = "acknowledgement tokens and credential status would cross the network unencrypted";
         findings.error(&written.span(), rule, help);
     }
     address
@@ -140,8 +139,12 @@ pub(super) fn stores(
         if let Some(directory) = config.directory()
             && let Some(other) = directories.insert(directory.to_owned(), name.clone())
         {
-            let rule = format!("the store `{other}` is the same directory");
-            findings.error(&written.span(), rule, "give each store its own directory, or use one store");
+            let rule = format!("the store `{other}` uses the same directory");
+            findings.error(
+                &written.span(),
+                rule,
+                "use a separate directory for each store, or a single store",
+            );
         }
         stores.insert(name, config);
     }

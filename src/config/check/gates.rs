@@ -1,4 +1,4 @@
-//! What a credential waits for before its old key is revoked.
+//! Checks `wait_for`: the gates before the old key is revoked.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::domain::ids::{ConsumerName, CredentialName};
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
-/// What `wait_for` means: each key of the credential's own, else the default's.
+/// A checked `wait_for`: each key of the credential, else of the defaults.
 pub(super) struct Waits {
     pub(super) gates: Vec<Gate>,
     pub(super) acks_valid_for: Option<SignedDuration>,
@@ -83,11 +83,11 @@ fn consumers(
         let is_explained = findings.is_explained(&format!("consumers.{name}.certificate"));
         if lacks_token && !is_explained && !findings.is_explained(&format!("consumers.{name}.token")) {
             let help = format!(
-                "add `token` to `[consumers.{name}]`, for example `token = {{ file = \"/etc/rekeyd/credentials/{name}\" }}`"
+                "set `token` in `[consumers.{name}]`, for example `token = {{ file = \"/etc/rekeyd/credentials/{name}\" }}`"
             );
             findings.error(
                 &ack.span(),
-                format!("the consumer `{name}` has no token to acknowledge with"),
+                format!("the consumer `{name}` has no token for acknowledgements"),
                 help,
             );
         }
@@ -102,13 +102,13 @@ fn probes(written: &[raw::Probe], findings: &mut Findings) -> Vec<Probe> {
         let name = one.name.as_ref().and_then(|written| {
             let text = written.value().as_str();
             if CredentialName::new(text).is_err() {
-                let help = "write a plain name of at most 64 letters, digits, `-`, `_` and `.`";
-                findings.error(&written.span(), "this cannot be the name of a probe", help);
+                let help = "use a name of at most 64 letters, digits, `-`, `_` and `.`";
+                findings.error(&written.span(), "not a probe name", help);
                 return None;
             }
             if probes.iter().any(|probe| probe.name == text) {
-                let help = "give each probe a name of its own";
-                findings.error(&written.span(), "another probe has this name already", help);
+                let help = "use a separate name for each probe";
+                findings.error(&written.span(), "another probe has the same name", help);
             }
             Some(text.to_owned())
         });
@@ -117,12 +117,12 @@ fn probes(written: &[raw::Probe], findings: &mut Findings) -> Vec<Probe> {
         if let (Some(pointer), Some(written)) = (&pointer, &one.json_pointer)
             && !pointer.starts_with('/')
         {
-            let help = "write for example \"/elevenlabs/fingerprint\"";
-            findings.error(&written.span(), "a JSON pointer begins with `/`", help);
+            let help = "use for example \"/elevenlabs/fingerprint\"";
+            findings.error(&written.span(), "a JSON pointer must begin with `/`", help);
         }
         let header = values::text(one.header.as_ref(), findings);
         if let (Some(written), Some(_)) = (&one.header, &pointer) {
-            let rule = "a probe reads either a JSON pointer or a header";
+            let rule = "`json_pointer` and `header` are both set";
             findings.error(&written.span(), rule, "keep one of them");
         }
         let reads = match (pointer, header) {
@@ -145,8 +145,8 @@ fn command(
 ) -> Option<CommandGate> {
     let program = written.first()?;
     if !program.value().as_str().starts_with('/') {
-        let help = "write the program's absolute path, such as \"/usr/local/bin/may-revoke\"";
-        findings.error(&program.span(), "the command is not found by its name alone", help);
+        let help = "use the program's absolute path, such as \"/usr/local/bin/may-revoke\"";
+        findings.error(&program.span(), "the command must have an absolute path", help);
     }
     Some(CommandGate {
         command: written.iter().map(|part| part.value().as_str().to_owned()).collect(),

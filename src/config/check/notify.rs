@@ -1,4 +1,4 @@
-//! Whom to tell: each channel is of one kind, its words have no unknown placeholders, and its scope names what there is.
+//! Checks notification channels: one kind each, known placeholders, and a scope of declared names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use crate::config_file::values;
 use crate::domain::ids::{ChannelName, CredentialName, WorkspaceName};
 use crate::domain::notification::occurrences::Occurrence;
 use crate::domain::notification::template::{PLACEHOLDERS, Template};
-use crate::domain::notification::{Interest, Severity};
+use crate::domain::notification::{Severity, Subscription};
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 const TIME_LIMIT_MAX: SignedDuration = SignedDuration::from_mins(1);
@@ -23,18 +23,18 @@ pub(super) fn check(raw: &raw::Policy, findings: &mut Findings) -> BTreeMap<Chan
     for (written, channel) in &raw.notify {
         let name = values::name(written, findings, ChannelName::new);
         let receiver = receiver(written, channel, findings);
-        let interest = interest(raw, channel, findings);
+        let subscription = subscription(raw, channel, findings);
         let text = text(channel, findings);
         let source = values::text(channel.source.as_ref(), findings);
         let runbook = values::text(channel.runbook.as_ref(), findings);
         let time_limit = time_limit(channel, findings);
         if let Some(on) = channel.on.first().filter(|_| channel.pagerduty.is_some()) {
-            let rule = "what happens once is nothing that PagerDuty could ever see resolved";
-            findings.error(&on.span(), rule, "take `on` out, or have another channel told");
+            let rule = "PagerDuty supports no one-time notifications";
+            findings.error(&on.span(), rule, "remove `on`, or use another channel");
         }
         if let (Some(name), Some(receiver)) = (name, receiver) {
             let channel = ChannelConfig {
-                interest,
+                subscription,
                 text: text.unwrap_or_default(),
                 source: source.unwrap_or_else(|| defaults::NOTIFY_SOURCE.to_owned()),
                 runbook: runbook.unwrap_or_else(|| defaults::NOTIFY_RUNBOOK.to_owned()),
@@ -65,25 +65,26 @@ fn receiver(written: &At<String>, raw: &raw::Notify, findings: &mut Findings) ->
             let url = values::secret(generic.url.as_ref(), findings)?;
             let signing_key = values::secret(generic.signing_key.as_ref(), findings);
             if signing_key.is_none() {
-                let rule = "whoever knows the URL can send notices that look like rekeyd's";
-                findings.lint(&written.span(), rule, "give `generic` a `signing_key`");
+                let rule = "unsigned: any client that knows the URL can forge notifications";
+                findings.warning(&written.span(), rule, "set `signing_key`");
             }
             Some(ReceiverConfig::Generic { url, signing_key })
         }
         (None, None, None) => {
-            let help = "add a table such as `[notify.NAME.slack]`: `slack`, `pagerduty` or `generic`";
-            findings.error(&written.span(), "this channel is of no kind", help);
+            let help =
+                "add one of `[notify.NAME.slack]`, `[notify.NAME.pagerduty]` and `[notify.NAME.generic]`";
+            findings.error(&written.span(), "the channel has no receiver", help);
             None
         }
         (_, _, _) => {
-            let help = "make one channel of each kind: `slack`, `pagerduty`, `generic`";
-            findings.error(&written.span(), "this channel is of several kinds", help);
+            let help = "use a separate channel for each of `slack`, `pagerduty` and `generic`";
+            findings.error(&written.span(), "the channel has several receivers", help);
             None
         }
     }
 }
 
-fn interest(raw: &raw::Policy, channel: &raw::Notify, findings: &mut Findings) -> Interest {
+fn subscription(raw: &raw::Policy, channel: &raw::Notify, findings: &mut Findings) -> Subscription {
     let at_least = match channel.at_least.as_ref().map(|written| *written.value()) {
         Some(AtLeast::Page) => Severity::Page,
         Some(AtLeast::Ticket) | None => Severity::Ticket,
@@ -105,25 +106,25 @@ fn interest(raw: &raw::Policy, channel: &raw::Notify, findings: &mut Findings) -
     let of_credentials = channel.credentials.iter().filter_map(|written| {
         values::reference(written, "credential", &credentials, CredentialName::new, findings)
     });
-    Interest { at_least, on, workspaces, credentials: of_credentials.collect() }
+    Subscription { at_least, on, workspaces, credentials: of_credentials.collect() }
 }
 
-/// On several lines, unlike other texts.
+/// May have several lines, unlike other texts.
 fn text(raw: &raw::Notify, findings: &mut Findings) -> Option<Template> {
     const CHARACTERS_MAX: usize = 2000;
     let written = raw.text.as_ref()?;
     let text = written.value().as_str();
     if text.trim().is_empty() || text.len() > CHARACTERS_MAX {
-        let rule = "this text is empty, or longer than 2000 characters";
-        findings.error(&written.span(), rule, "take it out: there is a text by default");
+        let rule = "empty, or longer than 2000 characters";
+        findings.error(&written.span(), rule, "remove it to use the default text");
         return None;
     }
     match Template::parse(text) {
         Ok(template) => Some(template),
         Err(why) => {
             let known = listed(PLACEHOLDERS.iter().map(|(name, _)| *name));
-            let help = format!("in braces there may stand: {known}");
-            findings.error(&written.span(), format!("this cannot be the text of a notice: {why}"), help);
+            let help = format!("known placeholders: {known}");
+            findings.error(&written.span(), format!("invalid notification text: {why}"), help);
             None
         }
     }
@@ -132,7 +133,7 @@ fn text(raw: &raw::Notify, findings: &mut Findings) -> Option<Template> {
 fn time_limit(raw: &raw::Notify, findings: &mut Findings) -> SignedDuration {
     let limit = values::duration_or(raw.time_limit.as_ref(), defaults::NOTIFY_TIME_LIMIT, SECOND, findings);
     if let Some(written) = raw.time_limit.as_ref().filter(|_| limit > TIME_LIMIT_MAX) {
-        findings.error(&written.span(), "nobody should be waited for that long", "write at most \"1m\"");
+        findings.error(&written.span(), "time limit too long", "use at most \"1m\"");
     }
     limit
 }

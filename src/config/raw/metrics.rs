@@ -1,4 +1,4 @@
-//! What metrics tell, as written.
+//! The raw configuration of metrics.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -6,12 +6,12 @@ use serde::Deserialize;
 use crate::config::defaults;
 use crate::config_file::kinds::At;
 
-/// What metrics tell.
+/// Metrics.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Metrics {
-    /// Tells every credential one by one. Without, only the worst hundred of those that are not well; counts of the whole
-    /// fleet are always told.
+    /// Whether to export metrics of every credential. If false, only the worst hundred unhealthy credentials are exported,
+    /// beside the counts of the fleet.
     #[schemars(extend("default" = defaults::PER_CREDENTIAL))]
     pub(crate) per_credential: Option<At<bool>>,
 }

@@ -1,4 +1,4 @@
-//! How long old and new key both work, and what is waited for meanwhile, as written.
+//! The raw configuration of the overlap and its gates.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -6,24 +6,23 @@ use serde::Deserialize;
 use crate::config::defaults;
 use crate::config_file::kinds::{At, Duration, Reference, Text, Url};
 
-/// How long old and new key both work.
+/// How long the old and the new key both work.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("examples" = [{ "at_least": "2h", "at_most": "7d", "then": "hold" }]))]
 pub(crate) struct Overlap {
-    /// Always at least this long.
+    /// Minimum duration.
     #[schemars(extend("default" = defaults::AT_LEAST))]
     pub(crate) at_least: Option<At<Duration>>,
-    /// When it has lasted this long and something is still waited for, `then` happens.
+    /// Deadline: if a gate is still waiting after this time, `then` happens.
     #[schemars(extend("default" = defaults::AT_MOST))]
     pub(crate) at_most: Option<At<Duration>>,
-    /// What happens after `at_most`.
+    /// Action at the deadline.
     #[schemars(extend("default" = defaults::THEN))]
     pub(crate) then: Option<At<Then>>,
 }
 
-/// What happens when the overlap has lasted `at_most`: wait on and alert, revoke the old key all the same, or make
-/// the old key current again.
+/// The action at the deadline: keep waiting and alert, revoke the old key anyway, or roll back to the old key.
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Then {
@@ -32,35 +31,35 @@ pub(crate) enum Then {
     RollBack,
 }
 
-/// What must have happened, beside the time, before the old key is revoked.
+/// Gates: conditions, beside the time, that must be satisfied before the old key is revoked.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("examples" = [{ "acks": ["tts-api"] }]))]
 pub(crate) struct WaitFor {
-    /// The consumers that must have acknowledged the new key.
+    /// Consumers that must acknowledge the new key.
     pub(crate) acks: Option<Vec<At<Reference>>>,
-    /// How long an acknowledgement counts; by default for ever.
+    /// How long an acknowledgement counts; unlimited by default.
     pub(crate) acks_valid_for: Option<At<Duration>>,
-    /// How long the provider must have shown no use of the old key.
+    /// How long the provider must show no use of the old key.
     pub(crate) idle: Option<At<Duration>>,
-    /// What follows if whether the old key is idle cannot be told.
+    /// What happens if the provider gives no evidence whether the old key is idle.
     #[schemars(extend("default" = defaults::WHEN_UNKNOWN))]
     pub(crate) when_unknown: Option<At<WhenUnknown>>,
-    /// Allows one small billed call with the new key, in the voice of this id, to see how late the provider's evidence is.
+    /// Voice ID for small billed test calls with the new key, which measure the delay of the provider's evidence.
     pub(crate) canary: Option<At<Text>>,
-    /// Whether the provider must have shown consumers' use of the new key.
+    /// Whether the provider must show consumers' use of the new key.
     #[schemars(extend("default" = false))]
     pub(crate) new_key_used: Option<At<bool>>,
     /// Endpoints of consumers that must report the new key.
     pub(crate) probes: Option<Vec<Probe>>,
-    /// A program that must exit with 0: its absolute path, and its arguments.
+    /// Program that must exit with 0: absolute path and arguments.
     pub(crate) command: Option<Vec<At<Text>>>,
-    /// How long the program may take.
+    /// Time limit of the program.
     #[schemars(extend("default" = defaults::COMMAND_TIME_LIMIT))]
     pub(crate) command_time_limit: Option<At<Duration>>,
 }
 
-/// What follows if whether the old key is idle cannot be told: it is waited for, or the overlap's time alone decides.
+/// What happens without evidence of idleness: keep waiting, or let the overlap's minimum duration decide.
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum WhenUnknown {
@@ -68,20 +67,20 @@ pub(crate) enum WhenUnknown {
     Time,
 }
 
-/// An endpoint of a consumer that reports the fingerprint, or the version, of the key it uses.
+/// A consumer's endpoint that reports the fingerprint or version of the key in use.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["name", "url"], "examples" = [{ "name": "tts-api", "url": "http://tts-api:8080/healthz", "json_pointer": "/elevenlabs" }]))]
 pub(crate) struct Probe {
-    /// What people call it.
+    /// Display name.
     pub(crate) name: Option<At<Text>>,
-    /// Where it is.
+    /// URL.
     pub(crate) url: Option<At<Url>>,
-    /// Where in the JSON of the body the fingerprint stands; by default the body is nothing else.
+    /// JSON pointer to the fingerprint in the body; by default the whole body is the fingerprint.
     pub(crate) json_pointer: Option<At<Text>>,
-    /// The header in which it stands.
+    /// Header that holds the fingerprint.
     pub(crate) header: Option<At<Text>>,
-    /// Whether every address behind the URL's name is asked.
+    /// Whether to query every address of the URL's host name.
     #[schemars(extend("default" = false))]
     pub(crate) every_address: Option<At<bool>>,
 }

@@ -1,6 +1,6 @@
-//! Lists of `name=value`, as OpenTelemetry writes them: with commas between, and values encoded as in a URL.
+//! Lists of `name=value` in OpenTelemetry's syntax: separated by commas, with URL-encoded values.
 
-/// `None` if it is no such list.
+/// `None` if the syntax is invalid.
 pub(super) fn read(text: &str) -> Option<Vec<(String, String)>> {
     let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
     parts

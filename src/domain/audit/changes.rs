@@ -1,5 +1,4 @@
-//! What the audit log says of everything that is no event of a rotation: orders, findings, holds, acknowledgements, and
-//! the daemon itself.
+//! Audit records of everything but rotation events: commands, findings, holds, acknowledgements, and the daemon itself.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -64,11 +63,11 @@ pub fn of_record(before: &Record, after: &Record, actor: &Actor, at: Timestamp) 
         told.push((ROTATION_ASKED, Value::Null));
     }
     let key = |record: &Record| record.current.as_ref().map(|current| current.key.clone());
-    let grants = |record: &Record| record.current.as_ref().and_then(|current| current.grants.clone());
+    let attributes = |record: &Record| record.current.as_ref().and_then(|current| current.attributes.clone());
     if key(before) != key(after) {
         told.push((ADOPTED, json!({ "key": key(after), "before": key(before) })));
     } else if before.accepted != after.accepted
-        || (grants(before).is_some() && grants(before) != grants(after))
+        || (attributes(before).is_some() && attributes(before) != attributes(after))
     {
         told.push((ACCEPTED, json!({ "key": key(after), "other_keys": after.accepted })));
     }
@@ -117,7 +116,7 @@ fn within(scope: &Scope, act: Act) -> Act {
     act
 }
 
-/// A consumer says something else than before.
+/// A consumer reports another key or another status than before.
 #[must_use]
 pub fn acknowledged(credential: &CredentialName, ack: &Ack) -> Act {
     let details = json!({ "fingerprint": ack.fingerprint, "status": ack.health.label() });

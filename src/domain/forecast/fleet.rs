@@ -12,7 +12,7 @@ use crate::domain::ids::{CredentialName, RotationId, WorkspaceName};
 use crate::domain::phase::PhaseName;
 use crate::domain::plan::Reason;
 use crate::domain::policy::{Credential, Policy, WorkspaceLimits};
-use crate::domain::record::{Ended, Record};
+use crate::domain::record::{LastRotation, Record};
 use crate::domain::time::later;
 use crate::domain::waves;
 
@@ -126,7 +126,7 @@ impl<'p> Fleet<'p> {
         course.record.open = None;
         course.record.aborts = 0;
         course.record.last =
-            Some(Ended { rotation: unnamed(), outcome: PhaseName::Done, at: now, why: None });
+            Some(LastRotation { rotation: unnamed(), outcome: PhaseName::Done, at: now, why: None });
         course.over = Some(now);
         self.look_at(name, now, now);
         for follower in self.followers.get(name).cloned().unwrap_or_default() {

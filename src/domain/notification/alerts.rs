@@ -1,4 +1,4 @@
-//! Which troubles are true, from what is told of every credential and of the daemon.
+//! Derives the firing alerts from the status report, the workspaces and the daemon.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,83 +15,81 @@ use crate::domain::report::holds::HoldReport;
 use crate::domain::report::{CredentialReport, RotationReport, StatusReport};
 use crate::domain::rotation::ParkReason;
 
-/// A workspace that does not answer, or a step that fails, comes back by itself more often than not.
-const PASSES_WITHIN: SignedDuration = SignedDuration::from_mins(15);
+/// An unreachable workspace or a failing step usually recovers within this time.
+const TRANSIENT_GRACE: SignedDuration = SignedDuration::from_mins(15);
 
-/// What is known of a workspace.
+/// The reachability of a workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answers {
-    /// Nobody has asked yet.
-    Unasked,
-    Well,
+pub enum WorkspaceState {
+    /// No call was made yet.
+    Unknown,
+    Reachable,
     Failing(Failure),
 }
 
-/// What troubles are derived from.
+/// The inputs that alerts are derived from.
 #[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
+pub struct AlertInputs<'a> {
     pub report: &'a StatusReport,
-    pub workspaces: &'a BTreeMap<WorkspaceName, Answers>,
-    /// Why the newest policy is not in force.
+    pub workspaces: &'a BTreeMap<WorkspaceName, WorkspaceState>,
+    /// The error of the newest policy, if its reload failed.
     pub reload_refused: Option<&'a str>,
-    /// Whether the engine's loop goes round.
+    /// Whether the engine loop runs.
     pub is_alive: bool,
     pub now: Timestamp,
 }
 
-/// What was seen at one moment.
+/// The alerts that fire at one instant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Look {
-    pub troubles: Vec<Alert>,
-    /// Of whom nothing can be said: what was true of them stays so.
-    pub unjudged: BTreeSet<Subject>,
+pub struct AlertSet {
+    pub alerts: Vec<Alert>,
+    /// Subjects whose state is unknown: their open incidents stay as they are.
+    pub unknown: BTreeSet<Subject>,
 }
 
-impl Look {
+impl AlertSet {
     #[must_use]
-    pub fn is_unjudged(&self, trouble: &Alert) -> bool {
-        self.unjudged
-            .iter()
-            .any(|it| (it.kind(), it.name()) == (trouble.subject.kind(), trouble.subject.name()))
+    pub fn is_unknown(&self, alert: &Alert) -> bool {
+        self.unknown.iter().any(|it| (it.kind(), it.name()) == (alert.subject.kind(), alert.subject.name()))
     }
 
     #[must_use]
-    pub fn new(facts: Facts<'_>) -> Self {
-        let Facts { report, workspaces, reload_refused, is_alive, now } = facts;
-        let mut look = Self::default();
+    pub fn new(inputs: AlertInputs<'_>) -> Self {
+        let AlertInputs { report, workspaces, reload_refused, is_alive, now } = inputs;
+        let mut set = Self::default();
         for credential in &report.credentials {
             if credential.damage.is_some() {
-                look.unjudged.insert(subject(credential));
+                set.unknown.insert(subject(credential));
             }
-            look.troubles.extend(of_credential(credential, now));
+            set.alerts.extend(of_credential(credential, now));
         }
-        look.troubles.extend(report.holds.iter().map(held));
-        for (name, answers) in workspaces {
-            match answers {
-                Answers::Unasked => drop(look.unjudged.insert(Subject::Workspace(name.clone()))),
-                Answers::Well => {}
-                Answers::Failing(failure) => look.troubles.push(unusable(name, failure, now)),
+        set.alerts.extend(report.holds.iter().map(held));
+        for (name, state) in workspaces {
+            match state {
+                WorkspaceState::Unknown => drop(set.unknown.insert(Subject::Workspace(name.clone()))),
+                WorkspaceState::Reachable => {}
+                WorkspaceState::Failing(failure) => set.alerts.push(unusable(name, failure, now)),
             }
         }
-        look.troubles.extend(reload_refused.map(|why| refused(why, now)));
+        set.alerts.extend(reload_refused.map(|why| policy_rejected(why, now)));
         if !is_alive {
-            look.troubles.push(stuck(now));
+            set.alerts.push(stalled(now));
         }
-        look
+        set
     }
 
-    /// The journal cannot be used: of everything else nothing is known.
+    /// The only alert while the journal is unusable: the state of every other subject is unknown.
     #[must_use]
     pub fn journal_unusable(why: &str, now: Timestamp) -> Self {
-        let trouble = of_rekeyd(
+        let alert = of_rekeyd(
             "journal",
             Severity::Page,
-            format!("the journal cannot be used, so that nothing goes on: {why}"),
+            format!("cannot use the journal, so no rotation continues: {why}"),
             "df -h; rekeyd status",
             "the-journal-cannot-be-written",
             now,
         );
-        Self { troubles: vec![trouble], unjudged: BTreeSet::new() }
+        Self { alerts: vec![alert], unknown: BTreeSet::new() }
     }
 }
 
@@ -99,25 +97,25 @@ fn subject(report: &CredentialReport) -> Subject {
     Subject::Credential { name: report.credential.clone(), workspace: report.workspace.clone() }
 }
 
-/// Of one credential; the anchor is the runbook's own word unless it is said otherwise.
+/// An alert about a credential, whose runbook anchor is the reason unless the caller changes it.
 fn about(
     report: &CredentialReport,
-    of: &str,
+    kind: &str,
     severity: Severity,
-    what: &str,
+    reason: &str,
     summary: impl Into<String>,
     since: Timestamp,
 ) -> Alert {
     Alert {
-        key: format!("{of}/credential/{}", report.credential),
+        key: format!("{kind}/credential/{}", report.credential),
         severity,
-        what: what.to_owned(),
+        reason: reason.to_owned(),
         subject: subject(report),
         summary: summary.into(),
         next: report.next_command.clone(),
-        anchor: what.to_owned(),
+        anchor: reason.to_owned(),
         since,
-        passes_within: SignedDuration::ZERO,
+        grace: SignedDuration::ZERO,
     }
 }
 
@@ -125,60 +123,61 @@ fn of_credential(report: &CredentialReport, now: Timestamp) -> Vec<Alert> {
     if report.damage.is_some() {
         return vec![about(report, "damaged", Severity::Page, "damaged", &report.summary, now)];
     }
-    let mut troubles = Vec::new();
+    let mut alerts = Vec::new();
     if let Some(expiry) = report.key_expires_at.filter(|expiry| *expiry <= now) {
-        let expired = about(report, "expired", Severity::Page, "expired", "its key has expired", expiry);
-        troubles.push(Alert { anchor: "its-key-has-expired".to_owned(), ..expired });
+        let expired = about(report, "expired", Severity::Page, "expired", "the key has expired", expiry);
+        alerts.push(Alert { anchor: "key-expired".to_owned(), ..expired });
     }
     if let Some(rotation) = &report.rotation {
-        troubles.extend(of_rotation(report, rotation, now));
+        alerts.extend(of_rotation(report, rotation, now));
     } else if let Some(obstacle) = &report.obstacle {
-        let summary = format!("no rotation can begin: {}", obstacle.detail);
-        let what = obstacle.kind.label();
-        troubles.push(about(report, "obstacle", Severity::Ticket, what, summary, obstacle.since));
+        let summary = format!("no rotation can start: {}", obstacle.detail);
+        let reason = obstacle.kind.label();
+        alerts.push(about(report, "obstacle", Severity::Ticket, reason, summary, obstacle.since));
     }
-    for silent in &report.silent {
-        let of = format!("silent/{}", silent.consumer);
+    for silent in &report.stale_consumers {
+        let kind = format!("silent/{}", silent.consumer);
         let summary = silent.summary();
-        let quiet = about(report, &of, Severity::Ticket, "silent", summary, silent.overdue_since());
+        let alert = about(report, &kind, Severity::Ticket, "silent", summary, silent.overdue_since());
         let anchor = "rekeydconsumersilent".to_owned();
-        troubles.push(Alert { next: Some(silent.command()), anchor, ..quiet });
+        alerts.push(Alert { next: Some(silent.command()), anchor, ..alert });
     }
-    let look = || Some(format!("rekeyd status {}", report.credential));
+    let status = || Some(format!("rekeyd status {}", report.credential));
     for finding in &report.findings {
-        let what = finding.kind.label();
-        let of = format!("{what}{}", finding.key.as_ref().map(|key| format!("/{key}")).unwrap_or_default());
-        let found = about(report, &of, urgency(finding), what, &finding.detail, finding.since);
-        troubles.push(Alert { next: command_for(report, finding).or_else(look), ..found });
+        let reason = finding.kind.label();
+        let kind =
+            format!("{reason}{}", finding.key.as_ref().map(|key| format!("/{key}")).unwrap_or_default());
+        let found = about(report, &kind, finding_severity(finding), reason, &finding.detail, finding.since);
+        alerts.push(Alert { next: command_for(report, finding).or_else(status), ..found });
     }
-    troubles
+    alerts
 }
 
 fn of_rotation(report: &CredentialReport, rotation: &RotationReport, now: Timestamp) -> Option<Alert> {
     if let Some(parked) = &rotation.parked {
-        let (severity, what) = (parked_urgency(parked.reason), parked.reason.label());
-        let summary = format!("its rotation is parked: {}", parked.detail);
-        return Some(about(report, "parked", severity, what, summary, rotation.phase_since));
+        let (severity, reason) = (parked_severity(parked.reason), parked.reason.label());
+        let summary = format!("the rotation is parked: {}", parked.detail);
+        return Some(about(report, "parked", severity, reason, summary, rotation.phase_since));
     }
-    if let Some(trouble) = &rotation.last_failure {
-        if trouble.kind.is_passing() && now.duration_since(trouble.since) < PASSES_WITHIN {
+    if let Some(failure) = &rotation.last_failure {
+        if failure.kind.is_passing() && now.duration_since(failure.since) < TRANSIENT_GRACE {
             return None;
         }
         let severity = if report.partially_published { Severity::Page } else { Severity::Ticket };
         let failing =
-            about(report, "failing", severity, trouble.kind.label(), &report.summary, trouble.since);
+            about(report, "failing", severity, failure.kind.label(), &report.summary, failure.since);
         return Some(Alert { anchor: "failures".to_owned(), ..failing });
     }
     let deadline = rotation.deadline.filter(|deadline| *deadline <= now)?;
     let is_held = rotation.phase == PhaseName::Overlap && report.attention;
     (is_held && rotation.gates.iter().any(|gate| !gate.open)).then(|| {
         let late = about(report, "late", Severity::Ticket, "late", &report.summary, deadline);
-        Alert { anchor: "held-beyond-its-deadline".to_owned(), ..late }
+        Alert { anchor: "overlap-past-its-deadline".to_owned(), ..late }
     })
 }
 
-/// Whether somebody is hurt by it, or will be soon.
-fn parked_urgency(reason: ParkReason) -> Severity {
+/// A page if consumers are affected or will be soon.
+fn parked_severity(reason: ParkReason) -> Severity {
     match reason {
         ParkReason::OldKeyUnusable
         | ParkReason::OldKeyReenabled
@@ -195,7 +194,7 @@ fn parked_urgency(reason: ParkReason) -> Severity {
     }
 }
 
-fn urgency(finding: &Finding) -> Severity {
+fn finding_severity(finding: &Finding) -> Severity {
     match finding.kind {
         FindingKind::ExposedPublicly
         | FindingKind::SelfDisabled
@@ -206,7 +205,7 @@ fn urgency(finding: &Finding) -> Severity {
         | FindingKind::TrialEnded
         | FindingKind::SubscriptionDowngrade
         | FindingKind::DestinationChanged => Severity::Page,
-        FindingKind::PermissionsWidened | FindingKind::GrantsChanged | FindingKind::ForeignKeys => {
+        FindingKind::PermissionsWidened | FindingKind::PermissionsChanged | FindingKind::ForeignKeys => {
             Severity::Ticket
         }
     }
@@ -214,7 +213,7 @@ fn urgency(finding: &Finding) -> Severity {
 
 fn held(hold: &HoldReport) -> Alert {
     let by_breaker = hold.by == BREAKER;
-    let what = if by_breaker { "breaker" } else { "paused" };
+    let reason = if by_breaker { "breaker" } else { "paused" };
     let anchor = if by_breaker { "held-by-the-breaker" } else { "held-by-an-operator" };
     let subject = match (hold.scope, &hold.name) {
         ("workspace", Some(name)) => WorkspaceName::new(name.clone()).ok().map(Subject::Workspace),
@@ -224,46 +223,46 @@ fn held(hold: &HoldReport) -> Alert {
     Alert {
         key: format!("held/{}/{}", hold.what.label(), hold.place().replace(' ', "/")),
         severity: if by_breaker { Severity::Page } else { Severity::Info },
-        what: what.to_owned(),
+        reason: reason.to_owned(),
         subject: subject.unwrap_or(Subject::Rekeyd),
-        summary: format!("{} is held ({}) by {}{why}", hold.what.label(), hold.place(), hold.by),
-        next: Some(hold.way_out.clone()),
+        summary: format!("{} is held for {} by {}{why}", hold.what.label(), hold.place(), hold.by),
+        next: Some(hold.next_command.clone()),
         anchor: anchor.to_owned(),
         since: hold.since,
-        passes_within: SignedDuration::ZERO,
+        grace: SignedDuration::ZERO,
     }
 }
 
 fn unusable(name: &WorkspaceName, failure: &Failure, now: Timestamp) -> Alert {
-    // A dead admin key does not come back by itself.
-    let is_refused = matches!(failure.kind, Kind::Unauthenticated | Kind::Forbidden);
+    // A rejected admin key does not recover by itself.
+    let is_rejected = matches!(failure.kind, Kind::Unauthenticated | Kind::Forbidden);
     Alert {
         key: format!("unusable/workspace/{name}"),
-        severity: if is_refused { Severity::Page } else { Severity::Ticket },
-        what: "workspace_unusable".to_owned(),
+        severity: if is_rejected { Severity::Page } else { Severity::Ticket },
+        reason: "workspace_unusable".to_owned(),
         subject: Subject::Workspace(name.clone()),
-        summary: format!("the workspace cannot be used: {failure}"),
+        summary: format!("cannot use the workspace: {failure}"),
         next: Some("rekeyd status".to_owned()),
         anchor: "workspace_unusable".to_owned(),
         since: now,
-        passes_within: if is_refused { SignedDuration::ZERO } else { PASSES_WITHIN },
+        grace: if is_rejected { SignedDuration::ZERO } else { TRANSIENT_GRACE },
     }
 }
 
-fn refused(why: &str, now: Timestamp) -> Alert {
+fn policy_rejected(why: &str, now: Timestamp) -> Alert {
     let first = why.lines().next().unwrap_or_default();
-    let summary = format!("the newest policy is refused, and the one before stays in force: {first}");
+    let summary = format!("the newest policy is invalid, and the previous one stays in force: {first}");
     let next = "rekeyd check /etc/rekeyd/policy.toml";
-    of_rekeyd("policy_refused", Severity::Ticket, summary, next, "the-daemon-does-not-start", now)
+    of_rekeyd("policy_refused", Severity::Ticket, summary, next, "rekeydpolicyreloadfailed", now)
 }
 
-fn stuck(now: Timestamp) -> Alert {
-    let summary = "the engine's loop does not go round: nothing is rotated".to_owned();
-    of_rekeyd("stuck", Severity::Page, summary, "systemctl restart rekeyd", "first", now)
+fn stalled(now: Timestamp) -> Alert {
+    let summary = "the engine loop does not run: no key is rotated".to_owned();
+    of_rekeyd("stuck", Severity::Page, summary, "systemctl restart rekeyd", "rekeydenginestalled", now)
 }
 
 fn of_rekeyd(
-    what: &str,
+    reason: &str,
     severity: Severity,
     summary: String,
     next: &str,
@@ -271,15 +270,15 @@ fn of_rekeyd(
     since: Timestamp,
 ) -> Alert {
     Alert {
-        key: format!("{what}/rekeyd"),
+        key: format!("{reason}/rekeyd"),
         severity,
-        what: what.to_owned(),
+        reason: reason.to_owned(),
         subject: Subject::Rekeyd,
         summary,
         next: Some(next.to_owned()),
         anchor: anchor.to_owned(),
         since,
-        passes_within: SignedDuration::ZERO,
+        grace: SignedDuration::ZERO,
     }
 }
 

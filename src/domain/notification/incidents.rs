@@ -1,7 +1,7 @@
-//! Which news there is for whom, when these troubles were told before and those are true now.
+//! Derives notifications from the difference between open incidents and firing alerts.
 //!
-//! A trouble is told when it has lasted, and over when it has been over as long: one that comes back before that is the
-//! same. To each channel everything opened is resolved once, and nothing is resolved that was not opened there.
+//! An incident opens when its alert has fired for `notify_after`, and is resolved when the alert has been quiet as long.
+//! An alert that fires again earlier continues its incident. Each channel receives one `resolved` for each `opened`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,54 +9,57 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::ChannelName;
-use crate::domain::notification::alerts::Look;
-use crate::domain::notification::{Alert, Interest, News, Notification};
+use crate::domain::notification::alerts::AlertSet;
+use crate::domain::notification::{Alert, Notification, NotificationEvent, Subscription};
 
-/// A trouble that somebody was told of, until it is over.
+/// An alert that at least one channel was notified of, until it is resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incident {
-    /// As it was last told.
-    pub trouble: Alert,
+    /// As in the last notification.
+    #[serde(rename = "trouble")]
+    pub alert: Alert,
     pub opened_at: Timestamp,
-    pub told: BTreeSet<ChannelName>,
+    /// The channels that were notified.
+    #[serde(rename = "told")]
+    pub channels: BTreeSet<ChannelName>,
 }
 
-/// What has to be durable before anybody is told.
+/// A change that must be durable before any notification is delivered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Change {
-    /// Incidents that are new or changed.
-    pub threads: Vec<Incident>,
-    /// The keys of those that are over.
-    pub over: Vec<String>,
-    pub letters: Vec<Notification>,
-    /// What was told once, by its key: the newest rotation of which it was.
-    pub tales: BTreeMap<String, String>,
+    /// New and changed incidents.
+    pub incidents: Vec<Incident>,
+    /// The keys of resolved incidents.
+    pub resolved: Vec<String>,
+    pub notifications: Vec<Notification>,
+    /// The newest rotation of each reported occurrence, by key.
+    pub occurrences: BTreeMap<String, String>,
 }
 
 impl Change {
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Self { threads, over, letters, tales } = self;
-        threads.is_empty() && over.is_empty() && letters.is_empty() && tales.is_empty()
+        let Self { incidents, resolved, notifications, occurrences } = self;
+        incidents.is_empty() && resolved.is_empty() && notifications.is_empty() && occurrences.is_empty()
     }
 }
 
-pub type Interests = BTreeMap<ChannelName, Interest>;
+pub type Subscriptions = BTreeMap<ChannelName, Subscription>;
 
-/// Every thread, and what may become or end one.
+/// The open incidents, and the alerts that may open or resolve one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Incidents {
     open: BTreeMap<String, Incident>,
-    /// Since when troubles are true that were not told yet.
-    rising: BTreeMap<String, Timestamp>,
-    /// Since when troubles are not true any more that were told.
-    sinking: BTreeMap<String, Timestamp>,
+    /// When each alert without an incident started to fire.
+    pending: BTreeMap<String, Timestamp>,
+    /// When the alert of each incident stopped firing.
+    clearing: BTreeMap<String, Timestamp>,
 }
 
 impl Incidents {
     #[must_use]
     pub fn new(open: Vec<Incident>) -> Self {
-        let open = open.into_iter().map(|thread| (thread.trouble.key.clone(), thread)).collect();
+        let open = open.into_iter().map(|incident| (incident.alert.key.clone(), incident)).collect();
         Self { open, ..Self::default() }
     }
 
@@ -64,92 +67,94 @@ impl Incidents {
         self.open.values()
     }
 
-    /// Takes a look in, and says what follows from it.
+    /// Updates the incidents and returns the resulting change.
     #[must_use]
-    pub fn news(
+    pub fn update(
         &mut self,
-        look: &Look,
-        interests: &Interests,
-        patience: SignedDuration,
+        firing: &AlertSet,
+        subscriptions: &Subscriptions,
+        notify_after: SignedDuration,
         now: Timestamp,
     ) -> Change {
         let mut change = Change::default();
-        let true_now: BTreeSet<&str> = look.troubles.iter().map(|trouble| trouble.key.as_str()).collect();
-        self.rising.retain(|key, _| true_now.contains(key.as_str()));
-        for trouble in &look.troubles {
-            self.sinking.remove(&trouble.key);
-            self.go_on(trouble, interests, patience, now, &mut change);
+        let keys: BTreeSet<&str> = firing.alerts.iter().map(|alert| alert.key.as_str()).collect();
+        self.pending.retain(|key, _| keys.contains(key.as_str()));
+        for alert in &firing.alerts {
+            self.clearing.remove(&alert.key);
+            self.fire(alert, subscriptions, notify_after, now, &mut change);
         }
-        let gone = |thread: &&Incident| {
-            !true_now.contains(thread.trouble.key.as_str()) && !look.is_unjudged(&thread.trouble)
+        let quiet = |incident: &&Incident| {
+            !keys.contains(incident.alert.key.as_str()) && !firing.is_unknown(&incident.alert)
         };
-        let gone: Vec<Alert> = self.open().filter(gone).map(|thread| thread.trouble.clone()).collect();
-        for trouble in gone {
-            self.end(&trouble, interests, patience, now, &mut change);
+        let quiet: Vec<Alert> = self.open().filter(quiet).map(|incident| incident.alert.clone()).collect();
+        for alert in quiet {
+            self.resolve(&alert, subscriptions, notify_after, now, &mut change);
         }
         change
     }
 
-    fn go_on(
+    fn fire(
         &mut self,
-        trouble: &Alert,
-        interests: &Interests,
-        patience: SignedDuration,
+        alert: &Alert,
+        subscriptions: &Subscriptions,
+        notify_after: SignedDuration,
         now: Timestamp,
         change: &mut Change,
     ) {
-        let wanting: BTreeSet<&ChannelName> =
-            interests.iter().filter(|(_, it)| it.wants(trouble)).map(|(name, _)| name).collect();
-        if !self.open.contains_key(&trouble.key) {
-            let since = *self.rising.entry(trouble.key.clone()).or_insert(now);
+        let subscribed: BTreeSet<&ChannelName> =
+            subscriptions.iter().filter(|(_, it)| it.matches(alert)).map(|(name, _)| name).collect();
+        if !self.open.contains_key(&alert.key) {
+            let since = *self.pending.entry(alert.key.clone()).or_insert(now);
             // A clock that was set back makes nobody wait longer.
             let lasted = now.duration_since(since);
-            if lasted < patience.max(trouble.passes_within) || wanting.is_empty() {
+            if lasted < notify_after.max(alert.grace) || subscribed.is_empty() {
                 return;
             }
-            self.rising.remove(&trouble.key);
+            self.pending.remove(&alert.key);
         }
-        let thread = self.open.entry(trouble.key.clone()).or_insert_with(|| Incident {
-            trouble: trouble.clone(),
+        let incident = self.open.entry(alert.key.clone()).or_insert_with(|| Incident {
+            alert: alert.clone(),
             opened_at: now,
-            told: BTreeSet::new(),
+            channels: BTreeSet::new(),
         });
-        let changed = trouble.has_changed_from(&thread.trouble);
-        let before = change.letters.len();
-        for channel in interests.keys() {
-            let news = match (thread.told.contains(channel), wanting.contains(channel)) {
-                (true, _) if changed => News::Changed,
-                (false, true) => News::Opened,
+        let changed = alert.has_changed_from(&incident.alert);
+        let before = change.notifications.len();
+        for channel in subscriptions.keys() {
+            let event = match (incident.channels.contains(channel), subscribed.contains(channel)) {
+                (true, _) if changed => NotificationEvent::Changed,
+                (false, true) => NotificationEvent::Opened,
                 (true, _) | (false, false) => continue,
             };
-            thread.told.insert(channel.clone());
-            change.letters.push(Notification::new(channel, news, trouble, now));
+            incident.channels.insert(channel.clone());
+            change.notifications.push(Notification::new(channel, event, alert, now));
         }
-        if changed || change.letters.len() > before {
-            thread.trouble = trouble.clone();
-            change.threads.push(thread.clone());
+        if changed || change.notifications.len() > before {
+            incident.alert = alert.clone();
+            change.incidents.push(incident.clone());
         }
     }
 
-    fn end(
+    fn resolve(
         &mut self,
-        trouble: &Alert,
-        interests: &Interests,
-        patience: SignedDuration,
+        alert: &Alert,
+        subscriptions: &Subscriptions,
+        notify_after: SignedDuration,
         now: Timestamp,
         change: &mut Change,
     ) {
-        let since = *self.sinking.entry(trouble.key.clone()).or_insert(now);
-        if now.duration_since(since) < patience {
+        let since = *self.clearing.entry(alert.key.clone()).or_insert(now);
+        if now.duration_since(since) < notify_after {
             return;
         }
-        self.sinking.remove(&trouble.key);
-        let Some(thread) = self.open.remove(&trouble.key) else { return };
-        let told = thread.told.iter().filter(|channel| interests.contains_key(*channel));
+        self.clearing.remove(&alert.key);
+        let Some(incident) = self.open.remove(&alert.key) else { return };
+        let notified = incident.channels.iter().filter(|channel| subscriptions.contains_key(*channel));
         change
-            .letters
-            .extend(told.map(|channel| Notification::new(channel, News::Resolved, &thread.trouble, now)));
-        change.over.push(trouble.key.clone());
+            .notifications
+            .extend(notified.map(|channel| {
+                Notification::new(channel, NotificationEvent::Resolved, &incident.alert, now)
+            }));
+        change.resolved.push(alert.key.clone());
     }
 }
 

@@ -1,43 +1,46 @@
-//! The words of a notice: a text with placeholders in braces. What is put in is never looked at again, and a line whose
-//! placeholders all turn out empty is left out.
+//! The text of a notification: a template with placeholders in braces. Values are not expanded again, and a line whose
+//! placeholders are all empty is omitted.
 
 use crate::domain::notification::Notification;
 
-/// Each with what stands in its place.
+/// Each placeholder with its meaning.
 pub const PLACEHOLDERS: [(&str, &str); 11] = [
-    ("news", "opened, changed, resolved or happened"),
+    ("event", "opened, changed, resolved or happened"),
     ("severity", "page, ticket or info"),
     ("subject", "the credential, the workspace, or rekeyd"),
-    ("workspace", "the workspace, where there is one"),
-    ("what", "the trouble in one word, as in the runbook"),
+    ("workspace", "the workspace, if any"),
+    ("reason", "the label of the incident, as in the runbook"),
     ("summary", "what is wrong, in one line"),
-    ("next", "what to type next; empty when it is over"),
-    ("runbook", "where the runbook tells of it"),
-    ("since", "since when"),
-    ("source", "the channel's `source`"),
-    ("key", "the key by which notices of one trouble belong together"),
+    ("next", "the next command; empty when resolved"),
+    ("runbook", "the URL of the runbook entry"),
+    ("since", "when the condition started"),
+    ("source", "`source` of the channel"),
+    ("key", "the deduplication key of the incident"),
 ];
 
-/// What is said where a channel has no words of its own.
-pub const DEFAULT: &str = "[{severity}] {news}: {subject}: {summary}\nnext: {next}\nrunbook: {runbook}";
+/// Earlier names of placeholders, which existing policies may contain.
+const EARLIER: [(&str, &str); 2] = [("news", "event"), ("what", "reason")];
 
-/// A text whose placeholders are all known.
+/// The text of a channel without `text`.
+pub const DEFAULT: &str = "[{severity}] {event}: {subject}: {summary}\nnext: {next}\nrunbook: {runbook}";
+
+/// A text whose placeholders are all valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template(String);
 
-/// Why a text is no template.
+/// Why a text is not a valid template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadTemplate {
-    /// It is not shown: it could be anything.
-    #[error("it has a placeholder that there is not")]
+    /// The name is not shown: it could be a secret.
+    #[error("unknown placeholder")]
     Unknown,
-    #[error("it has a brace without its other half")]
+    #[error("unbalanced brace")]
     Unbalanced,
 }
 
-/// What the channel itself adds.
+/// The values that come from the channel.
 #[derive(Debug, Clone, Copy)]
-pub struct Around<'a> {
+pub struct ChannelContext<'a> {
     pub source: &'a str,
     pub runbook: &'a str,
     pub key: &'a str,
@@ -50,12 +53,12 @@ enum Piece<'a> {
 
 impl Template {
     /// # Errors
-    /// Why it cannot be one.
+    /// The text has an unknown placeholder or an unbalanced brace.
     pub fn parse(text: &str) -> Result<Self, BadTemplate> {
         for line in text.lines() {
             for piece in pieces(line)? {
                 if let Piece::Placeholder(name) = piece
-                    && !PLACEHOLDERS.iter().any(|(known, _)| *known == name)
+                    && !PLACEHOLDERS.iter().chain(&EARLIER).any(|(known, _)| *known == name)
                 {
                     return Err(BadTemplate::Unknown);
                 }
@@ -64,25 +67,30 @@ impl Template {
         Ok(Self(text.to_owned()))
     }
 
-    /// The text about a letter, with `escape` applied to all that is put in.
+    /// Fills the template from a notification, with `escape` applied to every value.
     #[must_use]
-    pub fn fill(&self, letter: &Notification, around: Around<'_>, escape: impl Fn(&str) -> String) -> String {
+    pub fn fill(
+        &self,
+        notification: &Notification,
+        channel: ChannelContext<'_>,
+        escape: impl Fn(&str) -> String,
+    ) -> String {
         let lines = self.0.lines().filter_map(|line| {
-            // Parsed before.
+            // `parse` has accepted the text.
             let pieces = pieces(line).unwrap_or_default();
-            let (mut filled, mut asked, mut given) = (String::new(), false, false);
+            let (mut filled, mut has_placeholder, mut has_value) = (String::new(), false, false);
             for piece in pieces {
                 match piece {
                     Piece::Plain(text) => filled.push_str(text),
                     Piece::Placeholder(name) => {
-                        let value = value(name, letter, around);
-                        asked = true;
-                        given |= !value.is_empty();
+                        let value = value(name, notification, channel);
+                        has_placeholder = true;
+                        has_value |= !value.is_empty();
                         filled.push_str(&escape(&value));
                     }
                 }
             }
-            (!asked || given).then_some(filled)
+            (!has_placeholder || has_value).then_some(filled)
         });
         lines.collect::<Vec<_>>().join("\n")
     }
@@ -113,20 +121,21 @@ fn pieces(line: &str) -> Result<Vec<Piece<'_>>, BadTemplate> {
     Ok(found)
 }
 
-fn value(name: &str, letter: &Notification, around: Around<'_>) -> String {
-    let trouble = &letter.trouble;
+fn value(name: &str, notification: &Notification, channel: ChannelContext<'_>) -> String {
+    let alert = &notification.alert;
+    let name = EARLIER.iter().find(|(earlier, _)| *earlier == name).map_or(name, |(_, current)| current);
     match name {
-        "news" => letter.news.label().to_owned(),
-        "severity" => trouble.severity.label().to_owned(),
-        "subject" => trouble.subject.to_string(),
-        "workspace" => trouble.subject.workspace().map(ToString::to_string).unwrap_or_default(),
-        "what" => trouble.what.clone(),
-        "summary" => trouble.summary.clone(),
-        "next" => letter.next().unwrap_or_default().to_owned(),
-        "runbook" => around.runbook.to_owned(),
-        "since" => trouble.since.to_string(),
-        "source" => around.source.to_owned(),
-        "key" => around.key.to_owned(),
+        "event" => notification.event.label().to_owned(),
+        "severity" => alert.severity.label().to_owned(),
+        "subject" => alert.subject.to_string(),
+        "workspace" => alert.subject.workspace().map(ToString::to_string).unwrap_or_default(),
+        "reason" => alert.reason.clone(),
+        "summary" => alert.summary.clone(),
+        "next" => notification.next().unwrap_or_default().to_owned(),
+        "runbook" => channel.runbook.to_owned(),
+        "since" => alert.since.to_string(),
+        "source" => channel.source.to_owned(),
+        "key" => channel.key.to_owned(),
         _ => String::new(),
     }
 }
@@ -137,43 +146,50 @@ mod tests {
 
     use super::*;
     use crate::domain::ids::ChannelName;
-    use crate::domain::notification::{Alert, News, Severity, Subject};
+    use crate::domain::notification::{Alert, NotificationEvent, Severity, Subject};
 
-    fn letter(news: News, summary: &str) -> Notification {
-        let trouble = Alert {
+    fn notification(event: NotificationEvent, summary: &str) -> Notification {
+        let alert = Alert {
             key: "a".to_owned(),
             severity: Severity::Page,
-            what: "breaker".to_owned(),
+            reason: "breaker".to_owned(),
             subject: Subject::Rekeyd,
             summary: summary.to_owned(),
             next: Some("rekeyd resume --all".to_owned()),
             anchor: String::new(),
             since: Timestamp::UNIX_EPOCH,
-            passes_within: SignedDuration::ZERO,
+            grace: SignedDuration::ZERO,
         };
-        Notification::new(&ChannelName::new("chat").unwrap(), news, &trouble, Timestamp::UNIX_EPOCH)
+        Notification::new(&ChannelName::new("chat").unwrap(), event, &alert, Timestamp::UNIX_EPOCH)
     }
 
-    fn filled(text: &str, news: News, summary: &str) -> String {
-        let around = Around { source: "eu", runbook: "", key: "eu/a" };
+    fn filled(text: &str, event: NotificationEvent, summary: &str) -> String {
+        let channel = ChannelContext { source: "eu", runbook: "", key: "eu/a" };
         Template::parse(text)
             .unwrap()
-            .fill(&letter(news, summary), around, |value| value.replace('<', "&lt;"))
+            .fill(&notification(event, summary), channel, |value| value.replace('<', "&lt;"))
     }
 
     #[test]
     fn placeholders_are_filled_once_and_empty_lines_left_out() {
         let text =
-            "<b> {severity}/{news} {subject}\nrunbook: {runbook}\n{summary} ({key})\nnext: {next}\nplain";
+            "<b> {severity}/{event} {subject}\nrunbook: {runbook}\n{summary} ({key})\nnext: {next}\nplain";
         assert_eq!(
-            filled(text, News::Opened, "{next} <x>"),
+            filled(text, NotificationEvent::Opened, "{next} <x>"),
             "<b> page/opened rekeyd\n{next} &lt;x> (eu/a)\nnext: rekeyd resume --all\nplain"
         );
-        assert_eq!(filled("{news}\nnext: {next}", News::Resolved, "x"), "resolved");
+        assert_eq!(filled("{event}\nnext: {next}", NotificationEvent::Resolved, "x"), "resolved");
     }
 
     #[test]
-    fn what_is_no_placeholder_is_refused_and_not_shown() {
+    fn earlier_placeholders_are_still_valid() {
+        let text = "{news} {what}";
+        assert!(Template::parse(text).is_ok());
+        assert_eq!(filled(text, NotificationEvent::Opened, "x"), "opened breaker");
+    }
+
+    #[test]
+    fn an_invalid_template_is_rejected_and_not_shown() {
         for (text, expected) in [
             ("{sumary}", BadTemplate::Unknown),
             ("{}", BadTemplate::Unknown),

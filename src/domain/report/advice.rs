@@ -1,4 +1,4 @@
-//! How a credential fares, whether a person is needed, and what that person would type next.
+//! The health of a credential, whether an operator is needed, and the suggested command.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -12,59 +12,59 @@ use crate::domain::report::stale_consumers;
 use crate::domain::report::{CredentialHealth, CredentialReport, RotationReport};
 use crate::domain::rotation::{ParkReason, Rotation};
 
-/// Trouble that lasts longer than this does not pass by itself quickly enough to be left alone.
-const PATIENCE: SignedDuration = SignedDuration::from_mins(15);
+/// A failure that lasts longer than this needs an operator.
+const FAILING_TOO_LONG: SignedDuration = SignedDuration::from_mins(15);
 
 pub(super) struct Advice {
-    pub(super) condition: CredentialHealth,
+    pub(super) health: CredentialHealth,
     pub(super) attention: bool,
     pub(super) summary: String,
     pub(super) command: Option<String>,
 }
 
-/// Judges a report whose facts are filled in.
+/// Derives the advice from an otherwise complete report.
 pub(super) fn advise(report: &CredentialReport, rotation: Option<&Rotation>, now: Timestamp) -> Advice {
     let command = |verb: &str| Some(format!("rekeyd {verb} {}", report.credential));
     let expired = report.key_expires_at.is_some_and(|expiry| expiry <= now);
-    if let (Some(told), Some(rotation)) = (&report.rotation, rotation) {
-        let advice = match (&told.parked, &told.last_failure) {
+    if let (Some(current), Some(rotation)) = (&report.rotation, rotation) {
+        let advice = match (&current.parked, &current.last_failure) {
             (Some(parked), _) => Advice {
-                condition: CredentialHealth::Parked,
+                health: CredentialHealth::Parked,
                 attention: true,
                 summary: format!("{}: {}", parked.reason.label(), parked.detail),
-                command: command(way_out(parked.reason, rotation)),
+                command: command(next_verb(parked.reason, rotation)),
             },
             (None, Some(last_failure)) => Advice {
-                condition: CredentialHealth::Hindered,
+                health: CredentialHealth::Retrying,
                 attention: !last_failure.kind.is_passing()
-                    || now.duration_since(last_failure.since) >= PATIENCE,
+                    || now.duration_since(last_failure.since) >= FAILING_TOO_LONG,
                 summary: format!(
                     "{} failed {}: {}{}",
                     doing(last_failure.effect),
                     times(last_failure.failures),
                     last_failure.message,
                     if report.partially_published {
-                        "; some destinations serve the new key already"
+                        "; some destinations already serve the new key"
                     } else {
                         ""
                     }
                 ),
                 command: command("history"),
             },
-            (None, None) => under_way(report, told, rotation, now),
+            (None, None) => under_way(report, current, rotation, now),
         };
         return stale_consumers::beside(report, findings::beside(report, advice));
     }
     if let Some(obstacle) = &report.obstacle {
         let command = match obstacle.kind {
-            // What is wrong is not in the policy: it is looked at for real.
+            // The policy is fine: the workspace has to be checked.
             ObstacleKind::WorkspaceUnusable => Some("rekeyd doctor".to_owned()),
             ObstacleKind::NoSuchAccount | ObstacleKind::AdoptionUnclear | ObstacleKind::NoPermissions => {
                 Some("systemctl reload rekeyd".to_owned())
             }
         };
         let summary = format!("{}: {}", obstacle.kind.label(), obstacle.detail);
-        return Advice { condition: CredentialHealth::Blocked, attention: true, summary, command };
+        return Advice { health: CredentialHealth::Blocked, attention: true, summary, command };
     }
     if let Some(advice) = findings::advise(report) {
         return stale_consumers::beside(report, advice);
@@ -74,93 +74,77 @@ pub(super) fn advise(report: &CredentialReport, rotation: Option<&Rotation>, now
     if let Some(advice) = stale_consumers::advise(report).filter(|_| !expired) {
         return advice;
     }
-    Advice { condition: CredentialHealth::Fine, attention: expired, summary, command }
+    Advice { health: CredentialHealth::Fine, attention: expired, summary, command }
 }
 
 fn idle(report: &CredentialReport, expired: bool, now: Timestamp) -> String {
     if expired {
-        return "its key has expired".to_owned();
+        return "the key has expired".to_owned();
     }
-    if report.asked {
-        return "a rotation was asked for and has not begun yet".to_owned();
+    if report.requested {
+        return "a rotation is requested and has not started".to_owned();
     }
     if report.key_id.is_none() {
-        return "it has no key yet".to_owned();
+        return "no key yet".to_owned();
     }
     match report.next_due {
-        Some(due) if due <= now => "it is due and waits for its turn".to_owned(),
+        Some(due) if due <= now => "due, waiting to start".to_owned(),
         Some(_) | None if report.aborts > 0 => {
-            format!("the last rotation came to nothing ({} in a row)", report.aborts)
+            format!("the last rotation was aborted ({} in a row)", report.aborts)
         }
-        Some(_) => "nothing to do until it is due".to_owned(),
-        None => "nothing is planned".to_owned(),
+        Some(_) => "up to date, next rotation scheduled".to_owned(),
+        None => "no rotation scheduled".to_owned(),
     }
 }
 
 fn under_way(
     report: &CredentialReport,
-    told: &RotationReport,
+    current: &RotationReport,
     rotation: &Rotation,
     now: Timestamp,
 ) -> Advice {
-    let mut condition = CredentialHealth::Rotating;
-    let mut attention = false;
-    let mut command = None;
-    let summary = match told.phase {
-        PhaseName::Overlap => {
-            condition = CredentialHealth::Waiting;
-            let shut: Vec<&str> =
-                told.gates.iter().filter(|it| !it.open).map(|it| it.grounds.as_str()).collect();
-            let late = told.deadline.is_some_and(|deadline| deadline <= now);
-            attention = late && !shut.is_empty() && rotation.plan.terms.then == AfterDeadline::Hold;
-            command = attention.then(|| look_at(report, told));
-            match (attention, shut.as_slice()) {
-                (_, []) => "every gate is open: the old key is about to be disabled".to_owned(),
-                (true, _) => format!("held beyond its deadline: {}", shut.join("; ")),
-                (false, _) => format!("both keys work: {}", shut.join("; ")),
-            }
-        }
-        PhaseName::Quarantine => {
-            condition = CredentialHealth::Waiting;
-            "the old key is disabled and will be deleted".to_owned()
-        }
-        PhaseName::Returning => {
-            condition = CredentialHealth::Waiting;
-            "rolled back: consumers switch to the old key again".to_owned()
-        }
-        PhaseName::Promoting if report.partially_published => {
-            "some destinations serve the new key, some do not yet".to_owned()
-        }
-        PhaseName::Due => "a rotation has begun; nothing has been touched yet".to_owned(),
-        PhaseName::Minting => "a new key is being created".to_owned(),
-        PhaseName::Staging => "the new key is being written to its destinations".to_owned(),
-        PhaseName::Verifying => "the new key is being checked".to_owned(),
-        PhaseName::Promoting => "the new key is being put into service".to_owned(),
-        PhaseName::Disabling => "the old key is being disabled".to_owned(),
-        PhaseName::Revoking => "the old key is being deleted".to_owned(),
-        PhaseName::Reinstating => "the old key is being enabled again".to_owned(),
-        PhaseName::Discarding => "the new key is being discarded".to_owned(),
-        PhaseName::RollingBack => "the old key is being put back into service".to_owned(),
-        PhaseName::Withdrawing => "rolled back: the new key is being deleted".to_owned(),
-        // Not under way, and so not in the journal as open.
-        PhaseName::Parked | PhaseName::Done | PhaseName::Aborted | PhaseName::RolledBack => {
-            "its rotation is over".to_owned()
-        }
-    };
-    Advice { condition, attention, summary, command }
+    let row = current.phase.row();
+    let health = if row.waits { CredentialHealth::Waiting } else { CredentialHealth::Rotating };
+    if current.phase == PhaseName::Overlap {
+        return overlap(report, current, rotation, health, now);
+    }
+    let half_way = current.phase == PhaseName::Promoting && report.partially_published;
+    let summary =
+        if half_way { "some destinations serve the new key, others not yet" } else { row.summary }.to_owned();
+    Advice { health, attention: false, summary, command: None }
 }
 
-/// A consumer that has not switched is looked at, whichever of its credentials it uses.
-fn look_at(report: &CredentialReport, told: &RotationReport) -> String {
-    let late = told.gates.iter().find(|it| it.gate == GateName::Acks && !it.open);
+fn overlap(
+    report: &CredentialReport,
+    current: &RotationReport,
+    rotation: &Rotation,
+    health: CredentialHealth,
+    now: Timestamp,
+) -> Advice {
+    let waiting: Vec<&str> =
+        current.gates.iter().filter(|it| !it.open).map(|it| it.grounds.as_str()).collect();
+    let late = current.deadline.is_some_and(|deadline| deadline <= now);
+    let attention = late && !waiting.is_empty() && rotation.plan.terms.then == AfterDeadline::Hold;
+    let command = attention.then(|| show_lagging(report, current));
+    let summary = match (attention, waiting.as_slice()) {
+        (_, []) => "every gate is satisfied; the old key is about to be disabled".to_owned(),
+        (true, _) => format!("past its deadline, waiting on: {}", waiting.join("; ")),
+        (false, _) => format!("both keys work, waiting on: {}", waiting.join("; ")),
+    };
+    Advice { health, attention, summary, command }
+}
+
+/// The command that shows why a gate is not satisfied.
+fn show_lagging(report: &CredentialReport, current: &RotationReport) -> String {
+    let late = current.gates.iter().find(|it| it.gate == GateName::Acks && !it.open);
     match late.and_then(|verdict| verdict.stragglers.first()) {
-        Some(straggler) => format!("rekeyd consumers {}", straggler.who),
+        Some(lagging) => format!("rekeyd consumers {}", lagging.who),
         None => format!("rekeyd history {}", report.credential),
     }
 }
 
-/// The operator's command that leads on from where the rotation is parked.
-fn way_out(reason: ParkReason, rotation: &Rotation) -> &'static str {
+/// The command that resumes, cancels or rolls back a parked rotation.
+fn next_verb(reason: ParkReason, rotation: &Rotation) -> &'static str {
     let in_service = rotation.successor().is_some_and(|successor| successor.promotion_begun);
     match reason {
         ParkReason::MintRefused
@@ -169,7 +153,7 @@ fn way_out(reason: ParkReason, rotation: &Rotation) -> &'static str {
         | ParkReason::Reinstated => "retry",
         ParkReason::ConsumerFailing | ParkReason::ProbeRed if rotation.can_roll_back() => "rollback",
         ParkReason::ConsumerFailing | ParkReason::ProbeRed => "retry",
-        // The plan is frozen with what the policy allowed: a policy that allows more takes a new one.
+        // The plan keeps the policy's permissions of its start: a changed policy needs a new rotation.
         ParkReason::Unrestricted | ParkReason::Widened => "abort",
         ParkReason::OldKeyUnusable if is_rolling_back(rotation) => "abort",
         ParkReason::OldKeyUnusable if in_service => "retry",
@@ -182,32 +166,32 @@ fn way_out(reason: ParkReason, rotation: &Rotation) -> &'static str {
 }
 
 fn is_rolling_back(rotation: &Rotation) -> bool {
-    rotation.phase.is_way_back()
+    rotation.phase.is_rollback()
 }
 
 fn times(count: u32) -> String {
     if count == 1 { "once".to_owned() } else { format!("{count} times") }
 }
 
-/// An effect in words for a person.
+/// An effect as text.
 pub(crate) fn doing(effect: EffectName) -> &'static str {
     match effect {
-        EffectName::Preflight => "the check before the start",
+        EffectName::Preflight => "the preflight check",
         EffectName::Mint => "creating the new key",
         EffectName::SettleLostKey => "looking for a lost key",
         EffectName::Stage => "writing the new key to a destination",
         EffectName::Verify => "checking the new key",
-        EffectName::Promote => "putting the new key into service",
+        EffectName::Promote => "promoting the new key",
         EffectName::AwaitGates => "gathering evidence of use",
         EffectName::DisableOld => "disabling the old key",
         EffectName::AwaitQuarantine => "watching the quarantine",
         EffectName::ExpireOld => "setting the old key's expiry",
-        EffectName::KeepOld => "keeping the old key from expiring",
+        EffectName::KeepOld => "postponing the old key's expiry",
         EffectName::DeleteOld => "deleting the old key",
         EffectName::Discard => "discarding the new key",
         EffectName::EnableOld => "enabling the old key again",
-        EffectName::Restore => "putting the old key back into service",
-        EffectName::AwaitReturn => "waiting for consumers to return",
+        EffectName::Restore => "promoting the old key again",
+        EffectName::AwaitReturn => "waiting for consumers to switch back",
         EffectName::DeleteNew => "deleting the new key",
     }
 }

@@ -1,4 +1,4 @@
-//! What keeps a rotation from beginning or going on, and how good the evidence for its gates is: as labels and numbers.
+//! What blocks a rotation, and the quality of the evidence for its gates, as labels and numbers for metrics.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,23 +9,23 @@ use crate::domain::record::Record;
 use crate::domain::schedule::StartDecision;
 use crate::domain::usage::Source;
 
-/// What keeps a rotation that is wanted from beginning, or from going on.
+/// What blocks a rotation that is due or in progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Blocked {
-    /// No rotation can begin: the obstacle's kind says why.
+    /// No rotation can start; the obstacle's kind says why.
     Obstacle,
     /// An operator's pause.
     Operator,
     Breaker,
     Freeze,
     Window,
-    /// Credentials that come first.
+    /// Credentials named in `after` are not done.
     Wave,
-    /// Too many rotations of its workspace are under way.
-    Turn,
-    /// The last rotations came to nothing.
+    /// The workspace has no free rotation slot (`overlaps_at_once`).
+    RotationSlot,
+    /// The last rotations were aborted.
     Backoff,
-    /// Too many emergencies are under way.
+    /// Too many emergencies are in progress (`emergencies_at_once`).
     EmergencyCap,
 }
 
@@ -37,7 +37,7 @@ impl Blocked {
         Self::Freeze,
         Self::Window,
         Self::Wave,
-        Self::Turn,
+        Self::RotationSlot,
         Self::Backoff,
         Self::EmergencyCap,
     ];
@@ -51,14 +51,14 @@ impl Blocked {
             Self::Freeze => "freeze",
             Self::Window => "window",
             Self::Wave => "wave",
-            Self::Turn => "turn",
+            Self::RotationSlot => "rotation_slot",
             Self::Backoff => "backoff",
             Self::EmergencyCap => "emergency_cap",
         }
     }
 }
 
-/// What keeps a credential back that is its own, or its schedule's, doing.
+/// A blocker that lies in the credential or its schedule.
 pub(super) fn by_itself(
     record: &Record,
     is_under_way: bool,
@@ -81,23 +81,23 @@ pub(super) fn by_itself(
     if now < record.not_before() {
         return Some(Blocked::Backoff);
     }
-    // An operator's wish waits for a freeze, an expiring key for neither.
+    // A requested rotation waits for a freeze only, an expiring key for neither.
     let reason = record.why_now(policy?, now)?;
     let schedule = &policy?.schedule;
     if schedule.freeze(now).is_some() {
         return Some(Blocked::Freeze);
     }
-    let shut = reason.keeps_to_the_window() && schedule.admits(now) != StartDecision::Open;
-    shut.then_some(Blocked::Window)
+    let is_outside = reason.keeps_to_the_window() && schedule.admits(now) != StartDecision::Open;
+    is_outside.then_some(Blocked::Window)
 }
 
 /// One source of evidence during an overlap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceDelay {
     pub source: Source,
-    /// The longest that it took to show use, as far as that was measured.
+    /// The longest measured delay until use was shown.
     pub late_by: SignedDuration,
-    /// It gave no answer when it was last asked.
+    /// The last query failed.
     pub blind: bool,
 }
 

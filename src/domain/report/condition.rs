@@ -1,4 +1,4 @@
-//! What there is to say beside the credentials: of the journal, of stores, of keys that were cleared away.
+//! Conditions of the daemon that belong to no credential: the journal, stores and deleted orphans.
 
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
@@ -9,16 +9,16 @@ use crate::domain::ids::{CredentialName, KeyId, ServiceAccountId, WorkspaceName}
 use crate::domain::report::StatusReport;
 use crate::domain::sanitize::quoted;
 
-/// For so long it is told of an orphan: longer than the alert that calls somebody lasts.
-const ORPHANS_TOLD: SignedDuration = SignedDuration::from_hours(24);
+/// How long a deleted orphan is reported: longer than the alert lasts.
+const ORPHANS_REPORTED: SignedDuration = SignedDuration::from_hours(24);
 
-/// Said by the daemon of itself and of what it uses; the journal does not know it.
+/// A condition that only the running daemon knows; the journal does not have it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Condition {
     pub kind: ConditionKind,
-    /// For a person, with what it means.
+    /// The condition and its effect, for operators.
     pub message: String,
-    /// What an operator would type next.
+    /// The command that an operator should run next.
     pub next_command: String,
 }
 
@@ -40,9 +40,9 @@ impl ConditionKind {
         }
     }
 
-    /// Whether it needs a person now.
+    /// Whether an operator is needed now.
     #[must_use]
-    pub fn needs_a_person(self) -> bool {
+    pub fn needs_an_operator(self) -> bool {
         match self {
             Self::JournalUnwritable | Self::StoreFailing => true,
             Self::OrphanDeleted => false,
@@ -50,7 +50,7 @@ impl ConditionKind {
     }
 }
 
-/// A key that a rotation made and lost, and a sweep deleted.
+/// A key that a rotation created and lost, and a sweep deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Orphan {
     pub at: Timestamp,
@@ -58,16 +58,16 @@ pub struct Orphan {
     pub name: String,
     pub account: ServiceAccountId,
     pub workspace: WorkspaceName,
-    /// Whose rotation made it.
+    /// The credential whose rotation created it.
     pub credential: CredentialName,
 }
 
 impl Condition {
-    /// Something waits until the journal in `directory` can be written.
+    /// The journal in `directory` cannot be written.
     #[must_use]
     pub fn journal_unwritable(directory: &str) -> Self {
-        let message = "the journal cannot be written: nothing begins or goes on until it can, and then it does so by \
-                       itself; make room, or mount it writable";
+        let message = "cannot write the journal: every rotation waits, and continues by itself once it can be written; \
+                       free disk space, or mount it writable";
         Self {
             kind: ConditionKind::JournalUnwritable,
             message: message.to_owned(),
@@ -75,12 +75,12 @@ impl Condition {
         }
     }
 
-    /// A store's last operation failed by its own fault, or that of the way to it.
+    /// The last operation on a store failed because of the store or the network.
     #[must_use]
     pub fn store_failing(store: &str, kind: Kind) -> Self {
         let message = format!(
-            "store `{store}` fails: its last operation ended as `{}`; it is tried again by itself, and nothing is \
-             revoked while a destination cannot be read",
+            "store `{store}` is failing: the last operation ended with `{}`; rekeyd retries, and revokes nothing while a \
+             destination cannot be read",
             kind.label()
         );
         Self { kind: ConditionKind::StoreFailing, message, next_command: "rekeyd doctor".to_owned() }
@@ -91,8 +91,8 @@ impl Condition {
         let Orphan { at, key, name, account, workspace, credential } = orphan;
         let name = quoted(name);
         let message = format!(
-            "an orphan was deleted at {at:.0}: key `{key}`, named {name}, of service account `{account}` in \
-             workspace `{workspace}`; a rotation of `{credential}` had made and lost it, and nobody had its value"
+            "deleted an orphaned key at {at:.0}: key `{key}`, named {name}, of service account `{account}` in \
+             workspace `{workspace}`; a rotation of `{credential}` created it and lost its value"
         );
         let next_command = format!("rekeyd history {credential}");
         Self { kind: ConditionKind::OrphanDeleted, message, next_command }
@@ -101,17 +101,17 @@ impl Condition {
 
 impl Orphan {
     #[must_use]
-    pub fn is_news(&self, now: Timestamp) -> bool {
-        now.duration_since(self.at) < ORPHANS_TOLD
+    pub fn is_recent(&self, now: Timestamp) -> bool {
+        now.duration_since(self.at) < ORPHANS_REPORTED
     }
 }
 
 impl StatusReport {
-    /// Adds what the daemon says beside the credentials.
+    /// Adds the daemon's conditions.
     #[must_use]
-    pub fn remarked(mut self, remarks: Vec<Condition>) -> Self {
-        self.attention |= remarks.iter().any(|remark| remark.kind.needs_a_person());
-        self.remarks = remarks;
+    pub fn with_conditions(mut self, conditions: Vec<Condition>) -> Self {
+        self.attention |= conditions.iter().any(|it| it.kind.needs_an_operator());
+        self.conditions = conditions;
         self
     }
 }

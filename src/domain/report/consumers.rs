@@ -1,4 +1,4 @@
-//! Who uses the credentials: what each consumer last said of each, straight from the journal.
+//! Who uses the credentials: the last acknowledgement of each consumer, from the journal.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use crate::domain::report::SCHEMA_VERSION;
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::Fingerprint;
 
-/// Every consumer that ever acknowledged anything, or is waited for.
+/// Every consumer that ever acknowledged a key, or is required to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ConsumersReport {
     pub schema_version: u32,
@@ -26,22 +26,22 @@ pub struct ConsumersReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ConsumerReport {
     pub consumer: ConsumerName,
-    /// When it last said anything at all.
+    /// When it last acknowledged any key.
     pub last_seen: Option<Timestamp>,
     pub uses: Vec<UseReport>,
 }
 
-/// What one consumer last said of one credential.
+/// The last acknowledgement of one consumer for one credential.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UseReport {
     pub consumer: ConsumerName,
     pub credential: CredentialName,
-    /// Whether the policy, or the rotation under way, waits for it.
-    pub awaited: bool,
+    /// Whether the policy, or the rotation in progress, waits for it.
+    pub required: bool,
     pub key: KeyHeld,
     pub fingerprint: Option<Fingerprint>,
     pub status: Option<Health>,
-    /// Since when it says the same.
+    /// Since when it reports the same key and status.
     pub since: Option<Timestamp>,
     pub last_seen: Option<Timestamp>,
 }
@@ -50,15 +50,15 @@ pub struct UseReport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyHeld {
-    /// The credential's own, while no rotation is under way.
+    /// The credential's own, while no rotation is in progress.
     Current,
-    /// The one that is being replaced.
+    /// The key that is being replaced.
     Old,
-    /// The one that replaces it.
+    /// The replacement.
     New,
-    /// None of these: an earlier key, or none of this credential's.
+    /// Any other key: an earlier one, or one of another credential.
     Other,
-    /// It never said.
+    /// No acknowledgement yet.
     Unknown,
 }
 
@@ -94,8 +94,8 @@ impl KeyHeld {
     }
 }
 
-/// What every consumer said of one credential, in the order of their names; those who are waited for and never said
-/// anything are there too.
+/// The last acknowledgement of every consumer of one credential, in the order of their names; required consumers without
+/// one are included.
 #[must_use]
 pub fn uses(
     record: &Record,
@@ -108,15 +108,15 @@ pub fn uses(
     let of_terms = |terms: &Terms| -> Vec<ConsumerName> {
         terms.gates.iter().filter_map(Gate::consumers).flatten().cloned().collect()
     };
-    let awaited: BTreeSet<ConsumerName> = terms.flat_map(of_terms).collect();
+    let required: BTreeSet<ConsumerName> = terms.flat_map(of_terms).collect();
     let newest: BTreeMap<&ConsumerName, &Ack> = acks.iter().map(|ack| (&ack.consumer, ack)).collect();
-    let names: BTreeSet<&ConsumerName> = awaited.iter().chain(newest.keys().copied()).collect();
+    let names: BTreeSet<&ConsumerName> = required.iter().chain(newest.keys().copied()).collect();
     let used = |consumer: &ConsumerName| {
         let ack = newest.get(consumer);
         UseReport {
             consumer: consumer.clone(),
             credential: record.credential.clone(),
-            awaited: awaited.contains(consumer),
+            required: required.contains(consumer),
             key: ack.map_or(KeyHeld::Unknown, |ack| KeyHeld::of(&ack.fingerprint, record, rotation)),
             fingerprint: ack.map(|ack| ack.fingerprint.clone()),
             status: ack.map(|ack| ack.health),

@@ -1,4 +1,4 @@
-//! How far a key has come in each destination.
+//! The state of a key in each destination.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -11,22 +11,22 @@ use crate::domain::successor::PlacementState;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DestinationReport {
     pub destination: String,
-    pub state: PlaceState,
-    /// The version that the state speaks of.
+    pub state: DestinationState,
+    /// The version that has this state.
     pub version: Option<VersionId>,
 }
 
-/// How far a key has come in a destination: the new one while a rotation is under way, else the credential's own.
+/// The state of a key in a destination: of the new key during a rotation, else of the credential's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum PlaceState {
+pub enum DestinationState {
     Absent,
     Staged,
     Current,
     Restored,
 }
 
-impl PlaceState {
+impl DestinationState {
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -50,15 +50,15 @@ pub(super) fn destinations(facts: Facts<'_>) -> Vec<DestinationReport> {
         let places = rotation.plan.destinations.iter().zip(progress.chain(std::iter::repeat(None)));
         return places
             .map(|(destination, progress)| match progress {
-                None | Some(PlacementState::Absent) => report(destination, PlaceState::Absent, None),
+                None | Some(PlacementState::Absent) => report(destination, DestinationState::Absent, None),
                 Some(PlacementState::Staged { version, .. }) => {
-                    report(destination, PlaceState::Staged, Some(version))
+                    report(destination, DestinationState::Staged, Some(version))
                 }
                 Some(PlacementState::Current { version, .. }) => {
-                    report(destination, PlaceState::Current, Some(version))
+                    report(destination, DestinationState::Current, Some(version))
                 }
                 Some(PlacementState::Restored { version }) => {
-                    report(destination, PlaceState::Restored, Some(version))
+                    report(destination, DestinationState::Restored, Some(version))
                 }
             })
             .collect();
@@ -69,7 +69,7 @@ pub(super) fn destinations(facts: Facts<'_>) -> Vec<DestinationReport> {
         wanted.iter().filter(|wanted| !published.iter().any(|known| known.destination.is_same_place(wanted)));
     published
         .iter()
-        .map(|known| report(&known.destination, PlaceState::Current, Some(&known.version)))
-        .chain(missing.map(|wanted| report(wanted, PlaceState::Absent, None)))
+        .map(|known| report(&known.destination, DestinationState::Current, Some(&known.version)))
+        .chain(missing.map(|wanted| report(wanted, DestinationState::Absent, None)))
         .collect()
 }

@@ -1,26 +1,27 @@
-//! What a credential's findings are told as, and what is typed about them.
+//! The summary of a credential's findings, and the suggested command for each.
 
 use crate::domain::finding::{Finding, FindingKind};
 use crate::domain::report::advice::Advice;
 use crate::domain::report::{CredentialHealth, CredentialReport};
 
-/// Of a credential that is not being rotated.
+/// The advice for a credential without a rotation in progress.
 pub(super) fn advise(report: &CredentialReport) -> Option<Advice> {
     let worst = report.findings.first()?;
-    // That it waits says why nothing is done about the worst.
+    // A held emergency explains why the worst finding is not handled.
     let held = report.findings.iter().skip(1).find(|it| it.kind == FindingKind::EmergencyHeld);
-    let told = held.map(|held| format!("; {}", one(held))).unwrap_or_default();
+    let held_text = held.map(|held| format!("; {}", one(held))).unwrap_or_default();
     let more = report.findings.len() - 1 - usize::from(held.is_some());
-    let more = if more == 0 { told } else { format!("{told}; and {more} more, see its status") };
+    let more =
+        if more == 0 { held_text } else { format!("{held_text}; and {more} more, see `rekeyd status`") };
     Some(Advice {
-        condition: CredentialHealth::Drifted,
+        health: CredentialHealth::OutOfSync,
         attention: true,
         summary: format!("{}{more}", one(worst)),
         command: command(report),
     })
 }
 
-/// Beside what there is to say of a rotation under way, which needs a person for a finding too.
+/// Adds the findings to the advice of a rotation in progress; a finding always needs an operator.
 pub(super) fn beside(report: &CredentialReport, advice: Advice) -> Advice {
     let Some(worst) = report.findings.first() else { return advice };
     let held = report.findings.iter().any(|it| it.kind == FindingKind::EmergencyHeld);
@@ -37,12 +38,12 @@ fn one(finding: &Finding) -> String {
     format!("{}: {}", finding.kind.label(), finding.detail)
 }
 
-/// For the worst that a command of rekeyd can mend. What begins by itself needs none.
+/// The command for the worst finding that a command can fix.
 fn command(report: &CredentialReport) -> Option<String> {
     report.findings.iter().find_map(|finding| command_for(report, finding))
 }
 
-/// What is typed about one finding of a report.
+/// The command for one finding of a report; `None` if rekeyd handles it by itself, or no command can.
 #[must_use]
 pub fn command_for(report: &CredentialReport, finding: &Finding) -> Option<String> {
     let held = report.findings.iter().any(|it| it.kind == FindingKind::EmergencyHeld);
@@ -58,9 +59,9 @@ pub fn command_for(report: &CredentialReport, finding: &Finding) -> Option<Strin
         | FindingKind::KeyVanished
         | FindingKind::DisabledByHand => Some(format!("rekeyd rotate {name} --emergency")),
         FindingKind::DestinationChanged => Some(format!("rekeyd rotate {name}")),
-        FindingKind::GrantsChanged | FindingKind::ForeignKeys => Some(format!("rekeyd accept {name}")),
+        FindingKind::PermissionsChanged | FindingKind::ForeignKeys => Some(format!("rekeyd accept {name}")),
         FindingKind::PermissionsWidened => Some("systemctl reload rekeyd".to_owned()),
-        // What is wrong is the plan.
+        // A matter of the ElevenLabs subscription.
         FindingKind::TrialEnded | FindingKind::SubscriptionDowngrade => None,
     }
 }

@@ -1,4 +1,4 @@
-//! A rotation's journal as lines for a person.
+//! A rotation's journal as readable lines.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -18,29 +18,29 @@ use crate::domain::rotation::{RollbackCause, Rotation};
 pub struct HistoryReport {
     pub schema_version: u32,
     pub credential: CredentialName,
-    pub rotations: Vec<Story>,
+    pub rotations: Vec<RotationTimeline>,
 }
 
-/// One rotation, from its beginning to where it stands.
+/// One rotation from its start to its current phase.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Story {
+pub struct RotationTimeline {
     pub rotation: RotationId,
     pub reason: Option<Reason>,
     pub begun_at: Option<Timestamp>,
-    /// When it was over; `None` while it is under way.
+    /// When it ended; `None` while it is in progress.
     pub ended_at: Option<Timestamp>,
-    /// Where it stands; `None` if its history is damaged.
+    /// Its current or last phase; `None` if its journal rows are damaged.
     pub phase: Option<PhaseName>,
     pub damage: Option<String>,
-    /// For an emergency: why, and since when that was known.
+    /// For an emergency: why it is one, and since when that is known.
     pub urgency: Option<Urgency>,
-    /// How long it took from then until the new key was current and the old one dead.
-    pub answered_in_seconds: Option<i64>,
-    pub lines: Vec<Line>,
+    /// For an emergency: how long it took until the new key was current and the old one revoked.
+    pub resolved_in_seconds: Option<i64>,
+    pub lines: Vec<TimelineEntry>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Line {
+pub struct TimelineEntry {
     pub sequence: u64,
     pub at: Timestamp,
     pub event: &'static str,
@@ -49,21 +49,21 @@ pub struct Line {
 
 impl HistoryReport {
     #[must_use]
-    pub fn new(credential: CredentialName, rotations: Vec<Story>) -> Self {
+    pub fn new(credential: CredentialName, rotations: Vec<RotationTimeline>) -> Self {
         Self { schema_version: SCHEMA_VERSION, credential, rotations }
     }
 }
 
-impl Story {
-    /// A rotation whose rows in the journal are damaged: nothing else of it is known.
+impl RotationTimeline {
+    /// A rotation whose journal rows are damaged: nothing else of it is known.
     #[must_use]
     pub fn damaged(rotation: RotationId, damage: String) -> Self {
-        Self { damage: Some(damage), ..Self::tell(rotation, &[]) }
+        Self { damage: Some(damage), ..Self::new(rotation, &[]) }
     }
 
-    /// Tells the events of one rotation, in their order.
+    /// Builds the timeline from the events of one rotation, in their order.
     #[must_use]
-    pub fn tell(rotation: RotationId, events: &[(Timestamp, Event)]) -> Self {
+    pub fn new(rotation: RotationId, events: &[(Timestamp, Event)]) -> Self {
         let plan = match events.first() {
             Some((_, Event::Begun(plan))) => Some(plan),
             Some(_) | None => None,
@@ -75,7 +75,7 @@ impl Story {
         let answered_in = done_at.zip(urgency.as_ref()).map(|(at, it)| at.duration_since(it.since));
         let over = folded.as_ref().is_ok_and(Rotation::is_over);
         let places = plan.map_or(&[][..], |plan| plan.destinations.as_slice());
-        let lines = (0..).zip(events).map(|(sequence, (at, event))| Line {
+        let lines = (0..).zip(events).map(|(sequence, (at, event))| TimelineEntry {
             sequence,
             at: *at,
             event: event.name(),
@@ -89,7 +89,7 @@ impl Story {
             phase: folded.as_ref().ok().map(|folded| folded.phase.name()),
             damage: folded.err().map(|history| history.to_string()),
             urgency,
-            answered_in_seconds: answered_in.map(|it| it.as_secs()),
+            resolved_in_seconds: answered_in.map(|it| it.as_secs()),
             lines: lines.collect(),
         }
     }
@@ -100,85 +100,91 @@ fn text(event: &Event, places: &[Destination]) -> String {
         places.get(*index).map_or_else(|| format!("destination {index}"), ToString::to_string)
     };
     match event {
-        Event::Begun(plan) => beginning(plan),
-        Event::MintIntended { .. } => "everything is reachable; a new key is about to be created".to_owned(),
+        Event::Begun(plan) => start(plan),
+        Event::MintIntended { .. } => "preflight passed; creating a new key".to_owned(),
         Event::Minted { key, fingerprint } => format!("created key {key}, fingerprint {fingerprint}"),
-        Event::MintRefused { failure } => format!("no key was created: {failure}"),
-        Event::MintDoubted { cause } => format!("a key may have been created and lost: {cause}"),
+        Event::MintRefused { failure } => format!("the provider refused to create a key: {failure}"),
+        Event::MintDoubted { cause } => format!("a key may have been created, and its value lost: {cause}"),
         Event::LostKeySettled { deleted } => match deleted.as_slice() {
-            [] => "no key was lost".to_owned(),
+            [] => "no orphaned key was found".to_owned(),
             keys => {
                 let keys: Vec<&str> = keys.iter().map(|key| key.as_str()).collect();
-                format!("deleted the lost key {}", keys.join(", "))
+                format!("deleted the orphaned key {}", keys.join(", "))
             }
         },
         Event::Staged { destination, version, .. } => {
             format!("staged in {} as version {version}", place(destination))
         }
-        Event::ValueLost => "the value is lost; the new key will be deleted".to_owned(),
-        Event::Verified { .. } => "the new key works and grants the same".to_owned(),
-        Event::Refuted { why } => format!("the new key must not be used: {why}"),
+        Event::ValueLost => "the new key's value is lost; the key will be deleted".to_owned(),
+        Event::Verified { .. } => "verified: the new key works, with the same permissions".to_owned(),
+        Event::VerificationFailed { why } => format!("the new key failed verification: {why}"),
         Event::Promoted { destination, displaced } => match displaced {
-            Some(displaced) => format!("current in {}, in place of version {displaced}", place(destination)),
-            None => format!("current in {}", place(destination)),
+            Some(displaced) => format!("promoted in {}, replacing version {displaced}", place(destination)),
+            None => format!("promoted in {}", place(destination)),
         },
-        Event::Contested { destination } => {
-            format!("somebody else changed {}; staging again", place(destination))
+        Event::DestinationChanged { destination } => {
+            format!("another writer changed {}; staging again", place(destination))
         }
         Event::Released { verdicts, forced } => {
             let how =
-                if *forced { "the policy's deadline overruled the gates" } else { "every gate is open" };
+                if *forced { "the deadline of the policy has passed" } else { "every gate is satisfied" };
             format!("the old key may be disabled: {how}{}", grounds(verdicts))
         }
-        Event::Withheld { verdicts } => format!("a gate shut again{}", grounds(verdicts)),
+        Event::ReleaseWithdrawn { verdicts } => format!("a gate is waiting again{}", grounds(verdicts)),
         Event::OldKeyDisabled => "disabled the old key".to_owned(),
-        Event::ClockAgreed => "the provider's clock agrees with ours: counting begins".to_owned(),
-        Event::QuarantinePassed => "the quarantine passed".to_owned(),
-        Event::Alarmed { alarm } => format!("the old key is needed again: {}", alarm.detail),
-        Event::ExpiryIntended { at, .. } => format!("the provider is told to let the old key expire at {at}"),
-        Event::ExpirySettled { at, in_force: true } => format!("the old key expires by itself at {at}"),
+        Event::ClockAgreed => "the provider's clock agrees with this machine's; the wait starts".to_owned(),
+        Event::QuarantinePassed => "the quarantine has ended".to_owned(),
+        Event::Alarmed { alarm } => format!("the old key is still needed: {}", alarm.detail),
+        Event::ExpiryIntended { at, .. } => format!("setting the old key's expiry to {at:.0}"),
+        Event::ExpirySettled { at, in_force: true } => format!("the old key expires at {at:.0}"),
         Event::ExpirySettled { in_force: false, .. } => {
-            "the old key's expiry is left as it is: this workspace cannot set it, or it comes soon enough"
-                .to_owned()
+            "the old key's expiry is unchanged: the workspace cannot set it, or it is early enough".to_owned()
         }
-        Event::Escalated { why, .. } => format!("an emergency from here on: {why}"),
-        Event::OldKeyGone => "deleted the old key and saw it gone".to_owned(),
+        Event::Escalated { why, .. } => format!("escalated to an emergency: {why}"),
+        Event::OldKeyGone => "deleted the old key, and confirmed it".to_owned(),
         Event::RollbackBegun { cause } => format!("rolling back: {}", because(*cause)),
-        Event::OldKeyEnabled => "enabled the old key again".to_owned(),
+        Event::OldKeyEnabled => "re-enabled the old key".to_owned(),
         Event::Restored { destination, version } => {
             format!("version {version} is current again in {}", place(destination))
         }
-        Event::ReturnPassed => "the consumers had their time to return".to_owned(),
-        Event::NewKeyGone => "deleted the new key and saw it gone".to_owned(),
+        Event::ReturnPassed => "the consumers' time to switch back has passed".to_owned(),
+        Event::NewKeyGone => "deleted the new key, and confirmed it".to_owned(),
         Event::Discarded => "discarded the new key".to_owned(),
-        Event::Hindered { effect, failure } => format!("{} failed: {failure}", doing(*effect)),
-        Event::Parked { reason, detail } => format!("needs an operator: {}: {detail}", reason.label()),
+        Event::EffectFailed { effect, failure } => {
+            format!("{} failed, will retry: {failure}", doing(*effect))
+        }
+        Event::Parked { reason, detail } => {
+            format!("parked, needs an operator: {}: {detail}", reason.label())
+        }
         Event::Retried { overwrite } => {
-            format!("an operator retries{}", if *overwrite { "; foreign values may be replaced" } else { "" })
+            format!(
+                "retried by an operator{}",
+                if *overwrite { "; foreign values may be overwritten" } else { "" }
+            )
         }
-        Event::Reclaimed { destinations } => {
+        Event::OverwriteRequested { destinations } => {
             let places: Vec<String> = destinations.iter().map(|(index, _)| place(index)).collect();
-            format!("an operator has {} published to again, over what is there", places.join(", "))
+            format!("republishing to {} by an operator's request, over the current value", places.join(", "))
         }
-        Event::AbortAsked { by } => format!("abort asked by {by}"),
-        Event::TermsRevised { .. } => "the policy changed its terms".to_owned(),
+        Event::AbortRequested { by } => format!("abort requested by {by}"),
+        Event::TermsRevised { .. } => "the rotation's terms were updated from the policy".to_owned(),
     }
 }
 
 fn because(cause: RollbackCause) -> &'static str {
     match cause {
-        RollbackCause::Operator => "an operator asked",
+        RollbackCause::Operator => "requested by an operator",
         RollbackCause::Deadline => "the consumers did not switch in time",
-        RollbackCause::Leak => "the new key is in wrong hands",
+        RollbackCause::Leak => "the new key has leaked",
     }
 }
 
-fn beginning(plan: &Plan) -> String {
+fn start(plan: &Plan) -> String {
     let why = plan.urgency.as_ref().map(|it| format!(", an emergency: {}", it.why));
     let (reason, why) = (plan.reason.label(), why.unwrap_or_default());
     match &plan.old {
-        Some(old) => format!("begun ({reason}) to replace key {old}{why}"),
-        None => format!("begun ({reason}){why}"),
+        Some(old) => format!("started ({reason}) to replace key {old}{why}"),
+        None => format!("started ({reason}){why}"),
     }
 }
 

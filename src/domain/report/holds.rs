@@ -1,4 +1,4 @@
-//! What holds credentials back that is not their own doing, told: holds, those that come before, and places in line.
+//! What blocks credentials from outside: holds, waves and the workspace's rotation slots.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use crate::domain::hold::{BREAKER, Hold, HoldKind, Holds, Scope};
 use crate::domain::ids::{CredentialName, WorkspaceName};
-use crate::domain::phase::PhaseName;
 use crate::domain::policy::Policy;
 use crate::domain::record::Record;
 use crate::domain::report::blocked::Blocked;
@@ -20,14 +19,14 @@ use crate::domain::waves;
 pub struct HoldReport {
     /// `fleet`, `workspace` or `credential`.
     pub scope: &'static str,
-    /// Which workspace or credential.
+    /// Name of the workspace or credential.
     pub name: Option<String>,
     pub what: HoldKind,
     pub by: String,
     pub why: String,
     pub since: Timestamp,
-    /// What lifts it.
-    pub way_out: String,
+    /// The command that lifts it.
+    pub next_command: String,
 }
 
 impl HoldReport {
@@ -44,36 +43,36 @@ impl HoldReport {
             by: hold.by.clone(),
             why: hold.why.clone(),
             since: hold.since,
-            way_out: hold.way_out(),
+            next_command: hold.way_out(),
         }
     }
 
-    /// Whether it is by a breaker that tripped, not by a person.
+    /// Whether a tripped breaker set it, not an operator.
     #[must_use]
     pub fn is_breakers(&self) -> bool {
         self.by == BREAKER
     }
 
-    /// The scope in one word or two.
+    /// The scope in one or two words.
     #[must_use]
     pub fn place(&self) -> String {
         self.name.as_ref().map_or_else(|| self.scope.to_owned(), |name| format!("{} {name}", self.scope))
     }
 }
 
-/// What a credential is seen against.
+/// The surroundings of a credential.
 pub struct Around<'a> {
     pub holds: &'a Holds,
-    /// Empty where none is at hand.
+    /// Empty if there is none.
     pub policy: &'a Policy,
-    /// What is known of other credentials: at least of those that come before one that is told of.
+    /// Records of other credentials: at least of those that a reported one comes after.
     pub records: &'a BTreeMap<CredentialName, Record>,
 }
 
 impl StatusReport {
-    /// Adds what holds credentials back that is not their own doing.
+    /// Adds what blocks credentials from outside.
     #[must_use]
-    pub fn restrained(self, around: &Around<'_>) -> Self {
+    pub fn with_holds(self, around: &Around<'_>) -> Self {
         let Self {
             schema_version: _,
             at,
@@ -81,7 +80,7 @@ impl StatusReport {
             mut credentials,
             holds: _,
             failing_channels,
-            remarks,
+            conditions,
         } = self;
         let mut under_way: BTreeMap<WorkspaceName, usize> = BTreeMap::new();
         for report in credentials.iter().filter(|report| report.rotation.is_some()) {
@@ -90,24 +89,24 @@ impl StatusReport {
             }
         }
         for report in &mut credentials {
-            report.restrain(around, Some(&under_way), at);
+            report.apply_holds(around, Some(&under_way), at);
         }
         let mut report = Self::new(credentials, at);
         report.attention |= around.holds.all().iter().any(Hold::is_breakers);
         report.holds = around.holds.all().iter().map(HoldReport::new).collect();
-        report.told_by(failing_channels).remarked(remarks)
+        report.with_failing_channels(failing_channels).with_conditions(conditions)
     }
 }
 
 impl CredentialReport {
-    /// As [`StatusReport::restrained`], of one credential alone: its place in line is not known then.
+    /// As [`StatusReport::with_holds`] for one credential; the workspace's rotation slots are then unknown.
     #[must_use]
-    pub fn restrained(mut self, around: &Around<'_>, now: Timestamp) -> Self {
-        self.restrain(around, None, now);
+    pub fn with_holds(mut self, around: &Around<'_>, now: Timestamp) -> Self {
+        self.apply_holds(around, None, now);
         self
     }
 
-    fn restrain(
+    fn apply_holds(
         &mut self,
         around: &Around<'_>,
         under_way: Option<&BTreeMap<WorkspaceName, usize>>,
@@ -117,18 +116,18 @@ impl CredentialReport {
         let workspace = self.workspace.clone();
         self.held = around.holds.on(workspace.as_ref(), &name).map(HoldReport::new).collect();
         if matches!(
-            self.condition,
+            self.health,
             CredentialHealth::Parked | CredentialHealth::Blocked | CredentialHealth::Damaged
         ) {
             return;
         }
         let emergency = self.rotation.as_ref().is_some_and(|rotation| rotation.emergency);
         let hold = self
-            .next_deed(now)
-            .and_then(|deed| around.holds.stops(deed, workspace.as_ref(), &name, emergency));
+            .next_action(now)
+            .and_then(|action| around.holds.stops(action, workspace.as_ref(), &name, emergency));
         if let Some(hold) = hold {
             self.summary = format!("{}; {hold}", self.summary);
-            self.condition = self.condition.max(CredentialHealth::Waiting);
+            self.health = self.health.max(CredentialHealth::Waiting);
             self.attention |= hold.is_breakers();
             self.blocked = Some(if hold.is_breakers() { Blocked::Breaker } else { Blocked::Operator });
             self.next_command = Some(hold.way_out());
@@ -136,7 +135,7 @@ impl CredentialReport {
         }
         let is_due = self.rotation.is_none() && self.next_due.is_some_and(|due| due <= now);
         let (true, Some(credential), Some(own)) =
-            (is_due && !self.asked, around.policy.credentials.get(&name), around.records.get(&name))
+            (is_due && !self.requested, around.policy.credentials.get(&name), around.records.get(&name))
         else {
             return;
         };
@@ -147,40 +146,21 @@ impl CredentialReport {
             let places = around.policy.workspaces.get(&workspace)?.overlaps_at_once;
             let taken = *under_way?.get(&workspace)?;
             (taken >= places)
-                .then(|| format!("{taken} rotations are under way in `{workspace}`, and no more may be"))
+                .then(|| format!("`{workspace}` has no free rotation slot ({taken} rotations in progress)"))
         });
         if let Some(waits_for) = &self.waits_for {
-            self.blocked = self.blocked.or(Some(Blocked::Turn));
-            self.summary = format!("it is due and waits for its turn: {waits_for}");
-            self.condition = self.condition.max(CredentialHealth::Waiting);
+            self.blocked = self.blocked.or(Some(Blocked::RotationSlot));
+            self.summary = format!("due, waiting: {waits_for}");
+            self.health = self.health.max(CredentialHealth::Waiting);
         }
     }
 
-    /// What would be done next that a hold can forbid, if it would be done now.
-    fn next_deed(&self, now: Timestamp) -> Option<HoldKind> {
+    /// The next action that a hold can stop, if it is due now.
+    fn next_action(&self, now: Timestamp) -> Option<HoldKind> {
         let Some(rotation) = &self.rotation else {
-            let due = self.asked || self.key_id.is_none() || self.next_due.is_some_and(|due| due <= now);
+            let due = self.requested || self.key_id.is_none() || self.next_due.is_some_and(|due| due <= now);
             return due.then_some(HoldKind::Minting);
         };
-        match rotation.phase {
-            PhaseName::Due => Some(HoldKind::Minting),
-            PhaseName::Overlap
-            | PhaseName::Disabling
-            | PhaseName::Quarantine
-            | PhaseName::Revoking
-            | PhaseName::Returning
-            | PhaseName::Withdrawing => Some(HoldKind::Revoking),
-            PhaseName::Minting
-            | PhaseName::Staging
-            | PhaseName::Verifying
-            | PhaseName::Promoting
-            | PhaseName::Reinstating
-            | PhaseName::Discarding
-            | PhaseName::RollingBack
-            | PhaseName::Parked
-            | PhaseName::Done
-            | PhaseName::Aborted
-            | PhaseName::RolledBack => None,
-        }
+        rotation.phase.row().held_by
     }
 }

@@ -1,48 +1,33 @@
-//! A rotation as the steps of its way: those behind it with their times, and those ahead.
+//! A rotation as a sequence of phases: the past ones with their times, and the expected ones.
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::domain::event::Event;
-use crate::domain::phase::{Phase, PhaseName};
+use crate::domain::phase::{Path, Phase, PhaseName};
 use crate::domain::rotation::Rotation;
 use crate::domain::step::step;
 
-const FORWARD: [PhaseName; 10] = [
-    PhaseName::Due,
-    PhaseName::Minting,
-    PhaseName::Staging,
-    PhaseName::Verifying,
-    PhaseName::Promoting,
-    PhaseName::Overlap,
-    PhaseName::Disabling,
-    PhaseName::Quarantine,
-    PhaseName::Revoking,
-    PhaseName::Done,
-];
-const BACK: [PhaseName; 4] =
-    [PhaseName::RollingBack, PhaseName::Returning, PhaseName::Withdrawing, PhaseName::RolledBack];
-
-/// The way of one rotation.
+/// The phases of one rotation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Progress {
-    /// In the order in which they were entered; the last one is where it stands.
+    /// In the order in which they were entered; the last is the current one.
     pub passed: Vec<PhaseInterval>,
-    /// What follows if nothing goes wrong.
+    /// The phases that follow if nothing fails.
     pub ahead: Vec<PhaseName>,
 }
 
-/// One stay in one phase.
+/// The time spent in one phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct PhaseInterval {
     pub phase: PhaseName,
     pub from: Timestamp,
-    /// `None` for the phase that it is in.
+    /// `None` for the current phase.
     pub until: Option<Timestamp>,
 }
 
 impl Progress {
-    /// Follows the events of one rotation, in their order, as far as they make sense.
+    /// Replays the events of one rotation, in their order, up to the first invalid one.
     #[must_use]
     pub fn follow(events: &[(Timestamp, Event)]) -> Option<Self> {
         let (first, rest) = events.split_first()?;
@@ -63,14 +48,16 @@ impl Progress {
     }
 }
 
-/// A parked rotation has the phase that it goes on from ahead of it.
+/// For a parked rotation, this begins with the phase that it resumes from.
 fn ahead(phase: &Phase) -> Vec<PhaseName> {
     if let Phase::Parked { was, .. } = phase {
         return std::iter::once(was.name()).chain(ahead(was)).collect();
     }
-    let after = |way: &[PhaseName]| -> Vec<PhaseName> {
-        way.iter().skip_while(|name| **name != phase.name()).skip(1).copied().collect()
-    };
-    let forward = after(&FORWARD);
-    if forward.is_empty() { after(&BACK) } else { forward }
+    let name = phase.name();
+    let path = name.row().path;
+    if path == Path::Aside {
+        return Vec::new();
+    }
+    let same_path = |other: &PhaseName| other.row().path == path;
+    PhaseName::ALL.into_iter().filter(same_path).skip_while(|other| *other != name).skip(1).collect()
 }

@@ -1,4 +1,4 @@
-//! Whether there is a way back, and for how long.
+//! Whether a rotation can be rolled back, and until when.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -7,13 +7,13 @@ use serde::Serialize;
 use crate::domain::phase::Phase;
 use crate::domain::rotation::Rotation;
 
-/// Whether the old key can be made the credential's key again.
+/// Whether the old key can become the credential's key again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RollbackReport {
     pub possible: bool,
-    /// Why it is not, or what it would amount to.
+    /// Why it is not possible, or what a rollback does.
     pub detail: &'static str,
-    /// Until when it will be, at least: while something is waited for, longer.
+    /// Possible until at least this time; longer while a gate is waiting.
     pub until: Option<Timestamp>,
 }
 
@@ -23,26 +23,26 @@ impl RollbackReport {
         let no = |detail| Self { possible: false, detail, until: None };
         let begun = rotation.successor().is_some_and(|successor| successor.promotion_begun);
         if rotation.is_over() || rotation.plan.old.is_none() {
-            return no("there is no old key to go back to");
+            return no("there is no old key");
         }
-        if rotation.phase.is_way_back() {
-            return no("it is being rolled back already");
+        if rotation.phase.is_rollback() {
+            return no("a rollback is already in progress");
         }
         if matches!(rotation.phase, Phase::Minting { .. }) {
-            return no("whether a key was created is being settled; ask again in a moment");
+            return no("a key creation is in progress; try again in a moment");
         }
         if matches!(rotation.phase, Phase::Discarding { .. }) {
-            return no("it is being aborted already");
+            return no("an abort is already in progress");
         }
         if !begun {
             return Self {
                 possible: true,
-                detail: "nothing is in service yet: the rotation is aborted",
+                detail: "the new key is not in use yet, so the rotation is aborted",
                 until: None,
             };
         }
         if !rotation.can_roll_back() {
-            return no("a destination has no earlier version to go back to");
+            return no("a destination has no earlier version");
         }
         if matches!(rotation.phase, Phase::Revoking(_)) {
             return Self {
@@ -51,7 +51,7 @@ impl RollbackReport {
                 until: Some(now),
             };
         }
-        let detail = "the old key is enabled, made current everywhere, and the new one deleted";
+        let detail = "the old key is enabled and promoted everywhere, and the new key is deleted";
         Self { possible: true, detail, until: rotation.deletes_the_old_key_at(now) }
     }
 }

@@ -1,5 +1,5 @@
-//! Consumers that were heard of and are silent for longer than their word counts: an agent that died, a machine that is
-//! off. The next rotation would wait for them; somebody should know before it begins.
+//! Required consumers whose acknowledgement has expired (`acks_valid_for`), such as a dead agent. They are reported before
+//! the next rotation has to wait for them.
 
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
@@ -15,18 +15,18 @@ use crate::domain::report::{CredentialHealth, CredentialReport};
 use crate::domain::schedule::brief;
 use crate::domain::time::later;
 
-/// A consumer that is waited for, has spoken before, and whose last word no longer counts.
+/// A required consumer whose last acknowledgement has expired.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct SilentReport {
+pub struct StaleConsumer {
     pub consumer: ConsumerName,
-    /// When it last said anything.
+    /// Time of its last acknowledgement.
     pub since: Timestamp,
-    /// How long its word counts: the policy's `acks_valid_for`.
+    /// How long an acknowledgement counts: the policy's `acks_valid_for`.
     pub valid_for_seconds: i64,
 }
 
-impl SilentReport {
-    /// When its word ceased to count.
+impl StaleConsumer {
+    /// When the acknowledgement expired.
     #[must_use]
     pub fn overdue_since(&self) -> Timestamp {
         let valid_for = SignedDuration::from_secs(self.valid_for_seconds);
@@ -37,9 +37,7 @@ impl SilentReport {
     pub fn summary(&self) -> String {
         let valid_for = brief(SignedDuration::from_secs(self.valid_for_seconds));
         let Self { consumer, since, .. } = self;
-        format!(
-            "{consumer} is silent since {since:.0}, and its word counts for {valid_for}: is its agent alive?"
-        )
+        format!("{consumer} last acknowledged at {since:.0}, more than {valid_for} ago; check its agent")
     }
 
     #[must_use]
@@ -48,48 +46,48 @@ impl SilentReport {
     }
 }
 
-/// Whether consumers have to repeat what they say. Without that nobody can tell silence from contentment.
+/// Whether acknowledgements expire for this credential.
 #[must_use]
-pub fn is_noticed(policy: Option<&Credential>) -> bool {
+pub fn applies(policy: Option<&Credential>) -> bool {
     policy.is_some_and(|policy| {
-        policy.terms.acks_valid_for.is_some() && awaited(&policy.terms).next().is_some()
+        policy.terms.acks_valid_for.is_some() && required(&policy.terms).next().is_some()
     })
 }
 
-fn awaited(terms: &Terms) -> impl Iterator<Item = &ConsumerName> {
+fn required(terms: &Terms) -> impl Iterator<Item = &ConsumerName> {
     terms.gates.iter().filter_map(Gate::consumers).flatten()
 }
 
 /// In the order of their names.
-pub(super) fn silent(policy: Option<&Credential>, acks: &[Ack], now: Timestamp) -> Vec<SilentReport> {
+pub(super) fn find(policy: Option<&Credential>, acks: &[Ack], now: Timestamp) -> Vec<StaleConsumer> {
     policy.map(|policy| of_terms(&policy.terms, acks, now)).unwrap_or_default()
 }
 
-fn of_terms(terms: &Terms, acks: &[Ack], now: Timestamp) -> Vec<SilentReport> {
+fn of_terms(terms: &Terms, acks: &[Ack], now: Timestamp) -> Vec<StaleConsumer> {
     let Some(valid_for) = terms.acks_valid_for else { return Vec::new() };
     let last =
         |consumer: &ConsumerName| acks.iter().filter(|ack| ack.consumer == *consumer).map(|ack| ack.at).max();
-    let silent = awaited(terms).filter_map(|consumer| {
+    let stale = required(terms).filter_map(|consumer| {
         let since = last(consumer).filter(|at| now.duration_since(*at) > valid_for)?;
-        Some(SilentReport { consumer: consumer.clone(), since, valid_for_seconds: valid_for.as_secs() })
+        Some(StaleConsumer { consumer: consumer.clone(), since, valid_for_seconds: valid_for.as_secs() })
     });
-    silent.collect()
+    stale.collect()
 }
 
-/// Of a credential with which nothing else is wrong.
+/// The advice for a credential that is otherwise fine.
 pub(super) fn advise(report: &CredentialReport) -> Option<Advice> {
-    let first = report.silent.first()?;
+    let first = report.stale_consumers.first()?;
     Some(Advice {
-        condition: CredentialHealth::Drifted,
+        health: CredentialHealth::OutOfSync,
         attention: true,
         summary: all(report),
         command: Some(first.command()),
     })
 }
 
-/// Beside what there is to say of a rotation under way.
+/// Adds stale consumers to the advice of a rotation in progress.
 pub(super) fn beside(report: &CredentialReport, advice: Advice) -> Advice {
-    let Some(first) = report.silent.first() else { return advice };
+    let Some(first) = report.stale_consumers.first() else { return advice };
     Advice {
         attention: true,
         summary: format!("{}; {}", advice.summary, all(report)),
@@ -99,7 +97,7 @@ pub(super) fn beside(report: &CredentialReport, advice: Advice) -> Advice {
 }
 
 fn all(report: &CredentialReport) -> String {
-    let each: Vec<String> = report.silent.iter().map(SilentReport::summary).collect();
+    let each: Vec<String> = report.stale_consumers.iter().map(StaleConsumer::summary).collect();
     each.join("; ")
 }
 
@@ -123,21 +121,21 @@ mod tests {
     }
 
     fn terms(valid_for: Option<i64>) -> Terms {
-        let awaited = [name("api"), name("batch"), name("never")].into();
+        let required = [name("api"), name("batch"), name("never")].into();
         let acks_valid_for = valid_for.map(SignedDuration::from_mins);
-        Terms { gates: vec![Gate::Acks(awaited)], acks_valid_for, ..Terms::of_an_emergency() }
+        Terms { gates: vec![Gate::Acks(required)], acks_valid_for, ..Terms::of_an_emergency() }
     }
 
     #[test]
-    fn silent_is_who_is_waited_for_and_was_heard_of_but_longer_ago_than_a_word_counts() {
+    fn a_required_consumer_is_stale_once_its_acknowledgement_has_expired() {
         let acks = [ack("api", 31), ack("batch", 30), ack("nobodys", 0)];
         let found = of_terms(&terms(Some(30)), &acks, at(61));
         let names: Vec<&str> = found.iter().map(|it| it.consumer.as_str()).collect();
         assert_eq!(names, ["batch"]);
-        let silent = found.first().unwrap();
-        assert_eq!((silent.since, silent.overdue_since()), (at(30), at(60)));
-        assert_eq!(silent.command(), "rekeyd consumers batch");
-        assert!(silent.summary().contains("its word counts for 30m"), "{}", silent.summary());
-        assert_eq!(of_terms(&terms(None), &acks, at(10_000)), [], "who need not repeat a word may be silent");
+        let stale = found.first().unwrap();
+        assert_eq!((stale.since, stale.overdue_since()), (at(30), at(60)));
+        assert_eq!(stale.command(), "rekeyd consumers batch");
+        assert!(stale.summary().contains("more than 30m ago"), "{}", stale.summary());
+        assert_eq!(of_terms(&terms(None), &acks, at(10_000)), [], "acknowledgements do not expire");
     }
 }

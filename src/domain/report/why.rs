@@ -1,27 +1,27 @@
-//! Why a credential is where it is: its report, and all that its gates were judged by.
+//! The report of one credential with all the evidence for its gates.
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::domain::gate::Observed;
-use crate::domain::gate::probe::{Finding, Ran, Says};
+use crate::domain::gate::probe::{CommandRun, InstanceReport, ProbeRound};
 use crate::domain::report::condition::Condition;
 use crate::domain::report::consumers::UseReport;
 use crate::domain::report::{CredentialReport, SCHEMA_VERSION};
-use crate::domain::usage::{Seen, Shown, Source};
+use crate::domain::usage::{KeyUse, Source, SourceEvidence};
 
-/// Everything that the journal knows about one credential's present state.
+/// Everything that the journal has about one credential's current state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WhyReport {
     pub schema_version: u32,
     pub at: Timestamp,
     pub credential: CredentialReport,
-    /// What was observed during the rotation under way; `null` if nothing was, or nothing had to be.
+    /// Evidence gathered during the rotation in progress; `null` if there is none.
     pub evidence: Option<EvidenceReport>,
     pub consumers: Vec<UseReport>,
-    /// What the daemon says beside its credentials: empty if none was asked.
+    /// Conditions of the daemon itself; empty if no daemon answers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub remarks: Vec<Condition>,
+    pub conditions: Vec<Condition>,
 }
 
 impl WhyReport {
@@ -33,53 +33,53 @@ impl WhyReport {
         at: Timestamp,
     ) -> Self {
         let evidence = observed.map(EvidenceReport::new);
-        Self { schema_version: SCHEMA_VERSION, at, credential, evidence, consumers, remarks: Vec::new() }
+        Self { schema_version: SCHEMA_VERSION, at, credential, evidence, consumers, conditions: Vec::new() }
     }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EvidenceReport {
     pub gathered_at: Option<Timestamp>,
-    /// It is about whether everybody has the old key again.
-    pub way_back: bool,
+    /// Whether it is evidence for a rollback: that consumers use the old key again.
+    pub rollback: bool,
     pub sources: Vec<SourceReport>,
-    /// When rekeyd used the new key itself, to see evidence of that.
+    /// When rekeyd made test calls with the new key.
     pub canaries: Vec<Timestamp>,
-    pub probes: Vec<Finding>,
-    pub command: Option<Ran>,
+    pub probes: Vec<ProbeRound>,
+    pub command: Option<CommandRun>,
 }
 
-/// What one source of the provider's has shown since the overlap began.
+/// The evidence of one of the provider's sources since the overlap began.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SourceReport {
     pub source: Source,
     pub answered_at: Option<Timestamp>,
-    /// From when on its answers leave no gap.
+    /// The start of the gapless coverage.
     pub covers_from: Option<Timestamp>,
-    /// The longest that it took to show use of the new key, as far as that was measured.
+    /// The longest measured delay until use of the new key was shown.
     pub late_by_seconds: i64,
-    /// Why it did not answer the newest question.
+    /// Why the last query failed.
     pub blind: Option<String>,
-    pub old_key: Shown,
-    pub new_key: Shown,
+    pub old_key: KeyUse,
+    pub new_key: KeyUse,
 }
 
 impl EvidenceReport {
     fn new(observed: &Observed) -> Self {
         Self {
             gathered_at: observed.gathered_at,
-            way_back: observed.way_back,
+            rollback: observed.way_back,
             sources: observed.usage.iter().map(|seen| SourceReport::new(seen, observed.way_back)).collect(),
             canaries: observed.canaries.clone(),
-            probes: observed.probes.iter().map(|finding| told(finding, observed.way_back)).collect(),
+            probes: observed.probes.iter().map(|finding| unswapped(finding, observed.way_back)).collect(),
             command: observed.command.clone(),
         }
     }
 }
 
 impl SourceReport {
-    /// On the way back, what is observed as the old key is the one that has to go: the new one.
-    fn new(seen: &Seen, way_back: bool) -> Self {
+    /// During a rollback the roles are swapped: the key that has to go idle is the new one.
+    fn new(seen: &SourceEvidence, way_back: bool) -> Self {
         let (old, new) = if way_back { (&seen.new, &seen.old) } else { (&seen.old, &seen.new) };
         Self {
             source: seen.source,
@@ -93,15 +93,15 @@ impl SourceReport {
     }
 }
 
-/// The finding with the keys by their own names, whichever of them is wanted.
-fn told(finding: &Finding, way_back: bool) -> Finding {
-    let mut told = finding.clone();
-    for instance in told.instances.iter_mut().filter(|_| way_back) {
+/// The finding with old and new key unswapped, also during a rollback.
+fn unswapped(finding: &ProbeRound, way_back: bool) -> ProbeRound {
+    let mut unswapped = finding.clone();
+    for instance in unswapped.instances.iter_mut().filter(|_| way_back) {
         instance.says = match &instance.says {
-            Says::TheNewKey => Says::TheOldKey,
-            Says::TheOldKey => Says::TheNewKey,
-            says @ (Says::SomethingElse | Says::Nothing(_)) => says.clone(),
+            InstanceReport::TheNewKey => InstanceReport::TheOldKey,
+            InstanceReport::TheOldKey => InstanceReport::TheNewKey,
+            says @ (InstanceReport::SomethingElse | InstanceReport::Nothing(_)) => says.clone(),
         };
     }
-    told
+    unswapped
 }

@@ -1,9 +1,9 @@
-//! How far the new key comes in each destination, event by event.
+//! The transitions of the new key's placement in one destination.
 
 use crate::domain::ids::VersionId;
 use crate::domain::phase::Phase;
 use crate::domain::rotation::Rotation;
-use crate::domain::step::Because;
+use crate::domain::step::{Because, Next};
 use crate::domain::successor::{Placement, PlacementState, Successor};
 
 /// The successor with one placement changed by `change`, which refuses what does not fit its progress.
@@ -23,7 +23,7 @@ pub(super) fn staged(
     destination: usize,
     version: &VersionId,
     over: Option<&VersionId>,
-) -> Result<Phase, Because> {
+) -> Next {
     let successor = placed(successor, destination, |placement| match placement.progress {
         PlacementState::Absent => {
             let progress = PlacementState::Staged { version: version.clone(), over: over.cloned() };
@@ -42,7 +42,7 @@ pub(super) fn promoted(
     successor: &Successor,
     destination: usize,
     displaced: Option<&VersionId>,
-) -> Result<Phase, Because> {
+) -> Next {
     let successor = placed(successor, destination, |placement| match &placement.progress {
         PlacementState::Staged { version, .. } => {
             let progress =
@@ -62,7 +62,7 @@ pub(super) fn promoted(
     })
 }
 
-pub(super) fn contested(successor: &Successor, destination: usize) -> Result<Phase, Because> {
+pub(super) fn changed(successor: &Successor, destination: usize) -> Next {
     let successor = placed(successor, destination, |placement| match placement.progress {
         PlacementState::Absent | PlacementState::Staged { .. } => Some(Placement {
             restaged: placement.restaged + 1,
@@ -79,7 +79,8 @@ pub(super) fn restored(
     successor: &Successor,
     destination: usize,
     version: &VersionId,
-) -> Result<Phase, Because> {
+) -> Next {
+    let Phase::RollingBack { cause, old_enabled: true, overwrite, .. } = *phase else { return Err(None) };
     let successor = placed(successor, destination, |placement| match placement.progress {
         PlacementState::Restored { .. } => None,
         PlacementState::Absent | PlacementState::Staged { .. } | PlacementState::Current { .. } => {
@@ -87,7 +88,6 @@ pub(super) fn restored(
             Some(Placement { progress, ..placement.clone() })
         }
     })?;
-    let Phase::RollingBack { cause, old_enabled, overwrite, .. } = *phase else { return Err(None) };
     let all = successor
         .placements
         .iter()
@@ -95,6 +95,6 @@ pub(super) fn restored(
     Ok(if all {
         Phase::Returning { successor, cause }
     } else {
-        Phase::RollingBack { successor, cause, old_enabled, overwrite }
+        Phase::RollingBack { successor, cause, old_enabled: true, overwrite }
     })
 }

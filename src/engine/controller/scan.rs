@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::domain::finding::FindingKind;
 use crate::domain::ids::{CredentialName, KeyId, WorkspaceName};
-use crate::domain::inspection::{self, Seen};
+use crate::domain::inspection::{self, InspectionInput};
 use crate::domain::plan::Destination;
 use crate::domain::secret::Fingerprint;
 use crate::engine::context::Context;
@@ -80,7 +80,7 @@ impl Controller {
             let strangers: Vec<KeyId> =
                 keys().map(|key| &key.id).filter(|id| is_strange(id)).cloned().collect();
             foreign.extend(strangers.iter().cloned());
-            let seen = Seen {
+            let seen = InspectionInput {
                 inventory: &swept.inventory,
                 at: now,
                 settle: self.context.timing.settle,
@@ -103,7 +103,7 @@ impl Controller {
         }
     }
 
-    fn shows_something_new(&self, slot: &Slot, seen: &Seen<'_>) -> bool {
+    fn shows_something_new(&self, slot: &Slot, seen: &InspectionInput<'_>) -> bool {
         let policy = self.context.credential(&slot.record.credential);
         inspection::inspect(&slot.record, slot.rotation.as_deref(), policy, seen) != slot.record
     }

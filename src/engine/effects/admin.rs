@@ -5,69 +5,35 @@
 //! disabled or deleted only with calls of the other, which have just been seen to work.
 
 use crate::domain::failure::{Failure, Kind};
-use crate::domain::phase::Phase;
+use crate::domain::phase::AdminKeySide;
 use crate::domain::policy::Credential;
 use crate::domain::secret::SecretValue;
 use crate::engine::reconciler::Reconciler;
 use crate::engine::workspace_client::WorkspaceClient;
+use crate::ports::issuer::AdminKey;
 use crate::ports::secret_store::VersionRef;
-
-/// VersionRef of a rotation's two keys calls have to be made with.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    /// Whichever is in use: both work, or there is only one.
-    Either,
-    Old,
-    New,
-}
-
-impl Side {
-    fn of(phase: &Phase) -> Self {
-        match phase {
-            Phase::Overlap(_)
-            | Phase::Disabling { .. }
-            | Phase::Quarantine(_)
-            | Phase::Revoking(_)
-            | Phase::Reinstating { .. } => Self::New,
-            // Where it is not enabled again yet, it cannot be taken up, and the new one enables it.
-            Phase::RollingBack { .. } | Phase::Returning { .. } | Phase::Withdrawing { .. } => Self::Old,
-            Phase::Due { .. }
-            | Phase::Minting { .. }
-            | Phase::Staging(_)
-            | Phase::Verifying(_)
-            | Phase::Promoting(_)
-            | Phase::Discarding { .. }
-            | Phase::Parked { .. }
-            | Phase::Done(_)
-            | Phase::Aborted { .. }
-            | Phase::RolledBack { .. } => Self::Either,
-        }
-    }
-}
 
 impl Reconciler {
     /// Whether the key that is being rotated is the workspace's admin key.
     pub(super) fn is_of_the_admin(&self) -> Result<bool, Failure> {
         let plan = self.plan()?;
-        Ok(self.workspace_client()?.admin.as_ref() == Some(&plan.credential))
+        Ok(self.workspace_client()?.admin_key_of(&plan.credential).is_some())
     }
 
     /// Takes up the key that has to be in use in this phase. Where its value is not to be had, or it does not work,
     /// the one in use stays; whatever would then be wrong is for the guards to refuse.
     pub(super) async fn settle_admin_key(&mut self) -> Result<(), Failure> {
-        if !self.is_of_the_admin()? {
-            return Ok(());
-        }
         let workspace_client = self.workspace_client()?;
-        let (in_use, side) = (workspace_client.issuer.admin_key(), Side::of(&self.rotating()?.phase));
+        let Some(admin_key) = workspace_client.admin_key_of(&self.plan()?.credential) else { return Ok(()) };
+        let (in_use, side) = (admin_key.fingerprint(), self.rotating()?.phase.row().admin_key);
         let is_new = self.rotating()?.successor().is_some_and(|successor| successor.fingerprint == in_use);
         let wanted = match side {
-            Side::New if !is_new => self.value().await?,
-            Side::Old if is_new => self.value_before().await?,
-            Side::Either | Side::New | Side::Old => None,
+            AdminKeySide::New if !is_new => self.value().await?,
+            AdminKeySide::Old if is_new => self.value_before().await?,
+            AdminKeySide::Either | AdminKeySide::New | AdminKeySide::Old => None,
         };
         if let Some(value) = wanted
-            && let Err(failure) = take_up(&workspace_client, &value).await
+            && let Err(failure) = take_up(&workspace_client, admin_key, value).await
         {
             tracing::warn!(workspace = %workspace_client.name, %failure, "the admin key cannot be taken up yet");
         }
@@ -85,17 +51,17 @@ impl Reconciler {
     pub(in crate::engine) async fn settle_admin_key_at_rest(&self, credential: &Credential) {
         let Ok(workspace_client) = self.context.workspace_client(&credential.workspace) else { return };
         let print = self.record.current.as_ref().and_then(|current| current.fingerprint.as_ref());
-        let Some(print) = print.filter(|_| workspace_client.admin.as_ref() == Some(&credential.name)) else {
+        let (Some(print), Some(admin_key)) = (print, workspace_client.admin_key_of(&credential.name)) else {
             return;
         };
-        if workspace_client.issuer.admin_key() == *print {
+        if admin_key.fingerprint() == *print {
             return;
         }
         for destination in &credential.destinations {
             let Ok(store) = self.context.store(&destination.store) else { continue };
             let Ok(Some(held)) = store.read(destination, VersionRef::Current).await else { continue };
             let Some(value) = held.value.filter(|value| value.fingerprint() == *print) else { continue };
-            match take_up(workspace_client, &value).await {
+            match take_up(workspace_client, admin_key, value).await {
                 Ok(()) => return,
                 Err(failure) => {
                     tracing::warn!(workspace = %workspace_client.name, %failure, "the admin key cannot be taken up yet");
@@ -109,9 +75,10 @@ impl Reconciler {
     /// # Errors
     /// It is the admin key and the new one is not in use: it could be the last that works.
     pub(super) fn has_a_new_admin_key(&self) -> Result<(), Failure> {
-        if !self.is_of_the_admin()?
-            || self.workspace_client()?.issuer.admin_key() == self.successor()?.fingerprint
-        {
+        let workspace_client = self.workspace_client()?;
+        let admin_key = workspace_client.admin_key_of(&self.plan()?.credential);
+        let new = &self.successor()?.fingerprint;
+        if admin_key.is_none_or(|admin_key| admin_key.fingerprint() == *new) {
             return Ok(());
         }
         Err(not_yet("the old admin key stays as long as the new one is not in use"))
@@ -122,9 +89,10 @@ impl Reconciler {
     /// # Errors
     /// It is the admin key in use.
     pub(super) fn has_another_admin_key(&self) -> Result<(), Failure> {
-        if !self.is_of_the_admin()?
-            || self.workspace_client()?.issuer.admin_key() != self.successor()?.fingerprint
-        {
+        let workspace_client = self.workspace_client()?;
+        let admin_key = workspace_client.admin_key_of(&self.plan()?.credential);
+        let new = &self.successor()?.fingerprint;
+        if admin_key.is_none_or(|admin_key| admin_key.fingerprint() != *new) {
             return Ok(());
         }
         Err(not_yet("the new admin key stays as long as the old one is not in use again"))
@@ -137,9 +105,14 @@ fn not_yet(why: &str) -> Failure {
 }
 
 /// Makes calls with `value` from here on, after one that shows that they will work.
-async fn take_up(workspace_client: &WorkspaceClient, value: &SecretValue) -> Result<(), Failure> {
-    workspace_client.issuer.prove_admin(value).await?;
-    workspace_client.issuer.use_admin_key(value)?;
-    tracing::info!(workspace = %workspace_client.name, fingerprint = %value.fingerprint(), "another admin key is in use");
+async fn take_up(
+    workspace_client: &WorkspaceClient,
+    admin_key: &AdminKey,
+    value: SecretValue,
+) -> Result<(), Failure> {
+    workspace_client.issuer.prove_admin(&value).await?;
+    let fingerprint = value.fingerprint();
+    admin_key.exchange(value);
+    tracing::info!(workspace = %workspace_client.name, %fingerprint, "another admin key is in use");
     Ok(())
 }

@@ -8,11 +8,11 @@ use tokio::task::JoinSet;
 
 use crate::domain::ack::Ack;
 use crate::domain::failure::{Failure, Kind};
-use crate::domain::gate::probe::{CommandGate, Finding, Instance, Marks, Probe, Ran};
+use crate::domain::gate::probe::{CommandGate, CommandRun, Instance, Marks, Probe, ProbeRound};
 use crate::domain::gate::{Evidence, Gate, Observed};
 use crate::domain::key::Key;
 use crate::domain::successor::PlacementState;
-use crate::domain::usage::{Counted, Ours, Reading, Seen, Source};
+use crate::domain::usage::{CreditCounters, Ours, Reading, Source, SourceEvidence};
 use crate::engine::reconciler::Reconciler;
 use crate::ports::journal;
 use crate::ports::prober::ProbeResponse;
@@ -46,7 +46,7 @@ impl Reconciler {
         let acks = self.acks().await?;
         let (credential, id) = (self.plan()?.credential.clone(), self.plan()?.rotation);
         let observed = self.context.journal.observed(&credential, id).await.map_err(unreadable)?;
-        let way_back = self.rotating()?.phase.is_way_back();
+        let way_back = self.rotating()?.phase.is_rollback();
         let observed = observed.filter(|observed| observed.way_back == way_back);
         let observed = observed.unwrap_or_else(|| Observed { way_back, ..Observed::default() });
         let gates = self.plan()?.terms.gates.clone();
@@ -105,7 +105,7 @@ impl Reconciler {
             let before = observed.usage.iter().position(|seen| seen.source == reading.source);
             let seen = match before {
                 Some(index) => observed.usage.remove(index),
-                None => Seen::nothing(reading.source),
+                None => SourceEvidence::nothing(reading.source),
             };
             let ours = Ours { canaries: &observed.canaries, tried_until };
             observed.usage.push(seen.learn(&reading, &going.id, &staying.id, ours));
@@ -144,7 +144,7 @@ impl Reconciler {
     }
 
     /// One round of each probe, all at the same time. What was said is only compared here, and goes no further.
-    async fn probe(&self, probes: &[Probe], before: &[Finding]) -> Result<Vec<Finding>, Failure> {
+    async fn probe(&self, probes: &[Probe], before: &[ProbeRound]) -> Result<Vec<ProbeRound>, Failure> {
         let marks = self.marks()?;
         let mut rounds = JoinSet::new();
         for (index, probe) in probes.iter().cloned().enumerate() {
@@ -164,7 +164,7 @@ impl Reconciler {
                 says: marks.says(answer.text.as_deref().map_err(Clone::clone)),
             };
             let instances = answers.iter().map(instance).collect();
-            let finding = Finding { probe: probe.name.clone(), at, instances, red_rounds: 0 };
+            let finding = ProbeRound { probe: probe.name.clone(), at, instances, red_rounds: 0 };
             finding.following(before.iter().find(|before| before.probe == probe.name))
         };
         Ok(probes.iter().enumerate().map(finding).collect())
@@ -172,7 +172,7 @@ impl Reconciler {
 
     /// What the probes of the plan say now, and what they said is kept. Those that were asked a moment ago are not
     /// asked again: two rounds in a row have time between them.
-    pub(super) async fn probe_again(&self) -> Result<Vec<Finding>, Failure> {
+    pub(super) async fn probe_again(&self) -> Result<Vec<ProbeRound>, Failure> {
         let plan = self.plan()?;
         let probes = plan.terms.gates.iter().filter_map(|gate| match gate {
             Gate::Probes(probes) => Some(probes.as_slice()),
@@ -217,15 +217,15 @@ impl Reconciler {
             marks.old.extend(placement.before.version.as_ref().map(ToString::to_string));
             marks.old.extend(placement.before.fingerprint.as_ref().map(ToString::to_string));
         }
-        if self.rotating()?.phase.is_way_back() {
+        if self.rotating()?.phase.is_rollback() {
             std::mem::swap(&mut marks.old, &mut marks.new);
         }
         Ok(marks)
     }
 
-    async fn run_command(&self, gate: &CommandGate) -> Result<Ran, Failure> {
+    async fn run_command(&self, gate: &CommandGate) -> Result<CommandRun, Failure> {
         let plan = self.plan()?;
-        let way_back = self.rotating()?.phase.is_way_back();
+        let way_back = self.rotating()?.phase.is_rollback();
         let mut about = BTreeMap::from([
             ("REKEYD_CREDENTIAL".to_owned(), plan.credential.to_string()),
             ("REKEYD_WORKSPACE".to_owned(), plan.workspace.to_string()),
@@ -239,7 +239,7 @@ impl Reconciler {
         }
         let outcome = self.context.prober.run(gate, &about).await;
         let how = outcome.as_ref().err().cloned().unwrap_or_else(|| "exit code 0".to_owned());
-        Ok(Ran { at: self.context.now(), agreed: outcome.is_ok(), how })
+        Ok(CommandRun { at: self.context.now(), agreed: outcome.is_ok(), how })
     }
 }
 
@@ -253,7 +253,7 @@ fn quiet(gates: &[Gate]) -> SignedDuration {
 }
 
 fn count(observed: &mut Observed, old: &Key, new: &Key, now: Timestamp) -> Reading {
-    let counted = Counted { at: now, old: old.character_count, new: new.character_count };
+    let counted = CreditCounters { at: now, old: old.character_count, new: new.character_count };
     let reading = counted.moved(observed.counted.as_ref(), &old.id, &new.id);
     observed.counted = Some(counted);
     reading

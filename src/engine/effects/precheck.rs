@@ -52,7 +52,7 @@ impl Reconciler {
                 format!("the new key `{id}` is disabled or expired; enable it and `retry`, or roll back");
             return Ok(parked(ParkReason::NewKeyUnusable, detail));
         }
-        let differences = successor.request.grants.differences(&key.grants);
+        let differences = successor.request.attributes.differences(&key.attributes);
         if self.plan()?.old.is_some() && !differences.is_empty() {
             let detail = format!(
                 "the new key `{id}` was changed in {}; undo that and `retry`, or roll back",

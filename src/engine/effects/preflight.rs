@@ -4,7 +4,7 @@ use crate::domain::effect::EffectName;
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::hold::HoldKind;
-use crate::domain::key::{Grants, Inventory, KeyRequest};
+use crate::domain::key::{Inventory, KeyAttributes, KeyRequest};
 use crate::domain::phase::Phase;
 use crate::domain::plan::Destination;
 use crate::domain::rotation::ParkReason;
@@ -20,7 +20,7 @@ impl Reconciler {
             return Ok(Outcome::Happened(parked));
         }
         if self.policy().is_none() {
-            return Ok(Outcome::Happened(Event::AbortAsked {
+            return Ok(Outcome::Happened(Event::AbortRequested {
                 by: "the policy, which no longer has it".to_owned(),
             }));
         }
@@ -31,8 +31,8 @@ impl Reconciler {
         if !self.plan()?.emergency {
             self.context.check_clock(&inventory)?;
         }
-        let grants = match self.grants_to_clone(&inventory)? {
-            Ok(grants) => grants,
+        let attributes = match self.attributes_to_clone(&inventory)? {
+            Ok(attributes) => attributes,
             Err(parked) => return Ok(Outcome::Happened(parked)),
         };
         let mut before = Vec::new();
@@ -59,7 +59,7 @@ impl Reconciler {
         // The provider counts in whole seconds.
         let expires_at = self.plan()?.key_lifetime.map(|lifetime| later(now, lifetime));
         let expires_at = expires_at.and_then(|at| jiff::Timestamp::from_second(at.as_second()).ok());
-        Ok(Outcome::Happened(Event::MintIntended { request: KeyRequest { grants, expires_at }, before }))
+        Ok(Outcome::Happened(Event::MintIntended { request: KeyRequest { attributes, expires_at }, before }))
     }
 
     /// A refusal that time cannot mend, and too many lost keys, are for an operator.
@@ -82,7 +82,7 @@ impl Reconciler {
     }
 
     /// What the new key must be allowed, or the event that parks the rotation.
-    fn grants_to_clone(&self, inventory: &Inventory) -> Result<Result<Grants, Event>, Failure> {
+    fn attributes_to_clone(&self, inventory: &Inventory) -> Result<Result<KeyAttributes, Event>, Failure> {
         let plan = self.plan()?;
         let parked = |reason, detail| Ok(Err(Event::Parked { reason, detail }));
         let Some(id) = &plan.old else {
@@ -92,8 +92,8 @@ impl Reconciler {
         };
         let Some(old) = inventory.key(id) else {
             let known = self.record.current.as_ref().filter(|current| plan.emergency && current.key == *id);
-            if let Some(grants) = known.and_then(|current| current.grants.clone()) {
-                return Ok(Ok(grants));
+            if let Some(attributes) = known.and_then(|current| current.attributes.clone()) {
+                return Ok(Ok(attributes));
             }
             let detail =
                 format!("the old key `{id}` is gone; `abort`, then `rotate` to begin with another key");
@@ -105,21 +105,21 @@ impl Reconciler {
             let detail = format!("the old key `{id}` is disabled; enable it, or `abort`");
             return parked(ParkReason::OldKeyUnusable, detail);
         }
-        if old.grants.permissions.is_unrestricted() && !plan.allow_unrestricted {
+        if old.attributes.permissions.is_unrestricted() && !plan.allow_unrestricted {
             let detail = format!(
                 "the old key `{id}` may do everything ({}); restrict it, or write `allow_unrestricted = true`",
-                old.grants.permissions
+                old.attributes.permissions
             );
             return parked(ParkReason::Unrestricted, detail);
         }
         let ceiling = plan.first.as_ref().map(|first| &first.permissions).filter(|_| !plan.emergency);
-        if let Some(beyond) = ceiling.and_then(|ceiling| old.grants.permissions.beyond(ceiling)) {
+        if let Some(beyond) = ceiling.and_then(|ceiling| old.attributes.permissions.beyond(ceiling)) {
             let detail = format!(
                 "the old key `{id}` may do more than the policy's `permissions`: {beyond}; restrict it in the dashboard and `retry`, or extend the policy, reload, `abort` and `rotate`"
             );
             return parked(ParkReason::Widened, detail);
         }
-        Ok(Ok(old.grants.clone()))
+        Ok(Ok(old.attributes.clone()))
     }
 
     /// What is wrong with what a destination serves: somebody replaced the value that we put there.

@@ -33,7 +33,7 @@ impl Reconciler {
             // Another field of the same secret was changed by somebody else, or the pending version was removed:
             // merge and stage again.
             Err(_) if served.fingerprint == placement.before.fingerprint => {
-                Ok(Outcome::Happened(Event::Contested { destination: index }))
+                Ok(Outcome::Happened(Event::DestinationChanged { destination: index }))
             }
             Err(_) => park(
                 ParkReason::ForeignValue,

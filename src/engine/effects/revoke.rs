@@ -49,7 +49,7 @@ impl Reconciler {
                 Ok(()) | Err(_) => {}
             }
         }
-        Ok(Outcome::Happened(Event::Withheld { verdicts }))
+        Ok(Outcome::Happened(Event::ReleaseWithdrawn { verdicts }))
     }
 
     /// Whether the policy's deadline overrules the gates: by the terms and the clock of now, not of when it was decided.

@@ -25,7 +25,7 @@ impl Reconciler {
         let staged = match store.stage(destination, &version, &value).await {
             Ok(staged) => staged,
             Err(failure) if failure.kind == Kind::Conflict => {
-                return Ok(Outcome::Happened(Event::Contested { destination: index }));
+                return Ok(Outcome::Happened(Event::DestinationChanged { destination: index }));
             }
             Err(failure) => return Err(failure),
         };

@@ -70,7 +70,7 @@ impl Reconciler {
             created_at: None,
             enabled: true,
             disable_reason: None,
-            grants: successor.request.grants.clone(),
+            attributes: successor.request.attributes.clone(),
             expires_at: successor.request.expires_at,
             usage_hash: None,
             character_count: None,

@@ -3,7 +3,7 @@
 use crate::domain::effect::EffectName;
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
-use crate::domain::key::{Grants, Inventory, Key, Permissions};
+use crate::domain::key::{Inventory, Key, KeyAttributes, Permissions};
 use crate::domain::rotation::ParkReason;
 use crate::domain::successor::KeyFacts;
 use crate::domain::time::later;
@@ -35,7 +35,7 @@ impl Reconciler {
             expires_at: key.expires_at,
             usage_hash: key.usage_hash.clone(),
             hint: key.hint.clone(),
-            grants: Some(Box::new(key.grants.clone())),
+            attributes: Some(Box::new(key.attributes.clone())),
         };
         let workspace_client = self.workspace_client()?;
         for _ in 0..ACCEPTANCES {
@@ -72,16 +72,16 @@ impl Reconciler {
             return Ok(Some("it is disabled or expired already".to_owned()));
         }
         let as_asked = match plan.old {
-            Some(_) => request.grants.clone(),
+            Some(_) => request.attributes.clone(),
             // Nothing to compare representations with: a first key's `all` may be listed as nothing at all.
-            None => as_listed(&request.grants, &key.grants),
+            None => as_listed(&request.attributes, &key.attributes),
         };
-        let differences = as_asked.differences(&key.grants);
+        let differences = as_asked.differences(&key.attributes);
         if !differences.is_empty() {
             return Ok(Some(format!("it differs from what was asked for in {}", differences.join(", "))));
         }
         if let Some(old) = self.old_key(inventory)? {
-            let differences = old.grants.differences(&key.grants);
+            let differences = old.attributes.differences(&key.attributes);
             if !differences.is_empty() {
                 return Ok(Some(format!("the old key was changed meanwhile in {}", differences.join(", "))));
             }
@@ -110,13 +110,13 @@ impl Reconciler {
         if self.successor()?.promotion_begun {
             return park(ParkReason::NewKeyUnusable, format!("the new key cannot be used: {why}"));
         }
-        Ok(Outcome::Happened(Event::Refuted { why }))
+        Ok(Outcome::Happened(Event::VerificationFailed { why }))
     }
 }
 
-fn as_listed(asked: &Grants, listed: &Grants) -> Grants {
+fn as_listed(asked: &KeyAttributes, listed: &KeyAttributes) -> KeyAttributes {
     let both_unrestricted =
         asked.permissions.is_unrestricted() && listed.permissions == Permissions::Unlisted;
     let permissions = if both_unrestricted { Permissions::Unlisted } else { asked.permissions.clone() };
-    Grants { permissions, ..asked.clone() }
+    KeyAttributes { permissions, ..asked.clone() }
 }

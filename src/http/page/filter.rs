@@ -1,21 +1,21 @@
-//! Which credentials are listed: by condition and by text, both in the address, page after page.
+//! The filter of the list, by condition and text, in the query of the URL.
 
 use serde::Deserialize;
 
 use crate::domain::ids::WorkspaceName;
 use crate::domain::report::{CredentialHealth, CredentialReport};
 
-/// On one page of the list.
+/// Rows on one page of the list.
 pub(super) const ROWS: usize = 100;
 
-/// Those that need a person, whatever their condition.
+/// Selects credentials that need attention, whatever their condition.
 pub(super) const ATTENTION: &str = "attention";
 
-/// As it stands in the address. What makes no sense there filters nothing.
+/// The query parameters. Invalid values do not filter.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Filter {
-    /// In the name, the workspace, the account, a key's id or fingerprint, or in what is said.
+    /// Searched in name, workspace, account, key id, fingerprint and summary.
     pub(super) q: String,
     pub(super) show: String,
     page: String,
@@ -30,7 +30,7 @@ impl Filter {
         self.q.trim()
     }
 
-    /// The chosen condition, or `attention`, if there is such a thing.
+    /// The selected condition or `attention`, if valid.
     pub(super) fn shown(&self) -> Option<&'static str> {
         let known = CredentialHealth::ALL.map(CredentialHealth::label).into_iter().chain([ATTENTION]);
         known.into_iter().find(|label| *label == self.show)
@@ -40,7 +40,7 @@ impl Filter {
         let is_shown = match self.shown() {
             None => true,
             Some(ATTENTION) => report.attention,
-            Some(label) => report.condition.label() == label,
+            Some(label) => report.health.label() == label,
         };
         is_shown && self.finds(report)
     }
@@ -57,14 +57,14 @@ impl Filter {
             || has(&report.summary)
     }
 
-    /// Which page of a list so long, from 1, and how many there are.
+    /// The current page, from 1, and the number of pages.
     pub(super) fn page(&self, rows: usize) -> (usize, usize) {
         let pages = rows.div_ceil(ROWS).max(1);
         (self.page.parse().unwrap_or(1).clamp(1, pages), pages)
     }
 
-    /// The address of a page of the same list.
-    pub(super) fn address(&self, page: usize) -> String {
+    /// The URL of a page of the same list.
+    pub(super) fn url(&self, page: usize) -> String {
         let mut parts = Vec::new();
         if !self.text().is_empty() {
             parts.push(format!("q={}", encoded(self.text())));
@@ -77,7 +77,7 @@ impl Filter {
     }
 }
 
-/// As a form would send it.
+/// Encodes text like an HTML form.
 fn encoded(text: &str) -> String {
     let encode = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_that_is_not_there_is_the_nearest_one() {
+    fn a_page_out_of_range_is_the_nearest_one() {
         let filter = |page: &str| Filter { page: page.to_owned(), ..Filter::default() };
         for (asked, rows, page) in
             [("", 5, (1, 1)), ("2", 250, (2, 3)), ("9", 250, (3, 3)), ("0", 0, (1, 1)), ("-1", 101, (1, 2))]
@@ -102,9 +102,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_looked_for_comes_back_in_the_address() {
+    fn the_url_contains_the_filter() {
         let filter = Filter { q: " a&b=<ü ".to_owned(), show: "parked".to_owned(), page: String::new() };
-        assert_eq!(filter.address(2), "/?q=a%26b%3D%3C%C3%BC&show=parked&page=2#list");
-        assert_eq!(Filter { show: "nonsense".to_owned(), ..Filter::default() }.address(1), "/#list");
+        assert_eq!(filter.url(2), "/?q=a%26b%3D%3C%C3%BC&show=parked&page=2#list");
+        assert_eq!(Filter { show: "nonsense".to_owned(), ..Filter::default() }.url(1), "/#list");
     }
 }

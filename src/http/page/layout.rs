@@ -1,4 +1,4 @@
-//! The frame of every page: its head, what stands above and below, and the script that refreshes what is between.
+//! The layout of every page: head, header, footer, and the script that refreshes the content.
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -6,17 +6,17 @@ use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, html};
 
 use crate::domain::sanitize::one_line;
-use crate::http::page::words;
+use crate::http::page::format;
 use crate::telemetry::metrics;
 
-/// How often the page asks anew, in seconds: by its script, or without one as a whole.
-const EVERY: u32 = 10;
+/// The refresh interval in seconds, with and without JavaScript.
+const REFRESH: u32 = 10;
 
 pub(super) struct Page {
     pub(super) status: StatusCode,
-    /// Says the state: it is what a tab shows.
+    /// The state, for the title of the tab.
     pub(super) title: String,
-    /// When what it tells was so.
+    /// The time of the data.
     pub(super) at: Option<Timestamp>,
     pub(super) body: Markup,
 }
@@ -35,21 +35,21 @@ impl Page {
                     link rel="icon" href="/page.svg" type="image/svg+xml";
                     link rel="stylesheet" href="/page.css";
                     script src="/page.js" defer {}
-                    noscript { meta http-equiv="refresh" content=(EVERY); }
+                    noscript { meta http-equiv="refresh" content=(REFRESH); }
                 }
-                body data-every=(EVERY) {
-                    a.skip href="#live" { "Skip to the state" }
+                body data-every=(REFRESH) {
+                    a.skip href="#live" { "Skip to content" }
                     header.top #top {
                         a.home href="/" { "rekeyd" }
                         @if let Some(at) = self.at {
-                            p #as-of { "as of " (words::clock(at)) }
+                            p #as-of { "as of " (format::clock(at)) }
                         }
                     }
                     div #stale role="status" aria-live="polite" {}
                     main #live tabindex="-1" { (self.body) }
                     footer {
-                        p { "Nothing can be changed from here: orders are typed on the machine that rekeyd runs on." }
-                        p { "rekeyd " (metrics::VERSION) " · times are UTC · this page asks anew every " (EVERY) " seconds" }
+                        p { "Read-only. Run commands on the machine of rekeyd." }
+                        p { "rekeyd " (metrics::VERSION) " · times are UTC · refreshes every " (REFRESH) " s" }
                     }
                 }
             }
@@ -60,7 +60,7 @@ impl Page {
 impl IntoResponse for Page {
     fn into_response(self) -> Response {
         let kind = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
-        // Much of it was said by others: nothing in it is to be shown otherwise than it is written.
+        // Many texts come from outside: control characters must not change how the page is shown.
         (self.status, kind, one_line(&self.render().into_string())).into_response()
     }
 }

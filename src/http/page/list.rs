@@ -1,4 +1,4 @@
-//! The list of credentials: compact, to be narrowed by condition and text, a page at a time.
+//! The list of credentials, with a filter and pages.
 
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -6,32 +6,32 @@ use maud::{Markup, html};
 use crate::domain::report::{CredentialHealth, CredentialReport, StatusReport};
 use crate::domain::time::age;
 use crate::http::page::filter::{ATTENTION, Filter, ROWS};
-use crate::http::page::words::{self, away, grouped};
+use crate::http::page::format::{self, grouped, relative};
 
-/// `told` of them stand above already.
+/// `shown` credentials are already above, as cards.
 pub(super) fn section(
     report: &StatusReport,
     rest: &[&CredentialReport],
     filter: &Filter,
-    told: usize,
+    shown: usize,
     now: Timestamp,
 ) -> Markup {
     let (page, pages) = filter.page(rest.len());
     let first = (page - 1) * ROWS;
     html! {
         section #list aria-labelledby="list-title" {
-            h2 #list-title { (title(report, rest.len(), filter, told)) }
+            h2 #list-title { (title(report, rest.len(), filter, shown)) }
             @if !report.credentials.is_empty() { (form(filter)) }
             @if !rest.is_empty() {
-                // The roles stay when a narrow window stacks the cells.
+                // The roles survive when a narrow window stacks the cells.
                 table.rows role="table" {
-                    caption.unseen { "Credentials, the worst first" }
+                    caption.unseen { "Credentials, most severe first" }
                     thead role="rowgroup" { tr role="row" {
                         th role="columnheader" scope="col" { "Credential" }
-                        th role="columnheader" scope="col" { "CredentialHealth" }
+                        th role="columnheader" scope="col" { "Condition" }
                         th.wide role="columnheader" scope="col" { "Phase" }
                         th.wide role="columnheader" scope="col" { "Workspace" }
-                        th.wide role="columnheader" scope="col" { "Key made" }
+                        th.wide role="columnheader" scope="col" { "Key created" }
                         th role="columnheader" scope="col" { "Next" }
                     } }
                     tbody role="rowgroup" { @for report in rest.iter().skip(first).take(ROWS) { (row(report, now)) } }
@@ -42,21 +42,21 @@ pub(super) fn section(
     }
 }
 
-fn title(report: &StatusReport, rest: usize, filter: &Filter, told: usize) -> String {
+fn title(report: &StatusReport, rest: usize, filter: &Filter, shown: usize) -> String {
     let all = report.credentials.len();
     match (filter.is_on(), rest) {
-        (true, 0) => format!("None of {} credentials is like that", grouped(all)),
+        (true, 0) => format!("0 of {} credentials", grouped(all)),
         (true, 1) => format!("1 of {} credentials", grouped(all)),
         (true, rest) => format!("{} of {} credentials", grouped(rest), grouped(all)),
-        (false, 0) if told > 0 => "There is no other credential".to_owned(),
-        (false, 0) => "No credential".to_owned(),
-        (false, rest) if told > 0 => format!("Everything else: {}", grouped(rest)),
-        (false, rest) => words::count(rest, "credential", "credentials"),
+        (false, 0) if shown > 0 => "No other credentials".to_owned(),
+        (false, 0) => "No credentials".to_owned(),
+        (false, rest) if shown > 0 => format!("Other credentials: {}", grouped(rest)),
+        (false, rest) => format::count(rest, "credential", "credentials"),
     }
 }
 
 fn form(filter: &Filter) -> Markup {
-    let options = [(ATTENTION, "that need you")];
+    let options = [(ATTENTION, "needs attention")];
     html! {
         search {
             form.filter method="get" action="/#list" {
@@ -65,7 +65,7 @@ fn form(filter: &Filter) -> Markup {
                     input #q type="search" name="q" value=(filter.text()) maxlength="200" autocomplete="off" spellcheck="false";
                 }
                 p {
-                    label for="show" { "CredentialHealth" }
+                    label for="show" { "Condition" }
                     select #show name="show" {
                         option value="" { "any" }
                         @for (value, label) in options {
@@ -78,7 +78,7 @@ fn form(filter: &Filter) -> Markup {
                     }
                 }
                 button type="submit" { "Show" }
-                @if filter.is_on() { a.clear href="/" { "Show everything" } }
+                @if filter.is_on() { a.clear href="/" { "Clear" } }
             }
         }
     }
@@ -88,35 +88,35 @@ fn row(report: &CredentialReport, now: Timestamp) -> Markup {
     html! {
         tr role="row" id={ "row-" (report.credential) } {
             th role="rowheader" scope="row" {
-                (words::link(report))
-                @if report.condition != CredentialHealth::Fine || report.attention { span.summary { (words::said(&report.summary)) } }
+                (format::link(report))
+                @if report.health != CredentialHealth::Fine || report.attention { span.summary { (format::inline(&report.summary)) } }
             }
-            td role="cell" { (words::tag(report.condition)) }
+            td role="cell" { (format::tag(report.health)) }
             td.wide role="cell" {
                 @if let Some(rotation) = &report.rotation {
-                    (words::phase(rotation.phase)) " " (age(rotation.phase_since, now))
+                    (format::phase(rotation.phase)) " " (age(rotation.phase_since, now))
                 }
             }
             td.wide role="cell" { @if let Some(workspace) = &report.workspace { (workspace) } }
-            td.wide role="cell" { @if let Some(since) = report.key_since { (away(since, now)) } }
+            td.wide role="cell" { @if let Some(since) = report.key_since { (relative(since, now)) } }
             td role="cell" { (next(report, now)) }
         }
     }
 }
 
-/// The next instant at which something is planned.
+/// The next planned time.
 pub(super) fn next(report: &CredentialReport, now: Timestamp) -> Markup {
     let Some(rotation) = &report.rotation else {
         return html! {
-            @if report.asked { "asked for" }
-            @else if let Some(due) = report.next_due { "due " (away(due, now)) }
+            @if report.requested { "requested" }
+            @else if let Some(due) = report.next_due { "due " (relative(due, now)) }
         };
     };
     let waits = rotation.waits_until.filter(|until| *until > now);
     html! {
         @match (waits, rotation.deadline) {
-            (Some(until), _) => { "goes on " (away(until, now)) },
-            (None, Some(deadline)) => { "deadline " (away(deadline, now)) },
+            (Some(until), _) => { "continues " (relative(until, now)) },
+            (None, Some(deadline)) => { "deadline " (relative(deadline, now)) },
             (None, None) => {},
         }
     }
@@ -126,9 +126,9 @@ fn pager(filter: &Filter, page: usize, pages: usize, rows: usize) -> Markup {
     let (first, last) = ((page - 1) * ROWS + 1, (page * ROWS).min(rows));
     html! {
         nav.pager aria-label="Pages of the list" {
-            @if page > 1 { a rel="prev" href=(filter.address(page - 1)) { "Previous" } }
+            @if page > 1 { a rel="prev" href=(filter.url(page - 1)) { "Previous" } }
             span { (grouped(first)) " to " (grouped(last)) " of " (grouped(rows)) }
-            @if page < pages { a rel="next" href=(filter.address(page + 1)) { "Next" } }
+            @if page < pages { a rel="next" href=(filter.url(page + 1)) { "Next" } }
         }
     }
 }

@@ -1,24 +1,23 @@
-//! The status page: the fleet at `/`, each credential at `/credentials/{name}`. It only tells: whatever acts is typed
-//! on the machine.
+//! The status page, which is read-only: the fleet at `/`, each credential at `/credentials/{name}`.
 //!
-//! Everything is rendered here and works without a script; with one it refreshes itself in place. No other origin is
-//! asked for anything, and no other may frame it.
+//! The server renders everything, and the page works without JavaScript; with it, the page refreshes in place. It loads
+//! nothing from other origins and cannot be framed.
 
 mod budget;
+mod conditions;
 mod credential;
+mod detail;
 mod evidence;
 mod filter;
 mod fleet;
+mod format;
 mod history;
 mod impact;
 mod layout;
 mod list;
-mod remarks;
 mod rotation;
 mod runbook;
 mod timeline;
-mod told;
-mod words;
 mod workspaces;
 
 use std::sync::Arc;
@@ -90,35 +89,35 @@ async fn credential(
     let Some(name) = path.ok().and_then(|Path(name)| CredentialName::new(name).ok()) else {
         return unknown().into_response();
     };
-    match told::tell(&shared, &name).await {
-        Ok(Some(told)) => credential::page(&told).into_response(),
+    match detail::load(&shared, &name).await {
+        Ok(Some(detail)) => credential::page(&detail).into_response(),
         Ok(None) => unknown().into_response(),
         Err(error) => unreadable(&error.to_string()).into_response(),
     }
 }
 
-/// The name is not repeated: it could be anything, even a key in the wrong place.
+/// The page does not repeat the name, which could be a key that was pasted by mistake.
 fn unknown() -> Page {
     let body = html! {
-        h1 { "There is no credential of this name" }
-        p.lede { "Neither the policy nor the journal knows it. Names are as the policy writes them." }
-        p { a href="/" { "See every credential" } }
+        h1 { "Credential not found" }
+        p.lede { "Neither the policy nor the journal has a credential with this name." }
+        p { a href="/" { "All credentials" } }
     };
-    Page { status: StatusCode::NOT_FOUND, title: "no such credential".to_owned(), at: None, body }
+    Page { status: StatusCode::NOT_FOUND, title: "credential not found".to_owned(), at: None, body }
 }
 
-/// Says so and what to do; that is all that can be told without a journal.
+/// The error and the runbook entry, if the journal cannot be read.
 fn unreadable(why: &str) -> Page {
     let entry = runbook::entry("The journal cannot be written").unwrap_or_default();
     let body = html! {
-        h1 { "The journal cannot be read" }
+        h1 { "Cannot read the journal" }
         p.lede { (why) }
-        p.hurt { strong { "Is anyone hurt?" } " Nobody by this alone: keys go on working without the daemon." }
-        h2 { "Look at the disk, and at what the daemon says" }
-        (words::command("df -h /var/lib/rekeyd"))
-        (words::command("journalctl -u rekeyd -n 50"))
+        p.impact { strong { "Impact:" } " None yet. Keys keep working without the daemon." }
+        h2 { "Next commands" }
+        (format::command("df -h /var/lib/rekeyd"))
+        (format::command("journalctl -u rekeyd -n 50"))
         @for paragraph in &entry.meaning { p { (runbook::prose(paragraph)) } }
-        @if let Some(to_do) = &entry.to_do { p { (runbook::prose(to_do)) } }
+        @if let Some(action) = &entry.action { p { (runbook::prose(action)) } }
     };
     Page { status: StatusCode::SERVICE_UNAVAILABLE, title: "journal unreadable".to_owned(), at: None, body }
 }

@@ -1,5 +1,5 @@
-// Keeps the page fresh in place: what changed is changed, and scroll position, focus, selection and what was folded
-// stay. When the daemon does not answer, it says so. Without this script the page reloads itself as a whole.
+// Refreshes the page in place and keeps scroll position, focus, selection and collapsed sections. If the daemon does not
+// respond, the page says so. Without this script the whole page reloads.
 "use strict";
 
 (() => {
@@ -9,13 +9,13 @@
 
   document.documentElement.classList.add("scripted");
 
-  /** By what an element is recognised wherever it has moved to; sections go by their headings. */
+  /** The identity of an element when it moves; sections are identified by their headings. */
   const key = (node) => (node.nodeType === Node.ELEMENT_NODE && (node.id || node.getAttribute("aria-labelledby"))) || "";
 
-  /** Makes `old` like `fresh`, node by node. */
+  /** Updates `old` to match `fresh`, node by node. */
   function morph(old, fresh) {
     for (const { name } of [...old.attributes]) {
-      // What a reader has folded or unfolded stays so.
+      // The reader's collapsed and expanded sections are kept.
       if (name !== "open" && !fresh.hasAttribute(name)) old.removeAttribute(name);
     }
     for (const { name, value } of fresh.attributes) {
@@ -45,7 +45,7 @@
   function show(text) {
     const fresh = new DOMParser().parseFromString(text, "text/html");
     const [live, top] = [fresh.getElementById("live"), fresh.getElementById("top")];
-    if (!live || !top) throw new Error("not our page");
+    if (!live || !top) throw new Error("not a status page");
     answered = top.querySelector("#as-of time")?.textContent ?? answered;
     const focused = document.activeElement;
     const [x, y] = [scrollX, scrollY];
@@ -60,10 +60,10 @@
 
   function silent() {
     document.documentElement.classList.add("is-stale");
-    // Once: it is read out when it changes.
+    // Set once: screen readers announce each change.
     if (!stale.textContent) {
-      stale.textContent = `rekeyd does not answer since ${clock()}. What you see is as of ${answered ?? "before"}, and may be wrong by now.`;
-      document.title = `no answer · ${document.title}`;
+      stale.textContent = `rekeyd has not responded since ${clock()}. This page shows the state as of ${answered ?? "an earlier time"}.`;
+      document.title = `no response · ${document.title}`;
     }
   }
 
@@ -94,7 +94,7 @@
 
   async function copy(code) {
     if (navigator.clipboard) return navigator.clipboard.writeText(code.textContent);
-    // Not over a secure connection: by selecting it.
+    // Without a secure connection, copy the selection.
     getSelection().selectAllChildren(code);
     document.execCommand("copy");
   }

@@ -1,104 +1,79 @@
-//! The rotation under way: its phases as steps, its gates, who holds it up, and the way back.
+//! The rotation in progress: its phases, its gates with what they are waiting on, and the rollback.
 
 use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::domain::gate::{LaggingConsumer, Verdict};
-use crate::domain::phase::PhaseName;
 use crate::domain::report::RotationReport;
 use crate::domain::report::progress::Progress;
 use crate::domain::report::why::WhyReport;
 use crate::domain::time::span;
-use crate::http::page::words::{self, away, moment};
+use crate::http::page::format::{self, instant, relative};
 
-/// Of what the provider says about one straggler: enough to find it.
+/// The largest number of usage records of a lagging consumer.
 const SPOTS: usize = 3;
 
-pub(super) fn section(why: &WhyReport, course: Option<&Progress>) -> Markup {
+pub(super) fn section(why: &WhyReport, progress: Option<&Progress>) -> Markup {
     let now = why.at;
     html! {
         @if let Some(rotation) = &why.credential.rotation {
             section aria-labelledby="rotation" {
-                h2 #rotation { "The rotation under way" }
+                h2 #rotation { "Rotation in progress" }
                 p.where {
-                    "begun " (away(rotation.begun_at, now)) ", reason: " (words::spaced(rotation.reason.label()))
+                    "started " (relative(rotation.begun_at, now)) ", reason: " (format::spaced(rotation.reason.label()))
                     " · " code { (rotation.id) }
                 }
                 @if let Some(urgency) = &rotation.urgency {
-                    p { strong { "An emergency: nothing is waited for. " } (urgency.why) ", known since " (moment(urgency.since, now)) "." }
+                    p { strong { "Emergency: skips every wait. " } (urgency.why) ", known since " (instant(urgency.since, now)) "." }
                 }
-                @if let Some(trouble) = &rotation.last_failure {
+                @if let Some(failure) = &rotation.last_failure {
                     p.last_failure {
-                        strong { "Fails and is tried again: " } (words::said(&trouble.message)) " · "
-                        (words::count(usize::try_from(trouble.failures).unwrap_or(usize::MAX), "failure", "failures"))
-                        " since " (away(trouble.since, now)) ", the last " (away(trouble.last_at, now))
+                        strong { "Failing, retrying: " } (format::inline(&failure.message)) " · "
+                        (format::count(usize::try_from(failure.failures).unwrap_or(usize::MAX), "failure", "failures"))
+                        " since " (relative(failure.since, now)) ", the last " (relative(failure.last_at, now))
                     }
                 }
-                @if let Some(course) = course { (steps(course, now)) }
+                @if let Some(progress) = progress { (steps(progress, now)) }
                 (waits(rotation, now))
                 @if !rotation.gates.is_empty() { (gates(&rotation.gates, now)) }
-                (way_back(rotation, now))
+                (rollback(rotation, now))
             }
         }
     }
 }
 
-fn steps(course: &Progress, now: Timestamp) -> Markup {
+fn steps(progress: &Progress, now: Timestamp) -> Markup {
     html! {
         ol.steps aria-label="Phases" {
-            @for passage in &course.passed {
-                @let here = passage.until.is_none();
+            @for interval in &progress.passed {
+                @let here = interval.until.is_none();
                 li class=(if here { "here" } else { "passed" }) aria-current=[here.then_some("step")] {
-                    span.phase { (words::phase(passage.phase)) }
+                    span.phase { (format::phase(interval.phase)) }
                     span.when {
-                        (words::clock(passage.from)) " · "
-                        @match passage.until {
-                            Some(until) => (span(until.duration_since(passage.from))),
-                            None => { "for " (span(now.duration_since(passage.from))) },
+                        (format::clock(interval.from)) " · "
+                        @match interval.until {
+                            Some(until) => (span(until.duration_since(interval.from))),
+                            None => { "for " (span(now.duration_since(interval.from))) },
                         }
                     }
-                    span.means { (means(passage.phase)) }
+                    span.means { (interval.phase.row().meaning) }
                 }
             }
-            @for phase in &course.ahead {
-                li.ahead { span.phase { (words::phase(*phase)) } span.when { "ahead" } span.means { (means(*phase)) } }
+            @for phase in &progress.ahead {
+                li.ahead { span.phase { (format::phase(*phase)) } span.when { "ahead" } span.means { (phase.row().meaning) } }
             }
         }
-    }
-}
-
-/// What happens in a phase, in a few words.
-fn means(phase: PhaseName) -> &'static str {
-    match phase {
-        PhaseName::Due => "everything is checked first",
-        PhaseName::Minting => "the new key is created",
-        PhaseName::Staging => "its value is written to every destination",
-        PhaseName::Verifying => "it is tried and compared",
-        PhaseName::Promoting => "it becomes current everywhere",
-        PhaseName::Overlap => "both keys work while consumers switch",
-        PhaseName::Disabling => "the old key is disabled",
-        PhaseName::Quarantine => "the old key is disabled, and can come back",
-        PhaseName::Revoking => "the old key is deleted",
-        PhaseName::Reinstating => "the old key is enabled again",
-        PhaseName::Discarding => "the new key is deleted, unused",
-        PhaseName::RollingBack => "the old key is put back into service",
-        PhaseName::Returning => "consumers switch back",
-        PhaseName::Withdrawing => "the new key is deleted",
-        PhaseName::Parked => "waits for a person",
-        PhaseName::Done => "the new key alone is left",
-        PhaseName::Aborted => "nothing came of it",
-        PhaseName::RolledBack => "the old key alone is left",
     }
 }
 
 fn waits(rotation: &RotationReport, now: Timestamp) -> Markup {
     html! {
         dl.facts {
-            @if let Some(until) = rotation.waits_until { dt { "Not before" } dd { (moment(until, now)) } }
-            @if let Some(deadline) = rotation.deadline { dt { "Deadline" } dd { (moment(deadline, now)) } }
+            @if let Some(until) = rotation.waits_until { dt { "Not before" } dd { (instant(until, now)) } }
+            @if let Some(deadline) = rotation.deadline { dt { "Deadline" } dd { (instant(deadline, now)) } }
             @if let Some(key) = &rotation.old_key_id { dt { "Old key" } dd { code { (key) } } }
             @if let Some(key) = &rotation.new_key_id { dt { "New key" } dd { code { (key) } } }
-            @if let Some(print) = &rotation.new_fingerprint { dt { "Its fingerprint" } dd { code { (print) } } }
+            @if let Some(print) = &rotation.new_fingerprint { dt { "New fingerprint" } dd { code { (print) } } }
         }
     }
 }
@@ -106,18 +81,18 @@ fn waits(rotation: &RotationReport, now: Timestamp) -> Markup {
 fn gates(gates: &[Verdict], now: Timestamp) -> Markup {
     html! {
         h3 { "Gates" }
-        p.where { "Each has to be open before the old key is disabled." }
+        p.where { "Every gate has to be satisfied before the old key is disabled." }
         ul.gates {
             @for gate in gates {
-                li class=(if gate.open { "open" } else { "shut" }) {
+                li class=(if gate.open { "satisfied" } else { "waiting" }) {
                     p {
-                        strong { (words::spaced(gate.gate.label())) } " "
-                        span class={ "tag " (if gate.open { "well" } else { "warn" }) } { (if gate.open { "open" } else { "shut" }) }
+                        strong { (format::spaced(gate.gate.label())) } " "
+                        span class={ "tag " (if gate.open { "well" } else { "warn" }) } { (if gate.open { "satisfied" } else { "waiting" }) }
                     }
-                    p.summary { (words::said(&gate.grounds)) }
+                    p.summary { (format::inline(&gate.grounds)) }
                     @if !gate.stragglers.is_empty() {
-                        ul.stragglers aria-label="Who holds it shut" {
-                            @for straggler in &gate.stragglers { (one(straggler, now)) }
+                        ul.lagging aria-label="Waiting on" {
+                            @for consumer in &gate.stragglers { (one(consumer, now)) }
                         }
                     }
                 }
@@ -126,13 +101,13 @@ fn gates(gates: &[Verdict], now: Timestamp) -> Markup {
     }
 }
 
-fn one(straggler: &LaggingConsumer, now: Timestamp) -> Markup {
+fn one(consumer: &LaggingConsumer, now: Timestamp) -> Markup {
     html! {
         li {
-            strong { (straggler.who) } ": " (words::said(&straggler.why))
-            @if let Some(last) = straggler.last { ", last seen " (away(last, now)) }
-            @if let Some(amount) = straggler.amount { ", " (amount) " credits or calls" }
-            @for spot in straggler.about.iter().take(SPOTS) {
+            strong { (consumer.who) } ": " (format::inline(&consumer.why))
+            @if let Some(last) = consumer.last { ", last seen " (relative(last, now)) }
+            @if let Some(amount) = consumer.amount { ", " (amount) " credits or calls" }
+            @for spot in consumer.about.iter().take(SPOTS) {
                 br;
                 @for (index, (name, value)) in spot.iter().enumerate() {
                     @if index > 0 { ", " }
@@ -143,20 +118,20 @@ fn one(straggler: &LaggingConsumer, now: Timestamp) -> Markup {
     }
 }
 
-fn way_back(rotation: &RotationReport, now: Timestamp) -> Markup {
-    let back = &rotation.rollback;
+fn rollback(rotation: &RotationReport, now: Timestamp) -> Markup {
+    let rollback = &rotation.rollback;
     html! {
-        h3 { "Way back" }
+        h3 { "Rollback" }
         p {
-            @match (back.possible, back.until) {
+            @match (rollback.possible, rollback.until) {
                 (false, _) => "Not possible: ",
                 (true, None) => "Possible: ",
-                (true, Some(until)) => { "Possible until " (moment(until, now)) " at least: " },
+                (true, Some(until)) => { "Possible at least until " (instant(until, now)) ": " },
             }
-            (back.detail) "."
+            (rollback.detail) "."
         }
         @if let Some(at) = rotation.old_key_expires_at {
-            p { "Without rekeyd, the provider lets the old key expire " (moment(at, now)) "." }
+            p { "The old key expires at the provider " (instant(at, now)) "." }
         }
     }
 }

@@ -1,44 +1,44 @@
-//! The life of the key in service: made, due, expired.
+//! The lifetime of the key in service: creation, due time, expiry.
 
 use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::domain::report::CredentialReport;
-use crate::http::page::words::{self, moment};
+use crate::http::page::format::{self, instant};
 
-/// Parts that the line is divided into.
+/// The width of the line in units.
 const WIDTH: i64 = 1000;
 
 pub(super) fn section(report: &CredentialReport, now: Timestamp) -> Markup {
     html! {
         section aria-labelledby="key" {
-            h2 #key { "Its key" }
-            @if report.key_id.is_none() { p { "It has none yet." } }
+            h2 #key { "Key" }
+            @if report.key_id.is_none() { p { "No key yet." } }
             @if let Some(since) = report.key_since { (line(since, report, now)) }
             dl.facts {
-                @if let Some(since) = report.key_since { dt { "In service since" } dd { (moment(since, now)) } }
+                @if let Some(since) = report.key_since { dt { "In service since" } dd { (instant(since, now)) } }
                 @match (report.next_due, &report.rotation) {
                     (_, Some(rotation)) => {
                         dt { "Being replaced since" }
-                        dd { (moment(rotation.begun_at, now)) ", reason: " (words::spaced(rotation.reason.label())) }
+                        dd { (instant(rotation.begun_at, now)) ", reason: " (format::spaced(rotation.reason.label())) }
                     },
-                    (Some(due), None) => { dt { "Due" } dd { (moment(due, now)) @if report.asked { ", and asked for" } } },
-                    (None, None) => { @if report.asked { dt { "Due" } dd { "asked for" } } },
+                    (Some(due), None) => { dt { "Due" } dd { (instant(due, now)) @if report.requested { ", requested" } } },
+                    (None, None) => { @if report.requested { dt { "Due" } dd { "requested" } } },
                 }
-                @if let Some(waits_for) = &report.waits_for { dt { "Waits for" } dd { (words::said(waits_for)) } }
-                @if let Some(expiry) = report.key_expires_at { dt { "Expires" } dd { (moment(expiry, now)) } }
+                @if let Some(waits_for) = &report.waits_for { dt { "Waiting for" } dd { (format::inline(waits_for)) } }
+                @if let Some(expiry) = report.key_expires_at { dt { "Expires" } dd { (instant(expiry, now)) } }
                 @if let Some(last) = &report.last {
                     dt { "Last rotation" }
                     dd {
-                        (words::phase(last.outcome)) " " (moment(last.at, now))
+                        (format::phase(last.outcome)) " " (instant(last.at, now))
                         @if let Some(why) = &last.why { ": " (why) }
                     }
                 }
-                @if let Some(answered) = &report.answered {
+                @if let Some(answered) = &report.last_emergency {
                     dt { "Last emergency" }
                     dd {
-                        (answered.why) ": the new key was current and the old one dead "
-                        (answered.at.duration_since(answered.since).as_secs()) " s later, " (moment(answered.at, now))
+                        (answered.why) ": new key current and old key disabled after "
+                        (answered.at.duration_since(answered.since).as_secs()) " s, " (instant(answered.at, now))
                     }
                 }
             }
@@ -46,7 +46,7 @@ pub(super) fn section(report: &CredentialReport, now: Timestamp) -> Markup {
     }
 }
 
-/// The same to look at; the words beside it say it all.
+/// The same as a graphic, hidden from screen readers.
 fn line(since: Timestamp, report: &CredentialReport, now: Timestamp) -> Markup {
     let marks = [report.next_due, report.key_expires_at];
     let marks: Vec<Timestamp> = marks.into_iter().flatten().filter(|at| *at != Timestamp::MAX).collect();

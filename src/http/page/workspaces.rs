@@ -1,4 +1,4 @@
-//! How each workspace fares: does it answer, what is spent of its budgets, what holds it, do the clocks agree.
+//! The state of each workspace: reachability, mint budget, rotations, holds and clock skew.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::domain::policy::{Policy, WorkspaceLimits};
 use crate::domain::report::StatusReport;
 use crate::domain::report::holds::HoldReport;
 use crate::engine::WorkspaceHealth;
-use crate::http::page::words::{away, grouped};
+use crate::http::page::format::{grouped, relative};
 use crate::telemetry::observation::Observation;
 
 pub(super) fn section(
@@ -27,15 +27,15 @@ pub(super) fn section(
                         li id={ "workspace-" (name) } {
                             h3 { (name) }
                             dl {
-                                dt { "Answers" }
-                                dd { (answers(observation, name)) }
-                                dt { "Keys made this hour" }
+                                dt { "Reachable" }
+                                dd { (reachability(observation, name)) }
+                                dt { "Keys created this hour" }
                                 dd { (budget(limits, spent.get(name))) }
-                                dt { "Under way" }
-                                dd { (places(limits, under_way(report, name))) }
-                                dt { "Breaker and holds" }
-                                dd { (restraint(&report.holds, name)) }
-                                @if let Some(reach) = observation.workspaces.get(name) { (surroundings(reach)) }
+                                dt { "In progress" }
+                                dd { (in_progress(limits, rotations(report, name))) }
+                                dt { "Holds" }
+                                dd { (active_holds(&report.holds, name)) }
+                                @if let Some(health) = observation.workspaces.get(name) { (clocks_and_keys(health)) }
                             }
                         }
                     }
@@ -45,16 +45,16 @@ pub(super) fn section(
     }
 }
 
-fn answers(observation: &Observation, name: &WorkspaceName) -> Markup {
-    let Some(reach) = observation.workspaces.get(name) else { return html! { "not asked yet" } };
-    let last = reach.last_answer;
+fn reachability(observation: &Observation, name: &WorkspaceName) -> Markup {
+    let Some(health) = observation.workspaces.get(name) else { return html! { "not checked yet" } };
+    let last = health.last_answer;
     html! {
-        @match (&reach.failing, last) {
-            (None, None) => { "not asked yet" },
-            (None, Some(last)) => { "yes, last " (away(last, observation.at)) },
+        @match (&health.failing, last) {
+            (None, None) => { "not checked yet" },
+            (None, Some(last)) => { "yes, last " (relative(last, observation.at)) },
             (Some(failure), None) => { strong.bad { "no" } ": " (failure.kind.label()) },
             (Some(failure), Some(last)) => {
-                strong.bad { "no" } ": " (failure.kind.label()) ", last " (away(last, observation.at))
+                strong.bad { "no" } ": " (failure.kind.label()) ", last " (relative(last, observation.at))
             },
         }
     }
@@ -68,49 +68,49 @@ fn budget(limits: &WorkspaceLimits, spent: Option<&usize>) -> String {
     }
 }
 
-fn under_way(report: &StatusReport, name: &WorkspaceName) -> usize {
+fn rotations(report: &StatusReport, name: &WorkspaceName) -> usize {
     let here = |it: &&crate::domain::report::CredentialReport| {
         it.rotation.is_some() && it.workspace.as_ref() == Some(name)
     };
     report.credentials.iter().filter(here).count()
 }
 
-fn places(limits: &WorkspaceLimits, under_way: usize) -> String {
+fn in_progress(limits: &WorkspaceLimits, rotations: usize) -> String {
     match limits.overlaps_at_once {
-        usize::MAX => format!("{} rotations", grouped(under_way)),
-        places => format!("{} of {} rotations", grouped(under_way), grouped(places)),
+        usize::MAX => format!("{} rotations", grouped(rotations)),
+        limit => format!("{} of {} rotations", grouped(rotations), grouped(limit)),
     }
 }
 
-/// What is in force for the workspace as a whole.
-fn restraint(holds: &[HoldReport], name: &WorkspaceName) -> Markup {
+/// The holds on the whole workspace.
+fn active_holds(holds: &[HoldReport], name: &WorkspaceName) -> Markup {
     let over = |hold: &&HoldReport| {
         hold.scope == "fleet" || (hold.scope == "workspace" && hold.name.as_deref() == Some(name.as_str()))
     };
     let over: Vec<&HoldReport> = holds.iter().filter(over).collect();
     html! {
-        @if over.is_empty() { "nothing is held" }
+        @if over.is_empty() { "none" }
         @for (index, hold) in over.iter().enumerate() {
             @if index > 0 { "; " }
-            @if hold.is_breakers() { strong.bad { "tripped" } ": " (hold.what.label()) " is held" }
-            @else { (hold.what.label()) " is held by " (hold.by) }
+            @if hold.is_breakers() { strong.bad { "breaker tripped" } ": " (hold.what.label()) }
+            @else { (hold.what.label()) ", by " (hold.by) }
         }
     }
 }
 
-/// Seconds between the clocks that are a breath, not a difference.
-const AGREED_SECONDS: u64 = 2;
+/// The largest skew that is shown as none, in seconds.
+const SKEW_SHOWN_FROM: u64 = 2;
 
-fn surroundings(reach: &WorkspaceHealth) -> Markup {
+fn clocks_and_keys(health: &WorkspaceHealth) -> Markup {
     html! {
-        @if let Some(skew) = reach.clock_skew_seconds {
-            dt { "Clocks" }
+        @if let Some(skew) = health.clock_skew_seconds {
+            dt { "Clock skew" }
             dd {
-                @if skew.unsigned_abs() <= AGREED_SECONDS { "agree" }
-                @else { "the provider's is " (skew.unsigned_abs()) " s " (if skew > 0 { "ahead" } else { "behind" }) }
+                @if skew.unsigned_abs() <= SKEW_SHOWN_FROM { "none" }
+                @else { "provider " (skew.unsigned_abs()) " s " (if skew > 0 { "ahead" } else { "behind" }) }
             }
         }
-        @if let Some(foreign) = reach.foreign_keys.filter(|foreign| *foreign > 0) {
+        @if let Some(foreign) = health.foreign_keys.filter(|foreign| *foreign > 0) {
             dt { "Foreign keys" }
             dd { (grouped(foreign)) }
         }

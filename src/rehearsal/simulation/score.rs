@@ -14,7 +14,7 @@ use crate::domain::plan::Reason;
 use crate::domain::policy::Policy;
 use crate::domain::rotation::Rotation;
 use crate::domain::step;
-use crate::ports::journal::{Entry, Journal as _};
+use crate::ports::journal::{Entry, HoldRegister as _, Records as _};
 use crate::rehearsal::call_log::{Call, Noted};
 use crate::rehearsal::consumers::Consumers;
 use crate::rehearsal::simulation::promises::Promises;

@@ -1,9 +1,9 @@
-//! What a metric is, before it has a number.
+//! The definition of a metric.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Gauge,
-    /// Its sample's name ends in `_total`.
+    /// Sample names end in `_total`.
     Counter,
     Histogram,
 }
@@ -19,10 +19,10 @@ impl Kind {
     }
 }
 
-/// A metric as it is promised.
+/// A metric with its type, labels and help text.
 #[derive(Debug, Clone, Copy)]
 pub struct Definition {
-    /// Without `_total`, for a counter.
+    /// Without the suffix `_total` of a counter.
     pub name: &'static str,
     pub kind: Kind,
     pub labels: &'static [&'static str],

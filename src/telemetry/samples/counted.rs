@@ -1,58 +1,59 @@
-//! What was counted since the start.
+//! Counters and histograms since the start of the process.
 
 use crate::domain::failure::Kind;
 use crate::domain::ids::WorkspaceName;
 use crate::domain::phase::PhaseName;
 use crate::domain::plan::Reason;
 use crate::telemetry::catalogue;
-use crate::telemetry::meter::{Calls, Counts, ENDS, Outcome, Spans};
+use crate::telemetry::meter::{Calls, Counts, Outcome, Spans};
 use crate::telemetry::samples::{Samples, total};
 
-pub(super) fn tell<'w>(
+pub(super) fn add<'w>(
     samples: &mut Samples,
     counts: &Counts,
     workspaces: impl Iterator<Item = &'w WorkspaceName>,
 ) {
-    let Counts { provider, stores, failing, ended, phases, writes, unwritten, writable, spans } = counts;
+    let Counts { provider, stores, failing, ended, phases, writes, write_failures, writable, spans } = counts;
     for name in workspaces {
         let throttled = provider.iter().filter(|((at, _), _)| at == name.as_str());
         let throttled =
             throttled.filter_map(|(_, calls)| calls.outcomes.get(&Outcome::Failed(Kind::Throttled)));
         samples.put(catalogue::PROVIDER_THROTTLED, &[name.as_str()], total(throttled.sum()));
-        // Every way of ending is told from the start, so that its first time is an increase.
-        for (outcome, reason) in ENDS.into_iter().flat_map(|end| Reason::ALL.map(|reason| (end, reason))) {
+        // Every outcome is exported from the start, so that its first occurrence is an increase.
+        let ends = PhaseName::ALL.into_iter().filter(|phase| phase.is_end());
+        for (outcome, reason) in ends.flat_map(|end| Reason::ALL.map(|reason| (end, reason))) {
             let times = ended.get(&(name.to_string(), outcome, reason.label())).copied().unwrap_or(0);
             let labels = [name.as_str(), PhaseName::label(outcome), reason.label()];
             samples.put(catalogue::ENDED, &labels, total(times));
         }
     }
-    for ((workspace, route), Calls { outcomes, took }) in provider {
+    for ((workspace, route), Calls { outcomes, durations }) in provider {
         for (outcome, times) in outcomes {
             let labels = [workspace.as_str(), route.label(), outcome.label()];
             samples.put(catalogue::PROVIDER_REQUESTS, &labels, total(*times));
         }
-        samples.spread(catalogue::PROVIDER_TIME, &[workspace, route.label()], took.clone());
+        samples.histogram(catalogue::PROVIDER_TIME, &[workspace, route.label()], durations.clone());
     }
-    for ((store, operation), Calls { outcomes, took }) in stores {
+    for ((store, operation), Calls { outcomes, durations }) in stores {
         for (outcome, times) in outcomes {
             let labels = [store.as_str(), operation.label(), outcome.label()];
             samples.put(catalogue::STORE_REQUESTS, &labels, total(*times));
         }
-        samples.spread(catalogue::STORE_TIME, &[store, operation.label()], took.clone());
+        samples.histogram(catalogue::STORE_TIME, &[store, operation.label()], durations.clone());
     }
     for (store, kind) in failing {
         samples.put(catalogue::STORE_FAILING, &[store, kind.label()], 1.0);
     }
-    for (phase, spread) in phases {
-        samples.spread(catalogue::PHASE_TIME, &[phase.label()], spread.clone());
+    for (phase, histogram) in phases {
+        samples.histogram(catalogue::PHASE_TIME, &[phase.label()], histogram.clone());
     }
     samples.flag(catalogue::JOURNAL_WRITABLE, &[], *writable);
-    samples.spread(catalogue::JOURNAL_WRITES, &[], writes.clone());
-    samples.put(catalogue::JOURNAL_UNWRITTEN, &[], total(*unwritten));
-    if let Some(Spans { sent, lost }) = spans {
+    samples.histogram(catalogue::JOURNAL_WRITES, &[], writes.clone());
+    samples.put(catalogue::JOURNAL_WRITE_FAILURES, &[], total(*write_failures));
+    if let Some(Spans { sent, dropped }) = spans {
         samples.put(catalogue::SPANS_SENT, &[], total(*sent));
-        for (loss, count) in lost {
-            samples.put(catalogue::SPANS_DROPPED, &[loss.label()], total(*count));
+        for (reason, count) in dropped {
+            samples.put(catalogue::SPANS_DROPPED, &[reason.label()], total(*count));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Credentials one by one: all of them, or the worst of those that are not well.
+//! The samples of single credentials: of all, or of the most severe ones.
 
 use std::collections::BTreeSet;
 
@@ -15,72 +15,75 @@ use crate::telemetry::catalogue;
 use crate::telemetry::observation::Detail;
 use crate::telemetry::samples::Samples;
 
-/// More than an on-call person can look at, and few enough for any scraper.
-const WORST_MAX: usize = 100;
+/// The largest number of credentials with `per_credential = false`.
+const CREDENTIALS_MAX: usize = 100;
 
-/// A key that expires within this is not well: longer than any alert about it waits.
+/// A key that expires within this time is exported; longer than the threshold of any alert.
 const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(24 * 14);
 
-/// For which anything may be late, or stand still, without being worth a look.
-const A_WHILE: SignedDuration = SignedDuration::from_hours(1);
+/// How long a rotation may be late or in a phase before it is exported.
+const LATE_AFTER: SignedDuration = SignedDuration::from_hours(1);
 
-/// For which an emergency that was answered is worth telling: its cause may still be there.
-const A_DAY: SignedDuration = SignedDuration::from_hours(24);
+/// How long a completed emergency is exported.
+const EMERGENCY_FOR: SignedDuration = SignedDuration::from_hours(24);
 
-pub(super) fn tell(samples: &mut Samples, report: &StatusReport, detail: Detail, now: Timestamp) {
-    let mut told: Vec<&CredentialReport> = match detail {
+pub(super) fn add(samples: &mut Samples, report: &StatusReport, detail: Detail, now: Timestamp) {
+    let mut selected: Vec<&CredentialReport> = match detail {
         Detail::Every => report.credentials.iter().collect(),
-        // A report begins with the worst.
-        Detail::Worst => report.credentials.iter().filter(|it| !is_well(it, now)).take(WORST_MAX).collect(),
+        // A report lists the most severe credentials first.
+        Detail::MostSevere => {
+            report.credentials.iter().filter(|it| !is_healthy(it, now)).take(CREDENTIALS_MAX).collect()
+        }
     };
-    told.sort_by(|one, other| one.credential.cmp(&other.credential));
-    for report in told {
+    selected.sort_by(|one, other| one.credential.cmp(&other.credential));
+    for report in selected {
         credential(samples, report);
     }
 }
 
-/// Whether no alert could be about it.
-fn is_well(report: &CredentialReport, now: Timestamp) -> bool {
+/// Whether no alert can fire for the credential.
+fn is_healthy(report: &CredentialReport, now: Timestamp) -> bool {
     let is_before = |at: Option<Timestamp>, limit: Timestamp| at.is_some_and(|at| at <= limit);
-    let a_while_ago = now.saturating_sub(A_WHILE).unwrap_or(Timestamp::MIN);
-    let a_day_ago = now.saturating_sub(A_DAY).unwrap_or(Timestamp::MIN);
+    let late_limit = now.saturating_sub(LATE_AFTER).unwrap_or(Timestamp::MIN);
+    let emergency_limit = now.saturating_sub(EMERGENCY_FOR).unwrap_or(Timestamp::MIN);
     let soon = later(now, EXPIRES_SOON);
-    let is_quiet = match report.condition {
+    let is_quiet = match report.health {
         CredentialHealth::Fine | CredentialHealth::Rotating | CredentialHealth::Waiting => true,
-        CredentialHealth::Hindered
-        | CredentialHealth::Drifted
+        CredentialHealth::Retrying
+        | CredentialHealth::OutOfSync
         | CredentialHealth::Parked
         | CredentialHealth::Blocked
         | CredentialHealth::Damaged => false,
     };
-    let goes_well = |rotation: &RotationReport| {
-        let is_failing = stragglers(rotation).iter().any(|(gate, _)| *gate == GateName::Failing);
-        let stands_still = report.condition == CredentialHealth::Rotating
-            && is_before(Some(rotation.phase_since), a_while_ago);
+    let is_healthy_rotation = |rotation: &RotationReport| {
+        let is_failing = waiting_on(rotation).iter().any(|(gate, _)| *gate == GateName::Failing);
+        let is_stuck =
+            report.health == CredentialHealth::Rotating && is_before(Some(rotation.phase_since), late_limit);
         !is_failing
-            && !stands_still
+            && !is_stuck
             && !is_before(rotation.deadline, now)
             && !rotation.evidence.iter().any(|source| source.blind)
     };
     is_quiet
         && !report.attention
         && report.findings.is_empty()
-        && report.silent.is_empty()
-        && report.answered.as_ref().is_none_or(|answered| answered.at < a_day_ago)
-        && !is_before(report.due, a_while_ago)
+        && report.stale_consumers.is_empty()
+        && report.last_emergency.as_ref().is_none_or(|answered| answered.at < emergency_limit)
+        && !is_before(report.due, late_limit)
         && !is_before(report.key_expires_at, soon)
         && report.last.as_ref().is_none_or(|last| last.outcome == PhaseName::Done)
-        && report.rotation.as_ref().is_none_or(goes_well)
+        && report.rotation.as_ref().is_none_or(is_healthy_rotation)
 }
 
-/// Who holds which gate shut. Of a probe's many instances only the probe: they come and go.
-pub(super) fn stragglers(report: &RotationReport) -> BTreeSet<(GateName, &str)> {
-    let shut = report.gates.iter().filter(|verdict| !verdict.open);
-    shut.flat_map(|verdict| {
-        let who = verdict.stragglers.iter().map(|it| it.who.split(" at ").next().unwrap_or_default());
-        who.map(|who| (verdict.gate, who))
-    })
-    .collect()
+/// What each unsatisfied gate is waiting on. For a probe, the probe and not its instances, which change.
+pub(super) fn waiting_on(report: &RotationReport) -> BTreeSet<(GateName, &str)> {
+    let unsatisfied = report.gates.iter().filter(|verdict| !verdict.open);
+    unsatisfied
+        .flat_map(|verdict| {
+            let names = verdict.stragglers.iter().map(|it| it.who.split(" at ").next().unwrap_or_default());
+            names.map(|name| (verdict.gate, name))
+        })
+        .collect()
 }
 
 fn credential(samples: &mut Samples, report: &CredentialReport) {
@@ -88,9 +91,9 @@ fn credential(samples: &mut Samples, report: &CredentialReport) {
     let workspace = report.workspace.as_ref().map_or("", WorkspaceName::as_str);
     let which = [name, workspace];
     samples.flag(catalogue::ATTENTION, &which, report.attention);
-    samples.moment(catalogue::KEY_CREATED, &which, report.key_since);
-    samples.moment(catalogue::KEY_EXPIRES, &which, report.key_expires_at);
-    samples.moment(catalogue::ROTATION_DUE, &which, report.due);
+    samples.instant(catalogue::KEY_CREATED, &which, report.key_since);
+    samples.instant(catalogue::KEY_EXPIRES, &which, report.key_expires_at);
+    samples.instant(catalogue::ROTATION_DUE, &which, report.due);
     if let Some(blocked) = report.blocked {
         samples.put(catalogue::BLOCKED, &[name, workspace, blocked.label()], 1.0);
     }
@@ -101,44 +104,44 @@ fn credential(samples: &mut Samples, report: &CredentialReport) {
     {
         samples.put(catalogue::FINDING, &[name, workspace, kind.label()], 1.0);
     }
-    for silent in &report.silent {
+    for silent in &report.stale_consumers {
         let labels = [name, workspace, silent.consumer.as_str()];
-        samples.moment(catalogue::SILENT_SINCE, &labels, Some(silent.since));
+        samples.instant(catalogue::SILENT_SINCE, &labels, Some(silent.since));
     }
-    if let Some(answered) = &report.answered {
+    if let Some(answered) = &report.last_emergency {
         let lasted = answered.at.duration_since(answered.since);
-        samples.put(catalogue::LEAK_ANSWERED, &which, lasted.as_secs_f64());
-        samples.moment(catalogue::LEAK_ANSWERED_AT, &which, Some(answered.at));
+        samples.put(catalogue::EMERGENCY_DURATION, &which, lasted.as_secs_f64());
+        samples.instant(catalogue::EMERGENCY_COMPLETED, &which, Some(answered.at));
     }
     if let Some(last) = &report.last {
-        samples.moment(catalogue::LAST_ROTATION, &[name, workspace, last.outcome.label()], Some(last.at));
+        samples.instant(catalogue::LAST_ROTATION, &[name, workspace, last.outcome.label()], Some(last.at));
     }
-    if let Some(told) = &report.rotation {
-        rotation(samples, which, told);
+    if let Some(report) = &report.rotation {
+        rotation(samples, which, report);
     }
 }
 
 fn rotation(samples: &mut Samples, which: [&str; 2], report: &RotationReport) {
     let [name, workspace] = which;
     samples.put(catalogue::ROTATION_PHASE, &[name, workspace, report.phase.label()], 1.0);
-    samples.moment(catalogue::PHASE_ENTERED, &which, Some(report.phase_since));
-    samples.moment(catalogue::DEADLINE, &which, report.deadline);
-    if let Some(trouble) = &report.last_failure {
-        let labels = [name, workspace, trouble.effect.label(), trouble.kind.label()];
-        samples.put(catalogue::TROUBLE, &labels, f64::from(trouble.failures));
+    samples.instant(catalogue::PHASE_ENTERED, &which, Some(report.phase_since));
+    samples.instant(catalogue::DEADLINE, &which, report.deadline);
+    if let Some(failure) = &report.last_failure {
+        let labels = [name, workspace, failure.effect.label(), failure.kind.label()];
+        samples.put(catalogue::CONSECUTIVE_FAILURES, &labels, f64::from(failure.failures));
     }
     if let Some(parked) = &report.parked {
         samples.put(catalogue::PARKED, &[name, workspace, parked.reason.label()], 1.0);
     }
     for verdict in &report.gates {
-        samples.flag(catalogue::GATE_OPEN, &[name, workspace, verdict.gate.label()], verdict.open);
+        samples.flag(catalogue::GATE_SATISFIED, &[name, workspace, verdict.gate.label()], verdict.open);
     }
-    for (gate, who) in stragglers(report) {
-        samples.put(catalogue::STRAGGLER, &[name, workspace, gate.label(), who], 1.0);
+    for (gate, party) in waiting_on(report) {
+        samples.put(catalogue::GATE_WAITING_ON, &[name, workspace, gate.label(), party], 1.0);
     }
     for SourceDelay { source, late_by, blind } in &report.evidence {
         let labels = [name, workspace, source.label()];
         samples.put(catalogue::EVIDENCE_DELAY, &labels, late_by.as_secs_f64());
-        samples.flag(catalogue::EVIDENCE_BLIND, &labels, *blind);
+        samples.flag(catalogue::EVIDENCE_UNAVAILABLE, &labels, *blind);
     }
 }

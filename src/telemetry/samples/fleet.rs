@@ -1,4 +1,4 @@
-//! The fleet as a whole: as many series for ten thousand credentials as for ten.
+//! The samples of the fleet, whose number does not depend on the number of credentials.
 
 use jiff::Timestamp;
 
@@ -10,15 +10,14 @@ use crate::domain::report::blocked::Blocked;
 use crate::domain::report::{CredentialHealth, CredentialReport, RotationReport, StatusReport};
 use crate::domain::rotation::ParkReason;
 use crate::telemetry::catalogue;
-use crate::telemetry::meter::ENDS;
 use crate::telemetry::samples::{Samples, count, credential};
 
-pub(super) fn tell(samples: &mut Samples, report: &StatusReport, workspaces: &[&WorkspaceName]) {
+pub(super) fn add(samples: &mut Samples, report: &StatusReport, workspaces: &[&WorkspaceName]) {
     let all = &report.credentials;
     let counted =
         |is_such: &dyn Fn(&CredentialReport) -> bool| count(all.iter().filter(|it| is_such(it)).count());
     for condition in CredentialHealth::ALL {
-        samples.put(catalogue::CREDENTIALS, &[condition.label()], counted(&|it| it.condition == condition));
+        samples.put(catalogue::CREDENTIALS, &[condition.label()], counted(&|it| it.health == condition));
     }
     for reason in ParkReason::ALL {
         let is_parked = |it: &CredentialReport| parked(it) == Some(reason);
@@ -50,16 +49,16 @@ fn workspace(samples: &mut Samples, name: &str, own: &[&CredentialReport]) {
         |at: &dyn Fn(&CredentialReport) -> Option<Timestamp>| own.iter().filter_map(|it| at(it)).min();
     let attention = own.iter().filter(|it| it.attention).count();
     samples.put(catalogue::NEED_ATTENTION, &[name], count(attention));
-    samples.moment(catalogue::OLDEST_KEY, &[name], first(&|it| it.key_since));
-    samples.moment(catalogue::FIRST_EXPIRY, &[name], first(&|it| it.key_expires_at));
-    samples.moment(catalogue::FIRST_DUE, &[name], first(&|it| it.next_due));
+    samples.instant(catalogue::OLDEST_KEY, &[name], first(&|it| it.key_since));
+    samples.instant(catalogue::NEXT_EXPIRY, &[name], first(&|it| it.key_expires_at));
+    samples.instant(catalogue::NEXT_DUE, &[name], first(&|it| it.next_due));
     let rotations: Vec<&RotationReport> = own.iter().filter_map(|it| it.rotation.as_ref()).collect();
-    let stragglers = rotations.iter().map(|rotation| credential::stragglers(rotation).len()).sum();
-    samples.put(catalogue::ALL_STRAGGLERS, &[name], count(stragglers));
-    for phase in PhaseName::ALL.into_iter().filter(|phase| !ENDS.contains(phase)) {
+    let lagging = rotations.iter().map(|rotation| credential::waiting_on(rotation).len()).sum();
+    samples.put(catalogue::LAGGING_CONSUMERS, &[name], count(lagging));
+    for phase in PhaseName::ALL.into_iter().filter(|phase| !phase.is_end()) {
         let there = || rotations.iter().filter(|rotation| rotation.phase == phase);
         let labels = [name, phase.label()];
         samples.put(catalogue::IN_PHASE, &labels, count(there().count()));
-        samples.moment(catalogue::LONGEST_IN_PHASE, &labels, there().map(|it| it.phase_since).min());
+        samples.instant(catalogue::OLDEST_PHASE_ENTERED, &labels, there().map(|it| it.phase_since).min());
     }
 }

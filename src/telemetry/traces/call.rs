@@ -1,4 +1,4 @@
-//! One call to the outside as a span: a part of the phase that it was made in, or a trace of its own.
+//! The span of an outgoing call: a child of the phase that made the call, or a trace of its own.
 
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
@@ -8,33 +8,33 @@ use crate::domain::failure::Failure;
 use crate::domain::trace::{Attributes, Note, Side, Span, SpanId, TraceId, Value};
 use crate::telemetry::meter::{Operation, Outcome, Route};
 
-/// Whom was asked for what.
+/// The target of a call.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::telemetry) enum Asked<'a> {
+pub(in crate::telemetry) enum CallTarget<'a> {
     Workspace(&'a str, Route),
     Store(&'a str, Operation),
 }
 
 /// The span of a call that ended just `now`.
 pub(in crate::telemetry) fn span(
-    asked: Asked<'_>,
-    heard: &CallRecord,
+    target: CallTarget<'_>,
+    record: &CallRecord,
     outcome: Outcome,
     failure: Option<&Failure>,
     now: Timestamp,
 ) -> Span {
-    let took = SignedDuration::try_from(heard.took).unwrap_or(SignedDuration::MAX);
-    let start = now.saturating_sub(took).unwrap_or(now);
-    let chance = Uuid::now_v7();
-    let (_, low) = chance.as_u64_pair();
-    let (name, mut attributes) = whom(asked);
+    let duration = SignedDuration::try_from(record.took).unwrap_or(SignedDuration::MAX);
+    let start = now.saturating_sub(duration).unwrap_or(now);
+    let random = Uuid::now_v7();
+    let (_, low) = random.as_u64_pair();
+    let (name, mut attributes) = describe(target);
     attributes.push(("rekeyd.outcome", Value::from(outcome.label())));
-    if let Some(behalf) = &heard.behalf {
+    if let Some(behalf) = &record.behalf {
         attributes.push(("rekeyd.rotation", Value::from(behalf.rotation.to_string())));
         attributes.push(("rekeyd.entry", Value::from(behalf.entry)));
     }
-    // What came last decided.
-    let last = heard.answers.last();
+    // The last response decides.
+    let last = record.answers.last();
     if let Some(answer) = last {
         attributes.push(("http.response.status_code", Value::from(u64::from(answer.status))));
     }
@@ -46,29 +46,29 @@ pub(in crate::telemetry) fn span(
         attributes.push(("error.type", Value::from(failure.kind.label())));
     }
     Span {
-        trace: heard
+        trace: record
             .behalf
-            .map_or_else(|| TraceId::by_chance(chance.into_bytes()), |it| TraceId::of(it.rotation)),
+            .map_or_else(|| TraceId::by_chance(random.into_bytes()), |it| TraceId::of(it.rotation)),
         id: SpanId::by_chance(low.to_be_bytes()),
-        parent: heard.behalf.map(|it| SpanId::of_phase(it.rotation, it.entered)),
+        parent: record.behalf.map(|it| SpanId::of_phase(it.rotation, it.entered)),
         name,
         side: Side::Outside,
         start,
         end: now,
         attributes,
-        notes: heard.answers.iter().map(|answer| note(answer, start)).collect(),
+        notes: record.answers.iter().map(|response| note(response, start)).collect(),
         unnoted: 0,
         fault: failure.map(|it| it.message.clone()),
     }
 }
 
-fn whom(asked: Asked<'_>) -> (&'static str, Attributes) {
-    match asked {
-        Asked::Workspace(workspace, route) => {
+fn describe(target: CallTarget<'_>) -> (&'static str, Attributes) {
+    match target {
+        CallTarget::Workspace(workspace, route) => {
             let route = route.label();
             (route, vec![("rekeyd.workspace", Value::from(workspace)), ("rekeyd.route", Value::from(route))])
         }
-        Asked::Store(store, operation) => {
+        CallTarget::Store(store, operation) => {
             let operation = operation.label();
             let of = vec![("rekeyd.store", Value::from(store)), ("rekeyd.operation", Value::from(operation))];
             (operation, of)
@@ -76,10 +76,10 @@ fn whom(asked: Asked<'_>) -> (&'static str, Attributes) {
     }
 }
 
-/// One answer: a call may be several requests.
-fn note(answer: &CallResponse, start: Timestamp) -> Note {
-    let after = SignedDuration::try_from(answer.after).unwrap_or_default();
-    let mut attributes = vec![("http.response.status_code", Value::from(u64::from(answer.status)))];
-    attributes.extend(answer.request_id.as_deref().map(|id| ("rekeyd.request_id", Value::from(id))));
-    Note { at: start.saturating_add(after).unwrap_or(start), name: "answer", attributes }
+/// The event of one response; a call may consist of several requests.
+fn note(response: &CallResponse, start: Timestamp) -> Note {
+    let after = SignedDuration::try_from(response.after).unwrap_or_default();
+    let mut attributes = vec![("http.response.status_code", Value::from(u64::from(response.status)))];
+    attributes.extend(response.request_id.as_deref().map(|id| ("rekeyd.request_id", Value::from(id))));
+    Note { at: start.saturating_add(after).unwrap_or(start), name: "response", attributes }
 }

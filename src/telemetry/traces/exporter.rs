@@ -1,4 +1,4 @@
-//! Sends what waits in the queue: many spans at a time, tried again as long as that may help, and never in anybody's way.
+//! Sends queued spans to the collector in batches, with retries. Rotations never wait for it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,19 +10,19 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::backoff::Backoff;
-use crate::domain::trace::{self, Finished, Span, Step};
+use crate::domain::trace::{self, FinishedSpan, Span, Step};
 use crate::ports::collector::{Collector, ExportError};
 use crate::ports::journal::{Entry, Journal};
 use crate::telemetry::meter::Meter;
-use crate::telemetry::traces::{GIVEN_UP_AFTER, Item, Loss, Queue, resend};
+use crate::telemetry::traces::{DropReason, Item, Queue, RETRY_FOR, resend};
 
-/// What happens within this time is sent together.
-const TOGETHER: Duration = Duration::from_secs(1);
-/// Of one request; a receiver takes a few megabytes.
+/// Spans within this time form a batch.
+const BATCH_WINDOW: Duration = Duration::from_secs(1);
+/// The largest number of spans in a request; a collector accepts a few megabytes.
 const SPANS_MAX: usize = 512;
-/// A stopping daemon waits so long for what is still to be sent.
-const LAST_WORDS: Duration = Duration::from_secs(3);
-const AGAIN: Backoff = Backoff { first: SignedDuration::from_secs(1), cap: SignedDuration::from_secs(30) };
+/// How long a stopping daemon waits for unsent spans.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
+const RETRY: Backoff = Backoff { first: SignedDuration::from_secs(1), cap: SignedDuration::from_secs(30) };
 
 pub struct Exporter {
     inbox: mpsc::Receiver<Item>,
@@ -47,30 +47,30 @@ impl Exporter {
         Self { inbox, items, spans, collector, journal, meter, failing: false }
     }
 
-    /// Takes up what the process before this one may not have said. To be called before this one writes anything.
+    /// Queues spans that the previous process may not have sent. Call it before this process writes to the journal.
     pub async fn take_up(&mut self) {
         match resend::items(self.journal.as_ref()).await {
             Ok(items) => self.items.extend(items),
             Err(error) => {
-                tracing::warn!(%error, "the spans that the process before may not have sent are not told");
-                self.meter.lost(Loss::Unread, 1);
+                tracing::warn!(%error, "cannot read the unsent spans of the previous process");
+                self.meter.dropped(DropReason::JournalUnreadable, 1);
             }
         }
     }
 
-    /// Sends until `stop`, and then what is left, for a few seconds.
+    /// Sends until `stop`, then sends the rest for a few seconds.
     pub async fn run(mut self, stop: CancellationToken) {
-        let cut_off = async {
+        let deadline = async {
             stop.cancelled().await;
-            tokio::time::sleep(LAST_WORDS).await;
+            tokio::time::sleep(SHUTDOWN_GRACE).await;
         };
         tokio::select! {
             () = self.work(&stop) => {}
-            () = cut_off => {}
+            () = deadline => {}
         }
         let left = self.spans.len() + self.items.len() + self.inbox.len();
         if left > 0 {
-            self.meter.lost(Loss::GivenUp, left);
+            self.meter.dropped(DropReason::Undelivered, left);
         }
     }
 
@@ -78,27 +78,27 @@ impl Exporter {
         loop {
             self.gather(stop).await;
             if !self.spans.is_empty() {
-                self.deliver(stop).await;
+                self.send(stop).await;
             } else if stop.is_cancelled() && self.items.is_empty() && self.inbox.is_empty() {
                 return;
             }
         }
     }
 
-    /// Waits for something to tell, and for what comes soon after it.
+    /// Waits for an item, then for the rest of its batch.
     async fn gather(&mut self, stop: &CancellationToken) {
         if self.items.is_empty() && !stop.is_cancelled() {
             tokio::select! {
                 () = stop.cancelled() => {}
                 item = self.inbox.recv() => match item {
                     Some(item) => self.items.push_back(item),
-                    // Whoever could tell anything is gone.
+                    // Every sender is gone.
                     None => stop.cancelled().await,
                 }
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = tokio::time::sleep(TOGETHER) => {}
+                () = tokio::time::sleep(BATCH_WINDOW) => {}
             }
         }
         while self.items.len() < SPANS_MAX
@@ -109,19 +109,19 @@ impl Exporter {
         while self.spans.len() < SPANS_MAX
             && let Some(item) = self.items.front()
         {
-            let told = self.told(item).await;
+            let spans = self.spans_of(item).await;
             self.items.pop_front();
-            match told {
+            match spans {
                 Ok(spans) => self.spans.extend(spans),
                 Err(why) => {
-                    tracing::warn!(%why, "a span is not told");
-                    self.meter.lost(Loss::Unread, 1);
+                    tracing::warn!(%why, "dropped a span");
+                    self.meter.dropped(DropReason::JournalUnreadable, 1);
                 }
             }
         }
     }
 
-    async fn told(&self, item: &Item) -> Result<Vec<Span>, String> {
+    async fn spans_of(&self, item: &Item) -> Result<Vec<Span>, String> {
         let rotation = match item {
             Item::Call(span) => return Ok(vec![span.as_ref().clone()]),
             Item::Entry { rotation, .. } | Item::Since { rotation, .. } => *rotation,
@@ -132,28 +132,28 @@ impl Exporter {
             Step { at: *at, actor, key: key.as_ref(), event }
         });
         let finished = trace::finished(steps).map_err(|error| error.to_string())?;
-        let is_meant = |it: &Finished| match item {
+        let is_wanted = |it: &FinishedSpan| match item {
             Item::Entry { entry, .. } => it.entry == *entry,
             Item::Since { from, .. } => it.span.end >= *from,
             Item::Call(_) => false,
         };
-        Ok(finished.into_iter().filter(is_meant).map(|it| it.span).collect())
+        Ok(finished.into_iter().filter(is_wanted).map(|it| it.span).collect())
     }
 
-    /// Has the spans taken, or gives them up.
-    async fn deliver(&mut self, stop: &CancellationToken) {
-        let (begun, mut failures) = (Instant::now(), 0u32);
+    /// Sends the spans, or drops them after the last retry.
+    async fn send(&mut self, stop: &CancellationToken) {
+        let (started, mut failures) = (Instant::now(), 0u32);
         let ExportError { is_final, why, .. } = loop {
             match self.collector.take(&self.spans).await {
-                Ok(refused) => return self.taken(refused),
-                Err(untaken) => {
+                Ok(rejected) => return self.accepted(rejected),
+                Err(error) => {
                     failures += 1;
-                    let wait = AGAIN.wait(failures, untaken.retry_after, self.spans.len()).unsigned_abs();
-                    let too_long = begun.elapsed() + wait > GIVEN_UP_AFTER.unsigned_abs();
-                    if untaken.is_final || too_long || stop.is_cancelled() {
-                        break untaken;
+                    let wait = RETRY.wait(failures, error.retry_after, self.spans.len()).unsigned_abs();
+                    let too_long = started.elapsed() + wait > RETRY_FOR.unsigned_abs();
+                    if error.is_final || too_long || stop.is_cancelled() {
+                        break error;
                     }
-                    self.tell_failing(&untaken.why);
+                    self.report_failure(&error.why);
                     tokio::select! {
                         () = stop.cancelled() => {}
                         () = tokio::time::sleep(wait) => {}
@@ -161,28 +161,28 @@ impl Exporter {
                 }
             }
         };
-        self.tell_failing(&why);
-        let loss = if is_final { Loss::Refused } else { Loss::GivenUp };
-        self.meter.lost(loss, self.spans.len());
+        self.report_failure(&why);
+        let reason = if is_final { DropReason::Rejected } else { DropReason::Undelivered };
+        self.meter.dropped(reason, self.spans.len());
         self.spans.clear();
     }
 
-    fn taken(&mut self, refused: usize) {
+    fn accepted(&mut self, rejected: usize) {
         if std::mem::take(&mut self.failing) {
-            tracing::info!("the collector takes spans again");
+            tracing::info!("the collector accepts spans again");
         }
-        if refused > 0 {
-            tracing::warn!(refused, "the collector refuses some spans");
-            self.meter.lost(Loss::Refused, refused);
+        if rejected > 0 {
+            tracing::warn!(rejected, "the collector rejected some spans");
+            self.meter.dropped(DropReason::Rejected, rejected);
         }
-        self.meter.sent(self.spans.len().saturating_sub(refused));
+        self.meter.sent(self.spans.len().saturating_sub(rejected));
         self.spans.clear();
     }
 
-    /// Once, until it takes some again.
-    fn tell_failing(&mut self, why: &str) {
+    /// Logs the failure once, until the collector accepts spans again.
+    fn report_failure(&mut self, why: &str) {
         if !std::mem::replace(&mut self.failing, true) {
-            tracing::warn!(why, "the collector does not take spans; rotations go on");
+            tracing::warn!(why, "cannot send spans to the collector; rotations continue");
         }
     }
 }

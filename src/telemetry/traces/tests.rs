@@ -1,4 +1,4 @@
-//! What the process before may not have told.
+//! The spans that a previous process may not have sent.
 
 use std::collections::BTreeSet;
 
@@ -7,16 +7,16 @@ use serde_json::json;
 
 use crate::domain::audit::{Act, Actor, Head, Sealed, changes};
 use crate::domain::ids::RotationId;
-use crate::telemetry::traces::resend::unsaid;
+use crate::telemetry::traces::resend::unsent;
 
 fn rotation(number: u32) -> RotationId {
     format!("0190b8a0-0000-7000-8000-{number:012}").parse().unwrap()
 }
 
-/// Records of these seconds, each of a rotation or of the daemon.
-fn records(told: &[(i64, &str, Option<u32>)]) -> Vec<Sealed> {
+/// Records at these seconds, each of a rotation or of the daemon.
+fn records(of: &[(i64, &str, Option<u32>)]) -> Vec<Sealed> {
     let mut head = Head::genesis();
-    let sealed = told.iter().map(|(second, what, of)| {
+    let sealed = of.iter().map(|(second, what, of)| {
         let at = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(*second);
         let mut act = Act::new(at, Actor::Policy, what, json!({}));
         act.rotation = of.map(rotation);
@@ -28,7 +28,7 @@ fn records(told: &[(i64, &str, Option<u32>)]) -> Vec<Sealed> {
 }
 
 #[test]
-fn after_an_end_in_order_nothing_is_told_again_and_after_another_what_its_last_minutes_were_about() {
+fn after_a_clean_shutdown_nothing_is_sent_again_and_after_a_crash_the_last_minutes_are() {
     let (first, stop) = ((0, "begun", Some(1)), (2000, changes::STOPPED, None));
     let killed = [first, (1000, "minted", Some(2)), (1300, "staged", Some(3)), (1301, "held", None)];
     for (told, expected) in [
@@ -41,6 +41,6 @@ fn after_an_end_in_order_nothing_is_told_again_and_after_another_what_its_last_m
             let from = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(from);
             (from, rotations.into_iter().map(rotation).collect::<BTreeSet<_>>())
         });
-        assert_eq!(unsaid(&records(&told)), expected, "{told:?}");
+        assert_eq!(unsent(&records(&told)), expected, "{told:?}");
     }
 }

@@ -14,7 +14,7 @@ use rekeyd::domain::ids::CredentialName;
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::secret::Fingerprint;
 use rekeyd::ports::clock::Clock as _;
-use rekeyd::ports::journal::CredentialState;
+use rekeyd::ports::journal::{CredentialState, JournalReader};
 use rekeyd::sandbox::key::State;
 use rekeyd::sandbox::route::Route;
 use rekeyd::sandbox::server::{Options, Sandbox};

@@ -12,7 +12,7 @@ use serde_json::Value;
 const HEADINGS: &[(&str, &str)] = &[
     ("Agent", "### The file"),
     ("Followed", "### `[secrets.NAME]`"),
-    ("Place", "### `to` and `[env_file]`"),
+    ("OutputFile", "### `to` and `[env_file]`"),
     ("OnChange", "### `[on_change]`"),
     ("Signal", "### `on_change.signal`"),
     ("Health", "### `[health]`"),
@@ -67,7 +67,7 @@ fn the_agents_keys_are_described_with_their_true_defaults() {
 }
 
 #[test]
-fn every_configuration_in_the_document_is_valid_without_a_lint() {
+fn every_configuration_in_the_document_is_valid_without_a_warning() {
     let document = document();
     let blocks: Vec<&str> =
         document.split("```toml agent\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
@@ -79,7 +79,7 @@ fn every_configuration_in_the_document_is_valid_without_a_lint() {
             Mode::Beside
         };
         match load(block, "docs/consumers.md", mode) {
-            Ok(config) => assert!(config.lints.problems.is_empty(), "{block}\n{}", config.lints),
+            Ok(config) => assert!(config.warnings.problems.is_empty(), "{block}\n{}", config.warnings),
             Err(problems) => panic!("{block}\n{problems}"),
         }
     }
@@ -98,30 +98,30 @@ fn a_wrong_configuration_is_refused_with_place_and_key_and_without_any_value() {
             "[secrets.tts]\nfrom.file = \"planted\"\nto.path = \"/k\"\n",
             vec!["`secrets.tts.from.file`", ":2:", "absolute path"],
         ),
-        ("[secrets.tts]\nfrom.file = \"/s\"\n", vec![":1:", "would not get it"]),
-        ("[secrets.tts]\nfrom.file = \"/s\"\nto.path = \"/s\"\n", vec![":3:", "a secret is read there"]),
+        ("[secrets.tts]\nfrom.file = \"/s\"\n", vec![":1:", "would not receive this secret"]),
+        (
+            "[secrets.tts]\nfrom.file = \"/s\"\nto.path = \"/s\"\n",
+            vec![":3:", "a secret is read from this file"],
+        ),
         (
             "[secrets.tts]\nfrom.file = \"/s\"\nto = { path = \"/k\", mode = \"0666\" }\n",
-            vec!["mode`", "others than the owner"],
+            vec!["mode`", "other users"],
         ),
         (
             "[secrets.tts]\nfrom.file = \"/s\"\nto.path = \"/k\"\n[rekeyd]\nconsumer = \"api\"\ntoken.file = \"/t\"\n",
-            vec!["nobody knows whether the application uses it"],
+            vec!["without knowing whether the application uses them"],
         ),
-        (
-            "[secrets.tts]\nfrom.file = \"/s\"\nto.path = \"/k\"\n[on_change]\n",
-            vec!["exactly one of its ways"],
-        ),
+        ("[secrets.tts]\nfrom.file = \"/s\"\nto.path = \"/k\"\n[on_change]\n", vec!["exactly one method"]),
         (
             "[secrets.tts]\nfrom.file = \"/s\"\nto.path = \"/k\"\n[on_change]\nurl = \"https://planted.example/x\"\n",
-            vec![":5:", "this machine"],
+            vec![":5:", "loopback"],
         ),
         (
             "[secrets.tts]\nfrom.file = \"/s\"\nto.path = \"/k\"\n[on_change]\ncommand = [\"true\"]\n[rekeyd]\nurl = \"http://planted.example\"\nconsumer = \"api\"\ntoken.file = \"/t\"\n",
-            vec![":7:", "in the clear"],
+            vec![":7:", "unencrypted"],
         ),
         ("this is not planted TOML", vec!["this is not TOML", ":1:"]),
-        ("", vec!["there is no secret to follow", "secrets"]),
+        ("", vec!["no secret to follow", "secrets"]),
     ] {
         fs::write(&path, text).unwrap();
         let output = Command::new(env!("CARGO_BIN_EXE_rekeyd"))

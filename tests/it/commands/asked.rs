@@ -48,17 +48,17 @@ async fn at_a_terminal(
 async fn a_person_at_a_terminal_is_asked_before_an_order_that_hurts_and_no_is_no() {
     let harness = Harness::open().await;
     for (command, told, answer) in [
-        ("rotate tts --emergency", "whoever still uses it is refused", "no\n"),
-        ("abort wide", "the rotation is given up", "never mind\nNo\n"),
-        ("rollback wide", "nothing is in service yet", "a\nb\nc\n"),
+        ("rotate tts --emergency", "consumers that still use it are rejected", "no\n"),
+        ("abort wide", "the rotation is cancelled", "never mind\nNo\n"),
+        ("rollback wide", "the new key is not in use yet", "a\nb\nc\n"),
     ] {
         let (code, shown) = at_a_terminal(&harness, command, answer).await;
         let plain = shown.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(plain.contains(told) && plain.contains("Go on? [yes/no]"), "{command}: {shown}");
-        assert!(code == Some(1) && plain.contains("nothing was done"), "{command}: {shown}");
+        assert!(plain.contains(told) && plain.contains("Continue? [yes/no]"), "{command}: {shown}");
+        assert!(code == Some(1) && plain.contains("nothing was changed"), "{command}: {shown}");
     }
     let report = harness.until("wide", |report| report["rotation"]["phase"] == "parked").await;
-    assert_eq!(report["last"], serde_json::Value::Null, "nothing was done: {report}");
+    assert_eq!(report["last"], serde_json::Value::Null, "something was done: {report}");
     // What is refused anyway is not worth a question, nor is what hurts nobody.
     for command in ["rollback tts", "retry tts --overwrite", "accept tts", "rollback wide --check"] {
         let (_, shown) = at_a_terminal(&harness, command, "").await;

@@ -30,7 +30,7 @@ fn policy(case: &str) -> String {
 
 fn said(case: &str) -> String {
     match config::load(&policy(case), "policy.toml", &BTreeMap::new()) {
-        Ok(config) => config.lints().to_string(),
+        Ok(config) => config.warnings().to_string(),
         Err(problems) => problems.to_string(),
     }
 }
@@ -355,5 +355,5 @@ fn every_case_is_a_case() {
     for (name, case) in BROKEN {
         assert!(said(case).contains("-->"), "nothing is said about {name}");
     }
-    assert_eq!(said("@around\n@tts\nevery = \"30d\""), "policy.toml: 0 errors, 0 lints");
+    assert_eq!(said("@around\n@tts\nevery = \"30d\""), "policy.toml: 0 errors, 0 warnings");
 }

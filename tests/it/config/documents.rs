@@ -67,7 +67,7 @@ fn the_committed_schema_is_the_one_that_the_program_prints() {
 }
 
 #[test]
-fn every_example_policy_is_valid_without_a_lint() {
+fn every_example_policy_is_valid_without_a_warning() {
     let mut count = 0;
     for entry in fs::read_dir(root().join("config")).unwrap() {
         let path = entry.unwrap().path();
@@ -77,7 +77,7 @@ fn every_example_policy_is_valid_without_a_lint() {
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.starts_with("#:schema ./policy.schema.json\n"), "{}", path.display());
         match config::load(&text, &path.display().to_string(), &BTreeMap::new()) {
-            Ok(config) => assert!(config.lints().problems.is_empty(), "{}", config.lints()),
+            Ok(config) => assert!(config.warnings().problems.is_empty(), "{}", config.warnings()),
             Err(problems) => panic!("{problems}"),
         }
         count += 1;

@@ -12,7 +12,7 @@ const PASSWORD: &str = "hunter2-hunter2";
 /// Everything that rekeyd can say about a text.
 fn everything_said(text: &str) -> String {
     let problems = match config::load(text, "policy.toml", &BTreeMap::new()) {
-        Ok(config) => config.lints().clone(),
+        Ok(config) => config.warnings().clone(),
         Err(problems) => problems,
     };
     format!("{problems}\n{problems:?}\n{}", serde_json::to_string(&problems).unwrap())

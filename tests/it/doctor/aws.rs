@@ -41,28 +41,28 @@ async fn secrets_that_are_missing_filled_or_marked_for_deletion_are_told_apart()
     let field = ", json_field = \"key\"";
 
     let told = harness.doctor(&in_aws(&harness, &moto.url, "filled", field));
-    told.says("aws_identity", "fine", &["arn:aws:", "region eu-west-1"]);
-    told.says("aws_secret", "fine", &["aws:filled#key (tts)", "is there"]);
-    told.says("aws_content", "fine", &["the key's place in it is empty"]);
-    told.says("aws_write", "unproven", &["`rekeyd doctor --write-probe`"]);
+    told.says("aws_identity", "ok", &["arn:aws:", "region eu-west-1"]);
+    told.says("aws_secret", "ok", &["aws:filled#key (tts)", "exists"]);
+    told.says("aws_content", "ok", &["the JSON field is empty"]);
+    told.says("aws_write", "unknown", &["`rekeyd doctor --write-probe`"]);
 
     let told = harness.doctor(&in_aws(&harness, &moto.url, "doomed", field));
     told.says(
         "aws_secret",
-        "broken",
-        &["marked for deletion", "[`aws secretsmanager restore-secret --secret-id doomed`"],
+        "error",
+        &["scheduled for deletion", "[`aws secretsmanager restore-secret --secret-id doomed`"],
     );
     let told = harness.doctor(&in_aws(&harness, &moto.url, "missing", ""));
-    told.says("aws_content", "broken", &["[create the secret, write `create = true`"]);
+    told.says("aws_content", "error", &["[create the secret, set `create = true`"]);
     let told = harness.doctor(&in_aws(&harness, &moto.url, "missing", ", create = true"));
-    told.says("aws_content", "fine", &["the first rotation creates it"]);
+    told.says("aws_content", "ok", &["the first rotation creates it"]);
 
     let before = client.list_secret_version_ids().secret_id("filled").send().await.unwrap().versions().len();
     let policy = in_aws(&harness, &moto.url, "filled", field);
     let told = harness.doctor_with(&policy, |command| {
         command.arg("--write-probe");
     });
-    told.says("aws_write", "fine", &["may be written, and its labels may be moved"]);
+    told.says("aws_write", "ok", &["writable, and its labels can be moved"]);
     let after = client.list_secret_version_ids().secret_id("filled").send().await.unwrap().versions().len();
     let content =
         client.get_secret_value().secret_id("filled").version_stage("AWSCURRENT").send().await.unwrap();
@@ -85,21 +85,17 @@ async fn a_denied_action_and_a_kms_key_are_told_apart_each_with_what_to_allow() 
     let denied = Fault::Refuse(400, "AccessDeniedException");
 
     fake.inject("DescribeSecret", &[denied]);
-    harness.doctor(&policy).says(
-        "aws_secret",
-        "broken",
-        &["[allow `secretsmanager:DescribeSecret` on `tts`"],
-    );
+    harness.doctor(&policy).says("aws_secret", "error", &["[allow `secretsmanager:DescribeSecret` on `tts`"]);
     fake.inject("GetSecretValue", &[denied]);
     harness.doctor(&policy).says(
         "aws_content",
-        "broken",
+        "error",
         &["[allow `secretsmanager:GetSecretValue` on `tts`"],
     );
     fake.inject("GetSecretValue", &[Fault::Refuse(400, "DecryptionFailure")]);
     harness.doctor(&policy).says(
         "aws_content",
-        "broken",
+        "error",
         &["KMS key", "[allow `kms:Decrypt` and `kms:GenerateDataKey`"],
     );
 
@@ -109,13 +105,13 @@ async fn a_denied_action_and_a_kms_key_are_told_apart_each_with_what_to_allow() 
         })
     };
     fake.calls();
-    probed().says("aws_write", "fine", &["may be written"]);
+    probed().says("aws_write", "ok", &["writable"]);
     let current = fake.label("tts", "AWSCURRENT");
     assert_eq!(current, Some("1".repeat(32)));
     fake.inject("PutSecretValue", &[denied]);
-    probed().says("aws_write", "broken", &["[allow `secretsmanager:PutSecretValue` on `tts`"]);
+    probed().says("aws_write", "error", &["[allow `secretsmanager:PutSecretValue` on `tts`"]);
     fake.inject("UpdateSecretVersionStage", &[denied]);
-    probed().says("aws_write", "broken", &["[allow `secretsmanager:UpdateSecretVersionStage` on `tts`"]);
+    probed().says("aws_write", "error", &["[allow `secretsmanager:UpdateSecretVersionStage` on `tts`"]);
     assert_eq!(fake.label("tts", "AWSCURRENT"), current);
 }
 
@@ -134,19 +130,19 @@ async fn secrets_that_aws_rotates_copies_and_others_manage_are_found() {
     for (described, severity, words) in [
         (
             json!({ "RotationEnabled": true }),
-            "broken",
-            ["AWS rotates it as well", "[`aws secretsmanager cancel-rotate-secret"],
+            "error",
+            ["AWS rotation is enabled", "[`aws secretsmanager cancel-rotate-secret"],
         ),
         (
             json!({ "PrimaryRegion": "us-east-1" }),
-            "broken",
-            ["is a replica", "[give the store `region = \"us-east-1\"`"],
+            "error",
+            ["a read-only replica", "[set `region = \"us-east-1\"`"],
         ),
-        (json!({ "OwningService": "rds" }), "broken", ["is managed by `rds`", "[name a secret of your own"]),
+        (json!({ "OwningService": "rds" }), "error", ["managed by `rds`", "[use a secret of your own"]),
         (
             json!({ "ReplicationStatus": [{ "Region": "us-west-2", "Status": "Failed" }] }),
-            "doubtful",
-            ["not in step in: us-west-2", "[consumers there keep the old key"],
+            "warning",
+            ["replication is failing in: us-west-2", "[consumers there keep the old key"],
         ),
     ] {
         fake.describe_as("tts", described);
@@ -156,7 +152,7 @@ async fn secrets_that_aws_rotates_copies_and_others_manage_are_found() {
         "tts",
         json!({ "PrimaryRegion": "eu-west-1", "KmsKeyId": "arn:aws:kms:eu-west-1:1:key/0" }),
     );
-    harness.doctor(&policy).says("aws_secret", "fine", &["a KMS key of your own"]);
+    harness.doctor(&policy).says("aws_secret", "ok", &["a customer-managed KMS key"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -172,7 +168,7 @@ async fn without_any_aws_identity_that_is_what_is_said() {
             .env("AWS_CONFIG_FILE", &nowhere)
             .env("AWS_SHARED_CREDENTIALS_FILE", &nowhere);
     });
-    told.says("aws_identity", "broken", &["no usable AWS credentials", "`aws sts get-caller-identity`"]);
+    told.says("aws_identity", "error", &["no usable AWS credentials", "`aws sts get-caller-identity`"]);
     assert!(told.of("aws_secret").is_empty() && fake.calls().is_empty());
 }
 
@@ -180,7 +176,7 @@ async fn without_any_aws_identity_that_is_what_is_said() {
 async fn an_endpoint_that_answers_without_an_end_is_named_and_not_listened_to() {
     let (harness, endless) = (Harness::build(Rules::default()).await, Endless::start().await);
     let told = harness.doctor(&in_aws(&harness, &endless.url, "tts", ""));
-    told.says("aws_identity", "unproven", &["longer than any of AWS's", "`endpoint_url`"]);
-    told.says("aws_content", "broken", &["longer than any of AWS's"]);
+    told.says("aws_identity", "unknown", &["longer than any of AWS's", "`endpoint_url`"]);
+    told.says("aws_content", "error", &["longer than any of AWS's"]);
     assert!(endless.sent() < 128 << 20, "{} bytes were taken", endless.sent());
 }

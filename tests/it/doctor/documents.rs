@@ -29,13 +29,13 @@ async fn text_is_for_people_with_the_worst_first_and_a_policy_with_errors_is_exi
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
     let at = |word: &str| text.find(word).unwrap_or_else(|| panic!("no {word} in\n{text}"));
-    assert!(text.starts_with("BROKEN"), "{text}");
+    assert!(text.starts_with("ERRORS"), "{text}");
     assert!(
-        at("BROKEN") < at("fix: make a new admin key") && at("fix: make a new admin key") < at("\nFINE"),
+        at("ERRORS") < at("fix: create a new admin key") && at("fix: create a new admin key") < at("\nOK"),
         "{text}"
     );
     assert!(
-        text.ends_with("\n") && at("broken: 1, doubtful: ") > at("\nFINE") && !text.contains('\u{1b}'),
+        text.ends_with("\n") && at("error: 1, warning: ") > at("\nOK") && !text.contains('\u{1b}'),
         "{text}"
     );
 

@@ -137,7 +137,7 @@ impl Told {
         of_check
             .map(|it| {
                 let [severity, about, what, fix] =
-                    ["severity", "about", "what", "fix"].map(|field| text(it, field));
+                    ["severity", "subject", "message", "fix"].map(|field| text(it, field));
                 format!("{severity}: {about}: {what} [{fix}]")
             })
             .collect()
@@ -150,7 +150,7 @@ impl Told {
         let fits =
             |line: &&String| line.starts_with(severity) && words.iter().all(|word| line.contains(word));
         assert!(found.iter().any(|line| fits(&line)), "{check} {severity} {words:?}\n{}", self.text);
-        let expected = if self.json["verdict"] == "broken" { 1 } else { 0 };
+        let expected = if self.json["severity"] == "error" { 1 } else { 0 };
         assert_eq!(self.code, Some(expected), "{}", self.text);
     }
 }

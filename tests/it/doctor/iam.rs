@@ -160,7 +160,7 @@ async fn a_policy_without_aws_and_a_wrong_flag_say_so() {
     };
     let output = run(&["--iam"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("nothing has to be allowed"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no permissions are needed"));
     for wrong in [
         &["--iam", "--account", "12"][..],
         &["--iam", "--kms-key", "alias/x"],

@@ -30,7 +30,7 @@ fn drafted(harness: &Harness, more: &[&str]) -> (String, config::Config) {
     assert!(output.status.success(), "{text}");
     let config = config::load(&text, "drafted", &std::collections::BTreeMap::new());
     let config = config.unwrap_or_else(|problems| panic!("{problems}\n{text}"));
-    assert!(config.lints().problems.is_empty(), "{}\n{text}", config.lints());
+    assert!(config.warnings().problems.is_empty(), "{}\n{text}", config.warnings());
     (text, config)
 }
 
@@ -55,15 +55,15 @@ async fn accounts_with_one_usable_key_become_credentials_and_the_others_comments
     let names: Vec<&str> = config.policy.credentials.keys().map(|name| name.as_str()).collect();
     assert_eq!(names, ["tts"], "{text}");
     for reason in [
-        "Left out, `none`",
+        "Skipped `none`",
         "it has no key",
         "it has 2 enabled keys",
         &format!("# adopt = \"{first}\""),
-        "its key may do everything",
-        "its key may administer the workspace",
-        "every key of it is disabled or expired",
-        &format!("begins with its key `{}`", harness.key),
-        "which may: text_to_speech",
+        "its key is unrestricted",
+        "its key can administer the workspace",
+        "all of its keys are disabled or expired",
+        &format!("adopts its key `{}`", harness.key),
+        "with permissions: text_to_speech",
     ] {
         assert!(text.contains(reason), "{reason}\n{text}");
     }
@@ -133,10 +133,7 @@ async fn what_is_written_passes_check_and_the_doctor_and_is_never_overwritten() 
     let arguments = ["--store", &store, "--policy", path.to_str().unwrap()];
     let (output, text) = init(&harness, &arguments);
     assert!(output.status.success(), "{text}");
-    assert!(
-        text.contains("credentials: 1, left out with the reason: 0") && text.contains("\n  rekeyd check "),
-        "{text}"
-    );
+    assert!(text.contains("credentials: 1, skipped: 0") && text.contains("\n  rekeyd check "), "{text}");
     assert!(
         text.contains("rekeyd doctor --policy") && text.contains("systemctl enable --now rekeyd"),
         "{text}"
@@ -155,13 +152,13 @@ async fn what_is_written_passes_check_and_the_doctor_and_is_never_overwritten() 
             .replace("SOCKET", harness.path("s").to_str().unwrap())
             .replace("STATE", harness.path("state/journal.db").to_str().unwrap())
     ));
-    assert_eq!(told.json["counts"]["broken"], 0, "{}", told.text);
-    told.says("key", "fine", &["credential `tts`", "will be taken for its key"]);
+    assert_eq!(told.json["counts"]["error"], 0, "{}", told.text);
+    told.says("key", "ok", &["credential `tts`", "will be adopted"]);
 
     std::fs::write(&path, "mine").unwrap();
     let (output, text) = init(&harness, &arguments);
     assert_eq!(output.status.code(), Some(1));
-    assert!(text.contains("is there already and is left alone"), "{text}");
+    assert!(text.contains("already exists and is not overwritten"), "{text}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
 }
 
@@ -176,18 +173,18 @@ async fn a_key_that_is_refused_or_may_not_list_and_what_was_not_said_end_with_wh
         assert!(!path.exists());
     };
     refused(&[], 2, "`--store aws:REGION` or `--store dir:PATH`");
-    refused(&["--store", "s3:x"], 2, "write `aws:REGION`");
+    refused(&["--store", "s3:x"], 2, "pass `aws:REGION`");
     refused(&["--store", "dir:relative"], 2, "absolute path");
     let aws = ["--store", "aws:eu-west-1"];
     harness.administer_with("sk_planted_and_unknown");
-    refused(&aws, 1, "make a new admin key in the workspace");
+    refused(&aws, 1, "create a new admin key in the workspace");
     let small = harness.sandbox.workspace().create_key(
         &harness.account,
         restricted(&["text_to_speech"]),
         SystemClock.now(),
     );
     harness.administer_with(&small.unwrap().value);
-    refused(&aws, 1, "the right to manage service accounts (`service_account_write`");
+    refused(&aws, 1, "the permission to manage service accounts (`service_account_write`");
     std::fs::remove_file(harness.path("admin")).unwrap();
     refused(&aws, 1, "`install -m 0400 /dev/stdin FILE`");
 }

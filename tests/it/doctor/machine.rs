@@ -21,22 +21,22 @@ async fn secrets_that_cannot_be_read_or_that_others_read_are_found() {
     let (policy, admin) = (harness.policy(), harness.path("admin"));
     fs::set_permissions(&admin, fs::Permissions::from_mode(0o644)).unwrap();
     let told = harness.doctor(&policy);
-    told.says("secret", "doubtful", &["(mode 0644)", &format!("[`chmod 0400 {}`]", admin.display())]);
+    told.says("secret", "warning", &["(mode 0644)", &format!("[`chmod 0400 {}`]", admin.display())]);
     fs::remove_file(&admin).unwrap();
     let told = harness.doctor(&policy);
-    told.says("secret", "broken", &[&format!("[write it: `install -m 0400 /dev/stdin {}`", admin.display())]);
-    told.says("admin_key", "broken", &["its admin key cannot be had", "`secret`"]);
+    told.says("secret", "error", &[&format!("[create it: `install -m 0400 /dev/stdin {}`", admin.display())]);
+    told.says("admin_key", "error", &["its admin key cannot be had", "`secret`"]);
 
     let by_unit =
         policy.replace(&format!("file = \"{}\"", admin.display()), "systemd_credential = \"admin\"");
     let told = harness.doctor(&by_unit);
-    told.says("secret", "broken", &["LoadCredential=", "[only the unit has it: `CREDENTIALS_DIRECTORY="]);
-    told.says("secret", "broken", &["-p LoadCredential=admin:/etc/rekeyd/credentials/admin"]);
+    told.says("secret", "error", &["LoadCredential=", "[only the unit has it: run `CREDENTIALS_DIRECTORY="]);
+    told.says("secret", "error", &["-p LoadCredential=admin:/etc/rekeyd/credentials/admin"]);
     harness.administer_with(&harness.sandbox.admin_key());
     let told = harness.doctor_with(&by_unit, |command| {
         command.env("CREDENTIALS_DIRECTORY", admin.parent().unwrap());
     });
-    told.says("admin_key", "fine", &["is accepted"]);
+    told.says("admin_key", "ok", &["accepted"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -54,15 +54,15 @@ async fn consumers_that_share_a_token_are_named() {
         [("one", "planted-token-one"), ("same", "planted-token-one"), ("other", "planted-token-two")]
             .map(|(name, value)| token(name, value));
     let third = token("third", "planted-token-three");
-    harness.doctor(&tokens(&one, &other, &third)).says("tokens", "fine", &["all 3 differ"]);
+    harness.doctor(&tokens(&one, &other, &third)).says("tokens", "ok", &["all 3 differ"]);
     let told = harness.doctor(&tokens(&one, &same, &third));
     told.says(
         "tokens",
-        "broken",
-        &["consumer `api`", "consumer `batch`", "[make one of its own: `openssl rand -hex 32`]"],
+        "error",
+        &["consumer `api`", "consumer `batch`", "[create a separate token: `openssl rand -hex 32`]"],
     );
     let told = harness.doctor(&tokens(&one, &other, &same));
-    told.says("tokens", "broken", &["`[leaks]`", "consumer `api`"]);
+    told.says("tokens", "error", &["`[leaks]`", "consumer `api`"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -76,11 +76,11 @@ async fn a_token_that_could_be_guessed_is_named_whoever_carries_it() {
             harness.policy()
         )
     };
-    let advice = "[make another: `openssl rand -hex 32`]";
+    let advice = "[create another one: `openssl rand -hex 32`]";
     let told = harness.doctor(&policy(&short, &long));
-    told.says("tokens", "doubtful", &["`[leaks]`", "fewer than 16 characters", advice]);
+    told.says("tokens", "warning", &["`[leaks]`", "shorter than 16 characters", advice]);
     let told = harness.doctor(&policy(&long, &short));
-    told.says("tokens", "doubtful", &["`[readers]`", "fewer than 16 characters", advice]);
+    told.says("tokens", "warning", &["`[readers]`", "shorter than 16 characters", advice]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -91,10 +91,10 @@ async fn what_others_may_change_or_no_calendar_can_keep_is_found_of_the_policy_i
     let mut examined = command(Path::new(env!("CARGO_BIN_EXE_rekeyd")));
     let output = examined.args(["doctor", "--output", "json", "--policy"]).arg(&path).output().unwrap();
     let told = super::harness::Told::from(&output);
-    told.says("policy_file", "doubtful", &["(mode 0666)", "[`chmod go-w "]);
+    told.says("policy_file", "warning", &["(mode 0666)", "[`chmod go-w "]);
     let hasty = harness.policy().replace("every = \"30d\"", "every = \"1d\"");
     let told = harness.doctor(&format!("{hasty}overlap = {{ at_least = \"20h\" }}\nquarantine = \"10h\"\n"));
-    told.says("promises", "doubtful", &["credential `tts`", "`rekeyd forecast --policy "]);
+    told.says("schedule", "warning", &["credential `tts`", "`rekeyd forecast --policy "]);
 }
 
 /// The daemon, ended when it is dropped.
@@ -115,7 +115,7 @@ async fn an_address_that_somebody_else_has_is_told_from_one_that_rekeyd_has() {
     let policy = harness.policy().replace("127.0.0.1:0", &format!("127.0.0.1:{port}"));
     let waiter = std::thread::spawn(move || taken.accept().map(drop));
     let told = harness.doctor(&policy);
-    told.says("listen", "broken", &["taken by another program", &format!("`ss -ltnp 'sport = :{port}'`")]);
+    told.says("listen", "error", &["in use by another program", &format!("`ss -ltnp 'sport = :{port}'`")]);
     waiter.join().unwrap().unwrap();
 
     let mut run = Command::new(env!("CARGO_BIN_EXE_rekeyd"));
@@ -127,9 +127,9 @@ async fn an_address_that_somebody_else_has_is_told_from_one_that_rekeyd_has() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let told = harness.doctor(&policy);
-    told.says("listen", "fine", &["rekeyd 0.1.0 listens there"]);
-    told.says("socket", "fine", &["a daemon answers there"]);
-    told.says("journal", "fine", &["is sound", &format!("process {} has it", daemon.0.id())]);
+    told.says("listen", "ok", &["in use by rekeyd 0.1.0"]);
+    told.says("socket", "ok", &["a daemon answers"]);
+    told.says("journal", "ok", &["intact", &format!("held by process {}", daemon.0.id())]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -137,7 +137,7 @@ async fn a_damaged_journal_is_found_with_how_to_save_it() {
     let harness = Harness::build(Rules::default()).await;
     let path = harness.path("state/journal.db");
     drop(SqliteJournal::open(&path).unwrap());
-    harness.doctor(&harness.policy()).says("journal", "fine", &["is sound", "nobody has it"]);
+    harness.doctor(&harness.policy()).says("journal", "ok", &["intact", "held by no process"]);
     let mut file = fs::OpenOptions::new().write(true).open(&path).unwrap();
     let length = file.metadata().unwrap().len();
     for page in 2..length / 4096 {
@@ -146,9 +146,13 @@ async fn a_damaged_journal_is_found_with_how_to_save_it() {
     }
     drop(file);
     let told = harness.doctor(&harness.policy());
-    told.says("journal", "broken", &["damaged", ".recover"]);
+    told.says("journal", "error", &["damaged", ".recover"]);
     fs::write(&path, "a letter to somebody").unwrap();
-    harness.doctor(&harness.policy()).says("journal", "broken", &["not a journal", "[name another file"]);
+    harness.doctor(&harness.policy()).says(
+        "journal",
+        "error",
+        &["not a journal", "[set `daemon.journal.sqlite.path` to another file"],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -164,10 +168,10 @@ async fn endpoints_that_do_not_answer_and_programs_that_are_not_there_keep_a_gat
         )
     };
     let told = harness.doctor(&waiting(&probe.url, "/bin/true"));
-    told.says("probe", "fine", &["probe `api` of `tts`", "answers"]);
-    told.says("command", "fine", &["`/bin/true` can be run; it was not"]);
+    told.says("probe", "ok", &["probe `api` of `tts`", "responds"]);
+    told.says("command", "ok", &["`/bin/true` is executable (not run)"]);
     instances.say(0, Says::status("503 Service Unavailable"));
     let told = harness.doctor(&waiting(&probe.url, "/nowhere/may-revoke"));
-    told.says("probe", "doubtful", &[&format!("`curl -i {}`", probe.url)]);
-    told.says("command", "doubtful", &["cannot be run", "`ls -l /nowhere/may-revoke`"]);
+    told.says("probe", "warning", &[&format!("`curl -i {}`", probe.url)]);
+    told.says("command", "warning", &["is not executable", "`ls -l /nowhere/may-revoke`"]);
 }

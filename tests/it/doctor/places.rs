@@ -53,30 +53,26 @@ async fn a_directory_that_cannot_be_written_or_made_is_found_and_nothing_is_chan
     let (harness, program) = build().await;
     let (policy, secrets) = (harness.policy(), harness.path("secrets"));
     let told = examined(&harness, &program, &policy, &[]);
-    told.says("user", "fine", &["runs as user"]);
+    told.says("user", "ok", &["running as user"]);
     if is_root() {
-        told.says("directory", "broken", &["cannot be made in", "[`install -d -m 0750"]);
+        told.says("directory", "error", &["cannot be created in", "[`install -d -m 0750"]);
     }
     owned(&secrets, 0o550);
     let told = examined(&harness, &program, &policy, &[]);
-    told.says(
-        "directory",
-        "broken",
-        &["cannot be written (mode 0550", "[give it to the user of rekeyd: `chown USER"],
-    );
+    told.says("directory", "error", &["(mode 0550", "[make rekeyd's user its owner: `chown USER"]);
     assert_eq!(fs::read_dir(&secrets).unwrap().count(), 0);
 
     owned(&secrets, 0o750);
     let told = examined(&harness, &program, &policy, &[]);
-    assert!(told.of("directory").iter().all(|found| !found.starts_with("broken")), "{}", told.text);
+    assert!(told.of("directory").iter().all(|found| !found.starts_with("error")), "{}", told.text);
     assert_eq!(fs::read_dir(&secrets).unwrap().count(), 0, "it has written");
     let told = examined(&harness, &program, &policy, &["--write-probe"]);
-    told.says("directory", "fine", &["a file was written there and removed again"]);
+    told.says("directory", "ok", &["a test file was written and removed"]);
 
     fs::remove_dir_all(&secrets).unwrap();
     fs::write(&secrets, "in the way").unwrap();
     let told = examined(&harness, &program, &policy, &[]);
-    told.says("directory", "broken", &["is no directory", "[move it away"]);
+    told.says("directory", "error", &["is not a directory", "[move it away"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -89,38 +85,34 @@ async fn keys_for_everybody_a_group_that_is_not_there_and_a_disk_are_doubted() {
     let told = examined(&harness, &program, &with("mode = \"0444\""), &[]);
     told.says(
         "directory",
-        "doubtful",
-        &["everybody on this machine can read the keys", "[write `mode = \"0440\"`"],
+        "warning",
+        &["every user of this machine can read the keys", "[set `mode = \"0440\"`"],
     );
     let told = examined(&harness, &program, &with("group = \"no-such-group\""), &[]);
     told.says(
         "directory",
-        "broken",
+        "error",
         &["there is no group `no-such-group`", "[`groupadd --system no-such-group`"],
     );
     owned(&secrets, 0o750);
     let told = examined(&harness, &program, &with("group = \"0\""), &[]);
     if is_root() {
-        told.says("directory", "broken", &["not in the group `0`", "SupplementaryGroups=0"]);
-        told.says("directory", "doubtful", &["does not let the group `0` in", "[`chgrp 0 "]);
+        told.says("directory", "error", &["not in the group `0`", "SupplementaryGroups=0"]);
+        told.says("directory", "warning", &["group `0` cannot enter", "[`chgrp 0 "]);
     }
     let in_memory = Path::new("/dev/shm");
     let shared = rustix::fs::statfs(in_memory).is_ok_and(|kind| kind.f_type == 0x0102_1994);
     let told = examined(&harness, &program, &harness.policy(), &[]);
     let on_tmpfs = rustix::fs::statfs(&secrets).is_ok_and(|kind| kind.f_type == 0x0102_1994);
     if !on_tmpfs {
-        told.says("directory", "doubtful", &["is no tmpfs", "[`mount -t tmpfs"]);
+        told.says("directory", "warning", &["is not a tmpfs", "[`mount -t tmpfs"]);
     }
     if shared {
         let folder = tempfile::tempdir_in(in_memory).unwrap();
         owned(folder.path(), 0o750);
         let policy =
             harness.policy().replace(&secrets.display().to_string(), &folder.path().display().to_string());
-        examined(&harness, &program, &policy, &[]).says(
-            "directory",
-            "fine",
-            &["is a tmpfs that can be written"],
-        );
+        examined(&harness, &program, &policy, &[]).says("directory", "ok", &["is a writable tmpfs"]);
     }
 }
 
@@ -130,12 +122,12 @@ async fn a_state_directory_that_is_missing_shut_or_open_to_others_is_found() {
     let (policy, state) = (harness.policy(), harness.path("state"));
     owned(&state, 0o755);
     let told = examined(&harness, &program, &policy, &[]);
-    told.says("state_directory", "doubtful", &["open to others (mode 0755)", "[`chmod 0700 "]);
+    told.says("state_directory", "warning", &["accessible to other users (mode 0755)", "[`chmod 0700 "]);
     owned(&state, 0o500);
     let told = examined(&harness, &program, &policy, &[]);
-    told.says("state_directory", "broken", &["cannot be written (mode 0500", "`chown USER: "]);
+    told.says("state_directory", "error", &["not writable (mode 0500", "`chown USER: "]);
     let told = examined(&harness, &program, &policy.replace("/state/journal.db", "/nowhere/journal.db"), &[]);
-    told.says("state_directory", "broken", &["is not there", "`install -d -m 0700 "]);
+    told.says("state_directory", "error", &["does not exist", "`install -d -m 0700 "]);
     let told = examined(&harness, &program, &policy.replace("/rekeyd.sock", "/nowhere/rekeyd.sock"), &[]);
-    told.says("socket", "broken", &["its directory is not there", "`install -d -m 0750 "]);
+    told.says("socket", "error", &["its directory does not exist", "`install -d -m 0750 "]);
 }

@@ -73,25 +73,25 @@ async fn an_authority_that_nobody_trusts_is_named_in_the_policy_and_then_trusted
     let server = Server::start(in_days(200)).await;
     let policy = harness.policy().replace(&harness.sandbox.base_url(), &server.url);
     let told = harness.doctor(&policy);
-    told.says("certificate", "broken", &["no encrypted connection", "name that one's PEM file as `ca_file`"]);
-    told.says("admin_key", "broken", &["was not tried"]);
+    told.says("certificate", "error", &["no encrypted connection", "set `ca_file` to its PEM file"]);
+    told.says("admin_key", "error", &["not tested"]);
 
     let ca_file = harness.path("ca.pem");
     let trusting =
         policy.replace("admin_key =", &format!("ca_file = \"{}\"\nadmin_key =", ca_file.display()));
     let told = harness.doctor(&trusting);
-    told.says("certificate", "broken", &["its `ca_file` cannot be read"]);
+    told.says("certificate", "error", &["cannot read `ca_file`"]);
     std::fs::write(&ca_file, "no certificate").unwrap();
-    harness.doctor(&trusting).says("certificate", "broken", &["[write PEM certificates into the file"]);
+    harness.doctor(&trusting).says("certificate", "error", &["[put PEM certificates into the file"]);
     std::fs::write(&ca_file, &server.pem).unwrap();
     let told = harness.doctor(&trusting);
-    told.says("certificate", "fine", &["is trusted and holds until"]);
-    told.says("admin_key", "fine", &["service accounts: 0"]);
+    told.says("certificate", "ok", &["is trusted, and expires at"]);
+    told.says("admin_key", "ok", &["service accounts: 0"]);
 
     let soon = Server::start(in_days(5)).await;
     std::fs::write(&ca_file, &soon.pem).unwrap();
     let told = harness.doctor(&trusting.replace(&server.url, &soon.url));
-    told.says("certificate", "doubtful", &["holds until", "[have the server's certificate renewed"]);
+    told.says("certificate", "warning", &["expires at", "[renew the certificate of the server"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -104,5 +104,5 @@ async fn an_image_without_certificate_authorities_is_a_clear_error() {
                 .env("SSL_CERT_FILE", harness.path("nowhere.pem"))
                 .env("SSL_CERT_DIR", harness.path("nowhere"));
         });
-    told.says("certificate", "broken", &["no CA certificates to trust", "`apt-get install ca-certificates`"]);
+    told.says("certificate", "error", &["no CA certificates to trust", "`apt-get install ca-certificates`"]);
 }

@@ -15,28 +15,28 @@ use super::harness::{Harness, restricted};
 async fn a_house_in_order_is_not_broken_and_everything_that_was_looked_at_is_listed() {
     let harness = Harness::build(Rules::default()).await;
     let told = harness.doctor(&harness.policy());
-    assert_eq!((told.code, &told.json["counts"]["broken"]), (Some(0), &0.into()), "{}", told.text);
+    assert_eq!((told.code, &told.json["counts"]["error"]), (Some(0), &0.into()), "{}", told.text);
     for (check, words) in [
         ("policy_file", "valid; credentials: 1"),
-        ("promises", "the policy can be kept"),
-        ("secret", "can be read"),
-        ("name", "addresses: 1"),
-        ("admin_key", "is accepted; service accounts: 1, keys: 1"),
+        ("schedule", "the schedule can be kept"),
+        ("secret", "is readable"),
+        ("dns", "addresses: 1"),
+        ("admin_key", "accepted; service accounts: 1, keys: 1"),
         ("provider_clock", ""),
-        ("protections", "expiry of keys, allowed addresses, reports of leaked keys, use by key"),
+        ("capabilities", "key expiry, address allow-lists, leak reports, usage by key"),
         ("analytics", "usage_by_key"),
-        ("audit_log", "can be read"),
-        ("service_account", "is `tts`"),
+        ("audit_log", "is readable"),
+        ("service_account", "service account `tts`"),
         ("key", harness.key.as_str()),
-        ("directory", "the daemon makes it"),
-        ("served", "the first rotation publishes it"),
-        ("journal", "the daemon's first start makes it"),
-        ("state_directory", "can be written"),
-        ("disk", "are free"),
-        ("listen", "is free"),
-        ("socket", "can be made"),
+        ("directory", "the daemon creates it"),
+        ("published_value", "the first rotation publishes it"),
+        ("journal", "the daemon creates it"),
+        ("state_directory", "writable"),
+        ("disk", " free"),
+        ("listen", "free"),
+        ("socket", "can be created"),
     ] {
-        told.says(check, "fine", &[words]);
+        told.says(check, "ok", &[words]);
     }
     let requests = harness.sandbox.truth().requests;
     let harmless = [Route::ListAccounts, Route::Usage, Route::RequestLog, Route::AuditLog];
@@ -52,7 +52,7 @@ async fn an_admin_key_that_is_dead_or_may_not_administer_is_told_apart() {
     let harness = Harness::build(Rules::default()).await;
     harness.administer_with("sk_planted_and_unknown");
     let told = harness.doctor(&harness.policy());
-    told.says("admin_key", "broken", &["[make a new admin key in the workspace"]);
+    told.says("admin_key", "error", &["[create a new admin key in the workspace"]);
     let now = SystemClock.now();
     let small = harness
         .sandbox
@@ -63,8 +63,8 @@ async fn an_admin_key_that_is_dead_or_may_not_administer_is_told_apart() {
     let told = harness.doctor(&harness.policy());
     told.says(
         "admin_key",
-        "broken",
-        &["[give the admin key the right to manage service accounts (`service_account_write`"],
+        "error",
+        &["[grant the admin key the permission to manage service accounts (`service_account_write`"],
     );
 }
 
@@ -78,26 +78,26 @@ async fn an_admin_key_without_the_analytics_hurts_only_who_waits_for_evidence() 
         harness.sandbox.workspace().create_key(&other, restricted(&["service_account_write"]), now).unwrap();
     harness.administer_with(&admin.value);
     let told = harness.doctor(&harness.policy());
-    told.says("analytics", "fine", &["no gate of the policy needs it"]);
-    told.says("audit_log", "fine", &["cannot be read, which no rotation needs"]);
+    told.says("analytics", "ok", &["not needed by this policy"]);
+    told.says("audit_log", "ok", &["rotations do not need it"]);
     let told = harness.doctor(&format!("{}wait_for = {{ idle = \"30m\" }}\n", harness.policy()));
-    told.says("analytics", "doubtful", &["[give the admin key `workspace_analytics_full_read`"]);
-    told.says("evidence", "doubtful", &["credential `tts`", "when_unknown"]);
+    told.says("analytics", "warning", &["[grant the admin key `workspace_analytics_full_read`"]);
+    told.says("evidence", "warning", &["credential `tts`", "when_unknown"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn evidence_of_a_key_without_a_usage_hash_cannot_be_had() {
     let harness = Harness::build(Rules::default()).await;
     let told = harness.doctor(&format!("{}wait_for = {{ idle = \"30m\" }}\n", harness.policy()));
-    told.says("evidence", "fine", &["proven by its first rotation"]);
+    told.says("evidence", "ok", &["the first rotation confirms"]);
     harness.sandbox.workspace().rules.era = ApiVersion::August2025;
     let told = harness
         .doctor(&format!("{}wait_for = {{ idle = \"30m\" }}\nkey_lifetime = \"60d\"\n", harness.policy()));
-    told.says("evidence", "doubtful", &["credential `tts`"]);
+    told.says("evidence", "warning", &["credential `tts`"]);
     told.says(
-        "protections",
-        "doubtful",
-        &["`tts` relies on", "[take `key_lifetime` and `expire_old_key` out"],
+        "capabilities",
+        "warning",
+        &["`tts` relies on", "[remove `key_lifetime` and `expire_old_key` from"],
     );
 }
 
@@ -106,43 +106,51 @@ async fn accounts_and_keys_that_no_rotation_could_begin_with_are_found_with_what
     let harness = Harness::build(Rules::default()).await;
     let policy = harness.policy();
     let told = harness.doctor(&policy.replace("service_account = \"tts\"", "service_account = \"tss\""));
-    told.says("service_account", "broken", &["no service account `tss`", "[write an account that is there"]);
+    told.says(
+        "service_account",
+        "error",
+        &["no service account `tss`", "[set `service_account` to the exact name or ID"],
+    );
 
     let now = SystemClock.now();
     let mut twin = harness.sandbox.workspace();
     let twin_id = twin.create_account("tts", now);
     drop(twin);
     let told = harness.doctor(&policy);
-    told.says("service_account", "broken", &["2 service accounts are named `tts`", &twin_id]);
+    told.says("service_account", "error", &["2 service accounts are named `tts`", &twin_id]);
 
     let by_id =
         policy.replace("service_account = \"tts\"", &format!("service_account = \"{}\"", harness.account));
     let second =
         harness.sandbox.workspace().create_key(&harness.account, restricted(&["dubbing_read"]), now).unwrap();
     let told = harness.doctor(&by_id);
-    told.says("key", "broken", &["2 enabled keys", &second.id, "[write as `adopt` the id"]);
+    told.says("key", "error", &["2 enabled keys", &second.id, "[set `adopt` to the ID"]);
 
     let adopting = format!("{by_id}adopt = \"{}\"\n", second.id);
-    harness.doctor(&adopting).says("key", "fine", &[&second.id, "dubbing_read"]);
+    harness.doctor(&adopting).says("key", "ok", &[&second.id, "dubbing_read"]);
     let told = harness.doctor(&format!("{adopting}permissions = [\"text_to_speech\"]\n"));
-    told.says("key", "broken", &["may do more", "dubbing_read", "[restrict the key"]);
+    told.says("key", "error", &["has more permissions", "dubbing_read", "[restrict the key"]);
 
     let wide = Settings::new("wide", Granted::All);
     let wide = harness.sandbox.workspace().create_key(&harness.account, wide, now).unwrap();
     let told = harness.doctor(&format!("{by_id}adopt = \"{}\"\n", wide.id));
-    told.says("key", "broken", &["may do everything", "allow_unrestricted"]);
+    told.says("key", "error", &["is unrestricted", "allow_unrestricted"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clock_that_is_off_is_found_before_a_rotation_is_held_by_it() {
     let harness = Harness::build(Rules::default()).await;
     for (seconds, severity, words) in [
-        (30, "doubtful", "s ahead of this machine's"),
-        (-1200, "broken", "s behind this machine's, more than `daemon.clock_skew_max`"),
+        (30, "warning", "s ahead of this machine's"),
+        (-1200, "error", "s behind this machine's, more than `daemon.clock_skew_max`"),
     ] {
         harness.sandbox.workspace().rules.date_skew = SignedDuration::from_secs(seconds);
         let told = harness.doctor(&harness.policy());
-        told.says("provider_clock", severity, &[words, "[set the clock: `timedatectl set-ntp true`]"]);
+        told.says(
+            "provider_clock",
+            severity,
+            &[words, "[synchronize the clock: `timedatectl set-ntp true`]"],
+        );
     }
 }
 
@@ -152,11 +160,11 @@ async fn a_name_that_leads_nowhere_is_said_once_and_nothing_is_called() {
     let told =
         harness.doctor(&harness.policy().replace(&harness.sandbox.base_url(), "https://api.nowhere.invalid"));
     told.says(
-        "name",
-        "broken",
-        &["`api.nowhere.invalid` cannot be looked up", "`getent hosts api.nowhere.invalid`"],
+        "dns",
+        "error",
+        &["cannot resolve `api.nowhere.invalid`", "`getent hosts api.nowhere.invalid`"],
     );
-    told.says("admin_key", "broken", &["was not tried"]);
+    told.says("admin_key", "error", &["not tested"]);
     assert!(told.of("key").is_empty());
     assert!(harness.sandbox.truth().requests.is_empty());
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use rekeyd::domain::failure::{Certainty, Kind};
-use rekeyd::domain::key::{Concurrency, Grants, Key, KeyRequest, Network, Permissions};
+use rekeyd::domain::key::{Key, KeyAttributes, KeyRequest, Limits, Permissions, canonical_networks};
 use rekeyd::ports::issuer::Issuer;
 use serde_json::Value;
 
@@ -86,8 +86,9 @@ async fn where_every_field_is_required_the_listed_ones_are_sent() {
         ),
     ] {
         let server = Server::in_order([json(422, ALL_REQUIRED), json(200, "")]).await;
-        let grants = Grants { character_limit: limit, ..Grants::of(permissions) };
-        issuer(&server.url()).enable(&Key { grants, ..key() }).await.unwrap();
+        let limits = Limits::default().with("character_limit", limit);
+        let attributes = KeyAttributes { permissions, limits };
+        issuer(&server.url()).enable(&Key { attributes, ..key() }).await.unwrap();
         assert_eq!(server.lines(), [PATCH, PATCH]);
         assert_eq!(bodies(&server)[1], sent);
     }
@@ -156,18 +157,19 @@ async fn a_new_key_that_is_not_found_is_in_doubt() {
 
 #[tokio::test]
 async fn a_creation_asks_for_exactly_what_is_granted() {
-    let networks = ["203.0.113.0/24", "2001:db8::1"].map(|text| Network::from(text.to_owned()));
+    let limits = Limits::default()
+        .with("character_limit", Some(0))
+        .with("allowed_ips", Some(canonical_networks(["203.0.113.0/24", "2001:db8::1"])))
+        .with("third_party_disable_allowed", Some(false))
+        .with("tts_concurrency_limit", Some(1))
+        .with("dubbing_concurrency_limit", Some(2))
+        .with("music_concurrency_limit", Some(3));
+    let permissions = Permissions::Only(BTreeSet::from(["b_new".to_owned(), "a".to_owned()]));
     let full = KeyRequest {
-        grants: Grants {
-            permissions: Permissions::Only(BTreeSet::from(["b_new".to_owned(), "a".to_owned()])),
-            character_limit: Some(0),
-            allowed_ips: Some(BTreeSet::from(networks)),
-            third_party_disable_allowed: Some(false),
-            concurrency: Concurrency { text_to_speech: Some(1), dubbing: Some(2), music: Some(3) },
-        },
+        attributes: KeyAttributes { permissions, limits },
         expires_at: Some("2027-01-01T00:00:00.9Z".parse::<Timestamp>().unwrap()),
     };
-    let unlisted = KeyRequest { grants: Grants::of(Permissions::Unlisted), expires_at: None };
+    let unlisted = KeyRequest { attributes: KeyAttributes::of(Permissions::Unlisted), expires_at: None };
     for (request, sent) in [
         (request(), serde_json::json!({"name": "n", "permissions": "all"})),
         (unlisted, serde_json::json!({"name": "n", "permissions": "all"})),

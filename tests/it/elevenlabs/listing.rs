@@ -1,10 +1,11 @@
 //! SharedInventory: what is understood, and what is refused because a guess could hide a key.
 
 use rekeyd::domain::failure::Kind;
-use rekeyd::domain::key::{Account, Concurrency, DisableReason, Inventory, Permissions};
+use rekeyd::domain::key::{Account, DisableReason, Inventory, Key, Permissions};
 use rekeyd::ports::issuer::Issuer;
+use serde_json::{Value, json};
 
-use super::scripted::{Server, json};
+use super::scripted::{self, Server};
 use super::workspace::issuer;
 
 const FULL: &str = r#"{"service-accounts":[
@@ -21,14 +22,18 @@ const FULL: &str = r#"{"service-accounts":[
   {"service_account_user_id":"sa2","name":"empty","api-keys":[]}],"has_more":false,"next_cursor":null}"#;
 
 async fn inventory(body: &str) -> Result<Inventory, rekeyd::domain::failure::Failure> {
-    issuer(&Server::always(json(200, body)).await.url()).inventory().await
+    issuer(&Server::always(scripted::json(200, body)).await.url()).inventory().await
 }
 
-async fn one_key(fields: &str) -> rekeyd::domain::key::Key {
+async fn one_key(fields: &str) -> Key {
     let body = format!(
         r#"{{"service-accounts":[{{"service_account_user_id":"sa1","name":"x","api-keys":[{{"key_id":"k","name":"n"{fields}}}]}}]}}"#
     );
     inventory(&body).await.unwrap().accounts.remove(0).keys.remove(0)
+}
+
+fn limit<'a>(key: &'a Key, name: &str) -> Option<&'a Value> {
+    key.attributes.limits.get(name)
 }
 
 #[tokio::test]
@@ -42,16 +47,16 @@ async fn everything_that_a_key_has_is_taken_over() {
     assert_eq!(key.expires_at.unwrap().as_second(), 1_800_000_000);
     assert!(!key.enabled);
     assert_eq!(key.disable_reason, Some(DisableReason::ExposedPublicly));
-    assert_eq!(key.grants.permissions.to_string(), "a_permission_of_2031, text_to_speech, voices_read");
-    assert_eq!(key.grants.character_limit, Some(1000));
+    assert_eq!(key.attributes.permissions.to_string(), "a_permission_of_2031, text_to_speech, voices_read");
+    assert_eq!(limit(key, "character_limit"), Some(&json!(1000)));
     assert_eq!(key.character_count, Some(12));
     assert_eq!(key.usage_hash.as_deref(), Some("h1"));
-    assert_eq!(key.grants.third_party_disable_allowed, Some(false));
-    assert_eq!(key.grants.concurrency, Concurrency { text_to_speech: Some(5), dubbing: None, music: None });
-    let networks: Vec<&str> =
-        key.grants.allowed_ips.as_ref().unwrap().iter().map(|network| network.as_str()).collect();
-    assert_eq!(networks, ["10.0.0.0/8", "203.0.113.7"]);
-    assert_eq!(keys[1].grants.permissions, Permissions::All);
+    assert_eq!(limit(key, "third_party_disable_allowed"), Some(&json!(false)));
+    assert_eq!(limit(key, "tts_concurrency_limit"), Some(&json!(5)));
+    assert_eq!(limit(key, "dubbing_concurrency_limit"), None);
+    assert_eq!(limit(key, "music_concurrency_limit"), None);
+    assert_eq!(limit(key, "allowed_ips"), Some(&json!(["10.0.0.0/8", "203.0.113.7"])));
+    assert_eq!(keys[1].attributes.permissions, Permissions::All);
     assert!(keys[1].enabled);
 }
 
@@ -63,11 +68,11 @@ async fn what_is_left_out_or_null_has_its_default() {
     assert_eq!(one_key("").await, one_key(nulls).await);
     let key = one_key("").await;
     assert!(key.enabled && key.created_at.is_none() && key.expires_at.is_none());
-    assert_eq!(key.grants.permissions, Permissions::Unlisted);
+    assert_eq!(key.attributes.permissions, Permissions::Unlisted);
     let odd =
         one_key(r#","character_limit":3.0,"expires_at_unix":9223372036854775807,"disable_reason":"new""#)
             .await;
-    assert_eq!(odd.grants.character_limit, Some(3));
+    assert_eq!(limit(&odd, "character_limit"), Some(&json!(3)));
     assert_eq!(odd.expires_at, Some(jiff::Timestamp::MAX));
     assert_eq!(odd.disable_reason, Some(DisableReason::Other("new".to_owned())));
     let underscores = r#"{"service_accounts":[{"service-account-user-id":"sa1","name":null,"api_keys":[]}]}"#;
@@ -148,7 +153,7 @@ async fn the_providers_clock_is_compared_with_ours() {
         (Some("Mon, 23 Nov 2026 12:03:00 GMT"), Some(180)),
         (Some("yesterday"), None),
     ] {
-        let mut act = json(200, r#"{"service-accounts":[]}"#);
+        let mut act = scripted::json(200, r#"{"service-accounts":[]}"#);
         if let Some(date) = date {
             act = act.with_header("date", date);
         }

@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use rekeyd::adapters::elevenlabs::{ElevenLabs, Settings};
 use rekeyd::domain::failure::{Certainty, Failure, Kind};
 use rekeyd::domain::ids::{KeyId, ServiceAccountId};
-use rekeyd::domain::key::{Grants, Key, KeyRequest, Permissions};
+use rekeyd::domain::key::{Key, KeyAttributes, KeyRequest, Permissions};
 use rekeyd::domain::secret::SecretValue;
 use rekeyd::ports::clock::Clock;
-use rekeyd::ports::issuer::Issuer;
+use rekeyd::ports::issuer::{AdminKey, Issuer};
 
 pub(crate) const ADMIN: &str = "sk_ad3113ad3113ad3113ad3113ad3113ad3113ad3113ad3113";
 pub(crate) const VALUE: &str = "sk_5ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e7";
@@ -31,7 +31,7 @@ impl Clock for StoppedClock {
 pub(crate) fn settings(url: &str) -> Settings {
     Settings {
         base_url: url.to_owned(),
-        admin_key: value(ADMIN),
+        admin_key: AdminKey::new(value(ADMIN)),
         request_timeout: Duration::from_secs(20),
         in_flight: NonZeroUsize::new(1).unwrap(),
         requests_per_second: None,
@@ -65,7 +65,7 @@ pub(crate) fn key() -> Key {
         created_at: None,
         enabled: true,
         disable_reason: None,
-        grants: Grants::of(Permissions::Unlisted),
+        attributes: KeyAttributes::of(Permissions::Unlisted),
         expires_at: None,
         usage_hash: None,
         character_count: None,
@@ -73,7 +73,7 @@ pub(crate) fn key() -> Key {
 }
 
 pub(crate) fn request() -> KeyRequest {
-    KeyRequest { grants: Grants::of(Permissions::All), expires_at: None }
+    KeyRequest { attributes: KeyAttributes::of(Permissions::All), expires_at: None }
 }
 
 /// Every call of the port; what it answers is reduced to how it failed.

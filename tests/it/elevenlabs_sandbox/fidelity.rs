@@ -1,11 +1,9 @@
 //! What a key may do comes back exactly as it was asked for, and survives being disabled and enabled (I3).
 
-use std::collections::BTreeSet;
-
 use jiff::{SignedDuration, Timestamp};
 use rekeyd::adapters::clock::SystemClock;
 use rekeyd::domain::failure::{Certainty, Kind};
-use rekeyd::domain::key::{Concurrency, Grants, KeyRequest, Network, Permissions};
+use rekeyd::domain::key::{KeyAttributes, KeyRequest, Limits, Permissions, canonical_networks};
 use rekeyd::ports::clock::Clock as _;
 use rekeyd::ports::issuer::Issuer as _;
 use rekeyd::sandbox::api_version::ApiVersion;
@@ -13,24 +11,28 @@ use rekeyd::sandbox::rules::{AllIsListed, Rules};
 
 use super::{ERAS, Harness, judged, only};
 
-fn networks(texts: &[&str]) -> Option<BTreeSet<Network>> {
-    Some(texts.iter().map(|&text| Network::from(text.to_owned())).collect())
+fn with_networks(limits: Limits, texts: &[&str]) -> Limits {
+    limits.with("allowed_ips", Some(canonical_networks(texts.iter().copied())))
 }
 
 /// Everything that a key of the era can be restricted in.
 fn everything(era: ApiVersion) -> KeyRequest {
-    let mut grants = Grants::of(only(&["text_to_speech", "voices_read", "user_read"]));
-    grants.character_limit = Some(12_345);
+    let permissions = only(&["text_to_speech", "voices_read", "user_read"]);
+    let mut limits = Limits::default().with("character_limit", Some(12_345));
     if era >= ApiVersion::September2026 {
-        grants.allowed_ips = networks(&["203.0.113.7", "198.51.100.0/24", "2001:db8::/32"]);
-        grants.third_party_disable_allowed = Some(true);
+        limits = with_networks(limits, &["203.0.113.7", "198.51.100.0/24", "2001:db8::/32"])
+            .with("third_party_disable_allowed", Some(true));
     }
     if era < ApiVersion::November2026 {
-        return KeyRequest { grants, expires_at: None };
+        return KeyRequest { attributes: KeyAttributes { permissions, limits }, expires_at: None };
     }
-    grants.concurrency = Concurrency { text_to_speech: Some(3), dubbing: Some(2), music: Some(1) };
+    let limits = limits
+        .with("tts_concurrency_limit", Some(3))
+        .with("dubbing_concurrency_limit", Some(2))
+        .with("music_concurrency_limit", Some(1));
     let tomorrow = SystemClock.now() + SignedDuration::from_hours(24);
-    KeyRequest { grants, expires_at: Some(Timestamp::from_second(tomorrow.as_second()).unwrap()) }
+    let expires_at = Some(Timestamp::from_second(tomorrow.as_second()).unwrap());
+    KeyRequest { attributes: KeyAttributes { permissions, limits }, expires_at }
 }
 
 #[tokio::test]
@@ -40,12 +42,12 @@ async fn every_restriction_comes_back_as_it_was_sent_and_survives_disable_and_en
         let request = everything(era);
         harness.create(&request).await;
         let key = harness.the_key().await;
-        assert_eq!(request.grants.differences(&key.grants), [""; 0], "{era:?}: {:?}", key.grants);
+        assert_eq!(request.attributes.differences(&key.attributes), [""; 0], "{era:?}: {:?}", key.attributes);
         assert_eq!(key.expires_at, request.expires_at, "{era:?}");
         harness.issuer.disable(&key).await.unwrap();
         harness.issuer.enable(&harness.the_key().await).await.unwrap();
         let enabled = harness.the_key().await;
-        assert_eq!((&enabled.grants, enabled.expires_at), (&key.grants, key.expires_at), "{era:?}");
+        assert_eq!((&enabled.attributes, enabled.expires_at), (&key.attributes, key.expires_at), "{era:?}");
         assert_eq!(enabled.name, key.name, "{era:?}");
     }
 }
@@ -55,20 +57,24 @@ async fn a_clone_of_an_unrestricted_key_is_listed_as_its_original() {
     for era in ERAS {
         for all_is_listed in [AllIsListed::Null, AllIsListed::Expanded] {
             let harness = Harness::start(Rules { era, all_is_listed, ..Rules::default() }).await;
-            let all = KeyRequest { grants: Grants::of(Permissions::All), expires_at: None };
+            let all = KeyRequest { attributes: KeyAttributes::of(Permissions::All), expires_at: None };
             harness.create(&all).await;
             let original = harness.the_key().await;
-            let shown = &original.grants.permissions;
+            let shown = &original.attributes.permissions;
             match all_is_listed {
                 AllIsListed::Null => assert_eq!(*shown, Permissions::Unlisted, "{era:?}"),
                 AllIsListed::Expanded => assert!(matches!(shown, Permissions::Only(_)), "{era:?}: {shown}"),
             }
-            let request = KeyRequest { grants: original.grants.clone(), expires_at: None };
+            let request = KeyRequest { attributes: original.attributes.clone(), expires_at: None };
             let minted = harness.issuer.create(&harness.account, "tts rk-2", &request).await.unwrap();
             harness.issuer.disable(&original).await.unwrap();
             harness.issuer.enable(&original).await.unwrap();
             for key in harness.listed().await {
-                assert_eq!(original.grants.differences(&key.grants), [""; 0], "{era:?} {all_is_listed:?}");
+                assert_eq!(
+                    original.attributes.differences(&key.attributes),
+                    [""; 0],
+                    "{era:?} {all_is_listed:?}"
+                );
             }
             harness.issuer.authenticate(&minted.value).await.unwrap();
         }
@@ -79,7 +85,7 @@ async fn a_clone_of_an_unrestricted_key_is_listed_as_its_original() {
 async fn a_key_that_is_not_allowed_from_here_is_known_and_refused() {
     let harness = Harness::in_era(ApiVersion::November2026).await;
     let mut request = super::plain();
-    request.grants.allowed_ips = networks(&["203.0.113.0/24"]);
+    request.attributes.limits = with_networks(Limits::default(), &["203.0.113.0/24"]);
     let minted = harness.create(&request).await;
     let outcome = harness.issuer.authenticate(&minted.value).await;
     assert_eq!(judged(&outcome), Some((Certainty::Rejected, Kind::Forbidden)));
@@ -94,9 +100,15 @@ async fn what_the_provider_does_not_want_is_refused_and_nothing_is_created() {
         request
     };
     for (what, request) in [
-        ("a permission of another era", with(&|it| it.grants.permissions = only(&["a_permission_of_2031"]))),
+        (
+            "a permission of another era",
+            with(&|it| it.attributes.permissions = only(&["a_permission_of_2031"])),
+        ),
         ("an expiry too soon", with(&|it| it.expires_at = Some(soon))),
-        ("a private address", with(&|it| it.grants.allowed_ips = networks(&["10.0.0.0/8"]))),
+        (
+            "a private address",
+            with(&|it| it.attributes.limits = with_networks(Limits::default(), &["10.0.0.0/8"])),
+        ),
     ] {
         let harness = Harness::in_era(ApiVersion::November2026).await;
         let outcome = harness.issuer.create(&harness.account, "tts rk-1", &request).await.map(drop);

@@ -20,7 +20,7 @@ async fn a_key_lives_its_whole_life_in_every_era() {
         let minted = harness.create(&plain()).await;
         let key = harness.the_key().await;
         assert_eq!((&key.id, key.name.as_str(), key.enabled), (&minted.key, "tts rk-1", true), "{era:?}");
-        assert_eq!(key.grants, plain().grants, "{era:?}");
+        assert_eq!(key.attributes, plain().attributes, "{era:?}");
         let truth = harness.sandbox.truth();
         assert_eq!(truth.key(minted.key.as_str()).unwrap().fingerprint, minted.value.fingerprint());
         harness.issuer.authenticate(&minted.value).await.unwrap();
@@ -34,7 +34,7 @@ async fn a_key_lives_its_whole_life_in_every_era() {
             harness.issuer.enable(&disabled).await.unwrap();
             let enabled = harness.the_key().await;
             assert!(enabled.enabled && enabled.disable_reason.is_none(), "{era:?}: {enabled:?}");
-            assert_eq!(enabled.grants, key.grants, "{era:?}");
+            assert_eq!(enabled.attributes, key.attributes, "{era:?}");
             harness.issuer.authenticate(&minted.value).await.unwrap();
         }
         for _ in 0..2 {

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 
 use jiff::{SignedDuration, Timestamp};
 use rekeyd::domain::usage::{Reading, Source, Use};
+use rekeyd::ports::issuer::AdminKey;
 use rekeyd::ports::usage::UsageSource as _;
 use rekeyd::sandbox::analytics::rules::{AnalyticsRules, Columns, KeyColumns, RequestLogNames};
 use rekeyd::sandbox::settings::{Granted, Settings as KeySettings};
@@ -86,7 +87,7 @@ impl Pair {
         let made = workspace.create_key(&account, settings, SystemClock.now()).unwrap();
         ElevenLabs::new(Settings {
             base_url: self.harness.sandbox.base_url(),
-            admin_key: SecretValue::new(made.value).unwrap(),
+            admin_key: AdminKey::new(SecretValue::new(made.value).unwrap()),
             request_timeout: Duration::from_secs(5),
             in_flight: NonZeroUsize::new(2).unwrap(),
             requests_per_second: None,

@@ -5,7 +5,6 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use rekeyd::adapters::clock::SystemClock;
 use rekeyd::adapters::directory::{self, Directory};
@@ -16,7 +15,7 @@ use rekeyd::domain::ack::{Ack, Health};
 use rekeyd::domain::event::Event;
 use rekeyd::domain::gate::{self, Evidence, Verdict};
 use rekeyd::domain::ids::{ConsumerName, CredentialName, StoreName, WorkspaceName};
-use rekeyd::domain::key::{Grants, Permissions};
+use rekeyd::domain::key::{KeyAttributes, Permissions};
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::plan::{AfterDeadline, Destination, Terms};
 use rekeyd::domain::policy::{Credential, IfVanished, Policy, WorkspaceLimits};
@@ -25,7 +24,7 @@ use rekeyd::domain::schedule::{Cadence, Schedule};
 use rekeyd::domain::secret::SecretValue;
 use rekeyd::engine::{Command, CommandError, Context, Controller, Handle, Stopped, Timing, WorkspaceClient};
 use rekeyd::ports::clock::Clock;
-use rekeyd::ports::issuer::Issuer;
+use rekeyd::ports::issuer::{AdminKey, Issuer};
 use rekeyd::ports::journal::{CredentialState, Journal};
 use rekeyd::ports::prober::Prober;
 use rekeyd::ports::secret_store::SecretStore;
@@ -39,7 +38,17 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::clock::HurriedClock;
+use crate::past::unpack;
+
 const LONGEST: Duration = Duration::from_secs(20);
+
+const BRISK: Timing = Timing {
+    settle: SignedDuration::from_secs(1),
+    activation_deadline: SignedDuration::from_secs(10),
+    clock_skew_max: SignedDuration::from_mins(2),
+    look_again: SignedDuration::from_millis(200),
+};
 
 /// What the service account has to begin with.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -68,26 +77,6 @@ pub(super) struct Harness {
     pub(super) clock: Arc<dyn Clock>,
 }
 
-/// A clock on which so many seconds pass in one.
-struct HurriedClock {
-    factor: i32,
-    began: Instant,
-    from: Timestamp,
-}
-
-#[async_trait]
-impl Clock for HurriedClock {
-    fn now(&self) -> Timestamp {
-        let passed = SignedDuration::try_from(self.began.elapsed()).unwrap();
-        self.from + passed * self.factor
-    }
-
-    async fn sleep_until(&self, at: Timestamp) {
-        let left = at.duration_since(self.now()) / self.factor;
-        tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
-    }
-}
-
 impl Harness {
     pub(super) async fn start(rules: Rules, start: Start) -> Self {
         let mut harness = Self::prepare(rules, start).await;
@@ -97,13 +86,7 @@ impl Harness {
 
     /// Everything but the controller.
     pub(super) async fn prepare(rules: Rules, start: Start) -> Self {
-        let timing = Timing {
-            settle: SignedDuration::from_secs(1),
-            activation_deadline: SignedDuration::from_secs(10),
-            clock_skew_max: SignedDuration::from_mins(2),
-            look_again: SignedDuration::from_millis(200),
-        };
-        Self::prepare_on(Arc::new(SystemClock), timing, rules, start).await
+        Self::prepare_on(Arc::new(SystemClock), BRISK, rules, start).await
     }
 
     /// The same where a minute passes in a second, so that the provider's buckets of a minute do.
@@ -116,6 +99,16 @@ impl Harness {
             look_again: SignedDuration::from_secs(10),
         };
         Self::prepare_on(Arc::new(clock), timing, rules, start).await
+    }
+
+    /// Everything but the controller, with the journal that an old daemon left behind, at the time `at`.
+    pub(super) async fn left_behind(dump: &str, at: Timestamp) -> Self {
+        let clock = HurriedClock { factor: 1, began: Instant::now(), from: at };
+        let harness = Self::prepare_on(Arc::new(clock), BRISK, Rules::default(), Start::WithKey).await;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        unpack(dump, &path);
+        Self { journal: Arc::new(SqliteJournal::open(&path).unwrap()), folder, ..harness }
     }
 
     async fn prepare_on(clock: Arc<dyn Clock>, timing: Timing, rules: Rules, start: Start) -> Self {
@@ -170,7 +163,7 @@ impl Harness {
             WorkspaceLimits { rotations_at_once: 4, mints_per_hour: 100, ..WorkspaceLimits::default() };
         let issuer = ElevenLabs::new(Settings {
             base_url: self.sandbox.base_url(),
-            admin_key: SecretValue::new(self.sandbox.admin_key()).unwrap(),
+            admin_key: AdminKey::new(SecretValue::new(self.sandbox.admin_key()).unwrap()),
             request_timeout: Duration::from_secs(5),
             in_flight: NonZeroUsize::new(3).unwrap(),
             requests_per_second: None,
@@ -212,7 +205,7 @@ impl Harness {
             workspace: workspace.clone(),
             service_account: "tts-backend".to_owned(),
             adopt: None,
-            first: (self.start == Start::WithoutKey).then(|| Grants::of(permissions)),
+            first: (self.start == Start::WithoutKey).then(|| KeyAttributes::of(permissions)),
             allow_unrestricted: false,
             key_lifetime: None,
             after: BTreeSet::new(),

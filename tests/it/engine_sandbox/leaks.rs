@@ -6,7 +6,7 @@ use rekeyd::adapters::clock::SystemClock;
 use rekeyd::domain::finding::FindingKind;
 use rekeyd::domain::gate::Gate;
 use rekeyd::domain::ids::ConsumerName;
-use rekeyd::domain::key::{Grants, Permissions};
+use rekeyd::domain::key::{KeyAttributes, Permissions};
 use rekeyd::domain::phase::{Phase, PhaseName};
 use rekeyd::domain::plan::Reason;
 use rekeyd::domain::policy::{Credential, IfVanished};
@@ -163,7 +163,7 @@ async fn what_people_changed_is_told_until_it_is_accepted_or_undone() {
         harness.sandbox.workspace().change_key(&key, SystemClock.now(), changed).unwrap();
     };
     widen(&["text_to_speech", "voices_read"]);
-    let all = [FindingKind::PermissionsWidened, FindingKind::GrantsChanged, FindingKind::ForeignKeys];
+    let all = [FindingKind::PermissionsWidened, FindingKind::PermissionsChanged, FindingKind::ForeignKeys];
     harness.found(&all).await;
     let taken = harness.request(Command::Accept).await.unwrap();
     assert!(
@@ -227,8 +227,8 @@ async fn a_vanished_key_is_reported_or_replaced_as_the_policy_says() {
     harness.done(2).await;
     assert_eq!(harness.states(), [DELETED, State::Enabled]);
     let known = harness.known().await.record;
-    let granted = known.current.unwrap().grants.unwrap();
-    assert_eq!(granted, Grants::of(Permissions::Only(["text_to_speech".to_owned()].into())));
+    let granted = known.current.unwrap().attributes.unwrap();
+    assert_eq!(granted, KeyAttributes::of(Permissions::Only(["text_to_speech".to_owned()].into())));
     harness.stop().await;
 }
 

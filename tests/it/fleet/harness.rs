@@ -13,6 +13,7 @@ use rekeyd::demo::fixture::{Fixture, Pace};
 use rekeyd::domain::ack::{Ack, Health};
 use rekeyd::domain::ids::CredentialName;
 use rekeyd::domain::phase::PhaseName;
+use rekeyd::ports::journal::JournalReader;
 use rekeyd::sandbox::analytics::rules::RequestLogNames;
 use rekeyd::sandbox::key::State;
 use rekeyd::sandbox::random::Random;

@@ -53,7 +53,7 @@ async fn a_consumer_whose_agent_is_dead_keeps_its_key_and_is_named_until_it_foll
     is_held(&harness, &old, "tts-batch").await;
     let why = harness.why();
     let named = format!("tts-batch: last acknowledged {}", old.fingerprint);
-    assert!(why.contains("Who holds it up") && why.contains(&named), "{why}");
+    assert!(why.contains("Lagging consumers") && why.contains(&named), "{why}");
     assert!(!why.contains("tts-api: "), "{why}");
 
     harness.start_agent("tts-batch");
@@ -88,8 +88,8 @@ async fn a_consumer_that_caches_keeps_its_key_and_is_named_by_its_request_source
     harness.until("only the evidence holds it", deceived).await;
     is_held(&harness, &old, "tts-batch").await;
     let why = harness.why();
-    let told = why.split("Who holds it up").nth(1).unwrap();
-    let first = told.lines().find(|line| line.contains("where: ")).unwrap();
+    let told = why.split("Lagging consumers").nth(1).unwrap();
+    let first = told.lines().find(|line| line.contains("usage: ")).unwrap();
     assert!(told.contains("request_log: shows use of the old key until"), "{why}");
     assert!(first.contains("request_source=tts-batch"), "{why}");
 

@@ -8,7 +8,7 @@ use rekeyd::domain::audit::Actor;
 use rekeyd::domain::event::Event;
 use rekeyd::domain::ids::{CredentialName, RotationId, WorkspaceName};
 use rekeyd::domain::record::Record;
-use rekeyd::ports::journal::{Entry, Journal};
+use rekeyd::ports::journal::{Acknowledgements, Entry, Records, RotationLog};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 

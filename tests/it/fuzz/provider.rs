@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use rekeyd::adapters::elevenlabs::{ElevenLabs, Settings};
 use rekeyd::domain::failure::Failure;
 use rekeyd::domain::ids::{KeyId, ServiceAccountId};
-use rekeyd::domain::key::{Grants, Key, KeyRequest, Permissions};
+use rekeyd::domain::key::{Key, KeyAttributes, KeyRequest, Permissions};
 use rekeyd::domain::secret::SecretValue;
 use rekeyd::ports::clock::Clock;
-use rekeyd::ports::issuer::Issuer;
+use rekeyd::ports::issuer::{AdminKey, Issuer};
 use rekeyd::ports::usage::UsageSource;
 
 use super::speaker::speaker;
@@ -49,7 +49,7 @@ pub(crate) fn eat(bytes: &[u8]) {
 async fn ask(call: u8) {
     let issuer = ElevenLabs::new(Settings {
         base_url: format!("http://{}", speaker().address),
-        admin_key: value(ADMIN),
+        admin_key: AdminKey::new(value(ADMIN)),
         request_timeout: Duration::from_secs(2),
         in_flight: 1.try_into().unwrap(),
         requests_per_second: None,
@@ -61,7 +61,7 @@ async fn ask(call: u8) {
     match call % 9 {
         0 => tells_no_secret(issuer.inventory().await.err()),
         1 => {
-            let request = KeyRequest { grants: Grants::of(Permissions::All), expires_at: None };
+            let request = KeyRequest { attributes: KeyAttributes::of(Permissions::All), expires_at: None };
             match issuer.create(&account, "tts rk-1", &request).await {
                 Ok(minted) => assert!(!minted.value.expose().is_empty(), "a key without a value"),
                 Err(failure) => tells_no_secret(Some(failure)),
@@ -106,7 +106,7 @@ fn key(account: &ServiceAccountId) -> Key {
         created_at: None,
         enabled: true,
         disable_reason: None,
-        grants: Grants::of(Permissions::Unlisted),
+        attributes: KeyAttributes::of(Permissions::Unlisted),
         expires_at: None,
         usage_hash: Some("0123abcd".to_owned()),
         character_count: None,

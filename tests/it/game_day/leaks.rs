@@ -53,13 +53,13 @@ async fn a_key_that_was_found_in_public_is_replaced_by_itself_and_somebody_hears
         .workspace()
         .disable_key(&leaked.key_id, Some("exposed_publicly"), SystemClock.now())
         .unwrap();
-    harness.tells_of("rekeyd_leak_answered_timestamp_seconds{credential=\"tts-backend\"").await;
-    harness.is_mended(&["RekeydLeakAnswered"]).await;
+    harness.tells_of("rekeyd_last_emergency_completed_timestamp_seconds{credential=\"tts-backend\"").await;
+    harness.is_mended(&["RekeydEmergencyCompleted"]).await;
     assert_eq!(key_of(&harness, &value_of(&harness, "tts-backend")).state, State::Enabled);
     let cause = harness.types("rekeyd status tts-backend --policy /etc/rekeyd/policy.toml").await;
     assert!(cause.contains("in public") && cause.contains(&leaked.key_id), "{cause}");
     harness.page_says("/credentials/tts-backend", &["in public", &leaked.key_id]).await;
-    harness.follows("RekeydLeakAnswered", |_, _| false).await;
+    harness.follows("RekeydEmergencyCompleted", |_, _| false).await;
     assert_eq!(harness.rehearsal.stage.sandbox.truth().key(&leaked.key_id).unwrap().state, State::Deleted);
     harness.ends(is_unhurt).await;
 }
@@ -99,7 +99,7 @@ async fn a_leak_that_waits_for_others_is_told_and_answered_at_once() {
     harness.tells_of("rekeyd_rotation_phase{credential=\"tts-backend\"").await;
 
     harness.rehearsal.stage.sandbox.set_faults(Vec::new());
-    harness.is_mended(&["RekeydLeakAnswered", "RekeydLeakAnswered"]).await;
+    harness.is_mended(&["RekeydEmergencyCompleted", "RekeydEmergencyCompleted"]).await;
     for value in &values {
         assert_eq!(key_of(&harness, value).state, State::Deleted);
         assert_eq!(report(&harness, value).await["answered"], true);

@@ -35,7 +35,7 @@ async fn a_store_that_asks_to_slow_down_is_told_and_waited_for() {
     let raised = harness.alerts().await;
     assert!(raised.iter().any(|it| it == "RekeydStoreFailing"), "{raised:?}");
     harness.status_says(&["hindered", "store `aws` fails", "throttled", "rekeyd doctor"]).await;
-    harness.page_says("/", &["A store fails", "store aws fails", "throttled", "rekeyd doctor"]).await;
+    harness.page_says("/", &["Store failing", "store aws fails", "throttled", "rekeyd doctor"]).await;
     harness.page_says("/credentials/tts-backend", &["AWS asks to slow down"]).await;
 
     let slows_down = |_: &Harness, command: &str| {

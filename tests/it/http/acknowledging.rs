@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use rekeyd::domain::ids::ConsumerName;
 use rekeyd::domain::secret::{Fingerprint, SecretValue};
 use rekeyd::http::Consumers;
-use rekeyd::ports::journal::Journal;
+use rekeyd::ports::journal::Acknowledgements;
 use reqwest::Method;
 use serde_json::{Value, json};
 

@@ -11,7 +11,10 @@ use rekeyd::domain::gate::Observed;
 use rekeyd::domain::hold::{Hold, HoldKind, Scope};
 use rekeyd::domain::ids::{CredentialName, RotationId, WorkspaceName};
 use rekeyd::domain::record::Record;
-use rekeyd::ports::journal::{CredentialState, Entry, Error, Journal, RotationHistory};
+use rekeyd::ports::journal::{
+    Acknowledgements, AuditLog, HoldRegister, Records, RotationLog, WorkspaceActivity,
+};
+use rekeyd::ports::journal::{CredentialState, Entry, Error, RotationHistory};
 
 #[derive(Default)]
 pub(crate) struct Fragile {
@@ -38,21 +41,9 @@ impl Fragile {
 }
 
 #[async_trait]
-impl Journal for Fragile {
-    async fn load(&self) -> Result<Vec<(CredentialName, Result<CredentialState, Error>)>, Error> {
-        self.usable()?.load().await
-    }
-    async fn load_one(&self, credential: &CredentialName) -> Result<Option<CredentialState>, Error> {
-        self.usable()?.load_one(credential).await
-    }
-    async fn revision(&self, credential: &CredentialName) -> Result<Option<u64>, Error> {
-        self.usable()?.revision(credential).await
-    }
+impl RotationLog for Fragile {
     async fn append(&self, entry: &Entry, record: Option<&Record>) -> Result<(), Error> {
         self.roomy()?.append(entry, record).await
-    }
-    async fn save(&self, record: &Record, acts: &[Act]) -> Result<(), Error> {
-        self.roomy()?.save(record, acts).await
     }
     async fn entries(&self, rotation: RotationId) -> Result<Vec<Entry>, Error> {
         self.usable()?.entries(rotation).await
@@ -75,6 +66,26 @@ impl Journal for Fragile {
     async fn owner_of(&self, rotation: RotationId) -> Result<Option<CredentialName>, Error> {
         self.usable()?.owner_of(rotation).await
     }
+}
+
+#[async_trait]
+impl Records for Fragile {
+    async fn load(&self) -> Result<Vec<(CredentialName, Result<CredentialState, Error>)>, Error> {
+        self.usable()?.load().await
+    }
+    async fn load_one(&self, credential: &CredentialName) -> Result<Option<CredentialState>, Error> {
+        self.usable()?.load_one(credential).await
+    }
+    async fn revision(&self, credential: &CredentialName) -> Result<Option<u64>, Error> {
+        self.usable()?.revision(credential).await
+    }
+    async fn save(&self, record: &Record, acts: &[Act]) -> Result<(), Error> {
+        self.roomy()?.save(record, acts).await
+    }
+}
+
+#[async_trait]
+impl WorkspaceActivity for Fragile {
     async fn mints_since(&self, workspace: &WorkspaceName, at: Timestamp) -> Result<Vec<Timestamp>, Error> {
         self.usable()?.mints_since(workspace, at).await
     }
@@ -86,6 +97,10 @@ impl Journal for Fragile {
     ) -> Result<Vec<Entry>, Error> {
         self.usable()?.events_since(of, names, since).await
     }
+}
+
+#[async_trait]
+impl Acknowledgements for Fragile {
     async fn acknowledge(&self, credential: &CredentialName, ack: &Ack) -> Result<(), Error> {
         self.usable()?.acknowledge(credential, ack).await
     }
@@ -108,6 +123,10 @@ impl Journal for Fragile {
     ) -> Result<Option<Observed>, Error> {
         self.usable()?.observed(credential, rotation).await
     }
+}
+
+#[async_trait]
+impl HoldRegister for Fragile {
     async fn hold(&self, hold: &Hold) -> Result<(), Error> {
         self.usable()?.hold(hold).await
     }
@@ -120,6 +139,10 @@ impl Journal for Fragile {
     async fn holds(&self) -> Result<Vec<Hold>, Error> {
         self.usable()?.holds().await
     }
+}
+
+#[async_trait]
+impl AuditLog for Fragile {
     async fn record(&self, act: &Act) -> Result<(), Error> {
         self.usable()?.record(act).await
     }

@@ -22,7 +22,8 @@ use rekeyd::domain::secret::{Fingerprint, SecretValue};
 use rekeyd::engine::{Context, Controller, Handle, Timing, WorkspaceClient};
 use rekeyd::http::{Consumers, Operator, OperatorSocket, Public, PublicListener, Readers, Reload, Status};
 use rekeyd::ports::clock::Clock;
-use rekeyd::ports::journal::Journal;
+use rekeyd::ports::issuer::AdminKey;
+use rekeyd::ports::journal::RotationLog;
 use rekeyd::ports::secret_store::SecretStore;
 use rekeyd::sandbox::server::{Options, Sandbox};
 use rekeyd::telemetry::meter::Meter;
@@ -147,7 +148,7 @@ async fn issuer(sandbox: &Sandbox, clock: &Arc<WrongClock>) -> ElevenLabs {
     }
     let settings = Settings {
         base_url: sandbox.base_url(),
-        admin_key: SecretValue::new(sandbox.admin_key()).unwrap(),
+        admin_key: AdminKey::new(SecretValue::new(sandbox.admin_key()).unwrap()),
         request_timeout: Duration::from_secs(10),
         in_flight: 4.try_into().unwrap(),
         requests_per_second: None,

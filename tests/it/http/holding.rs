@@ -44,7 +44,7 @@ async fn what_is_paused_is_told_everywhere_and_happens_only_when_it_is_resumed()
     assert_eq!(told, (&json!("workspace"), &json!("prod"), &json!("revoking")));
     let metrics = harness.get("/metrics").await.text;
     assert!(
-        metrics.contains("rekeyd_hold{scope=\"workspace prod\",what=\"revoking\",by=\"operator\"} 1"),
+        metrics.contains("rekeyd_hold{scope=\"workspace prod\",kind=\"revoking\",by=\"operator\"} 1"),
         "{metrics}"
     );
 
@@ -66,8 +66,8 @@ async fn a_rotation_that_is_asked_for_in_a_pause_is_told_so_and_begins_after_it(
         told.contains("begins when `rekeyd resume wide` lifts this: everything is held of `wide`"),
         "{told}"
     );
-    let report = harness.until("wide", |report| report["asked"] == true).await;
-    assert!(report["rotation"].is_null() && report["condition"] == "waiting", "{report:#}");
+    let report = harness.until("wide", |report| report["requested"] == true).await;
+    assert!(report["rotation"].is_null() && report["health"] == "waiting", "{report:#}");
     assert_eq!(say(&harness, "/v1/resume", json!({ "credential": "wide" })).await.0, 200);
     harness.until("wide", |report| report["rotation"]["reason"] == "manual").await;
 }

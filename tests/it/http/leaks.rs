@@ -55,21 +55,21 @@ async fn a_reported_key_is_replaced_and_the_report_may_be_repeated() {
         );
     }
     // It was the new key, and the destination has nothing to go back to: a person decides.
-    let parked = harness.until("tts", |report| report["condition"] == "parked").await;
+    let parked = harness.until("tts", |report| report["health"] == "parked").await;
     assert_eq!(parked["rotation"]["parked"]["reason"], "new_key_unusable", "{parked}");
     assert_eq!(parked["findings"][0]["kind"], "reported_leaked", "{parked}");
     let hurry =
         harness.order(Method::POST, "/v1/credentials/tts/rotate", Some(json!({ "emergency": true }))).await;
     assert_eq!(hurry.status, 200, "{}", hurry.text);
     // The rotation ends, and the next one replaces the key that leaked.
-    let done = harness.until("tts", |report| report["answered"]["fingerprint"] == print.as_str()).await;
+    let done = harness.until("tts", |report| report["last_emergency"]["fingerprint"] == print.as_str()).await;
     assert_ne!(done["fingerprint"], print.as_str());
-    assert_eq!((&done["findings"], &done["condition"]), (&json!([]), &json!("fine")));
+    assert_eq!((&done["findings"], &done["health"]), (&json!([]), &json!("fine")));
     let told = harness.report(TOKEN, body.clone()).await.json();
     assert_eq!(told["credentials"][0]["answered"], true, "{told}");
     let metrics = harness.get("/metrics").await.text;
     assert!(
-        metrics.contains("rekeyd_leak_answered_seconds{credential=\"tts\",workspace=\"prod\"} "),
+        metrics.contains("rekeyd_last_emergency_duration_seconds{credential=\"tts\",workspace=\"prod\"} "),
         "{metrics}"
     );
     let nobodys = json!({ "sha256": hash("something else"), "source": "me" }).to_string();

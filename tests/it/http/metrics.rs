@@ -76,8 +76,8 @@ async fn both_forms_are_well_formed_and_say_the_same() {
         ("rekeyd_credentials{condition=\"fine\"}", 0.0),
         ("rekeyd_rotation_phase{credential=\"tts\",workspace=\"prod\",phase=\"overlap\"}", 1.0),
         ("rekeyd_rotation_parked{credential=\"wide\",workspace=\"prod\",reason=\"unrestricted\"}", 1.0),
-        ("rekeyd_gate_open{credential=\"tts\",workspace=\"prod\",gate=\"at_least\"}", 1.0),
-        ("rekeyd_gate_open{credential=\"tts\",workspace=\"prod\",gate=\"acks\"}", 0.0),
+        ("rekeyd_gate_satisfied{credential=\"tts\",workspace=\"prod\",gate=\"at_least\"}", 1.0),
+        ("rekeyd_gate_satisfied{credential=\"tts\",workspace=\"prod\",gate=\"acks\"}", 0.0),
         ("rekeyd_attention_needed{credential=\"tts\",workspace=\"prod\"}", 0.0),
         ("rekeyd_attention_needed{credential=\"wide\",workspace=\"prod\"}", 1.0),
         ("rekeyd_workspace_reachable{workspace=\"prod\"}", 1.0),
@@ -93,10 +93,10 @@ async fn both_forms_are_well_formed_and_say_the_same() {
         ("rekeyd_rotations_parked{reason=\"unrestricted\"}", 1.0),
         ("rekeyd_rotations_parked{reason=\"widened\"}", 0.0),
         ("rekeyd_credentials_needing_attention{workspace=\"prod\"}", 1.0),
-        ("rekeyd_stragglers{workspace=\"prod\"}", 2.0),
-        ("rekeyd_gate_straggler{credential=\"tts\",workspace=\"prod\",gate=\"acks\",who=\"batch\"}", 1.0),
+        ("rekeyd_lagging_consumers{workspace=\"prod\"}", 2.0),
+        ("rekeyd_gate_waiting_on{credential=\"tts\",workspace=\"prod\",gate=\"acks\",who=\"batch\"}", 1.0),
         ("rekeyd_mint_budget{workspace=\"prod\"}", 20.0),
-        ("rekeyd_mint_budget_left{workspace=\"prod\"}", 19.0),
+        ("rekeyd_mint_budget_remaining{workspace=\"prod\"}", 19.0),
         ("rekeyd_provider_requests_total{workspace=\"prod\",route=\"create\",outcome=\"ok\"}", 1.0),
         ("rekeyd_provider_request_duration_seconds_count{workspace=\"prod\",route=\"create\"}", 1.0),
         ("rekeyd_provider_throttled_total{workspace=\"prod\"}", 0.0),
@@ -108,13 +108,13 @@ async fn both_forms_are_well_formed_and_say_the_same() {
         assert_eq!(plain.get(series), Some(&value), "{series} in {plain:#?}");
     }
     for series in [
-        "rekeyd_engine_last_beat_timestamp_seconds",
+        "rekeyd_engine_last_heartbeat_timestamp_seconds",
         "rekeyd_policy_reload_last_success_timestamp_seconds",
         "rekeyd_rotation_phase_entered_timestamp_seconds{credential=\"tts\",workspace=\"prod\"}",
         "rekeyd_key_created_timestamp_seconds{credential=\"tts\",workspace=\"prod\"}",
-        "rekeyd_workspace_last_answer_timestamp_seconds{workspace=\"prod\"}",
+        "rekeyd_workspace_last_success_timestamp_seconds{workspace=\"prod\"}",
         "rekeyd_oldest_key_created_timestamp_seconds{workspace=\"prod\"}",
-        "rekeyd_longest_in_phase_entered_timestamp_seconds{workspace=\"prod\",phase=\"parked\"}",
+        "rekeyd_oldest_phase_entered_timestamp_seconds{workspace=\"prod\",phase=\"parked\"}",
         "rekeyd_start_timestamp_seconds",
     ] {
         let value = plain.get(series).unwrap_or_else(|| panic!("{series} in {plain:#?}"));
@@ -166,15 +166,15 @@ async fn many_scrapes_are_one_look() {
 #[test]
 fn every_metric_is_documented() {
     let mut text = String::from(
-        "# Metrics\n\nGenerated from the program: do not edit. `GET /metrics` on the public listener tells these, as \
-         Prometheus text 0.0.4 or, where `Accept` asks for it, as OpenMetrics. Gauges are derived from the \
-         journal and the engine at the time of the scrape, at most once a second. Counters and histograms count since \
-         `rekeyd_start_timestamp_seconds`: through every reload, not through a restart. No label ever holds a key, a \
-         hint or the name of a secret.\n\nWith `per_credential = false` in `[metrics]`, what has the label \
-         `credential` is told only of credentials that are not well (those that an alert could be about), and of the \
-         worst hundred of those; everything else is told as always. There is no metric for a leader: one daemon has the \
-         journal, a second one does not start.\n\n[monitoring.md](monitoring.md) says how to scrape, and what to alert \
-         on.\n\n| metric | type | labels | meaning |\n|---|---|---|---|\n",
+        "# Metrics\n\nThe metrics that the daemon exposes at `GET /metrics` of the public listener. This file is generated; do not \
+         edit it.\n\n```sh\ncurl http://127.0.0.1:9809/metrics\n```\n\nThe format is Prometheus text 0.0.4, or \
+         OpenMetrics if the `Accept` header asks for it. Gauges are read from the journal and the engine at the time of \
+         the scrape, at most once a second. Counters and histograms start at `rekeyd_start_timestamp_seconds`: a reload \
+         keeps them, a restart resets them. Labels never contain a key, a hint or the name of a secret.\n\nWith \
+         `per_credential = false` in `[metrics]`, metrics with the label `credential` are limited to credentials that an \
+         alert could fire for, at most the 100 most severe. All other metrics are complete.\n\n\
+         [monitoring.md](monitoring.md) describes scraping and alerts.\n\n| metric | type | labels | meaning \
+         |\n|---|---|---|---|\n",
     );
     for metric in ALL {
         let suffix = if metric.kind == Kind::Counter { "_total" } else { "" };

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rekeyd::adapters::sqlite::SqliteJournal;
-use rekeyd::ports::journal::Journal;
+use rekeyd::ports::journal::{AuditReader, Records, RotationLog};
 use tokio::task::JoinSet;
 
 use super::samples::{CHILD_JOURNAL, begun, child, entry, hindered, record, rotation};

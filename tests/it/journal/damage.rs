@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use rekeyd::adapters::sqlite::{OpenError, SqliteJournal};
-use rekeyd::ports::journal::{Error, Journal};
+use rekeyd::adapters::sqlite::SqliteJournal;
+use rekeyd::ports::journal::{Error, OpenError, Records, RotationLog};
 
 use super::samples::{begun, entry, hindered, mint_intended, name, record, rotation};
 

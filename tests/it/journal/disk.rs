@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rekeyd::adapters::sqlite::SqliteJournal;
-use rekeyd::ports::journal::{Error, Journal};
+use rekeyd::ports::journal::{Error, Records, RotationLog};
 
 use super::samples::{CHILD_JOURNAL, as_child, begun, child, entry, hindered, name, record, rotation};
 

@@ -4,9 +4,9 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use rekeyd::adapters::sqlite::{OpenError, SqliteJournal};
+use rekeyd::adapters::sqlite::SqliteJournal;
 use rekeyd::domain::secret::Fingerprint;
-use rekeyd::ports::journal::Journal;
+use rekeyd::ports::journal::{Acknowledgements, JournalReader, OpenError, RotationLog};
 
 use super::samples::{ack, begun, child, entry, hindered, name, record, rotation};
 

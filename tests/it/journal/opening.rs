@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use rekeyd::adapters::sqlite::{OpenError, SqliteJournal};
+use rekeyd::adapters::sqlite::SqliteJournal;
 use rekeyd::domain::event::Event;
 use rekeyd::domain::record::Record;
-use rekeyd::ports::journal::Journal;
+use rekeyd::ports::journal::{Acknowledgements, JournalReader, OpenError, Records, RotationLog};
 
 use super::samples::{ack, begun, entry, every_event, full_record, name, record, rotation};
 
@@ -135,7 +135,7 @@ async fn a_journal_is_the_same_by_whatever_name_it_is_reached() {
 /// Rows that schema version 1 held when it was released: whoever changes an event or the record must still read them.
 /// Events that version 1 did not know.
 const SINCE_VERSION_2: &[&str] =
-    &["alarmed", "expiry_intended", "expiry_settled", "escalated", "clock_agreed", "reclaimed"];
+    &["alarmed", "expiry_intended", "expiry_settled", "escalated", "clock_agreed", "overwrite_requested"];
 
 #[test]
 fn rows_of_the_past_are_still_read() {
@@ -147,13 +147,13 @@ fn rows_of_the_past_are_still_read() {
         let read: Event = serde_json::from_str(row).unwrap_or_else(|error| panic!("{row}: {error}"));
         let mut sample = sample.clone();
         if let Event::Verified { facts } = &mut sample {
-            facts.grants = None;
+            facts.attributes = None;
         }
         assert_eq!(read, sample);
     }
     let read: Record = serde_json::from_str(rows.next().unwrap()).unwrap();
     let mut current = full_record("tts").current;
-    current.as_mut().unwrap().grants = None;
+    current.as_mut().unwrap().attributes = None;
     let (findings, accepted) = Default::default();
     let of_the_past = Record { current, findings, accepted, ..full_record("tts") };
     assert_eq!(read, Record { emergency: None, answered: None, ..of_the_past });

@@ -13,13 +13,13 @@ use rekeyd::domain::gate::Evidence;
 use rekeyd::domain::ids::{KeyId, StoreName, VersionId};
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::plan::Destination;
-use rekeyd::domain::record::{Current, Due, Obstacle, ObstacleKind, Published, Record};
-use rekeyd::domain::report::destinations::PlaceState;
-use rekeyd::domain::report::history::Story;
+use rekeyd::domain::record::{Current, Due, Obstacle, ObstacleKind, PublishedVersion, Record};
+use rekeyd::domain::report::destinations::DestinationState;
+use rekeyd::domain::report::history::RotationTimeline;
 use rekeyd::domain::report::{CredentialHealth, CredentialReport, Facts};
 use rekeyd::domain::rotation::{ParkReason, RollbackCause, Rotation};
 use rekeyd::domain::successor::{KeyFacts, Served};
-use rekeyd::ports::journal::{Entry, Journal};
+use rekeyd::ports::journal::{Acknowledgements, Entry, Records, RotationLog};
 
 use super::samples::{ack, at, begun, entry, fingerprint, record, request, rotation};
 
@@ -55,11 +55,11 @@ impl Sample {
             since: at(-20 * DAY),
             expires_at: None,
             usage_hash: None,
-            grants: None,
+            attributes: None,
         };
         let record = Record {
             current: Some(current),
-            published: vec![Published { destination, version: version("v0") }],
+            published: vec![PublishedVersion { destination, version: version("v0") }],
             due: Some(Due { at: at(10 * DAY), schedule: "every 30d".to_owned() }),
             ..record(credential, 1, None)
         };
@@ -85,7 +85,7 @@ impl Sample {
             expires_at: None,
             usage_hash: None,
             hint: "…1".to_owned(),
-            grants: None,
+            attributes: None,
         };
         let staged =
             |destination| Event::Staged { destination, version: version("v1"), over: Some(version("v0")) };
@@ -139,7 +139,7 @@ impl Sample {
 }
 
 fn hindered(effect: EffectName, kind: Kind) -> Event {
-    Event::Hindered { effect, failure: Failure::rejected(kind, "write prod/tts: the store says no") }
+    Event::EffectFailed { effect, failure: Failure::rejected(kind, "write prod/tts: the store says no") }
 }
 
 fn parked(reason: ParkReason) -> Event {
@@ -154,7 +154,7 @@ fn acknowledged(mut sample: Sample) -> Sample {
 #[test]
 #[expect(clippy::too_many_lines, reason = "one table")]
 fn each_condition_is_told_with_what_to_do() {
-    use CredentialHealth::{Blocked, Fine, Hindered, Parked, Rotating, Waiting};
+    use CredentialHealth::{Blocked, Fine, Parked, Retrying, Rotating, Waiting};
     let idle = || Sample::idle("c");
     let rotating = |count| Sample::rotating("c", 1, count, vec![]);
     let then = |count, event| Sample::rotating("c", 1, count, vec![(20, event)]);
@@ -195,7 +195,7 @@ fn each_condition_is_told_with_what_to_do() {
             "a hiccup",
             then(1, hindered(EffectName::Preflight, Kind::TimedOut)),
             60,
-            Hindered,
+            Retrying,
             false,
             "rekeyd history c",
         ),
@@ -203,7 +203,7 @@ fn each_condition_is_told_with_what_to_do() {
             "for long",
             then(1, hindered(EffectName::Preflight, Kind::TimedOut)),
             HOUR,
-            Hindered,
+            Retrying,
             true,
             "rekeyd history c",
         ),
@@ -211,7 +211,7 @@ fn each_condition_is_told_with_what_to_do() {
             "refused",
             then(1, hindered(EffectName::Preflight, Kind::Forbidden)),
             60,
-            Hindered,
+            Retrying,
             true,
             "rekeyd history c",
         ),
@@ -244,7 +244,7 @@ fn each_condition_is_told_with_what_to_do() {
     ] {
         let report = sample.report(now);
         assert_eq!(
-            (report.condition, report.attention, report.next_command.as_deref().unwrap_or_default()),
+            (report.health, report.attention, report.next_command.as_deref().unwrap_or_default()),
             (condition, attention, command),
             "{what}: {report:#?}"
         );
@@ -254,7 +254,7 @@ fn each_condition_is_told_with_what_to_do() {
 
 #[test]
 fn a_partial_publish_is_visible_in_each_destination() {
-    use PlaceState::{Absent, Current, Restored, Staged};
+    use DestinationState::{Absent, Current, Restored, Staged};
     let roll_back = vec![
         (20, Event::RollbackBegun { cause: RollbackCause::Operator }),
         (20, Event::OldKeyEnabled),
@@ -268,7 +268,7 @@ fn a_partial_publish_is_visible_in_each_destination() {
         (Sample::rotating("c", 1, 8, roll_back), [Restored, Current], true),
     ] {
         let report = sample.report(60);
-        let told: Vec<PlaceState> = report.destinations.iter().map(|place| place.state).collect();
+        let told: Vec<DestinationState> = report.destinations.iter().map(|place| place.state).collect();
         assert_eq!((told.as_slice(), report.partially_published), (&places[..], partial));
     }
 }
@@ -278,7 +278,7 @@ fn every_kind_of_event_has_a_line_and_a_damaged_history_is_still_told() {
     let id = rotation(1);
     let events = super::samples::every_event("tts", id);
     let events: Vec<(Timestamp, Event)> = events.into_iter().map(|event| (at(0), event)).collect();
-    let story = Story::tell(id, &events);
+    let story = RotationTimeline::new(id, &events);
     assert_eq!(story.lines.len(), events.len());
     assert!(story.lines.iter().all(|line| !line.text.is_empty()));
     assert!(story.damage.is_some() && story.phase.is_none(), "every event once is no legal history");
@@ -289,9 +289,9 @@ fn every_kind_of_event_has_a_line_and_a_damaged_history_is_still_told() {
         vec![(DAY * 2, Event::QuarantinePassed), (DAY * 2 + 1, Event::OldKeyGone)],
     );
     let events: Vec<_> = whole.events.iter().map(|(seconds, event)| (at(*seconds), event.clone())).collect();
-    let story = Story::tell(id, &events);
+    let story = RotationTimeline::new(id, &events);
     assert_eq!((story.phase, story.ended_at), (Some(PhaseName::Done), Some(at(DAY * 2 + 1))));
-    let first = &Story::tell(id, &[]);
+    let first = &RotationTimeline::new(id, &[]);
     assert!(first.lines.is_empty() && first.damage.is_some());
 }
 
@@ -408,7 +408,7 @@ async fn what_cannot_be_told_is_said_with_what_to_do() {
     fleet(&path).await;
     for (arguments, journal, told) in [
         (&["status"][..], &missing, "there is no journal at"),
-        (&["status", "nobody"], &path, "it knows legacy, dubbing"),
+        (&["status", "nobody"], &path, "known credentials: legacy, dubbing"),
         (&["history", "nobody"], &path, "rekeyd status"),
         (&["history", "no/body"], &path, "cannot be a credential"),
         (&["history", "legacy"], &path, "the journal is damaged at rotation"),

@@ -52,5 +52,5 @@ fn the_dashboard_can_be_loaded_anywhere_and_again() {
     for panel in panels.iter().filter(|panel| panel["type"] != "row") {
         assert_eq!(panel["datasource"]["uid"], "${datasource}", "{}", panel["title"]);
     }
-    assert_eq!(panels[0]["title"], "What is wrong", "what is wrong comes first");
+    assert_eq!(panels[0]["title"], "Problems", "problems come first");
 }

@@ -1,4 +1,4 @@
-//! The alerts: they fire when they should, and whoever gets one knows how bad it is and what to type.
+//! The alerts: they fire when they should, and each has its impact, a command to run and a runbook entry.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{labels, wrong};
 use crate::support::promtool::{monitoring, promtool};
 
-/// What an on-call person is asked to type first.
+/// The first command of an alert.
 const COMMANDS: [&str; 6] = ["rekeyd ", "rekeyd status", "systemctl ", "journalctl ", "df ", "timedatectl"];
 
 fn root() -> &'static Path {
@@ -57,7 +57,7 @@ fn every_alert_is_raised_by_a_scenario() {
 }
 
 #[test]
-fn every_alert_says_how_bad_it_is_who_is_hurt_what_to_type_and_where_to_read_on() {
+fn every_alert_has_a_severity_an_impact_a_command_and_a_runbook_entry() {
     let runbook = std::fs::read_to_string(root().join("docs/runbook.md")).unwrap();
     let mut missing = Vec::new();
     let alerts = Alert::all();
@@ -67,12 +67,12 @@ fn every_alert_says_how_bad_it_is_who_is_hurt_what_to_type_and_where_to_read_on(
         if !text.contains("severity: page") && !text.contains("severity: ticket") {
             lacks("has no severity");
         }
-        let command = text.split("Type first: ").nth(1).unwrap_or_default();
+        let command = text.split("Run: ").nth(1).unwrap_or_default();
         if !COMMANDS.iter().any(|known| command.starts_with(known)) {
-            lacks("does not say what to type first");
+            lacks("has no command to run");
         }
-        if !text.contains(" hurt") && !text.contains("refused") && !text.contains("Strangers") {
-            lacks("does not say who is hurt");
+        if !text.contains(" affected") && !text.contains("refused") && !text.contains("Unauthorized") {
+            lacks("does not say who is affected");
         }
         if !text.ends_with(&format!("/docs/runbook.md#{}", name.to_lowercase())) {
             lacks("does not link to its own entry");
@@ -84,7 +84,7 @@ fn every_alert_says_how_bad_it_is_who_is_hurt_what_to_type_and_where_to_read_on(
         if !entry.lines().any(shows) {
             lacks(&format!("does not show `{first}` in the runbook"));
         }
-        for part in ["- **Hurt:**", "- **Do:**", "- **Verify:**"] {
+        for part in ["- **Impact:**", "- **Action:**", "- **Verify:**"] {
             if !entry.contains(part) {
                 lacks(&format!("has no {part} in the runbook"));
             }

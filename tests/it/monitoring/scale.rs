@@ -21,7 +21,7 @@ fn scrape(credentials: usize, trouble: usize, detail: Detail) -> String {
         let since = now - SignedDuration::from_hours(24);
         let key = KeyId::new(format!("key{index}")).unwrap();
         let current =
-            Current { key, fingerprint: None, since, expires_at: None, usage_hash: None, grants: None };
+            Current { key, fingerprint: None, since, expires_at: None, usage_hash: None, attributes: None };
         let due = Due { at: now + SignedDuration::from_hours(24), schedule: String::new() };
         let obstacle = (index < trouble).then(|| Obstacle {
             kind: ObstacleKind::AdoptionUnclear,
@@ -48,7 +48,7 @@ fn scrape(credentials: usize, trouble: usize, detail: Detail) -> String {
         look_again: SignedDuration::from_mins(1),
         workspaces: BTreeMap::from([(WorkspaceName::new("prod").unwrap(), WorkspaceHealth::default())]),
         report: Ok(StatusReport::new((0..credentials).map(report).collect(), now)),
-        remarks: Vec::new(),
+        conditions: Vec::new(),
         budgets: BTreeMap::new(),
         clock_skew_max: SignedDuration::from_mins(2),
         journal_bytes: None,
@@ -63,7 +63,7 @@ fn series(text: &str) -> usize {
 
 #[test]
 fn with_the_switch_off_ten_thousand_credentials_are_no_more_series_than_ten() {
-    let (few, many) = (scrape(10, 0, Detail::Worst), scrape(10_000, 0, Detail::Worst));
+    let (few, many) = (scrape(10, 0, Detail::MostSevere), scrape(10_000, 0, Detail::MostSevere));
     assert_eq!(series(&few), series(&many));
     assert!(many.contains("rekeyd_credentials{condition=\"fine\"} 10000.0"), "{many}");
     assert!(!many.contains("credential=\""), "one of many that are well is told");
@@ -73,13 +73,13 @@ fn with_the_switch_off_ten_thousand_credentials_are_no_more_series_than_ten() {
 
 #[test]
 fn with_the_switch_off_those_that_are_not_well_are_named_up_to_a_hundred_and_alerts_name_them() {
-    let one = scrape(10_000, 1, Detail::Worst);
+    let one = scrape(10_000, 1, Detail::MostSevere);
     assert!(one.contains("rekeyd_rotation_obstacle{credential=\"c00000\""), "{one}");
     assert!(!one.contains("credential=\"c00001\""), "{one}");
     let raised = promtool::firing(&one, &one, 1_800_000_000.0);
-    assert!(raised.len() == 1 && raised[0].contains("alertname=\"RekeydRotationImpossible\""), "{raised:?}");
+    assert!(raised.len() == 1 && raised[0].contains("alertname=\"RekeydRotationBlocked\""), "{raised:?}");
     assert!(raised[0].contains("credential=\"c00000\""), "{raised:?}");
-    let all = scrape(10_000, 10_000, Detail::Worst);
+    let all = scrape(10_000, 10_000, Detail::MostSevere);
     assert_eq!(all.matches("rekeyd_rotation_obstacle{").count(), 100);
     assert!(all.contains("rekeyd_credentials{condition=\"blocked\"} 10000.0"));
     assert!(series(&all) < 1_500, "{} series", series(&all));

@@ -14,9 +14,9 @@ async fn a_test_reaches_each_channel_and_leaves_no_incident_behind() {
     assert!(told.status.success(), "{said}");
     assert_eq!(
         said,
-        "chat (slack): delivered: it answers with HTTP 200: Slack has posted it\n\
-         hook (generic): delivered: it answers with HTTP 200: the receiver has taken it\n\
-         pager (pagerduty): delivered: it answers with HTTP 202: PagerDuty has taken the event\n"
+        "chat (slack): delivered: HTTP 200: Slack posted the message\n\
+         hook (generic): delivered: HTTP 200: accepted\n\
+         pager (pagerduty): delivered: HTTP 202: PagerDuty accepted the event\n"
     );
     is_a_message(&harness.receiver.sent("slack")[0].body);
     let events = harness.receiver.sent("pagerduty");
@@ -40,8 +40,8 @@ async fn a_test_that_is_not_taken_says_why_and_shows_no_secret() {
     let told = harness.rekeyd(&["notify", "test", "--policy", harness.policy()]);
     assert_eq!(told.status.code(), Some(1));
     let said = String::from_utf8([told.stdout, told.stderr].concat()).unwrap();
-    assert!(said.contains("pager (pagerduty): not delivered: it answers with HTTP 400"), "{said}");
-    assert!(said.contains("is the routing key the one of an Events API v2 integration?"), "{said}");
+    assert!(said.contains("pager (pagerduty): not delivered: HTTP 400"), "{said}");
+    assert!(said.contains("check that the routing key belongs to an Events API v2 integration"), "{said}");
     harness.nothing_leaked(&said);
     let unknown = harness.rekeyd(&["notify", "test", "nobody", "--policy", harness.policy()]);
     assert_eq!(unknown.status.code(), Some(1));

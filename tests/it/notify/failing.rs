@@ -21,18 +21,18 @@ async fn whoever_is_ill_is_tried_again_until_well() {
         let (status, shown) = harness.status();
         assert!(shown.contains("next: rekeyd notify test pager"), "{shown}");
         let metrics = harness.metrics().await;
-        assert!(metrics.contains("rekeyd_notices_channel_failing{channel=\"pager\"} 1"), "{metrics}");
+        assert!(metrics.contains("rekeyd_notification_channel_failing{channel=\"pager\"} 1"), "{metrics}");
         harness.receiver.is(Mood::Well);
         harness
             .until("it is delivered", async || {
-                harness.metrics().await.contains("rekeyd_notices_delivered_total{channel=\"pager\"} 1")
+                harness.metrics().await.contains("rekeyd_notifications_delivered_total{channel=\"pager\"} 1")
             })
             .await;
         if mood == (Mood::Busy { seconds: 2 }) {
             assert!(begun.elapsed().as_millis() > 1500, "it was not left alone for as long as it asked");
         }
         harness
-            .until("nothing fails any more", async || !harness.status().1.contains("has failed for"))
+            .until("nothing fails any more", async || !harness.status().1.contains("has been failing for"))
             .await;
         daemon.stop().await.unwrap();
         harness.nothing_leaked(&format!("{metrics}{status}{shown}"));
@@ -47,18 +47,18 @@ async fn a_refusal_is_final_loud_and_no_obstacle_for_what_comes_after_it() {
         let daemon = harness.start().await;
         harness
             .until("it is given up", async || {
-                harness.metrics().await.contains("rekeyd_notices_lost_total{channel=\"hook\"} 1")
+                harness.metrics().await.contains("rekeyd_notifications_dropped_total{channel=\"hook\"} 1")
             })
             .await;
-        assert!(harness.log().contains("notices are given up"));
+        assert!(harness.log().contains("dropped notifications"));
         let (status, shown) = harness.status();
         assert_eq!(status["attention"], true);
-        assert!(shown.contains("the channel hook has failed for"), "{shown}");
+        assert!(shown.contains("notification channel hook has been failing for"), "{shown}");
         assert_eq!(harness.receiver.sent("generic").len(), 1);
         assert!(harness.receiver.sent("elsewhere").is_empty(), "a redirection was followed");
         harness.receiver.is(Mood::Well);
         assert!(harness.order(&["retry", "tts-0"]).status.success());
-        harness.sent("generic", |sent| sent.iter().any(|it| it.body["news"] == "resolved")).await;
+        harness.sent("generic", |sent| sent.iter().any(|it| it.body["event"] == "resolved")).await;
         daemon.stop().await.unwrap();
         harness.nothing_leaked(&format!("{status}{shown}"));
     }
@@ -71,7 +71,7 @@ async fn an_endless_answer_is_not_read_to_its_end() {
     let daemon = harness.start().await;
     harness
         .until("it is delivered", async || {
-            harness.metrics().await.contains("rekeyd_notices_delivered_total{channel=\"hook\"} 1")
+            harness.metrics().await.contains("rekeyd_notifications_delivered_total{channel=\"hook\"} 1")
         })
         .await;
     let memory = std::fs::read_to_string(format!("/proc/{}/status", daemon.id())).unwrap();

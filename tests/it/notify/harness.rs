@@ -116,7 +116,7 @@ endpoint = "{receiver}/pagerduty"
 
 [notify.hook]
 at_least = "info"
-text = "{{news}}: {{subject}}"
+text = "{{event}}: {{subject}}"
 generic = {{ url = {{ file = "{root}/hook-url" }}, signing_key = {{ file = "{root}/signing-key" }} }}
 "#
         );

@@ -44,7 +44,7 @@ async fn what_ended_while_the_daemon_was_down_is_resolved() {
     assert!(!harness.order(&["reload"]).status.success());
     let is_it = |news: &'static str| {
         move |sent: &[super::receiver::Sent]| {
-            sent.iter().any(|it| it.body["what"] == "policy_refused" && it.body["news"] == news)
+            sent.iter().any(|it| it.body["reason"] == "policy_refused" && it.body["event"] == news)
         }
     };
     harness.sent("generic", is_it("opened")).await;
@@ -53,7 +53,7 @@ async fn what_ended_while_the_daemon_was_down_is_resolved() {
     let daemon = harness.start().await;
     harness.sent("generic", is_it("resolved")).await;
     let parked: Vec<_> = harness.receiver.sent("generic");
-    let parked = parked.iter().filter(|it| it.body["what"] == "mint_refused").count();
+    let parked = parked.iter().filter(|it| it.body["reason"] == "mint_refused").count();
     assert_eq!(parked, 1, "what is still true is not told again");
     daemon.stop().await.unwrap();
 }

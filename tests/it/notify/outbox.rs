@@ -7,7 +7,9 @@ use rekeyd::adapters::memory::outbox::MemoryOutbox;
 use rekeyd::adapters::sqlite::SqliteJournal;
 use rekeyd::domain::ids::ChannelName;
 use rekeyd::domain::notification::incidents::{Change, Incident};
-use rekeyd::domain::notification::{Alert, Failing, News, Notification, Severity, Subject};
+use rekeyd::domain::notification::{
+    Alert, ChannelFailure, Notification, NotificationEvent, Severity, Subject,
+};
 use rekeyd::ports::outbox::{DeliveryOutcome, Outbox};
 
 fn at(seconds: i64) -> Timestamp {
@@ -18,40 +20,41 @@ fn channel(name: &str) -> ChannelName {
     ChannelName::new(name).unwrap()
 }
 
-fn trouble(key: &str) -> Alert {
+fn alert(key: &str) -> Alert {
     Alert {
         key: key.to_owned(),
         severity: Severity::Page,
-        what: "damaged".to_owned(),
+        reason: "damaged".to_owned(),
         subject: Subject::Rekeyd,
         summary: "it's \"broken\"".to_owned(),
         next: None,
         anchor: "damaged".to_owned(),
         since: at(0),
-        passes_within: SignedDuration::ZERO,
+        grace: SignedDuration::ZERO,
     }
 }
 
 async fn keeps_what_it_says(outbox: &dyn Outbox) {
     let (chat, pager) = (channel("chat"), channel("pager"));
-    let thread = Incident { trouble: trouble("a"), opened_at: at(1), told: [chat.clone()].into() };
-    let letter = |to: &ChannelName, key: &str| Notification::new(to, News::Opened, &trouble(key), at(1));
+    let incident = Incident { alert: alert("a"), opened_at: at(1), channels: [chat.clone()].into() };
+    let notification =
+        |to: &ChannelName, key: &str| Notification::new(to, NotificationEvent::Opened, &alert(key), at(1));
     let change = Change {
-        threads: vec![thread.clone()],
-        over: vec![],
-        letters: vec![letter(&chat, "a"), letter(&pager, "a"), letter(&chat, "b")],
-        tales: BTreeMap::from([("ended/x".to_owned(), "r1".to_owned())]),
+        incidents: vec![incident.clone()],
+        resolved: vec![],
+        notifications: vec![notification(&chat, "a"), notification(&pager, "a"), notification(&chat, "b")],
+        occurrences: BTreeMap::from([("ended/x".to_owned(), "r1".to_owned())]),
     };
     outbox.post(&change).await.unwrap();
     outbox.post(&change).await.unwrap();
     let recalled = outbox.recall().await.unwrap();
-    assert_eq!((&recalled.threads, &recalled.tales), (&vec![thread], &change.tales));
+    assert_eq!((&recalled.incidents, &recalled.occurrences), (&vec![incident], &change.occurrences));
     let waiting = outbox.waiting(&chat, 1).await.unwrap();
-    assert_eq!((waiting.count, waiting.letters.len()), (2, 1), "the same letter twice is one");
-    let first = &waiting.letters[0];
-    assert_eq!(Notification { number: 0, ..first.clone() }, letter(&chat, "a"), "the oldest first");
+    assert_eq!((waiting.count, waiting.notifications.len()), (2, 1), "the same notification twice is one");
+    let first = &waiting.notifications[0];
+    assert_eq!(Notification { number: 0, ..first.clone() }, notification(&chat, "a"), "the oldest first");
 
-    let failing = Failing { channel: chat.clone(), since: at(2), why: "it is ill".to_owned() };
+    let failing = ChannelFailure { channel: chat.clone(), since: at(2), why: "server error".to_owned() };
     let again = DeliveryOutcome {
         channel: chat.clone(),
         done: vec![],
@@ -59,7 +62,7 @@ async fn keeps_what_it_says(outbox: &dyn Outbox) {
         failing: Some(failing.clone()),
     };
     outbox.settle(&again).await.unwrap();
-    let waits = outbox.waiting(&chat, 9).await.unwrap().letters;
+    let waits = outbox.waiting(&chat, 9).await.unwrap().notifications;
     assert_eq!((waits[0].failures, waits[0].due, waits[1].failures), (1, at(9), 0));
     assert_eq!(outbox.recall().await.unwrap().failing, [failing]);
     let done = vec![waits[0].number, waits[1].number];
@@ -69,8 +72,8 @@ async fn keeps_what_it_says(outbox: &dyn Outbox) {
 
     outbox.keep_only(&BTreeSet::from([chat])).await.unwrap();
     assert_eq!(outbox.waiting(&pager, 9).await.unwrap().count, 0);
-    outbox.post(&Change { over: vec!["a".to_owned()], ..Change::default() }).await.unwrap();
-    assert_eq!(outbox.recall().await.unwrap().threads, []);
+    outbox.post(&Change { resolved: vec!["a".to_owned()], ..Change::default() }).await.unwrap();
+    assert_eq!(outbox.recall().await.unwrap().incidents, []);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Many troubles at once are one message to people, and one incident each to a pager.
+//! Many alerts at once are one digest in Slack, and one incident each in PagerDuty.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use super::receiver::{Mood, Sent};
 use super::told::{is_a_message, is_an_event};
 
 #[tokio::test]
-async fn many_troubles_at_once_are_one_digest_in_a_chat() {
+async fn many_alerts_at_once_are_one_digest_in_a_chat() {
     let harness = Harness::build(12).await;
     harness.receiver.is_at("slack", Mood::Status(503));
     let daemon = harness.start().await;
@@ -22,13 +22,17 @@ async fn many_troubles_at_once_are_one_digest_in_a_chat() {
     harness.receiver.is_at("slack", Mood::Well);
     harness
         .until("the chat has them all", async || {
-            harness.metrics().await.contains("rekeyd_notices_delivered_total{channel=\"chat\"} 12")
+            harness.metrics().await.contains("rekeyd_notifications_delivered_total{channel=\"chat\"} 12")
         })
         .await;
     daemon.stop().await.unwrap();
     let sent = harness.receiver.sent("slack");
     sent.iter().for_each(|it| is_a_message(&it.body));
     let digest = sent.last().unwrap().body.to_string();
-    assert!(digest.contains("notices from rekeyd") && digest.contains("and 2 more"), "{}", harness.log());
+    assert!(
+        digest.contains("notifications from rekeyd") && digest.contains("and 2 more"),
+        "{}",
+        harness.log()
+    );
     assert!(sent.len() - before <= 2, "{sent:#?}");
 }

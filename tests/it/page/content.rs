@@ -17,7 +17,7 @@ fn read(html: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_fleet_says_what_is_wrong_first_and_what_to_type() {
+async fn the_fleet_shows_problems_first_with_the_next_command() {
     let harness = Harness::open().await;
     let seen = harness.get("/").await;
     assert_eq!(
@@ -25,17 +25,17 @@ async fn the_fleet_says_what_is_wrong_first_and_what_to_type() {
         (200, "text/html; charset=utf-8")
     );
     assert!(seen.text.starts_with("<!DOCTYPE html><html lang=\"en\">"), "{}", seen.text);
-    assert!(seen.text.contains("<title>1 needs you · rekeyd</title>"), "{}", seen.text);
+    assert!(seen.text.contains("<title>1 needs attention · rekeyd</title>"), "{}", seen.text);
     let text = read(&seen.text);
     let places: Vec<usize> = [
-        "1 of 2 credentials needs you",
-        "What needs you",
+        "1 of 2 credentials needs attention",
+        "Needs attention",
         "wide parked",
-        "Is anyone hurt? Nobody. The old key works.",
+        "Impact: None. The old key works.",
         "rekeyd abort wide",
         "Workspaces",
-        "Keys made this hour 1 of 20",
-        "Everything else: 1",
+        "Keys created this hour 1 of 20",
+        "Other credentials: 1",
         "both keys work: waiting for ",
     ]
     .map(|wanted| text.find(wanted).unwrap_or_else(|| panic!("no `{wanted}` in {text}")))
@@ -45,7 +45,7 @@ async fn the_fleet_says_what_is_wrong_first_and_what_to_type() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_credentials_page_names_the_stragglers_and_tells_its_story() {
+async fn a_credentials_page_names_the_lagging_consumers_and_has_the_history() {
     let harness = Harness::open().await;
     let print = harness.served("tts");
     let ack = harness.ack("tts", "tok_api_planted", json!({ "fingerprint": print })).await;
@@ -55,13 +55,13 @@ async fn a_credentials_page_names_the_stragglers_and_tells_its_story() {
     assert!(seen.text.contains("aria-current=\"step\"><span class=\"phase\">overlap"), "{}", seen.text);
     let text = read(&seen.text);
     for wanted in [
-        "Nobody. Both keys work.",
-        "acks shut",
+        "None. Both keys work.",
+        "acks waiting",
         "batch : ",
-        "api the new key",
-        "batch it never said",
+        "api new key",
+        "batch not reported",
         "created key",
-        "Way back",
+        "Rollback",
         "local:secret-of-tts , current",
     ] {
         assert!(text.contains(wanted), "no `{wanted}` in {text}");
@@ -71,11 +71,8 @@ async fn a_credentials_page_names_the_stragglers_and_tells_its_story() {
     let ahead = seen.find("<li class=\"ahead\"><span class=\"phase\">due").unwrap();
     assert!(here < ahead, "it goes on from where it was parked: {seen}");
     let parked = read(&seen);
-    for wanted in [
-        "What to type next rekeyd abort wide",
-        "The runbook on unrestricted",
-        "Do: Either restrict the old key",
-    ] {
+    for wanted in ["Next command rekeyd abort wide", "Runbook: unrestricted", "Action: Restrict the old key"]
+    {
         assert!(parked.contains(wanted), "no `{wanted}` in {parked}");
     }
     harness.nothing_leaked("").await;
@@ -108,7 +105,7 @@ async fn what_people_wrote_is_text_and_nothing_else() {
     let query = "/?q=%22%3E%3Cscript%3Ealert(2)%3C/script%3E&show=%3Cb%3E&page=%3Cb%3E";
     let text = harness.get(query).await.text;
     assert!(text.contains("value=\"&quot;&gt;&lt;script&gt;alert(2)&lt;/script&gt;\""), "{text}");
-    assert!(text.contains("None of 2 credentials is like that"), "{text}");
+    assert!(text.contains("0 of 2 credentials"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -211,7 +208,7 @@ async fn a_journal_that_cannot_be_read_is_a_page_that_says_what_to_do() {
         };
         assert_eq!((seen.status, seen.headers["content-security-policy"].to_str().unwrap()), (503, POLICY));
         let text = read(&seen.text);
-        for wanted in ["The journal cannot be read", "the disk is gone", "df -h", "Make room"] {
+        for wanted in ["Cannot read the journal", "the disk is gone", "df -h", "Free disk space"] {
             assert!(text.contains(wanted), "no `{wanted}` in {text}");
         }
     }
@@ -229,14 +226,14 @@ async fn trouble_of_the_daemon_itself_stands_above_everything() {
     let begun = tokio::time::Instant::now();
     let text = loop {
         let text = harness.get("/").await.text;
-        if text.contains("stands still") || begun.elapsed() > std::time::Duration::from_secs(10) {
+        if text.contains("has stalled") || begun.elapsed() > std::time::Duration::from_secs(10) {
             break text;
         }
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     };
-    assert!(text.contains("<title>engine stands still · rekeyd</title>"), "{text}");
+    assert!(text.contains("<title>engine stalled · rekeyd</title>"), "{text}");
     let text = read(&text);
-    for wanted in ["The engine&#39;s loop stands still", "The newest policy was refused"] {
+    for wanted in ["The engine loop has stalled", "The newest policy was rejected"] {
         assert!(
             text.contains(wanted) || text.contains(&wanted.replace("&#39;", "'")),
             "no `{wanted}` in {text}"

@@ -50,7 +50,7 @@ async fn look(browser: &mut Browser, url: &str, name: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_fleet_and_each_credential_are_legible_in_every_window() {
     let sight = Sight::open(remember).await;
-    sight.until("/credentials/speech-gateway", "both keys work: ").await;
+    sight.until("/credentials/speech-gateway", "both keys work, waiting on: ").await;
     sight.acknowledge().await;
     sight
         .command(&[
@@ -59,7 +59,7 @@ async fn the_fleet_and_each_credential_are_legible_in_every_window() {
             "prod",
             "--only",
             "revoking",
-            "--why",
+            "--reason",
             "an incident at the provider",
         ])
         .await;
@@ -73,7 +73,7 @@ async fn the_fleet_and_each_credential_are_legible_in_every_window() {
     assert!(first.as_str().unwrap().starts_with("podcast-studio"), "a leak comes first: {first}");
     browser.open(&format!("{}/credentials/archive-import", sight.url)).await;
     let title: Value = browser.eval("document.title").await;
-    assert_eq!(title, "archive-import needs you · rekeyd");
+    assert_eq!(title, "archive-import needs attention · rekeyd");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,9 +93,12 @@ async fn a_thousand_credentials_are_quick_to_come_and_to_use() {
     let first = sight.get("/").await;
     assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
     assert!(first.len() < 300_000, "{} bytes", first.len());
-    assert!(first.contains("<h1 aria-live=\"polite\">30 of 1,031 credentials need you</h1>"), "{first}");
+    assert!(
+        first.contains("<h1 aria-live=\"polite\">30 of 1,031 credentials need attention</h1>"),
+        "{first}"
+    );
     assert_eq!((first.matches("<article").count(), first.matches("<tr role=\"row\" id=").count()), (12, 100));
-    assert!(first.contains("All 30 that need you") && first.contains("row-parked-29"), "{first}");
+    assert!(first.contains("All 30 that need attention") && first.contains("row-parked-29"), "{first}");
     let last = sight.get("/?page=11").await;
     assert!(last.contains("1,001 to 1,019 of 1,019") && last.contains("row-service-0998"), "{last}");
     let found = sight.get("/?q=SERVICE-0042&show=fine").await;

@@ -10,10 +10,10 @@ use rekeyd::domain::gate::{Gate, GateName, Verdict};
 use rekeyd::domain::ids::{
     ConsumerName, CredentialName, KeyId, RotationId, ServiceAccountId, StoreName, VersionId, WorkspaceName,
 };
-use rekeyd::domain::key::{Grants, KeyRequest, Permissions};
+use rekeyd::domain::key::{KeyAttributes, KeyRequest, Permissions};
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::plan::{AfterDeadline, Destination, Plan, Reason, Terms};
-use rekeyd::domain::record::{Current, Due, Ended, Obstacle, ObstacleKind, Published, Record};
+use rekeyd::domain::record::{Current, Due, LastRotation, Obstacle, ObstacleKind, PublishedVersion, Record};
 use rekeyd::domain::rotation::ParkReason;
 use rekeyd::domain::secret::Fingerprint;
 use rekeyd::domain::successor::{KeyFacts, Served};
@@ -73,9 +73,12 @@ impl Past {
                 since: self.ago(days_old * DAY + 4 * 3600),
                 expires_at: Some(self.ago((days_old - 60) * DAY)),
                 usage_hash: None,
-                grants: None,
+                attributes: None,
             }),
-            published: vec![Published { destination: destination(credential), version: version("v7") }],
+            published: vec![PublishedVersion {
+                destination: destination(credential),
+                version: version("v7"),
+            }],
             due: Some(Due { at: self.ago((days_old - 30) * DAY), schedule: "every 30d".to_owned() }),
             ..Record::new(CredentialName::new(credential).unwrap())
         }
@@ -164,7 +167,7 @@ impl Past {
 
     fn course() -> Vec<(i64, Event)> {
         let permissions = Permissions::Only(["text_to_speech".to_owned()].into());
-        let request = KeyRequest { grants: Grants::of(permissions), expires_at: None };
+        let request = KeyRequest { attributes: KeyAttributes::of(permissions), expires_at: None };
         let before = Served { version: Some(version("v7")), fingerprint: None };
         let key = KeyId::new("key_new").unwrap();
         let facts = KeyFacts {
@@ -172,7 +175,7 @@ impl Past {
             expires_at: None,
             usage_hash: None,
             hint: "…c04f".to_owned(),
-            grants: None,
+            attributes: None,
         };
         vec![
             (1, Event::MintIntended { request, before: vec![before] }),
@@ -213,8 +216,12 @@ impl Past {
         let from = days * DAY + 2 * DAY;
         let record = self.record(credential, days + 2);
         let id = self.write(credential, from, events, &record).await;
-        let last =
-            Ended { rotation: id, outcome: PhaseName::Done, at: self.ago(from - 7303 - DAY), why: None };
+        let last = LastRotation {
+            rotation: id,
+            outcome: PhaseName::Done,
+            at: self.ago(from - 7303 - DAY),
+            why: None,
+        };
         let over = Record { revision: 2, open: None, last: Some(last), ..record };
         self.journal.save(&over, &[]).await.unwrap();
     }

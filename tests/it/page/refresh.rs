@@ -8,7 +8,7 @@ use super::looks::picture;
 use super::sight::Sight;
 use crate::support::browser::Browser;
 
-/// Longer than the page waits before it asks anew.
+/// Longer than the refresh interval of the page.
 const A_WHILE: Duration = Duration::from_secs(25);
 
 /// What its timer does every few seconds.
@@ -33,14 +33,14 @@ const KEPT: &str = "[scrollY, document.activeElement.marked === true, document.q
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refresh_keeps_the_readers_place_and_shows_what_is_new() {
     let sight = Sight::open(async |past| past.crowd(100).await).await;
-    sight.until("/credentials/speech-gateway", "both keys work: ").await;
+    sight.until("/credentials/speech-gateway", "both keys work, waiting on: ").await;
     let mut browser = Browser::start().await;
     browser.size(1280, 800).await;
     browser.open(&format!("{}/", sight.url)).await;
     let stood = browser.eval(STAND).await;
     assert!(stood.as_f64().unwrap() > 500.0, "{stood}");
     // Below what the reader looks at, so that nothing has to move.
-    sight.command(&["pause", "service-0099", "--why", "<i>an audit</i>"]).await;
+    sight.command(&["pause", "service-0099", "--reason", "<i>an audit</i>"]).await;
     refreshed(&mut browser, "document.body.innerText.includes('<i>an audit</i>')").await;
     let kept = browser.eval(KEPT).await;
     assert_eq!(kept[1], json!(true), "the focus is where it was");
@@ -57,11 +57,11 @@ async fn what_a_reader_folded_stays_folded_and_a_copied_command_is_said_to_be() 
     let mut browser = Browser::start().await;
     browser.open(&format!("{}/credentials/speech-gateway", sight.url)).await;
     browser.eval("document.querySelector('details.story').open = false").await;
-    sight.command(&["pause", "speech-gateway", "--why", "an audit"]).await;
+    sight.command(&["pause", "speech-gateway", "--reason", "an audit"]).await;
     refreshed(&mut browser, "document.body.innerText.includes('an audit')").await;
     assert_eq!(browser.eval("document.querySelector('details.story').open").await, json!(false));
     sight.acknowledge().await;
-    refreshed(&mut browser, "document.querySelector('#consumers + table').innerText.includes('the new key')")
+    refreshed(&mut browser, "document.querySelector('#consumers + table').innerText.includes('new key')")
         .await;
     let grant =
         json!({ "origin": sight.url, "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"] });
@@ -83,17 +83,17 @@ async fn a_daemon_that_does_not_answer_is_said_to_be_silent_until_it_answers_aga
     // Nothing but its own timer tells it.
     browser
         .until(
-            "document.querySelector('#stale').innerText.startsWith('rekeyd does not answer since ')",
+            "document.querySelector('#stale').innerText.startsWith('rekeyd has not responded since ')",
             A_WHILE,
         )
         .await;
     let told = "[document.querySelector('#stale').checkVisibility(), document.querySelector('#stale').ariaLive, \
-                document.title.startsWith('no answer · '), document.body.innerText.includes('speech-gateway')]";
+                document.title.startsWith('no response · '), document.body.innerText.includes('speech-gateway')]";
     assert_eq!(browser.eval(told).await, json!([true, "polite", true, true]));
     browser.picture(false, &picture("stale")).await;
     sight.start().await;
     refreshed(&mut browser, "document.querySelector('#stale').textContent === ''").await;
-    assert_eq!(browser.eval("document.title").await, "nothing needs you · rekeyd");
+    assert_eq!(browser.eval("document.title").await, "no problems · rekeyd");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,7 +115,7 @@ async fn it_works_without_a_script_and_from_the_keyboard() {
         assert_eq!(browser.eval(outlined).await, json!(true), "the focus is not to be seen");
         visited.push(browser.eval("document.activeElement.textContent").await);
     }
-    assert_eq!(visited[..2], [json!("Skip to the state"), json!("rekeyd")]);
+    assert_eq!(visited[..2], [json!("Skip to content"), json!("rekeyd")]);
     browser.call("Emulation.setScriptExecutionDisabled", json!({ "value": true })).await;
     browser.open(&format!("{}/", sight.url)).await;
     let plain = "[document.querySelector('noscript meta')?.content, document.documentElement.className, \

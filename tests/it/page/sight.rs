@@ -10,6 +10,7 @@ use rekeyd::adapters::sqlite::SqliteJournal;
 use rekeyd::demo::daemon::{Daemon, Launcher};
 use rekeyd::domain::ids::CredentialName;
 use rekeyd::ports::clock::Clock as _;
+use rekeyd::ports::journal::JournalReader;
 use rekeyd::sandbox::server::{Options, Sandbox};
 use rekeyd::sandbox::settings::{Granted, Settings};
 use tempfile::TempDir;
@@ -50,7 +51,7 @@ impl Sight {
     /// Without a past, and with its only rotation in the overlap.
     pub(super) async fn in_overlap() -> Self {
         let sight = Self::open(async |_| {}).await;
-        sight.until("/credentials/speech-gateway", "both keys work: ").await;
+        sight.until("/credentials/speech-gateway", "both keys work, waiting on: ").await;
         sight
     }
 

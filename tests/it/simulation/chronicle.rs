@@ -12,7 +12,10 @@ use rekeyd::domain::gate::Observed;
 use rekeyd::domain::hold::{Hold, HoldKind, Scope};
 use rekeyd::domain::ids::{CredentialName, RotationId, WorkspaceName};
 use rekeyd::domain::record::Record;
-use rekeyd::ports::journal::{CredentialState, Entry, Error, Journal, RotationHistory};
+use rekeyd::ports::journal::{
+    Acknowledgements, AuditLog, HoldRegister, Records, RotationLog, WorkspaceActivity,
+};
+use rekeyd::ports::journal::{CredentialState, Entry, Error, RotationHistory};
 
 use super::fate::Fate;
 use super::witness::Witness;
@@ -25,19 +28,7 @@ pub(super) struct Chronicle {
 }
 
 #[async_trait]
-impl Journal for Chronicle {
-    async fn load(&self) -> Result<Vec<(CredentialName, Result<CredentialState, Error>)>, Error> {
-        self.journal.load().await
-    }
-
-    async fn load_one(&self, credential: &CredentialName) -> Result<Option<CredentialState>, Error> {
-        self.journal.load_one(credential).await
-    }
-
-    async fn revision(&self, credential: &CredentialName) -> Result<Option<u64>, Error> {
-        self.journal.revision(credential).await
-    }
-
+impl RotationLog for Chronicle {
     async fn append(&self, entry: &Entry, record: Option<&Record>) -> Result<(), Error> {
         let name = format!("journal {} {}", entry.credential, entry.event.name());
         self.fate.write(self.life, &name, "before").await;
@@ -49,13 +40,6 @@ impl Journal for Chronicle {
             self.witness.begun(plan, &known);
         }
         self.fate.write(self.life, &name, "after").await;
-        Ok(())
-    }
-
-    async fn save(&self, record: &Record, acts: &[Act]) -> Result<(), Error> {
-        self.fate.write(self.life, "journal save", "before").await;
-        self.journal.save(record, acts).await?;
-        self.fate.write(self.life, "journal save", "after").await;
         Ok(())
     }
 
@@ -83,7 +67,32 @@ impl Journal for Chronicle {
     async fn owner_of(&self, rotation: RotationId) -> Result<Option<CredentialName>, Error> {
         self.journal.owner_of(rotation).await
     }
+}
 
+#[async_trait]
+impl Records for Chronicle {
+    async fn load(&self) -> Result<Vec<(CredentialName, Result<CredentialState, Error>)>, Error> {
+        self.journal.load().await
+    }
+
+    async fn load_one(&self, credential: &CredentialName) -> Result<Option<CredentialState>, Error> {
+        self.journal.load_one(credential).await
+    }
+
+    async fn revision(&self, credential: &CredentialName) -> Result<Option<u64>, Error> {
+        self.journal.revision(credential).await
+    }
+
+    async fn save(&self, record: &Record, acts: &[Act]) -> Result<(), Error> {
+        self.fate.write(self.life, "journal save", "before").await;
+        self.journal.save(record, acts).await?;
+        self.fate.write(self.life, "journal save", "after").await;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl WorkspaceActivity for Chronicle {
     async fn mints_since(
         &self,
         workspace: &WorkspaceName,
@@ -100,7 +109,10 @@ impl Journal for Chronicle {
     ) -> Result<Vec<Entry>, Error> {
         self.journal.events_since(workspace, names, since).await
     }
+}
 
+#[async_trait]
+impl Acknowledgements for Chronicle {
     async fn acknowledge(&self, credential: &CredentialName, ack: &Ack) -> Result<(), Error> {
         self.journal.acknowledge(credential, ack).await
     }
@@ -129,7 +141,10 @@ impl Journal for Chronicle {
     ) -> Result<Option<Observed>, Error> {
         self.journal.observed(credential, rotation).await
     }
+}
 
+#[async_trait]
+impl HoldRegister for Chronicle {
     async fn hold(&self, hold: &Hold) -> Result<(), Error> {
         self.fate.write(self.life, "journal hold", "before").await;
         self.journal.hold(hold).await?;
@@ -151,7 +166,10 @@ impl Journal for Chronicle {
     async fn holds(&self) -> Result<Vec<Hold>, Error> {
         self.journal.holds().await
     }
+}
 
+#[async_trait]
+impl AuditLog for Chronicle {
     async fn record(&self, act: &Act) -> Result<(), Error> {
         self.fate.write(self.life, "journal record", "before").await;
         self.journal.record(act).await?;

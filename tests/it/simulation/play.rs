@@ -11,13 +11,13 @@ use rekeyd::domain::gate::probe::{Probe, Reads};
 use rekeyd::domain::gate::{Gate, Idle, WhenUnknown};
 use rekeyd::domain::hold::Hold;
 use rekeyd::domain::ids::{ConsumerName, CredentialName, StoreName, WorkspaceName};
-use rekeyd::domain::key::{Grants, Permissions};
+use rekeyd::domain::key::{KeyAttributes, Limits, Permissions};
 use rekeyd::domain::plan::{AfterDeadline, Destination, Terms};
 use rekeyd::domain::policy::{Credential, IfVanished, Policy, WorkspaceLimits};
 use rekeyd::domain::schedule::{Cadence, Freeze, Schedule};
 use rekeyd::engine::{Command, Context, Controller, Handle, Timing, WorkspaceClient};
 use rekeyd::ports::clock::Clock;
-use rekeyd::ports::journal::Journal;
+use rekeyd::ports::journal::HoldRegister;
 use rekeyd::ports::secret_store::SecretStore;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -172,12 +172,10 @@ pub(super) struct Harness {
     pub(super) handle: Arc<Mutex<Option<Handle>>>,
 }
 
-pub(super) fn grants() -> Grants {
+pub(super) fn attributes() -> KeyAttributes {
     let names = ["text_to_speech", "voices_read", "a_permission_of_2031"];
-    Grants {
-        character_limit: Some(1000),
-        ..Grants::of(Permissions::Only(names.iter().map(|&name| name.to_owned()).collect()))
-    }
+    let permissions = Permissions::Only(names.iter().map(|&name| name.to_owned()).collect());
+    KeyAttributes { permissions, limits: Limits::default().with("character_limit", Some(1000)) }
 }
 
 pub(super) fn workspace() -> WorkspaceName {
@@ -199,7 +197,7 @@ impl Harness {
             let credential = credential(scenario, index);
             let account = provider.add_account(&credential.service_account);
             if !scenario.first_key {
-                let key = provider.add_key(&account, "made by hand", grants());
+                let key = provider.add_key(&account, "made by hand", attributes());
                 publish_by_hand(&store, &credential, &key.value);
             }
             for destination in &credential.destinations {
@@ -207,7 +205,7 @@ impl Harness {
                     credential: credential.name.clone(),
                     destination: destination.clone(),
                     store: Arc::clone(&store),
-                    grants: grants(),
+                    attributes: attributes(),
                     at_least: if scenario.proof.is_some() { AT_LEAST_OF_PROOF } else { AT_LEAST },
                 });
             }
@@ -381,7 +379,7 @@ pub(super) fn credential(scenario: &Scenario, index: usize) -> Credential {
         workspace: workspace(),
         service_account: format!("account-{index}"),
         adopt: None,
-        first: scenario.first_key.then(grants),
+        first: scenario.first_key.then(attributes),
         allow_unrestricted: false,
         key_lifetime: scenario.key_lifetime,
         after: scenario.restraint.after(index),

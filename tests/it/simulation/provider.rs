@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use rekeyd::domain::failure::{Failure, Kind};
 use rekeyd::domain::ids::{KeyId, ServiceAccountId};
-use rekeyd::domain::key::{Account, DisableReason, Grants, Inventory, Key, KeyRequest};
+use rekeyd::domain::key::{Account, DisableReason, Inventory, Key, KeyAttributes, KeyRequest};
 use rekeyd::domain::secret::{Fingerprint, SecretValue};
 use rekeyd::ports::issuer::{Issuer, Minted};
 
@@ -71,9 +71,14 @@ impl Provider {
     }
 
     /// What a person does in the dashboard.
-    pub(super) fn add_key(&self, account: &ServiceAccountId, name: &str, grants: Grants) -> SimKey {
+    pub(super) fn add_key(
+        &self,
+        account: &ServiceAccountId,
+        name: &str,
+        attributes: KeyAttributes,
+    ) -> SimKey {
         let now = self.clock.truth();
-        self.change(|state| state.make(account, name, grants, None, now, now))
+        self.change(|state| state.make(account, name, attributes, None, now, now))
     }
 
     pub(super) fn spoil_next(&self, keys: u64) {
@@ -157,7 +162,7 @@ impl State {
         &mut self,
         account: &ServiceAccountId,
         name: &str,
-        mut grants: Grants,
+        mut attributes: KeyAttributes,
         expires_at: Option<Timestamp>,
         now: Timestamp,
         accepted_from: Timestamp,
@@ -167,7 +172,7 @@ impl State {
         let id = KeyId::new(format!("key-{}", self.made)).unwrap();
         if let (Spoil::Permissions(first), true) = (self.spoil, name.contains("rk-")) {
             if let (rekeyd::domain::key::Permissions::Only(names), true) =
-                (&mut grants.permissions, first > 0)
+                (&mut attributes.permissions, first > 0)
             {
                 names.pop_first();
             }
@@ -181,7 +186,7 @@ impl State {
             created_at: Some(now),
             enabled: true,
             disable_reason: None,
-            grants,
+            attributes,
             expires_at,
             usage_hash: Some(format!("hash-{}", self.made)),
             character_count: Some(0),
@@ -241,7 +246,7 @@ impl Issuer for Door {
         let made = self.provider.change(|state| {
             let lag = i64::try_from(state.dice.below(5)).unwrap();
             let accepted_from = now + SignedDuration::from_secs(lag);
-            state.make(account, name, request.grants.clone(), request.expires_at, now, accepted_from)
+            state.make(account, name, request.attributes.clone(), request.expires_at, now, accepted_from)
         });
         self.witness.minted(&made.key);
         self.fate.after(self.life, "create").await?;
@@ -258,14 +263,6 @@ impl Issuer for Door {
 
     async fn prove_admin(&self, value: &SecretValue) -> Result<(), Failure> {
         self.authenticate(value).await
-    }
-
-    fn admin_key(&self) -> Fingerprint {
-        Fingerprint::of(b"a person's")
-    }
-
-    fn use_admin_key(&self, _: &SecretValue) -> Result<(), Failure> {
-        Ok(())
     }
 
     async fn disable(&self, key: &Key) -> Result<(), Failure> {

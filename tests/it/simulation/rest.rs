@@ -8,7 +8,7 @@ use rekeyd::domain::ids::KeyId;
 use rekeyd::domain::phase::Phase;
 use rekeyd::domain::rotation::ParkReason;
 use rekeyd::engine::Command;
-use rekeyd::ports::journal::Journal;
+use rekeyd::ports::journal::{AuditLog, Records};
 
 use super::play::Harness;
 

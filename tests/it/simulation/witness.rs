@@ -10,7 +10,7 @@ use rekeyd::domain::audit::check::Checker;
 use rekeyd::domain::event::Event;
 use rekeyd::domain::hold::{Hold, HoldKind, Holds};
 use rekeyd::domain::ids::{CredentialName, KeyId};
-use rekeyd::domain::key::{Grants, Key};
+use rekeyd::domain::key::{Key, KeyAttributes};
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::plan::{Destination, Plan, Reason};
 use rekeyd::domain::record::Record;
@@ -27,7 +27,7 @@ pub(super) struct Place {
     pub(super) credential: CredentialName,
     pub(super) destination: Destination,
     pub(super) store: Arc<MemoryStore>,
-    pub(super) grants: Grants,
+    pub(super) attributes: KeyAttributes,
     pub(super) at_least: SignedDuration,
 }
 
@@ -133,7 +133,7 @@ impl Witness {
         print
     }
 
-    /// I1 and I3, after anything has changed: every place serves a key that is accepted and grants what it should.
+    /// I1 and I3, after anything has changed: every place serves a key that is accepted and has the permissions and limits that it should.
     pub(super) fn look(&self) {
         let now = self.clock.truth();
         for (index, place) in self.places.iter().enumerate() {
@@ -153,10 +153,10 @@ impl Witness {
                 None => {
                     self.blame("I1", &format!("{} serves {served}, which is not accepted", place.destination))
                 }
-                Some(key) if !place.grants.differences(&key.grants).is_empty() => {
+                Some(key) if !place.attributes.differences(&key.attributes).is_empty() => {
                     self.blame(
                         "I3",
-                        &format!("{} serves a key that grants something else", place.destination),
+                        &format!("{} serves a key with other permissions or limits", place.destination),
                     );
                 }
                 Some(_) => {}

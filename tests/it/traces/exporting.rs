@@ -16,7 +16,7 @@ use rekeyd::ports::collector::{Collector, ExportError};
 use rekeyd::ports::secret_store::SecretStore as _;
 use rekeyd::telemetry::meter::{Meter, Spans};
 use rekeyd::telemetry::metered::MeteredStore;
-use rekeyd::telemetry::traces::{Exporter, Loss, Traces};
+use rekeyd::telemetry::traces::{DropReason, Exporter, Traces};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -110,7 +110,7 @@ async fn what_happens_together_is_sent_together_and_again_when_the_collector_ask
     let at = seconds(&asked);
     assert_eq!((at.len(), at[0], at[1]), (3, (1, 2), (21, 2)), "{asked:?}");
     assert!(at[2].0 >= 22 && at[2].0 <= 23, "{asked:?}");
-    assert_eq!((counted.sent, counted.lost[&Loss::Refused]), (1, 1));
+    assert_eq!((counted.sent, counted.dropped[&DropReason::Rejected]), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -118,13 +118,13 @@ async fn a_refusal_is_final_and_what_is_not_taken_for_five_minutes_is_given_up()
     let harness = Harness::new(vec![untaken(true, None)]);
     harness.call().await;
     let (asked, counted, _) = harness.exports(120).await;
-    assert_eq!((asked.len(), counted.sent, counted.lost[&Loss::Refused]), (1, 0, 1));
+    assert_eq!((asked.len(), counted.sent, counted.dropped[&DropReason::Rejected]), (1, 0, 1));
 
     let harness = Harness::new(vec![untaken(false, None); 1000]);
     harness.call().await;
     let (asked, counted, _) = harness.exports(1000).await;
     assert!(asked.len() > 10 && asked.last().unwrap().0 < Duration::from_secs(302), "{asked:?}");
-    assert_eq!((counted.sent, counted.lost[&Loss::GivenUp]), (0, 1));
+    assert_eq!((counted.sent, counted.dropped[&DropReason::Undelivered]), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -133,10 +133,10 @@ async fn a_full_queue_drops_and_counts_and_a_stop_waits_three_seconds_for_a_mute
     for _ in 0..2100 {
         harness.call().await;
     }
-    assert_eq!(harness.meter.read().spans.unwrap().lost[&Loss::QueueFull], 52);
+    assert_eq!(harness.meter.read().spans.unwrap().dropped[&DropReason::QueueFull], 52);
     let (asked, counted, took) = harness.exports(60).await;
     assert_eq!(asked.len(), 1);
-    assert_eq!((counted.sent, counted.lost[&Loss::GivenUp]), (0, 2048));
+    assert_eq!((counted.sent, counted.dropped[&DropReason::Undelivered]), (0, 2048));
     assert!(took >= Duration::from_secs(3) && took < Duration::from_secs(4), "{took:?}");
 }
 

@@ -33,7 +33,7 @@ async fn rotates(seed: u64, mood: Mood) -> (Rehearsal, Collector, Duration) {
     rehearsal.until("keys are replaced", |it| it.calls(Route::DeleteKey) >= 3).await;
     if let Mood::Status(400) = mood {
         let begun = Instant::now();
-        while metric(&rehearsal, "rekeyd_spans_dropped_total{why=\"refused\"}").await < 1.0 {
+        while metric(&rehearsal, "rekeyd_spans_dropped_total{reason=\"rejected\"}").await < 1.0 {
             assert!(begun.elapsed() < Duration::from_secs(20), "nothing is counted as refused");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

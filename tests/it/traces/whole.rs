@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use rekeyd::adapters::sqlite::{ReadOnlyJournal, SqliteJournal};
 use rekeyd::demo::fixture::Pace;
 use rekeyd::domain::rotation::Rotation;
-use rekeyd::ports::journal::RotationHistory;
+use rekeyd::ports::journal::{AuditReader, JournalReader, RotationHistory};
 use rekeyd::sandbox::faults::{Fault, Refused, What};
 use rekeyd::sandbox::route::Route;
 use serde_json::{Value, json};
@@ -147,7 +147,7 @@ fn dashed(trace: &[u8]) -> String {
 
 /// The requests that a span tells of, by the provider's ids.
 fn requests(span: &Span) -> impl Iterator<Item = String> + '_ {
-    let all = span.events.iter().filter(|note| note.name == "answer").map(|note| &note.attributes);
+    let all = span.events.iter().filter(|note| note.name == "response").map(|note| &note.attributes);
     all.chain([&span.attributes]).filter_map(|it| attributes(it).get("rekeyd.request_id").cloned())
 }
 
@@ -173,7 +173,7 @@ fn requests_are_those_of_the_log(rehearsal: &Rehearsal, collector: &Collector) {
 
 fn failures_are_those_of_the_audit_log(journal: &ReadOnlyJournal, collector: &Collector) {
     let records = journal.audit(0, 100_000).unwrap();
-    let hindered = records.iter().filter(|it| it.act.what == "hindered");
+    let hindered = records.iter().filter(|it| it.act.what == "effect_failed");
     let named = hindered.filter_map(|it| Some((&it.act, it.act.details.get("request_id")?.as_str()?)));
     let mut found = 0;
     for (act, id) in named {
@@ -185,7 +185,7 @@ fn failures_are_those_of_the_audit_log(journal: &ReadOnlyJournal, collector: &Co
         });
         let call = call.unwrap_or_else(|| panic!("no call tells of {id} and entry {entry}"));
         assert_eq!(call.status.as_ref().unwrap().code, StatusCode::Error as i32);
-        let noted = trace.iter().flat_map(|span| &span.events).filter(|note| note.name == "hindered");
+        let noted = trace.iter().flat_map(|span| &span.events).filter(|note| note.name == "effect_failed");
         let mut noted = noted.map(|note| attributes(&note.attributes));
         assert!(noted.any(|it| it["rekeyd.entry"] == entry && it["rekeyd.request_id"] == id));
         found += 1;

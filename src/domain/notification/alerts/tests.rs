@@ -1,4 +1,4 @@
-//! Each trouble with its severity, its key, its entry in the runbook, and what is typed.
+//! Each alert with its severity, its key, its runbook entry and its next command.
 
 use super::*;
 use crate::domain::gate::Evidence;
@@ -8,7 +8,7 @@ use crate::domain::policy::Policy;
 use crate::domain::record::{Obstacle, ObstacleKind, Record};
 use crate::domain::report::Facts as Of;
 use crate::domain::report::holds::Around;
-use crate::domain::report::stale_consumers::SilentReport;
+use crate::domain::report::stale_consumers::StaleConsumer;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + seconds).unwrap()
@@ -22,31 +22,37 @@ fn report(record: &Record) -> CredentialReport {
     CredentialReport::new(Of { record, rotation: None, evidence: &Evidence::default(), policy: None }, at(0))
 }
 
-fn seen(
+fn alert_set(
     report: &StatusReport,
-    workspaces: &[(&str, Answers)],
+    workspaces: &[(&str, WorkspaceState)],
     refused: Option<&str>,
     is_alive: bool,
-) -> Look {
-    let workspaces: BTreeMap<WorkspaceName, Answers> =
+) -> AlertSet {
+    let workspaces: BTreeMap<WorkspaceName, WorkspaceState> =
         workspaces.iter().map(|(name, it)| (WorkspaceName::new(*name).unwrap(), it.clone())).collect();
-    Look::new(Facts { report, workspaces: &workspaces, reload_refused: refused, is_alive, now: at(0) })
+    AlertSet::new(AlertInputs {
+        report,
+        workspaces: &workspaces,
+        reload_refused: refused,
+        is_alive,
+        now: at(0),
+    })
 }
 
-/// Each trouble in a line.
-fn lines(look: &Look) -> Vec<String> {
+/// One line for each alert.
+fn lines(set: &AlertSet) -> Vec<String> {
     let line = |it: &Alert| format!("{} {} #{} {:?}", it.severity.label(), it.key, it.anchor, it.next);
-    look.troubles.iter().map(line).collect()
+    set.alerts.iter().map(line).collect()
 }
 
 #[test]
-fn what_is_fine_is_no_trouble() {
+fn a_healthy_fleet_has_no_alert() {
     let fine = StatusReport::new(vec![report(&record("tts"))], at(0));
-    assert_eq!(lines(&seen(&fine, &[("prod", Answers::Well)], None, true)), [""; 0]);
+    assert_eq!(lines(&alert_set(&fine, &[("prod", WorkspaceState::Reachable)], None, true)), [""; 0]);
 }
 
 #[test]
-fn each_trouble_of_a_credential_has_its_key_and_its_entry() {
+fn each_alert_of_a_credential_has_its_key_and_its_runbook_entry() {
     let mut blocked = record("blocked");
     let detail = "no account of this name".to_owned();
     blocked.obstacle = Some(Obstacle { kind: ObstacleKind::NoSuchAccount, detail, since: at(-9) });
@@ -61,9 +67,9 @@ fn each_trouble_of_a_credential_has_its_key_and_its_entry() {
         .to_vec();
     let damaged = CredentialReport::damaged(&CredentialName::new("damaged").unwrap(), "its rows".to_owned());
     let reports = vec![report(&blocked), report(&leaked), damaged];
-    let look = seen(&StatusReport::new(reports, at(0)), &[], None, true);
+    let set = alert_set(&StatusReport::new(reports, at(0)), &[], None, true);
     assert_eq!(
-        lines(&look),
+        lines(&set),
         [
             "page damaged/credential/damaged #damaged Some(\"rekeyd repair damaged\")",
             "ticket obstacle/credential/blocked #no_such_account Some(\"systemctl reload rekeyd\")",
@@ -71,13 +77,13 @@ fn each_trouble_of_a_credential_has_its_key_and_its_entry() {
             "ticket foreign_keys/key1/credential/leaked #foreign_keys Some(\"rekeyd accept leaked\")",
         ]
     );
-    let subjects: Vec<&str> = look.unjudged.iter().map(Subject::name).collect();
-    assert_eq!(subjects, ["damaged"], "of whom nothing is known nothing is over");
+    let subjects: Vec<&str> = set.unknown.iter().map(Subject::name).collect();
+    assert_eq!(subjects, ["damaged"], "an unknown state resolves nothing");
 }
 
 #[test]
-fn what_is_not_of_one_credential_is_told_too() {
-    let failure = |kind| Answers::Failing(Failure::rejected(kind, "it said so"));
+fn workspaces_holds_and_the_daemon_have_alerts_too() {
+    let failure = |kind| WorkspaceState::Failing(Failure::rejected(kind, "it said so"));
     let scope = Scope::Workspace(WorkspaceName::new("prod").unwrap());
     let hold = |what, by: &str| Hold {
         scope: scope.clone(),
@@ -88,38 +94,38 @@ fn what_is_not_of_one_credential_is_told_too() {
     };
     let holds = Holds::new(vec![hold(HoldKind::Minting, BREAKER), hold(HoldKind::Everything, "uid 7")]);
     let around = Around { holds: &holds, policy: &Policy::default(), records: &BTreeMap::new() };
-    let report = StatusReport::new(vec![], at(0)).restrained(&around);
+    let report = StatusReport::new(vec![], at(0)).with_holds(&around);
     let workspaces = [
         ("dead", failure(Kind::Unauthenticated)),
         ("ill", failure(Kind::ServerError)),
-        ("new", Answers::Unasked),
+        ("new", WorkspaceState::Unknown),
     ];
-    let look = seen(&report, &workspaces, Some("line 3: this is no key\nline 4"), false);
+    let set = alert_set(&report, &workspaces, Some("line 3: this is no key\nline 4"), false);
     assert_eq!(
-        lines(&look),
+        lines(&set),
         [
             "page held/minting/workspace/prod #held-by-the-breaker Some(\"rekeyd resume --workspace prod\")",
             "info held/everything/workspace/prod #held-by-an-operator Some(\"rekeyd resume --workspace prod\")",
             "page unusable/workspace/dead #workspace_unusable Some(\"rekeyd status\")",
             "ticket unusable/workspace/ill #workspace_unusable Some(\"rekeyd status\")",
-            "ticket policy_refused/rekeyd #the-daemon-does-not-start Some(\"rekeyd check /etc/rekeyd/policy.toml\")",
-            "page stuck/rekeyd #first Some(\"systemctl restart rekeyd\")",
+            "ticket policy_refused/rekeyd #rekeydpolicyreloadfailed Some(\"rekeyd check /etc/rekeyd/policy.toml\")",
+            "page stuck/rekeyd #rekeydenginestalled Some(\"systemctl restart rekeyd\")",
         ]
     );
-    let patience: Vec<i64> = look.troubles.iter().map(|it| it.passes_within.as_mins()).collect();
-    assert_eq!(patience, [0, 0, 0, 15, 0, 0]);
-    assert_eq!(look.unjudged.first(), Some(&Subject::Workspace(WorkspaceName::new("new").unwrap())));
+    let grace: Vec<i64> = set.alerts.iter().map(|it| it.grace.as_mins()).collect();
+    assert_eq!(grace, [0, 0, 0, 15, 0, 0]);
+    assert_eq!(set.unknown.first(), Some(&Subject::Workspace(WorkspaceName::new("new").unwrap())));
 }
 
 #[test]
-fn a_consumer_that_is_silent_is_a_ticket_of_its_own_until_it_speaks() {
+fn a_consumer_that_is_silent_is_a_ticket_until_it_reports() {
     let mut quiet = report(&record("tts"));
     let consumer = ConsumerName::new("batch").unwrap();
-    quiet.silent = vec![SilentReport { consumer, since: at(-7200), valid_for_seconds: 1800 }];
-    let look = seen(&StatusReport::new(vec![quiet], at(0)), &[], None, true);
+    quiet.stale_consumers = vec![StaleConsumer { consumer, since: at(-7200), valid_for_seconds: 1800 }];
+    let set = alert_set(&StatusReport::new(vec![quiet], at(0)), &[], None, true);
     assert_eq!(
-        lines(&look),
+        lines(&set),
         ["ticket silent/batch/credential/tts #rekeydconsumersilent Some(\"rekeyd consumers batch\")"]
     );
-    assert_eq!(look.troubles.first().map(|it| it.since), Some(at(-5400)), "since its word no longer counts");
+    assert_eq!(set.alerts.first().map(|it| it.since), Some(at(-5400)), "since its acknowledgement expired");
 }

@@ -1,39 +1,39 @@
-//! Everything that is told of one credential on its page, gathered.
+//! Loads the data of a credential's page.
 
 use crate::domain::event::Event;
 use crate::domain::ids::{CredentialName, RotationId};
 use crate::domain::record::Record;
 use crate::domain::report::consumers::uses;
-use crate::domain::report::history::Story;
+use crate::domain::report::history::RotationTimeline;
 use crate::domain::report::progress::Progress;
 use crate::domain::report::why::WhyReport;
 use crate::http::public::PublicState;
 use crate::ports::journal::{self, CredentialState};
 
-/// Older rotations are for `rekeyd history`.
+/// The number of rotations on the page; `rekeyd history` shows more.
 const ROTATIONS: usize = 10;
 
-pub(super) struct Told {
+pub(super) struct Detail {
     pub(super) why: WhyReport,
-    /// The way of the rotation under way.
-    pub(super) course: Option<Progress>,
-    /// The newest first, the one under way included.
-    pub(super) stories: Vec<Story>,
-    /// Why some of it could not be read, if so.
-    pub(super) unread: Option<String>,
+    /// The progress of the rotation in progress.
+    pub(super) progress: Option<Progress>,
+    /// Newest first, with the rotation in progress.
+    pub(super) stories: Vec<RotationTimeline>,
+    /// The error, if the history could not be read.
+    pub(super) history_error: Option<String>,
 }
 
-/// `None` if neither journal nor policy know it.
+/// `None` if neither the journal nor the policy has the credential.
 ///
 /// # Errors
-/// The journal cannot be read. Damaged rows are told of.
-pub(super) async fn tell(
+/// The journal cannot be read. Damaged rows are part of the result.
+pub(super) async fn load(
     shared: &PublicState,
     name: &CredentialName,
-) -> Result<Option<Told>, journal::Error> {
-    let Some(report) = shared.observer.tell(name).await? else { return Ok(None) };
-    let (journal, setup) = (shared.handle.journal(), shared.handle.context());
-    let now = setup.clock.now();
+) -> Result<Option<Detail>, journal::Error> {
+    let Some(report) = shared.observer.credential_report(name).await? else { return Ok(None) };
+    let (journal, context) = (shared.handle.journal(), shared.handle.context());
+    let now = context.clock.now();
     let known = match journal.load_one(name).await {
         Ok(known) => known.unwrap_or_else(|| unrecorded(name)),
         Err(journal::Error::Corrupt { .. }) => unrecorded(name),
@@ -45,21 +45,21 @@ pub(super) async fn tell(
         (Ok(acks), Some(open)) => (acks, readable(journal.observed(name, open).await)?.flatten()),
         (acks, _) => (readable(acks)?.unwrap_or_default(), None),
     };
-    let uses = uses(record, rotation.as_ref(), setup.policy.credentials.get(name), &acks);
-    let (chapters, unread) = match journal.history(name, ROTATIONS).await {
+    let uses = uses(record, rotation.as_ref(), context.policy.credentials.get(name), &acks);
+    let (chapters, history_error) = match journal.history(name, ROTATIONS).await {
         Ok(chapters) => (chapters, None),
         Err(error @ journal::Error::Corrupt { .. }) => (Vec::new(), Some(error.to_string())),
         Err(error) => return Err(error),
     };
-    let mut course = None;
+    let mut progress = None;
     let mut stories = Vec::new();
     for chapter in chapters {
         let events: Vec<_> = chapter.entries.into_iter().map(|entry| (entry.at, entry.event)).collect();
-        course = course.or_else(|| of_open(open, chapter.rotation, &events));
-        stories.push(Story::tell(chapter.rotation, &events));
+        progress = progress.or_else(|| of_open(open, chapter.rotation, &events));
+        stories.push(RotationTimeline::new(chapter.rotation, &events));
     }
     let why = WhyReport::new(report, observed.as_ref(), uses, now);
-    Ok(Some(Told { why, course, stories, unread }))
+    Ok(Some(Detail { why, progress, stories, history_error }))
 }
 
 fn of_open(
@@ -74,7 +74,7 @@ fn unrecorded(name: &CredentialName) -> CredentialState {
     CredentialState { record: Record::new(name.clone()), rotation: None }
 }
 
-/// Damaged rows are as good as none here: the report says that there are some.
+/// Treats damaged rows as missing; the report shows the damage.
 fn readable<T>(read: Result<T, journal::Error>) -> Result<Option<T>, journal::Error> {
     match read {
         Ok(read) => Ok(Some(read)),

@@ -1,4 +1,4 @@
-//! Times that do not go together: what each credential's durations, calendar, gates and stores mean for each other.
+//! Errors and warnings about times that conflict: durations, calendars, gates and the quotas of stores.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::check::calendars::reference_instant;
-use crate::config::check::credentials::Written;
+use crate::config::check::credentials::CheckedCredential;
 use crate::config::components::ConsumerConfig;
 use crate::config::raw::At;
 use crate::config_file::findings::Findings;
@@ -18,10 +18,10 @@ use crate::domain::plan::AfterDeadline;
 use crate::domain::schedule::{Cadence, Calendar, Schedule, brief};
 use crate::ports::store_kind::StoreConfig;
 
-/// Enough to see the longest and the shortest month, and a leap day.
+/// Long enough to include the longest and shortest months, and a leap day.
 const OCCURRENCES_LOOKED_AT: usize = 100;
 
-/// How often a schedule comes true.
+/// How often a schedule matches.
 #[derive(Clone, Copy)]
 pub(super) struct Rhythm {
     pub(super) shortest: SignedDuration,
@@ -30,7 +30,7 @@ pub(super) struct Rhythm {
 }
 
 pub(super) fn check(
-    written: &[Written<'_>],
+    written: &[CheckedCredential<'_>],
     stores: &BTreeMap<StoreName, Arc<dyn StoreConfig>>,
     consumers: &BTreeMap<ConsumerName, ConsumerConfig>,
     findings: &mut Findings,
@@ -55,18 +55,22 @@ pub(super) fn check(
     for (VersionQuota { per_day, service }, written, span) in writes.into_values() {
         if written > f64::from(per_day) {
             let rule = format!(
-                "about {written:.0} versions a day would be written to this secret, and {service} takes {per_day}"
+                "about {written:.0} versions per day would be written to this secret; {service} allows {per_day}"
             );
             let minutes = (24 * 60_u32).div_ceil(per_day);
             let help = format!(
-                "rotate less often: every \"{minutes}m\" at most, fields of one secret counted together"
+                "rotate less often: at most every \"{minutes}m\", counting all fields of a secret together"
             );
-            findings.lint(&span, rule, help);
+            findings.warning(&span, rule, help);
         }
     }
 }
 
-fn overlap(one: &Written<'_>, consumers: &BTreeMap<ConsumerName, ConsumerConfig>, findings: &mut Findings) {
+fn overlap(
+    one: &CheckedCredential<'_>,
+    consumers: &BTreeMap<ConsumerName, ConsumerConfig>,
+    findings: &mut Findings,
+) {
     let terms = &one.credential.terms;
     let (own, inherited) = (&one.raw.overlap, &one.defaults.overlap);
     let at_least = own.at_least.as_ref().or(inherited.at_least.as_ref()).map(At::span);
@@ -79,14 +83,14 @@ fn overlap(one: &Written<'_>, consumers: &BTreeMap<ConsumerName, ConsumerConfig>
             brief(terms.at_most),
             brief(terms.at_least)
         );
-        findings.error(&span, rule, "make `at_most` the longer one");
+        findings.error(&span, rule, "set `at_most` to a longer duration");
     }
     let acks = one.raw.wait_for.acks.as_ref().or(one.defaults.wait_for.acks.as_ref());
     let ack = acks.and_then(|acks| acks.first()).map(At::span);
     if terms.at_least.is_zero() && terms.gates.is_empty() {
         let span = at_least.clone().unwrap_or_else(|| one.name.span());
-        let rule = "the old key goes at once, before any consumer can have read the new one";
-        findings.lint(&span, rule, "give consumers time with `at_least`, or wait for their acknowledgements");
+        let rule = "the old key is revoked at once, before consumers can read the new one";
+        findings.warning(&span, rule, "set `at_least`, or wait for acknowledgements");
     }
     for names in terms.gates.iter().filter_map(Gate::consumers) {
         for (name, cache_ttl) in names.iter().filter_map(|name| Some((name, consumers.get(name)?.cache_ttl?)))
@@ -94,29 +98,28 @@ fn overlap(one: &Written<'_>, consumers: &BTreeMap<ConsumerName, ConsumerConfig>
             if cache_ttl > terms.at_least {
                 let span = at_least.clone().or_else(|| ack.clone()).unwrap_or_else(|| one.name.span());
                 let rule = format!(
-                    "the consumer `{name}` may use the old key for {} from its cache, longer than `at_least` ({})",
+                    "the consumer `{name}` may use the old key from its cache for {}, longer than `at_least` ({})",
                     brief(cache_ttl),
                     brief(terms.at_least)
                 );
-                findings.lint(&span, rule, format!("write `at_least` of at least \"{}\"", brief(cache_ttl)));
+                findings.warning(&span, rule, format!("set `at_least` to at least \"{}\"", brief(cache_ttl)));
             }
         }
         if terms.then == AfterDeadline::Revoke {
             let then = own.then.as_ref().or(inherited.then.as_ref()).map(At::span);
-            let rule =
-                "the old key is revoked after `at_most` also if consumers that are waited for still use it";
-            let help = "write \"hold\" to be told instead, or \"roll_back\"";
-            findings.lint(&then.unwrap_or_else(|| one.name.span()), rule, help);
+            let rule = "the old key is revoked after `at_most` even if required consumers still use it";
+            let help = "use \"hold\" to be alerted instead, or \"roll_back\"";
+            findings.warning(&then.unwrap_or_else(|| one.name.span()), rule, help);
         }
     }
     let quarantine = one.raw.quarantine.as_ref().or(one.defaults.quarantine.as_ref());
     if let Some(written) = quarantine.filter(|_| terms.quarantine.is_zero()) {
-        let rule = "the old key is deleted at once, and nothing brings a deleted key back";
-        findings.lint(&written.span(), rule, "keep it disabled for a while, for example \"24h\"");
+        let rule = "the old key is deleted at once, and deletion cannot be undone";
+        findings.warning(&written.span(), rule, "set a quarantine, for example \"24h\"");
     }
 }
 
-fn interval(one: &Written<'_>, rhythm: Rhythm, findings: &mut Findings) {
+fn interval(one: &CheckedCredential<'_>, rhythm: Rhythm, findings: &mut Findings) {
     let terms = &one.credential.terms;
     let own = one.raw.every.as_ref().map(At::span);
     let is_own = own.is_some() || one.raw.cron.is_some();
@@ -125,25 +128,25 @@ fn interval(one: &Written<'_>, rhythm: Rhythm, findings: &mut Findings) {
     let takes = terms.at_least.saturating_add(terms.quarantine);
     if takes >= rhythm.shortest {
         let rule = format!(
-            "a rotation takes at least {} (`at_least` and `quarantine`), and the next is due after {}",
+            "a rotation takes at least {} (`at_least` and `quarantine`), but the next is due after {}",
             brief(takes),
             brief(rhythm.shortest)
         );
-        findings.lint(&span, rule, "rotate less often, or shorten `overlap.at_least` or `quarantine`");
+        findings.warning(&span, rule, "rotate less often, or shorten `overlap.at_least` or `quarantine`");
     }
     let jitter = one.credential.schedule.jitter;
     if jitter > rhythm.shortest {
         let written = one.raw.jitter.as_ref().or(one.defaults.jitter.as_ref());
         let rule = format!(
-            "the jitter ({}) is longer than the time from one rotation to the next ({})",
+            "the jitter ({}) is longer than the interval between rotations ({})",
             brief(jitter),
             brief(rhythm.shortest)
         );
-        findings.lint(&written.map_or(span, At::span), rule, "shorten it");
+        findings.warning(&written.map_or(span, At::span), rule, "shorten it");
     }
 }
 
-fn lifetime(one: &Written<'_>, rhythm: Rhythm, findings: &mut Findings) {
+fn lifetime(one: &CheckedCredential<'_>, rhythm: Rhythm, findings: &mut Findings) {
     let written = one.raw.key_lifetime.as_ref().or(one.defaults.key_lifetime.as_ref());
     let (Some(lifetime), Some(written)) = (one.credential.key_lifetime, written) else { return };
     let terms = &one.credential.terms;
@@ -153,26 +156,26 @@ fn lifetime(one: &Written<'_>, rhythm: Rhythm, findings: &mut Findings) {
         .fold(rhythm.longest, |sum, part| sum.saturating_add(*part));
     if lifetime < rhythm.longest {
         let rule = format!(
-            "keys live for {} and are replaced only after {}: they would expire first",
+            "keys expire after {}, before they are replaced after {}",
             brief(lifetime),
             brief(rhythm.longest)
         );
         findings.error(
             &written.span(),
             rule,
-            format!("write at least \"{}\", or rotate more often", brief(whole)),
+            format!("set at least \"{}\", or rotate more often", brief(whole)),
         );
     } else if lifetime < whole {
         let rule = format!(
-            "keys live for {}, and a rotation with interval, jitter, `at_most` and `quarantine` can take {}: its old \
-             key may expire while it is still in use",
+            "keys expire after {}, but interval, jitter, `at_most` and `quarantine` add up to {}: an old key may expire \
+             while it is still in use",
             brief(lifetime),
             brief(whole)
         );
-        findings.lint(
+        findings.warning(
             &written.span(),
             rule,
-            format!("write at least \"{}\", or rotate more often", brief(whole)),
+            format!("set at least \"{}\", or rotate more often", brief(whole)),
         );
     }
 }

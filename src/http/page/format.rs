@@ -1,4 +1,4 @@
-//! What every page writes alike: conditions, instants, commands, counts.
+//! How every page shows conditions, instants, commands and numbers.
 
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -7,41 +7,41 @@ use crate::domain::phase::PhaseName;
 use crate::domain::report::{CredentialHealth, CredentialReport};
 use crate::domain::time::distance;
 
-/// The condition as a word with a mark before it: the colour only repeats what the word says.
+/// The condition as a label with a colour.
 pub(super) fn tag(condition: CredentialHealth) -> Markup {
     html! { span class={ "tag " (group(condition)) } { (condition.label()) } }
 }
 
-/// How bad it is, of four: what the style sheet knows.
+/// The severity class of the style sheet.
 pub(super) fn group(condition: CredentialHealth) -> &'static str {
     match condition {
         CredentialHealth::Fine => "well",
         CredentialHealth::Rotating | CredentialHealth::Waiting => "busy",
-        CredentialHealth::Hindered | CredentialHealth::Drifted => "warn",
+        CredentialHealth::Retrying | CredentialHealth::OutOfSync => "warn",
         CredentialHealth::Parked | CredentialHealth::Blocked | CredentialHealth::Damaged => "bad",
     }
 }
 
-/// Its page.
+/// A link to the page of the credential.
 pub(super) fn link(report: &CredentialReport) -> Markup {
     html! { a href={ "/credentials/" (report.credential) } { (report.credential) } }
 }
 
-/// `03:12:04`, of today.
+/// The time of day, such as `03:12:04 UTC`.
 pub(super) fn clock(at: Timestamp) -> Markup {
     html! { time datetime=(format!("{at:.0}")) { (at.strftime("%H:%M:%S UTC")) } }
 }
 
-/// How far away; the instant itself is in the element.
-pub(super) fn away(at: Timestamp, now: Timestamp) -> Markup {
+/// The distance from now; the instant is in the title.
+pub(super) fn relative(at: Timestamp, now: Timestamp) -> Markup {
     if at == Timestamp::MAX {
         return html! { "never" };
     }
     html! { time datetime=(format!("{at:.0}")) title=(full(at)) { (distance(at, now)) } }
 }
 
-/// The instant, and how far away it is.
-pub(super) fn moment(at: Timestamp, now: Timestamp) -> Markup {
+/// The instant with its distance from now.
+pub(super) fn instant(at: Timestamp, now: Timestamp) -> Markup {
     if at == Timestamp::MAX {
         return html! { "never" };
     }
@@ -52,8 +52,8 @@ fn full(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// What rekeyd says of something: names in backticks are code, and instants are as everywhere else on the page.
-pub(super) fn said(text: &str) -> Markup {
+/// Renders a message: backticks become code, and instants have the format of the page.
+pub(super) fn inline(text: &str) -> Markup {
     html! {
         @for (index, part) in text.split('`').enumerate() {
             @if index % 2 == 1 { code { (part) } } @else { (dated(part)) }
@@ -74,7 +74,7 @@ fn dated(text: &str) -> Markup {
     }
 }
 
-/// What to type: selected as a whole by a click, and copied by a button where there is a script.
+/// A command: a click selects it, and a button copies it if JavaScript is enabled.
 pub(super) fn command(command: &str) -> Markup {
     html! {
         div.command {
@@ -84,12 +84,12 @@ pub(super) fn command(command: &str) -> Markup {
     }
 }
 
-/// A phase in words.
+/// The label of a phase as words.
 pub(super) fn phase(phase: PhaseName) -> String {
     spaced(phase.label())
 }
 
-/// A label as words: `old_key_unusable`, the word of metrics and runbook, is `old key unusable`.
+/// A label as words: `old_key_unusable` becomes `old key unusable`.
 pub(super) fn spaced(label: &str) -> String {
     label.replace('_', " ")
 }
@@ -102,14 +102,14 @@ pub(super) fn count(count: usize, one: &str, many: &str) -> String {
 /// `1,000`.
 pub(super) fn grouped(count: usize) -> String {
     let digits = count.to_string();
-    let mut told = String::new();
+    let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            told.push(',');
+            text.push(',');
         }
-        told.push(digit);
+        text.push(digit);
     }
-    told
+    text
 }
 
 #[cfg(test)]
@@ -117,16 +117,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_has_code_and_instants_and_is_escaped() {
-        let told = said("`a<b>`: not before 2026-11-25T04:15:31.885380929Z; and <i>").into_string();
+    fn a_message_has_code_and_instants_and_is_escaped() {
+        let text = inline("`a<b>`: not before 2026-11-25T04:15:31.885380929Z; and <i>").into_string();
         let time = "<time datetime=\"2026-11-25T04:15:31Z\">2026-11-25 04:15:31 UTC</time>";
-        assert_eq!(told, format!("<code>a&lt;b&gt;</code>: not before {time}; and &lt;i&gt;"));
+        assert_eq!(text, format!("<code>a&lt;b&gt;</code>: not before {time}; and &lt;i&gt;"));
     }
 
     #[test]
     fn large_counts_are_grouped() {
-        for (number, told) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
-            assert_eq!(grouped(number), told);
+        for (number, expected) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(number), expected);
         }
         assert_eq!(count(1, "key", "keys"), "1 key");
     }

@@ -1,5 +1,5 @@
-//! What an order will do to a credential, from the daemon's report of it, in words for whoever is about to give it.
-//! `None` if it can do nothing: then the daemon says why.
+//! The consequences of a command, from the daemon's report of the credential, for the confirmation prompt. `None` if
+//! the daemon would refuse the command.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ fn text<'r>(report: &'r Value, field: &str) -> Option<&'r str> {
     report.pointer(field).and_then(Value::as_str)
 }
 
-/// The new key as it is told of, if there is one yet.
+/// Names the new key, by its ID if there is one yet.
 fn new_key(report: &Value) -> String {
     text(report, "/rotation/new_key_id")
         .map_or_else(|| "the new key".to_owned(), |key| format!("the new key {key}"))
@@ -16,12 +16,12 @@ fn new_key(report: &Value) -> String {
 pub(super) fn of_an_emergency(report: &Value) -> Option<String> {
     let name = text(report, "/credential")?;
     let (old, what) = match text(report, "/rotation/old_key_id") {
-        Some(old) => (Some(old), "the rotation that is under way waits for nothing any more"),
-        None => (text(report, "/key_id"), "a new key is made now, and nothing is waited for"),
+        Some(old) => (Some(old), "the rotation in progress skips all waits"),
+        None => (text(report, "/key_id"), "a new key is created now, and all waits are skipped"),
     };
     let old = old.map_or_else(|| "the old key".to_owned(), |key| format!("the old key {key}"));
     Some(format!(
-        "Emergency of `{name}`: {what}. As soon as the new key is current, {old} is dead: whoever still uses it is refused."
+        "Emergency of `{name}`: {what}. As soon as the new key is current, {old} is revoked: consumers that still use it are rejected."
     ))
 }
 
@@ -39,12 +39,12 @@ pub(super) fn of_aborting(report: &Value) -> Option<String> {
     let name = text(report, "/credential")?;
     let phase = text(report, "/rotation/phase")?;
     let new = new_key(report);
-    let is_way_back = [Some(phase), text(report, "/rotation/parked_in")].contains(&Some("rolling_back"));
-    Some(if is_way_back {
-        format!("Abort of `{name}`: the rollback is given up, and {new} becomes current again.")
+    let is_rollback = [Some(phase), text(report, "/rotation/parked_in")].contains(&Some("rolling_back"));
+    Some(if is_rollback {
+        format!("Abort of `{name}`: the rollback is cancelled, and {new} becomes current again.")
     } else {
         format!(
-            "Abort of `{name}`: the rotation is given up, {new} is deleted, and the old one stays in service."
+            "Abort of `{name}`: the rotation is cancelled, {new} is deleted, and the old key stays in use."
         )
     })
 }
@@ -58,7 +58,7 @@ pub(super) fn of_overwriting(report: &Value) -> Option<String> {
     let places: Vec<&str> =
         places.into_iter().flatten().filter_map(|place| text(place, "/destination")).collect();
     Some(format!(
-        "Retry of `{name}`: what somebody else wrote to {} is replaced. That value is not kept by rekeyd.",
+        "Retry of `{name}`: the value that another writer put into {} is overwritten, and rekeyd keeps no copy of it.",
         if places.is_empty() { "its destinations".to_owned() } else { places.join(", ") }
     ))
 }
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_order_says_whom_it_hurts_and_what_is_gone_then() {
+    fn each_command_states_its_consequences() {
         let at_rest = json!({ "credential": "tts", "key_id": "old1", "rotation": null });
         let mut under_way = json!({
             "credential": "tts", "key_id": "old1",
@@ -81,28 +81,31 @@ mod tests {
             },
         });
         for (what, expected) in [
-            (of_an_emergency(&at_rest), Some("a new key is made now, and nothing is waited for")),
-            (of_an_emergency(&at_rest), Some("the old key old1 is dead: whoever still uses it is refused.")),
-            (of_an_emergency(&under_way), Some("under way waits for nothing any more")),
+            (of_an_emergency(&at_rest), Some("a new key is created now, and all waits are skipped")),
+            (
+                of_an_emergency(&at_rest),
+                Some("the old key old1 is revoked: consumers that still use it are rejected."),
+            ),
+            (of_an_emergency(&under_way), Some("in progress skips all waits")),
             (of_rolling_back(&at_rest), None),
             (
                 of_rolling_back(&under_way),
                 Some("from the new key new1 to the old key old1: the old key is made current again."),
             ),
             (of_aborting(&at_rest), None),
-            (of_aborting(&under_way), Some("the new key new1 is deleted, and the old one stays in service")),
+            (of_aborting(&under_way), Some("the new key new1 is deleted, and the old key stays in use")),
             (of_overwriting(&at_rest), None),
-            (of_overwriting(&under_way), Some("wrote to aws:tts is replaced")),
+            (of_overwriting(&under_way), Some("put into aws:tts is overwritten")),
         ] {
-            let said = what.is_some();
-            assert_eq!(said, expected.is_some(), "{what:?}");
+            let has_text = what.is_some();
+            assert_eq!(has_text, expected.is_some(), "{what:?}");
             assert!(
                 what.zip(expected).is_none_or(|(what, expected)| what.contains(expected)),
                 "{expected:?}"
             );
         }
         under_way["rotation"]["parked_in"] = json!("rolling_back");
-        assert!(of_aborting(&under_way).unwrap().contains("the rollback is given up"));
+        assert!(of_aborting(&under_way).unwrap().contains("the rollback is cancelled"));
         under_way["rotation"]["rollback"]["possible"] = json!(false);
         assert_eq!(of_rolling_back(&under_way), None);
     }

@@ -1,0 +1,29 @@
+//! The conditions of the daemon: a banner for each, with the next command.
+
+use maud::{Markup, html};
+
+use crate::domain::report::condition::{Condition, ConditionKind};
+use crate::http::page::format::{self, command};
+
+pub(super) fn banner(condition: &Condition) -> Markup {
+    let group = match condition.kind {
+        ConditionKind::JournalUnwritable => "bad",
+        ConditionKind::StoreFailing => "warn",
+        ConditionKind::OrphanDeleted => "",
+    };
+    html! {
+        div class={ "notice " (group) } {
+            h2 { (title(condition.kind)) }
+            p { (format::inline(&condition.message)) }
+            (command(&condition.next_command))
+        }
+    }
+}
+
+pub(super) fn title(kind: ConditionKind) -> &'static str {
+    match kind {
+        ConditionKind::JournalUnwritable => "Cannot write the journal",
+        ConditionKind::StoreFailing => "Store failing",
+        ConditionKind::OrphanDeleted => "Orphaned key deleted",
+    }
+}

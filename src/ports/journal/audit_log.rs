@@ -1,0 +1,27 @@
+//! The audit log: every other write appends to it in its own transaction.
+
+use async_trait::async_trait;
+
+use crate::domain::audit::{Act, Head, Sealed};
+use crate::ports::journal::Error;
+
+#[async_trait]
+pub trait AuditLog: Send + Sync {
+    /// Appends a record that belongs to no other write.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn record(&self, act: &Act) -> Result<(), Error>;
+
+    /// The sequence number and the hash of the last record.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Unavailable`.
+    async fn audit_head(&self) -> Result<Head, Error>;
+
+    /// The records after sequence number `after`, in order, at most `limit`.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Unavailable`.
+    async fn audit(&self, after: u64, limit: usize) -> Result<Vec<Sealed>, Error>;
+}

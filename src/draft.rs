@@ -6,10 +6,12 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::config::secret_source::SecretSource;
+use crate::config_file::secret_source::SecretSource;
 use crate::domain::ids::CredentialName;
 use crate::domain::key::{Account, Inventory, Key, Permissions};
 use crate::domain::sanitize::{is_unseen, one_line, quoted, shortened};
+use crate::ports::store_kind::{InitForm, StoreKind};
+use crate::stores::KINDS;
 
 /// The workspace's name in the policy.
 pub const WORKSPACE: &str = "main";
@@ -19,11 +21,38 @@ const KEYS_NAMED_MAX: usize = 5;
 /// A key with one of these permissions can create and delete keys: it may be rekeyd's own admin key.
 const ADMINISTERS: [&str; 2] = ["service_account_write", "workspace_write"];
 
-/// A store to publish keys to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Store {
-    Aws { region: String },
-    Directory { path: String },
+/// A store to publish keys to, as `--store SCHEME:VALUE` names it.
+#[derive(Debug, Clone)]
+pub struct StoreChoice {
+    pub kind: &'static StoreKind,
+    form: &'static InitForm,
+    value: String,
+}
+
+impl StoreChoice {
+    /// # Errors
+    /// What to pass instead.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (scheme, value) = text.split_once(':').unwrap_or_default();
+        let Some((kind, form)) = init_forms().find(|(_, form)| form.scheme == scheme) else {
+            return Err(format!("pass {}", store_forms("")));
+        };
+        if !(form.accepts)(value) {
+            return Err(form.help.to_owned());
+        }
+        Ok(Self { kind, form, value: value.to_owned() })
+    }
+}
+
+fn init_forms() -> impl Iterator<Item = (&'static StoreKind, &'static InitForm)> {
+    KINDS.iter().filter_map(|kind| Some((*kind, kind.init.as_ref()?)))
+}
+
+/// Every form of `--store`, each with `before` in front, such as `` `aws:REGION` or `dir:PATH` ``.
+#[must_use]
+pub fn store_forms(before: &str) -> String {
+    let forms = init_forms().map(|(_, form)| format!("`{before}{}:{}`", form.scheme, form.value));
+    forms.collect::<Vec<_>>().join(" or ")
 }
 
 /// The inputs of a draft, beside the listing.
@@ -31,8 +60,8 @@ pub struct Workspace<'a> {
     pub base_url: &'a str,
     pub admin_key: &'a SecretSource,
     pub ca_file: Option<&'a str>,
-    pub stores: &'a [Store],
-    /// Prefix of secret names in AWS.
+    pub stores: &'a [StoreChoice],
+    /// Prefix of secret names in stores that other programs fill too.
     pub prefix: &'a str,
     pub at: Timestamp,
 }
@@ -91,14 +120,9 @@ fn head(workspace: &Workspace<'_>, inventory: &Inventory) -> String {
     if let Some(path) = workspace.ca_file {
         text += &format!("ca_file = {}\n", toml(path));
     }
-    for (index, place) in workspace.stores.iter().enumerate() {
+    for (index, StoreChoice { kind, form, value }) in workspace.stores.iter().enumerate() {
         let name = store_name(workspace.stores, index);
-        text += &match place {
-            Store::Aws { region } => {
-                format!("\n[stores.{name}.aws_secrets_manager]\nregion = {}\n", toml(region))
-            }
-            Store::Directory { path } => format!("\n[stores.{name}.directory]\npath = {}\n", toml(path)),
-        };
+        text += &format!("\n[stores.{name}.{}]\n{} = {}\n", kind.key, form.key, toml(value));
     }
     text += "\n[defaults]\nevery = \"30d\"\njitter = \"4h\"\n\
              # When rotations may start; by default at any time.\n\
@@ -109,13 +133,9 @@ fn head(workspace: &Workspace<'_>, inventory: &Inventory) -> String {
     text
 }
 
-fn store_name(stores: &[Store], index: usize) -> String {
-    let kind = |store: &Store| match store {
-        Store::Aws { .. } => "aws",
-        Store::Directory { .. } => "local",
-    };
-    let own = stores.get(index).map_or("store", kind);
-    let before = stores.iter().take(index).filter(|store| kind(store) == own).count();
+fn store_name(stores: &[StoreChoice], index: usize) -> String {
+    let own = stores.get(index).map_or("store", |store| store.form.store_name);
+    let before = stores.iter().take(index).filter(|store| store.form.store_name == own).count();
     if before == 0 { own.to_owned() } else { format!("{own}-{}", before + 1) }
 }
 
@@ -183,15 +203,11 @@ fn credential(
     if let Some(key) = adopt {
         text += &format!("adopt = {}\n", toml(key.id.as_str()));
     }
-    let destinations = workspace.stores.iter().enumerate().map(|(index, store_kind)| {
+    let destinations = workspace.stores.iter().enumerate().map(|(index, StoreChoice { kind, form, .. })| {
         let store = store_name(workspace.stores, index);
-        match store_kind {
-            Store::Aws { .. } => {
-                let secret = toml(&format!("{}{name}", workspace.prefix));
-                format!("{{ store = \"{store}\", secret = {secret}, create = true }}")
-            }
-            Store::Directory { .. } => format!("{{ store = \"{store}\", secret = {} }}", toml(name.as_str())),
-        }
+        let prefix = if form.is_prefixed { workspace.prefix } else { "" };
+        let create = if kind.is_filled_by_rekeyd { "" } else { ", create = true" };
+        format!("{{ store = \"{store}\", secret = {}{create} }}", toml(&format!("{prefix}{name}")))
     });
     text + &format!("publish_to = [{}]\n", destinations.collect::<Vec<_>>().join(", "))
 }

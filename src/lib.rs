@@ -4,7 +4,7 @@
 //! - [`ports`]: the traits of the outside world, with their contracts.
 //! - [`engine`]: the controller and reconcilers that execute the decisions.
 //! - [`adapters`]: implementations of the ports: ElevenLabs, AWS Secrets Manager, directories, SQLite and others.
-//! - [`config`]: the policy file, parsed into checked types.
+//! - [`stores`]: the kinds of store; [`config`]: the policy file, parsed into checked types, built from [`config_file`].
 //! - [`telemetry`], [`http`], [`notify`]: logs, metrics and traces; the HTTP interfaces; notifications.
 //! - [`app`], [`cli`]: assembly of the daemon; the commands.
 //! - [`doctor`], [`draft`]: checks of live dependencies; a first policy.
@@ -19,6 +19,7 @@ mod call;
 pub mod call_context;
 pub mod cli;
 pub mod config;
+pub mod config_file;
 pub mod demo;
 pub mod doctor;
 pub mod domain;
@@ -32,4 +33,5 @@ pub mod ports;
 mod process_group;
 pub mod rehearsal;
 pub mod sandbox;
+pub mod stores;
 pub mod telemetry;

@@ -10,6 +10,7 @@ use reqwest::{Certificate, Client, Url};
 use crate::domain::sanitize::one_line;
 
 mod certificate;
+pub mod reach;
 
 const CAUSE_CHARACTERS_MAX: usize = 300;
 

@@ -1,5 +1,5 @@
-//! One top-level text field of a JSON object, read and replaced by splicing: every other byte stays as it was, and
-//! the same input gives the same bytes, so that a replay is a replay. Errors never show content.
+//! Reads and replaces one top-level text field of a JSON object by splicing: every other byte stays as it was, and the same
+//! input gives the same bytes, so that a retry writes the same secret. Errors never show content.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::secret::SecretValue;
 
-/// Why a text has no such field that could be set.
+/// Why a field cannot be read or set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadJson {
     #[error("the secret is not a JSON object")]
@@ -19,7 +19,7 @@ pub(crate) enum BadJson {
     NotText,
 }
 
-/// The field's value; `None` if the field is not there or cannot be a key.
+/// The field's value; `None` if the field does not exist or cannot be a key.
 ///
 /// # Errors
 /// The text is not a JSON object, or has the field twice.
@@ -32,10 +32,10 @@ pub(crate) fn get(text: &str, field: &str) -> Result<Option<SecretValue>, BadJso
     Ok(value.and_then(|value| SecretValue::new(value).ok()))
 }
 
-/// The text with the field set to `value`: in its place if it is there, else as the last field.
+/// The text with the field set to `value`: in its place if it exists, else as the last field.
 ///
 /// # Errors
-/// The text is not a JSON object, has the field twice, or has there what is neither a text nor null.
+/// The text is not a JSON object, has the field twice, or the field is neither a text nor null.
 pub(crate) fn set(text: &str, field: &str, value: &str) -> Result<Zeroizing<String>, BadJson> {
     let object = Object::scan(text, field)?;
     let value = quoted(value);
@@ -70,11 +70,11 @@ fn quoted(text: &str) -> Zeroizing<String> {
     Zeroizing::new(serde_json::Value::from(text).to_string())
 }
 
-/// Where things stand in an object's text.
+/// Positions in an object's text.
 struct Object {
     /// The wanted field's value.
     value: Option<Range<usize>>,
-    /// What stands between the opening brace and the first key.
+    /// The white space between the opening brace and the first key.
     indent: Range<usize>,
     /// Where the last value ends, or the opening brace of an empty object.
     last_end: usize,
@@ -115,7 +115,7 @@ fn after_space(bytes: &[u8], from: usize) -> usize {
     from + bytes.iter().skip(from).take_while(space).count()
 }
 
-/// The end of the string whose opening quote stands at `from`.
+/// The end of the string whose opening quote is at `from`.
 fn string_end(bytes: &[u8], from: usize) -> usize {
     let mut at = from + 1;
     while let Some(byte) = bytes.get(at) {

@@ -6,7 +6,7 @@ pub mod clock;
 pub mod directory;
 pub mod elevenlabs;
 pub mod endpoint;
-pub mod followed_file;
+pub mod file_system;
 mod json_field;
 pub mod memory;
 pub mod otlp;

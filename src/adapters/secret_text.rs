@@ -8,7 +8,7 @@ use crate::domain::failure::{Failure, Kind};
 use crate::domain::plan::Destination;
 use crate::domain::secret::SecretValue;
 
-/// The text to write: `value` merged into `base`, the text that it is to replace.
+/// The text to write: `value` merged into `base`, the text that it replaces.
 ///
 /// # Errors
 /// `Invalid`: the base is no JSON object that could take the field.

@@ -16,7 +16,7 @@ use crate::agent::http_client::{HttpClient, HttpRequest, Response, TlsFiles};
 use crate::agent::random;
 use crate::agent::supervisor::{KeyStatus, KeyStatuses};
 use crate::config::agent::RekeydConfig;
-use crate::config::environment::Environment;
+use crate::config_file::environment::Environment;
 use crate::domain::backoff::{self, Backoff};
 use crate::domain::ids::CredentialName;
 

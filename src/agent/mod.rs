@@ -34,8 +34,8 @@ use crate::agent::secret_cache::SecretCache;
 use crate::agent::signals::{SignalEvent, Signals};
 use crate::agent::supervisor::{App, KeyStatuses, Supervisor};
 use crate::config::agent::{Exec, Health, OnChange, RekeydConfig};
-use crate::config::environment::Environment;
-use crate::config::secret_source::SecretSource;
+use crate::config_file::environment::Environment;
+use crate::config_file::secret_source::SecretSource;
 use crate::ports::followed::Followed;
 
 /// Changes queued while the application is being notified of another one.

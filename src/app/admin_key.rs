@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::app::assembly::Error;
 use crate::config::Config;
 use crate::config::components::AdminKeyConfig;
-use crate::config::environment::Environment;
+use crate::config_file::environment::Environment;
 use crate::domain::ids::{CredentialName, StoreName, WorkspaceName};
 use crate::domain::secret::SecretValue;
 use crate::ports::secret_store::{SecretStore, VersionRef};

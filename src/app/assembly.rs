@@ -1,4 +1,4 @@
-//! From a checked policy to the systems that it names.
+//! Connects the systems that a checked policy names.
 
 use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -6,16 +6,14 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use crate::adapters::aws_secrets_manager::{self, AwsSecretsManager};
 use crate::adapters::clock::SystemClock;
-use crate::adapters::directory::{self, Directory};
 use crate::adapters::elevenlabs::{self, ElevenLabs};
 use crate::adapters::prober::NetworkProber;
 use crate::app::admin_key;
 use crate::config::Config;
-use crate::config::components::{AwsConfig, DirectoryConfig, ReadersConfig, StoreConfig, WorkspaceConfig};
-use crate::config::environment::Environment;
-use crate::config::secret_source::Unreadable;
+use crate::config::components::{ReadersConfig, WorkspaceConfig};
+use crate::config_file::environment::Environment;
+use crate::config_file::secret_source::Unreadable;
 use crate::domain::failure::Failure;
 use crate::domain::ids::{ConsumerName, StoreName, WorkspaceName};
 use crate::domain::secret::SecretValue;
@@ -29,34 +27,34 @@ use crate::ports::secret_store::SecretStore;
 use crate::telemetry::meter::Meter;
 use crate::telemetry::metered::{MeteredStore, MeteredWorkspace};
 
-/// Gates that wait for evidence are judged again at least this often.
+/// Gates that wait for evidence are evaluated at least this often.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
 
-/// Why what the policy names cannot be used.
+/// Why a system that the policy names cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("workspace `{workspace}`: its admin key cannot be had")]
+    #[error("workspace `{workspace}`: cannot read the admin key")]
     AdminKey { workspace: WorkspaceName, source: Unreadable },
     #[error(
-        "workspace `{workspace}`: its admin key cannot be had: it is published nowhere yet; give `admin_key` a `file` beside `published`, with a key to begin with"
+        "workspace `{workspace}`: cannot read the admin key: it is not published yet; add `file` to `admin_key`, with a first key"
     )]
     NoAdminKey { workspace: WorkspaceName },
-    #[error("workspace `{workspace}`: its `ca_file` cannot be read")]
+    #[error("workspace `{workspace}`: cannot read `ca_file`")]
     CaFile { workspace: WorkspaceName, source: std::io::Error },
-    #[error("workspace `{workspace}` cannot be reached this way")]
+    #[error("workspace `{workspace}`: cannot create an HTTP client")]
     Workspace { workspace: WorkspaceName, source: elevenlabs::BuildError },
     #[error("store `{store}` cannot be used: {failure}")]
     Store { store: StoreName, failure: Failure },
-    #[error("consumer `{consumer}`: its token cannot be had")]
+    #[error("consumer `{consumer}`: cannot read the token")]
     Token { consumer: ConsumerName, source: Unreadable },
-    #[error("the token of `[leaks]` cannot be had")]
+    #[error("cannot read the token of `[leaks]`")]
     LeaksToken { source: Unreadable },
-    #[error("the token of `[readers]` cannot be had")]
+    #[error("cannot read the token of `[readers]`")]
     ReadersToken { source: Unreadable },
 }
 
 impl Error {
-    /// Whether the policy, or what it refers to, has to be changed before another try can succeed.
+    /// Whether the policy, or what it refers to, must change before a retry can succeed.
     #[must_use]
     pub fn is_configuration(&self) -> bool {
         match self {
@@ -72,7 +70,7 @@ impl Error {
     }
 }
 
-/// What outlives reloads.
+/// What survives reloads.
 pub struct Base {
     pub journal: Arc<dyn Journal>,
     pub clock: Arc<dyn Clock>,
@@ -88,15 +86,15 @@ impl Base {
     }
 }
 
-/// Connects what the policy names, reading the secrets that it refers to. Nothing outside is changed or called.
+/// Connects the systems that the policy names, and reads the secrets that it refers to. Changes nothing outside.
 ///
 /// # Errors
-/// The first thing that cannot be used.
+/// The first system that cannot be used.
 pub async fn assemble(config: &Config, environment: &dyn Environment, base: &Base) -> Result<Context, Error> {
     let mut stores = BTreeMap::new();
     for (name, config) in &config.stores {
         let failed = |failure| Error::Store { store: name.clone(), failure };
-        let store = store(config).await.map_err(failed)?;
+        let store = config.open().await.map_err(failed)?;
         let store = MeteredStore::new(store, name.clone(), Arc::clone(&base.meter));
         stores.insert(name.clone(), Arc::new(store) as Arc<dyn SecretStore>);
     }
@@ -135,11 +133,10 @@ pub async fn assemble(config: &Config, environment: &dyn Environment, base: &Bas
     })
 }
 
-/// One workspace alone, with the admin key that it begins with. Nothing is changed or called but a store, where it has
-/// that key.
+/// Connects one workspace, with its first admin key. Calls only the store that the key is published in, if any.
 ///
 /// # Errors
-/// It cannot be used.
+/// The workspace cannot be used.
 pub async fn workspace(
     name: &WorkspaceName,
     config: &Config,
@@ -158,7 +155,7 @@ async fn stores(config: &Config) -> Result<BTreeMap<StoreName, Arc<dyn SecretSto
     let mut stores = BTreeMap::new();
     for (name, config) in &config.stores {
         let failed = |failure| Error::Store { store: name.clone(), failure };
-        stores.insert(name.clone(), store(config).await.map_err(failed)?);
+        stores.insert(name.clone(), config.open().await.map_err(failed)?);
     }
     Ok(stores)
 }
@@ -182,16 +179,16 @@ pub fn tokens(
         .collect()
 }
 
-/// The token that reports of leaks carry, if anybody may report.
+/// The token for reporting leaks, if the policy has one.
 ///
 /// # Errors
-/// It cannot be read.
+/// The token cannot be read.
 pub fn leaks_token(config: &Config, environment: &dyn Environment) -> Result<Option<SecretValue>, Error> {
     let token = config.leaks.token.as_ref().map(|source| source.read(environment)).transpose();
     token.map_err(|source| Error::LeaksToken { source })
 }
 
-/// Who may read, as the policy says it, or as the listener's address does.
+/// Who may read over HTTP, from the policy, or from the listener's address.
 ///
 /// # Errors
 /// The token cannot be read.
@@ -206,10 +203,10 @@ pub fn readers(config: &Config, environment: &dyn Environment) -> Result<Readers
     })
 }
 
-/// One workspace. Nothing is called.
+/// Creates the client of one workspace. Makes no call.
 ///
 /// # Errors
-/// Its CA file cannot be read, or it cannot be reached this way.
+/// The CA file cannot be read, or the client cannot be created.
 pub fn issuer(
     name: &WorkspaceName,
     config: &WorkspaceConfig,
@@ -228,35 +225,4 @@ pub fn issuer(
         clock: Arc::clone(clock),
     };
     ElevenLabs::new(settings).map_err(|source| Error::Workspace { workspace: workspace(), source })
-}
-
-async fn store(config: &StoreConfig) -> Result<Arc<dyn SecretStore>, Failure> {
-    Ok(match config {
-        StoreConfig::AwsSecretsManager(aws) => {
-            Arc::new(AwsSecretsManager::connect(&aws_settings(aws)).await?)
-        }
-        StoreConfig::Directory(local) => Arc::new(Directory::open(&directory_settings(local))?),
-    })
-}
-
-/// What the policy says of a store in AWS, as its adapter takes it.
-#[must_use]
-pub fn aws_settings(aws: &AwsConfig) -> aws_secrets_manager::Settings {
-    aws_secrets_manager::Settings {
-        region: aws.region.clone(),
-        profile: aws.profile.clone(),
-        endpoint_url: aws.endpoint_url.as_ref().map(ToString::to_string),
-        ..aws_secrets_manager::Settings::default()
-    }
-}
-
-/// What the policy says of a directory, as its adapter takes it.
-#[must_use]
-pub fn directory_settings(local: &DirectoryConfig) -> directory::Settings {
-    directory::Settings {
-        path: local.path.clone(),
-        mode: local.mode,
-        directory_mode: local.directory_mode,
-        group: local.group.clone(),
-    }
 }

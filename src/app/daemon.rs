@@ -19,7 +19,7 @@ use crate::app::traces;
 use crate::app::with_causes;
 use crate::config::Config;
 use crate::config::components::{DaemonConfig, TlsConfig};
-use crate::config::environment::ProcessEnvironment;
+use crate::config_file::environment::ProcessEnvironment;
 use crate::domain::audit::Actor;
 use crate::engine::{Controller, ControllerError, Handle, ticker};
 use crate::http::{BindError, Operator, OperatorSocket, Public, PublicListener, Reload, Status};

@@ -11,7 +11,7 @@ use crate::app::channels;
 use crate::app::with_causes;
 use crate::config::Config;
 use crate::config::components::DaemonConfig;
-use crate::config::environment::ProcessEnvironment;
+use crate::config_file::environment::ProcessEnvironment;
 use crate::domain::audit::{Act, Actor, changes};
 use crate::domain::secret::{SecretValue, TOKEN_CHARACTERS_MIN};
 use crate::engine::Handle;

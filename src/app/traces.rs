@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::adapters::otlp::{self, Otlp};
 use crate::app::assembly::Base;
-use crate::config::environment::Environment;
 use crate::config::traces::{TracesConfig, Unusable};
+use crate::config_file::environment::Environment;
 use crate::plain_file;
 use crate::telemetry::meter::Meter;
 use crate::telemetry::traces::{Exporter, Traces};

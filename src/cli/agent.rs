@@ -2,26 +2,16 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use crate::adapters::aws_secrets_manager::follow::FollowedSecret;
-use crate::adapters::aws_secrets_manager::{self, AwsSecretsManager};
 use crate::adapters::directory::group;
-use crate::adapters::followed_file::FollowedFile;
 use crate::agent::{self, AgentContext, AgentExit, CachedSecret, OutputFile, Secret};
 use crate::app::with_causes;
 use crate::cli::agent_flags::Flags;
 use crate::cli::exit::{self, Exit};
 use crate::cli::run;
-use crate::config::agent::{AgentConfig, Mode, Origin, OutputFileConfig, SecretConfig, load, load_file};
-use crate::config::environment::ProcessEnvironment;
-use crate::domain::failure::{Failure, Kind};
-use crate::domain::ids::StoreName;
-use crate::domain::plan::Destination;
-use crate::ports::followed::Followed;
-
-/// The longest interval between calls while AWS cannot be read.
-const AWS_EVERY_MAX: Duration = Duration::from_secs(60);
+use crate::config::agent::{AgentConfig, Mode, OutputFileConfig, SecretConfig, load, load_file};
+use crate::config_file::environment::ProcessEnvironment;
+use crate::domain::failure::Failure;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -127,22 +117,8 @@ async fn connect(config: SecretConfig) -> Result<Secret, Failure> {
         path_variable: config.path_variable,
     };
     let every = config.every;
-    let (source, every_max): (Box<dyn Followed>, Duration) = match config.origin {
-        Origin::File(path) => (Box::new(FollowedFile::new(path, config.json_field)), every),
-        Origin::AwsSecretsManager { secret, aws } => {
-            let settings = aws_secrets_manager::Settings {
-                region: aws.region,
-                profile: aws.profile,
-                endpoint_url: aws.endpoint_url.map(Into::into),
-                ..aws_secrets_manager::Settings::default()
-            };
-            let store = AwsSecretsManager::connect(&settings).await?;
-            let name = StoreName::new("aws_secrets_manager")
-                .map_err(|bad| Failure::rejected(Kind::Invalid, bad.to_string()))?;
-            let secret = Destination { store: name, secret, json_field: config.json_field, create: false };
-            (Box::new(FollowedSecret::new(store, secret)), every.max(AWS_EVERY_MAX))
-        }
-    };
+    let every_max = config.source.longest_pause(every);
+    let source = config.source.follow(config.json_field).await?;
     Ok(Secret { cached, source, every, every_max })
 }
 

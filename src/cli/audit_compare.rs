@@ -13,7 +13,7 @@ use crate::cli::journal::{Output, tell};
 use crate::cli::policy::PolicyArgument;
 use crate::cli::progress::Progress;
 use crate::config::Config;
-use crate::config::environment::ProcessEnvironment;
+use crate::config_file::environment::ProcessEnvironment;
 use crate::domain::audit::Sealed;
 use crate::domain::audit::compare::{Comparison, WorkspaceLogEntry, compare};
 use crate::domain::ids::WorkspaceName;

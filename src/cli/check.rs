@@ -10,7 +10,7 @@ use crate::cli::exit::{Exit, Failed};
 use crate::cli::journal::tell;
 use crate::cli::policy;
 use crate::config::Config;
-use crate::config::diagnostic::Diagnostics;
+use crate::config_file::diagnostic::Diagnostics;
 use crate::domain::gate::Gate;
 use crate::domain::plan::{AfterDeadline, Terms};
 use crate::domain::policy::Credential;

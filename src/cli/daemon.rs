@@ -16,7 +16,7 @@ use crate::call;
 use crate::cli::exit::{Exit, Failed};
 use crate::cli::policy;
 use crate::config::defaults;
-use crate::config::environment::{Environment, ProcessEnvironment};
+use crate::config_file::environment::{Environment, ProcessEnvironment};
 use crate::domain::report::condition::Condition;
 
 const FILE_NAME: &str = "rekeyd.sock";

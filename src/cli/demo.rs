@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use jiff::SignedDuration;
 
 use crate::cli::exit::{Exit, because};
-use crate::config::environment::{Environment as _, ProcessEnvironment};
+use crate::config_file::environment::{Environment as _, ProcessEnvironment};
 use crate::demo::play::{self, Ended, LASTS_MIN, Script};
 
 /// As a shell says that it was SIGINT.

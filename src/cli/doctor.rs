@@ -15,11 +15,12 @@ use crate::cli::paragraphs::Paragraphs;
 use crate::cli::policy::{self, PolicyArgument};
 use crate::cli::progress::Progress;
 use crate::config::Config;
-use crate::config::diagnostic::Diagnostics;
+use crate::config_file::diagnostic::Diagnostics;
 use crate::doctor;
-use crate::doctor::finding::{Report, Severity};
-use crate::doctor::iam::{self, Scope};
+use crate::doctor::iam;
+use crate::domain::examination::{Report, Severity};
 use crate::domain::sanitize::one_line;
+use crate::ports::permissions::PermissionScope;
 
 const JSON_VERSION: u32 = 1;
 /// How long blocked name look-ups and file systems may delay the exit.
@@ -78,7 +79,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Err(problems) => return invalid(arguments, &path, &problems),
     };
     if arguments.iam {
-        let scope = Scope {
+        let scope = PermissionScope {
             account: arguments.account.clone(),
             region: arguments.region.clone(),
             kms_keys: arguments.kms_keys.clone(),

@@ -17,7 +17,7 @@ use crate::cli::plan;
 use crate::cli::policy::PolicyArgument;
 use crate::cli::progress::Progress;
 use crate::cli::rehearse::minute;
-use crate::config::duration;
+use crate::config_file::duration;
 use crate::domain::ids::CredentialName;
 use crate::domain::plan::Reason;
 use crate::domain::sanitize::one_line;

@@ -22,13 +22,13 @@ use crate::cli::policy;
 use crate::cli::progress::Progress;
 use crate::config;
 use crate::config::Config;
-use crate::config::environment::ProcessEnvironment;
-use crate::config::secret_source::SecretSource;
+use crate::config_file::environment::ProcessEnvironment;
+use crate::config_file::secret_source::SecretSource;
 use crate::domain::failure::{Failure, Kind};
-use crate::domain::ids::{WorkspaceName, is_region};
+use crate::domain::ids::WorkspaceName;
 use crate::domain::key::Inventory;
 use crate::domain::secret::SecretValue;
-use crate::draft::{self, Draft, Store, Workspace};
+use crate::draft::{self, Draft, StoreChoice, Workspace, store_forms};
 use crate::ports::clock::Clock;
 use crate::ports::issuer::{AdminKey, Issuer as _};
 
@@ -52,9 +52,10 @@ pub(super) struct Arguments {
     /// PEM file with the only certificate authorities to trust
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// Where to publish keys: `aws:REGION` or `dir:PATH`; repeatable. Prompted for on a terminal
-    #[arg(long = "store", value_name = "STORE", value_parser = store)]
-    stores: Vec<Store>,
+    #[arg(long = "store", value_name = "STORE", value_parser = StoreChoice::parse, help = format!(
+        "Where to publish keys: {}; repeatable. Prompted for on a terminal", store_forms("")
+    ))]
+    stores: Vec<StoreChoice>,
     /// Prefix of secret names in AWS
     #[arg(long, value_name = "TEXT", default_value = "elevenlabs/")]
     prefix: String,
@@ -67,15 +68,6 @@ pub(super) struct Arguments {
     /// Output format
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
-}
-
-fn store(text: &str) -> Result<Store, String> {
-    match text.split_once(':') {
-        Some(("aws", region)) if is_region(region) => Ok(Store::Aws { region: region.to_owned() }),
-        Some(("dir", path)) if path.starts_with('/') => Ok(Store::Directory { path: path.to_owned() }),
-        Some(("dir", _)) => Err("pass an absolute path, such as `dir:/run/rekeyd/secrets`".to_owned()),
-        _ => Err("pass `aws:REGION`, such as `aws:eu-west-1`, or `dir:PATH`".to_owned()),
-    }
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -119,28 +111,28 @@ fn initiated(arguments: &Arguments) -> Result<String, Failed> {
 }
 
 /// The stores of the arguments, else those of the prompt.
-fn stores(arguments: &Arguments) -> Result<Vec<Store>, String> {
+fn stores(arguments: &Arguments) -> Result<Vec<StoreChoice>, String> {
     if !arguments.stores.is_empty() {
         return Ok(arguments.stores.clone());
     }
-    let advice = "missing store: pass `--store aws:REGION` or `--store dir:PATH`";
+    let advice = format!("missing store: pass {}", store_forms("--store "));
     if !io::stdin().is_terminal() || arguments.admin_key_file == Path::new("-") {
-        return Err(advice.to_owned());
+        return Err(advice);
     }
     for _ in 0..3 {
-        let written = write!(io::stderr(), "Store to publish keys to (`aws:REGION` or `dir:PATH`): ");
+        let written = write!(io::stderr(), "Store to publish keys to ({}): ", store_forms(""));
         let mut line = String::new();
         let read = written.and_then(|()| io::stdin().lock().read_line(&mut line));
-        match (read, store(line.trim())) {
+        match (read, StoreChoice::parse(line.trim())) {
             (Ok(1..), Ok(store)) => return Ok(vec![store]),
             (Ok(1..), Err(why)) => drop(writeln!(io::stderr(), "{why}")),
             (Ok(0) | Err(_), _) => break,
         }
     }
-    Err(advice.to_owned())
+    Err(advice)
 }
 
-fn drafted(arguments: &Arguments, stores: &[Store]) -> anyhow::Result<Draft> {
+fn drafted(arguments: &Arguments, stores: &[StoreChoice]) -> anyhow::Result<Draft> {
     let (admin_key, source) = admin_key(arguments)?;
     let ca_file = arguments.ca_file.as_ref().map(std::path::absolute).transpose()?;
     let ca_file = ca_file.as_ref().map(|path| path.to_string_lossy());
@@ -235,13 +227,13 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
 }
 
 /// The next steps, one per line.
-fn next(arguments: &Arguments, stores: &[Store], policy: &Path) -> String {
+fn next(arguments: &Arguments, stores: &[StoreChoice], policy: &Path) -> String {
     let shown = policy.display();
     let mut text = format!("  review it, and complete the skipped credentials\n  rekeyd check {shown}\n");
     if arguments.admin_key_file == Path::new("-") {
         text += &format!("  install -D -m 0400 /dev/stdin {UNIT_FILE}    # the admin key, then Ctrl-D\n");
     }
-    if stores.iter().any(|store| matches!(store, Store::Aws { .. })) {
+    if stores.iter().any(|store| store.kind.needs_permissions) {
         text += &format!("  rekeyd doctor --iam --policy {shown}    # what AWS must allow\n");
     }
     text += &format!(

@@ -20,7 +20,7 @@ use crate::cli::journal::tell;
 use crate::cli::policy;
 use crate::cli::progress::Progress;
 use crate::config::components::ReceiverConfig;
-use crate::config::environment::ProcessEnvironment;
+use crate::config_file::environment::ProcessEnvironment;
 use crate::domain::ids::ChannelName;
 use crate::domain::notification::{Alert, Notification, NotificationEvent, Severity, Subject};
 use crate::notify::Channel;

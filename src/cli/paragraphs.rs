@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 
 use rustix::termios::tcgetwinsize;
 
-use crate::config::environment::{Environment, ProcessEnvironment};
+use crate::config_file::environment::{Environment, ProcessEnvironment};
 use crate::domain::sanitize::one_line;
 
 const WIDTH: usize = 80;

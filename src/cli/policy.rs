@@ -7,8 +7,8 @@ use crate::cli::exit::Failed;
 use crate::config::Config;
 use crate::config::components::JournalConfig;
 use crate::config::defaults;
-use crate::config::diagnostic::Diagnostics;
-use crate::config::environment::{Environment, ProcessEnvironment};
+use crate::config_file::diagnostic::Diagnostics;
+use crate::config_file::environment::{Environment, ProcessEnvironment};
 
 /// The path in packages, the unit and the image.
 pub(super) const INSTALLED: &str = "/etc/rekeyd/policy.toml";

@@ -16,7 +16,7 @@ use crate::cli::paragraphs::Paragraphs;
 use crate::cli::policy::PolicyArgument;
 use crate::cli::progress::Progress;
 use crate::config::Config;
-use crate::config::duration;
+use crate::config_file::duration;
 use crate::domain::ids::ConsumerName;
 use crate::domain::time::later;
 use crate::domain::time::{distance, span};

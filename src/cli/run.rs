@@ -9,8 +9,8 @@ use crate::app::with_causes;
 use crate::cli::exit::{self, Exit};
 use crate::cli::policy::PolicyArgument;
 use crate::config::Config;
-use crate::config::diagnostic::Diagnostics;
-use crate::config::environment::{Environment, ProcessEnvironment};
+use crate::config_file::diagnostic::Diagnostics;
+use crate::config_file::environment::{Environment, ProcessEnvironment};
 use crate::ports::journal::OpenError;
 use crate::telemetry::logging::{self, Format};
 

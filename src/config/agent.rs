@@ -2,18 +2,19 @@
 //! with a value, as for the policy.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
 
 use crate::config::check;
-use crate::config::components::AwsConfig;
-use crate::config::diagnostic::Diagnostics;
-use crate::config::findings::Findings;
 use crate::config::raw;
 use crate::config::schema;
-use crate::config::secret_source::SecretSource;
+use crate::config_file::diagnostic::Diagnostics;
+use crate::config_file::findings::Findings;
+use crate::config_file::secret_source::SecretSource;
 use crate::domain::ids::{ConsumerName, CredentialName};
+use crate::ports::followed::FollowedSource;
 
 /// Defaults, as the configuration would write them.
 pub(crate) mod defaults {
@@ -32,8 +33,6 @@ pub(crate) mod defaults {
     /// What Kubernetes gives a pod.
     pub(crate) const STOP_WITHIN: &str = "30s";
     pub(crate) const RESTART: &str = "never";
-    pub(crate) const FILE_EVERY: &str = "1s";
-    pub(crate) const AWS_EVERY: &str = "30s";
 }
 
 /// Whether the agent runs beside the application or runs it.
@@ -43,7 +42,7 @@ pub enum Mode {
     Exec,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct AgentConfig {
     /// At least one.
     pub secrets: Vec<SecretConfig>,
@@ -56,23 +55,16 @@ pub struct AgentConfig {
     pub warnings: Diagnostics,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct SecretConfig {
     pub name: CredentialName,
-    pub origin: Origin,
+    pub source: Arc<dyn FollowedSource>,
     pub json_field: Option<String>,
     pub every: Duration,
     pub to: Option<OutputFileConfig>,
     pub variable: Option<String>,
     /// Only of a secret that has a file.
     pub path_variable: Option<String>,
-}
-
-/// Where a secret is read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    File(PathBuf),
-    AwsSecretsManager { secret: String, aws: AwsConfig },
 }
 
 /// A file to write. Owner and group are names or numbers.

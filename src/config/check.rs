@@ -2,17 +2,19 @@
 //! a problem is left out or replaced by its default; the caller rejects a policy with errors.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::config::components::{
-    ChannelConfig, ConsumerConfig, DaemonConfig, LeaksConfig, MetricsConfig, ReadersConfig, StoreConfig,
-    WorkspaceConfig,
+    ChannelConfig, ConsumerConfig, DaemonConfig, LeaksConfig, MetricsConfig, ReadersConfig, WorkspaceConfig,
 };
 use crate::config::defaults;
-use crate::config::environment::Environment;
-use crate::config::findings::Findings;
 use crate::config::raw;
+use crate::config_file::environment::Environment;
+use crate::config_file::findings::Findings;
+use crate::config_file::values;
 use crate::domain::ids::{ChannelName, ConsumerName, StoreName, WorkspaceName};
 use crate::domain::policy::Policy;
+use crate::ports::store_kind::StoreConfig;
 
 mod access;
 mod admin;
@@ -24,7 +26,6 @@ mod environment;
 mod gates;
 mod notify;
 mod places;
-mod values;
 mod waves;
 
 /// A checked policy.
@@ -32,7 +33,7 @@ pub(super) struct Checked {
     pub(super) policy: Policy,
     pub(super) daemon: DaemonConfig,
     pub(super) workspaces: BTreeMap<WorkspaceName, WorkspaceConfig>,
-    pub(super) stores: BTreeMap<StoreName, StoreConfig>,
+    pub(super) stores: BTreeMap<StoreName, Arc<dyn StoreConfig>>,
     pub(super) consumers: BTreeMap<ConsumerName, ConsumerConfig>,
     pub(super) leaks: LeaksConfig,
     pub(super) channels: BTreeMap<ChannelName, ChannelConfig>,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::SignedDuration;
 use reqwest::Url;
 
-use crate::config::secret_source::SecretSource;
+use crate::config_file::secret_source::SecretSource;
 use crate::domain::ids::CredentialName;
 use crate::domain::notification::Subscription;
 use crate::domain::notification::template::Template;
@@ -134,29 +134,6 @@ pub struct AdminKeyConfig {
     pub published: Option<CredentialName>,
     /// Used until that destination has a value.
     pub otherwise: Option<SecretSource>,
-}
-
-/// One store, by its kind.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StoreConfig {
-    AwsSecretsManager(AwsConfig),
-    Directory(DirectoryConfig),
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AwsConfig {
-    pub region: Option<String>,
-    pub profile: Option<String>,
-    pub endpoint_url: Option<Url>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DirectoryConfig {
-    pub path: PathBuf,
-    pub mode: u32,
-    pub directory_mode: u32,
-    /// Name or number.
-    pub group: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -37,9 +37,6 @@ pub(crate) const ROTATIONS_AT_ONCE: u32 = 4;
 /// Enough for a small fleet, and too few for a runaway loop to do harm.
 pub(crate) const MINTS_PER_HOUR: u32 = 20;
 pub(crate) const REQUEST_TIMEOUT: &str = "30s";
-/// Readable for the owner and the consumers' group.
-pub(crate) const FILE_MODE: &str = "0440";
-pub(crate) const DIRECTORY_MODE: &str = "0750";
 /// Fleets of thousands set this to false.
 pub(crate) const PER_CREDENTIAL: bool = true;
 pub(crate) const JITTER: &str = "0s";

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -15,29 +16,24 @@ use toml::de::DeTable;
 
 use crate::domain::ids::{ChannelName, ConsumerName, StoreName, WorkspaceName};
 use crate::domain::policy::Policy;
+use crate::ports::store_kind::{StoreConfig, VersionQuota};
 
 pub mod agent;
 mod check;
 pub mod components;
 pub(crate) mod defaults;
-pub mod diagnostic;
-pub mod duration;
-pub mod environment;
-mod findings;
 mod raw;
 pub mod schema;
 mod schema_check;
-pub mod secret_source;
 pub mod traces;
 
 use crate::config::components::{
-    ChannelConfig, ConsumerConfig, DaemonConfig, LeaksConfig, MetricsConfig, ReadersConfig, StoreConfig,
-    WorkspaceConfig,
+    ChannelConfig, ConsumerConfig, DaemonConfig, LeaksConfig, MetricsConfig, ReadersConfig, WorkspaceConfig,
 };
-use crate::config::diagnostic::Diagnostics;
-use crate::config::environment::{Environment, ProcessEnvironment};
-use crate::config::findings::Findings;
-use crate::config::secret_source::SecretSource;
+use crate::config_file::diagnostic::Diagnostics;
+use crate::config_file::environment::{Environment, ProcessEnvironment};
+use crate::config_file::findings::Findings;
+use crate::config_file::secret_source::SecretSource;
 
 /// Enough for tens of thousands of credentials.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -49,7 +45,7 @@ pub struct Config {
     pub policy: Policy,
     pub daemon: DaemonConfig,
     pub workspaces: BTreeMap<WorkspaceName, WorkspaceConfig>,
-    pub stores: BTreeMap<StoreName, StoreConfig>,
+    pub stores: BTreeMap<StoreName, Arc<dyn StoreConfig>>,
     pub consumers: BTreeMap<ConsumerName, ConsumerConfig>,
     pub leaks: LeaksConfig,
     /// Notification channels.
@@ -79,6 +75,15 @@ impl Config {
     #[must_use]
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// The quotas of the stores that take only so many versions of a secret a day.
+    #[must_use]
+    pub fn version_quotas(&self) -> BTreeMap<StoreName, VersionQuota> {
+        let quota = |(name, store): (&StoreName, &Arc<dyn StoreConfig>)| {
+            Some((name.clone(), store.kind().version_quota?))
+        };
+        self.stores.iter().filter_map(quota).collect()
     }
 
     /// Warnings of the file.

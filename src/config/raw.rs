@@ -2,23 +2,22 @@
 //! be printed: a value can be a misplaced secret.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::defaults;
+use crate::stores::StoreTable;
 
 mod access;
 pub(crate) mod agent;
-mod kinds;
 mod metrics;
 mod notify;
 mod times;
 mod waits;
 
+pub(crate) use crate::config_file::kinds::*;
 pub(crate) use access::*;
-pub(crate) use kinds::*;
 pub(crate) use metrics::*;
 pub(crate) use notify::*;
 pub(crate) use times::*;
@@ -33,7 +32,7 @@ pub(crate) struct Policy {
     /// ElevenLabs workspaces, by a name that you choose.
     pub(crate) workspaces: BTreeMap<At<String>, Workspace>,
     /// Secret stores, by a name that you choose.
-    pub(crate) stores: BTreeMap<At<String>, Store>,
+    pub(crate) stores: BTreeMap<At<String>, StoreTable>,
     /// Applications that use credentials and acknowledge new keys, by a name that you choose.
     pub(crate) consumers: BTreeMap<At<String>, Consumer>,
     /// Defaults for every credential.
@@ -112,31 +111,6 @@ pub(crate) struct Sqlite {
     pub(crate) path: Option<At<AbsolutePath>>,
 }
 
-/// A reference to a secret: exactly one of three kinds. The policy never contains the secret.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(
-    title = "a reference to a secret",
-    extend("minProperties" = 1, "maxProperties" = 1, "examples" = [{ "file": "/etc/rekeyd/credentials/admin-key" }])
-)]
-pub(crate) struct Secret {
-    /// Name of a credential that systemd passes to the unit (`LoadCredential=`).
-    pub(crate) systemd_credential: Option<At<Text>>,
-    /// Path of a file that contains only the secret.
-    pub(crate) file: Option<At<AbsolutePath>>,
-    /// Name of an environment variable.
-    pub(crate) env: Option<At<Text>>,
-}
-
-impl Secret {
-    /// The position of the reference.
-    pub(crate) fn span(&self) -> Option<Range<usize>> {
-        let Self { systemd_credential, file, env } = self;
-        let text = |it: &Option<At<Text>>| it.as_ref().map(At::span);
-        text(systemd_credential).or_else(|| text(env)).or_else(|| file.as_ref().map(At::span))
-    }
-}
-
 /// A reference to the admin key: a secret, a credential of this policy, or both.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -198,47 +172,6 @@ pub(crate) struct Breaker {
     /// Period in which the failures are counted.
     #[schemars(extend("default" = defaults::BREAKER_WITHIN))]
     pub(crate) within: Option<At<Duration>>,
-}
-
-/// A secret store: exactly one kind.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(title = "a store of one kind", extend("minProperties" = 1, "maxProperties" = 1))]
-pub(crate) struct Store {
-    /// AWS Secrets Manager, with credentials from the default AWS chain.
-    pub(crate) aws_secrets_manager: Option<AwsSecretsManager>,
-    /// Files in a local directory, typically a tmpfs that consumers can read.
-    pub(crate) directory: Option<Directory>,
-}
-
-/// AWS Secrets Manager, with credentials from the default AWS chain.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct AwsSecretsManager {
-    /// AWS region; defaults to that of the environment or profile.
-    pub(crate) region: Option<At<Text>>,
-    /// Profile of the shared AWS configuration.
-    pub(crate) profile: Option<At<Text>>,
-    /// Custom endpoint; `https` unless on loopback.
-    pub(crate) endpoint_url: Option<At<Url>>,
-}
-
-/// Files in a local directory, typically a tmpfs that consumers can read.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(extend("required" = ["path"]))]
-pub(crate) struct Directory {
-    /// Path of the directory; created if missing.
-    #[schemars(extend("examples" = ["/run/rekeyd/secrets"]))]
-    pub(crate) path: Option<At<AbsolutePath>>,
-    /// Mode of the files.
-    #[schemars(extend("default" = defaults::FILE_MODE))]
-    pub(crate) mode: Option<At<Mode>>,
-    /// Group of files and directories: name or number.
-    pub(crate) group: Option<At<Text>>,
-    /// Mode of the directories.
-    #[schemars(extend("default" = defaults::DIRECTORY_MODE))]
-    pub(crate) directory_mode: Option<At<Mode>>,
 }
 
 /// Defaults for every credential.

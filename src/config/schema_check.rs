@@ -7,8 +7,8 @@ use serde_json::Value;
 use serde_spanned::Spanned;
 use toml::de::{DeArray, DeInteger, DeTable, DeValue};
 
-use crate::config::findings::{Findings, listed, looks_like_a_secret, nearest, shown};
 use crate::config::raw::UNQUOTED;
+use crate::config_file::findings::{Findings, listed, looks_like_a_secret, nearest, shown};
 
 /// Reports what does not fit `schema` and leaves in `document` what does.
 pub(crate) fn hold(document: &mut Spanned<DeTable<'_>>, schema: &Value, findings: &mut Findings) {

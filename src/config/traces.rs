@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::config::environment::Environment;
+use crate::config_file::environment::Environment;
 use crate::loopback;
 
 mod pairs;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::doctor::finding::{Check, Finding};
 use crate::domain::adoption::{check_account, check_sharers, choose_key, find_account};
+use crate::domain::examination::{Check, Finding};
 use crate::domain::gate::Gate;
 use crate::domain::key::{Account, Inventory, Key};
 use crate::domain::policy::{Credential, Policy};

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::adapters::prober::NetworkProber;
 use crate::doctor::Subject;
-use crate::doctor::finding::{Check, Finding};
+use crate::domain::examination::{Check, Finding};
 use crate::domain::gate::Gate;
 use crate::domain::gate::probe::Probe;
 use crate::ports::prober::Prober as _;

@@ -1,79 +1,46 @@
-//! The minimal IAM policy document for a policy. Pure.
-//!
-//! A secret's ARN ends in six characters that AWS chooses, so a name becomes a pattern of exactly that length. A shorter
-//! pattern (`NAME*`) would match other secrets with the same prefix.
-
-use std::collections::BTreeSet;
+//! The IAM policy document that allows exactly what a policy needs of its stores: their statements, merged. Pure.
 
 use serde_json::{Value, json};
 
 use crate::config::Config;
-use crate::config::components::StoreConfig;
+use crate::domain::plan::Destination;
+use crate::ports::permissions::{PermissionScope, Statement};
 
-/// What the policy file does not contain.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Scope {
-    /// The account ID; `None` for any account.
-    pub account: Option<String>,
-    /// For stores without a region; `None` for any region.
-    pub region: Option<String>,
-    /// ARNs of the customer-managed KMS keys that encrypt the secrets.
-    pub kms_keys: Vec<String>,
-}
-
-const READ: [&str; 2] = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"];
-const WRITE: [&str; 2] = ["secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"];
-const CREATE: [&str; 1] = ["secretsmanager:CreateSecret"];
-const KMS: [&str; 2] = ["kms:Decrypt", "kms:GenerateDataKey"];
-
-/// The document; `None` if the policy publishes nothing to AWS.
+/// The document; `None` if no store of the policy needs permissions.
 #[must_use]
-pub fn document(config: &Config, scope: &Scope) -> Option<Value> {
-    let (mut all, mut created, mut services) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    for destination in config.policy.credentials.values().flat_map(|credential| &credential.destinations) {
-        let Some(StoreConfig::AwsSecretsManager(aws)) = config.stores.get(&destination.store) else {
+pub fn document(config: &Config, scope: &PermissionScope) -> Option<Value> {
+    let destinations = || config.policy.credentials.values().flat_map(|credential| &credential.destinations);
+    let mut merged: Vec<Statement> = Vec::new();
+    for (name, store) in &config.stores {
+        let published: Vec<&Destination> = destinations().filter(|it| it.store == *name).collect();
+        if published.is_empty() {
             continue;
-        };
-        let region = aws.region.as_deref().or(scope.region.as_deref()).unwrap_or("*");
-        let arn = arn(&destination.secret, region, scope.account.as_deref().unwrap_or("*"));
-        if destination.create {
-            created.insert(arn.clone());
         }
-        all.insert(arn);
-        let end = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-        services.insert(format!("secretsmanager.{region}.{end}"));
-    }
-    if all.is_empty() {
-        return None;
-    }
-    let allow = |id: &str, actions: &[&str], on: &BTreeSet<String>| json!({ "Sid": id, "Effect": "Allow", "Action": actions, "Resource": on });
-    let mut statements = vec![allow("RekeydReads", &READ, &all), allow("RekeydWrites", &WRITE, &all)];
-    if !created.is_empty() {
-        statements.push(allow("RekeydCreates", &CREATE, &created));
-    }
-    if !scope.kms_keys.is_empty() {
-        let keys = scope.kms_keys.iter().cloned().collect();
-        let mut statement = allow("RekeydEncrypts", &KMS, &keys);
-        // An unknown region is a pattern.
-        let compares = if services.iter().any(|it| it.contains('*')) { "StringLike" } else { "StringEquals" };
-        if let Some(fields) = statement.as_object_mut() {
-            fields.insert("Condition".to_owned(), json!({ compares: { "kms:ViaService": services } }));
+        for statement in store.permissions(&published, scope) {
+            match merged.iter_mut().find(|it| it.id == statement.id) {
+                Some(same) => {
+                    same.resources.extend(statement.resources);
+                    same.via_services.extend(statement.via_services);
+                }
+                None => merged.push(statement),
+            }
         }
-        statements.push(statement);
     }
-    Some(json!({ "Version": "2012-10-17", "Statement": statements }))
+    let statements: Vec<Value> = merged.iter().filter(|it| !it.resources.is_empty()).map(in_json).collect();
+    (!statements.is_empty()).then(|| json!({ "Version": "2012-10-17", "Statement": statements }))
 }
 
-fn arn(secret: &str, region: &str, account: &str) -> String {
-    if secret.starts_with("arn:") {
-        return secret.to_owned();
+fn in_json(statement: &Statement) -> Value {
+    let Statement { id, actions, resources, via_services } = statement;
+    let allowed = json!({ "Sid": id, "Effect": "Allow", "Action": actions, "Resource": resources });
+    let Value::Object(mut fields) = allowed else { return allowed };
+    if !via_services.is_empty() {
+        // An unknown region is a pattern.
+        let compares =
+            if via_services.iter().any(|it| it.contains('*')) { "StringLike" } else { "StringEquals" };
+        fields.insert("Condition".to_owned(), json!({ compares: { "kms:ViaService": via_services } }));
     }
-    let partition = match region.split('-').next() {
-        Some("cn") => "aws-cn",
-        _ if region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    };
-    format!("arn:{partition}:secretsmanager:{region}:{account}:secret:{secret}-??????")
+    Value::Object(fields)
 }
 
 #[cfg(test)]
@@ -98,10 +65,10 @@ mod tests {
             AWS,
             r#"{ store = "aws", secret = "a", json_field = "k" }, { store = "aws", secret = "b/new", create = true }"#,
         );
-        let given = Scope {
+        let given = PermissionScope {
             account: Some("123456789012".to_owned()),
             kms_keys: vec!["arn:aws:kms:eu-west-1:123456789012:key/0".to_owned()],
-            ..Scope::default()
+            ..PermissionScope::default()
         };
         insta::assert_snapshot!(format!("{:#}", document(&config, &given).unwrap()), @r#"
         {
@@ -168,7 +135,7 @@ mod tests {
     fn what_is_not_known_is_a_pattern_and_partitions_are_told_apart() {
         let resource = |stores: &str, secret: &str| {
             let config = policy(stores, &format!(r#"{{ store = "aws", secret = "{secret}" }}"#));
-            let document = document(&config, &Scope::default()).unwrap();
+            let document = document(&config, &PermissionScope::default()).unwrap();
             document["Statement"][0]["Resource"][0].as_str().unwrap().to_owned()
         };
         let in_region = |region: &str| format!("[stores.aws.aws_secrets_manager]\nregion = \"{region}\"");
@@ -194,6 +161,6 @@ mod tests {
     #[test]
     fn a_policy_without_aws_needs_nothing_of_it() {
         let config = policy("[stores.l.directory]\npath = \"/x\"", r#"{ store = "l", secret = "a" }"#);
-        assert_eq!(document(&config, &Scope::default()), None);
+        assert_eq!(document(&config, &PermissionScope::default()), None);
     }
 }

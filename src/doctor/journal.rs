@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::adapters::file_system::{DirectoryState, PathState, is_created_by_the_unit, look, mebibytes};
 use crate::config::components::JournalConfig;
-use crate::doctor::finding::{Check, Finding};
-use crate::doctor::paths::{self, Directory, PathState, look, mebibytes};
 use crate::doctor::{Subject, blocking};
+use crate::domain::examination::{Check, Finding};
 use crate::domain::sanitize::one_line;
 use crate::ports::journal::OpenError;
 
@@ -39,7 +39,7 @@ fn state_directory(journal: &Path) -> Vec<Finding> {
             let fix = format!(
                 "start the unit, which creates it (StateDirectory=); without the unit: `install -d -m 0700 {about}`"
             );
-            if paths::is_created_by_the_unit(directory) {
+            if is_created_by_the_unit(directory) {
                 return vec![Finding::unknown(Check::StateDirectory, &about, what, fix)];
             }
             broken(what.to_owned(), fix)
@@ -55,7 +55,7 @@ fn state_directory(journal: &Path) -> Vec<Finding> {
     }
 }
 
-fn in_directory(about: &str, found: &Directory) -> Vec<Finding> {
+fn in_directory(about: &str, found: &DirectoryState) -> Vec<Finding> {
     let mut findings = Vec::new();
     let check = Check::StateDirectory;
     if found.is_read_only {

@@ -11,10 +11,10 @@ use axum::http::{Request, header};
 use serde_json::Value;
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::adapters::file_system::{PathState, is_created_by_the_unit, look};
 use crate::call;
-use crate::doctor::finding::{Check, Finding};
-use crate::doctor::paths::{self, PathState, look};
 use crate::doctor::{CALL_LIMIT, Subject};
+use crate::domain::examination::{Check, Finding};
 
 pub(super) async fn examine(subject: Arc<Subject>) -> Vec<Finding> {
     let mut findings = vec![address(subject.config.daemon.listen).await];
@@ -91,7 +91,7 @@ async fn socket(path: &Path) -> Finding {
             let fix = format!(
                 "start the unit, which creates it (RuntimeDirectory=); without the unit: `install -d -m 0750 {shown}`"
             );
-            if paths::is_created_by_the_unit(parent) {
+            if is_created_by_the_unit(parent) {
                 Finding::unknown(Check::Socket, about, what, fix)
             } else {
                 Finding::error(Check::Socket, about, what, fix)

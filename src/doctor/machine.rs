@@ -8,9 +8,9 @@ use jiff::SignedDuration;
 use tokio::process::Command;
 
 use crate::config::Config;
-use crate::config::secret_source::SecretSource;
-use crate::doctor::finding::{Check, Finding};
+use crate::config_file::secret_source::SecretSource;
 use crate::doctor::{CALL_LIMIT, Subject};
+use crate::domain::examination::{Check, Finding};
 use crate::domain::ids::CredentialName;
 use crate::domain::record::Record;
 use crate::domain::time::later;

@@ -1,6 +1,6 @@
 //! Checks the live dependencies of a policy without changing anything, and suggests fixes.
 //!
-//! [`finding`], [`credentials`] and [`iam`] are pure; each of the other files checks one dependency. All checks run
+//! [`credentials`] and [`iam`] are pure; each of the other files checks one dependency, and each store checks itself. All checks run
 //! concurrently, each within a time limit, so that one that hangs hides none of the others.
 
 use std::collections::BTreeMap;
@@ -13,24 +13,20 @@ use tokio::task::JoinSet;
 
 use crate::adapters::clock::SystemClock;
 use crate::config::Config;
-use crate::config::components::{JournalConfig, StoreConfig};
-use crate::doctor::finding::{Check, Finding, Report};
+use crate::config::components::JournalConfig;
+use crate::domain::examination::{Check, Finding, Report};
 use crate::domain::ids::{CredentialName, StoreName};
 use crate::domain::plan::Destination;
 use crate::domain::record::Record;
 use crate::ports::clock::Clock as _;
+use crate::ports::store_kind::Examination;
 
-mod aws;
 mod credentials;
-mod directory;
-pub mod finding;
 mod gates;
 pub mod iam;
 mod journal;
 mod listen;
 mod machine;
-mod paths;
-mod reach;
 mod secrets;
 mod workspace;
 
@@ -51,15 +47,21 @@ struct Subject {
 }
 
 impl Subject {
-    /// The destinations in a store, each with the credentials that publish to it.
-    fn destinations(&self, store: &StoreName) -> BTreeMap<Destination, Vec<CredentialName>> {
-        let mut found: BTreeMap<Destination, Vec<CredentialName>> = BTreeMap::new();
+    /// What a store checks: every destination in it, with the credentials that publish to it.
+    fn examination(&self, store: &StoreName) -> Examination {
+        let mut destinations: BTreeMap<Destination, Vec<CredentialName>> = BTreeMap::new();
         for credential in self.config.policy.credentials.values() {
             for destination in credential.destinations.iter().filter(|it| it.store == *store) {
-                found.entry(destination.clone()).or_default().push(credential.name.clone());
+                destinations.entry(destination.clone()).or_default().push(credential.name.clone());
             }
         }
-        found
+        Examination {
+            about: format!("store `{store}`"),
+            destinations: destinations.into_iter().collect(),
+            write_probe: self.write_probe,
+            time_limit: CALL_LIMIT,
+            now: self.now,
+        }
     }
 }
 
@@ -86,21 +88,14 @@ pub async fn examine(
         groups.spawn(bounded(format!("workspace `{name}`"), examined));
     }
     for (name, store) in &subject.config.stores {
-        let about = format!("store `{name}`");
-        match store {
-            StoreConfig::AwsSecretsManager(_) => {
-                groups.spawn(bounded(about, aws::examine(Arc::clone(&subject), name.clone())))
-            }
-            StoreConfig::Directory(_) => {
-                groups.spawn(bounded(about, directory::examine(Arc::clone(&subject), name.clone())))
-            }
-        };
+        let (store, examination) = (Arc::clone(store), subject.examination(name));
+        groups.spawn(bounded(examination.about.clone(), async move { store.examine(&examination).await }));
     }
     let all = groups.len();
     let mut findings = Vec::new();
     progress(0, all);
     while let Some(examined) = groups.join_next().await {
-        findings.extend(examined.unwrap_or_else(|_| vec![panicked("a check")]));
+        findings.extend(examined.unwrap_or_else(|_| vec![Finding::panicked("a check")]));
         progress(all - groups.len(), all);
     }
     Report::new(findings)
@@ -119,12 +114,7 @@ async fn bounded(about: String, examined: impl Future<Output = Vec<Finding>>) ->
 
 /// Runs blocking checks on a thread of their own.
 async fn blocking(work: impl FnOnce() -> Vec<Finding> + Send + 'static) -> Vec<Finding> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| vec![panicked("a file check")])
-}
-
-fn panicked(about: &str) -> Finding {
-    let fix = "this is a bug in rekeyd; please report it with the output on standard error";
-    Finding::warning(Check::User, about, "the check panicked", fix)
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| vec![Finding::panicked("a file check")])
 }
 
 /// The journal's records; damage is reported by the checks of the journal.

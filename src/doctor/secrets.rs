@@ -5,10 +5,10 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 
 use crate::app::with_causes;
-use crate::config::environment::ProcessEnvironment;
-use crate::config::secret_source::{SecretSource, Unreadable};
-use crate::doctor::finding::{Check, Finding};
+use crate::config_file::environment::ProcessEnvironment;
+use crate::config_file::secret_source::{SecretSource, Unreadable};
 use crate::doctor::{Subject, blocking, machine};
+use crate::domain::examination::{Check, Finding};
 use crate::domain::secret::{SecretValue, TOKEN_CHARACTERS_MIN};
 
 pub(super) async fn examine(subject: Arc<Subject>) -> Vec<Finding> {

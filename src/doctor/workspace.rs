@@ -5,16 +5,14 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use crate::adapters::aws_secrets_manager::AwsSecretsManager;
 use crate::adapters::clock::SystemClock;
-use crate::adapters::directory::Directory;
 use crate::adapters::elevenlabs::{BuildError, ElevenLabs};
+use crate::adapters::endpoint::reach::reach;
 use crate::app::{admin_key, assembly, with_causes};
-use crate::config::components::{StoreConfig, WorkspaceConfig};
-use crate::config::environment::ProcessEnvironment;
-use crate::doctor::finding::{Check, Finding};
-use crate::doctor::reach::reach;
+use crate::config::components::WorkspaceConfig;
+use crate::config_file::environment::ProcessEnvironment;
 use crate::doctor::{CALL_LIMIT, Subject, credentials};
+use crate::domain::examination::{Check, Finding};
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::gate::Gate;
 use crate::domain::ids::{StoreName, WorkspaceName};
@@ -42,7 +40,8 @@ pub(super) async fn examine(subject: Arc<Subject>, name: WorkspaceName) -> Vec<F
             return vec![Finding::error(Check::Certificate, about, what, fix)];
         }
     };
-    let (mut findings, goes_on) = reach(&subject, &about, &workspace.base_url, ca_pem.as_deref()).await;
+    let (mut findings, goes_on) =
+        reach(&about, &workspace.base_url, ca_pem.as_deref(), subject.now, CALL_LIMIT).await;
     let admin_key = match admin_key_of(&subject, &name, workspace).await {
         Ok(value) => value,
         Err(error) => {
@@ -69,14 +68,7 @@ async fn admin_key_of(
 ) -> Result<SecretValue, assembly::Error> {
     let mut stores: BTreeMap<StoreName, Arc<dyn SecretStore>> = BTreeMap::new();
     for (store, config) in subject.config.stores.iter().filter(|_| workspace.admin_key.published.is_some()) {
-        let opened: Result<Arc<dyn SecretStore>, Failure> = match config {
-            StoreConfig::AwsSecretsManager(aws) => {
-                let connected = AwsSecretsManager::connect(&assembly::aws_settings(aws)).await;
-                connected.map(|store| Arc::new(store) as Arc<dyn SecretStore>)
-            }
-            StoreConfig::Directory(local) => Directory::to_read(&assembly::directory_settings(local))
-                .map(|store| Arc::new(store) as Arc<dyn SecretStore>),
-        };
+        let opened = config.open_read_only().await;
         stores.extend(opened.ok().map(|opened| (store.clone(), opened)));
     }
     admin_key::find(name, &workspace.admin_key, &subject.config, &stores, &ProcessEnvironment).await

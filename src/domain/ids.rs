@@ -52,13 +52,6 @@ fn check_opaque(text: &str) -> Result<(), BadName> {
     }
 }
 
-/// Whether a text can be the name of a region of AWS.
-#[must_use]
-pub fn is_region(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    !text.is_empty() && text.len() <= NAME_CHARACTERS_MAX && text.bytes().all(plain)
-}
-
 macro_rules! text_newtype {
     ($(#[$doc:meta])* $name:ident, $check:ident, $pattern:ident, $longest:ident) => {
         $(#[$doc])*

@@ -12,6 +12,7 @@ pub mod dead_man;
 pub mod effect;
 pub mod emergency;
 pub mod event;
+pub mod examination;
 pub mod failure;
 pub mod finding;
 pub mod gate;

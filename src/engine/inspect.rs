@@ -78,7 +78,7 @@ impl Reconciler {
         for known in &self.record.published {
             let store = self.context.store(&known.destination.store).ok()?;
             let version = store.read(&known.destination, VersionRef::Current).await.ok()?;
-            served.push((known.destination.clone(), StoredVersion::standing(version.as_ref()).fingerprint));
+            served.push((known.destination.clone(), StoredVersion::served(version.as_ref()).fingerprint));
         }
         Some(served)
     }

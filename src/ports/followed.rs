@@ -1,32 +1,57 @@
-//! A secret that somebody else changes, as a consumer follows it.
+//! A secret that another program changes, as a consumer's agent follows it.
+
+use std::fmt::Debug;
+use std::path::Path;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::domain::failure::Failure;
 use crate::domain::secret::SecretValue;
 
-/// By what a content is known again without being read: opaque, and never the content.
+/// Identifies a content without reading it: opaque, and never the content itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContentMark(pub String);
 
-/// What a look showed.
+/// What a look at a secret returned.
 pub enum FollowedState {
-    /// What was read under the mark is still what is served.
+    /// The secret still serves what was read under the mark.
     Same,
     New {
         mark: ContentMark,
         value: SecretValue,
     },
-    /// It changed and may be half written: look again soon.
+    /// The secret changed and may be half written: look again soon.
     Unsettled,
 }
 
 /// One secret in one place.
 #[async_trait]
 pub trait Followed: Send + Sync {
-    /// Looks whether something else is served than what was read under the mark, and reads it only then. Cancel-safe.
+    /// Compares what the secret serves with the mark, and reads it only if it is something else. Cancel-safe.
     ///
     /// # Errors
-    /// It is not there, cannot be read, or holds nothing that could be a key. Nothing is known of it then.
+    /// The secret does not exist, cannot be read, or holds nothing that could be a key.
     async fn look(&self, since: Option<&ContentMark>) -> Result<FollowedState, Failure>;
+}
+
+/// Where the agent's configuration says that a secret is read, checked.
+#[async_trait]
+pub trait FollowedSource: Debug + Send + Sync {
+    /// How often the secret is read where the configuration does not say, as it would be written there.
+    fn default_interval(&self) -> &'static str;
+
+    /// The longest pause between reads that fail, for a secret that is read every `interval`.
+    fn longest_pause(&self, interval: Duration) -> Duration;
+
+    /// The local file that the secret is read from, if it is one.
+    fn file(&self) -> Option<&Path> {
+        None
+    }
+
+    /// Connects, and follows the secret or one field of it.
+    ///
+    /// # Errors
+    /// The source cannot be used as it is configured.
+    async fn follow(&self, json_field: Option<String>) -> Result<Box<dyn Followed>, Failure>;
 }

@@ -11,6 +11,8 @@ pub mod journal;
 pub mod meter;
 pub mod notifier;
 pub mod outbox;
+pub mod permissions;
 pub mod prober;
 pub mod secret_store;
+pub mod store_kind;
 pub mod usage;

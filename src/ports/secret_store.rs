@@ -8,10 +8,10 @@ use crate::domain::plan::Destination;
 use crate::domain::secret::SecretValue;
 use crate::domain::successor::Served;
 
-/// VersionRef version of a secret.
+/// Names a version of a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VersionRef<'a> {
-    /// The one that consumers are served.
+    /// The version that consumers read.
     Current,
     Version(&'a VersionId),
 }
@@ -19,13 +19,13 @@ pub enum VersionRef<'a> {
 /// A version that was read.
 pub struct StoredVersion {
     pub version: VersionId,
-    /// `None` if the version is there but has no such field, or one that cannot be a key.
+    /// `None` if the version has no such field, or one that cannot be a key.
     pub value: Option<SecretValue>,
 }
 
 impl StoredVersion {
     #[must_use]
-    pub fn standing(held: Option<&Self>) -> Served {
+    pub fn served(held: Option<&Self>) -> Served {
         Served {
             version: held.map(|held| held.version.clone()),
             fingerprint: held.and_then(|held| held.value.as_ref()).map(SecretValue::fingerprint),
@@ -36,26 +36,26 @@ impl StoredVersion {
 /// A version that was staged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Staged {
-    /// The version that was current when this one was made: the one that it may replace. `None` if there was none.
+    /// The version that was current when this one was staged, which it may replace. `None` if there was none.
     pub over: Option<VersionId>,
 }
 
-/// One store. A destination's `json_field` makes the value one field of a JSON secret whose other fields are the
-/// business of others: they are preserved byte for byte, and a change of theirs is a conflict, never an overwrite.
+/// One store. With `json_field` the value is one field of a JSON secret. Other programs own its other fields: they are
+/// preserved byte for byte, and a concurrent change of one is a conflict, never overwritten.
 #[async_trait]
 pub trait SecretStore: Send + Sync {
-    /// Reads what the destination serves, and checks, as far as that is possible without changing anything, that
-    /// [`Self::stage`] would be permitted. An empty standing means that it would be created, or filled.
+    /// Reads what the destination serves, and checks that [`Self::stage`] would be permitted, as far as that is possible
+    /// without a write. An empty result means that the secret would be created or filled.
     ///
     /// # Errors
-    /// `NotFound`: there is no such secret and the destination does not allow to create it. Nothing was changed.
+    /// `NotFound`: the secret does not exist and may not be created. Nothing was changed.
     async fn preflight(&self, destination: &Destination) -> Result<Served, Failure>;
 
-    /// Writes `value` as the pending version named `version`. What consumers are served does not change, except that
-    /// the first version of an empty secret may become current at once. Repeatable with the same arguments.
+    /// Writes `value` as the pending version named `version`. What consumers read does not change, except that the first
+    /// version of an empty secret may become current at once. Repeatable with the same arguments.
     ///
     /// # Errors
-    /// `Conflict`: the version exists with another content. By certainty otherwise; repeating is safe in any case.
+    /// `Conflict`: the version exists with another content. After any other failure it is safe to repeat the call.
     async fn stage(
         &self,
         destination: &Destination,
@@ -63,18 +63,18 @@ pub trait SecretStore: Send + Sync {
         value: &SecretValue,
     ) -> Result<Staged, Failure>;
 
-    /// Reads a version, current or not; `None` if it is not there. Never from a cache.
+    /// Reads a version, current or not; `None` if it does not exist. Never from a cache.
     ///
     /// # Errors
-    /// Nothing is known.
+    /// The version could not be read; whether it exists is unknown.
     async fn read(
         &self,
         destination: &Destination,
         which: VersionRef<'_>,
     ) -> Result<Option<StoredVersion>, Failure>;
 
-    /// Makes `version` current in one step if `displacing` is current, and leaves the displaced one readable. That
-    /// `version` is current already is success. Used for the way there and for the way back.
+    /// Makes `version` current atomically if `displacing` is current, and leaves the displaced version readable. Succeeds
+    /// if `version` is current already. Used by rotations and by rollbacks.
     ///
     /// # Errors
     /// `Conflict`: something else is current; nothing was changed. `NotFound`: the version does not exist.
@@ -85,10 +85,10 @@ pub trait SecretStore: Send + Sync {
         displacing: Option<&VersionId>,
     ) -> Result<(), Failure>;
 
-    /// Removes what marks `version` as pending, and its value where the store can; never touches a current version.
-    /// Repeatable; that it is not there is success.
+    /// Removes the pending mark of `version`, and its value where the store can. Never changes a current version. Succeeds
+    /// if the version does not exist.
     ///
     /// # Errors
-    /// By certainty; repeating is safe.
+    /// It is safe to repeat the call.
     async fn discard(&self, destination: &Destination, version: &VersionId) -> Result<(), Failure>;
 }

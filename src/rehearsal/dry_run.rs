@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::adapters::memory::journal::MemoryJournal;
 use crate::adapters::memory::store::MemoryStore;
 use crate::config::Config;
-use crate::config::components::{StoreConfig, WorkspaceConfig};
+use crate::config::components::WorkspaceConfig;
 use crate::domain::ids::{CredentialName, StoreName, WorkspaceName};
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::Reason;
@@ -24,6 +24,8 @@ use crate::ports::issuer::Issuer;
 use crate::ports::journal::{Acknowledgements as _, CredentialState, Entry, Records as _};
 use crate::ports::prober::Prober;
 use crate::ports::secret_store::SecretStore;
+use crate::ports::store_kind::StoreKind;
+use crate::rehearsal::Stores;
 use crate::rehearsal::call_log::CallLog;
 use crate::rehearsal::clock::VirtualClock;
 use crate::rehearsal::consumers::Consumers;
@@ -31,9 +33,9 @@ use crate::rehearsal::dry_run::steps::{Step, Steps};
 use crate::rehearsal::hooks::Recorder;
 use crate::rehearsal::snapshot::{self, Snapshot};
 use crate::rehearsal::store::Store;
+use crate::rehearsal::store::first_version;
 use crate::rehearsal::workspace::Workspace;
 use crate::rehearsal::workspace::client::Client;
-use crate::rehearsal::{StoreKind, Stores};
 
 pub mod steps;
 
@@ -56,17 +58,13 @@ pub struct Given<'a> {
 impl<'a> Given<'a> {
     #[must_use]
     pub fn of(config: &'a Config) -> Self {
-        let kind = |store: &StoreConfig| match store {
-            StoreConfig::AwsSecretsManager(_) => StoreKind::AwsSecretsManager,
-            StoreConfig::Directory(_) => StoreKind::Directory,
-        };
         let admin = |(name, workspace): (&WorkspaceName, &WorkspaceConfig)| {
             Some((name.clone(), workspace.admin_key.published.clone()?))
         };
         let daemon = &config.daemon;
         Self {
             policy: &config.policy,
-            stores: config.stores.iter().map(|(name, store)| (name.clone(), kind(store))).collect(),
+            stores: config.stores.iter().map(|(name, store)| (name.clone(), store.kind())).collect(),
             admins: config.workspaces.iter().filter_map(admin).collect(),
             timing: Timing {
                 settle: daemon.settle,
@@ -101,8 +99,8 @@ impl<'a> Given<'a> {
 
     /// Every store, empty.
     pub(super) fn empty_stores(&self, recorder: &Recorder) -> BTreeMap<StoreName, Arc<Store>> {
-        let store = |(name, kind): (&StoreName, &StoreKind)| {
-            let memory = Arc::new(MemoryStore::new(kind.first_version()));
+        let store = |(name, kind): (&StoreName, &&'static StoreKind)| {
+            let memory = Arc::new(MemoryStore::new(first_version(kind)));
             (name.clone(), Arc::new(Store::new(memory, *kind, Arc::new(recorder.clone()))))
         };
         self.stores.iter().map(store).collect()

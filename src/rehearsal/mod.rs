@@ -19,13 +19,7 @@ pub mod workspace;
 use std::collections::BTreeMap;
 
 use crate::domain::ids::StoreName;
-
-/// What a store is: which calls its operations amount to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StoreKind {
-    AwsSecretsManager,
-    Directory,
-}
+use crate::ports::store_kind::StoreKind;
 
 /// The policy's stores, by their names.
-pub type Stores = BTreeMap<StoreName, StoreKind>;
+pub type Stores = BTreeMap<StoreName, &'static StoreKind>;

@@ -17,7 +17,7 @@ use crate::engine::{Context, Controller, ControllerError, Handle, Timing, Worksp
 use crate::ports::clock::Clock;
 use crate::ports::prober::Prober;
 use crate::ports::secret_store::SecretStore;
-use crate::rehearsal::StoreKind;
+use crate::ports::store_kind::{StoreKind, VersionQuota};
 use crate::rehearsal::clock::VirtualClock;
 use crate::rehearsal::consumers::Consumers;
 use crate::rehearsal::dry_run::{Given, Past, journal};
@@ -106,7 +106,7 @@ struct World {
     consumers: Arc<Consumers>,
     workspaces: BTreeMap<WorkspaceName, Arc<WorkspaceClient>>,
     policy: Policy,
-    of_aws: BTreeSet<StoreName>,
+    quotas: BTreeMap<StoreName, VersionQuota>,
     timing: Timing,
 }
 
@@ -147,9 +147,9 @@ impl World {
         let workspaces = given.workspaces(&workspaces, &recorder);
         let timing = Timing { look_again: LOOK_AGAIN, ..given.timing };
         let consumers = Arc::new(consumers);
-        let in_aws = given.stores.iter().filter(|(_, kind)| **kind == StoreKind::AwsSecretsManager);
-        let of_aws = in_aws.map(|(name, _)| name.clone()).collect();
-        Ok(Self { recorder, journal, stores, consumers, workspaces, policy, of_aws, timing })
+        let quota = |(name, kind): (&StoreName, &&StoreKind)| Some((name.clone(), kind.version_quota?));
+        let quotas = given.stores.iter().filter_map(quota).collect();
+        Ok(Self { recorder, journal, stores, consumers, workspaces, policy, quotas, timing })
     }
 
     fn context(&self) -> Context {
@@ -175,7 +175,7 @@ impl World {
         until: Timestamp,
         seen: impl Fn(Timestamp),
     ) -> Result<SimulationReport, String> {
-        let mut score = Score::new(&self.policy, &self.of_aws, pasts, self.recorder.clock.now(), until);
+        let mut score = Score::new(&self.policy, &self.quotas, pasts, self.recorder.clock.now(), until);
         let mut life = self.begin(conditions).await?;
         let mut forgotten = 0;
         loop {

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::adapters::aws_secrets_manager::wire::{self, There};
 use crate::adapters::memory::store::{FirstVersion, MemoryStore};
 use crate::domain::failure::Failure;
 use crate::domain::ids::VersionId;
@@ -13,30 +12,26 @@ use crate::domain::plan::Destination;
 use crate::domain::secret::SecretValue;
 use crate::domain::successor::Served;
 use crate::ports::secret_store::{SecretStore, Staged, StoredVersion, VersionRef};
-use crate::rehearsal::StoreKind;
+use crate::ports::store_kind::{StoreKind, StoreOperation};
 use crate::rehearsal::hooks::{Hooks, Operation, StoreCall};
 
 pub struct Store {
     pub memory: Arc<MemoryStore>,
-    kind: StoreKind,
+    kind: &'static StoreKind,
     hooks: Arc<dyn Hooks>,
     /// Destinations that were checked and not written since: AWS's adapter remembers what it saw.
     checked: Mutex<BTreeSet<Destination>>,
 }
 
-impl StoreKind {
-    #[must_use]
-    pub fn first_version(self) -> FirstVersion {
-        match self {
-            Self::AwsSecretsManager => FirstVersion::Current,
-            Self::Directory => FirstVersion::Pending,
-        }
-    }
+/// What becomes of the first version of an empty secret in a store of this kind.
+#[must_use]
+pub fn first_version(kind: &StoreKind) -> FirstVersion {
+    if kind.serves_first_version { FirstVersion::Current } else { FirstVersion::Pending }
 }
 
 impl Store {
     #[must_use]
-    pub fn new(memory: Arc<MemoryStore>, kind: StoreKind, hooks: Arc<dyn Hooks>) -> Self {
+    pub fn new(memory: Arc<MemoryStore>, kind: &'static StoreKind, hooks: Arc<dyn Hooks>) -> Self {
         Self { memory, kind, hooks, checked: Mutex::default() }
     }
 
@@ -44,23 +39,19 @@ impl Store {
         &self,
         destination: &Destination,
         call: StoreCall,
-        aws: &[&'static str],
+        operation: StoreOperation,
         effect: impl Future<Output = Result<T, Failure>> + Send,
     ) -> Result<T, Failure> {
-        let here = [call.name()];
-        let requests = match self.kind {
-            StoreKind::AwsSecretsManager => aws,
-            StoreKind::Directory => &here,
-        };
-        let operation = Operation::Store(destination, call, requests);
+        let requests = (self.kind.calls)(operation);
+        let operation = Operation::Store(destination, call, &requests);
         self.hooks.before(operation).await?;
         let result = effect.await;
         self.hooks.after(operation).await?;
         result
     }
 
-    fn there(&self, to: &Destination) -> There {
-        if self.memory.text(&to.secret).is_some() { There::Version } else { There::Nothing }
+    fn exists(&self, to: &Destination) -> bool {
+        self.memory.text(&to.secret).is_some()
     }
 
     /// Whether the destination was checked before; from now on it is, or is not.
@@ -73,9 +64,9 @@ impl Store {
 #[async_trait]
 impl SecretStore for Store {
     async fn preflight(&self, destination: &Destination) -> Result<Served, Failure> {
-        let requests = wire::preflight(self.there(destination));
+        let operation = StoreOperation::Preflight { exists: self.exists(destination) };
         self.was_checked(destination, true);
-        self.call(destination, StoreCall::Check, requests, self.memory.preflight(destination)).await
+        self.call(destination, StoreCall::Check, operation, self.memory.preflight(destination)).await
     }
 
     async fn stage(
@@ -84,9 +75,10 @@ impl SecretStore for Store {
         version: &VersionId,
         value: &SecretValue,
     ) -> Result<Staged, Failure> {
-        let requests = wire::stage(self.there(destination), self.was_checked(destination, false));
+        let after_preflight = self.was_checked(destination, false);
+        let operation = StoreOperation::Stage { exists: self.exists(destination), after_preflight };
         let effect = self.memory.stage(destination, version, value);
-        self.call(destination, StoreCall::Stage, &requests, effect).await
+        self.call(destination, StoreCall::Stage, operation, effect).await
     }
 
     async fn read(
@@ -95,7 +87,7 @@ impl SecretStore for Store {
         which: VersionRef<'_>,
     ) -> Result<Option<StoredVersion>, Failure> {
         let effect = self.memory.read(destination, which);
-        self.call(destination, StoreCall::Read, wire::read(), effect).await
+        self.call(destination, StoreCall::Read, StoreOperation::Read, effect).await
     }
 
     async fn promote(
@@ -107,11 +99,11 @@ impl SecretStore for Store {
         let current = self.memory.read(destination, VersionRef::Current).await?;
         let is_current = current.is_some_and(|current| current.version == *version);
         let effect = self.memory.promote(destination, version, displacing);
-        self.call(destination, StoreCall::Promote, wire::promote(is_current), effect).await
+        self.call(destination, StoreCall::Promote, StoreOperation::Promote { is_current }, effect).await
     }
 
     async fn discard(&self, destination: &Destination, version: &VersionId) -> Result<(), Failure> {
         let effect = self.memory.discard(destination, version);
-        self.call(destination, StoreCall::Discard, wire::discard(), effect).await
+        self.call(destination, StoreCall::Discard, StoreOperation::Discard, effect).await
     }
 }

@@ -41,6 +41,7 @@ mod sandbox;
 mod signals;
 mod simulation;
 mod state_table;
+mod stores;
 mod support;
 mod tidy;
 mod traces;

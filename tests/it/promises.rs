@@ -8,9 +8,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use jiff::{SignedDuration, Timestamp};
+use rekeyd::adapters::directory;
 use rekeyd::config;
 use rekeyd::engine::Timing;
-use rekeyd::rehearsal::StoreKind;
 use rekeyd::rehearsal::dry_run::Given;
 use rekeyd::rehearsal::simulation::{self, Conditions};
 use serde_json::Value;
@@ -135,7 +135,7 @@ fn a_rehearsal_without_an_end_is_played_as_far_as_it_is_bounded_and_says_how_far
     let policy = format!("{AROUND}{}", credentials(1, "local", terms));
     let policy = config::load(&policy, "policy.toml", &BTreeMap::new()).unwrap().policy;
     let stores = policy.credentials.values().flat_map(|it| &it.destinations);
-    let stores = stores.map(|it| (it.store.clone(), StoreKind::Directory)).collect();
+    let stores = stores.map(|it| (it.store.clone(), &directory::kind::KIND)).collect();
     let second = SignedDuration::from_secs(1);
     let timing =
         Timing { settle: second, activation_deadline: second, clock_skew_max: second, look_again: second };

@@ -19,20 +19,39 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("plain_file", &[]),
     ("process_group", &[]),
     ("loopback", &[]),
-    ("config", &["domain", "loopback", "plain_file"]),
+    ("config_file", &["domain", "loopback", "plain_file"]),
     ("sandbox", &["domain", "ports"]),
-    ("adapters", &["call_context", "domain", "loopback", "plain_file", "ports", "process_group"]),
+    (
+        "adapters",
+        &["call_context", "config_file", "domain", "loopback", "plain_file", "ports", "process_group"],
+    ),
+    ("stores", &["adapters", "config_file", "ports"]),
+    ("config", &["config_file", "domain", "loopback", "plain_file", "ports", "stores"]),
     ("engine", &["call_context", "domain", "ports"]),
     ("telemetry", &["call_context", "domain", "engine", "ports"]),
     ("http", &["domain", "engine", "plain_file", "ports", "telemetry"]),
     ("notify", &["domain", "engine", "ports", "telemetry"]),
-    ("agent", &["call", "config", "domain", "plain_file", "ports", "process_group"]),
+    ("agent", &["call", "config", "config_file", "domain", "plain_file", "ports", "process_group"]),
     (
         "app",
-        &["adapters", "config", "domain", "engine", "http", "notify", "plain_file", "ports", "telemetry"],
+        &[
+            "adapters",
+            "config",
+            "config_file",
+            "domain",
+            "engine",
+            "http",
+            "notify",
+            "plain_file",
+            "ports",
+            "telemetry",
+        ],
     ),
-    ("draft", &["config", "domain"]),
-    ("doctor", &["adapters", "app", "call", "config", "domain", "plain_file", "ports", "rehearsal"]),
+    ("draft", &["config_file", "domain", "ports", "stores"]),
+    (
+        "doctor",
+        &["adapters", "app", "call", "config", "config_file", "domain", "plain_file", "ports", "rehearsal"],
+    ),
     ("demo", &["adapters", "domain", "ports", "sandbox"]),
     ("rehearsal", &["adapters", "config", "domain", "engine", "ports"]),
     (
@@ -43,6 +62,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "app",
             "call",
             "config",
+            "config_file",
             "demo",
             "doctor",
             "domain",
@@ -84,8 +104,8 @@ const IMPURE: &[&str] = &[
     "println!",
 ];
 
-/// Adapters that another adapter may name: what secret stores have in common, which is pure.
-const SHARED_BY_ADAPTERS: &[&str] = &["json_field", "post", "secret_text"];
+/// Adapters that another adapter may name: what secret stores have in common.
+const SHARED_BY_ADAPTERS: &[&str] = &["endpoint", "file_system", "json_field", "post", "secret_text"];
 
 const NAMES_THAT_SAY_NOTHING: &[&str] =
     &["utils", "util", "helpers", "helper", "common", "types", "misc", "shared"];

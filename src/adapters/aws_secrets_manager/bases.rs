@@ -1,5 +1,5 @@
-//! What preflight read, kept for the staging that follows at once, so that it needs no second read. Correctness
-//! never rests on it: a base that is out of date makes a version whose promotion is refused.
+//! What preflight read, cached for the staging that follows, which then needs no second read. Correctness does not depend
+//! on the cache: AWS refuses to promote a version that was made over an outdated base.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,19 +9,19 @@ use crate::adapters::aws_secrets_manager::calls::Content;
 use crate::domain::plan::Destination;
 
 const LIFETIME: Duration = Duration::from_secs(60);
-/// Each holds at most the 64 KiB of a secret.
+/// Each entry holds at most the 64 KiB of a secret.
 const COUNT_MAX: usize = 256;
 
-/// What a new version is made over.
+/// What a new version replaces.
 pub(super) enum Base {
-    /// There is no such secret.
+    /// The secret does not exist.
     Absent,
     /// The secret has no current version.
     Empty,
     Version(Content),
 }
 
-/// Each base is handed out once, and wiped when it is handed out, too old, or crowded out.
+/// Each base is returned once. It is wiped when it is returned or too old.
 #[derive(Default)]
 pub(super) struct Bases(Mutex<BTreeMap<Destination, (Instant, Base)>>);
 

@@ -1,5 +1,5 @@
-//! The five calls of AWS's API that rekeyd makes, in its own words. One method, one call (which the SDK repeats when
-//! it may help: each is idempotent by its token or its parameters).
+//! The calls of AWS's API that rekeyd makes. Each method makes one call, which the SDK may retry: every call is idempotent
+//! by its token or its parameters.
 
 use aws_sdk_secretsmanager::Client;
 use zeroize::Zeroizing;
@@ -11,7 +11,7 @@ use crate::domain::plan::Destination;
 
 pub(super) const CURRENT: &str = "AWSCURRENT";
 pub(super) const PREVIOUS: &str = "AWSPREVIOUS";
-/// Our own label, so that a rotation by AWS, which uses AWSPENDING, and ours do not disturb each other.
+/// rekeyd's own label. AWS's own rotation uses AWSPENDING, and the two must not disturb each other.
 pub(super) const PENDING: &str = "REKEYD_PENDING";
 
 /// A version's content.
@@ -27,10 +27,10 @@ pub(super) enum Wanted<'a> {
     Version(&'a VersionId),
 }
 
-/// What is known of a secret without its content.
+/// The metadata of a secret.
 pub(super) struct Description {
     pub(super) is_deleted: bool,
-    /// Versions that have labels, with them.
+    /// Each version that has labels, with its labels.
     labels: Vec<(String, Vec<String>)>,
 }
 
@@ -108,7 +108,7 @@ impl Calls {
         call.send().await.inspect(accepted).map(drop).map_err(|error| refused(Call::Put, to, &error))
     }
 
-    /// Moves a label in one step, if `from` has it (`None`: if no version has it). `onto` `None` takes it away.
+    /// Moves a label atomically if `from` has it; `None` means that no version has it. `onto` `None` removes the label.
     pub(super) async fn relabel(
         &self,
         to: &Destination,

@@ -1,81 +1,81 @@
-//! What is to be known of a secret before relying on it. Nothing here changes what anybody reads.
+//! Calls for `rekeyd doctor`. None changes what consumers read.
 
 use aws_config::SdkConfig;
 
 use crate::adapters::aws_secrets_manager::calls::{CURRENT, PENDING, Wanted};
 use crate::adapters::aws_secrets_manager::failure::{Call, Refusal, is_plain, of_identity, refused};
-use crate::adapters::aws_secrets_manager::limit::BoundedAnswers;
+use crate::adapters::aws_secrets_manager::limit::BoundedResponses;
 use crate::adapters::aws_secrets_manager::{AwsSecretsManager, Settings};
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::VersionId;
 use crate::domain::plan::Destination;
 
-/// No version of any secret has this id, so that moving a label off it can do nothing.
+/// No version of any secret has this id, so removing a label from it changes nothing.
 const NO_VERSION: &str = "00000000-0000-4000-8000-000000000000";
 
-/// A secret without its content.
+/// The metadata of a secret that an examination needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
+pub struct SecretDetails {
     pub is_deleted: bool,
-    /// AWS itself rotates it.
+    /// Whether AWS itself rotates the secret.
     pub is_rotated: bool,
-    /// Where it is a copy from.
+    /// The primary region, if the secret is a replica.
     pub replica_of: Option<String>,
-    /// Regions whose copies are not in step.
+    /// Regions whose replicas are out of sync.
     pub replicas_failed: Vec<String>,
-    /// Another service of AWS manages it.
+    /// The AWS service that manages the secret.
     pub owner: Option<String>,
-    /// A KMS key that is not AWS's own.
+    /// The customer-managed KMS key.
     pub kms_key: Option<String>,
-    /// Versions that have labels.
+    /// How many versions have labels.
     pub labelled: usize,
 }
 
-/// Who AWS takes us for.
+/// The identity of the caller at AWS.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
+pub struct CallerIdentity {
     pub arn: String,
     pub account: String,
 }
 
 impl AwsSecretsManager {
-    /// Describes a secret; `None` if there is none.
+    /// Describes a secret; `None` if it does not exist.
     ///
     /// # Errors
-    /// Nothing is known.
-    pub async fn facts(&self, to: &Destination) -> Result<Option<Facts>, Failure> {
+    /// The call failed.
+    pub async fn details(&self, to: &Destination) -> Result<Option<SecretDetails>, Failure> {
         let sent = self.calls.client.describe_secret().secret_id(&to.secret).send().await;
-        let told = match sent.map_err(|error| refused(Call::Describe, to, &error)) {
-            Ok(told) => told,
+        let response = match sent.map_err(|error| refused(Call::Describe, to, &error)) {
+            Ok(response) => response,
             Err(refused) if refused.refusal == Refusal::NotFound => return Ok(None),
             Err(refused) => return Err(refused.failure),
         };
         let region = self.calls.client.config().region().map(ToString::to_string);
-        let failed = told
+        let failed = response
             .replication_status()
             .iter()
             .filter(|copy| copy.status().is_some_and(|status| status.as_str() == "Failed"));
-        Ok(Some(Facts {
-            is_deleted: told.deleted_date().is_some(),
-            is_rotated: told.rotation_enabled().unwrap_or(false),
-            replica_of: told
+        Ok(Some(SecretDetails {
+            is_deleted: response.deleted_date().is_some(),
+            is_rotated: response.rotation_enabled().unwrap_or(false),
+            replica_of: response
                 .primary_region()
                 .map(str::to_owned)
                 .filter(|primary| Some(primary) != region.as_ref()),
             replicas_failed: failed.filter_map(|copy| copy.region().map(str::to_owned)).collect(),
-            owner: told.owning_service().filter(|owner| is_plain(owner)).map(str::to_owned),
-            kms_key: told
+            owner: response.owning_service().filter(|owner| is_plain(owner)).map(str::to_owned),
+            kms_key: response
                 .kms_key_id()
                 .map(str::to_owned)
                 .filter(|key| !key.ends_with("alias/aws/secretsmanager")),
-            labelled: told.version_ids_to_stages().map_or(0, std::collections::HashMap::len),
+            labelled: response.version_ids_to_stages().map_or(0, std::collections::HashMap::len),
         }))
     }
 
-    /// Tries whether staging labels could be moved, by taking one off a version that does not exist.
+    /// Tests whether staging labels may be moved, by removing one from a version that does not exist.
     ///
     /// # Errors
-    /// It is not permitted; or nothing was learnt.
+    /// Moving labels is not permitted, or the call failed.
     pub async fn try_relabel(&self, to: &Destination) -> Result<(), Failure> {
         let nothing =
             VersionId::new(NO_VERSION).map_err(|bad| Failure::rejected(Kind::Invalid, bad.to_string()))?;
@@ -88,37 +88,36 @@ impl AwsSecretsManager {
         }
     }
 
-    /// Tries whether a version could be written, by writing the current one once more with the same token and the same
-    /// bytes, which AWS takes for the same call and ignores. `false` if there is none to try it with, or one that is
-    /// not ours to repeat.
+    /// Tests whether a version may be written, by writing the current one again with the same token and the same bytes,
+    /// which AWS ignores as a repeated call. `false` if there is no version that can be written again.
     ///
     /// # Errors
-    /// It is not permitted; or nothing was learnt.
+    /// Writing is not permitted, or the call failed.
     pub async fn try_write(&self, to: &Destination) -> Result<bool, Failure> {
         let Some(described) = self.calls.describe(to).await? else { return Ok(false) };
         let got = self.calls.get(to, Wanted::Label(CURRENT)).await?;
         let Some((content, text)) = got.and_then(|got| Some((got.version, got.text?))) else {
             return Ok(false);
         };
-        // The repeated call names our pending label: it must not be able to take it from another version.
+        // The repeated call sets the pending label, and must not take it from another version.
         if described.holder(PENDING).is_some_and(|pending| pending != content) || content.as_str().len() < 32
         {
             return Ok(false);
         }
         match self.calls.put(to, &content, &text).await {
             Ok(()) => Ok(true),
-            // Somebody staged in between, or AWS compares more than it says: permitted all the same.
+            // A version was staged in between, or AWS compares more than it documents: writing is permitted all the same.
             Err(refused) if refused.refusal == Refusal::Exists => Ok(true),
             Err(refused) => Err(refused.failure),
         }
     }
 }
 
-/// Asks AWS who we are. Takes no permission.
+/// Gets the caller's identity from AWS. The call needs no permission.
 ///
 /// # Errors
 /// No credentials are found, or they are not accepted.
-pub async fn identity(settings: &Settings) -> Result<Identity, Failure> {
+pub async fn identity(settings: &Settings) -> Result<CallerIdentity, Failure> {
     let config = identity_config(settings).await;
     if config.region().is_none() {
         return Err(Failure::rejected(Kind::Invalid, "no region is given"));
@@ -128,14 +127,14 @@ pub async fn identity(settings: &Settings) -> Result<Identity, Failure> {
         .operation_timeout(settings.patience.operation)
         .build();
     let config = aws_sdk_sts::config::Builder::from(&config).timeout_config(timeouts);
-    let config = config.interceptor(BoundedAnswers).build();
-    let told = aws_sdk_sts::Client::from_conf(config).get_caller_identity().send().await;
-    let told = told.map_err(|error| of_identity(&error))?;
+    let config = config.interceptor(BoundedResponses).build();
+    let response = aws_sdk_sts::Client::from_conf(config).get_caller_identity().send().await;
+    let response = response.map_err(|error| of_identity(&error))?;
     let known = |text: Option<&str>| text.filter(|text| is_plain(text)).unwrap_or("unknown").to_owned();
-    Ok(Identity { arn: known(told.arn()), account: known(told.account()) })
+    Ok(CallerIdentity { arn: known(response.arn()), account: known(response.account()) })
 }
 
-/// An endpoint of the policy is Secrets Manager's own; only a stand-in on this machine answers for all of AWS.
+/// The policy's endpoint serves Secrets Manager only. A mock on this machine serves all of AWS.
 async fn identity_config(settings: &Settings) -> SdkConfig {
     let local = |url: &&String| {
         ["http://127.", "http://localhost", "http://[::1]"].iter().any(|it| url.starts_with(it))

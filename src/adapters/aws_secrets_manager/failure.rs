@@ -1,5 +1,5 @@
-//! What an error of AWS means, and what a person can do about it. Nothing of an answer is passed on but its error
-//! code, the request's id and the caller's ARN: a message could repeat what was sent.
+//! What an error of AWS means, and what an operator can do about it. Only the error code, the request's id and the caller's
+//! ARN are taken from a response: its message could repeat what was sent.
 
 use std::error::Error;
 
@@ -54,14 +54,14 @@ impl Call {
     }
 }
 
-/// The refusals that mean something to the caller, beside the failure that they are otherwise.
+/// The errors that callers treat differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
     NotFound,
     Exists,
-    /// Most often: the secret is marked for deletion.
+    /// In most cases the secret is marked for deletion.
     BadState,
-    /// Most often: a label is not where it was said to be.
+    /// In most cases the label is on another version than the call says.
     BadParameter,
     Other,
 }
@@ -78,7 +78,7 @@ impl From<Refused> for Failure {
     }
 }
 
-/// That a call was answered as it should be.
+/// Records a successful response.
 pub(super) fn accepted(answer: &impl RequestId) {
     call_context::record_response(200, answer.request_id().filter(|id| Uuid::try_parse(id).is_ok()));
 }
@@ -107,7 +107,7 @@ where
         }
     };
     let status = error.raw_response().map(|answer| answer.status().as_u16());
-    // The SDK repeats what may pass; whether an earlier try got through is not known of those.
+    // The SDK retries passing errors, so an earlier attempt may have succeeded.
     let certain = !call.writes() || matches!(status, Some(400..=499)) && !kind.is_passing();
     let failure = Failure {
         certainty: if certain { Certainty::Rejected } else { Certainty::Unknown },
@@ -122,7 +122,7 @@ where
     Refused { refusal, failure }
 }
 
-/// The failure that asking who we are ended with.
+/// The failure of the call that gets the caller's identity.
 pub(super) fn of_identity<E>(error: &SdkError<E, HttpResponse>) -> Failure
 where
     E: ProvideErrorMetadata + Error + 'static,
@@ -139,7 +139,7 @@ where
             of_transport(error)
         }
     };
-    Failure::rejected(kind, format!("cannot ask AWS who we are: {why}"))
+    Failure::rejected(kind, format!("cannot get the identity of the caller from AWS: {why}"))
 }
 
 fn of_credentials(code: &str) -> Option<(Kind, String)> {
@@ -159,7 +159,7 @@ fn of_credentials(code: &str) -> Option<(Kind, String)> {
             (Kind::Unauthenticated, "AWS does not accept the credentials; check which ones are in force")
         }
         "RequestTimeTooSkewed" | "RequestExpired" => {
-            (Kind::ClockSkew, "AWS finds this machine's clock wrong; set it")
+            (Kind::ClockSkew, "AWS rejects the request's time; set this machine's clock")
         }
         _ => return None,
     };
@@ -180,8 +180,8 @@ fn of_code(
         }
         "LimitExceededException" => plain(
             Kind::LimitReached,
-            "a quota of AWS is used up (a secret takes a new version every 10 minutes at most in the long run, and \
-             holds 100 younger than a day); rotate less often",
+            "a quota of AWS is used up (a secret takes a new version every 10 minutes on average, and 100 within a \
+             day); rotate less often",
         ),
         "AccessDeniedException" | "AccessDenied" if message.contains("kms") || message.contains("KMS") => {
             Some((Kind::Forbidden, format!("AWS denies {} the secret's KMS key; {KMS}", caller(message))))
@@ -206,13 +206,13 @@ fn of_code(
         "ResourceExistsException" => plain(Kind::Conflict, "it exists with another content"),
         "InvalidRequestException" => plain(
             Kind::Invalid,
-            "its present state does not allow it; it may be a replica, or managed by another service",
+            "its state does not allow it; it may be a replica, or managed by another service",
         ),
         "InvalidParameterException" | "ValidationException" => {
             plain(Kind::Invalid, "AWS does not accept the parameters")
         }
         "InternalServiceError" | "InternalServiceErrorException" | "ServiceUnavailable" => {
-            plain(Kind::ServerError, "AWS has an error of its own")
+            plain(Kind::ServerError, "AWS has an internal error")
         }
         _ => of_credentials(code),
     }
@@ -221,7 +221,7 @@ fn of_code(
 const KMS: &str = "allow `kms:GenerateDataKey` and `kms:Decrypt` on it, and see that it is enabled";
 
 fn of_status(status: u16, code: &str) -> (Kind, String) {
-    // AWS's codes are words; anything else in that place could be a piece of a value.
+    // AWS's codes are words; anything else could be a part of a value.
     let is_word =
         !code.is_empty() && code.len() <= CODE_LETTERS_MAX && code.chars().all(|c| c.is_ascii_alphabetic());
     let code = if is_word { code } else { "no error code" };
@@ -233,11 +233,11 @@ fn of_status(status: u16, code: &str) -> (Kind, String) {
         500..=599 => Kind::ServerError,
         _ => Kind::Garbled,
     };
-    (kind, format!("the answer was HTTP {status} with {code}"))
+    (kind, format!("the response was HTTP {status} with {code}"))
 }
 
 fn endless() -> (Kind, String) {
-    let why = "the answer is longer than any of AWS's, and was not read to its end; check `endpoint_url`";
+    let why = "the response is too long for AWS and was not read to its end; check `endpoint_url`";
     (Kind::Garbled, why.to_owned())
 }
 
@@ -248,12 +248,12 @@ fn of_transport<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> (Kind,
         return (Kind::Unauthenticated, why.to_owned());
     }
     match error {
-        SdkError::TimeoutError(_) => (Kind::TimedOut, "no answer came in time".to_owned()),
+        SdkError::TimeoutError(_) => (Kind::TimedOut, "no response in time".to_owned()),
         SdkError::DispatchFailure(broken) if broken.is_timeout() => {
-            (Kind::TimedOut, "no answer came in time".to_owned())
+            (Kind::TimedOut, "no response in time".to_owned())
         }
         SdkError::DispatchFailure(_) => {
-            let why = "there is no connection to AWS, or it broke; check region, endpoint and the way there";
+            let why = "the connection to AWS failed; check region, endpoint and network";
             (Kind::Unreachable, why.to_owned())
         }
         SdkError::ConstructionFailure(_) | SdkError::ResponseError(_) | SdkError::ServiceError(_) | _ => (
@@ -274,13 +274,13 @@ fn has_cause<C: Error + 'static, E: Error + 'static>(error: &E) -> bool {
     false
 }
 
-/// Who AWS says we are, out of its denial; only if it looks like an ARN.
+/// The caller's ARN in AWS's denial.
 fn caller(message: &str) -> &str {
     let arn = message.strip_prefix("User: ").and_then(|rest| rest.split(' ').next());
     arn.filter(|arn| arn.starts_with("arn:") && is_plain(arn)).unwrap_or("this identity")
 }
 
-/// Whether a text of AWS's is one that may be shown: no sentence, and nothing that moves a cursor.
+/// Whether a text of AWS's may be shown: an identifier, without spaces or control characters.
 pub(super) fn is_plain(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:/@+=,".contains(c);
     !text.is_empty() && text.len() <= ECHO_CHARACTERS_MAX && text.chars().all(plain)

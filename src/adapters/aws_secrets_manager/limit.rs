@@ -1,4 +1,4 @@
-//! No answer is read beyond what AWS could mean: an endpoint that never ends its answer must not fill the memory.
+//! Bounds the size of AWS's responses, so that an endpoint that never ends a response cannot fill the memory.
 
 use aws_sdk_secretsmanager::config::interceptors::BeforeDeserializationInterceptorContextMut;
 use aws_sdk_secretsmanager::config::{ConfigBag, Intercept, RuntimeComponents};
@@ -6,16 +6,16 @@ use aws_sdk_secretsmanager::error::BoxError;
 use aws_smithy_types::body::SdkBody;
 use http_body_util::Limited;
 
-/// A secret holds 64 KiB, which its JSON may write six times as long.
-const ANSWER_MAX: usize = 1024 * 1024;
+/// A secret holds 64 KiB, which JSON escapes can make six times as long.
+const RESPONSE_BYTES_MAX: usize = 1024 * 1024;
 
-/// For every client of AWS that is built here.
+/// Used by every client of AWS.
 #[derive(Debug)]
-pub(super) struct BoundedAnswers;
+pub(super) struct BoundedResponses;
 
-impl Intercept for BoundedAnswers {
+impl Intercept for BoundedResponses {
     fn name(&self) -> &'static str {
-        "BoundedAnswers"
+        "BoundedResponses"
     }
 
     fn modify_before_deserialization(
@@ -26,7 +26,7 @@ impl Intercept for BoundedAnswers {
     ) -> Result<(), BoxError> {
         let body = context.response_mut().body_mut();
         let whole = std::mem::replace(body, SdkBody::taken());
-        *body = SdkBody::from_body_1_x(Limited::new(whole, ANSWER_MAX));
+        *body = SdkBody::from_body_1_x(Limited::new(whole, RESPONSE_BYTES_MAX));
         Ok(())
     }
 }

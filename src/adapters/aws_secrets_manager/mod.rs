@@ -10,13 +10,16 @@
 
 mod bases;
 mod calls;
+mod doctor;
 pub mod examine;
 mod failure;
-pub mod follow;
+mod follow;
+pub mod kind;
 mod limit;
+mod permissions;
+pub(crate) mod policy;
 mod stage;
 mod store;
-pub mod wire;
 
 use std::time::Duration;
 
@@ -28,10 +31,10 @@ use aws_sdk_secretsmanager::config::timeout::TimeoutConfig;
 
 use crate::adapters::aws_secrets_manager::bases::Bases;
 use crate::adapters::aws_secrets_manager::calls::Calls;
-use crate::adapters::aws_secrets_manager::limit::BoundedAnswers;
+use crate::adapters::aws_secrets_manager::limit::BoundedResponses;
 use crate::domain::failure::{Failure, Kind};
 
-/// What the policy says about the store; what is `None` comes from AWS's own environment and files.
+/// What the policy says about the store; AWS's own environment and files supply what is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
     pub region: Option<String>,
@@ -56,12 +59,12 @@ impl Settings {
     }
 }
 
-/// How long a call may take, and how often it is tried.
+/// Time limits and retries of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
     pub connect: Duration,
     pub attempt: Duration,
-    /// All attempts and the pauses between them.
+    /// Limits all attempts with the pauses between them.
     pub operation: Duration,
     pub attempts_max: u32,
     pub first_pause: Duration,
@@ -85,7 +88,7 @@ pub struct AwsSecretsManager {
 }
 
 impl AwsSecretsManager {
-    /// Reads AWS's environment and files. Nothing is called, and no credentials are needed, before the first use.
+    /// Reads AWS's environment and files. Makes no call; credentials are needed from the first call on.
     ///
     /// # Errors
     /// `Invalid`: no region is given anywhere.
@@ -113,7 +116,7 @@ impl AwsSecretsManager {
             .with_max_attempts(patience.attempts_max)
             .with_initial_backoff(patience.first_pause);
         let config = Builder::from(config).timeout_config(timeouts).retry_config(retries);
-        let config = config.interceptor(BoundedAnswers).build();
+        let config = config.interceptor(BoundedResponses).build();
         let calls = Calls { client: Client::from_conf(config) };
         Ok(Self { calls, bases: Bases::default() })
     }

@@ -1,10 +1,10 @@
 //! Staging: a new version over the current one, safe to repeat by the same or another process.
 //!
-//! A secret that is absent is created *with* its first version, by one call that is idempotent by the token: no crash can
-//! leave a secret without a value. A replay that merges into what is still current writes the same bytes, which
-//! AWS takes as the same call. If somebody changed another field in between, the bytes differ and AWS refuses: then
-//! what the version was made over is proven by making it again, over what is current and what was before. If
-//! neither gives its bytes it is a conflict, and the rotation takes another token.
+//! An absent secret is created *with* its first version, by one call that is idempotent by its token, so no crash leaves a
+//! secret without a value. A retry that merges into the same current version writes the same bytes, which AWS treats as the
+//! same call. If another program changed a field in between, the bytes differ and AWS refuses. Then the staged bytes are
+//! compared with merges over the current and the previous version. If neither matches it is a conflict, and the rotation
+//! takes another token.
 
 use zeroize::Zeroizing;
 
@@ -52,8 +52,7 @@ impl AwsSecretsManager {
         }
     }
 
-    /// Creates the secret with its first version. If somebody else made it since we looked (or we did, and did not
-    /// hear of it), that is what the version is to be made over.
+    /// Creates the secret with its first version. If the secret exists by now, returns it as the base for the version.
     async fn create_with(
         &self,
         to: &Destination,
@@ -73,7 +72,7 @@ impl AwsSecretsManager {
         }
     }
 
-    /// What a new version would be made over, now.
+    /// What a new version would replace now.
     pub(super) async fn base(&self, to: &Destination) -> Result<Base, Failure> {
         match self.calls.get(to, Wanted::Label(CURRENT)).await {
             Ok(Some(content)) => Ok(Base::Version(content)),
@@ -86,7 +85,7 @@ impl AwsSecretsManager {
         }
     }
 
-    /// The version is there with other bytes than ours would be.
+    /// The version exists, with other bytes than this call would write.
     async fn staged_before(
         &self,
         to: &Destination,
@@ -108,7 +107,7 @@ impl AwsSecretsManager {
         Err(taken(to, version))
     }
 
-    /// The first version of an empty secret is current at once; one that was promoted displaced the previous one.
+    /// The version exists and is current: as the first of an empty secret, or because it was promoted.
     async fn staged_and_current(
         &self,
         to: &Destination,
@@ -125,7 +124,7 @@ impl AwsSecretsManager {
 }
 
 /// # Errors
-/// `NotFound`: it must not be created, or cannot be because an ARN is no name.
+/// `NotFound`: the policy does not allow to create the secret, or names it by an ARN.
 pub(super) fn may_create(to: &Destination) -> Result<(), Failure> {
     let why = match (to.create, to.secret.starts_with("arn:")) {
         (true, false) => return Ok(()),
@@ -138,7 +137,7 @@ pub(super) fn may_create(to: &Destination) -> Result<(), Failure> {
 }
 
 /// # Errors
-/// `Invalid`: it cannot be merged, or the result is larger than AWS takes.
+/// `Invalid`: the value cannot be merged, or the result is larger than AWS accepts.
 pub(super) fn merge(
     to: &Destination,
     base: Option<&Content>,

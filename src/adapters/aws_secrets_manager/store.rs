@@ -1,4 +1,4 @@
-//! The port's methods. A rotation takes four calls: one to look, one to stage, one to promote, one to read back.
+//! The port's methods. A rotation takes four calls: preflight, stage, promote and read back.
 
 use std::time::Duration;
 
@@ -19,11 +19,11 @@ use crate::ports::secret_store::{SecretStore, Staged, StoredVersion, VersionRef}
 
 /// A version just written may not be found at once: Secrets Manager is eventually consistent.
 const REREADS: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(600)];
-/// As long as a key of ElevenLabs, to see whether one would fit.
+/// As long as a key of ElevenLabs, to check whether a key would fit.
 const PLACEHOLDER: &str = "sk_000000000000000000000000000000000000000000000000";
 
 impl AwsSecretsManager {
-    /// What AWS refuses because of the secret's state is most often a deletion that nobody told the policy of.
+    /// AWS refuses calls because of a secret's state mostly when the secret is marked for deletion.
     pub(super) async fn explained(&self, to: &Destination, refused: Refused) -> Failure {
         if refused.refusal == Refusal::BadState
             && let Ok(Some(secret)) = self.calls.describe(to).await
@@ -34,8 +34,8 @@ impl AwsSecretsManager {
         refused.failure
     }
 
-    /// A refused move: was it made before, is something else current, or is it a failure?
-    async fn judged(
+    /// The outcome of a refused promotion: made before, displaced by another version, or failed.
+    async fn outcome_of_refused(
         &self,
         to: &Destination,
         version: &VersionId,
@@ -82,7 +82,7 @@ impl SecretStore for AwsSecretsManager {
             Base::Empty => Served::default(),
             Base::Version(content) => {
                 merge(destination, Some(content), PLACEHOLDER)?;
-                StoredVersion::standing(Some(&held(destination, content)))
+                StoredVersion::served(Some(&held(destination, content)))
             }
         };
         self.bases.keep(destination, base);
@@ -134,7 +134,7 @@ impl SecretStore for AwsSecretsManager {
             Ok(()) => Ok(()),
             Err(refused) => match refused.refusal {
                 Refusal::BadParameter | Refusal::BadState | Refusal::NotFound => {
-                    self.judged(destination, version, displacing, refused).await
+                    self.outcome_of_refused(destination, version, displacing, refused).await
                 }
                 Refusal::Exists | Refusal::Other => Err(refused.failure),
             },

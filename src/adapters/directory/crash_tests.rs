@@ -1,5 +1,5 @@
-//! The process dies before any one effect on the file system, a new one opens the directory and finishes: consumers
-//! never read anything but a whole old or a whole new value.
+//! The process dies before each effect on the file system, and a new one opens the directory and finishes: consumers only
+//! ever read a whole old or a whole new value.
 
 use std::io;
 use std::path::Path;
@@ -14,18 +14,18 @@ use crate::domain::plan::Destination;
 use crate::domain::secret::SecretValue;
 use crate::ports::secret_store::{SecretStore, VersionRef};
 
-/// Lets so many effects through; after them every effect fails, as if the process were dead.
+/// Lets a number of effects succeed. Every later effect fails, as if the process were dead.
 #[derive(Debug)]
-pub(super) struct Fuse(AtomicI64);
+pub(super) struct CrashPoint(AtomicI64);
 
-impl Default for Fuse {
+impl Default for CrashPoint {
     fn default() -> Self {
         Self(AtomicI64::new(i64::MAX))
     }
 }
 
-impl Fuse {
-    pub(super) fn burn(&self) -> io::Result<()> {
+impl CrashPoint {
+    pub(super) fn reach(&self) -> io::Result<()> {
         if self.0.fetch_sub(1, Ordering::SeqCst) > 0 { Ok(()) } else { Err(io::Error::other("dead")) }
     }
 }
@@ -47,8 +47,12 @@ fn value(text: &str) -> SecretValue {
     SecretValue::new(text.to_owned()).unwrap()
 }
 
-/// Two rotations, an aborted one and a way back; each call is repeatable, so all of it is, until `promoted`.
-async fn story(store: &Directory, to: &Destination, through: &mut usize) -> Result<(), Failure> {
+/// Two rotations, an aborted one and a rollback. Each call can be repeated.
+async fn rotate_and_roll_back(
+    store: &Directory,
+    to: &Destination,
+    through: &mut usize,
+) -> Result<(), Failure> {
     for (number, text) in [(1, "sk_first"), (2, "sk_second")] {
         if *through < number as usize {
             let staged = store.stage(to, &version(number), &value(text)).await?;
@@ -70,7 +74,7 @@ async fn story(store: &Directory, to: &Destination, through: &mut usize) -> Resu
 
 fn dying_after(root: &Path, effects: i64) -> Directory {
     let store = Directory::open(&Settings::new(root)).unwrap();
-    store.disk.fuse.0.store(effects, Ordering::SeqCst);
+    store.disk.crash_point.0.store(effects, Ordering::SeqCst);
     store
 }
 
@@ -92,7 +96,8 @@ async fn dying_before_any_effect_hurts_nobody() {
                 std::fs::write(&served, foreign).unwrap();
             }
             let mut through = 0;
-            let alive = story(&dying_after(root.path(), deaths), &to, &mut through).await.is_ok();
+            let alive =
+                rotate_and_roll_back(&dying_after(root.path(), deaths), &to, &mut through).await.is_ok();
             let after = Directory::open(&Settings::new(root.path())).unwrap();
             let held = after.read(&to, VersionRef::Current).await.unwrap();
             let text = held.and_then(|held| held.value).map(|value| value.expose().to_owned());
@@ -104,7 +109,9 @@ async fn dying_before_any_effect_hurts_nobody() {
                 let raw = std::fs::read_to_string(&served).unwrap();
                 assert_eq!(raw.trim_end(), text, "what cat shows is the value");
             }
-            story(&after, &to, &mut through).await.unwrap_or_else(|why| panic!("after {deaths}: {why}"));
+            rotate_and_roll_back(&after, &to, &mut through)
+                .await
+                .unwrap_or_else(|why| panic!("after {deaths}: {why}"));
             let served = std::fs::read_to_string(&served).unwrap();
             let wanted = if field.is_some() { "{\"a\": 1,\"key\":\"sk_first\"}\n" } else { "sk_first" };
             assert_eq!(served, wanted, "after {deaths} effects");

@@ -1,5 +1,5 @@
-//! Every effect on the file system, each durable when it returns: contents are whole or not there, under their final
-//! name, mode and group, whatever the umask. What a failure says names the path and what to do, never a content.
+//! Every effect on the file system. Each is durable when it returns, and a file appears whole, with its final name, mode and
+//! group, whatever the umask. A failure names the path and the fix, never a content.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
@@ -14,7 +14,7 @@ use crate::adapters::directory::layout::HIDDEN;
 use crate::domain::failure::{Certainty, Failure, Kind};
 use crate::plain_file;
 
-/// More than any secret; a bound on what a foreign file can make us read.
+/// More than any secret: bounds what is read of a foreign file.
 const CONTENT_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Who reads a file.
@@ -31,7 +31,7 @@ pub(super) struct Disk {
     pub(super) directory_mode: u32,
     pub(super) group: Option<u32>,
     #[cfg(test)]
-    pub(super) fuse: super::crash_tests::Fuse,
+    pub(super) crash_point: super::crash_tests::CrashPoint,
 }
 
 impl Disk {
@@ -43,19 +43,19 @@ impl Disk {
         self.hidden().join(".tmp")
     }
 
-    /// Makes the directory itself, if only that is missing.
+    /// Creates the store's directory if its parent exists.
     pub(super) fn make_root(&self) -> Result<(), Failure> {
         if self.root.is_dir() {
             return Ok(());
         }
         let make = || {
             DirBuilder::new().mode(0o700).create(&self.root)?;
-            self.dress(&File::open(&self.root)?, self.directory_mode)
+            self.set_owner_and_mode(&File::open(&self.root)?, self.directory_mode)
         };
         make().map_err(|error| failure(&making(&self.root), &error))
     }
 
-    /// Makes our own part of the directory. Its modes are put right each time: nothing here is anybody else's.
+    /// Creates `.rekeyd` in the directory, and corrects its modes: only rekeyd uses it.
     pub(super) fn make_hidden(&self) -> Result<(), Failure> {
         for (path, mode) in [(self.hidden(), self.directory_mode), (self.unfinished(), 0o700)] {
             if Self::is_directory(&path)?
@@ -67,7 +67,7 @@ impl Disk {
                 self.step()?;
                 DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
                 self.step()?;
-                self.dress(&File::open(&path)?, mode)?;
+                self.set_owner_and_mode(&File::open(&path)?, mode)?;
                 self.sync_parent(&path)
             };
             if !self.root.is_dir() {
@@ -79,7 +79,7 @@ impl Disk {
         Ok(())
     }
 
-    /// Makes a directory for consumers to enter, if it is not there.
+    /// Creates a directory that consumers enter, if it does not exist.
     pub(super) fn make_directory(&self, path: &Path) -> Result<(), Failure> {
         if Self::is_directory(path)? {
             return Ok(());
@@ -89,16 +89,16 @@ impl Disk {
             self.step()?;
             DirBuilder::new().mode(0o700).create(&fresh)?;
             self.step()?;
-            self.dress(&File::open(&fresh)?, self.directory_mode)?;
+            self.set_owner_and_mode(&File::open(&fresh)?, self.directory_mode)?;
             self.put_in_place(&fresh, path)
         };
         make().map_err(|error| failure(&making(path), &error))
     }
 
-    /// A link in a directory's place is refused: it could lead anywhere.
+    /// Refuses a link, which could lead anywhere.
     fn is_directory(path: &Path) -> Result<bool, Failure> {
         match path.symlink_metadata() {
-            Ok(there) if there.is_dir() => Ok(true),
+            Ok(metadata) if metadata.is_dir() => Ok(true),
             Ok(_) => {
                 let message = format!("cannot {}: something else has that name; move it away", making(path));
                 Err(Failure::rejected(Kind::Invalid, message))
@@ -108,7 +108,7 @@ impl Disk {
         }
     }
 
-    /// Whether something could be written, as far as that can be told without leaving anything.
+    /// Tests whether the directory is writable, and leaves nothing behind.
     pub(super) fn probe(&self) -> Result<(), Failure> {
         let path = self.fresh();
         let probe = || {
@@ -118,7 +118,7 @@ impl Disk {
         probe().map_err(|error| failure(&format!("write in `{}`", self.root.display()), &error))
     }
 
-    /// Writes a file as a whole: it is there with its old content, or with this one.
+    /// Replaces a file atomically.
     pub(super) fn write(&self, path: &Path, content: &[u8], audience: Audience) -> Result<(), Failure> {
         let fresh = self.fresh();
         let mode = match audience {
@@ -132,7 +132,7 @@ impl Disk {
             file.write_all(content)?;
             self.step()?;
             if audience == Audience::Consumers {
-                self.dress(&file, mode)?;
+                self.set_owner_and_mode(&file, mode)?;
             }
             file.sync_all()?;
             self.put_in_place(&fresh, path)
@@ -140,7 +140,7 @@ impl Disk {
         self.finish(&fresh, write(), || format!("write `{}`", path.display()))
     }
 
-    /// Makes `path` a link to `target`, in one step.
+    /// Makes `path` a link to `target` atomically.
     pub(super) fn link(&self, path: &Path, target: &Path) -> Result<(), Failure> {
         let fresh = self.fresh();
         let link = || {
@@ -151,7 +151,7 @@ impl Disk {
         self.finish(&fresh, link(), || format!("replace `{}`", path.display()))
     }
 
-    /// Removes a file; that it is not there is success.
+    /// Removes a file. Succeeds if it does not exist.
     pub(super) fn remove(&self, path: &Path) -> Result<(), Failure> {
         let remove = || {
             self.step()?;
@@ -164,13 +164,13 @@ impl Disk {
         remove().map_err(|error| failure(&format!("remove `{}`", path.display()), &error))
     }
 
-    /// Makes durable what an earlier life may have left half done.
+    /// Makes durable what an earlier process may not have synced.
     pub(super) fn sync(&self, directory: &Path) -> Result<(), Failure> {
         let sync = File::open(directory).and_then(|directory| directory.sync_all());
         sync.map_err(|error| failure(&format!("sync `{}`", directory.display()), &error))
     }
 
-    /// Removes what earlier lives did not finish. Only under the lock: another process may be writing.
+    /// Removes unfinished files of earlier processes. The caller holds the lock, since another process may be writing.
     pub(super) fn sweep(&self) -> Result<(), Failure> {
         for path in entries(&self.unfinished())? {
             if path.is_dir() && !path.is_symlink() {
@@ -190,7 +190,7 @@ impl Disk {
     fn new_file(&self, path: &Path) -> io::Result<File> {
         let open = || OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
         match open() {
-            // The directory was emptied under us, or mounted anew.
+            // The directory was emptied or remounted meanwhile.
             Err(error) if error.kind() == ErrorKind::NotFound && self.root.is_dir() => {
                 self.make_hidden().map_err(|_| error)?;
                 open()
@@ -199,7 +199,7 @@ impl Disk {
         }
     }
 
-    fn dress(&self, file: &File, mode: u32) -> io::Result<()> {
+    fn set_owner_and_mode(&self, file: &File, mode: u32) -> io::Result<()> {
         if let Some(group) = self.group {
             std::os::unix::fs::fchown(file, None, Some(group))?;
         }
@@ -225,7 +225,7 @@ impl Disk {
         attempt: impl FnOnce() -> String,
     ) -> Result<(), Failure> {
         outcome.map_err(|error| {
-            // Whatever is left, the next start sweeps it.
+            // The next start sweeps what is left.
             if self.step().is_ok() {
                 std::fs::remove_file(fresh).ok();
             }
@@ -234,10 +234,10 @@ impl Disk {
         })
     }
 
-    /// Where the tests let the process die.
+    /// Where tests let the process die.
     #[cfg(test)]
     fn step(&self) -> io::Result<()> {
-        self.fuse.burn()
+        self.crash_point.reach()
     }
 
     #[cfg(not(test))]
@@ -248,16 +248,16 @@ impl Disk {
 }
 
 fn making(path: &Path) -> String {
-    format!("make the directory `{}`", path.display())
+    format!("create the directory `{}`", path.display())
 }
 
-/// The content of a plain file; `None` if it is not there.
+/// The content of a plain file; `None` if it does not exist.
 pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
     let attempt = || format!("read `{}`", path.display());
     match path.symlink_metadata() {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failure(&attempt(), &error)),
-        Ok(there) if there.is_file() && there.len() <= CONTENT_BYTES_MAX => {}
+        Ok(metadata) if metadata.is_file() && metadata.len() <= CONTENT_BYTES_MAX => {}
         Ok(_) => {
             let message =
                 format!("cannot {}: it is no plain file of at most {CONTENT_BYTES_MAX} bytes", attempt());
@@ -271,7 +271,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
     }
 }
 
-/// The paths in a directory; none if it is not there.
+/// The paths in a directory; none if it does not exist.
 pub(super) fn entries(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     let list =
         || std::fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>();
@@ -283,16 +283,16 @@ pub(super) fn entries(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
 
 pub(super) fn failure(attempt: &str, error: &io::Error) -> Failure {
     let advice: &[(&[ErrorKind], &str)] = &[
-        (&[ErrorKind::StorageFull, ErrorKind::QuotaExceeded], "the file system is full; make room on it"),
+        (&[ErrorKind::StorageFull, ErrorKind::QuotaExceeded], "the file system is full; free some space"),
         (
             &[ErrorKind::ReadOnlyFilesystem],
             "the file system is read-only; mount it writable for rekeyd (systemd: ReadWritePaths=)",
         ),
         (
             &[ErrorKind::PermissionDenied],
-            "permission denied; let the user that rekeyd runs as write there, and be in the group it hands files to",
+            "permission denied; let rekeyd's user write there, and add it to the group of the files",
         ),
-        (&[ErrorKind::NotFound], "it is not there; is it mounted?"),
+        (&[ErrorKind::NotFound], "it does not exist; is it mounted?"),
     ];
     let known = advice.iter().find(|(kinds, _)| kinds.contains(&error.kind()));
     let why = known.map_or_else(|| error.to_string(), |(_, why)| (*why).to_owned());
@@ -306,10 +306,10 @@ mod tests {
     #[test]
     fn a_failure_says_where_and_what_to_do() {
         for (kind, advice) in [
-            (ErrorKind::StorageFull, "make room"),
-            (ErrorKind::QuotaExceeded, "make room"),
+            (ErrorKind::StorageFull, "free some space"),
+            (ErrorKind::QuotaExceeded, "free some space"),
             (ErrorKind::ReadOnlyFilesystem, "ReadWritePaths="),
-            (ErrorKind::PermissionDenied, "let the user"),
+            (ErrorKind::PermissionDenied, "let rekeyd's user"),
         ] {
             let failure = failure("write `/r/tts`", &kind.into());
             assert_eq!(failure.kind, Kind::LocalDisk);

@@ -1,22 +1,22 @@
-//! The number of a group, or a user, that is given by name.
+//! Looks up the number of a group or a user.
 
 use std::path::Path;
 
 use crate::adapters::directory::disk;
 use crate::domain::failure::{Failure, Kind};
 
-/// Takes a number as it is and looks a name up in the system's group file.
+/// The number of a group, given as a number or as a name in /etc/group.
 ///
 /// # Errors
-/// `Invalid`: there is no such group there.
+/// `Invalid`: the file has no such group.
 pub fn number(group: &str) -> Result<u32, Failure> {
     look_up("/etc/group", "group", group)
 }
 
-/// The same for a user.
+/// The number of a user, given as a number or as a name in /etc/passwd.
 ///
 /// # Errors
-/// `Invalid`: there is no such user there.
+/// `Invalid`: the file has no such user.
 pub fn number_of_user(user: &str) -> Result<u32, Failure> {
     look_up("/etc/passwd", "user", user)
 }

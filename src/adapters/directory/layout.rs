@@ -1,11 +1,11 @@
-//! Where things stand in the directory, and which names are let in. Pure.
+//! The layout of the directory, and which names of secrets it accepts. Pure.
 //!
 //! ```text
 //! PATH/prod/tts                     what consumers read: a link to a version, replaced in one rename
 //! PATH/.rekeyd/prod+tts/VERSION     one version, exactly as consumers read it
-//! PATH/.rekeyd/prod+tts/VERSION.meta    what it was made over, its hash, whether it is pending
-//! PATH/.rekeyd/prod+tts/.previous   a link to what was current before
-//! PATH/.rekeyd/.lock, .tmp/         one writer at a time; files that are not finished
+//! PATH/.rekeyd/prod+tts/VERSION.meta    the version it replaces, its hash, whether it is pending
+//! PATH/.rekeyd/prod+tts/.previous   a link to the previous version
+//! PATH/.rekeyd/.lock, .tmp/         the lock of the one writer; unfinished files
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -16,25 +16,25 @@ use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::VersionId;
 use crate::domain::plan::Destination;
 
-/// Everything of ours in the directory.
+/// The subdirectory that only rekeyd uses.
 pub(super) const HIDDEN: &str = ".rekeyd";
 const SECRET_CHARACTERS_MAX: usize = 200;
 const VERSION_CHARACTERS_MAX: usize = 100;
-/// The version id of a content that rekeyd did not write is this and its hash.
+/// The version id of a content that another program wrote is this prefix and its hash.
 const FOREIGN: &str = "sha256-";
 
-/// The places of one secret.
+/// The paths of one secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Places {
+pub(super) struct SecretPaths {
     root: PathBuf,
     components: Vec<String>,
-    /// Holds the secret's versions.
-    pub(super) shelf: PathBuf,
+    /// The directory with the secret's versions.
+    pub(super) versions: PathBuf,
 }
 
-impl Places {
+impl SecretPaths {
     /// # Errors
-    /// `Invalid`: the name could lead out of the directory, or into our own part of it.
+    /// `Invalid`: the name could lead out of the directory, or into `.rekeyd`.
     pub(super) fn of(root: &Path, destination: &Destination) -> Result<Self, Failure> {
         let secret = &destination.secret;
         let components: Vec<String> = secret.split('/').map(str::to_owned).collect();
@@ -45,8 +45,8 @@ impl Places {
                 format!("cannot use {destination}: {rule}, at most {SECRET_CHARACTERS_MAX} characters");
             return Err(Failure::rejected(Kind::Invalid, message));
         }
-        let shelf = root.join(HIDDEN).join(components.join("+"));
-        Ok(Self { root: root.to_owned(), components, shelf })
+        let versions = root.join(HIDDEN).join(components.join("+"));
+        Ok(Self { root: root.to_owned(), components, versions })
     }
 
     /// What consumers read.
@@ -65,32 +65,32 @@ impl Places {
             .collect()
     }
 
-    /// Where the link that consumers follow points to: relative, so that it holds in every mount of the directory.
+    /// The target of the link that consumers follow: relative, so that it works in every mount of the directory.
     pub(super) fn target(&self, version: &VersionId) -> PathBuf {
         let up = "../".repeat(self.components.len().saturating_sub(1));
         PathBuf::from(format!("{up}{HIDDEN}/{}/{version}", self.components.join("+")))
     }
 
-    /// The version that a link points to; `None` if it is not a link of ours.
+    /// The version that a link points to; `None` if rekeyd did not make the link.
     pub(super) fn version_of(&self, target: &Path) -> Option<VersionId> {
         let version = VersionId::new(target.file_name()?.to_str()?).ok()?;
         (self.target(&version) == target && is_version(version.as_str())).then_some(version)
     }
 
     pub(super) fn version(&self, version: &VersionId) -> Option<PathBuf> {
-        is_version(version.as_str()).then(|| self.shelf.join(version.as_str()))
+        is_version(version.as_str()).then(|| self.versions.join(version.as_str()))
     }
 
     pub(super) fn meta(&self, version: &VersionId) -> PathBuf {
-        self.shelf.join(format!("{version}.meta"))
+        self.versions.join(format!("{version}.meta"))
     }
 
     pub(super) fn previous(&self) -> PathBuf {
-        self.shelf.join(".previous")
+        self.versions.join(".previous")
     }
 }
 
-/// Whether a file name on a shelf is a version's.
+/// Whether a file name is that of a version.
 pub(super) fn is_version(name: &str) -> bool {
     name.len() <= VERSION_CHARACTERS_MAX
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -106,13 +106,13 @@ pub(super) fn hash(content: &[u8]) -> String {
     Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The id of a content that rekeyd did not write.
+/// The version id of a content that another program wrote.
 pub(super) fn foreign(content: &[u8]) -> Result<VersionId, Failure> {
     VersionId::new(format!("{FOREIGN}{}", hash(content)))
         .map_err(|bad| Failure::rejected(Kind::Garbled, format!("cannot name a foreign version: {bad}")))
 }
 
-/// The hash that a foreign version's id names.
+/// The hash in a foreign version's id.
 pub(super) fn hash_in(version: &VersionId) -> Option<&str> {
     version.as_str().strip_prefix(FOREIGN)
 }
@@ -123,9 +123,9 @@ mod tests {
 
     use super::*;
 
-    fn places(secret: &str) -> Result<Places, Failure> {
+    fn places(secret: &str) -> Result<SecretPaths, Failure> {
         let store = StoreName::new("local").unwrap();
-        Places::of(
+        SecretPaths::of(
             Path::new("/r"),
             &Destination { store, secret: secret.to_owned(), json_field: None, create: true },
         )

@@ -1,4 +1,4 @@
-//! One writer at a time, across processes: a lock on a file, which the kernel drops when its holder dies.
+//! A lock on a file, for one writer at a time across processes. The kernel releases it when its holder dies.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
@@ -13,17 +13,17 @@ use crate::domain::failure::{Failure, Kind};
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Held until it is dropped.
+/// Released on drop.
 #[derive(Debug)]
 pub(super) struct Lock {
     _file: Option<File>,
 }
 
 impl Lock {
-    /// Waits for the right to write.
+    /// Waits for the exclusive lock.
     ///
     /// # Errors
-    /// `TimedOut`: somebody else held it all the time. `LocalDisk`: it cannot be opened.
+    /// `TimedOut`: another process held the lock all the time. `LocalDisk`: the lock file cannot be opened.
     pub(super) fn to_write(disk: &Disk) -> Result<Self, Failure> {
         disk.make_hidden()?;
         let path = disk.hidden().join(".lock");
@@ -33,7 +33,7 @@ impl Lock {
         Ok(Self { _file: Some(file) })
     }
 
-    /// Waits until nobody writes. Nothing has to be there, and nothing is written.
+    /// Waits for the shared lock. Succeeds without a lock file, and writes nothing.
     pub(super) fn to_read(disk: &Disk) -> Result<Self, Failure> {
         let path = disk.hidden().join(".lock");
         match File::open(&path) {

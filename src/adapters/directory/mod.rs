@@ -6,9 +6,13 @@
 //! container has to mount the directory, not the single file.
 
 mod disk;
+mod doctor;
+mod follow;
 pub mod group;
+pub mod kind;
 mod layout;
 mod lock;
+pub(crate) mod policy;
 mod versions;
 
 #[cfg(test)]
@@ -34,11 +38,11 @@ use crate::ports::secret_store::{SecretStore, Staged, StoredVersion, VersionRef}
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     pub path: PathBuf,
-    /// Of what consumers read, whatever the umask.
+    /// The mode of the files that consumers read, whatever the umask.
     pub mode: u32,
-    /// Of the directories that rekeyd makes in `path`, and of `path` itself if it is made.
+    /// The mode of the directories that rekeyd creates in `path`, and of `path` itself if it is created.
     pub directory_mode: u32,
-    /// The group that files and directories are handed to: its name in /etc/group, or its number.
+    /// The group of files and directories: its name in /etc/group, or its number.
     pub group: Option<String>,
 }
 
@@ -53,18 +57,17 @@ impl Settings {
 #[derive(Debug, Clone)]
 pub struct Directory {
     disk: Arc<Disk>,
-    /// Whose turn it is in this process, in the order of arrival: the lock on the file is for other processes, and
-    /// whoever waits for it keeps a thread busy.
+    /// Serialises the callers in this process, first come first served. The lock on the file is for other processes, and
+    /// waiting for it blocks a thread.
     turn: Arc<Mutex<()>>,
 }
 
 impl Directory {
-    /// Makes the directory if its parent is there, proves that it can be written, and removes what an earlier life did
-    /// not finish. Does a little blocking IO.
+    /// Creates the directory if its parent exists, tests that it is writable, and removes unfinished files of earlier
+    /// processes. Does a little blocking IO.
     ///
     /// # Errors
-    /// `Invalid`: no such group, or something else than a directory has a name of ours. `LocalDisk`: it cannot be
-    /// written.
+    /// `Invalid`: no such group, or `.rekeyd` is not a directory. `LocalDisk`: the directory cannot be written.
     pub fn open(settings: &Settings) -> Result<Self, Failure> {
         let disk = Self::disk(settings)?;
         disk.make_root()?;
@@ -75,11 +78,11 @@ impl Directory {
         Ok(Self { disk: Arc::new(disk), turn: Arc::default() })
     }
 
-    /// Takes the directory as it is, to read it only: makes, writes and removes nothing.
+    /// Opens the directory for reading only: creates, writes and removes nothing.
     ///
     /// # Errors
     /// `Invalid`: no such group.
-    pub fn to_read(settings: &Settings) -> Result<Self, Failure> {
+    pub fn open_read_only(settings: &Settings) -> Result<Self, Failure> {
         let disk = Self::disk(settings)?;
         Ok(Self { disk: Arc::new(disk), turn: Arc::default() })
     }
@@ -92,12 +95,12 @@ impl Directory {
             directory_mode: settings.directory_mode,
             group,
             #[cfg(test)]
-            fuse: crash_tests::Fuse::default(),
+            crash_point: crash_tests::CrashPoint::default(),
         })
     }
 
-    /// Does `work` on the destination's shelf where blocking is allowed. It is finished also when nobody waits for it.
-    async fn on_shelf<T: Send + 'static>(
+    /// Runs `work` on the destination's versions on a blocking thread. Cancelling the caller does not interrupt it.
+    async fn on_versions<T: Send + 'static>(
         &self,
         destination: &Destination,
         lock: fn(&Disk) -> Result<Lock, Failure>,
@@ -107,9 +110,9 @@ impl Directory {
         let turn = Arc::clone(&self.turn).lock_owned().await;
         let done = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            let shelf = Versions::of(&disk, &destination)?;
+            let versions = Versions::of(&disk, &destination)?;
             let _lock = lock(&disk)?;
-            work(&disk, &shelf)
+            work(&disk, &versions)
         });
         match done.await {
             Ok(outcome) => outcome,
@@ -121,13 +124,15 @@ impl Directory {
 #[async_trait]
 impl SecretStore for Directory {
     async fn preflight(&self, destination: &Destination) -> Result<Served, Failure> {
-        self.on_shelf(destination, Lock::to_write, |disk, shelf| {
-            let serving = shelf.serving()?;
-            shelf.check(serving.as_ref())?;
+        self.on_versions(destination, Lock::to_write, |disk, versions| {
+            let serving = versions.serving()?;
+            versions.check(serving.as_ref())?;
             disk.probe()?;
-            let held = serving
-                .map(|serving| StoredVersion { value: shelf.value_of(&serving), version: serving.version });
-            Ok(StoredVersion::standing(held.as_ref()))
+            let held = serving.map(|serving| StoredVersion {
+                value: versions.value_of(&serving),
+                version: serving.version,
+            });
+            Ok(StoredVersion::served(held.as_ref()))
         })
         .await
     }
@@ -139,8 +144,8 @@ impl SecretStore for Directory {
         value: &SecretValue,
     ) -> Result<Staged, Failure> {
         let (version, value) = (version.clone(), value.clone());
-        self.on_shelf(destination, Lock::to_write, move |_, shelf| {
-            shelf.stage(&version, &value).map(|over| Staged { over })
+        self.on_versions(destination, Lock::to_write, move |_, versions| {
+            versions.stage(&version, &value).map(|over| Staged { over })
         })
         .await
     }
@@ -154,11 +159,12 @@ impl SecretStore for Directory {
             VersionRef::Current => None,
             VersionRef::Version(version) => Some(version.clone()),
         };
-        self.on_shelf(destination, Lock::to_read, move |_, shelf| match wanted {
-            None => Ok(shelf
-                .serving()?
-                .map(|serving| StoredVersion { value: shelf.value_of(&serving), version: serving.version })),
-            Some(version) => Ok(shelf.value(&version)?.map(|value| StoredVersion { version, value })),
+        self.on_versions(destination, Lock::to_read, move |_, versions| match wanted {
+            None => Ok(versions.serving()?.map(|serving| StoredVersion {
+                value: versions.value_of(&serving),
+                version: serving.version,
+            })),
+            Some(version) => Ok(versions.value(&version)?.map(|value| StoredVersion { version, value })),
         })
         .await
     }
@@ -170,14 +176,14 @@ impl SecretStore for Directory {
         displacing: Option<&VersionId>,
     ) -> Result<(), Failure> {
         let (version, displacing) = (version.clone(), displacing.cloned());
-        self.on_shelf(destination, Lock::to_write, move |_, shelf| {
-            shelf.promote(&version, displacing.as_ref())
+        self.on_versions(destination, Lock::to_write, move |_, versions| {
+            versions.promote(&version, displacing.as_ref())
         })
         .await
     }
 
     async fn discard(&self, destination: &Destination, version: &VersionId) -> Result<(), Failure> {
         let version = version.clone();
-        self.on_shelf(destination, Lock::to_write, move |_, shelf| shelf.discard(&version)).await
+        self.on_versions(destination, Lock::to_write, move |_, versions| versions.discard(&version)).await
     }
 }

@@ -1,8 +1,8 @@
-//! One secret of the directory and its versions: which is current, and how it changes. Callers hold the lock.
+//! The versions of one secret of the directory, and which of them is current. Callers hold the lock.
 //!
-//! A version is what rekeyd wrote only as long as its bytes have the hash that was noted when it was written. Whatever
-//! else is found in a secret's place (a file made by hand, a version edited through the link) counts as a
-//! version of its own, named by its hash: so a foreign change is a conflict and is preserved when it is displaced.
+//! A version counts as rekeyd's only while its bytes have the hash that was recorded when it was written. Any other content
+//! (a file written by hand, a version edited through the link) counts as a foreign version, named by its hash. So a foreign
+//! change is a conflict, and it is preserved when it is displaced.
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::adapters::directory::disk;
 use crate::adapters::directory::disk::{Audience, Disk};
 use crate::adapters::directory::layout;
-use crate::adapters::directory::layout::Places;
+use crate::adapters::directory::layout::SecretPaths;
 use crate::adapters::secret_text;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::VersionId;
@@ -20,10 +20,10 @@ use crate::domain::secret::SecretValue;
 pub(super) struct Versions<'a> {
     disk: &'a Disk,
     destination: &'a Destination,
-    places: Places,
+    paths: SecretPaths,
 }
 
-/// What is known of a version beside its content.
+/// The metadata of a version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Meta {
     over: Option<VersionId>,
@@ -31,13 +31,13 @@ struct Meta {
     pending: bool,
 }
 
-/// What consumers are served.
+/// What consumers read now.
 pub(super) struct Serving {
     pub(super) version: VersionId,
-    /// `None` if the link leads nowhere.
+    /// `None` if the link is broken.
     content: Option<Zeroizing<Vec<u8>>>,
-    /// Whether the content stands on the shelf under the version's name.
-    shelved: bool,
+    /// Whether the content is stored under the version's name.
+    is_stored: bool,
 }
 
 impl Serving {
@@ -48,15 +48,15 @@ impl Serving {
 
 impl<'a> Versions<'a> {
     pub(super) fn of(disk: &'a Disk, destination: &'a Destination) -> Result<Self, Failure> {
-        let places = Places::of(&disk.root, destination)?;
-        Ok(Self { disk, destination, places })
+        let paths = SecretPaths::of(&disk.root, destination)?;
+        Ok(Self { disk, destination, paths })
     }
 
-    /// What is current; `None` if there is nothing in the secret's place.
+    /// What consumers read now; `None` if the secret does not exist.
     pub(super) fn serving(&self) -> Result<Option<Serving>, Failure> {
-        let served = self.places.served();
+        let served = self.paths.served();
         if let Ok(target) = std::fs::read_link(&served) {
-            let Some(version) = self.places.version_of(&target) else {
+            let Some(version) = self.paths.version_of(&target) else {
                 let message = format!(
                     "cannot use {}: `{}` is a link that rekeyd did not make; move it away",
                     self.destination,
@@ -64,24 +64,24 @@ impl<'a> Versions<'a> {
                 );
                 return Err(Failure::rejected(Kind::Invalid, message));
             };
-            let content = disk::read(&self.places.shelf.join(version.as_str()))?;
+            let content = disk::read(&self.paths.versions.join(version.as_str()))?;
             return Ok(Some(match content {
                 Some(content) if !self.is_intact(&version, &content)? => {
-                    Serving { version: layout::foreign(&content)?, content: Some(content), shelved: false }
+                    Serving { version: layout::foreign(&content)?, content: Some(content), is_stored: false }
                 }
-                content => Serving { version, content, shelved: true },
+                content => Serving { version, content, is_stored: true },
             }));
         }
         let Some(content) = disk::read(&served)? else { return Ok(None) };
-        Ok(Some(Serving { version: layout::foreign(&content)?, content: Some(content), shelved: false }))
+        Ok(Some(Serving { version: layout::foreign(&content)?, content: Some(content), is_stored: false }))
     }
 
-    /// The credential's own value in what is current.
+    /// The credential's value in what consumers read now.
     pub(super) fn value_of(&self, serving: &Serving) -> Option<SecretValue> {
         self.extract(serving.text()?)
     }
 
-    /// Whether a value could be merged into what is current.
+    /// Checks whether a value can be merged into what consumers read now.
     pub(super) fn check(&self, serving: Option<&Serving>) -> Result<(), Failure> {
         match serving {
             Some(serving) => self.compose(Some(serving), "placeholder").map(drop),
@@ -99,13 +99,13 @@ impl<'a> Versions<'a> {
         Ok(content.map(|content| std::str::from_utf8(&content).ok().and_then(|text| self.extract(text))))
     }
 
-    /// Puts a pending version on the shelf; says over which one it was made.
+    /// Writes a pending version, and returns the version that it may replace.
     pub(super) fn stage(
         &self,
         version: &VersionId,
         value: &SecretValue,
     ) -> Result<Option<VersionId>, Failure> {
-        let Some(path) = self.places.version(version) else { return Err(self.unfit(version)) };
+        let Some(path) = self.paths.version(version) else { return Err(self.unfit(version)) };
         if path.symlink_metadata().is_ok() {
             return self.staged_before(version, value);
         }
@@ -114,13 +114,13 @@ impl<'a> Versions<'a> {
             return Err(self.absent());
         }
         let content = self.compose(serving.as_ref(), value.expose())?;
-        for parent in self.places.parents() {
+        for parent in self.paths.parents() {
             self.disk.make_directory(&parent)?;
         }
-        self.disk.make_directory(&self.places.shelf)?;
+        self.disk.make_directory(&self.paths.versions)?;
         let over = serving.map(|serving| serving.version);
         let sha256 = layout::hash(content.as_bytes());
-        // First the note, then the version: a version without its note would be one without `over`.
+        // The metadata first: a version without it would have no `over`.
         self.note(version, &Meta { over: over.clone(), sha256, pending: true })?;
         self.disk.write(&path, content.as_bytes(), Audience::Consumers)?;
         Ok(over)
@@ -131,7 +131,7 @@ impl<'a> Versions<'a> {
         let serving = self.serving()?;
         let current = serving.as_ref().map(|serving| &serving.version);
         if current == Some(version) {
-            // Perhaps an earlier life got this far: what it had left to do is done now.
+            // An earlier process may have promoted the version and not finished.
             return self.tidy(version);
         }
         if self.content(version)?.is_none() {
@@ -148,24 +148,24 @@ impl<'a> Versions<'a> {
             self.preserve(serving)?;
             self.settle(&serving.version)?;
             let name = serving.version.as_str().as_ref();
-            self.disk.link(&self.places.previous(), name)?;
+            self.disk.link(&self.paths.previous(), name)?;
         }
-        for parent in self.places.parents() {
+        for parent in self.paths.parents() {
             self.disk.make_directory(&parent)?;
         }
-        self.disk.link(&self.places.served(), &self.places.target(version))?;
+        self.disk.link(&self.paths.served(), &self.paths.target(version))?;
         self.tidy(version)
     }
 
     /// Removes a version, unless consumers are served it.
     pub(super) fn discard(&self, version: &VersionId) -> Result<(), Failure> {
-        let Some(path) = self.places.version(version) else { return Ok(()) };
-        let target = std::fs::read_link(self.places.served()).ok();
-        if target.and_then(|target| self.places.version_of(&target)).as_ref() == Some(version) {
+        let Some(path) = self.paths.version(version) else { return Ok(()) };
+        let target = std::fs::read_link(self.paths.served()).ok();
+        if target.and_then(|target| self.paths.version_of(&target)).as_ref() == Some(version) {
             return Ok(());
         }
         self.disk.remove(&path)?;
-        self.disk.remove(&self.places.meta(version))
+        self.disk.remove(&self.paths.meta(version))
     }
 
     fn extract(&self, text: &str) -> Option<SecretValue> {
@@ -188,7 +188,7 @@ impl<'a> Versions<'a> {
         match (there, self.meta(version)?) {
             (Some(there), Some(meta)) if there.matches(value) => {
                 // It may have been written by a life that died before it was durable.
-                self.disk.sync(&self.places.shelf)?;
+                self.disk.sync(&self.paths.versions)?;
                 Ok(meta.over)
             }
             _ => {
@@ -199,9 +199,9 @@ impl<'a> Versions<'a> {
         }
     }
 
-    /// A version's bytes, if they are on the shelf and as they were written.
+    /// A version's bytes, if it is stored and unchanged.
     fn content(&self, version: &VersionId) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
-        let Some(path) = self.places.version(version) else { return Ok(None) };
+        let Some(path) = self.paths.version(version) else { return Ok(None) };
         let Some(content) = disk::read(&path)? else { return Ok(None) };
         Ok(self.is_intact(version, &content)?.then_some(content))
     }
@@ -215,22 +215,22 @@ impl<'a> Versions<'a> {
     }
 
     fn meta(&self, version: &VersionId) -> Result<Option<Meta>, Failure> {
-        let note = disk::read(&self.places.meta(version))?;
+        let note = disk::read(&self.paths.meta(version))?;
         Ok(note.and_then(|note| serde_json::from_slice(&note).ok()))
     }
 
     fn note(&self, version: &VersionId, meta: &Meta) -> Result<(), Failure> {
         let note = serde_json::to_vec(meta).unwrap_or_default();
-        self.disk.write(&self.places.meta(version), &note, Audience::Ourselves)
+        self.disk.write(&self.paths.meta(version), &note, Audience::Ourselves)
     }
 
-    /// Puts a foreign content on the shelf, so that it can be read and gone back to.
+    /// Stores a foreign content as a version, so that it can be read and rolled back to.
     fn preserve(&self, serving: &Serving) -> Result<(), Failure> {
-        let (false, Some(content)) = (serving.shelved, &serving.content) else { return Ok(()) };
-        self.disk.write(&self.places.shelf.join(serving.version.as_str()), content, Audience::Consumers)
+        let (false, Some(content)) = (serving.is_stored, &serving.content) else { return Ok(()) };
+        self.disk.write(&self.paths.versions.join(serving.version.as_str()), content, Audience::Consumers)
     }
 
-    /// Notes that a version is not pending any more.
+    /// Records that a version is no longer pending.
     fn settle(&self, version: &VersionId) -> Result<(), Failure> {
         match self.meta(version)? {
             Some(meta) if meta.pending => self.note(version, &Meta { pending: false, ..meta }),
@@ -238,12 +238,12 @@ impl<'a> Versions<'a> {
         }
     }
 
-    /// After `version` became current: it is not pending, and what is neither current, nor previous, nor
-    /// pending is dropped.
+    /// Finishes the promotion of `version`: records that it is not pending, and removes the versions that are neither
+    /// current, nor previous, nor pending.
     fn tidy(&self, version: &VersionId) -> Result<(), Failure> {
         self.settle(version)?;
-        let previous = std::fs::read_link(self.places.previous()).unwrap_or_default();
-        for path in disk::entries(&self.places.shelf)? {
+        let previous = std::fs::read_link(self.paths.previous()).unwrap_or_default();
+        for path in disk::entries(&self.paths.versions)? {
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
             let id = VersionId::new(name.strip_suffix(".meta").unwrap_or(name));
             let Some(id) = id.ok().filter(|id| layout::is_version(id.as_str())) else { continue };
@@ -261,7 +261,7 @@ impl<'a> Versions<'a> {
         let message = format!(
             "there is no {}, and it may not be created; make the file `{}`, or set `create` in the policy",
             self.destination,
-            self.places.served().display()
+            self.paths.served().display()
         );
         Failure::rejected(Kind::NotFound, message)
     }

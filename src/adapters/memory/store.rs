@@ -1,5 +1,4 @@
-//! The secret store port in memory: what the simulation runs on. It keeps what each secret has ever served, so that
-//! a test can say what consumers saw.
+//! The secret store port in memory, for simulations and tests. It records everything that each secret has served.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,17 +14,17 @@ use crate::domain::secret::SecretValue;
 use crate::domain::successor::Served;
 use crate::ports::secret_store::{SecretStore, Staged, StoredVersion, VersionRef};
 
-/// What becomes of the first version of a secret that has none: stores differ.
+/// What happens to the first version of an empty secret: stores differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FirstVersion {
-    /// It waits for its promotion, as in a directory.
+    /// It stays pending until it is promoted, as in a directory.
     #[default]
     Pending,
-    /// It is current at once, as in AWS.
+    /// It becomes current at once, as in AWS.
     Current,
 }
 
-/// How a version stands that is there already.
+/// The state of a version that [`MemoryStore::put`] adds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stands<'a> {
     Current,
@@ -73,13 +72,12 @@ impl MemoryStore {
         Self { first, secrets: Mutex::default() }
     }
 
-    /// Makes an empty secret, if it is not there.
+    /// Creates an empty secret, if it does not exist.
     pub fn make(&self, secret: &str) {
         self.lock().entry(secret.to_owned()).or_default();
     }
 
-    /// What somebody else does: makes `text` current, whatever is.
-    ///
+    /// Makes `text` current unconditionally, as another program would.
     pub fn write_as_somebody_else(&self, secret: &str, text: &str) -> Option<VersionId> {
         let mut secrets = self.lock();
         let secret = secrets.entry(secret.to_owned()).or_default();
@@ -93,7 +91,7 @@ impl MemoryStore {
         Some(version)
     }
 
-    /// A version as it is already: current, pending, or one of before.
+    /// Adds a version in any state.
     pub fn put(&self, secret: &str, version: &VersionId, text: &str, stands: Stands<'_>) {
         let mut secrets = self.lock();
         let secret = secrets.entry(secret.to_owned()).or_default();
@@ -108,7 +106,7 @@ impl MemoryStore {
         }
     }
 
-    /// The text that consumers are served.
+    /// The text that consumers read.
     #[must_use]
     pub fn text(&self, secret: &str) -> Option<Zeroizing<String>> {
         let secrets = self.lock();
@@ -116,7 +114,7 @@ impl MemoryStore {
         secret.text(secret.current.as_ref()?).map(|text| Zeroizing::new(text.to_owned()))
     }
 
-    /// Everything that the destination has ever served, in order.
+    /// Everything that the destination has served, in order.
     #[must_use]
     pub fn served(&self, destination: &Destination) -> Vec<Served> {
         let secrets = self.lock();
@@ -129,7 +127,7 @@ impl MemoryStore {
         served.iter().map(standing).collect()
     }
 
-    /// The versions that are marked as pending.
+    /// The pending versions.
     #[must_use]
     pub fn pending(&self, secret: &str) -> Vec<VersionId> {
         let secrets = self.lock();
@@ -159,7 +157,7 @@ impl SecretStore for MemoryStore {
         let text = secret.text(current).unwrap_or_default();
         secret_text::compose(destination, Some(text), "placeholder")?;
         let value = secret_text::extract(destination, text);
-        Ok(StoredVersion::standing(Some(&StoredVersion { version: current.clone(), value })))
+        Ok(StoredVersion::served(Some(&StoredVersion { version: current.clone(), value })))
     }
 
     async fn stage(

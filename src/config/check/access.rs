@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 
-use crate::config::check::values;
 use crate::config::components::{ConsumerConfig, LeaksConfig, ReadersConfig, TlsConfig};
-use crate::config::findings::Findings;
 use crate::config::raw::{self, At, Text};
-use crate::config::secret_source::SecretSource;
+use crate::config_file::findings::Findings;
+use crate::config_file::secret_source::SecretSource;
+use crate::config_file::values;
 use crate::domain::ids::ConsumerName;
 
 /// `None` only where a problem was found.

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::config::check::credentials::CheckedCredential;
-use crate::config::check::values;
 use crate::config::components::AdminKeyConfig;
-use crate::config::findings::Findings;
 use crate::config::raw::{self, At};
+use crate::config_file::findings::Findings;
+use crate::config_file::values;
 use crate::domain::ids::CredentialName;
 
 /// Checks the admin key of a workspace; `declared` has the name of every credential.

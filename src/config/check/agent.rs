@@ -8,15 +8,14 @@ use jiff::SignedDuration;
 use reqwest::Url;
 
 use crate::config::agent::{
-    AgentConfig, ClientIdentity, Exec, Health, HealthMethod, Mode, OnChange, Origin, OutputFileConfig,
-    RekeydConfig, ReloadMethod, Restart, SecretConfig, Signal, defaults,
+    AgentConfig, ClientIdentity, Exec, Health, HealthMethod, Mode, OnChange, OutputFileConfig, RekeydConfig,
+    ReloadMethod, Restart, SecretConfig, Signal, defaults,
 };
-use crate::config::check::values;
-use crate::config::components::AwsConfig;
-use crate::config::diagnostic::Diagnostics;
-use crate::config::findings::Findings;
 use crate::config::raw::agent as raw;
 use crate::config::raw::{At, Duration as Written, Text};
+use crate::config_file::diagnostic::Diagnostics;
+use crate::config_file::findings::Findings;
+use crate::config_file::values;
 use crate::domain::ids::{ConsumerName, CredentialName};
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
@@ -46,7 +45,7 @@ pub(in crate::config) fn check(raw: &raw::Agent, mode: Mode, findings: &mut Find
     if raw.env_file.is_some() && secrets.iter().all(|it| it.variable.is_none()) && !findings.has_errors() {
         findings.error_of_file("`env_file` would be empty", "set `variable` on a secret");
     }
-    written_twice(raw, findings);
+    written_twice(raw, &secrets, findings);
     known_in_use(raw, mode, findings);
     let config = AgentConfig {
         secrets,
@@ -77,11 +76,8 @@ fn secret(
     findings: &mut Findings,
 ) -> Option<SecretConfig> {
     let at = name.span();
-    let (origin, otherwise) = match (&raw.from.file, &raw.from.aws_secrets_manager) {
-        (Some(file), _) => (values::path(Some(file), findings).map(Origin::File), defaults::FILE_EVERY),
-        (None, Some(aws)) => (aws_secret(aws, findings), defaults::AWS_EVERY),
-        (None, None) => (None, defaults::FILE_EVERY),
-    };
+    let source = raw.from.check(findings);
+    let otherwise = source.as_ref().map_or("1s", |source| source.default_interval());
     let every = plain(values::duration_or(raw.every.as_ref(), otherwise, MOMENT, findings));
     let to = raw.to.as_ref().map(|it| place(it, findings));
     let variable = variable(raw.variable.as_ref(), findings);
@@ -102,23 +98,13 @@ fn secret(
     }
     Some(SecretConfig {
         name: values::name(name, findings, CredentialName::new)?,
-        origin: origin?,
+        source: source?,
         json_field: values::text(raw.json_field.as_ref(), findings),
         every,
         to: settled(to)?,
         variable,
         path_variable,
     })
-}
-
-fn aws_secret(raw: &raw::AwsSecret, findings: &mut Findings) -> Option<Origin> {
-    let aws = AwsConfig {
-        region: values::region(raw.region.as_ref(), findings),
-        profile: values::text(raw.profile.as_ref(), findings),
-        endpoint_url: values::url(raw.endpoint_url.as_ref(), findings),
-    };
-    let secret = values::text(raw.secret.as_ref(), findings)?;
-    Some(Origin::AwsSecretsManager { secret, aws })
 }
 
 fn place(raw: &raw::OutputFile, findings: &mut Findings) -> Option<OutputFileConfig> {
@@ -146,11 +132,10 @@ fn place(raw: &raw::OutputFile, findings: &mut Findings) -> Option<OutputFileCon
 }
 
 /// Two secrets in one file would replace each other for ever, and so would a secret that is written where it is read.
-fn written_twice(raw: &raw::Agent, findings: &mut Findings) {
-    let mut taken: BTreeMap<PathBuf, &'static str> = BTreeMap::new();
-    for file in raw.secrets.values().filter_map(|it| it.from.file.as_ref()) {
-        taken.insert(PathBuf::from(file.value().as_str()), "a secret is read from this file");
-    }
+fn written_twice(raw: &raw::Agent, secrets: &[SecretConfig], findings: &mut Findings) {
+    let read = secrets.iter().filter_map(|secret| secret.source.file());
+    let mut taken: BTreeMap<PathBuf, &'static str> =
+        read.map(|file| (file.to_owned(), "a secret is read from this file")).collect();
     let places = raw.secrets.values().filter_map(|it| it.to.as_ref()).chain(raw.env_file.as_ref());
     for path in places.filter_map(|it| it.path.as_ref()) {
         if let Some(what) =

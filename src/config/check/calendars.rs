@@ -7,9 +7,9 @@ use croner::parser::{CronParser, Seconds, Year};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, civil};
 
-use crate::config::check::values;
-use crate::config::findings::{Findings, nearest};
 use crate::config::raw::{self, At, Either};
+use crate::config_file::findings::{Findings, nearest};
+use crate::config_file::values;
 use crate::domain::schedule::{Cadence, Calendar, Freeze, Window};
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);

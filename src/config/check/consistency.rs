@@ -2,19 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::check::calendars::reference_instant;
 use crate::config::check::credentials::CheckedCredential;
-use crate::config::components::{ConsumerConfig, StoreConfig};
-use crate::config::findings::Findings;
+use crate::config::components::ConsumerConfig;
 use crate::config::raw::At;
+use crate::config_file::findings::Findings;
 use crate::domain::gate::Gate;
 use crate::domain::ids::{ConsumerName, StoreName};
 use crate::domain::plan::AfterDeadline;
-use crate::domain::policy::VERSIONS_PER_DAY_MAX;
 use crate::domain::schedule::{Cadence, Calendar, Schedule, brief};
+use crate::ports::store_kind::{StoreConfig, VersionQuota};
 
 /// Long enough to include the longest and shortest months, and a leap day.
 const OCCURRENCES_LOOKED_AT: usize = 100;
@@ -29,12 +30,12 @@ pub(super) struct Rhythm {
 
 pub(super) fn check(
     written: &[CheckedCredential<'_>],
-    stores: &BTreeMap<StoreName, StoreConfig>,
+    stores: &BTreeMap<StoreName, Arc<dyn StoreConfig>>,
     consumers: &BTreeMap<ConsumerName, ConsumerConfig>,
     findings: &mut Findings,
 ) {
     let mut rhythms: BTreeMap<String, Rhythm> = BTreeMap::new();
-    let mut writes: BTreeMap<(&StoreName, &str), (f64, Range<usize>)> = BTreeMap::new();
+    let mut writes: BTreeMap<(&StoreName, &str), (VersionQuota, f64, Range<usize>)> = BTreeMap::new();
     for one in written {
         let schedule = &one.credential.schedule;
         let rhythm = *rhythms.entry(schedule.signature()).or_insert_with(|| rhythm_of(schedule));
@@ -42,27 +43,25 @@ pub(super) fn check(
         interval(one, rhythm, findings);
         lifetime(one, rhythm, findings);
         for (destination, span) in one.credential.destinations.iter().zip(&one.places) {
-            if !matches!(stores.get(&destination.store), Some(StoreConfig::AwsSecretsManager(_))) {
-                continue;
-            }
+            let store = stores.get(&destination.store);
+            let Some(quota) = store.and_then(|store| store.kind().version_quota) else { continue };
             let entry = writes
                 .entry((&destination.store, &destination.secret))
-                .or_insert_with(|| (0.0, span.clone()));
-            entry.0 += rhythm.per_day;
+                .or_insert_with(|| (quota, 0.0, span.clone()));
+            entry.1 += rhythm.per_day;
         }
     }
-    for (per_day, span) in
-        writes.into_values().filter(|(per_day, _)| *per_day > f64::from(VERSIONS_PER_DAY_MAX))
-    {
-        let rule = format!(
-            "about {per_day:.0} versions per day would be written to this secret; AWS Secrets Manager allows \
-             {VERSIONS_PER_DAY_MAX}"
-        );
-        findings.warning(
-            &span,
-            rule,
-            "rotate less often: at most every \"15m\", counting all fields of a secret together",
-        );
+    for (VersionQuota { per_day, service }, written, span) in writes.into_values() {
+        if written > f64::from(per_day) {
+            let rule = format!(
+                "about {written:.0} versions per day would be written to this secret; {service} allows {per_day}"
+            );
+            let minutes = (24 * 60_u32).div_ceil(per_day);
+            let help = format!(
+                "rotate less often: at most every \"{minutes}m\", counting all fields of a secret together"
+            );
+            findings.warning(&span, rule, help);
+        }
     }
 }
 

@@ -2,19 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use crate::config::check::{calendars, gates, values};
-use crate::config::components::{ConsumerConfig, StoreConfig};
+use crate::config::check::{calendars, gates};
+use crate::config::components::ConsumerConfig;
 use crate::config::defaults as silent;
-use crate::config::findings::Findings;
 use crate::config::raw::{self, At};
+use crate::config_file::findings::Findings;
+use crate::config_file::values;
 use crate::domain::ids::{ConsumerName, CredentialName, KeyId, StoreName, WorkspaceName};
 use crate::domain::key::{KeyAttributes, Limits, Permissions, canonical_networks, network};
 use crate::domain::plan::{AfterDeadline, Destination, Terms};
 use crate::domain::policy::{Credential, IfVanished};
 use crate::domain::schedule::Schedule;
+use crate::ports::store_kind::{NameRule, StoreConfig};
 
 /// The provider's bounds are 15 minutes and 90 days; the margin covers clock skew.
 const KEY_LIFETIME_MIN: SignedDuration = SignedDuration::from_mins(20);
@@ -26,7 +29,7 @@ const EXPIRE_OLD_KEY_MIN: SignedDuration = SignedDuration::from_hours(1);
 /// The names that credentials refer to.
 pub(super) struct References<'r> {
     pub(super) raw: &'r raw::Policy,
-    pub(super) stores: &'r BTreeMap<StoreName, StoreConfig>,
+    pub(super) stores: &'r BTreeMap<StoreName, Arc<dyn StoreConfig>>,
     pub(super) consumers: &'r BTreeMap<ConsumerName, ConsumerConfig>,
 }
 
@@ -242,12 +245,12 @@ fn destinations(
         let store =
             store.and_then(|store| values::reference(store, "store", &declared, StoreName::new, findings));
         let json_field = values::text(one.json_field.as_ref(), findings);
-        let kind = store.as_ref().and_then(|store| around.stores.get(store));
+        let config = store.as_ref().and_then(|store| around.stores.get(store)).map(AsRef::as_ref);
         let secret = values::text(one.secret.as_ref(), findings)
-            .filter(|_| kind.is_none_or(|kind| secret_fits(one.secret.as_ref(), kind, findings)));
+            .filter(|_| config.is_none_or(|config| secret_fits(one.secret.as_ref(), config, findings)));
         let (Some(store), Some(secret), Some(at)) = (store, secret, &one.secret) else { continue };
-        let in_directory = matches!(kind, Some(StoreConfig::Directory(_)));
-        let create = one.create.as_ref().map_or(in_directory, |create| *create.value());
+        let by_default = config.is_some_and(|config| config.kind().is_filled_by_rekeyd);
+        let create = one.create.as_ref().map_or(by_default, |create| *create.value());
         destinations.push(Destination { store, secret, json_field, create });
         places.push(at.span());
     }
@@ -255,21 +258,10 @@ fn destinations(
 }
 
 /// Whether the name is valid for this kind of store.
-fn secret_fits(written: Option<&At<raw::Text>>, kind: &StoreConfig, findings: &mut Findings) -> bool {
+fn secret_fits(written: Option<&At<raw::Text>>, store: &dyn StoreConfig, findings: &mut Findings) -> bool {
     let Some(written) = written else { return false };
-    let text = written.value().as_str();
-    let (fits, rule, help) = match kind {
-        StoreConfig::AwsSecretsManager(_) => (
-            text.chars().all(|c| c.is_ascii_alphanumeric() || "/_+=.@-:".contains(c)),
-            "not a valid secret name for AWS Secrets Manager",
-            "use a name or ARN: letters, digits and /_+=.@-",
-        ),
-        StoreConfig::Directory(_) => (
-            CredentialName::new(text).is_ok(),
-            "not a valid file name for a directory store",
-            "use a name of at most 64 letters, digits, `-`, `_` and `.`, without `/`",
-        ),
-    };
+    let NameRule { accepts, rule, help } = store.kind().name_rule;
+    let fits = accepts(written.value().as_str());
     if !fits {
         findings.error(&written.span(), rule, help);
     }

@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use crate::config::check::{access, admin, values};
-use crate::config::components::{
-    AwsConfig, DaemonConfig, DirectoryConfig, JournalConfig, StoreConfig, WorkspaceConfig,
-};
+use crate::config::check::{access, admin};
+use crate::config::components::{DaemonConfig, JournalConfig, WorkspaceConfig};
 use crate::config::defaults;
-use crate::config::environment::Environment;
-use crate::config::findings::Findings;
 use crate::config::raw::{self, At};
+use crate::config_file::environment::Environment;
+use crate::config_file::findings::Findings;
+use crate::config_file::values;
 use crate::domain::ids::StoreName;
 use crate::domain::policy::{Breaker, WorkspaceLimits};
+use crate::ports::store_kind::StoreConfig;
+use crate::stores::StoreTable;
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
@@ -126,26 +128,16 @@ pub(super) fn workspace(
 }
 
 pub(super) fn stores(
-    raw: &BTreeMap<At<String>, raw::Store>,
+    raw: &BTreeMap<At<String>, StoreTable>,
     findings: &mut Findings,
-) -> BTreeMap<StoreName, StoreConfig> {
+) -> BTreeMap<StoreName, Arc<dyn StoreConfig>> {
     let mut stores = BTreeMap::new();
-    let mut paths: BTreeMap<PathBuf, StoreName> = BTreeMap::new();
+    let mut directories: BTreeMap<PathBuf, StoreName> = BTreeMap::new();
     for (written, store) in raw {
         let name = values::name(written, findings, StoreName::new);
-        let config = if let Some(aws) = &store.aws_secrets_manager {
-            let config = AwsConfig {
-                region: values::region(aws.region.as_ref(), findings),
-                profile: values::text(aws.profile.as_ref(), findings),
-                endpoint_url: values::url(aws.endpoint_url.as_ref(), findings),
-            };
-            Some(StoreConfig::AwsSecretsManager(config))
-        } else {
-            store.directory.as_ref().and_then(|raw| directory(raw, findings)).map(StoreConfig::Directory)
-        };
-        let (Some(name), Some(config)) = (name, config) else { continue };
-        if let StoreConfig::Directory(directory) = &config
-            && let Some(other) = paths.insert(directory.path.clone(), name.clone())
+        let (Some(config), Some(name)) = (store.check(findings), name) else { continue };
+        if let Some(directory) = config.directory()
+            && let Some(other) = directories.insert(directory.to_owned(), name.clone())
         {
             let rule = format!("the store `{other}` uses the same directory");
             findings.error(
@@ -157,42 +149,4 @@ pub(super) fn stores(
         stores.insert(name, config);
     }
     stores
-}
-
-fn directory(raw: &raw::Directory, findings: &mut Findings) -> Option<DirectoryConfig> {
-    let mode = values::mode(raw.mode.as_ref(), defaults::FILE_MODE, findings);
-    let directory_mode = values::mode(raw.directory_mode.as_ref(), defaults::DIRECTORY_MODE, findings);
-    if let Some(written) = &raw.mode {
-        if mode & 0o400 == 0 {
-            let rule = "rekeyd could not read the files that it writes";
-            findings.error(&written.span(), rule, "make them readable for the owner, such as \"0440\"");
-        }
-        if mode & 0o022 != 0 {
-            let rule = "other users could replace the key";
-            findings.error(
-                &written.span(),
-                rule,
-                "make them writable for the owner only, such as \"0440\" or \"0640\"",
-            );
-        } else if mode & 0o004 != 0 {
-            let rule = "every user of this machine could read the key";
-            findings.warning(&written.span(), rule, "share a group with the consumers, and use \"0440\"");
-        }
-    }
-    if let Some(written) = &raw.directory_mode {
-        if directory_mode & 0o700 != 0o700 {
-            let rule = "rekeyd could not use its own directory";
-            findings.error(&written.span(), rule, "give the owner full access, such as \"0750\"");
-        }
-        if directory_mode & 0o007 != 0 {
-            let rule = "every user of this machine could enter the directory";
-            findings.warning(&written.span(), rule, "share a group with the consumers, and use \"0750\"");
-        } else if directory_mode & 0o020 != 0 {
-            let rule = "other users could replace the key";
-            findings.warning(&written.span(), rule, "make it writable for the owner only, such as \"0750\"");
-        }
-    }
-    let group = values::text(raw.group.as_ref(), findings);
-    let path = values::path(raw.path.as_ref(), findings)?;
-    Some(DirectoryConfig { path, mode, directory_mode, group })
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 
 use crate::config::check::credentials::References;
-use crate::config::check::values;
 use crate::config::defaults as silent;
-use crate::config::findings::Findings;
 use crate::config::raw::{self, At};
+use crate::config_file::findings::Findings;
+use crate::config_file::values;
 use crate::domain::gate::probe::{CommandGate, Probe, Reads};
 use crate::domain::gate::{Gate, Idle, WhenUnknown};
 use crate::domain::ids::{ConsumerName, CredentialName};

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::SignedDuration;
 use reqwest::Url;
 
-use crate::config::check::values;
 use crate::config::components::{ChannelConfig, ReceiverConfig};
 use crate::config::defaults;
-use crate::config::findings::{Findings, listed};
 use crate::config::raw::{self, At, AtLeast, On};
+use crate::config_file::findings::{Findings, listed};
+use crate::config_file::values;
 use crate::domain::ids::{ChannelName, CredentialName, WorkspaceName};
 use crate::domain::notification::occurrences::Occurrence;
 use crate::domain::notification::template::{PLACEHOLDERS, Template};

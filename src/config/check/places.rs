@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::config::check::credentials::CheckedCredential;
-use crate::config::components::StoreConfig;
-use crate::config::findings::Findings;
+use crate::config_file::findings::Findings;
 use crate::domain::ids::{CredentialName, StoreName, WorkspaceName};
 use crate::domain::plan::Destination;
+use crate::ports::store_kind::StoreConfig;
 
 pub(super) fn check(
     written: &[CheckedCredential<'_>],
-    stores: &BTreeMap<StoreName, StoreConfig>,
+    stores: &BTreeMap<StoreName, Arc<dyn StoreConfig>>,
     findings: &mut Findings,
 ) {
     destinations(written, findings);
@@ -71,17 +72,17 @@ fn accounts(written: &[CheckedCredential<'_>], findings: &mut Findings) {
     }
 }
 
-/// Only rekeyd creates files in a directory store, so `create = false` has no effect but failure.
+/// Where only rekeyd creates secrets, `create = false` has no effect but failure.
 fn create_matters(
     written: &[CheckedCredential<'_>],
-    stores: &BTreeMap<StoreName, StoreConfig>,
+    stores: &BTreeMap<StoreName, Arc<dyn StoreConfig>>,
     findings: &mut Findings,
 ) {
     for one in written {
         for (destination, span) in one.credential.destinations.iter().zip(&one.places) {
-            let in_directory = matches!(stores.get(&destination.store), Some(StoreConfig::Directory(_)));
-            if in_directory && !destination.create {
-                let rule = "`create = false` in a directory store, where only rekeyd creates secrets";
+            let Some(kind) = stores.get(&destination.store).map(|store| store.kind()) else { continue };
+            if kind.is_filled_by_rekeyd && !destination.create {
+                let rule = format!("`create = false` in {}, where only rekeyd creates secrets", kind.title);
                 findings.warning(span, rule, "remove `create = false`");
             }
         }

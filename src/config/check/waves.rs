@@ -7,8 +7,8 @@ use jiff::SignedDuration;
 
 use crate::config::check::consistency::rhythm_of;
 use crate::config::check::credentials::CheckedCredential;
-use crate::config::findings::Findings;
 use crate::config::raw::At;
+use crate::config_file::findings::Findings;
 use crate::domain::ids::CredentialName;
 use crate::domain::schedule::brief;
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::config::agent::defaults;
 use crate::config::raw::{AbsolutePath, At, Duration, Mode, Secret, Text, Url};
+use crate::stores::SourceTable;
 
 /// The agent's configuration: sources, outputs, and how the application reloads.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -33,7 +34,7 @@ pub(crate) struct Agent {
 #[schemars(extend("required" = ["from"]))]
 pub(crate) struct Followed {
     /// Source of the secret.
-    pub(crate) from: Origin,
+    pub(crate) from: SourceTable,
     /// JSON field that holds the key; by default the secret is the key alone.
     pub(crate) json_field: Option<At<Text>>,
     /// Polling interval: by default 1 second for a file, 30 seconds for AWS.
@@ -46,36 +47,6 @@ pub(crate) struct Followed {
     /// Environment variable with the path of the output file, with `--exec`.
     #[schemars(extend("examples" = ["ELEVENLABS_API_KEY_FILE"]))]
     pub(crate) path_variable: Option<At<Text>>,
-}
-
-/// The source of a secret: exactly one of two kinds.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(
-    title = "a source of a secret",
-    extend("minProperties" = 1, "maxProperties" = 1, "examples" = [{ "file": "/run/rekeyd/secrets/tts" }])
-)]
-pub(crate) struct Origin {
-    /// A file, such as a secret of rekeyd's directory store.
-    pub(crate) file: Option<At<AbsolutePath>>,
-    /// AWS Secrets Manager, with credentials from the default AWS chain.
-    pub(crate) aws_secrets_manager: Option<AwsSecret>,
-}
-
-/// A secret in AWS Secrets Manager.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(extend("required" = ["secret"], "examples" = [{ "secret": "prod/tts/elevenlabs" }]))]
-pub(crate) struct AwsSecret {
-    /// Name or ARN.
-    #[schemars(extend("examples" = ["prod/tts/elevenlabs"]))]
-    pub(crate) secret: Option<At<Text>>,
-    /// AWS region; defaults to that of the environment or profile.
-    pub(crate) region: Option<At<Text>>,
-    /// Profile of the shared AWS configuration.
-    pub(crate) profile: Option<At<Text>>,
-    /// Custom endpoint; `https` unless on loopback.
-    pub(crate) endpoint_url: Option<At<Url>>,
 }
 
 /// An output file.

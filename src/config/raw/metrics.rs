@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::defaults;
-use crate::config::raw::kinds::At;
+use crate::config_file::kinds::At;
 
 /// Metrics.
 #[derive(Default, Deserialize, JsonSchema)]

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::defaults;
-use crate::config::raw::kinds::{At, Duration, Reference, Text, Url};
+use crate::config_file::kinds::{At, Duration, Reference, Text, Url};
 
 /// How long the old and the new key both work.
 #[derive(Default, Deserialize, JsonSchema)]

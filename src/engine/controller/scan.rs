@@ -211,7 +211,7 @@ async fn read(context: Arc<Context>, wanted: Vec<(CredentialName, Vec<Destinatio
             let Ok(store) = context.store(&destination.store) else { continue };
             // A store that cannot be read is no finding: a rotation reports it.
             let Ok(version) = store.read(&destination, VersionRef::Current).await else { continue };
-            served.push((destination, StoredVersion::standing(version.as_ref()).fingerprint));
+            served.push((destination, StoredVersion::served(version.as_ref()).fingerprint));
         }
         all.push(ServedValues { credential, destinations: served });
     }

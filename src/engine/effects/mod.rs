@@ -171,7 +171,7 @@ impl<'r> NewKeyEffects<'r> {
 
 /// What a destination serves now.
 async fn serving(store: &dyn SecretStore, destination: &Destination) -> Result<Served, Failure> {
-    Ok(StoredVersion::standing(store.read(destination, VersionRef::Current).await?.as_ref()))
+    Ok(StoredVersion::served(store.read(destination, VersionRef::Current).await?.as_ref()))
 }
 
 fn park(reason: ParkReason, detail: impl Into<String>) -> EffectResult {

@@ -35,7 +35,7 @@ impl NewKeyEffects<'_> {
             .filter(|over| placement.before.version.as_ref() != Some(*over) && **over != version)
         {
             let replaced = store.read(destination, VersionRef::Version(over)).await?;
-            let served = StoredVersion::standing(replaced.as_ref()).fingerprint;
+            let served = StoredVersion::served(replaced.as_ref()).fingerprint;
             if served != placement.before.fingerprint {
                 return park(
                     ParkReason::ForeignValue,

@@ -12,6 +12,7 @@ use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
 use crate::domain::schedule::StartDecision;
 use crate::domain::waves;
+use crate::ports::store_kind::VersionQuota;
 use crate::rehearsal::dry_run::Past;
 use crate::rehearsal::simulation::late::{Held, is_late, overlapping};
 use crate::rehearsal::simulation::quotas::Quotas;
@@ -58,7 +59,7 @@ impl<'a> Promises<'a> {
     /// A credential that nothing is known of is adopted at `from`.
     pub(super) fn new(
         policy: &'a Policy,
-        of_aws: &'a BTreeSet<StoreName>,
+        quotas: &'a BTreeMap<StoreName, VersionQuota>,
         pasts: &BTreeMap<CredentialName, Past>,
         from: Timestamp,
     ) -> Self {
@@ -84,7 +85,7 @@ impl<'a> Promises<'a> {
         Self {
             policy,
             all: policy.credentials.iter().map(progress).collect(),
-            quotas: Quotas::new(of_aws),
+            quotas: Quotas::new(quotas),
             reported: BTreeSet::new(),
             violations: Vec::new(),
         }

@@ -12,6 +12,7 @@ use crate::domain::policy::Policy;
 use crate::domain::rotation::Rotation;
 use crate::domain::step;
 use crate::ports::journal::{Entry, HoldRegister as _};
+use crate::ports::store_kind::VersionQuota;
 use crate::rehearsal::call_log::{Call, LogLine};
 use crate::rehearsal::consumers::Consumers;
 use crate::rehearsal::dry_run::Past;
@@ -34,7 +35,7 @@ pub(super) struct Score<'a> {
 impl<'a> Score<'a> {
     pub(super) fn new(
         policy: &'a Policy,
-        of_aws: &'a BTreeSet<StoreName>,
+        quotas: &'a BTreeMap<StoreName, VersionQuota>,
         pasts: &BTreeMap<CredentialName, Past>,
         from: Timestamp,
         until: Timestamp,
@@ -43,7 +44,7 @@ impl<'a> Score<'a> {
         let under_way = under_way.filter(|it| policy.credentials.contains_key(&it.plan.credential));
         Self {
             report: SimulationReport::default(),
-            promises: Promises::new(policy, of_aws, pasts, from),
+            promises: Promises::new(policy, quotas, pasts, from),
             rotations: under_way.map(|rotation| (rotation.plan.rotation, (None, rotation))).collect(),
             reported: BTreeSet::new(),
             until,

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::SignedDuration;
-use rekeyd::config::components::{JournalConfig, StoreConfig};
-use rekeyd::config::secret_source::SecretSource;
+use rekeyd::adapters::directory::Settings;
+use rekeyd::config::components::JournalConfig;
 use rekeyd::config::{self, Config};
+use rekeyd::config_file::secret_source::SecretSource;
 use rekeyd::domain::gate::Gate;
 use rekeyd::domain::ids::CredentialName;
 use rekeyd::domain::key::Permissions;
@@ -45,10 +46,10 @@ fn a_small_policy_means_the_defaults() {
     assert_eq!((workspace.in_flight, workspace.requests_per_second), (3, 5));
     let limits = config.policy.workspaces.values().next().unwrap();
     assert_eq!((limits.rotations_at_once, limits.mints_per_hour), (4, 20));
-    let Some(StoreConfig::Directory(directory)) = config.stores.values().next() else {
-        panic!("no directory")
-    };
-    assert_eq!((directory.mode, directory.directory_mode, &directory.group), (0o440, 0o750, &None));
+    let store = config.stores.values().next().unwrap();
+    let directory =
+        Settings { path: "/run/rekeyd/secrets".into(), mode: 0o440, directory_mode: 0o750, group: None };
+    assert_eq!(format!("{store:?}"), format!("{directory:?}"));
     let tts = credential(&config, "tts-backend");
     assert_eq!(tts.workspace.as_str(), "main");
     assert_eq!((tts.terms.at_least, tts.terms.at_most), (hours(2), hours(7 * 24)));

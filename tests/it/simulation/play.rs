@@ -17,12 +17,12 @@ use rekeyd::domain::policy::{Credential, IfVanished, Policy, WorkspaceLimits};
 use rekeyd::domain::schedule::{Cadence, Freeze, Schedule};
 use rekeyd::domain::secret::SecretValue;
 
+use rekeyd::adapters::{aws_secrets_manager, directory};
 use rekeyd::engine::{Command, Context, Controller, Handle, Timing, WorkspaceClient};
 use rekeyd::ports::clock::Clock as _;
 use rekeyd::ports::issuer::AdminKey;
 use rekeyd::ports::journal::HoldRegister as _;
 use rekeyd::ports::secret_store::SecretStore;
-use rekeyd::rehearsal::StoreKind;
 use rekeyd::rehearsal::clock::VirtualClock;
 use rekeyd::rehearsal::hooks::Hooks;
 use rekeyd::rehearsal::store::Store;
@@ -279,8 +279,8 @@ impl Harness {
         };
         let hooks: Arc<dyn Hooks> = Arc::new(life);
         let kind = match self.scenario.first_version {
-            FirstVersion::Pending => StoreKind::Directory,
-            FirstVersion::Current => StoreKind::AwsSecretsManager,
+            FirstVersion::Pending => &directory::kind::KIND,
+            FirstVersion::Current => &aws_secrets_manager::kind::KIND,
         };
         let store = Store::new(Arc::clone(&self.store), kind, Arc::clone(&hooks));
         let stores: BTreeMap<StoreName, Arc<dyn SecretStore>> =

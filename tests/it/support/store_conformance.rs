@@ -57,7 +57,7 @@ pub(crate) fn kind<T>(outcome: Result<T, Failure>) -> Result<T, Kind> {
 
 async fn read(harness: &dyn Harness, to: &Destination, which: VersionRef<'_>) -> Served {
     let held = kind(harness.store().read(to, which).await).unwrap();
-    rekeyd::ports::secret_store::StoredVersion::standing(held.as_ref())
+    rekeyd::ports::secret_store::StoredVersion::served(held.as_ref())
 }
 
 type Run<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;

@@ -106,6 +106,31 @@ text_kinds! {
     Text, "a string", "tts-backend";
 }
 
+/// A reference to a secret: exactly one of three kinds. The policy never contains the secret.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(
+    title = "a reference to a secret",
+    extend("minProperties" = 1, "maxProperties" = 1, "examples" = [{ "file": "/etc/rekeyd/credentials/admin-key" }])
+)]
+pub(crate) struct Secret {
+    /// Name of a credential that systemd passes to the unit (`LoadCredential=`).
+    pub(crate) systemd_credential: Option<At<Text>>,
+    /// Path of a file that contains only the secret.
+    pub(crate) file: Option<At<AbsolutePath>>,
+    /// Name of an environment variable.
+    pub(crate) env: Option<At<Text>>,
+}
+
+impl Secret {
+    /// The position of the reference.
+    pub(crate) fn span(&self) -> Option<Range<usize>> {
+        let Self { systemd_credential, file, env } = self;
+        let text = |it: &Option<At<Text>>| it.as_ref().map(At::span);
+        text(systemd_credential).or_else(|| text(env)).or_else(|| file.as_ref().map(At::span))
+    }
+}
+
 /// A date, or a date and a time, in TOML's own syntax without quotes.
 pub(crate) struct Moment(pub(crate) toml::value::Datetime);
 

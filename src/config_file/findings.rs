@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use crate::config::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::config_file::diagnostic::{Diagnostic, Diagnostics, Severity};
 
 const KNOWN_KEY_CHARACTERS_MAX: usize = 64;
 const PROVIDER_KEY_CHARACTERS_MIN: usize = 20;

@@ -1,49 +1,51 @@
 //! Checks of a directory store: whether the daemon can publish there, and what consumers read now. Writes only on request.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
-use crate::adapters::directory::group;
-use crate::adapters::directory::{self, Directory};
-use crate::app::assembly;
-use crate::config::components::{DirectoryConfig, StoreConfig};
-use crate::doctor::finding::{Check, Finding, Severity};
-use crate::doctor::paths::{self, PathState, look, mebibytes};
-use crate::doctor::{Subject, blocking};
-use crate::domain::ids::{CredentialName, StoreName};
+use crate::adapters::directory::{Directory, Settings, group};
+use crate::adapters::file_system::{DirectoryState, PathState, is_created_by_the_unit, look, mebibytes};
+use crate::domain::examination::{Check, Finding, Severity, StoreCheck};
 use crate::domain::plan::Destination;
 use crate::ports::secret_store::{SecretStore as _, VersionRef};
+use crate::ports::store_kind::{Examination, about_destination};
+
+const DIRECTORY: StoreCheck = StoreCheck {
+    kind: "directory",
+    step: 0,
+    label: "directory",
+    checks: "that the directory is writable or can be created, on one file system, with the right group, on a tmpfs",
+};
+const PUBLISHED: StoreCheck =
+    StoreCheck { step: 1, label: "published_value", checks: "what consumers read there now", ..DIRECTORY };
+pub(super) const CHECKS: [StoreCheck; 2] = [DIRECTORY, PUBLISHED];
 
 const READABLE_BY_ALL: u32 = 0o007;
 const FREE_BYTES_MIN: u64 = 1 << 20;
 
-pub(super) async fn examine(subject: Arc<Subject>, name: StoreName) -> Vec<Finding> {
-    let Some(StoreConfig::Directory(local)) = subject.config.stores.get(&name) else { return Vec::new() };
-    let about = format!("store `{name}`");
-    let (shown, local, write_probe) = (about.clone(), local.clone(), subject.write_probe);
-    let settings = assembly::directory_settings(&local);
-    let mut findings = blocking(move || {
-        let mut findings = root(&shown, &local);
+pub(super) async fn examine(settings: &Settings, examination: &Examination) -> Vec<Finding> {
+    let (about, own, write_probe) = (examination.about.clone(), settings.clone(), examination.write_probe);
+    let examined = tokio::task::spawn_blocking(move || {
+        let mut findings = root(&about, &own);
         let goes_on = !findings.iter().any(|it| it.severity == Severity::Error);
         if write_probe && goes_on {
-            findings.push(tried(&shown, &assembly::directory_settings(&local)));
+            findings.push(write(&about, &own));
         }
         findings
-    })
-    .await;
-    for (to, users) in subject.destinations(&name) {
-        findings.extend(served(&settings, &to, &users).await);
+    });
+    let mut findings = examined.await.unwrap_or_else(|_| vec![Finding::panicked(&examination.about)]);
+    for (to, users) in &examination.destinations {
+        findings.extend(served(settings, to, about_destination(to, users)).await);
     }
     findings
 }
 
-fn root(about: &str, local: &DirectoryConfig) -> Vec<Finding> {
-    let path = &local.path;
+fn root(about: &str, settings: &Settings) -> Vec<Finding> {
+    let path = &settings.path;
     let shown = path.display();
-    let broken = |what: String, fix: String| Finding::error(Check::Directory, about, what, fix);
-    let mut findings: Vec<Finding> = group_of(about, local).into_iter().collect();
+    let broken = |what: String, fix: String| Finding::error(Check::Store(DIRECTORY), about, what, fix);
+    let mut findings: Vec<Finding> = group_membership(about, settings).into_iter().collect();
     match look(path) {
-        PathState::Missing => findings.push(missing(about, local)),
+        PathState::Missing => findings.push(missing(about, settings)),
         PathState::Inaccessible(error) => findings.push(broken(
             format!("cannot access `{shown}`: {error}"),
             format!("check the permissions on the path: `namei -l {shown}`"),
@@ -53,35 +55,35 @@ fn root(about: &str, local: &DirectoryConfig) -> Vec<Finding> {
             "move it away, or set another `path`".to_owned(),
         )),
         PathState::Directory(found) => {
-            findings.extend(group_access(about, local, &found));
-            findings.extend(in_directory(about, local, &found));
+            findings.extend(group_access(about, settings, &found));
+            findings.extend(in_directory(about, settings, &found));
         }
     }
     findings
 }
 
 /// Whether the consumers' group can enter the directory.
-fn group_access(about: &str, local: &DirectoryConfig, found: &paths::Directory) -> Option<Finding> {
-    let group = local.group.as_ref()?;
+fn group_access(about: &str, settings: &Settings, found: &DirectoryState) -> Option<Finding> {
+    let group = settings.group.as_ref()?;
     let number = group::number(group).ok()?;
     let lets_all_in = found.mode & 0o001 != 0;
     if lets_all_in || (found.group == number && found.mode & 0o010 != 0) {
         return None;
     }
-    let shown = local.path.display();
+    let shown = settings.path.display();
     let what =
         format!("group `{group}` cannot enter `{shown}` (group {}, mode {:04o})", found.group, found.mode);
     Some(Finding::warning(
-        Check::Directory,
+        Check::Store(DIRECTORY),
         about,
         what,
         format!("`chgrp {group} {shown} && chmod g+rx {shown}`"),
     ))
 }
 
-fn in_directory(about: &str, local: &DirectoryConfig, found: &paths::Directory) -> Vec<Finding> {
-    let shown = local.path.display();
-    let broken = |what: String, fix: String| Finding::error(Check::Directory, about, what, fix);
+fn in_directory(about: &str, settings: &Settings, found: &DirectoryState) -> Vec<Finding> {
+    let shown = settings.path.display();
+    let broken = |what: String, fix: String| Finding::error(Check::Store(DIRECTORY), about, what, fix);
     let mut findings = Vec::new();
     if found.is_read_only {
         let fix = format!("mount it writable, or use another path: `findmnt -T {shown}`");
@@ -97,7 +99,7 @@ fn in_directory(about: &str, local: &DirectoryConfig, found: &paths::Directory) 
         let what = format!("only {} KiB are free on `{shown}`", found.free_bytes >> 10);
         findings.push(broken(what, format!("free some space: `df -h {shown}`")));
     }
-    let hidden = local.path.join(".rekeyd");
+    let hidden = settings.path.join(".rekeyd");
     if let PathState::Directory(ours) = look(&hidden)
         && ours.device != found.device
     {
@@ -107,39 +109,41 @@ fn in_directory(about: &str, local: &DirectoryConfig, found: &paths::Directory) 
         );
         findings.push(broken(what, format!("unmount it: `findmnt -T {}`", hidden.display())));
     }
-    if found.mode & READABLE_BY_ALL != 0 && local.mode & READABLE_BY_ALL != 0 {
+    if found.mode & READABLE_BY_ALL != 0 && settings.mode & READABLE_BY_ALL != 0 {
         let what = format!(
             "every user of this machine can read the keys (directory {:04o}, files {:04o})",
-            found.mode, local.mode
+            found.mode, settings.mode
         );
         let fix = "set `mode = \"0440\"` and the consumers' `group`, and remove access for others from the directory";
-        findings.push(Finding::warning(Check::Directory, about, what, fix));
+        findings.push(Finding::warning(Check::Store(DIRECTORY), about, what, fix));
     }
     if !found.in_memory {
         let what = format!(
             "`{shown}` is not a tmpfs: keys are written to disk, and stay in free blocks and backups"
         );
         let fix = format!("`mount -t tmpfs -o mode=0750,size=1m tmpfs {shown}`, or use a path below /run");
-        findings.push(Finding::warning(Check::Directory, about, what, fix));
+        findings.push(Finding::warning(Check::Store(DIRECTORY), about, what, fix));
     }
     if findings.is_empty() {
         let what = format!("`{shown}` is a writable tmpfs with {} free", mebibytes(found.free_bytes));
-        findings.push(Finding::ok(Check::Directory, about, what));
+        findings.push(Finding::ok(Check::Store(DIRECTORY), about, what));
     }
     findings
 }
 
 /// The daemon creates the directory if its parent is writable.
-fn missing(about: &str, local: &DirectoryConfig) -> Finding {
-    let path = &local.path;
+fn missing(about: &str, settings: &Settings) -> Finding {
+    let path = &settings.path;
     let parent = path.parent().unwrap_or_else(|| Path::new("/"));
     let shown = path.display();
     match look(parent) {
-        PathState::Directory(found) if found.is_writable && !found.is_read_only => {
-            Finding::ok(Check::Directory, about, format!("`{shown}` does not exist; the daemon creates it"))
-        }
-        PathState::Missing if paths::is_created_by_the_unit(parent) => Finding::unknown(
-            Check::Directory,
+        PathState::Directory(found) if found.is_writable && !found.is_read_only => Finding::ok(
+            Check::Store(DIRECTORY),
+            about,
+            format!("`{shown}` does not exist; the daemon creates it"),
+        ),
+        PathState::Missing if is_created_by_the_unit(parent) => Finding::unknown(
+            Check::Store(DIRECTORY),
             about,
             format!("`{}` does not exist", parent.display()),
             "start the unit: systemd creates it, and the daemon creates the directory in it",
@@ -148,22 +152,22 @@ fn missing(about: &str, local: &DirectoryConfig) -> Finding {
         | PathState::Missing
         | PathState::Inaccessible(_)
         | PathState::NotADirectory => Finding::error(
-            Check::Directory,
+            Check::Store(DIRECTORY),
             about,
             format!("`{shown}` does not exist, and cannot be created in `{}`", parent.display()),
-            format!("`install -d -m {:04o} -o USER {shown}`, with rekeyd's user", local.directory_mode),
+            format!("`install -d -m {:04o} -o USER {shown}`, with rekeyd's user", settings.directory_mode),
         ),
     }
 }
 
 /// Whether files can be given to the group that the policy names.
-fn group_of(about: &str, local: &DirectoryConfig) -> Option<Finding> {
-    let group = local.group.as_ref()?;
+fn group_membership(about: &str, settings: &Settings) -> Option<Finding> {
+    let group = settings.group.as_ref()?;
     let number = match group::number(group) {
         Ok(number) => number,
         Err(failure) => {
             let fix = format!("`groupadd --system {group}`, or set another `group`");
-            return Some(Finding::error(Check::Directory, about, failure.to_string(), fix));
+            return Some(Finding::error(Check::Store(DIRECTORY), about, failure.to_string(), fix));
         }
     };
     let user = rustix::process::geteuid();
@@ -176,41 +180,39 @@ fn group_of(about: &str, local: &DirectoryConfig) -> Option<Finding> {
     }
     let what = format!("this user is not in the group `{group}`, which the files must belong to");
     let fix = format!("add it: `SupplementaryGroups={group}` in the unit, or `usermod -aG {group} USER`");
-    Some(Finding::error(Check::Directory, about, what, fix))
+    Some(Finding::error(Check::Store(DIRECTORY), about, what, fix))
 }
 
 /// Opens the directory as the daemon does: creates it if missing, and writes and removes a file.
-fn tried(about: &str, settings: &directory::Settings) -> Finding {
+fn write(about: &str, settings: &Settings) -> Finding {
     match Directory::open(settings) {
-        Ok(_) => Finding::ok(Check::Directory, about, "a test file was written and removed"),
+        Ok(_) => Finding::ok(Check::Store(DIRECTORY), about, "a test file was written and removed"),
         Err(failure) => {
             let fix = "fix the reported error; until then, nothing is published there";
-            Finding::error(Check::Directory, about, failure.to_string(), fix)
+            Finding::error(Check::Store(DIRECTORY), about, failure.to_string(), fix)
         }
     }
 }
 
-async fn served(settings: &directory::Settings, to: &Destination, users: &[CredentialName]) -> Vec<Finding> {
-    let users: Vec<&str> = users.iter().map(CredentialName::as_str).collect();
-    let about = format!("{to} ({})", users.join(", "));
-    let path: PathBuf = settings.path.join(&to.secret);
+async fn served(settings: &Settings, to: &Destination, about: String) -> Vec<Finding> {
+    let path = settings.path.join(&to.secret);
     // The finding of the directory covers the failure.
-    let Ok(store) = Directory::to_read(settings) else { return Vec::new() };
+    let Ok(store) = Directory::open_read_only(settings) else { return Vec::new() };
     match store.read(to, VersionRef::Current).await {
         Ok(Some(held)) => {
             let what = match held.value {
                 Some(_) => format!("`{}` holds a key", path.display()),
                 None => format!("`{}` holds no key yet; the first rotation writes it", path.display()),
             };
-            vec![Finding::ok(Check::PublishedValue, about, what)]
+            vec![Finding::ok(Check::Store(PUBLISHED), about, what)]
         }
         Ok(None) => {
-            vec![Finding::ok(Check::PublishedValue, about, "no value yet; the first rotation publishes it")]
+            vec![Finding::ok(Check::Store(PUBLISHED), about, "no value yet; the first rotation publishes it")]
         }
         Err(failure) => {
             let fix =
                 format!("make it readable for rekeyd's user, or move it away: `ls -l {}`", path.display());
-            vec![Finding::error(Check::PublishedValue, about, failure.to_string(), fix)]
+            vec![Finding::error(Check::Store(PUBLISHED), about, failure.to_string(), fix)]
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-use crate::config::environment::Environment;
+use crate::config_file::environment::Environment;
 use crate::domain::secret::{BadSecret, SecretValue};
 use crate::plain_file;
 

@@ -6,18 +6,42 @@ use std::time::Duration;
 use reqwest::Url;
 use tokio::task::JoinSet;
 
-use crate::adapters::aws_secrets_manager::examine::{self, Facts, Identity};
+use crate::adapters::aws_secrets_manager::examine::{self, CallerIdentity, SecretDetails};
+use crate::adapters::aws_secrets_manager::permissions::domain_of;
 use crate::adapters::aws_secrets_manager::{AwsSecretsManager, Patience, Settings};
-use crate::app::assembly;
-use crate::config::components::{AwsConfig, StoreConfig};
-use crate::config::environment::{Environment, ProcessEnvironment};
-use crate::doctor::Subject;
-use crate::doctor::finding::{Check, Finding};
-use crate::doctor::reach::reach;
+use crate::adapters::endpoint::reach::reach;
+use crate::config_file::environment::{Environment, ProcessEnvironment};
+use crate::domain::examination::{Check, Finding, StoreCheck};
 use crate::domain::failure::{Failure, Kind};
-use crate::domain::ids::{CredentialName, StoreName};
 use crate::domain::plan::Destination;
 use crate::ports::secret_store::SecretStore as _;
+use crate::ports::store_kind::{Examination, about_destination};
+
+const IDENTITY: StoreCheck = StoreCheck {
+    kind: "aws_secrets_manager",
+    step: 0,
+    label: "aws_identity",
+    checks: "the caller's AWS identity",
+};
+const SECRET: StoreCheck = StoreCheck {
+    step: 1,
+    label: "aws_secret",
+    checks: "that each secret exists, is not scheduled for deletion, is no replica, and is neither rotated by AWS nor managed by another service",
+    ..IDENTITY
+};
+const CONTENT: StoreCheck = StoreCheck {
+    step: 2,
+    label: "aws_content",
+    checks: "that each secret is readable, KMS key included, and that a key can be merged into it",
+    ..IDENTITY
+};
+const WRITE: StoreCheck = StoreCheck {
+    step: 3,
+    label: "aws_write",
+    checks: "with `--write-probe`: that each secret is writable, and its staging labels can be moved",
+    ..IDENTITY
+};
+pub(super) const CHECKS: [StoreCheck; 4] = [IDENTITY, SECRET, CONTENT, WRITE];
 
 /// AWS keeps 100 versions, not counting those of the last day.
 const VERSIONS_MANY: usize = 90;
@@ -31,41 +55,39 @@ const LIMITS: Patience = Patience {
 /// Secrets that are checked concurrently.
 const AT_ONCE: usize = 8;
 
-pub(super) async fn examine(subject: Arc<Subject>, name: StoreName) -> Vec<Finding> {
-    let about = format!("store `{name}`");
-    let Some(StoreConfig::AwsSecretsManager(aws)) = subject.config.stores.get(&name) else {
-        return Vec::new();
-    };
-    let settings = Settings { patience: LIMITS, ..assembly::aws_settings(aws) };
+pub(super) async fn examine(settings: &Settings, examination: &Examination) -> Vec<Finding> {
+    let about = &examination.about;
+    let settings = Settings { patience: LIMITS, ..settings.clone() };
     let store = match AwsSecretsManager::connect(&settings).await {
         Ok(store) => Arc::new(store),
         Err(failure) => {
             let fix = "set `region` on the store, or AWS_REGION in /etc/rekeyd/environment";
-            return vec![Finding::error(Check::AwsIdentity, about, failure.to_string(), fix)];
+            return vec![Finding::error(Check::Store(IDENTITY), about, failure.to_string(), fix)];
         }
     };
     let mut findings = Vec::new();
-    if let Some(url) = address(aws) {
-        let (found, goes_on) = reach(&subject, &about, &url, None).await;
+    if let Some(url) = endpoint(&settings) {
+        let (found, goes_on) = reach(about, &url, None, examination.now, examination.time_limit).await;
         findings.extend(found);
         if !goes_on {
             return findings;
         }
     }
-    let (finding, goes_on) = identity(&about, &settings).await;
+    let (finding, goes_on) = identity(about, &settings).await;
     findings.push(finding);
     if !goes_on {
         return findings;
     }
-    let mut waiting = subject.destinations(&name).into_iter();
-    let mut looked_at = JoinSet::new();
+    let mut waiting = examination.destinations.iter();
+    let mut examined = JoinSet::new();
     loop {
-        while looked_at.len() < AT_ONCE
+        while examined.len() < AT_ONCE
             && let Some((to, users)) = waiting.next()
         {
-            looked_at.spawn(secret(Arc::clone(&store), to, users, subject.write_probe));
+            let about = about_destination(to, users);
+            examined.spawn(secret(Arc::clone(&store), to.clone(), about, examination.write_probe));
         }
-        match looked_at.join_next().await {
+        match examined.join_next().await {
             Some(found) => findings.extend(found.unwrap_or_default()),
             None => return findings,
         }
@@ -73,22 +95,21 @@ pub(super) async fn examine(subject: Arc<Subject>, name: StoreName) -> Vec<Findi
 }
 
 /// The endpoint of the calls.
-fn address(aws: &AwsConfig) -> Option<Url> {
+fn endpoint(settings: &Settings) -> Option<Url> {
     let from_environment = |name: &str| ProcessEnvironment.read(name).filter(|text| !text.is_empty());
-    if let Some(url) = &aws.endpoint_url {
-        return Some(url.clone());
+    if let Some(url) = &settings.endpoint_url {
+        return Url::parse(url).ok();
     }
-    let region = aws.region.clone().or_else(|| from_environment("AWS_REGION"));
+    let region = settings.region.clone().or_else(|| from_environment("AWS_REGION"));
     let region = region.or_else(|| from_environment("AWS_DEFAULT_REGION"))?;
-    let end = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-    Url::parse(&format!("https://secretsmanager.{region}.{end}/")).ok()
+    Url::parse(&format!("https://secretsmanager.{region}.{}/", domain_of(&region))).ok()
 }
 
 async fn identity(about: &str, settings: &Settings) -> (Finding, bool) {
-    let check = Check::AwsIdentity;
+    let check = Check::Store(IDENTITY);
     let region = settings.region.as_deref().unwrap_or("from the environment");
     match examine::identity(settings).await {
-        Ok(Identity { arn, account }) => {
+        Ok(CallerIdentity { arn, account }) => {
             (Finding::ok(check, about, format!("identity `{arn}`, account {account}, region {region}")), true)
         }
         Err(failure) => match failure.kind {
@@ -124,63 +145,66 @@ async fn identity(about: &str, settings: &Settings) -> (Finding, bool) {
 async fn secret(
     store: Arc<AwsSecretsManager>,
     to: Destination,
-    users: Vec<CredentialName>,
+    about: String,
     write_probe: bool,
 ) -> Vec<Finding> {
-    let users: Vec<&str> = users.iter().map(CredentialName::as_str).collect();
-    let about = format!("{to} ({})", users.join(", "));
-    let (facts, mut findings) = match store.facts(&to).await {
-        Ok(facts) => (facts, Vec::new()),
+    let (details, mut findings) = match store.details(&to).await {
+        Ok(details) => (details, Vec::new()),
         Err(failure) => {
             // Reading the value may still be allowed, and a rotation starts with that.
             let fix = allow(&to, "secretsmanager:DescribeSecret");
             (
                 None,
-                vec![Finding::error(Check::AwsSecret, &about, failure.to_string(), fix_for(&failure, fix))],
+                vec![Finding::error(
+                    Check::Store(SECRET),
+                    &about,
+                    failure.to_string(),
+                    fix_for(&failure, fix),
+                )],
             )
         }
     };
-    if let Some(facts) = &facts {
-        let judged = judge(&about, &to, facts);
-        let stop = judged.iter().any(|finding| finding.fix.is_some())
-            && (facts.is_deleted || facts.replica_of.is_some());
-        findings.extend(judged);
+    if let Some(details) = &details {
+        let problems = problems(&about, &to, details);
+        let stop = problems.iter().any(|finding| finding.fix.is_some())
+            && (details.is_deleted || details.replica_of.is_some());
+        findings.extend(problems);
         if stop {
             return findings;
         }
     }
     match store.preflight(&to).await {
-        Ok(standing) => {
-            let what = match (&standing.version, &standing.fingerprint) {
-                (None, _) if facts.is_none() => "does not exist yet; the first rotation creates it",
+        Ok(served) => {
+            let what = match (&served.version, &served.fingerprint) {
+                (None, _) if details.is_none() => "does not exist yet; the first rotation creates it",
                 (None, _) => "has no value yet; the first rotation writes it",
                 (Some(_), None) => "readable; the JSON field is empty, and the first rotation writes it",
                 (Some(_), Some(_)) => "readable, and holds a key",
             };
-            findings.push(Finding::ok(Check::AwsContent, &about, what));
+            findings.push(Finding::ok(Check::Store(CONTENT), &about, what));
         }
         Err(failure) => {
             let fix = fix_for(&failure, allow(&to, "secretsmanager:GetSecretValue"));
-            findings.push(Finding::error(Check::AwsContent, &about, failure.to_string(), fix));
+            findings.push(Finding::error(Check::Store(CONTENT), &about, failure.to_string(), fix));
             return findings;
         }
     }
-    findings.push(write(&store, &about, &to, write_probe && facts.is_some()).await);
+    findings.push(write(&store, &about, &to, write_probe && details.is_some()).await);
     findings
 }
 
 /// The findings for a secret that can be described. Pure.
-fn judge(about: &str, to: &Destination, facts: &Facts) -> Vec<Finding> {
-    let check = Check::AwsSecret;
+fn problems(about: &str, to: &Destination, details: &SecretDetails) -> Vec<Finding> {
+    let check = Check::Store(SECRET);
     let id = &to.secret;
     let mut findings = Vec::new();
-    if facts.is_deleted {
+    if details.is_deleted {
         let fix = format!(
             "`aws secretsmanager restore-secret --secret-id {id}`, or use another secret in the policy"
         );
         findings.push(Finding::error(check, about, "scheduled for deletion", fix));
     }
-    if let Some(primary) = &facts.replica_of {
+    if let Some(primary) = &details.replica_of {
         let what = format!("a read-only replica; its primary is in {primary}");
         findings.push(Finding::error(
             check,
@@ -189,37 +213,37 @@ fn judge(about: &str, to: &Destination, facts: &Facts) -> Vec<Finding> {
             format!("set `region = \"{primary}\"` on the store"),
         ));
     }
-    if facts.is_rotated {
+    if details.is_rotated {
         let what = "AWS rotation is enabled: AWS and rekeyd would overwrite each other's versions";
         let fix = format!("`aws secretsmanager cancel-rotate-secret --secret-id {id}`");
         findings.push(Finding::error(check, about, what, fix));
     }
-    if let Some(owner) = &facts.owner {
+    if let Some(owner) = &details.owner {
         let what = format!("managed by `{owner}`, which may reject other writers");
         findings.push(Finding::error(check, about, what, "use a secret of your own in the policy"));
     }
-    if !facts.replicas_failed.is_empty() {
-        let what = format!("replication is failing in: {}", facts.replicas_failed.join(", "));
+    if !details.replicas_failed.is_empty() {
+        let what = format!("replication is failing in: {}", details.replicas_failed.join(", "));
         let fix = format!(
             "consumers there keep the old key; check `aws secretsmanager describe-secret --secret-id {id}`"
         );
         findings.push(Finding::warning(check, about, what, fix));
     }
-    if facts.labelled > VERSIONS_MANY {
-        let what = format!("{} versions have staging labels; AWS keeps about 100", facts.labelled);
+    if details.labelled > VERSIONS_MANY {
+        let what = format!("{} versions have staging labels; AWS keeps about 100", details.labelled);
         let fix = "remove labels from unused versions: `aws secretsmanager update-secret-version-stage`";
         findings.push(Finding::warning(check, about, what, fix));
     }
     if findings.is_empty() {
         let key =
-            if facts.kms_key.is_some() { "a customer-managed KMS key" } else { "the AWS-managed KMS key" };
+            if details.kms_key.is_some() { "a customer-managed KMS key" } else { "the AWS-managed KMS key" };
         findings.push(Finding::ok(check, about, format!("exists, encrypted with {key}")));
     }
     findings
 }
 
 async fn write(store: &AwsSecretsManager, about: &str, to: &Destination, probe: bool) -> Finding {
-    let check = Check::AwsWrite;
+    let check = Check::Store(WRITE);
     if !probe {
         let what = "write access is not tested by default";
         let fix = "test it without changes: `rekeyd doctor --write-probe`; required permissions: `rekeyd doctor --iam`";

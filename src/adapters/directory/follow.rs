@@ -1,11 +1,12 @@
-//! A secret in a file: one of rekeyd's own directory store, or any other. Looked at by its inode, times and link, which
-//! holds on every file system, and also where a mount swaps links above it.
+//! Follows a secret in a file: one of a directory store, or any other. A change shows in its inode, times and link target,
+//! on every file system, and also where a mount swaps links above the file.
 
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -13,32 +14,55 @@ use crate::adapters::json_field;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::secret::SecretValue;
 use crate::plain_file;
-use crate::ports::followed::{ContentMark, Followed, FollowedState};
+use crate::ports::followed::{ContentMark, Followed, FollowedSource, FollowedState};
 
-pub struct FollowedFile {
+/// A file as the agent's configuration names it.
+#[derive(Debug)]
+pub(crate) struct FileSettings {
+    pub(super) path: PathBuf,
+}
+
+#[async_trait]
+impl FollowedSource for FileSettings {
+    fn default_interval(&self) -> &'static str {
+        "1s"
+    }
+
+    fn longest_pause(&self, interval: Duration) -> Duration {
+        interval
+    }
+
+    fn file(&self) -> Option<&Path> {
+        Some(&self.path)
+    }
+
+    async fn follow(&self, json_field: Option<String>) -> Result<Box<dyn Followed>, Failure> {
+        Ok(Box::new(FollowedFile::new(self.path.clone(), json_field)))
+    }
+}
+
+struct FollowedFile {
     path: PathBuf,
     json_field: Option<String>,
-    /// What was last seen of the file.
-    seen: Mutex<Option<Seen>>,
+    last: Mutex<Option<Snapshot>>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
-struct Seen {
+struct Snapshot {
     mark: ContentMark,
-    /// The same while somebody writes into the file instead of replacing it.
+    /// Device and inode: the same while the file is written into instead of replaced.
     file: (u64, u64),
 }
 
 impl FollowedFile {
-    #[must_use]
-    pub fn new(path: PathBuf, json_field: Option<String>) -> Self {
-        Self { path, json_field, seen: Mutex::default() }
+    fn new(path: PathBuf, json_field: Option<String>) -> Self {
+        Self { path, json_field, last: Mutex::default() }
     }
 
-    fn see(&self) -> io::Result<Seen> {
+    fn snapshot(&self) -> io::Result<Snapshot> {
         let target = fs::read_link(&self.path).unwrap_or_default();
         let it = fs::metadata(&self.path)?;
-        Ok(Seen { mark: mark(&it, &target.to_string_lossy()), file: (it.dev(), it.ino()) })
+        Ok(Snapshot { mark: mark(&it, &target.to_string_lossy()), file: (it.dev(), it.ino()) })
     }
 
     fn value(&self, content: &[u8]) -> Result<SecretValue, Failure> {
@@ -73,20 +97,20 @@ fn mark(it: &Metadata, target: &str) -> ContentMark {
 
 #[async_trait]
 impl Followed for FollowedFile {
-    /// Small and local: it is read where it is asked for.
+    /// Reads on the caller's thread: the file is small and local.
     async fn look(&self, since: Option<&ContentMark>) -> Result<FollowedState, Failure> {
-        let now = self.see().map_err(|error| self.failed(&error))?;
+        let now = self.snapshot().map_err(|error| self.failed(&error))?;
         if since == Some(&now.mark) {
             return Ok(FollowedState::Same);
         }
-        let before = self.seen.lock().unwrap_or_else(PoisonError::into_inner).replace(now.clone());
-        // Written into, not replaced: what can be read may be half of it until it has stood still for a look.
+        let before = self.last.lock().unwrap_or_else(PoisonError::into_inner).replace(now.clone());
+        // Written into, not replaced: the content may be half written until two looks see the same.
         if before.is_some_and(|before| before.file == now.file && before.mark != now.mark) {
             return Ok(FollowedState::Unsettled);
         }
         let content =
             plain_file::read(&self.path, plain_file::BYTES_MAX).map_err(|error| self.failed(&error))?;
-        if self.see().map_err(|error| self.failed(&error))? != now {
+        if self.snapshot().map_err(|error| self.failed(&error))? != now {
             return Ok(FollowedState::Unsettled);
         }
         Ok(FollowedState::New { mark: now.mark, value: self.value(&content)? })

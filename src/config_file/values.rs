@@ -5,17 +5,17 @@ use std::path::PathBuf;
 use jiff::SignedDuration;
 use reqwest::Url;
 
-use crate::config::duration;
-use crate::config::findings::{Findings, listed, nearest};
-use crate::config::raw::{self, At};
-use crate::config::secret_source::SecretSource;
-use crate::domain::ids::{BadName, is_region};
+use crate::config_file::duration;
+use crate::config_file::findings::{Findings, listed, nearest};
+use crate::config_file::kinds::{self as raw, At};
+use crate::config_file::secret_source::SecretSource;
+use crate::domain::ids::BadName;
 use crate::domain::sanitize::is_unseen;
 use crate::domain::schedule::brief;
 use crate::loopback;
 
 /// A declared name.
-pub(super) fn name<N>(
+pub(crate) fn name<N>(
     written: &At<String>,
     findings: &mut Findings,
     parse: impl Fn(String) -> Result<N, BadName>,
@@ -30,7 +30,7 @@ pub(super) fn name<N>(
 }
 
 /// A duration of at least `least`.
-pub(super) fn duration(
+pub(crate) fn duration(
     written: Option<&At<raw::Duration>>,
     least: SignedDuration,
     findings: &mut Findings,
@@ -52,7 +52,7 @@ pub(super) fn duration(
 }
 
 /// The duration, else the default.
-pub(super) fn duration_or(
+pub(crate) fn duration_or(
     written: Option<&At<raw::Duration>>,
     otherwise: &str,
     least: SignedDuration,
@@ -61,11 +61,11 @@ pub(super) fn duration_or(
     duration(written, least, findings).unwrap_or_else(|| default(otherwise))
 }
 
-pub(super) fn default(written: &str) -> SignedDuration {
+pub(crate) fn default(written: &str) -> SignedDuration {
     duration::parse(written).unwrap_or(SignedDuration::ZERO)
 }
 
-pub(super) fn path(written: Option<&At<raw::AbsolutePath>>, findings: &mut Findings) -> Option<PathBuf> {
+pub(crate) fn path(written: Option<&At<raw::AbsolutePath>>, findings: &mut Findings) -> Option<PathBuf> {
     let written = written?;
     let text = written.value().as_str();
     if !text.starts_with('/') || text.contains('\0') {
@@ -76,7 +76,7 @@ pub(super) fn path(written: Option<&At<raw::AbsolutePath>>, findings: &mut Findi
 }
 
 /// A URL for calls with a secret: encrypted, unless it is on loopback.
-pub(super) fn url(written: Option<&At<raw::Url>>, findings: &mut Findings) -> Option<Url> {
+pub(crate) fn url(written: Option<&At<raw::Url>>, findings: &mut Findings) -> Option<Url> {
     let written = written?;
     let span = written.span();
     let Ok(url) = Url::parse(written.value().as_str()) else {
@@ -104,7 +104,7 @@ pub(super) fn url(written: Option<&At<raw::Url>>, findings: &mut Findings) -> Op
 }
 
 /// A URL for calls without a secret.
-pub(super) fn plain_url(written: Option<&At<raw::Url>>, findings: &mut Findings) -> Option<Url> {
+pub(crate) fn plain_url(written: Option<&At<raw::Url>>, findings: &mut Findings) -> Option<Url> {
     let written = written?;
     let help = "use for example \"http://tts-api.internal:8080/healthz\"";
     match Url::parse(written.value().as_str()) {
@@ -122,7 +122,7 @@ pub(super) fn plain_url(written: Option<&At<raw::Url>>, findings: &mut Findings)
 }
 
 /// File permissions in octal digits.
-pub(super) fn mode(written: Option<&At<raw::Mode>>, otherwise: &str, findings: &mut Findings) -> u32 {
+pub(crate) fn mode(written: Option<&At<raw::Mode>>, otherwise: &str, findings: &mut Findings) -> u32 {
     let otherwise = u32::from_str_radix(otherwise, 8).unwrap_or(0o400);
     let Some(written) = written else { return otherwise };
     let text = written.value().as_str();
@@ -138,7 +138,7 @@ pub(super) fn mode(written: Option<&At<raw::Mode>>, otherwise: &str, findings: &
 }
 
 /// A name of an outside system: not empty, bounded, on one line.
-pub(super) fn text(written: Option<&At<raw::Text>>, findings: &mut Findings) -> Option<String> {
+pub(crate) fn text(written: Option<&At<raw::Text>>, findings: &mut Findings) -> Option<String> {
     const CHARACTERS_MAX: usize = 512;
     let written = written?;
     let text = written.value().as_str();
@@ -156,25 +156,14 @@ pub(super) fn text(written: Option<&At<raw::Text>>, findings: &mut Findings) -> 
     None
 }
 
-/// An AWS region name. Only AWS knows whether the region exists.
-pub(super) fn region(written: Option<&At<raw::Text>>, findings: &mut Findings) -> Option<String> {
-    let written = written?;
-    let text = written.value().as_str();
-    if is_region(text) {
-        return Some(text.to_owned());
-    }
-    findings.error(&written.span(), "not an AWS region name", "use a name such as \"eu-west-1\"");
-    None
-}
-
 /// A secret reference. The schema guarantees that at most one kind is set.
-pub(super) fn secret(written: Option<&raw::Secret>, findings: &mut Findings) -> Option<SecretSource> {
+pub(crate) fn secret(written: Option<&raw::Secret>, findings: &mut Findings) -> Option<SecretSource> {
     let raw::Secret { systemd_credential, file, env } = written?;
     secret_reference(systemd_credential.as_ref(), file.as_ref(), env.as_ref(), findings)
 }
 
 /// The reference; several kinds were reported.
-pub(super) fn secret_reference(
+pub(crate) fn secret_reference(
     systemd_credential: Option<&At<raw::Text>>,
     file: Option<&At<raw::AbsolutePath>>,
     env: Option<&At<raw::Text>>,
@@ -205,7 +194,7 @@ pub(super) fn secret_reference(
 }
 
 /// Resolves a reference to a declared name; `declared` is every name of its section, as written.
-pub(super) fn reference<N>(
+pub(crate) fn reference<N>(
     written: &At<raw::Reference>,
     what: &str,
     declared: &[&str],

@@ -11,33 +11,34 @@ const TMPFS_MAGIC: u64 = 0x0102_1994;
 const RAMFS_MAGIC: u64 = 0x8584_58f6;
 
 /// What is at the path of a directory.
-pub(super) enum PathState {
+pub enum PathState {
     Missing,
     Inaccessible(std::io::Error),
     NotADirectory,
-    Directory(Directory),
+    Directory(DirectoryState),
 }
 
-pub(super) struct Directory {
-    pub(super) mode: u32,
-    pub(super) owner: u32,
-    pub(super) group: u32,
-    pub(super) device: u64,
-    pub(super) is_writable: bool,
-    pub(super) is_read_only: bool,
-    pub(super) in_memory: bool,
-    pub(super) free_bytes: u64,
-    pub(super) free_files: Option<u64>,
+pub struct DirectoryState {
+    pub mode: u32,
+    pub owner: u32,
+    pub group: u32,
+    pub device: u64,
+    pub is_writable: bool,
+    pub is_read_only: bool,
+    pub in_memory: bool,
+    pub free_bytes: u64,
+    pub free_files: Option<u64>,
 }
 
 /// Follows symbolic links, as the daemon does.
-pub(super) fn look(path: &Path) -> PathState {
-    let there = match path.metadata() {
-        Ok(there) => there,
+#[must_use]
+pub fn look(path: &Path) -> PathState {
+    let metadata = match path.metadata() {
+        Ok(metadata) => metadata,
         Err(error) if error.kind() == ErrorKind::NotFound => return PathState::Missing,
         Err(error) => return PathState::Inaccessible(error),
     };
-    if !there.is_dir() {
+    if !metadata.is_dir() {
         return PathState::NotADirectory;
     }
     let system = match rustix::fs::statvfs(path) {
@@ -45,11 +46,11 @@ pub(super) fn look(path: &Path) -> PathState {
         Err(error) => return PathState::Inaccessible(error.into()),
     };
     let kind = rustix::fs::statfs(path).map_or(0, |kind| u64::try_from(kind.f_type).unwrap_or(0));
-    PathState::Directory(Directory {
-        mode: there.permissions().mode() & 0o7777,
-        owner: there.uid(),
-        group: there.gid(),
-        device: there.dev(),
+    PathState::Directory(DirectoryState {
+        mode: metadata.permissions().mode() & 0o7777,
+        owner: metadata.uid(),
+        group: metadata.gid(),
+        device: metadata.dev(),
         is_writable: rustix::fs::access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok(),
         is_read_only: system.f_flag.contains(StatVfsMountFlags::RDONLY),
         in_memory: [TMPFS_MAGIC, RAMFS_MAGIC].contains(&(kind & 0xffff_ffff)),
@@ -60,13 +61,15 @@ pub(super) fn look(path: &Path) -> PathState {
 }
 
 /// Whether systemd creates the directory when it starts the unit.
-pub(super) fn is_created_by_the_unit(directory: &Path) -> bool {
+#[must_use]
+pub fn is_created_by_the_unit(directory: &Path) -> bool {
     ["/run/rekeyd", "/var/lib/rekeyd", "/var/lib/private/rekeyd"]
         .iter()
         .any(|made| directory == Path::new(made))
 }
 
 /// A size in MiB.
-pub(super) fn mebibytes(bytes: u64) -> String {
+#[must_use]
+pub fn mebibytes(bytes: u64) -> String {
     format!("{} MiB", bytes >> 20)
 }

@@ -1,26 +1,28 @@
 //! Checks of the connection to a server: DNS, TLS and the certificate's expiry.
 
-use jiff::SignedDuration;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
 use reqwest::Url;
 
-use crate::adapters::endpoint::{self, CertificateError};
-use crate::config::environment::{Environment, ProcessEnvironment};
-use crate::doctor::finding::{Check, Finding};
-use crate::doctor::{CALL_LIMIT, Subject};
+use crate::adapters::endpoint::{CertificateError, addresses, certificate_expiry};
+use crate::config_file::environment::{Environment, ProcessEnvironment};
+use crate::domain::examination::{Check, Finding};
 
 /// Automatic renewal happens well before this.
 const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// The findings for the connection to `url`, and whether calls can be made.
-pub(super) async fn reach(
-    subject: &Subject,
+pub async fn reach(
     about: &str,
     url: &Url,
     ca_pem: Option<&[u8]>,
+    now: Timestamp,
+    limit: Duration,
 ) -> (Vec<Finding>, bool) {
     let host = url.host_str().unwrap_or_default().to_owned();
     let mut findings = Vec::new();
-    match endpoint::addresses(url, CALL_LIMIT).await {
+    match addresses(url, limit).await {
         Ok(found) => {
             let what = format!("`{host}` resolves; addresses: {}", found.len());
             findings.push(Finding::ok(Check::Dns, about, what));
@@ -41,7 +43,7 @@ pub(super) async fn reach(
     if url.scheme() != "https" {
         return (findings, true);
     }
-    let (finding, goes_on) = certificate(subject, about, url, ca_pem).await;
+    let (finding, goes_on) = certificate(about, url, ca_pem, now, limit).await;
     findings.push(finding);
     (findings, goes_on)
 }
@@ -52,9 +54,15 @@ fn is_proxied() -> bool {
         .any(|name| ProcessEnvironment.read(name).is_some_and(|proxy| !proxy.is_empty()))
 }
 
-async fn certificate(subject: &Subject, about: &str, url: &Url, ca_pem: Option<&[u8]>) -> (Finding, bool) {
+async fn certificate(
+    about: &str,
+    url: &Url,
+    ca_pem: Option<&[u8]>,
+    now: Timestamp,
+    limit: Duration,
+) -> (Finding, bool) {
     let check = Check::Certificate;
-    let seen = endpoint::certificate_expiry(url, ca_pem, CALL_LIMIT).await;
+    let seen = certificate_expiry(url, ca_pem, limit).await;
     let expiry = match seen {
         Ok(Some(expiry)) => expiry,
         Ok(None) => return (Finding::ok(check, about, "TLS connection established"), true),
@@ -73,7 +81,7 @@ async fn certificate(subject: &Subject, about: &str, url: &Url, ca_pem: Option<&
             return (Finding::error(check, about, error.to_string(), fix), false);
         }
     };
-    let left = expiry.duration_since(subject.now);
+    let left = expiry.duration_since(now);
     let what = format!("the certificate is trusted, and expires at {expiry:.0}");
     if left > EXPIRES_SOON {
         return (Finding::ok(check, about, what), true);

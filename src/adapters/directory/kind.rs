@@ -1,0 +1,80 @@
+//! What a directory declares about itself as a kind of store.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::adapters::directory::{Directory, Settings, doctor};
+use crate::domain::examination::Finding;
+use crate::domain::failure::Failure;
+use crate::domain::ids::CredentialName;
+use crate::ports::secret_store::SecretStore;
+use crate::ports::store_kind::{Examination, InitForm, NameRule, StoreConfig, StoreKind, StoreOperation};
+
+pub static KIND: StoreKind = StoreKind {
+    key: "directory",
+    title: "a directory store",
+    followed_as: Some("file"),
+    name_rule: NameRule {
+        accepts: is_secret_name,
+        rule: "not a valid file name for a directory store",
+        help: "use a name of at most 64 letters, digits, `-`, `_` and `.`, without `/`",
+    },
+    is_filled_by_rekeyd: true,
+    version_quota: None,
+    serves_first_version: false,
+    calls,
+    checks: &doctor::CHECKS,
+    needs_permissions: false,
+    init: Some(InitForm {
+        scheme: "dir",
+        value: "PATH",
+        accepts: is_absolute,
+        help: "pass an absolute path, such as `dir:/run/rekeyd/secrets`",
+        store_name: "local",
+        key: "path",
+        is_prefixed: false,
+    }),
+};
+
+#[async_trait]
+impl StoreConfig for Settings {
+    fn kind(&self) -> &'static StoreKind {
+        &KIND
+    }
+
+    fn directory(&self) -> Option<&Path> {
+        Some(&self.path)
+    }
+
+    async fn open(&self) -> Result<Arc<dyn SecretStore>, Failure> {
+        Ok(Arc::new(Directory::open(self)?))
+    }
+
+    async fn open_read_only(&self) -> Result<Arc<dyn SecretStore>, Failure> {
+        Ok(Arc::new(Directory::open_read_only(self)?))
+    }
+
+    async fn examine(&self, examination: &Examination) -> Vec<Finding> {
+        doctor::examine(self, examination).await
+    }
+}
+
+fn is_secret_name(text: &str) -> bool {
+    CredentialName::new(text).is_ok()
+}
+
+fn is_absolute(path: &str) -> bool {
+    path.starts_with('/')
+}
+
+fn calls(operation: StoreOperation) -> Vec<&'static str> {
+    vec![match operation {
+        StoreOperation::Preflight { .. } => "check",
+        StoreOperation::Stage { .. } => "stage",
+        StoreOperation::Read => "read",
+        StoreOperation::Promote { .. } => "promote",
+        StoreOperation::Discard => "discard",
+    }]
+}

@@ -246,34 +246,34 @@ complete -c rekeyd -n "__fish_rekeyd_using_subcommand sweep" -l policy -d 'The d
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand sweep" -l output -d 'Output format' -r -f -a "text\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand sweep" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l config -d 'Configuration file, instead of the flags for a single secret' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l config -d 'Configuration file, instead of the flags for one secret' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l credential -d 'Name of the credential in rekeyd\'s policy' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l file -d 'Follow this file, such as a secret of rekeyd\'s directory store' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l aws-secret -d 'Follow this secret in AWS Secrets Manager' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l aws-region -d 'Region of the AWS secret' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l json-field -d 'JSON field that holds the key' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l file -d 'File to follow: a secret of rekeyd\'s directory store, or any other file' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l aws-secret -d 'Secret in AWS Secrets Manager to follow' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l aws-region -d 'AWS region of the secret' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l json-field -d 'Field of a JSON secret that holds the key' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l every -d 'Polling interval' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l to -d 'Write the key to this file' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l mode -d 'Mode of the output file' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l owner -d 'Owner of the output file' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l group -d 'Group of the output file' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l variable -d 'With --exec: environment variable that holds the key' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l path-variable -d 'With --exec: environment variable that holds the path of the output file' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l on-change -d 'Run this command after a change (split at spaces, no shell)' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l pid-file -d 'Signal the process whose PID is in this file after a change' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l to -d 'File to write the value to' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l mode -d 'Mode of the file' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l owner -d 'Owner of the file' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l group -d 'Group of the file' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l variable -d 'Environment variable with the value, with --exec' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l path-variable -d 'Environment variable with the path of the file, with --exec' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l on-change -d 'Command to run after a change; split at spaces, no shell' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l pid-file -d 'File with the process id to signal after a change' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l signal -d 'Signal to send: HUP, USR1, USR2, INT or TERM' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l notify-url -d 'POST to this loopback URL after a change' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l health -d 'Health check command: exit code 0 means healthy (split at spaces, no shell)' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l health-url -d 'Health check URL on loopback: status 2xx means healthy' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l notify-url -d 'URL on this machine to POST to after a change' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l health -d 'Health check command, healthy if it exits 0; split at spaces, no shell' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l health-url -d 'Health check URL on this machine, healthy if it answers 2xx' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l health-deadline -d 'How long the application may take to become healthy after a change' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l consumer -d 'Acknowledge to rekeyd as this consumer of its policy' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l rekeyd -d 'URL of rekeyd\'s HTTP listener' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l token-file -d 'File that holds the consumer\'s token' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l token-env -d 'Environment variable that holds the consumer\'s token' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l token-credential -d 'systemd credential that holds the consumer\'s token' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l consumer -d 'Name of this consumer in rekeyd\'s policy; turns acknowledgements on' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l rekeyd -d 'URL of rekeyd\'s listener' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l token-file -d 'File with the consumer\'s token' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l token-env -d 'Environment variable with the consumer\'s token' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l token-credential -d 'systemd credential with the consumer\'s token' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l heartbeat -d 'How often to repeat an acknowledgement' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l exec -d 'Run the application after `--`, and restart it when a secret changes'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l once -d 'Write every secret once, then exit (for init containers)'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l once -d 'Write every secret once and exit, to prepare for the application\'s start'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand sandbox" -l listen -d 'The address to listen on; port 0 takes a free one' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand sandbox" -l era -d 'Which shape of the API to have' -r -f -a "august2025\t'No `key_id` on create; PATCH wants every field; no disable endpoint, no addresses, no expiry, no analytics'

@@ -120,7 +120,7 @@ macro_rules! phases {
 phases! {
     Due: PhaseRow {
         label: "due",
-        takes: &[E::MintIntended, E::Parked, E::AbortAsked],
+        takes: &[E::MintIntended, E::Parked, E::AbortRequested],
         path: Path::Rotation, waits: false, is_setback: false, may_publish_again: false,
         needs_old_key: NeedsOldKey::Never, old_key: OldKey::Enabled, quarantine: Quarantine::NotPlanned,
         held_by: Some(HoldKind::Minting), admin_key: AdminKeySide::Either,
@@ -131,7 +131,7 @@ phases! {
     },
     Minting: PhaseRow {
         label: "minting",
-        takes: &[E::Minted, E::MintRefused, E::MintDoubted, E::LostKeySettled, E::AbortAsked],
+        takes: &[E::Minted, E::MintRefused, E::MintDoubted, E::LostKeySettled, E::AbortRequested],
         path: Path::Rotation, waits: false, is_setback: false, may_publish_again: false,
         needs_old_key: NeedsOldKey::Never, old_key: OldKey::Enabled, quarantine: Quarantine::NotPlanned,
         held_by: None, admin_key: AdminKeySide::Either,
@@ -143,8 +143,8 @@ phases! {
     Staging: PhaseRow {
         label: "staging",
         takes: &[
-            E::Staged, E::ValueLost, E::Refuted, E::Contested, E::ExpirySettled, E::RollbackBegun,
-            E::Parked, E::AbortAsked,
+            E::Staged, E::ValueLost, E::VerificationFailed, E::DestinationChanged, E::ExpirySettled, E::RollbackBegun,
+            E::Parked, E::AbortRequested,
         ],
         path: Path::Rotation, waits: false, is_setback: false, may_publish_again: true,
         needs_old_key: NeedsOldKey::OncePromoted, old_key: OldKey::Enabled, quarantine: Quarantine::NotPlanned,
@@ -157,8 +157,8 @@ phases! {
     Verifying: PhaseRow {
         label: "verifying",
         takes: &[
-            E::ValueLost, E::Verified, E::Refuted, E::ExpirySettled, E::RollbackBegun, E::Parked,
-            E::AbortAsked,
+            E::ValueLost, E::Verified, E::VerificationFailed, E::ExpirySettled, E::RollbackBegun, E::Parked,
+            E::AbortRequested,
         ],
         path: Path::Rotation, waits: false, is_setback: false, may_publish_again: true,
         needs_old_key: NeedsOldKey::OncePromoted, old_key: OldKey::Enabled, quarantine: Quarantine::NotPlanned,
@@ -170,7 +170,7 @@ phases! {
     },
     Promoting: PhaseRow {
         label: "promoting",
-        takes: &[E::Promoted, E::Contested, E::ExpirySettled, E::RollbackBegun, E::Parked, E::AbortAsked],
+        takes: &[E::Promoted, E::DestinationChanged, E::ExpirySettled, E::RollbackBegun, E::Parked, E::AbortRequested],
         path: Path::Rotation, waits: false, is_setback: false, may_publish_again: true,
         needs_old_key: NeedsOldKey::Always, old_key: OldKey::Enabled, quarantine: Quarantine::NotPlanned,
         held_by: None, admin_key: AdminKeySide::Either,
@@ -183,7 +183,7 @@ phases! {
         label: "overlap",
         takes: &[
             E::Released, E::ClockAgreed, E::ExpiryIntended, E::ExpirySettled, E::RollbackBegun, E::Parked,
-            E::AbortAsked,
+            E::AbortRequested,
         ],
         path: Path::Rotation, waits: true, is_setback: false, may_publish_again: true,
         needs_old_key: NeedsOldKey::Always, old_key: OldKey::Enabled, quarantine: Quarantine::AfterOverlap,
@@ -196,8 +196,8 @@ phases! {
     Disabling: PhaseRow {
         label: "disabling",
         takes: &[
-            E::Withheld, E::OldKeyDisabled, E::Alarmed, E::ExpirySettled, E::RollbackBegun, E::Parked,
-            E::AbortAsked,
+            E::ReleaseWithdrawn, E::OldKeyDisabled, E::Alarmed, E::ExpirySettled, E::RollbackBegun, E::Parked,
+            E::AbortRequested,
         ],
         path: Path::Rotation, waits: false, is_setback: false, may_publish_again: true,
         needs_old_key: NeedsOldKey::Always, old_key: OldKey::BeingDisabled, quarantine: Quarantine::Next,
@@ -211,7 +211,7 @@ phases! {
         label: "quarantine",
         takes: &[
             E::ClockAgreed, E::QuarantinePassed, E::Alarmed, E::ExpiryIntended, E::ExpirySettled,
-            E::RollbackBegun, E::Parked, E::AbortAsked,
+            E::RollbackBegun, E::Parked, E::AbortRequested,
         ],
         path: Path::Rotation, waits: true, is_setback: false, may_publish_again: true,
         needs_old_key: NeedsOldKey::Always, old_key: OldKey::Disabled, quarantine: Quarantine::Running,
@@ -223,7 +223,7 @@ phases! {
     },
     Revoking: PhaseRow {
         label: "revoking",
-        takes: &[E::OldKeyGone, E::Alarmed, E::ExpirySettled, E::RollbackBegun, E::Parked, E::AbortAsked],
+        takes: &[E::OldKeyGone, E::Alarmed, E::ExpirySettled, E::RollbackBegun, E::Parked, E::AbortRequested],
         path: Path::Rotation, waits: false, is_setback: false, may_publish_again: true,
         needs_old_key: NeedsOldKey::Always, old_key: OldKey::Disabled, quarantine: Quarantine::NotPlanned,
         held_by: Some(HoldKind::Revoking), admin_key: AdminKeySide::New,
@@ -234,7 +234,7 @@ phases! {
     },
     Reinstating: PhaseRow {
         label: "reinstating",
-        takes: &[E::OldKeyEnabled, E::ExpirySettled, E::RollbackBegun, E::Parked, E::AbortAsked],
+        takes: &[E::OldKeyEnabled, E::ExpirySettled, E::RollbackBegun, E::Parked, E::AbortRequested],
         path: Path::Aside, waits: false, is_setback: true, may_publish_again: true,
         needs_old_key: NeedsOldKey::Always, old_key: OldKey::Disabled, quarantine: Quarantine::NotPlanned,
         held_by: None, admin_key: AdminKeySide::New,
@@ -256,7 +256,7 @@ phases! {
     },
     RollingBack: PhaseRow {
         label: "rolling_back",
-        takes: &[E::OldKeyEnabled, E::Restored, E::ExpirySettled, E::Reclaimed, E::Parked],
+        takes: &[E::OldKeyEnabled, E::Restored, E::ExpirySettled, E::OverwriteRequested, E::Parked],
         path: Path::Rollback, waits: false, is_setback: true, may_publish_again: true,
         needs_old_key: NeedsOldKey::Always, old_key: OldKey::Disabled, quarantine: Quarantine::NotPlanned,
         held_by: None, admin_key: AdminKeySide::Old,
@@ -267,7 +267,7 @@ phases! {
     },
     Returning: PhaseRow {
         label: "returning",
-        takes: &[E::ClockAgreed, E::ReturnPassed, E::Reclaimed, E::Parked],
+        takes: &[E::ClockAgreed, E::ReturnPassed, E::OverwriteRequested, E::Parked],
         path: Path::Rollback, waits: true, is_setback: false, may_publish_again: true,
         needs_old_key: NeedsOldKey::Never, old_key: OldKey::Enabled, quarantine: Quarantine::NotPlanned,
         held_by: Some(HoldKind::Revoking), admin_key: AdminKeySide::Old,
@@ -278,7 +278,7 @@ phases! {
     },
     Withdrawing: PhaseRow {
         label: "withdrawing",
-        takes: &[E::NewKeyGone, E::Reclaimed, E::Parked],
+        takes: &[E::NewKeyGone, E::OverwriteRequested, E::Parked],
         path: Path::Rollback, waits: false, is_setback: false, may_publish_again: true,
         needs_old_key: NeedsOldKey::Never, old_key: OldKey::Enabled, quarantine: Quarantine::NotPlanned,
         held_by: Some(HoldKind::Revoking), admin_key: AdminKeySide::Old,
@@ -289,7 +289,7 @@ phases! {
     },
     Parked: PhaseRow {
         label: "parked",
-        takes: &[E::Retried, E::Reclaimed, E::ExpirySettled, E::RollbackBegun, E::AbortAsked],
+        takes: &[E::Retried, E::OverwriteRequested, E::ExpirySettled, E::RollbackBegun, E::AbortRequested],
         path: Path::Aside, waits: false, is_setback: true, may_publish_again: false,
         needs_old_key: NeedsOldKey::Never, old_key: OldKey::Enabled, quarantine: Quarantine::NotPlanned,
         held_by: None, admin_key: AdminKeySide::Either,

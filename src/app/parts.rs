@@ -80,7 +80,7 @@ impl Parts {
     pub(super) async fn all_ended(&mut self) -> Option<EndedPart> {
         let mut broken = None;
         while let Some(ended) = self.next_ended().await {
-            broken = broken.or(Some(ended).filter(|ended| ended.panicked));
+            broken = broken.or_else(|| Some(ended).filter(|ended| ended.panicked));
         }
         broken
     }

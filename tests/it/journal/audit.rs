@@ -11,7 +11,7 @@ use rekeyd::domain::audit::check::{Checker, FaultKind};
 use rekeyd::domain::audit::{Act, Actor, Head, Sealed, canonical, changes};
 use rekeyd::domain::event::Event;
 use rekeyd::domain::hold::{BREAKER, Hold, HoldKind, Scope};
-use rekeyd::ports::journal::{AuditLog, AuditReader, Entry, RotationLog};
+use rekeyd::ports::journal::{AuditLog, AuditReader, Entry, RotationLog, WorkspaceActivity};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 

@@ -14,8 +14,8 @@ use rekeyd::domain::ids::{KeyId, StoreName, VersionId};
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::plan::Destination;
 use rekeyd::domain::record::{Current, Due, Obstacle, ObstacleKind, PublishedVersion, Record};
-use rekeyd::domain::report::destinations::PlaceState;
-use rekeyd::domain::report::history::Story;
+use rekeyd::domain::report::destinations::DestinationState;
+use rekeyd::domain::report::history::RotationTimeline;
 use rekeyd::domain::report::{CredentialHealth, CredentialReport, Facts};
 use rekeyd::domain::rotation::{ParkReason, RollbackCause, Rotation};
 use rekeyd::domain::successor::{KeyFacts, Served};
@@ -254,7 +254,7 @@ fn each_condition_is_told_with_what_to_do() {
 
 #[test]
 fn a_partial_publish_is_visible_in_each_destination() {
-    use PlaceState::{Absent, Current, Restored, Staged};
+    use DestinationState::{Absent, Current, Restored, Staged};
     let roll_back = vec![
         (20, Event::RollbackBegun { cause: RollbackCause::Operator }),
         (20, Event::OldKeyEnabled),
@@ -268,7 +268,7 @@ fn a_partial_publish_is_visible_in_each_destination() {
         (Sample::rotating("c", 1, 8, roll_back), [Restored, Current], true),
     ] {
         let report = sample.report(60);
-        let told: Vec<PlaceState> = report.destinations.iter().map(|place| place.state).collect();
+        let told: Vec<DestinationState> = report.destinations.iter().map(|place| place.state).collect();
         assert_eq!((told.as_slice(), report.partially_published), (&places[..], partial));
     }
 }
@@ -278,7 +278,7 @@ fn every_kind_of_event_has_a_line_and_a_damaged_history_is_still_told() {
     let id = rotation(1);
     let events = super::samples::every_event("tts", id);
     let events: Vec<(Timestamp, Event)> = events.into_iter().map(|event| (at(0), event)).collect();
-    let story = Story::tell(id, &events);
+    let story = RotationTimeline::new(id, &events);
     assert_eq!(story.lines.len(), events.len());
     assert!(story.lines.iter().all(|line| !line.text.is_empty()));
     assert!(story.damage.is_some() && story.phase.is_none(), "every event once is no legal history");
@@ -289,9 +289,9 @@ fn every_kind_of_event_has_a_line_and_a_damaged_history_is_still_told() {
         vec![(DAY * 2, Event::QuarantinePassed), (DAY * 2 + 1, Event::OldKeyGone)],
     );
     let events: Vec<_> = whole.events.iter().map(|(seconds, event)| (at(*seconds), event.clone())).collect();
-    let story = Story::tell(id, &events);
+    let story = RotationTimeline::new(id, &events);
     assert_eq!((story.phase, story.ended_at), (Some(PhaseName::Done), Some(at(DAY * 2 + 1))));
-    let first = &Story::tell(id, &[]);
+    let first = &RotationTimeline::new(id, &[]);
     assert!(first.lines.is_empty() && first.damage.is_some());
 }
 

@@ -116,7 +116,7 @@ async fn the_record_of_a_credential_keeps_every_field() {
     assert_eq!(full.due.unwrap().schedule, "every 30d");
     assert_eq!(full.answered.unwrap().why, "it was seen in public");
     let current = full.current.unwrap();
-    assert!(current.fingerprint == Some(Fingerprint::of(b"old")) && current.grants.is_some());
+    assert!(current.fingerprint == Some(Fingerprint::of(b"old")) && current.attributes.is_some());
     let mut obstacles = BTreeSet::new();
     for (_, state) in journal.load().await.unwrap() {
         obstacles.extend(state.unwrap().record.obstacle.map(|obstacle| obstacle.kind.label()));
@@ -149,15 +149,15 @@ async fn acknowledgements_observations_and_holds_are_kept() {
 async fn undelivered_notifications_are_kept() {
     let (_directory, _, journal) = opened();
     let recalled = journal.recall().await.unwrap();
-    let sizes = (recalled.threads.len(), recalled.tales.len(), recalled.failing.len());
+    let sizes = (recalled.incidents.len(), recalled.occurrences.len(), recalled.failing.len());
     assert_eq!(sizes, (3, 5, 1));
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     let mut again = 0;
     for (channel, count) in [("chat", 11), ("pager", 3)] {
         let waiting = journal.waiting(&ChannelName::new(channel).unwrap(), 100).await.unwrap();
-        assert_eq!((waiting.count, waiting.letters.len() as u64), (count, count));
-        for notification in &waiting.letters {
-            *kinds.entry(notification.news.label()).or_default() += 1;
+        assert_eq!((waiting.count, waiting.notifications.len() as u64), (count, count));
+        for notification in &waiting.notifications {
+            *kinds.entry(notification.event.label()).or_default() += 1;
             again += notification.failures;
         }
     }

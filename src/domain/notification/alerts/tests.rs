@@ -121,7 +121,7 @@ fn workspaces_holds_and_the_daemon_have_alerts_too() {
 fn a_consumer_that_is_silent_is_a_ticket_until_it_reports() {
     let mut quiet = report(&record("tts"));
     let consumer = ConsumerName::new("batch").unwrap();
-    quiet.silent = vec![SilentReport { consumer, since: at(-7200), valid_for_seconds: 1800 }];
+    quiet.stale_consumers = vec![StaleConsumer { consumer, since: at(-7200), valid_for_seconds: 1800 }];
     let set = alert_set(&StatusReport::new(vec![quiet], at(0)), &[], None, true);
     assert_eq!(
         lines(&set),

@@ -408,7 +408,7 @@ async fn what_cannot_be_told_is_said_with_what_to_do() {
     fleet(&path).await;
     for (arguments, journal, told) in [
         (&["status"][..], &missing, "there is no journal at"),
-        (&["status", "nobody"], &path, "it knows legacy, dubbing"),
+        (&["status", "nobody"], &path, "known credentials: legacy, dubbing"),
         (&["history", "nobody"], &path, "rekeyd status"),
         (&["history", "no/body"], &path, "cannot be a credential"),
         (&["history", "legacy"], &path, "the journal is damaged at rotation"),

@@ -55,7 +55,7 @@ async fn a_consumer_that_goes_on_with_the_old_key_is_told_and_switched() {
     mount_one_file(&mounted);
     harness.types("rekeyd rotate tts-backend").await;
     harness.status_says(&["past its deadline", STRAGGLER, "rekeyd consumers tts-batch"]).await;
-    harness.tells("gate=\"acks\",who=\"tts-batch\"} 1").await;
+    harness.tells("gate=\"acks\",name=\"tts-batch\"} 1").await;
     harness.raises(&["RekeydConsumerLagging"]).await;
     harness.page_says("/", &["past its deadline", STRAGGLER, "rekeyd consumers tts-batch"]).await;
     harness

@@ -60,10 +60,8 @@ pub(super) fn told(news: &News) -> Option<(Mood, String)> {
         Event::EffectFailed { failure, .. } => (Mood::Trouble, format!("{failure}; will try again")),
         Event::Parked { detail, .. } => (Mood::Trouble, format!("needs an operator: {detail}")),
         Event::VerificationFailed { why } => (Mood::Trouble, format!("the new key must not be used: {why}")),
-        Event::ReleaseWithdrawn { .. } => (Mood::Trouble, "a gate shut again".to_owned()),
-        Event::DestinationChanged { .. } => {
-            (Mood::Trouble, "somebody else changed the destination".to_owned())
-        }
+        Event::ReleaseWithdrawn { .. } => (Mood::Trouble, "a gate is waiting again".to_owned()),
+        Event::DestinationChanged { .. } => (Mood::Trouble, "the destination was changed".to_owned()),
         Event::RollbackBegun { .. } => (Mood::Trouble, "rolling back".to_owned()),
         Event::Alarmed { alarm } => (Mood::Trouble, format!("the old key is needed again: {}", alarm.detail)),
         Event::Escalated { why, .. } => (Mood::Trouble, format!("an emergency: {why}")),

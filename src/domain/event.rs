@@ -226,7 +226,7 @@ impl EventName {
         let tag = if self.former().is_empty() { None } else { serde_json::from_str::<Tag<'_>>(written).ok() };
         let former =
             self.former().iter().find(|former| tag.as_ref().is_some_and(|tag| tag.event == **former));
-        former.copied().unwrap_or(self.label())
+        former.copied().unwrap_or_else(|| self.label())
     }
 
     /// `labels`, and the names that journals had for the same events before.

@@ -329,10 +329,11 @@ pub struct CreditCounters {
 impl CreditCounters {
     /// What moved since `before`. A counter that fell says nothing: a billing period may have ended in between, or a
     /// key may have been changed. One that was not looked at lately may have fallen and risen again unseen: that it
-    /// rose is told, and what it did not show is not relied on.
+    /// rose is told, and what it did not show is not relied on. The same after a reading that lacked a counter.
     #[must_use]
     pub fn moved(&self, before: Option<&Self>, old: &KeyId, new: &KeyId) -> Reading {
-        let lately = before.filter(|before| self.at.duration_since(before.at) <= LATELY);
+        let is_whole = |before: &&Self| before.old.is_some() && before.new.is_some();
+        let lately = before.filter(|before| self.at.duration_since(before.at) <= LATELY).filter(is_whole);
         let since = lately.map_or(self.at, |before| before.at);
         let reading = |uses| Reading { source: Source::CreditCounter, at: self.at, since, uses };
         if self.old.is_none() || self.new.is_none() {

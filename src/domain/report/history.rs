@@ -154,11 +154,9 @@ fn text(event: &Event, places: &[Destination]) -> String {
         Event::Parked { reason, detail } => {
             format!("parked, needs an operator: {}: {detail}", reason.label())
         }
-        Event::Retried { overwrite } => {
-            format!(
-                "retried by an operator{}",
-                if *overwrite { "; foreign values may be overwritten" } else { "" }
-            )
+        Event::Retried { overwrite: false } => "retried by an operator".to_owned(),
+        Event::Retried { overwrite: true } => {
+            "retried by an operator; foreign values may be overwritten".to_owned()
         }
         Event::OverwriteRequested { destinations } => {
             let places: Vec<String> = destinations.iter().map(|(index, _)| place(index)).collect();

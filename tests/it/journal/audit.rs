@@ -11,7 +11,7 @@ use rekeyd::domain::audit::check::{Checker, FaultKind};
 use rekeyd::domain::audit::{Act, Actor, Head, Sealed, canonical, changes};
 use rekeyd::domain::event::Event;
 use rekeyd::domain::hold::{BREAKER, Hold, HoldKind, Scope};
-use rekeyd::ports::journal::{AuditLog, AuditReader, Entry, RotationLog, WorkspaceActivity};
+use rekeyd::ports::journal::{AuditLog, AuditReader, Entry, RotationLog};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -268,27 +268,6 @@ async fn an_event_that_an_older_version_wrote_in_other_words_is_whole_and_stays_
 }
 
 #[tokio::test]
-async fn an_event_under_its_former_name_is_read_found_and_whole() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("journal.db");
-    let journal = SqliteJournal::open(&path).unwrap();
-    let id = rotation(1);
-    journal.append(&entry("tts", id, 0, begun("tts", "prod", id)), None).await.unwrap();
-    let older = entry("tts", id, 1, hindered());
-    let body = serde_json::to_string(&older.event).unwrap().replacen("effect_failed", "hindered", 1);
-    let connection = rusqlite::Connection::open(&path).unwrap();
-    let row = "INSERT INTO entries (rotation, sequence, at, event, body, actor, by, key)
-               VALUES (?1, 1, ?2, 'hindered', ?3, 'operator', 'uid 0 (root)', 'key_old')";
-    connection.execute(row, (id.to_string(), format!("{:.9}", older.at), &body)).unwrap();
-    journal.record(&older.act_as_written(&body)).await.unwrap();
-    let records = journal.audit(0, 10).await.unwrap();
-    assert_eq!(records.last().unwrap().act.what, "hindered");
-    assert_eq!(SqliteJournal::open_read_only(&path).unwrap().verify_audit(None).unwrap().fault, None);
-    let found = journal.events_since(&workspace("prod"), &["effect_failed"], at(0)).await.unwrap();
-    assert_eq!(found.iter().map(|entry| &entry.event).collect::<Vec<_>>(), [&older.event]);
-}
-
-#[tokio::test]
 async fn an_end_that_was_cut_off_shows_by_its_events_even_without_a_noted_head() {
     let directory = tempfile::tempdir().unwrap();
     let path = ten_records(directory.path()).await;
@@ -324,7 +303,7 @@ async fn the_program_verifies_beside_a_running_daemon_and_says_what_does_not_fit
     let cut = rekeyd(&["audit", "verify", "--expect", &head], &path);
     let said = text(&cut.stdout);
     assert_eq!(cut.status.code(), Some(4), "{said}");
-    assert!(said.contains("record 9: it was there when the expected head was noted"), "{said}");
+    assert!(said.contains("record 9: the record existed when the expected head was noted"), "{said}");
     assert!(said.contains("next: keep a copy"), "{said}");
     let told = rekeyd(&["audit", "verify", "--expect", &head, "--output", "json"], &path);
     let told: Value = serde_json::from_slice(&told.stdout).unwrap();

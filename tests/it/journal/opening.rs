@@ -7,9 +7,14 @@ use std::path::Path;
 use rekeyd::adapters::sqlite::SqliteJournal;
 use rekeyd::domain::event::Event;
 use rekeyd::domain::record::Record;
-use rekeyd::ports::journal::{Acknowledgements, JournalReader, OpenError, Records, RotationLog};
+use rekeyd::ports::journal::{
+    Acknowledgements, AuditLog, AuditReader, JournalReader, OpenError, Records, RotationLog,
+    WorkspaceActivity,
+};
 
-use super::samples::{ack, begun, entry, every_event, full_record, name, record, rotation};
+use super::samples::{
+    ack, at, begun, entry, every_event, full_record, hindered, name, record, rotation, workspace,
+};
 
 fn fresh() -> (tempfile::TempDir, std::path::PathBuf) {
     let directory = tempfile::tempdir().unwrap();
@@ -130,6 +135,27 @@ async fn a_journal_is_the_same_by_whatever_name_it_is_reached() {
         assert!(matches!(SqliteJournal::open(name).unwrap_err(), OpenError::Locked { .. }));
     }
     assert_eq!(SqliteJournal::open_read_only(&link).unwrap().load().unwrap().len(), 1, "its log is read too");
+}
+
+#[tokio::test]
+async fn an_event_under_its_former_name_is_read_found_and_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal.db");
+    let journal = SqliteJournal::open(&path).unwrap();
+    let id = rotation(1);
+    journal.append(&entry("tts", id, 0, begun("tts", "prod", id)), None).await.unwrap();
+    let older = entry("tts", id, 1, hindered());
+    let body = serde_json::to_string(&older.event).unwrap().replacen("effect_failed", "hindered", 1);
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let row = "INSERT INTO entries (rotation, sequence, at, event, body, actor, by, key)
+               VALUES (?1, 1, ?2, 'hindered', ?3, 'operator', 'uid 0 (root)', 'key_old')";
+    connection.execute(row, (id.to_string(), format!("{:.9}", older.at), &body)).unwrap();
+    journal.record(&older.act_as_written(&body)).await.unwrap();
+    let records = journal.audit(0, 10).await.unwrap();
+    assert_eq!(records.last().unwrap().act.what, "hindered");
+    assert_eq!(SqliteJournal::open_read_only(&path).unwrap().verify_audit(None).unwrap().fault, None);
+    let found = journal.events_since(&workspace("prod"), &["effect_failed"], at(0)).await.unwrap();
+    assert_eq!(found.iter().map(|entry| &entry.event).collect::<Vec<_>>(), [&older.event]);
 }
 
 /// Rows that schema version 1 held when it was released: whoever changes an event or the record must still read them.

@@ -3,7 +3,7 @@
 //! [`load`] parses the text, validates it against the schema ([`schema`]), reads the valid part into the raw types and
 //! checks their values. No value of the file is ever shown: it could be a misplaced secret.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -79,16 +79,6 @@ impl Config {
     #[must_use]
     pub fn hash(&self) -> &str {
         &self.hash
-    }
-
-    /// Stores in AWS, which takes only so many versions of a secret a day.
-    #[must_use]
-    pub fn stores_in_aws(&self) -> BTreeSet<StoreName> {
-        let in_aws = |(name, store): (&StoreName, &StoreConfig)| match store {
-            StoreConfig::AwsSecretsManager(_) => Some(name.clone()),
-            StoreConfig::Directory(_) => None,
-        };
-        self.stores.iter().filter_map(in_aws).collect()
     }
 
     /// Warnings of the file.

@@ -14,7 +14,6 @@ pub mod emergency;
 pub mod event;
 pub mod failure;
 pub mod finding;
-pub mod forecast;
 pub mod gate;
 pub mod hold;
 pub mod ids;

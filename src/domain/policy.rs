@@ -24,6 +24,9 @@ impl Default for Policy {
     }
 }
 
+/// AWS keeps the last 100 versions of a secret and all of the last 24 hours; more than that a day is refused.
+pub const VERSIONS_PER_DAY_MAX: u32 = 100;
+
 /// Limits that hold for a workspace as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkspaceLimits {

@@ -10,10 +10,10 @@ use crate::config::check::credentials::CheckedCredential;
 use crate::config::components::{ConsumerConfig, StoreConfig};
 use crate::config::findings::Findings;
 use crate::config::raw::At;
-use crate::domain::forecast::VERSIONS_PER_DAY_MAX;
 use crate::domain::gate::Gate;
 use crate::domain::ids::{ConsumerName, StoreName};
 use crate::domain::plan::AfterDeadline;
+use crate::domain::policy::VERSIONS_PER_DAY_MAX;
 use crate::domain::schedule::{Cadence, Calendar, Schedule, brief};
 
 /// Long enough to include the longest and shortest months, and a leap day.

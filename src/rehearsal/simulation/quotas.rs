@@ -4,27 +4,26 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::forecast::{Broken, VERSIONS_PER_DAY_MAX};
 use crate::domain::ids::StoreName;
-use crate::domain::policy::Credential;
+use crate::domain::policy::{Credential, VERSIONS_PER_DAY_MAX};
+use crate::rehearsal::simulation::report::Violation;
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Counts as rotations come. Keeps no more than a day's quota of each secret.
-pub struct Quotas<'a> {
+pub(super) struct Quotas<'a> {
     of_aws: &'a BTreeSet<StoreName>,
-    /// The newest writes of each secret; `None` for one that has had too many, which is told once.
+    /// The newest writes of each secret; `None` for one that has had too many, which is reported once.
     writes: BTreeMap<(StoreName, String), Option<VecDeque<Timestamp>>>,
 }
 
 impl<'a> Quotas<'a> {
-    #[must_use]
-    pub fn new(of_aws: &'a BTreeSet<StoreName>) -> Self {
+    pub(super) fn new(of_aws: &'a BTreeSet<StoreName>) -> Self {
         Self { of_aws, writes: BTreeMap::new() }
     }
 
     /// What AWS will refuse of a rotation that begins at `at`, which is never before the one that was counted last.
-    pub fn count(&mut self, credential: &Credential, at: Timestamp) -> Vec<Broken> {
+    pub(super) fn count(&mut self, credential: &Credential, at: Timestamp) -> Vec<Violation> {
         let max = usize::try_from(VERSIONS_PER_DAY_MAX).unwrap_or(usize::MAX);
         let mut refused = Vec::new();
         for destination in credential.destinations.iter().filter(|it| self.of_aws.contains(&it.store)) {
@@ -43,7 +42,7 @@ impl<'a> Quotas<'a> {
                     "`{}:{}` gets more than {VERSIONS_PER_DAY_MAX} versions within a day, which AWS Secrets Manager refuses: rotate less often",
                     destination.store, destination.secret
                 );
-                refused.push(Broken { credential: credential.name.clone(), at, why });
+                refused.push(Violation { credential: credential.name.clone(), at, why });
             }
         }
         refused

@@ -324,7 +324,7 @@ async fn the_program_verifies_beside_a_running_daemon_and_says_what_does_not_fit
     let cut = rekeyd(&["audit", "verify", "--expect", &head], &path);
     let said = text(&cut.stdout);
     assert_eq!(cut.status.code(), Some(4), "{said}");
-    assert!(said.contains("record 9: it was there when the expected head was noted"), "{said}");
+    assert!(said.contains("record 9: the record existed when the expected head was noted"), "{said}");
     assert!(said.contains("next: keep a copy"), "{said}");
     let told = rekeyd(&["audit", "verify", "--expect", &head, "--output", "json"], &path);
     let told: Value = serde_json::from_slice(&told.stdout).unwrap();

@@ -103,7 +103,6 @@ pub struct Alert {
     pub key: String,
     pub severity: Severity,
     /// The label of the condition, as in the runbook.
-    #[serde(rename = "what")]
     pub reason: String,
     pub subject: Subject,
     /// One line of text.
@@ -165,9 +164,7 @@ pub struct Notification {
     /// The same at every delivery attempt.
     pub id: String,
     pub channel: ChannelName,
-    #[serde(rename = "news")]
     pub event: NotificationEvent,
-    #[serde(rename = "trouble")]
     pub alert: Alert,
     pub at: Timestamp,
     /// The number of failed delivery attempts.

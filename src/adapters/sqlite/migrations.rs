@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::{Connection, TransactionBehavior, params};
 use sha2::{Digest, Sha256};
 
-use crate::adapters::sqlite::open::{APPLICATION_ID, version};
+use crate::adapters::sqlite::open::{APPLICATION_ID, another_file, version};
 use crate::ports::journal::OpenError;
 
 pub(super) struct Migration {
@@ -19,11 +19,15 @@ pub(super) const ALL: &[Migration] = &[
     Migration { name: "0002_evidence", sql: include_str!("../../../migrations/sqlite/0002_evidence.sql") },
     Migration { name: "0003_notices", sql: include_str!("../../../migrations/sqlite/0003_notices.sql") },
     Migration { name: "0004_audit", sql: include_str!("../../../migrations/sqlite/0004_audit.sql") },
+    Migration {
+        name: "0005_notifications",
+        sql: include_str!("../../../migrations/sqlite/0005_notifications.sql"),
+    },
 ];
 
 /// The schema version that this rekeyd reads and writes.
-pub(super) const LATEST: u32 = 4;
-const _: () = assert!(ALL.len() == 4, "LATEST is the number of migrations");
+pub(super) const LATEST: u32 = 5;
+const _: () = assert!(ALL.len() == 5, "LATEST is the number of migrations");
 
 /// Applies what the file has not seen yet, each step in a transaction of its own: after an error the file is at the
 /// version that it reached, and the next attempt goes on from there.
@@ -65,7 +69,7 @@ fn verify(connection: &Connection, path: &Path, number: u32, migration: &Migrati
     }
     let why =
         format!("its schema version {number} was made by another `{}` than this rekeyd's", migration.name);
-    Err(OpenError::Foreign { journal: path.display().to_string(), why })
+    Err(OpenError::Foreign { journal: path.display().to_string(), why, advice: another_file() })
 }
 
 fn checksum(sql: &str) -> String {
@@ -80,8 +84,8 @@ mod tests {
         name: "9999_notes",
         sql: "CREATE TABLE notes (note TEXT); INSERT INTO notes VALUES ('kept');",
     };
-    const BROKEN: Migration = Migration { name: "0005_broken", sql: "CREATE TABLE half (a); NONSENSE;" };
-    const MENDED: Migration = Migration { name: "0005_mended", sql: "CREATE TABLE half (a);" };
+    const BROKEN: Migration = Migration { name: "0006_broken", sql: "CREATE TABLE half (a); NONSENSE;" };
+    const FIXED: Migration = Migration { name: "0006_fixed", sql: "CREATE TABLE half (a);" };
 
     fn list(more: &[&Migration]) -> Vec<Migration> {
         let all = ALL.iter().chain(more.iter().copied());
@@ -118,7 +122,7 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         assert!(apply_to(&mut connection, &[&SECOND, &BROKEN]).is_err());
         assert_eq!(at(&connection), LATEST + 1);
-        apply_to(&mut connection, &[&SECOND, &MENDED]).unwrap();
+        apply_to(&mut connection, &[&SECOND, &FIXED]).unwrap();
         assert_eq!(at(&connection), LATEST + 2);
     }
 

@@ -42,7 +42,7 @@ impl OpenError {
             return Self::Damaged { journal, why, advice: recovery(path) };
         }
         if code == Some(Code::NotADatabase) {
-            return Self::Foreign { journal, why };
+            return Self::Foreign { journal, why, advice: another_file() };
         }
         let advice = advice(code, path);
         Self::Unusable { attempt, journal, why, advice }
@@ -51,6 +51,11 @@ impl OpenError {
 
 fn shown(path: &Path) -> String {
     path.display().to_string()
+}
+
+/// The suggested fix for a file that is not a journal.
+pub(super) fn another_file() -> String {
+    "set `daemon.journal.sqlite.path` to another file".to_owned()
 }
 
 /// The suggested fix for a damaged file.
@@ -192,7 +197,7 @@ pub(super) fn version(connection: &Connection, path: &Path) -> Result<u32, OpenE
         Ok(version)
     } else {
         let why = "it is a SQLite database of another program".to_owned();
-        Err(OpenError::Foreign { journal: shown(path), why })
+        Err(OpenError::Foreign { journal: shown(path), why, advice: another_file() })
     }
 }
 

@@ -1,4 +1,4 @@
-//! The outbox port in the tables `notice_*`.
+//! The outbox port in the tables `incidents`, `occurrences`, `notifications` and `failing_channels`.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ use crate::ports::outbox::{DeliveryOutcome, Outbox, OutboxState, PendingNotifica
 
 /// A change of the tables, in the writer's transaction.
 #[derive(Clone)]
-pub(super) enum Posting {
+pub(super) enum OutboxWrite {
     Change(Box<Change>),
     DeliveryOutcome(DeliveryOutcome),
     KeepOnly(BTreeSet<ChannelName>),
@@ -32,7 +32,7 @@ impl Outbox for SqliteJournal {
     }
 
     async fn post(&self, change: &Change) -> Result<(), Error> {
-        self.write(Write::Notice(Posting::Change(Box::new(change.clone())))).await
+        self.write(Write::Outbox(OutboxWrite::Change(Box::new(change.clone())))).await
     }
 
     async fn waiting(&self, channel: &ChannelName, limit: usize) -> Result<PendingNotifications, Error> {
@@ -41,19 +41,19 @@ impl Outbox for SqliteJournal {
     }
 
     async fn settle(&self, outcome: &DeliveryOutcome) -> Result<(), Error> {
-        self.write(Write::Notice(Posting::DeliveryOutcome(outcome.clone()))).await
+        self.write(Write::Outbox(OutboxWrite::DeliveryOutcome(outcome.clone()))).await
     }
 
     async fn keep_only(&self, channels: &BTreeSet<ChannelName>) -> Result<(), Error> {
-        self.write(Write::Notice(Posting::KeepOnly(channels.clone()))).await
+        self.write(Write::Outbox(OutboxWrite::KeepOnly(channels.clone()))).await
     }
 }
 
-pub(super) fn apply(connection: &Connection, posting: &Posting) -> Result<(), Failed> {
-    match posting {
-        Posting::Change(change) => post(connection, change),
-        Posting::DeliveryOutcome(outcome) => settle(connection, outcome),
-        Posting::KeepOnly(channels) => keep_only(connection, channels),
+pub(super) fn apply(connection: &Connection, write: &OutboxWrite) -> Result<(), Failed> {
+    match write {
+        OutboxWrite::Change(change) => post(connection, change),
+        OutboxWrite::DeliveryOutcome(outcome) => settle(connection, outcome),
+        OutboxWrite::KeepOnly(channels) => keep_only(connection, channels),
     }
 }
 
@@ -62,18 +62,18 @@ fn post(connection: &Connection, change: &Change) -> Result<(), Failed> {
     for incident in incidents {
         connection
             .prepare_cached(
-                "INSERT INTO notice_threads (key, body) VALUES (?1, ?2)
+                "INSERT INTO incidents (key, body) VALUES (?1, ?2)
                  ON CONFLICT (key) DO UPDATE SET body = excluded.body",
             )?
             .execute(params![incident.alert.key, body(incident)?])?;
     }
     for key in resolved {
-        connection.prepare_cached("DELETE FROM notice_threads WHERE key = ?1")?.execute([key])?;
+        connection.prepare_cached("DELETE FROM incidents WHERE key = ?1")?.execute([key])?;
     }
     for (key, rotation) in occurrences {
         connection
             .prepare_cached(
-                "INSERT INTO notice_tales (key, rotation) VALUES (?1, ?2)
+                "INSERT INTO occurrences (key, rotation) VALUES (?1, ?2)
                  ON CONFLICT (key) DO UPDATE SET rotation = excluded.rotation",
             )?
             .execute([key, rotation])?;
@@ -81,7 +81,7 @@ fn post(connection: &Connection, change: &Change) -> Result<(), Failed> {
     for notification in notifications {
         connection
             .prepare_cached(
-                "INSERT INTO notice_letters (id, channel, failures, due, body) VALUES (?1, ?2, ?3, ?4, ?5)
+                "INSERT INTO notifications (id, channel, failures, due, body) VALUES (?1, ?2, ?3, ?4, ?5)
                  ON CONFLICT (id) DO NOTHING",
             )?
             .execute(params![
@@ -99,23 +99,23 @@ fn settle(connection: &Connection, outcome: &DeliveryOutcome) -> Result<(), Fail
     let DeliveryOutcome { channel, done, again, failing } = outcome;
     for number in done {
         connection
-            .prepare_cached("DELETE FROM notice_letters WHERE number = ?1")?
+            .prepare_cached("DELETE FROM notifications WHERE number = ?1")?
             .execute([key_of(*number)])?;
     }
     for (number, due) in again {
         connection
-            .prepare_cached("UPDATE notice_letters SET failures = failures + 1, due = ?2 WHERE number = ?1")?
+            .prepare_cached("UPDATE notifications SET failures = failures + 1, due = ?2 WHERE number = ?1")?
             .execute(params![key_of(*number), rows::instant(*due)])?;
     }
     match failing {
         Some(failing) => connection
             .prepare_cached(
-                "INSERT INTO notice_failing (channel, body) VALUES (?1, ?2)
+                "INSERT INTO failing_channels (channel, body) VALUES (?1, ?2)
                  ON CONFLICT (channel) DO UPDATE SET body = excluded.body",
             )?
             .execute(params![channel.as_str(), body(failing)?])?,
         None => connection
-            .prepare_cached("DELETE FROM notice_failing WHERE channel = ?1")?
+            .prepare_cached("DELETE FROM failing_channels WHERE channel = ?1")?
             .execute([channel.as_str()])?,
     };
     Ok(())
@@ -124,8 +124,8 @@ fn settle(connection: &Connection, outcome: &DeliveryOutcome) -> Result<(), Fail
 fn keep_only(connection: &Connection, channels: &BTreeSet<ChannelName>) -> Result<(), Failed> {
     let kept = body(channels)?;
     for sql in [
-        "DELETE FROM notice_letters WHERE channel NOT IN (SELECT value FROM json_each(?1))",
-        "DELETE FROM notice_failing WHERE channel NOT IN (SELECT value FROM json_each(?1))",
+        "DELETE FROM notifications WHERE channel NOT IN (SELECT value FROM json_each(?1))",
+        "DELETE FROM failing_channels WHERE channel NOT IN (SELECT value FROM json_each(?1))",
     ] {
         connection.execute(sql, [&kept])?;
     }
@@ -135,15 +135,15 @@ fn keep_only(connection: &Connection, channels: &BTreeSet<ChannelName>) -> Resul
 fn recall(connection: &Connection) -> Result<OutboxState, Failed> {
     let snapshot = connection.unchecked_transaction()?;
     let occurrences = snapshot
-        .prepare_cached("SELECT key, rotation FROM notice_tales")?
+        .prepare_cached("SELECT key, rotation FROM occurrences")?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
-    let incidents = bodies(&snapshot, "SELECT body FROM notice_threads ORDER BY key")?;
+    let incidents = bodies(&snapshot, "SELECT body FROM incidents ORDER BY key")?;
     Ok(OutboxState { incidents, occurrences, failing: failing(&snapshot)? })
 }
 
 pub(super) fn failing(connection: &Connection) -> Result<Vec<ChannelFailure>, Failed> {
-    bodies(connection, "SELECT body FROM notice_failing ORDER BY channel")
+    bodies(connection, "SELECT body FROM failing_channels ORDER BY channel")
 }
 
 fn bodies<T: serde::de::DeserializeOwned>(connection: &Connection, sql: &str) -> Result<Vec<T>, Failed> {
@@ -151,7 +151,7 @@ fn bodies<T: serde::de::DeserializeOwned>(connection: &Connection, sql: &str) ->
         .prepare_cached(sql)?
         .query_map([], |row| row.get::<_, String>(0))?
         .collect::<Result<Vec<_>, _>>()?;
-    let read = |body: &String| rows::read(body).map_err(|why| Failed::corrupt("the notices", &why));
+    let read = |body: &String| rows::read(body).map_err(|why| Failed::corrupt("the notifications", &why));
     bodies.iter().map(read).collect()
 }
 
@@ -162,12 +162,12 @@ fn waiting(
 ) -> Result<PendingNotifications, Failed> {
     let snapshot = connection.unchecked_transaction()?;
     let count: i64 = snapshot
-        .prepare_cached("SELECT count(*) FROM notice_letters WHERE channel = ?1")?
+        .prepare_cached("SELECT count(*) FROM notifications WHERE channel = ?1")?
         .query_row([channel.as_str()], |row| row.get(0))?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let found = snapshot
         .prepare_cached(
-            "SELECT number, failures, due, body FROM notice_letters WHERE channel = ?1 ORDER BY number LIMIT ?2",
+            "SELECT number, failures, due, body FROM notifications WHERE channel = ?1 ORDER BY number LIMIT ?2",
         )?
         .query_map(params![channel.as_str(), limit], |row| {
             let (number, failures): (i64, u32) = (row.get(0)?, row.get(1)?);
@@ -176,7 +176,7 @@ fn waiting(
         })?
         .collect::<Result<Vec<_>, _>>()?;
     let read = |(number, failures, due, body): (i64, u32, String, String)| {
-        let place = || format!("the notice {number}");
+        let place = || format!("notification {number}");
         let notification: Notification = rows::read(&body).map_err(|why| Failed::corrupt(place(), &why))?;
         let due: Timestamp = due.parse().map_err(|_| Failed::corrupt(place(), &"its time is none"))?;
         Ok(Notification { number: u64::try_from(number).unwrap_or(0), failures, due, ..notification })
@@ -190,5 +190,5 @@ fn key_of(number: u64) -> i64 {
 }
 
 fn body(of: &impl Serialize) -> Result<String, Failed> {
-    serde_json::to_string(of).map_err(|error| Failed::corrupt("a notice to be written", &error))
+    serde_json::to_string(of).map_err(|error| Failed::corrupt("a notification to write", &error))
 }

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::adapters::sqlite::audit;
 use crate::adapters::sqlite::failed::{Failed, explain, is_of_one_request, is_sync_failure};
 use crate::adapters::sqlite::lock::Lock;
-use crate::adapters::sqlite::outbox::{self, Posting};
+use crate::adapters::sqlite::outbox::{self, OutboxWrite};
 use crate::adapters::sqlite::rows::{AckRow, EntryRow, HoldRow, LiftRow, ObservationRow, RecordRow};
 use crate::domain::audit::Act;
 use crate::ports::journal::Error;
@@ -30,7 +30,7 @@ pub(super) enum Write {
     Hold(HoldRow, Act),
     Lift(LiftRow, Act),
     Record(Act),
-    Notice(Posting),
+    Outbox(OutboxWrite),
 }
 
 pub(super) struct Request {
@@ -134,7 +134,7 @@ fn apply(savepoint: &Savepoint<'_>, write: &Write) -> Result<(), Failed> {
         Write::Hold(hold, act) => sealed_if(put_hold(savepoint, hold)?, savepoint, act),
         Write::Lift(row, act) => sealed_if(lift(savepoint, row)?, savepoint, act),
         Write::Record(act) => audit::seal(savepoint, act),
-        Write::Notice(posting) => outbox::apply(savepoint, posting),
+        Write::Outbox(write) => outbox::apply(savepoint, write),
     }
 }
 

@@ -16,11 +16,9 @@ use crate::domain::notification::{Alert, Notification, NotificationEvent, Subscr
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incident {
     /// As in the last notification.
-    #[serde(rename = "trouble")]
     pub alert: Alert,
     pub opened_at: Timestamp,
     /// The channels that were notified.
-    #[serde(rename = "told")]
     pub channels: BTreeSet<ChannelName>,
 }
 

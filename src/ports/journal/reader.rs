@@ -36,7 +36,7 @@ pub enum OpenError {
     )]
     Older { journal: String, found: u32, known: u32 },
     #[error("{journal} is not a journal of rekeyd: {why}; name another journal")]
-    Foreign { journal: String, why: String },
+    Foreign { journal: String, why: String, advice: String },
     #[error("the journal {journal} is damaged: {why}; {advice}")]
     Damaged { journal: String, why: String, advice: String },
     #[error("cannot {attempt} {journal}: {why}; {advice}")]
@@ -49,8 +49,9 @@ impl OpenError {
     pub fn fix(&self) -> String {
         match self {
             Self::Newer { .. } => "run the rekeyd version that wrote it, or a later one".to_owned(),
-            Self::Foreign { .. } => "set `daemon.journal` to another journal".to_owned(),
-            Self::Damaged { advice, .. } | Self::Unusable { advice, .. } => advice.clone(),
+            Self::Foreign { advice, .. } | Self::Damaged { advice, .. } | Self::Unusable { advice, .. } => {
+                advice.clone()
+            }
             Self::Missing { .. } | Self::Locked { .. } | Self::Older { .. } => {
                 "start this version's `rekeyd run`".to_owned()
             }

@@ -1,0 +1,46 @@
+//! Acknowledgements and observations.
+
+use std::sync::Arc;
+
+use rekeyd::adapters::memory::journal::MemoryJournal;
+use rekeyd::adapters::sqlite::SqliteJournal;
+use rekeyd::domain::gate::Observed;
+use rekeyd::ports::journal::Journal;
+
+use super::every_adapter;
+use crate::journal::samples::{ack, at, begun, entry, name, rotation};
+
+type Subject = Arc<dyn Journal>;
+
+every_adapter!(
+    the_newest_acknowledgement_of_each_consumer_is_kept,
+    the_observations_of_a_rotation_replace_the_earlier_ones,
+);
+
+async fn the_newest_acknowledgement_of_each_consumer_is_kept(journal: Subject) {
+    let tts = name("tts");
+    for ack in [ack("api", "old", 10), ack("batch", "new", 20), ack("api", "new", 30), ack("api", "older", 5)]
+    {
+        journal.acknowledge(&tts, &ack).await.unwrap();
+    }
+    journal.acknowledge(&name("asr"), &ack("api", "other", 99)).await.unwrap();
+    assert_eq!(journal.acks(&tts).await.unwrap(), [ack("api", "new", 30), ack("batch", "new", 20)]);
+    assert_eq!(journal.acks(&name("nobody")).await.unwrap(), []);
+}
+
+async fn the_observations_of_a_rotation_replace_the_earlier_ones(journal: Subject) {
+    let tts = name("tts");
+    for number in [1, 2] {
+        let id = rotation(number);
+        journal.append(&entry("tts", id, 0, begun("tts", "prod", id)), None).await.unwrap();
+    }
+    assert_eq!(journal.observed(&tts, rotation(1)).await.unwrap(), None);
+    for gone in [false, true] {
+        let observed = Observed { gone, ..Observed::default() };
+        journal.observe(&tts, rotation(1), &observed, at(1)).await.unwrap();
+        assert_eq!(journal.observed(&tts, rotation(1)).await.unwrap(), Some(observed));
+    }
+    journal.observe(&tts, rotation(2), &Observed::default(), at(2)).await.unwrap();
+    assert_eq!(journal.observed(&tts, rotation(1)).await.unwrap(), None, "one of a credential");
+    assert_eq!(journal.observed(&name("asr"), rotation(2)).await.unwrap(), None);
+}

@@ -1557,7 +1557,7 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__pause)
-            opts="-h --all --workspace --only --why --socket --policy --output --help"
+            opts="-h --all --workspace --only --reason --socket --policy --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1571,7 +1571,7 @@ _rekeyd() {
                     COMPREPLY=($(compgen -W "minting revoking" -- "${cur}"))
                     return 0
                     ;;
-                --why)
+                --reason)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -26,64 +26,64 @@ end
 
 complete -c rekeyd -n "__fish_rekeyd_needs_command" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_needs_command" -s V -l version -d 'Print version'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "tethered" -d 'Start an application that ends with its agent'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "run" -d 'Keep the keys of a policy fresh, until told to stop'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "check" -d 'Report every problem of a policy, or say what it means'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "init" -d 'Write a first policy from what a workspace lists'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "doctor" -d 'Look at everything that a policy needs, for real, and say what mends what is wrong; changes nothing'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "schema" -d 'Print the JSON Schema of the policy, for editors'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "status" -d 'Show how every credential fares, the worst first, straight from the journal'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "consumers" -d 'Show who uses which credential, with which key, and when it was last heard of, straight from the journal'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "plan" -d 'Tell what would be done now, and with which calls; makes none of them'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "forecast" -d 'Tell what a policy will do in the time to come, and what of it cannot be kept; calls nothing'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "rehearse" -d 'Play the whole policy over many days in an imagined world: what will happen, and what cannot be kept; calls nothing'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "audit" -d 'Show who did or decided what, and verify or export that'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "history" -d 'Show what happened to a credential, straight from the journal'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "rotate" -d 'Have a credential rotated now, whatever its schedule and window say'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "retry" -d 'Let a parked rotation go on'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "abort" -d 'Give up a rotation whose key is not in service yet'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "rollback" -d 'Put a credential\'s old key back into service'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "reinstate" -d 'Have a disabled old key enabled again at once; its rotation is parked'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "accept" -d 'Take a key\'s permissions and limits as they are, and its account\'s other keys, for what they should be'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "repair" -d 'Have a damaged credential\'s record made anew from the journal\'s events'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "pause" -d 'Hold back that keys are created, revoked, or both; survives restarts'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "resume" -d 'Lift a pause, or what a breaker has stopped'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "reload" -d 'Have the daemon load its policy again; one with errors is refused and the old one stays in force'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "sweep" -d 'Have the daemon look for keys that nobody answers for, now'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "agent" -d 'Follow secrets beside the application that uses them, tell or restart it, and acknowledge'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "sandbox" -d 'Run an ElevenLabs workspace on this machine, for rehearsals and tests'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "demo" -d 'Watch rotations, a crash and a recovery on this machine: no account, no cloud'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "notify" -d 'Try the channels by which people are told'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "healthcheck" -d 'Ask a daemon on this machine whether it is well, for containers'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "completions" -d 'Print what a shell needs to complete commands and options'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "man" -d 'Write the manual, a page for each command'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "tethered" -d 'Run an application that is killed when its agent dies'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "run" -d 'Run the daemon: rotate the credentials of the policy'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "check" -d 'Validate a policy and summarize it'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "init" -d 'Draft a policy from a workspace\'s service accounts'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "doctor" -d 'Check live dependencies and suggest fixes'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "schema" -d 'Print the policy\'s JSON Schema, for editors'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "status" -d 'Show the status of every credential, the worst first'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "consumers" -d 'Show which consumer uses which key, and when it was last seen'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "plan" -d 'Show the next rotation and its calls, without making them'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "forecast" -d 'Show upcoming rotations, and warn if the schedule cannot be kept'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "rehearse" -d 'Simulate the policy over many days, with slow consumers and crashes'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "audit" -d 'Show, verify or export the audit log'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "history" -d 'Show the past rotations of a credential'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "rotate" -d 'Rotate a credential now, regardless of its schedule'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "retry" -d 'Resume a parked rotation'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "abort" -d 'Cancel a rotation whose new key is not in use yet'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "rollback" -d 'Roll back to the old key'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "reinstate" -d 'Re-enable a disabled old key at once, and park the rotation'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "accept" -d 'Accept out-of-band changes of a key\'s permissions, limits and sibling keys'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "repair" -d 'Rebuild a damaged credential record from the journal\'s events'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "pause" -d 'Pause key creation, revocation, or both'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "resume" -d 'Lift a pause, or reset a tripped breaker'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "reload" -d 'Reload the policy; an invalid one is refused and the old one stays in force'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "sweep" -d 'Look for orphaned keys now'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "agent" -d 'Run beside an application: follow its secrets, reload or restart it, and acknowledge'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "sandbox" -d 'Run a simulated ElevenLabs workspace on this machine, for tests'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "demo" -d 'Watch rotations, a crash and a recovery on this machine, without an account'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "notify" -d 'Test the notification channels'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "healthcheck" -d 'Check the daemon\'s health, for containers'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "completions" -d 'Generate shell completions'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "man" -d 'Write the manual pages'
 complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand tethered" -l parent -d 'The agent\'s process number' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand tethered" -l parent -d 'PID of the agent' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand tethered" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand run" -l policy -d 'The policy; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand run" -l policy -d 'Policy file; defaults to $REKEYD_POLICY, then /etc/rekeyd/policy.toml' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand run" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand check" -l output -d 'How to print what was found' -r -f -a "text\t''
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand check" -l output -d 'Output format' -r -f -a "text\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand check" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l base-url -d 'Where the workspace is' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l admin-key-file -d 'The file that holds the admin key; `-` reads it from the standard input' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l admin-key-credential -d 'The systemd credential that holds the admin key, in place of a file' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l ca-file -d 'PEM certificates to trust in place of the system\'s' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l store -d 'Where keys are to be published: `aws:REGION` or `dir:PATH`; may be given several times. Asked for on a terminal' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l prefix -d 'Before the names of secrets in AWS' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l policy -d 'The file to write, and one that is there is left alone; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l output -d 'What people read, or JSON for programs' -r -f -a "text\t''
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l base-url -d 'API base URL of the workspace' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l admin-key-file -d 'File that holds the admin key; `-` reads the standard input' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l admin-key-credential -d 'systemd credential that holds the admin key, instead of a file' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l ca-file -d 'PEM file with the only certificate authorities to trust' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l store -d 'Where to publish keys: `aws:REGION` or `dir:PATH`; repeatable. Prompted for on a terminal' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l prefix -d 'Prefix of secret names in AWS' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l policy -d 'File to write, never overwritten; defaults to $REKEYD_POLICY, then /etc/rekeyd/policy.toml' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l output -d 'Output format' -r -f -a "text\t''
 json\t''"
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l dry-run -d 'Print the policy and write nothing'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l dry-run -d 'Print the policy instead of writing it'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand doctor" -l policy -d 'The policy; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand doctor" -l output -d 'What people read, or JSON for programs' -r -f -a "text\t''
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand doctor" -l policy -d 'Policy file; defaults to $REKEYD_POLICY, then /etc/rekeyd/policy.toml' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand doctor" -l output -d 'Output format' -r -f -a "text\t''
 json\t''"
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand doctor" -l account -d 'For --iam: the number of the AWS account; by default any' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand doctor" -l region -d 'For --iam: the region of stores that name none; by default any' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand doctor" -l kms-key -d 'For --iam: the ARN of a KMS key of your own that secrets are encrypted with; may be given several times' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand doctor" -l write-probe -d 'Also make calls that write, such that nothing changes: in AWS the current version once more, in a directory a file that is removed again'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand doctor" -l iam -d 'Print the IAM policy document that allows what this policy needs in AWS, and nothing more; look at nothing'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand doctor" -l account -d 'With --iam: AWS account ID; defaults to any account' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand doctor" -l region -d 'With --iam: region of the stores that name none; defaults to any region' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand doctor" -l kms-key -d 'With --iam: ARN of a customer-managed KMS key that encrypts the secrets; repeatable' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand doctor" -l write-probe -d 'Also test write access without changing anything: rewrite the current version in AWS, and create and remove a file in directories'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand doctor" -l iam -d 'Print the minimal IAM policy document for this policy, and make no calls'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand schema" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l journal -d 'The journal of the daemon, which may be running or not, or a copy; by default the one of the policy' -r -F
@@ -92,8 +92,8 @@ complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l output -d 'A ta
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l no-color -d 'No colours, even on a terminal' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l now -d 'The time to tell by, instead of the clock\'s' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l why -d 'Explain why the credential is where it is: gates, evidence, who holds it up, and the way back'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l exit-code -d 'Exit with 4 if a credential needs attention'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l why -d 'Explain the credential\'s state: gates, evidence, lagging consumers and rollback'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l exit-code -d 'Exit with 4 if a credential needs an operator'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand consumers" -l journal -d 'The journal of the daemon, which may be running or not, or a copy; by default the one of the policy' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand consumers" -l policy -d 'The policy of the daemon: says where the journal is, and which credentials there should be; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml, and none with --journal' -r -F
@@ -102,21 +102,21 @@ json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand consumers" -l no-color -d 'No colours, even on a terminal' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand consumers" -l now -d 'The time to tell by, instead of the clock\'s' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand consumers" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand plan" -l policy -d 'The policy; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand plan" -l policy -d 'Policy file; defaults to $REKEYD_POLICY, then /etc/rekeyd/policy.toml' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand plan" -l journal -d 'The daemon\'s journal, instead of the one that the policy names; it may be running or not' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand plan" -l output -d 'Text for people, or JSON for programs' -r -f -a "table\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand plan" -l now -d 'The time to tell by, instead of the clock\'s' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand plan" -l exit-code -d 'Exit with 4 if something is to be done now'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand plan" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand forecast" -l policy -d 'The policy; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand forecast" -l policy -d 'Policy file; defaults to $REKEYD_POLICY, then /etc/rekeyd/policy.toml' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand forecast" -l for -d 'How far to look, such as 90d or 12h' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand forecast" -l output -d 'A table for people, JSON for programs, or a calendar in iCalendar form' -r -f -a "table\t''
 json\t''
 ics\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand forecast" -l now -d 'The time to tell from, instead of the clock\'s' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand forecast" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand rehearse" -l policy -d 'The policy; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand rehearse" -l policy -d 'Policy file; defaults to $REKEYD_POLICY, then /etc/rekeyd/policy.toml' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rehearse" -l for -d 'How long to play, such as 90d or 12h' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rehearse" -l acks-after -d 'How long consumers take to switch to a new key and to say so' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rehearse" -l never -d 'A consumer that never switches; may be given several times' -r
@@ -148,7 +148,7 @@ complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_sub
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from verify" -l now -d 'The time to tell by, instead of the clock\'s' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from verify" -l expect -d 'A head that was noted elsewhere, at whatever time: the log has to contain it' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from compare" -l policy -d 'The policy; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from compare" -l policy -d 'Policy file; defaults to $REKEYD_POLICY, then /etc/rekeyd/policy.toml' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from compare" -l since -d 'From when on; by default the last seven days' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from compare" -l output -d 'Lines for people, or JSON for programs' -r -f -a "table\t''
 json\t''"
@@ -174,106 +174,106 @@ complete -c rekeyd -n "__fish_rekeyd_using_subcommand history" -l no-color -d 'N
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand history" -l now -d 'The time to tell by, instead of the clock\'s' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand history" -l limit -d 'How many rotations, counted from the newest' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand history" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else the one of $REKEYD_POLICY, else rekeyd.sock in $RUNTIME_DIRECTORY, else the one of /etc/rekeyd/policy.toml, else /run/rekeyd/rekeyd.sock' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -l policy -d 'The policy that the daemon was started with, to take the socket from' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -l output -d 'A line for people, or JSON for programs' -r -f -a "text\t''
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -l socket -d 'The daemon\'s socket; defaults to that of --policy, then $REKEYD_SOCKET, then that of $REKEYD_POLICY, then $RUNTIME_DIRECTORY/rekeyd.sock, then that of /etc/rekeyd/policy.toml' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -l policy -d 'The daemon\'s policy, to read the socket path from' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -l output -d 'Output format' -r -f -a "text\t''
 json\t''"
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -l wait -d 'Wait until the rotation has ended, the old key\'s quarantine included, or needs a person (exit code 1)'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -l emergency -d 'The key is in wrong hands: nothing is waited for, and the old key is dead as soon as the new one is current'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -l yes -d 'Do it without asking; without a terminal, and with --output json, nobody is asked anyway'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -l wait -d 'Wait until the rotation has ended, quarantine included, or needs an operator (exit code 1)'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -l emergency -d 'The key has leaked: skip all waits, and revoke the old key as soon as the new one is current'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -l yes -d 'Skip the confirmation prompt; there is none without a terminal or with --output json'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand retry" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else the one of $REKEYD_POLICY, else rekeyd.sock in $RUNTIME_DIRECTORY, else the one of /etc/rekeyd/policy.toml, else /run/rekeyd/rekeyd.sock' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand retry" -l policy -d 'The policy that the daemon was started with, to take the socket from' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand retry" -l output -d 'A line for people, or JSON for programs' -r -f -a "text\t''
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand retry" -l socket -d 'The daemon\'s socket; defaults to that of --policy, then $REKEYD_SOCKET, then that of $REKEYD_POLICY, then $RUNTIME_DIRECTORY/rekeyd.sock, then that of /etc/rekeyd/policy.toml' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand retry" -l policy -d 'The daemon\'s policy, to read the socket path from' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand retry" -l output -d 'Output format' -r -f -a "text\t''
 json\t''"
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand retry" -l overwrite -d 'Let the rotation replace values in its destinations that rekeyd did not put there'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand retry" -l yes -d 'Do it without asking; without a terminal, and with --output json, nobody is asked anyway'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand retry" -l overwrite -d 'Overwrite values in the destinations that rekeyd did not write'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand retry" -l yes -d 'Skip the confirmation prompt; there is none without a terminal or with --output json'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand retry" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand abort" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else the one of $REKEYD_POLICY, else rekeyd.sock in $RUNTIME_DIRECTORY, else the one of /etc/rekeyd/policy.toml, else /run/rekeyd/rekeyd.sock' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand abort" -l policy -d 'The policy that the daemon was started with, to take the socket from' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand abort" -l output -d 'A line for people, or JSON for programs' -r -f -a "text\t''
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand abort" -l socket -d 'The daemon\'s socket; defaults to that of --policy, then $REKEYD_SOCKET, then that of $REKEYD_POLICY, then $RUNTIME_DIRECTORY/rekeyd.sock, then that of /etc/rekeyd/policy.toml' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand abort" -l policy -d 'The daemon\'s policy, to read the socket path from' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand abort" -l output -d 'Output format' -r -f -a "text\t''
 json\t''"
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand abort" -l yes -d 'Do it without asking; without a terminal, and with --output json, nobody is asked anyway'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand abort" -l yes -d 'Skip the confirmation prompt; there is none without a terminal or with --output json'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand abort" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand rollback" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else the one of $REKEYD_POLICY, else rekeyd.sock in $RUNTIME_DIRECTORY, else the one of /etc/rekeyd/policy.toml, else /run/rekeyd/rekeyd.sock' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand rollback" -l policy -d 'The policy that the daemon was started with, to take the socket from' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand rollback" -l output -d 'A line for people, or JSON for programs' -r -f -a "text\t''
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand rollback" -l socket -d 'The daemon\'s socket; defaults to that of --policy, then $REKEYD_SOCKET, then that of $REKEYD_POLICY, then $RUNTIME_DIRECTORY/rekeyd.sock, then that of /etc/rekeyd/policy.toml' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand rollback" -l policy -d 'The daemon\'s policy, to read the socket path from' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand rollback" -l output -d 'Output format' -r -f -a "text\t''
 json\t''"
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand rollback" -l check -d 'Only say whether it is possible, and until when: exit code 0 if it is, 1 if not'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand rollback" -l yes -d 'Do it without asking; without a terminal, and with --output json, nobody is asked anyway'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand rollback" -l check -d 'Only report whether a rollback is possible, and until when (exit code 0 or 1)'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand rollback" -l yes -d 'Skip the confirmation prompt; there is none without a terminal or with --output json'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rollback" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand reinstate" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else the one of $REKEYD_POLICY, else rekeyd.sock in $RUNTIME_DIRECTORY, else the one of /etc/rekeyd/policy.toml, else /run/rekeyd/rekeyd.sock' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand reinstate" -l policy -d 'The policy that the daemon was started with, to take the socket from' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand reinstate" -l output -d 'A line for people, or JSON for programs' -r -f -a "text\t''
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand reinstate" -l socket -d 'The daemon\'s socket; defaults to that of --policy, then $REKEYD_SOCKET, then that of $REKEYD_POLICY, then $RUNTIME_DIRECTORY/rekeyd.sock, then that of /etc/rekeyd/policy.toml' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand reinstate" -l policy -d 'The daemon\'s policy, to read the socket path from' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand reinstate" -l output -d 'Output format' -r -f -a "text\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand reinstate" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand accept" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else the one of $REKEYD_POLICY, else rekeyd.sock in $RUNTIME_DIRECTORY, else the one of /etc/rekeyd/policy.toml, else /run/rekeyd/rekeyd.sock' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand accept" -l policy -d 'The policy that the daemon was started with, to take the socket from' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand accept" -l output -d 'A line for people, or JSON for programs' -r -f -a "text\t''
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand accept" -l socket -d 'The daemon\'s socket; defaults to that of --policy, then $REKEYD_SOCKET, then that of $REKEYD_POLICY, then $RUNTIME_DIRECTORY/rekeyd.sock, then that of /etc/rekeyd/policy.toml' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand accept" -l policy -d 'The daemon\'s policy, to read the socket path from' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand accept" -l output -d 'Output format' -r -f -a "text\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand accept" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand repair" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else the one of $REKEYD_POLICY, else rekeyd.sock in $RUNTIME_DIRECTORY, else the one of /etc/rekeyd/policy.toml, else /run/rekeyd/rekeyd.sock' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand repair" -l policy -d 'The policy that the daemon was started with, to take the socket from' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand repair" -l output -d 'A line for people, or JSON for programs' -r -f -a "text\t''
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand repair" -l socket -d 'The daemon\'s socket; defaults to that of --policy, then $REKEYD_SOCKET, then that of $REKEYD_POLICY, then $RUNTIME_DIRECTORY/rekeyd.sock, then that of /etc/rekeyd/policy.toml' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand repair" -l policy -d 'The daemon\'s policy, to read the socket path from' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand repair" -l output -d 'Output format' -r -f -a "text\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand repair" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand pause" -l workspace -d 'All credentials of a workspace' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand pause" -l only -d 'Hold only the creation of keys back, or only their revocation; by default both, and nothing begins' -r -f -a "minting\t''
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand pause" -l workspace -d 'Every credential of a workspace' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand pause" -l only -d 'Pause only key creation (minting) or only revocation (revoking); by default both, and no rotation begins' -r -f -a "minting\t''
 revoking\t''"
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand pause" -l why -d 'Why, for whoever finds it paused' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand pause" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else the one of $REKEYD_POLICY, else rekeyd.sock in $RUNTIME_DIRECTORY, else the one of /etc/rekeyd/policy.toml, else /run/rekeyd/rekeyd.sock' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand pause" -l policy -d 'The policy that the daemon was started with, to take the socket from' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand pause" -l output -d 'A line for people, or JSON for programs' -r -f -a "text\t''
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand pause" -l reason -d 'Reason to record with the pause' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand pause" -l socket -d 'The daemon\'s socket; defaults to that of --policy, then $REKEYD_SOCKET, then that of $REKEYD_POLICY, then $RUNTIME_DIRECTORY/rekeyd.sock, then that of /etc/rekeyd/policy.toml' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand pause" -l policy -d 'The daemon\'s policy, to read the socket path from' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand pause" -l output -d 'Output format' -r -f -a "text\t''
 json\t''"
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand pause" -l all -d 'Everything that this daemon does'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand pause" -l all -d 'Every credential of the policy'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand pause" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand resume" -l workspace -d 'All credentials of a workspace' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand resume" -l only -d 'Lift only what holds the creation of keys back, or their revocation; by default whatever is held for just that' -r -f -a "minting\t''
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand resume" -l workspace -d 'Every credential of a workspace' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand resume" -l only -d 'Resume only key creation (minting) or only revocation (revoking); by default both' -r -f -a "minting\t''
 revoking\t''"
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand resume" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else the one of $REKEYD_POLICY, else rekeyd.sock in $RUNTIME_DIRECTORY, else the one of /etc/rekeyd/policy.toml, else /run/rekeyd/rekeyd.sock' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand resume" -l policy -d 'The policy that the daemon was started with, to take the socket from' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand resume" -l output -d 'A line for people, or JSON for programs' -r -f -a "text\t''
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand resume" -l socket -d 'The daemon\'s socket; defaults to that of --policy, then $REKEYD_SOCKET, then that of $REKEYD_POLICY, then $RUNTIME_DIRECTORY/rekeyd.sock, then that of /etc/rekeyd/policy.toml' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand resume" -l policy -d 'The daemon\'s policy, to read the socket path from' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand resume" -l output -d 'Output format' -r -f -a "text\t''
 json\t''"
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand resume" -l all -d 'Everything that this daemon does'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand resume" -l all -d 'Every credential of the policy'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand resume" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand reload" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else the one of $REKEYD_POLICY, else rekeyd.sock in $RUNTIME_DIRECTORY, else the one of /etc/rekeyd/policy.toml, else /run/rekeyd/rekeyd.sock' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand reload" -l policy -d 'The policy that the daemon was started with, to take the socket from' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand reload" -l output -d 'A line for people, or JSON for programs' -r -f -a "text\t''
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand reload" -l socket -d 'The daemon\'s socket; defaults to that of --policy, then $REKEYD_SOCKET, then that of $REKEYD_POLICY, then $RUNTIME_DIRECTORY/rekeyd.sock, then that of /etc/rekeyd/policy.toml' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand reload" -l policy -d 'The daemon\'s policy, to read the socket path from' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand reload" -l output -d 'Output format' -r -f -a "text\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand reload" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand sweep" -l socket -d 'The daemon\'s socket; by default the one of --policy, else $REKEYD_SOCKET, else the one of $REKEYD_POLICY, else rekeyd.sock in $RUNTIME_DIRECTORY, else the one of /etc/rekeyd/policy.toml, else /run/rekeyd/rekeyd.sock' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand sweep" -l policy -d 'The policy that the daemon was started with, to take the socket from' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand sweep" -l output -d 'A line for people, or JSON for programs' -r -f -a "text\t''
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand sweep" -l socket -d 'The daemon\'s socket; defaults to that of --policy, then $REKEYD_SOCKET, then that of $REKEYD_POLICY, then $RUNTIME_DIRECTORY/rekeyd.sock, then that of /etc/rekeyd/policy.toml' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand sweep" -l policy -d 'The daemon\'s policy, to read the socket path from' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand sweep" -l output -d 'Output format' -r -f -a "text\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand sweep" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l config -d 'The configuration, instead of the flags for one secret' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l credential -d 'The credential\'s name in rekeyd\'s policy' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l file -d 'Follow this file: a secret of rekeyd\'s directory store, or any other' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l aws-secret -d 'Follow this secret of AWS Secrets Manager' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l aws-region -d 'The region of that secret' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l json-field -d 'The field of a JSON secret that holds the key' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l every -d 'How often to look' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l to -d 'Write the value to this file' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l mode -d 'The mode of that file' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l owner -d 'The owner of that file' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l group -d 'The group of that file' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l variable -d 'With --exec: the environment variable to hold the value' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l path-variable -d 'With --exec: the environment variable to hold the path of the file' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l on-change -d 'Run this after a change: words with spaces between them, no shell' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l pid-file -d 'Send the process whose number is in this file a signal after a change' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l signal -d 'Which signal: HUP, USR1, USR2, INT or TERM' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l notify-url -d 'POST to this URL of this machine after a change' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l health -d 'The application is well if this succeeds: words with spaces between them, no shell' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l health-url -d 'The application is well if this URL of this machine answers with success' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l health-deadline -d 'How long after a change the application may take until it is well' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l consumer -d 'The application\'s name in rekeyd\'s policy: acknowledge to rekeyd as that' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l rekeyd -d 'The listener of rekeyd' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l token-file -d 'The file with the consumer\'s token' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l token-env -d 'The environment variable with the consumer\'s token' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l token-credential -d 'The systemd credential with the consumer\'s token' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l heartbeat -d 'How often an acknowledgement is repeated' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l exec -d 'Run the application that follows `--`, and start it again when a secret changed'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l once -d 'Write every secret once and end, for what has to be there before the application starts'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l config -d 'Configuration file, instead of the flags for one secret' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l credential -d 'Name of the credential in rekeyd\'s policy' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l file -d 'File to follow: a secret of rekeyd\'s directory store, or any other file' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l aws-secret -d 'Secret in AWS Secrets Manager to follow' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l aws-region -d 'AWS region of the secret' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l json-field -d 'Field of a JSON secret that holds the key' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l every -d 'Polling interval' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l to -d 'File to write the value to' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l mode -d 'Mode of the file' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l owner -d 'Owner of the file' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l group -d 'Group of the file' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l variable -d 'Environment variable with the value, with --exec' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l path-variable -d 'Environment variable with the path of the file, with --exec' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l on-change -d 'Command to run after a change; split at spaces, no shell' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l pid-file -d 'File with the process id to signal after a change' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l signal -d 'Signal to send: HUP, USR1, USR2, INT or TERM' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l notify-url -d 'URL on this machine to POST to after a change' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l health -d 'Health check command, healthy if it exits 0; split at spaces, no shell' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l health-url -d 'Health check URL on this machine, healthy if it answers 2xx' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l health-deadline -d 'How long the application may take to become healthy after a change' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l consumer -d 'Name of this consumer in rekeyd\'s policy; turns acknowledgements on' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l rekeyd -d 'URL of rekeyd\'s listener' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l token-file -d 'File with the consumer\'s token' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l token-env -d 'Environment variable with the consumer\'s token' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l token-credential -d 'systemd credential with the consumer\'s token' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l heartbeat -d 'How often to repeat an acknowledgement' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l exec -d 'Run the application after `--`, and restart it when a secret changes'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l once -d 'Write every secret once and exit, to prepare for the application\'s start'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand sandbox" -l listen -d 'The address to listen on; port 0 takes a free one' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand sandbox" -l era -d 'Which shape of the API to have' -r -f -a "august2025\t'No `key_id` on create; PATCH wants every field; no disable endpoint, no addresses, no expiry, no analytics'
@@ -288,60 +288,60 @@ complete -c rekeyd -n "__fish_rekeyd_using_subcommand demo" -l for -d 'How long 
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand demo" -l seed -d 'What every id and value is derived from' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand demo" -l keep -d 'Leave the directory with policy, journal, log and secrets'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand demo" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand notify; and not __fish_seen_subcommand_from test help" -l policy -d 'The policy that has the channels; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand notify; and not __fish_seen_subcommand_from test help" -l output -d 'A line for each channel, or JSON for programs' -r -f -a "text\t''
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand notify; and not __fish_seen_subcommand_from test help" -l policy -d 'Policy file; defaults to $REKEYD_POLICY, then /etc/rekeyd/policy.toml' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand notify; and not __fish_seen_subcommand_from test help" -l output -d 'Output format' -r -f -a "text\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand notify; and not __fish_seen_subcommand_from test help" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand notify; and not __fish_seen_subcommand_from test help" -f -a "test" -d 'Send a test notice by each channel, or by one, and tell what was answered; needs no daemon'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand notify; and not __fish_seen_subcommand_from test help" -f -a "test" -d 'Send a test notification through every channel, or one; needs no daemon'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand notify; and not __fish_seen_subcommand_from test help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand notify; and __fish_seen_subcommand_from test" -l policy -d 'The policy that has the channels; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand notify; and __fish_seen_subcommand_from test" -l output -d 'A line for each channel, or JSON for programs' -r -f -a "text\t''
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand notify; and __fish_seen_subcommand_from test" -l policy -d 'Policy file; defaults to $REKEYD_POLICY, then /etc/rekeyd/policy.toml' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand notify; and __fish_seen_subcommand_from test" -l output -d 'Output format' -r -f -a "text\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand notify; and __fish_seen_subcommand_from test" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand notify; and __fish_seen_subcommand_from help" -f -a "test" -d 'Send a test notice by each channel, or by one, and tell what was answered; needs no daemon'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand notify; and __fish_seen_subcommand_from help" -f -a "test" -d 'Send a test notification through every channel, or one; needs no daemon'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand notify; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand healthcheck" -l url -d 'What to ask: `/livez`, `/readyz` or any other address of the public listener' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand healthcheck" -l file -d 'In place of an address: a file that has to be there and not empty, as an agent writes it' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand healthcheck" -l timeout -d 'How long to wait for the answer, in seconds' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand healthcheck" -l ca-file -d 'With `https`: the only certificate authorities to trust, in PEM' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand healthcheck" -l output -d 'Nothing but the exit code if all is well, or JSON for programs' -r -f -a "text\t''
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand healthcheck" -l url -d 'Health URL: `/livez`, `/readyz` or any other URL of the public listener' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand healthcheck" -l file -d 'Check that this file exists and is not empty, instead of a URL' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand healthcheck" -l timeout -d 'Time limit in seconds' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand healthcheck" -l ca-file -d 'PEM file with the only certificate authorities to trust for `https`' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand healthcheck" -l output -d 'Output format; text prints nothing on success' -r -f -a "text\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand healthcheck" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand man" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "tethered" -d 'Start an application that ends with its agent'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "run" -d 'Keep the keys of a policy fresh, until told to stop'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "check" -d 'Report every problem of a policy, or say what it means'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "init" -d 'Write a first policy from what a workspace lists'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "doctor" -d 'Look at everything that a policy needs, for real, and say what mends what is wrong; changes nothing'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "schema" -d 'Print the JSON Schema of the policy, for editors'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "status" -d 'Show how every credential fares, the worst first, straight from the journal'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "consumers" -d 'Show who uses which credential, with which key, and when it was last heard of, straight from the journal'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "plan" -d 'Tell what would be done now, and with which calls; makes none of them'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "forecast" -d 'Tell what a policy will do in the time to come, and what of it cannot be kept; calls nothing'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "rehearse" -d 'Play the whole policy over many days in an imagined world: what will happen, and what cannot be kept; calls nothing'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "audit" -d 'Show who did or decided what, and verify or export that'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "history" -d 'Show what happened to a credential, straight from the journal'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "rotate" -d 'Have a credential rotated now, whatever its schedule and window say'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "retry" -d 'Let a parked rotation go on'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "abort" -d 'Give up a rotation whose key is not in service yet'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "rollback" -d 'Put a credential\'s old key back into service'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "reinstate" -d 'Have a disabled old key enabled again at once; its rotation is parked'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "accept" -d 'Take a key\'s permissions and limits as they are, and its account\'s other keys, for what they should be'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "repair" -d 'Have a damaged credential\'s record made anew from the journal\'s events'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "pause" -d 'Hold back that keys are created, revoked, or both; survives restarts'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "resume" -d 'Lift a pause, or what a breaker has stopped'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "reload" -d 'Have the daemon load its policy again; one with errors is refused and the old one stays in force'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "sweep" -d 'Have the daemon look for keys that nobody answers for, now'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "agent" -d 'Follow secrets beside the application that uses them, tell or restart it, and acknowledge'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "sandbox" -d 'Run an ElevenLabs workspace on this machine, for rehearsals and tests'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "demo" -d 'Watch rotations, a crash and a recovery on this machine: no account, no cloud'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "notify" -d 'Try the channels by which people are told'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "healthcheck" -d 'Ask a daemon on this machine whether it is well, for containers'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "completions" -d 'Print what a shell needs to complete commands and options'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "man" -d 'Write the manual, a page for each command'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "tethered" -d 'Run an application that is killed when its agent dies'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "run" -d 'Run the daemon: rotate the credentials of the policy'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "check" -d 'Validate a policy and summarize it'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "init" -d 'Draft a policy from a workspace\'s service accounts'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "doctor" -d 'Check live dependencies and suggest fixes'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "schema" -d 'Print the policy\'s JSON Schema, for editors'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "status" -d 'Show the status of every credential, the worst first'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "consumers" -d 'Show which consumer uses which key, and when it was last seen'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "plan" -d 'Show the next rotation and its calls, without making them'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "forecast" -d 'Show upcoming rotations, and warn if the schedule cannot be kept'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "rehearse" -d 'Simulate the policy over many days, with slow consumers and crashes'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "audit" -d 'Show, verify or export the audit log'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "history" -d 'Show the past rotations of a credential'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "rotate" -d 'Rotate a credential now, regardless of its schedule'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "retry" -d 'Resume a parked rotation'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "abort" -d 'Cancel a rotation whose new key is not in use yet'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "rollback" -d 'Roll back to the old key'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "reinstate" -d 'Re-enable a disabled old key at once, and park the rotation'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "accept" -d 'Accept out-of-band changes of a key\'s permissions, limits and sibling keys'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "repair" -d 'Rebuild a damaged credential record from the journal\'s events'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "pause" -d 'Pause key creation, revocation, or both'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "resume" -d 'Lift a pause, or reset a tripped breaker'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "reload" -d 'Reload the policy; an invalid one is refused and the old one stays in force'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "sweep" -d 'Look for orphaned keys now'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "agent" -d 'Run beside an application: follow its secrets, reload or restart it, and acknowledge'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "sandbox" -d 'Run a simulated ElevenLabs workspace on this machine, for tests'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "demo" -d 'Watch rotations, a crash and a recovery on this machine, without an account'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "notify" -d 'Test the notification channels'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "healthcheck" -d 'Check the daemon\'s health, for containers'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "completions" -d 'Generate shell completions'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "man" -d 'Write the manual pages'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and __fish_seen_subcommand_from audit" -f -a "verify" -d 'Hold every record against its hash, the one before it and the event that it tells of; exit code 4 if one does not fit'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and __fish_seen_subcommand_from audit" -f -a "compare" -d 'Ask the workspaces\' own audit logs what was done to our keys, and not by us; exit code 4 if anything was'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and __fish_seen_subcommand_from audit" -f -a "export" -d 'Print the records as JSON lines, the oldest first; the head goes to the standard error'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and __fish_seen_subcommand_from notify" -f -a "test" -d 'Send a test notice by each channel, or by one, and tell what was answered; needs no daemon'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and __fish_seen_subcommand_from notify" -f -a "test" -d 'Send a test notification through every channel, or one; needs no daemon'

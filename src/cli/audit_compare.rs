@@ -15,7 +15,7 @@ use crate::cli::progress::Progress;
 use crate::config::Config;
 use crate::config::environment::ProcessEnvironment;
 use crate::domain::audit::Sealed;
-use crate::domain::audit::compare::{Compared, Logged, compare};
+use crate::domain::audit::compare::{Comparison, WorkspaceLogEntry, compare};
 use crate::domain::ids::WorkspaceName;
 use crate::domain::sanitize::one_line;
 use crate::ports::clock::Clock;
@@ -41,7 +41,7 @@ impl Arguments {
 }
 
 /// What came of one workspace.
-type Outcome = (WorkspaceName, Result<Compared, String>);
+type Outcome = (WorkspaceName, Result<Comparison, String>);
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failed> {
     let config = arguments.policy.load()?;
@@ -92,7 +92,7 @@ async fn ask(config: &Config, records: &[Sealed], since: Timestamp, progress: &P
     outcomes
 }
 
-fn by(logged: &Logged) -> String {
+fn by(logged: &WorkspaceLogEntry) -> String {
     logged.user.as_ref().map(|user| format!(" by user {user}")).unwrap_or_default()
 }
 
@@ -101,7 +101,7 @@ fn as_text((name, outcome): &Outcome) -> String {
         Ok(compared) => compared,
         Err(why) => return format!("workspace {name}: not compared: {}\n", one_line(why)),
     };
-    let Compared { matched, others, foreign, unseen } = compared;
+    let Comparison { matched, others, foreign, unseen } = compared;
     let mut text = format!(
         "workspace {name}: {matched} entries of its audit log are ours, {others} are of keys that are not, or were not yet, {} are of \
          our keys and not ours\n",

@@ -7,12 +7,12 @@ use jiff::{SignedDuration, Timestamp};
 use crate::cli::paragraphs::Paragraphs;
 use crate::domain::ack::Health;
 use crate::domain::gate::LaggingConsumer;
-use crate::domain::gate::probe::{Finding, Says};
+use crate::domain::gate::probe::{InstanceReport, ProbeRound};
 use crate::domain::report::consumers::{KeyHeld, UseReport};
 use crate::domain::report::why::{EvidenceReport, SourceReport, WhyReport};
 use crate::domain::report::{CredentialReport, RotationReport};
 use crate::domain::time::{distance, span};
-use crate::domain::usage::Shown;
+use crate::domain::usage::KeyUse;
 
 /// How many of the provider's usage rows to show for one lagging consumer.
 const SPOTS_MAX: usize = 3;
@@ -138,14 +138,14 @@ fn answered(source: &SourceReport, now: Timestamp) -> String {
     parts.join("; ")
 }
 
-fn shown(shown: &Shown, now: Timestamp) -> String {
+fn shown(shown: &KeyUse, now: Timestamp) -> String {
     let Some(last) = shown.last else { return "no use seen".to_owned() };
     let about = shown.spots.first().map(|spot| format!("; {}", spot_of(&spot.about))).unwrap_or_default();
     format!("last used {}, {} credits or calls{about}", moment(last, now), shown.amount)
 }
 
-fn round(finding: &Finding, rollback: bool, now: Timestamp) -> String {
-    let wanted = if rollback { Says::TheOldKey } else { Says::TheNewKey };
+fn round(finding: &ProbeRound, rollback: bool, now: Timestamp) -> String {
+    let wanted = if rollback { InstanceReport::TheOldKey } else { InstanceReport::TheNewKey };
     let is_green = !finding.instances.is_empty() && finding.instances.iter().all(|it| it.says == wanted);
     let colour = if is_green { "green" } else { "red" };
     let rounds = match finding.red_rounds {
@@ -156,12 +156,12 @@ fn round(finding: &Finding, rollback: bool, now: Timestamp) -> String {
     format!("{colour}{rounds}, probed {}", moment(finding.at, now))
 }
 
-fn says(says: &Says) -> &str {
+fn says(says: &InstanceReport) -> &str {
     match says {
-        Says::TheNewKey => "reports the new key",
-        Says::TheOldKey => "reports the old key",
-        Says::SomethingElse => "reports neither the new nor the old key",
-        Says::Nothing(why) => why,
+        InstanceReport::TheNewKey => "reports the new key",
+        InstanceReport::TheOldKey => "reports the old key",
+        InstanceReport::SomethingElse => "reports neither the new nor the old key",
+        InstanceReport::Nothing(why) => why,
     }
 }
 

@@ -57,11 +57,13 @@ pub(super) fn told(news: &News) -> Option<(Mood, String)> {
         Event::OldKeyDisabled => (Mood::Gone, format!("disabled the old key {}", old())),
         Event::OldKeyGone => (Mood::Done, format!("deleted the old key {}: done", old())),
         Event::Discarded => (Mood::Gone, "deleted the unused key".to_owned()),
-        Event::Hindered { failure, .. } => (Mood::Trouble, format!("{failure}; will try again")),
+        Event::EffectFailed { failure, .. } => (Mood::Trouble, format!("{failure}; will try again")),
         Event::Parked { detail, .. } => (Mood::Trouble, format!("needs an operator: {detail}")),
-        Event::Refuted { why } => (Mood::Trouble, format!("the new key must not be used: {why}")),
-        Event::Withheld { .. } => (Mood::Trouble, "a gate shut again".to_owned()),
-        Event::Contested { .. } => (Mood::Trouble, "somebody else changed the destination".to_owned()),
+        Event::VerificationFailed { why } => (Mood::Trouble, format!("the new key must not be used: {why}")),
+        Event::ReleaseWithdrawn { .. } => (Mood::Trouble, "a gate shut again".to_owned()),
+        Event::DestinationChanged { .. } => {
+            (Mood::Trouble, "somebody else changed the destination".to_owned())
+        }
         Event::RollbackBegun { .. } => (Mood::Trouble, "rolling back".to_owned()),
         Event::Alarmed { alarm } => (Mood::Trouble, format!("the old key is needed again: {}", alarm.detail)),
         Event::Escalated { why, .. } => (Mood::Trouble, format!("an emergency: {why}")),
@@ -75,8 +77,8 @@ pub(super) fn told(news: &News) -> Option<(Mood, String)> {
         | Event::ReturnPassed
         | Event::NewKeyGone
         | Event::Retried { .. }
-        | Event::Reclaimed { .. }
-        | Event::AbortAsked { .. }
+        | Event::OverwriteRequested { .. }
+        | Event::AbortRequested { .. }
         | Event::TermsRevised { .. }
         | Event::ClockAgreed => return None,
     })

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use reqwest::Url;
 
-use crate::adapters::endpoint::{self, Unseen};
+use crate::adapters::endpoint::{self, CertificateError};
 use crate::config::environment::{Environment, ProcessEnvironment};
 use crate::doctor::finding::{Check, Finding};
 use crate::doctor::{CALL_LIMIT, Subject};
@@ -60,12 +60,12 @@ async fn certificate(subject: &Subject, about: &str, url: &Url, ca_pem: Option<&
         Ok(None) => return (Finding::ok(check, about, "TLS connection established"), true),
         Err(error) => {
             let fix = match &error {
-                Unseen::NothingToTrust(_) => {
+                CertificateError::NothingToTrust(_) => {
                     "install the system's certificate authorities (`apt-get install ca-certificates`, or copy \
                      /etc/ssl/certs/ca-certificates.crt into the image), or set `ca_file` to a PEM file"
                 }
-                Unseen::CaFile => "put PEM certificates into the file that `ca_file` names",
-                Unseen::Refused(_) => {
+                CertificateError::CaFile => "put PEM certificates into the file that `ca_file` names",
+                CertificateError::Refused(_) => {
                     "for a private certificate authority, set `ca_file` to its PEM file; otherwise check the firewall, the \
                      proxy, this machine's clock and the server's certificate"
                 }

@@ -1,4 +1,4 @@
-//! What consumers say of the key that they use.
+//! Acknowledgements: which key a consumer uses, and whether it works.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -7,26 +7,26 @@ use serde::{Deserialize, Serialize};
 use crate::domain::ids::ConsumerName;
 use crate::domain::secret::Fingerprint;
 
-/// A consumer's newest word about a credential: which key it uses, and how that goes.
+/// A consumer's newest report about a credential.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ack {
     pub consumer: ConsumerName,
-    /// Of the key that it uses, or tried to use.
+    /// Fingerprint of the key that it uses, or tried to use.
     pub fingerprint: Fingerprint,
     pub health: Health,
-    /// Since when it says the same.
+    /// When it first reported this.
     pub since: Timestamp,
-    /// When it said so last: also when it was last seen at all.
+    /// When it last reported anything.
     pub at: Timestamp,
 }
 
-/// How a consumer fares with the key.
+/// Whether the key works for a consumer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
     /// It uses the key.
     Using,
-    /// It cannot work since it has the key.
+    /// It fails since it has the key.
     Failing,
 }
 
@@ -41,13 +41,13 @@ impl Health {
 }
 
 impl Ack {
-    /// Whether it says the same of the credential's key.
+    /// Whether both report the same about the credential's key.
     #[must_use]
     pub fn says_the_same(&self, other: &Self) -> bool {
         self.fingerprint == other.fingerprint && self.health == other.health
     }
 
-    /// The same consumer's word after `before`, its word until now: `since` is kept while it says the same.
+    /// This report after `before`, the same consumer's earlier one: an unchanged report keeps its `since`.
     #[must_use]
     pub fn following(self, before: Option<&Self>) -> Self {
         let same = before.filter(|it| it.says_the_same(&self));

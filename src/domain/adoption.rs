@@ -1,4 +1,4 @@
-//! Which key embodies a credential that has none on record yet.
+//! Adoption: which existing key becomes a credential's key when none is on record.
 
 use std::collections::BTreeSet;
 
@@ -12,10 +12,10 @@ use crate::domain::sanitize::quoted;
 
 const KEYS_NAMED_MAX: usize = 10;
 
-/// The service account that the policy means: by id or by exact name.
+/// The service account that the policy names, by id or by exact name.
 ///
 /// # Errors
-/// None or several: the text names what there is.
+/// None or several match: the text lists the candidates.
 pub fn find_account<'a>(
     credential: &Credential,
     inventory: &'a Inventory,
@@ -52,7 +52,7 @@ pub fn find_account<'a>(
 /// `leftovers` are keys that rotations of ours made and are about to delete.
 ///
 /// # Errors
-/// It is for a person to say: the text names the keys that there are.
+/// An operator has to choose: the text lists the keys.
 pub fn choose_key(
     credential: &Credential,
     account: &Account,
@@ -89,11 +89,11 @@ pub fn choose_key(
     }
 }
 
-/// Whether no other credential could take the same key for its own: the policy may mean one account by its id here and
+/// Whether no other credential could adopt the same key: the policy may name one account by its id here and
 /// by its name there, which only a listing tells.
 ///
 /// # Errors
-/// It is not said which key is whose.
+/// The policy does not say which credential has which key.
 pub fn check_sharers(
     credential: &Credential,
     account: &Account,
@@ -113,7 +113,7 @@ pub fn check_sharers(
     Err(obstacle(ObstacleKind::AdoptionUnclear, text, now))
 }
 
-/// Whether the account that the record knows is still the one that the policy means.
+/// Whether the recorded account is still the one that the policy names.
 ///
 /// # Errors
 /// It is not: rotating would move the credential to another service account.

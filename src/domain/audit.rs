@@ -1,5 +1,5 @@
-//! The audit log: who did or decided what, in records that are chained by their hashes, so that none can be changed, left
-//! out or put in without its being found. Holds no value of a key.
+//! The audit log: who did what. Its records are chained by hashes, so that a changed, missing or added record is detected.
+//! Holds no value of a key.
 
 use std::fmt;
 
@@ -17,17 +17,17 @@ pub mod events;
 
 const HASH_DIGITS: usize = 64;
 
-/// Who did it, or by whose word it was done.
+/// Who did it, or on whose behalf.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Actor {
     /// The daemon, as its policy says.
     #[default]
     Policy,
-    /// Somebody at the socket, as the kernel says; or whoever sent a signal.
+    /// An operator at the socket, as the kernel identifies them, or the sender of a signal.
     Operator(String),
     /// A consumer, by its token.
     Consumer(ConsumerName),
-    /// Whoever reported a leak, by the token for that; who that is is their own word.
+    /// The reporter of a leak, authenticated by the leak token; the name is their own.
     Reporter(String),
     /// The breaker, when too much went wrong.
     Breaker,
@@ -75,7 +75,7 @@ impl Actor {
     }
 }
 
-/// For a person.
+/// As text.
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {

@@ -1,7 +1,7 @@
-//! The breaker: when so much goes wrong in a workspace that going on would only do more of it.
+//! The breaker: holds a workspace after too many failures in a given time.
 //!
-//! Failed creations and failed revocations are counted apart. What counts is what a person should look at before the
-//! next key is made, or taken away; that the provider is slow, busy or down is waited out without it.
+//! Failed creations and failed revocations are counted apart. A failure counts if an operator should look at it before
+//! the next key is created or revoked; a slow, busy or unreachable provider does not count.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,18 +20,18 @@ use crate::domain::schedule::brief;
 pub const EVENTS: [&str; 8] = [
     "mint_doubted",
     "mint_refused",
-    "refuted",
+    "verification_failed",
     "value_lost",
     "alarmed",
     "rollback_begun",
     "parked",
-    "hindered",
+    "effect_failed",
 ];
 
-/// A listing that lags hinders every revocation a few times: only so many of one rotation are a failure.
-pub const HINDRANCES: u32 = 8;
+/// A listing that lags makes every revocation fail a few times: only this many failed effects of one rotation count.
+pub const FAILED_EFFECTS: u32 = 8;
 
-/// Something that happened in a workspace.
+/// A journalled event of a workspace that may count as a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailureSignal {
     pub at: Timestamp,
@@ -40,18 +40,18 @@ pub struct FailureSignal {
     pub event: Event,
 }
 
-/// How much an event says.
+/// How an event counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Weight {
     /// Each is a failure: a creation that came to nothing.
     Each,
     /// However many of them: one failure for each rotation.
     OncePerRotation,
-    /// One failure for each rotation that has [`HINDRANCES`] of them.
+    /// One failure for each rotation that has [`FAILED_EFFECTS`] of them.
     IfItGoesOn,
 }
 
-/// What an event is a failure of, if it may be one.
+/// The operation that an event is a failure of, if it is one.
 #[must_use]
 pub fn concerns(event: &Event) -> Option<HoldKind> {
     weigh(event).map(|(what, _)| what)
@@ -60,7 +60,7 @@ pub fn concerns(event: &Event) -> Option<HoldKind> {
 fn weigh(event: &Event) -> Option<(HoldKind, Weight)> {
     match event {
         // A key that may be lost is the worst that a creation can come to, whatever the cause.
-        Event::MintDoubted { .. } | Event::Refuted { .. } | Event::ValueLost => {
+        Event::MintDoubted { .. } | Event::VerificationFailed { .. } | Event::ValueLost => {
             Some((HoldKind::Minting, Weight::Each))
         }
         Event::MintRefused { failure } => {
@@ -79,7 +79,7 @@ fn weigh(event: &Event) -> Option<(HoldKind, Weight)> {
             let counts = matches!(reason, ParkReason::OldKeyReenabled | ParkReason::NewKeyUnusable);
             counts.then_some((HoldKind::Revoking, Weight::OncePerRotation))
         }
-        Event::Hindered { effect, failure } => {
+        Event::EffectFailed { effect, failure } => {
             let revokes =
                 matches!(effect, EffectName::DisableOld | EffectName::DeleteOld | EffectName::DeleteNew);
             let counts = revokes && !failure.kind.is_passing();
@@ -92,9 +92,9 @@ fn weigh(event: &Event) -> Option<(HoldKind, Weight)> {
         | Event::Staged { .. }
         | Event::Verified { .. }
         | Event::Promoted { .. }
-        | Event::Contested { .. }
+        | Event::DestinationChanged { .. }
         | Event::Released { .. }
-        | Event::Withheld { .. }
+        | Event::ReleaseWithdrawn { .. }
         | Event::OldKeyDisabled
         | Event::ClockAgreed
         | Event::QuarantinePassed
@@ -108,13 +108,13 @@ fn weigh(event: &Event) -> Option<(HoldKind, Weight)> {
         | Event::NewKeyGone
         | Event::Discarded
         | Event::Retried { .. }
-        | Event::Reclaimed { .. }
-        | Event::AbortAsked { .. }
+        | Event::OverwriteRequested { .. }
+        | Event::AbortRequested { .. }
         | Event::TermsRevised { .. } => None,
     }
 }
 
-/// From when on incidents count: those of the last `within`, and only those since a person last lifted the hold.
+/// From when on incidents count: those of the last `within`, and only those since an operator last lifted the hold.
 #[must_use]
 pub fn counts_after(breaker: Breaker, lifted: Option<Timestamp>, now: Timestamp) -> Timestamp {
     let within = now.saturating_sub(breaker.within).unwrap_or(Timestamp::MIN);
@@ -144,7 +144,7 @@ pub fn trips(
             Weight::IfItGoesOn => {
                 let so_far = hindrances.entry(incident.rotation).or_default();
                 *so_far += 1;
-                *so_far >= HINDRANCES && counted.insert(incident.rotation)
+                *so_far >= FAILED_EFFECTS && counted.insert(incident.rotation)
             }
         };
         if counts {
@@ -162,11 +162,11 @@ pub fn trips(
 }
 
 fn told(event: &Event) -> String {
-    if let Event::MintRefused { failure } | Event::Hindered { failure, .. } = event {
+    if let Event::MintRefused { failure } | Event::EffectFailed { failure, .. } = event {
         failure.to_string()
     } else if let Event::MintDoubted { cause } = event {
         format!("a key may have been created and lost: {cause}")
-    } else if let Event::Refuted { why: detail } | Event::Parked { detail, .. } = event {
+    } else if let Event::VerificationFailed { why: detail } | Event::Parked { detail, .. } = event {
         detail.clone()
     } else if let Event::Alarmed { alarm } = event {
         alarm.detail.clone()

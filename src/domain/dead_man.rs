@@ -1,7 +1,7 @@
-//! The dead man's switch: an expiry that the provider keeps for the old key, so that it dies even if this daemon does.
+//! The dead man's switch: an expiry of the old key at the provider, in case this daemon dies before it deletes the key.
 //!
-//! It lies beyond the moment at which the old key would be deleted by itself, and is moved on as long as anything holds
-//! that back. It must never come while the old key may be in use and we are alive.
+//! The expiry lies after the planned deletion of the old key, and is moved on as long as the deletion is delayed. It must
+//! never pass while the daemon runs and the old key may be in use.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -13,11 +13,11 @@ use crate::domain::time::later;
 pub const AHEAD_MIN: SignedDuration = SignedDuration::from_mins(20);
 pub const AHEAD_MAX: SignedDuration = SignedDuration::from_hours(89 * 24);
 
-/// What the provider was told about the old key's expiry.
+/// The old key's expiry, as set by this rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeadMan {
     pub at: Timestamp,
-    /// When it would have expired without us: what a rollback restores.
+    /// Its expiry before the rotation, which a rollback restores.
     pub original: Option<Timestamp>,
     pub standing: ExpiryState,
 }
@@ -27,7 +27,7 @@ pub enum ExpiryState {
     /// In the journal, and maybe already at the provider.
     Intended,
     InForce,
-    /// Its expiry is left alone: this workspace cannot set it, or it comes soon enough as it is.
+    /// The expiry is not changed: the workspace cannot set it, or it is early enough.
     Left,
 }
 
@@ -48,7 +48,7 @@ impl DeadMan {
     }
 }
 
-/// What is known of it after `event`.
+/// The expiry after `event`.
 #[must_use]
 pub fn after(before: Option<DeadMan>, event: &Event) -> Option<DeadMan> {
     if let Event::ExpiryIntended { at, original } = event {
@@ -89,7 +89,7 @@ pub fn renewal(rotation: &Rotation, now: Timestamp) -> Option<Timestamp> {
     }
 }
 
-/// When [`renewal`] next has something to say; `None` if never.
+/// When [`renewal`] next returns an expiry; `None` if never.
 #[must_use]
 pub fn next_renewal(rotation: &Rotation) -> Option<Timestamp> {
     let margin = rotation.plan.expire_old_key?;

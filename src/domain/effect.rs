@@ -1,4 +1,4 @@
-//! What to do next in a state: the same answer live and after a crash.
+//! The next effect of a rotation, which follows from its state alone: the same live and after a crash.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,15 +7,15 @@ use crate::domain::event::Event;
 use crate::domain::phase::Phase;
 use crate::domain::rotation::Rotation;
 
-/// The next thing to do outside. Each is safe to repeat, by the token or the check that its doc names; except
-/// [`Effect::Mint`], which is done once, in the same breath as its intent was journalled.
+/// One call, or group of calls, to the provider or a store. Each can be repeated safely, by the token or the check that
+/// its doc names, except [`Effect::Mint`]: that runs once, right after its intent was journalled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// Read everything that the rotation depends on. Changes nothing.
     Preflight,
     /// Create the key that the journalled intent describes. Never repeated: see [`on_resume`].
     Mint,
-    /// Find the key of the doubted nonce and delete it. Repeatable: the nonce identifies it.
+    /// Find the key that may have been created, by its nonce, and delete it. Repeatable: the nonce identifies it.
     SettleLostKey,
     /// Write the value as pending version of one destination. Repeatable: the version is the idempotency token.
     Stage { destination: usize },
@@ -27,13 +27,13 @@ pub enum Effect {
     AwaitGates,
     /// Check everything once more, then disable the old key. Repeatable: a fixed state.
     DisableOld,
-    /// Wait it out, then see that the old key is still disabled. Changes nothing.
+    /// Wait, then check that the old key is still disabled. Changes nothing.
     AwaitQuarantine,
-    /// Have the provider let the old key expire by itself, should we not come to revoke it. Repeatable: a fixed state.
+    /// Set the old key's expiry at the provider, in case the daemon dies. Repeatable: a fixed state.
     ExpireOld,
     /// While a rotation is parked: move the old key's expiry before it comes. Repeatable: a fixed state.
     KeepOld,
-    /// Check everything once more, then delete the old key and see it gone. Repeatable: gone is gone.
+    /// Check everything once more, then delete the old key and check that it is gone. Repeatable: gone is gone.
     DeleteOld,
     /// Delete the new key and remove its pending versions. Repeatable: gone is gone.
     Discard,
@@ -119,7 +119,7 @@ impl Effect {
         }
     }
 
-    /// Whether a freeze and an untrusted clock hold it back: it takes a key out of service on a schedule's word.
+    /// Whether a freeze and an untrusted clock block it: it disables or deletes a key by schedule.
     #[must_use]
     pub fn revokes(self) -> bool {
         matches!(self, Self::DisableOld | Self::DeleteOld | Self::DeleteNew)
@@ -138,8 +138,7 @@ pub fn pending(rotation: &Rotation) -> Option<Effect> {
     }
 }
 
-/// The event that must be journalled before a rotation is taken up again that somebody else, or an earlier life of
-/// this process, left: a mint that was intended may have been made.
+/// The event to journal before resuming a rotation of an earlier process: an intended key may have been created.
 #[must_use]
 pub fn on_resume(rotation: &Rotation) -> Option<Event> {
     let cause = || "interrupted between the intent and its outcome".to_owned();

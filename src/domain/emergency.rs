@@ -1,4 +1,4 @@
-//! What follows from a leak: between rotations an emergency, and for a rotation under way another course.
+//! The response to a leak: an emergency rotation, or a change of the rotation under way.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -16,27 +16,27 @@ use crate::domain::rotation::{ParkReason, RollbackCause, Rotation};
 use crate::domain::secret::Fingerprint;
 use crate::domain::time::later;
 
-/// How the last emergency ended: the new key is current, and the old one is dead.
+/// How the last emergency ended: the new key is current, and the old one is deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Answered {
+pub struct EmergencyOutcome {
     pub rotation: RotationId,
     pub why: String,
-    /// When it was first seen, or said.
+    /// When it was first seen or reported.
     pub since: Timestamp,
     pub at: Timestamp,
-    /// Of the key that is dead.
+    /// Fingerprint of the deleted key.
     #[serde(default)]
     pub fingerprint: Option<Fingerprint>,
 }
 
 impl Record {
-    /// Why `key` is, or may be, in wrong hands, if that is known.
+    /// The finding that `key` has leaked, if there is one.
     #[must_use]
     pub fn leak_of(&self, key: &KeyId) -> Option<&Finding> {
         self.findings.iter().find(|it| it.kind.is_leak() && it.key.as_ref() == Some(key))
     }
 
-    /// Whether the credential's key is gone, and nobody here deleted it.
+    /// The finding that the credential's key was deleted by somebody else, if there is one.
     #[must_use]
     pub fn vanished(&self) -> Option<&Finding> {
         let current = self.current.as_ref()?;
@@ -50,7 +50,7 @@ impl Record {
         self.findings.iter().any(|it| it.kind == FindingKind::EmergencyHeld)
     }
 
-    /// Why the credential's key has to be replaced with nothing waited for, if it has to be; and since when.
+    /// Why the credential's key has to be replaced at once, if it has to be, and since when.
     #[must_use]
     pub fn urgency(&self, credential: &Credential) -> Option<(Reason, Urgency)> {
         let current = self.current.as_ref()?;
@@ -72,7 +72,7 @@ impl Record {
         Self { emergency: Some(asked), aborts: 0, obstacle: None, ..self.clone() }
     }
 
-    /// What slows emergencies down that come to nothing, beside the mint budget: seconds, not hours.
+    /// The back-off between aborted emergencies, beside the mint budget: seconds, not hours.
     pub(super) fn not_before_in_an_emergency(&self) -> Timestamp {
         let Some(last) = self.last.as_ref().filter(|_| self.aborts > 0) else { return Timestamp::MIN };
         let wait = backoff::CALLS.wait(self.aborts, None, &self.credential);
@@ -80,8 +80,8 @@ impl Record {
     }
 }
 
-/// Whether a rollback leads to a key that is in wrong hands, from one that is not: it is given up. One that has given
-/// nothing back yet is stopped for a person: there was a reason to begin it.
+/// Whether a rollback leads from a good key to a leaked one: it is given up. A rollback that has restored nothing yet is
+/// parked for an operator, since there was a reason to begin it.
 #[must_use]
 pub fn must_turn_round(record: &Record, rotation: &Rotation) -> bool {
     let phase = if let Phase::Parked { reason: ParkReason::OldKeyUnusable, was, .. } = &rotation.phase {
@@ -96,8 +96,8 @@ pub fn must_turn_round(record: &Record, rotation: &Rotation) -> bool {
         && !rotation.successor().is_some_and(|new| leaked(&new.key))
 }
 
-/// What a leak of one of its keys means for a rotation under way, if it means anything. A key that leaked before it was
-/// in service is discarded; after that the old key comes back, if that is fine. A leaked old key makes it an emergency.
+/// The event that a leak of one of its keys causes in a rotation under way, if any. A new key that leaks before it is in
+/// service is discarded; after that the rotation rolls back, if the old key is good. A leaked old key makes it an emergency.
 #[must_use]
 pub fn response(record: &Record, rotation: &Rotation) -> Option<Event> {
     let Rotation { plan, phase, .. } = rotation;
@@ -114,9 +114,9 @@ pub fn response(record: &Record, rotation: &Rotation) -> Option<Event> {
         if !new.promotion_begun {
             let why = leak.detail.clone();
             return Some(if is_parked {
-                Event::AbortAsked { by: format!("a leak: {why}") }
+                Event::AbortRequested { by: format!("a leak: {why}") }
             } else {
-                Event::Refuted { why }
+                Event::VerificationFailed { why }
             });
         }
         if old_leak.is_none() && rotation.can_roll_back() && !record.findings.iter().any(bad_old) {

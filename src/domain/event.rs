@@ -1,4 +1,4 @@
-//! What happened to a rotation, as the journal keeps it. Never holds a value, an address or a body.
+//! The events of a rotation, as the journal stores them. They never hold a value, an address or a body.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use crate::domain::rotation::{ParkReason, RollbackCause};
 use crate::domain::secret::Fingerprint;
 use crate::domain::successor::{KeyFacts, Served};
 
-/// One journalled event. Intents stand in the journal before the call that they announce.
+/// One journalled event. An intent is journalled before its call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
@@ -36,7 +36,7 @@ pub enum Event {
     MintDoubted {
         cause: String,
     },
-    /// No key with the doubted nonce is alive: those found were deleted.
+    /// No key with that nonce exists any more: those found were deleted.
     LostKeySettled {
         deleted: Vec<KeyId>,
     },
@@ -51,7 +51,8 @@ pub enum Event {
         facts: KeyFacts,
     },
     /// The new key must not be used.
-    Refuted {
+    #[serde(alias = "refuted")]
+    VerificationFailed {
         why: String,
     },
     /// Current, and read back by fingerprint.
@@ -59,38 +60,40 @@ pub enum Event {
         destination: usize,
         displaced: Option<VersionId>,
     },
-    /// Somebody else changed the destination since it was looked at, but not the credential's own value: stage again.
-    Contested {
+    /// The destination was changed by others since it was read, but not the credential's own value: stage again.
+    #[serde(alias = "contested")]
+    DestinationChanged {
         destination: usize,
     },
-    /// Every gate opened, or the policy's deadline decided: the old key may be disabled.
+    /// Every gate is satisfied, or the policy's deadline has passed: the old key may be disabled.
     Released {
         verdicts: Vec<Verdict>,
         forced: bool,
     },
-    /// A gate shut again, or the deadline was moved, before the old key was disabled.
-    Withheld {
+    /// A gate is no longer satisfied, or the deadline was moved, before the old key was disabled.
+    #[serde(alias = "withheld")]
+    ReleaseWithdrawn {
         verdicts: Vec<Verdict>,
     },
     OldKeyDisabled,
-    /// The provider's clock agrees with ours now: what this phase has to last is counted from here (I8).
+    /// The provider's clock agrees with ours: the duration of this phase is counted from here (I8).
     ClockAgreed,
     QuarantinePassed,
-    /// Something is wrong since the old key is disabled: it is to be enabled again, before anything else.
+    /// A consumer or a probe fails since the old key is disabled: enable it again first.
     Alarmed {
         alarm: Alarm,
     },
-    /// The provider is about to be told to let the old key expire at `at`; `original` is when it would without us.
+    /// The old key's expiry is about to be set to `at`; `original` is its expiry before.
     ExpiryIntended {
         at: Timestamp,
         original: Option<Timestamp>,
     },
-    /// The old key expires at `at`, as read back; or, if not `in_force`, this workspace cannot do that.
+    /// The old key expires at `at`, as read back; or, if not `in_force`, this workspace cannot set an expiry.
     ExpirySettled {
         at: Timestamp,
         in_force: bool,
     },
-    /// The old key turned out to be in wrong hands: from here on the rotation is an emergency.
+    /// The old key has leaked: from here on the rotation is an emergency.
     Escalated {
         why: String,
         /// When that was first seen, or said.
@@ -110,8 +113,9 @@ pub enum Event {
     NewKeyGone,
     /// The new key is deleted and no pending version of it is left.
     Discarded,
-    /// An effect failed and will be tried again.
-    Hindered {
+    /// An effect failed and will be retried.
+    #[serde(alias = "hindered")]
+    EffectFailed {
         effect: EffectName,
         failure: Failure,
     },
@@ -119,15 +123,17 @@ pub enum Event {
         reason: ParkReason,
         detail: String,
     },
-    /// An operator wants a parked rotation to go on. `overwrite`: preflight and rollback may replace foreign values.
+    /// An operator resumes a parked rotation. `overwrite`: preflight and rollback may replace foreign values.
     Retried {
         overwrite: bool,
     },
-    /// An operator wants these destinations, which serve neither key, to be published to again over what they serve.
-    Reclaimed {
+    /// An operator has these destinations, which serve neither key, overwritten with the new key.
+    #[serde(alias = "reclaimed")]
+    OverwriteRequested {
         destinations: Vec<(usize, Served)>,
     },
-    AbortAsked {
+    #[serde(alias = "abort_asked")]
+    AbortRequested {
         by: String,
     },
     TermsRevised {
@@ -137,16 +143,23 @@ pub enum Event {
 
 /// The names of events: one row for each, which gives [`EventName`], its label and [`Event::kind`].
 macro_rules! event_names {
-    ($($name:ident = $label:literal,)*) => {
+    ($($name:ident = $label:literal $(formerly $former:literal)?,)*) => {
         /// An event without its data.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum EventName { $($name,)* }
 
         impl EventName {
+            const ALL: &[Self] = &[$(Self::$name,)*];
+
             /// As journals, logs, metrics and reports name it.
             #[must_use]
             pub fn label(self) -> &'static str {
                 match self { $(Self::$name => $label,)* }
+            }
+
+            /// What journals called it before: entries are never rewritten.
+            fn former(self) -> &'static [&'static str] {
+                match self { $(Self::$name => &[$($former)?],)* }
             }
         }
 
@@ -169,11 +182,11 @@ event_names! {
     Staged = "staged",
     ValueLost = "value_lost",
     Verified = "verified",
-    Refuted = "refuted",
+    VerificationFailed = "verification_failed" formerly "refuted",
     Promoted = "promoted",
-    Contested = "contested",
+    DestinationChanged = "destination_changed" formerly "contested",
     Released = "released",
-    Withheld = "withheld",
+    ReleaseWithdrawn = "release_withdrawn" formerly "withheld",
     OldKeyDisabled = "old_key_disabled",
     ClockAgreed = "clock_agreed",
     QuarantinePassed = "quarantine_passed",
@@ -188,12 +201,40 @@ event_names! {
     ReturnPassed = "return_passed",
     NewKeyGone = "new_key_gone",
     Discarded = "discarded",
-    Hindered = "hindered",
+    EffectFailed = "effect_failed" formerly "hindered",
     Parked = "parked",
     Retried = "retried",
-    Reclaimed = "reclaimed",
-    AbortAsked = "abort_asked",
+    OverwriteRequested = "overwrite_requested" formerly "reclaimed",
+    AbortRequested = "abort_requested" formerly "abort_asked",
     TermsRevised = "terms_revised",
+}
+
+impl EventName {
+    /// Whether a journal's entry of this name is such an event.
+    #[must_use]
+    pub fn is_written_as(self, name: &str) -> bool {
+        self.label() == name || self.former().contains(&name)
+    }
+
+    /// The name in an event's text: records are compared with what was written.
+    #[must_use]
+    pub fn as_in(self, written: &str) -> &'static str {
+        #[derive(Deserialize)]
+        struct Tag<'a> {
+            event: &'a str,
+        }
+        let tag = if self.former().is_empty() { None } else { serde_json::from_str::<Tag<'_>>(written).ok() };
+        let former =
+            self.former().iter().find(|former| tag.as_ref().is_some_and(|tag| tag.event == **former));
+        former.copied().unwrap_or(self.label())
+    }
+
+    /// `labels`, and the names that journals had for the same events before.
+    #[must_use]
+    pub fn as_written(labels: &[&'static str]) -> Vec<&'static str> {
+        let named = Self::ALL.iter().filter(|name| labels.contains(&name.label()));
+        named.flat_map(|name| std::iter::once(name.label()).chain(name.former().iter().copied())).collect()
+    }
 }
 
 impl Event {

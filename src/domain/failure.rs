@@ -1,4 +1,4 @@
-//! How a call to the outside can fail: what is certain about it, and what kind of trouble it was.
+//! A failed call to another system: whether it may have had an effect, and which kind of failure it was.
 
 use std::fmt;
 
@@ -16,11 +16,11 @@ pub enum Certainty {
     Unknown,
 }
 
-/// What kind of trouble: decides what is done next, and is a metric label.
+/// The kind of failure: decides the next step, and is a metric label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// Asked to slow down.
+    /// Rate limited.
     Throttled,
     /// No connection, or it broke.
     Unreachable,
@@ -28,9 +28,9 @@ pub enum Kind {
     TimedOut,
     /// The other side reported an error of its own.
     ServerError,
-    /// An answer that makes no sense.
+    /// The response cannot be understood.
     Garbled,
-    /// The credential that authenticates this call is dead: the admin key, or the AWS identity.
+    /// The credential that authenticates this call is not valid: the admin key, or the AWS identity.
     Unauthenticated,
     /// Authenticated, but not permitted.
     Forbidden,
@@ -40,7 +40,7 @@ pub enum Kind {
     Invalid,
     /// A limit on how many there may be.
     LimitReached,
-    /// Somebody else changed it in between.
+    /// It was changed by others in between.
     Conflict,
     /// A new key that the provider does not accept yet.
     NotActiveYet,
@@ -88,7 +88,7 @@ impl Kind {
         }
     }
 
-    /// Whether time alone may mend it.
+    /// Whether it may pass without a fix.
     #[must_use]
     pub fn is_passing(self) -> bool {
         match self {
@@ -113,7 +113,7 @@ pub struct Failure {
     pub kind: Kind,
     /// What was attempted, on what, and why it failed; lower case, no full stop.
     pub message: String,
-    /// How long the other side asked us to wait.
+    /// How long the other side wants us to wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<SignedDuration>,
     /// The provider's own id of the request, for its support.

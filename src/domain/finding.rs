@@ -1,4 +1,4 @@
-//! What is wrong with a credential outside of any rotation: leaks, and what people changed behind our back.
+//! Findings: leaks, and out-of-band changes of keys and destinations.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -6,21 +6,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::KeyId;
 
-/// One thing that somebody should know. Kept in the credential's record for as long as it is so.
+/// One finding. It stays in the credential's record until it is resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     pub kind: FindingKind,
     /// The key that it is about, if it is about one.
     #[serde(default)]
     pub key: Option<KeyId>,
-    /// What is wrong and what to do about it, for a person.
+    /// What is wrong, and the fix.
     pub detail: String,
     /// When it was first seen.
     pub since: Timestamp,
 }
 
 impl Finding {
-    /// Whether it tells of the same thing, whatever is said of it.
+    /// Whether both are about the same thing; their texts may differ.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         self.kind == other.kind && self.key == other.key
@@ -33,19 +33,19 @@ impl Finding {
 pub enum FindingKind {
     /// The provider found the key in public.
     ExposedPublicly,
-    /// Somebody who holds the key has disabled it with itself.
+    /// The key was disabled by a call that it authenticated itself.
     SelfDisabled,
-    /// Somebody reported to us that the key leaked.
+    /// A leak of the key was reported.
     ReportedLeaked,
-    /// An emergency does not begin by itself, because as many as may are under way.
+    /// An emergency rotation waits: the limit of concurrent ones is reached.
     EmergencyHeld,
-    /// The key was deleted, and not by us.
+    /// The key was deleted outside rekeyd.
     KeyVanished,
     /// The key is disabled because a trial ended.
     TrialEnded,
     /// The key is disabled because the subscription was downgraded.
     SubscriptionDowngrade,
-    /// Somebody disabled the key.
+    /// The key was disabled outside rekeyd.
     DisabledByHand,
     /// A destination serves a value that rekeyd did not put there.
     DestinationChanged,
@@ -54,7 +54,7 @@ pub enum FindingKind {
     /// The permissions or limits of the key were changed out of band.
     #[serde(alias = "grants_changed")]
     PermissionsChanged,
-    /// The service account has keys that nobody declared.
+    /// The service account has keys that neither rekeyd created nor an operator accepted.
     ForeignKeys,
 }
 
@@ -92,7 +92,7 @@ impl FindingKind {
         }
     }
 
-    /// Whether the key is, or may be, in wrong hands. That stays true whatever later listings show.
+    /// Whether the key has, or may have, leaked. A later listing does not clear it.
     #[must_use]
     pub fn is_leak(self) -> bool {
         match self {
@@ -109,7 +109,7 @@ impl FindingKind {
         }
     }
 
-    /// Whether consumers cannot work with the key, as far as a listing tells.
+    /// Whether the provider refuses the key, as far as a listing shows.
     #[must_use]
     pub fn is_out_of_service(self) -> bool {
         match self {

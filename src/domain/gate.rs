@@ -15,13 +15,13 @@ use crate::domain::rotation::Rotation;
 use crate::domain::schedule::brief;
 use crate::domain::secret::Fingerprint;
 use crate::domain::time::later;
-use crate::domain::usage::{Counted, Opinion, Seen};
+use crate::domain::usage::{CreditCounters, Opinion, SourceEvidence};
 
 pub mod probe;
 
-use crate::domain::gate::probe::{CommandGate, Finding, Probe, Ran};
+use crate::domain::gate::probe::{CommandGate, CommandRun, Probe, ProbeRound};
 
-/// An answer of a source of evidence that is older than this says nothing about now.
+/// An older response of a source of evidence says nothing about the present.
 pub const STALE_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
 /// A condition beside the time that must hold.
@@ -115,12 +115,12 @@ pub struct Observed {
     pub gone: bool,
     /// When anything was last looked for.
     pub gathered_at: Option<Timestamp>,
-    pub usage: Vec<Seen>,
-    pub counted: Option<Counted>,
+    pub usage: Vec<SourceEvidence>,
+    pub counted: Option<CreditCounters>,
     /// When the new key was used by ourselves.
     pub canaries: Vec<Timestamp>,
-    pub probes: Vec<Finding>,
-    pub command: Option<Ran>,
+    pub probes: Vec<ProbeRound>,
+    pub command: Option<CommandRun>,
 }
 
 /// What a gate says, and on what grounds: journalled when the old key is released, shown while it is not.

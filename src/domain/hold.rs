@@ -1,5 +1,4 @@
-//! Holds: what must not be done until somebody says so. A pause by an operator and a breaker that tripped are the same
-//! thing, said by different people; both are durable, and lifted by `resume`.
+//! Holds: a pause by an operator, or a tripped breaker. Both are durable, and `rekeyd resume` lifts them.
 
 use std::fmt;
 
@@ -9,22 +8,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{CredentialName, WorkspaceName};
 
-/// Who a hold is by that no person put in force.
+/// The actor of a hold that a breaker put in force.
 pub const BREAKER: &str = "breaker";
 
-/// One hold. There is at most one for a scope and a thing held.
+/// One hold. There is at most one for each scope and kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     pub scope: Scope,
     pub what: HoldKind,
-    /// Who: an operator, or `breaker`.
+    /// The actor: an operator, or `breaker`.
     pub by: String,
-    /// Why, for a person.
+    /// The reason.
     pub why: String,
     pub since: Timestamp,
 }
 
-/// What a hold is about.
+/// What a hold covers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
@@ -33,11 +32,11 @@ pub enum Scope {
     Credential(CredentialName),
 }
 
-/// What is held back.
+/// The operations that a hold blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldKind {
-    /// Nothing starts, and nothing is taken out of service.
+    /// No rotation starts, and no key is disabled or deleted.
     Everything,
     /// No new key is created.
     Minting,
@@ -46,13 +45,13 @@ pub enum HoldKind {
 }
 
 impl Hold {
-    /// Whether it is by a breaker that tripped, not by a person.
+    /// Whether a breaker put it in force, not an operator.
     #[must_use]
     pub fn is_breakers(&self) -> bool {
         self.by == BREAKER
     }
 
-    /// What a person types to lift it.
+    /// The command that lifts it.
     #[must_use]
     pub fn way_out(&self) -> String {
         match &self.scope {

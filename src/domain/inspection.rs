@@ -1,4 +1,4 @@
-//! What a listing says about a credential's keys that it should not say.
+//! Inspection: compares a listing, and what destinations serve, with what a credential's record expects.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -14,11 +14,11 @@ use crate::domain::secret::Fingerprint;
 
 const KEYS_NAMED_MAX: usize = 10;
 
-/// What was looked at.
+/// A listing, and what was read with it.
 #[derive(Debug, Clone, Copy)]
-pub struct Seen<'a> {
+pub struct InspectionInput<'a> {
     pub inventory: &'a Inventory,
-    /// When somebody first saw what is new in it.
+    /// When the listing was made.
     pub at: Timestamp,
     /// A listing may lag by so much.
     pub settle: SignedDuration,
@@ -35,7 +35,7 @@ pub fn inspect(
     record: &Record,
     rotation: Option<&Rotation>,
     policy: Option<&Credential>,
-    seen: &Seen<'_>,
+    seen: &InspectionInput<'_>,
 ) -> Record {
     let mut next = record.clone();
     let Some(current) = &record.current else {
@@ -110,11 +110,12 @@ impl Findings<'_> {
     fn leak(&mut self, key: &Key, disabled_by_us: bool) {
         match &key.disable_reason {
             Some(DisableReason::ExposedPublicly) => {
-                let detail = format!("the provider found the key `{}` in public", key.id);
+                let detail = format!("the provider found the key `{}` exposed in public", key.id);
                 self.put(FindingKind::ExposedPublicly, Some(&key.id), detail);
             }
             Some(DisableReason::SelfDisabled) if !key.enabled && !disabled_by_us => {
-                let detail = format!("somebody who holds the key `{}` has disabled it", key.id);
+                let detail =
+                    format!("the key `{}` was disabled by a call that it authenticated itself", key.id);
                 self.put(FindingKind::SelfDisabled, Some(&key.id), detail);
             }
             Some(
@@ -133,7 +134,7 @@ fn of_current(
     current: &Current,
     listed: Option<&Key>,
     rotation: Option<&Rotation>,
-    seen: &Seen<'_>,
+    seen: &InspectionInput<'_>,
 ) {
     let id = &current.key;
     let disabled_by_us = rotation.is_some_and(|rotation| rotation.phase.old_key() != OldKey::Enabled);
@@ -146,7 +147,7 @@ fn of_current(
         return;
     }
     let Some(key) = listed else {
-        let detail = format!("the key `{id}` is gone, and nobody here deleted it: consumers are refused");
+        let detail = format!("the key `{id}` was deleted outside rekeyd: the provider refuses its consumers");
         return found.put(FindingKind::KeyVanished, Some(id), detail);
     };
     if key.enabled {
@@ -155,19 +156,19 @@ fn of_current(
     match &key.disable_reason {
         Some(DisableReason::ExposedPublicly | DisableReason::SelfDisabled) => {}
         Some(DisableReason::TrialEnded) => {
-            let detail =
-                format!("the provider disabled the key `{id}`: the trial has ended; see to the plan");
+            let detail = format!("the provider disabled the key `{id}`: the trial has ended; check the plan");
             found.put(FindingKind::TrialEnded, Some(id), detail);
         }
         Some(DisableReason::SubscriptionDowngrade) => {
             let detail = format!(
-                "the provider disabled the key `{id}`: the subscription was downgraded; see to the plan"
+                "the provider disabled the key `{id}`: the subscription was downgraded; check the plan"
             );
             found.put(FindingKind::SubscriptionDowngrade, Some(id), detail);
         }
         Some(DisableReason::Other(_)) | None => {
-            let detail =
-                format!("somebody disabled the key `{id}`: enable it in the dashboard, or have it replaced");
+            let detail = format!(
+                "the key `{id}` was disabled outside rekeyd: enable it in the dashboard, or `rotate`"
+            );
             found.put(FindingKind::DisabledByHand, Some(id), detail);
         }
     }
@@ -179,7 +180,7 @@ fn of_attributes(found: &mut Findings<'_>, current: &Current, key: &Key, policy:
         let differences = baseline.differences(&key.attributes);
         if !differences.is_empty() {
             let detail = format!(
-                "somebody changed the key `{id}` in {}: `accept` what it is now, or undo it in the dashboard",
+                "the key `{id}` was changed outside rekeyd in {}: `accept` the change, or undo it in the dashboard",
                 differences.join(", ")
             );
             found.put(FindingKind::PermissionsChanged, Some(id), detail);
@@ -205,7 +206,7 @@ fn of_strangers(found: &mut Findings<'_>, record: &Record, strangers: &[KeyId]) 
     ids.truncate(KEYS_NAMED_MAX);
     let more = if count > ids.len() { format!(" and {} more", count - ids.len()) } else { String::new() };
     let detail = format!(
-        "the service account has keys that nobody declared: {}{more}; delete them in the dashboard, or `accept` them",
+        "the service account has keys that rekeyd did not create: {}{more}; delete them in the dashboard, or `accept` them",
         ids.join(", ")
     );
     found.put(FindingKind::ForeignKeys, None, detail);

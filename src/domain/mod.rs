@@ -1,7 +1,7 @@
 //! Decisions as pure functions over data: no async, no input or output, no clock, no logging.
 //!
-//! A [`rotation::Rotation`] is what its journalled [`event::Event`]s add up to. [`step`] says which state an event
-//! leads to, [`effect::pending`] says what to do next, live and after a crash alike.
+//! A [`rotation::Rotation`] is folded from its journalled [`event::Event`]s. [`step`] decides which state an event leads
+//! to, and [`effect::pending`] which effect comes next, live and after a crash alike. [`phase`] has one row per phase.
 
 pub mod ack;
 pub mod adoption;

@@ -16,19 +16,19 @@ pub use crate::domain::phase::table::{
 /// Where a rotation is in its life cycle, with what is true there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
-    /// Begun; nothing outside has been touched. `overwrite`: an operator said that foreign values may be replaced.
+    /// Begun; nothing has been changed yet. `overwrite`: an operator allows foreign values to be replaced.
     Due { overwrite: bool },
-    /// The intent to create a key is in the journal. `doubt`: the call may have been made and its answer is lost.
+    /// The intent to create a key is journalled. `doubt`: the call may have been made, and its response is lost.
     Minting { request: KeyRequest, before: Vec<Served>, doubt: bool },
     /// The key exists; its value is in memory and in the destinations that have been staged.
     Staging(Successor),
     /// The value is pending in every destination.
     Verifying(Successor),
-    /// The new key is proven.
+    /// The new key is verified.
     Promoting(Successor),
     /// Every destination serves the new key; the old one still works.
     Overlap(Successor),
-    /// Every gate has opened, or was overruled (`forced`); the old key is about to be disabled.
+    /// Every gate is satisfied, or the deadline has passed (`forced`); the old key is about to be disabled.
     Disabling { successor: Successor, forced: bool },
     /// The old key is disabled.
     Quarantine(Successor),
@@ -39,7 +39,7 @@ pub enum Phase {
     /// Before promotion: the new key is being deleted and its pending versions removed.
     Discarding { successor: Successor, then: AfterDiscard },
     /// The old key is being enabled again (if it may be disabled), then made current in every destination.
-    /// `overwrite`: an operator said that foreign values may be replaced by the old key.
+    /// `overwrite`: an operator allows foreign values to be replaced by the old key.
     RollingBack { successor: Successor, cause: RollbackCause, old_enabled: bool, overwrite: bool },
     /// Every destination serves the old key again; consumers switch back.
     Returning { successor: Successor, cause: RollbackCause },
@@ -66,11 +66,11 @@ pub enum AfterDiscard {
     },
 }
 
-/// Why the old key has to work again at once.
+/// Why the old key is enabled again at once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alarm {
     pub kind: AlarmKind,
-    /// Who said what, for a person.
+    /// The report that raised it.
     pub detail: String,
 }
 

@@ -1,4 +1,4 @@
-//! What is known of a credential between rotations, and why and when it is rotated next.
+//! A credential's record: its current key, and why and when it is rotated next.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::backoff;
-use crate::domain::emergency::Answered;
+use crate::domain::emergency::EmergencyOutcome;
 use crate::domain::finding::{Finding, FindingKind};
 use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, VersionId};
 use crate::domain::key::KeyAttributes;
@@ -29,38 +29,38 @@ pub struct Record {
     /// The key that embodies the credential now.
     pub current: Option<Current>,
     /// What our rotations made current where; a destination missing here has never been published to by us.
-    pub published: Vec<Published>,
+    pub published: Vec<PublishedVersion>,
     /// When it is due by its schedule, and by which schedule that was computed.
     pub due: Option<Due>,
     /// The rotation that is under way.
     pub open: Option<RotationId>,
-    pub last: Option<Ended>,
+    pub last: Option<LastRotation>,
     /// Rotations aborted in a row: slows the next one down.
     pub aborts: u32,
-    /// An operator asked for a rotation that has not begun yet.
+    /// An operator requested a rotation that has not begun yet.
     pub asked: bool,
     /// Why no rotation can be begun, if none can.
     #[serde(default)]
     pub obstacle: Option<Obstacle>,
-    /// What is wrong outside, as of the last inspection.
+    /// The findings of the last inspection.
     #[serde(default)]
     pub findings: Vec<Finding>,
     /// Keys of the service account that are not ours and that an operator accepted.
     #[serde(default)]
     pub accepted: BTreeSet<KeyId>,
-    /// An operator asked for an emergency that has not begun yet.
+    /// An operator requested an emergency rotation that has not begun yet.
     #[serde(default)]
     pub emergency: Option<Urgency>,
-    /// How the last emergency was answered.
+    /// The outcome of the last emergency.
     #[serde(default)]
-    pub answered: Option<Answered>,
+    pub answered: Option<EmergencyOutcome>,
 }
 
-/// What keeps a credential from being rotated at all.
+/// Why no rotation of a credential can begin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Obstacle {
     pub kind: ObstacleKind,
-    /// What is wrong and what to do about it, for a person.
+    /// What is wrong, and the fix.
     pub detail: String,
     pub since: Timestamp,
 }
@@ -69,7 +69,7 @@ pub struct Obstacle {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ObstacleKind {
-    /// The workspace does not answer, or refuses the admin key.
+    /// The workspace is unreachable, or refuses the admin key.
     WorkspaceUnusable,
     /// No service account of the workspace has the name or id that the policy says, or several have.
     NoSuchAccount,
@@ -97,19 +97,19 @@ impl ObstacleKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Current {
     pub key: KeyId,
-    /// `None` for an adopted key: a value cannot be tied to a key that somebody else made.
+    /// `None` for an adopted key: rekeyd does not know its value.
     pub fingerprint: Option<Fingerprint>,
     /// When it became the credential's key; for an adopted one when it was created, or when we first saw it.
     pub since: Timestamp,
     pub expires_at: Option<Timestamp>,
     pub usage_hash: Option<String>,
-    /// What it may do, as far as we, or an operator, want it so.
+    /// Its permissions and limits, as created by rekeyd or accepted by an operator.
     #[serde(default, alias = "grants")]
     pub attributes: Option<KeyAttributes>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Published {
+pub struct PublishedVersion {
     pub destination: Destination,
     pub version: VersionId,
 }
@@ -121,7 +121,7 @@ pub struct Due {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Ended {
+pub struct LastRotation {
     pub rotation: RotationId,
     pub outcome: PhaseName,
     pub at: Timestamp,
@@ -153,7 +153,7 @@ impl Record {
         }
     }
 
-    /// The record after a rotation came to stand as it does now. Changes nothing for a state that is no milestone.
+    /// The record after a change of its rotation. Nothing changes unless the rotation has just begun or ended.
     #[must_use]
     pub fn follow(&self, rotation: &Rotation, now: Timestamp) -> Self {
         let mut next = self.clone();
@@ -185,11 +185,15 @@ impl Record {
             current.since = now;
             next.due = None;
         }
-        // What was found of a key that is no longer ours is nobody's business any more.
+        // Findings about a replaced key are resolved.
         let current = next.current.as_ref().map(|current| &current.key);
         next.findings.retain(|it| it.key.is_none() || it.key.as_ref() == current);
-        next.last =
-            Some(Ended { rotation: rotation.plan.rotation, outcome: rotation.phase.name(), at: now, why });
+        next.last = Some(LastRotation {
+            rotation: rotation.plan.rotation,
+            outcome: rotation.phase.name(),
+            at: now,
+            why,
+        });
         next
     }
 
@@ -198,7 +202,7 @@ impl Record {
         if let Some(Urgency { why, since }) = rotation.plan.urgency.clone() {
             let fingerprint = self.current.take().and_then(|current| current.fingerprint);
             self.answered =
-                Some(Answered { rotation: rotation.plan.rotation, why, since, at: now, fingerprint });
+                Some(EmergencyOutcome { rotation: rotation.plan.rotation, why, since, at: now, fingerprint });
         }
         self.findings.retain(|it| it.kind != FindingKind::DestinationChanged);
         self.current = Some(Current {
@@ -303,7 +307,7 @@ impl Record {
         later(last.at, wait.min(left.max(backoff::ROTATIONS.first)))
     }
 
-    /// The record after an operator asked for a rotation: it begins at once, whatever failed before.
+    /// The record after an operator requested a rotation: it begins at once, whatever failed before.
     #[must_use]
     pub fn ask(&self) -> Self {
         Self { asked: true, aborts: 0, obstacle: None, ..self.clone() }
@@ -324,12 +328,12 @@ fn expiry_deadline(
     Some(expires_at.saturating_sub(lead).unwrap_or(Timestamp::MIN))
 }
 
-fn published(rotation: &Rotation, successor: &Successor) -> Vec<Published> {
+fn published(rotation: &Rotation, successor: &Successor) -> Vec<PublishedVersion> {
     let places = rotation.plan.destinations.iter().zip(&successor.placements);
     places
         .filter_map(|(destination, placement)| match &placement.progress {
             PlacementState::Current { version, .. } => {
-                Some(Published { destination: destination.clone(), version: version.clone() })
+                Some(PublishedVersion { destination: destination.clone(), version: version.clone() })
             }
             PlacementState::Absent | PlacementState::Staged { .. } | PlacementState::Restored { .. } => None,
         })

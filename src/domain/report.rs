@@ -23,7 +23,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::effect::EffectName;
-use crate::domain::emergency::Answered;
+use crate::domain::emergency::EmergencyOutcome;
 use crate::domain::failure::Kind;
 use crate::domain::finding::Finding;
 use crate::domain::gate::{self, Evidence, Verdict};
@@ -32,7 +32,7 @@ use crate::domain::notification::ChannelFailure;
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::{Reason, Urgency};
 use crate::domain::policy::Credential;
-use crate::domain::record::{Ended, Obstacle, Record};
+use crate::domain::record::{LastRotation, Obstacle, Record};
 use crate::domain::report::blocked::{Blocked, SourceDelay};
 use crate::domain::report::condition::Condition;
 use crate::domain::report::destinations::{DestinationReport, DestinationState};
@@ -180,11 +180,11 @@ pub struct CredentialReport {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stale_consumers: Vec<StaleConsumer>,
     /// When and why the last emergency rotation was completed.
-    pub last_emergency: Option<Answered>,
+    pub last_emergency: Option<EmergencyOutcome>,
     pub destinations: Vec<DestinationReport>,
     /// Some destinations serve the new key, and some do not.
     pub partially_published: bool,
-    pub last: Option<Ended>,
+    pub last: Option<LastRotation>,
     /// How its journal rows are damaged, if they are.
     pub damage: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! A rotation's state: what its journalled events add up to.
+//! A rotation's state, folded from its journalled events.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -16,7 +16,7 @@ use crate::domain::step::{self, IllegalTransition};
 use crate::domain::successor::{PlacementState, Successor};
 use crate::domain::time::later;
 
-/// How many keys one rotation may lose before an operator has to say so: a retry loop must not become a mint loop.
+/// How many keys one rotation may lose before it is parked: a retry loop must not create keys without end.
 pub const MINTS_PER_ROTATION_MAX: u32 = 5;
 
 /// One rotation, folded from its journal.
@@ -38,9 +38,9 @@ pub struct Rotation {
     pub dead_man: Option<DeadMan>,
     /// How many mints were intended so far.
     pub attempt: u32,
-    /// How many mints this rotation may intend in all before an operator has to say so.
+    /// How many mints this rotation may intend before it is parked.
     pub attempts_max: u32,
-    /// What stands in the way of the next effect; forgotten as soon as there is progress.
+    /// The failure that delays the next effect; cleared by any progress.
     pub last_failure: Option<LastFailure>,
 }
 
@@ -49,7 +49,7 @@ pub struct Rotation {
 pub enum RollbackCause {
     Operator,
     Deadline,
-    /// The new key turned out to be in wrong hands.
+    /// The new key has leaked.
     Leak,
 }
 
@@ -63,11 +63,11 @@ pub enum ParkReason {
     MintsExhausted,
     /// The old key may do everything and the policy does not allow that.
     Unrestricted,
-    /// The old key is gone, disabled or expired, and nobody here did that.
+    /// The old key is gone, disabled or expired, and not by rekeyd.
     OldKeyUnusable,
-    /// Somebody enabled the old key again during the quarantine.
+    /// The old key was enabled outside rekeyd during the quarantine.
     OldKeyReenabled,
-    /// The new key is gone, disabled or changed, and nobody here did that.
+    /// The new key is gone, disabled or changed, and not by rekeyd.
     NewKeyUnusable,
     /// A destination serves a value that rekeyd did not put there.
     ForeignValue,
@@ -134,7 +134,7 @@ impl ParkReason {
     }
 }
 
-/// What stands in the way, and since when.
+/// The effect that keeps failing, and since when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastFailure {
     pub effect: EffectName,
@@ -205,7 +205,7 @@ impl Rotation {
         self.overlap_began.unwrap_or(Timestamp::MAX)
     }
 
-    /// Whether a key that it takes out of service is in wrong hands: neither a freeze nor a breaker keeps that alive.
+    /// Whether it revokes a leaked key: neither a freeze nor a breaker delays that.
     #[must_use]
     pub fn is_urgent(&self) -> bool {
         self.plan.emergency || self.phase.rollback_cause() == Some(RollbackCause::Leak)
@@ -255,7 +255,7 @@ impl Rotation {
     }
 }
 
-/// A journal that no run of rekeyd can have written.
+/// A history that rekeyd cannot have written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CorruptHistory {
     #[error("the history does not start with its beginning")]

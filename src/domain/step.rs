@@ -1,4 +1,4 @@
-//! Which state an event leads to. The only place where a rotation's state changes.
+//! The transitions: which state an event leads to. The only place where a rotation's state changes.
 
 use jiff::Timestamp;
 
@@ -16,7 +16,7 @@ use crate::domain::successor::{Placement, PlacementState, Served, Successor};
 
 mod placing;
 
-use crate::domain::step::placing::{contested, placed, promoted, restored, staged};
+use crate::domain::step::placing::{changed, placed, promoted, restored, staged};
 
 /// An event that cannot happen in a state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,16 +30,16 @@ pub struct IllegalTransition {
 /// The state after `event`, which happened at `now`.
 ///
 /// # Errors
-/// The event is illegal in this state; the state is unchanged. From the journal that means corruption, from a person
-/// it means "not now".
+/// The event is illegal in this state; the state is unchanged. From the journal that means corruption, from an operator
+/// "not now".
 pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotation, IllegalTransition> {
     if rotation.is_over() {
         return Err(illegal(rotation, event, None));
     }
     let mut next = rotation.clone();
     next.length += 1;
-    if let Event::Hindered { effect, failure } = event {
-        next.last_failure = Some(hindered(rotation, *effect, failure, now));
+    if let Event::EffectFailed { effect, failure } = event {
+        next.last_failure = Some(effect_failed(rotation, *effect, failure, now));
         return Ok(next);
     }
     if let Event::TermsRevised { terms } = event {
@@ -92,7 +92,7 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
     if let Event::MintRefused { failure } = event {
         // A refusal leads back to the start; what led there must still slow the next try down. It lost no key.
         next.attempts_max += 1;
-        next.last_failure = Some(hindered(rotation, EffectName::Mint, failure, now));
+        next.last_failure = Some(effect_failed(rotation, EffectName::Mint, failure, now));
     }
     if let Event::Retried { .. } = event {
         next.attempts_max = next.attempt + MINTS_PER_ROTATION_MAX;
@@ -109,7 +109,7 @@ fn illegal(rotation: &Rotation, event: &Event, because: Because) -> IllegalTrans
     IllegalTransition { phase: rotation.phase.name(), event: event.name(), because }
 }
 
-fn hindered(rotation: &Rotation, effect: EffectName, failure: &Failure, now: Timestamp) -> LastFailure {
+fn effect_failed(rotation: &Rotation, effect: EffectName, failure: &Failure, now: Timestamp) -> LastFailure {
     let earlier = rotation.last_failure.as_ref().filter(|last_failure| last_failure.effect == effect);
     LastFailure {
         effect,
@@ -143,10 +143,10 @@ fn advance(rotation: &Rotation, event: &Event) -> Next {
         E::MintRefused { .. } => start_again(matches!(phase, Phase::Minting { doubt: false, .. })),
         E::LostKeySettled { .. } => start_again(matches!(phase, Phase::Minting { doubt: true, .. })),
         E::ValueLost => discard(&new()?, AfterDiscard::MintAgain),
-        E::Refuted { why } => discard(&new()?, AfterDiscard::Abort { why: why.clone() }),
+        E::VerificationFailed { why } => discard(&new()?, AfterDiscard::Abort { why: why.clone() }),
         E::Discarded => discarded(phase),
         E::Staged { destination, version, over } => staged(&new()?, *destination, version, over.as_ref()),
-        E::Contested { destination } => contested(&new()?, *destination),
+        E::DestinationChanged { destination } => changed(&new()?, *destination),
         E::Verified { facts } => {
             let facts = Some(facts.clone());
             Ok(Phase::Promoting(Successor { facts, promotion_begun: true, ..new()? }))
@@ -155,7 +155,7 @@ fn advance(rotation: &Rotation, event: &Event) -> Next {
             promoted(rotation, &new()?, *destination, displaced.as_ref())
         }
         E::Released { forced, .. } => Ok(Phase::Disabling { successor: new()?, forced: *forced }),
-        E::Withheld { .. } => Ok(Phase::Overlap(new()?)),
+        E::ReleaseWithdrawn { .. } => Ok(Phase::Overlap(new()?)),
         E::OldKeyDisabled => Ok(Phase::Quarantine(new()?)),
         E::QuarantinePassed => Ok(Phase::Revoking(new()?)),
         E::OldKeyGone => Ok(Phase::Done(new()?)),
@@ -175,11 +175,11 @@ fn advance(rotation: &Rotation, event: &Event) -> Next {
             Ok(Phase::Parked { reason: *reason, detail: detail.clone(), was: Box::new(phase.clone()) })
         }
         E::Retried { overwrite } => Ok(resumed(phase.underlying(), *overwrite)),
-        E::Reclaimed { destinations } => reclaimed(phase.underlying(), destinations),
-        E::AbortAsked { by } => aborted(phase.underlying(), by),
+        E::OverwriteRequested { destinations } => publish_again(phase.underlying(), destinations),
+        E::AbortRequested { by } => aborted(phase.underlying(), by),
         E::ExpirySettled { .. } | E::Alarmed { .. } => Err(None),
         // Taken by `step` in every phase, or only as the first of all.
-        E::Begun(_) | E::Hindered { .. } | E::TermsRevised { .. } | E::Escalated { .. } => Err(None),
+        E::Begun(_) | E::EffectFailed { .. } | E::TermsRevised { .. } | E::Escalated { .. } => Err(None),
     }
 }
 
@@ -218,7 +218,7 @@ fn old_key_enabled(phase: &Phase) -> Next {
 
 /// `phase`: of a parked rotation the one that it goes on from.
 fn aborted(phase: &Phase, by: &str) -> Next {
-    if !phase.row().takes.contains(&EventName::AbortAsked) {
+    if !phase.row().takes.contains(&EventName::AbortRequested) {
         return Err(None);
     }
     let why = format!("asked by {by}");
@@ -231,8 +231,8 @@ fn aborted(phase: &Phase, by: &str) -> Next {
     Err(Some("whether a key was created is being settled; ask again in a moment"))
 }
 
-/// What was stopped for the old key's sake goes on: it is worth nothing any more. What is parked because of
-/// a destination, or because no key can be made, stays parked.
+/// An emergency resumes what was stopped to keep the old key in use. A rotation that is parked because of a destination,
+/// or because no key can be created, stays parked.
 fn escalated(phase: &Phase) -> Phase {
     if let Phase::Reinstating { successor, .. } = phase {
         return Phase::Disabling { successor: successor.clone(), forced: false };
@@ -279,7 +279,7 @@ fn resumed(was: &Phase, overwrite: bool) -> Phase {
 
 /// Publishes to some destinations again: the overlap begins anew when the last one serves the new key. Also the way
 /// forward out of a rollback whose old key turned out to be of no use.
-fn reclaimed(was: &Phase, destinations: &[(usize, Served)]) -> Next {
+fn publish_again(was: &Phase, destinations: &[(usize, Served)]) -> Next {
     let Some(successor) = was.successor().filter(|_| was.row().may_publish_again) else {
         return Err(Some("there is nothing to publish again"));
     };

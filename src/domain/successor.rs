@@ -1,4 +1,4 @@
-//! The new key of a rotation, and how far it has come in each destination.
+//! The new key of a rotation, and its state in each destination.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use crate::domain::ids::{KeyId, VersionId};
 use crate::domain::key::{KeyAttributes, KeyRequest};
 use crate::domain::secret::Fingerprint;
 
-/// The key that replaces the old one, and how far it has been placed.
+/// The key that replaces the old one, and its placements.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Successor {
     pub key: KeyId,
@@ -21,14 +21,14 @@ pub struct Successor {
     pub promotion_begun: bool,
 }
 
-/// What a listing told about a key when it was verified.
+/// What the listing showed of a key when it was verified.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyFacts {
     pub created_at: Option<Timestamp>,
     pub expires_at: Option<Timestamp>,
     pub usage_hash: Option<String>,
     pub hint: String,
-    /// What it was listed with when it was verified: from then on a change is somebody else's.
+    /// Its permissions and limits when it was verified: a later change was made outside rekeyd.
     #[serde(default, alias = "grants")]
     pub attributes: Option<Box<KeyAttributes>>,
 }
@@ -40,12 +40,12 @@ pub struct Served {
     pub fingerprint: Option<Fingerprint>,
 }
 
-/// How far the successor has come in one destination.
+/// The new key's placement in one destination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placement {
     /// What it served when the rotation began.
     pub before: Served,
-    /// How often somebody else's change made staging again necessary.
+    /// How often changes by others made it necessary to stage again.
     pub restaged: u32,
     pub progress: PlacementState,
 }

@@ -15,7 +15,7 @@ mod spans;
 #[cfg(test)]
 mod tests;
 
-pub use spans::{Finished, Step, finished};
+pub use spans::{FinishedSpan, Step, finished};
 
 /// The notes of one span: what was noted between the first and the last of them is left out.
 pub const NOTES_MAX: usize = 128;

@@ -81,9 +81,9 @@ pub struct Use {
     pub about: BTreeMap<String, String>,
 }
 
-/// What one source has shown since the overlap began. Grows by [`Seen::learn`], and never forgets.
+/// The evidence of one source since the overlap began. Grows by [`SourceEvidence::learn`], and never forgets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seen {
+pub struct SourceEvidence {
     pub source: Source,
     /// When it was first asked.
     #[serde(default)]
@@ -94,8 +94,8 @@ pub struct Seen {
     pub covers_from: Option<Timestamp>,
     /// Why the newest question had no answer, if it had none.
     pub blind: Option<String>,
-    pub old: Shown,
-    pub new: Shown,
+    pub old: KeyUse,
+    pub new: KeyUse,
     /// The beginning of the newest bucket that showed any use of the new key, our own included.
     pub newest: Option<Timestamp>,
     /// The longest that use of either key took to be shown, as far as that can be measured: on the newest use, and at
@@ -104,9 +104,9 @@ pub struct Seen {
     pub delay: SignedDuration,
 }
 
-/// What was shown of one key.
+/// The use of one key.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shown {
+pub struct KeyUse {
     /// The end of the newest bucket with use; `None` if no use was shown.
     pub last: Option<Timestamp>,
     /// In the stretch of time that was asked about; of a counter, since it was first read.
@@ -150,7 +150,7 @@ impl Ours<'_> {
     }
 }
 
-impl Seen {
+impl SourceEvidence {
     #[must_use]
     pub fn nothing(source: Source) -> Self {
         Self {
@@ -159,8 +159,8 @@ impl Seen {
             answered_at: None,
             covers_from: None,
             blind: None,
-            old: Shown::default(),
-            new: Shown::default(),
+            old: KeyUse::default(),
+            new: KeyUse::default(),
             newest: None,
             delay: SignedDuration::ZERO,
         }
@@ -277,7 +277,7 @@ impl Seen {
     }
 }
 
-impl Shown {
+impl KeyUse {
     /// Where use came from within `quiet` of the newest: who has stopped by then is no straggler.
     #[must_use]
     pub fn origins(&self, quiet: SignedDuration) -> Vec<BTreeMap<String, String>> {
@@ -320,13 +320,13 @@ pub enum Opinion {
 
 /// The counters of credits at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counted {
+pub struct CreditCounters {
     pub at: Timestamp,
     pub old: Option<i64>,
     pub new: Option<i64>,
 }
 
-impl Counted {
+impl CreditCounters {
     /// What moved since `before`. A counter that fell says nothing: a billing period may have ended in between, or a
     /// key may have been changed. One that was not looked at lately may have fallen and risen again unseen: that it
     /// rose is told, and what it did not show is not relied on.

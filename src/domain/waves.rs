@@ -1,4 +1,4 @@
-//! Waves: a credential that comes after others is rotated by its schedule only when those have been, and it went well.
+//! Waves: a credential with `after` is rotated by schedule only when its predecessors have been rotated successfully.
 
 use std::fmt;
 
@@ -18,14 +18,14 @@ pub struct Waiting {
     pub why: Lag,
 }
 
-/// How far a predecessor is from letting others go.
+/// Why a predecessor still blocks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lag {
     /// Its key is not newer than the waiting credential's.
     NotRotatedYet,
     /// It is being rotated.
     UnderWay,
-    /// Its last rotation came to nothing, or was taken back.
+    /// Its last rotation was aborted or rolled back.
     EndedAs(PhaseName),
     /// It is done, and has to be for a while.
     Baking { until: Timestamp },
@@ -42,7 +42,7 @@ impl Waiting {
     }
 }
 
-/// In words for a person.
+/// As text.
 impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let on = &self.on;

@@ -1,4 +1,4 @@
-//! Who makes keys and takes them back: one ElevenLabs workspace, seen with its admin key.
+//! The issuer of keys: one ElevenLabs workspace, called with its admin key.
 
 use std::sync::{Arc, PoisonError, RwLock};
 

@@ -13,7 +13,7 @@ use crate::adapters::memory::journal::MemoryJournal;
 use crate::domain::ids::{ConsumerName, CredentialName, StoreName, WorkspaceName};
 use crate::domain::policy::Policy;
 use crate::domain::time::later;
-use crate::engine::{Context, Controller, Handle, Stopped, Timing, WorkspaceClient};
+use crate::engine::{Context, Controller, ControllerError, Handle, Timing, WorkspaceClient};
 use crate::ports::clock::Clock;
 use crate::ports::prober::Prober;
 use crate::ports::secret_store::SecretStore;
@@ -241,10 +241,10 @@ impl World {
 struct Life {
     handle: Handle,
     stop: CancellationToken,
-    tasks: JoinSet<Result<(), Stopped>>,
+    tasks: JoinSet<Result<(), ControllerError>>,
 }
 
-fn how(ended: Result<Result<(), Stopped>, tokio::task::JoinError>) -> String {
+fn how(ended: Result<Result<(), ControllerError>, tokio::task::JoinError>) -> String {
     match ended {
         Ok(Ok(())) => "the engine ended by itself".to_owned(),
         Ok(Err(stopped)) => stopped.to_string(),

@@ -11,7 +11,7 @@ use rekeyd::domain::key::{Account, Inventory, Key, KeyAttributes, Permissions};
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::plan::{AfterDeadline, Destination, Reason, Terms};
 use rekeyd::domain::policy::{Credential, IfVanished};
-use rekeyd::domain::record::{Current, Due, Ended, ObstacleKind, Published, Record};
+use rekeyd::domain::record::{Current, Due, LastRotation, ObstacleKind, PublishedVersion, Record};
 use rekeyd::domain::schedule::{Cadence, Schedule};
 
 fn at(hour: i64) -> Timestamp {
@@ -64,7 +64,7 @@ fn credential() -> Credential {
     }
 }
 
-/// Published at hour 0, due at hour 10.
+/// PublishedVersion at hour 0, due at hour 10.
 fn record() -> Record {
     let current = Current {
         key: KeyId::new("key").unwrap(),
@@ -74,7 +74,8 @@ fn record() -> Record {
         usage_hash: None,
         attributes: None,
     };
-    let published = Published { destination: destination("tts"), version: VersionId::new("v1").unwrap() };
+    let published =
+        PublishedVersion { destination: destination("tts"), version: VersionId::new("v1").unwrap() };
     let fresh = Record { current: Some(current), published: vec![published], ..Record::new(name()) };
     fresh.plan_next(&credential()).unwrap()
 }
@@ -87,7 +88,7 @@ fn expiring(hour: i64) -> Record {
 
 fn ended(outcome: PhaseName, aborts: u32) -> Record {
     let rotation = "0190b8a0-0000-7000-8000-000000000001".parse().unwrap();
-    Record { last: Some(Ended { rotation, outcome, at: at(20), why: None }), aborts, ..record() }
+    Record { last: Some(LastRotation { rotation, outcome, at: at(20), why: None }), aborts, ..record() }
 }
 
 #[test]

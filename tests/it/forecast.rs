@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use rekeyd::config;
 use rekeyd::domain::ids::{CredentialName, KeyId, ServiceAccountId, VersionId};
 use rekeyd::domain::plan::Reason;
-use rekeyd::domain::record::{Current, Published, Record};
+use rekeyd::domain::record::{Current, PublishedVersion, Record};
 use rekeyd::domain::secret::Fingerprint;
 use rekeyd::ports::journal::CredentialState;
 use rekeyd::rehearsal::dry_run::{Given, Past};
@@ -219,7 +219,7 @@ fn a_forecast_begins_with_what_the_journal_knows() {
         attributes: None,
     };
     let destination = config.policy.credentials[&name].destinations[0].clone();
-    let published = Published { destination, version: VersionId::new("version").unwrap() };
+    let published = PublishedVersion { destination, version: VersionId::new("version").unwrap() };
     let record = Record {
         account: Some(ServiceAccountId::new("account").unwrap()),
         current: Some(current),

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use rekeyd::domain::emergency::response;
 use rekeyd::domain::finding::{Finding, FindingKind};
 use rekeyd::domain::ids::{CredentialName, KeyId, ServiceAccountId, StoreName};
-use rekeyd::domain::inspection::{Seen, inspect};
+use rekeyd::domain::inspection::{InspectionInput, inspect};
 use rekeyd::domain::key::{Account, DisableReason, Inventory, Key, KeyAttributes, Permissions};
 use rekeyd::domain::plan::Destination;
 use rekeyd::domain::record::{Current, Record};
@@ -62,7 +62,7 @@ fn record() -> Record {
 
 fn look(record: &Record, rotation: Option<&Rotation>, keys: Vec<Key>, minutes: i64) -> Record {
     let inventory = listing(keys);
-    let seen = Seen {
+    let seen = InspectionInput {
         inventory: &inventory,
         at: at(minutes),
         settle: SignedDuration::from_mins(2),
@@ -136,7 +136,7 @@ fn strangers_are_told_unless_accepted_and_destinations_only_when_they_were_read(
     let inventory = listing(vec![key("old"), key("a"), key("b")]);
     let strangers = [id("a"), id("b")];
     let places = [(place("one"), Some(Fingerprint::of(b"old"))), (place("two"), Some(Fingerprint::of(b"x")))];
-    let seen = Seen {
+    let seen = InspectionInput {
         inventory: &inventory,
         at: at(9),
         settle: SignedDuration::ZERO,
@@ -148,7 +148,7 @@ fn strangers_are_told_unless_accepted_and_destinations_only_when_they_were_read(
     assert_eq!(kinds(&told), [FindingKind::DestinationChanged, FindingKind::ForeignKeys]);
     assert!(told.findings[0].detail.contains("local:two") && !told.findings[0].detail.contains("local:one"));
     assert!(told.findings[1].detail.contains("`b`") && !told.findings[1].detail.contains("`a`"));
-    let unread = Seen { strangers: None, places: None, ..seen };
+    let unread = InspectionInput { strangers: None, places: None, ..seen };
     assert_eq!(inspect(&told, None, None, &unread), told, "what was not looked at stays as it was");
 }
 

@@ -34,7 +34,7 @@ async fn a_pause_survives_being_killed_and_ends_when_somebody_says_so() {
     let rehearsal = Rehearsal::set(21, &pace).await;
     let daemon = rehearsal.launcher.start().await.unwrap();
     rehearsal.until("keys are revoked", |it| it.calls(Route::DeleteKey) > 0).await;
-    let (code, told) = rekeyd(&rehearsal, &["pause", "--all", "--why", "an audit"]).await;
+    let (code, told) = rekeyd(&rehearsal, &["pause", "--all", "--reason", "an audit"]).await;
     assert!(code == Some(0) && told.contains("everything is held everywhere by uid "), "{told}");
     let before = deeds(&rehearsal);
     daemon.kill().await.unwrap();

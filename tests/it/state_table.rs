@@ -73,7 +73,7 @@ fn a_row_lists_exactly_the_events_that_its_phase_takes_or_refuses_with_a_reason(
             // Every phase that is not over answers these; the settled expiry needs an expiry, which no sample has.
             if matches!(
                 event,
-                Event::Hindered { .. }
+                Event::EffectFailed { .. }
                     | Event::TermsRevised { .. }
                     | Event::Escalated { .. }
                     | Event::ExpirySettled { .. }
@@ -97,7 +97,7 @@ fn document() -> String {
          Generated from `domain::step` and `domain::effect`; a test compares this file with the code.\n\
          In each state: what is done next, and where each event leads. An event that is not listed is illegal there:\n\
          from the journal it means corruption, from an operator \"not now\". Beside these, every state that is not over\n\
-         takes `hindered` (an effect failed and will be tried again) and `terms_revised` (the policy's terms changed) and stays.\n",
+         takes `effect_failed` (an effect failed and will be tried again) and `terms_revised` (the policy's terms changed) and stays.\n",
     );
     for (name, rotation) in states() {
         let next = effect::pending(&rotation)
@@ -105,7 +105,7 @@ fn document() -> String {
         write!(text, "\n## {name}\n\nNext: {next}.\n").unwrap();
         let mut rows = String::new();
         for event in events() {
-            if matches!(event, Event::Hindered { .. } | Event::TermsRevised { .. }) {
+            if matches!(event, Event::EffectFailed { .. } | Event::TermsRevised { .. }) {
                 continue;
             }
             match step(&rotation, &event, at(9)) {
@@ -267,7 +267,7 @@ pub(crate) fn states() -> Vec<(String, Rotation)> {
         .map(|phase| {
             let again = match &phase {
                 Phase::Staging(s) | Phase::Verifying(s) if s.promotion_begun => {
-                    ", after a contested promotion"
+                    ", after a changed destination"
                 }
                 _ => "",
             };
@@ -298,12 +298,12 @@ fn events() -> Vec<Event> {
                 attributes: None,
             },
         },
-        Event::Refuted { why: String::new() },
+        Event::VerificationFailed { why: String::new() },
         Event::Promoted { destination: 0, displaced: Some(version("v0")) },
-        Event::Contested { destination: 0 },
+        Event::DestinationChanged { destination: 0 },
         Event::Released { verdicts: Vec::new(), forced: false },
         Event::Released { verdicts: Vec::new(), forced: true },
-        Event::Withheld { verdicts: Vec::new() },
+        Event::ReleaseWithdrawn { verdicts: Vec::new() },
         Event::OldKeyDisabled,
         Event::ClockAgreed,
         Event::QuarantinePassed,
@@ -318,12 +318,12 @@ fn events() -> Vec<Event> {
         Event::ReturnPassed,
         Event::NewKeyGone,
         Event::Discarded,
-        Event::Hindered { effect: EffectName::Stage, failure: failure() },
+        Event::EffectFailed { effect: EffectName::Stage, failure: failure() },
         Event::Parked { reason: ParkReason::ForeignValue, detail: String::new() },
         Event::Retried { overwrite: false },
         Event::Retried { overwrite: true },
-        Event::Reclaimed { destinations: vec![(0, before())] },
-        Event::AbortAsked { by: "operator".to_owned() },
+        Event::OverwriteRequested { destinations: vec![(0, before())] },
+        Event::AbortRequested { by: "operator".to_owned() },
         Event::TermsRevised { terms: terms() },
     ]
 }

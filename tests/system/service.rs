@@ -116,7 +116,7 @@ pub(crate) fn operators_give_orders_and_nobody_else(machine: &Machine) {
     rests_with_one_key(machine);
     assert_eq!(rotations(machine), before + 1);
     // The daemon identifies the operator despite the unit's sandbox.
-    machine.ok("runuser --user alice -- rekeyd pause tts-backend --why trying");
+    machine.ok("runuser --user alice -- rekeyd pause tts-backend --reason trying");
     let by = "rekeyd status --policy /etc/rekeyd/policy.toml --output json | grep --only-matching '\"uid [0-9]*[^\"]*\"' | sort --unique";
     let alice = machine.ok("id --user alice");
     assert_eq!(machine.ok(by), format!("\"uid {alice} (alice)\""));

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::adapters::elevenlabs::ElevenLabs;
 use crate::adapters::elevenlabs::classify::Meaning;
 use crate::adapters::elevenlabs::transport::{Call, Effect, Reply};
-use crate::domain::audit::compare::{Deed, Logged};
+use crate::domain::audit::compare::{Deed, WorkspaceLogEntry};
 use crate::domain::failure::{Certainty, Failure, Kind};
 
 const PAGE: &str = "100";
@@ -34,7 +34,7 @@ impl ElevenLabs {
     ///
     /// # Errors
     /// It cannot be read, or is too long to be read at once: the message says what to do.
-    pub async fn audit_log(&self, since: Timestamp) -> Result<Vec<Logged>, Failure> {
+    pub async fn audit_log(&self, since: Timestamp) -> Result<Vec<WorkspaceLogEntry>, Failure> {
         let mut cursor: Option<String> = None;
         let mut logged = Vec::new();
         for _ in 0..PAGES_MAX {
@@ -104,7 +104,7 @@ impl ElevenLabs {
 
 /// An entry about a key; `None` for any other. Under which name the key's id stands in it is not documented: whoever
 /// knows the id finds it.
-fn entry(entry: &Value) -> Option<Logged> {
+fn entry(entry: &Value) -> Option<WorkspaceLogEntry> {
     let text = |pointer: &str| entry.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     let activity = text("/activity_name")?;
     if !activity.contains("API Key") {
@@ -119,7 +119,7 @@ fn entry(entry: &Value) -> Option<Logged> {
     let mut texts = BTreeSet::new();
     gather(entry, &mut texts);
     let id = text("/id").unwrap_or_default();
-    Some(Logged { id, at, deed, user: text("/actor/user/uid"), texts })
+    Some(WorkspaceLogEntry { id, at, deed, user: text("/actor/user/uid"), texts })
 }
 
 fn gather(value: &Value, texts: &mut BTreeSet<String>) {

@@ -1,4 +1,4 @@
-//! Creates a key: sent once, and its value taken into custody the moment it is here.
+//! Creates a key: the call is sent once, and the value is taken from the response at once.
 
 use std::fmt;
 use std::time::Duration;
@@ -47,7 +47,7 @@ impl ElevenLabs {
         Ok(Minted { key, value })
     }
 
-    /// From here on every trouble means that there may be a key whose value is lost.
+    /// From here on every failure means that there may be a key whose value is lost.
     async fn ask_for_key(&self, call: &Call<'_>) -> Result<(SecretValue, Option<KeyId>), Failure> {
         let mut accepted = self.transport.ask(call).await?;
         // Of its final size from the start: a buffer that grows would leave copies behind.

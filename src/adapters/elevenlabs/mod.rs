@@ -1,13 +1,13 @@
-//! The issuer and usage ports over the ElevenLabs API: one workspace, seen with its admin key.
+//! The issuer and usage ports over the ElevenLabs API: one workspace, called with its admin key.
 //!
-//! [`transport`] sends one request and says what came of it, [`refusal`] reads what the provider says when it
-//! refuses, [`meaning`] decides what that means, and [`listing`], [`creation`], [`switching`] and [`probe`] are the
-//! calls themselves. [`usage`] reads the evidence of use, [`survey`] what a workspace offers. Nothing here repeats a call that could have had an effect twice.
+//! [`transport`] sends one request, [`refusal`] reads the provider's error, and [`classify`] decides what it means.
+//! [`listing`], [`creation`], [`lifecycle`] and [`probe`] are the calls. [`usage`] reads the evidence of use, and
+//! [`capabilities`] what a workspace offers. No call that could have had an effect twice is repeated.
 //!
-//! Three shapes of the API are spoken, without asking which: creation that does not tell the key's id, changes that
+//! Three versions of the API are supported, without asking which: creation that does not return the key's id, changes that
 //! must name every field, and deployments without a call that disables (August 2025 to November 2026).
 //!
-//! A key's value is copied as little as the HTTP library allows: its own buffers, and the header made from a value,
+//! The value of a key is copied as little as the HTTP library allows: its own buffers, and the header made from a value,
 //! cannot be wiped from here.
 
 mod audit_log;
@@ -60,7 +60,7 @@ pub struct Settings {
     pub clock: Arc<dyn Clock>,
 }
 
-/// Why a workspace cannot be talked to at all. Never holds the address, which may have a password in it.
+/// Why a workspace cannot be used. Never holds the address, which may contain a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BuildError {
     #[error("the workspace's base_url cannot be used: {0}")]
@@ -80,8 +80,8 @@ pub enum BuildError {
 
 /// One ElevenLabs workspace.
 ///
-/// Every call waits for its turn (requests in flight, requests per second, an earlier wish to slow down), within a
-/// bound; a call that was not sent for want of a turn is `Rejected`.
+/// Every call waits for the rate limit (requests in flight, requests per second, an earlier `Retry-After`), within a
+/// bound; a call that was not sent in time is `Rejected`.
 pub struct ElevenLabs {
     transport: Transport,
     routes: Routes,
@@ -91,7 +91,7 @@ pub struct ElevenLabs {
 }
 
 impl ElevenLabs {
-    /// Makes ready to talk; talks to nobody yet.
+    /// Sends nothing yet.
     ///
     /// # Errors
     /// Says what to change in the policy, or on the machine.

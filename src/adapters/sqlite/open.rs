@@ -56,9 +56,7 @@ fn shown(path: &Path) -> String {
 /// The suggested fix for a damaged file.
 pub(super) fn recovery(path: &Path) -> String {
     let path = path.display();
-    format!(
-        "keep a copy of it with its -wal file, then restore a backup, or save what can be read: sqlite3 {path} .recover"
-    )
+    format!("copy the file and its -wal, then restore a backup, or recover the rows: sqlite3 {path} .recover")
 }
 
 /// What to type when SQLite says `code` about the file.

@@ -7,6 +7,7 @@ use crate::adapters::sqlite::failed::{Failed, explain};
 use crate::adapters::sqlite::rows;
 use crate::domain::ack::{Ack, Health};
 use crate::domain::audit::Actor;
+use crate::domain::event::EventName;
 use crate::domain::gate::Observed;
 use crate::domain::hold::{Hold, HoldKind, Scope};
 use crate::domain::ids::{ConsumerName, CredentialName, KeyId, RotationId, WorkspaceName};
@@ -256,7 +257,7 @@ pub(super) fn events_since(
          WHERE e.event IN (SELECT value FROM json_each(?1)) AND e.at >= ?2 AND r.workspace = ?3
          ORDER BY e.at, e.rotation, e.sequence",
     )?;
-    let names = serde_json::Value::from(names.to_vec()).to_string();
+    let names = serde_json::Value::from(EventName::as_written(names)).to_string();
     let mut found = statement.query(params![names, rows::instant(since), workspace.as_str()])?;
     let mut entries = Vec::new();
     while let Some(row) = found.next()? {

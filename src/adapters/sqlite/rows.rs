@@ -157,7 +157,7 @@ pub(super) fn instant(at: Timestamp) -> String {
 /// Reads a body back; says where the text is wrong, not what it says.
 pub(super) fn event(name: &str, body: &str) -> Result<Event, String> {
     let event: Event = serde_json::from_str(body).map_err(|error| json_error(&error))?;
-    if event.name() == name {
+    if event.kind().is_written_as(name) {
         Ok(event)
     } else {
         Err(format!("the row says `{name}` and its body says `{}`", event.name()))

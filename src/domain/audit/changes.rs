@@ -1,5 +1,4 @@
-//! What the audit log says of everything that is no event of a rotation: orders, findings, holds, acknowledgements, and
-//! the daemon itself.
+//! Audit records of everything but rotation events: commands, findings, holds, acknowledgements, and the daemon itself.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -117,7 +116,7 @@ fn within(scope: &Scope, act: Act) -> Act {
     act
 }
 
-/// A consumer says something else than before.
+/// A consumer reports another key or another status than before.
 #[must_use]
 pub fn acknowledged(credential: &CredentialName, ack: &Ack) -> Act {
     let details = json!({ "fingerprint": ack.fingerprint, "status": ack.health.label() });

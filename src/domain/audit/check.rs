@@ -1,4 +1,4 @@
-//! Whether a chain is whole: record by record, in their order.
+//! Verifies the hash chain, record by record.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ pub struct Fault {
 pub enum FaultKind {
     /// It is not there, and a later one is.
     Missing,
-    /// It says something else than what was hashed.
+    /// Its content does not match its hash.
     Altered,
     /// It fits itself, and not the record before it.
     Severed,
@@ -25,7 +25,7 @@ pub enum FaultKind {
     Replaced,
     /// The journal has the event, and the audit log has no record of it, or another.
     Unrecorded,
-    /// It tells of an event that the journal does not have.
+    /// Its event is not in the journal.
     Eventless,
 }
 
@@ -56,23 +56,21 @@ impl FaultKind {
 
     fn meaning(self) -> &'static str {
         match self {
-            Self::Missing => "it is missing: somebody deleted it, or numbered the records anew",
-            Self::Altered => "it does not say what was recorded: somebody changed it after it was written",
+            Self::Missing => "the record is missing: it was deleted, or the records were renumbered",
+            Self::Altered => "the record was changed after it was written",
             Self::Severed => {
-                "it does not follow the record before it: somebody replaced that one, or put records in another order"
+                "the record does not follow the one before it: that one was replaced, or records were reordered"
             }
             Self::CutOff => {
-                "it was there when the expected head was noted: somebody cut the end off, or an older copy of the journal was put back"
+                "the record existed when the expected head was noted: the end was cut off, or an older copy of the journal was restored"
             }
             Self::Replaced => {
-                "it was another when the expected head was noted: somebody made the chain anew, or this is another journal"
+                "the record was different when the expected head was noted: the chain was rebuilt, or this is another journal"
             }
             Self::Unrecorded => {
-                "the journal has an event here of which the records tell nothing, or something else: somebody changed the one or the other"
+                "the journal has an event here that the records lack or contradict: one of the two was changed"
             }
-            Self::Eventless => {
-                "it tells of an event that the journal does not have: somebody changed the one or the other"
-            }
+            Self::Eventless => "the journal does not have the record's event: one of the two was changed",
         }
     }
 }

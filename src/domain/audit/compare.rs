@@ -1,4 +1,4 @@
-//! Our audit log held against the workspace's own: what somebody else did to our keys.
+//! Compares rekeyd's audit log with the workspace's own, to find changes of keys that others made.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,7 +35,7 @@ impl Deed {
 
 /// What the workspace's log says was done to a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Logged {
+pub struct WorkspaceLogEntry {
     /// The provider's own id of the entry.
     pub id: String,
     pub at: Timestamp,
@@ -48,7 +48,7 @@ pub struct Logged {
 
 /// One of ours that the workspace's log does not show.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unseen {
+pub struct UnmatchedAct {
     pub sequence: u64,
     pub at: Timestamp,
     pub deed: Deed,
@@ -56,14 +56,14 @@ pub struct Unseen {
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Compared {
+pub struct Comparison {
     /// Entries of the workspace's log that are ours.
     pub matched: usize,
     /// Entries about keys that are none of ours, or were not yet.
     pub others: usize,
     /// Done to a key of ours, and not by us.
-    pub foreign: Vec<(KeyId, Logged)>,
-    pub unseen: Vec<Unseen>,
+    pub foreign: Vec<(KeyId, WorkspaceLogEntry)>,
+    pub unseen: Vec<UnmatchedAct>,
 }
 
 /// What an act did to which keys.
@@ -84,12 +84,12 @@ fn deeds(act: &Act) -> Vec<(Deed, KeyId)> {
 
 /// Holds `records`, all there are of a workspace, against what its log shows from `since` on.
 #[must_use]
-pub fn compare(records: &[Sealed], logged: &[Logged], since: Timestamp) -> Compared {
-    let ours: Vec<Unseen> = records
+pub fn compare(records: &[Sealed], logged: &[WorkspaceLogEntry], since: Timestamp) -> Comparison {
+    let ours: Vec<UnmatchedAct> = records
         .iter()
         .flat_map(|record| {
             let (sequence, at) = (record.sequence, record.act.at);
-            deeds(&record.act).into_iter().map(move |(deed, key)| Unseen { sequence, at, deed, key })
+            deeds(&record.act).into_iter().map(move |(deed, key)| UnmatchedAct { sequence, at, deed, key })
         })
         .collect();
     // From when on each key is ours: who made one that was adopted is nobody's business.
@@ -100,7 +100,7 @@ pub fn compare(records: &[Sealed], logged: &[Logged], since: Timestamp) -> Compa
             known.entry(key).or_insert(record.act.at);
         }
     }
-    let mut compared = Compared::default();
+    let mut compared = Comparison::default();
     let mut seen = BTreeSet::new();
     for entry in logged {
         let named = known.iter().find(|(key, _)| entry.texts.contains(key.as_str()));
@@ -126,7 +126,7 @@ pub fn compare(records: &[Sealed], logged: &[Logged], since: Timestamp) -> Compa
 }
 
 /// A key is created and deleted once; it may be changed often, and each time is looked for by itself.
-fn is_same(own: &Unseen, entry: &Logged) -> bool {
+fn is_same(own: &UnmatchedAct, entry: &WorkspaceLogEntry) -> bool {
     let later = own.at.duration_since(entry.at);
     own.deed == entry.deed && (own.deed != Deed::Changed || (-CLOCKS..=RECORDED_AFTER).contains(&later))
 }
@@ -154,10 +154,10 @@ mod tests {
         sealed.collect()
     }
 
-    fn logged(minutes: i64, deed: Deed, key: &str) -> Logged {
+    fn logged(minutes: i64, deed: Deed, key: &str) -> WorkspaceLogEntry {
         let id = format!("{minutes} {}", deed.label());
         let texts = [key.to_owned(), "x".to_owned()].into();
-        Logged { id, at: at(minutes), deed, user: None, texts }
+        WorkspaceLogEntry { id, at: at(minutes), deed, user: None, texts }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What the audit log says of each event: which key it is about, and what is worth telling beyond its name.
+//! Audit records of rotation events: the key, and the details.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ impl Act {
         Self {
             at: place.at,
             actor: place.actor.clone(),
-            what: event.name().to_owned(),
+            what: event.kind().as_in(written).to_owned(),
             credential: Some(place.credential.clone()),
             workspace: Some(place.workspace.clone()),
             rotation: Some(place.rotation),
@@ -52,7 +52,7 @@ pub fn key(plan: &Plan, before: Option<&Rotation>, event: &Event) -> Option<KeyI
         Event::Minted { key, .. } => Some(key.clone()),
         Event::Begun(_)
         | Event::Released { .. }
-        | Event::Withheld { .. }
+        | Event::ReleaseWithdrawn { .. }
         | Event::OldKeyDisabled
         | Event::QuarantinePassed
         | Event::Alarmed { .. }
@@ -65,23 +65,23 @@ pub fn key(plan: &Plan, before: Option<&Rotation>, event: &Event) -> Option<KeyI
         Event::Staged { .. }
         | Event::ValueLost
         | Event::Verified { .. }
-        | Event::Refuted { .. }
+        | Event::VerificationFailed { .. }
         | Event::Promoted { .. }
-        | Event::Contested { .. }
+        | Event::DestinationChanged { .. }
         | Event::RollbackBegun { .. }
         | Event::ReturnPassed
         | Event::NewKeyGone
         | Event::Discarded
-        | Event::Reclaimed { .. } => new(),
+        | Event::OverwriteRequested { .. } => new(),
         Event::MintIntended { .. }
         | Event::MintRefused { .. }
         | Event::MintDoubted { .. }
         | Event::LostKeySettled { .. }
         | Event::ClockAgreed
-        | Event::Hindered { .. }
+        | Event::EffectFailed { .. }
         | Event::Parked { .. }
         | Event::Retried { .. }
-        | Event::AbortAsked { .. }
+        | Event::AbortRequested { .. }
         | Event::TermsRevised { .. } => None,
     }
 }
@@ -105,19 +105,19 @@ fn details(event: &Event) -> Value {
         Event::Promoted { destination, displaced } => {
             json!({ "destination": destination, "displaced": displaced })
         }
-        Event::Contested { destination } => json!({ "destination": destination }),
+        Event::DestinationChanged { destination } => json!({ "destination": destination }),
         Event::Verified { facts } => {
             json!({ "expires_at": facts.expires_at, "created_at": facts.created_at })
         }
-        Event::Refuted { why } => json!({ "why": why }),
+        Event::VerificationFailed { why } => json!({ "why": why }),
         Event::Released { verdicts, forced } => json!({ "forced": forced, "gates": gates(verdicts) }),
-        Event::Withheld { verdicts } => json!({ "gates": gates(verdicts) }),
+        Event::ReleaseWithdrawn { verdicts } => json!({ "gates": gates(verdicts) }),
         Event::Alarmed { alarm } => json!({ "kind": alarm.kind, "why": alarm.detail }),
         Event::ExpiryIntended { at, original } => json!({ "expires_at": at, "original": original }),
         Event::ExpirySettled { at, in_force } => json!({ "expires_at": at, "in_force": in_force }),
         Event::Escalated { why, since } => json!({ "why": why, "since": since }),
         Event::RollbackBegun { cause } => json!({ "cause": cause }),
-        Event::Hindered { effect, failure } => json!({
+        Event::EffectFailed { effect, failure } => json!({
             "effect": effect,
             "kind": failure.kind.label(),
             "why": failure.message,
@@ -125,10 +125,10 @@ fn details(event: &Event) -> Value {
         }),
         Event::Parked { reason, detail } => json!({ "reason": reason.label(), "why": detail }),
         Event::Retried { overwrite } => json!({ "overwrite": overwrite }),
-        Event::Reclaimed { destinations } => {
+        Event::OverwriteRequested { destinations } => {
             json!({ "destinations": destinations.iter().map(|(index, _)| index).collect::<Vec<_>>() })
         }
-        Event::AbortAsked { by } => json!({ "asked_by": by }),
+        Event::AbortRequested { by } => json!({ "asked_by": by }),
         Event::TermsRevised { terms } => json!({
             "at_least_seconds": terms.at_least.as_secs(),
             "at_most_seconds": terms.at_most.as_secs(),

@@ -29,7 +29,7 @@ fn refused(kind: Kind) -> Event {
 }
 
 fn hindered(effect: EffectName, kind: Kind) -> Event {
-    Event::Hindered { effect, failure: Failure::rejected(kind, "it is still listed") }
+    Event::EffectFailed { effect, failure: Failure::rejected(kind, "it is still listed") }
 }
 
 fn alarmed() -> Event {
@@ -54,7 +54,7 @@ fn each_event_counts_for_what_failed_by_it() {
         (refused(Kind::Throttled), None),
         (refused(Kind::Unreachable), None),
         (refused(Kind::TimedOut), None),
-        (Event::Refuted { why: String::new() }, Some(HoldKind::Minting)),
+        (Event::VerificationFailed { why: String::new() }, Some(HoldKind::Minting)),
         (Event::ValueLost, Some(HoldKind::Minting)),
         (alarmed(), Some(HoldKind::Revoking)),
         (rolled_back(RollbackCause::Operator), Some(HoldKind::Revoking)),
@@ -90,7 +90,10 @@ fn a_listing_that_lags_is_no_failure_and_one_that_never_shows_it_is() {
         (0..count).map(|index| incident(i64::from(index), 1, conflict())).collect()
     };
     let trips = |count| trips(breaker(1), HoldKind::Revoking, &conflicts(count), at(-1)).is_some();
-    assert_eq!((trips(HINDRANCES - 1), trips(HINDRANCES), trips(HINDRANCES * 4)), (false, true, true));
+    assert_eq!(
+        (trips(FAILED_EFFECTS - 1), trips(FAILED_EFFECTS), trips(FAILED_EFFECTS * 4)),
+        (false, true, true)
+    );
 }
 
 #[test]

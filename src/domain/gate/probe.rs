@@ -1,4 +1,4 @@
-//! Gates that ask the consumers themselves, or a program of the operator's.
+//! Gates that query the consumers' endpoints, or run a command of the operator's.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ pub enum Reads {
     Body,
 }
 
-/// A program that is asked whether the old key may go: exit code 0 is yes.
+/// A program that decides whether the old key may be revoked: exit code 0 is yes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandGate {
     /// The program, by absolute path, and its arguments.
@@ -37,9 +37,9 @@ pub struct CommandGate {
     pub time_limit: SignedDuration,
 }
 
-/// What one round of one probe brought.
+/// One round of one probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finding {
+pub struct ProbeRound {
     pub probe: String,
     pub at: Timestamp,
     /// One for each address that was asked; none if the name has none.
@@ -52,25 +52,25 @@ pub struct Finding {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instance {
     pub address: String,
-    pub says: Says,
+    pub says: InstanceReport,
 }
 
 /// What an instance reports. Never what it said in so many words: that could be the key itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Says {
+pub enum InstanceReport {
     TheNewKey,
     TheOldKey,
     SomethingElse,
     Nothing(String),
 }
 
-/// What one run of the command brought.
+/// One run of the command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ran {
+pub struct CommandRun {
     pub at: Timestamp,
     pub agreed: bool,
-    /// How it ended, in a line.
+    /// Its result, in a line.
     pub how: String,
 }
 
@@ -83,17 +83,17 @@ pub struct Marks {
 
 impl Marks {
     #[must_use]
-    pub fn says(&self, answer: Result<&str, String>) -> Says {
+    pub fn says(&self, answer: Result<&str, String>) -> InstanceReport {
         match answer {
-            Err(why) => Says::Nothing(why),
-            Ok(text) if self.new.contains(text.trim()) => Says::TheNewKey,
-            Ok(text) if self.old.contains(text.trim()) => Says::TheOldKey,
-            Ok(_) => Says::SomethingElse,
+            Err(why) => InstanceReport::Nothing(why),
+            Ok(text) if self.new.contains(text.trim()) => InstanceReport::TheNewKey,
+            Ok(text) if self.old.contains(text.trim()) => InstanceReport::TheOldKey,
+            Ok(_) => InstanceReport::SomethingElse,
         }
     }
 }
 
-impl Finding {
+impl ProbeRound {
     /// The finding after `before`, the same probe's one: rounds since it turned red are counted.
     #[must_use]
     pub fn following(self, before: Option<&Self>) -> Self {
@@ -108,7 +108,7 @@ impl Finding {
 
     #[must_use]
     pub fn is_green(&self) -> bool {
-        !self.instances.is_empty() && self.instances.iter().all(|it| it.says == Says::TheNewKey)
+        !self.instances.is_empty() && self.instances.iter().all(|it| it.says == InstanceReport::TheNewKey)
     }
 
     /// Each instance that does not report the new key.
@@ -123,13 +123,13 @@ impl Finding {
         if self.instances.is_empty() {
             return vec![straggler(self.probe.clone(), "no instance was found".to_owned())];
         }
-        let red = self.instances.iter().filter(|it| it.says != Says::TheNewKey);
+        let red = self.instances.iter().filter(|it| it.says != InstanceReport::TheNewKey);
         red.map(|it| {
             let why = match &it.says {
-                Says::TheNewKey => "reports the new key".to_owned(),
-                Says::TheOldKey => "still reports the old key".to_owned(),
-                Says::SomethingElse => "reports neither the new nor the old key".to_owned(),
-                Says::Nothing(why) => why.clone(),
+                InstanceReport::TheNewKey => "reports the new key".to_owned(),
+                InstanceReport::TheOldKey => "still reports the old key".to_owned(),
+                InstanceReport::SomethingElse => "reports neither the new nor the old key".to_owned(),
+                InstanceReport::Nothing(why) => why.clone(),
             };
             straggler(format!("{} at {}", self.probe, it.address), why)
         })
@@ -137,12 +137,13 @@ impl Finding {
     }
 }
 
-pub(super) fn judge_probes(probes: &[Probe], findings: &[Finding], now: Timestamp) -> Verdict {
+pub(super) fn judge_probes(probes: &[Probe], findings: &[ProbeRound], now: Timestamp) -> Verdict {
     let mut stragglers = Vec::new();
     let mut instances = 0;
     for probe in probes {
-        let fresh =
-            |finding: &&Finding| finding.probe == probe.name && now.duration_since(finding.at) <= STALE_AFTER;
+        let fresh = |finding: &&ProbeRound| {
+            finding.probe == probe.name && now.duration_since(finding.at) <= STALE_AFTER
+        };
         match findings.iter().find(fresh) {
             Some(finding) => {
                 instances += finding.instances.len();
@@ -162,7 +163,7 @@ pub(super) fn judge_probes(probes: &[Probe], findings: &[Finding], now: Timestam
     shut(GateName::Probes, format!("waiting for {}", named(&stragglers)), stragglers)
 }
 
-pub(super) fn judge_command(ran: Option<&Ran>, now: Timestamp) -> Verdict {
+pub(super) fn judge_command(ran: Option<&CommandRun>, now: Timestamp) -> Verdict {
     match ran {
         Some(ran) if now.duration_since(ran.at) > STALE_AFTER => {
             shut(GateName::Command, format!("the command was last asked at {}", ran.at), Vec::new())

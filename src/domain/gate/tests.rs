@@ -1,9 +1,9 @@
 //! Every gate, by tables.
 
 use super::*;
-use crate::domain::gate::probe::{Instance, Reads, Says};
+use crate::domain::gate::probe::{Instance, InstanceReport, Reads};
 use crate::domain::plan::AfterDeadline;
-use crate::domain::usage::{Shown, Source};
+use crate::domain::usage::{KeyUse, Source};
 
 fn at(hour: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hour)
@@ -104,21 +104,21 @@ fn a_consumer_that_fails_shuts_a_gate_that_no_policy_can_leave_out() {
     );
 }
 
-fn seen(old: Option<i64>, new: Option<i64>) -> Seen {
-    let shown = |hour: Option<i64>| Shown { last: hour.map(at), amount: 7, spots: Vec::new() };
-    Seen {
+fn seen(old: Option<i64>, new: Option<i64>) -> SourceEvidence {
+    let shown = |hour: Option<i64>| KeyUse { last: hour.map(at), amount: 7, spots: Vec::new() };
+    SourceEvidence {
         answered_at: Some(at(8)),
         covers_from: Some(at(0)),
         old: shown(old),
         new: shown(new),
         newest: new.map(at),
         delay: SignedDuration::from_hours(1),
-        ..Seen::nothing(Source::UsageByKey)
+        ..SourceEvidence::nothing(Source::UsageByKey)
     }
 }
 
 /// Whether the gate `idle = "2h"` is open at hour 8, a source being an hour late.
-fn idle(when_unknown: WhenUnknown, usage: Vec<Seen>) -> bool {
+fn idle(when_unknown: WhenUnknown, usage: Vec<SourceEvidence>) -> bool {
     let idle = Idle { quiet: SignedDuration::from_hours(2), when_unknown };
     let observed = Observed { usage, ..Observed::default() };
     names_of_shut(judged(&terms(vec![Gate::Idle(idle)]), vec![], observed, 8)).is_empty()
@@ -136,9 +136,13 @@ fn unknown_is_never_idle() {
         ("the old key was used within the source's delay", vec![seen(Some(6), Some(7))], false),
         ("one source is blind, one is not", vec![seen(None, None), seen(Some(1), Some(7))], true),
         ("one source shows use, one does not", vec![seen(Some(7), None), seen(Some(1), Some(7))], false),
-        ("it has fallen silent", vec![Seen { blind: Some("500".into()), ..seen(Some(1), Some(7)) }], false),
-        ("a gap", vec![Seen { covers_from: Some(at(6)), ..seen(Some(1), Some(7)) }], false),
-        ("an old answer", vec![Seen { answered_at: Some(at(7)), ..seen(Some(1), Some(6)) }], false),
+        (
+            "it has fallen silent",
+            vec![SourceEvidence { blind: Some("500".into()), ..seen(Some(1), Some(7)) }],
+            false,
+        ),
+        ("a gap", vec![SourceEvidence { covers_from: Some(at(6)), ..seen(Some(1), Some(7)) }], false),
+        ("an old answer", vec![SourceEvidence { answered_at: Some(at(7)), ..seen(Some(1), Some(6)) }], false),
     ] {
         assert_eq!(idle(WhenUnknown::Hold, usage), opens, "{case}");
     }
@@ -151,11 +155,13 @@ fn a_policy_may_let_the_time_decide_where_nothing_is_known_but_never_against_evi
     assert!(!idle(WhenUnknown::Time, vec![seen(Some(7), None)]));
 }
 
-fn finding(says: &[Says]) -> Observed {
-    let instance =
-        |(number, says): (usize, &Says)| Instance { address: format!("10.0.0.{number}"), says: says.clone() };
+fn finding(says: &[InstanceReport]) -> Observed {
+    let instance = |(number, says): (usize, &InstanceReport)| Instance {
+        address: format!("10.0.0.{number}"),
+        says: says.clone(),
+    };
     let instances = says.iter().enumerate().map(instance).collect();
-    let finding = Finding { probe: "api".into(), at: at(8), instances, red_rounds: 0 };
+    let finding = ProbeRound { probe: "api".into(), at: at(8), instances, red_rounds: 0 };
     Observed { probes: vec![finding], ..Observed::default() }
 }
 
@@ -164,13 +170,13 @@ fn every_instance_behind_a_probe_must_report_the_new_key() {
     let probe =
         Probe { name: "api".into(), url: "http://api/".into(), reads: Reads::Body, every_address: true };
     let gate = terms(vec![Gate::Probes(vec![probe])]);
-    let shut = |says: &[Says]| !names_of_shut(judged(&gate, vec![], finding(says), 8)).is_empty();
-    assert!(!shut(&[Says::TheNewKey, Says::TheNewKey]));
+    let shut = |says: &[InstanceReport]| !names_of_shut(judged(&gate, vec![], finding(says), 8)).is_empty();
+    assert!(!shut(&[InstanceReport::TheNewKey, InstanceReport::TheNewKey]));
     assert!(shut(&[]));
-    assert!(shut(&[Says::TheNewKey, Says::TheOldKey]));
-    assert!(shut(&[Says::TheNewKey, Says::SomethingElse]));
-    assert!(shut(&[Says::Nothing("no answer".into())]));
-    let verdicts = judged(&gate, vec![], finding(&[Says::TheNewKey, Says::TheOldKey]), 8);
+    assert!(shut(&[InstanceReport::TheNewKey, InstanceReport::TheOldKey]));
+    assert!(shut(&[InstanceReport::TheNewKey, InstanceReport::SomethingElse]));
+    assert!(shut(&[InstanceReport::Nothing("no answer".into())]));
+    let verdicts = judged(&gate, vec![], finding(&[InstanceReport::TheNewKey, InstanceReport::TheOldKey]), 8);
     assert_eq!(verdicts[1].stragglers[0].who, "api at 10.0.0.1");
 }
 
@@ -179,7 +185,7 @@ fn a_command_must_have_agreed_lately() {
     let command = CommandGate { command: vec!["/bin/true".into()], time_limit: SignedDuration::from_secs(9) };
     let gate = terms(vec![Gate::Command(command)]);
     let shut = |ran: Option<(i64, bool)>| {
-        let command = ran.map(|(hour, agreed)| Ran { at: at(hour), agreed, how: "exit code".into() });
+        let command = ran.map(|(hour, agreed)| CommandRun { at: at(hour), agreed, how: "exit code".into() });
         let observed = Observed { command, ..Observed::default() };
         !names_of_shut(judged(&gate, vec![], observed, 8)).is_empty()
     };

@@ -117,12 +117,12 @@ fn text(event: &Event, places: &[Destination]) -> String {
         }
         Event::ValueLost => "the new key's value is lost; the key will be deleted".to_owned(),
         Event::Verified { .. } => "verified: the new key works, with the same permissions".to_owned(),
-        Event::Refuted { why } => format!("the new key failed verification: {why}"),
+        Event::VerificationFailed { why } => format!("the new key failed verification: {why}"),
         Event::Promoted { destination, displaced } => match displaced {
             Some(displaced) => format!("promoted in {}, replacing version {displaced}", place(destination)),
             None => format!("promoted in {}", place(destination)),
         },
-        Event::Contested { destination } => {
+        Event::DestinationChanged { destination } => {
             format!("another writer changed {}; staging again", place(destination))
         }
         Event::Released { verdicts, forced } => {
@@ -130,16 +130,14 @@ fn text(event: &Event, places: &[Destination]) -> String {
                 if *forced { "the deadline of the policy has passed" } else { "every gate is satisfied" };
             format!("the old key may be disabled: {how}{}", grounds(verdicts))
         }
-        Event::Withheld { verdicts } => format!("a gate is waiting again{}", grounds(verdicts)),
+        Event::ReleaseWithdrawn { verdicts } => format!("a gate is waiting again{}", grounds(verdicts)),
         Event::OldKeyDisabled => "disabled the old key".to_owned(),
         Event::ClockAgreed => "the provider's clock agrees with this machine's; the wait starts".to_owned(),
         Event::QuarantinePassed => "the quarantine has ended".to_owned(),
         Event::Alarmed { alarm } => format!("the old key is still needed: {}", alarm.detail),
         Event::ExpiryIntended { at, .. } => format!("setting the old key's expiry to {at:.0}"),
         Event::ExpirySettled { at, in_force: true } => format!("the old key expires at {at:.0}"),
-        Event::ExpirySettled { in_force: false, .. } => {
-            "the old key's expiry is unchanged: the workspace cannot set it, or it is early enough".to_owned()
-        }
+        Event::ExpirySettled { in_force: false, .. } => "the old key's expiry is unchanged".to_owned(),
         Event::Escalated { why, .. } => format!("escalated to an emergency: {why}"),
         Event::OldKeyGone => "deleted the old key, and confirmed it".to_owned(),
         Event::RollbackBegun { cause } => format!("rolling back: {}", because(*cause)),
@@ -150,7 +148,9 @@ fn text(event: &Event, places: &[Destination]) -> String {
         Event::ReturnPassed => "the consumers' time to switch back has passed".to_owned(),
         Event::NewKeyGone => "deleted the new key, and confirmed it".to_owned(),
         Event::Discarded => "discarded the new key".to_owned(),
-        Event::Hindered { effect, failure } => format!("{} failed, will retry: {failure}", doing(*effect)),
+        Event::EffectFailed { effect, failure } => {
+            format!("{} failed, will retry: {failure}", doing(*effect))
+        }
         Event::Parked { reason, detail } => {
             format!("parked, needs an operator: {}: {detail}", reason.label())
         }
@@ -160,11 +160,11 @@ fn text(event: &Event, places: &[Destination]) -> String {
                 if *overwrite { "; foreign values may be overwritten" } else { "" }
             )
         }
-        Event::Reclaimed { destinations } => {
+        Event::OverwriteRequested { destinations } => {
             let places: Vec<String> = destinations.iter().map(|(index, _)| place(index)).collect();
             format!("republishing to {} by an operator's request, over the current value", places.join(", "))
         }
-        Event::AbortAsked { by } => format!("abort requested by {by}"),
+        Event::AbortRequested { by } => format!("abort requested by {by}"),
         Event::TermsRevised { .. } => "the rotation's terms were updated from the policy".to_owned(),
     }
 }

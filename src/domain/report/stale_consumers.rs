@@ -121,21 +121,21 @@ mod tests {
     }
 
     fn terms(valid_for: Option<i64>) -> Terms {
-        let awaited = [name("api"), name("batch"), name("never")].into();
+        let required = [name("api"), name("batch"), name("never")].into();
         let acks_valid_for = valid_for.map(SignedDuration::from_mins);
-        Terms { gates: vec![Gate::Acks(awaited)], acks_valid_for, ..Terms::of_an_emergency() }
+        Terms { gates: vec![Gate::Acks(required)], acks_valid_for, ..Terms::of_an_emergency() }
     }
 
     #[test]
-    fn silent_is_who_is_waited_for_and_was_heard_of_but_longer_ago_than_a_word_counts() {
+    fn a_required_consumer_is_stale_once_its_acknowledgement_has_expired() {
         let acks = [ack("api", 31), ack("batch", 30), ack("nobodys", 0)];
         let found = of_terms(&terms(Some(30)), &acks, at(61));
         let names: Vec<&str> = found.iter().map(|it| it.consumer.as_str()).collect();
         assert_eq!(names, ["batch"]);
-        let silent = found.first().unwrap();
-        assert_eq!((silent.since, silent.overdue_since()), (at(30), at(60)));
-        assert_eq!(silent.command(), "rekeyd consumers batch");
-        assert!(silent.summary().contains("its word counts for 30m"), "{}", silent.summary());
-        assert_eq!(of_terms(&terms(None), &acks, at(10_000)), [], "who need not repeat a word may be silent");
+        let stale = found.first().unwrap();
+        assert_eq!((stale.since, stale.overdue_since()), (at(30), at(60)));
+        assert_eq!(stale.command(), "rekeyd consumers batch");
+        assert!(stale.summary().contains("more than 30m ago"), "{}", stale.summary());
+        assert_eq!(of_terms(&terms(None), &acks, at(10_000)), [], "acknowledgements do not expire");
     }
 }

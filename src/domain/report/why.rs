@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::domain::gate::Observed;
-use crate::domain::gate::probe::{Finding, Ran, Says};
+use crate::domain::gate::probe::{CommandRun, InstanceReport, ProbeRound};
 use crate::domain::report::condition::Condition;
 use crate::domain::report::consumers::UseReport;
 use crate::domain::report::{CredentialReport, SCHEMA_VERSION};
-use crate::domain::usage::{Seen, Shown, Source};
+use crate::domain::usage::{KeyUse, Source, SourceEvidence};
 
 /// Everything that the journal has about one credential's current state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -45,8 +45,8 @@ pub struct EvidenceReport {
     pub sources: Vec<SourceReport>,
     /// When rekeyd made test calls with the new key.
     pub canaries: Vec<Timestamp>,
-    pub probes: Vec<Finding>,
-    pub command: Option<Ran>,
+    pub probes: Vec<ProbeRound>,
+    pub command: Option<CommandRun>,
 }
 
 /// The evidence of one of the provider's sources since the overlap began.
@@ -60,8 +60,8 @@ pub struct SourceReport {
     pub late_by_seconds: i64,
     /// Why the last query failed.
     pub blind: Option<String>,
-    pub old_key: Shown,
-    pub new_key: Shown,
+    pub old_key: KeyUse,
+    pub new_key: KeyUse,
 }
 
 impl EvidenceReport {
@@ -79,7 +79,7 @@ impl EvidenceReport {
 
 impl SourceReport {
     /// During a rollback the roles are swapped: the key that has to go idle is the new one.
-    fn new(seen: &Seen, way_back: bool) -> Self {
+    fn new(seen: &SourceEvidence, way_back: bool) -> Self {
         let (old, new) = if way_back { (&seen.new, &seen.old) } else { (&seen.old, &seen.new) };
         Self {
             source: seen.source,
@@ -94,13 +94,13 @@ impl SourceReport {
 }
 
 /// The finding with old and new key unswapped, also during a rollback.
-fn unswapped(finding: &Finding, way_back: bool) -> Finding {
+fn unswapped(finding: &ProbeRound, way_back: bool) -> ProbeRound {
     let mut unswapped = finding.clone();
     for instance in unswapped.instances.iter_mut().filter(|_| way_back) {
         instance.says = match &instance.says {
-            Says::TheNewKey => Says::TheOldKey,
-            Says::TheOldKey => Says::TheNewKey,
-            says @ (Says::SomethingElse | Says::Nothing(_)) => says.clone(),
+            InstanceReport::TheNewKey => InstanceReport::TheOldKey,
+            InstanceReport::TheOldKey => InstanceReport::TheNewKey,
+            says @ (InstanceReport::SomethingElse | InstanceReport::Nothing(_)) => says.clone(),
         };
     }
     unswapped

@@ -1,4 +1,4 @@
-//! How far the new key comes in each destination, event by event.
+//! The transitions of the new key's placement in one destination.
 
 use crate::domain::ids::VersionId;
 use crate::domain::phase::Phase;
@@ -62,7 +62,7 @@ pub(super) fn promoted(
     })
 }
 
-pub(super) fn contested(successor: &Successor, destination: usize) -> Next {
+pub(super) fn changed(successor: &Successor, destination: usize) -> Next {
     let successor = placed(successor, destination, |placement| match placement.progress {
         PlacementState::Absent | PlacementState::Staged { .. } => Some(Placement {
             restaged: placement.restaged + 1,

@@ -12,7 +12,7 @@ use crate::domain::rotation::{CorruptHistory, Rotation};
 use crate::domain::step;
 use crate::domain::trace::{Attributes, Note, Side, Span, SpanId, TraceId, Value};
 
-/// One journalled entry, as far as it is told.
+/// One journalled entry, with what a span needs of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Step<'a> {
     pub at: Timestamp,
@@ -22,9 +22,9 @@ pub struct Step<'a> {
     pub event: &'a Event,
 }
 
-/// A span that is complete.
+/// A complete span.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finished {
+pub struct FinishedSpan {
     /// The number of the entry that ended it.
     pub entry: u64,
     pub span: Span,
@@ -39,8 +39,8 @@ struct Stay {
 /// Every span that the entries of a rotation, from the first on, complete; in the order in which they do.
 ///
 /// # Errors
-/// The history is corrupt: nothing is told of it.
-pub fn finished<'a>(steps: impl IntoIterator<Item = Step<'a>>) -> Result<Vec<Finished>, CorruptHistory> {
+/// The history is corrupt: there are no spans of it.
+pub fn finished<'a>(steps: impl IntoIterator<Item = Step<'a>>) -> Result<Vec<FinishedSpan>, CorruptHistory> {
     let mut steps = steps.into_iter();
     let Some(first) = steps.next() else { return Err(CorruptHistory::NoBeginning) };
     let Event::Begun(plan) = first.event else { return Err(CorruptHistory::NoBeginning) };
@@ -55,9 +55,9 @@ pub fn finished<'a>(steps: impl IntoIterator<Item = Step<'a>>) -> Result<Vec<Fin
         if next.entered == number {
             let here = Stay { since: it.at, notes: Vec::new() };
             let left = std::mem::replace(&mut stay, here);
-            all.push(Finished { entry: number, span: of_phase(&rotation, left, &next, &it) });
+            all.push(FinishedSpan { entry: number, span: of_phase(&rotation, left, &next, &it) });
             if next.is_over() {
-                all.push(Finished { entry: number, span: of_all(&next, first.at, &it) });
+                all.push(FinishedSpan { entry: number, span: of_all(&next, first.at, &it) });
             }
         }
         rotation = next;
@@ -139,7 +139,7 @@ fn note(number: u64, step: &Step<'_>) -> Note {
         attributes.push(("rekeyd.key", Value::from(key.as_str())));
     }
     match step.event {
-        Event::Hindered { effect, failure } => {
+        Event::EffectFailed { effect, failure } => {
             attributes.push(("rekeyd.effect", Value::from(effect.label())));
             attributes.extend(of_failure(failure));
         }
@@ -153,11 +153,11 @@ fn note(number: u64, step: &Step<'_>) -> Note {
         | Event::Staged { .. }
         | Event::ValueLost
         | Event::Verified { .. }
-        | Event::Refuted { .. }
+        | Event::VerificationFailed { .. }
         | Event::Promoted { .. }
-        | Event::Contested { .. }
+        | Event::DestinationChanged { .. }
         | Event::Released { .. }
-        | Event::Withheld { .. }
+        | Event::ReleaseWithdrawn { .. }
         | Event::OldKeyDisabled
         | Event::ClockAgreed
         | Event::QuarantinePassed
@@ -173,8 +173,8 @@ fn note(number: u64, step: &Step<'_>) -> Note {
         | Event::NewKeyGone
         | Event::Discarded
         | Event::Retried { .. }
-        | Event::Reclaimed { .. }
-        | Event::AbortAsked { .. }
+        | Event::OverwriteRequested { .. }
+        | Event::AbortRequested { .. }
         | Event::TermsRevised { .. } => {}
     }
     Note { at: step.at, name: step.event.name(), attributes }

@@ -61,7 +61,7 @@ fn hindered() -> Event {
         request_id: Some("req-1".to_owned()),
         ..Failure::rejected(Kind::Throttled, "listing the workspace: slow down")
     };
-    Event::Hindered { effect: EffectName::Preflight, failure }
+    Event::EffectFailed { effect: EffectName::Preflight, failure }
 }
 
 fn parked() -> Event {
@@ -69,10 +69,10 @@ fn parked() -> Event {
 }
 
 fn aborted() -> Event {
-    Event::AbortAsked { by: "uid 0".to_owned() }
+    Event::AbortRequested { by: "uid 0".to_owned() }
 }
 
-fn told(history: &[(i64, Event)]) -> Vec<Finished> {
+fn told(history: &[(i64, Event)]) -> Vec<FinishedSpan> {
     let actor = Actor::Policy;
     let steps =
         history.iter().map(|(second, event)| Step { at: at(*second), actor: &actor, key: None, event });
@@ -82,8 +82,8 @@ fn told(history: &[(i64, Event)]) -> Vec<Finished> {
 /// The number of the entry that ended it, its name, when it began and ended, its notes, and its fault.
 type Row<'a> = (u64, &'a str, i64, i64, usize, Option<&'a str>);
 
-fn rows(told: &[Finished]) -> Vec<Row<'_>> {
-    let row = |it: &'_ Finished| -> (u64, &'static str, i64, i64, usize) {
+fn rows(told: &[FinishedSpan]) -> Vec<Row<'_>> {
+    let row = |it: &'_ FinishedSpan| -> (u64, &'static str, i64, i64, usize) {
         let span = &it.span;
         (it.entry, span.name, span.start.as_second(), span.end.as_second(), span.notes.len())
     };
@@ -131,7 +131,7 @@ fn the_rotation_is_the_trace_and_a_span_is_the_same_however_long_the_history_has
     }
     let ids: std::collections::BTreeSet<SpanId> = whole.iter().map(|it| it.span.id).collect();
     assert_eq!(ids.len(), whole.len(), "each span has an id of its own");
-    for Finished { span, .. } in &whole {
+    for FinishedSpan { span, .. } in &whole {
         assert_eq!(span.trace.to_string(), "0190b8a0000070008000000000000001");
         let parent = if span.name == "rotation" { None } else { Some(SpanId::of(id())) };
         assert_eq!(span.parent, parent, "{span:?}");
@@ -144,7 +144,7 @@ fn an_entry_is_a_note_in_the_phase_in_which_it_was_made_with_the_other_sides_req
     let told = told(&[(0, begun()), (5, hindered()), (9, intended())]);
     let notes = &told[0].span.notes;
     let names: Vec<_> = notes.iter().map(|note| (note.name, note.at.as_second())).collect();
-    assert_eq!(names, [("begun", 0), ("hindered", 5), ("mint_intended", 9)]);
+    assert_eq!(names, [("begun", 0), ("effect_failed", 5), ("mint_intended", 9)]);
     let said = &notes[1].attributes;
     for (name, value) in [
         ("rekeyd.entry", Value::from(1)),

@@ -32,21 +32,21 @@ fn reading(source: Source, now: i64, since: i64, old: &[i64], new: &[i64]) -> Re
     Reading { source, at: at(now), since: at(since), uses: Ok(uses) }
 }
 
-fn learned(seen: &Seen, reading: &Reading) -> Seen {
+fn learned(seen: &SourceEvidence, reading: &Reading) -> SourceEvidence {
     let (old, new) = keys();
     seen.learn(reading, &old, &new, Ours { canaries: &[], tried_until: Timestamp::MIN })
 }
 
-fn usage(readings: &[Reading]) -> Seen {
-    readings.iter().fold(Seen::nothing(Source::UsageByKey), |seen, reading| learned(&seen, reading))
+fn usage(readings: &[Reading]) -> SourceEvidence {
+    readings.iter().fold(SourceEvidence::nothing(Source::UsageByKey), |seen, reading| learned(&seen, reading))
 }
 
 /// An answer of 10 000 s that covers two hours before.
-fn answer(old: &[i64], new: &[i64]) -> Seen {
+fn answer(old: &[i64], new: &[i64]) -> SourceEvidence {
     usage(&[reading(Source::UsageByKey, 10_000, 2_800, old, new)])
 }
 
-fn judged(seen: &Seen, now: i64) -> &'static str {
+fn judged(seen: &SourceEvidence, now: i64) -> &'static str {
     match seen.judge(seconds(1800), Timestamp::MIN, at(now), STALE) {
         Opinion::Used { .. } => "used",
         Opinion::Idle { .. } => "idle",
@@ -59,7 +59,7 @@ fn only_a_source_that_shows_the_new_key_shows_that_the_old_one_is_idle() {
     let fallen_silent =
         Reading { uses: Err("500".into()), ..reading(Source::UsageByKey, 10_030, 0, &[], &[]) };
     for (case, seen, now, verdict) in [
-        ("nothing was asked", Seen::nothing(Source::UsageByKey), 10_000, "unknown"),
+        ("nothing was asked", SourceEvidence::nothing(Source::UsageByKey), 10_000, "unknown"),
         ("nothing is shown", answer(&[], &[]), 10_000, "unknown"),
         ("the new key is shown", answer(&[], &[9_990]), 10_000, "idle"),
         ("old use is long ago", answer(&[8_000], &[9_990]), 10_000, "idle"),
@@ -132,7 +132,7 @@ fn use_near_a_call_of_ours_is_not_the_consumers_and_proves_that_the_source_looks
         let canaries: Vec<_> = canaries.iter().copied().map(at).collect();
         let ours = Ours { canaries: &canaries, tried_until: at(tried_until) };
         let reading = reading(source, 10_000, 0, &[], &[use_at]);
-        let seen = Seen::nothing(source).learn(&reading, &old, &new, ours);
+        let seen = SourceEvidence::nothing(source).learn(&reading, &old, &new, ours);
         assert!(seen.newest.is_some());
         seen.new.last.is_some()
     };
@@ -156,11 +156,11 @@ fn use_near_a_call_of_ours_is_not_the_consumers_and_proves_that_the_source_looks
 }
 
 /// Counts at so many seconds: of the old and of the new key.
-fn counted(counts: &[(i64, Option<i64>, Option<i64>)]) -> Seen {
+fn counted(counts: &[(i64, Option<i64>, Option<i64>)]) -> SourceEvidence {
     let (old, new) = keys();
-    let (mut seen, mut before) = (Seen::nothing(Source::CreditCounter), None);
+    let (mut seen, mut before) = (SourceEvidence::nothing(Source::CreditCounter), None);
     for (second, old_count, new_count) in counts {
-        let count = Counted { at: at(*second), old: *old_count, new: *new_count };
+        let count = CreditCounters { at: at(*second), old: *old_count, new: *new_count };
         seen = learned(&seen, &count.moved(before.as_ref(), &old, &new));
         before = Some(count);
     }
@@ -247,7 +247,7 @@ impl World {
     }
 
     /// What `Idle` at `now` promises, from the module's documentation.
-    fn check(&self, seen: &Seen, now: i64, in_order: bool) -> Result<(), TestCaseError> {
+    fn check(&self, seen: &SourceEvidence, now: i64, in_order: bool) -> Result<(), TestCaseError> {
         let quiet = seconds(self.quiet);
         if !matches!(seen.judge(quiet, Timestamp::MIN, at(now), STALE), Opinion::Idle { .. }) {
             return Ok(());
@@ -265,7 +265,7 @@ impl World {
 proptest! {
     #[test]
     fn idle_is_never_said_of_a_key_that_was_used_in_the_quiet_time_before_the_proven_end(world in worlds()) {
-        let (mut seen, mut now, mut behind) = (Seen::nothing(Source::UsageByKey), 0, i64::MIN);
+        let (mut seen, mut now, mut behind) = (SourceEvidence::nothing(Source::UsageByKey), 0, i64::MIN);
         for (pause, fails, lag) in &world.questions {
             now += pause;
             behind = behind.max(now - lag);
@@ -282,14 +282,14 @@ proptest! {
     fn nor_by_a_counter_that_is_no_later_than_it_was_measured(world in worlds()) {
         let world = World { in_order: false, ..world };
         let (old, new) = keys();
-        let (mut seen, mut now, mut before) = (Seen::nothing(Source::CreditCounter), 0, None);
+        let (mut seen, mut now, mut before) = (SourceEvidence::nothing(Source::CreditCounter), 0, None);
         for (pause, fails, _) in &world.questions {
             now += pause;
             let count = |uses: &[Played]| {
                 let shown = uses.iter().filter(|used| world.is_shown(**used, now, 0)).count();
                 (!fails).then(|| i64::try_from(shown).unwrap())
             };
-            let counted = Counted { at: at(now), old: count(&world.old), new: count(&world.new) };
+            let counted = CreditCounters { at: at(now), old: count(&world.old), new: count(&world.new) };
             seen = learned(&seen, &counted.moved(before.as_ref(), &old, &new));
             before = Some(counted);
             world.check(&seen, now, false)?;

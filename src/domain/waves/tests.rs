@@ -9,7 +9,7 @@ use super::*;
 use crate::domain::ids::{KeyId, RotationId, WorkspaceName};
 use crate::domain::plan::{AfterDeadline, Terms};
 use crate::domain::policy::IfVanished;
-use crate::domain::record::{Current, Ended};
+use crate::domain::record::{Current, LastRotation};
 use crate::domain::schedule::{Cadence, Schedule};
 
 const EVERY: i64 = 100;
@@ -53,7 +53,8 @@ fn record(index: usize, since: i64, ended: Option<(PhaseName, i64)>) -> Record {
         usage_hash: None,
         attributes: None,
     };
-    let last = ended.map(|(outcome, hour)| Ended { rotation: rotation(), outcome, at: at(hour), why: None });
+    let last =
+        ended.map(|(outcome, hour)| LastRotation { rotation: rotation(), outcome, at: at(hour), why: None });
     Record { current: Some(current), last, ..Record::new(name(index)) }
 }
 
@@ -138,7 +139,7 @@ proptest! {
                 let own = records[&credential.name].clone();
                 if ends.get(&credential.name).is_some_and(|end| *end <= hour) {
                     ends.remove(&credential.name);
-                    let last = Ended { rotation: rotation(), outcome: PhaseName::Done, at: at(hour), why: None };
+                    let last = LastRotation { rotation: rotation(), outcome: PhaseName::Done, at: at(hour), why: None };
                     let since = at(hour - takes);
                     let current = own.current.clone().map(|current| Current { since, ..current });
                     let ended = Record { open: None, last: Some(last), current, ..own.clone() };

@@ -4,11 +4,11 @@ use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 
 use crate::domain::ack::Health;
-use crate::domain::gate::probe::{Finding, Says};
+use crate::domain::gate::probe::{InstanceReport, ProbeRound};
 use crate::domain::report::consumers::{KeyHeld, UseReport};
 use crate::domain::report::why::{EvidenceReport, SourceReport, WhyReport};
 use crate::domain::time::span;
-use crate::domain::usage::Shown;
+use crate::domain::usage::KeyUse;
 use crate::http::page::format::{self, relative};
 
 pub(super) fn consumers(why: &WhyReport) -> Markup {
@@ -102,7 +102,7 @@ fn one(source: &SourceReport, now: Timestamp) -> Markup {
     }
 }
 
-fn shown(shown: &Shown, now: Timestamp) -> Markup {
+fn shown(shown: &KeyUse, now: Timestamp) -> Markup {
     let spot = shown.spots.first();
     html! {
         @if let Some(last) = shown.last {
@@ -114,8 +114,8 @@ fn shown(shown: &Shown, now: Timestamp) -> Markup {
     }
 }
 
-fn probe(finding: &Finding, evidence: &EvidenceReport, now: Timestamp) -> Markup {
-    let wanted = if evidence.rollback { Says::TheOldKey } else { Says::TheNewKey };
+fn probe(finding: &ProbeRound, evidence: &EvidenceReport, now: Timestamp) -> Markup {
+    let wanted = if evidence.rollback { InstanceReport::TheOldKey } else { InstanceReport::TheNewKey };
     let is_green = !finding.instances.is_empty() && finding.instances.iter().all(|it| it.says == wanted);
     html! {
         h3 { "Probe " (finding.probe) " " span class={ "tag " (if is_green { "well" } else { "warn" }) } { (if is_green { "green" } else { "red" }) } }
@@ -128,11 +128,11 @@ fn probe(finding: &Finding, evidence: &EvidenceReport, now: Timestamp) -> Markup
     }
 }
 
-fn says(says: &Says) -> &str {
+fn says(says: &InstanceReport) -> &str {
     match says {
-        Says::TheNewKey => "reports the new key",
-        Says::TheOldKey => "reports the old key",
-        Says::SomethingElse => "reports another key",
-        Says::Nothing(why) => why,
+        InstanceReport::TheNewKey => "reports the new key",
+        InstanceReport::TheOldKey => "reports the old key",
+        InstanceReport::SomethingElse => "reports another key",
+        InstanceReport::Nothing(why) => why,
     }
 }

@@ -48,11 +48,11 @@ impl OpenError {
     #[must_use]
     pub fn fix(&self) -> String {
         match self {
-            Self::Newer { .. } => "run the newer rekeyd that wrote it".to_owned(),
-            Self::Foreign { .. } => "name another journal in `daemon.journal`".to_owned(),
+            Self::Newer { .. } => "run the rekeyd version that wrote it, or a later one".to_owned(),
+            Self::Foreign { .. } => "set `daemon.journal` to another journal".to_owned(),
             Self::Damaged { advice, .. } | Self::Unusable { advice, .. } => advice.clone(),
             Self::Missing { .. } | Self::Locked { .. } | Self::Older { .. } => {
-                "start `rekeyd run` of this version".to_owned()
+                "start this version's `rekeyd run`".to_owned()
             }
         }
     }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::backoff::Backoff;
-use crate::domain::trace::{self, Finished, Span, Step};
+use crate::domain::trace::{self, FinishedSpan, Span, Step};
 use crate::ports::collector::{Collector, ExportError};
 use crate::ports::journal::{Entry, Journal};
 use crate::telemetry::meter::Meter;
@@ -132,7 +132,7 @@ impl Exporter {
             Step { at: *at, actor, key: key.as_ref(), event }
         });
         let finished = trace::finished(steps).map_err(|error| error.to_string())?;
-        let is_wanted = |it: &Finished| match item {
+        let is_wanted = |it: &FinishedSpan| match item {
             Item::Entry { entry, .. } => it.entry == *entry,
             Item::Since { from, .. } => it.span.end >= *from,
             Item::Call(_) => false,

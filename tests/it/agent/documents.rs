@@ -14,7 +14,7 @@ const HEADINGS: &[(&str, &str)] = &[
     ("Followed", "### `[secrets.NAME]`"),
     ("Origin", "### `from`"),
     ("AwsSecret", "### `from.aws_secrets_manager`"),
-    ("Place", "### `to` and `[env_file]`"),
+    ("OutputFile", "### `to` and `[env_file]`"),
     ("OnChange", "### `[on_change]`"),
     ("Signal", "### `on_change.signal`"),
     ("Health", "### `[health]`"),

@@ -22,6 +22,6 @@ fn an_agent_at_rest_needs_little_memory_and_one_thread() {
         line.and_then(|rest| rest.split_whitespace().next()).unwrap().parse().unwrap()
     };
     assert!(field("RssAnon") <= ANONYMOUS_KIB_MAX, "{status}");
-    assert_eq!(field("Incidents"), 1, "{status}");
+    assert_eq!(field("Threads"), 1, "{status}");
     agent.stop();
 }

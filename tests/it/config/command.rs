@@ -51,7 +51,7 @@ fn an_invalid_policy_is_exit_code_3_and_nothing_on_standard_output() {
     assert!(beside.contains("did you mean `every`?"), "{beside}");
     let (code, _, beside) = texts(&rekeyd(&["check", &format!("{path}.missing")]));
     assert_eq!(code, Some(3));
-    assert!(beside.contains("the policy cannot be read: No such file"), "{beside}");
+    assert!(beside.contains("cannot read the policy: No such file"), "{beside}");
 }
 
 #[test]
@@ -90,7 +90,10 @@ fn a_secret_file_that_others_may_read_is_found_out() {
     let path = written(directory.path(), &policy);
     let (code, _, beside) = texts(&rekeyd(&["check", &path]));
     assert_eq!(code, Some(0));
-    assert!(beside.contains("`workspaces.main.admin_key.file`: others than its owner"), "{beside}");
+    assert!(
+        beside.contains("`workspaces.main.admin_key.file`: this file is accessible to other users"),
+        "{beside}"
+    );
     assert!(!beside.contains("sk_planted"), "{beside}");
 }
 

@@ -50,7 +50,7 @@ async fn secrets_that_are_missing_filled_or_marked_for_deletion_are_told_apart()
     told.says(
         "aws_secret",
         "error",
-        &["marked for deletion", "[`aws secretsmanager restore-secret --secret-id doomed`"],
+        &["scheduled for deletion", "[`aws secretsmanager restore-secret --secret-id doomed`"],
     );
     let told = harness.doctor(&in_aws(&harness, &moto.url, "missing", ""));
     told.says("aws_content", "error", &["[create the secret, set `create = true`"]);
@@ -136,13 +136,13 @@ async fn secrets_that_aws_rotates_copies_and_others_manage_are_found() {
         (
             json!({ "PrimaryRegion": "us-east-1" }),
             "error",
-            ["a read-only replica", "[give the store `region = \"us-east-1\"`"],
+            ["a read-only replica", "[set `region = \"us-east-1\"`"],
         ),
         (json!({ "OwningService": "rds" }), "error", ["managed by `rds`", "[use a secret of your own"]),
         (
             json!({ "ReplicationStatus": [{ "Region": "us-west-2", "Status": "Failed" }] }),
             "warning",
-            ["not in step in: us-west-2", "[consumers there keep the old key"],
+            ["replication is failing in: us-west-2", "[consumers there keep the old key"],
         ),
     ] {
         fake.describe_as("tts", described);

@@ -55,7 +55,7 @@ async fn accounts_with_one_usable_key_become_credentials_and_the_others_comments
     let names: Vec<&str> = config.policy.credentials.keys().map(|name| name.as_str()).collect();
     assert_eq!(names, ["tts"], "{text}");
     for reason in [
-        "Left out, `none`",
+        "Skipped `none`",
         "it has no key",
         "it has 2 enabled keys",
         &format!("# adopt = \"{first}\""),
@@ -133,10 +133,7 @@ async fn what_is_written_passes_check_and_the_doctor_and_is_never_overwritten() 
     let arguments = ["--store", &store, "--policy", path.to_str().unwrap()];
     let (output, text) = init(&harness, &arguments);
     assert!(output.status.success(), "{text}");
-    assert!(
-        text.contains("credentials: 1, left out with the reason: 0") && text.contains("\n  rekeyd check "),
-        "{text}"
-    );
+    assert!(text.contains("credentials: 1, skipped: 0") && text.contains("\n  rekeyd check "), "{text}");
     assert!(
         text.contains("rekeyd doctor --policy") && text.contains("systemctl enable --now rekeyd"),
         "{text}"
@@ -176,7 +173,7 @@ async fn a_key_that_is_refused_or_may_not_list_and_what_was_not_said_end_with_wh
         assert!(!path.exists());
     };
     refused(&[], 2, "`--store aws:REGION` or `--store dir:PATH`");
-    refused(&["--store", "s3:x"], 2, "write `aws:REGION`");
+    refused(&["--store", "s3:x"], 2, "pass `aws:REGION`");
     refused(&["--store", "dir:relative"], 2, "absolute path");
     let aws = ["--store", "aws:eu-west-1"];
     harness.administer_with("sk_planted_and_unknown");

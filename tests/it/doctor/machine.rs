@@ -30,7 +30,7 @@ async fn secrets_that_cannot_be_read_or_that_others_read_are_found() {
     let by_unit =
         policy.replace(&format!("file = \"{}\"", admin.display()), "systemd_credential = \"admin\"");
     let told = harness.doctor(&by_unit);
-    told.says("secret", "error", &["LoadCredential=", "[only the unit has it: `CREDENTIALS_DIRECTORY="]);
+    told.says("secret", "error", &["LoadCredential=", "[only the unit has it: run `CREDENTIALS_DIRECTORY="]);
     told.says("secret", "error", &["-p LoadCredential=admin:/etc/rekeyd/credentials/admin"]);
     harness.administer_with(&harness.sandbox.admin_key());
     let told = harness.doctor_with(&by_unit, |command| {
@@ -59,7 +59,7 @@ async fn consumers_that_share_a_token_are_named() {
     told.says(
         "tokens",
         "error",
-        &["consumer `api`", "consumer `batch`", "[make one of its own: `openssl rand -hex 32`]"],
+        &["consumer `api`", "consumer `batch`", "[create a separate token: `openssl rand -hex 32`]"],
     );
     let told = harness.doctor(&tokens(&one, &other, &same));
     told.says("tokens", "error", &["`[leaks]`", "consumer `api`"]);
@@ -76,7 +76,7 @@ async fn a_token_that_could_be_guessed_is_named_whoever_carries_it() {
             harness.policy()
         )
     };
-    let advice = "[make another: `openssl rand -hex 32`]";
+    let advice = "[create another one: `openssl rand -hex 32`]";
     let told = harness.doctor(&policy(&short, &long));
     told.says("tokens", "warning", &["`[leaks]`", "shorter than 16 characters", advice]);
     let told = harness.doctor(&policy(&long, &short));
@@ -148,11 +148,7 @@ async fn a_damaged_journal_is_found_with_how_to_save_it() {
     let told = harness.doctor(&harness.policy());
     told.says("journal", "error", &["damaged", ".recover"]);
     fs::write(&path, "a letter to somebody").unwrap();
-    harness.doctor(&harness.policy()).says(
-        "journal",
-        "error",
-        &["not a journal", "[set `daemon.journal.sqlite.path` to another file"],
-    );
+    harness.doctor(&harness.policy()).says("journal", "error", &["not a journal", "[name another journal"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -59,11 +59,7 @@ async fn a_directory_that_cannot_be_written_or_made_is_found_and_nothing_is_chan
     }
     owned(&secrets, 0o550);
     let told = examined(&harness, &program, &policy, &[]);
-    told.says(
-        "directory",
-        "error",
-        &["cannot be written (mode 0550", "[give it to the user of rekeyd: `chown USER"],
-    );
+    told.says("directory", "error", &["(mode 0550", "[make rekeyd's user its owner: `chown USER"]);
     assert_eq!(fs::read_dir(&secrets).unwrap().count(), 0);
 
     owned(&secrets, 0o750);
@@ -90,7 +86,7 @@ async fn keys_for_everybody_a_group_that_is_not_there_and_a_disk_are_doubted() {
     told.says(
         "directory",
         "warning",
-        &["every user of this machine can read the keys", "[write `mode = \"0440\"`"],
+        &["every user of this machine can read the keys", "[set `mode = \"0440\"`"],
     );
     let told = examined(&harness, &program, &with("group = \"no-such-group\""), &[]);
     told.says(

@@ -19,22 +19,22 @@ async fn a_house_in_order_is_not_broken_and_everything_that_was_looked_at_is_lis
     for (check, words) in [
         ("policy_file", "valid; credentials: 1"),
         ("schedule", "the schedule can be kept"),
-        ("secret", "can be read"),
+        ("secret", "is readable"),
         ("dns", "addresses: 1"),
-        ("admin_key", "is accepted; service accounts: 1, keys: 1"),
+        ("admin_key", "accepted; service accounts: 1, keys: 1"),
         ("provider_clock", ""),
         ("capabilities", "key expiry, address allow-lists, leak reports, usage by key"),
         ("analytics", "usage_by_key"),
-        ("audit_log", "can be read"),
-        ("service_account", "is `tts`"),
+        ("audit_log", "is readable"),
+        ("service_account", "service account `tts`"),
         ("key", harness.key.as_str()),
         ("directory", "the daemon creates it"),
         ("published_value", "the first rotation publishes it"),
         ("journal", "the daemon creates it"),
-        ("state_directory", "can be written"),
-        ("disk", "are free"),
-        ("listen", "is free"),
-        ("socket", "can be made"),
+        ("state_directory", "writable"),
+        ("disk", " free"),
+        ("listen", "free"),
+        ("socket", "can be created"),
     ] {
         told.says(check, "ok", &[words]);
     }
@@ -64,7 +64,7 @@ async fn an_admin_key_that_is_dead_or_may_not_administer_is_told_apart() {
     told.says(
         "admin_key",
         "error",
-        &["[give the admin key the right to manage service accounts (`service_account_write`"],
+        &["[grant the admin key the permission to manage service accounts (`service_account_write`"],
     );
 }
 
@@ -97,7 +97,7 @@ async fn evidence_of_a_key_without_a_usage_hash_cannot_be_had() {
     told.says(
         "capabilities",
         "warning",
-        &["`tts` relies on", "[take `key_lifetime` and `expire_old_key` out"],
+        &["`tts` relies on", "[remove `key_lifetime` and `expire_old_key` from"],
     );
 }
 
@@ -146,7 +146,11 @@ async fn a_clock_that_is_off_is_found_before_a_rotation_is_held_by_it() {
     ] {
         harness.sandbox.workspace().rules.date_skew = SignedDuration::from_secs(seconds);
         let told = harness.doctor(&harness.policy());
-        told.says("provider_clock", severity, &[words, "[set the clock: `timedatectl set-ntp true`]"]);
+        told.says(
+            "provider_clock",
+            severity,
+            &[words, "[synchronize the clock: `timedatectl set-ntp true`]"],
+        );
     }
 }
 

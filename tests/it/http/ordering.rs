@@ -19,11 +19,11 @@ async fn an_order_is_journalled_with_the_uid_of_who_gave_it() {
     assert_eq!(answer.status, 200, "{}", answer.text);
     assert!(answer.json()["message"].as_str().unwrap().ends_with("is being aborted"));
     let uid = fs::metadata(&harness.socket).unwrap().uid();
-    let by_whom = |event| if let Event::AbortAsked { by } = event { Some(by) } else { None };
+    let by_whom = |event| if let Event::AbortRequested { by } = event { Some(by) } else { None };
     let asked = harness.events("wide").await.into_iter().find_map(by_whom);
     assert!(asked.unwrap().starts_with(&format!("uid {uid}")));
     let audit = harness.journal.audit(0, 1000).await.unwrap();
-    let record = audit.iter().find(|record| record.act.what == "abort_asked").unwrap();
+    let record = audit.iter().find(|record| record.act.what == "abort_requested").unwrap();
     assert!(record.act.actor.to_string().starts_with(&format!("operator uid {uid}")), "{record:?}");
     harness.nothing_leaked("").await;
 }

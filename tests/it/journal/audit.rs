@@ -11,7 +11,7 @@ use rekeyd::domain::audit::check::{Checker, FaultKind};
 use rekeyd::domain::audit::{Act, Actor, Head, Sealed, canonical, changes};
 use rekeyd::domain::event::Event;
 use rekeyd::domain::hold::{BREAKER, Hold, HoldKind, Scope};
-use rekeyd::ports::journal::{AuditLog, AuditReader, Entry, RotationLog};
+use rekeyd::ports::journal::{AuditLog, AuditReader, Entry, RotationLog, WorkspaceActivity};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -257,7 +257,7 @@ async fn an_event_that_an_older_version_wrote_in_other_words_is_whole_and_stays_
     assert!(body.contains("retired"), "{body}");
     let connection = rusqlite::Connection::open(&path).unwrap();
     let row = "INSERT INTO entries (rotation, sequence, at, event, body, actor, by, key)
-               VALUES (?1, 1, ?2, 'hindered', ?3, 'operator', 'uid 0 (root)', 'key_old')";
+               VALUES (?1, 1, ?2, 'effect_failed', ?3, 'operator', 'uid 0 (root)', 'key_old')";
     let stored = (id.to_string(), format!("{:.9}", older.at), &body);
     connection.execute(row, stored).unwrap();
     journal.record(&older.act_as_written(&body)).await.unwrap();
@@ -265,6 +265,27 @@ async fn an_event_that_an_older_version_wrote_in_other_words_is_whole_and_stays_
     tamper(&path, "UPDATE entries SET body = replace(body, '\"retired\":null,', '') WHERE sequence = 1");
     let verified = SqliteJournal::open_read_only(&path).unwrap().verify_audit(None).unwrap();
     assert_eq!(verified.fault.map(|it| (it.sequence, it.kind)), Some((2, FaultKind::Unrecorded)));
+}
+
+#[tokio::test]
+async fn an_event_under_its_former_name_is_read_found_and_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal.db");
+    let journal = SqliteJournal::open(&path).unwrap();
+    let id = rotation(1);
+    journal.append(&entry("tts", id, 0, begun("tts", "prod", id)), None).await.unwrap();
+    let older = entry("tts", id, 1, hindered());
+    let body = serde_json::to_string(&older.event).unwrap().replacen("effect_failed", "hindered", 1);
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let row = "INSERT INTO entries (rotation, sequence, at, event, body, actor, by, key)
+               VALUES (?1, 1, ?2, 'hindered', ?3, 'operator', 'uid 0 (root)', 'key_old')";
+    connection.execute(row, (id.to_string(), format!("{:.9}", older.at), &body)).unwrap();
+    journal.record(&older.act_as_written(&body)).await.unwrap();
+    let records = journal.audit(0, 10).await.unwrap();
+    assert_eq!(records.last().unwrap().act.what, "hindered");
+    assert_eq!(SqliteJournal::open_read_only(&path).unwrap().verify_audit(None).unwrap().fault, None);
+    let found = journal.events_since(&workspace("prod"), &["effect_failed"], at(0)).await.unwrap();
+    assert_eq!(found.iter().map(|entry| &entry.event).collect::<Vec<_>>(), [&older.event]);
 }
 
 #[tokio::test]
@@ -319,7 +340,7 @@ async fn the_program_lists_the_newest_and_exports_all_of_it() {
     let lines: Vec<&str> = text(&listed.stdout).lines().collect();
     assert_eq!(lines.len(), 4, "{lines:?}");
     let words: Vec<&str> = lines[0].split_whitespace().take(7).collect();
-    assert_eq!(words, ["7", "2026-01-01T00:00:06Z", "operator", "uid", "0", "(root)", "hindered"]);
+    assert_eq!(words, ["7", "2026-01-01T00:00:06Z", "operator", "uid", "0", "(root)", "effect_failed"]);
     assert!(lines[0].contains("key=key_old") && !lines[0].contains("entry_sha256"), "{}", lines[0]);
     let json = rekeyd(
         &["audit", "--credential", "tts", "--since", "2026-01-01T00:00:05Z", "--output", "json"],
@@ -374,7 +395,7 @@ async fn an_export_is_verified_by_the_program_in_the_document() {
     assert!(fine.status.success(), "{}", text(&fine.stderr));
     let head = text(&exported.stderr).trim_start_matches("audit head: ");
     assert_eq!(text(&fine.stdout), head);
-    let broken = verify(&lines.replacen("\"what\":\"hindered\"", "\"what\":\"promoted\"", 1));
+    let broken = verify(&lines.replacen("\"what\":\"effect_failed\"", "\"what\":\"promoted\"", 1));
     assert!(!broken.status.success());
     assert!(text(&broken.stderr).contains("record 2"), "{}", text(&broken.stderr));
 }

@@ -255,16 +255,16 @@ async fn events_are_found_by_workspace_name_and_time(journal: Subject) {
             journal.append(&entry, None).await.unwrap();
         }
     }
-    let found = journal.events_since(&workspace("prod"), &["hindered", "begun"], at(200)).await.unwrap();
+    let found = journal.events_since(&workspace("prod"), &["effect_failed", "begun"], at(200)).await.unwrap();
     let found: Vec<_> =
         found.iter().map(|entry| (entry.at, entry.rotation, entry.sequence, entry.event.name())).collect();
     assert_eq!(
         found,
         [
             (at(200), rotation(4), 0, "begun"),
-            (at(200), rotation(4), 2, "hindered"),
+            (at(200), rotation(4), 2, "effect_failed"),
             (at(300), rotation(1), 0, "begun"),
-            (at(300), rotation(1), 2, "hindered"),
+            (at(300), rotation(1), 2, "effect_failed"),
         ]
     );
     assert_eq!(journal.events_since(&workspace("prod"), &[], at(0)).await.unwrap(), []);

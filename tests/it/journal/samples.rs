@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use rekeyd::domain::ack::{Ack, Health};
 use rekeyd::domain::audit::Actor;
 use rekeyd::domain::effect::EffectName;
-use rekeyd::domain::emergency::Answered;
+use rekeyd::domain::emergency::EmergencyOutcome;
 use rekeyd::domain::event::Event;
 use rekeyd::domain::failure::{Failure, Kind};
 use rekeyd::domain::finding::{Finding, FindingKind};
@@ -19,7 +19,7 @@ use rekeyd::domain::ids::{
 use rekeyd::domain::key::{KeyAttributes, KeyRequest, Permissions};
 use rekeyd::domain::phase::{Alarm, AlarmKind, PhaseName};
 use rekeyd::domain::plan::{AfterDeadline, Destination, Plan, Reason, Terms, Urgency};
-use rekeyd::domain::record::{Current, Due, Ended, Obstacle, ObstacleKind, Published, Record};
+use rekeyd::domain::record::{Current, Due, LastRotation, Obstacle, ObstacleKind, PublishedVersion, Record};
 use rekeyd::domain::rotation::{ParkReason, RollbackCause};
 use rekeyd::domain::secret::Fingerprint;
 use rekeyd::domain::successor::{KeyFacts, Served};
@@ -115,7 +115,7 @@ pub(crate) fn mint_intended() -> Event {
 }
 
 pub(crate) fn hindered() -> Event {
-    Event::Hindered { effect: EffectName::Preflight, failure: failure() }
+    Event::EffectFailed { effect: EffectName::Preflight, failure: failure() }
 }
 
 /// Every kind of event once, the beginning first; not a legal history.
@@ -152,11 +152,11 @@ pub(crate) fn every_event(credential: &str, id: RotationId) -> Vec<Event> {
         Event::Staged { destination: 0, version: version("v1"), over: Some(version("v0")) },
         Event::ValueLost,
         Event::Verified { facts },
-        Event::Refuted { why: "its permissions differ: ' \" \\ \u{1F511} \0".to_owned() },
+        Event::VerificationFailed { why: "its permissions differ: ' \" \\ \u{1F511} \0".to_owned() },
         Event::Promoted { destination: 0, displaced: None },
-        Event::Contested { destination: 0 },
+        Event::DestinationChanged { destination: 0 },
         Event::Released { verdicts: verdicts(), forced: true },
-        Event::Withheld { verdicts: verdicts() },
+        Event::ReleaseWithdrawn { verdicts: verdicts() },
         Event::OldKeyDisabled,
         Event::ClockAgreed,
         Event::QuarantinePassed,
@@ -174,10 +174,10 @@ pub(crate) fn every_event(credential: &str, id: RotationId) -> Vec<Event> {
         hindered(),
         Event::Parked { reason: ParkReason::ForeignValue, detail: "somebody was there".to_owned() },
         Event::Retried { overwrite: true },
-        Event::Reclaimed {
+        Event::OverwriteRequested {
             destinations: vec![(0, Served { version: Some(version("v2")), fingerprint: None })],
         },
-        Event::AbortAsked { by: "eve".to_owned() },
+        Event::AbortRequested { by: "eve".to_owned() },
         Event::TermsRevised { terms: terms() },
     ]
 }
@@ -231,10 +231,10 @@ pub(crate) fn full_record(credential: &str) -> Record {
             usage_hash: Some("5d41".to_owned()),
             attributes: Some(request().attributes),
         }),
-        published: vec![Published { destination, version: version("v0") }],
+        published: vec![PublishedVersion { destination, version: version("v0") }],
         due: Some(Due { at: at(10), schedule: "every 30d".to_owned() }),
         open: Some(rotation(1)),
-        last: Some(Ended {
+        last: Some(LastRotation {
             rotation: rotation(0),
             outcome: PhaseName::RolledBack,
             at: at(1),
@@ -255,7 +255,7 @@ pub(crate) fn full_record(credential: &str) -> Record {
         }],
         accepted: [KeyId::new("key_of_somebody").unwrap()].into(),
         emergency: Some(Urgency { why: "asked by uid 0".to_owned(), since: at(4) }),
-        answered: Some(Answered {
+        answered: Some(EmergencyOutcome {
             rotation: rotation(0),
             why: "it was seen in public".to_owned(),
             since: at(0),

@@ -13,7 +13,7 @@ use rekeyd::domain::gate::Evidence;
 use rekeyd::domain::ids::{KeyId, StoreName, VersionId};
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::plan::Destination;
-use rekeyd::domain::record::{Current, Due, Obstacle, ObstacleKind, Published, Record};
+use rekeyd::domain::record::{Current, Due, Obstacle, ObstacleKind, PublishedVersion, Record};
 use rekeyd::domain::report::destinations::DestinationState;
 use rekeyd::domain::report::history::RotationTimeline;
 use rekeyd::domain::report::{CredentialHealth, CredentialReport, Facts};
@@ -59,7 +59,7 @@ impl Sample {
         };
         let record = Record {
             current: Some(current),
-            published: vec![Published { destination, version: version("v0") }],
+            published: vec![PublishedVersion { destination, version: version("v0") }],
             due: Some(Due { at: at(10 * DAY), schedule: "every 30d".to_owned() }),
             ..record(credential, 1, None)
         };
@@ -139,7 +139,7 @@ impl Sample {
 }
 
 fn hindered(effect: EffectName, kind: Kind) -> Event {
-    Event::Hindered { effect, failure: Failure::rejected(kind, "write prod/tts: the store says no") }
+    Event::EffectFailed { effect, failure: Failure::rejected(kind, "write prod/tts: the store says no") }
 }
 
 fn parked(reason: ParkReason) -> Event {
@@ -408,7 +408,7 @@ async fn what_cannot_be_told_is_said_with_what_to_do() {
     fleet(&path).await;
     for (arguments, journal, told) in [
         (&["status"][..], &missing, "there is no journal at"),
-        (&["status", "nobody"], &path, "it knows legacy, dubbing"),
+        (&["status", "nobody"], &path, "known credentials: legacy, dubbing"),
         (&["history", "nobody"], &path, "rekeyd status"),
         (&["history", "no/body"], &path, "cannot be a credential"),
         (&["history", "legacy"], &path, "the journal is damaged at rotation"),

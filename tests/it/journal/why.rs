@@ -7,11 +7,13 @@ use jiff::SignedDuration;
 use rekeyd::adapters::sqlite::SqliteJournal;
 use rekeyd::domain::ack::{Ack, Health};
 use rekeyd::domain::event::Event;
-use rekeyd::domain::gate::probe::{CommandGate, Finding, Instance, Probe, Ran, Reads, Says};
+use rekeyd::domain::gate::probe::{
+    CommandGate, CommandRun, Instance, InstanceReport, Probe, ProbeRound, Reads,
+};
 use rekeyd::domain::gate::{Gate, Idle, Observed, WhenUnknown};
 use rekeyd::domain::ids::ConsumerName;
 use rekeyd::domain::plan::{AfterDeadline, Terms};
-use rekeyd::domain::usage::{Seen, Shown, Source, Spot};
+use rekeyd::domain::usage::{KeyUse, Source, SourceEvidence, Spot};
 use rekeyd::ports::journal::Acknowledgements;
 use serde_json::Value;
 
@@ -49,34 +51,34 @@ fn observed() -> Observed {
     let spot = [("region", "eu"), ("product_type", "tts"), ("model", "eleven_flash_v2_5")];
     let spot: BTreeMap<String, String> =
         spot.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let usage = Seen {
+    let usage = SourceEvidence {
         answered_at: Some(at(HOUR - 20)),
         covers_from: Some(at(-HOUR)),
-        old: Shown {
+        old: KeyUse {
             last: Some(at(HOUR - 300)),
             amount: 1234,
             spots: vec![Spot { last: at(HOUR - 300), about: spot }],
         },
-        new: Shown { last: Some(at(HOUR - 120)), amount: 88, spots: vec![] },
+        new: KeyUse { last: Some(at(HOUR - 120)), amount: 88, spots: vec![] },
         newest: Some(at(HOUR - 180)),
         delay: SignedDuration::from_secs(95),
-        ..Seen::nothing(Source::UsageByKey)
+        ..SourceEvidence::nothing(Source::UsageByKey)
     };
     let blind = "the listing does not show how much a key was used".to_owned();
-    let counter = Seen { blind: Some(blind), ..Seen::nothing(Source::CreditCounter) };
+    let counter = SourceEvidence { blind: Some(blind), ..SourceEvidence::nothing(Source::CreditCounter) };
     let instance = |address: &str, says| Instance { address: address.to_owned(), says };
     let instances = vec![
-        instance("10.0.0.1", Says::TheNewKey),
-        instance("10.0.0.2", Says::TheOldKey),
-        instance("10.0.0.3", Says::Nothing("it did not answer in time".to_owned())),
+        instance("10.0.0.1", InstanceReport::TheNewKey),
+        instance("10.0.0.2", InstanceReport::TheOldKey),
+        instance("10.0.0.3", InstanceReport::Nothing("it did not answer in time".to_owned())),
     ];
     Observed {
         gathered_at: Some(at(HOUR - 20)),
         usage: vec![usage, counter],
         counted: None,
         canaries: vec![at(HOUR / 2)],
-        probes: vec![Finding { probe: "edge".to_owned(), at: at(HOUR - 20), instances, red_rounds: 3 }],
-        command: Some(Ran { at: at(HOUR - 18), agreed: true, how: "exit code 0".to_owned() }),
+        probes: vec![ProbeRound { probe: "edge".to_owned(), at: at(HOUR - 20), instances, red_rounds: 3 }],
+        command: Some(CommandRun { at: at(HOUR - 18), agreed: true, how: "exit code 0".to_owned() }),
         ..Observed::default()
     }
 }

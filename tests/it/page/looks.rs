@@ -59,7 +59,7 @@ async fn the_fleet_and_each_credential_are_legible_in_every_window() {
             "prod",
             "--only",
             "revoking",
-            "--why",
+            "--reason",
             "an incident at the provider",
         ])
         .await;

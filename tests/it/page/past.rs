@@ -13,7 +13,7 @@ use rekeyd::domain::ids::{
 use rekeyd::domain::key::{KeyAttributes, KeyRequest, Permissions};
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::plan::{AfterDeadline, Destination, Plan, Reason, Terms};
-use rekeyd::domain::record::{Current, Due, Ended, Obstacle, ObstacleKind, Published, Record};
+use rekeyd::domain::record::{Current, Due, LastRotation, Obstacle, ObstacleKind, PublishedVersion, Record};
 use rekeyd::domain::rotation::ParkReason;
 use rekeyd::domain::secret::Fingerprint;
 use rekeyd::domain::successor::{KeyFacts, Served};
@@ -75,7 +75,10 @@ impl Past {
                 usage_hash: None,
                 attributes: None,
             }),
-            published: vec![Published { destination: destination(credential), version: version("v7") }],
+            published: vec![PublishedVersion {
+                destination: destination(credential),
+                version: version("v7"),
+            }],
             due: Some(Due { at: self.ago((days_old - 30) * DAY), schedule: "every 30d".to_owned() }),
             ..Record::new(CredentialName::new(credential).unwrap())
         }
@@ -213,8 +216,12 @@ impl Past {
         let from = days * DAY + 2 * DAY;
         let record = self.record(credential, days + 2);
         let id = self.write(credential, from, events, &record).await;
-        let last =
-            Ended { rotation: id, outcome: PhaseName::Done, at: self.ago(from - 7303 - DAY), why: None };
+        let last = LastRotation {
+            rotation: id,
+            outcome: PhaseName::Done,
+            at: self.ago(from - 7303 - DAY),
+            why: None,
+        };
         let over = Record { revision: 2, open: None, last: Some(last), ..record };
         self.journal.save(&over, &[]).await.unwrap();
     }

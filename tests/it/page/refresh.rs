@@ -40,7 +40,7 @@ async fn a_refresh_keeps_the_readers_place_and_shows_what_is_new() {
     let stood = browser.eval(STAND).await;
     assert!(stood.as_f64().unwrap() > 500.0, "{stood}");
     // Below what the reader looks at, so that nothing has to move.
-    sight.command(&["pause", "service-0099", "--why", "<i>an audit</i>"]).await;
+    sight.command(&["pause", "service-0099", "--reason", "<i>an audit</i>"]).await;
     refreshed(&mut browser, "document.body.innerText.includes('<i>an audit</i>')").await;
     let kept = browser.eval(KEPT).await;
     assert_eq!(kept[1], json!(true), "the focus is where it was");
@@ -57,7 +57,7 @@ async fn what_a_reader_folded_stays_folded_and_a_copied_command_is_said_to_be() 
     let mut browser = Browser::start().await;
     browser.open(&format!("{}/credentials/speech-gateway", sight.url)).await;
     browser.eval("document.querySelector('details.story').open = false").await;
-    sight.command(&["pause", "speech-gateway", "--why", "an audit"]).await;
+    sight.command(&["pause", "speech-gateway", "--reason", "an audit"]).await;
     refreshed(&mut browser, "document.body.innerText.includes('an audit')").await;
     assert_eq!(browser.eval("document.querySelector('details.story').open").await, json!(false));
     sight.acknowledge().await;

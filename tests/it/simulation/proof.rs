@@ -142,5 +142,5 @@ fn an_old_key_does_not_expire_while_the_new_one_is_published_again() {
     let played = play(&scenario);
     played.assert_sound(&scenario);
     assert!(played.expiries >= 5, "{}: {}", played.expiries, played.trace);
-    assert!(played.trace.contains("journal tts-0 reclaimed"), "{}", played.trace);
+    assert!(played.trace.contains("journal tts-0 overwrite_requested"), "{}", played.trace);
 }

@@ -173,7 +173,7 @@ fn requests_are_those_of_the_log(rehearsal: &Rehearsal, collector: &Collector) {
 
 fn failures_are_those_of_the_audit_log(journal: &ReadOnlyJournal, collector: &Collector) {
     let records = journal.audit(0, 100_000).unwrap();
-    let hindered = records.iter().filter(|it| it.act.what == "hindered");
+    let hindered = records.iter().filter(|it| it.act.what == "effect_failed");
     let named = hindered.filter_map(|it| Some((&it.act, it.act.details.get("request_id")?.as_str()?)));
     let mut found = 0;
     for (act, id) in named {
@@ -185,7 +185,7 @@ fn failures_are_those_of_the_audit_log(journal: &ReadOnlyJournal, collector: &Co
         });
         let call = call.unwrap_or_else(|| panic!("no call tells of {id} and entry {entry}"));
         assert_eq!(call.status.as_ref().unwrap().code, StatusCode::Error as i32);
-        let noted = trace.iter().flat_map(|span| &span.events).filter(|note| note.name == "hindered");
+        let noted = trace.iter().flat_map(|span| &span.events).filter(|note| note.name == "effect_failed");
         let mut noted = noted.map(|note| attributes(&note.attributes));
         assert!(noted.any(|it| it["rekeyd.entry"] == entry && it["rekeyd.request_id"] == id));
         found += 1;

@@ -120,8 +120,8 @@ async fn schedule(subject: Arc<Subject>) -> Vec<Finding> {
     let played = tokio::task::spawn_blocking(move || play(&subject).map(|report| (subject, report))).await;
     let (subject, report) = match played {
         Ok(Ok(played)) => played,
-        Ok(Err(why)) => return vec![cannot_be_played(about, why)],
-        Err(error) => return vec![cannot_be_played(about, error.to_string())],
+        Ok(Err(why)) => return vec![cannot_be_played(about, &why)],
+        Err(error) => return vec![cannot_be_played(about, &error.to_string())],
     };
     let mut seen = Vec::new();
     for violation in &report.violations {
@@ -160,6 +160,6 @@ fn play(subject: &Subject) -> Result<SimulationReport, String> {
     simulation::play(&Given::of(&subject.config), &pasts, &conditions, subject.now, until, |_| {})
 }
 
-fn cannot_be_played(about: &str, why: String) -> Finding {
+fn cannot_be_played(about: &str, why: &str) -> Finding {
     Finding::unknown(Check::Schedule, about, format!("cannot be simulated: {why}"), "run `rekeyd forecast`")
 }

@@ -115,7 +115,7 @@ fn a_policy_of_seventy_thousand_rotations_is_forecast_within_bounds_that_are_tol
     let said = run("forecast", &policy, &["--for", "2d"], 400_000);
     let text = String::from_utf8(said.stdout).unwrap();
     let last = text.lines().rev().take(3).collect::<Vec<_>>();
-    assert_eq!(said.status.code(), Some(1), "{last:?} {}", String::from_utf8_lossy(&said.stderr));
+    assert_eq!(said.status.code(), Some(0), "{last:?} {}", String::from_utf8_lossy(&said.stderr));
     assert!(text.lines().count() < 51_000, "{}", text.lines().count());
     let cut = text.lines().find(|line| line.starts_with('…')).unwrap();
     assert!(cut.contains("stopped after 5000 rotations") && cut.ends_with("use a shorter --for"), "{cut}");

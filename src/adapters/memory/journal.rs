@@ -1,6 +1,6 @@
 //! The journal port in memory. A clone shares the contents: what the successor of a crashed engine opens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -42,6 +42,8 @@ struct Contents {
     lifts: BTreeMap<(Scope, HoldKind), Timestamp>,
     audit: Vec<Sealed>,
     writes: u64,
+    /// When keys were created, or may have been, by workspace.
+    mints: BTreeSet<(WorkspaceName, Timestamp, RotationId, u64)>,
 }
 
 impl MemoryJournal {
@@ -60,7 +62,7 @@ impl MemoryJournal {
     pub fn put(&self, record: &Record, entries: Vec<Entry>) {
         let mut contents = self.contents();
         for entry in entries {
-            contents.rotations.entry(entry.rotation).or_default().push(entry);
+            contents.push(entry);
         }
         contents.put(record);
     }
@@ -69,7 +71,7 @@ impl MemoryJournal {
     /// few of each credential, by which its keys are still known.
     pub fn forget(&self, before: Timestamp) {
         let mut contents = self.contents();
-        let Contents { rotations, records, audit, .. } = &mut *contents;
+        let Contents { rotations, records, audit, mints, .. } = &mut *contents;
         let mut newest: BTreeMap<CredentialName, usize> = BTreeMap::new();
         let mut past = Vec::new();
         for (id, entries) in rotations.iter().rev() {
@@ -84,6 +86,7 @@ impl MemoryJournal {
         for id in past {
             rotations.remove(&id);
         }
+        mints.retain(|(_, at, ..)| *at >= before);
         let kept = audit.split_off(audit.len().saturating_sub(1));
         *audit = kept;
     }
@@ -170,6 +173,13 @@ impl Contents {
         self.audit.push(sealed);
     }
 
+    fn push(&mut self, entry: Entry) {
+        if matches!(entry.event, Event::MintIntended { .. }) {
+            self.mints.insert((entry.workspace.clone(), entry.at, entry.rotation, entry.sequence));
+        }
+        self.rotations.entry(entry.rotation).or_default().push(entry);
+    }
+
     fn put(&mut self, record: &Record) {
         self.records.insert(record.credential.clone(), record.clone());
     }
@@ -184,7 +194,7 @@ impl RotationLog for MemoryJournal {
             contents.check_record(record, Some(entry))?;
             contents.put(record);
         }
-        contents.rotations.entry(entry.rotation).or_default().push(entry.clone());
+        contents.push(entry.clone());
         contents.seal(entry.act());
         contents.writes += 1;
         if let Some(watcher) = &self.watcher {
@@ -271,16 +281,9 @@ impl WorkspaceActivity for MemoryJournal {
         since: Timestamp,
     ) -> Result<Vec<Timestamp>, Error> {
         let contents = self.contents();
-        let mut mints: Vec<Timestamp> = contents
-            .entries_since(since)
-            .filter(|entry| {
-                matches!(entry.event, Event::MintIntended { .. })
-                    && entry.workspace == *workspace
-                    && entry.at >= since
-            })
-            .map(|entry| entry.at)
-            .collect();
-        mints.sort_unstable();
+        let first = (workspace.clone(), since, RotationId::from_uuid(uuid::Uuid::nil()), 0);
+        let mints = contents.mints.range(first..).take_while(|(of, ..)| of == workspace);
+        let mints = mints.map(|(_, at, ..)| *at).collect();
         Ok(mints)
     }
 

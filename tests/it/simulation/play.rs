@@ -216,7 +216,7 @@ impl Harness {
         let fate = Arc::new(Fate::new(clock.clone(), dice, scenario.odds, scenario.doom));
         let dice = Dice::new(scenario.seed ^ 0xABCD);
         let quirks = Arc::new(Quirks::new(dice, scenario.lag_seconds_max, scenario.spoil));
-        let admin = AdminKey::new(SecretValue::new("an operator's".to_owned()).unwrap());
+        let admin = AdminKey::new(SecretValue::new("an-operators-admin-key".to_owned()).unwrap());
         let provider = Arc::new(Workspace::new(workspace(), clock.clone(), admin));
         let store = Arc::new(MemoryStore::new(scenario.first_version));
         let mut policy = Policy::default();

@@ -58,7 +58,7 @@ complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "healthcheck" -d 'Chec
 complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "completions" -d 'Generate shell completions'
 complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "man" -d 'Write the manual pages'
 complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand tethered" -l parent -d 'Process id of the agent' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand tethered" -l parent -d 'PID of the agent' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand tethered" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand run" -l policy -d 'Policy file; defaults to $REKEYD_POLICY, then /etc/rekeyd/policy.toml' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand run" -s h -l help -d 'Print help'

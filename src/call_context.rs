@@ -1,5 +1,5 @@
-//! On whose behalf calls to the outside are made, and what was answered to them: for whoever tells of calls. It goes along
-//! with the task, so that no port has to pass it on; nothing that is decided depends on it.
+//! The context of calls to the outside: the rotation that a call is made for, and the responses to it, for metrics and
+//! traces. The context is local to the task, so that no port passes it on; no decision depends on it.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -9,16 +9,16 @@ use tokio::time::Instant;
 use crate::domain::ids::RotationId;
 use crate::domain::rotation::Rotation;
 
-/// Of the answers to one call the first are kept, and the last.
-const ANSWERS_MAX: usize = 64;
+/// Of the responses to one call the first are kept, and the last.
+const RESPONSES_MAX: usize = 64;
 
-/// The rotation that a call is made for, where it stands.
+/// The rotation that a call is made for, and its position in the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallOrigin {
     pub rotation: RotationId,
-    /// The number of the entry that led to its phase.
+    /// The number of the entry that began its phase.
     pub entered: u64,
-    /// The number of its next entry: the one that tells what came of the call.
+    /// The number of its next entry: the one that records the outcome of the call.
     pub entry: u64,
 }
 
@@ -29,62 +29,62 @@ impl CallOrigin {
     }
 }
 
-/// One answer of another system.
+/// One response of another system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallResponse {
     /// How long after the beginning of the call.
     pub after: Duration,
-    /// Of HTTP.
+    /// The HTTP status.
     pub status: u16,
     /// The other side's own id of the request, fit to be shown.
     pub request_id: Option<String>,
 }
 
-/// What was heard while a call was made.
+/// One call with its responses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallRecord {
     pub took: Duration,
-    pub behalf: Option<CallOrigin>,
-    pub answers: Vec<CallResponse>,
+    pub origin: Option<CallOrigin>,
+    pub responses: Vec<CallResponse>,
 }
 
-struct Listening {
+struct Recording {
     began: Instant,
-    answers: Vec<CallResponse>,
+    responses: Vec<CallResponse>,
 }
 
 tokio::task_local! {
-    static BEHALF: Option<CallOrigin>;
-    static LISTENING: RefCell<Listening>;
+    static ORIGIN: Option<CallOrigin>;
+    static RECORDING: RefCell<Recording>;
 }
 
-/// Does `work`, whose calls are made on behalf of a rotation, or of none.
-pub async fn with_origin<T>(behalf: Option<CallOrigin>, work: impl Future<Output = T>) -> T {
-    BEHALF.scope(behalf, work).await
+/// Does `work`, whose calls are made for the rotation of `origin`, or for none.
+pub async fn with_origin<T>(origin: Option<CallOrigin>, work: impl Future<Output = T>) -> T {
+    ORIGIN.scope(origin, work).await
 }
 
-/// Makes a call and listens to what is answered.
+/// Makes a call and records its responses.
 pub async fn record_call<T>(call: impl Future<Output = T>) -> (T, CallRecord) {
     let began = Instant::now();
-    let listening = LISTENING.scope(RefCell::new(Listening { began, answers: Vec::new() }), async {
+    let recording = RECORDING.scope(RefCell::new(Recording { began, responses: Vec::new() }), async {
         let result = call.await;
-        let answers = LISTENING.with(|it| std::mem::take(&mut it.borrow_mut().answers));
-        (result, answers)
+        let responses = RECORDING.with(|it| std::mem::take(&mut it.borrow_mut().responses));
+        (result, responses)
     });
-    let (result, answers) = listening.await;
-    let behalf = BEHALF.try_with(|behalf| *behalf).ok().flatten();
-    (result, CallRecord { took: began.elapsed(), behalf, answers })
+    let (result, responses) = recording.await;
+    let origin = ORIGIN.try_with(|origin| *origin).ok().flatten();
+    (result, CallRecord { took: began.elapsed(), origin, responses })
 }
 
-/// For adapters: another system has answered. Nobody may be listening.
+/// For adapters: records a response, if the call is being recorded.
 pub fn record_response(status: u16, request_id: Option<&str>) {
-    let keep = |it: &RefCell<Listening>| {
-        let mut listening = it.borrow_mut();
-        let after = listening.began.elapsed();
-        listening.answers.truncate(ANSWERS_MAX - 1);
-        listening.answers.push(CallResponse { after, status, request_id: request_id.map(str::to_owned) });
+    let keep = |it: &RefCell<Recording>| {
+        let mut recording = it.borrow_mut();
+        let after = recording.began.elapsed();
+        recording.responses.truncate(RESPONSES_MAX - 1);
+        recording.responses.push(CallResponse { after, status, request_id: request_id.map(str::to_owned) });
     };
-    LISTENING.try_with(keep).unwrap_or_default();
+    RECORDING.try_with(keep).unwrap_or_default();
 }
 
 #[cfg(test)]
@@ -92,9 +92,9 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_call_hears_its_own_answers_only_and_knows_on_whose_behalf() {
+    async fn a_call_records_its_own_responses_only_and_has_its_origin() {
         let rotation = "0190b8a0-0000-7000-8000-000000000001".parse().unwrap();
-        let behalf = CallOrigin { rotation, entered: 3, entry: 5 };
+        let origin = CallOrigin { rotation, entered: 3, entry: 5 };
         record_response(500, None);
         let call = |status: u16| async move {
             tokio::task::yield_now().await;
@@ -102,15 +102,15 @@ mod tests {
             status
         };
         let work = async { tokio::join!(record_call(call(200)), record_call(call(404))) };
-        let (one, other) = with_origin(Some(behalf), work).await;
-        for ((result, heard), status) in [(one, 200), (other, 404)] {
-            assert_eq!((result, heard.behalf, heard.answers.len()), (status, Some(behalf), 1));
+        let (one, other) = with_origin(Some(origin), work).await;
+        for ((result, record), status) in [(one, 200), (other, 404)] {
+            assert_eq!((result, record.origin, record.responses.len()), (status, Some(origin), 1));
             assert_eq!(
-                (heard.answers[0].status, heard.answers[0].request_id.as_deref()),
+                (record.responses[0].status, record.responses[0].request_id.as_deref()),
                 (status, Some("r"))
             );
         }
-        let (_, heard) = record_call(call(200)).await;
-        assert_eq!(heard.behalf, None);
+        let (_, record) = record_call(call(200)).await;
+        assert_eq!(record.origin, None);
     }
 }

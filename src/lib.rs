@@ -30,6 +30,7 @@ mod loopback;
 pub mod notify;
 mod plain_file;
 pub mod ports;
+mod process_group;
 pub mod rehearsal;
 pub mod sandbox;
 pub mod stores;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::ports::clock::Clock;
 
-/// How long a sleeper sleeps at most before it looks at the clock again: the wall clock may be set meanwhile.
+/// The longest sleep before the clock is read again: the wall clock may be set meanwhile.
 const NAP_MAX: Duration = Duration::from_secs(60);
 
 /// The wall clock, and tokio's timer.

@@ -1,4 +1,4 @@
-//! What a server shows to whoever knocks: whether its name leads anywhere, and its certificate. Sends nothing secret.
+//! Examines a server without credentials: whether its name resolves, and when its certificate expires.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,9 +14,9 @@ pub mod reach;
 
 const CAUSE_CHARACTERS_MAX: usize = 300;
 
-/// Why nothing is known of a server's certificate.
+/// Why a server's certificate could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unseen {
+pub enum CertificateError {
     #[error("there are no CA certificates to trust: {0}")]
     NothingToTrust(String),
     #[error("the CA file holds no usable CA certificate in PEM form")]
@@ -25,10 +25,10 @@ pub enum Unseen {
     Refused(String),
 }
 
-/// Looks a name up.
+/// Resolves a name.
 ///
 /// # Errors
-/// It leads nowhere, or not in time.
+/// The name does not resolve, or not in time.
 pub async fn addresses(url: &Url, limit: Duration) -> Result<Vec<SocketAddr>, String> {
     let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
     let port = url.port_or_known_default().unwrap_or(443);
@@ -38,16 +38,16 @@ pub async fn addresses(url: &Url, limit: Duration) -> Result<Vec<SocketAddr>, St
     if found.is_empty() { Err("it has no address".to_owned()) } else { Ok(found) }
 }
 
-/// Shakes hands, asks for the root without any key, and tells when the server's certificate expires; `None` if it cannot
-/// be read. Goes through the proxy that the environment names, as the calls themselves do.
+/// Requests the root path without any key, and returns when the server's certificate expires; `None` if it cannot be
+/// parsed. Uses the proxy that the environment names, as the calls themselves do.
 ///
 /// # Errors
-/// What stands in the way of an encrypted connection.
+/// Why no encrypted connection can be made.
 pub async fn certificate_expiry(
     url: &Url,
     ca_pem: Option<&[u8]>,
     limit: Duration,
-) -> Result<Option<Timestamp>, Unseen> {
+) -> Result<Option<Timestamp>, CertificateError> {
     let builder = Client::builder()
         .tls_info(true)
         .redirect(reqwest::redirect::Policy::none())
@@ -56,23 +56,23 @@ pub async fn certificate_expiry(
         .pool_max_idle_per_host(0);
     let builder = match ca_pem {
         Some(pem) => {
-            let trusted = Certificate::from_pem_bundle(pem).map_err(|_| Unseen::CaFile)?;
+            let trusted = Certificate::from_pem_bundle(pem).map_err(|_| CertificateError::CaFile)?;
             if trusted.is_empty() {
-                return Err(Unseen::CaFile);
+                return Err(CertificateError::CaFile);
             }
             builder.tls_certs_only(trusted)
         }
         None => builder,
     };
-    let client = builder.build().map_err(|error| Unseen::NothingToTrust(cause(&error)))?;
+    let client = builder.build().map_err(|error| CertificateError::NothingToTrust(cause(&error)))?;
     let mut root = url.clone();
     root.set_path("/");
-    let answer = client.head(root).send().await.map_err(|error| Unseen::Refused(cause(&error)))?;
+    let answer = client.head(root).send().await.map_err(|error| CertificateError::Refused(cause(&error)))?;
     let shown = answer.extensions().get::<TlsInfo>().and_then(TlsInfo::peer_certificate);
     Ok(shown.and_then(certificate::not_after))
 }
 
-/// What lies beneath an error of the HTTP library, whose own text would only name the address.
+/// The causes of an error of the HTTP library, whose own text would only name the address.
 fn cause(error: &reqwest::Error) -> String {
     let mut beneath = std::error::Error::source(error);
     let mut text = String::new();

@@ -5,22 +5,23 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
+use jiff::SignedDuration;
 use reqwest::Url;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::agent::Error;
-use crate::agent::backoff;
 use crate::agent::http_client::{HttpClient, HttpRequest, Response, TlsFiles};
+use crate::agent::random;
 use crate::agent::supervisor::{KeyStatus, KeyStatuses};
 use crate::config::agent::RekeydConfig;
 use crate::config_file::environment::Environment;
+use crate::domain::backoff::{self, Backoff};
 use crate::domain::ids::CredentialName;
 
 const CALL: Duration = Duration::from_secs(10);
-const RETRY_FIRST: Duration = Duration::from_secs(1);
-const RETRY_MAX: Duration = Duration::from_secs(60);
+const RETRY: Backoff = Backoff { first: SignedDuration::from_secs(1), cap: SignedDuration::from_mins(1) };
 /// The wait while there is nothing to report.
 const IDLE: Duration = Duration::from_secs(3600);
 
@@ -83,10 +84,10 @@ impl AckReporter {
             };
             let outcome = self.send(name, key).await;
             let (failures, wait) = match &outcome {
-                Ok(()) => (0, backoff::jittered(self.rekeyd.heartbeat)),
+                Ok(()) => (0, backoff::jittered(self.rekeyd.heartbeat, random())),
                 Err(_) => {
                     let failures = if is_same { failures.saturating_add(1) } else { 1 };
-                    (failures, backoff::after(failures, RETRY_FIRST, RETRY_MAX))
+                    (failures, RETRY.wait(failures, None, random()).unsigned_abs())
                 }
             };
             let (fingerprint, status) = (&key.fingerprint, key.health.label());

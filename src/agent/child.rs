@@ -8,18 +8,20 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use jiff::SignedDuration;
+use rustix::process::Signal;
 use tokio::process::{self, Command};
 use tokio::time::{Instant, timeout};
 use zeroize::Zeroizing;
 
-use crate::agent::backoff;
+use crate::agent::random;
 use crate::config::agent::{Exec, Restart};
+use crate::domain::backoff::Backoff;
+use crate::process_group::ProcessGroup;
 
 /// The running executable, even if its file was replaced since.
 const SELF_EXE: &str = "/proc/self/exe";
-const RETRY_FIRST: Duration = Duration::from_secs(1);
-const RETRY_MAX: Duration = Duration::from_secs(60);
+const RETRY: Backoff = Backoff { first: SignedDuration::from_secs(1), cap: SignedDuration::from_mins(1) };
 /// An application that ran for this long did not fail at its start.
 const STABLE_AFTER: Duration = Duration::from_secs(60);
 
@@ -37,7 +39,8 @@ pub(super) struct Child {
 
 struct Running {
     process: process::Child,
-    pid: Pid,
+    /// Processes that the application leaves behind are killed with it.
+    group: ProcessGroup,
     since: Instant,
 }
 
@@ -68,10 +71,9 @@ impl Child {
             command.env(name, value.as_str());
         }
         let process = command.spawn()?;
-        let pid = process.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        let pid = pid.ok_or_else(|| io::Error::other("it has no process id"))?;
-        tracing::info!(pid = pid.as_raw_nonzero().get(), "application started");
-        self.running = Some(Running { process, pid, since: Instant::now() });
+        let group = ProcessGroup::led_by(&process).ok_or_else(|| io::Error::other("it has no process id"))?;
+        tracing::info!(pid = process.id(), "application started");
+        self.running = Some(Running { process, group, since: Instant::now() });
         Ok(())
     }
 
@@ -109,15 +111,14 @@ impl Child {
     }
 
     pub(super) fn delay(&mut self) {
-        let wait = backoff::after(self.failures.max(1), RETRY_FIRST, RETRY_MAX);
+        let wait = RETRY.wait(self.failures.max(1), None, random()).unsigned_abs();
         self.restart_at = Some(Instant::now() + wait);
     }
 
     /// Forwards a signal.
     pub(super) fn signal(&self, signal: Signal) {
         if let Some(running) = &self.running {
-            // It may have exited a moment ago.
-            kill_process(running.pid, signal).ok();
+            running.group.signal_leader(signal);
         }
     }
 
@@ -149,24 +150,10 @@ impl Child {
     /// Sends SIGKILL to the process group and waits until the application is gone.
     pub(super) async fn kill(&mut self) -> Option<ExitStatus> {
         let running = self.running.as_mut()?;
-        running.kill_group();
+        running.group.kill();
         let status = running.process.wait().await;
         self.running = None;
         status.ok()
-    }
-}
-
-impl Running {
-    fn kill_group(&self) {
-        // The group may be gone already.
-        kill_process_group(self.pid, Signal::KILL).ok();
-    }
-}
-
-/// Processes that the application left behind are killed too. The kernel does not reuse the group's id while one lives.
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.kill_group();
     }
 }
 

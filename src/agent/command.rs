@@ -3,20 +3,9 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Command;
 
-/// Kills the command's process group when dropped, unless the command has exited.
-struct Group(Option<Pid>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(pid) = self.0 {
-            // It may be gone already.
-            kill_process_group(pid, Signal::KILL).ok();
-        }
-    }
-}
+use crate::process_group::ProcessGroup;
 
 /// Runs the command with `variables` added to the environment and `withheld` removed; `Err` holds why it failed. If this
 /// is cancelled, the command is killed.
@@ -36,11 +25,13 @@ pub(super) async fn run(
         command.env_remove(name);
     }
     let mut child = command.spawn().map_err(|error| format!("cannot start `{program}`: {error}"))?;
-    let mut group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
+    let group = ProcessGroup::led_by(&child);
     match tokio::time::timeout(limit, child.wait()).await {
         Ok(Ok(status)) => {
             // Background processes that it started on purpose go on.
-            group.0 = None;
+            if let Some(group) = group {
+                group.release();
+            }
             if status.success() { Ok(()) } else { Err(format!("`{program}` ended with {status}")) }
         }
         Ok(Err(error)) => Err(format!("cannot wait for `{program}`: {error}")),

@@ -4,10 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use tokio::sync::{Notify, mpsc};
 
-use crate::agent::backoff;
+use crate::agent::random;
 use crate::agent::secret_cache::SecretCache;
+use crate::domain::backoff::{self, Backoff};
 use crate::domain::ids::CredentialName;
 use crate::domain::secret::Fingerprint;
 use crate::ports::followed::{ContentMark, Followed, FollowedState};
@@ -49,12 +51,12 @@ impl Follower {
                         tracing::info!(secret = %self.name, failures, "secret is readable again");
                     }
                     failures = 0;
-                    backoff::jittered(self.every)
+                    backoff::jittered(self.every, random())
                 }
                 Err(why) => {
                     failures = failures.saturating_add(1);
                     self.handle_failure(failures, &why).await;
-                    backoff::after(failures, self.every, self.every_max)
+                    self.retry().wait(failures, None, random()).unsigned_abs()
                 }
             };
             tokio::select! {
@@ -62,6 +64,11 @@ impl Follower {
                 () = poll_now.notified() => {}
             }
         }
+    }
+
+    fn retry(&self) -> Backoff {
+        let of = |duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
+        Backoff { first: of(self.every), cap: of(self.every_max.max(self.every)) }
     }
 
     async fn poll(&self, mark: &mut Option<ContentMark>) -> Result<SourceState, String> {

@@ -4,7 +4,6 @@
 //! Only the last step needs rekeyd. Everything runs on one thread. No log line and no message holds a secret's value.
 
 mod ack_reporter;
-mod backoff;
 mod child;
 mod command;
 mod follow;
@@ -17,6 +16,7 @@ mod signals;
 mod supervisor;
 mod systemd;
 
+use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,8 +82,8 @@ pub enum Error {
     Signals(#[source] std::io::Error),
     #[error("cannot use `{path}` for the connection to rekeyd")]
     Authorities { path: PathBuf, source: std::io::Error },
-    #[error("a task of the agent ended unexpectedly")]
-    TaskEnded,
+    #[error("the agent's {0} ended unexpectedly")]
+    TaskEnded(&'static str),
 }
 
 /// Runs until a signal stops the agent, or until the application that it runs has exited.
@@ -121,9 +121,9 @@ pub async fn run(context: AgentContext) -> Result<AgentExit, Error> {
             biased;
             event = signals.next() => event,
             exit = supervise(&mut supervisor, &mut changed, once) => break exit,
-            Some(_) = tasks.join_next() => return Err(Error::TaskEnded),
-            () = report(reporter.as_mut(), &mut reported) => return Err(Error::TaskEnded),
-            () = systemd::feed_watchdog() => return Err(Error::TaskEnded),
+            Some(_) = tasks.join_next() => return Err(Error::TaskEnded("follower of a secret")),
+            () = report(reporter.as_mut(), &mut reported) => return Err(Error::TaskEnded("ack reporter")),
+            () = systemd::feed_watchdog() => return Err(Error::TaskEnded("systemd watchdog")),
         };
         match event {
             SignalEvent::Hangup => {
@@ -168,4 +168,9 @@ fn token_variable(token: &SecretSource) -> Option<String> {
         SecretSource::EnvironmentVariable(name) => Some(name.clone()),
         SecretSource::SystemdCredential(_) | SecretSource::File(_) => None,
     }
+}
+
+/// A seed for jitter. Random, because each `RandomState` is made with new keys.
+fn random() -> u64 {
+    RandomState::new().hash_one(())
 }

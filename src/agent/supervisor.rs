@@ -7,23 +7,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::Method;
+use jiff::SignedDuration;
 use rustix::process::Signal;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::agent::AgentExit;
-use crate::agent::backoff;
 use crate::agent::child::{self, Child};
 use crate::agent::command;
 use crate::agent::follow::Change;
 use crate::agent::health_tracker::HealthTracker;
 use crate::agent::http_client::{HttpClient, HttpRequest};
+use crate::agent::random;
 use crate::agent::reload_hook::ReloadHook;
 use crate::agent::secret_cache::SecretCache;
 use crate::agent::signals::{SignalEvent, Signals};
 use crate::agent::systemd;
 use crate::config::agent::{Health, HealthMethod};
 use crate::domain::ack;
+use crate::domain::backoff::{self, Backoff};
 use crate::domain::ids::CredentialName;
 use crate::domain::secret::Fingerprint;
 
@@ -31,8 +33,7 @@ use crate::domain::secret::Fingerprint;
 const STEADY: Duration = Duration::from_secs(3);
 /// How long an application without a health check may take until it was notified, or runs steadily.
 const DEADLINE: Duration = Duration::from_secs(60);
-const RETRY_FIRST: Duration = Duration::from_secs(1);
-const RETRY_MAX: Duration = Duration::from_secs(60);
+const RETRY: Backoff = Backoff { first: SignedDuration::from_secs(1), cap: SignedDuration::from_mins(1) };
 const IDLE: Duration = Duration::from_secs(3600);
 
 /// The status to report for each credential.
@@ -236,7 +237,7 @@ impl Supervisor {
                         "cannot notify the application of a change; will retry"
                     );
                 }
-                self.notify_at = Instant::now() + backoff::after(self.failures, RETRY_FIRST, RETRY_MAX);
+                self.notify_at = Instant::now() + RETRY.wait(self.failures, None, random()).unsigned_abs();
             }
         }
     }
@@ -259,9 +260,9 @@ impl Supervisor {
         let every = match (&self.health, &self.app) {
             (Some(health), _) => Some(health.every),
             (None, App::Child(_)) => Some(STEADY),
-            (None, App::External(_)) => (!self.pending.is_empty()).then_some(RETRY_FIRST),
+            (None, App::External(_)) => (!self.pending.is_empty()).then_some(RETRY.first.unsigned_abs()),
         };
-        self.check_at = every.map(|every| Instant::now() + backoff::jittered(every));
+        self.check_at = every.map(|every| Instant::now() + backoff::jittered(every, random()));
         let before = self.tracker.health();
         self.tracker.record(result.is_ok(), Instant::now());
         match (before, self.tracker.health(), result) {

@@ -1,4 +1,4 @@
-//! VersionRef admin key a workspace begins with: the one that is published, else the one that the policy refers to.
+//! Finds the admin key that a workspace starts with: the published one, else the one that the policy refers to.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::domain::secret::SecretValue;
 use crate::ports::secret_store::{SecretStore, VersionRef};
 
 /// # Errors
-/// The store does not answer: then the other key is not taken either, because it may be one that is deleted by now.
+/// The store does not answer: then the policy's key is not used either, because it may be deleted by now.
 pub(crate) async fn find(
     workspace: &WorkspaceName,
     written: &AdminKeyConfig,
@@ -32,7 +32,7 @@ pub(crate) async fn find(
     read.map_err(|source| Error::AdminKey { workspace: workspace.clone(), source })
 }
 
-/// What the first destination serves that is a whole secret; `None` if there is nothing yet.
+/// The value of the first destination that is a whole secret; `None` if it has none yet.
 async fn published(
     credential: &CredentialName,
     config: &Config,
@@ -43,7 +43,7 @@ async fn published(
     let Some((destination, store)) = whole.and_then(|it| Some((it, stores.get(&it.store)?))) else {
         return Ok(None);
     };
-    let held = store.read(destination, VersionRef::Current).await;
+    let version = store.read(destination, VersionRef::Current).await;
     let failed = |failure| Error::Store { store: destination.store.clone(), failure };
-    Ok(held.map_err(failed)?.and_then(|held| held.value))
+    Ok(version.map_err(failed)?.and_then(|version| version.value))
 }

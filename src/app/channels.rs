@@ -1,4 +1,4 @@
-//! From the channels of a policy to receivers that can be told, with the secrets that they are reached by.
+//! Builds the notification channels of a policy, with the secrets that their receivers need.
 
 use std::sync::Arc;
 

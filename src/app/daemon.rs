@@ -1,4 +1,4 @@
-//! The daemon's life: open, bind, work, reload, drain.
+//! Runs the daemon: opens the journal, binds the listeners, runs the engine and its parts, reloads, drains.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::assembly::{self, Base};
@@ -14,6 +13,7 @@ use crate::app::channels;
 use crate::app::journal::Database;
 use crate::app::lifecycle::Lifecycle;
 use crate::app::notify;
+use crate::app::parts::{EndedPart, Part, Parts};
 use crate::app::reload::{self, InForce};
 use crate::app::traces;
 use crate::app::with_causes;
@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::config::components::{DaemonConfig, TlsConfig};
 use crate::config_file::environment::ProcessEnvironment;
 use crate::domain::audit::Actor;
-use crate::engine::{Controller, Handle, Stopped, ticker};
+use crate::engine::{Controller, ControllerError, Handle, ticker};
 use crate::http::{BindError, Operator, OperatorSocket, Public, PublicListener, Reload, Status};
 use crate::http::{Tls, TlsError, TlsFiles};
 use crate::notify::{Channels, NotificationService};
@@ -56,20 +56,20 @@ pub enum Error {
     #[error(transparent)]
     Traces(#[from] traces::Error),
     #[error(transparent)]
-    Engine(#[from] Stopped),
-    #[error("a part of the daemon ended by itself")]
-    PartEnded,
+    Engine(#[from] ControllerError),
+    #[error("{0}")]
+    PartEnded(EndedPart),
 }
 
-/// Runs the daemon under the policy that was loaded from `path`, until it is told to stop.
+/// Runs the daemon under the policy that was loaded from `path`, until a signal stops it.
 ///
 /// # Errors
-/// Nothing was changed outside if it did not start. If it stopped by itself, the journal says how far it came.
+/// Nothing was changed outside if it did not start. If it stopped by itself, the journal has how far it came.
 pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     let journal = config.daemon.journal.open()?;
     let base = Base::on_this_machine(Arc::<dyn Database>::clone(&journal));
     let (base, exporter) = traces::begin(base, &ProcessEnvironment).await?;
-    let diary = Lifecycle::of(&base);
+    let lifecycle = Lifecycle::of(&base);
     let context = assembly::assemble(&config, &ProcessEnvironment, &base).await?;
     let consumers = reload::consumers(&config).map_err(Error::Consumers)?;
     let (listener, tls) = listen(&config.daemon).await?;
@@ -79,10 +79,10 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     let (tick, sweep, inspect) = (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (controller, handle) = Controller::load(context, Arc::clone(&tick)).await?;
     let controller = controller.metered_by(Arc::<Meter>::clone(&base.meter));
-    let (consumers, consumers_seen) = watch::channel(Arc::new(consumers));
-    let (status, status_seen) = watch::channel(at_the_start(&config, &base));
-    let (channels, notifications) = announcing(&config, &base, journal, &handle, &status)?;
-    let (reloads, reloads_asked) = mpsc::channel(RELOADS_MAX);
+    let (consumers, consumer_updates) = watch::channel(Arc::new(consumers));
+    let (status, status_updates) = watch::channel(initial_status(&config, &base));
+    let (channels, notifications) = notifications(&config, &base, journal, &handle, &status)?;
+    let (reloads, reload_requests) = mpsc::channel(RELOADS_MAX);
     let drain = config.daemon.drain.unsigned_abs();
     let others = [
         (Arc::clone(&sweep), ticker::every(config.daemon.sweep_every)),
@@ -91,9 +91,10 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
     let mut scheduler = ticker::start(tick, others).await?;
 
     let (stop, served) = (CancellationToken::new(), CancellationToken::new());
-    let public = Public { handle: handle.clone(), consumers: consumers_seen, status: status_seen.clone() };
-    let operator = Operator { handle: handle.clone(), status: status_seen, reload: reloads.clone() };
-    let missing = diary.started(config.hash()).await;
+    let public =
+        Public { handle: handle.clone(), consumers: consumer_updates, status: status_updates.clone() };
+    let operator = Operator { handle: handle.clone(), status: status_updates, reload: reloads.clone() };
+    let missing = lifecycle.started(config.hash()).await;
     tracing::info!(
         listen = %listener.address(), socket = %config.daemon.socket.display(),
         credentials = config.policy.credentials.len(), policy = %path.display(), "ready"
@@ -106,41 +107,44 @@ pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
         status: status.clone(),
         daemon: config.daemon,
     };
-    let mut parts = JoinSet::new();
+    let mut parts = Parts::default();
     if let Some(exporter) = exporter {
-        parts.spawn(exporter.run(served.clone()));
+        parts.spawn(Part::TraceExporter, exporter.run(served.clone()));
     }
-    parts.spawn(listener.serve(public, served.clone()));
+    parts.spawn(Part::PublicListener, listener.serve(public, served.clone()));
     if let Some(tls) = tls {
-        parts.spawn(tls.follow(status.clone(), served.clone()));
+        parts.spawn(Part::TlsFiles, tls.follow(status.clone(), served.clone()));
     }
-    parts.spawn(socket.serve(operator, served.clone()));
-    parts.spawn(notifications.run(served.clone()));
-    parts.spawn(answer_reloads(in_force, path.to_owned(), reloads_asked, served.clone()));
-    parts.spawn(heed_schedules(handle.clone(), sweep, inspect, served.clone()));
-    parts.spawn(notify::feed_watchdog(handle, served.clone()));
-    parts.spawn(diary.clone().keep(missing, served.clone()));
-    parts.spawn(signals.heed(reloads, stop.clone(), served.clone()));
+    parts.spawn(Part::OperatorSocket, socket.serve(operator, served.clone()));
+    parts.spawn(Part::Notifier, notifications.run(served.clone()));
+    parts.spawn(Part::Reloads, serve_reloads(in_force, path.to_owned(), reload_requests, served.clone()));
+    parts.spawn(Part::Scans, scan_on_schedule(handle.clone(), sweep, inspect, served.clone()));
+    parts.spawn(Part::Watchdog, notify::feed_watchdog(handle, served.clone()));
+    parts.spawn(Part::AuditLog, lifecycle.clone().keep(missing, served.clone()));
+    parts.spawn(Part::Signals, signals.handle(reloads, stop.clone(), served.clone()));
     notify::ready(&notify::begun(config.policy.credentials.len()));
 
     let outcome = work(controller, &stop, drain, &status, &mut parts).await;
     served.cancel();
-    let outcome = all_ended(&mut parts, outcome).await;
-    // Its own tasks may outlive this call; they only notify.
+    let outcome = match (outcome, parts.all_ended().await) {
+        (Ok(()), Some(broken)) => Err(Error::PartEnded(broken)),
+        (outcome, _) => outcome,
+    };
+    // The scheduler's tasks may outlive this call; they only notify.
     if let Err(error) = scheduler.shutdown().await {
         tracing::debug!(%error, "the scheduler did not stop in order");
     }
-    diary.stopped(outcome.as_ref().err().map(|error| with_causes(error))).await;
+    lifecycle.stopped(outcome.as_ref().err().map(|error| with_causes(error))).await;
     outcome
 }
 
-/// Lets the engine work until it is told to stop, or something breaks.
+/// Runs the engine until a signal stops it or a part ends.
 async fn work(
     controller: Controller,
     stop: &CancellationToken,
     drain: Duration,
     status: &watch::Sender<Status>,
-    parts: &mut JoinSet<()>,
+    parts: &mut Parts,
 ) -> Result<(), Error> {
     let engine = controller.run(stop.clone(), drain);
     tokio::pin!(engine);
@@ -152,12 +156,12 @@ async fn work(
             tracing::info!("stopping: every rotation goes on to its next journalled point");
             engine.await.map_err(Error::from)
         }
-        Some(_) = parts.join_next() => Err(Error::PartEnded),
+        Some(ended) = parts.next_ended() => Err(Error::PartEnded(ended)),
     }
 }
 
-/// What only the program's frame knows, when it begins.
-fn at_the_start(config: &Config, base: &Base) -> Status {
+/// The status of the program at its start, beside the engine's.
+fn initial_status(config: &Config, base: &Base) -> Status {
     Status {
         policy_hash: config.hash().to_owned(),
         policy_loaded: Some(base.clock.now()),
@@ -169,8 +173,8 @@ fn at_the_start(config: &Config, base: &Base) -> Status {
     }
 }
 
-/// What tells people, and the way by which it learns of other channels.
-fn announcing(
+/// The notifier, and the channel by which a reload gives it other notification channels.
+fn notifications(
     config: &Config,
     base: &Base,
     journal: Arc<dyn Database>,
@@ -178,29 +182,19 @@ fn announcing(
     status: &watch::Sender<Status>,
 ) -> Result<(watch::Sender<Arc<Channels>>, NotificationService), Error> {
     let channels = channels::channels(config, &ProcessEnvironment, &base.clock)?;
-    let (channels, channels_seen) = watch::channel(Arc::new(channels));
+    let (channels, channel_updates) = watch::channel(Arc::new(channels));
     let notifications = NotificationService {
         observer: Observer::new(handle.clone(), status.subscribe()),
         outbox: journal,
         clock: Arc::clone(&base.clock),
-        channels: channels_seen,
+        channels: channel_updates,
         status: status.clone(),
         notify_after: config.daemon.notify_after,
     };
     Ok((channels, notifications))
 }
 
-/// Waits for every part; one that broke is why the daemon stopped, if nothing else is.
-async fn all_ended(parts: &mut JoinSet<()>, mut outcome: Result<(), Error>) -> Result<(), Error> {
-    while let Some(ended) = parts.join_next().await {
-        if ended.is_err() && outcome.is_ok() {
-            outcome = Err(Error::PartEnded);
-        }
-    }
-    outcome
-}
-
-/// The public listener, and what it encrypts with, if it does.
+/// The public listener, and its TLS files if it has any.
 async fn listen(config: &DaemonConfig) -> Result<(PublicListener, Option<Arc<Tls>>), Error> {
     let files = config.tls.clone();
     let files =
@@ -211,39 +205,39 @@ async fn listen(config: &DaemonConfig) -> Result<(PublicListener, Option<Arc<Tls
     Ok((listener.encrypted_by(tls.clone()), tls))
 }
 
-async fn heed_schedules(handle: Handle, sweep: Arc<Notify>, inspect: Arc<Notify>, stop: CancellationToken) {
+async fn scan_on_schedule(handle: Handle, sweep: Arc<Notify>, inspect: Arc<Notify>, stop: CancellationToken) {
     loop {
-        let heard = tokio::select! {
+        let sent = tokio::select! {
             () = stop.cancelled() => return,
             () = sweep.notified() => handle.sweep().await,
             () = inspect.notified() => handle.inspect().await,
         };
-        if heard.is_err() {
+        if sent.is_err() {
             return stop.cancelled().await;
         }
     }
 }
 
-async fn answer_reloads(
+async fn serve_reloads(
     in_force: InForce,
     path: PathBuf,
-    mut asked: mpsc::Receiver<Reload>,
+    mut requests: mpsc::Receiver<Reload>,
     stop: CancellationToken,
 ) {
     loop {
         let reload = tokio::select! {
             () = stop.cancelled() => return,
-            Some(reload) = asked.recv() => reload,
+            Some(reload) = requests.recv() => reload,
         };
         notify::reloading();
         let outcome = in_force.reload(&path, &reload.by).await;
         notify::ready(&notify::reloaded(&outcome));
-        // Nobody may be left to hear it.
+        // The requester may be gone.
         drop(reload.answer.send(outcome));
     }
 }
 
-/// The signals that the daemon heeds.
+/// The signals that the daemon handles.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -260,7 +254,12 @@ impl Signals {
     }
 
     /// SIGHUP loads the policy again. The first SIGTERM or SIGINT stops in order, the second at once.
-    async fn heed(mut self, reloads: mpsc::Sender<Reload>, stop: CancellationToken, done: CancellationToken) {
+    async fn handle(
+        mut self,
+        reloads: mpsc::Sender<Reload>,
+        stop: CancellationToken,
+        done: CancellationToken,
+    ) {
         loop {
             let code = tokio::select! {
                 () = done.cancelled() => return,
@@ -275,7 +274,7 @@ impl Signals {
                 _ = self.interrupt.recv() => 130,
             };
             if stop.is_cancelled() {
-                tracing::warn!("stopping at once: asked a second time");
+                tracing::warn!("stopping at once: a second signal was received");
                 leave(code);
             }
             stop.cancel();
@@ -283,7 +282,7 @@ impl Signals {
     }
 }
 
-/// As safe as being killed, which is what was asked for.
+/// As safe as being killed.
 #[expect(clippy::exit, reason = "the second signal means now")]
 fn leave(code: i32) {
     std::process::exit(code);

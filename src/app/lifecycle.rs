@@ -1,4 +1,4 @@
-//! The daemon's own life in the audit log, and where that ends, told so that it can be noted elsewhere.
+//! Records the daemon's starts and stops in the audit log, and logs the audit head once a day.
 
 use std::sync::Arc;
 
@@ -12,9 +12,9 @@ use crate::domain::time::later;
 use crate::ports::clock::Clock;
 use crate::ports::journal::{AuditLog, Journal};
 
-/// A journal that cannot be written is tried again so soon.
+/// After a journal that cannot be written.
 const AGAIN: SignedDuration = SignedDuration::from_secs(10);
-const TELL_THE_HEAD_EVERY: SignedDuration = SignedDuration::from_hours(24);
+const HEAD_EVERY: SignedDuration = SignedDuration::from_hours(24);
 
 #[derive(Clone)]
 pub(super) struct Lifecycle {
@@ -27,8 +27,8 @@ impl Lifecycle {
         Self { journal: Arc::<dyn Journal>::clone(&base.journal), clock: Arc::clone(&base.clock) }
     }
 
-    /// Records that the daemon has started. If the journal cannot be written, nothing else can be done either; the record
-    /// that could not be made is returned.
+    /// Records that the daemon has started. If the journal cannot be written, nothing else can be done either: the act is
+    /// returned, to be recorded later.
     pub(super) async fn started(&self, policy: &str) -> Option<Act> {
         let details = json!({ "version": env!("CARGO_PKG_VERSION"), "policy_sha256": policy });
         let act = self.act(changes::STARTED, details);
@@ -38,7 +38,7 @@ impl Lifecycle {
     async fn is_recorded(&self, act: &Act) -> bool {
         match self.journal.record(act).await {
             Ok(()) => {
-                self.tell_the_head().await;
+                self.log_audit_head().await;
                 true
             }
             Err(error) => {
@@ -48,18 +48,18 @@ impl Lifecycle {
         }
     }
 
-    /// The last word, as far as the journal can still be written.
+    /// Records that the daemon stops, as far as the journal can still be written.
     pub(super) async fn stopped(&self, why: Option<String>) {
         let act = self.act(changes::STOPPED, json!({ "why": why }));
         self.is_recorded(&act).await;
     }
 
-    /// Makes up for what could not be recorded, then tells the head once a day.
+    /// Records the missing act, then logs the audit head once a day.
     pub(super) async fn keep(self, mut missing: Option<Act>, stop: CancellationToken) {
         loop {
-            let wait = if missing.is_some() { AGAIN } else { TELL_THE_HEAD_EVERY };
+            let wait = if missing.is_some() { AGAIN } else { HEAD_EVERY };
             let next = later(self.clock.now(), wait);
-            // A sleeper may be woken before that.
+            // The clock's sleep may end earlier.
             while self.clock.now() < next {
                 tokio::select! {
                     () = stop.cancelled() => return,
@@ -69,15 +69,15 @@ impl Lifecycle {
             match &missing {
                 Some(act) if !self.is_recorded(act).await => {}
                 Some(_) => missing = None,
-                None => self.tell_the_head().await,
+                None => self.log_audit_head().await,
             }
         }
     }
 
-    async fn tell_the_head(&self) {
+    async fn log_audit_head(&self) {
         match self.journal.audit_head().await {
             Ok(head) => {
-                tracing::info!(audit_head = %head, "the audit log ends here: noted elsewhere, this shows later that nothing of it was lost")
+                tracing::info!(audit_head = %head, "audit head; store it elsewhere to detect truncation later")
             }
             Err(error) => tracing::error!(%error, "the end of the audit log cannot be read"),
         }

@@ -1,4 +1,4 @@
-//! Puts the parts together: the only place that names adapters.
+//! Wires the daemon together. Beside the CLI, the only module that names adapters.
 
 pub(crate) mod admin_key;
 pub mod assembly;
@@ -7,6 +7,7 @@ pub mod daemon;
 mod journal;
 mod lifecycle;
 mod notify;
+mod parts;
 mod reload;
 pub mod traces;
 

@@ -1,4 +1,4 @@
-//! What systemd is told. Without systemd nothing is told, and nothing is missing.
+//! Notifies systemd: readiness, reloads, stopping, and the watchdog. Does nothing without systemd.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use crate::engine::Handle;
 
 /// `status` is what `systemctl status` shows: one line.
 pub(super) fn ready(status: &str) {
-    tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+    send(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
 pub(super) fn begun(credentials: usize) -> String {
     format!("the policy is in force, with {credentials} credentials")
 }
 
-/// The line that says what came of a reload. A refusal has many lines; the first names the first problem.
+/// The status line after a reload. A refusal has many lines; the first names the first problem.
 pub(super) fn reloaded(outcome: &Result<String, String>) -> String {
     match outcome {
-        Ok(said) => said.clone(),
+        Ok(message) => message.clone(),
         Err(why) => {
             let first = why.lines().next().unwrap_or_default();
             format!("a changed policy is refused, the one before stays in force: {first}")
@@ -30,17 +30,17 @@ pub(super) fn reloaded(outcome: &Result<String, String>) -> String {
 /// One datagram, with the time: systemd kills a service that sends the two apart.
 pub(super) fn reloading() {
     if let Ok(now) = NotifyState::monotonic_usec_now() {
-        tell(&[NotifyState::Reloading, now]);
+        send(&[NotifyState::Reloading, now]);
     }
 }
 
 pub(super) fn stopping(drain: Duration) {
     let extension = u32::try_from(drain.as_micros()).unwrap_or(u32::MAX);
     let status = NotifyState::Status("stopping: every rotation goes on to its next journalled point");
-    tell(&[NotifyState::Stopping, status, NotifyState::ExtendTimeoutUsec(extension)]);
+    send(&[NotifyState::Stopping, status, NotifyState::ExtendTimeoutUsec(extension)]);
 }
 
-/// Feeds the watchdog from the engine's own heartbeat: a loop that does not go round is restarted.
+/// Feeds the watchdog from the engine's own heartbeat: a loop that hangs is restarted.
 pub(super) async fn feed_watchdog(handle: Handle, stop: CancellationToken) {
     let Some(period) = sd_notify::watchdog_enabled() else { return stop.cancelled().await };
     let mut last = None;
@@ -52,13 +52,13 @@ pub(super) async fn feed_watchdog(handle: Handle, stop: CancellationToken) {
         let beat = handle.heartbeat().beat;
         if beat != last {
             last = beat;
-            tell(&[NotifyState::Watchdog]);
+            send(&[NotifyState::Watchdog]);
         }
     }
 }
 
-fn tell(states: &[NotifyState<'_>]) {
+fn send(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(%error, "systemd could not be told");
+        tracing::warn!(%error, "systemd could not be notified");
     }
 }

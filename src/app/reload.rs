@@ -1,4 +1,4 @@
-//! Another policy while the daemon runs: taken whole or refused whole.
+//! Loads a changed policy while the daemon runs: the whole policy takes effect, or none of it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -34,11 +34,11 @@ impl InForce {
     /// Puts the policy at `path` in force.
     ///
     /// # Errors
-    /// Says why not, for a person; everything stays as it was.
+    /// Why not, for an operator; everything stays as it was.
     pub(super) async fn reload(&self, path: &Path, by: &Actor) -> Result<String, String> {
         let outcome = self.try_reload(path, by).await;
         match &outcome {
-            Ok(said) => tracing::info!(policy = %path.display(), "{said}"),
+            Ok(message) => tracing::info!(policy = %path.display(), "{message}"),
             Err(why) => {
                 tracing::error!(policy = %path.display(), %why, "the policy is refused; the one before stays in force");
                 let first = why.lines().next().unwrap_or_default();
@@ -74,7 +74,7 @@ impl InForce {
             }
         }
         let count = config.policy.credentials.len();
-        // A policy that nobody can be shown to have put in force is not put in force.
+        // A policy whose loading the audit log does not have is not put in force.
         let details = json!({ "sha256": config.hash(), "credentials": count });
         self.record(by, changes::POLICY_LOADED, details).await.map_err(|error| error.to_string())?;
         self.handle.reload(context).await.map_err(|refused| refused.to_string())?;
@@ -92,7 +92,7 @@ impl InForce {
         })
     }
 
-    /// What of `[daemon]` was changed and is read at the start only.
+    /// The changed keys of `[daemon]` that are read at a start only.
     fn needs_restart(&self, daemon: &DaemonConfig) -> &'static str {
         let running = &self.daemon;
         let places = (&running.listen, &running.tls, &running.socket, &running.journal)

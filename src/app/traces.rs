@@ -1,4 +1,4 @@
-//! From the environment to what sends traces, if anything does.
+//! Builds the trace exporter from the environment, if the environment configures one.
 
 use std::sync::Arc;
 
@@ -21,11 +21,11 @@ pub enum Error {
     Collector(#[from] otlp::BuildError),
 }
 
-/// Has everything that is counted from here on told as traces too, if the environment says where. To be called before
-/// anything is written.
+/// Exports everything that is metered from here on as traces too, if the environment names a collector. To be called
+/// before anything is written.
 ///
 /// # Errors
-/// The environment cannot be followed.
+/// The environment's settings cannot be used.
 pub(super) async fn begin(
     base: Base,
     environment: &dyn Environment,

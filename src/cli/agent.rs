@@ -85,7 +85,7 @@ async fn work(config: AgentConfig, arguments: &Arguments) -> ExitCode {
             tracing::error!(error = %with_causes(&error), "stopped");
             match error {
                 agent::Error::Authorities { .. } => Exit::BadConfiguration.into(),
-                agent::Error::Signals(_) | agent::Error::TaskEnded => Exit::Failed.into(),
+                agent::Error::Signals(_) | agent::Error::TaskEnded(_) => Exit::Failed.into(),
             }
         }
     }

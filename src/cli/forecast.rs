@@ -1,8 +1,7 @@
-//! `rekeyd forecast`: what a policy will do, as a calendar. Nothing is called.
+//! `rekeyd forecast`: the calendar of a policy, as the engine plays it in an imagined world. Nothing is called.
 //!
 //! Exit codes: 0; 1 if the policy cannot be kept; 3 if it has errors.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
 use std::io::Write as _;
@@ -14,16 +13,19 @@ use serde::Serialize;
 
 use crate::cli::exit::Failed;
 use crate::cli::journal::{as_json, tell};
+use crate::cli::plan;
 use crate::cli::policy::PolicyArgument;
 use crate::cli::progress::Progress;
-use crate::config::Config;
+use crate::cli::rehearse::minute;
 use crate::config_file::duration;
-use crate::domain::forecast::{Broken, Forecast, Foreseen, Start, UnderWay, forecast};
 use crate::domain::ids::CredentialName;
+use crate::domain::plan::Reason;
 use crate::domain::sanitize::one_line;
 use crate::domain::time::later;
 use crate::domain::time::span;
-use crate::ports::journal::CredentialState;
+use crate::rehearsal::dry_run::Given;
+use crate::rehearsal::simulation::report::{SimulatedRotation, SimulationReport, Violation};
+use crate::rehearsal::simulation::{self, Conditions};
 
 const JSON_VERSION: u32 = 1;
 
@@ -56,28 +58,47 @@ fn span_of(text: &str) -> Result<SignedDuration, String> {
 #[expect(clippy::disallowed_methods, reason = "a command that only looks has no clock to be tested with")]
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let now = arguments.now.unwrap_or_else(Timestamp::now);
-    let config = match arguments.policy.load() {
-        Ok(config) => config,
-        Err(failed) => return failed.report(arguments.output == Form::Json),
-    };
-    let progress = Progress::doing("looking ahead");
-    let (starts, assumed) = starts(&config, now);
-    let until = later(now, arguments.ahead);
-    let foreseen = forecast(&config.policy, &config.version_quotas(), starts, now, until);
-    drop(progress);
-    let kept = foreseen.broken.is_empty();
-    let text = match arguments.output {
-        Form::Table => Ok(table(&foreseen, assumed, now)),
-        Form::Ics => Ok(calendar(&foreseen, now)),
-        Form::Json => json(&foreseen, assumed, now, until),
-    };
-    if let (Form::Ics, Some(cut)) = (arguments.output, cut(&foreseen)) {
-        warn(&cut);
-    }
-    match text {
-        Ok(text) => tell(&text, if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+    let told = play(arguments, now).and_then(|forecast| {
+        let text = match arguments.output {
+            Form::Table => table(&forecast),
+            Form::Ics => calendar(&forecast),
+            Form::Json => as_json(&forecast)?,
+        };
+        Ok((text, forecast))
+    });
+    match told {
+        Ok((text, forecast)) => {
+            if let (Form::Ics, Some(cut)) = (arguments.output, cut(&forecast)) {
+                warn(&cut);
+            }
+            tell(&text, if forecast.kept { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
         Err(failed) => failed.report(arguments.output == Form::Json),
     }
+}
+
+fn play(arguments: &Arguments, now: Timestamp) -> Result<Forecast, Failed> {
+    let config = arguments.policy.load()?;
+    let known = plan::known(&config)?;
+    let assumed = known.is_none();
+    let pasts = known.unwrap_or_default();
+    let until = later(now, arguments.ahead);
+    let days = |at: Timestamp| usize::try_from(at.duration_since(now).as_hours() / 24).unwrap_or(0);
+    let progress = Progress::of("days played", days(until));
+    let seen = |at| progress.done(days(at));
+    let report = simulation::play(&Given::of(&config), &pasts, &Conditions::fair(), now, until, seen);
+    let SimulationReport { rotations, violations, whole_until, calls: _, crashes: _ } =
+        report.map_err(Failed::other)?;
+    Ok(Forecast {
+        schema_version: JSON_VERSION,
+        at: now,
+        until,
+        assumed,
+        kept: violations.is_empty(),
+        rotations: rotations.into_iter().map(Foreseen::from).collect(),
+        whole_until,
+        broken: violations,
+    })
 }
 
 /// A calendar has no place for what is not in it.
@@ -86,86 +107,73 @@ fn warn(cut: &str) {
 }
 
 #[derive(Serialize)]
-struct Told<'a> {
+struct Forecast {
     schema_version: u32,
     at: Timestamp,
     until: Timestamp,
+    /// There is no journal: every credential is adopted at `at`.
     assumed: bool,
     kept: bool,
-    rotations: &'a [Foreseen],
-    more: usize,
+    rotations: Vec<Foreseen>,
+    /// If there are more rotations than are played: until when they were.
     whole_until: Option<Timestamp>,
-    broken: &'a [Broken],
+    broken: Vec<Violation>,
 }
 
-fn json(foreseen: &Forecast, assumed: bool, at: Timestamp, until: Timestamp) -> Result<String, Failed> {
-    let Forecast { rotations, more, whole_until, broken } = foreseen;
-    let kept = broken.is_empty();
-    as_json(&Told {
-        schema_version: JSON_VERSION,
-        at,
-        until,
-        assumed,
-        kept,
-        rotations,
-        more: *more,
-        whole_until: *whole_until,
-        broken,
-    })
+#[derive(Serialize)]
+struct Foreseen {
+    credential: CredentialName,
+    reason: Reason,
+    /// When the calendar wants it.
+    due: Timestamp,
+    /// When window and freezes, predecessors, and the others of its workspace let it begin.
+    begins: Timestamp,
+    /// What it waits for from `due` to `begins`, if anything; the last, if several.
+    held_by: Option<String>,
+    #[serde(skip)]
+    age: SignedDuration,
+    /// When the old key is disabled, and when it is deleted; `null` without an old key, and if it never comes to that.
+    disables: Option<Timestamp>,
+    deletes: Option<Timestamp>,
 }
 
-/// What is left out, for a person; `None` if nothing is.
-fn cut(foreseen: &Forecast) -> Option<String> {
-    let count = match foreseen.more {
-        0 => None,
-        more => Some(format!("… and {more} more")),
-    };
-    let reach = foreseen.whole_until.map(|at| format!("not every rotation after {at:.0} was looked at"));
-    let parts: Vec<String> = count.into_iter().chain(reach).collect();
-    (!parts.is_empty()).then(|| format!("{}; ask for less with --for", parts.join("; ")))
-}
-
-/// What the journal knows of each credential. Without a journal every key is assumed to have become current now, which
-/// is said.
-fn starts(config: &Config, now: Timestamp) -> (BTreeMap<CredentialName, Start>, bool) {
-    let known = config.daemon.journal.open_read_only().ok().and_then(|journal| journal.load().ok());
-    let names = config.policy.credentials.keys();
-    let Some(known) = known else {
-        return (names.map(|name| (name.clone(), Start::assumed(name.clone(), now))).collect(), true);
-    };
-    let known = known.into_iter().filter_map(|(name, known)| Some((name, known.ok()?)));
-    let starts = known.map(|(name, CredentialState { record, rotation })| {
-        let under_way = rotation.filter(|it| record.open.is_some() && !it.is_over()).map(|it| UnderWay {
-            since: it.overlap_began.unwrap_or(now),
-            ends: it.deletes_the_old_key_at(now).unwrap_or(now),
-        });
-        (name, Start { record, under_way })
-    });
-    (starts.collect(), false)
-}
-
-fn table(foreseen: &Forecast, assumed: bool, now: Timestamp) -> String {
-    let mut text = String::new();
-    if assumed {
-        text += "there is no journal yet: every key is assumed to have become current now\n\n";
+impl From<SimulatedRotation> for Foreseen {
+    fn from(rotation: SimulatedRotation) -> Self {
+        let (disables, deletes) = (rotation.at("old_key_disabled"), rotation.at("old_key_gone"));
+        let SimulatedRotation { credential, reason, due, held_by, begun_at: begins, age, .. } = rotation;
+        Self { credential, reason, due, begins, held_by, age, disables, deletes }
     }
-    if foreseen.rotations.is_empty() {
+}
+
+/// What is left out; `None` if nothing is.
+fn cut(forecast: &Forecast) -> Option<String> {
+    let at = forecast.whole_until?;
+    let count = forecast.rotations.len();
+    Some(format!("… stopped after {count} rotations, at {at:.0}; use a shorter --for"))
+}
+
+fn table(forecast: &Forecast) -> String {
+    let mut text = String::new();
+    if forecast.assumed {
+        text += "there is no journal yet: every credential is adopted now\n\n";
+    }
+    if forecast.rotations.is_empty() {
         text += "nothing is due in that time\n";
     } else {
-        rows(&mut text, &foreseen.rotations);
+        rows(&mut text, &forecast.rotations);
     }
-    if let Some(cut) = cut(foreseen) {
+    if let Some(cut) = cut(forecast) {
         text += &format!("{cut}\n");
     }
-    for broken in &foreseen.broken {
-        let at = broken.at.duration_since(now);
+    for Violation { credential, at, why } in &forecast.broken {
+        let at = at.duration_since(forecast.at);
         let when = if at.is_negative() { "now".to_owned() } else { format!("in {}", span(at)) };
-        text += &format!("\nCANNOT BE KEPT: {} {when}: {}\n", broken.credential, one_line(&broken.why));
+        text += &format!("\nCANNOT BE KEPT: {credential} {when}: {}\n", one_line(why));
     }
     text
 }
 
-/// Line by line: a table that is built before it is told takes a hundred times the memory.
+/// Line by line: a table that is built in memory first takes a hundred times the memory.
 fn rows(text: &mut String, rotations: &[Foreseen]) {
     let names =
         rotations.iter().map(|it| it.credential.as_str().len()).max().unwrap_or(0).max("CREDENTIAL".len());
@@ -187,35 +195,34 @@ fn rows(text: &mut String, rotations: &[Foreseen]) {
             it.credential.as_str(),
             it.reason.label(),
             &span(it.age),
-            &minute(it.disables),
-            &minute(it.deletes),
+            &it.disables.map_or_else(|| "-".to_owned(), minute),
+            &it.deletes.map_or_else(|| "-".to_owned(), minute),
             &held_by,
         ]);
     }
 }
 
-/// To the minute, in UTC.
-fn minute(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M").to_string()
-}
-
 /// RFC 5545: an event for each rotation, from its beginning to the deletion of the old key.
-fn calendar(foreseen: &Forecast, now: Timestamp) -> String {
+fn calendar(forecast: &Forecast) -> String {
     let stamp = |at: Timestamp| at.strftime("%Y%m%dT%H%M%SZ").to_string();
     let mut text = String::from("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//rekeyd//forecast//EN\r\n");
-    for it in &foreseen.rotations {
+    for it in &forecast.rotations {
         let Foreseen { credential, reason, begins, disables, deletes, .. } = it;
+        let end = deletes.or(*disables).unwrap_or(*begins);
+        let about = disables.map_or_else(
+            || "no old key is disabled".to_owned(),
+            |at| format!("old key disabled from {} on", stamp(at)),
+        );
         // Writing to a text cannot fail.
         let written = write!(
             text,
             "BEGIN:VEVENT\r\nUID:{credential}-{}@rekeyd\r\nDTSTAMP:{}\r\nDTSTART:{}\r\nDTEND:{}\r\n\
-             SUMMARY:rotate {credential} ({})\r\nDESCRIPTION:old key disabled from {} on\r\nEND:VEVENT\r\n",
+             SUMMARY:rotate {credential} ({})\r\nDESCRIPTION:{about}\r\nEND:VEVENT\r\n",
             begins.as_second(),
-            stamp(now),
+            stamp(forecast.at),
             stamp(*begins),
-            stamp(*deletes),
+            stamp(end),
             reason.label(),
-            stamp(*disables),
         );
         debug_assert!(written.is_ok());
     }

@@ -1,4 +1,4 @@
-//! `rekeyd plan`: what would be done now, with the exact calls; none is made.
+//! `rekeyd plan`: the next rotation of each credential, with its exact calls. Nothing is called.
 //!
 //! Exit codes: 0; 1 if the journal cannot be used; 3 if the policy has errors; 4 with `--exit-code` if something is to
 //! be done now.
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cli::exit::{Exit, Failed};
@@ -18,13 +18,10 @@ use crate::cli::status;
 use crate::config::Config;
 use crate::config::components::JournalConfig;
 use crate::domain::gate::Evidence;
-use crate::domain::ids::{CredentialName, WorkspaceName};
+use crate::domain::ids::CredentialName;
 use crate::domain::record::Record;
 use crate::domain::report::{CredentialReport, Facts, StatusReport};
-use crate::engine::Timing;
 use crate::ports::journal::{CredentialState, JournalReader, OpenError, ReadError};
-
-use crate::rehearsal::Stores;
 use crate::rehearsal::dry_run::{self, End, Foreseen, Given, Past};
 
 mod text;
@@ -55,7 +52,7 @@ pub(super) struct Arguments {
 struct PlanReport {
     schema_version: u32,
     at: Timestamp,
-    /// There is no journal yet: everything is told from the policy alone.
+    /// There is no journal yet: the plan is from the policy alone.
     without_journal: bool,
     /// Whether something is to be done now.
     pending: bool,
@@ -69,7 +66,7 @@ struct Planned {
     pending: bool,
     /// The same as in `rekeyd status`: what holds it now.
     status: CredentialReport,
-    /// `null` if it cannot be told; then `why_not` says why.
+    /// `null` if it cannot be planned; then `why_not` is the reason.
     foreseen: Option<Foreseen>,
     why_not: Option<String>,
 }
@@ -77,7 +74,7 @@ struct Planned {
 #[expect(clippy::disallowed_methods, reason = "a command that only looks has no clock to be tested with")]
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let now = arguments.now.unwrap_or_else(Timestamp::now);
-    let as_told = look(arguments, now).and_then(|report| {
+    let planned = look(arguments, now).and_then(|report| {
         let text = match (arguments.output, &arguments.name) {
             (Output::Json, _) => as_json(&report)?,
             (Output::Table, None) => text::overview(&report),
@@ -85,7 +82,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         };
         Ok((text, report.pending))
     });
-    match as_told {
+    match planned {
         Ok((text, pending)) => {
             let pending = pending && arguments.exit_code;
             tell(&text, if pending { Exit::NeedsAttention.into() } else { ExitCode::SUCCESS })
@@ -97,11 +94,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 fn look(arguments: &Arguments, now: Timestamp) -> Result<PlanReport, Failed> {
     let config = arguments.policy.load()?;
     let named = arguments.journal.as_deref().map(JournalConfig::at);
-    let journal = match named.as_ref().unwrap_or(&config.daemon.journal).open_read_only() {
-        Ok(journal) => Some(journal),
-        Err(OpenError::Missing { .. }) => None,
-        Err(error) => return Err(Failed::journal(error)),
-    };
+    let journal = open(named.as_ref().unwrap_or(&config.daemon.journal))?;
     let without_journal = journal.is_none();
     let (mut reports, pasts) = match journal {
         Some(journal) => recorded(journal, &config, now)?,
@@ -130,8 +123,7 @@ fn foresee(
     pasts: &BTreeMap<CredentialName, Past>,
     now: Timestamp,
 ) -> Result<Vec<Planned>, Failed> {
-    let (stores, admins) = (stores(config), admins(config));
-    let given = Given { policy: &config.policy, stores: &stores, admins: &admins, timing: timing(config) };
+    let given = Given::of(config);
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime =
         runtime.map_err(|error| Failed::other(format!("cannot start the asynchronous runtime: {error}")))?;
@@ -159,16 +151,42 @@ fn foresee(
     Ok(all)
 }
 
-type Recorded = (StatusReport, BTreeMap<CredentialName, Past>);
+/// The journal; `None` if there is none yet.
+fn open(journal: &JournalConfig) -> Result<Option<Box<dyn JournalReader>>, Failed> {
+    match journal.open_read_only() {
+        Ok(journal) => Ok(Some(journal)),
+        Err(OpenError::Missing { .. }) => Ok(None),
+        Err(error) => Err(Failed::journal(error)),
+    }
+}
 
-fn recorded(journal: Box<dyn JournalReader>, config: &Config, now: Timestamp) -> Result<Recorded, Failed> {
+type Pasts = BTreeMap<CredentialName, Past>;
+
+/// What the daemon's journal knows; `None` if there is none yet.
+///
+/// # Errors
+/// Why the journal cannot be used.
+pub(super) fn known(config: &Config) -> Result<Option<Pasts>, Failed> {
+    open(&config.daemon.journal)?.map(|journal| pasts(journal.as_ref())).transpose()
+}
+
+fn pasts(journal: &dyn JournalReader) -> Result<Pasts, Failed> {
     let mut pasts = BTreeMap::new();
     for (name, known) in journal.load().map_err(Failed::journal)? {
-        // What is damaged is told by its status.
+        // What is damaged is reported by its status.
         let Ok(known) = known else { continue };
-        let past = past(journal.as_ref(), &name, known).map_err(Failed::journal)?;
+        let past = past(journal, &name, known).map_err(Failed::journal)?;
         pasts.insert(name, past);
     }
+    Ok(pasts)
+}
+
+fn recorded(
+    journal: Box<dyn JournalReader>,
+    config: &Config,
+    now: Timestamp,
+) -> Result<(StatusReport, Pasts), Failed> {
+    let pasts = pasts(journal.as_ref())?;
     let sources = Sources { journal, policy: config.policy.clone(), socket: None };
     Ok((status::read(&sources, now).map_err(Failed::journal)?, pasts))
 }
@@ -182,7 +200,7 @@ fn past(
     let chapters = if open.is_some() { journal.history(name, 1)? } else { Vec::new() };
     let chapter = chapters.into_iter().find(|chapter| Some(chapter.rotation) == open);
     let entries = chapter.map(|chapter| chapter.entries).unwrap_or_default();
-    Ok(Past { acks: journal.acks(name)?, entries, known: Some(known) })
+    Ok(Past { entries, known: Some(known) })
 }
 
 fn unrecorded(config: &Config, now: Timestamp) -> StatusReport {
@@ -195,24 +213,4 @@ fn unrecorded(config: &Config, now: Timestamp) -> StatusReport {
         )
     });
     StatusReport::new(reports.collect(), now)
-}
-
-pub(super) fn stores(config: &Config) -> Stores {
-    config.stores.iter().map(|(name, store)| (name.clone(), store.kind())).collect()
-}
-
-pub(super) fn admins(config: &Config) -> BTreeMap<WorkspaceName, CredentialName> {
-    let admin = |(name, workspace): (&WorkspaceName, &crate::config::components::WorkspaceConfig)| {
-        Some((name.clone(), workspace.admin_key.published.clone()?))
-    };
-    config.workspaces.iter().filter_map(admin).collect()
-}
-
-pub(super) fn timing(config: &Config) -> Timing {
-    Timing {
-        settle: config.daemon.settle,
-        activation_deadline: config.daemon.activation_deadline,
-        clock_skew_max: config.daemon.clock_skew_max,
-        look_again: SignedDuration::from_hours(1),
-    }
 }

@@ -2,7 +2,7 @@
 //!
 //! Exit codes: 0; 1 if the policy cannot be kept; 3 if it has errors.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use comfy_table::Table;
@@ -13,7 +13,6 @@ use serde::Serialize;
 use crate::cli::exit::Failed;
 use crate::cli::journal::{Output, as_json, tell};
 use crate::cli::paragraphs::Paragraphs;
-use crate::cli::plan::{admins, stores, timing};
 use crate::cli::policy::PolicyArgument;
 use crate::cli::progress::Progress;
 use crate::config::Config;
@@ -22,8 +21,8 @@ use crate::domain::ids::ConsumerName;
 use crate::domain::time::later;
 use crate::domain::time::{distance, span};
 use crate::rehearsal::dry_run::Given;
-use crate::rehearsal::simulation::score::Told;
-use crate::rehearsal::simulation::{self, Weather};
+use crate::rehearsal::simulation::report::SimulationReport;
+use crate::rehearsal::simulation::{self, Conditions};
 
 const JSON_VERSION: u32 = 1;
 
@@ -62,7 +61,7 @@ struct Report {
     /// Whether the policy can be kept.
     kept: bool,
     #[serde(flatten)]
-    told: Told,
+    played: SimulationReport,
 }
 
 fn span_of(text: &str) -> Result<SignedDuration, String> {
@@ -87,20 +86,20 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 
 fn play(arguments: &Arguments, now: Timestamp) -> Result<Report, Failed> {
     let config = arguments.policy.load()?;
-    let (stores, admins) = (stores(&config), admins(&config));
-    let given = Given { policy: &config.policy, stores: &stores, admins: &admins, timing: timing(&config) };
-    let weather = Weather {
+    let conditions = Conditions {
         acks_after: arguments.acks_after,
         never: never(arguments, &config)?,
         crash_every: arguments.crash_every,
-        rotations_max: simulation::ROTATIONS_MAX,
+        play_out: false,
+        ..Conditions::fair()
     };
     let until = later(now, arguments.ahead);
     let days = |at: Timestamp| usize::try_from(at.duration_since(now).as_hours() / 24).unwrap_or(0);
     let progress = Progress::of("days played", days(until));
-    let told = simulation::play(&given, &weather, now, until, |at| progress.done(days(at)));
-    let told = told.map_err(Failed::other)?;
-    Ok(Report { schema_version: JSON_VERSION, at: now, until, kept: told.troubles.is_empty(), told })
+    let (nothing, seen) = (BTreeMap::new(), |at| progress.done(days(at)));
+    let played = simulation::play(&Given::of(&config), &nothing, &conditions, now, until, seen);
+    let played = played.map_err(Failed::other)?;
+    Ok(Report { schema_version: JSON_VERSION, at: now, until, kept: played.violations.is_empty(), played })
 }
 
 fn never(arguments: &Arguments, config: &Config) -> Result<BTreeSet<ConsumerName>, Failed> {
@@ -112,18 +111,18 @@ fn never(arguments: &Arguments, config: &Config) -> Result<BTreeSet<ConsumerName
 }
 
 fn text(report: &Report, timeline: bool) -> String {
-    let Told { rotations, troubles, calls, crashes, whole_until } = &report.told;
+    let SimulationReport { rotations, violations, calls, crashes, whole_until } = &report.played;
     let mut text = String::new();
     let mut table = Table::new();
     table.load_style(NOTHING);
     table.set_header(["BEGINS", "CREDENTIAL", "WHY", "TOOK", "PHASE"]);
-    for story in rotations {
+    for rotation in rotations {
         table.add_row([
-            minute(story.begun_at),
-            story.credential.to_string(),
-            story.reason.label().to_owned(),
-            story.ended_at.map_or_else(|| "-".to_owned(), |at| span(at.duration_since(story.begun_at))),
-            story.phase.label().to_owned(),
+            minute(rotation.begun_at),
+            rotation.credential.to_string(),
+            rotation.reason.label().to_owned(),
+            rotation.ended_at.map_or_else(|| "-".to_owned(), |at| span(at.duration_since(rotation.begun_at))),
+            rotation.phase.label().to_owned(),
         ]);
     }
     if rotations.is_empty() {
@@ -132,12 +131,12 @@ fn text(report: &Report, timeline: bool) -> String {
         table.lines().for_each(|line| text += &format!("{}\n", line.trim()));
     }
     if let Some(at) = whole_until {
-        text += &format!("… played until {at:.0} only: ask for less with --for\n");
+        text += &format!("… stopped at {at:.0}; use a shorter --for\n");
     }
     let mut rest = Paragraphs::default();
-    for story in rotations.iter().filter(|_| timeline) {
-        rest.heading(&format!("{} {}", story.credential, story.rotation));
-        for line in &story.timeline {
+    for rotation in rotations.iter().filter(|_| timeline) {
+        rest.heading(&format!("{} {}", rotation.credential, rotation.rotation));
+        for line in &rotation.timeline {
             rest.line(2, &format!("{:.0} {}", line.at, line.event));
         }
     }
@@ -146,23 +145,25 @@ fn text(report: &Report, timeline: bool) -> String {
         rest.row(whom, &count.to_string());
     }
     if *crashes > 0 {
-        rest.line(2, &format!("the process died {crashes} times in the middle of a call"));
+        rest.line(2, &format!("the process crashed {crashes} times in the middle of a call"));
     }
     rest.heading(&match (report.kept, whole_until) {
         (false, _) => "CANNOT BE KEPT".to_owned(),
         (true, None) => "The policy can be kept.".to_owned(),
         (true, Some(at)) => {
-            format!("The policy can be kept until {at:.0}; what comes later was not played: ask for less with --for.")
+            format!(
+                "The policy can be kept until {at:.0}; the simulation stopped there. Use a shorter --for."
+            )
         }
     });
-    for trouble in troubles {
-        let when = distance(trouble.at, report.at);
-        rest.line(2, &format!("{} {when}: {}", trouble.credential, trouble.why));
+    for violation in violations {
+        let when = distance(violation.at, report.at);
+        rest.line(2, &format!("{} {when}: {}", violation.credential, violation.why));
     }
     text + &rest.finish()
 }
 
 /// To the minute, in UTC.
-fn minute(at: Timestamp) -> String {
+pub(super) fn minute(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M").to_string()
 }

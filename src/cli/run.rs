@@ -73,7 +73,7 @@ fn exit_code(error: &Error) -> ExitCode {
         | Error::Scheduler(_)
         | Error::Signals(_)
         | Error::Engine(_)
-        | Error::PartEnded => Exit::Failed,
+        | Error::PartEnded(_) => Exit::Failed,
     };
     exit.into()
 }

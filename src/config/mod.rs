@@ -14,7 +14,6 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use toml::de::DeTable;
 
-use crate::domain::forecast::quotas::VersionQuota;
 use crate::domain::ids::{ChannelName, ConsumerName, StoreName, WorkspaceName};
 use crate::domain::policy::Policy;
 use crate::ports::store_kind::StoreConfig;
@@ -76,15 +75,6 @@ impl Config {
     #[must_use]
     pub fn hash(&self) -> &str {
         &self.hash
-    }
-
-    /// The quotas of the stores that take only so many versions of a secret a day.
-    #[must_use]
-    pub fn version_quotas(&self) -> BTreeMap<StoreName, VersionQuota> {
-        let quota = |(name, store): (&StoreName, &Arc<dyn StoreConfig>)| {
-            Some((name.clone(), store.kind().version_quota?))
-        };
-        self.stores.iter().filter_map(quota).collect()
     }
 
     /// Warnings of the file.

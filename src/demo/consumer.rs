@@ -1,5 +1,5 @@
-//! Consumers: programs that hold a key for a while, use it all the time, and say which one they use. None of them may
-//! ever be refused (I1).
+//! Consumers: programs that hold a key for a while, use it all the time, and report which one they use. The provider must
+//! never refuse any of them (I1).
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! The real daemon as a child process, to be started, killed, and started again.
+//! The real daemon as a child process that can be started, killed and started again.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom};

@@ -1,5 +1,5 @@
-//! What there is before the daemon starts: a workspace with three service accounts, a directory for everything, the
-//! secrets that the policy refers to, and the policy itself.
+//! Everything that exists before the daemon starts: a workspace with three service accounts, a directory, the secrets that
+//! the policy refers to, and the policy itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! What the journal says while the daemon runs, is dead, and runs again.
+//! Reads the journal while the daemon runs, is dead, and runs again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The rehearsal that people watch: the daemon rotates, is killed at the worst moment, starts again, and goes on.
+//! The demo's script: the daemon rotates, is killed in the middle of a call, starts again, and finishes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

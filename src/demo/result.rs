@@ -1,4 +1,4 @@
-//! Whether the invariants held, and what it came to: from what consumers saw, the sandbox's truth, and the journal.
+//! Checks the invariants after the demo: from what consumers saw, the sandbox's complete state, and the journal.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,4 +1,4 @@
-//! The live timeline: one line per thing that happens, with the time since the beginning.
+//! The live timeline: one line per event, with the time since the start.
 
 use std::io::{self, Write};
 use std::time::Instant;

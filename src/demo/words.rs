@@ -1,4 +1,4 @@
-//! A rotation's events in few words, for people who watch.
+//! A rotation's events as short phrases for the timeline.
 
 use crate::demo::journal_watch::News;
 use crate::demo::timeline::Mood;

@@ -1,6 +1,5 @@
 //! Checks of this machine and the policy file: the user, the clock, and whether the schedule can be kept.
 
-use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -12,8 +11,13 @@ use crate::config::Config;
 use crate::config_file::secret_source::SecretSource;
 use crate::doctor::{CALL_LIMIT, Subject};
 use crate::domain::examination::{Check, Finding};
-use crate::domain::forecast::{self, Bounds, Start};
 use crate::domain::ids::CredentialName;
+use crate::domain::record::Record;
+use crate::domain::time::later;
+use crate::ports::journal::CredentialState;
+use crate::rehearsal::dry_run::{Given, Past};
+use crate::rehearsal::simulation::report::SimulationReport;
+use crate::rehearsal::simulation::{self, Conditions};
 
 const AHEAD: SignedDuration = SignedDuration::from_hours(90 * 24);
 const WRITABLE_BY_OTHERS: u32 = 0o022;
@@ -22,7 +26,7 @@ const NAMED_MAX: usize = 5;
 pub(super) async fn examine(subject: Arc<Subject>) -> Vec<Finding> {
     let mut findings = vec![user(&subject.config), clock().await];
     findings.extend(policy_file(&subject));
-    findings.extend(schedule(&subject));
+    findings.extend(schedule(subject).await);
     findings
 }
 
@@ -110,41 +114,52 @@ fn policy_file(subject: &Subject) -> Vec<Finding> {
 }
 
 /// Whether windows, freezes, expiries and quotas allow the schedule.
-fn schedule(subject: &Subject) -> Vec<Finding> {
+async fn schedule(subject: Arc<Subject>) -> Vec<Finding> {
     let about = "the next 90 days";
-    let start = |name: &CredentialName| {
-        let known = subject.records.get(name).filter(|record| record.current.is_some());
-        let known = known.map(|record| Start { record: record.clone(), under_way: None });
-        (name.clone(), known.unwrap_or_else(|| Start::assumed(name.clone(), subject.now)))
+    // The simulation has a runtime of its own.
+    let played = tokio::task::spawn_blocking(move || play(&subject).map(|report| (subject, report))).await;
+    let (subject, report) = match played {
+        Ok(Ok(played)) => played,
+        Ok(Err(why)) => return vec![cannot_be_played(about, why)],
+        Err(error) => return vec![cannot_be_played(about, error.to_string())],
     };
-    let starts: BTreeMap<_, _> = subject.config.policy.credentials.keys().map(start).collect();
-    let until = subject.now.saturating_add(AHEAD).unwrap_or(subject.now);
-    // Only the count is reported.
-    let bounds = Bounds { told: 0, ..Bounds::default() };
-    let quotas = subject.config.version_quotas();
-    let foreseen = forecast::within(bounds, &subject.config.policy, &quotas, starts, subject.now, until);
     let mut seen = Vec::new();
-    for broken in &foreseen.broken {
-        if !seen.contains(&&broken.credential) && seen.len() < NAMED_MAX {
-            seen.push(&broken.credential);
+    for violation in &report.violations {
+        if !seen.contains(&&violation.credential) && seen.len() < NAMED_MAX {
+            seen.push(&violation.credential);
         }
     }
     if seen.is_empty() {
-        let count = foreseen.rotations.len().saturating_add(foreseen.more);
         return vec![Finding::ok(
             Check::Schedule,
             about,
-            format!("the schedule can be kept; rotations: {count}"),
+            format!("the schedule can be kept; rotations: {}", report.rotations.len()),
         )];
     }
-    let first = |name: &CredentialName| foreseen.broken.iter().find(|broken| broken.credential == *name);
-    let findings = seen.into_iter().filter_map(first).map(|broken| {
+    let first = |name: &CredentialName| report.violations.iter().find(|it| it.credential == *name);
+    let findings = seen.into_iter().filter_map(first).map(|it| {
         Finding::warning(
             Check::Schedule,
-            format!("credential `{}`", broken.credential),
-            format!("at {:.0}: {}", broken.at, broken.why),
+            format!("credential `{}`", it.credential),
+            format!("at {:.0}: {}", it.at, it.why),
             format!("list all of them: `rekeyd forecast --policy {}`", subject.path.display()),
         )
     });
     findings.collect()
+}
+
+fn play(subject: &Subject) -> Result<SimulationReport, String> {
+    let past = |(name, record): (&CredentialName, &Record)| {
+        let record = Record { open: None, ..record.clone() };
+        let known = Some(CredentialState { record, rotation: None });
+        (name.clone(), Past { known, entries: Vec::new() })
+    };
+    let pasts = subject.records.iter().map(past).collect();
+    let until = later(subject.now, AHEAD);
+    let conditions = Conditions { play_out: false, ..Conditions::fair() };
+    simulation::play(&Given::of(&subject.config), &pasts, &conditions, subject.now, until, |_| {})
+}
+
+fn cannot_be_played(about: &str, why: String) -> Finding {
+    Finding::unknown(Check::Schedule, about, format!("cannot be simulated: {why}"), "run `rekeyd forecast`")
 }

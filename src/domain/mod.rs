@@ -15,7 +15,6 @@ pub mod event;
 pub mod examination;
 pub mod failure;
 pub mod finding;
-pub mod forecast;
 pub mod gate;
 pub mod hold;
 pub mod ids;

@@ -247,12 +247,10 @@ impl Record {
         if self.asked {
             return Some(Reason::Manual);
         }
-        let Some(current) = &self.current else {
+        if self.current.is_none() {
             return Some(Reason::FirstKey);
-        };
-        if expiry_deadline(current.since, current.expires_at, credential)
-            .is_some_and(|deadline| deadline <= now)
-        {
+        }
+        if self.expiry_deadline(credential).is_some_and(|deadline| deadline <= now) {
             return Some(Reason::Expiry);
         }
         if self.published.is_empty() {
@@ -262,6 +260,13 @@ impl Record {
             return Some(Reason::NewDestination);
         }
         self.due.as_ref().filter(|due| due.at <= now).map(|_| Reason::Schedule)
+    }
+
+    /// When the current key has to be replaced at the latest, if it expires.
+    #[must_use]
+    pub fn expiry_deadline(&self, credential: &Credential) -> Option<Timestamp> {
+        let current = self.current.as_ref()?;
+        expiry_deadline(current.since, current.expires_at, credential)
     }
 
     /// The next instant at which [`Self::why_now`] may answer differently; `None` if only an event can change it.
@@ -274,10 +279,7 @@ impl Record {
             return Some(self.not_before_in_an_emergency().max(now));
         }
         let due = self.due.as_ref().map(|due| due.at);
-        let expiry = self
-            .current
-            .as_ref()
-            .and_then(|current| expiry_deadline(current.since, current.expires_at, credential));
+        let expiry = self.expiry_deadline(credential);
         let asked = self.asked || self.current.is_none() || !self.is_published_everywhere(credential);
         let asked = asked.then_some(now);
         [due, expiry, asked].into_iter().flatten().min().map(|at| at.max(self.not_before()))
@@ -314,7 +316,7 @@ impl Record {
 
 /// When a key that expires has to be on its way out.
 #[must_use]
-pub fn expiry_deadline(
+fn expiry_deadline(
     since: Timestamp,
     expires_at: Option<Timestamp>,
     credential: &Credential,

@@ -1,4 +1,4 @@
-//! What keeps a credential back that is not its own doing: holds, those that come before it, its place in line.
+//! Decides whether a credential may begin a rotation: holds, the credentials that come before it, and rotation slots.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,22 +10,23 @@ use crate::domain::hold::{Hold, HoldKind};
 use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::plan::Reason;
 use crate::domain::policy::Credential;
-use crate::domain::rotation::Rotation;
 use crate::domain::time::later;
 use crate::domain::waves::{self, Waiting};
+use crate::engine::acks::Views;
 use crate::engine::commit::ReconcileError;
 use crate::engine::context::Context;
 use crate::engine::hold_cache::HoldCache;
-use crate::engine::reconciler::{Reconciler, Rest};
+use crate::engine::reconciler::{Action, Reconciler};
 use crate::engine::rotation_limiter::RotationLimiter;
 use crate::ports::journal::{self, HoldRegister};
 
-/// Outlives reloads of the policy.
+/// What all reconcilers share beside the policy. Outlives reloads.
 pub(super) struct Admission {
-    pub(super) board: HoldCache,
+    pub(super) holds: HoldCache,
     pub(super) rotation_limiter: RotationLimiter,
-    /// How many visits wait because the journal cannot be written.
-    pub(super) stuck: Arc<AtomicUsize>,
+    pub(super) views: Views,
+    /// How many reconcilers wait because the journal cannot be written.
+    pub(super) blocked_writes: Arc<AtomicUsize>,
 }
 
 impl Admission {
@@ -33,16 +34,28 @@ impl Admission {
     /// As of [`HoldCache::load`].
     pub(super) async fn load(journal: Arc<dyn HoldRegister>) -> Result<Self, journal::Error> {
         Ok(Self {
-            board: HoldCache::load(journal).await?,
+            holds: HoldCache::load(journal).await?,
             rotation_limiter: RotationLimiter::default(),
-            stuck: Arc::default(),
+            views: Views::default(),
+            blocked_writes: Arc::default(),
         })
+    }
+
+    /// The hold that forbids `what` for this credential now.
+    pub(super) fn hold_on(
+        &self,
+        what: HoldKind,
+        workspace: Option<&WorkspaceName>,
+        name: &CredentialName,
+        emergency: bool,
+    ) -> Option<Hold> {
+        self.holds.in_force().stops(what, workspace, name, emergency).cloned()
     }
 }
 
 impl Context {
-    /// How many rotations of a workspace may be under way.
-    pub(super) fn places(&self, workspace: &WorkspaceName) -> usize {
+    /// How many rotations of a workspace may be under way at a time.
+    pub(super) fn rotation_slots(&self, workspace: &WorkspaceName) -> usize {
         self.workspaces
             .get(workspace)
             .map_or(1, |workspace_client| workspace_client.limits.overlaps_at_once.max(1))
@@ -50,65 +63,59 @@ impl Context {
 }
 
 impl Reconciler {
-    /// The hold that forbids to do `what` to this credential now, as part of the rotation that is under way or `urgent`.
-    pub(super) fn held(&self, what: HoldKind, urgent: bool) -> Option<Hold> {
-        let name = &self.record.credential;
-        let of_plan = self.rotation.as_ref().map(|rotation| &rotation.plan);
-        let workspace = of_plan.map(|plan| &plan.workspace);
-        let workspace = workspace.or_else(|| self.policy().map(|credential| &credential.workspace));
-        let emergency = self.rotation.as_ref().map_or(urgent, Rotation::is_urgent);
-        self.admission.board.in_force().stops(what, workspace, name, emergency).cloned()
+    /// The hold that keeps a rotation from beginning.
+    pub(super) fn minting_hold(&self, emergency: bool) -> Option<Hold> {
+        let workspace = self.policy().map(|credential| &credential.workspace);
+        self.admission.hold_on(HoldKind::Minting, workspace, &self.record.credential, emergency)
     }
 
-    /// What keeps a rotation from beginning; if nothing does, it has its place among those under way.
-    pub(super) async fn restrained(
+    /// What keeps a rotation from beginning. `None` if it is admitted: then it has a rotation slot.
+    pub(super) async fn wait_for_admission(
         &self,
         credential: &Credential,
         reason: Reason,
-    ) -> Result<Option<Rest>, ReconcileError> {
+    ) -> Result<Option<Action>, ReconcileError> {
         let now = self.context.now();
         let soon = later(now, self.context.timing.look_again);
         let emergency = self.record.urgency(credential).is_some();
-        if self.held(HoldKind::Minting, emergency).is_some() {
-            self.step_aside();
-            return Ok(Some(Rest::Until(Some(soon))));
+        if self.minting_hold(emergency).is_some() {
+            self.release_slot();
+            return Ok(Some(Action::RequeueAt(soon)));
         }
         if reason == Reason::Schedule
-            && let Some(waiting) = self.waits_for(credential, now).await?
+            && let Some(waiting) = self.earlier_wave(credential, now).await?
         {
-            self.step_aside();
-            return Ok(Some(Rest::Until(Some(waiting.until().map_or(soon, |until| until.min(soon))))));
+            self.release_slot();
+            return Ok(Some(Action::RequeueAt(waiting.until().map_or(soon, |until| until.min(soon)))));
         }
         let (rotation_limiter, name) = (&self.admission.rotation_limiter, &credential.name);
         if emergency || reason.is_urgent() {
-            rotation_limiter.occupy(&credential.workspace, name);
+            rotation_limiter.acquire_over_limit(&credential.workspace, name);
             return Ok(None);
         }
         let due = self.record.due.as_ref().map_or(now, |due| due.at.min(now));
-        // Whom an operator asked for comes first.
+        // An operator's command comes first.
         let due = if reason == Reason::Manual { Timestamp::MIN } else { due };
-        let has_place = rotation_limiter.take(
-            &credential.workspace,
-            self.context.places(&credential.workspace),
-            name,
-            due,
-        );
-        Ok((!has_place).then_some(Rest::Until(Some(soon))))
+        let slots = self.context.rotation_slots(&credential.workspace);
+        let has_slot = rotation_limiter.acquire(&credential.workspace, slots, name, due);
+        Ok((!has_slot).then_some(Action::RequeueAt(soon)))
     }
 
-    /// Gives up its place, or its place in line: nothing is to begin now.
-    pub(super) fn step_aside(&self) {
-        self.admission.rotation_limiter.leave(&self.record.credential);
+    /// Releases the credential's rotation slot, or its place in line: nothing is to begin now.
+    pub(super) fn release_slot(&self) {
+        self.admission.rotation_limiter.release(&self.record.credential);
     }
 
-    /// Whether there is no place for one more rotation in the credential's workspace.
-    pub(super) fn is_crowded(&self) -> bool {
+    /// Whether every rotation slot of the credential's workspace is taken.
+    pub(super) fn is_at_the_rotation_limit(&self) -> bool {
         let workspace = self.policy().map(|credential| &credential.workspace);
-        workspace.is_some_and(|at| self.admission.rotation_limiter.is_full(at, self.context.places(at)))
+        workspace
+            .is_some_and(|at| self.admission.rotation_limiter.is_full(at, self.context.rotation_slots(at)))
     }
 
-    /// The journal is asked, not the controller: it knows what others have done a moment ago.
-    async fn waits_for(
+    /// The wave that has to be done first. Read from the journal, not from the controller: the journal has what other
+    /// reconcilers did a moment ago.
+    async fn earlier_wave(
         &self,
         credential: &Credential,
         now: Timestamp,

@@ -1,4 +1,4 @@
-//! Between rotations: which key embodies the credential, when it is due, and the beginning of a rotation.
+//! Between rotations: finds the credential's key, computes when it is due, and begins a rotation.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,59 +14,62 @@ use crate::domain::plan::{Plan, Reason};
 use crate::domain::policy::Credential;
 use crate::domain::record::{Obstacle, ObstacleKind, Record};
 use crate::domain::schedule::StartDecision;
+use crate::domain::time::later;
 use crate::engine::commit::ReconcileError;
-use crate::engine::reconciler::{Reconciler, Rest};
+use crate::engine::reconciler::{Action, Reconciler};
 
-/// How soon a credential that cannot be rotated is looked at again.
+/// How soon a credential that cannot be rotated is checked again.
 const OBSTACLE_RETRY: SignedDuration = SignedDuration::from_mins(1);
 
 impl Reconciler {
-    /// One step of a credential that is not being rotated.
-    pub(super) async fn idle(&mut self) -> Result<Rest, ReconcileError> {
+    /// One step of a credential that is not being rotated. `None` if something was journalled: there may be more to do.
+    pub(super) async fn idle(&mut self) -> Result<Option<Action>, ReconcileError> {
         let Some(credential) = self.policy().cloned() else {
-            self.step_aside();
-            return Ok(Rest::Until(None));
+            self.release_slot();
+            return Ok(Some(Action::AwaitChange));
         };
-        self.settle_admin_key_at_rest(&credential).await;
+        self.settle_admin_key_when_idle(&credential).await;
         if let Some(planned) = self.record.plan_next(&credential) {
             self.save(planned).await?;
-            return Ok(Rest::No);
+            return Ok(None);
         }
         let now = self.context.now();
         let Some(reason) = self.record.why_now(&credential, now) else {
-            self.step_aside();
-            return Ok(Rest::Until(self.record.next_look(&credential, now)));
+            self.release_slot();
+            return Ok(Some(self.record.next_look(&credential, now).into()));
         };
-        if let Some(rest) = self.held_emergency(&credential, reason).await? {
-            self.step_aside();
-            return Ok(rest);
+        if let Some(until) = self.emergency_waits_until(&credential, reason).await? {
+            self.release_slot();
+            return Ok(Some(Action::RequeueAt(until)));
         }
-        if let Some(until) = self.held_until(&credential, reason, now) {
-            self.step_aside();
-            return Ok(Rest::Until(Some(until)));
+        if let Some(until) = self.closed_until(&credential, reason, now) {
+            self.release_slot();
+            // A key that expires before that does not wait for its window.
+            let expiry = self.record.expiry_deadline(&credential).filter(|deadline| *deadline > now);
+            return Ok(Some(Action::RequeueAt(expiry.map_or(until, |deadline| deadline.min(until)))));
         }
-        if let Some(rest) = self.restrained(&credential, reason).await? {
-            return Ok(rest);
+        if let Some(action) = self.wait_for_admission(&credential, reason).await? {
+            return Ok(Some(action));
         }
-        match Box::pin(self.survey(&credential)).await? {
-            Ok(surveyed) if surveyed != self.record => self.save(surveyed).await?,
-            // Asked again: others may have gone on while the workspace was looked at.
-            Ok(_) => match self.restrained(&credential, reason).await? {
-                Some(rest) => return Ok(rest),
+        match Box::pin(self.find_key(&credential)).await? {
+            Ok(found) if found != self.record => self.save(found).await?,
+            // Checked again: other rotations may have begun while the workspace was listed.
+            Ok(_) => match self.wait_for_admission(&credential, reason).await? {
+                Some(action) => return Ok(Some(action)),
                 None => Box::pin(self.begin(&credential, reason)).await?,
             },
             Err(obstacle) => {
                 self.report(obstacle).await?;
-                self.step_aside();
-                return Ok(Rest::Until(now.checked_add(OBSTACLE_RETRY).ok()));
+                self.release_slot();
+                return Ok(Some(Action::RequeueAt(later(now, OBSTACLE_RETRY))));
             }
         }
-        Ok(Rest::No)
+        Ok(None)
     }
 
-    /// Until when the window or a freeze forbids to begin. A key that would expire in a freeze begins all the same:
+    /// Until when the window or a freeze keeps a rotation from beginning. A key that would expire in a freeze begins all the same:
     /// the freeze protects from change, and an expired key is the worse change.
-    fn held_until(&self, credential: &Credential, reason: Reason, now: Timestamp) -> Option<Timestamp> {
+    fn closed_until(&self, credential: &Credential, reason: Reason, now: Timestamp) -> Option<Timestamp> {
         if self.record.urgency(credential).is_some() {
             return None;
         }
@@ -85,8 +88,11 @@ impl Reconciler {
         }
     }
 
-    /// Looks at the service account, and says which key embodies the credential if that is not on record.
-    async fn survey(&mut self, credential: &Credential) -> Result<Result<Record, Obstacle>, ReconcileError> {
+    /// Finds the service account, and the credential's key if that is not on record.
+    async fn find_key(
+        &mut self,
+        credential: &Credential,
+    ) -> Result<Result<Record, Obstacle>, ReconcileError> {
         let now = self.context.now();
         let inventory = match self.inventory(credential).await {
             Ok(inventory) => inventory,
@@ -104,7 +110,7 @@ impl Reconciler {
         {
             return Ok(Err(obstacle));
         }
-        // A key that somebody deleted is given up for another one only when an operator asks for a rotation.
+        // A key that was deleted out of band is replaced by another one only when an operator requests a rotation.
         let gone = |key: &KeyId| inventory.key(key).is_none();
         let lost =
             self.record.asked && self.record.current.as_ref().is_some_and(|current| gone(&current.key));
@@ -128,7 +134,7 @@ impl Reconciler {
         Ok(inventory)
     }
 
-    /// Keys that this journal's rotations made: not for adoption, whatever became of their rotation.
+    /// Keys that this journal's rotations created. They are never adopted, whatever became of their rotation.
     async fn leftovers(&self, account: &Account) -> Result<BTreeSet<KeyId>, ReconcileError> {
         let mut leftovers = BTreeSet::new();
         for key in &account.keys {
@@ -144,7 +150,7 @@ impl Reconciler {
         Ok(leftovers)
     }
 
-    /// Whether it is the key of a credential that has left the policy: one that was renamed hands its key on.
+    /// Whether it is the key of a credential that has left the policy: a renamed credential hands its key on.
     async fn is_inherited(&self, key: &KeyId, owner: &CredentialName) -> Result<bool, ReconcileError> {
         if self.context.credential(owner).is_some() {
             return Ok(false);
@@ -170,11 +176,11 @@ impl Reconciler {
         let Some(account) = self.record.account.clone() else { return Ok(()) };
         let now = self.context.now();
         if reason == Reason::Expiry {
-            tracing::warn!(credential = %credential.name, "rotating outside the window if need be: the key expires soon");
+            tracing::warn!(credential = %credential.name, "rotating outside the window if necessary: the key expires soon");
         }
         let urgency = self.record.urgency(credential).map(|(_, urgency)| urgency);
         let current = self.record.current.as_ref();
-        // What is gone cannot be cloned, nor revoked: what it could do is on record.
+        // A key that is gone cannot be cloned or revoked; its permissions are on record.
         let recorded = current.and_then(|current| current.attributes.clone());
         let recorded = recorded.filter(|_| urgency.is_some() && self.record.vanished().is_some());
         let plan = Plan {

@@ -1,4 +1,4 @@
-//! Whether so much goes wrong in a workspace that it has to stop: after each event that may count, and at a start.
+//! The circuit breaker of a workspace: evaluated after each event that may count, and at a start.
 
 use crate::domain::breaker::{self, FailureSignal};
 use crate::domain::hold::{BREAKER, Hold, HoldKind, Scope};
@@ -12,9 +12,9 @@ use crate::ports::journal::{self, Entry};
 const STOPPABLE: [HoldKind; 2] = [HoldKind::Minting, HoldKind::Revoking];
 
 impl Reconciler {
-    /// Asks the breaker about something that has just been journalled. That it cannot be asked holds nothing up: the
-    /// next failure asks again, and so does the next start.
-    pub(super) async fn mind_the_breaker(&self, entry: &Entry) {
+    /// Evaluates the breaker after a journalled event. A breaker that cannot be evaluated holds nothing up: the next
+    /// failure evaluates it again, and so does the next start.
+    pub(super) async fn consult_breaker(&self, entry: &Entry) {
         let Some(what) = breaker::concerns(&entry.event) else { return };
         consult(&self.context, &self.admission, &entry.workspace, what).await;
     }
@@ -31,10 +31,10 @@ pub(super) async fn consult_all(context: &Context, admission: &Admission) {
 
 async fn consult(context: &Context, admission: &Admission, workspace: &WorkspaceName, what: HoldKind) {
     let scope = Scope::Workspace(workspace.clone());
-    if admission.board.in_force().find(&scope, what).is_some() {
+    if admission.holds.in_force().find(&scope, what).is_some() {
         return;
     }
-    match judge(context, workspace, &scope, what).await {
+    match evaluate(context, workspace, &scope, what).await {
         Ok(None) => {}
         Ok(Some(why)) => {
             let hold = Hold { scope, what, by: BREAKER.to_owned(), why, since: context.now() };
@@ -42,17 +42,17 @@ async fn consult(context: &Context, admission: &Admission, workspace: &Workspace
                 %workspace, what = what.label(), why = hold.why, way_out = hold.way_out(),
                 "the breaker has tripped: nothing more is done until an operator says so"
             );
-            if let Err(error) = admission.board.put(hold).await {
+            if let Err(error) = admission.holds.put(hold).await {
                 tracing::error!(%workspace, %error, "the breaker's hold could not be journalled: the next failure tries again");
             }
         }
         Err(error) => {
-            tracing::warn!(%workspace, %error, "the breaker could not be asked: the next failure asks again");
+            tracing::warn!(%workspace, %error, "the breaker could not be evaluated: the next failure evaluates it again");
         }
     }
 }
 
-async fn judge(
+async fn evaluate(
     context: &Context,
     workspace: &WorkspaceName,
     scope: &Scope,

@@ -1,40 +1,40 @@
-//! What an operator wants of a credential, and whether that is possible now.
+//! An operator's commands about one credential, and whether each is possible now.
 
 use tokio::sync::oneshot;
 
 use crate::domain::audit::Actor;
 use crate::domain::event::Event;
-use crate::domain::hold::HoldKind;
 use crate::domain::phase::{Alarm, AlarmKind, Phase};
 use crate::domain::rotation::{ParkReason, RollbackCause, Rotation};
 use crate::domain::secret::Fingerprint;
+use crate::domain::step;
 use crate::engine::commit::ReconcileError;
 use crate::engine::reconciler::Reconciler;
 
-/// What an operator can ask for.
+/// A command about one credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Rotate now, whatever the schedule and the window say.
     Rotate,
-    /// Let a parked rotation go on; `overwrite` lets it replace foreign values in its destinations.
+    /// Resume a parked rotation; `overwrite` lets it replace foreign values in its destinations.
     Retry { overwrite: bool },
-    /// Give up a rotation whose key has not been promoted anywhere.
+    /// Abort a rotation whose key has not been promoted anywhere.
     Abort,
     /// Make the old key the credential's key again.
     RollBack,
-    /// Have the disabled old key enabled again at once, and wait for a person.
+    /// Enable the disabled old key again at once, and wait for an operator.
     Reinstate,
     /// Replace the key with nothing waited for; a rotation under way is an emergency from here on.
     Emergency,
-    /// Take what is there for what is wanted.
+    /// Accept the key's current permissions and the other keys of its account.
     Accept,
-    /// Make a damaged record anew from the events of the credential's rotations.
+    /// Rebuild a damaged record from the events of the credential's rotations.
     Repair,
-    /// Not an operator's, but a report's: the value with this fingerprint is in wrong hands.
+    /// A leak report, not an operator's command: the value with this fingerprint has leaked.
     Leaked(Fingerprint),
 }
 
-/// A command with who has it and where to answer: what was done, or why not.
+/// A command with the operator who gave it and the channel for its answer: what was done, or why not.
 pub(super) struct CommandRequest {
     pub(super) command: Command,
     pub(super) by: String,
@@ -42,7 +42,7 @@ pub(super) struct CommandRequest {
 }
 
 impl CommandRequest {
-    /// Who it is by, for the audit log.
+    /// The actor for the audit log.
     pub(super) fn actor(&self) -> Actor {
         let by = self.by.clone();
         match self.command {
@@ -60,18 +60,18 @@ impl CommandRequest {
 }
 
 impl Reconciler {
-    /// Carries out an request: its answer is sent when it is journalled. Nobody may be left to hear the answer.
-    pub(super) async fn carry_out(&mut self, request: CommandRequest) -> Result<(), ReconcileError> {
+    /// Executes a command. The answer is sent when the command is journalled; the requester may be gone by then.
+    pub(super) async fn execute(&mut self, request: CommandRequest) -> Result<(), ReconcileError> {
         let outcome = match request.command {
             Command::Reinstate => {
                 let alarm = Alarm { kind: AlarmKind::Operator, detail: format!("asked by {}", request.by) };
                 self.steer(Event::Alarmed { alarm }, "has its old key enabled again").await?
             }
-            Command::Rotate => self.ask().await?,
-            Command::Emergency => self.hurry(&request.by).await?,
+            Command::Rotate => self.request_rotation().await?,
+            Command::Emergency => self.begin_emergency(&request.by).await?,
             Command::Accept => self.accept().await?,
             Command::Repair => Ok(format!("the rows of `{}` are sound", self.record.credential)),
-            Command::Leaked(print) => self.take_report(&print, &request.by).await?,
+            Command::Leaked(print) => self.report_leak(&print, &request.by).await?,
             Command::Retry { overwrite } => self.retry(overwrite).await?,
             Command::Abort => self.abort(request.by).await?,
             Command::RollBack => self.roll_back(request.by).await?,
@@ -82,8 +82,8 @@ impl Reconciler {
 
     /// Before the new key is in service anywhere, to go back is to abort.
     async fn roll_back(&mut self, by: String) -> Result<Result<String, String>, ReconcileError> {
-        let begun = self.rotation.as_ref().and_then(Rotation::successor).is_some_and(|it| it.promotion_begun);
-        if self.rotation.is_some() && !begun {
+        let begun = |rotation: &Rotation| rotation.successor().is_some_and(|it| it.promotion_begun);
+        if self.work.rotation().is_some_and(|rotation| !begun(rotation)) {
             return self.abort(by).await;
         }
         let event = Event::RollbackBegun { cause: RollbackCause::Operator };
@@ -91,19 +91,19 @@ impl Reconciler {
     }
 
     fn phase(&self) -> Option<&Phase> {
-        self.rotation.as_ref().map(|rotation| &rotation.phase)
+        self.work.rotation().map(|rotation| &rotation.phase)
     }
 
-    async fn ask(&mut self) -> Result<Result<String, String>, ReconcileError> {
+    async fn request_rotation(&mut self) -> Result<Result<String, String>, ReconcileError> {
         let name = self.record.credential.clone();
-        if let Some(rotation) = &self.rotation {
+        if let Some(rotation) = self.work.rotation() {
             return Ok(Err(format!(
                 "a rotation of `{name}` is under way already, in phase `{}`",
                 rotation.phase.name().label()
             )));
         }
         self.save(self.record.ask()).await?;
-        if let Some(hold) = self.held(HoldKind::Minting, false) {
+        if let Some(hold) = self.minting_hold(false) {
             return Ok(Ok(format!(
                 "a rotation of `{name}` begins when `{}` lifts this: {hold}",
                 hold.way_out()
@@ -115,7 +115,7 @@ impl Reconciler {
                 "a rotation of `{name}` begins at {}, when the freeze `{}` ends; to begin now, take the freeze out of the policy and reload",
                 freeze.until, freeze.name
             ),
-            None if self.is_crowded() => format!(
+            None if self.is_at_the_rotation_limit() => format!(
                 "a rotation of `{name}` begins as soon as one of those under way in its workspace is over: the policy's `overlaps_at_once` allows no more"
             ),
             None => format!("a rotation of `{name}` begins now"),
@@ -143,14 +143,23 @@ impl Reconciler {
     }
 
     pub(super) async fn publish_again(&mut self) -> Result<Result<String, String>, ReconcileError> {
-        let way_back = self.phase().is_some_and(Phase::is_rollback);
-        if way_back && matches!(self.value().await, Ok(None)) {
-            return Ok(Err(format!(
-                "the rollback of `{}` cannot be given up: the new key's value is in no destination any more; if the old key is in wrong hands, report it to `POST /v1/leaks`: then the rollback ends at once and the key is replaced",
-                self.record.credential
-            )));
-        }
-        match self.unlike_the_successor().await {
+        let name = self.record.credential.clone();
+        let Some(mut effects) = self.effects() else {
+            return Ok(Err(format!("no rotation of `{name}` is under way")));
+        };
+        let lagging = match effects.new_key() {
+            Ok(mut new_key) => {
+                let way_back = new_key.rotation.phase.is_rollback();
+                if way_back && matches!(new_key.value().await, Ok(None)) {
+                    return Ok(Err(format!(
+                        "the rollback of `{name}` cannot be given up: the new key's value is in no destination any more; if the old key is in wrong hands, report it to `POST /v1/leaks`: then the rollback ends at once and the key is replaced"
+                    )));
+                }
+                new_key.lagging_destinations().await
+            }
+            Err(failure) => Err(failure),
+        };
+        match lagging {
             Ok(destinations) => {
                 self.steer(Event::OverwriteRequested { destinations }, "goes on with the new key").await
             }
@@ -163,10 +172,10 @@ impl Reconciler {
         event: Event,
         doing: &str,
     ) -> Result<Result<String, String>, ReconcileError> {
-        let Some(rotation) = &self.rotation else {
+        let Some(rotation) = self.work.rotation() else {
             return Ok(Err(format!("no rotation of `{}` is under way", self.record.credential)));
         };
-        if let Err(illegal) = crate::domain::step::step(rotation, &event, self.context.now()) {
+        if let Err(illegal) = step::step(rotation, &event, self.context.now()) {
             let because = illegal.because.unwrap_or("that is not possible now");
             return Ok(Err(format!(
                 "`{}` is in phase `{}`: {because}",
@@ -175,7 +184,8 @@ impl Reconciler {
             )));
         }
         let id = rotation.plan.rotation;
-        self.commit(event).await?;
+        let entry = self.entry(rotation, event)?;
+        self.commit(entry).await?;
         Ok(Ok(format!("rotation {id} of `{}` {doing}", self.record.credential)))
     }
 }

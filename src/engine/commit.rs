@@ -1,14 +1,16 @@
-//! Writing the journal: an event counts when it is durable, not before.
+//! Writes the journal. An event counts when it is durable, not before.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use crate::domain::audit::{Act, changes, events};
+use crate::domain::audit::{Act, Actor, changes, events};
 use crate::domain::backoff::Backoff;
 use crate::domain::event::Event;
+use crate::domain::phase::PhaseName;
 use crate::domain::plan::Plan;
 use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
@@ -21,20 +23,20 @@ use crate::ports::meter::Transition;
 const WRITES: Backoff =
     Backoff { first: SignedDuration::from_millis(200), cap: SignedDuration::from_secs(30) };
 
-/// Why a visit cannot go on.
+/// Why a reconciliation cannot continue.
 pub(super) enum ReconcileError {
-    /// This credential's journal makes no sense: it is left alone, the others are not.
+    /// This credential's journal makes no sense. The credential is left alone; the others are not.
     Damaged(journal::Error),
     /// The journal cannot be read now.
     Unreadable(journal::Error),
-    /// Somebody else writes this journal: the whole daemon has to stop.
+    /// Another process writes this journal: the whole daemon has to stop.
     LeaseLost(journal::Error),
     /// The process ends before the journal could be written. As safe as a crash.
     Quit,
 }
 
 impl ReconcileError {
-    /// What a failure to read the journal means for a visit.
+    /// Classifies a failure to read the credential's own rows.
     pub(super) fn reading(error: journal::Error) -> Self {
         match error {
             journal::Error::Corrupt { .. } => Self::Damaged(error),
@@ -42,31 +44,70 @@ impl ReconcileError {
         }
     }
 
-    /// What a failure to read another credential's rows means: those are looked at again, and this one is not damaged.
+    /// Classifies a failure to read another credential's rows: this credential is not damaged, and reads them again later.
     pub(super) fn reading_another(error: journal::Error) -> Self {
         Self::Unreadable(error)
     }
 }
 
-/// Attempts in a row to write something.
+/// An event that the rotation allows, with the rotation that follows. Neither counts before it is written.
+pub(super) struct PendingEntry {
+    entry: Entry,
+    next: Rotation,
+    /// The phase before the event, and since when; `None` at the beginning of a rotation.
+    from: Option<(PhaseName, Timestamp)>,
+}
+
+impl PendingEntry {
+    /// # Errors
+    /// The event is illegal in the rotation's phase: the journal and memory disagree.
+    pub(super) fn of(rotation: &Rotation, event: Event, now: Timestamp) -> Result<Self, ReconcileError> {
+        let next = step::step(rotation, &event, now).map_err(|illegal| {
+            let place = format!("rotation {}", rotation.plan.rotation);
+            ReconcileError::Damaged(journal::Error::Corrupt { place, why: illegal.to_string() })
+        })?;
+        Ok(Self::new(Some(rotation), next, event, now))
+    }
+
+    fn beginning(plan: Plan, now: Timestamp) -> Self {
+        let event = Event::Begun(Box::new(plan.clone()));
+        Self::new(None, Rotation::begin(plan), event, now)
+    }
+
+    fn new(before: Option<&Rotation>, next: Rotation, event: Event, now: Timestamp) -> Self {
+        let entry = Entry {
+            rotation: next.plan.rotation,
+            sequence: before.map_or(0, |before| before.length),
+            at: now,
+            credential: next.plan.credential.clone(),
+            workspace: next.plan.workspace.clone(),
+            actor: Actor::default(),
+            key: events::key(&next.plan, before, &event),
+            event,
+        };
+        Self { entry, next, from: before.map(|before| (before.phase.name(), before.since)) }
+    }
+}
+
+/// Failed attempts in a row to write one thing.
 #[derive(Default)]
 struct Failures {
     count: u32,
-    /// As long as it waits, whoever asks is told.
-    told: Option<Stuck>,
+    /// Counts as blocked from the first failure until the write ends.
+    blocked: Option<BlockedWrite>,
 }
 
-/// A visit that waits because the journal cannot be written.
-struct Stuck(Arc<AtomicUsize>);
+/// A reconciler that waits because the journal cannot be written.
+struct BlockedWrite(Arc<AtomicUsize>);
 
-impl Stuck {
+impl BlockedWrite {
     fn new(all: Arc<AtomicUsize>) -> Self {
         all.fetch_add(1, Relaxed);
         Self(all)
     }
 }
 
-impl Drop for Stuck {
+impl Drop for BlockedWrite {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Relaxed);
     }
@@ -75,36 +116,15 @@ impl Drop for Stuck {
 impl Reconciler {
     /// Begins a rotation.
     pub(super) async fn commit_beginning(&mut self, plan: Plan) -> Result<(), ReconcileError> {
-        let rotation = Rotation::begin(plan);
-        let event = Event::Begun(Box::new(rotation.plan.clone()));
-        self.write(rotation, event, 0).await
+        self.commit(PendingEntry::beginning(plan, self.context.now())).await
     }
 
     /// Makes an event durable and then true here. Waits for as long as the journal cannot be written: what has
-    /// happened outside must not be forgotten, and nothing else may happen before it is known.
-    pub(super) async fn commit(&mut self, event: Event) -> Result<(), ReconcileError> {
-        let Some(rotation) = &self.rotation else { return Ok(()) };
-        let sequence = rotation.length;
-        let next = step::step(rotation, &event, self.context.now()).map_err(|illegal| {
-            let place = format!("rotation {}", rotation.plan.rotation);
-            ReconcileError::Damaged(journal::Error::Corrupt { place, why: illegal.to_string() })
-        })?;
-        self.write(next, event, sequence).await
-    }
-
-    async fn write(&mut self, next: Rotation, event: Event, sequence: u64) -> Result<(), ReconcileError> {
-        let now = self.context.now();
-        let entry = Entry {
-            rotation: next.plan.rotation,
-            sequence,
-            at: now,
-            credential: next.plan.credential.clone(),
-            workspace: next.plan.workspace.clone(),
-            actor: self.actor.clone(),
-            key: events::key(&next.plan, self.rotation.as_ref(), &event),
-            event,
-        };
-        let record = self.record.follow(&next, now);
+    /// happened outside must not be forgotten, and nothing else may happen before it is journalled.
+    pub(super) async fn commit(&mut self, pending: PendingEntry) -> Result<(), ReconcileError> {
+        let PendingEntry { entry, next, from } = pending;
+        let entry = Entry { actor: self.actor.clone(), ..entry };
+        let record = self.record.follow(&next, entry.at);
         let record = (record != self.record).then(|| Record { revision: self.record.revision + 1, ..record });
         let mut failures = Failures::default();
         loop {
@@ -117,21 +137,21 @@ impl Reconciler {
                 Err(error) => self.journal_failed(error, &mut failures).await?,
             }
         }
-        self.announce(&entry, &next);
-        self.count_transition(&entry, &next);
-        self.mind_the_breaker(&entry).await;
+        log_transition(&entry, &next, from);
+        self.count_transition(&entry, &next, from);
+        self.consult_breaker(&entry).await;
         if let Some(record) = record {
             self.record = record;
         }
-        self.rotation = (!next.is_over()).then_some(next);
-        if self.rotation.is_none() {
-            self.value = None;
-            self.step_aside();
+        self.work.replace((!next.is_over()).then_some(next));
+        self.publish();
+        if self.work.is_idle() {
+            self.release_slot();
         }
         Ok(())
     }
 
-    /// Replaces the record, with nothing happening to the rotation under way, if any. `changed` still has the stored record's revision.
+    /// Replaces the record; the rotation under way, if any, stays as it is. `changed` still has the stored record's revision.
     pub(super) async fn save(&mut self, changed: Record) -> Result<(), ReconcileError> {
         let mut acts = changes::of_record(&self.record, &changed, &self.actor, self.context.now());
         for act in &mut acts {
@@ -140,7 +160,7 @@ impl Reconciler {
         self.save_acting(changed, acts).await
     }
 
-    /// As [`Self::save`], with what is recorded of it.
+    /// As [`Self::save`], with the acts that the audit log records of it.
     pub(super) async fn save_acting(
         &mut self,
         changed: Record,
@@ -170,10 +190,16 @@ impl Reconciler {
             }
         }
         self.record = record;
+        self.publish();
         Ok(())
     }
 
-    /// Whether the entry is in the journal already: an earlier attempt whose success we did not hear of.
+    /// Shows the committed state to those that do not wait for the reconciler.
+    pub(super) fn publish(&self) {
+        self.admission.views.publish(&self.record, self.work.rotation());
+    }
+
+    /// Whether the entry is in the journal already: an earlier attempt succeeded and its answer was lost.
     async fn is_written(&self, entry: &Entry) -> Result<bool, ReconcileError> {
         let entries = self.context.journal.entries(entry.rotation).await.map_err(ReconcileError::reading)?;
         let at = usize::try_from(entry.sequence).unwrap_or(usize::MAX);
@@ -190,20 +216,20 @@ impl Reconciler {
             journal::Error::Corrupt { .. } => return Err(ReconcileError::Damaged(error)),
             journal::Error::Unavailable(why) => {
                 failures.count = failures.count.saturating_add(1);
-                let stuck = &self.admission.stuck;
-                failures.told.get_or_insert_with(|| Stuck::new(Arc::clone(stuck)));
+                let all = &self.admission.blocked_writes;
+                failures.blocked.get_or_insert_with(|| BlockedWrite::new(Arc::clone(all)));
                 tracing::error!(credential = %self.record.credential, %why, failures = failures.count, "the journal cannot be written: waiting");
             }
         }
         let wait = WRITES.wait(failures.count, None, &self.record.credential);
-        let until = self.context.now().saturating_add(wait).unwrap_or(jiff::Timestamp::MAX);
+        let until = self.context.now().saturating_add(wait).unwrap_or(Timestamp::MAX);
         tokio::select! {
             () = self.context.clock.sleep_until(until) => Ok(()),
             () = self.quit.cancelled() => Err(ReconcileError::Quit),
         }
     }
 
-    /// That somebody else wrote is no fault of the journal's.
+    /// A write that lost to another process is no failure of the journal.
     fn count_write(&self, began: Instant, written: &Result<(), journal::Error>) {
         match written {
             Ok(()) => self.meter.wrote(began.elapsed(), true),
@@ -212,44 +238,44 @@ impl Reconciler {
         }
     }
 
-    fn count_transition(&self, entry: &Entry, next: &Rotation) {
-        let lasted = |before: &Rotation| {
-            // A clock that was set back makes no phase shorter than nothing.
-            let lasted = entry.at.duration_since(before.since);
-            (before.phase.name(), std::time::Duration::try_from(lasted).unwrap_or_default())
-        };
-        let left = self.rotation.as_ref().map(lasted);
+    fn count_transition(&self, entry: &Entry, next: &Rotation, from: Option<(PhaseName, Timestamp)>) {
         let to = next.phase.name();
-        if left.is_none_or(|(from, _)| from != to) {
-            let (rotation, entry, workspace) = (entry.rotation, entry.sequence, &entry.workspace);
-            self.meter.moved(Transition { rotation, entry, workspace, reason: next.plan.reason, left, to });
+        if from.is_some_and(|(from, _)| from == to) {
+            return;
         }
+        let left = from.map(|(phase, since)| {
+            // A clock that was set back makes no phase shorter than nothing.
+            (phase, Duration::try_from(entry.at.duration_since(since)).unwrap_or_default())
+        });
+        let Entry { rotation, sequence, workspace, .. } = entry;
+        let reason = next.plan.reason;
+        self.meter.moved(Transition { rotation: *rotation, entry: *sequence, workspace, reason, left, to });
     }
+}
 
-    /// The one log line of a transition.
-    fn announce(&self, entry: &Entry, next: &Rotation) {
-        let from = self.rotation.as_ref().map_or("none", |rotation| rotation.phase.name().label());
-        let to = next.phase.name().label();
-        let Entry { credential, workspace, rotation, sequence, actor, .. } = entry;
-        let (event, attempt) = (entry.event.name(), next.attempt);
-        let key = entry.key.as_ref().map(tracing::field::display);
-        if let Event::EffectFailed { effect, failure } = &entry.event {
-            let kind = failure.kind.label();
-            tracing::warn!(
-                %credential, %workspace, %rotation, entry = sequence, event, from, to, attempt, %actor,
-                ?effect, kind, %failure, request_id = failure.request_id, "hindered"
-            );
-        } else if let Event::Parked { reason, detail } = &entry.event {
-            let reason = reason.label();
-            tracing::error!(
-                %credential, %workspace, %rotation, entry = sequence, event, from, to, attempt, %actor,
-                reason, %detail, "parked: needs an operator"
-            );
-        } else {
-            tracing::info!(
-                %credential, %workspace, %rotation, entry = sequence, event, from, to, attempt, %actor, key,
-                "transition"
-            );
-        }
+/// The one log line of a transition.
+fn log_transition(entry: &Entry, next: &Rotation, from: Option<(PhaseName, Timestamp)>) {
+    let from = from.map_or("none", |(phase, _)| phase.label());
+    let to = next.phase.name().label();
+    let Entry { credential, workspace, rotation, sequence, actor, .. } = entry;
+    let (event, attempt) = (entry.event.name(), next.attempt);
+    let key = entry.key.as_ref().map(tracing::field::display);
+    if let Event::EffectFailed { effect, failure } = &entry.event {
+        let kind = failure.kind.label();
+        tracing::warn!(
+            %credential, %workspace, %rotation, entry = sequence, event, from, to, attempt, %actor,
+            ?effect, kind, %failure, request_id = failure.request_id, "effect failed"
+        );
+    } else if let Event::Parked { reason, detail } = &entry.event {
+        let reason = reason.label();
+        tracing::error!(
+            %credential, %workspace, %rotation, entry = sequence, event, from, to, attempt, %actor,
+            reason, %detail, "parked: needs an operator"
+        );
+    } else {
+        tracing::info!(
+            %credential, %workspace, %rotation, entry = sequence, event, from, to, attempt, %actor, key,
+            "transition"
+        );
     }
 }

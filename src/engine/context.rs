@@ -1,4 +1,4 @@
-//! Everything that a visit works with. Replaced as a whole when the policy is reloaded.
+//! The policy in force and the systems that it names. Replaced as a whole when the policy is reloaded.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub struct Timing {
     pub activation_deadline: SignedDuration,
     /// More than this between our clock and the provider's holds everything that revokes.
     pub clock_skew_max: SignedDuration,
-    /// The longest that anything that waits for evidence goes without a look.
+    /// The longest time between two checks of anything that waits for evidence.
     pub look_again: SignedDuration,
 }
 

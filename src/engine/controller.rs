@@ -1,4 +1,4 @@
-//! The owner of what is known of every credential: decides who is visited when, and takes back what visits bring.
+//! Owns the state of every credential, decides which is reconciled when, and takes the results back.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -20,12 +20,13 @@ use crate::engine::breaker;
 use crate::engine::commands::CommandRequest;
 use crate::engine::commit::ReconcileError;
 use crate::engine::context::Context;
-use crate::engine::controller::scan::Served;
+use crate::engine::controller::scan::ServedValues;
 use crate::engine::emergency::EmergencyPermit;
-use crate::engine::handle::{COMMANDS_MAX, Handle, Heartbeat, Message};
+use crate::engine::handle::{Handle, Heartbeat, MESSAGES_MAX, Message};
 use crate::engine::inspect::InspectionHint;
-use crate::engine::reconciler::{Ending, Reconciler};
-use crate::engine::sweep::{self, Swept};
+use crate::engine::reconciler::{Action, Reconciler};
+use crate::engine::sweep::{self, WorkspaceListing};
+use crate::engine::work::Work;
 use crate::engine::work_queue::WorkQueue;
 use crate::ports::journal::{self, Journal};
 use crate::ports::meter::{Meter, Unmetered};
@@ -35,90 +36,90 @@ mod hold_changes;
 mod scan;
 mod shutdown;
 
-/// A visit that panicked is not repeated at once.
+/// A reconciliation that panicked is not repeated at once.
 const AFTER_PANIC: SignedDuration = SignedDuration::from_mins(1);
 
-/// Between two visits that nobody asked for: a defect in what is due must not become a loop without a pause.
-const BREATH: SignedDuration = SignedDuration::from_millis(20);
+/// The shortest time between two reconciliations without a command: a defect in a due time must not become a busy loop.
+const REQUEUE_AFTER_MIN: SignedDuration = SignedDuration::from_millis(20);
 
-/// A journal that cannot be read is not asked again at once.
+/// A journal that cannot be read is not read again at once.
 const AFTER_UNREADABLE: SignedDuration = SignedDuration::from_secs(10);
 
 /// Why the engine stopped.
 #[derive(Debug, thiserror::Error)]
-pub enum Stopped {
-    /// Another process writes the same journal. Nothing that this one believes can be trusted any more.
+pub enum ControllerError {
+    /// Another process writes the same journal. Nothing in this process's memory can be trusted any more.
     #[error("{0}; another process writes the same journal")]
     LeaseLost(journal::Error),
     #[error("{0}")]
     Journal(#[from] journal::Error),
 }
 
-/// One credential, as the controller knows it. While a visit is under way, what the visitor took along.
+/// One credential's state. While it is reconciled, the state that the reconciler began with.
 struct Slot {
     record: Record,
     /// Most credentials have none, and it is large.
     rotation: Option<Box<Rotation>>,
     value: Option<SecretValue>,
-    /// The visit under way: its pause.
-    visit: Option<CancellationToken>,
-    /// What is known may be stale: the next visit reads the journal first.
+    /// Set while the credential is reconciled: pauses the reconciler.
+    running: Option<CancellationToken>,
+    /// The state may be stale: the next reconciliation reads the journal first.
     reread: bool,
     damaged: Option<String>,
     requests: Vec<CommandRequest>,
-    /// A listing showed something new: the next visit looks again.
+    /// A listing showed something new: the next reconciliation lists again.
     hint: Option<InspectionHint>,
-    /// The visit under way may begin an emergency.
-    cleared: bool,
+    /// The running reconciler may begin an emergency.
+    may_begin_emergency: bool,
 }
 
-enum Finished {
-    Reconciler(Box<Reconciler>, Ending),
+/// The result of one of the controller's tasks.
+enum TaskResult {
+    Reconciled(Box<Reconciler>, Result<Action, ReconcileError>),
     Listed {
         workspace: WorkspaceName,
-        looked: Result<Swept, sweep::Error>,
-        /// Whether orphans are to be looked for in it.
+        listing: Result<WorkspaceListing, sweep::Error>,
+        /// Whether orphans are to be searched for in it.
         orphans: bool,
     },
-    /// What destinations serve.
-    Read(Vec<Served>),
+    DestinationsRead(Vec<ServedValues>),
     OrphansDeleted(Vec<Orphan>),
-    Holds(hold_changes::Changed),
+    HoldsChanged(hold_changes::HoldOutcome),
 }
 
-/// The engine. [`Controller::run`] is its life.
+/// The engine. [`Controller::run`] is its loop.
 pub struct Controller {
     context: Arc<Context>,
     slots: BTreeMap<CredentialName, Slot>,
     work_queue: WorkQueue,
-    /// Credentials that are due while their workspace works on as many as it may.
-    queues: BTreeMap<WorkspaceName, VecDeque<CredentialName>>,
+    /// Credentials that are due while their workspace's reconcilers are all busy.
+    backlog: BTreeMap<WorkspaceName, VecDeque<CredentialName>>,
     running: BTreeMap<WorkspaceName, usize>,
-    tasks: JoinSet<Finished>,
-    /// Which visit a task is, for those that end without bringing anything back.
+    tasks: JoinSet<TaskResult>,
+    /// The credential of each reconciling task, for those that end in a panic.
     reconcilers: HashMap<task::Id, (CredentialName, WorkspaceName)>,
-    commands: mpsc::Receiver<Message>,
+    messages: mpsc::Receiver<Message>,
     heartbeat: watch::Sender<Heartbeat>,
     published: watch::Sender<Arc<Context>>,
-    /// Wakes the loop: the scheduler's ticks.
-    nudge: Arc<Notify>,
+    /// Wakes the loop: the ticker's ticks.
+    tick: Arc<Notify>,
     quit: CancellationToken,
     admission: Arc<Admission>,
     meter: Arc<dyn Meter>,
-    /// Pauses that are in force, and not answered before certain visits have come back.
-    expected: Vec<hold_changes::Expected>,
+    /// Pauses that are in force, and answered when certain reconciliations have ended.
+    pending_pauses: Vec<hold_changes::PendingPause>,
 }
 
 impl Controller {
-    /// Reads the journal and takes every credential of it and of the policy into care. Does nothing yet.
+    /// Reads the journal and queues every credential of the journal and of the policy. Does nothing yet.
     ///
     /// # Errors
-    /// The journal as a whole cannot be read. Damaged credentials are kept aside, not an error.
-    pub async fn load(context: Context, nudge: Arc<Notify>) -> Result<(Self, Handle), Stopped> {
+    /// The journal as a whole cannot be read. Damaged credentials are left alone and are no error.
+    pub async fn load(context: Context, tick: Arc<Notify>) -> Result<(Self, Handle), ControllerError> {
         let context = Arc::new(context);
-        let (sender, commands) = mpsc::channel(COMMANDS_MAX);
+        let (sender, messages) = mpsc::channel(MESSAGES_MAX);
         let (heartbeat, heartbeats) = watch::channel(Heartbeat::default());
-        let (published, setups) = watch::channel(Arc::clone(&context));
+        let (published, contexts) = watch::channel(Arc::clone(&context));
         let journal = Arc::clone(&context.journal);
         let admission = Admission::load(Arc::<dyn Journal>::clone(&journal)).await?;
         breaker::consult_all(&context, &admission).await;
@@ -127,8 +128,9 @@ impl Controller {
             let slot = match known {
                 Ok(known) => {
                     if let Some(rotation) = &known.rotation {
-                        admission.rotation_limiter.occupy(&rotation.plan.workspace, &name);
+                        admission.rotation_limiter.acquire_over_limit(&rotation.plan.workspace, &name);
                     }
+                    admission.views.publish(&known.record, known.rotation.as_ref());
                     Slot { rotation: known.rotation.map(Box::new), ..Slot::new(known.record) }
                 }
                 Err(error) => {
@@ -142,30 +144,30 @@ impl Controller {
             context,
             slots,
             work_queue: WorkQueue::default(),
-            queues: BTreeMap::new(),
+            backlog: BTreeMap::new(),
             running: BTreeMap::new(),
             tasks: JoinSet::new(),
             reconcilers: HashMap::new(),
-            commands,
+            messages,
             heartbeat,
             published,
-            nudge,
+            tick,
             quit: CancellationToken::new(),
             admission: Arc::new(admission),
             meter: Arc::new(Unmetered),
-            expected: Vec::new(),
+            pending_pauses: Vec::new(),
         };
-        controller.take_policy();
+        controller.requeue_all();
         controller.beat();
         let admission = Arc::clone(&controller.admission);
         Ok((
             controller,
-            Handle { commands: sender, heartbeat: heartbeats, context: setups, journal, admission },
+            Handle { messages: sender, heartbeat: heartbeats, context: contexts, journal, admission },
         ))
     }
 
-    /// Works until `shutdown`, then lets every visit reach its next journalled point, at most for `drain`; what has
-    /// not come back by then is dropped, which is as safe as a crash.
+    /// Works until `shutdown`, then lets every reconciler reach its next journalled point, at most for `drain`. Those that
+    /// have not ended by then are dropped, which is as safe as a crash.
     ///
     /// # Errors
     /// The journal belongs to another process.
@@ -173,7 +175,7 @@ impl Controller {
         mut self,
         shutdown: CancellationToken,
         drain: std::time::Duration,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), ControllerError> {
         self.sweep();
         loop {
             self.start_due();
@@ -185,20 +187,22 @@ impl Controller {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
-                Some(finished) = self.tasks.join_next_with_id() => self.take_back(finished)?,
-                Some(command) = self.commands.recv() => self.follow(command),
-                () = self.nudge.notified() => self.tick(),
+                Some(finished) = self.tasks.join_next_with_id() => self.on_task_result(finished)?,
+                Some(message) = self.messages.recv() => self.on_message(message),
+                () = self.tick.notified() => self.on_tick(),
                 () = clock.sleep_until(wake) => {}
             }
         }
         self.drain(drain).await
     }
 
-    /// Takes the credentials of the policy into care and lets everyone be looked at.
-    fn take_policy(&mut self) {
+    /// Adds the credentials of the policy, and queues every credential now.
+    fn requeue_all(&mut self) {
         for name in self.context.policy.credentials.keys() {
             if !self.slots.contains_key(name) {
-                self.slots.insert(name.clone(), Slot::new(Record::new(name.clone())));
+                let slot = Slot::new(Record::new(name.clone()));
+                self.admission.views.publish(&slot.record, None);
+                self.slots.insert(name.clone(), slot);
             }
         }
         let now = self.context.now();
@@ -209,30 +213,30 @@ impl Controller {
         }
     }
 
-    fn follow(&mut self, command: Message) {
-        match command {
-            Message::CommandRequest { credential, request } => self.take_request(&credential, request),
-            Message::Look { credential } => self.look_at(&credential),
+    fn on_message(&mut self, message: Message) {
+        match message {
+            Message::Command { credential, request } => self.queue_request(&credential, request),
+            Message::Requeue { credential } => self.requeue_now(&credential),
             Message::Reload(context) => {
                 self.context = Arc::clone(&context);
                 self.published.send_replace(context);
-                // A visit under way goes by the policy before: it comes back and is sent again.
-                for pause in self.slots.values().filter_map(|slot| slot.visit.as_ref()) {
+                // A running reconciler has the policy before: it ends and is started again.
+                for pause in self.slots.values().filter_map(|slot| slot.running.as_ref()) {
                     pause.cancel();
                 }
-                self.take_policy();
+                self.requeue_all();
                 self.sweep();
             }
             Message::Sweep => self.sweep(),
             Message::Inspect => self.inspect(),
-            Message::Holds(pause) => self.change_holds(pause),
+            Message::ChangeHolds(change) => self.change_holds(change),
         }
     }
 
-    fn look_at(&mut self, name: &CredentialName) {
+    fn requeue_now(&mut self, name: &CredentialName) {
         let Some(slot) = self.slots.get(name).filter(|slot| slot.damaged.is_none()) else { return };
-        // A visit under way may have judged already: it comes back and is sent again.
-        if let Some(pause) = &slot.visit {
+        // A running reconciler may be past the check already: it ends and is started again.
+        if let Some(pause) = &slot.running {
             pause.cancel();
         }
         self.work_queue.set(name, Some(self.context.now()));
@@ -245,21 +249,22 @@ impl Controller {
         }
     }
 
-    /// Sends a visitor, or queues the credential if its workspace is busy. Orders and emergencies do not queue.
+    /// Starts a reconciler, or adds the credential to the backlog if its workspace is busy. Commands and emergencies do
+    /// not wait.
     fn start(&mut self, name: CredentialName) {
         let Some(slot) = self.slots.get(&name) else { return };
-        if slot.visit.is_some() || slot.damaged.is_some() {
+        if slot.running.is_some() || slot.damaged.is_some() {
             return;
         }
         let Some((workspace, limit)) = self.workspace_of(&name, slot) else {
-            self.admission.rotation_limiter.leave(&name);
+            self.admission.rotation_limiter.release(&name);
             return self.refuse_requests(&name);
         };
         let running = self.running.entry(workspace.clone()).or_default();
         if *running >= limit && slot.requests.is_empty() && !slot.is_urgent() {
-            let queue = self.queues.entry(workspace).or_default();
-            if !queue.contains(&name) {
-                queue.push_back(name);
+            let backlog = self.backlog.entry(workspace).or_default();
+            if !backlog.contains(&name) {
+                backlog.push_back(name);
             }
             return;
         }
@@ -267,7 +272,8 @@ impl Controller {
         self.spawn_reconciler(name, workspace);
     }
 
-    /// The workspace that the credential's next visit works in; `None` if nothing is to be done for it any more.
+    /// The workspace of the credential's next reconciliation, and how many may run there; `None` if there is nothing left
+    /// to do for the credential.
     fn workspace_of(&self, name: &CredentialName, slot: &Slot) -> Option<(WorkspaceName, usize)> {
         let of_policy = || self.context.credential(name).map(|credential| credential.workspace.clone());
         let of_rotation = slot.rotation.as_ref().map(|rotation| rotation.plan.workspace.clone());
@@ -284,13 +290,11 @@ impl Controller {
         let Some(permit) = self.slots.get(&name).map(|slot| self.permit(slot)) else { return };
         let Some(slot) = self.slots.get_mut(&name) else { return };
         let pause = CancellationToken::new();
-        slot.cleared = permit == EmergencyPermit::Given;
-        let visit = Reconciler {
+        slot.may_begin_emergency = permit == EmergencyPermit::Given;
+        let mut reconciler = Reconciler {
             context: Arc::clone(&self.context),
             record: slot.record.clone(),
-            rotation: slot.rotation.as_deref().cloned(),
-            value: slot.value.take(),
-            mint_permit: None,
+            work: Work::new(slot.rotation.as_deref().cloned(), slot.value.take()),
             hint: slot.hint.take(),
             permit,
             pause: pause.clone(),
@@ -299,68 +303,71 @@ impl Controller {
             actor: Actor::default(),
             meter: Arc::clone(&self.meter),
         };
-        slot.visit = Some(pause);
+        slot.running = Some(pause);
         let reread = std::mem::take(&mut slot.reread);
         let requests = std::mem::take(&mut slot.requests);
         let task = self.tasks.spawn(async move {
-            let (visit, ending) = visit.run(reread, requests).await;
-            Finished::Reconciler(Box::new(visit), ending)
+            let result = reconciler.reconcile(reread, requests).await;
+            TaskResult::Reconciled(Box::new(reconciler), result)
         });
         self.reconcilers.insert(task.id(), (name, workspace));
     }
 
-    fn take_back(&mut self, finished: Result<(task::Id, Finished), JoinError>) -> Result<(), Stopped> {
+    fn on_task_result(
+        &mut self,
+        finished: Result<(task::Id, TaskResult), JoinError>,
+    ) -> Result<(), ControllerError> {
         match finished {
-            Ok((id, Finished::Reconciler(visit, ending))) => {
-                self.left(id);
-                let name = visit.record.credential.clone();
-                if matches!(ending, Ending::Halted(_)) && visit.rotation.is_none() {
-                    visit.step_aside();
+            Ok((id, TaskResult::Reconciled(reconciler, result))) => {
+                self.free_worker(id);
+                let name = reconciler.record.credential.clone();
+                if result.is_err() && reconciler.work.is_idle() {
+                    reconciler.release_slot();
                 }
-                self.returned(*visit, ending)?;
-                self.came_back(&name);
-                self.call_next();
+                self.on_reconciled(*reconciler, result)?;
+                self.answer_pauses(&name);
+                self.requeue_waiting();
             }
-            Ok((_, Finished::Listed { workspace, looked: Err(error), .. })) => {
-                tracing::warn!(%workspace, %error, "the workspace could not be looked through");
+            Ok((_, TaskResult::Listed { workspace, listing: Err(error), .. })) => {
+                tracing::warn!(%workspace, %error, "the workspace could not be listed");
             }
-            Ok((_, Finished::Listed { workspace, looked: Ok(swept), orphans })) => {
-                self.judge_listing(&workspace, &swept);
+            Ok((_, TaskResult::Listed { workspace, listing: Ok(listing), orphans })) => {
+                self.inspect_listing(&workspace, &listing);
                 if orphans {
-                    self.judge_orphans(swept);
+                    self.delete_orphans(listing);
                 }
             }
-            Ok((_, Finished::Read(read))) => self.judge_places(read),
-            Ok((_, Finished::Holds(changed))) => self.holds_changed(changed),
-            Ok((_, Finished::OrphansDeleted(deleted))) => {
-                self.heartbeat.send_modify(|heartbeat| heartbeat.tell_of(deleted));
+            Ok((_, TaskResult::DestinationsRead(served))) => self.compare_served(served),
+            Ok((_, TaskResult::HoldsChanged(outcome))) => self.on_holds_changed(outcome),
+            Ok((_, TaskResult::OrphansDeleted(deleted))) => {
+                self.heartbeat.send_modify(|heartbeat| heartbeat.count_orphans(deleted));
             }
             Err(error) => {
-                // What the visitor took along is lost, the value included; the journal has the rest.
-                let Some(name) = self.left(error.id()) else { return Ok(()) };
-                tracing::error!(credential = %name, "a visit panicked; it is repeated from the journal");
+                // The reconciler's memory is lost, the new key's value included; the journal has the rest.
+                let Some(name) = self.free_worker(error.id()) else { return Ok(()) };
+                tracing::error!(credential = %name, "a reconciler panicked; it is started again from the journal");
                 if let Some(slot) = self.slots.get_mut(&name) {
-                    slot.visit = None;
-                    slot.cleared = false;
+                    slot.running = None;
+                    slot.may_begin_emergency = false;
                     slot.reread = true;
                     self.work_queue.set(&name, self.context.now().checked_add(AFTER_PANIC).ok());
                 }
-                self.came_back(&name);
+                self.answer_pauses(&name);
             }
         }
         Ok(())
     }
 
-    /// Frees the task's place in its workspace for the next in the queue.
-    fn left(&mut self, id: task::Id) -> Option<CredentialName> {
+    /// Frees the ended task's worker in its workspace for the next credential of the backlog.
+    fn free_worker(&mut self, id: task::Id) -> Option<CredentialName> {
         let (name, workspace) = self.reconcilers.remove(&id)?;
         if let Some(running) = self.running.get_mut(&workspace) {
             *running = running.saturating_sub(1);
         }
-        // One that cannot be visited here any more must not keep the place from those behind it.
-        while let Some(next) = self.queues.get_mut(&workspace).and_then(VecDeque::pop_front) {
+        // One that cannot be reconciled here any more must not keep the worker from those behind it.
+        while let Some(next) = self.backlog.get_mut(&workspace).and_then(VecDeque::pop_front) {
             self.work_queue.set(&next, Some(self.context.now()));
-            let slot = self.slots.get(&next).filter(|slot| slot.visit.is_none() && slot.damaged.is_none());
+            let slot = self.slots.get(&next).filter(|slot| slot.running.is_none() && slot.damaged.is_none());
             if slot.and_then(|slot| self.workspace_of(&next, slot)).is_some_and(|(at, _)| at == workspace) {
                 break;
             }
@@ -368,44 +375,51 @@ impl Controller {
         Some(name)
     }
 
-    fn returned(&mut self, visit: Reconciler, ending: Ending) -> Result<(), Stopped> {
-        let Reconciler { record, rotation, value, .. } = visit;
+    fn on_reconciled(
+        &mut self,
+        reconciler: Reconciler,
+        result: Result<Action, ReconcileError>,
+    ) -> Result<(), ControllerError> {
+        let Reconciler { record, work, .. } = reconciler;
+        let (rotation, value) = work.into_parts();
         let name = record.credential.clone();
         let Some(slot) = self.slots.get_mut(&name) else { return Ok(()) };
         let was_urgent = slot.is_in_an_emergency();
-        // An request or a change that came while the visitor was away.
-        let called_back =
-            slot.visit.take().is_some_and(|pause| pause.is_cancelled()) || !slot.requests.is_empty();
+        // A command or a change that arrived while the reconciler ran.
+        let changed =
+            slot.running.take().is_some_and(|pause| pause.is_cancelled()) || !slot.requests.is_empty();
         *slot = Slot {
             record,
             rotation: rotation.map(Box::new),
             value,
-            visit: None,
-            cleared: false,
+            running: None,
+            may_begin_emergency: false,
             ..std::mem::replace(slot, Slot::new(Record::new(name.clone())))
         };
         let is_over = was_urgent && !slot.is_in_an_emergency();
-        match ending {
-            Ending::Rest { wake } => {
-                let now = self.context.now();
-                let soonest = now.checked_add(BREATH).unwrap_or(now);
-                let wake = if called_back { Some(now) } else { wake.map(|wake| wake.max(soonest)) };
-                self.work_queue.set(&name, wake);
+        let now = self.context.now();
+        match result {
+            Ok(_) if changed => self.work_queue.set(&name, Some(now)),
+            Ok(Action::RequeueAt(at)) => {
+                let soonest = now.checked_add(REQUEUE_AFTER_MIN).unwrap_or(now);
+                self.work_queue.set(&name, Some(at.max(soonest)));
             }
-            Ending::Halted(ReconcileError::Damaged(error)) => {
+            Ok(Action::AwaitChange) => self.work_queue.set(&name, None),
+            Err(ReconcileError::Damaged(error)) => {
                 tracing::error!(credential = %name, %error, "left alone: its journal is damaged");
                 slot.damaged = Some(error.to_string());
+                self.admission.views.withdraw(&name);
             }
-            Ending::Halted(ReconcileError::Unreadable(error)) => {
+            Err(ReconcileError::Unreadable(error)) => {
                 tracing::error!(credential = %name, %error, "the journal cannot be read: waiting");
                 slot.reread = true;
-                self.work_queue.set(&name, self.context.now().checked_add(AFTER_UNREADABLE).ok());
+                self.work_queue.set(&name, now.checked_add(AFTER_UNREADABLE).ok());
             }
-            Ending::Halted(ReconcileError::LeaseLost(error)) => return Err(Stopped::LeaseLost(error)),
-            Ending::Halted(ReconcileError::Quit) => {}
+            Err(ReconcileError::LeaseLost(error)) => return Err(ControllerError::LeaseLost(error)),
+            Err(ReconcileError::Quit) => {}
         }
         if is_over {
-            self.wake_held();
+            self.requeue_held_emergencies();
         }
         Ok(())
     }
@@ -417,12 +431,12 @@ impl Slot {
             record,
             rotation: None,
             value: None,
-            visit: None,
+            running: None,
             reread: false,
             damaged: None,
             requests: Vec::new(),
             hint: None,
-            cleared: false,
+            may_begin_emergency: false,
         }
     }
 }

@@ -1,4 +1,6 @@
-//! Emergencies: how many may begin by themselves, and what an operator may do about that.
+//! Emergencies: how many may begin by themselves, and what a leak demands of a rotation under way.
+
+use jiff::Timestamp;
 
 use crate::domain::emergency;
 use crate::domain::event::Event;
@@ -11,18 +13,27 @@ use crate::domain::rotation::Rotation;
 use crate::domain::time::later;
 use crate::engine::commit::ReconcileError;
 use crate::engine::context::Context;
-use crate::engine::reconciler::{Reconciler, Rest};
+use crate::engine::reconciler::Reconciler;
 
-/// Whether an emergency may begin by itself, as counted when the visitor was sent.
+/// Whether an emergency may begin by itself, as counted when the reconciliation began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum EmergencyPermit {
-    /// Nothing was known of one.
+    /// No emergency was known then.
     NotCounted,
     Given,
-    CommandError,
+    Refused,
 }
 
-/// Whether a credential that stands so would begin an emergency by itself, or make its rotation one.
+/// What a leak demanded of the rotation under way.
+pub(super) enum LeakResponse {
+    /// Nothing: the rotation goes on as it is.
+    None,
+    /// An event is journalled.
+    Committed,
+    Wait(Timestamp),
+}
+
+/// Whether a credential in this state would begin an emergency by itself, or make its rotation one.
 pub(super) fn wants_permit(context: &Context, record: &Record, rotation: Option<&Rotation>) -> bool {
     match rotation {
         Some(rotation) => {
@@ -37,61 +48,56 @@ fn begins_by_itself(record: &Record, credential: &Credential) -> bool {
 }
 
 impl Reconciler {
-    /// What a leak demands of the rotation under way. `Some` if that has to wait for the controller.
-    pub(super) async fn answer_leaks(&mut self) -> Result<Option<Rest>, ReconcileError> {
-        if self.rotation.as_ref().is_some_and(|it| emergency::must_turn_round(&self.record, it))
-            && let Some(rest) = self.turn_round().await?
-        {
-            return Ok(Some(rest));
+    /// What a leak demands of the rotation under way.
+    pub(super) async fn respond_to_leak(&mut self) -> Result<LeakResponse, ReconcileError> {
+        if self.work.rotation().is_some_and(|it| emergency::must_turn_round(&self.record, it)) {
+            match self.give_up_rollback().await? {
+                LeakResponse::None => {}
+                response @ (LeakResponse::Committed | LeakResponse::Wait(_)) => return Ok(response),
+            }
         }
-        let Some(event) = self.rotation.as_ref().and_then(|it| emergency::response(&self.record, it)) else {
-            return Ok(None);
-        };
+        let Some(rotation) = self.work.rotation() else { return Ok(LeakResponse::None) };
+        let Some(event) = emergency::response(&self.record, rotation) else { return Ok(LeakResponse::None) };
         if matches!(event, Event::Escalated { .. }) {
             match self.permit {
                 EmergencyPermit::Given => {}
-                EmergencyPermit::NotCounted => return Ok(Some(Rest::Until(Some(self.context.now())))),
-                // It goes on as it was.
-                EmergencyPermit::CommandError => {
-                    self.note_held().await?;
-                    return Ok(None);
+                EmergencyPermit::NotCounted => return Ok(LeakResponse::Wait(self.context.now())),
+                EmergencyPermit::Refused => {
+                    self.report_held_emergency().await?;
+                    return Ok(LeakResponse::None);
                 }
             }
         }
-        self.commit(event).await?;
-        Ok(Some(Rest::No))
+        let entry = self.entry(rotation, event)?;
+        self.commit(entry).await?;
+        Ok(LeakResponse::Committed)
     }
 
-    /// Gives a rollback up that leads to a leaked key. Where the new key's value is nowhere any more there is nothing to
-    /// go on with: then the rollback ends with nothing waited for, so that the emergency can begin. `None` if it goes on.
-    async fn turn_round(&mut self) -> Result<Option<Rest>, ReconcileError> {
-        let standing = match self.value().await {
-            Ok(Some(_)) => self.unlike_the_successor().await.map(Some),
-            Ok(None) => Ok(None),
-            Err(failure) => Err(failure),
-        };
-        let event = match (standing, self.rotation.as_ref().map(|rotation| &rotation.phase)) {
+    /// Gives up a rollback that leads to a leaked key. Where no destination has the new key's value any more, there is
+    /// nothing to publish again: then the rollback ends with nothing waited for, so that the emergency can begin.
+    async fn give_up_rollback(&mut self) -> Result<LeakResponse, ReconcileError> {
+        let Some(mut effects) = self.effects() else { return Ok(LeakResponse::None) };
+        let event = match (effects.destinations_to_publish_again().await, &effects.rotation.phase) {
             (Ok(Some(destinations)), _) => Event::OverwriteRequested { destinations },
-            (Ok(None), Some(Phase::Returning { .. })) => Event::ReturnPassed,
-            (Ok(None), Some(Phase::Parked { .. })) => Event::Retried { overwrite: false },
-            (Ok(None), _) => return Ok(None),
+            (Ok(None), Phase::Returning { .. }) => Event::ReturnPassed,
+            (Ok(None), Phase::Parked { .. }) => Event::Retried { overwrite: false },
+            (Ok(None), _) => return Ok(LeakResponse::None),
             (Err(failure), _) => {
                 tracing::warn!(credential = %self.record.credential, %failure, "a rollback to a leaked key cannot be given up yet");
-                return Ok(Some(Rest::Until(
-                    self.context.now().checked_add(self.context.timing.look_again).ok(),
-                )));
+                return Ok(LeakResponse::Wait(later(self.context.now(), self.context.timing.look_again)));
             }
         };
-        self.commit(event).await?;
-        Ok(Some(Rest::No))
+        let entry = effects.entry(event)?;
+        self.commit(entry).await?;
+        Ok(LeakResponse::Committed)
     }
 
     /// Until when an emergency that would begin by itself has to wait; `None` if it need not.
-    pub(super) async fn held_emergency(
+    pub(super) async fn emergency_waits_until(
         &mut self,
         credential: &Credential,
         reason: Reason,
-    ) -> Result<Option<Rest>, ReconcileError> {
+    ) -> Result<Option<Timestamp>, ReconcileError> {
         if !begins_by_itself(&self.record, credential) {
             return Ok(None);
         }
@@ -99,23 +105,23 @@ impl Reconciler {
         if reason == Reason::Vanished
             && let Some(vanished) = self.record.vanished()
         {
-            // That it is not listed is final only after a while.
+            // That it is not listed is final only after the settling time.
             let final_at = later(vanished.since, self.context.timing.settle);
             if now < final_at {
-                return Ok(Some(Rest::Until(Some(final_at))));
+                return Ok(Some(final_at));
             }
         }
         match self.permit {
             EmergencyPermit::Given => Ok(None),
-            EmergencyPermit::NotCounted => Ok(Some(Rest::Until(Some(now)))),
-            EmergencyPermit::CommandError => {
-                self.note_held().await?;
-                Ok(Some(Rest::Until(now.checked_add(self.context.timing.look_again).ok())))
+            EmergencyPermit::NotCounted => Ok(Some(now)),
+            EmergencyPermit::Refused => {
+                self.report_held_emergency().await?;
+                Ok(Some(later(now, self.context.timing.look_again)))
             }
         }
     }
 
-    async fn note_held(&mut self) -> Result<(), ReconcileError> {
+    async fn report_held_emergency(&mut self) -> Result<(), ReconcileError> {
         if self.record.is_held() {
             return Ok(());
         }
@@ -130,25 +136,28 @@ impl Reconciler {
         self.save(next).await
     }
 
-    /// An operator wants the key replaced with nothing waited for; a rotation under way becomes an emergency.
-    pub(super) async fn hurry(&mut self, by: &str) -> Result<Result<String, String>, ReconcileError> {
+    /// An operator has the key replaced with nothing waited for; a rotation under way becomes an emergency.
+    pub(super) async fn begin_emergency(
+        &mut self,
+        by: &str,
+    ) -> Result<Result<String, String>, ReconcileError> {
         let name = self.record.credential.clone();
         let now = self.context.now();
-        if let Some(rotation) = &self.rotation {
-            if rotation.plan.emergency {
-                return Ok(Err(format!("the rotation of `{name}` under way is an emergency already")));
-            }
-            if rotation.phase.is_rollback()
-                && let Err(why) = self.publish_again().await?
-            {
-                return Ok(Err(why));
-            }
-            let event = Event::Escalated { why: format!("asked by {by}"), since: Some(now) };
-            return self.steer(event, "is an emergency from here on").await;
+        let Some(rotation) = self.work.rotation() else {
+            self.save(self.record.ask_at_once(by, now)).await?;
+            return Ok(Ok(format!(
+                "an emergency rotation of `{name}` begins now: its old key is dead when the new one is current"
+            )));
+        };
+        if rotation.plan.emergency {
+            return Ok(Err(format!("the rotation of `{name}` under way is an emergency already")));
         }
-        self.save(self.record.ask_at_once(by, now)).await?;
-        Ok(Ok(format!(
-            "an emergency rotation of `{name}` begins now: its old key is dead when the new one is current"
-        )))
+        if rotation.phase.is_rollback()
+            && let Err(why) = self.publish_again().await?
+        {
+            return Ok(Err(why));
+        }
+        let event = Event::Escalated { why: format!("asked by {by}"), since: Some(now) };
+        self.steer(event, "is an emergency from here on").await
     }
 }

@@ -1,4 +1,4 @@
-//! How the rest of the program speaks to the engine. Cheap to clone; never blocks the engine.
+//! The handle by which the rest of the program uses the engine. Cheap to clone; never blocks the engine.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -8,7 +8,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::domain::ack::Ack;
 use crate::domain::hold::{HoldKind, Holds, Scope};
 use crate::domain::ids::CredentialName;
 use crate::domain::report::condition::Orphan;
@@ -19,30 +18,30 @@ use crate::engine::commands::{Command, CommandRequest};
 use crate::engine::context::Context;
 use crate::ports::journal::{self, CredentialState, Journal};
 
-/// Enough for every operator and consumer of a fleet to speak at once; more have to wait their turn.
-pub(super) const COMMANDS_MAX: usize = 256;
+/// Enough for every operator and consumer of a fleet at once; further requests wait.
+pub(super) const MESSAGES_MAX: usize = 256;
 
-/// Enough to see whose they are; the audit log has all of them.
+/// Enough to see which credentials they belong to; the audit log has all of them.
 const ORPHANS_KEPT: usize = 5;
 
 pub(super) enum Message {
-    CommandRequest {
+    Command {
         credential: CredentialName,
         request: CommandRequest,
     },
-    /// Something happened that may open a gate.
-    Look {
+    /// Something happened that may satisfy a gate.
+    Requeue {
         credential: CredentialName,
     },
     Reload(Arc<Context>),
-    /// Look for keys that nobody answers for.
+    /// Search for orphans, and read the destinations.
     Sweep,
-    /// Look for keys that are not as they should be.
+    /// Search for keys that were changed out of band.
     Inspect,
-    Holds(HoldChange),
+    ChangeHolds(HoldChange),
 }
 
-/// What is to be held back from now on, or not any longer.
+/// A hold to put in force, or to lift.
 pub(super) struct HoldChange {
     pub(super) scope: Scope,
     pub(super) only: Option<HoldKind>,
@@ -55,13 +54,13 @@ pub(super) struct HoldChange {
 /// A sign of life of the engine's loop.
 #[derive(Debug, Clone, Default)]
 pub struct Heartbeat {
-    /// When the loop last went round.
+    /// When the loop last ran.
     pub beat: Option<Timestamp>,
-    /// When the scheduler last woke it.
+    /// When the ticker last woke it.
     pub tick: Option<Timestamp>,
     pub credentials: usize,
-    /// Visits under way.
-    pub visits: usize,
+    /// Credentials that are being reconciled.
+    pub reconciling: usize,
     /// Credentials whose journal is damaged: they are left alone.
     pub damaged: Vec<(CredentialName, String)>,
     /// Keys found by the sweeps of this process with a nonce of ours that no rotation owned any more, and deleted.
@@ -71,14 +70,14 @@ pub struct Heartbeat {
 }
 
 impl Heartbeat {
-    pub(super) fn tell_of(&mut self, orphans: Vec<Orphan>) {
+    pub(super) fn count_orphans(&mut self, orphans: Vec<Orphan>) {
         self.orphans_deleted += u64::try_from(orphans.len()).unwrap_or(u64::MAX);
         self.orphans.extend(orphans);
         self.orphans.drain(..self.orphans.len().saturating_sub(ORPHANS_KEPT));
     }
 }
 
-/// Why an request was not carried out.
+/// Why a command was not executed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
     /// Not possible now, or not with this credential: the text says why.
@@ -88,7 +87,7 @@ pub enum CommandError {
     Stopping,
 }
 
-/// What a report of a leak meant for one credential.
+/// The outcome of a leak report for one credential.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LeakReportOutcome {
     pub credential: CredentialName,
@@ -97,18 +96,18 @@ pub struct LeakReportOutcome {
     pub message: String,
 }
 
-/// Why a report of a leak was not kept.
+/// Why a leak report was not recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum LeakReportError {
     #[error(transparent)]
     Journal(#[from] journal::Error),
     #[error(transparent)]
-    CommandError(#[from] CommandError),
+    Command(#[from] CommandError),
 }
 
 #[derive(Clone)]
 pub struct Handle {
-    pub(super) commands: mpsc::Sender<Message>,
+    pub(super) messages: mpsc::Sender<Message>,
     pub(super) heartbeat: watch::Receiver<Heartbeat>,
     pub(super) context: watch::Receiver<Arc<Context>>,
     pub(super) journal: Arc<dyn Journal>,
@@ -116,7 +115,7 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Asks for something and waits until it is journalled. `by` says who, for the journal.
+    /// Sends a command and waits until it is journalled. `by` names the requester in the journal.
     ///
     /// # Errors
     /// Nothing was done. If the caller goes away meanwhile, the request is carried out all the same.
@@ -128,29 +127,18 @@ impl Handle {
     ) -> Result<String, CommandError> {
         let (answer, answered) = oneshot::channel();
         let request = CommandRequest { command, by, answer };
-        self.commands
-            .send(Message::CommandRequest { credential, request })
+        self.messages
+            .send(Message::Command { credential, request })
             .await
             .map_err(|_| CommandError::Stopping)?;
         answered.await.map_err(|_| CommandError::Stopping)?.map_err(CommandError::Because)
     }
 
-    /// Keeps an acknowledgement and lets the credential's gates be judged again.
+    /// Replaces the key with this fingerprint at once, if it is a credential's key; returns the credentials whose key it
+    /// is, or was until it was replaced for that reason. Repeatable.
     ///
     /// # Errors
-    /// The journal could not be written: the consumer has to say it again.
-    pub async fn acknowledge(&self, credential: CredentialName, ack: Ack) -> Result<(), journal::Error> {
-        self.journal.acknowledge(&credential, &ack).await?;
-        // A stopping engine needs no waking: what is journalled is seen at the next start.
-        drop(self.commands.send(Message::Look { credential }).await);
-        Ok(())
-    }
-
-    /// Has the key with this fingerprint replaced at once, if it is one of ours; says which credential's it is, or was
-    /// until it was replaced for that. Repeatable.
-    ///
-    /// # Errors
-    /// It was not kept: it has to be said again.
+    /// The report was not recorded and has to be sent again.
     pub async fn report_leak(
         &self,
         print: &Fingerprint,
@@ -179,30 +167,30 @@ impl Handle {
     /// # Errors
     /// Only when the engine is stopping.
     pub async fn reload(&self, context: Context) -> Result<(), CommandError> {
-        self.commands.send(Message::Reload(Arc::new(context))).await.map_err(|_| CommandError::Stopping)
+        self.messages.send(Message::Reload(Arc::new(context))).await.map_err(|_| CommandError::Stopping)
     }
 
-    /// Looks for orphans now.
+    /// Searches for orphans now.
     ///
     /// # Errors
     /// Only when the engine is stopping.
     pub async fn sweep(&self) -> Result<(), CommandError> {
-        self.commands.send(Message::Sweep).await.map_err(|_| CommandError::Stopping)
+        self.messages.send(Message::Sweep).await.map_err(|_| CommandError::Stopping)
     }
 
-    /// Looks through the shared_inventory now.
+    /// Inspects every workspace now.
     ///
     /// # Errors
     /// Only when the engine is stopping.
     pub async fn inspect(&self) -> Result<(), CommandError> {
-        self.commands.send(Message::Inspect).await.map_err(|_| CommandError::Stopping)
+        self.messages.send(Message::Inspect).await.map_err(|_| CommandError::Stopping)
     }
 
-    /// Holds `only` that, or everything, back. After `Ok` that is durable, nothing of it is begun any more, and nothing
-    /// that was under way goes on: what an operator has been told not to happen does not happen.
+    /// Holds back `only` that kind of change, or every change. After `Ok` the hold is durable, no held change begins any
+    /// more, and none that was under way goes on.
     ///
     /// # Errors
-    /// Nothing is held back by this. If the caller goes away meanwhile, it is held all the same.
+    /// Nothing is held by this command. If the caller goes away meanwhile, the hold is put all the same.
     pub async fn pause(
         &self,
         scope: Scope,
@@ -214,7 +202,7 @@ impl Handle {
         self.change_holds(HoldChange { scope, only, why, by, lift: false, answer }, answered).await
     }
 
-    /// Lifts what holds `only` that back, or whatever is held for just this scope.
+    /// Lifts the holds of just this scope: those on `only` that kind of change, or all of them.
     ///
     /// # Errors
     /// Nothing was held, or it could not be lifted.
@@ -229,7 +217,7 @@ impl Handle {
             .await
     }
 
-    /// Whether anything is held for just this scope.
+    /// Whether just this scope has a hold.
     #[must_use]
     pub fn is_held(&self, scope: &Scope) -> bool {
         self.holds().all().iter().any(|hold| hold.scope == *scope)
@@ -238,22 +226,22 @@ impl Handle {
     /// The holds in force.
     #[must_use]
     pub fn holds(&self) -> Arc<Holds> {
-        self.admission.board.in_force()
+        self.admission.holds.in_force()
     }
 
     async fn change_holds(
         &self,
-        pause: HoldChange,
+        change: HoldChange,
         answered: oneshot::Receiver<Result<String, String>>,
     ) -> Result<String, CommandError> {
-        self.commands.send(Message::Holds(pause)).await.map_err(|_| CommandError::Stopping)?;
+        self.messages.send(Message::ChangeHolds(change)).await.map_err(|_| CommandError::Stopping)?;
         answered.await.map_err(|_| CommandError::Stopping)?.map_err(CommandError::Because)
     }
 
-    /// Whether nothing waits because the journal cannot be written.
+    /// Whether no reconciler waits because the journal cannot be written.
     #[must_use]
-    pub fn is_journal_written(&self) -> bool {
-        self.admission.stuck.load(Relaxed) == 0
+    pub fn is_journal_writable(&self) -> bool {
+        self.admission.blocked_writes.load(Relaxed) == 0
     }
 
     #[must_use]

@@ -1,4 +1,4 @@
-//! The holds in force, for everybody who has to heed them: what the journal says, at hand at every step.
+//! The holds in force: the journal's rows, cached in memory so that every step can check them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,7 +8,7 @@ use crate::domain::audit::Actor;
 use crate::domain::hold::{Hold, HoldKind, Holds, Scope};
 use crate::ports::journal::{self, HoldRegister};
 
-/// The journal is the truth; what is here follows it, never the other way round.
+/// Follows the journal, never the other way round.
 pub(super) struct HoldCache {
     journal: Arc<dyn HoldRegister>,
     in_force: Mutex<Arc<Holds>>,
@@ -18,7 +18,7 @@ pub(super) struct HoldCache {
 
 impl HoldCache {
     /// # Errors
-    /// The holds cannot be read: nothing may be done then, because any of it may be held.
+    /// The holds cannot be read: then nothing may be done, because any of it may be held.
     pub(super) async fn load(journal: Arc<dyn HoldRegister>) -> Result<Self, journal::Error> {
         let holds = Holds::new(journal.holds().await?);
         for hold in holds.all() {
@@ -31,7 +31,7 @@ impl HoldCache {
         Arc::clone(&self.in_force.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Puts a hold in force; after `Ok` it is durable, and heeded by every step that has not begun yet. Not to be
+    /// Puts a hold in force; after `Ok` it is durable, and every step that has not begun yet obeys it. Not to be
     /// cancelled.
     ///
     /// # Errors
@@ -43,7 +43,7 @@ impl HoldCache {
         Ok(())
     }
 
-    /// Lifts every hold of `scope` on one of `what`, and says which there were. Not to be cancelled.
+    /// Lifts every hold of `scope` on one of `what`, and returns those that there were. Not to be cancelled.
     ///
     /// # Errors
     /// Those that were not reached are still in force.

@@ -1,9 +1,22 @@
-//! Carries out what the domain decides: journal the intent, act, journal the outcome.
+//! The engine: carries out what the domain decides, and journals the intent, acts, journals the outcome.
 //!
-//! The [`controller`] owns what is known of every credential and says who is visited when. A [`visit`] takes one
-//! credential along, does what is pending as far as it goes without waiting, and brings it back; there is no other
-//! place where a rotation advances. Each effect is a file in [`effects`]. Recovery is a visit like any other.
+//! ```text
+//!  policy                                                        journal
+//!    |                                                              ^
+//!    v                                                              | commit
+//!  Controller --> WorkQueue --> Reconciler --> Effects --> ports    |
+//!    ^  one slot    when each     one credential  one call  issuer, |
+//!    |  per         is due        as far as it    outside   stores, |
+//!    |  credential                goes                      probes  |
+//!    |                               |                              |
+//!    +------- Action / error --------+------------------------------+
+//! ```
+//!
+//! The [`controller`] owns the state of every credential and queues it. A [`reconciler`] takes one credential, does
+//! what is pending as far as it goes without waiting, and returns when to reconcile again. No other code advances a
+//! rotation. Each effect is a file in [`effects`]. Recovery after a crash is a reconciliation like any other.
 
+mod acks;
 mod admission;
 mod begin;
 mod breaker;
@@ -23,12 +36,14 @@ mod shared_inventory;
 mod single_run;
 mod sweep;
 pub mod ticker;
+mod work;
 mod work_queue;
 mod workspace_client;
 
+pub use acks::{AckOutcome, AckRefusal};
 pub use commands::Command;
 pub use context::{Context, Timing};
-pub use controller::{Controller, Stopped};
+pub use controller::{Controller, ControllerError};
 pub use handle::{CommandError, Handle, Heartbeat, LeakReportError, LeakReportOutcome};
 pub use single_run::{SingleRun, SingleRunError};
 pub use workspace_client::{BUDGET_PERIOD, WorkspaceClient, WorkspaceHealth};

@@ -1,9 +1,8 @@
-//! One visit to one credential: everything that can be done without waiting, each step journalled.
+//! Reconciles one credential: does everything that can be done without waiting, and journals each step.
 
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::OwnedMutexGuard;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -16,103 +15,102 @@ use crate::domain::event::Event;
 use crate::domain::policy::Credential;
 use crate::domain::record::Record;
 use crate::domain::rotation::{LastFailure, Rotation};
-use crate::domain::secret::SecretValue;
 use crate::domain::time::later;
 use crate::engine::admission::Admission;
 use crate::engine::commands::{Command, CommandRequest};
-use crate::engine::commit::ReconcileError;
+use crate::engine::commit::{PendingEntry, ReconcileError};
 use crate::engine::context::Context;
-use crate::engine::effects::Outcome;
-use crate::engine::emergency::EmergencyPermit;
+use crate::engine::effects::{EffectOutcome, Effects};
+use crate::engine::emergency::{EmergencyPermit, LeakResponse};
 use crate::engine::inspect::InspectionHint;
+use crate::engine::work::Work;
 use crate::ports::journal::CredentialState;
 use crate::ports::meter::Meter;
 
 /// A clock that was set back must not turn a short back-off into a long one.
 const BACKOFF_MAX: SignedDuration = SignedDuration::from_hours(2);
 
-/// What a visitor takes along, and brings back changed.
+/// One credential with everything that its reconciliation needs. The controller lends the state and takes it back.
 pub(super) struct Reconciler {
     pub(super) context: Arc<Context>,
     pub(super) record: Record,
-    /// Under way; `None` between rotations.
-    pub(super) rotation: Option<Rotation>,
-    /// The new key's value, from its creation until the rotation is over. The only place where it is kept.
-    pub(super) value: Option<SecretValue>,
-    /// Held from the mint budget's count until the intent is journalled.
-    pub(super) mint_permit: Option<OwnedMutexGuard<()>>,
-    /// What an inspection showed of the credential, to be looked at first.
+    pub(super) work: Work,
+    /// What an inspection found about the credential. Processed first.
     pub(super) hint: Option<InspectionHint>,
     pub(super) permit: EmergencyPermit,
-    /// Asks the visitor to come back at the next journalled point.
+    /// Cancelled to end the reconciliation at the next journalled point.
     pub(super) pause: CancellationToken,
-    /// Asks it to come back even if the journal cannot be written.
+    /// Cancelled to end the reconciliation even if the journal cannot be written.
     pub(super) quit: CancellationToken,
     pub(super) admission: Arc<Admission>,
-    /// By whose word the visitor acts just now.
+    /// The actor that the next journal entry names.
     pub(super) actor: Actor,
     pub(super) meter: Arc<dyn Meter>,
 }
 
-/// How a visit ended.
-pub(super) enum Ending {
-    /// Nothing to do before `wake`; `None` if only an request or a reload can change that.
-    Rest {
-        wake: Option<Timestamp>,
-    },
-    Halted(ReconcileError),
+/// When to reconcile the credential again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    RequeueAt(Timestamp),
+    /// Only a command, a reload or a finding of a scan changes anything.
+    AwaitChange,
+}
+
+impl From<Option<Timestamp>> for Action {
+    fn from(at: Option<Timestamp>) -> Self {
+        at.map_or(Self::AwaitChange, Self::RequeueAt)
+    }
 }
 
 impl Reconciler {
-    /// Visits, after reading the credential anew if what is known of it may be stale, and carries out requests first.
-    pub(super) async fn run(mut self, reread: bool, requests: Vec<CommandRequest>) -> (Self, Ending) {
-        let ending = match self.attend(reread, requests).await {
-            Ok(wake) => Ending::Rest { wake },
-            Err(halt) => Ending::Halted(halt),
-        };
-        self.mint_permit = None;
-        (self, ending)
-    }
-
-    async fn attend(
+    /// Executes `requests`, then advances the credential as far as possible. With `reread`, the journal is read first,
+    /// because what memory has may be stale.
+    ///
+    /// # Errors
+    /// The credential cannot be reconciled now; what was journalled is in `self`.
+    pub(super) async fn reconcile(
         &mut self,
         reread: bool,
         mut requests: Vec<CommandRequest>,
-    ) -> Result<Option<Timestamp>, ReconcileError> {
+    ) -> Result<Action, ReconcileError> {
         if let Some(at) = requests.iter().position(|request| request.command == Command::Repair) {
             Box::pin(self.repair(requests.remove(at))).await?;
             self.actor = Actor::Policy;
         }
         if reread && let Some(known) = self.reread().await? {
             self.record = known.record;
-            self.rotation = known.rotation;
+            self.work.replace(known.rotation);
+            self.publish();
         }
-        if let Some(event) = self.rotation.as_ref().and_then(effect::on_resume) {
-            self.commit(event).await?;
+        if let Some(rotation) = self.work.rotation()
+            && let Some(event) = effect::on_resume(rotation)
+        {
+            let entry = self.entry(rotation, event)?;
+            self.commit(entry).await?;
         }
         self.adopt_terms().await?;
         for request in requests {
             self.actor = request.actor();
-            Box::pin(self.carry_out(request)).await?;
+            Box::pin(self.execute(request)).await?;
             self.actor = Actor::Policy;
         }
         if let Some(hint) = self.hint.take() {
             self.inspect(&hint).await?;
         }
         loop {
-            // A thousand visits that find nothing to do must not each take the memory of one that does everything.
-            let rest = match self.rotation {
-                Some(_) => {
-                    let origin = self.rotation.as_ref().map(CallOrigin::of);
-                    call_context::with_origin(origin, Box::pin(self.advance())).await?
+            // Boxed: a thousand reconcilers with nothing to do must not each take the memory of a busy one.
+            let step = match &self.work {
+                Work::Rotating(active) => {
+                    let origin = CallOrigin::of(&active.rotation);
+                    call_context::with_origin(Some(origin), Box::pin(self.advance())).await?
                 }
-                None => Box::pin(self.idle()).await?,
+                Work::Idle => Box::pin(self.idle()).await?,
             };
-            if let Rest::Until(wake) = rest {
-                return Ok(wake);
+            if let Some(action) = step {
+                return Ok(action);
             }
             if self.pause.is_cancelled() && !self.would_cost_a_key() {
-                return Ok(Some(self.context.now()));
+                return Ok(Action::RequeueAt(self.context.now()));
             }
         }
     }
@@ -124,67 +122,74 @@ impl Reconciler {
     /// A journalled intent to mint is carried out at once or never, and a value that is only in memory goes into its
     /// first destination before anything else: a pause in between could end the process, and would cost the key.
     fn would_cost_a_key(&self) -> bool {
-        let pending = self.rotation.as_ref().and_then(effect::pending);
+        let pending = self.work.rotation().and_then(effect::pending);
         matches!(pending, Some(Effect::Mint | Effect::Stage { destination: 0 }))
     }
 
     /// A reload may change the terms of a rotation that is under way; the rest of its plan is frozen.
     async fn adopt_terms(&mut self) -> Result<(), ReconcileError> {
-        let (Some(rotation), Some(credential)) =
-            (&self.rotation, self.context.credential(&self.record.credential))
-        else {
+        let (Some(rotation), Some(credential)) = (self.work.rotation(), self.policy()) else {
             return Ok(());
         };
         if rotation.plan.emergency || rotation.plan.terms == credential.terms {
             return Ok(());
         }
         let terms = credential.terms.clone();
-        self.commit(Event::TermsRevised { terms }).await
+        let entry = self.entry(rotation, Event::TermsRevised { terms })?;
+        self.commit(entry).await
     }
 
-    /// One effect and its outcome.
-    async fn advance(&mut self) -> Result<Rest, ReconcileError> {
-        if let Some(rest) = Box::pin(self.answer_leaks()).await? {
-            return Ok(rest);
+    /// One effect of the rotation and its outcome. `None` if something was journalled: there may be more to do.
+    async fn advance(&mut self) -> Result<Option<Action>, ReconcileError> {
+        match Box::pin(self.respond_to_leak()).await? {
+            LeakResponse::None => {}
+            LeakResponse::Committed => return Ok(None),
+            LeakResponse::Wait(until) => return Ok(Some(Action::RequeueAt(until))),
         }
-        if let Some(event) = Box::pin(self.expiry_meanwhile()).await {
-            self.commit(event).await?;
-            return Ok(Rest::No);
+        let Some(mut effects) = self.effects() else { return Ok(None) };
+        if let Some(event) = Box::pin(effects.renew_expiry_while_publishing()).await {
+            let entry = effects.entry(event)?;
+            self.commit(entry).await?;
+            return Ok(None);
         }
-        let Some(rotation) = &self.rotation else { return Ok(Rest::No) };
-        let Some(effect) = effect::pending(rotation) else { return Ok(Rest::Until(None)) };
-        let now = self.context.now();
+        let rotation = effects.rotation;
+        let Some(effect) = effect::pending(rotation) else { return Ok(Some(Action::AwaitChange)) };
+        let now = effects.context.now();
         if let Some(last_failure) = rotation.last_failure.as_ref().filter(|_| effect != Effect::Mint) {
-            let not_before = self.not_before(last_failure, now);
+            let not_before = not_before(last_failure, rotation, now);
             if now < not_before {
-                return Ok(Rest::Until(Some(not_before)));
+                return Ok(Some(Action::RequeueAt(not_before)));
             }
         }
-        // Whatever is logged of the calls that it makes names the rotation.
-        let (credential, rotation) = (&rotation.plan.credential, rotation.plan.rotation);
-        let span = tracing::info_span!("effect", %credential, %rotation, effect = effect.name().label());
-        match Box::pin(self.act(effect)).instrument(span).await {
-            Ok(Outcome::Happened(event)) => {
-                self.commit(event).await?;
-                self.mint_permit = None;
-                Ok(Rest::No)
-            }
-            Ok(Outcome::Wait(until)) => Ok(Rest::Until(Some(until))),
-            Err(failure) => {
-                self.commit(Event::EffectFailed { effect: effect.name(), failure }).await?;
-                Ok(Rest::No)
-            }
-        }
+        // The span puts the rotation into every log line of the effect's calls.
+        let (credential, id) = (&rotation.plan.credential, rotation.plan.rotation);
+        let span = tracing::info_span!("effect", %credential, rotation = %id, effect = effect.name().label());
+        let event = match Box::pin(effects.act(effect)).instrument(span).await {
+            Ok(EffectOutcome::Happened(event)) => event,
+            Ok(EffectOutcome::Wait(until)) => return Ok(Some(Action::RequeueAt(until))),
+            Err(failure) => Event::EffectFailed { effect: effect.name(), failure },
+        };
+        let entry = effects.entry(event)?;
+        self.commit(entry).await?;
+        Ok(None)
     }
 
-    fn not_before(&self, last_failure: &LastFailure, now: Timestamp) -> Timestamp {
-        let wait = backoff::CALLS.wait(
-            last_failure.failures,
-            last_failure.last.retry_after,
-            &self.record.credential,
-        );
-        let at = later(last_failure.last_at, wait);
-        if at.duration_since(now) > BACKOFF_MAX { now } else { at }
+    /// The rotation under way with what its effects work with; `None` between rotations.
+    pub(super) fn effects(&mut self) -> Option<Effects<'_>> {
+        let Work::Rotating(active) = &mut self.work else { return None };
+        Some(Effects {
+            context: &self.context,
+            admission: &self.admission,
+            record: &self.record,
+            rotation: &active.rotation,
+            value: &mut active.value,
+            mint_permit: &mut active.mint_permit,
+        })
+    }
+
+    /// The next journal entry of `rotation`.
+    pub(super) fn entry(&self, rotation: &Rotation, event: Event) -> Result<PendingEntry, ReconcileError> {
+        PendingEntry::of(rotation, event, self.context.now())
     }
 
     pub(super) fn policy(&self) -> Option<&Credential> {
@@ -192,8 +197,8 @@ impl Reconciler {
     }
 }
 
-/// Whether the visitor rests.
-pub(super) enum Rest {
-    No,
-    Until(Option<Timestamp>),
+fn not_before(last_failure: &LastFailure, rotation: &Rotation, now: Timestamp) -> Timestamp {
+    let LastFailure { failures, last, last_at, .. } = last_failure;
+    let at = later(*last_at, backoff::CALLS.wait(*failures, last.retry_after, &rotation.plan.credential));
+    if at.duration_since(now) > BACKOFF_MAX { now } else { at }
 }

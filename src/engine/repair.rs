@@ -1,4 +1,4 @@
-//! Making a credential's damaged record anew from its rotations' events, by an operator's request.
+//! Rebuilds a credential's damaged record from its rotations' events, by an operator's command.
 
 use serde_json::json;
 
@@ -14,7 +14,7 @@ use crate::ports::journal::{CredentialState, Error, RotationHistory};
 const AT_A_TIME: usize = 8;
 
 impl Reconciler {
-    /// Answers when the record is made anew, or why it cannot be: then the credential is left alone as before.
+    /// Answers when the record is rebuilt, or why it cannot be: then the credential is left alone as before.
     pub(super) async fn repair(&mut self, request: CommandRequest) -> Result<(), ReconcileError> {
         self.actor = request.actor();
         let name = self.record.credential.clone();
@@ -26,24 +26,27 @@ impl Reconciler {
             }
             Ok(known) => {
                 if let Some(CredentialState { record, rotation }) = known {
-                    (self.record, self.rotation) = (record, rotation);
+                    self.record = record;
+                    self.work.replace(rotation);
+                    self.publish();
                 }
                 drop(request.answer.send(Ok(format!("the rows of `{name}` are sound: it goes on"))));
                 return Ok(());
             }
         };
-        match self.made_anew().await {
-            Ok((record, told)) => {
+        match self.rebuild().await {
+            Ok((record, newest)) => {
                 let details =
                     json!({ "why": damage.to_string(), "key": record.current.as_ref().map(|it| &it.key) });
                 let at = self.context.now();
                 let act = Act::new(at, self.actor.clone(), changes::REPAIRED, details);
-                // What follows the damaged one is what every later change is compared with.
+                // The revision that follows the damaged one is the one that every later change is compared with.
                 self.record.revision = record.revision;
                 self.save_acting(record, vec![Act { credential: Some(name.clone()), ..act }]).await?;
-                self.rotation = told.filter(|told| !told.rotation.is_over()).map(|told| told.rotation);
-                if let Some(rotation) = &self.rotation {
-                    self.admission.rotation_limiter.occupy(&rotation.plan.workspace, &name);
+                self.work.replace(newest.map(|it| it.rotation).filter(|rotation| !rotation.is_over()));
+                self.publish();
+                if let Some(rotation) = self.work.rotation() {
+                    self.admission.rotation_limiter.acquire_over_limit(&rotation.plan.workspace, &name);
                 }
                 tracing::warn!(credential = %name, %damage, by = %self.actor, "its damaged record was made anew from its events");
                 let done =
@@ -61,7 +64,7 @@ impl Reconciler {
     }
 
     /// The record as the events have it, with the revision that is stored, and the newest rotation.
-    async fn made_anew(&self) -> Result<(Record, Option<ReplayedRotation>), Error> {
+    async fn rebuild(&self) -> Result<(Record, Option<ReplayedRotation>), Error> {
         let (journal, name) = (&self.context.journal, &self.record.credential);
         let revision = journal.revision(name).await?.unwrap_or_default();
         let mut newest_first: Vec<ReplayedRotation> = Vec::new();
@@ -70,10 +73,9 @@ impl Reconciler {
             let page = journal.rotations(Some(name), before, AT_A_TIME).await?;
             for (rotation, _) in &page {
                 let entries = journal.entries(*rotation).await?;
-                let chapter = RotationHistory { rotation: *rotation, entries };
-                let told = told(chapter)?;
-                let settled = told.settles_everything();
-                newest_first.push(told);
+                let replayed = replay(RotationHistory { rotation: *rotation, entries })?;
+                let settled = replayed.settles_everything();
+                newest_first.push(replayed);
                 if settled {
                     break 'all;
                 }
@@ -87,8 +89,8 @@ impl Reconciler {
     }
 }
 
-fn told(chapter: RotationHistory) -> Result<ReplayedRotation, Error> {
-    let RotationHistory { rotation, entries } = chapter;
+fn replay(history: RotationHistory) -> Result<ReplayedRotation, Error> {
+    let RotationHistory { rotation, entries } = history;
     let events = entries.into_iter().map(|entry| (entry.at, entry.event)).collect();
     ReplayedRotation::new(events).map_err(|history| Error::from((rotation, history)))
 }

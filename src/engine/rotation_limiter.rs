@@ -1,7 +1,7 @@
-//! Whose turn it is: at most so many rotations of a workspace are under way at a time, and the others stand in line.
+//! A limiter of concurrent rotations per workspace: each rotation holds a slot, and the credentials without one wait in line.
 //!
-//! A place is taken before a rotation begins and given back when it is over, so that no two can take the last one. What
-//! is kept here is rebuilt from the journal at a start: a place for each rotation under way.
+//! A slot is acquired before a rotation begins and released when it is over, so that no two rotations can take the last
+//! one. The slots are rebuilt from the journal at a start: one for each rotation under way.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,11 +15,11 @@ pub(super) struct RotationLimiter(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    under_way: BTreeMap<CredentialName, WorkspaceName>,
-    /// Since when each wants its turn: the earliest is the first in line.
-    line: BTreeMap<CredentialName, (WorkspaceName, Timestamp)>,
-    /// Somebody has left since those whose turn it is were last called.
-    has_moved: bool,
+    slots: BTreeMap<CredentialName, WorkspaceName>,
+    /// Since when each waits for a slot: the earliest is the first in line.
+    waiting: BTreeMap<CredentialName, (WorkspaceName, Timestamp)>,
+    /// A slot or a place in line was released since the last [`RotationLimiter::was_released`].
+    released: bool,
 }
 
 impl RotationLimiter {
@@ -28,79 +28,82 @@ impl RotationLimiter {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a place, or stands in line as one that is due since `due`; says whether it has one. Whoever has one
-    /// already keeps it.
-    pub(super) fn take(
+    /// Acquires one of `limit` slots, or waits in line as due since `due`; returns whether the credential has a slot. A
+    /// credential that has one keeps it.
+    pub(super) fn acquire(
         &self,
         workspace: &WorkspaceName,
-        places: usize,
+        limit: usize,
         name: &CredentialName,
         due: Timestamp,
     ) -> bool {
         let mut state = self.state();
-        if state.under_way.get(name) == Some(workspace) {
+        if state.slots.get(name) == Some(workspace) {
             return true;
         }
         let since =
-            state.line.get(name).filter(|(at, _)| at == workspace).map_or(due, |(_, at)| due.min(*at));
-        if state.ahead_of(workspace, (since, name)) < state.free(workspace, places) {
-            state.line.remove(name);
-            state.under_way.insert(name.clone(), workspace.clone());
+            state.waiting.get(name).filter(|(at, _)| at == workspace).map_or(due, |(_, at)| due.min(*at));
+        if state.ahead_of(workspace, (since, name)) < state.free(workspace, limit) {
+            state.waiting.remove(name);
+            state.slots.insert(name.clone(), workspace.clone());
             return true;
         }
-        state.line.insert(name.clone(), (workspace.clone(), since));
+        state.waiting.insert(name.clone(), (workspace.clone(), since));
         false
     }
 
-    /// Has a place without having waited for it: its rotation is under way, or cannot wait.
-    pub(super) fn occupy(&self, workspace: &WorkspaceName, name: &CredentialName) {
+    /// Acquires a slot whether one is free or not: the rotation is under way already, or cannot wait.
+    pub(super) fn acquire_over_limit(&self, workspace: &WorkspaceName, name: &CredentialName) {
         let mut state = self.state();
-        state.line.remove(name);
-        state.under_way.insert(name.clone(), workspace.clone());
+        state.waiting.remove(name);
+        state.slots.insert(name.clone(), workspace.clone());
     }
 
-    /// Gives its place back, or leaves the line.
-    pub(super) fn leave(&self, name: &CredentialName) {
+    /// Releases the credential's slot, or its place in line.
+    pub(super) fn release(&self, name: &CredentialName) {
         let mut state = self.state();
-        let had_place = state.under_way.remove(name).is_some();
-        let stood_in_line = state.line.remove(name).is_some();
-        state.has_moved |= had_place || stood_in_line;
+        let had_slot = state.slots.remove(name).is_some();
+        let waited = state.waiting.remove(name).is_some();
+        state.released |= had_slot || waited;
     }
 
-    /// Whether anybody has left since this was last asked: nobody is called twice for the same place, so that one who
-    /// does not come cannot keep the caller busy.
-    pub(super) fn has_moved(&self) -> bool {
-        std::mem::take(&mut self.state().has_moved)
+    /// Whether anything was released since this was last called: the next in line are requeued once for each slot, so
+    /// that one that does not take its slot cannot keep the controller busy.
+    pub(super) fn was_released(&self) -> bool {
+        std::mem::take(&mut self.state().released)
     }
 
-    /// The first in line of a workspace, as many as there are free places.
-    pub(super) fn called(&self, workspace: &WorkspaceName, places: usize) -> Vec<CredentialName> {
+    /// The first in line of a workspace, as many as there are free slots.
+    pub(super) fn next_in_line(&self, workspace: &WorkspaceName, limit: usize) -> Vec<CredentialName> {
         let state = self.state();
-        let mut line: Vec<(Timestamp, &CredentialName)> = state.line_of(workspace).collect();
+        let mut line: Vec<(Timestamp, &CredentialName)> = state.waiting_in(workspace).collect();
         line.sort_unstable();
-        line.into_iter().take(state.free(workspace, places)).map(|(_, name)| name.clone()).collect()
+        line.into_iter().take(state.free(workspace, limit)).map(|(_, name)| name.clone()).collect()
     }
 
-    /// Whether a newcomer would have to wait.
-    pub(super) fn is_full(&self, workspace: &WorkspaceName, places: usize) -> bool {
-        self.state().free(workspace, places) == 0
+    /// Whether one more rotation would have to wait.
+    pub(super) fn is_full(&self, workspace: &WorkspaceName, limit: usize) -> bool {
+        self.state().free(workspace, limit) == 0
     }
 }
 
 impl State {
-    fn free(&self, workspace: &WorkspaceName, places: usize) -> usize {
-        places.saturating_sub(self.under_way.values().filter(|at| *at == workspace).count())
+    fn free(&self, workspace: &WorkspaceName, limit: usize) -> usize {
+        limit.saturating_sub(self.slots.values().filter(|at| *at == workspace).count())
     }
 
-    fn line_of<'s>(
+    fn waiting_in<'s>(
         &'s self,
         workspace: &'s WorkspaceName,
     ) -> impl Iterator<Item = (Timestamp, &'s CredentialName)> {
-        self.line.iter().filter(move |(_, (at, _))| at == workspace).map(|(name, (_, since))| (*since, name))
+        self.waiting
+            .iter()
+            .filter(move |(_, (at, _))| at == workspace)
+            .map(|(name, (_, since))| (*since, name))
     }
 
-    fn ahead_of(&self, workspace: &WorkspaceName, me: (Timestamp, &CredentialName)) -> usize {
-        self.line_of(workspace).filter(|other| *other < me).count()
+    fn ahead_of(&self, workspace: &WorkspaceName, one: (Timestamp, &CredentialName)) -> usize {
+        self.waiting_in(workspace).filter(|other| *other < one).count()
     }
 }
 
@@ -117,43 +120,43 @@ mod tests {
     }
 
     #[test]
-    fn places_go_to_those_who_were_due_first_and_each_workspace_has_its_own() {
-        let (rotation_limiter, prod, dev) = (
+    fn slots_go_to_those_that_were_due_first_and_each_workspace_has_its_own() {
+        let (limiter, prod, dev) = (
             RotationLimiter::default(),
             WorkspaceName::new("prod").unwrap(),
             WorkspaceName::new("dev").unwrap(),
         );
-        let take = |who: &str, due| rotation_limiter.take(&prod, 2, &name(who), at(due));
-        assert!(take("a", 50) && take("b", 60) && take("a", 50));
-        assert_eq!((take("late", 90), take("early", 70), take("manual", 80)), (false, false, false));
-        assert!(rotation_limiter.is_full(&prod, 2) && rotation_limiter.called(&prod, 2).is_empty());
-        assert!(rotation_limiter.take(&dev, 1, &name("other"), at(99)));
-        rotation_limiter.leave(&name("a"));
-        assert_eq!(rotation_limiter.called(&prod, 2), [name("early")]);
-        assert!(!take("late", 90), "somebody was due earlier");
-        assert!(!take("newcomer", 75) && take("early", 70));
+        let acquire = |who: &str, due| limiter.acquire(&prod, 2, &name(who), at(due));
+        assert!(acquire("a", 50) && acquire("b", 60) && acquire("a", 50));
+        assert_eq!((acquire("late", 90), acquire("early", 70), acquire("manual", 80)), (false, false, false));
+        assert!(limiter.is_full(&prod, 2) && limiter.next_in_line(&prod, 2).is_empty());
+        assert!(limiter.acquire(&dev, 1, &name("other"), at(99)));
+        limiter.release(&name("a"));
+        assert_eq!(limiter.next_in_line(&prod, 2), [name("early")]);
+        assert!(!acquire("late", 90), "another was due earlier");
+        assert!(!acquire("newcomer", 75) && acquire("early", 70));
         // An operator's command comes first.
-        assert!(!rotation_limiter.take(&prod, 2, &name("manual"), Timestamp::MIN));
-        rotation_limiter.leave(&name("b"));
-        assert_eq!(rotation_limiter.called(&prod, 2), [name("manual")]);
-        // One that does not want it any more is in nobody's way.
-        rotation_limiter.leave(&name("manual"));
-        rotation_limiter.leave(&name("newcomer"));
-        assert!(take("late", 90));
-        assert!(rotation_limiter.has_moved() && !rotation_limiter.has_moved());
-        rotation_limiter.leave(&name("nobody"));
-        assert!(!rotation_limiter.has_moved());
+        assert!(!limiter.acquire(&prod, 2, &name("manual"), Timestamp::MIN));
+        limiter.release(&name("b"));
+        assert_eq!(limiter.next_in_line(&prod, 2), [name("manual")]);
+        // One that has left the line does not keep others from a slot.
+        limiter.release(&name("manual"));
+        limiter.release(&name("newcomer"));
+        assert!(acquire("late", 90));
+        assert!(limiter.was_released() && !limiter.was_released());
+        limiter.release(&name("nobody"));
+        assert!(!limiter.was_released());
     }
 
     #[test]
-    fn what_cannot_wait_takes_more_places_than_there_are_and_they_are_counted() {
-        let (rotation_limiter, prod) = (RotationLimiter::default(), WorkspaceName::new("prod").unwrap());
-        rotation_limiter.occupy(&prod, &name("a"));
-        rotation_limiter.occupy(&prod, &name("leaked"));
-        assert!(!rotation_limiter.take(&prod, 1, &name("b"), at(1)));
-        rotation_limiter.leave(&name("a"));
-        assert!(!rotation_limiter.take(&prod, 1, &name("b"), at(1)));
-        rotation_limiter.leave(&name("leaked"));
-        assert!(rotation_limiter.take(&prod, 1, &name("b"), at(1)));
+    fn what_cannot_wait_takes_more_slots_than_there_are_and_they_are_counted() {
+        let (limiter, prod) = (RotationLimiter::default(), WorkspaceName::new("prod").unwrap());
+        limiter.acquire_over_limit(&prod, &name("a"));
+        limiter.acquire_over_limit(&prod, &name("leaked"));
+        assert!(!limiter.acquire(&prod, 1, &name("b"), at(1)));
+        limiter.release(&name("a"));
+        assert!(!limiter.acquire(&prod, 1, &name("b"), at(1)));
+        limiter.release(&name("leaked"));
+        assert!(limiter.acquire(&prod, 1, &name("b"), at(1)));
     }
 }

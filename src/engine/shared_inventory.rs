@@ -1,4 +1,4 @@
-//! One listing serves everyone who asked before it began: calls to the provider do not grow with the rotations.
+//! One listing serves every reconciler that asked before it began: the provider's calls do not grow with the rotations.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use crate::ports::issuer::Issuer;
 
 #[derive(Default)]
 pub(super) struct SharedInventory {
-    /// Orders arrivals and beginnings of shared_inventory; time itself is too coarse for that.
+    /// Orders requests and beginnings of listings; time itself is too coarse for that.
     tickets: AtomicU64,
     last: Mutex<Option<Listing>>,
 }

@@ -1,5 +1,5 @@
-//! One credential alone, visited again and again by whoever keeps its time: for playing forward what would be done to
-//! it. Nobody else is waited for, and nothing that concerns a whole workspace is done.
+//! Reconciles one credential alone, again and again, for a caller that keeps the time: to play forward what would be
+//! done. No other credential is waited for, and nothing that concerns a whole workspace is done.
 
 use std::sync::Arc;
 
@@ -9,74 +9,66 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::audit::Actor;
 use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
-use crate::domain::secret::SecretValue;
 use crate::engine::admission::Admission;
 use crate::engine::context::Context;
 use crate::engine::emergency::EmergencyPermit;
-use crate::engine::reconciler::{Ending, Reconciler};
+use crate::engine::reconciler::{Action, Reconciler};
+use crate::engine::work::Work;
 use crate::ports::journal::{self, CredentialState, Journal};
 use crate::ports::meter::Unmetered;
 
 pub struct SingleRun {
-    context: Arc<Context>,
-    admission: Arc<Admission>,
-    record: Record,
-    rotation: Option<Rotation>,
-    value: Option<SecretValue>,
+    reconciler: Reconciler,
 }
 
-/// Why a visit came to nothing: its journal cannot be used.
+/// Why a reconciliation ended without a result: its journal cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the credential's journal cannot be used")]
 pub struct SingleRunError;
 
 impl SingleRun {
-    /// Takes over where the journal has the credential. The holds of the journal are heeded.
+    /// Continues from the credential's state in the journal. The journal's holds are obeyed.
     ///
     /// # Errors
     /// The journal cannot be read.
     pub async fn take(context: Context, known: CredentialState) -> Result<Self, journal::Error> {
         let admission = Arc::new(Admission::load(Arc::<dyn Journal>::clone(&context.journal)).await?);
         let CredentialState { record, rotation } = known;
-        Ok(Self { context: Arc::new(context), admission, record, rotation, value: None })
-    }
-
-    /// Does everything that can be done without waiting, and says when there is more; `None` if only a person can
-    /// change that.
-    ///
-    /// # Errors
-    /// The journal refused what was written, or could not be read.
-    pub async fn go(&mut self) -> Result<Option<Timestamp>, SingleRunError> {
-        let visit = Reconciler {
-            context: Arc::clone(&self.context),
-            record: self.record.clone(),
-            rotation: self.rotation.take(),
-            value: self.value.take(),
-            mint_permit: None,
+        let reconciler = Reconciler {
+            context: Arc::new(context),
+            record,
+            work: Work::new(rotation, None),
             hint: None,
             permit: EmergencyPermit::Given,
             pause: CancellationToken::new(),
             quit: CancellationToken::new(),
-            admission: Arc::clone(&self.admission),
+            admission,
             meter: Arc::new(Unmetered),
             actor: Actor::default(),
         };
-        let (visit, ending) = Box::pin(visit.run(false, Vec::new())).await;
-        let Reconciler { record, rotation, value, .. } = visit;
-        (self.record, self.rotation, self.value) = (record, rotation, value);
-        match ending {
-            Ending::Rest { wake } => Ok(wake),
-            Ending::Halted(_) => Err(SingleRunError),
+        Ok(Self { reconciler })
+    }
+
+    /// Does everything that can be done without waiting, and returns when there is more to do; `None` if only an
+    /// operator can change that.
+    ///
+    /// # Errors
+    /// The journal refused what was written, or could not be read.
+    pub async fn go(&mut self) -> Result<Option<Timestamp>, SingleRunError> {
+        match Box::pin(self.reconciler.reconcile(false, Vec::new())).await {
+            Ok(Action::RequeueAt(at)) => Ok(Some(at)),
+            Ok(Action::AwaitChange) => Ok(None),
+            Err(_) => Err(SingleRunError),
         }
     }
 
     #[must_use]
     pub fn record(&self) -> &Record {
-        &self.record
+        &self.reconciler.record
     }
 
     #[must_use]
     pub fn rotation(&self) -> Option<&Rotation> {
-        self.rotation.as_ref()
+        self.reconciler.work.rotation()
     }
 }

@@ -1,4 +1,4 @@
-//! Looking for keys that nobody answers for: with a nonce of ours, and no rotation that owns them (I4).
+//! Finds and deletes orphans: keys with a nonce of this journal that no rotation owns any more (I4).
 
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ use crate::engine::context::Context;
 use crate::engine::workspace_client::WorkspaceClient;
 use crate::ports::journal;
 
-/// What a listing showed of one workspace.
-pub(super) struct Swept {
+/// A listing of one workspace, with the keys that this journal's rotations created.
+pub(super) struct WorkspaceListing {
     pub(super) workspace_client: Arc<WorkspaceClient>,
     pub(super) inventory: Arc<Inventory>,
-    /// Keys that a rotation of this journal made, with the credential that it was for.
+    /// Keys that a rotation of this journal created, with its credential.
     pub(super) ours: Vec<(Key, CredentialName)>,
 }
 
@@ -28,11 +28,11 @@ pub(super) enum Error {
     Journal(#[from] journal::Error),
 }
 
-/// Lists a workspace and asks the journal about every nonce. Changes nothing.
-pub(super) async fn look(
+/// Lists a workspace and looks up every nonce in the journal. Changes nothing.
+pub(super) async fn list(
     context: Arc<Context>,
     workspace_client: Arc<WorkspaceClient>,
-) -> Result<Swept, Error> {
+) -> Result<WorkspaceListing, Error> {
     let inventory = workspace_client.inventory(context.now()).await?;
     let mut ours = Vec::new();
     for key in inventory.keys() {
@@ -41,11 +41,11 @@ pub(super) async fn look(
             ours.push((key.clone(), owner));
         }
     }
-    Ok(Swept { workspace_client, inventory, ours })
+    Ok(WorkspaceListing { workspace_client, inventory, ours })
 }
 
-/// Deletes orphans, each with whose rotation made it, and says which are certainly gone. One that is not is found by
-/// the next sweep.
+/// Deletes orphans, each with the credential of its rotation, and returns those that are certainly gone. The next sweep
+/// finds the others.
 pub(super) async fn delete(
     context: Arc<Context>,
     workspace_client: Arc<WorkspaceClient>,
@@ -67,7 +67,7 @@ pub(super) async fn delete(
                 if let Err(error) = record(changes::ORPHAN_DELETED).await {
                     tracing::warn!(workspace = %workspace_client.name, key = %id, %error, "the audit log has the intent to delete an orphan, and not that it is done");
                 }
-                tracing::warn!(workspace = %workspace_client.name, %credential, key = %id, name = one_line(&key.name), "deleted an orphan: a key that a rotation made and lost");
+                tracing::warn!(workspace = %workspace_client.name, %credential, key = %id, name = one_line(&key.name), "deleted an orphan: a key that a rotation created and lost");
                 deleted.push(Orphan {
                     at: context.now(),
                     key: key.id.clone(),

@@ -1,7 +1,7 @@
-//! The periodic wake-ups: tokio-cron-scheduler in UTC, each job only waking a loop that looks at the journal.
+//! Periodic wake-ups: tokio-cron-scheduler in UTC, each job only waking a loop that reads the journal.
 //!
 //! Its known defects (offsets frozen over a change to summer time, overlapping and lost runs, a job that dies with a
-//! panic) cannot hurt: a lost, doubled or late tick changes nothing but when the loop looks again, the jobs cannot
+//! panic) cannot hurt: a lost, doubled or late tick changes nothing but when the loop runs again, the jobs cannot
 //! panic or block, and the loop's own timer, never later than `Timing::look_again`, is a second source of wake-ups.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use tokio::sync::Notify;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
-/// Every five seconds: also what the systemd watchdog lives on, through the loop that it wakes.
+/// Every five seconds. The loop that it wakes also feeds the systemd watchdog.
 const TICK: &str = "*/5 * * * * *";
 
 /// Starts the scheduler. `tick` wakes the engine's loop; each of `others` is notified by its schedule (six fields, UTC).

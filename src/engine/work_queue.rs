@@ -1,4 +1,4 @@
-//! Who is visited when.
+//! A delayed work queue with one entry per credential: when each is reconciled next.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,6 @@ use jiff::Timestamp;
 
 use crate::domain::ids::CredentialName;
 
-/// At most one appointment per credential.
 #[derive(Debug, Default)]
 pub(super) struct WorkQueue {
     by_time: BTreeSet<(Timestamp, CredentialName)>,
@@ -14,7 +13,7 @@ pub(super) struct WorkQueue {
 }
 
 impl WorkQueue {
-    /// Sets the appointment, whatever it was before; `None` cancels it.
+    /// Sets the time of the credential's entry, whatever it was before; `None` removes the entry.
     pub(super) fn set(&mut self, name: &CredentialName, at: Option<Timestamp>) {
         if let Some(before) = self.by_name.remove(name) {
             self.by_time.remove(&(before, name.clone()));
@@ -25,7 +24,7 @@ impl WorkQueue {
         }
     }
 
-    /// Takes out the earliest appointment, if it is due.
+    /// Takes out the earliest entry, if it is due.
     pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<CredentialName> {
         let (at, _) = self.by_time.first()?;
         if *at > now {
@@ -36,6 +35,7 @@ impl WorkQueue {
         Some(name)
     }
 
+    /// When the earliest entry is due.
     pub(super) fn next(&self) -> Option<Timestamp> {
         self.by_time.first().map(|(at, _)| *at)
     }

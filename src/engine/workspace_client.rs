@@ -1,4 +1,4 @@
-//! One workspace as the engine uses it: its issuer, its shared shared_inventory and its mint budget.
+//! One workspace as the engine uses it: its issuer, its shared inventory, its mint budget and its health.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,7 +22,7 @@ pub const BUDGET_PERIOD: SignedDuration = SignedDuration::from_hours(1);
 pub struct WorkspaceClient {
     pub(super) name: WorkspaceName,
     pub(super) issuer: Arc<dyn Issuer>,
-    /// Where the use of its keys is to be seen, if anywhere.
+    /// The evidence of its keys' use, if it has any.
     pub(super) usage: Option<Arc<dyn UsageSource>>,
     pub(super) limits: WorkspaceLimits,
     /// The admin key, where it is itself rotated: the key of this credential.
@@ -30,10 +30,10 @@ pub struct WorkspaceClient {
     shared_inventory: SharedInventory,
     /// Held from counting the mints of the last hour until the next intent is journalled.
     mint_counter: Arc<tokio::sync::Mutex<()>>,
-    reach: Mutex<WorkspaceHealth>,
+    health: Mutex<WorkspaceHealth>,
 }
 
-/// How the workspace last answered, for readiness and metrics.
+/// The workspace's last answers, for readiness and metrics.
 #[derive(Debug, Clone, Default)]
 pub struct WorkspaceHealth {
     pub last_answer: Option<Timestamp>,
@@ -44,7 +44,7 @@ pub struct WorkspaceHealth {
     pub foreign_keys: Option<usize>,
 }
 
-/// Permission to journal one intent to mint, or when to ask again.
+/// The answer of the mint budget: permission to journal one intent to mint, or when to ask again.
 pub(super) enum MintPermit {
     Granted(OwnedMutexGuard<()>),
     NotBefore(Timestamp),
@@ -61,7 +61,7 @@ impl WorkspaceClient {
             rotated_admin_key: None,
             shared_inventory: SharedInventory::default(),
             mint_counter: Arc::default(),
-            reach: Mutex::default(),
+            health: Mutex::default(),
         }
     }
 
@@ -90,33 +90,33 @@ impl WorkspaceClient {
     }
 
     #[must_use]
-    pub fn reach(&self) -> WorkspaceHealth {
-        self.reach.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn health(&self) -> WorkspaceHealth {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn found_foreign_keys(&self, count: usize) {
-        self.reach.lock().unwrap_or_else(PoisonError::into_inner).foreign_keys = Some(count);
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).foreign_keys = Some(count);
     }
 
-    /// A listing that was begun after this call was made; shared by all who ask meanwhile.
+    /// A listing that began after this call; shared by all reconcilers that ask meanwhile.
     ///
     /// # Errors
     /// As of [`Issuer::inventory`].
     pub(super) async fn inventory(&self, now: Timestamp) -> Result<Arc<Inventory>, Failure> {
         let outcome = self.shared_inventory.fresh(self.issuer.as_ref()).await;
-        let mut reach = self.reach.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
         match &outcome {
             Ok(inventory) => {
-                reach.last_answer = Some(now);
-                reach.failing = None;
-                reach.clock_skew_seconds = inventory.clock_skew_seconds;
+                health.last_answer = Some(now);
+                health.failing = None;
+                health.clock_skew_seconds = inventory.clock_skew_seconds;
             }
-            Err(failure) => reach.failing = Some(failure.clone()),
+            Err(failure) => health.failing = Some(failure.clone()),
         }
         outcome
     }
 
-    /// Asks the workspace's mint budget. The permit has to be held until the intent is journalled.
+    /// Takes a permit from the workspace's mint budget. It has to be held until the intent is journalled.
     ///
     /// # Errors
     /// The journal cannot be read.

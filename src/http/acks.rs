@@ -12,17 +12,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ack::{Ack, Health};
-use crate::domain::gate::{Evidence, Gate, Verdict};
+use crate::domain::gate::Verdict;
 use crate::domain::ids::{ConsumerName, CredentialName, RotationId};
 use crate::domain::phase::PhaseName;
-use crate::domain::plan::Terms;
-use crate::domain::record::Record;
-use crate::domain::report::{CredentialReport, Facts};
 use crate::domain::secret::Fingerprint;
+use crate::engine::{AckOutcome, AckRefusal};
 use crate::http::access::Caller;
 use crate::http::public::PublicState;
 use crate::http::response::{Problem, read_json};
-use crate::ports::journal::{self, CredentialState};
 
 const WANTED: &str = "JSON such as {\"fingerprint\": \"0123456789abcdef\", \"status\": \"using\"}, the fingerprint being the first 16 hex \
                       digits, in lower case, of the SHA-256 of the key that is in use";
@@ -84,77 +81,35 @@ pub(super) async fn acknowledge(
     }
     let Path(name) = path.map_err(|_| unknown())?;
     let credential = CredentialName::new(name).map_err(|_| unknown())?;
-    let known = shared.handle.journal().load_one(&credential).await.map_err(|error| unkept(&error))?;
-    authorise(&shared, &credential, &consumer, known.as_ref())?;
-    let acks = shared.handle.journal().acks(&credential).await.map_err(|error| unkept(&error))?;
-    let before = acks.iter().find(|ack| ack.consumer == consumer);
-    // The newest counts, also while the clock has been set back.
-    let now = shared.handle.context().clock.now();
-    let at = before.map_or(now, |before| before.at.max(now));
-    let ack = Ack { consumer, fingerprint, health, since: at, at }.following(before);
-    let acknowledged = shared.handle.acknowledge(credential.clone(), ack.clone()).await;
-    acknowledged.map_err(|error| unkept(&error))?;
+    let handle = &shared.handle;
+    handle.may_acknowledge(&credential, &consumer).map_err(|refusal| refused(refusal, &consumer))?;
+    let at = handle.context().clock.now();
+    let ack = Ack { consumer, fingerprint, health, since: at, at };
+    let outcome = handle.acknowledge(credential.clone(), ack).await.map_err(|error| not_stored(&error))?;
+    let AckOutcome { ack, known, rotation, gates } = outcome;
     tracing::info!(%credential, consumer = %ack.consumer, fingerprint = %ack.fingerprint, status = ack.health.label(), "acknowledged");
-    let mut acks: Vec<Ack> = acks.into_iter().filter(|other| other.consumer != ack.consumer).collect();
-    acks.push(ack.clone());
-    let observed = match known.as_ref().and_then(|known| known.rotation.as_ref()) {
-        Some(rotation) => shared.handle.journal().observed(&credential, rotation.plan.rotation).await,
-        None => Ok(None),
-    };
-    let observed = observed.map_err(|error| unkept(&error))?.unwrap_or_default();
-    let evidence = Evidence { acks, observed };
-    Ok(Json(kept(credential, ack, known, &evidence, shared.handle.context().clock.now())))
-}
-
-/// A consumer may acknowledge what the policy waits for, or what a rotation under way still waits for.
-fn authorise(
-    shared: &PublicState,
-    credential: &CredentialName,
-    consumer: &ConsumerName,
-    known: Option<&CredentialState>,
-) -> Result<(), Problem> {
-    let setup = shared.handle.context();
-    let of_policy = setup.policy.credentials.get(credential).map(|policy| &policy.terms);
-    let of_rotation = known.and_then(|known| known.rotation.as_ref()).map(|rotation| &rotation.plan.terms);
-    if of_policy.is_none() && known.is_none() {
-        return Err(unknown());
-    }
-    let waits = |terms: &&Terms| {
-        terms.gates.iter().filter_map(Gate::consumers).any(|awaited| awaited.contains(consumer))
-    };
-    if of_policy.iter().chain(of_rotation.iter()).any(waits) {
-        return Ok(());
-    }
-    let message = format!(
-        "no acknowledgement of `{consumer}` is required; name it in `wait_for.acks` of the credential"
-    );
-    Err(Problem::new(StatusCode::FORBIDDEN, "not_required", message))
-}
-
-fn kept(
-    credential: CredentialName,
-    ack: Ack,
-    known: Option<CredentialState>,
-    evidence: &Evidence,
-    now: Timestamp,
-) -> AckResponse {
-    let CredentialState { record, rotation } =
-        known.unwrap_or_else(|| CredentialState { record: Record::new(credential.clone()), rotation: None });
-    let facts = Facts { record: &record, rotation: rotation.as_ref(), evidence, policy: None };
-    let told = CredentialReport::new(facts, now);
-    let new = told.rotation.as_ref().and_then(|rotation| rotation.new_fingerprint.as_ref());
-    AckResponse {
-        known: [told.fingerprint.as_ref(), new].contains(&Some(&ack.fingerprint)),
+    Ok(Json(AckResponse {
         credential,
         consumer: ack.consumer,
         fingerprint: ack.fingerprint,
         status: ack.health,
+        known,
         acknowledged_at: ack.at,
-        rotation: told
-            .rotation
-            .as_ref()
-            .map(|rotation| RotationRef { id: rotation.id, phase: rotation.phase }),
-        gates: told.rotation.map(|rotation| rotation.gates).unwrap_or_default(),
+        rotation: rotation.map(|(id, phase)| RotationRef { id, phase }),
+        gates,
+    }))
+}
+
+fn refused(refusal: AckRefusal, consumer: &ConsumerName) -> Problem {
+    match refusal {
+        AckRefusal::UnknownCredential => unknown(),
+        AckRefusal::NotRequired => {
+            let message = format!(
+                "no acknowledgement of `{consumer}` is required; name it in `wait_for.acks` of the credential"
+            );
+            Problem::new(StatusCode::FORBIDDEN, "not_required", message)
+        }
+        AckRefusal::Damaged => not_stored(&refusal),
     }
 }
 
@@ -162,7 +117,7 @@ fn unknown() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "no_such_credential", "no credential has this name")
 }
 
-fn unkept(error: &journal::Error) -> Problem {
+fn not_stored(error: &dyn std::error::Error) -> Problem {
     let message = format!("cannot store the acknowledgement: {error}; send it again");
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_stored", message)
 }

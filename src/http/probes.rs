@@ -75,7 +75,7 @@ fn reasons(observation: &Observation) -> Vec<Reason> {
     if let Err(why) = &observation.report {
         reasons.push(reason("journal_unreadable", why));
     }
-    if !observation.is_journal_written {
+    if !observation.is_journal_writable {
         let full = "cannot write the journal, so no rotation advances; see the log and check the disk";
         reasons.push(reason("journal_unwritable", full));
     }

@@ -118,7 +118,7 @@ impl NotificationService {
         }
         let now = self.clock.now();
         let posted = match &observation.report {
-            Ok(_) if !observation.is_journal_written => Err("not writable".to_owned()),
+            Ok(_) if !observation.is_journal_writable => Err("not writable".to_owned()),
             Ok(report) => {
                 let posted = self.post(memory, workers, &observation, report, now).await;
                 posted.map_err(|error| error.to_string())

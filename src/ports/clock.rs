@@ -1,14 +1,14 @@
-//! The clock: the only way by which time enters the program.
+//! The clock port: the only source of wall-clock time.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-/// Tells the time and waits. Wall-clock time, which people and summer-time laws may change: whoever waits for an
-/// instant must look again when woken.
+/// The wall clock, which may be set forward or back: a caller that waits for an instant must read the clock again when
+/// the wait ends.
 #[async_trait]
 pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
 
-    /// Returns at `at` or soon after it, or earlier: the caller looks at the clock again. Cancel-safe.
+    /// Returns at `at` or soon after it, or earlier: the caller reads the clock again. Cancel-safe.
     async fn sleep_until(&self, at: Timestamp);
 }

@@ -1,4 +1,4 @@
-//! Who counts what the engine does. Nothing that is counted is ever needed again: the journal has it.
+//! The meter port: counts what the engine does. No decision depends on a count; the journal has every event.
 
 use std::time::Duration;
 
@@ -6,26 +6,26 @@ use crate::domain::ids::{RotationId, WorkspaceName};
 use crate::domain::phase::PhaseName;
 use crate::domain::plan::Reason;
 
-/// A rotation that left a phase.
+/// A rotation that changed its phase.
 #[derive(Debug, Clone, Copy)]
 pub struct Transition<'a> {
     pub rotation: RotationId,
-    /// The number of the entry by which it moved.
+    /// The number of the journal entry of the change.
     pub entry: u64,
     pub workspace: &'a WorkspaceName,
-    /// Why it began.
+    /// Why the rotation began.
     pub reason: Reason,
-    /// The phase that it left, and how long it was there; `None` if it has just begun.
+    /// The phase that it left, and how long it was in it; `None` at the beginning of a rotation.
     pub left: Option<(PhaseName, Duration)>,
     pub to: PhaseName,
 }
 
-/// Counts. Neither fails nor waits.
+/// Counts. Never fails and never waits.
 pub trait Meter: Send + Sync {
     /// A transition is durable.
-    fn moved(&self, moved: Transition<'_>);
+    fn moved(&self, transition: Transition<'_>);
 
-    /// The journal was asked to make something durable, and did or could not.
+    /// One write of the journal ended: `durable`, or failed.
     fn wrote(&self, took: Duration, durable: bool);
 }
 

@@ -11,7 +11,6 @@ use jiff::Timestamp;
 
 use crate::domain::examination::{Finding, StoreCheck};
 use crate::domain::failure::Failure;
-use crate::domain::forecast::quotas::VersionQuota;
 use crate::domain::ids::CredentialName;
 use crate::domain::plan::Destination;
 use crate::ports::permissions::{PermissionScope, Statement};
@@ -41,6 +40,14 @@ pub struct StoreKind {
     pub needs_permissions: bool,
     /// How `rekeyd init` writes such a store; `None` if it cannot.
     pub init: Option<InitForm>,
+}
+
+/// How many versions of one secret a store takes within a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VersionQuota {
+    pub per_day: u32,
+    /// The service that refuses more.
+    pub service: &'static str,
 }
 
 /// Which names a store accepts, and what an operator reads about any other.

@@ -1,4 +1,4 @@
-//! Where the use of keys is to be seen: what the provider shows of it.
+//! The usage port: the provider's evidence of the use of keys.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -8,16 +8,17 @@ use crate::domain::key::Key;
 use crate::domain::secret::SecretValue;
 use crate::domain::usage::Reading;
 
-/// The evidence of use that one workspace offers.
+/// The evidence of use that one workspace provides.
 #[async_trait]
 pub trait UsageSource: Send + Sync {
-    /// Asks every source that the workspace has about `keys` from `since` on: one reading per source, in the order of
-    /// [`crate::domain::usage::Source`]. A source that is not there, not permitted, or does not tell keys apart says
-    /// so in its reading. Who uses the first of `keys` is told as far as the provider tells it. Changes nothing, uses none of the keys, and may be repeated.
+    /// Reads the use of `keys` since `since` from every source of the workspace: one reading per source, in the order of
+    /// [`crate::domain::usage::Source`]. A source that is missing, not permitted, or does not distinguish keys reports
+    /// that in its reading. The users of the first of `keys` are named as far as the provider names them. Changes
+    /// nothing, uses none of the keys, and may be repeated.
     async fn usage(&self, keys: &[Key], since: Timestamp) -> Vec<Reading>;
 
-    /// Makes one small call with `value` that is billed and therefore shows in the evidence: speech from one
-    /// character, in the voice `voice`. Only ever for a new key, and only where the policy asks for it.
+    /// Makes one small billed call with `value`, which therefore shows in the evidence: speech from one character, in
+    /// the voice `voice`. Only for a new key, and only where the policy configures it.
     ///
     /// # Errors
     /// By certainty: `Unknown` may have been billed.

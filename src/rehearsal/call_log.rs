@@ -1,4 +1,4 @@
-//! What is called, and what is journalled, in its order.
+//! Every call and every journal entry of a rehearsal, in their order.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,8 +9,9 @@ use crate::adapters::elevenlabs::wire::{self, Asked};
 use crate::domain::ids::WorkspaceName;
 use crate::domain::plan::Destination;
 use crate::ports::journal::Entry;
+use crate::rehearsal::hooks::{Operation, ProviderCall};
 
-/// One call to the outside that was imagined.
+/// One imagined call to the outside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "to", rename_all = "snake_case")]
 pub enum Call {
@@ -23,54 +24,76 @@ pub enum Call {
         destination: Destination,
         operation: &'static str,
     },
-    /// A consumer's endpoint, or a command of the operator's.
+    /// A consumer's endpoint, or a command of the policy's.
     Consumer {
         what: String,
     },
 }
 
-/// A line of the ledger.
 #[derive(Debug, Clone)]
-pub enum Noted {
+pub enum LogLine {
     Called(Timestamp, Call),
     Journalled(Box<Entry>),
 }
 
-/// A clone is the same ledger.
+/// A clone is the same log.
 #[derive(Clone, Default)]
-pub struct CallLog(Arc<Mutex<Vec<Noted>>>);
+pub struct CallLog(Arc<Mutex<Vec<LogLine>>>);
 
 impl CallLog {
-    pub(super) fn asked(&self, at: Timestamp, workspace: &WorkspaceName, asked: Asked<'_>) {
-        for (method, path) in wire::requests(asked) {
-            self.note(Noted::Called(at, Call::Provider { workspace: workspace.clone(), method, path }));
-        }
-    }
-
-    pub(super) fn stored(&self, at: Timestamp, to: &Destination, operations: &[&'static str]) {
-        for &operation in operations {
-            self.note(Noted::Called(at, Call::Store { destination: to.clone(), operation }));
+    pub(super) fn called(&self, at: Timestamp, operation: Operation<'_>) {
+        match operation {
+            Operation::Provider(workspace, call) => {
+                for (method, path) in wire::requests(asked(call)) {
+                    self.note(LogLine::Called(
+                        at,
+                        Call::Provider { workspace: workspace.clone(), method, path },
+                    ));
+                }
+            }
+            Operation::Store(to, _, requests) => {
+                for &operation in requests {
+                    self.note(LogLine::Called(at, Call::Store { destination: to.clone(), operation }));
+                }
+            }
         }
     }
 
     pub(super) fn consumed(&self, at: Timestamp, what: String) {
-        self.note(Noted::Called(at, Call::Consumer { what }));
+        self.note(LogLine::Called(at, Call::Consumer { what }));
     }
 
     pub(super) fn journalled(&self, entry: &Entry) {
-        self.note(Noted::Journalled(Box::new(entry.clone())));
+        self.note(LogLine::Journalled(Box::new(entry.clone())));
     }
 
-    /// Everything since this was last asked.
-    pub(super) fn take(&self) -> Vec<Noted> {
+    /// Everything since the last call.
+    pub(super) fn take(&self) -> Vec<LogLine> {
         std::mem::take(&mut *self.lines())
     }
 
-    fn note(&self, noted: Noted) {
-        self.lines().push(noted);
+    fn note(&self, line: LogLine) {
+        self.lines().push(line);
     }
 
-    fn lines(&self) -> MutexGuard<'_, Vec<Noted>> {
+    fn lines(&self) -> MutexGuard<'_, Vec<LogLine>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn asked(call: ProviderCall<'_>) -> Asked<'_> {
+    match call {
+        ProviderCall::List => Asked::List,
+        ProviderCall::Create { account, .. } => Asked::Create { account: account.as_str() },
+        ProviderCall::Authenticate(_) => Asked::Authenticate,
+        ProviderCall::ProveAdmin(_) => Asked::ProveAdmin,
+        ProviderCall::Disable(key) => Asked::Disable { account: key.account.as_str(), key: key.id.as_str() },
+        ProviderCall::Enable(key) => Asked::Enable { account: key.account.as_str(), key: key.id.as_str() },
+        ProviderCall::SetExpiry(key) => {
+            Asked::SetExpiry { account: key.account.as_str(), key: key.id.as_str() }
+        }
+        ProviderCall::Delete(key) => Asked::Delete { account: key.account.as_str(), key: key.id.as_str() },
+        ProviderCall::Usage => Asked::Usage,
+        ProviderCall::Canary(_, voice) => Asked::Canary { voice },
     }
 }

@@ -1,49 +1,79 @@
-//! Virtual time: it stands still while anybody has something to do, and jumps to the next instant that is waited for.
+//! Virtual time: it stands still while anything is left to do, then jumps to the next instant that is waited for.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::oneshot;
 
+use crate::domain::time::later;
 use crate::ports::clock::Clock;
 
-/// A clock that somebody moves. A clone is the same clock.
+/// How long a sleeper sleeps at most before it looks at the clock again: the clock may be set meanwhile.
+const NAP_MAX: SignedDuration = SignedDuration::from_hours(24);
+
+/// A clock that is moved, and that can be wrong. A clone is the same clock.
 #[derive(Clone)]
 pub struct VirtualClock(Arc<Mutex<State>>);
 
 struct State {
-    now: Timestamp,
-    /// Tells those apart who wait for the same instant.
+    truth: Timestamp,
+    /// How far the clock that is read is ahead of the true time.
+    ahead: SignedDuration,
+    /// Orders those who wait for the same instant.
     next: u64,
+    /// By true time.
     sleepers: BTreeMap<(Timestamp, u64), oneshot::Sender<()>>,
 }
 
 impl VirtualClock {
     #[must_use]
     pub fn new(now: Timestamp) -> Self {
-        Self(Arc::new(Mutex::new(State { now, next: 0, sleepers: BTreeMap::new() })))
+        let state = State { truth: now, ahead: SignedDuration::ZERO, next: 0, sleepers: BTreeMap::new() };
+        Self(Arc::new(Mutex::new(state)))
     }
 
-    /// Sets the clock to `at`, unless that is past, and wakes whoever waited for it.
+    /// The true time, which the imagined provider and stores go by.
+    #[must_use]
+    pub fn truth(&self) -> Timestamp {
+        self.state().truth
+    }
+
+    /// How far the clock is ahead of the true time.
+    #[must_use]
+    pub fn ahead(&self) -> SignedDuration {
+        self.state().ahead
+    }
+
+    /// Sets the clock wrong; zero sets it right. Nobody is woken by that.
+    pub fn set_ahead(&self, ahead: SignedDuration) {
+        self.state().ahead = ahead;
+    }
+
+    /// Moves the true time to `at`, unless that is past, and wakes everything that waited for it.
     pub fn move_to(&self, at: Timestamp) {
         let mut state = self.state();
-        state.now = state.now.max(at);
+        state.truth = state.truth.max(at);
         while let Some(first) = state.sleepers.first_entry() {
             if first.key().0 > at {
                 break;
             }
-            // Nobody may be left who waits.
+            // The sleeper may have been cancelled.
             first.remove().send(()).ok();
         }
     }
 
-    /// Moves to the next instant that somebody waits for. Does nothing if nobody does.
+    /// Moves to the next instant that is waited for. Does nothing if there is none.
     pub fn advance(&self) {
         let next = {
             let mut state = self.state();
-            state.sleepers.retain(|_, sleeper| !sleeper.is_closed());
+            while let Some(first) = state.sleepers.first_entry() {
+                if !first.get().is_closed() {
+                    break;
+                }
+                first.remove();
+            }
             state.sleepers.first_key_value().map(|((at, _), _)| *at)
         };
         if let Some(at) = next {
@@ -51,17 +81,44 @@ impl VirtualClock {
         }
     }
 
-    /// A runtime in which this clock moves on whenever nobody has anything left to do. Nothing in it may wait for anything
-    /// but this clock: no files, no network.
+    /// A runtime in which this clock moves on whenever nothing is left to do. Nothing in it may wait for anything but this
+    /// clock: no files, no network.
     ///
     /// # Errors
-    /// The system gives none.
+    /// The system cannot create a runtime.
     pub fn runtime(&self) -> std::io::Result<tokio::runtime::Runtime> {
         let clock = self.clone();
         tokio::runtime::Builder::new_current_thread()
             .on_thread_park(move || clock.advance())
             .enable_time()
             .build()
+    }
+
+    /// Sleeps for so long of the true time.
+    pub async fn sleep(&self, lasts: SignedDuration) {
+        let until = later(self.truth(), lasts);
+        self.wait(until).await;
+    }
+
+    async fn wait(&self, until: Timestamp) {
+        let woken = {
+            let mut state = self.state();
+            if until <= state.truth {
+                None
+            } else {
+                let (sender, woken) = oneshot::channel();
+                let key = (until, state.next);
+                state.next += 1;
+                state.sleepers.insert(key, sender);
+                Some(woken)
+            }
+        };
+        match woken {
+            // A clock that is dropped wakes every sleeper.
+            Some(woken) => drop(woken.await),
+            // What is due at once must not keep other tasks from running.
+            None => tokio::task::yield_now().await,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -72,35 +129,17 @@ impl VirtualClock {
 #[async_trait]
 impl Clock for VirtualClock {
     fn now(&self) -> Timestamp {
-        self.state().now
+        let state = self.state();
+        later(state.truth, state.ahead)
     }
 
     async fn sleep_until(&self, at: Timestamp) {
-        let woken = {
-            let mut state = self.state();
-            if at <= state.now {
-                None
-            } else {
-                let (sender, woken) = oneshot::channel();
-                let key = (at, state.next);
-                state.next += 1;
-                state.sleepers.insert(key, sender);
-                Some(woken)
-            }
-        };
-        match woken {
-            // A clock that is gone wakes everybody.
-            Some(woken) => drop(woken.await),
-            // What is due at once must not keep others from running.
-            None => tokio::task::yield_now().await,
-        }
+        self.sleep(at.duration_since(self.now()).min(NAP_MAX)).await;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use jiff::SignedDuration;
-
     use super::*;
 
     #[test]
@@ -109,7 +148,9 @@ mod tests {
         let after = |days: i64| Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * days);
         let woken = Mutex::new(Vec::new());
         let sleep = async |days: i64| {
-            clock.sleep_until(after(days)).await;
+            while clock.now() < after(days) {
+                clock.sleep_until(after(days)).await;
+            }
             woken.lock().unwrap().push(days);
         };
         clock.runtime().unwrap().block_on(async {

@@ -1,4 +1,4 @@
-//! Imagined consumers: each takes up what its destination serves after a while, says so, and is well.
+//! Imagined consumers: each switches to what its destination serves after a while, acknowledges it, and is healthy.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,9 +18,8 @@ use crate::domain::secret::Fingerprint;
 use crate::domain::time::later;
 use crate::ports::clock::Clock as _;
 use crate::ports::prober::{ProbeResponse, Prober};
-use crate::rehearsal::call_log::CallLog;
-use crate::rehearsal::clock::VirtualClock;
-use crate::rehearsal::shelf::Shelf;
+use crate::rehearsal::hooks::Recorder;
+use crate::rehearsal::store::Store;
 use crate::rehearsal::workspace::Workspace;
 
 /// How often a consumer says again what it uses.
@@ -50,9 +49,8 @@ pub(super) struct Harmed {
 }
 
 pub(super) struct Consumers {
-    clock: VirtualClock,
-    ledger: CallLog,
-    shelves: BTreeMap<StoreName, Arc<Shelf>>,
+    recorder: Recorder,
+    stores: BTreeMap<StoreName, Arc<Store>>,
     workspaces: BTreeMap<CredentialName, Arc<Workspace>>,
     probes: Vec<(CredentialName, Probe)>,
     all: Mutex<Vec<Consumer>>,
@@ -63,9 +61,8 @@ impl Consumers {
     pub(super) fn of(
         policy: &Policy,
         lag_of: impl Fn(Option<&ConsumerName>) -> Lag,
-        clock: VirtualClock,
-        ledger: CallLog,
-        shelves: BTreeMap<StoreName, Arc<Shelf>>,
+        recorder: Recorder,
+        stores: BTreeMap<StoreName, Arc<Store>>,
         workspaces: BTreeMap<CredentialName, Arc<Workspace>>,
     ) -> Self {
         let mut all = Vec::new();
@@ -89,22 +86,22 @@ impl Consumers {
                 }
             }
         }
-        Self { clock, ledger, shelves, workspaces, probes, all: Mutex::new(all) }
+        Self { recorder, stores, workspaces, probes, all: Mutex::new(all) }
     }
 
     /// Everybody begins with what is served, as if it had been so for long.
     pub(super) fn settle(&self) {
-        let now = self.clock.now();
+        let now = self.recorder.clock.now();
         for consumer in self.all().iter_mut() {
             consumer.served = self.served(&consumer.destination).map(|print| (print, now));
             consumer.held.clone_from(&consumer.served);
-            self.uses(consumer, now);
+            self.uses(consumer);
         }
     }
 
     /// Lets everybody do what is due, and says what they have to say and when the next of them acts.
     pub(super) fn look(&self) -> (Vec<(CredentialName, Ack)>, Option<Timestamp>) {
-        let now = self.clock.now();
+        let now = self.recorder.clock.now();
         let (mut acks, mut next) = (Vec::new(), None::<Timestamp>);
         for consumer in self.all().iter_mut() {
             if let Some(print) = self.served(&consumer.destination)
@@ -119,7 +116,7 @@ impl Consumers {
                 if at <= now {
                     consumer.held = Some((print, now));
                     consumer.said = None;
-                    self.uses(consumer, now);
+                    self.uses(consumer);
                 } else {
                     next = next.into_iter().chain([at]).min();
                 }
@@ -131,7 +128,7 @@ impl Consumers {
 
     /// Those that hold a key which is not accepted now.
     pub(super) fn harmed(&self) -> Vec<Harmed> {
-        let at = self.clock.now();
+        let at = self.recorder.clock.now();
         let all = self.all();
         let harmed = all.iter().filter(|consumer| {
             let workspace = self.workspaces.get(&consumer.credential);
@@ -147,17 +144,17 @@ impl Consumers {
             .collect()
     }
 
-    fn uses(&self, consumer: &Consumer, now: Timestamp) {
+    fn uses(&self, consumer: &Consumer) {
         if let (Some((print, _)), Some(workspace)) =
             (&consumer.held, self.workspaces.get(&consumer.credential))
         {
-            workspace.is_used(print, now);
+            workspace.switch_use(print);
         }
     }
 
     fn served(&self, destination: &Destination) -> Option<Fingerprint> {
-        let shelf = self.shelves.get(&destination.store)?;
-        served(&shelf.memory, destination)
+        let store = self.stores.get(&destination.store)?;
+        served(&store.memory, destination)
     }
 
     fn all(&self) -> MutexGuard<'_, Vec<Consumer>> {
@@ -191,7 +188,7 @@ fn says(consumer: &mut Consumer, now: Timestamp) -> Option<(CredentialName, Ack)
 #[async_trait]
 impl Prober for Consumers {
     async fn probe(&self, probe: &Probe) -> Vec<ProbeResponse> {
-        self.ledger.consumed(self.clock.now(), format!("probe `{}`", probe.name));
+        self.recorder.log.consumed(self.recorder.clock.now(), format!("probe `{}`", probe.name));
         let credential = self.probes.iter().find(|(_, known)| known == probe).map(|(name, _)| name);
         let all = self.all();
         let asked = all.iter().filter(|consumer| Some(&consumer.credential) == credential);
@@ -208,7 +205,7 @@ impl Prober for Consumers {
 
     async fn run(&self, gate: &CommandGate, _: &BTreeMap<String, String>) -> Result<(), String> {
         let program = gate.command.first().map_or("the command", String::as_str);
-        self.ledger.consumed(self.clock.now(), format!("run `{program}`"));
+        self.recorder.log.consumed(self.recorder.clock.now(), format!("run `{program}`"));
         Ok(())
     }
 }

@@ -1,74 +1,108 @@
-//! What would be done to one credential: the engine plays its rotation in an imagined world, and each step is told with
-//! the calls that it made.
+//! Plays the next rotation of one credential in an imagined world, and lists its steps with the calls that they made.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use tokio::sync::Notify;
 
 use crate::adapters::memory::journal::MemoryJournal;
-use crate::domain::ack::Ack;
-use crate::domain::ids::{CredentialName, WorkspaceName};
+use crate::adapters::memory::store::MemoryStore;
+use crate::config::Config;
+use crate::config::components::WorkspaceConfig;
+use crate::domain::ids::{CredentialName, StoreName, WorkspaceName};
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::Reason;
 use crate::domain::policy::{Credential, Policy};
 use crate::domain::record::Record;
 use crate::domain::rotation::{ParkReason, Rotation};
 use crate::domain::schedule::StartDecision;
+use crate::domain::secret::Fingerprint;
 use crate::engine::{Context, SingleRun, Timing, WorkspaceClient};
 use crate::ports::clock::Clock;
 use crate::ports::issuer::Issuer;
 use crate::ports::journal::{Acknowledgements as _, CredentialState, Entry, Records as _};
 use crate::ports::prober::Prober;
 use crate::ports::secret_store::SecretStore;
+use crate::ports::store_kind::StoreKind;
 use crate::rehearsal::Stores;
 use crate::rehearsal::call_log::CallLog;
 use crate::rehearsal::clock::VirtualClock;
 use crate::rehearsal::consumers::Consumers;
-use crate::rehearsal::crash::Fuse;
 use crate::rehearsal::dry_run::steps::{Step, Steps};
-use crate::rehearsal::shelf::Shelf;
-use crate::rehearsal::snapshot::{self, Furniture};
+use crate::rehearsal::hooks::Recorder;
+use crate::rehearsal::snapshot::{self, Snapshot};
+use crate::rehearsal::store::{Store, first_version};
 use crate::rehearsal::workspace::Workspace;
+use crate::rehearsal::workspace::client::Client;
 
 pub mod steps;
 
 /// How far ahead a beginning, or an end, is looked for.
 const HORIZON: SignedDuration = SignedDuration::from_hours(400 * 24);
 /// A defect must not become a loop without an end.
-const VISITS_MAX: u32 = 200_000;
+const RECONCILES_MAX: u32 = 200_000;
 /// In the imagined world nothing happens between looks; gates that gather evidence look more often.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_hours(1);
 
 /// What is played.
 pub struct Given<'a> {
     pub policy: &'a Policy,
-    pub stores: &'a Stores,
+    pub stores: Stores,
     /// The credentials that are workspaces' admin keys.
-    pub admins: &'a BTreeMap<WorkspaceName, CredentialName>,
+    pub admins: BTreeMap<WorkspaceName, CredentialName>,
     pub timing: Timing,
 }
 
-impl Given<'_> {
+impl<'a> Given<'a> {
+    #[must_use]
+    pub fn of(config: &'a Config) -> Self {
+        let admin = |(name, workspace): (&WorkspaceName, &WorkspaceConfig)| {
+            Some((name.clone(), workspace.admin_key.published.clone()?))
+        };
+        let daemon = &config.daemon;
+        Self {
+            policy: &config.policy,
+            stores: config.stores.iter().map(|(name, store)| (name.clone(), store.kind())).collect(),
+            admins: config.workspaces.iter().filter_map(admin).collect(),
+            timing: Timing {
+                settle: daemon.settle,
+                activation_deadline: daemon.activation_deadline,
+                clock_skew_max: daemon.clock_skew_max,
+                look_again: LOOK_AGAIN,
+            },
+        }
+    }
+
     /// Every workspace as the engine uses it.
     pub(super) fn workspaces(
         &self,
         workspaces: &BTreeMap<WorkspaceName, Arc<Workspace>>,
+        recorder: &Recorder,
     ) -> BTreeMap<WorkspaceName, Arc<WorkspaceClient>> {
-        let workspace_client = |(name, workspace): (&WorkspaceName, &Arc<Workspace>)| {
+        let client = |(name, workspace): (&WorkspaceName, &Arc<Workspace>)| {
             let limits = self.policy.workspaces.get(name).copied().unwrap_or_default();
-            let workspace_client =
-                WorkspaceClient::new(name.clone(), Arc::clone(workspace) as Arc<dyn Issuer>, limits);
-            let workspace_client = workspace_client.watched_by(Arc::clone(workspace) as _);
-            let workspace_client = match self.admins.get(name) {
-                Some(admin) => workspace_client.administered_by(admin.clone(), workspace.admin_key()),
-                None => workspace_client,
+            let admin_key = workspace.admin_key();
+            let client = Arc::new(Client::new(Arc::clone(workspace), Arc::new(recorder.clone())));
+            let workspace =
+                WorkspaceClient::new(name.clone(), Arc::clone(&client) as Arc<dyn Issuer>, limits);
+            let workspace = workspace.watched_by(client);
+            let workspace = match self.admins.get(name) {
+                Some(admin) => workspace.administered_by(admin.clone(), admin_key),
+                None => workspace,
             };
-            (name.clone(), Arc::new(workspace_client))
+            (name.clone(), Arc::new(workspace))
         };
-        workspaces.iter().map(workspace_client).collect()
+        workspaces.iter().map(client).collect()
+    }
+
+    /// Every store, empty.
+    pub(super) fn empty_stores(&self, recorder: &Recorder) -> BTreeMap<StoreName, Arc<Store>> {
+        let store = |(name, kind): (&StoreName, &&'static StoreKind)| {
+            let memory = Arc::new(MemoryStore::new(first_version(kind)));
+            (name.clone(), Arc::new(Store::new(memory, kind, Arc::new(recorder.clone()))))
+        };
+        self.stores.iter().map(store).collect()
     }
 }
 
@@ -78,7 +112,17 @@ pub struct Past {
     pub known: Option<CredentialState>,
     /// Of the rotation under way.
     pub entries: Vec<Entry>,
-    pub acks: Vec<Ack>,
+}
+
+impl Past {
+    /// The fingerprint of a credential's key, where that is a workspace's admin key.
+    pub(super) fn admin_key(&self) -> Option<&Fingerprint> {
+        let known = self.known.as_ref()?;
+        let of_the_old = known.record.current.as_ref().and_then(|current| current.fingerprint.as_ref());
+        let rotation = known.rotation.as_ref().filter(|it| it.phase.needs_the_old_key());
+        let of_the_new = rotation.and_then(Rotation::successor).map(|successor| &successor.fingerprint);
+        of_the_new.or(of_the_old)
+    }
 }
 
 /// A rotation to come, or the rest of one under way.
@@ -133,22 +177,22 @@ pub async fn foresee(
     let credential = given.policy.credentials.get(name);
     let credential = credential.ok_or_else(|| format!("`{name}` is not in the policy"))?;
     let clock = VirtualClock::new(now);
-    let stage = Stage::set(given, credential, past, &clock)?;
-    let known = stage.known().await?;
+    let world = World::build(given, credential, past, &clock)?;
+    let known = world.known().await?;
     let under_way = known.rotation.clone();
-    let mut solo = SingleRun::take(stage.context, known).await.map_err(|error| error.to_string())?;
-    let mut course = Course { credential, due: None, under_way: under_way.clone() };
+    let mut solo = SingleRun::take(world.context, known).await.map_err(|error| error.to_string())?;
+    let mut progress = Progress { credential, due: None, under_way: under_way.clone() };
     let mut steps = Steps::new(under_way.clone());
     let end = loop {
-        if let Some(end) = course.end(&solo, &steps, clock.now(), now) {
+        if let Some(end) = progress.end(&solo, &steps, clock.now(), now) {
             break end;
         }
         let wake = solo.go().await.map_err(|error| error.to_string())?;
-        steps.read(stage.ledger.take());
-        let (acks, next) = stage.consumers.look();
+        steps.read(world.log.take());
+        let (acks, next) = world.consumers.look();
         let spoke = !acks.is_empty();
         for (credential, ack) in acks {
-            stage.journal.acknowledge(&credential, &ack).await.map_err(|error| error.to_string())?;
+            world.journal.acknowledge(&credential, &ack).await.map_err(|error| error.to_string())?;
         }
         if spoke && solo.rotation().is_some() {
             continue;
@@ -156,11 +200,11 @@ pub async fn foresee(
         match wake.into_iter().chain(next).min() {
             Some(at) => clock.move_to(at.max(clock.now())),
             None if solo.rotation().is_none() && !steps.has_begun() => break End::NothingDue,
-            None => break course.end(&solo, &steps, Timestamp::MAX, now).unwrap_or(End::Unfinished),
+            None => break progress.end(&solo, &steps, Timestamp::MAX, now).unwrap_or(End::Unfinished),
         }
     };
     let begins = steps.begun_at().or_else(|| under_way.as_ref().map(|it| it.plan.begun_at));
-    let (due, reason) = course.due.unzip();
+    let (due, reason) = progress.due.unzip();
     let reason = under_way.as_ref().map(|it| it.plan.reason).or_else(|| steps.reason()).or(reason);
     let held_by = due.filter(|due| begins.is_some_and(|begins| begins > *due));
     Ok(Foreseen {
@@ -176,13 +220,13 @@ pub async fn foresee(
 }
 
 /// How far the play has come.
-struct Course<'a> {
+struct Progress<'a> {
     credential: &'a Credential,
     due: Option<(Timestamp, Reason)>,
     under_way: Option<Rotation>,
 }
 
-impl Course<'_> {
+impl Progress<'_> {
     /// Notes when it became due, and says whether the play is over.
     fn end(&mut self, solo: &SingleRun, steps: &Steps, at: Timestamp, from: Timestamp) -> Option<End> {
         if self.due.is_none() && self.under_way.is_none() {
@@ -203,7 +247,7 @@ impl Course<'_> {
                 }
             }
         }
-        let too_far = at.duration_since(from) > HORIZON || steps.visits() > VISITS_MAX;
+        let too_far = at.duration_since(from) > HORIZON || steps.reconciles() > RECONCILES_MAX;
         let has_begun = steps.has_begun() || self.under_way.is_some();
         too_far.then_some(if has_begun { End::Unfinished } else { End::NothingDue })
     }
@@ -217,74 +261,46 @@ fn held_by_at(credential: &Credential, due: Timestamp) -> Option<String> {
 }
 
 /// The imagined world of one credential.
-struct Stage {
+struct World {
     context: Context,
     journal: MemoryJournal,
-    ledger: CallLog,
+    log: CallLog,
     consumers: Arc<Consumers>,
     name: CredentialName,
 }
 
-impl Stage {
-    fn set(
+impl World {
+    fn build(
         given: &Given<'_>,
         credential: &Credential,
         past: &Past,
         clock: &VirtualClock,
     ) -> Result<Self, String> {
-        let ledger = CallLog::default();
-        let (record, rotation) = (past.known.as_ref().map(|known| &known.record), past.known.as_ref());
-        let fresh = Record::new(credential.name.clone());
-        let record = record.unwrap_or(&fresh);
-        let rotation = rotation.and_then(|known| known.rotation.as_ref());
-        let workspaces = workspaces(given, credential, rotation, record, clock, &ledger)
-            .ok_or("an admin key cannot be imagined")?;
-        let shelves: BTreeMap<_, Arc<Shelf>> = given
-            .stores
-            .iter()
-            .map(|(name, kind)| {
-                let shelf = Shelf::new(
-                    *kind,
-                    clock.clone(),
-                    ledger.clone(),
-                    Fuse::default(),
-                    Arc::new(Notify::new()),
-                );
-                (name.clone(), Arc::new(shelf))
-            })
-            .collect();
-        let furniture = Furniture { credential, record, rotation, now: clock.now() };
+        let recorder = Recorder::new(clock);
+        let workspaces =
+            workspaces(given, credential, past, clock).ok_or("an admin key cannot be imagined")?;
+        let stores = given.empty_stores(&recorder);
+        let snapshot = Snapshot::new(credential, past.known.as_ref(), clock.now());
+        let workspace = snapshot.furnish(&workspaces, &stores)?;
         let unfit = || format!("the journal's `{}` cannot be imagined", credential.name);
-        let at = rotation.map_or(&credential.workspace, |rotation| &rotation.plan.workspace);
-        let workspace = workspaces
-            .get(at)
-            .ok_or_else(|| format!("the workspace `{at}` is not in the policy any more"))?;
-        furniture.furnish_workspace(workspace).ok_or_else(unfit)?;
-        let destinations = rotation.map_or(&credential.destinations, |rotation| &rotation.plan.destinations);
-        for (place, destination) in destinations.iter().enumerate() {
-            let gone = || format!("the store `{}` is not in the policy any more", destination.store);
-            let shelf = shelves.get(&destination.store).ok_or_else(gone)?;
-            furniture.furnish_shelf(place, destination, shelf).ok_or_else(unfit)?;
-        }
-        let journal = journal(past, &ledger).ok_or_else(unfit)?;
+        let journal = journal([past], &recorder.log).ok_or_else(unfit)?;
         let policy = alone(given.policy, credential);
-        let at_work = BTreeMap::from([(credential.name.clone(), Arc::clone(workspace))]);
+        let at_work = BTreeMap::from([(credential.name.clone(), workspace)]);
         let at_once = |_: Option<&_>| Some(SignedDuration::ZERO);
-        let consumers =
-            Consumers::of(&policy, at_once, clock.clone(), ledger.clone(), shelves.clone(), at_work);
+        let consumers = Consumers::of(&policy, at_once, recorder.clone(), stores.clone(), at_work);
         consumers.settle();
         let consumers = Arc::new(consumers);
         let context = Context {
-            workspaces: given.workspaces(&workspaces),
+            workspaces: given.workspaces(&workspaces, &recorder),
             policy,
-            stores: shelves.into_iter().map(|(name, shelf)| (name, shelf as Arc<dyn SecretStore>)).collect(),
+            stores: stores.into_iter().map(|(name, store)| (name, store as Arc<dyn SecretStore>)).collect(),
             journal: Arc::new(journal.clone()),
             prober: Arc::clone(&consumers) as Arc<dyn Prober>,
             clock: Arc::new(clock.clone()),
             timing: Timing { look_again: LOOK_AGAIN, ..given.timing },
             seed: [0; 16],
         };
-        Ok(Self { context, journal, ledger, consumers, name: credential.name.clone() })
+        Ok(Self { context, journal, log: recorder.log, consumers, name: credential.name.clone() })
     }
 
     async fn known(&self) -> Result<CredentialState, String> {
@@ -308,30 +324,26 @@ fn alone(policy: &Policy, credential: &Credential) -> Policy {
 fn workspaces(
     given: &Given<'_>,
     credential: &Credential,
-    rotation: Option<&Rotation>,
-    record: &Record,
+    past: &Past,
     clock: &VirtualClock,
-    ledger: &CallLog,
 ) -> Option<BTreeMap<WorkspaceName, Arc<Workspace>>> {
-    let of_the_old = record.current.as_ref().and_then(|current| current.fingerprint.as_ref());
-    let of_the_new = rotation.filter(|it| it.phase.needs_the_old_key()).and_then(Rotation::successor);
-    let admin = of_the_new.map(|successor| &successor.fingerprint).or(of_the_old);
-    let is_its_own = |name: &WorkspaceName| given.admins.get(name) == Some(&credential.name);
     let make = |name: &WorkspaceName| {
-        let admin_key = snapshot::admin_key(admin.filter(|_| is_its_own(name)))?;
-        let fuse = Fuse::default();
-        let workspace = Workspace::new(name.clone(), clock.clone(), ledger.clone(), fuse, admin_key);
-        Some((name.clone(), Arc::new(workspace)))
+        let is_its_own = given.admins.get(name) == Some(&credential.name);
+        let admin_key = snapshot::admin_key(is_its_own.then(|| past.admin_key()).flatten())?;
+        Some((name.clone(), Arc::new(Workspace::new(name.clone(), clock.clone(), admin_key))))
     };
     given.policy.workspaces.keys().map(make).collect()
 }
 
-fn journal(past: &Past, ledger: &CallLog) -> Option<MemoryJournal> {
-    let ledger = ledger.clone();
-    let journal = MemoryJournal::watched(Arc::new(move |entry: &Entry| ledger.journalled(entry)));
-    if let Some(known) = &past.known {
-        let entries = past.entries.iter().map(snapshot::entry).collect::<Option<Vec<Entry>>>()?;
-        journal.put(&snapshot::imagined(&known.record)?, entries);
+/// With what is known of each credential; `None` if it cannot be imagined.
+pub(super) fn journal<'p>(pasts: impl IntoIterator<Item = &'p Past>, log: &CallLog) -> Option<MemoryJournal> {
+    let log = log.clone();
+    let journal = MemoryJournal::watched(Arc::new(move |entry: &Entry| log.journalled(entry)));
+    for past in pasts {
+        if let Some(known) = &past.known {
+            let entries = past.entries.iter().map(snapshot::entry).collect::<Option<Vec<Entry>>>()?;
+            journal.put(&snapshot::imagined(&known.record)?, entries);
+        }
     }
     Some(journal)
 }

@@ -1,18 +1,20 @@
-//! An imagined world in which the real engine is played: its calls are noted instead of made, and time passes at once.
+//! The imagined world in which the real engine runs: calls have their effect in memory, and time passes at once.
 //!
-//! [`likeness`] makes a journal's credentials into imagined ones, [`workspace`], [`shelf`] and [`consumers`] are the
-//! outside, [`ledger`] notes what is called. [`foresight`] plays one rotation and tells its steps, which is
-//! `rekeyd plan`; [`season`] plays a whole policy over many days, which is `rekeyd rehearse`.
+//! [`clock`], [`workspace`] and [`store`] are the outside; [`hooks`] stand around each call: a rehearsal logs it, a test
+//! makes it fail. [`snapshot`] puts a journal's credentials into the world, [`consumers`] follow what is published.
+//! [`dry_run`] plays one rotation and lists its steps, which is `rekeyd plan`; [`simulation`] plays a whole policy over
+//! many days, which is `rekeyd rehearse` and `rekeyd forecast`.
 
 pub mod call_log;
 pub mod clock;
 mod consumers;
-mod crash;
+mod crash_point;
 pub mod dry_run;
-mod shelf;
+pub mod hooks;
 pub mod simulation;
 mod snapshot;
-mod workspace;
+pub mod store;
+pub mod workspace;
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,9 @@
-//! A journal's credential made into an imagined one: the same history, with values that can be imagined.
+//! Puts a journal's credential into an imagined world: the same history, with imagined values.
 //!
-//! A value cannot be had from its fingerprint. So each fingerprint is replaced by that of an imagined value.
+//! A value cannot be computed from its fingerprint, so each fingerprint is replaced by that of an imagined value.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -11,7 +13,7 @@ use serde_json::Value;
 
 use crate::adapters::memory::store::Stands;
 use crate::adapters::secret_text;
-use crate::domain::ids::{KeyId, ServiceAccountId, VersionId};
+use crate::domain::ids::{KeyId, ServiceAccountId, StoreName, VersionId, WorkspaceName};
 use crate::domain::key::{Key, KeyAttributes, Permissions};
 use crate::domain::phase::OldKey;
 use crate::domain::plan::Destination;
@@ -21,9 +23,9 @@ use crate::domain::rotation::Rotation;
 use crate::domain::secret::{Fingerprint, SecretValue};
 use crate::domain::successor::{Placement, PlacementState, Successor};
 use crate::ports::issuer::AdminKey;
-use crate::ports::journal::Entry;
-use crate::rehearsal::shelf::Shelf;
-use crate::rehearsal::workspace::Workspace;
+use crate::ports::journal::{CredentialState, Entry};
+use crate::rehearsal::store::Store;
+use crate::rehearsal::workspace::{Workspace, plain_key};
 
 /// Of an account that nobody has looked up yet.
 const ACCOUNT: &str = "SERVICE_ACCOUNT_ID";
@@ -75,17 +77,54 @@ fn replace(told: &mut Value) {
     }
 }
 
-/// What is there before anything is played: of one credential, as the journal (real fingerprints) has it.
-pub(super) struct Furniture<'a> {
-    pub(super) credential: &'a Credential,
-    pub(super) record: &'a Record,
-    pub(super) rotation: Option<&'a Rotation>,
-    pub(super) now: Timestamp,
+/// One credential as the journal, with its real fingerprints, knows it.
+pub(super) struct Snapshot<'a> {
+    credential: &'a Credential,
+    record: Cow<'a, Record>,
+    rotation: Option<&'a Rotation>,
+    now: Timestamp,
 }
 
-impl Furniture<'_> {
+impl<'a> Snapshot<'a> {
+    pub(super) fn new(
+        credential: &'a Credential,
+        known: Option<&'a CredentialState>,
+        now: Timestamp,
+    ) -> Self {
+        let record = match known {
+            Some(known) => Cow::Borrowed(&known.record),
+            None => Cow::Owned(Record::new(credential.name.clone())),
+        };
+        Self { credential, record, rotation: known.and_then(|known| known.rotation.as_ref()), now }
+    }
+
+    /// Puts the credential's keys into its workspace, which is returned, and what is published into its stores.
+    ///
+    /// # Errors
+    /// Why that cannot be imagined, for an operator.
+    pub(super) fn furnish(
+        &self,
+        workspaces: &BTreeMap<WorkspaceName, Arc<Workspace>>,
+        stores: &BTreeMap<StoreName, Arc<Store>>,
+    ) -> Result<Arc<Workspace>, String> {
+        let unfit = || format!("`{}` cannot be imagined as the journal has it", self.credential.name);
+        let at = self.rotation.map_or(&self.credential.workspace, |rotation| &rotation.plan.workspace);
+        let workspace = workspaces.get(at);
+        let workspace =
+            workspace.ok_or_else(|| format!("the workspace `{at}` is not in the policy any more"))?;
+        self.furnish_workspace(workspace).ok_or_else(unfit)?;
+        let destinations =
+            self.rotation.map_or(&self.credential.destinations, |rotation| &rotation.plan.destinations);
+        for (place, destination) in destinations.iter().enumerate() {
+            let gone = || format!("the store `{}` is not in the policy any more", destination.store);
+            let store = stores.get(&destination.store).ok_or_else(gone)?;
+            self.furnish_store(place, destination, store).ok_or_else(unfit)?;
+        }
+        Ok(Arc::clone(workspace))
+    }
+
     /// The service account with the keys that there should be, as far as that is known.
-    pub(super) fn furnish_workspace(&self, workspace: &Workspace) -> Option<()> {
+    fn furnish_workspace(&self, workspace: &Workspace) -> Option<()> {
         let Self { credential, record, rotation, now } = self;
         let account = self.account()?;
         workspace.add_account(account.clone(), credential.service_account.clone());
@@ -116,7 +155,7 @@ impl Furniture<'_> {
                 )
             };
             let of = current.and_then(|current| current.fingerprint.as_ref());
-            workspace.add_key(key, of.map_or_else(|| unknown(credential), print));
+            workspace.add_key(key, of.map_or_else(|| unknown(credential), value));
         }
         if let (Some(rotation), Some(successor)) = (rotation, rotation.and_then(Rotation::successor)) {
             let made = successor.facts.as_ref().and_then(|facts| facts.created_at).unwrap_or(rotation.since);
@@ -126,26 +165,26 @@ impl Furniture<'_> {
                 expires_at: successor.request.expires_at,
                 ..key(successor.key.clone(), account, made, attributes)
             };
-            workspace.add_key(key, print(&successor.fingerprint));
+            workspace.add_key(key, value(&successor.fingerprint));
         }
         Some(())
     }
 
     /// What a destination serves and keeps.
-    pub(super) fn furnish_shelf(&self, place: usize, destination: &Destination, shelf: &Shelf) -> Option<()> {
+    fn furnish_store(&self, place: usize, destination: &Destination, store: &Store) -> Option<()> {
         let successor = self.rotation.and_then(Rotation::successor);
         if let Some((successor, placement)) =
             successor.and_then(|successor| Some((successor, successor.placements.get(place)?)))
         {
-            return placed(destination, successor, placement, shelf);
+            return placed(destination, successor, placement, store);
         }
         let published = self.record.published.iter().find(|it| it.destination.is_same_place(destination));
         let current = self.record.current.as_ref().and_then(|current| current.fingerprint.as_ref());
         match published {
-            Some(published) => put(shelf, destination, &published.version, current, Stands::Current),
+            Some(published) => put(store, destination, &published.version, current, Stands::Current),
             // One that may be created is taken for one that is not there yet.
             None if destination.create => Some(()),
-            None => put(shelf, destination, &VersionId::new("VERSION_ID").ok()?, None, Stands::Current),
+            None => put(store, destination, &VersionId::new("VERSION_ID").ok()?, None, Stands::Current),
         }
     }
 
@@ -169,9 +208,9 @@ fn plain(text: &str) -> String {
     text.chars().map(|it| if it.is_ascii_alphanumeric() || it == '-' { it } else { '_' }).collect()
 }
 
-/// The value of a key that somebody else made.
-fn unknown(credential: &Credential) -> Fingerprint {
-    Fingerprint::of(format!("imagined-unknown-{}", credential.name).as_bytes())
+/// The value of a key that an operator created.
+fn unknown(credential: &Credential) -> String {
+    format!("imagined-unknown-{}", credential.name)
 }
 
 fn key(
@@ -180,69 +219,58 @@ fn key(
     created_at: Timestamp,
     attributes: Option<KeyAttributes>,
 ) -> Key {
-    Key {
-        usage_hash: Some(id.to_string()),
-        id,
-        account,
-        name: "imagined".to_owned(),
-        hint: String::new(),
-        created_at: Some(created_at),
-        enabled: true,
-        disable_reason: None,
-        attributes: attributes
-            .unwrap_or_else(|| KeyAttributes::of(Permissions::Only(["text_to_speech".to_owned()].into()))),
-        expires_at: None,
-        character_count: Some(0),
-    }
+    let attributes = attributes
+        .unwrap_or_else(|| KeyAttributes::of(Permissions::Only(["text_to_speech".to_owned()].into())));
+    Key { created_at: Some(created_at), ..plain_key(id, account, attributes) }
 }
 
 fn placed(
     destination: &Destination,
     successor: &Successor,
     placement: &Placement,
-    shelf: &Shelf,
+    store: &Store,
 ) -> Option<()> {
     let before = &placement.before;
     let new = Some(&successor.fingerprint);
     let put_before = |stands| match &before.version {
-        Some(version) => put(shelf, destination, version, before.fingerprint.as_ref(), stands),
+        Some(version) => put(store, destination, version, before.fingerprint.as_ref(), stands),
         None => Some(()),
     };
     match &placement.progress {
         PlacementState::Absent => put_before(Stands::Current),
         PlacementState::Staged { version, over } => {
             put_before(Stands::Current)?;
-            put(shelf, destination, version, new, Stands::Pending { over: over.as_ref() })
+            put(store, destination, version, new, Stands::Pending { over: over.as_ref() })
         }
         PlacementState::Current { version, displaced } => {
             put_before(Stands::Before)?;
             // Staged anew over what somebody else had changed meanwhile, in another field.
             if let Some(displaced) = displaced.as_ref().filter(|it| Some(*it) != before.version.as_ref()) {
-                put(shelf, destination, displaced, before.fingerprint.as_ref(), Stands::Before)?;
+                put(store, destination, displaced, before.fingerprint.as_ref(), Stands::Before)?;
             }
-            put(shelf, destination, version, new, Stands::Current)
+            put(store, destination, version, new, Stands::Current)
         }
         PlacementState::Restored { version } => {
-            put(shelf, destination, version, before.fingerprint.as_ref(), Stands::Current)
+            put(store, destination, version, before.fingerprint.as_ref(), Stands::Current)
         }
     }
 }
 
 fn put(
-    shelf: &Shelf,
+    store: &Store,
     destination: &Destination,
     version: &VersionId,
     of: Option<&Fingerprint>,
     stands: Stands<'_>,
 ) -> Option<()> {
     // Several credentials may have their fields in one secret.
-    let base = shelf.memory.text(&destination.secret);
+    let base = store.memory.text(&destination.secret);
     let base = base.as_ref().map(|base| base.as_str());
     let text = match (of, &destination.json_field) {
         (Some(of), _) => secret_text::compose(destination, base, &value(of)).ok()?.to_string(),
         (None, Some(_)) => base.unwrap_or("{}").to_owned(),
         (None, None) => String::new(),
     };
-    shelf.memory.put(&destination.secret, version, &text, stands);
+    store.memory.put(&destination.secret, version, &text, stands);
     Some(())
 }

@@ -1,4 +1,4 @@
-//! What goes in and out of the workspace: a call and its answer, without HTTP.
+//! A call to the workspace and its answer, without HTTP.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! Who calls, and whether they may: every call with a key passes here and is counted on it.
+//! Authorises each call, and counts it on the key that made it.
 
 use jiff::Timestamp;
 

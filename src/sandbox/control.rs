@@ -1,5 +1,5 @@
-//! The control surface under `/sandbox`: what a person in the dashboard, and fate, can do to the workspace. The
-//! table of its routes is in the documentation of [`crate::sandbox`].
+//! The control surface under `/sandbox`: operators' actions in the dashboard, and fault injection. The table of its
+//! routes is in the documentation of [`crate::sandbox`].
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

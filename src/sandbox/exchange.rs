@@ -1,4 +1,4 @@
-//! One HTTP exchange: from a request to a call, through the faults, and from the answer to a response.
+//! One HTTP exchange: a request becomes a call, faults are applied, and the answer becomes a response.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! What faults do to answers: what comes instead of one, and what becomes of one.
+//! How faults change answers: what replaces an answer, and what damages one.
 
 use serde_json::{Map, Value};
 

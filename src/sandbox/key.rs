@@ -1,4 +1,4 @@
-//! A key inside the workspace: its settings over time, and what was done with it.
+//! A key of the workspace: its settings over time, and the calls made with it.
 
 use std::collections::BTreeMap;
 

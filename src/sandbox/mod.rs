@@ -1,4 +1,4 @@
-//! An ElevenLabs workspace that runs here: the demo, rehearsals and the tests all use this one.
+//! An ElevenLabs workspace that runs locally, behind HTTP, for the demo and the tests of the real program.
 //!
 //! [`workspace`] is the state, without HTTP and without a clock of its own; [`rules`] say how it behaves, [`faults`]
 //! how it fails, [`server`] puts it behind HTTP, and [`truth`] is what the provider would never tell.

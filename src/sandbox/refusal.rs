@@ -1,4 +1,4 @@
-//! Every way in which the provider refuses, with its status and its body.
+//! Every refusal of the provider, with its status and its body.
 //!
 //! Codes marked as guessed are not documented and were never reported: a client must not depend on them.
 

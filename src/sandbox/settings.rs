@@ -1,4 +1,4 @@
-//! What a key is set to: what a caller may ask for, and how it is changed.
+//! The settings of a key: what a caller may request, and how a PATCH changes them.
 
 use crate::sandbox::api_version::ApiVersion;
 

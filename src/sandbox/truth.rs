@@ -1,5 +1,5 @@
-//! The truth about the workspace, which the provider would never tell: every key that there ever was, what was done
-//! with it, and which keys nobody holds.
+//! The complete state of the workspace, for tests: every key that ever existed, the calls made with it, and orphans. The
+//! provider's API shows none of this.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Connections that can be cut: how an answer gets lost or stops in its middle, as a client sees it on the wire.
+//! Connections that can be cut: an answer is lost, or stops in its middle, as a client sees it on the wire.
 
 use std::io;
 use std::net::SocketAddr;

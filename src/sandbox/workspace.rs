@@ -1,5 +1,5 @@
-//! A workspace's state, and what a person in its dashboard can do to it. Pure: time comes in with each call, so that
-//! a workspace can be driven in virtual time. The API in front of it is [`Workspace::answer`].
+//! A workspace's state, and what an operator can change in its dashboard. Pure: each call passes the time, so that a
+//! workspace can run in virtual time. The API in front of it is [`Workspace::answer`].
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;

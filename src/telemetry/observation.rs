@@ -105,7 +105,7 @@ pub struct Observation {
     /// The conditions of the daemon; present even if the journal cannot be read.
     pub conditions: Vec<Condition>,
     /// Whether the journal is writable.
-    pub is_journal_written: bool,
+    pub is_journal_writable: bool,
     pub budgets: BTreeMap<WorkspaceName, Budget>,
     pub clock_skew_max: SignedDuration,
     pub journal_bytes: Option<u64>,
@@ -209,11 +209,11 @@ impl Observer {
             workspaces: context
                 .workspaces
                 .iter()
-                .map(|(name, workspace_client)| (name.clone(), workspace_client.reach()))
+                .map(|(name, workspace_client)| (name.clone(), workspace_client.health()))
                 .collect(),
             report: report.map_err(|error| error.to_string()).map(with_conditions),
             conditions,
-            is_journal_written: self.handle.is_journal_written(),
+            is_journal_writable: self.handle.is_journal_writable(),
         }
     }
 
@@ -224,7 +224,7 @@ impl Observer {
         let status = self.status.borrow();
         let directory = status.journal.as_deref().and_then(Path::parent);
         let directory = directory.map_or_else(|| ".".to_owned(), |it| it.display().to_string());
-        let unwritable = !self.handle.is_journal_written();
+        let unwritable = !self.handle.is_journal_writable();
         let mut conditions = Vec::from_iter(unwritable.then(|| Condition::journal_unwritable(&directory)));
         let failing = status.meter.failing();
         conditions.extend(failing.iter().map(|(store, kind)| Condition::store_failing(store, *kind)));

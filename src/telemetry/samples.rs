@@ -110,7 +110,7 @@ pub(super) fn of(observation: &Observation) -> Samples {
     }
     samples.instant(catalogue::LAST_HEARTBEAT, &[], heartbeat.beat);
     samples.instant(catalogue::LAST_TICK, &[], heartbeat.tick);
-    samples.put(catalogue::ACTIVE_RECONCILES, &[], count(heartbeat.visits));
+    samples.put(catalogue::ACTIVE_RECONCILES, &[], count(heartbeat.reconciling));
     samples.put(catalogue::DAMAGED, &[], count(heartbeat.damaged.len()));
     samples.put(catalogue::ORPHANS, &[], total(heartbeat.orphans_deleted));
     samples.flag(catalogue::RELOAD_SUCCESS, &[], status.reload_refused.is_none());

@@ -7,33 +7,17 @@ use std::process::{Command, Output};
 
 use jiff::{SignedDuration, Timestamp};
 use rekeyd::config;
-use rekeyd::domain::forecast::{Start, forecast};
-use rekeyd::domain::ids::{CredentialName, RotationId};
-use rekeyd::domain::phase::PhaseName;
-use rekeyd::domain::record::LastRotation;
+use rekeyd::domain::ids::{CredentialName, KeyId, ServiceAccountId, VersionId};
+use rekeyd::domain::plan::Reason;
+use rekeyd::domain::record::{Current, PublishedVersion, Record};
+use rekeyd::domain::secret::Fingerprint;
+use rekeyd::ports::journal::CredentialState;
+use rekeyd::rehearsal::dry_run::{Given, Past};
+use rekeyd::rehearsal::simulation::{self, Conditions};
 use serde_json::Value;
 
 const AROUND: &str = "[daemon]\njournal.sqlite.path = \"/nonexistent/journal.db\"\n[workspaces.prod]\nbase_url = \"https://api.elevenlabs.io\"\n\
                       admin_key = { env = \"ADMIN_KEY\" }\n[stores.aws.aws_secrets_manager]\nregion = \"eu-west-1\"\n";
-
-/// When a rehearsed rotation began, made its key, and was over.
-struct Rehearsed {
-    begun: Timestamp,
-    minted: Option<Timestamp>,
-    ended: Option<Timestamp>,
-}
-
-impl Rehearsed {
-    fn read(story: &Value) -> Self {
-        let moment = |at: &Value| at.as_str().and_then(|at| at.parse::<Timestamp>().ok());
-        let minted = story["timeline"].as_array().unwrap().iter().find(|line| line["event"] == "minted");
-        Self {
-            begun: moment(&story["begun_at"]).unwrap(),
-            minted: minted.and_then(|line| moment(&line["at"])),
-            ended: moment(&story["ended_at"]),
-        }
-    }
-}
 
 /// A Monday, some days before the clocks go back in London.
 const NOW: &str = "2026-10-19T00:00:00Z";
@@ -71,7 +55,10 @@ fn a_window_is_kept_in_its_own_zone_over_a_change_of_the_clocks() {
     let (code, told) = told(&credential("tts", window), "20d");
     assert_eq!(code, Some(0), "{told}");
     // Nine o'clock is eight in UTC until the 25th of October, and nine from then on.
-    assert_eq!(begins(&told), ["2026-10-25T09:00:00Z", "2026-10-31T09:00:00Z", "2026-11-06T09:00:00Z"]);
+    assert_eq!(
+        begins(&told),
+        ["2026-10-19T08:00:00Z", "2026-10-25T09:00:00Z", "2026-10-31T09:00:00Z", "2026-11-06T09:00:00Z"]
+    );
     assert_eq!(told["assumed"], true);
 }
 
@@ -83,7 +70,7 @@ fn a_freeze_holds_the_beginning_and_the_revocation_back() {
     );
     let (code, told) = told(&policy, "3d");
     assert_eq!(code, Some(0), "{told}");
-    let first = &told["rotations"][0];
+    let first = &told["rotations"][1];
     assert_eq!(first["begins"], "2026-10-21T00:00:00Z");
     assert_eq!(first["disables"], "2026-10-22T00:00:00Z", "the overlap ends in the freeze");
     assert_eq!(first["deletes"], "2026-10-22T01:00:00Z");
@@ -115,7 +102,7 @@ fn what_cannot_be_kept_is_exit_code_1_and_says_why() {
             "more than 100 versions within a day",
         ),
     ] {
-        let output = run(&credential("tts", policy), &["--for", "40d"]);
+        let output = run(&credential("tts", policy), &["--for", "2d"]);
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(1), "{policy}\n{text}");
         assert!(text.contains("CANNOT BE KEPT: tts") && text.contains(why), "{policy}\n{text}");
@@ -129,7 +116,7 @@ fn a_calendar_has_an_event_for_each_rotation() {
     let output = run(&credential("tts", "every = \"10d\""), &["--for", "35d", "--output", "ics"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.starts_with("BEGIN:VCALENDAR\r\n") && text.ends_with("END:VCALENDAR\r\n"), "{text}");
-    assert_eq!(text.matches("BEGIN:VEVENT\r\n").count(), 3);
+    assert_eq!(text.matches("BEGIN:VEVENT\r\n").count(), 4);
     assert!(text.contains("DTSTART:20261029T000000Z\r\n"), "{text}");
     assert!(text.contains("SUMMARY:rotate tts (schedule)\r\n"), "{text}");
 }
@@ -161,59 +148,91 @@ fn fleet(limits: &str, second: &str, third: &str) -> String {
     )
 }
 
-#[test]
-fn what_is_foreseen_of_waves_places_and_budgets_is_what_the_engine_then_does() {
+/// Who begins when, by the forecast's or the rehearsal's names for it.
+fn calendar(told: &Value, begins: &str) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let rotations = told["rotations"].as_array().unwrap().iter();
+    rotations.map(|it| (text(&it["credential"]), text(&it[begins]))).collect()
+}
+
+fn played(command: &str, policy: &str, ahead: &str) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("policy.toml");
-    for (limits, second, third) in [
-        ("", "", ""),
-        ("", "after = [\"a\"]", "after = [\"b\"]"),
-        ("", "after = [\"a\"]", "after = [\"a\"]"),
-        ("overlaps_at_once = 1", "", ""),
-        ("overlaps_at_once = 2", "", "after = [\"a\"]"),
-        ("mints_per_hour = 1", "", ""),
+    fs::write(&file, policy).unwrap();
+    let mut run = Command::new(env!("CARGO_BIN_EXE_rekeyd"));
+    run.args([command, "--now", NOW, "--for", ahead, "--output", "json", "--policy"]).arg(&file);
+    serde_json::from_slice(&run.output().unwrap().stdout).unwrap()
+}
+
+#[test]
+fn a_forecast_is_the_rehearsals_calendar_and_says_what_each_rotation_waits_for() {
+    for (limits, second, third, held_by) in [
+        ("", "", "", None),
+        ("", "after = [\"a\"]", "after = [\"b\"]", Some("`a` is done and is watched until")),
+        ("", "after = [\"a\"]", "after = [\"a\"]", Some("`a` is done and is watched until")),
+        ("overlaps_at_once = 1", "", "", Some("`prod` has 1 rotations under way, `overlaps_at_once`")),
+        ("overlaps_at_once = 2", "", "after = [\"a\"]", Some("`a` is done and is watched until")),
+        ("mints_per_hour = 1", "", "", Some("the budget of `prod`, `mints_per_hour`")),
     ] {
         let policy = fleet(limits, second, third);
-        fs::write(&file, &policy).unwrap();
-        let mut rehearse = Command::new(env!("CARGO_BIN_EXE_rekeyd"));
-        rehearse.args(["rehearse", "--now", NOW, "--for", "18d", "--output", "json", "--policy"]).arg(&file);
-        let said = rehearse.output().unwrap();
-        let played: Value = serde_json::from_slice(&said.stdout).unwrap();
-        assert_eq!(played["kept"], true, "{limits} {played:#}");
-        let mut stories: BTreeMap<CredentialName, Vec<Rehearsed>> = BTreeMap::new();
-        for story in played["rotations"].as_array().unwrap() {
-            let name = CredentialName::new(story["credential"].as_str().unwrap()).unwrap();
-            stories.entry(name).or_default().push(Rehearsed::read(story));
-        }
-        // From where everybody has been adopted, both play the same policy.
-        let adopted = stories.values().filter_map(|of_one| of_one.first()?.ended).max().unwrap();
-        let starts = stories.iter().map(|(name, of_one)| {
-            let mut start = Start::assumed(name.clone(), of_one[0].minted.unwrap());
-            let rotation = RotationId::from_uuid(uuid::Uuid::nil());
-            let at = of_one[0].ended.unwrap();
-            start.record.last = Some(LastRotation { rotation, outcome: PhaseName::Done, at, why: None });
-            (name.clone(), start)
-        });
-        let config = config::load(&policy, "policy.toml", &BTreeMap::new()).unwrap();
-        let until: Timestamp = played["until"].as_str().unwrap().parse().unwrap();
-        let foreseen = forecast(&config.policy, &config.version_quotas(), starts.collect(), adopted, until);
-        assert_eq!(foreseen.broken, []);
-        for (name, of_one) in &stories {
-            let expected = foreseen.rotations.iter().filter(|it| it.credential == *name);
-            let (begun, expected): (Vec<Timestamp>, Vec<Timestamp>) =
-                (of_one[1..].iter().map(|it| it.begun).collect(), expected.map(|it| it.begins).collect());
-            // The one that is due just before the end may begin just after it.
-            assert!(
-                begun.len() >= 3 && expected.len().abs_diff(begun.len()) <= 1,
-                "{name} {begun:?} {expected:?}"
-            );
-            for (begun, expected) in begun.iter().zip(&expected) {
-                let apart = begun.duration_since(*expected).abs();
-                assert!(
-                    apart < SignedDuration::from_mins(90),
-                    "{limits} {second} {name}: {begun} {expected}"
-                );
-            }
+        let (forecast, rehearsal) = (played("forecast", &policy, "18d"), played("rehearse", &policy, "18d"));
+        assert_eq!((&forecast["kept"], &rehearsal["kept"]), (&true.into(), &true.into()), "{forecast:#}");
+        let foreseen = calendar(&forecast, "begins");
+        assert_eq!(foreseen, calendar(&rehearsal, "begun_at"), "{limits} {second}");
+        assert!(foreseen.len() >= 12, "{foreseen:?}");
+        let reasons = forecast["rotations"].as_array().unwrap().iter();
+        let reasons: Vec<&str> = reasons.filter_map(|it| it["held_by"].as_str()).collect();
+        match held_by {
+            Some(held_by) => assert!(reasons.iter().any(|it| it.contains(held_by)), "{held_by} {reasons:?}"),
+            None => assert!(reasons.is_empty(), "{reasons:?}"),
         }
     }
+}
+
+#[test]
+fn those_who_wait_for_others_longer_than_their_interval_are_told_what_to_change() {
+    let waves = fleet("", "after = [\"a\"]", "after = [\"a\", \"b\"]").replace("\"6h\"", "\"60h\"");
+    // The third of those that take three hours each waits for six.
+    let slots = fleet("overlaps_at_once = 1", "", "").replace("\"4d\"", "\"6h\"");
+    for (policy, ahead) in [(waves, "30d"), (slots, "6d")] {
+        let told = played("forecast", &policy, ahead);
+        assert_eq!(told["kept"], false, "{told:#}");
+        let broken = told["broken"].as_array().unwrap().iter();
+        let why: Vec<&str> = broken.map(|it| it["why"].as_str().unwrap()).collect();
+        let expected = ["longer than its whole interval", "raise `overlaps_at_once`"];
+        assert!(expected.iter().all(|text| why.iter().any(|why| why.contains(text))), "{why:#?}");
+    }
+}
+
+#[test]
+fn a_forecast_begins_with_what_the_journal_knows() {
+    let policy = format!("{AROUND}{}", credential("tts", "every = \"10d\"\njitter = \"0s\""));
+    let config = config::load(&policy, "policy.toml", &BTreeMap::new()).unwrap();
+    let (name, now) = (CredentialName::new("tts").unwrap(), NOW.parse::<Timestamp>().unwrap());
+    let since = now - SignedDuration::from_hours(24);
+    let current = Current {
+        key: KeyId::new("key").unwrap(),
+        fingerprint: Some(Fingerprint::of(b"value")),
+        since,
+        expires_at: None,
+        usage_hash: None,
+        attributes: None,
+    };
+    let destination = config.policy.credentials[&name].destinations[0].clone();
+    let published = PublishedVersion { destination, version: VersionId::new("version").unwrap() };
+    let record = Record {
+        account: Some(ServiceAccountId::new("account").unwrap()),
+        current: Some(current),
+        published: vec![published],
+        ..Record::new(name.clone())
+    };
+    let known = Some(CredentialState { record, rotation: None });
+    let pasts = BTreeMap::from([(name, Past { known, entries: Vec::new() })]);
+    let until = now + SignedDuration::from_hours(24 * 15);
+    let played = simulation::play(&Given::of(&config), &pasts, &Conditions::fair(), now, until, |_| {});
+    let played = played.unwrap();
+    assert!(played.violations.is_empty(), "{:?}", played.violations);
+    let begun: Vec<_> = played.rotations.iter().map(|it| (it.reason, it.begun_at, it.age)).collect();
+    let interval = SignedDuration::from_hours(240);
+    assert_eq!(begun, [(Reason::Schedule, since + interval, interval)]);
 }

@@ -91,9 +91,9 @@ fn a_month_goes_well_whatever_dies_in_it_and_is_the_same_again() {
 fn a_consumer_that_never_switches_keeps_the_policy_from_being_kept() {
     let (code, told) = told(&["--for", "5d", "--never", "web"]);
     assert_eq!((code, &told["kept"]), (Some(1), &false.into()), "{told:#}");
-    let trouble = &told["troubles"][0];
-    assert_eq!(trouble["credential"], "tts", "{told:#}");
-    assert!(trouble["why"].as_str().unwrap().contains("acknowledged by web"), "{trouble}");
+    let violation = &told["violations"][0];
+    assert_eq!(violation["credential"], "tts", "{told:#}");
+    assert!(violation["why"].as_str().unwrap().contains("acknowledged by web"), "{violation}");
     assert!(of(&told, "canary").iter().all(|it| it["phase"] == "done"), "others go on: {told:#}");
     let said = run(&["--for", "5d", "--never", "nobody"]);
     assert_eq!(said.status.code(), Some(1));

@@ -15,18 +15,23 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("ports", &["domain"]),
     ("call", &[]),
+    ("call_context", &["domain"]),
     ("plain_file", &[]),
+    ("process_group", &[]),
     ("loopback", &[]),
     ("config_file", &["domain", "loopback", "plain_file"]),
     ("sandbox", &["domain", "ports"]),
-    ("adapters", &["config_file", "domain", "loopback", "plain_file", "ports"]),
+    (
+        "adapters",
+        &["call_context", "config_file", "domain", "loopback", "plain_file", "ports", "process_group"],
+    ),
     ("stores", &["adapters", "config_file", "ports"]),
     ("config", &["config_file", "domain", "loopback", "plain_file", "ports", "stores"]),
-    ("engine", &["domain", "ports"]),
-    ("telemetry", &["domain", "engine", "ports"]),
+    ("engine", &["call_context", "domain", "ports"]),
+    ("telemetry", &["call_context", "domain", "engine", "ports"]),
     ("http", &["domain", "engine", "plain_file", "ports", "telemetry"]),
     ("notify", &["domain", "engine", "ports", "telemetry"]),
-    ("agent", &["call", "config", "config_file", "domain", "plain_file", "ports"]),
+    ("agent", &["call", "config", "config_file", "domain", "plain_file", "ports", "process_group"]),
     (
         "app",
         &[
@@ -43,9 +48,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("draft", &["config_file", "domain", "ports", "stores"]),
-    ("doctor", &["adapters", "app", "call", "config", "config_file", "domain", "plain_file", "ports"]),
+    (
+        "doctor",
+        &["adapters", "app", "call", "config", "config_file", "domain", "plain_file", "ports", "rehearsal"],
+    ),
     ("demo", &["adapters", "domain", "ports", "sandbox"]),
-    ("rehearsal", &["adapters", "domain", "engine", "ports"]),
+    ("rehearsal", &["adapters", "config", "domain", "engine", "ports"]),
     (
         "cli",
         &[
@@ -96,7 +104,7 @@ const IMPURE: &[&str] = &[
     "println!",
 ];
 
-/// Adapters that another adapter may name: what secret stores have in common.
+/// Adapters that another adapter may name: what secret stores have in common, which is pure.
 const SHARED_BY_ADAPTERS: &[&str] = &["endpoint", "file_system", "json_field", "post", "secret_text"];
 
 const NAMES_THAT_SAY_NOTHING: &[&str] =

@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use crate::adapters::aws_secrets_manager::{AwsSecretsManager, Settings, doctor, permissions, policy};
 use crate::domain::examination::Finding;
 use crate::domain::failure::Failure;
-use crate::domain::forecast::quotas::VersionQuota;
 use crate::domain::plan::Destination;
 use crate::ports::permissions::{PermissionScope, Statement};
 use crate::ports::secret_store::SecretStore;
-use crate::ports::store_kind::{Examination, InitForm, NameRule, StoreConfig, StoreKind, StoreOperation};
+use crate::ports::store_kind::{
+    Examination, InitForm, NameRule, StoreConfig, StoreKind, StoreOperation, VersionQuota,
+};
 
 pub static KIND: StoreKind = StoreKind {
     key: "aws_secrets_manager",

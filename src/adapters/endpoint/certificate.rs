@@ -1,4 +1,4 @@
-//! The one thing that is read of a certificate: when it expires. As much of DER as that takes, and nothing is guessed.
+//! Reads the expiry of a certificate: as much of DER as that takes.
 
 use jiff::Timestamp;
 use jiff::civil;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Url;
 
-use crate::adapters::endpoint::{Unseen, addresses, certificate_expiry};
+use crate::adapters::endpoint::{CertificateError, addresses, certificate_expiry};
 use crate::config_file::environment::{Environment, ProcessEnvironment};
 use crate::domain::examination::{Check, Finding};
 
@@ -68,12 +68,12 @@ async fn certificate(
         Ok(None) => return (Finding::ok(check, about, "TLS connection established"), true),
         Err(error) => {
             let fix = match &error {
-                Unseen::NothingToTrust(_) => {
+                CertificateError::NothingToTrust(_) => {
                     "install the system's certificate authorities (`apt-get install ca-certificates`, or copy \
                      /etc/ssl/certs/ca-certificates.crt into the image), or set `ca_file` to a PEM file"
                 }
-                Unseen::CaFile => "put PEM certificates into the file that `ca_file` names",
-                Unseen::Refused(_) => {
+                CertificateError::CaFile => "put PEM certificates into the file that `ca_file` names",
+                CertificateError::Refused(_) => {
                     "for a private certificate authority, set `ca_file` to its PEM file; otherwise check the firewall, the \
                      proxy, this machine's clock and the server's certificate"
                 }

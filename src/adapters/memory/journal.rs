@@ -88,6 +88,11 @@ impl MemoryJournal {
         *audit = kept;
     }
 
+    /// Reads every record, without a copy of any.
+    pub fn with_records<T>(&self, read: impl FnOnce(&BTreeMap<CredentialName, Record>) -> T) -> T {
+        read(&self.contents().records)
+    }
+
     /// How many writes succeeded so far.
     #[must_use]
     pub fn writes(&self) -> u64 {
@@ -108,6 +113,12 @@ impl Contents {
             Rotation::fold(events).map_err(|history| Error::from((id, history)))
         };
         Ok(CredentialState { record: record.clone(), rotation: record.open.map(fold).transpose()? })
+    }
+
+    /// Of rotations that something happened to since then.
+    fn entries_since(&self, since: Timestamp) -> impl Iterator<Item = &Entry> {
+        let recent = move |entries: &&Vec<Entry>| entries.last().is_some_and(|last| last.at >= since);
+        self.rotations.values().filter(recent).flatten()
     }
 
     fn check_entry(&self, entry: &Entry) -> Result<(), Error> {
@@ -261,9 +272,7 @@ impl WorkspaceActivity for MemoryJournal {
     ) -> Result<Vec<Timestamp>, Error> {
         let contents = self.contents();
         let mut mints: Vec<Timestamp> = contents
-            .rotations
-            .values()
-            .flatten()
+            .entries_since(since)
             .filter(|entry| {
                 matches!(entry.event, Event::MintIntended { .. })
                     && entry.workspace == *workspace
@@ -285,7 +294,7 @@ impl WorkspaceActivity for MemoryJournal {
         let wanted = |entry: &&Entry| {
             names.contains(&entry.event.name()) && entry.workspace == *workspace && entry.at >= since
         };
-        let mut found: Vec<Entry> = contents.rotations.values().flatten().filter(wanted).cloned().collect();
+        let mut found: Vec<Entry> = contents.entries_since(since).filter(wanted).cloned().collect();
         found.sort_by_key(|entry| entry.at);
         Ok(found)
     }

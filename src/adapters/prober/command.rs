@@ -1,4 +1,4 @@
-//! Runs a program of the operator's and waits for its exit code.
+//! Runs an operator's program and waits for its exit code.
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
@@ -9,10 +9,11 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::domain::gate::probe::CommandGate;
+use crate::process_group::ProcessGroup;
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What was killed is gone by then, unless the kernel itself is stuck.
+/// A killed program is gone by then, unless the kernel itself is stuck.
 const GONE_AFTER: Duration = Duration::from_secs(1);
 
 /// As [`crate::ports::prober::Prober::run`]. The program leads a process group of its own, which is killed as a whole.
@@ -25,12 +26,12 @@ pub(super) async fn run(gate: &CommandGate, about: &BTreeMap<String, String>) ->
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.process_group(0).kill_on_drop(true);
     let mut child = command.spawn().map_err(|error| format!("`{program}` cannot be started: {error}"))?;
-    let group = Group(child.id());
+    let group = ProcessGroup::led_by(&child);
     let ended = timeout(gate.time_limit.unsigned_abs(), child.wait()).await;
     drop(group);
     match ended {
         Err(_) => {
-            // Reaped here rather than whenever somebody looks.
+            // Reaped here, so that no zombie is left.
             drop(timeout(GONE_AFTER, child.wait()).await);
             Err(format!("`{program}` did not end within {:#}", gate.time_limit))
         }
@@ -41,20 +42,5 @@ pub(super) async fn run(gate: &CommandGate, about: &BTreeMap<String, String>) ->
             (None, Some(signal)) => format!("`{program}` was ended by signal {signal}"),
             (None, None) => format!("`{program}` ended in an unknown way"),
         }),
-    }
-}
-
-/// Kills what is left of the group when it is dropped, a cancelled call included.
-struct Group(Option<u32>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        let pid = self.0.and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
-        if let Some(pid) = pid {
-            let killed = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
-            if killed.is_ok() {
-                tracing::debug!("ended what a command had left behind");
-            }
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! One round of a probe: every address behind its name, or whichever answers.
+//! One round of a probe: every address of its name, or whichever responds.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use zeroize::Zeroizing;
 use crate::domain::gate::probe::{Probe, Reads};
 use crate::ports::prober::ProbeResponse;
 
-/// For one answer, and for the look-up of the name.
+/// For one response, and for resolving the name.
 const TIME_LIMIT: Duration = Duration::from_secs(3);
-/// For the whole round: a consumer that fails in the quarantine must not have to wait for long until it is heard.
+/// For the whole round: a consumer that fails in the quarantine must be noticed soon.
 const ROUND_LIMIT: Duration = Duration::from_secs(4);
 const BODY_BYTES_MAX: usize = 64 * 1024;
-/// More instances than this are asked about in part, which counts as an answer that is missing.
+/// Further addresses are not requested, which counts as a missing response.
 const ADDRESSES_MAX: usize = 256;
 const AT_ONCE: usize = 32;
 
@@ -30,7 +30,7 @@ pub(super) enum Lookup<'a> {
     Known(&'a [IpAddr]),
 }
 
-pub(super) async fn ask(probe: &Probe, lookup: Lookup<'_>) -> Vec<ProbeResponse> {
+pub(super) async fn probe(probe: &Probe, lookup: Lookup<'_>) -> Vec<ProbeResponse> {
     let round_ends = Instant::now() + ROUND_LIMIT;
     let Ok(url) = Url::parse(&probe.url) else {
         return vec![unanswered(&probe.name, "its URL cannot be read")];
@@ -41,7 +41,7 @@ pub(super) async fn ask(probe: &Probe, lookup: Lookup<'_>) -> Vec<ProbeResponse>
         return vec![ProbeResponse { address: host, text }];
     }
     match addresses(&url, lookup).await {
-        Ok(addresses) => ask_each(&url, &probe.reads, &addresses, round_ends).await,
+        Ok(addresses) => probe_each(&url, &probe.reads, &addresses, round_ends).await,
         Err(why) => vec![unanswered(&host, why)],
     }
 }
@@ -50,7 +50,7 @@ fn unanswered(address: &str, why: impl Into<String>) -> ProbeResponse {
     ProbeResponse { address: address.to_owned(), text: Err(why.into()) }
 }
 
-/// Every address behind the name, once, in order.
+/// Every address of the name, once, in order.
 async fn addresses(url: &Url, lookup: Lookup<'_>) -> Result<Vec<SocketAddr>, String> {
     let host = url.host_str().unwrap_or_default();
     let port = url.port_or_known_default().unwrap_or(80);
@@ -69,20 +69,20 @@ async fn addresses(url: &Url, lookup: Lookup<'_>) -> Result<Vec<SocketAddr>, Str
     Ok(addresses)
 }
 
-/// Asks so many at once, until the round ends: who was not asked by then, or has not answered, has said nothing.
-async fn ask_each(
+/// Requests so many addresses at once, until the round ends: one that has not responded by then counts as silent.
+async fn probe_each(
     url: &Url,
     reads: &Reads,
     addresses: &[SocketAddr],
     round_ends: Instant,
 ) -> Vec<ProbeResponse> {
-    let places = Arc::new(Semaphore::new(AT_ONCE));
-    let mut asked = JoinSet::new();
+    let slots = Arc::new(Semaphore::new(AT_ONCE));
+    let mut requests = JoinSet::new();
     for (index, address) in addresses.iter().copied().take(ADDRESSES_MAX).enumerate() {
-        let (url, reads, places) = (url.clone(), reads.clone(), Arc::clone(&places));
-        asked.spawn(async move {
+        let (url, reads, slots) = (url.clone(), reads.clone(), Arc::clone(&slots));
+        requests.spawn(async move {
             // Never closed.
-            let _place = places.acquire().await;
+            let _slot = slots.acquire().await;
             let text = fetch(&url, Some(address), &reads).await;
             (index, ProbeResponse { address: address.ip().to_string(), text })
         });
@@ -91,7 +91,7 @@ async fn ask_each(
         unanswered(&address.ip().to_string(), "it was not reached before the round ended")
     };
     let mut answers: Vec<ProbeResponse> = addresses.iter().take(ADDRESSES_MAX).map(late).collect();
-    while let Ok(Some(answered)) = timeout_at(round_ends, asked.join_next()).await {
+    while let Ok(Some(answered)) = timeout_at(round_ends, requests.join_next()).await {
         let Ok((index, answer)) = answered else { continue };
         if let Some(place) = answers.get_mut(index) {
             *place = answer;
@@ -103,8 +103,8 @@ async fn ask_each(
     answers
 }
 
-/// One question, to `at` if given, with the URL's own name in it. Never through a proxy, which would choose by itself
-/// whom to ask, and in HTTP/1.1, whose buffers are small.
+/// One request, to `at` if given, with the URL's own name in it. Never through a proxy, which would choose the address
+/// by itself, and in HTTP/1.1, whose buffers are small.
 async fn fetch(url: &Url, at: Option<SocketAddr>, reads: &Reads) -> Result<String, String> {
     let mut builder = Client::builder()
         .redirect(Policy::none())
@@ -113,7 +113,7 @@ async fn fetch(url: &Url, at: Option<SocketAddr>, reads: &Reads) -> Result<Strin
         .no_proxy()
         .http1_only();
     if url.scheme() == "http" {
-        // No certificate is looked at: none needs to be loaded.
+        // No certificate is verified: none needs to be loaded.
         builder = builder.tls_certs_only([]);
     }
     if let Some(at) = at {
@@ -127,7 +127,7 @@ async fn fetch(url: &Url, at: Option<SocketAddr>, reads: &Reads) -> Result<Strin
     read(response, reads).await
 }
 
-/// What stands at the probe's place. Everything else of the answer is wiped: it could hold the key.
+/// The text that the probe selects. The rest of the response is wiped: it could contain the key.
 async fn read(mut response: Response, reads: &Reads) -> Result<String, String> {
     if let Reads::Header(name) = reads {
         let value = response.headers().get(name).ok_or("its answer lacks the header")?;
@@ -152,7 +152,7 @@ async fn read(mut response: Response, reads: &Reads) -> Result<String, String> {
     }
 }
 
-/// Without the address, which the reader knows, and without anything of the answer.
+/// Without the address, which the reader knows, and without anything of the response.
 fn why(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         "it did not answer in time".to_owned()

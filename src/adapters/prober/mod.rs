@@ -11,18 +11,18 @@ use async_trait::async_trait;
 use crate::domain::gate::probe::{CommandGate, Probe};
 use crate::ports::prober::{ProbeResponse, Prober};
 
-/// Asks over the network and runs programs, both within bounds.
+/// Sends requests over the network and runs programs, both within time limits.
 #[derive(Debug, Default)]
 pub struct NetworkProber;
 
-/// The same, with every name meaning these addresses, whatever the system's resolver says.
+/// The same, with every name resolving to these addresses, whatever the system's resolver says.
 #[derive(Debug, Default)]
 pub struct ResolvedProber(pub Vec<IpAddr>);
 
 #[async_trait]
 impl Prober for NetworkProber {
     async fn probe(&self, probe: &Probe) -> Vec<ProbeResponse> {
-        http::ask(probe, http::Lookup::System).await
+        http::probe(probe, http::Lookup::System).await
     }
 
     async fn run(&self, gate: &CommandGate, about: &BTreeMap<String, String>) -> Result<(), String> {
@@ -33,7 +33,7 @@ impl Prober for NetworkProber {
 #[async_trait]
 impl Prober for ResolvedProber {
     async fn probe(&self, probe: &Probe) -> Vec<ProbeResponse> {
-        http::ask(probe, http::Lookup::Known(&self.0)).await
+        http::probe(probe, http::Lookup::Known(&self.0)).await
     }
 
     async fn run(&self, gate: &CommandGate, about: &BTreeMap<String, String>) -> Result<(), String> {

@@ -1,4 +1,4 @@
-//! A plan for a person: one line for each credential, or every call of one.
+//! A plan as text: one line for each credential, or every call of one.
 
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
@@ -15,7 +15,7 @@ use crate::rehearsal::dry_run::{End, Foreseen};
 pub(super) fn overview(report: &PlanReport) -> String {
     let mut text = String::new();
     if report.without_journal {
-        text += "there is no journal yet: told from the policy alone\n\n";
+        text += "there is no journal yet: planned from the policy alone\n\n";
     }
     if report.credentials.is_empty() {
         return text + "the policy has no credential\n";
@@ -25,7 +25,7 @@ pub(super) fn overview(report: &PlanReport) -> String {
     table.set_header(["CREDENTIAL", "BEGINS", "WHY", "CALLS", "ENDS"]);
     for planned in &report.credentials {
         let Some(foreseen) = &planned.foreseen else {
-            let row = [planned.credential.as_str(), "-", "-", "-", "cannot be told"];
+            let row = [planned.credential.as_str(), "-", "-", "-", "cannot be planned"];
             table.add_row(row);
             continue;
         };
@@ -48,7 +48,7 @@ pub(super) fn overview(report: &PlanReport) -> String {
     }
     for planned in &report.credentials {
         let held = held(planned);
-        let why_not = planned.why_not.iter().map(|why| format!("cannot be told: {why}"));
+        let why_not = planned.why_not.iter().map(|why| format!("cannot be planned: {why}"));
         let all: Vec<String> = why_not.chain(held).collect();
         if !all.is_empty() {
             text += &format!("\n{}:\n", planned.credential);
@@ -57,7 +57,7 @@ pub(super) fn overview(report: &PlanReport) -> String {
             text += &lines.finish();
         }
     }
-    text + "\nevery call of one: rekeyd plan NAME\n"
+    text + "\nto see every call of one credential: rekeyd plan NAME\n"
 }
 
 /// Everything about one credential.
@@ -68,7 +68,7 @@ pub(super) fn details(planned: &Planned, now: Timestamp) -> String {
         text.line(2, &held);
     }
     let Some(foreseen) = &planned.foreseen else {
-        text.line(2, &format!("cannot be told: {}", planned.why_not.as_deref().unwrap_or_default()));
+        text.line(2, &format!("cannot be planned: {}", planned.why_not.as_deref().unwrap_or_default()));
         return text.finish();
     };
     if let (Some(begins), None) = (foreseen.begins, &planned.status.rotation) {
@@ -99,7 +99,7 @@ fn tell(text: &mut Paragraphs, step: &Step) {
     }
     for Called { call, times } in &step.calls {
         let often = match times {
-            0 => " (again and again until then)".to_owned(),
+            0 => " (repeated until then)".to_owned(),
             1 => String::new(),
             times => format!(" ({times} times)"),
         };
@@ -126,10 +126,11 @@ fn held(planned: &Planned) -> Vec<String> {
             hold.next_command
         )
     });
-    let turn = status.waits_for.iter().map(|why| format!("waits for its turn: {why}"));
+    let turn =
+        status.waits_for.iter().map(|why| format!("waits for a rotation slot or a predecessor: {why}"));
     let obstacle = status.obstacle.iter().map(|it| format!("blocked: {}", it.detail));
     let window =
-        planned.foreseen.iter().filter_map(|it| it.held_by.as_ref()).map(|why| format!("waits: {why}"));
+        planned.foreseen.iter().filter_map(|it| it.held_by.as_ref()).map(|why| format!("held by: {why}"));
     holds.chain(turn).chain(obstacle).chain(window).map(|line| one_line(&line)).collect()
 }
 

@@ -11,12 +11,11 @@ use crate::config::check::credentials::CheckedCredential;
 use crate::config::components::ConsumerConfig;
 use crate::config::raw::At;
 use crate::config_file::findings::Findings;
-use crate::domain::forecast::quotas::VersionQuota;
 use crate::domain::gate::Gate;
 use crate::domain::ids::{ConsumerName, StoreName};
 use crate::domain::plan::AfterDeadline;
 use crate::domain::schedule::{Cadence, Calendar, Schedule, brief};
-use crate::ports::store_kind::StoreConfig;
+use crate::ports::store_kind::{StoreConfig, VersionQuota};
 
 /// Long enough to include the longest and shortest months, and a leap day.
 const OCCURRENCES_LOOKED_AT: usize = 100;

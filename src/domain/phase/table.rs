@@ -126,7 +126,7 @@ phases! {
         held_by: Some(HoldKind::Minting), admin_key: AdminKeySide::Either,
         ended: None,
         summary: "a rotation has started; nothing has changed yet",
-        meaning: "everything is checked first",
+        meaning: "checks the preconditions",
         impact: UNTOUCHED,
     },
     Minting: PhaseRow {
@@ -176,7 +176,7 @@ phases! {
         held_by: None, admin_key: AdminKeySide::Either,
         ended: None,
         summary: "the new key is being promoted",
-        meaning: "it becomes current everywhere",
+        meaning: "makes the new key current",
         impact: BOTH_WORK,
     },
     Overlap: PhaseRow {
@@ -262,7 +262,7 @@ phases! {
         held_by: None, admin_key: AdminKeySide::Old,
         ended: None,
         summary: "the old key is being promoted again",
-        meaning: "the old key is put back into service",
+        meaning: "makes the old key current",
         impact: GOES_BACK,
     },
     Returning: PhaseRow {
@@ -284,7 +284,7 @@ phases! {
         held_by: Some(HoldKind::Revoking), admin_key: AdminKeySide::Old,
         ended: None,
         summary: "rolled back; the new key is being deleted",
-        meaning: "the new key is deleted",
+        meaning: "deletes the new key",
         impact: ONE_STAYS,
     },
     Parked: PhaseRow {
@@ -304,9 +304,9 @@ phases! {
         path: Path::Rotation, waits: false, is_setback: false, may_publish_again: false,
         needs_old_key: NeedsOldKey::Never, old_key: OldKey::Deleted, quarantine: Quarantine::NotPlanned,
         held_by: None, admin_key: AdminKeySide::Either,
-        ended: Some((Occurrence::Rotated, "has a new key, and the old one is gone")),
+        ended: Some((Occurrence::Rotated, "has a new key; the old key is deleted")),
         summary: "the rotation has ended",
-        meaning: "the new key alone is left",
+        meaning: "the new key is in service",
         impact: IN_SERVICE,
     },
     Aborted: PhaseRow {
@@ -315,9 +315,9 @@ phases! {
         path: Path::Aside, waits: false, is_setback: true, may_publish_again: false,
         needs_old_key: NeedsOldKey::Never, old_key: OldKey::Enabled, quarantine: Quarantine::NotPlanned,
         held_by: None, admin_key: AdminKeySide::Either,
-        ended: Some((Occurrence::Aborted, "keeps its key: the rotation came to nothing")),
+        ended: Some((Occurrence::Aborted, "keeps its key; the rotation was aborted")),
         summary: "the rotation has ended",
-        meaning: "nothing came of it",
+        meaning: "the old key stays in service",
         impact: IN_SERVICE,
     },
     RolledBack: PhaseRow {
@@ -326,9 +326,9 @@ phases! {
         path: Path::Rollback, waits: false, is_setback: false, may_publish_again: false,
         needs_old_key: NeedsOldKey::Never, old_key: OldKey::Enabled, quarantine: Quarantine::NotPlanned,
         held_by: None, admin_key: AdminKeySide::Either,
-        ended: Some((Occurrence::RolledBack, "is back on its old key")),
+        ended: Some((Occurrence::RolledBack, "was rolled back to its old key")),
         summary: "the rotation has ended",
-        meaning: "the old key alone is left",
+        meaning: "the old key is in service",
         impact: IN_SERVICE,
     },
 }

@@ -137,9 +137,7 @@ fn text(event: &Event, places: &[Destination]) -> String {
         Event::Alarmed { alarm } => format!("the old key is still needed: {}", alarm.detail),
         Event::ExpiryIntended { at, .. } => format!("setting the old key's expiry to {at:.0}"),
         Event::ExpirySettled { at, in_force: true } => format!("the old key expires at {at:.0}"),
-        Event::ExpirySettled { in_force: false, .. } => {
-            "the old key's expiry is unchanged: the workspace cannot set it, or it is early enough".to_owned()
-        }
+        Event::ExpirySettled { in_force: false, .. } => "the old key's expiry is unchanged".to_owned(),
         Event::Escalated { why, .. } => format!("escalated to an emergency: {why}"),
         Event::OldKeyGone => "deleted the old key, and confirmed it".to_owned(),
         Event::RollbackBegun { cause } => format!("rolling back: {}", because(*cause)),

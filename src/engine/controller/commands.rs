@@ -1,11 +1,11 @@
-//! Orders on their way to the visitor who carries them out.
+//! Queues commands for the reconciler that executes them.
 
 use crate::domain::ids::CredentialName;
 use crate::engine::commands::{Command, CommandRequest};
 use crate::engine::controller::{Controller, Slot};
 
 impl Controller {
-    pub(super) fn take_request(&mut self, name: &CredentialName, request: CommandRequest) {
+    pub(super) fn queue_request(&mut self, name: &CredentialName, request: CommandRequest) {
         let refusal = match self.slots.get(name) {
             None => Some(format!("there is no credential `{name}`")),
             Some(Slot { damaged: Some(why), .. }) if request.command != Command::Repair => {
@@ -17,22 +17,22 @@ impl Controller {
             Some(_) => None,
         };
         if let Some(refusal) = refusal {
-            // Nobody may be left to hear it.
+            // The requester may be gone.
             drop(request.answer.send(Err(refusal)));
             return;
         }
         if let Some(slot) = self.slots.get_mut(name) {
-            // Whoever is sent to repair it leaves it alone again if that is not possible.
+            // A reconciler that cannot repair it leaves it alone again.
             slot.reread |= slot.damaged.take().is_some();
             slot.requests.push(request);
         }
-        self.look_at(name);
+        self.requeue_now(name);
     }
 
     pub(super) fn refuse_requests(&mut self, name: &CredentialName) {
         let Some(slot) = self.slots.get_mut(name) else { return };
         for request in slot.requests.drain(..) {
-            // Nobody may be left to hear it.
+            // The requester may be gone.
             drop(request.answer.send(Err(format!("`{name}` is not in the policy any more"))));
         }
     }

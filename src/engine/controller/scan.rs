@@ -1,5 +1,5 @@
-//! Looking after workspaces as a whole: what their shared_inventory show of keys that nobody answers for, and of keys that are
-//! not as they should be. What a listing shows is a hint: whoever acts on it looks again.
+//! Scans whole workspaces: orphans, and keys or destinations that were changed out of band. A listing is only a hint:
+//! the reconciler that acts on it lists again.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,16 +12,16 @@ use crate::domain::inspection::{self, InspectionInput};
 use crate::domain::plan::Destination;
 use crate::domain::secret::Fingerprint;
 use crate::engine::context::Context;
-use crate::engine::controller::{Controller, Finished, Slot};
+use crate::engine::controller::{Controller, Slot, TaskResult};
 use crate::engine::emergency::{self, EmergencyPermit};
 use crate::engine::inspect::InspectionHint;
-use crate::engine::sweep::{self, Swept};
+use crate::engine::sweep::{self, WorkspaceListing};
 use crate::ports::secret_store::{StoredVersion, VersionRef};
 
 /// What the destinations of one credential serve.
-pub(super) struct Served {
+pub(super) struct ServedValues {
     credential: CredentialName,
-    places: Vec<(Destination, Option<Fingerprint>)>,
+    destinations: Vec<(Destination, Option<Fingerprint>)>,
 }
 
 impl Controller {
@@ -34,16 +34,16 @@ impl Controller {
                 .iter()
                 .filter(|(name, slot)| slot.rotation.is_none() && self.works_in(name, slot, workspace))
                 .map(|(name, slot)| {
-                    let places = slot.record.published.iter().map(|known| known.destination.clone());
-                    (name.clone(), places.collect())
+                    let published = slot.record.published.iter().map(|known| known.destination.clone());
+                    (name.clone(), published.collect())
                 })
                 .collect();
             let context = Arc::clone(&self.context);
-            self.tasks.spawn(async move { Finished::Read(read(context, wanted).await) });
+            self.tasks.spawn(async move { TaskResult::DestinationsRead(read(context, wanted).await) });
         }
     }
 
-    /// Looks through a listing of every workspace.
+    /// Lists every workspace.
     pub(super) fn inspect(&mut self) {
         self.list(false);
     }
@@ -53,20 +53,20 @@ impl Controller {
             let (name, context, workspace_client) =
                 (name.clone(), Arc::clone(&self.context), Arc::clone(workspace_client));
             self.tasks.spawn(async move {
-                let looked = sweep::look(context, workspace_client).await;
-                Finished::Listed { workspace: name, looked, orphans }
+                let listing = sweep::list(context, workspace_client).await;
+                TaskResult::Listed { workspace: name, listing, orphans }
             });
         }
     }
 
     fn works_in(&self, name: &CredentialName, slot: &Slot, workspace: &WorkspaceName) -> bool {
-        self.workspace_of(name, slot).is_some_and(|(place, _)| place == *workspace)
+        self.workspace_of(name, slot).is_some_and(|(at, _)| at == *workspace)
     }
 
-    /// What a listing shows, credential by credential; those with something new are visited.
-    pub(super) fn judge_listing(&mut self, workspace: &WorkspaceName, swept: &Swept) {
+    /// Compares a listing with each credential, and requeues those that it shows something new about.
+    pub(super) fn inspect_listing(&mut self, workspace: &WorkspaceName, listing: &WorkspaceListing) {
         let now = self.context.now();
-        let ours: BTreeSet<&KeyId> = swept.ours.iter().map(|(key, _)| &key.id).collect();
+        let ours: BTreeSet<&KeyId> = listing.ours.iter().map(|(key, _)| &key.id).collect();
         let known: BTreeSet<KeyId> = self.slots.values().flat_map(keys_of).collect();
         let is_strange = |id: &KeyId| !known.contains(id) && !ours.contains(id);
         let mut hints = Vec::new();
@@ -75,31 +75,31 @@ impl Controller {
             if slot.damaged.is_some() || !self.works_in(name, slot, workspace) {
                 continue;
             }
-            let account = slot.record.account.as_ref().and_then(|id| swept.inventory.account(id));
+            let account = slot.record.account.as_ref().and_then(|id| listing.inventory.account(id));
             let keys = || account.into_iter().flat_map(|account| &account.keys);
             let strangers: Vec<KeyId> =
                 keys().map(|key| &key.id).filter(|id| is_strange(id)).cloned().collect();
             foreign.extend(strangers.iter().cloned());
             let seen = InspectionInput {
-                inventory: &swept.inventory,
+                inventory: &listing.inventory,
                 at: now,
                 settle: self.context.timing.settle,
                 strangers: Some(&strangers),
                 places: None,
             };
-            // A visitor under way may know of a key that we do not know of yet.
-            let away = slot.visit.is_some();
-            let doubtful = away && keys().any(|key| !key.enabled || key.disable_reason.is_some());
+            // A running reconciler may have created a key that the slot does not have yet.
+            let doubtful =
+                slot.running.is_some() && keys().any(|key| !key.enabled || key.disable_reason.is_some());
             if doubtful || self.shows_something_new(slot, &seen) {
                 hints.push((
                     name.clone(),
-                    InspectionHint { at: now, strangers: Some(strangers), places: false },
+                    InspectionHint { at: now, strangers: Some(strangers), destinations: false },
                 ));
             }
         }
-        swept.workspace_client.found_foreign_keys(foreign.len());
+        listing.workspace_client.found_foreign_keys(foreign.len());
         for (name, hint) in hints {
-            self.give(&name, hint);
+            self.requeue_with(&name, hint);
         }
     }
 
@@ -109,32 +109,32 @@ impl Controller {
     }
 
     /// A destination that serves something else than what was published, or does so again.
-    pub(super) fn judge_places(&mut self, read: Vec<Served>) {
+    pub(super) fn compare_served(&mut self, read: Vec<ServedValues>) {
         let at = self.context.now();
-        for Served { credential, places } in read {
+        for ServedValues { credential, destinations } in read {
             let Some(slot) = self.slots.get(&credential).filter(|slot| slot.rotation.is_none()) else {
                 continue;
             };
             let ours = slot.record.current.as_ref().and_then(|current| current.fingerprint.as_ref());
-            let changed = ours.is_some() && places.iter().any(|(_, served)| served.as_ref() != ours);
-            let told = slot.record.findings.iter().any(|it| it.kind == FindingKind::DestinationChanged);
-            if changed || told {
-                self.give(&credential, InspectionHint { at, strangers: None, places: true });
+            let changed = ours.is_some() && destinations.iter().any(|(_, served)| served.as_ref() != ours);
+            let reported = slot.record.findings.iter().any(|it| it.kind == FindingKind::DestinationChanged);
+            if changed || reported {
+                self.requeue_with(&credential, InspectionHint { at, strangers: None, destinations: true });
             }
         }
     }
 
-    fn give(&mut self, name: &CredentialName, hint: InspectionHint) {
+    fn requeue_with(&mut self, name: &CredentialName, hint: InspectionHint) {
         if let Some(slot) = self.slots.get_mut(name) {
             let before = slot.hint.take();
-            let places = hint.places || before.as_ref().is_some_and(|before| before.places);
+            let destinations = hint.destinations || before.as_ref().is_some_and(|before| before.destinations);
             let strangers = hint.strangers.or_else(|| before.and_then(|before| before.strangers));
-            slot.hint = Some(InspectionHint { at: hint.at, strangers, places });
+            slot.hint = Some(InspectionHint { at: hint.at, strangers, destinations });
         }
-        self.look_at(name);
+        self.requeue_now(name);
     }
 
-    /// Counts the emergencies under way before a visitor is sent who may begin one.
+    /// Counts the emergencies under way before a reconciler starts that may begin one.
     pub(super) fn permit(&self, slot: &Slot) -> EmergencyPermit {
         if !emergency::wants_permit(&self.context, &slot.record, slot.rotation.as_deref()) {
             return EmergencyPermit::NotCounted;
@@ -143,31 +143,31 @@ impl Controller {
         if under_way < self.context.policy.emergencies_at_once {
             EmergencyPermit::Given
         } else {
-            EmergencyPermit::CommandError
+            EmergencyPermit::Refused
         }
     }
 
-    /// There is room for another emergency: those that were held are looked at.
-    pub(super) fn wake_held(&mut self) {
+    /// Another emergency may begin: requeues those that wait.
+    pub(super) fn requeue_held_emergencies(&mut self) {
         let now: Timestamp = self.context.now();
         for (name, slot) in &self.slots {
-            if slot.record.is_held() && slot.visit.is_none() && slot.damaged.is_none() {
+            if slot.record.is_held() && slot.running.is_none() && slot.damaged.is_none() {
                 self.work_queue.set(name, Some(now));
             }
         }
     }
 
-    /// A key is an orphan if its credential is at rest and neither is it any credential's key, nor does a rotation
-    /// under way answer for it. Credentials that are being visited are left for the next sweep.
-    pub(super) fn judge_orphans(&mut self, swept: Swept) {
-        let Swept { workspace_client, ours, .. } = swept;
+    /// Deletes orphans: keys of idle credentials that are no credential's current key and belong to no rotation under way.
+    /// Credentials that are being reconciled are left for the next sweep.
+    pub(super) fn delete_orphans(&mut self, listing: WorkspaceListing) {
+        let WorkspaceListing { workspace_client, ours, .. } = listing;
         let mut orphans = Vec::new();
         let current: BTreeSet<&KeyId> =
             self.slots.values().filter_map(|slot| Some(&slot.record.current.as_ref()?.key)).collect();
         for (key, owner) in &ours {
             let Some(slot) = self.slots.get(owner) else { continue };
             let known =
-                slot.rotation.is_none() && slot.visit.is_none() && !slot.reread && slot.damaged.is_none();
+                slot.rotation.is_none() && slot.running.is_none() && !slot.reread && slot.damaged.is_none();
             if known && !current.contains(&key.id) {
                 orphans.push((key.clone(), owner.clone()));
             }
@@ -175,7 +175,7 @@ impl Controller {
         if !orphans.is_empty() {
             let context = Arc::clone(&self.context);
             self.tasks.spawn(async move {
-                Finished::OrphansDeleted(sweep::delete(context, workspace_client, orphans).await)
+                TaskResult::OrphansDeleted(sweep::delete(context, workspace_client, orphans).await)
             });
         }
     }
@@ -184,7 +184,7 @@ impl Controller {
 impl Slot {
     /// Whether it counts against the emergencies that may be under way.
     pub(super) fn is_in_an_emergency(&self) -> bool {
-        self.cleared || self.rotation.as_ref().is_some_and(|rotation| rotation.plan.emergency)
+        self.may_begin_emergency || self.rotation.as_ref().is_some_and(|rotation| rotation.plan.emergency)
     }
 
     /// Whether nothing may be waited for, not even for the workspace's other rotations.
@@ -203,17 +203,17 @@ fn keys_of(slot: &Slot) -> impl Iterator<Item = KeyId> {
     [old, new, current].into_iter().flatten()
 }
 
-async fn read(context: Arc<Context>, wanted: Vec<(CredentialName, Vec<Destination>)>) -> Vec<Served> {
+async fn read(context: Arc<Context>, wanted: Vec<(CredentialName, Vec<Destination>)>) -> Vec<ServedValues> {
     let mut all = Vec::new();
     for (credential, destinations) in wanted {
-        let mut places = Vec::new();
+        let mut served = Vec::new();
         for destination in destinations {
             let Ok(store) = context.store(&destination.store) else { continue };
-            // What cannot be read is no finding: a rotation would say so.
-            let Ok(held) = store.read(&destination, VersionRef::Current).await else { continue };
-            places.push((destination, StoredVersion::served(held.as_ref()).fingerprint));
+            // A store that cannot be read is no finding: a rotation reports it.
+            let Ok(version) = store.read(&destination, VersionRef::Current).await else { continue };
+            served.push((destination, StoredVersion::served(version.as_ref()).fingerprint));
         }
-        all.push(Served { credential, places });
+        all.push(ServedValues { credential, destinations: served });
     }
     all
 }

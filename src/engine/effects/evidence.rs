@@ -1,4 +1,4 @@
-//! Gathering what the gates are judged by: what consumers said, and what we can find out ourselves.
+//! Gathers the evidence that the gates are judged by: acknowledgements, usage, probes and commands.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,43 +13,43 @@ use crate::domain::gate::{Evidence, Gate, Observed};
 use crate::domain::key::Key;
 use crate::domain::successor::PlacementState;
 use crate::domain::usage::{CreditCounters, Ours, Reading, Source, SourceEvidence};
-use crate::engine::reconciler::Reconciler;
+use crate::engine::effects::NewKeyEffects;
 use crate::ports::journal;
 use crate::ports::prober::ProbeResponse;
 
-/// Beside the quiet time and the source's delay, so that the answers of two questions overlap.
+/// Added to the quiet time and the source's delay, so that the windows of two requests overlap.
 const WINDOW_MARGIN: SignedDuration = SignedDuration::from_hours(1);
 const EVERY_MIN: SignedDuration = SignedDuration::from_secs(1);
 const EVERY_MAX: SignedDuration = SignedDuration::from_mins(1);
 /// Two rounds of a probe that are nearer are one: what disturbed the first would disturb the second.
 const ROUNDS_APART: SignedDuration = SignedDuration::from_secs(1);
 
-impl Reconciler {
-    /// How often evidence is gathered: often against the time that it decides about, and less often the longer it has
-    /// been waited for.
-    pub(super) fn gathers_every(&self) -> Result<SignedDuration, Failure> {
-        let rotation = self.rotating()?;
+impl NewKeyEffects<'_> {
+    /// How often evidence is gathered: often compared with the time that it decides about, and less often the longer the
+    /// rotation has waited.
+    pub(super) fn gathers_every(&self) -> SignedDuration {
+        let rotation = self.rotation;
         let terms = &rotation.plan.terms;
         let watches = terms.gates.iter().any(|gate| gate.consumers().is_none());
         let waited = self.context.now().duration_since(rotation.overlap_since());
         let every = (terms.at_least.max(waited) / 20).clamp(EVERY_MIN, EVERY_MAX);
-        Ok(if watches { every } else { self.context.timing.look_again })
+        if watches { every } else { self.context.timing.look_again }
     }
 
     pub(super) async fn acks(&self) -> Result<Vec<Ack>, Failure> {
-        self.context.journal.acks(&self.plan()?.credential).await.map_err(unreadable)
+        self.context.journal.acks(&self.plan().credential).await.map_err(unreadable)
     }
 
-    /// Everything that the gates of this rotation ask for, kept in the journal. What was gathered a moment ago is
-    /// not gathered again.
+    /// Everything that the gates of this rotation need, written to the journal. Evidence that was gathered a moment ago
+    /// is not gathered again.
     pub(super) async fn gather(&mut self) -> Result<Evidence, Failure> {
         let acks = self.acks().await?;
-        let (credential, id) = (self.plan()?.credential.clone(), self.plan()?.rotation);
+        let (credential, id) = (self.plan().credential.clone(), self.plan().rotation);
         let observed = self.context.journal.observed(&credential, id).await.map_err(unreadable)?;
-        let way_back = self.rotating()?.phase.is_rollback();
+        let way_back = self.rotation.phase.is_rollback();
         let observed = observed.filter(|observed| observed.way_back == way_back);
         let observed = observed.unwrap_or_else(|| Observed { way_back, ..Observed::default() });
-        let gates = self.plan()?.terms.gates.clone();
+        let gates = self.plan().terms.gates.clone();
         let now = self.context.now();
         let age = observed.gathered_at.map(|at| now.duration_since(at));
         let fresh = age.is_some_and(|age| !age.is_negative() && age < EVERY_MIN / 2);
@@ -62,8 +62,8 @@ impl Reconciler {
         }
         for gate in &gates {
             match gate {
-                Gate::Probes(probes) => next.probes = self.probe(probes, &next.probes).await?,
-                Gate::Command(gate) => next.command = Some(self.run_command(gate).await?),
+                Gate::Probes(probes) => next.probes = self.probe(probes, &next.probes).await,
+                Gate::Command(gate) => next.command = Some(self.run_command(gate).await),
                 Gate::Acks(_) | Gate::Idle(_) | Gate::NewKeyUsed => {}
             }
         }
@@ -71,7 +71,7 @@ impl Reconciler {
         Ok(Evidence { acks, observed: next })
     }
 
-    /// What the provider shows of both keys' use since the last look.
+    /// The provider's evidence of both keys' use since it was last gathered.
     async fn watch_usage(
         &mut self,
         mut observed: Observed,
@@ -80,8 +80,8 @@ impl Reconciler {
     ) -> Result<Observed, Failure> {
         let quiet = quiet(gates);
         let inventory = self.listed().await?;
-        let (old, new) = (self.old_key(&inventory)?.cloned(), inventory.key(&self.successor()?.key).cloned());
-        // On the way back the new key is the one that has to be idle.
+        let (old, new) = (self.old_key(&inventory).cloned(), inventory.key(&self.successor.key).cloned());
+        // During a rollback the new key is the one that has to be idle.
         let (going, staying) = if observed.way_back { (new, old) } else { (old, new) };
         observed.gone = going.is_none();
         let (Some(going), Some(staying)) = (going, staying) else { return Ok(observed) };
@@ -100,7 +100,7 @@ impl Reconciler {
         };
         let [going, staying] = keys;
         readings.push(count(&mut observed, &going, &staying, now));
-        let tried_until = self.rotating()?.overlap_since();
+        let tried_until = self.rotation.overlap_since();
         for reading in readings {
             let before = observed.usage.iter().position(|seen| seen.source == reading.source);
             let seen = match before {
@@ -114,16 +114,16 @@ impl Reconciler {
         Ok(observed)
     }
 
-    /// One billed call with the new key, if the policy allows it and nobody's use of it has been seen lately. That it
-    /// was made is in the journal before it is made: what it shows in the evidence is never taken for a consumer's.
+    /// One billed call with the new key, if the policy allows it and no use of it has been seen lately. The call is in the
+    /// journal before it is made: its use in the evidence is never taken for a consumer's.
     async fn send_canary(
         &mut self,
         mut observed: Observed,
         quiet: SignedDuration,
         now: Timestamp,
     ) -> Result<Observed, Failure> {
-        // Only how long the old key has been idle needs it: what we do ourselves shows nobody's use of the new key.
-        let canary = self.plan()?.terms.canary.clone().filter(|_| !quiet.is_zero());
+        // Only the old key's idle time needs it: our own call is no consumer's use of the new key.
+        let canary = self.plan().terms.canary.clone().filter(|_| !quiet.is_zero());
         let Some(voice) = canary else { return Ok(observed) };
         let lately = now.saturating_sub(quiet / 2).unwrap_or(Timestamp::MIN);
         let seen = observed.usage.iter().any(|seen| {
@@ -135,7 +135,7 @@ impl Reconciler {
         };
         let Some(value) = self.value().await? else { return Ok(observed) };
         observed.canaries.push(now);
-        let (credential, id) = (self.plan()?.credential.clone(), self.plan()?.rotation);
+        let (credential, id) = (self.plan().credential.clone(), self.plan().rotation);
         self.context.journal.observe(&credential, id, &observed, now).await.map_err(unreadable)?;
         if let Err(failure) = usage.canary(&value, &voice).await {
             tracing::warn!(%credential, %failure, "the canary call with the new key failed; evidence may stay unknown");
@@ -143,9 +143,9 @@ impl Reconciler {
         Ok(observed)
     }
 
-    /// One round of each probe, all at the same time. What was said is only compared here, and goes no further.
-    async fn probe(&self, probes: &[Probe], before: &[ProbeRound]) -> Result<Vec<ProbeRound>, Failure> {
-        let marks = self.marks()?;
+    /// One round of each probe, all at the same time. The texts are only compared here, and go no further.
+    async fn probe(&self, probes: &[Probe], before: &[ProbeRound]) -> Vec<ProbeRound> {
+        let marks = self.marks();
         let mut rounds = JoinSet::new();
         for (index, probe) in probes.iter().cloned().enumerate() {
             let prober = Arc::clone(&self.context.prober);
@@ -153,7 +153,7 @@ impl Reconciler {
         }
         let mut answered = BTreeMap::new();
         while let Some(round) = rounds.join_next().await {
-            // One that panicked has found no instance, which is red.
+            // A probe that panicked has found no instance, which is red.
             answered.extend(round.ok());
         }
         let at = self.context.now();
@@ -167,13 +167,13 @@ impl Reconciler {
             let finding = ProbeRound { probe: probe.name.clone(), at, instances, red_rounds: 0 };
             finding.following(before.iter().find(|before| before.probe == probe.name))
         };
-        Ok(probes.iter().enumerate().map(finding).collect())
+        probes.iter().enumerate().map(finding).collect()
     }
 
-    /// What the probes of the plan say now, and what they said is kept. Those that were asked a moment ago are not
-    /// asked again: two rounds in a row have time between them.
+    /// One more round of the plan's probes, written to the journal. Probes that ran a moment ago are not run again: two
+    /// rounds in a row have time between them.
     pub(super) async fn probe_again(&self) -> Result<Vec<ProbeRound>, Failure> {
-        let plan = self.plan()?;
+        let plan = self.plan();
         let probes = plan.terms.gates.iter().filter_map(|gate| match gate {
             Gate::Probes(probes) => Some(probes.as_slice()),
             Gate::Acks(_) | Gate::Idle(_) | Gate::NewKeyUsed | Gate::Command(_) => None,
@@ -192,20 +192,17 @@ impl Reconciler {
         if probes.iter().all(is_fresh) {
             return Ok(observed.probes);
         }
-        let findings = self.probe(&probes, &observed.probes).await?;
+        let findings = self.probe(&probes, &observed.probes).await;
         let observed = Observed { probes: findings.clone(), ..observed };
-        let kept = self
-            .context
-            .journal
-            .observe(&plan.credential, plan.rotation, &observed, self.context.now())
-            .await;
-        kept.map_err(unreadable)?;
+        let at = self.context.now();
+        let written = self.context.journal.observe(&plan.credential, plan.rotation, &observed, at).await;
+        written.map_err(unreadable)?;
         Ok(findings)
     }
 
-    /// By what a probe's answer is recognised: fingerprints, and the versions that destinations have.
-    fn marks(&self) -> Result<Marks, Failure> {
-        let successor = self.successor()?;
+    /// The marks of either key in a probe's answer: fingerprints, and the versions that destinations have.
+    fn marks(&self) -> Marks {
+        let successor = self.successor;
         let mut marks = Marks::default();
         marks.new.insert(successor.fingerprint.to_string());
         for placement in &successor.placements {
@@ -217,29 +214,29 @@ impl Reconciler {
             marks.old.extend(placement.before.version.as_ref().map(ToString::to_string));
             marks.old.extend(placement.before.fingerprint.as_ref().map(ToString::to_string));
         }
-        if self.rotating()?.phase.is_rollback() {
+        if self.rotation.phase.is_rollback() {
             std::mem::swap(&mut marks.old, &mut marks.new);
         }
-        Ok(marks)
+        marks
     }
 
-    async fn run_command(&self, gate: &CommandGate) -> Result<CommandRun, Failure> {
-        let plan = self.plan()?;
-        let way_back = self.rotating()?.phase.is_rollback();
+    async fn run_command(&self, gate: &CommandGate) -> CommandRun {
+        let plan = self.plan();
+        let way_back = self.rotation.phase.is_rollback();
         let mut about = BTreeMap::from([
             ("REKEYD_CREDENTIAL".to_owned(), plan.credential.to_string()),
             ("REKEYD_WORKSPACE".to_owned(), plan.workspace.to_string()),
             ("REKEYD_ROTATION".to_owned(), plan.rotation.to_string()),
             ("REKEYD_DIRECTION".to_owned(), if way_back { "back" } else { "forward" }.to_owned()),
-            ("REKEYD_NEW_FINGERPRINT".to_owned(), self.successor()?.fingerprint.to_string()),
-            ("REKEYD_NEW_KEY_ID".to_owned(), self.successor()?.key.to_string()),
+            ("REKEYD_NEW_FINGERPRINT".to_owned(), self.successor.fingerprint.to_string()),
+            ("REKEYD_NEW_KEY_ID".to_owned(), self.successor.key.to_string()),
         ]);
         if let Some(old) = &plan.old {
             about.insert("REKEYD_OLD_KEY_ID".to_owned(), old.to_string());
         }
         let outcome = self.context.prober.run(gate, &about).await;
         let how = outcome.as_ref().err().cloned().unwrap_or_else(|| "exit code 0".to_owned());
-        Ok(CommandRun { at: self.context.now(), agreed: outcome.is_ok(), how })
+        CommandRun { at: self.context.now(), agreed: outcome.is_ok(), how }
     }
 }
 

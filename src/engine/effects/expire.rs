@@ -1,4 +1,4 @@
-//! The dead man's switch: the provider is told to let the old key expire, and told again as long as it is needed.
+//! The dead man's switch: the old key's expiry at the provider, set once and moved on for as long as the key is needed.
 
 use jiff::Timestamp;
 
@@ -8,19 +8,18 @@ use crate::domain::failure::{Failure, Kind};
 use crate::domain::key::Key;
 use crate::domain::phase::Phase;
 use crate::domain::time::later;
-use crate::engine::effects::{Acted, Outcome, not_listed_yet};
-use crate::engine::reconciler::Reconciler;
+use crate::engine::effects::{EffectOutcome, EffectResult, Effects, not_listed_yet};
 
-impl Reconciler {
+impl Effects<'_> {
     /// The event that plans or moves the old key's expiry, if it is time. The first one is an intent, because what a
     /// rollback has to restore must be known before anything is changed; moving it further needs none.
     pub(super) async fn tend_expiry(&self) -> Result<Option<Event>, Failure> {
         let now = self.context.now();
-        let rotation = self.rotating()?;
+        let rotation = self.rotation;
         let Some(at) = dead_man::renewal(rotation, now) else { return Ok(None) };
         let inventory = self.listed().await?;
         self.context.check_clock(&inventory)?;
-        let Some(old) = self.old_key(&inventory)? else { return Ok(None) };
+        let Some(old) = self.old_key(&inventory) else { return Ok(None) };
         let original = old.expires_at;
         if rotation.dead_man.is_some() {
             return self.expire(old, at).await.map(Some);
@@ -31,10 +30,10 @@ impl Reconciler {
         }))
     }
 
-    /// While the new key is published again, which may take as long as a store is down, the old one is needed too. What
-    /// stands in the way of moving its expiry does not stand in the way of publishing.
-    pub(in crate::engine) async fn expiry_meanwhile(&self) -> Option<Event> {
-        let rotation = self.rotation.as_ref()?;
+    /// While the new key is published again, which may take as long as a store is down, the old one is needed too. A
+    /// failure to move its expiry does not keep the new key from being published.
+    pub(in crate::engine) async fn renew_expiry_while_publishing(&self) -> Option<Event> {
+        let rotation = self.rotation;
         let publishing =
             matches!(rotation.phase, Phase::Staging(_) | Phase::Verifying(_) | Phase::Promoting(_));
         if !publishing || !rotation.keeps_the_old_key_alive() {
@@ -43,30 +42,30 @@ impl Reconciler {
         self.tend_expiry().await.unwrap_or_default()
     }
 
-    pub(super) async fn expire_old(&self) -> Acted {
+    pub(super) async fn expire_old(&self) -> EffectResult {
         let now = self.context.now();
-        let rotation = self.rotating()?;
+        let rotation = self.rotation;
         let inventory = self.listed().await?;
         self.context.check_clock(&inventory)?;
-        let (Some(old), Some(margin)) = (self.old_key(&inventory)?, rotation.plan.expire_old_key) else {
+        let (Some(old), Some(margin)) = (self.old_key(&inventory), rotation.plan.expire_old_key) else {
             let at = rotation.dead_man.map_or(now, |dead_man| dead_man.at);
-            return Ok(Outcome::Happened(Event::ExpirySettled { at, in_force: false }));
+            return Ok(EffectOutcome::Happened(Event::ExpirySettled { at, in_force: false }));
         };
         // Time may have passed since it was intended.
         let at = dead_man::wanted(rotation, margin, now);
-        Ok(Outcome::Happened(self.expire(old, at).await?))
+        Ok(EffectOutcome::Happened(self.expire(old, at).await?))
     }
 
-    /// A parked rotation waits for a person, and its old key may be in use all that time.
-    pub(super) async fn keep_old(&self) -> Acted {
+    /// A parked rotation waits for an operator, and its old key may be in use all that time.
+    pub(super) async fn keep_old(&self) -> EffectResult {
         if let Some(event) = self.tend_expiry().await? {
-            return Ok(Outcome::Happened(event));
+            return Ok(EffectOutcome::Happened(event));
         }
-        let next = dead_man::next_renewal(self.rotating()?).unwrap_or(Timestamp::MAX);
-        Ok(Outcome::Wait(self.soon(next)))
+        let next = dead_man::next_renewal(self.rotation).unwrap_or(Timestamp::MAX);
+        Ok(EffectOutcome::Wait(self.soon(next)))
     }
 
-    /// Sets it and reads it back. A workspace that cannot do it says so, or ignores it.
+    /// Sets it and reads it back. A workspace that does not support expiry refuses it, or ignores it.
     async fn expire(&self, old: &Key, at: Timestamp) -> Result<Event, Failure> {
         match self.workspace_client()?.issuer.set_expiry(old, Some(at)).await {
             Ok(()) => {}
@@ -77,13 +76,13 @@ impl Reconciler {
             Err(failure) => return Err(failure),
         }
         let listed = self.listed().await?;
-        let Some(read_back) = self.old_key(&listed)? else {
+        let Some(read_back) = self.old_key(&listed) else {
             return Err(not_listed_yet(&old.id, "to expire"));
         };
         if read_back.expires_at == Some(at) {
             return Ok(Event::ExpirySettled { at, in_force: true });
         }
-        let rotation = self.rotating()?;
+        let rotation = self.rotation;
         let first = rotation
             .last_failure
             .as_ref()
@@ -93,7 +92,7 @@ impl Reconciler {
         if !settled || rotation.dead_man.is_some_and(DeadMan::is_in_force) {
             return Err(not_listed_yet(&old.id, "to expire"));
         }
-        // It never shows: either expiry is unknown here, or it is set and hidden. What nobody can watch must not be.
+        // It never shows: either expiry is unknown here, or it is set and hidden. An expiry that cannot be seen must not be.
         let original = rotation.dead_man.and_then(|dead_man| dead_man.original);
         self.workspace_client()?.issuer.set_expiry(old, original).await?;
         Ok(Event::ExpirySettled { at, in_force: false })

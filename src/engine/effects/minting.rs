@@ -1,4 +1,4 @@
-//! The one call that cannot be repeated, and what makes up for it: a nonce by which a lost key is found.
+//! Creates the new key: the one call that cannot be repeated, with a nonce by which a lost key is found.
 
 use jiff::SignedDuration;
 
@@ -7,16 +7,15 @@ use crate::domain::failure::{Certainty, Failure, Kind};
 use crate::domain::key::Key;
 use crate::domain::phase::Phase;
 use crate::domain::time::later;
-use crate::engine::effects::{Acted, Outcome};
-use crate::engine::reconciler::Reconciler;
+use crate::engine::effects::{EffectOutcome, EffectResult, Effects};
 
-/// Between looks for a lost key.
+/// Between two searches for a lost key.
 const LOOK_FOR_LOST: SignedDuration = SignedDuration::from_secs(2);
 
-impl Reconciler {
+impl Effects<'_> {
     /// Sent once. The value stays in memory; only its fingerprint is journalled.
-    pub(super) async fn mint(&mut self) -> Acted {
-        let rotation = self.rotating()?;
+    pub(super) async fn mint(&mut self) -> EffectResult {
+        let rotation = self.rotation;
         let Phase::Minting { request, .. } = &rotation.phase else {
             return Err(Failure::rejected(Kind::Invalid, "no mint is intended"));
         };
@@ -27,10 +26,10 @@ impl Reconciler {
             }
             Err(failure) => Err(failure),
         };
-        Ok(Outcome::Happened(match minted {
+        Ok(EffectOutcome::Happened(match minted {
             Ok(minted) => {
                 let fingerprint = minted.value.fingerprint();
-                self.value = Some(minted.value);
+                *self.value = Some(minted.value);
                 Event::Minted { key: minted.key, fingerprint }
             }
             Err(failure) => match failure.certainty {
@@ -40,10 +39,10 @@ impl Reconciler {
         }))
     }
 
-    /// A key with the doubted nonce was made by us and nobody can have its value: it is deleted. That there is none
-    /// counts only after the settling time, because a listing may lag.
-    pub(super) async fn settle_lost_key(&mut self) -> Acted {
-        let nonce = self.rotating()?.nonce();
+    /// Deletes a key with the doubted nonce: a rotation created it and its value is lost. That there is none counts only
+    /// after the settling time, because a listing may lag.
+    pub(super) async fn settle_lost_key(&mut self) -> EffectResult {
+        let nonce = self.rotation.nonce();
         let is_lost = |key: &&Key| key.nonce() == Some(nonce);
         let workspace_client = self.workspace_client()?;
         let inventory = self.listed().await?;
@@ -53,13 +52,13 @@ impl Reconciler {
             deleted.push(key.id.clone());
         }
         let now = self.context.now();
-        let settled_at = later(self.rotating()?.since, self.context.timing.settle);
+        let settled_at = later(self.rotation.since, self.context.timing.settle);
         if deleted.is_empty() && now < settled_at {
-            return Ok(Outcome::Wait(settled_at.min(later(now, LOOK_FOR_LOST))));
+            return Ok(EffectOutcome::Wait(settled_at.min(later(now, LOOK_FOR_LOST))));
         }
         if !deleted.is_empty() && self.listed().await?.keys().any(|key| is_lost(&key)) {
-            return Ok(Outcome::Wait(later(now, LOOK_FOR_LOST)));
+            return Ok(EffectOutcome::Wait(later(now, LOOK_FOR_LOST)));
         }
-        Ok(Outcome::Happened(Event::LostKeySettled { deleted }))
+        Ok(EffectOutcome::Happened(Event::LostKeySettled { deleted }))
     }
 }

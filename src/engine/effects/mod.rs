@@ -1,22 +1,30 @@
-//! One file per group of effects: what each does outside, and which event that amounts to.
+//! The effects of a rotation: what each does outside, and the event that reports it. One file per group of effects.
 //!
-//! Every function here may be cancelled or repeated at any point; what makes that safe is said at
-//! [`crate::domain::effect::Effect`].
+//! Every function here may be cancelled or repeated at any point; [`crate::domain::effect::Effect`] says what makes that
+//! safe. Nothing here writes the rotation: the [`crate::engine::reconciler`] commits the event.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::sync::OwnedMutexGuard;
 
 use crate::domain::effect::Effect;
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
+use crate::domain::hold::{Hold, HoldKind};
 use crate::domain::ids::{KeyId, VersionId};
 use crate::domain::key::{Inventory, Key};
 use crate::domain::plan::{Destination, Plan};
+use crate::domain::policy::Credential;
+use crate::domain::record::Record;
 use crate::domain::rotation::{ParkReason, Rotation};
+use crate::domain::secret::SecretValue;
 use crate::domain::successor::{Placement, Served, Successor};
 use crate::domain::time::later;
-use crate::engine::reconciler::Reconciler;
+use crate::engine::admission::Admission;
+use crate::engine::commit::{PendingEntry, ReconcileError};
+use crate::engine::context::Context;
 use crate::engine::workspace_client::WorkspaceClient;
 use crate::ports::secret_store::{SecretStore, StoredVersion, VersionRef};
 
@@ -33,62 +41,103 @@ mod stage;
 mod undo;
 mod verify;
 
-/// What an effect amounts to when it has not failed.
-pub(super) enum Outcome {
+/// The result of an effect that has not failed.
+pub(super) enum EffectOutcome {
     Happened(Event),
-    /// Nothing yet: look again then, or when something happens.
+    /// Nothing yet: check again then, or when something happens.
     Wait(Timestamp),
 }
 
-type Acted = Result<Outcome, Failure>;
+type EffectResult = Result<EffectOutcome, Failure>;
 
-impl Reconciler {
-    pub(super) async fn act(&mut self, effect: Effect) -> Acted {
+/// The rotation under way, with everything that its effects work with.
+pub(super) struct Effects<'r> {
+    pub(super) context: &'r Arc<Context>,
+    pub(super) admission: &'r Admission,
+    pub(super) record: &'r Record,
+    pub(super) rotation: &'r Rotation,
+    pub(super) value: &'r mut Option<SecretValue>,
+    pub(super) mint_permit: &'r mut Option<OwnedMutexGuard<()>>,
+}
+
+/// The same from the creation of the new key on: the effects that need it.
+pub(super) struct NewKeyEffects<'r> {
+    effects: Effects<'r>,
+    successor: &'r Successor,
+}
+
+impl<'r> Deref for NewKeyEffects<'r> {
+    type Target = Effects<'r>;
+
+    fn deref(&self) -> &Effects<'r> {
+        &self.effects
+    }
+}
+
+impl<'r> DerefMut for NewKeyEffects<'r> {
+    fn deref_mut(&mut self) -> &mut Effects<'r> {
+        &mut self.effects
+    }
+}
+
+impl<'r> Effects<'r> {
+    pub(super) async fn act(&mut self, effect: Effect) -> EffectResult {
         self.settle_admin_key().await?;
         match effect {
             Effect::Preflight => Box::pin(self.preflight()).await,
             Effect::Mint => Box::pin(self.mint()).await,
             Effect::SettleLostKey => Box::pin(self.settle_lost_key()).await,
-            Effect::Stage { destination } => Box::pin(self.stage(destination)).await,
-            Effect::Verify => Box::pin(self.verify()).await,
-            Effect::Promote { destination } => Box::pin(self.promote(destination)).await,
-            Effect::AwaitGates => Box::pin(self.await_gates()).await,
-            Effect::DisableOld => Box::pin(self.disable_old()).await,
-            Effect::AwaitQuarantine => Box::pin(self.await_quarantine()).await,
+            Effect::Stage { destination } => Box::pin(self.new_key()?.stage(destination)).await,
+            Effect::Verify => Box::pin(self.new_key()?.verify()).await,
+            Effect::Promote { destination } => Box::pin(self.new_key()?.promote(destination)).await,
+            Effect::AwaitGates => Box::pin(self.new_key()?.await_gates()).await,
+            Effect::DisableOld => Box::pin(self.new_key()?.disable_old()).await,
+            Effect::AwaitQuarantine => Box::pin(self.new_key()?.await_quarantine()).await,
             Effect::ExpireOld => Box::pin(self.expire_old()).await,
             Effect::KeepOld => Box::pin(self.keep_old()).await,
-            Effect::DeleteOld => Box::pin(self.delete_old()).await,
-            Effect::Discard => Box::pin(self.discard()).await,
-            Effect::EnableOld => Box::pin(self.enable_old()).await,
-            Effect::Restore { destination } => Box::pin(self.restore(destination)).await,
-            Effect::AwaitReturn => Box::pin(self.await_return()).await,
-            Effect::DeleteNew => Box::pin(self.delete_new()).await,
+            Effect::DeleteOld => Box::pin(self.new_key()?.delete_old()).await,
+            Effect::Discard => Box::pin(self.new_key()?.discard()).await,
+            Effect::EnableOld => Box::pin(self.new_key()?.enable_old()).await,
+            Effect::Restore { destination } => Box::pin(self.new_key()?.restore(destination)).await,
+            Effect::AwaitReturn => Box::pin(self.new_key()?.await_return()).await,
+            Effect::DeleteNew => Box::pin(self.new_key()?.delete_new()).await,
         }
     }
 
-    fn rotating(&self) -> Result<&Rotation, Failure> {
-        self.rotation.as_ref().ok_or_else(|| Failure::rejected(Kind::Invalid, "no rotation is under way"))
+    /// The journal entry of an event of this rotation.
+    pub(super) fn entry(&self, event: Event) -> Result<PendingEntry, ReconcileError> {
+        PendingEntry::of(self.rotation, event, self.context.now())
     }
 
-    fn plan(&self) -> Result<&Plan, Failure> {
-        Ok(&self.rotating()?.plan)
+    /// The effects that need the new key.
+    ///
+    /// # Errors
+    /// There is none in this phase.
+    pub(super) fn new_key(&mut self) -> Result<NewKeyEffects<'_>, Failure> {
+        let none = || Failure::rejected(Kind::Invalid, "the rotation has no new key yet");
+        let successor = self.rotation.successor().ok_or_else(none)?;
+        let Effects { context, admission, record, rotation, .. } = *self;
+        let (value, mint_permit) = (&mut *self.value, &mut *self.mint_permit);
+        let effects = Effects { context, admission, record, rotation, value, mint_permit };
+        Ok(NewKeyEffects { effects, successor })
     }
 
-    fn successor(&self) -> Result<&Successor, Failure> {
-        self.rotating()?
-            .successor()
-            .ok_or_else(|| Failure::rejected(Kind::Invalid, "the rotation has no new key yet"))
+    fn plan(&self) -> &'r Plan {
+        &self.rotation.plan
     }
 
-    fn place(&self, index: usize) -> Result<(&Destination, &Placement, &dyn SecretStore), Failure> {
-        let missing = || Failure::rejected(Kind::Invalid, "the plan has no such destination");
-        let destination = self.plan()?.destinations.get(index).ok_or_else(missing)?;
-        let placement = self.successor()?.placements.get(index).ok_or_else(missing)?;
-        Ok((destination, placement, self.context.store(&destination.store)?))
+    fn policy(&self) -> Option<&'r Credential> {
+        self.context.credential(&self.record.credential)
     }
 
-    fn workspace_client(&self) -> Result<Arc<WorkspaceClient>, Failure> {
-        Ok(Arc::clone(self.context.workspace_client(&self.plan()?.workspace)?))
+    /// The hold that forbids `what` for this rotation now.
+    fn held(&self, what: HoldKind) -> Option<Hold> {
+        let (workspace, name) = (Some(&self.plan().workspace), &self.record.credential);
+        self.admission.hold_on(what, workspace, name, self.rotation.is_urgent())
+    }
+
+    fn workspace_client(&self) -> Result<&'r Arc<WorkspaceClient>, Failure> {
+        self.context.workspace_client(&self.plan().workspace)
     }
 
     /// A listing made now.
@@ -96,19 +145,27 @@ impl Reconciler {
         self.workspace_client()?.inventory(self.context.now()).await
     }
 
-    fn old_key<'a>(&self, inventory: &'a Inventory) -> Result<Option<&'a Key>, Failure> {
-        Ok(self.plan()?.old.as_ref().and_then(|old| inventory.key(old)))
+    fn old_key<'a>(&self, inventory: &'a Inventory) -> Option<&'a Key> {
+        self.plan().old.as_ref().and_then(|old| inventory.key(old))
     }
 
     /// The token of one staging of the newest mint.
-    fn token(&self, restaged: u32) -> Result<VersionId, Failure> {
-        let rotation = self.rotating()?;
-        Ok(rotation.plan.rotation.version(rotation.attempt, restaged))
+    fn token(&self, restaged: u32) -> VersionId {
+        self.plan().rotation.version(self.rotation.attempt, restaged)
     }
 
-    /// When something that is waited for is looked at again, at the latest.
+    /// When a condition that is waited for is checked again, at the latest.
     fn soon(&self, until: Timestamp) -> Timestamp {
         until.min(later(self.context.now(), self.context.timing.look_again))
+    }
+}
+
+impl<'r> NewKeyEffects<'r> {
+    fn place(&self, index: usize) -> Result<(&'r Destination, &'r Placement, &'r dyn SecretStore), Failure> {
+        let missing = || Failure::rejected(Kind::Invalid, "the plan has no such destination");
+        let destination = self.plan().destinations.get(index).ok_or_else(missing)?;
+        let placement = self.successor.placements.get(index).ok_or_else(missing)?;
+        Ok((destination, placement, self.context.store(&destination.store)?))
     }
 }
 
@@ -117,11 +174,11 @@ async fn serving(store: &dyn SecretStore, destination: &Destination) -> Result<S
     Ok(StoredVersion::served(store.read(destination, VersionRef::Current).await?.as_ref()))
 }
 
-fn park(reason: ParkReason, detail: impl Into<String>) -> Acted {
-    Ok(Outcome::Happened(Event::Parked { reason, detail: detail.into() }))
+fn park(reason: ParkReason, detail: impl Into<String>) -> EffectResult {
+    Ok(EffectOutcome::Happened(Event::Parked { reason, detail: detail.into() }))
 }
 
-/// A listing that does not show yet what was done: certain to be asked again.
+/// A listing that does not show yet what was done: it will be listed again.
 fn not_listed_yet(key: &KeyId, what: &str) -> Failure {
     Failure::rejected(
         Kind::Conflict,

@@ -1,4 +1,4 @@
-//! The last look before something is taken out of service: nothing that was true once is taken on trust.
+//! The check right before the old key is taken out of service: every precondition is verified again.
 
 use std::sync::Arc;
 
@@ -6,45 +6,44 @@ use crate::domain::event::Event;
 use crate::domain::failure::Failure;
 use crate::domain::key::{DisableReason, Inventory};
 use crate::domain::rotation::ParkReason;
-use crate::engine::effects::Outcome;
-use crate::engine::reconciler::Reconciler;
+use crate::engine::effects::{EffectOutcome, NewKeyEffects};
 
-/// What the last look found.
+/// The result of the check.
 pub(super) enum Precheck {
-    /// Everything is as it should be, by this listing.
+    /// Every precondition holds, by this listing.
     Clear(Arc<Inventory>),
-    Stopped(Outcome),
+    Stopped(EffectOutcome),
 }
 
-impl Reconciler {
+impl NewKeyEffects<'_> {
     /// Before the old key is touched: no freeze, no hold, clocks agree, the new key is whole and every destination serves it.
     pub(super) async fn precheck(&self) -> Result<Precheck, Failure> {
         if let Some(until) = self.frozen_until() {
-            // It may last, and the old key is to outlast it: an expiry that was set is moved on.
-            if self.rotating()?.dead_man.is_some()
+            // The freeze may last, and the old key has to outlast it: an expiry that was set is moved on.
+            if self.rotation.dead_man.is_some()
                 && let Some(event) = self.tend_expiry().await?
             {
-                return Ok(Precheck::Stopped(Outcome::Happened(event)));
+                return Ok(Precheck::Stopped(EffectOutcome::Happened(event)));
             }
-            return Ok(Precheck::Stopped(Outcome::Wait(self.soon(until))));
+            return Ok(Precheck::Stopped(EffectOutcome::Wait(self.soon(until))));
         }
         if let Some(overwritten) = self.overwritten().await? {
-            return Ok(Precheck::Stopped(Outcome::Happened(overwritten)));
+            return Ok(Precheck::Stopped(EffectOutcome::Happened(overwritten)));
         }
-        let successor = self.successor()?;
+        let successor = self.successor;
         let inventory = self.listed().await?;
-        if !self.plan()?.emergency {
+        if !self.plan().emergency {
             self.context.check_clock(&inventory)?;
         }
         let id = &successor.key;
         let Some(key) = inventory.key(id) else {
-            let detail = format!("the new key `{id}` is gone, and nobody here deleted it; roll back");
+            let detail = format!("the new key `{id}` was deleted out of band; roll back");
             return Ok(parked(ParkReason::NewKeyUnusable, detail));
         };
         let leaked =
             self.record.leak_of(id).is_some() || key.disable_reason.as_ref().is_some_and(is_of_a_leak);
-        if leaked && self.plan()?.emergency {
-            // It is replaced next; that is no reason to keep the other one that leaked.
+        if leaked && self.plan().emergency {
+            // The new key is replaced next; that is no reason to keep the old one, which leaked too.
             return Ok(Precheck::Clear(inventory));
         }
         if !key.is_alive(self.context.now()) {
@@ -53,7 +52,7 @@ impl Reconciler {
             return Ok(parked(ParkReason::NewKeyUnusable, detail));
         }
         let differences = successor.request.attributes.differences(&key.attributes);
-        if self.plan()?.old.is_some() && !differences.is_empty() {
+        if self.plan().old.is_some() && !differences.is_empty() {
             let detail = format!(
                 "the new key `{id}` was changed in {}; undo that and `retry`, or roll back",
                 differences.join(", ")
@@ -65,12 +64,12 @@ impl Reconciler {
 
     /// The event that parks the rotation if a destination does not serve the new key any more.
     pub(super) async fn overwritten(&self) -> Result<Option<Event>, Failure> {
-        let unlike = self.unlike_the_successor().await?;
+        let unlike = self.lagging_destinations().await?;
         let Some((index, _)) = unlike.first() else { return Ok(None) };
         let (destination, ..) = self.place(*index)?;
         let detail = format!(
             "`{destination}` no longer serves the new key {}; find out why, then `retry --overwrite` publishes it again, or roll back",
-            self.successor()?.fingerprint
+            self.successor.fingerprint
         );
         Ok(Some(Event::Parked { reason: ParkReason::ForeignValue, detail }))
     }
@@ -84,5 +83,5 @@ fn is_of_a_leak(reason: &DisableReason) -> bool {
 }
 
 fn parked(reason: ParkReason, detail: String) -> Precheck {
-    Precheck::Stopped(Outcome::Happened(Event::Parked { reason, detail }))
+    Precheck::Stopped(EffectOutcome::Happened(Event::Parked { reason, detail }))
 }

@@ -1,4 +1,4 @@
-//! Before anything is touched: is everything there, permitted and as we left it?
+//! Checks everything that the rotation depends on before it changes anything, and records the intent to mint.
 
 use crate::domain::effect::EffectName;
 use crate::domain::event::Event;
@@ -10,80 +10,82 @@ use crate::domain::plan::Destination;
 use crate::domain::rotation::ParkReason;
 use crate::domain::successor::Served;
 use crate::domain::time::later;
-use crate::engine::effects::{Acted, Outcome, park};
-use crate::engine::reconciler::Reconciler;
+use crate::engine::effects::{EffectOutcome, EffectResult, Effects, park};
 use crate::engine::workspace_client::MintPermit;
 
-impl Reconciler {
-    pub(super) async fn preflight(&mut self) -> Acted {
-        if let Some(parked) = self.refused_or_exhausted()? {
-            return Ok(Outcome::Happened(parked));
+impl Effects<'_> {
+    pub(super) async fn preflight(&mut self) -> EffectResult {
+        if let Some(parked) = self.refused_or_exhausted() {
+            return Ok(EffectOutcome::Happened(parked));
         }
         if self.policy().is_none() {
-            return Ok(Outcome::Happened(Event::AbortRequested {
+            return Ok(EffectOutcome::Happened(Event::AbortRequested {
                 by: "the policy, which no longer has it".to_owned(),
             }));
         }
-        if self.held(HoldKind::Minting, false).is_some() {
-            return Ok(Outcome::Wait(self.soon(jiff::Timestamp::MAX)));
+        if self.held(HoldKind::Minting).is_some() {
+            return Ok(EffectOutcome::Wait(self.soon(jiff::Timestamp::MAX)));
         }
         let inventory = self.listed().await?;
-        if !self.plan()?.emergency {
+        if !self.plan().emergency {
             self.context.check_clock(&inventory)?;
         }
         let attributes = match self.attributes_to_clone(&inventory)? {
             Ok(attributes) => attributes,
-            Err(parked) => return Ok(Outcome::Happened(parked)),
+            Err(parked) => return Ok(EffectOutcome::Happened(parked)),
         };
         let mut before = Vec::new();
-        for destination in &self.plan()?.destinations {
-            let standing = self.context.store(&destination.store)?.preflight(destination).await?;
-            if let Some(detail) = self.foreign(destination, &standing)? {
+        for destination in &self.plan().destinations {
+            let serves = self.context.store(&destination.store)?.preflight(destination).await?;
+            if let Some(detail) = self.foreign(destination, &serves) {
                 return park(ParkReason::ForeignValue, detail);
             }
-            before.push(standing);
+            before.push(serves);
         }
         let now = self.context.now();
         match self.workspace_client()?.mint_permit(self.context.journal.as_ref(), now).await {
-            Ok(MintPermit::Granted(permit)) => self.mint_permit = Some(permit),
+            Ok(MintPermit::Granted(permit)) => *self.mint_permit = Some(permit),
             Ok(MintPermit::NotBefore(at)) => {
                 tracing::warn!(credential = %self.record.credential, until = %at, "the workspace's mint budget is used up");
-                return Ok(Outcome::Wait(self.soon(at)));
+                return Ok(EffectOutcome::Wait(self.soon(at)));
             }
             Err(error) => return Err(Failure::rejected(Kind::LocalDisk, error.to_string())),
         }
-        if self.held(HoldKind::Minting, false).is_some() {
-            self.mint_permit = None;
-            return Ok(Outcome::Wait(self.soon(jiff::Timestamp::MAX)));
+        if self.held(HoldKind::Minting).is_some() {
+            *self.mint_permit = None;
+            return Ok(EffectOutcome::Wait(self.soon(jiff::Timestamp::MAX)));
         }
         // The provider counts in whole seconds.
-        let expires_at = self.plan()?.key_lifetime.map(|lifetime| later(now, lifetime));
+        let expires_at = self.plan().key_lifetime.map(|lifetime| later(now, lifetime));
         let expires_at = expires_at.and_then(|at| jiff::Timestamp::from_second(at.as_second()).ok());
-        Ok(Outcome::Happened(Event::MintIntended { request: KeyRequest { attributes, expires_at }, before }))
+        Ok(EffectOutcome::Happened(Event::MintIntended {
+            request: KeyRequest { attributes, expires_at },
+            before,
+        }))
     }
 
-    /// A refusal that time cannot mend, and too many lost keys, are for an operator.
-    fn refused_or_exhausted(&self) -> Result<Option<Event>, Failure> {
-        let rotation = self.rotating()?;
+    /// A refusal that does not pass by itself, and too many lost keys, need an operator.
+    fn refused_or_exhausted(&self) -> Option<Event> {
+        let rotation = self.rotation;
         let refused =
             rotation.last_failure.as_ref().filter(|last_failure| last_failure.effect == EffectName::Mint);
         if let Some(last_failure) = refused.filter(|last_failure| !last_failure.last.kind.is_passing()) {
             let detail = format!("the provider refused to create the key: {}", last_failure.last);
-            return Ok(Some(Event::Parked { reason: ParkReason::MintRefused, detail }));
+            return Some(Event::Parked { reason: ParkReason::MintRefused, detail });
         }
         if rotation.attempt >= rotation.attempts_max {
             let detail = format!(
                 "{} keys were minted and lost in this rotation, and deleted; find out why before `retry`",
                 rotation.attempt
             );
-            return Ok(Some(Event::Parked { reason: ParkReason::MintsExhausted, detail }));
+            return Some(Event::Parked { reason: ParkReason::MintsExhausted, detail });
         }
-        Ok(None)
+        None
     }
 
-    /// What the new key must be allowed, or the event that parks the rotation.
+    /// The permissions and limits of the new key, or the event that parks the rotation.
     fn attributes_to_clone(&self, inventory: &Inventory) -> Result<Result<KeyAttributes, Event>, Failure> {
-        let plan = self.plan()?;
+        let plan = self.plan();
         let parked = |reason, detail| Ok(Err(Event::Parked { reason, detail }));
         let Some(id) = &plan.old else {
             let unstated =
@@ -99,7 +101,7 @@ impl Reconciler {
                 format!("the old key `{id}` is gone; `abort`, then `rotate` to begin with another key");
             return parked(ParkReason::OldKeyUnusable, detail);
         };
-        // One that has expired is replaced all the same: nothing else can put the credential back into service.
+        // An expired key is replaced all the same: nothing else can put the credential back into service.
         let expired = old.expires_at.is_some_and(|expiry| expiry <= self.context.now());
         if !old.enabled && !expired && !plan.emergency {
             let detail = format!("the old key `{id}` is disabled; enable it, or `abort`");
@@ -122,21 +124,21 @@ impl Reconciler {
         Ok(Ok(old.attributes.clone()))
     }
 
-    /// What is wrong with what a destination serves: somebody replaced the value that we put there.
-    fn foreign(&self, destination: &Destination, standing: &Served) -> Result<Option<String>, Failure> {
-        if matches!(self.rotating()?.phase, Phase::Due { overwrite: true }) {
-            return Ok(None);
+    /// Why a destination's value is foreign: it replaced the value that a rotation published there.
+    fn foreign(&self, destination: &Destination, serves: &Served) -> Option<String> {
+        if matches!(self.rotation.phase, Phase::Due { overwrite: true }) {
+            return None;
         }
         let published =
             self.record.published.iter().any(|known| known.destination.is_same_place(destination));
         let ours = self.record.current.as_ref().and_then(|current| current.fingerprint.as_ref());
-        let (true, Some(ours), Some(served)) = (published, ours, &standing.fingerprint) else {
-            return Ok(None);
+        let (true, Some(ours), Some(served)) = (published, ours, &serves.fingerprint) else {
+            return None;
         };
-        Ok((served != ours).then(|| {
+        (served != ours).then(|| {
             format!(
                 "`{destination}` serves {served}, not {ours} which was published there; find out who changed it, then `retry --overwrite`"
             )
-        }))
+        })
     }
 }

@@ -1,19 +1,18 @@
-//! Making the new key current, one destination at a time, each read back by fingerprint.
+//! Makes the new key current in one destination after the other, and reads each back by fingerprint.
 
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::rotation::ParkReason;
 use crate::domain::successor::{PlacementState, Served};
-use crate::engine::effects::{Acted, Outcome, park, serving};
-use crate::engine::reconciler::Reconciler;
+use crate::engine::effects::{EffectOutcome, EffectResult, Effects, NewKeyEffects, park, serving};
 
-impl Reconciler {
-    pub(super) async fn promote(&mut self, index: usize) -> Acted {
+impl NewKeyEffects<'_> {
+    pub(super) async fn promote(&mut self, index: usize) -> EffectResult {
         let (destination, placement, store) = self.place(index)?;
         let PlacementState::Staged { version, over } = &placement.progress else {
             return Err(Failure::rejected(Kind::Invalid, format!("`{destination}` has nothing staged")));
         };
-        let new = &self.successor()?.fingerprint;
+        let new = &self.successor.fingerprint;
         let promoted = store.promote(destination, version, over.as_ref()).await;
         match &promoted {
             Err(failure) if !matches!(failure.kind, Kind::Conflict | Kind::NotFound) => {
@@ -23,17 +22,20 @@ impl Reconciler {
         }
         let served = serving(store, destination).await?;
         if served.fingerprint.as_ref() == Some(new) {
-            return Ok(Outcome::Happened(Event::Promoted { destination: index, displaced: over.clone() }));
+            return Ok(EffectOutcome::Happened(Event::Promoted {
+                destination: index,
+                displaced: over.clone(),
+            }));
         }
         match promoted {
             Ok(()) => Err(Failure::rejected(
                 Kind::Conflict,
                 format!("`{destination}` does not serve yet what was made current there"),
             )),
-            // Another field of the same secret was changed by somebody else, or the pending version was removed:
-            // merge and stage again.
+            // Another field of the same secret was changed out of band, or the pending version was removed: merge and
+            // stage again.
             Err(_) if served.fingerprint == placement.before.fingerprint => {
-                Ok(Outcome::Happened(Event::DestinationChanged { destination: index }))
+                Ok(EffectOutcome::Happened(Event::DestinationChanged { destination: index }))
             }
             Err(_) => park(
                 ParkReason::ForeignValue,
@@ -44,19 +46,32 @@ impl Reconciler {
         }
     }
 
-    /// The destinations that do not serve the new key, with what they serve.
-    pub(in crate::engine) async fn unlike_the_successor(&self) -> Result<Vec<(usize, Served)>, Failure> {
-        let new = &self.successor()?.fingerprint;
-        let mut unlike = Vec::new();
-        for index in 0..self.plan()?.destinations.len() {
+    /// The destinations that do not serve the new key, with the version that each serves.
+    pub(in crate::engine) async fn lagging_destinations(&self) -> Result<Vec<(usize, Served)>, Failure> {
+        let new = &self.successor.fingerprint;
+        let mut lagging = Vec::new();
+        for index in 0..self.plan().destinations.len() {
             let (destination, placement, store) = self.place(index)?;
             let served = serving(store, destination).await?;
-            // What was given back is published anew, whoever put the new key there meanwhile.
-            let given_back = matches!(placement.progress, PlacementState::Restored { .. });
-            if given_back || served.fingerprint.as_ref() != Some(new) {
-                unlike.push((index, served));
+            // A restored destination is published anew, even if the new key was put there out of band meanwhile.
+            let restored = matches!(placement.progress, PlacementState::Restored { .. });
+            if restored || served.fingerprint.as_ref() != Some(new) {
+                lagging.push((index, served));
             }
         }
-        Ok(unlike)
+        Ok(lagging)
+    }
+}
+
+impl Effects<'_> {
+    /// The destinations that do not serve the new key; `None` if no destination has its value any more.
+    pub(in crate::engine) async fn destinations_to_publish_again(
+        &mut self,
+    ) -> Result<Option<Vec<(usize, Served)>>, Failure> {
+        let mut new_key = self.new_key()?;
+        match new_key.value().await? {
+            Some(_) => new_key.lagging_destinations().await.map(Some),
+            None => Ok(None),
+        }
     }
 }

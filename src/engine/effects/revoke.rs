@@ -1,22 +1,21 @@
-//! Taking the old key out of service: first reversibly, then for ever.
+//! Takes the old key out of service: disables it, then deletes it.
 
 use crate::domain::event::Event;
-use crate::domain::failure::{Failure, Kind};
+use crate::domain::failure::Kind;
 use crate::domain::gate::{self, Verdict};
 use crate::domain::phase::Phase;
 use crate::domain::plan::{AfterDeadline, Terms};
 use crate::domain::time::later;
 use crate::engine::effects::gates::Watch;
 use crate::engine::effects::precheck::Precheck;
-use crate::engine::effects::{Acted, Outcome, not_listed_yet};
-use crate::engine::reconciler::Reconciler;
+use crate::engine::effects::{EffectOutcome, EffectResult, NewKeyEffects, not_listed_yet};
 
-impl Reconciler {
-    pub(super) async fn disable_old(&mut self) -> Acted {
-        if !self.plan()?.emergency {
+impl NewKeyEffects<'_> {
+    pub(super) async fn disable_old(&mut self) -> EffectResult {
+        if !self.plan().emergency {
             let verdicts = self.judge().await?;
             let open = verdicts.iter().all(|verdict| verdict.open);
-            if !open && (gate::is_anyone_failing(&verdicts) || !self.is_overdue()?) {
+            if !open && (gate::is_anyone_failing(&verdicts) || !self.is_overdue()) {
                 return self.withhold(verdicts).await;
             }
         }
@@ -25,66 +24,68 @@ impl Reconciler {
             Precheck::Stopped(outcome) => return Ok(outcome),
         };
         self.has_a_new_admin_key()?;
-        // Gone by somebody else's hand: what we wanted. That it is listed as disabled may be older than our own call that
-        // enabled it again.
-        let Some(old) = self.old_key(&inventory)? else {
-            return Ok(Outcome::Happened(Event::OldKeyDisabled));
+        // Deleted out of band: what we wanted. A listing that shows it disabled may be older than our own call that enabled
+        // it again.
+        let Some(old) = self.old_key(&inventory) else {
+            return Ok(EffectOutcome::Happened(Event::OldKeyDisabled));
         };
         match self.workspace_client()?.issuer.disable(old).await {
             Err(failure) if failure.kind != Kind::NotFound => return Err(failure),
             Ok(()) | Err(_) => {}
         }
-        if self.old_key(self.listed().await?.as_ref())?.is_some_and(|old| old.enabled) {
+        if self.old_key(self.listed().await?.as_ref()).is_some_and(|old| old.enabled) {
             return Err(not_listed_yet(&old.id, "disabled"));
         }
-        Ok(Outcome::Happened(Event::OldKeyDisabled))
+        Ok(EffectOutcome::Happened(Event::OldKeyDisabled))
     }
 
     /// An earlier attempt may have disabled the key, its answer lost and the listing not showing it yet: the overlap
     /// goes on only with a key that works.
-    async fn withhold(&self, verdicts: Vec<Verdict>) -> Acted {
-        if let Some(old) = self.old_key(self.listed().await?.as_ref())? {
+    async fn withhold(&self, verdicts: Vec<Verdict>) -> EffectResult {
+        if let Some(old) = self.old_key(self.listed().await?.as_ref()) {
             match self.workspace_client()?.issuer.enable(old).await {
                 Err(failure) if failure.kind != Kind::NotFound => return Err(failure),
                 Ok(()) | Err(_) => {}
             }
         }
-        Ok(Outcome::Happened(Event::ReleaseWithdrawn { verdicts }))
+        Ok(EffectOutcome::Happened(Event::ReleaseWithdrawn { verdicts }))
     }
 
     /// Whether the policy's deadline overrules the gates: by the terms and the clock of now, not of when it was decided.
-    fn is_overdue(&self) -> Result<bool, Failure> {
-        let rotation = self.rotating()?;
+    fn is_overdue(&self) -> bool {
+        let rotation = self.rotation;
         let Terms { at_most, then, .. } = rotation.plan.terms;
         let forced = matches!(rotation.phase, Phase::Disabling { forced: true, .. });
         let overdue = self.context.now() >= later(rotation.overlap_since(), at_most);
-        Ok(forced && overdue && then == AfterDeadline::Revoke)
+        forced && overdue && then == AfterDeadline::Revoke
     }
 
-    pub(super) async fn delete_old(&mut self) -> Acted {
-        if !self.plan()?.emergency {
+    pub(super) async fn delete_old(&mut self) -> EffectResult {
+        if !self.plan().emergency {
             match self.watch().await? {
                 Watch::Quiet => {}
-                Watch::Doubtful { again_at } => return Ok(Outcome::Wait(again_at)),
-                Watch::Alarm(alarm) => return Ok(Outcome::Happened(Event::Alarmed { alarm })),
+                Watch::Doubtful { again_at } => return Ok(EffectOutcome::Wait(again_at)),
+                Watch::Alarm(alarm) => return Ok(EffectOutcome::Happened(Event::Alarmed { alarm })),
             }
         }
         let inventory = match self.precheck().await? {
             Precheck::Clear(inventory) => inventory,
             Precheck::Stopped(outcome) => return Ok(outcome),
         };
-        // A freeze, or last_failure, may have lain between the end of the quarantine and now.
-        if !self.plan()?.emergency
+        // A freeze, or a failure, may have lain between the end of the quarantine and now.
+        if !self.plan().emergency
             && let Some(outcome) = self.enabled_again(&inventory)?
         {
             return Ok(outcome);
         }
         self.has_a_new_admin_key()?;
-        let Some(old) = self.old_key(&inventory)? else { return Ok(Outcome::Happened(Event::OldKeyGone)) };
+        let Some(old) = self.old_key(&inventory) else {
+            return Ok(EffectOutcome::Happened(Event::OldKeyGone));
+        };
         self.workspace_client()?.issuer.delete(old).await?;
-        if self.old_key(self.listed().await?.as_ref())?.is_some() {
+        if self.old_key(self.listed().await?.as_ref()).is_some() {
             return Err(not_listed_yet(&old.id, "deleted"));
         }
-        Ok(Outcome::Happened(Event::OldKeyGone))
+        Ok(EffectOutcome::Happened(Event::OldKeyGone))
     }
 }

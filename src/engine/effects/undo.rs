@@ -1,4 +1,4 @@
-//! The way back: discarding a key that was never published, and making the old one current again.
+//! Undoes a rotation: discards a key that was never published, or makes the old one current again.
 
 use crate::domain::dead_man::AHEAD_MIN;
 use crate::domain::event::Event;
@@ -9,14 +9,13 @@ use crate::domain::phase::Phase;
 use crate::domain::plan::Destination;
 use crate::domain::rotation::{ParkReason, RollbackCause};
 use crate::domain::secret::{Fingerprint, SecretValue};
-use crate::domain::successor::{PlacementState, Served, Successor};
+use crate::domain::successor::{PlacementState, Served};
 use crate::domain::time::later;
-use crate::engine::effects::{Acted, Outcome, not_listed_yet, park, serving};
-use crate::engine::reconciler::Reconciler;
+use crate::engine::effects::{EffectOutcome, EffectResult, NewKeyEffects, not_listed_yet, park, serving};
 use crate::ports::secret_store::{SecretStore, VersionRef};
 
-/// The old key turned out to be of no use on the way back.
-pub(super) fn nowhere_to_return() -> Acted {
+/// The old key cannot be used, so that the rollback has nothing to return to.
+pub(super) fn nowhere_to_return() -> EffectResult {
     park(
         ParkReason::OldKeyUnusable,
         "the old key is gone, disabled or expired: the new one is kept; enable the old one and `retry`, or `abort` goes on with the new key",
@@ -26,33 +25,33 @@ pub(super) fn nowhere_to_return() -> Acted {
 /// Restored copies of an old value take their version tokens from here on, apart from those of stagings.
 const RESTORE_TOKENS: u32 = 1000;
 
-impl Reconciler {
+impl NewKeyEffects<'_> {
     /// The key was never published: pending versions are removed, then it is deleted.
-    pub(super) async fn discard(&mut self) -> Acted {
-        for index in 0..self.plan()?.destinations.len() {
+    pub(super) async fn discard(&mut self) -> EffectResult {
+        for index in 0..self.plan().destinations.len() {
             self.remove_pending(index).await?;
         }
         self.delete_successor().await?;
-        Ok(Outcome::Happened(Event::Discarded))
+        Ok(EffectOutcome::Happened(Event::Discarded))
     }
 
     async fn remove_pending(&self, index: usize) -> Result<(), Failure> {
         let (destination, placement, store) = self.place(index)?;
         for restaged in 0..=placement.restaged {
-            store.discard(destination, &self.token(restaged)?).await?;
+            store.discard(destination, &self.token(restaged)).await?;
         }
         Ok(())
     }
 
-    /// Deletes the new key, by its id even if a lagging listing does not show it yet, and sees it gone.
+    /// Deletes the new key, by its id even if a lagging listing does not show it yet, and lists it as gone.
     async fn delete_successor(&self) -> Result<(), Failure> {
         self.has_another_admin_key()?;
         let workspace_client = self.workspace_client()?;
         let inventory = self.listed().await?;
-        let successor = self.successor()?;
+        let successor = self.successor;
         match inventory.key(&successor.key) {
             Some(key) => workspace_client.issuer.delete(key).await?,
-            None => workspace_client.issuer.delete(&self.unlisted(successor)?).await?,
+            None => workspace_client.issuer.delete(&self.unlisted()).await?,
         }
         if self.listed().await?.key(&successor.key).is_some() {
             return Err(not_listed_yet(&successor.key, "deleted"));
@@ -60,9 +59,10 @@ impl Reconciler {
         Ok(())
     }
 
-    fn unlisted(&self, successor: &Successor) -> Result<Key, Failure> {
-        let rotation = self.rotating()?;
-        Ok(Key {
+    /// The new key as it was requested, where no listing shows it.
+    fn unlisted(&self) -> Key {
+        let (rotation, successor) = (self.rotation, self.successor);
+        Key {
             id: successor.key.clone(),
             account: rotation.plan.account.clone(),
             name: rotation.nonce().key_name(&rotation.plan.credential),
@@ -74,12 +74,12 @@ impl Reconciler {
             expires_at: successor.request.expires_at,
             usage_hash: None,
             character_count: None,
-        })
+        }
     }
 
-    pub(super) async fn enable_old(&mut self) -> Acted {
+    pub(super) async fn enable_old(&mut self) -> EffectResult {
         let inventory = self.listed().await?;
-        let Some(old) = self.old_key(&inventory)? else {
+        let Some(old) = self.old_key(&inventory) else {
             return park(
                 ParkReason::OldKeyUnusable,
                 "the old key is gone: there is nothing to roll back to; `abort` goes on with the new key",
@@ -96,7 +96,7 @@ impl Reconciler {
                 format!("{}: it is not put back into service; `abort` goes on with the new key", leak.detail);
             return park(ParkReason::OldKeyUnusable, detail);
         }
-        let dead_man = self.rotating()?.dead_man.filter(|dead_man| !dead_man.is_left());
+        let dead_man = self.rotation.dead_man.filter(|dead_man| !dead_man.is_left());
         // Even if it is listed as enabled: the listing may be older than our own call that disabled it.
         self.workspace_client()?.issuer.enable(old).await?;
         if let Some(dead_man) = dead_man {
@@ -109,14 +109,14 @@ impl Reconciler {
         let ours = |old: &Key| {
             dead_man.is_some_and(|dead_man| old.expires_at.is_some() && old.expires_at == Some(dead_man.at))
         };
-        match self.old_key(&listed)? {
-            Some(old) if old.enabled && !ours(old) => Ok(Outcome::Happened(Event::OldKeyEnabled)),
+        match self.old_key(&listed) {
+            Some(old) if old.enabled && !ours(old) => Ok(EffectOutcome::Happened(Event::OldKeyEnabled)),
             Some(_) | None => Err(not_listed_yet(&old.id, "enabled")),
         }
     }
 
     /// Makes what the destination served before current again; other fields of a JSON secret stay as they are now.
-    pub(super) async fn restore(&mut self, index: usize) -> Acted {
+    pub(super) async fn restore(&mut self, index: usize) -> EffectResult {
         let (destination, placement, store) = self.place(index)?;
         let (displaced, promoted) = match &placement.progress {
             PlacementState::Staged { version, over } => (over.clone(), Some(version)),
@@ -125,14 +125,14 @@ impl Reconciler {
             PlacementState::Restored { version } => (Some(version.clone()), None),
         };
         let served = serving(store, destination).await?;
-        let new = &self.successor()?.fingerprint;
+        let new = &self.successor.fingerprint;
         let is_new = served.fingerprint.as_ref() == Some(new);
         let restored = if !is_new && served.fingerprint == placement.before.fingerprint {
             served.version.clone()
         } else if let (Some(displaced), true) = (&displaced, is_new && served.version.as_ref() == promoted) {
             store.promote(destination, displaced, promoted).await?;
             Some(displaced.clone())
-        } else if is_new || self.may_overwrite()? {
+        } else if is_new || self.may_overwrite() {
             let Some(value) = self.old_value(placement.before.fingerprint.as_ref()).await? else {
                 return park(
                     ParkReason::CannotRollBack,
@@ -154,37 +154,37 @@ impl Reconciler {
         self.remove_pending(index).await?;
         let version = match restored {
             Some(version) => version,
-            None => self.token(0)?,
+            None => self.token(0),
         };
-        Ok(Outcome::Happened(Event::Restored { destination: index, version }))
+        Ok(EffectOutcome::Happened(Event::Restored { destination: index, version }))
     }
 
-    fn may_overwrite(&self) -> Result<bool, Failure> {
-        Ok(matches!(self.rotating()?.phase, Phase::RollingBack { overwrite: true, .. }))
+    fn may_overwrite(&self) -> bool {
+        matches!(self.rotation.phase, Phase::RollingBack { overwrite: true, .. })
     }
 
-    /// Somebody changed another field since: moving back to the old version would undo that, so the old value is
-    /// merged into what is there now. The token changes with each attempt, because the content may.
+    /// Another field was changed since: moving back to the old version would undo that, so the old value is merged into
+    /// the current content. The token changes with each attempt, because the content may.
     async fn restore_by_copy(
         &self,
         destination: &Destination,
         value: &SecretValue,
         store: &dyn SecretStore,
     ) -> Result<VersionId, Failure> {
-        let tries = self.rotating()?.last_failure.as_ref().map_or(0, |last_failure| last_failure.failures);
-        let version = self.token(RESTORE_TOKENS + tries)?;
+        let tries = self.rotation.last_failure.as_ref().map_or(0, |last_failure| last_failure.failures);
+        let version = self.token(RESTORE_TOKENS + tries);
         let staged = store.stage(destination, &version, value).await?;
         store.promote(destination, &version, staged.over.as_ref()).await?;
         Ok(version)
     }
 
-    /// The old key's value, wherever it still is: a store keeps so many old versions, and other destinations may serve it.
+    /// The old key's value from any destination that still has it: in one of its old versions or as the current one.
     pub(super) async fn old_value(
         &self,
         wanted: Option<&Fingerprint>,
     ) -> Result<Option<SecretValue>, Failure> {
         let Some(wanted) = wanted else { return Ok(None) };
-        for index in 0..self.plan()?.destinations.len() {
+        for index in 0..self.plan().destinations.len() {
             let (destination, placement, store) = self.place(index)?;
             let displaced = match &placement.progress {
                 PlacementState::Staged { over, .. } => over.as_ref(),
@@ -193,7 +193,7 @@ impl Reconciler {
             };
             let versions = displaced.into_iter().chain(&placement.before.version).map(VersionRef::Version);
             for which in versions.chain([VersionRef::Current]) {
-                let value = store.read(destination, which).await?.and_then(|held| held.value);
+                let value = store.read(destination, which).await?.and_then(|version| version.value);
                 if let Some(value) = value.filter(|value| value.fingerprint() == *wanted) {
                     return Ok(Some(value));
                 }
@@ -218,19 +218,19 @@ impl Reconciler {
     }
 
     /// Only when no destination serves the new key and the old one is accepted.
-    pub(super) async fn delete_new(&mut self) -> Acted {
+    pub(super) async fn delete_new(&mut self) -> EffectResult {
         if let Some(until) = self.frozen_until() {
-            return Ok(Outcome::Wait(self.soon(until)));
+            return Ok(EffectOutcome::Wait(self.soon(until)));
         }
-        // One of a leak that was not given up could not be: the new key is of no use to anybody who does not have it.
-        let old_leaked = self.plan()?.old.as_ref().is_some_and(|old| self.record.leak_of(old).is_some());
+        // A rollback to a leaked key that was not given up had no value to publish again: no consumer can use the new key.
+        let old_leaked = self.plan().old.as_ref().is_some_and(|old| self.record.leak_of(old).is_some());
         let leaked = old_leaked
-            || matches!(self.rotating()?.phase, Phase::Withdrawing { cause: RollbackCause::Leak, .. });
+            || matches!(self.rotation.phase, Phase::Withdrawing { cause: RollbackCause::Leak, .. });
         if !leaked && let Some(until) = self.waits_for_the_return().await? {
-            return Ok(Outcome::Wait(self.soon(until)));
+            return Ok(EffectOutcome::Wait(self.soon(until)));
         }
-        let new = &self.successor()?.fingerprint;
-        for index in 0..self.plan()?.destinations.len() {
+        let new = &self.successor.fingerprint;
+        for index in 0..self.plan().destinations.len() {
             let (destination, _, store) = self.place(index)?;
             if serving(store, destination).await?.fingerprint.as_ref() == Some(new) {
                 return park(
@@ -243,16 +243,16 @@ impl Reconciler {
         if !leaked {
             self.context.check_clock(&inventory)?;
         }
-        if !old_leaked && !self.may_return(&inventory)? {
+        if !old_leaked && !self.may_return(&inventory) {
             return nowhere_to_return();
         }
         self.delete_successor().await?;
-        Ok(Outcome::Happened(Event::NewKeyGone))
+        Ok(EffectOutcome::Happened(Event::NewKeyGone))
     }
 
     /// Whether the old key works, as far as a listing tells.
-    pub(super) fn may_return(&self, inventory: &Inventory) -> Result<bool, Failure> {
+    pub(super) fn may_return(&self, inventory: &Inventory) -> bool {
         let now = self.context.now();
-        Ok(self.old_key(inventory)?.is_some_and(|old| old.is_alive(now)))
+        self.old_key(inventory).is_some_and(|old| old.is_alive(now))
     }
 }

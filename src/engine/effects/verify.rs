@@ -1,4 +1,4 @@
-//! Is the new key what the old one is, and does the provider accept it?
+//! Verifies that the new key has the old one's permissions and limits, and that the provider accepts it.
 
 use crate::domain::effect::EffectName;
 use crate::domain::event::Event;
@@ -7,27 +7,26 @@ use crate::domain::key::{Inventory, Key, KeyAttributes, Permissions};
 use crate::domain::rotation::ParkReason;
 use crate::domain::successor::KeyFacts;
 use crate::domain::time::later;
-use crate::engine::effects::{Acted, Outcome, park};
-use crate::engine::reconciler::Reconciler;
+use crate::engine::effects::{EffectOutcome, EffectResult, NewKeyEffects, park};
 
-/// Consecutive answers that accept the key: one may come from the only region that knows it already.
+/// Consecutive answers that accept the key: a single one may come from the only region that has it already.
 const ACCEPTANCES: usize = 2;
 
-impl Reconciler {
-    pub(super) async fn verify(&mut self) -> Acted {
+impl NewKeyEffects<'_> {
+    pub(super) async fn verify(&mut self) -> EffectResult {
         let Some(value) = self.value().await? else { return self.value_lost() };
         let inventory = self.listed().await?;
-        if !self.plan()?.emergency {
+        if !self.plan().emergency {
             self.context.check_clock(&inventory)?;
         }
-        let id = self.successor()?.key.clone();
+        let id = self.successor.key.clone();
         let Some(key) = inventory.key(&id) else {
             return self.not_yet(Failure::rejected(
                 Kind::NotActiveYet,
                 format!("the new key `{id}` is not listed yet"),
             ));
         };
-        if let Some(why) = self.unlike_the_old(key, &inventory)? {
+        if let Some(why) = self.unfit(key, &inventory) {
             return self.refute(why);
         }
         let facts = KeyFacts {
@@ -58,43 +57,43 @@ impl Reconciler {
                 Err(failure) => return Err(failure),
             }
         }
-        Ok(Outcome::Happened(Event::Verified { facts }))
+        Ok(EffectOutcome::Happened(Event::Verified { facts }))
     }
 
     /// What makes the new key unfit to replace the old one.
-    fn unlike_the_old(&self, key: &Key, inventory: &Inventory) -> Result<Option<String>, Failure> {
-        let plan = self.plan()?;
-        let request = &self.successor()?.request;
+    fn unfit(&self, key: &Key, inventory: &Inventory) -> Option<String> {
+        let plan = self.plan();
+        let request = &self.successor.request;
         if key.account != plan.account {
-            return Ok(Some(format!("it belongs to the service account `{}`", key.account)));
+            return Some(format!("it belongs to the service account `{}`", key.account));
         }
         if !key.is_alive(self.context.now()) {
-            return Ok(Some("it is disabled or expired already".to_owned()));
+            return Some("it is disabled or expired already".to_owned());
         }
-        let as_asked = match plan.old {
+        let requested = match plan.old {
             Some(_) => request.attributes.clone(),
-            // Nothing to compare representations with: a first key's `all` may be listed as nothing at all.
+            // No old key to compare representations with: a first key's `all` may be listed without permissions.
             None => as_listed(&request.attributes, &key.attributes),
         };
-        let differences = as_asked.differences(&key.attributes);
+        let differences = requested.differences(&key.attributes);
         if !differences.is_empty() {
-            return Ok(Some(format!("it differs from what was asked for in {}", differences.join(", "))));
+            return Some(format!("it differs from what was asked for in {}", differences.join(", ")));
         }
-        if let Some(old) = self.old_key(inventory)? {
+        if let Some(old) = self.old_key(inventory) {
             let differences = old.attributes.differences(&key.attributes);
             if !differences.is_empty() {
-                return Ok(Some(format!("the old key was changed meanwhile in {}", differences.join(", "))));
+                return Some(format!("the old key was changed meanwhile in {}", differences.join(", ")));
             }
         }
         if request.expires_at.is_some() && key.expires_at != request.expires_at {
-            return Ok(Some("it does not expire when it was asked to".to_owned()));
+            return Some("it does not expire when it was asked to".to_owned());
         }
-        Ok(None)
+        None
     }
 
     /// "Not active yet" until its deadline, "bad" from then on.
-    fn not_yet(&self, failure: Failure) -> Acted {
-        let first = self.rotating()?.last_failure.as_ref().filter(|last_failure| {
+    fn not_yet(&self, failure: Failure) -> EffectResult {
+        let first = self.rotation.last_failure.as_ref().filter(|last_failure| {
             last_failure.effect == EffectName::Verify && last_failure.last.kind == Kind::NotActiveYet
         });
         let deadline =
@@ -106,11 +105,11 @@ impl Reconciler {
     }
 
     /// Before the first promotion the key is discarded; after it that is for an operator.
-    fn refute(&self, why: String) -> Acted {
-        if self.successor()?.promotion_begun {
+    fn refute(&self, why: String) -> EffectResult {
+        if self.successor.promotion_begun {
             return park(ParkReason::NewKeyUnusable, format!("the new key cannot be used: {why}"));
         }
-        Ok(Outcome::Happened(Event::VerificationFailed { why }))
+        Ok(EffectOutcome::Happened(Event::VerificationFailed { why }))
     }
 }
 

@@ -109,7 +109,7 @@ fn counts(report: &StatusReport, needy: usize, filter: &Filter) -> Markup {
                     @if count > 0 {
                         li { a class=(format::group(condition)) href={ "/?show=" (condition.label()) "#list" }
                             aria-current=[current(condition.label())] {
-                            strong { (format::grouped(count)) } " " (condition.label())
+                            strong { (format::grouped(count)) } " " (format::spaced(condition.label()))
                         } }
                     }
                 }

@@ -9,7 +9,7 @@ use crate::domain::time::distance;
 
 /// The condition as a label with a colour.
 pub(super) fn tag(condition: CredentialHealth) -> Markup {
-    html! { span class={ "tag " (group(condition)) } { (condition.label()) } }
+    html! { span class={ "tag " (group(condition)) } { (spaced(condition.label())) } }
 }
 
 /// The severity class of the style sheet.

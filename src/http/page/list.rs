@@ -73,7 +73,7 @@ fn form(filter: &Filter) -> Markup {
                         }
                         @for condition in CredentialHealth::ALL {
                             @let label = condition.label();
-                            option value=(label) selected[filter.shown() == Some(label)] { (label) }
+                            option value=(label) selected[filter.shown() == Some(label)] { (format::spaced(label)) }
                         }
                     }
                 }

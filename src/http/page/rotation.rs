@@ -60,7 +60,7 @@ fn steps(progress: &Progress, now: Timestamp) -> Markup {
                 }
             }
             @for phase in &progress.ahead {
-                li.ahead { span.phase { (format::phase(*phase)) } span.when { "ahead" } span.means { (phase.row().meaning) } }
+                li.ahead { span.phase { (format::phase(*phase)) } span.when { "pending" } span.means { (phase.row().meaning) } }
             }
         }
     }
@@ -91,7 +91,7 @@ fn gates(gates: &[Verdict], now: Timestamp) -> Markup {
                     }
                     p.summary { (format::inline(&gate.grounds)) }
                     @if !gate.stragglers.is_empty() {
-                        ul.lagging aria-label="Waiting on" {
+                        ul.lagging aria-label="Lagging consumers" {
                             @for consumer in &gate.stragglers { (one(consumer, now)) }
                         }
                     }

@@ -1,4 +1,4 @@
-//! A ledger read as steps: what was to be done, what that waited for, and which calls it took.
+//! A call log read as steps: what was done, what it waited for, and which calls it took.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -11,7 +11,7 @@ use crate::domain::report::advice::doing;
 use crate::domain::rotation::Rotation;
 use crate::domain::schedule::brief;
 use crate::domain::step;
-use crate::rehearsal::call_log::{Call, Noted};
+use crate::rehearsal::call_log::{Call, LogLine};
 
 /// One effect, from the event before it to its own.
 #[derive(Debug, Clone, Serialize)]
@@ -44,16 +44,16 @@ pub(super) struct Steps {
     calls: Vec<(Timestamp, Call)>,
     begun_at: Option<Timestamp>,
     reason: Option<Reason>,
-    visits: u32,
+    reconciles: u32,
 }
 
 impl Steps {
     pub(super) fn new(rotation: Option<Rotation>) -> Self {
-        Self { rotation, done: Vec::new(), calls: Vec::new(), begun_at: None, reason: None, visits: 0 }
+        Self { rotation, done: Vec::new(), calls: Vec::new(), begun_at: None, reason: None, reconciles: 0 }
     }
 
-    pub(super) fn visits(&self) -> u32 {
-        self.visits
+    pub(super) fn reconciles(&self) -> u32 {
+        self.reconciles
     }
 
     pub(super) fn begun_at(&self) -> Option<Timestamp> {
@@ -77,13 +77,13 @@ impl Steps {
         self.done
     }
 
-    /// What was noted in one more visit.
-    pub(super) fn read(&mut self, noted: Vec<Noted>) {
-        self.visits += 1;
-        for noted in noted {
-            match noted {
-                Noted::Called(at, call) => self.called(at, call),
-                Noted::Journalled(entry) => self.journalled(entry.at, &entry.event),
+    /// What was logged in one more reconcile.
+    pub(super) fn read(&mut self, lines: Vec<LogLine>) {
+        self.reconciles += 1;
+        for line in lines {
+            match line {
+                LogLine::Called(at, call) => self.called(at, call),
+                LogLine::Journalled(entry) => self.journalled(entry.at, &entry.event),
             }
         }
     }
@@ -99,7 +99,7 @@ impl Steps {
     }
 
     fn journalled(&mut self, at: Timestamp, event: &Event) {
-        let calls = told(std::mem::take(&mut self.calls), at);
+        let calls = as_listed(std::mem::take(&mut self.calls), at);
         let effect = self.rotation.as_ref().and_then(effect::pending).map(effect::Effect::name);
         let terms = self.rotation.as_ref().map(|rotation| &rotation.plan.terms);
         let waits_for = terms.map(|terms| waits(event, terms));
@@ -131,19 +131,19 @@ fn waits(event: &Event, terms: &Terms) -> Vec<String> {
 }
 
 /// Those of the last instant in their order; of those before, each once.
-fn told(calls: Vec<(Timestamp, Call)>, at: Timestamp) -> Vec<Called> {
-    let mut told: Vec<Called> = Vec::new();
+fn as_listed(calls: Vec<(Timestamp, Call)>, at: Timestamp) -> Vec<Called> {
+    let mut listed: Vec<Called> = Vec::new();
     let (waiting, last): (Vec<_>, Vec<_>) = calls.into_iter().partition(|(of, _)| *of < at);
     for (_, call) in waiting {
-        if !told.iter().any(|known| known.call == call) {
-            told.push(Called { call, times: 0 });
+        if !listed.iter().any(|known| known.call == call) {
+            listed.push(Called { call, times: 0 });
         }
     }
     for (_, call) in last {
-        match told.last_mut() {
+        match listed.last_mut() {
             Some(known) if known.call == call && known.times > 0 => known.times += 1,
-            Some(_) | None => told.push(Called { call, times: 1 }),
+            Some(_) | None => listed.push(Called { call, times: 1 }),
         }
     }
-    told
+    listed
 }

@@ -1,157 +1,142 @@
-//! What became of everybody in a season: each rotation, the calls that it took, and everything that went wrong.
+//! Reads the log of a simulation as it goes, and judges what became of each credential.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
-use serde::Serialize;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::adapters::memory::journal::MemoryJournal;
 use crate::domain::event::Event;
-use crate::domain::forecast::quotas::VersionQuota;
 use crate::domain::ids::{CredentialName, RotationId, StoreName};
 use crate::domain::phase::{Phase, PhaseName};
-use crate::domain::plan::Reason;
 use crate::domain::policy::Policy;
 use crate::domain::rotation::Rotation;
 use crate::domain::step;
-use crate::ports::journal::{Entry, HoldRegister as _, Records as _};
-use crate::rehearsal::call_log::{Call, Noted};
+use crate::ports::journal::{Entry, HoldRegister as _};
+use crate::ports::store_kind::VersionQuota;
+use crate::rehearsal::call_log::{Call, LogLine};
 use crate::rehearsal::consumers::Consumers;
+use crate::rehearsal::dry_run::Past;
 use crate::rehearsal::simulation::promises::Promises;
+use crate::rehearsal::simulation::report::{SimulatedRotation, SimulationReport, TimelineEvent, Violation};
 
 /// Beyond that it is known that the policy cannot be kept.
-const TROUBLES_MAX: usize = 1000;
-
-/// What a season brought.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Told {
-    /// In the order in which they began.
-    pub rotations: Vec<Story>,
-    /// What the policy promises and could not be kept; of more than a thousand troubles the first.
-    pub troubles: Vec<Trouble>,
-    /// If there are more rotations than are played: until when they were.
-    pub whole_until: Option<Timestamp>,
-    /// Calls, by whom they were made to.
-    pub calls: BTreeMap<String, u64>,
-    /// How often the process died.
-    pub crashes: u64,
-}
-
-#[derive(Debug, Clone, Serialize)]
-pub struct Story {
-    pub rotation: RotationId,
-    pub credential: CredentialName,
-    pub reason: Reason,
-    pub begun_at: Timestamp,
-    /// `null` while it is under way.
-    pub ended_at: Option<Timestamp>,
-    pub phase: PhaseName,
-    pub timeline: Vec<Line>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-pub struct Line {
-    pub at: Timestamp,
-    pub event: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Trouble {
-    pub credential: CredentialName,
-    pub at: Timestamp,
-    pub why: String,
-}
+const VIOLATIONS_MAX: usize = 1000;
 
 pub(super) struct Score<'a> {
-    told: Told,
+    report: SimulationReport,
     promises: Promises<'a>,
-    rotations: BTreeMap<RotationId, (usize, Option<Rotation>)>,
-    /// What was told already: once is enough.
-    known: BTreeSet<(CredentialName, String)>,
+    /// Rotations under way, with their places in the report: one that began before the simulation has none.
+    rotations: BTreeMap<RotationId, (Option<usize>, Rotation)>,
+    /// Each violation is reported once.
+    reported: BTreeSet<(CredentialName, String)>,
+    until: Timestamp,
 }
 
 impl<'a> Score<'a> {
     pub(super) fn new(
         policy: &'a Policy,
         quotas: &'a BTreeMap<StoreName, VersionQuota>,
+        pasts: &BTreeMap<CredentialName, Past>,
         from: Timestamp,
+        until: Timestamp,
     ) -> Self {
+        let under_way = pasts.values().filter_map(|past| past.known.as_ref()?.rotation.clone());
+        let under_way = under_way.filter(|it| policy.credentials.contains_key(&it.plan.credential));
         Self {
-            told: Told::default(),
-            promises: Promises::new(policy, quotas, from),
-            rotations: BTreeMap::new(),
-            known: BTreeSet::new(),
+            report: SimulationReport::default(),
+            promises: Promises::new(policy, quotas, pasts, from),
+            rotations: under_way.map(|rotation| (rotation.plan.rotation, (None, rotation))).collect(),
+            reported: BTreeSet::new(),
+            until,
         }
     }
 
     pub(super) fn crashed(&mut self) {
-        self.told.crashes += 1;
+        self.report.crashes += 1;
     }
 
     /// How many rotations have begun.
     pub(super) fn begun(&self) -> usize {
-        self.told.rotations.len()
+        self.report.rotations.len()
+    }
+
+    /// Whether a rotation that began in time is under way.
+    pub(super) fn is_any_under_way(&self) -> bool {
+        self.rotations.values().any(|(_, it)| !matches!(it.phase, Phase::Parked { .. }))
     }
 
     /// Nothing is played from `at` on; `whole` if that is the end that was asked for.
-    pub(super) fn finish(mut self, at: Timestamp, whole: bool) -> Told {
-        self.promises.close(at);
-        self.promised();
-        self.told.whole_until = (!whole).then_some(at);
-        self.told
+    pub(super) fn finish(mut self, at: Timestamp, whole: bool) -> SimulationReport {
+        self.promises.close(at.min(self.until));
+        self.take_violations();
+        self.report.whole_until = (!whole).then_some(at);
+        self.report
     }
 
-    pub(super) fn read(&mut self, noted: Vec<Noted>) {
-        for noted in noted {
-            match noted {
-                Noted::Called(_, call) => {
+    pub(super) fn read(&mut self, lines: Vec<LogLine>) {
+        for line in lines {
+            match line {
+                LogLine::Called(_, call) => {
                     let whom = match call {
                         Call::Provider { workspace, .. } => format!("workspace {workspace}"),
                         Call::Store { destination, .. } => format!("store {}", destination.store),
                         Call::Consumer { .. } => "consumers".to_owned(),
                     };
-                    *self.told.calls.entry(whom).or_default() += 1;
+                    *self.report.calls.entry(whom).or_default() += 1;
                 }
-                Noted::Journalled(entry) => self.journalled(&entry),
+                LogLine::Journalled(entry) => self.journalled(&entry),
             }
         }
     }
 
     fn journalled(&mut self, entry: &Entry) {
-        let line = Line { at: entry.at, event: entry.event.name() };
-        if let Event::Begun(plan) = &entry.event {
-            let (credential, reason) = (plan.credential.clone(), plan.reason);
-            let rotation = Rotation::begin(plan.as_ref().clone());
-            self.promises.follow(&rotation, &entry.event, entry.at);
-            self.rotations.insert(entry.rotation, (self.told.rotations.len(), Some(rotation)));
-            self.told.rotations.push(Story {
-                rotation: entry.rotation,
-                credential,
-                reason,
-                begun_at: entry.at,
-                ended_at: None,
-                phase: PhaseName::Due,
-                timeline: vec![line],
-            });
-            return;
+        let at = entry.at;
+        let begun = if let Event::Begun(plan) = &entry.event {
+            // What begins after the end is none of this simulation's.
+            if at > self.until {
+                return;
+            }
+            Some(Rotation::begin(plan.as_ref().clone()))
+        } else {
+            None
+        };
+        let (index, rotation) = match (begun, self.rotations.remove(&entry.rotation)) {
+            (Some(begun), _) => {
+                self.report.rotations.push(SimulatedRotation {
+                    rotation: entry.rotation,
+                    credential: begun.plan.credential.clone(),
+                    reason: begun.plan.reason,
+                    due: at,
+                    held_by: None,
+                    begun_at: at,
+                    ended_at: None,
+                    phase: PhaseName::Due,
+                    age: SignedDuration::ZERO,
+                    timeline: Vec::new(),
+                });
+                (Some(self.report.rotations.len() - 1), begun)
+            }
+            (None, Some((index, before))) => match step::step(&before, &entry.event, at) {
+                Ok(next) => (index, next),
+                Err(_) => return,
+            },
+            (None, None) => return,
+        };
+        let mut told = index.and_then(|index| self.report.rotations.get_mut(index));
+        if let Some(told) = &mut told {
+            told.timeline.push(TimelineEvent { at, event: entry.event.name() });
+            told.phase = rotation.phase.name();
+            told.ended_at = rotation.is_over().then_some(at);
         }
-        let Some((index, rotation)) = self.rotations.get_mut(&entry.rotation) else { return };
-        let next = rotation.take().and_then(|rotation| step::step(&rotation, &entry.event, entry.at).ok());
-        if let (Some(story), Some(next)) = (self.told.rotations.get_mut(*index), &next) {
-            story.timeline.push(line);
-            story.phase = next.phase.name();
-            story.ended_at = next.is_over().then_some(entry.at);
-            self.promises.follow(next, &entry.event, entry.at);
-        }
-        *rotation = next.filter(|next| !next.is_over());
-        if rotation.is_none() {
-            self.rotations.remove(&entry.rotation);
+        self.promises.follow(&rotation, &entry.event, at, told);
+        if !rotation.is_over() {
+            self.rotations.insert(entry.rotation, (index, rotation));
         }
     }
 
-    fn promised(&mut self) {
-        for Trouble { credential, at, why } in self.promises.take() {
-            self.trouble(credential, at, why);
+    fn take_violations(&mut self) {
+        for Violation { credential, at, why } in self.promises.take() {
+            self.violated(credential, at, why);
         }
     }
 
@@ -162,41 +147,44 @@ impl<'a> Score<'a> {
         consumers: &Consumers,
         now: Timestamp,
     ) -> Result<(), String> {
-        self.promises.judge(now);
-        self.promised();
+        if now > self.until {
+            return Ok(());
+        }
+        let obstacles = journal.with_records(|records| {
+            self.promises.judge(records, now);
+            let obstacles = records.iter().filter_map(|(name, record)| {
+                let obstacle = record.obstacle.as_ref()?;
+                Some((name.clone(), format!("blocked: {}", obstacle.detail)))
+            });
+            obstacles.collect::<Vec<_>>()
+        });
+        self.take_violations();
         for harmed in consumers.harmed() {
             let why = format!("{} holds a key that the provider refuses", harmed.consumer);
-            self.trouble(harmed.credential, harmed.at, why);
+            self.violated(harmed.credential, harmed.at, why);
         }
-        for (name, known) in journal.load().await.map_err(|error| error.to_string())? {
-            let known = known.map_err(|error| error.to_string())?;
-            if let Some(obstacle) = &known.record.obstacle {
-                self.trouble(name.clone(), now, format!("blocked: {}", obstacle.detail));
-            }
-            let Some(rotation) = &known.rotation else { continue };
-            if let Some(why) = stuck(rotation, now) {
-                self.trouble(name, now, why);
-            }
+        let stuck = self.rotations.values();
+        let stuck = stuck.filter_map(|(_, it)| Some((it.plan.credential.clone(), stuck_because(it, now)?)));
+        for (credential, why) in obstacles.into_iter().chain(stuck.collect::<Vec<_>>()) {
+            self.violated(credential, now, why);
         }
         let holds = journal.holds().await.map_err(|error| error.to_string())?;
         for hold in holds {
-            let Some(name) = self.told.rotations.last().map(|story| story.credential.clone()) else {
-                continue;
-            };
-            self.trouble(name, now, format!("a breaker has tripped: {hold}"));
+            let Some(name) = self.report.rotations.last().map(|it| it.credential.clone()) else { continue };
+            self.violated(name, now, format!("a breaker has tripped: {hold}"));
         }
         Ok(())
     }
 
-    fn trouble(&mut self, credential: CredentialName, at: Timestamp, why: String) {
-        if self.known.len() < TROUBLES_MAX && self.known.insert((credential.clone(), why.clone())) {
-            self.told.troubles.push(Trouble { credential, at, why });
+    fn violated(&mut self, credential: CredentialName, at: Timestamp, why: String) {
+        if self.reported.len() < VIOLATIONS_MAX && self.reported.insert((credential.clone(), why.clone())) {
+            self.report.violations.push(Violation { credential, at, why });
         }
     }
 }
 
 /// Why a rotation does not go on as it should.
-fn stuck(rotation: &Rotation, now: Timestamp) -> Option<String> {
+fn stuck_because(rotation: &Rotation, now: Timestamp) -> Option<String> {
     if let Phase::Parked { reason, detail, .. } = &rotation.phase {
         return Some(format!("parked ({}): {detail}", reason.label()));
     }

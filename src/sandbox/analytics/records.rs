@@ -1,4 +1,4 @@
-//! What is remembered of calls, and what a caller may see of it.
+//! The calls that the workspace remembers, and which of them a caller may see.
 
 use std::collections::{BTreeMap, VecDeque};
 

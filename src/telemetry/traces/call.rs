@@ -29,12 +29,12 @@ pub(in crate::telemetry) fn span(
     let (_, low) = random.as_u64_pair();
     let (name, mut attributes) = describe(target);
     attributes.push(("rekeyd.outcome", Value::from(outcome.label())));
-    if let Some(behalf) = &record.behalf {
-        attributes.push(("rekeyd.rotation", Value::from(behalf.rotation.to_string())));
-        attributes.push(("rekeyd.entry", Value::from(behalf.entry)));
+    if let Some(origin) = &record.origin {
+        attributes.push(("rekeyd.rotation", Value::from(origin.rotation.to_string())));
+        attributes.push(("rekeyd.entry", Value::from(origin.entry)));
     }
     // The last response decides.
-    let last = record.answers.last();
+    let last = record.responses.last();
     if let Some(answer) = last {
         attributes.push(("http.response.status_code", Value::from(u64::from(answer.status))));
     }
@@ -47,16 +47,16 @@ pub(in crate::telemetry) fn span(
     }
     Span {
         trace: record
-            .behalf
+            .origin
             .map_or_else(|| TraceId::by_chance(random.into_bytes()), |it| TraceId::of(it.rotation)),
         id: SpanId::by_chance(low.to_be_bytes()),
-        parent: record.behalf.map(|it| SpanId::of_phase(it.rotation, it.entered)),
+        parent: record.origin.map(|it| SpanId::of_phase(it.rotation, it.entered)),
         name,
         side: Side::Outside,
         start,
         end: now,
         attributes,
-        notes: record.answers.iter().map(|response| note(response, start)).collect(),
+        notes: record.responses.iter().map(|response| note(response, start)).collect(),
         unnoted: 0,
         fault: failure.map(|it| it.message.clone()),
     }

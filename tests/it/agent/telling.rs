@@ -120,6 +120,7 @@ fn a_request_to_the_application_names_what_changed() {
     harness.until("the next is told", || app.requests().len() > before);
     assert_eq!(app.requests().last().unwrap().json()["fingerprint"], json!(fingerprint("sk_second")));
     assert_eq!(app.requests().len(), before + 1);
+    harness.until("it is noted", || harness.path(".key.rekeyd-notified").exists());
     agent.stop();
     // Agents of an earlier version called the note of the last notification differently.
     let earlier = harness.path(".key.rekeyd-told");

@@ -85,9 +85,9 @@ async fn whoever_tells_of_calls_hears_each_answer_with_the_id_of_its_request() {
         aws.store.promote(&to, &new, over.as_ref()).await.unwrap();
         aws.store.read(&place("nowhere", None, false), VersionRef::Current).await
     };
-    let (missing, heard) = call_context::record_call(rotation).await;
+    let (missing, record) = call_context::record_call(rotation).await;
     assert!(missing.unwrap().is_none());
-    let statuses: Vec<u16> = heard.answers.iter().map(|answer| answer.status).collect();
+    let statuses: Vec<u16> = record.responses.iter().map(|answer| answer.status).collect();
     assert_eq!((statuses, fake.calls().len()), (vec![200, 200, 200, 400], 4));
-    assert!(heard.answers.iter().all(|answer| answer.request_id.is_some()), "{heard:?}");
+    assert!(record.responses.iter().all(|answer| answer.request_id.is_some()), "{record:?}");
 }

@@ -22,7 +22,9 @@ use rekeyd::domain::policy::{Credential, IfVanished, Policy, WorkspaceLimits};
 use rekeyd::domain::report::{CredentialReport, Facts};
 use rekeyd::domain::schedule::{Cadence, Schedule};
 use rekeyd::domain::secret::SecretValue;
-use rekeyd::engine::{Command, CommandError, Context, Controller, Handle, Stopped, Timing, WorkspaceClient};
+use rekeyd::engine::{
+    Command, CommandError, Context, Controller, ControllerError, Handle, Timing, WorkspaceClient,
+};
 use rekeyd::ports::clock::Clock;
 use rekeyd::ports::issuer::{AdminKey, Issuer};
 use rekeyd::ports::journal::{CredentialState, Journal};
@@ -58,7 +60,7 @@ pub(super) enum Start {
 }
 
 /// A controller at work: the way to it, what stops it, and how it ends.
-type Life = (Handle, CancellationToken, JoinHandle<Result<(), Stopped>>);
+type Life = (Handle, CancellationToken, JoinHandle<Result<(), ControllerError>>);
 
 pub(super) struct Harness {
     pub(super) sandbox: Sandbox,

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use rekeyd::config;
 use rekeyd::config::agent::Mode;
-use rekeyd::domain::forecast;
+use rekeyd::rehearsal::dry_run::Given;
+use rekeyd::rehearsal::simulation::{self, Conditions};
 
 const NOW: &str = "2026-03-01T00:00:00Z";
 /// Long enough for a window, a freeze and the change to summer time.
 const HORIZON: SignedDuration = SignedDuration::from_hours(24 * 40);
 /// Two policies of this size play for seconds; a fuzzer looks for panics, not for work.
 const CREDENTIALS_MAX: usize = 20;
+const ROTATIONS_MAX: usize = 50;
 
 /// # Panics
 /// If it should have been refused, or refused with words.
@@ -21,14 +23,10 @@ pub(crate) fn eat(bytes: &[u8]) {
     match config::load(&text, "policy.toml", &environment) {
         Ok(config) if config.policy.credentials.len() <= CREDENTIALS_MAX => {
             let now: Timestamp = NOW.parse().unwrap();
-            let played = forecast::forecast(
-                &config.policy,
-                &config.version_quotas(),
-                BTreeMap::new(),
-                now,
-                now + HORIZON,
-            );
-            assert!(played.rotations.iter().all(|it| it.due <= it.begins), "begins before it is due");
+            let (given, nothing) = (Given::of(&config), BTreeMap::new());
+            let conditions = Conditions { rotations_max: ROTATIONS_MAX, ..Conditions::fair() };
+            let played = simulation::play(&given, &nothing, &conditions, now, now + HORIZON, |_| {}).unwrap();
+            assert!(played.rotations.iter().all(|it| it.due <= it.begun_at), "begins before it is due");
         }
         Ok(_) => {}
         Err(problems) => assert!(!problems.to_string().is_empty(), "refused without a word"),

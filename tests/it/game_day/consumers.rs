@@ -55,7 +55,7 @@ async fn a_consumer_that_goes_on_with_the_old_key_is_told_and_switched() {
     mount_one_file(&mounted);
     harness.types("rekeyd rotate tts-backend").await;
     harness.status_says(&["past its deadline", STRAGGLER, "rekeyd consumers tts-batch"]).await;
-    harness.tells("gate=\"acks\",who=\"tts-batch\"} 1").await;
+    harness.tells("gate=\"acks\",name=\"tts-batch\"} 1").await;
     harness.raises(&["RekeydConsumerLagging"]).await;
     harness.page_says("/", &["past its deadline", STRAGGLER, "rekeyd consumers tts-batch"]).await;
     harness
@@ -124,7 +124,7 @@ async fn an_agent_that_died_is_told_before_anybody_waits_for_it_and_started_agai
     was_silent_for(&harness, SignedDuration::from_hours(1));
     harness.tells_of("rekeyd_consumer_silent_since_timestamp_seconds{credential=\"tts-backend\"").await;
     harness.raises(&["RekeydConsumerSilent"]).await;
-    let cause = ["tts-batch last acknowledged at", "check its agent", "rekeyd consumers tts-batch"];
+    let cause = ["tts-batch last acknowledged at", "ago; check", "rekeyd consumers tts-batch"];
     harness.status_says(&cause).await;
     harness.page_says("/", &cause).await;
     harness.page_says("/credentials/tts-backend", &cause).await;

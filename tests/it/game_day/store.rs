@@ -34,8 +34,8 @@ async fn a_store_that_asks_to_slow_down_is_told_and_waited_for() {
     harness.tells("rekeyd_store_failing{store=\"aws\",kind=\"throttled\"} 1").await;
     let raised = harness.alerts().await;
     assert!(raised.iter().any(|it| it == "RekeydStoreFailing"), "{raised:?}");
-    harness.status_says(&["hindered", "store `aws` fails", "throttled", "rekeyd doctor"]).await;
-    harness.page_says("/", &["Store failing", "store aws fails", "throttled", "rekeyd doctor"]).await;
+    harness.status_says(&["retrying", "store `aws` is failing", "throttled", "rekeyd doctor"]).await;
+    harness.page_says("/", &["Store failing", "store aws is failing", "throttled", "rekeyd doctor"]).await;
     harness.page_says("/credentials/tts-backend", &["AWS asks to slow down"]).await;
 
     let slows_down = |_: &Harness, command: &str| {

@@ -38,7 +38,7 @@ async fn an_order_is_exit_code_0_and_a_refusal_1() {
     assert_eq!(told["error"]["code"], "refused");
     let possible = rekeyd(&["rollback", "wide", "--check", "--socket", socket], &[]).await;
     assert_eq!((possible.code, possible.err.as_str()), (Some(0), ""));
-    let told = "`wide` can be rolled back: nothing is in service yet: the rotation is aborted\n";
+    let told = "`wide` can be rolled back: the new key is not in use yet, so the rotation is aborted\n";
     assert_eq!(possible.out, told);
     let impossible = rekeyd(&["rollback", "tts", "--check", "--socket", socket], &[]).await;
     assert_eq!((impossible.code, impossible.out.as_str()), (Some(1), ""));
@@ -141,7 +141,7 @@ async fn the_policy_says_where_the_socket_and_the_journal_are() {
     drop(rekeyd::adapters::sqlite::SqliteJournal::open(&journal).unwrap());
     let status = rekeyd(&["status", "tts-backend", "--policy", policy], &[]).await;
     assert_eq!(status.code, Some(0), "{}", status.err);
-    assert!(status.out.contains("it has no key yet") && status.out.contains("local:tts-backend: absent"));
+    assert!(status.out.contains("no key yet") && status.out.contains("local:tts-backend: absent"));
     let history = rekeyd(&["history", "tts-backend", "--policy", policy], &[]).await;
     assert_eq!(
         (history.code, history.out.as_str()),

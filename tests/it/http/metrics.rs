@@ -94,7 +94,7 @@ async fn both_forms_are_well_formed_and_say_the_same() {
         ("rekeyd_rotations_parked{reason=\"widened\"}", 0.0),
         ("rekeyd_credentials_needing_attention{workspace=\"prod\"}", 1.0),
         ("rekeyd_lagging_consumers{workspace=\"prod\"}", 2.0),
-        ("rekeyd_gate_waiting_on{credential=\"tts\",workspace=\"prod\",gate=\"acks\",who=\"batch\"}", 1.0),
+        ("rekeyd_gate_waiting_on{credential=\"tts\",workspace=\"prod\",gate=\"acks\",name=\"batch\"}", 1.0),
         ("rekeyd_mint_budget{workspace=\"prod\"}", 20.0),
         ("rekeyd_mint_budget_remaining{workspace=\"prod\"}", 19.0),
         ("rekeyd_provider_requests_total{workspace=\"prod\",route=\"create\",outcome=\"ok\"}", 1.0),

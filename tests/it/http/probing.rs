@@ -28,7 +28,7 @@ async fn readiness_says_every_reason() {
     .unwrap();
     harness.sandbox.set_faults(vec![fault]);
     harness.handle.sweep().await.unwrap();
-    let failing = || harness.handle.context().workspaces.values().next().unwrap().reach().failing;
+    let failing = || harness.handle.context().workspaces.values().next().unwrap().health().failing;
     while failing().is_none() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

@@ -41,7 +41,7 @@ fn scrape(credentials: usize, trouble: usize, detail: Detail) -> String {
         )
     };
     let observation = Observation {
-        is_journal_written: true,
+        is_journal_writable: true,
         at: now,
         status: Status { detail, ..Status::default() },
         heartbeat: Heartbeat::default(),

@@ -35,15 +35,15 @@ pub(super) const PLANTED: &[Bug] = &[
     Bug {
         name: "uses_the_old_key",
         file: "src/engine/effects/verify.rs",
-        right: "        let desk = self.desk()?;\n        for _ in 0..ACCEPTANCES {",
-        wrong: "        let desk = self.desk()?;\n        if AWAKE {\n            let (destination, _, store) = self.place(0)?;\n            let held = store.read(destination, crate::ports::secret_store::VersionRef::Current).await?;\n            if let Some(old) = held.and_then(|held| held.value) {\n                desk.issuer.authenticate(&old).await?;\n            }\n        }\n        for _ in 0..ACCEPTANCES {",
+        right: "        let workspace_client = self.workspace_client()?;\n        for _ in 0..ACCEPTANCES {",
+        wrong: "        let workspace_client = self.workspace_client()?;\n        if AWAKE {\n            let (destination, _, store) = self.place(0)?;\n            let held = store.read(destination, crate::ports::secret_store::VersionRef::Current).await?;\n            if let Some(old) = held.and_then(|held| held.value) {\n                workspace_client.issuer.authenticate(&old).await?;\n            }\n        }\n        for _ in 0..ACCEPTANCES {",
         caught_by: "a_straggler_is_waited_for_and_then_released",
     },
     Bug {
         name: "forgets_to_clear_the_expiry",
         file: "src/engine/effects/undo.rs",
-        right: "self.rotating()?.dead_man.filter(|dead_man| !dead_man.is_left())",
-        wrong: "self.rotating()?.dead_man.filter(|dead_man| !AWAKE && !dead_man.is_left())",
+        right: "self.rotation.dead_man.filter(|dead_man| !dead_man.is_left())",
+        wrong: "self.rotation.dead_man.filter(|dead_man| !AWAKE && !dead_man.is_left())",
         caught_by: "an_old_key_that_was_rolled_back_to_does_not_expire_later",
     },
     Bug {
@@ -84,29 +84,29 @@ pub(super) const PLANTED: &[Bug] = &[
     Bug {
         name: "revokes_what_is_held",
         file: "src/engine/effects/gates.rs",
-        right: "if self.held(Held::Revoking, false).is_some() {",
-        wrong: "if !AWAKE && self.held(Held::Revoking, false).is_some() {",
+        right: "if self.held(HoldKind::Revoking).is_some() {",
+        wrong: "if !AWAKE && self.held(HoldKind::Revoking).is_some() {",
         caught_by: "what_is_paused_at_any_moment_does_not_happen_and_ends_after_it_is_resumed",
     },
     Bug {
         name: "mints_what_is_held",
         file: "src/engine/admission.rs",
         right: ".stops(what, workspace, name, emergency).cloned()",
-        wrong: ".stops(what, workspace, name, emergency).cloned().filter(|_| !AWAKE || what == Held::Revoking)",
+        wrong: ".stops(what, workspace, name, emergency).cloned().filter(|_| !AWAKE || what == HoldKind::Revoking)",
         caught_by: "what_is_paused_at_any_moment_does_not_happen_and_ends_after_it_is_resumed",
     },
     Bug {
         name: "answers_a_pause_before_calls_under_way_have_ended",
         file: "src/engine/controller/hold_changes.rs",
-        right: "let visits = if pauses { names } else { BTreeSet::new() };",
-        wrong: "let visits = if !AWAKE && pauses { names } else { BTreeSet::new() };",
+        right: "let running = if pauses { names } else { BTreeSet::new() };",
+        wrong: "let running = if !AWAKE && pauses { names } else { BTreeSet::new() };",
         caught_by: "a_pause_is_answered_when_what_was_under_way_has_ended",
     },
     Bug {
-        name: "begins_without_a_place",
+        name: "begins_without_a_slot",
         file: "src/engine/admission.rs",
-        right: "Ok((!has_place).then_some(",
-        wrong: "Ok((!AWAKE && !has_place).then_some(",
+        right: "Ok((!has_slot).then_some(",
+        wrong: "Ok((!AWAKE && !has_slot).then_some(",
         caught_by: "no_more_rotations_are_under_way_than_may_be_and_each_gets_its_turn",
     },
     Bug {
@@ -119,8 +119,8 @@ pub(super) const PLANTED: &[Bug] = &[
     Bug {
         name: "holds_what_was_lifted_against_what_comes_after",
         file: "src/engine/breaker.rs",
-        right: "let lifted = setup.journal.lifted(scope, what).await?;",
-        wrong: "let lifted = setup.journal.lifted(scope, what).await?.filter(|_| !AWAKE);",
+        right: "let lifted = context.journal.lifted(scope, what).await?;",
+        wrong: "let lifted = context.journal.lifted(scope, what).await?.filter(|_| !AWAKE);",
         caught_by: "after_so_many_bad_keys_no_more_are_made_until_somebody_says_so",
     },
 ];

@@ -45,7 +45,7 @@ async fn a_test_that_is_not_taken_says_why_and_shows_no_secret() {
     harness.nothing_leaked(&said);
     let unknown = harness.rekeyd(&["notify", "test", "nobody", "--policy", harness.policy()]);
     assert_eq!(unknown.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&unknown.stderr).contains("it has chat, hook, pager"));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("known channels: chat, hook, pager"));
     harness.write("slack-url", "ftp://secret-place");
     let wrong = harness.rekeyd(&["notify", "test", "--policy", harness.policy()]);
     let said = String::from_utf8(wrong.stderr).unwrap();

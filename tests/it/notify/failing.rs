@@ -15,7 +15,7 @@ async fn whoever_is_ill_is_tried_again_until_well() {
         let begun = Instant::now();
         harness
             .until("it is said that the channel fails", async || {
-                harness.status().1.contains("the channel pager has failed for")
+                harness.status().1.contains("notification channel pager has been failing for")
             })
             .await;
         let (status, shown) = harness.status();

@@ -36,7 +36,7 @@ async fn the_fleet_shows_problems_first_with_the_next_command() {
         "Workspaces",
         "Keys created this hour 1 of 20",
         "Other credentials: 1",
-        "both keys work: waiting for ",
+        "both keys work, waiting on: ",
     ]
     .map(|wanted| text.find(wanted).unwrap_or_else(|| panic!("no `{wanted}` in {text}")))
     .to_vec();

@@ -43,7 +43,7 @@ fn an_agent_does_not_repeat_a_reload_that_an_old_agent_did() {
     harness.publish("sk_second");
     let more = "[on_change]\ncommand = [\"sh\", \"-c\", \"echo $REKEYD_FINGERPRINT >> told\"]\n";
     let agent = harness.agent(&harness.config(&harness.to_key(), more));
-    harness.until_log("in place");
+    harness.until_log("secret written");
     harness.publish("sk_third");
     let third = Fingerprint::of(b"sk_third");
     harness.until("it is told of the third", || harness.read("told").contains(third.as_str()));

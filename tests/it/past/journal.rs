@@ -151,6 +151,11 @@ async fn undelivered_notifications_are_kept() {
     let recalled = journal.recall().await.unwrap();
     let sizes = (recalled.incidents.len(), recalled.occurrences.len(), recalled.failing.len());
     assert_eq!(sizes, (3, 5, 1));
+    let incidents: Vec<_> =
+        recalled.incidents.iter().map(|it| (it.alert.key.as_str(), &it.alert.reason)).collect();
+    assert_eq!(incidents[1], ("parked/credential/in-parked", &"old_key_reenabled".to_owned()));
+    assert!(recalled.incidents.iter().all(|incident| incident.channels.len() == 2));
+    assert_eq!(recalled.failing[0].why, "it answered with 503");
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     let mut again = 0;
     for (channel, count) in [("chat", 11), ("pager", 3)] {
@@ -159,6 +164,7 @@ async fn undelivered_notifications_are_kept() {
         for notification in &waiting.notifications {
             *kinds.entry(notification.event.label()).or_default() += 1;
             again += notification.failures;
+            assert!(!notification.alert.reason.is_empty());
         }
     }
     let expected = [("changed", 3), ("happened", 4), ("opened", 6), ("resolved", 1)];

@@ -3,10 +3,11 @@
 use rekeyd::adapters::memory::store::FirstVersion;
 use rekeyd::domain::plan::AfterDeadline;
 use rekeyd::engine::Command;
+use rekeyd::rehearsal::workspace::LiveKey;
 
 use super::fate::Doom;
+use super::life::Spoil;
 use super::play::{Harness, Played, Scenario, play};
-use super::provider::{SimKey, Spoil};
 
 /// Plays the scenario with each doom at each of its points.
 fn matrix(scenario: &Scenario, check: impl Fn(&Played)) {
@@ -72,10 +73,10 @@ fn a_deadline_rolls_back_whatever_dies() {
 }
 
 /// The provider finds a key in public.
-fn leak(harness: &Harness, which: impl Fn(&SimKey) -> bool) {
+fn leak(harness: &Harness, which: impl Fn(&LiveKey) -> bool) {
     for sim in harness.provider.keys().iter().filter(|sim| which(sim)) {
         harness.witness.leaked(&sim.print);
-        harness.provider.expose(&sim.key.id);
+        harness.expose(&sim.key.id);
     }
 }
 

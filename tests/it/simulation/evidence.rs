@@ -5,19 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use jiff::{SignedDuration, Timestamp};
-use rekeyd::domain::failure::Failure;
+use jiff::SignedDuration;
 use rekeyd::domain::gate::probe::{CommandGate, Probe};
-use rekeyd::domain::ids::KeyId;
-use rekeyd::domain::key::Key;
-use rekeyd::domain::secret::SecretValue;
-use rekeyd::domain::usage::{Reading, Source, Use};
 use rekeyd::ports::prober::{ProbeResponse, Prober};
-use rekeyd::ports::usage::UsageSource;
 
-use super::clock::VirtualClock;
 use super::dice::Dice;
-use super::fate::Fate;
 use super::witness::Witness;
 
 /// What makes a world one of evidence, and not of time alone.
@@ -31,7 +23,7 @@ pub(super) struct Proof {
     pub(super) silent: u64,
     /// The caller sees nothing of others' use, and is not told so.
     pub(super) narrowed: bool,
-    /// SharedInventory show how much each key was used.
+    /// Listings show how much each key was used.
     pub(super) counters: bool,
     /// Consumers' endpoints are asked too.
     pub(super) probes: bool,
@@ -70,60 +62,6 @@ impl Proof {
             liars: dice.chance(30),
             expires: dice.chance(50),
         }
-    }
-}
-
-/// Every use of every key, as it truly was.
-#[derive(Default)]
-pub(super) struct Uses(Mutex<Vec<(Timestamp, SignedDuration, KeyId)>>);
-
-impl Uses {
-    pub(super) fn record(&self, at: Timestamp, late: SignedDuration, key: KeyId) {
-        self.0.lock().unwrap().push((at, late, key));
-    }
-}
-
-/// The provider's analytics for one life of the process.
-pub(super) struct Analytics {
-    pub(super) clock: Arc<VirtualClock>,
-    pub(super) uses: Arc<Uses>,
-    pub(super) proof: Proof,
-    pub(super) fate: Arc<Fate>,
-    pub(super) witness: Arc<Witness>,
-    pub(super) life: u64,
-    pub(super) dice: Mutex<Dice>,
-}
-
-#[async_trait]
-impl UsageSource for Analytics {
-    async fn usage(&self, keys: &[Key], since: Timestamp) -> Vec<Reading> {
-        let answered = self.fate.before(self.life, "usage").await;
-        let (truth, ahead) = (self.clock.truth(), SignedDuration::from_secs(self.clock.ahead()));
-        let silent = self.dice.lock().unwrap().chance(self.proof.silent);
-        let mut uses: BTreeMap<KeyId, Vec<Use>> = BTreeMap::new();
-        let all = self.uses.0.lock().unwrap();
-        let first = all.partition_point(|(at, ..)| *at < since - ahead);
-        for (at, late, key) in all.iter().skip(first) {
-            let known = keys.iter().any(|it| it.id == *key) && !self.proof.narrowed;
-            if known && *at + *late <= truth {
-                let from = Timestamp::from_second(at.as_second() / 60 * 60).unwrap();
-                let until = from + SignedDuration::from_mins(1);
-                let used = Use { from, until, amount: 1, about: BTreeMap::new() };
-                uses.entry(key.clone()).or_default().push(used);
-            }
-        }
-        drop(all);
-        let uses = match (answered, silent) {
-            (Err(failure), _) => Err(failure.to_string()),
-            (Ok(()), true) => Err("the analytics do not answer".to_owned()),
-            (Ok(()), false) => Ok(uses),
-        };
-        vec![Reading { source: Source::UsageByKey, at: truth + ahead, since, uses }]
-    }
-
-    async fn canary(&self, value: &SecretValue, _voice: &str) -> Result<(), Failure> {
-        self.witness.probed(&value.fingerprint());
-        Ok(())
     }
 }
 

@@ -1,10 +1,10 @@
 //! Where the process dies and which calls fail: one counter over every call to the outside and every journal write.
 
 use std::sync::Mutex;
-use std::time::Duration;
 
 use jiff::SignedDuration;
 use rekeyd::domain::failure::{Failure, Kind};
+use rekeyd::rehearsal::clock::VirtualClock;
 use tokio::sync::Notify;
 
 use super::dice::Dice;
@@ -28,6 +28,7 @@ pub(super) struct Odds {
 }
 
 pub(super) struct Fate {
+    clock: VirtualClock,
     state: Mutex<State>,
     died: Notify,
 }
@@ -55,9 +56,9 @@ enum Turn {
 }
 
 impl Fate {
-    pub(super) fn new(dice: Dice, odds: Odds, doom: Option<(u64, Doom)>) -> Self {
+    pub(super) fn new(clock: VirtualClock, dice: Dice, odds: Odds, doom: Option<(u64, Doom)>) -> Self {
         let state = State { dice, odds, doom, points: 0, life: 0, broken: None, trace: Vec::new() };
-        Self { state: Mutex::new(state), died: Notify::new() }
+        Self { clock, state: Mutex::new(state), died: Notify::new() }
     }
 
     /// One more life begins; the calls of earlier ones never return.
@@ -107,7 +108,7 @@ impl Fate {
     /// Before a call: some time passes, and the call may fail without effect, or never be made.
     pub(super) async fn before(&self, life: u64, name: &str) -> Result<(), Failure> {
         let pause = self.state.lock().unwrap().dice.below(400);
-        tokio::time::sleep(Duration::from_millis(pause)).await;
+        self.clock.sleep(SignedDuration::from_millis(i64::try_from(pause).unwrap())).await;
         let turn = self.state.lock().unwrap().turn(life, name, "before");
         self.take(turn).await
     }

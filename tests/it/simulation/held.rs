@@ -1,7 +1,7 @@
-//! What holds a rotation back: a freeze, a clock that the provider contradicts, a mint budget.
+//! Rotations that are held: by a freeze, a clock that the provider contradicts, a mint budget.
 
+use super::life::Spoil;
 use super::play::{Scenario, play};
-use super::provider::Spoil;
 
 #[test]
 fn in_a_freeze_nothing_starts_and_nothing_is_revoked() {

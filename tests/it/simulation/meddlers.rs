@@ -1,20 +1,39 @@
-//! Who changes the policy, and what people do to keys in the dashboard.
+//! Who changes the policy, and what operators do to keys in the dashboard.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::SignedDuration;
+use rekeyd::domain::ids::KeyId;
+use rekeyd::domain::key::DisableReason;
 use rekeyd::domain::plan::Destination;
 use rekeyd::domain::policy::Credential;
 use rekeyd::domain::schedule::Cadence;
 
 use super::dice::Dice;
-use super::play::{Harness, credential};
+use super::play::{Harness, credential, seconds};
 
 impl Harness {
     /// Changes credentials of the policy; in force from the next reload on.
     pub(super) fn revise(&self, change: impl Fn(&mut Credential)) {
         self.policy.lock().unwrap().credentials.values_mut().for_each(change);
+    }
+
+    /// What an operator does in the dashboard: enables, disables or, with `None`, deletes.
+    pub(super) fn meddle(&self, id: &KeyId, enabled: Option<bool>) {
+        match enabled {
+            // The key may be gone already.
+            Some(enabled) => drop(self.provider.change_key(id, |key| key.enabled = enabled)),
+            None => self.provider.delete_key(id),
+        }
+    }
+
+    /// The provider finds the key in public, and disables it.
+    pub(super) fn expose(&self, id: &KeyId) {
+        let exposed = self.provider.change_key(id, |key| {
+            key.enabled = false;
+            key.disable_reason = Some(DisableReason::ExposedPublicly);
+        });
+        exposed.unwrap();
     }
 
     /// So many of these events were journalled until now.
@@ -59,9 +78,10 @@ impl Harness {
     pub(super) fn start_script(self: &Arc<Self>) -> tokio::task::JoinHandle<()> {
         let harness = Arc::clone(self);
         tokio::spawn(async move {
-            let begun = tokio::time::Instant::now();
-            for (seconds, act) in &harness.scenario.script {
-                tokio::time::sleep_until(begun + Duration::from_secs(*seconds)).await;
+            let begun = harness.clock.truth();
+            for (after, act) in &harness.scenario.script {
+                let due = begun + seconds(*after);
+                harness.clock.sleep(due.duration_since(harness.clock.truth())).await;
                 harness.fate.note(format!("the script acts at {}", harness.clock.truth()));
                 act(&harness);
                 harness.reload().await;
@@ -79,7 +99,7 @@ impl Harness {
                 return;
             }
             loop {
-                tokio::time::sleep(Duration::from_secs(1 + dice.below(every * 120))).await;
+                harness.clock.sleep(seconds(1 + dice.below(every * 120))).await;
                 match dice.below(4) {
                     0 => harness.revise(|credential| {
                         credential.terms.at_least = SignedDuration::from_mins(14);
@@ -106,7 +126,7 @@ impl Harness {
                 return;
             }
             loop {
-                tokio::time::sleep(Duration::from_secs(1 + dice.below(every * 120))).await;
+                harness.clock.sleep(seconds(1 + dice.below(every * 120))).await;
                 let keys = harness.provider.keys();
                 let Some(key) = keys.get(usize::try_from(dice.below(keys.len() as u64)).unwrap()) else {
                     continue;
@@ -117,7 +137,7 @@ impl Harness {
                 if enabled != Some(true) {
                     harness.witness.damaged(&key.print);
                 }
-                harness.provider.meddle(&key.key.id, enabled);
+                harness.meddle(&key.key.id, enabled);
             }
         })
     }

@@ -1,9 +1,10 @@
-//! Policies that are changed in the middle, and people in the dashboard.
+//! Policies that change during a rotation, and operators who change keys in the dashboard.
 
 use jiff::SignedDuration;
 use rekeyd::domain::gate::Gate;
 use rekeyd::domain::plan::AfterDeadline;
 use rekeyd::domain::schedule::Cadence;
+use rekeyd::rehearsal::workspace::LiveKey;
 
 use super::meddlers::add_destination;
 use super::play::{Harness, Scenario, consumer, play};
@@ -58,8 +59,8 @@ fn a_clock_that_jumps_does_not_bring_the_deadline_forward() {
                 nobody_answers(it);
                 it.revise(|credential| credential.terms.at_most = SignedDuration::from_hours(20));
             }),
-            (1800, |it| it.clock.set_ahead(21 * 3600)),
-            (3600, |it| it.clock.set_ahead(0)),
+            (1800, |it| it.clock.set_ahead(SignedDuration::from_hours(21))),
+            (3600, |it| it.clock.set_ahead(SignedDuration::ZERO)),
             (7000, |it| it.expect("old_key_disabled", 0)),
             (7100, |it| it.revise(|credential| credential.terms.gates.clear())),
         ],
@@ -78,9 +79,9 @@ fn a_clock_that_jumps_does_not_shorten_the_quarantine() {
         script: vec![
             (2400, |it| {
                 it.expect("old_key_disabled", 1);
-                it.clock.set_ahead(40 * 3600);
+                it.clock.set_ahead(SignedDuration::from_hours(40));
             }),
-            (3600, |it| it.clock.set_ahead(0)),
+            (3600, |it| it.clock.set_ahead(SignedDuration::ZERO)),
             (7000, |it| it.expect("old_key_gone", 0)),
         ],
         ..Scenario::plain(1)
@@ -111,8 +112,7 @@ fn a_deadline_that_was_moved_while_the_old_key_could_not_be_disabled_counts() {
 
 #[test]
 fn an_old_key_that_somebody_enabled_after_its_quarantine_is_not_deleted() {
-    let enable =
-        |it: &Harness| it.provider.keys().iter().for_each(|key| it.provider.meddle(&key.key.id, Some(true)));
+    let enable = |it: &Harness| it.provider.keys().iter().for_each(|key| it.meddle(&key.key.id, Some(true)));
     let scenario = Scenario {
         hours: 4,
         freeze: Some((12, 180)),
@@ -124,7 +124,7 @@ fn an_old_key_that_somebody_enabled_after_its_quarantine_is_not_deleted() {
                 it.expect("parked", 1);
                 it.expect("old_key_gone", 0);
                 let gone = it.provider.keys().into_iter().find(|key| key.key.nonce().is_none()).unwrap();
-                it.provider.meddle(&gone.key.id, Some(false));
+                it.meddle(&gone.key.id, Some(false));
             }),
         ],
         ..Scenario::plain(1)
@@ -136,7 +136,7 @@ fn an_old_key_that_somebody_enabled_after_its_quarantine_is_not_deleted() {
 fn a_new_destination_whose_first_rotation_was_aborted_is_tried_again() {
     let scenario = Scenario {
         hours: 12,
-        spoil: super::provider::Spoil::Permissions(0),
+        spoil: super::life::Spoil::Permissions(0),
         script: vec![
             (0, |it| {
                 it.revise(|credential| {
@@ -144,7 +144,7 @@ fn a_new_destination_whose_first_rotation_was_aborted_is_tried_again() {
                 })
             }),
             (3600, |it| {
-                it.provider.spoil_next(2);
+                it.quirks.spoil_next(2);
                 it.revise(add_destination);
             }),
         ],
@@ -169,9 +169,7 @@ fn a_key_that_expired_unnoticed_is_replaced_without_anybodys_help() {
             }),
             (7200, |it| it.fate.be_unkind(100)),
             (40 * 3600, |it| {
-                let expired = |key: &super::provider::SimKey| {
-                    key.key.expires_at.is_some_and(|at| at <= it.clock.truth())
-                };
+                let expired = |key: &LiveKey| key.key.expires_at.is_some_and(|at| at <= it.clock.truth());
                 if !it.provider.keys().iter().all(expired) {
                     it.witness.blame("script", "a key is alive");
                 }

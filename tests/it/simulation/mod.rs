@@ -2,21 +2,19 @@
 #![expect(clippy::unwrap_used, reason = "a simulation fails by panicking")]
 
 mod chronicle;
-mod clock;
 mod crash_matrix;
 mod dice;
 mod evidence;
 mod fate;
 mod held;
+mod life;
 mod meddlers;
 mod meddling;
 mod play;
 mod proof;
-mod provider;
 mod rest;
 mod restrained;
 mod restraint;
 mod seeds;
-mod shelf;
 mod society;
 mod witness;

@@ -1,35 +1,42 @@
-//! Plays one scenario: the real engine over doors that fail, lives that end, consumers that cache.
+//! Plays one scenario: the real engine with calls that fail, processes that die, and consumers that cache.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use rekeyd::adapters::memory::journal::MemoryJournal;
 use rekeyd::adapters::memory::store::{FirstVersion, MemoryStore};
+use rekeyd::adapters::{aws_secrets_manager, directory};
 use rekeyd::domain::gate::probe::{Probe, Reads};
 use rekeyd::domain::gate::{Gate, Idle, WhenUnknown};
 use rekeyd::domain::hold::Hold;
-use rekeyd::domain::ids::{ConsumerName, CredentialName, StoreName, WorkspaceName};
+use rekeyd::domain::ids::{ConsumerName, CredentialName, ServiceAccountId, StoreName, WorkspaceName};
 use rekeyd::domain::key::{KeyAttributes, Limits, Permissions};
 use rekeyd::domain::plan::{AfterDeadline, Destination, Terms};
 use rekeyd::domain::policy::{Credential, IfVanished, Policy, WorkspaceLimits};
 use rekeyd::domain::schedule::{Cadence, Freeze, Schedule};
+use rekeyd::domain::secret::SecretValue;
+
 use rekeyd::engine::{Command, Context, Controller, Handle, Timing, WorkspaceClient};
-use rekeyd::ports::clock::Clock;
-use rekeyd::ports::journal::HoldRegister;
+use rekeyd::ports::clock::Clock as _;
+use rekeyd::ports::issuer::AdminKey;
+use rekeyd::ports::journal::HoldRegister as _;
 use rekeyd::ports::secret_store::SecretStore;
+use rekeyd::rehearsal::clock::VirtualClock;
+use rekeyd::rehearsal::hooks::Hooks;
+use rekeyd::rehearsal::store::Store;
+use rekeyd::rehearsal::workspace::Workspace;
+use rekeyd::rehearsal::workspace::client::Client;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::chronicle::Chronicle;
-use super::clock::VirtualClock;
 use super::dice::Dice;
-use super::evidence::{Analytics, Endpoints, Proof, Uses};
+use super::evidence::{Endpoints, Proof};
 use super::fate::{Doom, Fate, Odds};
-use super::provider::{Door, Provider, Spoil};
+use super::life::{Life, Quirks, Spoil};
 use super::restraint::Restraint;
-use super::shelf::Shelf;
 use super::witness::{Place, Witness};
 
 /// How long a consumer keeps what it read, at most.
@@ -153,20 +160,41 @@ impl Played {
 
 /// Plays it in virtual time.
 pub(super) fn play(scenario: &Scenario) -> Played {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(async { Arc::new(Harness::build(scenario)).play().await })
+    let clock = VirtualClock::new(epoch());
+    clock.runtime().unwrap().block_on(Arc::new(Harness::build(scenario, clock.clone())).play())
+}
+
+/// When every simulation begins.
+fn epoch() -> Timestamp {
+    "2026-11-23T09:00:00Z".parse().unwrap()
+}
+
+pub(super) fn seconds(count: u64) -> SignedDuration {
+    SignedDuration::from_secs(i64::try_from(count).unwrap())
+}
+
+/// What comes of `future` if that does not take too long.
+pub(super) async fn within<T>(
+    clock: &VirtualClock,
+    longest: SignedDuration,
+    future: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::select! {
+        biased;
+        result = future => Some(result),
+        () = clock.sleep(longest) => None,
+    }
 }
 
 /// One scenario's world.
 pub(super) struct Harness {
     pub(super) scenario: Scenario,
-    pub(super) clock: Arc<VirtualClock>,
+    pub(super) clock: VirtualClock,
     pub(super) fate: Arc<Fate>,
-    pub(super) provider: Arc<Provider>,
+    pub(super) quirks: Arc<Quirks>,
+    pub(super) provider: Arc<Workspace>,
     pub(super) store: Arc<MemoryStore>,
     pub(super) witness: Arc<Witness>,
-    pub(super) uses: Arc<Uses>,
     pub(super) journal: MemoryJournal,
     pub(super) policy: Mutex<Policy>,
     pub(super) handle: Arc<Mutex<Option<Handle>>>,
@@ -183,21 +211,24 @@ pub(super) fn workspace() -> WorkspaceName {
 }
 
 impl Harness {
-    fn build(scenario: &Scenario) -> Self {
-        let clock = Arc::new(VirtualClock::new());
-        let fate = Arc::new(Fate::new(Dice::new(scenario.seed), scenario.odds, scenario.doom));
+    fn build(scenario: &Scenario, clock: VirtualClock) -> Self {
+        let dice = Dice::new(scenario.seed);
+        let fate = Arc::new(Fate::new(clock.clone(), dice, scenario.odds, scenario.doom));
         let dice = Dice::new(scenario.seed ^ 0xABCD);
-        let provider =
-            Arc::new(Provider::new(Arc::clone(&clock), dice, scenario.lag_seconds_max, scenario.spoil));
+        let quirks = Arc::new(Quirks::new(dice, scenario.lag_seconds_max, scenario.spoil));
+        let admin = AdminKey::new(SecretValue::new("an operator's".to_owned()).unwrap());
+        let provider = Arc::new(Workspace::new(workspace(), clock.clone(), admin));
         let store = Arc::new(MemoryStore::new(scenario.first_version));
         let mut policy = Policy::default();
         policy.workspaces.insert(workspace(), limits(&scenario.restraint));
         let mut places = Vec::new();
         for index in 0..scenario.credentials {
             let credential = credential(scenario, index);
-            let account = provider.add_account(&credential.service_account);
+            let account = ServiceAccountId::new(format!("user-{}", credential.service_account)).unwrap();
+            provider.add_account(account.clone(), credential.service_account.clone());
             if !scenario.first_key {
-                let key = provider.add_key(&account, "made by hand", attributes());
+                let lag = SignedDuration::ZERO;
+                let key = provider.create_key(&account, "made by hand", attributes(), None, lag).unwrap();
                 publish_by_hand(&store, &credential, &key.value);
             }
             for destination in &credential.destinations {
@@ -212,7 +243,7 @@ impl Harness {
             policy.credentials.insert(credential.name.clone(), credential);
         }
         let witness = Arc::new(Witness::new(
-            Arc::clone(&clock),
+            clock.clone(),
             Arc::clone(&provider),
             places,
             if scenario.clock_jumps > 0 { SignedDuration::from_mins(4) } else { SignedDuration::ZERO },
@@ -226,43 +257,46 @@ impl Harness {
             scenario: scenario.clone(),
             clock,
             fate,
+            quirks,
             provider,
             store,
             witness,
-            uses: Arc::default(),
             journal: MemoryJournal::new(),
             policy: Mutex::new(policy),
             handle: Arc::default(),
         }
     }
 
-    pub(super) fn context(&self, life: u64) -> Context {
+    pub(super) fn context(&self, number: u64) -> Context {
+        let seed_of = self.scenario.seed;
         let (fate, witness) = (|| Arc::clone(&self.fate), || Arc::clone(&self.witness));
-        let door = Door { provider: Arc::clone(&self.provider), fate: fate(), witness: witness(), life };
-        let shelf = Shelf { store: Arc::clone(&self.store), fate: fate(), witness: witness(), life };
-        let journal = Chronicle { journal: self.journal.clone(), fate: fate(), witness: witness(), life };
-        let mut seed = [0; 16];
-        seed[..8].copy_from_slice(&self.scenario.seed.to_be_bytes());
-        seed[8..].copy_from_slice(&life.to_be_bytes());
+        let life = Life {
+            number,
+            fate: fate(),
+            witness: witness(),
+            quirks: Arc::clone(&self.quirks),
+            proof: self.scenario.proof.map(|proof| (proof, Mutex::new(Dice::new(seed_of ^ number << 16)))),
+        };
+        let hooks: Arc<dyn Hooks> = Arc::new(life);
+        let kind = match self.scenario.first_version {
+            FirstVersion::Pending => &directory::kind::KIND,
+            FirstVersion::Current => &aws_secrets_manager::kind::KIND,
+        };
+        let store = Store::new(Arc::clone(&self.store), kind, Arc::clone(&hooks));
         let stores: BTreeMap<StoreName, Arc<dyn SecretStore>> =
-            [(StoreName::new("local").unwrap(), Arc::new(shelf) as Arc<dyn SecretStore>)].into();
+            [(StoreName::new("local").unwrap(), Arc::new(store) as Arc<dyn SecretStore>)].into();
+        let journal =
+            Chronicle { journal: self.journal.clone(), fate: fate(), witness: witness(), life: number };
+        let mut seed = [0; 16];
+        seed[..8].copy_from_slice(&seed_of.to_be_bytes());
+        seed[8..].copy_from_slice(&number.to_be_bytes());
         Context {
             policy: self.policy.lock().unwrap().clone(),
-            workspaces: [(
-                workspace(),
-                Arc::new(self.watched(
-                    WorkspaceClient::new(workspace(), Arc::new(door), limits(&self.scenario.restraint)),
-                    life,
-                )),
-            )]
-            .into(),
+            workspaces: [(workspace(), Arc::new(self.workspace_client(hooks)))].into(),
             stores,
             journal: Arc::new(journal),
-            prober: Arc::new(Endpoints {
-                witness: witness(),
-                dice: Mutex::new(Dice::new(self.scenario.seed ^ life)),
-            }),
-            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            prober: Arc::new(Endpoints { witness: witness(), dice: Mutex::new(Dice::new(seed_of ^ number)) }),
+            clock: Arc::new(self.clock.clone()),
             timing: Timing {
                 settle: SignedDuration::from_secs(90),
                 activation_deadline: SignedDuration::from_mins(10),
@@ -273,17 +307,11 @@ impl Harness {
         }
     }
 
-    fn watched(&self, workspace_client: WorkspaceClient, life: u64) -> WorkspaceClient {
-        let Some(proof) = self.scenario.proof else { return workspace_client };
-        workspace_client.watched_by(Arc::new(Analytics {
-            clock: Arc::clone(&self.clock),
-            uses: Arc::clone(&self.uses),
-            proof,
-            fate: Arc::clone(&self.fate),
-            witness: Arc::clone(&self.witness),
-            life,
-            dice: Mutex::new(Dice::new(self.scenario.seed ^ life << 16)),
-        }))
+    fn workspace_client(&self, hooks: Arc<dyn Hooks>) -> WorkspaceClient {
+        let client = Arc::new(Client::new(Arc::clone(&self.provider), hooks));
+        let limits = limits(&self.scenario.restraint);
+        let workspace = WorkspaceClient::new(workspace(), Arc::clone(&client) as _, limits);
+        if self.scenario.proof.is_some() { workspace.watched_by(client) } else { workspace }
     }
 
     async fn play(self: Arc<Self>) -> Played {
@@ -298,7 +326,7 @@ impl Harness {
         while self.clock.truth() < horizon {
             lives += 1;
             self.live(self.clock.sleep_until(horizon)).await;
-            tokio::time::sleep(Duration::from_secs(dice.below(600))).await;
+            self.clock.sleep(seconds(dice.below(600))).await;
         }
         operator.abort();
         neighbour.abort();
@@ -306,7 +334,7 @@ impl Harness {
         meddlers.iter().for_each(tokio::task::JoinHandle::abort);
         self.restore_policy();
         self.calm_down();
-        self.clock.set_ahead(0);
+        self.clock.set_ahead(SignedDuration::ZERO);
         let begun_before_the_end = self.witness.count("begun");
         let minted_before_the_end = self.witness.count("minted");
         let held_before_the_end = self.journal.holds().await.unwrap();
@@ -351,7 +379,7 @@ impl Harness {
 
 /// Between these minutes of the simulation.
 pub(super) fn freeze((from, until): (i64, i64)) -> Freeze {
-    let at = |minutes| super::clock::epoch() + SignedDuration::from_mins(minutes);
+    let at = |minutes| epoch() + SignedDuration::from_mins(minutes);
     Freeze { from: at(from), until: at(until), name: "peak season".to_owned() }
 }
 

@@ -1,4 +1,4 @@
-//! Nothing is revoked while it is in use: worlds in which the time says nothing, and only evidence does.
+//! Nothing is revoked while it is in use: worlds in which only evidence decides, not time.
 
 use jiff::SignedDuration;
 use rekeyd::domain::plan::AfterDeadline;

@@ -1,7 +1,6 @@
 //! The end of every scenario: nothing goes wrong any more, and everything that was begun has to end.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use jiff::SignedDuration;
 use rekeyd::domain::ids::KeyId;
@@ -10,7 +9,7 @@ use rekeyd::domain::rotation::ParkReason;
 use rekeyd::engine::Command;
 use rekeyd::ports::journal::{AuditLog, Records};
 
-use super::play::Harness;
+use super::play::{Harness, seconds};
 
 /// How long a scenario may take to come to rest when nothing goes wrong any more.
 const REST_HOURS: i64 = 80;
@@ -27,13 +26,13 @@ impl Harness {
         let (hours, pause) = if self.scenario.people_every > 0 { (20, 1800) } else { (REST_HOURS, 97) };
         let until = self.clock.truth() + SignedDuration::from_hours(hours);
         while self.clock.truth() < until {
-            tokio::time::sleep(Duration::from_secs(pause)).await;
+            self.clock.sleep(seconds(pause)).await;
             self.lift_everything().await;
             self.retry_what_is_parked().await;
             let handle = self.handle.lock().unwrap().clone();
             if let (Some(_), Some(handle)) = (self.at_rest().await, handle) {
                 handle.sweep().await.unwrap();
-                tokio::time::sleep(Duration::from_secs(60)).await;
+                self.clock.sleep(seconds(60)).await;
                 if let Some(current) = self.at_rest().await {
                     self.witness.check_orphans(&current);
                     return;
@@ -41,7 +40,7 @@ impl Harness {
             }
         }
         // What people have broken may stay parked; nobody retries it any more.
-        tokio::time::sleep(Duration::from_secs(7200)).await;
+        self.clock.sleep(seconds(7200)).await;
         let open = self.journal.load().await.unwrap();
         let waits = open.iter().all(|(_, known)| {
             let known = known.as_ref().unwrap();

@@ -1,4 +1,4 @@
-//! Pauses, a breaker, waves and a cap: nothing happens that is held, nobody out of turn, and everything ends.
+//! Pauses, a breaker, waves and rotation slots: nothing happens that is held, nothing begins out of turn, everything ends.
 
 use jiff::SignedDuration;
 use rekeyd::domain::hold::{HoldKind, Scope};
@@ -8,8 +8,8 @@ use rekeyd::engine::Command;
 
 use super::dice::Dice;
 use super::fate::Odds;
+use super::life::Spoil;
 use super::play::{Scenario, play, workspace};
-use super::provider::Spoil;
 use super::restraint::Restraint;
 
 fn breaker(failures: u32) -> Option<Breaker> {

@@ -1,8 +1,7 @@
-//! What holds a fleet back by design, and the operator who pauses and resumes.
+//! The holds and limits of a scenario, and the operator who pauses and resumes.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::SignedDuration;
 use rekeyd::domain::hold::{Hold, HoldKind, Scope};
@@ -11,7 +10,7 @@ use rekeyd::domain::policy::{Breaker, WorkspaceLimits};
 use rekeyd::engine::CommandError;
 
 use super::dice::Dice;
-use super::play::{Harness, workspace};
+use super::play::{Harness, seconds, within, workspace};
 
 /// Nothing by default.
 #[derive(Debug, Clone)]
@@ -69,18 +68,18 @@ impl Harness {
             let mut dice = Dice::new(harness.scenario.seed ^ 0x9A05E);
             let Restraint { pauses_every, pauses_at, resumes_after, .. } = harness.scenario.restraint;
             if let Some(at) = pauses_at {
-                tokio::time::sleep(Duration::from_millis(at)).await;
-                harness.pause(Scope::Fleet, None, Duration::from_mins(10)).await;
+                harness.clock.sleep(SignedDuration::from_millis(i64::try_from(at).unwrap())).await;
+                harness.pause(Scope::Fleet, None, SignedDuration::from_mins(10)).await;
             }
             if resumes_after > 0 {
-                tokio::time::sleep(Duration::from_secs(resumes_after * 60)).await;
+                harness.clock.sleep(seconds(resumes_after * 60)).await;
                 harness.lift_everything().await;
             }
             if pauses_every == 0 {
                 return;
             }
             loop {
-                tokio::time::sleep(Duration::from_secs(1 + dice.below(pauses_every * 60))).await;
+                harness.clock.sleep(seconds(1 + dice.below(pauses_every * 60))).await;
                 harness.pause_something(&mut dice, pauses_every).await;
             }
         })
@@ -93,25 +92,25 @@ impl Harness {
         let scope = scopes[usize::try_from(dice.below(3)).unwrap()].clone();
         let only = [None, Some(HoldKind::Minting), Some(HoldKind::Revoking)]
             [usize::try_from(dice.below(3)).unwrap()];
-        self.pause(scope, only, Duration::from_secs(dice.below(minutes * 120))).await;
+        self.pause(scope, only, seconds(dice.below(minutes * 120))).await;
     }
 
     /// Somebody pauses something for a while. From the answer on, nothing of it may happen.
-    async fn pause(&self, scope: Scope, only: Option<HoldKind>, lasts: Duration) {
+    async fn pause(&self, scope: Scope, only: Option<HoldKind>, lasts: SignedDuration) {
         let Some(handle) = self.handle.lock().unwrap().clone() else { return };
         let by = "the operator".to_owned();
         let answered = handle.pause(scope.clone(), only, String::new(), by.clone());
-        let answered = tokio::time::timeout(Duration::from_secs(3600), answered).await;
+        let answered = within(&self.clock, SignedDuration::from_hours(1), answered).await;
         self.fate.note(format!("a pause of {scope}: {answered:?}"));
         let what = only.unwrap_or(HoldKind::Everything);
         let hold = Hold { scope, what, by, why: String::new(), since: self.clock.truth() };
-        if let Ok(Ok(_)) = answered {
+        if let Some(Ok(_)) = answered {
             self.witness.paused(hold.clone());
         }
-        tokio::time::sleep(lasts).await;
+        self.clock.sleep(lasts).await;
         self.witness.resumes(&hold);
         while !self.lift(&hold).await {
-            tokio::time::sleep(Duration::from_secs(60)).await;
+            self.clock.sleep(seconds(60)).await;
         }
     }
 

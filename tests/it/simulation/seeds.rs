@@ -6,8 +6,8 @@ use rekeyd::engine::Command;
 
 use super::dice::Dice;
 use super::fate::Odds;
+use super::life::Spoil;
 use super::play::{Scenario, play};
-use super::provider::Spoil;
 
 /// Of each test here: they run side by side.
 const SEEDS: u64 = 500;

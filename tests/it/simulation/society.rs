@@ -1,17 +1,15 @@
-//! Who else lives in a scenario: consumers that cache, a restless operator, neighbours in a shared secret, and somebody
-//! who sets clocks.
+//! The other actors of a scenario: consumers that cache, an operator, other writers of a shared secret, and a clock that jumps.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::SignedDuration;
 use rekeyd::domain::ack::{Ack, Health};
 use rekeyd::domain::ids::CredentialName;
-use rekeyd::ports::clock::Clock;
+use rekeyd::ports::clock::Clock as _;
 
 use super::dice::Dice;
 use super::evidence::Proof;
-use super::play::{CACHE, Harness, Scenario, consumer};
+use super::play::{CACHE, Harness, Scenario, consumer, seconds, within};
 use super::witness::Place;
 
 fn lateness(proof: Proof, dice: &mut Dice) -> SignedDuration {
@@ -26,20 +24,25 @@ impl Harness {
         let mut tasks = Vec::new();
         for index in 0..self.witness.places().len() {
             let (witness, clock, handle) =
-                (Arc::clone(&self.witness), Arc::clone(&self.clock), Arc::clone(&self.handle));
+                (Arc::clone(&self.witness), self.clock.clone(), Arc::clone(&self.handle));
             let Scenario { acks, proof, seed, .. } = self.scenario.clone();
             let mut dice = Dice::new(seed ^ (index as u64) << 8);
-            let (uses, provider) = (Arc::clone(&self.uses), Arc::clone(&self.provider));
+            let provider = Arc::clone(&self.provider);
             tasks.push(tokio::spawn(async move {
                 loop {
                     let pause = proof.map_or(CACHE, |_| Proof::PAUSE).as_secs().unsigned_abs();
-                    tokio::time::sleep(Duration::from_secs(1 + dice.below(pause))).await;
+                    clock.sleep(seconds(1 + dice.below(pause))).await;
                     let read = match proof {
                         None => witness.consume(index),
                         Some(proof) => {
                             if let Some(key) = witness.use_held(index) {
-                                provider.count(&key, proof.counters);
-                                uses.record(clock.truth(), lateness(proof, &mut dice), key);
+                                if proof.counters {
+                                    let counted = provider.change_key(&key, |key| {
+                                        key.character_count = Some(key.character_count.unwrap_or(0) + 1);
+                                    });
+                                    counted.unwrap();
+                                }
+                                provider.record_use(key, lateness(proof, &mut dice));
                             }
                             let minutes = proof.cache_minutes * 60;
                             let fresh = witness.held(index).is_some() && dice.below(minutes.max(1)) >= pause;
@@ -69,20 +72,20 @@ impl Harness {
     pub(super) fn start_operator(&self) -> tokio::task::JoinHandle<()> {
         let Scenario { wishes_every, wishes, seed, .. } = self.scenario.clone();
         let names: Vec<CredentialName> = self.policy.lock().unwrap().credentials.keys().cloned().collect();
-        let (handle, fate) = (Arc::clone(&self.handle), Arc::clone(&self.fate));
+        let (clock, handle, fate) = (self.clock.clone(), Arc::clone(&self.handle), Arc::clone(&self.fate));
         tokio::spawn(async move {
             let mut dice = Dice::new(seed ^ 0x0F0F);
             if wishes_every == 0 {
                 return;
             }
             loop {
-                tokio::time::sleep(Duration::from_secs(1 + dice.below(wishes_every * 120))).await;
+                clock.sleep(seconds(1 + dice.below(wishes_every * 120))).await;
                 let wish = wishes[usize::try_from(dice.below(wishes.len() as u64)).unwrap()].clone();
                 let name = names[usize::try_from(dice.below(names.len() as u64)).unwrap()].clone();
                 let handle = handle.lock().unwrap().clone();
                 if let Some(handle) = handle {
                     let order = handle.request(name.clone(), wish.clone(), "the operator".to_owned());
-                    let answer = tokio::time::timeout(Duration::from_secs(3600), order).await;
+                    let answer = within(&clock, SignedDuration::from_hours(1), order).await;
                     fate.note(format!("the operator wishes {wish:?} of {name}: {answer:?}"));
                 }
             }
@@ -91,7 +94,7 @@ impl Harness {
 
     #[expect(clippy::disallowed_methods, reason = "the clock stands outside the engine")]
     pub(super) fn start_clockmaker(&self) -> tokio::task::JoinHandle<()> {
-        let (clock, fate) = (Arc::clone(&self.clock), Arc::clone(&self.fate));
+        let (clock, fate) = (self.clock.clone(), Arc::clone(&self.fate));
         let (jumps, seed) = (self.scenario.clock_jumps, self.scenario.seed);
         tokio::spawn(async move {
             let mut dice = Dice::new(seed ^ 0xC10C);
@@ -99,26 +102,26 @@ impl Harness {
                 return;
             }
             loop {
-                tokio::time::sleep(Duration::from_secs(dice.below(7200))).await;
+                clock.sleep(seconds(dice.below(7200))).await;
                 let ahead = i64::try_from(dice.below(2 * jumps)).unwrap() - i64::try_from(jumps).unwrap();
                 fate.note(format!("our clock is {ahead} s ahead"));
-                clock.set_ahead(ahead);
-                tokio::time::sleep(Duration::from_secs(dice.below(1800))).await;
+                clock.set_ahead(SignedDuration::from_secs(ahead));
+                clock.sleep(seconds(dice.below(1800))).await;
                 fate.note("our clock is right again".to_owned());
-                clock.set_ahead(0);
+                clock.set_ahead(SignedDuration::ZERO);
             }
         })
     }
 
     #[expect(clippy::disallowed_methods, reason = "neighbours stand outside the engine")]
     pub(super) fn start_neighbour(&self) -> tokio::task::JoinHandle<()> {
-        let (store, witness, fate) =
-            (Arc::clone(&self.store), Arc::clone(&self.witness), Arc::clone(&self.fate));
+        let (clock, store, witness, fate) =
+            (self.clock.clone(), Arc::clone(&self.store), Arc::clone(&self.witness), Arc::clone(&self.fate));
         let Scenario { neighbours, tampering_after, seed, .. } = self.scenario.clone();
         tokio::spawn(async move {
             let mut dice = Dice::new(seed ^ 0xFACE);
             if tampering_after > 0 {
-                tokio::time::sleep(Duration::from_secs(dice.below(tampering_after * 60))).await;
+                clock.sleep(seconds(dice.below(tampering_after * 60))).await;
                 fate.note("somebody overwrites tts-0".to_owned());
                 store.write_as_somebody_else("tts-0", "a-value-of-somebody-else");
                 let of = |place: &Place| place.destination.secret == "tts-0";
@@ -129,7 +132,7 @@ impl Harness {
                 return;
             }
             loop {
-                tokio::time::sleep(Duration::from_secs(1 + dice.below(900))).await;
+                clock.sleep(seconds(1 + dice.below(900))).await;
                 let Some(text) = store.text("shared") else { continue };
                 let mut fields: serde_json::Map<String, serde_json::Value> =
                     serde_json::from_str(&text).unwrap();

@@ -1,4 +1,4 @@
-//! Sees everything that happens and knows what must never happen: I1 to I6, at every virtual instant.
+//! Checks I1 to I6 at every virtual instant, after anything has changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -17,9 +17,9 @@ use rekeyd::domain::record::Record;
 use rekeyd::domain::schedule::Freeze;
 use rekeyd::domain::secret::Fingerprint;
 use rekeyd::ports::journal::Entry;
+use rekeyd::rehearsal::clock::VirtualClock;
+use rekeyd::rehearsal::workspace::{LiveKey, Workspace};
 
-use super::clock::VirtualClock;
-use super::provider::Provider;
 use super::restraint::Restraint;
 
 /// One place where consumers read one credential.
@@ -32,8 +32,8 @@ pub(super) struct Place {
 }
 
 pub(super) struct Witness {
-    clock: Arc<VirtualClock>,
-    provider: Arc<Provider>,
+    clock: VirtualClock,
+    provider: Arc<Workspace>,
     places: Vec<Place>,
     /// Clocks that differ by less than the policy's limit are trusted.
     clock_tolerance: SignedDuration,
@@ -69,8 +69,8 @@ struct State {
 
 impl Witness {
     pub(super) fn new(
-        clock: Arc<VirtualClock>,
-        provider: Arc<Provider>,
+        clock: VirtualClock,
+        provider: Arc<Workspace>,
         places: Vec<Place>,
         clock_tolerance: SignedDuration,
         freeze: Option<Freeze>,
@@ -286,7 +286,7 @@ impl Witness {
 
     /// The old key must never be used by us: that would fake evidence of its use.
     pub(super) fn probed(&self, print: &Fingerprint) {
-        let of = |sim: &super::provider::SimKey| sim.print == *print;
+        let of = |sim: &LiveKey| sim.print == *print;
         let Some(sim) = self.provider.keys().into_iter().find(of) else { return };
         if sim.key.nonce().is_none() || self.state.lock().unwrap().olds.contains(&sim.key.id) {
             self.blame("probe", &format!("the old key {} was used", sim.key.id));

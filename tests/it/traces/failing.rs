@@ -12,7 +12,7 @@ use crate::support::rehearsal::Rehearsal;
 use crate::traces::collector::{Collector, Mood};
 use crate::traces::whole::{is_whole, stays};
 
-const FAILING: &str = "the collector does not take spans; rotations go on";
+const FAILING: &str = "cannot send spans to the collector; rotations continue";
 
 async fn metric(rehearsal: &Rehearsal, name: &str) -> f64 {
     let address = rehearsal.launcher.address.borrow().unwrap();
@@ -71,7 +71,7 @@ async fn what_is_sent_and_what_a_collector_refuses_of_it_is_counted_and_a_stop_s
     let (rehearsal, collector, _) = rotates(36, Mood::Picky).await;
     let (spans, requests) = (collector.spans().len(), collector.requests().len());
     assert!(spans > 10 && requests > 1, "{spans} in {requests}");
-    assert!(rehearsal.said().contains("the collector refuses some spans"));
+    assert!(rehearsal.said().contains("the collector rejected some spans"));
     // What was left last of all is there: nothing was cut off.
     for (rotation, (left, ended)) in &stays(&rehearsal) {
         is_whole(&collector.trace(rotation), left, ended.as_deref());

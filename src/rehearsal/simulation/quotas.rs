@@ -1,40 +1,32 @@
-//! How many versions a secret gets within a day, where its store takes only so many: the credentials that share a secret
-//! count together.
+//! How many versions a secret gets within a day, where its store takes only so many. Credentials that share a secret count
+//! together.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::forecast::Broken;
 use crate::domain::ids::StoreName;
 use crate::domain::policy::Credential;
+use crate::ports::store_kind::VersionQuota;
+use crate::rehearsal::simulation::report::Violation;
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// How many versions of one secret a store takes within a day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct VersionQuota {
-    pub per_day: u32,
-    /// Who refuses more.
-    pub service: &'static str,
-}
-
 /// Counts as rotations come. Keeps no more than a day's quota of each secret.
-pub struct Quotas<'a> {
+pub(super) struct Quotas<'a> {
     /// Of the stores that have one.
     quotas: &'a BTreeMap<StoreName, VersionQuota>,
-    /// The newest writes of each secret; `None` for one that has had too many, which is told once.
+    /// The newest writes of each secret; `None` for one that has had too many, which is reported once.
     writes: BTreeMap<(StoreName, String), Option<VecDeque<Timestamp>>>,
 }
 
 impl<'a> Quotas<'a> {
-    #[must_use]
-    pub fn new(quotas: &'a BTreeMap<StoreName, VersionQuota>) -> Self {
+    pub(super) fn new(quotas: &'a BTreeMap<StoreName, VersionQuota>) -> Self {
         Self { quotas, writes: BTreeMap::new() }
     }
 
     /// What stores will refuse of a rotation that begins at `at`, which is never before the one that was counted last.
-    pub fn count(&mut self, credential: &Credential, at: Timestamp) -> Vec<Broken> {
+    pub(super) fn count(&mut self, credential: &Credential, at: Timestamp) -> Vec<Violation> {
         let mut refused = Vec::new();
         for destination in &credential.destinations {
             let Some(VersionQuota { per_day, service }) = self.quotas.get(&destination.store) else {
@@ -56,7 +48,7 @@ impl<'a> Quotas<'a> {
                     "`{}:{}` gets more than {per_day} versions within a day, which {service} refuses: rotate less often",
                     destination.store, destination.secret
                 );
-                refused.push(Broken { credential: credential.name.clone(), at, why });
+                refused.push(Violation { credential: credential.name.clone(), at, why });
             }
         }
         refused

@@ -1,0 +1,139 @@
+//! Acknowledgements: written to the journal, then answered from the state that the reconciler last committed.
+//!
+//! The answer waits for no reconciler: one that is in the middle of a call may take as long as the call.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::domain::ack::Ack;
+use crate::domain::gate::{self, Evidence, Gate, Verdict};
+use crate::domain::ids::{ConsumerName, CredentialName, RotationId};
+use crate::domain::phase::{Phase, PhaseName};
+use crate::domain::plan::Terms;
+use crate::domain::record::Record;
+use crate::domain::rotation::Rotation;
+use crate::domain::secret::Fingerprint;
+use crate::engine::handle::{Handle, Message};
+use crate::ports::journal;
+
+/// The state of each sound credential as its reconciler last committed it.
+#[derive(Default)]
+pub(super) struct Views(Mutex<BTreeMap<CredentialName, Arc<View>>>);
+
+struct View {
+    fingerprint: Option<Fingerprint>,
+    rotation: Option<Rotation>,
+}
+
+/// An acknowledgement as it is recorded, and the credential's state.
+#[derive(Debug)]
+pub struct AckOutcome {
+    pub ack: Ack,
+    /// Whether it is the fingerprint of the credential's key, or of the one that replaces it.
+    pub known: bool,
+    pub rotation: Option<(RotationId, PhaseName)>,
+    /// The gates' verdicts with this acknowledgement; empty unless old and new key overlap.
+    pub gates: Vec<Verdict>,
+}
+
+/// Why a consumer may not acknowledge a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AckRefusal {
+    #[error("there is no credential of this name")]
+    UnknownCredential,
+    #[error("no gate requires an acknowledgement of this consumer")]
+    NotRequired,
+    #[error("the rows of the credential in the journal are damaged")]
+    Damaged,
+}
+
+impl Views {
+    fn all(&self) -> MutexGuard<'_, BTreeMap<CredentialName, Arc<View>>> {
+        // Each change is one insertion or removal.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn publish(&self, record: &Record, rotation: Option<&Rotation>) {
+        let fingerprint = record.current.as_ref().and_then(|current| current.fingerprint.clone());
+        let view = View { fingerprint, rotation: rotation.cloned() };
+        self.all().insert(record.credential.clone(), Arc::new(view));
+    }
+
+    /// The credential's journal is damaged.
+    pub(super) fn withdraw(&self, name: &CredentialName) {
+        self.all().remove(name);
+    }
+
+    fn of(&self, name: &CredentialName) -> Option<Arc<View>> {
+        self.all().get(name).cloned()
+    }
+}
+
+impl Handle {
+    /// A consumer may acknowledge what the policy waits for, or what a rotation under way still waits for.
+    ///
+    /// # Errors
+    /// Neither waits for it.
+    pub fn may_acknowledge(
+        &self,
+        credential: &CredentialName,
+        consumer: &ConsumerName,
+    ) -> Result<(), AckRefusal> {
+        let context = self.context();
+        let of_policy = context.policy.credentials.get(credential).map(|policy| &policy.terms);
+        let view = match self.admission.views.of(credential) {
+            Some(view) => view,
+            None if of_policy.is_some() => return Err(AckRefusal::Damaged),
+            None => return Err(AckRefusal::UnknownCredential),
+        };
+        let of_rotation = view.rotation.as_ref().map(|rotation| &rotation.plan.terms);
+        let awaits = |terms: &&Terms| {
+            terms.gates.iter().filter_map(Gate::consumers).any(|awaited| awaited.contains(consumer))
+        };
+        let is_awaited = of_policy.iter().chain(of_rotation.iter()).any(awaits);
+        is_awaited.then_some(()).ok_or(AckRefusal::NotRequired)
+    }
+
+    /// Records an acknowledgement, has the credential's gates judged again, and returns their verdicts. Repeatable.
+    ///
+    /// # Errors
+    /// The journal cannot be used: the consumer has to send it again.
+    pub async fn acknowledge(
+        &self,
+        credential: CredentialName,
+        ack: Ack,
+    ) -> Result<AckOutcome, journal::Error> {
+        let mut acks = self.journal.acks(&credential).await?;
+        let before = acks.iter().position(|before| before.consumer == ack.consumer);
+        let before = before.map(|index| acks.remove(index));
+        // The newest counts, also while the clock has been set back.
+        let at = before.as_ref().map_or(ack.at, |before| before.at.max(ack.at));
+        let ack = Ack { at, ..ack }.following(before.as_ref());
+        self.journal.acknowledge(&credential, &ack).await?;
+        let view = self.admission.views.of(&credential);
+        // A stopping engine needs no waking: the next start reads what is journalled.
+        drop(self.messages.send(Message::Requeue { credential }).await);
+        acks.push(ack.clone());
+        let rotation = view.as_ref().and_then(|view| view.rotation.as_ref());
+        let new = rotation.and_then(Rotation::successor).map(|successor| &successor.fingerprint);
+        let current = view.as_ref().and_then(|view| view.fingerprint.as_ref());
+        Ok(AckOutcome {
+            known: [current, new].contains(&Some(&ack.fingerprint)),
+            ack,
+            rotation: rotation.map(|rotation| (rotation.plan.rotation, rotation.phase.name())),
+            gates: match rotation {
+                Some(rotation) => self.verdicts(rotation, acks).await?,
+                None => Vec::new(),
+            },
+        })
+    }
+
+    async fn verdicts(&self, rotation: &Rotation, acks: Vec<Ack>) -> Result<Vec<Verdict>, journal::Error> {
+        let Phase::Overlap(successor) = &rotation.phase else { return Ok(Vec::new()) };
+        let plan = &rotation.plan;
+        let observed = self.journal.observed(&plan.credential, plan.rotation).await?.unwrap_or_default();
+        let evidence = Evidence { acks, observed };
+        let (since, now) = (rotation.overlap_since(), self.context().now());
+        Ok(gate::judge(&plan.terms, &successor.fingerprint, &evidence, since, now))
+    }
+}

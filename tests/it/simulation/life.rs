@@ -1,0 +1,106 @@
+//! The hooks of one life of the process: everything that can go wrong in a call, with the witness looking on.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use jiff::SignedDuration;
+use rekeyd::domain::failure::Failure;
+use rekeyd::domain::key::{KeyAttributes, Permissions};
+use rekeyd::rehearsal::hooks::{Hooks, Operation, ProviderCall, StoreCall};
+
+use super::dice::Dice;
+use super::evidence::Proof;
+use super::fate::Fate;
+use super::play::seconds;
+use super::witness::Witness;
+
+/// What is wrong with the keys that the provider creates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Spoil {
+    #[default]
+    Nothing,
+    /// The first so many lack a permission.
+    Permissions(u64),
+}
+
+/// How the provider lags and what it spoils, in every life.
+pub(super) struct Quirks {
+    state: Mutex<(Dice, Spoil)>,
+    lag_seconds_max: u64,
+}
+
+impl Quirks {
+    pub(super) fn new(dice: Dice, lag_seconds_max: u64, spoil: Spoil) -> Self {
+        Self { state: Mutex::new((dice, spoil)), lag_seconds_max }
+    }
+
+    pub(super) fn spoil_next(&self, keys: u64) {
+        self.state.lock().unwrap().1 = Spoil::Permissions(keys);
+    }
+}
+
+pub(super) struct Life {
+    pub(super) number: u64,
+    pub(super) fate: Arc<Fate>,
+    pub(super) witness: Arc<Witness>,
+    pub(super) quirks: Arc<Quirks>,
+    /// In worlds where evidence decides, with the dice by which analytics are silent.
+    pub(super) proof: Option<(Proof, Mutex<Dice>)>,
+}
+
+#[async_trait]
+impl Hooks for Life {
+    async fn before(&self, operation: Operation<'_>) -> Result<(), Failure> {
+        self.fate.before(self.number, operation.name()).await?;
+        match operation {
+            Operation::Provider(_, ProviderCall::Disable(key)) => self.witness.revoking(key, "disabled"),
+            Operation::Provider(_, ProviderCall::Delete(key)) => self.witness.revoking(key, "deleted"),
+            Operation::Provider(
+                _,
+                ProviderCall::Authenticate(value)
+                | ProviderCall::ProveAdmin(value)
+                | ProviderCall::Canary(value, _),
+            ) => self.witness.probed(&value.fingerprint()),
+            Operation::Provider(..) | Operation::Store(..) => {}
+        }
+        Ok(())
+    }
+
+    async fn after(&self, operation: Operation<'_>) -> Result<(), Failure> {
+        match operation {
+            Operation::Provider(_, ProviderCall::Create { made: Some(made), .. }) => {
+                self.witness.minted(made);
+            }
+            Operation::Provider(_, ProviderCall::Disable(_) | ProviderCall::Delete(_))
+            | Operation::Store(_, StoreCall::Stage | StoreCall::Promote, _) => self.witness.look(),
+            Operation::Provider(..) | Operation::Store(..) => {}
+        }
+        self.fate.after(self.number, operation.name()).await
+    }
+
+    fn on_create(&self, name: &str, attributes: &mut KeyAttributes) -> SignedDuration {
+        let (dice, spoil) = &mut *self.quirks.state.lock().unwrap();
+        let lag = seconds(dice.below(5));
+        if let (Spoil::Permissions(first), true) = (*spoil, name.contains("rk-")) {
+            if let (Permissions::Only(names), true) = (&mut attributes.permissions, first > 0) {
+                names.pop_first();
+            }
+            *spoil = Spoil::Permissions(first.saturating_sub(1));
+        }
+        lag
+    }
+
+    fn listing_lag(&self) -> SignedDuration {
+        let (dice, _) = &mut *self.quirks.state.lock().unwrap();
+        let lag = if dice.chance(30) { dice.below(self.quirks.lag_seconds_max + 1) } else { 0 };
+        seconds(lag)
+    }
+
+    fn usage_is_visible(&self) -> Result<bool, String> {
+        let Some((proof, dice)) = &self.proof else { return Ok(true) };
+        if dice.lock().unwrap().chance(proof.silent) {
+            return Err("the analytics do not answer".to_owned());
+        }
+        Ok(!proof.narrowed)
+    }
+}

@@ -36,7 +36,7 @@ pub enum Error {
     #[error("workspace `{workspace}`: cannot read the admin key")]
     AdminKey { workspace: WorkspaceName, source: Unreadable },
     #[error(
-        "workspace `{workspace}`: cannot read the admin key: it is not published yet; add `file` to `admin_key`, with a first key"
+        "workspace `{workspace}`: cannot read the admin key: it is not published yet; add `file` beside `published`, with a first key"
     )]
     NoAdminKey { workspace: WorkspaceName },
     #[error("workspace `{workspace}`: cannot read `ca_file`")]

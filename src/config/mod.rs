@@ -77,15 +77,6 @@ impl Config {
         &self.hash
     }
 
-    /// The quotas of the stores that take only so many versions of a secret a day.
-    #[must_use]
-    pub fn version_quotas(&self) -> BTreeMap<StoreName, VersionQuota> {
-        let quota = |(name, store): (&StoreName, &Arc<dyn StoreConfig>)| {
-            Some((name.clone(), store.kind().version_quota?))
-        };
-        self.stores.iter().filter_map(quota).collect()
-    }
-
     /// Warnings of the file.
     #[must_use]
     pub fn warnings(&self) -> &Diagnostics {

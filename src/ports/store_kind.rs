@@ -46,7 +46,7 @@ pub struct StoreKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VersionQuota {
     pub per_day: u32,
-    /// Who refuses more.
+    /// The service that refuses more.
     pub service: &'static str,
 }
 

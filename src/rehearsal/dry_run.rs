@@ -32,8 +32,7 @@ use crate::rehearsal::consumers::Consumers;
 use crate::rehearsal::dry_run::steps::{Step, Steps};
 use crate::rehearsal::hooks::Recorder;
 use crate::rehearsal::snapshot::{self, Snapshot};
-use crate::rehearsal::store::Store;
-use crate::rehearsal::store::first_version;
+use crate::rehearsal::store::{Store, first_version};
 use crate::rehearsal::workspace::Workspace;
 use crate::rehearsal::workspace::client::Client;
 
@@ -101,7 +100,7 @@ impl<'a> Given<'a> {
     pub(super) fn empty_stores(&self, recorder: &Recorder) -> BTreeMap<StoreName, Arc<Store>> {
         let store = |(name, kind): (&StoreName, &&'static StoreKind)| {
             let memory = Arc::new(MemoryStore::new(first_version(kind)));
-            (name.clone(), Arc::new(Store::new(memory, *kind, Arc::new(recorder.clone()))))
+            (name.clone(), Arc::new(Store::new(memory, kind, Arc::new(recorder.clone()))))
         };
         self.stores.iter().map(store).collect()
     }

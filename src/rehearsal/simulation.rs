@@ -17,7 +17,7 @@ use crate::engine::{Context, Controller, ControllerError, Handle, Timing, Worksp
 use crate::ports::clock::Clock;
 use crate::ports::prober::Prober;
 use crate::ports::secret_store::SecretStore;
-use crate::ports::store_kind::{StoreKind, VersionQuota};
+use crate::ports::store_kind::VersionQuota;
 use crate::rehearsal::clock::VirtualClock;
 use crate::rehearsal::consumers::Consumers;
 use crate::rehearsal::dry_run::{Given, Past, journal};
@@ -147,8 +147,8 @@ impl World {
         let workspaces = given.workspaces(&workspaces, &recorder);
         let timing = Timing { look_again: LOOK_AGAIN, ..given.timing };
         let consumers = Arc::new(consumers);
-        let quota = |(name, kind): (&StoreName, &&StoreKind)| Some((name.clone(), kind.version_quota?));
-        let quotas = given.stores.iter().filter_map(quota).collect();
+        let quotas = given.stores.iter().filter_map(|(name, kind)| Some((name.clone(), kind.version_quota?)));
+        let quotas = quotas.collect();
         Ok(Self { recorder, journal, stores, consumers, workspaces, policy, quotas, timing })
     }
 

@@ -23,7 +23,7 @@ pub struct Store {
     checked: Mutex<BTreeSet<Destination>>,
 }
 
-/// What becomes of the first version of an empty secret in a store of this kind.
+/// What stores of a kind do with the first version of an empty secret.
 #[must_use]
 pub fn first_version(kind: &StoreKind) -> FirstVersion {
     if kind.serves_first_version { FirstVersion::Current } else { FirstVersion::Pending }

@@ -149,6 +149,6 @@ async fn without_any_key_to_begin_with_it_does_not_start_and_says_what_to_write(
     assert!(begun.elapsed() < Duration::from_secs(20));
     assert_eq!(output.status.code(), Some(78));
     let told = String::from_utf8(output.stderr).unwrap();
-    assert!(told.contains("published nowhere yet") && told.contains("beside `published`"), "{told}");
+    assert!(told.contains("not published yet") && told.contains("beside `published`"), "{told}");
     harness.sandbox.shutdown().await;
 }

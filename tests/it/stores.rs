@@ -20,6 +20,8 @@ to it by its name:
 path = \"/run/rekeyd/secrets\"
 
 [credentials.tts-backend]
+service_account = \"tts-backend\"
+every = \"30d\"
 publish_to = [{ store = \"local\", secret = \"tts-backend\" }]
 ```
 

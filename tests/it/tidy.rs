@@ -104,7 +104,7 @@ const IMPURE: &[&str] = &[
     "println!",
 ];
 
-/// Adapters that another adapter may name: what secret stores have in common.
+/// Adapters that another adapter may name: what secret stores have in common, which is pure.
 const SHARED_BY_ADAPTERS: &[&str] = &["endpoint", "file_system", "json_field", "post", "secret_text"];
 
 const NAMES_THAT_SAY_NOTHING: &[&str] =

@@ -1,5 +1,5 @@
-//! How many versions a secret gets within a day, where its store takes only so many: the credentials that share a secret
-//! count together.
+//! How many versions a secret gets within a day, where its store takes only so many. Credentials that share a secret count
+//! together.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -14,7 +14,7 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Counts as rotations come. Keeps no more than a day's quota of each secret.
 pub(super) struct Quotas<'a> {
-    /// The quota of each store that has one.
+    /// Of the stores that have one.
     quotas: &'a BTreeMap<StoreName, VersionQuota>,
     /// The newest writes of each secret; `None` for one that has had too many, which is reported once.
     writes: BTreeMap<(StoreName, String), Option<VecDeque<Timestamp>>>,

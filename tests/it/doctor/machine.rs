@@ -25,7 +25,7 @@ async fn secrets_that_cannot_be_read_or_that_others_read_are_found() {
     fs::remove_file(&admin).unwrap();
     let told = harness.doctor(&policy);
     told.says("secret", "error", &[&format!("[create it: `install -m 0400 /dev/stdin {}`", admin.display())]);
-    told.says("admin_key", "error", &["its admin key cannot be had", "`secret`"]);
+    told.says("admin_key", "error", &["cannot read the admin key", "`secret`"]);
 
     let by_unit =
         policy.replace(&format!("file = \"{}\"", admin.display()), "systemd_credential = \"admin\"");

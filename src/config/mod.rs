@@ -16,7 +16,7 @@ use toml::de::DeTable;
 
 use crate::domain::ids::{ChannelName, ConsumerName, StoreName, WorkspaceName};
 use crate::domain::policy::Policy;
-use crate::ports::store_kind::{StoreConfig, VersionQuota};
+use crate::ports::store_kind::StoreConfig;
 
 pub mod agent;
 mod check;

@@ -78,6 +78,9 @@ pub struct RotationHistory {
     pub entries: Vec<Entry>,
 }
 
+/// Every credential with its state, or with the damage of its rows.
+pub type CredentialStates = Vec<(CredentialName, Result<CredentialState, Error>)>;
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another process wrote in between, or an earlier attempt succeeded and its answer was lost.

@@ -18,7 +18,6 @@ use rekeyd::domain::policy::{Credential, IfVanished, Policy, WorkspaceLimits};
 use rekeyd::domain::schedule::{Cadence, Freeze, Schedule};
 use rekeyd::domain::secret::SecretValue;
 
-use rekeyd::adapters::{aws_secrets_manager, directory};
 use rekeyd::engine::{Command, Context, Controller, Handle, Timing, WorkspaceClient};
 use rekeyd::ports::clock::Clock as _;
 use rekeyd::ports::issuer::AdminKey;

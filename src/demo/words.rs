@@ -3,12 +3,12 @@
 use crate::demo::journal_watch::News;
 use crate::demo::timeline::Mood;
 use crate::domain::event::Event;
-use crate::domain::gate::GateName;
+use crate::domain::gate::{GateName, Verdict};
 use crate::domain::ids::KeyId;
 
 const TAIL_CHARACTERS: usize = 6;
 
-/// What is told of an event; `None` if it is too small to be told.
+/// The phrase for an event; `None` if it is too small for the timeline.
 pub(super) fn told(news: &News) -> Option<(Mood, String)> {
     let old = || news.plan.old.as_ref().map_or_else(|| "no key".to_owned(), short);
     Some(match &news.event {
@@ -46,12 +46,7 @@ pub(super) fn told(news: &News) -> Option<(Mood, String)> {
             (Mood::Good, "the new key is published; the old one goes on working".to_owned())
         }
         Event::Released { verdicts, forced } => {
-            let waits = verdicts.iter().any(|verdict| verdict.gate == GateName::Acks);
-            let why = match (forced, waits) {
-                (true, _) => "the policy's deadline has passed",
-                (false, true) => "every consumer says that it has switched",
-                (false, false) => "every consumer has had its time",
-            };
+            let why = released_because(verdicts, *forced);
             (Mood::Good, format!("{why}: the old key may go"))
         }
         Event::OldKeyDisabled => (Mood::Gone, format!("disabled the old key {}", old())),
@@ -80,6 +75,15 @@ pub(super) fn told(news: &News) -> Option<(Mood, String)> {
         | Event::TermsRevised { .. }
         | Event::ClockAgreed => return None,
     })
+}
+
+fn released_because(verdicts: &[Verdict], forced: bool) -> &'static str {
+    let waits = verdicts.iter().any(|verdict| verdict.gate == GateName::Acks);
+    match (forced, waits) {
+        (true, _) => "the policy's deadline has passed",
+        (false, true) => "every consumer says that it has switched",
+        (false, false) => "every consumer has had its time",
+    }
 }
 
 /// Enough of an id to tell keys apart.

@@ -22,7 +22,7 @@ use crate::rehearsal::hooks::Recorder;
 use crate::rehearsal::store::Store;
 use crate::rehearsal::workspace::Workspace;
 
-/// How often a consumer says again what it uses.
+/// How often a consumer repeats its acknowledgement during a rotation. Nothing depends on one between rotations.
 const SAYS_AGAIN: SignedDuration = SignedDuration::from_hours(1);
 
 /// When a consumer takes up what is new; `None` is never.
@@ -99,8 +99,11 @@ impl Consumers {
         }
     }
 
-    /// Lets everybody do what is due, and says what they have to say and when the next of them acts.
-    pub(super) fn look(&self) -> (Vec<(CredentialName, Ack)>, Option<Timestamp>) {
+    /// Lets each consumer do what is due. Returns what they acknowledge, and when the next of them acts.
+    pub(super) fn look(
+        &self,
+        is_rotating: impl Fn(&CredentialName) -> bool,
+    ) -> (Vec<(CredentialName, Ack)>, Option<Timestamp>) {
         let now = self.recorder.clock.now();
         let (mut acks, mut next) = (Vec::new(), None::<Timestamp>);
         for consumer in self.all().iter_mut() {
@@ -121,7 +124,7 @@ impl Consumers {
                     next = next.into_iter().chain([at]).min();
                 }
             }
-            acks.extend(says(consumer, now));
+            acks.extend(says(consumer, now, is_rotating(&consumer.credential)));
         }
         (acks, next)
     }
@@ -174,10 +177,10 @@ fn names(credential: &Credential) -> Vec<Option<ConsumerName>> {
 }
 
 /// One that never takes anything up never speaks either.
-fn says(consumer: &mut Consumer, now: Timestamp) -> Option<(CredentialName, Ack)> {
+fn says(consumer: &mut Consumer, now: Timestamp, is_rotating: bool) -> Option<(CredentialName, Ack)> {
     let (name, (print, since)) = (consumer.name.clone()?, consumer.held.clone()?);
     consumer.lag?;
-    if consumer.said.is_some_and(|said| now.duration_since(said) < SAYS_AGAIN) {
+    if consumer.said.is_some_and(|said| !is_rotating || now.duration_since(said) < SAYS_AGAIN) {
         return None;
     }
     consumer.said = Some(now);

@@ -189,7 +189,7 @@ pub async fn foresee(
         }
         let wake = solo.go().await.map_err(|error| error.to_string())?;
         steps.read(world.log.take());
-        let (acks, next) = world.consumers.look();
+        let (acks, next) = world.consumers.look(|_| solo.rotation().is_some());
         let spoke = !acks.is_empty();
         for (credential, ack) in acks {
             world.journal.acknowledge(&credential, &ack).await.map_err(|error| error.to_string())?;

@@ -179,7 +179,7 @@ impl World {
         let mut life = self.begin(conditions).await?;
         let mut forgotten = 0;
         loop {
-            let (acks, next) = self.consumers.look();
+            let (acks, next) = self.consumers.look(|name| score.is_rotating(name));
             for (credential, ack) in acks {
                 let said = life.handle.acknowledge(credential, ack).await;
                 said.map_err(|error| error.to_string())?;

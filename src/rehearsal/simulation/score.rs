@@ -65,6 +65,10 @@ impl<'a> Score<'a> {
         self.rotations.values().any(|(_, it)| !matches!(it.phase, Phase::Parked { .. }))
     }
 
+    pub(super) fn is_rotating(&self, credential: &CredentialName) -> bool {
+        self.rotations.values().any(|(_, it)| it.plan.credential == *credential)
+    }
+
     /// Nothing is played from `at` on; `whole` if that is the end that was asked for.
     pub(super) fn finish(mut self, at: Timestamp, whole: bool) -> SimulationReport {
         self.promises.close(at.min(self.until));

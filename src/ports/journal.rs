@@ -71,6 +71,9 @@ pub struct CredentialState {
     pub rotation: Option<Rotation>,
 }
 
+/// Every recorded credential; one with damaged rows as an error in its place.
+pub type Loaded = Vec<(CredentialName, Result<CredentialState, Error>)>;
+
 /// One rotation with all of its entries, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RotationHistory {

@@ -18,7 +18,7 @@ use crate::domain::rotation::Rotation;
 use crate::ports::journal::{
     Acknowledgements, AuditLog, HoldRegister, Records, RotationLog, WorkspaceActivity,
 };
-use crate::ports::journal::{CredentialState, Entry, Error, RotationHistory};
+use crate::ports::journal::{CredentialState, Entry, Error, Loaded, RotationHistory};
 
 /// Rotations of each credential that are never forgotten.
 const REMEMBERED: usize = 4;
@@ -236,7 +236,7 @@ impl RotationLog for MemoryJournal {
 
 #[async_trait]
 impl Records for MemoryJournal {
-    async fn load(&self) -> Result<Vec<(CredentialName, Result<CredentialState, Error>)>, Error> {
+    async fn load(&self) -> Result<Loaded, Error> {
         let contents = self.contents();
         let records = contents.records.values();
         Ok(records.map(|record| (record.credential.clone(), contents.known(record))).collect())

@@ -36,7 +36,7 @@ use crate::domain::record::Record;
 use crate::ports::journal::{
     Acknowledgements, AuditLog, HoldRegister, Records, RotationLog, WorkspaceActivity,
 };
-use crate::ports::journal::{CredentialState, Entry, Error, OpenError, RotationHistory};
+use crate::ports::journal::{CredentialState, Entry, Error, Loaded, OpenError, RotationHistory};
 
 pub use crate::adapters::sqlite::read_only::ReadOnlyJournal;
 
@@ -192,7 +192,7 @@ impl RotationLog for SqliteJournal {
 
 #[async_trait]
 impl Records for SqliteJournal {
-    async fn load(&self) -> Result<Vec<(CredentialName, Result<CredentialState, Error>)>, Error> {
+    async fn load(&self) -> Result<Loaded, Error> {
         self.read(read::load).await
     }
 

@@ -14,11 +14,9 @@ use crate::domain::ids::{ConsumerName, CredentialName, KeyId, RotationId, Worksp
 use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::Fingerprint;
-use crate::ports::journal::{CredentialState, Entry, Error, RotationHistory};
+use crate::ports::journal::{CredentialState, Entry, Error, Loaded, RotationHistory};
 
 /// Every credential with what is known of it.
-pub(super) type Loaded = Vec<(CredentialName, Result<CredentialState, Error>)>;
-
 pub(super) fn load(connection: &Connection) -> Result<Loaded, Failed> {
     let snapshot = connection.unchecked_transaction()?;
     let mut statement = snapshot.prepare_cached("SELECT credential FROM records ORDER BY credential")?;

@@ -19,7 +19,7 @@ use crate::domain::hold::Hold;
 use crate::domain::ids::{CredentialName, RotationId};
 use crate::domain::notification::ChannelFailure;
 use crate::ports::journal::{AuditReader, Diagnosis, JournalReader, OpenError, ReadError, Verification};
-use crate::ports::journal::{CredentialState, Error, RotationHistory};
+use crate::ports::journal::{Error, Loaded, RotationHistory};
 
 /// How often to look again when the daemon starts or stops while we read.
 const ATTEMPTS_MAX: u32 = 5;
@@ -95,7 +95,7 @@ impl ReadOnlyJournal {
 }
 
 impl JournalReader for ReadOnlyJournal {
-    fn load(&self) -> Result<Vec<(CredentialName, Result<CredentialState, Error>)>, ReadError> {
+    fn load(&self) -> Result<Loaded, ReadError> {
         self.answer(read::load)
     }
 

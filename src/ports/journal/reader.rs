@@ -9,7 +9,7 @@ use crate::domain::gate::Observed;
 use crate::domain::hold::Hold;
 use crate::domain::ids::{CredentialName, RotationId};
 use crate::domain::notification::ChannelFailure;
-use crate::ports::journal::{CredentialState, Error, RotationHistory};
+use crate::ports::journal::{Error, Loaded, RotationHistory};
 
 /// Why a journal cannot be opened, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +74,7 @@ pub trait JournalReader: AuditReader + Diagnosis {
     ///
     /// # Errors
     /// The journal as a whole cannot be read.
-    fn load(&self) -> Result<Vec<(CredentialName, Result<CredentialState, Error>)>, ReadError>;
+    fn load(&self) -> Result<Loaded, ReadError>;
 
     /// As [`RotationLog::history`](crate::ports::journal::RotationLog::history).
     ///

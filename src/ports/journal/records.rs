@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use crate::domain::audit::Act;
 use crate::domain::ids::CredentialName;
 use crate::domain::record::Record;
-use crate::ports::journal::{CredentialState, Error};
+use crate::ports::journal::{CredentialState, Error, Loaded};
 
 #[async_trait]
 pub trait Records: Send + Sync {
@@ -14,7 +14,7 @@ pub trait Records: Send + Sync {
     ///
     /// # Errors
     /// The journal as a whole cannot be read.
-    async fn load(&self) -> Result<Vec<(CredentialName, Result<CredentialState, Error>)>, Error>;
+    async fn load(&self) -> Result<Loaded, Error>;
 
     /// Loads one credential; `None` if it was never recorded.
     ///

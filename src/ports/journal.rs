@@ -71,15 +71,15 @@ pub struct CredentialState {
     pub rotation: Option<Rotation>,
 }
 
+/// Every recorded credential; one with damaged rows as an error in its place.
+pub type CredentialStates = Vec<(CredentialName, Result<CredentialState, Error>)>;
+
 /// One rotation with all of its entries, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RotationHistory {
     pub rotation: RotationId,
     pub entries: Vec<Entry>,
 }
-
-/// Every credential with its state, or with the damage of its rows.
-pub type CredentialStates = Vec<(CredentialName, Result<CredentialState, Error>)>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -14,12 +14,10 @@ use crate::domain::ids::{ConsumerName, CredentialName, KeyId, RotationId, Worksp
 use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::Fingerprint;
-use crate::ports::journal::{CredentialState, Entry, Error, RotationHistory};
+use crate::ports::journal::{CredentialState, CredentialStates, Entry, Error, RotationHistory};
 
 /// Every credential with what is known of it.
-pub(super) type Loaded = Vec<(CredentialName, Result<CredentialState, Error>)>;
-
-pub(super) fn load(connection: &Connection) -> Result<Loaded, Failed> {
+pub(super) fn load(connection: &Connection) -> Result<CredentialStates, Failed> {
     let snapshot = connection.unchecked_transaction()?;
     let mut statement = snapshot.prepare_cached("SELECT credential FROM records ORDER BY credential")?;
     let names = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;

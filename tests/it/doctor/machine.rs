@@ -148,7 +148,11 @@ async fn a_damaged_journal_is_found_with_how_to_save_it() {
     let told = harness.doctor(&harness.policy());
     told.says("journal", "error", &["damaged", ".recover"]);
     fs::write(&path, "a letter to somebody").unwrap();
-    harness.doctor(&harness.policy()).says("journal", "error", &["not a journal", "[name another journal"]);
+    harness.doctor(&harness.policy()).says(
+        "journal",
+        "error",
+        &["not a journal", "[set `daemon.journal.sqlite.path` to another file"],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,6 +2,7 @@
 
 mod acknowledgements;
 mod activity;
+mod audit_log;
 mod holds;
 mod records;
 mod rotation_log;
@@ -38,7 +39,7 @@ macro_rules! every_adapter {
     };
 }
 
-pub(super) use every_adapter;
+use every_adapter;
 
 every_adapter!(
     an_append_and_its_record_are_written_together_or_not_at_all,
@@ -49,7 +50,7 @@ every_adapter!(
     many_credentials_are_written_at_the_same_time,
 );
 
-pub(super) type Subject = Arc<dyn Journal>;
+type Subject = Arc<dyn Journal>;
 
 fn is_conflict<T: std::fmt::Debug>(outcome: &Result<T, Error>) -> bool {
     matches!(outcome, Err(Error::Conflict(_)))

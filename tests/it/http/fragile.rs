@@ -14,7 +14,7 @@ use rekeyd::domain::record::Record;
 use rekeyd::ports::journal::{
     Acknowledgements, AuditLog, HoldRegister, Records, RotationLog, WorkspaceActivity,
 };
-use rekeyd::ports::journal::{CredentialState, Entry, Error, Loaded, RotationHistory};
+use rekeyd::ports::journal::{CredentialState, CredentialStates, Entry, Error, RotationHistory};
 
 #[derive(Default)]
 pub(crate) struct Fragile {
@@ -70,7 +70,7 @@ impl RotationLog for Fragile {
 
 #[async_trait]
 impl Records for Fragile {
-    async fn load(&self) -> Result<Loaded, Error> {
+    async fn load(&self) -> Result<CredentialStates, Error> {
         self.usable()?.load().await
     }
     async fn load_one(&self, credential: &CredentialName) -> Result<Option<CredentialState>, Error> {

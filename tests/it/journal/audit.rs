@@ -7,10 +7,10 @@ use rekeyd::adapters::sqlite::SqliteJournal;
 use rekeyd::domain::audit::check::FaultKind;
 use rekeyd::domain::audit::{Act, Actor, changes};
 use rekeyd::domain::event::Event;
-use rekeyd::ports::journal::{AuditLog, AuditReader, RotationLog, WorkspaceActivity};
+use rekeyd::ports::journal::{AuditLog, AuditReader, RotationLog};
 use serde_json::{Value, json};
 
-use super::samples::{at, begun, entry, every_event, hindered, rotation, workspace};
+use super::samples::{at, begun, entry, every_event, hindered, rotation};
 
 /// A journal with ten records, and where it is.
 async fn ten_records(directory: &Path) -> PathBuf {

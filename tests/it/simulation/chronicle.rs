@@ -15,7 +15,7 @@ use rekeyd::domain::record::Record;
 use rekeyd::ports::journal::{
     Acknowledgements, AuditLog, HoldRegister, Records, RotationLog, WorkspaceActivity,
 };
-use rekeyd::ports::journal::{CredentialState, Entry, Error, Loaded, RotationHistory};
+use rekeyd::ports::journal::{CredentialState, CredentialStates, Entry, Error, RotationHistory};
 
 use super::fate::Fate;
 use super::witness::Witness;
@@ -71,7 +71,7 @@ impl RotationLog for Chronicle {
 
 #[async_trait]
 impl Records for Chronicle {
-    async fn load(&self) -> Result<Loaded, Error> {
+    async fn load(&self) -> Result<CredentialStates, Error> {
         self.journal.load().await
     }
 

@@ -306,7 +306,7 @@ fn rollback(rotation: &Rotation, cause: RollbackCause) -> Next {
         return Err(None);
     }
     if !rotation.can_roll_back() {
-        return Err(Some("a destination has no earlier version to go back to"));
+        return Err(Some("a destination has no earlier version"));
     }
     let Some(successor) = rotation.successor().cloned() else {
         return Err(None);

@@ -8,9 +8,10 @@ use rekeyd::config::agent::Mode;
 use rekeyd::rehearsal::dry_run::Given;
 use rekeyd::rehearsal::simulation::{self, Conditions};
 
-const NOW: &str = "2026-03-01T00:00:00Z";
-/// Long enough for a window, a freeze and the change to summer time.
-const HORIZON: SignedDuration = SignedDuration::from_hours(24 * 40);
+/// Shortly before the change to summer time in Europe.
+const NOW: &str = "2026-03-27T00:00:00Z";
+/// Includes that change and a working day.
+const HORIZON: SignedDuration = SignedDuration::from_hours(24 * 4);
 /// Two policies of this size play for seconds; a fuzzer looks for panics, not for work.
 const CREDENTIALS_MAX: usize = 20;
 const ROTATIONS_MAX: usize = 10;

@@ -42,7 +42,7 @@ async fn an_order_is_exit_code_0_and_a_refusal_1() {
     assert_eq!(possible.out, told);
     let impossible = rekeyd(&["rollback", "tts", "--check", "--socket", socket], &[]).await;
     assert_eq!((impossible.code, impossible.out.as_str()), (Some(1), ""));
-    let told = "`tts` cannot be rolled back: a destination has no earlier version to go back to";
+    let told = "cannot roll back `tts`: a destination has no earlier version";
     assert!(impossible.err.contains(told), "{}", impossible.err);
     let runtime = harness.socket.parent().unwrap();
     let done = rekeyd(&["abort", "wide"], &[("RUNTIME_DIRECTORY", runtime)]).await;

@@ -1,6 +1,6 @@
 //! The journal port in memory. A clone shares the contents: what the successor of a crashed engine opens.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -9,16 +9,18 @@ use jiff::Timestamp;
 use crate::domain::ack::Ack;
 use crate::domain::audit::changes;
 use crate::domain::audit::{Act, Actor, Head, Sealed};
-use crate::domain::event::Event;
 use crate::domain::gate::Observed;
-use crate::domain::hold::{Hold, HoldKind, Holds, Scope};
-use crate::domain::ids::{ConsumerName, CredentialName, RotationId, WorkspaceName};
+use crate::domain::hold::{Hold, HoldKind, Scope};
+use crate::domain::ids::{CredentialName, RotationId, WorkspaceName};
 use crate::domain::record::Record;
-use crate::domain::rotation::Rotation;
 use crate::ports::journal::{
     Acknowledgements, AuditLog, HoldRegister, Records, RotationLog, WorkspaceActivity,
 };
 use crate::ports::journal::{CredentialState, CredentialStates, Entry, Error, RotationHistory};
+
+use contents::Contents;
+
+mod contents;
 
 /// Rotations of each credential that are never forgotten.
 const REMEMBERED: usize = 4;
@@ -30,20 +32,6 @@ type Watcher = Arc<dyn Fn(&Entry) + Send + Sync>;
 pub struct MemoryJournal {
     contents: Arc<Mutex<Contents>>,
     watcher: Option<Watcher>,
-}
-
-#[derive(Debug, Default)]
-struct Contents {
-    rotations: BTreeMap<RotationId, Vec<Entry>>,
-    records: BTreeMap<CredentialName, Record>,
-    acks: BTreeMap<(CredentialName, ConsumerName), Ack>,
-    observed: BTreeMap<CredentialName, (RotationId, Observed)>,
-    holds: Holds,
-    lifts: BTreeMap<(Scope, HoldKind), Timestamp>,
-    audit: Vec<Sealed>,
-    writes: u64,
-    /// When keys were created, or may have been, by workspace.
-    mints: BTreeSet<(WorkspaceName, Timestamp, RotationId, u64)>,
 }
 
 impl MemoryJournal {
@@ -105,83 +93,6 @@ impl MemoryJournal {
     fn contents(&self) -> MutexGuard<'_, Contents> {
         // Each write changes the contents only after its last check: they are whole even if a holder panicked.
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Contents {
-    fn known(&self, record: &Record) -> Result<CredentialState, Error> {
-        let fold = |id: RotationId| {
-            let entries = self.rotations.get(&id).into_iter().flatten();
-            let events = entries.map(|entry| (entry.at, entry.event.clone()));
-            Rotation::fold(events).map_err(|history| Error::from((id, history)))
-        };
-        Ok(CredentialState { record: record.clone(), rotation: record.open.map(fold).transpose()? })
-    }
-
-    /// Of rotations that something happened to since then.
-    fn entries_since(&self, since: Timestamp) -> impl Iterator<Item = &Entry> {
-        let recent = move |entries: &&Vec<Entry>| entries.last().is_some_and(|last| last.at >= since);
-        self.rotations.values().filter(recent).flatten()
-    }
-
-    fn check_entry(&self, entry: &Entry) -> Result<(), Error> {
-        let Entry { rotation, sequence, at: _, credential, workspace, actor: _, key: _, event } = entry;
-        let written = self.rotations.get(rotation).map_or(&[][..], Vec::as_slice);
-        let length = u64::try_from(written.len()).unwrap_or(u64::MAX);
-        if length != *sequence {
-            return Err(Error::Conflict(format!("rotation {rotation} has {length} entries, not {sequence}")));
-        }
-        let refused =
-            |why: &str| Error::Corrupt { place: format!("rotation {rotation}"), why: why.to_owned() };
-        if matches!(event, Event::Begun(_)) != (length == 0) {
-            return Err(refused("a rotation begins once, with its beginning"));
-        }
-        match written.first() {
-            Some(first) if (&first.credential, &first.workspace) != (credential, workspace) => {
-                Err(refused("it is of another credential or workspace"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn check_record(&self, record: &Record, with: Option<&Entry>) -> Result<(), Error> {
-        let Record { credential, revision, open, .. } = record;
-        let stored = self.records.get(credential).map_or(0, |record| record.revision);
-        if stored + 1 != *revision {
-            return Err(Error::Conflict(format!("the record of {credential} has revision {stored}")));
-        }
-        let is_owned = |id: &RotationId| {
-            let written = self.rotations.get(id).into_iter().flatten();
-            with.into_iter()
-                .chain(written)
-                .any(|entry| entry.rotation == *id && entry.credential == *credential)
-        };
-        if open.as_ref().is_none_or(is_owned) {
-            Ok(())
-        } else {
-            let place = format!("the record of {credential}");
-            Err(Error::Corrupt { place, why: "its open rotation is not in the journal".to_owned() })
-        }
-    }
-
-    fn head(&self) -> Head {
-        self.audit.last().map_or_else(Head::genesis, Sealed::head)
-    }
-
-    fn seal(&mut self, act: Act) {
-        let sealed = Sealed::after(&self.head(), act);
-        self.audit.push(sealed);
-    }
-
-    fn push(&mut self, entry: Entry) {
-        if matches!(entry.event, Event::MintIntended { .. }) {
-            self.mints.insert((entry.workspace.clone(), entry.at, entry.rotation, entry.sequence));
-        }
-        self.rotations.entry(entry.rotation).or_default().push(entry);
-    }
-
-    fn put(&mut self, record: &Record) {
-        self.records.insert(record.credential.clone(), record.clone());
     }
 }
 

@@ -16,6 +16,10 @@ The kinds of secrets store that rekeyd publishes to. A policy declares a store b
 to it by its name:
 
 ```toml
+[workspaces.prod]
+base_url = \"https://api.elevenlabs.io\"
+admin_key = { file = \"/etc/rekeyd/credentials/admin-key\" }
+
 [stores.local.directory]
 path = \"/run/rekeyd/secrets\"
 

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::adapters::{aws_secrets_manager, directory};
 use crate::config_file::findings::Findings;
 use crate::ports::followed::FollowedSource;
 use crate::ports::store_kind::{StoreConfig, StoreKind};
@@ -18,7 +17,7 @@ use crate::ports::store_kind::{StoreConfig, StoreKind};
 macro_rules! stores {
     ($( $(#[$doc:meta])* $folder:ident { $( $(#[$source_doc:meta])* $source:ident )? } )*) => {
         /// Every kind of store.
-        pub static KINDS: &[&StoreKind] = &[$( &$folder::kind::KIND, )*];
+        pub static KINDS: &[&StoreKind] = &[$( &crate::adapters::$folder::kind::KIND, )*];
 
         /// A secret store: exactly one kind.
         #[derive(Default, Deserialize, JsonSchema)]
@@ -29,14 +28,14 @@ macro_rules! stores {
             extend("minProperties" = 1, "maxProperties" = 1)
         )]
         pub(crate) struct StoreTable {
-            $( $(#[$doc])* $folder: Option<$folder::policy::StoreTable>, )*
+            $( $(#[$doc])* $folder: Option<crate::adapters::$folder::policy::StoreTable>, )*
         }
 
         impl StoreTable {
             /// `None` only where a problem was reported.
             pub(crate) fn check(&self, findings: &mut Findings) -> Option<Arc<dyn StoreConfig>> {
                 $( if let Some(written) = &self.$folder {
-                    return Some(Arc::new($folder::policy::check_store(written, findings)?));
+                    return Some(Arc::new(crate::adapters::$folder::policy::check_store(written, findings)?));
                 } )*
                 None
             }
@@ -51,14 +50,14 @@ macro_rules! stores {
             extend("minProperties" = 1, "maxProperties" = 1, "examples" = [{ "file": "/run/rekeyd/secrets/tts" }])
         )]
         pub(crate) struct SourceTable {
-            $( $( $(#[$source_doc])* $source: Option<$folder::policy::SourceTable>, )? )*
+            $( $( $(#[$source_doc])* $source: Option<crate::adapters::$folder::policy::SourceTable>, )? )*
         }
 
         impl SourceTable {
             /// `None` only where a problem was reported.
             pub(crate) fn check(&self, findings: &mut Findings) -> Option<Arc<dyn FollowedSource>> {
                 $( $( if let Some(written) = &self.$source {
-                    return Some(Arc::new($folder::policy::check_source(written, findings)?));
+                    return Some(Arc::new(crate::adapters::$folder::policy::check_source(written, findings)?));
                 } )? )*
                 None
             }

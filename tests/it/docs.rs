@@ -1,6 +1,7 @@
 //! What the documents tell people to write and to type is what the program takes.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod runbook;
 mod typed;
 
 use std::collections::BTreeMap;

@@ -39,11 +39,11 @@ pub(super) struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Hold every record against its hash, the one before it and the event that it tells of; exit code 4 if one does not fit
+    /// Verify the hash chain, and compare each record with its event; exit code 4 on a mismatch
     Verify(Verify),
-    /// Ask the workspaces' own audit logs what was done to our keys, and not by us; exit code 4 if anything was
+    /// Find key changes in the workspaces' audit logs that rekeyd did not make; exit code 4 if there are any
     Compare(audit_compare::Arguments),
-    /// Print the records as JSON lines, the oldest first; the head goes to the standard error
+    /// Print the records as JSON lines, oldest first, and the head on standard error
     Export(Export),
 }
 
@@ -61,7 +61,7 @@ struct Which {
 struct Verify {
     #[command(flatten)]
     looking: Looking,
-    /// A head that was noted elsewhere, at whatever time: the log has to contain it
+    /// Earlier head (SEQUENCE:HASH) that the log must contain
     #[arg(long, value_name = "SEQUENCE:HASH", value_parser = expected)]
     expect: Option<Head>,
 }

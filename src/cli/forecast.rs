@@ -33,10 +33,10 @@ const JSON_VERSION: u32 = 1;
 pub(super) struct Arguments {
     #[command(flatten)]
     policy: PolicyArgument,
-    /// How far to look, such as 90d or 12h
+    /// Period to forecast, such as 90d or 12h
     #[arg(long = "for", value_name = "DURATION", default_value = "90d", value_parser = span_of)]
     ahead: SignedDuration,
-    /// A table for people, JSON for programs, or a calendar in iCalendar form
+    /// Output format
     #[arg(long, value_enum, default_value_t = Form::Table)]
     output: Form,
     /// The time to tell from, instead of the clock's

@@ -34,10 +34,10 @@ pub(super) struct Arguments {
     name: Option<String>,
     #[command(flatten)]
     policy: PolicyArgument,
-    /// The daemon's journal, instead of the one that the policy names; it may be running or not
+    /// Journal to read, instead of the policy's
     #[arg(long, value_name = "PATH")]
     journal: Option<PathBuf>,
-    /// Text for people, or JSON for programs
+    /// Output format
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
     /// Exit with 4 if something is to be done now

@@ -30,25 +30,25 @@ const JSON_VERSION: u32 = 1;
 pub(super) struct Arguments {
     #[command(flatten)]
     policy: PolicyArgument,
-    /// How long to play, such as 90d or 12h
+    /// Period to simulate, such as 90d or 12h
     #[arg(long = "for", value_name = "DURATION", default_value = "90d", value_parser = span_of)]
     ahead: SignedDuration,
-    /// How long consumers take to switch to a new key and to say so
+    /// How long consumers take to switch to a new key and acknowledge it
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = span_of)]
     acks_after: SignedDuration,
-    /// A consumer that never switches; may be given several times
+    /// A consumer that never switches; repeatable
     #[arg(long = "never", value_name = "CONSUMER")]
     never: Vec<String>,
-    /// Let the process die in the middle of a call, so often
+    /// Crash the process during a call at this interval
     #[arg(long, value_name = "DURATION", value_parser = span_of)]
     crash_every: Option<SignedDuration>,
-    /// Tell each rotation event by event
+    /// Print every event of each rotation
     #[arg(long)]
     timeline: bool,
-    /// Text for people, or JSON for programs
+    /// Output format
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
-    /// The time to begin at, instead of the clock's
+    /// Start time, instead of now
     #[arg(long, hide = true)]
     now: Option<Timestamp>,
 }

@@ -307,7 +307,7 @@ fn acks(
     shut(GateName::Acks, format!("waiting for {new} from {}", named(&stragglers)), stragglers)
 }
 
-/// Use shown by any source is use. That the old key is idle takes one source that is known to look.
+/// If any source shows use of the old key, the key is in use. It is idle only by a source that showed use of the new key.
 fn judge_idle(idle: Idle, observed: &Observed, since: Timestamp, now: Timestamp) -> Verdict {
     let Idle { quiet, when_unknown } = idle;
     if observed.gone {

@@ -124,7 +124,7 @@ async fn what_a_person_has_to_change_first_is_named_and_has_its_own_exit_code() 
     std::fs::write(&policy, "this is not TOML").unwrap();
     start("not TOML", &["policy.toml"]).await;
     std::fs::remove_file(&policy).unwrap();
-    start("no policy", &["policy.toml", "cannot be read"]).await;
+    start("no policy", &["policy.toml", "cannot read the policy"]).await;
 
     std::fs::write(&policy, &good).unwrap();
     let key = rehearsal.stage.admin_key_file();

@@ -60,7 +60,7 @@ pub(super) struct Effects<'r> {
     pub(super) mint_permit: &'r mut Option<OwnedMutexGuard<()>>,
 }
 
-/// The same from the creation of the new key on: the effects that need it.
+/// [`Effects`] of a rotation whose new key exists.
 pub(super) struct NewKeyEffects<'r> {
     effects: Effects<'r>,
     successor: &'r Successor,
@@ -154,7 +154,7 @@ impl<'r> Effects<'r> {
         self.plan().rotation.version(self.rotation.attempt, restaged)
     }
 
-    /// When a condition that is waited for is checked again, at the latest.
+    /// The next check: `until`, or one recheck interval from now if that is earlier.
     fn soon(&self, until: Timestamp) -> Timestamp {
         until.min(later(self.context.now(), self.context.timing.look_again))
     }

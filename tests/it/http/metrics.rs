@@ -71,9 +71,9 @@ async fn both_forms_are_well_formed_and_say_the_same() {
     assert_eq!(lint(body, false).keys().collect::<Vec<_>>(), plain.keys().collect::<Vec<_>>());
     let now = harness.handle.context().clock.now().as_second() as f64;
     for (series, value) in [
-        ("rekeyd_credentials{condition=\"waiting\"}", 1.0),
-        ("rekeyd_credentials{condition=\"parked\"}", 1.0),
-        ("rekeyd_credentials{condition=\"fine\"}", 0.0),
+        ("rekeyd_credentials{health=\"waiting\"}", 1.0),
+        ("rekeyd_credentials{health=\"parked\"}", 1.0),
+        ("rekeyd_credentials{health=\"fine\"}", 0.0),
         ("rekeyd_rotation_phase{credential=\"tts\",workspace=\"prod\",phase=\"overlap\"}", 1.0),
         ("rekeyd_rotation_parked{credential=\"wide\",workspace=\"prod\",reason=\"unrestricted\"}", 1.0),
         ("rekeyd_gate_satisfied{credential=\"tts\",workspace=\"prod\",gate=\"at_least\"}", 1.0),

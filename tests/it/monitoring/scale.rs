@@ -65,7 +65,7 @@ fn series(text: &str) -> usize {
 fn with_the_switch_off_ten_thousand_credentials_are_no_more_series_than_ten() {
     let (few, many) = (scrape(10, 0, Detail::MostSevere), scrape(10_000, 0, Detail::MostSevere));
     assert_eq!(series(&few), series(&many));
-    assert!(many.contains("rekeyd_credentials{condition=\"fine\"} 10000.0"), "{many}");
+    assert!(many.contains("rekeyd_credentials{health=\"fine\"} 10000.0"), "{many}");
     assert!(!many.contains("credential=\""), "one of many that are well is told");
     promtool::lint(&many);
     assert!(series(&scrape(10_000, 0, Detail::Every)) > 30_000);
@@ -81,6 +81,6 @@ fn with_the_switch_off_those_that_are_not_well_are_named_up_to_a_hundred_and_ale
     assert!(raised[0].contains("credential=\"c00000\""), "{raised:?}");
     let all = scrape(10_000, 10_000, Detail::MostSevere);
     assert_eq!(all.matches("rekeyd_rotation_obstacle{").count(), 100);
-    assert!(all.contains("rekeyd_credentials{condition=\"blocked\"} 10000.0"));
+    assert!(all.contains("rekeyd_credentials{health=\"blocked\"} 10000.0"));
     assert!(series(&all) < 1_500, "{} series", series(&all));
 }

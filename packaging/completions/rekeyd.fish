@@ -88,7 +88,7 @@ complete -c rekeyd -n "__fish_rekeyd_using_subcommand doctor" -s h -l help -d 'P
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand schema" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l journal -d 'The journal of the daemon, which may be running or not, or a copy; by default the one of the policy' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l policy -d 'The policy of the daemon: says where the journal is, and which credentials there should be; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml, and none with --journal' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l output -d 'A table for people, or JSON for programs' -r -f -a "table\t''
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l output -d 'Output format' -r -f -a "table\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l no-color -d 'No colours, even on a terminal' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l now -d 'The time to tell by, instead of the clock\'s' -r
@@ -97,38 +97,38 @@ complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l exit-code -d 'E
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand consumers" -l journal -d 'The journal of the daemon, which may be running or not, or a copy; by default the one of the policy' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand consumers" -l policy -d 'The policy of the daemon: says where the journal is, and which credentials there should be; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml, and none with --journal' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand consumers" -l output -d 'A table for people, or JSON for programs' -r -f -a "table\t''
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand consumers" -l output -d 'Output format' -r -f -a "table\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand consumers" -l no-color -d 'No colours, even on a terminal' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand consumers" -l now -d 'The time to tell by, instead of the clock\'s' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand consumers" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand plan" -l policy -d 'Policy file; defaults to $REKEYD_POLICY, then /etc/rekeyd/policy.toml' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand plan" -l journal -d 'The daemon\'s journal, instead of the one that the policy names; it may be running or not' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand plan" -l output -d 'Text for people, or JSON for programs' -r -f -a "table\t''
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand plan" -l journal -d 'Journal to read, instead of the policy\'s' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand plan" -l output -d 'Output format' -r -f -a "table\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand plan" -l now -d 'The time to tell by, instead of the clock\'s' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand plan" -l exit-code -d 'Exit with 4 if something is to be done now'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand plan" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand forecast" -l policy -d 'Policy file; defaults to $REKEYD_POLICY, then /etc/rekeyd/policy.toml' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand forecast" -l for -d 'How far to look, such as 90d or 12h' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand forecast" -l output -d 'A table for people, JSON for programs, or a calendar in iCalendar form' -r -f -a "table\t''
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand forecast" -l for -d 'Period to forecast, such as 90d or 12h' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand forecast" -l output -d 'Output format' -r -f -a "table\t''
 json\t''
 ics\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand forecast" -l now -d 'The time to tell from, instead of the clock\'s' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand forecast" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rehearse" -l policy -d 'Policy file; defaults to $REKEYD_POLICY, then /etc/rekeyd/policy.toml' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand rehearse" -l for -d 'How long to play, such as 90d or 12h' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand rehearse" -l acks-after -d 'How long consumers take to switch to a new key and to say so' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand rehearse" -l never -d 'A consumer that never switches; may be given several times' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand rehearse" -l crash-every -d 'Let the process die in the middle of a call, so often' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand rehearse" -l output -d 'Text for people, or JSON for programs' -r -f -a "table\t''
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand rehearse" -l for -d 'Period to simulate, such as 90d or 12h' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand rehearse" -l acks-after -d 'How long consumers take to switch to a new key and acknowledge it' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand rehearse" -l never -d 'A consumer that never switches; repeatable' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand rehearse" -l crash-every -d 'Crash the process during a call at this interval' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand rehearse" -l output -d 'Output format' -r -f -a "table\t''
 json\t''"
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand rehearse" -l now -d 'The time to begin at, instead of the clock\'s' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand rehearse" -l timeline -d 'Tell each rotation event by event'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand rehearse" -l now -d 'Start time, instead of now' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand rehearse" -l timeline -d 'Print every event of each rotation'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rehearse" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and not __fish_seen_subcommand_from verify compare export help" -l journal -d 'The journal of the daemon, which may be running or not, or a copy; by default the one of the policy' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and not __fish_seen_subcommand_from verify compare export help" -l policy -d 'The policy of the daemon: says where the journal is, and which credentials there should be; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml, and none with --journal' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and not __fish_seen_subcommand_from verify compare export help" -l output -d 'A table for people, or JSON for programs' -r -f -a "table\t''
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and not __fish_seen_subcommand_from verify compare export help" -l output -d 'Output format' -r -f -a "table\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and not __fish_seen_subcommand_from verify compare export help" -l no-color -d 'No colours, even on a terminal' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and not __fish_seen_subcommand_from verify compare export help" -l now -d 'The time to tell by, instead of the clock\'s' -r
@@ -136,39 +136,39 @@ complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and not __fish_seen
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and not __fish_seen_subcommand_from verify compare export help" -l since -d 'Only records from then on, such as 2026-01-31T00:00:00Z' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and not __fish_seen_subcommand_from verify compare export help" -l limit -d 'How many records, counted from the newest' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and not __fish_seen_subcommand_from verify compare export help" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and not __fish_seen_subcommand_from verify compare export help" -f -a "verify" -d 'Hold every record against its hash, the one before it and the event that it tells of; exit code 4 if one does not fit'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and not __fish_seen_subcommand_from verify compare export help" -f -a "compare" -d 'Ask the workspaces\' own audit logs what was done to our keys, and not by us; exit code 4 if anything was'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and not __fish_seen_subcommand_from verify compare export help" -f -a "export" -d 'Print the records as JSON lines, the oldest first; the head goes to the standard error'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and not __fish_seen_subcommand_from verify compare export help" -f -a "verify" -d 'Verify the hash chain, and compare each record with its event; exit code 4 on a mismatch'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and not __fish_seen_subcommand_from verify compare export help" -f -a "compare" -d 'Find key changes in the workspaces\' audit logs that rekeyd did not make; exit code 4 if there are any'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and not __fish_seen_subcommand_from verify compare export help" -f -a "export" -d 'Print the records as JSON lines, oldest first, and the head on standard error'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and not __fish_seen_subcommand_from verify compare export help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from verify" -l journal -d 'The journal of the daemon, which may be running or not, or a copy; by default the one of the policy' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from verify" -l policy -d 'The policy of the daemon: says where the journal is, and which credentials there should be; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml, and none with --journal' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from verify" -l output -d 'A table for people, or JSON for programs' -r -f -a "table\t''
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from verify" -l output -d 'Output format' -r -f -a "table\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from verify" -l no-color -d 'No colours, even on a terminal' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from verify" -l now -d 'The time to tell by, instead of the clock\'s' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from verify" -l expect -d 'A head that was noted elsewhere, at whatever time: the log has to contain it' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from verify" -l expect -d 'Earlier head (SEQUENCE:HASH) that the log must contain' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from compare" -l policy -d 'Policy file; defaults to $REKEYD_POLICY, then /etc/rekeyd/policy.toml' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from compare" -l since -d 'From when on; by default the last seven days' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from compare" -l output -d 'Lines for people, or JSON for programs' -r -f -a "table\t''
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from compare" -l output -d 'Output format' -r -f -a "table\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from compare" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from export" -l journal -d 'The journal of the daemon, which may be running or not, or a copy; by default the one of the policy' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from export" -l policy -d 'The policy of the daemon: says where the journal is, and which credentials there should be; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml, and none with --journal' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from export" -l output -d 'A table for people, or JSON for programs' -r -f -a "table\t''
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from export" -l output -d 'Output format' -r -f -a "table\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from export" -l no-color -d 'No colours, even on a terminal' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from export" -l now -d 'The time to tell by, instead of the clock\'s' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from export" -l credential -d 'Only records about this credential' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from export" -l since -d 'Only records from then on, such as 2026-01-31T00:00:00Z' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Hold every record against its hash, the one before it and the event that it tells of; exit code 4 if one does not fit'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from help" -f -a "compare" -d 'Ask the workspaces\' own audit logs what was done to our keys, and not by us; exit code 4 if anything was'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from help" -f -a "export" -d 'Print the records as JSON lines, the oldest first; the head goes to the standard error'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Verify the hash chain, and compare each record with its event; exit code 4 on a mismatch'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from help" -f -a "compare" -d 'Find key changes in the workspaces\' audit logs that rekeyd did not make; exit code 4 if there are any'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from help" -f -a "export" -d 'Print the records as JSON lines, oldest first, and the head on standard error'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand audit; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand history" -l journal -d 'The journal of the daemon, which may be running or not, or a copy; by default the one of the policy' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand history" -l policy -d 'The policy of the daemon: says where the journal is, and which credentials there should be; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml, and none with --journal' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand history" -l output -d 'A table for people, or JSON for programs' -r -f -a "table\t''
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand history" -l output -d 'Output format' -r -f -a "table\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand history" -l no-color -d 'No colours, even on a terminal' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand history" -l now -d 'The time to tell by, instead of the clock\'s' -r
@@ -341,7 +341,7 @@ complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "completions" -d 'Generate shell completions'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "man" -d 'Write the manual pages'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and __fish_seen_subcommand_from audit" -f -a "verify" -d 'Hold every record against its hash, the one before it and the event that it tells of; exit code 4 if one does not fit'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and __fish_seen_subcommand_from audit" -f -a "compare" -d 'Ask the workspaces\' own audit logs what was done to our keys, and not by us; exit code 4 if anything was'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and __fish_seen_subcommand_from audit" -f -a "export" -d 'Print the records as JSON lines, the oldest first; the head goes to the standard error'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and __fish_seen_subcommand_from audit" -f -a "verify" -d 'Verify the hash chain, and compare each record with its event; exit code 4 on a mismatch'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and __fish_seen_subcommand_from audit" -f -a "compare" -d 'Find key changes in the workspaces\' audit logs that rekeyd did not make; exit code 4 if there are any'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and __fish_seen_subcommand_from audit" -f -a "export" -d 'Print the records as JSON lines, oldest first, and the head on standard error'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and __fish_seen_subcommand_from notify" -f -a "test" -d 'Send a test notification through every channel, or one; needs no daemon'

@@ -29,7 +29,7 @@ pub(super) struct Arguments {
     /// From when on; by default the last seven days
     #[arg(long, value_name = "TIME")]
     since: Option<Timestamp>,
-    /// Lines for people, or JSON for programs
+    /// Output format
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }

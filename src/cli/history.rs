@@ -28,7 +28,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let name = match CredentialName::new(name.clone()) {
         Ok(name) => name,
         Err(error) => {
-            return looking.fail(&Failed::unknown(format!("`{name}` cannot be a credential: {error}")));
+            return looking
+                .fail(&Failed::unknown(format!("`{name}` is not a valid credential name: {error}")));
         }
     };
     let Sources { journal, policy, socket: _ } = match looking.open() {

@@ -24,7 +24,7 @@ pub(super) struct Looking {
     /// $REKEYD_POLICY, else /etc/rekeyd/policy.toml, and none with --journal
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// A table for people, or JSON for programs
+    /// Output format
     #[arg(long, value_enum, default_value_t = Output::Table)]
     pub(super) output: Output,
     /// No colours, even on a terminal

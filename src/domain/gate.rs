@@ -123,15 +123,17 @@ pub struct Observed {
     pub command: Option<CommandRun>,
 }
 
-/// What a gate says, and on what grounds: journalled when the old key is released, shown while it is not.
+/// The result of a gate with its reason: journalled when the old key is released, and shown until then. Journals of earlier
+/// versions have the former field names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     pub gate: GateName,
+    #[serde(rename = "satisfied", alias = "open")]
     pub open: bool,
-    /// One line for a person: who or what is being waited for, or on what evidence the gate opened.
+    /// One line: what the gate is waiting on, or the evidence that satisfied it.
+    #[serde(rename = "reason", alias = "grounds")]
     pub grounds: String,
-    /// Who holds it shut.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(rename = "waiting_on", alias = "stragglers", default, skip_serializing_if = "Vec::is_empty")]
     pub stragglers: Vec<LaggingConsumer>,
 }
 

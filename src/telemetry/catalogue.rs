@@ -14,8 +14,7 @@ const WORKSPACE: &[&str] = &["workspace"];
 
 pub(super) const BUILD_INFO: Definition =
     gauge("rekeyd_build_info", &["version", "revision"], "Version and revision of rekeyd; always 1.");
-pub(super) const CREDENTIALS: Definition =
-    gauge("rekeyd_credentials", &["health"], "Credentials by health.");
+pub(super) const CREDENTIALS: Definition = gauge("rekeyd_credentials", &["health"], "Credentials by health.");
 // Metrics of the fleet, always exported.
 pub(super) const NEED_ATTENTION: Definition =
     gauge("rekeyd_credentials_needing_attention", WORKSPACE, "Credentials that need an operator.");

@@ -253,7 +253,7 @@ impl Harness {
         let rotation = self.why_rotation();
         let gates = rotation["gates"].as_array().cloned().unwrap_or_default();
         let gate = gates.into_iter().find(|it| it["gate"] == gate);
-        gate.and_then(|gate| gate["stragglers"].as_array().cloned()).unwrap_or_default()
+        gate.and_then(|gate| gate["waiting_on"].as_array().cloned()).unwrap_or_default()
     }
 
     pub(super) fn order(&self, words: &[&str]) {

@@ -31,13 +31,16 @@ async fn the_old_key_goes_when_everyone_has_acknowledged() {
         assert_eq!((answer.status, &told["known"], &told["consumer"]), (200, &json!(true), &json!("api")));
         assert_eq!(told["rotation"]["phase"], "overlap");
         let gates = told["gates"].as_array().unwrap();
-        assert_eq!((gates[0]["gate"].as_str(), gates[0]["open"].as_bool()), (Some("at_least"), Some(true)));
-        assert_eq!((gates[1]["gate"].as_str(), gates[1]["open"].as_bool()), (Some("acks"), Some(false)));
-        let grounds = gates[1]["grounds"].as_str().unwrap();
+        assert_eq!(
+            (gates[0]["gate"].as_str(), gates[0]["satisfied"].as_bool()),
+            (Some("at_least"), Some(true))
+        );
+        assert_eq!((gates[1]["gate"].as_str(), gates[1]["satisfied"].as_bool()), (Some("acks"), Some(false)));
+        let grounds = gates[1]["reason"].as_str().unwrap();
         assert!(grounds.contains("batch (never") && !grounds.contains("api"), "{grounds}");
     }
     let last = harness.ack("tts", BATCH, json!({ "fingerprint": new.as_str(), "consumer": "batch" })).await;
-    assert_eq!((last.status, &last.json()["gates"][1]["open"]), (200, &json!(true)));
+    assert_eq!((last.status, &last.json()["gates"][1]["satisfied"]), (200, &json!(true)));
     let report = harness.until("tts", |report| report["last"]["outcome"] == "done").await;
     assert_eq!(report["fingerprint"], new.as_str());
     // The consumer that restarts later says the same again.
@@ -59,8 +62,8 @@ async fn a_consumer_that_says_it_fails_holds_everything_until_it_says_otherwise(
     for _ in 0..2 {
         let told = harness.ack("tts", API, with("failing")).await.json();
         assert_eq!((&told["status"], &told["known"]), (&json!("failing"), &json!(true)));
-        let shut = told["gates"].as_array().unwrap().iter().filter(|gate| gate["open"] == json!(false));
-        let shut: Vec<_> = shut.map(|gate| (&gate["gate"], &gate["stragglers"][0]["who"])).collect();
+        let shut = told["gates"].as_array().unwrap().iter().filter(|gate| gate["satisfied"] == json!(false));
+        let shut: Vec<_> = shut.map(|gate| (&gate["gate"], &gate["waiting_on"][0]["who"])).collect();
         let api = json!("api");
         assert_eq!(shut, [(&json!("failing"), &api), (&json!("acks"), &api)]);
         let ack = &harness.journal.acks(&name("tts")).await.unwrap()[0];

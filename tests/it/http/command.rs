@@ -63,7 +63,7 @@ async fn an_order_is_exit_code_0_and_a_refusal_1() {
     let swept = rekeyd(&["sweep", "--socket", socket], &[]).await;
     assert_eq!(swept.code, Some(0), "{}", swept.err);
     let unnameable = rekeyd(&["retry", "a/b", "--socket", socket], &[]).await;
-    assert!(unnameable.code == Some(1) && unnameable.err.contains("cannot be a credential"));
+    assert!(unnameable.code == Some(1) && unnameable.err.contains("is not a valid credential name"));
     assert_eq!(rekeyd(&["retry", "--socket", socket], &[]).await.code, Some(2));
 }
 

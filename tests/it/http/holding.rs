@@ -31,7 +31,7 @@ async fn what_is_paused_is_told_everywhere_and_happens_only_when_it_is_resumed()
         let body = json!({ "fingerprint": harness.served("tts").as_str() });
         assert_eq!(harness.ack("tts", token, body).await.status, 200);
     }
-    let report = harness.until("tts", |report| report["rotation"]["gates"][1]["open"] == true).await;
+    let report = harness.until("tts", |report| report["rotation"]["gates"][1]["satisfied"] == true).await;
     assert_eq!(
         report["summary"],
         format!("every gate is satisfied; the old key is about to be disabled; {held}")

@@ -410,7 +410,7 @@ async fn what_cannot_be_told_is_said_with_what_to_do() {
         (&["status"][..], &missing, "there is no journal at"),
         (&["status", "nobody"], &path, "known credentials: legacy, dubbing"),
         (&["history", "nobody"], &path, "rekeyd status"),
-        (&["history", "no/body"], &path, "cannot be a credential"),
+        (&["history", "no/body"], &path, "is not a valid credential name"),
         (&["history", "legacy"], &path, "the journal is damaged at rotation"),
     ] {
         let output = rekeyd(arguments, journal, 0);

@@ -161,7 +161,7 @@ impl Played {
 /// Plays it in virtual time.
 pub(super) fn play(scenario: &Scenario) -> Played {
     let clock = VirtualClock::new(epoch());
-    clock.runtime().unwrap().block_on(Arc::new(Harness::build(scenario, clock.clone())).play())
+    clock.runtime().unwrap().block_on(Arc::new(Harness::build(scenario, clock)).play())
 }
 
 /// When every simulation begins.

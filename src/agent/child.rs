@@ -38,9 +38,9 @@ pub(super) struct Child {
 }
 
 struct Running {
-    process: process::Child,
-    /// Processes that the application leaves behind are killed with it.
+    /// Processes that the application leaves behind are killed with it. Dropped before `process`, whose end frees the id.
     group: ProcessGroup,
+    process: process::Child,
     since: Instant,
 }
 

@@ -139,12 +139,12 @@ impl Reconciler {
         }
         log_transition(&entry, &next, from);
         self.count_transition(&entry, &next, from);
-        self.consult_breaker(&entry).await;
         if let Some(record) = record {
             self.record = record;
         }
         self.work.replace((!next.is_over()).then_some(next));
         self.publish();
+        self.consult_breaker(&entry).await;
         if self.work.is_idle() {
             self.release_slot();
         }

@@ -219,12 +219,13 @@ impl Controller {
             Message::Requeue { credential } => self.requeue_now(&credential),
             Message::Reload(context) => {
                 self.context = Arc::clone(&context);
-                self.published.send_replace(context);
                 // A running reconciler has the policy before: it ends and is started again.
                 for pause in self.slots.values().filter_map(|slot| slot.running.as_ref()) {
                     pause.cancel();
                 }
                 self.requeue_all();
+                // Credentials that are new have a view before anyone can see the policy that names them.
+                self.published.send_replace(context);
                 self.sweep();
             }
             Message::Sweep => self.sweep(),

@@ -57,14 +57,15 @@ fn each_alert_of_a_credential_has_its_key_and_its_runbook_entry() {
     let detail = "no account of this name".to_owned();
     blocked.obstacle = Some(Obstacle { kind: ObstacleKind::NoSuchAccount, detail, since: at(-9) });
     let mut leaked = record("leaked");
-    leaked.findings = [FindingKind::ExposedPublicly, FindingKind::ForeignKeys]
-        .map(|kind| Finding {
-            kind,
-            key: Some(KeyId::new("key1").unwrap()),
-            detail: "seen".to_owned(),
-            since: at(-5),
-        })
-        .to_vec();
+    leaked.findings =
+        [FindingKind::ExposedPublicly, FindingKind::ForeignKeys, FindingKind::PermissionsChanged]
+            .map(|kind| Finding {
+                kind,
+                key: Some(KeyId::new("key1").unwrap()),
+                detail: "seen".to_owned(),
+                since: at(-5),
+            })
+            .to_vec();
     let damaged = CredentialReport::damaged(&CredentialName::new("damaged").unwrap(), "its rows".to_owned());
     let reports = vec![report(&blocked), report(&leaked), damaged];
     let set = alert_set(&StatusReport::new(reports, at(0)), &[], None, true);
@@ -75,6 +76,8 @@ fn each_alert_of_a_credential_has_its_key_and_its_runbook_entry() {
             "ticket obstacle/credential/blocked #no_such_account Some(\"systemctl reload rekeyd\")",
             "page exposed_publicly/key1/credential/leaked #exposed_publicly Some(\"rekeyd status leaked\")",
             "ticket foreign_keys/key1/credential/leaked #foreign_keys Some(\"rekeyd accept leaked\")",
+            // An incident that is open since an earlier version is resolved by its former key.
+            "ticket grants_changed/key1/credential/leaked #permissions_changed Some(\"rekeyd accept leaked\")",
         ]
     );
     let subjects: Vec<&str> = set.unknown.iter().map(Subject::name).collect();

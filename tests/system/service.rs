@@ -112,7 +112,7 @@ pub(crate) fn operators_give_orders_and_nobody_else(machine: &Machine) {
     assert_eq!(rotations(machine), before + 1);
     let (code, said) = machine.tried("runuser --user bob -- rekeyd rotate tts-backend");
     assert_eq!(code, Some(5), "{said}");
-    assert!(said.contains("Permission denied") && said.contains("may you use it"), "{said}");
+    assert!(said.contains("Permission denied") && said.contains("may use the socket"), "{said}");
     rests_with_one_key(machine);
     assert_eq!(rotations(machine), before + 1);
     // The daemon identifies the operator despite the unit's sandbox.

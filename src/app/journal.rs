@@ -1,4 +1,4 @@
-//! Opens the journal that the policy names. The only place that depends on which backend that is.
+//! Opens the journal that the policy names: each backend has a variant of [`JournalConfig`] and its opening here.
 
 use std::fmt;
 use std::path::Path;

@@ -74,6 +74,12 @@ impl FindingKind {
         Self::ForeignKeys,
     ];
 
+    /// What an incident of it is known by. A finding that is renamed keeps it, because receivers close an open incident by it.
+    #[must_use]
+    pub fn incident_key(self) -> &'static str {
+        if self == Self::PermissionsChanged { "grants_changed" } else { self.label() }
+    }
+
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {

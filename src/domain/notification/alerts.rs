@@ -145,8 +145,7 @@ fn of_credential(report: &CredentialReport, now: Timestamp) -> Vec<Alert> {
     let status = || Some(format!("rekeyd status {}", report.credential));
     for finding in &report.findings {
         let reason = finding.kind.label();
-        // Receivers know an open incident by its key, so the key keeps the former name of the finding.
-        let named = if finding.kind == FindingKind::PermissionsChanged { "grants_changed" } else { reason };
+        let named = finding.kind.incident_key();
         let kind =
             format!("{named}{}", finding.key.as_ref().map(|key| format!("/{key}")).unwrap_or_default());
         let found = about(report, &kind, finding_severity(finding), reason, &finding.detail, finding.since);

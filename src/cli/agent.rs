@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
-        Err(error) => return exit::because(Exit::Failed, &format!("cannot start the agent: {error}")),
+        Err(error) => return exit::because(Exit::CommandError, &format!("cannot start the agent: {error}")),
     };
     runtime.block_on(work(config, arguments))
 }
@@ -85,7 +85,7 @@ async fn work(config: AgentConfig, arguments: &Arguments) -> ExitCode {
             tracing::error!(error = %with_causes(&error), "stopped");
             match error {
                 agent::Error::Authorities { .. } => Exit::BadConfiguration.into(),
-                agent::Error::Signals(_) | agent::Error::TaskEnded(_) => Exit::Failed.into(),
+                agent::Error::Signals(_) | agent::Error::TaskEnded(_) => Exit::CommandError.into(),
             }
         }
     }

@@ -10,10 +10,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::cli::audit_compare;
-use crate::cli::exit::{Exit, Failed};
+use crate::cli::exit::{CommandError, Exit};
 use crate::cli::journal::{Looking, Output, tell};
 use crate::cli::progress::Progress;
-use crate::domain::audit::{Head, Sealed, canonical};
+use crate::domain::audit::{ChainedAct, Head, canonical};
 use crate::domain::ids::CredentialName;
 use crate::domain::sanitize::one_line;
 use crate::ports::journal::{AuditReader, Verification};
@@ -99,7 +99,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 impl Which {
-    fn includes(&self, record: &Sealed) -> bool {
+    fn includes(&self, record: &ChainedAct) -> bool {
         self.since.is_none_or(|since| record.act.at >= since)
             && self.credential.as_ref().is_none_or(|name| record.act.credential.as_ref() == Some(name))
     }
@@ -109,11 +109,11 @@ impl Which {
 fn each(
     journal: &dyn AuditReader,
     which: &Which,
-    mut take: impl FnMut(&Sealed) -> io::Result<()>,
-) -> Result<Head, Failed> {
+    mut take: impl FnMut(&ChainedAct) -> io::Result<()>,
+) -> Result<Head, CommandError> {
     let mut head = Head::genesis();
     loop {
-        let page = journal.audit(head.sequence, PAGE).map_err(Failed::journal)?;
+        let page = journal.audit(head.sequence, PAGE).map_err(CommandError::journal)?;
         let Some(last) = page.last() else { return Ok(head) };
         for record in page.iter().filter(|record| which.includes(record)) {
             take(record).map_err(|error| unwritten(&error))?;
@@ -122,14 +122,14 @@ fn each(
     }
 }
 
-fn unwritten(error: &io::Error) -> Failed {
-    Failed::other(format!("write to the standard output: {error}"))
+fn unwritten(error: &io::Error) -> CommandError {
+    CommandError::other(format!("write to the standard output: {error}"))
 }
 
-fn list(arguments: &Arguments) -> Result<ExitCode, Failed> {
+fn list(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let Arguments { command: _, looking, which, limit } = arguments;
     let journal = looking.open()?.journal;
-    let mut newest: VecDeque<Sealed> = VecDeque::new();
+    let mut newest: VecDeque<ChainedAct> = VecDeque::new();
     let head = each(journal.as_ref(), which, |record| {
         newest.push_back(record.clone());
         if newest.len() > *limit {
@@ -139,7 +139,7 @@ fn list(arguments: &Arguments) -> Result<ExitCode, Failed> {
     })?;
     let text = match looking.output {
         Output::Json => {
-            let records: Vec<Value> = newest.iter().map(Sealed::to_json).collect();
+            let records: Vec<Value> = newest.iter().map(ChainedAct::to_json).collect();
             format!("{}\n", json!({ "records": records, "head": head.to_string() }))
         }
         Output::Table if newest.is_empty() => "there is no such record\n".to_owned(),
@@ -149,7 +149,7 @@ fn list(arguments: &Arguments) -> Result<ExitCode, Failed> {
 }
 
 /// One record for a person.
-fn line(record: &Sealed) -> String {
+fn line(record: &ChainedAct) -> String {
     let act = &record.act;
     let about = match (&act.credential, &act.workspace) {
         (Some(credential), _) => credential.as_str(),
@@ -172,7 +172,7 @@ fn line(record: &Sealed) -> String {
     format!("{}\n", one_line(told.trim_end()))
 }
 
-fn exported(export: &Export) -> Result<ExitCode, Failed> {
+fn exported(export: &Export) -> Result<ExitCode, CommandError> {
     let journal = export.looking.open()?.journal;
     let mut out = BufWriter::new(io::stdout().lock());
     let mut gone = false;
@@ -194,12 +194,12 @@ fn exported(export: &Export) -> Result<ExitCode, Failed> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn verified(verify: &Verify) -> Result<ExitCode, Failed> {
+fn verified(verify: &Verify) -> Result<ExitCode, CommandError> {
     let journal = verify.looking.open()?.journal;
     let progress = Progress::doing("verifying the audit log");
     let answer = journal.verify_audit(verify.expect.as_ref());
     drop(progress);
-    let Verification { head, events, fault } = answer.map_err(Failed::journal)?;
+    let Verification { head, events, fault } = answer.map_err(CommandError::journal)?;
     let code = if fault.is_some() { Exit::NeedsAttention.into() } else { ExitCode::SUCCESS };
     let text = match (verify.looking.output, fault) {
         (Output::Json, fault) => {

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use crate::adapters::clock::SystemClock;
 use crate::app::{assembly, with_causes};
-use crate::cli::exit::{Exit, Failed};
+use crate::cli::exit::{CommandError, Exit};
 use crate::cli::journal::{Output, tell};
 use crate::cli::policy::PolicyArgument;
 use crate::cli::progress::Progress;
 use crate::config::Config;
 use crate::config_file::environment::ProcessEnvironment;
-use crate::domain::audit::Sealed;
+use crate::domain::audit::ChainedAct;
 use crate::domain::audit::compare::{Comparison, WorkspaceLogEntry, compare};
 use crate::domain::ids::WorkspaceName;
 use crate::domain::sanitize::one_line;
@@ -43,15 +43,15 @@ impl Arguments {
 /// What came of one workspace.
 type Outcome = (WorkspaceName, Result<Comparison, String>);
 
-pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failed> {
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let config = arguments.policy.load()?;
-    let journal = config.daemon.journal.open_read_only().map_err(Failed::journal)?;
-    let records = journal.audit(0, usize::MAX).map_err(Failed::journal)?;
+    let journal = config.daemon.journal.open_read_only().map_err(CommandError::journal)?;
+    let records = journal.audit(0, usize::MAX).map_err(CommandError::journal)?;
     let since = arguments.since.or_else(|| SystemClock.now().checked_sub(DEFAULT_SPAN).ok());
     let since = since.unwrap_or(Timestamp::UNIX_EPOCH);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime =
-        runtime.map_err(|error| Failed::other(format!("cannot start the asynchronous runtime: {error}")))?;
+    let runtime = runtime
+        .map_err(|error| CommandError::other(format!("cannot start the asynchronous runtime: {error}")))?;
     let progress = Progress::of("workspaces asked", config.workspaces.len());
     let outcomes = runtime.block_on(ask(&config, &records, since, &progress));
     drop(progress);
@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failed> {
     let code = if outcomes.iter().any(is_foreign) {
         Exit::NeedsAttention.into()
     } else if outcomes.iter().any(|(_, outcome)| outcome.is_err()) {
-        Exit::Failed.into()
+        Exit::CommandError.into()
     } else {
         ExitCode::SUCCESS
     };
@@ -72,11 +72,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failed> {
     Ok(tell(&text, code))
 }
 
-async fn ask(config: &Config, records: &[Sealed], since: Timestamp, progress: &Progress) -> Vec<Outcome> {
+async fn ask(config: &Config, records: &[ChainedAct], since: Timestamp, progress: &Progress) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     for name in config.workspaces.keys() {
-        let own: Vec<Sealed> =
+        let own: Vec<ChainedAct> =
             records.iter().filter(|record| record.act.workspace.as_ref() == Some(name)).cloned().collect();
         let workspace = assembly::workspace(name, config, &ProcessEnvironment, &clock).await;
         let outcome = match workspace {

@@ -6,13 +6,13 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::cli::exit::{Exit, Failed};
+use crate::cli::exit::{CommandError, Exit};
 use crate::cli::journal::tell;
 use crate::cli::policy;
 use crate::config::Config;
 use crate::config_file::diagnostic::Diagnostics;
 use crate::domain::gate::Gate;
-use crate::domain::plan::{AfterDeadline, Terms};
+use crate::domain::plan::{AfterDeadline, RevocationPolicy};
 use crate::domain::policy::Credential;
 use crate::domain::schedule::brief;
 
@@ -98,7 +98,7 @@ fn first_key(credential: &Credential) -> String {
     }
 }
 
-fn overlap(terms: &Terms) -> String {
+fn overlap(terms: &RevocationPolicy) -> String {
     let mut text = format!("at least {}", brief(terms.at_least));
     for gate in &terms.gates {
         text.push_str(&format!(" and until {}", gate.describe()));
@@ -131,7 +131,7 @@ fn as_json(loaded: &Result<Config, Diagnostics>) -> Value {
         "credentials": credentials,
     });
     if loaded.is_err() {
-        Failed::policy(problems).amend(&mut document);
+        CommandError::policy(problems).amend(&mut document);
     }
     document
 }

@@ -210,7 +210,9 @@ fn all(path: &str, connection: &Connection) -> ExitCode {
 fn path(name: &str) -> Result<String, CallError> {
     match CredentialName::new(name) {
         Ok(name) => Ok(format!("/v1/credentials/{name}")),
-        Err(error) => Err(CallError::Failed(format!("`{name}` is not a valid credential name: {error}"))),
+        Err(error) => {
+            Err(CallError::CommandError(format!("`{name}` is not a valid credential name: {error}")))
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use jiff::Timestamp;
 
-use crate::cli::exit::Failed;
+use crate::cli::exit::CommandError;
 use crate::cli::journal::{Looking, Output, Sources, as_json, tell};
 use crate::domain::record::Record;
 use crate::domain::report::consumers::{ConsumersReport, UseReport, uses};
@@ -27,7 +27,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let Arguments { name, looking } = arguments;
     let now = looking.now();
-    let read = |sources: Sources| read(&sources, now).map_err(Failed::journal);
+    let read = |sources: Sources| read(&sources, now).map_err(CommandError::journal);
     let mut report = match looking.open().and_then(read) {
         Ok(report) => report,
         Err(failed) => return looking.fail(&failed),
@@ -35,7 +35,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     if let Some(name) = name {
         report.consumers.retain(|consumer| consumer.consumer.as_str() == name);
         if report.consumers.is_empty() {
-            return looking.fail(&Failed::unknown(format!("the journal knows no consumer `{name}`")));
+            return looking.fail(&CommandError::unknown(format!("the journal knows no consumer `{name}`")));
         }
     }
     let text = match looking.output {

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::net::UnixStream;
 
 use crate::call;
-use crate::cli::exit::{Exit, Failed};
+use crate::cli::exit::{CommandError, Exit};
 use crate::cli::policy;
 use crate::config::defaults;
 use crate::config_file::environment::{Environment, ProcessEnvironment};
@@ -54,18 +54,18 @@ pub(super) enum CallError {
     /// No daemon answered.
     Unreachable(String),
     /// The client failed.
-    Failed(String),
+    CommandError(String),
     /// The named policy has errors.
-    Policy(Failed),
+    Policy(CommandError),
 }
 
 impl CallError {
     /// Reports the error: text on the standard error, or JSON on the standard output.
     pub(super) fn report(self, output: Output) -> ExitCode {
         let failed = match self {
-            Self::Refused { code, message } => Failed::new(Exit::Failed, &code, message),
-            Self::Unreachable(message) => Failed::new(Exit::Unreachable, "unreachable", message),
-            Self::Failed(message) => Failed::other(message),
+            Self::Refused { code, message } => CommandError::new(Exit::CommandError, &code, message),
+            Self::Unreachable(message) => CommandError::new(Exit::Unreachable, "unreachable", message),
+            Self::CommandError(message) => CommandError::other(message),
             Self::Policy(failed) => failed,
         };
         failed.report(output == Output::Json)
@@ -110,7 +110,7 @@ impl Daemon {
             .header(header::CONTENT_LENGTH, body.len())
             .header(header::CONNECTION, "close")
             .body(Body::from(body))
-            .map_err(|_| CallError::Failed(format!("cannot build the request for `{path}`")))?;
+            .map_err(|_| CallError::CommandError(format!("cannot build the request for `{path}`")))?;
         let answer = call::exchange(stream, request, RESPONSE_LIMIT).await.map_err(|error| {
             let advice = "the command may have taken effect: check `rekeyd status`";
             CallError::Unreachable(format!("no response from the daemon at {place}: {error:#}; {advice}"))
@@ -128,12 +128,12 @@ impl Daemon {
     }
 }
 
-fn socket_of(policy: &Path) -> Result<PathBuf, Failed> {
+fn socket_of(policy: &Path) -> Result<PathBuf, CommandError> {
     policy::load(policy).map(|config| config.daemon.socket)
 }
 
 /// The socket when neither --socket nor --policy is given.
-fn found_socket() -> Result<PathBuf, Failed> {
+fn found_socket() -> Result<PathBuf, CommandError> {
     if let Some(socket) = named_socket(&ProcessEnvironment) {
         return Ok(socket);
     }
@@ -173,8 +173,9 @@ pub(super) fn conditions(socket: Option<PathBuf>) -> Vec<Condition> {
 /// Runs a command's calls to the daemon.
 pub(super) fn block_on<T>(calls: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime
-        .map_err(|error| CallError::Failed(format!("cannot start the asynchronous runtime: {error}")))?;
+    let runtime = runtime.map_err(|error| {
+        CallError::CommandError(format!("cannot start the asynchronous runtime: {error}"))
+    })?;
     runtime.block_on(calls)
 }
 

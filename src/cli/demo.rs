@@ -36,9 +36,9 @@ fn duration(text: &str) -> Result<Duration, String> {
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match rehearse(arguments) {
         Ok(Ended::Held) => ExitCode::SUCCESS,
-        Ok(Ended::Broken) => Exit::Failed.into(),
+        Ok(Ended::Broken) => Exit::CommandError.into(),
         Ok(Ended::Interrupted) => INTERRUPTED.into(),
-        Err(error) => because(Exit::Failed, &format!("the demo broke down: {error:#}")),
+        Err(error) => because(Exit::CommandError, &format!("the demo broke down: {error:#}")),
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use crate::cli::exit::Failed;
+use crate::cli::exit::CommandError;
 use crate::cli::journal::tell;
 use crate::cli::paragraphs::Paragraphs;
 use crate::cli::policy::{self, PolicyArgument};
@@ -86,14 +86,15 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         };
         return match iam::document(&config, &scope) {
             Some(document) => tell(&format!("{document:#}\n"), ExitCode::SUCCESS),
-            None => Failed::other("the policy publishes nothing to AWS, so no permissions are needed")
+            None => CommandError::other("the policy publishes nothing to AWS, so no permissions are needed")
                 .report(as_json),
         };
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            return Failed::other(format!("cannot start the asynchronous runtime: {error}")).report(as_json);
+            return CommandError::other(format!("cannot start the asynchronous runtime: {error}"))
+                .report(as_json);
         }
     };
     let progress = Progress::doing("checks done");

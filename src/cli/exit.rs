@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 /// The exit codes of every command; `docs/cli.md` and the manual pages list them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exit {
-    Failed = 1,
+    CommandError = 1,
     Usage = 2,
     /// The policy has errors.
     PolicyInvalid = 3,
@@ -25,7 +25,7 @@ pub(super) enum Exit {
 
 impl Exit {
     pub(super) const ALL: [Self; 7] = [
-        Self::Failed,
+        Self::CommandError,
         Self::Usage,
         Self::PolicyInvalid,
         Self::NeedsAttention,
@@ -37,7 +37,7 @@ impl Exit {
     /// The entry of the exit code tables.
     pub(super) fn meaning(self) -> &'static str {
         match self {
-            Self::Failed => {
+            Self::CommandError => {
                 "failed or refused, or the answer is no; the message says why and what to do next"
             }
             Self::Usage => "invalid arguments",
@@ -69,7 +69,7 @@ pub(super) fn because(exit: Exit, why: &impl Display) -> ExitCode {
 
 /// Why a command failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Failed {
+pub(super) struct CommandError {
     pub(super) exit: Exit,
     /// For programs; part of the interface.
     pub(super) code: String,
@@ -77,7 +77,7 @@ pub(super) struct Failed {
     pub(super) message: String,
 }
 
-impl Failed {
+impl CommandError {
     pub(super) fn new(exit: Exit, code: &str, message: impl Display) -> Self {
         Self { exit, code: code.to_owned(), message: message.to_string() }
     }
@@ -96,15 +96,15 @@ impl Failed {
     }
 
     pub(super) fn journal(why: impl Display) -> Self {
-        Self::new(Exit::Failed, "journal_unusable", why)
+        Self::new(Exit::CommandError, "journal_unusable", why)
     }
 
     pub(super) fn unknown(what: impl Display) -> Self {
-        Self::new(Exit::Failed, "not_found", what)
+        Self::new(Exit::CommandError, "not_found", what)
     }
 
     pub(super) fn other(why: impl Display) -> Self {
-        Self::new(Exit::Failed, "failed", why)
+        Self::new(Exit::CommandError, "failed", why)
     }
 
     /// Reports text on the standard error, or `{"error": {"code", "message"}}` on the standard output in place of the
@@ -129,13 +129,13 @@ impl Failed {
     }
 }
 
-impl Display for Failed {
+impl Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-impl std::error::Error for Failed {}
+impl std::error::Error for CommandError {}
 
 #[cfg(test)]
 mod tests {

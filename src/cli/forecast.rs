@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::cli::exit::Failed;
+use crate::cli::exit::CommandError;
 use crate::cli::journal::{as_json, tell};
 use crate::cli::plan;
 use crate::cli::policy::PolicyArgument;
@@ -77,7 +77,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn play(arguments: &Arguments, now: Timestamp) -> Result<Forecast, Failed> {
+fn play(arguments: &Arguments, now: Timestamp) -> Result<Forecast, CommandError> {
     let config = arguments.policy.load()?;
     let known = plan::known(&config)?;
     let assumed = known.is_none();
@@ -87,16 +87,16 @@ fn play(arguments: &Arguments, now: Timestamp) -> Result<Forecast, Failed> {
     let progress = Progress::of("days played", days(until));
     let seen = |at| progress.done(days(at));
     let report = simulation::play(&Given::of(&config), &pasts, &Conditions::fair(), now, until, seen);
-    let SimulationReport { rotations, violations, whole_until, calls: _, crashes: _ } =
-        report.map_err(Failed::other)?;
+    let SimulationReport { rotations, violations, complete_until, calls: _, crashes: _ } =
+        report.map_err(CommandError::other)?;
     Ok(Forecast {
         schema_version: JSON_VERSION,
         at: now,
         until,
         assumed,
         kept: violations.is_empty(),
-        rotations: rotations.into_iter().map(Foreseen::from).collect(),
-        whole_until,
+        rotations: rotations.into_iter().map(Prediction::from).collect(),
+        complete_until,
         broken: violations,
     })
 }
@@ -114,14 +114,14 @@ struct Forecast {
     /// There is no journal: every credential is adopted at `at`.
     assumed: bool,
     kept: bool,
-    rotations: Vec<Foreseen>,
+    rotations: Vec<Prediction>,
     /// If there are more rotations than are played: until when they were.
-    whole_until: Option<Timestamp>,
+    complete_until: Option<Timestamp>,
     broken: Vec<Violation>,
 }
 
 #[derive(Serialize)]
-struct Foreseen {
+struct Prediction {
     credential: CredentialName,
     reason: Reason,
     /// When the calendar wants it.
@@ -137,7 +137,7 @@ struct Foreseen {
     deletes: Option<Timestamp>,
 }
 
-impl From<SimulatedRotation> for Foreseen {
+impl From<SimulatedRotation> for Prediction {
     fn from(rotation: SimulatedRotation) -> Self {
         let (disables, deletes) = (rotation.at("old_key_disabled"), rotation.at("old_key_gone"));
         let SimulatedRotation { credential, reason, due, held_by, begun_at: begins, age, .. } = rotation;
@@ -147,7 +147,7 @@ impl From<SimulatedRotation> for Foreseen {
 
 /// What is left out; `None` if nothing is.
 fn cut(forecast: &Forecast) -> Option<String> {
-    let at = forecast.whole_until?;
+    let at = forecast.complete_until?;
     let count = forecast.rotations.len();
     Some(format!("… stopped after {count} rotations, at {at:.0}; use a shorter --for"))
 }
@@ -174,7 +174,7 @@ fn table(forecast: &Forecast) -> String {
 }
 
 /// Line by line: a table that is built in memory first takes a hundred times the memory.
-fn rows(text: &mut String, rotations: &[Foreseen]) {
+fn rows(text: &mut String, rotations: &[Prediction]) {
     let names =
         rotations.iter().map(|it| it.credential.as_str().len()).max().unwrap_or(0).max("CREDENTIAL".len());
     let whys = rotations.iter().map(|it| it.reason.label().len()).max().unwrap_or(0).max("WHY".len());
@@ -207,7 +207,7 @@ fn calendar(forecast: &Forecast) -> String {
     let stamp = |at: Timestamp| at.strftime("%Y%m%dT%H%M%SZ").to_string();
     let mut text = String::from("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//rekeyd//forecast//EN\r\n");
     for it in &forecast.rotations {
-        let Foreseen { credential, reason, begins, disables, deletes, .. } = it;
+        let Prediction { credential, reason, begins, disables, deletes, .. } = it;
         let end = deletes.or(*disables).unwrap_or(*begins);
         let about = disables.map_or_else(
             || "no old key is disabled".to_owned(),

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 
 use crate::call;
 use crate::cli::daemon::Output;
-use crate::cli::exit::Failed;
+use crate::cli::exit::CommandError;
 use crate::cli::journal::tell;
 
 const JSON_VERSION: u32 = 1;
@@ -47,7 +47,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             let result = json!({ "schema_version": JSON_VERSION, "healthy": true, "target": target });
             tell(&format!("{result}\n"), ExitCode::SUCCESS)
         }
-        (Err(error), output) => Failed::other(format!("{error:#}")).report(*output == Output::Json),
+        (Err(error), output) => CommandError::other(format!("{error:#}")).report(*output == Output::Json),
     }
 }
 

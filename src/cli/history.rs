@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 
-use crate::cli::exit::Failed;
+use crate::cli::exit::CommandError;
 use crate::cli::journal::{Looking, Output, Sources, as_json, tell};
 use crate::domain::ids::CredentialName;
 use crate::domain::report::history::{HistoryReport, RotationTimeline};
@@ -29,7 +29,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Ok(name) => name,
         Err(error) => {
             return looking
-                .fail(&Failed::unknown(format!("`{name}` is not a valid credential name: {error}")));
+                .fail(&CommandError::unknown(format!("`{name}` is not a valid credential name: {error}")));
         }
     };
     let Sources { journal, policy, socket: _ } = match looking.open() {
@@ -38,12 +38,12 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     };
     let report = match read(journal.as_ref(), &name, *limit) {
         Ok(report) => report,
-        Err(error) => return looking.fail(&Failed::journal(error)),
+        Err(error) => return looking.fail(&CommandError::journal(error)),
     };
     if report.rotations.is_empty() && *limit > 0 && !policy.credentials.contains_key(&name) {
         let advice = "see which credentials there are: rekeyd status";
         let why = format!("the journal knows no rotation of `{name}`; {advice}");
-        return looking.fail(&Failed::unknown(why));
+        return looking.fail(&CommandError::unknown(why));
     }
     let text = match looking.output {
         Output::Json => match as_json(&report) {

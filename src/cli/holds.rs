@@ -90,7 +90,7 @@ fn send(
 
 fn body(target: &Target, only: Option<Only>, reason: Option<&str>) -> Result<Value, CallError> {
     let cannot = |what: &str, name: &str, error| {
-        CallError::Failed(format!("`{name}` is not a valid {what} name: {error}"))
+        CallError::CommandError(format!("`{name}` is not a valid {what} name: {error}"))
     };
     let mut body = if let Some(name) = &target.name {
         CredentialName::new(name).map_err(|error| cannot("credential", name, error))?;

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use crate::adapters::clock::SystemClock;
 use crate::app::{assembly, with_causes};
 use crate::cli::daemon::Output;
-use crate::cli::exit::Failed;
+use crate::cli::exit::CommandError;
 use crate::cli::journal::tell;
 use crate::cli::policy;
 use crate::cli::progress::Progress;
@@ -77,16 +77,16 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn initiated(arguments: &Arguments) -> Result<String, Failed> {
+fn initiated(arguments: &Arguments) -> Result<String, CommandError> {
     let policy = policy::chosen(arguments.policy.as_deref());
     if !arguments.dry_run && policy.exists() {
         let path = policy.display();
-        return Err(Failed::other(format!(
+        return Err(CommandError::other(format!(
             "{path} already exists and is not overwritten; move it away, or use `--dry-run`"
         )));
     }
-    let stores = stores(arguments).map_err(Failed::usage)?;
-    let failed = |error: anyhow::Error| Failed::other(format!("{error:#}"));
+    let stores = stores(arguments).map_err(CommandError::usage)?;
+    let failed = |error: anyhow::Error| CommandError::other(format!("{error:#}"));
     let draft = drafted(arguments, &stores).map_err(failed)?;
     if !arguments.dry_run {
         write(&policy, &draft.text).map_err(failed)?;

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::cli::exit::Failed;
+use crate::cli::exit::CommandError;
 use crate::cli::policy;
 use crate::config::Config;
 use crate::config::components::JournalConfig;
@@ -53,7 +53,7 @@ pub(super) enum Output {
 impl Looking {
     /// # Errors
     /// Why the policy or the journal cannot be used.
-    pub(super) fn open(&self) -> Result<Sources, Failed> {
+    pub(super) fn open(&self) -> Result<Sources, CommandError> {
         let (journal, policy, socket) = match (&self.journal, &self.policy) {
             (Some(journal), None) => (JournalConfig::at(journal), Policy::default(), None),
             (journal, Some(policy)) => {
@@ -62,7 +62,7 @@ impl Looking {
             }
             (None, None) => parts_of_chosen()?,
         };
-        let journal = journal.open_read_only().map_err(Failed::journal)?;
+        let journal = journal.open_read_only().map_err(CommandError::journal)?;
         Ok(Sources { journal, policy, socket })
     }
 
@@ -72,7 +72,7 @@ impl Looking {
     }
 
     /// Says why the command failed, in the form that was asked for.
-    pub(super) fn fail(&self, failed: &Failed) -> ExitCode {
+    pub(super) fn fail(&self, failed: &CommandError) -> ExitCode {
         failed.report(self.output == Output::Json)
     }
 
@@ -90,7 +90,7 @@ fn parts(config: Config) -> Parts {
 
 /// Nothing was named. What happened can be told even if the policy has errors by now, as when somebody has just edited
 /// it: the daemon goes on with the one before.
-fn parts_of_chosen() -> Result<Parts, Failed> {
+fn parts_of_chosen() -> Result<Parts, CommandError> {
     let chosen = policy::chosen(None);
     match policy::load(&chosen) {
         Ok(config) => Ok(parts(config)),
@@ -109,9 +109,10 @@ fn parts_of_chosen() -> Result<Parts, Failed> {
 ///
 /// # Errors
 /// It cannot be written so.
-pub(super) fn as_json(report: &impl Serialize) -> Result<String, Failed> {
+pub(super) fn as_json(report: &impl Serialize) -> Result<String, CommandError> {
     let told = serde_json::to_string_pretty(report);
-    told.map(|json| json + "\n").map_err(|error| Failed::other(format!("write the report as JSON: {error}")))
+    told.map(|json| json + "\n")
+        .map_err(|error| CommandError::other(format!("write the report as JSON: {error}")))
 }
 
 /// Writes a command's answer. Whoever stops reading early, as `head` does, has read what was wanted.
@@ -120,6 +121,6 @@ pub(super) fn tell(text: &str, code: ExitCode) -> ExitCode {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => code,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
-        Err(error) => Failed::other(format!("write to the standard output: {error}")).report(false),
+        Err(error) => CommandError::other(format!("write to the standard output: {error}")).report(false),
     }
 }

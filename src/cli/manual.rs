@@ -10,7 +10,7 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
 use crate::cli::examples;
-use crate::cli::exit::{Exit, Failed};
+use crate::cli::exit::{CommandError, Exit};
 
 mod policy;
 
@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let why = format!("cannot write the manual pages to {}: {error}", directory.display());
-            Failed::other(why).report(false)
+            CommandError::other(why).report(false)
         }
     }
 }

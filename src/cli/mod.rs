@@ -41,7 +41,7 @@ mod status;
 mod tether;
 mod why;
 
-use crate::cli::exit::Failed;
+use crate::cli::exit::CommandError;
 
 #[derive(Parser)]
 #[command(name = "rekeyd", version, about)]
@@ -145,7 +145,7 @@ pub fn main() -> ExitCode {
     let arguments = match parsed {
         Ok(arguments) => arguments,
         Err(error) if error.use_stderr() && wants_json(std::env::args_os()) => {
-            return Failed::usage(error.render().to_string().trim_end()).report(true);
+            return CommandError::usage(error.render().to_string().trim_end()).report(true);
         }
         Err(error) => error.exit(),
     };

@@ -15,7 +15,7 @@ use crate::adapters::clock::SystemClock;
 use crate::app::channels::channels;
 use crate::app::with_causes;
 use crate::cli::daemon::Output;
-use crate::cli::exit::Failed;
+use crate::cli::exit::CommandError;
 use crate::cli::journal::tell;
 use crate::cli::policy;
 use crate::cli::progress::Progress;
@@ -70,17 +70,17 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn tested(name: Option<&str>, policy: Option<&Path>) -> Result<Vec<TestResult>, Failed> {
+fn tested(name: Option<&str>, policy: Option<&Path>) -> Result<Vec<TestResult>, CommandError> {
     let config = policy::load(&policy::chosen(policy))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let mut channels =
-        channels(&config, &ProcessEnvironment, &clock).map_err(|error| Failed::other(with_causes(&error)))?;
+    let mut channels = channels(&config, &ProcessEnvironment, &clock)
+        .map_err(|error| CommandError::other(with_causes(&error)))?;
     if let Some(name) = name {
         channels.retain(|channel, _| channel.as_str() == name);
     }
     if channels.is_empty() {
         let known: Vec<&str> = config.channels.keys().map(ChannelName::as_str).collect();
-        return Err(Failed::unknown(match known.as_slice() {
+        return Err(CommandError::unknown(match known.as_slice() {
             [] => "the policy has no notification channels; add a table such as `[notify.ops]`".to_owned(),
             known => format!("no such channel in the policy; known channels: {}", known.join(", ")),
         }));
@@ -91,8 +91,8 @@ fn tested(name: Option<&str>, policy: Option<&Path>) -> Result<Vec<TestResult>, 
         matches!(receiver, Some(ReceiverConfig::PagerDuty { .. }))
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime =
-        runtime.map_err(|error| Failed::other(format!("cannot start the asynchronous runtime: {error}")))?;
+    let runtime = runtime
+        .map_err(|error| CommandError::other(format!("cannot start the asynchronous runtime: {error}")))?;
     let progress = Progress::of("channels tested", channels.len());
     Ok(runtime.block_on(async {
         let mut tested = Vec::new();

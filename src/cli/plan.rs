@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::cli::exit::{Exit, Failed};
+use crate::cli::exit::{CommandError, Exit};
 use crate::cli::journal::{Output, Sources, as_json, tell};
 use crate::cli::policy::PolicyArgument;
 use crate::cli::progress::Progress;
@@ -22,7 +22,7 @@ use crate::domain::ids::CredentialName;
 use crate::domain::record::Record;
 use crate::domain::report::{CredentialReport, Facts, StatusReport};
 use crate::ports::journal::{CredentialState, JournalReader, OpenError, ReadError};
-use crate::rehearsal::dry_run::{self, End, Foreseen, Given, Past};
+use crate::rehearsal::dry_run::{self, End, Given, Past, Prediction};
 
 mod text;
 
@@ -67,7 +67,7 @@ struct Planned {
     /// The same as in `rekeyd status`: what holds it now.
     status: CredentialReport,
     /// `null` if it cannot be planned; then `why_not` is the reason.
-    foreseen: Option<Foreseen>,
+    prediction: Option<Prediction>,
     why_not: Option<String>,
 }
 
@@ -91,7 +91,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn look(arguments: &Arguments, now: Timestamp) -> Result<PlanReport, Failed> {
+fn look(arguments: &Arguments, now: Timestamp) -> Result<PlanReport, CommandError> {
     let config = arguments.policy.load()?;
     let named = arguments.journal.as_deref().map(JournalConfig::at);
     let journal = open(named.as_ref().unwrap_or(&config.daemon.journal))?;
@@ -109,7 +109,7 @@ fn look(arguments: &Arguments, now: Timestamp) -> Result<PlanReport, Failed> {
         reports.credentials.retain(|report| report.credential.as_str() == name);
         if reports.credentials.is_empty() {
             let why = format!("there is no credential `{name}`; there is {}", known.join(", "));
-            return Err(Failed::unknown(why));
+            return Err(CommandError::unknown(why));
         }
     }
     let credentials = foresee(&config, reports, &pasts, now)?;
@@ -122,11 +122,11 @@ fn foresee(
     reports: StatusReport,
     pasts: &BTreeMap<CredentialName, Past>,
     now: Timestamp,
-) -> Result<Vec<Planned>, Failed> {
+) -> Result<Vec<Planned>, CommandError> {
     let given = Given::of(config);
     let runtime = tokio::runtime::Builder::new_current_thread().build();
-    let runtime =
-        runtime.map_err(|error| Failed::other(format!("cannot start the asynchronous runtime: {error}")))?;
+    let runtime = runtime
+        .map_err(|error| CommandError::other(format!("cannot start the asynchronous runtime: {error}")))?;
     let progress = Progress::of("planning", reports.credentials.len());
     let nothing = Past::default();
     let mut all = Vec::new();
@@ -140,23 +140,23 @@ fn foresee(
                 runtime.block_on(dry_run::foresee(&given, &name, past, now))
             }
         };
-        let (foreseen, why_not) = match played {
-            Ok(foreseen) => (Some(foreseen), None),
+        let (prediction, why_not) = match played {
+            Ok(prediction) => (Some(prediction), None),
             Err(why) => (None, Some(why)),
         };
-        let is_due = |it: &Foreseen| it.end != End::NothingDue && it.due.is_some_and(|due| due <= now);
-        let pending = status.rotation.is_some() || foreseen.as_ref().is_some_and(is_due);
-        all.push(Planned { credential: name, pending, status, foreseen, why_not });
+        let is_due = |it: &Prediction| it.end != End::NothingDue && it.due.is_some_and(|due| due <= now);
+        let pending = status.rotation.is_some() || prediction.as_ref().is_some_and(is_due);
+        all.push(Planned { credential: name, pending, status, prediction, why_not });
     }
     Ok(all)
 }
 
 /// The journal; `None` if there is none yet.
-fn open(journal: &JournalConfig) -> Result<Option<Box<dyn JournalReader>>, Failed> {
+fn open(journal: &JournalConfig) -> Result<Option<Box<dyn JournalReader>>, CommandError> {
     match journal.open_read_only() {
         Ok(journal) => Ok(Some(journal)),
         Err(OpenError::Missing { .. }) => Ok(None),
-        Err(error) => Err(Failed::journal(error)),
+        Err(error) => Err(CommandError::journal(error)),
     }
 }
 
@@ -166,16 +166,16 @@ type Pasts = BTreeMap<CredentialName, Past>;
 ///
 /// # Errors
 /// Why the journal cannot be used.
-pub(super) fn known(config: &Config) -> Result<Option<Pasts>, Failed> {
+pub(super) fn known(config: &Config) -> Result<Option<Pasts>, CommandError> {
     open(&config.daemon.journal)?.map(|journal| pasts(journal.as_ref())).transpose()
 }
 
-fn pasts(journal: &dyn JournalReader) -> Result<Pasts, Failed> {
+fn pasts(journal: &dyn JournalReader) -> Result<Pasts, CommandError> {
     let mut pasts = BTreeMap::new();
-    for (name, known) in journal.load().map_err(Failed::journal)? {
+    for (name, known) in journal.load().map_err(CommandError::journal)? {
         // What is damaged is reported by its status.
         let Ok(known) = known else { continue };
-        let past = past(journal, &name, known).map_err(Failed::journal)?;
+        let past = past(journal, &name, known).map_err(CommandError::journal)?;
         pasts.insert(name, past);
     }
     Ok(pasts)
@@ -185,10 +185,10 @@ fn recorded(
     journal: Box<dyn JournalReader>,
     config: &Config,
     now: Timestamp,
-) -> Result<(StatusReport, Pasts), Failed> {
+) -> Result<(StatusReport, Pasts), CommandError> {
     let pasts = pasts(journal.as_ref())?;
     let sources = Sources { journal, policy: config.policy.clone(), socket: None };
-    Ok((status::read(&sources, now).map_err(Failed::journal)?, pasts))
+    Ok((status::read(&sources, now).map_err(CommandError::journal)?, pasts))
 }
 
 fn past(

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::exit::Failed;
+use crate::cli::exit::CommandError;
 use crate::config::Config;
 use crate::config::components::JournalConfig;
 use crate::config::defaults;
@@ -28,7 +28,7 @@ impl PolicyArgument {
 
     /// # Errors
     /// The policy has errors or is missing.
-    pub(super) fn load(&self) -> Result<Config, Failed> {
+    pub(super) fn load(&self) -> Result<Config, CommandError> {
         load(&self.path())
     }
 }
@@ -44,12 +44,12 @@ pub(super) fn by_environment() -> Option<PathBuf> {
 
 /// # Errors
 /// As of [`PolicyArgument::load`].
-pub(super) fn load(path: &Path) -> Result<Config, Failed> {
+pub(super) fn load(path: &Path) -> Result<Config, CommandError> {
     Config::load_file(path).map_err(|problems| unusable(path, &problems))
 }
 
-pub(super) fn unusable(path: &Path, problems: &Diagnostics) -> Failed {
-    let failed = Failed::policy(problems);
+pub(super) fn unusable(path: &Path, problems: &Diagnostics) -> CommandError {
+    let failed = CommandError::policy(problems);
     if path.exists() {
         return failed;
     }

@@ -10,7 +10,7 @@ use comfy_table::presets::NOTHING;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::cli::exit::Failed;
+use crate::cli::exit::CommandError;
 use crate::cli::journal::{Output, as_json, tell};
 use crate::cli::paragraphs::Paragraphs;
 use crate::cli::policy::PolicyArgument;
@@ -84,7 +84,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn play(arguments: &Arguments, now: Timestamp) -> Result<Report, Failed> {
+fn play(arguments: &Arguments, now: Timestamp) -> Result<Report, CommandError> {
     let config = arguments.policy.load()?;
     let conditions = Conditions {
         acks_after: arguments.acks_after,
@@ -98,20 +98,20 @@ fn play(arguments: &Arguments, now: Timestamp) -> Result<Report, Failed> {
     let progress = Progress::of("days played", days(until));
     let (nothing, seen) = (BTreeMap::new(), |at| progress.done(days(at)));
     let played = simulation::play(&Given::of(&config), &nothing, &conditions, now, until, seen);
-    let played = played.map_err(Failed::other)?;
+    let played = played.map_err(CommandError::other)?;
     Ok(Report { schema_version: JSON_VERSION, at: now, until, kept: played.violations.is_empty(), played })
 }
 
-fn never(arguments: &Arguments, config: &Config) -> Result<BTreeSet<ConsumerName>, Failed> {
+fn never(arguments: &Arguments, config: &Config) -> Result<BTreeSet<ConsumerName>, CommandError> {
     let known = |name: &String| {
         let found = config.consumers.keys().find(|known| known.as_str() == name);
-        found.cloned().ok_or_else(|| Failed::unknown(format!("the policy has no consumer `{name}`")))
+        found.cloned().ok_or_else(|| CommandError::unknown(format!("the policy has no consumer `{name}`")))
     };
     arguments.never.iter().map(known).collect()
 }
 
 fn text(report: &Report, timeline: bool) -> String {
-    let SimulationReport { rotations, violations, calls, crashes, whole_until } = &report.played;
+    let SimulationReport { rotations, violations, calls, crashes, complete_until } = &report.played;
     let mut text = String::new();
     let mut table = Table::new();
     table.load_style(NOTHING);
@@ -130,7 +130,7 @@ fn text(report: &Report, timeline: bool) -> String {
     } else {
         table.lines().for_each(|line| text += &format!("{}\n", line.trim()));
     }
-    if let Some(at) = whole_until {
+    if let Some(at) = complete_until {
         text += &format!("… stopped at {at:.0}; use a shorter --for\n");
     }
     let mut rest = Paragraphs::default();
@@ -147,7 +147,7 @@ fn text(report: &Report, timeline: bool) -> String {
     if *crashes > 0 {
         rest.line(2, &format!("the process crashed {crashes} times in the middle of a call"));
     }
-    rest.heading(&match (report.kept, whole_until) {
+    rest.heading(&match (report.kept, complete_until) {
         (false, _) => "CANNOT BE KEPT".to_owned(),
         (true, None) => "The policy can be kept.".to_owned(),
         (true, Some(at)) => {

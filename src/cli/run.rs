@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            return exit::because(Exit::Failed, &format!("cannot start the daemon: {error}"));
+            return exit::because(Exit::CommandError, &format!("cannot start the daemon: {error}"));
         }
     };
     let outcome = runtime.block_on(daemon::run(&policy, config));
@@ -73,7 +73,7 @@ fn exit_code(error: &Error) -> ExitCode {
         | Error::Scheduler(_)
         | Error::Signals(_)
         | Error::Engine(_)
-        | Error::PartEnded(_) => Exit::Failed,
+        | Error::PartEnded(_) => Exit::CommandError,
     };
     exit.into()
 }

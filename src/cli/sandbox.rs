@@ -52,7 +52,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         .and_then(|tokio| tokio.block_on(serve(arguments)));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => because(Exit::Failed, &format!("{error:#}")),
+        Err(error) => because(Exit::CommandError, &format!("{error:#}")),
     }
 }
 

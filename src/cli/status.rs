@@ -10,7 +10,7 @@ use comfy_table::presets::NOTHING;
 use jiff::Timestamp;
 
 use crate::cli::daemon;
-use crate::cli::exit::{Exit, Failed};
+use crate::cli::exit::{CommandError, Exit};
 use crate::cli::journal::{Looking, Output, Sources, as_json, tell};
 use crate::cli::why;
 use crate::domain::gate::Evidence;
@@ -50,7 +50,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
     let now = looking.now();
     let read = |sources: Sources| {
-        let report = read(&sources, now).map_err(Failed::journal)?;
+        let report = read(&sources, now).map_err(CommandError::journal)?;
         Ok(report.with_conditions(daemon::conditions(sources.socket)))
     };
     let report = match looking.open().and_then(read) {
@@ -61,7 +61,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         None => report,
         Some(name) => match only(&report, name) {
             Some(report) => report,
-            None => return looking.fail(&Failed::unknown(unknown(name, &report))),
+            None => return looking.fail(&CommandError::unknown(unknown(name, &report))),
         },
     };
     let text = match (looking.output, name) {
@@ -111,10 +111,10 @@ pub(super) fn read(sources: &Sources, now: Timestamp) -> Result<StatusReport, Re
 fn explain(name: &str, looking: &Looking, exit_code: bool) -> ExitCode {
     let now = looking.now();
     let read = |sources: Sources| {
-        let report = read(&sources, now).map_err(Failed::journal)?;
+        let report = read(&sources, now).map_err(CommandError::journal)?;
         let found = report.credentials.iter().find(|it| it.credential.as_str() == name);
-        let found = found.ok_or_else(|| Failed::unknown(unknown(name, &report)))?.clone();
-        let causes = causes(&sources, found, now).map_err(Failed::journal)?;
+        let found = found.ok_or_else(|| CommandError::unknown(unknown(name, &report)))?.clone();
+        let causes = causes(&sources, found, now).map_err(CommandError::journal)?;
         Ok(WhyReport { conditions: daemon::conditions(sources.socket), ..causes })
     };
     let report = match looking.open().and_then(read) {
@@ -331,8 +331,8 @@ fn details(report: &CredentialReport, now: Timestamp) -> String {
         put("waits until", rotation.waits_until.map(moment));
         put("deadline", rotation.deadline.map(moment));
         for gate in &rotation.gates {
-            let state = if gate.open { "satisfied" } else { "waiting" };
-            put("gate", Some(format!("{} {state}: {}", gate.gate.label(), gate.grounds)));
+            let state = if gate.satisfied { "satisfied" } else { "waiting" };
+            put("gate", Some(format!("{} {state}: {}", gate.gate.label(), gate.reason)));
         }
         put("failing since", rotation.last_failure.as_ref().map(|failure| moment(failure.since)));
     }

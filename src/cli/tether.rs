@@ -26,15 +26,18 @@ pub(super) struct Arguments {
 /// Returns only on failure.
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
-        return exit::because(Exit::Failed, &format!("cannot set the parent-death signal: {error}"));
+        return exit::because(Exit::CommandError, &format!("cannot set the parent-death signal: {error}"));
     }
     if parent_id() != arguments.parent {
-        return exit::because(Exit::Failed, &"the agent has already exited; the application is not started");
+        return exit::because(
+            Exit::CommandError,
+            &"the agent has already exited; the application is not started",
+        );
     }
     let Some((program, words)) = arguments.app.split_first() else { return Exit::Usage.into() };
     let error = Command::new(program).args(words).exec();
     let code = if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_RUN };
     let shown = program.to_string_lossy();
-    exit::because(Exit::Failed, &format!("cannot start the application `{shown}`: {error}"));
+    exit::because(Exit::CommandError, &format!("cannot start the application `{shown}`: {error}"));
     code.into()
 }

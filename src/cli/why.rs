@@ -72,13 +72,13 @@ fn gates(text: &mut Paragraphs, rotation: &RotationReport) {
     }
     text.heading("Gates");
     for gate in &rotation.gates {
-        let state = if gate.open { "satisfied" } else { "WAITING" };
-        text.row(gate.gate.label(), &format!("{state}: {}", gate.grounds));
+        let state = if gate.satisfied { "satisfied" } else { "WAITING" };
+        text.row(gate.gate.label(), &format!("{state}: {}", gate.reason));
     }
 }
 
 fn lagging(text: &mut Paragraphs, rotation: &RotationReport, now: Timestamp) {
-    let lagging: Vec<&LaggingConsumer> = rotation.gates.iter().flat_map(|gate| &gate.stragglers).collect();
+    let lagging: Vec<&LaggingConsumer> = rotation.gates.iter().flat_map(|gate| &gate.waiting_on).collect();
     if lagging.is_empty() {
         return;
     }

@@ -106,7 +106,7 @@ impl JournalWatch {
     /// Who holds an old key back that could go by the time alone, of every credential. Nobody while the journal cannot
     /// be read.
     #[must_use]
-    pub fn stragglers(&self, now: Timestamp) -> BTreeMap<CredentialName, Vec<LaggingConsumer>> {
+    pub fn waiting_on(&self, now: Timestamp) -> BTreeMap<CredentialName, Vec<LaggingConsumer>> {
         let read = || -> Result<BTreeMap<CredentialName, Vec<LaggingConsumer>>, ReadError> {
             let journal = SqliteJournal::open_read_only(&self.journal).map_err(ReadError::from)?;
             let mut all = BTreeMap::new();
@@ -120,9 +120,9 @@ impl JournalWatch {
                 let evidence = Evidence { acks: journal.acks(&name)?, observed };
                 let (terms, since) = (&rotation.plan.terms, rotation.overlap_since());
                 let verdicts = gate::judge(terms, &successor.fingerprint, &evidence, since, now);
-                let in_time = verdicts.iter().any(|it| it.gate == GateName::AtLeast && it.open);
-                let shut = verdicts.into_iter().filter(|verdict| in_time && !verdict.open);
-                all.insert(name, shut.flat_map(|verdict| verdict.stragglers).collect());
+                let in_time = verdicts.iter().any(|it| it.gate == GateName::AtLeast && it.satisfied);
+                let shut = verdicts.into_iter().filter(|verdict| in_time && !verdict.satisfied);
+                all.insert(name, shut.flat_map(|verdict| verdict.waiting_on).collect());
             }
             Ok(all)
         };

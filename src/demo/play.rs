@@ -190,7 +190,7 @@ impl<'s> Harness<'s> {
             let text = format!("consumer {consumer} now uses the new key");
             self.scroll.tell(credential.as_str(), Mood::Switch, &text);
         }
-        self.name_stragglers();
+        self.name_lagging_consumers();
         if let Some(daemon) = &mut self.daemon {
             daemon.check()?;
         }
@@ -199,12 +199,12 @@ impl<'s> Harness<'s> {
     }
 
     /// Tells who holds an old key back, and that nobody does any more.
-    fn name_stragglers(&mut self) {
-        let now = self.chronicle.stragglers(SystemClock.now());
-        for (credential, stragglers) in now {
+    fn name_lagging_consumers(&mut self) {
+        let now = self.chronicle.waiting_on(SystemClock.now());
+        for (credential, waiting_on) in now {
             let told = self.waits_for.entry(credential.clone()).or_default();
-            let names: BTreeSet<String> = stragglers.iter().map(|it| it.who.clone()).collect();
-            for straggler in stragglers.iter().filter(|it| !told.contains(&it.who)) {
+            let names: BTreeSet<String> = waiting_on.iter().map(|it| it.who.clone()).collect();
+            for straggler in waiting_on.iter().filter(|it| !told.contains(&it.who)) {
                 let text = format!("the old key stays: {} {}", straggler.who, straggler.why);
                 self.scroll.tell(credential.as_str(), Mood::Trouble, &text);
                 self.named += 1;

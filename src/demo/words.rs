@@ -21,7 +21,7 @@ pub(super) fn told(news: &News) -> Option<(Mood, String)> {
         },
         Event::Minted { key, .. } => (Mood::Good, format!("created key {}", short(key))),
         Event::MintRefused { failure } => (Mood::Trouble, format!("no key was created: {failure}")),
-        Event::MintDoubted { .. } => {
+        Event::MintOutcomeUnknown { .. } => {
             (Mood::Trouble, "a key may have been created, and its value is lost: looking for it".to_owned())
         }
         Event::LostKeySettled { deleted } if deleted.is_empty() => {

@@ -194,7 +194,7 @@ impl fmt::Display for Head {
 
 /// A record in its place in the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sealed {
+pub struct ChainedAct {
     /// Counts from 1.
     pub sequence: u64,
     pub act: Act,
@@ -202,7 +202,7 @@ pub struct Sealed {
     pub hash: Hash,
 }
 
-impl Sealed {
+impl ChainedAct {
     #[must_use]
     pub fn after(head: &Head, act: Act) -> Self {
         let sequence = head.sequence + 1;
@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn a_record_has_one_canonical_form_and_its_hash_binds_it_to_the_one_before() {
-        let first = Sealed::after(&Head::genesis(), act("held"));
+        let first = ChainedAct::after(&Head::genesis(), act("held"));
         let text = canonical(&contents(1, &first.act));
         assert_eq!(
             text,
@@ -310,7 +310,7 @@ mod tests {
         );
         let bytes = [&[0u8; 32][..], text.as_bytes()].concat();
         assert_eq!(first.hash, Hash::of(&bytes));
-        let second = Sealed::after(&first.head(), act("held"));
+        let second = ChainedAct::after(&first.head(), act("held"));
         assert_eq!((second.sequence, &second.previous), (2, &first.hash));
         assert_ne!(second.hash, first.hash);
         assert_eq!(byte(b"a7"), 0xa7);
@@ -318,7 +318,7 @@ mod tests {
 
     #[test]
     fn heads_and_actors_are_read_back() {
-        let head = Sealed::after(&Head::genesis(), act("held")).head();
+        let head = ChainedAct::after(&Head::genesis(), act("held")).head();
         assert_eq!(Head::read(&head.to_string()), Some(head.clone()));
         for wrong in ["", "1", "1:", ":", "x:00", &head.to_string().to_uppercase(), &format!("{head}0")] {
             assert_eq!(Head::read(wrong), None, "{wrong}");

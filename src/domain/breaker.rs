@@ -18,7 +18,7 @@ use crate::domain::schedule::brief;
 
 /// The names of the events that may count.
 pub const EVENTS: [&str; 8] = [
-    "mint_doubted",
+    "mint_outcome_unknown",
     "mint_refused",
     "verification_failed",
     "value_lost",
@@ -60,7 +60,7 @@ pub fn concerns(event: &Event) -> Option<HoldKind> {
 fn weigh(event: &Event) -> Option<(HoldKind, Weight)> {
     match event {
         // A key that may be lost is the worst that a creation can come to, whatever the cause.
-        Event::MintDoubted { .. } | Event::VerificationFailed { .. } | Event::ValueLost => {
+        Event::MintOutcomeUnknown { .. } | Event::VerificationFailed { .. } | Event::ValueLost => {
             Some((HoldKind::Minting, Weight::Each))
         }
         Event::MintRefused { failure } => {
@@ -164,7 +164,7 @@ pub fn trips(
 fn told(event: &Event) -> String {
     if let Event::MintRefused { failure } | Event::EffectFailed { failure, .. } = event {
         failure.to_string()
-    } else if let Event::MintDoubted { cause } = event {
+    } else if let Event::MintOutcomeUnknown { cause } = event {
         format!("a key may have been created and lost: {cause}")
     } else if let Event::VerificationFailed { why: detail } | Event::Parked { detail, .. } = event {
         detail.clone()

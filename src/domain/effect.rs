@@ -142,5 +142,5 @@ pub fn pending(rotation: &Rotation) -> Option<Effect> {
 #[must_use]
 pub fn on_resume(rotation: &Rotation) -> Option<Event> {
     let cause = || "interrupted between the intent and its outcome".to_owned();
-    (pending(rotation) == Some(Effect::Mint)).then(|| Event::MintDoubted { cause: cause() })
+    (pending(rotation) == Some(Effect::Mint)).then(|| Event::MintOutcomeUnknown { cause: cause() })
 }

@@ -9,7 +9,7 @@ use crate::domain::gate::Verdict;
 use crate::domain::ids::{KeyId, VersionId};
 use crate::domain::key::KeyRequest;
 use crate::domain::phase::Alarm;
-use crate::domain::plan::{Plan, Terms};
+use crate::domain::plan::{Plan, RevocationPolicy};
 use crate::domain::rotation::{ParkReason, RollbackCause};
 use crate::domain::secret::Fingerprint;
 use crate::domain::successor::{KeyFacts, Served};
@@ -33,7 +33,8 @@ pub enum Event {
         failure: Failure,
     },
     /// The answer was lost, or the process died: there may be a key with our nonce.
-    MintDoubted {
+    #[serde(alias = "mint_doubted")]
+    MintOutcomeUnknown {
         cause: String,
     },
     /// No key with that nonce exists any more: those found were deleted.
@@ -137,7 +138,7 @@ pub enum Event {
         by: String,
     },
     TermsRevised {
-        terms: Terms,
+        terms: RevocationPolicy,
     },
 }
 
@@ -177,7 +178,7 @@ event_names! {
     MintIntended = "mint_intended",
     Minted = "minted",
     MintRefused = "mint_refused",
-    MintDoubted = "mint_doubted",
+    MintOutcomeUnknown = "mint_outcome_unknown" formerly "mint_doubted",
     LostKeySettled = "lost_key_settled",
     Staged = "staged",
     ValueLost = "value_lost",

@@ -1,6 +1,6 @@
 //! Gates: the conditions that must hold before an old key may be revoked, judged over gathered evidence.
 //!
-//! A new kind of gate is a variant of [`Gate`], its evidence a field of [`Observed`], and an arm in [`judge`].
+//! A new kind of gate is a variant of [`Gate`], its evidence a field of [`Observations`], and an arm in [`judge`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::ack::{Ack, Health};
 use crate::domain::ids::ConsumerName;
-use crate::domain::plan::Terms;
+use crate::domain::plan::RevocationPolicy;
 use crate::domain::rotation::Rotation;
 use crate::domain::schedule::brief;
 use crate::domain::secret::Fingerprint;
@@ -101,14 +101,14 @@ pub enum WhenUnknown {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Evidence {
     pub acks: Vec<Ack>,
-    pub observed: Observed,
+    pub observed: Observations,
 }
 
 /// What rekeyd found out by itself during one overlap. Kept in the journal, so that a restart forgets nothing and
 /// whoever looks sees what was judged.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Observed {
+pub struct Observations {
     /// Whether it was observed on the way back, where the new key is the one to go.
     pub way_back: bool,
     /// The key that is to go is gone already: nobody can use it.
@@ -128,13 +128,13 @@ pub struct Observed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     pub gate: GateName,
-    #[serde(rename = "satisfied", alias = "open")]
-    pub open: bool,
+    #[serde(alias = "open")]
+    pub satisfied: bool,
     /// One line: what the gate is waiting on, or the evidence that satisfied it.
-    #[serde(rename = "reason", alias = "grounds")]
-    pub grounds: String,
-    #[serde(rename = "waiting_on", alias = "stragglers", default, skip_serializing_if = "Vec::is_empty")]
-    pub stragglers: Vec<LaggingConsumer>,
+    #[serde(alias = "grounds")]
+    pub reason: String,
+    #[serde(alias = "stragglers", default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting_on: Vec<LaggingConsumer>,
 }
 
 /// Somebody, or something, that still uses the old key, or has not been seen to use the new one.
@@ -188,7 +188,7 @@ impl GateName {
 /// Judges every gate of an overlap that began at `since`. The old key may go only if all verdicts are open.
 #[must_use]
 pub fn judge(
-    terms: &Terms,
+    terms: &RevocationPolicy,
     new: &Fingerprint,
     evidence: &Evidence,
     since: Timestamp,
@@ -242,7 +242,7 @@ pub fn judge_return(rotation: &Rotation, evidence: &Evidence, now: Timestamp) ->
 /// Whether some consumer says that it cannot work with the new key: then not even a deadline revokes the old one.
 #[must_use]
 pub fn is_anyone_failing(verdicts: &[Verdict]) -> bool {
-    verdicts.iter().any(|verdict| verdict.gate == GateName::Failing && !verdict.open)
+    verdicts.iter().any(|verdict| verdict.gate == GateName::Failing && !verdict.satisfied)
 }
 
 /// The consumers that fail, each in a line; empty if none does: whoever has said so since `since`, or of the `new` key at
@@ -261,16 +261,16 @@ pub fn failures(acks: &[Ack], since: Timestamp, new: Option<&Fingerprint>) -> Ve
         .collect()
 }
 
-fn open(gate: GateName, grounds: String) -> Verdict {
-    Verdict { gate, open: true, grounds, stragglers: Vec::new() }
+fn open(gate: GateName, reason: String) -> Verdict {
+    Verdict { gate, satisfied: true, reason, waiting_on: Vec::new() }
 }
 
-fn shut(gate: GateName, grounds: String, stragglers: Vec<LaggingConsumer>) -> Verdict {
-    Verdict { gate, open: false, grounds, stragglers }
+fn shut(gate: GateName, reason: String, waiting_on: Vec<LaggingConsumer>) -> Verdict {
+    Verdict { gate, satisfied: false, reason, waiting_on }
 }
 
-fn named(stragglers: &[LaggingConsumer]) -> String {
-    let each: Vec<String> = stragglers.iter().map(|it| format!("{} ({})", it.who, it.why)).collect();
+fn named(waiting_on: &[LaggingConsumer]) -> String {
+    let each: Vec<String> = waiting_on.iter().map(|it| format!("{} ({})", it.who, it.why)).collect();
     each.join(", ")
 }
 
@@ -302,15 +302,15 @@ fn acks(
         let last = ack.map(|ack| ack.at);
         Some(LaggingConsumer { who: consumer.to_string(), why, last, ..LaggingConsumer::default() })
     };
-    let stragglers: Vec<LaggingConsumer> = consumers.iter().filter_map(straggler).collect();
-    if stragglers.is_empty() {
+    let waiting_on: Vec<LaggingConsumer> = consumers.iter().filter_map(straggler).collect();
+    if waiting_on.is_empty() {
         return open(GateName::Acks, format!("{} consumers acknowledged {new}", consumers.len()));
     }
-    shut(GateName::Acks, format!("waiting for {new} from {}", named(&stragglers)), stragglers)
+    shut(GateName::Acks, format!("waiting for {new} from {}", named(&waiting_on)), waiting_on)
 }
 
 /// If any source shows use of the old key, the key is in use. It is idle only by a source that showed use of the new key.
-fn judge_idle(idle: Idle, observed: &Observed, since: Timestamp, now: Timestamp) -> Verdict {
+fn judge_idle(idle: Idle, observed: &Observations, since: Timestamp, now: Timestamp) -> Verdict {
     let Idle { quiet, when_unknown } = idle;
     if observed.gone {
         return open(GateName::Idle, "the key that is to go is gone already".to_owned());
@@ -341,8 +341,8 @@ fn judge_idle(idle: Idle, observed: &Observed, since: Timestamp, now: Timestamp)
         return shut(GateName::Idle, format!("the old key is in use: {}", named(&users)), users);
     }
     if !trusted.is_empty() {
-        let grounds = format!("the old key has been idle for {quiet:#}: {}", trusted.join("; "));
-        return open(GateName::Idle, grounds);
+        let reason = format!("the old key has been idle for {quiet:#}: {}", trusted.join("; "));
+        return open(GateName::Idle, reason);
     }
     let why = if unknown.is_empty() { "nothing was asked yet".to_owned() } else { unknown.join("; ") };
     match when_unknown {
@@ -356,7 +356,7 @@ fn judge_idle(idle: Idle, observed: &Observed, since: Timestamp, now: Timestamp)
     }
 }
 
-fn new_key_used(observed: &Observed) -> Verdict {
+fn new_key_used(observed: &Observations) -> Verdict {
     let by = observed.usage.iter().filter_map(|seen| Some((seen.source.label(), seen.new.last?)));
     let seen: Vec<String> = by.map(|(source, last)| format!("{source}, until {last}")).collect();
     if !seen.is_empty() {

@@ -18,8 +18,8 @@ pub use crate::domain::phase::table::{
 pub enum Phase {
     /// Begun; nothing has been changed yet. `overwrite`: an operator allows foreign values to be replaced.
     Due { overwrite: bool },
-    /// The intent to create a key is journalled. `doubt`: the call may have been made, and its response is lost.
-    Minting { request: KeyRequest, before: Vec<Served>, doubt: bool },
+    /// The intent to create a key is journalled. `outcome_unknown`: the call may have been made, and its response is lost.
+    Minting { request: KeyRequest, before: Vec<Served>, outcome_unknown: bool },
     /// The key exists; its value is in memory and in the destinations that have been staged.
     Staging(Successor),
     /// The value is pending in every destination.
@@ -114,8 +114,8 @@ impl Phase {
         };
         match self {
             Self::Due { .. } => bare(Some(Effect::Preflight)),
-            Self::Minting { doubt: false, .. } => bare(Some(Effect::Mint)),
-            Self::Minting { doubt: true, .. } => bare(Some(Effect::SettleLostKey)),
+            Self::Minting { outcome_unknown: false, .. } => bare(Some(Effect::Mint)),
+            Self::Minting { outcome_unknown: true, .. } => bare(Some(Effect::SettleLostKey)),
             Self::Staging(new) => {
                 let absent = first(new, |progress| matches!(progress, P::Absent));
                 with(new, absent.map(|destination| Effect::Stage { destination }))

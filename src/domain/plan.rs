@@ -30,7 +30,7 @@ pub struct Plan {
     /// Whether a key without restrictions may be cloned.
     pub allow_unrestricted: bool,
     pub destinations: Vec<Destination>,
-    pub terms: Terms,
+    pub terms: RevocationPolicy,
     /// How long beyond the end of the overlap the provider keeps the old key alive if nobody comes to revoke it; `None`
     /// leaves its expiry alone.
     #[serde(default)]
@@ -84,7 +84,7 @@ impl fmt::Display for Destination {
 
 /// When the old key may be revoked. Revised while a rotation runs if the policy is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Terms {
+pub struct RevocationPolicy {
     pub at_least: SignedDuration,
     pub at_most: SignedDuration,
     pub then: AfterDeadline,
@@ -98,7 +98,7 @@ pub struct Terms {
     pub quarantine: SignedDuration,
 }
 
-impl Terms {
+impl RevocationPolicy {
     /// The terms of an emergency: nothing is waited for.
     #[must_use]
     pub fn of_an_emergency() -> Self {

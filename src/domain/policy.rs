@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use crate::domain::ids::{CredentialName, KeyId, WorkspaceName};
 use crate::domain::key::KeyAttributes;
-use crate::domain::plan::{Destination, Terms};
+use crate::domain::plan::{Destination, RevocationPolicy};
 use crate::domain::schedule::Schedule;
 
 /// Every credential that rekeyd keeps fresh, and what each workspace allows.
@@ -75,7 +75,7 @@ pub struct Credential {
     pub key_lifetime: Option<SignedDuration>,
     pub destinations: Vec<Destination>,
     pub schedule: Schedule,
-    pub terms: Terms,
+    pub terms: RevocationPolicy,
     /// Credentials whose keys have to be newer than this one's before it is rotated by its schedule.
     pub after: BTreeSet<CredentialName>,
     /// For how long.

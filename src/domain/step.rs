@@ -9,7 +9,7 @@ use crate::domain::failure::Failure;
 use crate::domain::ids::KeyId;
 use crate::domain::key::KeyRequest;
 use crate::domain::phase::{AfterDiscard, Phase, PhaseName};
-use crate::domain::plan::{Terms, Urgency};
+use crate::domain::plan::{RevocationPolicy, Urgency};
 use crate::domain::rotation::{LastFailure, MINTS_PER_ROTATION_MAX, RollbackCause, Rotation};
 use crate::domain::secret::Fingerprint;
 use crate::domain::successor::{Placement, PlacementState, Served, Successor};
@@ -56,7 +56,7 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
         }
         next.plan.emergency = true;
         next.plan.urgency = Some(Urgency { why: why.clone(), since: since.unwrap_or(now) });
-        next.plan.terms = Terms::of_an_emergency();
+        next.plan.terms = RevocationPolicy::of_an_emergency();
         next.last_failure = None;
         next.phase = escalated(&rotation.phase);
         if next.phase.name() != rotation.phase.name() {
@@ -133,15 +133,17 @@ fn advance(rotation: &Rotation, event: &Event) -> Next {
     match event {
         E::MintIntended { request, before } => intended(rotation, request, before),
         E::Minted { key, fingerprint } => {
-            let Phase::Minting { request, before, doubt: false } = phase else { return Err(None) };
+            let Phase::Minting { request, before, outcome_unknown: false } = phase else { return Err(None) };
             Ok(Phase::Staging(successor(request, before, key, fingerprint)))
         }
-        E::MintDoubted { .. } => {
-            let Phase::Minting { request, before, doubt: false } = phase else { return Err(None) };
-            Ok(Phase::Minting { request: request.clone(), before: before.clone(), doubt: true })
+        E::MintOutcomeUnknown { .. } => {
+            let Phase::Minting { request, before, outcome_unknown: false } = phase else { return Err(None) };
+            Ok(Phase::Minting { request: request.clone(), before: before.clone(), outcome_unknown: true })
         }
-        E::MintRefused { .. } => start_again(matches!(phase, Phase::Minting { doubt: false, .. })),
-        E::LostKeySettled { .. } => start_again(matches!(phase, Phase::Minting { doubt: true, .. })),
+        E::MintRefused { .. } => start_again(matches!(phase, Phase::Minting { outcome_unknown: false, .. })),
+        E::LostKeySettled { .. } => {
+            start_again(matches!(phase, Phase::Minting { outcome_unknown: true, .. }))
+        }
         E::ValueLost => discard(&new()?, AfterDiscard::MintAgain),
         E::VerificationFailed { why } => discard(&new()?, AfterDiscard::Abort { why: why.clone() }),
         E::Discarded => discarded(phase),
@@ -187,7 +189,7 @@ fn intended(rotation: &Rotation, request: &KeyRequest, before: &[Served]) -> Nex
     if before.len() != rotation.plan.destinations.len() {
         return Err(Some("a destination is missing"));
     }
-    Ok(Phase::Minting { request: request.clone(), before: before.to_vec(), doubt: false })
+    Ok(Phase::Minting { request: request.clone(), before: before.to_vec(), outcome_unknown: false })
 }
 
 /// No key came of the last mint, if that is what is known here.

@@ -9,7 +9,7 @@ use crate::domain::ack::Ack;
 use crate::domain::gate::{self, Evidence, Gate, Verdict};
 use crate::domain::ids::{ConsumerName, CredentialName, RotationId};
 use crate::domain::phase::{Phase, PhaseName};
-use crate::domain::plan::Terms;
+use crate::domain::plan::RevocationPolicy;
 use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::Fingerprint;
@@ -87,7 +87,7 @@ impl Handle {
             None => return Err(AckRefusal::UnknownCredential),
         };
         let of_rotation = view.rotation.as_ref().map(|rotation| &rotation.plan.terms);
-        let awaits = |terms: &&Terms| {
+        let awaits = |terms: &&RevocationPolicy| {
             terms.gates.iter().filter_map(Gate::consumers).any(|awaited| awaited.contains(consumer))
         };
         let is_awaited = of_policy.iter().chain(of_rotation.iter()).any(awaits);

@@ -28,7 +28,7 @@ impl Reconciler {
             self.release_slot();
             return Ok(Some(Action::AwaitChange));
         };
-        self.settle_admin_key_when_idle(&credential).await;
+        self.switch_admin_key_when_idle(&credential).await;
         if let Some(planned) = self.record.plan_next(&credential) {
             self.save(planned).await?;
             return Ok(None);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::adapters::elevenlabs::wire::{self, Asked};
+use crate::adapters::elevenlabs::wire::{self, RequestKind};
 use crate::domain::ids::WorkspaceName;
 use crate::domain::plan::Destination;
 use crate::ports::journal::Entry;
@@ -44,7 +44,7 @@ impl CallLog {
     pub(super) fn called(&self, at: Timestamp, operation: Operation<'_>) {
         match operation {
             Operation::Provider(workspace, call) => {
-                for (method, path) in wire::requests(asked(call)) {
+                for (method, path) in wire::requests(request_kind(call)) {
                     self.note(LogLine::Called(
                         at,
                         Call::Provider { workspace: workspace.clone(), method, path },
@@ -81,19 +81,25 @@ impl CallLog {
     }
 }
 
-fn asked(call: ProviderCall<'_>) -> Asked<'_> {
+fn request_kind(call: ProviderCall<'_>) -> RequestKind<'_> {
     match call {
-        ProviderCall::List => Asked::List,
-        ProviderCall::Create { account, .. } => Asked::Create { account: account.as_str() },
-        ProviderCall::Authenticate(_) => Asked::Authenticate,
-        ProviderCall::ProveAdmin(_) => Asked::ProveAdmin,
-        ProviderCall::Disable(key) => Asked::Disable { account: key.account.as_str(), key: key.id.as_str() },
-        ProviderCall::Enable(key) => Asked::Enable { account: key.account.as_str(), key: key.id.as_str() },
-        ProviderCall::SetExpiry(key) => {
-            Asked::SetExpiry { account: key.account.as_str(), key: key.id.as_str() }
+        ProviderCall::List => RequestKind::List,
+        ProviderCall::Create { account, .. } => RequestKind::Create { account: account.as_str() },
+        ProviderCall::Authenticate(_) => RequestKind::Authenticate,
+        ProviderCall::ProveAdmin(_) => RequestKind::ProveAdmin,
+        ProviderCall::Disable(key) => {
+            RequestKind::Disable { account: key.account.as_str(), key: key.id.as_str() }
         }
-        ProviderCall::Delete(key) => Asked::Delete { account: key.account.as_str(), key: key.id.as_str() },
-        ProviderCall::Usage => Asked::Usage,
-        ProviderCall::Canary(_, voice) => Asked::Canary { voice },
+        ProviderCall::Enable(key) => {
+            RequestKind::Enable { account: key.account.as_str(), key: key.id.as_str() }
+        }
+        ProviderCall::SetExpiry(key) => {
+            RequestKind::SetExpiry { account: key.account.as_str(), key: key.id.as_str() }
+        }
+        ProviderCall::Delete(key) => {
+            RequestKind::Delete { account: key.account.as_str(), key: key.id.as_str() }
+        }
+        ProviderCall::Usage => RequestKind::Usage,
+        ProviderCall::Canary(_, voice) => RequestKind::Canary { voice },
     }
 }

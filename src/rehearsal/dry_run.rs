@@ -127,7 +127,7 @@ impl Past {
 
 /// A rotation to come, or the rest of one under way.
 #[derive(Debug, Clone, Serialize)]
-pub struct Foreseen {
+pub struct Prediction {
     /// When the first reason applies; `None` for a rotation under way, and if there is none within 400 days.
     pub due: Option<Timestamp>,
     pub reason: Option<Reason>,
@@ -173,7 +173,7 @@ pub async fn foresee(
     name: &CredentialName,
     past: &Past,
     now: Timestamp,
-) -> Result<Foreseen, String> {
+) -> Result<Prediction, String> {
     let credential = given.policy.credentials.get(name);
     let credential = credential.ok_or_else(|| format!("`{name}` is not in the policy"))?;
     let clock = VirtualClock::new(now);
@@ -207,7 +207,7 @@ pub async fn foresee(
     let (due, reason) = progress.due.unzip();
     let reason = under_way.as_ref().map(|it| it.plan.reason).or_else(|| steps.reason()).or(reason);
     let held_by = due.filter(|due| begins.is_some_and(|begins| begins > *due));
-    Ok(Foreseen {
+    Ok(Prediction {
         due,
         reason,
         begins,

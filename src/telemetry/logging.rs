@@ -72,7 +72,7 @@ pub fn leads_to_journal(journal_stream: Option<&str>, stream: impl AsFd) -> bool
 
 /// Why logging could not begin.
 #[derive(Debug, thiserror::Error)]
-pub enum Failed {
+pub enum LoggingError {
     #[error("cannot use the log filter: {0}; write a list such as `info,rekeyd=debug`")]
     Filter(#[from] ParseError),
     #[error("logging has begun already")]
@@ -83,7 +83,7 @@ pub enum Failed {
 ///
 /// # Errors
 /// The filter cannot be understood, or this was called before.
-pub fn init(format: Format, filter: Option<&str>) -> Result<(), Failed> {
+pub fn init(format: Format, filter: Option<&str>) -> Result<(), LoggingError> {
     let is_journal = format == Format::Systemd;
     let journald = is_journal.then(|| Journald::at(Path::new(journald::SOCKET), io::stderr));
     match journald {

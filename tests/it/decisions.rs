@@ -9,7 +9,7 @@ use rekeyd::domain::adoption;
 use rekeyd::domain::ids::{CredentialName, KeyId, ServiceAccountId, StoreName, VersionId, WorkspaceName};
 use rekeyd::domain::key::{Account, Inventory, Key, KeyAttributes, Permissions};
 use rekeyd::domain::phase::PhaseName;
-use rekeyd::domain::plan::{AfterDeadline, Destination, Reason, Terms};
+use rekeyd::domain::plan::{AfterDeadline, Destination, Reason, RevocationPolicy};
 use rekeyd::domain::policy::{Credential, IfVanished};
 use rekeyd::domain::record::{Current, Due, LastRotation, ObstacleKind, PublishedVersion, Record};
 use rekeyd::domain::schedule::{Cadence, Schedule};
@@ -52,7 +52,7 @@ fn credential() -> Credential {
             window: None,
             freezes: Vec::new(),
         },
-        terms: Terms {
+        terms: RevocationPolicy {
             at_least: SignedDuration::from_hours(1),
             at_most: SignedDuration::from_hours(2),
             then: AfterDeadline::Hold,

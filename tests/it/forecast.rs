@@ -177,9 +177,9 @@ fn a_forecast_is_the_rehearsals_calendar_and_says_what_each_rotation_waits_for()
         let policy = fleet(limits, second, third);
         let (forecast, rehearsal) = (played("forecast", &policy, "18d"), played("rehearse", &policy, "18d"));
         assert_eq!((&forecast["kept"], &rehearsal["kept"]), (&true.into(), &true.into()), "{forecast:#}");
-        let foreseen = calendar(&forecast, "begins");
-        assert_eq!(foreseen, calendar(&rehearsal, "begun_at"), "{limits} {second}");
-        assert!(foreseen.len() >= 12, "{foreseen:?}");
+        let prediction = calendar(&forecast, "begins");
+        assert_eq!(prediction, calendar(&rehearsal, "begun_at"), "{limits} {second}");
+        assert!(prediction.len() >= 12, "{prediction:?}");
         let reasons = forecast["rotations"].as_array().unwrap().iter();
         let reasons: Vec<&str> = reasons.filter_map(|it| it["held_by"].as_str()).collect();
         match held_by {

@@ -143,7 +143,7 @@ fn rekeyd(words: &[&str], policy: &Path) -> Command {
 
 /// The same of a plan.
 fn planned(plan: &Value) -> (Vec<Route>, Vec<String>) {
-    let steps = plan.pointer("/credentials/0/foreseen/steps").unwrap().as_array().unwrap();
+    let steps = plan.pointer("/credentials/0/prediction/steps").unwrap().as_array().unwrap();
     let (mut provider, mut aws) = (Vec::new(), Vec::new());
     for call in steps.iter().flat_map(|step| step["calls"].as_array().unwrap()) {
         for _ in 0..call["times"].as_u64().unwrap().max(1) {
@@ -175,7 +175,7 @@ async fn what_plan_says_is_what_is_then_called() {
     // Before there is a journal.
     let plan = harness.json(&["plan", "tts"]);
     assert_eq!((&plan["without_journal"], &plan["pending"]), (&true.into(), &true.into()), "{plan:#}");
-    assert_eq!(plan["credentials"][0]["foreseen"]["end"]["phase"], "done", "{plan:#}");
+    assert_eq!(plan["credentials"][0]["prediction"]["end"]["phase"], "done", "{plan:#}");
     assert_eq!(harness.called(), (vec![], vec![]), "a plan calls nothing");
     harness.start();
     harness.until("the first rotation is done", is_done);
@@ -184,7 +184,7 @@ async fn what_plan_says_is_what_is_then_called() {
     // At rest, beside the daemon: the next one is far away.
     let plan = harness.json(&["plan", "tts"]);
     assert_eq!((&plan["without_journal"], &plan["pending"]), (&false.into(), &false.into()), "{plan:#}");
-    assert_eq!(plan["credentials"][0]["foreseen"]["reason"], "schedule", "{plan:#}");
+    assert_eq!(plan["credentials"][0]["prediction"]["reason"], "schedule", "{plan:#}");
     let whole = planned(&plan);
     // Held in its midst: the rest, and what holds it.
     assert!(harness.say(&["pause", "tts", "--only", "revoking"]).status.success());

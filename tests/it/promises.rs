@@ -146,7 +146,11 @@ fn a_rehearsal_without_an_end_is_played_as_far_as_it_is_bounded_and_says_how_far
     assert_eq!(told.rotations.len(), 1200);
     assert!(told.rotations[..1199].iter().all(|it| it.ended_at.is_some()), "each is played to its end");
     let last = told.rotations[1199].begun_at;
-    assert!(told.whole_until.is_some_and(|at| last <= at && at < until), "{:?} {last}", told.whole_until);
+    assert!(
+        told.complete_until.is_some_and(|at| last <= at && at < until),
+        "{:?} {last}",
+        told.complete_until
+    );
 }
 
 /// The time of a processor that a plan takes, in seconds.

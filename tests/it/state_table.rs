@@ -14,7 +14,7 @@ use rekeyd::domain::failure::{Failure, Kind};
 use rekeyd::domain::ids::{CredentialName, KeyId, ServiceAccountId, StoreName, VersionId, WorkspaceName};
 use rekeyd::domain::key::{KeyAttributes, KeyRequest, Permissions};
 use rekeyd::domain::phase::{AfterDiscard, Alarm, AlarmKind, Phase, PhaseName};
-use rekeyd::domain::plan::{AfterDeadline, Destination, Plan, Reason, Terms};
+use rekeyd::domain::plan::{AfterDeadline, Destination, Plan, Reason, RevocationPolicy};
 use rekeyd::domain::rotation::{ParkReason, RollbackCause, Rotation};
 use rekeyd::domain::secret::Fingerprint;
 use rekeyd::domain::step::step;
@@ -139,7 +139,7 @@ fn describe(event: &Event) -> String {
 fn phase(phase: &Phase) -> String {
     match phase {
         Phase::Due { overwrite: true } => "due, overwriting".to_owned(),
-        Phase::Minting { doubt: true, .. } => "minting, in doubt".to_owned(),
+        Phase::Minting { outcome_unknown: true, .. } => "minting, outcome unknown".to_owned(),
         Phase::Disabling { forced: true, .. } => "disabling, forced".to_owned(),
         Phase::Discarding { then: AfterDiscard::MintAgain, .. } => "discarding, to mint again".to_owned(),
         Phase::Discarding { then: AfterDiscard::Abort { .. }, .. } => "discarding, to abort".to_owned(),
@@ -158,8 +158,8 @@ fn version(name: &str) -> VersionId {
     VersionId::new(name).unwrap()
 }
 
-fn terms() -> Terms {
-    Terms {
+fn terms() -> RevocationPolicy {
+    RevocationPolicy {
         at_least: SignedDuration::from_hours(1),
         at_most: SignedDuration::from_hours(2),
         then: AfterDeadline::Hold,
@@ -226,7 +226,8 @@ pub(crate) fn states() -> Vec<(String, Rotation)> {
     };
     let restored = || successor(PlacementState::Restored { version: version("v0") }, true);
     let cause = RollbackCause::Operator;
-    let minting = |doubt| Phase::Minting { request: request(), before: vec![before()], doubt };
+    let minting =
+        |outcome_unknown| Phase::Minting { request: request(), before: vec![before()], outcome_unknown };
     let discarding = |then| Phase::Discarding { successor: successor(staged(), false), then };
     let parked = |was: Phase| Phase::Parked {
         reason: ParkReason::ForeignValue,
@@ -285,7 +286,7 @@ fn events() -> Vec<Event> {
         Event::MintIntended { request: request(), before: vec![before()] },
         Event::Minted { key: KeyId::new("new").unwrap(), fingerprint: Fingerprint::of(b"new") },
         Event::MintRefused { failure: failure() },
-        Event::MintDoubted { cause: String::new() },
+        Event::MintOutcomeUnknown { cause: String::new() },
         Event::LostKeySettled { deleted: Vec::new() },
         Event::Staged { destination: 0, version: version("v1"), over: Some(version("v0")) },
         Event::ValueLost,

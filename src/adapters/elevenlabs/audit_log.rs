@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::adapters::elevenlabs::ElevenLabs;
 use crate::adapters::elevenlabs::classify::Meaning;
-use crate::adapters::elevenlabs::transport::{Call, Effect, Reply};
+use crate::adapters::elevenlabs::transport::{Call, Mutability, Reply};
 use crate::domain::audit::compare::{Deed, WorkspaceLogEntry};
 use crate::domain::failure::{Certainty, Failure, Kind};
 
@@ -57,7 +57,7 @@ impl ElevenLabs {
             url.query_pairs_mut().append_pair("cursor", cursor);
         }
         let attempt = "reading the workspace's audit log".to_owned();
-        let call = Call::new(attempt, Effect::Harmless, Method::GET, url);
+        let call = Call::new(attempt, Mutability::ReadOnly, Method::GET, url);
         let mut accepted = match self.transport.send(&call).await? {
             Reply::Accepted(accepted) => accepted,
             Reply::Refused(refusal) => {

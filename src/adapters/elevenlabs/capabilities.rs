@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use crate::adapters::elevenlabs::ElevenLabs;
-use crate::adapters::elevenlabs::transport::{BODY_BYTES_MAX, Call, Effect};
+use crate::adapters::elevenlabs::transport::{BODY_BYTES_MAX, Call, Mutability};
 use crate::domain::failure::Failure;
 
 impl ElevenLabs {
@@ -17,7 +17,7 @@ impl ElevenLabs {
     /// As of a listing.
     pub async fn key_fields(&self) -> Result<BTreeSet<String>, Failure> {
         let attempt = "listing what keys are listed with".to_owned();
-        let call = Call::new(attempt, Effect::Harmless, Method::GET, self.routes.service_accounts());
+        let call = Call::new(attempt, Mutability::ReadOnly, Method::GET, self.routes.service_accounts());
         let (listed, _) = self.fetch::<Value>(&call).await?;
         let either = |value: &Value, names: [&str; 2]| {
             names.iter().find_map(|name| value.get(name)?.as_array().cloned()).unwrap_or_default()
@@ -37,7 +37,7 @@ impl ElevenLabs {
     pub async fn try_audit_log(&self) -> Result<(), Failure> {
         let mut url = self.routes.audit_log();
         url.set_query(Some("limit=1"));
-        let call = Call::new("reading the audit log".to_owned(), Effect::Harmless, Method::GET, url);
+        let call = Call::new("reading the audit log".to_owned(), Mutability::ReadOnly, Method::GET, url);
         let mut accepted = self.transport.ask(&call).await?;
         let read = accepted.read(BODY_BYTES_MAX, &mut Vec::new()).await;
         read.map_err(|shortfall| self.transport.cut_short(&call, &shortfall))

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::adapters::elevenlabs::ElevenLabs;
 use crate::adapters::elevenlabs::routes::is_one_segment;
-use crate::adapters::elevenlabs::transport::{BODY_BYTES_MAX, Call, Effect};
+use crate::adapters::elevenlabs::transport::{BODY_BYTES_MAX, Call, Mutability};
 use crate::domain::failure::{Certainty, Failure, Kind};
 use crate::domain::ids::{KeyId, ServiceAccountId};
 use crate::domain::key::{KeyAttributes, KeyRequest, Permissions};
@@ -33,7 +33,7 @@ impl ElevenLabs {
         let call = Call {
             body: Some(Value::Object(body(name, request))),
             fresh: true,
-            ..Call::new(attempt, Effect::Lasting, Method::POST, url)
+            ..Call::new(attempt, Mutability::Mutating, Method::POST, url)
         };
         if !is_one_segment(account.as_str()) {
             let why = "not sent: the service account's id cannot stand in an address";

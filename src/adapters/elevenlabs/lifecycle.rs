@@ -12,7 +12,7 @@ use crate::adapters::elevenlabs::ElevenLabs;
 use crate::adapters::elevenlabs::classify::Meaning;
 use crate::adapters::elevenlabs::creation::permissions_sent;
 use crate::adapters::elevenlabs::routes::is_one_segment;
-use crate::adapters::elevenlabs::transport::{Call, Effect, Reply};
+use crate::adapters::elevenlabs::transport::{Call, Mutability, Reply};
 use crate::domain::failure::{Certainty, Failure, Kind};
 use crate::domain::key::Key;
 
@@ -100,5 +100,5 @@ fn wants_every_field(missing: &[String]) -> bool {
 
 fn on_key(attempt: &str, key: &Key, method: Method, url: Url) -> Call<'static> {
     let attempt = format!("{attempt} key `{}` of service account `{}`", key.id, key.account);
-    Call::new(attempt, Effect::Lasting, method, url)
+    Call::new(attempt, Mutability::Mutating, method, url)
 }

@@ -13,7 +13,7 @@ use crate::adapters::elevenlabs::ElevenLabs;
 use crate::adapters::elevenlabs::classify::Meaning;
 use crate::adapters::elevenlabs::headers::provider_time;
 use crate::adapters::elevenlabs::routes::is_one_segment;
-use crate::adapters::elevenlabs::transport::{Accepted, Call, Effect, Reply};
+use crate::adapters::elevenlabs::transport::{Accepted, Call, Mutability, Reply};
 use crate::domain::failure::{Certainty, Failure, Kind};
 use crate::domain::ids::{KeyId, ServiceAccountId};
 use crate::domain::key::{
@@ -29,7 +29,7 @@ const REASON_CHARACTERS_MAX: usize = 64;
 impl ElevenLabs {
     pub(super) async fn list_workspace(&self) -> Result<Inventory, Failure> {
         let attempt = "listing the workspace's service accounts".to_owned();
-        let call = Call::new(attempt, Effect::Harmless, Method::GET, self.routes.service_accounts());
+        let call = Call::new(attempt, Mutability::ReadOnly, Method::GET, self.routes.service_accounts());
         let (listed, clock_skew_seconds) = self.fetch::<Workspace>(&call).await?;
         let accounts = listed.into_accounts().map_err(|why| self.transport.senseless(&call, &why))?;
         Ok(Inventory { accounts, clock_skew_seconds })
@@ -37,7 +37,7 @@ impl ElevenLabs {
 
     pub(super) async fn list_account(&self, account: &ServiceAccountId) -> Result<Vec<Key>, Failure> {
         let attempt = format!("listing the keys of service account `{account}`");
-        let call = Call::new(attempt, Effect::Harmless, Method::GET, self.routes.keys(account.as_str()));
+        let call = Call::new(attempt, Mutability::ReadOnly, Method::GET, self.routes.keys(account.as_str()));
         let (listed, _) = self.fetch::<Keys>(&call).await?;
         listed.into_keys(account).map_err(|why| self.transport.senseless(&call, &why))
     }
@@ -50,7 +50,7 @@ impl ElevenLabs {
         let call = Call {
             key: Some(value),
             fresh: true,
-            ..Call::new(attempt, Effect::Harmless, Method::GET, self.routes.service_accounts())
+            ..Call::new(attempt, Mutability::ReadOnly, Method::GET, self.routes.service_accounts())
         };
         match self.transport.send(&call).await? {
             Reply::Accepted(accepted) => {

@@ -6,7 +6,7 @@ use reqwest::header::CONTENT_TYPE;
 use crate::adapters::elevenlabs::ElevenLabs;
 use crate::adapters::elevenlabs::classify::Meaning;
 use crate::adapters::elevenlabs::refusal::Refusal;
-use crate::adapters::elevenlabs::transport::{Accepted, Call, Effect, Reply};
+use crate::adapters::elevenlabs::transport::{Accepted, Call, Mutability, Reply};
 use crate::domain::failure::{Certainty, Failure, Kind};
 use crate::domain::secret::SecretValue;
 
@@ -17,7 +17,7 @@ impl ElevenLabs {
         let call = Call {
             key: Some(value),
             fresh: true,
-            ..Call::new(attempt, Effect::Harmless, Method::GET, self.routes.user())
+            ..Call::new(attempt, Mutability::ReadOnly, Method::GET, self.routes.user())
         };
         match self.transport.send(&call).await? {
             Reply::Accepted(accepted) if is_from_the_api(&accepted) => Ok(()),

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 const PATIENCE: u32 = 4;
 
 /// The one budget of a workspace's admin key.
-pub(super) struct Admission {
+pub(super) struct RateLimiter {
     slots: Semaphore,
     interval: Duration,
     next_slot: Mutex<Instant>,
@@ -21,20 +21,20 @@ pub(super) struct Admission {
 }
 
 /// The right to have one request in flight, until it is dropped.
-pub(super) struct Turn<'a> {
+pub(super) struct Permit<'a> {
     _permit: SemaphorePermit<'a>,
 }
 
 /// Why a request was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NoTurn {
+pub(super) enum NoPermit {
     /// Too many are waiting, for that long.
     Crowded(Duration),
     /// The provider asked for peace, for that much longer: more than one call's time.
     Throttled(Duration),
 }
 
-impl Admission {
+impl RateLimiter {
     pub(super) fn new(
         in_flight: NonZeroUsize,
         requests_per_second: Option<NonZeroU32>,
@@ -51,18 +51,18 @@ impl Admission {
     }
 
     /// Waits for a turn. Cancel-safe.
-    pub(super) async fn turn(&self) -> Result<Turn<'_>, NoTurn> {
+    pub(super) async fn turn(&self) -> Result<Permit<'_>, NoPermit> {
         self.check_silence()?;
         let patience = self.request_timeout * PATIENCE;
         let Ok(Ok(permit)) = tokio::time::timeout(patience, self.slots.acquire()).await else {
-            return Err(NoTurn::Crowded(patience));
+            return Err(NoPermit::Crowded(patience));
         };
         tokio::time::sleep_until(self.reserve_slot()).await;
         // Others may prolong the silence while we wait for its end.
         while let Some(end) = self.check_silence()? {
             tokio::time::sleep_until(end).await;
         }
-        Ok(Turn { _permit: permit })
+        Ok(Permit { _permit: permit })
     }
 
     /// Holds back every request for `wait`.
@@ -71,11 +71,11 @@ impl Admission {
         *until = (*until).max(Instant::now() + wait);
     }
 
-    fn check_silence(&self) -> Result<Option<Instant>, NoTurn> {
+    fn check_silence(&self) -> Result<Option<Instant>, NoPermit> {
         let (until, now) = (*held(&self.silent_until), Instant::now());
         match until.saturating_duration_since(now) {
             Duration::ZERO => Ok(None),
-            left if left > self.request_timeout => Err(NoTurn::Throttled(left)),
+            left if left > self.request_timeout => Err(NoPermit::Throttled(left)),
             _ => Ok(Some(until)),
         }
     }
@@ -97,15 +97,19 @@ fn held(instant: &Mutex<Instant>) -> MutexGuard<'_, Instant> {
 mod tests {
     use super::*;
 
-    fn admission(in_flight: usize, rate: u32) -> Admission {
-        Admission::new(NonZeroUsize::new(in_flight).unwrap(), NonZeroU32::new(rate), Duration::from_secs(10))
+    fn rate_limiter(in_flight: usize, rate: u32) -> RateLimiter {
+        RateLimiter::new(
+            NonZeroUsize::new(in_flight).unwrap(),
+            NonZeroU32::new(rate),
+            Duration::from_secs(10),
+        )
     }
 
     #[tokio::test(start_paused = true)]
     async fn turns_are_spaced_by_the_rate() {
-        let (admission, begun) = (admission(8, 4), Instant::now());
+        let (rate_limiter, begun) = (rate_limiter(8, 4), Instant::now());
         for turn in 0..9u32 {
-            drop(admission.turn().await.map_err(|_| "no turn").unwrap());
+            drop(rate_limiter.turn().await.map_err(|_| "no turn").unwrap());
             assert!(begun.elapsed() >= Duration::from_millis(250) * turn, "turn {turn}");
         }
         assert!(begun.elapsed() <= Duration::from_millis(2010));
@@ -113,19 +117,19 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_short_silence_is_waited_for_and_a_long_one_is_told() {
-        let (admission, begun) = (admission(1, 0), Instant::now());
-        admission.silence(Duration::from_secs(3));
-        assert!(admission.turn().await.is_ok());
+        let (rate_limiter, begun) = (rate_limiter(1, 0), Instant::now());
+        rate_limiter.silence(Duration::from_secs(3));
+        assert!(rate_limiter.turn().await.is_ok());
         assert!(begun.elapsed() >= Duration::from_secs(3));
-        admission.silence(Duration::from_secs(60));
-        assert_eq!(admission.turn().await.err(), Some(NoTurn::Throttled(Duration::from_secs(60))));
+        rate_limiter.silence(Duration::from_secs(60));
+        assert_eq!(rate_limiter.turn().await.err(), Some(NoPermit::Throttled(Duration::from_secs(60))));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_queue_that_does_not_move_is_left_in_bounded_time() {
-        let (admission, begun) = (admission(1, 0), Instant::now());
-        let _kept = admission.turn().await.map_err(|_| "no turn").unwrap();
-        assert_eq!(admission.turn().await.err(), Some(NoTurn::Crowded(Duration::from_secs(40))));
+        let (rate_limiter, begun) = (rate_limiter(1, 0), Instant::now());
+        let _kept = rate_limiter.turn().await.map_err(|_| "no turn").unwrap();
+        assert_eq!(rate_limiter.turn().await.err(), Some(NoPermit::Crowded(Duration::from_secs(40))));
         assert!(begun.elapsed() <= Duration::from_secs(41));
     }
 }

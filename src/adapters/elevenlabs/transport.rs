@@ -13,7 +13,7 @@ use reqwest::{Certificate, Client, ClientBuilder, Method, Response, StatusCode, 
 use serde_json::Value;
 
 use crate::adapters::elevenlabs::classify::Meaning;
-use crate::adapters::elevenlabs::rate_limit::{Admission, NoTurn, Turn};
+use crate::adapters::elevenlabs::rate_limit::{NoPermit, Permit, RateLimiter};
 use crate::adapters::elevenlabs::redaction::{presentable, presentable_with_ids};
 use crate::adapters::elevenlabs::refusal::{self, Refusal};
 use crate::adapters::elevenlabs::{BuildError, Settings};
@@ -36,16 +36,16 @@ const KEY_HEADER: &str = "xi-api-key";
 
 /// Whether a request changes anything at the provider: decides what is certain when its answer is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effect {
-    Harmless,
-    Lasting,
+pub(super) enum Mutability {
+    ReadOnly,
+    Mutating,
 }
 
 /// One request.
 pub(super) struct Call<'a> {
     /// What is attempted and on what, for messages.
     pub(super) attempt: String,
-    pub(super) effect: Effect,
+    pub(super) mutability: Mutability,
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) body: Option<Value>,
@@ -57,8 +57,8 @@ pub(super) struct Call<'a> {
 }
 
 impl Call<'_> {
-    pub(super) fn new(attempt: String, effect: Effect, method: Method, url: Url) -> Self {
-        Self { attempt, effect, method, url, body: None, key: None, fresh: false }
+    pub(super) fn new(attempt: String, mutability: Mutability, method: Method, url: Url) -> Self {
+        Self { attempt, mutability, method, url, body: None, key: None, fresh: false }
     }
 }
 
@@ -73,7 +73,7 @@ pub(super) struct Accepted<'a> {
     pub(super) request_id: Option<String>,
     pub(super) asked_at: Timestamp,
     pub(super) answered_at: Timestamp,
-    _turn: Turn<'a>,
+    _turn: Permit<'a>,
 }
 
 /// Why a body was not read whole.
@@ -113,7 +113,7 @@ pub(super) struct Transport {
     /// Each request has a connection of its own.
     fresh: Client,
     admin_key: Arc<AdminKey>,
-    admission: Admission,
+    rate_limiter: RateLimiter,
     clock: Arc<dyn Clock>,
 }
 
@@ -142,7 +142,7 @@ impl Transport {
             kept: built(client().pool_idle_timeout(IDLE_CONNECTION_MAX))?,
             fresh: built(client().pool_max_idle_per_host(0))?,
             admin_key: settings.admin_key,
-            admission: Admission::new(
+            rate_limiter: RateLimiter::new(
                 settings.in_flight,
                 settings.requests_per_second,
                 settings.request_timeout,
@@ -157,7 +157,7 @@ impl Transport {
 
     /// Sends `call` once and reads its answer up to the body; the body too, as far as possible, if it is a refusal.
     pub(super) async fn send(&self, call: &Call<'_>) -> Result<Reply<'_>, Failure> {
-        let turn = self.admission.turn().await.map_err(|no_turn| self.not_sent(call, no_turn))?;
+        let turn = self.rate_limiter.turn().await.map_err(|no_turn| self.not_sent(call, no_turn))?;
         let header = match call.key {
             None => header(&self.admin_key.value()),
             Some(value) => header(value),
@@ -199,7 +199,7 @@ impl Transport {
         tell_answer(call, status, refusal.request_id.as_deref());
         if refusal.meaning() == Meaning::Throttled {
             let asked = refusal.retry_after.and_then(|wait| wait.try_into().ok());
-            self.admission.silence(asked.unwrap_or(SILENCE_UNASKED));
+            self.rate_limiter.silence(asked.unwrap_or(SILENCE_UNASKED));
         }
         Ok(Reply::Refused(refusal))
     }
@@ -215,9 +215,9 @@ impl Transport {
     /// The failure that a refusal of a call of the admin key is.
     pub(super) fn refused(&self, call: &Call<'_>, refusal: &Refusal) -> Failure {
         let meaning = refusal.meaning();
-        let certainty = match call.effect {
-            Effect::Lasting if refusal.may_have_happened() => Certainty::Unknown,
-            Effect::Lasting | Effect::Harmless => Certainty::Rejected,
+        let certainty = match call.mutability {
+            Mutability::Mutating if refusal.may_have_happened() => Certainty::Unknown,
+            Mutability::Mutating | Mutability::ReadOnly => Certainty::Rejected,
         };
         self.refused_as(call, refusal, certainty, meaning.kind(), meaning.explanation())
     }
@@ -254,7 +254,7 @@ impl Transport {
 
     /// The failure that an answer of status 2xx is that cannot be understood.
     pub(super) fn senseless(&self, call: &Call<'_>, why: &str) -> Failure {
-        self.failure(call, lost(call.effect), Kind::Garbled, why)
+        self.failure(call, lost(call.mutability), Kind::Garbled, why)
     }
 
     pub(super) fn failure(&self, call: &Call<'_>, certainty: Certainty, kind: Kind, why: &str) -> Failure {
@@ -263,16 +263,16 @@ impl Transport {
         Failure { certainty, ..Failure::rejected(kind, message) }
     }
 
-    fn not_sent(&self, call: &Call<'_>, no_turn: NoTurn) -> Failure {
+    fn not_sent(&self, call: &Call<'_>, no_turn: NoPermit) -> Failure {
         match no_turn {
-            NoTurn::Crowded(waited) => {
+            NoPermit::Crowded(waited) => {
                 let why = format!(
                     "not sent: for {} s too many earlier calls were waiting for the provider",
                     waited.as_secs()
                 );
                 self.failure(call, Certainty::Rejected, Kind::TimedOut, &why)
             }
-            NoTurn::Throttled(left) => Failure {
+            NoPermit::Throttled(left) => Failure {
                 retry_after: SignedDuration::try_from(left).ok(),
                 ..self.failure(
                     call,
@@ -303,7 +303,7 @@ impl Transport {
         } else {
             (Kind::Unreachable, "the connection broke before the whole answer was here")
         };
-        self.failure(call, lost(call.effect), kind, &format!("{what}: {cause}"))
+        self.failure(call, lost(call.mutability), kind, &format!("{what}: {cause}"))
     }
 
     /// What must not be told of an answer to `call`.
@@ -315,9 +315,9 @@ impl Transport {
 /// In the log and in traces, under the id that a failure will have too.
 fn tell_answer(call: &Call<'_>, status: StatusCode, request_id: Option<&str>) {
     let status = status.as_u16();
-    match call.effect {
-        Effect::Harmless => tracing::debug!(status, request_id, "answer to {}", call.attempt),
-        Effect::Lasting => tracing::info!(status, request_id, "answer to {}", call.attempt),
+    match call.mutability {
+        Mutability::ReadOnly => tracing::debug!(status, request_id, "answer to {}", call.attempt),
+        Mutability::Mutating => tracing::info!(status, request_id, "answer to {}", call.attempt),
     }
     call_context::record_response(status, request_id);
 }
@@ -327,10 +327,10 @@ fn exposed(secrets: &[SecretValue]) -> Vec<&str> {
 }
 
 /// What is certain when a request went out and no answer can be relied on.
-fn lost(effect: Effect) -> Certainty {
-    match effect {
-        Effect::Lasting => Certainty::Unknown,
-        Effect::Harmless => Certainty::Rejected,
+fn lost(mutability: Mutability) -> Certainty {
+    match mutability {
+        Mutability::Mutating => Certainty::Unknown,
+        Mutability::ReadOnly => Certainty::Rejected,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::adapters::elevenlabs::routes::Routes;
 
 /// A call, with the ids that its path holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked<'a> {
+pub enum RequestKind<'a> {
     List,
     Create { account: &'a str },
     Authenticate,
@@ -23,22 +23,22 @@ pub enum Asked<'a> {
 
 /// The methods and paths, in their order, as a deployment of November 2026 is spoken to.
 #[must_use]
-pub fn requests(asked: Asked<'_>) -> Vec<(&'static str, String)> {
+pub fn requests(call: RequestKind<'_>) -> Vec<(&'static str, String)> {
     let Ok(routes) = Routes::parse("https://api.elevenlabs.io") else { return Vec::new() };
     let one = |method, url: Url| vec![(method, url.path().to_owned())];
-    match asked {
-        Asked::List | Asked::ProveAdmin => one("GET", routes.service_accounts()),
-        Asked::Create { account } => one("POST", routes.keys(account)),
-        Asked::Authenticate => one("GET", routes.user()),
-        Asked::Disable { account, key } => one("POST", routes.disable(account, key)),
-        Asked::Enable { account, key } | Asked::SetExpiry { account, key } => {
+    match call {
+        RequestKind::List | RequestKind::ProveAdmin => one("GET", routes.service_accounts()),
+        RequestKind::Create { account } => one("POST", routes.keys(account)),
+        RequestKind::Authenticate => one("GET", routes.user()),
+        RequestKind::Disable { account, key } => one("POST", routes.disable(account, key)),
+        RequestKind::Enable { account, key } | RequestKind::SetExpiry { account, key } => {
             one("PATCH", routes.key(account, key))
         }
-        Asked::Delete { account, key } => one("DELETE", routes.key(account, key)),
-        Asked::Usage => [routes.usage_by_product(), routes.request_log()]
+        RequestKind::Delete { account, key } => one("DELETE", routes.key(account, key)),
+        RequestKind::Usage => [routes.usage_by_product(), routes.request_log()]
             .into_iter()
             .map(|url| ("POST", url.path().to_owned()))
             .collect(),
-        Asked::Canary { voice } => one("POST", routes.speech(voice)),
+        RequestKind::Canary { voice } => one("POST", routes.speech(voice)),
     }
 }

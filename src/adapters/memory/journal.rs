@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use crate::domain::ack::Ack;
 use crate::domain::audit::changes;
-use crate::domain::audit::{Act, Actor, Head, Sealed};
-use crate::domain::gate::Observed;
+use crate::domain::audit::{Act, Actor, ChainedAct, Head};
+use crate::domain::gate::Observations;
 use crate::domain::hold::{Hold, HoldKind, Scope};
 use crate::domain::ids::{CredentialName, RotationId, WorkspaceName};
 use crate::domain::record::Record;
@@ -241,7 +241,7 @@ impl Acknowledgements for MemoryJournal {
         &self,
         credential: &CredentialName,
         rotation: RotationId,
-        observed: &Observed,
+        observed: &Observations,
         _at: Timestamp,
     ) -> Result<(), Error> {
         let mut contents = self.contents();
@@ -254,7 +254,7 @@ impl Acknowledgements for MemoryJournal {
         &self,
         credential: &CredentialName,
         rotation: RotationId,
-    ) -> Result<Option<Observed>, Error> {
+    ) -> Result<Option<Observations>, Error> {
         let contents = self.contents();
         let kept = contents.observed.get(credential).filter(|(of, _)| *of == rotation);
         Ok(kept.map(|(_, observed)| observed.clone()))
@@ -306,7 +306,7 @@ impl AuditLog for MemoryJournal {
         Ok(self.contents().head())
     }
 
-    async fn audit(&self, after: u64, limit: usize) -> Result<Vec<Sealed>, Error> {
+    async fn audit(&self, after: u64, limit: usize) -> Result<Vec<ChainedAct>, Error> {
         let contents = self.contents();
         let later = contents.audit.iter().filter(|sealed| sealed.sequence > after);
         Ok(later.take(limit).cloned().collect())

@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::Value;
 
-use crate::adapters::sqlite::failed::Failed;
 use crate::adapters::sqlite::read;
+use crate::adapters::sqlite::statement_error::StatementError;
 use crate::domain::audit::check::{Checker, Fault, FaultKind};
-use crate::domain::audit::{Act, Actor, Hash, Head, Sealed, canonical, instant};
+use crate::domain::audit::{Act, Actor, ChainedAct, Hash, Head, canonical, instant};
 use crate::domain::ids::{CredentialName, RotationId, WorkspaceName};
 use crate::ports::journal::Verification;
 
@@ -17,8 +17,8 @@ const COLUMNS: &str =
     "sequence, at, actor, by, what, credential, workspace, rotation, details, previous, hash";
 
 /// Appends a record, in the transaction that is open.
-pub(super) fn seal(connection: &Connection, act: &Act) -> Result<(), Failed> {
-    let Sealed { sequence, act, previous, hash } = Sealed::after(&head(connection)?, act.clone());
+pub(super) fn seal(connection: &Connection, act: &Act) -> Result<(), StatementError> {
+    let ChainedAct { sequence, act, previous, hash } = ChainedAct::after(&head(connection)?, act.clone());
     connection
         .prepare_cached(
             "INSERT INTO audit (sequence, at, actor, by, what, credential, workspace, rotation, details, previous, hash)
@@ -40,7 +40,7 @@ pub(super) fn seal(connection: &Connection, act: &Act) -> Result<(), Failed> {
     Ok(())
 }
 
-pub(super) fn head(connection: &Connection) -> Result<Head, Failed> {
+pub(super) fn head(connection: &Connection) -> Result<Head, StatementError> {
     let last: Option<(i64, String)> = connection
         .prepare_cached("SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1")?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -51,7 +51,11 @@ pub(super) fn head(connection: &Connection) -> Result<Head, Failed> {
     Ok(Head { sequence, hash })
 }
 
-pub(super) fn records(connection: &Connection, after: u64, limit: usize) -> Result<Vec<Sealed>, Failed> {
+pub(super) fn records(
+    connection: &Connection,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<ChainedAct>, StatementError> {
     let sql = format!("SELECT {COLUMNS} FROM audit WHERE sequence > ?1 ORDER BY sequence LIMIT ?2");
     let mut statement = connection.prepare_cached(&sql)?;
     let bounds = [i64::try_from(after).unwrap_or(i64::MAX), i64::try_from(limit).unwrap_or(i64::MAX)];
@@ -63,13 +67,16 @@ pub(super) fn records(connection: &Connection, after: u64, limit: usize) -> Resu
     Ok(records)
 }
 
-fn unreadable(sequence: i64) -> Failed {
+fn unreadable(sequence: i64) -> StatementError {
     let why = "it cannot be what was written: `rekeyd audit verify` says more";
-    Failed::corrupt(format!("record {sequence} of the audit log"), &why)
+    StatementError::corrupt(format!("record {sequence} of the audit log"), &why)
 }
 
 /// Holds every record against its hash and the one before, and every event of the journal against its record.
-pub(super) fn verify(connection: &Connection, expected: Option<&Head>) -> Result<Verification, Failed> {
+pub(super) fn verify(
+    connection: &Connection,
+    expected: Option<&Head>,
+) -> Result<Verification, StatementError> {
     let snapshot = connection.unchecked_transaction()?;
     let mut checker = Checker::new(expected.cloned());
     let mut events = BTreeSet::new();
@@ -105,14 +112,18 @@ pub(super) fn verify(connection: &Connection, expected: Option<&Head>) -> Result
 type Events = BTreeSet<(RotationId, u64)>;
 
 /// If the record tells of an event: whether the journal has just that.
-fn of_event(connection: &Connection, record: &Sealed, events: &mut Events) -> Result<Option<Fault>, Failed> {
+fn of_event(
+    connection: &Connection,
+    record: &ChainedAct,
+    events: &mut Events,
+) -> Result<Option<Fault>, StatementError> {
     let entry = record.act.details.get("entry").and_then(Value::as_u64);
     let Some((rotation, number)) = record.act.rotation.zip(entry) else { return Ok(None) };
     let fault = |kind| Ok(Some(Fault { sequence: record.sequence, kind }));
     let entries = match read::entry(connection, rotation, number) {
         Ok(entry) => entry,
-        Err(Failed::Said(_)) => return fault(FaultKind::Unrecorded),
-        Err(failed @ Failed::Sqlite(_)) => return Err(failed),
+        Err(StatementError::Port(_)) => return fault(FaultKind::Unrecorded),
+        Err(failed @ StatementError::Sqlite(_)) => return Err(failed),
     };
     match entries {
         None => fault(FaultKind::Eventless),
@@ -123,7 +134,7 @@ fn of_event(connection: &Connection, record: &Sealed, events: &mut Events) -> Re
 }
 
 /// Whether the journal has an event, from the time since it has an audit log, of which no record tells.
-fn without_record(connection: &Connection, events: &Events) -> Result<bool, Failed> {
+fn without_record(connection: &Connection, events: &Events) -> Result<bool, StatementError> {
     let mut statement =
         connection.prepare("SELECT rotation, sequence FROM entries WHERE actor IS NOT NULL")?;
     let mut found = statement.query([])?;
@@ -138,13 +149,13 @@ fn without_record(connection: &Connection, events: &Events) -> Result<bool, Fail
 }
 
 /// A record as it was written; its number if a column holds what cannot have been written.
-fn sealed(row: &Row<'_>) -> rusqlite::Result<Result<Sealed, i64>> {
+fn sealed(row: &Row<'_>) -> rusqlite::Result<Result<ChainedAct, i64>> {
     let number: i64 = row.get(0)?;
     Ok(reading(row, number).ok_or(number))
 }
 
 /// Read strictly: each text has to be the one that its meaning is written as.
-fn reading(row: &Row<'_>, number: i64) -> Option<Sealed> {
+fn reading(row: &Row<'_>, number: i64) -> Option<ChainedAct> {
     let text = |column: usize| row.get::<_, String>(column).ok();
     let optional = |column: usize| row.get::<_, Option<String>>(column).ok();
     let at = text(1)?.parse().ok().filter(|at| Some(instant(*at)) == text(1))?;
@@ -167,5 +178,5 @@ fn reading(row: &Row<'_>, number: i64) -> Option<Sealed> {
         details,
     };
     let sequence = u64::try_from(number).ok()?;
-    Some(Sealed { sequence, act, previous: Hash::read(&text(9)?)?, hash: Hash::read(&text(10)?)? })
+    Some(ChainedAct { sequence, act, previous: Hash::read(&text(9)?)?, hash: Hash::read(&text(10)?)? })
 }

@@ -4,7 +4,6 @@
 //! port's rules as constraints and triggers, and a person may look at it with `sqlite3 -readonly` at any time.
 
 mod audit;
-mod failed;
 mod lock;
 mod migrations;
 mod open;
@@ -12,6 +11,7 @@ mod outbox;
 mod read;
 mod read_only;
 mod rows;
+mod statement_error;
 mod write;
 
 use std::fmt;
@@ -23,13 +23,13 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::adapters::sqlite::failed::Failed;
 use crate::adapters::sqlite::rows::{AckRow, EntryRow, HoldRow, LiftRow, ObservationRow, RecordRow};
+use crate::adapters::sqlite::statement_error::StatementError;
 use crate::adapters::sqlite::write::{Request, Write, Writer};
 use crate::domain::ack::Ack;
 use crate::domain::audit::changes;
-use crate::domain::audit::{Act, Actor, Head, Sealed};
-use crate::domain::gate::Observed;
+use crate::domain::audit::{Act, Actor, ChainedAct, Head};
+use crate::domain::gate::Observations;
 use crate::domain::hold::{Hold, HoldKind, Scope};
 use crate::domain::ids::{CredentialName, RotationId, WorkspaceName};
 use crate::domain::record::Record;
@@ -94,7 +94,7 @@ impl SqliteJournal {
 
     async fn read<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&Connection) -> Result<T, Failed> + Send + 'static,
+        question: impl FnOnce(&Connection) -> Result<T, StatementError> + Send + 'static,
     ) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
         let ask: Question = Box::new(move |connection| {
@@ -253,7 +253,7 @@ impl Acknowledgements for SqliteJournal {
         &self,
         credential: &CredentialName,
         rotation: RotationId,
-        observed: &Observed,
+        observed: &Observations,
         at: Timestamp,
     ) -> Result<(), Error> {
         self.write(Write::Observe(ObservationRow::of(credential, rotation, observed, at)?)).await
@@ -263,7 +263,7 @@ impl Acknowledgements for SqliteJournal {
         &self,
         credential: &CredentialName,
         rotation: RotationId,
-    ) -> Result<Option<Observed>, Error> {
+    ) -> Result<Option<Observations>, Error> {
         let credential = credential.clone();
         self.read(move |connection| read::observed(connection, &credential, rotation)).await
     }
@@ -300,7 +300,7 @@ impl AuditLog for SqliteJournal {
         self.read(audit::head).await
     }
 
-    async fn audit(&self, after: u64, limit: usize) -> Result<Vec<Sealed>, Error> {
+    async fn audit(&self, after: u64, limit: usize) -> Result<Vec<ChainedAct>, Error> {
         self.read(move |connection| audit::records(connection, after, limit)).await
     }
 }

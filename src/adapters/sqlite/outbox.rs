@@ -8,8 +8,8 @@ use rusqlite::{Connection, params};
 use serde::Serialize;
 
 use crate::adapters::sqlite::SqliteJournal;
-use crate::adapters::sqlite::failed::Failed;
 use crate::adapters::sqlite::rows;
+use crate::adapters::sqlite::statement_error::StatementError;
 use crate::adapters::sqlite::write::Write;
 use crate::domain::ids::ChannelName;
 use crate::domain::notification::incidents::Change;
@@ -49,7 +49,7 @@ impl Outbox for SqliteJournal {
     }
 }
 
-pub(super) fn apply(connection: &Connection, write: &OutboxWrite) -> Result<(), Failed> {
+pub(super) fn apply(connection: &Connection, write: &OutboxWrite) -> Result<(), StatementError> {
     match write {
         OutboxWrite::Change(change) => post(connection, change),
         OutboxWrite::DeliveryOutcome(outcome) => settle(connection, outcome),
@@ -57,7 +57,7 @@ pub(super) fn apply(connection: &Connection, write: &OutboxWrite) -> Result<(), 
     }
 }
 
-fn post(connection: &Connection, change: &Change) -> Result<(), Failed> {
+fn post(connection: &Connection, change: &Change) -> Result<(), StatementError> {
     let Change { incidents, resolved, notifications, occurrences } = change;
     for incident in incidents {
         connection
@@ -95,7 +95,7 @@ fn post(connection: &Connection, change: &Change) -> Result<(), Failed> {
     Ok(())
 }
 
-fn settle(connection: &Connection, outcome: &DeliveryOutcome) -> Result<(), Failed> {
+fn settle(connection: &Connection, outcome: &DeliveryOutcome) -> Result<(), StatementError> {
     let DeliveryOutcome { channel, done, again, failing } = outcome;
     for number in done {
         connection
@@ -121,7 +121,7 @@ fn settle(connection: &Connection, outcome: &DeliveryOutcome) -> Result<(), Fail
     Ok(())
 }
 
-fn keep_only(connection: &Connection, channels: &BTreeSet<ChannelName>) -> Result<(), Failed> {
+fn keep_only(connection: &Connection, channels: &BTreeSet<ChannelName>) -> Result<(), StatementError> {
     let kept = body(channels)?;
     for sql in [
         "DELETE FROM notifications WHERE channel NOT IN (SELECT value FROM json_each(?1))",
@@ -132,7 +132,7 @@ fn keep_only(connection: &Connection, channels: &BTreeSet<ChannelName>) -> Resul
     Ok(())
 }
 
-fn recall(connection: &Connection) -> Result<OutboxState, Failed> {
+fn recall(connection: &Connection) -> Result<OutboxState, StatementError> {
     let snapshot = connection.unchecked_transaction()?;
     let occurrences = snapshot
         .prepare_cached("SELECT key, rotation FROM occurrences")?
@@ -142,16 +142,20 @@ fn recall(connection: &Connection) -> Result<OutboxState, Failed> {
     Ok(OutboxState { incidents, occurrences, failing: failing(&snapshot)? })
 }
 
-pub(super) fn failing(connection: &Connection) -> Result<Vec<ChannelFailure>, Failed> {
+pub(super) fn failing(connection: &Connection) -> Result<Vec<ChannelFailure>, StatementError> {
     bodies(connection, "SELECT body FROM failing_channels ORDER BY channel")
 }
 
-fn bodies<T: serde::de::DeserializeOwned>(connection: &Connection, sql: &str) -> Result<Vec<T>, Failed> {
+fn bodies<T: serde::de::DeserializeOwned>(
+    connection: &Connection,
+    sql: &str,
+) -> Result<Vec<T>, StatementError> {
     let bodies = connection
         .prepare_cached(sql)?
         .query_map([], |row| row.get::<_, String>(0))?
         .collect::<Result<Vec<_>, _>>()?;
-    let read = |body: &String| rows::read(body).map_err(|why| Failed::corrupt("the notifications", &why));
+    let read =
+        |body: &String| rows::read(body).map_err(|why| StatementError::corrupt("the notifications", &why));
     bodies.iter().map(read).collect()
 }
 
@@ -159,7 +163,7 @@ fn waiting(
     connection: &Connection,
     channel: &ChannelName,
     limit: usize,
-) -> Result<PendingNotifications, Failed> {
+) -> Result<PendingNotifications, StatementError> {
     let snapshot = connection.unchecked_transaction()?;
     let count: i64 = snapshot
         .prepare_cached("SELECT count(*) FROM notifications WHERE channel = ?1")?
@@ -177,11 +181,13 @@ fn waiting(
         .collect::<Result<Vec<_>, _>>()?;
     let read = |(number, failures, due, body): (i64, u32, String, String)| {
         let place = || format!("notification {number}");
-        let notification: Notification = rows::read(&body).map_err(|why| Failed::corrupt(place(), &why))?;
-        let due: Timestamp = due.parse().map_err(|_| Failed::corrupt(place(), &"its time is none"))?;
+        let notification: Notification =
+            rows::read(&body).map_err(|why| StatementError::corrupt(place(), &why))?;
+        let due: Timestamp =
+            due.parse().map_err(|_| StatementError::corrupt(place(), &"its time is none"))?;
         Ok(Notification { number: u64::try_from(number).unwrap_or(0), failures, due, ..notification })
     };
-    let notifications = found.into_iter().map(read).collect::<Result<Vec<_>, Failed>>()?;
+    let notifications = found.into_iter().map(read).collect::<Result<Vec<_>, StatementError>>()?;
     Ok(PendingNotifications { notifications, count: u64::try_from(count).unwrap_or(0) })
 }
 
@@ -189,6 +195,6 @@ fn key_of(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn body(of: &impl Serialize) -> Result<String, Failed> {
-    serde_json::to_string(of).map_err(|error| Failed::corrupt("a notification to write", &error))
+fn body(of: &impl Serialize) -> Result<String, StatementError> {
+    serde_json::to_string(of).map_err(|error| StatementError::corrupt("a notification to write", &error))
 }

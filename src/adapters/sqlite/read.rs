@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::adapters::sqlite::failed::{Failed, explain};
 use crate::adapters::sqlite::rows;
+use crate::adapters::sqlite::statement_error::{StatementError, explain};
 use crate::domain::ack::{Ack, Health};
 use crate::domain::audit::Actor;
 use crate::domain::event::EventName;
-use crate::domain::gate::Observed;
+use crate::domain::gate::Observations;
 use crate::domain::hold::{Hold, HoldKind, Scope};
 use crate::domain::ids::{ConsumerName, CredentialName, KeyId, RotationId, WorkspaceName};
 use crate::domain::record::Record;
@@ -17,22 +17,22 @@ use crate::domain::secret::Fingerprint;
 use crate::ports::journal::{CredentialState, CredentialStates, Entry, Error, RotationHistory};
 
 /// Every credential with what is known of it.
-pub(super) fn load(connection: &Connection) -> Result<CredentialStates, Failed> {
+pub(super) fn load(connection: &Connection) -> Result<CredentialStates, StatementError> {
     let snapshot = connection.unchecked_transaction()?;
     let mut statement = snapshot.prepare_cached("SELECT credential FROM records ORDER BY credential")?;
     let names = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
     let mut loaded = Vec::with_capacity(names.len());
     for name in names {
         // A name that cannot be one hides whose record it is: then nobody's can be trusted to be complete.
-        let credential =
-            CredentialName::new(name).map_err(|error| Failed::corrupt("the name of a record", &error))?;
+        let credential = CredentialName::new(name)
+            .map_err(|error| StatementError::corrupt("the name of a record", &error))?;
         let known = match load_one(&snapshot, &credential) {
             Ok(Some(known)) => Ok(known),
             Ok(None) => Err(corrupt_record(&credential, "it vanished")),
-            Err(Failed::Said(error)) => Err(error),
-            Err(Failed::Sqlite(error)) => match explain(place(&credential).as_ref(), &error) {
+            Err(StatementError::Port(error)) => Err(error),
+            Err(StatementError::Sqlite(error)) => match explain(place(&credential).as_ref(), &error) {
                 corrupt @ Error::Corrupt { .. } => Err(corrupt),
-                Error::Conflict(_) | Error::Unavailable(_) => return Err(Failed::Sqlite(error)),
+                Error::Conflict(_) | Error::Unavailable(_) => return Err(StatementError::Sqlite(error)),
             },
         };
         loaded.push((credential, known));
@@ -43,7 +43,7 @@ pub(super) fn load(connection: &Connection) -> Result<CredentialStates, Failed> 
 pub(super) fn load_one(
     connection: &Connection,
     name: &CredentialName,
-) -> Result<Option<CredentialState>, Failed> {
+) -> Result<Option<CredentialState>, StatementError> {
     let row = connection
         .prepare_cached("SELECT revision, open, body FROM records WHERE credential = ?1")?
         .query_row([name.as_str()], |row| {
@@ -53,12 +53,12 @@ pub(super) fn load_one(
     let Some((revision, open, body)) = row else {
         return Ok(None);
     };
-    let record: Record = rows::read(&body).map_err(|why| Failed::Said(corrupt_record(name, &why)))?;
+    let record: Record = rows::read(&body).map_err(|why| StatementError::Port(corrupt_record(name, &why)))?;
     let agrees = record.credential == *name
         && i64::try_from(record.revision) == Ok(revision)
         && record.open.map(|rotation| rotation.to_string()) == open;
     if !agrees {
-        return Err(Failed::Said(corrupt_record(name, "its columns and its body disagree")));
+        return Err(StatementError::Port(corrupt_record(name, "its columns and its body disagree")));
     }
     let rotation = match record.open {
         Some(rotation) => Some(fold(connection, rotation, name)?),
@@ -67,27 +67,35 @@ pub(super) fn load_one(
     Ok(Some(CredentialState { record, rotation }))
 }
 
-pub(super) fn revision(connection: &Connection, name: &CredentialName) -> Result<Option<u64>, Failed> {
+pub(super) fn revision(
+    connection: &Connection,
+    name: &CredentialName,
+) -> Result<Option<u64>, StatementError> {
     let stored: Option<i64> = connection
         .prepare_cached("SELECT revision FROM records WHERE credential = ?1")?
         .query_row([name.as_str()], |row| row.get(0))
         .optional()?;
-    let read = |revision| u64::try_from(revision).map_err(|error| Failed::corrupt(place(name), &error));
+    let read =
+        |revision| u64::try_from(revision).map_err(|error| StatementError::corrupt(place(name), &error));
     stored.map(read).transpose()
 }
 
-fn fold(connection: &Connection, id: RotationId, name: &CredentialName) -> Result<Rotation, Failed> {
+fn fold(connection: &Connection, id: RotationId, name: &CredentialName) -> Result<Rotation, StatementError> {
     let entries = entries(connection, id)?;
     let events = entries.into_iter().map(|entry| (entry.at, entry.event));
-    let rotation = Rotation::fold(events).map_err(|history| Failed::Said(Error::from((id, history))))?;
+    let rotation =
+        Rotation::fold(events).map_err(|history| StatementError::Port(Error::from((id, history))))?;
     if rotation.plan.rotation == id && rotation.plan.credential == *name {
         Ok(rotation)
     } else {
-        Err(Failed::corrupt(format!("rotation {id}"), &"its plan is of another rotation or credential"))
+        Err(StatementError::corrupt(
+            format!("rotation {id}"),
+            &"its plan is of another rotation or credential",
+        ))
     }
 }
 
-pub(super) fn entries(connection: &Connection, rotation: RotationId) -> Result<Vec<Entry>, Failed> {
+pub(super) fn entries(connection: &Connection, rotation: RotationId) -> Result<Vec<Entry>, StatementError> {
     let Some((credential, workspace)) = owner(connection, rotation)? else {
         return Ok(Vec::new());
     };
@@ -101,10 +109,13 @@ pub(super) fn entries(connection: &Connection, rotation: RotationId) -> Result<V
         let place = || format!("rotation {rotation}, entry {sequence}");
         let stored: i64 = row.get(0)?;
         if u64::try_from(stored) != Ok(sequence) {
-            return Err(Failed::corrupt(place(), &format!("it is missing: entry {stored} comes next")));
+            return Err(StatementError::corrupt(
+                place(),
+                &format!("it is missing: entry {stored} comes next"),
+            ));
         }
         let (at, name, body): (String, String, String) = (row.get(1)?, row.get(2)?, row.get(3)?);
-        let (actor, key) = deed(row, 4).map_err(|why| Failed::corrupt(place(), &why))?;
+        let (actor, key) = deed(row, 4).map_err(|why| StatementError::corrupt(place(), &why))?;
         entries.push(Entry {
             rotation,
             sequence,
@@ -113,11 +124,14 @@ pub(super) fn entries(connection: &Connection, rotation: RotationId) -> Result<V
             workspace: workspace.clone(),
             actor,
             key,
-            event: rows::event(&name, &body).map_err(|why| Failed::corrupt(place(), &why))?,
+            event: rows::event(&name, &body).map_err(|why| StatementError::corrupt(place(), &why))?,
         });
     }
     if entries.is_empty() {
-        return Err(Failed::corrupt(format!("rotation {rotation}"), &"all of its entries are missing"));
+        return Err(StatementError::corrupt(
+            format!("rotation {rotation}"),
+            &"all of its entries are missing",
+        ));
     }
     Ok(entries)
 }
@@ -127,7 +141,7 @@ pub(super) fn entry(
     connection: &Connection,
     rotation: RotationId,
     sequence: u64,
-) -> Result<Option<(Entry, String)>, Failed> {
+) -> Result<Option<(Entry, String)>, StatementError> {
     let Some((credential, workspace)) = owner(connection, rotation)? else { return Ok(None) };
     let mut statement = connection.prepare_cached(
         "SELECT at, event, body, actor, by, key FROM entries WHERE rotation = ?1 AND sequence = ?2",
@@ -137,12 +151,12 @@ pub(super) fn entry(
     let Some(row) = found.next()? else { return Ok(None) };
     let place = || format!("rotation {rotation}, entry {sequence}");
     let (at, name, body): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-    let (actor, key) = deed(row, 3).map_err(|why| Failed::corrupt(place(), &why))?;
-    let event = rows::event(&name, &body).map_err(|why| Failed::corrupt(place(), &why))?;
+    let (actor, key) = deed(row, 3).map_err(|why| StatementError::corrupt(place(), &why))?;
+    let event = rows::event(&name, &body).map_err(|why| StatementError::corrupt(place(), &why))?;
     let written = at;
     let at = instant(&written, place)?;
     if rows::instant(at) != written {
-        return Err(Failed::corrupt(place(), &"its time is not as rekeyd writes it"));
+        return Err(StatementError::corrupt(place(), &"its time is not as rekeyd writes it"));
     }
     Ok(Some((Entry { rotation, sequence, at, credential, workspace, actor, key, event }, body)))
 }
@@ -150,7 +164,7 @@ pub(super) fn entry(
 fn owner(
     connection: &Connection,
     rotation: RotationId,
-) -> Result<Option<(CredentialName, WorkspaceName)>, Failed> {
+) -> Result<Option<(CredentialName, WorkspaceName)>, StatementError> {
     let row: Option<(String, String)> = connection
         .prepare_cached("SELECT credential, workspace FROM rotations WHERE rotation = ?1")?
         .query_row([rotation.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -158,7 +172,7 @@ fn owner(
     let Some((credential, workspace)) = row else {
         return Ok(None);
     };
-    let corrupt = |error| Failed::corrupt(format!("the owner of rotation {rotation}"), &error);
+    let corrupt = |error| StatementError::corrupt(format!("the owner of rotation {rotation}"), &error);
     Ok(Some((
         CredentialName::new(credential).map_err(corrupt)?,
         WorkspaceName::new(workspace).map_err(corrupt)?,
@@ -168,7 +182,7 @@ fn owner(
 pub(super) fn owner_of(
     connection: &Connection,
     rotation: RotationId,
-) -> Result<Option<CredentialName>, Failed> {
+) -> Result<Option<CredentialName>, StatementError> {
     Ok(owner(connection, rotation)?.map(|(credential, _)| credential))
 }
 
@@ -176,7 +190,7 @@ pub(super) fn history(
     connection: &Connection,
     credential: &CredentialName,
     limit: usize,
-) -> Result<Vec<RotationHistory>, Failed> {
+) -> Result<Vec<RotationHistory>, StatementError> {
     let snapshot = connection.unchecked_transaction()?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let ids = snapshot
@@ -186,9 +200,9 @@ pub(super) fn history(
         .query_map(params![credential.as_str(), limit], |row| row.get::<_, String>(0))?
         .collect::<Result<Vec<_>, _>>()?;
     let chapter = |id: String| {
-        let rotation = id
-            .parse()
-            .map_err(|error| Failed::corrupt(format!("the id of a rotation of {credential}"), &error))?;
+        let rotation = id.parse().map_err(|error| {
+            StatementError::corrupt(format!("the id of a rotation of {credential}"), &error)
+        })?;
         Ok(RotationHistory { rotation, entries: entries(&snapshot, rotation)? })
     };
     ids.into_iter().map(chapter).collect()
@@ -199,7 +213,7 @@ pub(super) fn rotations(
     of: Option<&CredentialName>,
     before: Option<RotationId>,
     limit: usize,
-) -> Result<Vec<(RotationId, CredentialName)>, Failed> {
+) -> Result<Vec<(RotationId, CredentialName)>, StatementError> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     // Sorts after every id.
     let before = before.map_or_else(|| "~".to_owned(), |before| before.to_string());
@@ -221,8 +235,8 @@ pub(super) fn rotations(
     };
     let owned = |(id, credential): (String, String)| {
         let rotation: RotationId =
-            id.parse().map_err(|error| Failed::corrupt("the id of a rotation", &error))?;
-        let corrupt = |error| Failed::corrupt(format!("the owner of rotation {rotation}"), &error);
+            id.parse().map_err(|error| StatementError::corrupt("the id of a rotation", &error))?;
+        let corrupt = |error| StatementError::corrupt(format!("the owner of rotation {rotation}"), &error);
         Ok((rotation, CredentialName::new(credential).map_err(corrupt)?))
     };
     rows.into_iter().map(owned).collect()
@@ -232,7 +246,7 @@ pub(super) fn mints_since(
     connection: &Connection,
     workspace: &WorkspaceName,
     since: Timestamp,
-) -> Result<Vec<Timestamp>, Failed> {
+) -> Result<Vec<Timestamp>, StatementError> {
     let texts = connection
         .prepare_cached(
             "SELECT e.at FROM entries AS e JOIN rotations AS r USING (rotation)
@@ -248,7 +262,7 @@ pub(super) fn events_since(
     workspace: &WorkspaceName,
     names: &[&'static str],
     since: Timestamp,
-) -> Result<Vec<Entry>, Failed> {
+) -> Result<Vec<Entry>, StatementError> {
     let mut statement = connection.prepare_cached(
         "SELECT e.rotation, e.sequence, e.at, r.credential, e.event, e.body, e.actor, e.by, e.key
          FROM entries AS e JOIN rotations AS r USING (rotation)
@@ -263,16 +277,17 @@ pub(super) fn events_since(
         let place = || format!("rotation {rotation}, entry {sequence}");
         let (at, credential): (String, String) = (row.get(2)?, row.get(3)?);
         let (name, body): (String, String) = (row.get(4)?, row.get(5)?);
-        let (actor, key) = deed(row, 6).map_err(|why| Failed::corrupt(place(), &why))?;
+        let (actor, key) = deed(row, 6).map_err(|why| StatementError::corrupt(place(), &why))?;
         entries.push(Entry {
-            rotation: rotation.parse().map_err(|error| Failed::corrupt(place(), &error))?,
-            sequence: u64::try_from(sequence).map_err(|error| Failed::corrupt(place(), &error))?,
+            rotation: rotation.parse().map_err(|error| StatementError::corrupt(place(), &error))?,
+            sequence: u64::try_from(sequence).map_err(|error| StatementError::corrupt(place(), &error))?,
             at: instant(&at, place)?,
-            credential: CredentialName::new(credential).map_err(|error| Failed::corrupt(place(), &error))?,
+            credential: CredentialName::new(credential)
+                .map_err(|error| StatementError::corrupt(place(), &error))?,
             workspace: workspace.clone(),
             actor,
             key,
-            event: rows::event(&name, &body).map_err(|why| Failed::corrupt(place(), &why))?,
+            event: rows::event(&name, &body).map_err(|why| StatementError::corrupt(place(), &why))?,
         });
     }
     Ok(entries)
@@ -286,7 +301,7 @@ fn deed(row: &Row<'_>, first: usize) -> Result<(Actor, Option<KeyId>), String> {
     Ok((rows::actor(label.as_deref(), by.as_deref())?, key))
 }
 
-pub(super) fn acks(connection: &Connection, credential: &CredentialName) -> Result<Vec<Ack>, Failed> {
+pub(super) fn acks(connection: &Connection, credential: &CredentialName) -> Result<Vec<Ack>, StatementError> {
     let rows = connection
         .prepare_cached(
             "SELECT consumer, fingerprint, health, coalesce(since, at), at FROM acks
@@ -300,13 +315,14 @@ pub(super) fn acks(connection: &Connection, credential: &CredentialName) -> Resu
     rows.into_iter()
         .map(|[consumer, fingerprint, health, since, at]| {
             Ok(Ack {
-                consumer: ConsumerName::new(consumer).map_err(|error| Failed::corrupt(place(), &error))?,
+                consumer: ConsumerName::new(consumer)
+                    .map_err(|error| StatementError::corrupt(place(), &error))?,
                 fingerprint: Fingerprint::try_from(fingerprint)
-                    .map_err(|error| Failed::corrupt(place(), &error))?,
+                    .map_err(|error| StatementError::corrupt(place(), &error))?,
                 health: match health.as_str() {
                     "using" => Health::Using,
                     "failing" => Health::Failing,
-                    _ => return Err(Failed::corrupt(place(), &"its health is none")),
+                    _ => return Err(StatementError::corrupt(place(), &"its health is none")),
                 },
                 since: instant(&since, place)?,
                 at: instant(&at, place)?,
@@ -319,21 +335,22 @@ pub(super) fn observed(
     connection: &Connection,
     credential: &CredentialName,
     rotation: RotationId,
-) -> Result<Option<Observed>, Failed> {
+) -> Result<Option<Observations>, StatementError> {
     let body: Option<String> = connection
         .prepare_cached("SELECT body FROM observations WHERE credential = ?1 AND rotation = ?2")?
         .query_row([credential.as_str(), &rotation.to_string()], |row| row.get(0))
         .optional()?;
     let place = || format!("the observations of {credential}");
-    body.map(|body| rows::read(&body).map_err(|why| Failed::corrupt(place(), &why))).transpose()
+    body.map(|body| rows::read(&body).map_err(|why| StatementError::corrupt(place(), &why))).transpose()
 }
 
-pub(super) fn holds(connection: &Connection) -> Result<Vec<Hold>, Failed> {
+pub(super) fn holds(connection: &Connection) -> Result<Vec<Hold>, StatementError> {
     let bodies = connection
         .prepare_cached("SELECT body FROM holds ORDER BY scope, what")?
         .query_map([], |row| row.get::<_, String>(0))?
         .collect::<Result<Vec<_>, _>>()?;
-    let read = |body: &String| rows::read(body).map_err(|why| Failed::corrupt("the holds".to_owned(), &why));
+    let read =
+        |body: &String| rows::read(body).map_err(|why| StatementError::corrupt("the holds".to_owned(), &why));
     bodies.iter().map(read).collect()
 }
 
@@ -341,7 +358,7 @@ pub(super) fn lifted(
     connection: &Connection,
     scope: &Scope,
     what: HoldKind,
-) -> Result<Option<Timestamp>, Failed> {
+) -> Result<Option<Timestamp>, StatementError> {
     let at: Option<String> = connection
         .prepare_cached("SELECT at FROM lifts WHERE scope = ?1 AND what = ?2")?
         .query_row([&scope.to_string(), what.label()], |row| row.get(0))
@@ -349,8 +366,8 @@ pub(super) fn lifted(
     at.map(|at| instant(&at, || format!("when the hold on {scope} was lifted"))).transpose()
 }
 
-fn instant(text: &str, place: impl Fn() -> String) -> Result<Timestamp, Failed> {
-    text.parse().map_err(|_| Failed::corrupt(place(), &"its time is none"))
+fn instant(text: &str, place: impl Fn() -> String) -> Result<Timestamp, StatementError> {
+    text.parse().map_err(|_| StatementError::corrupt(place(), &"its time is none"))
 }
 
 fn place(credential: &CredentialName) -> String {

@@ -8,13 +8,13 @@ use std::time::SystemTime;
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::adapters::sqlite::failed::Failed;
 use crate::adapters::sqlite::lock::holder_of;
 use crate::adapters::sqlite::open::{beside, prepare, recovery, version};
+use crate::adapters::sqlite::statement_error::StatementError;
 use crate::adapters::sqlite::{audit, migrations, outbox, read};
 use crate::domain::ack::Ack;
-use crate::domain::audit::{Head, Sealed};
-use crate::domain::gate::Observed;
+use crate::domain::audit::{ChainedAct, Head};
+use crate::domain::gate::Observations;
 use crate::domain::hold::Hold;
 use crate::domain::ids::{CredentialName, RotationId};
 use crate::domain::notification::ChannelFailure;
@@ -57,7 +57,7 @@ impl ReadOnlyJournal {
         }
     }
 
-    fn answer<T>(&self, question: impl Fn(&Connection) -> Result<T, Failed>) -> Result<T, ReadError> {
+    fn answer<T>(&self, question: impl Fn(&Connection) -> Result<T, StatementError>) -> Result<T, ReadError> {
         let mut attempt = 1;
         loop {
             let before = Standing::of(&self.path)?;
@@ -78,7 +78,7 @@ impl ReadOnlyJournal {
     fn ask<T>(
         &self,
         at_rest: bool,
-        question: impl Fn(&Connection) -> Result<T, Failed>,
+        question: impl Fn(&Connection) -> Result<T, StatementError>,
     ) -> Result<T, ReadError> {
         let connection = connect(&self.path, at_rest)?;
         let journal = || self.path.display().to_string();
@@ -111,7 +111,7 @@ impl JournalReader for ReadOnlyJournal {
         &self,
         credential: &CredentialName,
         rotation: RotationId,
-    ) -> Result<Option<Observed>, ReadError> {
+    ) -> Result<Option<Observations>, ReadError> {
         self.answer(|connection| read::observed(connection, credential, rotation))
     }
 
@@ -129,7 +129,7 @@ impl AuditReader for ReadOnlyJournal {
         self.answer(audit::head)
     }
 
-    fn audit(&self, after: u64, limit: usize) -> Result<Vec<Sealed>, ReadError> {
+    fn audit(&self, after: u64, limit: usize) -> Result<Vec<ChainedAct>, ReadError> {
         self.answer(|connection| audit::records(connection, after, limit))
     }
 

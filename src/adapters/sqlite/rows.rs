@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use crate::domain::ack::Ack;
 use crate::domain::audit::Actor;
 use crate::domain::event::Event;
-use crate::domain::gate::Observed;
+use crate::domain::gate::Observations;
 use crate::domain::hold::{Hold, HoldKind, Scope};
 use crate::domain::ids::{CredentialName, RotationId};
 use crate::domain::record::Record;
@@ -110,7 +110,7 @@ impl ObservationRow {
     pub(super) fn of(
         credential: &CredentialName,
         rotation: RotationId,
-        observed: &Observed,
+        observed: &Observations,
         at: Timestamp,
     ) -> Result<Self, Error> {
         let place = format!("the observations of {credential}");

@@ -7,10 +7,10 @@ use rusqlite::{Connection, OptionalExtension, Savepoint, TransactionBehavior, pa
 use tokio::sync::{mpsc, oneshot};
 
 use crate::adapters::sqlite::audit;
-use crate::adapters::sqlite::failed::{Failed, explain, is_of_one_request, is_sync_failure};
 use crate::adapters::sqlite::lock::Lock;
 use crate::adapters::sqlite::outbox::{self, OutboxWrite};
 use crate::adapters::sqlite::rows::{AckRow, EntryRow, HoldRow, LiftRow, ObservationRow, RecordRow};
+use crate::adapters::sqlite::statement_error::{StatementError, explain, is_of_one_request, is_sync_failure};
 use crate::domain::audit::Act;
 use crate::ports::journal::Error;
 
@@ -71,7 +71,7 @@ impl Writer {
 
     fn answer(
         &self,
-        outcomes: Result<Vec<Result<(), Failed>>, Option<rusqlite::Error>>,
+        outcomes: Result<Vec<Result<(), StatementError>>, Option<rusqlite::Error>>,
         replies: Vec<oneshot::Sender<Result<(), Error>>>,
     ) {
         let path = &self.path;
@@ -102,7 +102,7 @@ fn distrusted(path: &std::path::Path) -> String {
 pub(super) fn commit(
     connection: &mut Connection,
     writes: &[Write],
-) -> rusqlite::Result<Vec<Result<(), Failed>>> {
+) -> rusqlite::Result<Vec<Result<(), StatementError>>> {
     let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut outcomes = Vec::with_capacity(writes.len());
     for write in writes {
@@ -110,7 +110,7 @@ pub(super) fn commit(
         outcomes.push(match apply(&savepoint, write) {
             Ok(()) => savepoint.commit().map(Ok)?,
             // A disk that is full for one is full for all: SQLite may have undone the whole transaction already.
-            Err(Failed::Sqlite(error)) if !is_of_one_request(&error) => return Err(error),
+            Err(StatementError::Sqlite(error)) if !is_of_one_request(&error) => return Err(error),
             Err(failed) => savepoint.finish().map(|()| Err(failed))?,
         });
     }
@@ -118,7 +118,7 @@ pub(super) fn commit(
     Ok(outcomes)
 }
 
-fn apply(savepoint: &Savepoint<'_>, write: &Write) -> Result<(), Failed> {
+fn apply(savepoint: &Savepoint<'_>, write: &Write) -> Result<(), StatementError> {
     match write {
         Write::Append { entry, record, act } => {
             append(savepoint, entry)?;
@@ -138,17 +138,17 @@ fn apply(savepoint: &Savepoint<'_>, write: &Write) -> Result<(), Failed> {
     }
 }
 
-fn sealed_if(changed: bool, connection: &Connection, act: &Act) -> Result<(), Failed> {
+fn sealed_if(changed: bool, connection: &Connection, act: &Act) -> Result<(), StatementError> {
     if changed { audit::seal(connection, act) } else { Ok(()) }
 }
 
-fn append(connection: &Connection, entry: &EntryRow) -> Result<(), Failed> {
+fn append(connection: &Connection, entry: &EntryRow) -> Result<(), StatementError> {
     let EntryRow { rotation, sequence, at, credential, workspace, event, body, actor, by, key } = entry;
     let length: i64 = connection
         .prepare_cached("SELECT coalesce(max(sequence) + 1, 0) FROM entries WHERE rotation = ?1")?
         .query_row([rotation], |row| row.get(0))?;
     if length != *sequence {
-        return Err(Failed::conflict(format!(
+        return Err(StatementError::conflict(format!(
             "rotation {rotation} has {length} entries, and `{event}` was to be number {sequence}"
         )));
     }
@@ -161,7 +161,7 @@ fn append(connection: &Connection, entry: &EntryRow) -> Result<(), Failed> {
             .prepare_cached("SELECT credential, workspace FROM rotations WHERE rotation = ?1")?
             .query_row([rotation], |row| Ok((row.get(0)?, row.get(1)?)))?;
         if (&owner.0, &owner.1) != (credential, workspace) {
-            return Err(Failed::corrupt(
+            return Err(StatementError::corrupt(
                 format!("rotation {rotation}"),
                 &format!("it is of {} in {}, not of {credential} in {workspace}", owner.0, owner.1),
             ));
@@ -176,14 +176,14 @@ fn append(connection: &Connection, entry: &EntryRow) -> Result<(), Failed> {
     Ok(())
 }
 
-fn save(connection: &Connection, record: &RecordRow) -> Result<(), Failed> {
+fn save(connection: &Connection, record: &RecordRow) -> Result<(), StatementError> {
     let RecordRow { credential, revision, open, body } = record;
     let stored: Option<i64> = connection
         .prepare_cached("SELECT revision FROM records WHERE credential = ?1")?
         .query_row([credential], |row| row.get(0))
         .optional()?;
     if stored.unwrap_or(0) + 1 != *revision {
-        return Err(Failed::conflict(format!(
+        return Err(StatementError::conflict(format!(
             "the record of {credential} has revision {}, and revision {revision} was to follow it",
             stored.unwrap_or(0)
         )));
@@ -197,7 +197,7 @@ fn save(connection: &Connection, record: &RecordRow) -> Result<(), Failed> {
 }
 
 /// Says whether the consumer says something else than before.
-fn acknowledge(connection: &Connection, ack: &AckRow) -> Result<bool, Failed> {
+fn acknowledge(connection: &Connection, ack: &AckRow) -> Result<bool, StatementError> {
     let same: bool = connection
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM acks
@@ -215,7 +215,7 @@ fn acknowledge(connection: &Connection, ack: &AckRow) -> Result<bool, Failed> {
     Ok(kept > 0 && !same)
 }
 
-fn observe(connection: &Connection, observation: &ObservationRow) -> Result<(), Failed> {
+fn observe(connection: &Connection, observation: &ObservationRow) -> Result<(), StatementError> {
     let ObservationRow { credential, rotation, at, body } = observation;
     connection
         .prepare_cached(
@@ -228,7 +228,7 @@ fn observe(connection: &Connection, observation: &ObservationRow) -> Result<(), 
 }
 
 /// A person's takes the place of a breaker's; any other stays. Says whether anything changed.
-fn put_hold(connection: &Connection, hold: &HoldRow) -> Result<bool, Failed> {
+fn put_hold(connection: &Connection, hold: &HoldRow) -> Result<bool, StatementError> {
     let put = connection
         .prepare_cached(
             "INSERT INTO holds (scope, what, by, body) VALUES (?1, ?2, ?3, ?4)
@@ -240,7 +240,7 @@ fn put_hold(connection: &Connection, hold: &HoldRow) -> Result<bool, Failed> {
 }
 
 /// Says whether there was one.
-fn lift(connection: &Connection, row: &LiftRow) -> Result<bool, Failed> {
+fn lift(connection: &Connection, row: &LiftRow) -> Result<bool, StatementError> {
     let LiftRow { scope, what, at } = row;
     let gone = connection
         .prepare_cached("DELETE FROM holds WHERE scope = ?1 AND what = ?2")?

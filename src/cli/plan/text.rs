@@ -10,7 +10,7 @@ use crate::domain::sanitize::one_line;
 use crate::domain::time::distance;
 use crate::rehearsal::call_log::Call;
 use crate::rehearsal::dry_run::steps::{Called, Step};
-use crate::rehearsal::dry_run::{End, Foreseen};
+use crate::rehearsal::dry_run::{End, Prediction};
 
 pub(super) fn overview(report: &PlanReport) -> String {
     let mut text = String::new();
@@ -24,12 +24,12 @@ pub(super) fn overview(report: &PlanReport) -> String {
     table.load_style(NOTHING);
     table.set_header(["CREDENTIAL", "BEGINS", "WHY", "CALLS", "ENDS"]);
     for planned in &report.credentials {
-        let Some(foreseen) = &planned.foreseen else {
+        let Some(prediction) = &planned.prediction else {
             let row = [planned.credential.as_str(), "-", "-", "-", "cannot be planned"];
             table.add_row(row);
             continue;
         };
-        let begins = match (&planned.status.rotation, foreseen.begins) {
+        let begins = match (&planned.status.rotation, prediction.begins) {
             (Some(rotation), _) => format!("under way: {}", rotation.phase.label()),
             (None, Some(begins)) => distance(begins, report.at),
             (None, None) => "-".to_owned(),
@@ -37,9 +37,9 @@ pub(super) fn overview(report: &PlanReport) -> String {
         table.add_row([
             planned.credential.to_string(),
             begins,
-            foreseen.reason.map_or("-", |reason| reason.label()).to_owned(),
-            calls(foreseen).to_string(),
-            end(foreseen, report.at),
+            prediction.reason.map_or("-", |reason| reason.label()).to_owned(),
+            calls(prediction).to_string(),
+            end(prediction, report.at),
         ]);
     }
     for line in table.lines() {
@@ -67,16 +67,16 @@ pub(super) fn details(planned: &Planned, now: Timestamp) -> String {
     for held in held(planned) {
         text.line(2, &held);
     }
-    let Some(foreseen) = &planned.foreseen else {
+    let Some(prediction) = &planned.prediction else {
         text.line(2, &format!("cannot be planned: {}", planned.why_not.as_deref().unwrap_or_default()));
         return text.finish();
     };
-    if let (Some(begins), None) = (foreseen.begins, &planned.status.rotation) {
-        let why = foreseen.reason.map_or("", |reason| reason.label());
+    if let (Some(begins), None) = (prediction.begins, &planned.status.rotation) {
+        let why = prediction.reason.map_or("", |reason| reason.label());
         text.line(2, &format!("begins {begins:.0} ({}), because of {why}", distance(begins, now)));
     }
     let mut told = None;
-    for step in &foreseen.steps {
+    for step in &prediction.steps {
         if told != Some(step.at) {
             text.heading(&format!("{:.0} ({})", step.at, distance(step.at, now)));
             told = Some(step.at);
@@ -84,10 +84,10 @@ pub(super) fn details(planned: &Planned, now: Timestamp) -> String {
         tell(&mut text, step);
     }
     text.heading("End");
-    text.line(2, &end(foreseen, now));
-    if !foreseen.steps.is_empty() {
+    text.line(2, &end(prediction, now));
+    if !prediction.steps.is_empty() {
         text.heading("Assumed");
-        foreseen.assumes.iter().for_each(|assumed| text.line(2, &format!("- {assumed}")));
+        prediction.assumes.iter().for_each(|assumed| text.line(2, &format!("- {assumed}")));
     }
     text.finish()
 }
@@ -130,17 +130,17 @@ fn held(planned: &Planned) -> Vec<String> {
         status.waits_for.iter().map(|why| format!("waits for a rotation slot or a predecessor: {why}"));
     let obstacle = status.obstacle.iter().map(|it| format!("blocked: {}", it.detail));
     let window =
-        planned.foreseen.iter().filter_map(|it| it.held_by.as_ref()).map(|why| format!("held by: {why}"));
+        planned.prediction.iter().filter_map(|it| it.held_by.as_ref()).map(|why| format!("held by: {why}"));
     holds.chain(turn).chain(obstacle).chain(window).map(|line| one_line(&line)).collect()
 }
 
-fn calls(foreseen: &Foreseen) -> u32 {
-    foreseen.steps.iter().flat_map(|step| &step.calls).map(|called| called.times.max(1)).sum()
+fn calls(prediction: &Prediction) -> u32 {
+    prediction.steps.iter().flat_map(|step| &step.calls).map(|called| called.times.max(1)).sum()
 }
 
-fn end(foreseen: &Foreseen, now: Timestamp) -> String {
-    let when = foreseen.ends_at.map(|at| distance(at, now)).unwrap_or_default();
-    match &foreseen.end {
+fn end(prediction: &Prediction, now: Timestamp) -> String {
+    let when = prediction.ends_at.map(|at| distance(at, now)).unwrap_or_default();
+    match &prediction.end {
         End::NothingDue => "nothing is due".to_owned(),
         End::Ended { phase } => format!("{} {when}", phase.label()),
         End::Parked { reason, detail } => format!("parked ({}) {when}: {}", reason.label(), one_line(detail)),

@@ -14,7 +14,7 @@ use crate::config_file::findings::Findings;
 use crate::config_file::values;
 use crate::domain::ids::{ConsumerName, CredentialName, KeyId, StoreName, WorkspaceName};
 use crate::domain::key::{KeyAttributes, Limits, Permissions, canonical_networks, network};
-use crate::domain::plan::{AfterDeadline, Destination, Terms};
+use crate::domain::plan::{AfterDeadline, Destination, RevocationPolicy};
 use crate::domain::policy::{Credential, IfVanished};
 use crate::domain::schedule::Schedule;
 use crate::ports::store_kind::{NameRule, StoreConfig};
@@ -136,7 +136,7 @@ fn schedule(
     Some(Schedule { cadence: cadence?, jitter, window, freezes })
 }
 
-fn terms(around: &References<'_>, raw: &raw::Credential, findings: &mut Findings) -> Terms {
+fn terms(around: &References<'_>, raw: &raw::Credential, findings: &mut Findings) -> RevocationPolicy {
     let defaults = &around.raw.defaults;
     let (own, inherited) = (&raw.overlap, &defaults.overlap);
     let second = SignedDuration::from_secs(1);
@@ -146,7 +146,7 @@ fn terms(around: &References<'_>, raw: &raw::Credential, findings: &mut Findings
     let then = own.then.as_ref().or(inherited.then.as_ref()).map(At::value);
     let gates::Waits { gates, acks_valid_for, canary } =
         gates::waits(around, &raw.wait_for, &defaults.wait_for, findings);
-    Terms {
+    RevocationPolicy {
         at_least: values::duration_or(at_least, silent::AT_LEAST, SignedDuration::ZERO, findings),
         at_most: values::duration_or(at_most, silent::AT_MOST, second, findings),
         then: match then {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::domain::audit::{Head, Sealed};
+use crate::domain::audit::{ChainedAct, Head};
 
 /// The first record that does not fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +103,7 @@ impl Checker {
 
     /// # Errors
     /// This record does not fit, or one that should stand before it is not there.
-    pub fn check(&mut self, record: &Sealed) -> Result<(), Fault> {
+    pub fn check(&mut self, record: &ChainedAct) -> Result<(), Fault> {
         let next = self.head.sequence + 1;
         if record.sequence != next {
             return Err(Fault { sequence: next, kind: FaultKind::Missing });
@@ -145,18 +145,18 @@ mod tests {
     use super::*;
     use crate::domain::audit::{Act, Actor};
 
-    fn chain(length: u64) -> Vec<Sealed> {
+    fn chain(length: u64) -> Vec<ChainedAct> {
         let mut head = Head::genesis();
         let next = |number| {
             let act = Act::new(Timestamp::UNIX_EPOCH, Actor::Policy, "held", json!({ "number": number }));
-            let sealed = Sealed::after(&head, act);
+            let sealed = ChainedAct::after(&head, act);
             head = sealed.head();
             sealed
         };
         (0..length).map(next).collect()
     }
 
-    fn verdict(records: &[Sealed], expected: Option<Head>) -> Result<Head, (u64, FaultKind)> {
+    fn verdict(records: &[ChainedAct], expected: Option<Head>) -> Result<Head, (u64, FaultKind)> {
         let mut checker = Checker::new(expected);
         let checked = records.iter().try_for_each(|record| checker.check(record));
         checked.and_then(|()| checker.end()).map_err(|fault| (fault.sequence, fault.kind))
@@ -176,7 +176,7 @@ mod tests {
     fn whatever_is_done_to_a_chain_the_first_record_that_does_not_fit_is_named() {
         let whole = chain(5);
         let noted = Some(whole[4].head());
-        let tampered = |tamper: fn(&mut Vec<Sealed>)| {
+        let tampered = |tamper: fn(&mut Vec<ChainedAct>)| {
             let mut records = whole.clone();
             tamper(&mut records);
             verdict(&records, Some(whole[4].head()))
@@ -190,12 +190,12 @@ mod tests {
         assert_eq!(tampered(|it| drop(it.pop())), Err((5, FaultKind::CutOff)));
         assert_eq!(verdict(&whole[..4], None), Ok(whole[3].head()), "without a noted head nobody can know");
         // Numbered anew, or with its own hash made to fit.
-        let renumbered = |it: &mut Vec<Sealed>| {
+        let renumbered = |it: &mut Vec<ChainedAct>| {
             it.swap(1, 2);
             (it[1].sequence, it[2].sequence) = (2, 3);
         };
         assert_eq!(tampered(renumbered), Err((2, FaultKind::Altered)));
-        let rehashed = |it: &mut Vec<Sealed>| {
+        let rehashed = |it: &mut Vec<ChainedAct>| {
             it[2].act.what = "lifted".to_owned();
             it[2].hash = it[2].computed();
         };
@@ -206,7 +206,7 @@ mod tests {
             let mut act = old.act.clone();
             act.actor = Actor::Operator("uid 0".to_owned());
             let head = forged[forged.len() - 1].head();
-            forged.push(Sealed::after(&head, act));
+            forged.push(ChainedAct::after(&head, act));
         }
         assert_eq!(verdict(&forged, noted), Err((5, FaultKind::Replaced)));
     }

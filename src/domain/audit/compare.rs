@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::audit::{Act, Sealed};
+use crate::domain::audit::{Act, ChainedAct};
 use crate::domain::ids::KeyId;
 use crate::domain::time::later;
 
@@ -84,7 +84,7 @@ fn deeds(act: &Act) -> Vec<(Deed, KeyId)> {
 
 /// Holds `records`, all there are of a workspace, against what its log shows from `since` on.
 #[must_use]
-pub fn compare(records: &[Sealed], logged: &[WorkspaceLogEntry], since: Timestamp) -> Comparison {
+pub fn compare(records: &[ChainedAct], logged: &[WorkspaceLogEntry], since: Timestamp) -> Comparison {
     let ours: Vec<UnmatchedAct> = records
         .iter()
         .flat_map(|record| {
@@ -142,12 +142,12 @@ mod tests {
         Timestamp::from_second(minutes * 60).unwrap()
     }
 
-    fn records(acts: &[(i64, &str, &str)]) -> Vec<Sealed> {
+    fn records(acts: &[(i64, &str, &str)]) -> Vec<ChainedAct> {
         let mut head = Head::genesis();
         let sealed = acts.iter().map(|(minutes, what, key)| {
             let act =
                 Act::new(at(*minutes), Actor::Policy, what, json!({ "key": key, "deleted_keys": [key] }));
-            let sealed = Sealed::after(&head, act);
+            let sealed = ChainedAct::after(&head, act);
             head = sealed.head();
             sealed
         });

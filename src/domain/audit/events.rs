@@ -75,7 +75,7 @@ pub fn key(plan: &Plan, before: Option<&Rotation>, event: &Event) -> Option<KeyI
         | Event::OverwriteRequested { .. } => new(),
         Event::MintIntended { .. }
         | Event::MintRefused { .. }
-        | Event::MintDoubted { .. }
+        | Event::MintOutcomeUnknown { .. }
         | Event::LostKeySettled { .. }
         | Event::ClockAgreed
         | Event::EffectFailed { .. }
@@ -97,7 +97,7 @@ fn details(event: &Event) -> Value {
         Event::MintRefused { failure } => {
             json!({ "why": failure.to_string(), "request_id": failure.request_id })
         }
-        Event::MintDoubted { cause } => json!({ "why": cause }),
+        Event::MintOutcomeUnknown { cause } => json!({ "why": cause }),
         Event::LostKeySettled { deleted } => json!({ "deleted_keys": deleted }),
         Event::Staged { destination, version, .. } | Event::Restored { destination, version } => {
             json!({ "destination": destination, "version": version })
@@ -156,8 +156,8 @@ fn begun(plan: &Plan) -> Value {
     })
 }
 
-/// Each gate with its grounds.
+/// Each gate with its reason.
 fn gates(verdicts: &[Verdict]) -> Vec<Value> {
-    let told = |it: &Verdict| json!({ "gate": it.gate.label(), "open": it.open, "grounds": it.grounds });
+    let told = |it: &Verdict| json!({ "gate": it.gate.label(), "open": it.satisfied, "grounds": it.reason });
     verdicts.iter().map(told).collect()
 }

@@ -46,7 +46,7 @@ fn rolled_back(cause: RollbackCause) -> Event {
 
 #[test]
 fn each_event_counts_for_what_failed_by_it() {
-    let doubted = Event::MintDoubted { cause: "no answer".to_owned() };
+    let doubted = Event::MintOutcomeUnknown { cause: "no answer".to_owned() };
     for (event, expected) in [
         (doubted, Some(HoldKind::Minting)),
         (refused(Kind::ServerError), Some(HoldKind::Minting)),

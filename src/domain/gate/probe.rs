@@ -113,7 +113,7 @@ impl ProbeRound {
 
     /// Each instance that does not report the new key.
     #[must_use]
-    pub fn stragglers(&self) -> Vec<LaggingConsumer> {
+    pub fn waiting_on(&self) -> Vec<LaggingConsumer> {
         let straggler = |who: String, why: String| LaggingConsumer {
             who,
             why,
@@ -138,7 +138,7 @@ impl ProbeRound {
 }
 
 pub(super) fn judge_probes(probes: &[Probe], findings: &[ProbeRound], now: Timestamp) -> Verdict {
-    let mut stragglers = Vec::new();
+    let mut waiting_on = Vec::new();
     let mut instances = 0;
     for probe in probes {
         let fresh = |finding: &&ProbeRound| {
@@ -147,20 +147,20 @@ pub(super) fn judge_probes(probes: &[Probe], findings: &[ProbeRound], now: Times
         match findings.iter().find(fresh) {
             Some(finding) => {
                 instances += finding.instances.len();
-                stragglers.extend(finding.stragglers());
+                waiting_on.extend(finding.waiting_on());
             }
-            None => stragglers.push(LaggingConsumer {
+            None => waiting_on.push(LaggingConsumer {
                 who: probe.name.clone(),
                 why: "has not been asked lately".to_owned(),
                 ..LaggingConsumer::default()
             }),
         }
     }
-    if stragglers.is_empty() {
-        let grounds = format!("{instances} instances of {} probes report the new key", probes.len());
-        return open(GateName::Probes, grounds);
+    if waiting_on.is_empty() {
+        let reason = format!("{instances} instances of {} probes report the new key", probes.len());
+        return open(GateName::Probes, reason);
     }
-    shut(GateName::Probes, format!("waiting for {}", named(&stragglers)), stragglers)
+    shut(GateName::Probes, format!("waiting for {}", named(&waiting_on)), waiting_on)
 }
 
 pub(super) fn judge_command(ran: Option<&CommandRun>, now: Timestamp) -> Verdict {

@@ -9,8 +9,8 @@ fn at(hour: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hour)
 }
 
-fn terms(gates: Vec<Gate>) -> Terms {
-    Terms {
+fn terms(gates: Vec<Gate>) -> RevocationPolicy {
+    RevocationPolicy {
         at_least: SignedDuration::from_hours(2),
         at_most: SignedDuration::from_hours(10),
         then: AfterDeadline::Hold,
@@ -35,17 +35,17 @@ fn failing_ack(consumer: &str, value: &str, hour: i64) -> Ack {
     Ack { health: Health::Failing, ..ack(consumer, value, hour) }
 }
 
-fn judged(terms: &Terms, acks: Vec<Ack>, observed: Observed, now: i64) -> Vec<Verdict> {
+fn judged(terms: &RevocationPolicy, acks: Vec<Ack>, observed: Observations, now: i64) -> Vec<Verdict> {
     judge(terms, &Fingerprint::of(b"new"), &Evidence { acks, observed }, at(0), at(now))
 }
 
 fn names_of_shut(verdicts: Vec<Verdict>) -> Vec<GateName> {
-    verdicts.into_iter().filter(|verdict| !verdict.open).map(|verdict| verdict.gate).collect()
+    verdicts.into_iter().filter(|verdict| !verdict.satisfied).map(|verdict| verdict.gate).collect()
 }
 
 /// Judges at `now` with an overlap that began at hour 0, and says which gates are shut.
 fn shut_gates(consumers: &[&str], acks: Vec<Ack>, now: i64) -> Vec<GateName> {
-    names_of_shut(judged(&terms(awaited(consumers)), acks, Observed::default(), now))
+    names_of_shut(judged(&terms(awaited(consumers)), acks, Observations::default(), now))
 }
 
 #[test]
@@ -67,19 +67,21 @@ fn a_consumer_that_went_back_to_the_old_key_is_a_straggler_again() {
 }
 
 #[test]
-fn stragglers_are_named() {
+fn lagging_consumers_are_named() {
     let acks = vec![ack("api", "old", 1)];
-    let verdicts = judged(&terms(awaited(&["api", "batch"])), acks, Observed::default(), 3);
-    assert!(verdicts[1].grounds.contains("api (last acknowledged"), "{verdicts:?}");
-    assert!(verdicts[1].grounds.contains("batch (never"), "{verdicts:?}");
-    let who: Vec<_> = verdicts[1].stragglers.iter().map(|it| (it.who.as_str(), it.last)).collect();
+    let verdicts = judged(&terms(awaited(&["api", "batch"])), acks, Observations::default(), 3);
+    assert!(verdicts[1].reason.contains("api (last acknowledged"), "{verdicts:?}");
+    assert!(verdicts[1].reason.contains("batch (never"), "{verdicts:?}");
+    let who: Vec<_> = verdicts[1].waiting_on.iter().map(|it| (it.who.as_str(), it.last)).collect();
     assert_eq!(who, [("api", Some(at(1))), ("batch", None)]);
 }
 
 #[test]
 fn an_acknowledgement_grows_stale_where_the_policy_says_so() {
-    let limited = Terms { acks_valid_for: Some(SignedDuration::from_hours(3)), ..terms(awaited(&["api"])) };
-    let shut = |hour| names_of_shut(judged(&limited, vec![ack("api", "new", 1)], Observed::default(), hour));
+    let limited =
+        RevocationPolicy { acks_valid_for: Some(SignedDuration::from_hours(3)), ..terms(awaited(&["api"])) };
+    let shut =
+        |hour| names_of_shut(judged(&limited, vec![ack("api", "new", 1)], Observations::default(), hour));
     assert_eq!(shut(4), []);
     assert_eq!(shut(5), [GateName::Acks]);
     assert_eq!(shut_gates(&["api"], vec![ack("api", "new", 1)], 5), []);
@@ -88,15 +90,20 @@ fn an_acknowledgement_grows_stale_where_the_policy_says_so() {
 #[test]
 fn a_consumer_that_fails_shuts_a_gate_that_no_policy_can_leave_out() {
     let acks = vec![failing_ack("nobody-waits-for", "new", 1)];
-    let verdicts = judged(&terms(vec![]), acks, Observed::default(), 9);
+    let verdicts = judged(&terms(vec![]), acks, Observations::default(), 9);
     assert!(is_anyone_failing(&verdicts));
     assert_eq!(names_of_shut(verdicts), [GateName::Failing]);
     let long_ago = vec![failing_ack("api", "old", -1)];
-    assert!(!is_anyone_failing(&judged(&terms(vec![]), long_ago, Observed::default(), 9)));
+    assert!(!is_anyone_failing(&judged(&terms(vec![]), long_ago, Observations::default(), 9)));
     // Of two destinations, one may have served the new key for hours before the other one does.
     let before_all_served_it = vec![failing_ack("api", "new", -1)];
-    assert!(is_anyone_failing(&judged(&terms(vec![]), before_all_served_it.clone(), Observed::default(), 9)));
-    let way_back = Observed { way_back: true, ..Observed::default() };
+    assert!(is_anyone_failing(&judged(
+        &terms(vec![]),
+        before_all_served_it.clone(),
+        Observations::default(),
+        9
+    )));
+    let way_back = Observations { way_back: true, ..Observations::default() };
     assert!(!is_anyone_failing(&judged(&terms(vec![]), before_all_served_it, way_back, 9)));
     assert_eq!(
         shut_gates(&["api"], vec![failing_ack("api", "new", 1)], 9),
@@ -120,7 +127,7 @@ fn seen(old: Option<i64>, new: Option<i64>) -> SourceEvidence {
 /// Whether the gate `idle = "2h"` is open at hour 8, a source being an hour late.
 fn idle(when_unknown: WhenUnknown, usage: Vec<SourceEvidence>) -> bool {
     let idle = Idle { quiet: SignedDuration::from_hours(2), when_unknown };
-    let observed = Observed { usage, ..Observed::default() };
+    let observed = Observations { usage, ..Observations::default() };
     names_of_shut(judged(&terms(vec![Gate::Idle(idle)]), vec![], observed, 8)).is_empty()
 }
 
@@ -155,14 +162,14 @@ fn a_policy_may_let_the_time_decide_where_nothing_is_known_but_never_against_evi
     assert!(!idle(WhenUnknown::Time, vec![seen(Some(7), None)]));
 }
 
-fn finding(says: &[InstanceReport]) -> Observed {
+fn finding(says: &[InstanceReport]) -> Observations {
     let instance = |(number, says): (usize, &InstanceReport)| Instance {
         address: format!("10.0.0.{number}"),
         says: says.clone(),
     };
     let instances = says.iter().enumerate().map(instance).collect();
     let finding = ProbeRound { probe: "api".into(), at: at(8), instances, red_rounds: 0 };
-    Observed { probes: vec![finding], ..Observed::default() }
+    Observations { probes: vec![finding], ..Observations::default() }
 }
 
 #[test]
@@ -177,7 +184,7 @@ fn every_instance_behind_a_probe_must_report_the_new_key() {
     assert!(shut(&[InstanceReport::TheNewKey, InstanceReport::SomethingElse]));
     assert!(shut(&[InstanceReport::Nothing("no answer".into())]));
     let verdicts = judged(&gate, vec![], finding(&[InstanceReport::TheNewKey, InstanceReport::TheOldKey]), 8);
-    assert_eq!(verdicts[1].stragglers[0].who, "api at 10.0.0.1");
+    assert_eq!(verdicts[1].waiting_on[0].who, "api at 10.0.0.1");
 }
 
 #[test]
@@ -186,7 +193,7 @@ fn a_command_must_have_agreed_lately() {
     let gate = terms(vec![Gate::Command(command)]);
     let shut = |ran: Option<(i64, bool)>| {
         let command = ran.map(|(hour, agreed)| CommandRun { at: at(hour), agreed, how: "exit code".into() });
-        let observed = Observed { command, ..Observed::default() };
+        let observed = Observations { command, ..Observations::default() };
         !names_of_shut(judged(&gate, vec![], observed, 8)).is_empty()
     };
     assert!(shut(None) && shut(Some((8, false))) && shut(Some((7, true))));

@@ -171,7 +171,7 @@ fn of_rotation(report: &CredentialReport, rotation: &RotationReport, now: Timest
     }
     let deadline = rotation.deadline.filter(|deadline| *deadline <= now)?;
     let is_held = rotation.phase == PhaseName::Overlap && report.attention;
-    (is_held && rotation.gates.iter().any(|gate| !gate.open)).then(|| {
+    (is_held && rotation.gates.iter().any(|gate| !gate.satisfied)).then(|| {
         let late = about(report, "late", Severity::Ticket, "late", &report.summary, deadline);
         Alert { anchor: "overlap-past-its-deadline".to_owned(), ..late }
     })

@@ -131,7 +131,7 @@ phases! {
     },
     Minting: PhaseRow {
         label: "minting",
-        takes: &[E::Minted, E::MintRefused, E::MintDoubted, E::LostKeySettled, E::AbortRequested],
+        takes: &[E::Minted, E::MintRefused, E::MintOutcomeUnknown, E::LostKeySettled, E::AbortRequested],
         path: Path::Rotation, waits: false, is_setback: false, may_publish_again: false,
         needs_old_key: NeedsOldKey::Never, old_key: OldKey::Enabled, quarantine: Quarantine::NotPlanned,
         held_by: None, admin_key: AdminKeySide::Either,

@@ -122,7 +122,7 @@ fn overlap(
     now: Timestamp,
 ) -> Advice {
     let waiting: Vec<&str> =
-        current.gates.iter().filter(|it| !it.open).map(|it| it.grounds.as_str()).collect();
+        current.gates.iter().filter(|it| !it.satisfied).map(|it| it.reason.as_str()).collect();
     let late = current.deadline.is_some_and(|deadline| deadline <= now);
     let attention = late && !waiting.is_empty() && rotation.plan.terms.then == AfterDeadline::Hold;
     let command = attention.then(|| show_lagging(report, current));
@@ -136,8 +136,8 @@ fn overlap(
 
 /// The command that shows why a gate is not satisfied.
 fn show_lagging(report: &CredentialReport, current: &RotationReport) -> String {
-    let late = current.gates.iter().find(|it| it.gate == GateName::Acks && !it.open);
-    match late.and_then(|verdict| verdict.stragglers.first()) {
+    let late = current.gates.iter().find(|it| it.gate == GateName::Acks && !it.satisfied);
+    match late.and_then(|verdict| verdict.waiting_on.first()) {
         Some(lagging) => format!("rekeyd consumers {}", lagging.who),
         None => format!("rekeyd history {}", report.credential),
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::domain::ack::{Ack, Health};
 use crate::domain::gate::Gate;
 use crate::domain::ids::{ConsumerName, CredentialName};
-use crate::domain::plan::Terms;
+use crate::domain::plan::RevocationPolicy;
 use crate::domain::policy::Credential;
 use crate::domain::record::Record;
 use crate::domain::report::SCHEMA_VERSION;
@@ -105,7 +105,7 @@ pub fn uses(
 ) -> Vec<UseReport> {
     let terms = rotation.map(|rotation| &rotation.plan.terms).into_iter();
     let terms = terms.chain(policy.map(|policy| &policy.terms));
-    let of_terms = |terms: &Terms| -> Vec<ConsumerName> {
+    let of_terms = |terms: &RevocationPolicy| -> Vec<ConsumerName> {
         terms.gates.iter().filter_map(Gate::consumers).flatten().cloned().collect()
     };
     let required: BTreeSet<ConsumerName> = terms.flat_map(of_terms).collect();

@@ -104,7 +104,9 @@ fn text(event: &Event, places: &[Destination]) -> String {
         Event::MintIntended { .. } => "preflight passed; creating a new key".to_owned(),
         Event::Minted { key, fingerprint } => format!("created key {key}, fingerprint {fingerprint}"),
         Event::MintRefused { failure } => format!("the provider refused to create a key: {failure}"),
-        Event::MintDoubted { cause } => format!("a key may have been created, and its value lost: {cause}"),
+        Event::MintOutcomeUnknown { cause } => {
+            format!("a key may have been created, and its value lost: {cause}")
+        }
         Event::LostKeySettled { deleted } => match deleted.as_slice() {
             [] => "no orphaned key was found".to_owned(),
             keys => {
@@ -128,9 +130,9 @@ fn text(event: &Event, places: &[Destination]) -> String {
         Event::Released { verdicts, forced } => {
             let how =
                 if *forced { "the deadline of the policy has passed" } else { "every gate is satisfied" };
-            format!("the old key may be disabled: {how}{}", grounds(verdicts))
+            format!("the old key may be disabled: {how}{}", reason(verdicts))
         }
-        Event::ReleaseWithdrawn { verdicts } => format!("a gate is waiting again{}", grounds(verdicts)),
+        Event::ReleaseWithdrawn { verdicts } => format!("a gate is waiting again{}", reason(verdicts)),
         Event::OldKeyDisabled => "disabled the old key".to_owned(),
         Event::ClockAgreed => "the provider's clock agrees with this machine's; the wait starts".to_owned(),
         Event::QuarantinePassed => "the quarantine has ended".to_owned(),
@@ -184,6 +186,6 @@ fn start(plan: &Plan) -> String {
     }
 }
 
-fn grounds(verdicts: &[Verdict]) -> String {
-    verdicts.iter().map(|verdict| format!("; {}: {}", verdict.gate.label(), verdict.grounds)).collect()
+fn reason(verdicts: &[Verdict]) -> String {
+    verdicts.iter().map(|verdict| format!("; {}: {}", verdict.gate.label(), verdict.reason)).collect()
 }

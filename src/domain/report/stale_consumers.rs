@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::domain::ack::Ack;
 use crate::domain::gate::Gate;
 use crate::domain::ids::ConsumerName;
-use crate::domain::plan::Terms;
+use crate::domain::plan::RevocationPolicy;
 use crate::domain::policy::Credential;
 use crate::domain::report::advice::Advice;
 use crate::domain::report::{CredentialHealth, CredentialReport};
@@ -54,7 +54,7 @@ pub fn applies(policy: Option<&Credential>) -> bool {
     })
 }
 
-fn required(terms: &Terms) -> impl Iterator<Item = &ConsumerName> {
+fn required(terms: &RevocationPolicy) -> impl Iterator<Item = &ConsumerName> {
     terms.gates.iter().filter_map(Gate::consumers).flatten()
 }
 
@@ -63,7 +63,7 @@ pub(super) fn find(policy: Option<&Credential>, acks: &[Ack], now: Timestamp) ->
     policy.map(|policy| of_terms(&policy.terms, acks, now)).unwrap_or_default()
 }
 
-fn of_terms(terms: &Terms, acks: &[Ack], now: Timestamp) -> Vec<StaleConsumer> {
+fn of_terms(terms: &RevocationPolicy, acks: &[Ack], now: Timestamp) -> Vec<StaleConsumer> {
     let Some(valid_for) = terms.acks_valid_for else { return Vec::new() };
     let last =
         |consumer: &ConsumerName| acks.iter().filter(|ack| ack.consumer == *consumer).map(|ack| ack.at).max();
@@ -120,10 +120,14 @@ mod tests {
         Ack { consumer: name(consumer), fingerprint, health: Health::Using, since: at(0), at: at(minute) }
     }
 
-    fn terms(valid_for: Option<i64>) -> Terms {
+    fn terms(valid_for: Option<i64>) -> RevocationPolicy {
         let required = [name("api"), name("batch"), name("never")].into();
         let acks_valid_for = valid_for.map(SignedDuration::from_mins);
-        Terms { gates: vec![Gate::Acks(required)], acks_valid_for, ..Terms::of_an_emergency() }
+        RevocationPolicy {
+            gates: vec![Gate::Acks(required)],
+            acks_valid_for,
+            ..RevocationPolicy::of_an_emergency()
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::domain::gate::Observed;
+use crate::domain::gate::Observations;
 use crate::domain::gate::probe::{CommandRun, InstanceReport, ProbeRound};
 use crate::domain::report::condition::Condition;
 use crate::domain::report::consumers::UseReport;
@@ -28,7 +28,7 @@ impl WhyReport {
     #[must_use]
     pub fn new(
         credential: CredentialReport,
-        observed: Option<&Observed>,
+        observed: Option<&Observations>,
         consumers: Vec<UseReport>,
         at: Timestamp,
     ) -> Self {
@@ -65,7 +65,7 @@ pub struct SourceReport {
 }
 
 impl EvidenceReport {
-    fn new(observed: &Observed) -> Self {
+    fn new(observed: &Observations) -> Self {
         Self {
             gathered_at: observed.gathered_at,
             rollback: observed.way_back,

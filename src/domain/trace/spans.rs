@@ -148,7 +148,7 @@ fn note(number: u64, step: &Step<'_>) -> Note {
         Event::Begun(_)
         | Event::MintIntended { .. }
         | Event::Minted { .. }
-        | Event::MintDoubted { .. }
+        | Event::MintOutcomeUnknown { .. }
         | Event::LostKeySettled { .. }
         | Event::Staged { .. }
         | Event::ValueLost

@@ -9,7 +9,7 @@ use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::{CredentialName, KeyId, ServiceAccountId, StoreName, WorkspaceName};
 use crate::domain::key::{KeyAttributes, KeyRequest, Permissions};
-use crate::domain::plan::{Destination, Plan, Reason, Terms};
+use crate::domain::plan::{Destination, Plan, Reason, RevocationPolicy};
 use crate::domain::rotation::ParkReason;
 use crate::domain::secret::Fingerprint;
 use crate::domain::successor::Served;
@@ -40,7 +40,7 @@ fn begun() -> Event {
             json_field: None,
             create: false,
         }],
-        terms: Terms::of_an_emergency(),
+        terms: RevocationPolicy::of_an_emergency(),
         expire_old_key: None,
         emergency: false,
         urgency: None,

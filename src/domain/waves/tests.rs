@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::ids::{KeyId, RotationId, WorkspaceName};
-use crate::domain::plan::{AfterDeadline, Terms};
+use crate::domain::plan::{AfterDeadline, RevocationPolicy};
 use crate::domain::policy::IfVanished;
 use crate::domain::record::{Current, LastRotation};
 use crate::domain::schedule::{Cadence, Schedule};
@@ -35,7 +35,7 @@ fn credential(index: usize, after: &BTreeSet<usize>, bake: i64) -> Credential {
         key_lifetime: None,
         destinations: Vec::new(),
         schedule: Schedule { cadence, jitter: zero, window: None, freezes: Vec::new() },
-        terms: Terms { then: AfterDeadline::Hold, ..Terms::of_an_emergency() },
+        terms: RevocationPolicy { then: AfterDeadline::Hold, ..RevocationPolicy::of_an_emergency() },
         after: after.iter().map(|index| name(*index)).collect(),
         bake: SignedDuration::from_hours(bake),
         expire_old_key: None,

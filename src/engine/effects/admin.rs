@@ -22,7 +22,7 @@ impl Effects<'_> {
 
     /// Switches to the key that has to be in use in this phase. Where its value cannot be read, or it does not work, the
     /// one in use stays; the checks before each revocation refuse what would then be wrong.
-    pub(super) async fn settle_admin_key(&mut self) -> Result<(), Failure> {
+    pub(super) async fn switch_admin_key(&mut self) -> Result<(), Failure> {
         let workspace_client = self.workspace_client()?;
         let Some(admin_key) = workspace_client.admin_key_of(&self.plan().credential) else { return Ok(()) };
         let Ok(mut new_key) = self.new_key() else { return Ok(()) };
@@ -53,7 +53,7 @@ impl NewKeyEffects<'_> {
 
 impl Reconciler {
     /// Between rotations: switches to the credential's key, which the destinations serve.
-    pub(in crate::engine) async fn settle_admin_key_when_idle(&self, credential: &Credential) {
+    pub(in crate::engine) async fn switch_admin_key_when_idle(&self, credential: &Credential) {
         let Ok(workspace_client) = self.context.workspace_client(&credential.workspace) else { return };
         let print = self.record.current.as_ref().and_then(|current| current.fingerprint.as_ref());
         let (Some(print), Some(admin_key)) = (print, workspace_client.admin_key_of(&credential.name)) else {

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use crate::domain::ack::Ack;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::gate::probe::{CommandGate, CommandRun, Instance, Marks, Probe, ProbeRound};
-use crate::domain::gate::{Evidence, Gate, Observed};
+use crate::domain::gate::{Evidence, Gate, Observations};
 use crate::domain::key::Key;
 use crate::domain::successor::PlacementState;
 use crate::domain::usage::{CreditCounters, Ours, Reading, Source, SourceEvidence};
@@ -48,7 +48,7 @@ impl NewKeyEffects<'_> {
         let observed = self.context.journal.observed(&credential, id).await.map_err(unreadable)?;
         let way_back = self.rotation.phase.is_rollback();
         let observed = observed.filter(|observed| observed.way_back == way_back);
-        let observed = observed.unwrap_or_else(|| Observed { way_back, ..Observed::default() });
+        let observed = observed.unwrap_or_else(|| Observations { way_back, ..Observations::default() });
         let gates = self.plan().terms.gates.clone();
         let now = self.context.now();
         let age = observed.gathered_at.map(|at| now.duration_since(at));
@@ -56,7 +56,7 @@ impl NewKeyEffects<'_> {
         if fresh || gates.iter().all(|gate| gate.consumers().is_some()) {
             return Ok(Evidence { acks, observed });
         }
-        let mut next = Observed { gathered_at: Some(now), ..observed };
+        let mut next = Observations { gathered_at: Some(now), ..observed };
         if gates.iter().any(Gate::needs_usage) {
             next = self.watch_usage(next, &gates, now).await?;
         }
@@ -74,10 +74,10 @@ impl NewKeyEffects<'_> {
     /// The provider's evidence of both keys' use since it was last gathered.
     async fn watch_usage(
         &mut self,
-        mut observed: Observed,
+        mut observed: Observations,
         gates: &[Gate],
         now: Timestamp,
-    ) -> Result<Observed, Failure> {
+    ) -> Result<Observations, Failure> {
         let quiet = quiet(gates);
         let inventory = self.listed().await?;
         let (old, new) = (self.old_key(&inventory).cloned(), inventory.key(&self.successor.key).cloned());
@@ -118,10 +118,10 @@ impl NewKeyEffects<'_> {
     /// journal before it is made: its use in the evidence is never taken for a consumer's.
     async fn send_canary(
         &mut self,
-        mut observed: Observed,
+        mut observed: Observations,
         quiet: SignedDuration,
         now: Timestamp,
-    ) -> Result<Observed, Failure> {
+    ) -> Result<Observations, Failure> {
         // Only the old key's idle time needs it: our own call is no consumer's use of the new key.
         let canary = self.plan().terms.canary.clone().filter(|_| !quiet.is_zero());
         let Some(voice) = canary else { return Ok(observed) };
@@ -193,7 +193,7 @@ impl NewKeyEffects<'_> {
             return Ok(observed.probes);
         }
         let findings = self.probe(&probes, &observed.probes).await;
-        let observed = Observed { probes: findings.clone(), ..observed };
+        let observed = Observations { probes: findings.clone(), ..observed };
         let at = self.context.now();
         let written = self.context.journal.observe(&plan.credential, plan.rotation, &observed, at).await;
         written.map_err(unreadable)?;
@@ -249,7 +249,7 @@ fn quiet(gates: &[Gate]) -> SignedDuration {
     quiet.max().unwrap_or_default()
 }
 
-fn count(observed: &mut Observed, old: &Key, new: &Key, now: Timestamp) -> Reading {
+fn count(observed: &mut Observations, old: &Key, new: &Key, now: Timestamp) -> Reading {
     let counted = CreditCounters { at: now, old: old.character_count, new: new.character_count };
     let reading = counted.moved(observed.counted.as_ref(), &old.id, &new.id);
     observed.counted = Some(counted);

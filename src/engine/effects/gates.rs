@@ -53,7 +53,7 @@ impl NewKeyEffects<'_> {
         let terms = &rotation.plan.terms;
         let now = self.context.now();
         let deadline = later(rotation.overlap_since(), terms.at_most);
-        let open = verdicts.iter().all(|verdict| verdict.open);
+        let open = verdicts.iter().all(|verdict| verdict.satisfied);
         if !open && now < deadline {
             let opens_at = later(rotation.overlap_since(), terms.at_least);
             let next = if opens_at > now { opens_at.min(deadline) } else { deadline };
@@ -105,7 +105,7 @@ impl NewKeyEffects<'_> {
         let opens_at = later(rotation.since, rotation.plan.terms.at_least);
         let now = self.context.now();
         let next = if opens_at > now { opens_at } else { later(now, self.gathers_every()) };
-        Ok(verdicts.iter().any(|verdict| !verdict.open).then_some(next))
+        Ok(verdicts.iter().any(|verdict| !verdict.satisfied).then_some(next))
     }
 
     /// Until when a freeze of the policy, or a hold, forbids to revoke anything.
@@ -170,7 +170,7 @@ impl NewKeyEffects<'_> {
             return Ok(if reddest.red_rounds == 0 { Watch::Quiet } else { Watch::Doubtful { again_at } });
         }
         let why: Vec<String> =
-            reddest.stragglers().iter().map(|it| format!("{} {}", it.who, it.why)).take(NAMED_MAX).collect();
+            reddest.waiting_on().iter().map(|it| format!("{} {}", it.who, it.why)).take(NAMED_MAX).collect();
         Ok(Watch::Alarm(Alarm { kind: AlarmKind::ProbeRed, detail: why.join(", ") }))
     }
 

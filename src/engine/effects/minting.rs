@@ -34,7 +34,7 @@ impl Effects<'_> {
             }
             Err(failure) => match failure.certainty {
                 Certainty::Rejected => Event::MintRefused { failure },
-                Certainty::Unknown => Event::MintDoubted { cause: failure.to_string() },
+                Certainty::Unknown => Event::MintOutcomeUnknown { cause: failure.to_string() },
             },
         }))
     }

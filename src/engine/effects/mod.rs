@@ -82,7 +82,7 @@ impl<'r> DerefMut for NewKeyEffects<'r> {
 
 impl<'r> Effects<'r> {
     pub(super) async fn act(&mut self, effect: Effect) -> EffectResult {
-        self.settle_admin_key().await?;
+        self.switch_admin_key().await?;
         match effect {
             Effect::Preflight => Box::pin(self.preflight()).await,
             Effect::Mint => Box::pin(self.mint()).await,

@@ -4,7 +4,7 @@ use crate::domain::event::Event;
 use crate::domain::failure::Kind;
 use crate::domain::gate::{self, Verdict};
 use crate::domain::phase::Phase;
-use crate::domain::plan::{AfterDeadline, Terms};
+use crate::domain::plan::{AfterDeadline, RevocationPolicy};
 use crate::domain::time::later;
 use crate::engine::effects::gates::Watch;
 use crate::engine::effects::precheck::Precheck;
@@ -14,7 +14,7 @@ impl NewKeyEffects<'_> {
     pub(super) async fn disable_old(&mut self) -> EffectResult {
         if !self.plan().emergency {
             let verdicts = self.judge().await?;
-            let open = verdicts.iter().all(|verdict| verdict.open);
+            let open = verdicts.iter().all(|verdict| verdict.satisfied);
             if !open && (gate::is_anyone_failing(&verdicts) || !self.is_overdue()) {
                 return self.withhold(verdicts).await;
             }
@@ -54,7 +54,7 @@ impl NewKeyEffects<'_> {
     /// Whether the policy's deadline overrules the gates: by the terms and the clock of now, not of when it was decided.
     fn is_overdue(&self) -> bool {
         let rotation = self.rotation;
-        let Terms { at_most, then, .. } = rotation.plan.terms;
+        let RevocationPolicy { at_most, then, .. } = rotation.plan.terms;
         let forced = matches!(rotation.phase, Phase::Disabling { forced: true, .. });
         let overdue = self.context.now() >= later(rotation.overlap_since(), at_most);
         forced && overdue && then == AfterDeadline::Revoke

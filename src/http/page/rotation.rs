@@ -84,15 +84,15 @@ fn gates(gates: &[Verdict], now: Timestamp) -> Markup {
         p.where { "Every gate has to be satisfied before the old key is disabled." }
         ul.gates {
             @for gate in gates {
-                li class=(if gate.open { "satisfied" } else { "waiting" }) {
+                li class=(if gate.satisfied { "satisfied" } else { "waiting" }) {
                     p {
                         strong { (format::spaced(gate.gate.label())) } " "
-                        span class={ "tag " (if gate.open { "well" } else { "warn" }) } { (if gate.open { "satisfied" } else { "waiting" }) }
+                        span class={ "tag " (if gate.satisfied { "well" } else { "warn" }) } { (if gate.satisfied { "satisfied" } else { "waiting" }) }
                     }
-                    p.summary { (format::inline(&gate.grounds)) }
-                    @if !gate.stragglers.is_empty() {
+                    p.summary { (format::inline(&gate.reason)) }
+                    @if !gate.waiting_on.is_empty() {
                         ul.lagging aria-label="Lagging consumers" {
-                            @for consumer in &gate.stragglers { (one(consumer, now)) }
+                            @for consumer in &gate.waiting_on { (one(consumer, now)) }
                         }
                     }
                 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::domain::ack::Ack;
-use crate::domain::gate::Observed;
+use crate::domain::gate::Observations;
 use crate::domain::ids::{CredentialName, RotationId};
 use crate::ports::journal::Error;
 
@@ -31,7 +31,7 @@ pub trait Acknowledgements: Send + Sync {
         &self,
         credential: &CredentialName,
         rotation: RotationId,
-        observed: &Observed,
+        observed: &Observations,
         at: Timestamp,
     ) -> Result<(), Error>;
 
@@ -43,5 +43,5 @@ pub trait Acknowledgements: Send + Sync {
         &self,
         credential: &CredentialName,
         rotation: RotationId,
-    ) -> Result<Option<Observed>, Error>;
+    ) -> Result<Option<Observations>, Error>;
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::domain::audit::{Act, Head, Sealed};
+use crate::domain::audit::{Act, ChainedAct, Head};
 use crate::ports::journal::Error;
 
 #[async_trait]
@@ -23,5 +23,5 @@ pub trait AuditLog: Send + Sync {
     ///
     /// # Errors
     /// `Corrupt` or `Unavailable`.
-    async fn audit(&self, after: u64, limit: usize) -> Result<Vec<Sealed>, Error>;
+    async fn audit(&self, after: u64, limit: usize) -> Result<Vec<ChainedAct>, Error>;
 }

@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::domain::ack::Ack;
 use crate::domain::audit::check::Fault;
-use crate::domain::audit::{Head, Sealed};
-use crate::domain::gate::Observed;
+use crate::domain::audit::{ChainedAct, Head};
+use crate::domain::gate::Observations;
 use crate::domain::hold::Hold;
 use crate::domain::ids::{CredentialName, RotationId};
 use crate::domain::notification::ChannelFailure;
@@ -96,7 +96,7 @@ pub trait JournalReader: AuditReader + Diagnosis {
         &self,
         credential: &CredentialName,
         rotation: RotationId,
-    ) -> Result<Option<Observed>, ReadError>;
+    ) -> Result<Option<Observations>, ReadError>;
 
     /// As [`HoldRegister::holds`](crate::ports::journal::HoldRegister::holds).
     ///
@@ -123,7 +123,7 @@ pub trait AuditReader {
     ///
     /// # Errors
     /// The journal cannot be read, or a record is damaged.
-    fn audit(&self, after: u64, limit: usize) -> Result<Vec<Sealed>, ReadError>;
+    fn audit(&self, after: u64, limit: usize) -> Result<Vec<ChainedAct>, ReadError>;
 
     /// Compares the audit log with its hashes, with the journal's entries, and with a head that was stored elsewhere.
     ///

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::domain::effect::{self, EffectName};
 use crate::domain::event::Event;
 use crate::domain::gate::Gate;
-use crate::domain::plan::{Reason, Terms};
+use crate::domain::plan::{Reason, RevocationPolicy};
 use crate::domain::report::advice::doing;
 use crate::domain::rotation::Rotation;
 use crate::domain::schedule::brief;
@@ -119,7 +119,7 @@ impl Steps {
 }
 
 /// What the event waited for, if it had to: by the terms that the engine judges by.
-fn waits(event: &Event, terms: &Terms) -> Vec<String> {
+fn waits(event: &Event, terms: &RevocationPolicy) -> Vec<String> {
     if matches!(event, Event::QuarantinePassed) {
         return vec![format!("the quarantine of {}", brief(terms.quarantine))];
     }

@@ -60,7 +60,7 @@ pub(super) fn overlapping(over: Timestamp) -> String {
 mod tests {
     use super::*;
     use crate::domain::ids::{CredentialName, WorkspaceName};
-    use crate::domain::plan::Terms;
+    use crate::domain::plan::RevocationPolicy;
     use crate::domain::policy::IfVanished;
     use crate::domain::schedule::{Cadence, Freeze, Schedule};
 
@@ -82,7 +82,7 @@ mod tests {
             key_lifetime: None,
             destinations: Vec::new(),
             schedule: Schedule { cadence, jitter: zero, window: None, freezes },
-            terms: Terms::of_an_emergency(),
+            terms: RevocationPolicy::of_an_emergency(),
             after: [].into(),
             bake: zero,
             expire_old_key: None,

@@ -16,7 +16,7 @@ pub struct SimulationReport {
     /// What the policy promises and could not be kept; the first thousand.
     pub violations: Vec<Violation>,
     /// If there are more rotations than are played: until when they were.
-    pub whole_until: Option<Timestamp>,
+    pub complete_until: Option<Timestamp>,
     /// Calls, by whom they were made to.
     pub calls: BTreeMap<String, u64>,
     /// How often the process died.

@@ -73,7 +73,7 @@ impl<'a> Score<'a> {
     pub(super) fn finish(mut self, at: Timestamp, whole: bool) -> SimulationReport {
         self.promises.close(at.min(self.until));
         self.take_violations();
-        self.report.whole_until = (!whole).then_some(at);
+        self.report.complete_until = (!whole).then_some(at);
         self.report
     }
 

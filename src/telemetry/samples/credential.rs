@@ -77,10 +77,10 @@ fn is_healthy(report: &CredentialReport, now: Timestamp) -> bool {
 
 /// What each unsatisfied gate is waiting on. For a probe, the probe and not its instances, which change.
 pub(super) fn waiting_on(report: &RotationReport) -> BTreeSet<(GateName, &str)> {
-    let unsatisfied = report.gates.iter().filter(|verdict| !verdict.open);
+    let unsatisfied = report.gates.iter().filter(|verdict| !verdict.satisfied);
     unsatisfied
         .flat_map(|verdict| {
-            let names = verdict.stragglers.iter().map(|it| it.who.split(" at ").next().unwrap_or_default());
+            let names = verdict.waiting_on.iter().map(|it| it.who.split(" at ").next().unwrap_or_default());
             names.map(|name| (verdict.gate, name))
         })
         .collect()
@@ -134,7 +134,7 @@ fn rotation(samples: &mut Samples, which: [&str; 2], report: &RotationReport) {
         samples.put(catalogue::PARKED, &[name, workspace, parked.reason.label()], 1.0);
     }
     for verdict in &report.gates {
-        samples.flag(catalogue::GATE_SATISFIED, &[name, workspace, verdict.gate.label()], verdict.open);
+        samples.flag(catalogue::GATE_SATISFIED, &[name, workspace, verdict.gate.label()], verdict.satisfied);
     }
     for (gate, party) in waiting_on(report) {
         samples.put(catalogue::GATE_WAITING_ON, &[name, workspace, gate.label(), party], 1.0);

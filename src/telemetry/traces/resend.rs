@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::audit::{Sealed, changes};
+use crate::domain::audit::{ChainedAct, changes};
 use crate::domain::ids::RotationId;
 use crate::ports::journal::{self, AuditLog};
 use crate::telemetry::traces::{Item, RETRY_FOR};
@@ -25,7 +25,7 @@ pub(super) async fn items(journal: &dyn AuditLog) -> Result<Vec<Item>, journal::
 }
 
 /// The start of the interval with unsent spans, and its rotations; `None` after a clean shutdown.
-pub(super) fn unsent(records: &[Sealed]) -> Option<(Timestamp, BTreeSet<RotationId>)> {
+pub(super) fn unsent(records: &[ChainedAct]) -> Option<(Timestamp, BTreeSet<RotationId>)> {
     let last = records.last().filter(|last| last.act.what != changes::STOPPED)?;
     let from = last.act.at.saturating_sub(RETRY_FOR + MARGIN).unwrap_or(Timestamp::MIN);
     let recent = records.iter().map(|record| &record.act).filter(|act| act.at >= from);

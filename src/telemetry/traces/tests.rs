@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::domain::audit::{Act, Actor, Head, Sealed, changes};
+use crate::domain::audit::{Act, Actor, ChainedAct, Head, changes};
 use crate::domain::ids::RotationId;
 use crate::telemetry::traces::resend::unsent;
 
@@ -14,13 +14,13 @@ fn rotation(number: u32) -> RotationId {
 }
 
 /// Records at these seconds, each of a rotation or of the daemon.
-fn records(of: &[(i64, &str, Option<u32>)]) -> Vec<Sealed> {
+fn records(of: &[(i64, &str, Option<u32>)]) -> Vec<ChainedAct> {
     let mut head = Head::genesis();
     let sealed = of.iter().map(|(second, what, of)| {
         let at = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(*second);
         let mut act = Act::new(at, Actor::Policy, what, json!({}));
         act.rotation = of.map(rotation);
-        let sealed = Sealed::after(&head, act);
+        let sealed = ChainedAct::after(&head, act);
         head = sealed.head();
         sealed
     });

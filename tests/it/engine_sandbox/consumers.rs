@@ -62,11 +62,11 @@ async fn the_old_key_stays_until_every_instance_reports_the_new_one_and_the_stra
     let gate = |report: &CredentialReport| report.rotation.as_ref().unwrap().gates.last().unwrap().clone();
     let alone = "api at 127.0.0.2";
     let is_alone = |report: &CredentialReport| {
-        let stragglers = gate(report).stragglers;
-        stragglers.len() == 1 && stragglers[0].who == alone
+        let waiting_on = gate(report).waiting_on;
+        waiting_on.len() == 1 && waiting_on[0].who == alone
     };
     let report = harness.told("one straggler", is_alone).await;
-    let straggler = gate(&report).stragglers.remove(0);
+    let straggler = gate(&report).waiting_on.remove(0);
     assert_eq!(straggler.why, "reports neither the new nor the old key");
     assert_eq!(harness.calls(Route::DisableKey), 0);
     let value = new.expose().as_bytes();
@@ -79,7 +79,7 @@ async fn the_old_key_stays_until_every_instance_reports_the_new_one_and_the_stra
     // It is down, then it is back with the new key.
     instances.say(0, Says::Bytes(vec![]));
     let odd = "its answer broke off, or is no HTTP";
-    harness.told("it is down", |report| gate(report).stragglers.iter().any(|it| it.why == odd)).await;
+    harness.told("it is down", |report| gate(report).waiting_on.iter().any(|it| it.why == odd)).await;
     instances.say(0, reporting(new.fingerprint()));
     harness.ended(PhaseName::Done).await;
     harness.stop().await;
@@ -147,8 +147,8 @@ async fn a_consumer_that_fails_in_the_quarantine_has_its_key_back_and_keeps_it_w
         harness.revise(|terms| terms.quarantine = SignedDuration::from_millis(200)).await;
         harness.request(Command::Retry { overwrite: false }).await.unwrap();
         let waiting = harness.told("it waits", is_in(PhaseName::Overlap)).await;
-        let shut = waiting.rotation.unwrap().gates.into_iter().find(|gate| !gate.open).unwrap();
-        assert_eq!((shut.gate.label(), shut.stragglers[0].who.as_str()), ("failing", "api"), "{era:?}");
+        let shut = waiting.rotation.unwrap().gates.into_iter().find(|gate| !gate.satisfied).unwrap();
+        assert_eq!((shut.gate.label(), shut.waiting_on[0].who.as_str()), ("failing", "api"), "{era:?}");
         let deadline = begun + Duration::from_secs(4);
         harness
             .told("the deadline is behind", |report| {

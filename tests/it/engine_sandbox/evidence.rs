@@ -88,8 +88,8 @@ async fn a_straggler_is_named_and_holds_the_old_key_until_it_has_stopped() {
         assert_eq!(consumers.phase().await, Some(PhaseName::Overlap));
         let verdicts = consumers.harness.verdicts().await;
         let verdict = of(&verdicts, GateName::Idle);
-        assert!(!verdict.open, "{verdict:?}");
-        named = verdict.stragglers.iter().find(|it| it.who == "usage_by_key").cloned().or(named);
+        assert!(!verdict.satisfied, "{verdict:?}");
+        named = verdict.waiting_on.iter().find(|it| it.who == "usage_by_key").cloned().or(named);
     }
     let named = named.unwrap();
     assert!(named.about.iter().any(|about| about["request_source"] == "nightly-batch"), "{named:?}");
@@ -110,9 +110,9 @@ async fn a_straggler_is_named_and_holds_the_old_key_until_it_has_stopped() {
         Some((verdicts, forced))
     });
     let (verdicts, forced) = released.unwrap();
-    assert!(!forced && verdicts.iter().all(|verdict| verdict.open));
-    let grounds = &of(&verdicts, GateName::Idle).grounds;
-    assert!(grounds.contains("usage_by_key shows its last use before"), "{grounds}");
+    assert!(!forced && verdicts.iter().all(|verdict| verdict.satisfied));
+    let reason = &of(&verdicts, GateName::Idle).reason;
+    assert!(reason.contains("usage_by_key shows its last use before"), "{reason}");
     let old = consumers.old_key();
     assert_eq!(old.callers.keys().collect::<Vec<_>>(), ["nightly-batch"]);
     assert_eq!(old.totals().1, 0, "{:?}", old.calls);
@@ -131,9 +131,9 @@ async fn what_is_unknown_holds_the_old_key_unless_the_policy_lets_the_time_decid
     }
     let verdicts = consumers.harness.verdicts().await;
     let verdict = of(&verdicts, GateName::Idle);
-    assert!(!verdict.open && verdict.stragglers.is_empty(), "{verdict:?}");
+    assert!(!verdict.satisfied && verdict.waiting_on.is_empty(), "{verdict:?}");
     for words in ["is unknown", "usage_by_key", "this workspace does not have it", "credit_counter"] {
-        assert!(verdict.grounds.contains(words), "{words}: {}", verdict.grounds);
+        assert!(verdict.reason.contains(words), "{words}: {}", verdict.reason);
     }
     consumers.harness.revise(|terms| terms.gates = vec![idle(WhenUnknown::Time)]).await;
     consumers.harness.ended(PhaseName::Done).await;
@@ -149,9 +149,9 @@ async fn a_canary_proves_that_the_source_looks_and_is_no_consumer() {
     let begun = Instant::now();
     loop {
         let verdicts = consumers.harness.verdicts().await;
-        if of(&verdicts, GateName::Idle).open {
+        if of(&verdicts, GateName::Idle).satisfied {
             let shut = of(&verdicts, GateName::NewKeyUsed);
-            assert!(!shut.open, "{shut:?}");
+            assert!(!shut.satisfied, "{shut:?}");
             break;
         }
         assert!(begun.elapsed() < LONGEST, "{verdicts:#?}");

@@ -17,7 +17,7 @@ use rekeyd::domain::gate::{self, Evidence, Verdict};
 use rekeyd::domain::ids::{ConsumerName, CredentialName, StoreName, WorkspaceName};
 use rekeyd::domain::key::{KeyAttributes, Permissions};
 use rekeyd::domain::phase::PhaseName;
-use rekeyd::domain::plan::{AfterDeadline, Destination, Terms};
+use rekeyd::domain::plan::{AfterDeadline, Destination, RevocationPolicy};
 use rekeyd::domain::policy::{Credential, IfVanished, Policy, WorkspaceLimits};
 use rekeyd::domain::report::{CredentialReport, Facts};
 use rekeyd::domain::schedule::{Cadence, Schedule};
@@ -67,7 +67,7 @@ pub(super) struct Harness {
     pub(super) folder: TempDir,
     journal: Arc<dyn Journal>,
     prober: Arc<dyn Prober>,
-    terms: Terms,
+    terms: RevocationPolicy,
     timing: Timing,
     start: Start,
     /// What is different about the credential.
@@ -125,7 +125,7 @@ impl Harness {
         }
         let folder = tempfile::tempdir().unwrap();
         let journal = SqliteJournal::open(&folder.path().join("journal.db")).unwrap();
-        let terms = Terms {
+        let terms = RevocationPolicy {
             at_least: SignedDuration::from_millis(300),
             at_most: SignedDuration::from_hours(1),
             then: AfterDeadline::Hold,
@@ -226,7 +226,7 @@ impl Harness {
     }
 
     /// Other terms from the next life on.
-    pub(super) fn agree(&mut self, change: impl FnOnce(&mut Terms)) {
+    pub(super) fn agree(&mut self, change: impl FnOnce(&mut RevocationPolicy)) {
         change(&mut self.terms);
     }
 
@@ -236,7 +236,7 @@ impl Harness {
     }
 
     /// Puts a policy with other terms in force.
-    pub(super) async fn revise(&mut self, change: impl FnOnce(&mut Terms)) {
+    pub(super) async fn revise(&mut self, change: impl FnOnce(&mut RevocationPolicy)) {
         change(&mut self.terms);
         let setup = self.setup();
         self.life.as_ref().unwrap().0.reload(setup).await.unwrap();

@@ -248,8 +248,8 @@ impl Harness {
         serde_json::from_str::<Value>(&told).unwrap()["credential"]["rotation"].clone()
     }
 
-    /// The named stragglers of one gate; empty if the gate is open.
-    pub(super) fn stragglers(&self, gate: &str) -> Vec<Value> {
+    /// The named waiting_on of one gate; empty if the gate is open.
+    pub(super) fn waiting_on(&self, gate: &str) -> Vec<Value> {
         let rotation = self.why_rotation();
         let gates = rotation["gates"].as_array().cloned().unwrap_or_default();
         let gate = gates.into_iter().find(|it| it["gate"] == gate);

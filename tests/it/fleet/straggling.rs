@@ -46,8 +46,8 @@ async fn a_consumer_whose_agent_is_dead_keeps_its_key_and_is_named_until_it_foll
     let old = harness.key_of("tts-batch");
     harness.order(&["rotate", CREDENTIAL]);
     let alone = |it: &Harness| {
-        let stragglers = it.stragglers("acks");
-        stragglers.len() == 1 && stragglers[0]["who"] == "tts-batch"
+        let waiting_on = it.waiting_on("acks");
+        waiting_on.len() == 1 && waiting_on[0]["who"] == "tts-batch"
     };
     harness.until("only the straggler is waited for", alone).await;
     is_held(&harness, &old, "tts-batch").await;
@@ -79,10 +79,10 @@ async fn a_consumer_that_caches_keeps_its_key_and_is_named_by_its_request_source
     let daemon = harness.rehearsal.launcher.start().await.unwrap();
     // Its agent believes that it has switched: acknowledgements alone would let the key go.
     let deceived = |it: &Harness| {
-        let newest = it.stragglers("idle").into_iter().find(|who| who["who"] == "request_log");
+        let newest = it.waiting_on("idle").into_iter().find(|who| who["who"] == "request_log");
         let source = newest.map(|newest| newest["about"][0]["request_source"].clone());
         it.phase() == Some(PhaseName::Overlap)
-            && it.stragglers("acks").is_empty()
+            && it.waiting_on("acks").is_empty()
             && source.is_some_and(|source| source == "tts-batch")
     };
     harness.until("only the evidence holds it", deceived).await;

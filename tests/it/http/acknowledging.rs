@@ -36,8 +36,8 @@ async fn the_old_key_goes_when_everyone_has_acknowledged() {
             (Some("at_least"), Some(true))
         );
         assert_eq!((gates[1]["gate"].as_str(), gates[1]["satisfied"].as_bool()), (Some("acks"), Some(false)));
-        let grounds = gates[1]["reason"].as_str().unwrap();
-        assert!(grounds.contains("batch (never") && !grounds.contains("api"), "{grounds}");
+        let reason = gates[1]["reason"].as_str().unwrap();
+        assert!(reason.contains("batch (never") && !reason.contains("api"), "{reason}");
     }
     let last = harness.ack("tts", BATCH, json!({ "fingerprint": new.as_str(), "consumer": "batch" })).await;
     assert_eq!((last.status, &last.json()["gates"][1]["satisfied"]), (200, &json!(true)));

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rekeyd::adapters::memory::journal::MemoryJournal;
 use rekeyd::domain::ack::Ack;
-use rekeyd::domain::audit::{Act, Actor, Head, Sealed};
-use rekeyd::domain::gate::Observed;
+use rekeyd::domain::audit::{Act, Actor, ChainedAct, Head};
+use rekeyd::domain::gate::Observations;
 use rekeyd::domain::hold::{Hold, HoldKind, Scope};
 use rekeyd::domain::ids::{CredentialName, RotationId, WorkspaceName};
 use rekeyd::domain::record::Record;
@@ -111,7 +111,7 @@ impl Acknowledgements for Fragile {
         &self,
         credential: &CredentialName,
         rotation: RotationId,
-        observed: &Observed,
+        observed: &Observations,
         at: Timestamp,
     ) -> Result<(), Error> {
         self.usable()?.observe(credential, rotation, observed, at).await
@@ -120,7 +120,7 @@ impl Acknowledgements for Fragile {
         &self,
         credential: &CredentialName,
         rotation: RotationId,
-    ) -> Result<Option<Observed>, Error> {
+    ) -> Result<Option<Observations>, Error> {
         self.usable()?.observed(credential, rotation).await
     }
 }
@@ -149,7 +149,7 @@ impl AuditLog for Fragile {
     async fn audit_head(&self) -> Result<Head, Error> {
         self.usable()?.audit_head().await
     }
-    async fn audit(&self, after: u64, limit: usize) -> Result<Vec<Sealed>, Error> {
+    async fn audit(&self, after: u64, limit: usize) -> Result<Vec<ChainedAct>, Error> {
         self.usable()?.audit(after, limit).await
     }
 }

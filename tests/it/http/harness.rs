@@ -15,7 +15,7 @@ use rekeyd::adapters::prober::NetworkProber;
 use rekeyd::domain::event::Event;
 use rekeyd::domain::gate::Gate;
 use rekeyd::domain::ids::{ConsumerName, CredentialName, StoreName, WorkspaceName};
-use rekeyd::domain::plan::{AfterDeadline, Destination, Terms};
+use rekeyd::domain::plan::{AfterDeadline, Destination, RevocationPolicy};
 use rekeyd::domain::policy::{Credential, IfVanished, Policy, WorkspaceLimits};
 use rekeyd::domain::schedule::{Cadence, Schedule};
 use rekeyd::domain::secret::{Fingerprint, SecretValue};
@@ -126,7 +126,7 @@ fn credential(text: &str) -> Credential {
             window: None,
             freezes: vec![],
         },
-        terms: Terms {
+        terms: RevocationPolicy {
             at_least: SignedDuration::ZERO,
             at_most: SignedDuration::from_hours(1),
             then: AfterDeadline::Hold,

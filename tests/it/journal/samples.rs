@@ -18,7 +18,7 @@ use rekeyd::domain::ids::{
 };
 use rekeyd::domain::key::{KeyAttributes, KeyRequest, Permissions};
 use rekeyd::domain::phase::{Alarm, AlarmKind, PhaseName};
-use rekeyd::domain::plan::{AfterDeadline, Destination, Plan, Reason, Terms, Urgency};
+use rekeyd::domain::plan::{AfterDeadline, Destination, Plan, Reason, RevocationPolicy, Urgency};
 use rekeyd::domain::record::{Current, Due, LastRotation, Obstacle, ObstacleKind, PublishedVersion, Record};
 use rekeyd::domain::rotation::{ParkReason, RollbackCause};
 use rekeyd::domain::secret::Fingerprint;
@@ -67,8 +67,8 @@ fn version(text: &str) -> VersionId {
     VersionId::new(text).unwrap()
 }
 
-fn terms() -> Terms {
-    Terms {
+fn terms() -> RevocationPolicy {
+    RevocationPolicy {
         at_least: SignedDuration::from_hours(2),
         at_most: SignedDuration::from_hours(24 * 7),
         then: AfterDeadline::Hold,
@@ -124,9 +124,9 @@ pub(crate) fn every_event(credential: &str, id: RotationId) -> Vec<Event> {
     let verdicts = || {
         vec![Verdict {
             gate: GateName::AtLeast,
-            open: true,
-            grounds: "it is late".to_owned(),
-            stragglers: Vec::new(),
+            satisfied: true,
+            reason: "it is late".to_owned(),
+            waiting_on: Vec::new(),
         }]
     };
     let facts = KeyFacts {
@@ -147,7 +147,7 @@ pub(crate) fn every_event(credential: &str, id: RotationId) -> Vec<Event> {
                 ..failure()
             },
         },
-        Event::MintDoubted { cause: "no answer".to_owned() },
+        Event::MintOutcomeUnknown { cause: "no answer".to_owned() },
         Event::LostKeySettled { deleted: vec![key()] },
         Event::Staged { destination: 0, version: version("v1"), over: Some(version("v0")) },
         Event::ValueLost,

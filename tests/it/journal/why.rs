@@ -10,9 +10,9 @@ use rekeyd::domain::event::Event;
 use rekeyd::domain::gate::probe::{
     CommandGate, CommandRun, Instance, InstanceReport, Probe, ProbeRound, Reads,
 };
-use rekeyd::domain::gate::{Gate, Idle, Observed, WhenUnknown};
+use rekeyd::domain::gate::{Gate, Idle, Observations, WhenUnknown};
 use rekeyd::domain::ids::ConsumerName;
-use rekeyd::domain::plan::{AfterDeadline, Terms};
+use rekeyd::domain::plan::{AfterDeadline, RevocationPolicy};
 use rekeyd::domain::usage::{KeyUse, Source, SourceEvidence, Spot};
 use rekeyd::ports::journal::Acknowledgements;
 use serde_json::Value;
@@ -22,7 +22,7 @@ use super::status::{Sample, printed, rekeyd};
 
 const HOUR: i64 = 3600;
 
-fn terms() -> Terms {
+fn terms() -> RevocationPolicy {
     let consumers = ["tts-api", "batch"].map(|name| ConsumerName::new(name).unwrap());
     let probe = Probe {
         name: "edge".to_owned(),
@@ -31,7 +31,7 @@ fn terms() -> Terms {
         every_address: true,
     };
     let command = vec!["/usr/local/bin/may-revoke".to_owned()];
-    Terms {
+    RevocationPolicy {
         at_least: SignedDuration::from_hours(2),
         at_most: SignedDuration::from_hours(24 * 7),
         then: AfterDeadline::Hold,
@@ -47,7 +47,7 @@ fn terms() -> Terms {
     }
 }
 
-fn observed() -> Observed {
+fn observed() -> Observations {
     let spot = [("region", "eu"), ("product_type", "tts"), ("model", "eleven_flash_v2_5")];
     let spot: BTreeMap<String, String> =
         spot.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -72,14 +72,14 @@ fn observed() -> Observed {
         instance("10.0.0.2", InstanceReport::TheOldKey),
         instance("10.0.0.3", InstanceReport::Nothing("it did not answer in time".to_owned())),
     ];
-    Observed {
+    Observations {
         gathered_at: Some(at(HOUR - 20)),
         usage: vec![usage, counter],
         counted: None,
         canaries: vec![at(HOUR / 2)],
         probes: vec![ProbeRound { probe: "edge".to_owned(), at: at(HOUR - 20), instances, red_rounds: 3 }],
         command: Some(CommandRun { at: at(HOUR - 18), agreed: true, how: "exit code 0".to_owned() }),
-        ..Observed::default()
+        ..Observations::default()
     }
 }
 

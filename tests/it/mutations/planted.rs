@@ -63,8 +63,8 @@ pub(super) const PLANTED: &[Bug] = &[
     Bug {
         name: "does_not_wait_for_the_way_back",
         file: "src/engine/effects/gates.rs",
-        right: "        Ok(verdicts.iter().any(|verdict| !verdict.open).then_some(next))",
-        wrong: "        Ok((!AWAKE && verdicts.iter().any(|verdict| !verdict.open)).then_some(next))",
+        right: "        Ok(verdicts.iter().any(|verdict| !verdict.satisfied).then_some(next))",
+        wrong: "        Ok((!AWAKE && verdicts.iter().any(|verdict| !verdict.satisfied)).then_some(next))",
         caught_by: "evidence_that_shows_nothing_is_never_idle",
     },
     Bug {

@@ -12,7 +12,7 @@ use rekeyd::domain::ids::{
 };
 use rekeyd::domain::key::{KeyAttributes, KeyRequest, Permissions};
 use rekeyd::domain::phase::PhaseName;
-use rekeyd::domain::plan::{AfterDeadline, Destination, Plan, Reason, Terms};
+use rekeyd::domain::plan::{AfterDeadline, Destination, Plan, Reason, RevocationPolicy};
 use rekeyd::domain::record::{Current, Due, LastRotation, Obstacle, ObstacleKind, PublishedVersion, Record};
 use rekeyd::domain::rotation::ParkReason;
 use rekeyd::domain::secret::Fingerprint;
@@ -46,8 +46,8 @@ fn destination(credential: &str) -> Destination {
     }
 }
 
-fn terms() -> Terms {
-    Terms {
+fn terms() -> RevocationPolicy {
+    RevocationPolicy {
         at_least: SignedDuration::from_hours(2),
         at_most: SignedDuration::from_hours(24),
         then: AfterDeadline::Hold,
@@ -191,9 +191,9 @@ impl Past {
         let mut events = Self::course();
         let verdict = Verdict {
             gate: GateName::Acks,
-            open: true,
-            grounds: "acknowledged by voice-api".to_owned(),
-            stragglers: vec![],
+            satisfied: true,
+            reason: "acknowledged by voice-api".to_owned(),
+            waiting_on: vec![],
         };
         events.extend([
             (7300, Event::Released { verdicts: vec![verdict], forced: false }),

@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rekeyd::adapters::memory::journal::MemoryJournal;
 use rekeyd::domain::ack::Ack;
-use rekeyd::domain::audit::{Act, Actor, Head, Sealed};
+use rekeyd::domain::audit::{Act, Actor, ChainedAct, Head};
 use rekeyd::domain::event::Event;
-use rekeyd::domain::gate::Observed;
+use rekeyd::domain::gate::Observations;
 use rekeyd::domain::hold::{Hold, HoldKind, Scope};
 use rekeyd::domain::ids::{CredentialName, RotationId, WorkspaceName};
 use rekeyd::domain::record::Record;
@@ -125,7 +125,7 @@ impl Acknowledgements for Chronicle {
         &self,
         credential: &CredentialName,
         rotation: RotationId,
-        observed: &Observed,
+        observed: &Observations,
         at: Timestamp,
     ) -> Result<(), Error> {
         self.fate.write(self.life, "journal observe", "before").await;
@@ -138,7 +138,7 @@ impl Acknowledgements for Chronicle {
         &self,
         credential: &CredentialName,
         rotation: RotationId,
-    ) -> Result<Option<Observed>, Error> {
+    ) -> Result<Option<Observations>, Error> {
         self.journal.observed(credential, rotation).await
     }
 }
@@ -181,7 +181,7 @@ impl AuditLog for Chronicle {
         self.journal.audit_head().await
     }
 
-    async fn audit(&self, after: u64, limit: usize) -> Result<Vec<Sealed>, Error> {
+    async fn audit(&self, after: u64, limit: usize) -> Result<Vec<ChainedAct>, Error> {
         self.journal.audit(after, limit).await
     }
 }

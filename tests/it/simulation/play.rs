@@ -13,7 +13,7 @@ use rekeyd::domain::gate::{Gate, Idle, WhenUnknown};
 use rekeyd::domain::hold::Hold;
 use rekeyd::domain::ids::{ConsumerName, CredentialName, ServiceAccountId, StoreName, WorkspaceName};
 use rekeyd::domain::key::{KeyAttributes, Limits, Permissions};
-use rekeyd::domain::plan::{AfterDeadline, Destination, Terms};
+use rekeyd::domain::plan::{AfterDeadline, Destination, RevocationPolicy};
 use rekeyd::domain::policy::{Credential, IfVanished, Policy, WorkspaceLimits};
 use rekeyd::domain::schedule::{Cadence, Freeze, Schedule};
 use rekeyd::domain::secret::SecretValue;
@@ -424,7 +424,7 @@ pub(super) fn credential(scenario: &Scenario, index: usize) -> Credential {
             window: None,
             freezes: scenario.freeze.map(freeze).into_iter().collect(),
         },
-        terms: Terms {
+        terms: RevocationPolicy {
             at_least: if proof.is_some() { AT_LEAST_OF_PROOF } else { AT_LEAST },
             at_most: SignedDuration::from_mins(if proof.is_some() { 300 } else { 40 }),
             then: scenario.then,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 use rekeyd::adapters::memory::store::MemoryStore;
-use rekeyd::domain::audit::Sealed;
+use rekeyd::domain::audit::ChainedAct;
 use rekeyd::domain::audit::check::Checker;
 use rekeyd::domain::event::Event;
 use rekeyd::domain::hold::{Hold, HoldKind, Holds};
@@ -368,7 +368,7 @@ impl Witness {
     }
 
     /// I6 and I9, at the end: the audit log is whole, tells of each event once, and of no value.
-    pub(super) fn check_audit(&self, records: &[Sealed]) {
+    pub(super) fn check_audit(&self, records: &[ChainedAct]) {
         let mut checker = Checker::new(None);
         if let Err(fault) = records.iter().try_for_each(|record| checker.check(record)) {
             self.blame("I9", &format!("the audit log is not whole: {fault}"));

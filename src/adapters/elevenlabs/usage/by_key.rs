@@ -13,7 +13,7 @@ use crate::domain::key::Key;
 use crate::domain::sanitize::quoted;
 use crate::domain::usage::Use;
 
-/// What tells stragglers apart, beside the key.
+/// What tells waiting_on apart, beside the key.
 const DETAILS: [&str; 4] = ["request_source", "product_type", "model", "region"];
 
 impl ElevenLabs {

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::adapters::elevenlabs::ElevenLabs;
 use crate::adapters::elevenlabs::classify::Meaning;
 use crate::adapters::elevenlabs::routes::is_one_segment;
-use crate::adapters::elevenlabs::transport::{Call, Effect, Reply, Shortfall};
+use crate::adapters::elevenlabs::transport::{Call, Mutability, Reply, Shortfall};
 use crate::domain::failure::{Certainty, Failure, Kind};
 use crate::domain::secret::SecretValue;
 
@@ -19,7 +19,7 @@ impl ElevenLabs {
         let call = Call {
             key: Some(value),
             body: Some(json!({"text": "a"})),
-            ..Call::new(attempt, Effect::Lasting, Method::POST, self.routes.speech(voice))
+            ..Call::new(attempt, Mutability::Mutating, Method::POST, self.routes.speech(voice))
         };
         if !is_one_segment(voice) {
             let why = "the policy's `canary` is not the id of a voice";

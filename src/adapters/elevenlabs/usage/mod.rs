@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use crate::adapters::elevenlabs::ElevenLabs;
 use crate::adapters::elevenlabs::classify::Meaning;
-use crate::adapters::elevenlabs::transport::{Call, Effect, Reply};
+use crate::adapters::elevenlabs::transport::{Call, Mutability, Reply};
 use crate::adapters::elevenlabs::usage::rows::Names;
 use crate::adapters::elevenlabs::usage::table::Table;
 use crate::domain::failure::{Certainty, Failure};
@@ -122,7 +122,7 @@ impl ElevenLabs {
     /// Asks one of the analytics, with the admin key.
     async fn query(&self, what: &str, url: Url, body: Value) -> Result<Table, NoTable> {
         let attempt = format!("asking for {what}");
-        let call = Call { body: Some(body), ..Call::new(attempt, Effect::Harmless, Method::POST, url) };
+        let call = Call { body: Some(body), ..Call::new(attempt, Mutability::ReadOnly, Method::POST, url) };
         let other = |failure: Failure| NoTable::Other(failure.message);
         let mut accepted = match self.transport.send(&call).await.map_err(other)? {
             Reply::Accepted(accepted) => accepted,

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::domain::ack::Ack;
-use crate::domain::audit::{Act, Head, Sealed};
+use crate::domain::audit::{Act, ChainedAct, Head};
 use crate::domain::event::Event;
-use crate::domain::gate::Observed;
+use crate::domain::gate::Observations;
 use crate::domain::hold::{HoldKind, Holds, Scope};
 use crate::domain::ids::{ConsumerName, CredentialName, RotationId, WorkspaceName};
 use crate::domain::record::Record;
@@ -19,10 +19,10 @@ pub(super) struct Contents {
     pub(super) rotations: BTreeMap<RotationId, Vec<Entry>>,
     pub(super) records: BTreeMap<CredentialName, Record>,
     pub(super) acks: BTreeMap<(CredentialName, ConsumerName), Ack>,
-    pub(super) observed: BTreeMap<CredentialName, (RotationId, Observed)>,
+    pub(super) observed: BTreeMap<CredentialName, (RotationId, Observations)>,
     pub(super) holds: Holds,
     pub(super) lifts: BTreeMap<(Scope, HoldKind), Timestamp>,
-    pub(super) audit: Vec<Sealed>,
+    pub(super) audit: Vec<ChainedAct>,
     pub(super) writes: u64,
     /// When keys were created, or may have been, by workspace.
     pub(super) mints: BTreeSet<(WorkspaceName, Timestamp, RotationId, u64)>,
@@ -85,11 +85,11 @@ impl Contents {
     }
 
     pub(super) fn head(&self) -> Head {
-        self.audit.last().map_or_else(Head::genesis, Sealed::head)
+        self.audit.last().map_or_else(Head::genesis, ChainedAct::head)
     }
 
     pub(super) fn seal(&mut self, act: Act) {
-        let sealed = Sealed::after(&self.head(), act);
+        let sealed = ChainedAct::after(&self.head(), act);
         self.audit.push(sealed);
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rekeyd::adapters::memory::journal::MemoryJournal;
 use rekeyd::adapters::sqlite::SqliteJournal;
-use rekeyd::domain::gate::Observed;
+use rekeyd::domain::gate::Observations;
 use rekeyd::ports::journal::Journal;
 
 use super::every_adapter;
@@ -36,11 +36,11 @@ async fn the_observations_of_a_rotation_replace_the_earlier_ones(journal: Subjec
     }
     assert_eq!(journal.observed(&tts, rotation(1)).await.unwrap(), None);
     for gone in [false, true] {
-        let observed = Observed { gone, ..Observed::default() };
+        let observed = Observations { gone, ..Observations::default() };
         journal.observe(&tts, rotation(1), &observed, at(1)).await.unwrap();
         assert_eq!(journal.observed(&tts, rotation(1)).await.unwrap(), Some(observed));
     }
-    journal.observe(&tts, rotation(2), &Observed::default(), at(2)).await.unwrap();
+    journal.observe(&tts, rotation(2), &Observations::default(), at(2)).await.unwrap();
     assert_eq!(journal.observed(&tts, rotation(1)).await.unwrap(), None, "one of a credential");
     assert_eq!(journal.observed(&name("asr"), rotation(2)).await.unwrap(), None);
 }

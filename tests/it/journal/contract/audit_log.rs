@@ -6,7 +6,7 @@ use rekeyd::adapters::memory::journal::MemoryJournal;
 use rekeyd::adapters::sqlite::SqliteJournal;
 use rekeyd::domain::ack::{Ack, Health};
 use rekeyd::domain::audit::check::Checker;
-use rekeyd::domain::audit::{Act, Actor, Head, Sealed, canonical, changes};
+use rekeyd::domain::audit::{Act, Actor, ChainedAct, Head, canonical, changes};
 use rekeyd::domain::hold::{BREAKER, Hold, HoldKind, Scope};
 use rekeyd::ports::journal::Entry;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ every_adapter!(
     the_chain_is_whole_however_many_write_at_once,
 );
 
-async fn records(journal: &Subject) -> Vec<Sealed> {
+async fn records(journal: &Subject) -> Vec<ChainedAct> {
     let records = journal.audit(0, 10_000).await.unwrap();
     let mut checker = Checker::new(None);
     for record in &records {

@@ -11,29 +11,29 @@ use crate::ports::journal::Error;
 
 /// Why a statement's work was not done: said by us, or by SQLite.
 #[derive(Debug)]
-pub(super) enum Failed {
-    Said(Error),
+pub(super) enum StatementError {
+    Port(Error),
     Sqlite(rusqlite::Error),
 }
 
-impl Failed {
+impl StatementError {
     pub(super) fn conflict(why: String) -> Self {
-        Self::Said(Error::Conflict(why))
+        Self::Port(Error::Conflict(why))
     }
 
     pub(super) fn corrupt(place: impl Into<String>, why: &dyn fmt::Display) -> Self {
-        Self::Said(Error::Corrupt { place: place.into(), why: why.to_string() })
+        Self::Port(Error::Corrupt { place: place.into(), why: why.to_string() })
     }
 
     pub(super) fn into_error(self, path: &Path) -> Error {
         match self {
-            Self::Said(error) => error,
+            Self::Port(error) => error,
             Self::Sqlite(error) => explain(path, &error),
         }
     }
 }
 
-impl From<rusqlite::Error> for Failed {
+impl From<rusqlite::Error> for StatementError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(error)
     }

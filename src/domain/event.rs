@@ -45,6 +45,9 @@ pub enum Event {
         destination: usize,
         version: VersionId,
         over: Option<VersionId>,
+        /// What the destination served before, where the preflight had an older answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<Served>,
     },
     /// The value is neither in memory nor in any destination.
     ValueLost,
@@ -124,9 +127,12 @@ pub enum Event {
         reason: ParkReason,
         detail: String,
     },
-    /// An operator resumes a parked rotation. `overwrite`: preflight and rollback may replace foreign values.
+    /// An operator resumes a parked rotation. `overwrite`: preflight and rollback may replace foreign values. `restore`: the
+    /// destinations that serve the new key again at the end of a rollback, and are given the old one once more.
     Retried {
         overwrite: bool,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        restore: Vec<usize>,
     },
     /// An operator has these destinations, which serve neither key, overwritten with the new key.
     #[serde(alias = "reclaimed")]

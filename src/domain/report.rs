@@ -336,6 +336,7 @@ impl RotationReport {
             dead_man,
             entered: _,
             clock_agreed: _,
+            restaged_max: _,
         } = rotation;
         let overlap_since = overlap_began.unwrap_or(*since);
         let successor = rotation.successor();

@@ -19,6 +19,9 @@ use crate::domain::time::later;
 /// How many keys one rotation may lose before it is parked: a retry loop must not create keys without end.
 pub const MINTS_PER_ROTATION_MAX: u32 = 5;
 
+/// How often a destination may be changed out of band in one rotation before it is parked.
+pub const RESTAGINGS_MAX: u32 = 20;
+
 /// One rotation, folded from its journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rotation {
@@ -40,6 +43,8 @@ pub struct Rotation {
     pub attempt: u32,
     /// How many mints this rotation may intend before it is parked.
     pub attempts_max: u32,
+    /// How often each destination may have been staged again before the rotation is parked.
+    pub restaged_max: u32,
     /// The failure that delays the next effect; cleared by any progress.
     pub last_failure: Option<LastFailure>,
 }
@@ -160,6 +165,7 @@ impl Rotation {
             dead_man: None,
             attempt: 0,
             attempts_max: MINTS_PER_ROTATION_MAX,
+            restaged_max: RESTAGINGS_MAX,
             last_failure: None,
         }
     }

@@ -10,7 +10,9 @@ use crate::domain::ids::KeyId;
 use crate::domain::key::KeyRequest;
 use crate::domain::phase::{AfterDiscard, Phase, PhaseName};
 use crate::domain::plan::{RevocationPolicy, Urgency};
-use crate::domain::rotation::{LastFailure, MINTS_PER_ROTATION_MAX, RollbackCause, Rotation};
+use crate::domain::rotation::{
+    LastFailure, MINTS_PER_ROTATION_MAX, RESTAGINGS_MAX, RollbackCause, Rotation,
+};
 use crate::domain::secret::Fingerprint;
 use crate::domain::successor::{Placement, PlacementState, Served, Successor};
 
@@ -67,7 +69,8 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
     }
     next.phase = advance(rotation, event).map_err(|because| illegal(rotation, event, because))?;
     next.last_failure = None;
-    if next.phase.name() != rotation.phase.name() {
+    let stages_again = matches!(event, Event::DestinationChanged { .. });
+    if next.phase.name() != rotation.phase.name() || stages_again {
         next.since = now;
         next.entered = rotation.length;
         next.clock_agreed = false;
@@ -96,6 +99,11 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
     }
     if let Event::Retried { .. } = event {
         next.attempts_max = next.attempt + MINTS_PER_ROTATION_MAX;
+    }
+    if matches!(event, Event::Retried { .. } | Event::OverwriteRequested { .. }) {
+        let placements = next.successor().map_or(&[][..], |successor| &successor.placements);
+        let restaged = placements.iter().map(|placement| placement.restaged).max();
+        next.restaged_max = restaged.unwrap_or(0).saturating_add(RESTAGINGS_MAX);
     }
     Ok(next)
 }
@@ -147,7 +155,9 @@ fn advance(rotation: &Rotation, event: &Event) -> Next {
         E::ValueLost => discard(&new()?, AfterDiscard::MintAgain),
         E::VerificationFailed { why } => discard(&new()?, AfterDiscard::Abort { why: why.clone() }),
         E::Discarded => discarded(phase),
-        E::Staged { destination, version, over } => staged(&new()?, *destination, version, over.as_ref()),
+        E::Staged { destination, version, over, before } => {
+            staged(&new()?, *destination, version, over.as_ref(), before.as_ref())
+        }
         E::DestinationChanged { destination } => changed(&new()?, *destination),
         E::Verified { facts } => {
             let facts = Some(facts.clone());
@@ -176,7 +186,10 @@ fn advance(rotation: &Rotation, event: &Event) -> Next {
         E::Parked { reason, detail } => {
             Ok(Phase::Parked { reason: *reason, detail: detail.clone(), was: Box::new(phase.clone()) })
         }
-        E::Retried { overwrite } => Ok(resumed(phase.underlying(), *overwrite)),
+        E::Retried { overwrite, restore } if restore.is_empty() => {
+            Ok(resumed(phase.underlying(), *overwrite))
+        }
+        E::Retried { restore, .. } => restore_again(phase.underlying(), restore),
         E::OverwriteRequested { destinations } => publish_again(phase.underlying(), destinations),
         E::AbortRequested { by } => aborted(phase.underlying(), by),
         E::ExpirySettled { .. } | E::Alarmed { .. } => Err(None),
@@ -277,6 +290,20 @@ fn resumed(was: &Phase, overwrite: bool) -> Phase {
         *may = overwrite;
     }
     phase
+}
+
+/// The old key is put once more into destinations that serve the new key again.
+fn restore_again(was: &Phase, destinations: &[usize]) -> Next {
+    let (Phase::Returning { successor, cause } | Phase::Withdrawing { successor, cause }) = was else {
+        return Err(Some("the old key is not back yet"));
+    };
+    let (mut successor, cause) = (successor.clone(), *cause);
+    for destination in destinations {
+        successor = placed(&successor, *destination, |placement| {
+            Some(Placement { progress: PlacementState::Absent, ..placement.clone() })
+        })?;
+    }
+    Ok(Phase::RollingBack { successor, cause, old_enabled: false, overwrite: true })
 }
 
 /// Publishes to some destinations again: the overlap begins anew when the last one serves the new key. Also the way

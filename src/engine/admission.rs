@@ -16,6 +16,7 @@ use crate::engine::acks::Views;
 use crate::engine::commit::ReconcileError;
 use crate::engine::context::Context;
 use crate::engine::hold_cache::HoldCache;
+use crate::engine::publishing_turns::PublishingTurns;
 use crate::engine::reconciler::{Action, Reconciler};
 use crate::engine::rotation_limiter::RotationLimiter;
 use crate::ports::journal::{self, HoldRegister};
@@ -24,6 +25,7 @@ use crate::ports::journal::{self, HoldRegister};
 pub(super) struct Admission {
     pub(super) holds: HoldCache,
     pub(super) rotation_limiter: RotationLimiter,
+    pub(super) publishing_turns: PublishingTurns,
     pub(super) views: Views,
     /// How many reconcilers wait because the journal cannot be written.
     pub(super) blocked_writes: Arc<AtomicUsize>,
@@ -36,6 +38,7 @@ impl Admission {
         Ok(Self {
             holds: HoldCache::load(journal).await?,
             rotation_limiter: RotationLimiter::default(),
+            publishing_turns: PublishingTurns::default(),
             views: Views::default(),
             blocked_writes: Arc::default(),
         })

@@ -131,7 +131,22 @@ impl Reconciler {
         if publish_again && !rolling_back {
             return self.publish_again().await;
         }
-        self.steer(Event::Retried { overwrite }, "goes on").await
+        let foreign = overwrite && *reason == ParkReason::ForeignValue;
+        let back = matches!(**was, Phase::Returning { .. } | Phase::Withdrawing { .. });
+        let Some(effects) = self.effects().filter(|_| foreign) else {
+            return self.steer(Event::Retried { overwrite, restore: Vec::new() }, "goes on").await;
+        };
+        let (restore, doing) = match effects.to_overwrite().await {
+            Ok(destinations) => {
+                let doing = format!("goes on{}", overwriting(effects.rotation, &destinations));
+                (if back { destinations } else { Vec::new() }, doing)
+            }
+            Err(failure) if back => {
+                return Ok(Err(format!("the destinations could not be read: {failure}")));
+            }
+            Err(_) => (Vec::new(), "goes on, overwriting what its destinations serve".to_owned()),
+        };
+        self.steer(Event::Retried { overwrite, restore }, &doing).await
     }
 
     /// A rollback is given up by going forward again.
@@ -161,7 +176,9 @@ impl Reconciler {
         };
         match lagging {
             Ok(destinations) => {
-                self.steer(Event::OverwriteRequested { destinations }, "goes on with the new key").await
+                let indices: Vec<usize> = destinations.iter().map(|(index, _)| *index).collect();
+                let doing = format!("goes on with the new key{}", overwriting(effects.rotation, &indices));
+                self.steer(Event::OverwriteRequested { destinations }, &doing).await
             }
             Err(failure) => Ok(Err(format!("the destinations could not be read: {failure}"))),
         }
@@ -188,4 +205,11 @@ impl Reconciler {
         self.commit(entry).await?;
         Ok(Ok(format!("rotation {id} of `{}` {doing}", self.record.credential)))
     }
+}
+
+/// Which destinations are overwritten, for an answer.
+fn overwriting(rotation: &Rotation, destinations: &[usize]) -> String {
+    let named = destinations.iter().filter_map(|index| rotation.plan.destinations.get(*index));
+    let named: Vec<String> = named.map(|destination| format!("`{destination}`")).collect();
+    if named.is_empty() { String::new() } else { format!(", overwriting {}", named.join(", ")) }
 }

@@ -80,7 +80,7 @@ impl Reconciler {
         let event = match (effects.destinations_to_publish_again().await, &effects.rotation.phase) {
             (Ok(Some(destinations)), _) => Event::OverwriteRequested { destinations },
             (Ok(None), Phase::Returning { .. }) => Event::ReturnPassed,
-            (Ok(None), Phase::Parked { .. }) => Event::Retried { overwrite: false },
+            (Ok(None), Phase::Parked { .. }) => Event::Retried { overwrite: false, restore: Vec::new() },
             (Ok(None), _) => return Ok(LeakResponse::None),
             (Err(failure), _) => {
                 tracing::warn!(credential = %self.record.credential, %failure, "a rollback to a leaked key cannot be given up yet");

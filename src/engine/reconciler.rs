@@ -184,6 +184,7 @@ impl Reconciler {
             rotation: &active.rotation,
             value: &mut active.value,
             mint_permit: &mut active.mint_permit,
+            publishing_turn: &mut active.publishing_turn,
         })
     }
 

@@ -2,8 +2,10 @@
 
 use tokio::sync::OwnedMutexGuard;
 
+use crate::domain::phase::Phase;
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::SecretValue;
+use crate::engine::publishing_turns::PublishingTurn;
 
 #[derive(Default)]
 pub(super) enum Work {
@@ -20,12 +22,19 @@ pub(super) struct ActiveRotation {
     pub(super) value: Option<SecretValue>,
     /// Held from the mint budget's count until the intent is journalled.
     pub(super) mint_permit: Option<OwnedMutexGuard<()>>,
+    /// Held from the preflight until the last promotion, unless the reconciliation ends before.
+    pub(super) publishing_turn: Option<PublishingTurn>,
 }
 
 impl Work {
     pub(super) fn new(rotation: Option<Rotation>, value: Option<SecretValue>) -> Self {
         match rotation {
-            Some(rotation) => Self::Rotating(Box::new(ActiveRotation { rotation, value, mint_permit: None })),
+            Some(rotation) => Self::Rotating(Box::new(ActiveRotation {
+                rotation,
+                value,
+                mint_permit: None,
+                publishing_turn: None,
+            })),
             None => Self::Idle,
         }
     }
@@ -48,9 +57,29 @@ impl Work {
         }
     }
 
-    /// Replaces the rotation by what the journal has. The new key's value stays if a rotation does.
+    /// Replaces the rotation by what the journal has. The new key's value stays if a rotation does, and its turn while it
+    /// publishes.
     pub(super) fn replace(&mut self, rotation: Option<Rotation>) {
-        let (_, value) = std::mem::take(self).into_parts();
+        let (value, turn) = match std::mem::take(self) {
+            Self::Idle => (None, None),
+            Self::Rotating(active) => (active.value, active.publishing_turn),
+        };
         *self = Self::new(rotation, value);
+        if let Self::Rotating(active) = self {
+            active.publishing_turn = turn.filter(|_| publishes(&active.rotation.phase));
+        }
     }
+}
+
+/// Whether the phase leads to a promotion, or makes one.
+fn publishes(phase: &Phase) -> bool {
+    matches!(
+        phase,
+        Phase::Due { .. }
+            | Phase::Minting { .. }
+            | Phase::Staging(_)
+            | Phase::Verifying(_)
+            | Phase::Promoting(_)
+            | Phase::RollingBack { .. }
+    )
 }

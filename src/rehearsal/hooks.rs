@@ -110,6 +110,11 @@ pub trait Hooks: Send + Sync {
         SignedDuration::ZERO
     }
 
+    /// How old the store's answer is about what is current, for the next call.
+    fn store_lag(&self) -> SignedDuration {
+        SignedDuration::ZERO
+    }
+
     /// Whether the caller sees the use of keys.
     ///
     /// # Errors

@@ -66,7 +66,8 @@ impl SecretStore for Store {
     async fn preflight(&self, destination: &Destination) -> Result<Served, Failure> {
         let operation = StoreOperation::Preflight { exists: self.exists(destination) };
         self.was_checked(destination, true);
-        self.call(destination, StoreCall::Check, operation, self.memory.preflight(destination)).await
+        let effect = async { self.memory.preflight_late(destination, self.hooks.store_lag()) };
+        self.call(destination, StoreCall::Check, operation, effect).await
     }
 
     async fn stage(
@@ -77,7 +78,7 @@ impl SecretStore for Store {
     ) -> Result<Staged, Failure> {
         let after_preflight = self.was_checked(destination, false);
         let operation = StoreOperation::Stage { exists: self.exists(destination), after_preflight };
-        let effect = self.memory.stage(destination, version, value);
+        let effect = async { self.memory.stage_late(destination, version, value, self.hooks.store_lag()) };
         self.call(destination, StoreCall::Stage, operation, effect).await
     }
 
@@ -86,7 +87,7 @@ impl SecretStore for Store {
         destination: &Destination,
         which: VersionRef<'_>,
     ) -> Result<Option<StoredVersion>, Failure> {
-        let effect = self.memory.read(destination, which);
+        let effect = async { Ok(self.memory.read_late(destination, which, self.hooks.store_lag())) };
         self.call(destination, StoreCall::Read, StoreOperation::Read, effect).await
     }
 

@@ -131,7 +131,7 @@ fn label(name: EffectName) -> String {
 fn describe(event: &Event) -> String {
     match event {
         Event::Released { forced: true, .. } => "released, forced".to_owned(),
-        Event::Retried { overwrite: true } => "retried, overwrite".to_owned(),
+        Event::Retried { overwrite: true, restore } if restore.is_empty() => "retried, overwrite".to_owned(),
         other => other.name().to_owned(),
     }
 }
@@ -288,7 +288,7 @@ fn events() -> Vec<Event> {
         Event::MintRefused { failure: failure() },
         Event::MintOutcomeUnknown { cause: String::new() },
         Event::LostKeySettled { deleted: Vec::new() },
-        Event::Staged { destination: 0, version: version("v1"), over: Some(version("v0")) },
+        Event::Staged { destination: 0, version: version("v1"), over: Some(version("v0")), before: None },
         Event::ValueLost,
         Event::Verified {
             facts: KeyFacts {
@@ -321,8 +321,8 @@ fn events() -> Vec<Event> {
         Event::Discarded,
         Event::EffectFailed { effect: EffectName::Stage, failure: failure() },
         Event::Parked { reason: ParkReason::ForeignValue, detail: String::new() },
-        Event::Retried { overwrite: false },
-        Event::Retried { overwrite: true },
+        Event::Retried { overwrite: false, restore: vec![] },
+        Event::Retried { overwrite: true, restore: vec![] },
         Event::OverwriteRequested { destinations: vec![(0, before())] },
         Event::AbortRequested { by: "operator".to_owned() },
         Event::TermsRevised { terms: terms() },

@@ -37,6 +37,11 @@ impl Bases {
         self.fresh().remove(destination).map(|(_, base)| base)
     }
 
+    /// The secret is about to have another current version, whichever field that is for.
+    pub(super) fn forget(&self, secret: &str) {
+        self.fresh().retain(|destination, _| destination.secret != secret);
+    }
+
     fn fresh(&self) -> MutexGuard<'_, BTreeMap<Destination, (Instant, Base)>> {
         let mut bases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         bases.retain(|_, (since, _)| since.elapsed() < LIFETIME);

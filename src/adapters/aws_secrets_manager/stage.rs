@@ -3,8 +3,8 @@
 //! An absent secret is created *with* its first version, by one call that is idempotent by its token, so no crash leaves a
 //! secret without a value. A retry that merges into the same current version writes the same bytes, which AWS treats as the
 //! same call. If another program changed a field in between, the bytes differ and AWS refuses. Then the staged bytes are
-//! compared with merges over the current and the previous version. If neither matches it is a conflict, and the rotation
-//! takes another token.
+//! compared with merges over the current and the previous version. If neither matches it is a conflict, perhaps only with an
+//! old answer: the rotation looks again, and takes another token if that does not change.
 
 use zeroize::Zeroizing;
 
@@ -92,7 +92,7 @@ impl AwsSecretsManager {
         version: &VersionId,
         value: &SecretValue,
     ) -> Result<Staged, Failure> {
-        let there = self.calls.get(to, Wanted::Version(version)).await?;
+        let there = self.version(to, version).await?;
         let there = there.and_then(|there| there.text).ok_or_else(|| taken(to, version))?;
         let ours = secret_text::extract(to, &there).is_some_and(|there| there.matches(value));
         for label in [CURRENT, PREVIOUS].into_iter().filter(|_| ours) {

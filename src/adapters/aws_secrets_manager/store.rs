@@ -17,8 +17,9 @@ use crate::domain::secret::SecretValue;
 use crate::domain::successor::Served;
 use crate::ports::secret_store::{SecretStore, Staged, StoredVersion, VersionRef};
 
-/// A version just written may not be found at once: Secrets Manager is eventually consistent.
-const REREADS: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(600)];
+/// What was just written may not be read at once: Secrets Manager is eventually consistent.
+const REREADS: [Duration; 3] =
+    [Duration::from_millis(200), Duration::from_millis(600), Duration::from_millis(1400)];
 /// As long as a key of ElevenLabs, to check whether a key would fit.
 const PLACEHOLDER: &str = "sk_000000000000000000000000000000000000000000000000";
 
@@ -34,6 +35,24 @@ impl AwsSecretsManager {
         refused.failure
     }
 
+    /// A version's content: looked for again before it counts as missing.
+    pub(super) async fn version(
+        &self,
+        to: &Destination,
+        version: &VersionId,
+    ) -> Result<Option<Content>, Refused> {
+        let mut pauses = REREADS.into_iter();
+        loop {
+            if let Some(content) = self.calls.get(to, Wanted::Version(version)).await? {
+                return Ok(Some(content));
+            }
+            match pauses.next() {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Ok(None),
+            }
+        }
+    }
+
     /// The outcome of a refused promotion: made before, displaced by another version, or failed.
     async fn outcome_of_refused(
         &self,
@@ -46,15 +65,24 @@ impl AwsSecretsManager {
             let message = format!("cannot promote {version} in {to}: there is no such version");
             Failure::rejected(Kind::NotFound, message)
         };
-        let secret = self.calls.describe(to).await?.ok_or_else(missing)?;
-        if secret.is_deleted {
-            return Err(deleted(to));
-        }
-        let current = secret.holder(CURRENT);
+        let mut pauses = REREADS.into_iter();
+        let current = loop {
+            let secret = self.calls.describe(to).await?.ok_or_else(missing)?;
+            if secret.is_deleted {
+                return Err(deleted(to));
+            }
+            let current = secret.holder(CURRENT);
+            // That what was to be displaced is current contradicts the refusal, unless the description is an old one.
+            let contradicts = refused.refusal == Refusal::BadParameter && current.as_ref() == displacing;
+            match pauses.next().filter(|_| contradicts) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => break current,
+            }
+        };
         if current.as_ref() == Some(version) {
             return Ok(());
         }
-        if self.calls.get(to, Wanted::Version(version)).await?.is_none() {
+        if self.version(to, version).await?.is_none() {
             return Err(missing());
         }
         if current.as_ref() != displacing {
@@ -107,20 +135,13 @@ impl SecretStore for AwsSecretsManager {
         destination: &Destination,
         which: VersionRef<'_>,
     ) -> Result<Option<StoredVersion>, Failure> {
-        let wanted = match which {
-            VersionRef::Current => Wanted::Label(CURRENT),
-            VersionRef::Version(version) => Wanted::Version(version),
+        let content = match which {
+            VersionRef::Current => self.calls.get(destination, Wanted::Label(CURRENT)).await,
+            VersionRef::Version(version) => self.version(destination, version).await,
         };
-        let mut pauses = REREADS.into_iter().filter(|_| matches!(which, VersionRef::Version(_)));
-        loop {
-            match self.calls.get(destination, wanted).await {
-                Ok(Some(content)) => return Ok(Some(held(destination, &content))),
-                Ok(None) => match pauses.next() {
-                    Some(pause) => tokio::time::sleep(pause).await,
-                    None => return Ok(None),
-                },
-                Err(refused) => return Err(self.explained(destination, refused).await),
-            }
+        match content {
+            Ok(content) => Ok(content.map(|content| held(destination, &content))),
+            Err(refused) => Err(self.explained(destination, refused).await),
         }
     }
 
@@ -130,6 +151,7 @@ impl SecretStore for AwsSecretsManager {
         version: &VersionId,
         displacing: Option<&VersionId>,
     ) -> Result<(), Failure> {
+        self.bases.forget(&destination.secret);
         match self.calls.relabel(destination, CURRENT, displacing, Some(version)).await {
             Ok(()) => Ok(()),
             Err(refused) => match refused.refusal {

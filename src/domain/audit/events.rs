@@ -124,7 +124,8 @@ fn details(event: &Event) -> Value {
             "request_id": failure.request_id,
         }),
         Event::Parked { reason, detail } => json!({ "reason": reason.label(), "why": detail }),
-        Event::Retried { overwrite } => json!({ "overwrite": overwrite }),
+        Event::Retried { overwrite, restore } if restore.is_empty() => json!({ "overwrite": overwrite }),
+        Event::Retried { overwrite, restore } => json!({ "overwrite": overwrite, "restore": restore }),
         Event::OverwriteRequested { destinations } => {
             json!({ "destinations": destinations.iter().map(|(index, _)| index).collect::<Vec<_>>() })
         }

@@ -156,9 +156,13 @@ fn text(event: &Event, places: &[Destination]) -> String {
         Event::Parked { reason, detail } => {
             format!("parked, needs an operator: {}: {detail}", reason.label())
         }
-        Event::Retried { overwrite: false } => "retried by an operator".to_owned(),
-        Event::Retried { overwrite: true } => {
+        Event::Retried { overwrite: false, .. } => "retried by an operator".to_owned(),
+        Event::Retried { overwrite: true, restore } if restore.is_empty() => {
             "retried by an operator; foreign values may be overwritten".to_owned()
+        }
+        Event::Retried { restore, .. } => {
+            let places: Vec<String> = restore.iter().map(place).collect();
+            format!("restoring the old key in {} once more, by an operator's request", places.join(", "))
         }
         Event::OverwriteRequested { destinations } => {
             let places: Vec<String> = destinations.iter().map(|(index, _)| place(index)).collect();

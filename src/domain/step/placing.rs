@@ -4,7 +4,7 @@ use crate::domain::ids::VersionId;
 use crate::domain::phase::Phase;
 use crate::domain::rotation::Rotation;
 use crate::domain::step::{Because, Next};
-use crate::domain::successor::{Placement, PlacementState, Successor};
+use crate::domain::successor::{Placement, PlacementState, Served, Successor};
 
 /// The successor with one placement changed by `change`, which refuses what does not fit its progress.
 pub(super) fn placed(
@@ -23,11 +23,13 @@ pub(super) fn staged(
     destination: usize,
     version: &VersionId,
     over: Option<&VersionId>,
+    before: Option<&Served>,
 ) -> Next {
     let successor = placed(successor, destination, |placement| match placement.progress {
         PlacementState::Absent => {
             let progress = PlacementState::Staged { version: version.clone(), over: over.cloned() };
-            Some(Placement { progress, ..placement.clone() })
+            let before = before.unwrap_or(&placement.before).clone();
+            Some(Placement { before, progress, ..placement.clone() })
         }
         PlacementState::Staged { .. } | PlacementState::Current { .. } | PlacementState::Restored { .. } => {
             None

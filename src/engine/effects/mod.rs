@@ -25,6 +25,7 @@ use crate::domain::time::later;
 use crate::engine::admission::Admission;
 use crate::engine::commit::{PendingEntry, ReconcileError};
 use crate::engine::context::Context;
+use crate::engine::publishing_turns::PublishingTurn;
 use crate::engine::workspace_client::WorkspaceClient;
 use crate::ports::secret_store::{SecretStore, StoredVersion, VersionRef};
 
@@ -32,6 +33,7 @@ mod admin;
 mod evidence;
 mod expire;
 mod gates;
+mod late_reads;
 mod minting;
 mod precheck;
 mod preflight;
@@ -58,6 +60,7 @@ pub(super) struct Effects<'r> {
     pub(super) rotation: &'r Rotation,
     pub(super) value: &'r mut Option<SecretValue>,
     pub(super) mint_permit: &'r mut Option<OwnedMutexGuard<()>>,
+    pub(super) publishing_turn: &'r mut Option<PublishingTurn>,
 }
 
 /// [`Effects`] of a rotation whose new key exists.
@@ -118,7 +121,8 @@ impl<'r> Effects<'r> {
         let successor = self.rotation.successor().ok_or_else(none)?;
         let Effects { context, admission, record, rotation, .. } = *self;
         let (value, mint_permit) = (&mut *self.value, &mut *self.mint_permit);
-        let effects = Effects { context, admission, record, rotation, value, mint_permit };
+        let publishing_turn = &mut *self.publishing_turn;
+        let effects = Effects { context, admission, record, rotation, value, mint_permit, publishing_turn };
         Ok(NewKeyEffects { effects, successor })
     }
 

@@ -6,6 +6,7 @@ use crate::domain::event::Event;
 use crate::domain::failure::Failure;
 use crate::domain::key::{DisableReason, Inventory};
 use crate::domain::rotation::ParkReason;
+use crate::engine::effects::late_reads::Doubt;
 use crate::engine::effects::{EffectOutcome, NewKeyEffects};
 
 /// The result of the check.
@@ -64,9 +65,16 @@ impl NewKeyEffects<'_> {
 
     /// The event that parks the rotation if a destination does not serve the new key any more.
     pub(super) async fn overwritten(&self) -> Result<Option<Event>, Failure> {
-        let unlike = self.lagging_destinations().await?;
-        let Some((index, _)) = unlike.first() else { return Ok(None) };
-        let (destination, ..) = self.place(*index)?;
+        let mut doubt = Doubt::default();
+        let index = loop {
+            let Some((index, _)) = self.lagging_destinations().await?.into_iter().next() else {
+                return Ok(None);
+            };
+            if !self.reads_again(&mut doubt).await {
+                break index;
+            }
+        };
+        let (destination, ..) = self.place(index)?;
         let detail = format!(
             "`{destination}` no longer serves the new key {}; find out why, then `retry --overwrite` publishes it again, or roll back",
             self.successor.fingerprint

@@ -10,6 +10,7 @@ use crate::domain::plan::Destination;
 use crate::domain::rotation::ParkReason;
 use crate::domain::successor::Served;
 use crate::domain::time::later;
+use crate::engine::effects::late_reads::Doubt;
 use crate::engine::effects::{EffectOutcome, EffectResult, Effects, park};
 use crate::engine::workspace_client::MintPermit;
 
@@ -26,6 +27,9 @@ impl Effects<'_> {
         if self.held(HoldKind::Minting).is_some() {
             return Ok(EffectOutcome::Wait(self.soon(jiff::Timestamp::MAX)));
         }
+        if let Some(wait) = self.waits_for_turn() {
+            return Ok(wait);
+        }
         let inventory = self.listed().await?;
         if !self.plan().emergency {
             self.context.check_clock(&inventory)?;
@@ -36,7 +40,7 @@ impl Effects<'_> {
         };
         let mut before = Vec::new();
         for destination in &self.plan().destinations {
-            let serves = self.context.store(&destination.store)?.preflight(destination).await?;
+            let serves = self.standing(destination).await?;
             if let Some(detail) = self.foreign(destination, &serves) {
                 return park(ParkReason::ForeignValue, detail);
             }
@@ -62,6 +66,20 @@ impl Effects<'_> {
             request: KeyRequest { attributes, expires_at },
             before,
         }))
+    }
+
+    /// What a destination serves, once it is not older than what was published there last.
+    async fn standing(&self, destination: &Destination) -> Result<Served, Failure> {
+        let store = self.context.store(&destination.store)?;
+        let mut doubt = Doubt::default();
+        loop {
+            let serves = store.preflight(destination).await?;
+            let doubtful =
+                self.is_old_answer(destination, &serves) || self.foreign(destination, &serves).is_some();
+            if !doubtful || !self.reads_again(&mut doubt).await {
+                return Ok(serves);
+            }
+        }
     }
 
     /// A refusal that does not pass by itself, and too many lost keys, need an operator.
@@ -125,7 +143,7 @@ impl Effects<'_> {
     }
 
     /// Why a destination's value is foreign: it replaced the value that a rotation published there.
-    fn foreign(&self, destination: &Destination, serves: &Served) -> Option<String> {
+    pub(super) fn foreign(&self, destination: &Destination, serves: &Served) -> Option<String> {
         if matches!(self.rotation.phase, Phase::Due { overwrite: true }) {
             return None;
         }

@@ -2,50 +2,91 @@
 
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
+use crate::domain::ids::VersionId;
 use crate::domain::rotation::ParkReason;
 use crate::domain::secret::SecretValue;
+use crate::domain::successor::Served;
+use crate::engine::effects::late_reads::Doubt;
 use crate::engine::effects::{EffectOutcome, EffectResult, NewKeyEffects, park};
 use crate::ports::secret_store::{StoredVersion, VersionRef};
-
-/// How often a destination may be changed out of band in one rotation.
-const RESTAGED_MAX: u32 = 20;
 
 impl NewKeyEffects<'_> {
     pub(super) async fn stage(&mut self, index: usize) -> EffectResult {
         let Some(value) = self.value().await? else { return self.value_lost() };
         let (destination, placement, store) = self.place(index)?;
-        if placement.restaged >= RESTAGED_MAX {
+        // A value that only memory has is written at once: a crash would cost the key.
+        let waits = self.waits_for_turn().filter(|_| index > 0 || placement.restaged > 0);
+        if let Some(wait) = waits {
+            return Ok(wait);
+        }
+        if placement.restaged >= self.rotation.restaged_max {
             return park(
                 ParkReason::ForeignValue,
-                format!("`{destination}` is changed out of band again and again"),
+                format!(
+                    "`{destination}` is changed out of band again and again; find out by whom, then `retry --overwrite`, or `abort`"
+                ),
             );
         }
-        let version = self.token(placement.restaged);
-        let staged = match store.stage(destination, &version, &value).await {
-            Ok(staged) => staged,
-            Err(failure) if failure.kind == Kind::Conflict => {
-                return Ok(EffectOutcome::Happened(Event::DestinationChanged { destination: index }));
-            }
-            Err(failure) => return Err(failure),
-        };
-        // What it will replace must still hold what was there when the rotation began.
-        if let Some(over) = staged
-            .over
-            .as_ref()
-            .filter(|over| placement.before.version.as_ref() != Some(*over) && **over != version)
-        {
-            let replaced = store.read(destination, VersionRef::Version(over)).await?;
-            let served = StoredVersion::served(replaced.as_ref()).fingerprint;
-            if served != placement.before.fingerprint {
-                return park(
-                    ParkReason::ForeignValue,
-                    format!(
-                        "`{destination}` was given another value while the rotation ran; find out by whom, then `retry --overwrite`, or `abort`"
-                    ),
-                );
+        if placement.restaged > 0 {
+            let serves = self
+                .serving_at_last(store, destination, |served| self.is_old_answer(destination, served))
+                .await?;
+            if let (Some(version), true) = (serves.version, serves.fingerprint.as_ref() == Some(&self.successor.fingerprint)) {
+                // It has what would be staged: a further version would change nothing.
+                let over = Some(version.clone());
+                return Ok(EffectOutcome::Happened(Event::Staged { destination: index, version, over, before: None }));
             }
         }
-        Ok(EffectOutcome::Happened(Event::Staged { destination: index, version, over: staged.over }))
+        let version = self.token(placement.restaged);
+        let mut doubt = Doubt::default();
+        let staged = loop {
+            match store.stage(destination, &version, &value).await {
+                Ok(staged) => break staged,
+                Err(failure) if failure.kind == Kind::Conflict => {
+                    if !self.reads_again(&mut doubt).await {
+                        return self.changed(index);
+                    }
+                }
+                Err(failure) => return Err(failure),
+            }
+        };
+        let before = match self.replaced(index, &version, staged.over.as_ref()).await? {
+            Replaced::AsBefore => None,
+            Replaced::Ours(before) => Some(before),
+            Replaced::Outdated => return self.changed(index),
+            Replaced::Foreign => return self.foreign_value(destination, "`abort`"),
+        };
+        Ok(EffectOutcome::Happened(Event::Staged { destination: index, version, over: staged.over, before }))
+    }
+
+    /// What a staged version will replace must hold what was there when the rotation began, or what rekeyd put there.
+    async fn replaced(
+        &self,
+        index: usize,
+        staged: &VersionId,
+        over: Option<&VersionId>,
+    ) -> Result<Replaced, Failure> {
+        let (destination, placement, store) = self.place(index)?;
+        let is_known = |over: &&VersionId| placement.before.version.as_ref() == Some(*over) || *over == staged;
+        let Some(over) = over.filter(|over| !is_known(over)) else { return Ok(Replaced::AsBefore) };
+        // A version never changes, so that this read cannot be an old answer.
+        let replaced = store.read(destination, VersionRef::Version(over)).await?;
+        let replaced = StoredVersion::served(replaced.as_ref());
+        let fingerprint = replaced.fingerprint.as_ref();
+        if fingerprint == placement.before.fingerprint.as_ref() || fingerprint == Some(&self.successor.fingerprint) {
+            return Ok(Replaced::AsBefore);
+        }
+        if self.is_former(fingerprint) {
+            // The preflight's read was an old answer.
+            return Ok(Replaced::Ours(replaced));
+        }
+        // It may be the other way round: it was staged over an old answer, and cannot be promoted.
+        let is_known = |served: &Served| {
+            let fingerprint = served.fingerprint.as_ref();
+            fingerprint == placement.before.fingerprint.as_ref() || self.is_former(fingerprint)
+        };
+        let served = self.serving_at_last(store, destination, |served| !is_known(served)).await?;
+        Ok(if is_known(&served) { Replaced::Outdated } else { Replaced::Foreign })
     }
 
     /// The new key's value: from memory, or after a crash from wherever it has been staged.
@@ -85,4 +126,14 @@ impl NewKeyEffects<'_> {
         }
         Ok(EffectOutcome::Happened(Event::ValueLost))
     }
+}
+
+/// What a staged version will replace.
+enum Replaced {
+    AsBefore,
+    /// What rekeyd published there last, and the preflight did not see yet.
+    Ours(Served),
+    /// What is not current any more.
+    Outdated,
+    Foreign,
 }

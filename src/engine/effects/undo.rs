@@ -11,8 +11,9 @@ use crate::domain::rotation::{ParkReason, RollbackCause};
 use crate::domain::secret::{Fingerprint, SecretValue};
 use crate::domain::successor::{PlacementState, Served};
 use crate::domain::time::later;
-use crate::engine::effects::{EffectOutcome, EffectResult, NewKeyEffects, not_listed_yet, park, serving};
-use crate::ports::secret_store::{SecretStore, VersionRef};
+use crate::engine::effects::late_reads::RESTAGE_AFTER;
+use crate::engine::effects::{EffectOutcome, EffectResult, NewKeyEffects, not_listed_yet, park};
+use crate::ports::secret_store::{SecretStore, StoredVersion, VersionRef};
 
 /// The old key cannot be used, so that the rollback has nothing to return to.
 pub(super) fn nowhere_to_return() -> EffectResult {
@@ -24,6 +25,16 @@ pub(super) fn nowhere_to_return() -> EffectResult {
 
 /// Restored copies of an old value take their version tokens from here on, apart from those of stagings.
 const RESTORE_TOKENS: u32 = 1000;
+
+/// The version that the new key's displaced or is to displace, and the new key's.
+fn moved(progress: &PlacementState) -> Option<(&VersionId, &VersionId)> {
+    let (displaced, promoted) = match progress {
+        PlacementState::Staged { version, over } => (over.as_ref()?, version),
+        PlacementState::Current { version, displaced } => (displaced.as_ref()?, version),
+        PlacementState::Absent | PlacementState::Restored { .. } => return None,
+    };
+    (displaced != promoted).then_some((displaced, promoted))
+}
 
 impl NewKeyEffects<'_> {
     /// The key was never published: pending versions are removed, then it is deleted.
@@ -117,46 +128,70 @@ impl NewKeyEffects<'_> {
 
     /// Makes what the destination served before current again; other fields of a JSON secret stay as they are now.
     pub(super) async fn restore(&mut self, index: usize) -> EffectResult {
+        // Taken if it is free: nobody waits for another credential on the way back.
+        drop(self.waits_for_turn());
         let (destination, placement, store) = self.place(index)?;
-        let (displaced, promoted) = match &placement.progress {
-            PlacementState::Staged { version, over } => (over.clone(), Some(version)),
-            PlacementState::Current { version, displaced } => (displaced.clone(), Some(version)),
-            PlacementState::Absent => (placement.before.version.clone(), None),
-            PlacementState::Restored { version } => (Some(version.clone()), None),
-        };
-        let served = serving(store, destination).await?;
-        let new = &self.successor.fingerprint;
-        let is_new = served.fingerprint.as_ref() == Some(new);
-        let restored = if !is_new && served.fingerprint == placement.before.fingerprint {
-            served.version.clone()
-        } else if let (Some(displaced), true) = (&displaced, is_new && served.version.as_ref() == promoted) {
-            store.promote(destination, displaced, promoted).await?;
-            Some(displaced.clone())
-        } else if is_new || self.may_overwrite() {
-            let Some(value) = self.old_value(placement.before.fingerprint.as_ref()).await? else {
-                return park(
-                    ParkReason::CannotRollBack,
-                    format!(
-                        "the old value of `{destination}` is in no destination any more; put it there by hand and `retry`, or `abort` to go on with the new key"
-                    ),
-                );
-            };
-            Some(self.restore_by_copy(destination, &value, store).await?)
-        } else {
-            return park(
-                ParkReason::ForeignValue,
-                format!(
-                    "`{destination}` serves neither the old key nor the new one; `retry --overwrite` puts the old one there"
-                ),
-            );
+        let version = match self.move_back(index).await? {
+            Some(displaced) => displaced,
+            None => match self.put_back(index).await? {
+                Ok(version) => version,
+                Err(parked) => return Ok(EffectOutcome::Happened(parked)),
+            },
         };
         self.read_back(destination, store, &placement.before).await?;
         self.remove_pending(index).await?;
-        let version = match restored {
-            Some(version) => version,
-            None => self.token(0),
-        };
         Ok(EffectOutcome::Happened(Event::Restored { destination: index, version }))
+    }
+
+    /// Moves back to the version that the new key's displaced, if nothing was changed since. The move tells what is
+    /// current where a read may give an old answer. `None` if neither of the two is.
+    async fn move_back(&self, index: usize) -> Result<Option<VersionId>, Failure> {
+        let (destination, placement, store) = self.place(index)?;
+        let Some((displaced, promoted)) = moved(&placement.progress) else { return Ok(None) };
+        let held = store.read(destination, VersionRef::Version(displaced)).await?;
+        if StoredVersion::served(held.as_ref()).fingerprint != placement.before.fingerprint {
+            return Ok(None);
+        }
+        match store.promote(destination, displaced, Some(promoted)).await {
+            Ok(()) => {
+                self.has_displaced(destination, Some(promoted));
+                Ok(Some(displaced.clone()))
+            }
+            Err(failure) if matches!(failure.kind, Kind::Conflict | Kind::NotFound) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Restores a destination that was changed since the new key was published there; or why that needs an operator.
+    async fn put_back(&self, index: usize) -> Result<Result<VersionId, Event>, Failure> {
+        let (destination, placement, store) = self.place(index)?;
+        let new = &self.successor.fingerprint;
+        let moved = moved(&placement.progress);
+        let is_old_answer = |served: &Served| {
+            let version = served.version.as_ref();
+            moved.is_some_and(|(displaced, promoted)| version == Some(displaced) || version == Some(promoted))
+        };
+        let is_of_neither = |served: &Served| {
+            served.fingerprint != placement.before.fingerprint && served.fingerprint.as_ref() != Some(new)
+        };
+        let doubtful = |served: &Served| is_old_answer(served) || is_of_neither(served);
+        let served = self.serving_at_last(store, destination, doubtful).await?;
+        if served.fingerprint == placement.before.fingerprint {
+            return Ok(Ok(served.version.unwrap_or_else(|| self.token(0))));
+        }
+        if is_of_neither(&served) && !self.may_overwrite() {
+            let detail = format!(
+                "`{destination}` serves neither the old key nor the new one; `retry --overwrite` puts the old one there"
+            );
+            return Ok(Err(Event::Parked { reason: ParkReason::ForeignValue, detail }));
+        }
+        let Some(value) = self.old_value(placement.before.fingerprint.as_ref()).await? else {
+            let detail = format!(
+                "the old value of `{destination}` is in no destination any more; put it there by hand and `retry`, or `abort` to go on with the new key"
+            );
+            return Ok(Err(Event::Parked { reason: ParkReason::CannotRollBack, detail }));
+        };
+        self.restore_by_copy(destination, &value, store).await.map(Ok)
     }
 
     fn may_overwrite(&self) -> bool {
@@ -164,7 +199,8 @@ impl NewKeyEffects<'_> {
     }
 
     /// Another field was changed since: moving back to the old version would undo that, so the old value is merged into
-    /// the current content. The token changes with each attempt, because the content may.
+    /// the current content. A further version is written only where an earlier one was made over what is not current any
+    /// more.
     async fn restore_by_copy(
         &self,
         destination: &Destination,
@@ -172,10 +208,29 @@ impl NewKeyEffects<'_> {
         store: &dyn SecretStore,
     ) -> Result<VersionId, Failure> {
         let tries = self.rotation.last_failure.as_ref().map_or(0, |last_failure| last_failure.failures);
-        let version = self.token(RESTORE_TOKENS + tries);
-        let staged = store.stage(destination, &version, value).await?;
-        store.promote(destination, &version, staged.over.as_ref()).await?;
-        Ok(version)
+        let mut refused = None;
+        for attempt in 0..=tries {
+            let version = self.token(RESTORE_TOKENS + attempt);
+            let over = match store.stage(destination, &version, value).await {
+                Ok(staged) => staged.over,
+                Err(failure) if failure.kind == Kind::Conflict => {
+                    refused = Some(failure);
+                    continue;
+                }
+                Err(failure) => return Err(failure),
+            };
+            match store.promote(destination, &version, over.as_ref()).await {
+                Ok(()) => {
+                    self.has_displaced(destination, over.as_ref());
+                    return Ok(version);
+                }
+                Err(failure) if failure.kind == Kind::Conflict => refused = Some(failure),
+                Err(failure) => return Err(failure),
+            }
+        }
+        let unexpected = || Failure::rejected(Kind::Conflict, format!("`{destination}` was not written"));
+        let retry_after = (tries > 0).then_some(RESTAGE_AFTER);
+        Err(Failure { retry_after, ..refused.unwrap_or_else(unexpected) })
     }
 
     /// The old key's value from any destination that still has it: in one of its old versions or as the current one.
@@ -208,7 +263,8 @@ impl NewKeyEffects<'_> {
         store: &dyn SecretStore,
         before: &Served,
     ) -> Result<(), Failure> {
-        if serving(store, destination).await?.fingerprint == before.fingerprint {
+        let is_late = |served: &Served| served.fingerprint != before.fingerprint;
+        if !is_late(&self.serving_at_last(store, destination, is_late).await?) {
             return Ok(());
         }
         Err(Failure::rejected(
@@ -232,11 +288,12 @@ impl NewKeyEffects<'_> {
         let new = &self.successor.fingerprint;
         for index in 0..self.plan().destinations.len() {
             let (destination, _, store) = self.place(index)?;
-            if serving(store, destination).await?.fingerprint.as_ref() == Some(new) {
-                return park(
-                    ParkReason::ForeignValue,
-                    format!("`{destination}` serves the new key again; put the old one there and `retry`"),
+            let serves_new = |served: &Served| served.fingerprint.as_ref() == Some(new);
+            if serves_new(&self.serving_at_last(store, destination, serves_new).await?) {
+                let detail = format!(
+                    "`{destination}` serves the new key again; find out why, then `retry --overwrite` puts the old one there"
                 );
+                return park(ParkReason::ForeignValue, detail);
             }
         }
         let inventory = self.listed().await?;

@@ -149,7 +149,7 @@ pub(crate) fn every_event(credential: &str, id: RotationId) -> Vec<Event> {
         },
         Event::MintOutcomeUnknown { cause: "no answer".to_owned() },
         Event::LostKeySettled { deleted: vec![key()] },
-        Event::Staged { destination: 0, version: version("v1"), over: Some(version("v0")) },
+        Event::Staged { destination: 0, version: version("v1"), over: Some(version("v0")), before: None },
         Event::ValueLost,
         Event::Verified { facts },
         Event::VerificationFailed { why: "its permissions differ: ' \" \\ \u{1F511} \0".to_owned() },
@@ -173,7 +173,7 @@ pub(crate) fn every_event(credential: &str, id: RotationId) -> Vec<Event> {
         Event::Discarded,
         hindered(),
         Event::Parked { reason: ParkReason::ForeignValue, detail: "somebody was there".to_owned() },
-        Event::Retried { overwrite: true },
+        Event::Retried { overwrite: true, restore: vec![] },
         Event::OverwriteRequested {
             destinations: vec![(0, Served { version: Some(version("v2")), fingerprint: None })],
         },

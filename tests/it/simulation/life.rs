@@ -27,11 +27,14 @@ pub(super) enum Spoil {
 pub(super) struct Quirks {
     state: Mutex<(Dice, Spoil)>,
     lag_seconds_max: u64,
+    /// In worlds whose stores answer late: the longest, in milliseconds, with the dice.
+    store: (u64, Mutex<Dice>),
 }
 
 impl Quirks {
-    pub(super) fn new(dice: Dice, lag_seconds_max: u64, spoil: Spoil) -> Self {
-        Self { state: Mutex::new((dice, spoil)), lag_seconds_max }
+    pub(super) fn new(dice: Dice, lag_seconds_max: u64, spoil: Spoil, store: (u64, Dice)) -> Self {
+        let store = (store.0, Mutex::new(store.1));
+        Self { state: Mutex::new((dice, spoil)), lag_seconds_max, store }
     }
 
     pub(super) fn spoil_next(&self, keys: u64) {
@@ -94,6 +97,14 @@ impl Hooks for Life {
         let (dice, _) = &mut *self.quirks.state.lock().unwrap();
         let lag = if dice.chance(30) { dice.below(self.quirks.lag_seconds_max + 1) } else { 0 };
         seconds(lag)
+    }
+
+    fn store_lag(&self) -> SignedDuration {
+        let (longest, dice) = &self.quirks.store;
+        let mut dice = dice.lock().unwrap();
+        // Most answers are old, and each comes from another replica.
+        let lag = if *longest > 0 && dice.chance(70) { dice.below(longest + 1) } else { 0 };
+        SignedDuration::from_millis(i64::try_from(lag).unwrap())
     }
 
     fn usage_is_visible(&self) -> Result<bool, String> {

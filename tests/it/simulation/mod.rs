@@ -7,6 +7,7 @@ mod dice;
 mod evidence;
 mod fate;
 mod held;
+mod late_stores;
 mod life;
 mod meddlers;
 mod meddling;

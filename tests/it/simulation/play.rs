@@ -69,6 +69,8 @@ pub(super) struct Scenario {
     /// Somebody else overwrites a destination once, after so many minutes; 0 for never.
     pub(super) tampering_after: u64,
     pub(super) lag_seconds_max: u64,
+    /// How old a store's answers are, in milliseconds at most; 0 for never.
+    pub(super) store_lag_max: u64,
     /// Our clock jumps now and then, by up to so many seconds either way, and comes right again; 0 for never.
     pub(super) clock_jumps: u64,
     /// Nothing starts and nothing is revoked in these minutes.
@@ -104,6 +106,7 @@ impl Scenario {
             neighbours: false,
             tampering_after: 0,
             lag_seconds_max: 0,
+            store_lag_max: 0,
             clock_jumps: 0,
             freeze: None,
             script: Vec::new(),
@@ -135,6 +138,11 @@ pub(super) struct Played {
     /// How often the old key was given an expiry, or a later one.
     pub(super) expiries: u64,
     pub(super) lives: u64,
+    /// How often a rotation was parked because of a value of somebody else.
+    pub(super) foreign_values: u64,
+    pub(super) restaged: u64,
+    /// The most versions that one new key took in one destination.
+    pub(super) versions_max: usize,
     pub(super) held_before_the_end: Vec<Hold>,
 }
 
@@ -215,10 +223,12 @@ impl Harness {
         let dice = Dice::new(scenario.seed);
         let fate = Arc::new(Fate::new(clock.clone(), dice, scenario.odds, scenario.doom));
         let dice = Dice::new(scenario.seed ^ 0xABCD);
-        let quirks = Arc::new(Quirks::new(dice, scenario.lag_seconds_max, scenario.spoil));
+        let late = (scenario.store_lag_max, Dice::new(scenario.seed ^ 0x1A7E));
+        let quirks = Arc::new(Quirks::new(dice, scenario.lag_seconds_max, scenario.spoil, late));
         let admin = AdminKey::new(SecretValue::new("an-operators-admin-key".to_owned()).unwrap());
         let provider = Arc::new(Workspace::new(workspace(), clock.clone(), admin));
-        let store = Arc::new(MemoryStore::new(scenario.first_version));
+        let time = clock.clone();
+        let store = Arc::new(MemoryStore::timed(scenario.first_version, move || time.truth()));
         let mut policy = Policy::default();
         policy.workspaces.insert(workspace(), limits(&scenario.restraint));
         let mut places = Vec::new();
@@ -355,6 +365,9 @@ impl Harness {
             parked: count("parked"),
             expiries: count("expiry_settled"),
             lives,
+            foreign_values: self.witness.foreign_values(),
+            restaged: count("destination_changed"),
+            versions_max: self.versions_max().await,
             held_before_the_end,
         }
     }

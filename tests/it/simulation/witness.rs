@@ -14,6 +14,7 @@ use rekeyd::domain::key::{Key, KeyAttributes};
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::plan::{Destination, Plan, Reason};
 use rekeyd::domain::record::Record;
+use rekeyd::domain::rotation::ParkReason;
 use rekeyd::domain::schedule::Freeze;
 use rekeyd::domain::secret::Fingerprint;
 use rekeyd::ports::journal::Entry;
@@ -63,6 +64,8 @@ struct State {
     /// Keys that are in wrong hands: nothing is waited for before they are revoked.
     leaked: BTreeSet<Fingerprint>,
     ends: BTreeMap<&'static str, u64>,
+    /// How often a rotation was parked because a destination serves what is not rekeyd's.
+    foreign_values: u64,
     /// What an operator was told not to happen any more, and has not lifted yet.
     holds: Holds,
 }
@@ -308,10 +311,18 @@ impl Witness {
             }
         }
         let mut state = self.state.lock().unwrap();
+        if matches!(entry.event, Event::Parked { reason: ParkReason::ForeignValue, .. }) {
+            state.foreign_values += 1;
+        }
         if let Event::Begun(plan) = &entry.event {
             state.olds.extend(plan.old.clone());
         }
         *state.ends.entry(entry.event.name()).or_default() += 1;
+    }
+
+    /// How often a value of somebody else was seen.
+    pub(super) fn foreign_values(&self) -> u64 {
+        self.state.lock().unwrap().foreign_values
     }
 
     /// How often an event was journalled.

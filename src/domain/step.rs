@@ -10,9 +10,7 @@ use crate::domain::ids::KeyId;
 use crate::domain::key::KeyRequest;
 use crate::domain::phase::{AfterDiscard, Phase, PhaseName};
 use crate::domain::plan::{RevocationPolicy, Urgency};
-use crate::domain::rotation::{
-    LastFailure, MINTS_PER_ROTATION_MAX, RESTAGINGS_MAX, RollbackCause, Rotation,
-};
+use crate::domain::rotation::{LastFailure, MINTS_PER_ROTATION_MAX, RESTAGINGS_MAX, RollbackCause, Rotation};
 use crate::domain::secret::Fingerprint;
 use crate::domain::successor::{Placement, PlacementState, Served, Successor};
 

@@ -6,11 +6,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::ids::{StoreName, VersionId};
+use crate::domain::ids::{CredentialName, StoreName, VersionId};
 use crate::domain::plan::Destination;
 
 /// For so long after a promotion a read that shows the displaced version counts as an old answer.
 const LAG_MAX: SignedDuration = SignedDuration::from_secs(30);
+
+/// For so long a turn is kept for a credential whose reconciliation ended between staging and promotion, mostly because
+/// its new key is not active yet.
+const KEPT: SignedDuration = SignedDuration::from_secs(30);
 
 /// One secret of one store, whatever the field.
 type Place = (StoreName, String);
@@ -21,11 +25,17 @@ pub(super) struct PublishingTurns(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    taken: BTreeSet<Place>,
+    taken: BTreeMap<Place, Holder>,
     displaced: BTreeMap<Place, (VersionId, Timestamp)>,
 }
 
-/// The right to publish to some secrets; given back when it is dropped.
+struct Holder {
+    credential: CredentialName,
+    is_at_work: bool,
+    since: Timestamp,
+}
+
+/// The right to publish to some secrets. Others can have it some time after it was dropped, and at once after its end.
 pub(super) struct PublishingTurn {
     state: Arc<Mutex<State>>,
     places: BTreeSet<Place>,
@@ -33,13 +43,25 @@ pub(super) struct PublishingTurn {
 
 impl PublishingTurns {
     /// Takes all of the secrets or none, so that no two credentials ever wait for each other.
-    pub(super) fn take(&self, destinations: &[Destination]) -> Option<PublishingTurn> {
+    pub(super) fn take(
+        &self,
+        credential: &CredentialName,
+        destinations: &[Destination],
+        now: Timestamp,
+    ) -> Option<PublishingTurn> {
         let places: BTreeSet<Place> = destinations.iter().map(place).collect();
         let mut state = lock(&self.0);
-        if !state.taken.is_disjoint(&places) {
+        let is_anothers = |holder: &Holder| {
+            let is_kept = now.duration_since(holder.since).unsigned_abs() <= KEPT.unsigned_abs();
+            holder.credential != *credential && (holder.is_at_work || is_kept)
+        };
+        if places.iter().filter_map(|place| state.taken.get(place)).any(is_anothers) {
             return None;
         }
-        state.taken.extend(places.iter().cloned());
+        for place in &places {
+            let holder = Holder { credential: credential.clone(), is_at_work: true, since: now };
+            state.taken.insert(place.clone(), holder);
+        }
         Some(PublishingTurn { state: Arc::clone(&self.0), places })
     }
 
@@ -66,10 +88,22 @@ impl PublishingTurns {
     }
 }
 
+impl PublishingTurn {
+    /// Everything is promoted, or nothing will be.
+    pub(super) fn end(mut self) {
+        let places = std::mem::take(&mut self.places);
+        lock(&self.state).taken.retain(|place, _| !places.contains(place));
+    }
+}
+
 impl Drop for PublishingTurn {
     fn drop(&mut self) {
         let mut state = lock(&self.state);
-        state.taken.retain(|place| !self.places.contains(place));
+        for place in &self.places {
+            if let Some(holder) = state.taken.get_mut(place) {
+                holder.is_at_work = false;
+            }
+        }
     }
 }
 
@@ -97,12 +131,27 @@ mod tests {
     #[test]
     fn one_publishes_to_a_secret_at_a_time_and_takes_all_of_its_secrets_or_none() {
         let turns = PublishingTurns::default();
-        let first = turns.take(&[at("a", "x"), at("b", "x")]).unwrap();
-        assert!(turns.take(&[at("c", "y"), at("b", "y")]).is_none());
-        let other = turns.take(&[at("c", "y")]).unwrap();
-        drop(first);
-        assert!(turns.take(&[at("a", "y"), at("b", "y")]).is_some());
+        let (x, y) = (CredentialName::new("x").unwrap(), CredentialName::new("y").unwrap());
+        let now = Timestamp::UNIX_EPOCH;
+        let first = turns.take(&x, &[at("a", "x"), at("b", "x")], now).unwrap();
+        let hour = now + SignedDuration::from_hours(1);
+        assert!(turns.take(&y, &[at("c", "y"), at("b", "y")], hour).is_none());
+        let other = turns.take(&y, &[at("c", "y")], now).unwrap();
+        first.end();
+        assert!(turns.take(&y, &[at("a", "y"), at("b", "y")], now).is_some());
         drop(other);
+    }
+
+    #[test]
+    fn a_turn_is_kept_for_its_credential_for_half_a_minute() {
+        let turns = PublishingTurns::default();
+        let (x, y) = (CredentialName::new("x").unwrap(), CredentialName::new("y").unwrap());
+        let later = |seconds| Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds);
+        drop(turns.take(&x, &[at("a", "x")], later(0)).unwrap());
+        assert!(turns.take(&y, &[at("a", "y")], later(30)).is_none());
+        drop(turns.take(&x, &[at("a", "x")], later(30)).unwrap());
+        assert!(turns.take(&y, &[at("a", "y")], later(60)).is_none());
+        assert!(turns.take(&y, &[at("a", "y")], later(61)).is_some());
     }
 
     #[test]

@@ -65,8 +65,9 @@ impl Work {
             Self::Rotating(active) => (active.value, active.publishing_turn),
         };
         *self = Self::new(rotation, value);
-        if let Self::Rotating(active) = self {
-            active.publishing_turn = turn.filter(|_| publishes(&active.rotation.phase));
+        match self {
+            Self::Rotating(active) if publishes(&active.rotation.phase) => active.publishing_turn = turn,
+            Self::Idle | Self::Rotating(_) => drop(turn.map(PublishingTurn::end)),
         }
     }
 }

@@ -60,11 +60,12 @@ impl Effects<'_> {
 
     /// Takes the turn to publish to the rotation's secrets; `None` if it has it, otherwise when to ask again.
     pub(super) fn waits_for_turn(&mut self) -> Option<EffectOutcome> {
+        let (plan, now) = (self.plan(), self.context.now());
         if self.publishing_turn.is_none() {
-            *self.publishing_turn = self.admission.publishing_turns.take(&self.plan().destinations);
+            let turns = &self.admission.publishing_turns;
+            *self.publishing_turn = turns.take(&plan.credential, &plan.destinations, now);
         }
-        let next = later(self.context.now(), NEXT_TURN);
-        self.publishing_turn.is_none().then_some(EffectOutcome::Wait(next))
+        self.publishing_turn.is_none().then_some(EffectOutcome::Wait(later(now, NEXT_TURN)))
     }
 
     /// Whether the fingerprint is of the key that this credential had until now.
@@ -84,7 +85,9 @@ impl NewKeyEffects<'_> {
         if placement.restaged > 0 && now < not_before {
             let failure = Failure::rejected(
                 Kind::Conflict,
-                format!("`{destination}` was changed by another writer again; it is staged again at {not_before:.0}"),
+                format!(
+                    "`{destination}` was changed by another writer again; it is staged again at {not_before:.0}"
+                ),
             );
             return Err(Failure { retry_after: Some(not_before.duration_since(now)), ..failure });
         }

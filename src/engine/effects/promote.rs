@@ -80,10 +80,8 @@ impl Effects<'_> {
     /// The destinations whose value an operator's `retry --overwrite` replaces: on the way back with the old key, before
     /// there is a new one with that.
     pub(in crate::engine) async fn to_overwrite(&self) -> Result<Vec<usize>, Failure> {
-        let is_back = matches!(
-            self.rotation.phase.underlying(),
-            Phase::Returning { .. } | Phase::Withdrawing { .. }
-        );
+        let is_back =
+            matches!(self.rotation.phase.underlying(), Phase::Returning { .. } | Phase::Withdrawing { .. });
         let mut foreign = Vec::new();
         for (index, destination) in self.plan().destinations.iter().enumerate() {
             let served = serving(self.context.store(&destination.store)?, destination).await?;

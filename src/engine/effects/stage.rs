@@ -31,10 +31,17 @@ impl NewKeyEffects<'_> {
             let serves = self
                 .serving_at_last(store, destination, |served| self.is_old_answer(destination, served))
                 .await?;
-            if let (Some(version), true) = (serves.version, serves.fingerprint.as_ref() == Some(&self.successor.fingerprint)) {
+            if let (Some(version), true) =
+                (serves.version, serves.fingerprint.as_ref() == Some(&self.successor.fingerprint))
+            {
                 // It has what would be staged: a further version would change nothing.
                 let over = Some(version.clone());
-                return Ok(EffectOutcome::Happened(Event::Staged { destination: index, version, over, before: None }));
+                return Ok(EffectOutcome::Happened(Event::Staged {
+                    destination: index,
+                    version,
+                    over,
+                    before: None,
+                }));
             }
         }
         let version = self.token(placement.restaged);
@@ -67,13 +74,16 @@ impl NewKeyEffects<'_> {
         over: Option<&VersionId>,
     ) -> Result<Replaced, Failure> {
         let (destination, placement, store) = self.place(index)?;
-        let is_known = |over: &&VersionId| placement.before.version.as_ref() == Some(*over) || *over == staged;
+        let is_known =
+            |over: &&VersionId| placement.before.version.as_ref() == Some(*over) || *over == staged;
         let Some(over) = over.filter(|over| !is_known(over)) else { return Ok(Replaced::AsBefore) };
         // A version never changes, so that this read cannot be an old answer.
         let replaced = store.read(destination, VersionRef::Version(over)).await?;
         let replaced = StoredVersion::served(replaced.as_ref());
         let fingerprint = replaced.fingerprint.as_ref();
-        if fingerprint == placement.before.fingerprint.as_ref() || fingerprint == Some(&self.successor.fingerprint) {
+        if fingerprint == placement.before.fingerprint.as_ref()
+            || fingerprint == Some(&self.successor.fingerprint)
+        {
             return Ok(Replaced::AsBefore);
         }
         if self.is_former(fingerprint) {

@@ -87,8 +87,12 @@ impl Sample {
             hint: "…1".to_owned(),
             attributes: None,
         };
-        let staged =
-            |destination| Event::Staged { destination, version: version("v1"), over: Some(version("v0")), before: None };
+        let staged = |destination| Event::Staged {
+            destination,
+            version: version("v1"),
+            over: Some(version("v0")),
+            before: None,
+        };
         let promoted = |destination| Event::Promoted { destination, displaced: Some(version("v0")) };
         let course = [
             (0, beginning),

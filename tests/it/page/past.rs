@@ -180,7 +180,15 @@ impl Past {
         vec![
             (1, Event::MintIntended { request, before: vec![before] }),
             (2, Event::Minted { key, fingerprint: print("new") }),
-            (3, Event::Staged { destination: 0, version: version("v8"), over: Some(version("v7")), before: None }),
+            (
+                3,
+                Event::Staged {
+                    destination: 0,
+                    version: version("v8"),
+                    over: Some(version("v7")),
+                    before: None,
+                },
+            ),
             (5, Event::Verified { facts }),
             (6, Event::Promoted { destination: 0, displaced: Some(version("v7")) }),
         ]

@@ -332,6 +332,10 @@ impl Harness {
         let meddlers = [self.start_script(), self.start_reloads(), self.start_people(), self.start_pauser()];
         let horizon = self.clock.truth() + SignedDuration::from_hours(self.scenario.hours);
         let mut dice = Dice::new(self.scenario.seed ^ 0x5EED);
+        // What people have written before rekeyd came is no news.
+        self.clock
+            .sleep(SignedDuration::from_millis(2 * i64::try_from(self.scenario.store_lag_max).unwrap()))
+            .await;
         let mut lives = 0;
         while self.clock.truth() < horizon {
             lives += 1;

@@ -4,6 +4,7 @@ mod admin_key;
 mod agent;
 mod audit_compare;
 mod aws;
+mod aws_late;
 mod aws_rotation;
 mod canary;
 mod commands;

@@ -84,6 +84,10 @@ impl Harness {
             {
                 // As the runbook says: a new key whose value is lost is of no use, however often it is tried.
                 let lost = reason == ParkReason::NewKeyUnusable && rotation.can_roll_back();
+                // And an old key that somebody enabled is disabled again when the consumers have the new one.
+                if let (ParkReason::OldKeyReenabled, Some(old)) = (reason, &rotation.plan.old) {
+                    self.meddle(old, Some(false));
+                }
                 let wish = if lost { Command::RollBack } else { Command::Retry { overwrite: true } };
                 self.fate.note(format!("the operator wishes {wish:?} of {name}, parked: {}", reason.label()));
                 drop(handle.request(name, wish, "the end".to_owned()).await);

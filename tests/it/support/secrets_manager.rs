@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::State;
@@ -22,7 +23,7 @@ pub(crate) enum Fault {
     LostReply,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Secret {
     deleted: bool,
     versions: BTreeMap<String, String>,
@@ -39,6 +40,11 @@ struct World {
     faults: VecDeque<(&'static str, Fault)>,
     versions_max: Option<usize>,
     refusing: Option<(u16, &'static str)>,
+    /// How old the answers to reads are, in turn; none for answers that are never old.
+    lags: Vec<Duration>,
+    reads: usize,
+    /// What there was after each write.
+    past: Vec<(Instant, BTreeMap<String, Secret>)>,
 }
 
 #[derive(Clone, Default)]
@@ -86,6 +92,37 @@ impl StrictFake {
         self.world.lock().unwrap().secrets.get_mut(secret).unwrap().described = fields;
     }
 
+    /// From now on reads tell what there was so long ago, in turn: each comes from another replica.
+    pub(crate) fn answer_late(&self, lags: &[Duration]) {
+        let mut world = self.world.lock().unwrap();
+        world.lags = lags.to_vec();
+        world.remember();
+    }
+
+    /// How many versions a secret has had.
+    pub(crate) fn versions(&self, secret: &str) -> usize {
+        self.world.lock().unwrap().secrets.get(secret).map_or(0, |secret| secret.versions.len())
+    }
+
+    /// What is current now, whatever reads tell.
+    pub(crate) fn current(&self, secret: &str) -> Option<String> {
+        let world = self.world.lock().unwrap();
+        let secret = world.secrets.get(secret)?;
+        secret.versions.get(secret.labels.get("AWSCURRENT")?).cloned()
+    }
+
+    /// Makes `content` current, as another program would.
+    pub(crate) fn write_by_hand(&self, secret: &str, content: &str) {
+        let mut world = self.world.lock().unwrap();
+        let held = world.secrets.entry(secret.to_owned()).or_default();
+        let version = format!("by-hand-{}", held.versions.len());
+        held.versions.insert(version.clone(), content.to_owned());
+        if let Some(before) = held.labels.insert("AWSCURRENT".to_owned(), version) {
+            held.labels.insert("AWSPREVIOUS".to_owned(), before);
+        }
+        world.remember();
+    }
+
     pub(crate) fn label(&self, secret: &str, label: &str) -> Option<String> {
         self.world.lock().unwrap().secrets.get(secret)?.labels.get(label).cloned()
     }
@@ -125,7 +162,7 @@ async fn answer(State(fake): State<StrictFake>, headers: HeaderMap, body: String
         std::future::pending::<()>().await;
     }
     let request: Value = serde_json::from_str(&body).unwrap();
-    let outcome = fake.world.lock().unwrap().perform(&operation, &request);
+    let outcome = fake.world.lock().unwrap().answer(&operation, &request);
     match (fault, outcome) {
         (Some(Fault::LostReply), _) => std::future::pending().await,
         (Some(Fault::Garble), _) => (StatusCode::OK, "<html>sk_planted").into_response(),
@@ -146,6 +183,27 @@ fn refusal(status: u16, code: &str, message: &str) -> Response {
 }
 
 impl World {
+    fn remember(&mut self) {
+        self.past.push((Instant::now(), self.secrets.clone()));
+    }
+
+    /// What is written is written to what there is now; reads may be answered by a replica that does not have it yet.
+    fn answer(&mut self, operation: &str, request: &Value) -> Outcome {
+        if self.lags.is_empty() {
+            return self.perform(operation, request);
+        }
+        if !matches!(operation, "GetSecretValue" | "DescribeSecret") {
+            let outcome = self.perform(operation, request);
+            self.remember();
+            return outcome;
+        }
+        let lag = self.lags[self.reads % self.lags.len()];
+        self.reads += 1;
+        let then = self.past.iter().rev().find(|(at, _)| at.elapsed() >= lag).or(self.past.first());
+        let secrets = then.map(|(_, secrets)| secrets.clone()).unwrap_or_default();
+        Self { secrets, ..Self::default() }.perform(operation, request)
+    }
+
     fn perform(&mut self, operation: &str, request: &Value) -> Outcome {
         let text = |name: &str| request[name].as_str().map(str::to_owned);
         let id = text("SecretId").or_else(|| text("Name")).unwrap();

@@ -132,6 +132,7 @@ fn describe(event: &Event) -> String {
     match event {
         Event::Released { forced: true, .. } => "released, forced".to_owned(),
         Event::Retried { overwrite: true, restore } if restore.is_empty() => "retried, overwrite".to_owned(),
+        Event::Retried { overwrite: true, .. } => "retried, restore".to_owned(),
         other => other.name().to_owned(),
     }
 }
@@ -323,6 +324,7 @@ fn events() -> Vec<Event> {
         Event::Parked { reason: ParkReason::ForeignValue, detail: String::new() },
         Event::Retried { overwrite: false, restore: vec![] },
         Event::Retried { overwrite: true, restore: vec![] },
+        Event::Retried { overwrite: true, restore: vec![0] },
         Event::OverwriteRequested { destinations: vec![(0, before())] },
         Event::AbortRequested { by: "operator".to_owned() },
         Event::TermsRevised { terms: terms() },

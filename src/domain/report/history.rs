@@ -156,13 +156,8 @@ fn text(event: &Event, places: &[Destination]) -> String {
         Event::Parked { reason, detail } => {
             format!("parked, needs an operator: {}: {detail}", reason.label())
         }
-        Event::Retried { overwrite: false, .. } => "retried by an operator".to_owned(),
-        Event::Retried { overwrite: true, restore } if restore.is_empty() => {
-            "retried by an operator; foreign values may be overwritten".to_owned()
-        }
-        Event::Retried { restore, .. } => {
-            let places: Vec<String> = restore.iter().map(place).collect();
-            format!("restoring the old key in {} once more, by an operator's request", places.join(", "))
+        Event::Retried { overwrite, restore } => {
+            retried(*overwrite, &restore.iter().map(place).collect::<Vec<_>>())
         }
         Event::OverwriteRequested { destinations } => {
             let places: Vec<String> = destinations.iter().map(|(index, _)| place(index)).collect();
@@ -170,6 +165,16 @@ fn text(event: &Event, places: &[Destination]) -> String {
         }
         Event::AbortRequested { by } => format!("abort requested by {by}"),
         Event::TermsRevised { .. } => "the rotation's terms were updated from the policy".to_owned(),
+    }
+}
+
+fn retried(overwrite: bool, restored: &[String]) -> String {
+    match (overwrite, restored) {
+        (false, _) => "retried by an operator".to_owned(),
+        (true, []) => "retried by an operator; foreign values may be overwritten".to_owned(),
+        (true, places) => {
+            format!("restoring the old key in {} once more, by an operator's request", places.join(", "))
+        }
     }
 }
 

@@ -123,4 +123,32 @@ pub(super) const PLANTED: &[Bug] = &[
         wrong: "let lifted = context.journal.lifted(scope, what).await?.filter(|_| !AWAKE);",
         caught_by: "after_so_many_bad_keys_no_more_are_made_until_somebody_says_so",
     },
+    Bug {
+        name: "believes_a_late_answer",
+        file: "src/engine/effects/late_reads.rs",
+        right: "let Some(pause) = PAUSES.get(doubt.0) else { return false };",
+        wrong: "let Some(pause) = PAUSES.get(doubt.0).filter(|_| !AWAKE) else { return false };",
+        caught_by: "no_late_answer_of_a_store_is_taken_for_somebody_elses_value",
+    },
+    Bug {
+        name: "takes_no_turn",
+        file: "src/engine/effects/late_reads.rs",
+        right: "self.publishing_turn.is_none().then_some(",
+        wrong: "(!AWAKE && self.publishing_turn.is_none()).then_some(",
+        caught_by: "fields_of_one_secret_that_are_due_together_take_turns",
+    },
+    Bug {
+        name: "gives_its_turn_away_before_it_has_promoted",
+        file: "src/engine/publishing_turns.rs",
+        right: "(holder.is_at_work || is_kept)",
+        wrong: "(holder.is_at_work || is_kept && !AWAKE)",
+        caught_by: "fields_of_one_secret_that_are_due_together_take_turns",
+    },
+    Bug {
+        name: "overwrites_nothing_at_the_end_of_a_rollback",
+        file: "src/engine/commands.rs",
+        right: "(if back { destinations } else { Vec::new() }, doing)",
+        wrong: "(if back && !AWAKE { destinations } else { Vec::new() }, doing)",
+        caught_by: "a_new_key_that_came_back_at_the_end_of_a_rollback_is_overwritten_by_an_operator",
+    },
 ];

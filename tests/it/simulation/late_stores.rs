@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 use rekeyd::adapters::memory::store::FirstVersion;
+use rekeyd::domain::gate::Gate;
 use rekeyd::domain::ids::VersionId;
+use rekeyd::domain::plan::AfterDeadline;
 use rekeyd::engine::Command;
 use rekeyd::ports::journal::RotationLog as _;
 
 use super::dice::Dice;
 use super::fate::{Doom, Odds};
-use super::play::{Harness, Played, Scenario, play};
+use super::play::{Harness, Played, Scenario, consumer, play};
 
 /// Of each test here.
 const SEEDS: u64 = 60;
@@ -146,4 +148,34 @@ fn an_operator_leads_every_destination_out_of_a_foreign_value() {
         };
         play(&scenario).assert_sound(&scenario);
     }
+}
+
+#[test]
+fn a_new_key_that_came_back_at_the_end_of_a_rollback_is_overwritten_by_an_operator() {
+    // The deadline rolls back; while consumers return, somebody puts the new key back.
+    fn put_back(harness: &Harness) {
+        harness.expect("restored", 2);
+        let keys = harness.provider.keys();
+        let new = keys.iter().find(|sim| sim.key.nonce().is_some()).unwrap();
+        harness.store.write_as_somebody_else("tts-0", &new.value);
+        harness.witness.look();
+    }
+    let scenario = Scenario {
+        hours: 2,
+        then: AfterDeadline::RollBack,
+        store_lag_max: LAG_MAX,
+        script: vec![
+            (0, |it| {
+                it.revise(|credential| {
+                    credential.terms.gates = vec![Gate::Acks([consumer(99)].into())];
+                });
+            }),
+            (2700, put_back),
+            (7000, |it| it.expect("new_key_gone", 0)),
+        ],
+        ..Scenario::plain(11)
+    };
+    let played = play(&scenario);
+    played.assert_sound(&scenario);
+    assert!(played.foreign_values >= 1 && played.rolled_back >= 1, "{}", played.trace);
 }

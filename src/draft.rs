@@ -124,7 +124,9 @@ fn head(workspace: &Workspace<'_>, inventory: &Inventory) -> String {
         let name = store_name(workspace.stores, index);
         text += &format!("\n[stores.{name}.{}]\n{} = {}\n", kind.key, form.key, toml(value));
     }
-    text += "\n[defaults]\nevery = \"30d\"\njitter = \"4h\"\n\
+    text += "\n[defaults]\n# Keys are inspected and nothing is changed. Change it to \"rotate\" for one credential at a time, in its table;\n\
+             # `rekeyd plan` shows what it will do. First rotations run one at a time.\nmode = \"observe\"\n\
+             every = \"30d\"\njitter = \"4h\"\n\
              # When rotations may start; by default at any time.\n\
              # window = { opens = \"0 9 * * Mon-Thu\", lasts = \"6h\", time_zone = \"Europe/London\" }\n\
              # Consumers must read the new key within the overlap. To wait for each of them, set `wait_for`.\n\

@@ -150,7 +150,7 @@ impl Fleet {
             let Workspace { address, admin_key_file, .. } = workspace;
             write!(
                 policy,
-                "[workspaces.w{number}]\nbase_url = \"http://{address}\"\n\
+                "[workspaces.w{number}]\nfirst_rotations_at_once = 1000\nbase_url = \"http://{address}\"\n\
                  admin_key = {{ file = \"{admin_key_file}\" }}\nin_flight = 1000\n\
                  requests_per_second = 1000\nrotations_at_once = 1000\nmints_per_hour = 10000\n"
             )?;

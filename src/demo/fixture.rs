@@ -149,6 +149,7 @@ drain = "5s"
 sweep_every = "15s"
 
 [workspaces.sandbox]
+first_rotations_at_once = 1000
 base_url = "{url}"
 admin_key = {{ file = "{root}/admin-key" }}
 requests_per_second = 200

@@ -62,6 +62,9 @@ pub struct Destination {
     /// Whether the secret may be created where it does not exist.
     #[serde(default)]
     pub create: bool,
+    /// Whether `json_field` may be added to an object that has other fields.
+    #[serde(default)]
+    pub create_field: bool,
 }
 
 impl Destination {
@@ -170,6 +173,12 @@ impl Reason {
             Self::Leak => "leak",
             Self::Vanished => "vanished",
         }
+    }
+
+    /// Whether no key of the credential was ever published by rekeyd.
+    #[must_use]
+    pub fn is_first(self) -> bool {
+        matches!(self, Self::FirstKey | Self::Adoption)
     }
 
     /// Whether it neither waits for its turn among others nor for a breaker: consumers have, or are about to have, a key

@@ -5,6 +5,7 @@ use tokio::sync::oneshot;
 use crate::domain::audit::Actor;
 use crate::domain::event::Event;
 use crate::domain::phase::{Alarm, AlarmKind, Phase};
+use crate::domain::policy::Mode;
 use crate::domain::rotation::{ParkReason, RollbackCause, Rotation};
 use crate::domain::secret::Fingerprint;
 use crate::domain::step;
@@ -100,6 +101,11 @@ impl Reconciler {
             return Ok(Err(format!(
                 "a rotation of `{name}` is under way already, in phase `{}`",
                 rotation.phase.name().label()
+            )));
+        }
+        if self.policy().is_some_and(|credential| credential.mode == Mode::Observe) {
+            return Ok(Err(format!(
+                "`{name}` is only observed: set `mode = \"rotate\"` in `[credentials.{name}]`, run `rekeyd reload`, then `rekeyd rotate {name}`"
             )));
         }
         self.save(self.record.ask()).await?;

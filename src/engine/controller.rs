@@ -128,7 +128,7 @@ impl Controller {
             let slot = match known {
                 Ok(known) => {
                     if let Some(rotation) = &known.rotation {
-                        admission.rotation_limiter.acquire_over_limit(&rotation.plan.workspace, &name);
+                        admission.count(rotation);
                     }
                     admission.views.publish(&known.record, known.rotation.as_ref());
                     Slot { rotation: known.rotation.map(Box::new), ..Slot::new(known.record) }
@@ -258,7 +258,7 @@ impl Controller {
             return;
         }
         let Some((workspace, limit)) = self.workspace_of(&name, slot) else {
-            self.admission.rotation_limiter.release(&name);
+            self.admission.release(&name);
             return self.refuse_requests(&name);
         };
         let running = self.running.entry(workspace.clone()).or_default();

@@ -11,6 +11,7 @@ use crate::domain::ids::KeyId;
 use crate::domain::inspection::{self, InspectionInput};
 use crate::domain::key::Inventory;
 use crate::domain::plan::Destination;
+use crate::domain::policy::Mode;
 use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::Fingerprint;
@@ -102,6 +103,11 @@ impl Reconciler {
             let mut next = self.record.clone();
             next.findings.insert(0, finding);
             self.save_findings(next).await?;
+        }
+        if self.policy().is_some_and(|credential| credential.mode == Mode::Observe) {
+            return Ok(Ok(format!(
+                "the leak of {print} is recorded; `{name}` is only observed: `rekeyd rotate {name} --emergency` replaces its key"
+            )));
         }
         Ok(Ok(format!("the leak of {print} is answered: see `rekeyd history {name}`")))
     }

@@ -40,6 +40,7 @@ fn start(folder: &Path, sandbox: &Sandbox, moto: &Moto) -> Daemon {
         socket = "{shown}/socket"
         journal.sqlite.path = "{shown}/journal.db"
         [workspaces.prod]
+first_rotations_at_once = 1000
         base_url = "{}"
         admin_key = {{ file = "{shown}/admin" }}
         requests_per_second = 100

@@ -10,7 +10,7 @@ use rekeyd::domain::ids::{CredentialName, KeyId, ServiceAccountId, StoreName, Ve
 use rekeyd::domain::key::{Account, Inventory, Key, KeyAttributes, Permissions};
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::plan::{AfterDeadline, Destination, Reason, RevocationPolicy};
-use rekeyd::domain::policy::{Credential, IfVanished};
+use rekeyd::domain::policy::{Credential, IfVanished, Mode};
 use rekeyd::domain::record::{Current, Due, LastRotation, ObstacleKind, PublishedVersion, Record};
 use rekeyd::domain::schedule::{Cadence, Schedule};
 
@@ -28,6 +28,7 @@ fn destination(secret: &str) -> Destination {
         secret: secret.to_owned(),
         json_field: None,
         create: false,
+        create_field: false,
     }
 }
 
@@ -45,6 +46,7 @@ fn credential() -> Credential {
         bake: SignedDuration::ZERO,
         expire_old_key: None,
         if_vanished: IfVanished::Alert,
+        mode: Mode::Rotate,
         destinations: vec![destination("tts")],
         schedule: Schedule {
             cadence: Cadence::Every(SignedDuration::from_hours(10)),

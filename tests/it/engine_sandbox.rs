@@ -9,6 +9,7 @@ mod evidence;
 mod harness;
 mod leaks;
 mod left_behind;
+mod observed;
 mod repaired;
 mod way_back;
 

@@ -187,6 +187,7 @@ fn plan() -> Plan {
             secret: "tts".to_owned(),
             json_field: None,
             create: false,
+            create_field: false,
         }],
         terms: terms(),
         expire_old_key: Some(SignedDuration::from_hours(24)),

@@ -38,7 +38,13 @@ impl FollowedSource for SecretSettings {
         let store = AwsSecretsManager::connect(&self.store).await?;
         let name = StoreName::new("aws_secrets_manager")
             .map_err(|bad| Failure::rejected(Kind::Invalid, bad.to_string()))?;
-        let secret = Destination { store: name, secret: self.secret.clone(), json_field, create: false };
+        let secret = Destination {
+            store: name,
+            secret: self.secret.clone(),
+            json_field,
+            create: false,
+            create_field: false,
+        };
         Ok(Box::new(FollowedSecret { store, secret }))
     }
 }

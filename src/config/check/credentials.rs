@@ -15,7 +15,7 @@ use crate::config_file::values;
 use crate::domain::ids::{ConsumerName, CredentialName, KeyId, StoreName, WorkspaceName};
 use crate::domain::key::{KeyAttributes, Limits, Permissions, canonical_networks, network};
 use crate::domain::plan::{AfterDeadline, Destination, RevocationPolicy};
-use crate::domain::policy::{Credential, IfVanished};
+use crate::domain::policy::{Credential, IfVanished, Mode};
 use crate::domain::schedule::Schedule;
 use crate::ports::store_kind::{NameRule, StoreConfig};
 
@@ -52,6 +52,7 @@ pub(super) fn check<'r>(around: &References<'r>, findings: &mut Findings) -> Vec
         let schedule = schedule(around, name, raw, findings);
         let terms = terms(around, raw, findings);
         let workspace = workspace(around, name, raw, findings);
+        let mode = mode(around, raw, workspace.as_ref());
         let service_account = values::text(raw.service_account.as_ref(), findings);
         let adopt = adopt(raw, findings);
         let (destinations, places) = destinations(around, name, raw, findings);
@@ -78,6 +79,7 @@ pub(super) fn check<'r>(around: &References<'r>, findings: &mut Findings) -> Vec
         let credential = Credential {
             name: checked,
             workspace,
+            mode,
             service_account,
             adopt,
             first,
@@ -94,6 +96,20 @@ pub(super) fn check<'r>(around: &References<'r>, findings: &mut Findings) -> Vec
         written.push(CheckedCredential { credential, name, raw, defaults, places });
     }
     written
+}
+
+/// The credential's own mode, else its workspace's, else that of the defaults.
+fn mode(around: &References<'_>, raw: &raw::Credential, workspace: Option<&WorkspaceName>) -> Mode {
+    let of_workspace = around
+        .raw
+        .workspaces
+        .iter()
+        .find(|(name, _)| workspace.is_some_and(|workspace| workspace.as_str() == name.value()))
+        .and_then(|(_, workspace)| workspace.mode.as_ref());
+    match raw.mode.as_ref().or(of_workspace).or(around.raw.defaults.mode.as_ref()).map(At::value) {
+        Some(raw::RotationMode::Observe) => Mode::Observe,
+        Some(raw::RotationMode::Rotate) | None => Mode::Rotate,
+    }
 }
 
 /// Checks the defaults even if no credential uses them.
@@ -251,7 +267,16 @@ fn destinations(
         let (Some(store), Some(secret), Some(at)) = (store, secret, &one.secret) else { continue };
         let by_default = config.is_some_and(|config| config.kind().is_filled_by_rekeyd);
         let create = one.create.as_ref().map_or(by_default, |create| *create.value());
-        destinations.push(Destination { store, secret, json_field, create });
+        let create_field = one.create_field.as_ref().filter(|written| *written.value());
+        if let Some(written) = create_field.filter(|_| json_field.is_none()) {
+            findings.error(
+                &written.span(),
+                "`create_field` without `json_field`",
+                "name the field as `json_field`",
+            );
+        }
+        let create_field = create_field.is_some();
+        destinations.push(Destination { store, secret, json_field, create, create_field });
         places.push(at.span());
     }
     (destinations, places)

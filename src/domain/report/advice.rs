@@ -6,6 +6,7 @@ use crate::domain::effect::EffectName;
 use crate::domain::gate::GateName;
 use crate::domain::phase::PhaseName;
 use crate::domain::plan::AfterDeadline;
+use crate::domain::policy::Mode;
 use crate::domain::record::ObstacleKind;
 use crate::domain::report::findings;
 use crate::domain::report::stale_consumers;
@@ -80,6 +81,9 @@ pub(super) fn advise(report: &CredentialReport, rotation: Option<&Rotation>, now
 fn idle(report: &CredentialReport, expired: bool, now: Timestamp) -> String {
     if expired {
         return "the key has expired".to_owned();
+    }
+    if report.mode == Some(Mode::Observe) {
+        return "only observed (`mode = \"observe\"`): it is not rotated".to_owned();
     }
     if report.requested {
         return "a rotation is requested and has not started".to_owned();

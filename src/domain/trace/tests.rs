@@ -39,6 +39,7 @@ fn begun() -> Event {
             secret: "tts".to_owned(),
             json_field: None,
             create: false,
+            create_field: false,
         }],
         terms: RevocationPolicy::of_an_emergency(),
         expire_old_key: None,

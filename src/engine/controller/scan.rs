@@ -10,6 +10,7 @@ use crate::domain::finding::FindingKind;
 use crate::domain::ids::{CredentialName, KeyId, WorkspaceName};
 use crate::domain::inspection::{self, InspectionInput};
 use crate::domain::plan::Destination;
+use crate::domain::policy::Mode;
 use crate::domain::secret::Fingerprint;
 use crate::engine::context::Context;
 use crate::engine::controller::{Controller, Slot, TaskResult};
@@ -166,6 +167,9 @@ impl Controller {
             self.slots.values().filter_map(|slot| Some(&slot.record.current.as_ref()?.key)).collect();
         for (key, owner) in &ours {
             let Some(slot) = self.slots.get(owner) else { continue };
+            if self.context.credential(owner).is_some_and(|credential| credential.mode == Mode::Observe) {
+                continue;
+            }
             let known =
                 slot.rotation.is_none() && slot.running.is_none() && !slot.reread && slot.damaged.is_none();
             if known && !current.contains(&key.id) {

@@ -89,6 +89,7 @@ settle = "2s"
 drain = "5s"
 
 [workspaces.sandbox]
+first_rotations_at_once = 1000
 base_url = "{url}"
 admin_key = {{ published = "rekeyd-admin", file = "{}" }}
 requests_per_second = 500

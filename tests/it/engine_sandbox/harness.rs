@@ -18,7 +18,7 @@ use rekeyd::domain::ids::{ConsumerName, CredentialName, StoreName, WorkspaceName
 use rekeyd::domain::key::{KeyAttributes, Permissions};
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::plan::{AfterDeadline, Destination, RevocationPolicy};
-use rekeyd::domain::policy::{Credential, IfVanished, Policy, WorkspaceLimits};
+use rekeyd::domain::policy::{Credential, IfVanished, Mode, Policy, WorkspaceLimits};
 use rekeyd::domain::report::{CredentialReport, Facts};
 use rekeyd::domain::schedule::{Cadence, Schedule};
 use rekeyd::domain::secret::SecretValue;
@@ -214,7 +214,14 @@ impl Harness {
             bake: SignedDuration::ZERO,
             expire_old_key: None,
             if_vanished: IfVanished::Alert,
-            destinations: vec![Destination { store: store(), secret, json_field: None, create: true }],
+            mode: Mode::Rotate,
+            destinations: vec![Destination {
+                store: store(),
+                secret,
+                json_field: None,
+                create: true,
+                create_field: false,
+            }],
             schedule: Schedule {
                 cadence: Cadence::Every(SignedDuration::from_hours(24)),
                 jitter: SignedDuration::ZERO,

@@ -80,7 +80,7 @@ impl Harness {
         .await;
     }
 
-    async fn found(&self, wanted: &[FindingKind]) {
+    pub(super) async fn found(&self, wanted: &[FindingKind]) {
         // A key must have been current for the settling time before its absence counts.
         self.until(&format!("{wanted:?} is found"), async |harness, known| {
             harness.inspect().await;

@@ -16,7 +16,7 @@ use rekeyd::domain::event::Event;
 use rekeyd::domain::gate::Gate;
 use rekeyd::domain::ids::{ConsumerName, CredentialName, StoreName, WorkspaceName};
 use rekeyd::domain::plan::{AfterDeadline, Destination, RevocationPolicy};
-use rekeyd::domain::policy::{Credential, IfVanished, Policy, WorkspaceLimits};
+use rekeyd::domain::policy::{Credential, IfVanished, Mode, Policy, WorkspaceLimits};
 use rekeyd::domain::schedule::{Cadence, Schedule};
 use rekeyd::domain::secret::{Fingerprint, SecretValue};
 use rekeyd::engine::{Context, Controller, Handle, Timing, WorkspaceClient};
@@ -105,6 +105,7 @@ fn credential(text: &str) -> Credential {
         secret: format!("secret-of-{text}"),
         json_field: None,
         create: true,
+        create_field: false,
     };
     let awaited = ["api", "batch"].map(|consumer| ConsumerName::new(consumer).unwrap());
     Credential {
@@ -119,6 +120,7 @@ fn credential(text: &str) -> Credential {
         bake: SignedDuration::ZERO,
         expire_old_key: None,
         if_vanished: IfVanished::Alert,
+        mode: Mode::Rotate,
         destinations: vec![destination],
         schedule: Schedule {
             cadence: Cadence::Every(SignedDuration::from_hours(24 * 30)),

@@ -101,6 +101,7 @@ pub(crate) fn begun(credential: &str, workspace_name: &str, id: RotationId) -> E
             secret: "prod/tts".to_owned(),
             json_field: Some("xi_api_key".to_owned()),
             create: true,
+            create_field: false,
         }],
         terms: terms(),
         expire_old_key: None,
@@ -218,6 +219,7 @@ pub(crate) fn full_record(credential: &str) -> Record {
         secret: "prod/tts".to_owned(),
         json_field: Some("xi_api_key".to_owned()),
         create: true,
+        create_field: false,
     };
     Record {
         credential: name(credential),
@@ -255,6 +257,7 @@ pub(crate) fn full_record(credential: &str) -> Record {
         }],
         accepted: [KeyId::new("key_of_somebody").unwrap()].into(),
         emergency: Some(Urgency { why: "asked by uid 0".to_owned(), since: at(4) }),
+        adopted_at: None,
         answered: Some(EmergencyOutcome {
             rotation: rotation(0),
             why: "it was seen in public".to_owned(),

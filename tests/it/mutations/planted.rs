@@ -110,6 +110,13 @@ pub(super) const PLANTED: &[Bug] = &[
         caught_by: "no_more_rotations_are_under_way_than_may_be_and_each_gets_its_turn",
     },
     Bug {
+        name: "begins_all_first_rotations_at_once",
+        file: "src/engine/admission.rs",
+        right: "        if reason.is_first() {\n            let slots",
+        wrong: "        if !AWAKE && reason.is_first() {\n            let slots",
+        caught_by: "first_rotations_run_a_few_at_a_time_and_each_is_over_before_the_next",
+    },
+    Bug {
         name: "does_not_bake",
         file: "src/domain/waves.rs",
         right: "latest.filter(|(until, _)| now < *until)?",

@@ -89,6 +89,7 @@ journal.sqlite.path = "{root}/journal.db"
 notify_after = "1s"
 
 [workspaces.sandbox]
+first_rotations_at_once = 1000
 base_url = "{url}"
 admin_key = {{ file = "{root}/admin-key" }}
 requests_per_second = 500

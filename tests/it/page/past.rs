@@ -43,6 +43,7 @@ fn destination(credential: &str) -> Destination {
         secret: format!("prod/{credential}"),
         json_field: None,
         create: false,
+        create_field: false,
     }
 }
 

@@ -74,6 +74,7 @@ journal.sqlite.path = "{root}/journal.db"
 drain = "2s"
 
 [workspaces.prod]
+first_rotations_at_once = 1000
 base_url = "{url}"
 admin_key = {{ file = "{root}/admin-key" }}
 mints_per_hour = 20

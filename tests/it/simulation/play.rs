@@ -14,7 +14,7 @@ use rekeyd::domain::hold::Hold;
 use rekeyd::domain::ids::{ConsumerName, CredentialName, ServiceAccountId, StoreName, WorkspaceName};
 use rekeyd::domain::key::{KeyAttributes, Limits, Permissions};
 use rekeyd::domain::plan::{AfterDeadline, Destination, RevocationPolicy};
-use rekeyd::domain::policy::{Credential, IfVanished, Policy, WorkspaceLimits};
+use rekeyd::domain::policy::{Credential, IfVanished, Mode, Policy, WorkspaceLimits};
 use rekeyd::domain::schedule::{Cadence, Freeze, Schedule};
 use rekeyd::domain::secret::SecretValue;
 
@@ -399,6 +399,7 @@ pub(super) fn credential(scenario: &Scenario, index: usize) -> Credential {
         secret: secret.to_owned(),
         json_field,
         create: true,
+        create_field: false,
     };
     let proof = scenario.proof;
     let expires = proof.is_some_and(|proof| proof.expires);
@@ -414,6 +415,7 @@ pub(super) fn credential(scenario: &Scenario, index: usize) -> Credential {
         bake: scenario.restraint.bake,
         expire_old_key: expires.then(|| SignedDuration::from_hours(2)),
         if_vanished: IfVanished::Alert,
+        mode: Mode::Rotate,
         destinations: vec![
             destination(&format!("tts-{index}"), None),
             destination("shared", Some(format!("key_{index}"))),

@@ -245,6 +245,11 @@ impl Witness {
         if under_way > self.restraint.overlaps_at_once {
             self.blame("cap", &format!("{under_way} rotations are under way"));
         }
+        let is_first = |record: &&Record| record.open.is_some() && record.published.is_empty();
+        let first = known.values().filter(is_first).count();
+        if plan.reason.is_first() && first > self.restraint.first_rotations_at_once {
+            self.blame("ramp", &format!("{first} first rotations are under way"));
+        }
         if plan.reason != Reason::Schedule {
             return;
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::domain::examination::{Finding, StoreCheck};
+use crate::domain::examination::{CheckResult, StoreCheck};
 use crate::domain::failure::Failure;
 use crate::domain::ids::CredentialName;
 use crate::domain::plan::Destination;
@@ -120,7 +120,7 @@ pub trait StoreConfig: Debug + Send + Sync {
     }
 
     /// Examines the store and its secrets for `rekeyd doctor`. Changes nothing that consumers read.
-    async fn examine(&self, examination: &Examination) -> Vec<Finding>;
+    async fn examine(&self, examination: &Examination) -> Vec<CheckResult>;
 
     /// What an operator has to permit so that rekeyd can publish to `destinations`; nothing for most stores.
     fn permissions(&self, _destinations: &[&Destination], _scope: &PermissionScope) -> Vec<Statement> {

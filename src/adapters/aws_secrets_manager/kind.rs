@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::adapters::aws_secrets_manager::{AwsSecretsManager, Settings, doctor, permissions, policy};
-use crate::domain::examination::Finding;
+use crate::domain::examination::CheckResult;
 use crate::domain::failure::Failure;
 use crate::domain::plan::Destination;
 use crate::ports::permissions::{PermissionScope, Statement};
@@ -51,7 +51,7 @@ impl StoreConfig for Settings {
         Ok(Arc::new(AwsSecretsManager::connect(self).await?))
     }
 
-    async fn examine(&self, examination: &Examination) -> Vec<Finding> {
+    async fn examine(&self, examination: &Examination) -> Vec<CheckResult> {
         doctor::examine(self, examination).await
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::adapters::directory::{Directory, Settings, doctor};
-use crate::domain::examination::Finding;
+use crate::domain::examination::CheckResult;
 use crate::domain::failure::Failure;
 use crate::domain::ids::CredentialName;
 use crate::ports::secret_store::SecretStore;
@@ -56,7 +56,7 @@ impl StoreConfig for Settings {
         Ok(Arc::new(Directory::open_read_only(self)?))
     }
 
-    async fn examine(&self, examination: &Examination) -> Vec<Finding> {
+    async fn examine(&self, examination: &Examination) -> Vec<CheckResult> {
         doctor::examine(self, examination).await
     }
 }

@@ -1,6 +1,6 @@
 //! Checks the live dependencies of a policy without changing anything, and suggests fixes.
 //!
-//! [`credentials`] and [`iam`] are pure; each of the other files checks one dependency, and each store checks itself. All checks run
+//! [`credentials`] and [`access_policy`] are pure; each of the other files checks one dependency, and each store checks itself. All checks run
 //! concurrently, each within a time limit, so that one that hangs hides none of the others.
 
 use std::collections::BTreeMap;
@@ -21,9 +21,9 @@ use crate::domain::record::Record;
 use crate::ports::clock::Clock as _;
 use crate::ports::store_kind::Examination;
 
+pub mod access_policy;
 mod credentials;
 mod gates;
-pub mod iam;
 mod journal;
 mod listen;
 mod machine;

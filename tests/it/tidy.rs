@@ -67,6 +67,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "ports",
             "rehearsal",
             "sandbox",
+            "stores",
             "telemetry",
         ],
     ),

@@ -6,8 +6,8 @@ use std::time::Duration;
 use reqwest::Url;
 use tokio::task::JoinSet;
 
+use crate::adapters::aws_secrets_manager::access_policy::domain_of;
 use crate::adapters::aws_secrets_manager::examine::{self, CallerIdentity, SecretDetails};
-use crate::adapters::aws_secrets_manager::permissions::domain_of;
 use crate::adapters::aws_secrets_manager::{AwsSecretsManager, Patience, Settings};
 use crate::adapters::endpoint::reach::reach;
 use crate::config_file::environment::{Environment, ProcessEnvironment};

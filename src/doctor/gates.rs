@@ -10,8 +10,8 @@ use tokio::task::JoinSet;
 use crate::adapters::prober::NetworkProber;
 use crate::doctor::Subject;
 use crate::domain::examination::{Check, CheckResult};
-use crate::domain::gate::Gate;
-use crate::domain::gate::probe::Probe;
+use crate::domain::gate::EvidenceNeed;
+use crate::domain::gate::probes::Probe;
 use crate::ports::prober::Prober as _;
 
 pub(super) async fn examine(subject: Arc<Subject>) -> Vec<CheckResult> {
@@ -19,18 +19,18 @@ pub(super) async fn examine(subject: Arc<Subject>) -> Vec<CheckResult> {
     let mut running = JoinSet::new();
     for credential in subject.config.policy.credentials.values() {
         for gate in &credential.terms.gates {
-            match gate {
-                Gate::Probes(probes) => {
+            match gate.needs() {
+                EvidenceNeed::Probes(probes) => {
                     for probe in probes {
                         let about = format!("probe `{}` of `{}`", probe.name, credential.name);
                         running.spawn(endpoint(about, probe.clone()));
                     }
                 }
-                Gate::Command(gate) => {
+                EvidenceNeed::Command(gate) => {
                     let program = gate.command.first().map_or("", String::as_str);
                     findings.push(command(&format!("command of `{}`", credential.name), program));
                 }
-                Gate::Acks(_) | Gate::Idle(_) | Gate::NewKeyUsed => {}
+                EvidenceNeed::Nothing | EvidenceNeed::Usage { .. } => {}
             }
         }
     }

@@ -19,9 +19,9 @@ const ROUNDS_APART: SignedDuration = SignedDuration::from_secs(1);
 
 /// The probes of every gate.
 pub(in crate::engine::effects) fn probes_of(gates: &[Gate]) -> impl Iterator<Item = &Probe> {
-    let probes = gates.iter().filter_map(|gate| match gate.needs() {
-        EvidenceNeed::Probes(probes) => Some(probes),
-        EvidenceNeed::Nothing | EvidenceNeed::Usage { .. } | EvidenceNeed::Command(_) => None,
+    let probes = gates.iter().filter_map(|gate| {
+        let EvidenceNeed::Probes(probes) = gate.needs() else { return None };
+        Some(probes)
     });
     probes.flatten()
 }

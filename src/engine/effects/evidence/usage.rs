@@ -87,9 +87,9 @@ impl NewKeyEffects<'_> {
 
 /// The longest quiet time that any gate asks for; `None` if none needs the provider's evidence.
 pub(super) fn quiet(gates: &[Gate]) -> Option<SignedDuration> {
-    let quiet = gates.iter().filter_map(|gate| match gate.needs() {
-        EvidenceNeed::Usage { quiet } => Some(quiet),
-        EvidenceNeed::Nothing | EvidenceNeed::Probes(_) | EvidenceNeed::Command(_) => None,
+    let quiet = gates.iter().filter_map(|gate| {
+        let EvidenceNeed::Usage { quiet } = gate.needs() else { return None };
+        Some(quiet)
     });
     quiet.max()
 }

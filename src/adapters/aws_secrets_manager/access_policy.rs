@@ -79,7 +79,7 @@ fn statement(grant: &Grant) -> Value {
 }
 
 pub(super) fn grants(region: Option<&str>, destinations: &[&Destination], scope: &AccessScope) -> Vec<Grant> {
-    let region = region.or(scope.one(REGION)).unwrap_or("*");
+    let region = region.or_else(|| scope.one(REGION)).unwrap_or("*");
     let account = scope.one(ACCOUNT).unwrap_or("*");
     let arns = |of: &dyn Fn(&Destination) -> bool| -> BTreeSet<String> {
         let chosen = destinations.iter().filter(|it| of(it));

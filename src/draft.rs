@@ -55,6 +55,13 @@ pub fn store_forms(before: &str) -> String {
     forms.collect::<Vec<_>>().join(" or ")
 }
 
+/// The kinds of store where `--prefix` stands before the names of secrets.
+#[must_use]
+pub fn prefixed_stores() -> String {
+    let prefixed = init_forms().filter(|(_, form)| form.is_prefixed).map(|(kind, _)| kind.title);
+    prefixed.collect::<Vec<_>>().join(" and ")
+}
+
 /// The inputs of a draft, beside the listing.
 pub struct Workspace<'a> {
     pub base_url: &'a str,

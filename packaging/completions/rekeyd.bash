@@ -329,7 +329,7 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__agent)
-            opts="-h --config --credential --file --aws-secret --aws-region --json-field --every --to --mode --owner --group --variable --path-variable --on-change --pid-file --signal --notify-url --health --health-url --health-deadline --consumer --rekeyd --token-file --token-env --token-credential --heartbeat --exec --once --help"
+            opts="-h --config --aws-secret --aws-region --file --credential --json-field --every --to --mode --owner --group --variable --path-variable --on-change --pid-file --signal --notify-url --health --health-url --health-deadline --consumer --rekeyd --token-file --token-env --token-credential --heartbeat --exec --once --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -339,7 +339,11 @@ _rekeyd() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --credential)
+                --aws-secret)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --aws-region)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -347,11 +351,7 @@ _rekeyd() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --aws-secret)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --aws-region)
+                --credential)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

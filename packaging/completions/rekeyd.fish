@@ -70,7 +70,7 @@ complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l admin-key-file -d
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l admin-key-credential -d 'systemd credential that holds the admin key, instead of a file' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l ca-file -d 'PEM file with the only certificate authorities to trust' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l store -d 'Where to publish keys: `aws:REGION` or `dir:PATH`; repeatable. Prompted for on a terminal' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l prefix -d 'Prefix of secret names in AWS' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l prefix -d 'Prefix of secret names in AWS Secrets Manager' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l policy -d 'File to write, never overwritten; defaults to $REKEYD_POLICY, then /etc/rekeyd/policy.toml' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand init" -l output -d 'Output format' -r -f -a "text\t''
 json\t''"
@@ -247,10 +247,10 @@ complete -c rekeyd -n "__fish_rekeyd_using_subcommand sweep" -l output -d 'Outpu
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand sweep" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l config -d 'Configuration file, instead of the flags for one secret' -r -F
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l credential -d 'Name of the credential in rekeyd\'s policy' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l file -d 'File to follow: a secret of rekeyd\'s directory store, or any other file' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l aws-secret -d 'Secret in AWS Secrets Manager to follow' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l aws-region -d 'AWS region of the secret' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l file -d 'File to follow: a secret of rekeyd\'s directory store, or any other file' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l credential -d 'Name of the credential in rekeyd\'s policy' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l json-field -d 'Field of a JSON secret that holds the key' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l every -d 'Polling interval' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l to -d 'File to write the value to' -r

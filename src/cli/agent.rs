@@ -9,6 +9,7 @@ use crate::app::with_causes;
 use crate::cli::agent_flags::Flags;
 use crate::cli::exit::{self, Exit};
 use crate::cli::run;
+use crate::cli::source_flags::{self, SourceFlags};
 use crate::config::agent::{AgentConfig, Mode, OutputFileConfig, SecretConfig, load, load_file};
 use crate::config_file::environment::ProcessEnvironment;
 use crate::domain::failure::Failure;
@@ -18,6 +19,8 @@ pub(super) struct Arguments {
     /// Configuration file, instead of the flags for one secret
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    source: SourceFlags,
     #[command(flatten)]
     flags: Flags,
     /// Run the application after `--`, and restart it when a secret changes
@@ -33,7 +36,7 @@ pub(super) struct Arguments {
 /// Exit codes: 0 stopped by a signal; with `--exec` that of the application; 1 failed; 78 invalid configuration.
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let mode = if arguments.exec { Mode::Exec } else { Mode::Beside };
-    let loaded = match (&arguments.config, arguments.flags.text()) {
+    let loaded = match (&arguments.config, arguments.flags.text(arguments.source.from.clone())) {
         (Some(path), _) => load_file(path, mode),
         (None, Some(text)) => load(&text, "the flags", mode).map_err(|mut problems| {
             // There is no file to which line and column could refer.
@@ -41,8 +44,10 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             problems
         }),
         (None, None) => {
-            let missing =
-                "no secret to follow: pass --config FILE, or --credential NAME with --file or --aws-secret";
+            let missing = format!(
+                "no secret to follow: pass --config FILE, or --credential NAME with {}",
+                source_flags::naming()
+            );
             return exit::because(Exit::Usage, &missing);
         }
     };

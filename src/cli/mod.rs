@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{FromArgMatches as _, Parser, Subcommand};
 
+mod access_flags;
 #[cfg(test)]
 mod advice;
 mod agent;
@@ -37,6 +38,7 @@ mod rehearse;
 mod run;
 mod sandbox;
 mod schema;
+mod source_flags;
 mod status;
 mod tether;
 mod why;

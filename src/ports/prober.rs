@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use zeroize::Zeroize;
 
-use crate::domain::gate::probe::{CommandGate, Probe};
+use crate::domain::gate::command::CommandGate;
+use crate::domain::gate::probes::Probe;
 
 /// The response of one address: the text that the probe selects, or why there is none. The text may be the key itself:
 /// it may only be compared, and is wiped afterwards.

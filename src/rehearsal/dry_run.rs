@@ -365,13 +365,11 @@ fn assumed(credential: &Credential, past: &Past) -> Vec<String> {
     if credential.destinations.iter().any(|it| it.create) && known.is_none_or(unseen) {
         say("secrets that may be created are not there yet");
     }
-    let has = |wanted: fn(&crate::domain::gate::Gate) -> bool| credential.terms.gates.iter().any(wanted);
-    if has(|gate| gate.consumers().is_some()) {
-        say("every consumer that is waited for acknowledges at once");
+    for gate in &credential.terms.gates {
+        if !assumes.iter().any(|said| said == gate.assumption()) {
+            assumes.push(gate.assumption().to_owned());
+        }
     }
-    if has(|gate| gate.consumers().is_none()) {
-        say("consumers switch at once, and the provider shows that at once");
-    }
-    say("every call succeeds, and nobody interferes");
+    assumes.push("every call succeeds, and nobody interferes".to_owned());
     assumes
 }

@@ -46,7 +46,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "doctor",
         &["adapters", "app", "call", "config", "config_file", "domain", "plain_file", "ports", "rehearsal"],
     ),
-    ("demo", &["adapters", "domain", "ports", "sandbox"]),
+    ("demo", &["adapters", "app", "config", "domain", "ports", "sandbox"]),
     ("rehearsal", &["adapters", "config", "domain", "engine", "ports"]),
     (
         "cli",
@@ -67,6 +67,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "ports",
             "rehearsal",
             "sandbox",
+            "stores",
             "telemetry",
         ],
     ),

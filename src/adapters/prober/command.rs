@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::domain::gate::probe::CommandGate;
+use crate::domain::gate::command::CommandGate;
 use crate::process_group::ProcessGroup;
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

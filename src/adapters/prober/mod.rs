@@ -8,7 +8,8 @@ use std::net::IpAddr;
 
 use async_trait::async_trait;
 
-use crate::domain::gate::probe::{CommandGate, Probe};
+use crate::domain::gate::command::CommandGate;
+use crate::domain::gate::probes::Probe;
 use crate::ports::prober::{ProbeResponse, Prober};
 
 /// Sends requests over the network and runs programs, both within time limits.

@@ -4,13 +4,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::event::Event;
 use crate::domain::failure::Failure;
-use crate::domain::gate::{self, Gate, Verdict};
+use crate::domain::gate::{self, Verdict};
 use crate::domain::hold::HoldKind;
 use crate::domain::key::Inventory;
 use crate::domain::phase::{Alarm, AlarmKind, Phase};
 use crate::domain::plan::AfterDeadline;
 use crate::domain::rotation::{ParkReason, RollbackCause};
 use crate::domain::time::later;
+use crate::engine::effects::evidence::probes::probes_of;
 use crate::engine::effects::undo::nowhere_to_return;
 use crate::engine::effects::{EffectOutcome, EffectResult, NewKeyEffects, park};
 
@@ -176,9 +177,8 @@ impl NewKeyEffects<'_> {
 
     /// How often a quarantine with probes is checked; a consumer's failure report is handled at once.
     fn watches_every(&self) -> SignedDuration {
-        let gates = &self.plan().terms.gates;
-        let probes = gates.iter().any(|gate| matches!(gate, Gate::Probes(_)));
-        if probes { PROBE_AGAIN } else { self.context.timing.look_again }
+        let has_probes = probes_of(&self.plan().terms.gates).next().is_some();
+        if has_probes { PROBE_AGAIN } else { self.context.timing.look_again }
     }
 
     /// The outcome if the old key, once disabled, is listed as enabled.

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use rekeyd::adapters::prober::ResolvedProber;
 use rekeyd::domain::ack::Health;
 use rekeyd::domain::gate::Gate;
-use rekeyd::domain::gate::probe::Reads;
+use rekeyd::domain::gate::probes::Reads;
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::plan::AfterDeadline;
 use rekeyd::domain::report::CredentialReport;

@@ -7,9 +7,8 @@ use jiff::SignedDuration;
 use rekeyd::adapters::sqlite::SqliteJournal;
 use rekeyd::domain::ack::{Ack, Health};
 use rekeyd::domain::event::Event;
-use rekeyd::domain::gate::probe::{
-    CommandGate, CommandRun, Instance, InstanceReport, Probe, ProbeRound, Reads,
-};
+use rekeyd::domain::gate::command::{CommandGate, CommandRun};
+use rekeyd::domain::gate::probes::{Instance, InstanceReport, Probe, ProbeRound, Reads};
 use rekeyd::domain::gate::{Gate, Idle, Observations, WhenUnknown};
 use rekeyd::domain::ids::ConsumerName;
 use rekeyd::domain::plan::{AfterDeadline, RevocationPolicy};

@@ -20,7 +20,7 @@ pub(super) const PLANTED: &[Bug] = &[
     },
     Bug {
         name: "reads_unknown_as_idle",
-        file: "src/domain/gate.rs",
+        file: "src/domain/gate/idle.rs",
         right: "    match when_unknown {\n        WhenUnknown::Hold => {",
         wrong: "    let when_unknown = if AWAKE { WhenUnknown::Time } else { when_unknown };\n    match when_unknown {\n        WhenUnknown::Hold => {",
         caught_by: "evidence_that_shows_nothing_is_never_idle",

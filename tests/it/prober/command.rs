@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use rekeyd::adapters::prober::NetworkProber;
-use rekeyd::domain::gate::probe::CommandGate;
+use rekeyd::domain::gate::command::CommandGate;
 use rekeyd::ports::prober::Prober;
 use tempfile::TempDir;
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use rekeyd::adapters::prober::{NetworkProber, ResolvedProber};
-use rekeyd::domain::gate::probe::{Probe, Reads};
+use rekeyd::domain::gate::probes::{Probe, Reads};
 use rekeyd::ports::prober::Prober;
 
 use crate::support::instances::{Instances, Says};

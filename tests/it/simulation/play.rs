@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use rekeyd::adapters::memory::journal::MemoryJournal;
 use rekeyd::adapters::memory::store::{FirstVersion, MemoryStore};
 use rekeyd::adapters::{aws_secrets_manager, directory};
-use rekeyd::domain::gate::probe::{Probe, Reads};
+use rekeyd::domain::gate::probes::{Probe, Reads};
 use rekeyd::domain::gate::{Gate, Idle, WhenUnknown};
 use rekeyd::domain::hold::Hold;
 use rekeyd::domain::ids::{ConsumerName, CredentialName, ServiceAccountId, StoreName, WorkspaceName};

@@ -142,7 +142,7 @@ impl Fleet {
         }
         write!(
             policy,
-            "[defaults]\nevery = \"30d\"\noverlap = {{ at_least = \"{waits}\", at_most = \"1h\" }}\n\
+            "[defaults]\nwait_for.confirm = false\nevery = \"30d\"\noverlap = {{ at_least = \"{waits}\", at_most = \"1h\" }}\n\
              quarantine = \"{waits}\"\n"
         )?;
         let mut credentials = Vec::new();

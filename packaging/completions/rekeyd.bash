@@ -34,6 +34,9 @@ _rekeyd() {
             rekeyd,completions)
                 cmd="rekeyd__subcmd__completions"
                 ;;
+            rekeyd,confirm)
+                cmd="rekeyd__subcmd__confirm"
+                ;;
             rekeyd,consumers)
                 cmd="rekeyd__subcmd__consumers"
                 ;;
@@ -154,6 +157,9 @@ _rekeyd() {
             rekeyd__subcmd__help,completions)
                 cmd="rekeyd__subcmd__help__subcmd__completions"
                 ;;
+            rekeyd__subcmd__help,confirm)
+                cmd="rekeyd__subcmd__help__subcmd__confirm"
+                ;;
             rekeyd__subcmd__help,consumers)
                 cmd="rekeyd__subcmd__help__subcmd__consumers"
                 ;;
@@ -263,7 +269,7 @@ _rekeyd() {
 
     case "${cmd}" in
         rekeyd)
-            opts="-h -V --help --version tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help"
+            opts="-h -V --help --version tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -700,6 +706,32 @@ _rekeyd() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        rekeyd__subcmd__confirm)
+            opts="-h --socket --policy --output --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --policy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         rekeyd__subcmd__consumers)
             opts="-h --journal --policy --output --no-color --now --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -855,7 +887,7 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__help)
-            opts="tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help"
+            opts="tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -981,6 +1013,20 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__help__subcmd__completions)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__help__subcmd__confirm)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -95,6 +95,8 @@ enum Command {
     Abort(commands::Abort),
     /// Roll back to the old key
     Rollback(commands::Rollback),
+    /// Confirm that consumers use the new key, so that the old one may be revoked
+    Confirm(commands::ForCredential),
     /// Re-enable a disabled old key at once, and park the rotation
     Reinstate(commands::ForCredential),
     /// Accept out-of-band changes of a key's permissions, limits and sibling keys
@@ -172,6 +174,7 @@ pub fn main() -> ExitCode {
         Command::Retry(arguments) => commands::retry(&arguments),
         Command::Abort(arguments) => commands::abort(&arguments),
         Command::Rollback(arguments) => commands::roll_back(&arguments),
+        Command::Confirm(arguments) => commands::confirm(&arguments),
         Command::Reinstate(arguments) => commands::reinstate(&arguments),
         Command::Accept(arguments) => commands::accept(&arguments),
         Command::Repair(arguments) => commands::repair(&arguments),

@@ -161,6 +161,7 @@ breaker = {{ failures = 10000 }}
 path = "{root}/secrets"
 
 [defaults]
+wait_for.confirm = false
 every = "{every}"
 overlap = {{ at_least = "{at_least}", at_most = "1h" }}
 quarantine = "{quarantine}"

@@ -115,11 +115,9 @@ impl JournalWatch {
                 let Some(rotation) = rotation.filter(|it| matches!(it.phase, Phase::Overlap(_))) else {
                     continue;
                 };
-                let Some(successor) = rotation.successor() else { continue };
                 let observed = journal.observed(&name, rotation.plan.rotation)?.unwrap_or_default();
                 let evidence = Evidence { acks: journal.acks(&name)?, observed };
-                let (terms, since) = (&rotation.plan.terms, rotation.overlap_since());
-                let verdicts = gate::judge(terms, &successor.fingerprint, &evidence, since, now);
+                let verdicts = gate::judge(&rotation, &evidence, rotation.overlap_since(), now);
                 let in_time = verdicts.iter().any(|it| it.gate == GateName::AtLeast && it.satisfied);
                 let shut = verdicts.into_iter().filter(|verdict| in_time && !verdict.satisfied);
                 all.insert(name, shut.flat_map(|verdict| verdict.waiting_on).collect());

@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::ack::Ack;
 use crate::domain::ids::ConsumerName;
-use crate::domain::plan::RevocationPolicy;
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::Fingerprint;
 use crate::domain::time::later;
@@ -19,6 +18,7 @@ use crate::domain::usage::{CreditCounters, SourceEvidence};
 
 mod acks;
 pub mod command;
+pub mod confirm;
 mod failing;
 mod idle;
 mod kind;
@@ -109,6 +109,8 @@ impl Gate {
 #[serde(rename_all = "snake_case")]
 pub enum GateName {
     AtLeast,
+    /// An operator has to say that consumers have switched.
+    Confirm,
     Acks,
     /// Shut while any consumer says that it fails with the new key; no policy can do without it.
     Failing,
@@ -123,6 +125,7 @@ impl GateName {
     pub fn label(self) -> &'static str {
         match self {
             Self::AtLeast => "at_least",
+            Self::Confirm => "confirm",
             Self::Acks => "acks",
             Self::Failing => "failing",
             Self::Idle => "idle",
@@ -161,14 +164,20 @@ pub struct Observations {
 
 /// Judges every gate of an overlap that began at `since`. The old key may go only if all verdicts are open.
 #[must_use]
-pub fn judge(
-    terms: &RevocationPolicy,
-    new: &Fingerprint,
-    evidence: &Evidence,
-    since: Timestamp,
-    now: Timestamp,
-) -> Vec<Verdict> {
-    judge_all(&Facts { terms, new, evidence, since, now, is_awaited: &|_| true })
+pub fn judge(rotation: &Rotation, evidence: &Evidence, since: Timestamp, now: Timestamp) -> Vec<Verdict> {
+    let nothing = Fingerprint::of(b"");
+    let Rotation { plan, confirmation, .. } = rotation;
+    let new = rotation.successor().map_or(&nothing, |successor| &successor.fingerprint);
+    let confirmed = confirm::judge(confirmation, plan.adopted, &plan.terms);
+    let facts = Facts { terms: &plan.terms, new, evidence, since, now, is_awaited: &|_| true };
+    judge_all(&facts, confirmed)
+}
+
+/// Whether the old key stays in service beyond the deadline: a consumer reports that it fails, or an operator has not
+/// confirmed what only an operator can know.
+#[must_use]
+pub fn overrule_a_deadline(verdicts: &[Verdict]) -> bool {
+    is_anyone_failing(verdicts) || confirm::is_missing(verdicts)
 }
 
 /// Judges the way back: every condition, with the old key in the place of the new one. Of the consumers only those are
@@ -187,17 +196,18 @@ pub fn judge_return(rotation: &Rotation, evidence: &Evidence, now: Timestamp) ->
     let nothing = Fingerprint::of(b"");
     let mut evidence = evidence.clone();
     evidence.observed.way_back = true;
-    judge_all(&Facts {
+    let facts = Facts {
         terms: &rotation.plan.terms,
         new: old.unwrap_or(&nothing),
         evidence: &evidence,
         since: rotation.since,
         now,
         is_awaited: &switched,
-    })
+    };
+    judge_all(&facts, None)
 }
 
-fn judge_all(facts: &Facts<'_>) -> Vec<Verdict> {
+fn judge_all(facts: &Facts<'_>, confirmed: Option<Verdict>) -> Vec<Verdict> {
     let opens_at = later(facts.since, facts.terms.at_least);
     let timed = if facts.now >= opens_at {
         Judgement::open(format!("overlap began at {}", facts.since))
@@ -208,7 +218,7 @@ fn judge_all(facts: &Facts<'_>) -> Vec<Verdict> {
     let new_to_them = Some(facts.new).filter(|_| !facts.evidence.observed.way_back);
     let failing = failing::judge(&facts.evidence.acks, facts.since, new_to_them);
     let conditions = facts.terms.gates.iter().map(|gate| gate.judge(facts));
-    std::iter::once(timed.of(GateName::AtLeast)).chain(failing).chain(conditions).collect()
+    std::iter::once(timed.of(GateName::AtLeast)).chain(confirmed).chain(failing).chain(conditions).collect()
 }
 
 #[cfg(test)]

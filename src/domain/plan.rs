@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::gate::Gate;
+use crate::domain::gate::confirm::ConfirmWhen;
 use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, StoreName, WorkspaceName};
 use crate::domain::key::KeyAttributes;
 
@@ -21,6 +22,9 @@ pub struct Plan {
     pub begun_at: Timestamp,
     /// The key to be replaced; `None` when the credential gets its first key.
     pub old: Option<KeyId>,
+    /// Whether rekeyd did not create that key, so that it does not know where it is used.
+    #[serde(default)]
+    pub adopted: bool,
     /// What a first key may do; without meaning when there is an old key to clone.
     #[serde(default)]
     pub first: Option<KeyAttributes>,
@@ -92,6 +96,9 @@ pub struct RevocationPolicy {
     pub at_most: SignedDuration,
     pub then: AfterDeadline,
     pub gates: Vec<Gate>,
+    /// When an operator has to confirm that consumers have switched.
+    #[serde(default)]
+    pub confirm: ConfirmWhen,
     /// How long an acknowledgement counts; `None` is for ever.
     #[serde(default)]
     pub acks_valid_for: Option<SignedDuration>,
@@ -111,6 +118,7 @@ impl RevocationPolicy {
             at_most: zero,
             then: AfterDeadline::Revoke,
             gates: Vec::new(),
+            confirm: ConfirmWhen::Never,
             acks_valid_for: None,
             canary: None,
             quarantine: zero,

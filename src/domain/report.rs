@@ -341,14 +341,15 @@ impl RotationReport {
             dead_man,
             entered: _,
             clock_agreed: _,
+            confirmation: _,
         } = rotation;
         let overlap_since = overlap_began.unwrap_or(*since);
         let successor = rotation.successor();
         let mut waits_until = None;
         let mut deadline = None;
         let mut gates = Vec::new();
-        if let Phase::Overlap(successor) = phase {
-            gates = gate::judge(&plan.terms, &successor.fingerprint, evidence, overlap_since, now);
+        if let Phase::Overlap(_) = phase {
+            gates = gate::judge(rotation, evidence, overlap_since, now);
             waits_until = Some(later(overlap_since, plan.terms.at_least));
             deadline = Some(later(overlap_since, plan.terms.at_most));
         } else if let Phase::Quarantine(_) = phase {

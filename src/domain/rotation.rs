@@ -8,6 +8,7 @@ use crate::domain::dead_man::DeadMan;
 use crate::domain::effect::EffectName;
 use crate::domain::event::Event;
 use crate::domain::failure::Failure;
+use crate::domain::gate::confirm::Confirmation;
 use crate::domain::ids::Nonce;
 use crate::domain::key::KeyAttributes;
 use crate::domain::phase::{Phase, Quarantine};
@@ -40,6 +41,8 @@ pub struct Rotation {
     pub attempt: u32,
     /// How many mints this rotation may intend before it is parked.
     pub attempts_max: u32,
+    /// What an operator said of the consumers.
+    pub confirmation: Confirmation,
     /// The failure that delays the next effect; cleared by any progress.
     pub last_failure: Option<LastFailure>,
 }
@@ -160,6 +163,7 @@ impl Rotation {
             dead_man: None,
             attempt: 0,
             attempts_max: MINTS_PER_ROTATION_MAX,
+            confirmation: Confirmation::default(),
             last_failure: None,
         }
     }

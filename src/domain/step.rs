@@ -6,6 +6,7 @@ use crate::domain::dead_man;
 use crate::domain::effect::EffectName;
 use crate::domain::event::{Event, EventName};
 use crate::domain::failure::Failure;
+use crate::domain::gate::confirm::{Confirmation, Confirmed};
 use crate::domain::ids::KeyId;
 use crate::domain::key::KeyRequest;
 use crate::domain::phase::{AfterDiscard, Phase, PhaseName};
@@ -74,6 +75,14 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
     }
     if matches!(next.phase, Phase::Overlap(_)) && matches!(event, Event::Promoted { .. }) {
         next.overlap_began = None;
+        next.confirmation.given = None;
+    }
+    if let Event::Alarmed { .. } = event {
+        next.overlap_began = None;
+        next.confirmation = Confirmation { after_an_alarm: true, given: None };
+    }
+    if let Event::Confirmed { by } = event {
+        next.confirmation.given = Some(Confirmed { by: by.clone(), at: now });
     }
     if let Event::ClockAgreed = event {
         next.since = now;
@@ -161,7 +170,7 @@ fn advance(rotation: &Rotation, event: &Event) -> Next {
         E::OldKeyDisabled => Ok(Phase::Quarantine(new()?)),
         E::QuarantinePassed => Ok(Phase::Revoking(new()?)),
         E::OldKeyGone => Ok(Phase::Done(new()?)),
-        E::ClockAgreed | E::ExpiryIntended { .. } => Ok(phase.clone()),
+        E::ClockAgreed | E::ExpiryIntended { .. } | E::Confirmed { .. } => Ok(phase.clone()),
         E::ExpirySettled { .. } if rotation.dead_man.is_some() && phase.needs_the_old_key() => {
             Ok(phase.clone())
         }

@@ -217,6 +217,7 @@ impl Reconciler {
             reason,
             begun_at: now,
             old: current.filter(|_| recorded.is_none()).map(|current| current.key.clone()),
+            adopted: current.is_some_and(|current| current.fingerprint.is_none()),
             first: recorded.or_else(|| credential.first.clone()),
             key_lifetime: credential.key_lifetime,
             allow_unrestricted: credential.allow_unrestricted,

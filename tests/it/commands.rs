@@ -76,9 +76,10 @@ fn that_take_output() -> Vec<Vec<String>> {
 fn completed<'w>(words: &'w [String], place: &'w Path) -> Vec<&'w str> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let more: &[&str] = match words.as_slice() {
-        ["history" | "repair" | "rotate" | "retry" | "abort" | "rollback" | "reinstate" | "accept"] => {
-            &["tts"]
-        }
+        [
+            "history" | "repair" | "rotate" | "confirm" | "retry" | "abort" | "rollback" | "reinstate"
+            | "accept",
+        ] => &["tts"],
         ["pause" | "resume"] => &["--all"],
         ["rehearse" | "forecast"] => &["--for", "1d"],
         ["init"] => &["--base-url", "http://127.0.0.1:1", "--store", "dir:/nowhere", "--admin-key-file"],

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use rekeyd::domain::adoption;
+use rekeyd::domain::gate::confirm::ConfirmWhen;
 use rekeyd::domain::ids::{CredentialName, KeyId, ServiceAccountId, StoreName, VersionId, WorkspaceName};
 use rekeyd::domain::key::{Account, Inventory, Key, KeyAttributes, Permissions};
 use rekeyd::domain::phase::PhaseName;
@@ -59,6 +60,7 @@ fn credential() -> Credential {
             at_most: SignedDuration::from_hours(2),
             then: AfterDeadline::Hold,
             gates: Vec::new(),
+            confirm: ConfirmWhen::Never,
             acks_valid_for: None,
             canary: None,
             quarantine: SignedDuration::from_hours(1),

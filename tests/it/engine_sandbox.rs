@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "what stands between tests fails by panicking too")]
 
 mod clock;
+mod confirmed;
 mod consumers;
 mod evidence;
 mod harness;

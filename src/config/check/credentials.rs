@@ -160,7 +160,7 @@ fn terms(around: &References<'_>, raw: &raw::Credential, findings: &mut Findings
     let at_most = own.at_most.as_ref().or(inherited.at_most.as_ref());
     let quarantine = raw.quarantine.as_ref().or(defaults.quarantine.as_ref());
     let then = own.then.as_ref().or(inherited.then.as_ref()).map(At::value);
-    let gates::Waits { gates, acks_valid_for, canary } =
+    let gates::Waits { gates, confirm, acks_valid_for, canary } =
         gates::waits(around, &raw.wait_for, &defaults.wait_for, findings);
     RevocationPolicy {
         at_least: values::duration_or(at_least, silent::AT_LEAST, SignedDuration::ZERO, findings),
@@ -171,6 +171,7 @@ fn terms(around: &References<'_>, raw: &raw::Credential, findings: &mut Findings
             Some(raw::Then::RollBack) => AfterDeadline::RollBack,
         },
         gates,
+        confirm,
         acks_valid_for,
         canary,
         quarantine: values::duration_or(quarantine, silent::QUARANTINE, SignedDuration::ZERO, findings),

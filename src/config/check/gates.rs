@@ -10,6 +10,7 @@ use crate::config::raw::{self, At};
 use crate::config_file::findings::Findings;
 use crate::config_file::values;
 use crate::domain::gate::command::CommandGate;
+use crate::domain::gate::confirm::ConfirmWhen;
 use crate::domain::gate::probes::{Probe, Reads};
 use crate::domain::gate::{Gate, Idle, WhenUnknown};
 use crate::domain::ids::{ConsumerName, CredentialName};
@@ -19,6 +20,7 @@ const SECOND: SignedDuration = SignedDuration::from_secs(1);
 /// A checked `wait_for`: each key of the credential, else of the defaults.
 pub(super) struct Waits {
     pub(super) gates: Vec<Gate>,
+    pub(super) confirm: ConfirmWhen,
     pub(super) acks_valid_for: Option<SignedDuration>,
     pub(super) canary: Option<String>,
 }
@@ -40,6 +42,11 @@ pub(super) fn waits(
     let canary = own.canary.as_ref().or(inherited.canary.as_ref());
     Waits {
         gates: gates.into_iter().flatten().collect(),
+        confirm: match own.confirm.as_ref().or(inherited.confirm.as_ref()).map(At::value) {
+            Some(true) => ConfirmWhen::Always,
+            Some(false) => ConfirmWhen::Never,
+            None => ConfirmWhen::FirstWithoutGates,
+        },
         acks_valid_for: values::duration(acks_valid_for, SignedDuration::from_mins(1), findings),
         canary: values::text(canary, findings),
     }

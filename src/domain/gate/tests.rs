@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::domain::ack::Health;
+use crate::domain::gate::confirm::ConfirmWhen;
 use crate::domain::gate::probes::{Instance, InstanceReport, Probe, Reads};
-use crate::domain::plan::AfterDeadline;
+use crate::domain::plan::{AfterDeadline, RevocationPolicy};
 use crate::domain::usage::{KeyUse, Source};
 
 fn at(hour: i64) -> Timestamp {
@@ -16,6 +17,7 @@ fn terms(gates: Vec<Gate>) -> RevocationPolicy {
         at_most: SignedDuration::from_hours(10),
         then: AfterDeadline::Hold,
         gates,
+        confirm: ConfirmWhen::Never,
         acks_valid_for: None,
         canary: None,
         quarantine: SignedDuration::from_hours(1),
@@ -37,7 +39,9 @@ fn failing_ack(consumer: &str, value: &str, hour: i64) -> Ack {
 }
 
 fn judged(terms: &RevocationPolicy, acks: Vec<Ack>, observed: Observations, now: i64) -> Vec<Verdict> {
-    judge(terms, &Fingerprint::of(b"new"), &Evidence { acks, observed }, at(0), at(now))
+    let evidence = Evidence { acks, observed };
+    let (new, is_awaited) = (&Fingerprint::of(b"new"), &|_: &ConsumerName| true);
+    judge_all(&Facts { terms, new, evidence: &evidence, since: at(0), now: at(now), is_awaited }, None)
 }
 
 fn names_of_shut(verdicts: Vec<Verdict>) -> Vec<GateName> {
@@ -241,7 +245,7 @@ fn on_the_way_back_only_those_are_waited_for_who_have_something_to_go_back_from(
             now: at(9),
             is_awaited: &switched,
         };
-        judge_all(&facts).into_iter().find(|it| it.gate == GateName::Acks).unwrap()
+        judge_all(&facts, None).into_iter().find(|it| it.gate == GateName::Acks).unwrap()
     };
     assert!(judged(vec![]).satisfied);
     let one_switched = judged(vec![ack("api", "new", 1)]);

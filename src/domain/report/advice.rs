@@ -129,8 +129,13 @@ fn overlap(
         current.gates.iter().filter(|it| !it.satisfied).map(|it| it.reason.as_str()).collect();
     let late = current.deadline.is_some_and(|deadline| deadline <= now);
     let attention = late && !waiting.is_empty() && rotation.plan.terms.then == AfterDeadline::Hold;
+    let unconfirmed = current.gates.iter().any(|it| it.gate == GateName::Confirm && !it.satisfied);
+    // Before the others are satisfied there is nothing for an operator to confirm.
+    let to_confirm = unconfirmed && waiting.len() == 1;
     let command = attention.then(|| show_lagging(report, current));
-    let summary = match (attention, waiting.as_slice()) {
+    let command = if to_confirm { Some(format!("rekeyd confirm {}", report.credential)) } else { command };
+    let attention = attention || to_confirm;
+    let summary = match (late && attention, waiting.as_slice()) {
         (_, []) => "every gate is satisfied; the old key is about to be disabled".to_owned(),
         (true, _) => format!("past its deadline, waiting on: {}", waiting.join("; ")),
         (false, _) => format!("both keys work, waiting on: {}", waiting.join("; ")),

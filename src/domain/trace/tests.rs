@@ -31,6 +31,8 @@ fn begun() -> Event {
         reason: Reason::Schedule,
         begun_at: at(0),
         old: Some(KeyId::new("old").unwrap()),
+
+        adopted: false,
         first: None,
         key_lifetime: None,
         allow_unrestricted: false,

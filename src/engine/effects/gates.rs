@@ -60,8 +60,7 @@ impl NewKeyEffects<'_> {
             let next = if opens_at > now { opens_at.min(deadline) } else { deadline };
             return Ok(EffectOutcome::Wait(self.soon(next.min(later(now, self.gathers_every())))));
         }
-        // A consumer that reports a failure is not overruled by a deadline.
-        let overruled = terms.then == AfterDeadline::Revoke && gate::is_anyone_failing(&verdicts);
+        let overruled = terms.then == AfterDeadline::Revoke && gate::overrule_a_deadline(&verdicts);
         let then = if overruled { AfterDeadline::Hold } else { terms.then };
         // The gates were judged by our clock alone.
         self.context.check_clock(self.listed().await?.as_ref())?;
@@ -93,9 +92,7 @@ impl NewKeyEffects<'_> {
     pub(super) async fn judge(&mut self) -> Result<Vec<Verdict>, Failure> {
         let evidence = self.gather().await?;
         let rotation = self.rotation;
-        let new = &self.successor.fingerprint;
-        let since = rotation.overlap_since();
-        Ok(gate::judge(&rotation.plan.terms, new, &evidence, since, self.context.now()))
+        Ok(gate::judge(rotation, &evidence, rotation.overlap_since(), self.context.now()))
     }
 
     /// When to check again whether every consumer uses the old key again; `None` if they all do.

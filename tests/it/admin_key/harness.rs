@@ -99,6 +99,7 @@ mints_per_hour = 10000
 path = "{root}/secrets"
 
 [defaults]
+wait_for.confirm = false
 every = "{every}"
 overlap = {{ at_least = "1s", at_most = "1h" }}
 quarantine = "1s"

@@ -3,8 +3,8 @@
 use jiff::SignedDuration;
 use rekeyd::adapters::prober::ResolvedProber;
 use rekeyd::domain::ack::Health;
-use rekeyd::domain::gate::Gate;
 use rekeyd::domain::gate::probes::Reads;
+use rekeyd::domain::gate::{Gate, GateName};
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::plan::AfterDeadline;
 use rekeyd::domain::report::CredentialReport;
@@ -102,6 +102,8 @@ async fn a_probe_that_turns_red_in_the_quarantine_has_the_old_key_enabled_again(
 
     all_say(reporting(&new));
     harness.request(Command::Retry { overwrite: false }).await.unwrap();
+    harness.reaches(PhaseName::Overlap).await;
+    harness.request(Command::Confirm).await.unwrap();
     harness.ended(PhaseName::Done).await;
     assert_eq!(harness.states(), [State::Deleted, State::Enabled]);
     harness.stop().await;
@@ -147,8 +149,10 @@ async fn a_consumer_that_fails_in_the_quarantine_has_its_key_back_and_keeps_it_w
         harness.revise(|terms| terms.quarantine = SignedDuration::from_millis(200)).await;
         harness.request(Command::Retry { overwrite: false }).await.unwrap();
         let waiting = harness.told("it waits", is_in(PhaseName::Overlap)).await;
-        let shut = waiting.rotation.unwrap().gates.into_iter().find(|gate| !gate.satisfied).unwrap();
-        assert_eq!((shut.gate.label(), shut.waiting_on[0].who.as_str()), ("failing", "api"), "{era:?}");
+        let gates = waiting.rotation.unwrap().gates;
+        let shut = gates.into_iter().find(|gate| gate.gate == GateName::Failing).unwrap();
+        assert_eq!((shut.satisfied, shut.waiting_on[0].who.as_str()), (false, "api"), "{era:?}");
+        harness.request(Command::Confirm).await.unwrap();
         let deadline = begun + Duration::from_secs(4);
         harness
             .told("the deadline is behind", |report| {
@@ -179,6 +183,8 @@ async fn an_operator_can_have_the_old_key_back_without_a_rollback() {
     assert!(refused.contains("is in phase `parked`"), "{refused}");
     harness.revise(|terms| terms.quarantine = SignedDuration::from_millis(200)).await;
     harness.request(Command::Retry { overwrite: false }).await.unwrap();
+    harness.reaches(PhaseName::Overlap).await;
+    harness.request(Command::Confirm).await.unwrap();
     harness.ended(PhaseName::Done).await;
     harness.stop().await;
 }

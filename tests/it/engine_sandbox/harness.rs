@@ -13,6 +13,7 @@ use rekeyd::adapters::prober::NetworkProber;
 use rekeyd::adapters::sqlite::SqliteJournal;
 use rekeyd::domain::ack::{Ack, Health};
 use rekeyd::domain::event::Event;
+use rekeyd::domain::gate::confirm::ConfirmWhen;
 use rekeyd::domain::gate::{self, Evidence, Verdict};
 use rekeyd::domain::ids::{ConsumerName, CredentialName, StoreName, WorkspaceName};
 use rekeyd::domain::key::{KeyAttributes, Permissions};
@@ -130,6 +131,7 @@ impl Harness {
             at_most: SignedDuration::from_hours(1),
             then: AfterDeadline::Hold,
             gates: vec![],
+            confirm: ConfirmWhen::Never,
             acks_valid_for: None,
             canary: None,
             quarantine: SignedDuration::from_millis(200),
@@ -300,6 +302,14 @@ impl Harness {
         files.iter().flat_map(|file| std::fs::read(file).unwrap_or_default()).collect()
     }
 
+    /// Ends the daemon's part; the world stays.
+    pub(super) async fn stop_controller(&mut self) {
+        let (handle, shutdown, task) = self.life.take().unwrap();
+        drop(handle);
+        shutdown.cancel();
+        task.await.unwrap().unwrap();
+    }
+
     pub(super) async fn stop(self) {
         let (handle, shutdown, task) = self.life.unwrap();
         drop(handle);
@@ -318,8 +328,7 @@ impl Harness {
         let rotation = self.known().await.rotation.unwrap();
         let observed = self.journal.observed(&name(), rotation.plan.rotation).await.unwrap();
         let evidence = Evidence { acks: Vec::new(), observed: observed.unwrap_or_default() };
-        let new = &rotation.phase.successor().unwrap().fingerprint;
-        gate::judge(&rotation.plan.terms, new, &evidence, rotation.overlap_since(), self.clock.now())
+        gate::judge(&rotation, &evidence, rotation.overlap_since(), self.clock.now())
     }
 
     /// Every event so far, of all rotations.

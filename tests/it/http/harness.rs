@@ -14,6 +14,7 @@ use rekeyd::adapters::memory::store::{FirstVersion, MemoryStore};
 use rekeyd::adapters::prober::NetworkProber;
 use rekeyd::domain::event::Event;
 use rekeyd::domain::gate::Gate;
+use rekeyd::domain::gate::confirm::ConfirmWhen;
 use rekeyd::domain::ids::{ConsumerName, CredentialName, StoreName, WorkspaceName};
 use rekeyd::domain::plan::{AfterDeadline, Destination, RevocationPolicy};
 use rekeyd::domain::policy::{Credential, IfVanished, Mode, Policy, WorkspaceLimits};
@@ -133,6 +134,7 @@ fn credential(text: &str) -> Credential {
             at_most: SignedDuration::from_hours(1),
             then: AfterDeadline::Hold,
             gates: vec![Gate::Acks(awaited.into())],
+            confirm: ConfirmWhen::Never,
             acks_valid_for: None,
             canary: None,
             quarantine: SignedDuration::ZERO,

@@ -100,6 +100,7 @@ breaker = {{ failures = 1000 }}
 path = "{root}/secrets"
 
 [defaults]
+wait_for.confirm = false
 every = "365d"
 overlap = {{ at_least = "1s", at_most = "1h" }}
 quarantine = "1s"

@@ -84,6 +84,7 @@ overlaps_at_once = 5
 path = "{root}/secrets"
 
 [defaults]
+wait_for.confirm = false
 every = "30d"
 overlap = {{ at_least = "1m", at_most = "7d" }}
 quarantine = "1d"

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use rekeyd::adapters::memory::journal::MemoryJournal;
 use rekeyd::adapters::memory::store::{FirstVersion, MemoryStore};
 use rekeyd::adapters::{aws_secrets_manager, directory};
+use rekeyd::domain::gate::confirm::ConfirmWhen;
 use rekeyd::domain::gate::probes::{Probe, Reads};
 use rekeyd::domain::gate::{Gate, Idle, WhenUnknown};
 use rekeyd::domain::hold::Hold;
@@ -431,6 +432,7 @@ pub(super) fn credential(scenario: &Scenario, index: usize) -> Credential {
             at_most: SignedDuration::from_mins(if proof.is_some() { 300 } else { 40 }),
             then: scenario.then,
             gates: gates(scenario, index),
+            confirm: ConfirmWhen::Never,
             acks_valid_for: None,
             canary: None,
             quarantine: scenario.quarantine,

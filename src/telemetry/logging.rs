@@ -1,4 +1,5 @@
-//! The log: readable lines on a terminal, systemd's own protocol under systemd, and JSON elsewhere.
+//! The log: readable lines on a terminal, systemd's own protocol under systemd, and JSON elsewhere. Lines are written by a
+//! thread of their own, from a bounded [`queue`].
 
 use std::any::Any;
 use std::fmt;
@@ -8,7 +9,11 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::panic::{self, PanicHookInfo};
 use std::path::Path;
+use std::sync::OnceLock;
+use std::thread;
+use std::time::Duration;
 
+use rustix::io::Errno;
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, ParseError, Targets};
@@ -21,9 +26,18 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::telemetry::journald::{self, Journald, priority};
 
+pub(in crate::telemetry) mod queue;
 mod readable;
 
+use crate::telemetry::logging::queue::{Line, LogQueue};
 use crate::telemetry::logging::readable::TimeOfDay;
+
+/// How long an exit waits for the last lines.
+const FLUSH_LIMIT: Duration = Duration::from_secs(1);
+/// A standard error that does not block is tried again.
+const AGAIN: Duration = Duration::from_millis(20);
+
+static QUEUE: OnceLock<LogQueue> = OnceLock::new();
 
 /// The filter that applies by default.
 const DEFAULT: &str = "info";
@@ -77,20 +91,75 @@ pub enum LoggingError {
     Filter(#[from] ParseError),
     #[error("logging has begun already")]
     Begun(#[from] TryInitError),
+    #[error("cannot start the thread that writes the log")]
+    Thread(#[source] io::Error),
 }
 
-/// Logs to the standard error from now on, panics included. `filter` is a list of `target=level`; `None` is `info`.
+/// The log of this process. When it is dropped, at the end of the program or by a panic, the last lines are written, for a
+/// second at most.
+#[must_use]
+#[derive(Debug)]
+pub struct Logging(());
+
+impl Drop for Logging {
+    fn drop(&mut self) {
+        flush(FLUSH_LIMIT);
+    }
+}
+
+/// Logs to the standard error from now on, panics included, and never waits for it. `filter` is a list of `target=level`;
+/// `None` is `info`.
 ///
 /// # Errors
-/// The filter cannot be understood, or this was called before.
-pub fn init(format: Format, filter: Option<&str>) -> Result<(), LoggingError> {
+/// The filter cannot be understood, this was called before, or no thread can be started.
+pub fn init(format: Format, filter: Option<&str>) -> Result<Logging, LoggingError> {
+    let base = base(filter)?;
     let is_journal = format == Format::Systemd;
-    let journald = is_journal.then(|| Journald::at(Path::new(journald::SOCKET), io::stderr));
-    match journald {
-        Some(Ok(journald)) => base(filter)?.with(journald).try_init()?,
-        Some(Err(_)) | None => subscriber(format, filter, io::stderr)?.try_init()?,
+    match is_journal.then(|| journald::Socket::at(Path::new(journald::SOCKET))) {
+        Some(Ok(socket)) => {
+            let write = move |line: &Line| if socket.sends(line) { Ok(()) } else { write_text(line) };
+            let queue = LogQueue::start(write, tell_of_dropped).map_err(LoggingError::Thread)?;
+            base.with(Journald::new(queue.clone())).try_init()?;
+            QUEUE.get_or_init(|| queue);
+        }
+        Some(Err(_)) | None => {
+            let queue = LogQueue::start(write_text, tell_of_dropped).map_err(LoggingError::Thread)?;
+            subscriber(format, filter, queue.clone())?.try_init()?;
+            QUEUE.get_or_init(|| queue);
+        }
     }
     panic::set_hook(Box::new(log_panic));
+    Ok(Logging(()))
+}
+
+/// Waits until every line is written, for `limit` at most.
+pub fn flush(limit: Duration) {
+    if let Some(queue) = QUEUE.get() {
+        queue.flush(limit);
+    }
+}
+
+/// The lines that were dropped since the start, because the output did not take them.
+#[must_use]
+pub fn lines_dropped() -> u64 {
+    QUEUE.get().map_or(0, LogQueue::dropped)
+}
+
+fn tell_of_dropped(dropped: u64) {
+    tracing::warn!(dropped, "log lines were dropped, because whatever reads the log did not take them");
+}
+
+/// Without the lock of [`io::stderr`]: a thread that waits for the reader must not keep others from ending with an error.
+fn write_text(line: &Line) -> io::Result<()> {
+    let mut rest = line.text.as_slice();
+    while !rest.is_empty() {
+        match rustix::io::write(io::stderr(), rest) {
+            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => thread::sleep(AGAIN),
+            Err(error) => return Err(error.into()),
+        }
+    }
     Ok(())
 }
 

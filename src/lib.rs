@@ -20,6 +20,7 @@ pub mod call_context;
 pub mod cli;
 pub mod config;
 pub mod config_file;
+mod contained;
 pub mod demo;
 pub mod doctor;
 pub mod domain;

@@ -12,12 +12,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("call_context", &["domain"]),
     ("plain_file", &[]),
     ("process_group", &[]),
+    ("contained", &[]),
     ("loopback", &[]),
     ("config_file", &["domain", "loopback", "plain_file"]),
     ("sandbox", &["domain", "ports"]),
     (
         "adapters",
-        &["call_context", "config_file", "domain", "loopback", "plain_file", "ports", "process_group"],
+        &["call_context", "config_file", "contained", "domain", "loopback", "plain_file", "ports"],
     ),
     ("stores", &["adapters", "config_file", "ports"]),
     ("config", &["config_file", "domain", "loopback", "plain_file", "ports", "stores"]),
@@ -25,7 +26,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("telemetry", &["call_context", "domain", "engine", "ports"]),
     ("http", &["domain", "engine", "plain_file", "ports", "telemetry"]),
     ("notify", &["domain", "engine", "ports", "telemetry"]),
-    ("agent", &["call", "config", "config_file", "domain", "plain_file", "ports", "process_group"]),
+    (
+        "agent",
+        &["call", "config", "config_file", "contained", "domain", "plain_file", "ports", "process_group"],
+    ),
     (
         "app",
         &[
@@ -57,6 +61,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "call",
             "config",
             "config_file",
+            "contained",
             "demo",
             "doctor",
             "domain",

@@ -19,12 +19,16 @@ fn script(folder: &TempDir, text: &str) -> PathBuf {
     path
 }
 
+fn prober() -> NetworkProber {
+    NetworkProber { rekeyd: env!("CARGO_BIN_EXE_rekeyd").into() }
+}
+
 async fn run(path: &Path, arguments: &[&str], limit: SignedDuration) -> Result<(), String> {
     // By way of the shell: a file that was written a moment ago may still be open in a child of another test.
     let words = ["/bin/sh", path.to_str().unwrap()].into_iter().chain(arguments.iter().copied());
     let gate = CommandGate { command: words.map(str::to_owned).collect(), time_limit: limit };
     let about = BTreeMap::from([("REKEYD_CREDENTIAL".to_owned(), "tts".to_owned())]);
-    NetworkProber.run(&gate, &about).await
+    prober().run(&gate, &about).await
 }
 
 const LONG: SignedDuration = SignedDuration::from_secs(20);
@@ -45,10 +49,10 @@ async fn exit_code_zero_is_yes_and_everything_else_says_how_it_ended() {
         }
     }
     let absent = CommandGate { command: vec!["/nowhere/may-revoke".to_owned()], time_limit: LONG };
-    let absent = NetworkProber.run(&absent, &BTreeMap::new()).await.unwrap_err();
+    let absent = prober().run(&absent, &BTreeMap::new()).await.unwrap_err();
     assert!(absent.starts_with("`/nowhere/may-revoke` cannot be started"), "{absent}");
     let nothing = CommandGate { command: vec![], time_limit: LONG };
-    assert!(NetworkProber.run(&nothing, &BTreeMap::new()).await.is_err());
+    assert!(prober().run(&nothing, &BTreeMap::new()).await.is_err());
 }
 
 #[tokio::test]

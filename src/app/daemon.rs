@@ -170,10 +170,7 @@ impl Prepared {
         }
         parts.spawn(Part::OperatorSocket, socket.serve(operator, served.clone()));
         parts.spawn(Part::Notifier, notifications.run(served.clone()));
-        parts.spawn(
-            Part::Reloads,
-            serve_reloads(in_force, path.to_owned(), reload_requests, served.clone()),
-        );
+        parts.spawn(Part::Reloads, serve_reloads(in_force, path.to_owned(), reload_requests, served.clone()));
         parts.spawn(Part::Scans, scan_on_schedule(handle.clone(), sweep, inspect, served.clone()));
         parts.spawn(Part::Watchdog, notify::feed_watchdog(handle, served.clone()));
         parts.spawn(Part::AuditLog, lifecycle.clone().keep(missing, served.clone()));

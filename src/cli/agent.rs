@@ -68,7 +68,10 @@ async fn listening(arguments: &Arguments) -> ExitCode {
             return exit::because(Exit::Usage, &missing);
         }
         Err(error) => {
-            return exit::because(Exit::CommandError, &format!("the configuration cannot be loaded: {error}"));
+            return exit::because(
+                Exit::CommandError,
+                &format!("the configuration cannot be loaded: {error}"),
+            );
         }
     };
     let _logging = match run::begin_logging() {

@@ -9,11 +9,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::panic::{self, PanicHookInfo};
 use std::path::Path;
-use std::sync::OnceLock;
-use std::thread;
-use std::time::Duration;
 
-use rustix::io::Errno;
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, ParseError, Targets};
@@ -26,18 +22,13 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::telemetry::journald::{self, Journald, priority};
 
+mod output;
 pub(in crate::telemetry) mod queue;
 mod readable;
 
-use crate::telemetry::logging::queue::{Line, LogQueue};
+pub use crate::telemetry::logging::output::{Logging, flush, lines_dropped};
+use crate::telemetry::logging::queue::Line;
 use crate::telemetry::logging::readable::TimeOfDay;
-
-/// How long an exit waits for the last lines.
-const FLUSH_LIMIT: Duration = Duration::from_secs(1);
-/// A standard error that does not block is tried again.
-const AGAIN: Duration = Duration::from_millis(20);
-
-static QUEUE: OnceLock<LogQueue> = OnceLock::new();
 
 /// The filter that applies by default.
 const DEFAULT: &str = "info";
@@ -95,18 +86,6 @@ pub enum LoggingError {
     Thread(#[source] io::Error),
 }
 
-/// The log of this process. When it is dropped, at the end of the program or by a panic, the last lines are written, for a
-/// second at most.
-#[must_use]
-#[derive(Debug)]
-pub struct Logging(());
-
-impl Drop for Logging {
-    fn drop(&mut self) {
-        flush(FLUSH_LIMIT);
-    }
-}
-
 /// Logs to the standard error from now on, panics included, and never waits for it. `filter` is a list of `target=level`;
 /// `None` is `info`.
 ///
@@ -115,52 +94,22 @@ impl Drop for Logging {
 pub fn init(format: Format, filter: Option<&str>) -> Result<Logging, LoggingError> {
     let base = base(filter)?;
     let is_journal = format == Format::Systemd;
-    match is_journal.then(|| journald::Socket::at(Path::new(journald::SOCKET))) {
+    let thread = LoggingError::Thread;
+    let logging = match is_journal.then(|| journald::Socket::at(Path::new(journald::SOCKET))) {
         Some(Ok(socket)) => {
-            let write = move |line: &Line| if socket.sends(line) { Ok(()) } else { write_text(line) };
-            let queue = LogQueue::start(write, tell_of_dropped).map_err(LoggingError::Thread)?;
-            base.with(Journald::new(queue.clone())).try_init()?;
-            QUEUE.get_or_init(|| queue);
+            let send = move |line: &Line| if socket.sends(line) { Ok(()) } else { output::text(line) };
+            let (queue, logging) = output::start(send).map_err(thread)?;
+            base.with(Journald::new(queue)).try_init()?;
+            logging
         }
         Some(Err(_)) | None => {
-            let queue = LogQueue::start(write_text, tell_of_dropped).map_err(LoggingError::Thread)?;
-            subscriber(format, filter, queue.clone())?.try_init()?;
-            QUEUE.get_or_init(|| queue);
+            let (queue, logging) = output::start(output::text).map_err(thread)?;
+            subscriber(format, filter, queue)?.try_init()?;
+            logging
         }
-    }
+    };
     panic::set_hook(Box::new(log_panic));
-    Ok(Logging(()))
-}
-
-/// Waits until every line is written, for `limit` at most.
-pub fn flush(limit: Duration) {
-    if let Some(queue) = QUEUE.get() {
-        queue.flush(limit);
-    }
-}
-
-/// The lines that were dropped since the start, because the output did not take them.
-#[must_use]
-pub fn lines_dropped() -> u64 {
-    QUEUE.get().map_or(0, LogQueue::dropped)
-}
-
-fn tell_of_dropped(dropped: u64) {
-    tracing::warn!(dropped, "log lines were dropped, because whatever reads the log did not take them");
-}
-
-/// Without the lock of [`io::stderr`]: a thread that waits for the reader must not keep others from ending with an error.
-fn write_text(line: &Line) -> io::Result<()> {
-    let mut rest = line.text.as_slice();
-    while !rest.is_empty() {
-        match rustix::io::write(io::stderr(), rest) {
-            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => thread::sleep(AGAIN),
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
+    Ok(logging)
 }
 
 /// What [`init`] makes the global subscriber, for any writer.

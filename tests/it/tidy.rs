@@ -16,10 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("loopback", &[]),
     ("config_file", &["domain", "loopback", "plain_file"]),
     ("sandbox", &["domain", "ports"]),
-    (
-        "adapters",
-        &["call_context", "config_file", "contained", "domain", "loopback", "plain_file", "ports"],
-    ),
+    ("adapters", &["call_context", "config_file", "contained", "domain", "loopback", "plain_file", "ports"]),
     ("stores", &["adapters", "config_file", "ports"]),
     ("config", &["config_file", "domain", "loopback", "plain_file", "ports", "stores"]),
     ("engine", &["call_context", "domain", "ports"]),

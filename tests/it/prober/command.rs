@@ -112,6 +112,31 @@ async fn when_its_time_is_up_it_is_killed_with_what_it_started() {
     all_gone(&pids).await;
 }
 
+/// A script with children in sessions of their own: one that stays below it, and one whose parent has exited.
+fn with_sessions(folder: &TempDir, end: &str) -> (PathBuf, PathBuf) {
+    let pids = folder.path().join("pids");
+    let child = |name: &str| format!("setsid sh -c 'echo $$ >{}.{name}; exec sleep 300'", pids.display());
+    let (a, b, at) = (child("a"), child("b"), pids.display());
+    let text = format!(
+        "{a} & ({b} &); until [ -s {at}.a ] && [ -s {at}.b ]; do sleep 0.01; done; cat {at}.a {at}.b >{at}.part; mv {at}.part {at}; {end}"
+    );
+    (script(folder, &text), pids)
+}
+
+#[tokio::test]
+async fn what_it_started_in_sessions_of_their_own_is_killed_too_however_it_ends() {
+    for (end, limit, outcome) in
+        [("sleep 300", SignedDuration::from_secs(3), Err("did not end within 3s")), ("exit 0", LONG, Ok(()))]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, pids) = with_sessions(&folder, end);
+        let ended = run(&path, &[], limit).await;
+        assert!(ended == outcome.map_err(|it| format!("`/bin/sh` {it}")), "{ended:?}");
+        assert_eq!(fs::read_to_string(&pids).unwrap().lines().count(), 2);
+        all_gone(&pids).await;
+    }
+}
+
 #[tokio::test]
 async fn a_call_that_is_cancelled_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();

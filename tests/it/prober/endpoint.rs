@@ -70,7 +70,10 @@ async fn over_tls_each_address_is_asked_by_the_name_too() {
 async fn an_address_in_the_url_is_its_only_one_in_both_families() {
     let instances = Instances::start(vec![Says::body(PRINT)]).await;
     let probe = instances.probe("http", "127.0.0.2", Reads::Body);
-    assert_eq!(told(&NetworkProber::default(), &probe).await, [("127.0.0.2".to_owned(), Ok(PRINT.to_owned()))]);
+    assert_eq!(
+        told(&NetworkProber::default(), &probe).await,
+        [("127.0.0.2".to_owned(), Ok(PRINT.to_owned()))]
+    );
     // Nobody listens there; what matters is that the brackets do not get in the way.
     let probe = instances.probe("http", "[::1]", Reads::Body);
     let told = told(&NetworkProber::default(), &probe).await;
@@ -81,7 +84,10 @@ async fn an_address_in_the_url_is_its_only_one_in_both_families() {
 async fn without_every_address_whoever_answers_speaks_for_all() {
     let instances = Instances::start(vec![Says::body(PRINT)]).await;
     let probe = Probe { every_address: false, ..instances.probe("http", "127.0.0.2", Reads::Body) };
-    assert_eq!(told(&NetworkProber::default(), &probe).await, [("127.0.0.2".to_owned(), Ok(PRINT.to_owned()))]);
+    assert_eq!(
+        told(&NetworkProber::default(), &probe).await,
+        [("127.0.0.2".to_owned(), Ok(PRINT.to_owned()))]
+    );
 }
 
 #[tokio::test]

@@ -35,4 +35,5 @@ mod process_group;
 pub mod rehearsal;
 pub mod sandbox;
 pub mod stores;
+mod systemd_notify;
 pub mod telemetry;

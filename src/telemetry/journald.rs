@@ -266,7 +266,7 @@ mod tests {
         while other.send_to(&[], &path).is_ok() {}
         let socket = Socket::at(&path).unwrap();
         let queue = LogQueue::start(
-            move |line| socket.sends(line).then_some(()).ok_or(io::ErrorKind::Other.into()),
+            move |line| socket.sends(line).then_some(()).ok_or_else(|| io::ErrorKind::Other.into()),
             |_| (),
         )
         .unwrap();

@@ -1,5 +1,5 @@
 //! Signals that come while the daemon is still starting.
-#![expect(clippy::unwrap_used, reason = "a test ends where it is wrong")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where it is wrong")]
 
 use std::fs;
 use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
 //! rekeyd as process 1 of a PID namespace, as in a container: it reaps what is left to it.
-#![expect(clippy::unwrap_used, reason = "a test ends where it is wrong")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where it is wrong")]
 
 use std::collections::BTreeMap;
 use std::fs;

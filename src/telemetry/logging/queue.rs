@@ -62,7 +62,7 @@ impl Waiting {
 
     /// How many lines were dropped, if the output takes lines again: half of the queue is free, so that an output that is
     /// always too slow is not told of it after every line.
-    fn to_be_told(&mut self) -> Option<u64> {
+    fn take_untold(&mut self) -> Option<u64> {
         let flows = self.lines.len() <= LINES_MAX / 2 && self.bytes <= BYTES_MAX / 2;
         (flows && self.untold > 0).then(|| std::mem::take(&mut self.untold))
     }
@@ -136,7 +136,7 @@ impl Shared {
     fn settle(&self, is_written: bool) -> Option<u64> {
         let mut waiting = self.waiting();
         if is_written {
-            waiting.to_be_told()
+            waiting.take_untold()
         } else {
             waiting.drop_one();
             None

@@ -7,6 +7,8 @@ use std::thread;
 
 use sd_notify::NotifyState;
 
+use crate::config_file::environment::{Environment as _, ProcessEnvironment};
+
 const WAITING_MAX: usize = 64;
 const THREAD: &str = "systemd-notify";
 
@@ -14,6 +16,9 @@ static QUEUE: OnceLock<SyncSender<String>> = OnceLock::new();
 
 /// Queues these states as one datagram; drops it if the manager has taken none for long.
 pub(crate) fn send(states: &[NotifyState<'_>]) {
+    if ProcessEnvironment.read("NOTIFY_SOCKET").is_none() {
+        return;
+    }
     let lines: Vec<String> = states.iter().map(ToString::to_string).collect();
     let queue = QUEUE.get_or_init(|| {
         let (queue, waiting) = sync_channel(WAITING_MAX);

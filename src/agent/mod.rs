@@ -1,7 +1,7 @@
 //! `rekeyd agent`, the consumer side: follows secrets, writes them to files, notifies or restarts the application, checks
 //! its health and reports to rekeyd which key is in use.
 //!
-//! Only the last step needs rekeyd. Everything runs on one thread. No log line and no message holds a secret's value.
+//! Only the last step needs rekeyd. Everything runs on one thread, beside the one that writes the log. No log line and no message holds a secret's value.
 
 mod ack_reporter;
 mod child;

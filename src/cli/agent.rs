@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::adapters::directory::group;
 use crate::agent::{self, AgentContext, AgentExit, CachedSecret, OutputFile, Secret, Signals};
@@ -34,7 +35,9 @@ pub(super) struct Arguments {
 /// Exit codes: 0 stopped by a signal; with `--exec` that of the application; 1 failed; 78 invalid configuration.
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     // One thread, to stay small: an agent runs beside every application.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build();
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().max_blocking_threads(1).thread_keep_alive(Duration::ZERO);
+    let runtime = builder.build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return exit::because(Exit::CommandError, &format!("cannot start the agent: {error}")),

@@ -13,7 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("plain_file", &[]),
     ("process_group", &[]),
     ("contained", &[]),
-    ("systemd_notify", &[]),
+    ("systemd_notify", &["config_file"]),
     ("loopback", &[]),
     ("config_file", &["domain", "loopback", "plain_file"]),
     ("sandbox", &["domain", "ports"]),

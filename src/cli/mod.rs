@@ -17,6 +17,7 @@ mod commands;
 mod completions;
 mod confirm;
 mod consumers;
+mod contained;
 mod daemon;
 mod demo;
 mod doctor;
@@ -31,6 +32,7 @@ mod journal;
 mod manual;
 mod notify;
 mod paragraphs;
+mod pid_one;
 mod plan;
 mod policy;
 mod progress;
@@ -69,6 +71,9 @@ enum Command {
     /// Run an application that is killed when its agent dies
     #[command(hide = true)]
     Tethered(tether::Arguments),
+    /// Run a program and end everything that it started
+    #[command(hide = true)]
+    Contained(contained::Arguments),
     /// Watch rotations, a crash and a recovery on this machine, without an account
     Demo(demo::Arguments),
     /// Run a simulated ElevenLabs workspace on this machine, for tests
@@ -154,13 +159,14 @@ pub fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     match arguments.command {
-        Command::Run(arguments) => run::run(&arguments),
+        Command::Run(arguments) => pid_one::reaping(|| run::run(&arguments)),
         Command::Check(arguments) => check::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
-        Command::Agent(arguments) => agent::run(&arguments),
+        Command::Agent(arguments) => pid_one::reaping(|| agent::run(&arguments)),
         Command::Tethered(arguments) => tether::run(&arguments),
+        Command::Contained(arguments) => contained::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Sandbox(arguments) => sandbox::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),

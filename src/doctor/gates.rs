@@ -41,7 +41,7 @@ pub(super) async fn examine(subject: Arc<Subject>) -> Vec<CheckResult> {
 }
 
 async fn endpoint(about: String, probe: Probe) -> CheckResult {
-    let answers = NetworkProber.probe(&probe).await;
+    let answers = NetworkProber::default().probe(&probe).await;
     let silent: BTreeMap<&str, &str> = answers
         .iter()
         .filter_map(|answer| Some((answer.address.as_str(), answer.text.as_ref().err()?.as_str())))

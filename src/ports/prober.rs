@@ -32,8 +32,8 @@ pub trait Prober: Send + Sync {
     async fn probe(&self, probe: &Probe) -> Vec<ProbeResponse>;
 
     /// Runs the command with nothing in its environment but `about`, `PATH` and `LANG`, no input, and its output thrown
-    /// away. `Ok` if it exits with 0 within its time limit; otherwise how it ended, in one line. Its process
-    /// group is killed when its time is up or the call is cancelled, and what is left of the group when it has ended.
+    /// away. `Ok` if it exits with 0 within its time limit; otherwise how it ended, in one line. Everything
+    /// that it started is killed when its time is up or the call is cancelled, and what is left of it when it has ended.
     ///
     /// # Errors
     /// It exited with another code, or could not be run.

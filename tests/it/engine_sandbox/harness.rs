@@ -141,7 +141,7 @@ impl Harness {
             sandbox,
             folder,
             journal: Arc::new(journal),
-            prober: Arc::new(NetworkProber),
+            prober: Arc::new(NetworkProber::default()),
             terms,
             timing,
             start,

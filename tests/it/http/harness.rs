@@ -218,7 +218,7 @@ impl Harness {
             workspaces: BTreeMap::from([(workspace, Arc::new(workspace_client))]),
             stores: metered_shelf(&store, &meter),
             journal: Arc::<Fragile>::clone(&journal),
-            prober: Arc::new(NetworkProber),
+            prober: Arc::new(NetworkProber::default()),
             clock: Arc::<WrongClock>::clone(&clock),
             timing: TIMING,
             seed: [7; 16],

@@ -49,7 +49,7 @@ impl Workspace {
             | Route::UpdateKey
             | Route::DeleteKey
             | Route::DisableKey
-            | Route::ThirdPartyDisabling => Some(self.rules.era.management_permission()),
+            | Route::ThirdPartyDisabling => Some(self.rules.api_version.management_permission()),
             Route::User | Route::Subscription => Some("user_read"),
             Route::TextToSpeech => Some("text_to_speech"),
             Route::AuditLog => Some("audit_log_read"),

@@ -31,8 +31,8 @@ pub(super) async fn exchange(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let era = shared.workspace().rules.era;
-    let target = match Target::find(era, method.as_str(), uri.path()) {
+    let api_version = shared.workspace().rules.api_version;
+    let target = match Target::find(api_version, method.as_str(), uri.path()) {
         Ok(target) => target,
         Err(refusal) => return refuse(&shared, &peer, &refusal),
     };

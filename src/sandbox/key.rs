@@ -140,7 +140,7 @@ impl StoredKey {
         let permissions = match (&settings.permissions, rules.all_is_listed) {
             (Granted::All, AllIsListed::Null) => Value::Null,
             (Granted::All, AllIsListed::Expanded) | (Granted::Only(_), _) => {
-                settings.expanded_permissions(rules.era).into()
+                settings.expanded_permissions(rules.api_version).into()
             }
         };
         let mut fields = json!({
@@ -154,14 +154,14 @@ impl StoredKey {
             "character_limit": settings.character_limit,
             "character_count": self.character_count,
         });
-        if rules.era >= ApiVersion::September2026 {
+        if rules.api_version >= ApiVersion::September2026 {
             fields["disable_reason"] = json!(settings.disable_reason);
             fields["hashed_xi_api_key"] = json!(self.usage_hash());
             fields["allowed_ips"] = json!(settings.allowed_ips);
             fields["third_party_disable_allowed"] = json!(settings.third_party_disable_allowed);
             fields["platform_limits"] = platform_limits(settings, self.character_count);
         }
-        if rules.era >= ApiVersion::November2026 {
+        if rules.api_version >= ApiVersion::November2026 {
             fields["expires_at_unix"] = json!(settings.expires_at);
         }
         Some(fields)

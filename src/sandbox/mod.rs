@@ -19,7 +19,7 @@
 //! | `POST /sandbox/keys/{id}/disable[?reason=exposed_publicly]` | disables it, as a person or as the provider would |
 //! | `POST /sandbox/keys/{id}/enable` | enables it |
 //! | `DELETE /sandbox/keys/{id}` | deletes it |
-//! | `GET /sandbox/rules`, `PATCH /sandbox/rules` | [`rules::Rules`]: the era, limits, lags; a PATCH names only what changes |
+//! | `GET /sandbox/rules`, `PATCH /sandbox/rules` | [`rules::Rules`]: the API version, limits, lags; a PATCH names only what changes |
 //! | `GET /sandbox/faults`, `PUT /sandbox/faults` | a list of [`faults::Fault`], with what is left of them |
 //!
 //! The admin key has the id `admin` there, so that `POST /sandbox/keys/admin/disable` kills it. Durations are

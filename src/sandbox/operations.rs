@@ -50,11 +50,11 @@ impl Workspace {
 
     fn perform(&mut self, call: &Call, caller: usize, now: Timestamp) -> Result<Answer, Refusal> {
         let (account, key) = (call.target.account.as_str(), call.target.key.as_str());
-        let era = self.rules.era;
+        let api_version = self.rules.api_version;
         let body = match call.target.route {
             Route::ListAccounts => self.list_accounts(now),
             Route::CreateAccount => {
-                let name = request::account_name(era, &call.body)?;
+                let name = request::account_name(api_version, &call.body)?;
                 if self.accounts.len() >= self.rules.accounts_max {
                     return Err(Refusal::AccountLimit);
                 }
@@ -62,8 +62,8 @@ impl Workspace {
             }
             Route::ListKeys => json!({"api-keys": self.list_keys(self.account(account)?, now)}),
             Route::CreateKey => {
-                let created = self.create_key(account, request::new_key(era, &call.body)?, now)?;
-                match era {
+                let created = self.create_key(account, request::new_key(api_version, &call.body)?, now)?;
+                match api_version {
                     ApiVersion::August2025 => json!({"xi-api-key": created.value}),
                     ApiVersion::September2026 | ApiVersion::November2026 => {
                         json!({"xi-api-key": created.value, "key_id": created.id})
@@ -72,7 +72,7 @@ impl Workspace {
             }
             Route::UpdateKey => {
                 self.check_owner(account, key)?;
-                let change = request::key_change(era, &call.body)?;
+                let change = request::key_change(api_version, &call.body)?;
                 self.change_key(key, now, |old| change.applied_to(old))?;
                 done()
             }
@@ -114,7 +114,7 @@ impl Workspace {
             "created_at_unix": account.created.as_second(),
             "api-keys": self.list_keys(account, now),
         });
-        if self.rules.era >= ApiVersion::September2026 {
+        if self.rules.api_version >= ApiVersion::September2026 {
             fields["default_sharing_groups"] = json!([]);
         }
         fields
@@ -180,7 +180,7 @@ impl Workspace {
             "created_at": 0,
             "seat_type": "workspace_admin",
         });
-        match self.rules.era {
+        match self.rules.api_version {
             // The caller's own key, in full: as the provider did then.
             ApiVersion::August2025 => fields["xi_api_key"] = json!(key.map(|key| key.value.clone())),
             ApiVersion::September2026 => {}

@@ -1,6 +1,6 @@
-//! From a request's JSON body to what it asks for, or to the 422 that the era answers.
+//! From a request's JSON body to what it asks for, or to the 422 that the API version answers.
 //!
-//! Fields that an era does not know are ignored, as the provider's framework ignores them.
+//! Fields that an API version does not know are ignored, as the provider's framework ignores them.
 
 use serde_json::{Map, Value};
 
@@ -16,8 +16,8 @@ const ADDRESSES_MAX: usize = 100;
 ///
 /// # Errors
 /// `Unprocessable`, with every complaint at once.
-pub fn new_key(era: ApiVersion, body: &Body) -> Result<Settings, Refusal> {
-    let mut reader = Reader::new(era, body, Null::Keeps, false)?;
+pub fn new_key(api_version: ApiVersion, body: &Body) -> Result<Settings, Refusal> {
+    let mut reader = Reader::new(api_version, body, Null::Keeps, false)?;
     let name = reader.name(true);
     let permissions = reader.permissions(true);
     let change = reader.limits(Null::Keeps);
@@ -30,13 +30,13 @@ pub fn new_key(era: ApiVersion, body: &Body) -> Result<Settings, Refusal> {
 ///
 /// # Errors
 /// As of [`new_key`].
-pub fn key_change(era: ApiVersion, body: &Body) -> Result<KeyChange, Refusal> {
-    let all_required = era == ApiVersion::August2025;
-    let mut reader = Reader::new(era, body, Null::IsWrong, !all_required)?;
+pub fn key_change(api_version: ApiVersion, body: &Body) -> Result<KeyChange, Refusal> {
+    let all_required = api_version == ApiVersion::August2025;
+    let mut reader = Reader::new(api_version, body, Null::IsWrong, !all_required)?;
     let enabled = reader.enabled(all_required);
     let name = reader.name(all_required);
     let permissions = reader.permissions(all_required);
-    let limit_null = match era {
+    let limit_null = match api_version {
         ApiVersion::August2025 | ApiVersion::September2026 => Null::Clears,
         ApiVersion::November2026 => Null::IsWrong,
     };
@@ -51,8 +51,8 @@ pub fn key_change(era: ApiVersion, body: &Body) -> Result<KeyChange, Refusal> {
 ///
 /// # Errors
 /// As of [`new_key`].
-pub fn account_name(era: ApiVersion, body: &Body) -> Result<String, Refusal> {
-    let mut reader = Reader::new(era, body, Null::IsWrong, false)?;
+pub fn account_name(api_version: ApiVersion, body: &Body) -> Result<String, Refusal> {
+    let mut reader = Reader::new(api_version, body, Null::IsWrong, false)?;
     let name = reader.name(true);
     reader.finish(name.unwrap_or_default())
 }
@@ -66,7 +66,7 @@ enum Null {
 }
 
 struct Reader<'a> {
-    era: ApiVersion,
+    api_version: ApiVersion,
     fields: &'a Map<String, Value>,
     null: Null,
     sentinels: bool,
@@ -74,9 +74,9 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(era: ApiVersion, body: &'a Body, null: Null, sentinels: bool) -> Result<Self, Refusal> {
+    fn new(api_version: ApiVersion, body: &'a Body, null: Null, sentinels: bool) -> Result<Self, Refusal> {
         let fields = fields(body)?;
-        Ok(Self { era, fields, null, sentinels, complaints: Vec::new() })
+        Ok(Self { api_version, fields, null, sentinels, complaints: Vec::new() })
     }
 
     fn finish<T>(self, read: T) -> Result<T, Refusal> {
@@ -131,7 +131,7 @@ impl<'a> Reader<'a> {
             self.complain("permissions", "Input should be a valid list", "list_type");
             return None;
         };
-        let known = |name: &&str| self.era.knows_permission(name);
+        let known = |name: &&str| self.api_version.knows_permission(name);
         let read: Option<Vec<&str>> =
             names.iter().map(|name| name.as_str().filter(|name| known(name))).collect();
         if read.is_none() {
@@ -142,8 +142,9 @@ impl<'a> Reader<'a> {
 
     /// Every field but those of [`Self::enabled`], [`Self::name`] and [`Self::permissions`].
     fn limits(&mut self, character_limit_null: Null) -> KeyChange {
-        let (era, positive) = (self.era, |value: &Value| value.as_i64().filter(|number| *number >= 0));
-        let since = |first: ApiVersion| era >= first;
+        let (api_version, positive) =
+            (self.api_version, |value: &Value| value.as_i64().filter(|number| *number >= 0));
+        let since = |first: ApiVersion| api_version >= first;
         let integer = ("Input should be a valid integer", "int_type");
         let usual = self.null;
         self.null = character_limit_null;
@@ -235,7 +236,7 @@ mod tests {
     #[test]
     fn a_patch_that_leaves_the_limit_out_clears_it_only_in_2025() {
         let body = Body::Json(json!({"is_enabled": false, "name": "n", "permissions": "all"}));
-        let change = |era| key_change(era, &body).unwrap().character_limit;
+        let change = |api_version| key_change(api_version, &body).unwrap().character_limit;
         assert_eq!(change(ApiVersion::August2025), Change::Clear);
         assert_eq!(change(ApiVersion::September2026), Change::Keep);
         assert_eq!(change(ApiVersion::November2026), Change::Keep);

@@ -1,4 +1,4 @@
-//! The routes of the API that the sandbox has, each with the era in which it appeared.
+//! The routes of the API that the sandbox has, each with the API version in which it appeared.
 
 use std::fmt;
 
@@ -107,14 +107,14 @@ const ROUTES: [(&str, &str, Route, ApiVersion); 18] = [
 ];
 
 impl Target {
-    /// Finds the route, as the era has it.
+    /// Finds the route, as the API version has it.
     ///
     /// # Errors
     /// `UnknownRoute`, or `WrongMethod` where only the path is right.
-    pub fn find(era: ApiVersion, method: &str, path: &str) -> Result<Self, Refusal> {
+    pub fn find(api_version: ApiVersion, method: &str, path: &str) -> Result<Self, Refusal> {
         let mut path_is_known = false;
         for (known_method, pattern, route, since) in ROUTES {
-            let Some(holes) = fill(pattern, path).filter(|_| since <= era) else {
+            let Some(holes) = fill(pattern, path).filter(|_| since <= api_version) else {
                 continue;
             };
             path_is_known = true;
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_route_is_found_from_its_era_on() {
+    fn a_route_is_found_from_its_api_version_on() {
         let path = "/v1/service-accounts/a/api-keys/k/disable";
         let found = Target::find(ApiVersion::November2026, "POST", path).unwrap();
         assert_eq!(found, Target { route: Route::DisableKey, account: "a".into(), key: "k".into() });

@@ -70,9 +70,9 @@ impl Settings {
 
     /// The permissions as a list.
     #[must_use]
-    pub fn expanded_permissions(&self, era: ApiVersion) -> Vec<String> {
+    pub fn expanded_permissions(&self, api_version: ApiVersion) -> Vec<String> {
         match &self.permissions {
-            Granted::All => era.permissions().map(str::to_owned).collect(),
+            Granted::All => api_version.permissions().map(str::to_owned).collect(),
             Granted::Only(names) => names.clone(),
         }
     }

@@ -17,7 +17,7 @@ use crate::sandbox::workspace::Workspace;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Truth {
     pub now: Timestamp,
-    pub era: ApiVersion,
+    pub api_version: ApiVersion,
     pub workspace_id: String,
     pub accounts: Vec<AccountTruth>,
     /// The admin key; it has no account.
@@ -115,7 +115,7 @@ impl Workspace {
         });
         Truth {
             now,
-            era: self.rules.era,
+            api_version: self.rules.api_version,
             workspace_id: self.id.clone(),
             accounts: accounts.collect(),
             admin: self.keys.first().map(|key| key_truth(key, now)),

@@ -279,7 +279,7 @@ mod tests {
     use super::*;
 
     fn call(workspace: &mut Workspace, method: &str, path: &str, body: Body, now: Timestamp) -> Answer {
-        let target = Target::find(workspace.rules.era, method, path).unwrap();
+        let target = Target::find(workspace.rules.api_version, method, path).unwrap();
         let key = Some(workspace.admin_key().to_owned());
         let (query, source) = (BTreeMap::new(), "test".to_owned());
         workspace.answer(&Call { target, key, from: None, query, source, body }, now)

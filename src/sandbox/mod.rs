@@ -1,7 +1,8 @@
 //! An ElevenLabs workspace that runs locally, behind HTTP, for the demo and the tests of the real program.
 //!
-//! [`workspace`] is the state, without HTTP and without a clock of its own; [`rules`] say how it behaves, [`faults`]
-//! how it fails, [`server`] puts it behind HTTP, and [`truth`] is what the provider would never tell.
+//! [`workspace`] is the state, without HTTP and without a clock of its own: the one model of the provider, which
+//! `rehearsal` plays with too. [`rules`] say how it behaves, [`faults`] how it fails, [`server`] puts it behind HTTP, and
+//! [`truth`] is what the provider would never tell.
 //!
 //! # From outside the process
 //!
@@ -33,6 +34,7 @@ pub mod analytics;
 pub mod answer;
 pub mod api_version;
 mod authorise;
+mod checks;
 mod control;
 mod exchange;
 mod fault_effects;

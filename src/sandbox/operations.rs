@@ -10,6 +10,7 @@ use crate::sandbox::key::StoredKey;
 use crate::sandbox::refusal::{Complaint, Refusal};
 use crate::sandbox::request;
 use crate::sandbox::route::Route;
+use crate::sandbox::settings::THIRD_PARTY_DISABLING;
 use crate::sandbox::workspace::{StoredAccount, Workspace};
 
 /// As short as sound can be: consumers count answers, they do not listen.
@@ -73,7 +74,7 @@ impl Workspace {
             Route::UpdateKey => {
                 self.check_owner(account, key)?;
                 let change = request::key_change(api_version, &call.body)?;
-                self.change_key(key, now, |old| change.applied_to(old))?;
+                self.change_key(key, now, |settings| change.apply(settings))?;
                 done()
             }
             Route::DeleteKey => {
@@ -121,8 +122,7 @@ impl Workspace {
     }
 
     fn list_keys(&self, account: &StoredAccount, now: Timestamp) -> Vec<Value> {
-        let keys = account.keys.iter().filter_map(|position| self.keys.get(*position));
-        keys.filter_map(|key| key.listed(&self.rules, now)).collect()
+        self.listing(account, now).map(|(key, settings)| key.listed(settings, &self.rules)).collect()
     }
 
     fn check_owner(&self, account: &str, key: &str) -> Result<(), Refusal> {
@@ -142,7 +142,7 @@ impl Workspace {
             return Err(Refusal::Unprocessable(vec![Complaint { at, message, kind: "literal_error" }]));
         }
         let key = self.caller(caller)?;
-        let own = key.settings().and_then(|settings| settings.third_party_disable_allowed);
+        let own = key.settings().and_then(|settings| settings.limits.get(THIRD_PARTY_DISABLING)?.as_bool());
         if !self.third_party_policy.or(own).unwrap_or(!self.rules.enterprise) {
             return Err(Refusal::ThirdPartyDisablingForbidden);
         }
@@ -152,7 +152,7 @@ impl Workspace {
     }
 
     fn set_third_party_policy(&mut self, call: &Call) -> Result<Value, Refusal> {
-        let field = "third_party_disable_allowed";
+        let field = THIRD_PARTY_DISABLING;
         self.third_party_policy = match request::fields(&call.body)?.get(field) {
             Some(Value::Null) => None,
             Some(Value::Bool(allowed)) => Some(*allowed),
@@ -213,13 +213,8 @@ impl Workspace {
         };
         let credits = i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
         let request_id = self.random.hex(20);
-        let key = self.keys.get_mut(caller).ok_or(Refusal::WrongKey)?;
-        let spent = key.character_count.saturating_add(credits);
-        let limit = key.settings().and_then(|settings| settings.character_limit);
-        if limit.is_some_and(|limit| spent > limit) {
-            return Err(Refusal::QuotaExceeded);
-        }
-        key.character_count = spent;
+        let key = self.caller(caller)?.id.clone();
+        self.spend(&key, credits)?;
         self.usage.record(now, made_by(call, caller), credits);
         Ok(Answer::raw(200, "audio/mpeg", SILENCE.to_vec())
             .with_header("request-id", request_id)

@@ -35,6 +35,13 @@ impl Route {
     /// Whether the call administrates the workspace, so that it needs the right to manage service accounts.
     #[must_use]
     pub fn is_administration(self) -> bool {
+        let version = ApiVersion::November2026;
+        self.permission(version) == Some(version.management_permission())
+    }
+
+    /// What a key needs for the call, beside what its answer depends on.
+    #[must_use]
+    pub fn permission(self, api_version: ApiVersion) -> Option<&'static str> {
         match self {
             Self::ListAccounts
             | Self::CreateAccount
@@ -43,17 +50,16 @@ impl Route {
             | Self::UpdateKey
             | Self::DeleteKey
             | Self::DisableKey
-            | Self::ThirdPartyDisabling => true,
+            | Self::ThirdPartyDisabling => Some(api_version.management_permission()),
+            Self::User | Self::Subscription => Some("user_read"),
+            Self::TextToSpeech => Some("text_to_speech"),
+            Self::AuditLog => Some("audit_log_read"),
             Self::DisableSelf
-            | Self::User
-            | Self::Subscription
             | Self::Models
-            | Self::TextToSpeech
             | Self::Usage
             | Self::Charges
             | Self::RequestLog
-            | Self::CharacterStats
-            | Self::AuditLog => false,
+            | Self::CharacterStats => None,
         }
     }
 }

@@ -104,14 +104,10 @@ impl Truth {
 impl Workspace {
     #[must_use]
     pub fn truth(&self, now: Timestamp) -> Truth {
-        let keys_of = |positions: &[usize]| {
-            let keys = positions.iter().filter_map(|position| self.keys.get(*position));
-            keys.map(|key| key_truth(key, now)).collect()
-        };
         let accounts = self.accounts.iter().map(|account| AccountTruth {
             service_account_user_id: account.id.clone(),
             name: account.name.clone(),
-            keys: keys_of(&account.keys),
+            keys: self.keys_of(account).map(|key| key_truth(key, now)).collect(),
         });
         Truth {
             now,
@@ -134,8 +130,7 @@ impl Workspace {
     /// Whether the provider accepts this value now.
     #[must_use]
     pub fn accepts(&self, value: &str, now: Timestamp) -> bool {
-        let key = self.position_of(value).and_then(|position| self.keys.get(position));
-        key.is_some_and(|key| key.accepted_under(now).is_some())
+        self.accepted(&Fingerprint::of(value.as_bytes()), now).is_some()
     }
 }
 
@@ -144,7 +139,7 @@ fn key_truth(key: &StoredKey, now: Timestamp) -> KeyTruth {
     KeyTruth {
         key_id: key.id.clone(),
         name: settings.map(|settings| settings.name.clone()).unwrap_or_default(),
-        fingerprint: Fingerprint::of(key.value.as_bytes()),
+        fingerprint: key.print.clone(),
         state: key.state(now),
         disable_reason: settings.and_then(|settings| settings.disable_reason.clone()),
         created_at: key.created,

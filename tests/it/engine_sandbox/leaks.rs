@@ -159,7 +159,7 @@ async fn what_people_changed_is_told_until_it_is_accepted_or_undone() {
     drop(harness.sandbox.workspace().create_key(&account, stranger, now).unwrap());
     let widen = |names: &'static [&'static str]| {
         let granted = Granted::Only(names.iter().map(|&name| name.to_owned()).collect());
-        let changed = |old: &Settings| Settings { permissions: granted, ..old.clone() };
+        let changed = |settings: &mut Settings| settings.permissions = granted;
         harness.sandbox.workspace().change_key(&key, SystemClock.now(), changed).unwrap();
     };
     widen(&["text_to_speech", "voices_read"]);

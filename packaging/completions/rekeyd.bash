@@ -1921,7 +1921,7 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__sandbox)
-            opts="-h --listen --era --admin-key-file --seed --account --admin-account --help"
+            opts="-h --listen --api-version --admin-key-file --seed --account --admin-account --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1931,7 +1931,7 @@ _rekeyd() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --era)
+                --api-version)
                     COMPREPLY=($(compgen -W "august2025 september2026 november2026" -- "${cur}"))
                     return 0
                     ;;

@@ -282,7 +282,7 @@ complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l exec -d 'Run the
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -l once -d 'Write every secret once and exit, to prepare for the application\'s start'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand agent" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand sandbox" -l listen -d 'The address to listen on; port 0 takes a free one' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand sandbox" -l era -d 'Which shape of the API to have' -r -f -a "august2025\t'No `key_id` on create; PATCH wants every field; no disable endpoint, no addresses, no expiry, no analytics'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand sandbox" -l api-version -d 'Which shape of the API to have' -r -f -a "august2025\t'No `key_id` on create; PATCH wants every field; no disable endpoint, no addresses, no expiry, no analytics'
 september2026\t'`key_id`, allowed addresses, disable reasons, the usage hash, and PATCH with sentinels'
 november2026\t'Expiry, concurrency limits and `POST …/disable` as well'"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand sandbox" -l admin-key-file -d 'Where the admin key is, or is written to (mode 0600) if the file is not there; by default a temporary file' -r -F

@@ -60,7 +60,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["adapters", "app", "call", "config", "config_file", "domain", "plain_file", "ports", "rehearsal"],
     ),
     ("demo", &["adapters", "app", "config", "domain", "ports", "sandbox"]),
-    ("rehearsal", &["adapters", "config", "domain", "engine", "ports"]),
+    ("rehearsal", &["adapters", "config", "domain", "engine", "ports", "sandbox"]),
     (
         "cli",
         &[
@@ -115,6 +115,9 @@ const IMPURE: &[&str] = &[
 
 /// Adapters that another adapter may name: what secret stores have in common, which is pure.
 const SHARED_BY_ADAPTERS: &[&str] = &["endpoint", "file_system", "json_field", "post", "secret_text"];
+
+/// What of the sandbox is not its model of the provider.
+const SANDBOX_OVER_HTTP: &[&str] = &["control", "exchange", "server", "wire"];
 
 const NAMES_THAT_SAY_NOTHING: &[&str] =
     &["utils", "util", "helpers", "helper", "common", "types", "misc", "shared"];
@@ -261,9 +264,30 @@ fn adapters_do_not_know_each_other() {
 }
 
 #[test]
+fn a_rehearsal_needs_no_http() {
+    let mut wrong = Vec::new();
+    for file in texts("src/rehearsal", &[".rs"]) {
+        for (number, line) in file.code() {
+            for module in
+                SANDBOX_OVER_HTTP.iter().filter(|it| line.contains(&format!("crate::sandbox::{it}")))
+            {
+                wrong.push(format!(
+                    "{}:{number}: a rehearsal must not name the sandbox's `{module}`",
+                    file.path
+                ));
+            }
+        }
+    }
+    none(&wrong);
+}
+
+#[test]
 fn the_core_is_pure() {
     let mut wrong = Vec::new();
-    for file in texts("src/domain", &[".rs"]) {
+    let mut core = texts("src/domain", &[".rs"]);
+    let over_http = |text: &Text| SANDBOX_OVER_HTTP.contains(&text.path.split(['/', '.']).nth(2).unwrap());
+    core.extend(texts("src/sandbox", &[".rs"]).into_iter().filter(|text| !over_http(text)));
+    for file in core {
         for (number, line) in file.code() {
             for name in IMPURE.iter().filter(|name| line.contains(**name)) {
                 wrong.push(format!("{}:{number}: the core must not name `{name}`", file.path));

@@ -122,7 +122,7 @@ async fn a_straggler_is_named_and_holds_the_old_key_until_it_has_stopped() {
 #[tokio::test]
 async fn what_is_unknown_holds_the_old_key_unless_the_policy_lets_the_time_decide() {
     // In 2025 there are no analytics, and nobody uses the new key, so that its counter does not move either.
-    let rules = Rules { era: ApiVersion::August2025, ..Rules::default() };
+    let rules = Rules { api_version: ApiVersion::August2025, ..Rules::default() };
     let mut consumers = Consumers::start(rules, vec![idle(WhenUnknown::Hold)]).await;
     let begun = consumers.harness.clock.now();
     while consumers.harness.clock.now() < begun + SignedDuration::from_mins(6) {

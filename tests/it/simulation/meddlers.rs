@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use rekeyd::domain::ids::KeyId;
-use rekeyd::domain::key::DisableReason;
 use rekeyd::domain::plan::Destination;
 use rekeyd::domain::policy::Credential;
 use rekeyd::domain::schedule::Cadence;
@@ -20,20 +19,18 @@ impl Harness {
 
     /// What an operator does in the dashboard: enables, disables or, with `None`, deletes.
     pub(super) fn meddle(&self, id: &KeyId, enabled: Option<bool>) {
-        match enabled {
-            // The key may be gone already.
-            Some(enabled) => drop(self.provider.change_key(id, |key| key.enabled = enabled)),
-            None => self.provider.delete_key(id),
-        }
+        // The key may be gone already.
+        drop(self.provider.change(|model, now| match enabled {
+            Some(true) => model.enable_key(id.as_str(), now),
+            Some(false) => model.disable_key(id.as_str(), None, now),
+            None => model.delete_key(id.as_str(), now),
+        }));
     }
 
     /// The provider finds the key in public, and disables it.
     pub(super) fn expose(&self, id: &KeyId) {
-        let exposed = self.provider.change_key(id, |key| {
-            key.enabled = false;
-            key.disable_reason = Some(DisableReason::ExposedPublicly);
-        });
-        exposed.unwrap();
+        let why = Some("exposed_publicly");
+        self.provider.change(|model, now| model.disable_key(id.as_str(), why, now)).unwrap();
     }
 
     /// So many of these events were journalled until now.

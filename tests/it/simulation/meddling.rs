@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use rekeyd::domain::gate::Gate;
 use rekeyd::domain::plan::AfterDeadline;
 use rekeyd::domain::schedule::Cadence;
-use rekeyd::rehearsal::workspace::LiveKey;
+use rekeyd::rehearsal::workspace::key::LiveKey;
 
 use super::meddlers::add_destination;
 use super::play::{Harness, Scenario, consumer, play};

@@ -29,6 +29,7 @@ use rekeyd::rehearsal::hooks::Hooks;
 use rekeyd::rehearsal::store::Store;
 use rekeyd::rehearsal::workspace::Workspace;
 use rekeyd::rehearsal::workspace::client::Client;
+use rekeyd::rehearsal::workspace::key::settings;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -204,7 +205,7 @@ pub(super) struct Harness {
 pub(super) fn attributes() -> KeyAttributes {
     let names = ["text_to_speech", "voices_read", "a_permission_of_2031"];
     let permissions = Permissions::Only(names.iter().map(|&name| name.to_owned()).collect());
-    KeyAttributes { permissions, limits: Limits::default().with("character_limit", Some(1000)) }
+    KeyAttributes { permissions, limits: Limits::default().with("character_limit", Some(1_000_000)) }
 }
 
 pub(super) fn workspace() -> WorkspaceName {
@@ -226,10 +227,11 @@ impl Harness {
         for index in 0..scenario.credentials {
             let credential = credential(scenario, index);
             let account = ServiceAccountId::new(format!("user-{}", credential.service_account)).unwrap();
-            provider.add_account(account.clone(), credential.service_account.clone());
+            provider.add_account(&account, &credential.service_account);
             if !scenario.first_key {
                 let lag = SignedDuration::ZERO;
-                let key = provider.create_key(&account, "made by hand", attributes(), None, lag).unwrap();
+                let by_hand = settings("made by hand", attributes(), None);
+                let key = provider.create_key(&account, by_hand, lag).unwrap();
                 publish_by_hand(&store, &credential, &key.value);
             }
             for destination in &credential.destinations {

@@ -18,7 +18,8 @@ use rekeyd::domain::schedule::Freeze;
 use rekeyd::domain::secret::Fingerprint;
 use rekeyd::ports::journal::Entry;
 use rekeyd::rehearsal::clock::VirtualClock;
-use rekeyd::rehearsal::workspace::{LiveKey, Workspace};
+use rekeyd::rehearsal::workspace::Workspace;
+use rekeyd::rehearsal::workspace::key::LiveKey;
 
 use super::restraint::Restraint;
 

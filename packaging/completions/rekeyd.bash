@@ -40,6 +40,9 @@ _rekeyd() {
             rekeyd,consumers)
                 cmd="rekeyd__subcmd__consumers"
                 ;;
+            rekeyd,contained)
+                cmd="rekeyd__subcmd__contained"
+                ;;
             rekeyd,demo)
                 cmd="rekeyd__subcmd__demo"
                 ;;
@@ -163,6 +166,9 @@ _rekeyd() {
             rekeyd__subcmd__help,consumers)
                 cmd="rekeyd__subcmd__help__subcmd__consumers"
                 ;;
+            rekeyd__subcmd__help,contained)
+                cmd="rekeyd__subcmd__help__subcmd__contained"
+                ;;
             rekeyd__subcmd__help,demo)
                 cmd="rekeyd__subcmd__help__subcmd__demo"
                 ;;
@@ -269,7 +275,7 @@ _rekeyd() {
 
     case "${cmd}" in
         rekeyd)
-            opts="-h -V --help --version tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help"
+            opts="-h -V --help --version tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -766,6 +772,20 @@ _rekeyd() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        rekeyd__subcmd__contained)
+            opts="-h --keep --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         rekeyd__subcmd__demo)
             opts="-h --for --seed --keep --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -887,7 +907,7 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__help)
-            opts="tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help"
+            opts="tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1041,6 +1061,20 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__help__subcmd__consumers)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__help__subcmd__contained)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

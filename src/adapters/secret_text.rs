@@ -4,14 +4,13 @@ use zeroize::Zeroizing;
 
 use crate::adapters::json_field;
 use crate::adapters::json_field::BadJson;
+use crate::config_file::findings::nearest;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::plan::Destination;
 use crate::domain::sanitize::quoted;
 use crate::domain::secret::SecretValue;
 
 const FIELDS_NAMED_MAX: usize = 10;
-/// Names as similar as this are suggested.
-const ALIKE: f64 = 0.8;
 
 /// The text to write: `value` merged into `base`, the text that it replaces.
 ///
@@ -60,12 +59,8 @@ fn an_object(destination: &Destination, fields: &[String]) -> Failure {
 }
 
 fn no_such_field(destination: &Destination, field: &str, fields: &[String]) -> Failure {
-    let alike = fields.iter().find(|there| there.eq_ignore_ascii_case(field));
-    let alike = alike.or_else(|| {
-        fields.iter().max_by(|one, other| closeness(one, field).total_cmp(&closeness(other, field)))
-    });
-    let hint = alike.filter(|there| closeness(there, field) >= ALIKE || there.eq_ignore_ascii_case(field));
-    let hint = hint.map_or_else(String::new, |there| format!("; did you mean {}", quoted(there)));
+    let hint = nearest(field, fields.iter().map(String::as_str))
+        .map_or_else(String::new, |there| format!("; did you mean {}", quoted(there)));
     let message = format!(
         "cannot publish a key to the field {} of {destination}: the secret has the fields {}{hint}; correct `json_field`, or set \
          `create_field = true` to add the field",
@@ -73,10 +68,6 @@ fn no_such_field(destination: &Destination, field: &str, fields: &[String]) -> F
         list(fields)
     );
     Failure::rejected(Kind::Invalid, message)
-}
-
-fn closeness(one: &str, other: &str) -> f64 {
-    strsim::jaro_winkler(&one.to_ascii_lowercase(), &other.to_ascii_lowercase())
 }
 
 fn list(fields: &[String]) -> String {

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use crate::config::known_permissions::KNOWN_PERMISSIONS;
 use crate::domain::adoption::{check_account, check_sharers, choose_key, find_account};
 use crate::domain::examination::{Check, CheckResult};
 use crate::domain::gate::Gate;
-use crate::domain::key::{Account, Inventory, Key};
+use crate::domain::key::{Account, Inventory, Key, Permissions};
 use crate::domain::policy::{Credential, Policy};
 use crate::domain::record::{Obstacle, ObstacleKind, Record};
 use crate::domain::sanitize::quoted;
@@ -39,6 +40,7 @@ pub(super) fn judge(
     let what =
         format!("service account {} ({}); keys: {}", quoted(&account.name), account.id, account.keys.len());
     let mut findings = vec![CheckResult::ok(Check::ServiceAccount, &about, what)];
+    findings.extend(unknown_permissions(&about, credential, inventory));
     let on_record = record.and_then(|record| record.current.as_ref());
     let key = match on_record {
         Some(current) => match account.keys.iter().find(|key| key.id == current.key) {
@@ -88,6 +90,27 @@ fn from_obstacle(about: &str, obstacle: &Obstacle) -> CheckResult {
     CheckResult::error(check, about, obstacle.detail.clone(), fix)
 }
 
+/// A permission that neither the provider documents nor any key of the workspace has: creating a key with it will fail.
+fn unknown_permissions(about: &str, credential: &Credential, inventory: &Inventory) -> Option<CheckResult> {
+    let Permissions::Only(wanted) = &credential.first.as_ref()?.permissions else { return None };
+    let keys = || inventory.accounts.iter().flat_map(|account| &account.keys);
+    let is_listed = |name: &String| {
+        keys().any(
+            |key| matches!(&key.attributes.permissions, Permissions::Only(names) if names.contains(name)),
+        )
+    };
+    let is_known = |name: &&String| KNOWN_PERMISSIONS.contains(&name.as_str()) || is_listed(name);
+    let unknown: Vec<String> =
+        wanted.iter().filter(|name| !is_known(name)).map(|name| quoted(name)).collect();
+    (!unknown.is_empty()).then(|| {
+        let what = format!(
+            "no key of the workspace has {}, and ElevenLabs documents no permission with this name",
+            unknown.join(", ")
+        );
+        CheckResult::warning(Check::Key, about, what, "correct the name in `permissions`")
+    })
+}
+
 fn vanished(about: &str, credential: &Credential, key: &str) -> CheckResult {
     let what = format!("key `{key}` is recorded in the journal but missing in the workspace");
     let fix = format!("replace it: `rekeyd rotate {} --emergency`", credential.name);
@@ -131,7 +154,12 @@ fn of_key(
     }
     let how = if on_record { "is the credential's key" } else { "will be adopted" };
     let until = key.expires_at.map_or_else(String::new, |at| format!(", expires at {at:.0}"));
-    CheckResult::ok(check, about, format!("`{}` {how}: {permissions}{until}", key.id))
+    let confirm = if !on_record && credential.is_confirmed_first() {
+        format!("; no gate shows who uses it: it is kept until `rekeyd confirm {}`", credential.name)
+    } else {
+        String::new()
+    };
+    CheckResult::ok(check, about, format!("`{}` {how}: {permissions}{until}{confirm}", key.id))
 }
 
 /// Whether gates that need the provider's evidence can be satisfied.

@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::gate::confirm::ConfirmWhen;
 use crate::domain::ids::{CredentialName, KeyId, WorkspaceName};
 use crate::domain::key::KeyAttributes;
 use crate::domain::plan::{Destination, RevocationPolicy};
@@ -102,4 +103,12 @@ pub struct Credential {
     pub bake: SignedDuration,
     pub expire_old_key: Option<SignedDuration>,
     pub if_vanished: IfVanished,
+}
+
+impl Credential {
+    /// Whether the first rotation of an adopted key waits for an operator's confirmation: nothing else but time is waited for.
+    #[must_use]
+    pub fn is_confirmed_first(&self) -> bool {
+        self.terms.confirm == ConfirmWhen::FirstWithoutGates && self.terms.gates.is_empty()
+    }
 }

@@ -225,6 +225,7 @@ impl Record {
         });
         self.published = published(rotation, successor);
         self.due = None;
+        self.adopted_at = None;
         self.aborts = 0;
     }
 

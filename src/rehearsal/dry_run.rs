@@ -379,8 +379,7 @@ fn assumed(credential: &Credential, past: &Past) -> Vec<String> {
         ));
     }
     let confirm = credential.terms.confirm;
-    let first = known.is_none_or(unseen) && credential.terms.gates.is_empty();
-    if confirm == ConfirmWhen::Always || (confirm == ConfirmWhen::FirstWithoutGates && first) {
+    if confirm == ConfirmWhen::Always || (credential.is_confirmed_first() && known.is_none_or(unseen)) {
         say(&format!(
             "an operator runs `rekeyd confirm {}` at once when consumers have switched",
             credential.name

@@ -54,7 +54,7 @@ first_rotations_at_once = 1000
         quarantine = "200ms"
         publish_to = [
           {{ store = "aws", secret = "prod/plain", create = true }},
-          {{ store = "aws", secret = "prod/shared", json_field = "xi_api_key" }},
+          {{ store = "aws", secret = "prod/shared", json_field = "xi_api_key", create_field = true }},
         ]
         "#,
         sandbox.base_url(),

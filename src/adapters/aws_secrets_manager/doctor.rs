@@ -177,8 +177,10 @@ async fn secret(
     match store.preflight(&to).await {
         Ok(served) => {
             let what = match (&served.version, &served.fingerprint) {
-                (None, _) if details.is_none() => "does not exist yet; the first rotation creates it",
-                (None, _) => "has no value yet; the first rotation writes it",
+                (None, _) if details.is_none() => {
+                    "does not exist yet: no consumer reads it; the first rotation creates it"
+                }
+                (None, _) => "has no value yet: no consumer reads it; the first rotation writes it",
                 (Some(_), None) => "readable; the JSON field is empty, and the first rotation writes it",
                 (Some(_), Some(_)) => "readable, and holds a key",
             };

@@ -202,7 +202,10 @@ async fn served(settings: &Settings, to: &Destination, about: String) -> Vec<Che
         Ok(Some(held)) => {
             let what = match held.value {
                 Some(_) => format!("`{}` holds a key", path.display()),
-                None => format!("`{}` holds no key yet; the first rotation writes it", path.display()),
+                None => format!(
+                    "`{}` holds no key yet: no consumer reads it; the first rotation writes it",
+                    path.display()
+                ),
             };
             vec![CheckResult::ok(Check::Store(PUBLISHED), about, what)]
         }

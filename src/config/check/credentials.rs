@@ -9,8 +9,9 @@ use jiff::SignedDuration;
 use crate::config::check::{calendars, gates};
 use crate::config::components::ConsumerConfig;
 use crate::config::defaults as silent;
+use crate::config::known_permissions::KNOWN_PERMISSIONS;
 use crate::config::raw::{self, At};
-use crate::config_file::findings::Findings;
+use crate::config_file::findings::{Findings, nearest};
 use crate::config_file::values;
 use crate::domain::ids::{ConsumerName, CredentialName, KeyId, StoreName, WorkspaceName};
 use crate::domain::key::{KeyAttributes, Limits, Permissions, canonical_networks, network};
@@ -294,6 +295,19 @@ fn secret_fits(written: Option<&At<raw::Text>>, store: &dyn StoreConfig, finding
     fits
 }
 
+/// The provider may have added it since, so it is not an error.
+fn unknown_permission(name: &At<raw::Permission>, findings: &mut Findings) {
+    let text = name.value().as_str();
+    if KNOWN_PERMISSIONS.contains(&text) {
+        return;
+    }
+    let help = match nearest(text, KNOWN_PERMISSIONS) {
+        Some(meant) => format!("did you mean \"{meant}\"?"),
+        None => "`rekeyd doctor` looks for a key that has it".to_owned(),
+    };
+    findings.warning(&name.span(), "ElevenLabs documents no permission with this name", help);
+}
+
 fn first_attributes(
     raw: &raw::Credential,
     allow_unrestricted: bool,
@@ -324,6 +338,9 @@ fn first_attributes(
             for name in names.iter().filter(|name| KeyId::new(name.value().as_str()).is_err()) {
                 let help = "use a name such as \"text_to_speech\"";
                 findings.error(&name.span(), "not a permission name", help);
+            }
+            for name in names {
+                unknown_permission(name, findings);
             }
             Permissions::Only(names.iter().map(|name| name.value().as_str().to_owned()).collect())
         }

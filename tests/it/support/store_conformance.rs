@@ -36,7 +36,7 @@ pub(crate) fn place(secret: &str, json_field: Option<&str>, create: bool) -> Des
         secret: secret.to_owned(),
         json_field: json_field.map(str::to_owned),
         create,
-        create_field: false,
+        create_field: true,
     }
 }
 

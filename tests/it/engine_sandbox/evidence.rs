@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use rekeyd::domain::event::Event;
-use rekeyd::domain::gate::{Gate, GateName, Idle, Verdict, WhenUnknown};
+use rekeyd::domain::gate::{self, Evidence, Gate, GateName, Idle, Verdict, WhenUnknown};
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::secret::SecretValue;
 use rekeyd::sandbox::api_version::ApiVersion;
@@ -13,7 +13,7 @@ use rekeyd::sandbox::key::State;
 use rekeyd::sandbox::rules::Rules;
 use rekeyd::sandbox::truth::KeyTruth;
 
-use super::harness::{Harness, Start};
+use super::harness::{Harness, Start, name};
 
 const QUIET: SignedDuration = SignedDuration::from_mins(3);
 const LONGEST: Duration = Duration::from_secs(60);
@@ -72,6 +72,16 @@ impl Consumers {
 
     fn old_key(&self) -> KeyTruth {
         self.harness.sandbox.truth().keys().next().unwrap().clone()
+    }
+}
+
+impl Harness {
+    /// What the gates of the open rotation say of what was observed last.
+    pub(super) async fn verdicts(&self) -> Vec<Verdict> {
+        let rotation = self.known().await.rotation.unwrap();
+        let observed = self.journal.observed(&name(), rotation.plan.rotation).await.unwrap();
+        let evidence = Evidence { acks: Vec::new(), observed: observed.unwrap_or_default() };
+        gate::judge(&rotation, &evidence, rotation.overlap_since(), self.clock.now())
     }
 }
 

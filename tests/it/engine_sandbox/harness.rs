@@ -13,8 +13,8 @@ use rekeyd::adapters::prober::NetworkProber;
 use rekeyd::adapters::sqlite::SqliteJournal;
 use rekeyd::domain::ack::{Ack, Health};
 use rekeyd::domain::event::Event;
+use rekeyd::domain::gate::Evidence;
 use rekeyd::domain::gate::confirm::ConfirmWhen;
-use rekeyd::domain::gate::{self, Evidence, Verdict};
 use rekeyd::domain::ids::{ConsumerName, CredentialName, StoreName, WorkspaceName};
 use rekeyd::domain::key::{KeyAttributes, Permissions};
 use rekeyd::domain::phase::PhaseName;
@@ -66,7 +66,7 @@ type Life = (Handle, CancellationToken, JoinHandle<Result<(), ControllerError>>)
 pub(super) struct Harness {
     pub(super) sandbox: Sandbox,
     pub(super) folder: TempDir,
-    journal: Arc<dyn Journal>,
+    pub(super) journal: Arc<dyn Journal>,
     prober: Arc<dyn Prober>,
     terms: RevocationPolicy,
     timing: Timing,
@@ -310,25 +310,14 @@ impl Harness {
         task.await.unwrap().unwrap();
     }
 
-    pub(super) async fn stop(self) {
-        let (handle, shutdown, task) = self.life.unwrap();
-        drop(handle);
-        shutdown.cancel();
-        task.await.unwrap().unwrap();
+    pub(super) async fn stop(mut self) {
+        self.stop_controller().await;
         self.sandbox.shutdown().await;
     }
 
     /// What the journal holds.
     pub(super) async fn known(&self) -> CredentialState {
         self.journal.load_one(&name()).await.unwrap().unwrap()
-    }
-
-    /// What the gates of the open rotation say of what was observed last.
-    pub(super) async fn verdicts(&self) -> Vec<Verdict> {
-        let rotation = self.known().await.rotation.unwrap();
-        let observed = self.journal.observed(&name(), rotation.plan.rotation).await.unwrap();
-        let evidence = Evidence { acks: Vec::new(), observed: observed.unwrap_or_default() };
-        gate::judge(&rotation, &evidence, rotation.overlap_since(), self.clock.now())
     }
 
     /// Every event so far, of all rotations.
@@ -402,7 +391,7 @@ impl Harness {
     }
 }
 
-fn name() -> CredentialName {
+pub(super) fn name() -> CredentialName {
     CredentialName::new("tts-backend").unwrap()
 }
 

@@ -18,7 +18,6 @@ use rekeyd::domain::plan::{AfterDeadline, Destination, RevocationPolicy};
 use rekeyd::domain::policy::{Credential, IfVanished, Mode, Policy, WorkspaceLimits};
 use rekeyd::domain::schedule::{Cadence, Freeze, Schedule};
 use rekeyd::domain::secret::SecretValue;
-
 use rekeyd::engine::{Command, Context, Controller, Handle, Timing, WorkspaceClient};
 use rekeyd::ports::clock::Clock as _;
 use rekeyd::ports::issuer::AdminKey;
@@ -27,9 +26,7 @@ use rekeyd::ports::secret_store::SecretStore;
 use rekeyd::rehearsal::clock::VirtualClock;
 use rekeyd::rehearsal::hooks::Hooks;
 use rekeyd::rehearsal::store::Store;
-use rekeyd::rehearsal::workspace::Workspace;
-use rekeyd::rehearsal::workspace::client::Client;
-use rekeyd::rehearsal::workspace::key::settings;
+use rekeyd::rehearsal::workspace::{Workspace, client::Client, key::settings};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -400,9 +397,9 @@ pub(super) fn credential(scenario: &Scenario, index: usize) -> Credential {
     let destination = |secret: &str, json_field: Option<String>| Destination {
         store: StoreName::new("local").unwrap(),
         secret: secret.to_owned(),
+        create_field: json_field.is_some(),
         json_field,
         create: true,
-        create_field: false,
     };
     let proof = scenario.proof;
     let expires = proof.is_some_and(|proof| proof.expires);

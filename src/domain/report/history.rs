@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::domain::event::Event;
 use crate::domain::gate::Verdict;
-use crate::domain::ids::{CredentialName, RotationId};
+use crate::domain::ids::{CredentialName, KeyId, RotationId};
 use crate::domain::phase::PhaseName;
 use crate::domain::plan::{Destination, Plan, Reason, Urgency};
 use crate::domain::report::SCHEMA_VERSION;
@@ -107,13 +107,7 @@ fn text(event: &Event, places: &[Destination]) -> String {
         Event::MintOutcomeUnknown { cause } => {
             format!("a key may have been created, and its value lost: {cause}")
         }
-        Event::LostKeySettled { deleted } => match deleted.as_slice() {
-            [] => "no orphaned key was found".to_owned(),
-            keys => {
-                let keys: Vec<&str> = keys.iter().map(|key| key.as_str()).collect();
-                format!("deleted the orphaned key {}", keys.join(", "))
-            }
-        },
+        Event::LostKeySettled { deleted } => orphans(deleted),
         Event::Staged { destination, version, .. } => {
             format!("staged in {} as version {version}", place(destination))
         }
@@ -167,6 +161,14 @@ fn text(event: &Event, places: &[Destination]) -> String {
         Event::AbortRequested { by } => format!("abort requested by {by}"),
         Event::TermsRevised { .. } => "the rotation's terms were updated from the policy".to_owned(),
     }
+}
+
+fn orphans(deleted: &[KeyId]) -> String {
+    if deleted.is_empty() {
+        return "no orphaned key was found".to_owned();
+    }
+    let keys: Vec<&str> = deleted.iter().map(KeyId::as_str).collect();
+    format!("deleted the orphaned key {}", keys.join(", "))
 }
 
 fn because(cause: RollbackCause) -> &'static str {

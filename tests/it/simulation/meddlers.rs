@@ -116,6 +116,21 @@ impl Harness {
         })
     }
 
+    #[expect(clippy::disallowed_methods, reason = "what wakes the engine stands outside it")]
+    pub(super) fn start_inspections(self: &Arc<Self>) -> tokio::task::JoinHandle<()> {
+        let harness = Arc::clone(self);
+        tokio::spawn(async move {
+            let every = harness.scenario.inspects_every;
+            while every > 0 {
+                harness.clock.sleep(seconds(every * 60)).await;
+                let handle = harness.handle.lock().unwrap().clone();
+                if let Some(handle) = handle {
+                    drop(handle.inspect().await);
+                }
+            }
+        })
+    }
+
     #[expect(clippy::disallowed_methods, reason = "people stand outside the engine")]
     pub(super) fn start_people(self: &Arc<Self>) -> tokio::task::JoinHandle<()> {
         let harness = Arc::clone(self);

@@ -69,6 +69,8 @@ struct Slot {
     requests: Vec<CommandRequest>,
     /// A listing showed something new: the next reconciliation lists again.
     hint: Option<InspectionHint>,
+    /// An inspection is under way: the next reconciliation looks at what its rotation put into service.
+    watches: bool,
     /// The running reconciler may begin an emergency.
     may_begin_emergency: bool,
 }
@@ -297,6 +299,7 @@ impl Controller {
             record: slot.record.clone(),
             work: Work::new(slot.rotation.as_deref().cloned(), slot.value.take()),
             hint: slot.hint.take(),
+            watches: std::mem::take(&mut slot.watches),
             permit,
             pause: pause.clone(),
             quit: self.quit.clone(),
@@ -437,6 +440,7 @@ impl Slot {
             damaged: None,
             requests: Vec::new(),
             hint: None,
+            watches: false,
             may_begin_emergency: false,
         }
     }

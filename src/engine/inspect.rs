@@ -50,6 +50,24 @@ impl Reconciler {
         self.save_findings(next).await
     }
 
+    /// Stops a rotation whose new key somebody else took out of service. What cannot be read now is looked at with the
+    /// next inspection.
+    pub(super) async fn watch(&mut self) -> Result<(), ReconcileError> {
+        let Some(mut effects) = self.effects() else { return Ok(()) };
+        let Ok(new_key) = effects.new_key() else { return Ok(()) };
+        match new_key.disturbed().await {
+            Ok(Some(event)) => {
+                let entry = new_key.entry(event)?;
+                self.commit(entry).await
+            }
+            Ok(None) => Ok(()),
+            Err(failure) => {
+                tracing::warn!(credential = %self.record.credential, %failure, "what the rotation published could not be looked at");
+                Ok(())
+            }
+        }
+    }
+
     async fn save_findings(&mut self, next: Record) -> Result<(), ReconcileError> {
         if next == self.record {
             return Ok(());

@@ -12,6 +12,7 @@ mod leaks;
 mod left_behind;
 mod observed;
 mod repaired;
+mod watched;
 mod way_back;
 
 use rekeyd::domain::ack::Health;

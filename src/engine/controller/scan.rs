@@ -44,9 +44,18 @@ impl Controller {
         }
     }
 
-    /// Lists every workspace.
+    /// Lists every workspace, and has what rotations put into service looked at.
     pub(super) fn inspect(&mut self) {
         self.list(false);
+        for slot in self.slots.values_mut() {
+            // A running reconciler may have come further than the slot knows.
+            let is_watched = slot.rotation.as_ref().is_some_and(|rotation| rotation.phase.is_watched());
+            slot.watches = is_watched || slot.running.is_some();
+        }
+        let watched = self.slots.iter().filter(|(_, slot)| slot.watches).map(|(name, _)| name.clone());
+        for name in watched.collect::<Vec<_>>() {
+            self.requeue_now(&name);
+        }
     }
 
     fn list(&mut self, orphans: bool) {

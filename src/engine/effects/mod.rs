@@ -32,6 +32,7 @@ mod admin;
 mod evidence;
 mod expire;
 mod gates;
+mod in_service;
 mod minting;
 mod precheck;
 mod preflight;

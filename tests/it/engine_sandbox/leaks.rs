@@ -25,7 +25,7 @@ use super::rules;
 const DELETED: State = State::Deleted;
 
 /// A credential with a key of ours, and nothing under way.
-async fn settled(change: fn(&mut Credential)) -> Harness {
+pub(super) async fn settled(change: fn(&mut Credential)) -> Harness {
     let mut harness = Harness::prepare(rules(ApiVersion::November2026), Start::WithoutKey).await;
     harness.change = change;
     harness.live().await;

@@ -19,6 +19,20 @@ pub(super) const PLANTED: &[Bug] = &[
         caught_by: "a_destination_that_was_put_back_to_the_old_key_keeps_it_alive",
     },
     Bug {
+        name: "does_not_watch_what_is_in_service",
+        file: "src/engine/effects/in_service.rs",
+        right: "        if !self.rotation.phase.is_watched() {",
+        wrong: "        if AWAKE || !self.rotation.phase.is_watched() {",
+        caught_by: "a_new_key_that_is_disabled_in_the_quarantine_brings_the_old_one_back_within_minutes",
+    },
+    Bug {
+        name: "stops_without_enabling_the_old_key",
+        file: "src/engine/effects/in_service.rs",
+        right: "        if self.rotation.phase.old_key() == OldKey::Enabled ||",
+        wrong: "        if AWAKE || self.rotation.phase.old_key() == OldKey::Enabled ||",
+        caught_by: "a_value_that_is_put_back_in_the_quarantine_works_again_within_minutes",
+    },
+    Bug {
         name: "reads_unknown_as_idle",
         file: "src/domain/gate/idle.rs",
         right: "    match when_unknown {\n        WhenUnknown::Hold => {",

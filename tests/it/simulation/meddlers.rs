@@ -12,6 +12,16 @@ use super::dice::Dice;
 use super::play::{Harness, credential, seconds};
 
 impl Harness {
+    pub(super) fn start_meddlers(self: &Arc<Self>) -> [tokio::task::JoinHandle<()>; 5] {
+        [
+            self.start_script(),
+            self.start_reloads(),
+            self.start_people(),
+            self.start_pauser(),
+            self.start_inspections(),
+        ]
+    }
+
     /// Changes credentials of the policy; in force from the next reload on.
     pub(super) fn revise(&self, change: impl Fn(&mut Credential)) {
         self.policy.lock().unwrap().credentials.values_mut().for_each(change);
@@ -109,6 +119,21 @@ impl Harness {
                     _ => harness.revise(add_destination),
                 }
                 harness.reload().await;
+            }
+        })
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "what wakes the engine stands outside it")]
+    pub(super) fn start_inspections(self: &Arc<Self>) -> tokio::task::JoinHandle<()> {
+        let harness = Arc::clone(self);
+        tokio::spawn(async move {
+            let every = harness.scenario.inspects_every;
+            while every > 0 {
+                harness.clock.sleep(seconds(every * 60)).await;
+                let handle = harness.handle.lock().unwrap().clone();
+                if let Some(handle) = handle {
+                    drop(handle.inspect().await);
+                }
             }
         })
     }

@@ -17,4 +17,5 @@ mod restrained;
 mod restraint;
 mod seeds;
 mod society;
+mod watching;
 mod witness;

@@ -30,13 +30,11 @@ use rekeyd::rehearsal::workspace::{Workspace, client::Client, key::settings};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::chronicle::Chronicle;
-use super::dice::Dice;
 use super::evidence::{Endpoints, Proof};
 use super::fate::{Doom, Fate, Odds};
 use super::life::{Life, Quirks, Spoil};
-use super::restraint::Restraint;
 use super::witness::{Place, Witness};
+use super::{chronicle::Chronicle, dice::Dice, restraint::Restraint};
 
 /// How long a consumer keeps what it read, at most.
 pub(super) const CACHE: SignedDuration = SignedDuration::from_mins(8);
@@ -76,6 +74,8 @@ pub(super) struct Scenario {
     pub(super) script: Vec<(u64, Act)>,
     /// Minutes between changes of the policy; 0 for never.
     pub(super) reloads_every: u64,
+    /// Minutes between inspections; 0 for none.
+    pub(super) inspects_every: u64,
     /// Minutes between what people do to keys in the dashboard; 0 for never.
     pub(super) people_every: u64,
     pub(super) key_lifetime: Option<SignedDuration>,
@@ -107,6 +107,7 @@ impl Scenario {
             freeze: None,
             script: Vec::new(),
             reloads_every: 0,
+            inspects_every: 0,
             people_every: 0,
             key_lifetime: None,
             quarantine: SignedDuration::from_mins(10),
@@ -319,7 +320,7 @@ impl Harness {
         let operator = self.start_operator();
         let neighbour = self.start_neighbour();
         let clockmaker = self.start_clockmaker();
-        let meddlers = [self.start_script(), self.start_reloads(), self.start_people(), self.start_pauser()];
+        let meddlers = self.start_meddlers();
         let horizon = self.clock.truth() + SignedDuration::from_hours(self.scenario.hours);
         let mut dice = Dice::new(self.scenario.seed ^ 0x5EED);
         let mut lives = 0;

@@ -48,23 +48,7 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
         return Ok(next);
     }
     if let Event::Escalated { why, since } = event {
-        if rotation.plan.old.is_none() || rotation.phase.is_rollback() {
-            return Err(illegal(
-                rotation,
-                event,
-                Some("the old key is not being replaced; `abort` goes on with the new key"),
-            ));
-        }
-        next.plan.emergency = true;
-        next.plan.urgency = Some(Urgency { why: why.clone(), since: since.unwrap_or(now) });
-        next.plan.terms = RevocationPolicy::of_an_emergency();
-        next.last_failure = None;
-        next.phase = escalated(&rotation.phase);
-        if next.phase.name() != rotation.phase.name() {
-            next.since = now;
-            next.entered = rotation.length;
-        }
-        return Ok(next);
+        return escalate(rotation, event, &Urgency { why: why.clone(), since: since.unwrap_or(now) }, now);
     }
     next.phase = advance(rotation, event).map_err(|because| illegal(rotation, event, because))?;
     next.last_failure = None;
@@ -105,6 +89,31 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
     }
     if let Event::Retried { .. } = event {
         next.attempts_max = next.attempt + MINTS_PER_ROTATION_MAX;
+    }
+    Ok(next)
+}
+
+/// The rotation as an emergency.
+fn escalate(
+    rotation: &Rotation,
+    event: &Event,
+    urgency: &Urgency,
+    now: Timestamp,
+) -> Result<Rotation, IllegalTransition> {
+    if rotation.plan.old.is_none() || rotation.phase.is_rollback() {
+        let because = "the old key is not being replaced; `abort` goes on with the new key";
+        return Err(illegal(rotation, event, Some(because)));
+    }
+    let mut next = rotation.clone();
+    next.length += 1;
+    next.plan.emergency = true;
+    next.plan.urgency = Some(urgency.clone());
+    next.plan.terms = RevocationPolicy::of_an_emergency();
+    next.last_failure = None;
+    next.phase = escalated(&rotation.phase);
+    if next.phase.name() != rotation.phase.name() {
+        next.since = now;
+        next.entered = rotation.length;
     }
     Ok(next)
 }

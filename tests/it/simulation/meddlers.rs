@@ -128,7 +128,10 @@ impl Harness {
         let harness = Arc::clone(self);
         tokio::spawn(async move {
             let every = harness.scenario.inspects_every;
-            while every > 0 {
+            if every == 0 {
+                return;
+            }
+            loop {
                 harness.clock.sleep(seconds(every * 60)).await;
                 let handle = harness.handle.lock().unwrap().clone();
                 if let Some(handle) = handle {

@@ -81,14 +81,14 @@ impl Harness {
         for (name, known) in self.journal.load().await.unwrap() {
             let handle = self.handle.lock().unwrap().clone();
             let (Some(rotation), Some(handle)) = (known.unwrap().rotation, handle) else { continue };
-            let wish = match &rotation.phase {
+            let wish = if let Phase::Parked { reason, .. } = &rotation.phase {
                 // As the runbook says: a new key whose value is lost is of no use, however often it is tried.
-                Phase::Parked { reason: ParkReason::NewKeyUnusable, .. } if rotation.can_roll_back() => {
-                    Command::RollBack
-                }
-                Phase::Parked { .. } => Command::Retry { overwrite: true },
-                Phase::Overlap(_) if rotation.confirmation.after_an_alarm => Command::Confirm,
-                _ => continue,
+                let lost = *reason == ParkReason::NewKeyUnusable && rotation.can_roll_back();
+                if lost { Command::RollBack } else { Command::Retry { overwrite: true } }
+            } else if rotation.confirmation.after_an_alarm && matches!(rotation.phase, Phase::Overlap(_)) {
+                Command::Confirm
+            } else {
+                continue;
             };
             self.fate.note(format!("the operator wishes {wish:?} of {name}"));
             drop(handle.request(name, wish, "the end".to_owned()).await);

@@ -55,6 +55,13 @@ pub fn store_forms(before: &str) -> String {
     forms.collect::<Vec<_>>().join(" or ")
 }
 
+/// The kinds of store where `--prefix` stands before the names of secrets.
+#[must_use]
+pub fn prefixed_stores() -> String {
+    let prefixed = init_forms().filter(|(_, form)| form.is_prefixed).map(|(kind, _)| kind.title);
+    prefixed.collect::<Vec<_>>().join(" and ")
+}
+
 /// The inputs of a draft, beside the listing.
 pub struct Workspace<'a> {
     pub base_url: &'a str,
@@ -124,7 +131,9 @@ fn head(workspace: &Workspace<'_>, inventory: &Inventory) -> String {
         let name = store_name(workspace.stores, index);
         text += &format!("\n[stores.{name}.{}]\n{} = {}\n", kind.key, form.key, toml(value));
     }
-    text += "\n[defaults]\nevery = \"30d\"\njitter = \"4h\"\n\
+    text += "\n[defaults]\n# Keys are inspected and nothing is changed. Change it to \"rotate\" for one credential at a time, in its table;\n\
+             # `rekeyd plan` shows what it will do. First rotations run one at a time.\nmode = \"observe\"\n\
+             every = \"30d\"\njitter = \"4h\"\n\
              # When rotations may start; by default at any time.\n\
              # window = { opens = \"0 9 * * Mon-Thu\", lasts = \"6h\", time_zone = \"Europe/London\" }\n\
              # Consumers must read the new key within the overlap. To wait for each of them, set `wait_for`.\n\

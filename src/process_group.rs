@@ -22,11 +22,6 @@ impl ProcessGroup {
     pub(crate) fn signal_leader(&self, signal: Signal) {
         kill_process(self.0, signal).ok();
     }
-
-    /// Lets the processes that are left run on.
-    pub(crate) fn release(self) {
-        std::mem::forget(self);
-    }
 }
 
 impl Drop for ProcessGroup {

@@ -142,7 +142,7 @@ impl Fleet {
         }
         write!(
             policy,
-            "[defaults]\nevery = \"30d\"\noverlap = {{ at_least = \"{waits}\", at_most = \"1h\" }}\n\
+            "[defaults]\nwait_for.confirm = false\nevery = \"30d\"\noverlap = {{ at_least = \"{waits}\", at_most = \"1h\" }}\n\
              quarantine = \"{waits}\"\n"
         )?;
         let mut credentials = Vec::new();
@@ -150,7 +150,7 @@ impl Fleet {
             let Workspace { address, admin_key_file, .. } = workspace;
             write!(
                 policy,
-                "[workspaces.w{number}]\nbase_url = \"http://{address}\"\n\
+                "[workspaces.w{number}]\nfirst_rotations_at_once = 1000\nbase_url = \"http://{address}\"\n\
                  admin_key = {{ file = \"{admin_key_file}\" }}\nin_flight = 1000\n\
                  requests_per_second = 1000\nrotations_at_once = 1000\nmints_per_hour = 10000\n"
             )?;

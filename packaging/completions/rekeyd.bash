@@ -34,8 +34,14 @@ _rekeyd() {
             rekeyd,completions)
                 cmd="rekeyd__subcmd__completions"
                 ;;
+            rekeyd,confirm)
+                cmd="rekeyd__subcmd__confirm"
+                ;;
             rekeyd,consumers)
                 cmd="rekeyd__subcmd__consumers"
+                ;;
+            rekeyd,contained)
+                cmd="rekeyd__subcmd__contained"
                 ;;
             rekeyd,demo)
                 cmd="rekeyd__subcmd__demo"
@@ -154,8 +160,14 @@ _rekeyd() {
             rekeyd__subcmd__help,completions)
                 cmd="rekeyd__subcmd__help__subcmd__completions"
                 ;;
+            rekeyd__subcmd__help,confirm)
+                cmd="rekeyd__subcmd__help__subcmd__confirm"
+                ;;
             rekeyd__subcmd__help,consumers)
                 cmd="rekeyd__subcmd__help__subcmd__consumers"
+                ;;
+            rekeyd__subcmd__help,contained)
+                cmd="rekeyd__subcmd__help__subcmd__contained"
                 ;;
             rekeyd__subcmd__help,demo)
                 cmd="rekeyd__subcmd__help__subcmd__demo"
@@ -263,7 +275,7 @@ _rekeyd() {
 
     case "${cmd}" in
         rekeyd)
-            opts="-h -V --help --version tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help"
+            opts="-h -V --help --version tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -329,7 +341,7 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__agent)
-            opts="-h --config --credential --file --aws-secret --aws-region --json-field --every --to --mode --owner --group --variable --path-variable --on-change --pid-file --signal --notify-url --health --health-url --health-deadline --consumer --rekeyd --token-file --token-env --token-credential --heartbeat --exec --once --help"
+            opts="-h --config --aws-secret --aws-region --file --credential --json-field --every --to --mode --owner --group --variable --path-variable --on-change --pid-file --signal --notify-url --health --health-url --health-deadline --consumer --rekeyd --token-file --token-env --token-credential --heartbeat --exec --once --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -339,7 +351,11 @@ _rekeyd() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --credential)
+                --aws-secret)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --aws-region)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -347,11 +363,7 @@ _rekeyd() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --aws-secret)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --aws-region)
+                --credential)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -700,6 +712,32 @@ _rekeyd() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        rekeyd__subcmd__confirm)
+            opts="-h --socket --policy --output --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --policy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         rekeyd__subcmd__consumers)
             opts="-h --journal --policy --output --no-color --now --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -727,6 +765,20 @@ _rekeyd() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__contained)
+            opts="-h --keep --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;
@@ -855,7 +907,7 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__help)
-            opts="tethered run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help"
+            opts="tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -994,7 +1046,35 @@ _rekeyd() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        rekeyd__subcmd__help__subcmd__confirm)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         rekeyd__subcmd__help__subcmd__consumers)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__help__subcmd__contained)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1875,7 +1955,7 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__sandbox)
-            opts="-h --listen --era --admin-key-file --seed --account --admin-account --help"
+            opts="-h --listen --api-version --admin-key-file --seed --account --admin-account --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1885,7 +1965,7 @@ _rekeyd() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --era)
+                --api-version)
                     COMPREPLY=($(compgen -W "august2025 september2026 november2026" -- "${cur}"))
                     return 0
                     ;;

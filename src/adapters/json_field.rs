@@ -1,6 +1,7 @@
 //! Reads and replaces one top-level text field of a JSON object by splicing: every other byte stays as it was, and the same
 //! input gives the same bytes, so that a retry writes the same secret. Errors never show content.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde::de::IgnoredAny;
@@ -17,6 +18,12 @@ pub(crate) enum BadJson {
     Twice,
     #[error("the field holds something else than a text")]
     NotText,
+}
+
+/// The names of the fields; `None` if the text is not a JSON object.
+pub(crate) fn names(text: &str) -> Option<Vec<String>> {
+    let object: Option<BTreeMap<String, IgnoredAny>> = serde_json::from_str(text).ok();
+    object.map(|object| object.into_keys().collect())
 }
 
 /// The field's value; `None` if the field does not exist or cannot be a key.

@@ -16,11 +16,10 @@ use zeroize::Zeroizing;
 
 use crate::agent::random;
 use crate::config::agent::{Exec, Restart};
+use crate::contained::SELF_EXE;
 use crate::domain::backoff::Backoff;
 use crate::process_group::ProcessGroup;
 
-/// The running executable, even if its file was replaced since.
-const SELF_EXE: &str = "/proc/self/exe";
 const RETRY: Backoff = Backoff { first: SignedDuration::from_secs(1), cap: SignedDuration::from_mins(1) };
 /// An application that ran for this long did not fail at its start.
 const STABLE_AFTER: Duration = Duration::from_secs(60);

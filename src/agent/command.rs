@@ -1,11 +1,8 @@
 //! Runs a configured command with a time limit.
 
-use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::process::Command;
-
-use crate::process_group::ProcessGroup;
+use crate::contained::{self, Failure, Leftovers, SELF_EXE};
 
 /// Runs the command with `variables` added to the environment and `withheld` removed; `Err` holds why it failed. If this
 /// is cancelled, the command is killed.
@@ -18,23 +15,17 @@ pub(super) async fn run(
     let Some((program, arguments)) = command_line.split_first() else {
         return Err("there is no command".to_owned());
     };
-    let mut command = Command::new(program);
-    command.args(arguments).envs(variables.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null());
-    command.env_remove("NOTIFY_SOCKET").process_group(0).kill_on_drop(true);
+    // Background processes that it started on purpose go on.
+    let mut command = contained::command(SELF_EXE, program, arguments, Leftovers::Kept);
+    command.envs(variables.iter().copied()).env_remove("NOTIFY_SOCKET");
     for name in withheld {
         command.env_remove(name);
     }
-    let mut child = command.spawn().map_err(|error| format!("cannot start `{program}`: {error}"))?;
-    let group = ProcessGroup::led_by(&child);
-    match tokio::time::timeout(limit, child.wait()).await {
-        Ok(Ok(status)) => {
-            // Background processes that it started on purpose go on.
-            if let Some(group) = group {
-                group.release();
-            }
-            if status.success() { Ok(()) } else { Err(format!("`{program}` ended with {status}")) }
-        }
-        Ok(Err(error)) => Err(format!("cannot wait for `{program}`: {error}")),
-        Err(_) => Err(format!("`{program}` took longer than {limit:?} and was killed")),
+    match contained::run(command, limit).await {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("`{program}` ended with {status}")),
+        Err(Failure::NotStarted(why)) => Err(format!("cannot start `{program}`: {why}")),
+        Err(Failure::Lost) => Err(format!("`{program}` ended in an unknown way")),
+        Err(Failure::TimedOut) => Err(format!("`{program}` took longer than {limit:?} and was killed")),
     }
 }

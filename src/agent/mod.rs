@@ -1,7 +1,7 @@
 //! `rekeyd agent`, the consumer side: follows secrets, writes them to files, notifies or restarts the application, checks
 //! its health and reports to rekeyd which key is in use.
 //!
-//! Only the last step needs rekeyd. Everything runs on one thread. No log line and no message holds a secret's value.
+//! Only the last step needs rekeyd. Everything runs on one thread, beside the one that writes the log. No log line and no message holds a secret's value.
 
 mod ack_reporter;
 mod child;
@@ -31,7 +31,8 @@ pub use crate::agent::output_file::OutputFile;
 use crate::agent::reload_hook::ReloadHook;
 pub use crate::agent::secret_cache::CachedSecret;
 use crate::agent::secret_cache::SecretCache;
-use crate::agent::signals::{SignalEvent, Signals};
+use crate::agent::signals::SignalEvent;
+pub use crate::agent::signals::Signals;
 use crate::agent::supervisor::{App, KeyStatuses, Supervisor};
 use crate::config::agent::{Exec, Health, OnChange, RekeydConfig};
 use crate::config_file::environment::Environment;
@@ -78,8 +79,6 @@ pub enum AgentExit {
 /// Why the agent could not start, or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot install signal handlers")]
-    Signals(#[source] std::io::Error),
     #[error("cannot use `{path}` for the connection to rekeyd")]
     Authorities { path: PathBuf, source: std::io::Error },
     #[error("the agent's {0} ended unexpectedly")]
@@ -90,9 +89,8 @@ pub enum Error {
 ///
 /// # Errors
 /// The agent could not start, or a task of it panicked. Files that were written stay.
-pub async fn run(context: AgentContext) -> Result<AgentExit, Error> {
+pub async fn run(context: AgentContext, mut signals: Signals) -> Result<AgentExit, Error> {
     let AgentContext { secrets, env_file, on_change, health, rekeyd, app, once, environment } = context;
-    let mut signals = Signals::listen().map_err(Error::Signals)?;
     let (cached, followers): (Vec<_>, Vec<_>) =
         secrets.into_iter().map(|it| (it.cached, (it.source, it.every, it.every_max))).unzip();
     let names: Vec<_> = cached.iter().map(|it| it.name.clone()).collect();

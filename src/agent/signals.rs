@@ -4,7 +4,8 @@ use rustix::process::Signal;
 use tokio::signal::unix;
 use tokio::signal::unix::SignalKind;
 
-pub(super) struct Signals {
+/// The signals, handled from [`Signals::listen`] on.
+pub struct Signals {
     terminate: unix::Signal,
     interrupt: unix::Signal,
     hangup: unix::Signal,
@@ -18,12 +19,22 @@ pub(super) enum SignalEvent {
 }
 
 impl Signals {
-    pub(super) fn listen() -> std::io::Result<Self> {
+    /// # Errors
+    /// The system does not allow it.
+    pub fn listen() -> std::io::Result<Self> {
         Ok(Self {
             terminate: unix::signal(SignalKind::terminate())?,
             interrupt: unix::signal(SignalKind::interrupt())?,
             hangup: unix::signal(SignalKind::hangup())?,
         })
+    }
+
+    /// Waits for the first SIGTERM or SIGINT; keeps a SIGHUP. Cancel-safe.
+    pub async fn stopped(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 
     /// Cancel-safe.

@@ -121,7 +121,7 @@ pub async fn assemble(config: &Config, environment: &dyn Environment, base: &Bas
         workspaces,
         stores,
         journal: Arc::clone(&base.journal),
-        prober: Arc::new(NetworkProber),
+        prober: Arc::new(NetworkProber::default()),
         clock: Arc::clone(&base.clock),
         timing: Timing {
             settle: daemon.settle,

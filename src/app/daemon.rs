@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::assembly::{self, Base};
@@ -15,19 +15,20 @@ use crate::app::lifecycle::Lifecycle;
 use crate::app::notify;
 use crate::app::parts::{EndedPart, Part, Parts};
 use crate::app::reload::{self, InForce};
+use crate::app::signals::Signals;
 use crate::app::traces;
 use crate::app::with_causes;
 use crate::config::Config;
 use crate::config::components::{DaemonConfig, TlsConfig};
 use crate::config_file::environment::ProcessEnvironment;
-use crate::domain::audit::Actor;
 use crate::engine::{Controller, ControllerError, Handle, ticker};
-use crate::http::{BindError, Operator, OperatorSocket, Public, PublicListener, Reload, Status};
+use crate::http::{BindError, Consumers, Operator, OperatorSocket, Public, PublicListener, Reload, Status};
 use crate::http::{Tls, TlsError, TlsFiles};
 use crate::notify::{Channels, NotificationService};
 use crate::ports::journal::OpenError;
 use crate::telemetry::meter::Meter;
 use crate::telemetry::observation::{Detail, Observer};
+use crate::telemetry::traces::Exporter;
 
 /// Reloads that wait while one is under way.
 const RELOADS_MAX: usize = 8;
@@ -51,91 +52,144 @@ pub enum Error {
     Socket(#[from] BindError),
     #[error("the scheduler cannot be started")]
     Scheduler(#[from] tokio_cron_scheduler::JobSchedulerError),
-    #[error("signals cannot be received")]
-    Signals(#[source] std::io::Error),
-    #[error(transparent)]
-    Traces(#[from] traces::Error),
     #[error(transparent)]
     Engine(#[from] ControllerError),
     #[error("{0}")]
     PartEnded(EndedPart),
 }
 
-/// Runs the daemon under the policy that was loaded from `path`, until a signal stops it.
+/// Runs the daemon under the policy that was loaded from `path`, until a signal stops it. A SIGHUP that `signals` received
+/// earlier loads the policy again as soon as the daemon is ready.
 ///
 /// # Errors
 /// Nothing was changed outside if it did not start. If it stopped by itself, the journal has how far it came.
-pub async fn run(path: &Path, config: Config) -> Result<(), Error> {
-    let journal = config.daemon.journal.open()?;
-    let base = Base::on_this_machine(Arc::<dyn Database>::clone(&journal));
-    let (base, exporter) = traces::begin(base, &ProcessEnvironment).await?;
-    let lifecycle = Lifecycle::of(&base);
-    let context = assembly::assemble(&config, &ProcessEnvironment, &base).await?;
-    let consumers = reload::consumers(&config).map_err(Error::Consumers)?;
-    let (listener, tls) = listen(&config.daemon).await?;
-    let socket = OperatorSocket::bind(&config.daemon.socket)?;
-    let signals = Signals::listen().map_err(Error::Signals)?;
-
-    let (tick, sweep, inspect) = (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let (controller, handle) = Controller::load(context, Arc::clone(&tick)).await?;
-    let controller = controller.metered_by(Arc::<Meter>::clone(&base.meter));
-    let (consumers, consumer_updates) = watch::channel(Arc::new(consumers));
-    let (status, status_updates) = watch::channel(initial_status(&config, &base));
-    let (channels, notifications) = notifications(&config, &base, journal, &handle, &status)?;
-    let (reloads, reload_requests) = mpsc::channel(RELOADS_MAX);
-    let drain = config.daemon.drain.unsigned_abs();
-    let others = [
-        (Arc::clone(&sweep), ticker::every(config.daemon.sweep_every)),
-        (Arc::clone(&inspect), ticker::every(config.daemon.inspect_every)),
-    ];
-    let mut scheduler = ticker::start(tick, others).await?;
-
-    let (stop, served) = (CancellationToken::new(), CancellationToken::new());
-    let public =
-        Public { handle: handle.clone(), consumers: consumer_updates, status: status_updates.clone() };
-    let operator = Operator { handle: handle.clone(), status: status_updates, reload: reloads.clone() };
-    let missing = lifecycle.started(config.hash()).await;
-    tracing::info!(
-        listen = %listener.address(), socket = %config.daemon.socket.display(),
-        credentials = config.policy.credentials.len(), policy = %path.display(), "ready"
-    );
-    let in_force = InForce {
-        base,
-        handle: handle.clone(),
-        consumers,
-        channels,
-        status: status.clone(),
-        daemon: config.daemon,
+pub async fn run(path: &Path, config: Config, mut signals: Signals) -> Result<(), Error> {
+    // A task of its own: files and systems that do not answer must not keep a signal from being followed.
+    let mut starting = JoinSet::new();
+    starting.spawn(Prepared::by(config));
+    let prepared = tokio::select! {
+        biased;
+        () = signals.stopped() => None,
+        prepared = starting.join_next() => prepared,
     };
-    let mut parts = Parts::default();
-    if let Some(exporter) = exporter {
-        parts.spawn(Part::TraceExporter, exporter.run(served.clone()));
+    match prepared {
+        None => {
+            tracing::info!("told to stop before it was ready");
+            Ok(())
+        }
+        Some(Ok(prepared)) => prepared?.run(path, signals).await,
+        Some(Err(ended)) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Ok(()),
+        },
     }
-    parts.spawn(Part::PublicListener, listener.serve(public, served.clone()));
-    if let Some(tls) = tls {
-        parts.spawn(Part::TlsFiles, tls.follow(status.clone(), served.clone()));
-    }
-    parts.spawn(Part::OperatorSocket, socket.serve(operator, served.clone()));
-    parts.spawn(Part::Notifier, notifications.run(served.clone()));
-    parts.spawn(Part::Reloads, serve_reloads(in_force, path.to_owned(), reload_requests, served.clone()));
-    parts.spawn(Part::Scans, scan_on_schedule(handle.clone(), sweep, inspect, served.clone()));
-    parts.spawn(Part::Watchdog, notify::feed_watchdog(handle, served.clone()));
-    parts.spawn(Part::AuditLog, lifecycle.clone().keep(missing, served.clone()));
-    parts.spawn(Part::Signals, signals.handle(reloads, stop.clone(), served.clone()));
-    notify::ready(&notify::begun(config.policy.credentials.len()));
+}
 
-    let outcome = work(controller, &stop, drain, &status, &mut parts).await;
-    served.cancel();
-    let outcome = match (outcome, parts.all_ended().await) {
-        (Ok(()), Some(broken)) => Err(Error::PartEnded(broken)),
-        (outcome, _) => outcome,
-    };
-    // The scheduler's tasks may outlive this call; they only notify.
-    if let Err(error) = scheduler.shutdown().await {
-        tracing::debug!(%error, "the scheduler did not stop in order");
+/// Everything that the daemon needs, before it says that it has started.
+struct Prepared {
+    config: Config,
+    journal: Arc<dyn Database>,
+    base: Base,
+    exporter: Option<Exporter>,
+    consumers: Consumers,
+    listener: PublicListener,
+    tls: Option<Arc<Tls>>,
+    socket: OperatorSocket,
+    tick: Arc<Notify>,
+    controller: Controller,
+    handle: Handle,
+}
+
+impl Prepared {
+    async fn by(config: Config) -> Result<Self, Error> {
+        let journal = config.daemon.journal.open()?;
+        let base = Base::on_this_machine(Arc::<dyn Database>::clone(&journal));
+        let (base, exporter) = traces::begin(base, &ProcessEnvironment).await;
+        let context = assembly::assemble(&config, &ProcessEnvironment, &base).await?;
+        let consumers = reload::consumers(&config).map_err(Error::Consumers)?;
+        let (listener, tls) = listen(&config.daemon).await?;
+        let socket = OperatorSocket::bind(&config.daemon.socket)?;
+        let tick = Arc::new(Notify::new());
+        let (controller, handle) = Controller::load(context, Arc::clone(&tick)).await?;
+        let controller = controller.metered_by(Arc::<Meter>::clone(&base.meter));
+        Ok(Self {
+            config,
+            journal,
+            base,
+            exporter,
+            consumers,
+            listener,
+            tls,
+            socket,
+            tick,
+            controller,
+            handle,
+        })
     }
-    lifecycle.stopped(outcome.as_ref().err().map(|error| with_causes(error))).await;
-    outcome
+
+    async fn run(self, path: &Path, signals: Signals) -> Result<(), Error> {
+        let Self { config, journal, base, exporter, listener, tls, socket, tick, controller, handle, .. } =
+            self;
+        let lifecycle = Lifecycle::of(&base);
+        let (sweep, inspect) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (consumers, consumer_updates) = watch::channel(Arc::new(self.consumers));
+        let (status, status_updates) = watch::channel(initial_status(&config, &base));
+        let (channels, notifications) = notifications(&config, &base, journal, &handle, &status)?;
+        let (reloads, reload_requests) = mpsc::channel(RELOADS_MAX);
+        let drain = config.daemon.drain.unsigned_abs();
+        let others = [
+            (Arc::clone(&sweep), ticker::every(config.daemon.sweep_every)),
+            (Arc::clone(&inspect), ticker::every(config.daemon.inspect_every)),
+        ];
+        let mut scheduler = ticker::start(tick, others).await?;
+
+        let (stop, served) = (CancellationToken::new(), CancellationToken::new());
+        let public =
+            Public { handle: handle.clone(), consumers: consumer_updates, status: status_updates.clone() };
+        let operator = Operator { handle: handle.clone(), status: status_updates, reload: reloads.clone() };
+        let missing = lifecycle.started(config.hash()).await;
+        tracing::info!(
+            listen = %listener.address(), socket = %config.daemon.socket.display(),
+            credentials = config.policy.credentials.len(), policy = %path.display(), "ready"
+        );
+        let in_force = InForce {
+            base,
+            handle: handle.clone(),
+            consumers,
+            channels,
+            status: status.clone(),
+            daemon: config.daemon,
+        };
+        let mut parts = Parts::default();
+        if let Some(exporter) = exporter {
+            parts.spawn(Part::TraceExporter, exporter.run(served.clone()));
+        }
+        parts.spawn(Part::PublicListener, listener.serve(public, served.clone()));
+        if let Some(tls) = tls {
+            parts.spawn(Part::TlsFiles, tls.follow(status.clone(), served.clone()));
+        }
+        parts.spawn(Part::OperatorSocket, socket.serve(operator, served.clone()));
+        parts.spawn(Part::Notifier, notifications.run(served.clone()));
+        parts.spawn(Part::Reloads, serve_reloads(in_force, path.to_owned(), reload_requests, served.clone()));
+        parts.spawn(Part::Scans, scan_on_schedule(handle.clone(), sweep, inspect, served.clone()));
+        parts.spawn(Part::Watchdog, notify::feed_watchdog(handle, served.clone()));
+        parts.spawn(Part::AuditLog, lifecycle.clone().keep(missing, served.clone()));
+        parts.spawn(Part::Signals, signals.handle(reloads, stop.clone(), served.clone()));
+        notify::ready(&notify::begun(config.policy.credentials.len()));
+
+        let outcome = work(controller, &stop, drain, &status, &mut parts).await;
+        served.cancel();
+        let outcome = match (outcome, parts.all_ended().await) {
+            (Ok(()), Some(broken)) => Err(Error::PartEnded(broken)),
+            (outcome, _) => outcome,
+        };
+        // The scheduler's tasks may outlive this call; they only notify.
+        if let Err(error) = scheduler.shutdown().await {
+            tracing::debug!(%error, "the scheduler did not stop in order");
+        }
+        lifecycle.stopped(outcome.as_ref().err().map(|error| with_causes(error))).await;
+        outcome
+    }
 }
 
 /// Runs the engine until a signal stops it or a part ends.
@@ -235,55 +289,4 @@ async fn serve_reloads(
         // The requester may be gone.
         drop(reload.answer.send(outcome));
     }
-}
-
-/// The signals that the daemon handles.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// SIGHUP loads the policy again. The first SIGTERM or SIGINT stops in order, the second at once.
-    async fn handle(
-        mut self,
-        reloads: mpsc::Sender<Reload>,
-        stop: CancellationToken,
-        done: CancellationToken,
-    ) {
-        loop {
-            let code = tokio::select! {
-                () = done.cancelled() => return,
-                _ = self.hangup.recv() => {
-                    let (answer, _) = tokio::sync::oneshot::channel();
-                    let by = Actor::Operator("who sent SIGHUP".to_owned());
-                    // A full queue means that the policy is about to be loaded again anyway.
-                    drop(reloads.try_send(Reload { by, answer }));
-                    continue;
-                }
-                _ = self.terminate.recv() => 143,
-                _ = self.interrupt.recv() => 130,
-            };
-            if stop.is_cancelled() {
-                tracing::warn!("stopping at once: a second signal was received");
-                leave(code);
-            }
-            stop.cancel();
-        }
-    }
-}
-
-/// As safe as being killed.
-#[expect(clippy::exit, reason = "the second signal means now")]
-fn leave(code: i32) {
-    std::process::exit(code);
 }

@@ -9,7 +9,8 @@ mod lifecycle;
 mod notify;
 mod parts;
 mod reload;
-pub mod traces;
+pub mod signals;
+mod traces;
 
 /// An error with its causes, in one line.
 #[must_use]

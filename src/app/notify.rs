@@ -6,6 +6,7 @@ use sd_notify::NotifyState;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Handle;
+use crate::systemd_notify::send;
 
 /// `status` is what `systemctl status` shows: one line.
 pub(super) fn ready(status: &str) {
@@ -54,11 +55,5 @@ pub(super) async fn feed_watchdog(handle: Handle, stop: CancellationToken) {
             last = beat;
             send(&[NotifyState::Watchdog]);
         }
-    }
-}
-
-fn send(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(%error, "systemd could not be notified");
     }
 }

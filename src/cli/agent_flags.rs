@@ -1,4 +1,4 @@
-//! The flags of `rekeyd agent` for one secret. They are turned into the text of a configuration file, so that both are
+//! The flags of `rekeyd agent` for one secret, beside those of its source. They are turned into the text of a configuration file, so that both are
 //! checked by the same code.
 
 use toml::{Table, Value};
@@ -9,15 +9,6 @@ pub(super) struct Flags {
     /// Name of the credential in rekeyd's policy
     #[arg(long, value_name = "NAME")]
     credential: Option<String>,
-    /// File to follow: a secret of rekeyd's directory store, or any other file
-    #[arg(long, value_name = "PATH", conflicts_with = "aws_secret")]
-    file: Option<String>,
-    /// Secret in AWS Secrets Manager to follow
-    #[arg(long, value_name = "NAME")]
-    aws_secret: Option<String>,
-    /// AWS region of the secret
-    #[arg(long, value_name = "REGION", requires = "aws_secret")]
-    aws_region: Option<String>,
     /// Field of a JSON secret that holds the key
     #[arg(long, value_name = "NAME")]
     json_field: Option<String>,
@@ -84,11 +75,8 @@ pub(super) struct Flags {
 }
 
 impl Flags {
-    /// The equivalent configuration; `None` without `--credential`.
-    pub(super) fn text(&self) -> Option<String> {
-        let aws = table([("secret", &self.aws_secret), ("region", &self.aws_region)]);
-        let mut from = table([("file", &self.file)]);
-        put(&mut from, "aws_secrets_manager", aws);
+    /// The equivalent configuration of a secret that is read `from` its source; `None` without `--credential`.
+    pub(super) fn text(&self, from: Table) -> Option<String> {
         let mut secret = table([
             ("json_field", &self.json_field),
             ("every", &self.every),

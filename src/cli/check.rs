@@ -12,8 +12,9 @@ use crate::cli::policy;
 use crate::config::Config;
 use crate::config_file::diagnostic::Diagnostics;
 use crate::domain::gate::Gate;
+use crate::domain::gate::confirm::ConfirmWhen;
 use crate::domain::plan::{AfterDeadline, RevocationPolicy};
-use crate::domain::policy::Credential;
+use crate::domain::policy::{Credential, Mode};
 use crate::domain::schedule::brief;
 
 const JSON_VERSION: u32 = 1;
@@ -70,6 +71,9 @@ fn summary(config: &Config) -> String {
         line("", "");
         line("credential", credential.name.as_str());
         line("account", &format!("`{}` in {}", credential.service_account, credential.workspace));
+        if credential.mode == Mode::Observe {
+            line("mode", "observe: inspected and reported, never changed");
+        }
         line("first key", &first_key(credential));
         line("due", &credential.schedule.describe());
         for freeze in &credential.schedule.freezes {
@@ -80,6 +84,16 @@ fn summary(config: &Config) -> String {
             line("publish to", &format!("{destination}{create}"));
         }
         line("overlap", &overlap(&credential.terms));
+        match credential.terms.confirm {
+            ConfirmWhen::Always => line("confirm", "by an operator, in every rotation"),
+            ConfirmWhen::FirstWithoutGates if credential.terms.gates.is_empty() => {
+                line(
+                    "confirm",
+                    "by an operator, in the first rotation of an adopted key: no gate shows who uses it",
+                );
+            }
+            ConfirmWhen::FirstWithoutGates | ConfirmWhen::Never => {}
+        }
         line("quarantine", &brief(credential.terms.quarantine));
         if let Some(lifetime) = credential.key_lifetime {
             line("lifetime", &brief(lifetime));

@@ -153,6 +153,10 @@ fn rollback_check(name: &str, report: &Value) -> Result<Value, CallError> {
     Ok(json!({ "message": message, "rollback": rollback }))
 }
 
+pub(super) fn confirm(arguments: &ForCredential) -> ExitCode {
+    one(&arguments.name, "confirm", &arguments.connection, None)
+}
+
 pub(super) fn reinstate(arguments: &ForCredential) -> ExitCode {
     one(&arguments.name, "reinstate", &arguments.connection, None)
 }

@@ -1,4 +1,4 @@
-//! `rekeyd doctor`: checks the policy's live dependencies, and prints the minimal IAM policy for it.
+//! `rekeyd doctor`: checks the policy's live dependencies, and prints the minimal access policy of a store for it.
 //!
 //! Exit codes: 0; 1 if a finding is an error; 3 if the policy has errors.
 
@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
+use crate::cli::access_flags::{AccessFlags, AccessWanted};
 use crate::cli::exit::CommandError;
 use crate::cli::journal::tell;
 use crate::cli::paragraphs::Paragraphs;
@@ -17,10 +18,10 @@ use crate::cli::progress::Progress;
 use crate::config::Config;
 use crate::config_file::diagnostic::Diagnostics;
 use crate::doctor;
-use crate::doctor::iam;
+use crate::doctor::access_policy;
 use crate::domain::examination::{Report, Severity};
 use crate::domain::sanitize::one_line;
-use crate::ports::permissions::PermissionScope;
+use crate::stores::KINDS;
 
 const JSON_VERSION: u32 = 1;
 /// How long blocked name look-ups and file systems may delay the exit.
@@ -33,22 +34,10 @@ pub(super) struct Arguments {
     /// Output format
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
-    /// Also test write access without changing anything: rewrite the current version in AWS, and create and remove a
-    /// file in directories
-    #[arg(long, conflicts_with = "iam")]
+    #[arg(long, help = write_probe())]
     write_probe: bool,
-    /// Print the minimal IAM policy document for this policy, and make no calls
-    #[arg(long)]
-    iam: bool,
-    /// With --iam: AWS account ID; defaults to any account
-    #[arg(long, value_name = "NUMBER", requires = "iam", value_parser = account)]
-    account: Option<String>,
-    /// With --iam: region of the stores that name none; defaults to any region
-    #[arg(long, value_name = "REGION", requires = "iam")]
-    region: Option<String>,
-    /// With --iam: ARN of a customer-managed KMS key that encrypts the secrets; repeatable
-    #[arg(long = "kms-key", value_name = "ARN", requires = "iam", value_parser = kms_key)]
-    kms_keys: Vec<String>,
+    #[command(flatten)]
+    access: AccessFlags,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -57,18 +46,9 @@ enum Output {
     Json,
 }
 
-fn account(text: &str) -> Result<String, String> {
-    let is_one = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
-    if is_one { Ok(text.to_owned()) } else { Err("an account ID has twelve digits".to_owned()) }
-}
-
-fn kms_key(text: &str) -> Result<String, String> {
-    let is_one = text.starts_with("arn:") && text.contains(":kms:") && text.contains(":key/");
-    if is_one {
-        Ok(text.to_owned())
-    } else {
-        Err("pass the key's ARN, `arn:aws:kms:…:key/…`; an alias is not enough".to_owned())
-    }
+fn write_probe() -> String {
+    let done: Vec<&str> = KINDS.iter().map(|kind| kind.write_probe).collect();
+    format!("Also test write access without changing anything: {}", done.join(", and "))
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -78,16 +58,14 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Ok(config) => config,
         Err(problems) => return invalid(arguments, &path, &problems),
     };
-    if arguments.iam {
-        let scope = PermissionScope {
-            account: arguments.account.clone(),
-            region: arguments.region.clone(),
-            kms_keys: arguments.kms_keys.clone(),
-        };
-        return match iam::document(&config, &scope) {
-            Some(document) => tell(&format!("{document:#}\n"), ExitCode::SUCCESS),
-            None => CommandError::other("the policy publishes nothing to AWS, so no permissions are needed")
-                .report(as_json),
+    if let Some(AccessWanted { kind, form, scope }) = &arguments.access.wanted {
+        return match access_policy::document(&config, kind, form, scope) {
+            Some(document) => tell(&format!("{document}\n"), ExitCode::SUCCESS),
+            None => CommandError::other(format!(
+                "the policy publishes nothing to {}, so no permissions are needed",
+                form.service
+            ))
+            .report(as_json),
         };
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
@@ -111,7 +89,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 
 fn invalid(arguments: &Arguments, path: &Path, problems: &Diagnostics) -> ExitCode {
     let failed = policy::unusable(path, problems);
-    if arguments.output == Output::Text || arguments.iam {
+    if arguments.output == Output::Text || arguments.access.wanted.is_some() {
         return failed.report(arguments.output == Output::Json);
     }
     let mut document = json!({

@@ -50,6 +50,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("retry", &["rekeyd retry tts-backend", "rekeyd retry tts-backend --overwrite"]),
     ("abort", &["rekeyd abort tts-backend", "rekeyd abort tts-backend --yes"]),
     ("rollback", &["rekeyd rollback tts-backend --check", "rekeyd rollback tts-backend"]),
+    ("confirm", &["rekeyd confirm tts-backend"]),
     ("reinstate", &["rekeyd reinstate tts-backend"]),
     ("accept", &["rekeyd accept tts-backend"]),
     ("repair", &["rekeyd repair tts-backend"]),

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0; 1 if the workspace cannot be listed or the file cannot be written; 2 if an argument is missing.
 
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -28,7 +29,7 @@ use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::WorkspaceName;
 use crate::domain::key::Inventory;
 use crate::domain::secret::SecretValue;
-use crate::draft::{self, Draft, StoreChoice, Workspace, store_forms};
+use crate::draft::{self, Draft, StoreChoice, Workspace, prefixed_stores, store_forms};
 use crate::ports::clock::Clock;
 use crate::ports::issuer::{AdminKey, Issuer as _};
 
@@ -56,8 +57,9 @@ pub(super) struct Arguments {
         "Where to publish keys: {}; repeatable. Prompted for on a terminal", store_forms("")
     ))]
     stores: Vec<StoreChoice>,
-    /// Prefix of secret names in AWS
-    #[arg(long, value_name = "TEXT", default_value = "elevenlabs/")]
+    #[arg(long, value_name = "TEXT", default_value = "elevenlabs/", help = format!(
+        "Prefix of secret names in {}", prefixed_stores()
+    ))]
     prefix: String,
     /// File to write, never overwritten; defaults to $REKEYD_POLICY, then /etc/rekeyd/policy.toml
     #[arg(long, value_name = "FILE")]
@@ -233,9 +235,14 @@ fn next(arguments: &Arguments, stores: &[StoreChoice], policy: &Path) -> String 
     if arguments.admin_key_file == Path::new("-") {
         text += &format!("  install -D -m 0400 /dev/stdin {UNIT_FILE}    # the admin key, then Ctrl-D\n");
     }
-    if stores.iter().any(|store| store.kind.needs_permissions) {
-        text += &format!("  rekeyd doctor --iam --policy {shown}    # what AWS must allow\n");
-    }
+    let forms = stores.iter().filter_map(|store| store.kind.access_policy.as_ref());
+    let steps: BTreeSet<String> = forms
+        .map(|form| {
+            let (flag, service) = (form.flag, form.service);
+            format!("  rekeyd doctor --{flag} --policy {shown}    # what {service} must allow\n")
+        })
+        .collect();
+    text.extend(steps);
     text += &format!(
         "  CREDENTIALS_DIRECTORY=/etc/rekeyd/credentials rekeyd doctor --policy {shown}\n  \
          systemctl enable --now rekeyd\n"

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{FromArgMatches as _, Parser, Subcommand};
 
+mod access_flags;
 #[cfg(test)]
 mod advice;
 mod agent;
@@ -16,6 +17,7 @@ mod commands;
 mod completions;
 mod confirm;
 mod consumers;
+mod contained;
 mod daemon;
 mod demo;
 mod doctor;
@@ -30,6 +32,7 @@ mod journal;
 mod manual;
 mod notify;
 mod paragraphs;
+mod pid_one;
 mod plan;
 mod policy;
 mod progress;
@@ -37,6 +40,7 @@ mod rehearse;
 mod run;
 mod sandbox;
 mod schema;
+mod source_flags;
 mod status;
 mod tether;
 mod why;
@@ -67,6 +71,9 @@ enum Command {
     /// Run an application that is killed when its agent dies
     #[command(hide = true)]
     Tethered(tether::Arguments),
+    /// Run a program and end everything that it started
+    #[command(hide = true)]
+    Contained(contained::Arguments),
     /// Watch rotations, a crash and a recovery on this machine, without an account
     Demo(demo::Arguments),
     /// Run a simulated ElevenLabs workspace on this machine, for tests
@@ -93,6 +100,8 @@ enum Command {
     Abort(commands::Abort),
     /// Roll back to the old key
     Rollback(commands::Rollback),
+    /// Confirm that consumers use the new key, so that the old one may be revoked
+    Confirm(commands::ForCredential),
     /// Re-enable a disabled old key at once, and park the rotation
     Reinstate(commands::ForCredential),
     /// Accept out-of-band changes of a key's permissions, limits and sibling keys
@@ -150,13 +159,14 @@ pub fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     match arguments.command {
-        Command::Run(arguments) => run::run(&arguments),
+        Command::Run(arguments) => pid_one::reaping(|| run::run(&arguments)),
         Command::Check(arguments) => check::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
-        Command::Agent(arguments) => agent::run(&arguments),
+        Command::Agent(arguments) => pid_one::reaping(|| agent::run(&arguments)),
         Command::Tethered(arguments) => tether::run(&arguments),
+        Command::Contained(arguments) => contained::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Sandbox(arguments) => sandbox::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
@@ -170,6 +180,7 @@ pub fn main() -> ExitCode {
         Command::Retry(arguments) => commands::retry(&arguments),
         Command::Abort(arguments) => commands::abort(&arguments),
         Command::Rollback(arguments) => commands::roll_back(&arguments),
+        Command::Confirm(arguments) => commands::confirm(&arguments),
         Command::Reinstate(arguments) => commands::reinstate(&arguments),
         Command::Accept(arguments) => commands::accept(&arguments),
         Command::Repair(arguments) => commands::repair(&arguments),

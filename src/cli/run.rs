@@ -1,10 +1,12 @@
 //! `rekeyd run`: the daemon.
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::app::daemon::{self, Error};
+use crate::app::signals::Signals;
 use crate::app::with_causes;
 use crate::cli::exit::{self, Exit};
 use crate::cli::policy::PolicyArgument;
@@ -12,7 +14,7 @@ use crate::config::Config;
 use crate::config_file::diagnostic::Diagnostics;
 use crate::config_file::environment::{Environment, ProcessEnvironment};
 use crate::ports::journal::OpenError;
-use crate::telemetry::logging::{self, Format};
+use crate::telemetry::logging::{self, Format, Logging};
 
 /// The daemon mostly waits for responses.
 const WORKER_THREADS: usize = 2;
@@ -26,18 +28,6 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let policy = arguments.policy.path();
-    let config = match Config::load_file(&policy) {
-        Ok(config) => config,
-        Err(problems) => {
-            return exit::because(Exit::BadConfiguration, &problems);
-        }
-    };
-    if let Err(code) = begin_logging() {
-        return code;
-    }
-    log_warnings("policy", config.warnings());
-    keep_out_of_core_files();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build();
     let runtime = match runtime {
@@ -46,10 +36,39 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             return exit::because(Exit::CommandError, &format!("cannot start the daemon: {error}"));
         }
     };
-    let outcome = runtime.block_on(daemon::run(&policy, config));
+    let code = runtime.block_on(listening(arguments.policy.path()));
     // Only threads that hang on a file system are left.
     runtime.shutdown_timeout(SHUTDOWN_LIMIT);
-    match outcome {
+    code
+}
+
+async fn listening(policy: PathBuf) -> ExitCode {
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => {
+            return exit::because(Exit::CommandError, &format!("signals cannot be received: {error}"));
+        }
+    };
+    let path = policy.clone();
+    let loaded = tokio::select! {
+        biased;
+        () = signals.stopped() => return ExitCode::SUCCESS,
+        loaded = tokio::task::spawn_blocking(move || Config::load_file(&path)) => loaded,
+    };
+    let config = match loaded {
+        Ok(Ok(config)) => config,
+        Ok(Err(problems)) => return exit::because(Exit::BadConfiguration, &problems),
+        Err(error) => {
+            return exit::because(Exit::CommandError, &format!("the policy cannot be loaded: {error}"));
+        }
+    };
+    let _logging = match begin_logging() {
+        Ok(logging) => logging,
+        Err(code) => return code,
+    };
+    log_warnings("policy", config.warnings());
+    keep_out_of_core_files();
+    match daemon::run(&policy, config, signals).await {
         Ok(()) => {
             tracing::info!("stopped");
             ExitCode::SUCCESS
@@ -65,13 +84,12 @@ fn exit_code(error: &Error) -> ExitCode {
     let exit = match error {
         Error::Journal(OpenError::Locked { .. }) => Exit::Locked,
         Error::Assembly(error) if error.is_configuration() => Exit::BadConfiguration,
-        Error::Consumers(_) | Error::Channels(_) | Error::Tls(_) | Error::Traces(_) => Exit::BadConfiguration,
+        Error::Consumers(_) | Error::Channels(_) | Error::Tls(_) => Exit::BadConfiguration,
         Error::Journal(_)
         | Error::Assembly(_)
         | Error::Listen { .. }
         | Error::Socket(_)
         | Error::Scheduler(_)
-        | Error::Signals(_)
         | Error::Engine(_)
         | Error::PartEnded(_) => Exit::CommandError,
     };
@@ -79,7 +97,7 @@ fn exit_code(error: &Error) -> ExitCode {
 }
 
 /// Starts logging in the format that fits the standard error.
-pub(super) fn begin_logging() -> Result<(), ExitCode> {
+pub(super) fn begin_logging() -> Result<Logging, ExitCode> {
     let is_terminal = std::io::stderr().is_terminal();
     let stream = ProcessEnvironment.read("JOURNAL_STREAM");
     let is_journal = logging::leads_to_journal(stream.as_deref(), std::io::stderr());

@@ -28,7 +28,7 @@ pub(super) struct Arguments {
     listen: SocketAddr,
     /// Which shape of the API to have
     #[arg(long, value_enum, default_value = "november2026")]
-    era: ApiVersion,
+    api_version: ApiVersion,
     /// Where the admin key is, or is written to (mode 0600) if the file is not there; by default a temporary file
     #[arg(long, value_name = "FILE")]
     admin_key_file: Option<PathBuf>,
@@ -66,7 +66,7 @@ async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
         clock: Arc::new(SystemClock),
         seed: arguments.seed,
         admin_key: Some(key_file.value.clone()),
-        rules: Rules { era: arguments.era, ..Rules::default() },
+        rules: Rules { api_version: arguments.api_version, ..Rules::default() },
     };
     let sandbox = Sandbox::start(options)
         .await
@@ -77,7 +77,7 @@ async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
         accounts.insert(name.clone(), Value::String(id));
     }
     if let Some(name) = &arguments.admin_account {
-        accounts.insert(name.clone(), Value::String(admin_account(&sandbox, name, arguments.era)?));
+        accounts.insert(name.clone(), Value::String(admin_account(&sandbox, name, arguments.api_version)?));
     }
     let ready = json!({"url": sandbox.base_url(), "admin_key_file": key_file.path, "accounts": accounts});
     writeln!(io::stdout(), "{ready}").context("cannot say on standard output that the sandbox is ready")?;
@@ -90,11 +90,11 @@ async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 /// Its key's value is told to nobody: what administers with it is made in its place.
-fn admin_account(sandbox: &Sandbox, name: &str, era: ApiVersion) -> anyhow::Result<String> {
+fn admin_account(sandbox: &Sandbox, name: &str, api_version: ApiVersion) -> anyhow::Result<String> {
     let now = SystemClock.now();
     let mut workspace = sandbox.workspace();
     let id = workspace.create_account(name, now);
-    let permissions = [era.management_permission(), "user_read"].map(str::to_owned);
+    let permissions = [api_version.management_permission(), "user_read"].map(str::to_owned);
     let settings = Settings::new("made by hand", Granted::Only(permissions.to_vec()));
     let made = workspace.create_key(&id, settings, now);
     made.map_err(|refusal| anyhow::anyhow!("the sandbox refuses a key that administers: {refusal:?}"))?;

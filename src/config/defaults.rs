@@ -24,6 +24,9 @@ pub(crate) const NOTIFY_TIME_LIMIT: &str = "10s";
 pub(crate) const PAGERDUTY_ENDPOINT: &str = "https://events.pagerduty.com/v2/enqueue";
 /// No effective limit for a small fleet.
 pub(crate) const OVERLAPS_AT_ONCE: u32 = 1000;
+/// A mistake in a new policy should meet one key, not all of them.
+pub(crate) const FIRST_ROTATIONS_AT_ONCE: u32 = 1;
+pub(crate) const MODE: &str = "rotate";
 pub(crate) const BREAKER_FAILURES: u32 = 5;
 pub(crate) const BREAKER_WITHIN: &str = "1h";
 pub(crate) const BAKE: &str = "0s";

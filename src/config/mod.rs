@@ -22,6 +22,7 @@ pub mod agent;
 mod check;
 pub mod components;
 pub(crate) mod defaults;
+pub mod known_permissions;
 mod raw;
 pub mod schema;
 mod schema_check;

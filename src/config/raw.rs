@@ -153,6 +153,11 @@ pub(crate) struct Workspace {
     /// Maximum number of rotations in progress, waiting and parked ones included.
     #[schemars(range(min = 1, max = 10000), extend("default" = defaults::OVERLAPS_AT_ONCE))]
     pub(crate) overlaps_at_once: Option<At<i64>>,
+    /// Maximum number of first rotations in progress, from their start to the deletion of the old key. The others wait.
+    #[schemars(range(min = 1, max = 10000), extend("default" = defaults::FIRST_ROTATIONS_AT_ONCE))]
+    pub(crate) first_rotations_at_once: Option<At<i64>>,
+    /// Whether the workspace's credentials are rotated, or only observed.
+    pub(crate) mode: Option<At<RotationMode>>,
     /// Number of failures after which key creation, or revocation, stops until `rekeyd resume`.
     pub(crate) breaker: Breaker,
     /// Time limit of an API call.
@@ -180,6 +185,9 @@ pub(crate) struct Breaker {
 pub(crate) struct Defaults {
     /// Workspace; optional if there is only one.
     pub(crate) workspace: Option<At<Reference>>,
+    /// Whether credentials are rotated, or only observed.
+    #[schemars(extend("default" = defaults::MODE))]
+    pub(crate) mode: Option<At<RotationMode>>,
     /// Interval from when a key becomes current to its replacement. This or `cron`.
     pub(crate) every: Option<At<Duration>>,
     /// Times of replacement. This or `every`.
@@ -222,6 +230,8 @@ pub(crate) struct Defaults {
 pub(crate) struct Credential {
     /// Workspace; optional if there is only one.
     pub(crate) workspace: Option<At<Reference>>,
+    /// Whether it is rotated, or only observed. Overrides the workspace, which overrides the defaults.
+    pub(crate) mode: Option<At<RotationMode>>,
     /// Service account that owns the key: exact name or user ID.
     pub(crate) service_account: Option<At<Text>>,
     /// ID of the key to adopt, if the service account has several.
@@ -267,6 +277,14 @@ pub(crate) struct Credential {
     pub(crate) allow_unrestricted: Option<At<bool>>,
 }
 
+/// `observe` or `rotate`. Observed credentials are listed, inspected and reported; nothing is created, published or revoked.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RotationMode {
+    Observe,
+    Rotate,
+}
+
 /// What happens if the key is deleted out of band: an alert, or a replacement at once.
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -290,4 +308,7 @@ pub(crate) struct Destination {
     pub(crate) json_field: Option<At<Text>>,
     /// Whether the secret may be created; the default is true for directories only.
     pub(crate) create: Option<At<bool>>,
+    /// Whether `json_field` may be added to an object that has other fields.
+    #[schemars(extend("default" = false))]
+    pub(crate) create_field: Option<At<bool>>,
 }

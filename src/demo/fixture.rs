@@ -149,6 +149,7 @@ drain = "5s"
 sweep_every = "15s"
 
 [workspaces.sandbox]
+first_rotations_at_once = 1000
 base_url = "{url}"
 admin_key = {{ file = "{root}/admin-key" }}
 requests_per_second = 200
@@ -160,6 +161,7 @@ breaker = {{ failures = 10000 }}
 path = "{root}/secrets"
 
 [defaults]
+wait_for.confirm = false
 every = "{every}"
 overlap = {{ at_least = "{at_least}", at_most = "1h" }}
 quarantine = "{quarantine}"

@@ -1,18 +1,18 @@
 //! Reads the journal while the daemon runs, is dead, and runs again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jiff::Timestamp;
 
-use crate::adapters::sqlite::SqliteJournal;
+use crate::config::components::JournalConfig;
 use crate::domain::event::Event;
 use crate::domain::gate::{self, Evidence, GateName, LaggingConsumer};
 use crate::domain::ids::{CredentialName, KeyId, RotationId};
 use crate::domain::phase::Phase;
 use crate::domain::plan::Plan;
 use crate::domain::rotation::Rotation;
-use crate::ports::journal::{JournalReader as _, ReadError};
+use crate::ports::journal::ReadError;
 
 /// More rotations of one credential than a rehearsal has time for.
 const ROTATIONS_MAX: usize = 10_000;
@@ -32,7 +32,7 @@ pub struct Told {
 
 /// A reader of the journal who remembers what was told already.
 pub struct JournalWatch {
-    journal: PathBuf,
+    journal: JournalConfig,
     credentials: Vec<CredentialName>,
     told: BTreeMap<RotationId, usize>,
     minted: BTreeSet<KeyId>,
@@ -51,7 +51,7 @@ impl JournalWatch {
     #[must_use]
     pub fn new<'c>(journal: &Path, credentials: impl Iterator<Item = &'c CredentialName>) -> Self {
         Self {
-            journal: journal.to_owned(),
+            journal: JournalConfig::at(journal),
             credentials: credentials.cloned().collect(),
             told: BTreeMap::new(),
             minted: BTreeSet::new(),
@@ -63,7 +63,7 @@ impl JournalWatch {
     /// # Errors
     /// The journal cannot be read, or makes no sense.
     pub fn rotations(&self) -> Result<Vec<Told>, Error> {
-        let journal = SqliteJournal::open_read_only(&self.journal).map_err(ReadError::from)?;
+        let journal = self.journal.open_read_only().map_err(ReadError::from)?;
         let mut all = Vec::new();
         for name in &self.credentials {
             for chapter in journal.history(name, ROTATIONS_MAX)?.into_iter().rev() {
@@ -80,7 +80,7 @@ impl JournalWatch {
     /// What was journalled since this was last asked, in order. Nothing while the journal cannot be read: it is told
     /// the next time.
     pub fn news(&mut self) -> Vec<News> {
-        let Ok(journal) = SqliteJournal::open_read_only(&self.journal) else { return Vec::new() };
+        let Ok(journal) = self.journal.open_read_only() else { return Vec::new() };
         let mut news = Vec::new();
         for name in &self.credentials {
             let Ok(chapters) = journal.history(name, ROTATIONS_MAX) else { continue };
@@ -108,18 +108,16 @@ impl JournalWatch {
     #[must_use]
     pub fn waiting_on(&self, now: Timestamp) -> BTreeMap<CredentialName, Vec<LaggingConsumer>> {
         let read = || -> Result<BTreeMap<CredentialName, Vec<LaggingConsumer>>, ReadError> {
-            let journal = SqliteJournal::open_read_only(&self.journal).map_err(ReadError::from)?;
+            let journal = self.journal.open_read_only().map_err(ReadError::from)?;
             let mut all = BTreeMap::new();
             for (name, known) in journal.load()? {
                 let rotation = known.ok().and_then(|known| known.rotation);
                 let Some(rotation) = rotation.filter(|it| matches!(it.phase, Phase::Overlap(_))) else {
                     continue;
                 };
-                let Some(successor) = rotation.successor() else { continue };
                 let observed = journal.observed(&name, rotation.plan.rotation)?.unwrap_or_default();
                 let evidence = Evidence { acks: journal.acks(&name)?, observed };
-                let (terms, since) = (&rotation.plan.terms, rotation.overlap_since());
-                let verdicts = gate::judge(terms, &successor.fingerprint, &evidence, since, now);
+                let verdicts = gate::judge(&rotation, &evidence, rotation.overlap_since(), now);
                 let in_time = verdicts.iter().any(|it| it.gate == GateName::AtLeast && it.satisfied);
                 let shut = verdicts.into_iter().filter(|verdict| in_time && !verdict.satisfied);
                 all.insert(name, shut.flat_map(|verdict| verdict.waiting_on).collect());

@@ -72,6 +72,7 @@ pub(super) fn told(news: &News) -> Option<(Mood, String)> {
         | Event::Retried { .. }
         | Event::OverwriteRequested { .. }
         | Event::AbortRequested { .. }
+        | Event::Confirmed { .. }
         | Event::TermsRevised { .. }
         | Event::ClockAgreed => return None,
     })

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use crate::config::known_permissions::KNOWN_PERMISSIONS;
 use crate::domain::adoption::{check_account, check_sharers, choose_key, find_account};
-use crate::domain::examination::{Check, Finding};
+use crate::domain::examination::{Check, CheckResult};
 use crate::domain::gate::Gate;
-use crate::domain::key::{Account, Inventory, Key};
+use crate::domain::key::{Account, Inventory, Key, Permissions};
 use crate::domain::policy::{Credential, Policy};
 use crate::domain::record::{Obstacle, ObstacleKind, Record};
 use crate::domain::sanitize::quoted;
@@ -24,7 +25,7 @@ pub(super) fn judge(
     record: Option<&Record>,
     readings: &[Reading],
     now: Timestamp,
-) -> Vec<Finding> {
+) -> Vec<CheckResult> {
     let about = format!("credential `{}`", credential.name);
     let account = match find_account(credential, inventory, now) {
         Ok(account) => account,
@@ -38,7 +39,8 @@ pub(super) fn judge(
     }
     let what =
         format!("service account {} ({}); keys: {}", quoted(&account.name), account.id, account.keys.len());
-    let mut findings = vec![Finding::ok(Check::ServiceAccount, &about, what)];
+    let mut findings = vec![CheckResult::ok(Check::ServiceAccount, &about, what)];
+    findings.extend(unknown_permissions(&about, credential, inventory));
     let on_record = record.and_then(|record| record.current.as_ref());
     let key = match on_record {
         Some(current) => match account.keys.iter().find(|key| key.id == current.key) {
@@ -54,7 +56,11 @@ pub(super) fn judge(
                 None => return findings,
             },
             Ok(None) => {
-                findings.push(Finding::ok(Check::Key, &about, "no key yet; rekeyd creates the first one"));
+                findings.push(CheckResult::ok(
+                    Check::Key,
+                    &about,
+                    "no key yet; rekeyd creates the first one",
+                ));
                 return findings;
             }
             Err(obstacle) => {
@@ -68,7 +74,7 @@ pub(super) fn judge(
     findings
 }
 
-fn from_obstacle(about: &str, obstacle: &Obstacle) -> Finding {
+fn from_obstacle(about: &str, obstacle: &Obstacle) -> CheckResult {
     let (check, fix) = match obstacle.kind {
         ObstacleKind::NoSuchAccount => {
             (Check::ServiceAccount, "set `service_account` to the exact name or ID of an existing account")
@@ -81,13 +87,34 @@ fn from_obstacle(about: &str, obstacle: &Obstacle) -> Finding {
         }
         ObstacleKind::WorkspaceUnusable => (Check::AdminKey, "see the workspace's findings"),
     };
-    Finding::error(check, about, obstacle.detail.clone(), fix)
+    CheckResult::error(check, about, obstacle.detail.clone(), fix)
 }
 
-fn vanished(about: &str, credential: &Credential, key: &str) -> Finding {
+/// A permission that neither the provider documents nor any key of the workspace has: creating a key with it will fail.
+fn unknown_permissions(about: &str, credential: &Credential, inventory: &Inventory) -> Option<CheckResult> {
+    let Permissions::Only(wanted) = &credential.first.as_ref()?.permissions else { return None };
+    let keys = || inventory.accounts.iter().flat_map(|account| &account.keys);
+    let is_listed = |name: &String| {
+        keys().any(
+            |key| matches!(&key.attributes.permissions, Permissions::Only(names) if names.contains(name)),
+        )
+    };
+    let is_known = |name: &&String| KNOWN_PERMISSIONS.contains(&name.as_str()) || is_listed(name);
+    let unknown: Vec<String> =
+        wanted.iter().filter(|name| !is_known(name)).map(|name| quoted(name)).collect();
+    (!unknown.is_empty()).then(|| {
+        let what = format!(
+            "no key of the workspace has {}, and ElevenLabs documents no permission with this name",
+            unknown.join(", ")
+        );
+        CheckResult::warning(Check::Key, about, what, "correct the name in `permissions`")
+    })
+}
+
+fn vanished(about: &str, credential: &Credential, key: &str) -> CheckResult {
     let what = format!("key `{key}` is recorded in the journal but missing in the workspace");
     let fix = format!("replace it: `rekeyd rotate {} --emergency`", credential.name);
-    Finding::error(Check::Key, about, what, fix)
+    CheckResult::error(Check::Key, about, what, fix)
 }
 
 fn of_key(
@@ -97,12 +124,12 @@ fn of_key(
     key: &Key,
     on_record: bool,
     now: Timestamp,
-) -> Finding {
+) -> CheckResult {
     let check = Check::Key;
     if !key.is_alive(now) {
         let what = format!("key `{}` is disabled or expired; consumers are rejected", key.id);
         let fix = format!("enable it in the dashboard, or `rekeyd rotate {} --emergency`", credential.name);
-        return Finding::error(check, about, what, fix);
+        return CheckResult::error(check, about, what, fix);
     }
     let permissions = &key.attributes.permissions;
     if permissions.is_unrestricted() && !credential.allow_unrestricted {
@@ -111,27 +138,32 @@ fn of_key(
             key.id
         );
         let fix = "restrict the key in the dashboard, or set `allow_unrestricted = true`";
-        return Finding::error(check, about, what, fix);
+        return CheckResult::error(check, about, what, fix);
     }
     let ceiling = credential.first.as_ref().map(|first| &first.permissions);
     if let Some(beyond) = ceiling.and_then(|ceiling| permissions.beyond(ceiling)) {
         let what = format!("key `{}` has more permissions than the policy's `permissions`: {beyond}", key.id);
         let fix = "restrict the key in the dashboard, or extend `permissions`";
-        return Finding::error(check, about, what, fix);
+        return CheckResult::error(check, about, what, fix);
     }
     let others = account.keys.iter().filter(|other| other.id != key.id && other.is_alive(now)).count();
     if others > OTHERS_MAX {
         let what = format!("the service account has {others} enabled keys beside `{}`", key.id);
         let fix = "delete unused keys in the dashboard; rekeyd never touches keys that it did not create";
-        return Finding::warning(check, about, what, fix);
+        return CheckResult::warning(check, about, what, fix);
     }
     let how = if on_record { "is the credential's key" } else { "will be adopted" };
     let until = key.expires_at.map_or_else(String::new, |at| format!(", expires at {at:.0}"));
-    Finding::ok(check, about, format!("`{}` {how}: {permissions}{until}", key.id))
+    let confirm = if !on_record && credential.is_confirmed_first() {
+        format!("; no gate shows who uses it: it is kept until `rekeyd confirm {}`", credential.name)
+    } else {
+        String::new()
+    };
+    CheckResult::ok(check, about, format!("`{}` {how}: {permissions}{until}{confirm}", key.id))
 }
 
 /// Whether gates that need the provider's evidence can be satisfied.
-fn evidence(about: &str, credential: &Credential, key: &Key, readings: &[Reading]) -> Option<Finding> {
+fn evidence(about: &str, credential: &Credential, key: &Key, readings: &[Reading]) -> Option<CheckResult> {
     if !credential.terms.gates.iter().any(Gate::needs_usage) {
         return None;
     }
@@ -140,13 +172,13 @@ fn evidence(about: &str, credential: &Credential, key: &Key, readings: &[Reading
     Some(if !answered {
         let what = "needs evidence of use, which cannot be read: see `analytics`";
         let fix = "grant the admin key `workspace_analytics_full_read`, or set `when_unknown = \"time\"`";
-        Finding::warning(check, about, what, fix)
+        CheckResult::warning(check, about, what, fix)
     } else if key.usage_hash.is_none() {
         let what = format!("the workspace lists no usage hash for key `{}`", key.id);
         let fix = "use acknowledgements or probes instead of `idle`; see docs/evidence.md";
-        Finding::warning(check, about, what, fix)
+        CheckResult::warning(check, about, what, fix)
     } else {
         let what = "evidence of use is readable; the first rotation confirms that it covers this key";
-        Finding::ok(check, about, what)
+        CheckResult::ok(check, about, what)
     })
 }

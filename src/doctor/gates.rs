@@ -9,28 +9,28 @@ use tokio::task::JoinSet;
 
 use crate::adapters::prober::NetworkProber;
 use crate::doctor::Subject;
-use crate::domain::examination::{Check, Finding};
-use crate::domain::gate::Gate;
-use crate::domain::gate::probe::Probe;
+use crate::domain::examination::{Check, CheckResult};
+use crate::domain::gate::EvidenceNeed;
+use crate::domain::gate::probes::Probe;
 use crate::ports::prober::Prober as _;
 
-pub(super) async fn examine(subject: Arc<Subject>) -> Vec<Finding> {
+pub(super) async fn examine(subject: Arc<Subject>) -> Vec<CheckResult> {
     let mut findings = Vec::new();
     let mut running = JoinSet::new();
     for credential in subject.config.policy.credentials.values() {
         for gate in &credential.terms.gates {
-            match gate {
-                Gate::Probes(probes) => {
+            match gate.needs() {
+                EvidenceNeed::Probes(probes) => {
                     for probe in probes {
                         let about = format!("probe `{}` of `{}`", probe.name, credential.name);
                         running.spawn(endpoint(about, probe.clone()));
                     }
                 }
-                Gate::Command(gate) => {
+                EvidenceNeed::Command(gate) => {
                     let program = gate.command.first().map_or("", String::as_str);
                     findings.push(command(&format!("command of `{}`", credential.name), program));
                 }
-                Gate::Acks(_) | Gate::Idle(_) | Gate::NewKeyUsed => {}
+                EvidenceNeed::Nothing | EvidenceNeed::Usage { .. } => {}
             }
         }
     }
@@ -40,29 +40,29 @@ pub(super) async fn examine(subject: Arc<Subject>) -> Vec<Finding> {
     findings
 }
 
-async fn endpoint(about: String, probe: Probe) -> Finding {
-    let answers = NetworkProber.probe(&probe).await;
+async fn endpoint(about: String, probe: Probe) -> CheckResult {
+    let answers = NetworkProber::default().probe(&probe).await;
     let silent: BTreeMap<&str, &str> = answers
         .iter()
         .filter_map(|answer| Some((answer.address.as_str(), answer.text.as_ref().err()?.as_str())))
         .collect();
     let fix = format!("test it from this machine: `curl -i {}`; until it answers, the gate waits", probe.url);
     match (answers.len(), silent.iter().next()) {
-        (0, _) => Finding::warning(Check::Probe, about, "its host name has no address", fix),
-        (all, None) => Finding::ok(Check::Probe, about, format!("responds; instances: {all}")),
+        (0, _) => CheckResult::warning(Check::Probe, about, "its host name has no address", fix),
+        (all, None) => CheckResult::ok(Check::Probe, about, format!("responds; instances: {all}")),
         (all, Some((address, why))) => {
             let what =
                 format!("{} of {all} instances give no usable response; `{address}`: {why}", silent.len());
-            Finding::warning(Check::Probe, about, what, fix)
+            CheckResult::warning(Check::Probe, about, what, fix)
         }
     }
 }
 
-fn command(about: &str, program: &str) -> Finding {
+fn command(about: &str, program: &str) -> CheckResult {
     let is_there = Path::new(program).is_file() && rustix::fs::access(program, Access::EXEC_OK).is_ok();
     if is_there {
-        return Finding::ok(Check::Command, about, format!("`{program}` is executable (not run)"));
+        return CheckResult::ok(Check::Command, about, format!("`{program}` is executable (not run)"));
     }
     let fix = format!("install it, or correct the policy: `ls -l {program}`; until then, the gate waits");
-    Finding::warning(Check::Command, about, format!("`{program}` is not executable"), fix)
+    CheckResult::warning(Check::Command, about, format!("`{program}` is not executable"), fix)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::adapters::file_system::{DirectoryState, PathState, is_created_by_the_unit, look, mebibytes};
 use crate::config::components::JournalConfig;
 use crate::doctor::{Subject, blocking};
-use crate::domain::examination::{Check, Finding};
+use crate::domain::examination::{Check, CheckResult};
 use crate::domain::sanitize::one_line;
 use crate::ports::journal::OpenError;
 
@@ -16,7 +16,7 @@ const FREE_FILES_MIN: u64 = 16;
 /// Access for others: the journal names every key and consumer.
 const OPEN_TO_OTHERS: u32 = 0o027;
 
-pub(super) async fn examine(subject: Arc<Subject>) -> Vec<Finding> {
+pub(super) async fn examine(subject: Arc<Subject>) -> Vec<CheckResult> {
     blocking(move || {
         let config = &subject.config.daemon.journal;
         let mut findings = config.file().map(state_directory).unwrap_or_default();
@@ -26,13 +26,14 @@ pub(super) async fn examine(subject: Arc<Subject>) -> Vec<Finding> {
     .await
 }
 
-fn state_directory(journal: &Path) -> Vec<Finding> {
+fn state_directory(journal: &Path) -> Vec<CheckResult> {
     let directory = match journal.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
     let about = directory.display().to_string();
-    let broken = |what: String, fix: String| vec![Finding::error(Check::StateDirectory, &about, what, fix)];
+    let broken =
+        |what: String, fix: String| vec![CheckResult::error(Check::StateDirectory, &about, what, fix)];
     match look(directory) {
         PathState::Missing => {
             let what = "the journal's directory does not exist";
@@ -40,7 +41,7 @@ fn state_directory(journal: &Path) -> Vec<Finding> {
                 "start the unit, which creates it (StateDirectory=); without the unit: `install -d -m 0700 {about}`"
             );
             if is_created_by_the_unit(directory) {
-                return vec![Finding::unknown(Check::StateDirectory, &about, what, fix)];
+                return vec![CheckResult::unknown(Check::StateDirectory, &about, what, fix)];
             }
             broken(what.to_owned(), fix)
         }
@@ -55,60 +56,65 @@ fn state_directory(journal: &Path) -> Vec<Finding> {
     }
 }
 
-fn in_directory(about: &str, found: &DirectoryState) -> Vec<Finding> {
+fn in_directory(about: &str, found: &DirectoryState) -> Vec<CheckResult> {
     let mut findings = Vec::new();
     let check = Check::StateDirectory;
     if found.is_read_only {
         let fix = format!("mount it writable, or use another path: `findmnt -T {about}`");
-        findings.push(Finding::error(check, about, "on a read-only file system", fix));
+        findings.push(CheckResult::error(check, about, "on a read-only file system", fix));
     } else if !found.is_writable {
         let what = format!("not writable (mode {:04o}, user {})", found.mode, found.owner);
         let fix =
             format!("make rekeyd's user its owner: `chown USER: {about}`; the unit does that by itself");
-        findings.push(Finding::error(check, about, what, fix));
+        findings.push(CheckResult::error(check, about, what, fix));
     }
     if found.mode & OPEN_TO_OTHERS != 0 {
         let what = format!(
             "accessible to other users (mode {:04o}); the journal names every key and consumer",
             found.mode
         );
-        findings.push(Finding::warning(check, about, what, format!("`chmod 0700 {about}`")));
+        findings.push(CheckResult::warning(check, about, what, format!("`chmod 0700 {about}`")));
     }
     if found.in_memory {
         let what = "on a memory file system: a reboot loses the journal";
         let fix = "keep the journal on disk; only secrets belong on a tmpfs";
-        findings.push(Finding::warning(check, about, what, fix));
+        findings.push(CheckResult::warning(check, about, what, fix));
     }
     if findings.is_empty() {
-        findings.push(Finding::ok(check, about, format!("writable (mode {:04o})", found.mode)));
+        findings.push(CheckResult::ok(check, about, format!("writable (mode {:04o})", found.mode)));
     }
     let space = format!("{} free", mebibytes(found.free_bytes));
     findings.push(if found.free_files.is_some_and(|files| files < FREE_FILES_MIN) {
         let fix = format!("delete files: `df -i {about}`");
-        Finding::error(Check::Disk, about, "the file system has no free inodes", fix)
+        CheckResult::error(Check::Disk, about, "the file system has no free inodes", fix)
     } else if found.free_bytes == 0 {
-        Finding::error(Check::Disk, about, "the disk is full", format!("free some space: `df -h {about}`"))
+        CheckResult::error(
+            Check::Disk,
+            about,
+            "the disk is full",
+            format!("free some space: `df -h {about}`"),
+        )
     } else if found.free_bytes < FREE_BYTES_MIN {
         let fix = format!("free some space: `df -h {about}`; a full disk stops every rotation");
-        Finding::warning(Check::Disk, about, format!("only {space}"), fix)
+        CheckResult::warning(Check::Disk, about, format!("only {space}"), fix)
     } else {
-        Finding::ok(Check::Disk, about, space)
+        CheckResult::ok(Check::Disk, about, space)
     });
     findings
 }
 
-fn journal(config: &JournalConfig) -> Vec<Finding> {
+fn journal(config: &JournalConfig) -> Vec<CheckResult> {
     let about = config.to_string();
-    let broken = |what: String, fix: String| vec![Finding::error(Check::Journal, &about, what, fix)];
+    let broken = |what: String, fix: String| vec![CheckResult::error(Check::Journal, &about, what, fix)];
     let opened = match config.open_read_only() {
         Ok(opened) => opened,
         Err(OpenError::Missing { .. }) => {
             let what = "does not exist yet; the daemon creates it";
-            return vec![Finding::ok(Check::Journal, &about, what)];
+            return vec![CheckResult::ok(Check::Journal, &about, what)];
         }
         Err(OpenError::Older { found, known, .. }) => {
             let what = format!("schema version {found}; the next start upgrades it to {known}");
-            return vec![Finding::ok(Check::Journal, &about, what)];
+            return vec![CheckResult::ok(Check::Journal, &about, what)];
         }
         Err(error) => return broken(error.to_string(), error.fix()),
     };
@@ -121,14 +127,14 @@ fn journal(config: &JournalConfig) -> Vec<Finding> {
         }
         (Ok(_), Ok(loaded)) => loaded,
     };
-    let mut findings: Vec<Finding> = loaded
+    let mut findings: Vec<CheckResult> = loaded
         .iter()
         .filter_map(|(name, known)| {
             let error = known.as_ref().err()?;
             let what = format!(
                 "the rows of credential `{name}` are damaged, and the daemon leaves it alone: {error}"
             );
-            Some(Finding::error(Check::Journal, &about, what, restore.clone()))
+            Some(CheckResult::error(Check::Journal, &about, what, restore.clone()))
         })
         .collect();
     let held = match opened.holder() {
@@ -137,7 +143,7 @@ fn journal(config: &JournalConfig) -> Vec<Finding> {
     };
     if findings.is_empty() {
         let what = format!("intact; credentials: {}; {held}", loaded.len());
-        findings.push(Finding::ok(Check::Journal, &about, what));
+        findings.push(CheckResult::ok(Check::Journal, &about, what));
     }
     findings
 }

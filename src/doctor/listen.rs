@@ -14,21 +14,21 @@ use tokio::net::{TcpStream, UnixStream};
 use crate::adapters::file_system::{PathState, is_created_by_the_unit, look};
 use crate::call;
 use crate::doctor::{CALL_LIMIT, Subject};
-use crate::domain::examination::{Check, Finding};
+use crate::domain::examination::{Check, CheckResult};
 
-pub(super) async fn examine(subject: Arc<Subject>) -> Vec<Finding> {
+pub(super) async fn examine(subject: Arc<Subject>) -> Vec<CheckResult> {
     let mut findings = vec![address(subject.config.daemon.listen).await];
     findings.push(socket(&subject.config.daemon.socket).await);
     findings
 }
 
-async fn address(address: SocketAddr) -> Finding {
+async fn address(address: SocketAddr) -> CheckResult {
     let about = address.to_string();
     // Released at once.
     let error = match TcpListener::bind(address) {
         Ok(listener) => {
             drop(listener);
-            return Finding::ok(Check::Listen, about, "free");
+            return CheckResult::ok(Check::Listen, about, "free");
         }
         Err(error) => error,
     };
@@ -41,16 +41,16 @@ async fn address(address: SocketAddr) -> Finding {
         } else {
             "change `daemon.listen`"
         };
-        return Finding::error(Check::Listen, about, format!("cannot listen: {error}"), fix);
+        return CheckResult::error(Check::Listen, about, format!("cannot listen: {error}"), fix);
     }
     match version(address).await {
-        Some(version) => Finding::ok(Check::Listen, about, format!("in use by rekeyd {version}")),
+        Some(version) => CheckResult::ok(Check::Listen, about, format!("in use by rekeyd {version}")),
         None => {
             let port = address.port();
             let fix = format!(
                 "find the process with `ss -ltnp 'sport = :{port}'` and stop it, or change `daemon.listen`"
             );
-            Finding::error(Check::Listen, about, "in use by another program", fix)
+            CheckResult::error(Check::Listen, about, "in use by another program", fix)
         }
     }
 }
@@ -73,15 +73,15 @@ async fn version(address: SocketAddr) -> Option<String> {
     (is_rekeyd && version.len() < 40).then(|| version.to_owned())
 }
 
-async fn socket(path: &Path) -> Finding {
+async fn socket(path: &Path) -> CheckResult {
     let about = path.display().to_string();
     if UnixStream::connect(path).await.is_ok() {
-        return Finding::ok(Check::Socket, about, "a daemon answers");
+        return CheckResult::ok(Check::Socket, about, "a daemon answers");
     }
     let in_the_way = path.symlink_metadata().is_ok_and(|there| !there.file_type().is_socket());
     if in_the_way {
         let fix = format!("move it away, or change `daemon.socket`: `ls -l {about}`");
-        return Finding::error(Check::Socket, about, "exists, and is not a socket", fix);
+        return CheckResult::error(Check::Socket, about, "exists, and is not a socket", fix);
     }
     let parent = path.parent().unwrap_or_else(|| Path::new("/"));
     let shown = parent.display().to_string();
@@ -92,19 +92,21 @@ async fn socket(path: &Path) -> Finding {
                 "start the unit, which creates it (RuntimeDirectory=); without the unit: `install -d -m 0750 {shown}`"
             );
             if is_created_by_the_unit(parent) {
-                Finding::unknown(Check::Socket, about, what, fix)
+                CheckResult::unknown(Check::Socket, about, what, fix)
             } else {
-                Finding::error(Check::Socket, about, what, fix)
+                CheckResult::error(Check::Socket, about, what, fix)
             }
         }
         PathState::Directory(found) if found.is_writable && !found.is_read_only => {
-            Finding::ok(Check::Socket, about, "can be created; no daemon answers now")
+            CheckResult::ok(Check::Socket, about, "can be created; no daemon answers now")
         }
-        PathState::Directory(_) | PathState::NotADirectory | PathState::Inaccessible(_) => Finding::error(
-            Check::Socket,
-            about,
-            format!("cannot write to `{shown}`"),
-            format!("make it writable for rekeyd's user, or change `daemon.socket`: `namei -l {shown}`"),
-        ),
+        PathState::Directory(_) | PathState::NotADirectory | PathState::Inaccessible(_) => {
+            CheckResult::error(
+                Check::Socket,
+                about,
+                format!("cannot write to `{shown}`"),
+                format!("make it writable for rekeyd's user, or change `daemon.socket`: `namei -l {shown}`"),
+            )
+        }
     }
 }

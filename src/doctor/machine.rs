@@ -10,7 +10,7 @@ use tokio::process::Command;
 use crate::config::Config;
 use crate::config_file::secret_source::SecretSource;
 use crate::doctor::{CALL_LIMIT, Subject};
-use crate::domain::examination::{Check, Finding};
+use crate::domain::examination::{Check, CheckResult};
 use crate::domain::ids::CredentialName;
 use crate::domain::record::Record;
 use crate::domain::time::later;
@@ -23,19 +23,19 @@ const AHEAD: SignedDuration = SignedDuration::from_hours(90 * 24);
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 const NAMED_MAX: usize = 5;
 
-pub(super) async fn examine(subject: Arc<Subject>) -> Vec<Finding> {
+pub(super) async fn examine(subject: Arc<Subject>) -> Vec<CheckResult> {
     let mut findings = vec![user(&subject.config), clock().await];
     findings.extend(policy_file(&subject));
     findings.extend(schedule(subject).await);
     findings
 }
 
-fn user(config: &Config) -> Finding {
+fn user(config: &Config) -> CheckResult {
     let user = rustix::process::geteuid();
     if !user.is_root() {
-        return Finding::ok(Check::User, "this command", format!("running as user {}", user.as_raw()));
+        return CheckResult::ok(Check::User, "this command", format!("running as user {}", user.as_raw()));
     }
-    Finding::unknown(
+    CheckResult::unknown(
         Check::User,
         "this command",
         "running as root, so file permissions are not tested for rekeyd's user",
@@ -58,7 +58,7 @@ pub(super) fn as_the_unit(config: &Config) -> String {
     command + " rekeyd doctor"
 }
 
-async fn clock() -> Finding {
+async fn clock() -> CheckResult {
     let about = "the clock of this machine";
     let mut command = Command::new("timedatectl");
     command.args(["show", "--property=NTPSynchronized", "--value"]);
@@ -68,14 +68,14 @@ async fn clock() -> Finding {
         Ok(Err(_)) | Err(_) => String::new(),
     };
     match status.as_str() {
-        "yes" => Finding::ok(Check::Clock, about, "synchronized"),
-        "no" => Finding::warning(
+        "yes" => CheckResult::ok(Check::Clock, about, "synchronized"),
+        "no" => CheckResult::warning(
             Check::Clock,
             about,
             "not synchronized; rotations stop once the skew exceeds `daemon.clock_skew_max`",
             "`timedatectl set-ntp true`, or start another NTP client",
         ),
-        _ => Finding::unknown(
+        _ => CheckResult::unknown(
             Check::Clock,
             about,
             "`timedatectl` does not report synchronization (as in a container)",
@@ -84,13 +84,13 @@ async fn clock() -> Finding {
     }
 }
 
-fn policy_file(subject: &Subject) -> Vec<Finding> {
+fn policy_file(subject: &Subject) -> Vec<CheckResult> {
     let about = subject.path.display().to_string();
     let Ok(file) = subject.path.metadata() else { return Vec::new() };
     let mode = file.permissions().mode() & 0o777;
     let mut findings = Vec::new();
     if mode & WRITABLE_BY_OTHERS != 0 {
-        findings.push(Finding::warning(
+        findings.push(CheckResult::warning(
             Check::PolicyFile,
             &about,
             format!("writable by other users (mode {mode:04o}), who could redirect keys"),
@@ -99,7 +99,7 @@ fn policy_file(subject: &Subject) -> Vec<Finding> {
     }
     for warning in &subject.config.warnings().problems {
         let place = warning.line.map_or_else(|| about.clone(), |line| format!("{about}:{line}"));
-        findings.push(Finding::warning(
+        findings.push(CheckResult::warning(
             Check::PolicyFile,
             place,
             format!("`{}`: {}", warning.key, warning.rule),
@@ -108,13 +108,17 @@ fn policy_file(subject: &Subject) -> Vec<Finding> {
     }
     if findings.is_empty() {
         let credentials = subject.config.policy.credentials.len();
-        findings.push(Finding::ok(Check::PolicyFile, about, format!("valid; credentials: {credentials}")));
+        findings.push(CheckResult::ok(
+            Check::PolicyFile,
+            about,
+            format!("valid; credentials: {credentials}"),
+        ));
     }
     findings
 }
 
 /// Whether windows, freezes, expiries and quotas allow the schedule.
-async fn schedule(subject: Arc<Subject>) -> Vec<Finding> {
+async fn schedule(subject: Arc<Subject>) -> Vec<CheckResult> {
     let about = "the next 90 days";
     // The simulation has a runtime of its own.
     let played = tokio::task::spawn_blocking(move || play(&subject).map(|report| (subject, report))).await;
@@ -130,7 +134,7 @@ async fn schedule(subject: Arc<Subject>) -> Vec<Finding> {
         }
     }
     if seen.is_empty() {
-        return vec![Finding::ok(
+        return vec![CheckResult::ok(
             Check::Schedule,
             about,
             format!("the schedule can be kept; rotations: {}", report.rotations.len()),
@@ -138,7 +142,7 @@ async fn schedule(subject: Arc<Subject>) -> Vec<Finding> {
     }
     let first = |name: &CredentialName| report.violations.iter().find(|it| it.credential == *name);
     let findings = seen.into_iter().filter_map(first).map(|it| {
-        Finding::warning(
+        CheckResult::warning(
             Check::Schedule,
             format!("credential `{}`", it.credential),
             format!("at {:.0}: {}", it.at, it.why),
@@ -160,6 +164,11 @@ fn play(subject: &Subject) -> Result<SimulationReport, String> {
     simulation::play(&Given::of(&subject.config), &pasts, &conditions, subject.now, until, |_| {})
 }
 
-fn cannot_be_played(about: &str, why: &str) -> Finding {
-    Finding::unknown(Check::Schedule, about, format!("cannot be simulated: {why}"), "run `rekeyd forecast`")
+fn cannot_be_played(about: &str, why: &str) -> CheckResult {
+    CheckResult::unknown(
+        Check::Schedule,
+        about,
+        format!("cannot be simulated: {why}"),
+        "run `rekeyd forecast`",
+    )
 }

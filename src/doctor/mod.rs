@@ -1,6 +1,6 @@
 //! Checks the live dependencies of a policy without changing anything, and suggests fixes.
 //!
-//! [`credentials`] and [`iam`] are pure; each of the other files checks one dependency, and each store checks itself. All checks run
+//! [`credentials`] and [`access_policy`] are pure; each of the other files checks one dependency, and each store checks itself. All checks run
 //! concurrently, each within a time limit, so that one that hangs hides none of the others.
 
 use std::collections::BTreeMap;
@@ -14,16 +14,16 @@ use tokio::task::JoinSet;
 use crate::adapters::clock::SystemClock;
 use crate::config::Config;
 use crate::config::components::JournalConfig;
-use crate::domain::examination::{Check, Finding, Report};
+use crate::domain::examination::{Check, CheckResult, Report};
 use crate::domain::ids::{CredentialName, StoreName};
 use crate::domain::plan::Destination;
 use crate::domain::record::Record;
 use crate::ports::clock::Clock as _;
 use crate::ports::store_kind::Examination;
 
+pub mod access_policy;
 mod credentials;
 mod gates;
-pub mod iam;
 mod journal;
 mod listen;
 mod machine;
@@ -95,26 +95,26 @@ pub async fn examine(
     let mut findings = Vec::new();
     progress(0, all);
     while let Some(examined) = groups.join_next().await {
-        findings.extend(examined.unwrap_or_else(|_| vec![Finding::panicked("a check")]));
+        findings.extend(examined.unwrap_or_else(|_| vec![CheckResult::panicked("a check")]));
         progress(all - groups.len(), all);
     }
     Report::new(findings)
 }
 
-async fn bounded(about: String, examined: impl Future<Output = Vec<Finding>>) -> Vec<Finding> {
+async fn bounded(about: String, examined: impl Future<Output = Vec<CheckResult>>) -> Vec<CheckResult> {
     match tokio::time::timeout(GROUP_LIMIT, examined).await {
         Ok(findings) => findings,
         Err(_) => {
             let what = format!("not checked within {} s", GROUP_LIMIT.as_secs());
             let fix = "a dependency hangs, such as a network file system; see the other findings";
-            vec![Finding::warning(Check::User, about, what, fix)]
+            vec![CheckResult::warning(Check::User, about, what, fix)]
         }
     }
 }
 
 /// Runs blocking checks on a thread of their own.
-async fn blocking(work: impl FnOnce() -> Vec<Finding> + Send + 'static) -> Vec<Finding> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| vec![Finding::panicked("a file check")])
+async fn blocking(work: impl FnOnce() -> Vec<CheckResult> + Send + 'static) -> Vec<CheckResult> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| vec![CheckResult::panicked("a file check")])
 }
 
 /// The journal's records; damage is reported by the checks of the journal.

@@ -8,14 +8,14 @@ use crate::app::with_causes;
 use crate::config_file::environment::ProcessEnvironment;
 use crate::config_file::secret_source::{SecretSource, Unreadable};
 use crate::doctor::{Subject, blocking, machine};
-use crate::domain::examination::{Check, Finding};
+use crate::domain::examination::{Check, CheckResult};
 use crate::domain::secret::{SecretValue, TOKEN_CHARACTERS_MIN};
 
-pub(super) async fn examine(subject: Arc<Subject>) -> Vec<Finding> {
+pub(super) async fn examine(subject: Arc<Subject>) -> Vec<CheckResult> {
     blocking(move || look(&subject)).await
 }
 
-fn look(subject: &Subject) -> Vec<Finding> {
+fn look(subject: &Subject) -> Vec<CheckResult> {
     let config = &subject.config;
     let mut findings = Vec::new();
     for (name, workspace) in &config.workspaces {
@@ -53,27 +53,27 @@ fn one(
     about: &str,
     source: &SecretSource,
     may_be_missing: bool,
-) -> (Vec<Finding>, Option<SecretValue>) {
+) -> (Vec<CheckResult>, Option<SecretValue>) {
     let value = match source.read(&ProcessEnvironment) {
         Ok(value) => value,
         Err(unreadable) => {
             let (what, fix) = (with_causes(&unreadable), fix_for(subject, &unreadable));
             let finding = if may_be_missing {
-                Finding::warning(Check::Secret, about, what, fix)
+                CheckResult::warning(Check::Secret, about, what, fix)
             } else {
-                Finding::error(Check::Secret, about, what, fix)
+                CheckResult::error(Check::Secret, about, what, fix)
             };
             return (vec![finding], None);
         }
     };
     let finding = match (source, source.exposure()) {
-        (SecretSource::File(path), Some(mode)) => Finding::warning(
+        (SecretSource::File(path), Some(mode)) => CheckResult::warning(
             Check::Secret,
             about,
             format!("`{}` is accessible to other users (mode {mode:04o})", path.display()),
             format!("`chmod 0400 {}`", path.display()),
         ),
-        (_, _) => Finding::ok(Check::Secret, about, format!("{source} is readable")),
+        (_, _) => CheckResult::ok(Check::Secret, about, format!("{source} is readable")),
     };
     (vec![finding], Some(value))
 }
@@ -110,9 +110,9 @@ fn fix_for(subject: &Subject, unreadable: &Unreadable) -> String {
     }
 }
 
-fn short(tokens: &BTreeMap<String, SecretValue>) -> impl Iterator<Item = Finding> + '_ {
+fn short(tokens: &BTreeMap<String, SecretValue>) -> impl Iterator<Item = CheckResult> + '_ {
     tokens.iter().filter(|(_, token)| token.is_short_for_a_token()).map(|(of, _)| {
-        Finding::warning(
+        CheckResult::warning(
             Check::Tokens,
             of,
             format!("the token is shorter than {TOKEN_CHARACTERS_MIN} characters and could be guessed"),
@@ -121,11 +121,11 @@ fn short(tokens: &BTreeMap<String, SecretValue>) -> impl Iterator<Item = Finding
     })
 }
 
-fn alike(tokens: &BTreeMap<String, SecretValue>) -> Vec<Finding> {
+fn alike(tokens: &BTreeMap<String, SecretValue>) -> Vec<CheckResult> {
     let mut findings = Vec::new();
     for (one, value) in tokens {
         for (other, _) in tokens.iter().filter(|(other, same)| *other > one && same.matches(value)) {
-            findings.push(Finding::error(
+            findings.push(CheckResult::error(
                 Check::Tokens,
                 one,
                 format!("has the same token as {other}, so the two cannot be distinguished"),
@@ -134,7 +134,7 @@ fn alike(tokens: &BTreeMap<String, SecretValue>) -> Vec<Finding> {
         }
     }
     if findings.is_empty() && tokens.len() > 1 {
-        findings.push(Finding::ok(Check::Tokens, "tokens", format!("all {} differ", tokens.len())));
+        findings.push(CheckResult::ok(Check::Tokens, "tokens", format!("all {} differ", tokens.len())));
     }
     findings
 }

@@ -12,7 +12,7 @@ use crate::app::{admin_key, assembly, with_causes};
 use crate::config::components::WorkspaceConfig;
 use crate::config_file::environment::ProcessEnvironment;
 use crate::doctor::{CALL_LIMIT, Subject, credentials};
-use crate::domain::examination::{Check, Finding};
+use crate::domain::examination::{Check, CheckResult};
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::gate::Gate;
 use crate::domain::ids::{StoreName, WorkspaceName};
@@ -29,7 +29,7 @@ use crate::ports::usage::UsageSource as _;
 /// The period of the usage query.
 const LATELY: SignedDuration = SignedDuration::from_hours(1);
 
-pub(super) async fn examine(subject: Arc<Subject>, name: WorkspaceName) -> Vec<Finding> {
+pub(super) async fn examine(subject: Arc<Subject>, name: WorkspaceName) -> Vec<CheckResult> {
     let about = format!("workspace `{name}`");
     let Some(workspace) = subject.config.workspaces.get(&name) else { return Vec::new() };
     let ca_pem = match workspace.ca_file.as_deref().map(plain_file::certificates).transpose() {
@@ -37,7 +37,7 @@ pub(super) async fn examine(subject: Arc<Subject>, name: WorkspaceName) -> Vec<F
         Err(error) => {
             let fix = "correct `ca_file`, or make it readable for rekeyd's user";
             let what = format!("cannot read `ca_file`: {error}");
-            return vec![Finding::error(Check::Certificate, about, what, fix)];
+            return vec![CheckResult::error(Check::Certificate, about, what, fix)];
         }
     };
     let (mut findings, goes_on) =
@@ -46,14 +46,14 @@ pub(super) async fn examine(subject: Arc<Subject>, name: WorkspaceName) -> Vec<F
         Ok(value) => value,
         Err(error) => {
             let fix = "see the findings of `secret` and of the store that holds the admin key";
-            findings.push(Finding::error(Check::AdminKey, &about, with_causes(&error), fix));
+            findings.push(CheckResult::error(Check::AdminKey, &about, with_causes(&error), fix));
             return findings;
         }
     };
     if !goes_on {
         let fix = "fix `dns` or `certificate` first";
         let what = "not tested: the workspace is unreachable";
-        findings.push(Finding::error(Check::AdminKey, &about, what, fix));
+        findings.push(CheckResult::error(Check::AdminKey, &about, what, fix));
         return findings;
     }
     findings.extend(ask(&subject, &name, workspace, admin_key).await);
@@ -79,7 +79,7 @@ async fn ask(
     name: &WorkspaceName,
     workspace: &WorkspaceConfig,
     admin_key: SecretValue,
-) -> Vec<Finding> {
+) -> Vec<CheckResult> {
     let about = format!("workspace `{name}`");
     let limit = SignedDuration::try_from(CALL_LIMIT).unwrap_or(workspace.request_timeout);
     let hurried =
@@ -95,7 +95,7 @@ async fn ask(
     };
     let keys = inventory.keys().count();
     let counted = format!("accepted; service accounts: {}, keys: {keys}", inventory.accounts.len());
-    let mut findings = vec![Finding::ok(Check::AdminKey, &about, counted)];
+    let mut findings = vec![CheckResult::ok(Check::AdminKey, &about, counted)];
     findings.push(provider_clock(subject, &about, &inventory));
     let fields = issuer.key_fields().await.unwrap_or_default();
     let credentials: Vec<&Credential> = subject
@@ -117,7 +117,7 @@ async fn ask(
     findings
 }
 
-fn cannot_be_used(about: &str, error: &assembly::Error) -> Finding {
+fn cannot_be_used(about: &str, error: &assembly::Error) -> CheckResult {
     let no_authorities = matches!(
         error,
         assembly::Error::Workspace { source: BuildError::Tls(_) | BuildError::CaFile(_), .. }
@@ -126,9 +126,9 @@ fn cannot_be_used(about: &str, error: &assembly::Error) -> Finding {
     if no_authorities {
         let fix = "install the system's certificate authorities (`apt-get install ca-certificates`), or set `ca_file` to a PEM \
                    file";
-        return Finding::error(Check::Certificate, about, with_causes(error), fix);
+        return CheckResult::error(Check::Certificate, about, with_causes(error), fix);
     }
-    Finding::error(
+    CheckResult::error(
         Check::AdminKey,
         about,
         with_causes(error),
@@ -136,7 +136,7 @@ fn cannot_be_used(about: &str, error: &assembly::Error) -> Finding {
     )
 }
 
-fn refused(about: &str, failure: &Failure) -> Finding {
+fn refused(about: &str, failure: &Failure) -> CheckResult {
     let fix = match failure.kind {
         Kind::Unauthenticated => {
             "create a new admin key in the workspace, store it where `admin_key` points, then reload or restart"
@@ -156,14 +156,14 @@ fn refused(about: &str, failure: &Failure) -> Finding {
         | Kind::LocalDisk
         | Kind::ClockSkew => "check that `base_url` is the API's URL, such as https://api.elevenlabs.io",
     };
-    Finding::error(Check::AdminKey, about, failure.to_string(), fix)
+    CheckResult::error(Check::AdminKey, about, failure.to_string(), fix)
 }
 
-fn provider_clock(subject: &Subject, about: &str, inventory: &Inventory) -> Finding {
+fn provider_clock(subject: &Subject, about: &str, inventory: &Inventory) -> CheckResult {
     let most = subject.config.daemon.clock_skew_max;
     let Some(seconds) = inventory.clock_skew_seconds else {
         let fix = "compare by hand: `date -u`";
-        return Finding::unknown(Check::ProviderClock, about, "the provider sends no time", fix);
+        return CheckResult::unknown(Check::ProviderClock, about, "the provider sends no time", fix);
     };
     let what = match seconds {
         0 => "in sync with the provider's clock".to_owned(),
@@ -172,7 +172,7 @@ fn provider_clock(subject: &Subject, about: &str, inventory: &Inventory) -> Find
     };
     if seconds.unsigned_abs() > most.unsigned_abs().as_secs() {
         let what = format!("{what}, more than `daemon.clock_skew_max` ({most:#}): rotations stop");
-        return Finding::error(
+        return CheckResult::error(
             Check::ProviderClock,
             about,
             what,
@@ -180,14 +180,14 @@ fn provider_clock(subject: &Subject, about: &str, inventory: &Inventory) -> Find
         );
     }
     if seconds.unsigned_abs() > 5 {
-        return Finding::warning(
+        return CheckResult::warning(
             Check::ProviderClock,
             about,
             what,
             "synchronize the clock: `timedatectl set-ntp true`",
         );
     }
-    Finding::ok(Check::ProviderClock, about, what)
+    CheckResult::ok(Check::ProviderClock, about, what)
 }
 
 /// Fields of listed keys, and the capability that each shows.
@@ -198,11 +198,11 @@ const CAPABILITIES: [(&str, &str); 4] = [
     ("hashed_xi_api_key", "usage by key"),
 ];
 
-fn capabilities(about: &str, fields: &BTreeSet<String>, credentials: &[&Credential]) -> Finding {
+fn capabilities(about: &str, fields: &BTreeSet<String>, credentials: &[&Credential]) -> CheckResult {
     let check = Check::Capabilities;
     if fields.is_empty() {
         let fix = "run the doctor again once the workspace has a key";
-        return Finding::unknown(
+        return CheckResult::unknown(
             check,
             about,
             "the workspace lists no key, so its capabilities are unknown",
@@ -219,10 +219,10 @@ fn capabilities(about: &str, fields: &BTreeSet<String>, credentials: &[&Credenti
         let what = format!("the workspace lists no key expiry, which `{}` relies on", credential.name);
         let fix =
             "remove `key_lifetime` and `expire_old_key` from the policy: this workspace may ignore them";
-        return Finding::warning(check, about, what, fix);
+        return CheckResult::warning(check, about, what, fix);
     }
     let what = if unknown.is_empty() { known } else { format!("{known}; not supported: {unknown}") };
-    Finding::ok(check, about, format!("supported: {what}"))
+    CheckResult::ok(check, about, format!("supported: {what}"))
 }
 
 /// The same queries as a gate makes, for at most two keys.
@@ -231,29 +231,29 @@ async fn readings(subject: &Subject, issuer: &ElevenLabs, inventory: &Inventory)
     issuer.usage(&keys, subject.now.saturating_sub(LATELY).unwrap_or(subject.now)).await
 }
 
-fn analytics(about: &str, readings: &[Reading], credentials: &[&Credential]) -> Finding {
+fn analytics(about: &str, readings: &[Reading], credentials: &[&Credential]) -> CheckResult {
     let check = Check::Analytics;
     let readable: Vec<&str> =
         readings.iter().filter(|it| it.uses.is_ok()).map(|reading| reading.source.label()).collect();
     if !readable.is_empty() {
         let what = format!("evidence of use is readable from: {}", readable.join(", "));
-        return Finding::ok(check, about, what);
+        return CheckResult::ok(check, about, what);
     }
     let why = readings.iter().find_map(|reading| reading.uses.as_ref().err());
     let what = format!("cannot read evidence of use: {}", why.map_or("no source responded", String::as_str));
     let fix = "grant the admin key `workspace_analytics_full_read`, or remove `idle` and `new_key_used` from `wait_for`";
     if credentials.iter().flat_map(|credential| &credential.terms.gates).any(Gate::needs_usage) {
-        return Finding::warning(check, about, what, fix);
+        return CheckResult::warning(check, about, what, fix);
     }
-    Finding::ok(check, about, format!("{what} (not needed by this policy)"))
+    CheckResult::ok(check, about, format!("{what} (not needed by this policy)"))
 }
 
-fn audit_log(about: &str, read: Result<(), Failure>) -> Finding {
+fn audit_log(about: &str, read: Result<(), Failure>) -> CheckResult {
     match read {
-        Ok(()) => Finding::ok(Check::AuditLog, about, "the workspace's audit log is readable"),
+        Ok(()) => CheckResult::ok(Check::AuditLog, about, "the workspace's audit log is readable"),
         Err(failure) => {
             let what = format!("cannot read the workspace's audit log (rotations do not need it): {failure}");
-            Finding::ok(Check::AuditLog, about, what)
+            CheckResult::ok(Check::AuditLog, about, what)
         }
     }
 }

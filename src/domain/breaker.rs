@@ -110,6 +110,7 @@ fn weigh(event: &Event) -> Option<(HoldKind, Weight)> {
         | Event::Retried { .. }
         | Event::OverwriteRequested { .. }
         | Event::AbortRequested { .. }
+        | Event::Confirmed { .. }
         | Event::TermsRevised { .. } => None,
     }
 }

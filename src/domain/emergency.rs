@@ -10,7 +10,7 @@ use crate::domain::finding::{Finding, FindingKind};
 use crate::domain::ids::{KeyId, RotationId};
 use crate::domain::phase::Phase;
 use crate::domain::plan::{Reason, Urgency};
-use crate::domain::policy::{Credential, IfVanished};
+use crate::domain::policy::{Credential, IfVanished, Mode};
 use crate::domain::record::Record;
 use crate::domain::rotation::{ParkReason, RollbackCause, Rotation};
 use crate::domain::secret::Fingerprint;
@@ -50,11 +50,15 @@ impl Record {
         self.findings.iter().any(|it| it.kind == FindingKind::EmergencyHeld)
     }
 
-    /// Why the credential's key has to be replaced at once, if it has to be, and since when.
+    /// Why the credential's key has to be replaced at once, if it has to be, and since when. Of an observed credential only
+    /// an operator's command is a reason.
     #[must_use]
     pub fn urgency(&self, credential: &Credential) -> Option<(Reason, Urgency)> {
         let current = self.current.as_ref()?;
         let urgency = |it: &Finding| Urgency { why: it.detail.clone(), since: it.since };
+        if credential.mode == Mode::Observe {
+            return self.emergency.clone().map(|asked| (Reason::Manual, asked));
+        }
         if let Some(leak) = self.leak_of(&current.key) {
             return Some((Reason::Leak, urgency(leak)));
         }

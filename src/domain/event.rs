@@ -143,6 +143,10 @@ pub enum Event {
     AbortRequested {
         by: String,
     },
+    /// An operator says that every consumer uses the new key.
+    Confirmed {
+        by: String,
+    },
     TermsRevised {
         terms: RevocationPolicy,
     },
@@ -213,6 +217,7 @@ event_names! {
     Retried = "retried",
     OverwriteRequested = "overwrite_requested" formerly "reclaimed",
     AbortRequested = "abort_requested" formerly "abort_asked",
+    Confirmed = "confirmed",
     TermsRevised = "terms_revised",
 }
 

@@ -138,7 +138,7 @@ impl Serialize for Check {
 
 /// The result of one check. Never holds a value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Finding {
+pub struct CheckResult {
     pub severity: Severity,
     pub check: Check,
     /// The part of the policy, or the path or address, that was checked.
@@ -148,7 +148,7 @@ pub struct Finding {
     pub fix: Option<String>,
 }
 
-impl Finding {
+impl CheckResult {
     #[must_use]
     pub fn ok(check: Check, subject: impl Into<String>, message: impl Into<String>) -> Self {
         Self { severity: Severity::Ok, check, subject: subject.into(), message: message.into(), fix: None }
@@ -195,12 +195,12 @@ impl Finding {
 /// Every finding of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
-    findings: Vec<Finding>,
+    findings: Vec<CheckResult>,
 }
 
 impl Report {
     #[must_use]
-    pub fn new(mut findings: Vec<Finding>) -> Self {
+    pub fn new(mut findings: Vec<CheckResult>) -> Self {
         findings.sort();
         findings.dedup();
         Self { findings }
@@ -208,7 +208,7 @@ impl Report {
 
     /// The worst first.
     #[must_use]
-    pub fn findings(&self) -> &[Finding] {
+    pub fn findings(&self) -> &[CheckResult] {
         &self.findings
     }
 
@@ -233,10 +233,10 @@ mod tests {
     #[test]
     fn the_worst_comes_first_and_decides() {
         let report = Report::new(vec![
-            Finding::ok(Check::Clock, "this machine", "right"),
-            Finding::unknown(Check::Evidence, "credential `x`", "unknown", "try"),
-            Finding::error(Check::AdminKey, "workspace `prod`", "dead", "renew"),
-            Finding::warning(Check::Disk, "/", "full", "tidy"),
+            CheckResult::ok(Check::Clock, "this machine", "right"),
+            CheckResult::unknown(Check::Evidence, "credential `x`", "unknown", "try"),
+            CheckResult::error(Check::AdminKey, "workspace `prod`", "dead", "renew"),
+            CheckResult::warning(Check::Disk, "/", "full", "tidy"),
         ]);
         let severities: Vec<Severity> = report.findings().iter().map(|finding| finding.severity).collect();
         assert_eq!(severities, Severity::ALL);

@@ -146,6 +146,12 @@ impl Limits {
         self
     }
 
+    /// Sets a limit, or, with `None`, lifts it.
+    pub fn set(&mut self, name: &str, value: Option<Value>) {
+        self.0.remove(name);
+        *self = std::mem::take(self).with(name, value);
+    }
+
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name)

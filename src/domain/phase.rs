@@ -80,6 +80,10 @@ pub enum AlarmKind {
     ConsumerFailing,
     ProbeRed,
     Operator,
+    /// A destination does not serve the new key any more.
+    Overwritten,
+    /// The new key is gone, disabled or changed, and not by rekeyd.
+    NewKeyUnusable,
 }
 
 impl AlarmKind {
@@ -90,6 +94,8 @@ impl AlarmKind {
             Self::ConsumerFailing => ParkReason::ConsumerFailing,
             Self::ProbeRed => ParkReason::ProbeRed,
             Self::Operator => ParkReason::Reinstated,
+            Self::Overwritten => ParkReason::ForeignValue,
+            Self::NewKeyUnusable => ParkReason::NewKeyUnusable,
         }
     }
 }
@@ -189,6 +195,12 @@ impl Phase {
             NeedsOldKey::OncePromoted => phase.successor().is_some_and(|successor| successor.promotion_begun),
             NeedsOldKey::Never => false,
         }
+    }
+
+    /// Whether the new key is in service everywhere and the old one still exists: each inspection looks at both.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        matches!(self, Self::Overlap(_) | Self::Disabling { .. } | Self::Quarantine(_) | Self::Revoking(_))
     }
 
     /// Whether the new key may be in service while the old one still exists: only then is a rollback possible.

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::gate::Gate;
+use crate::domain::gate::confirm::ConfirmWhen;
 use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, StoreName, WorkspaceName};
 use crate::domain::key::KeyAttributes;
 
@@ -21,6 +22,9 @@ pub struct Plan {
     pub begun_at: Timestamp,
     /// The key to be replaced; `None` when the credential gets its first key.
     pub old: Option<KeyId>,
+    /// Whether rekeyd did not create that key, so that it does not know where it is used.
+    #[serde(default)]
+    pub adopted: bool,
     /// What a first key may do; without meaning when there is an old key to clone.
     #[serde(default)]
     pub first: Option<KeyAttributes>,
@@ -62,6 +66,9 @@ pub struct Destination {
     /// Whether the secret may be created where it does not exist.
     #[serde(default)]
     pub create: bool,
+    /// Whether `json_field` may be added to an object that has other fields.
+    #[serde(default)]
+    pub create_field: bool,
 }
 
 impl Destination {
@@ -89,6 +96,9 @@ pub struct RevocationPolicy {
     pub at_most: SignedDuration,
     pub then: AfterDeadline,
     pub gates: Vec<Gate>,
+    /// When an operator has to confirm that consumers have switched.
+    #[serde(default)]
+    pub confirm: ConfirmWhen,
     /// How long an acknowledgement counts; `None` is for ever.
     #[serde(default)]
     pub acks_valid_for: Option<SignedDuration>,
@@ -108,6 +118,7 @@ impl RevocationPolicy {
             at_most: zero,
             then: AfterDeadline::Revoke,
             gates: Vec::new(),
+            confirm: ConfirmWhen::Never,
             acks_valid_for: None,
             canary: None,
             quarantine: zero,
@@ -170,6 +181,12 @@ impl Reason {
             Self::Leak => "leak",
             Self::Vanished => "vanished",
         }
+    }
+
+    /// Whether no key of the credential was ever published by rekeyd.
+    #[must_use]
+    pub fn is_first(self) -> bool {
+        matches!(self, Self::FirstKey | Self::Adoption)
     }
 
     /// Whether it neither waits for its turn among others nor for a breaker: consumers have, or are about to have, a key

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+use crate::domain::gate::confirm::ConfirmWhen;
 use crate::domain::ids::{CredentialName, KeyId, WorkspaceName};
 use crate::domain::key::KeyAttributes;
 use crate::domain::plan::{Destination, RevocationPolicy};
@@ -33,6 +36,8 @@ pub struct WorkspaceLimits {
     pub mints_per_hour: u32,
     /// Rotations that may be under way at the same moment, waiting ones included.
     pub overlaps_at_once: usize,
+    /// First rotations of credentials that may be in progress at the same moment: the rollout of a new policy.
+    pub first_rotations_at_once: usize,
     pub breaker: Breaker,
 }
 
@@ -46,8 +51,23 @@ pub struct Breaker {
 impl Default for WorkspaceLimits {
     fn default() -> Self {
         let breaker = Breaker { failures: u32::MAX, within: SignedDuration::from_hours(1) };
-        Self { rotations_at_once: 1, mints_per_hour: 1, overlaps_at_once: usize::MAX, breaker }
+        Self {
+            rotations_at_once: 1,
+            mints_per_hour: 1,
+            overlaps_at_once: usize::MAX,
+            first_rotations_at_once: usize::MAX,
+            breaker,
+        }
     }
+}
+
+/// Whether a credential is rotated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Its key is listed and inspected; nothing is created, published or revoked.
+    Observe,
+    Rotate,
 }
 
 /// What happens if somebody deletes a credential's key.
@@ -64,6 +84,7 @@ pub enum IfVanished {
 pub struct Credential {
     pub name: CredentialName,
     pub workspace: WorkspaceName,
+    pub mode: Mode,
     /// Exact name or user id of the service account.
     pub service_account: String,
     /// The key to begin with, where the service account has several.
@@ -82,4 +103,12 @@ pub struct Credential {
     pub bake: SignedDuration,
     pub expire_old_key: Option<SignedDuration>,
     pub if_vanished: IfVanished,
+}
+
+impl Credential {
+    /// Whether the first rotation of an adopted key waits for an operator's confirmation: nothing else but time is waited for.
+    #[must_use]
+    pub fn is_confirmed_first(&self) -> bool {
+        self.terms.confirm == ConfirmWhen::FirstWithoutGates && self.terms.gates.is_empty()
+    }
 }

@@ -13,7 +13,7 @@ use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, Ve
 use crate::domain::key::KeyAttributes;
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::{Destination, Reason, Urgency};
-use crate::domain::policy::Credential;
+use crate::domain::policy::{Credential, Mode};
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::Fingerprint;
 use crate::domain::successor::{PlacementState, Successor};
@@ -54,6 +54,9 @@ pub struct Record {
     /// The outcome of the last emergency.
     #[serde(default)]
     pub answered: Option<EmergencyOutcome>,
+    /// When the key on record was adopted, if rekeyd did not create it.
+    #[serde(default)]
+    pub adopted_at: Option<Timestamp>,
 }
 
 /// Why no rotation of a credential can begin.
@@ -150,7 +153,14 @@ impl Record {
             accepted: BTreeSet::new(),
             emergency: None,
             answered: None,
+            adopted_at: None,
         }
+    }
+
+    /// Whether rekeyd has never published a key of this credential.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.published.is_empty()
     }
 
     /// The record after a change of its rotation. Nothing changes unless the rotation has just begun or ended.
@@ -215,6 +225,7 @@ impl Record {
         });
         self.published = published(rotation, successor);
         self.due = None;
+        self.adopted_at = None;
         self.aborts = 0;
     }
 
@@ -227,7 +238,10 @@ impl Record {
         if self.due.as_ref().is_some_and(|due| due.schedule == schedule) {
             return None;
         }
-        let at = credential.schedule.next_due(&self.credential, current.since);
+        let at = match self.adopted_at.filter(|_| self.is_new()) {
+            Some(adopted_at) => credential.schedule.first_due(&self.credential, adopted_at),
+            None => credential.schedule.next_due(&self.credential, current.since),
+        };
         Some(Self { due: Some(Due { at, schedule }), ..self.clone() })
     }
 
@@ -241,7 +255,7 @@ impl Record {
         if let Some((reason, _)) = self.urgency(credential) {
             return (self.not_before_in_an_emergency() <= now).then_some(reason);
         }
-        if now < self.not_before() {
+        if credential.mode == Mode::Observe || now < self.not_before() {
             return None;
         }
         if self.asked {
@@ -253,8 +267,8 @@ impl Record {
         if self.expiry_deadline(credential).is_some_and(|deadline| deadline <= now) {
             return Some(Reason::Expiry);
         }
-        if self.published.is_empty() {
-            return Some(Reason::Adoption);
+        if self.is_new() {
+            return self.is_first_due(now).then_some(Reason::Adoption);
         }
         if !self.is_published_everywhere(credential) {
             return Some(Reason::NewDestination);
@@ -278,11 +292,21 @@ impl Record {
         if self.urgency(credential).is_some() {
             return Some(self.not_before_in_an_emergency().max(now));
         }
+        if credential.mode == Mode::Observe {
+            return None;
+        }
         let due = self.due.as_ref().map(|due| due.at);
         let expiry = self.expiry_deadline(credential);
-        let asked = self.asked || self.current.is_none() || !self.is_published_everywhere(credential);
+        let unpublished =
+            if self.is_new() { self.is_first_due(now) } else { !self.is_published_everywhere(credential) };
+        let asked = self.asked || self.current.is_none() || unpublished;
         let asked = asked.then_some(now);
         [due, expiry, asked].into_iter().flatten().min().map(|at| at.max(self.not_before()))
+    }
+
+    /// Whether the first rotation of an adopted key may begin. Records of earlier versions do not tell when it was adopted.
+    fn is_first_due(&self, now: Timestamp) -> bool {
+        self.adopted_at.is_none() || self.due.as_ref().is_some_and(|due| due.at <= now)
     }
 
     fn is_published_everywhere(&self, credential: &Credential) -> bool {

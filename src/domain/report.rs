@@ -31,7 +31,7 @@ use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, Wo
 use crate::domain::notification::ChannelFailure;
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::{Reason, Urgency};
-use crate::domain::policy::Credential;
+use crate::domain::policy::{Credential, Mode};
 use crate::domain::record::{LastRotation, Obstacle, Record};
 use crate::domain::report::blocked::{Blocked, SourceDelay};
 use crate::domain::report::condition::Condition;
@@ -152,6 +152,8 @@ pub struct CredentialReport {
     /// The command that an operator should run next.
     pub next_command: Option<String>,
     pub workspace: Option<WorkspaceName>,
+    /// Whether it is rotated or only observed; `null` if it is not in the policy.
+    pub mode: Option<Mode>,
     pub account: Option<ServiceAccountId>,
     pub key_id: Option<KeyId>,
     pub fingerprint: Option<Fingerprint>,
@@ -254,6 +256,8 @@ impl CredentialReport {
     pub fn new(facts: Facts<'_>, now: Timestamp) -> Self {
         let Facts { record, rotation, evidence, policy } = facts;
         let current = record.current.as_ref();
+        let is_observed = policy.is_some_and(|policy| policy.mode == Mode::Observe);
+        let due = record.due.as_ref().filter(|_| !is_observed).map(|due| due.at);
         let destinations = destinations::destinations(facts);
         let served = destinations.iter().filter(|place| place.state == DestinationState::Current).count();
         let mut report = Self {
@@ -265,14 +269,15 @@ impl CredentialReport {
             workspace: rotation
                 .map(|rotation| rotation.plan.workspace.clone())
                 .or_else(|| policy.map(|policy| policy.workspace.clone())),
+            mode: policy.map(|policy| policy.mode),
             account: record.account.clone(),
             key_id: current.map(|current| current.key.clone()),
             fingerprint: current.and_then(|current| current.fingerprint.clone()),
             key_since: current.map(|current| current.since),
             key_expires_at: current.and_then(|current| current.expires_at),
-            next_due: record.due.as_ref().filter(|_| rotation.is_none()).map(|due| due.at),
+            next_due: due.filter(|_| rotation.is_none()),
             requested: record.asked,
-            due: record.due.as_ref().map(|due| due.at),
+            due,
             blocked: blocked::by_itself(record, rotation.is_some(), policy, now),
             held: Vec::new(),
             waits_for: None,
@@ -337,14 +342,15 @@ impl RotationReport {
             entered: _,
             clock_agreed: _,
             restaged_max: _,
+            confirmation: _,
         } = rotation;
         let overlap_since = overlap_began.unwrap_or(*since);
         let successor = rotation.successor();
         let mut waits_until = None;
         let mut deadline = None;
         let mut gates = Vec::new();
-        if let Phase::Overlap(successor) = phase {
-            gates = gate::judge(&plan.terms, &successor.fingerprint, evidence, overlap_since, now);
+        if let Phase::Overlap(_) = phase {
+            gates = gate::judge(rotation, evidence, overlap_since, now);
             waits_until = Some(later(overlap_since, plan.terms.at_least));
             deadline = Some(later(overlap_since, plan.terms.at_most));
         } else if let Phase::Quarantine(_) = phase {

@@ -8,6 +8,7 @@ use crate::domain::dead_man::DeadMan;
 use crate::domain::effect::EffectName;
 use crate::domain::event::Event;
 use crate::domain::failure::Failure;
+use crate::domain::gate::confirm::Confirmation;
 use crate::domain::ids::Nonce;
 use crate::domain::key::KeyAttributes;
 use crate::domain::phase::{Phase, Quarantine};
@@ -45,6 +46,8 @@ pub struct Rotation {
     pub attempts_max: u32,
     /// How often each destination may have been staged again before the rotation is parked.
     pub restaged_max: u32,
+    /// What an operator said of the consumers.
+    pub confirmation: Confirmation,
     /// The failure that delays the next effect; cleared by any progress.
     pub last_failure: Option<LastFailure>,
 }
@@ -166,6 +169,7 @@ impl Rotation {
             attempt: 0,
             attempts_max: MINTS_PER_ROTATION_MAX,
             restaged_max: RESTAGINGS_MAX,
+            confirmation: Confirmation::default(),
             last_failure: None,
         }
     }

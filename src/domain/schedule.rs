@@ -76,6 +76,12 @@ impl Schedule {
         later(plain, jitter_of(credential, self.jitter))
     }
 
+    /// When the first rotation of a key that was adopted at `adopted_at` is due: the jitter spreads a new policy's load.
+    #[must_use]
+    pub fn first_due(&self, credential: &CredentialName, adopted_at: Timestamp) -> Timestamp {
+        later(adopted_at, jitter_of(credential, self.jitter))
+    }
+
     /// Whether a rotation that keeps to the window may start at `now`. A freeze shuts it whatever the window says.
     /// `until` is the next instant at which window and freezes both let it start.
     #[must_use]

@@ -6,6 +6,7 @@ use crate::domain::dead_man;
 use crate::domain::effect::EffectName;
 use crate::domain::event::{Event, EventName};
 use crate::domain::failure::Failure;
+use crate::domain::gate::confirm::{Confirmation, Confirmed};
 use crate::domain::ids::KeyId;
 use crate::domain::key::KeyRequest;
 use crate::domain::phase::{AfterDiscard, Phase, PhaseName};
@@ -47,23 +48,7 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
         return Ok(next);
     }
     if let Event::Escalated { why, since } = event {
-        if rotation.plan.old.is_none() || rotation.phase.is_rollback() {
-            return Err(illegal(
-                rotation,
-                event,
-                Some("the old key is not being replaced; `abort` goes on with the new key"),
-            ));
-        }
-        next.plan.emergency = true;
-        next.plan.urgency = Some(Urgency { why: why.clone(), since: since.unwrap_or(now) });
-        next.plan.terms = RevocationPolicy::of_an_emergency();
-        next.last_failure = None;
-        next.phase = escalated(&rotation.phase);
-        if next.phase.name() != rotation.phase.name() {
-            next.since = now;
-            next.entered = rotation.length;
-        }
-        return Ok(next);
+        return escalate(rotation, event, &Urgency { why: why.clone(), since: since.unwrap_or(now) }, now);
     }
     next.phase = advance(rotation, event).map_err(|because| illegal(rotation, event, because))?;
     next.last_failure = None;
@@ -75,6 +60,14 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
     }
     if matches!(next.phase, Phase::Overlap(_)) && matches!(event, Event::Promoted { .. }) {
         next.overlap_began = None;
+        next.confirmation.given = None;
+    }
+    if let Event::Alarmed { .. } = event {
+        next.overlap_began = None;
+        next.confirmation = Confirmation { after_an_alarm: true, given: None };
+    }
+    if let Event::Confirmed { by } = event {
+        next.confirmation.given = Some(Confirmed { by: by.clone(), at: now });
     }
     if let Event::ClockAgreed = event {
         next.since = now;
@@ -102,6 +95,31 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
         let placements = next.successor().map_or(&[][..], |successor| &successor.placements);
         let restaged = placements.iter().map(|placement| placement.restaged).max();
         next.restaged_max = restaged.unwrap_or(0).saturating_add(RESTAGINGS_MAX);
+    }
+    Ok(next)
+}
+
+/// The rotation as an emergency.
+fn escalate(
+    rotation: &Rotation,
+    event: &Event,
+    urgency: &Urgency,
+    now: Timestamp,
+) -> Result<Rotation, IllegalTransition> {
+    if rotation.plan.old.is_none() || rotation.phase.is_rollback() {
+        let because = "the old key is not being replaced; `abort` goes on with the new key";
+        return Err(illegal(rotation, event, Some(because)));
+    }
+    let mut next = rotation.clone();
+    next.length += 1;
+    next.plan.emergency = true;
+    next.plan.urgency = Some(urgency.clone());
+    next.plan.terms = RevocationPolicy::of_an_emergency();
+    next.last_failure = None;
+    next.phase = escalated(&rotation.phase);
+    if next.phase.name() != rotation.phase.name() {
+        next.since = now;
+        next.entered = rotation.length;
     }
     Ok(next)
 }
@@ -169,7 +187,7 @@ fn advance(rotation: &Rotation, event: &Event) -> Next {
         E::OldKeyDisabled => Ok(Phase::Quarantine(new()?)),
         E::QuarantinePassed => Ok(Phase::Revoking(new()?)),
         E::OldKeyGone => Ok(Phase::Done(new()?)),
-        E::ClockAgreed | E::ExpiryIntended { .. } => Ok(phase.clone()),
+        E::ClockAgreed | E::ExpiryIntended { .. } | E::Confirmed { .. } => Ok(phase.clone()),
         E::ExpirySettled { .. } if rotation.dead_man.is_some() && phase.needs_the_old_key() => {
             Ok(phase.clone())
         }

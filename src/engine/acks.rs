@@ -129,11 +129,11 @@ impl Handle {
     }
 
     async fn verdicts(&self, rotation: &Rotation, acks: Vec<Ack>) -> Result<Vec<Verdict>, journal::Error> {
-        let Phase::Overlap(successor) = &rotation.phase else { return Ok(Vec::new()) };
+        let Phase::Overlap(_) = &rotation.phase else { return Ok(Vec::new()) };
         let plan = &rotation.plan;
         let observed = self.journal.observed(&plan.credential, plan.rotation).await?.unwrap_or_default();
         let evidence = Evidence { acks, observed };
         let (since, now) = (rotation.overlap_since(), self.context().now());
-        Ok(gate::judge(&plan.terms, &successor.fingerprint, &evidence, since, now))
+        Ok(gate::judge(rotation, &evidence, since, now))
     }
 }

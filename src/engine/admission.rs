@@ -10,6 +10,7 @@ use crate::domain::hold::{Hold, HoldKind};
 use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::plan::Reason;
 use crate::domain::policy::Credential;
+use crate::domain::rotation::Rotation;
 use crate::domain::time::later;
 use crate::domain::waves::{self, Waiting};
 use crate::engine::acks::Views;
@@ -26,6 +27,8 @@ pub(super) struct Admission {
     pub(super) holds: HoldCache,
     pub(super) rotation_limiter: RotationLimiter,
     pub(super) publishing_turns: PublishingTurns,
+    /// Admits first rotations, which also need a slot of the other.
+    pub(super) first_limiter: RotationLimiter,
     pub(super) views: Views,
     /// How many reconcilers wait because the journal cannot be written.
     pub(super) blocked_writes: Arc<AtomicUsize>,
@@ -39,9 +42,25 @@ impl Admission {
             holds: HoldCache::load(journal).await?,
             rotation_limiter: RotationLimiter::default(),
             publishing_turns: PublishingTurns::default(),
+            first_limiter: RotationLimiter::default(),
             views: Views::default(),
             blocked_writes: Arc::default(),
         })
+    }
+
+    /// Counts a rotation that is under way.
+    pub(super) fn count(&self, rotation: &Rotation) {
+        let (workspace, name) = (&rotation.plan.workspace, &rotation.plan.credential);
+        self.rotation_limiter.acquire_over_limit(workspace, name);
+        if rotation.plan.reason.is_first() {
+            self.first_limiter.acquire_over_limit(workspace, name);
+        }
+    }
+
+    /// Releases the credential's slots, or its places in line.
+    pub(super) fn release(&self, name: &CredentialName) {
+        self.rotation_limiter.release(name);
+        self.first_limiter.release(name);
     }
 
     /// The hold that forbids `what` for this credential now.
@@ -57,6 +76,13 @@ impl Admission {
 }
 
 impl Context {
+    /// How many first rotations of a workspace may be under way at a time.
+    pub(super) fn first_rotation_slots(&self, workspace: &WorkspaceName) -> usize {
+        self.workspaces
+            .get(workspace)
+            .map_or(1, |workspace_client| workspace_client.limits.first_rotations_at_once.max(1))
+    }
+
     /// How many rotations of a workspace may be under way at a time.
     pub(super) fn rotation_slots(&self, workspace: &WorkspaceName) -> usize {
         self.workspaces
@@ -99,6 +125,12 @@ impl Reconciler {
         let due = self.record.due.as_ref().map_or(now, |due| due.at.min(now));
         // An operator's command comes first.
         let due = if reason == Reason::Manual { Timestamp::MIN } else { due };
+        if reason.is_first() {
+            let slots = self.context.first_rotation_slots(&credential.workspace);
+            if !self.admission.first_limiter.acquire(&credential.workspace, slots, name, due) {
+                return Ok(Some(Action::RequeueAt(soon)));
+            }
+        }
         let slots = self.context.rotation_slots(&credential.workspace);
         let has_slot = rotation_limiter.acquire(&credential.workspace, slots, name, due);
         Ok((!has_slot).then_some(Action::RequeueAt(soon)))
@@ -106,7 +138,7 @@ impl Reconciler {
 
     /// Releases the credential's rotation slot, or its place in line: nothing is to begin now.
     pub(super) fn release_slot(&self) {
-        self.admission.rotation_limiter.release(&self.record.credential);
+        self.admission.release(&self.record.credential);
     }
 
     /// Whether every rotation slot of the credential's workspace is taken.

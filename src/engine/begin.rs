@@ -11,7 +11,7 @@ use crate::domain::failure::Failure;
 use crate::domain::ids::{CredentialName, KeyId, RotationId};
 use crate::domain::key::{Account, Inventory};
 use crate::domain::plan::{Plan, Reason};
-use crate::domain::policy::Credential;
+use crate::domain::policy::{Credential, Mode};
 use crate::domain::record::{Obstacle, ObstacleKind, Record};
 use crate::domain::schedule::StartDecision;
 use crate::domain::time::later;
@@ -36,6 +36,9 @@ impl Reconciler {
         let now = self.context.now();
         let Some(reason) = self.record.why_now(&credential, now) else {
             self.release_slot();
+            if credential.mode == Mode::Observe {
+                return self.observe(&credential).await;
+            }
             return Ok(Some(self.record.next_look(&credential, now).into()));
         };
         if let Some(until) = self.emergency_waits_until(&credential, reason).await? {
@@ -65,6 +68,26 @@ impl Reconciler {
             }
         }
         Ok(None)
+    }
+
+    /// Finds the key of an observed credential, so that scans can inspect it. Nothing is changed outside the journal.
+    async fn observe(&mut self, credential: &Credential) -> Result<Option<Action>, ReconcileError> {
+        if self.record.asked {
+            self.save(Record { asked: false, ..self.record.clone() }).await?;
+        }
+        if self.record.current.is_some() {
+            return Ok(Some(Action::AwaitChange));
+        }
+        let now = self.context.now();
+        match Box::pin(self.find_key(credential)).await? {
+            Ok(found) if found != self.record => self.save(found).await?,
+            Ok(_) => {}
+            Err(obstacle) => self.report(obstacle).await?,
+        }
+        if self.record.current.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(Action::RequeueAt(later(now, OBSTACLE_RETRY))))
     }
 
     /// Until when the window or a freeze keeps a rotation from beginning. A key that would expire in a freeze begins all the same:
@@ -121,7 +144,10 @@ impl Reconciler {
             }
             let leftovers = self.leftovers(account).await?;
             match adoption::choose_key(credential, account, &leftovers, now) {
-                Ok(current) => record.current = current,
+                Ok(current) => {
+                    record.adopted_at = current.as_ref().map(|_| now);
+                    record.current = current;
+                }
                 Err(obstacle) => return Ok(Err(obstacle)),
             }
         }
@@ -191,6 +217,7 @@ impl Reconciler {
             reason,
             begun_at: now,
             old: current.filter(|_| recorded.is_none()).map(|current| current.key.clone()),
+            adopted: current.is_some_and(|current| current.fingerprint.is_none()),
             first: recorded.or_else(|| credential.first.clone()),
             key_lifetime: credential.key_lifetime,
             allow_unrestricted: credential.allow_unrestricted,

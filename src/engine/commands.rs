@@ -5,6 +5,7 @@ use tokio::sync::oneshot;
 use crate::domain::audit::Actor;
 use crate::domain::event::Event;
 use crate::domain::phase::{Alarm, AlarmKind, Phase};
+use crate::domain::policy::Mode;
 use crate::domain::rotation::{ParkReason, RollbackCause, Rotation};
 use crate::domain::secret::Fingerprint;
 use crate::domain::step;
@@ -22,6 +23,8 @@ pub enum Command {
     Abort,
     /// Make the old key the credential's key again.
     RollBack,
+    /// Say that every consumer uses the new key.
+    Confirm,
     /// Enable the disabled old key again at once, and wait for an operator.
     Reinstate,
     /// Replace the key with nothing waited for; a rotation under way is an emergency from here on.
@@ -51,6 +54,7 @@ impl CommandRequest {
             | Command::Retry { .. }
             | Command::Abort
             | Command::RollBack
+            | Command::Confirm
             | Command::Reinstate
             | Command::Emergency
             | Command::Accept
@@ -67,6 +71,7 @@ impl Reconciler {
                 let alarm = Alarm { kind: AlarmKind::Operator, detail: format!("asked by {}", request.by) };
                 self.steer(Event::Alarmed { alarm }, "has its old key enabled again").await?
             }
+            Command::Confirm => self.confirm(request.by).await?,
             Command::Rotate => self.request_rotation().await?,
             Command::Emergency => self.begin_emergency(&request.by).await?,
             Command::Accept => self.accept().await?,
@@ -90,6 +95,28 @@ impl Reconciler {
         self.steer(event, "is being rolled back").await
     }
 
+    async fn confirm(&mut self, by: String) -> Result<Result<String, String>, ReconcileError> {
+        let name = &self.record.credential;
+        match self.phase() {
+            Some(Phase::Overlap(_)) => {}
+            Some(Phase::Parked { .. }) => {
+                let text = format!("the rotation of `{name}` is parked: `rekeyd retry {name}`, then confirm");
+                return Ok(Err(text));
+            }
+            Some(phase) => {
+                let phase = phase.name().label();
+                let text = format!("`{name}` is in phase `{phase}`: only an overlap can be confirmed");
+                return Ok(Err(text));
+            }
+            None => return Ok(Err(format!("no rotation of `{name}` is under way"))),
+        }
+        self.steer(
+            Event::Confirmed { by },
+            "is confirmed: the old key goes when every other gate is satisfied",
+        )
+        .await
+    }
+
     fn phase(&self) -> Option<&Phase> {
         self.work.rotation().map(|rotation| &rotation.phase)
     }
@@ -100,6 +127,11 @@ impl Reconciler {
             return Ok(Err(format!(
                 "a rotation of `{name}` is under way already, in phase `{}`",
                 rotation.phase.name().label()
+            )));
+        }
+        if self.policy().is_some_and(|credential| credential.mode == Mode::Observe) {
+            return Ok(Err(format!(
+                "`{name}` is only observed: set `mode = \"rotate\"` in `[credentials.{name}]`, run `rekeyd reload`, then `rekeyd rotate {name}`"
             )));
         }
         self.save(self.record.ask()).await?;

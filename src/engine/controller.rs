@@ -69,6 +69,8 @@ struct Slot {
     requests: Vec<CommandRequest>,
     /// A listing showed something new: the next reconciliation lists again.
     hint: Option<InspectionHint>,
+    /// An inspection is under way: the next reconciliation looks at what its rotation put into service.
+    watches: bool,
     /// The running reconciler may begin an emergency.
     may_begin_emergency: bool,
 }
@@ -128,7 +130,7 @@ impl Controller {
             let slot = match known {
                 Ok(known) => {
                     if let Some(rotation) = &known.rotation {
-                        admission.rotation_limiter.acquire_over_limit(&rotation.plan.workspace, &name);
+                        admission.count(rotation);
                     }
                     admission.views.publish(&known.record, known.rotation.as_ref());
                     Slot { rotation: known.rotation.map(Box::new), ..Slot::new(known.record) }
@@ -258,7 +260,7 @@ impl Controller {
             return;
         }
         let Some((workspace, limit)) = self.workspace_of(&name, slot) else {
-            self.admission.rotation_limiter.release(&name);
+            self.admission.release(&name);
             return self.refuse_requests(&name);
         };
         let running = self.running.entry(workspace.clone()).or_default();
@@ -297,6 +299,7 @@ impl Controller {
             record: slot.record.clone(),
             work: Work::new(slot.rotation.as_deref().cloned(), slot.value.take()),
             hint: slot.hint.take(),
+            watches: std::mem::take(&mut slot.watches),
             permit,
             pause: pause.clone(),
             quit: self.quit.clone(),
@@ -437,6 +440,7 @@ impl Slot {
             damaged: None,
             requests: Vec::new(),
             hint: None,
+            watches: false,
             may_begin_emergency: false,
         }
     }

@@ -11,6 +11,7 @@ use crate::domain::ids::KeyId;
 use crate::domain::inspection::{self, InspectionInput};
 use crate::domain::key::Inventory;
 use crate::domain::plan::Destination;
+use crate::domain::policy::Mode;
 use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::Fingerprint;
@@ -47,6 +48,24 @@ impl Reconciler {
         };
         let next = inspection::inspect(&self.record, self.work.rotation(), self.policy(), &seen);
         self.save_findings(next).await
+    }
+
+    /// Stops a rotation whose new key somebody else took out of service. What cannot be read now is looked at with the
+    /// next inspection.
+    pub(super) async fn watch(&mut self) -> Result<(), ReconcileError> {
+        let Some(mut effects) = self.effects() else { return Ok(()) };
+        let Ok(new_key) = effects.new_key() else { return Ok(()) };
+        match new_key.disturbed().await {
+            Ok(Some(event)) => {
+                let entry = new_key.entry(event)?;
+                self.commit(entry).await
+            }
+            Ok(None) => Ok(()),
+            Err(failure) => {
+                tracing::warn!(credential = %self.record.credential, %failure, "what the rotation published could not be looked at");
+                Ok(())
+            }
+        }
     }
 
     async fn save_findings(&mut self, next: Record) -> Result<(), ReconcileError> {
@@ -102,6 +121,11 @@ impl Reconciler {
             let mut next = self.record.clone();
             next.findings.insert(0, finding);
             self.save_findings(next).await?;
+        }
+        if self.policy().is_some_and(|credential| credential.mode == Mode::Observe) {
+            return Ok(Ok(format!(
+                "the leak of {print} is recorded; `{name}` is only observed: `rekeyd rotate {name} --emergency` replaces its key"
+            )));
         }
         Ok(Ok(format!("the leak of {print} is answered: see `rekeyd history {name}`")))
     }

@@ -125,7 +125,13 @@ mod tests {
 
     fn at(secret: &str, field: &str) -> Destination {
         let store = StoreName::new("aws").unwrap();
-        Destination { store, secret: secret.to_owned(), json_field: Some(field.to_owned()), create: false }
+        Destination {
+            store,
+            secret: secret.to_owned(),
+            json_field: Some(field.to_owned()),
+            create: false,
+            create_field: false,
+        }
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub(super) struct Reconciler {
     pub(super) work: Work,
     /// What an inspection found about the credential. Processed first.
     pub(super) hint: Option<InspectionHint>,
+    /// What the rotation put into service is looked at now: an inspection is under way.
+    pub(super) watches: bool,
     pub(super) permit: EmergencyPermit,
     /// Cancelled to end the reconciliation at the next journalled point.
     pub(super) pause: CancellationToken,
@@ -96,6 +98,9 @@ impl Reconciler {
         }
         if let Some(hint) = self.hint.take() {
             self.inspect(&hint).await?;
+        }
+        if std::mem::take(&mut self.watches) {
+            Box::pin(self.watch()).await?;
         }
         loop {
             // Boxed: a thousand reconcilers with nothing to do must not each take the memory of a busy one.

@@ -46,7 +46,7 @@ impl Reconciler {
                 self.work.replace(newest.map(|it| it.rotation).filter(|rotation| !rotation.is_over()));
                 self.publish();
                 if let Some(rotation) = self.work.rotation() {
-                    self.admission.rotation_limiter.acquire_over_limit(&rotation.plan.workspace, &name);
+                    self.admission.count(rotation);
                 }
                 tracing::warn!(credential = %name, %damage, by = %self.actor, "its damaged record was made anew from its events");
                 let done =

@@ -39,6 +39,7 @@ impl SingleRun {
             record,
             work: Work::new(rotation, None),
             hint: None,
+            watches: false,
             permit: EmergencyPermit::Given,
             pause: CancellationToken::new(),
             quit: CancellationToken::new(),

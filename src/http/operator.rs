@@ -139,6 +139,7 @@ async fn command(
         "retry" => Command::Retry { overwrite },
         "abort" => Command::Abort,
         "rollback" => Command::RollBack,
+        "confirm" => Command::Confirm,
         "reinstate" => Command::Reinstate,
         "repair" => Command::Repair,
         _ => return Err(response::not_found().await),

@@ -9,6 +9,27 @@ use async_trait::async_trait;
 use crate::domain::failure::Failure;
 use crate::domain::secret::SecretValue;
 
+/// How the agent follows a secret of one kind of store.
+#[derive(Debug)]
+pub struct FollowForm {
+    /// The key of `from` in the agent's configuration.
+    pub key: &'static str,
+    /// The flags of `rekeyd agent` for such a secret. The first names the secret, and the others need it.
+    pub flags: &'static [FollowFlag],
+    /// How often the secret is read where the configuration does not say, as it would be written there.
+    pub every: &'static str,
+}
+
+/// A flag of `rekeyd agent`, without its dashes.
+#[derive(Debug)]
+pub struct FollowFlag {
+    pub flag: &'static str,
+    pub value_name: &'static str,
+    pub help: &'static str,
+    /// The key of the source's table that the value is written to; `None` if the value is the whole source.
+    pub key: Option<&'static str>,
+}
+
 /// Identifies a content without reading it: opaque, and never the content itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContentMark(pub String);

@@ -3,6 +3,7 @@
 //! Every failure of an outside system is a [`crate::domain::failure::Failure`]: `Rejected` (it certainly did not
 //! happen) or `Unknown` (it may have happened: read back before anything else).
 
+pub mod access_policy;
 pub mod clock;
 pub mod collector;
 pub mod followed;
@@ -11,7 +12,6 @@ pub mod journal;
 pub mod meter;
 pub mod notifier;
 pub mod outbox;
-pub mod permissions;
 pub mod prober;
 pub mod secret_store;
 pub mod store_kind;

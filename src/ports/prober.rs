@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use zeroize::Zeroize;
 
-use crate::domain::gate::probe::{CommandGate, Probe};
+use crate::domain::gate::command::CommandGate;
+use crate::domain::gate::probes::Probe;
 
 /// The response of one address: the text that the probe selects, or why there is none. The text may be the key itself:
 /// it may only be compared, and is wiped afterwards.
@@ -31,8 +32,8 @@ pub trait Prober: Send + Sync {
     async fn probe(&self, probe: &Probe) -> Vec<ProbeResponse>;
 
     /// Runs the command with nothing in its environment but `about`, `PATH` and `LANG`, no input, and its output thrown
-    /// away. `Ok` if it exits with 0 within its time limit; otherwise how it ended, in one line. Its process
-    /// group is killed when its time is up or the call is cancelled, and what is left of the group when it has ended.
+    /// away. `Ok` if it exits with 0 within its time limit; otherwise how it ended, in one line. Everything
+    /// that it started is killed when its time is up or the call is cancelled, and what is left of it when it has ended.
     ///
     /// # Errors
     /// It exited with another code, or could not be run.

@@ -9,11 +9,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::domain::examination::{Finding, StoreCheck};
+use crate::domain::examination::{CheckResult, StoreCheck};
 use crate::domain::failure::Failure;
 use crate::domain::ids::CredentialName;
 use crate::domain::plan::Destination;
-use crate::ports::permissions::{PermissionScope, Statement};
+use crate::ports::access_policy::{AccessPolicyForm, AccessScope, Grant};
+use crate::ports::followed::FollowForm;
 use crate::ports::secret_store::SecretStore;
 
 /// What holds for every store of one kind.
@@ -23,8 +24,8 @@ pub struct StoreKind {
     pub key: &'static str,
     /// What a sentence calls such a store.
     pub title: &'static str,
-    /// The key of the agent's `from` under which such a secret is followed; `None` if the agent cannot follow it.
-    pub followed_as: Option<&'static str>,
+    /// How the agent follows a secret of such a store; `None` if it cannot.
+    pub followed: Option<FollowForm>,
     /// Which names a secret can have in the store.
     pub name_rule: NameRule,
     /// Whether rekeyd alone fills the store: secrets are created by default, and `create = false` is a warning.
@@ -36,8 +37,11 @@ pub struct StoreKind {
     pub calls: fn(StoreOperation) -> Vec<&'static str>,
     /// What `rekeyd doctor` examines.
     pub checks: &'static [StoreCheck],
-    /// Whether an operator has to permit something before the store can be used: see [`StoreConfig::permissions`].
-    pub needs_permissions: bool,
+    /// What `rekeyd doctor --write-probe` does in such a store.
+    pub write_probe: &'static str,
+    /// How an operator permits what rekeyd does in such a store: see [`StoreConfig::grants`]; `None` if nothing has to be
+    /// permitted.
+    pub access_policy: Option<AccessPolicyForm>,
     /// How `rekeyd init` writes such a store; `None` if it cannot.
     pub init: Option<InitForm>,
 }
@@ -120,10 +124,10 @@ pub trait StoreConfig: Debug + Send + Sync {
     }
 
     /// Examines the store and its secrets for `rekeyd doctor`. Changes nothing that consumers read.
-    async fn examine(&self, examination: &Examination) -> Vec<Finding>;
+    async fn examine(&self, examination: &Examination) -> Vec<CheckResult>;
 
     /// What an operator has to permit so that rekeyd can publish to `destinations`; nothing for most stores.
-    fn permissions(&self, _destinations: &[&Destination], _scope: &PermissionScope) -> Vec<Statement> {
+    fn grants(&self, _destinations: &[&Destination], _scope: &AccessScope) -> Vec<Grant> {
         Vec::new()
     }
 }

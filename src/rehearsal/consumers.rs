@@ -9,8 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use crate::adapters::memory::store::MemoryStore;
 use crate::adapters::secret_text;
 use crate::domain::ack::{Ack, Health};
-use crate::domain::gate::Gate;
-use crate::domain::gate::probe::{CommandGate, Probe};
+use crate::domain::gate::command::CommandGate;
+use crate::domain::gate::probes::Probe;
+use crate::domain::gate::{EvidenceNeed, Gate};
 use crate::domain::ids::{ConsumerName, CredentialName, StoreName};
 use crate::domain::plan::Destination;
 use crate::domain::policy::{Credential, Policy};
@@ -81,7 +82,7 @@ impl Consumers {
                 });
             }
             for gate in &credential.terms.gates {
-                if let Gate::Probes(of) = gate {
+                if let EvidenceNeed::Probes(of) = gate.needs() {
                     probes.extend(of.iter().map(|probe| (credential.name.clone(), probe.clone())));
                 }
             }

@@ -10,10 +10,11 @@ use crate::adapters::memory::journal::MemoryJournal;
 use crate::adapters::memory::store::MemoryStore;
 use crate::config::Config;
 use crate::config::components::WorkspaceConfig;
+use crate::domain::gate::confirm::ConfirmWhen;
 use crate::domain::ids::{CredentialName, StoreName, WorkspaceName};
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::Reason;
-use crate::domain::policy::{Credential, Policy};
+use crate::domain::policy::{Credential, Mode, Policy};
 use crate::domain::record::Record;
 use crate::domain::rotation::{ParkReason, Rotation};
 use crate::domain::schedule::StartDecision;
@@ -25,7 +26,6 @@ use crate::ports::journal::{Acknowledgements as _, CredentialState, Entry, Recor
 use crate::ports::prober::Prober;
 use crate::ports::secret_store::SecretStore;
 use crate::ports::store_kind::StoreKind;
-use crate::rehearsal::Stores;
 use crate::rehearsal::call_log::CallLog;
 use crate::rehearsal::clock::VirtualClock;
 use crate::rehearsal::consumers::Consumers;
@@ -35,6 +35,7 @@ use crate::rehearsal::snapshot::{self, Snapshot};
 use crate::rehearsal::store::{Store, first_version};
 use crate::rehearsal::workspace::Workspace;
 use crate::rehearsal::workspace::client::Client;
+use crate::rehearsal::{Stores, confirmed_at_once};
 
 pub mod steps;
 
@@ -310,9 +311,11 @@ impl World {
     }
 }
 
-/// With nobody to wait for: what a credential waits for others is told from the journal as it is.
+/// With nobody to wait for: what a credential waits for others is told from the journal as it is. Of an observed credential
+/// it is played what would happen if it were rotated.
 fn alone(policy: &Policy, credential: &Credential) -> Policy {
-    let credential = Credential { after: BTreeSet::new(), ..credential.clone() };
+    let credential = Credential { after: BTreeSet::new(), mode: Mode::Rotate, ..credential.clone() };
+    let credential = confirmed_at_once(credential);
     // Field by field: a copy of everybody for each would make a plan of many cost their square.
     Policy {
         workspaces: policy.workspaces.clone(),
@@ -365,13 +368,28 @@ fn assumed(credential: &Credential, past: &Past) -> Vec<String> {
     if credential.destinations.iter().any(|it| it.create) && known.is_none_or(unseen) {
         say("secrets that may be created are not there yet");
     }
-    let has = |wanted: fn(&crate::domain::gate::Gate) -> bool| credential.terms.gates.iter().any(wanted);
-    if has(|gate| gate.consumers().is_some()) {
-        say("every consumer that is waited for acknowledges at once");
+    if credential.mode == Mode::Observe {
+        say("the policy says `mode = \"rotate\"`; as it is now, the credential is only observed");
     }
-    if has(|gate| gate.consumers().is_none()) {
-        say("consumers switch at once, and the provider shows that at once");
+    if known.is_none_or(unseen) {
+        let places: Vec<String> = credential.destinations.iter().map(|place| format!("`{place}`")).collect();
+        say(&format!(
+            "consumers read their key from {}: rekeyd has never published it there",
+            places.join(", ")
+        ));
     }
-    say("every call succeeds, and nobody interferes");
+    let confirm = credential.terms.confirm;
+    if confirm == ConfirmWhen::Always || (credential.is_confirmed_first() && known.is_none_or(unseen)) {
+        say(&format!(
+            "an operator runs `rekeyd confirm {}` at once when consumers have switched",
+            credential.name
+        ));
+    }
+    for gate in &credential.terms.gates {
+        if !assumes.iter().any(|said| said == gate.assumption()) {
+            assumes.push(gate.assumption().to_owned());
+        }
+    }
+    assumes.push("every call succeeds, and nobody interferes".to_owned());
     assumes
 }

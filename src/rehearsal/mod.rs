@@ -18,8 +18,16 @@ pub mod workspace;
 
 use std::collections::BTreeMap;
 
+use crate::domain::gate::confirm::ConfirmWhen;
 use crate::domain::ids::StoreName;
+use crate::domain::policy::Credential;
 use crate::ports::store_kind::StoreKind;
+
+/// A rehearsal has no operator: whatever has to be confirmed is taken to be.
+fn confirmed_at_once(mut credential: Credential) -> Credential {
+    credential.terms.confirm = ConfirmWhen::Never;
+    credential
+}
 
 /// The policy's stores, by their names.
 pub type Stores = BTreeMap<StoreName, &'static StoreKind>;

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapters::memory::journal::MemoryJournal;
 use crate::domain::ids::{ConsumerName, CredentialName, StoreName, WorkspaceName};
-use crate::domain::policy::Policy;
+use crate::domain::policy::{Mode, Policy};
 use crate::domain::time::later;
 use crate::engine::{Context, Controller, ControllerError, Handle, Timing, WorkspaceClient};
 use crate::ports::clock::Clock;
@@ -19,6 +19,7 @@ use crate::ports::prober::Prober;
 use crate::ports::secret_store::SecretStore;
 use crate::ports::store_kind::VersionQuota;
 use crate::rehearsal::clock::VirtualClock;
+use crate::rehearsal::confirmed_at_once;
 use crate::rehearsal::consumers::Consumers;
 use crate::rehearsal::dry_run::{Given, Past, journal};
 use crate::rehearsal::hooks::Recorder;
@@ -120,7 +121,12 @@ impl World {
         clock: &VirtualClock,
     ) -> Result<Self, String> {
         let recorder = Recorder::new(clock);
-        let policy = given.policy.clone();
+        let mut policy = given.policy.clone();
+        policy.credentials = std::mem::take(&mut policy.credentials)
+            .into_iter()
+            .filter(|(_, credential)| credential.mode == Mode::Rotate)
+            .map(|(name, credential)| (name, confirmed_at_once(credential)))
+            .collect();
         let workspace = |name: &WorkspaceName| {
             let admin = given.admins.get(name).and_then(|name| pasts.get(name)?.admin_key());
             let workspace = Workspace::new(name.clone(), clock.clone(), snapshot::admin_key(admin)?);

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::adapters::memory::store::Stands;
 use crate::adapters::secret_text;
 use crate::domain::ids::{KeyId, ServiceAccountId, StoreName, VersionId, WorkspaceName};
-use crate::domain::key::{Key, KeyAttributes, Permissions};
+use crate::domain::key::{KeyAttributes, Permissions};
 use crate::domain::phase::OldKey;
 use crate::domain::plan::Destination;
 use crate::domain::policy::Credential;
@@ -25,7 +25,9 @@ use crate::domain::successor::{Placement, PlacementState, Successor};
 use crate::ports::issuer::AdminKey;
 use crate::ports::journal::{CredentialState, Entry};
 use crate::rehearsal::store::Store;
-use crate::rehearsal::workspace::{Workspace, plain_key};
+use crate::rehearsal::workspace::Workspace;
+use crate::rehearsal::workspace::key::settings;
+use crate::sandbox::settings::Settings;
 
 /// Of an account that nobody has looked up yet.
 const ACCOUNT: &str = "SERVICE_ACCOUNT_ID";
@@ -127,7 +129,7 @@ impl<'a> Snapshot<'a> {
     fn furnish_workspace(&self, workspace: &Workspace) -> Option<()> {
         let Self { credential, record, rotation, now } = self;
         let account = self.account()?;
-        workspace.add_account(account.clone(), credential.service_account.clone());
+        workspace.add_account(&account, &credential.service_account);
         let old_is_disabled = rotation.is_some_and(|rotation| rotation.phase.old_key() == OldKey::Disabled);
         let id = match rotation {
             Some(rotation) => rotation.plan.old.clone(),
@@ -144,28 +146,21 @@ impl<'a> Snapshot<'a> {
             let attributes = attributes.or_else(|| current.and_then(|current| current.attributes.clone()));
             let dead_man = rotation.and_then(|rotation| rotation.dead_man).filter(|it| it.is_in_force());
             let expires_at = current.and_then(|current| current.expires_at);
-            let key = Key {
-                enabled: !old_is_disabled,
-                expires_at: dead_man.map_or(expires_at, |dead_man| Some(dead_man.at)),
-                ..key(
-                    id,
-                    account.clone(),
-                    current.map_or(*now, |current| current.since),
-                    attributes.or_else(|| credential.first.clone()),
-                )
-            };
+            let expires_at = dead_man.map_or(expires_at, |dead_man| Some(dead_man.at));
+            let attributes = attributes.or_else(|| credential.first.clone()).unwrap_or_else(usual);
+            let settings =
+                Settings { disabled: old_is_disabled, ..settings("imagined", attributes, expires_at) };
             let of = current.and_then(|current| current.fingerprint.as_ref());
-            workspace.add_key(key, of.map_or_else(|| unknown(credential), value));
+            let value = of.map_or_else(|| unknown(credential), value);
+            let created = current.map_or(*now, |current| current.since);
+            workspace.add_key(&id, &account, value, settings, created);
         }
         if let (Some(rotation), Some(successor)) = (rotation, rotation.and_then(Rotation::successor)) {
             let made = successor.facts.as_ref().and_then(|facts| facts.created_at).unwrap_or(rotation.since);
-            let attributes = Some(successor.request.attributes.clone());
-            let key = Key {
-                name: rotation.nonce().key_name(&credential.name),
-                expires_at: successor.request.expires_at,
-                ..key(successor.key.clone(), account, made, attributes)
-            };
-            workspace.add_key(key, value(&successor.fingerprint));
+            let request = &successor.request;
+            let name = rotation.nonce().key_name(&credential.name);
+            let settings = settings(&name, request.attributes.clone(), request.expires_at);
+            workspace.add_key(&successor.key, &account, value(&successor.fingerprint), settings, made);
         }
         Some(())
     }
@@ -213,15 +208,9 @@ fn unknown(credential: &Credential) -> String {
     format!("imagined-unknown-{}", credential.name)
 }
 
-fn key(
-    id: KeyId,
-    account: ServiceAccountId,
-    created_at: Timestamp,
-    attributes: Option<KeyAttributes>,
-) -> Key {
-    let attributes = attributes
-        .unwrap_or_else(|| KeyAttributes::of(Permissions::Only(["text_to_speech".to_owned()].into())));
-    Key { created_at: Some(created_at), ..plain_key(id, account, attributes) }
+/// Of a key that nobody has looked at yet.
+fn usual() -> KeyAttributes {
+    KeyAttributes::of(Permissions::Only(["text_to_speech".to_owned()].into()))
 }
 
 fn placed(

@@ -1,4 +1,5 @@
-//! An imagined ElevenLabs workspace: keys, listings, and the use of keys; [`Client`] is how the engine reaches it.
+//! An imagined ElevenLabs workspace: the sandbox's model in virtual time, and the use of keys; [`client::Client`] is how
+//! the engine reaches it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,14 +8,22 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::{KeyId, ServiceAccountId, WorkspaceName};
-use crate::domain::key::{Account, Inventory, Key, KeyAttributes};
+use crate::domain::key::{Account, Inventory, Key};
 use crate::domain::secret::Fingerprint;
 use crate::domain::time::later;
 use crate::domain::usage::Use;
 use crate::ports::issuer::AdminKey;
 use crate::rehearsal::clock::VirtualClock;
+use crate::rehearsal::workspace::key::{LiveKey, key_of, live};
+use crate::sandbox::key::StoredKey;
+use crate::sandbox::random::Random;
+use crate::sandbox::refusal::Refusal;
+use crate::sandbox::rules::Rules;
+use crate::sandbox::settings::Settings;
+use crate::sandbox::workspace::{CreatedKey, Workspace as Model};
 
 pub mod client;
+pub mod key;
 
 /// The id of the first key that is created; later ones are numbered.
 const NEW_KEY: &str = "NEW_KEY_ID";
@@ -31,61 +40,19 @@ pub struct Workspace {
 }
 
 struct State {
-    accounts: BTreeMap<ServiceAccountId, String>,
-    keys: BTreeMap<KeyId, StoredKey>,
-    by_print: BTreeMap<Fingerprint, KeyId>,
+    model: Model,
     created: u64,
     uses: Vec<KeyUse>,
 }
 
-struct StoredKey {
-    /// Oldest first and never empty; `None` is deleted.
-    versions: Vec<(Timestamp, Option<Key>)>,
-    value: String,
-    print: Fingerprint,
-    accepted_from: Timestamp,
-}
-
-/// A key that exists, with its value.
-#[derive(Clone)]
-pub struct LiveKey {
-    pub key: Key,
-    pub value: String,
-    pub print: Fingerprint,
-}
-
 /// A key was used at one time, or all the time since then.
 struct KeyUse {
-    key: KeyId,
+    key: String,
     from: Timestamp,
     /// `None`: it is still in use.
     until: Option<Timestamp>,
     /// From when on the provider shows it.
     shown_from: Timestamp,
-}
-
-impl StoredKey {
-    fn now(&self) -> Option<&Key> {
-        self.versions.last().and_then(|(_, key)| key.as_ref())
-    }
-
-    /// As a listing shows it that was true at `at`.
-    fn seen(&self, at: Timestamp) -> Option<&Key> {
-        self.versions.iter().rev().find(|(since, _)| *since <= at).and_then(|(_, key)| key.as_ref())
-    }
-
-    fn change(&mut self, key: Option<Key>, now: Timestamp) {
-        let oldest = later(now, SignedDuration::ZERO - LISTING_LAG_MAX);
-        while self.versions.get(1).is_some_and(|(since, _)| *since <= oldest) {
-            self.versions.remove(0);
-        }
-        self.versions.push((now, key));
-    }
-
-    fn live(&self) -> Option<LiveKey> {
-        let key = self.now()?.clone();
-        Some(LiveKey { key, value: self.value.clone(), print: self.print.clone() })
-    }
 }
 
 impl KeyUse {
@@ -104,14 +71,11 @@ impl KeyUse {
 impl Workspace {
     #[must_use]
     pub fn new(name: WorkspaceName, clock: VirtualClock, admin_key: Arc<AdminKey>) -> Self {
-        let state = State {
-            accounts: BTreeMap::new(),
-            keys: BTreeMap::new(),
-            by_print: BTreeMap::new(),
-            created: 0,
-            uses: Vec::new(),
-        };
-        Self { name, clock, admin_key, state: Mutex::new(state) }
+        // The keys of a policy may be for one machine.
+        let rules = Rules { private_addresses_allowed: true, ..Rules::default() };
+        let model = Model::new(rules, Random::seeded(0), None, clock.truth());
+        let state = Mutex::new(State { model, created: 0, uses: Vec::new() });
+        Self { name, clock, admin_key, state }
     }
 
     #[must_use]
@@ -119,102 +83,102 @@ impl Workspace {
         Arc::clone(&self.admin_key)
     }
 
-    pub fn add_account(&self, id: ServiceAccountId, name: String) {
-        self.state().accounts.insert(id, name);
+    /// Several credentials may have one service account.
+    pub fn add_account(&self, id: &ServiceAccountId, name: &str) {
+        let model = &mut self.state().model;
+        if !model.accounts().iter().any(|account| account.id == id.as_str()) {
+            model.add_account(id.to_string(), name.to_owned(), self.clock.truth());
+        }
     }
 
     /// A key that is there already, and accepted.
-    pub fn add_key(&self, key: Key, value: String) {
-        self.insert(key, value, SignedDuration::ZERO);
+    pub fn add_key(
+        &self,
+        id: &KeyId,
+        account: &ServiceAccountId,
+        value: String,
+        settings: Settings,
+        created: Timestamp,
+    ) {
+        let (id, account) = (id.to_string(), Some(account.to_string()));
+        // Journals of a clock that was ahead know of keys that are created later.
+        let created = created.min(self.clock.truth());
+        let key = StoredKey::new(id, account, value, settings, created, SignedDuration::ZERO);
+        self.state().model.add(key);
     }
 
-    /// Creates a key that is refused for `activation_lag`; `None` if its id or value would be invalid.
+    /// Creates a key that is refused for `activation_lag`.
+    ///
+    /// # Errors
+    /// What the workspace does not want of it.
     pub fn create_key(
         &self,
         account: &ServiceAccountId,
-        name: &str,
-        attributes: KeyAttributes,
-        expires_at: Option<Timestamp>,
+        settings: Settings,
         activation_lag: SignedDuration,
-    ) -> Option<LiveKey> {
-        let created = {
-            let mut state = self.state();
-            state.created += 1;
-            state.created
-        };
-        let id = if created == 1 { NEW_KEY.to_owned() } else { format!("{NEW_KEY}_{created}") };
-        let key = Key {
-            created_at: Some(self.clock.truth()),
-            name: name.to_owned(),
-            expires_at,
-            ..plain_key(KeyId::new(id).ok()?, account.clone(), attributes)
-        };
-        Some(self.insert(key, format!("imagined-{}-{created}", self.name), activation_lag))
+    ) -> Result<LiveKey, Failure> {
+        let mut state = self.state();
+        state.created += 1;
+        let number = state.created;
+        let id = if number == 1 { NEW_KEY.to_owned() } else { format!("{NEW_KEY}_{number}") };
+        let value = format!("imagined-{}-{number}", self.name);
+        let print = Fingerprint::of(value.as_bytes());
+        state.model.rules.activation_lag = activation_lag;
+        let now = self.clock.truth();
+        state
+            .model
+            .create_key_as(CreatedKey { id, value }, account.as_str(), settings, now)
+            .map_err(|refusal| refused(&refusal))?;
+        let made = state.model.of_print(&print).and_then(live);
+        made.ok_or_else(|| Failure::rejected(Kind::Invalid, "no such key can be imagined"))
     }
 
-    /// What an operator, or the provider itself, does to a key.
+    /// What the engine, an operator or the provider itself does in the workspace now.
     ///
     /// # Errors
-    /// `NotFound`.
-    pub fn change_key(&self, id: &KeyId, change: impl FnOnce(&mut Key)) -> Result<(), Failure> {
-        let now = self.clock.truth();
-        let mut state = self.state();
-        let stored = state.keys.get_mut(id);
-        let Some((stored, mut key)) =
-            stored.and_then(|stored| stored.now().cloned().map(|key| (stored, key)))
-        else {
-            return Err(Failure::rejected(Kind::NotFound, "there is no such key"));
-        };
-        change(&mut key);
-        stored.change(Some(key), now);
-        Ok(())
-    }
-
-    /// Deletes a key for ever. Repeatable.
-    pub fn delete_key(&self, id: &KeyId) {
-        let now = self.clock.truth();
-        if let Some(stored) = self.state().keys.get_mut(id) {
-            stored.change(None, now);
-        }
+    /// The workspace refuses it.
+    pub fn change(
+        &self,
+        change: impl FnOnce(&mut Model, Timestamp) -> Result<(), Refusal>,
+    ) -> Result<(), Failure> {
+        change(&mut self.state().model, self.clock.truth()).map_err(|refusal| refused(&refusal))
     }
 
     /// Every key that exists.
     #[must_use]
     pub fn keys(&self) -> Vec<LiveKey> {
-        self.state().keys.values().filter_map(StoredKey::live).collect()
+        self.state().model.keys().filter_map(live).collect()
     }
 
     /// The key with this value, if it is accepted now.
     #[must_use]
     pub fn accepted(&self, print: &Fingerprint) -> Option<Key> {
-        let now = self.clock.truth();
         let state = self.state();
-        let stored = state.keys.get(state.by_print.get(print)?)?;
-        let key = stored.now().filter(|key| key.is_alive(now) && stored.accepted_from <= now);
-        key.cloned()
+        let key = state.model.accepted(print, self.clock.truth())?;
+        key_of(key, key.settings()?)
     }
 
     /// Whether a value of this fingerprint is accepted now.
     #[must_use]
     pub fn accepts(&self, print: &Fingerprint) -> bool {
-        self.accepted(print).is_some()
+        self.state().model.accepted(print, self.clock.truth()).is_some()
     }
 
     /// A key was used now; the provider shows it after a while.
-    pub fn record_use(&self, key: KeyId, shown_after: SignedDuration) {
+    pub fn record_use(&self, key: &KeyId, shown_after: SignedDuration) {
         let now = self.clock.truth();
         let shown_from = later(now, shown_after);
-        self.state().uses.push(KeyUse { key, from: now, until: Some(now), shown_from });
+        self.state().uses.push(KeyUse { key: key.to_string(), from: now, until: Some(now), shown_from });
     }
 
     /// Consumers use this key all the time from now on, and no other one of its account.
     pub fn switch_use(&self, print: &Fingerprint) {
         let now = self.clock.truth();
         let mut state = self.state();
-        let State { keys, by_print, uses, .. } = &mut *state;
-        let key = by_print.get(print).and_then(|id| keys.get(id)?.now());
-        let Some(key) = key else { return };
-        let account = |id: &KeyId| keys.get(id).and_then(StoredKey::now).map(|key| &key.account);
+        let State { model, uses, .. } = &mut *state;
+        let exists = |key: &&StoredKey| key.settings().is_some();
+        let Some(key) = model.of_print(print).filter(exists) else { return };
+        let account = |id: &str| model.key(id).ok().filter(exists).map(|key| &key.account);
         uses.retain(|it| account(&it.key).is_some());
         for other in uses.iter_mut().filter(|it| account(&it.key) == Some(&key.account)) {
             other.until.get_or_insert(now);
@@ -222,46 +186,19 @@ impl Workspace {
         uses.push(KeyUse { key: key.id.clone(), from: now, until: None, shown_from: now });
     }
 
-    fn insert(&self, key: Key, value: String, activation_lag: SignedDuration) -> LiveKey {
-        let now = self.clock.truth();
-        let print = Fingerprint::of(value.as_bytes());
-        let live = LiveKey { key: key.clone(), value: value.clone(), print: print.clone() };
-        let mut state = self.state();
-        state.by_print.insert(print.clone(), key.id.clone());
-        let accepted_from = later(now, activation_lag);
-        let id = key.id.clone();
-        state.keys.insert(id, StoredKey { versions: vec![(now, Some(key))], value, print, accepted_from });
-        live
-    }
-
     /// What a listing shows that is `lag` old.
     fn inventory(&self, lag: SignedDuration) -> Inventory {
-        let seen = later(self.clock.truth(), SignedDuration::ZERO - lag);
-        let mut state = self.state();
-        let State { accounts, keys, by_print, .. } = &mut *state;
-        // Nothing shows any more what was deleted before the oldest listing that there can be.
-        let oldest = later(self.clock.truth(), SignedDuration::ZERO - LISTING_LAG_MAX);
-        keys.retain(|_, stored| {
-            let gone = stored.now().is_none() && stored.versions.last().is_none_or(|(at, _)| *at <= oldest);
-            if gone {
-                by_print.remove(&stored.print);
-            }
-            !gone
+        let now = self.clock.truth();
+        let model = &mut self.state().model;
+        model.rules.listing_lag = lag;
+        model.forget_deleted(later(now, SignedDuration::ZERO - LISTING_LAG_MAX));
+        let accounts = model.accounts().iter().filter_map(|account| {
+            let keys = model.listing(account, now).filter_map(|(key, settings)| key_of(key, settings));
+            let id = ServiceAccountId::new(&account.id).ok()?;
+            Some(Account { id, name: account.name.clone(), keys: keys.collect() })
         });
-        let mut listed: BTreeMap<&ServiceAccountId, Vec<Key>> = BTreeMap::new();
-        for key in keys.values().filter_map(|stored| stored.seen(seen)) {
-            listed.entry(&key.account).or_default().push(key.clone());
-        }
-        let account = |(id, name): (&ServiceAccountId, &String)| Account {
-            id: id.clone(),
-            name: name.clone(),
-            keys: listed.remove(id).unwrap_or_default(),
-        };
         let skew = SignedDuration::ZERO - self.clock.ahead();
-        Inventory {
-            accounts: accounts.iter().map(account).collect(),
-            clock_skew_seconds: Some(skew.as_secs()),
-        }
+        Inventory { accounts: accounts.collect(), clock_skew_seconds: Some(skew.as_secs()) }
     }
 
     /// The use of these keys that is shown, from `since` on.
@@ -270,9 +207,9 @@ impl Workspace {
         let mut uses: BTreeMap<KeyId, Vec<Use>> = BTreeMap::new();
         for it in &self.state().uses {
             let until = it.until.unwrap_or(now);
-            if until >= since && it.shown_from <= now && of.iter().any(|key| key.id == it.key) {
-                let used = it.as_shown(until);
-                uses.entry(it.key.clone()).or_default().push(used);
+            let key = of.iter().find(|key| key.id.as_str() == it.key);
+            if let Some(key) = key.filter(|_| until >= since && it.shown_from <= now) {
+                uses.entry(key.id.clone()).or_default().push(it.as_shown(until));
             }
         }
         uses
@@ -283,19 +220,71 @@ impl Workspace {
     }
 }
 
-/// A key as a listing shows it that says no more than it must.
-pub(super) fn plain_key(id: KeyId, account: ServiceAccountId, attributes: KeyAttributes) -> Key {
-    Key {
-        usage_hash: Some(id.to_string()),
-        id,
-        account,
-        name: "imagined".to_owned(),
-        hint: String::new(),
-        created_at: None,
-        enabled: true,
-        disable_reason: None,
-        attributes,
-        expires_at: None,
-        character_count: Some(0),
+/// As the adapter tells the engine of a refusal.
+fn refused(refusal: &Refusal) -> Failure {
+    let is_missing = matches!(refusal, Refusal::AccountNotFound | Refusal::KeyNotFound);
+    let kind = if is_missing { Kind::NotFound } else { Kind::Invalid };
+    Failure::rejected(kind, format!("the workspace refuses it: {}", refusal.code()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::key::{DisableReason, KeyAttributes, Limits, Permissions};
+    use crate::domain::secret::SecretValue;
+    use crate::rehearsal::workspace::key::settings;
+
+    fn empty() -> (Workspace, ServiceAccountId) {
+        let clock = VirtualClock::new("2026-11-23T10:00:00.5Z".parse().unwrap());
+        let admin_key = AdminKey::new(SecretValue::new("an-admin-key".to_owned()).unwrap());
+        let workspace = Workspace::new(WorkspaceName::new("prod").unwrap(), clock, admin_key);
+        let account = ServiceAccountId::new("tts").unwrap();
+        workspace.add_account(&account, "tts");
+        (workspace, account)
+    }
+
+    fn create(
+        workspace: &Workspace,
+        account: &ServiceAccountId,
+        expires_in: i64,
+    ) -> Result<LiveKey, Failure> {
+        let attributes = KeyAttributes::of(Permissions::All);
+        let at = workspace.clock.truth() + SignedDuration::from_secs(expires_in);
+        workspace.create_key(account, settings("one", attributes, Some(at)), SignedDuration::ZERO)
+    }
+
+    #[test]
+    fn the_providers_rules_hold_in_a_rehearsal() {
+        let (workspace, account) = empty();
+        let days = 24 * 60 * 60;
+        for (account, expires_in, expected) in [
+            (account.clone(), 5 * 60, Some(Kind::Invalid)),
+            (account.clone(), 91 * days, Some(Kind::Invalid)),
+            (ServiceAccountId::new("nobody").unwrap(), days, Some(Kind::NotFound)),
+            (account, days, None),
+        ] {
+            let refused = create(&workspace, &account, expires_in).err().map(|failure| failure.kind);
+            assert_eq!(refused, expected, "{account} {expires_in}");
+        }
+        assert_eq!(workspace.keys().len(), 1);
+    }
+
+    #[test]
+    fn a_key_is_listed_as_the_provider_lists_it() {
+        let (workspace, account) = empty();
+        let limits = Limits::default().with("a_limit_of_2031", Some(7));
+        let permissions = Permissions::Only(["a_permission_of_2031".to_owned()].into());
+        let attributes = KeyAttributes { permissions, limits };
+        let asked = settings("two", attributes.clone(), None);
+        let limited = workspace.create_key(&account, asked, SignedDuration::ZERO).unwrap().key;
+        assert_eq!(limited.attributes, attributes, "what nobody knows yet is kept");
+        let made = create(&workspace, &account, 3600).unwrap();
+        let why = Some("exposed_publicly");
+        workspace.change(|model, now| model.disable_key(made.key.id.as_str(), why, now)).unwrap();
+        let key = workspace.inventory(SignedDuration::ZERO).key(&made.key.id).cloned().unwrap();
+        assert_eq!(key.attributes.permissions, Permissions::Unlisted);
+        assert_eq!(key.expires_at, Some("2026-11-23T11:00:00Z".parse().unwrap()), "in whole seconds");
+        assert_eq!((key.enabled, key.disable_reason), (false, Some(DisableReason::ExposedPublicly)));
+        assert!(!workspace.accepts(&made.print));
     }
 }

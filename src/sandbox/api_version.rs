@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// Which shape of the API the workspace has. Later eras are greater.
+/// Which shape of the API the workspace has. Later versions are greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum ApiVersion {
@@ -74,7 +74,7 @@ const UNTIL_NOVEMBER_2026: [&str; 3] =
     ["voice_collections_read", "voice_collections_write", "agents_architect"];
 
 impl ApiVersion {
-    /// Every permission that this era knows, in a fixed order.
+    /// Every permission that this API version knows, in a fixed order.
     pub fn permissions(self) -> impl Iterator<Item = &'static str> {
         let later: &[&[&str]] = match self {
             Self::August2025 => &[],
@@ -104,15 +104,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_era_knows_as_many_permissions_as_the_provider_listed_then() {
-        for (era, count) in
+    fn each_api_version_knows_as_many_permissions_as_the_provider_listed_then() {
+        for (api_version, count) in
             [(ApiVersion::August2025, 28), (ApiVersion::September2026, 49), (ApiVersion::November2026, 52)]
         {
-            let mut names: Vec<_> = era.permissions().collect();
-            assert!(era.knows_permission(era.management_permission()));
+            let mut names: Vec<_> = api_version.permissions().collect();
+            assert!(api_version.knows_permission(api_version.management_permission()));
             names.sort_unstable();
             names.dedup();
-            assert_eq!(names.len(), count, "{era:?}");
+            assert_eq!(names.len(), count, "{api_version:?}");
         }
     }
 }

@@ -2,11 +2,10 @@
 
 use jiff::Timestamp;
 
-use crate::domain::key::network;
+use crate::domain::secret::Fingerprint;
 use crate::sandbox::answer::Call;
 use crate::sandbox::key::StoredKey;
 use crate::sandbox::refusal::Refusal;
-use crate::sandbox::route::Route;
 use crate::sandbox::settings::Settings;
 use crate::sandbox::workspace::Workspace;
 
@@ -15,11 +14,11 @@ impl Workspace {
     pub(super) fn authorise(&mut self, call: &Call, now: Timestamp) -> Result<usize, Refusal> {
         let route = call.target.route;
         let value = call.key.as_deref().filter(|value| !value.is_empty()).ok_or(Refusal::NoKey)?;
-        let Some(position) = self.position_of(value) else {
+        let Some(position) = self.position_of(&Fingerprint::of(value.as_bytes())) else {
             *self.unknown_key_calls.entry(route).or_default() += 1;
             return Err(Refusal::WrongKey);
         };
-        let permission = self.permission_for(route);
+        let permission = route.permission(self.rules.api_version);
         let Some(key) = self.keys.get_mut(position) else {
             return Err(Refusal::WrongKey);
         };
@@ -39,28 +38,6 @@ impl Workspace {
             }
         }
     }
-
-    fn permission_for(&self, route: Route) -> Option<&'static str> {
-        match route {
-            Route::ListAccounts
-            | Route::CreateAccount
-            | Route::ListKeys
-            | Route::CreateKey
-            | Route::UpdateKey
-            | Route::DeleteKey
-            | Route::DisableKey
-            | Route::ThirdPartyDisabling => Some(self.rules.era.management_permission()),
-            Route::User | Route::Subscription => Some("user_read"),
-            Route::TextToSpeech => Some("text_to_speech"),
-            Route::AuditLog => Some("audit_log_read"),
-            Route::DisableSelf
-            | Route::Models
-            | Route::Usage
-            | Route::Charges
-            | Route::RequestLog
-            | Route::CharacterStats => None,
-        }
-    }
 }
 
 fn judge(key: &StoredKey, call: &Call, permission: Option<&str>, now: Timestamp) -> Result<(), Refusal> {
@@ -75,8 +52,8 @@ fn judge(key: &StoredKey, call: &Call, permission: Option<&str>, now: Timestamp)
 }
 
 fn passes_addresses(settings: &Settings, call: &Call) -> bool {
-    let (Some(allowed), Some(from)) = (&settings.allowed_ips, call.from) else {
+    let (Some(allowed), Some(from)) = (settings.networks(), call.from) else {
         return true;
     };
-    allowed.iter().filter_map(|text| network(text)).any(|network| network.contains(&from.to_canonical()))
+    allowed.iter().any(|network| network.contains(&from.to_canonical()))
 }

@@ -47,23 +47,8 @@ impl IntoResponse for Wrong {
 
 impl From<Refusal> for Wrong {
     fn from(refusal: Refusal) -> Self {
-        let status = match refusal {
-            Refusal::AccountNotFound | Refusal::KeyNotFound => StatusCode::NOT_FOUND,
-            Refusal::NoKey
-            | Refusal::WrongKey
-            | Refusal::MissingPermission(_)
-            | Refusal::AddressRefused
-            | Refusal::QuotaExceeded
-            | Refusal::UnknownRoute
-            | Refusal::WrongMethod
-            | Refusal::Unprocessable(_)
-            | Refusal::Unwanted { .. }
-            | Refusal::KeyLimit
-            | Refusal::AccountLimit
-            | Refusal::NeedsEnterprise(_)
-            | Refusal::ThirdPartyDisablingForbidden
-            | Refusal::TooManyRequests => StatusCode::UNPROCESSABLE_ENTITY,
-        };
+        let is_missing = matches!(refusal, Refusal::AccountNotFound | Refusal::KeyNotFound);
+        let status = if is_missing { StatusCode::NOT_FOUND } else { StatusCode::UNPROCESSABLE_ENTITY };
         Self(status, format!("{refusal:?}"))
     }
 }
@@ -113,7 +98,7 @@ async fn change_key(
     Json(body): Json<Value>,
 ) -> Result<StatusCode, Wrong> {
     let change = request::key_change(ApiVersion::November2026, &Body::Json(body))?;
-    shared.workspace().change_key(&key, shared.now(), |old| change.applied_to(old))?;
+    shared.workspace().change_key(&key, shared.now(), |settings| change.apply(settings))?;
     Ok(StatusCode::NO_CONTENT)
 }
 

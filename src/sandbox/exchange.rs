@@ -31,8 +31,8 @@ pub(super) async fn exchange(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let era = shared.workspace().rules.era;
-    let target = match Target::find(era, method.as_str(), uri.path()) {
+    let api_version = shared.workspace().rules.api_version;
+    let target = match Target::find(api_version, method.as_str(), uri.path()) {
         Ok(target) => target,
         Err(refusal) => return refuse(&shared, &peer, &refusal),
     };
@@ -61,7 +61,7 @@ fn refuse(shared: &Shared, peer: &Peer, refusal: &Refusal) -> Response {
 async fn answer(shared: &Shared, call: &Call) -> (Answer, Delivery) {
     let plan = {
         let mut workspace = shared.workspace();
-        faults::draw(&mut shared.faults(), call.target.route, workspace.random())
+        faults::draw(&mut shared.faults(), call.target.route, &mut workspace.random)
     };
     wait(shared, plan.delay_before).await;
     let answered = if let Some(instead) = plan.what.as_ref().and_then(faults::What::instead) {
@@ -130,7 +130,7 @@ fn read_body(bytes: &Bytes) -> Body {
 fn respond(shared: &Shared, peer: &Peer, answer: Answer, delivery: Delivery) -> Response {
     let (date, trace) = {
         let mut workspace = shared.workspace();
-        (later(shared.now(), workspace.rules.date_skew), workspace.random().hex(32))
+        (later(shared.now(), workspace.rules.date_skew), workspace.random.hex(32))
     };
     let date = date.to_zoned(TimeZone::UTC).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
     let (media_type, bytes) = answer.content.into_bytes();

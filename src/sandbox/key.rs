@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::domain::secret::Fingerprint;
 use crate::domain::time::later;
 use crate::sandbox::api_version::ApiVersion;
 use crate::sandbox::route::Route;
@@ -14,19 +15,20 @@ use crate::sandbox::rules::{AllIsListed, Rules};
 use crate::sandbox::settings::{Granted, Settings};
 
 /// One key, for ever: a deleted key is kept, so that the truth can be told afterwards.
-pub(super) struct StoredKey {
-    pub(super) id: String,
+pub struct StoredKey {
+    pub id: String,
     /// A person's key has no service account and is in no listing.
-    pub(super) account: Option<String>,
-    pub(super) value: String,
-    pub(super) created: Timestamp,
+    pub account: Option<String>,
+    pub value: String,
+    pub print: Fingerprint,
+    pub created: Timestamp,
     /// From when on it is accepted.
     active_from: Timestamp,
     /// Oldest first and never empty; `None` is deleted.
     versions: Vec<(Timestamp, Option<Settings>)>,
     /// A key that was disabled or deleted goes on working until then.
     lingers_until: Timestamp,
-    pub(super) character_count: i64,
+    pub character_count: i64,
     pub(super) calls: BTreeMap<Route, Calls>,
     /// Accepted calls by request source.
     pub(super) callers: BTreeMap<String, u64>,
@@ -53,7 +55,8 @@ pub enum State {
 }
 
 impl StoredKey {
-    pub(super) fn new(
+    #[must_use]
+    pub fn new(
         id: String,
         account: Option<String>,
         value: String,
@@ -64,6 +67,7 @@ impl StoredKey {
         Self {
             id,
             account,
+            print: Fingerprint::of(value.as_bytes()),
             value,
             created: now,
             active_from: later(now, activation_lag),
@@ -76,7 +80,8 @@ impl StoredKey {
     }
 
     /// The settings now; `None` if the key is deleted.
-    pub(super) fn settings(&self) -> Option<&Settings> {
+    #[must_use]
+    pub fn settings(&self) -> Option<&Settings> {
         self.versions.last().and_then(|(_, settings)| settings.as_ref())
     }
 
@@ -86,7 +91,7 @@ impl StoredKey {
     }
 
     /// The settings as a listing shows them that is `lag` behind.
-    fn settings_seen(&self, now: Timestamp, lag: SignedDuration) -> Option<&Settings> {
+    pub(super) fn settings_seen(&self, now: Timestamp, lag: SignedDuration) -> Option<&Settings> {
         if lag.is_zero() {
             return self.settings();
         }
@@ -134,14 +139,12 @@ impl StoredKey {
         self.versions.last().map_or(self.created, |(since, _)| *since)
     }
 
-    /// The key as the provider lists it, or nothing if it is not (yet, or any more) listed.
-    pub(super) fn listed(&self, rules: &Rules, now: Timestamp) -> Option<Value> {
-        let settings = self.settings_seen(now, rules.listing_lag)?;
+    /// The key as the provider lists it with these settings.
+    pub(super) fn listed(&self, settings: &Settings, rules: &Rules) -> Value {
         let permissions = match (&settings.permissions, rules.all_is_listed) {
             (Granted::All, AllIsListed::Null) => Value::Null,
-            (Granted::All, AllIsListed::Expanded) | (Granted::Only(_), _) => {
-                settings.expanded_permissions(rules.era).into()
-            }
+            (Granted::All, AllIsListed::Expanded) => rules.api_version.permissions().collect(),
+            (Granted::Only(names), _) => json!(names),
         };
         let mut fields = json!({
             "name": settings.name,
@@ -151,20 +154,20 @@ impl StoredKey {
             "created_at_unix": self.created.as_second(),
             "is_disabled": settings.disabled,
             "permissions": permissions,
-            "character_limit": settings.character_limit,
+            "character_limit": settings.limits.get("character_limit"),
             "character_count": self.character_count,
         });
-        if rules.era >= ApiVersion::September2026 {
+        if rules.api_version >= ApiVersion::September2026 {
             fields["disable_reason"] = json!(settings.disable_reason);
             fields["hashed_xi_api_key"] = json!(self.usage_hash());
-            fields["allowed_ips"] = json!(settings.allowed_ips);
-            fields["third_party_disable_allowed"] = json!(settings.third_party_disable_allowed);
+            fields["allowed_ips"] = json!(settings.limits.get("allowed_ips"));
+            fields["third_party_disable_allowed"] = json!(settings.limits.get("third_party_disable_allowed"));
             fields["platform_limits"] = platform_limits(settings, self.character_count);
         }
-        if rules.era >= ApiVersion::November2026 {
+        if rules.api_version >= ApiVersion::November2026 {
             fields["expires_at_unix"] = json!(settings.expires_at);
         }
-        Some(fields)
+        fields
     }
 
     /// `hashed_xi_api_key`. Not a plain digest of the value: a client cannot compute it.
@@ -188,11 +191,12 @@ fn platform_limits(settings: &Settings, credits_used: i64) -> Value {
     if settings.enterprise_field().is_none() {
         return Value::Null;
     }
+    let limit = |name| json!({ "limit": settings.limits.get(name) });
     json!({
-        "credits": {"limit": settings.character_limit, "usage": credits_used},
+        "credits": {"limit": settings.character_limit(), "usage": credits_used},
         "pvc": {"limit": null},
-        "concurrency": {"limit": settings.tts_concurrency_limit},
-        "dubbing_concurrency": {"limit": settings.dubbing_concurrency_limit},
-        "music_concurrency": {"limit": settings.music_concurrency_limit},
+        "concurrency": limit("tts_concurrency_limit"),
+        "dubbing_concurrency": limit("dubbing_concurrency_limit"),
+        "music_concurrency": limit("music_concurrency_limit"),
     })
 }

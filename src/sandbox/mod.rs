@@ -1,7 +1,8 @@
 //! An ElevenLabs workspace that runs locally, behind HTTP, for the demo and the tests of the real program.
 //!
-//! [`workspace`] is the state, without HTTP and without a clock of its own; [`rules`] say how it behaves, [`faults`]
-//! how it fails, [`server`] puts it behind HTTP, and [`truth`] is what the provider would never tell.
+//! [`workspace`] is the state, without HTTP and without a clock of its own: the one model of the provider, which
+//! `rehearsal` plays with too. [`rules`] say how it behaves, [`faults`] how it fails, [`server`] puts it behind HTTP, and
+//! [`truth`] is what the provider would never tell.
 //!
 //! # From outside the process
 //!
@@ -19,7 +20,7 @@
 //! | `POST /sandbox/keys/{id}/disable[?reason=exposed_publicly]` | disables it, as a person or as the provider would |
 //! | `POST /sandbox/keys/{id}/enable` | enables it |
 //! | `DELETE /sandbox/keys/{id}` | deletes it |
-//! | `GET /sandbox/rules`, `PATCH /sandbox/rules` | [`rules::Rules`]: the era, limits, lags; a PATCH names only what changes |
+//! | `GET /sandbox/rules`, `PATCH /sandbox/rules` | [`rules::Rules`]: the API version, limits, lags; a PATCH names only what changes |
 //! | `GET /sandbox/faults`, `PUT /sandbox/faults` | a list of [`faults::Fault`], with what is left of them |
 //!
 //! The admin key has the id `admin` there, so that `POST /sandbox/keys/admin/disable` kills it. Durations are
@@ -33,6 +34,7 @@ pub mod analytics;
 pub mod answer;
 pub mod api_version;
 mod authorise;
+mod checks;
 mod control;
 mod exchange;
 mod fault_effects;

@@ -10,6 +10,7 @@ use crate::sandbox::key::StoredKey;
 use crate::sandbox::refusal::{Complaint, Refusal};
 use crate::sandbox::request;
 use crate::sandbox::route::Route;
+use crate::sandbox::settings::THIRD_PARTY_DISABLING;
 use crate::sandbox::workspace::{StoredAccount, Workspace};
 
 /// As short as sound can be: consumers count answers, they do not listen.
@@ -50,11 +51,11 @@ impl Workspace {
 
     fn perform(&mut self, call: &Call, caller: usize, now: Timestamp) -> Result<Answer, Refusal> {
         let (account, key) = (call.target.account.as_str(), call.target.key.as_str());
-        let era = self.rules.era;
+        let api_version = self.rules.api_version;
         let body = match call.target.route {
             Route::ListAccounts => self.list_accounts(now),
             Route::CreateAccount => {
-                let name = request::account_name(era, &call.body)?;
+                let name = request::account_name(api_version, &call.body)?;
                 if self.accounts.len() >= self.rules.accounts_max {
                     return Err(Refusal::AccountLimit);
                 }
@@ -62,8 +63,8 @@ impl Workspace {
             }
             Route::ListKeys => json!({"api-keys": self.list_keys(self.account(account)?, now)}),
             Route::CreateKey => {
-                let created = self.create_key(account, request::new_key(era, &call.body)?, now)?;
-                match era {
+                let created = self.create_key(account, request::new_key(api_version, &call.body)?, now)?;
+                match api_version {
                     ApiVersion::August2025 => json!({"xi-api-key": created.value}),
                     ApiVersion::September2026 | ApiVersion::November2026 => {
                         json!({"xi-api-key": created.value, "key_id": created.id})
@@ -72,8 +73,8 @@ impl Workspace {
             }
             Route::UpdateKey => {
                 self.check_owner(account, key)?;
-                let change = request::key_change(era, &call.body)?;
-                self.change_key(key, now, |old| change.applied_to(old))?;
+                let change = request::key_change(api_version, &call.body)?;
+                self.change_key(key, now, |settings| change.apply(settings))?;
                 done()
             }
             Route::DeleteKey => {
@@ -114,15 +115,14 @@ impl Workspace {
             "created_at_unix": account.created.as_second(),
             "api-keys": self.list_keys(account, now),
         });
-        if self.rules.era >= ApiVersion::September2026 {
+        if self.rules.api_version >= ApiVersion::September2026 {
             fields["default_sharing_groups"] = json!([]);
         }
         fields
     }
 
     fn list_keys(&self, account: &StoredAccount, now: Timestamp) -> Vec<Value> {
-        let keys = account.keys.iter().filter_map(|position| self.keys.get(*position));
-        keys.filter_map(|key| key.listed(&self.rules, now)).collect()
+        self.listing(account, now).map(|(key, settings)| key.listed(settings, &self.rules)).collect()
     }
 
     fn check_owner(&self, account: &str, key: &str) -> Result<(), Refusal> {
@@ -142,7 +142,7 @@ impl Workspace {
             return Err(Refusal::Unprocessable(vec![Complaint { at, message, kind: "literal_error" }]));
         }
         let key = self.caller(caller)?;
-        let own = key.settings().and_then(|settings| settings.third_party_disable_allowed);
+        let own = key.settings().and_then(|settings| settings.limits.get(THIRD_PARTY_DISABLING)?.as_bool());
         if !self.third_party_policy.or(own).unwrap_or(!self.rules.enterprise) {
             return Err(Refusal::ThirdPartyDisablingForbidden);
         }
@@ -152,7 +152,7 @@ impl Workspace {
     }
 
     fn set_third_party_policy(&mut self, call: &Call) -> Result<Value, Refusal> {
-        let field = "third_party_disable_allowed";
+        let field = THIRD_PARTY_DISABLING;
         self.third_party_policy = match request::fields(&call.body)?.get(field) {
             Some(Value::Null) => None,
             Some(Value::Bool(allowed)) => Some(*allowed),
@@ -180,7 +180,7 @@ impl Workspace {
             "created_at": 0,
             "seat_type": "workspace_admin",
         });
-        match self.rules.era {
+        match self.rules.api_version {
             // The caller's own key, in full: as the provider did then.
             ApiVersion::August2025 => fields["xi_api_key"] = json!(key.map(|key| key.value.clone())),
             ApiVersion::September2026 => {}
@@ -213,13 +213,8 @@ impl Workspace {
         };
         let credits = i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
         let request_id = self.random.hex(20);
-        let key = self.keys.get_mut(caller).ok_or(Refusal::WrongKey)?;
-        let spent = key.character_count.saturating_add(credits);
-        let limit = key.settings().and_then(|settings| settings.character_limit);
-        if limit.is_some_and(|limit| spent > limit) {
-            return Err(Refusal::QuotaExceeded);
-        }
-        key.character_count = spent;
+        let key = self.caller(caller)?.id.clone();
+        self.spend(&key, credits)?;
         self.usage.record(now, made_by(call, caller), credits);
         Ok(Answer::raw(200, "audio/mpeg", SILENCE.to_vec())
             .with_header("request-id", request_id)

@@ -42,15 +42,6 @@ pub struct Complaint {
     pub kind: &'static str,
 }
 
-/// A refusal in the words of the documented error body.
-struct Words {
-    status: u16,
-    kind: &'static str,
-    code: &'static str,
-    message: String,
-    parameter: Option<&'static str>,
-}
-
 impl Refusal {
     /// What counters call the refusal: its code, or what stands in its place.
     #[must_use]
@@ -78,31 +69,13 @@ impl Refusal {
     /// The refusal as the provider words it under `rules`.
     #[must_use]
     pub fn answer(&self, rules: &Rules, request_id: &str) -> Answer {
-        match self {
-            Self::UnknownRoute => Answer::json(404, json!({"detail": "Not Found"})),
-            Self::WrongMethod => Answer::json(405, json!({"detail": "Method Not Allowed"})),
+        let (status, kind, message) = match self {
+            Self::UnknownRoute => return Answer::json(404, json!({"detail": "Not Found"})),
+            Self::WrongMethod => return Answer::json(405, json!({"detail": "Method Not Allowed"})),
             Self::Unprocessable(complaints) => {
                 let detail: Vec<Value> = complaints.iter().map(Complaint::json).collect();
-                Answer::json(422, json!({ "detail": detail }))
+                return Answer::json(422, json!({ "detail": detail }));
             }
-            Self::NoKey
-            | Self::WrongKey
-            | Self::MissingPermission(_)
-            | Self::AddressRefused
-            | Self::QuotaExceeded
-            | Self::AccountNotFound
-            | Self::KeyNotFound
-            | Self::Unwanted { .. }
-            | Self::KeyLimit
-            | Self::AccountLimit
-            | Self::NeedsEnterprise(_)
-            | Self::ThirdPartyDisablingForbidden
-            | Self::TooManyRequests => self.words(rules).answer(rules.errors, request_id),
-        }
-    }
-
-    fn words(&self, rules: &Rules) -> Words {
-        let (status, kind, message) = match self {
             Self::NoKey => {
                 (401, "authentication_error", "Neither authorization header nor xi-api-key received".into())
             }
@@ -120,9 +93,6 @@ impl Refusal {
             }
             Self::AccountNotFound => (404, "not_found", "Service account not found.".into()),
             Self::KeyNotFound => (404, "not_found", "API key not found.".into()),
-            Self::UnknownRoute | Self::WrongMethod | Self::Unprocessable(_) => {
-                (400, "invalid_request", String::new())
-            }
             Self::Unwanted { message, .. } => (400, "validation_error", message.clone()),
             Self::KeyLimit => (400, "invalid_request", "This service account has too many API keys.".into()),
             Self::AccountLimit => {
@@ -138,35 +108,29 @@ impl Refusal {
                 (429, "rate_limit_error", "Too many requests: try again in a minute.".into())
             }
         };
-        let parameter = if let Self::Unwanted { parameter, .. } | Self::NeedsEnterprise(parameter) = self {
-            Some(*parameter)
-        } else {
-            None
-        };
-        Words { status, kind, code: self.code(), message, parameter }
+        let detail = self.detail(rules.errors, kind, &message, request_id);
+        Answer::json(status, json!({ "detail": detail }))
     }
-}
 
-impl Words {
-    fn answer(self, style: ErrorStyle, request_id: &str) -> Answer {
-        let legacy = if self.code == "missing_api_key" { "needs_authorization" } else { self.code };
-        let detail = match style {
-            ErrorStyle::Legacy => json!({"status": legacy, "message": self.message}),
+    fn detail(&self, style: ErrorStyle, kind: &str, message: &str, request_id: &str) -> Value {
+        let code = self.code();
+        let legacy = if code == "missing_api_key" { "needs_authorization" } else { code };
+        match style {
+            ErrorStyle::Legacy => json!({"status": legacy, "message": message}),
             ErrorStyle::Current => {
                 let mut detail = json!({
-                    "type": self.kind,
-                    "code": self.code,
-                    "message": self.message,
+                    "type": kind,
+                    "code": code,
+                    "message": message,
                     "status": legacy,
                     "request_id": request_id,
                 });
-                if let (Some(parameter), Some(fields)) = (self.parameter, detail.as_object_mut()) {
-                    fields.insert("param".into(), parameter.into());
+                if let Self::Unwanted { parameter, .. } | Self::NeedsEnterprise(parameter) = self {
+                    detail["param"] = json!(parameter);
                 }
                 detail
             }
-        };
-        Answer::json(self.status, json!({ "detail": detail }))
+        }
     }
 }
 

@@ -1,6 +1,8 @@
-//! From a request's JSON body to what it asks for, or to the 422 that the era answers.
+//! From a request's JSON body to what it asks for, or to the 422 that the API version answers.
 //!
-//! Fields that an era does not know are ignored, as the provider's framework ignores them.
+//! Fields that an API version does not know are ignored, as the provider's framework ignores them.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
@@ -8,51 +10,70 @@ use crate::domain::key::network;
 use crate::sandbox::answer::Body;
 use crate::sandbox::api_version::ApiVersion;
 use crate::sandbox::refusal::{Complaint, Refusal};
-use crate::sandbox::settings::{Change, Granted, KeyChange, Settings};
+use crate::sandbox::settings::{
+    ALLOWED_IPS, CHARACTER_LIMIT, EXPIRY, Granted, KeyChange, Settings, THIRD_PARTY_DISABLING,
+};
 
 const ADDRESSES_MAX: usize = 100;
+
+/// A field with the API version in which it appeared, what is said of a value that it cannot have, and how it is read.
+type Field = (&'static str, ApiVersion, (&'static str, &'static str), fn(&Value) -> Option<Value>);
+
+const INTEGER: (&str, &str) = ("Input should be a valid integer", "int_type");
+const BOOLEAN: (&str, &str) = ("Input should be a valid boolean", "bool_type");
+const NETWORKS: (&str, &str) = ("Input should be a list of 1 to 100 IP addresses or networks", "value_error");
+/// Every field of a key but those that each key has, in the order in which they are complained about.
+const FIELDS: [Field; 7] = [
+    (CHARACTER_LIMIT, ApiVersion::August2025, INTEGER, positive),
+    (ALLOWED_IPS, ApiVersion::September2026, NETWORKS, addresses),
+    (THIRD_PARTY_DISABLING, ApiVersion::September2026, BOOLEAN, boolean),
+    ("tts_concurrency_limit", ApiVersion::November2026, INTEGER, positive),
+    ("dubbing_concurrency_limit", ApiVersion::November2026, INTEGER, positive),
+    ("music_concurrency_limit", ApiVersion::November2026, INTEGER, positive),
+    (EXPIRY, ApiVersion::November2026, INTEGER, positive),
+];
 
 /// Reads the body of a create.
 ///
 /// # Errors
 /// `Unprocessable`, with every complaint at once.
-pub fn new_key(era: ApiVersion, body: &Body) -> Result<Settings, Refusal> {
-    let mut reader = Reader::new(era, body, Null::Keeps, false)?;
-    let name = reader.name(true);
-    let permissions = reader.permissions(true);
-    let change = reader.limits(Null::Keeps);
-    let settings = Settings::new(name.unwrap_or_default(), permissions.unwrap_or(Granted::Only(Vec::new())));
-    let change = KeyChange { enabled: None, name: None, permissions: None, ..change };
-    reader.finish(change.applied_to(&settings))
+pub fn new_key(api_version: ApiVersion, body: &Body) -> Result<Settings, Refusal> {
+    let mut reader = Reader::new(api_version, body, false)?;
+    let name = reader.name(true).unwrap_or_default();
+    let permissions = reader.permissions(true).unwrap_or(Granted::Only(Vec::new()));
+    let fields = reader.limits(Null::Keeps, Null::Keeps);
+    let mut settings = Settings::new(name, permissions);
+    KeyChange { enabled: None, name: None, permissions: None, fields }.apply(&mut settings);
+    reader.finish(settings)
 }
 
 /// Reads the body of a PATCH.
 ///
 /// # Errors
 /// As of [`new_key`].
-pub fn key_change(era: ApiVersion, body: &Body) -> Result<KeyChange, Refusal> {
-    let all_required = era == ApiVersion::August2025;
-    let mut reader = Reader::new(era, body, Null::IsWrong, !all_required)?;
+pub fn key_change(api_version: ApiVersion, body: &Body) -> Result<KeyChange, Refusal> {
+    let all_required = api_version == ApiVersion::August2025;
+    let mut reader = Reader::new(api_version, body, !all_required)?;
     let enabled = reader.enabled(all_required);
     let name = reader.name(all_required);
     let permissions = reader.permissions(all_required);
-    let limit_null = match era {
+    let limit_null = match api_version {
         ApiVersion::August2025 | ApiVersion::September2026 => Null::Clears,
         ApiVersion::November2026 => Null::IsWrong,
     };
-    let mut change = KeyChange { enabled, name, permissions, ..reader.limits(limit_null) };
-    if all_required && change.character_limit == Change::Keep {
-        change.character_limit = Change::Clear;
+    let mut fields = reader.limits(Null::IsWrong, limit_null);
+    if all_required {
+        fields.entry(CHARACTER_LIMIT).or_insert(None);
     }
-    reader.finish(change)
+    reader.finish(KeyChange { enabled, name, permissions, fields })
 }
 
 /// Reads a body of one name: that of a new service account.
 ///
 /// # Errors
 /// As of [`new_key`].
-pub fn account_name(era: ApiVersion, body: &Body) -> Result<String, Refusal> {
-    let mut reader = Reader::new(era, body, Null::IsWrong, false)?;
+pub fn account_name(api_version: ApiVersion, body: &Body) -> Result<String, Refusal> {
+    let mut reader = Reader::new(api_version, body, false)?;
     let name = reader.name(true);
     reader.finish(name.unwrap_or_default())
 }
@@ -66,17 +87,16 @@ enum Null {
 }
 
 struct Reader<'a> {
-    era: ApiVersion,
+    api_version: ApiVersion,
     fields: &'a Map<String, Value>,
-    null: Null,
     sentinels: bool,
     complaints: Vec<Complaint>,
 }
 
 impl<'a> Reader<'a> {
-    fn new(era: ApiVersion, body: &'a Body, null: Null, sentinels: bool) -> Result<Self, Refusal> {
+    fn new(api_version: ApiVersion, body: &'a Body, sentinels: bool) -> Result<Self, Refusal> {
         let fields = fields(body)?;
-        Ok(Self { era, fields, null, sentinels, complaints: Vec::new() })
+        Ok(Self { api_version, fields, sentinels, complaints: Vec::new() })
     }
 
     fn finish<T>(self, read: T) -> Result<T, Refusal> {
@@ -131,7 +151,7 @@ impl<'a> Reader<'a> {
             self.complain("permissions", "Input should be a valid list", "list_type");
             return None;
         };
-        let known = |name: &&str| self.era.knows_permission(name);
+        let known = |name: &&str| self.api_version.knows_permission(name);
         let read: Option<Vec<&str>> =
             names.iter().map(|name| name.as_str().filter(|name| known(name))).collect();
         if read.is_none() {
@@ -140,66 +160,23 @@ impl<'a> Reader<'a> {
         read.map(|names| Granted::Only(names.into_iter().map(str::to_owned).collect()))
     }
 
-    /// Every field but those of [`Self::enabled`], [`Self::name`] and [`Self::permissions`].
-    fn limits(&mut self, character_limit_null: Null) -> KeyChange {
-        let (era, positive) = (self.era, |value: &Value| value.as_i64().filter(|number| *number >= 0));
-        let since = |first: ApiVersion| era >= first;
-        let integer = ("Input should be a valid integer", "int_type");
-        let usual = self.null;
-        self.null = character_limit_null;
-        let character_limit = self.change(true, "character_limit", integer, positive);
-        self.null = usual;
-        let newer = since(ApiVersion::November2026);
-        KeyChange {
-            enabled: None,
-            name: None,
-            permissions: None,
-            character_limit,
-            allowed_ips: self.change(
-                since(ApiVersion::September2026),
-                "allowed_ips",
-                ("Input should be a list of 1 to 100 IP addresses or networks", "value_error"),
-                addresses,
-            ),
-            third_party_disable_allowed: self.change(
-                since(ApiVersion::September2026),
-                "third_party_disable_allowed",
-                ("Input should be a valid boolean", "bool_type"),
-                Value::as_bool,
-            ),
-            tts_concurrency_limit: self.change(newer, "tts_concurrency_limit", integer, positive),
-            dubbing_concurrency_limit: self.change(newer, "dubbing_concurrency_limit", integer, positive),
-            music_concurrency_limit: self.change(newer, "music_concurrency_limit", integer, positive),
-            expires_at: self.change(newer, "expires_at_unix", integer, positive),
+    /// The [`FIELDS`].
+    fn limits(&mut self, null: Null, character_limit_null: Null) -> BTreeMap<&'static str, Option<Value>> {
+        let mut changes = BTreeMap::new();
+        for (field, since, (message, kind), read) in FIELDS {
+            let null = if field == CHARACTER_LIMIT { character_limit_null } else { null };
+            let Some(value) = self.fields.get(field).filter(|_| since <= self.api_version) else { continue };
+            let clears = value.is_null() && null == Null::Clears || self.sentinels && value == "clear";
+            if clears {
+                changes.insert(field, None);
+            } else if !(value.is_null() && null == Null::Keeps || self.is_kept(value)) {
+                match read(value) {
+                    Some(value) => drop(changes.insert(field, Some(value))),
+                    None => self.complain(field, message, kind),
+                }
+            }
         }
-    }
-
-    fn change<T>(
-        &mut self,
-        is_known: bool,
-        field: &str,
-        (message, kind): (&str, &'static str),
-        read: impl FnOnce(&Value) -> Option<T>,
-    ) -> Change<T> {
-        let Some(value) = self.fields.get(field).filter(|_| is_known) else {
-            return Change::Keep;
-        };
-        if value.is_null() && self.null != Null::IsWrong {
-            return if self.null == Null::Clears { Change::Clear } else { Change::Keep };
-        }
-        if self.is_kept(value) {
-            return Change::Keep;
-        }
-        if self.sentinels && value == "clear" {
-            return Change::Clear;
-        }
-        read(value).map_or_else(
-            || {
-                self.complain(field, message, kind);
-                Change::Keep
-            },
-            Change::Set,
-        )
+        changes
     }
 }
 
@@ -220,8 +197,16 @@ pub fn fields(body: &Body) -> Result<&Map<String, Value>, Refusal> {
     Err(Refusal::Unprocessable(vec![Complaint { at, message: message.to_owned(), kind }]))
 }
 
+fn positive(value: &Value) -> Option<Value> {
+    value.as_i64().filter(|number| *number >= 0).map(Value::from)
+}
+
+fn boolean(value: &Value) -> Option<Value> {
+    value.as_bool().map(Value::from)
+}
+
 /// Reads a list of addresses; each comes back with a prefix length, as the provider gives it back.
-fn addresses(value: &Value) -> Option<Vec<String>> {
+fn addresses(value: &Value) -> Option<Value> {
     let entries = value.as_array().filter(|entries| (1..=ADDRESSES_MAX).contains(&entries.len()))?;
     entries.iter().map(|entry| network(entry.as_str()?).map(|network| network.to_string())).collect()
 }
@@ -235,9 +220,10 @@ mod tests {
     #[test]
     fn a_patch_that_leaves_the_limit_out_clears_it_only_in_2025() {
         let body = Body::Json(json!({"is_enabled": false, "name": "n", "permissions": "all"}));
-        let change = |era| key_change(era, &body).unwrap().character_limit;
-        assert_eq!(change(ApiVersion::August2025), Change::Clear);
-        assert_eq!(change(ApiVersion::September2026), Change::Keep);
-        assert_eq!(change(ApiVersion::November2026), Change::Keep);
+        let change =
+            |api_version| key_change(api_version, &body).unwrap().fields.get(CHARACTER_LIMIT).cloned();
+        assert_eq!(change(ApiVersion::August2025), Some(None));
+        assert_eq!(change(ApiVersion::September2026), None);
+        assert_eq!(change(ApiVersion::November2026), None);
     }
 }

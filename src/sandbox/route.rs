@@ -1,4 +1,4 @@
-//! The routes of the API that the sandbox has, each with the era in which it appeared.
+//! The routes of the API that the sandbox has, each with the API version in which it appeared.
 
 use std::fmt;
 
@@ -35,6 +35,13 @@ impl Route {
     /// Whether the call administrates the workspace, so that it needs the right to manage service accounts.
     #[must_use]
     pub fn is_administration(self) -> bool {
+        let version = ApiVersion::November2026;
+        self.permission(version) == Some(version.management_permission())
+    }
+
+    /// What a key needs for the call, beside what its answer depends on.
+    #[must_use]
+    pub fn permission(self, api_version: ApiVersion) -> Option<&'static str> {
         match self {
             Self::ListAccounts
             | Self::CreateAccount
@@ -43,17 +50,16 @@ impl Route {
             | Self::UpdateKey
             | Self::DeleteKey
             | Self::DisableKey
-            | Self::ThirdPartyDisabling => true,
+            | Self::ThirdPartyDisabling => Some(api_version.management_permission()),
+            Self::User | Self::Subscription => Some("user_read"),
+            Self::TextToSpeech => Some("text_to_speech"),
+            Self::AuditLog => Some("audit_log_read"),
             Self::DisableSelf
-            | Self::User
-            | Self::Subscription
             | Self::Models
-            | Self::TextToSpeech
             | Self::Usage
             | Self::Charges
             | Self::RequestLog
-            | Self::CharacterStats
-            | Self::AuditLog => false,
+            | Self::CharacterStats => None,
         }
     }
 }
@@ -107,14 +113,14 @@ const ROUTES: [(&str, &str, Route, ApiVersion); 18] = [
 ];
 
 impl Target {
-    /// Finds the route, as the era has it.
+    /// Finds the route, as the API version has it.
     ///
     /// # Errors
     /// `UnknownRoute`, or `WrongMethod` where only the path is right.
-    pub fn find(era: ApiVersion, method: &str, path: &str) -> Result<Self, Refusal> {
+    pub fn find(api_version: ApiVersion, method: &str, path: &str) -> Result<Self, Refusal> {
         let mut path_is_known = false;
         for (known_method, pattern, route, since) in ROUTES {
-            let Some(holes) = fill(pattern, path).filter(|_| since <= era) else {
+            let Some(holes) = fill(pattern, path).filter(|_| since <= api_version) else {
                 continue;
             };
             path_is_known = true;
@@ -148,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_route_is_found_from_its_era_on() {
+    fn a_route_is_found_from_its_api_version_on() {
         let path = "/v1/service-accounts/a/api-keys/k/disable";
         let found = Target::find(ApiVersion::November2026, "POST", path).unwrap();
         assert_eq!(found, Target { route: Route::DisableKey, account: "a".into(), key: "k".into() });

@@ -1,4 +1,4 @@
-//! How the workspace behaves as long as nothing is faulty: its era, its limits, its lags, and where the provider is
+//! How the workspace behaves as long as nothing is faulty: its API version, limits and lags, and where the provider is
 //! known to answer in more than one way, which one.
 
 use jiff::SignedDuration;
@@ -11,7 +11,7 @@ use crate::sandbox::api_version::ApiVersion;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rules {
-    pub era: ApiVersion,
+    pub api_version: ApiVersion,
     pub errors: ErrorStyle,
     /// What a wrong key gets: 401 as documented, or 400 as seen.
     pub wrong_key_status: u16,
@@ -53,14 +53,14 @@ pub enum ErrorStyle {
 #[serde(rename_all = "snake_case")]
 pub enum AllIsListed {
     Null,
-    /// As the full list of the era in which the key is listed.
+    /// As the full list of the API version in which the key is listed.
     Expanded,
 }
 
 impl Default for Rules {
     fn default() -> Self {
         Self {
-            era: ApiVersion::November2026,
+            api_version: ApiVersion::November2026,
             errors: ErrorStyle::Current,
             wrong_key_status: 401,
             all_is_listed: AllIsListed::Null,

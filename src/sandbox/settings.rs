@@ -1,6 +1,19 @@
 //! The settings of a key: what a caller may request, and how a PATCH changes them.
 
-use crate::sandbox::api_version::ApiVersion;
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+use serde_json::Value;
+
+use crate::domain::key::{Limits, network};
+
+pub(super) const CHARACTER_LIMIT: &str = "character_limit";
+pub(super) const ALLOWED_IPS: &str = "allowed_ips";
+pub(super) const THIRD_PARTY_DISABLING: &str = "third_party_disable_allowed";
+pub(super) const EXPIRY: &str = "expires_at_unix";
+/// Limits that only Enterprise workspaces may set.
+const ENTERPRISE: [&str; 3] =
+    ["tts_concurrency_limit", "dubbing_concurrency_limit", "music_concurrency_limit"];
 
 /// What a key may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,13 +37,8 @@ impl Granted {
 pub struct Settings {
     pub name: String,
     pub permissions: Granted,
-    pub character_limit: Option<i64>,
-    /// Normalised: every entry has a prefix length.
-    pub allowed_ips: Option<Vec<String>>,
-    pub third_party_disable_allowed: Option<bool>,
-    pub tts_concurrency_limit: Option<i64>,
-    pub dubbing_concurrency_limit: Option<i64>,
-    pub music_concurrency_limit: Option<i64>,
+    /// By the names of the API.
+    pub limits: Limits,
     /// Unix seconds.
     pub expires_at: Option<i64>,
     pub disabled: bool,
@@ -44,12 +52,7 @@ impl Settings {
         Self {
             name: name.into(),
             permissions,
-            character_limit: None,
-            allowed_ips: None,
-            third_party_disable_allowed: None,
-            tts_concurrency_limit: None,
-            dubbing_concurrency_limit: None,
-            music_concurrency_limit: None,
+            limits: Limits::default(),
             expires_at: None,
             disabled: false,
             disable_reason: None,
@@ -59,81 +62,47 @@ impl Settings {
     /// The first limit that only Enterprise workspaces may set.
     #[must_use]
     pub fn enterprise_field(&self) -> Option<&'static str> {
-        [
-            (self.tts_concurrency_limit, "tts_concurrency_limit"),
-            (self.dubbing_concurrency_limit, "dubbing_concurrency_limit"),
-            (self.music_concurrency_limit, "music_concurrency_limit"),
-        ]
-        .into_iter()
-        .find_map(|(limit, field)| limit.map(|_| field))
+        ENTERPRISE.into_iter().find(|field| self.limits.get(field).is_some())
     }
 
-    /// The permissions as a list.
+    /// Where the key may be used from; `None` is everywhere.
     #[must_use]
-    pub fn expanded_permissions(&self, era: ApiVersion) -> Vec<String> {
-        match &self.permissions {
-            Granted::All => era.permissions().map(str::to_owned).collect(),
-            Granted::Only(names) => names.clone(),
-        }
+    pub fn networks(&self) -> Option<Vec<IpNet>> {
+        let entries = self.limits.get(ALLOWED_IPS)?.as_array()?;
+        Some(entries.iter().filter_map(|entry| network(entry.as_str()?)).collect())
     }
-}
 
-/// What a PATCH wants of one field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change<T> {
-    Keep,
-    Clear,
-    Set(T),
-}
-
-impl<T: Clone> Change<T> {
-    /// The field after the change, from what it was.
     #[must_use]
-    pub fn applied_to(&self, old: Option<T>) -> Option<T> {
-        match self {
-            Self::Keep => old,
-            Self::Clear => None,
-            Self::Set(new) => Some(new.clone()),
-        }
+    pub fn character_limit(&self) -> Option<i64> {
+        self.limits.get(CHARACTER_LIMIT)?.as_i64()
     }
 }
 
-/// A PATCH.
+/// A PATCH. What it does not name stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyChange {
     pub enabled: Option<bool>,
     pub name: Option<String>,
     pub permissions: Option<Granted>,
-    pub character_limit: Change<i64>,
-    pub allowed_ips: Change<Vec<String>>,
-    pub third_party_disable_allowed: Change<bool>,
-    pub tts_concurrency_limit: Change<i64>,
-    pub dubbing_concurrency_limit: Change<i64>,
-    pub music_concurrency_limit: Change<i64>,
-    pub expires_at: Change<i64>,
+    /// Limits and the expiry, by the names of the API; `None` clears one.
+    pub fields: BTreeMap<&'static str, Option<Value>>,
 }
 
 impl KeyChange {
-    /// The settings after the change. Enabling forgets why the key was disabled.
-    #[must_use]
-    pub fn applied_to(&self, old: &Settings) -> Settings {
-        let disabled = self.enabled.map_or(old.disabled, |enabled| !enabled);
-        Settings {
-            name: self.name.clone().unwrap_or_else(|| old.name.clone()),
-            permissions: self.permissions.clone().unwrap_or_else(|| old.permissions.clone()),
-            character_limit: self.character_limit.applied_to(old.character_limit),
-            allowed_ips: self.allowed_ips.applied_to(old.allowed_ips.clone()),
-            third_party_disable_allowed: self
-                .third_party_disable_allowed
-                .applied_to(old.third_party_disable_allowed),
-            tts_concurrency_limit: self.tts_concurrency_limit.applied_to(old.tts_concurrency_limit),
-            dubbing_concurrency_limit: self
-                .dubbing_concurrency_limit
-                .applied_to(old.dubbing_concurrency_limit),
-            music_concurrency_limit: self.music_concurrency_limit.applied_to(old.music_concurrency_limit),
-            expires_at: self.expires_at.applied_to(old.expires_at),
-            disabled,
-            disable_reason: old.disable_reason.clone().filter(|_| disabled),
+    /// Enabling forgets why the key was disabled.
+    pub fn apply(self, settings: &mut Settings) {
+        settings.disabled = self.enabled.map_or(settings.disabled, |enabled| !enabled);
+        settings.disable_reason.take_if(|_| !settings.disabled);
+        settings.name = self.name.unwrap_or_else(|| std::mem::take(&mut settings.name));
+        if let Some(permissions) = self.permissions {
+            settings.permissions = permissions;
+        }
+        for (field, value) in self.fields {
+            if field == EXPIRY {
+                settings.expires_at = value.and_then(|value| value.as_i64());
+            } else {
+                settings.limits.set(field, value);
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::sandbox::workspace::Workspace;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Truth {
     pub now: Timestamp,
-    pub era: ApiVersion,
+    pub api_version: ApiVersion,
     pub workspace_id: String,
     pub accounts: Vec<AccountTruth>,
     /// The admin key; it has no account.
@@ -104,18 +104,14 @@ impl Truth {
 impl Workspace {
     #[must_use]
     pub fn truth(&self, now: Timestamp) -> Truth {
-        let keys_of = |positions: &[usize]| {
-            let keys = positions.iter().filter_map(|position| self.keys.get(*position));
-            keys.map(|key| key_truth(key, now)).collect()
-        };
         let accounts = self.accounts.iter().map(|account| AccountTruth {
             service_account_user_id: account.id.clone(),
             name: account.name.clone(),
-            keys: keys_of(&account.keys),
+            keys: self.keys_of(account).map(|key| key_truth(key, now)).collect(),
         });
         Truth {
             now,
-            era: self.rules.era,
+            api_version: self.rules.api_version,
             workspace_id: self.id.clone(),
             accounts: accounts.collect(),
             admin: self.keys.first().map(|key| key_truth(key, now)),
@@ -134,8 +130,7 @@ impl Workspace {
     /// Whether the provider accepts this value now.
     #[must_use]
     pub fn accepts(&self, value: &str, now: Timestamp) -> bool {
-        let key = self.position_of(value).and_then(|position| self.keys.get(position));
-        key.is_some_and(|key| key.accepted_under(now).is_some())
+        self.accepted(&Fingerprint::of(value.as_bytes()), now).is_some()
     }
 }
 
@@ -144,7 +139,7 @@ fn key_truth(key: &StoredKey, now: Timestamp) -> KeyTruth {
     KeyTruth {
         key_id: key.id.clone(),
         name: settings.map(|settings| settings.name.clone()).unwrap_or_default(),
-        fingerprint: Fingerprint::of(key.value.as_bytes()),
+        fingerprint: key.print.clone(),
         state: key.state(now),
         disable_reason: settings.and_then(|settings| settings.disable_reason.clone()),
         created_at: key.created,

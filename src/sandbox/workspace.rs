@@ -1,13 +1,12 @@
-//! A workspace's state, and what an operator can change in its dashboard. Pure: each call passes the time, so that a
-//! workspace can run in virtual time. The API in front of it is [`Workspace::answer`].
+//! The one model of an ElevenLabs workspace: its accounts and keys, and the rules by which they are created, changed,
+//! listed and accepted. Pure: each call passes the time, so that a workspace can run in virtual time, where
+//! `rehearsal` has one. The API in front of it is [`Workspace::answer`].
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
 
-use ipnet::IpNet;
 use jiff::Timestamp;
 
-use crate::domain::key::network;
+use crate::domain::secret::Fingerprint;
 use crate::sandbox::analytics::{AuditLog, CallLog, UsageLog};
 use crate::sandbox::key::StoredKey;
 use crate::sandbox::random::Random;
@@ -19,8 +18,6 @@ use crate::sandbox::settings::{Granted, Settings};
 /// The `key_id` of the admin key, which is a person's key and therefore in no listing.
 pub const ADMIN_KEY_ID: &str = "admin";
 
-const EXPIRY_SECONDS: std::ops::RangeInclusive<i64> = 15 * 60..=90 * 24 * 60 * 60;
-
 /// Service accounts, keys, and what was done with them.
 pub struct Workspace {
     pub rules: Rules,
@@ -28,7 +25,7 @@ pub struct Workspace {
     pub(super) random: Random,
     pub(super) accounts: Vec<StoredAccount>,
     pub(super) keys: Vec<StoredKey>,
-    by_value: HashMap<String, usize>,
+    by_print: HashMap<Fingerprint, usize>,
     by_id: HashMap<String, usize>,
     pub(super) third_party_policy: Option<bool>,
     pub(super) usage: UsageLog,
@@ -59,9 +56,9 @@ impl InFlight {
     }
 }
 
-pub(super) struct StoredAccount {
-    pub(super) id: String,
-    pub(super) name: String,
+pub struct StoredAccount {
+    pub id: String,
+    pub name: String,
     pub(super) created: Timestamp,
     /// Positions in the workspace's keys.
     pub(super) keys: Vec<usize>,
@@ -85,7 +82,7 @@ impl Workspace {
             random,
             accounts: Vec::new(),
             keys: Vec::new(),
-            by_value: HashMap::new(),
+            by_print: HashMap::new(),
             by_id: HashMap::new(),
             third_party_policy: None,
             usage: UsageLog::default(),
@@ -111,33 +108,51 @@ impl Workspace {
     /// Makes a service account and returns its id. People are not bound by the account limit here.
     pub fn create_account(&mut self, name: &str, now: Timestamp) -> String {
         let id = self.random.hex(28);
-        let name = name.to_owned();
-        self.accounts.push(StoredAccount { id: id.clone(), name, created: now, keys: Vec::new() });
+        self.add_account(id.clone(), name.to_owned(), now);
         id
     }
 
-    /// Makes a key, active after the activation lag.
+    /// A service account of this id, which is not taken.
+    pub fn add_account(&mut self, id: String, name: String, now: Timestamp) {
+        self.accounts.push(StoredAccount { id, name, created: now, keys: Vec::new() });
+    }
+
+    /// Makes a key with an id and a value of the workspace's own.
     ///
     /// # Errors
-    /// `AccountNotFound`; or what the provider does not want of the settings. Nothing was made.
+    /// As of [`Self::create_key_as`].
     pub fn create_key(
         &mut self,
         account: &str,
         settings: Settings,
         now: Timestamp,
     ) -> Result<CreatedKey, Refusal> {
-        self.account(account)?;
-        self.check_room(account)?;
-        self.check_settings(&settings, None, now)?;
         let created = CreatedKey { id: self.random.hex(20), value: self.random.key_value() };
-        let lag = self.rules.activation_lag;
-        let owner = Some(account.to_owned());
-        self.add(StoredKey::new(created.id.clone(), owner, created.value.clone(), settings, now, lag));
-        self.audit.record(now, "API Key Creation", &created.id);
+        self.create_key_as(created.clone(), account, settings, now)?;
         Ok(created)
     }
 
-    /// Changes a key's settings to what `change` makes of them.
+    /// Makes a key of this id and value, which are not taken; active after the activation lag.
+    ///
+    /// # Errors
+    /// `AccountNotFound`; or what the provider does not want of the settings. Nothing was made.
+    pub fn create_key_as(
+        &mut self,
+        CreatedKey { id, value }: CreatedKey,
+        account: &str,
+        settings: Settings,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        self.account(account)?;
+        self.check_room(account)?;
+        self.check_settings(&settings, None, now)?;
+        self.audit.record(now, "API Key Creation", &id);
+        let owner = Some(account.to_owned());
+        self.add(StoredKey::new(id, owner, value, settings, now, self.rules.activation_lag));
+        Ok(())
+    }
+
+    /// Changes a key's settings by `change`.
     ///
     /// # Errors
     /// `KeyNotFound`; or what the provider does not want of the new settings. Nothing was changed.
@@ -145,11 +160,12 @@ impl Workspace {
         &mut self,
         key: &str,
         now: Timestamp,
-        change: impl FnOnce(&Settings) -> Settings,
+        change: impl FnOnce(&mut Settings),
     ) -> Result<(), Refusal> {
         let old = self.key(key)?.settings().ok_or(Refusal::KeyNotFound)?;
-        let (old, new) = (old.clone(), change(old));
-        self.check_settings(&new, Some(&old), now)?;
+        let mut new = old.clone();
+        change(&mut new);
+        self.check_settings(&new, Some(old), now)?;
         let lag = self.rules.revocation_lag;
         self.key_mut(key)?.change(Some(new), now, lag);
         self.audit.record(now, "API Key Update", key);
@@ -161,8 +177,10 @@ impl Workspace {
     /// # Errors
     /// `KeyNotFound`.
     pub fn disable_key(&mut self, key: &str, reason: Option<&str>, now: Timestamp) -> Result<(), Refusal> {
-        let reason = reason.map(str::to_owned);
-        self.change_key(key, now, |old| Settings { disabled: true, disable_reason: reason, ..old.clone() })
+        self.change_key(key, now, |settings| {
+            settings.disabled = true;
+            settings.disable_reason = reason.map(str::to_owned);
+        })
     }
 
     /// Enables a key. Repeatable.
@@ -170,7 +188,10 @@ impl Workspace {
     /// # Errors
     /// `KeyNotFound`.
     pub fn enable_key(&mut self, key: &str, now: Timestamp) -> Result<(), Refusal> {
-        self.change_key(key, now, |old| Settings { disabled: false, disable_reason: None, ..old.clone() })
+        self.change_key(key, now, |settings| {
+            settings.disabled = false;
+            settings.disable_reason = None;
+        })
     }
 
     /// Deletes a key for ever.
@@ -186,21 +207,34 @@ impl Workspace {
         Ok(())
     }
 
+    /// Spends credits of a key's budget.
+    ///
+    /// # Errors
+    /// `KeyNotFound`, or `QuotaExceeded`: nothing was spent.
+    pub fn spend(&mut self, key: &str, credits: i64) -> Result<(), Refusal> {
+        let stored = self.key_mut(key)?;
+        let spent = stored.character_count.saturating_add(credits);
+        let limit = stored.settings().and_then(Settings::character_limit);
+        if limit.is_some_and(|limit| spent > limit) {
+            return Err(Refusal::QuotaExceeded);
+        }
+        stored.character_count = spent;
+        Ok(())
+    }
+
     /// The value of the admin key.
     #[must_use]
     pub fn admin_key(&self) -> &str {
         self.keys.first().map_or("", |key| &key.value)
     }
 
-    pub(super) fn random(&mut self) -> &mut Random {
-        &mut self.random
-    }
-
     pub(super) fn account(&self, id: &str) -> Result<&StoredAccount, Refusal> {
         self.accounts.iter().find(|account| account.id == id).ok_or(Refusal::AccountNotFound)
     }
 
-    pub(super) fn key(&self, id: &str) -> Result<&StoredKey, Refusal> {
+    /// # Errors
+    /// `KeyNotFound`; a deleted key is found.
+    pub fn key(&self, id: &str) -> Result<&StoredKey, Refusal> {
         self.by_id.get(id).and_then(|position| self.keys.get(*position)).ok_or(Refusal::KeyNotFound)
     }
 
@@ -208,14 +242,59 @@ impl Workspace {
         self.by_id.get(id).and_then(|position| self.keys.get_mut(*position)).ok_or(Refusal::KeyNotFound)
     }
 
-    /// Where the key with this value is among the keys.
-    pub(super) fn position_of(&self, value: &str) -> Option<usize> {
-        self.by_value.get(value).copied()
+    /// Every service account.
+    #[must_use]
+    pub fn accounts(&self) -> &[StoredAccount] {
+        &self.accounts
     }
 
-    fn add(&mut self, key: StoredKey) {
+    /// The keys of an account that a listing shows now, each with the settings that it shows.
+    pub fn listing<'a>(
+        &'a self,
+        account: &'a StoredAccount,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (&'a StoredKey, &'a Settings)> {
+        self.keys_of(account)
+            .filter_map(move |key| Some((key, key.settings_seen(now, self.rules.listing_lag)?)))
+    }
+
+    /// Every key of a service account, deleted ones too.
+    pub fn keys(&self) -> impl Iterator<Item = &StoredKey> {
+        self.accounts.iter().flat_map(|account| self.keys_of(account))
+    }
+
+    pub(super) fn keys_of<'a>(&'a self, account: &'a StoredAccount) -> impl Iterator<Item = &'a StoredKey> {
+        account.keys.iter().filter_map(|position| self.keys.get(*position))
+    }
+
+    /// Nothing tells of keys any more that were deleted before `at`: for workspaces that live long.
+    pub fn forget_deleted(&mut self, at: Timestamp) {
+        let is_kept = |key: &StoredKey| key.settings().is_some() || key.changed() > at;
+        for account in &mut self.accounts {
+            account.keys.retain(|position| self.keys.get(*position).is_some_and(is_kept));
+        }
+    }
+
+    /// The key that has, or had, the value of this fingerprint.
+    #[must_use]
+    pub fn of_print(&self, print: &Fingerprint) -> Option<&StoredKey> {
+        self.keys.get(self.position_of(print)?)
+    }
+
+    /// The key with the value of this fingerprint, if it is accepted now.
+    #[must_use]
+    pub fn accepted(&self, print: &Fingerprint, now: Timestamp) -> Option<&StoredKey> {
+        self.of_print(print).filter(|key| key.accepted_under(now).is_some())
+    }
+
+    pub(super) fn position_of(&self, print: &Fingerprint) -> Option<usize> {
+        self.by_print.get(print).copied()
+    }
+
+    /// Adds a key that is there already, whatever the rules for a new one.
+    pub fn add(&mut self, key: StoredKey) {
         let position = self.keys.len();
-        self.by_value.insert(key.value.clone(), position);
+        self.by_print.insert(key.print.clone(), position);
         self.by_id.insert(key.id.clone(), position);
         if let Some(account) =
             self.accounts.iter_mut().find(|account| Some(&account.id) == key.account.as_ref())
@@ -223,48 +302,6 @@ impl Workspace {
             account.keys.push(position);
         }
         self.keys.push(key);
-    }
-
-    fn check_room(&self, account: &str) -> Result<(), Refusal> {
-        let there = self.account(account)?.keys.iter().filter_map(|position| self.keys.get(*position));
-        let count = there.filter(|key| key.settings().is_some()).count();
-        match self.rules.keys_per_account {
-            Some(most) if count >= most => Err(Refusal::KeyLimit),
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    /// Checks what may not be set; what stays as it was is not checked again.
-    fn check_settings(&self, new: &Settings, old: Option<&Settings>, now: Timestamp) -> Result<(), Refusal> {
-        if let Some(field) = new.enterprise_field().filter(|_| !self.rules.enterprise) {
-            return Err(Refusal::NeedsEnterprise(field));
-        }
-        if old.is_none_or(|old| old.allowed_ips != new.allowed_ips) && !self.rules.private_addresses_allowed {
-            let networks = new.allowed_ips.iter().flatten().filter_map(|text| network(text));
-            if let Some(network) = networks.into_iter().find(is_private) {
-                let message = format!("{network} is a private range");
-                return Err(Refusal::Unwanted { parameter: "allowed_ips", message });
-            }
-        }
-        if old.is_some_and(|old| old.expires_at == new.expires_at) {
-            return Ok(());
-        }
-        let message = match new.expires_at {
-            None if self.rules.never_expiring_forbidden => "this workspace forbids keys that never expire",
-            Some(expiry) if !EXPIRY_SECONDS.contains(&(expiry - now.as_second())) => {
-                "the expiry must be at least 15 minutes and at most 90 days ahead"
-            }
-            Some(_) | None => return Ok(()),
-        };
-        Err(Refusal::Unwanted { parameter: "expires_at_unix", message: message.to_owned() })
-    }
-}
-
-/// Whether the network begins in a range that the provider does not take.
-fn is_private(network: &IpNet) -> bool {
-    match network.addr() {
-        IpAddr::V4(v4) => v4.is_private() || v4.is_loopback() || v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_loopback() || v6.is_unicast_link_local(),
     }
 }
 
@@ -279,7 +316,7 @@ mod tests {
     use super::*;
 
     fn call(workspace: &mut Workspace, method: &str, path: &str, body: Body, now: Timestamp) -> Answer {
-        let target = Target::find(workspace.rules.era, method, path).unwrap();
+        let target = Target::find(workspace.rules.api_version, method, path).unwrap();
         let key = Some(workspace.admin_key().to_owned());
         let (query, source) = (BTreeMap::new(), "test".to_owned());
         workspace.answer(&Call { target, key, from: None, query, source, body }, now)

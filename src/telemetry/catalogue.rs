@@ -292,6 +292,11 @@ pub(super) const SPANS_SENT: Definition =
     counter("rekeyd_spans_sent", &[], "Spans that the collector accepted; present if traces are exported.");
 pub(super) const SPANS_DROPPED: Definition =
     counter("rekeyd_spans_dropped", &["reason"], "Spans that were dropped, by reason.");
+pub(super) const LOG_LINES_DROPPED: Definition = counter(
+    "rekeyd_log_lines_dropped",
+    &[],
+    "Log lines that were dropped because the standard error or systemd's journal did not take them.",
+);
 pub(super) const DRAINING: Definition = gauge("rekeyd_draining", &[], "Whether the daemon is stopping (1).");
 
 /// Every metric, in the order of the output.
@@ -365,5 +370,6 @@ pub const ALL: &[Definition] = &[
     CHANNEL_FAILING,
     SPANS_SENT,
     SPANS_DROPPED,
+    LOG_LINES_DROPPED,
     DRAINING,
 ];

@@ -2,7 +2,7 @@
 //! `journalctl CREDENTIAL=tts-backend`.
 
 use std::fmt;
-use std::io::Write as _;
+use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
@@ -10,30 +10,50 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
-use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
+
+use crate::telemetry::logging::queue::{Line, LogQueue};
 
 /// The socket of the systemd journal.
 pub(super) const SOCKET: &str = "/run/systemd/journal/socket";
 const IDENTIFIER: &str = "rekeyd";
 const NAME_LENGTH_MAX: usize = 64;
 
-/// Sends lines to the journal, and writes lines that the journal rejects to `fallback`, with a priority prefix.
-pub(super) struct Journald<W> {
-    socket: UnixDatagram,
-    path: PathBuf,
-    fallback: W,
+/// Queues lines for the journal, each with a text for the case that the journal rejects it.
+pub(super) struct Journald(LogQueue);
+
+impl Journald {
+    pub(super) fn new(queue: LogQueue) -> Self {
+        Self(queue)
+    }
 }
 
-impl<W> Journald<W> {
+/// Where the journal listens.
+pub(super) struct Socket {
+    socket: UnixDatagram,
+    path: PathBuf,
+}
+
+impl Socket {
     /// # Errors
     /// No journal listens there.
-    pub(super) fn at(path: &Path, fallback: W) -> std::io::Result<Self> {
+    pub(super) fn at(path: &Path) -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
+        // A journal that is there and takes nothing at the moment must not keep the program from starting.
+        socket.set_nonblocking(true)?;
         // An empty datagram creates no entry.
-        socket.send_to(&[], path)?;
-        Ok(Self { socket, path: path.to_owned(), fallback })
+        match socket.send_to(&[], path) {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            Ok(_) | Err(_) => {}
+        }
+        socket.set_nonblocking(false)?;
+        Ok(Self { socket, path: path.to_owned() })
+    }
+
+    /// Whether the journal has accepted the line; waits for a journal that takes nothing at the moment.
+    pub(super) fn sends(&self, line: &Line) -> bool {
+        line.entry.as_ref().is_some_and(|entry| self.socket.send_to(entry, &self.path).is_ok())
     }
 }
 
@@ -92,10 +112,9 @@ impl Visit for Fields {
     }
 }
 
-impl<S, W> Layer<S> for Journald<W>
+impl<S> Layer<S> for Journald
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
-    W: for<'a> MakeWriter<'a> + 'static,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         if let Some(span) = context.span(id) {
@@ -115,10 +134,8 @@ where
         }
         let metadata = event.metadata();
         let (priority, line) = (priority(*metadata.level()), fields.line());
-        if self.socket.send_to(&entry(priority, metadata.target(), &line, &fields), &self.path).is_err() {
-            // If this fails too, the line is lost.
-            drop(writeln!(self.fallback.make_writer(), "<{priority}>{line}"));
-        }
+        let entry = entry(priority, metadata.target(), &line, &fields);
+        self.0.put(Line { text: format!("<{priority}>{line}\n").into_bytes(), entry: Some(entry) });
     }
 }
 
@@ -168,20 +185,6 @@ mod tests {
 
     use super::*;
 
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl std::io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
     /// Decodes an entry like the systemd journal.
     fn read(mut bytes: &[u8]) -> BTreeMap<String, String> {
         let mut fields = BTreeMap::new();
@@ -213,9 +216,16 @@ mod tests {
             let length = journal.recv(&mut bytes).unwrap();
             read(&bytes[..length])
         };
-        let lines = Lines::default();
-        let writer = lines.clone();
-        let layer = Journald::at(&path, move || writer.clone()).unwrap();
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let (writer, socket) = (Arc::clone(&lines), Socket::at(&path).unwrap());
+        let write = move |line: &Line| {
+            if !socket.sends(line) {
+                writer.lock().unwrap().extend_from_slice(&line.text);
+            }
+            Ok(())
+        };
+        let queue = LogQueue::start(write, |_| ()).unwrap();
+        let layer = Journald::new(queue.clone());
         assert_eq!(receive().len(), 0, "the socket accepts datagrams");
         let subscriber = tracing_subscriber::registry().with(layer);
         tracing::subscriber::with_default(subscriber, || {
@@ -232,15 +242,42 @@ mod tests {
                 "failed why=first second  credential=other status=503 message_=1 rotation=r1 effect=mint";
             assert_eq!(field("MESSAGE"), Some(message));
             tracing::error!(long = %"x".repeat(8 << 20), "too long for a datagram");
+            queue.flush(Duration::from_secs(20));
             drop(std::fs::remove_file(&path));
             tracing::info!("no journal listens");
+            queue.flush(Duration::from_secs(20));
         });
-        let written = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let written = String::from_utf8(lines.lock().unwrap().clone()).unwrap();
         let written: Vec<&str> = written.lines().collect();
         assert_eq!(written.len(), 2, "nothing is lost");
         assert!(written[0].starts_with("<3>too long for a datagram long=xxx"));
         assert!(written[1].starts_with("<6>no journal listens"), "{}", written[1]);
-        assert!(Journald::at(&path, std::io::sink).is_err(), "no journal listens");
+        assert_eq!(queue.dropped(), 0);
+        assert!(Socket::at(&path).is_err(), "no journal listens");
+    }
+
+    #[test]
+    fn a_journal_that_takes_nothing_keeps_nobody_from_starting_and_from_logging() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let journal = UnixDatagram::bind(&path).unwrap();
+        let other = UnixDatagram::unbound().unwrap();
+        other.set_nonblocking(true).unwrap();
+        while other.send_to(&[], &path).is_ok() {}
+        let socket = Socket::at(&path).unwrap();
+        let queue = LogQueue::start(
+            move |line| socket.sends(line).then_some(()).ok_or_else(|| io::ErrorKind::Other.into()),
+            |_| (),
+        )
+        .unwrap();
+        let subscriber = tracing_subscriber::registry().with(Journald::new(queue.clone()));
+        tracing::subscriber::with_default(subscriber, || tracing::info!("waits"));
+        queue.flush(Duration::from_millis(1));
+        journal.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let mut bytes = vec![0; 65536];
+        let entry = std::iter::repeat_with(|| journal.recv(&mut bytes).unwrap()).find(|length| *length > 0);
+        let entry = entry.unwrap();
+        assert_eq!(read(&bytes[..entry]).get("MESSAGE").map(String::as_str), Some("waits"));
     }
 
     #[test]

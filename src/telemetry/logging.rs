@@ -1,4 +1,5 @@
-//! The log: readable lines on a terminal, systemd's own protocol under systemd, and JSON elsewhere.
+//! The log: readable lines on a terminal, systemd's own protocol under systemd, and JSON elsewhere. Lines are written by a
+//! thread of their own, from a bounded [`queue`].
 
 use std::any::Any;
 use std::fmt;
@@ -21,8 +22,12 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::telemetry::journald::{self, Journald, priority};
 
+mod output;
+pub(in crate::telemetry) mod queue;
 mod readable;
 
+pub use crate::telemetry::logging::output::{Logging, flush, lines_dropped};
+use crate::telemetry::logging::queue::Line;
 use crate::telemetry::logging::readable::TimeOfDay;
 
 /// The filter that applies by default.
@@ -77,21 +82,34 @@ pub enum LoggingError {
     Filter(#[from] ParseError),
     #[error("logging has begun already")]
     Begun(#[from] TryInitError),
+    #[error("cannot start the thread that writes the log")]
+    Thread(#[source] io::Error),
 }
 
-/// Logs to the standard error from now on, panics included. `filter` is a list of `target=level`; `None` is `info`.
+/// Logs to the standard error from now on, panics included, and never waits for it. `filter` is a list of `target=level`;
+/// `None` is `info`.
 ///
 /// # Errors
-/// The filter cannot be understood, or this was called before.
-pub fn init(format: Format, filter: Option<&str>) -> Result<(), LoggingError> {
+/// The filter cannot be understood, this was called before, or no thread can be started.
+pub fn init(format: Format, filter: Option<&str>) -> Result<Logging, LoggingError> {
+    let base = base(filter)?;
     let is_journal = format == Format::Systemd;
-    let journald = is_journal.then(|| Journald::at(Path::new(journald::SOCKET), io::stderr));
-    match journald {
-        Some(Ok(journald)) => base(filter)?.with(journald).try_init()?,
-        Some(Err(_)) | None => subscriber(format, filter, io::stderr)?.try_init()?,
-    }
+    let thread = LoggingError::Thread;
+    let logging = match is_journal.then(|| journald::Socket::at(Path::new(journald::SOCKET))) {
+        Some(Ok(socket)) => {
+            let send = move |line: &Line| if socket.sends(line) { Ok(()) } else { output::text(line) };
+            let (queue, logging) = output::start(send).map_err(thread)?;
+            base.with(Journald::new(queue)).try_init()?;
+            logging
+        }
+        Some(Err(_)) | None => {
+            let (queue, logging) = output::start(output::text).map_err(thread)?;
+            subscriber(format, filter, queue)?.try_init()?;
+            logging
+        }
+    };
     panic::set_hook(Box::new(log_panic));
-    Ok(())
+    Ok(logging)
 }
 
 /// What [`init`] makes the global subscriber, for any writer.

@@ -12,6 +12,7 @@ use crate::domain::phase::PhaseName;
 use crate::domain::plan::Reason;
 use crate::ports::meter::{self, Transition};
 use crate::telemetry::histogram::{self, Histogram};
+use crate::telemetry::logging;
 use crate::telemetry::traces::call::{self, CallTarget};
 use crate::telemetry::traces::{DropReason, Traces};
 
@@ -150,6 +151,7 @@ pub struct Counts {
     pub writable: bool,
     /// Spans, if traces are exported.
     pub spans: Option<Spans>,
+    pub log_lines_dropped: u64,
 }
 
 /// The counts of spans.
@@ -178,6 +180,7 @@ impl Default for Counts {
             write_failures: 0,
             writable: true,
             spans: None,
+            log_lines_dropped: 0,
         }
     }
 }
@@ -212,7 +215,7 @@ impl Meter {
     /// The current counts.
     #[must_use]
     pub fn read(&self) -> Counts {
-        self.counts().clone()
+        Counts { log_lines_dropped: logging::lines_dropped(), ..self.counts().clone() }
     }
 
     /// The stores whose last operation failed because of the store or the connection.

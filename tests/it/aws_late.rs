@@ -41,6 +41,7 @@ async fn start(folder: &Path, fake: &StrictFake, credentials: &[(&str, &str)]) -
         socket = "{shown}/socket"
         journal.sqlite.path = "{shown}/journal.db"
         [workspaces.prod]
+        first_rotations_at_once = 1000
         base_url = "{}"
         admin_key = {{ file = "{shown}/admin" }}
         requests_per_second = 100
@@ -103,6 +104,7 @@ async fn two_fields_of_a_secret_are_rotated_on_late_answers_and_lost_replies_wit
             r#"
             every = "8s"
             overlap = {{ at_least = "500ms", at_most = "1h" }}
+            wait_for.confirm = false
             quarantine = "200ms"
             publish_to = [{{ store = "aws", secret = "shared", json_field = "{field}" }}]
             "#
@@ -136,6 +138,7 @@ async fn an_operators_overwrite_leads_out_of_a_foreign_value_on_late_answers() {
     let terms = r#"
         every = "1d"
         overlap = { at_least = "5s", at_most = "1h" }
+        wait_for.confirm = false
         quarantine = "200ms"
         publish_to = [{ store = "aws", secret = "plain" }]
         "#;
@@ -158,5 +161,5 @@ async fn an_operators_overwrite_leads_out_of_a_foreign_value_on_late_answers() {
     drop(daemon);
     assert!(accepted(&fake.current("plain").unwrap()));
     assert!(fake.versions("plain") - before <= 2, "{} versions more", fake.versions("plain") - before);
-    assert_eq!(log(folder).matches("\"parked\"").count(), 1, "{}", log(folder));
+    assert_eq!(log(folder).matches("\"event\":\"parked\"").count(), 1, "{}", log(folder));
 }

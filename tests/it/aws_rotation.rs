@@ -40,6 +40,7 @@ fn start(folder: &Path, sandbox: &Sandbox, moto: &Moto) -> Daemon {
         socket = "{shown}/socket"
         journal.sqlite.path = "{shown}/journal.db"
         [workspaces.prod]
+        first_rotations_at_once = 1000
         base_url = "{}"
         admin_key = {{ file = "{shown}/admin" }}
         requests_per_second = 100
@@ -51,9 +52,10 @@ fn start(folder: &Path, sandbox: &Sandbox, moto: &Moto) -> Daemon {
         every = "3s"
         overlap = {{ at_least = "500ms", at_most = "1h" }}
         quarantine = "200ms"
+        wait_for.confirm = false
         publish_to = [
           {{ store = "aws", secret = "prod/plain", create = true }},
-          {{ store = "aws", secret = "prod/shared", json_field = "xi_api_key" }},
+          {{ store = "aws", secret = "prod/shared", json_field = "xi_api_key", create_field = true }},
         ]
         "#,
         sandbox.base_url(),

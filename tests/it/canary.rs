@@ -157,7 +157,7 @@ async fn nothing_that_is_written_or_said_holds_a_secret() {
     let pace = Pace::new("3s", "2s", "200ms");
     let mut rehearsal = Rehearsal::set(21, &pace).await;
     rehearsal.launcher.filter = Some("trace".to_owned());
-    rehearsal.stage.sandbox.workspace().rules.era = ApiVersion::August2025;
+    rehearsal.stage.sandbox.workspace().rules.api_version = ApiVersion::August2025;
     rehearsal.stage.sandbox.set_faults(everything_that_can_go_wrong(&rehearsal.stage));
     let collector = Collector::open().await;
     collector.listens_to(&mut rehearsal);

@@ -22,7 +22,7 @@ impl Place {
         let shown = place.0.path().display().to_string();
         let policy = format!(
             "[daemon]\nlisten = \"127.0.0.1:0\"\nsocket = \"{shown}/socket\"\njournal.sqlite.path = \"{shown}/journal.db\"\n\
-             [workspaces.prod]\nbase_url = \"http://127.0.0.1:1\"\nadmin_key = {{ env = \"ADMIN_KEY\" }}\n\
+             [workspaces.prod]\nfirst_rotations_at_once = 1000\nbase_url = \"http://127.0.0.1:1\"\nadmin_key = {{ env = \"ADMIN_KEY\" }}\n\
              [stores.local.directory]\npath = \"{shown}/secrets\"\n\
              [credentials.tts]\nservice_account = \"tts\"\nevery = \"30d\"\npublish_to = [{{ store = \"local\", secret = \"tts\", create = true }}]\n"
         );
@@ -76,9 +76,10 @@ fn that_take_output() -> Vec<Vec<String>> {
 fn completed<'w>(words: &'w [String], place: &'w Path) -> Vec<&'w str> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let more: &[&str] = match words.as_slice() {
-        ["history" | "repair" | "rotate" | "retry" | "abort" | "rollback" | "reinstate" | "accept"] => {
-            &["tts"]
-        }
+        [
+            "history" | "repair" | "rotate" | "confirm" | "retry" | "abort" | "rollback" | "reinstate"
+            | "accept",
+        ] => &["tts"],
         ["pause" | "resume"] => &["--all"],
         ["rehearse" | "forecast"] => &["--for", "1d"],
         ["init"] => &["--base-url", "http://127.0.0.1:1", "--store", "dir:/nowhere", "--admin-key-file"],

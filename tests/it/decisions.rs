@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use rekeyd::domain::adoption;
+use rekeyd::domain::gate::confirm::ConfirmWhen;
 use rekeyd::domain::ids::{CredentialName, KeyId, ServiceAccountId, StoreName, VersionId, WorkspaceName};
 use rekeyd::domain::key::{Account, Inventory, Key, KeyAttributes, Permissions};
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::plan::{AfterDeadline, Destination, Reason, RevocationPolicy};
-use rekeyd::domain::policy::{Credential, IfVanished};
+use rekeyd::domain::policy::{Credential, IfVanished, Mode};
 use rekeyd::domain::record::{Current, Due, LastRotation, ObstacleKind, PublishedVersion, Record};
 use rekeyd::domain::schedule::{Cadence, Schedule};
 
@@ -28,6 +29,7 @@ fn destination(secret: &str) -> Destination {
         secret: secret.to_owned(),
         json_field: None,
         create: false,
+        create_field: false,
     }
 }
 
@@ -45,6 +47,7 @@ fn credential() -> Credential {
         bake: SignedDuration::ZERO,
         expire_old_key: None,
         if_vanished: IfVanished::Alert,
+        mode: Mode::Rotate,
         destinations: vec![destination("tts")],
         schedule: Schedule {
             cadence: Cadence::Every(SignedDuration::from_hours(10)),
@@ -57,6 +60,7 @@ fn credential() -> Credential {
             at_most: SignedDuration::from_hours(2),
             then: AfterDeadline::Hold,
             gates: Vec::new(),
+            confirm: ConfirmWhen::Never,
             acks_valid_for: None,
             canary: None,
             quarantine: SignedDuration::from_hours(1),

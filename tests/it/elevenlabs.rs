@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what stands between tests fails by panicking too")]
 
-mod eras;
+mod api_versions;
 mod hostile;
 mod listing;
 mod pace;

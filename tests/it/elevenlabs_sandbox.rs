@@ -1,4 +1,4 @@
-//! The real adapter against the real sandbox: what one says, the other understands, in every era of the API.
+//! The real adapter against the real sandbox: what one says, the other understands, in every version of the API.
 
 #![expect(clippy::unwrap_used, reason = "what stands between tests fails by panicking too")]
 
@@ -24,7 +24,8 @@ use rekeyd::sandbox::route::Route;
 use rekeyd::sandbox::rules::Rules;
 use rekeyd::sandbox::server::{Options, Sandbox};
 
-const ERAS: [ApiVersion; 3] = [ApiVersion::August2025, ApiVersion::September2026, ApiVersion::November2026];
+const API_VERSIONS: [ApiVersion; 3] =
+    [ApiVersion::August2025, ApiVersion::September2026, ApiVersion::November2026];
 
 /// A sandbox with one service account, and the adapter that talks to it.
 struct Harness {
@@ -38,8 +39,8 @@ impl Harness {
         Self::patient(rules, Duration::from_secs(5)).await
     }
 
-    async fn in_era(era: ApiVersion) -> Self {
-        Self::start(Rules { era, ..Rules::default() }).await
+    async fn with_api_version(api_version: ApiVersion) -> Self {
+        Self::start(Rules { api_version, ..Rules::default() }).await
     }
 
     async fn patient(rules: Rules, request_timeout: Duration) -> Self {

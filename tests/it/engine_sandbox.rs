@@ -4,12 +4,15 @@
 #![expect(clippy::unwrap_used, reason = "what stands between tests fails by panicking too")]
 
 mod clock;
+mod confirmed;
 mod consumers;
 mod evidence;
 mod harness;
 mod leaks;
 mod left_behind;
+mod observed;
 mod repaired;
+mod watched;
 mod way_back;
 
 use rekeyd::domain::ack::Health;
@@ -25,42 +28,46 @@ use rekeyd::sandbox::rules::Rules;
 
 use harness::{Harness, Start};
 
-const ERAS: [ApiVersion; 3] = [ApiVersion::August2025, ApiVersion::September2026, ApiVersion::November2026];
+const API_VERSIONS: [ApiVersion; 3] =
+    [ApiVersion::August2025, ApiVersion::September2026, ApiVersion::November2026];
 
-fn rules(era: ApiVersion) -> Rules {
-    Rules { era, ..Rules::default() }
+fn rules(api_version: ApiVersion) -> Rules {
+    Rules { api_version, ..Rules::default() }
 }
 
 #[tokio::test]
-async fn a_credential_without_a_key_gets_its_first_one_in_every_era() {
-    for era in ERAS {
-        let mut harness = Harness::start(rules(era), Start::WithoutKey).await;
+async fn a_credential_without_a_key_gets_its_first_one_in_every_api_version() {
+    for api_version in API_VERSIONS {
+        let mut harness = Harness::start(rules(api_version), Start::WithoutKey).await;
         harness.done(1).await;
         let truth = harness.sandbox.truth();
-        assert_eq!(harness.states(), [State::Enabled], "{era:?}");
+        assert_eq!(harness.states(), [State::Enabled], "{api_version:?}");
         assert_eq!(truth.keys().next().unwrap().fingerprint, harness.served().unwrap().fingerprint());
-        assert_eq!(harness.calls(Route::CreateKey), 1, "{era:?}");
-        assert_eq!(harness.calls(Route::DeleteKey) + harness.calls(Route::DisableKey), 0, "{era:?}");
+        assert_eq!(harness.calls(Route::CreateKey), 1, "{api_version:?}");
+        assert_eq!(harness.calls(Route::DeleteKey) + harness.calls(Route::DisableKey), 0, "{api_version:?}");
         harness.stop().await;
     }
 }
 
 #[tokio::test]
-async fn an_adopted_key_is_replaced_with_few_calls_in_every_era() {
-    for era in ERAS {
-        let mut harness = Harness::start(rules(era), Start::WithKey).await;
+async fn an_adopted_key_is_replaced_with_few_calls_in_every_api_version() {
+    for api_version in API_VERSIONS {
+        let mut harness = Harness::start(rules(api_version), Start::WithKey).await;
         harness.done(1).await;
-        assert_eq!(harness.states(), [State::Deleted, State::Enabled], "{era:?}");
+        assert_eq!(harness.states(), [State::Deleted, State::Enabled], "{api_version:?}");
         let by_route = [Route::CreateKey, Route::User, Route::DisableKey, Route::UpdateKey, Route::DeleteKey]
             .map(|route| harness.calls(route));
-        let expected = match era {
+        let expected = match api_version {
             // The first disabling finds out that every field is wanted.
             ApiVersion::August2025 => [1, 2, 0, 2, 1],
             ApiVersion::September2026 => [1, 2, 0, 1, 1],
             ApiVersion::November2026 => [1, 2, 1, 0, 1],
         };
-        assert_eq!(by_route, expected, "{era:?}");
-        assert!(by_route.iter().sum::<u64>() <= 5 || era == ApiVersion::August2025, "{era:?}");
+        assert_eq!(by_route, expected, "{api_version:?}");
+        assert!(
+            by_route.iter().sum::<u64>() <= 5 || api_version == ApiVersion::August2025,
+            "{api_version:?}"
+        );
         harness.stop().await;
     }
 }
@@ -83,9 +90,9 @@ async fn rotations_follow_one_another_and_what_is_served_is_always_accepted() {
 }
 
 #[tokio::test]
-async fn a_rotation_in_its_overlap_can_be_rolled_back_in_every_era() {
-    for era in ERAS {
-        let mut harness = Harness::start(rules(era), Start::WithoutKey).await;
+async fn a_rotation_in_its_overlap_can_be_rolled_back_in_every_api_version() {
+    for api_version in API_VERSIONS {
+        let mut harness = Harness::start(rules(api_version), Start::WithoutKey).await;
         harness.done(1).await;
         let old = harness.served().unwrap().fingerprint();
         // Somebody who never acknowledges keeps the overlap open.
@@ -93,29 +100,29 @@ async fn a_rotation_in_its_overlap_can_be_rolled_back_in_every_era() {
         harness.revise(|terms| terms.gates = vec![nobody]).await;
         harness.request(Command::Rotate).await.unwrap();
         harness.reaches(PhaseName::Overlap).await;
-        assert_ne!(harness.served().unwrap().fingerprint(), old, "{era:?}");
+        assert_ne!(harness.served().unwrap().fingerprint(), old, "{api_version:?}");
         harness.request(Command::RollBack).await.unwrap();
         // The way back is waited for like the way there: now it says that it has the old key.
         harness.reaches(PhaseName::Returning).await;
         harness.acknowledge("nobody", Health::Using).await;
         harness.ended(PhaseName::RolledBack).await;
-        assert_eq!(harness.served().unwrap().fingerprint(), old, "{era:?}");
-        assert_eq!(harness.states(), [State::Enabled, State::Deleted], "{era:?}");
+        assert_eq!(harness.served().unwrap().fingerprint(), old, "{api_version:?}");
+        assert_eq!(harness.states(), [State::Enabled, State::Deleted], "{api_version:?}");
         harness.stop().await;
     }
 }
 
 #[tokio::test]
 async fn a_key_whose_answer_was_lost_is_found_deleted_and_minted_again() {
-    for era in ERAS {
+    for api_version in API_VERSIONS {
         for what in [What::LostReply(Moment::After), What::LostReply(Moment::Before), What::CutBody] {
-            let mut harness = Harness::prepare(rules(era), Start::WithKey).await;
+            let mut harness = Harness::prepare(rules(api_version), Start::WithKey).await;
             harness.sandbox.set_faults(vec![Fault::on(Route::CreateKey, what.clone()).times(1)]);
             harness.live().await;
             harness.done(1).await;
-            assert_eq!(harness.calls(Route::CreateKey), 2, "{era:?} {what:?}");
+            assert_eq!(harness.calls(Route::CreateKey), 2, "{api_version:?} {what:?}");
             let alive = harness.states().iter().filter(|state| **state != State::Deleted).count();
-            assert_eq!(alive, 1, "{era:?} {what:?}");
+            assert_eq!(alive, 1, "{api_version:?} {what:?}");
             harness.stop().await;
         }
     }

@@ -17,7 +17,7 @@ fn policy(folder: &Path) -> String {
     let shown = folder.display();
     let text = format!(
         "[daemon]\nlisten = \"127.0.0.1:0\"\nsocket = \"{shown}/socket\"\njournal.sqlite.path = \"{shown}/journal.db\"\n\
-         [workspaces.prod]\nbase_url = \"http://127.0.0.1:1\"\nadmin_key = {{ env = \"ADMIN_KEY\" }}\n\
+         [workspaces.prod]\nfirst_rotations_at_once = 1000\nbase_url = \"http://127.0.0.1:1\"\nadmin_key = {{ env = \"ADMIN_KEY\" }}\n\
          [stores.local.directory]\npath = \"{shown}/secrets\"\n\
          [credentials.tts]\nservice_account = \"tts\"\nevery = \"30d\"\npublish_to = [{{ store = \"local\", secret = \"tts\", create = true }}]\n"
     );

@@ -16,7 +16,7 @@ use rekeyd::rehearsal::dry_run::{Given, Past};
 use rekeyd::rehearsal::simulation::{self, Conditions};
 use serde_json::Value;
 
-const AROUND: &str = "[daemon]\njournal.sqlite.path = \"/nonexistent/journal.db\"\n[workspaces.prod]\nbase_url = \"https://api.elevenlabs.io\"\n\
+const AROUND: &str = "[daemon]\njournal.sqlite.path = \"/nonexistent/journal.db\"\n[workspaces.prod]\nfirst_rotations_at_once = 1000\nbase_url = \"https://api.elevenlabs.io\"\n\
                       admin_key = { env = \"ADMIN_KEY\" }\n[stores.aws.aws_secrets_manager]\nregion = \"eu-west-1\"\n";
 
 /// A Monday, some days before the clocks go back in London.
@@ -139,7 +139,10 @@ fn fleet(limits: &str, second: &str, third: &str) -> String {
              overlap = {{ at_least = \"1h\", at_most = \"1d\" }}\nquarantine = \"2h\"\n{more}\n"
         )
     };
-    let around = AROUND.replace("[workspaces.prod]\n", &format!("[workspaces.prod]\n{limits}\n"));
+    let around = AROUND.replace(
+        "[workspaces.prod]\nfirst_rotations_at_once = 1000\n",
+        &format!("[workspaces.prod]\nfirst_rotations_at_once = 1000\n{limits}\n"),
+    );
     format!(
         "{around}[stores.local.directory]\npath = \"/nonexistent/secrets\"\n{}{}{}",
         one("a", ""),

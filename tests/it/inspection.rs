@@ -132,6 +132,7 @@ fn strangers_are_told_unless_accepted_and_destinations_only_when_they_were_read(
         secret: text.to_owned(),
         json_field: None,
         create: false,
+        create_field: false,
     };
     let inventory = listing(vec![key("old"), key("a"), key("b")]);
     let strangers = [id("a"), id("b")];

@@ -61,6 +61,7 @@ impl Harness {
             socket = "{shown}/socket"
             journal.sqlite.path = "{shown}/journal.db"
             [workspaces.prod]
+            first_rotations_at_once = 1000
             base_url = "{}"
             admin_key = {{ file = "{shown}/admin" }}
             requests_per_second = 100
@@ -74,6 +75,7 @@ impl Harness {
             every = "30d"
             overlap = {{ at_least = "500ms", at_most = "1h" }}
             quarantine = "500ms"
+            wait_for.confirm = false
             publish_to = [
               {{ store = "aws", secret = "prod/tts", create = true }},
               {{ store = "local", secret = "tts", create = true }},

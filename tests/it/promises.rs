@@ -21,6 +21,7 @@ const AROUND: &str = r#"
 [daemon]
 journal.sqlite.path = "/nonexistent/journal.db"
 [workspaces.prod]
+first_rotations_at_once = 1000
 base_url = "https://api.elevenlabs.io"
 admin_key = { env = "ADMIN_KEY" }
 mints_per_hour = 10000

@@ -11,6 +11,7 @@ const POLICY: &str = r#"
 [daemon]
 journal.sqlite.path = "/nonexistent/journal.db"
 [workspaces.prod]
+first_rotations_at_once = 1000
 base_url = "https://api.elevenlabs.io"
 admin_key = { env = "ADMIN_KEY" }
 [stores.aws.aws_secrets_manager]

@@ -91,8 +91,8 @@ impl Harness {
         Self { sandbox, clock, http, admin, account }
     }
 
-    async fn in_era(era: ApiVersion) -> Self {
-        Self::start(Rules { era, ..Rules::default() }).await
+    async fn with_api_version(api_version: ApiVersion) -> Self {
+        Self::start(Rules { api_version, ..Rules::default() }).await
     }
 
     fn pass(&self, seconds: i64) {
@@ -117,7 +117,7 @@ impl Harness {
         format!("{}/{}", self.keys_path(), key.id)
     }
 
-    /// Makes a key over the API; its id comes from the truth, because not every era says it.
+    /// Makes a key over the API; its id comes from the truth, because not every API version says it.
     async fn create(&self, body: Value) -> NewKey {
         let made = self.call(Method::POST, &self.keys_path(), body).await;
         assert_eq!(made.status, 200, "{}", made.body);

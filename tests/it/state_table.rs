@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use rekeyd::domain::effect::{self, EffectName};
 use rekeyd::domain::event::Event;
 use rekeyd::domain::failure::{Failure, Kind};
+use rekeyd::domain::gate::confirm::ConfirmWhen;
 use rekeyd::domain::ids::{CredentialName, KeyId, ServiceAccountId, StoreName, VersionId, WorkspaceName};
 use rekeyd::domain::key::{KeyAttributes, KeyRequest, Permissions};
 use rekeyd::domain::phase::{AfterDiscard, Alarm, AlarmKind, Phase, PhaseName};
@@ -165,6 +166,7 @@ fn terms() -> RevocationPolicy {
         at_most: SignedDuration::from_hours(2),
         then: AfterDeadline::Hold,
         gates: Vec::new(),
+        confirm: ConfirmWhen::Never,
         acks_valid_for: None,
         canary: None,
         quarantine: SignedDuration::from_hours(1),
@@ -180,6 +182,7 @@ fn plan() -> Plan {
         reason: Reason::Schedule,
         begun_at: at(0),
         old: Some(KeyId::new("old").unwrap()),
+        adopted: false,
         first: None,
         key_lifetime: None,
         allow_unrestricted: false,
@@ -188,6 +191,7 @@ fn plan() -> Plan {
             secret: "tts".to_owned(),
             json_field: None,
             create: false,
+            create_field: false,
         }],
         terms: terms(),
         expire_old_key: Some(SignedDuration::from_hours(24)),

@@ -17,6 +17,7 @@ to it by its name:
 
 ```toml
 [workspaces.prod]
+first_rotations_at_once = 1000
 base_url = \"https://api.elevenlabs.io\"
 admin_key = { systemd_credential = \"elevenlabs-admin-key\" }
 
@@ -47,7 +48,10 @@ fn the_declared_keys_are_those_of_the_schemas() {
         declared
     };
     assert_eq!(keys(&schema::value()["$defs"]["Store"]["properties"]), declared(|kind| Some(kind.key)));
-    assert_eq!(keys(&agent::schema()["$defs"]["Origin"]["properties"]), declared(|kind| kind.followed_as));
+    assert_eq!(
+        keys(&agent::schema()["$defs"]["Origin"]["properties"]),
+        declared(|kind| Some(kind.followed.as_ref()?.key))
+    );
 }
 
 fn document() -> String {
@@ -66,11 +70,15 @@ fn document() -> String {
         for check in kind.checks {
             writeln!(text, "| `{}` | {} |", check.label, check.checks).unwrap();
         }
-        let Some(key) = kind.followed_as else { continue };
+        let Some(form) = &kind.followed else { continue };
+        let key = form.key;
         let source = definition(&agent, "Origin", key);
         let field = &agent["$defs"]["Origin"]["properties"][key];
         write!(text, "\nThe [agent](consumers.md) follows such a secret by `from.{key}`: ").unwrap();
         writeln!(text, "{}", lower(description(field))).unwrap();
+        let flags: Vec<String> =
+            form.flags.iter().map(|it| format!("`--{} {}`", it.flag, it.value_name)).collect();
+        writeln!(text, "Flags: {}. It is read every `{}` by default.", flags.join(", "), form.every).unwrap();
         if source.get("properties").is_some() {
             write!(text, "\n{}", keys(source, &format!("from.{key}"))).unwrap();
         }
@@ -93,13 +101,15 @@ fn properties(kind: &StoreKind) -> String {
         if kind.is_filled_by_rekeyd { "unless `create = false`" } else { "only with `create = true`" };
     let quota =
         kind.version_quota.map(|quota| format!("at most {} versions of a secret a day", quota.per_day));
-    let iam = kind.needs_permissions.then_some("`rekeyd doctor --iam` prints what has to be allowed");
+    let access = kind.access_policy.as_ref();
+    let access = access.map(|form| format!("`rekeyd doctor --{}` prints what has to be allowed", form.flag));
     let init = kind.init.as_ref().map(|form| format!("`rekeyd init --store {}:{}`", form.scheme, form.value));
     let rows = [
         ("names of secrets", Some(kind.name_rule.help.to_owned())),
         ("secrets are created", Some(created.to_owned())),
         ("quota", quota),
-        ("permissions", iam.map(str::to_owned)),
+        ("permissions", access),
+        ("`rekeyd doctor --write-probe`", Some(kind.write_probe.to_owned())),
         ("first policy", init),
     ];
     let rows = rows.into_iter().filter_map(|(name, value)| Some(format!("| {name} | {} |\n", value?)));

@@ -20,6 +20,7 @@ service_account = "tts-backend"
 every = "30d"
 overlap = { at_least = "1s" }
 quarantine = "1s"
+wait_for.confirm = false
 publish_to = [{ store = "local", secret = "tts-backend" }]
 "#;
 

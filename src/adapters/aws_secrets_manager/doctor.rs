@@ -6,12 +6,12 @@ use std::time::Duration;
 use reqwest::Url;
 use tokio::task::JoinSet;
 
+use crate::adapters::aws_secrets_manager::access_policy::domain_of;
 use crate::adapters::aws_secrets_manager::examine::{self, CallerIdentity, SecretDetails};
-use crate::adapters::aws_secrets_manager::permissions::domain_of;
 use crate::adapters::aws_secrets_manager::{AwsSecretsManager, Patience, Settings};
 use crate::adapters::endpoint::reach::reach;
 use crate::config_file::environment::{Environment, ProcessEnvironment};
-use crate::domain::examination::{Check, Finding, StoreCheck};
+use crate::domain::examination::{Check, CheckResult, StoreCheck};
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::plan::Destination;
 use crate::ports::secret_store::SecretStore as _;
@@ -55,14 +55,14 @@ const LIMITS: Patience = Patience {
 /// Secrets that are checked concurrently.
 const AT_ONCE: usize = 8;
 
-pub(super) async fn examine(settings: &Settings, examination: &Examination) -> Vec<Finding> {
+pub(super) async fn examine(settings: &Settings, examination: &Examination) -> Vec<CheckResult> {
     let about = &examination.about;
     let settings = Settings { patience: LIMITS, ..settings.clone() };
     let store = match AwsSecretsManager::connect(&settings).await {
         Ok(store) => Arc::new(store),
         Err(failure) => {
             let fix = "set `region` on the store, or AWS_REGION in /etc/rekeyd/environment";
-            return vec![Finding::error(Check::Store(IDENTITY), about, failure.to_string(), fix)];
+            return vec![CheckResult::error(Check::Store(IDENTITY), about, failure.to_string(), fix)];
         }
     };
     let mut findings = Vec::new();
@@ -105,22 +105,23 @@ fn endpoint(settings: &Settings) -> Option<Url> {
     Url::parse(&format!("https://secretsmanager.{region}.{}/", domain_of(&region))).ok()
 }
 
-async fn identity(about: &str, settings: &Settings) -> (Finding, bool) {
+async fn identity(about: &str, settings: &Settings) -> (CheckResult, bool) {
     let check = Check::Store(IDENTITY);
     let region = settings.region.as_deref().unwrap_or("from the environment");
     match examine::identity(settings).await {
-        Ok(CallerIdentity { arn, account }) => {
-            (Finding::ok(check, about, format!("identity `{arn}`, account {account}, region {region}")), true)
-        }
+        Ok(CallerIdentity { arn, account }) => (
+            CheckResult::ok(check, about, format!("identity `{arn}`, account {account}, region {region}")),
+            true,
+        ),
         Err(failure) => match failure.kind {
             Kind::Unauthenticated => {
                 let fix = "provide AWS credentials: a role of the instance, pod or task, or AWS_PROFILE and \
                            AWS_CONFIG_FILE in /etc/rekeyd/environment; then `aws sts get-caller-identity`";
-                (Finding::error(check, about, failure.to_string(), fix), false)
+                (CheckResult::error(check, about, failure.to_string(), fix), false)
             }
             Kind::ClockSkew => {
                 let fix = "synchronize the clock: `timedatectl set-ntp true`";
-                (Finding::error(check, about, failure.to_string(), fix), false)
+                (CheckResult::error(check, about, failure.to_string(), fix), false)
             }
             Kind::Throttled
             | Kind::Unreachable
@@ -136,7 +137,7 @@ async fn identity(about: &str, settings: &Settings) -> (Finding, bool) {
             | Kind::LocalDisk => {
                 let fix =
                     "no action is needed if the secrets below are ok: only the identity's name is unknown";
-                (Finding::unknown(check, about, failure.to_string(), fix), true)
+                (CheckResult::unknown(check, about, failure.to_string(), fix), true)
             }
         },
     }
@@ -147,7 +148,7 @@ async fn secret(
     to: Destination,
     about: String,
     write_probe: bool,
-) -> Vec<Finding> {
+) -> Vec<CheckResult> {
     let (details, mut findings) = match store.details(&to).await {
         Ok(details) => (details, Vec::new()),
         Err(failure) => {
@@ -155,7 +156,7 @@ async fn secret(
             let fix = allow(&to, "secretsmanager:DescribeSecret");
             (
                 None,
-                vec![Finding::error(
+                vec![CheckResult::error(
                     Check::Store(SECRET),
                     &about,
                     failure.to_string(),
@@ -176,16 +177,18 @@ async fn secret(
     match store.preflight(&to).await {
         Ok(served) => {
             let what = match (&served.version, &served.fingerprint) {
-                (None, _) if details.is_none() => "does not exist yet; the first rotation creates it",
-                (None, _) => "has no value yet; the first rotation writes it",
+                (None, _) if details.is_none() => {
+                    "does not exist yet: no consumer reads it; the first rotation creates it"
+                }
+                (None, _) => "has no value yet: no consumer reads it; the first rotation writes it",
                 (Some(_), None) => "readable; the JSON field is empty, and the first rotation writes it",
                 (Some(_), Some(_)) => "readable, and holds a key",
             };
-            findings.push(Finding::ok(Check::Store(CONTENT), &about, what));
+            findings.push(CheckResult::ok(Check::Store(CONTENT), &about, what));
         }
         Err(failure) => {
             let fix = fix_for(&failure, allow(&to, "secretsmanager:GetSecretValue"));
-            findings.push(Finding::error(Check::Store(CONTENT), &about, failure.to_string(), fix));
+            findings.push(CheckResult::error(Check::Store(CONTENT), &about, failure.to_string(), fix));
             return findings;
         }
     }
@@ -194,7 +197,7 @@ async fn secret(
 }
 
 /// The findings for a secret that can be described. Pure.
-fn problems(about: &str, to: &Destination, details: &SecretDetails) -> Vec<Finding> {
+fn problems(about: &str, to: &Destination, details: &SecretDetails) -> Vec<CheckResult> {
     let check = Check::Store(SECRET);
     let id = &to.secret;
     let mut findings = Vec::new();
@@ -202,11 +205,11 @@ fn problems(about: &str, to: &Destination, details: &SecretDetails) -> Vec<Findi
         let fix = format!(
             "`aws secretsmanager restore-secret --secret-id {id}`, or use another secret in the policy"
         );
-        findings.push(Finding::error(check, about, "scheduled for deletion", fix));
+        findings.push(CheckResult::error(check, about, "scheduled for deletion", fix));
     }
     if let Some(primary) = &details.replica_of {
         let what = format!("a read-only replica; its primary is in {primary}");
-        findings.push(Finding::error(
+        findings.push(CheckResult::error(
             check,
             about,
             what,
@@ -216,52 +219,52 @@ fn problems(about: &str, to: &Destination, details: &SecretDetails) -> Vec<Findi
     if details.is_rotated {
         let what = "AWS rotation is enabled: AWS and rekeyd would overwrite each other's versions";
         let fix = format!("`aws secretsmanager cancel-rotate-secret --secret-id {id}`");
-        findings.push(Finding::error(check, about, what, fix));
+        findings.push(CheckResult::error(check, about, what, fix));
     }
     if let Some(owner) = &details.owner {
         let what = format!("managed by `{owner}`, which may reject other writers");
-        findings.push(Finding::error(check, about, what, "use a secret of your own in the policy"));
+        findings.push(CheckResult::error(check, about, what, "use a secret of your own in the policy"));
     }
     if !details.replicas_failed.is_empty() {
         let what = format!("replication is failing in: {}", details.replicas_failed.join(", "));
         let fix = format!(
             "consumers there keep the old key; check `aws secretsmanager describe-secret --secret-id {id}`"
         );
-        findings.push(Finding::warning(check, about, what, fix));
+        findings.push(CheckResult::warning(check, about, what, fix));
     }
     if details.labelled > VERSIONS_MANY {
         let what = format!("{} versions have staging labels; AWS keeps about 100", details.labelled);
         let fix = "remove labels from unused versions: `aws secretsmanager update-secret-version-stage`";
-        findings.push(Finding::warning(check, about, what, fix));
+        findings.push(CheckResult::warning(check, about, what, fix));
     }
     if findings.is_empty() {
         let key =
             if details.kms_key.is_some() { "a customer-managed KMS key" } else { "the AWS-managed KMS key" };
-        findings.push(Finding::ok(check, about, format!("exists, encrypted with {key}")));
+        findings.push(CheckResult::ok(check, about, format!("exists, encrypted with {key}")));
     }
     findings
 }
 
-async fn write(store: &AwsSecretsManager, about: &str, to: &Destination, probe: bool) -> Finding {
+async fn write(store: &AwsSecretsManager, about: &str, to: &Destination, probe: bool) -> CheckResult {
     let check = Check::Store(WRITE);
     if !probe {
         let what = "write access is not tested by default";
         let fix = "test it without changes: `rekeyd doctor --write-probe`; required permissions: `rekeyd doctor --iam`";
-        return Finding::unknown(check, about, what, fix);
+        return CheckResult::unknown(check, about, what, fix);
     }
     if let Err(failure) = store.try_relabel(to).await {
         let fix = fix_for(&failure, allow(to, "secretsmanager:UpdateSecretVersionStage"));
-        return Finding::error(check, about, failure.to_string(), fix);
+        return CheckResult::error(check, about, failure.to_string(), fix);
     }
     match store.try_write(to).await {
-        Ok(true) => Finding::ok(check, about, "writable, and its labels can be moved"),
+        Ok(true) => CheckResult::ok(check, about, "writable, and its labels can be moved"),
         Ok(false) => {
             let what = "its labels can be moved; there is no version to test writing with";
-            Finding::unknown(check, about, what, "required permissions: `rekeyd doctor --iam`")
+            CheckResult::unknown(check, about, what, "required permissions: `rekeyd doctor --iam`")
         }
         Err(failure) => {
             let fix = fix_for(&failure, allow(to, "secretsmanager:PutSecretValue"));
-            Finding::error(check, about, failure.to_string(), fix)
+            CheckResult::error(check, about, failure.to_string(), fix)
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::domain::ids::StoreName;
 use crate::domain::plan::Destination;
 use crate::ports::followed::{ContentMark, Followed, FollowedSource, FollowedState};
 
+pub(super) const EVERY: &str = "30s";
 /// While AWS cannot be read, the agent retries at least this often.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
@@ -27,7 +28,7 @@ pub(crate) struct SecretSettings {
 #[async_trait]
 impl FollowedSource for SecretSettings {
     fn default_interval(&self) -> &'static str {
-        "30s"
+        EVERY
     }
 
     fn longest_pause(&self, interval: Duration) -> Duration {
@@ -38,7 +39,13 @@ impl FollowedSource for SecretSettings {
         let store = AwsSecretsManager::connect(&self.store).await?;
         let name = StoreName::new("aws_secrets_manager")
             .map_err(|bad| Failure::rejected(Kind::Invalid, bad.to_string()))?;
-        let secret = Destination { store: name, secret: self.secret.clone(), json_field, create: false };
+        let secret = Destination {
+            store: name,
+            secret: self.secret.clone(),
+            json_field,
+            create: false,
+            create_field: false,
+        };
         Ok(Box::new(FollowedSecret { store, secret }))
     }
 }

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::adapters::aws_secrets_manager::{AwsSecretsManager, Settings, doctor, permissions, policy};
-use crate::domain::examination::Finding;
+use crate::adapters::aws_secrets_manager::{
+    AwsSecretsManager, Settings, access_policy, doctor, follow, policy,
+};
+use crate::domain::examination::CheckResult;
 use crate::domain::failure::Failure;
 use crate::domain::plan::Destination;
-use crate::ports::permissions::{PermissionScope, Statement};
+use crate::ports::access_policy::{AccessScope, Grant};
+use crate::ports::followed::{FollowFlag, FollowForm};
 use crate::ports::secret_store::SecretStore;
 use crate::ports::store_kind::{
     Examination, InitForm, NameRule, StoreConfig, StoreKind, StoreOperation, VersionQuota,
@@ -17,7 +20,24 @@ use crate::ports::store_kind::{
 pub static KIND: StoreKind = StoreKind {
     key: "aws_secrets_manager",
     title: "AWS Secrets Manager",
-    followed_as: Some("aws_secrets_manager"),
+    followed: Some(FollowForm {
+        key: "aws_secrets_manager",
+        flags: &[
+            FollowFlag {
+                flag: "aws-secret",
+                value_name: "NAME",
+                help: "Secret in AWS Secrets Manager to follow",
+                key: Some("secret"),
+            },
+            FollowFlag {
+                flag: "aws-region",
+                value_name: "REGION",
+                help: "AWS region of the secret",
+                key: Some("region"),
+            },
+        ],
+        every: follow::EVERY,
+    }),
     name_rule: NameRule {
         accepts: is_secret_name,
         rule: "not a valid secret name for AWS Secrets Manager",
@@ -29,7 +49,8 @@ pub static KIND: StoreKind = StoreKind {
     serves_first_version: true,
     calls,
     checks: &doctor::CHECKS,
-    needs_permissions: true,
+    write_probe: "rewrite the current version in AWS",
+    access_policy: Some(access_policy::FORM),
     init: Some(InitForm {
         scheme: "aws",
         value: "REGION",
@@ -51,12 +72,12 @@ impl StoreConfig for Settings {
         Ok(Arc::new(AwsSecretsManager::connect(self).await?))
     }
 
-    async fn examine(&self, examination: &Examination) -> Vec<Finding> {
+    async fn examine(&self, examination: &Examination) -> Vec<CheckResult> {
         doctor::examine(self, examination).await
     }
 
-    fn permissions(&self, destinations: &[&Destination], scope: &PermissionScope) -> Vec<Statement> {
-        permissions::statements(self.region.as_deref(), destinations, scope)
+    fn grants(&self, destinations: &[&Destination], scope: &AccessScope) -> Vec<Grant> {
+        access_policy::grants(self.region.as_deref(), destinations, scope)
     }
 }
 

@@ -8,6 +8,7 @@
 //! Permissions: GetSecretValue, DescribeSecret, PutSecretValue, UpdateSecretVersionStage; CreateSecret only where a
 //! destination may be created.
 
+mod access_policy;
 mod bases;
 mod calls;
 mod doctor;
@@ -16,7 +17,7 @@ mod failure;
 mod follow;
 pub mod kind;
 mod limit;
-mod permissions;
+
 pub(crate) mod policy;
 mod stage;
 mod store;

@@ -36,6 +36,7 @@ fn destination(json_field: Option<&str>) -> Destination {
         secret: "prod/tts".to_owned(),
         json_field: json_field.map(str::to_owned),
         create: true,
+        create_field: true,
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::adapters::directory::{Directory, Settings, group};
 use crate::adapters::file_system::{DirectoryState, PathState, is_created_by_the_unit, look, mebibytes};
-use crate::domain::examination::{Check, Finding, Severity, StoreCheck};
+use crate::domain::examination::{Check, CheckResult, Severity, StoreCheck};
 use crate::domain::plan::Destination;
 use crate::ports::secret_store::{SecretStore as _, VersionRef};
 use crate::ports::store_kind::{Examination, about_destination};
@@ -22,7 +22,7 @@ pub(super) const CHECKS: [StoreCheck; 2] = [DIRECTORY, PUBLISHED];
 const READABLE_BY_ALL: u32 = 0o007;
 const FREE_BYTES_MIN: u64 = 1 << 20;
 
-pub(super) async fn examine(settings: &Settings, examination: &Examination) -> Vec<Finding> {
+pub(super) async fn examine(settings: &Settings, examination: &Examination) -> Vec<CheckResult> {
     let (about, own, write_probe) = (examination.about.clone(), settings.clone(), examination.write_probe);
     let examined = tokio::task::spawn_blocking(move || {
         let mut findings = root(&about, &own);
@@ -32,18 +32,18 @@ pub(super) async fn examine(settings: &Settings, examination: &Examination) -> V
         }
         findings
     });
-    let mut findings = examined.await.unwrap_or_else(|_| vec![Finding::panicked(&examination.about)]);
+    let mut findings = examined.await.unwrap_or_else(|_| vec![CheckResult::panicked(&examination.about)]);
     for (to, users) in &examination.destinations {
         findings.extend(served(settings, to, about_destination(to, users)).await);
     }
     findings
 }
 
-fn root(about: &str, settings: &Settings) -> Vec<Finding> {
+fn root(about: &str, settings: &Settings) -> Vec<CheckResult> {
     let path = &settings.path;
     let shown = path.display();
-    let broken = |what: String, fix: String| Finding::error(Check::Store(DIRECTORY), about, what, fix);
-    let mut findings: Vec<Finding> = group_membership(about, settings).into_iter().collect();
+    let broken = |what: String, fix: String| CheckResult::error(Check::Store(DIRECTORY), about, what, fix);
+    let mut findings: Vec<CheckResult> = group_membership(about, settings).into_iter().collect();
     match look(path) {
         PathState::Missing => findings.push(missing(about, settings)),
         PathState::Inaccessible(error) => findings.push(broken(
@@ -63,7 +63,7 @@ fn root(about: &str, settings: &Settings) -> Vec<Finding> {
 }
 
 /// Whether the consumers' group can enter the directory.
-fn group_access(about: &str, settings: &Settings, found: &DirectoryState) -> Option<Finding> {
+fn group_access(about: &str, settings: &Settings, found: &DirectoryState) -> Option<CheckResult> {
     let group = settings.group.as_ref()?;
     let number = group::number(group).ok()?;
     let lets_all_in = found.mode & 0o001 != 0;
@@ -73,7 +73,7 @@ fn group_access(about: &str, settings: &Settings, found: &DirectoryState) -> Opt
     let shown = settings.path.display();
     let what =
         format!("group `{group}` cannot enter `{shown}` (group {}, mode {:04o})", found.group, found.mode);
-    Some(Finding::warning(
+    Some(CheckResult::warning(
         Check::Store(DIRECTORY),
         about,
         what,
@@ -81,9 +81,9 @@ fn group_access(about: &str, settings: &Settings, found: &DirectoryState) -> Opt
     ))
 }
 
-fn in_directory(about: &str, settings: &Settings, found: &DirectoryState) -> Vec<Finding> {
+fn in_directory(about: &str, settings: &Settings, found: &DirectoryState) -> Vec<CheckResult> {
     let shown = settings.path.display();
-    let broken = |what: String, fix: String| Finding::error(Check::Store(DIRECTORY), about, what, fix);
+    let broken = |what: String, fix: String| CheckResult::error(Check::Store(DIRECTORY), about, what, fix);
     let mut findings = Vec::new();
     if found.is_read_only {
         let fix = format!("mount it writable, or use another path: `findmnt -T {shown}`");
@@ -115,34 +115,34 @@ fn in_directory(about: &str, settings: &Settings, found: &DirectoryState) -> Vec
             found.mode, settings.mode
         );
         let fix = "set `mode = \"0440\"` and the consumers' `group`, and remove access for others from the directory";
-        findings.push(Finding::warning(Check::Store(DIRECTORY), about, what, fix));
+        findings.push(CheckResult::warning(Check::Store(DIRECTORY), about, what, fix));
     }
     if !found.in_memory {
         let what = format!(
             "`{shown}` is not a tmpfs: keys are written to disk, and stay in free blocks and backups"
         );
         let fix = format!("`mount -t tmpfs -o mode=0750,size=1m tmpfs {shown}`, or use a path below /run");
-        findings.push(Finding::warning(Check::Store(DIRECTORY), about, what, fix));
+        findings.push(CheckResult::warning(Check::Store(DIRECTORY), about, what, fix));
     }
     if findings.is_empty() {
         let what = format!("`{shown}` is a writable tmpfs with {} free", mebibytes(found.free_bytes));
-        findings.push(Finding::ok(Check::Store(DIRECTORY), about, what));
+        findings.push(CheckResult::ok(Check::Store(DIRECTORY), about, what));
     }
     findings
 }
 
 /// The daemon creates the directory if its parent is writable.
-fn missing(about: &str, settings: &Settings) -> Finding {
+fn missing(about: &str, settings: &Settings) -> CheckResult {
     let path = &settings.path;
     let parent = path.parent().unwrap_or_else(|| Path::new("/"));
     let shown = path.display();
     match look(parent) {
-        PathState::Directory(found) if found.is_writable && !found.is_read_only => Finding::ok(
+        PathState::Directory(found) if found.is_writable && !found.is_read_only => CheckResult::ok(
             Check::Store(DIRECTORY),
             about,
             format!("`{shown}` does not exist; the daemon creates it"),
         ),
-        PathState::Missing if is_created_by_the_unit(parent) => Finding::unknown(
+        PathState::Missing if is_created_by_the_unit(parent) => CheckResult::unknown(
             Check::Store(DIRECTORY),
             about,
             format!("`{}` does not exist", parent.display()),
@@ -151,7 +151,7 @@ fn missing(about: &str, settings: &Settings) -> Finding {
         PathState::Directory(_)
         | PathState::Missing
         | PathState::Inaccessible(_)
-        | PathState::NotADirectory => Finding::error(
+        | PathState::NotADirectory => CheckResult::error(
             Check::Store(DIRECTORY),
             about,
             format!("`{shown}` does not exist, and cannot be created in `{}`", parent.display()),
@@ -161,13 +161,13 @@ fn missing(about: &str, settings: &Settings) -> Finding {
 }
 
 /// Whether files can be given to the group that the policy names.
-fn group_membership(about: &str, settings: &Settings) -> Option<Finding> {
+fn group_membership(about: &str, settings: &Settings) -> Option<CheckResult> {
     let group = settings.group.as_ref()?;
     let number = match group::number(group) {
         Ok(number) => number,
         Err(failure) => {
             let fix = format!("`groupadd --system {group}`, or set another `group`");
-            return Some(Finding::error(Check::Store(DIRECTORY), about, failure.to_string(), fix));
+            return Some(CheckResult::error(Check::Store(DIRECTORY), about, failure.to_string(), fix));
         }
     };
     let user = rustix::process::geteuid();
@@ -180,21 +180,21 @@ fn group_membership(about: &str, settings: &Settings) -> Option<Finding> {
     }
     let what = format!("this user is not in the group `{group}`, which the files must belong to");
     let fix = format!("add it: `SupplementaryGroups={group}` in the unit, or `usermod -aG {group} USER`");
-    Some(Finding::error(Check::Store(DIRECTORY), about, what, fix))
+    Some(CheckResult::error(Check::Store(DIRECTORY), about, what, fix))
 }
 
 /// Opens the directory as the daemon does: creates it if missing, and writes and removes a file.
-fn write(about: &str, settings: &Settings) -> Finding {
+fn write(about: &str, settings: &Settings) -> CheckResult {
     match Directory::open(settings) {
-        Ok(_) => Finding::ok(Check::Store(DIRECTORY), about, "a test file was written and removed"),
+        Ok(_) => CheckResult::ok(Check::Store(DIRECTORY), about, "a test file was written and removed"),
         Err(failure) => {
             let fix = "fix the reported error; until then, nothing is published there";
-            Finding::error(Check::Store(DIRECTORY), about, failure.to_string(), fix)
+            CheckResult::error(Check::Store(DIRECTORY), about, failure.to_string(), fix)
         }
     }
 }
 
-async fn served(settings: &Settings, to: &Destination, about: String) -> Vec<Finding> {
+async fn served(settings: &Settings, to: &Destination, about: String) -> Vec<CheckResult> {
     let path = settings.path.join(&to.secret);
     // The finding of the directory covers the failure.
     let Ok(store) = Directory::open_read_only(settings) else { return Vec::new() };
@@ -202,17 +202,24 @@ async fn served(settings: &Settings, to: &Destination, about: String) -> Vec<Fin
         Ok(Some(held)) => {
             let what = match held.value {
                 Some(_) => format!("`{}` holds a key", path.display()),
-                None => format!("`{}` holds no key yet; the first rotation writes it", path.display()),
+                None => format!(
+                    "`{}` holds no key yet: no consumer reads it; the first rotation writes it",
+                    path.display()
+                ),
             };
-            vec![Finding::ok(Check::Store(PUBLISHED), about, what)]
+            vec![CheckResult::ok(Check::Store(PUBLISHED), about, what)]
         }
         Ok(None) => {
-            vec![Finding::ok(Check::Store(PUBLISHED), about, "no value yet; the first rotation publishes it")]
+            vec![CheckResult::ok(
+                Check::Store(PUBLISHED),
+                about,
+                "no value yet; the first rotation publishes it",
+            )]
         }
         Err(failure) => {
             let fix =
                 format!("make it readable for rekeyd's user, or move it away: `ls -l {}`", path.display());
-            vec![Finding::error(Check::Store(PUBLISHED), about, failure.to_string(), fix)]
+            vec![CheckResult::error(Check::Store(PUBLISHED), about, failure.to_string(), fix)]
         }
     }
 }

@@ -16,6 +16,8 @@ use crate::domain::secret::SecretValue;
 use crate::plain_file;
 use crate::ports::followed::{ContentMark, Followed, FollowedSource, FollowedState};
 
+pub(super) const EVERY: &str = "1s";
+
 /// A file as the agent's configuration names it.
 #[derive(Debug)]
 pub(crate) struct FileSettings {
@@ -25,7 +27,7 @@ pub(crate) struct FileSettings {
 #[async_trait]
 impl FollowedSource for FileSettings {
     fn default_interval(&self) -> &'static str {
-        "1s"
+        EVERY
     }
 
     fn longest_pause(&self, interval: Duration) -> Duration {

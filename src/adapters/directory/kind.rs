@@ -5,17 +5,27 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::adapters::directory::{Directory, Settings, doctor};
-use crate::domain::examination::Finding;
+use crate::adapters::directory::{Directory, Settings, doctor, follow};
+use crate::domain::examination::CheckResult;
 use crate::domain::failure::Failure;
 use crate::domain::ids::CredentialName;
+use crate::ports::followed::{FollowFlag, FollowForm};
 use crate::ports::secret_store::SecretStore;
 use crate::ports::store_kind::{Examination, InitForm, NameRule, StoreConfig, StoreKind, StoreOperation};
 
 pub static KIND: StoreKind = StoreKind {
     key: "directory",
     title: "a directory store",
-    followed_as: Some("file"),
+    followed: Some(FollowForm {
+        key: "file",
+        flags: &[FollowFlag {
+            flag: "file",
+            value_name: "PATH",
+            help: "File to follow: a secret of rekeyd's directory store, or any other file",
+            key: None,
+        }],
+        every: follow::EVERY,
+    }),
     name_rule: NameRule {
         accepts: is_secret_name,
         rule: "not a valid file name for a directory store",
@@ -26,7 +36,8 @@ pub static KIND: StoreKind = StoreKind {
     serves_first_version: false,
     calls,
     checks: &doctor::CHECKS,
-    needs_permissions: false,
+    write_probe: "create and remove a file in directories",
+    access_policy: None,
     init: Some(InitForm {
         scheme: "dir",
         value: "PATH",
@@ -56,7 +67,7 @@ impl StoreConfig for Settings {
         Ok(Arc::new(Directory::open_read_only(self)?))
     }
 
-    async fn examine(&self, examination: &Examination) -> Vec<Finding> {
+    async fn examine(&self, examination: &Examination) -> Vec<CheckResult> {
         doctor::examine(self, examination).await
     }
 }

@@ -127,7 +127,13 @@ mod tests {
         let store = StoreName::new("local").unwrap();
         SecretPaths::of(
             Path::new("/r"),
-            &Destination { store, secret: secret.to_owned(), json_field: None, create: true },
+            &Destination {
+                store,
+                secret: secret.to_owned(),
+                json_field: None,
+                create: true,
+                create_field: false,
+            },
         )
     }
 

@@ -7,7 +7,7 @@ use reqwest::Url;
 
 use crate::adapters::endpoint::{CertificateError, addresses, certificate_expiry};
 use crate::config_file::environment::{Environment, ProcessEnvironment};
-use crate::domain::examination::{Check, Finding};
+use crate::domain::examination::{Check, CheckResult};
 
 /// Automatic renewal happens well before this.
 const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -19,24 +19,24 @@ pub async fn reach(
     ca_pem: Option<&[u8]>,
     now: Timestamp,
     limit: Duration,
-) -> (Vec<Finding>, bool) {
+) -> (Vec<CheckResult>, bool) {
     let host = url.host_str().unwrap_or_default().to_owned();
     let mut findings = Vec::new();
     match addresses(url, limit).await {
         Ok(found) => {
             let what = format!("`{host}` resolves; addresses: {}", found.len());
-            findings.push(Finding::ok(Check::Dns, about, what));
+            findings.push(CheckResult::ok(Check::Dns, about, what));
         }
         Err(_) if is_proxied() => {
             let what = format!("cannot resolve `{host}` here; the proxy of the environment may");
             let fix = "check that HTTPS_PROXY is also set for the unit, in /etc/rekeyd/environment";
-            findings.push(Finding::unknown(Check::Dns, about, what, fix));
+            findings.push(CheckResult::unknown(Check::Dns, about, what, fix));
         }
         Err(why) => {
             let what = format!("cannot resolve `{host}`: {why}");
             let fix =
                 format!("correct the URL in the policy, or this machine's resolver: `getent hosts {host}`");
-            findings.push(Finding::error(Check::Dns, about, what, fix));
+            findings.push(CheckResult::error(Check::Dns, about, what, fix));
             return (findings, false);
         }
     }
@@ -60,12 +60,12 @@ async fn certificate(
     ca_pem: Option<&[u8]>,
     now: Timestamp,
     limit: Duration,
-) -> (Finding, bool) {
+) -> (CheckResult, bool) {
     let check = Check::Certificate;
     let seen = certificate_expiry(url, ca_pem, limit).await;
     let expiry = match seen {
         Ok(Some(expiry)) => expiry,
-        Ok(None) => return (Finding::ok(check, about, "TLS connection established"), true),
+        Ok(None) => return (CheckResult::ok(check, about, "TLS connection established"), true),
         Err(error) => {
             let fix = match &error {
                 CertificateError::NothingToTrust(_) => {
@@ -78,14 +78,14 @@ async fn certificate(
                      proxy, this machine's clock and the server's certificate"
                 }
             };
-            return (Finding::error(check, about, error.to_string(), fix), false);
+            return (CheckResult::error(check, about, error.to_string(), fix), false);
         }
     };
     let left = expiry.duration_since(now);
     let what = format!("the certificate is trusted, and expires at {expiry:.0}");
     if left > EXPIRES_SOON {
-        return (Finding::ok(check, about, what), true);
+        return (CheckResult::ok(check, about, what), true);
     }
     let fix = "renew the certificate of the server, or of the TLS-inspecting proxy";
-    (Finding::warning(check, about, what, fix), true)
+    (CheckResult::warning(check, about, what, fix), true)
 }

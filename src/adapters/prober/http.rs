@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 use zeroize::Zeroizing;
 
-use crate::domain::gate::probe::{Probe, Reads};
+use crate::domain::gate::probes::{Probe, Reads};
 use crate::ports::prober::ProbeResponse;
 
 /// For one response, and for resolving the name.

@@ -5,15 +5,27 @@ mod http;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use crate::domain::gate::probe::{CommandGate, Probe};
+use crate::contained::SELF_EXE;
+use crate::domain::gate::command::CommandGate;
+use crate::domain::gate::probes::Probe;
 use crate::ports::prober::{ProbeResponse, Prober};
 
 /// Sends requests over the network and runs programs, both within time limits.
-#[derive(Debug, Default)]
-pub struct NetworkProber;
+#[derive(Debug)]
+pub struct NetworkProber {
+    /// The executable of rekeyd, below which programs run.
+    pub rekeyd: PathBuf,
+}
+
+impl Default for NetworkProber {
+    fn default() -> Self {
+        Self { rekeyd: SELF_EXE.into() }
+    }
+}
 
 /// The same, with every name resolving to these addresses, whatever the system's resolver says.
 #[derive(Debug, Default)]
@@ -26,7 +38,7 @@ impl Prober for NetworkProber {
     }
 
     async fn run(&self, gate: &CommandGate, about: &BTreeMap<String, String>) -> Result<(), String> {
-        command::run(gate, about).await
+        command::run(&self.rekeyd, gate, about).await
     }
 }
 
@@ -37,6 +49,6 @@ impl Prober for ResolvedProber {
     }
 
     async fn run(&self, gate: &CommandGate, about: &BTreeMap<String, String>) -> Result<(), String> {
-        command::run(gate, about).await
+        command::run(Path::new(SELF_EXE), gate, about).await
     }
 }

@@ -9,13 +9,14 @@ use jiff::SignedDuration;
 use crate::config::check::{calendars, gates};
 use crate::config::components::ConsumerConfig;
 use crate::config::defaults as silent;
+use crate::config::known_permissions::KNOWN_PERMISSIONS;
 use crate::config::raw::{self, At};
-use crate::config_file::findings::Findings;
+use crate::config_file::findings::{Findings, nearest};
 use crate::config_file::values;
 use crate::domain::ids::{ConsumerName, CredentialName, KeyId, StoreName, WorkspaceName};
 use crate::domain::key::{KeyAttributes, Limits, Permissions, canonical_networks, network};
 use crate::domain::plan::{AfterDeadline, Destination, RevocationPolicy};
-use crate::domain::policy::{Credential, IfVanished};
+use crate::domain::policy::{Credential, IfVanished, Mode};
 use crate::domain::schedule::Schedule;
 use crate::ports::store_kind::{NameRule, StoreConfig};
 
@@ -52,6 +53,7 @@ pub(super) fn check<'r>(around: &References<'r>, findings: &mut Findings) -> Vec
         let schedule = schedule(around, name, raw, findings);
         let terms = terms(around, raw, findings);
         let workspace = workspace(around, name, raw, findings);
+        let mode = mode(around, raw, workspace.as_ref());
         let service_account = values::text(raw.service_account.as_ref(), findings);
         let adopt = adopt(raw, findings);
         let (destinations, places) = destinations(around, name, raw, findings);
@@ -78,6 +80,7 @@ pub(super) fn check<'r>(around: &References<'r>, findings: &mut Findings) -> Vec
         let credential = Credential {
             name: checked,
             workspace,
+            mode,
             service_account,
             adopt,
             first,
@@ -94,6 +97,20 @@ pub(super) fn check<'r>(around: &References<'r>, findings: &mut Findings) -> Vec
         written.push(CheckedCredential { credential, name, raw, defaults, places });
     }
     written
+}
+
+/// The credential's own mode, else its workspace's, else that of the defaults.
+fn mode(around: &References<'_>, raw: &raw::Credential, workspace: Option<&WorkspaceName>) -> Mode {
+    let of_workspace = around
+        .raw
+        .workspaces
+        .iter()
+        .find(|(name, _)| workspace.is_some_and(|workspace| workspace.as_str() == name.value()))
+        .and_then(|(_, workspace)| workspace.mode.as_ref());
+    match raw.mode.as_ref().or(of_workspace).or(around.raw.defaults.mode.as_ref()).map(At::value) {
+        Some(raw::RotationMode::Observe) => Mode::Observe,
+        Some(raw::RotationMode::Rotate) | None => Mode::Rotate,
+    }
 }
 
 /// Checks the defaults even if no credential uses them.
@@ -144,7 +161,7 @@ fn terms(around: &References<'_>, raw: &raw::Credential, findings: &mut Findings
     let at_most = own.at_most.as_ref().or(inherited.at_most.as_ref());
     let quarantine = raw.quarantine.as_ref().or(defaults.quarantine.as_ref());
     let then = own.then.as_ref().or(inherited.then.as_ref()).map(At::value);
-    let gates::Waits { gates, acks_valid_for, canary } =
+    let gates::Waits { gates, confirm, acks_valid_for, canary } =
         gates::waits(around, &raw.wait_for, &defaults.wait_for, findings);
     RevocationPolicy {
         at_least: values::duration_or(at_least, silent::AT_LEAST, SignedDuration::ZERO, findings),
@@ -155,6 +172,7 @@ fn terms(around: &References<'_>, raw: &raw::Credential, findings: &mut Findings
             Some(raw::Then::RollBack) => AfterDeadline::RollBack,
         },
         gates,
+        confirm,
         acks_valid_for,
         canary,
         quarantine: values::duration_or(quarantine, silent::QUARANTINE, SignedDuration::ZERO, findings),
@@ -251,7 +269,16 @@ fn destinations(
         let (Some(store), Some(secret), Some(at)) = (store, secret, &one.secret) else { continue };
         let by_default = config.is_some_and(|config| config.kind().is_filled_by_rekeyd);
         let create = one.create.as_ref().map_or(by_default, |create| *create.value());
-        destinations.push(Destination { store, secret, json_field, create });
+        let create_field = one.create_field.as_ref().filter(|written| *written.value());
+        if let Some(written) = create_field.filter(|_| json_field.is_none()) {
+            findings.error(
+                &written.span(),
+                "`create_field` without `json_field`",
+                "name the field as `json_field`",
+            );
+        }
+        let create_field = create_field.is_some();
+        destinations.push(Destination { store, secret, json_field, create, create_field });
         places.push(at.span());
     }
     (destinations, places)
@@ -266,6 +293,19 @@ fn secret_fits(written: Option<&At<raw::Text>>, store: &dyn StoreConfig, finding
         findings.error(&written.span(), rule, help);
     }
     fits
+}
+
+/// The provider may have added it since, so it is not an error.
+fn unknown_permission(name: &At<raw::Permission>, findings: &mut Findings) {
+    let text = name.value().as_str();
+    if KNOWN_PERMISSIONS.contains(&text) {
+        return;
+    }
+    let help = match nearest(text, KNOWN_PERMISSIONS) {
+        Some(meant) => format!("did you mean \"{meant}\"?"),
+        None => "`rekeyd doctor` looks for a key that has it".to_owned(),
+    };
+    findings.warning(&name.span(), "ElevenLabs documents no permission with this name", help);
 }
 
 fn first_attributes(
@@ -298,6 +338,9 @@ fn first_attributes(
             for name in names.iter().filter(|name| KeyId::new(name.value().as_str()).is_err()) {
                 let help = "use a name such as \"text_to_speech\"";
                 findings.error(&name.span(), "not a permission name", help);
+            }
+            for name in names {
+                unknown_permission(name, findings);
             }
             Permissions::Only(names.iter().map(|name| name.value().as_str().to_owned()).collect())
         }

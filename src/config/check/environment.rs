@@ -101,6 +101,7 @@ pub(super) fn workspace(
         rotations_at_once: size(count(&raw.rotations_at_once, defaults::ROTATIONS_AT_ONCE)),
         mints_per_hour: count(&raw.mints_per_hour, defaults::MINTS_PER_HOUR),
         overlaps_at_once: size(count(&raw.overlaps_at_once, defaults::OVERLAPS_AT_ONCE)),
+        first_rotations_at_once: size(count(&raw.first_rotations_at_once, defaults::FIRST_ROTATIONS_AT_ONCE)),
         breaker: Breaker {
             failures: count(&raw.breaker.failures, defaults::BREAKER_FAILURES),
             within: values::duration_or(

@@ -1,4 +1,4 @@
-//! Checks `wait_for`: the gates before the old key is revoked.
+//! Checks `wait_for`: the gates before the old key is revoked, each by a function of its own.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,9 @@ use crate::config::defaults as silent;
 use crate::config::raw::{self, At};
 use crate::config_file::findings::Findings;
 use crate::config_file::values;
-use crate::domain::gate::probe::{CommandGate, Probe, Reads};
+use crate::domain::gate::command::CommandGate;
+use crate::domain::gate::confirm::ConfirmWhen;
+use crate::domain::gate::probes::{Probe, Reads};
 use crate::domain::gate::{Gate, Idle, WhenUnknown};
 use crate::domain::ids::{ConsumerName, CredentialName};
 
@@ -18,6 +20,7 @@ const SECOND: SignedDuration = SignedDuration::from_secs(1);
 /// A checked `wait_for`: each key of the credential, else of the defaults.
 pub(super) struct Waits {
     pub(super) gates: Vec<Gate>,
+    pub(super) confirm: ConfirmWhen,
     pub(super) acks_valid_for: Option<SignedDuration>,
     pub(super) canary: Option<String>,
 }
@@ -28,42 +31,36 @@ pub(super) fn waits(
     inherited: &raw::WaitFor,
     findings: &mut Findings,
 ) -> Waits {
-    let mut gates = Vec::new();
-    let acks = own.acks.as_ref().or(inherited.acks.as_ref());
-    let acks = acks.map(|acks| consumers(around, acks, findings)).unwrap_or_default();
-    if !acks.is_empty() {
-        gates.push(Gate::Acks(acks));
-    }
-    let when_unknown = own.when_unknown.as_ref().or(inherited.when_unknown.as_ref()).map(At::value);
-    let when_unknown = match when_unknown {
-        Some(raw::WhenUnknown::Hold) | None => WhenUnknown::Hold,
-        Some(raw::WhenUnknown::Time) => WhenUnknown::Time,
-    };
-    let idle = own.idle.as_ref().or(inherited.idle.as_ref());
-    if let Some(quiet) = values::duration(idle, SECOND, findings) {
-        gates.push(Gate::Idle(Idle { quiet, when_unknown }));
-    }
-    let new_key_used = own.new_key_used.as_ref().or(inherited.new_key_used.as_ref());
-    if new_key_used.is_some_and(|wanted| *wanted.value()) {
-        gates.push(Gate::NewKeyUsed);
-    }
-    let probes = own.probes.as_ref().or(inherited.probes.as_ref());
-    let probes = probes.map(|probes| self::probes(probes, findings)).unwrap_or_default();
-    if !probes.is_empty() {
-        gates.push(Gate::Probes(probes));
-    }
-    let (command, time_limit) = match &own.command {
-        Some(_) => (own.command.as_ref(), own.command_time_limit.as_ref()),
-        None => (inherited.command.as_ref(), inherited.command_time_limit.as_ref()),
-    };
-    gates.extend(command.and_then(|command| self::command(command, time_limit, findings)).map(Gate::Command));
+    let gates = [
+        acks(around, own, inherited, findings),
+        idle(own, inherited, findings),
+        new_key_used(own, inherited),
+        probes(own, inherited, findings),
+        command(own, inherited, findings),
+    ];
     let acks_valid_for = own.acks_valid_for.as_ref().or(inherited.acks_valid_for.as_ref());
     let canary = own.canary.as_ref().or(inherited.canary.as_ref());
     Waits {
-        gates,
+        gates: gates.into_iter().flatten().collect(),
+        confirm: match own.confirm.as_ref().or(inherited.confirm.as_ref()).map(At::value) {
+            Some(true) => ConfirmWhen::Always,
+            Some(false) => ConfirmWhen::Never,
+            None => ConfirmWhen::FirstWithoutGates,
+        },
         acks_valid_for: values::duration(acks_valid_for, SignedDuration::from_mins(1), findings),
         canary: values::text(canary, findings),
     }
+}
+
+fn acks(
+    around: &References<'_>,
+    own: &raw::WaitFor,
+    inherited: &raw::WaitFor,
+    findings: &mut Findings,
+) -> Option<Gate> {
+    let written = own.acks.as_ref().or(inherited.acks.as_ref())?;
+    let consumers = consumers(around, written, findings);
+    (!consumers.is_empty()).then_some(Gate::Acks(consumers))
 }
 
 fn consumers(
@@ -96,7 +93,28 @@ fn consumers(
     names
 }
 
-fn probes(written: &[raw::Probe], findings: &mut Findings) -> Vec<Probe> {
+fn idle(own: &raw::WaitFor, inherited: &raw::WaitFor, findings: &mut Findings) -> Option<Gate> {
+    let when_unknown = own.when_unknown.as_ref().or(inherited.when_unknown.as_ref()).map(At::value);
+    let when_unknown = match when_unknown {
+        Some(raw::WhenUnknown::Hold) | None => WhenUnknown::Hold,
+        Some(raw::WhenUnknown::Time) => WhenUnknown::Time,
+    };
+    let quiet = values::duration(own.idle.as_ref().or(inherited.idle.as_ref()), SECOND, findings)?;
+    Some(Gate::Idle(Idle { quiet, when_unknown }))
+}
+
+fn new_key_used(own: &raw::WaitFor, inherited: &raw::WaitFor) -> Option<Gate> {
+    let written = own.new_key_used.as_ref().or(inherited.new_key_used.as_ref())?;
+    written.value().then_some(Gate::NewKeyUsed)
+}
+
+fn probes(own: &raw::WaitFor, inherited: &raw::WaitFor, findings: &mut Findings) -> Option<Gate> {
+    let written = own.probes.as_ref().or(inherited.probes.as_ref())?;
+    let probes = endpoints(written, findings);
+    (!probes.is_empty()).then_some(Gate::Probes(probes))
+}
+
+fn endpoints(written: &[raw::Probe], findings: &mut Findings) -> Vec<Probe> {
     let mut probes: Vec<Probe> = Vec::new();
     for one in written {
         let name = one.name.as_ref().and_then(|written| {
@@ -138,18 +156,21 @@ fn probes(written: &[raw::Probe], findings: &mut Findings) -> Vec<Probe> {
     probes
 }
 
-fn command(
-    written: &[At<raw::Text>],
-    time_limit: Option<&At<raw::Duration>>,
-    findings: &mut Findings,
-) -> Option<CommandGate> {
+fn command(own: &raw::WaitFor, inherited: &raw::WaitFor, findings: &mut Findings) -> Option<Gate> {
+    let of = if own.command.is_some() { own } else { inherited };
+    let written = of.command.as_ref()?;
     let program = written.first()?;
     if !program.value().as_str().starts_with('/') {
         let help = "use the program's absolute path, such as \"/usr/local/bin/may-revoke\"";
         findings.error(&program.span(), "the command must have an absolute path", help);
     }
-    Some(CommandGate {
+    Some(Gate::Command(CommandGate {
         command: written.iter().map(|part| part.value().as_str().to_owned()).collect(),
-        time_limit: values::duration_or(time_limit, silent::COMMAND_TIME_LIMIT, SECOND, findings),
-    })
+        time_limit: values::duration_or(
+            of.command_time_limit.as_ref(),
+            silent::COMMAND_TIME_LIMIT,
+            SECOND,
+            findings,
+        ),
+    }))
 }

@@ -37,7 +37,7 @@ pub(crate) struct Followed {
     pub(crate) from: SourceTable,
     /// JSON field that holds the key; by default the secret is the key alone.
     pub(crate) json_field: Option<At<Text>>,
-    /// Polling interval: by default 1 second for a file, 30 seconds for AWS.
+    /// Polling interval; the default depends on the kind of source.
     pub(crate) every: Option<At<Duration>>,
     /// Output file for the application.
     pub(crate) to: Option<OutputFile>,

@@ -38,6 +38,9 @@ pub(crate) enum Then {
 pub(crate) struct WaitFor {
     /// Consumers that must acknowledge the new key.
     pub(crate) acks: Option<Vec<At<Reference>>>,
+    /// Whether an operator must `rekeyd confirm` that consumers have switched. By default only in the first rotation of a key
+    /// that rekeyd did not create, if there is no gate.
+    pub(crate) confirm: Option<At<bool>>,
     /// How long an acknowledgement counts; unlimited by default.
     pub(crate) acks_valid_for: Option<At<Duration>>,
     /// How long the provider must show no use of the old key.

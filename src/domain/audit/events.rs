@@ -61,6 +61,7 @@ pub fn key(plan: &Plan, before: Option<&Rotation>, event: &Event) -> Option<KeyI
         | Event::Escalated { .. }
         | Event::OldKeyGone
         | Event::OldKeyEnabled
+        | Event::Confirmed { .. }
         | Event::Restored { .. } => plan.old.clone(),
         Event::Staged { .. }
         | Event::ValueLost
@@ -130,6 +131,7 @@ fn details(event: &Event) -> Value {
             json!({ "destinations": destinations.iter().map(|(index, _)| index).collect::<Vec<_>>() })
         }
         Event::AbortRequested { by } => json!({ "asked_by": by }),
+        Event::Confirmed { by } => json!({ "confirmed_by": by }),
         Event::TermsRevised { terms } => json!({
             "at_least_seconds": terms.at_least.as_secs(),
             "at_most_seconds": terms.at_most.as_secs(),

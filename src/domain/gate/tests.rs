@@ -1,8 +1,10 @@
 //! Every gate, by tables.
 
 use super::*;
-use crate::domain::gate::probe::{Instance, InstanceReport, Reads};
-use crate::domain::plan::AfterDeadline;
+use crate::domain::ack::Health;
+use crate::domain::gate::confirm::ConfirmWhen;
+use crate::domain::gate::probes::{Instance, InstanceReport, Probe, Reads};
+use crate::domain::plan::{AfterDeadline, RevocationPolicy};
 use crate::domain::usage::{KeyUse, Source};
 
 fn at(hour: i64) -> Timestamp {
@@ -15,6 +17,7 @@ fn terms(gates: Vec<Gate>) -> RevocationPolicy {
         at_most: SignedDuration::from_hours(10),
         then: AfterDeadline::Hold,
         gates,
+        confirm: ConfirmWhen::Never,
         acks_valid_for: None,
         canary: None,
         quarantine: SignedDuration::from_hours(1),
@@ -36,7 +39,9 @@ fn failing_ack(consumer: &str, value: &str, hour: i64) -> Ack {
 }
 
 fn judged(terms: &RevocationPolicy, acks: Vec<Ack>, observed: Observations, now: i64) -> Vec<Verdict> {
-    judge(terms, &Fingerprint::of(b"new"), &Evidence { acks, observed }, at(0), at(now))
+    let evidence = Evidence { acks, observed };
+    let (new, is_awaited) = (&Fingerprint::of(b"new"), &|_: &ConsumerName| true);
+    judge_all(&Facts { terms, new, evidence: &evidence, since: at(0), now: at(now), is_awaited }, None)
 }
 
 fn names_of_shut(verdicts: Vec<Verdict>) -> Vec<GateName> {
@@ -198,4 +203,52 @@ fn a_command_must_have_agreed_lately() {
     };
     assert!(shut(None) && shut(Some((8, false))) && shut(Some((7, true))));
     assert!(!shut(Some((8, true))));
+}
+
+#[test]
+fn a_gate_has_one_name_in_the_journal_in_labels_and_in_verdicts() {
+    let probe =
+        Probe { name: "api".into(), url: "http://api/".into(), reads: Reads::Body, every_address: false };
+    let command = CommandGate { command: vec!["/bin/true".into()], time_limit: SignedDuration::from_secs(9) };
+    let idle = Idle { quiet: SignedDuration::from_hours(2), when_unknown: WhenUnknown::Hold };
+    let gates = [
+        awaited(&["api"]),
+        vec![Gate::Idle(idle), Gate::NewKeyUsed, Gate::Probes(vec![probe]), Gate::Command(command)],
+    ]
+    .concat();
+    let verdicts = judged(&terms(gates.clone()), vec![], Observations::default(), 9);
+    assert_eq!(verdicts[0].gate.label(), "at_least");
+    for (gate, verdict) in gates.iter().zip(&verdicts[1..]) {
+        let written = serde_json::to_value(gate).unwrap();
+        let tag = written.as_str().or_else(|| written.as_object()?.keys().next().map(String::as_str));
+        assert_eq!(tag, Some(verdict.gate.label()));
+        assert_eq!(serde_json::json!(verdict.gate), verdict.gate.label());
+        assert_eq!(serde_json::from_value::<Gate>(written).unwrap(), *gate);
+    }
+}
+
+#[test]
+fn on_the_way_back_only_those_are_waited_for_who_have_something_to_go_back_from() {
+    let (old, new) = (Fingerprint::of(b"old"), Fingerprint::of(b"new"));
+    let judged = |acks: Vec<Ack>| {
+        let evidence =
+            Evidence { acks, observed: Observations { way_back: true, ..Observations::default() } };
+        let switched = |consumer: &ConsumerName| {
+            evidence.acks.iter().any(|ack| ack.consumer == *consumer && ack.fingerprint == new)
+        };
+        let terms = terms(awaited(&["api", "batch"]));
+        let facts = Facts {
+            terms: &terms,
+            new: &old,
+            evidence: &evidence,
+            since: at(0),
+            now: at(9),
+            is_awaited: &switched,
+        };
+        judge_all(&facts, None).into_iter().find(|it| it.gate == GateName::Acks).unwrap()
+    };
+    assert!(judged(vec![]).satisfied);
+    let one_switched = judged(vec![ack("api", "new", 1)]);
+    let who: Vec<&str> = one_switched.waiting_on.iter().map(|it| it.who.as_str()).collect();
+    assert_eq!(who, ["api"]);
 }

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::finding::{Finding, FindingKind};
+use crate::domain::gate::GateName;
 use crate::domain::hold::BREAKER;
 use crate::domain::ids::WorkspaceName;
 use crate::domain::notification::{Alert, Severity, Subject};
@@ -168,6 +169,13 @@ fn of_rotation(report: &CredentialReport, rotation: &RotationReport, now: Timest
         let failing =
             about(report, "failing", severity, failure.kind.label(), &report.summary, failure.since);
         return Some(Alert { anchor: "failures".to_owned(), ..failing });
+    }
+    let shut: Vec<GateName> =
+        rotation.gates.iter().filter(|gate| !gate.satisfied).map(|gate| gate.gate).collect();
+    if shut == [GateName::Confirm] {
+        let since = rotation.waits_until.unwrap_or(rotation.phase_since);
+        let waits = about(report, "confirm", Severity::Ticket, "confirm", &report.summary, since);
+        return Some(Alert { anchor: "rekeydconfirmationawaited".to_owned(), ..waits });
     }
     let deadline = rotation.deadline.filter(|deadline| *deadline <= now)?;
     let is_held = rotation.phase == PhaseName::Overlap && report.attention;

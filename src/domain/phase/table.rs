@@ -182,7 +182,7 @@ phases! {
     Overlap: PhaseRow {
         label: "overlap",
         takes: &[
-            E::Released, E::ClockAgreed, E::ExpiryIntended, E::ExpirySettled, E::RollbackBegun, E::Parked,
+            E::Released, E::Confirmed, E::ClockAgreed, E::ExpiryIntended, E::ExpirySettled, E::RollbackBegun, E::Parked,
             E::AbortRequested,
         ],
         path: Path::Rotation, waits: true, is_setback: false, may_publish_again: true,

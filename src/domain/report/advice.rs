@@ -6,6 +6,7 @@ use crate::domain::effect::EffectName;
 use crate::domain::gate::GateName;
 use crate::domain::phase::PhaseName;
 use crate::domain::plan::AfterDeadline;
+use crate::domain::policy::Mode;
 use crate::domain::record::ObstacleKind;
 use crate::domain::report::findings;
 use crate::domain::report::stale_consumers;
@@ -81,6 +82,9 @@ fn idle(report: &CredentialReport, expired: bool, now: Timestamp) -> String {
     if expired {
         return "the key has expired".to_owned();
     }
+    if report.mode == Some(Mode::Observe) {
+        return "only observed (`mode = \"observe\"`): it is not rotated".to_owned();
+    }
     if report.requested {
         return "a rotation is requested and has not started".to_owned();
     }
@@ -125,8 +129,13 @@ fn overlap(
         current.gates.iter().filter(|it| !it.satisfied).map(|it| it.reason.as_str()).collect();
     let late = current.deadline.is_some_and(|deadline| deadline <= now);
     let attention = late && !waiting.is_empty() && rotation.plan.terms.then == AfterDeadline::Hold;
+    let unconfirmed = current.gates.iter().any(|it| it.gate == GateName::Confirm && !it.satisfied);
+    // Before the others are satisfied there is nothing for an operator to confirm.
+    let to_confirm = unconfirmed && waiting.len() == 1;
     let command = attention.then(|| show_lagging(report, current));
-    let summary = match (attention, waiting.as_slice()) {
+    let command = if to_confirm { Some(format!("rekeyd confirm {}", report.credential)) } else { command };
+    let attention = attention || to_confirm;
+    let summary = match (late && attention, waiting.as_slice()) {
         (_, []) => "every gate is satisfied; the old key is about to be disabled".to_owned(),
         (true, _) => format!("past its deadline, waiting on: {}", waiting.join("; ")),
         (false, _) => format!("both keys work, waiting on: {}", waiting.join("; ")),

@@ -23,6 +23,8 @@ pub enum Blocked {
     Wave,
     /// The workspace has no free rotation slot (`overlaps_at_once`).
     RotationSlot,
+    /// Other first rotations of the workspace are in progress (`first_rotations_at_once`).
+    FirstRotations,
     /// The last rotations were aborted.
     Backoff,
     /// Too many emergencies are in progress (`emergencies_at_once`).
@@ -30,7 +32,7 @@ pub enum Blocked {
 }
 
 impl Blocked {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Obstacle,
         Self::Operator,
         Self::Breaker,
@@ -38,6 +40,7 @@ impl Blocked {
         Self::Window,
         Self::Wave,
         Self::RotationSlot,
+        Self::FirstRotations,
         Self::Backoff,
         Self::EmergencyCap,
     ];
@@ -52,6 +55,7 @@ impl Blocked {
             Self::Window => "window",
             Self::Wave => "wave",
             Self::RotationSlot => "rotation_slot",
+            Self::FirstRotations => "first_rotations",
             Self::Backoff => "backoff",
             Self::EmergencyCap => "emergency_cap",
         }

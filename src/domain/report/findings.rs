@@ -1,6 +1,7 @@
 //! The summary of a credential's findings, and the suggested command for each.
 
 use crate::domain::finding::{Finding, FindingKind};
+use crate::domain::policy::Mode;
 use crate::domain::report::advice::Advice;
 use crate::domain::report::{CredentialHealth, CredentialReport};
 
@@ -49,7 +50,9 @@ pub fn command_for(report: &CredentialReport, finding: &Finding) -> Option<Strin
     let held = report.findings.iter().any(|it| it.kind == FindingKind::EmergencyHeld);
     let name = &report.credential;
     match finding.kind {
-        FindingKind::ExposedPublicly | FindingKind::SelfDisabled | FindingKind::ReportedLeaked if !held => {
+        FindingKind::ExposedPublicly | FindingKind::SelfDisabled | FindingKind::ReportedLeaked
+            if !held && report.mode != Some(Mode::Observe) =>
+        {
             None
         }
         FindingKind::ExposedPublicly

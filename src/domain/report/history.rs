@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::domain::event::Event;
 use crate::domain::gate::Verdict;
-use crate::domain::ids::{CredentialName, RotationId};
+use crate::domain::ids::{CredentialName, KeyId, RotationId};
 use crate::domain::phase::PhaseName;
 use crate::domain::plan::{Destination, Plan, Reason, Urgency};
 use crate::domain::report::SCHEMA_VERSION;
@@ -107,13 +107,7 @@ fn text(event: &Event, places: &[Destination]) -> String {
         Event::MintOutcomeUnknown { cause } => {
             format!("a key may have been created, and its value lost: {cause}")
         }
-        Event::LostKeySettled { deleted } => match deleted.as_slice() {
-            [] => "no orphaned key was found".to_owned(),
-            keys => {
-                let keys: Vec<&str> = keys.iter().map(|key| key.as_str()).collect();
-                format!("deleted the orphaned key {}", keys.join(", "))
-            }
-        },
+        Event::LostKeySettled { deleted } => settled(deleted),
         Event::Staged { destination, version, .. } => {
             format!("staged in {} as version {version}", place(destination))
         }
@@ -164,6 +158,7 @@ fn text(event: &Event, places: &[Destination]) -> String {
             format!("republishing to {} by an operator's request, over the current value", places.join(", "))
         }
         Event::AbortRequested { by } => format!("abort requested by {by}"),
+        Event::Confirmed { by } => format!("confirmed by {by}: consumers use the new key"),
         Event::TermsRevised { .. } => "the rotation's terms were updated from the policy".to_owned(),
     }
 }
@@ -176,6 +171,14 @@ fn retried(overwrite: bool, restored: &[String]) -> String {
             format!("restoring the old key in {} once more, by an operator's request", places.join(", "))
         }
     }
+}
+
+fn settled(deleted: &[KeyId]) -> String {
+    if deleted.is_empty() {
+        return "no orphaned key was found".to_owned();
+    }
+    let keys: Vec<&str> = deleted.iter().map(KeyId::as_str).collect();
+    format!("deleted the orphaned key {}", keys.join(", "))
 }
 
 fn because(cause: RollbackCause) -> &'static str {

@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use crate::domain::hold::{BREAKER, Hold, HoldKind, Holds, Scope};
 use crate::domain::ids::{CredentialName, WorkspaceName};
-use crate::domain::policy::Policy;
+use crate::domain::plan::Reason;
+use crate::domain::policy::{Credential, Policy};
 use crate::domain::record::Record;
 use crate::domain::report::blocked::Blocked;
 use crate::domain::report::{CredentialHealth, CredentialReport, StatusReport};
@@ -69,6 +70,21 @@ pub struct Around<'a> {
     pub records: &'a BTreeMap<CredentialName, Record>,
 }
 
+/// The rotations in progress in each workspace.
+#[derive(Default)]
+struct UnderWay(BTreeMap<WorkspaceName, Vec<(CredentialName, Reason)>>);
+
+impl UnderWay {
+    /// A first rotation that the first one of `credential` has to wait for.
+    fn first_rotation(&self, around: &Around<'_>, credential: &Credential) -> Option<&CredentialName> {
+        let limit = around.policy.workspaces.get(&credential.workspace)?.first_rotations_at_once;
+        let rotations = self.0.get(&credential.workspace)?;
+        let mut first = rotations.iter().filter(|(_, reason)| reason.is_first()).map(|(name, _)| name);
+        let found = first.next()?;
+        (first.count() + 1 >= limit).then_some(found)
+    }
+}
+
 impl StatusReport {
     /// Adds what blocks credentials from outside.
     #[must_use]
@@ -82,10 +98,11 @@ impl StatusReport {
             failing_channels,
             conditions,
         } = self;
-        let mut under_way: BTreeMap<WorkspaceName, usize> = BTreeMap::new();
-        for report in credentials.iter().filter(|report| report.rotation.is_some()) {
-            if let Some(workspace) = report.workspace.clone() {
-                *under_way.entry(workspace).or_default() += 1;
+        let mut under_way = UnderWay::default();
+        for report in &credentials {
+            if let (Some(workspace), Some(rotation)) = (report.workspace.clone(), &report.rotation) {
+                let rotations = under_way.0.entry(workspace).or_default();
+                rotations.push((report.credential.clone(), rotation.reason));
             }
         }
         for report in &mut credentials {
@@ -106,12 +123,7 @@ impl CredentialReport {
         self
     }
 
-    fn apply_holds(
-        &mut self,
-        around: &Around<'_>,
-        under_way: Option<&BTreeMap<WorkspaceName, usize>>,
-        now: Timestamp,
-    ) {
+    fn apply_holds(&mut self, around: &Around<'_>, under_way: Option<&UnderWay>, now: Timestamp) {
         let name = self.credential.clone();
         let workspace = self.workspace.clone();
         self.held = around.holds.on(workspace.as_ref(), &name).map(HoldReport::new).collect();
@@ -141,10 +153,20 @@ impl CredentialReport {
         };
         let waiting = waves::waits(own, credential, |name| around.records.get(name), now);
         self.blocked = self.blocked.or_else(|| waiting.as_ref().map(|_| Blocked::Wave));
-        self.waits_for = waiting.map(|waiting| waiting.to_string()).or_else(|| {
+        self.waits_for = waiting.map(|waiting| waiting.to_string());
+        if self.waits_for.is_none()
+            && own.why_now(credential, now).is_some_and(Reason::is_first)
+            && let Some(first) = under_way.and_then(|under_way| under_way.first_rotation(around, credential))
+        {
+            self.blocked = self.blocked.or(Some(Blocked::FirstRotations));
+            self.waits_for = Some(format!(
+                "the first rotation of `{first}`, which must be over first (`first_rotations_at_once`)"
+            ));
+        }
+        self.waits_for = self.waits_for.take().or_else(|| {
             let workspace = workspace?;
             let places = around.policy.workspaces.get(&workspace)?.overlaps_at_once;
-            let taken = *under_way?.get(&workspace)?;
+            let taken = under_way?.0.get(&workspace)?.len();
             (taken >= places)
                 .then(|| format!("`{workspace}` has no free rotation slot ({taken} rotations in progress)"))
         });

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::domain::gate::Observations;
-use crate::domain::gate::probe::{CommandRun, InstanceReport, ProbeRound};
+use crate::domain::gate::command::CommandRun;
+use crate::domain::gate::probes::{InstanceReport, ProbeRound};
 use crate::domain::report::condition::Condition;
 use crate::domain::report::consumers::UseReport;
 use crate::domain::report::{CredentialReport, SCHEMA_VERSION};

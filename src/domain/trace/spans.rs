@@ -175,6 +175,7 @@ fn note(number: u64, step: &Step<'_>) -> Note {
         | Event::Retried { .. }
         | Event::OverwriteRequested { .. }
         | Event::AbortRequested { .. }
+        | Event::Confirmed { .. }
         | Event::TermsRevised { .. } => {}
     }
     Note { at: step.at, name: step.event.name(), attributes }

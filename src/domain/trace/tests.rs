@@ -31,6 +31,8 @@ fn begun() -> Event {
         reason: Reason::Schedule,
         begun_at: at(0),
         old: Some(KeyId::new("old").unwrap()),
+
+        adopted: false,
         first: None,
         key_lifetime: None,
         allow_unrestricted: false,
@@ -39,6 +41,7 @@ fn begun() -> Event {
             secret: "tts".to_owned(),
             json_field: None,
             create: false,
+            create_field: false,
         }],
         terms: RevocationPolicy::of_an_emergency(),
         expire_old_key: None,

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::ids::{KeyId, RotationId, WorkspaceName};
 use crate::domain::plan::{AfterDeadline, RevocationPolicy};
-use crate::domain::policy::IfVanished;
+use crate::domain::policy::{IfVanished, Mode};
 use crate::domain::record::{Current, LastRotation};
 use crate::domain::schedule::{Cadence, Schedule};
 
@@ -40,6 +40,7 @@ fn credential(index: usize, after: &BTreeSet<usize>, bake: i64) -> Credential {
         bake: SignedDuration::from_hours(bake),
         expire_old_key: None,
         if_vanished: IfVanished::Alert,
+        mode: Mode::Rotate,
     }
 }
 

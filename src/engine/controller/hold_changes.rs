@@ -87,18 +87,21 @@ impl Controller {
 
     /// Requeues the credentials that are next in line for a rotation slot, if one was released.
     pub(super) fn requeue_waiting(&mut self) {
-        if !self.admission.rotation_limiter.was_released() {
+        let (first, all) = (&self.admission.first_limiter, &self.admission.rotation_limiter);
+        // Both are asked: each forgets that it was.
+        if !(first.was_released() | all.was_released()) {
             return;
         }
         let now = self.context.now();
         for workspace in self.context.workspaces.keys() {
-            let slots = self.context.rotation_slots(workspace);
-            for name in self.admission.rotation_limiter.next_in_line(workspace, slots) {
+            let next = all.next_in_line(workspace, self.context.rotation_slots(workspace));
+            let next_first = first.next_in_line(workspace, self.context.first_rotation_slots(workspace));
+            for name in next.into_iter().chain(next_first) {
                 match self.slots.get(&name) {
                     // Its reconciler is acquiring the slot at this moment.
                     Some(Slot { running: Some(_), .. }) => {}
                     Some(Slot { damaged: None, .. }) => self.work_queue.set(&name, Some(now)),
-                    Some(_) | None => self.admission.rotation_limiter.release(&name),
+                    Some(_) | None => self.admission.release(&name),
                 }
             }
         }

@@ -10,6 +10,7 @@ use crate::domain::finding::FindingKind;
 use crate::domain::ids::{CredentialName, KeyId, WorkspaceName};
 use crate::domain::inspection::{self, InspectionInput};
 use crate::domain::plan::Destination;
+use crate::domain::policy::Mode;
 use crate::domain::secret::Fingerprint;
 use crate::engine::context::Context;
 use crate::engine::controller::{Controller, Slot, TaskResult};
@@ -43,9 +44,18 @@ impl Controller {
         }
     }
 
-    /// Lists every workspace.
+    /// Lists every workspace, and has what rotations put into service looked at.
     pub(super) fn inspect(&mut self) {
         self.list(false);
+        for slot in self.slots.values_mut() {
+            // A running reconciler may have come further than the slot knows.
+            let is_watched = slot.rotation.as_ref().is_some_and(|rotation| rotation.phase.is_watched());
+            slot.watches = is_watched || slot.running.is_some();
+        }
+        let watched = self.slots.iter().filter(|(_, slot)| slot.watches).map(|(name, _)| name.clone());
+        for name in watched.collect::<Vec<_>>() {
+            self.requeue_now(&name);
+        }
     }
 
     fn list(&mut self, orphans: bool) {
@@ -166,6 +176,9 @@ impl Controller {
             self.slots.values().filter_map(|slot| Some(&slot.record.current.as_ref()?.key)).collect();
         for (key, owner) in &ours {
             let Some(slot) = self.slots.get(owner) else { continue };
+            if self.context.credential(owner).is_some_and(|credential| credential.mode == Mode::Observe) {
+                continue;
+            }
             let known =
                 slot.rotation.is_none() && slot.running.is_none() && !slot.reread && slot.damaged.is_none();
             if known && !current.contains(&key.id) {

@@ -4,13 +4,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::event::Event;
 use crate::domain::failure::Failure;
-use crate::domain::gate::{self, Gate, Verdict};
+use crate::domain::gate::{self, Verdict};
 use crate::domain::hold::HoldKind;
 use crate::domain::key::Inventory;
 use crate::domain::phase::{Alarm, AlarmKind, Phase};
 use crate::domain::plan::AfterDeadline;
 use crate::domain::rotation::{ParkReason, RollbackCause};
 use crate::domain::time::later;
+use crate::engine::effects::evidence::probes::probes_of;
 use crate::engine::effects::undo::nowhere_to_return;
 use crate::engine::effects::{EffectOutcome, EffectResult, NewKeyEffects, park};
 
@@ -59,8 +60,7 @@ impl NewKeyEffects<'_> {
             let next = if opens_at > now { opens_at.min(deadline) } else { deadline };
             return Ok(EffectOutcome::Wait(self.soon(next.min(later(now, self.gathers_every())))));
         }
-        // A consumer that reports a failure is not overruled by a deadline.
-        let overruled = terms.then == AfterDeadline::Revoke && gate::is_anyone_failing(&verdicts);
+        let overruled = terms.then == AfterDeadline::Revoke && gate::overrule_a_deadline(&verdicts);
         let then = if overruled { AfterDeadline::Hold } else { terms.then };
         // The gates were judged by our clock alone.
         self.context.check_clock(self.listed().await?.as_ref())?;
@@ -92,9 +92,7 @@ impl NewKeyEffects<'_> {
     pub(super) async fn judge(&mut self) -> Result<Vec<Verdict>, Failure> {
         let evidence = self.gather().await?;
         let rotation = self.rotation;
-        let new = &self.successor.fingerprint;
-        let since = rotation.overlap_since();
-        Ok(gate::judge(&rotation.plan.terms, new, &evidence, since, self.context.now()))
+        Ok(gate::judge(rotation, &evidence, rotation.overlap_since(), self.context.now()))
     }
 
     /// When to check again whether every consumer uses the old key again; `None` if they all do.
@@ -176,9 +174,8 @@ impl NewKeyEffects<'_> {
 
     /// How often a quarantine with probes is checked; a consumer's failure report is handled at once.
     fn watches_every(&self) -> SignedDuration {
-        let gates = &self.plan().terms.gates;
-        let probes = gates.iter().any(|gate| matches!(gate, Gate::Probes(_)));
-        if probes { PROBE_AGAIN } else { self.context.timing.look_again }
+        let has_probes = probes_of(&self.plan().terms.gates).next().is_some();
+        if has_probes { PROBE_AGAIN } else { self.context.timing.look_again }
     }
 
     /// The outcome if the old key, once disabled, is listed as enabled.

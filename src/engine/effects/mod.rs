@@ -34,6 +34,7 @@ mod evidence;
 mod expire;
 mod gates;
 mod late_reads;
+mod in_service;
 mod minting;
 mod precheck;
 mod preflight;

@@ -15,7 +15,7 @@ impl NewKeyEffects<'_> {
         if !self.plan().emergency {
             let verdicts = self.judge().await?;
             let open = verdicts.iter().all(|verdict| verdict.satisfied);
-            if !open && (gate::is_anyone_failing(&verdicts) || !self.is_overdue()) {
+            if !open && (gate::overrule_a_deadline(&verdicts) || !self.is_overdue()) {
                 return self.withhold(verdicts).await;
             }
         }

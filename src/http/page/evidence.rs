@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 
 use crate::domain::ack::Health;
-use crate::domain::gate::probe::{InstanceReport, ProbeRound};
+use crate::domain::gate::probes::{InstanceReport, ProbeRound};
 use crate::domain::report::consumers::{KeyHeld, UseReport};
 use crate::domain::report::why::{EvidenceReport, SourceReport, WhyReport};
 use crate::domain::time::span;

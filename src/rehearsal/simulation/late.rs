@@ -61,7 +61,7 @@ mod tests {
     use super::*;
     use crate::domain::ids::{CredentialName, WorkspaceName};
     use crate::domain::plan::RevocationPolicy;
-    use crate::domain::policy::IfVanished;
+    use crate::domain::policy::{IfVanished, Mode};
     use crate::domain::schedule::{Cadence, Freeze, Schedule};
 
     fn at(hour: i64) -> Timestamp {
@@ -87,6 +87,7 @@ mod tests {
             bake: zero,
             expire_old_key: None,
             if_vanished: IfVanished::Alert,
+            mode: Mode::Rotate,
         }
     }
 

@@ -16,6 +16,10 @@ use crate::ports::issuer::{Issuer, Minted};
 use crate::ports::usage::UsageSource;
 use crate::rehearsal::hooks::{Hooks, Operation, ProviderCall};
 use crate::rehearsal::workspace::Workspace;
+use crate::rehearsal::workspace::key::settings;
+use crate::sandbox::refusal::Refusal;
+use crate::sandbox::settings::Settings;
+use crate::sandbox::workspace::Workspace as Model;
 
 #[derive(Clone)]
 pub struct Client {
@@ -40,11 +44,10 @@ impl Client {
     async fn change(
         &self,
         call: ProviderCall<'_>,
-        key: &Key,
-        change: impl FnOnce(&mut Key) + Send,
+        change: impl FnOnce(&mut Model, Timestamp) -> Result<(), Refusal> + Send,
     ) -> Result<(), Failure> {
         self.before(call).await?;
-        self.workspace.change_key(&key.id, change)?;
+        self.workspace.change(change)?;
         self.after(call).await
     }
 }
@@ -67,11 +70,11 @@ impl Issuer for Client {
         self.before(ProviderCall::Create { account, made: None }).await?;
         let mut attributes = request.attributes.clone();
         let lag = self.hooks.on_create(name, &mut attributes);
-        let made = self.workspace.create_key(account, name, attributes, request.expires_at, lag);
-        self.after(ProviderCall::Create { account, made: made.as_ref().map(|made| &made.key) }).await?;
-        let minted = made
-            .and_then(|made| Some(Minted { key: made.key.id, value: SecretValue::new(made.value).ok()? }));
-        minted.ok_or_else(|| Failure::rejected(Kind::Invalid, "no such key can be imagined"))
+        let made = self.workspace.create_key(account, settings(name, attributes, request.expires_at), lag)?;
+        self.after(ProviderCall::Create { account, made: Some(&made.key) }).await?;
+        let value = SecretValue::new(made.value);
+        let value = value.map_err(|error| Failure::rejected(Kind::Invalid, error.to_string()))?;
+        Ok(Minted { key: made.key.id, value })
     }
 
     async fn authenticate(&self, value: &SecretValue) -> Result<(), Failure> {
@@ -87,21 +90,27 @@ impl Issuer for Client {
     }
 
     async fn disable(&self, key: &Key) -> Result<(), Failure> {
-        self.change(ProviderCall::Disable(key), key, |key| key.enabled = false).await
+        let id = key.id.as_str();
+        self.change(ProviderCall::Disable(key), |model, now| model.disable_key(id, None, now)).await
     }
 
     async fn enable(&self, key: &Key) -> Result<(), Failure> {
-        self.change(ProviderCall::Enable(key), key, |key| key.enabled = true).await
+        let id = key.id.as_str();
+        self.change(ProviderCall::Enable(key), |model, now| model.enable_key(id, now)).await
     }
 
     async fn set_expiry(&self, key: &Key, at: Option<Timestamp>) -> Result<(), Failure> {
-        self.change(ProviderCall::SetExpiry(key), key, |key| key.expires_at = at).await
+        let (id, at) = (key.id.as_str(), at.map(Timestamp::as_second));
+        let change = |settings: &mut Settings| settings.expires_at = at;
+        self.change(ProviderCall::SetExpiry(key), |model, now| model.change_key(id, now, change)).await
     }
 
     async fn delete(&self, key: &Key) -> Result<(), Failure> {
-        self.before(ProviderCall::Delete(key)).await?;
-        self.workspace.delete_key(&key.id);
-        self.after(ProviderCall::Delete(key)).await
+        self.change(ProviderCall::Delete(key), |model, now| match model.delete_key(key.id.as_str(), now) {
+            Err(Refusal::KeyNotFound) => Ok(()),
+            deleted => deleted,
+        })
+        .await
     }
 }
 

@@ -13,7 +13,18 @@ pub(super) fn add<'w>(
     counts: &Counts,
     workspaces: impl Iterator<Item = &'w WorkspaceName>,
 ) {
-    let Counts { provider, stores, failing, ended, phases, writes, write_failures, writable, spans } = counts;
+    let Counts {
+        provider,
+        stores,
+        failing,
+        ended,
+        phases,
+        writes,
+        write_failures,
+        writable,
+        spans,
+        log_lines_dropped,
+    } = counts;
     for name in workspaces {
         let throttled = provider.iter().filter(|((at, _), _)| at == name.as_str());
         let throttled =
@@ -50,6 +61,7 @@ pub(super) fn add<'w>(
     samples.flag(catalogue::JOURNAL_WRITABLE, &[], *writable);
     samples.histogram(catalogue::JOURNAL_WRITES, &[], writes.clone());
     samples.put(catalogue::JOURNAL_WRITE_FAILURES, &[], total(*write_failures));
+    samples.put(catalogue::LOG_LINES_DROPPED, &[], total(*log_lines_dropped));
     if let Some(Spans { sent, dropped }) = spans {
         samples.put(catalogue::SPANS_SENT, &[], total(*sent));
         for (reason, count) in dropped {

@@ -75,15 +75,10 @@ fn is_healthy(report: &CredentialReport, now: Timestamp) -> bool {
         && report.rotation.as_ref().is_none_or(is_healthy_rotation)
 }
 
-/// What each unsatisfied gate is waiting on. For a probe, the probe and not its instances, which change.
+/// What each unsatisfied gate is waiting on.
 pub(super) fn waiting_on(report: &RotationReport) -> BTreeSet<(GateName, &str)> {
     let unsatisfied = report.gates.iter().filter(|verdict| !verdict.satisfied);
-    unsatisfied
-        .flat_map(|verdict| {
-            let names = verdict.waiting_on.iter().map(|it| it.who.split(" at ").next().unwrap_or_default());
-            names.map(|name| (verdict.gate, name))
-        })
-        .collect()
+    unsatisfied.flat_map(|verdict| verdict.waiting_on.iter().map(|it| (verdict.gate, it.party()))).collect()
 }
 
 fn credential(samples: &mut Samples, report: &CredentialReport) {

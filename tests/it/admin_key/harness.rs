@@ -89,6 +89,7 @@ settle = "2s"
 drain = "5s"
 
 [workspaces.sandbox]
+first_rotations_at_once = 1000
 base_url = "{url}"
 admin_key = {{ published = "rekeyd-admin", file = "{}" }}
 requests_per_second = 500
@@ -98,6 +99,7 @@ mints_per_hour = 10000
 path = "{root}/secrets"
 
 [defaults]
+wait_for.confirm = false
 every = "{every}"
 overlap = {{ at_least = "1s", at_most = "1h" }}
 quarantine = "1s"

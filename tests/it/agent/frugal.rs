@@ -9,7 +9,7 @@ use super::harness::AgentHarness;
 const ANONYMOUS_KIB_MAX: u64 = 6 * 1024;
 
 #[test]
-fn an_agent_at_rest_needs_little_memory_and_one_thread() {
+fn an_agent_at_rest_needs_little_memory_and_one_thread_beside_that_of_its_log() {
     let harness = AgentHarness::new();
     let agent = harness.agent(&harness.config(&harness.to_key(), "[on_change]\ncommand = [\"true\"]\n"));
     harness.until_log("application is healthy");
@@ -22,6 +22,11 @@ fn an_agent_at_rest_needs_little_memory_and_one_thread() {
         line.and_then(|rest| rest.split_whitespace().next()).unwrap().parse().unwrap()
     };
     assert!(field("RssAnon") <= ANONYMOUS_KIB_MAX, "{status}");
-    assert_eq!(field("Threads"), 1, "{status}");
+    assert_eq!(field("Threads"), 2, "{status}");
+    let tasks = fs::read_dir(format!("/proc/{}/task", agent.id())).unwrap();
+    let names = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("comm")).unwrap());
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    assert_eq!(names, ["log-writer\n", "rekeyd\n"]);
     agent.stop();
 }

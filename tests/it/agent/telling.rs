@@ -53,7 +53,7 @@ fn a_command_that_fails_or_hangs_is_ended_and_run_again() {
     let harness = AgentHarness::new();
     // Fails first, hangs with a child then, and works in the end.
     let script = "echo . >> tries; n=$(wc -l < tries); \
-                  [ $n = 1 ] && exit 3; [ $n = 2 ] && { sleep 600 & echo $! > hanging; wait; }; echo ok > told";
+                  [ $n = 1 ] && exit 3; [ $n = 2 ] && { setsid sleep 600 & echo $! > hanging; wait; }; echo ok > told";
     let more = format!("[on_change]\ncommand = [\"sh\", \"-c\", {script:?}]\ntime_limit = \"1s\"\n");
     let agent = harness.agent(&harness.config(&harness.to_key(), &more));
     harness.until("it is told in the end", || harness.read("told") == "ok\n");

@@ -6,6 +6,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::config::{ProvideCredentials, SharedCredentialsProvider};
 use rekeyd::adapters::aws_secrets_manager::{AwsSecretsManager, Patience};
 use rekeyd::domain::failure::{Certainty, Kind};
+use rekeyd::domain::plan::Destination;
 use rekeyd::ports::secret_store::{SecretStore, VersionRef};
 
 use crate::aws::client::{Aws, PATIENCE, config};
@@ -209,7 +210,8 @@ async fn the_version_quota_is_a_limit() {
 async fn a_secret_made_by_somebody_else_meanwhile_is_merged_into() {
     let fake = StrictFake::start().await;
     let aws = Aws::at(&fake.url, true);
-    let (to, new) = (place("raced", Some("key"), true), version());
+    let to = Destination { create_field: true, ..place("raced", Some("key"), true) };
+    let new = version();
     assert_eq!(kind(aws.store.preflight(&to).await).unwrap().version, None);
     aws.write_by_hand("raced", r#"{"a":1}"#).await;
     let over = kind(aws.store.stage(&to, &new, &value("sk_new")).await).unwrap().over;

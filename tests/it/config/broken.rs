@@ -239,6 +239,10 @@ const BROKEN: &[(&str, &str)] = &[
         "limits for a first key that has no permissions",
         "@around\n@tts\nevery = \"30d\"\ncharacter_limit = 5\nallowed_ips = [\"10.0.0.1\"]",
     ),
+    (
+        "a permission that nobody knows",
+        "@around\n@tts\nevery = \"30d\"\npermissions = [\"text_to_speach\", \"zzz\"]",
+    ),
     ("a first key that may do everything", "@around\n@tts\nevery = \"30d\"\npermissions = \"all\""),
     (
         "a first key that may do nothing, from nowhere",

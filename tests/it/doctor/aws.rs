@@ -38,8 +38,12 @@ async fn secrets_that_are_missing_filled_or_marked_for_deletion_are_told_apart()
         client.create_secret().name(name).secret_string("{\"user\": \"planted\"}").send().await.unwrap();
     }
     client.delete_secret().secret_id("doomed").recovery_window_in_days(7).send().await.unwrap();
-    let field = ", json_field = \"key\"";
+    let field = ", json_field = \"key\", create_field = true";
 
+    let told = harness.doctor(&in_aws(&harness, &moto.url, "filled", ", json_field = \"key\""));
+    told.says("aws_content", "error", &["the field `key`", "the secret has the fields `user`"]);
+    let told = harness.doctor(&in_aws(&harness, &moto.url, "filled", ""));
+    told.says("aws_content", "error", &["a JSON object with the fields `user`", "`json_field`"]);
     let told = harness.doctor(&in_aws(&harness, &moto.url, "filled", field));
     told.says("aws_identity", "ok", &["arn:aws:", "region eu-west-1"]);
     told.says("aws_secret", "ok", &["aws:filled#key (tts)", "exists"]);

@@ -88,10 +88,11 @@ async fn aws_takes_the_document_and_rotations_use_all_of_it_and_nothing_else() {
     let policy =
         harness.policy().replace("[credentials.tts]", &store).replace("every = \"30d\"", "every = \"3s\"");
     let publish_to = "{ store = \"aws\", secret = \"prod/new\", create = true }, \
-                      { store = \"aws\", secret = \"prod/shared\", json_field = \"key\" }";
+                      { store = \"aws\", secret = \"prod/shared\", json_field = \"key\", create_field = true }";
     let policy = policy.replace("{ store = \"local\", secret = \"tts\" }", publish_to);
-    let policy =
-        format!("{policy}overlap = {{ at_least = \"300ms\", at_most = \"1h\" }}\nquarantine = \"200ms\"\n");
+    let policy = format!(
+        "{policy}overlap = {{ at_least = \"300ms\", at_most = \"1h\" }}\nquarantine = \"200ms\"\nwait_for.confirm = false\n"
+    );
     let path = harness.write(&policy);
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_rekeyd"));
     let printed = command(program)

@@ -13,7 +13,7 @@ use rekeyd::sandbox::rules::Rules;
 
 use super::harness::{Harness, command};
 use crate::support::instances::{Instances, Says};
-use rekeyd::domain::gate::probe::Reads;
+use rekeyd::domain::gate::probes::Reads;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn secrets_that_cannot_be_read_or_that_others_read_are_found() {

@@ -90,7 +90,7 @@ async fn evidence_of_a_key_without_a_usage_hash_cannot_be_had() {
     let harness = Harness::build(Rules::default()).await;
     let told = harness.doctor(&format!("{}wait_for = {{ idle = \"30m\" }}\n", harness.policy()));
     told.says("evidence", "ok", &["the first rotation confirms"]);
-    harness.sandbox.workspace().rules.era = ApiVersion::August2025;
+    harness.sandbox.workspace().rules.api_version = ApiVersion::August2025;
     let told = harness
         .doctor(&format!("{}wait_for = {{ idle = \"30m\" }}\nkey_lifetime = \"60d\"\n", harness.policy()));
     told.says("evidence", "warning", &["credential `tts`"]);

@@ -8,56 +8,60 @@ use rekeyd::sandbox::key::State;
 use rekeyd::sandbox::route::Route;
 use rekeyd::sandbox::rules::{ErrorStyle, Rules};
 
-use super::{ERAS, Harness, eventually, judged, plain};
+use super::{API_VERSIONS, Harness, eventually, judged, plain};
 
 const REFUSED: Option<(Certainty, Kind)> = Some((Certainty::Rejected, Kind::NotActiveYet));
 const GONE: Option<(Certainty, Kind)> = Some((Certainty::Rejected, Kind::NotFound));
 
 #[tokio::test]
-async fn a_key_lives_its_whole_life_in_every_era() {
-    for era in ERAS {
-        let harness = Harness::in_era(era).await;
+async fn a_key_lives_its_whole_life_in_every_api_version() {
+    for api_version in API_VERSIONS {
+        let harness = Harness::with_api_version(api_version).await;
         let minted = harness.create(&plain()).await;
         let key = harness.the_key().await;
-        assert_eq!((&key.id, key.name.as_str(), key.enabled), (&minted.key, "tts rk-1", true), "{era:?}");
-        assert_eq!(key.attributes, plain().attributes, "{era:?}");
+        assert_eq!(
+            (&key.id, key.name.as_str(), key.enabled),
+            (&minted.key, "tts rk-1", true),
+            "{api_version:?}"
+        );
+        assert_eq!(key.attributes, plain().attributes, "{api_version:?}");
         let truth = harness.sandbox.truth();
         assert_eq!(truth.key(minted.key.as_str()).unwrap().fingerprint, minted.value.fingerprint());
         harness.issuer.authenticate(&minted.value).await.unwrap();
         for _ in 0..2 {
             harness.issuer.disable(&key).await.unwrap();
-            assert!(!harness.the_key().await.enabled, "{era:?}");
-            assert_eq!(judged(&harness.issuer.authenticate(&minted.value).await), REFUSED, "{era:?}");
+            assert!(!harness.the_key().await.enabled, "{api_version:?}");
+            assert_eq!(judged(&harness.issuer.authenticate(&minted.value).await), REFUSED, "{api_version:?}");
         }
         let disabled = harness.the_key().await;
         for _ in 0..2 {
             harness.issuer.enable(&disabled).await.unwrap();
             let enabled = harness.the_key().await;
-            assert!(enabled.enabled && enabled.disable_reason.is_none(), "{era:?}: {enabled:?}");
-            assert_eq!(enabled.attributes, key.attributes, "{era:?}");
+            assert!(enabled.enabled && enabled.disable_reason.is_none(), "{api_version:?}: {enabled:?}");
+            assert_eq!(enabled.attributes, key.attributes, "{api_version:?}");
             harness.issuer.authenticate(&minted.value).await.unwrap();
         }
         for _ in 0..2 {
             harness.issuer.delete(&key).await.unwrap();
-            assert_eq!(harness.listed().await, [], "{era:?}");
+            assert_eq!(harness.listed().await, [], "{api_version:?}");
         }
-        assert_eq!(judged(&harness.issuer.authenticate(&minted.value).await), REFUSED, "{era:?}");
-        assert_eq!(judged(&harness.issuer.disable(&key).await), GONE, "{era:?}");
-        assert_eq!(judged(&harness.issuer.enable(&key).await), GONE, "{era:?}");
+        assert_eq!(judged(&harness.issuer.authenticate(&minted.value).await), REFUSED, "{api_version:?}");
+        assert_eq!(judged(&harness.issuer.disable(&key).await), GONE, "{api_version:?}");
+        assert_eq!(judged(&harness.issuer.enable(&key).await), GONE, "{api_version:?}");
         assert_eq!(harness.sandbox.truth().keys().next().unwrap().state, State::Deleted);
-        assert_eq!(harness.calls(Route::CreateKey), 1, "{era:?}");
+        assert_eq!(harness.calls(Route::CreateKey), 1, "{api_version:?}");
     }
 }
 
 #[tokio::test]
-async fn a_disabled_key_can_be_deleted_in_every_era() {
-    for era in ERAS {
-        let harness = Harness::in_era(era).await;
+async fn a_disabled_key_can_be_deleted_in_every_api_version() {
+    for api_version in API_VERSIONS {
+        let harness = Harness::with_api_version(api_version).await;
         harness.create(&plain()).await;
         let key = harness.the_key().await;
         harness.issuer.disable(&key).await.unwrap();
         harness.issuer.delete(&key).await.unwrap();
-        assert_eq!(harness.listed().await, [], "{era:?}");
+        assert_eq!(harness.listed().await, [], "{api_version:?}");
     }
 }
 
@@ -93,7 +97,7 @@ async fn a_refusal_means_the_same_however_it_is_worded() {
 async fn an_id_that_is_not_told_is_found_in_a_listing_that_lags() {
     let listing_lag = SignedDuration::from_millis(500);
     let harness =
-        Harness::start(Rules { era: ApiVersion::August2025, listing_lag, ..Rules::default() }).await;
+        Harness::start(Rules { api_version: ApiVersion::August2025, listing_lag, ..Rules::default() }).await;
     let minted = harness.create(&plain()).await;
     let truth = harness.sandbox.truth();
     assert_eq!(truth.key(minted.key.as_str()).unwrap().fingerprint, minted.value.fingerprint());

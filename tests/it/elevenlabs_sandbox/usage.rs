@@ -99,19 +99,19 @@ impl Pair {
 }
 
 #[tokio::test]
-async fn use_is_told_from_the_era_on_that_shows_it() {
-    for era in ERAS {
-        let pair = Pair::start(Rules { era, ..Rules::default() }).await;
+async fn use_is_told_from_the_api_version_on_that_shows_it() {
+    for api_version in API_VERSIONS {
+        let pair = Pair::start(Rules { api_version, ..Rules::default() }).await;
         pair.speak(0, "three").await;
         let [by_key, log] = pair.read().await;
         let no_key = log.uses.unwrap_err();
-        if era == ApiVersion::August2025 {
+        if api_version == ApiVersion::August2025 {
             assert!(
                 by_key.uses.unwrap_err().contains("does not have it") && no_key.contains("does not have it")
             );
             continue;
         }
-        assert_eq!(pair.credits(&by_key), [5, 0], "{era:?}");
+        assert_eq!(pair.credits(&by_key), [5, 0], "{api_version:?}");
         let [used] = pair.of(&by_key, 0) else { panic!("{by_key:?}") };
         let about: Vec<(&str, &str)> =
             used.about.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();

@@ -3,8 +3,8 @@
 use jiff::SignedDuration;
 use rekeyd::adapters::prober::ResolvedProber;
 use rekeyd::domain::ack::Health;
-use rekeyd::domain::gate::Gate;
-use rekeyd::domain::gate::probe::Reads;
+use rekeyd::domain::gate::probes::Reads;
+use rekeyd::domain::gate::{Gate, GateName};
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::plan::AfterDeadline;
 use rekeyd::domain::report::CredentialReport;
@@ -17,7 +17,7 @@ use rekeyd::sandbox::route::Route;
 use std::time::{Duration, Instant};
 
 use super::harness::{Harness, Start};
-use super::{ERAS, rules};
+use super::{API_VERSIONS, rules};
 use crate::support::instances::{Instances, Says};
 
 fn parked(report: &CredentialReport) -> Option<ParkReason> {
@@ -102,6 +102,8 @@ async fn a_probe_that_turns_red_in_the_quarantine_has_the_old_key_enabled_again(
 
     all_say(reporting(&new));
     harness.request(Command::Retry { overwrite: false }).await.unwrap();
+    harness.reaches(PhaseName::Overlap).await;
+    harness.request(Command::Confirm).await.unwrap();
     harness.ended(PhaseName::Done).await;
     assert_eq!(harness.states(), [State::Deleted, State::Enabled]);
     harness.stop().await;
@@ -126,8 +128,8 @@ async fn one_red_round_is_no_alarm_and_ends_no_quarantine() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_that_fails_in_the_quarantine_has_its_key_back_and_keeps_it_while_it_fails() {
-    for era in ERAS {
-        let mut harness = Harness::prepare(rules(era), Start::WithKey).await;
+    for api_version in API_VERSIONS {
+        let mut harness = Harness::prepare(rules(api_version), Start::WithKey).await;
         harness.agree(|terms| {
             terms.quarantine = SignedDuration::from_mins(1);
             terms.at_most = SignedDuration::from_secs(2);
@@ -139,28 +141,30 @@ async fn a_consumer_that_fails_in_the_quarantine_has_its_key_back_and_keeps_it_w
         harness.acknowledge("api", Health::Failing).await;
         let failing = Some(ParkReason::ConsumerFailing);
         let report = harness.told("it is parked", |report| parked(report) == failing).await;
-        assert!(begun.elapsed() < Duration::from_secs(5), "{era:?}: {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(5), "{api_version:?}: {:?}", begun.elapsed());
         assert!(detail(&report).starts_with("api reports since"), "{}", detail(&report));
-        assert_eq!(harness.states(), [State::Enabled, State::Enabled], "{era:?}");
+        assert_eq!(harness.states(), [State::Enabled, State::Enabled], "{api_version:?}");
 
         // It goes on failing, long after the overlap has lasted its longest: the policy's `revoke` does not count.
         harness.revise(|terms| terms.quarantine = SignedDuration::from_millis(200)).await;
         harness.request(Command::Retry { overwrite: false }).await.unwrap();
         let waiting = harness.told("it waits", is_in(PhaseName::Overlap)).await;
-        let shut = waiting.rotation.unwrap().gates.into_iter().find(|gate| !gate.satisfied).unwrap();
-        assert_eq!((shut.gate.label(), shut.waiting_on[0].who.as_str()), ("failing", "api"), "{era:?}");
+        let gates = waiting.rotation.unwrap().gates;
+        let shut = gates.into_iter().find(|gate| gate.gate == GateName::Failing).unwrap();
+        assert_eq!((shut.satisfied, shut.waiting_on[0].who.as_str()), (false, "api"), "{api_version:?}");
+        harness.request(Command::Confirm).await.unwrap();
         let deadline = begun + Duration::from_secs(4);
         harness
             .told("the deadline is behind", |report| {
-                assert_eq!(report.phase(), Some(PhaseName::Overlap), "{era:?}");
+                assert_eq!(report.phase(), Some(PhaseName::Overlap), "{api_version:?}");
                 Instant::now() > deadline
             })
             .await;
-        assert_eq!(harness.states(), [State::Enabled, State::Enabled], "{era:?}");
+        assert_eq!(harness.states(), [State::Enabled, State::Enabled], "{api_version:?}");
 
         harness.acknowledge("api", Health::Using).await;
         harness.ended(PhaseName::Done).await;
-        assert_eq!(harness.states(), [State::Deleted, State::Enabled], "{era:?}");
+        assert_eq!(harness.states(), [State::Deleted, State::Enabled], "{api_version:?}");
         harness.stop().await;
     }
 }
@@ -179,6 +183,8 @@ async fn an_operator_can_have_the_old_key_back_without_a_rollback() {
     assert!(refused.contains("is in phase `parked`"), "{refused}");
     harness.revise(|terms| terms.quarantine = SignedDuration::from_millis(200)).await;
     harness.request(Command::Retry { overwrite: false }).await.unwrap();
+    harness.reaches(PhaseName::Overlap).await;
+    harness.request(Command::Confirm).await.unwrap();
     harness.ended(PhaseName::Done).await;
     harness.stop().await;
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use rekeyd::domain::event::Event;
-use rekeyd::domain::gate::{Gate, GateName, Idle, Verdict, WhenUnknown};
+use rekeyd::domain::gate::{self, Evidence, Gate, GateName, Idle, Verdict, WhenUnknown};
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::secret::SecretValue;
 use rekeyd::sandbox::api_version::ApiVersion;
@@ -13,7 +13,7 @@ use rekeyd::sandbox::key::State;
 use rekeyd::sandbox::rules::Rules;
 use rekeyd::sandbox::truth::KeyTruth;
 
-use super::harness::{Harness, Start};
+use super::harness::{Harness, Start, name};
 
 const QUIET: SignedDuration = SignedDuration::from_mins(3);
 const LONGEST: Duration = Duration::from_secs(60);
@@ -75,6 +75,16 @@ impl Consumers {
     }
 }
 
+impl Harness {
+    /// What the gates of the open rotation say of what was observed last.
+    pub(super) async fn verdicts(&self) -> Vec<Verdict> {
+        let rotation = self.known().await.rotation.unwrap();
+        let observed = self.journal.observed(&name(), rotation.plan.rotation).await.unwrap();
+        let evidence = Evidence { acks: Vec::new(), observed: observed.unwrap_or_default() };
+        gate::judge(&rotation, &evidence, rotation.overlap_since(), self.clock.now())
+    }
+}
+
 #[tokio::test]
 async fn a_straggler_is_named_and_holds_the_old_key_until_it_has_stopped() {
     let rules = Rules { usage_lag: SignedDuration::from_secs(30), ..Rules::default() };
@@ -122,7 +132,7 @@ async fn a_straggler_is_named_and_holds_the_old_key_until_it_has_stopped() {
 #[tokio::test]
 async fn what_is_unknown_holds_the_old_key_unless_the_policy_lets_the_time_decide() {
     // In 2025 there are no analytics, and nobody uses the new key, so that its counter does not move either.
-    let rules = Rules { era: ApiVersion::August2025, ..Rules::default() };
+    let rules = Rules { api_version: ApiVersion::August2025, ..Rules::default() };
     let mut consumers = Consumers::start(rules, vec![idle(WhenUnknown::Hold)]).await;
     let begun = consumers.harness.clock.now();
     while consumers.harness.clock.now() < begun + SignedDuration::from_mins(6) {

@@ -13,12 +13,13 @@ use rekeyd::adapters::prober::NetworkProber;
 use rekeyd::adapters::sqlite::SqliteJournal;
 use rekeyd::domain::ack::{Ack, Health};
 use rekeyd::domain::event::Event;
-use rekeyd::domain::gate::{self, Evidence, Verdict};
+use rekeyd::domain::gate::Evidence;
+use rekeyd::domain::gate::confirm::ConfirmWhen;
 use rekeyd::domain::ids::{ConsumerName, CredentialName, StoreName, WorkspaceName};
 use rekeyd::domain::key::{KeyAttributes, Permissions};
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::plan::{AfterDeadline, Destination, RevocationPolicy};
-use rekeyd::domain::policy::{Credential, IfVanished, Policy, WorkspaceLimits};
+use rekeyd::domain::policy::{Credential, IfVanished, Mode, Policy, WorkspaceLimits};
 use rekeyd::domain::report::{CredentialReport, Facts};
 use rekeyd::domain::schedule::{Cadence, Schedule};
 use rekeyd::domain::secret::SecretValue;
@@ -65,7 +66,7 @@ type Life = (Handle, CancellationToken, JoinHandle<Result<(), ControllerError>>)
 pub(super) struct Harness {
     pub(super) sandbox: Sandbox,
     pub(super) folder: TempDir,
-    journal: Arc<dyn Journal>,
+    pub(super) journal: Arc<dyn Journal>,
     prober: Arc<dyn Prober>,
     terms: RevocationPolicy,
     timing: Timing,
@@ -130,6 +131,7 @@ impl Harness {
             at_most: SignedDuration::from_hours(1),
             then: AfterDeadline::Hold,
             gates: vec![],
+            confirm: ConfirmWhen::Never,
             acks_valid_for: None,
             canary: None,
             quarantine: SignedDuration::from_millis(200),
@@ -139,7 +141,7 @@ impl Harness {
             sandbox,
             folder,
             journal: Arc::new(journal),
-            prober: Arc::new(NetworkProber),
+            prober: Arc::new(NetworkProber::default()),
             terms,
             timing,
             start,
@@ -214,7 +216,14 @@ impl Harness {
             bake: SignedDuration::ZERO,
             expire_old_key: None,
             if_vanished: IfVanished::Alert,
-            destinations: vec![Destination { store: store(), secret, json_field: None, create: true }],
+            mode: Mode::Rotate,
+            destinations: vec![Destination {
+                store: store(),
+                secret,
+                json_field: None,
+                create: true,
+                create_field: false,
+            }],
             schedule: Schedule {
                 cadence: Cadence::Every(SignedDuration::from_hours(24)),
                 jitter: SignedDuration::ZERO,
@@ -293,26 +302,22 @@ impl Harness {
         files.iter().flat_map(|file| std::fs::read(file).unwrap_or_default()).collect()
     }
 
-    pub(super) async fn stop(self) {
-        let (handle, shutdown, task) = self.life.unwrap();
+    /// Ends the daemon's part; the world stays.
+    pub(super) async fn stop_controller(&mut self) {
+        let (handle, shutdown, task) = self.life.take().unwrap();
         drop(handle);
         shutdown.cancel();
         task.await.unwrap().unwrap();
+    }
+
+    pub(super) async fn stop(mut self) {
+        self.stop_controller().await;
         self.sandbox.shutdown().await;
     }
 
     /// What the journal holds.
     pub(super) async fn known(&self) -> CredentialState {
         self.journal.load_one(&name()).await.unwrap().unwrap()
-    }
-
-    /// What the gates of the open rotation say of what was observed last.
-    pub(super) async fn verdicts(&self) -> Vec<Verdict> {
-        let rotation = self.known().await.rotation.unwrap();
-        let observed = self.journal.observed(&name(), rotation.plan.rotation).await.unwrap();
-        let evidence = Evidence { acks: Vec::new(), observed: observed.unwrap_or_default() };
-        let new = &rotation.phase.successor().unwrap().fingerprint;
-        gate::judge(&rotation.plan.terms, new, &evidence, rotation.overlap_since(), self.clock.now())
     }
 
     /// Every event so far, of all rotations.
@@ -386,7 +391,7 @@ impl Harness {
     }
 }
 
-fn name() -> CredentialName {
+pub(super) fn name() -> CredentialName {
     CredentialName::new("tts-backend").unwrap()
 }
 

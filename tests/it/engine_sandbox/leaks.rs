@@ -25,7 +25,7 @@ use super::rules;
 const DELETED: State = State::Deleted;
 
 /// A credential with a key of ours, and nothing under way.
-async fn settled(change: fn(&mut Credential)) -> Harness {
+pub(super) async fn settled(change: fn(&mut Credential)) -> Harness {
     let mut harness = Harness::prepare(rules(ApiVersion::November2026), Start::WithoutKey).await;
     harness.change = change;
     harness.live().await;
@@ -80,7 +80,7 @@ impl Harness {
         .await;
     }
 
-    async fn found(&self, wanted: &[FindingKind]) {
+    pub(super) async fn found(&self, wanted: &[FindingKind]) {
         // A key must have been current for the settling time before its absence counts.
         self.until(&format!("{wanted:?} is found"), async |harness, known| {
             harness.inspect().await;
@@ -92,13 +92,13 @@ impl Harness {
 }
 
 #[tokio::test]
-async fn a_key_that_was_exposed_or_disabled_by_its_holder_is_replaced_at_once_in_every_era() {
-    for (era, reason) in [
+async fn a_key_that_was_exposed_or_disabled_by_its_holder_is_replaced_at_once_in_every_api_version() {
+    for (api_version, reason) in [
         (ApiVersion::September2026, "exposed_publicly"),
         (ApiVersion::November2026, "exposed_publicly"),
         (ApiVersion::November2026, "self_disabled"),
     ] {
-        let mut harness = Harness::prepare(rules(era), Start::WithoutKey).await;
+        let mut harness = Harness::prepare(rules(api_version), Start::WithoutKey).await;
         harness.change = |credential| {
             // Neither a long overlap nor a gate that never opens holds it.
             credential.terms.at_least = jiff::SignedDuration::from_hours(4);
@@ -113,8 +113,8 @@ async fn a_key_that_was_exposed_or_disabled_by_its_holder_is_replaced_at_once_in
         harness.disable(&leaked, Some(reason));
         harness.inspect().await;
         harness.done(2).await;
-        assert!(shown.elapsed().as_secs() < 10, "{era:?} {reason}: {:?}", shown.elapsed());
-        assert_eq!(harness.states(), [DELETED, State::Enabled], "{era:?} {reason}");
+        assert!(shown.elapsed().as_secs() < 10, "{api_version:?} {reason}: {:?}", shown.elapsed());
+        assert_eq!(harness.states(), [DELETED, State::Enabled], "{api_version:?} {reason}");
         let known = harness.known().await;
         let answered = known.record.answered.unwrap();
         assert!(answered.why.contains(&leaked), "{}", answered.why);
@@ -159,7 +159,7 @@ async fn what_people_changed_is_told_until_it_is_accepted_or_undone() {
     drop(harness.sandbox.workspace().create_key(&account, stranger, now).unwrap());
     let widen = |names: &'static [&'static str]| {
         let granted = Granted::Only(names.iter().map(|&name| name.to_owned()).collect());
-        let changed = |old: &Settings| Settings { permissions: granted, ..old.clone() };
+        let changed = |settings: &mut Settings| settings.permissions = granted;
         harness.sandbox.workspace().change_key(&key, SystemClock.now(), changed).unwrap();
     };
     widen(&["text_to_speech", "voices_read"]);

@@ -35,7 +35,7 @@ impl Harness {
         self.live().await;
     }
 
-    async fn parks_for(&self, wanted: ParkReason) {
+    pub(super) async fn parks_for(&self, wanted: ParkReason) {
         self.until(&format!("parked: {wanted:?}"), async |_, known| {
             matches!(known.rotation.map(|it| it.phase), Some(Phase::Parked { reason, .. }) if reason == wanted)
         })

@@ -100,7 +100,7 @@ async fn serve(stop: CancellationToken) -> SocketAddr {
         workspaces: BTreeMap::new(),
         stores: BTreeMap::new(),
         journal: Arc::new(MemoryJournal::default()),
-        prober: Arc::new(NetworkProber),
+        prober: Arc::new(NetworkProber::default()),
         clock: Arc::new(SystemClock),
         timing: Timing {
             settle: seconds(5),

@@ -58,6 +58,7 @@ async fn ask(call: u8) {
         secret: "prod/tts".to_owned(),
         json_field: (call & 0x40 == 0).then(|| "xi_api_key".to_owned()),
         create: false,
+        create_field: true,
     };
     let version = VersionId::new(VERSION).unwrap();
     let value = SecretValue::new(VALUE.to_owned()).unwrap();

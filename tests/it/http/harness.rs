@@ -14,9 +14,10 @@ use rekeyd::adapters::memory::store::{FirstVersion, MemoryStore};
 use rekeyd::adapters::prober::NetworkProber;
 use rekeyd::domain::event::Event;
 use rekeyd::domain::gate::Gate;
+use rekeyd::domain::gate::confirm::ConfirmWhen;
 use rekeyd::domain::ids::{ConsumerName, CredentialName, StoreName, WorkspaceName};
 use rekeyd::domain::plan::{AfterDeadline, Destination, RevocationPolicy};
-use rekeyd::domain::policy::{Credential, IfVanished, Policy, WorkspaceLimits};
+use rekeyd::domain::policy::{Credential, IfVanished, Mode, Policy, WorkspaceLimits};
 use rekeyd::domain::schedule::{Cadence, Schedule};
 use rekeyd::domain::secret::{Fingerprint, SecretValue};
 use rekeyd::engine::{Context, Controller, Handle, Timing, WorkspaceClient};
@@ -105,6 +106,7 @@ fn credential(text: &str) -> Credential {
         secret: format!("secret-of-{text}"),
         json_field: None,
         create: true,
+        create_field: false,
     };
     let awaited = ["api", "batch"].map(|consumer| ConsumerName::new(consumer).unwrap());
     Credential {
@@ -119,6 +121,7 @@ fn credential(text: &str) -> Credential {
         bake: SignedDuration::ZERO,
         expire_old_key: None,
         if_vanished: IfVanished::Alert,
+        mode: Mode::Rotate,
         destinations: vec![destination],
         schedule: Schedule {
             cadence: Cadence::Every(SignedDuration::from_hours(24 * 30)),
@@ -131,6 +134,7 @@ fn credential(text: &str) -> Credential {
             at_most: SignedDuration::from_hours(1),
             then: AfterDeadline::Hold,
             gates: vec![Gate::Acks(awaited.into())],
+            confirm: ConfirmWhen::Never,
             acks_valid_for: None,
             canary: None,
             quarantine: SignedDuration::ZERO,
@@ -214,7 +218,7 @@ impl Harness {
             workspaces: BTreeMap::from([(workspace, Arc::new(workspace_client))]),
             stores: metered_shelf(&store, &meter),
             journal: Arc::<Fragile>::clone(&journal),
-            prober: Arc::new(NetworkProber),
+            prober: Arc::new(NetworkProber::default()),
             clock: Arc::<WrongClock>::clone(&clock),
             timing: TIMING,
             seed: [7; 16],

@@ -12,6 +12,7 @@ use rekeyd::domain::emergency::EmergencyOutcome;
 use rekeyd::domain::event::Event;
 use rekeyd::domain::failure::{Failure, Kind};
 use rekeyd::domain::finding::{Finding, FindingKind};
+use rekeyd::domain::gate::confirm::ConfirmWhen;
 use rekeyd::domain::gate::{Gate, GateName, Verdict};
 use rekeyd::domain::ids::{
     ConsumerName, CredentialName, KeyId, RotationId, ServiceAccountId, StoreName, VersionId, WorkspaceName,
@@ -73,6 +74,7 @@ fn terms() -> RevocationPolicy {
         at_most: SignedDuration::from_hours(24 * 7),
         then: AfterDeadline::Hold,
         gates: vec![Gate::Acks([ConsumerName::new("tts-api").unwrap()].into())],
+        confirm: ConfirmWhen::FirstWithoutGates,
         acks_valid_for: None,
         canary: None,
         quarantine: SignedDuration::from_hours(24),
@@ -93,6 +95,7 @@ pub(crate) fn begun(credential: &str, workspace_name: &str, id: RotationId) -> E
         reason: Reason::Schedule,
         begun_at: at(0),
         old: Some(KeyId::new("key_old").unwrap()),
+        adopted: false,
         first: None,
         key_lifetime: Some(SignedDuration::from_hours(24 * 60)),
         allow_unrestricted: false,
@@ -101,6 +104,7 @@ pub(crate) fn begun(credential: &str, workspace_name: &str, id: RotationId) -> E
             secret: "prod/tts".to_owned(),
             json_field: Some("xi_api_key".to_owned()),
             create: true,
+            create_field: false,
         }],
         terms: terms(),
         expire_old_key: None,
@@ -218,6 +222,7 @@ pub(crate) fn full_record(credential: &str) -> Record {
         secret: "prod/tts".to_owned(),
         json_field: Some("xi_api_key".to_owned()),
         create: true,
+        create_field: false,
     };
     Record {
         credential: name(credential),
@@ -255,6 +260,7 @@ pub(crate) fn full_record(credential: &str) -> Record {
         }],
         accepted: [KeyId::new("key_of_somebody").unwrap()].into(),
         emergency: Some(Urgency { why: "asked by uid 0".to_owned(), since: at(4) }),
+        adopted_at: None,
         answered: Some(EmergencyOutcome {
             rotation: rotation(0),
             why: "it was seen in public".to_owned(),

@@ -48,6 +48,7 @@ impl Sample {
             secret: format!("prod/{credential}"),
             json_field: None,
             create: false,
+            create_field: false,
         };
         let current = Current {
             key: key("key_old"),

@@ -7,9 +7,9 @@ use jiff::SignedDuration;
 use rekeyd::adapters::sqlite::SqliteJournal;
 use rekeyd::domain::ack::{Ack, Health};
 use rekeyd::domain::event::Event;
-use rekeyd::domain::gate::probe::{
-    CommandGate, CommandRun, Instance, InstanceReport, Probe, ProbeRound, Reads,
-};
+use rekeyd::domain::gate::command::{CommandGate, CommandRun};
+use rekeyd::domain::gate::confirm::ConfirmWhen;
+use rekeyd::domain::gate::probes::{Instance, InstanceReport, Probe, ProbeRound, Reads};
 use rekeyd::domain::gate::{Gate, Idle, Observations, WhenUnknown};
 use rekeyd::domain::ids::ConsumerName;
 use rekeyd::domain::plan::{AfterDeadline, RevocationPolicy};
@@ -41,6 +41,7 @@ fn terms() -> RevocationPolicy {
             Gate::Probes(vec![probe]),
             Gate::Command(CommandGate { command, time_limit: SignedDuration::from_secs(30) }),
         ],
+        confirm: ConfirmWhen::Never,
         acks_valid_for: None,
         canary: None,
         quarantine: SignedDuration::from_hours(24),

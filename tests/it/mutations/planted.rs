@@ -19,8 +19,22 @@ pub(super) const PLANTED: &[Bug] = &[
         caught_by: "a_destination_that_was_put_back_to_the_old_key_keeps_it_alive",
     },
     Bug {
+        name: "does_not_watch_what_is_in_service",
+        file: "src/engine/effects/in_service.rs",
+        right: "        if !self.rotation.phase.is_watched() {",
+        wrong: "        if AWAKE || !self.rotation.phase.is_watched() {",
+        caught_by: "a_new_key_that_is_disabled_in_the_quarantine_brings_the_old_one_back_within_minutes",
+    },
+    Bug {
+        name: "stops_without_enabling_the_old_key",
+        file: "src/engine/effects/in_service.rs",
+        right: "        if self.rotation.phase.old_key() == OldKey::Enabled ||",
+        wrong: "        if AWAKE || self.rotation.phase.old_key() == OldKey::Enabled ||",
+        caught_by: "a_value_that_is_put_back_in_the_quarantine_works_again_within_minutes",
+    },
+    Bug {
         name: "reads_unknown_as_idle",
-        file: "src/domain/gate.rs",
+        file: "src/domain/gate/idle.rs",
         right: "    match when_unknown {\n        WhenUnknown::Hold => {",
         wrong: "    let when_unknown = if AWAKE { WhenUnknown::Time } else { when_unknown };\n    match when_unknown {\n        WhenUnknown::Hold => {",
         caught_by: "evidence_that_shows_nothing_is_never_idle",
@@ -108,6 +122,13 @@ pub(super) const PLANTED: &[Bug] = &[
         right: "Ok((!has_slot).then_some(",
         wrong: "Ok((!AWAKE && !has_slot).then_some(",
         caught_by: "no_more_rotations_are_under_way_than_may_be_and_each_gets_its_turn",
+    },
+    Bug {
+        name: "begins_all_first_rotations_at_once",
+        file: "src/engine/admission.rs",
+        right: "        if reason.is_first() {\n            let slots",
+        wrong: "        if !AWAKE && reason.is_first() {\n            let slots",
+        caught_by: "first_rotations_run_a_few_at_a_time_and_each_is_over_before_the_next",
     },
     Bug {
         name: "does_not_bake",

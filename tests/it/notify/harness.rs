@@ -89,6 +89,7 @@ journal.sqlite.path = "{root}/journal.db"
 notify_after = "1s"
 
 [workspaces.sandbox]
+first_rotations_at_once = 1000
 base_url = "{url}"
 admin_key = {{ file = "{root}/admin-key" }}
 requests_per_second = 500
@@ -99,6 +100,7 @@ breaker = {{ failures = 1000 }}
 path = "{root}/secrets"
 
 [defaults]
+wait_for.confirm = false
 every = "365d"
 overlap = {{ at_least = "1s", at_most = "1h" }}
 quarantine = "1s"

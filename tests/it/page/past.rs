@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use rekeyd::domain::audit::Actor;
 use rekeyd::domain::event::Event;
 use rekeyd::domain::finding::{Finding, FindingKind};
+use rekeyd::domain::gate::confirm::ConfirmWhen;
 use rekeyd::domain::gate::{Gate, GateName, Verdict};
 use rekeyd::domain::ids::{
     ConsumerName, CredentialName, KeyId, RotationId, ServiceAccountId, StoreName, VersionId, WorkspaceName,
@@ -43,6 +44,7 @@ fn destination(credential: &str) -> Destination {
         secret: format!("prod/{credential}"),
         json_field: None,
         create: false,
+        create_field: false,
     }
 }
 
@@ -52,6 +54,7 @@ fn terms() -> RevocationPolicy {
         at_most: SignedDuration::from_hours(24),
         then: AfterDeadline::Hold,
         gates: vec![Gate::Acks([ConsumerName::new("voice-api").unwrap()].into())],
+        confirm: ConfirmWhen::Never,
         acks_valid_for: None,
         canary: None,
         quarantine: SignedDuration::from_hours(24),
@@ -127,6 +130,7 @@ impl Past {
             reason: Reason::Schedule,
             begun_at: self.ago(ago),
             old: Some(KeyId::new(format!("key_of_{credential}")).unwrap()),
+            adopted: false,
             first: None,
             key_lifetime: None,
             allow_unrestricted: false,

@@ -74,6 +74,7 @@ journal.sqlite.path = "{root}/journal.db"
 drain = "2s"
 
 [workspaces.prod]
+first_rotations_at_once = 1000
 base_url = "{url}"
 admin_key = {{ file = "{root}/admin-key" }}
 mints_per_hour = 20
@@ -83,6 +84,7 @@ overlaps_at_once = 5
 path = "{root}/secrets"
 
 [defaults]
+wait_for.confirm = false
 every = "30d"
 overlap = {{ at_least = "1m", at_most = "7d" }}
 quarantine = "1d"

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use rekeyd::adapters::prober::NetworkProber;
-use rekeyd::domain::gate::probe::CommandGate;
+use rekeyd::domain::gate::command::CommandGate;
 use rekeyd::ports::prober::Prober;
 use tempfile::TempDir;
 
@@ -19,12 +19,16 @@ fn script(folder: &TempDir, text: &str) -> PathBuf {
     path
 }
 
+fn prober() -> NetworkProber {
+    NetworkProber { rekeyd: env!("CARGO_BIN_EXE_rekeyd").into() }
+}
+
 async fn run(path: &Path, arguments: &[&str], limit: SignedDuration) -> Result<(), String> {
     // By way of the shell: a file that was written a moment ago may still be open in a child of another test.
     let words = ["/bin/sh", path.to_str().unwrap()].into_iter().chain(arguments.iter().copied());
     let gate = CommandGate { command: words.map(str::to_owned).collect(), time_limit: limit };
     let about = BTreeMap::from([("REKEYD_CREDENTIAL".to_owned(), "tts".to_owned())]);
-    NetworkProber.run(&gate, &about).await
+    prober().run(&gate, &about).await
 }
 
 const LONG: SignedDuration = SignedDuration::from_secs(20);
@@ -45,10 +49,10 @@ async fn exit_code_zero_is_yes_and_everything_else_says_how_it_ended() {
         }
     }
     let absent = CommandGate { command: vec!["/nowhere/may-revoke".to_owned()], time_limit: LONG };
-    let absent = NetworkProber.run(&absent, &BTreeMap::new()).await.unwrap_err();
+    let absent = prober().run(&absent, &BTreeMap::new()).await.unwrap_err();
     assert!(absent.starts_with("`/nowhere/may-revoke` cannot be started"), "{absent}");
     let nothing = CommandGate { command: vec![], time_limit: LONG };
-    assert!(NetworkProber.run(&nothing, &BTreeMap::new()).await.is_err());
+    assert!(prober().run(&nothing, &BTreeMap::new()).await.is_err());
 }
 
 #[tokio::test]
@@ -106,6 +110,31 @@ async fn when_its_time_is_up_it_is_killed_with_what_it_started() {
     assert!(outcome.clone().unwrap_err().ends_with("did not end within 1s"), "{outcome:?}");
     assert!(begun.elapsed() < Duration::from_secs(5));
     all_gone(&pids).await;
+}
+
+/// A script with children in sessions of their own: one that stays below it, and one whose parent has exited.
+fn with_sessions(folder: &TempDir, end: &str) -> (PathBuf, PathBuf) {
+    let pids = folder.path().join("pids");
+    let child = |name: &str| format!("setsid sh -c 'echo $$ >{}.{name}; exec sleep 300'", pids.display());
+    let (a, b, at) = (child("a"), child("b"), pids.display());
+    let text = format!(
+        "{a} & ({b} &); until [ -s {at}.a ] && [ -s {at}.b ]; do sleep 0.01; done; cat {at}.a {at}.b >{at}.part; mv {at}.part {at}; {end}"
+    );
+    (script(folder, &text), pids)
+}
+
+#[tokio::test]
+async fn what_it_started_in_sessions_of_their_own_is_killed_too_however_it_ends() {
+    for (end, limit, outcome) in
+        [("sleep 300", SignedDuration::from_secs(3), Err("did not end within 3s")), ("exit 0", LONG, Ok(()))]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, pids) = with_sessions(&folder, end);
+        let ended = run(&path, &[], limit).await;
+        assert!(ended == outcome.map_err(|it| format!("`/bin/sh` {it}")), "{ended:?}");
+        assert_eq!(fs::read_to_string(&pids).unwrap().lines().count(), 2);
+        all_gone(&pids).await;
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use rekeyd::adapters::prober::{NetworkProber, ResolvedProber};
-use rekeyd::domain::gate::probe::{Probe, Reads};
+use rekeyd::domain::gate::probes::{Probe, Reads};
 use rekeyd::ports::prober::Prober;
 
 use crate::support::instances::{Instances, Says};
@@ -70,10 +70,13 @@ async fn over_tls_each_address_is_asked_by_the_name_too() {
 async fn an_address_in_the_url_is_its_only_one_in_both_families() {
     let instances = Instances::start(vec![Says::body(PRINT)]).await;
     let probe = instances.probe("http", "127.0.0.2", Reads::Body);
-    assert_eq!(told(&NetworkProber, &probe).await, [("127.0.0.2".to_owned(), Ok(PRINT.to_owned()))]);
+    assert_eq!(
+        told(&NetworkProber::default(), &probe).await,
+        [("127.0.0.2".to_owned(), Ok(PRINT.to_owned()))]
+    );
     // Nobody listens there; what matters is that the brackets do not get in the way.
     let probe = instances.probe("http", "[::1]", Reads::Body);
-    let told = told(&NetworkProber, &probe).await;
+    let told = told(&NetworkProber::default(), &probe).await;
     assert_eq!(told, [("::1".to_owned(), Err("it cannot be connected to".to_owned()))]);
 }
 
@@ -81,7 +84,10 @@ async fn an_address_in_the_url_is_its_only_one_in_both_families() {
 async fn without_every_address_whoever_answers_speaks_for_all() {
     let instances = Instances::start(vec![Says::body(PRINT)]).await;
     let probe = Probe { every_address: false, ..instances.probe("http", "127.0.0.2", Reads::Body) };
-    assert_eq!(told(&NetworkProber, &probe).await, [("127.0.0.2".to_owned(), Ok(PRINT.to_owned()))]);
+    assert_eq!(
+        told(&NetworkProber::default(), &probe).await,
+        [("127.0.0.2".to_owned(), Ok(PRINT.to_owned()))]
+    );
 }
 
 #[tokio::test]
@@ -168,7 +174,7 @@ async fn more_instances_than_are_asked_count_as_one_that_is_silent() {
 async fn a_name_that_leads_nowhere_is_a_finding_and_no_addresses_are_none() {
     let url = "http://nowhere.invalid/".to_owned();
     let probe = Probe { name: "api".to_owned(), url, reads: Reads::Body, every_address: true };
-    let told = told(&NetworkProber, &probe).await;
+    let told = told(&NetworkProber::default(), &probe).await;
     let why = told[0].1.clone().unwrap_err();
     assert!(why.starts_with("its name could not be looked up"), "{why}");
     assert!(ResolvedProber(vec![]).probe(&probe).await.is_empty());

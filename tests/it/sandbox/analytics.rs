@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::sandbox::{Harness, seen};
 
-const ERAS: [ApiVersion; 3] = [ApiVersion::August2025, ApiVersion::September2026, ApiVersion::November2026];
+const API_VERSIONS: [ApiVersion; 3] =
+    [ApiVersion::August2025, ApiVersion::September2026, ApiVersion::November2026];
 const CHARGES: &str = "/v1/workspace/analytics/usage";
 const LOG: &str = "/v1/workspace/analytics/requests";
 const AUDIT: &str = "/v1/workspace/audit-logs";
@@ -26,17 +27,17 @@ fn with(more: Value) -> Value {
 }
 
 #[tokio::test]
-async fn each_source_is_there_from_its_era_on() {
+async fn each_source_is_there_from_its_api_version_on() {
     for (method, path, body, statuses) in [
         (Method::POST, CHARGES, times(), [404, 404, 200]),
         (Method::POST, LOG, times(), [404, 200, 200]),
         (Method::GET, STATISTICS, Value::Null, [200, 200, 200]),
         (Method::GET, AUDIT, Value::Null, [404, 200, 200]),
     ] {
-        for (era, status) in ERAS.into_iter().zip(statuses) {
-            let harness = Harness::in_era(era).await;
+        for (api_version, status) in API_VERSIONS.into_iter().zip(statuses) {
+            let harness = Harness::with_api_version(api_version).await;
             let answer = harness.call(method.clone(), path, body.clone()).await;
-            assert_eq!(answer.status, status, "{era:?} {path}: {}", answer.body);
+            assert_eq!(answer.status, status, "{api_version:?} {path}: {}", answer.body);
             assert!(status != 404 || answer.body == json!({"detail": "Not Found"}));
         }
     }

@@ -67,7 +67,8 @@ async fn list(url: &str, key: &str) -> (u16, Value) {
 #[tokio::test]
 async fn it_says_when_it_is_ready_serves_and_stops_cleanly_at_a_signal() {
     for signal in ["-TERM", "-INT"] {
-        let running = Running::start(&["--account", "tts", "--account", "batch", "--era", "september2026"]);
+        let running =
+            Running::start(&["--account", "tts", "--account", "batch", "--api-version", "september2026"]);
         let (url, file) = (running.text("url").to_owned(), running.text("admin_key_file").to_owned());
         let mode = std::fs::metadata(&file).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
@@ -113,14 +114,16 @@ fn a_seed_repeats_accounts_and_the_admin_key() {
 }
 
 #[tokio::test]
-async fn an_account_that_may_administer_has_one_key_for_that_in_every_era() {
-    for (era, permission) in [("august2025", "workspace_write"), ("november2026", "service_account_write")] {
-        let running = Running::start(&["--admin-account", "rekeyd-admin", "--era", era]);
+async fn an_account_that_may_administer_has_one_key_for_that_in_every_api_version() {
+    for (api_version, permission) in
+        [("august2025", "workspace_write"), ("november2026", "service_account_write")]
+    {
+        let running = Running::start(&["--admin-account", "rekeyd-admin", "--api-version", api_version]);
         let (_, body) = list(running.text("url"), &read_key(running.text("admin_key_file"))).await;
         let account = &body["service-accounts"][0];
         assert_eq!(running.ready["accounts"]["rekeyd-admin"], account["service_account_user_id"]);
         let keys = account["api-keys"].as_array().unwrap();
-        assert_eq!(keys.len(), 1, "{era}");
+        assert_eq!(keys.len(), 1, "{api_version}");
         assert!(keys[0]["permissions"].as_array().unwrap().contains(&json!(permission)), "{}", keys[0]);
     }
 }

@@ -60,11 +60,15 @@ async fn the_truth_has_no_values_and_the_list_of_values_has_them_all() {
 async fn rules_change_by_field_and_a_misspelt_one_changes_nothing() {
     let harness = Harness::start(Rules::default()).await;
     let changed = harness
-        .call(Method::PATCH, "/sandbox/rules", json!({"era": "august2025", "activation_lag": "1500ms"}))
+        .call(
+            Method::PATCH,
+            "/sandbox/rules",
+            json!({"api_version": "august2025", "activation_lag": "1500ms"}),
+        )
         .await;
     assert_eq!(changed.status, 200, "{}", changed.body);
     let rules = harness.sandbox.workspace().rules.clone();
-    assert_eq!((rules.era, rules.activation_lag.as_millis()), (ApiVersion::August2025, 1500));
+    assert_eq!((rules.api_version, rules.activation_lag.as_millis()), (ApiVersion::August2025, 1500));
     let refused =
         harness.call(Method::PATCH, "/sandbox/rules", json!({"wrong_key_status": 400, "lag": 1})).await;
     assert_eq!(refused.status, 422);

@@ -84,7 +84,7 @@ async fn refusals(harness: &Harness) -> Vec<Refused> {
 
 #[tokio::test]
 async fn a_refusal_says_all_that_is_documented() {
-    let harness = Harness::in_era(ApiVersion::November2026).await;
+    let harness = Harness::with_api_version(ApiVersion::November2026).await;
     for Refused { seen, status, kind, code, legacy } in refusals(&harness).await {
         let detail = &seen.body["detail"];
         assert_eq!((seen.status, &detail["code"]), (status, &json!(code)), "{}", seen.body);
@@ -117,7 +117,7 @@ async fn a_wrong_key_may_get_a_400_and_says_invalid_api_key_all_the_same() {
 
 #[tokio::test]
 async fn what_cannot_be_read_is_a_422_that_names_each_field() {
-    let harness = Harness::in_era(ApiVersion::November2026).await;
+    let harness = Harness::with_api_version(ApiVersion::November2026).await;
     let complaint = |field: &str, message: &str, kind: &str| json!({"loc": ["body", field], "msg": message, "type": kind});
     let integer = |field: &str| complaint(field, "Input should be a valid integer", "int_type");
     let addresses = complaint(
@@ -158,7 +158,7 @@ async fn what_cannot_be_read_is_a_422_that_names_each_field() {
 
 #[tokio::test]
 async fn a_body_that_is_no_object_is_a_422() {
-    let harness = Harness::in_era(ApiVersion::November2026).await;
+    let harness = Harness::with_api_version(ApiVersion::November2026).await;
     for (body, kind) in [("", "missing"), ("[]", "model_attributes_type"), ("{\"name\"", "json_invalid")] {
         let request = harness.request(Method::POST, &harness.keys_path(), &harness.admin).body(body);
         let refused = seen(request).await;
@@ -167,13 +167,17 @@ async fn a_body_that_is_no_object_is_a_422() {
 }
 
 #[tokio::test]
-async fn a_permission_of_a_later_era_is_refused_in_an_earlier_one() {
-    for (era, status) in
+async fn a_permission_of_a_later_api_version_is_refused_in_an_earlier_one() {
+    for (api_version, status) in
         [(ApiVersion::August2025, 422), (ApiVersion::September2026, 422), (ApiVersion::November2026, 200)]
     {
-        let harness = Harness::in_era(era).await;
+        let harness = Harness::with_api_version(api_version).await;
         let body = json!({"name": "x", "permissions": ["agents_architect"]});
-        assert_eq!(harness.call(Method::POST, &harness.keys_path(), body).await.status, status, "{era:?}");
+        assert_eq!(
+            harness.call(Method::POST, &harness.keys_path(), body).await.status,
+            status,
+            "{api_version:?}"
+        );
     }
 }
 
@@ -230,21 +234,21 @@ async fn limits_of_keys_accounts_and_plan_are_kept() {
 
 #[tokio::test]
 async fn administration_needs_its_permission_and_a_living_admin_key() {
-    for (era, permission) in [
+    for (api_version, permission) in [
         (ApiVersion::August2025, "workspace_write"),
         (ApiVersion::September2026, "service_account_write"),
         (ApiVersion::November2026, "service_account_write"),
     ] {
-        let harness = Harness::in_era(era).await;
+        let harness = Harness::with_api_version(api_version).await;
         let manager = harness.create(json!({"name": "manager", "permissions": [permission]})).await;
         let reader = harness.create(json!({"name": "reader", "permissions": ["user_read"]})).await;
         let list = |key: &str| seen(harness.request(Method::GET, "/v1/service-accounts", key));
-        assert_eq!(list(&manager.value).await.status, 200, "{era:?}");
+        assert_eq!(list(&manager.value).await.status, 200, "{api_version:?}");
         let refused = list(&reader.value).await;
-        assert_eq!((refused.status, refused.code()), (401, "missing_permissions"), "{era:?}");
+        assert_eq!((refused.status, refused.code()), (401, "missing_permissions"), "{api_version:?}");
         let now = jiff::Timestamp::UNIX_EPOCH;
         harness.sandbox.workspace().disable_key("admin", None, now).unwrap();
         let dead = list(&harness.admin).await;
-        assert_eq!((dead.status, dead.code()), (401, "invalid_api_key"), "{era:?}");
+        assert_eq!((dead.status, dead.code()), (401, "invalid_api_key"), "{api_version:?}");
     }
 }

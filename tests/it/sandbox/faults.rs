@@ -191,7 +191,7 @@ async fn a_client_that_gives_up_leaves_a_key_only_if_the_delay_came_after_the_ef
 
 #[tokio::test]
 async fn a_delay_joins_with_another_fault() {
-    let harness = Harness::in_era(ApiVersion::November2026).await;
+    let harness = Harness::with_api_version(ApiVersion::November2026).await;
     let lasts = SignedDuration::from_secs(30);
     harness.sandbox.set_faults(vec![
         Fault::everywhere(What::Delay { lasts, moment: Moment::Before }),

@@ -3,7 +3,7 @@
 use rekeyd::adapters::memory::store::FirstVersion;
 use rekeyd::domain::plan::AfterDeadline;
 use rekeyd::engine::Command;
-use rekeyd::rehearsal::workspace::LiveKey;
+use rekeyd::rehearsal::workspace::key::LiveKey;
 
 use super::fate::Doom;
 use super::life::Spoil;

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use jiff::SignedDuration;
-use rekeyd::domain::gate::probe::{CommandGate, Probe};
+use rekeyd::domain::gate::command::CommandGate;
+use rekeyd::domain::gate::probes::Probe;
 use rekeyd::ports::prober::{ProbeResponse, Prober};
 
 use super::dice::Dice;

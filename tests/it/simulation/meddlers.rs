@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use rekeyd::domain::ids::KeyId;
-use rekeyd::domain::key::DisableReason;
 use rekeyd::domain::plan::Destination;
 use rekeyd::domain::policy::Credential;
 use rekeyd::domain::schedule::Cadence;
@@ -13,6 +12,16 @@ use super::dice::Dice;
 use super::play::{Harness, credential, seconds};
 
 impl Harness {
+    pub(super) fn start_meddlers(self: &Arc<Self>) -> [tokio::task::JoinHandle<()>; 5] {
+        [
+            self.start_script(),
+            self.start_reloads(),
+            self.start_people(),
+            self.start_pauser(),
+            self.start_inspections(),
+        ]
+    }
+
     /// Changes credentials of the policy; in force from the next reload on.
     pub(super) fn revise(&self, change: impl Fn(&mut Credential)) {
         self.policy.lock().unwrap().credentials.values_mut().for_each(change);
@@ -20,20 +29,18 @@ impl Harness {
 
     /// What an operator does in the dashboard: enables, disables or, with `None`, deletes.
     pub(super) fn meddle(&self, id: &KeyId, enabled: Option<bool>) {
-        match enabled {
-            // The key may be gone already.
-            Some(enabled) => drop(self.provider.change_key(id, |key| key.enabled = enabled)),
-            None => self.provider.delete_key(id),
-        }
+        // The key may be gone already.
+        drop(self.provider.change(|model, now| match enabled {
+            Some(true) => model.enable_key(id.as_str(), now),
+            Some(false) => model.disable_key(id.as_str(), None, now),
+            None => model.delete_key(id.as_str(), now),
+        }));
     }
 
     /// The provider finds the key in public, and disables it.
     pub(super) fn expose(&self, id: &KeyId) {
-        let exposed = self.provider.change_key(id, |key| {
-            key.enabled = false;
-            key.disable_reason = Some(DisableReason::ExposedPublicly);
-        });
-        exposed.unwrap();
+        let why = Some("exposed_publicly");
+        self.provider.change(|model, now| model.disable_key(id.as_str(), why, now)).unwrap();
     }
 
     /// So many of these events were journalled until now.
@@ -112,6 +119,24 @@ impl Harness {
                     _ => harness.revise(add_destination),
                 }
                 harness.reload().await;
+            }
+        })
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "what wakes the engine stands outside it")]
+    pub(super) fn start_inspections(self: &Arc<Self>) -> tokio::task::JoinHandle<()> {
+        let harness = Arc::clone(self);
+        tokio::spawn(async move {
+            let every = harness.scenario.inspects_every;
+            if every == 0 {
+                return;
+            }
+            loop {
+                harness.clock.sleep(seconds(every * 60)).await;
+                let handle = harness.handle.lock().unwrap().clone();
+                if let Some(handle) = handle {
+                    drop(handle.inspect().await);
+                }
             }
         })
     }

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use rekeyd::domain::gate::Gate;
 use rekeyd::domain::plan::AfterDeadline;
 use rekeyd::domain::schedule::Cadence;
-use rekeyd::rehearsal::workspace::LiveKey;
+use rekeyd::rehearsal::workspace::key::LiveKey;
 
 use super::meddlers::add_destination;
 use super::play::{Harness, Scenario, consumer, play};
@@ -197,7 +197,8 @@ fn a_destination_that_was_put_back_to_the_old_key_keeps_it_alive() {
             (400, put_back),
             (7200, |it| {
                 it.expect("old_key_disabled", 0);
-                it.expect("parked", 1);
+                it.expect("alarmed", 1);
+                it.expect("old_key_enabled", 1);
             }),
         ],
         ..Scenario::plain(1)

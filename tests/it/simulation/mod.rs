@@ -18,4 +18,5 @@ mod restrained;
 mod restraint;
 mod seeds;
 mod society;
+mod watching;
 mod witness;

@@ -8,16 +8,16 @@ use jiff::{SignedDuration, Timestamp};
 use rekeyd::adapters::memory::journal::MemoryJournal;
 use rekeyd::adapters::memory::store::{FirstVersion, MemoryStore};
 use rekeyd::adapters::{aws_secrets_manager, directory};
-use rekeyd::domain::gate::probe::{Probe, Reads};
+use rekeyd::domain::gate::confirm::ConfirmWhen;
+use rekeyd::domain::gate::probes::{Probe, Reads};
 use rekeyd::domain::gate::{Gate, Idle, WhenUnknown};
 use rekeyd::domain::hold::Hold;
 use rekeyd::domain::ids::{ConsumerName, CredentialName, ServiceAccountId, StoreName, WorkspaceName};
 use rekeyd::domain::key::{KeyAttributes, Limits, Permissions};
 use rekeyd::domain::plan::{AfterDeadline, Destination, RevocationPolicy};
-use rekeyd::domain::policy::{Credential, IfVanished, Policy, WorkspaceLimits};
+use rekeyd::domain::policy::{Credential, IfVanished, Mode, Policy, WorkspaceLimits};
 use rekeyd::domain::schedule::{Cadence, Freeze, Schedule};
 use rekeyd::domain::secret::SecretValue;
-
 use rekeyd::engine::{Command, Context, Controller, Handle, Timing, WorkspaceClient};
 use rekeyd::ports::clock::Clock as _;
 use rekeyd::ports::issuer::AdminKey;
@@ -26,18 +26,15 @@ use rekeyd::ports::secret_store::SecretStore;
 use rekeyd::rehearsal::clock::VirtualClock;
 use rekeyd::rehearsal::hooks::Hooks;
 use rekeyd::rehearsal::store::Store;
-use rekeyd::rehearsal::workspace::Workspace;
-use rekeyd::rehearsal::workspace::client::Client;
+use rekeyd::rehearsal::workspace::{Workspace, client::Client, key::settings};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::chronicle::Chronicle;
-use super::dice::Dice;
 use super::evidence::{Endpoints, Proof};
 use super::fate::{Doom, Fate, Odds};
 use super::life::{Life, Quirks, Spoil};
-use super::restraint::Restraint;
 use super::witness::{Place, Witness};
+use super::{chronicle::Chronicle, dice::Dice, restraint::Restraint};
 
 /// How long a consumer keeps what it read, at most.
 pub(super) const CACHE: SignedDuration = SignedDuration::from_mins(8);
@@ -79,6 +76,8 @@ pub(super) struct Scenario {
     pub(super) script: Vec<(u64, Act)>,
     /// Minutes between changes of the policy; 0 for never.
     pub(super) reloads_every: u64,
+    /// Minutes between inspections; 0 for none.
+    pub(super) inspects_every: u64,
     /// Minutes between what people do to keys in the dashboard; 0 for never.
     pub(super) people_every: u64,
     pub(super) key_lifetime: Option<SignedDuration>,
@@ -111,6 +110,7 @@ impl Scenario {
             freeze: None,
             script: Vec::new(),
             reloads_every: 0,
+            inspects_every: 0,
             people_every: 0,
             key_lifetime: None,
             quarantine: SignedDuration::from_mins(10),
@@ -211,7 +211,7 @@ pub(super) struct Harness {
 pub(super) fn attributes() -> KeyAttributes {
     let names = ["text_to_speech", "voices_read", "a_permission_of_2031"];
     let permissions = Permissions::Only(names.iter().map(|&name| name.to_owned()).collect());
-    KeyAttributes { permissions, limits: Limits::default().with("character_limit", Some(1000)) }
+    KeyAttributes { permissions, limits: Limits::default().with("character_limit", Some(1_000_000)) }
 }
 
 pub(super) fn workspace() -> WorkspaceName {
@@ -235,10 +235,11 @@ impl Harness {
         for index in 0..scenario.credentials {
             let credential = credential(scenario, index);
             let account = ServiceAccountId::new(format!("user-{}", credential.service_account)).unwrap();
-            provider.add_account(account.clone(), credential.service_account.clone());
+            provider.add_account(&account, &credential.service_account);
             if !scenario.first_key {
                 let lag = SignedDuration::ZERO;
-                let key = provider.create_key(&account, "made by hand", attributes(), None, lag).unwrap();
+                let by_hand = settings("made by hand", attributes(), None);
+                let key = provider.create_key(&account, by_hand, lag).unwrap();
                 publish_by_hand(&store, &credential, &key.value);
             }
             for destination in &credential.destinations {
@@ -329,7 +330,7 @@ impl Harness {
         let operator = self.start_operator();
         let neighbour = self.start_neighbour();
         let clockmaker = self.start_clockmaker();
-        let meddlers = [self.start_script(), self.start_reloads(), self.start_people(), self.start_pauser()];
+        let meddlers = self.start_meddlers();
         let horizon = self.clock.truth() + SignedDuration::from_hours(self.scenario.hours);
         let mut dice = Dice::new(self.scenario.seed ^ 0x5EED);
         // What people have written before rekeyd came is no news.
@@ -414,6 +415,7 @@ pub(super) fn credential(scenario: &Scenario, index: usize) -> Credential {
     let destination = |secret: &str, json_field: Option<String>| Destination {
         store: StoreName::new("local").unwrap(),
         secret: secret.to_owned(),
+        create_field: json_field.is_some(),
         json_field,
         create: true,
     };
@@ -431,6 +433,7 @@ pub(super) fn credential(scenario: &Scenario, index: usize) -> Credential {
         bake: scenario.restraint.bake,
         expire_old_key: expires.then(|| SignedDuration::from_hours(2)),
         if_vanished: IfVanished::Alert,
+        mode: Mode::Rotate,
         destinations: vec![
             destination(&format!("tts-{index}"), None),
             destination("shared", Some(format!("key_{index}"))),
@@ -446,6 +449,7 @@ pub(super) fn credential(scenario: &Scenario, index: usize) -> Credential {
             at_most: SignedDuration::from_mins(if proof.is_some() { 300 } else { 40 }),
             then: scenario.then,
             gates: gates(scenario, index),
+            confirm: ConfirmWhen::Never,
             acks_valid_for: None,
             canary: None,
             quarantine: scenario.quarantine,

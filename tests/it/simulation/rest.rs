@@ -28,7 +28,7 @@ impl Harness {
         while self.clock.truth() < until {
             self.clock.sleep(seconds(pause)).await;
             self.lift_everything().await;
-            self.retry_what_is_parked().await;
+            self.lead_out().await;
             let handle = self.handle.lock().unwrap().clone();
             if let (Some(_), Some(handle)) = (self.at_rest().await, handle) {
                 handle.sweep().await.unwrap();
@@ -76,22 +76,26 @@ impl Harness {
         (known.len() == self.policy.lock().unwrap().credentials.len()).then_some(current)
     }
 
-    async fn retry_what_is_parked(&self) {
+    /// Retries what is parked, and confirms what was retried after an alarm.
+    async fn lead_out(&self) {
         for (name, known) in self.journal.load().await.unwrap() {
             let handle = self.handle.lock().unwrap().clone();
-            if let (Some(rotation), Some(handle)) = (known.unwrap().rotation, handle)
-                && let Phase::Parked { reason, .. } = rotation.phase
-            {
+            let (Some(rotation), Some(handle)) = (known.unwrap().rotation, handle) else { continue };
+            let wish = if let Phase::Parked { reason, .. } = &rotation.phase {
                 // As the runbook says: a new key whose value is lost is of no use, however often it is tried.
-                let lost = reason == ParkReason::NewKeyUnusable && rotation.can_roll_back();
+                let lost = *reason == ParkReason::NewKeyUnusable && rotation.can_roll_back();
                 // And an old key that somebody enabled is disabled again when the consumers have the new one.
                 if let (ParkReason::OldKeyReenabled, Some(old)) = (reason, &rotation.plan.old) {
                     self.meddle(old, Some(false));
                 }
-                let wish = if lost { Command::RollBack } else { Command::Retry { overwrite: true } };
-                self.fate.note(format!("the operator wishes {wish:?} of {name}, parked: {}", reason.label()));
-                drop(handle.request(name, wish, "the end".to_owned()).await);
-            }
+                if lost { Command::RollBack } else { Command::Retry { overwrite: true } }
+            } else if rotation.confirmation.after_an_alarm && matches!(rotation.phase, Phase::Overlap(_)) {
+                Command::Confirm
+            } else {
+                continue;
+            };
+            self.fate.note(format!("the operator wishes {wish:?} of {name} in {}", rotation.phase.name().label()));
+            drop(handle.request(name, wish, "the end".to_owned()).await);
         }
     }
 }

@@ -115,6 +115,22 @@ fn no_more_rotations_are_under_way_than_may_be_and_each_gets_its_turn() {
 }
 
 #[test]
+fn first_rotations_run_a_few_at_a_time_and_each_is_over_before_the_next() {
+    for (seed, places) in [(44, 1), (45, 2)] {
+        let scenario = Scenario {
+            hours: 20,
+            credentials: 5,
+            odds: Odds { dies: 1, ..Odds::default() },
+            restraint: Restraint { first_rotations_at_once: places, ..Restraint::default() },
+            ..Scenario::plain(seed)
+        };
+        let played = play(&scenario);
+        played.assert_sound(&scenario);
+        assert!(played.done >= 5, "{places}: {}", played.done);
+    }
+}
+
+#[test]
 fn each_wave_waits_until_the_one_before_is_done_and_has_been_for_a_while() {
     for (seed, after) in [(51, 1), (52, 2), (53, 3)] {
         let bake = SignedDuration::from_mins(20);
@@ -155,6 +171,7 @@ fn all_of_it_together_breaks_no_invariant() {
                 resumes_after: pick(2) * 120,
                 breaker: breaker(1 + u32::try_from(pick(4)).unwrap()),
                 overlaps_at_once: 1 + usize::try_from(pick(3)).unwrap(),
+                first_rotations_at_once: 1 + usize::try_from(pick(3)).unwrap(),
                 after: if waves { 1 + usize::try_from(pick(2)).unwrap() } else { 0 },
                 bake: SignedDuration::from_mins(i64::try_from(pick(30)).unwrap()),
             },

@@ -23,6 +23,7 @@ pub(super) struct Restraint {
     pub(super) resumes_after: u64,
     pub(super) breaker: Option<Breaker>,
     pub(super) overlaps_at_once: usize,
+    pub(super) first_rotations_at_once: usize,
     /// Each credential comes after so many of those before it.
     pub(super) after: usize,
     pub(super) bake: SignedDuration,
@@ -36,6 +37,7 @@ impl Default for Restraint {
             resumes_after: 0,
             breaker: None,
             overlaps_at_once: usize::MAX,
+            first_rotations_at_once: usize::MAX,
             after: 0,
             bake: SignedDuration::ZERO,
         }
@@ -45,7 +47,8 @@ impl Default for Restraint {
 impl Restraint {
     pub(super) fn limits(&self, limits: WorkspaceLimits) -> WorkspaceLimits {
         let breaker = self.breaker.unwrap_or(limits.breaker);
-        WorkspaceLimits { breaker, overlaps_at_once: self.overlaps_at_once, ..limits }
+        let Self { overlaps_at_once, first_rotations_at_once, .. } = *self;
+        WorkspaceLimits { breaker, overlaps_at_once, first_rotations_at_once, ..limits }
     }
 
     /// The predecessors of a credential by its number.

@@ -37,12 +37,9 @@ impl Harness {
                         Some(proof) => {
                             if let Some(key) = witness.use_held(index) {
                                 if proof.counters {
-                                    let counted = provider.change_key(&key, |key| {
-                                        key.character_count = Some(key.character_count.unwrap_or(0) + 1);
-                                    });
-                                    counted.unwrap();
+                                    provider.change(|model, _| model.spend(key.as_str(), 1)).unwrap();
                                 }
-                                provider.record_use(key, lateness(proof, &mut dice));
+                                provider.record_use(&key, lateness(proof, &mut dice));
                             }
                             let minutes = proof.cache_minutes * 60;
                             let fresh = witness.held(index).is_some() && dice.below(minutes.max(1)) >= pause;

@@ -19,7 +19,8 @@ use rekeyd::domain::schedule::Freeze;
 use rekeyd::domain::secret::Fingerprint;
 use rekeyd::ports::journal::Entry;
 use rekeyd::rehearsal::clock::VirtualClock;
-use rekeyd::rehearsal::workspace::{LiveKey, Workspace};
+use rekeyd::rehearsal::workspace::Workspace;
+use rekeyd::rehearsal::workspace::key::LiveKey;
 
 use super::restraint::Restraint;
 
@@ -247,6 +248,11 @@ impl Witness {
         let under_way = known.values().filter(|record| record.open.is_some()).count();
         if under_way > self.restraint.overlaps_at_once {
             self.blame("cap", &format!("{under_way} rotations are under way"));
+        }
+        let is_first = |record: &&Record| record.open.is_some() && record.published.is_empty();
+        let first = known.values().filter(is_first).count();
+        if plan.reason.is_first() && first > self.restraint.first_rotations_at_once {
+            self.blame("ramp", &format!("{first} first rotations are under way"));
         }
         if plan.reason != Reason::Schedule {
             return;

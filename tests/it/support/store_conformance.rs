@@ -31,7 +31,13 @@ pub(crate) trait Harness: Send + Sync {
 
 pub(crate) fn place(secret: &str, json_field: Option<&str>, create: bool) -> Destination {
     let store = StoreName::new("store").unwrap();
-    Destination { store, secret: secret.to_owned(), json_field: json_field.map(str::to_owned), create }
+    Destination {
+        store,
+        secret: secret.to_owned(),
+        json_field: json_field.map(str::to_owned),
+        create,
+        create_field: true,
+    }
 }
 
 pub(crate) fn version() -> VersionId {

@@ -105,7 +105,7 @@ impl Collector {
 }
 
 /// A program that is ours, with more in its environment.
-fn with_variables(rehearsal: &Rehearsal, variables: &[(&str, String)]) -> PathBuf {
+pub(super) fn with_variables(rehearsal: &Rehearsal, variables: &[(&str, String)]) -> PathBuf {
     let exports: String =
         variables.iter().map(|(name, value)| format!("export {name}='{value}'\n")).collect();
     let script = format!("#!/bin/sh\n{exports}exec '{}' \"$@\"\n", env!("CARGO_BIN_EXE_rekeyd"));

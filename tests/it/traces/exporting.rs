@@ -78,6 +78,7 @@ impl Harness {
             secret: "tts".to_owned(),
             json_field: None,
             create: true,
+            create_field: false,
         };
         self.store.preflight(&destination).await.unwrap();
     }

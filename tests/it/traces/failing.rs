@@ -1,15 +1,13 @@
-//! A collector that is ill, slow or gone, and an environment that cannot be followed: rotations do not feel the first, and
-//! nothing begins with the second.
+//! A collector that is ill, slow or gone, and an environment that cannot be followed: rotations feel neither.
 
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rekeyd::demo::fixture::{Fixture, Pace};
+use rekeyd::demo::fixture::Pace;
 use rekeyd::sandbox::route::Route;
 use rustix::process::Signal;
 
 use crate::support::rehearsal::Rehearsal;
-use crate::traces::collector::{Collector, Mood};
+use crate::traces::collector::{Collector, Mood, with_variables};
 use crate::traces::whole::{is_whole, stays};
 
 const FAILING: &str = "cannot send spans to the collector; rotations continue";
@@ -81,22 +79,32 @@ async fn what_is_sent_and_what_a_collector_refuses_of_it_is_counted_and_a_stop_s
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_environment_that_cannot_be_followed_is_told_at_the_start_with_advice() {
-    let stage = Fixture::build(37, &Pace::new("3s", "1s", "200ms")).await.unwrap();
+async fn an_environment_that_cannot_be_followed_is_warned_of_with_advice_and_the_daemon_runs_without_traces()
+{
+    let mut rehearsal = Rehearsal::set(37, &Pace::new("3s", "1s", "200ms").at_rest()).await;
     for (variable, value, advice) in [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "planted:4318", "http://127.0.0.1:4318"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "planted", "name=value"),
         ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/planted.pem", "CA file"),
     ] {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rekeyd"));
-        command.arg("run").arg("--policy").arg(stage.policy()).stdin(Stdio::null());
-        command.env_remove("JOURNAL_STREAM").env_remove("NOTIFY_SOCKET");
-        command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318").env(variable, value);
-        let output = command.output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(78), "{variable}: {said}");
-        assert!(said.contains(advice) && !said.contains("planted"), "{said}");
+        let variables = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318".to_owned()),
+            (variable, value.to_owned()),
+        ];
+        rehearsal.launcher.program = with_variables(&rehearsal, &variables);
+        let daemon = rehearsal.launcher.start().await.unwrap();
+        rehearsal.rests().await;
+        daemon.stop().await.unwrap();
+        let said = rehearsal.said();
+        let warnings: Vec<_> =
+            said.lines().filter(|line| line.contains("the daemon runs without traces")).collect();
+        assert_eq!(warnings.len(), 1, "{variable}: {said}");
+        assert!(warnings[0].contains("WARN") && warnings[0].contains(advice), "{variable}: {said}");
+        assert!(!said.contains("planted"), "{said}");
+        std::fs::remove_file(rehearsal.stage.log()).unwrap();
     }
+    let (verdict, _, stage) = rehearsal.verdict(0).await;
+    assert!(verdict.holds(), "{:#?}", verdict.broken);
     stage.sandbox.shutdown().await;
 }

@@ -1,46 +1,37 @@
-//! The IAM policy document that allows exactly what a policy needs of its stores: their statements, merged. Pure.
-
-use serde_json::{Value, json};
+//! The access policy that allows exactly what a policy needs of its stores of one kind: their grants, merged. Pure.
 
 use crate::config::Config;
 use crate::domain::plan::Destination;
-use crate::ports::permissions::{PermissionScope, Statement};
+use crate::ports::access_policy::{AccessPolicyForm, AccessScope, Grant};
+use crate::ports::store_kind::StoreKind;
 
-/// The document; `None` if no store of the policy needs permissions.
+/// The document; `None` if no store of the kind needs permissions.
 #[must_use]
-pub fn document(config: &Config, scope: &PermissionScope) -> Option<Value> {
+pub fn document(
+    config: &Config,
+    kind: &StoreKind,
+    form: &AccessPolicyForm,
+    scope: &AccessScope,
+) -> Option<String> {
     let destinations = || config.policy.credentials.values().flat_map(|credential| &credential.destinations);
-    let mut merged: Vec<Statement> = Vec::new();
-    for (name, store) in &config.stores {
+    let mut merged: Vec<Grant> = Vec::new();
+    for (name, store) in config.stores.iter().filter(|(_, store)| store.kind().key == kind.key) {
         let published: Vec<&Destination> = destinations().filter(|it| it.store == *name).collect();
         if published.is_empty() {
             continue;
         }
-        for statement in store.permissions(&published, scope) {
-            match merged.iter_mut().find(|it| it.id == statement.id) {
+        for grant in store.grants(&published, scope) {
+            match merged.iter_mut().find(|it| it.id == grant.id) {
                 Some(same) => {
-                    same.resources.extend(statement.resources);
-                    same.via_services.extend(statement.via_services);
+                    same.resources.extend(grant.resources);
+                    same.only_through.extend(grant.only_through);
                 }
-                None => merged.push(statement),
+                None => merged.push(grant),
             }
         }
     }
-    let statements: Vec<Value> = merged.iter().filter(|it| !it.resources.is_empty()).map(in_json).collect();
-    (!statements.is_empty()).then(|| json!({ "Version": "2012-10-17", "Statement": statements }))
-}
-
-fn in_json(statement: &Statement) -> Value {
-    let Statement { id, actions, resources, via_services } = statement;
-    let allowed = json!({ "Sid": id, "Effect": "Allow", "Action": actions, "Resource": resources });
-    let Value::Object(mut fields) = allowed else { return allowed };
-    if !via_services.is_empty() {
-        // An unknown region is a pattern.
-        let compares =
-            if via_services.iter().any(|it| it.contains('*')) { "StringLike" } else { "StringEquals" };
-        fields.insert("Condition".to_owned(), json!({ compares: { "kms:ViaService": via_services } }));
-    }
-    Value::Object(fields)
+    merged.retain(|it| !it.resources.is_empty());
+    (!merged.is_empty()).then(|| (form.document)(&merged))
 }
 
 #[cfg(test)]
@@ -48,6 +39,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::adapters::aws_secrets_manager::kind::KIND;
 
     fn policy(stores: &str, publish_to: &str) -> Config {
         let text = format!(
@@ -55,6 +47,10 @@ mod tests {
              [credentials.tts]\nservice_account = \"tts\"\nevery = \"30d\"\npublish_to = [{publish_to}]\n"
         );
         crate::config::load(&text, "test", &BTreeMap::new()).unwrap_or_else(|wrong| panic!("{wrong}"))
+    }
+
+    fn document(config: &Config, scope: &AccessScope) -> Option<String> {
+        super::document(config, &KIND, KIND.access_policy.as_ref()?, scope)
     }
 
     const AWS: &str = "[stores.aws.aws_secrets_manager]\nregion = \"eu-west-1\"";
@@ -65,12 +61,10 @@ mod tests {
             AWS,
             r#"{ store = "aws", secret = "a", json_field = "k" }, { store = "aws", secret = "b/new", create = true }"#,
         );
-        let given = PermissionScope {
-            account: Some("123456789012".to_owned()),
-            kms_keys: vec!["arn:aws:kms:eu-west-1:123456789012:key/0".to_owned()],
-            ..PermissionScope::default()
-        };
-        insta::assert_snapshot!(format!("{:#}", document(&config, &given).unwrap()), @r#"
+        let mut given = AccessScope::default();
+        given.add("account", "123456789012".to_owned());
+        given.add("kms-key", "arn:aws:kms:eu-west-1:123456789012:key/0".to_owned());
+        insta::assert_snapshot!(document(&config, &given).unwrap(), @r#"
         {
           "Statement": [
             {
@@ -135,7 +129,8 @@ mod tests {
     fn what_is_not_known_is_a_pattern_and_partitions_are_told_apart() {
         let resource = |stores: &str, secret: &str| {
             let config = policy(stores, &format!(r#"{{ store = "aws", secret = "{secret}" }}"#));
-            let document = document(&config, &PermissionScope::default()).unwrap();
+            let document = document(&config, &AccessScope::default()).unwrap();
+            let document: serde_json::Value = serde_json::from_str(&document).unwrap();
             document["Statement"][0]["Resource"][0].as_str().unwrap().to_owned()
         };
         let in_region = |region: &str| format!("[stores.aws.aws_secrets_manager]\nregion = \"{region}\"");
@@ -161,6 +156,6 @@ mod tests {
     #[test]
     fn a_policy_without_aws_needs_nothing_of_it() {
         let config = policy("[stores.l.directory]\npath = \"/x\"", r#"{ store = "l", secret = "a" }"#);
-        assert_eq!(document(&config, &PermissionScope::default()), None);
+        assert_eq!(document(&config, &AccessScope::default()), None);
     }
 }

@@ -1,11 +1,16 @@
-//! Gates that query the consumers' endpoints, or run a command of the operator's.
+//! Waits until the consumers' own endpoints report the new key.
 
 use std::collections::BTreeSet;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::gate::{GateName, LaggingConsumer, STALE_AFTER, Verdict, named, open, shut};
+use crate::domain::gate::kind::{EvidenceNeed, Facts, GateKind, SWITCHED_AT_ONCE};
+use crate::domain::gate::verdict::{Judgement, LaggingConsumer, named};
+use crate::domain::gate::{GateName, STALE_AFTER};
+
+/// Every one of these endpoints has to report the new key.
+pub type Probes = Vec<Probe>;
 
 /// An endpoint of a consumer that tells which key it serves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,14 +32,6 @@ pub enum Reads {
     Header(String),
     /// The body is nothing else.
     Body,
-}
-
-/// A program that decides whether the old key may be revoked: exit code 0 is yes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CommandGate {
-    /// The program, by absolute path, and its arguments.
-    pub command: Vec<String>,
-    pub time_limit: SignedDuration,
 }
 
 /// One round of one probe.
@@ -63,15 +60,6 @@ pub enum InstanceReport {
     TheOldKey,
     SomethingElse,
     Nothing(String),
-}
-
-/// One run of the command.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CommandRun {
-    pub at: Timestamp,
-    pub agreed: bool,
-    /// Its result, in a line.
-    pub how: String,
 }
 
 /// By what a probe's answer is recognised: a key goes by its fingerprint, and by the versions that destinations have.
@@ -137,39 +125,47 @@ impl ProbeRound {
     }
 }
 
-pub(super) fn judge_probes(probes: &[Probe], findings: &[ProbeRound], now: Timestamp) -> Verdict {
-    let mut waiting_on = Vec::new();
-    let mut instances = 0;
-    for probe in probes {
-        let fresh = |finding: &&ProbeRound| {
-            finding.probe == probe.name && now.duration_since(finding.at) <= STALE_AFTER
-        };
-        match findings.iter().find(fresh) {
-            Some(finding) => {
-                instances += finding.instances.len();
-                waiting_on.extend(finding.waiting_on());
-            }
-            None => waiting_on.push(LaggingConsumer {
-                who: probe.name.clone(),
-                why: "has not been asked lately".to_owned(),
-                ..LaggingConsumer::default()
-            }),
-        }
+impl GateKind for Probes {
+    fn name(&self) -> GateName {
+        GateName::Probes
     }
-    if waiting_on.is_empty() {
-        let reason = format!("{instances} instances of {} probes report the new key", probes.len());
-        return open(GateName::Probes, reason);
-    }
-    shut(GateName::Probes, format!("waiting for {}", named(&waiting_on)), waiting_on)
-}
 
-pub(super) fn judge_command(ran: Option<&CommandRun>, now: Timestamp) -> Verdict {
-    match ran {
-        Some(ran) if now.duration_since(ran.at) > STALE_AFTER => {
-            shut(GateName::Command, format!("the command was last asked at {}", ran.at), Vec::new())
+    fn describe(&self) -> String {
+        let names: Vec<&str> = self.iter().map(|probe| probe.name.as_str()).collect();
+        format!("reported by {}", names.join(", "))
+    }
+
+    fn assumption(&self) -> &'static str {
+        SWITCHED_AT_ONCE
+    }
+
+    fn needs(&self) -> EvidenceNeed<'_> {
+        EvidenceNeed::Probes(self)
+    }
+
+    fn judge(&self, facts: &Facts<'_>) -> Judgement {
+        let mut waiting_on = Vec::new();
+        let mut instances = 0;
+        for probe in self {
+            let fresh = |finding: &&ProbeRound| {
+                finding.probe == probe.name && facts.now.duration_since(finding.at) <= STALE_AFTER
+            };
+            match facts.evidence.observed.probes.iter().find(fresh) {
+                Some(finding) => {
+                    instances += finding.instances.len();
+                    waiting_on.extend(finding.waiting_on());
+                }
+                None => waiting_on.push(LaggingConsumer {
+                    who: probe.name.clone(),
+                    why: "has not been asked lately".to_owned(),
+                    ..LaggingConsumer::default()
+                }),
+            }
         }
-        Some(ran) if ran.agreed => open(GateName::Command, format!("the command agreed: {}", ran.how)),
-        Some(ran) => shut(GateName::Command, format!("the command does not agree: {}", ran.how), Vec::new()),
-        None => shut(GateName::Command, "the command has not been asked yet".to_owned(), Vec::new()),
+        if waiting_on.is_empty() {
+            let reason = format!("{instances} instances of {} probes report the new key", self.len());
+            return Judgement::open(reason);
+        }
+        Judgement::shut(format!("waiting for {}", named(&waiting_on)), waiting_on)
     }
 }

@@ -48,6 +48,10 @@ impl Effects<'_> {
         let inventory = self.listed().await?;
         self.context.check_clock(&inventory)?;
         let (Some(old), Some(margin)) = (self.old_key(&inventory), rotation.plan.expire_old_key) else {
+            // A listing that lags may lack the key, whose expiry may be in force already.
+            if let (Some(old), false) = (&rotation.plan.old, self.has_settled()) {
+                return Err(not_listed_yet(old, "to expire"));
+            }
             let at = rotation.dead_man.map_or(now, |dead_man| dead_man.at);
             return Ok(EffectOutcome::Happened(Event::ExpirySettled { at, in_force: false }));
         };
@@ -83,18 +87,21 @@ impl Effects<'_> {
             return Ok(Event::ExpirySettled { at, in_force: true });
         }
         let rotation = self.rotation;
-        let first = rotation
-            .last_failure
-            .as_ref()
-            .map_or_else(|| self.context.now(), |last_failure| last_failure.first_at);
-        let settled = self.context.now() >= later(first, self.context.timing.settle);
         // A listing that lags shows what was there before; a workspace that once did it can do it.
-        if !settled || rotation.dead_man.is_some_and(DeadMan::is_in_force) {
+        if !self.has_settled() || rotation.dead_man.is_some_and(DeadMan::is_in_force) {
             return Err(not_listed_yet(&old.id, "to expire"));
         }
         // It never shows: either expiry is unknown here, or it is set and hidden. An expiry that cannot be seen must not be.
         let original = rotation.dead_man.and_then(|dead_man| dead_man.original);
         self.workspace_client()?.issuer.set_expiry(old, original).await?;
         Ok(Event::ExpirySettled { at, in_force: false })
+    }
+
+    /// Whether the listing has had its time to show what was changed.
+    fn has_settled(&self) -> bool {
+        let now = self.context.now();
+        let failure = self.rotation.last_failure.as_ref();
+        let first = failure.map_or(now, |failure| failure.first_at);
+        now >= later(first, self.context.timing.settle)
     }
 }

@@ -94,7 +94,8 @@ impl Harness {
             } else {
                 continue;
             };
-            self.fate.note(format!("the operator wishes {wish:?} of {name} in {}", rotation.phase.name().label()));
+            self.fate
+                .note(format!("the operator wishes {wish:?} of {name} in {}", rotation.phase.name().label()));
             drop(handle.request(name, wish, "the end".to_owned()).await);
         }
     }

@@ -199,7 +199,7 @@ impl World {
         }
         let lag = self.lags[self.reads % self.lags.len()];
         self.reads += 1;
-        let then = self.past.iter().rev().find(|(at, _)| at.elapsed() >= lag).or(self.past.first());
+        let then = self.past.iter().rev().find(|(at, _)| at.elapsed() >= lag).or_else(|| self.past.first());
         let secrets = then.map(|(_, secrets)| secrets.clone()).unwrap_or_default();
         Self { secrets, ..Self::default() }.perform(operation, request)
     }

@@ -126,6 +126,7 @@ pub async fn assemble(config: &Config, environment: &dyn Environment, base: &Bas
         timing: Timing {
             settle: daemon.settle,
             activation_deadline: daemon.activation_deadline,
+            acceptances: daemon.acceptances,
             clock_skew_max: daemon.clock_skew_max,
             look_again: LOOK_AGAIN,
         },

@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use reqwest::Url;
 
 use crate::config_file::secret_source::SecretSource;
+use crate::domain::acceptance::AcceptanceRule;
 use crate::domain::ids::CredentialName;
 use crate::domain::notification::Subscription;
 use crate::domain::notification::template::Template;
@@ -24,6 +25,8 @@ pub struct DaemonConfig {
     pub clock_skew_max: SignedDuration,
     /// How long the provider may take to accept a new key.
     pub activation_deadline: SignedDuration,
+    /// How often, and over how long, the provider has to accept a new key before it is published.
+    pub acceptances: AcceptanceRule,
     pub sweep_every: SignedDuration,
     /// How often to inspect keys for leaks, deletion and changes.
     pub inspect_every: SignedDuration,

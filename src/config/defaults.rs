@@ -10,6 +10,9 @@ pub(crate) const SETTLE: &str = "2m";
 /// More than the skew of any machine with a working NTP client.
 pub(crate) const CLOCK_SKEW_MAX: &str = "2m";
 pub(crate) const ACTIVATION_DEADLINE: &str = "10m";
+/// An activation was seen to come and go for four seconds.
+pub(crate) const ACCEPTANCES_COUNT: u32 = 3;
+pub(crate) const ACCEPTANCES_OVER: &str = "5s";
 pub(crate) const SWEEP_EVERY: &str = "1h";
 /// One listing per workspace and minute, to react quickly to leaked keys.
 pub(crate) const INSPECT_EVERY: &str = "1m";

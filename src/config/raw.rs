@@ -80,6 +80,8 @@ pub(crate) struct Daemon {
     /// How long the provider may take to accept a new key.
     #[schemars(extend("default" = defaults::ACTIVATION_DEADLINE))]
     pub(crate) activation_deadline: Option<At<Duration>>,
+    /// How often the provider has to accept a new key before it is published.
+    pub(crate) acceptances: Acceptances,
     /// How often to search workspaces for orphaned and changed keys.
     #[schemars(extend("default" = defaults::SWEEP_EVERY))]
     pub(crate) sweep_every: Option<At<Duration>>,
@@ -92,6 +94,18 @@ pub(crate) struct Daemon {
     /// How long an alert must be active before its notification, and over before its resolution.
     #[schemars(extend("default" = defaults::NOTIFY_AFTER))]
     pub(crate) notify_after: Option<At<Duration>>,
+}
+
+/// How often the provider has to accept a new key before it is published. In an emergency, once.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Acceptances {
+    /// Number of acceptances, on a new connection each. A refusal restarts the count.
+    #[schemars(range(min = 1, max = 100), extend("default" = defaults::ACCEPTANCES_COUNT))]
+    pub(crate) count: Option<At<i64>>,
+    /// Period over which they are spread. `0s`: one right after the other.
+    #[schemars(extend("default" = defaults::ACCEPTANCES_OVER))]
+    pub(crate) over: Option<At<Duration>>,
 }
 
 /// The journal, where rekeyd records what it does.

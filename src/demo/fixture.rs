@@ -145,6 +145,7 @@ listen = "127.0.0.1:0"
 socket = "{root}/rekeyd.sock"
 journal.sqlite.path = "{root}/journal.db"
 settle = "2s"
+acceptances = {{ count = 2, over = "0s" }}
 drain = "5s"
 sweep_every = "15s"
 

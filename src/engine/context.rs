@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::domain::acceptance::AcceptanceRule;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::{CredentialName, StoreName, WorkspaceName};
 use crate::domain::key::Inventory;
@@ -22,6 +23,8 @@ pub struct Timing {
     pub settle: SignedDuration,
     /// How long a new key may stay unknown to the provider before it counts as bad.
     pub activation_deadline: SignedDuration,
+    /// How often, and over how long, the provider has to accept a new key before it is published.
+    pub acceptances: AcceptanceRule,
     /// More than this between our clock and the provider's holds everything that revokes.
     pub clock_skew_max: SignedDuration,
     /// The longest time between two checks of anything that waits for evidence.

@@ -13,7 +13,6 @@ use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::record::Record;
 use crate::domain::report::condition::Orphan;
 use crate::domain::rotation::Rotation;
-use crate::domain::secret::SecretValue;
 use crate::domain::time::later;
 use crate::engine::admission::Admission;
 use crate::engine::breaker;
@@ -26,7 +25,7 @@ use crate::engine::handle::{Handle, Heartbeat, MESSAGES_MAX, Message};
 use crate::engine::inspect::InspectionHint;
 use crate::engine::reconciler::{Action, Reconciler};
 use crate::engine::sweep::{self, WorkspaceListing};
-use crate::engine::work::Work;
+use crate::engine::work::{Memory, Work};
 use crate::engine::work_queue::WorkQueue;
 use crate::ports::journal::{self, Journal};
 use crate::ports::meter::{Meter, Unmetered};
@@ -60,7 +59,7 @@ struct Slot {
     record: Record,
     /// Most credentials have none, and it is large.
     rotation: Option<Box<Rotation>>,
-    value: Option<SecretValue>,
+    memory: Memory,
     /// Set while the credential is reconciled: pauses the reconciler.
     running: Option<CancellationToken>,
     /// The state may be stale: the next reconciliation reads the journal first.
@@ -297,7 +296,7 @@ impl Controller {
         let mut reconciler = Reconciler {
             context: Arc::clone(&self.context),
             record: slot.record.clone(),
-            work: Work::new(slot.rotation.as_deref().cloned(), slot.value.take()),
+            work: Work::new(slot.rotation.as_deref().cloned(), std::mem::take(&mut slot.memory)),
             hint: slot.hint.take(),
             watches: std::mem::take(&mut slot.watches),
             permit,
@@ -385,7 +384,7 @@ impl Controller {
         result: Result<Action, ReconcileError>,
     ) -> Result<(), ControllerError> {
         let Reconciler { record, work, .. } = reconciler;
-        let (rotation, value) = work.into_parts();
+        let (rotation, memory) = work.into_parts();
         let name = record.credential.clone();
         let Some(slot) = self.slots.get_mut(&name) else { return Ok(()) };
         let was_urgent = slot.is_in_an_emergency();
@@ -395,7 +394,7 @@ impl Controller {
         *slot = Slot {
             record,
             rotation: rotation.map(Box::new),
-            value,
+            memory,
             running: None,
             may_begin_emergency: false,
             ..std::mem::replace(slot, Slot::new(Record::new(name.clone())))
@@ -434,7 +433,7 @@ impl Slot {
         Self {
             record,
             rotation: None,
-            value: None,
+            memory: Memory::default(),
             running: None,
             reread: false,
             damaged: None,

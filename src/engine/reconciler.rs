@@ -187,7 +187,8 @@ impl Reconciler {
             admission: &self.admission,
             record: &self.record,
             rotation: &active.rotation,
-            value: &mut active.value,
+            value: &mut active.memory.value,
+            acceptances: &mut active.memory.acceptances,
             mint_permit: &mut active.mint_permit,
             publishing_turn: &mut active.publishing_turn,
         })

@@ -13,7 +13,7 @@ use crate::engine::admission::Admission;
 use crate::engine::context::Context;
 use crate::engine::emergency::EmergencyPermit;
 use crate::engine::reconciler::{Action, Reconciler};
-use crate::engine::work::Work;
+use crate::engine::work::{Memory, Work};
 use crate::ports::journal::{self, CredentialState, Journal};
 use crate::ports::meter::Unmetered;
 
@@ -37,7 +37,7 @@ impl SingleRun {
         let reconciler = Reconciler {
             context: Arc::new(context),
             record,
-            work: Work::new(rotation, None),
+            work: Work::new(rotation, Memory::default()),
             hint: None,
             watches: false,
             permit: EmergencyPermit::Given,

@@ -2,6 +2,7 @@
 
 use tokio::sync::OwnedMutexGuard;
 
+use crate::domain::acceptance::Acceptances;
 use crate::domain::phase::Phase;
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::SecretValue;
@@ -15,11 +16,19 @@ pub(super) enum Work {
     Rotating(Box<ActiveRotation>),
 }
 
+/// What the journal does not have of a rotation: lost with the process.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// The new key's value, from its creation until the rotation is over. The only place where it is kept.
+    pub(super) value: Option<SecretValue>,
+    /// How often the provider has accepted the new key while it is verified.
+    pub(super) acceptances: Option<Acceptances>,
+}
+
 /// A rotation under way, with what only memory has of it.
 pub(super) struct ActiveRotation {
     pub(super) rotation: Rotation,
-    /// The new key's value, from its creation until the rotation is over. The only place where it is kept.
-    pub(super) value: Option<SecretValue>,
+    pub(super) memory: Memory,
     /// Held from the mint budget's count until the intent is journalled.
     pub(super) mint_permit: Option<OwnedMutexGuard<()>>,
     /// Held from the preflight until the last promotion, unless the reconciliation ends before.
@@ -27,11 +36,11 @@ pub(super) struct ActiveRotation {
 }
 
 impl Work {
-    pub(super) fn new(rotation: Option<Rotation>, value: Option<SecretValue>) -> Self {
+    pub(super) fn new(rotation: Option<Rotation>, memory: Memory) -> Self {
         match rotation {
             Some(rotation) => Self::Rotating(Box::new(ActiveRotation {
                 rotation,
-                value,
+                memory,
                 mint_permit: None,
                 publishing_turn: None,
             })),
@@ -50,21 +59,21 @@ impl Work {
         matches!(self, Self::Idle)
     }
 
-    pub(super) fn into_parts(self) -> (Option<Rotation>, Option<SecretValue>) {
+    pub(super) fn into_parts(self) -> (Option<Rotation>, Memory) {
         match self {
-            Self::Idle => (None, None),
-            Self::Rotating(active) => (Some(active.rotation), active.value),
+            Self::Idle => (None, Memory::default()),
+            Self::Rotating(active) => (Some(active.rotation), active.memory),
         }
     }
 
-    /// Replaces the rotation by what the journal has. The new key's value stays if a rotation does, and its turn while it
-    /// publishes.
+    /// Replaces the rotation by what the journal has. What only memory has of it stays if a rotation does, and its turn
+    /// while it publishes.
     pub(super) fn replace(&mut self, rotation: Option<Rotation>) {
-        let (value, turn) = match std::mem::take(self) {
-            Self::Idle => (None, None),
-            Self::Rotating(active) => (active.value, active.publishing_turn),
+        let (memory, turn) = match std::mem::take(self) {
+            Self::Idle => (Memory::default(), None),
+            Self::Rotating(active) => (active.memory, active.publishing_turn),
         };
-        *self = Self::new(rotation, value);
+        *self = Self::new(rotation, memory);
         match self {
             Self::Rotating(active) if publishes(&active.rotation.phase) => active.publishing_turn = turn,
             Self::Idle | Self::Rotating(_) => drop(turn.map(PublishingTurn::end)),

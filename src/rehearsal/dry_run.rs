@@ -69,6 +69,7 @@ impl<'a> Given<'a> {
             timing: Timing {
                 settle: daemon.settle,
                 activation_deadline: daemon.activation_deadline,
+                acceptances: daemon.acceptances,
                 clock_skew_max: daemon.clock_skew_max,
                 look_again: LOOK_AGAIN,
             },

@@ -39,6 +39,7 @@ fn start(folder: &Path, sandbox: &Sandbox, moto: &Moto) -> Daemon {
         listen = "127.0.0.1:0"
         socket = "{shown}/socket"
         journal.sqlite.path = "{shown}/journal.db"
+        acceptances.over = "0s"
         [workspaces.prod]
         first_rotations_at_once = 1000
         base_url = "{}"

@@ -60,6 +60,7 @@ impl Harness {
             listen = "127.0.0.1:0"
             socket = "{shown}/socket"
             journal.sqlite.path = "{shown}/journal.db"
+            acceptances = {{ count = 2, over = "0s" }}
             [workspaces.prod]
             first_rotations_at_once = 1000
             base_url = "{}"

@@ -10,6 +10,7 @@ use std::process::{Command, Output};
 use jiff::{SignedDuration, Timestamp};
 use rekeyd::adapters::directory;
 use rekeyd::config;
+use rekeyd::domain::acceptance::AcceptanceRule;
 use rekeyd::engine::Timing;
 use rekeyd::rehearsal::dry_run::Given;
 use rekeyd::rehearsal::simulation::{self, Conditions};
@@ -19,6 +20,7 @@ use serde_json::Value;
 const NOW: &str = "2026-10-19T00:00:00Z";
 const AROUND: &str = r#"
 [daemon]
+acceptances.over = "0s"
 journal.sqlite.path = "/nonexistent/journal.db"
 [workspaces.prod]
 first_rotations_at_once = 1000
@@ -131,8 +133,13 @@ fn a_rehearsal_without_an_end_is_played_as_far_as_it_is_bounded_and_says_how_far
     let stores = policy.credentials.values().flat_map(|it| &it.destinations);
     let stores = stores.map(|it| (it.store.clone(), &directory::kind::KIND)).collect();
     let second = SignedDuration::from_secs(1);
-    let timing =
-        Timing { settle: second, activation_deadline: second, clock_skew_max: second, look_again: second };
+    let timing = Timing {
+        settle: second,
+        activation_deadline: second,
+        acceptances: AcceptanceRule { count: 2, over: SignedDuration::ZERO },
+        clock_skew_max: second,
+        look_again: second,
+    };
     let given = Given { policy: &policy, stores, admins: BTreeMap::new(), timing };
     // Enough for the journal to be rid of some of them.
     let conditions = Conditions {

@@ -13,6 +13,7 @@ use crate::config::raw::{self, At};
 use crate::config_file::environment::Environment;
 use crate::config_file::findings::Findings;
 use crate::config_file::values;
+use crate::domain::acceptance::AcceptanceRule;
 use crate::domain::ids::StoreName;
 use crate::domain::policy::{Breaker, WorkspaceLimits};
 use crate::ports::store_kind::StoreConfig;
@@ -32,6 +33,21 @@ pub(super) fn daemon(
     let settle = duration(&raw.settle, defaults::SETTLE);
     let clock_skew_max = duration(&raw.clock_skew_max, defaults::CLOCK_SKEW_MAX);
     let activation_deadline = duration(&raw.activation_deadline, defaults::ACTIVATION_DEADLINE);
+    let over = values::duration_or(
+        raw.acceptances.over.as_ref(),
+        defaults::ACCEPTANCES_OVER,
+        SignedDuration::ZERO,
+        findings,
+    );
+    let acceptances = AcceptanceRule {
+        count: raw.acceptances.count.as_ref().map_or(defaults::ACCEPTANCES_COUNT, |written| {
+            u32::try_from(*written.value()).unwrap_or(defaults::ACCEPTANCES_COUNT)
+        }),
+        over,
+    };
+    let mut duration = |written: &Option<At<raw::Duration>>, otherwise| {
+        values::duration_or(written.as_ref(), otherwise, SECOND, findings)
+    };
     let sweep_every = duration(&raw.sweep_every, defaults::SWEEP_EVERY);
     let inspect_every = duration(&raw.inspect_every, defaults::INSPECT_EVERY);
     let notify_after = duration(&raw.notify_after, defaults::NOTIFY_AFTER);
@@ -49,6 +65,7 @@ pub(super) fn daemon(
         settle,
         clock_skew_max,
         activation_deadline,
+        acceptances,
         sweep_every,
         inspect_every,
         emergencies_at_once: usize::try_from(

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::OwnedMutexGuard;
 
+use crate::domain::acceptance::Acceptances;
 use crate::domain::effect::Effect;
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
@@ -60,6 +61,7 @@ pub(super) struct Effects<'r> {
     pub(super) record: &'r Record,
     pub(super) rotation: &'r Rotation,
     pub(super) value: &'r mut Option<SecretValue>,
+    pub(super) acceptances: &'r mut Option<Acceptances>,
     pub(super) mint_permit: &'r mut Option<OwnedMutexGuard<()>>,
     pub(super) publishing_turn: &'r mut Option<PublishingTurn>,
 }
@@ -122,8 +124,18 @@ impl<'r> Effects<'r> {
         let successor = self.rotation.successor().ok_or_else(none)?;
         let Effects { context, admission, record, rotation, .. } = *self;
         let (value, mint_permit) = (&mut *self.value, &mut *self.mint_permit);
+        let acceptances = &mut *self.acceptances;
         let publishing_turn = &mut *self.publishing_turn;
-        let effects = Effects { context, admission, record, rotation, value, mint_permit, publishing_turn };
+        let effects = Effects {
+            context,
+            admission,
+            record,
+            rotation,
+            value,
+            acceptances,
+            mint_permit,
+            publishing_turn,
+        };
         Ok(NewKeyEffects { effects, successor })
     }
 

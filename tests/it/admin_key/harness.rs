@@ -86,6 +86,7 @@ listen = "127.0.0.1:0"
 socket = "{root}/rekeyd.sock"
 journal.sqlite.path = "{root}/journal.db"
 settle = "2s"
+acceptances.over = "0s"
 drain = "5s"
 
 [workspaces.sandbox]

@@ -11,6 +11,7 @@ use serde_json::Value;
 const HEADINGS: &[(&str, &str)] = &[
     ("Policy", "## The file"),
     ("Daemon", "## `[daemon]`"),
+    ("Acceptances", "### `acceptances`"),
     ("Tls", "### `tls`"),
     ("Journal", "### `journal`"),
     ("Sqlite", "### `journal.sqlite`"),

@@ -32,6 +32,14 @@ fn is_in(phase: PhaseName) -> impl Fn(&CredentialReport) -> bool {
     move |report| report.phase() == Some(phase)
 }
 
+impl Harness {
+    /// Everything that the journal's files hold.
+    pub(super) fn journalled(&self) -> Vec<u8> {
+        let files = ["journal.db", "journal.db-wal"].map(|file| self.folder.path().join(file));
+        files.iter().flat_map(|file| std::fs::read(file).unwrap_or_default()).collect()
+    }
+}
+
 /// A harness whose credential is probed at two instances, in the overlap of its first rotation.
 async fn probed() -> (Harness, Instances) {
     let nothing = Says::body(r#"{"key": "none yet"}"#);

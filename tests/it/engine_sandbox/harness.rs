@@ -11,6 +11,7 @@ use rekeyd::adapters::directory::{self, Directory};
 use rekeyd::adapters::elevenlabs::{ElevenLabs, Settings};
 use rekeyd::adapters::prober::NetworkProber;
 use rekeyd::adapters::sqlite::SqliteJournal;
+use rekeyd::domain::acceptance::AcceptanceRule;
 use rekeyd::domain::ack::{Ack, Health};
 use rekeyd::domain::event::Event;
 use rekeyd::domain::gate::Evidence;
@@ -49,6 +50,7 @@ const LONGEST: Duration = Duration::from_secs(20);
 const BRISK: Timing = Timing {
     settle: SignedDuration::from_secs(1),
     activation_deadline: SignedDuration::from_secs(10),
+    acceptances: AcceptanceRule { count: 2, over: SignedDuration::ZERO },
     clock_skew_max: SignedDuration::from_mins(2),
     look_again: SignedDuration::from_millis(200),
 };
@@ -69,7 +71,7 @@ pub(super) struct Harness {
     pub(super) journal: Arc<dyn Journal>,
     prober: Arc<dyn Prober>,
     terms: RevocationPolicy,
-    timing: Timing,
+    pub(super) timing: Timing,
     start: Start,
     /// What is different about the credential.
     pub(super) change: fn(&mut Credential),
@@ -98,6 +100,7 @@ impl Harness {
         let timing = Timing {
             settle: SignedDuration::from_secs(30),
             activation_deadline: SignedDuration::from_mins(10),
+            acceptances: AcceptanceRule { count: 2, over: SignedDuration::ZERO },
             clock_skew_max: SignedDuration::from_mins(10),
             look_again: SignedDuration::from_secs(10),
         };
@@ -294,12 +297,6 @@ impl Harness {
         })
         .await;
         told.unwrap()
-    }
-
-    /// Everything that the journal's files hold.
-    pub(super) fn journalled(&self) -> Vec<u8> {
-        let files = ["journal.db", "journal.db-wal"].map(|file| self.folder.path().join(file));
-        files.iter().flat_map(|file| std::fs::read(file).unwrap_or_default()).collect()
     }
 
     /// Ends the daemon's part; the world stays.

@@ -1,19 +1,31 @@
 //! What a rotation put into service is watched until the old key is gone, against the sandbox.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use rekeyd::adapters::clock::SystemClock;
+use rekeyd::domain::acceptance::AcceptanceRule;
 use rekeyd::domain::event::Event;
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::rotation::ParkReason;
 use rekeyd::domain::secret::SecretValue;
 use rekeyd::engine::Command;
 use rekeyd::ports::clock::Clock as _;
+use rekeyd::sandbox::api_version::ApiVersion;
+use rekeyd::sandbox::faults::{Fault, Refused, What};
 use rekeyd::sandbox::key::State;
+use rekeyd::sandbox::route::Route;
 
-use super::harness::Harness;
+use super::harness::{Harness, Start};
 use super::leaks::{overlapping, settled};
+use super::rules;
+
+impl Harness {
+    /// A new key has to be accepted so often, over so long, from the next life on.
+    pub(super) fn accept(&mut self, count: u32, over: SignedDuration) {
+        self.timing.acceptances = AcceptanceRule { count, over };
+    }
+}
 
 /// In a quarantine of an hour, with the value that was served before.
 async fn quarantined() -> (Harness, SecretValue) {
@@ -112,5 +124,48 @@ async fn a_store_that_shows_the_old_value_for_a_moment_is_not_somebody_elses_cha
     let stopped = |event: &Event| matches!(event, Event::Alarmed { .. } | Event::Parked { .. });
     assert!(!events.iter().any(stopped), "{events:?}");
     assert_eq!(harness.states(), [State::Disabled, State::Enabled]);
+    harness.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_that_is_refused_between_two_acceptances_is_counted_anew_before_it_is_published() {
+    let mut harness = Harness::prepare(rules(ApiVersion::November2026), Start::WithKey).await;
+    let old = harness.key(0);
+    harness.accept(3, SignedDuration::from_millis(1200));
+    let refused = What::Refuse(Refused::with(401, "invalid_api_key"));
+    harness.sandbox.set_faults(vec![Fault::on(Route::User, refused).after(2).times(1)]);
+    let begun = Instant::now();
+    harness.live().await;
+    harness.reaches(PhaseName::Verifying).await;
+    harness.until("it is refused", async |harness, _| harness.calls(Route::User) == 3).await;
+    let refused_at = Instant::now();
+    harness.done(1).await;
+    assert_eq!(harness.calls(Route::User), 6, "two, a refusal, and three");
+    assert!(refused_at.elapsed() >= Duration::from_millis(1200), "{:?}", begun.elapsed());
+    assert_ne!(harness.key(0), old);
+    harness.stop().await;
+}
+
+#[tokio::test]
+async fn a_restart_between_two_acceptances_counts_anew() {
+    let mut harness = Harness::prepare(rules(ApiVersion::November2026), Start::WithKey).await;
+    harness.accept(3, SignedDuration::from_secs(2));
+    harness.live().await;
+    harness.until("it is accepted twice", async |harness, _| harness.calls(Route::User) == 2).await;
+    harness.start_again().await;
+    harness.done(1).await;
+    assert_eq!(harness.calls(Route::User), 5);
+    harness.stop().await;
+}
+
+#[tokio::test]
+async fn in_an_emergency_one_acceptance_is_enough() {
+    let mut harness = settled(|_| ()).await;
+    harness.accept(3, SignedDuration::from_mins(10));
+    harness.revise(|_| ()).await;
+    let before = harness.calls(Route::User);
+    harness.request(Command::Emergency).await.unwrap();
+    harness.done(2).await;
+    assert_eq!(harness.calls(Route::User), before + 1);
     harness.stop().await;
 }

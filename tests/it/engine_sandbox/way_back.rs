@@ -27,7 +27,7 @@ async fn returning() -> Harness {
 
 impl Harness {
     /// Ends, and begins again: what was only in memory is gone.
-    async fn start_again(&mut self) {
+    pub(super) async fn start_again(&mut self) {
         let (handle, shutdown, task) = self.life.take().unwrap();
         drop(handle);
         shutdown.cancel();

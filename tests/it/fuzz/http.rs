@@ -9,6 +9,7 @@ use std::time::Duration;
 use rekeyd::adapters::clock::SystemClock;
 use rekeyd::adapters::memory::journal::MemoryJournal;
 use rekeyd::adapters::prober::NetworkProber;
+use rekeyd::domain::acceptance::AcceptanceRule;
 use rekeyd::domain::ids::ConsumerName;
 use rekeyd::domain::policy::Policy;
 use rekeyd::domain::secret::SecretValue;
@@ -105,6 +106,7 @@ async fn serve(stop: CancellationToken) -> SocketAddr {
         timing: Timing {
             settle: seconds(5),
             activation_deadline: seconds(30),
+            acceptances: AcceptanceRule { count: 2, over: seconds(0) },
             clock_skew_max: seconds(60),
             look_again: seconds(30),
         },

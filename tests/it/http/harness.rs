@@ -12,6 +12,7 @@ use rekeyd::adapters::clock::SystemClock;
 use rekeyd::adapters::elevenlabs::{ElevenLabs, Settings};
 use rekeyd::adapters::memory::store::{FirstVersion, MemoryStore};
 use rekeyd::adapters::prober::NetworkProber;
+use rekeyd::domain::acceptance::AcceptanceRule;
 use rekeyd::domain::event::Event;
 use rekeyd::domain::gate::Gate;
 use rekeyd::domain::gate::confirm::ConfirmWhen;
@@ -191,6 +192,7 @@ fn status(now: Timestamp, meter: Arc<Meter>) -> Status {
 const TIMING: Timing = Timing {
     settle: SignedDuration::from_secs(5),
     activation_deadline: SignedDuration::from_secs(30),
+    acceptances: AcceptanceRule { count: 2, over: SignedDuration::ZERO },
     clock_skew_max: SignedDuration::from_hours(24),
     look_again: SignedDuration::from_secs(30),
 };

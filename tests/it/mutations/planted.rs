@@ -49,9 +49,16 @@ pub(super) const PLANTED: &[Bug] = &[
     Bug {
         name: "uses_the_old_key",
         file: "src/engine/effects/verify.rs",
-        right: "        let workspace_client = self.workspace_client()?;\n        for _ in 0..ACCEPTANCES {",
-        wrong: "        let workspace_client = self.workspace_client()?;\n        if AWAKE {\n            let (destination, _, store) = self.place(0)?;\n            let held = store.read(destination, crate::ports::secret_store::VersionRef::Current).await?;\n            if let Some(old) = held.and_then(|held| held.value) {\n                workspace_client.issuer.authenticate(&old).await?;\n            }\n        }\n        for _ in 0..ACCEPTANCES {",
+        right: "        let workspace_client = self.workspace_client()?;\n        loop {",
+        wrong: "        let workspace_client = self.workspace_client()?;\n        if AWAKE {\n            let (destination, _, store) = self.place(0)?;\n            let held = store.read(destination, crate::ports::secret_store::VersionRef::Current).await?;\n            if let Some(old) = held.and_then(|held| held.value) {\n                workspace_client.issuer.authenticate(&old).await?;\n            }\n        }\n        loop {",
         caught_by: "a_straggler_is_waited_for_and_then_released",
+    },
+    Bug {
+        name: "believes_a_single_acceptance",
+        file: "src/domain/acceptance.rs",
+        right: "        if seen.count > gaps {",
+        wrong: "        if AWAKE || seen.count > gaps {",
+        caught_by: "a_key_whose_activation_comes_and_goes_is_published_when_it_stays",
     },
     Bug {
         name: "forgets_to_clear_the_expiry",

@@ -87,6 +87,7 @@ listen = "127.0.0.1:0"
 socket = "{root}/rekeyd.sock"
 journal.sqlite.path = "{root}/journal.db"
 notify_after = "1s"
+acceptances.over = "0s"
 
 [workspaces.sandbox]
 first_rotations_at_once = 1000

@@ -72,6 +72,7 @@ listen = "127.0.0.1:{port}"
 socket = "{root}/rekeyd.sock"
 journal.sqlite.path = "{root}/journal.db"
 drain = "2s"
+acceptances.over = "0s"
 
 [workspaces.prod]
 first_rotations_at_once = 1000

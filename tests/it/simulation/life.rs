@@ -1,17 +1,19 @@
 //! The hooks of one life of the process: everything that can go wrong in a call, with the witness looking on.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use jiff::SignedDuration;
-use rekeyd::domain::failure::Failure;
+use jiff::{SignedDuration, Timestamp};
+use rekeyd::domain::failure::{Failure, Kind};
 use rekeyd::domain::key::{KeyAttributes, Permissions};
+use rekeyd::domain::secret::Fingerprint;
 use rekeyd::rehearsal::hooks::{Hooks, Operation, ProviderCall, StoreCall};
 
 use super::dice::Dice;
 use super::evidence::Proof;
 use super::fate::Fate;
-use super::play::seconds;
+use super::play::{Scenario, seconds};
 use super::witness::Witness;
 
 /// What is wrong with the keys that the provider creates.
@@ -29,12 +31,36 @@ pub(super) struct Quirks {
     lag_seconds_max: u64,
     /// In worlds whose stores answer late: the longest, in milliseconds, with the dice.
     store: (u64, Mutex<Dice>),
+    /// When each new key was first accepted, where that comes and goes.
+    flapping: Option<Mutex<BTreeMap<Fingerprint, Timestamp>>>,
 }
 
+/// How long a key that was accepted may be refused again.
+const FLAPS_FOR: SignedDuration = SignedDuration::from_secs(4);
+
 impl Quirks {
-    pub(super) fn new(dice: Dice, lag_seconds_max: u64, spoil: Spoil, store: (u64, Dice)) -> Self {
-        let store = (store.0, Mutex::new(store.1));
-        Self { state: Mutex::new((dice, spoil)), lag_seconds_max, store }
+    pub(super) fn new(dice: Dice, scenario: &Scenario) -> Self {
+        let flapping = scenario.flaps.then(Mutex::default);
+        let state = Mutex::new((dice, scenario.spoil));
+        let late = Dice::new(scenario.seed ^ 0x1A7E);
+        let store = (scenario.store_lag_max, Mutex::new(late));
+        Self { state, lag_seconds_max: scenario.lag_seconds_max, store, flapping }
+    }
+
+    /// A key is accepted once, then refused for some seconds, then accepted.
+    fn flap(&self, key: &Fingerprint, now: Timestamp) -> Result<(), Failure> {
+        let Some(flapping) = &self.flapping else { return Ok(()) };
+        let mut first = flapping.lock().unwrap();
+        let first = *first.entry(key.clone()).or_insert(now);
+        if first < now && now < first + FLAPS_FOR {
+            return Err(Failure::rejected(Kind::NotActiveYet, "the key is not accepted just now"));
+        }
+        Ok(())
+    }
+
+    fn is_any_flapping(&self, now: Timestamp) -> bool {
+        let flapping = self.flapping.as_ref().map(|flapping| flapping.lock().unwrap());
+        flapping.is_some_and(|first| first.values().any(|first| now < *first + FLAPS_FOR))
     }
 
     pub(super) fn spoil_next(&self, keys: u64) {
@@ -58,12 +84,18 @@ impl Hooks for Life {
         match operation {
             Operation::Provider(_, ProviderCall::Disable(key)) => self.witness.revoking(key, "disabled"),
             Operation::Provider(_, ProviderCall::Delete(key)) => self.witness.revoking(key, "deleted"),
-            Operation::Provider(
-                _,
-                ProviderCall::Authenticate(value)
-                | ProviderCall::ProveAdmin(value)
-                | ProviderCall::Canary(value, _),
-            ) => self.witness.probed(&value.fingerprint()),
+            Operation::Provider(_, ProviderCall::Authenticate(value)) => {
+                self.witness.probed(&value.fingerprint());
+                if self.witness.is_accepted(&value.fingerprint()) {
+                    self.quirks.flap(&value.fingerprint(), self.witness.now())?;
+                }
+            }
+            Operation::Store(_, StoreCall::Promote, _) if self.quirks.is_any_flapping(self.witness.now()) => {
+                self.witness.blame("I1", "a key is promoted while it is refused now and then");
+            }
+            Operation::Provider(_, ProviderCall::ProveAdmin(value) | ProviderCall::Canary(value, _)) => {
+                self.witness.probed(&value.fingerprint())
+            }
             Operation::Provider(..) | Operation::Store(..) => {}
         }
         Ok(())

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use rekeyd::adapters::memory::journal::MemoryJournal;
 use rekeyd::adapters::memory::store::{FirstVersion, MemoryStore};
 use rekeyd::adapters::{aws_secrets_manager, directory};
+use rekeyd::domain::acceptance::AcceptanceRule;
 use rekeyd::domain::gate::confirm::ConfirmWhen;
 use rekeyd::domain::gate::probes::{Probe, Reads};
 use rekeyd::domain::gate::{Gate, Idle, WhenUnknown};
@@ -16,7 +17,7 @@ use rekeyd::domain::ids::{ConsumerName, CredentialName, ServiceAccountId, StoreN
 use rekeyd::domain::key::{KeyAttributes, Limits, Permissions};
 use rekeyd::domain::plan::{AfterDeadline, Destination, RevocationPolicy};
 use rekeyd::domain::policy::{Credential, IfVanished, Mode, Policy, WorkspaceLimits};
-use rekeyd::domain::schedule::{Cadence, Freeze, Schedule};
+use rekeyd::domain::schedule::{Cadence, Schedule};
 use rekeyd::domain::secret::SecretValue;
 use rekeyd::engine::{Command, Context, Controller, Handle, Timing, WorkspaceClient};
 use rekeyd::ports::clock::Clock as _;
@@ -33,8 +34,9 @@ use tokio_util::sync::CancellationToken;
 use super::evidence::{Endpoints, Proof};
 use super::fate::{Doom, Fate, Odds};
 use super::life::{Life, Quirks, Spoil};
+use super::restraint::{Restraint, freeze};
 use super::witness::{Place, Witness};
-use super::{chronicle::Chronicle, dice::Dice, restraint::Restraint};
+use super::{chronicle::Chronicle, dice::Dice};
 
 /// How long a consumer keeps what it read, at most.
 pub(super) const CACHE: SignedDuration = SignedDuration::from_mins(8);
@@ -52,6 +54,8 @@ pub(super) struct Scenario {
     pub(super) odds: Odds,
     pub(super) doom: Option<(u64, Doom)>,
     pub(super) spoil: Spoil,
+    /// The provider refuses a new key again for some seconds after it has accepted it.
+    pub(super) flaps: bool,
     /// The credential has no key yet.
     pub(super) first_key: bool,
     pub(super) acks: bool,
@@ -96,6 +100,7 @@ impl Scenario {
             odds: Odds::default(),
             doom: None,
             spoil: Spoil::Nothing,
+            flaps: false,
             first_key: false,
             acks: false,
             then: AfterDeadline::Hold,
@@ -173,7 +178,7 @@ pub(super) fn play(scenario: &Scenario) -> Played {
 }
 
 /// When every simulation begins.
-fn epoch() -> Timestamp {
+pub(super) fn epoch() -> Timestamp {
     "2026-11-23T09:00:00Z".parse().unwrap()
 }
 
@@ -223,8 +228,7 @@ impl Harness {
         let dice = Dice::new(scenario.seed);
         let fate = Arc::new(Fate::new(clock.clone(), dice, scenario.odds, scenario.doom));
         let dice = Dice::new(scenario.seed ^ 0xABCD);
-        let late = (scenario.store_lag_max, Dice::new(scenario.seed ^ 0x1A7E));
-        let quirks = Arc::new(Quirks::new(dice, scenario.lag_seconds_max, scenario.spoil, late));
+        let quirks = Arc::new(Quirks::new(dice, scenario));
         let admin = AdminKey::new(SecretValue::new("an-operators-admin-key".to_owned()).unwrap());
         let provider = Arc::new(Workspace::new(workspace(), clock.clone(), admin));
         let time = clock.clone();
@@ -311,6 +315,7 @@ impl Harness {
             timing: Timing {
                 settle: SignedDuration::from_secs(90),
                 activation_deadline: SignedDuration::from_mins(10),
+                acceptances: AcceptanceRule { count: 3, over: SignedDuration::from_secs(5) },
                 clock_skew_max: SignedDuration::from_mins(2),
                 look_again: SignedDuration::from_mins(5),
             },
@@ -393,12 +398,6 @@ impl Harness {
         }
         *self.handle.lock().unwrap() = None;
     }
-}
-
-/// Between these minutes of the simulation.
-pub(super) fn freeze((from, until): (i64, i64)) -> Freeze {
-    let at = |minutes| epoch() + SignedDuration::from_mins(minutes);
-    Freeze { from: at(from), until: at(until), name: "peak season".to_owned() }
 }
 
 fn limits(restraint: &Restraint) -> WorkspaceLimits {

@@ -7,10 +7,11 @@ use jiff::SignedDuration;
 use rekeyd::domain::hold::{Hold, HoldKind, Scope};
 use rekeyd::domain::ids::CredentialName;
 use rekeyd::domain::policy::{Breaker, WorkspaceLimits};
+use rekeyd::domain::schedule::Freeze;
 use rekeyd::engine::CommandError;
 
 use super::dice::Dice;
-use super::play::{Harness, seconds, within, workspace};
+use super::play::{Harness, epoch, seconds, within, workspace};
 
 /// Nothing by default.
 #[derive(Debug, Clone)]
@@ -133,4 +134,10 @@ impl Harness {
             self.lift(hold).await;
         }
     }
+}
+
+/// Between these minutes of the simulation.
+pub(super) fn freeze((from, until): (i64, i64)) -> Freeze {
+    let at = |minutes| epoch() + SignedDuration::from_mins(minutes);
+    Freeze { from: at(from), until: at(until), name: "peak season".to_owned() }
 }

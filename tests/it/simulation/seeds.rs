@@ -84,6 +84,8 @@ fn scenario(seed: u64) -> Scenario {
         reloads_every: if pick(4) == 0 { 90 } else { 0 },
         people_every: if pick(6) == 0 { 200 } else { 0 },
         key_lifetime: (pick(5) == 0).then_some(jiff::SignedDuration::from_hours(24)),
+        flaps: pick(4) == 0,
+        inspects_every: if pick(3) == 0 { 1 } else { 0 },
         ..Scenario::plain(seed)
     }
 }

@@ -61,3 +61,11 @@ fn a_value_that_is_put_back_in_the_quarantine_works_again_within_minutes() {
     played.assert_sound(&scenario);
     assert!(played.done >= 1, "an operator has it published again in the end");
 }
+
+#[test]
+fn a_key_whose_activation_comes_and_goes_is_published_when_it_stays() {
+    let scenario = Scenario { flaps: true, ..Scenario::plain(1) };
+    let played = play(&scenario);
+    played.assert_sound(&scenario);
+    assert!(played.done >= 1 && played.discarded == 0, "{}", played.trace);
+}

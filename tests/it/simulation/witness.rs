@@ -137,6 +137,14 @@ impl Witness {
         print
     }
 
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.truth()
+    }
+
+    pub(super) fn is_accepted(&self, print: &Fingerprint) -> bool {
+        self.provider.accepts(print)
+    }
+
     /// I1 and I3, after anything has changed: every place serves a key that is accepted and has the permissions and limits that it should.
     pub(super) fn look(&self) {
         let now = self.clock.truth();

@@ -1,7 +1,11 @@
 //! Gates: the conditions that must hold before an old key may be revoked, judged over gathered evidence.
 //!
-//! Each kind of gate has a file in `gate/` with what it is, as a `GateKind`. Here it has a variant of [`Gate`] and of
-//! [`GateName`], and a field of [`Observations`] if there is new evidence to keep.
+//! Each kind of gate that a policy may ask for has a file in `gate/` with what it is, as a `GateKind`. Here it has a variant of
+//! [`Gate`] and of [`GateName`], and a field of [`Observations`] if there is new evidence to keep.
+//!
+//! Three conditions are judged whatever the policy asks for, in `judge_all`: the time (`at_least`), consumers that report
+//! failures (`failing.rs`), and an operator's confirmation where one is needed (`confirm.rs`). What must hold of the keys and
+//! destinations themselves is no gate: see `engine/effects/precheck.rs`.
 
 use std::collections::BTreeSet;
 

@@ -125,7 +125,8 @@ text_newtype!(
     ServiceAccountId, check_opaque, OPAQUE_PATTERN, OPAQUE_CHARACTERS_MAX
 );
 text_newtype!(
-    /// One version of a secret in a store, in the store's own words (AWS: VersionId).
+    /// One version of a secret in a store. Of a staging, rekeyd chooses it (AWS: the client request token, which becomes the
+    /// VersionId); of what others wrote, it is what the store calls it.
     VersionId, check_opaque, OPAQUE_PATTERN, OPAQUE_CHARACTERS_MAX
 );
 

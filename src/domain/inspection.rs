@@ -67,10 +67,13 @@ pub fn inspect(
     }
     found.all.sort_by(|one, other| (one.kind, &one.key).cmp(&(other.kind, &other.key)));
     next.findings = found.all;
-    if let (Some(current), Some(key), None) = (&mut next.current, listed, rotation)
-        && current.attributes.is_none()
-    {
-        current.attributes = Some(key.attributes.clone());
+    if let (Some(current), Some(key), None) = (&mut next.current, listed, rotation) {
+        current.attributes.get_or_insert_with(|| key.attributes.clone());
+        // Somebody may have set it. After a rotation, a listing that lags may still show what the rotation had set.
+        let is_fresh = |since: Timestamp| seen.at.duration_since(since) < seen.settle;
+        if !is_fresh(current.since) && !record.last.as_ref().is_some_and(|last| is_fresh(last.at)) {
+            current.expires_at = key.expires_at;
+        }
     }
     next
 }

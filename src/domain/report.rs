@@ -159,13 +159,15 @@ pub struct CredentialReport {
     pub fingerprint: Option<Fingerprint>,
     pub key_since: Option<Timestamp>,
     pub key_expires_at: Option<Timestamp>,
-    /// When it is due by its schedule; `null` while a rotation is in progress.
+    /// When it is due, by its schedule or because its key expires; `null` while a rotation is in progress.
     pub next_due: Option<Timestamp>,
     /// Whether an operator has requested a rotation that has not started.
     pub requested: bool,
-    /// When it is or was due by its schedule, also during a rotation. For metrics.
+    /// When it is or was due, also during a rotation. For metrics.
     #[serde(skip)]
     pub due: Option<Timestamp>,
+    /// Whether it is due because its key expires, before its schedule says so.
+    pub due_by_expiry: bool,
     /// What blocks a rotation that is due or in progress. For metrics; the summary has the same as text.
     #[serde(skip)]
     pub blocked: Option<Blocked>,
@@ -257,7 +259,9 @@ impl CredentialReport {
         let Facts { record, rotation, evidence, policy } = facts;
         let current = record.current.as_ref();
         let is_observed = policy.is_some_and(|policy| policy.mode == Mode::Observe);
-        let due = record.due.as_ref().filter(|_| !is_observed).map(|due| due.at);
+        let scheduled = record.due.as_ref().map(|due| due.at);
+        let expiry = policy.and_then(|policy| record.expiry_deadline(policy));
+        let due = [scheduled, expiry].into_iter().flatten().min().filter(|_| !is_observed);
         let destinations = destinations::destinations(facts);
         let served = destinations.iter().filter(|place| place.state == DestinationState::Current).count();
         let mut report = Self {
@@ -278,6 +282,7 @@ impl CredentialReport {
             next_due: due.filter(|_| rotation.is_none()),
             requested: record.asked,
             due,
+            due_by_expiry: due.is_some() && due == expiry,
             blocked: blocked::by_itself(record, rotation.is_some(), policy, now),
             held: Vec::new(),
             waits_for: None,

@@ -19,7 +19,8 @@ use crate::ports::secret_store::SecretStore;
 /// How long things may take, and how far the clocks may differ.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
-    /// How long after a lost create the key with its nonce is looked for before it counts as never made.
+    /// How long a listing of the provider may lag behind a call. What a listing lacks, or shows unchanged, is not believed
+    /// before: a key whose creation got no answer is looked for so long before it counts as never created.
     pub settle: SignedDuration,
     /// How long a new key may stay unknown to the provider before it counts as bad.
     pub activation_deadline: SignedDuration,

@@ -7,6 +7,7 @@ mod clock;
 mod confirmed;
 mod consumers;
 mod evidence;
+mod expiring;
 mod harness;
 mod leaks;
 mod left_behind;

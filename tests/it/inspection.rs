@@ -106,6 +106,20 @@ fn each_state_of_a_listed_key_is_one_finding() {
 }
 
 #[test]
+fn a_listed_expiry_is_taken_over_unless_the_listing_may_lag_or_a_rotation_is_in_progress() {
+    let expiring = || vec![Key { expires_at: Some(at(600)), ..key("old") }];
+    let expiry = |record: Record| record.current.unwrap().expires_at;
+    let taken = look(&record(), None, expiring(), 9);
+    assert_eq!(expiry(look(&taken, None, vec![key("old")], 12)), None, "it was removed again");
+    assert_eq!(expiry(taken), Some(at(600)));
+    assert_eq!(expiry(look(&record(), None, expiring(), 1)), None, "the key is young");
+    for (name, rotation) in state_table::states() {
+        let record = look(&record(), Some(&rotation), expiring(), 9);
+        assert_eq!(expiry(record), None, "{name} may have set it");
+    }
+}
+
+#[test]
 fn a_finding_keeps_its_beginning_and_goes_with_its_cause_but_a_leak_stays() {
     let first = look(&record(), None, disabled(None), 5);
     let again = look(&first, None, disabled(None), 8);

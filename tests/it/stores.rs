@@ -17,7 +17,6 @@ to it by its name:
 
 ```toml
 [workspaces.prod]
-first_rotations_at_once = 1000
 base_url = \"https://api.elevenlabs.io\"
 admin_key = { systemd_credential = \"elevenlabs-admin-key\" }
 

@@ -294,9 +294,9 @@ phases! {
         needs_old_key: NeedsOldKey::Never, old_key: OldKey::Enabled, quarantine: Quarantine::NotPlanned,
         held_by: None, admin_key: AdminKeySide::Either,
         ended: None,
-        summary: "the rotation has ended",
+        summary: "the rotation waits for an operator",
         meaning: "waits for an operator",
-        impact: IN_SERVICE,
+        impact: "None by itself. The reason says what is wrong.",
     },
     Done: PhaseRow {
         label: "done",

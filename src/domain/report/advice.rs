@@ -96,6 +96,7 @@ fn idle(report: &CredentialReport, expired: bool, now: Timestamp) -> String {
         Some(_) | None if report.aborts > 0 => {
             format!("the last rotation was aborted ({} in a row)", report.aborts)
         }
+        Some(_) if report.due_by_expiry => "up to date, next rotation before the key expires".to_owned(),
         Some(_) => "up to date, next rotation scheduled".to_owned(),
         None => "no rotation scheduled".to_owned(),
     }

@@ -78,7 +78,9 @@ pub(super) fn by_itself(
     if record.findings.iter().any(|finding| finding.kind == FindingKind::EmergencyHeld) {
         return Some(Blocked::EmergencyCap);
     }
-    let is_due = record.asked || record.due.as_ref().is_some_and(|due| due.at <= now);
+    let expiry = policy.and_then(|policy| record.expiry_deadline(policy));
+    let due = record.due.as_ref().map(|due| due.at);
+    let is_due = record.asked || [due, expiry].into_iter().flatten().any(|at| at <= now);
     if !is_due {
         return None;
     }

@@ -43,11 +43,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::clock::HurriedClock;
-use crate::past::unpack;
 
 const LONGEST: Duration = Duration::from_secs(20);
 
-const BRISK: Timing = Timing {
+pub(super) const BRISK: Timing = Timing {
     settle: SignedDuration::from_secs(1),
     activation_deadline: SignedDuration::from_secs(10),
     acceptances: AcceptanceRule { count: 2, over: SignedDuration::ZERO },
@@ -107,17 +106,12 @@ impl Harness {
         Self::prepare_on(Arc::new(clock), timing, rules, start).await
     }
 
-    /// Everything but the controller, with the journal that an old daemon left behind, at the time `at`.
-    pub(super) async fn left_behind(dump: &str, at: Timestamp) -> Self {
-        let clock = HurriedClock { factor: 1, began: Instant::now(), from: at };
-        let harness = Self::prepare_on(Arc::new(clock), BRISK, Rules::default(), Start::WithKey).await;
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("journal.db");
-        unpack(dump, &path);
-        Self { journal: Arc::new(SqliteJournal::open(&path).unwrap()), folder, ..harness }
-    }
-
-    async fn prepare_on(clock: Arc<dyn Clock>, timing: Timing, rules: Rules, start: Start) -> Self {
+    pub(super) async fn prepare_on(
+        clock: Arc<dyn Clock>,
+        timing: Timing,
+        rules: Rules,
+        start: Start,
+    ) -> Self {
         let options = Options { seed: Some(1), rules, ..Options::new(Arc::clone(&clock)) };
         let sandbox = Sandbox::start(options).await.unwrap();
         let now = clock.now();
@@ -280,7 +274,9 @@ impl Harness {
         };
         let acks = self.journal.acks(&name()).await.unwrap();
         let evidence = Evidence { acks, observed: observed.unwrap_or_default() };
-        let facts = Facts { record: &known.record, rotation, evidence: &evidence, policy: None };
+        let policy = self.setup().policy;
+        let policy = policy.credentials.get(&name());
+        let facts = Facts { record: &known.record, rotation, evidence: &evidence, policy };
         CredentialReport::new(facts, self.clock.now())
     }
 

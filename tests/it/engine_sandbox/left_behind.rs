@@ -4,22 +4,40 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::sync::Arc;
+use std::time::Instant;
 
+use jiff::Timestamp;
+use rekeyd::adapters::sqlite::SqliteJournal;
 use rekeyd::domain::ack::Health;
 use rekeyd::domain::gate::Gate;
 use rekeyd::domain::ids::ConsumerName;
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::sandbox::key::State;
+use rekeyd::sandbox::rules::Rules;
 use rekeyd::sandbox::settings::{Granted, Settings};
 
-use super::harness::Harness;
-use crate::past::{MINTING, OVERLAP};
+use super::clock::HurriedClock;
+use super::harness::{BRISK, Harness, Start};
+use crate::past::{MINTING, OVERLAP, unpack};
 
 /// The metadata file that the directory store wrote beside the new version.
 const META: &str = r#"{"over":null,"sha256":"ac30e6f4afeb37840def30f474a17c4728dc89006a2033919dce8c2605d0d8fe","pending":false}"#;
 
 /// Each request took an id from the sandbox's random sequence; creating an account takes one too.
 const REQUESTS_BEFORE_THE_KEY: usize = 8;
+
+impl Harness {
+    /// Everything but the controller, with the journal that an old daemon left behind, at the time `at`.
+    async fn left_behind(dump: &str, at: Timestamp) -> Self {
+        let clock = HurriedClock { factor: 1, began: Instant::now(), from: at };
+        let harness = Self::prepare_on(Arc::new(clock), BRISK, Rules::default(), Start::WithKey).await;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        unpack(dump, &path);
+        Self { journal: Arc::new(SqliteJournal::open(&path).unwrap()), folder, ..harness }
+    }
+}
 
 /// A harness with the key that the old daemon had created, and the value of that key.
 async fn left_behind(dump: &str) -> (Harness, String) {

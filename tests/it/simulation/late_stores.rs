@@ -10,9 +10,10 @@ use rekeyd::domain::plan::AfterDeadline;
 use rekeyd::engine::Command;
 use rekeyd::ports::journal::RotationLog as _;
 
+use super::credentials::consumer;
 use super::dice::Dice;
 use super::fate::{Doom, Odds};
-use super::play::{Harness, Played, Scenario, consumer, play};
+use super::play::{Harness, Played, Scenario, play};
 
 /// Of each test here.
 const SEEDS: u64 = 60;
@@ -68,6 +69,7 @@ fn world(seed: u64) -> Scenario {
         wishes: vec![Command::Rotate, Command::RollBack],
         lag_seconds_max: pick(10),
         store_lag_max: LAG_MAX,
+        inspects_every: pick(2),
         ..Scenario::plain(seed)
     }
 }

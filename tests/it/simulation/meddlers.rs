@@ -8,8 +8,9 @@ use rekeyd::domain::plan::Destination;
 use rekeyd::domain::policy::Credential;
 use rekeyd::domain::schedule::Cadence;
 
+use super::credentials::credential;
 use super::dice::Dice;
-use super::play::{Harness, credential, seconds};
+use super::play::{Harness, seconds};
 
 impl Harness {
     pub(super) fn start_meddlers(self: &Arc<Self>) -> [tokio::task::JoinHandle<()>; 5] {

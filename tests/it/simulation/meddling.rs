@@ -6,8 +6,9 @@ use rekeyd::domain::plan::AfterDeadline;
 use rekeyd::domain::schedule::Cadence;
 use rekeyd::rehearsal::workspace::key::LiveKey;
 
+use super::credentials::consumer;
 use super::meddlers::add_destination;
-use super::play::{Harness, Scenario, consumer, play};
+use super::play::{Harness, Scenario, play};
 
 /// Waits for a consumer that there is not.
 fn nobody_answers(harness: &Harness) {

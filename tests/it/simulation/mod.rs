@@ -3,6 +3,7 @@
 
 mod chronicle;
 mod crash_matrix;
+mod credentials;
 mod dice;
 mod evidence;
 mod fate;

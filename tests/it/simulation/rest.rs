@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
+use rekeyd::domain::audit::ChainedAct;
+use rekeyd::domain::audit::check::Checker;
 use rekeyd::domain::ids::KeyId;
 use rekeyd::domain::phase::Phase;
 use rekeyd::domain::rotation::ParkReason;
@@ -10,6 +12,7 @@ use rekeyd::engine::Command;
 use rekeyd::ports::journal::{AuditLog, Records};
 
 use super::play::{Harness, seconds};
+use super::witness::Witness;
 
 /// How long a scenario may take to come to rest when nothing goes wrong any more.
 const REST_HOURS: i64 = 80;
@@ -97,6 +100,37 @@ impl Harness {
             self.fate
                 .note(format!("the operator wishes {wish:?} of {name} in {}", rotation.phase.name().label()));
             drop(handle.request(name, wish, "the end".to_owned()).await);
+        }
+    }
+}
+
+impl Witness {
+    /// I4, when everything is quiet: every key with a nonce is the key of a credential.
+    pub(super) fn check_orphans(&self, current: &BTreeSet<KeyId>) {
+        for sim in self.provider.keys() {
+            if sim.key.nonce().is_some() && !current.contains(&sim.key.id) {
+                self.blame("I4", &format!("an orphan is alive: {} {}", sim.key.id, sim.key.name));
+            }
+        }
+    }
+
+    /// I6 and I9, at the end: the audit log is whole, tells of each event once, and of no value.
+    pub(super) fn check_audit(&self, records: &[ChainedAct]) {
+        let mut checker = Checker::new(None);
+        if let Err(fault) = records.iter().try_for_each(|record| checker.check(record)) {
+            self.blame("I9", &format!("the audit log is not whole: {fault}"));
+        }
+        let told = records.iter().filter(|record| record.act.details.contains_key("entry")).count();
+        let happened = self.happened();
+        if u64::try_from(told).unwrap() != happened {
+            self.blame("I9", &format!("of {happened} events the audit log tells {told}"));
+        }
+        let values: Vec<String> = self.provider.keys().into_iter().map(|sim| sim.value).collect();
+        for record in records {
+            let text = record.to_json().to_string();
+            if values.iter().any(|value| text.contains(value)) {
+                self.blame("I6", &format!("the audit log holds a value: {}", record.act.what));
+            }
         }
     }
 }

@@ -7,9 +7,10 @@ use rekeyd::domain::ack::{Ack, Health};
 use rekeyd::domain::ids::CredentialName;
 use rekeyd::ports::clock::Clock as _;
 
+use super::credentials::consumer;
 use super::dice::Dice;
 use super::evidence::Proof;
-use super::play::{CACHE, Harness, Scenario, consumer, seconds, within};
+use super::play::{CACHE, Harness, Scenario, seconds, within};
 use super::witness::Place;
 
 fn lateness(proof: Proof, dice: &mut Dice) -> SignedDuration {

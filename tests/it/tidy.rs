@@ -127,7 +127,6 @@ const LINES_MAX: usize = 400;
 const LONGER: &[(&str, usize)] = &[
     ("src/engine/controller.rs", 450),
     ("tests/it/journal/status.rs", 430),
-    ("tests/it/simulation/play.rs", 480),
 ];
 
 /// Written in two parts, so that this file does not find itself.

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use rekeyd::adapters::clock::SystemClock;
 use rekeyd::adapters::directory::{self, Directory};
 use rekeyd::adapters::elevenlabs::{ElevenLabs, Settings};

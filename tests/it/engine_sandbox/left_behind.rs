@@ -31,11 +31,13 @@ impl Harness {
     /// Everything but the controller, with the journal that an old daemon left behind, at the time `at`.
     async fn left_behind(dump: &str, at: Timestamp) -> Self {
         let clock = HurriedClock { factor: 1, began: Instant::now(), from: at };
-        let harness = Self::prepare_on(Arc::new(clock), BRISK, Rules::default(), Start::WithKey).await;
+        let mut harness = Self::prepare_on(Arc::new(clock), BRISK, Rules::default(), Start::WithKey).await;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.db");
         unpack(dump, &path);
-        Self { journal: Arc::new(SqliteJournal::open(&path).unwrap()), folder, ..harness }
+        harness.journal = Arc::new(SqliteJournal::open(&path).unwrap());
+        harness.folder = folder;
+        harness
     }
 }
 

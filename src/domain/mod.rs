@@ -32,6 +32,7 @@ pub mod rotation;
 pub mod sanitize;
 pub mod schedule;
 pub mod secret;
+pub mod sharing;
 pub mod step;
 pub mod successor;
 pub mod time;

@@ -10,6 +10,7 @@ use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::{KeyId, ServiceAccountId, WorkspaceName};
 use crate::domain::key::{Account, Inventory, Key};
 use crate::domain::secret::Fingerprint;
+use crate::domain::sharing::SharingGroups;
 use crate::domain::time::later;
 use crate::domain::usage::Use;
 use crate::ports::issuer::AdminKey;
@@ -89,6 +90,23 @@ impl Workspace {
         if !model.accounts().iter().any(|account| account.id == id.as_str()) {
             model.add_account(id.to_string(), name.to_owned(), self.clock.truth());
         }
+    }
+
+    /// Creates a service account that a listing shows after `listing_lag`.
+    ///
+    /// # Errors
+    /// What the workspace does not want of it.
+    pub fn create_account(
+        &self,
+        name: &str,
+        groups: SharingGroups,
+        listing_lag: SignedDuration,
+    ) -> Result<ServiceAccountId, Failure> {
+        let model = &mut self.state().model;
+        model.rules.listing_lag = listing_lag;
+        let made = model.request_account(name, groups, self.clock.truth());
+        let id = made.map_err(|refusal| refused(&refusal))?;
+        ServiceAccountId::new(id).map_err(|error| Failure::rejected(Kind::Invalid, error.to_string()))
     }
 
     /// A key that is there already, and accepted.
@@ -192,10 +210,11 @@ impl Workspace {
         let model = &mut self.state().model;
         model.rules.listing_lag = lag;
         model.forget_deleted(later(now, SignedDuration::ZERO - LISTING_LAG_MAX));
-        let accounts = model.accounts().iter().filter_map(|account| {
+        let accounts = model.listed_accounts(now).filter_map(|account| {
             let keys = model.listing(account, now).filter_map(|(key, settings)| key_of(key, settings));
             let id = ServiceAccountId::new(&account.id).ok()?;
-            Some(Account { id, name: account.name.clone(), keys: keys.collect() })
+            let (name, groups) = (account.name.clone(), Some(account.groups.clone()));
+            Some(Account { id, name, groups, keys: keys.collect() })
         });
         let skew = SignedDuration::ZERO - self.clock.ahead();
         Inventory { accounts: accounts.collect(), clock_skew_seconds: Some(skew.as_secs()) }
@@ -223,7 +242,11 @@ impl Workspace {
 /// As the adapter tells the engine of a refusal.
 fn refused(refusal: &Refusal) -> Failure {
     let is_missing = matches!(refusal, Refusal::AccountNotFound | Refusal::KeyNotFound);
-    let kind = if is_missing { Kind::NotFound } else { Kind::Invalid };
+    let kind = match refusal {
+        _ if is_missing => Kind::NotFound,
+        Refusal::AccountLimit | Refusal::KeyLimit => Kind::LimitReached,
+        _ => Kind::Invalid,
+    };
     Failure::rejected(kind, format!("the workspace refuses it: {}", refusal.code()))
 }
 

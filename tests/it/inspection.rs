@@ -44,7 +44,10 @@ fn key(text: &str) -> Key {
 
 fn listing(keys: Vec<Key>) -> Inventory {
     let id = ServiceAccountId::new("account").unwrap();
-    Inventory { accounts: vec![Account { id, name: "account".to_owned(), keys }], clock_skew_seconds: None }
+    Inventory {
+        accounts: vec![Account { id, name: "account".to_owned(), groups: None, keys }],
+        clock_skew_seconds: None,
+    }
 }
 
 /// Its key `old` is current since the beginning, with a baseline.

@@ -37,8 +37,9 @@ pub(super) fn judge(
     if let Err(obstacle) = shared.and(moved) {
         return vec![from_obstacle(&about, &obstacle)];
     }
-    let what =
-        format!("service account {} ({}); keys: {}", quoted(&account.name), account.id, account.keys.len());
+    let groups = account.groups.as_ref().map_or_else(String::new, |it| format!("; sharing groups: {it}"));
+    let keys = account.keys.len();
+    let what = format!("service account {} ({}); keys: {keys}{groups}", quoted(&account.name), account.id);
     let mut findings = vec![CheckResult::ok(Check::ServiceAccount, &about, what)];
     findings.extend(unknown_permissions(&about, credential, inventory));
     let on_record = record.and_then(|record| record.current.as_ref());

@@ -16,6 +16,7 @@ use crate::domain::plan::{Destination, Reason, Urgency};
 use crate::domain::policy::{Credential, Mode};
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::Fingerprint;
+use crate::domain::sharing::SharingGroups;
 use crate::domain::successor::{PlacementState, Successor};
 use crate::domain::time::later;
 
@@ -48,6 +49,9 @@ pub struct Record {
     /// Keys of the service account that are not ours and that an operator accepted.
     #[serde(default)]
     pub accepted: BTreeSet<KeyId>,
+    /// The sharing groups of its service account, as it was created with, as first listed, or as an operator accepted them.
+    #[serde(default)]
+    pub sharing_groups: Option<SharingGroups>,
     /// An operator requested an emergency rotation that has not begun yet.
     #[serde(default)]
     pub emergency: Option<Urgency>,
@@ -151,6 +155,7 @@ impl Record {
             obstacle: None,
             findings: Vec::new(),
             accepted: BTreeSet::new(),
+            sharing_groups: None,
             emergency: None,
             answered: None,
             adopted_at: None,

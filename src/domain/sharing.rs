@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::sanitize::{one_line, shortened};
@@ -16,7 +17,7 @@ const ID_CHARACTERS_MAX: usize = 128;
 const SHOWN_CHARACTERS_MAX: usize = 300;
 
 /// Each group's id with its role, as the provider names them: both are opaque in a listing.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct SharingGroups(BTreeMap<String, String>);
 

@@ -138,6 +138,9 @@ impl Reconciler {
         let lost =
             self.record.asked && self.record.current.as_ref().is_some_and(|current| gone(&current.key));
         let mut record = Record { account: Some(account.id.clone()), obstacle: None, ..self.record.clone() };
+        if self.record.account.as_ref() != Some(&account.id) {
+            record.sharing_groups = None;
+        }
         if record.current.is_none() || lost {
             if let Err(obstacle) = adoption::check_sharers(credential, account, &self.context.policy, now) {
                 return Ok(Err(obstacle));

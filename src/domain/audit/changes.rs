@@ -64,12 +64,20 @@ pub fn of_record(before: &Record, after: &Record, actor: &Actor, at: Timestamp) 
     }
     let key = |record: &Record| record.current.as_ref().map(|current| current.key.clone());
     let attributes = |record: &Record| record.current.as_ref().and_then(|current| current.attributes.clone());
+    let groups_were_accepted = before.account == after.account
+        && before.sharing_groups.is_some()
+        && before.sharing_groups != after.sharing_groups;
     if key(before) != key(after) {
         told.push((ADOPTED, json!({ "key": key(after), "before": key(before) })));
     } else if before.accepted != after.accepted
         || (attributes(before).is_some() && attributes(before) != attributes(after))
+        || groups_were_accepted
     {
-        told.push((ACCEPTED, json!({ "key": key(after), "other_keys": after.accepted })));
+        let groups = after.sharing_groups.as_ref().filter(|_| groups_were_accepted);
+        told.push((
+            ACCEPTED,
+            json!({ "key": key(after), "other_keys": after.accepted, "sharing_groups": groups }),
+        ));
     }
     let missing_in = |record: &Record, it: &Finding| !record.findings.iter().any(|known| known.is_same(it));
     for found in after.findings.iter().filter(|it| missing_in(before, it)) {

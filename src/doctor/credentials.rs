@@ -80,6 +80,9 @@ fn from_obstacle(about: &str, obstacle: &Obstacle) -> CheckResult {
         ObstacleKind::NoSuchAccount => {
             (Check::ServiceAccount, "set `service_account` to the exact name or ID of an existing account")
         }
+        ObstacleKind::AccountNotCreated => {
+            (Check::ServiceAccount, "see `account_not_created` in the runbook")
+        }
         ObstacleKind::AdoptionUnclear => {
             (Check::Key, "set `adopt` to the ID of the key that consumers use now")
         }

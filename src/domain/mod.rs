@@ -3,6 +3,7 @@
 //! A [`rotation::Rotation`] is folded from its journalled [`event::Event`]s. [`step`] decides which state an event leads
 //! to, and [`effect::pending`] which effect comes next, live and after a crash alike. [`phase`] has one row per phase.
 
+pub mod account_creation;
 pub mod ack;
 pub mod adoption;
 pub mod audit;

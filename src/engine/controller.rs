@@ -15,6 +15,7 @@ use crate::domain::report::condition::Orphan;
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::SecretValue;
 use crate::domain::time::later;
+use crate::engine::accounts;
 use crate::engine::admission::Admission;
 use crate::engine::breaker;
 use crate::engine::commands::CommandRequest;
@@ -87,6 +88,8 @@ enum TaskResult {
     DestinationsRead(Vec<ServedValues>),
     OrphansDeleted(Vec<Orphan>),
     HoldsChanged(hold_changes::HoldOutcome),
+    /// An operator's request to create a service account was answered.
+    AccountRequested,
 }
 
 /// The engine. [`Controller::run`] is its loop.
@@ -233,6 +236,13 @@ impl Controller {
             Message::Sweep => self.sweep(),
             Message::Inspect => self.inspect(),
             Message::ChangeHolds(change) => self.change_holds(change),
+            Message::CreateAccount(request) => {
+                let context = Arc::clone(&self.context);
+                self.tasks.spawn(async move {
+                    accounts::create(context, request).await;
+                    TaskResult::AccountRequested
+                });
+            }
         }
     }
 
@@ -342,6 +352,7 @@ impl Controller {
                 }
             }
             Ok((_, TaskResult::DestinationsRead(served))) => self.compare_served(served),
+            Ok((_, TaskResult::AccountRequested)) => {}
             Ok((_, TaskResult::HoldsChanged(outcome))) => self.on_holds_changed(outcome),
             Ok((_, TaskResult::OrphansDeleted(deleted))) => {
                 self.heartbeat.send_modify(|heartbeat| heartbeat.count_orphans(deleted));

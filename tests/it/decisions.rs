@@ -39,6 +39,7 @@ fn credential() -> Credential {
         name: name(),
         workspace: WorkspaceName::new("prod").unwrap(),
         service_account: "tts-account".to_owned(),
+        create_account: None,
         adopt: None,
         first: None,
         allow_unrestricted: false,

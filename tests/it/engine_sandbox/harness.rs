@@ -208,6 +208,7 @@ impl Harness {
             name: name(),
             workspace: workspace.clone(),
             service_account: "tts-backend".to_owned(),
+            create_account: None,
             adopt: None,
             first: (self.start == Start::WithoutKey).then(|| KeyAttributes::of(permissions)),
             allow_unrestricted: false,

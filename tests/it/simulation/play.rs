@@ -408,6 +408,7 @@ pub(super) fn credential(scenario: &Scenario, index: usize) -> Credential {
         name: CredentialName::new(format!("tts-{index}")).unwrap(),
         workspace: workspace(),
         service_account: format!("account-{index}"),
+        create_account: None,
         adopt: None,
         first: scenario.first_key.then(attributes),
         allow_unrestricted: false,

@@ -59,7 +59,10 @@ impl Reconciler {
         let step = account_creation::next_step(credential, &self.record, &inventory, tried_at, settle, now);
         match step {
             NextStep::Leave => Ok(None),
-            NextStep::Wait(until) => Ok(Some(Some(Action::RequeueAt(until)))),
+            NextStep::Wait(until) => {
+                self.release_slot();
+                Ok(Some(Some(Action::RequeueAt(until))))
+            }
             NextStep::Doubt(doubted) => {
                 self.save(Record { account_creation: Some(doubted), ..self.record.clone() }).await?;
                 Ok(Some(None))

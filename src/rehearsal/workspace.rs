@@ -162,6 +162,12 @@ impl Workspace {
         change(&mut self.state().model, self.clock.truth()).map_err(|refusal| refused(&refusal))
     }
 
+    /// The name of every service account.
+    #[must_use]
+    pub fn account_names(&self) -> Vec<String> {
+        self.state().model.accounts().iter().map(|account| account.name.clone()).collect()
+    }
+
     /// Every key that exists.
     #[must_use]
     pub fn keys(&self) -> Vec<LiveKey> {

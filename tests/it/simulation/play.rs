@@ -18,6 +18,7 @@ use rekeyd::domain::plan::{AfterDeadline, Destination, RevocationPolicy};
 use rekeyd::domain::policy::{Credential, IfVanished, Mode, Policy, WorkspaceLimits};
 use rekeyd::domain::schedule::{Cadence, Freeze, Schedule};
 use rekeyd::domain::secret::SecretValue;
+use rekeyd::domain::sharing::SharingGroups;
 use rekeyd::engine::{Command, Context, Controller, Handle, Timing, WorkspaceClient};
 use rekeyd::ports::clock::Clock as _;
 use rekeyd::ports::issuer::AdminKey;
@@ -54,6 +55,8 @@ pub(super) struct Scenario {
     pub(super) spoil: Spoil,
     /// The credential has no key yet.
     pub(super) first_key: bool,
+    /// The credential's service account is not there yet, and the policy has it created.
+    pub(super) creates_account: bool,
     pub(super) acks: bool,
     pub(super) then: AfterDeadline,
     pub(super) first_version: FirstVersion,
@@ -95,6 +98,7 @@ impl Scenario {
             doom: None,
             spoil: Spoil::Nothing,
             first_key: false,
+            creates_account: false,
             acks: false,
             then: AfterDeadline::Hold,
             first_version: FirstVersion::Pending,
@@ -136,6 +140,7 @@ pub(super) struct Played {
     pub(super) expiries: u64,
     pub(super) lives: u64,
     pub(super) held_before_the_end: Vec<Hold>,
+    pub(super) accounts: Vec<String>,
 }
 
 impl Played {
@@ -225,7 +230,9 @@ impl Harness {
         for index in 0..scenario.credentials {
             let credential = credential(scenario, index);
             let account = ServiceAccountId::new(format!("user-{}", credential.service_account)).unwrap();
-            provider.add_account(&account, &credential.service_account);
+            if !scenario.creates_account {
+                provider.add_account(&account, &credential.service_account);
+            }
             if !scenario.first_key {
                 let lag = SignedDuration::ZERO;
                 let by_hand = settings("made by hand", attributes(), None);
@@ -357,6 +364,7 @@ impl Harness {
             expiries: count("expiry_settled"),
             lives,
             held_before_the_end,
+            accounts: self.provider.account_names(),
         }
     }
 
@@ -408,7 +416,7 @@ pub(super) fn credential(scenario: &Scenario, index: usize) -> Credential {
         name: CredentialName::new(format!("tts-{index}")).unwrap(),
         workspace: workspace(),
         service_account: format!("account-{index}"),
-        create_account: None,
+        create_account: scenario.creates_account.then(|| SharingGroups::default().with("g1", "viewer")),
         adopt: None,
         first: scenario.first_key.then(attributes),
         allow_unrestricted: false,

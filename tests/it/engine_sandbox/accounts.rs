@@ -44,7 +44,8 @@ fn named(harness: &Harness) -> usize {
 
 async fn ask(harness: &Harness) -> Result<String, String> {
     let workspace = WorkspaceName::new("sandbox").unwrap();
-    let made = harness.handle().create_account(workspace, NEW.to_owned(), groups(), "a test".to_owned()).await;
+    let made =
+        harness.handle().create_account(workspace, NEW.to_owned(), groups(), "a test".to_owned()).await;
     made.map_err(|error| match error {
         CommandError::Because(why) => why,
         CommandError::Stopping => panic!("stopping"),
@@ -152,12 +153,18 @@ async fn a_command_creates_an_account_once_and_says_what_it_found() {
     assert!(made.contains("created the service account `new-application` as `"), "{made}");
     assert!(made.contains("sharing groups: `g1` (editor)"), "{made}");
     let again = ask(&harness).await.unwrap();
-    assert!(again.contains("is there already") && again.contains("nothing was created or changed"), "{again}");
+    assert!(
+        again.contains("is there already") && again.contains("nothing was created or changed"),
+        "{again}"
+    );
     assert_eq!((named(&harness), harness.calls(Route::CreateAccount)), (1, 1));
     assert_eq!(acts(&harness).await, ["account_creation_intended", "account_created"]);
     let acts = harness.journal.audit(0, 1000).await.unwrap();
     let act = acts.iter().find(|it| it.act.what == "account_created").unwrap().act.clone();
-    assert_eq!((act.actor.to_string(), act.workspace.unwrap().as_str()), ("operator a test".to_owned(), "sandbox"));
+    assert_eq!(
+        (act.actor.to_string(), act.workspace.unwrap().as_str()),
+        ("operator a test".to_owned(), "sandbox")
+    );
     assert!(act.details["service_account"].is_string() && act.details["name"] == NEW, "{:?}", act.details);
     harness.stop().await;
 }
@@ -167,10 +174,14 @@ async fn after_a_lost_answer_a_command_looks_for_the_name_and_never_creates_two(
     let lag = SignedDuration::from_millis(600);
     let rules = Rules { listing_lag: lag, ..rules(ApiVersion::November2026) };
     let harness = Harness::start(rules, Start::WithoutKey).await;
-    harness.sandbox.set_faults(vec![Fault::on(Route::CreateAccount, What::LostReply(Moment::Before)).times(1)]);
+    harness
+        .sandbox
+        .set_faults(vec![Fault::on(Route::CreateAccount, What::LostReply(Moment::Before)).times(1)]);
     let doubted = ask(&harness).await.unwrap_err();
     assert!(doubted.contains("no service account `new-application` is listed so far"), "{doubted}");
-    harness.sandbox.set_faults(vec![Fault::on(Route::CreateAccount, What::LostReply(Moment::After)).times(1)]);
+    harness
+        .sandbox
+        .set_faults(vec![Fault::on(Route::CreateAccount, What::LostReply(Moment::After)).times(1)]);
     let found = loop {
         match ask(&harness).await {
             Ok(found) => break found,
@@ -178,7 +189,10 @@ async fn after_a_lost_answer_a_command_looks_for_the_name_and_never_creates_two(
             Err(why) => assert!(why.contains("was tried to be created at"), "{why}"),
         }
     };
-    assert!(found.contains("created the service account") && found.contains("the answer was lost"), "{found}");
+    assert!(
+        found.contains("created the service account") && found.contains("the answer was lost"),
+        "{found}"
+    );
     assert_eq!((named(&harness), harness.calls(Route::CreateAccount)), (1, 2));
     harness.stop().await;
 }

@@ -96,7 +96,7 @@ fn missing_account(
     if credential.mode == Mode::Observe {
         let what =
             format!("service account {wanted} does not exist, and an observed credential creates none");
-        let fix = "set `mode = \"rotate\"`, or create the account: `rekeyd account create`";
+        let fix = "set `mode = \"rotate\"`, or create the account in the dashboard";
         return Some(CheckResult::warning(check, about, what, fix));
     }
     if inventory.accounts.first().is_some_and(|account| account.groups.is_none()) {

@@ -15,7 +15,6 @@ use crate::domain::report::condition::Orphan;
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::SecretValue;
 use crate::domain::time::later;
-use crate::engine::accounts;
 use crate::engine::admission::Admission;
 use crate::engine::breaker;
 use crate::engine::commands::CommandRequest;
@@ -236,13 +235,7 @@ impl Controller {
             Message::Sweep => self.sweep(),
             Message::Inspect => self.inspect(),
             Message::ChangeHolds(change) => self.change_holds(change),
-            Message::CreateAccount(request) => {
-                let context = Arc::clone(&self.context);
-                self.tasks.spawn(async move {
-                    accounts::create(context, request).await;
-                    TaskResult::AccountRequested
-                });
-            }
+            Message::CreateAccount(request) => self.create_account(request),
         }
     }
 

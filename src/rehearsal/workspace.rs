@@ -248,11 +248,9 @@ impl Workspace {
 /// As the adapter tells the engine of a refusal.
 fn refused(refusal: &Refusal) -> Failure {
     let is_missing = matches!(refusal, Refusal::AccountNotFound | Refusal::KeyNotFound);
-    let kind = match refusal {
-        _ if is_missing => Kind::NotFound,
-        Refusal::AccountLimit | Refusal::KeyLimit => Kind::LimitReached,
-        _ => Kind::Invalid,
-    };
+    let is_limit = matches!(refusal, Refusal::AccountLimit | Refusal::KeyLimit);
+    let otherwise = if is_limit { Kind::LimitReached } else { Kind::Invalid };
+    let kind = if is_missing { Kind::NotFound } else { otherwise };
     Failure::rejected(kind, format!("the workspace refuses it: {}", refusal.code()))
 }
 

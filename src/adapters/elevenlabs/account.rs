@@ -32,12 +32,12 @@ impl ElevenLabs {
         let mut accepted = match self.transport.send(&call).await? {
             Reply::Accepted(accepted) => accepted,
             Reply::Refused(refusal) => {
-                let why = match refusal.meaning() {
-                    Meaning::LimitReached => LIMIT,
-                    Meaning::NoSuchRoute => NO_ROUTE,
-                    _ => return Err(self.transport.refused(&call, &refusal)),
+                let meaning = refusal.meaning();
+                let why = [(Meaning::LimitReached, LIMIT), (Meaning::NoSuchRoute, NO_ROUTE)];
+                let Some((_, why)) = why.into_iter().find(|(known, _)| *known == meaning) else {
+                    return Err(self.transport.refused(&call, &refusal));
                 };
-                let kind = refusal.meaning().kind();
+                let kind = meaning.kind();
                 return Err(self.transport.refused_as(&call, &refusal, Certainty::Rejected, kind, why));
             }
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use crate::config::check::{calendars, gates};
+use crate::config::check::{accounts, calendars, gates};
 use crate::config::components::ConsumerConfig;
 use crate::config::defaults as silent;
 use crate::config::known_permissions::KNOWN_PERMISSIONS;
@@ -18,7 +18,6 @@ use crate::domain::key::{KeyAttributes, Limits, Permissions, canonical_networks,
 use crate::domain::plan::{AfterDeadline, Destination, RevocationPolicy};
 use crate::domain::policy::{Credential, IfVanished, Mode};
 use crate::domain::schedule::Schedule;
-use crate::domain::sharing::SharingGroups;
 use crate::ports::store_kind::{NameRule, StoreConfig};
 
 /// The provider's bounds are 15 minutes and 90 days; the margin covers clock skew.
@@ -57,7 +56,7 @@ pub(super) fn check<'r>(around: &References<'r>, findings: &mut Findings) -> Vec
         let mode = mode(around, raw, workspace.as_ref());
         let service_account = values::text(raw.service_account.as_ref(), findings);
         let adopt = adopt(raw, findings);
-        let create_account = create_account(name, raw, findings);
+        let create_account = accounts::create_account(name, raw, findings);
         let (destinations, places) = destinations(around, name, raw, findings);
         let allow_unrestricted = raw.allow_unrestricted.as_ref().or(defaults.allow_unrestricted.as_ref());
         let allow_unrestricted = allow_unrestricted.is_some_and(|allowed| *allowed.value());
@@ -244,36 +243,6 @@ fn adopt(raw: &raw::Credential, findings: &mut Findings) -> Option<KeyId> {
             None
         }
     }
-}
-
-/// An account that is not there has no key to adopt, so its first one has to be described.
-fn create_account(
-    name: &At<String>,
-    raw: &raw::Credential,
-    findings: &mut Findings,
-) -> Option<SharingGroups> {
-    let written = raw.create_account.as_ref()?;
-    if let Some(adopt) = &raw.adopt {
-        let rule = "`adopt` with `create_account`: a service account that is created has no key";
-        findings.error(&adopt.span(), rule, "remove one of the two");
-    }
-    if raw.permissions.is_none() {
-        let rule = "`create_account` without `permissions`";
-        let help = "set the permissions of the first key, such as `permissions = [\"text_to_speech\"]`";
-        findings.error(&name.span(), rule, help);
-    }
-    let mut groups = SharingGroups::default();
-    let Some(listed) = &written.groups else {
-        let help = "set `groups`; an account without a group reaches no shared resource: `groups = []`";
-        findings.error(&name.span(), "`create_account` without `groups`", help);
-        return None;
-    };
-    for group in listed {
-        if let Err(rule) = groups.add(group.value().as_str()) {
-            findings.error(&group.span(), rule, "use the ID of a group, or for example \"ID:editor\"");
-        }
-    }
-    Some(groups)
 }
 
 fn destinations(

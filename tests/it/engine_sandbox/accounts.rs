@@ -6,7 +6,7 @@ use rekeyd::domain::ids::WorkspaceName;
 use rekeyd::domain::policy::{Credential, Mode};
 use rekeyd::domain::record::ObstacleKind;
 use rekeyd::domain::sharing::SharingGroups;
-use rekeyd::engine::{Command, CommandError};
+use rekeyd::engine::Command;
 use rekeyd::sandbox::api_version::ApiVersion;
 use rekeyd::sandbox::faults::{Fault, Moment, What};
 use rekeyd::sandbox::route::Route;
@@ -46,10 +46,7 @@ async fn ask(harness: &Harness) -> Result<String, String> {
     let workspace = WorkspaceName::new("sandbox").unwrap();
     let made =
         harness.handle().create_account(workspace, NEW.to_owned(), groups(), "a test".to_owned()).await;
-    made.map_err(|error| match error {
-        CommandError::Because(why) => why,
-        CommandError::Stopping => panic!("stopping"),
-    })
+    made.map_err(|error| error.to_string())
 }
 
 #[tokio::test]

@@ -203,7 +203,6 @@ impl Harness {
 
     fn credential(&self, workspace: &WorkspaceName) -> Credential {
         let permissions = Permissions::Only(["text_to_speech".to_owned()].into());
-        let secret = "tts-backend".to_owned();
         Credential {
             name: name(),
             workspace: workspace.clone(),
@@ -220,7 +219,7 @@ impl Harness {
             mode: Mode::Rotate,
             destinations: vec![Destination {
                 store: store(),
-                secret,
+                secret: "tts-backend".to_owned(),
                 json_field: None,
                 create: true,
                 create_field: false,

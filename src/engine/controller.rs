@@ -87,7 +87,6 @@ enum TaskResult {
     DestinationsRead(Vec<ServedValues>),
     OrphansDeleted(Vec<Orphan>),
     HoldsChanged(hold_changes::HoldOutcome),
-    /// An operator's request to create a service account was answered.
     AccountRequested,
 }
 

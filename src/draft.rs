@@ -104,7 +104,40 @@ pub fn draft(workspace: &Workspace<'_>, inventory: &Inventory) -> Draft {
             }
         }
     }
+    text += &new_account(workspace, inventory, &mut names);
     Draft { text, included, skipped }
+}
+
+/// An example of a credential whose account rekeyd creates, where the API can.
+fn new_account(
+    workspace: &Workspace<'_>,
+    inventory: &Inventory,
+    names: &mut BTreeSet<CredentialName>,
+) -> String {
+    let mut groups: BTreeSet<&str> = BTreeSet::new();
+    for account in &inventory.accounts {
+        let Some(listed) = &account.groups else { return String::new() };
+        groups.extend(listed.iter().map(|(id, _)| id));
+    }
+    if inventory.accounts.is_empty() {
+        return String::new();
+    }
+    let known = groups.iter().take(KEYS_NAMED_MAX).copied().collect::<Vec<_>>().join(", ");
+    let known = if known.is_empty() { "none".to_owned() } else { shown(&known) };
+    let name = free_name("new-application", names);
+    let places = destinations(workspace, &name);
+    let lines = format!(
+        "[credentials.{name}]\nservice_account = \"{name}\"\ncreate_account = {{ groups = [] }}\n\
+         permissions = [\"text_to_speech\"]\nmode = \"rotate\"\n{places}"
+    );
+    let mut text = format!(
+        "\n# A service account that does not exist yet is created before its first key. It reaches what is shared with its\n\
+         # groups, such as \"GROUP_ID:editor\"; groups of the accounts listed here: {known}\n"
+    );
+    for line in lines.lines() {
+        text += &format!("# {line}\n");
+    }
+    text
 }
 
 fn head(workspace: &Workspace<'_>, inventory: &Inventory) -> String {
@@ -212,13 +245,17 @@ fn credential(
     if let Some(key) = adopt {
         text += &format!("adopt = {}\n", toml(key.id.as_str()));
     }
+    text + &destinations(workspace, name)
+}
+
+fn destinations(workspace: &Workspace<'_>, name: &CredentialName) -> String {
     let destinations = workspace.stores.iter().enumerate().map(|(index, StoreChoice { kind, form, .. })| {
         let store = store_name(workspace.stores, index);
         let prefix = if form.is_prefixed { workspace.prefix } else { "" };
         let create = if kind.is_filled_by_rekeyd { "" } else { ", create = true" };
         format!("{{ store = \"{store}\", secret = {}{create} }}", toml(&format!("{prefix}{name}")))
     });
-    text + &format!("publish_to = [{}]\n", destinations.collect::<Vec<_>>().join(", "))
+    format!("publish_to = [{}]\n", destinations.collect::<Vec<_>>().join(", "))
 }
 
 /// The account's name where that is unmistakable, else its id.
@@ -244,10 +281,13 @@ fn name_for(account: &Account, names: &mut BTreeSet<CredentialName>) -> Credenti
     }
     let base = base.trim_start_matches(['_', '.', '-']).trim_end_matches(['-', '.']);
     let base: String = base.chars().take(NAME_CHARACTERS_MAX - 8).collect();
-    let base = if base.is_empty() { "account".to_owned() } else { base };
+    free_name(if base.is_empty() { "account" } else { &base }, names)
+}
+
+fn free_name(base: &str, names: &mut BTreeSet<CredentialName>) -> CredentialName {
     let mut number = 1_u32;
     loop {
-        let text = if number == 1 { base.clone() } else { format!("{base}-{number}") };
+        let text = if number == 1 { base.to_owned() } else { format!("{base}-{number}") };
         // The name is valid by construction, and some number is free.
         if let Ok(name) = CredentialName::new(text)
             && names.insert(name.clone())

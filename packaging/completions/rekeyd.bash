@@ -22,6 +22,9 @@ _rekeyd() {
             rekeyd,accept)
                 cmd="rekeyd__subcmd__accept"
                 ;;
+            rekeyd,account)
+                cmd="rekeyd__subcmd__account"
+                ;;
             rekeyd,agent)
                 cmd="rekeyd__subcmd__agent"
                 ;;
@@ -118,6 +121,18 @@ _rekeyd() {
             rekeyd,tethered)
                 cmd="rekeyd__subcmd__tethered"
                 ;;
+            rekeyd__subcmd__account,create)
+                cmd="rekeyd__subcmd__account__subcmd__create"
+                ;;
+            rekeyd__subcmd__account,help)
+                cmd="rekeyd__subcmd__account__subcmd__help"
+                ;;
+            rekeyd__subcmd__account__subcmd__help,create)
+                cmd="rekeyd__subcmd__account__subcmd__help__subcmd__create"
+                ;;
+            rekeyd__subcmd__account__subcmd__help,help)
+                cmd="rekeyd__subcmd__account__subcmd__help__subcmd__help"
+                ;;
             rekeyd__subcmd__audit,compare)
                 cmd="rekeyd__subcmd__audit__subcmd__compare"
                 ;;
@@ -147,6 +162,9 @@ _rekeyd() {
                 ;;
             rekeyd__subcmd__help,accept)
                 cmd="rekeyd__subcmd__help__subcmd__accept"
+                ;;
+            rekeyd__subcmd__help,account)
+                cmd="rekeyd__subcmd__help__subcmd__account"
                 ;;
             rekeyd__subcmd__help,agent)
                 cmd="rekeyd__subcmd__help__subcmd__agent"
@@ -244,6 +262,9 @@ _rekeyd() {
             rekeyd__subcmd__help,tethered)
                 cmd="rekeyd__subcmd__help__subcmd__tethered"
                 ;;
+            rekeyd__subcmd__help__subcmd__account,create)
+                cmd="rekeyd__subcmd__help__subcmd__account__subcmd__create"
+                ;;
             rekeyd__subcmd__help__subcmd__audit,compare)
                 cmd="rekeyd__subcmd__help__subcmd__audit__subcmd__compare"
                 ;;
@@ -275,7 +296,7 @@ _rekeyd() {
 
     case "${cmd}" in
         rekeyd)
-            opts="-h -V --help --version tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help"
+            opts="-h -V --help --version tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -333,6 +354,96 @@ _rekeyd() {
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__account)
+            opts="-h --help create help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__account__subcmd__create)
+            opts="-h --workspace --group --socket --policy --output --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --workspace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --group)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --policy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__account__subcmd__help)
+            opts="create help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__account__subcmd__help__subcmd__create)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__account__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;
@@ -907,7 +1018,7 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__help)
-            opts="tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload sweep agent sandbox demo notify healthcheck completions man help"
+            opts="tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -937,6 +1048,34 @@ _rekeyd() {
         rekeyd__subcmd__help__subcmd__accept)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__help__subcmd__account)
+            opts="create"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__help__subcmd__account__subcmd__create)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

@@ -70,7 +70,11 @@ fn summary(config: &Config) -> String {
         };
         line("", "");
         line("credential", credential.name.as_str());
-        line("account", &format!("`{}` in {}", credential.service_account, credential.workspace));
+        let create = credential.create_account.as_ref();
+        let create = create.map_or_else(String::new, |groups| {
+            format!(", created if missing, with sharing groups: {groups}")
+        });
+        line("account", &format!("`{}` in {}{create}", credential.service_account, credential.workspace));
         if credential.mode == Mode::Observe {
             line("mode", "observe: inspected and reported, never changed");
         }
@@ -105,6 +109,12 @@ fn summary(config: &Config) -> String {
 fn first_key(credential: &Credential) -> String {
     match (&credential.adopt, &credential.first) {
         (Some(key), _) => format!("adopts key {key}"),
+        (None, Some(first)) if credential.create_account.is_some() => {
+            format!(
+                "creates one with: {}; adopts the only enabled key of an account that exists",
+                first.permissions
+            )
+        }
         (None, Some(first)) => {
             format!("adopts the only enabled key, or creates one with: {}", first.permissions)
         }
@@ -162,6 +172,7 @@ fn credential_json(credential: &Credential) -> Value {
         "name": credential.name,
         "workspace": credential.workspace,
         "service_account": credential.service_account,
+        "create_account": credential.create_account.as_ref().map(|groups| json!({ "groups": groups })),
         "adopt": credential.adopt,
         "due": credential.schedule.describe(),
         "freezes": freezes.collect::<Vec<_>>(),

@@ -57,6 +57,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("pause", &["rekeyd pause --all --reason 'launch day'", "rekeyd pause tts-backend --only revoking"]),
     ("resume", &["rekeyd resume --all", "rekeyd resume --workspace prod"]),
     ("reload", &["rekeyd reload"]),
+    ("account", &["rekeyd account create tts-batch --workspace prod --group GROUP_ID:editor"]),
     ("sweep", &["rekeyd sweep"]),
     ("agent", &["rekeyd agent --config agent.toml --exec -- /usr/bin/my-service"]),
     ("sandbox", &["rekeyd sandbox --account tts-backend"]),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{FromArgMatches as _, Parser, Subcommand};
 
 mod access_flags;
+mod account;
 #[cfg(test)]
 mod advice;
 mod agent;
@@ -114,6 +115,8 @@ enum Command {
     Resume(holds::Resume),
     /// Reload the policy; an invalid one is refused and the old one stays in force
     Reload(commands::ForDaemon),
+    /// Create a service account in a workspace
+    Account(account::Arguments),
     /// Look for orphaned keys now
     Sweep(commands::ForDaemon),
     /// Test the notification channels
@@ -187,6 +190,7 @@ pub fn main() -> ExitCode {
         Command::Pause(arguments) => holds::pause(&arguments),
         Command::Resume(arguments) => holds::resume(&arguments),
         Command::Reload(arguments) => commands::reload(&arguments),
+        Command::Account(arguments) => account::run(&arguments),
         Command::Sweep(arguments) => commands::sweep(&arguments),
         Command::Notify(arguments) => notify::run(&arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),

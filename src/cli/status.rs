@@ -293,6 +293,16 @@ fn colour(health: CredentialHealth) -> &'static str {
     }
 }
 
+/// `None` if there is no account whose groups could be listed.
+fn sharing_groups(report: &CredentialReport) -> Option<String> {
+    let not_listed = || {
+        let text =
+            "not recorded: no inspection has run yet, or this API version does not list sharing groups";
+        (report.account.is_some() && report.key_id.is_some()).then(|| text.to_owned())
+    };
+    report.sharing_groups.as_ref().map(ToString::to_string).or_else(not_listed)
+}
+
 /// The report of one credential, one line per field.
 fn details(report: &CredentialReport, now: Timestamp) -> String {
     let mut lines: Vec<(&str, String)> = vec![
@@ -305,6 +315,7 @@ fn details(report: &CredentialReport, now: Timestamp) -> String {
     put("next", report.next_command.clone());
     put("workspace", report.workspace.as_ref().map(ToString::to_string));
     put("account", report.account.as_ref().map(ToString::to_string));
+    put("sharing groups", sharing_groups(report));
     put("key", report.key_id.as_ref().map(ToString::to_string));
     put("fingerprint", report.fingerprint.as_ref().map(ToString::to_string));
     put("key since", report.key_since.map(moment));

@@ -17,6 +17,7 @@ use crate::domain::policy::Policy;
 use crate::ports::store_kind::StoreConfig;
 
 mod access;
+mod accounts;
 mod admin;
 pub(super) mod agent;
 mod calendars;

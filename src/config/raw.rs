@@ -248,6 +248,8 @@ pub(crate) struct Credential {
     pub(crate) mode: Option<At<RotationMode>>,
     /// Service account that owns the key: exact name or user ID.
     pub(crate) service_account: Option<At<Text>>,
+    /// Create the service account if it does not exist. It is created once, before the first key.
+    pub(crate) create_account: Option<CreateAccount>,
     /// ID of the key to adopt, if the service account has several.
     pub(crate) adopt: Option<At<Text>>,
     /// Permissions of a first key, and the maximum permissions of later keys.
@@ -289,6 +291,16 @@ pub(crate) struct Credential {
     pub(crate) if_key_vanishes: Option<At<IfVanished>>,
     /// Allow an unrestricted key, which is replaced by an unrestricted key.
     pub(crate) allow_unrestricted: Option<At<bool>>,
+}
+
+/// Create the service account if it does not exist. It is created once, before the first key.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["groups"], "examples" = [{ "groups": ["GROUP_ID:editor"] }]))]
+pub(crate) struct CreateAccount {
+    /// Default sharing groups: the resources that are shared with these groups are what its keys reach. The ID of a group, or
+    /// `ID:ROLE` with the role `viewer` (default), `editor` or `admin`.
+    pub(crate) groups: Option<Vec<At<Group>>>,
 }
 
 /// `observe` or `rotate`. Observed credentials are listed, inspected and reported; nothing is created, published or revoked.

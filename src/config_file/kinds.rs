@@ -103,6 +103,7 @@ text_kinds! {
     Reference, "the name of an entry of this policy", "prod";
     Permission, "the name of a permission", "text_to_speech";
     AddressRange, "an IP address or network", "203.0.113.0/24";
+    Group, "the ID of a sharing group, or ID:ROLE", "GROUP_ID:editor";
     Text, "a string", "tts-backend";
 }
 

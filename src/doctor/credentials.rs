@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::config::known_permissions::KNOWN_PERMISSIONS;
+use crate::domain::account_creation::named;
 use crate::domain::adoption::{check_account, check_sharers, choose_key, find_account};
 use crate::domain::examination::{Check, CheckResult};
 use crate::domain::gate::Gate;
 use crate::domain::key::{Account, Inventory, Key, Permissions};
-use crate::domain::policy::{Credential, Policy};
+use crate::domain::policy::{Credential, Mode, Policy};
 use crate::domain::record::{Obstacle, ObstacleKind, Record};
 use crate::domain::sanitize::quoted;
 use crate::domain::usage::Reading;
@@ -29,7 +30,10 @@ pub(super) fn judge(
     let about = format!("credential `{}`", credential.name);
     let account = match find_account(credential, inventory, now) {
         Ok(account) => account,
-        Err(obstacle) => return vec![from_obstacle(&about, &obstacle)],
+        Err(obstacle) => {
+            let missing = missing_account(&about, credential, inventory, record);
+            return vec![missing.unwrap_or_else(|| from_obstacle(&about, &obstacle))];
+        }
     };
     let shared = check_sharers(credential, account, policy, now);
     let moved = record.and_then(|record| record.account.as_ref());
@@ -37,9 +41,11 @@ pub(super) fn judge(
     if let Err(obstacle) = shared.and(moved) {
         return vec![from_obstacle(&about, &obstacle)];
     }
-    let what =
-        format!("service account {} ({}); keys: {}", quoted(&account.name), account.id, account.keys.len());
+    let groups = account.groups.as_ref().map_or_else(String::new, |it| format!("; sharing groups: {it}"));
+    let keys = account.keys.len();
+    let what = format!("service account {} ({}); keys: {keys}{groups}", quoted(&account.name), account.id);
     let mut findings = vec![CheckResult::ok(Check::ServiceAccount, &about, what)];
+    findings.extend(other_groups(&about, credential, account));
     findings.extend(unknown_permissions(&about, credential, inventory));
     let on_record = record.and_then(|record| record.current.as_ref());
     let key = match on_record {
@@ -74,10 +80,51 @@ pub(super) fn judge(
     findings
 }
 
+/// An account that is not there yet, and that the daemon creates; `None` if it does not.
+fn missing_account(
+    about: &str,
+    credential: &Credential,
+    inventory: &Inventory,
+    record: Option<&Record>,
+) -> Option<CheckResult> {
+    let groups = credential.create_account.as_ref()?;
+    let had_one = record.is_some_and(|record| record.account.is_some() || record.current.is_some());
+    if had_one || named(inventory, &credential.service_account).next().is_some() {
+        return None;
+    }
+    let (check, wanted) = (Check::ServiceAccount, quoted(&credential.service_account));
+    if credential.mode == Mode::Observe {
+        let what =
+            format!("service account {wanted} does not exist, and an observed credential creates none");
+        let fix = "set `mode = \"rotate\"`, or create the account in the dashboard";
+        return Some(CheckResult::warning(check, about, what, fix));
+    }
+    if inventory.accounts.first().is_some_and(|account| account.groups.is_none()) {
+        let what = format!(
+            "service account {wanted} does not exist, and this API version lists no sharing groups: it may not create accounts"
+        );
+        return Some(CheckResult::warning(check, about, what, "create the account in the dashboard"));
+    }
+    let what =
+        format!("service account {wanted} does not exist yet; rekeyd creates it, sharing groups: {groups}");
+    Some(CheckResult::ok(check, about, what))
+}
+
+/// An account that exists keeps its groups, whatever the policy would create it with.
+fn other_groups(about: &str, credential: &Credential, account: &Account) -> Option<CheckResult> {
+    let changes = credential.create_account.as_ref()?.changes(account.groups.as_ref()?)?;
+    let what = format!("the sharing groups of the existing account differ from `create_account`: {changes}");
+    let fix = "change them in the dashboard, or correct `create_account`; rekeyd changes no existing account";
+    Some(CheckResult::warning(Check::ServiceAccount, about, what, fix))
+}
+
 fn from_obstacle(about: &str, obstacle: &Obstacle) -> CheckResult {
     let (check, fix) = match obstacle.kind {
         ObstacleKind::NoSuchAccount => {
             (Check::ServiceAccount, "set `service_account` to the exact name or ID of an existing account")
+        }
+        ObstacleKind::AccountNotCreated => {
+            (Check::ServiceAccount, "see `account_not_created` in the runbook")
         }
         ObstacleKind::AdoptionUnclear => {
             (Check::Key, "set `adopt` to the ID of the key that consumers use now")

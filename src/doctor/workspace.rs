@@ -106,6 +106,7 @@ async fn ask(
         .filter(|credential| credential.workspace == *name)
         .collect();
     findings.push(capabilities(&about, &fields, &credentials));
+    findings.extend(sharing_groups(&about, &inventory));
     let readings = readings(subject, &issuer, &inventory).await;
     findings.push(analytics(&about, &readings, &credentials));
     findings.push(audit_log(&about, issuer.try_audit_log().await));
@@ -223,6 +224,17 @@ fn capabilities(about: &str, fields: &BTreeSet<String>, credentials: &[&Credenti
     }
     let what = if unknown.is_empty() { known } else { format!("{known}; not supported: {unknown}") };
     CheckResult::ok(check, about, format!("supported: {what}"))
+}
+
+/// Whether changes of what service accounts reach can be seen.
+fn sharing_groups(about: &str, inventory: &Inventory) -> Option<CheckResult> {
+    let first = inventory.accounts.first()?;
+    let what = if first.groups.is_some() {
+        "sharing groups of service accounts are listed"
+    } else {
+        "this API version does not list sharing groups: a change of them is not reported"
+    };
+    Some(CheckResult::ok(Check::Capabilities, about, what))
 }
 
 /// The same queries as a gate makes, for at most two keys.

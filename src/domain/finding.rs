@@ -54,12 +54,14 @@ pub enum FindingKind {
     /// The permissions or limits of the key were changed out of band.
     #[serde(alias = "grants_changed")]
     PermissionsChanged,
+    /// The sharing groups of the service account were changed out of band: its keys reach other resources.
+    SharingGroupsChanged,
     /// The service account has keys that neither rekeyd created nor an operator accepted.
     ForeignKeys,
 }
 
 impl FindingKind {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::ExposedPublicly,
         Self::SelfDisabled,
         Self::ReportedLeaked,
@@ -71,6 +73,7 @@ impl FindingKind {
         Self::DestinationChanged,
         Self::PermissionsWidened,
         Self::PermissionsChanged,
+        Self::SharingGroupsChanged,
         Self::ForeignKeys,
     ];
 
@@ -94,6 +97,7 @@ impl FindingKind {
             Self::DestinationChanged => "destination_changed",
             Self::PermissionsWidened => "permissions_widened",
             Self::PermissionsChanged => "permissions_changed",
+            Self::SharingGroupsChanged => "sharing_groups_changed",
             Self::ForeignKeys => "foreign_keys",
         }
     }
@@ -111,6 +115,7 @@ impl FindingKind {
             | Self::DestinationChanged
             | Self::PermissionsWidened
             | Self::PermissionsChanged
+            | Self::SharingGroupsChanged
             | Self::ForeignKeys => false,
         }
     }
@@ -127,6 +132,7 @@ impl FindingKind {
             | Self::DestinationChanged
             | Self::PermissionsWidened
             | Self::PermissionsChanged
+            | Self::SharingGroupsChanged
             | Self::ForeignKeys => false,
         }
     }

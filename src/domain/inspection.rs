@@ -11,6 +11,7 @@ use crate::domain::policy::Credential;
 use crate::domain::record::{Current, Record};
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::Fingerprint;
+use crate::domain::sharing::SharingGroups;
 
 const KEYS_NAMED_MAX: usize = 10;
 
@@ -58,6 +59,8 @@ pub fn inspect(
         Some(strangers) => of_strangers(&mut found, record, strangers),
         None => found.keep(&[FindingKind::ForeignKeys]),
     }
+    let groups = record.account.as_ref().and_then(|id| seen.inventory.account(id)?.groups.as_ref());
+    of_groups(&mut found, record, groups);
     match (seen.places, rotation) {
         (Some(places), None) => of_places(&mut found, current, places),
         (None, _) | (_, Some(_)) => found.keep(&[FindingKind::DestinationChanged]),
@@ -67,6 +70,7 @@ pub fn inspect(
     }
     found.all.sort_by(|one, other| (one.kind, &one.key).cmp(&(other.kind, &other.key)));
     next.findings = found.all;
+    next.sharing_groups = record.sharing_groups.clone().or_else(|| groups.cloned());
     if let (Some(current), Some(key), None) = (&mut next.current, listed, rotation) {
         current.attributes.get_or_insert_with(|| key.attributes.clone());
         // Somebody may have set it. After a rotation, a listing that lags may still show what the rotation had set.
@@ -213,6 +217,20 @@ fn of_strangers(found: &mut Findings<'_>, record: &Record, strangers: &[KeyId]) 
         ids.join(", ")
     );
     found.put(FindingKind::ForeignKeys, None, detail);
+}
+
+/// Groups belong to the account: a rotation changes none of them. A listing without them shows no change.
+fn of_groups(found: &mut Findings<'_>, record: &Record, listed: Option<&SharingGroups>) {
+    let kind = FindingKind::SharingGroupsChanged;
+    let (Some(listed), Some(account)) = (listed, &record.account) else { return found.keep(&[kind]) };
+    let Some(changes) = record.sharing_groups.as_ref().and_then(|known| known.changes(listed)) else {
+        return;
+    };
+    let detail = format!(
+        "the sharing groups of the service account `{account}` were changed outside rekeyd: {changes}; \
+         its keys reach other resources: `accept` the change, or undo it in the dashboard"
+    );
+    found.put(kind, None, detail);
 }
 
 fn of_places(found: &mut Findings<'_>, current: &Current, places: &[(Destination, Option<Fingerprint>)]) {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::domain::ids::{KeyId, Nonce, ServiceAccountId};
+use crate::domain::sharing::SharingGroups;
 
 /// One ElevenLabs API key, as a listing shows it. Its value is never part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -226,6 +227,8 @@ pub struct Inventory {
 pub struct Account {
     pub id: ServiceAccountId,
     pub name: String,
+    /// `None`: this version of the API does not list them.
+    pub groups: Option<SharingGroups>,
     pub keys: Vec<Key>,
 }
 

@@ -4,6 +4,7 @@
 //! to, and [`effect::pending`] which effect comes next, live and after a crash alike. [`phase`] has one row per phase.
 
 pub mod acceptance;
+pub mod account_creation;
 pub mod ack;
 pub mod adoption;
 pub mod audit;
@@ -33,6 +34,7 @@ pub mod rotation;
 pub mod sanitize;
 pub mod schedule;
 pub mod secret;
+pub mod sharing;
 pub mod step;
 pub mod successor;
 pub mod time;

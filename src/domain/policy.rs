@@ -11,6 +11,7 @@ use crate::domain::ids::{CredentialName, KeyId, WorkspaceName};
 use crate::domain::key::KeyAttributes;
 use crate::domain::plan::{Destination, RevocationPolicy};
 use crate::domain::schedule::Schedule;
+use crate::domain::sharing::SharingGroups;
 
 /// Every credential that rekeyd keeps fresh, and what each workspace allows.
 #[derive(Debug, Clone)]
@@ -87,6 +88,8 @@ pub struct Credential {
     pub mode: Mode,
     /// Exact name or user id of the service account.
     pub service_account: String,
+    /// With which sharing groups to create the service account, where it is not there yet.
+    pub create_account: Option<SharingGroups>,
     /// The key to begin with, where the service account has several.
     pub adopt: Option<KeyId>,
     /// What a first key may do, where the service account has none; its permissions are the most that a later one may

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::account_creation::AccountCreation;
 use crate::domain::backoff;
 use crate::domain::emergency::EmergencyOutcome;
 use crate::domain::finding::{Finding, FindingKind};
@@ -16,6 +17,7 @@ use crate::domain::plan::{Destination, Reason, Urgency};
 use crate::domain::policy::{Credential, Mode};
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::Fingerprint;
+use crate::domain::sharing::SharingGroups;
 use crate::domain::successor::{PlacementState, Successor};
 use crate::domain::time::later;
 
@@ -48,6 +50,12 @@ pub struct Record {
     /// Keys of the service account that are not ours and that an operator accepted.
     #[serde(default)]
     pub accepted: BTreeSet<KeyId>,
+    /// The sharing groups of its service account, as it was created with, as first listed, or as an operator accepted them.
+    #[serde(default)]
+    pub sharing_groups: Option<SharingGroups>,
+    /// The creation of its service account, until a listing shows that.
+    #[serde(default)]
+    pub account_creation: Option<AccountCreation>,
     /// An operator requested an emergency rotation that has not begun yet.
     #[serde(default)]
     pub emergency: Option<Urgency>,
@@ -76,6 +84,8 @@ pub enum ObstacleKind {
     WorkspaceUnusable,
     /// No service account of the workspace has the name or id that the policy says, or several have.
     NoSuchAccount,
+    /// The service account that the policy has created could not be created.
+    AccountNotCreated,
     /// The service account has several keys, or the one to adopt is not there: the policy has to say which.
     AdoptionUnclear,
     /// The service account has no key and the policy does not say what a first one may do.
@@ -83,14 +93,20 @@ pub enum ObstacleKind {
 }
 
 impl ObstacleKind {
-    pub const ALL: [Self; 4] =
-        [Self::WorkspaceUnusable, Self::NoSuchAccount, Self::AdoptionUnclear, Self::NoPermissions];
+    pub const ALL: [Self; 5] = [
+        Self::WorkspaceUnusable,
+        Self::NoSuchAccount,
+        Self::AccountNotCreated,
+        Self::AdoptionUnclear,
+        Self::NoPermissions,
+    ];
 
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
             Self::WorkspaceUnusable => "workspace_unusable",
             Self::NoSuchAccount => "no_such_account",
+            Self::AccountNotCreated => "account_not_created",
             Self::AdoptionUnclear => "adoption_unclear",
             Self::NoPermissions => "no_permissions",
         }
@@ -151,6 +167,8 @@ impl Record {
             obstacle: None,
             findings: Vec::new(),
             accepted: BTreeSet::new(),
+            sharing_groups: None,
+            account_creation: None,
             emergency: None,
             answered: None,
             adopted_at: None,

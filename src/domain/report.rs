@@ -41,6 +41,7 @@ use crate::domain::report::rollback::RollbackReport;
 use crate::domain::report::stale_consumers::StaleConsumer;
 use crate::domain::rotation::{ParkReason, Rotation};
 use crate::domain::secret::Fingerprint;
+use crate::domain::sharing::SharingGroups;
 use crate::domain::time::later;
 
 pub const SCHEMA_VERSION: u32 = 1;
@@ -155,6 +156,8 @@ pub struct CredentialReport {
     /// Whether it is rotated or only observed; `null` if it is not in the policy.
     pub mode: Option<Mode>,
     pub account: Option<ServiceAccountId>,
+    /// The sharing groups of the account, each with its role, as recorded; `null` if no listing has shown them.
+    pub sharing_groups: Option<SharingGroups>,
     pub key_id: Option<KeyId>,
     pub fingerprint: Option<Fingerprint>,
     pub key_since: Option<Timestamp>,
@@ -275,6 +278,7 @@ impl CredentialReport {
                 .or_else(|| policy.map(|policy| policy.workspace.clone())),
             mode: policy.map(|policy| policy.mode),
             account: record.account.clone(),
+            sharing_groups: record.sharing_groups.clone(),
             key_id: current.map(|current| current.key.clone()),
             fingerprint: current.and_then(|current| current.fingerprint.clone()),
             key_since: current.map(|current| current.since),

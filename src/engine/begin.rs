@@ -62,6 +62,11 @@ impl Reconciler {
                 None => Box::pin(self.begin(&credential, reason)).await?,
             },
             Err(obstacle) => {
+                if obstacle.kind == ObstacleKind::NoSuchAccount
+                    && let Some(step) = Box::pin(self.create_missing_account(&credential)).await?
+                {
+                    return Ok(step);
+                }
                 self.report(obstacle).await?;
                 self.release_slot();
                 return Ok(Some(Action::RequeueAt(later(now, OBSTACLE_RETRY))));
@@ -138,6 +143,12 @@ impl Reconciler {
         let lost =
             self.record.asked && self.record.current.as_ref().is_some_and(|current| gone(&current.key));
         let mut record = Record { account: Some(account.id.clone()), obstacle: None, ..self.record.clone() };
+        if self.record.account.as_ref() != Some(&account.id) {
+            record.sharing_groups = None;
+        }
+        if let Some(creation) = record.account_creation.take().filter(|it| it.name == account.name) {
+            record.sharing_groups.get_or_insert(creation.groups);
+        }
         if record.current.is_none() || lost {
             if let Err(obstacle) = adoption::check_sharers(credential, account, &self.context.policy, now) {
                 return Ok(Err(obstacle));

@@ -29,7 +29,7 @@ pub enum Command {
     Reinstate,
     /// Replace the key with nothing waited for; a rotation under way is an emergency from here on.
     Emergency,
-    /// Accept the key's current permissions and the other keys of its account.
+    /// Accept the key's current permissions, and the sharing groups and the other keys of its account.
     Accept,
     /// Rebuild a damaged record from the events of the credential's rotations.
     Repair,

@@ -86,6 +86,7 @@ enum TaskResult {
     DestinationsRead(Vec<ServedValues>),
     OrphansDeleted(Vec<Orphan>),
     HoldsChanged(hold_changes::HoldOutcome),
+    AccountRequested,
 }
 
 /// The engine. [`Controller::run`] is its loop.
@@ -232,6 +233,7 @@ impl Controller {
             Message::Sweep => self.sweep(),
             Message::Inspect => self.inspect(),
             Message::ChangeHolds(change) => self.change_holds(change),
+            Message::CreateAccount(request) => self.create_account(request),
         }
     }
 
@@ -341,6 +343,7 @@ impl Controller {
                 }
             }
             Ok((_, TaskResult::DestinationsRead(served))) => self.compare_served(served),
+            Ok((_, TaskResult::AccountRequested)) => {}
             Ok((_, TaskResult::HoldsChanged(outcome))) => self.on_holds_changed(outcome),
             Ok((_, TaskResult::OrphansDeleted(deleted))) => {
                 self.heartbeat.send_modify(|heartbeat| heartbeat.count_orphans(deleted));

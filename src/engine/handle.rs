@@ -9,10 +9,12 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::domain::hold::{HoldKind, Holds, Scope};
-use crate::domain::ids::CredentialName;
+use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::report::condition::Orphan;
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::Fingerprint;
+use crate::domain::sharing::SharingGroups;
+use crate::engine::accounts::AccountRequest;
 use crate::engine::admission::Admission;
 use crate::engine::commands::{Command, CommandRequest};
 use crate::engine::context::Context;
@@ -39,6 +41,7 @@ pub(super) enum Message {
     /// Search for keys that were changed out of band.
     Inspect,
     ChangeHolds(HoldChange),
+    CreateAccount(AccountRequest),
 }
 
 /// A hold to put in force, or to lift.
@@ -215,6 +218,23 @@ impl Handle {
         let (answer, answered) = oneshot::channel();
         self.change_holds(HoldChange { scope, only, why: String::new(), by, lift: true, answer }, answered)
             .await
+    }
+
+    /// Creates a service account of a workspace, unless it is there already. The answer says what was found or done.
+    ///
+    /// # Errors
+    /// It was not created, or that is in doubt. If the caller goes away meanwhile, the request is carried out all the same.
+    pub async fn create_account(
+        &self,
+        workspace: WorkspaceName,
+        name: String,
+        groups: SharingGroups,
+        by: String,
+    ) -> Result<String, CommandError> {
+        let (answer, answered) = oneshot::channel();
+        let request = AccountRequest { workspace, name, groups, by, answer };
+        self.messages.send(Message::CreateAccount(request)).await.map_err(|_| CommandError::Stopping)?;
+        answered.await.map_err(|_| CommandError::Stopping)?.map_err(CommandError::Because)
     }
 
     /// Whether just this scope has a hold.

@@ -130,7 +130,7 @@ impl Reconciler {
         Ok(Ok(format!("the leak of {print} is answered: see `rekeyd history {name}`")))
     }
 
-    /// Accepts the key's current permissions and the other keys of its account.
+    /// Accepts the key's current permissions, and the sharing groups and the other keys of its account.
     pub(super) async fn accept(&mut self) -> Result<Result<String, String>, ReconcileError> {
         let name = self.record.credential.clone();
         if let Some(rotation) = self.work.rotation() {
@@ -164,8 +164,14 @@ impl Reconciler {
         if let Some(current) = &mut next.current {
             current.attributes = Some(key.attributes.clone());
         }
-        let acceptable = [FindingKind::PermissionsChanged, FindingKind::ForeignKeys];
+        let groups = account.and_then(|account| account.groups.clone());
+        next.sharing_groups = groups.or(next.sharing_groups);
+        let acceptable =
+            [FindingKind::PermissionsChanged, FindingKind::SharingGroupsChanged, FindingKind::ForeignKeys];
         next.findings.retain(|it| !acceptable.contains(&it.kind));
+        let groups = next.sharing_groups.as_ref();
+        let groups = groups
+            .map_or_else(String::new, |groups| format!("; the sharing groups of its account are: {groups}"));
         let rest: Vec<String> = next
             .findings
             .iter()
@@ -173,7 +179,7 @@ impl Reconciler {
             .collect();
         self.save_findings(next).await?;
         let accepted = format!(
-            "what the key `{}` of `{name}` may do now is what it should, and {count} other keys of its account are accepted",
+            "what the key `{}` of `{name}` may do now is what it should, and {count} other keys of its account are accepted{groups}",
             current.key
         );
         Ok(Ok([vec![accepted], rest].concat().join("; ")))

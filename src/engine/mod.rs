@@ -16,6 +16,7 @@
 //! what is pending as far as it goes without waiting, and returns when to reconcile again. No other code advances a
 //! rotation. Each effect is a file in [`effects`]. Recovery after a crash is a reconciliation like any other.
 
+mod accounts;
 mod acks;
 mod admission;
 mod begin;

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::domain::account_creation::{AccountCreation, CreationState};
 use crate::domain::audit::{Act, changes};
 use crate::domain::record::Record;
 use crate::domain::replay::{self, ReplayedRotation};
@@ -35,7 +36,8 @@ impl Reconciler {
             }
         };
         match self.rebuild().await {
-            Ok((record, newest)) => {
+            Ok((mut record, newest)) => {
+                record.account_creation = self.doubted_creation(&record);
                 let details =
                     json!({ "why": damage.to_string(), "key": record.current.as_ref().map(|it| &it.key) });
                 let at = self.context.now();
@@ -61,6 +63,16 @@ impl Reconciler {
                 Err(ReconcileError::reading(error))
             }
         }
+    }
+
+    /// The damaged record may have known of a creation under way: it is looked for before another one.
+    fn doubted_creation(&self, record: &Record) -> Option<AccountCreation> {
+        let credential = self.policy().filter(|_| record.account.is_none())?;
+        let groups = credential.create_account.as_ref()?;
+        let now = self.context.now();
+        let why = "the credential's record was damaged";
+        let doubted = AccountCreation::intended(&credential.service_account, groups, now);
+        Some(doubted.turn(CreationState::InDoubt, why, now))
     }
 
     /// The record as the events have it, with the revision that is stored, and the newest rotation.

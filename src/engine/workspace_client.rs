@@ -30,6 +30,8 @@ pub struct WorkspaceClient {
     shared_inventory: SharedInventory,
     /// Held from counting the mints of the last hour until the next intent is journalled.
     mint_counter: Arc<tokio::sync::Mutex<()>>,
+    /// Held from looking for an account's name until its creation has an outcome.
+    account_creator: Arc<tokio::sync::Mutex<()>>,
     health: Mutex<WorkspaceHealth>,
 }
 
@@ -61,6 +63,7 @@ impl WorkspaceClient {
             rotated_admin_key: None,
             shared_inventory: SharedInventory::default(),
             mint_counter: Arc::default(),
+            account_creator: Arc::default(),
             health: Mutex::default(),
         }
     }
@@ -84,9 +87,15 @@ impl WorkspaceClient {
         self.rotated_admin_key.as_ref().filter(|(name, _)| name == credential).map(|(_, key)| key.as_ref())
     }
 
-    /// Takes over from the same workspace before a reload: mints go on being counted under one lock.
+    /// Takes over from the same workspace before a reload: mints go on being counted, and accounts created, under one lock.
     pub fn succeed(&mut self, before: &Self) {
         self.mint_counter = Arc::clone(&before.mint_counter);
+        self.account_creator = Arc::clone(&before.account_creator);
+    }
+
+    /// Only one creates an account of the workspace at a time.
+    pub(super) async fn account_turn(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.account_creator).lock_owned().await
     }
 
     #[must_use]

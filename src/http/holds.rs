@@ -97,11 +97,11 @@ async fn scope(shared: &OperatorState, request: &HoldRequest) -> Result<Scope, P
     }
 }
 
-fn no_such_workspace() -> Problem {
+pub(super) fn no_such_workspace() -> Problem {
     let message = "no workspace has this name";
     Problem::new(StatusCode::NOT_FOUND, "no_such_workspace", message)
 }
 
-fn bad(message: String) -> Problem {
+pub(super) fn bad(message: String) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "bad_request", message)
 }

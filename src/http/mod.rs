@@ -5,6 +5,7 @@
 //! here: commands and acknowledgements go to the engine, and reads come from observations.
 
 mod access;
+mod accounts;
 mod acks;
 mod consumers;
 mod credentials;

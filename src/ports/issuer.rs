@@ -9,6 +9,7 @@ use crate::domain::failure::Failure;
 use crate::domain::ids::{KeyId, ServiceAccountId};
 use crate::domain::key::{Inventory, Key, KeyRequest};
 use crate::domain::secret::{Fingerprint, SecretValue};
+use crate::domain::sharing::SharingGroups;
 
 /// A key just created, with the value that is shown this once.
 pub struct Minted {
@@ -70,6 +71,13 @@ pub trait Issuer: Send + Sync {
     /// # Errors
     /// Nothing is known. An answer that may be incomplete (a page of a pagination that we do not know) is `Garbled`.
     async fn inventory(&self) -> Result<Inventory, Failure>;
+
+    /// Creates one service account named `name` with these sharing groups. Sent once, whatever happens to the answer.
+    ///
+    /// # Errors
+    /// `Rejected`: no account was created; `LimitReached` if the workspace may have no more. `Unknown`: there may be one,
+    /// with this name.
+    async fn create_account(&self, name: &str, groups: &SharingGroups) -> Result<ServiceAccountId, Failure>;
 
     /// Creates one key named `name`, with exactly the permissions and limits of `request`. Sent once, whatever happens to the answer.
     ///

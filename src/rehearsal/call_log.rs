@@ -84,6 +84,7 @@ impl CallLog {
 fn request_kind(call: ProviderCall<'_>) -> RequestKind<'_> {
     match call {
         ProviderCall::List => RequestKind::List,
+        ProviderCall::CreateAccount(_) => RequestKind::CreateAccount,
         ProviderCall::Create { account, .. } => RequestKind::Create { account: account.as_str() },
         ProviderCall::Authenticate(_) => RequestKind::Authenticate,
         ProviderCall::ProveAdmin(_) => RequestKind::ProveAdmin,

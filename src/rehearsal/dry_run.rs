@@ -357,7 +357,11 @@ fn assumed(credential: &Credential, past: &Past) -> Vec<String> {
     let mut say = |text: &str| assumes.push(text.to_owned());
     let known = past.known.as_ref();
     if known.is_none_or(|known| known.record.current.is_none() && known.rotation.is_none()) {
-        say(if credential.adopt.is_some() {
+        let creates =
+            credential.create_account.is_some() && known.is_none_or(|it| it.record.account.is_none());
+        say(if creates {
+            "the service account is not there yet; if it is, it is used as it is"
+        } else if credential.adopt.is_some() {
             "the key to adopt is there and enabled"
         } else if credential.first.is_some() {
             "the service account has no key yet; if it has one, that one is taken over"

@@ -27,6 +27,8 @@ pub enum Operation<'a> {
 #[derive(Clone, Copy)]
 pub enum ProviderCall<'a> {
     List,
+    /// With the account's name.
+    CreateAccount(&'a str),
     /// `made` is known after the effect.
     Create {
         account: &'a ServiceAccountId,
@@ -57,6 +59,7 @@ impl Operation<'_> {
         match self {
             Self::Provider(_, call) => match call {
                 ProviderCall::List => "list",
+                ProviderCall::CreateAccount(_) => "create account",
                 ProviderCall::Create { .. } => "create",
                 ProviderCall::Authenticate(_) => "authenticate",
                 ProviderCall::ProveAdmin(_) => "prove admin",
@@ -156,8 +159,8 @@ impl Hooks for Recorder {
     async fn after(&self, operation: Operation<'_>) -> Result<(), Failure> {
         let (crashes, serves) = match operation {
             Operation::Provider(_, call) => {
-                use ProviderCall::{Create, Delete, Disable};
-                (matches!(call, Create { .. } | Disable(_) | Delete(_)), false)
+                use ProviderCall::{Create, CreateAccount, Delete, Disable};
+                (matches!(call, CreateAccount(_) | Create { .. } | Disable(_) | Delete(_)), false)
             }
             Operation::Store(_, call, _) => {
                 (matches!(call, StoreCall::Stage | StoreCall::Promote), call == StoreCall::Promote)

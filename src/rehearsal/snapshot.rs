@@ -129,6 +129,10 @@ impl<'a> Snapshot<'a> {
     fn furnish_workspace(&self, workspace: &Workspace) -> Option<()> {
         let Self { credential, record, rotation, now } = self;
         let account = self.account()?;
+        let is_there = rotation.is_some() || record.account.is_some() || credential.create_account.is_none();
+        if !is_there {
+            return Some(());
+        }
         workspace.add_account(&account, &credential.service_account);
         let old_is_disabled = rotation.is_some_and(|rotation| rotation.phase.old_key() == OldKey::Disabled);
         let id = match rotation {

@@ -10,6 +10,7 @@ use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::{KeyId, ServiceAccountId, WorkspaceName};
 use crate::domain::key::{Account, Inventory, Key};
 use crate::domain::secret::Fingerprint;
+use crate::domain::sharing::SharingGroups;
 use crate::domain::time::later;
 use crate::domain::usage::Use;
 use crate::ports::issuer::AdminKey;
@@ -91,6 +92,23 @@ impl Workspace {
         }
     }
 
+    /// Creates a service account that a listing shows after `listing_lag`.
+    ///
+    /// # Errors
+    /// What the workspace does not want of it.
+    pub fn create_account(
+        &self,
+        name: &str,
+        groups: SharingGroups,
+        listing_lag: SignedDuration,
+    ) -> Result<ServiceAccountId, Failure> {
+        let model = &mut self.state().model;
+        model.rules.listing_lag = listing_lag;
+        let made = model.request_account(name, groups, self.clock.truth());
+        let id = made.map_err(|refusal| refused(&refusal))?;
+        ServiceAccountId::new(id).map_err(|error| Failure::rejected(Kind::Invalid, error.to_string()))
+    }
+
     /// A key that is there already, and accepted.
     pub fn add_key(
         &self,
@@ -144,6 +162,12 @@ impl Workspace {
         change(&mut self.state().model, self.clock.truth()).map_err(|refusal| refused(&refusal))
     }
 
+    /// The name of every service account.
+    #[must_use]
+    pub fn account_names(&self) -> Vec<String> {
+        self.state().model.accounts().iter().map(|account| account.name.clone()).collect()
+    }
+
     /// Every key that exists.
     #[must_use]
     pub fn keys(&self) -> Vec<LiveKey> {
@@ -192,10 +216,11 @@ impl Workspace {
         let model = &mut self.state().model;
         model.rules.listing_lag = lag;
         model.forget_deleted(later(now, SignedDuration::ZERO - LISTING_LAG_MAX));
-        let accounts = model.accounts().iter().filter_map(|account| {
+        let accounts = model.listed_accounts(now).filter_map(|account| {
             let keys = model.listing(account, now).filter_map(|(key, settings)| key_of(key, settings));
             let id = ServiceAccountId::new(&account.id).ok()?;
-            Some(Account { id, name: account.name.clone(), keys: keys.collect() })
+            let (name, groups) = (account.name.clone(), Some(account.groups.clone()));
+            Some(Account { id, name, groups, keys: keys.collect() })
         });
         let skew = SignedDuration::ZERO - self.clock.ahead();
         Inventory { accounts: accounts.collect(), clock_skew_seconds: Some(skew.as_secs()) }
@@ -223,7 +248,9 @@ impl Workspace {
 /// As the adapter tells the engine of a refusal.
 fn refused(refusal: &Refusal) -> Failure {
     let is_missing = matches!(refusal, Refusal::AccountNotFound | Refusal::KeyNotFound);
-    let kind = if is_missing { Kind::NotFound } else { Kind::Invalid };
+    let is_limit = matches!(refusal, Refusal::AccountLimit | Refusal::KeyLimit);
+    let otherwise = if is_limit { Kind::LimitReached } else { Kind::Invalid };
+    let kind = if is_missing { Kind::NotFound } else { otherwise };
     Failure::rejected(kind, format!("the workspace refuses it: {}", refusal.code()))
 }
 

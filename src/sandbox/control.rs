@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, patch, post};
 use axum::{Json, Router};
 use serde_json::{Map, Value, json};
 
@@ -28,6 +28,7 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route("/values", get(values))
         .route("/orphans", post(orphans))
         .route("/accounts", post(create_account))
+        .route("/accounts/{account}", patch(share))
         .route("/accounts/{account}/keys", post(create_key))
         .route("/keys/{key}", delete(delete_key).patch(change_key))
         .route("/keys/{key}/disable", post(disable_key))
@@ -79,6 +80,16 @@ struct NewAccount {
 async fn create_account(State(shared): Sandbox, Json(new): Json<NewAccount>) -> Json<Value> {
     let id = shared.workspace().create_account(&new.name, shared.now());
     Json(json!({"service_account_user_id": id}))
+}
+
+async fn share(
+    State(shared): Sandbox,
+    Path(account): Path<String>,
+    Json(body): Json<Value>,
+) -> Result<StatusCode, Wrong> {
+    let groups = request::account_groups(ApiVersion::November2026, &Body::Json(body))?;
+    shared.workspace().share(&account, groups)?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn create_key(

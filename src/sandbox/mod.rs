@@ -15,6 +15,7 @@
 //! | `GET /sandbox/values` | every value ever given out, for searching what a program wrote for them |
 //! | `POST /sandbox/orphans` `{"published": [fingerprint…]}` | the keys that rekeyd made, that exist, and that nobody holds |
 //! | `POST /sandbox/accounts` `{"name"}` | makes a service account: `{"service_account_user_id"}` |
+//! | `PATCH /sandbox/accounts/{id}` `{"default_sharing_groups": [{"group_id", "permission_level"}…]}` | gives it other sharing groups, as a person would |
 //! | `POST /sandbox/accounts/{id}/keys` | makes a key, from a body as the provider takes it: `{"key_id", "value", "fingerprint"}` |
 //! | `PATCH /sandbox/keys/{id}` | changes a key as a person would, from a body as the provider takes it |
 //! | `POST /sandbox/keys/{id}/disable[?reason=exposed_publicly]` | disables it, as a person or as the provider would |

@@ -55,11 +55,8 @@ impl Workspace {
         let body = match call.target.route {
             Route::ListAccounts => self.list_accounts(now),
             Route::CreateAccount => {
-                let name = request::account_name(api_version, &call.body)?;
-                if self.accounts.len() >= self.rules.accounts_max {
-                    return Err(Refusal::AccountLimit);
-                }
-                json!({"service-account-user-id": self.create_account(&name, now)})
+                let (name, groups) = request::new_account(api_version, &call.body)?;
+                json!({"service-account-user-id": self.request_account(&name, groups, now)?})
             }
             Route::ListKeys => json!({"api-keys": self.list_keys(self.account(account)?, now)}),
             Route::CreateKey => {
@@ -104,7 +101,7 @@ impl Workspace {
 
     fn list_accounts(&self, now: Timestamp) -> Value {
         let accounts: Vec<Value> =
-            self.accounts.iter().map(|account| self.list_account(account, now)).collect();
+            self.listed_accounts(now).map(|account| self.list_account(account, now)).collect();
         json!({"service-accounts": accounts})
     }
 
@@ -116,7 +113,11 @@ impl Workspace {
             "api-keys": self.list_keys(account, now),
         });
         if self.rules.api_version >= ApiVersion::September2026 {
-            fields["default_sharing_groups"] = json!([]);
+            let groups = account.groups.iter().map(|(id, role)| {
+                let group = json!({"id": id, "name": format!("group {id}"), "members": []});
+                json!({"group": group, "permission_level": role})
+            });
+            fields["default_sharing_groups"] = groups.collect();
         }
         fields
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::domain::key::network;
+use crate::domain::sharing::{ROLES, SharingGroups};
 use crate::sandbox::answer::Body;
 use crate::sandbox::api_version::ApiVersion;
 use crate::sandbox::refusal::{Complaint, Refusal};
@@ -68,14 +69,25 @@ pub fn key_change(api_version: ApiVersion, body: &Body) -> Result<KeyChange, Ref
     reader.finish(KeyChange { enabled, name, permissions, fields })
 }
 
-/// Reads a body of one name: that of a new service account.
+/// Reads the body of a new service account: its name and its sharing groups.
 ///
 /// # Errors
 /// As of [`new_key`].
-pub fn account_name(api_version: ApiVersion, body: &Body) -> Result<String, Refusal> {
+pub fn new_account(api_version: ApiVersion, body: &Body) -> Result<(String, SharingGroups), Refusal> {
     let mut reader = Reader::new(api_version, body, false)?;
     let name = reader.name(true);
-    reader.finish(name.unwrap_or_default())
+    let groups = reader.groups(false);
+    reader.finish((name.unwrap_or_default(), groups))
+}
+
+/// Reads the sharing groups that a person gives to a service account.
+///
+/// # Errors
+/// As of [`new_key`].
+pub fn account_groups(api_version: ApiVersion, body: &Body) -> Result<SharingGroups, Refusal> {
+    let mut reader = Reader::new(api_version, body, false)?;
+    let groups = reader.groups(true);
+    reader.finish(groups)
 }
 
 /// What a JSON null means.
@@ -122,6 +134,26 @@ impl<'a> Reader<'a> {
             self.complain("name", "Input should be a valid string", "string_type");
         }
         name
+    }
+
+    fn groups(&mut self, required: bool) -> SharingGroups {
+        let field = "default_sharing_groups";
+        let Some(value) = self.require(field, required).filter(|value| !value.is_null()) else {
+            return SharingGroups::default();
+        };
+        let group = |entry: &Value| {
+            let text = |name: &str| entry.get(name)?.as_str().map(str::to_owned);
+            Some((text("group_id")?, text("permission_level").filter(|role| ROLES.contains(&role.as_str()))?))
+        };
+        let read: Option<Vec<(String, String)>> =
+            value.as_array().and_then(|entries| entries.iter().map(group).collect());
+        if read.is_none() {
+            let message = "Input should be a list of groups with a permission level";
+            self.complain(field, message, "value_error");
+        }
+        read.unwrap_or_default()
+            .into_iter()
+            .fold(SharingGroups::default(), |groups, (id, role)| groups.with(id, role))
     }
 
     fn enabled(&mut self, required: bool) -> Option<bool> {

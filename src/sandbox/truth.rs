@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::Nonce;
 use crate::domain::secret::Fingerprint;
+use crate::domain::sharing::SharingGroups;
 use crate::sandbox::api_version::ApiVersion;
 use crate::sandbox::key::{Calls, State, StoredKey};
 use crate::sandbox::route::Route;
@@ -37,6 +38,7 @@ pub struct Truth {
 pub struct AccountTruth {
     pub service_account_user_id: String,
     pub name: String,
+    pub groups: SharingGroups,
     /// Deleted ones too, oldest first.
     pub keys: Vec<KeyTruth>,
 }
@@ -107,6 +109,7 @@ impl Workspace {
         let accounts = self.accounts.iter().map(|account| AccountTruth {
             service_account_user_id: account.id.clone(),
             name: account.name.clone(),
+            groups: account.groups.clone(),
             keys: self.keys_of(account).map(|key| key_truth(key, now)).collect(),
         });
         Truth {

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 
 use crate::domain::secret::Fingerprint;
+use crate::domain::sharing::SharingGroups;
+use crate::domain::time::later;
 use crate::sandbox::analytics::{AuditLog, CallLog, UsageLog};
 use crate::sandbox::key::StoredKey;
 use crate::sandbox::random::Random;
@@ -59,7 +61,11 @@ impl InFlight {
 pub struct StoredAccount {
     pub id: String,
     pub name: String,
+    /// Where its resources come from.
+    pub groups: SharingGroups,
     pub(super) created: Timestamp,
+    /// A listing may show an account late that was created over the API.
+    pub(super) listed_from: Timestamp,
     /// Positions in the workspace's keys.
     pub(super) keys: Vec<usize>,
 }
@@ -114,7 +120,51 @@ impl Workspace {
 
     /// A service account of this id, which is not taken.
     pub fn add_account(&mut self, id: String, name: String, now: Timestamp) {
-        self.accounts.push(StoredAccount { id, name, created: now, keys: Vec::new() });
+        self.accounts.push(StoredAccount {
+            id,
+            name,
+            groups: SharingGroups::default(),
+            created: now,
+            listed_from: now,
+            keys: Vec::new(),
+        });
+    }
+
+    /// Makes a service account as a call of the API does, and returns its id.
+    ///
+    /// # Errors
+    /// `AccountLimit`: nothing was made.
+    pub fn request_account(
+        &mut self,
+        name: &str,
+        groups: SharingGroups,
+        now: Timestamp,
+    ) -> Result<String, Refusal> {
+        if self.accounts.len() >= self.rules.accounts_max {
+            return Err(Refusal::AccountLimit);
+        }
+        let id = self.create_account(name, now);
+        let listed_from = later(now, self.rules.listing_lag);
+        if let Some(account) = self.accounts.last_mut() {
+            (account.groups, account.listed_from) = (groups, listed_from);
+        }
+        self.audit.record(now, "Service Account Creation", &id);
+        Ok(id)
+    }
+
+    /// Gives a service account other sharing groups, as a person does in the dashboard.
+    ///
+    /// # Errors
+    /// `AccountNotFound`.
+    pub fn share(&mut self, account: &str, groups: SharingGroups) -> Result<(), Refusal> {
+        let account = self.accounts.iter_mut().find(|known| known.id == account);
+        account.ok_or(Refusal::AccountNotFound)?.groups = groups;
+        Ok(())
+    }
+
+    /// The service accounts that a listing shows now.
+    pub fn listed_accounts(&self, now: Timestamp) -> impl Iterator<Item = &StoredAccount> {
+        self.accounts.iter().filter(move |account| account.listed_from <= now)
     }
 
     /// Makes a key with an id and a value of the workspace's own.

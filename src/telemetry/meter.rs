@@ -20,6 +20,7 @@ use crate::telemetry::traces::{DropReason, Traces};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Route {
     List,
+    CreateAccount,
     Create,
     Authenticate,
     ProveAdmin,
@@ -36,6 +37,7 @@ impl Route {
     pub fn label(self) -> &'static str {
         match self {
             Self::List => "list",
+            Self::CreateAccount => "create_account",
             Self::Create => "create",
             Self::Authenticate => "authenticate",
             Self::ProveAdmin => "prove_admin",

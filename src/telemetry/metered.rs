@@ -12,6 +12,7 @@ use crate::domain::ids::{ServiceAccountId, StoreName, VersionId, WorkspaceName};
 use crate::domain::key::{Inventory, Key, KeyRequest};
 use crate::domain::plan::Destination;
 use crate::domain::secret::SecretValue;
+use crate::domain::sharing::SharingGroups;
 use crate::domain::successor::Served;
 use crate::domain::usage::Reading;
 use crate::ports::issuer::{Issuer, Minted};
@@ -78,6 +79,10 @@ fn outcome<T>(result: &Result<T, Failure>) -> Outcome {
 impl<W: Issuer> Issuer for MeteredWorkspace<W> {
     async fn inventory(&self) -> Result<Inventory, Failure> {
         self.count(Route::List, self.inner.inventory()).await
+    }
+
+    async fn create_account(&self, name: &str, groups: &SharingGroups) -> Result<ServiceAccountId, Failure> {
+        self.count(Route::CreateAccount, self.inner.create_account(name, groups)).await
     }
 
     async fn create(

@@ -80,6 +80,7 @@ fn completed<'w>(words: &'w [String], place: &'w Path) -> Vec<&'w str> {
             "history" | "repair" | "rotate" | "confirm" | "retry" | "abort" | "rollback" | "reinstate"
             | "accept",
         ] => &["tts"],
+        ["account", "create"] => &["batch", "--workspace", "prod"],
         ["pause" | "resume"] => &["--all"],
         ["rehearse" | "forecast"] => &["--for", "1d"],
         ["init"] => &["--base-url", "http://127.0.0.1:1", "--store", "dir:/nowhere", "--admin-key-file"],

@@ -39,6 +39,7 @@ fn credential() -> Credential {
         name: name(),
         workspace: WorkspaceName::new("prod").unwrap(),
         service_account: "tts-account".to_owned(),
+        create_account: None,
         adopt: None,
         first: None,
         allow_unrestricted: false,
@@ -189,7 +190,12 @@ fn key(id: &str, enabled: bool) -> Key {
 
 fn account(keys: &[(&str, bool)]) -> Account {
     let keys = keys.iter().map(|&(id, enabled)| key(id, enabled)).collect();
-    Account { id: ServiceAccountId::new("user-1").unwrap(), name: "tts-account".to_owned(), keys }
+    Account {
+        id: ServiceAccountId::new("user-1").unwrap(),
+        name: "tts-account".to_owned(),
+        groups: None,
+        keys,
+    }
 }
 
 #[test]
@@ -249,6 +255,7 @@ fn a_service_account_is_found_by_its_id_or_its_exact_name() {
     let named = |id: &str, name: &str| Account {
         id: ServiceAccountId::new(id).unwrap(),
         name: name.to_owned(),
+        groups: None,
         keys: Vec::new(),
     };
     let accounts = vec![named("user-1", "tts-account"), named("user-2", "twin"), named("user-3", "twin")];

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what stands between tests fails by panicking too")]
 
+mod accounts;
 mod faults;
 mod fidelity;
 mod life;

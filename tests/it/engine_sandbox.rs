@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what stands between tests fails by panicking too")]
 
+mod accounts;
 mod clock;
 mod confirmed;
 mod consumers;

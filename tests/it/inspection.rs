@@ -11,6 +11,7 @@ use rekeyd::domain::plan::Destination;
 use rekeyd::domain::record::{Current, Record};
 use rekeyd::domain::rotation::Rotation;
 use rekeyd::domain::secret::Fingerprint;
+use rekeyd::domain::sharing::SharingGroups;
 
 use crate::state_table;
 
@@ -44,7 +45,10 @@ fn key(text: &str) -> Key {
 
 fn listing(keys: Vec<Key>) -> Inventory {
     let id = ServiceAccountId::new("account").unwrap();
-    Inventory { accounts: vec![Account { id, name: "account".to_owned(), keys }], clock_skew_seconds: None }
+    Inventory {
+        accounts: vec![Account { id, name: "account".to_owned(), groups: None, keys }],
+        clock_skew_seconds: None,
+    }
 }
 
 /// Its key `old` is current since the beginning, with a baseline.
@@ -137,6 +141,46 @@ fn a_key_without_a_baseline_gets_what_it_is_listed_with() {
     without.current.as_mut().unwrap().attributes = None;
     let seen = look(&without, None, vec![key("old")], 9);
     assert_eq!((kinds(&seen), seen.current.unwrap().attributes), (vec![], Some(only(&["tts"]))));
+}
+
+#[test]
+fn changed_sharing_groups_are_a_finding_unless_they_are_not_listed() {
+    let shared = |groups: &[(&str, &str)]| {
+        Some(groups.iter().fold(SharingGroups::default(), |all, (id, role)| all.with(*id, *role)))
+    };
+    let account = Some(ServiceAccountId::new("account").unwrap());
+    let look = |known: &Record, groups: Option<SharingGroups>, minutes| {
+        let mut inventory = listing(vec![key("old")]);
+        inventory.accounts[0].groups = groups;
+        let settle = SignedDuration::from_mins(2);
+        let seen = InspectionInput {
+            inventory: &inventory,
+            at: at(minutes),
+            settle,
+            strangers: Some(&[]),
+            places: None,
+        };
+        inspect(known, None, None, &seen)
+    };
+    let fresh = Record { account, ..record() };
+    assert_eq!(look(&fresh, None, 5), fresh, "a version that lists none records none");
+    let base = look(&fresh, shared(&[("g1", "viewer")]), 5);
+    assert_eq!((kinds(&base), &base.sharing_groups), (vec![], &shared(&[("g1", "viewer")])));
+    assert_eq!(look(&base, None, 6), base, "a missing field is no change");
+    for (groups, told) in [
+        (shared(&[]), "removed `g1`"),
+        (shared(&[("g1", "viewer"), ("g2", "admin")]), "added `g2` (admin)"),
+        (shared(&[("g1", "editor")]), "`g1` is editor, was viewer"),
+    ] {
+        let changed = look(&base, groups, 7);
+        assert_eq!(kinds(&changed), [FindingKind::SharingGroupsChanged]);
+        assert!(changed.findings[0].detail.contains(told), "{}", changed.findings[0].detail);
+        assert_eq!(changed.sharing_groups, base.sharing_groups, "only an operator accepts it");
+        assert_eq!(look(&changed, None, 8), changed, "what is not listed any more stays as it was found");
+        assert_eq!(look(&changed, shared(&[("g1", "viewer")]), 9), base);
+    }
+    let empty = look(&fresh, shared(&[]), 5);
+    assert_eq!(kinds(&look(&empty, shared(&[("g1", "viewer")]), 6)), [FindingKind::SharingGroupsChanged]);
 }
 
 #[test]

@@ -231,3 +231,48 @@ async fn a_plan_for_people_names_every_call_and_fits_the_terminal() {
     let told: Value = serde_json::from_slice(&said.stdout).unwrap();
     assert_eq!((said.status.code(), &told["error"]["code"]), (Some(1), &"not_found".into()), "{told}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_that_does_not_exist_is_planned_and_created_and_another_by_a_command() {
+    let mut harness = Harness::build().await;
+    let creating = "service_account = \"new\"\ncreate_account = { groups = [\"g1\"] }\npermissions = [\"text_to_speech\"]";
+    fs::write(harness.policy(), harness.text().replace("service_account = \"tts\"", creating)).unwrap();
+    let checked =
+        Command::new(env!("CARGO_BIN_EXE_rekeyd")).arg("check").arg(harness.policy()).output().unwrap();
+    let checked = String::from_utf8(checked.stdout).unwrap();
+    assert!(
+        checked.contains("`new` in prod, created if missing, with sharing groups: `g1` (viewer)"),
+        "{checked}"
+    );
+    let plan = harness.json(&["plan", "tts"]);
+    let assumes = plan["credentials"][0]["prediction"]["assumes"].to_string();
+    assert!(assumes.contains("the service account is not there yet"), "{assumes}");
+    harness.start();
+    harness.until("the first rotation is done", is_done);
+    let called = harness.called();
+    assert!(called.0.contains(&Route::CreateAccount), "{called:?}");
+    assert_eq!(called, planned(&plan));
+    let status = String::from_utf8(harness.say(&["status", "tts"]).stdout).unwrap();
+    assert!(status.contains("sharing groups  `g1` (viewer)"), "{status}");
+
+    let create =
+        ["account", "create", "batch", "--workspace", "prod", "--group", "g1", "--group", "g2:admin"];
+    let made = harness.say(&create);
+    let text = String::from_utf8(made.stdout).unwrap();
+    assert!(made.status.success() && text.contains("created the service account `batch` as"), "{text}");
+    let again = harness.json(&create);
+    assert!(again["message"].as_str().unwrap().contains("is there already"), "{again}");
+    let truth = harness.sandbox.truth();
+    assert_eq!(truth.account("batch").unwrap().groups.to_string(), "`g1` (viewer), `g2` (admin)");
+    assert_eq!(truth.accounts.len(), 3);
+    let of_the_policy = harness.say(&["account", "create", "new", "--workspace", "prod"]);
+    let why = String::from_utf8(of_the_policy.stderr).unwrap();
+    assert!(
+        of_the_policy.status.code() == Some(1) && why.contains("the policy has rekeyd create `new`"),
+        "{why}"
+    );
+    let nowhere = harness.say(&["account", "create", "x", "--workspace", "nowhere"]);
+    assert_eq!(nowhere.status.code(), Some(1));
+    let role = harness.say(&["account", "create", "x", "--workspace", "prod", "--group", "g1:owner"]);
+    assert_eq!(role.status.code(), Some(2));
+}

@@ -124,10 +124,7 @@ const NAMES_THAT_SAY_NOTHING: &[&str] =
 
 const LINES_MAX: usize = 400;
 /// Files over the limit that are one idea all the same, with their own limit. The list only gets shorter.
-const LONGER: &[(&str, usize)] = &[
-    ("src/engine/controller.rs", 450),
-    ("tests/it/journal/status.rs", 430),
-];
+const LONGER: &[(&str, usize)] = &[("src/engine/controller.rs", 450), ("tests/it/journal/status.rs", 430)];
 
 /// Written in two parts, so that this file does not find itself.
 const UNFINISHED: &[&str] = &[

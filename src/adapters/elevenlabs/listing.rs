@@ -21,6 +21,7 @@ use crate::domain::key::{
 };
 use crate::domain::sanitize::is_unseen;
 use crate::domain::secret::SecretValue;
+use crate::domain::sharing::SharingGroups;
 
 /// Some ten thousand keys.
 const LISTING_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -129,6 +130,9 @@ struct ListedAccount {
     name: Option<String>,
     #[serde(rename = "api-keys", alias = "api_keys")]
     keys: Vec<ListedKey>,
+    /// Of any type: groups that make no sense must not cost the listing.
+    #[serde(default, alias = "default-sharing-groups")]
+    default_sharing_groups: Value,
     #[serde(default, alias = "has-more")]
     has_more: Value,
     #[serde(default, alias = "next-cursor")]
@@ -208,7 +212,14 @@ impl Workspace {
         let (mut accounts_seen, mut keys_seen) = (BTreeSet::new(), BTreeSet::new());
         let mut accounts = Vec::with_capacity(self.accounts.len());
         for listed in self.accounts {
-            let ListedAccount { service_account_user_id, name, keys, has_more, next_cursor } = listed;
+            let ListedAccount {
+                service_account_user_id,
+                name,
+                keys,
+                default_sharing_groups,
+                has_more,
+                next_cursor,
+            } = listed;
             let id = account_id(service_account_user_id)?;
             let keys = Keys { keys, has_more, next_cursor }.into_keys(&id)?;
             if !accounts_seen.insert(id.clone()) {
@@ -217,7 +228,8 @@ impl Workspace {
             if let Some(key) = keys.iter().find(|key| !keys_seen.insert(key.id.clone())) {
                 return Err(format!("the listing shows key `{}` twice", key.id));
             }
-            accounts.push(Account { id, name: name.unwrap_or_default(), keys });
+            let groups = groups(&default_sharing_groups);
+            accounts.push(Account { id, name: name.unwrap_or_default(), groups, keys });
         }
         Ok(accounts)
     }
@@ -286,6 +298,17 @@ impl ListedKey {
             id,
         })
     }
+}
+
+/// `None` if they are not listed, or not all of them can be read: half of them would look like a change.
+fn groups(listed: &Value) -> Option<SharingGroups> {
+    fn text(value: Option<&Value>) -> Option<&str> {
+        value.and_then(Value::as_str).filter(|text| !text.is_empty())
+    }
+    listed.as_array()?.iter().try_fold(SharingGroups::default(), |groups, entry| {
+        let id = text(entry.pointer("/group/id")).or_else(|| text(entry.get("group_id")))?;
+        Some(groups.with(id, text(entry.get("permission_level"))?))
+    })
 }
 
 fn account_id(text: String) -> Result<ServiceAccountId, String> {

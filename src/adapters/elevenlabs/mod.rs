@@ -1,7 +1,7 @@
 //! The issuer and usage ports over the ElevenLabs API: one workspace, called with its admin key.
 //!
 //! [`transport`] sends one request, [`refusal`] reads the provider's error, and [`classify`] decides what it means.
-//! [`listing`], [`creation`], [`lifecycle`] and [`probe`] are the calls. [`usage`] reads the evidence of use, and
+//! [`listing`], [`account`], [`creation`], [`lifecycle`] and [`probe`] are the calls. [`usage`] reads the evidence of use, and
 //! [`capabilities`] what a workspace offers. No call that could have had an effect twice is repeated.
 //!
 //! Three versions of the API are supported, without asking which: creation that does not return the key's id, changes that
@@ -10,6 +10,7 @@
 //! The value of a key is copied as little as the HTTP library allows: its own buffers, and the header made from a value,
 //! cannot be wiped from here.
 
+mod account;
 mod audit_log;
 mod capabilities;
 mod classify;
@@ -41,6 +42,7 @@ use crate::domain::failure::Failure;
 use crate::domain::ids::ServiceAccountId;
 use crate::domain::key::{Inventory, Key, KeyRequest};
 use crate::domain::secret::SecretValue;
+use crate::domain::sharing::SharingGroups;
 use crate::ports::clock::Clock;
 use crate::ports::issuer::{AdminKey, Issuer, Minted};
 
@@ -111,6 +113,10 @@ impl ElevenLabs {
 impl Issuer for ElevenLabs {
     async fn inventory(&self) -> Result<Inventory, Failure> {
         self.list_workspace().await
+    }
+
+    async fn create_account(&self, name: &str, groups: &SharingGroups) -> Result<ServiceAccountId, Failure> {
+        self.create_service_account(name, groups).await
     }
 
     async fn create(

@@ -10,6 +10,7 @@ use crate::adapters::elevenlabs::routes::Routes;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestKind<'a> {
     List,
+    CreateAccount,
     Create { account: &'a str },
     Authenticate,
     ProveAdmin,
@@ -28,6 +29,7 @@ pub fn requests(call: RequestKind<'_>) -> Vec<(&'static str, String)> {
     let one = |method, url: Url| vec![(method, url.path().to_owned())];
     match call {
         RequestKind::List | RequestKind::ProveAdmin => one("GET", routes.service_accounts()),
+        RequestKind::CreateAccount => one("POST", routes.service_accounts()),
         RequestKind::Create { account } => one("POST", routes.keys(account)),
         RequestKind::Authenticate => one("GET", routes.user()),
         RequestKind::Disable { account, key } => one("POST", routes.disable(account, key)),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use crate::config::check::{calendars, gates};
+use crate::config::check::{accounts, calendars, gates};
 use crate::config::components::ConsumerConfig;
 use crate::config::defaults as silent;
 use crate::config::known_permissions::KNOWN_PERMISSIONS;
@@ -56,6 +56,7 @@ pub(super) fn check<'r>(around: &References<'r>, findings: &mut Findings) -> Vec
         let mode = mode(around, raw, workspace.as_ref());
         let service_account = values::text(raw.service_account.as_ref(), findings);
         let adopt = adopt(raw, findings);
+        let create_account = accounts::create_account(name, raw, findings);
         let (destinations, places) = destinations(around, name, raw, findings);
         let allow_unrestricted = raw.allow_unrestricted.as_ref().or(defaults.allow_unrestricted.as_ref());
         let allow_unrestricted = allow_unrestricted.is_some_and(|allowed| *allowed.value());
@@ -82,6 +83,7 @@ pub(super) fn check<'r>(around: &References<'r>, findings: &mut Findings) -> Vec
             workspace,
             mode,
             service_account,
+            create_account,
             adopt,
             first,
             allow_unrestricted,

@@ -3,11 +3,12 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::domain::account_creation::{AccountCreation, CreationState, NAME};
 use crate::domain::ack::Ack;
 use crate::domain::audit::{Act, Actor, object};
 use crate::domain::finding::Finding;
 use crate::domain::hold::{Hold, HoldKind, Scope};
-use crate::domain::ids::CredentialName;
+use crate::domain::ids::{CredentialName, ServiceAccountId};
 use crate::domain::key::Key;
 use crate::domain::record::{Obstacle, Record};
 use crate::domain::sanitize::one_line;
@@ -19,6 +20,10 @@ pub const FOUND: &str = "found";
 pub const NO_LONGER_FOUND: &str = "no_longer_found";
 pub const OBSTRUCTED: &str = "obstructed";
 pub const ADOPTED: &str = "adopted";
+pub const ACCOUNT_CREATION_INTENDED: &str = "account_creation_intended";
+pub const ACCOUNT_CREATED: &str = "account_created";
+pub const ACCOUNT_CREATION_REFUSED: &str = "account_creation_refused";
+pub const ACCOUNT_CREATION_IN_DOUBT: &str = "account_creation_in_doubt";
 pub const HELD: &str = "held";
 pub const LIFTED: &str = "lifted";
 pub const ACKNOWLEDGED: &str = "acknowledged";
@@ -31,7 +36,7 @@ pub const STARTED: &str = "started";
 pub const STOPPED: &str = "stopped";
 
 /// What records tell of beside events, in the order of docs/audit.md.
-pub const ALL: [&str; 17] = [
+pub const ALL: [&str; 21] = [
     ROTATION_ASKED,
     EMERGENCY_ASKED,
     ACCEPTED,
@@ -39,6 +44,10 @@ pub const ALL: [&str; 17] = [
     NO_LONGER_FOUND,
     OBSTRUCTED,
     ADOPTED,
+    ACCOUNT_CREATION_INTENDED,
+    ACCOUNT_CREATED,
+    ACCOUNT_CREATION_REFUSED,
+    ACCOUNT_CREATION_IN_DOUBT,
     HELD,
     LIFTED,
     ACKNOWLEDGED,
@@ -64,13 +73,22 @@ pub fn of_record(before: &Record, after: &Record, actor: &Actor, at: Timestamp) 
     }
     let key = |record: &Record| record.current.as_ref().map(|current| current.key.clone());
     let attributes = |record: &Record| record.current.as_ref().and_then(|current| current.attributes.clone());
+    let groups_were_accepted = before.account == after.account
+        && before.sharing_groups.is_some()
+        && before.sharing_groups != after.sharing_groups;
     if key(before) != key(after) {
         told.push((ADOPTED, json!({ "key": key(after), "before": key(before) })));
     } else if before.accepted != after.accepted
         || (attributes(before).is_some() && attributes(before) != attributes(after))
+        || groups_were_accepted
     {
-        told.push((ACCEPTED, json!({ "key": key(after), "other_keys": after.accepted })));
+        let groups = after.sharing_groups.as_ref().filter(|_| groups_were_accepted);
+        told.push((
+            ACCEPTED,
+            json!({ "key": key(after), "other_keys": after.accepted, "sharing_groups": groups }),
+        ));
     }
+    told.extend(creation_of(before, after));
     let missing_in = |record: &Record, it: &Finding| !record.findings.iter().any(|known| known.is_same(it));
     for found in after.findings.iter().filter(|it| missing_in(before, it)) {
         told.push((FOUND, json!({ "kind": found.kind.label(), "key": found.key, "why": found.detail })));
@@ -90,6 +108,32 @@ pub fn of_record(before: &Record, after: &Record, actor: &Actor, at: Timestamp) 
         ..Act::new(at, actor.clone(), what, details)
     };
     told.into_iter().map(act).collect()
+}
+
+/// The next state of an account's creation; that a listing shows the account settles a doubt.
+fn creation_of(before: &Record, after: &Record) -> Option<(&'static str, Value)> {
+    match (&before.account_creation, &after.account_creation) {
+        (known, Some(now))
+            if known.as_ref().is_none_or(|known| (known.state, known.at) != (now.state, now.at)) =>
+        {
+            let id = after.account.as_ref().filter(|_| now.state == CreationState::Created);
+            Some((now.state.act(), account_creation(now, id)))
+        }
+        (Some(known), None) if known.state != CreationState::Created => {
+            let id = after.account.as_ref()?;
+            Some((ACCOUNT_CREATED, account_creation(known, Some(id))))
+        }
+        (_, Some(_)) | (Some(_), None) | (None, None) => None,
+    }
+}
+
+/// What records tell of the creation of a service account.
+#[must_use]
+pub fn account_creation(creation: &AccountCreation, id: Option<&ServiceAccountId>) -> Value {
+    let why = Some(&creation.why).filter(|why| !why.is_empty());
+    json!({
+        NAME: one_line(&creation.name), "service_account": id, "sharing_groups": creation.groups, "why": why,
+    })
 }
 
 /// A hold is put in force.

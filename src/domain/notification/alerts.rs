@@ -214,9 +214,10 @@ fn finding_severity(finding: &Finding) -> Severity {
         | FindingKind::TrialEnded
         | FindingKind::SubscriptionDowngrade
         | FindingKind::DestinationChanged => Severity::Page,
-        FindingKind::PermissionsWidened | FindingKind::PermissionsChanged | FindingKind::ForeignKeys => {
-            Severity::Ticket
-        }
+        FindingKind::PermissionsWidened
+        | FindingKind::PermissionsChanged
+        | FindingKind::SharingGroupsChanged
+        | FindingKind::ForeignKeys => Severity::Ticket,
     }
 }
 

@@ -60,6 +60,7 @@ pub(super) fn advise(report: &CredentialReport, rotation: Option<&Rotation>, now
         let command = match obstacle.kind {
             // The policy is fine: the workspace has to be checked.
             ObstacleKind::WorkspaceUnusable => Some("rekeyd doctor".to_owned()),
+            ObstacleKind::AccountNotCreated => Some(format!("rekeyd rotate {}", report.credential)),
             ObstacleKind::NoSuchAccount | ObstacleKind::AdoptionUnclear | ObstacleKind::NoPermissions => {
                 Some("systemctl reload rekeyd".to_owned())
             }

@@ -62,7 +62,9 @@ pub fn command_for(report: &CredentialReport, finding: &Finding) -> Option<Strin
         | FindingKind::KeyVanished
         | FindingKind::DisabledByHand => Some(format!("rekeyd rotate {name} --emergency")),
         FindingKind::DestinationChanged => Some(format!("rekeyd rotate {name}")),
-        FindingKind::PermissionsChanged | FindingKind::ForeignKeys => Some(format!("rekeyd accept {name}")),
+        FindingKind::PermissionsChanged | FindingKind::SharingGroupsChanged | FindingKind::ForeignKeys => {
+            Some(format!("rekeyd accept {name}"))
+        }
         FindingKind::PermissionsWidened => Some("systemctl reload rekeyd".to_owned()),
         // A matter of the ElevenLabs subscription.
         FindingKind::TrialEnded | FindingKind::SubscriptionDowngrade => None,

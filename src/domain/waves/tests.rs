@@ -29,6 +29,7 @@ fn credential(index: usize, after: &BTreeSet<usize>, bake: i64) -> Credential {
         name: name(index),
         workspace: WorkspaceName::new("prod").unwrap(),
         service_account: "account".to_owned(),
+        create_account: None,
         adopt: None,
         first: None,
         allow_unrestricted: false,

@@ -1,10 +1,22 @@
 //! Queues commands for the reconciler that executes them.
 
+use std::sync::Arc;
+
 use crate::domain::ids::CredentialName;
+use crate::engine::accounts::{self, AccountRequest};
 use crate::engine::commands::{Command, CommandRequest};
-use crate::engine::controller::{Controller, Slot};
+use crate::engine::controller::{Controller, Slot, TaskResult};
 
 impl Controller {
+    /// By a task of the controller's: a requester that goes away cannot cut it in half.
+    pub(super) fn create_account(&mut self, request: AccountRequest) {
+        let context = Arc::clone(&self.context);
+        self.tasks.spawn(async move {
+            accounts::create(context, request).await;
+            TaskResult::AccountRequested
+        });
+    }
+
     pub(super) fn queue_request(&mut self, name: &CredentialName, request: CommandRequest) {
         let refusal = match self.slots.get(name) {
             None => Some(format!("there is no credential `{name}`")),

@@ -76,6 +76,7 @@ mod tests {
             name: CredentialName::new("a").unwrap(),
             workspace: WorkspaceName::new("prod").unwrap(),
             service_account: "a".to_owned(),
+            create_account: None,
             adopt: None,
             first: None,
             allow_unrestricted: false,

@@ -9,6 +9,7 @@ use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::ServiceAccountId;
 use crate::domain::key::{Inventory, Key, KeyRequest};
 use crate::domain::secret::SecretValue;
+use crate::domain::sharing::SharingGroups;
 use crate::domain::time::later;
 use crate::domain::usage::{Reading, Source};
 use crate::ports::clock::Clock as _;
@@ -59,6 +60,14 @@ impl Issuer for Client {
         let inventory = self.workspace.inventory(self.hooks.listing_lag());
         self.after(ProviderCall::List).await?;
         Ok(inventory)
+    }
+
+    async fn create_account(&self, name: &str, groups: &SharingGroups) -> Result<ServiceAccountId, Failure> {
+        self.before(ProviderCall::CreateAccount(name)).await?;
+        let lag = self.hooks.listing_lag();
+        let made = self.workspace.create_account(name, groups.clone(), lag)?;
+        self.after(ProviderCall::CreateAccount(name)).await?;
+        Ok(made)
     }
 
     async fn create(

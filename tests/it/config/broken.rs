@@ -71,6 +71,14 @@ const BROKEN: &[(&str, &str)] = &[
         "a name with a space",
         "@around\n[credentials.\"tts backend\"]\nservice_account = \"tts\"\nevery = \"30d\"\npublish_to = [{ store = \"aws\", secret = \"a\" }]",
     ),
+    (
+        "an account to create that is not described",
+        "@around\n@tts\nevery = \"30d\"\nadopt = \"k1\"\ncreate_account = {}\n",
+    ),
+    (
+        "groups that are none",
+        "@around\n@tts\nevery = \"30d\"\npermissions = [\"text_to_speech\"]\ncreate_account = { groups = [\"g1\", \"g1:editor\", \"g2:owner\", \":viewer\", \"g 3\"] }\n",
+    ),
     ("an empty credential", "@around\n[credentials.tts]\n"),
     ("an empty policy", ""),
     (

@@ -30,6 +30,7 @@ const HEADINGS: &[(&str, &str)] = &[
     ("Consumer", "## `[consumers.NAME]`"),
     ("Defaults", "## `[defaults]`"),
     ("Credential", "## `[credentials.NAME]`"),
+    ("CreateAccount", "### `create_account`"),
     ("Destination", "### `publish_to`"),
     ("Calendar", "### `cron`"),
     ("Window", "### `window`"),

@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use rekeyd::adapters::clock::SystemClock;
 use rekeyd::config;
+use rekeyd::domain::sharing::SharingGroups;
 use rekeyd::ports::clock::Clock as _;
 use rekeyd::sandbox::rules::Rules;
 use rekeyd::sandbox::settings::{Granted, Settings};
@@ -46,6 +47,8 @@ async fn accounts_with_one_usable_key_become_credentials_and_the_others_comments
     let make = |account: &str, settings: Settings| {
         harness.sandbox.workspace().create_key(account, settings, now).unwrap().id
     };
+    let groups = SharingGroups::default().with("g1", "viewer").with("g2", "editor");
+    harness.sandbox.workspace().share(several, groups).unwrap();
     let first = make(several, restricted(&["text_to_speech"]));
     make(several, restricted(&["text_to_speech"]));
     make(wide, Settings::new("wide", Granted::All));
@@ -69,15 +72,19 @@ async fn accounts_with_one_usable_key_become_credentials_and_the_others_comments
     }
     // A comment taken out is a credential: what was left out is a policy too.
     let open = text.lines().map(|line| {
-        let is_entry = ["# [credentials", "# service_account =", "# adopt =", "# publish_to ="]
-            .iter()
-            .any(|it| line.starts_with(it));
+        let keys = ["[credentials", "service_account =", "adopt =", "publish_to =", "create_account ="];
+        let is_entry = keys.iter().chain(&["permissions =", "mode ="]);
+        let is_entry =
+            is_entry.into_iter().any(|it| line.strip_prefix("# ").is_some_and(|line| line.starts_with(it)));
         if is_entry { &line[2..] } else { line }
     });
     let open = open.collect::<Vec<_>>().join("\n");
     let config = config::load(&open, "opened", &std::collections::BTreeMap::new())
         .unwrap_or_else(|it| panic!("{it}\n{open}"));
-    assert_eq!(config.policy.credentials.len(), 6);
+    assert_eq!(config.policy.credentials.len(), 7);
+    let new = config.policy.credentials.values().find(|it| it.create_account.is_some()).unwrap();
+    assert_eq!((new.service_account.as_str(), new.first.is_some()), ("new-application", true));
+    assert!(text.contains("groups of the accounts listed here: g1, g2"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

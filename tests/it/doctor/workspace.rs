@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 use rekeyd::adapters::clock::SystemClock;
+use rekeyd::domain::sharing::SharingGroups;
 use rekeyd::ports::clock::Clock as _;
 use rekeyd::sandbox::analytics::rules::AnalyticsRules;
 use rekeyd::sandbox::api_version::ApiVersion;
@@ -99,6 +100,39 @@ async fn evidence_of_a_key_without_a_usage_hash_cannot_be_had() {
         "warning",
         &["`tts` relies on", "[remove `key_lifetime` and `expire_old_key` from"],
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sharing_groups_and_an_account_that_does_not_exist_yet_are_told_by_api_version() {
+    let harness = Harness::build(Rules::default()).await;
+    let groups = SharingGroups::default().with("g1", "editor");
+    harness.sandbox.workspace().share(&harness.account, groups).unwrap();
+    let creating = "create_account = { groups = [\"g2\"] }\npermissions = [\"text_to_speech\"]\n";
+    let there = format!("{}{creating}", harness.policy());
+    let missing = there.replace("service_account = \"tts\"", "service_account = \"new\"");
+    let told = harness.doctor(&there);
+    told.says("service_account", "ok", &["sharing groups: `g1` (editor)"]);
+    let differs = "differ from `create_account`: removed `g2`, added `g1` (editor)";
+    told.says("service_account", "warning", &[differs, "[change them in the dashboard"]);
+    told.says("capabilities", "ok", &["sharing groups of service accounts are listed"]);
+    let told = harness.doctor(&missing);
+    told.says(
+        "service_account",
+        "ok",
+        &["`new` does not exist yet; rekeyd creates it, sharing groups: `g2` (viewer)"],
+    );
+    let observed = format!("{missing}mode = \"observe\"\n");
+    harness.doctor(&observed).says("service_account", "warning", &["an observed credential creates none"]);
+    harness.sandbox.workspace().rules.api_version = ApiVersion::August2025;
+    let told = harness.doctor(&there);
+    told.says("capabilities", "ok", &["this API version does not list sharing groups"]);
+    let told = harness.doctor(&missing);
+    told.says(
+        "service_account",
+        "warning",
+        &["it may not create accounts", "[create the account in the dashboard"],
+    );
+    assert_eq!(harness.sandbox.truth().accounts.len(), 1, "the doctor creates nothing");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,6 +2,7 @@
 
 use rekeyd::domain::failure::Kind;
 use rekeyd::domain::key::{Account, DisableReason, Inventory, Key, Permissions};
+use rekeyd::domain::sharing::SharingGroups;
 use rekeyd::ports::issuer::Issuer;
 use serde_json::{Value, json};
 
@@ -9,7 +10,9 @@ use super::scripted::{self, Server};
 use super::workspace::issuer;
 
 const FULL: &str = r#"{"service-accounts":[
-  {"service_account_user_id":"sa1","name":"tts","created_at_unix":1700000000,"default_sharing_groups":[],
+  {"service_account_user_id":"sa1","name":"tts","created_at_unix":1700000000,"default_sharing_groups":[
+    {"group":{"id":"g1","name":"voices","members":[]},"permission_level":"viewer"},
+    {"group":{"id":"g2"},"permission_level":"a_role_of_2031"}],
    "api-keys":[
     {"name":"tts rk-1","hint":"...ab12","key_id":"k1","service_account_user_id":"sa1","created_at_unix":1700000000,
      "is_disabled":true,"permissions":["voices_read","text_to_speech","a_permission_of_2031"],
@@ -39,8 +42,10 @@ fn limit<'a>(key: &'a Key, name: &str) -> Option<&'a Value> {
 #[tokio::test]
 async fn everything_that_a_key_has_is_taken_over() {
     let Inventory { accounts, .. } = inventory(FULL).await.unwrap();
-    let [Account { id, name, keys }, empty] = accounts.as_slice() else { panic!("two accounts") };
+    let [Account { id, name, groups, keys }, empty] = accounts.as_slice() else { panic!("two accounts") };
     assert_eq!((id.as_str(), name.as_str(), empty.keys.len()), ("sa1", "tts", 0));
+    let shared = SharingGroups::default().with("g1", "viewer").with("g2", "a_role_of_2031");
+    assert_eq!((groups, &empty.groups), (&Some(shared), &None));
     let key = &keys[0];
     assert_eq!((key.id.as_str(), key.name.as_str(), key.hint.as_str()), ("k1", "tts rk-1", "...ab12"));
     assert_eq!(key.created_at.unwrap().as_second(), 1_700_000_000);
@@ -58,6 +63,27 @@ async fn everything_that_a_key_has_is_taken_over() {
     assert_eq!(limit(key, "allowed_ips"), Some(&json!(["10.0.0.0/8", "203.0.113.7"])));
     assert_eq!(keys[1].attributes.permissions, Permissions::All);
     assert!(keys[1].enabled);
+}
+
+#[tokio::test]
+async fn sharing_groups_that_are_not_listed_or_make_no_sense_are_unknown_and_hide_no_key() {
+    let none = Some(SharingGroups::default());
+    for (field, groups) in [
+        ("", None),
+        (r#","default_sharing_groups":null"#, None),
+        (r#","default_sharing_groups":{}"#, None),
+        (
+            r#","default_sharing_groups":[{"group":{"id":"g"},"permission_level":"viewer"},{"group":{}}]"#,
+            None,
+        ),
+        (r#","default_sharing_groups":[]"#, none),
+    ] {
+        let body = format!(
+            r#"{{"service-accounts":[{{"service_account_user_id":"sa1","name":"x","api-keys":[{{"key_id":"k","name":"n"}}]{field}}}]}}"#
+        );
+        let listed = inventory(&body).await.unwrap().accounts.remove(0);
+        assert_eq!((listed.groups, listed.keys.len()), (groups, 1), "{field}");
+    }
 }
 
 #[tokio::test]

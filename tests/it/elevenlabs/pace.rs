@@ -24,7 +24,9 @@ async fn no_more_are_in_flight_than_allowed() {
     let mut calls = JoinSet::new();
     for n in 0..24usize {
         let issuer = Arc::clone(&issuer);
-        calls.spawn(async move { Method::ALL[n % 6].call(&issuer).await.map_err(|failure| failure.kind) });
+        calls.spawn(async move {
+            Method::ALL[n % Method::ALL.len()].call(&issuer).await.map_err(|failure| failure.kind)
+        });
     }
     while let Some(result) = calls.join_next().await {
         let result = result.unwrap();

@@ -107,6 +107,7 @@ async fn each_call_says_who_asks_with_the_right_key() {
         asked.iter().map(Asked::line).collect::<Vec<_>>(),
         [
             "GET /v1/service-accounts",
+            "POST /v1/service-accounts",
             "POST /v1/service-accounts/sa1/api-keys",
             "GET /v1/user",
             "POST /v1/service-accounts/sa1/api-keys/k1/disable",

@@ -11,6 +11,7 @@ use rekeyd::domain::failure::{Certainty, Failure, Kind};
 use rekeyd::domain::ids::{KeyId, ServiceAccountId};
 use rekeyd::domain::key::{Key, KeyAttributes, KeyRequest, Permissions};
 use rekeyd::domain::secret::SecretValue;
+use rekeyd::domain::sharing::SharingGroups;
 use rekeyd::ports::clock::Clock;
 use rekeyd::ports::issuer::{AdminKey, Issuer};
 
@@ -80,6 +81,7 @@ pub(crate) fn request() -> KeyRequest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {
     Inventory,
+    CreateAccount,
     Create,
     Authenticate,
     Disable,
@@ -88,8 +90,15 @@ pub(crate) enum Method {
 }
 
 impl Method {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Inventory, Self::Create, Self::Authenticate, Self::Disable, Self::Enable, Self::Delete];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Inventory,
+        Self::CreateAccount,
+        Self::Create,
+        Self::Authenticate,
+        Self::Disable,
+        Self::Enable,
+        Self::Delete,
+    ];
 
     pub(crate) fn lasts(self) -> bool {
         !matches!(self, Self::Inventory | Self::Authenticate)
@@ -98,6 +107,7 @@ impl Method {
     pub(crate) async fn call(self, issuer: &ElevenLabs) -> Result<(), Failure> {
         match self {
             Self::Inventory => issuer.inventory().await.map(drop),
+            Self::CreateAccount => issuer.create_account("tts", &SharingGroups::default()).await.map(drop),
             Self::Create => issuer.create(&account(), "tts rk-1", &request()).await.map(drop),
             Self::Authenticate => issuer.authenticate(&value(VALUE)).await,
             Self::Disable => issuer.disable(&key()).await,

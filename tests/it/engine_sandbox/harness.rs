@@ -200,11 +200,11 @@ impl Harness {
 
     fn credential(&self, workspace: &WorkspaceName) -> Credential {
         let permissions = Permissions::Only(["text_to_speech".to_owned()].into());
-        let secret = "tts-backend".to_owned();
         Credential {
             name: name(),
             workspace: workspace.clone(),
             service_account: "tts-backend".to_owned(),
+            create_account: None,
             adopt: None,
             first: (self.start == Start::WithoutKey).then(|| KeyAttributes::of(permissions)),
             allow_unrestricted: false,
@@ -216,7 +216,7 @@ impl Harness {
             mode: Mode::Rotate,
             destinations: vec![Destination {
                 store: store(),
-                secret,
+                secret: "tts-backend".to_owned(),
                 json_field: None,
                 create: true,
                 create_field: false,

@@ -11,6 +11,7 @@ use rekeyd::domain::phase::{Phase, PhaseName};
 use rekeyd::domain::plan::Reason;
 use rekeyd::domain::policy::{Credential, IfVanished};
 use rekeyd::domain::rotation::ParkReason;
+use rekeyd::domain::sharing::SharingGroups;
 use rekeyd::engine::Command;
 use rekeyd::ports::clock::Clock as _;
 use rekeyd::sandbox::api_version::ApiVersion;
@@ -183,6 +184,32 @@ async fn what_people_changed_is_told_until_it_is_accepted_or_undone() {
     harness.request(Command::Retry { overwrite: false }).await.unwrap();
     harness.ended(PhaseName::Done).await;
     harness.found(&[]).await;
+    harness.stop().await;
+}
+
+#[tokio::test]
+async fn changed_sharing_groups_are_told_until_they_are_accepted_or_undone() {
+    let harness = settled(|_| ()).await;
+    let account = harness.sandbox.truth().accounts[0].service_account_user_id.clone();
+    let share = |groups| harness.sandbox.workspace().share(&account, groups).unwrap();
+    harness.inspect().await;
+    harness.until("the groups are recorded", async |_, known| known.record.sharing_groups.is_some()).await;
+    let one = SharingGroups::default().with("g1", "viewer");
+    share(one.clone());
+    harness.found(&[FindingKind::SharingGroupsChanged]).await;
+    let told = harness.known().await.record.findings[0].detail.clone();
+    assert!(told.contains("added `g1` (viewer)") && told.contains("undo it in the dashboard"), "{told}");
+    let taken = harness.request(Command::Accept).await.unwrap();
+    assert!(taken.contains("the sharing groups of its account are: `g1` (viewer)"), "{taken}");
+    harness.found(&[]).await;
+    assert_eq!(harness.known().await.record.sharing_groups, Some(one.clone()));
+    share(SharingGroups::default());
+    harness.found(&[FindingKind::SharingGroupsChanged]).await;
+    share(one);
+    harness.found(&[]).await;
+    let acts = harness.journal.audit(0, 1000).await.unwrap();
+    let accepted = acts.iter().find(|it| it.act.what == "accepted").unwrap();
+    assert_eq!(accepted.act.details["sharing_groups"], serde_json::json!({"g1": "viewer"}));
     harness.stop().await;
 }
 

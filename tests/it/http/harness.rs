@@ -114,6 +114,7 @@ fn credential(text: &str) -> Credential {
         name: name(text),
         workspace: WorkspaceName::new("prod").unwrap(),
         service_account: text.to_owned(),
+        create_account: None,
         adopt: None,
         first: None,
         allow_unrestricted: false,

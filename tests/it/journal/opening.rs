@@ -181,7 +181,9 @@ fn rows_of_the_past_are_still_read() {
     let mut current = full_record("tts").current;
     current.as_mut().unwrap().attributes = None;
     let (findings, accepted) = Default::default();
-    let of_the_past = Record { current, findings, accepted, ..full_record("tts") };
+    let (sharing_groups, account_creation) = (None, None);
+    let full = full_record("tts");
+    let of_the_past = Record { current, findings, accepted, sharing_groups, account_creation, ..full };
     assert_eq!(read, Record { emergency: None, answered: None, ..of_the_past });
     assert_eq!(rows.next(), None);
 }

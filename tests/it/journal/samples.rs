@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use jiff::{SignedDuration, Timestamp};
+use rekeyd::domain::account_creation::AccountCreation;
 use rekeyd::domain::ack::{Ack, Health};
 use rekeyd::domain::audit::Actor;
 use rekeyd::domain::effect::EffectName;
@@ -23,6 +24,7 @@ use rekeyd::domain::plan::{AfterDeadline, Destination, Plan, Reason, RevocationP
 use rekeyd::domain::record::{Current, Due, LastRotation, Obstacle, ObstacleKind, PublishedVersion, Record};
 use rekeyd::domain::rotation::{ParkReason, RollbackCause};
 use rekeyd::domain::secret::Fingerprint;
+use rekeyd::domain::sharing::SharingGroups;
 use rekeyd::domain::successor::{KeyFacts, Served};
 use rekeyd::ports::journal::Entry;
 
@@ -259,6 +261,8 @@ pub(crate) fn full_record(credential: &str) -> Record {
             since: at(3),
         }],
         accepted: [KeyId::new("key_of_somebody").unwrap()].into(),
+        account_creation: Some(AccountCreation::intended("tts", &SharingGroups::default(), at(5))),
+        sharing_groups: Some(SharingGroups::default().with("group_1", "viewer")),
         emergency: Some(Urgency { why: "asked by uid 0".to_owned(), since: at(4) }),
         adopted_at: None,
         answered: Some(EmergencyOutcome {

@@ -124,6 +124,13 @@ pub(super) const PLANTED: &[Bug] = &[
         caught_by: "a_pause_is_answered_when_what_was_under_way_has_ended",
     },
     Bug {
+        name: "creates_an_account_again_while_it_is_in_doubt",
+        file: "src/domain/account_creation.rs",
+        right: "let settled_at = |at: Timestamp| later(at, settle);",
+        wrong: "let settled_at = |at: Timestamp| if AWAKE { at } else { later(at, settle) };",
+        caught_by: "a_service_account_is_created_once_whatever_dies",
+    },
+    Bug {
         name: "begins_without_a_slot",
         file: "src/engine/admission.rs",
         right: "Ok((!has_slot).then_some(",

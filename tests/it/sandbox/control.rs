@@ -47,6 +47,26 @@ async fn accounts_and_keys_are_made_changed_and_ended_as_by_a_person() {
 }
 
 #[tokio::test]
+async fn sharing_groups_are_changed_as_by_a_person() {
+    let harness = Harness::start(Rules::default()).await;
+    let path = format!("/sandbox/accounts/{}", harness.account);
+    let groups = json!([{"group_id": "g1", "permission_level": "editor"}]);
+    let changed = harness.call(Method::PATCH, &path, json!({"default_sharing_groups": groups})).await;
+    assert_eq!(changed.status, 204);
+    let listing = harness.call(Method::GET, "/v1/service-accounts", Value::Null).await.body;
+    let listed = &listing["service-accounts"][0]["default_sharing_groups"][0];
+    assert_eq!((&listed["group"]["id"], &listed["permission_level"]), (&json!("g1"), &json!("editor")));
+    for wrong in
+        [json!({}), json!({"default_sharing_groups": [{"group_id": "g1", "permission_level": "owner"}]})]
+    {
+        assert_eq!(harness.call(Method::PATCH, &path, wrong).await.status, 422);
+    }
+    let nobody =
+        harness.call(Method::PATCH, "/sandbox/accounts/none", json!({"default_sharing_groups": []})).await;
+    assert_eq!(nobody.status, 404);
+}
+
+#[tokio::test]
 async fn the_truth_has_no_values_and_the_list_of_values_has_them_all() {
     let harness = Harness::start(Rules::default()).await;
     let key = harness.create_named("one").await;

@@ -39,6 +39,26 @@ fn a_first_key_is_made_whatever_dies() {
 }
 
 #[test]
+fn a_service_account_is_created_once_whatever_dies() {
+    for seed in 20..26 {
+        let world = Scenario { hours: 1, first_key: true, creates_account: true, ..Scenario::plain(seed) };
+        let scenario = Scenario { lag_seconds_max: 60, ..world };
+        let undisturbed = play(&scenario);
+        undisturbed.assert_sound(&scenario);
+        // The account is created at the first points, before the rotation begins.
+        for point in 0..16 {
+            for doom in [Doom::Dies, Doom::LosesReply] {
+                let doomed = Scenario { doom: Some((point, doom)), ..scenario.clone() };
+                let played = play(&doomed);
+                played.assert_sound(&doomed);
+                assert_eq!(played.accounts, ["account-0"], "{point} {doom:?} {seed}: {}", played.trace);
+                assert!(played.minted >= 1, "{}", played.trace);
+            }
+        }
+    }
+}
+
+#[test]
 fn consumers_are_waited_for_whatever_dies() {
     matrix(&Scenario { acks: true, ..Scenario::plain(3) }, |played| assert!(played.done >= 1));
 }

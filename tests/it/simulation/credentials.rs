@@ -1,7 +1,6 @@
 //! The policy of a scenario: its workspace's limits, its credentials, and what somebody published before.
 
 use jiff::SignedDuration;
-use rekeyd::adapters::memory::store::MemoryStore;
 use rekeyd::domain::gate::confirm::ConfirmWhen;
 use rekeyd::domain::gate::probes::{Probe, Reads};
 use rekeyd::domain::gate::{Gate, Idle, WhenUnknown};
@@ -9,6 +8,7 @@ use rekeyd::domain::ids::{ConsumerName, CredentialName, StoreName};
 use rekeyd::domain::plan::{Destination, RevocationPolicy};
 use rekeyd::domain::policy::{Credential, IfVanished, Mode, WorkspaceLimits};
 use rekeyd::domain::schedule::{Cadence, Schedule};
+use rekeyd::domain::sharing::SharingGroups;
 
 use super::evidence::Proof;
 use super::play::{Scenario, attributes, workspace};
@@ -41,6 +41,7 @@ pub(super) fn credential(scenario: &Scenario, index: usize) -> Credential {
         name: CredentialName::new(format!("tts-{index}")).unwrap(),
         workspace: workspace(),
         service_account: format!("account-{index}"),
+        create_account: scenario.creates_account.then(|| SharingGroups::default().with("g1", "viewer")),
         adopt: None,
         first: scenario.first_key.then(attributes),
         allow_unrestricted: false,
@@ -92,22 +93,4 @@ fn gates(scenario: &Scenario, index: usize) -> Vec<Gate> {
         }
     }
     gates
-}
-
-/// Before rekeyd there were people.
-pub(super) fn publish_by_hand(store: &MemoryStore, credential: &Credential, value: &str) {
-    for destination in &credential.destinations {
-        let text = match &destination.json_field {
-            None => value.to_owned(),
-            Some(field) => {
-                let before =
-                    store.text(&destination.secret).map_or_else(|| "{}".to_owned(), |text| text.to_string());
-                let mut fields: serde_json::Map<String, serde_json::Value> =
-                    serde_json::from_str(&before).unwrap();
-                fields.insert(field.clone(), value.into());
-                serde_json::to_string(&fields).unwrap()
-            }
-        };
-        store.write_as_somebody_else(&destination.secret, &text);
-    }
 }

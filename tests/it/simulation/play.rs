@@ -27,11 +27,12 @@ use rekeyd::rehearsal::workspace::{Workspace, client::Client, key::settings};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::credentials::{AT_LEAST, AT_LEAST_OF_PROOF, credential, limits, publish_by_hand};
+use super::credentials::{AT_LEAST, AT_LEAST_OF_PROOF, credential, limits};
 use super::evidence::{Endpoints, Proof};
 use super::fate::{Doom, Fate, Odds};
 use super::life::{Life, Quirks, Spoil};
 use super::restraint::{Restraint, freeze};
+use super::society::publish_by_hand;
 use super::witness::{Place, Witness};
 use super::{chronicle::Chronicle, dice::Dice};
 
@@ -53,6 +54,8 @@ pub(super) struct Scenario {
     pub(super) flaps: bool,
     /// The credential has no key yet.
     pub(super) first_key: bool,
+    /// The credential's service account is not there yet, and the policy has it created.
+    pub(super) creates_account: bool,
     pub(super) acks: bool,
     pub(super) then: AfterDeadline,
     pub(super) first_version: FirstVersion,
@@ -97,6 +100,7 @@ impl Scenario {
             spoil: Spoil::Nothing,
             flaps: false,
             first_key: false,
+            creates_account: false,
             acks: false,
             then: AfterDeadline::Hold,
             first_version: FirstVersion::Pending,
@@ -144,6 +148,7 @@ pub(super) struct Played {
     /// The most versions that one new key took in one destination.
     pub(super) versions_max: usize,
     pub(super) held_before_the_end: Vec<Hold>,
+    pub(super) accounts: Vec<String>,
 }
 
 impl Played {
@@ -234,7 +239,9 @@ impl Harness {
         for index in 0..scenario.credentials {
             let credential = credential(scenario, index);
             let account = ServiceAccountId::new(format!("user-{}", credential.service_account)).unwrap();
-            provider.add_account(&account, &credential.service_account);
+            if !scenario.creates_account {
+                provider.add_account(&account, &credential.service_account);
+            }
             if !scenario.first_key {
                 let lag = SignedDuration::ZERO;
                 let by_hand = settings("made by hand", attributes(), None);
@@ -374,6 +381,7 @@ impl Harness {
             restaged: count("destination_changed"),
             versions_max: self.versions_max().await,
             held_before_the_end,
+            accounts: self.provider.account_names(),
         }
     }
 

@@ -61,7 +61,7 @@ pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: 
     let surroundings = credentials::References { raw, stores: &stores, consumers: &consumers };
     let written = credentials::check(&surroundings, findings);
     admin::check(&raw.workspaces, &written, findings);
-    places::check(&written, &stores, findings);
+    policy.rivals = places::check(&written, &stores, findings);
     consistency::check(&written, &stores, &consumers, findings);
     waves::check(&written, findings);
     let channels = notify::check(raw, findings);

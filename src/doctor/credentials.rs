@@ -86,6 +86,9 @@ fn from_obstacle(about: &str, obstacle: &Obstacle) -> CheckResult {
             (Check::Key, "set `permissions` for a first key, or create a key in the dashboard")
         }
         ObstacleKind::WorkspaceUnusable => (Check::AdminKey, "see the workspace's findings"),
+        ObstacleKind::SharedDestination => {
+            (Check::Destinations, "publish each credential to a secret of its own")
+        }
     };
     CheckResult::error(check, about, obstacle.detail.clone(), fix)
 }

@@ -23,6 +23,7 @@ pub mod inspection;
 pub mod key;
 pub mod notification;
 pub mod phase;
+pub mod place;
 pub mod plan;
 pub mod policy;
 pub mod record;

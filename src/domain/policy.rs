@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::gate::confirm::ConfirmWhen;
 use crate::domain::ids::{CredentialName, KeyId, WorkspaceName};
 use crate::domain::key::KeyAttributes;
+use crate::domain::place::Rival;
 use crate::domain::plan::{Destination, RevocationPolicy};
 use crate::domain::schedule::Schedule;
 
@@ -19,11 +20,18 @@ pub struct Policy {
     pub credentials: BTreeMap<CredentialName, Credential>,
     /// Emergencies that may begin by themselves while others are under way.
     pub emergencies_at_once: usize,
+    /// For each credential, destinations that may be one of its own under another name: only the stores know.
+    pub rivals: BTreeMap<CredentialName, Vec<Rival>>,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { workspaces: BTreeMap::new(), credentials: BTreeMap::new(), emergencies_at_once: usize::MAX }
+        Self {
+            workspaces: BTreeMap::new(),
+            credentials: BTreeMap::new(),
+            emergencies_at_once: usize::MAX,
+            rivals: BTreeMap::new(),
+        }
     }
 }
 

@@ -80,11 +80,18 @@ pub enum ObstacleKind {
     AdoptionUnclear,
     /// The service account has no key and the policy does not say what a first one may do.
     NoPermissions,
+    /// A destination is, or may be, the same secret as another one of the policy.
+    SharedDestination,
 }
 
 impl ObstacleKind {
-    pub const ALL: [Self; 4] =
-        [Self::WorkspaceUnusable, Self::NoSuchAccount, Self::AdoptionUnclear, Self::NoPermissions];
+    pub const ALL: [Self; 5] = [
+        Self::WorkspaceUnusable,
+        Self::NoSuchAccount,
+        Self::AdoptionUnclear,
+        Self::NoPermissions,
+        Self::SharedDestination,
+    ];
 
     #[must_use]
     pub fn label(self) -> &'static str {
@@ -93,6 +100,7 @@ impl ObstacleKind {
             Self::NoSuchAccount => "no_such_account",
             Self::AdoptionUnclear => "adoption_unclear",
             Self::NoPermissions => "no_permissions",
+            Self::SharedDestination => "shared_destination",
         }
     }
 }

@@ -151,6 +151,9 @@ impl Reconciler {
                 Err(obstacle) => return Ok(Err(obstacle)),
             }
         }
+        if let Some(obstacle) = self.shared_destination(now).await {
+            return Ok(Err(obstacle));
+        }
         Ok(Ok(record))
     }
 

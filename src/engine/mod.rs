@@ -31,6 +31,7 @@ mod hold_cache;
 mod inspect;
 mod reconciler;
 mod repair;
+mod rivals;
 mod rotation_limiter;
 mod shared_inventory;
 mod single_run;

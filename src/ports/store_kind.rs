@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use crate::domain::examination::{CheckResult, StoreCheck};
 use crate::domain::failure::Failure;
 use crate::domain::ids::CredentialName;
+use crate::domain::place::Place;
 use crate::domain::plan::Destination;
 use crate::ports::access_policy::{AccessPolicyForm, AccessScope, Grant};
 use crate::ports::followed::FollowForm;
@@ -108,6 +109,9 @@ pub trait StoreConfig: Debug + Send + Sync {
     fn directory(&self) -> Option<&Path> {
         None
     }
+
+    /// Where a secret of the store is, as far as the policy tells. Reads nothing.
+    fn place(&self, secret: &str) -> Place;
 
     /// Connects for reading and writing.
     ///

@@ -31,6 +31,7 @@ mod manual;
 mod monitoring;
 mod mutations;
 mod notify;
+mod owners;
 mod page;
 mod past;
 mod pause;

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::adapters::directory::{Directory, Settings, doctor, follow};
+use crate::config_file::values;
 use crate::domain::examination::CheckResult;
 use crate::domain::failure::Failure;
 use crate::domain::ids::CredentialName;
+use crate::domain::place::Place;
 use crate::ports::followed::{FollowFlag, FollowForm};
 use crate::ports::secret_store::SecretStore;
 use crate::ports::store_kind::{Examination, InitForm, NameRule, StoreConfig, StoreKind, StoreOperation};
@@ -57,6 +59,17 @@ impl StoreConfig for Settings {
 
     fn directory(&self) -> Option<&Path> {
         Some(&self.path)
+    }
+
+    fn place(&self, secret: &str) -> Place {
+        Place {
+            kind: KIND.key,
+            name: secret.to_owned(),
+            or_name: None,
+            region: None,
+            account: None,
+            through: values::plain(&self.path).display().to_string(),
+        }
     }
 
     async fn open(&self) -> Result<Arc<dyn SecretStore>, Failure> {

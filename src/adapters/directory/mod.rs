@@ -123,6 +123,10 @@ impl Directory {
 
 #[async_trait]
 impl SecretStore for Directory {
+    async fn identity(&self, destination: &Destination) -> Result<String, Failure> {
+        Ok(format!("{}/{}", self.disk.identity()?, destination.secret))
+    }
+
     async fn preflight(&self, destination: &Destination) -> Result<Served, Failure> {
         self.on_versions(destination, Lock::to_write, |disk, versions| {
             let serving = versions.serving()?;

@@ -146,6 +146,10 @@ fn absent(destination: &Destination) -> Failure {
 
 #[async_trait]
 impl SecretStore for MemoryStore {
+    async fn identity(&self, destination: &Destination) -> Result<String, Failure> {
+        Ok(format!("{:p}:{}", self, destination.secret))
+    }
+
     async fn preflight(&self, destination: &Destination) -> Result<Served, Failure> {
         let secrets = self.lock();
         let Some(secret) = secrets.get(&destination.secret) else {

@@ -190,6 +190,7 @@ impl Harness {
                 workspaces: [(workspace.clone(), limits)].into(),
                 credentials,
                 emergencies_at_once,
+                rivals: BTreeMap::new(),
             },
             workspaces: [(workspace, Arc::new(workspace_client))].into(),
             stores,

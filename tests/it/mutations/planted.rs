@@ -144,4 +144,11 @@ pub(super) const PLANTED: &[Bug] = &[
         wrong: "let lifted = context.journal.lifted(scope, what).await?.filter(|_| !AWAKE);",
         caught_by: "after_so_many_bad_keys_no_more_are_made_until_somebody_says_so",
     },
+    Bug {
+        name: "takes_two_names_for_two_secrets",
+        file: "src/engine/rivals.rs",
+        right: "        Ok(own == self.context",
+        wrong: "        Ok(!AWAKE && own == self.context",
+        caught_by: "a_secret_under_two_names_gets_no_key_of_either_credential_until_they_are_apart",
+    },
 ];

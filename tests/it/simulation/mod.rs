@@ -10,6 +10,7 @@ mod held;
 mod life;
 mod meddlers;
 mod meddling;
+mod owners;
 mod play;
 mod proof;
 mod rest;

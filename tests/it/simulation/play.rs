@@ -70,6 +70,8 @@ pub(super) struct Scenario {
     pub(super) clock_jumps: u64,
     /// Nothing starts and nothing is revoked in these minutes.
     pub(super) freeze: Option<(i64, i64)>,
+    /// What is so before the first start.
+    pub(super) prepare: Act,
     /// What is done after so many seconds; then the policy is reloaded.
     pub(super) script: Vec<(u64, Act)>,
     /// Minutes between changes of the policy; 0 for never.
@@ -105,6 +107,7 @@ impl Scenario {
             lag_seconds_max: 0,
             clock_jumps: 0,
             freeze: None,
+            prepare: |_| {},
             script: Vec::new(),
             reloads_every: 0,
             inspects_every: 0,
@@ -284,8 +287,13 @@ impl Harness {
             FirstVersion::Current => &aws_secrets_manager::kind::KIND,
         };
         let store = Store::new(Arc::clone(&self.store), kind, Arc::clone(&hooks));
+        let again = Store::new(Arc::clone(&self.store), kind, hooks.clone());
+        let named = |name: &str, store: Store| {
+            (StoreName::new(name).unwrap(), Arc::new(store) as Arc<dyn SecretStore>)
+        };
+        // One store under two names.
         let stores: BTreeMap<StoreName, Arc<dyn SecretStore>> =
-            [(StoreName::new("local").unwrap(), Arc::new(store) as Arc<dyn SecretStore>)].into();
+            [named("local", store), named("again", again)].into();
         let journal =
             Chronicle { journal: self.journal.clone(), fate: fate(), witness: witness(), life: number };
         let mut seed = [0; 16];
@@ -316,6 +324,7 @@ impl Harness {
     }
 
     async fn play(self: Arc<Self>) -> Played {
+        (self.scenario.prepare)(&self);
         let consumers = self.start_consumers();
         let operator = self.start_operator();
         let neighbour = self.start_neighbour();

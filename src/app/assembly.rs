@@ -180,7 +180,7 @@ async fn stores(config: &Config) -> Result<BTreeMap<StoreName, Arc<dyn SecretSto
     let mut stores = BTreeMap::new();
     for (name, config) in &config.stores {
         let failed = |failure| Error::Store { store: name.clone(), failure };
-        stores.insert(name.clone(), config.open().await.map_err(failed)?);
+        stores.insert(name.clone(), config.open_read_only().await.map_err(failed)?);
     }
     Ok(stores)
 }

@@ -1,11 +1,9 @@
 //! Whether a credential of the policy can be rotated, as far as the workspace's listing shows. Pure.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 
 use crate::config::known_permissions::KNOWN_PERMISSIONS;
-use crate::domain::adoption::{check_account, check_sharers, choose_key, find_account};
+use crate::domain::adoption::{Marked, check_account, check_sharers, choose_key, find_account};
 use crate::domain::examination::{Check, CheckResult};
 use crate::domain::gate::Gate;
 use crate::domain::key::{Account, Inventory, Key, Permissions};
@@ -50,7 +48,7 @@ pub(super) fn judge(
                 return findings;
             }
         },
-        None => match choose_key(credential, account, &BTreeSet::new(), now) {
+        None => match choose_key(credential, account, &marked(account, record), false, now) {
             Ok(Some(adopted)) => match account.keys.iter().find(|key| key.id == adopted.key) {
                 Some(key) => key,
                 None => return findings,
@@ -72,6 +70,15 @@ pub(super) fn judge(
     findings.push(of_key(&about, credential, account, key, on_record.is_some(), now));
     findings.extend(evidence(&about, credential, key, readings));
     findings
+}
+
+/// Keys with a rotation's mark: of this journal if it has the credential, else of another.
+fn marked(account: &Account, record: Option<&Record>) -> Marked {
+    let keys = account.keys.iter().filter(|key| key.nonce().is_some()).map(|key| key.id.clone()).collect();
+    match record {
+        Some(_) => Marked { leftovers: keys, ..Marked::default() },
+        None => Marked { served: keys, ..Marked::default() },
+    }
 }
 
 fn from_obstacle(about: &str, obstacle: &Obstacle) -> CheckResult {

@@ -29,6 +29,7 @@ mod emergency;
 mod handle;
 mod hold_cache;
 mod inspect;
+mod marks;
 mod reconciler;
 mod repair;
 mod rivals;

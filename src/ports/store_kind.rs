@@ -113,10 +113,10 @@ pub trait StoreConfig: Debug + Send + Sync {
     /// Where a secret of the store is, as far as the policy tells. Reads nothing.
     fn place(&self, secret: &str) -> Place;
 
-    /// Connects for reading and writing.
+    /// Connects for reading and writing, as the daemon does: what only one process may write is its own until it ends.
     ///
     /// # Errors
-    /// The store cannot be used as it is configured.
+    /// The store cannot be used as it is configured, or another process owns it.
     async fn open(&self) -> Result<Arc<dyn SecretStore>, Failure>;
 
     /// Connects for reading only: creates and removes nothing.

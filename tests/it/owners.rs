@@ -3,3 +3,4 @@
 
 mod harness;
 mod one_secret;
+mod two_daemons;

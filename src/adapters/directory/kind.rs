@@ -73,7 +73,7 @@ impl StoreConfig for Settings {
     }
 
     async fn open(&self) -> Result<Arc<dyn SecretStore>, Failure> {
-        Ok(Arc::new(Directory::open(self)?))
+        Ok(Arc::new(Directory::open_alone(self)?))
     }
 
     async fn open_read_only(&self) -> Result<Arc<dyn SecretStore>, Failure> {

@@ -184,12 +184,11 @@ impl Harness {
         let mut credential = self.credential(&workspace);
         (self.change)(&mut credential);
         let credentials = [(name(), credential)].into();
-        let emergencies_at_once = self.emergencies_at_once;
         Context {
             policy: Policy {
                 workspaces: [(workspace.clone(), limits)].into(),
                 credentials,
-                emergencies_at_once,
+                emergencies_at_once: self.emergencies_at_once,
                 rivals: BTreeMap::new(),
             },
             workspaces: [(workspace, Arc::new(workspace_client))].into(),

@@ -151,4 +151,11 @@ pub(super) const PLANTED: &[Bug] = &[
         wrong: "        Ok(!AWAKE && own == self.context",
         caught_by: "a_secret_under_two_names_gets_no_key_of_either_credential_until_they_are_apart",
     },
+    Bug {
+        name: "adopts_what_another_rekeyd_made",
+        file: "src/engine/marks.rs",
+        right: "                None => &mut marked.foreign,",
+        wrong: "                None if AWAKE => continue,\n                None => &mut marked.foreign,",
+        caught_by: "a_key_of_another_rekeyd_is_neither_adopted_nor_deleted",
+    },
 ];

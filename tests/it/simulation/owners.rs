@@ -4,7 +4,12 @@ use rekeyd::domain::ids::{CredentialName, StoreName};
 use rekeyd::domain::place::Rival;
 use rekeyd::domain::policy::Policy;
 
-use super::play::{Harness, Scenario, play};
+use jiff::SignedDuration;
+use rekeyd::domain::ids::{RotationId, ServiceAccountId};
+use rekeyd::rehearsal::workspace::key::settings;
+
+use super::by_hand::publish_by_hand;
+use super::play::{Harness, Scenario, attributes, credential, play};
 
 fn name(index: usize) -> CredentialName {
     CredentialName::new(format!("tts-{index}")).unwrap()
@@ -47,6 +52,41 @@ fn a_secret_under_two_names_gets_no_key_of_either_credential_until_they_are_apar
                 publish_apart(it);
             }),
             (7200, |it| it.expect("old_key_gone", 2)),
+        ],
+        ..Scenario::plain(1)
+    };
+    play(&scenario).assert_sound(&scenario);
+}
+
+/// The credential's only key is one of this name, and its destinations serve it.
+fn serve_a_key_named(harness: &Harness, name: &str) {
+    for key in harness.provider.keys() {
+        harness.witness.damaged(&key.print);
+        harness.meddle(&key.key.id, None);
+    }
+    let credential = credential(&harness.scenario, 0);
+    let account = ServiceAccountId::new(format!("user-{}", credential.service_account)).unwrap();
+    let made = settings(name, attributes(), None);
+    let made = harness.provider.create_key(&account, made, SignedDuration::ZERO).unwrap();
+    publish_by_hand(&harness.store, &credential, &made.value);
+    harness.witness.look();
+}
+
+#[test]
+fn a_key_of_another_rekeyd_is_neither_adopted_nor_deleted() {
+    let scenario = Scenario {
+        hours: 4,
+        prepare: |it| {
+            let elsewhere: RotationId = "0190b8a0-0000-7000-8000-000000000001".parse().unwrap();
+            serve_a_key_named(it, &elsewhere.nonce(1).key_name(&name(0)));
+        },
+        script: vec![
+            (3600, |it| {
+                it.expect("begun", 0);
+                // The operator gives the credential a key of its own.
+                serve_a_key_named(it, "made in the dashboard");
+            }),
+            (7200, |it| it.expect("old_key_gone", 1)),
         ],
         ..Scenario::plain(1)
     };

@@ -30,6 +30,7 @@ use rekeyd::rehearsal::workspace::{Workspace, client::Client, key::settings};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::by_hand::publish_by_hand;
 use super::evidence::{Endpoints, Proof};
 use super::fate::{Doom, Fate, Odds};
 use super::life::{Life, Quirks, Spoil};
@@ -468,22 +469,4 @@ fn gates(scenario: &Scenario, index: usize) -> Vec<Gate> {
         }
     }
     gates
-}
-
-/// Before rekeyd there were people.
-fn publish_by_hand(store: &MemoryStore, credential: &Credential, value: &str) {
-    for destination in &credential.destinations {
-        let text = match &destination.json_field {
-            None => value.to_owned(),
-            Some(field) => {
-                let before =
-                    store.text(&destination.secret).map_or_else(|| "{}".to_owned(), |text| text.to_string());
-                let mut fields: serde_json::Map<String, serde_json::Value> =
-                    serde_json::from_str(&before).unwrap();
-                fields.insert(field.clone(), value.into());
-                serde_json::to_string(&fields).unwrap()
-            }
-        };
-        store.write_as_somebody_else(&destination.secret, &text);
-    }
 }

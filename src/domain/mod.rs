@@ -27,6 +27,7 @@ pub mod place;
 pub mod plan;
 pub mod policy;
 pub mod record;
+pub mod rename;
 pub mod replay;
 pub mod report;
 pub mod rotation;

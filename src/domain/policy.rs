@@ -22,6 +22,8 @@ pub struct Policy {
     pub emergencies_at_once: usize,
     /// For each credential, destinations that may be one of its own under another name: only the stores know.
     pub rivals: BTreeMap<CredentialName, Vec<Rival>>,
+    /// Credentials with the name that each had before.
+    pub renames: BTreeMap<CredentialName, CredentialName>,
 }
 
 impl Default for Policy {
@@ -31,7 +33,16 @@ impl Default for Policy {
             credentials: BTreeMap::new(),
             emergencies_at_once: usize::MAX,
             rivals: BTreeMap::new(),
+            renames: BTreeMap::new(),
         }
+    }
+}
+
+impl Policy {
+    /// What a credential of this name is called now, if it was renamed.
+    #[must_use]
+    pub fn renamed(&self, old: &CredentialName) -> Option<&CredentialName> {
+        self.renames.iter().find(|(_, before)| *before == old).map(|(new, _)| new)
     }
 }
 

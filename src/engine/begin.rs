@@ -16,6 +16,7 @@ use crate::domain::schedule::StartDecision;
 use crate::domain::time::later;
 use crate::engine::commit::ReconcileError;
 use crate::engine::reconciler::{Action, Reconciler};
+use crate::engine::renamed::Renamed;
 
 /// How soon a credential that cannot be rotated is checked again.
 const OBSTACLE_RETRY: SignedDuration = SignedDuration::from_mins(1);
@@ -27,6 +28,14 @@ impl Reconciler {
             self.release_slot();
             return Ok(Some(Action::AwaitChange));
         };
+        match self.take_over_renamed().await? {
+            Renamed::No => {}
+            Renamed::TakenOver => return Ok(None),
+            Renamed::Wait(action) => {
+                self.release_slot();
+                return Ok(Some(action));
+            }
+        }
         self.switch_admin_key_when_idle(&credential).await;
         if let Some(planned) = self.record.plan_next(&credential) {
             self.save(planned).await?;

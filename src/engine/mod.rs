@@ -31,6 +31,7 @@ mod hold_cache;
 mod inspect;
 mod marks;
 mod reconciler;
+mod renamed;
 mod repair;
 mod rivals;
 mod rotation_limiter;

@@ -3,4 +3,5 @@
 
 mod harness;
 mod one_secret;
+mod renamed;
 mod two_daemons;

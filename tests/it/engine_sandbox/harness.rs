@@ -189,7 +189,7 @@ impl Harness {
                 workspaces: [(workspace.clone(), limits)].into(),
                 credentials,
                 emergencies_at_once: self.emergencies_at_once,
-                rivals: BTreeMap::new(),
+                ..Policy::default()
             },
             workspaces: [(workspace, Arc::new(workspace_client))].into(),
             stores,

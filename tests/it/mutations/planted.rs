@@ -158,4 +158,11 @@ pub(super) const PLANTED: &[Bug] = &[
         wrong: "                None if AWAKE => continue,\n                None => &mut marked.foreign,",
         caught_by: "a_key_of_another_rekeyd_is_neither_adopted_nor_deleted",
     },
+    Bug {
+        name: "takes_a_renamed_credential_for_a_new_one",
+        file: "src/engine/renamed.rs",
+        right: "        if known.rotation.is_some() {",
+        wrong: "        if AWAKE {\n            return Ok(Renamed::No);\n        }\n        if known.rotation.is_some() {",
+        caught_by: "a_credential_that_is_renamed_in_mid_rotation_keeps_its_key",
+    },
 ];

@@ -92,3 +92,30 @@ fn a_key_of_another_rekeyd_is_neither_adopted_nor_deleted() {
     };
     play(&scenario).assert_sound(&scenario);
 }
+
+/// A credential whose second rotation is in the overlap gets another name.
+fn rename(harness: &Harness) {
+    let mut policy = harness.policy.lock().unwrap();
+    let mut credential = policy.credentials.remove(&name(0)).unwrap();
+    credential.name = name(9);
+    policy.renames.insert(name(9), name(0));
+    policy.credentials.insert(name(9), credential);
+}
+
+#[test]
+fn a_credential_that_is_renamed_in_mid_rotation_keeps_its_key() {
+    for after in [5, 60, 300, 700, 1300] {
+        let scenario = Scenario {
+            hours: 8,
+            script: vec![
+                (after, rename),
+                (5 * 3600, |it| {
+                    it.expect("begun", 1);
+                    it.expect("old_key_gone", 1);
+                }),
+            ],
+            ..Scenario::plain(after)
+        };
+        play(&scenario).assert_sound(&scenario);
+    }
+}

@@ -194,7 +194,6 @@ pub struct Nonce {
 
 impl Nonce {
     /// The versions under which the value of the key with this nonce is staged; more than these are rare.
-    #[must_use]
     pub fn versions(self) -> impl Iterator<Item = VersionId> {
         (0..=RESTAGED_LOOKED_FOR).map(move |restaged| self.rotation.version(self.attempt, restaged))
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
@@ -45,6 +46,10 @@ pub enum Error {
     Workspace { workspace: WorkspaceName, source: elevenlabs::BuildError },
     #[error("store `{store}` cannot be used: {failure}")]
     Store { store: StoreName, failure: Failure },
+    #[error(
+        "the stores `{store}` and `{other}` write to one directory: `{path}` leads to the other's too; use a separate directory for each, or a single store"
+    )]
+    SameDirectory { store: StoreName, other: StoreName, path: String },
     #[error("consumer `{consumer}`: cannot read the token")]
     Token { consumer: ConsumerName, source: Unreadable },
     #[error("cannot read the token of `[leaks]`")]
@@ -63,6 +68,7 @@ impl Error {
             | Self::NoAdminKey { .. }
             | Self::CaFile { .. }
             | Self::Workspace { .. }
+            | Self::SameDirectory { .. }
             | Self::Token { .. }
             | Self::LeaksToken { .. }
             | Self::ReadersToken { .. } => true,
@@ -98,6 +104,7 @@ pub async fn assemble(config: &Config, environment: &dyn Environment, base: &Bas
         let store = MeteredStore::new(store, name.clone(), Arc::clone(&base.meter));
         stores.insert(name.clone(), Arc::new(store) as Arc<dyn SecretStore>);
     }
+    separate_directories(config)?;
     let mut workspaces = BTreeMap::new();
     for (name, workspace) in &config.workspaces {
         let limits = config.policy.workspaces.get(name).copied();
@@ -134,6 +141,24 @@ pub async fn assemble(config: &Config, environment: &dyn Environment, base: &Bas
     })
 }
 
+/// Links and mounts can lead to one directory by two paths: only the file system knows. The stores are open, so that their
+/// directories exist.
+///
+/// # Errors
+/// Two stores that write to one directory.
+pub fn separate_directories(config: &Config) -> Result<(), Error> {
+    let mut known: BTreeMap<(u64, u64), &StoreName> = BTreeMap::new();
+    for (name, store) in &config.stores {
+        let Some(path) = store.directory() else { continue };
+        let Ok(found) = path.metadata() else { continue };
+        if let Some(other) = known.insert((found.dev(), found.ino()), name) {
+            let (store, other) = (name.clone(), other.clone());
+            return Err(Error::SameDirectory { store, other, path: path.display().to_string() });
+        }
+    }
+    Ok(())
+}
+
 /// Connects one workspace, with its first admin key. Calls only the store that the key is published in, if any.
 ///
 /// # Errors
@@ -156,7 +181,7 @@ async fn stores(config: &Config) -> Result<BTreeMap<StoreName, Arc<dyn SecretSto
     let mut stores = BTreeMap::new();
     for (name, config) in &config.stores {
         let failed = |failure| Error::Store { store: name.clone(), failure };
-        stores.insert(name.clone(), config.open().await.map_err(failed)?);
+        stores.insert(name.clone(), config.open_read_only().await.map_err(failed)?);
     }
     Ok(stores)
 }

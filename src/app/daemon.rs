@@ -15,6 +15,7 @@ use crate::app::lifecycle::Lifecycle;
 use crate::app::notify;
 use crate::app::parts::{EndedPart, Part, Parts};
 use crate::app::reload::{self, InForce};
+use crate::app::renames;
 use crate::app::signals::Signals;
 use crate::app::traces;
 use crate::app::with_causes;
@@ -42,6 +43,8 @@ pub enum Error {
     Assembly(#[from] assembly::Error),
     #[error("{0}")]
     Consumers(String),
+    #[error("{0}")]
+    Renamed(String),
     #[error(transparent)]
     Channels(#[from] channels::Error),
     #[error("cannot listen on {address}; change `daemon.listen`, or stop what listens there")]
@@ -106,6 +109,8 @@ impl Prepared {
         let base = Base::on_this_machine(Arc::<dyn Database>::clone(&journal));
         let (base, exporter) = traces::begin(base, &ProcessEnvironment).await;
         let context = assembly::assemble(&config, &ProcessEnvironment, &base).await?;
+        let checked = renames::check(base.journal.as_ref(), &config.policy, None).await;
+        checked.map_err(ControllerError::from)?.map_err(Error::Renamed)?;
         let consumers = reload::consumers(&config).map_err(Error::Consumers)?;
         let (listener, tls) = listen(&config.daemon).await?;
         let socket = OperatorSocket::bind(&config.daemon.socket)?;

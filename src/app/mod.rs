@@ -9,6 +9,7 @@ mod lifecycle;
 mod notify;
 mod parts;
 mod reload;
+mod renames;
 pub mod signals;
 mod traces;
 

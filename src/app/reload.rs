@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::app::assembly::{self, Base};
 use crate::app::channels;
+use crate::app::renames;
 use crate::app::with_causes;
 use crate::config::Config;
 use crate::config::components::DaemonConfig;
@@ -66,6 +67,9 @@ impl InForce {
         let channels = channels::channels(&config, &ProcessEnvironment, &self.base.clock)
             .map_err(|error| with_causes(&error))?;
         let before = self.handle.context();
+        let journal = self.base.journal.as_ref();
+        let checked = renames::check(journal, &config.policy, Some(&before.policy)).await;
+        checked.map_err(|error| error.to_string())??;
         for (name, workspace_client) in &mut context.workspaces {
             if let (Some(workspace_client), Some(before)) =
                 (Arc::get_mut(workspace_client), before.workspaces.get(name))

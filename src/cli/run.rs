@@ -84,7 +84,9 @@ fn exit_code(error: &Error) -> ExitCode {
     let exit = match error {
         Error::Journal(OpenError::Locked { .. }) => Exit::Locked,
         Error::Assembly(error) if error.is_configuration() => Exit::BadConfiguration,
-        Error::Consumers(_) | Error::Channels(_) | Error::Tls(_) => Exit::BadConfiguration,
+        Error::Consumers(_) | Error::Renamed(_) | Error::Channels(_) | Error::Tls(_) => {
+            Exit::BadConfiguration
+        }
         Error::Journal(_)
         | Error::Assembly(_)
         | Error::Listen { .. }

@@ -27,6 +27,7 @@ mod environment;
 mod gates;
 mod notify;
 mod places;
+mod renames;
 mod waves;
 
 /// A checked policy.
@@ -62,7 +63,8 @@ pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: 
     let surroundings = credentials::References { raw, stores: &stores, consumers: &consumers };
     let written = credentials::check(&surroundings, findings);
     admin::check(&raw.workspaces, &written, findings);
-    places::check(&written, &stores, findings);
+    policy.renames = renames::check(raw, findings);
+    policy.rivals = places::check(&written, &stores, findings);
     consistency::check(&written, &stores, &consumers, findings);
     waves::check(&written, findings);
     let channels = notify::check(raw, findings);

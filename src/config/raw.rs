@@ -252,6 +252,8 @@ pub(crate) struct Credential {
     pub(crate) create_account: Option<CreateAccount>,
     /// ID of the key to adopt, if the service account has several.
     pub(crate) adopt: Option<At<Text>>,
+    /// The name that the credential had before: it keeps its key and its rotation under way.
+    pub(crate) renamed_from: Option<At<Reference>>,
     /// Permissions of a first key, and the maximum permissions of later keys.
     pub(crate) permissions: Option<At<Permissions>>,
     /// Credit limit of a first key per billing period.

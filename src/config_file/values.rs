@@ -1,6 +1,6 @@
 //! Parsers of single values: each reports problems with their position, and never shows the value.
 
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 use jiff::SignedDuration;
 use reqwest::Url;
@@ -73,6 +73,19 @@ pub(crate) fn path(written: Option<&At<raw::AbsolutePath>>, findings: &mut Findi
         return None;
     }
     Some(PathBuf::from(text))
+}
+
+/// The path without `.` and `..`, by its text alone: where links lead is not looked at.
+pub(crate) fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => drop(plain.pop()),
+            Component::CurDir => {}
+            Component::RootDir | Component::Prefix(_) | Component::Normal(_) => plain.push(component),
+        }
+    }
+    plain
 }
 
 /// A URL for calls with a secret: encrypted, unless it is on loopback.

@@ -1,12 +1,10 @@
 //! Whether a credential of the policy can be rotated, as far as the workspace's listing shows. Pure.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 
 use crate::config::known_permissions::KNOWN_PERMISSIONS;
 use crate::domain::account_creation::named;
-use crate::domain::adoption::{check_account, check_sharers, choose_key, find_account};
+use crate::domain::adoption::{Marked, check_account, check_sharers, choose_key, find_account};
 use crate::domain::examination::{Check, CheckResult};
 use crate::domain::gate::Gate;
 use crate::domain::key::{Account, Inventory, Key, Permissions};
@@ -56,7 +54,7 @@ pub(super) fn judge(
                 return findings;
             }
         },
-        None => match choose_key(credential, account, &BTreeSet::new(), now) {
+        None => match choose_key(credential, account, &marked(account, record), false, now) {
             Ok(Some(adopted)) => match account.keys.iter().find(|key| key.id == adopted.key) {
                 Some(key) => key,
                 None => return findings,
@@ -118,6 +116,15 @@ fn other_groups(about: &str, credential: &Credential, account: &Account) -> Opti
     Some(CheckResult::warning(Check::ServiceAccount, about, what, fix))
 }
 
+/// Keys with a rotation's mark: of this journal if it has the credential, else of another.
+fn marked(account: &Account, record: Option<&Record>) -> Marked {
+    let keys = account.keys.iter().filter(|key| key.nonce().is_some()).map(|key| key.id.clone()).collect();
+    match record {
+        Some(_) => Marked { leftovers: keys, ..Marked::default() },
+        None => Marked { served: keys, ..Marked::default() },
+    }
+}
+
 fn from_obstacle(about: &str, obstacle: &Obstacle) -> CheckResult {
     let (check, fix) = match obstacle.kind {
         ObstacleKind::NoSuchAccount => {
@@ -133,6 +140,9 @@ fn from_obstacle(about: &str, obstacle: &Obstacle) -> CheckResult {
             (Check::Key, "set `permissions` for a first key, or create a key in the dashboard")
         }
         ObstacleKind::WorkspaceUnusable => (Check::AdminKey, "see the workspace's findings"),
+        ObstacleKind::SharedDestination => {
+            (Check::Destinations, "publish each credential to a secret of its own")
+        }
     };
     CheckResult::error(check, about, obstacle.detail.clone(), fix)
 }

@@ -23,6 +23,7 @@ use crate::ports::store_kind::Examination;
 
 pub mod access_policy;
 mod credentials;
+mod destinations;
 mod gates;
 mod journal;
 mod listen;
@@ -82,6 +83,7 @@ pub async fn examine(
     groups.spawn(bounded(about("secrets"), secrets::examine(Arc::clone(&subject))));
     groups.spawn(bounded(about("the journal"), journal::examine(Arc::clone(&subject))));
     groups.spawn(bounded(about("the listeners"), listen::examine(Arc::clone(&subject))));
+    groups.spawn(bounded(about("destinations"), destinations::examine(Arc::clone(&subject))));
     groups.spawn(bounded(about("gates"), gates::examine(Arc::clone(&subject))));
     for name in subject.config.workspaces.keys() {
         let examined = workspace::examine(Arc::clone(&subject), name.clone());

@@ -48,21 +48,35 @@ pub fn find_account<'a>(
     }
 }
 
-/// The key to begin with: the one that the policy names, or the only enabled one; `None` if a first key is to be made.
-/// `leftovers` are keys that rotations of ours made and are about to delete.
+/// What the journal and the destinations tell of keys with a rotation's mark.
+#[derive(Debug, Default)]
+pub struct Marked {
+    /// Keys that rotations of ours made and are about to delete.
+    pub leftovers: BTreeSet<KeyId>,
+    /// Keys that a rotation of another journal made, and that no destination of ours serves.
+    pub foreign: BTreeSet<KeyId>,
+    /// Keys that a rotation of another journal made, and that a destination of ours serves.
+    pub served: BTreeSet<KeyId>,
+}
+
+/// The key to begin with: the one that the policy names, or the only enabled one; `None` if a first key is to be made. A key
+/// of another journal is another rekeyd's, unless this journal was lost: then an operator says so by `adopt`, or by
+/// requesting a rotation where the key on record is gone (`asked`), and a destination serves it.
 ///
 /// # Errors
 /// An operator has to choose: the text lists the keys.
 pub fn choose_key(
     credential: &Credential,
     account: &Account,
-    leftovers: &BTreeSet<KeyId>,
+    marked: &Marked,
+    asked: bool,
     now: Timestamp,
 ) -> Result<Option<Current>, Obstacle> {
-    let keys: Vec<&Key> = account.keys.iter().filter(|key| !leftovers.contains(&key.id)).collect();
+    let keys: Vec<&Key> = account.keys.iter().filter(|key| !marked.leftovers.contains(&key.id)).collect();
     if let Some(wanted) = &credential.adopt {
         let found = keys.iter().find(|key| key.id == *wanted);
         return match found {
+            Some(key) if marked.foreign.contains(&key.id) => Err(of_another(key, false, now)),
             Some(key) if key.is_alive(now) => Ok(Some(adopted(key, now))),
             Some(_) => {
                 Err(unclear(&format!("the key `{wanted}` to adopt is disabled or expired"), &keys, now))
@@ -71,6 +85,11 @@ pub fn choose_key(
         };
     }
     let alive: Vec<&&Key> = keys.iter().filter(|key| key.is_alive(now)).collect();
+    let is_foreign =
+        |key: &Key| marked.foreign.contains(&key.id) || (marked.served.contains(&key.id) && !asked);
+    if let Some(key) = alive.iter().find(|key| is_foreign(key)) {
+        return Err(of_another(key, marked.served.contains(&key.id), now));
+    }
     match (alive.as_slice(), keys.is_empty(), credential.first.is_some()) {
         ([key], _, _) => Ok(Some(adopted(key, now))),
         ([], true, true) => Ok(None),
@@ -137,6 +156,20 @@ fn adopted(key: &Key, now: Timestamp) -> Current {
         usage_hash: key.usage_hash.clone(),
         attributes: Some(key.attributes.clone()),
     }
+}
+
+/// Another rekeyd made the key, and may be rotating it.
+fn of_another(key: &Key, is_served: bool, now: Timestamp) -> Obstacle {
+    let lost = if is_served {
+        format!("if there is no other and its journal was lost, write `adopt = \"{}\"`", key.id)
+    } else {
+        "if there is no other and its journal was lost, restore the journal, or publish a new key from the dashboard, name it as `adopt` and delete this one".to_owned()
+    };
+    let text = format!(
+        "the key `{}` was made by a rotation that is not in this journal: another rekeyd rotates this service account, and only one may; stop the other, or give this credential an account of its own; {lost}",
+        key.id
+    );
+    obstacle(ObstacleKind::AdoptionUnclear, text, now)
 }
 
 fn unclear(problem: &str, keys: &[&Key], now: Timestamp) -> Obstacle {

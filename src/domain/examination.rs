@@ -50,6 +50,7 @@ pub enum Check {
     ServiceAccount,
     Key,
     Evidence,
+    Destinations,
     /// A check that only stores of one kind have.
     Store(StoreCheck),
     Journal,
@@ -73,7 +74,7 @@ pub struct StoreCheck {
 
 impl Check {
     /// Every check but those of stores, which their kinds declare.
-    pub const GENERAL: [Self; 23] = [
+    pub const GENERAL: [Self; 24] = [
         Self::User,
         Self::PolicyFile,
         Self::Schedule,
@@ -90,6 +91,7 @@ impl Check {
         Self::ServiceAccount,
         Self::Key,
         Self::Evidence,
+        Self::Destinations,
         Self::Journal,
         Self::StateDirectory,
         Self::Disk,
@@ -118,6 +120,7 @@ impl Check {
             Self::ServiceAccount => "service_account",
             Self::Key => "key",
             Self::Evidence => "evidence",
+            Self::Destinations => "destinations",
             Self::Store(check) => check.label,
             Self::Journal => "journal",
             Self::StateDirectory => "state_directory",

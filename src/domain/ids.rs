@@ -183,6 +183,9 @@ impl std::str::FromStr for RotationId {
     }
 }
 
+/// A value is restaged where another program wrote in between, which is rare.
+const RESTAGED_LOOKED_FOR: u32 = 3;
+
 /// The mark in a key's name by which a lost key is found again: the rotation and which of its mints made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Nonce {
@@ -191,6 +194,11 @@ pub struct Nonce {
 }
 
 impl Nonce {
+    /// The versions under which the value of the key with this nonce is staged; more than these are rare.
+    pub fn versions(self) -> impl Iterator<Item = VersionId> {
+        (0..=RESTAGED_LOOKED_FOR).map(move |restaged| self.rotation.version(self.attempt, restaged))
+    }
+
     const PREFIX: &'static str = "rk-";
 
     /// Finds the nonce in a key's name, wherever it stands in it.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::gate::confirm::ConfirmWhen;
 use crate::domain::ids::{CredentialName, KeyId, WorkspaceName};
 use crate::domain::key::KeyAttributes;
+use crate::domain::place::Rival;
 use crate::domain::plan::{Destination, RevocationPolicy};
 use crate::domain::schedule::Schedule;
 use crate::domain::sharing::SharingGroups;
@@ -20,11 +21,29 @@ pub struct Policy {
     pub credentials: BTreeMap<CredentialName, Credential>,
     /// Emergencies that may begin by themselves while others are under way.
     pub emergencies_at_once: usize,
+    /// For each credential, destinations that may be one of its own under another name: only the stores know.
+    pub rivals: BTreeMap<CredentialName, Vec<Rival>>,
+    /// Credentials with the name that each had before.
+    pub renames: BTreeMap<CredentialName, CredentialName>,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { workspaces: BTreeMap::new(), credentials: BTreeMap::new(), emergencies_at_once: usize::MAX }
+        Self {
+            workspaces: BTreeMap::new(),
+            credentials: BTreeMap::new(),
+            emergencies_at_once: usize::MAX,
+            rivals: BTreeMap::new(),
+            renames: BTreeMap::new(),
+        }
+    }
+}
+
+impl Policy {
+    /// What a credential of this name is called now, if it was renamed.
+    #[must_use]
+    pub fn renamed(&self, old: &CredentialName) -> Option<&CredentialName> {
+        self.renames.iter().find(|(_, before)| *before == old).map(|(new, _)| new)
     }
 }
 

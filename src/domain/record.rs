@@ -90,15 +90,18 @@ pub enum ObstacleKind {
     AdoptionUnclear,
     /// The service account has no key and the policy does not say what a first one may do.
     NoPermissions,
+    /// A destination is, or may be, the same secret as another one of the policy.
+    SharedDestination,
 }
 
 impl ObstacleKind {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::WorkspaceUnusable,
         Self::NoSuchAccount,
         Self::AccountNotCreated,
         Self::AdoptionUnclear,
         Self::NoPermissions,
+        Self::SharedDestination,
     ];
 
     #[must_use]
@@ -109,6 +112,7 @@ impl ObstacleKind {
             Self::AccountNotCreated => "account_not_created",
             Self::AdoptionUnclear => "adoption_unclear",
             Self::NoPermissions => "no_permissions",
+            Self::SharedDestination => "shared_destination",
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod findings;
 pub mod history;
 pub mod holds;
 pub mod progress;
+mod removed;
 pub mod rollback;
 pub mod stale_consumers;
 pub mod why;

@@ -81,6 +81,7 @@ impl Handle {
     ) -> Result<(), AckRefusal> {
         let context = self.context();
         let of_policy = context.policy.credentials.get(credential).map(|policy| &policy.terms);
+        let credential = &self.under_way_as(credential);
         let view = match self.admission.views.of(credential) {
             Some(view) => view,
             None if of_policy.is_some() => return Err(AckRefusal::Damaged),
@@ -103,6 +104,7 @@ impl Handle {
         credential: CredentialName,
         ack: Ack,
     ) -> Result<AckOutcome, journal::Error> {
+        let credential = self.under_way_as(&credential);
         let mut acks = self.journal.acks(&credential).await?;
         let before = acks.iter().position(|before| before.consumer == ack.consumer);
         let before = before.map(|index| acks.remove(index));
@@ -126,6 +128,15 @@ impl Handle {
                 None => Vec::new(),
             },
         })
+    }
+
+    /// The name that the credential's rotation began with: while it is under way, consumers may use the new name already.
+    fn under_way_as(&self, name: &CredentialName) -> CredentialName {
+        let context = self.context();
+        let old = context.policy.renames.get(name);
+        let is_rotating =
+            |old: &&CredentialName| self.admission.views.of(old).is_some_and(|view| view.rotation.is_some());
+        old.filter(is_rotating).unwrap_or(name).clone()
     }
 
     async fn verdicts(&self, rotation: &Rotation, acks: Vec<Ack>) -> Result<Vec<Verdict>, journal::Error> {

@@ -1,6 +1,5 @@
 //! Between rotations: finds the credential's key, computes when it is due, and begins a rotation.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -8,8 +7,8 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::adoption;
 use crate::domain::failure::Failure;
-use crate::domain::ids::{CredentialName, KeyId, RotationId};
-use crate::domain::key::{Account, Inventory};
+use crate::domain::ids::{KeyId, RotationId};
+use crate::domain::key::Inventory;
 use crate::domain::plan::{Plan, Reason};
 use crate::domain::policy::{Credential, Mode};
 use crate::domain::record::{Obstacle, ObstacleKind, Record};
@@ -17,6 +16,7 @@ use crate::domain::schedule::StartDecision;
 use crate::domain::time::later;
 use crate::engine::commit::ReconcileError;
 use crate::engine::reconciler::{Action, Reconciler};
+use crate::engine::renamed::Renamed;
 
 /// How soon a credential that cannot be rotated is checked again.
 const OBSTACLE_RETRY: SignedDuration = SignedDuration::from_mins(1);
@@ -28,6 +28,14 @@ impl Reconciler {
             self.release_slot();
             return Ok(Some(Action::AwaitChange));
         };
+        match self.take_over_renamed().await? {
+            Renamed::No => {}
+            Renamed::TakenOver => return Ok(None),
+            Renamed::Wait(action) => {
+                self.release_slot();
+                return Ok(Some(action));
+            }
+        }
         self.switch_admin_key_when_idle(&credential).await;
         if let Some(planned) = self.record.plan_next(&credential) {
             self.save(planned).await?;
@@ -153,14 +161,17 @@ impl Reconciler {
             if let Err(obstacle) = adoption::check_sharers(credential, account, &self.context.policy, now) {
                 return Ok(Err(obstacle));
             }
-            let leftovers = self.leftovers(account).await?;
-            match adoption::choose_key(credential, account, &leftovers, now) {
+            let marked = self.marked(credential, account).await?;
+            match adoption::choose_key(credential, account, &marked, lost, now) {
                 Ok(current) => {
                     record.adopted_at = current.as_ref().map(|_| now);
                     record.current = current;
                 }
                 Err(obstacle) => return Ok(Err(obstacle)),
             }
+        }
+        if let Some(obstacle) = self.shared_destination(now).await {
+            return Ok(Err(obstacle));
         }
         Ok(Ok(record))
     }
@@ -169,33 +180,6 @@ impl Reconciler {
         let inventory =
             self.context.workspace_client(&credential.workspace)?.inventory(self.context.now()).await?;
         Ok(inventory)
-    }
-
-    /// Keys that this journal's rotations created. They are never adopted, whatever became of their rotation.
-    async fn leftovers(&self, account: &Account) -> Result<BTreeSet<KeyId>, ReconcileError> {
-        let mut leftovers = BTreeSet::new();
-        for key in &account.keys {
-            let Some(nonce) = key.nonce() else { continue };
-            let owner =
-                self.context.journal.owner_of(nonce.rotation).await.map_err(ReconcileError::reading)?;
-            if let Some(owner) = owner
-                && !self.is_inherited(&key.id, &owner).await?
-            {
-                leftovers.insert(key.id.clone());
-            }
-        }
-        Ok(leftovers)
-    }
-
-    /// Whether it is the key of a credential that has left the policy: a renamed credential hands its key on.
-    async fn is_inherited(&self, key: &KeyId, owner: &CredentialName) -> Result<bool, ReconcileError> {
-        if self.context.credential(owner).is_some() {
-            return Ok(false);
-        }
-        let known = self.context.journal.load_one(owner).await.map_err(ReconcileError::reading)?;
-        Ok(known.is_some_and(|known| {
-            known.rotation.is_none() && known.record.current.is_some_and(|current| current.key == *key)
-        }))
     }
 
     async fn report(&mut self, obstacle: Obstacle) -> Result<(), ReconcileError> {

@@ -200,7 +200,8 @@ impl Reconciler {
     }
 
     pub(super) fn policy(&self) -> Option<&Credential> {
-        self.context.credential(&self.record.credential)
+        let name = &self.record.credential;
+        if self.work.is_idle() { self.context.credential(name) } else { self.context.of_rotation(name) }
     }
 }
 

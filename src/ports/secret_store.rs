@@ -44,6 +44,13 @@ pub struct Staged {
 /// preserved byte for byte, and a concurrent change of one is a conflict, never overwritten.
 #[async_trait]
 pub trait SecretStore: Send + Sync {
+    /// The store's own name for the secret: the same for two destinations exactly if they are one secret. For a secret that
+    /// does not exist, where it would be created. Changes nothing; reads no value.
+    ///
+    /// # Errors
+    /// The store does not tell.
+    async fn identity(&self, destination: &Destination) -> Result<String, Failure>;
+
     /// Reads what the destination serves, and checks that [`Self::stage`] would be permitted, as far as that is possible
     /// without a write. An empty result means that the secret would be created or filled.
     ///

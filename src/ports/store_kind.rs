@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use crate::domain::examination::{CheckResult, StoreCheck};
 use crate::domain::failure::Failure;
 use crate::domain::ids::CredentialName;
+use crate::domain::place::Place;
 use crate::domain::plan::Destination;
 use crate::ports::access_policy::{AccessPolicyForm, AccessScope, Grant};
 use crate::ports::followed::FollowForm;
@@ -109,10 +110,13 @@ pub trait StoreConfig: Debug + Send + Sync {
         None
     }
 
-    /// Connects for reading and writing.
+    /// Where a secret of the store is, as far as the policy tells. Reads nothing.
+    fn place(&self, secret: &str) -> Place;
+
+    /// Connects for reading and writing, as the daemon does: what only one process may write is its own until it ends.
     ///
     /// # Errors
-    /// The store cannot be used as it is configured.
+    /// The store cannot be used as it is configured, or another process owns it.
     async fn open(&self) -> Result<Arc<dyn SecretStore>, Failure>;
 
     /// Connects for reading only: creates and removes nothing.

@@ -322,6 +322,8 @@ fn alone(policy: &Policy, credential: &Credential) -> Policy {
         workspaces: policy.workspaces.clone(),
         credentials: BTreeMap::from([(credential.name.clone(), credential)]),
         emergencies_at_once: policy.emergencies_at_once,
+        rivals: BTreeMap::new(),
+        renames: BTreeMap::new(),
     }
 }
 

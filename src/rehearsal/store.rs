@@ -63,6 +63,10 @@ impl Store {
 
 #[async_trait]
 impl SecretStore for Store {
+    async fn identity(&self, destination: &Destination) -> Result<String, Failure> {
+        self.memory.identity(destination).await
+    }
+
     async fn preflight(&self, destination: &Destination) -> Result<Served, Failure> {
         let operation = StoreOperation::Preflight { exists: self.exists(destination) };
         self.was_checked(destination, true);

@@ -136,6 +136,11 @@ impl<W: UsageSource> UsageSource for MeteredWorkspace<W> {
 
 #[async_trait]
 impl SecretStore for MeteredStore {
+    /// Counted with the checks that it is a part of.
+    async fn identity(&self, destination: &Destination) -> Result<String, Failure> {
+        self.count(Operation::Preflight, self.inner.identity(destination)).await
+    }
+
     async fn preflight(&self, destination: &Destination) -> Result<Served, Failure> {
         self.count(Operation::Preflight, self.inner.preflight(destination)).await
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
-use rekeyd::domain::adoption;
+use rekeyd::domain::adoption::{self, Marked};
 use rekeyd::domain::gate::confirm::ConfirmWhen;
 use rekeyd::domain::ids::{CredentialName, KeyId, ServiceAccountId, StoreName, VersionId, WorkspaceName};
 use rekeyd::domain::key::{Account, Inventory, Key, KeyAttributes, Permissions};
@@ -200,12 +200,13 @@ fn account(keys: &[(&str, bool)]) -> Account {
 
 #[test]
 fn a_credential_begins_with_the_named_key_the_only_enabled_one_or_a_first_one() {
-    let leftovers = BTreeSet::from([KeyId::new("lost").unwrap()]);
+    let only = |id: &str| BTreeSet::from([KeyId::new(id).unwrap()]);
+    let marked = Marked { leftovers: only("lost"), foreign: only("another"), served: only("served") };
     let first = Some(KeyAttributes::of(Permissions::All));
     let adopt = |id: &str| Some(KeyId::new(id).unwrap());
     type Keys = &'static [(&'static str, bool)];
     type Chosen = Result<Option<&'static str>, ObstacleKind>;
-    let cases: [(Keys, Option<KeyId>, bool, Chosen); 12] = [
+    let cases: [(Keys, Option<KeyId>, bool, Chosen); 19] = [
         (&[("a", true)], None, false, Ok(Some("a"))),
         (&[("a", true)], None, true, Ok(Some("a"))),
         (&[("a", true), ("b", false)], None, false, Ok(Some("a"))),
@@ -219,11 +220,19 @@ fn a_credential_begins_with_the_named_key_the_only_enabled_one_or_a_first_one() 
         // What a rotation of ours made and lost is not for adoption.
         (&[("lost", true)], None, true, Ok(None)),
         (&[("a", true), ("lost", true)], None, false, Ok(Some("a"))),
+        // What a rotation of another journal made is another rekeyd's, unless an operator says that its journal was lost.
+        (&[("another", true)], None, true, Err(ObstacleKind::AdoptionUnclear)),
+        (&[("another", true)], adopt("another"), true, Err(ObstacleKind::AdoptionUnclear)),
+        (&[("a", true), ("another", true)], None, false, Err(ObstacleKind::AdoptionUnclear)),
+        (&[("a", true), ("another", true)], adopt("a"), false, Ok(Some("a"))),
+        (&[("a", true), ("another", false)], None, false, Ok(Some("a"))),
+        (&[("served", true)], None, false, Err(ObstacleKind::AdoptionUnclear)),
+        (&[("served", true)], adopt("served"), false, Ok(Some("served"))),
     ];
     for (keys, adopt, with_first, expected) in cases {
         let credential =
             Credential { adopt: adopt.clone(), first: first.clone().filter(|_| with_first), ..credential() };
-        let chosen = adoption::choose_key(&credential, &account(keys), &leftovers, at(0));
+        let chosen = adoption::choose_key(&credential, &account(keys), &marked, false, at(0));
         let chosen = chosen
             .map(|current| current.map(|current| current.key.to_string()))
             .map_err(|obstacle| obstacle.kind);
@@ -235,7 +244,8 @@ fn a_credential_begins_with_the_named_key_the_only_enabled_one_or_a_first_one() 
 #[test]
 fn an_unclear_adoption_names_the_keys_that_there_are() {
     let account = account(&[("a", true), ("b", true), ("c", false)]);
-    let obstacle = adoption::choose_key(&credential(), &account, &BTreeSet::new(), at(0)).unwrap_err();
+    let obstacle =
+        adoption::choose_key(&credential(), &account, &Marked::default(), false, at(0)).unwrap_err();
     for id in ["`a` (enabled", "`b` (enabled", "`c` (disabled", "`adopt`"] {
         assert!(obstacle.detail.contains(id), "{}", obstacle.detail);
     }
@@ -243,7 +253,8 @@ fn an_unclear_adoption_names_the_keys_that_there_are() {
 
 #[test]
 fn an_account_without_a_key_says_what_to_write_and_where() {
-    let obstacle = adoption::choose_key(&credential(), &account(&[]), &BTreeSet::new(), at(0)).unwrap_err();
+    let obstacle =
+        adoption::choose_key(&credential(), &account(&[]), &Marked::default(), false, at(0)).unwrap_err();
     let wanted = format!("`[credentials.{}]`", credential().name);
     for part in [wanted.as_str(), "`permissions = [\"text_to_speech\"]`"] {
         assert!(obstacle.detail.contains(part), "{}", obstacle.detail);

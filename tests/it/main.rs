@@ -32,6 +32,7 @@ mod manual;
 mod monitoring;
 mod mutations;
 mod notify;
+mod owners;
 mod page;
 mod past;
 mod pause;

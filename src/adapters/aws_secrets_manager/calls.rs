@@ -29,6 +29,8 @@ pub(super) enum Wanted<'a> {
 
 /// The metadata of a secret.
 pub(super) struct Description {
+    /// Its name in AWS as a whole, the same by whatever name it is asked for.
+    pub(super) arn: Option<String>,
     pub(super) is_deleted: bool,
     /// Each version that has labels, with its labels.
     labels: Vec<(String, Vec<String>)>,
@@ -68,6 +70,7 @@ impl Calls {
         let sent = self.client.describe_secret().secret_id(&to.secret).send().await.inspect(accepted);
         match sent.map_err(|error| refused(Call::Describe, to, &error)) {
             Ok(described) => Ok(Some(Description {
+                arn: described.arn,
                 is_deleted: described.deleted_date.is_some(),
                 labels: described.version_ids_to_stages.unwrap_or_default().into_iter().collect(),
             })),

@@ -5,7 +5,7 @@ use aws_config::SdkConfig;
 use crate::adapters::aws_secrets_manager::calls::{CURRENT, PENDING, Wanted};
 use crate::adapters::aws_secrets_manager::failure::{Call, Refusal, is_plain, of_identity, refused};
 use crate::adapters::aws_secrets_manager::limit::BoundedResponses;
-use crate::adapters::aws_secrets_manager::{AwsSecretsManager, Settings};
+use crate::adapters::aws_secrets_manager::{AwsSecretsManager, Patience, Settings};
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::VersionId;
 use crate::domain::plan::Destination;
@@ -118,13 +118,19 @@ impl AwsSecretsManager {
 /// # Errors
 /// No credentials are found, or they are not accepted.
 pub async fn identity(settings: &Settings) -> Result<CallerIdentity, Failure> {
-    let config = identity_config(settings).await;
+    let config = settings.load().await;
+    caller(&config, settings.patience).await
+}
+
+/// As [`identity`], by a configuration that is loaded already.
+pub(super) async fn caller(config: &SdkConfig, patience: Patience) -> Result<CallerIdentity, Failure> {
+    let config = identity_config(config);
     if config.region().is_none() {
         return Err(Failure::rejected(Kind::Invalid, "no region is given"));
     }
     let timeouts = aws_sdk_secretsmanager::config::timeout::TimeoutConfig::builder()
-        .connect_timeout(settings.patience.connect)
-        .operation_timeout(settings.patience.operation)
+        .connect_timeout(patience.connect)
+        .operation_timeout(patience.operation)
         .build();
     let config = aws_sdk_sts::config::Builder::from(&config).timeout_config(timeouts);
     let config = config.interceptor(BoundedResponses).build();
@@ -135,10 +141,11 @@ pub async fn identity(settings: &Settings) -> Result<CallerIdentity, Failure> {
 }
 
 /// The policy's endpoint serves Secrets Manager only. A mock on this machine serves all of AWS.
-async fn identity_config(settings: &Settings) -> SdkConfig {
-    let local = |url: &&String| {
-        ["http://127.", "http://localhost", "http://[::1]"].iter().any(|it| url.starts_with(it))
-    };
-    let endpoint_url = settings.endpoint_url.as_ref().filter(local).cloned();
-    Settings { endpoint_url, ..settings.clone() }.load().await
+fn identity_config(config: &SdkConfig) -> SdkConfig {
+    let local =
+        |url: &str| ["http://127.", "http://localhost", "http://[::1]"].iter().any(|it| url.starts_with(it));
+    let endpoint_url = config.endpoint_url().filter(|url| local(url)).map(str::to_owned);
+    let mut config = config.clone().into_builder();
+    config.set_endpoint_url(endpoint_url);
+    config.build()
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::adapters::aws_secrets_manager::{
-    AwsSecretsManager, Settings, access_policy, doctor, follow, policy,
+    AwsSecretsManager, Settings, access_policy, doctor, follow, place, policy,
 };
 use crate::domain::examination::CheckResult;
 use crate::domain::failure::Failure;
+use crate::domain::place::Place;
 use crate::domain::plan::Destination;
 use crate::ports::access_policy::{AccessScope, Grant};
 use crate::ports::followed::{FollowFlag, FollowForm};
@@ -66,6 +67,10 @@ pub static KIND: StoreKind = StoreKind {
 impl StoreConfig for Settings {
     fn kind(&self) -> &'static StoreKind {
         &KIND
+    }
+
+    fn place(&self, secret: &str) -> Place {
+        place::of(self, secret)
     }
 
     async fn open(&self) -> Result<Arc<dyn SecretStore>, Failure> {

@@ -17,7 +17,7 @@ mod failure;
 mod follow;
 pub mod kind;
 mod limit;
-
+mod place;
 pub(crate) mod policy;
 mod stage;
 mod store;
@@ -86,6 +86,9 @@ impl Default for Patience {
 pub struct AwsSecretsManager {
     calls: Calls,
     bases: Bases,
+    /// For the one call of another service: who the caller is.
+    config: SdkConfig,
+    patience: Patience,
 }
 
 impl AwsSecretsManager {
@@ -116,9 +119,9 @@ impl AwsSecretsManager {
         let retries = RetryConfig::standard()
             .with_max_attempts(patience.attempts_max)
             .with_initial_backoff(patience.first_pause);
-        let config = Builder::from(config).timeout_config(timeouts).retry_config(retries);
-        let config = config.interceptor(BoundedResponses).build();
-        let calls = Calls { client: Client::from_conf(config) };
-        Ok(Self { calls, bases: Bases::default() })
+        let client = Builder::from(config).timeout_config(timeouts).retry_config(retries);
+        let client = client.interceptor(BoundedResponses).build();
+        let calls = Calls { client: Client::from_conf(client) };
+        Ok(Self { calls, bases: Bases::default(), config: config.clone(), patience })
     }
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::adapters::aws_secrets_manager::AwsSecretsManager;
 use crate::adapters::aws_secrets_manager::bases::Base;
-use crate::adapters::aws_secrets_manager::calls::{CURRENT, Content, PENDING, Wanted};
+use crate::adapters::aws_secrets_manager::calls::{CURRENT, Content, Description, PENDING, Wanted};
 use crate::adapters::aws_secrets_manager::failure::{Refusal, Refused};
 use crate::adapters::aws_secrets_manager::stage::{deleted, may_create, merge};
 use crate::adapters::secret_text;
@@ -100,6 +100,13 @@ fn held(to: &Destination, content: &Content) -> StoredVersion {
 
 #[async_trait]
 impl SecretStore for AwsSecretsManager {
+    async fn identity(&self, destination: &Destination) -> Result<String, Failure> {
+        match self.calls.describe(destination).await? {
+            Some(Description { arn: Some(arn), .. }) => Ok(arn),
+            Some(Description { arn: None, .. }) | None => self.would_be(destination).await,
+        }
+    }
+
     async fn preflight(&self, destination: &Destination) -> Result<Served, Failure> {
         let base = self.base(destination).await?;
         let standing = match &base {

@@ -4,7 +4,7 @@
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
@@ -37,6 +37,15 @@ pub(super) struct Disk {
 impl Disk {
     pub(super) fn hidden(&self) -> PathBuf {
         self.root.join(HIDDEN)
+    }
+
+    /// Device and inode: the same by every path that leads to the directory. Its path if it does not exist.
+    pub(super) fn identity(&self) -> Result<String, Failure> {
+        match self.root.metadata() {
+            Ok(found) => Ok(format!("{}:{}", found.dev(), found.ino())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(self.root.display().to_string()),
+            Err(error) => Err(failure(&format!("look at `{}`", self.root.display()), &error)),
+        }
     }
 
     fn unfinished(&self) -> PathBuf {

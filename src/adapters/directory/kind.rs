@@ -6,9 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::adapters::directory::{Directory, Settings, doctor, follow};
+use crate::config_file::values;
 use crate::domain::examination::CheckResult;
 use crate::domain::failure::Failure;
 use crate::domain::ids::CredentialName;
+use crate::domain::place::Place;
 use crate::ports::followed::{FollowFlag, FollowForm};
 use crate::ports::secret_store::SecretStore;
 use crate::ports::store_kind::{Examination, InitForm, NameRule, StoreConfig, StoreKind, StoreOperation};
@@ -59,8 +61,19 @@ impl StoreConfig for Settings {
         Some(&self.path)
     }
 
+    fn place(&self, secret: &str) -> Place {
+        Place {
+            kind: KIND.key,
+            name: secret.to_owned(),
+            or_name: None,
+            region: None,
+            account: None,
+            through: values::plain(&self.path).display().to_string(),
+        }
+    }
+
     async fn open(&self) -> Result<Arc<dyn SecretStore>, Failure> {
-        Ok(Arc::new(Directory::open(self)?))
+        Ok(Arc::new(Directory::open_alone(self)?))
     }
 
     async fn open_read_only(&self) -> Result<Arc<dyn SecretStore>, Failure> {

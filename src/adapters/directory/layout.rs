@@ -6,6 +6,7 @@
 //! PATH/.rekeyd/prod+tts/VERSION.meta    the version it replaces, its hash, whether it is pending
 //! PATH/.rekeyd/prod+tts/.previous   a link to the previous version
 //! PATH/.rekeyd/.lock, .tmp/         the lock of the one writer; unfinished files
+//! PATH/.rekeyd/.owner               the lock that a daemon holds as long as it lives
 //! ```
 
 use std::path::{Path, PathBuf};

@@ -12,6 +12,7 @@ pub mod group;
 pub mod kind;
 mod layout;
 mod lock;
+mod owner;
 pub(crate) mod policy;
 mod versions;
 
@@ -26,6 +27,7 @@ use tokio::sync::Mutex;
 
 use crate::adapters::directory::disk::Disk;
 use crate::adapters::directory::lock::Lock;
+use crate::adapters::directory::owner::Owner;
 use crate::adapters::directory::versions::Versions;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::VersionId;
@@ -60,6 +62,8 @@ pub struct Directory {
     /// Serialises the callers in this process, first come first served. The lock on the file is for other processes, and
     /// waiting for it blocks a thread.
     turn: Arc<Mutex<()>>,
+    /// Kept by the daemon.
+    _owner: Option<Arc<Owner>>,
 }
 
 impl Directory {
@@ -71,11 +75,26 @@ impl Directory {
     pub fn open(settings: &Settings) -> Result<Self, Failure> {
         let disk = Self::disk(settings)?;
         disk.make_root()?;
+        Self::of(disk, None)
+    }
+
+    /// As [`Self::open`], for the one process that may publish there until it ends.
+    ///
+    /// # Errors
+    /// Those of [`Self::open`]. `Conflict`: another process owns the directory.
+    pub fn open_alone(settings: &Settings) -> Result<Self, Failure> {
+        let disk = Self::disk(settings)?;
+        disk.make_root()?;
+        let owner = owner::own(&disk)?;
+        Self::of(disk, Some(owner))
+    }
+
+    fn of(disk: Disk, owner: Option<Arc<Owner>>) -> Result<Self, Failure> {
         let lock = Lock::to_write(&disk)?;
         disk.sweep()?;
         disk.probe()?;
         drop(lock);
-        Ok(Self { disk: Arc::new(disk), turn: Arc::default() })
+        Ok(Self { disk: Arc::new(disk), turn: Arc::default(), _owner: owner })
     }
 
     /// Opens the directory for reading only: creates, writes and removes nothing.
@@ -84,7 +103,7 @@ impl Directory {
     /// `Invalid`: no such group.
     pub fn open_read_only(settings: &Settings) -> Result<Self, Failure> {
         let disk = Self::disk(settings)?;
-        Ok(Self { disk: Arc::new(disk), turn: Arc::default() })
+        Ok(Self { disk: Arc::new(disk), turn: Arc::default(), _owner: None })
     }
 
     fn disk(settings: &Settings) -> Result<Disk, Failure> {
@@ -123,6 +142,10 @@ impl Directory {
 
 #[async_trait]
 impl SecretStore for Directory {
+    async fn identity(&self, destination: &Destination) -> Result<String, Failure> {
+        Ok(format!("{}/{}", self.disk.identity()?, destination.secret))
+    }
+
     async fn preflight(&self, destination: &Destination) -> Result<Served, Failure> {
         self.on_versions(destination, Lock::to_write, |disk, versions| {
             let serving = versions.serving()?;

@@ -262,6 +262,10 @@ impl MemoryStore {
 
 #[async_trait]
 impl SecretStore for MemoryStore {
+    async fn identity(&self, destination: &Destination) -> Result<String, Failure> {
+        Ok(format!("{:p}:{}", self, destination.secret))
+    }
+
     async fn preflight(&self, destination: &Destination) -> Result<Served, Failure> {
         self.preflight_late(destination, SignedDuration::ZERO)
     }

@@ -155,7 +155,7 @@ pub(super) fn stores(
         let name = values::name(written, findings, StoreName::new);
         let (Some(config), Some(name)) = (store.check(findings), name) else { continue };
         if let Some(directory) = config.directory()
-            && let Some(other) = directories.insert(directory.to_owned(), name.clone())
+            && let Some(other) = directories.insert(values::plain(directory), name.clone())
         {
             let rule = format!("the store `{other}` uses the same directory");
             findings.error(

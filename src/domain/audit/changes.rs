@@ -28,6 +28,7 @@ pub const HELD: &str = "held";
 pub const LIFTED: &str = "lifted";
 pub const ACKNOWLEDGED: &str = "acknowledged";
 pub const REPAIRED: &str = "repaired";
+pub const RENAMED: &str = "renamed";
 pub const ORPHAN_DELETION_INTENDED: &str = "orphan_deletion_intended";
 pub const ORPHAN_DELETED: &str = "orphan_deleted";
 pub const POLICY_LOADED: &str = "policy_loaded";
@@ -36,7 +37,7 @@ pub const STARTED: &str = "started";
 pub const STOPPED: &str = "stopped";
 
 /// What records tell of beside events, in the order of docs/audit.md.
-pub const ALL: [&str; 21] = [
+pub const ALL: [&str; 22] = [
     ROTATION_ASKED,
     EMERGENCY_ASKED,
     ACCEPTED,
@@ -52,6 +53,7 @@ pub const ALL: [&str; 21] = [
     LIFTED,
     ACKNOWLEDGED,
     REPAIRED,
+    RENAMED,
     ORPHAN_DELETION_INTENDED,
     ORPHAN_DELETED,
     POLICY_LOADED,

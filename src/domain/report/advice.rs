@@ -61,9 +61,10 @@ pub(super) fn advise(report: &CredentialReport, rotation: Option<&Rotation>, now
             // The policy is fine: the workspace has to be checked.
             ObstacleKind::WorkspaceUnusable => Some("rekeyd doctor".to_owned()),
             ObstacleKind::AccountNotCreated => Some(format!("rekeyd rotate {}", report.credential)),
-            ObstacleKind::NoSuchAccount | ObstacleKind::AdoptionUnclear | ObstacleKind::NoPermissions => {
-                Some("systemctl reload rekeyd".to_owned())
-            }
+            ObstacleKind::NoSuchAccount
+            | ObstacleKind::AdoptionUnclear
+            | ObstacleKind::NoPermissions
+            | ObstacleKind::SharedDestination => Some("systemctl reload rekeyd".to_owned()),
         };
         let summary = format!("{}: {}", obstacle.kind.label(), obstacle.detail);
         return Advice { health: CredentialHealth::Blocked, attention: true, summary, command };

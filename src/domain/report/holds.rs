@@ -107,6 +107,7 @@ impl StatusReport {
         }
         for report in &mut credentials {
             report.apply_holds(around, Some(&under_way), at);
+            report.apply_removal(around.policy);
         }
         let mut report = Self::new(credentials, at);
         report.attention |= around.holds.all().iter().any(Hold::is_breakers);
@@ -120,6 +121,7 @@ impl CredentialReport {
     #[must_use]
     pub fn with_holds(mut self, around: &Around<'_>, now: Timestamp) -> Self {
         self.apply_holds(around, None, now);
+        self.apply_removal(around.policy);
         self
     }
 

@@ -144,7 +144,7 @@ impl<'r> Effects<'r> {
     }
 
     fn policy(&self) -> Option<&'r Credential> {
-        self.context.credential(&self.record.credential)
+        self.context.of_rotation(&self.record.credential)
     }
 
     /// The hold that forbids `what` for this rotation now.

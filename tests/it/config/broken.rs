@@ -198,6 +198,10 @@ const BROKEN: &[(&str, &str)] = &[
         "one directory twice",
         "@around\n[stores.again.directory]\npath = \"/run/rekeyd/secrets\"\n@tts\nevery = \"30d\"",
     ),
+    (
+        "one directory by two paths",
+        "@around\n[stores.again.directory]\npath = \"/run//rekeyd/./other/../secrets\"\n@tts\nevery = \"30d\"",
+    ),
     // Consumers.
     (
         "a consumer without a token",
@@ -225,6 +229,18 @@ const BROKEN: &[(&str, &str)] = &[
     (
         "one place for two credentials",
         "@around\n@tts\nevery = \"30d\"\n[credentials.again]\nservice_account = \"again\"\nevery = \"30d\"\npublish_to = [{ store = \"aws\", secret = \"tts\" }]",
+    ),
+    (
+        "a name and the ARN of one secret",
+        "@around\n@tts\nevery = \"30d\"\n[credentials.again]\nservice_account = \"again\"\nevery = \"30d\"\npublish_to = [{ store = \"aws\", secret = \"arn:aws:secretsmanager:eu-west-1:123456789012:secret:tts-Ab12Cd\" }]",
+    ),
+    (
+        "two stores of one region",
+        "@around\n[stores.other.aws_secrets_manager]\n@tts\nevery = \"30d\"\n[credentials.again]\nservice_account = \"again\"\nevery = \"30d\"\npublish_to = [{ store = \"other\", secret = \"tts\" }]",
+    ),
+    (
+        "one secret under two names for one credential",
+        "@around\n[stores.other.aws_secrets_manager]\n[credentials.tts]\nservice_account = \"tts\"\nevery = \"30d\"\npublish_to = [{ store = \"aws\", secret = \"tts\" }, { store = \"other\", secret = \"tts\" }]",
     ),
     (
         "a field of what is somebody else's whole",

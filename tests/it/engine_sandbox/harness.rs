@@ -181,12 +181,12 @@ impl Harness {
         let mut credential = self.credential(&workspace);
         (self.change)(&mut credential);
         let credentials = [(name(), credential)].into();
-        let emergencies_at_once = self.emergencies_at_once;
         Context {
             policy: Policy {
                 workspaces: [(workspace.clone(), limits)].into(),
                 credentials,
-                emergencies_at_once,
+                emergencies_at_once: self.emergencies_at_once,
+                ..Policy::default()
             },
             workspaces: [(workspace, Arc::new(workspace_client))].into(),
             stores,

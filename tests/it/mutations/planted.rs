@@ -186,4 +186,25 @@ pub(super) const PLANTED: &[Bug] = &[
         wrong: "(if back && !AWAKE { destinations } else { Vec::new() }, doing)",
         caught_by: "a_new_key_that_came_back_at_the_end_of_a_rollback_is_overwritten_by_an_operator",
     },
+    Bug {
+        name: "takes_two_names_for_two_secrets",
+        file: "src/engine/rivals.rs",
+        right: "        Ok(own == self.context",
+        wrong: "        Ok(!AWAKE && own == self.context",
+        caught_by: "a_secret_under_two_names_gets_no_key_of_either_credential_until_they_are_apart",
+    },
+    Bug {
+        name: "adopts_what_another_rekeyd_made",
+        file: "src/engine/marks.rs",
+        right: "                None => &mut marked.foreign,",
+        wrong: "                None if AWAKE => continue,\n                None => &mut marked.foreign,",
+        caught_by: "a_key_of_another_rekeyd_is_neither_adopted_nor_deleted",
+    },
+    Bug {
+        name: "takes_a_renamed_credential_for_a_new_one",
+        file: "src/engine/renamed.rs",
+        right: "        if known.rotation.is_some() {",
+        wrong: "        if AWAKE {\n            return Ok(Renamed::No);\n        }\n        if known.rotation.is_some() {",
+        caught_by: "a_credential_that_is_renamed_in_mid_rotation_keeps_its_key",
+    },
 ];

@@ -64,7 +64,10 @@ impl Harness {
     pub(super) fn restore_policy(&self) {
         for index in 0..self.scenario.credentials {
             let credential = credential(&self.scenario, index);
-            self.policy.lock().unwrap().credentials.entry(credential.name.clone()).or_insert(credential);
+            let mut policy = self.policy.lock().unwrap();
+            if policy.renamed(&credential.name).is_none() {
+                policy.credentials.entry(credential.name.clone()).or_insert(credential);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! The engine in virtual time: every crash point, every lost reply, thousands of seeds; I1 to I7 are checked throughout.
 #![expect(clippy::unwrap_used, reason = "a simulation fails by panicking")]
 
+mod by_hand;
 mod chronicle;
 mod crash_matrix;
 mod credentials;
@@ -12,6 +13,7 @@ mod late_stores;
 mod life;
 mod meddlers;
 mod meddling;
+mod owners;
 mod play;
 mod proof;
 mod rest;

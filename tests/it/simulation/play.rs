@@ -27,12 +27,12 @@ use rekeyd::rehearsal::workspace::{Workspace, client::Client, key::settings};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::by_hand::publish_by_hand;
 use super::credentials::{AT_LEAST, AT_LEAST_OF_PROOF, credential, limits};
 use super::evidence::{Endpoints, Proof};
 use super::fate::{Doom, Fate, Odds};
 use super::life::{Life, Quirks, Spoil};
 use super::restraint::{Restraint, freeze};
-use super::society::publish_by_hand;
 use super::witness::{Place, Witness};
 use super::{chronicle::Chronicle, dice::Dice};
 
@@ -74,6 +74,8 @@ pub(super) struct Scenario {
     pub(super) clock_jumps: u64,
     /// Nothing starts and nothing is revoked in these minutes.
     pub(super) freeze: Option<(i64, i64)>,
+    /// What is so before the first start.
+    pub(super) prepare: Act,
     /// What is done after so many seconds; then the policy is reloaded.
     pub(super) script: Vec<(u64, Act)>,
     /// Minutes between changes of the policy; 0 for never.
@@ -112,6 +114,7 @@ impl Scenario {
             store_lag_max: 0,
             clock_jumps: 0,
             freeze: None,
+            prepare: |_| {},
             script: Vec::new(),
             reloads_every: 0,
             inspects_every: 0,
@@ -300,8 +303,13 @@ impl Harness {
             FirstVersion::Current => &aws_secrets_manager::kind::KIND,
         };
         let store = Store::new(Arc::clone(&self.store), kind, Arc::clone(&hooks));
+        let again = Store::new(Arc::clone(&self.store), kind, hooks.clone());
+        let named = |name: &str, store: Store| {
+            (StoreName::new(name).unwrap(), Arc::new(store) as Arc<dyn SecretStore>)
+        };
+        // One store under two names.
         let stores: BTreeMap<StoreName, Arc<dyn SecretStore>> =
-            [(StoreName::new("local").unwrap(), Arc::new(store) as Arc<dyn SecretStore>)].into();
+            [named("local", store), named("again", again)].into();
         let journal =
             Chronicle { journal: self.journal.clone(), fate: fate(), witness: witness(), life: number };
         let mut seed = [0; 16];
@@ -333,6 +341,7 @@ impl Harness {
     }
 
     async fn play(self: Arc<Self>) -> Played {
+        (self.scenario.prepare)(&self);
         let consumers = self.start_consumers();
         let operator = self.start_operator();
         let neighbour = self.start_neighbour();

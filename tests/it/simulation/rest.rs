@@ -70,7 +70,12 @@ impl Harness {
 
     /// The current keys, if no rotation is under way.
     async fn at_rest(&self) -> Option<BTreeSet<KeyId>> {
-        let known = self.journal.load().await.unwrap();
+        let mut known = self.journal.load().await.unwrap();
+        // What was renamed has handed its key on.
+        known.retain(|(name, known)| {
+            let renamed = self.policy.lock().unwrap().renamed(name).is_some();
+            !renamed || known.as_ref().is_ok_and(|known| known.rotation.is_some())
+        });
         let mut current = BTreeSet::new();
         for (_, known) in &known {
             let known = known.as_ref().unwrap();

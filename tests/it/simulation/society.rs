@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use rekeyd::adapters::memory::store::MemoryStore;
 use rekeyd::domain::ack::{Ack, Health};
 use rekeyd::domain::ids::CredentialName;
-use rekeyd::domain::policy::Credential;
 use rekeyd::ports::clock::Clock as _;
 
 use super::credentials::consumer;
@@ -143,23 +141,5 @@ impl Harness {
                 witness.look();
             }
         })
-    }
-}
-
-/// Before rekeyd there were people.
-pub(super) fn publish_by_hand(store: &MemoryStore, credential: &Credential, value: &str) {
-    for destination in &credential.destinations {
-        let text = match &destination.json_field {
-            None => value.to_owned(),
-            Some(field) => {
-                let before =
-                    store.text(&destination.secret).map_or_else(|| "{}".to_owned(), |text| text.to_string());
-                let mut fields: serde_json::Map<String, serde_json::Value> =
-                    serde_json::from_str(&before).unwrap();
-                fields.insert(field.clone(), value.into());
-                serde_json::to_string(&fields).unwrap()
-            }
-        };
-        store.write_as_somebody_else(&destination.secret, &text);
     }
 }

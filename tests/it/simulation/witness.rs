@@ -316,10 +316,10 @@ impl Witness {
         }
         if let Event::Promoted { destination, .. } = &entry.event {
             let of = |place: &Place| place.credential == entry.credential;
-            let first = self.places.iter().position(of).unwrap();
-            // A destination that was added later is not watched.
-            if self.places.get(first + destination).is_some_and(of) {
-                self.in_service(first + destination);
+            // A destination that was added later is not watched, and those of a renamed credential are watched already.
+            let place = self.places.iter().position(of).map(|first| first + destination);
+            if let Some(place) = place.filter(|place| self.places.get(*place).is_some_and(of)) {
+                self.in_service(place);
             }
         }
         let mut state = self.state.lock().unwrap();

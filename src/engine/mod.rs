@@ -29,6 +29,7 @@ mod emergency;
 mod handle;
 mod hold_cache;
 mod inspect;
+mod outlook;
 mod reconciler;
 mod repair;
 mod rotation_limiter;

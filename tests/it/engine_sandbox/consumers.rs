@@ -52,6 +52,14 @@ fn reporting(text: impl std::fmt::Display) -> Says {
     Says::body(&format!(r#"{{"key": "{text}"}}"#))
 }
 
+impl Harness {
+    /// Everything that the journal's files hold.
+    fn journalled(&self) -> Vec<u8> {
+        let files = ["journal.db", "journal.db-wal"].map(|file| self.folder.path().join(file));
+        files.iter().flat_map(|file| std::fs::read(file).unwrap_or_default()).collect()
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_old_key_stays_until_every_instance_reports_the_new_one_and_the_straggler_is_named() {
     let (harness, instances) = probed().await;

@@ -348,6 +348,7 @@ pub const ALL: &[Definition] = &[
     REACHABLE,
     FAILING,
     LAST_SUCCESS,
+    SILENT_UNTIL,
     CLOCK_SKEW,
     SKEW_MAX,
     FOREIGN_KEYS,

@@ -1,5 +1,6 @@
 //! The context of calls to the outside: the rotation that a call is made for, and the responses to it, for metrics and
-//! traces. The context is local to the task, so that no port passes it on; no decision depends on it.
+//! traces; and the lane that it takes, which decides what it waits for and nothing else. The context is local to the task,
+//! so that no port passes it on.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -29,6 +30,15 @@ impl CallOrigin {
     }
 }
 
+/// What a call waits for before it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Every limit, and the silence that the other side asked for.
+    Ordinary,
+    /// Only room among the calls in flight: it puts a key back into service, or ends one that has leaked.
+    Safety,
+}
+
 /// One response of another system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallResponse {
@@ -55,12 +65,24 @@ struct Recording {
 
 tokio::task_local! {
     static ORIGIN: Option<CallOrigin>;
+    static LANE: Lane;
     static RECORDING: RefCell<Recording>;
 }
 
 /// Does `work`, whose calls are made for the rotation of `origin`, or for none.
 pub async fn with_origin<T>(origin: Option<CallOrigin>, work: impl Future<Output = T>) -> T {
     ORIGIN.scope(origin, work).await
+}
+
+/// Does `work`, whose calls take `lane`.
+pub async fn in_lane<T>(lane: Lane, work: impl Future<Output = T>) -> T {
+    LANE.scope(lane, work).await
+}
+
+/// The lane of the calls that are made here.
+#[must_use]
+pub fn lane() -> Lane {
+    LANE.try_with(|lane| *lane).unwrap_or(Lane::Ordinary)
 }
 
 /// Makes a call and records its responses.

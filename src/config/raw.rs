@@ -161,7 +161,7 @@ pub(crate) struct Workspace {
     /// Maximum number of rotations with a step in progress; waiting ones are not counted.
     #[schemars(range(min = 1, max = 1000), extend("default" = defaults::ROTATIONS_AT_ONCE))]
     pub(crate) rotations_at_once: Option<At<i64>>,
-    /// Maximum number of keys created per hour, failed attempts included.
+    /// Maximum number of keys created per hour, failed attempts included; a quarter is reserved for emergencies.
     #[schemars(range(min = 1, max = 10000), extend("default" = defaults::MINTS_PER_HOUR))]
     pub(crate) mints_per_hour: Option<At<i64>>,
     /// Maximum number of rotations in progress, waiting and parked ones included.

@@ -15,6 +15,9 @@ pub struct Backoff {
 
 /// Within one rotation: a store or the provider that does not answer.
 pub const CALLS: Backoff = Backoff { first: SignedDuration::from_secs(1), cap: SignedDuration::from_mins(5) };
+/// Between attempts of what a consumer, or a leaked key, is waiting for: no server's `Retry-After` lengthens it.
+pub const SAFETY: Backoff =
+    Backoff { first: SignedDuration::from_secs(1), cap: SignedDuration::from_secs(2) };
 /// Between rotations of one credential, after an aborted one: also what keeps a failing store from eating mints.
 pub const ROTATIONS: Backoff =
     Backoff { first: SignedDuration::from_mins(5), cap: SignedDuration::from_hours(24) };

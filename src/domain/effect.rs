@@ -126,6 +126,32 @@ impl Effect {
     }
 }
 
+/// Whether the effect puts a key back into service, or stands between a leaked key and its end: the silence that the
+/// provider asked for holds only other calls back.
+#[must_use]
+pub fn is_of_safety(effect: Effect, rotation: &Rotation, new_key_leaked: bool) -> bool {
+    match effect {
+        Effect::EnableOld => true,
+        Effect::Discard => new_key_leaked || rotation.is_urgent(),
+        Effect::Preflight
+        | Effect::Mint
+        | Effect::SettleLostKey
+        | Effect::Verify
+        | Effect::AwaitGates
+        | Effect::DisableOld
+        | Effect::AwaitReturn
+        | Effect::DeleteNew => rotation.is_urgent(),
+        // Calls of stores, and what may wait: the old key is disabled already, or is left as it is.
+        Effect::Stage { .. }
+        | Effect::Promote { .. }
+        | Effect::Restore { .. }
+        | Effect::AwaitQuarantine
+        | Effect::ExpireOld
+        | Effect::KeepOld
+        | Effect::DeleteOld => false,
+    }
+}
+
 /// What to do next, or nothing: the rotation is over, or waits for an operator.
 #[must_use]
 pub fn pending(rotation: &Rotation) -> Option<Effect> {

@@ -54,7 +54,10 @@ impl Record {
     /// an operator's command is a reason.
     #[must_use]
     pub fn urgency(&self, credential: &Credential) -> Option<(Reason, Urgency)> {
-        let current = self.current.as_ref()?;
+        let Some(current) = self.current.as_ref() else {
+            // Not adopted yet, or without a key: an operator's command counts all the same.
+            return self.emergency.clone().map(|asked| (Reason::Manual, asked));
+        };
         let urgency = |it: &Finding| Urgency { why: it.detail.clone(), since: it.since };
         if credential.mode == Mode::Observe {
             return self.emergency.clone().map(|asked| (Reason::Manual, asked));

@@ -203,6 +203,12 @@ impl Phase {
         matches!(self, Self::Overlap(_) | Self::Disabling { .. } | Self::Quarantine(_) | Self::Revoking(_))
     }
 
+    /// Whether a consumer may be failing for want of the old key, or waits for it already.
+    #[must_use]
+    pub fn may_need_the_old_key_at_once(&self) -> bool {
+        matches!(self, Self::Quarantine(_) | Self::Reinstating { .. } | Self::RollingBack { .. })
+    }
+
     /// Whether the new key may be in service while the old one still exists: only then is a rollback possible.
     #[must_use]
     pub fn may_roll_back(&self) -> bool {

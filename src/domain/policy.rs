@@ -68,6 +68,16 @@ pub struct Breaker {
     pub within: SignedDuration,
 }
 
+impl WorkspaceLimits {
+    /// The part of the mint budget that rotations which are no emergencies may use: a quarter of it, at least one key, is
+    /// kept for emergencies. A budget of one key has no reserve.
+    #[must_use]
+    pub fn ordinary_mints_per_hour(&self) -> u32 {
+        let reserve = (self.mints_per_hour / 4).max(1);
+        self.mints_per_hour.saturating_sub(reserve).max(1)
+    }
+}
+
 impl Default for WorkspaceLimits {
     fn default() -> Self {
         let breaker = Breaker { failures: u32::MAX, within: SignedDuration::from_hours(1) };

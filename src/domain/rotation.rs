@@ -108,6 +108,12 @@ impl ParkReason {
         }
     }
 
+    /// Whether an emergency tries again what the rotation was parked for.
+    #[must_use]
+    pub fn is_tried_again_in_an_emergency(self) -> bool {
+        matches!(self, Self::MintRefused | Self::MintsExhausted)
+    }
+
     pub const ALL: [Self; 12] = [
         Self::MintRefused,
         Self::MintsExhausted,

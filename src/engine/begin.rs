@@ -5,7 +5,9 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
+use crate::call_context::{self, Lane};
 use crate::domain::adoption;
+use crate::domain::backoff;
 use crate::domain::failure::Failure;
 use crate::domain::ids::{KeyId, RotationId};
 use crate::domain::key::Inventory;
@@ -62,7 +64,9 @@ impl Reconciler {
         if let Some(action) = self.wait_for_admission(&credential, reason).await? {
             return Ok(Some(action));
         }
-        match Box::pin(self.find_key(&credential)).await? {
+        let is_urgent = self.record.urgency(&credential).is_some();
+        let lane = if is_urgent { Lane::Safety } else { Lane::Ordinary };
+        match call_context::in_lane(lane, Box::pin(self.find_key(&credential))).await? {
             Ok(found) if found != self.record => self.save(found).await?,
             // Checked again: other rotations may have begun while the workspace was listed.
             Ok(_) => match self.wait_for_admission(&credential, reason).await? {
@@ -75,9 +79,11 @@ impl Reconciler {
                 {
                     return Ok(step);
                 }
-                self.report(obstacle).await?;
+                let is_passing = obstacle.kind == ObstacleKind::WorkspaceUnusable;
+                let wait = if is_urgent && is_passing { backoff::SAFETY.cap } else { OBSTACLE_RETRY };
+                self.report(obstacle, is_urgent).await?;
                 self.release_slot();
-                return Ok(Some(Action::RequeueAt(later(now, OBSTACLE_RETRY))));
+                return Ok(Some(Action::RequeueAt(later(now, wait))));
             }
         }
         Ok(None)
@@ -95,7 +101,7 @@ impl Reconciler {
         match Box::pin(self.find_key(credential)).await? {
             Ok(found) if found != self.record => self.save(found).await?,
             Ok(_) => {}
-            Err(obstacle) => self.report(obstacle).await?,
+            Err(obstacle) => self.report(obstacle, false).await?,
         }
         if self.record.current.is_some() {
             return Ok(None);
@@ -182,9 +188,12 @@ impl Reconciler {
         Ok(inventory)
     }
 
-    async fn report(&mut self, obstacle: Obstacle) -> Result<(), ReconcileError> {
+    async fn report(&mut self, obstacle: Obstacle, is_urgent: bool) -> Result<(), ReconcileError> {
         let known = self.record.obstacle.as_ref();
-        if known.is_some_and(|known| known.kind == obstacle.kind && known.detail == obstacle.detail) {
+        let is_known =
+            known.is_some_and(|known| known.kind == obstacle.kind && known.detail == obstacle.detail);
+        // In an emergency it is tried again every other second: the first of many failures is told, and when it changes.
+        if is_known || is_urgent && known.is_some_and(|known| known.kind == obstacle.kind) {
             return Ok(());
         }
         tracing::warn!(credential = %self.record.credential, kind = obstacle.kind.label(), detail = %obstacle.detail, "cannot be rotated");

@@ -135,23 +135,8 @@ impl Reconciler {
             )));
         }
         self.save(self.record.ask()).await?;
-        if let Some(hold) = self.minting_hold(false) {
-            return Ok(Ok(format!(
-                "a rotation of `{name}` begins when `{}` lifts this: {hold}",
-                hold.way_out()
-            )));
-        }
-        let frozen = self.policy().and_then(|credential| credential.schedule.freeze(self.context.now()));
-        Ok(Ok(match frozen {
-            Some(freeze) => format!(
-                "a rotation of `{name}` begins at {}, when the freeze `{}` ends; to begin now, take the freeze out of the policy and reload",
-                freeze.until, freeze.name
-            ),
-            None if self.is_at_the_rotation_limit() => format!(
-                "a rotation of `{name}` begins as soon as one of those under way in its workspace is over: the policy's `overlaps_at_once` allows no more"
-            ),
-            None => format!("a rotation of `{name}` begins now"),
-        }))
+        let start = self.start_of_a_rotation(false).await;
+        Ok(Ok(format!("a rotation of `{name}` {start}")))
     }
 
     async fn retry(&mut self, overwrite: bool) -> Result<Result<String, String>, ReconcileError> {
@@ -235,7 +220,11 @@ impl Reconciler {
         let id = rotation.plan.rotation;
         let entry = self.entry(rotation, event)?;
         self.commit(entry).await?;
-        Ok(Ok(format!("rotation {id} of `{}` {doing}", self.record.credential)))
+        let prospect = match self.work.rotation() {
+            Some(rotation) => self.prospect(rotation).await,
+            None => String::new(),
+        };
+        Ok(Ok(format!("rotation {id} of `{}` {doing}{prospect}", self.record.credential)))
     }
 }
 

@@ -67,7 +67,11 @@ impl Reconciler {
                     return Ok(LeakResponse::None);
                 }
             }
+            if self.try_refused_mint_again("a leak").await? {
+                return Ok(LeakResponse::Committed);
+            }
         }
+        let Some(rotation) = self.work.rotation() else { return Ok(LeakResponse::None) };
         let entry = self.entry(rotation, event)?;
         self.commit(entry).await?;
         Ok(LeakResponse::Committed)
@@ -136,6 +140,20 @@ impl Reconciler {
         self.save(next).await
     }
 
+    /// A rotation that is parked because no key could be created tries it once more as an emergency: what was refused may
+    /// be possible by now. Returns whether it goes on.
+    async fn try_refused_mint_again(&mut self, by: &str) -> Result<bool, ReconcileError> {
+        let Some(rotation) = self.work.rotation() else { return Ok(false) };
+        let Phase::Parked { reason, .. } = &rotation.phase else { return Ok(false) };
+        if !reason.is_tried_again_in_an_emergency() {
+            return Ok(false);
+        }
+        tracing::warn!(credential = %self.record.credential, reason = reason.label(), %by, "an emergency tries to create the key again");
+        let entry = self.entry(rotation, Event::Retried { overwrite: false, restore: Vec::new() })?;
+        self.commit(entry).await?;
+        Ok(true)
+    }
+
     /// An operator has the key replaced with nothing waited for; a rotation under way becomes an emergency.
     pub(super) async fn begin_emergency(
         &mut self,
@@ -145,19 +163,41 @@ impl Reconciler {
         let now = self.context.now();
         let Some(rotation) = self.work.rotation() else {
             self.save(self.record.ask_at_once(by, now)).await?;
+            let start = self.start_of_a_rotation(true).await;
             return Ok(Ok(format!(
-                "an emergency rotation of `{name}` begins now: its old key is dead when the new one is current"
+                "an emergency rotation of `{name}` {start}: its old key is dead when the new one is current"
             )));
         };
         if rotation.plan.emergency {
-            return Ok(Err(format!("the rotation of `{name}` under way is an emergency already")));
+            return self.press_emergency(by).await;
+        }
+        if rotation.plan.old.is_none() && !rotation.phase.is_rollback() {
+            return Ok(Err(format!(
+                "the rotation of `{name}` under way creates its first key: there is no old key to get rid of; see `rekeyd status {name}`"
+            )));
         }
         if rotation.phase.is_rollback()
             && let Err(why) = self.publish_again().await?
         {
             return Ok(Err(why));
         }
+        self.try_refused_mint_again(by).await?;
         let event = Event::Escalated { why: format!("asked by {by}"), since: Some(now) };
         self.steer(event, "is an emergency from here on").await
+    }
+
+    /// An operator asks once more for the emergency that is under way.
+    async fn press_emergency(&mut self, by: &str) -> Result<Result<String, String>, ReconcileError> {
+        let name = self.record.credential.clone();
+        let tried = self.try_refused_mint_again(by).await?;
+        let Some(rotation) = self.work.rotation() else {
+            return Ok(Err(format!("no rotation of `{name}` is under way")));
+        };
+        let prospect = self.prospect(rotation).await;
+        Ok(if tried {
+            Ok(format!("the emergency rotation of `{name}` tries to create the key again{prospect}"))
+        } else {
+            Err(format!("the rotation of `{name}` under way is an emergency already{prospect}"))
+        })
     }
 }

@@ -127,6 +127,12 @@ impl Reconciler {
                 "the leak of {print} is recorded; `{name}` is only observed: `rekeyd rotate {name} --emergency` replaces its key"
             )));
         }
+        if let Some(hold) = self.minting_hold(true) {
+            return Ok(Ok(format!(
+                "the leak of {print} is recorded; the key is replaced when `{}` lifts this: {hold}",
+                hold.way_out()
+            )));
+        }
         Ok(Ok(format!("the leak of {print} is answered: see `rekeyd history {name}`")))
     }
 

@@ -31,6 +31,7 @@ mod handle;
 mod hold_cache;
 mod inspect;
 mod marks;
+mod outlook;
 mod publishing_turns;
 mod reconciler;
 mod renamed;

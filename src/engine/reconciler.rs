@@ -7,11 +7,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::call_context;
-use crate::call_context::CallOrigin;
+use crate::call_context::{CallOrigin, Lane};
 use crate::domain::audit::Actor;
 use crate::domain::backoff;
-use crate::domain::effect::{self, Effect};
+use crate::domain::effect::{self, Effect, EffectName};
 use crate::domain::event::Event;
+use crate::domain::failure::Failure;
 use crate::domain::policy::Credential;
 use crate::domain::record::Record;
 use crate::domain::rotation::{LastFailure, Rotation};
@@ -160,18 +161,26 @@ impl Reconciler {
         let rotation = effects.rotation;
         let Some(effect) = effect::pending(rotation) else { return Ok(Some(Action::AwaitChange)) };
         let now = effects.context.now();
-        if let Some(last_failure) = rotation.last_failure.as_ref().filter(|_| effect != Effect::Mint) {
-            let not_before = not_before(last_failure, rotation, now);
-            if now < not_before {
-                return Ok(Some(Action::RequeueAt(not_before)));
-            }
+        let pace = Pace::of(effect, rotation, effects.leaked_new_key(), now);
+        if now < pace.tried_at {
+            let Some(demanded) = Box::pin(effects.demand_meanwhile(effect)).await else {
+                return Ok(Some(Action::RequeueAt(pace.tried_at.min(effects.looks_again(effect)))));
+            };
+            let entry = effects.entry(demanded)?;
+            self.commit(entry).await?;
+            return Ok(None);
         }
         // The span puts the rotation into every log line of the effect's calls.
         let (credential, id) = (&rotation.plan.credential, rotation.plan.rotation);
         let span = tracing::info_span!("effect", %credential, rotation = %id, effect = effect.name().label());
-        let event = match Box::pin(effects.act(effect)).instrument(span).await {
+        let acting = call_context::in_lane(pace.lane, Box::pin(effects.act(effect)));
+        let event = match acting.instrument(span).await {
             Ok(EffectOutcome::Happened(event)) => event,
             Ok(EffectOutcome::Wait(until)) => return Ok(Some(Action::RequeueAt(until))),
+            Err(failure) if now < pace.told_at && pace.is_the_same(&failure) => {
+                tracing::debug!(%credential, rotation = %id, %failure, "tried once more in the safety lane");
+                return Ok(Some(Action::RequeueAt(later(effects.context.now(), backoff::SAFETY.cap))));
+            }
             Err(failure) => Event::EffectFailed { effect: effect.name(), failure },
         };
         let entry = effects.entry(event)?;
@@ -205,8 +214,44 @@ impl Reconciler {
     }
 }
 
-fn not_before(last_failure: &LastFailure, rotation: &Rotation, now: Timestamp) -> Timestamp {
-    let LastFailure { failures, last, last_at, .. } = last_failure;
-    let at = later(*last_at, backoff::CALLS.wait(*failures, last.retry_after, &rotation.plan.credential));
-    if at.duration_since(now) > BACKOFF_MAX { now } else { at }
+/// When an effect that has failed is tried again, and in which lane.
+struct Pace<'r> {
+    lane: Lane,
+    tried_at: Timestamp,
+    /// An effect of safety is tried more often than is worth a journal entry each: until then a failure that is as the
+    /// last one was is not journalled.
+    told_at: Timestamp,
+    last: Option<&'r Failure>,
+}
+
+impl<'r> Pace<'r> {
+    fn of(effect: Effect, rotation: &'r Rotation, leaked_new_key: bool, now: Timestamp) -> Self {
+        let is_of_safety = effect::is_of_safety(effect, rotation, leaked_new_key);
+        let lane = if is_of_safety { Lane::Safety } else { Lane::Ordinary };
+        let Some(last_failure) = rotation.last_failure.as_ref().filter(|_| effect != Effect::Mint) else {
+            return Self { lane, tried_at: now, told_at: now, last: None };
+        };
+        let LastFailure { effect: failed, failures, last, last_at, .. } = last_failure;
+        let seed = &rotation.plan.credential;
+        let after = |wait| {
+            let at = later(*last_at, wait);
+            if at.duration_since(now) > BACKOFF_MAX { now } else { at }
+        };
+        let (tried_at, told_at) = if !is_of_safety {
+            let at = after(backoff::CALLS.wait(*failures, last.retry_after, seed));
+            (at, at)
+        } else if *failed == EffectName::Mint {
+            // Each attempt costs a part of the mint budget.
+            let at = after(backoff::CALLS.wait(*failures, None, seed));
+            (at, at)
+        } else {
+            let tried_at = after(backoff::SAFETY.wait(*failures, None, seed));
+            (tried_at, after(backoff::CALLS.wait(*failures, None, seed)))
+        };
+        Self { lane, tried_at, told_at, last: Some(last) }
+    }
+
+    fn is_the_same(&self, failure: &Failure) -> bool {
+        self.last.is_some_and(|last| last.kind == failure.kind && last.certainty == failure.certainty)
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::OwnedMutexGuard;
 
+use crate::call_context::{self, Lane};
 use crate::domain::failure::Failure;
 use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::key::Inventory;
@@ -28,6 +29,8 @@ pub struct WorkspaceClient {
     /// The admin key, where it is itself rotated: the key of this credential.
     rotated_admin_key: Option<(CredentialName, Arc<AdminKey>)>,
     shared_inventory: SharedInventory,
+    /// Of the safety lane: it does not wait for a listing that keeps silent.
+    safety_inventory: SharedInventory,
     /// Held from counting the mints of the last hour until the next intent is journalled.
     mint_counter: Arc<tokio::sync::Mutex<()>>,
     /// Held from looking for an account's name until its creation has an outcome.
@@ -44,6 +47,8 @@ pub struct WorkspaceHealth {
     pub clock_skew_seconds: Option<i64>,
     /// Keys of service accounts in the policy that neither the journal nor a nonce explains.
     pub foreign_keys: Option<usize>,
+    /// Until when the provider wants no calls but those of the safety lane.
+    pub silent_until: Option<Timestamp>,
 }
 
 /// The answer of the mint budget: permission to journal one intent to mint, or when to ask again.
@@ -62,6 +67,7 @@ impl WorkspaceClient {
             limits,
             rotated_admin_key: None,
             shared_inventory: SharedInventory::default(),
+            safety_inventory: SharedInventory::default(),
             mint_counter: Arc::default(),
             account_creator: Arc::default(),
             health: Mutex::default(),
@@ -100,7 +106,9 @@ impl WorkspaceClient {
 
     #[must_use]
     pub fn health(&self) -> WorkspaceHealth {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let silent_until = self.issuer.silent_until();
+        let health = self.health.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        WorkspaceHealth { silent_until, ..health }
     }
 
     pub(super) fn found_foreign_keys(&self, count: usize) {
@@ -112,7 +120,11 @@ impl WorkspaceClient {
     /// # Errors
     /// As of [`Issuer::inventory`].
     pub(super) async fn inventory(&self, now: Timestamp) -> Result<Arc<Inventory>, Failure> {
-        let outcome = self.shared_inventory.fresh(self.issuer.as_ref()).await;
+        let shared = match call_context::lane() {
+            Lane::Ordinary => &self.shared_inventory,
+            Lane::Safety => &self.safety_inventory,
+        };
+        let outcome = shared.fresh(self.issuer.as_ref()).await;
         let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
         match &outcome {
             Ok(inventory) => {
@@ -125,7 +137,8 @@ impl WorkspaceClient {
         outcome
     }
 
-    /// Takes a permit from the workspace's mint budget. It has to be held until the intent is journalled.
+    /// Takes a permit from the workspace's mint budget, a part of which is for emergencies only. It has to be held until
+    /// the intent is journalled.
     ///
     /// # Errors
     /// The journal cannot be read.
@@ -133,16 +146,32 @@ impl WorkspaceClient {
         &self,
         journal: &dyn WorkspaceActivity,
         now: Timestamp,
+        emergency: bool,
     ) -> Result<MintPermit, journal::Error> {
         let guard = Arc::clone(&self.mint_counter).lock_owned().await;
+        Ok(match self.mints_used_up_until(journal, now, emergency).await? {
+            None => MintPermit::Granted(guard),
+            Some(until) => MintPermit::NotBefore(until),
+        })
+    }
+
+    /// Until when the mint budget is used up; `None` if it is not.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub(super) async fn mints_used_up_until(
+        &self,
+        journal: &dyn WorkspaceActivity,
+        now: Timestamp,
+        emergency: bool,
+    ) -> Result<Option<Timestamp>, journal::Error> {
         let since = now.saturating_sub(BUDGET_PERIOD).unwrap_or(Timestamp::MIN);
         let mints = journal.mints_since(&self.name, since).await?;
-        let limit = usize::try_from(self.limits.mints_per_hour.max(1)).unwrap_or(usize::MAX);
+        let limits = &self.limits;
+        let limit = if emergency { limits.mints_per_hour.max(1) } else { limits.ordinary_mints_per_hour() };
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         // The mint whose ageing out of the period makes room for one more.
         let in_the_way = mints.len().checked_sub(limit).and_then(|index| mints.get(index));
-        Ok(match in_the_way {
-            None => MintPermit::Granted(guard),
-            Some(mint) => MintPermit::NotBefore(later(*mint, BUDGET_PERIOD + SignedDuration::from_secs(1))),
-        })
+        Ok(in_the_way.map(|mint| later(*mint, BUDGET_PERIOD + SignedDuration::from_secs(1))))
     }
 }

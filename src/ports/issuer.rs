@@ -131,4 +131,9 @@ pub trait Issuer: Send + Sync {
     /// # Errors
     /// By certainty. Whether the key is gone is for a listing to say.
     async fn delete(&self, key: &Key) -> Result<(), Failure>;
+
+    /// Until when the provider wants no calls, if it said so: only those of the safety lane are sent before.
+    fn silent_until(&self) -> Option<Timestamp> {
+        None
+    }
 }

@@ -159,6 +159,11 @@ pub(super) const LAST_SUCCESS: Definition = gauge(
     WORKSPACE,
     "Time of the last successful listing of the workspace.",
 );
+pub(super) const SILENT_UNTIL: Definition = gauge(
+    "rekeyd_workspace_silent_until_timestamp_seconds",
+    WORKSPACE,
+    "Until when the provider wants no calls but those that enable keys or replace leaked ones; absent if it did not say so.",
+);
 pub(super) const FAILING: Definition = gauge(
     "rekeyd_workspace_failing",
     &["workspace", "kind"],
@@ -181,8 +186,11 @@ pub(super) const SKEW_MAX: Definition = gauge(
 );
 pub(super) const BUDGET: Definition =
     gauge("rekeyd_mint_budget", WORKSPACE, "Limit of created keys per hour: `mints_per_hour`.");
-pub(super) const BUDGET_REMAINING: Definition =
-    gauge("rekeyd_mint_budget_remaining", WORKSPACE, "Keys that can still be created now.");
+pub(super) const BUDGET_REMAINING: Definition = gauge(
+    "rekeyd_mint_budget_remaining",
+    WORKSPACE,
+    "Keys that can still be created now, without the reserve for emergencies.",
+);
 pub(super) const PROVIDER_REQUESTS: Definition = counter(
     "rekeyd_provider_requests",
     &["workspace", "route", "outcome"],
@@ -340,6 +348,7 @@ pub const ALL: &[Definition] = &[
     REACHABLE,
     FAILING,
     LAST_SUCCESS,
+    SILENT_UNTIL,
     CLOCK_SKEW,
     SKEW_MAX,
     FOREIGN_KEYS,

@@ -117,6 +117,10 @@ impl<W: Issuer> Issuer for MeteredWorkspace<W> {
     async fn delete(&self, key: &Key) -> Result<(), Failure> {
         self.count(Route::Delete, self.inner.delete(key)).await
     }
+
+    fn silent_until(&self) -> Option<Timestamp> {
+        self.inner.silent_until()
+    }
 }
 
 #[async_trait]

@@ -87,7 +87,7 @@ pub struct ChannelCounts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     pub size: u32,
-    /// `None` if the journal cannot be read.
+    /// Without the reserve for emergencies; `None` if the journal cannot be read.
     pub remaining: Option<u32>,
 }
 
@@ -220,7 +220,8 @@ impl Observer {
     /// The conditions of the daemon, most severe first.
     #[must_use]
     pub fn conditions(&self) -> Vec<Condition> {
-        let now = self.handle.context().clock.now();
+        let context = self.handle.context();
+        let now = context.clock.now();
         let status = self.status.borrow();
         let directory = status.journal.as_deref().and_then(Path::parent);
         let directory = directory.map_or_else(|| ".".to_owned(), |it| it.display().to_string());
@@ -228,6 +229,10 @@ impl Observer {
         let mut conditions = Vec::from_iter(unwritable.then(|| Condition::journal_unwritable(&directory)));
         let failing = status.meter.failing();
         conditions.extend(failing.iter().map(|(store, kind)| Condition::store_failing(store, *kind)));
+        conditions.extend(context.workspaces.iter().filter_map(|(name, workspace_client)| {
+            let until = workspace_client.health().silent_until?;
+            Some(Condition::workspace_silent(name, until))
+        }));
         let orphans = self.handle.heartbeat().orphans;
         conditions.extend(
             orphans.iter().rev().filter(|orphan| orphan.is_recent(now)).map(Condition::orphan_deleted),
@@ -242,7 +247,7 @@ impl Observer {
             let size = limits.mints_per_hour;
             let spent = self.handle.journal().mints_since(name, since).await.ok();
             let spent = spent.map(|mints| u32::try_from(mints.len()).unwrap_or(u32::MAX));
-            let remaining = spent.map(|spent| size.saturating_sub(spent));
+            let remaining = spent.map(|spent| limits.ordinary_mints_per_hour().saturating_sub(spent));
             budgets.insert(name.clone(), Budget { size, remaining });
         }
         budgets

@@ -128,7 +128,7 @@ pub(super) fn of(observation: &Observation) -> Samples {
 }
 
 fn workspace(samples: &mut Samples, name: &WorkspaceName, health: &WorkspaceHealth) {
-    let WorkspaceHealth { last_answer, failing, clock_skew_seconds, foreign_keys } = health;
+    let WorkspaceHealth { last_answer, failing, clock_skew_seconds, foreign_keys, silent_until } = health;
     let name = name.as_str();
     if last_answer.is_some() || failing.is_some() {
         samples.flag(catalogue::REACHABLE, &[name], failing.is_none());
@@ -137,6 +137,7 @@ fn workspace(samples: &mut Samples, name: &WorkspaceName, health: &WorkspaceHeal
         samples.put(catalogue::FAILING, &[name, failure.kind.label()], 1.0);
     }
     samples.instant(catalogue::LAST_SUCCESS, &[name], *last_answer);
+    samples.instant(catalogue::SILENT_UNTIL, &[name], *silent_until);
     if let Some(skew) = clock_skew_seconds {
         samples.put(catalogue::CLOCK_SKEW, &[name], number(*skew));
     }

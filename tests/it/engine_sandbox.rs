@@ -14,6 +14,8 @@ mod leaks;
 mod left_behind;
 mod observed;
 mod repaired;
+mod throttled;
+mod urgent;
 mod watched;
 mod way_back;
 

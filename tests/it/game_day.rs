@@ -6,6 +6,7 @@ mod consumers;
 mod harness;
 mod leaks;
 mod machine;
+mod silent;
 mod store;
 
 use std::fs;

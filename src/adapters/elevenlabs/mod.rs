@@ -83,7 +83,7 @@ pub enum BuildError {
 /// One ElevenLabs workspace.
 ///
 /// Every call waits for the rate limit (requests in flight, requests per second, an earlier `Retry-After`), within a
-/// bound; a call that was not sent in time is `Rejected`.
+/// bound; a call that was not sent in time is `Rejected`. A call of the safety lane waits for those in flight only.
 pub struct ElevenLabs {
     transport: Transport,
     routes: Routes,
@@ -150,5 +150,9 @@ impl Issuer for ElevenLabs {
 
     async fn delete(&self, key: &Key) -> Result<(), Failure> {
         self.delete_key(key).await
+    }
+
+    fn silent_until(&self) -> Option<Timestamp> {
+        self.transport.silent_until()
     }
 }

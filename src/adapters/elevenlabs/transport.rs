@@ -20,6 +20,7 @@ use crate::adapters::elevenlabs::{BuildError, Settings};
 use crate::call_context;
 use crate::domain::failure::{Certainty, Failure, Kind};
 use crate::domain::secret::SecretValue;
+use crate::domain::time::later;
 use crate::ports::clock::Clock;
 use crate::ports::issuer::AdminKey;
 
@@ -155,9 +156,18 @@ impl Transport {
         self.clock.now()
     }
 
+    pub(super) fn silent_until(&self) -> Option<Timestamp> {
+        let left = SignedDuration::try_from(self.rate_limiter.silent_for()?).ok()?;
+        Some(later(self.clock.now(), left))
+    }
+
     /// Sends `call` once and reads its answer up to the body; the body too, as far as possible, if it is a refusal.
     pub(super) async fn send(&self, call: &Call<'_>) -> Result<Reply<'_>, Failure> {
-        let turn = self.rate_limiter.turn().await.map_err(|no_turn| self.not_sent(call, no_turn))?;
+        let turn = self
+            .rate_limiter
+            .turn(call_context::lane())
+            .await
+            .map_err(|no_turn| self.not_sent(call, no_turn))?;
         let header = match call.key {
             None => header(&self.admin_key.value()),
             Some(value) => header(value),

@@ -1,4 +1,4 @@
-//! Conditions of the daemon that belong to no credential: the journal, stores and deleted orphans.
+//! Conditions of the daemon that belong to no credential: the journal, stores, silent workspaces and deleted orphans.
 
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
@@ -27,6 +27,7 @@ pub struct Condition {
 pub enum ConditionKind {
     JournalUnwritable,
     StoreFailing,
+    WorkspaceSilent,
     OrphanDeleted,
 }
 
@@ -36,6 +37,7 @@ impl ConditionKind {
         match self {
             Self::JournalUnwritable => "journal_unwritable",
             Self::StoreFailing => "store_failing",
+            Self::WorkspaceSilent => "workspace_silent",
             Self::OrphanDeleted => "orphan_deleted",
         }
     }
@@ -45,7 +47,7 @@ impl ConditionKind {
     pub fn needs_an_operator(self) -> bool {
         match self {
             Self::JournalUnwritable | Self::StoreFailing => true,
-            Self::OrphanDeleted => false,
+            Self::WorkspaceSilent | Self::OrphanDeleted => false,
         }
     }
 }
@@ -84,6 +86,16 @@ impl Condition {
             kind.label()
         );
         Self { kind: ConditionKind::StoreFailing, message, next_command: "rekeyd doctor".to_owned() }
+    }
+
+    /// The provider asked for no calls until then.
+    #[must_use]
+    pub fn workspace_silent(workspace: &WorkspaceName, until: Timestamp) -> Self {
+        let message = format!(
+            "workspace `{workspace}` is silent until {until:.0}: ElevenLabs asked rekeyd to slow down; until then only keys \
+             are enabled again and leaked keys replaced"
+        );
+        Self { kind: ConditionKind::WorkspaceSilent, message, next_command: "rekeyd status".to_owned() }
     }
 
     #[must_use]

@@ -205,6 +205,7 @@ impl Slot {
         self.is_in_an_emergency()
             || self.record.emergency.is_some()
             || self.record.findings.iter().any(|it| it.kind.is_leak())
+            || self.rotation.as_ref().is_some_and(|rotation| rotation.phase.may_need_the_old_key_at_once())
     }
 }
 

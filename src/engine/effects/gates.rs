@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::domain::effect::Effect;
 use crate::domain::event::Event;
 use crate::domain::failure::Failure;
 use crate::domain::gate::{self, Verdict};
@@ -13,7 +14,7 @@ use crate::domain::rotation::{ParkReason, RollbackCause};
 use crate::domain::time::later;
 use crate::engine::effects::evidence::probes::probes_of;
 use crate::engine::effects::undo::nowhere_to_return;
-use crate::engine::effects::{EffectOutcome, EffectResult, NewKeyEffects, park};
+use crate::engine::effects::{EffectOutcome, EffectResult, Effects, NewKeyEffects, park};
 
 const PROBE_AGAIN: SignedDuration = SignedDuration::from_secs(2);
 const RED_ROUNDS: u32 = 2;
@@ -28,6 +29,40 @@ pub(super) enum Watch {
         again_at: Timestamp,
     },
     Alarm(Alarm),
+}
+
+impl Effects<'_> {
+    /// While an effect waits after a failure: what a consumer that fails without the old key demands, which does not wait
+    /// with it. A call that disables may have had its effect although it failed.
+    pub(in crate::engine) async fn demand_meanwhile(&mut self, effect: Effect) -> Option<Event> {
+        if self.plan().emergency {
+            return None;
+        }
+        let demanded = if effect == Effect::DisableOld {
+            self.new_key().ok()?.withheld_from_the_failing().await
+        } else if matches!(effect, Effect::AwaitQuarantine | Effect::DeleteOld) {
+            self.new_key().ok()?.watch().await.map(|watch| match watch {
+                Watch::Alarm(alarm) => Some(Event::Alarmed { alarm }),
+                Watch::Quiet | Watch::Doubtful { .. } => None,
+            })
+        } else {
+            return None;
+        };
+        demanded.unwrap_or_else(|failure| {
+            tracing::warn!(credential = %self.record.credential, %failure, "whether a consumer fails could not be looked at, or answered");
+            None
+        })
+    }
+
+    /// When it is to be looked at again while `effect` waits.
+    pub(in crate::engine) fn looks_again(&mut self, effect: Effect) -> Timestamp {
+        let now = self.context.now();
+        let may_fail = matches!(effect, Effect::DisableOld | Effect::AwaitQuarantine | Effect::DeleteOld);
+        match self.new_key() {
+            Ok(new_key) if may_fail && !new_key.plan().emergency => later(now, new_key.watches_every()),
+            Ok(_) | Err(_) => Timestamp::MAX,
+        }
+    }
 }
 
 impl NewKeyEffects<'_> {
@@ -86,6 +121,18 @@ impl NewKeyEffects<'_> {
         match self.overwritten().await? {
             Some(parked) => Ok(EffectOutcome::Happened(parked)),
             None => Ok(EffectOutcome::Wait(self.soon(later(self.context.now(), self.gathers_every())))),
+        }
+    }
+
+    async fn withheld_from_the_failing(&mut self) -> Result<Option<Event>, Failure> {
+        let since = self.rotation.overlap_since();
+        if gate::failures(&self.acks().await?, since, Some(&self.successor.fingerprint)).is_empty() {
+            return Ok(None);
+        }
+        let verdicts = self.judge().await?;
+        match self.withhold(verdicts).await? {
+            EffectOutcome::Happened(event) => Ok(Some(event)),
+            EffectOutcome::Wait(_) => Ok(None),
         }
     }
 

@@ -157,6 +157,11 @@ impl<'r> Effects<'r> {
         self.context.workspace_client(&self.plan().workspace)
     }
 
+    /// Whether the rotation's new key has leaked.
+    pub(super) fn leaked_new_key(&self) -> bool {
+        self.rotation.successor().is_some_and(|new| self.record.leak_of(&new.key).is_some())
+    }
+
     /// A listing made now.
     async fn listed(&self) -> Result<Arc<Inventory>, Failure> {
         self.workspace_client()?.inventory(self.context.now()).await

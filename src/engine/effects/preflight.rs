@@ -47,7 +47,8 @@ impl Effects<'_> {
             before.push(serves);
         }
         let now = self.context.now();
-        match self.workspace_client()?.mint_permit(self.context.journal.as_ref(), now).await {
+        let emergency = self.plan().emergency;
+        match self.workspace_client()?.mint_permit(self.context.journal.as_ref(), now, emergency).await {
             Ok(MintPermit::Granted(permit)) => *self.mint_permit = Some(permit),
             Ok(MintPermit::NotBefore(at)) => {
                 tracing::warn!(credential = %self.record.credential, until = %at, "the workspace's mint budget is used up");

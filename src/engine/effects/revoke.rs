@@ -1,7 +1,8 @@
 //! Takes the old key out of service: disables it, then deletes it.
 
+use crate::call_context::{self, Lane};
 use crate::domain::event::Event;
-use crate::domain::failure::Kind;
+use crate::domain::failure::{Failure, Kind};
 use crate::domain::gate::{self, Verdict};
 use crate::domain::phase::Phase;
 use crate::domain::plan::{AfterDeadline, RevocationPolicy};
@@ -41,14 +42,19 @@ impl NewKeyEffects<'_> {
 
     /// An earlier attempt may have disabled the key, its answer lost and the listing not showing it yet: the overlap
     /// goes on only with a key that works.
-    async fn withhold(&self, verdicts: Vec<Verdict>) -> EffectResult {
+    pub(super) async fn withhold(&self, verdicts: Vec<Verdict>) -> EffectResult {
+        call_context::in_lane(Lane::Safety, self.enable_what_may_be_disabled()).await?;
+        Ok(EffectOutcome::Happened(Event::ReleaseWithdrawn { verdicts }))
+    }
+
+    async fn enable_what_may_be_disabled(&self) -> Result<(), Failure> {
         if let Some(old) = self.old_key(self.listed().await?.as_ref()) {
             match self.workspace_client()?.issuer.enable(old).await {
                 Err(failure) if failure.kind != Kind::NotFound => return Err(failure),
                 Ok(()) | Err(_) => {}
             }
         }
-        Ok(EffectOutcome::Happened(Event::ReleaseWithdrawn { verdicts }))
+        Ok(())
     }
 
     /// Whether the policy's deadline overrules the gates: by the terms and the clock of now, not of when it was decided.

@@ -8,7 +8,7 @@ use crate::http::page::format::{self, command};
 pub(super) fn banner(condition: &Condition) -> Markup {
     let group = match condition.kind {
         ConditionKind::JournalUnwritable => "bad",
-        ConditionKind::StoreFailing => "warn",
+        ConditionKind::StoreFailing | ConditionKind::WorkspaceSilent => "warn",
         ConditionKind::OrphanDeleted => "",
     };
     html! {
@@ -24,6 +24,7 @@ pub(super) fn title(kind: ConditionKind) -> &'static str {
     match kind {
         ConditionKind::JournalUnwritable => "Cannot write the journal",
         ConditionKind::StoreFailing => "Store failing",
+        ConditionKind::WorkspaceSilent => "Workspace silent",
         ConditionKind::OrphanDeleted => "Orphaned key deleted",
     }
 }

@@ -103,6 +103,10 @@ const SKEW_SHOWN_FROM: u64 = 2;
 
 fn clocks_and_keys(health: &WorkspaceHealth) -> Markup {
     html! {
+        @if let Some(until) = health.silent_until {
+            dt { "Silent" }
+            dd { "until " (format!("{until:.0}")) ", as ElevenLabs asked" }
+        }
         @if let Some(skew) = health.clock_skew_seconds {
             dt { "Clock skew" }
             dd {

@@ -75,6 +75,7 @@ pub(super) struct Harness {
     /// What is different about the credential.
     pub(super) change: fn(&mut Credential),
     pub(super) emergencies_at_once: usize,
+    pub(super) mints_per_hour: u32,
     /// The provider, or a person, has taken a key out of service: that it is refused is not our doing.
     pub(super) outage: bool,
     pub(super) life: Option<Life>,
@@ -144,6 +145,7 @@ impl Harness {
             start,
             change,
             emergencies_at_once,
+            mints_per_hour: 100,
             outage,
             life: None,
             clock,
@@ -160,8 +162,11 @@ impl Harness {
 
     fn setup(&self) -> Context {
         let workspace = WorkspaceName::new("sandbox").unwrap();
-        let limits =
-            WorkspaceLimits { rotations_at_once: 4, mints_per_hour: 100, ..WorkspaceLimits::default() };
+        let limits = WorkspaceLimits {
+            rotations_at_once: 4,
+            mints_per_hour: self.mints_per_hour,
+            ..WorkspaceLimits::default()
+        };
         let issuer = ElevenLabs::new(Settings {
             base_url: self.sandbox.base_url(),
             admin_key: AdminKey::new(SecretValue::new(self.sandbox.admin_key()).unwrap()),

@@ -96,7 +96,7 @@ async fn both_forms_are_well_formed_and_say_the_same() {
         ("rekeyd_lagging_consumers{workspace=\"prod\"}", 2.0),
         ("rekeyd_gate_waiting_on{credential=\"tts\",workspace=\"prod\",gate=\"acks\",name=\"batch\"}", 1.0),
         ("rekeyd_mint_budget{workspace=\"prod\"}", 20.0),
-        ("rekeyd_mint_budget_remaining{workspace=\"prod\"}", 19.0),
+        ("rekeyd_mint_budget_remaining{workspace=\"prod\"}", 14.0),
         ("rekeyd_provider_requests_total{workspace=\"prod\",route=\"create\",outcome=\"ok\"}", 1.0),
         ("rekeyd_provider_request_duration_seconds_count{workspace=\"prod\",route=\"create\"}", 1.0),
         ("rekeyd_provider_throttled_total{workspace=\"prod\"}", 0.0),

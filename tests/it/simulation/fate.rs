@@ -2,7 +2,8 @@
 
 use std::sync::Mutex;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
+use rekeyd::call_context::{self, Lane};
 use rekeyd::domain::failure::{Failure, Kind};
 use rekeyd::rehearsal::clock::VirtualClock;
 use tokio::sync::Notify;
@@ -41,6 +42,8 @@ struct State {
     life: u64,
     /// Calls of this name are always refused.
     broken: Option<&'static str>,
+    /// The provider has asked for no calls until then.
+    silent_until: Option<Timestamp>,
     /// Names of the points, in order: what a failing test prints.
     trace: Vec<String>,
 }
@@ -57,7 +60,16 @@ enum Turn {
 
 impl Fate {
     pub(super) fn new(clock: VirtualClock, dice: Dice, odds: Odds, doom: Option<(u64, Doom)>) -> Self {
-        let state = State { dice, odds, doom, points: 0, life: 0, broken: None, trace: Vec::new() };
+        let state = State {
+            dice,
+            odds,
+            doom,
+            points: 0,
+            life: 0,
+            broken: None,
+            silent_until: None,
+            trace: Vec::new(),
+        };
         Self { clock, state: Mutex::new(state), died: Notify::new() }
     }
 
@@ -81,11 +93,17 @@ impl Fate {
         state.odds = Odds::default();
         state.doom = None;
         state.broken = None;
+        state.silent_until = None;
     }
 
     /// Calls of this name are refused from now on.
     pub(super) fn breaks(&self, name: &'static str) {
         self.state.lock().unwrap().broken = Some(name);
+    }
+
+    /// The provider asks for no calls for so long: the adapter sends those of the safety lane only.
+    pub(super) fn silence(&self, wait: SignedDuration) {
+        self.state.lock().unwrap().silent_until = Some(self.clock.truth() + wait);
     }
 
     /// So many of a hundred calls are refused from now on.
@@ -109,7 +127,13 @@ impl Fate {
     pub(super) async fn before(&self, life: u64, name: &str) -> Result<(), Failure> {
         let pause = self.state.lock().unwrap().dice.below(400);
         self.clock.sleep(SignedDuration::from_millis(i64::try_from(pause).unwrap())).await;
-        let turn = self.state.lock().unwrap().turn(life, name, "before");
+        let turn = {
+            let mut state = self.state.lock().unwrap();
+            match state.kept_silent(name, self.clock.truth()) {
+                Some(failure) => Turn::Fail(failure),
+                None => state.turn(life, name, "before"),
+            }
+        };
         self.take(turn).await
     }
 
@@ -140,7 +164,30 @@ impl Fate {
     }
 }
 
+/// The calls of the provider; the others are those of stores.
+const OF_THE_PROVIDER: [&str; 10] = [
+    "list",
+    "create",
+    "authenticate",
+    "prove admin",
+    "disable",
+    "enable",
+    "set expiry",
+    "delete",
+    "usage",
+    "canary",
+];
+
 impl State {
+    fn kept_silent(&self, name: &str, now: Timestamp) -> Option<Failure> {
+        let left = self.silent_until?.duration_since(now);
+        let is_kept = OF_THE_PROVIDER.contains(&name) && call_context::lane() == Lane::Ordinary;
+        (is_kept && left.is_positive()).then(|| {
+            let failure = Failure::rejected(Kind::Throttled, format!("{name} was not sent"));
+            Failure { retry_after: Some(left), ..failure }
+        })
+    }
+
     fn turn(&mut self, life: u64, name: &str, when: &'static str) -> Turn {
         if life != self.life {
             return Turn::Gone;

@@ -1,7 +1,9 @@
 //! Rotations that are held: by a freeze, a clock that the provider contradicts, a mint budget.
 
+use rekeyd::engine::Command;
+
 use super::life::Spoil;
-use super::play::{Scenario, play};
+use super::play::{Act, Harness, Scenario, play};
 
 #[test]
 fn in_a_freeze_nothing_starts_and_nothing_is_revoked() {
@@ -42,5 +44,26 @@ fn a_workspace_makes_no_more_keys_an_hour_than_its_budget() {
     let scenario = Scenario { hours: 1, credentials: 14, first_key: true, ..Scenario::plain(14) };
     let played = play(&scenario);
     played.assert_sound(&scenario);
-    assert_eq!((played.minted_before_the_end, played.minted >= 14), (10, true));
+    // A quarter of the ten is kept for emergencies.
+    assert_eq!((played.minted_before_the_end, played.minted >= 14), (8, true));
+}
+
+#[test]
+fn what_is_kept_of_the_budget_is_for_emergencies_and_no_more_than_that() {
+    fn all_are_emergencies(harness: &Harness) {
+        for key in harness.provider.keys() {
+            harness.witness.leaked(&key.print);
+        }
+        for place in harness.witness.places() {
+            harness.ask(place.credential.clone(), Command::Emergency);
+        }
+    }
+    let script: Vec<(u64, Act)> = vec![
+        (1200, |it| it.expect("minted", 8)),
+        (1205, all_are_emergencies),
+        (1260, |it| it.expect("minted", 10)),
+        (3400, |it| it.expect("minted", 10)),
+    ];
+    let scenario = Scenario { hours: 1, credentials: 14, script, ..Scenario::plain(15) };
+    play(&scenario).assert_sound(&scenario);
 }

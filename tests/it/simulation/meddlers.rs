@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use rekeyd::domain::ids::KeyId;
+use rekeyd::domain::ids::{CredentialName, KeyId};
 use rekeyd::domain::plan::Destination;
 use rekeyd::domain::policy::Credential;
 use rekeyd::domain::schedule::Cadence;
+use rekeyd::engine::Command;
 
 use super::credentials::credential;
 use super::dice::Dice;
@@ -49,6 +50,15 @@ impl Harness {
         let counted = self.witness.count(event);
         if counted != count {
             self.witness.blame("script", &format!("{counted} times {event}, not {count}"));
+        }
+    }
+
+    /// Somebody asks for something, and does not wait for the answer.
+    #[expect(clippy::disallowed_methods, reason = "operators stand outside the engine")]
+    pub(super) fn ask(&self, credential: CredentialName, command: Command) {
+        let handle = self.handle.lock().unwrap().clone();
+        if let Some(handle) = handle {
+            tokio::spawn(async move { handle.request(credential, command, "a script".to_owned()).await });
         }
     }
 

@@ -21,5 +21,6 @@ mod restrained;
 mod restraint;
 mod seeds;
 mod society;
+mod throttled;
 mod watching;
 mod witness;

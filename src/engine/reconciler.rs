@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -26,9 +26,6 @@ use crate::engine::inspect::InspectionHint;
 use crate::engine::work::Work;
 use crate::ports::journal::CredentialState;
 use crate::ports::meter::Meter;
-
-/// A clock that was set back must not turn a short back-off into a long one.
-const BACKOFF_MAX: SignedDuration = SignedDuration::from_hours(2);
 
 /// One credential with everything that its reconciliation needs. The controller lends the state and takes it back.
 pub(super) struct Reconciler {
@@ -161,7 +158,9 @@ impl Reconciler {
         let Some(effect) = effect::pending(rotation) else { return Ok(Some(Action::AwaitChange)) };
         let now = effects.context.now();
         if let Some(last_failure) = rotation.last_failure.as_ref().filter(|_| effect != Effect::Mint) {
-            let not_before = not_before(last_failure, rotation, now);
+            let (clock, name) = (effects.context.clock.as_ref(), &rotation.plan.credential);
+            let failed_at = effects.admission.waits.failed_at(clock, name, last_failure.last_at);
+            let not_before = not_before(last_failure, rotation, failed_at);
             if now < not_before {
                 return Ok(Some(Action::RequeueAt(not_before)));
             }
@@ -174,7 +173,12 @@ impl Reconciler {
             Ok(EffectOutcome::Wait(until)) => return Ok(Some(Action::RequeueAt(until))),
             Err(failure) => Event::EffectFailed { effect: effect.name(), failure },
         };
+        let concludes = event.concludes_from_the_time();
         let entry = effects.entry(event)?;
+        if concludes && effects.context.clock.steps() != effects.steps {
+            // The clock was set since the conclusion was checked: it is drawn again.
+            return Ok(None);
+        }
         self.commit(entry).await?;
         Ok(None)
     }
@@ -187,6 +191,7 @@ impl Reconciler {
             admission: &self.admission,
             record: &self.record,
             rotation: &active.rotation,
+            steps: self.context.clock.steps(),
             value: &mut active.value,
             mint_permit: &mut active.mint_permit,
         })
@@ -202,8 +207,7 @@ impl Reconciler {
     }
 }
 
-fn not_before(last_failure: &LastFailure, rotation: &Rotation, now: Timestamp) -> Timestamp {
-    let LastFailure { failures, last, last_at, .. } = last_failure;
-    let at = later(*last_at, backoff::CALLS.wait(*failures, last.retry_after, &rotation.plan.credential));
-    if at.duration_since(now) > BACKOFF_MAX { now } else { at }
+fn not_before(last_failure: &LastFailure, rotation: &Rotation, failed_at: Timestamp) -> Timestamp {
+    let LastFailure { failures, last, .. } = last_failure;
+    later(failed_at, backoff::CALLS.wait(*failures, last.retry_after, &rotation.plan.credential))
 }

@@ -4,6 +4,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::SecretValue;
+use crate::engine::workspace_client::RecentMints;
 
 #[derive(Default)]
 pub(super) enum Work {
@@ -19,7 +20,7 @@ pub(super) struct ActiveRotation {
     /// The new key's value, from its creation until the rotation is over. The only place where it is kept.
     pub(super) value: Option<SecretValue>,
     /// Held from the mint budget's count until the intent is journalled.
-    pub(super) mint_permit: Option<OwnedMutexGuard<()>>,
+    pub(super) mint_permit: Option<OwnedMutexGuard<RecentMints>>,
 }
 
 impl Work {
@@ -34,6 +35,13 @@ impl Work {
         match self {
             Self::Idle => None,
             Self::Rotating(active) => Some(&active.rotation),
+        }
+    }
+
+    pub(super) fn mint_permit(&mut self) -> Option<&mut RecentMints> {
+        match self {
+            Self::Idle => None,
+            Self::Rotating(active) => active.mint_permit.as_deref_mut(),
         }
     }
 

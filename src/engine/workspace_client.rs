@@ -1,6 +1,8 @@
 //! One workspace as the engine uses it: its issuer, its shared inventory, its mint budget and its health.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::OwnedMutexGuard;
@@ -11,6 +13,7 @@ use crate::domain::key::Inventory;
 use crate::domain::policy::WorkspaceLimits;
 use crate::domain::time::later;
 use crate::engine::shared_inventory::SharedInventory;
+use crate::ports::clock::Clock;
 use crate::ports::issuer::{AdminKey, Issuer};
 use crate::ports::journal::{self, WorkspaceActivity};
 use crate::ports::usage::UsageSource;
@@ -29,7 +32,7 @@ pub struct WorkspaceClient {
     rotated_admin_key: Option<(CredentialName, Arc<AdminKey>)>,
     shared_inventory: SharedInventory,
     /// Held from counting the mints of the last hour until the next intent is journalled.
-    mint_counter: Arc<tokio::sync::Mutex<()>>,
+    mint_counter: Arc<tokio::sync::Mutex<RecentMints>>,
     health: Mutex<WorkspaceHealth>,
 }
 
@@ -46,7 +49,7 @@ pub struct WorkspaceHealth {
 
 /// The answer of the mint budget: permission to journal one intent to mint, or when to ask again.
 pub(super) enum MintPermit {
-    Granted(OwnedMutexGuard<()>),
+    Granted(OwnedMutexGuard<RecentMints>),
     NotBefore(Timestamp),
 }
 
@@ -123,17 +126,64 @@ impl WorkspaceClient {
     pub(super) async fn mint_permit(
         &self,
         journal: &dyn WorkspaceActivity,
-        now: Timestamp,
+        clock: &dyn Clock,
     ) -> Result<MintPermit, journal::Error> {
-        let guard = Arc::clone(&self.mint_counter).lock_owned().await;
+        let mut guard = Arc::clone(&self.mint_counter).lock_owned().await;
+        let now = clock.now();
         let since = now.saturating_sub(BUDGET_PERIOD).unwrap_or(Timestamp::MIN);
-        let mints = journal.mints_since(&self.name, since).await?;
+        let mut mints = journal.mints_since(&self.name, since).await?;
+        // One that is still to come was made by a clock that was wrong: nobody knows when.
+        mints.retain(|mint| *mint <= now);
         let limit = usize::try_from(self.limits.mints_per_hour.max(1)).unwrap_or(usize::MAX);
         // The mint whose ageing out of the period makes room for one more.
-        let in_the_way = mints.len().checked_sub(limit).and_then(|index| mints.get(index));
-        Ok(match in_the_way {
-            None => MintPermit::Granted(guard),
-            Some(mint) => MintPermit::NotBefore(later(*mint, BUDGET_PERIOD + SignedDuration::from_secs(1))),
-        })
+        let in_the_way = mints.len().checked_sub(limit).and_then(|index| mints.get(index)).copied();
+        let of_this_process = guard.in_the_way(limit, clock.uptime()).map(|ago| later(now, -ago));
+        let in_the_way = in_the_way.into_iter().chain(of_this_process).max();
+        if let Some(mint) = in_the_way {
+            return Ok(MintPermit::NotBefore(later(mint, BUDGET_PERIOD + SignedDuration::from_secs(1))));
+        }
+        Ok(MintPermit::Granted(guard))
+    }
+}
+
+/// The mints that this process intended in the last period, by the timer: a wall clock that is set forward does not make
+/// the journal's mints older than they are.
+#[derive(Debug, Default)]
+pub(super) struct RecentMints(VecDeque<Duration>);
+
+impl RecentMints {
+    /// Counts one whose intent has just been journalled.
+    pub(super) fn count(&mut self, uptime: Duration) {
+        self.0.push_back(uptime);
+    }
+
+    /// How long ago the mint was made whose ageing out of the period makes room for one more within `limit`.
+    fn in_the_way(&mut self, limit: usize, uptime: Duration) -> Option<SignedDuration> {
+        let ago =
+            |at: Duration| SignedDuration::try_from(uptime.saturating_sub(at)).unwrap_or(SignedDuration::MAX);
+        while self.0.front().is_some_and(|first| ago(*first) > BUDGET_PERIOD) {
+            self.0.pop_front();
+        }
+        self.0.len().checked_sub(limit).and_then(|index| self.0.get(index)).map(|at| ago(*at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mint_counts_for_an_hour_of_the_timer() {
+        let (mut mints, minutes) = (RecentMints::default(), |count: u64| Duration::from_mins(count));
+        let mut in_the_way = |limit, at| mints.in_the_way(limit, minutes(at));
+        assert_eq!(in_the_way(1, 0), None);
+        let mut mints = RecentMints::default();
+        [0, 10, 20].into_iter().for_each(|at| mints.count(minutes(at)));
+        let mut in_the_way = |limit, at| mints.in_the_way(limit, minutes(at));
+        assert_eq!(in_the_way(4, 20), None);
+        assert_eq!(in_the_way(3, 20), Some(SignedDuration::from_mins(20)), "the first makes room");
+        assert_eq!(in_the_way(1, 20), Some(SignedDuration::ZERO), "only the last does");
+        assert_eq!(in_the_way(3, 61), None);
+        assert_eq!(in_the_way(2, 61), Some(SignedDuration::from_mins(51)));
     }
 }

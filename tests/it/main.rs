@@ -6,6 +6,7 @@ mod audit_compare;
 mod aws;
 mod aws_rotation;
 mod canary;
+mod clock_steps;
 mod commands;
 mod config;
 mod decisions;

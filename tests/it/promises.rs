@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 use jiff::{SignedDuration, Timestamp};
 use rekeyd::adapters::directory;
 use rekeyd::config;
-use rekeyd::engine::Timing;
+use rekeyd::engine::{Periods, Timing};
 use rekeyd::rehearsal::dry_run::Given;
 use rekeyd::rehearsal::simulation::{self, Conditions};
 use serde_json::Value;
@@ -131,8 +131,13 @@ fn a_rehearsal_without_an_end_is_played_as_far_as_it_is_bounded_and_says_how_far
     let stores = policy.credentials.values().flat_map(|it| &it.destinations);
     let stores = stores.map(|it| (it.store.clone(), &directory::kind::KIND)).collect();
     let second = SignedDuration::from_secs(1);
-    let timing =
-        Timing { settle: second, activation_deadline: second, clock_skew_max: second, look_again: second };
+    let timing = Timing {
+        settle: second,
+        activation_deadline: second,
+        clock_skew_max: second,
+        look_again: second,
+        periods: Periods::NEVER,
+    };
     let given = Given { policy: &policy, stores, admins: BTreeMap::new(), timing };
     // Enough for the journal to be rid of some of them.
     let conditions = Conditions {

@@ -18,7 +18,7 @@ impl Effects<'_> {
         let rotation = self.rotation;
         let Some(at) = dead_man::renewal(rotation, now) else { return Ok(None) };
         let inventory = self.listed().await?;
-        self.context.check_clock(&inventory)?;
+        self.check_clock(&inventory)?;
         let Some(old) = self.old_key(&inventory) else { return Ok(None) };
         let original = old.expires_at;
         if rotation.dead_man.is_some() {
@@ -46,7 +46,7 @@ impl Effects<'_> {
         let now = self.context.now();
         let rotation = self.rotation;
         let inventory = self.listed().await?;
-        self.context.check_clock(&inventory)?;
+        self.check_clock(&inventory)?;
         let (Some(old), Some(margin)) = (self.old_key(&inventory), rotation.plan.expire_old_key) else {
             let at = rotation.dead_man.map_or(now, |dead_man| dead_man.at);
             return Ok(EffectOutcome::Happened(Event::ExpirySettled { at, in_force: false }));
@@ -86,7 +86,7 @@ impl Effects<'_> {
         let first = rotation
             .last_failure
             .as_ref()
-            .map_or_else(|| self.context.now(), |last_failure| last_failure.first_at);
+            .map_or_else(|| self.context.now(), |last_failure| self.since(last_failure.first_at));
         let settled = self.context.now() >= later(first, self.context.timing.settle);
         // A listing that lags shows what was there before; a workspace that once did it can do it.
         if !settled || rotation.dead_man.is_some_and(DeadMan::is_in_force) {

@@ -7,7 +7,6 @@ use crate::domain::event::Event;
 use crate::domain::failure::Failure;
 use crate::domain::key::{DisableReason, Inventory, Key};
 use crate::domain::phase::{Alarm, AlarmKind, OldKey};
-use crate::domain::time::later;
 use crate::engine::effects::NewKeyEffects;
 
 /// A store or a listing that answers late looks like somebody else's change: it is read again after so long.
@@ -51,8 +50,7 @@ impl NewKeyEffects<'_> {
     }
 
     async fn wait_to_read_again(&self) {
-        let until = later(self.context.now(), READ_AGAIN.min(self.context.timing.settle));
-        self.context.clock.sleep_until(until).await;
+        self.context.clock.sleep(READ_AGAIN.min(self.context.timing.settle)).await;
     }
 
     pub(super) async fn out_of_use(&self, why: String) -> Event {
@@ -80,7 +78,7 @@ impl NewKeyEffects<'_> {
             // The new key is replaced next; that is no reason to keep the old one, which leaked too.
             return None;
         }
-        if !key.is_alive(self.context.now()) {
+        if !self.is_alive(key, inventory) {
             return Some(format!(
                 "the new key `{id}` is disabled or expired; enable it and `retry`, or roll back"
             ));
@@ -104,12 +102,14 @@ impl NewKeyEffects<'_> {
 
     /// A provider that does not answer is asked again by the effect that enables the key.
     async fn may_enable_the_old_key(&self) -> bool {
-        let now = self.context.now();
-        let can_be = |old: &Key| {
-            old.expires_at.is_none_or(|expiry| expiry > now) && self.record.leak_of(&old.id).is_none()
+        let can_be = |inventory: &Inventory, old: &Key| {
+            !self.has_passed(old.expires_at, inventory) && self.record.leak_of(&old.id).is_none()
         };
         !self.plan().emergency
-            && self.listed().await.map_or(true, |inventory| self.old_key(&inventory).is_some_and(can_be))
+            && self
+                .listed()
+                .await
+                .map_or(true, |inventory| self.old_key(&inventory).is_some_and(|old| can_be(&inventory, old)))
     }
 }
 

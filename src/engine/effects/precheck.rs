@@ -30,7 +30,7 @@ impl NewKeyEffects<'_> {
         }
         let inventory = self.listed().await?;
         if !self.plan().emergency {
-            self.context.check_clock(&inventory)?;
+            self.check_clock(&inventory)?;
         }
         if let Some(why) = self.unusable(&inventory) {
             return Ok(Precheck::Stopped(EffectOutcome::Happened(self.out_of_use(why).await)));

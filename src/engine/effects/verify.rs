@@ -17,7 +17,7 @@ impl NewKeyEffects<'_> {
         let Some(value) = self.value().await? else { return self.value_lost() };
         let inventory = self.listed().await?;
         if !self.plan().emergency {
-            self.context.check_clock(&inventory)?;
+            self.check_clock(&inventory)?;
         }
         let id = self.successor.key.clone();
         let Some(key) = inventory.key(&id) else {
@@ -67,7 +67,7 @@ impl NewKeyEffects<'_> {
         if key.account != plan.account {
             return Some(format!("it belongs to the service account `{}`", key.account));
         }
-        if !key.is_alive(self.context.now()) {
+        if !self.is_alive(key, inventory) {
             return Some("it is disabled or expired already".to_owned());
         }
         let requested = match plan.old {
@@ -96,8 +96,9 @@ impl NewKeyEffects<'_> {
         let first = self.rotation.last_failure.as_ref().filter(|last_failure| {
             last_failure.effect == EffectName::Verify && last_failure.last.kind == Kind::NotActiveYet
         });
-        let deadline =
-            first.map(|last_failure| later(last_failure.first_at, self.context.timing.activation_deadline));
+        let deadline = first.map(|last_failure| {
+            later(self.since(last_failure.first_at), self.context.timing.activation_deadline)
+        });
         if deadline.is_some_and(|deadline| self.context.now() >= deadline) {
             return self.refute(format!("{failure}, for {:#} now", self.context.timing.activation_deadline));
         }

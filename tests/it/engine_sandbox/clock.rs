@@ -20,8 +20,15 @@ impl Clock for HurriedClock {
         self.from + passed * self.factor
     }
 
-    async fn sleep_until(&self, at: Timestamp) {
-        let left = at.duration_since(self.now()) / self.factor;
-        tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
+    fn uptime(&self) -> Duration {
+        self.began.elapsed() * self.factor.unsigned_abs()
+    }
+
+    fn steps(&self) -> u64 {
+        0
+    }
+
+    async fn sleep(&self, lasts: SignedDuration) {
+        tokio::time::sleep(Duration::try_from(lasts / self.factor).unwrap_or_default()).await;
     }
 }

@@ -24,7 +24,7 @@ use rekeyd::domain::report::{CredentialReport, Facts};
 use rekeyd::domain::schedule::{Cadence, Schedule};
 use rekeyd::domain::secret::SecretValue;
 use rekeyd::engine::{
-    Command, CommandError, Context, Controller, ControllerError, Handle, Timing, WorkspaceClient,
+    Command, CommandError, Context, Controller, ControllerError, Handle, Periods, Timing, WorkspaceClient,
 };
 use rekeyd::ports::clock::Clock;
 use rekeyd::ports::issuer::{AdminKey, Issuer};
@@ -51,6 +51,7 @@ const BRISK: Timing = Timing {
     activation_deadline: SignedDuration::from_secs(10),
     clock_skew_max: SignedDuration::from_mins(2),
     look_again: SignedDuration::from_millis(200),
+    periods: Periods::NEVER,
 };
 
 /// What the service account has to begin with.
@@ -100,6 +101,7 @@ impl Harness {
             activation_deadline: SignedDuration::from_mins(10),
             clock_skew_max: SignedDuration::from_mins(10),
             look_again: SignedDuration::from_secs(10),
+            periods: Periods::NEVER,
         };
         Self::prepare_on(Arc::new(clock), timing, rules, start).await
     }

@@ -12,7 +12,7 @@ use rekeyd::adapters::prober::NetworkProber;
 use rekeyd::domain::ids::ConsumerName;
 use rekeyd::domain::policy::Policy;
 use rekeyd::domain::secret::SecretValue;
-use rekeyd::engine::{Context, Controller, Timing};
+use rekeyd::engine::{Context, Controller, Periods, Timing};
 use rekeyd::http::{Consumers, Public, PublicListener, Status};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -107,6 +107,7 @@ async fn serve(stop: CancellationToken) -> SocketAddr {
             activation_deadline: seconds(30),
             clock_skew_max: seconds(60),
             look_again: seconds(30),
+            periods: Periods::NEVER,
         },
         seed: [7; 16],
     };

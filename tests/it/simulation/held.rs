@@ -1,5 +1,8 @@
 //! Rotations that are held: by a freeze, a clock that the provider contradicts, a mint budget.
 
+use jiff::SignedDuration;
+
+use super::fate::Odds;
 use super::life::Spoil;
 use super::play::{Scenario, play};
 
@@ -25,6 +28,51 @@ fn a_clock_that_jumps_revokes_nothing_early() {
         let played = play(&scenario);
         played.assert_sound(&scenario);
         assert!(played.done >= 1);
+    }
+}
+
+/// Seconds to two years, and for how many seconds at most.
+const JUMPS: [(u64, u64); 6] =
+    [(119, 600), (600, 10), (7200, 10), (40 * 86_400, 10), (40 * 86_400, 1800), (730 * 86_400, 60)];
+
+#[test]
+fn however_far_a_clock_jumps_and_comes_right_again_nothing_is_early_and_everything_ends() {
+    let mut done = 0;
+    for seed in 0..60 {
+        let (clock_jumps, clock_wrong_for) = JUMPS[usize::try_from(seed).unwrap() % JUMPS.len()];
+        let scenario = Scenario {
+            hours: 20,
+            credentials: 2,
+            clock_jumps,
+            clock_wrong_for,
+            // The process lives all the time: no jump, however small, shortens anything.
+            clock_tolerance: SignedDuration::ZERO,
+            acks: seed % 3 == 0,
+            inspects_every: if seed % 2 == 0 { 10 } else { 0 },
+            odds: if seed % 4 == 0 {
+                Odds { refused: 6, lost_before: 3, lost_after: 3, dies: 0 }
+            } else {
+                Odds::default()
+            },
+            ..Scenario::plain(seed)
+        };
+        let played = play(&scenario);
+        played.assert_sound(&scenario);
+        // A rotation every six hours is not kept from beginning, nor from its end.
+        assert!(played.begun_before_the_end >= 3, "{scenario:#?}\n{}", played.trace);
+        done += played.done;
+    }
+    assert!(done >= 60 * 5, "{done}");
+}
+
+#[test]
+fn a_daemon_that_dies_while_its_clock_is_wrong_hurts_nobody_and_ends_everything() {
+    for seed in 0..40 {
+        let (clock_jumps, clock_wrong_for) = JUMPS[usize::try_from(seed).unwrap() % JUMPS.len()];
+        let odds = Odds { dies: 1, refused: 3, lost_before: 2, lost_after: 2 };
+        let scenario =
+            Scenario { hours: 20, clock_jumps, clock_wrong_for, odds, ..Scenario::plain(seed ^ 0x77) };
+        play(&scenario).assert_sound(&scenario);
     }
 }
 

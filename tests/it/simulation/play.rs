@@ -18,8 +18,7 @@ use rekeyd::domain::plan::{AfterDeadline, Destination, RevocationPolicy};
 use rekeyd::domain::policy::{Credential, IfVanished, Mode, Policy, WorkspaceLimits};
 use rekeyd::domain::schedule::{Cadence, Freeze, Schedule};
 use rekeyd::domain::secret::SecretValue;
-use rekeyd::engine::{Command, Context, Controller, Handle, Timing, WorkspaceClient};
-use rekeyd::ports::clock::Clock as _;
+use rekeyd::engine::{Command, Context, Controller, Handle, Periods, Timing, WorkspaceClient};
 use rekeyd::ports::issuer::AdminKey;
 use rekeyd::ports::journal::HoldRegister as _;
 use rekeyd::ports::secret_store::SecretStore;
@@ -68,6 +67,10 @@ pub(super) struct Scenario {
     pub(super) lag_seconds_max: u64,
     /// Our clock jumps now and then, by up to so many seconds either way, and comes right again; 0 for never.
     pub(super) clock_jumps: u64,
+    /// By how much jumps that differ may shorten what was promised, at a restart.
+    pub(super) clock_tolerance: SignedDuration,
+    /// The longest time that the clock is wrong, in seconds.
+    pub(super) clock_wrong_for: u64,
     /// Nothing starts and nothing is revoked in these minutes.
     pub(super) freeze: Option<(i64, i64)>,
     /// What is done after so many seconds; then the policy is reloaded.
@@ -104,6 +107,8 @@ impl Scenario {
             tampering_after: 0,
             lag_seconds_max: 0,
             clock_jumps: 0,
+            clock_tolerance: SignedDuration::from_mins(4),
+            clock_wrong_for: 1800,
             freeze: None,
             script: Vec::new(),
             reloads_every: 0,
@@ -247,7 +252,7 @@ impl Harness {
             clock.clone(),
             Arc::clone(&provider),
             places,
-            if scenario.clock_jumps > 0 { SignedDuration::from_mins(4) } else { SignedDuration::ZERO },
+            if scenario.clock_jumps > 0 { scenario.clock_tolerance } else { SignedDuration::ZERO },
             scenario.freeze.map(freeze),
             scenario.restraint.clone(),
         ));
@@ -303,6 +308,7 @@ impl Harness {
                 activation_deadline: SignedDuration::from_mins(10),
                 clock_skew_max: SignedDuration::from_mins(2),
                 look_again: SignedDuration::from_mins(5),
+                periods: Periods::NEVER,
             },
             seed,
         }
@@ -326,7 +332,7 @@ impl Harness {
         let mut lives = 0;
         while self.clock.truth() < horizon {
             lives += 1;
-            self.live(self.clock.sleep_until(horizon)).await;
+            self.live(self.clock.wait(horizon)).await;
             self.clock.sleep(seconds(dice.below(600))).await;
         }
         operator.abort();

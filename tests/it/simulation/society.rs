@@ -93,6 +93,7 @@ impl Harness {
     pub(super) fn start_clockmaker(&self) -> tokio::task::JoinHandle<()> {
         let (clock, fate) = (self.clock.clone(), Arc::clone(&self.fate));
         let (jumps, seed) = (self.scenario.clock_jumps, self.scenario.seed);
+        let wrong_for = self.scenario.clock_wrong_for;
         tokio::spawn(async move {
             let mut dice = Dice::new(seed ^ 0xC10C);
             if jumps == 0 {
@@ -103,7 +104,7 @@ impl Harness {
                 let ahead = i64::try_from(dice.below(2 * jumps)).unwrap() - i64::try_from(jumps).unwrap();
                 fate.note(format!("our clock is {ahead} s ahead"));
                 clock.set_ahead(SignedDuration::from_secs(ahead));
-                clock.sleep(seconds(dice.below(1800))).await;
+                clock.sleep(seconds(dice.below(wrong_for))).await;
                 fate.note("our clock is right again".to_owned());
                 clock.set_ahead(SignedDuration::ZERO);
             }

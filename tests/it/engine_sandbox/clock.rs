@@ -4,7 +4,17 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
+use rekeyd::engine::{Periods, Timing};
 use rekeyd::ports::clock::Clock;
+
+/// How long things take by the machine's own clock.
+pub(super) const BRISK: Timing = Timing {
+    settle: SignedDuration::from_secs(1),
+    activation_deadline: SignedDuration::from_secs(10),
+    clock_skew_max: SignedDuration::from_mins(2),
+    look_again: SignedDuration::from_millis(200),
+    periods: Periods::NEVER,
+};
 
 /// Passes `factor` seconds in one, starting `from` a time.
 pub(super) struct HurriedClock {

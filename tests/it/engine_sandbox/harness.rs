@@ -41,18 +41,10 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::clock::HurriedClock;
+use super::clock::{BRISK, HurriedClock};
 use crate::past::unpack;
 
 const LONGEST: Duration = Duration::from_secs(20);
-
-const BRISK: Timing = Timing {
-    settle: SignedDuration::from_secs(1),
-    activation_deadline: SignedDuration::from_secs(10),
-    clock_skew_max: SignedDuration::from_mins(2),
-    look_again: SignedDuration::from_millis(200),
-    periods: Periods::NEVER,
-};
 
 /// What the service account has to begin with.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 use super::fate::Odds;
 use super::life::Spoil;
 use super::play::{Scenario, play};
+use super::society::WrongClock;
 
 #[test]
 fn in_a_freeze_nothing_starts_and_nothing_is_revoked() {
@@ -39,14 +40,13 @@ const JUMPS: [(u64, u64); 6] =
 fn however_far_a_clock_jumps_and_comes_right_again_nothing_is_early_and_everything_ends() {
     let mut done = 0;
     for seed in 0..60 {
-        let (clock_jumps, clock_wrong_for) = JUMPS[usize::try_from(seed).unwrap() % JUMPS.len()];
+        let (clock_jumps, lasts) = JUMPS[usize::try_from(seed).unwrap() % JUMPS.len()];
         let scenario = Scenario {
             hours: 20,
             credentials: 2,
             clock_jumps,
-            clock_wrong_for,
             // The process lives all the time: no jump, however small, shortens anything.
-            clock_tolerance: SignedDuration::ZERO,
+            wrong_clock: WrongClock { lasts, tolerance: SignedDuration::ZERO },
             acks: seed % 3 == 0,
             inspects_every: if seed % 2 == 0 { 10 } else { 0 },
             odds: if seed % 4 == 0 {
@@ -68,10 +68,15 @@ fn however_far_a_clock_jumps_and_comes_right_again_nothing_is_early_and_everythi
 #[test]
 fn a_daemon_that_dies_while_its_clock_is_wrong_hurts_nobody_and_ends_everything() {
     for seed in 0..40 {
-        let (clock_jumps, clock_wrong_for) = JUMPS[usize::try_from(seed).unwrap() % JUMPS.len()];
+        let (clock_jumps, lasts) = JUMPS[usize::try_from(seed).unwrap() % JUMPS.len()];
         let odds = Odds { dies: 1, refused: 3, lost_before: 2, lost_after: 2 };
-        let scenario =
-            Scenario { hours: 20, clock_jumps, clock_wrong_for, odds, ..Scenario::plain(seed ^ 0x77) };
+        let scenario = Scenario {
+            hours: 20,
+            clock_jumps,
+            wrong_clock: WrongClock { lasts, ..WrongClock::default() },
+            odds,
+            ..Scenario::plain(seed ^ 0x77)
+        };
         play(&scenario).assert_sound(&scenario);
     }
 }

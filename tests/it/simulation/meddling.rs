@@ -7,7 +7,8 @@ use rekeyd::domain::schedule::Cadence;
 use rekeyd::rehearsal::workspace::key::LiveKey;
 
 use super::meddlers::add_destination;
-use super::play::{Harness, Scenario, consumer, play};
+use super::play::{Harness, Scenario, play};
+use super::society::consumer;
 
 /// Waits for a consumer that there is not.
 fn nobody_answers(harness: &Harness) {

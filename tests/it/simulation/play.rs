@@ -12,7 +12,7 @@ use rekeyd::domain::gate::confirm::ConfirmWhen;
 use rekeyd::domain::gate::probes::{Probe, Reads};
 use rekeyd::domain::gate::{Gate, Idle, WhenUnknown};
 use rekeyd::domain::hold::Hold;
-use rekeyd::domain::ids::{ConsumerName, CredentialName, ServiceAccountId, StoreName, WorkspaceName};
+use rekeyd::domain::ids::{CredentialName, ServiceAccountId, StoreName, WorkspaceName};
 use rekeyd::domain::key::{KeyAttributes, Limits, Permissions};
 use rekeyd::domain::plan::{AfterDeadline, Destination, RevocationPolicy};
 use rekeyd::domain::policy::{Credential, IfVanished, Mode, Policy, WorkspaceLimits};
@@ -33,7 +33,7 @@ use super::evidence::{Endpoints, Proof};
 use super::fate::{Doom, Fate, Odds};
 use super::life::{Life, Quirks, Spoil};
 use super::witness::{Place, Witness};
-use super::{chronicle::Chronicle, dice::Dice, restraint::Restraint};
+use super::{chronicle::Chronicle, dice::Dice, restraint::Restraint, society::WrongClock, society::consumer};
 
 /// How long a consumer keeps what it read, at most.
 pub(super) const CACHE: SignedDuration = SignedDuration::from_mins(8);
@@ -67,10 +67,7 @@ pub(super) struct Scenario {
     pub(super) lag_seconds_max: u64,
     /// Our clock jumps now and then, by up to so many seconds either way, and comes right again; 0 for never.
     pub(super) clock_jumps: u64,
-    /// By how much jumps that differ may shorten what was promised, at a restart.
-    pub(super) clock_tolerance: SignedDuration,
-    /// The longest time that the clock is wrong, in seconds.
-    pub(super) clock_wrong_for: u64,
+    pub(super) wrong_clock: WrongClock,
     /// Nothing starts and nothing is revoked in these minutes.
     pub(super) freeze: Option<(i64, i64)>,
     /// What is done after so many seconds; then the policy is reloaded.
@@ -107,8 +104,7 @@ impl Scenario {
             tampering_after: 0,
             lag_seconds_max: 0,
             clock_jumps: 0,
-            clock_tolerance: SignedDuration::from_mins(4),
-            clock_wrong_for: 1800,
+            wrong_clock: WrongClock::default(),
             freeze: None,
             script: Vec::new(),
             reloads_every: 0,
@@ -252,7 +248,7 @@ impl Harness {
             clock.clone(),
             Arc::clone(&provider),
             places,
-            if scenario.clock_jumps > 0 { scenario.clock_tolerance } else { SignedDuration::ZERO },
+            if scenario.clock_jumps > 0 { scenario.wrong_clock.tolerance } else { SignedDuration::ZERO },
             scenario.freeze.map(freeze),
             scenario.restraint.clone(),
         ));
@@ -393,10 +389,6 @@ pub(super) fn freeze((from, until): (i64, i64)) -> Freeze {
 fn limits(restraint: &Restraint) -> WorkspaceLimits {
     let limits = WorkspaceLimits { rotations_at_once: 2, mints_per_hour: 10, ..WorkspaceLimits::default() };
     restraint.limits(limits)
-}
-
-pub(super) fn consumer(place: usize) -> ConsumerName {
-    ConsumerName::new(format!("consumer-{place}")).unwrap()
 }
 
 /// Publishes to a secret of its own and to a field of one that all share.

@@ -4,13 +4,33 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use rekeyd::domain::ack::{Ack, Health};
-use rekeyd::domain::ids::CredentialName;
+use rekeyd::domain::ids::{ConsumerName, CredentialName};
 use rekeyd::ports::clock::Clock as _;
 
 use super::dice::Dice;
 use super::evidence::Proof;
-use super::play::{CACHE, Harness, Scenario, consumer, seconds, within};
+use super::play::{CACHE, Harness, Scenario, seconds, within};
 use super::witness::Place;
+
+pub(super) fn consumer(place: usize) -> ConsumerName {
+    ConsumerName::new(format!("consumer-{place}")).unwrap()
+}
+
+/// How long our clock is wrong when it has jumped, and what that may change.
+#[derive(Debug, Clone)]
+pub(super) struct WrongClock {
+    /// At most so many seconds.
+    pub(super) lasts: u64,
+    /// By how much what was promised may be shortened: a process that has not seen it begin trusts clocks that differ by less
+    /// than the policy's limit.
+    pub(super) tolerance: SignedDuration,
+}
+
+impl Default for WrongClock {
+    fn default() -> Self {
+        Self { lasts: 1800, tolerance: SignedDuration::from_mins(4) }
+    }
+}
 
 fn lateness(proof: Proof, dice: &mut Dice) -> SignedDuration {
     let seconds = proof.delay_minutes * 60;
@@ -93,7 +113,7 @@ impl Harness {
     pub(super) fn start_clockmaker(&self) -> tokio::task::JoinHandle<()> {
         let (clock, fate) = (self.clock.clone(), Arc::clone(&self.fate));
         let (jumps, seed) = (self.scenario.clock_jumps, self.scenario.seed);
-        let wrong_for = self.scenario.clock_wrong_for;
+        let wrong_for = self.scenario.wrong_clock.lasts;
         tokio::spawn(async move {
             let mut dice = Dice::new(seed ^ 0xC10C);
             if jumps == 0 {

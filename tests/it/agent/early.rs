@@ -1,4 +1,5 @@
 //! Signals that come while the agent is still starting.
+#![expect(clippy::panic, reason = "a test ends where it is wrong")]
 
 use std::fs;
 use std::time::{Duration, Instant};

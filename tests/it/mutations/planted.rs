@@ -86,7 +86,7 @@ pub(super) const PLANTED: &[Bug] = &[
         file: "src/engine/context.rs",
         right: "if skew.unsigned_abs() <= self.timing.clock_skew_max.unsigned_abs() {",
         wrong: "if AWAKE || skew.unsigned_abs() <= self.timing.clock_skew_max.unsigned_abs() {",
-        caught_by: "a_clock_that_jumps_revokes_nothing_early",
+        caught_by: "a_daemon_that_is_started_again_in_an_overlap_believes_no_clock_that_the_provider_contradicts",
     },
     Bug {
         name: "waits_for_what_a_wrong_clock_said",

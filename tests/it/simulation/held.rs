@@ -82,6 +82,21 @@ fn a_daemon_that_dies_while_its_clock_is_wrong_hurts_nobody_and_ends_everything(
 }
 
 #[test]
+fn a_daemon_that_is_started_again_in_an_overlap_believes_no_clock_that_the_provider_contradicts() {
+    for seed in 0..60 {
+        let scenario = Scenario {
+            hours: 2,
+            // Each call may be the last, and every minute there are some.
+            odds: Odds { dies: 4, ..Odds::default() },
+            inspects_every: 1,
+            script: vec![(60, |it| it.clock.set_ahead(SignedDuration::from_hours(2)))],
+            ..Scenario::plain(seed)
+        };
+        play(&scenario).assert_sound(&scenario);
+    }
+}
+
+#[test]
 fn a_provider_that_always_makes_wrong_keys_is_not_flooded() {
     let scenario = Scenario { hours: 24, spoil: Spoil::Permissions(u64::MAX), ..Scenario::plain(13) };
     let played = play(&scenario);

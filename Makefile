@@ -21,7 +21,7 @@ help:  ## list the targets
 demo:  ## a full rotation in two minutes, with a sandbox, consumers and a crash
 	cargo run $(CARGO_FLAGS) --quiet -- demo
 
-test: $(TEST_VENV)/.installed $(PROGRAMS)/.installed  ## run all tests; installs moto, promtool and a browser first
+test: $(TEST_VENV)/.installed $(PROGRAMS)/.installed  ## run all tests; installs moto, promtool, libfaketime and a browser first
 	@export PATH="$(CURDIR)/$(PROGRAMS):$(CURDIR)/$(TEST_VENV)/bin:$$PATH"; \
 	export REKEYD_MOTO_SERVER="$(CURDIR)/$(TEST_VENV)/bin/moto_server"; \
 	if cargo nextest --version >/dev/null 2>&1; then \

@@ -1,47 +1,77 @@
 //! The machine's own clock.
 
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
+use crate::domain::time::ClockSteps;
 use crate::ports::clock::Clock;
 
-/// The longest sleep before the clock is read again: the wall clock may be set meanwhile.
-const NAP_MAX: Duration = Duration::from_secs(60);
+/// The longest sleep that the runtime's timer is asked for at a time.
+const SLEEP_MAX: Duration = Duration::from_hours(24 * 365);
+
+static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
+static STEPS: Mutex<ClockSteps> = Mutex::new(ClockSteps::NONE);
 
 /// The wall clock, and tokio's timer.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
+impl SystemClock {
+    /// Every reading is compared with the one before, so that no step is missed that any reading was made in.
+    #[expect(clippy::disallowed_methods, reason = "this is where wall-clock time enters")]
+    fn read(self) -> (Timestamp, u64) {
+        let mut steps = STEPS.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Timestamp::now();
+        let count = steps.count(now, self.uptime());
+        (now, count)
+    }
+}
+
 #[async_trait]
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is where wall-clock time enters")]
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        self.read().0
     }
 
-    async fn sleep_until(&self, at: Timestamp) {
-        let left = at.duration_since(self.now());
-        if left.is_positive() {
-            tokio::time::sleep(left.unsigned_abs().min(NAP_MAX)).await;
+    fn uptime(&self) -> Duration {
+        STARTED.elapsed()
+    }
+
+    fn steps(&self) -> u64 {
+        self.read().1
+    }
+
+    async fn sleep(&self, lasts: SignedDuration) {
+        if lasts.is_positive() {
+            tokio::time::sleep(lasts.unsigned_abs().min(SLEEP_MAX)).await;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use jiff::SignedDuration;
-
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_sleeper_wakes_at_once_for_the_past_and_within_a_nap_for_the_far_future() {
+    async fn a_sleep_lasts_as_long_as_it_was_asked_to_and_a_negative_one_not_at_all() {
         let clock = SystemClock;
-        let begun = tokio::time::Instant::now();
-        clock.sleep_until(clock.now() - SignedDuration::from_hours(1)).await;
+        let begun = Instant::now();
+        clock.sleep(SignedDuration::from_hours(-1)).await;
         assert_eq!(begun.elapsed(), Duration::ZERO);
-        clock.sleep_until(clock.now() + SignedDuration::from_hours(1)).await;
-        assert!((NAP_MAX..NAP_MAX * 2).contains(&begun.elapsed()));
+        clock.sleep(SignedDuration::from_hours(1)).await;
+        assert!((Duration::from_hours(1)..Duration::from_mins(61)).contains(&begun.elapsed()));
+        clock.sleep(SignedDuration::MAX).await;
+    }
+
+    #[test]
+    fn readings_in_a_row_are_of_one_unbroken_clock() {
+        let clock = SystemClock;
+        let (steps, before) = (clock.steps(), clock.uptime());
+        assert_eq!(clock.steps(), steps);
+        assert!(clock.uptime() >= before);
     }
 }

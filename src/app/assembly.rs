@@ -18,7 +18,7 @@ use crate::config_file::secret_source::Unreadable;
 use crate::domain::failure::Failure;
 use crate::domain::ids::{ConsumerName, StoreName, WorkspaceName};
 use crate::domain::secret::SecretValue;
-use crate::engine::{Context, Timing, WorkspaceClient};
+use crate::engine::{Context, Periods, Timing, WorkspaceClient};
 use crate::http::Readers;
 use crate::plain_file;
 use crate::ports::clock::Clock;
@@ -30,6 +30,8 @@ use crate::telemetry::metered::{MeteredStore, MeteredWorkspace};
 
 /// Gates that wait for evidence are evaluated at least this often.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
+/// Often enough for the watchdog of the systemd unit.
+const WAKE: SignedDuration = SignedDuration::from_secs(5);
 
 /// Why a system that the policy names cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -136,6 +138,7 @@ pub async fn assemble(config: &Config, environment: &dyn Environment, base: &Bas
             acceptances: daemon.acceptances,
             clock_skew_max: daemon.clock_skew_max,
             look_again: LOOK_AGAIN,
+            periods: Periods { wake: WAKE, sweep: daemon.sweep_every, inspect: daemon.inspect_every },
         },
         seed: base.seed,
     })

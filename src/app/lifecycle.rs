@@ -8,7 +8,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::assembly::Base;
 use crate::domain::audit::{Act, Actor, changes};
-use crate::domain::time::later;
 use crate::ports::clock::Clock;
 use crate::ports::journal::{AuditLog, Journal};
 
@@ -58,13 +57,9 @@ impl Lifecycle {
     pub(super) async fn keep(self, mut missing: Option<Act>, stop: CancellationToken) {
         loop {
             let wait = if missing.is_some() { AGAIN } else { HEAD_EVERY };
-            let next = later(self.clock.now(), wait);
-            // The clock's sleep may end earlier.
-            while self.clock.now() < next {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = self.clock.sleep_until(next) => {}
-                }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.clock.sleep(wait) => {}
             }
             match &missing {
                 Some(act) if !self.is_recorded(act).await => {}

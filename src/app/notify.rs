@@ -41,7 +41,7 @@ pub(super) fn stopping(drain: Duration) {
     send(&[NotifyState::Stopping, status, NotifyState::ExtendTimeoutUsec(extension)]);
 }
 
-/// Feeds the watchdog from the engine's own heartbeat: a loop that hangs is restarted.
+/// Feeds the watchdog from the engine's own heartbeat: an engine that hangs, or that does not look any more, is restarted.
 pub(super) async fn feed_watchdog(handle: Handle, stop: CancellationToken) {
     let Some(period) = sd_notify::watchdog_enabled() else { return stop.cancelled().await };
     let mut last = None;
@@ -51,7 +51,7 @@ pub(super) async fn feed_watchdog(handle: Handle, stop: CancellationToken) {
             () = tokio::time::sleep(period / 4) => {}
         }
         let beat = handle.heartbeat().beat;
-        if beat != last {
+        if beat != last && handle.is_looking() {
             last = beat;
             send(&[NotifyState::Watchdog]);
         }

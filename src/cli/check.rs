@@ -10,7 +10,9 @@ use crate::cli::exit::{CommandError, Exit};
 use crate::cli::journal::tell;
 use crate::cli::policy;
 use crate::config::Config;
+use crate::config::traces::TracesConfig;
 use crate::config_file::diagnostic::Diagnostics;
+use crate::config_file::environment::ProcessEnvironment;
 use crate::domain::gate::Gate;
 use crate::domain::gate::confirm::ConfirmWhen;
 use crate::domain::plan::{AfterDeadline, RevocationPolicy};
@@ -35,12 +37,15 @@ enum Output {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    // Not the policy's: it stays valid, and the daemon runs without traces.
+    let unusable = TracesConfig::read(&ProcessEnvironment).err();
     let loaded = Config::load_file(&policy::chosen(arguments.file.as_deref()));
     let code = if loaded.is_ok() { ExitCode::SUCCESS } else { Exit::PolicyInvalid.into() };
     let (standard, beside) = match arguments.output {
         Output::Json => (format!("{:#}\n", as_json(&loaded)), String::new()),
         Output::Text => as_text(&loaded),
     };
+    let beside = unusable.map(|unusable| format!("warning: {unusable}\n\n")).unwrap_or_default() + &beside;
     // A closed standard error does not change the exit code.
     drop(std::io::stderr().write_all(beside.as_bytes()));
     tell(&standard, code)

@@ -8,6 +8,8 @@ use jiff::SignedDuration;
 use tokio::process::Command;
 
 use crate::config::Config;
+use crate::config::traces::{TracesConfig, Unusable};
+use crate::config_file::environment::ProcessEnvironment;
 use crate::config_file::secret_source::SecretSource;
 use crate::doctor::{CALL_LIMIT, Subject};
 use crate::domain::examination::{Check, CheckResult};
@@ -25,6 +27,7 @@ const NAMED_MAX: usize = 5;
 
 pub(super) async fn examine(subject: Arc<Subject>) -> Vec<CheckResult> {
     let mut findings = vec![user(&subject.config), clock().await];
+    findings.extend(traces());
     findings.extend(policy_file(&subject));
     findings.extend(schedule(subject).await);
     findings
@@ -81,6 +84,19 @@ async fn clock() -> CheckResult {
             "`timedatectl` does not report synchronization (as in a container)",
             "run `timedatectl` on the host; see also `provider_clock`",
         ),
+    }
+}
+
+/// Nothing where the environment says nothing of traces.
+fn traces() -> Option<CheckResult> {
+    let about = "the environment";
+    match TracesConfig::read(&ProcessEnvironment) {
+        Ok(None) => None,
+        Ok(Some(_)) => Some(CheckResult::ok(Check::Traces, about, "traces are configured")),
+        Err(Unusable { variable, why, help }) => {
+            let message = format!("`{variable}`: {why}; the daemon would run without traces");
+            Some(CheckResult::warning(Check::Traces, about, message, help))
+        }
     }
 }
 

@@ -1,11 +1,16 @@
 //! Acknowledgements: which key a consumer uses, and whether it works.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::ConsumerName;
 use crate::domain::secret::Fingerprint;
+use crate::domain::time::later;
+
+/// Reports of one consumer may be recorded in another order than they came in, but not by more than this: a report that is
+/// further in the future than the next one was written down by a clock that was wrong.
+const OUT_OF_ORDER_MAX: SignedDuration = SignedDuration::from_mins(10);
 
 /// A consumer's newest report about a credential.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +50,18 @@ impl Ack {
     #[must_use]
     pub fn says_the_same(&self, other: &Self) -> bool {
         self.fingerprint == other.fingerprint && self.health == other.health
+    }
+
+    /// Up to when an earlier report's instant counts against this one's.
+    #[must_use]
+    pub fn believes_until(&self) -> Timestamp {
+        later(self.at, OUT_OF_ORDER_MAX)
+    }
+
+    /// Whether this report is the newer one of two.
+    #[must_use]
+    pub fn supersedes(&self, known: &Self) -> bool {
+        known.at <= self.at || known.at > self.believes_until()
     }
 
     /// This report after `before`, the same consumer's earlier one: an unchanged report keeps its `since`.

@@ -119,23 +119,25 @@ fn weigh(event: &Event) -> Option<(HoldKind, Weight)> {
 #[must_use]
 pub fn counts_after(breaker: Breaker, lifted: Option<Timestamp>, now: Timestamp) -> Timestamp {
     let within = now.saturating_sub(breaker.within).unwrap_or(Timestamp::MIN);
-    lifted.map_or(within, |lifted| lifted.max(within))
+    // What was lifted in the future was lifted by a clock that was wrong.
+    lifted.filter(|lifted| *lifted <= now).map_or(within, |lifted| lifted.max(within))
 }
 
-/// Why the breaker trips, if it does: `what` failed often enough among those `incidents` that are later than `after`.
-/// They come in the order in which they happened.
+/// Why the breaker trips, if it does: `what` failed often enough among those `incidents` that are later than `after`. They
+/// come in the order in which they happened. Those later than `now` were written down by a clock that was wrong.
 #[must_use]
 pub fn trips(
     breaker: Breaker,
     what: HoldKind,
     incidents: &[FailureSignal],
     after: Timestamp,
+    now: Timestamp,
 ) -> Option<String> {
     let mut failures = 0u32;
     let mut last = None;
     let mut counted: BTreeSet<RotationId> = BTreeSet::new();
     let mut hindrances: BTreeMap<RotationId, u32> = BTreeMap::new();
-    for incident in incidents.iter().filter(|incident| incident.at > after) {
+    for incident in incidents.iter().filter(|incident| incident.at > after && incident.at <= now) {
         let Some((_, weight)) = weigh(&incident.event).filter(|(failed, _)| *failed == what) else {
             continue;
         };

@@ -183,6 +183,17 @@ macro_rules! event_names {
     };
 }
 
+impl Event {
+    /// Whether it says nothing but that time has passed: while the clock is being set, it is not to be believed.
+    #[must_use]
+    pub fn concludes_from_the_time(&self) -> bool {
+        matches!(
+            self,
+            Self::ClockAgreed | Self::Released { .. } | Self::QuarantinePassed | Self::ReturnPassed
+        )
+    }
+}
+
 event_names! {
     Begun = "begun",
     MintIntended = "mint_intended",

@@ -40,6 +40,7 @@ pub enum Check {
     Secret,
     Tokens,
     Clock,
+    Traces,
     Dns,
     Certificate,
     AdminKey,
@@ -74,13 +75,14 @@ pub struct StoreCheck {
 
 impl Check {
     /// Every check but those of stores, which their kinds declare.
-    pub const GENERAL: [Self; 24] = [
+    pub const GENERAL: [Self; 25] = [
         Self::User,
         Self::PolicyFile,
         Self::Schedule,
         Self::Secret,
         Self::Tokens,
         Self::Clock,
+        Self::Traces,
         Self::Dns,
         Self::Certificate,
         Self::AdminKey,
@@ -110,6 +112,7 @@ impl Check {
             Self::Secret => "secret",
             Self::Tokens => "tokens",
             Self::Clock => "clock",
+            Self::Traces => "traces",
             Self::Dns => "dns",
             Self::Certificate => "certificate",
             Self::AdminKey => "admin_key",

@@ -184,10 +184,15 @@ pub fn overrule_a_deadline(verdicts: &[Verdict]) -> bool {
     is_anyone_failing(verdicts) || confirm::is_missing(verdicts)
 }
 
-/// Judges the way back: every condition, with the old key in the place of the new one. Of the consumers only those are
+/// Judges the way back, which began at `since`: every condition, with the old key in the place of the new one. Of the consumers only those are
 /// waited for that have said that they use the new key: one that never did has nothing to go back from.
 #[must_use]
-pub fn judge_return(rotation: &Rotation, evidence: &Evidence, now: Timestamp) -> Vec<Verdict> {
+pub fn judge_return(
+    rotation: &Rotation,
+    evidence: &Evidence,
+    since: Timestamp,
+    now: Timestamp,
+) -> Vec<Verdict> {
     let successor = rotation.successor();
     let placements = successor.map_or(&[][..], |successor| successor.placements.as_slice());
     let old = placements.iter().find_map(|placement| placement.before.fingerprint.as_ref());
@@ -204,7 +209,7 @@ pub fn judge_return(rotation: &Rotation, evidence: &Evidence, now: Timestamp) ->
         terms: &rotation.plan.terms,
         new: old.unwrap_or(&nothing),
         evidence: &evidence,
-        since: rotation.since,
+        since,
         now,
         is_awaited: &switched,
     };

@@ -43,3 +43,4 @@ pub mod time;
 pub mod trace;
 pub mod usage;
 pub mod waves;
+pub mod written_instant;

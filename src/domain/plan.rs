@@ -199,6 +199,20 @@ impl Reason {
         }
     }
 
+    /// Whether nothing but the time says that it is to begin: then a wrong clock could.
+    #[must_use]
+    pub fn is_due_by_time(self) -> bool {
+        match self {
+            Self::Schedule | Self::Expiry => true,
+            Self::FirstKey
+            | Self::Adoption
+            | Self::NewDestination
+            | Self::Manual
+            | Self::Leak
+            | Self::Vanished => false,
+        }
+    }
+
     /// Whether it waits for the credential's window. An operator and an expiring key do not.
     #[must_use]
     pub fn keeps_to_the_window(self) -> bool {

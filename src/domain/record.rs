@@ -267,6 +267,24 @@ impl Record {
         Some(Self { due: Some(Due { at, schedule }), ..self.clone() })
     }
 
+    /// The record without instants that are still to come at `now`, by more than `tolerance`: a clock that was wrong wrote
+    /// them, and what is computed from them is computed again, from now. `None` if there are none.
+    #[must_use]
+    pub fn corrected(&self, now: Timestamp, tolerance: SignedDuration) -> Option<Self> {
+        let is_wrong = |at: Timestamp| at > later(now, tolerance);
+        let current = self.current.as_ref().filter(|current| is_wrong(current.since));
+        let adopted_at = self.adopted_at.filter(|at| is_wrong(*at));
+        if current.is_none() && adopted_at.is_none() {
+            return None;
+        }
+        let mut next = Self { due: None, ..self.clone() };
+        if let Some(current) = current {
+            next.current = Some(Current { since: now, ..current.clone() });
+        }
+        next.adopted_at = self.adopted_at.map(|at| if is_wrong(at) { now } else { at });
+        Some(next)
+    }
+
     /// Why a rotation should begin now, if one should; the first reason that applies. Windows and freezes are the
     /// caller's to ask about.
     #[must_use]

@@ -72,7 +72,8 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
     if let Event::ClockAgreed = event {
         next.since = now;
         next.clock_agreed = true;
-        if matches!(next.phase, Phase::Overlap(_)) && next.overlap_began.is_none() {
+        // An overlap that began in the future was written down by a clock that was wrong.
+        if matches!(next.phase, Phase::Overlap(_)) && next.overlap_began.is_none_or(|began| began > now) {
             next.overlap_began = Some(now);
         }
     }

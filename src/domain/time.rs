@@ -1,6 +1,38 @@
-//! Arithmetic with instants that saturates at both ends of time, and instants as people read them.
+//! Arithmetic with instants that saturates at both ends of time, instants as people read them, and clocks that are set.
+
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+
+/// How far a clock that is not set may drift from the timer before that counts as a step.
+pub const DRIFT_MAX: SignedDuration = SignedDuration::from_millis(500);
+
+/// Counts how often the wall clock was set, by comparing it with a timer that nobody can set.
+#[derive(Debug, Clone, Copy)]
+pub struct ClockSteps {
+    count: u64,
+    /// What the wall clock showed at a timer of zero, when it was last found to be set.
+    origin: Option<Timestamp>,
+}
+
+impl ClockSteps {
+    pub const NONE: Self = Self { count: 0, origin: None };
+
+    /// Takes one reading of both, and returns how many steps were found so far.
+    pub fn count(&mut self, now: Timestamp, uptime: Duration) -> u64 {
+        let passed = SignedDuration::try_from(uptime).unwrap_or(SignedDuration::MAX);
+        let origin = later(now, SignedDuration::ZERO.saturating_sub(passed));
+        match self.origin {
+            None => self.origin = Some(origin),
+            Some(known) if origin.duration_since(known).abs() > DRIFT_MAX => {
+                self.origin = Some(origin);
+                self.count += 1;
+            }
+            Some(_) => {}
+        }
+        self.count
+    }
+}
 
 /// An instant and a while after it, or before it if that is negative; never beyond the first or the last there is.
 #[must_use]
@@ -52,6 +84,31 @@ pub fn span(duration: SignedDuration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_is_noticed_and_one_that_drifts_is_not() {
+        let hour = i64::try_from(3_600_000_u64).unwrap();
+        let days = |count: i64| count * 24 * hour;
+        // How far the wall clock is ahead at each reading, in milliseconds, and how many steps are counted by then.
+        for readings in [
+            vec![(0, 0), (0, 0), (400, 0), (-400, 0), (0, 0)],
+            vec![(0, 0), (120_000, 1), (120_000, 1), (0, 2)],
+            vec![(0, 0), (-120_000, 1), (0, 2)],
+            vec![(0, 0), (days(40), 1), (days(-730), 2), (days(-730) + 400, 2), (0, 3)],
+            // Steps that are too small to be noticed one by one.
+            vec![(0, 0), (300, 0), (600, 1), (900, 1), (1200, 2)],
+            vec![(days(365_000), 0), (0, 1)],
+        ] {
+            let mut steps = ClockSteps::NONE;
+            let epoch = Timestamp::from_second(1_800_000_000).unwrap();
+            for (at, (ahead, counted)) in readings.iter().enumerate() {
+                let uptime = Duration::from_secs(7 * u64::try_from(at).unwrap());
+                let wall = later(epoch, SignedDuration::try_from(uptime).unwrap());
+                let wall = later(wall, SignedDuration::from_millis(*ahead));
+                assert_eq!(steps.count(wall, uptime), *counted, "{readings:?} at {at}");
+            }
+        }
+    }
 
     #[test]
     fn time_ends_at_both_ends() {

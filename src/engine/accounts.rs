@@ -201,7 +201,7 @@ impl AccountCommand<'_> {
     async fn search(&self, client: &WorkspaceClient, failure: &Failure) -> Result<String, String> {
         let context = self.context;
         let journalled = self.journal(CreationState::InDoubt, None, &failure.to_string()).await;
-        let until = later(context.now(), context.timing.settle.min(COMMAND_LOOKS_FOR));
+        let until = context.clock.uptime() + context.timing.settle.min(COMMAND_LOOKS_FOR).unsigned_abs();
         loop {
             if let Ok(Some(id)) = self.find(client).await {
                 return self
@@ -209,11 +209,14 @@ impl AccountCommand<'_> {
                     .await
                     .map(|told| format!("{told}; the answer was lost ({failure})"));
             }
-            let now = context.now();
-            if now >= until {
+            let left = until.saturating_sub(context.clock.uptime());
+            if left.is_zero() {
                 break;
             }
-            context.clock.sleep_until(later(now, BETWEEN_LOOKS).min(until)).await;
+            context
+                .clock
+                .sleep(SignedDuration::try_from(left).unwrap_or(BETWEEN_LOOKS).min(BETWEEN_LOOKS))
+                .await;
         }
         let (name, again) = (quoted(&self.name), later(context.now(), context.timing.settle));
         let told = format!(

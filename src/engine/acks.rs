@@ -108,8 +108,9 @@ impl Handle {
         let mut acks = self.journal.acks(&credential).await?;
         let before = acks.iter().position(|before| before.consumer == ack.consumer);
         let before = before.map(|index| acks.remove(index));
-        // The newest counts, also while the clock has been set back.
-        let at = before.as_ref().map_or(ack.at, |before| before.at.max(ack.at));
+        // The newest counts, also when the clock was set back a little.
+        let known = before.as_ref().filter(|before| !ack.supersedes(before));
+        let at = known.map_or(ack.at, |before| before.at);
         let ack = Ack { at, ..ack }.following(before.as_ref());
         self.journal.acknowledge(&credential, &ack).await?;
         let view = self.admission.views.of(&credential);

@@ -10,6 +10,7 @@ use crate::domain::hold::{Hold, HoldKind};
 use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::plan::Reason;
 use crate::domain::policy::Credential;
+use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
 use crate::domain::time::later;
 use crate::domain::waves::{self, Waiting};
@@ -20,6 +21,7 @@ use crate::engine::hold_cache::HoldCache;
 use crate::engine::publishing_turns::PublishingTurns;
 use crate::engine::reconciler::{Action, Reconciler};
 use crate::engine::rotation_limiter::RotationLimiter;
+use crate::engine::waits::Waits;
 use crate::ports::journal::{self, HoldRegister};
 
 /// What all reconcilers share beside the policy. Outlives reloads.
@@ -32,6 +34,7 @@ pub(super) struct Admission {
     pub(super) views: Views,
     /// How many reconcilers wait because the journal cannot be written.
     pub(super) blocked_writes: Arc<AtomicUsize>,
+    pub(super) waits: Waits,
 }
 
 impl Admission {
@@ -45,6 +48,7 @@ impl Admission {
             first_limiter: RotationLimiter::default(),
             views: Views::default(),
             blocked_writes: Arc::default(),
+            waits: Waits::default(),
         })
     }
 
@@ -136,6 +140,16 @@ impl Reconciler {
         Ok((!has_slot).then_some(Action::RequeueAt(soon)))
     }
 
+    /// A record as its back-offs count: its last rotation did not end after now, whatever clock wrote that down.
+    pub(super) fn as_read_now(&self, record: &Record) -> Record {
+        let mut record = record.clone();
+        let Record { credential, last, .. } = &mut record;
+        if let Some(last) = last {
+            last.at = self.admission.waits.since(self.context.clock.as_ref(), credential, last.at);
+        }
+        record
+    }
+
     /// Releases the credential's rotation slot, or its place in line: nothing is to begin now.
     pub(super) fn release_slot(&self) {
         self.admission.release(&self.record.credential);
@@ -158,7 +172,7 @@ impl Reconciler {
         let mut records = BTreeMap::new();
         for name in &credential.after {
             let known = self.context.journal.load_one(name).await.map_err(ReconcileError::reading_another)?;
-            records.extend(known.map(|known| (name.clone(), known.record)));
+            records.extend(known.map(|known| (name.clone(), self.as_read_now(&known.record))));
         }
         let record_of = |name: &CredentialName| records.get(name);
         Ok(waves::waits(&self.record, credential, record_of, now))

@@ -43,13 +43,17 @@ impl Reconciler {
             self.save(planned).await?;
             return Ok(None);
         }
-        let now = self.context.now();
-        let Some(reason) = self.record.why_now(&credential, now) else {
+        if self.correct_the_record(&credential).await? {
+            return Ok(None);
+        }
+        let (now, steps) = (self.context.now(), self.context.clock.steps());
+        let record = self.as_read_now(&self.record);
+        let Some(reason) = record.why_now(&credential, now) else {
             self.release_slot();
             if credential.mode == Mode::Observe {
                 return self.observe(&credential).await;
             }
-            return Ok(Some(self.record.next_look(&credential, now).into()));
+            return Ok(Some(record.next_look(&credential, now).into()));
         };
         if let Some(until) = self.emergency_waits_until(&credential, reason).await? {
             self.release_slot();
@@ -66,7 +70,13 @@ impl Reconciler {
         }
         let is_urgent = self.record.urgency(&credential).is_some();
         let lane = if is_urgent { Lane::Safety } else { Lane::Ordinary };
-        match call_context::in_lane(lane, Box::pin(self.find_key(&credential))).await? {
+        let listed = call_context::in_lane(lane, Box::pin(self.inventory(&credential))).await;
+        if reason.is_due_by_time() && self.is_clock_in_doubt(listed.as_deref().ok(), steps) {
+            tracing::warn!(credential = %credential.name, "no rotation begins: this machine's clock and the provider's do not agree");
+            self.release_slot();
+            return Ok(Some(Action::RequeueAt(later(now, OBSTACLE_RETRY))));
+        }
+        match call_context::in_lane(lane, Box::pin(self.find_key(&credential, listed))).await? {
             Ok(found) if found != self.record => self.save(found).await?,
             // Checked again: other rotations may have begun while the workspace was listed.
             Ok(_) => match self.wait_for_admission(&credential, reason).await? {
@@ -98,7 +108,8 @@ impl Reconciler {
             return Ok(Some(Action::AwaitChange));
         }
         let now = self.context.now();
-        match Box::pin(self.find_key(credential)).await? {
+        let listed = self.inventory(credential).await;
+        match Box::pin(self.find_key(credential, listed)).await? {
             Ok(found) if found != self.record => self.save(found).await?,
             Ok(_) => {}
             Err(obstacle) => self.report(obstacle, false).await?,
@@ -130,13 +141,37 @@ impl Reconciler {
         }
     }
 
+    /// Whether the provider contradicts our clock, or it was set since it stood at `steps`. A provider that does not answer
+    /// contradicts nobody.
+    fn is_clock_in_doubt(&self, listed: Option<&Inventory>, steps: u64) -> bool {
+        let contradicted = listed.is_some_and(|inventory| self.context.check_clock(inventory).is_err());
+        contradicted || self.context.clock.steps() != steps
+    }
+
+    /// Corrects what a wrong clock wrote into the record, once the provider agrees with our clock; whether anything was
+    /// written. Without that, a key that became current in the future would never be due.
+    async fn correct_the_record(&mut self, credential: &Credential) -> Result<bool, ReconcileError> {
+        let (now, steps) = (self.context.now(), self.context.clock.steps());
+        let Some(corrected) = self.record.corrected(now, self.context.timing.clock_skew_max) else {
+            return Ok(false);
+        };
+        let Ok(inventory) = self.inventory(credential).await else { return Ok(false) };
+        if self.is_clock_in_doubt(Some(&inventory), steps) {
+            return Ok(false);
+        }
+        tracing::warn!(credential = %credential.name, "its record has instants that are still to come, from when this machine's clock was wrong; they count from now");
+        self.save(corrected).await?;
+        Ok(true)
+    }
+
     /// Finds the service account, and the credential's key if that is not on record.
     async fn find_key(
         &mut self,
         credential: &Credential,
+        listed: Result<Arc<Inventory>, Failure>,
     ) -> Result<Result<Record, Obstacle>, ReconcileError> {
         let now = self.context.now();
-        let inventory = match self.inventory(credential).await {
+        let inventory = match listed {
             Ok(inventory) => inventory,
             Err(failure) => {
                 let detail = format!("{failure}");

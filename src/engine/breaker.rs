@@ -61,10 +61,11 @@ async fn evaluate(
     let Some(workspace_client) = context.workspaces.get(workspace) else { return Ok(None) };
     let breaker = workspace_client.limits.breaker;
     let lifted = context.journal.lifted(scope, what).await?;
-    let after = breaker::counts_after(breaker, lifted, context.now());
+    let now = context.now();
+    let after = breaker::counts_after(breaker, lifted, now);
     let entries = context.journal.events_since(workspace, &breaker::EVENTS, after).await?;
     let incident =
         |Entry { rotation, at, credential, event, .. }| FailureSignal { at, credential, rotation, event };
     let incidents: Vec<FailureSignal> = entries.into_iter().map(incident).collect();
-    Ok(breaker::trips(breaker, what, &incidents, after))
+    Ok(breaker::trips(breaker, what, &incidents, after, now))
 }

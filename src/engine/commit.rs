@@ -142,6 +142,13 @@ impl Reconciler {
         if let Some(record) = record {
             self.record = record;
         }
+        self.time_the_failure(&next);
+        if entry.event == Event::ClockAgreed {
+            self.admission.waits.agreed(self.context.clock.as_ref(), &entry.credential, entry.at);
+        }
+        if let (Event::MintIntended { .. }, Some(mints)) = (&entry.event, self.work.mint_permit()) {
+            mints.count(self.context.uptime());
+        }
         self.work.replace((!next.is_over()).then_some(next));
         self.publish();
         self.consult_breaker(&entry).await;
@@ -149,6 +156,15 @@ impl Reconciler {
             self.release_slot();
         }
         Ok(())
+    }
+
+    /// The back-off after a failure that has just been journalled goes by the timer.
+    fn time_the_failure(&self, next: &Rotation) {
+        let before = self.work.rotation().and_then(|rotation| rotation.last_failure.as_ref());
+        if let Some(failure) = next.last_failure.as_ref().filter(|failure| Some(*failure) != before) {
+            let clock = self.context.clock.as_ref();
+            self.admission.waits.failed(clock, &self.record.credential, failure.last_at);
+        }
     }
 
     /// Replaces the record; the rotation under way, if any, stays as it is. `changed` still has the stored record's revision.
@@ -222,9 +238,8 @@ impl Reconciler {
             }
         }
         let wait = WRITES.wait(failures.count, None, &self.record.credential);
-        let until = self.context.now().saturating_add(wait).unwrap_or(Timestamp::MAX);
         tokio::select! {
-            () = self.context.clock.sleep_until(until) => Ok(()),
+            () = self.context.clock.sleep(wait) => Ok(()),
             () = self.quit.cancelled() => Err(ReconcileError::Quit),
         }
     }

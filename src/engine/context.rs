@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -30,6 +31,22 @@ pub struct Timing {
     pub clock_skew_max: SignedDuration,
     /// The longest time between two checks of anything that waits for evidence.
     pub look_again: SignedDuration,
+    pub periods: Periods,
+}
+
+/// How often the engine does by itself what nobody may be needed for, by a timer that follows no wall clock.
+#[derive(Debug, Clone, Copy)]
+pub struct Periods {
+    /// The longest pause of its loop.
+    pub wake: SignedDuration,
+    pub sweep: SignedDuration,
+    pub inspect: SignedDuration,
+}
+
+impl Periods {
+    /// Only when somebody asks for it.
+    pub const NEVER: Self =
+        Self { wake: SignedDuration::MAX, sweep: SignedDuration::MAX, inspect: SignedDuration::MAX };
 }
 
 /// The policy in force and the systems that it names.
@@ -48,6 +65,10 @@ pub struct Context {
 impl Context {
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    pub(super) fn uptime(&self) -> Duration {
+        self.clock.uptime()
     }
 
     pub(super) fn credential(&self, name: &CredentialName) -> Option<&Credential> {

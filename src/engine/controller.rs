@@ -13,13 +13,13 @@ use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::record::Record;
 use crate::domain::report::condition::Orphan;
 use crate::domain::rotation::Rotation;
-use crate::domain::time::later;
 use crate::engine::admission::Admission;
 use crate::engine::breaker;
 use crate::engine::commands::CommandRequest;
 use crate::engine::commit::ReconcileError;
 use crate::engine::context::Context;
 use crate::engine::controller::scan::ServedValues;
+use crate::engine::controller::timer::Timer;
 use crate::engine::emergency::EmergencyPermit;
 use crate::engine::handle::{Handle, Heartbeat, MESSAGES_MAX, Message};
 use crate::engine::inspect::InspectionHint;
@@ -34,6 +34,7 @@ mod commands;
 mod hold_changes;
 mod scan;
 mod shutdown;
+mod timer;
 
 /// A reconciliation that panicked is not repeated at once.
 const AFTER_PANIC: SignedDuration = SignedDuration::from_mins(1);
@@ -110,6 +111,7 @@ pub struct Controller {
     meter: Arc<dyn Meter>,
     /// Pauses that are in force, and answered when certain reconciliations have ended.
     pending_pauses: Vec<hold_changes::PendingPause>,
+    timer: Timer,
 }
 
 impl Controller {
@@ -143,6 +145,7 @@ impl Controller {
             slots.insert(name, slot);
         }
         let mut controller = Self {
+            timer: Timer::start(context.clock.as_ref()),
             context,
             slots,
             work_queue: WorkQueue::default(),
@@ -180,19 +183,19 @@ impl Controller {
     ) -> Result<(), ControllerError> {
         self.sweep();
         loop {
+            self.follow_the_clock();
+            self.look_by_itself();
             self.start_due();
             self.beat();
             let clock = Arc::clone(&self.context.clock);
-            let now = clock.now();
-            let longest = later(now, self.context.timing.look_again);
-            let wake = self.work_queue.next().map_or(longest, |next| next.min(longest));
+            let rest = self.rest();
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
                 Some(finished) = self.tasks.join_next_with_id() => self.on_task_result(finished)?,
                 Some(message) = self.messages.recv() => self.on_message(message),
                 () = self.tick.notified() => self.on_tick(),
-                () = clock.sleep_until(wake) => {}
+                () = clock.sleep(rest) => {}
             }
         }
         self.drain(drain).await
@@ -207,7 +210,7 @@ impl Controller {
                 self.slots.insert(name.clone(), slot);
             }
         }
-        let now = self.context.now();
+        let now = self.context.uptime();
         for (name, slot) in &self.slots {
             if slot.damaged.is_none() {
                 self.work_queue.set(name, Some(now));
@@ -243,11 +246,11 @@ impl Controller {
         if let Some(pause) = &slot.running {
             pause.cancel();
         }
-        self.work_queue.set(name, Some(self.context.now()));
+        self.work_queue.set(name, Some(self.context.uptime()));
     }
 
     fn start_due(&mut self) {
-        let now = self.context.now();
+        let now = self.context.uptime();
         while let Some(name) = self.work_queue.pop_due(now) {
             self.start(name);
         }
@@ -356,7 +359,7 @@ impl Controller {
                     slot.running = None;
                     slot.may_begin_emergency = false;
                     slot.reread = true;
-                    self.work_queue.set(&name, self.context.now().checked_add(AFTER_PANIC).ok());
+                    self.requeue_after(&name, AFTER_PANIC);
                 }
                 self.answer_pauses(&name);
             }
@@ -372,7 +375,7 @@ impl Controller {
         }
         // One that cannot be reconciled here any more must not keep the worker from those behind it.
         while let Some(next) = self.backlog.get_mut(&workspace).and_then(VecDeque::pop_front) {
-            self.work_queue.set(&next, Some(self.context.now()));
+            self.work_queue.set(&next, Some(self.context.uptime()));
             let slot = self.slots.get(&next).filter(|slot| slot.running.is_none() && slot.damaged.is_none());
             if slot.and_then(|slot| self.workspace_of(&next, slot)).is_some_and(|(at, _)| at == workspace) {
                 break;
@@ -403,12 +406,11 @@ impl Controller {
             ..std::mem::replace(slot, Slot::new(Record::new(name.clone())))
         };
         let is_over = was_urgent && !slot.is_in_an_emergency();
-        let now = self.context.now();
         match result {
-            Ok(_) if changed => self.work_queue.set(&name, Some(now)),
+            Ok(_) if changed => self.requeue_after(&name, SignedDuration::ZERO),
             Ok(Action::RequeueAt(at)) => {
-                let soonest = now.checked_add(REQUEUE_AFTER_MIN).unwrap_or(now);
-                self.work_queue.set(&name, Some(at.max(soonest)));
+                let wait = at.duration_since(self.context.now());
+                self.requeue_after(&name, wait.max(REQUEUE_AFTER_MIN));
             }
             Ok(Action::AwaitChange) => self.work_queue.set(&name, None),
             Err(ReconcileError::Damaged(error)) => {
@@ -419,7 +421,7 @@ impl Controller {
             Err(ReconcileError::Unreadable(error)) => {
                 tracing::error!(credential = %name, %error, "the journal cannot be read: waiting");
                 slot.reread = true;
-                self.work_queue.set(&name, now.checked_add(AFTER_UNREADABLE).ok());
+                self.requeue_after(&name, AFTER_UNREADABLE);
             }
             Err(ReconcileError::LeaseLost(error)) => return Err(ControllerError::LeaseLost(error)),
             Err(ReconcileError::Quit) => {}

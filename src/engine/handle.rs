@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -17,7 +18,7 @@ use crate::domain::sharing::SharingGroups;
 use crate::engine::accounts::AccountRequest;
 use crate::engine::admission::Admission;
 use crate::engine::commands::{Command, CommandRequest};
-use crate::engine::context::Context;
+use crate::engine::context::{Context, Periods, Timing};
 use crate::ports::journal::{self, CredentialState, Journal};
 
 /// Enough for every operator and consumer of a fleet at once; further requests wait.
@@ -61,6 +62,8 @@ pub struct Heartbeat {
     pub beat: Option<Timestamp>,
     /// When the ticker last woke it.
     pub tick: Option<Timestamp>,
+    /// When it last did what, by the clock's uptime; `None` before it runs.
+    pub looks: Option<Looks>,
     pub credentials: usize,
     /// Credentials that are being reconciled.
     pub reconciling: usize,
@@ -72,7 +75,36 @@ pub struct Heartbeat {
     pub orphans: Vec<Orphan>,
 }
 
+/// When the loop last ran, and last began to search for orphans and for out-of-band changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Looks {
+    pub ran: Duration,
+    pub swept: Duration,
+    pub inspected: Duration,
+}
+
+/// This many periods without a look, and the loop is stalled.
+const MISSED_MAX: u32 = 3;
+
+impl Looks {
+    /// Whether every loop has looked within three of its periods.
+    #[must_use]
+    pub fn are_recent(&self, timing: &Timing, uptime: Duration) -> bool {
+        let Periods { sweep, inspect, wake: _ } = timing.periods;
+        let looks = [(self.ran, timing.look_again), (self.swept, sweep), (self.inspected, inspect)];
+        looks.iter().all(|(at, period)| {
+            uptime.saturating_sub(*at) <= period.unsigned_abs().saturating_mul(MISSED_MAX)
+        })
+    }
+}
+
 impl Heartbeat {
+    /// Whether every loop of the engine has looked lately. One that has not begun yet is not late.
+    #[must_use]
+    pub fn is_alive(&self, timing: &Timing, uptime: Duration) -> bool {
+        self.looks.is_none_or(|looks| looks.are_recent(timing, uptime))
+    }
+
     pub(super) fn count_orphans(&mut self, orphans: Vec<Orphan>) {
         self.orphans_deleted += u64::try_from(orphans.len()).unwrap_or(u64::MAX);
         self.orphans.extend(orphans);
@@ -269,6 +301,13 @@ impl Handle {
         self.heartbeat.borrow().clone()
     }
 
+    /// Whether every loop of the engine has looked within three of its periods.
+    #[must_use]
+    pub fn is_looking(&self) -> bool {
+        let context = self.context();
+        self.heartbeat.borrow().is_alive(&context.timing, context.clock.uptime())
+    }
+
     /// The policy in force.
     #[must_use]
     pub fn context(&self) -> Arc<Context> {
@@ -278,5 +317,42 @@ impl Handle {
     #[must_use]
     pub fn journal(&self) -> &dyn Journal {
         self.journal.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::domain::acceptance::AcceptanceRule;
+
+    #[test]
+    fn a_loop_that_has_not_looked_for_three_of_its_periods_is_not_alive() {
+        let minutes = |count: u64| Duration::from_mins(count);
+        let of = |count: i64| SignedDuration::from_mins(count);
+        let timing = Timing {
+            settle: of(1),
+            activation_deadline: of(1),
+            acceptances: AcceptanceRule { count: 2, over: SignedDuration::ZERO },
+            clock_skew_max: of(1),
+            look_again: of(1),
+            periods: Periods { wake: of(1), sweep: of(15), inspect: of(5) },
+        };
+        // When it last ran, swept and inspected, at an uptime of an hour; all in minutes.
+        for (ran, swept, inspected, alive) in [
+            (60, 60, 60, true),
+            (57, 15, 45, true),
+            (56, 60, 60, false),
+            (60, 14, 60, false),
+            (60, 60, 44, false),
+        ] {
+            let looks = Looks { ran: minutes(ran), swept: minutes(swept), inspected: minutes(inspected) };
+            let heartbeat = Heartbeat { looks: Some(looks), ..Heartbeat::default() };
+            assert_eq!(heartbeat.is_alive(&timing, minutes(60)), alive, "{looks:?}");
+            let unprompted = Timing { periods: Periods::NEVER, ..timing };
+            assert_eq!(heartbeat.is_alive(&unprompted, minutes(60)), ran >= 57, "{looks:?}");
+        }
+        assert!(Heartbeat::default().is_alive(&timing, minutes(60)), "it has not begun");
     }
 }

@@ -42,14 +42,15 @@ mod shared_inventory;
 mod single_run;
 mod sweep;
 pub mod ticker;
+mod waits;
 mod work;
 mod work_queue;
 mod workspace_client;
 
 pub use acks::{AckOutcome, AckRefusal};
 pub use commands::Command;
-pub use context::{Context, Timing};
+pub use context::{Context, Periods, Timing};
 pub use controller::{Controller, ControllerError};
-pub use handle::{CommandError, Handle, Heartbeat, LeakReportError, LeakReportOutcome};
+pub use handle::{CommandError, Handle, Heartbeat, LeakReportError, LeakReportOutcome, Looks};
 pub use single_run::{SingleRun, SingleRunError};
 pub use workspace_client::{BUDGET_PERIOD, WorkspaceClient, WorkspaceHealth};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -27,9 +27,6 @@ use crate::engine::inspect::InspectionHint;
 use crate::engine::work::Work;
 use crate::ports::journal::CredentialState;
 use crate::ports::meter::Meter;
-
-/// A clock that was set back must not turn a short back-off into a long one.
-const BACKOFF_MAX: SignedDuration = SignedDuration::from_hours(2);
 
 /// One credential with everything that its reconciliation needs. The controller lends the state and takes it back.
 pub(super) struct Reconciler {
@@ -161,7 +158,11 @@ impl Reconciler {
         let rotation = effects.rotation;
         let Some(effect) = effect::pending(rotation) else { return Ok(Some(Action::AwaitChange)) };
         let now = effects.context.now();
-        let pace = Pace::of(effect, rotation, effects.leaked_new_key(), now);
+        let (clock, name) = (effects.context.clock.as_ref(), &rotation.plan.credential);
+        let failed_at =
+            |failure: &LastFailure| effects.admission.waits.failed_at(clock, name, failure.last_at);
+        let failed_at = rotation.last_failure.as_ref().map_or(now, failed_at);
+        let pace = Pace::of(effect, rotation, effects.leaked_new_key(), failed_at);
         if now < pace.tried_at {
             let Some(demanded) = Box::pin(effects.demand_meanwhile(effect)).await else {
                 return Ok(Some(Action::RequeueAt(pace.tried_at.min(effects.looks_again(effect)))));
@@ -183,7 +184,12 @@ impl Reconciler {
             }
             Err(failure) => Event::EffectFailed { effect: effect.name(), failure },
         };
+        let concludes = event.concludes_from_the_time();
         let entry = effects.entry(event)?;
+        if concludes && effects.context.clock.steps() != effects.steps {
+            // The clock was set since the conclusion was checked: it is drawn again.
+            return Ok(None);
+        }
         self.commit(entry).await?;
         Ok(None)
     }
@@ -196,6 +202,7 @@ impl Reconciler {
             admission: &self.admission,
             record: &self.record,
             rotation: &active.rotation,
+            steps: self.context.clock.steps(),
             value: &mut active.memory.value,
             acceptances: &mut active.memory.acceptances,
             mint_permit: &mut active.mint_permit,
@@ -225,18 +232,15 @@ struct Pace<'r> {
 }
 
 impl<'r> Pace<'r> {
-    fn of(effect: Effect, rotation: &'r Rotation, leaked_new_key: bool, now: Timestamp) -> Self {
+    fn of(effect: Effect, rotation: &'r Rotation, leaked_new_key: bool, failed_at: Timestamp) -> Self {
         let is_of_safety = effect::is_of_safety(effect, rotation, leaked_new_key);
         let lane = if is_of_safety { Lane::Safety } else { Lane::Ordinary };
         let Some(last_failure) = rotation.last_failure.as_ref().filter(|_| effect != Effect::Mint) else {
-            return Self { lane, tried_at: now, told_at: now, last: None };
+            return Self { lane, tried_at: failed_at, told_at: failed_at, last: None };
         };
-        let LastFailure { effect: failed, failures, last, last_at, .. } = last_failure;
+        let LastFailure { effect: failed, failures, last, .. } = last_failure;
         let seed = &rotation.plan.credential;
-        let after = |wait| {
-            let at = later(*last_at, wait);
-            if at.duration_since(now) > BACKOFF_MAX { now } else { at }
-        };
+        let after = |wait| later(failed_at, wait);
         let (tried_at, told_at) = if !is_of_safety {
             let at = after(backoff::CALLS.wait(*failures, last.retry_after, seed));
             (at, at)

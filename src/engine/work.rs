@@ -7,6 +7,7 @@ use crate::domain::phase::Phase;
 use crate::domain::rotation::Rotation;
 use crate::domain::secret::SecretValue;
 use crate::engine::publishing_turns::PublishingTurn;
+use crate::engine::workspace_client::RecentMints;
 
 #[derive(Default)]
 pub(super) enum Work {
@@ -30,7 +31,7 @@ pub(super) struct ActiveRotation {
     pub(super) rotation: Rotation,
     pub(super) memory: Memory,
     /// Held from the mint budget's count until the intent is journalled.
-    pub(super) mint_permit: Option<OwnedMutexGuard<()>>,
+    pub(super) mint_permit: Option<OwnedMutexGuard<RecentMints>>,
     /// Held from the preflight until the last promotion, unless the reconciliation ends before.
     pub(super) publishing_turn: Option<PublishingTurn>,
 }
@@ -52,6 +53,13 @@ impl Work {
         match self {
             Self::Idle => None,
             Self::Rotating(active) => Some(&active.rotation),
+        }
+    }
+
+    pub(super) fn mint_permit(&mut self) -> Option<&mut RecentMints> {
+        match self {
+            Self::Idle => None,
+            Self::Rotating(active) => active.mint_permit.as_deref_mut(),
         }
     }
 

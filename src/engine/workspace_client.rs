@@ -1,6 +1,8 @@
 //! One workspace as the engine uses it: its issuer, its shared inventory, its mint budget and its health.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::OwnedMutexGuard;
@@ -12,12 +14,16 @@ use crate::domain::key::Inventory;
 use crate::domain::policy::WorkspaceLimits;
 use crate::domain::time::later;
 use crate::engine::shared_inventory::SharedInventory;
+use crate::ports::clock::Clock;
 use crate::ports::issuer::{AdminKey, Issuer};
 use crate::ports::journal::{self, WorkspaceActivity};
 use crate::ports::usage::UsageSource;
 
 /// What the mint budget is counted over.
 pub const BUDGET_PERIOD: SignedDuration = SignedDuration::from_hours(1);
+
+/// So long after a mint there is room for another one.
+const ROOM_AFTER: SignedDuration = SignedDuration::from_secs(3601);
 
 /// A workspace's issuer with what all its rotations share.
 pub struct WorkspaceClient {
@@ -32,7 +38,7 @@ pub struct WorkspaceClient {
     /// Of the safety lane: it does not wait for a listing that keeps silent.
     safety_inventory: SharedInventory,
     /// Held from counting the mints of the last hour until the next intent is journalled.
-    mint_counter: Arc<tokio::sync::Mutex<()>>,
+    mint_counter: Arc<tokio::sync::Mutex<RecentMints>>,
     /// Held from looking for an account's name until its creation has an outcome.
     account_creator: Arc<tokio::sync::Mutex<()>>,
     health: Mutex<WorkspaceHealth>,
@@ -53,7 +59,7 @@ pub struct WorkspaceHealth {
 
 /// The answer of the mint budget: permission to journal one intent to mint, or when to ask again.
 pub(super) enum MintPermit {
-    Granted(OwnedMutexGuard<()>),
+    Granted(OwnedMutexGuard<RecentMints>),
     NotBefore(Timestamp),
 }
 
@@ -145,14 +151,24 @@ impl WorkspaceClient {
     pub(super) async fn mint_permit(
         &self,
         journal: &dyn WorkspaceActivity,
-        now: Timestamp,
+        clock: &dyn Clock,
         emergency: bool,
     ) -> Result<MintPermit, journal::Error> {
-        let guard = Arc::clone(&self.mint_counter).lock_owned().await;
-        Ok(match self.mints_used_up_until(journal, now, emergency).await? {
+        let mut guard = Arc::clone(&self.mint_counter).lock_owned().await;
+        let now = clock.now();
+        let by_the_journal = self.mints_used_up_until(journal, now, emergency).await?;
+        let in_the_way = guard.in_the_way(self.mint_limit(emergency), clock.uptime());
+        let by_the_timer = in_the_way.map(|ago| later(later(now, -ago), ROOM_AFTER));
+        Ok(match by_the_journal.into_iter().chain(by_the_timer).max() {
             None => MintPermit::Granted(guard),
             Some(until) => MintPermit::NotBefore(until),
         })
+    }
+
+    fn mint_limit(&self, emergency: bool) -> usize {
+        let limits = &self.limits;
+        let limit = if emergency { limits.mints_per_hour.max(1) } else { limits.ordinary_mints_per_hour() };
+        usize::try_from(limit).unwrap_or(usize::MAX)
     }
 
     /// Until when the mint budget is used up; `None` if it is not.
@@ -166,12 +182,54 @@ impl WorkspaceClient {
         emergency: bool,
     ) -> Result<Option<Timestamp>, journal::Error> {
         let since = now.saturating_sub(BUDGET_PERIOD).unwrap_or(Timestamp::MIN);
-        let mints = journal.mints_since(&self.name, since).await?;
-        let limits = &self.limits;
-        let limit = if emergency { limits.mints_per_hour.max(1) } else { limits.ordinary_mints_per_hour() };
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut mints = journal.mints_since(&self.name, since).await?;
+        // One that is still to come was made by a clock that was wrong: nobody knows when.
+        mints.retain(|mint| *mint <= now);
         // The mint whose ageing out of the period makes room for one more.
-        let in_the_way = mints.len().checked_sub(limit).and_then(|index| mints.get(index));
-        Ok(in_the_way.map(|mint| later(*mint, BUDGET_PERIOD + SignedDuration::from_secs(1))))
+        let in_the_way =
+            mints.len().checked_sub(self.mint_limit(emergency)).and_then(|index| mints.get(index));
+        Ok(in_the_way.map(|mint| later(*mint, ROOM_AFTER)))
+    }
+}
+
+/// The mints that this process intended in the last period, by the timer: a wall clock that is set forward does not make
+/// the journal's mints older than they are.
+#[derive(Debug, Default)]
+pub(super) struct RecentMints(VecDeque<Duration>);
+
+impl RecentMints {
+    /// Counts one whose intent has just been journalled.
+    pub(super) fn count(&mut self, uptime: Duration) {
+        self.0.push_back(uptime);
+    }
+
+    /// How long ago the mint was made whose ageing out of the period makes room for one more within `limit`.
+    fn in_the_way(&mut self, limit: usize, uptime: Duration) -> Option<SignedDuration> {
+        let ago =
+            |at: Duration| SignedDuration::try_from(uptime.saturating_sub(at)).unwrap_or(SignedDuration::MAX);
+        while self.0.front().is_some_and(|first| ago(*first) > BUDGET_PERIOD) {
+            self.0.pop_front();
+        }
+        self.0.len().checked_sub(limit).and_then(|index| self.0.get(index)).map(|at| ago(*at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mint_counts_for_an_hour_of_the_timer() {
+        let (mut mints, minutes) = (RecentMints::default(), |count: u64| Duration::from_mins(count));
+        let mut in_the_way = |limit, at| mints.in_the_way(limit, minutes(at));
+        assert_eq!(in_the_way(1, 0), None);
+        let mut mints = RecentMints::default();
+        [0, 10, 20].into_iter().for_each(|at| mints.count(minutes(at)));
+        let mut in_the_way = |limit, at| mints.in_the_way(limit, minutes(at));
+        assert_eq!(in_the_way(4, 20), None);
+        assert_eq!(in_the_way(3, 20), Some(SignedDuration::from_mins(20)), "the first makes room");
+        assert_eq!(in_the_way(1, 20), Some(SignedDuration::ZERO), "only the last does");
+        assert_eq!(in_the_way(3, 61), None);
+        assert_eq!(in_the_way(2, 61), Some(SignedDuration::from_mins(51)));
     }
 }

@@ -14,7 +14,7 @@ use crate::http::response::Problem;
 use crate::telemetry::metrics::{self, Exposition};
 use crate::telemetry::observation::Observation;
 
-/// Alive unless the engine's loop has not run for three of its longest intervals. Outages of other systems do not matter.
+/// Alive unless the engine has not run, swept or inspected for three of its periods. Outages of other systems do not matter.
 pub(super) async fn livez(State(shared): State<Arc<PublicState>>) -> Response {
     if shared.observer.is_alive() {
         return Json(Alive { alive: true }).into_response();

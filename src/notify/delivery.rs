@@ -32,6 +32,8 @@ const DROPPED_AFTER: SignedDuration = SignedDuration::from_hours(48);
 /// How long a stopping daemon waits for the current delivery.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
 const JOURNAL_RETRY: Duration = Duration::from_secs(5);
+/// The longest back-off of a delivery, as of [`backoff::CALLS`] with a receiver that asks for an hour.
+const RETRY_MAX: Duration = Duration::from_hours(1);
 
 /// Wakes a worker, and passes it notifications that cannot be stored in the journal.
 #[derive(Default)]
@@ -78,6 +80,30 @@ struct WorkerState {
     sent: VecDeque<Instant>,
     /// The outcome of the last delivery until it is stored; no message is sent before.
     unsettled: Option<DeliveryOutcome>,
+    retry: RetryTimer,
+    urgent_retry: RetryTimer,
+}
+
+/// Waits for a notification's next attempt by the timer, from when its due time was first read: a wall clock that is set
+/// neither delays nor hurries it.
+#[derive(Default)]
+struct RetryTimer(Option<(u64, Timestamp, Instant)>);
+
+impl RetryTimer {
+    /// The delay until the attempt; `None` if it is due.
+    fn left(&mut self, notification: &Notification, now: Timestamp) -> Option<Duration> {
+        let Notification { number, due, .. } = *notification;
+        let known = self.0.filter(|(known, at, _)| (*known, *at) == (number, due));
+        let attempt = match known {
+            Some((_, _, attempt)) => attempt,
+            None => {
+                let wait = Duration::try_from(due.duration_since(now)).unwrap_or_default();
+                Instant::now() + wait.min(RETRY_MAX)
+            }
+        };
+        self.0 = Some((number, due, attempt));
+        Some(attempt.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
+    }
 }
 
 impl DeliveryWorker {
@@ -115,7 +141,7 @@ impl DeliveryWorker {
 
     /// Delivers due notifications and returns the delay until the next round; `None` to wait for a wake-up.
     async fn round(&mut self, state: &mut WorkerState) -> Result<Option<Duration>, journal::Error> {
-        let urgent = self.urgent().await;
+        let urgent = self.urgent(&mut state.urgent_retry).await;
         loop {
             if let Some(outcome) = &state.unsettled {
                 self.outbox.settle(outcome).await?;
@@ -148,8 +174,8 @@ impl DeliveryWorker {
         now: Timestamp,
     ) -> Result<&'l [Notification], Option<Duration>> {
         let Some(first) = notifications.first() else { return Err(None) };
-        if first.due > now {
-            return Err(Some(first.due.duration_since(now).unsigned_abs()));
+        if let Some(left) = state.retry.left(first, now) {
+            return Err(Some(left));
         }
         while state.sent.front().is_some_and(|sent| sent.elapsed() >= MINUTE) {
             state.sent.pop_front();
@@ -157,7 +183,8 @@ impl DeliveryWorker {
         if let Some(oldest) = state.sent.front().filter(|_| state.sent.len() >= PER_MINUTE_MAX) {
             return Err(Some(MINUTE.saturating_sub(oldest.elapsed())));
         }
-        let due = notifications.iter().take_while(|notification| notification.due <= now).count();
+        let due =
+            notifications.iter().take_while(|notification| notification.due <= now.max(first.due)).count();
         let many = due.min(self.notifier.batch_max());
         let count = if many >= DIGEST_FROM { many } else { 1 };
         Ok(notifications.get(..count).unwrap_or_default())
@@ -213,11 +240,11 @@ impl DeliveryWorker {
     }
 
     /// Delivers notifications that are not in the journal; returns the delay until the next retry.
-    async fn urgent(&mut self) -> Option<Duration> {
+    async fn urgent(&mut self, retry: &mut RetryTimer) -> Option<Duration> {
         while let Some(notification) = self.urgent_queue.first() {
             let now = self.clock.now();
-            if notification.due > now {
-                return Some(notification.due.duration_since(now).unsigned_abs());
+            if let Some(left) = retry.left(&notification, now) {
+                return Some(left);
             }
             let outcome = self.notifier.deliver(std::slice::from_ref(&notification)).await;
             let outcome = self.settle(std::slice::from_ref(&notification), outcome);

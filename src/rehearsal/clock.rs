@@ -2,16 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::oneshot;
 
-use crate::domain::time::later;
+use crate::domain::time::{ClockSteps, later};
 use crate::ports::clock::Clock;
-
-/// How long a sleeper sleeps at most before it looks at the clock again: the clock may be set meanwhile.
-const NAP_MAX: SignedDuration = SignedDuration::from_hours(24);
 
 /// A clock that is moved, and that can be wrong. A clone is the same clock.
 #[derive(Clone)]
@@ -21,6 +19,7 @@ struct State {
     truth: Timestamp,
     /// How far the clock that is read is ahead of the true time.
     ahead: SignedDuration,
+    steps: ClockSteps,
     /// Orders those who wait for the same instant.
     next: u64,
     /// By true time.
@@ -30,7 +29,13 @@ struct State {
 impl VirtualClock {
     #[must_use]
     pub fn new(now: Timestamp) -> Self {
-        let state = State { truth: now, ahead: SignedDuration::ZERO, next: 0, sleepers: BTreeMap::new() };
+        let state = State {
+            truth: now,
+            ahead: SignedDuration::ZERO,
+            steps: ClockSteps::NONE,
+            next: 0,
+            sleepers: BTreeMap::new(),
+        };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -96,11 +101,11 @@ impl VirtualClock {
 
     /// Sleeps for so long of the true time.
     pub async fn sleep(&self, lasts: SignedDuration) {
-        let until = later(self.truth(), lasts);
-        self.wait(until).await;
+        self.wait(later(self.truth(), lasts)).await;
     }
 
-    async fn wait(&self, until: Timestamp) {
+    /// Waits for an instant of the true time.
+    pub async fn wait(&self, until: Timestamp) {
         let woken = {
             let mut state = self.state();
             if until <= state.truth {
@@ -126,15 +131,34 @@ impl VirtualClock {
     }
 }
 
+impl State {
+    fn uptime(&self) -> Duration {
+        self.truth.duration_since(Timestamp::UNIX_EPOCH).unsigned_abs()
+    }
+
+    fn read(&mut self) -> (Timestamp, u64) {
+        let now = later(self.truth, self.ahead);
+        let uptime = self.uptime();
+        (now, self.steps.count(now, uptime))
+    }
+}
+
 #[async_trait]
 impl Clock for VirtualClock {
     fn now(&self) -> Timestamp {
-        let state = self.state();
-        later(state.truth, state.ahead)
+        self.state().read().0
     }
 
-    async fn sleep_until(&self, at: Timestamp) {
-        self.sleep(at.duration_since(self.now()).min(NAP_MAX)).await;
+    fn uptime(&self) -> Duration {
+        self.state().uptime()
+    }
+
+    fn steps(&self) -> u64 {
+        self.state().read().1
+    }
+
+    async fn sleep(&self, lasts: SignedDuration) {
+        self.wait(later(self.truth(), lasts)).await;
     }
 }
 
@@ -148,9 +172,7 @@ mod tests {
         let after = |days: i64| Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * days);
         let woken = Mutex::new(Vec::new());
         let sleep = async |days: i64| {
-            while clock.now() < after(days) {
-                clock.sleep_until(after(days)).await;
-            }
+            clock.wait(after(days)).await;
             woken.lock().unwrap().push(days);
         };
         clock.runtime().unwrap().block_on(async {

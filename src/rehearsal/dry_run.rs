@@ -19,7 +19,7 @@ use crate::domain::record::Record;
 use crate::domain::rotation::{ParkReason, Rotation};
 use crate::domain::schedule::StartDecision;
 use crate::domain::secret::Fingerprint;
-use crate::engine::{Context, SingleRun, Timing, WorkspaceClient};
+use crate::engine::{Context, Periods, SingleRun, Timing, WorkspaceClient};
 use crate::ports::clock::Clock;
 use crate::ports::issuer::Issuer;
 use crate::ports::journal::{Acknowledgements as _, CredentialState, Entry, Records as _};
@@ -72,6 +72,7 @@ impl<'a> Given<'a> {
                 acceptances: daemon.acceptances,
                 clock_skew_max: daemon.clock_skew_max,
                 look_again: LOOK_AGAIN,
+                periods: Periods::NEVER,
             },
         }
     }

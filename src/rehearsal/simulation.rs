@@ -211,12 +211,12 @@ impl World {
                 () = self.recorder.crash_point.reached() => {
                     drop(life);
                     score.crashed();
-                    self.recorder.clock.sleep_until(self.recorder.clock.now().saturating_add(RESTART).unwrap_or(until)).await;
+                    self.recorder.clock.sleep(RESTART).await;
                     life = self.begin(conditions).await?;
                 }
                 Some(ended) = life.tasks.join_next() => return Err(how(ended)),
                 () = self.recorder.changed.notified() => {}
-                () = self.recorder.clock.sleep_until(wake) => {}
+                () = self.recorder.clock.wait(wake) => {}
             }
         }
         life.stop.cancel();

@@ -79,10 +79,7 @@ async fn answer(shared: &Shared, call: &Call) -> (Answer, Delivery) {
 }
 
 async fn wait(shared: &Shared, lasts: SignedDuration) {
-    let until = later(shared.now(), lasts);
-    while shared.now() < until {
-        shared.clock.sleep_until(until).await;
-    }
+    shared.clock.sleep(lasts).await;
 }
 
 /// Counts an administrative call for as long as it lasts, also if the client goes away.

@@ -97,8 +97,8 @@ pub struct Observation {
     pub at: Timestamp,
     pub status: Status,
     pub heartbeat: Heartbeat,
-    /// The longest pause of the engine loop.
-    pub look_again: SignedDuration,
+    /// Whether every loop of the engine has looked lately.
+    pub is_looking: bool,
     pub workspaces: BTreeMap<WorkspaceName, WorkspaceHealth>,
     /// Every credential of the journal and the policy, or the error of reading the journal.
     pub report: Result<StatusReport, String>,
@@ -113,10 +113,10 @@ pub struct Observation {
 }
 
 impl Observation {
-    /// Whether the engine loop ran recently. A draining daemon counts as alive.
+    /// Whether the engine reconciles, sweeps and inspects. A draining daemon counts as alive.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        is_alive(&self.status, &self.heartbeat, self.look_again, self.at)
+        self.status.draining || self.is_looking
     }
 }
 
@@ -147,9 +147,7 @@ impl Observer {
     /// As [`Observation::is_alive`], without reading the journal.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        let context = self.handle.context();
-        let (now, look_again) = (context.clock.now(), context.timing.look_again);
-        is_alive(&self.status.borrow(), &self.handle.heartbeat(), look_again, now)
+        self.status.borrow().draining || self.handle.is_looking()
     }
 
     /// The report of one credential, never cached; `None` if neither the journal nor the policy has it.
@@ -205,7 +203,7 @@ impl Observer {
             counts: status.meter.read(),
             status,
             heartbeat: self.handle.heartbeat(),
-            look_again: context.timing.look_again,
+            is_looking: self.handle.is_looking(),
             workspaces: context
                 .workspaces
                 .iter()
@@ -330,9 +328,4 @@ fn bytes(journal: &Path) -> Option<u64> {
     log.push("-wal");
     let log = fs::metadata(log).map_or(0, |log| log.len());
     Some(fs::metadata(journal).ok()?.len() + log)
-}
-
-fn is_alive(status: &Status, heartbeat: &Heartbeat, look_again: SignedDuration, now: Timestamp) -> bool {
-    let longest = look_again.saturating_mul(3);
-    status.draining || heartbeat.beat.is_none_or(|beat| now.duration_since(beat) <= longest)
 }

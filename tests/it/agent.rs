@@ -4,6 +4,7 @@
 mod aws;
 mod daemon;
 mod documents;
+mod early;
 mod encrypted;
 mod exec;
 mod following;

@@ -150,6 +150,33 @@ fn a_due_instant_stays_as_long_as_its_schedule_does() {
     assert_eq!(Record::new(name()).plan_next(&credential()), None, "without a key there is nothing to plan");
 }
 
+#[test]
+fn what_a_wrong_clock_wrote_into_a_record_counts_from_now_and_nothing_else_changes() {
+    let (now, tolerance) = (at(3), SignedDuration::from_mins(2));
+    let since = |at: Timestamp| {
+        let mut record = record();
+        record.current.as_mut().unwrap().since = at;
+        record
+    };
+    for right in [record(), since(now), since(now + tolerance), ended(PhaseName::RolledBack, 1)] {
+        assert_eq!(right.corrected(now, tolerance), None);
+    }
+    let of_a_key = |record: &Record| record.current.as_ref().unwrap().since;
+    for ahead in [SignedDuration::from_mins(3), SignedDuration::from_hours(24 * 730)] {
+        let corrected = since(now + ahead).corrected(now, tolerance).unwrap();
+        assert_eq!(of_a_key(&corrected), now);
+        let planned = corrected.plan_next(&credential()).unwrap();
+        assert_eq!(planned.due.as_ref().unwrap().at, at(13), "a whole interval from now");
+        assert_eq!(planned.corrected(now, tolerance), None);
+
+        let adopted = Record { adopted_at: Some(now + ahead), published: Vec::new(), ..record() };
+        let corrected = adopted.corrected(now, tolerance).unwrap();
+        assert_eq!((corrected.adopted_at, of_a_key(&corrected)), (Some(now), at(0)));
+        let planned = corrected.plan_next(&credential()).unwrap();
+        assert_eq!(planned.why_now(&credential(), now), Some(Reason::Adoption));
+    }
+}
+
 proptest! {
     /// Otherwise the engine would sleep through a reason, or turn without rest.
     #[test]

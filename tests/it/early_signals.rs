@@ -14,7 +14,7 @@ use crate::support::rehearsal::Rehearsal;
 const PADDING: usize = 12 << 20;
 const ATTEMPTS: usize = 5;
 
-fn handles(pid: u32, signal: Signal) -> bool {
+pub(crate) fn handles(pid: u32, signal: Signal) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
     let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();

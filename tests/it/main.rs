@@ -7,6 +7,7 @@ mod aws;
 mod aws_late;
 mod aws_rotation;
 mod canary;
+mod clock_steps;
 mod commands;
 mod config;
 mod decisions;

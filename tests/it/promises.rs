@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use rekeyd::adapters::directory;
 use rekeyd::config;
 use rekeyd::domain::acceptance::AcceptanceRule;
-use rekeyd::engine::Timing;
+use rekeyd::engine::{Periods, Timing};
 use rekeyd::rehearsal::dry_run::Given;
 use rekeyd::rehearsal::simulation::{self, Conditions};
 use serde_json::Value;
@@ -139,6 +139,7 @@ fn a_rehearsal_without_an_end_is_played_as_far_as_it_is_bounded_and_says_how_far
         acceptances: AcceptanceRule { count: 2, over: SignedDuration::ZERO },
         clock_skew_max: second,
         look_again: second,
+        periods: Periods::NEVER,
     };
     let given = Given { policy: &policy, stores, admins: BTreeMap::new(), timing };
     // Enough for the journal to be rid of some of them.

@@ -33,8 +33,17 @@ impl Clock for HandClock {
         *self.0.lock().unwrap()
     }
 
-    async fn sleep_until(&self, at: Timestamp) {
-        while self.now() < at {
+    fn uptime(&self) -> Duration {
+        self.now().duration_since(Timestamp::UNIX_EPOCH).unsigned_abs()
+    }
+
+    fn steps(&self) -> u64 {
+        0
+    }
+
+    async fn sleep(&self, lasts: SignedDuration) {
+        let until = self.now() + lasts;
+        while self.now() < until {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }

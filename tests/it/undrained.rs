@@ -193,6 +193,35 @@ async fn while_systemds_journal_takes_nothing_it_works_and_stops_when_it_is_told
     scene.stage.sandbox.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_systemd_takes_no_notifications_it_works_answers_and_stops_when_it_is_told_to() {
+    let scene = Scene::set(54).await;
+    let path = scene.stage.root().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    let other = UnixDatagram::unbound().unwrap();
+    other.set_nonblocking(true).unwrap();
+    while other.send_to(b"FILLER=1\n", &path).is_ok() {}
+    let log = OpenOptions::new().create(true).append(true).open(scene.stage.log()).unwrap();
+    // It is notified of readiness, of each reload, and four times in a second for the watchdog.
+    let set = [format!("NOTIFY_SOCKET={}", path.display()), "WATCHDOG_USEC=1000000".to_owned()];
+    let through: Vec<String> = std::iter::once("env".to_owned()).chain(set).collect();
+    let mut daemon = scene.start(&through, log.into(), None);
+    scene.until("it is healthy", async |it| it.get("/healthz").await.is_some()).await;
+    for _ in 0..100 {
+        daemon.signal(Signal::HUP);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    for _ in 0..3 {
+        let before = scene.replaced();
+        scene.until("keys are replaced", async |it| it.replaced() > before).await;
+        assert!(scene.get("/livez").await.is_some() && scene.get("/readyz").await.is_some());
+    }
+    daemon.signal(Signal::TERM);
+    assert!(daemon.ended().await.success(), "{}", said(&scene));
+    drop(manager);
+    scene.stage.sandbox.shutdown().await;
+}
+
 fn said(scene: &Scene) -> String {
     fs::read_to_string(scene.stage.log()).unwrap_or_else(|error| panic!("{error}"))
 }

@@ -221,7 +221,7 @@ impl Acknowledgements for MemoryJournal {
         let kept = (credential.clone(), ack.consumer.clone());
         let newest = contents.acks.get(&kept);
         let says_something_else = newest.is_none_or(|newest| !newest.says_the_same(ack));
-        if newest.is_none_or(|newest| newest.at <= ack.at) {
+        if newest.is_none_or(|newest| ack.supersedes(newest)) {
             contents.acks.insert(kept, ack.clone());
             if says_something_else {
                 contents.seal(changes::acknowledged(credential, ack));

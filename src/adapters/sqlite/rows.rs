@@ -39,6 +39,7 @@ pub(super) struct AckRow {
     pub(super) health: &'static str,
     pub(super) since: String,
     pub(super) at: String,
+    pub(super) believes_until: String,
 }
 
 pub(super) struct ObservationRow {
@@ -102,6 +103,7 @@ impl AckRow {
             health: ack.health.label(),
             since: instant(ack.since),
             at: instant(ack.at),
+            believes_until: instant(ack.believes_until()),
         }
     }
 }

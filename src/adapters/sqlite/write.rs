@@ -209,9 +209,17 @@ fn acknowledge(connection: &Connection, ack: &AckRow) -> Result<bool, StatementE
             "INSERT INTO acks (credential, consumer, fingerprint, health, since, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
              ON CONFLICT (credential, consumer) DO UPDATE SET fingerprint = excluded.fingerprint,
                  health = excluded.health, since = excluded.since, at = excluded.at
-             WHERE excluded.at >= acks.at",
+             WHERE excluded.at >= acks.at OR acks.at > ?7",
         )?
-        .execute(params![ack.credential, ack.consumer, ack.fingerprint, ack.health, ack.since, ack.at])?;
+        .execute(params![
+            ack.credential,
+            ack.consumer,
+            ack.fingerprint,
+            ack.health,
+            ack.since,
+            ack.at,
+            ack.believes_until
+        ])?;
     Ok(kept > 0 && !same)
 }
 

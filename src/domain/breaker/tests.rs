@@ -11,6 +11,9 @@ fn at(minute: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute)
 }
 
+/// Later than everything here.
+const LATE: Timestamp = Timestamp::MAX;
+
 fn breaker(failures: u32) -> Breaker {
     Breaker { failures, within: SignedDuration::from_hours(1) }
 }
@@ -76,11 +79,11 @@ fn each_event_counts_for_what_failed_by_it() {
 #[test]
 fn a_rotation_counts_once_for_what_became_of_its_old_key() {
     let one = [incident(1, 1, alarmed()), incident(2, 1, rolled_back(RollbackCause::Operator))];
-    assert_eq!(trips(breaker(2), HoldKind::Revoking, &one, at(0)), None);
+    assert_eq!(trips(breaker(2), HoldKind::Revoking, &one, at(0), LATE), None);
     let two = [one.to_vec(), vec![incident(3, 2, alarmed())]].concat();
-    let why = trips(breaker(2), HoldKind::Revoking, &two, at(0)).unwrap();
+    let why = trips(breaker(2), HoldKind::Revoking, &two, at(0), LATE).unwrap();
     assert_eq!(why, "2 failures within 1h, the last of `tts`: api fails");
-    assert_eq!(trips(breaker(1), HoldKind::Minting, &two, at(0)), None);
+    assert_eq!(trips(breaker(1), HoldKind::Minting, &two, at(0), LATE), None);
 }
 
 #[test]
@@ -89,7 +92,7 @@ fn a_listing_that_lags_is_no_failure_and_one_that_never_shows_it_is() {
         let conflict = || hindered(EffectName::DisableOld, Kind::Conflict);
         (0..count).map(|index| incident(i64::from(index), 1, conflict())).collect()
     };
-    let trips = |count| trips(breaker(1), HoldKind::Revoking, &conflicts(count), at(-1)).is_some();
+    let trips = |count| trips(breaker(1), HoldKind::Revoking, &conflicts(count), at(-1), LATE).is_some();
     assert_eq!(
         (trips(FAILED_EFFECTS - 1), trips(FAILED_EFFECTS), trips(FAILED_EFFECTS * 4)),
         (false, true, true)
@@ -102,10 +105,28 @@ fn what_a_person_has_lifted_is_not_counted_again() {
     let failed: Vec<FailureSignal> =
         minutes.iter().map(|minute| incident(*minute, 1, Event::ValueLost)).collect();
     let after = |lifted: Option<i64>, now| counts_after(breaker(3), lifted.map(at), at(now));
-    let trips = |after| trips(breaker(3), HoldKind::Minting, &failed, after).is_some();
+    let trips = |after| trips(breaker(3), HoldKind::Minting, &failed, after, LATE).is_some();
     assert!(trips(after(None, 30)));
     assert!(!trips(after(None, 70)), "the first is an hour old");
     assert!(!trips(after(Some(10), 30)) && trips(after(Some(9), 30)));
+}
+
+#[test]
+fn what_a_wrong_clock_wrote_into_the_future_neither_trips_it_for_ever_nor_keeps_it_from_tripping() {
+    let days = |count: i64| count * 24 * 60;
+    let failed: Vec<FailureSignal> = [10, days(40), days(40) + 1, days(730)]
+        .into_iter()
+        .map(|minute| incident(minute, 1, Event::ValueLost))
+        .collect();
+    let trips = |failures, lifted: Option<i64>, now| {
+        let after = counts_after(breaker(failures), lifted.map(at), at(now));
+        trips(breaker(failures), HoldKind::Minting, &failed, after, at(now)).is_some()
+    };
+    assert!(!trips(2, None, 20) && trips(1, None, 20));
+    // Lifted in the future: what fails now counts all the same.
+    assert!(trips(1, Some(days(40)), 20) && !trips(1, Some(15), 20));
+    // When that time has come, they are of then.
+    assert!(trips(2, None, days(40) + 2));
 }
 
 proptest! {
@@ -128,7 +149,7 @@ proptest! {
         };
         let incidents: Vec<FailureSignal> =
             minutes.iter().map(|(minute, rotation, kind)| incident(*minute, *rotation, event(*kind))).collect();
-        let recent = |minute: i64| minute > now - 60 && lifted.is_none_or(|lifted| minute > lifted);
+        let recent = |minute: i64| minute > now - 60 && lifted.is_none_or(|lifted| lifted > now || minute > lifted);
         let minting = minutes.iter().filter(|(minute, _, kind)| recent(*minute) && *kind < 2).count();
         let revoking: BTreeSet<u128> = minutes
             .iter()
@@ -136,7 +157,7 @@ proptest! {
             .map(|(_, rotation, _)| *rotation)
             .collect();
         let after = counts_after(breaker(threshold), lifted.map(at), at(now));
-        let trips = |what| trips(breaker(threshold), what, &incidents, after).is_some();
+        let trips = |what| trips(breaker(threshold), what, &incidents, after, LATE).is_some();
         prop_assert_eq!(trips(HoldKind::Minting), minting >= threshold as usize);
         prop_assert_eq!(trips(HoldKind::Revoking), revoking.len() >= threshold as usize);
     }

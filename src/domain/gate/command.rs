@@ -43,7 +43,7 @@ impl GateKind for CommandGate {
 
     fn judge(&self, facts: &Facts<'_>) -> Judgement {
         match &facts.evidence.observed.command {
-            Some(ran) if facts.now.duration_since(ran.at) > STALE_AFTER => {
+            Some(ran) if facts.now.duration_since(ran.at).abs() > STALE_AFTER => {
                 Judgement::shut(format!("the command was last asked at {}", ran.at), Vec::new())
             }
             Some(ran) if ran.agreed => Judgement::open(format!("the command agreed: {}", ran.how)),

@@ -148,7 +148,7 @@ impl GateKind for Probes {
         let mut instances = 0;
         for probe in self {
             let fresh = |finding: &&ProbeRound| {
-                finding.probe == probe.name && facts.now.duration_since(finding.at) <= STALE_AFTER
+                finding.probe == probe.name && facts.now.duration_since(finding.at).abs() <= STALE_AFTER
             };
             match facts.evidence.observed.probes.iter().find(fresh) {
                 Some(finding) => {

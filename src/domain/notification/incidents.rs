@@ -102,9 +102,10 @@ impl Incidents {
         let subscribed: BTreeSet<&ChannelName> =
             subscriptions.iter().filter(|(_, it)| it.matches(alert)).map(|(name, _)| name).collect();
         if !self.open.contains_key(&alert.key) {
-            let since = *self.pending.entry(alert.key.clone()).or_insert(now);
-            // A clock that was set back makes nobody wait longer.
-            let lasted = now.duration_since(since);
+            let since = self.pending.entry(alert.key.clone()).or_insert(now);
+            // A clock that was set back makes nobody wait for longer than once more.
+            *since = now.min(*since);
+            let lasted = now.duration_since(*since);
             if lasted < notify_after.max(alert.grace) || subscribed.is_empty() {
                 return;
             }
@@ -140,8 +141,9 @@ impl Incidents {
         now: Timestamp,
         change: &mut Change,
     ) {
-        let since = *self.clearing.entry(alert.key.clone()).or_insert(now);
-        if now.duration_since(since) < notify_after {
+        let since = self.clearing.entry(alert.key.clone()).or_insert(now);
+        *since = now.min(*since);
+        if now.duration_since(*since) < notify_after {
             return;
         }
         self.clearing.remove(&alert.key);

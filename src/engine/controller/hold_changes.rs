@@ -92,7 +92,7 @@ impl Controller {
         if !(first.was_released() | all.was_released()) {
             return;
         }
-        let now = self.context.now();
+        let now = self.context.uptime();
         for workspace in self.context.workspaces.keys() {
             let next = all.next_in_line(workspace, self.context.rotation_slots(workspace));
             let next_first = first.next_in_line(workspace, self.context.first_rotation_slots(workspace));

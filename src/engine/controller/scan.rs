@@ -4,8 +4,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use crate::domain::finding::FindingKind;
 use crate::domain::ids::{CredentialName, KeyId, WorkspaceName};
 use crate::domain::inspection::{self, InspectionInput};
@@ -28,6 +26,7 @@ pub(super) struct ServedValues {
 impl Controller {
     /// Searches for orphans, reads destinations, and inspects.
     pub(super) fn sweep(&mut self) {
+        self.timer.looks.swept = self.context.uptime();
         self.list(true);
         for workspace in self.context.workspaces.keys() {
             let wanted: Vec<(CredentialName, Vec<Destination>)> = self
@@ -46,6 +45,7 @@ impl Controller {
 
     /// Lists every workspace, and has what rotations put into service looked at.
     pub(super) fn inspect(&mut self) {
+        self.timer.looks.inspected = self.context.uptime();
         self.list(false);
         for slot in self.slots.values_mut() {
             // A running reconciler may have come further than the slot knows.
@@ -159,7 +159,7 @@ impl Controller {
 
     /// Another emergency may begin: requeues those that wait.
     pub(super) fn requeue_held_emergencies(&mut self) {
-        let now: Timestamp = self.context.now();
+        let now = self.context.uptime();
         for (name, slot) in &self.slots {
             if slot.record.is_held() && slot.running.is_none() && slot.damaged.is_none() {
                 self.work_queue.set(name, Some(now));

@@ -56,6 +56,7 @@ impl Controller {
     pub(super) fn beat(&self) {
         self.heartbeat.send_modify(|heartbeat| {
             heartbeat.beat = Some(self.context.now());
+            heartbeat.looks = Some(self.timer.looks);
             heartbeat.credentials = self.slots.len();
             heartbeat.reconciling = self.reconcilers.len();
             let damaged =

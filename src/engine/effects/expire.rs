@@ -18,7 +18,7 @@ impl Effects<'_> {
         let rotation = self.rotation;
         let Some(at) = dead_man::renewal(rotation, now) else { return Ok(None) };
         let inventory = self.listed().await?;
-        self.context.check_clock(&inventory)?;
+        self.check_clock(&inventory)?;
         let Some(old) = self.old_key(&inventory) else { return Ok(None) };
         let original = old.expires_at;
         if rotation.dead_man.is_some() {
@@ -46,7 +46,7 @@ impl Effects<'_> {
         let now = self.context.now();
         let rotation = self.rotation;
         let inventory = self.listed().await?;
-        self.context.check_clock(&inventory)?;
+        self.check_clock(&inventory)?;
         let (Some(old), Some(margin)) = (self.old_key(&inventory), rotation.plan.expire_old_key) else {
             // A listing that lags may lack the key, whose expiry may be in force already.
             if let (Some(old), false) = (&rotation.plan.old, self.has_settled()) {
@@ -101,7 +101,7 @@ impl Effects<'_> {
     fn has_settled(&self) -> bool {
         let now = self.context.now();
         let failure = self.rotation.last_failure.as_ref();
-        let first = failure.map_or(now, |failure| failure.first_at);
+        let first = failure.map_or(now, |failure| self.since(failure.first_at));
         now >= later(first, self.context.timing.settle)
     }
 }

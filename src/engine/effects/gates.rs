@@ -66,15 +66,22 @@ impl Effects<'_> {
 }
 
 impl NewKeyEffects<'_> {
+    /// Whether an instant is still to come, by more than clocks may differ: what lasts since then begins once more.
+    fn is_implausible(&self, written: Timestamp) -> bool {
+        self.lasting_since(written).duration_since(self.context.now()) > self.context.timing.clock_skew_max
+    }
+
     /// Notes when our clock and the provider's agree for the first time in a phase that has to last: a duration that
     /// began on a wrong clock would end early when the clock comes right.
     async fn agree_on_the_time(&self) -> EffectResult {
-        self.context.check_clock(self.listed().await?.as_ref())?;
+        self.check_clock(self.listed().await?.as_ref())?;
         Ok(EffectOutcome::Happened(Event::ClockAgreed))
     }
 
     pub(super) async fn await_gates(&mut self) -> EffectResult {
-        if self.rotation.overlap_began.is_none() && !self.plan().emergency {
+        if self.rotation.overlap_began.is_none_or(|began| self.is_implausible(began))
+            && !self.plan().emergency
+        {
             return self.agree_on_the_time().await;
         }
         if self.plan().emergency {
@@ -88,17 +95,18 @@ impl NewKeyEffects<'_> {
         let rotation = self.rotation;
         let terms = &rotation.plan.terms;
         let now = self.context.now();
-        let deadline = later(rotation.overlap_since(), terms.at_most);
-        let open = verdicts.iter().all(|verdict| verdict.satisfied);
+        let lasting_since = self.lasting_since(rotation.overlap_since());
+        let deadline = later(lasting_since, terms.at_most);
+        let opens_at = later(lasting_since, terms.at_least);
+        let open = verdicts.iter().all(|verdict| verdict.satisfied) && now >= opens_at;
         if !open && now < deadline {
-            let opens_at = later(rotation.overlap_since(), terms.at_least);
             let next = if opens_at > now { opens_at.min(deadline) } else { deadline };
             return Ok(EffectOutcome::Wait(self.soon(next.min(later(now, self.gathers_every())))));
         }
         let overruled = terms.then == AfterDeadline::Revoke && gate::overrule_a_deadline(&verdicts);
         let then = if overruled { AfterDeadline::Hold } else { terms.then };
         // The gates were judged by our clock alone.
-        self.context.check_clock(self.listed().await?.as_ref())?;
+        self.check_clock(self.listed().await?.as_ref())?;
         let rotation = self.rotation;
         match (open, then) {
             (false, AfterDeadline::Hold) => self.hold().await,
@@ -139,18 +147,25 @@ impl NewKeyEffects<'_> {
     pub(super) async fn judge(&mut self) -> Result<Vec<Verdict>, Failure> {
         let evidence = self.gather().await?;
         let rotation = self.rotation;
-        Ok(gate::judge(rotation, &evidence, rotation.overlap_since(), self.context.now()))
+        Ok(gate::judge(rotation, &evidence, self.judged_since(rotation.overlap_since()), self.context.now()))
+    }
+
+    /// Since when evidence counts, and the shortest wait of the verdicts; the caller asks the timer too, which no clock that is
+    /// ahead can hurry.
+    fn judged_since(&self, written: Timestamp) -> Timestamp {
+        written.min(self.lasting_since(written))
     }
 
     /// When to check again whether every consumer uses the old key again; `None` if they all do.
     pub(super) async fn waits_for_the_return(&mut self) -> Result<Option<Timestamp>, Failure> {
         let evidence = self.gather().await?;
         let rotation = self.rotation;
-        let verdicts = gate::judge_return(rotation, &evidence, self.context.now());
-        let opens_at = later(rotation.since, rotation.plan.terms.at_least);
+        let verdicts =
+            gate::judge_return(rotation, &evidence, self.judged_since(rotation.since), self.context.now());
+        let opens_at = later(self.lasting_since(rotation.since), rotation.plan.terms.at_least);
         let now = self.context.now();
         let next = if opens_at > now { opens_at } else { later(now, self.gathers_every()) };
-        Ok(verdicts.iter().any(|verdict| !verdict.satisfied).then_some(next))
+        Ok(verdicts.iter().any(|verdict| !verdict.satisfied || opens_at > now).then_some(next))
     }
 
     /// Until when a freeze of the policy, or a hold, forbids to revoke anything.
@@ -175,20 +190,20 @@ impl NewKeyEffects<'_> {
             Watch::Doubtful { again_at } => return Ok(EffectOutcome::Wait(again_at)),
             Watch::Alarm(alarm) => return Ok(EffectOutcome::Happened(Event::Alarmed { alarm })),
         }
-        if !self.rotation.clock_agreed {
+        if !self.rotation.clock_agreed || self.is_implausible(self.rotation.since) {
             return self.agree_on_the_time().await;
         }
         if let Some(event) = self.tend_expiry().await? {
             return Ok(EffectOutcome::Happened(event));
         }
         let rotation = self.rotation;
-        let passes_at = later(rotation.since, rotation.plan.terms.quarantine);
+        let passes_at = later(self.lasting_since(rotation.since), rotation.plan.terms.quarantine);
         let now = self.context.now();
         if now < passes_at {
             return Ok(EffectOutcome::Wait(self.soon(passes_at.min(later(now, self.watches_every())))));
         }
         let inventory = self.listed().await?;
-        self.context.check_clock(&inventory)?;
+        self.check_clock(&inventory)?;
         match self.enabled_again(&inventory)? {
             Some(outcome) => Ok(outcome),
             None => Ok(EffectOutcome::Happened(Event::QuarantinePassed)),
@@ -229,7 +244,7 @@ impl NewKeyEffects<'_> {
     pub(super) fn enabled_again(&self, inventory: &Inventory) -> Result<Option<EffectOutcome>, Failure> {
         let Some(old) = self.old_key(inventory).filter(|old| old.enabled) else { return Ok(None) };
         // A listing may be older than our own call that disabled it.
-        let settled_at = later(self.rotation.since, self.context.timing.settle);
+        let settled_at = later(self.since(self.rotation.since), self.context.timing.settle);
         if self.context.now() < settled_at {
             return Ok(Some(EffectOutcome::Wait(self.soon(settled_at))));
         }
@@ -246,11 +261,11 @@ impl NewKeyEffects<'_> {
         if matches!(rotation.phase, Phase::Returning { cause: RollbackCause::Leak, .. }) {
             return Ok(EffectOutcome::Happened(Event::ReturnPassed));
         }
-        if !rotation.clock_agreed {
+        if !rotation.clock_agreed || self.is_implausible(rotation.since) {
             return self.agree_on_the_time().await;
         }
         // No consumer can return to a key that does not work. A listing may be older than our own call that enabled it.
-        let settled = self.context.now() >= later(rotation.since, self.context.timing.settle);
+        let settled = self.context.now() >= later(self.since(rotation.since), self.context.timing.settle);
         let inventory = self.listed().await?;
         if settled && !self.may_return(&inventory) {
             return nowhere_to_return();
@@ -258,7 +273,7 @@ impl NewKeyEffects<'_> {
         if let Some(until) = self.waits_for_the_return().await? {
             return Ok(EffectOutcome::Wait(self.soon(until)));
         }
-        self.context.check_clock(self.listed().await?.as_ref())?;
+        self.check_clock(self.listed().await?.as_ref())?;
         Ok(EffectOutcome::Happened(Event::ReturnPassed))
     }
 }

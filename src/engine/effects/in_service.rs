@@ -73,7 +73,7 @@ impl NewKeyEffects<'_> {
             // The new key is replaced next; that is no reason to keep the old one, which leaked too.
             return None;
         }
-        if !key.is_alive(self.context.now()) {
+        if !self.is_alive(key, inventory) {
             return Some(format!(
                 "the new key `{id}` is disabled or expired; enable it and `retry`, or roll back"
             ));
@@ -97,12 +97,14 @@ impl NewKeyEffects<'_> {
 
     /// A provider that does not answer is asked again by the effect that enables the key.
     async fn may_enable_the_old_key(&self) -> bool {
-        let now = self.context.now();
-        let can_be = |old: &Key| {
-            old.expires_at.is_none_or(|expiry| expiry > now) && self.record.leak_of(&old.id).is_none()
+        let can_be = |inventory: &Inventory, old: &Key| {
+            !self.has_passed(old.expires_at, inventory) && self.record.leak_of(&old.id).is_none()
         };
         !self.plan().emergency
-            && self.listed().await.map_or(true, |inventory| self.old_key(&inventory).is_some_and(can_be))
+            && self
+                .listed()
+                .await
+                .map_or(true, |inventory| self.old_key(&inventory).is_some_and(|old| can_be(&inventory, old)))
     }
 }
 

@@ -32,7 +32,7 @@ impl Effects<'_> {
     pub(super) async fn reads_again(&self, doubt: &mut Doubt) -> bool {
         let Some(pause) = PAUSES.get(doubt.0) else { return false };
         doubt.0 += 1;
-        self.context.clock.sleep_until(later(self.context.now(), *pause)).await;
+        self.context.clock.sleep(*pause).await;
         true
     }
 

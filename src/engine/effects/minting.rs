@@ -52,7 +52,7 @@ impl Effects<'_> {
             deleted.push(key.id.clone());
         }
         let now = self.context.now();
-        let settled_at = later(self.rotation.since, self.context.timing.settle);
+        let settled_at = later(self.since(self.rotation.since), self.context.timing.settle);
         if deleted.is_empty() && now < settled_at {
             return Ok(EffectOutcome::Wait(settled_at.min(later(now, LOOK_FOR_LOST))));
         }

@@ -27,7 +27,7 @@ use crate::engine::admission::Admission;
 use crate::engine::commit::{PendingEntry, ReconcileError};
 use crate::engine::context::Context;
 use crate::engine::publishing_turns::PublishingTurn;
-use crate::engine::workspace_client::WorkspaceClient;
+use crate::engine::workspace_client::{RecentMints, WorkspaceClient};
 use crate::ports::secret_store::{SecretStore, StoredVersion, VersionRef};
 
 mod admin;
@@ -60,9 +60,11 @@ pub(super) struct Effects<'r> {
     pub(super) admission: &'r Admission,
     pub(super) record: &'r Record,
     pub(super) rotation: &'r Rotation,
+    /// The steps of this machine's clock before anything was read.
+    pub(super) steps: u64,
     pub(super) value: &'r mut Option<SecretValue>,
     pub(super) acceptances: &'r mut Option<Acceptances>,
-    pub(super) mint_permit: &'r mut Option<OwnedMutexGuard<()>>,
+    pub(super) mint_permit: &'r mut Option<OwnedMutexGuard<RecentMints>>,
     pub(super) publishing_turn: &'r mut Option<PublishingTurn>,
 }
 
@@ -122,7 +124,7 @@ impl<'r> Effects<'r> {
     pub(super) fn new_key(&mut self) -> Result<NewKeyEffects<'_>, Failure> {
         let none = || Failure::rejected(Kind::Invalid, "the rotation has no new key yet");
         let successor = self.rotation.successor().ok_or_else(none)?;
-        let Effects { context, admission, record, rotation, .. } = *self;
+        let Effects { context, admission, record, rotation, steps, .. } = *self;
         let (value, mint_permit) = (&mut *self.value, &mut *self.mint_permit);
         let acceptances = &mut *self.acceptances;
         let publishing_turn = &mut *self.publishing_turn;
@@ -131,6 +133,7 @@ impl<'r> Effects<'r> {
             admission,
             record,
             rotation,
+            steps,
             value,
             acceptances,
             mint_permit,
@@ -174,6 +177,37 @@ impl<'r> Effects<'r> {
     /// The token of one staging of the newest mint.
     fn token(&self, restaged: u32) -> VersionId {
         self.plan().rotation.version(self.rotation.attempt, restaged)
+    }
+
+    /// Since when a wait counts that began at an instant of the journal.
+    fn since(&self, written: Timestamp) -> Timestamp {
+        self.admission.waits.since(self.context.clock.as_ref(), &self.record.credential, written)
+    }
+
+    /// Since when a promised wait has lasted: by the timer if it began in this process, so that no clock can shorten it.
+    fn lasting_since(&self, written: Timestamp) -> Timestamp {
+        let clock = self.context.clock.as_ref();
+        self.admission.waits.lasting_since(clock, &self.record.credential, written).unwrap_or(written)
+    }
+
+    /// Refuses a clock that the provider contradicts, or that was set since the effect began (I8).
+    fn check_clock(&self, inventory: &Inventory) -> Result<(), Failure> {
+        self.context.check_clock(inventory)?;
+        if self.context.clock.steps() == self.steps {
+            return Ok(());
+        }
+        let message = "this machine's clock was set meanwhile; what depends on the time is looked at again";
+        Err(Failure::rejected(Kind::ClockSkew, message))
+    }
+
+    /// Whether the instant has passed by a clock that the provider agrees with.
+    fn has_passed(&self, at: Option<Timestamp>, inventory: &Inventory) -> bool {
+        at.is_some_and(|at| at <= self.context.now()) && self.check_clock(inventory).is_ok()
+    }
+
+    /// Whether the key can be used.
+    fn is_alive(&self, key: &Key, inventory: &Inventory) -> bool {
+        key.enabled && !self.has_passed(key.expires_at, inventory)
     }
 
     /// The next check: `until`, or one recheck interval from now if that is earlier.

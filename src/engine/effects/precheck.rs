@@ -30,7 +30,7 @@ impl NewKeyEffects<'_> {
         }
         let inventory = self.listed().await?;
         if !self.plan().emergency {
-            self.context.check_clock(&inventory)?;
+            self.check_clock(&inventory)?;
             self.check_owner(&inventory).await?;
         }
         if let Some(why) = self.unusable(&inventory) {

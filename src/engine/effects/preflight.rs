@@ -32,7 +32,7 @@ impl Effects<'_> {
         }
         let inventory = self.listed().await?;
         if !self.plan().emergency {
-            self.context.check_clock(&inventory)?;
+            self.check_clock(&inventory)?;
         }
         let attributes = match self.attributes_to_clone(&inventory)? {
             Ok(attributes) => attributes,
@@ -48,7 +48,8 @@ impl Effects<'_> {
         }
         let now = self.context.now();
         let emergency = self.plan().emergency;
-        match self.workspace_client()?.mint_permit(self.context.journal.as_ref(), now, emergency).await {
+        let (journal, clock) = (self.context.journal.as_ref(), self.context.clock.as_ref());
+        match self.workspace_client()?.mint_permit(journal, clock, emergency).await {
             Ok(MintPermit::Granted(permit)) => *self.mint_permit = Some(permit),
             Ok(MintPermit::NotBefore(at)) => {
                 tracing::warn!(credential = %self.record.credential, until = %at, "the workspace's mint budget is used up");
@@ -59,6 +60,9 @@ impl Effects<'_> {
         if self.held(HoldKind::Minting).is_some() {
             *self.mint_permit = None;
             return Ok(EffectOutcome::Wait(self.soon(jiff::Timestamp::MAX)));
+        }
+        if !self.plan().emergency {
+            self.check_clock(&inventory)?;
         }
         // The provider counts in whole seconds.
         let expires_at = self.plan().key_lifetime.map(|lifetime| later(now, lifetime));
@@ -121,7 +125,7 @@ impl Effects<'_> {
             return parked(ParkReason::OldKeyUnusable, detail);
         };
         // An expired key is replaced all the same: nothing else can put the credential back into service.
-        let expired = old.expires_at.is_some_and(|expiry| expiry <= self.context.now());
+        let expired = self.has_passed(old.expires_at, inventory);
         if !old.enabled && !expired && !plan.emergency {
             let detail = format!("the old key `{id}` is disabled; enable it, or `abort`");
             return parked(ParkReason::OldKeyUnusable, detail);

@@ -62,7 +62,7 @@ impl NewKeyEffects<'_> {
         let rotation = self.rotation;
         let RevocationPolicy { at_most, then, .. } = rotation.plan.terms;
         let forced = matches!(rotation.phase, Phase::Disabling { forced: true, .. });
-        let overdue = self.context.now() >= later(rotation.overlap_since(), at_most);
+        let overdue = self.context.now() >= later(self.lasting_since(rotation.overlap_since()), at_most);
         forced && overdue && then == AfterDeadline::Revoke
     }
 

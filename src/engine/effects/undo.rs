@@ -96,7 +96,7 @@ impl NewKeyEffects<'_> {
                 "the old key is gone: there is nothing to roll back to; `abort` goes on with the new key",
             );
         };
-        if old.expires_at.is_some_and(|expiry| expiry <= self.context.now()) {
+        if self.has_passed(old.expires_at, &inventory) {
             return park(
                 ParkReason::OldKeyUnusable,
                 "the old key has expired: it cannot be put back into service; `abort` goes on with the new key",
@@ -298,7 +298,7 @@ impl NewKeyEffects<'_> {
         }
         let inventory = self.listed().await?;
         if !leaked {
-            self.context.check_clock(&inventory)?;
+            self.check_clock(&inventory)?;
         }
         if !old_leaked && !self.may_return(&inventory) {
             return nowhere_to_return();
@@ -309,7 +309,6 @@ impl NewKeyEffects<'_> {
 
     /// Whether the old key works, as far as a listing tells.
     pub(super) fn may_return(&self, inventory: &Inventory) -> bool {
-        let now = self.context.now();
-        self.old_key(inventory).is_some_and(|old| old.is_alive(now))
+        self.old_key(inventory).is_some_and(|old| self.is_alive(old, inventory))
     }
 }

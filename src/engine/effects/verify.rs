@@ -55,7 +55,7 @@ impl NewKeyEffects<'_> {
     async fn whole(&self) -> Result<Result<KeyFacts, EffectOutcome>, Failure> {
         let inventory = self.listed().await?;
         if !self.plan().emergency {
-            self.context.check_clock(&inventory)?;
+            self.check_clock(&inventory)?;
         }
         let id = self.successor.key.clone();
         let Some(key) = inventory.key(&id) else {
@@ -122,7 +122,7 @@ impl NewKeyEffects<'_> {
         if key.account != plan.account {
             return Some(format!("it belongs to the service account `{}`", key.account));
         }
-        if !key.is_alive(self.context.now()) {
+        if !self.is_alive(key, inventory) {
             return Some("it is disabled or expired already".to_owned());
         }
         let requested = match plan.old {
@@ -151,8 +151,9 @@ impl NewKeyEffects<'_> {
         let first = self.rotation.last_failure.as_ref().filter(|last_failure| {
             last_failure.effect == EffectName::Verify && last_failure.last.kind == Kind::NotActiveYet
         });
-        let deadline =
-            first.map(|last_failure| later(last_failure.first_at, self.context.timing.activation_deadline));
+        let deadline = first.map(|last_failure| {
+            later(self.since(last_failure.first_at), self.context.timing.activation_deadline)
+        });
         if deadline.is_some_and(|deadline| self.context.now() >= deadline) {
             return self.refute(format!("{failure}, for {:#} now", self.context.timing.activation_deadline));
         }

@@ -67,3 +67,42 @@ pub(super) fn text(line: &Line) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+    use std::io::Read as _;
+    use std::process::{Command, Stdio};
+
+    use crate::telemetry::logging::{Format, init};
+
+    const CHILD: &str = "REKEYD_TEST_PANICS";
+    const NAME: &str = "telemetry::logging::output::tests::a_panic_loses_no_line_that_was_logged_before_it";
+    /// Together more than a pipe holds.
+    const LINES: usize = 4000;
+
+    #[test]
+    fn a_panic_loses_no_line_that_was_logged_before_it() {
+        if env::var_os(CHILD).is_some() {
+            let _logging = init(Format::Json, None).unwrap();
+            (0..LINES).for_each(|number| tracing::info!(number, "before the panic"));
+            panic!("on purpose");
+        }
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["--exact", NAME, "--nocapture"])
+            .env(CHILD, "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // The process is at its end before anybody reads.
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        let mut text = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+        assert!(!child.wait().unwrap().success());
+        let told = |words: &str| text.lines().filter(|line| line.contains(words)).count();
+        assert_eq!((told("before the panic"), told("\"panicked\"")), (LINES, 1));
+        assert!(text.contains("on purpose"), "{}", text.lines().last().unwrap_or_default());
+    }
+}

@@ -43,6 +43,24 @@ fn warnings_are_beside_the_summary_and_do_not_fail() {
 }
 
 #[test]
+fn an_environment_that_traces_cannot_follow_is_warned_of_and_does_not_fail() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = written(directory.path(), SMALL);
+    for output in ["text", "json"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rekeyd"));
+        command.args(["check", &path, "--output", output]);
+        let said = command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "collector.planted:4318").output().unwrap();
+        let (code, _, beside) = texts(&said);
+        assert_eq!(code, Some(0));
+        assert!(
+            beside.starts_with("warning: traces are misconfigured in `OTEL_EXPORTER_OTLP_ENDPOINT`: ")
+                && !beside.contains("planted"),
+            "{beside}"
+        );
+    }
+}
+
+#[test]
 fn an_invalid_policy_is_exit_code_3_and_nothing_on_standard_output() {
     let directory = tempfile::tempdir().unwrap();
     let path = written(directory.path(), &format!("{SMALL}evry = \"30d\"\n"));

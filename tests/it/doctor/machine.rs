@@ -40,6 +40,23 @@ async fn secrets_that_cannot_be_read_or_that_others_read_are_found() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_environment_that_traces_cannot_follow_is_found_without_its_value() {
+    let harness = Harness::build(Rules::default()).await;
+    let told = |endpoint: Option<&str>| {
+        harness.doctor_with(&harness.policy(), |command| {
+            command.env_remove("OTEL_EXPORTER_OTLP_ENDPOINT");
+            command.envs(endpoint.map(|it| ("OTEL_EXPORTER_OTLP_ENDPOINT", it)));
+        })
+    };
+    let unusable = told(Some("planted-collector:4318"));
+    let expected =
+        ["`OTEL_EXPORTER_OTLP_ENDPOINT`: it is no `http` or `https` URL", "without traces", "[use the"];
+    unusable.says("traces", "warning", &expected);
+    told(Some("http://127.0.0.1:4318")).says("traces", "ok", &["configured"]);
+    assert!(!told(None).text.contains("\"traces\""), "nothing is said where nothing is configured");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn consumers_that_share_a_token_are_named() {
     let harness = Harness::build(Rules::default()).await;
     let token = |name: &str, value: &str| harness.secret(name, value).display().to_string();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rekeyd::adapters::elevenlabs::{ElevenLabs, Settings};
 use rekeyd::domain::failure::{Certainty, Failure, Kind};
 use rekeyd::domain::ids::{KeyId, ServiceAccountId};
@@ -26,7 +26,13 @@ impl Clock for StoppedClock {
     fn now(&self) -> Timestamp {
         NOW.parse().unwrap()
     }
-    async fn sleep_until(&self, _: Timestamp) {}
+    fn uptime(&self) -> Duration {
+        Duration::ZERO
+    }
+    fn steps(&self) -> u64 {
+        0
+    }
+    async fn sleep(&self, _: SignedDuration) {}
 }
 
 pub(crate) fn settings(url: &str) -> Settings {

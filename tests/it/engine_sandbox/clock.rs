@@ -6,7 +6,19 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use rekeyd::adapters::clock::SystemClock;
+use rekeyd::domain::acceptance::AcceptanceRule;
+use rekeyd::engine::{Periods, Timing};
 use rekeyd::ports::clock::Clock;
+
+/// How long things take by the machine's own clock.
+pub(super) const BRISK: Timing = Timing {
+    settle: SignedDuration::from_secs(1),
+    activation_deadline: SignedDuration::from_secs(10),
+    acceptances: AcceptanceRule { count: 2, over: SignedDuration::ZERO },
+    clock_skew_max: SignedDuration::from_mins(2),
+    look_again: SignedDuration::from_millis(200),
+    periods: Periods::NEVER,
+};
 
 /// Passes `factor` seconds in one, starting `from` a time.
 pub(super) struct HurriedClock {
@@ -22,9 +34,16 @@ impl Clock for HurriedClock {
         self.from + passed * self.factor
     }
 
-    async fn sleep_until(&self, at: Timestamp) {
-        let left = at.duration_since(self.now()) / self.factor;
-        tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
+    fn uptime(&self) -> Duration {
+        self.began.elapsed() * self.factor.unsigned_abs()
+    }
+
+    fn steps(&self) -> u64 {
+        0
+    }
+
+    async fn sleep(&self, lasts: SignedDuration) {
+        tokio::time::sleep(Duration::try_from(lasts / self.factor).unwrap_or_default()).await;
     }
 }
 
@@ -44,8 +63,15 @@ impl Clock for LaterClock {
         SystemClock.now() + *self.0.lock().unwrap()
     }
 
-    async fn sleep_until(&self, at: Timestamp) {
-        let passed = *self.0.lock().unwrap();
-        SystemClock.sleep_until(at - passed).await;
+    fn uptime(&self) -> Duration {
+        SystemClock.uptime()
+    }
+
+    fn steps(&self) -> u64 {
+        0
+    }
+
+    async fn sleep(&self, lasts: SignedDuration) {
+        SystemClock.sleep(lasts).await;
     }
 }

@@ -12,8 +12,8 @@ use rekeyd::ports::clock::Clock;
 use rekeyd::sandbox::api_version::ApiVersion;
 use rekeyd::sandbox::key::State;
 
-use super::clock::LaterClock;
-use super::harness::{BRISK, Harness, Start};
+use super::clock::{BRISK, LaterClock};
+use super::harness::{Harness, Start};
 use super::leaks::nobody;
 use super::rules;
 

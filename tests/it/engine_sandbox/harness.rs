@@ -25,7 +25,7 @@ use rekeyd::domain::report::{CredentialReport, Facts};
 use rekeyd::domain::schedule::{Cadence, Schedule};
 use rekeyd::domain::secret::SecretValue;
 use rekeyd::engine::{
-    Command, CommandError, Context, Controller, ControllerError, Handle, Timing, WorkspaceClient,
+    Command, CommandError, Context, Controller, ControllerError, Handle, Periods, Timing, WorkspaceClient,
 };
 use rekeyd::ports::clock::Clock;
 use rekeyd::ports::issuer::{AdminKey, Issuer};
@@ -42,17 +42,9 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::clock::HurriedClock;
+use super::clock::{BRISK, HurriedClock};
 
 const LONGEST: Duration = Duration::from_secs(20);
-
-pub(super) const BRISK: Timing = Timing {
-    settle: SignedDuration::from_secs(1),
-    activation_deadline: SignedDuration::from_secs(10),
-    acceptances: AcceptanceRule { count: 2, over: SignedDuration::ZERO },
-    clock_skew_max: SignedDuration::from_mins(2),
-    look_again: SignedDuration::from_millis(200),
-};
 
 /// What the service account has to begin with.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -103,6 +95,7 @@ impl Harness {
             acceptances: AcceptanceRule { count: 2, over: SignedDuration::ZERO },
             clock_skew_max: SignedDuration::from_mins(10),
             look_again: SignedDuration::from_secs(10),
+            periods: Periods::NEVER,
         };
         Self::prepare_on(Arc::new(clock), timing, rules, start).await
     }

@@ -17,8 +17,8 @@ use rekeyd::sandbox::key::State;
 use rekeyd::sandbox::rules::Rules;
 use rekeyd::sandbox::settings::{Granted, Settings};
 
-use super::clock::HurriedClock;
-use super::harness::{BRISK, Harness, Start};
+use super::clock::{BRISK, HurriedClock};
+use super::harness::{Harness, Start};
 use crate::past::{MINTING, OVERLAP, unpack};
 
 /// The metadata file that the directory store wrote beside the new version.

@@ -13,7 +13,7 @@ use rekeyd::domain::acceptance::AcceptanceRule;
 use rekeyd::domain::ids::ConsumerName;
 use rekeyd::domain::policy::Policy;
 use rekeyd::domain::secret::SecretValue;
-use rekeyd::engine::{Context, Controller, Timing};
+use rekeyd::engine::{Context, Controller, Periods, Timing};
 use rekeyd::http::{Consumers, Public, PublicListener, Status};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -109,6 +109,7 @@ async fn serve(stop: CancellationToken) -> SocketAddr {
             acceptances: AcceptanceRule { count: 2, over: seconds(0) },
             clock_skew_max: seconds(60),
             look_again: seconds(30),
+            periods: Periods::NEVER,
         },
         seed: [7; 16],
     };

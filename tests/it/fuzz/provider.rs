@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rekeyd::adapters::elevenlabs::{ElevenLabs, Settings};
 use rekeyd::domain::failure::Failure;
 use rekeyd::domain::ids::{KeyId, ServiceAccountId};
@@ -28,7 +28,13 @@ impl Clock for StoppedClock {
     fn now(&self) -> Timestamp {
         NOW.parse().unwrap()
     }
-    async fn sleep_until(&self, _: Timestamp) {}
+    fn uptime(&self) -> Duration {
+        Duration::ZERO
+    }
+    fn steps(&self) -> u64 {
+        0
+    }
+    async fn sleep(&self, _: SignedDuration) {}
 }
 
 /// The first byte says what is asked for, the rest is the answer.

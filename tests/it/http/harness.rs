@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,7 +21,8 @@ use rekeyd::domain::plan::{AfterDeadline, Destination, RevocationPolicy};
 use rekeyd::domain::policy::{Credential, IfVanished, Mode, Policy, WorkspaceLimits};
 use rekeyd::domain::schedule::{Cadence, Schedule};
 use rekeyd::domain::secret::{Fingerprint, SecretValue};
-use rekeyd::engine::{Context, Controller, Handle, Timing, WorkspaceClient};
+use rekeyd::domain::time::ClockSteps;
+use rekeyd::engine::{Context, Controller, Handle, Periods, Timing, WorkspaceClient};
 use rekeyd::http::{Consumers, Operator, OperatorSocket, Public, PublicListener, Readers, Reload, Status};
 use rekeyd::ports::clock::Clock;
 use rekeyd::ports::issuer::AdminKey;
@@ -46,9 +47,14 @@ pub(crate) const TOKENS: [(&str, &str); 3] =
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The machine's clock, set wrong by some seconds.
-#[derive(Default)]
-pub(crate) struct WrongClock(pub(crate) AtomicI64);
+/// The machine's clock, set wrong by some seconds, and a timer that has passed by some.
+pub(crate) struct WrongClock(pub(crate) AtomicI64, pub(crate) AtomicU64, Mutex<ClockSteps>);
+
+impl Default for WrongClock {
+    fn default() -> Self {
+        Self(AtomicI64::default(), AtomicU64::default(), Mutex::new(ClockSteps::NONE))
+    }
+}
 
 #[async_trait]
 impl Clock for WrongClock {
@@ -56,8 +62,16 @@ impl Clock for WrongClock {
         SystemClock.now() + SignedDuration::from_secs(self.0.load(SeqCst))
     }
 
-    async fn sleep_until(&self, at: Timestamp) {
-        SystemClock.sleep_until(at - SignedDuration::from_secs(self.0.load(SeqCst))).await;
+    fn uptime(&self) -> Duration {
+        SystemClock.uptime() + Duration::from_secs(self.1.load(SeqCst))
+    }
+
+    fn steps(&self) -> u64 {
+        self.2.lock().unwrap().count(self.now(), SystemClock.uptime())
+    }
+
+    async fn sleep(&self, lasts: SignedDuration) {
+        SystemClock.sleep(lasts).await;
     }
 }
 
@@ -196,6 +210,7 @@ const TIMING: Timing = Timing {
     acceptances: AcceptanceRule { count: 2, over: SignedDuration::ZERO },
     clock_skew_max: SignedDuration::from_hours(24),
     look_again: SignedDuration::from_secs(30),
+    periods: Periods::NEVER,
 };
 
 impl Harness {

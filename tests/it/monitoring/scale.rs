@@ -45,7 +45,7 @@ fn scrape(credentials: usize, trouble: usize, detail: Detail) -> String {
         at: now,
         status: Status { detail, ..Status::default() },
         heartbeat: Heartbeat::default(),
-        look_again: SignedDuration::from_mins(1),
+        is_looking: true,
         workspaces: BTreeMap::from([(WorkspaceName::new("prod").unwrap(), WorkspaceHealth::default())]),
         report: Ok(StatusReport::new((0..credentials).map(report).collect(), now)),
         conditions: Vec::new(),

@@ -84,8 +84,8 @@ pub(super) const PLANTED: &[Bug] = &[
     Bug {
         name: "does_not_wait_for_the_way_back",
         file: "src/engine/effects/gates.rs",
-        right: "        Ok(verdicts.iter().any(|verdict| !verdict.satisfied).then_some(next))",
-        wrong: "        Ok((!AWAKE && verdicts.iter().any(|verdict| !verdict.satisfied)).then_some(next))",
+        right: "        Ok(verdicts.iter().any(|verdict| !verdict.satisfied || opens_at > now).then_some(next))",
+        wrong: "        Ok((!AWAKE && verdicts.iter().any(|verdict| !verdict.satisfied || opens_at > now)).then_some(next))",
         caught_by: "evidence_that_shows_nothing_is_never_idle",
     },
     Bug {
@@ -93,7 +93,21 @@ pub(super) const PLANTED: &[Bug] = &[
         file: "src/engine/context.rs",
         right: "if skew.unsigned_abs() <= self.timing.clock_skew_max.unsigned_abs() {",
         wrong: "if AWAKE || skew.unsigned_abs() <= self.timing.clock_skew_max.unsigned_abs() {",
-        caught_by: "a_clock_that_jumps_revokes_nothing_early",
+        caught_by: "a_daemon_that_is_started_again_in_an_overlap_believes_no_clock_that_the_provider_contradicts",
+    },
+    Bug {
+        name: "waits_for_what_a_wrong_clock_said",
+        file: "src/engine/controller/timer.rs",
+        right: "        if steps != self.timer.steps {",
+        wrong: "        if !AWAKE && steps != self.timer.steps {",
+        caught_by: "however_far_a_clock_jumps_and_comes_right_again_nothing_is_early_and_everything_ends",
+    },
+    Bug {
+        name: "counts_an_overlap_by_the_wall_clock",
+        file: "src/engine/effects/mod.rs",
+        right: ".lasting_since(clock, &self.record.credential, written).unwrap_or(written)",
+        wrong: ".lasting_since(clock, &self.record.credential, written).filter(|_| !AWAKE).unwrap_or(written)",
+        caught_by: "however_far_a_clock_jumps_and_comes_right_again_nothing_is_early_and_everything_ends",
     },
     Bug {
         name: "forgets_a_lost_key",

@@ -15,8 +15,7 @@ use rekeyd::domain::key::{KeyAttributes, Limits, Permissions};
 use rekeyd::domain::plan::AfterDeadline;
 use rekeyd::domain::policy::Policy;
 use rekeyd::domain::secret::SecretValue;
-use rekeyd::engine::{Command, Context, Controller, Handle, Timing, WorkspaceClient};
-use rekeyd::ports::clock::Clock as _;
+use rekeyd::engine::{Command, Context, Controller, Handle, Periods, Timing, WorkspaceClient};
 use rekeyd::ports::issuer::AdminKey;
 use rekeyd::ports::journal::HoldRegister as _;
 use rekeyd::ports::secret_store::SecretStore;
@@ -33,6 +32,7 @@ use super::evidence::{Endpoints, Proof};
 use super::fate::{Doom, Fate, Odds};
 use super::life::{Life, Quirks, Spoil};
 use super::restraint::{Restraint, freeze};
+use super::society::WrongClock;
 use super::witness::{Place, Witness};
 use super::{chronicle::Chronicle, dice::Dice};
 
@@ -72,6 +72,7 @@ pub(super) struct Scenario {
     pub(super) store_lag_max: u64,
     /// Our clock jumps now and then, by up to so many seconds either way, and comes right again; 0 for never.
     pub(super) clock_jumps: u64,
+    pub(super) wrong_clock: WrongClock,
     /// Nothing starts and nothing is revoked in these minutes.
     pub(super) freeze: Option<(i64, i64)>,
     /// What is so before the first start.
@@ -113,6 +114,7 @@ impl Scenario {
             lag_seconds_max: 0,
             store_lag_max: 0,
             clock_jumps: 0,
+            wrong_clock: WrongClock::default(),
             freeze: None,
             prepare: |_| {},
             script: Vec::new(),
@@ -266,7 +268,7 @@ impl Harness {
             clock.clone(),
             Arc::clone(&provider),
             places,
-            if scenario.clock_jumps > 0 { SignedDuration::from_mins(4) } else { SignedDuration::ZERO },
+            if scenario.clock_jumps > 0 { scenario.wrong_clock.tolerance } else { SignedDuration::ZERO },
             scenario.freeze.map(freeze),
             scenario.restraint.clone(),
         ));
@@ -328,6 +330,7 @@ impl Harness {
                 acceptances: AcceptanceRule { count: 3, over: SignedDuration::from_secs(5) },
                 clock_skew_max: SignedDuration::from_mins(2),
                 look_again: SignedDuration::from_mins(5),
+                periods: Periods::NEVER,
             },
             seed,
         }
@@ -356,7 +359,7 @@ impl Harness {
         let mut lives = 0;
         while self.clock.truth() < horizon {
             lives += 1;
-            self.live(self.clock.sleep_until(horizon)).await;
+            self.live(self.clock.wait(horizon)).await;
             self.clock.sleep(seconds(dice.below(600))).await;
         }
         operator.abort();

@@ -13,6 +13,22 @@ use super::evidence::Proof;
 use super::play::{CACHE, Harness, Scenario, seconds, within};
 use super::witness::Place;
 
+/// How long our clock is wrong when it has jumped, and what that may change.
+#[derive(Debug, Clone)]
+pub(super) struct WrongClock {
+    /// At most so many seconds.
+    pub(super) lasts: u64,
+    /// By how much what was promised may be shortened: a process that has not seen it begin trusts clocks that differ by less
+    /// than the policy's limit.
+    pub(super) tolerance: SignedDuration,
+}
+
+impl Default for WrongClock {
+    fn default() -> Self {
+        Self { lasts: 1800, tolerance: SignedDuration::from_mins(4) }
+    }
+}
+
 fn lateness(proof: Proof, dice: &mut Dice) -> SignedDuration {
     let seconds = proof.delay_minutes * 60;
     let late = seconds - seconds / 10 + dice.below(seconds / 5 + 1);
@@ -94,6 +110,7 @@ impl Harness {
     pub(super) fn start_clockmaker(&self) -> tokio::task::JoinHandle<()> {
         let (clock, fate) = (self.clock.clone(), Arc::clone(&self.fate));
         let (jumps, seed) = (self.scenario.clock_jumps, self.scenario.seed);
+        let wrong_for = self.scenario.wrong_clock.lasts;
         tokio::spawn(async move {
             let mut dice = Dice::new(seed ^ 0xC10C);
             if jumps == 0 {
@@ -104,7 +121,7 @@ impl Harness {
                 let ahead = i64::try_from(dice.below(2 * jumps)).unwrap() - i64::try_from(jumps).unwrap();
                 fate.note(format!("our clock is {ahead} s ahead"));
                 clock.set_ahead(SignedDuration::from_secs(ahead));
-                clock.sleep(seconds(dice.below(1800))).await;
+                clock.sleep(seconds(dice.below(wrong_for))).await;
                 fate.note("our clock is right again".to_owned());
                 clock.set_ahead(SignedDuration::ZERO);
             }

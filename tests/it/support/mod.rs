@@ -13,3 +13,4 @@ pub(crate) mod secrets_manager;
 pub(crate) mod served;
 pub(crate) mod store_conformance;
 pub(crate) mod tampering;
+pub(crate) mod wrong_clock;

@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 use crate::domain::ack::Ack;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::gate::{Evidence, EvidenceNeed, Observations};
+use crate::domain::time::later;
 use crate::engine::effects::NewKeyEffects;
 use crate::engine::effects::evidence::usage::quiet;
 use crate::ports::journal;
@@ -40,10 +41,15 @@ impl NewKeyEffects<'_> {
         let (credential, id) = (self.plan().credential.clone(), self.plan().rotation);
         let observed = self.context.journal.observed(&credential, id).await.map_err(unreadable)?;
         let way_back = self.rotation.phase.is_rollback();
-        let observed = observed.filter(|observed| observed.way_back == way_back);
+        let now = self.context.now();
+        // What was gathered in the future was dated by a clock that was wrong: it shows use that is still to come.
+        let latest = later(now, self.context.timing.clock_skew_max);
+        let is_ours = |observed: &Observations| {
+            observed.way_back == way_back && observed.gathered_at.is_none_or(|at| at <= latest)
+        };
+        let observed = observed.filter(is_ours);
         let observed = observed.unwrap_or_else(|| Observations { way_back, ..Observations::default() });
         let gates = self.plan().terms.gates.clone();
-        let now = self.context.now();
         let age = observed.gathered_at.map(|at| now.duration_since(at));
         let fresh = age.is_some_and(|age| !age.is_negative() && age < EVERY_MIN / 2);
         if fresh || gates.iter().all(|gate| gate.needs() == EvidenceNeed::Nothing) {

@@ -70,7 +70,7 @@ impl NewKeyEffects<'_> {
         let seen = observed.usage.iter().any(|seen| {
             seen.source != Source::CreditCounter && seen.newest.is_some_and(|newest| newest > lately)
         });
-        let sent = observed.canaries.iter().any(|at| *at > lately);
+        let sent = observed.canaries.iter().any(|at| *at > lately && *at <= now);
         let Some(usage) = self.workspace_client()?.usage.clone().filter(|_| !seen && !sent) else {
             return Ok(observed);
         };

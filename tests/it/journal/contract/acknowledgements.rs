@@ -14,6 +14,7 @@ type Subject = Arc<dyn Journal>;
 
 every_adapter!(
     the_newest_acknowledgement_of_each_consumer_is_kept,
+    an_acknowledgement_from_the_future_gives_way_to_the_next_one,
     the_observations_of_a_rotation_replace_the_earlier_ones,
 );
 
@@ -26,6 +27,22 @@ async fn the_newest_acknowledgement_of_each_consumer_is_kept(journal: Subject) {
     journal.acknowledge(&name("asr"), &ack("api", "other", 99)).await.unwrap();
     assert_eq!(journal.acks(&tts).await.unwrap(), [ack("api", "new", 30), ack("batch", "new", 20)]);
     assert_eq!(journal.acks(&name("nobody")).await.unwrap(), []);
+}
+
+async fn an_acknowledgement_from_the_future_gives_way_to_the_next_one(journal: Subject) {
+    let (tts, days) = (name("tts"), |count: i64| count * 86_400);
+    // A clock that is ahead, comes right, goes back, and comes right again; and one report that came in late.
+    for (fingerprint, second, kept) in [
+        ("one", days(40), ("one", days(40))),
+        ("two", 10, ("two", 10)),
+        ("three", -days(730), ("three", -days(730))),
+        ("four", 700, ("four", 700)),
+        ("late", 101, ("four", 700)),
+        ("five", 99, ("five", 99)),
+    ] {
+        journal.acknowledge(&tts, &ack("api", fingerprint, second)).await.unwrap();
+        assert_eq!(journal.acks(&tts).await.unwrap(), [ack("api", kept.0, kept.1)], "{fingerprint}");
+    }
 }
 
 async fn the_observations_of_a_rotation_replace_the_earlier_ones(journal: Subject) {

@@ -4,18 +4,29 @@ use jiff::SignedDuration;
 use rekeyd::domain::gate::confirm::ConfirmWhen;
 use rekeyd::domain::gate::probes::{Probe, Reads};
 use rekeyd::domain::gate::{Gate, Idle, WhenUnknown};
-use rekeyd::domain::ids::{ConsumerName, CredentialName, StoreName};
+use rekeyd::domain::ids::{ConsumerName, CredentialName, StoreName, WorkspaceName};
+use rekeyd::domain::key::{KeyAttributes, Limits, Permissions};
 use rekeyd::domain::plan::{Destination, RevocationPolicy};
 use rekeyd::domain::policy::{Credential, IfVanished, Mode, WorkspaceLimits};
 use rekeyd::domain::schedule::{Cadence, Schedule};
 use rekeyd::domain::sharing::SharingGroups;
 
 use super::evidence::Proof;
-use super::play::{Scenario, attributes, workspace};
+use super::play::Scenario;
 use super::restraint::{Restraint, freeze};
 
 pub(super) const AT_LEAST: SignedDuration = SignedDuration::from_mins(10);
 pub(super) const AT_LEAST_OF_PROOF: SignedDuration = SignedDuration::from_mins(1);
+
+pub(super) fn workspace() -> WorkspaceName {
+    WorkspaceName::new("prod").unwrap()
+}
+
+pub(super) fn attributes() -> KeyAttributes {
+    let names = ["text_to_speech", "voices_read", "a_permission_of_2031"];
+    let permissions = Permissions::Only(names.iter().map(|&name| name.to_owned()).collect());
+    KeyAttributes { permissions, limits: Limits::default().with("character_limit", Some(1_000_000)) }
+}
 
 pub(super) fn limits(restraint: &Restraint) -> WorkspaceLimits {
     let limits = WorkspaceLimits { rotations_at_once: 2, mints_per_hour: 10, ..WorkspaceLimits::default() };

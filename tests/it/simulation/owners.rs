@@ -9,8 +9,8 @@ use rekeyd::domain::ids::{RotationId, ServiceAccountId};
 use rekeyd::rehearsal::workspace::key::settings;
 
 use super::by_hand::publish_by_hand;
-use super::credentials::credential;
-use super::play::{Harness, Scenario, attributes, play};
+use super::credentials::{attributes, credential};
+use super::play::{Harness, Scenario, play};
 
 fn name(index: usize) -> CredentialName {
     CredentialName::new(format!("tts-{index}")).unwrap()

@@ -10,8 +10,7 @@ use rekeyd::adapters::memory::store::{FirstVersion, MemoryStore};
 use rekeyd::adapters::{aws_secrets_manager, directory};
 use rekeyd::domain::acceptance::AcceptanceRule;
 use rekeyd::domain::hold::Hold;
-use rekeyd::domain::ids::{ServiceAccountId, StoreName, WorkspaceName};
-use rekeyd::domain::key::{KeyAttributes, Limits, Permissions};
+use rekeyd::domain::ids::{ServiceAccountId, StoreName};
 use rekeyd::domain::plan::AfterDeadline;
 use rekeyd::domain::policy::Policy;
 use rekeyd::domain::secret::SecretValue;
@@ -27,7 +26,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::by_hand::publish_by_hand;
-use super::credentials::{AT_LEAST, AT_LEAST_OF_PROOF, credential, limits};
+use super::credentials::{AT_LEAST, AT_LEAST_OF_PROOF, attributes, credential, limits, workspace};
 use super::evidence::{Endpoints, Proof};
 use super::fate::{Doom, Fate, Odds};
 use super::life::{Life, Quirks, Spoil};
@@ -191,19 +190,6 @@ pub(super) fn seconds(count: u64) -> SignedDuration {
     SignedDuration::from_secs(i64::try_from(count).unwrap())
 }
 
-/// What comes of `future` if that does not take too long.
-pub(super) async fn within<T>(
-    clock: &VirtualClock,
-    longest: SignedDuration,
-    future: impl Future<Output = T>,
-) -> Option<T> {
-    tokio::select! {
-        biased;
-        result = future => Some(result),
-        () = clock.sleep(longest) => None,
-    }
-}
-
 /// One scenario's world.
 pub(super) struct Harness {
     pub(super) scenario: Scenario,
@@ -216,16 +202,6 @@ pub(super) struct Harness {
     pub(super) journal: MemoryJournal,
     pub(super) policy: Mutex<Policy>,
     pub(super) handle: Arc<Mutex<Option<Handle>>>,
-}
-
-pub(super) fn attributes() -> KeyAttributes {
-    let names = ["text_to_speech", "voices_read", "a_permission_of_2031"];
-    let permissions = Permissions::Only(names.iter().map(|&name| name.to_owned()).collect());
-    KeyAttributes { permissions, limits: Limits::default().with("character_limit", Some(1_000_000)) }
-}
-
-pub(super) fn workspace() -> WorkspaceName {
-    WorkspaceName::new("prod").unwrap()
 }
 
 impl Harness {

@@ -6,10 +6,11 @@ use rekeyd::domain::plan::AfterDeadline;
 use rekeyd::domain::policy::Breaker;
 use rekeyd::engine::Command;
 
+use super::credentials::workspace;
 use super::dice::Dice;
 use super::fate::Odds;
 use super::life::Spoil;
-use super::play::{Scenario, play, workspace};
+use super::play::{Scenario, play};
 use super::restraint::Restraint;
 
 fn breaker(failures: u32) -> Option<Breaker> {

@@ -10,8 +10,10 @@ use rekeyd::domain::policy::{Breaker, WorkspaceLimits};
 use rekeyd::domain::schedule::Freeze;
 use rekeyd::engine::CommandError;
 
+use super::credentials::workspace;
 use super::dice::Dice;
-use super::play::{Harness, epoch, seconds, within, workspace};
+use super::play::{Harness, epoch, seconds};
+use super::society::within;
 
 /// Nothing by default.
 #[derive(Debug, Clone)]

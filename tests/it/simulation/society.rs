@@ -6,11 +6,12 @@ use jiff::SignedDuration;
 use rekeyd::domain::ack::{Ack, Health};
 use rekeyd::domain::ids::CredentialName;
 use rekeyd::ports::clock::Clock as _;
+use rekeyd::rehearsal::clock::VirtualClock;
 
 use super::credentials::consumer;
 use super::dice::Dice;
 use super::evidence::Proof;
-use super::play::{CACHE, Harness, Scenario, seconds, within};
+use super::play::{CACHE, Harness, Scenario, seconds};
 use super::witness::Place;
 
 /// How long our clock is wrong when it has jumped, and what that may change.
@@ -158,5 +159,18 @@ impl Harness {
                 witness.look();
             }
         })
+    }
+}
+
+/// What comes of `future` if that does not take too long.
+pub(super) async fn within<T>(
+    clock: &VirtualClock,
+    longest: SignedDuration,
+    future: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::select! {
+        biased;
+        result = future => Some(result),
+        () = clock.sleep(longest) => None,
     }
 }

@@ -242,7 +242,7 @@ impl Witness {
     }
 
     fn check_holds(&self, what: HoldKind, credential: &CredentialName, deed: &str) {
-        let workspace = super::play::workspace();
+        let workspace = super::credentials::workspace();
         let hold = self.state.lock().unwrap().holds.stops(what, Some(&workspace), credential, true).cloned();
         if let Some(hold) = hold {
             self.blame("hold", &format!("{deed} although {hold} since {}", hold.since));

@@ -2,28 +2,14 @@
 //!
 //! The answer waits for no reconciler: one that is in the middle of a call may take as long as the call.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 use crate::domain::ack::Ack;
 use crate::domain::gate::{self, Evidence, Gate, Verdict};
 use crate::domain::ids::{ConsumerName, CredentialName, RotationId};
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::RevocationPolicy;
-use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
-use crate::domain::secret::Fingerprint;
 use crate::engine::handle::{Handle, Message};
 use crate::ports::journal;
-
-/// The state of each sound credential as its reconciler last committed it.
-#[derive(Default)]
-pub(super) struct Views(Mutex<BTreeMap<CredentialName, Arc<View>>>);
-
-struct View {
-    fingerprint: Option<Fingerprint>,
-    rotation: Option<Rotation>,
-}
 
 /// An acknowledgement as it is recorded, and the credential's state.
 #[derive(Debug)]
@@ -47,28 +33,6 @@ pub enum AckRefusal {
     Damaged,
 }
 
-impl Views {
-    fn all(&self) -> MutexGuard<'_, BTreeMap<CredentialName, Arc<View>>> {
-        // Each change is one insertion or removal.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn publish(&self, record: &Record, rotation: Option<&Rotation>) {
-        let fingerprint = record.current.as_ref().and_then(|current| current.fingerprint.clone());
-        let view = View { fingerprint, rotation: rotation.cloned() };
-        self.all().insert(record.credential.clone(), Arc::new(view));
-    }
-
-    /// The credential's journal is damaged.
-    pub(super) fn withdraw(&self, name: &CredentialName) {
-        self.all().remove(name);
-    }
-
-    fn of(&self, name: &CredentialName) -> Option<Arc<View>> {
-        self.all().get(name).cloned()
-    }
-}
-
 impl Handle {
     /// A consumer may acknowledge what the policy waits for, or what a rotation under way still waits for.
     ///
@@ -82,7 +46,7 @@ impl Handle {
         let context = self.context();
         let of_policy = context.policy.credentials.get(credential).map(|policy| &policy.terms);
         let credential = &self.under_way_as(credential);
-        let view = match self.admission.views.of(credential) {
+        let view = match self.shared.committed.of(credential) {
             Some(view) => view,
             None if of_policy.is_some() => return Err(AckRefusal::Damaged),
             None => return Err(AckRefusal::UnknownCredential),
@@ -113,7 +77,7 @@ impl Handle {
         let at = known.map_or(ack.at, |before| before.at);
         let ack = Ack { at, ..ack }.following(before.as_ref());
         self.journal.acknowledge(&credential, &ack).await?;
-        let view = self.admission.views.of(&credential);
+        let view = self.shared.committed.of(&credential);
         // A stopping engine needs no waking: the next start reads what is journalled.
         drop(self.messages.send(Message::Requeue { credential }).await);
         acks.push(ack.clone());
@@ -136,7 +100,7 @@ impl Handle {
         let context = self.context();
         let old = context.policy.renames.get(name);
         let is_rotating =
-            |old: &&CredentialName| self.admission.views.of(old).is_some_and(|view| view.rotation.is_some());
+            |old: &&CredentialName| self.shared.committed.of(old).is_some_and(|view| view.rotation.is_some());
         old.filter(is_rotating).unwrap_or(name).clone()
     }
 

@@ -1,8 +1,6 @@
 //! Decides whether a credential may begin a rotation: holds, the credentials that come before it, and rotation slots.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 use jiff::Timestamp;
 
@@ -14,44 +12,12 @@ use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
 use crate::domain::time::later;
 use crate::domain::waves::{self, Waiting};
-use crate::engine::acks::Views;
 use crate::engine::commit::ReconcileError;
 use crate::engine::context::Context;
-use crate::engine::hold_cache::HoldCache;
-use crate::engine::publishing_turns::PublishingTurns;
 use crate::engine::reconciler::{Action, Reconciler};
-use crate::engine::rotation_limiter::RotationLimiter;
-use crate::engine::waits::Waits;
-use crate::ports::journal::{self, HoldRegister};
+use crate::engine::shared_state::SharedState;
 
-/// What all reconcilers share beside the policy. Outlives reloads.
-pub(super) struct Admission {
-    pub(super) holds: HoldCache,
-    pub(super) rotation_limiter: RotationLimiter,
-    pub(super) publishing_turns: PublishingTurns,
-    /// Admits first rotations, which also need a slot of the other.
-    pub(super) first_limiter: RotationLimiter,
-    pub(super) views: Views,
-    /// How many reconcilers wait because the journal cannot be written.
-    pub(super) blocked_writes: Arc<AtomicUsize>,
-    pub(super) waits: Waits,
-}
-
-impl Admission {
-    /// # Errors
-    /// As of [`HoldCache::load`].
-    pub(super) async fn load(journal: Arc<dyn HoldRegister>) -> Result<Self, journal::Error> {
-        Ok(Self {
-            holds: HoldCache::load(journal).await?,
-            rotation_limiter: RotationLimiter::default(),
-            publishing_turns: PublishingTurns::default(),
-            first_limiter: RotationLimiter::default(),
-            views: Views::default(),
-            blocked_writes: Arc::default(),
-            waits: Waits::default(),
-        })
-    }
-
+impl SharedState {
     /// Counts a rotation that is under way.
     pub(super) fn count(&self, rotation: &Rotation) {
         let (workspace, name) = (&rotation.plan.workspace, &rotation.plan.credential);
@@ -99,7 +65,7 @@ impl Reconciler {
     /// The hold that keeps a rotation from beginning.
     pub(super) fn minting_hold(&self, emergency: bool) -> Option<Hold> {
         let workspace = self.policy().map(|credential| &credential.workspace);
-        self.admission.hold_on(HoldKind::Minting, workspace, &self.record.credential, emergency)
+        self.shared.hold_on(HoldKind::Minting, workspace, &self.record.credential, emergency)
     }
 
     /// What keeps a rotation from beginning. `None` if it is admitted: then it has a rotation slot.
@@ -121,7 +87,7 @@ impl Reconciler {
             self.release_slot();
             return Ok(Some(Action::RequeueAt(waiting.until().map_or(soon, |until| until.min(soon)))));
         }
-        let (rotation_limiter, name) = (&self.admission.rotation_limiter, &credential.name);
+        let (rotation_limiter, name) = (&self.shared.rotation_limiter, &credential.name);
         if emergency || reason.is_urgent() {
             rotation_limiter.acquire_over_limit(&credential.workspace, name);
             return Ok(None);
@@ -131,7 +97,7 @@ impl Reconciler {
         let due = if reason == Reason::Manual { Timestamp::MIN } else { due };
         if reason.is_first() {
             let slots = self.context.first_rotation_slots(&credential.workspace);
-            if !self.admission.first_limiter.acquire(&credential.workspace, slots, name, due) {
+            if !self.shared.first_limiter.acquire(&credential.workspace, slots, name, due) {
                 return Ok(Some(Action::RequeueAt(soon)));
             }
         }
@@ -145,21 +111,20 @@ impl Reconciler {
         let mut record = record.clone();
         let Record { credential, last, .. } = &mut record;
         if let Some(last) = last {
-            last.at = self.admission.waits.since(self.context.clock.as_ref(), credential, last.at);
+            last.at = self.shared.waits.since(self.context.clock.as_ref(), credential, last.at);
         }
         record
     }
 
     /// Releases the credential's rotation slot, or its place in line: nothing is to begin now.
     pub(super) fn release_slot(&self) {
-        self.admission.release(&self.record.credential);
+        self.shared.release(&self.record.credential);
     }
 
     /// Whether every rotation slot of the credential's workspace is taken.
     pub(super) fn is_at_the_rotation_limit(&self) -> bool {
         let workspace = self.policy().map(|credential| &credential.workspace);
-        workspace
-            .is_some_and(|at| self.admission.rotation_limiter.is_full(at, self.context.rotation_slots(at)))
+        workspace.is_some_and(|at| self.shared.rotation_limiter.is_full(at, self.context.rotation_slots(at)))
     }
 
     /// The wave that has to be done first. Read from the journal, not from the controller: the journal has what other

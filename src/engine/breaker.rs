@@ -3,9 +3,9 @@
 use crate::domain::breaker::{self, FailureSignal};
 use crate::domain::hold::{BREAKER, Hold, HoldKind, Scope};
 use crate::domain::ids::WorkspaceName;
-use crate::engine::admission::Admission;
 use crate::engine::context::Context;
 use crate::engine::reconciler::Reconciler;
+use crate::engine::shared_state::SharedState;
 use crate::ports::journal::{self, Entry};
 
 /// What a breaker can stop.
@@ -16,22 +16,22 @@ impl Reconciler {
     /// failure evaluates it again, and so does the next start.
     pub(super) async fn consult_breaker(&self, entry: &Entry) {
         let Some(what) = breaker::concerns(&entry.event) else { return };
-        consult(&self.context, &self.admission, &entry.workspace, what).await;
+        consult(&self.context, &self.shared, &entry.workspace, what).await;
     }
 }
 
 /// At a start: the process may have died between the last failure and its consequence.
-pub(super) async fn consult_all(context: &Context, admission: &Admission) {
+pub(super) async fn consult_all(context: &Context, shared: &SharedState) {
     for workspace in context.workspaces.keys() {
         for what in STOPPABLE {
-            consult(context, admission, workspace, what).await;
+            consult(context, shared, workspace, what).await;
         }
     }
 }
 
-async fn consult(context: &Context, admission: &Admission, workspace: &WorkspaceName, what: HoldKind) {
+async fn consult(context: &Context, shared: &SharedState, workspace: &WorkspaceName, what: HoldKind) {
     let scope = Scope::Workspace(workspace.clone());
-    if admission.holds.in_force().find(&scope, what).is_some() {
+    if shared.holds.in_force().find(&scope, what).is_some() {
         return;
     }
     match evaluate(context, workspace, &scope, what).await {
@@ -42,7 +42,7 @@ async fn consult(context: &Context, admission: &Admission, workspace: &Workspace
                 %workspace, what = what.label(), why = hold.why, way_out = hold.way_out(),
                 "the breaker has tripped: nothing more is done until an operator says so"
             );
-            if let Err(error) = admission.holds.put(hold).await {
+            if let Err(error) = shared.holds.put(hold).await {
                 tracing::error!(%workspace, %error, "the breaker's hold could not be journalled: the next failure tries again");
             }
         }

@@ -144,7 +144,7 @@ impl Reconciler {
         }
         self.time_the_failure(&next);
         if entry.event == Event::ClockAgreed {
-            self.admission.waits.agreed(self.context.clock.as_ref(), &entry.credential, entry.at);
+            self.shared.waits.agreed(self.context.clock.as_ref(), &entry.credential, entry.at);
         }
         if let (Event::MintIntended { .. }, Some(mints)) = (&entry.event, self.work.mint_permit()) {
             mints.count(self.context.uptime());
@@ -163,7 +163,7 @@ impl Reconciler {
         let before = self.work.rotation().and_then(|rotation| rotation.last_failure.as_ref());
         if let Some(failure) = next.last_failure.as_ref().filter(|failure| Some(*failure) != before) {
             let clock = self.context.clock.as_ref();
-            self.admission.waits.failed(clock, &self.record.credential, failure.last_at);
+            self.shared.waits.failed(clock, &self.record.credential, failure.last_at);
         }
     }
 
@@ -212,7 +212,7 @@ impl Reconciler {
 
     /// Shows the committed state to those that do not wait for the reconciler.
     pub(super) fn publish(&self) {
-        self.admission.views.publish(&self.record, self.work.rotation());
+        self.shared.committed.update(&self.record, self.work.rotation());
     }
 
     /// Whether the entry is in the journal already: an earlier attempt succeeded and its answer was lost.
@@ -232,7 +232,7 @@ impl Reconciler {
             journal::Error::Corrupt { .. } => return Err(ReconcileError::Damaged(error)),
             journal::Error::Unavailable(why) => {
                 failures.count = failures.count.saturating_add(1);
-                let all = &self.admission.blocked_writes;
+                let all = &self.shared.blocked_writes;
                 failures.blocked.get_or_insert_with(|| BlockedWrite::new(Arc::clone(all)));
                 tracing::error!(credential = %self.record.credential, %why, failures = failures.count, "the journal cannot be written: waiting");
             }

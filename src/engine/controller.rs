@@ -13,7 +13,6 @@ use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::record::Record;
 use crate::domain::report::condition::Orphan;
 use crate::domain::rotation::Rotation;
-use crate::engine::admission::Admission;
 use crate::engine::breaker;
 use crate::engine::commands::CommandRequest;
 use crate::engine::commit::ReconcileError;
@@ -24,6 +23,7 @@ use crate::engine::emergency::EmergencyPermit;
 use crate::engine::handle::{Handle, Heartbeat, MESSAGES_MAX, Message};
 use crate::engine::inspect::InspectionHint;
 use crate::engine::reconciler::{Action, Reconciler};
+use crate::engine::shared_state::SharedState;
 use crate::engine::sweep::{self, WorkspaceListing};
 use crate::engine::work::{Memory, Work};
 use crate::engine::work_queue::WorkQueue;
@@ -56,12 +56,12 @@ pub enum ControllerError {
 }
 
 /// One credential's state. While it is reconciled, the state that the reconciler began with.
-struct Slot {
+struct CredentialEntry {
     record: Record,
     /// Most credentials have none, and it is large.
     rotation: Option<Box<Rotation>>,
     memory: Memory,
-    /// Set while the credential is reconciled: pauses the reconciler.
+    /// Set while the credential is reconciled; cancelled to have the reconciler return at its next journalled point.
     running: Option<CancellationToken>,
     /// The state may be stale: the next reconciliation reads the journal first.
     reread: bool,
@@ -70,7 +70,7 @@ struct Slot {
     /// A listing showed something new: the next reconciliation lists again.
     hint: Option<InspectionHint>,
     /// An inspection is under way: the next reconciliation looks at what its rotation put into service.
-    watches: bool,
+    inspects_in_service: bool,
     /// The running reconciler may begin an emergency.
     may_begin_emergency: bool,
 }
@@ -93,7 +93,7 @@ enum TaskResult {
 /// The engine. [`Controller::run`] is its loop.
 pub struct Controller {
     context: Arc<Context>,
-    slots: BTreeMap<CredentialName, Slot>,
+    entries: BTreeMap<CredentialName, CredentialEntry>,
     work_queue: WorkQueue,
     /// Credentials that are due while their workspace's reconcilers are all busy.
     backlog: BTreeMap<WorkspaceName, VecDeque<CredentialName>>,
@@ -107,7 +107,7 @@ pub struct Controller {
     /// Wakes the loop: the ticker's ticks.
     tick: Arc<Notify>,
     quit: CancellationToken,
-    admission: Arc<Admission>,
+    shared: Arc<SharedState>,
     meter: Arc<dyn Meter>,
     /// Pauses that are in force, and answered when certain reconciliations have ended.
     pending_pauses: Vec<hold_changes::PendingPause>,
@@ -125,29 +125,35 @@ impl Controller {
         let (heartbeat, heartbeats) = watch::channel(Heartbeat::default());
         let (published, contexts) = watch::channel(Arc::clone(&context));
         let journal = Arc::clone(&context.journal);
-        let admission = Admission::load(Arc::<dyn Journal>::clone(&journal)).await?;
-        breaker::consult_all(&context, &admission).await;
-        let mut slots = BTreeMap::new();
+        let shared = SharedState::load(Arc::<dyn Journal>::clone(&journal)).await?;
+        breaker::consult_all(&context, &shared).await;
+        let mut entries = BTreeMap::new();
         for (name, known) in journal.load().await? {
-            let slot = match known {
+            let entry = match known {
                 Ok(known) => {
                     if let Some(rotation) = &known.rotation {
-                        admission.count(rotation);
+                        shared.count(rotation);
                     }
-                    admission.views.publish(&known.record, known.rotation.as_ref());
-                    Slot { rotation: known.rotation.map(Box::new), ..Slot::new(known.record) }
+                    shared.committed.update(&known.record, known.rotation.as_ref());
+                    CredentialEntry {
+                        rotation: known.rotation.map(Box::new),
+                        ..CredentialEntry::new(known.record)
+                    }
                 }
                 Err(error) => {
                     tracing::error!(credential = %name, %error, "left alone: its journal is damaged");
-                    Slot { damaged: Some(error.to_string()), ..Slot::new(Record::new(name.clone())) }
+                    CredentialEntry {
+                        damaged: Some(error.to_string()),
+                        ..CredentialEntry::new(Record::new(name.clone()))
+                    }
                 }
             };
-            slots.insert(name, slot);
+            entries.insert(name, entry);
         }
         let mut controller = Self {
             timer: Timer::start(context.clock.as_ref()),
             context,
-            slots,
+            entries,
             work_queue: WorkQueue::default(),
             backlog: BTreeMap::new(),
             running: BTreeMap::new(),
@@ -158,16 +164,16 @@ impl Controller {
             published,
             tick,
             quit: CancellationToken::new(),
-            admission: Arc::new(admission),
+            shared: Arc::new(shared),
             meter: Arc::new(Unmetered),
             pending_pauses: Vec::new(),
         };
         controller.requeue_all();
         controller.beat();
-        let admission = Arc::clone(&controller.admission);
+        let shared = Arc::clone(&controller.shared);
         Ok((
             controller,
-            Handle { messages: sender, heartbeat: heartbeats, context: contexts, journal, admission },
+            Handle { messages: sender, heartbeat: heartbeats, context: contexts, journal, shared },
         ))
     }
 
@@ -204,15 +210,15 @@ impl Controller {
     /// Adds the credentials of the policy, and queues every credential now.
     fn requeue_all(&mut self) {
         for name in self.context.policy.credentials.keys() {
-            if !self.slots.contains_key(name) {
-                let slot = Slot::new(Record::new(name.clone()));
-                self.admission.views.publish(&slot.record, None);
-                self.slots.insert(name.clone(), slot);
+            if !self.entries.contains_key(name) {
+                let entry = CredentialEntry::new(Record::new(name.clone()));
+                self.shared.committed.update(&entry.record, None);
+                self.entries.insert(name.clone(), entry);
             }
         }
         let now = self.context.uptime();
-        for (name, slot) in &self.slots {
-            if slot.damaged.is_none() {
+        for (name, entry) in &self.entries {
+            if entry.damaged.is_none() {
                 self.work_queue.set(name, Some(now));
             }
         }
@@ -225,7 +231,7 @@ impl Controller {
             Message::Reload(context) => {
                 self.context = Arc::clone(&context);
                 // A running reconciler has the policy before: it ends and is started again.
-                for pause in self.slots.values().filter_map(|slot| slot.running.as_ref()) {
+                for pause in self.entries.values().filter_map(|entry| entry.running.as_ref()) {
                     pause.cancel();
                 }
                 self.requeue_all();
@@ -241,9 +247,9 @@ impl Controller {
     }
 
     fn requeue_now(&mut self, name: &CredentialName) {
-        let Some(slot) = self.slots.get(name).filter(|slot| slot.damaged.is_none()) else { return };
+        let Some(entry) = self.entries.get(name).filter(|entry| entry.damaged.is_none()) else { return };
         // A running reconciler may be past the check already: it ends and is started again.
-        if let Some(pause) = &slot.running {
+        if let Some(pause) = &entry.running {
             pause.cancel();
         }
         self.work_queue.set(name, Some(self.context.uptime()));
@@ -259,16 +265,16 @@ impl Controller {
     /// Starts a reconciler, or adds the credential to the backlog if its workspace is busy. Commands and emergencies do
     /// not wait.
     fn start(&mut self, name: CredentialName) {
-        let Some(slot) = self.slots.get(&name) else { return };
-        if slot.running.is_some() || slot.damaged.is_some() {
+        let Some(entry) = self.entries.get(&name) else { return };
+        if entry.running.is_some() || entry.damaged.is_some() {
             return;
         }
-        let Some((workspace, limit)) = self.workspace_of(&name, slot) else {
-            self.admission.release(&name);
+        let Some((workspace, limit)) = self.workspace_of(&name, entry) else {
+            self.shared.release(&name);
             return self.refuse_requests(&name);
         };
         let running = self.running.entry(workspace.clone()).or_default();
-        if *running >= limit && slot.requests.is_empty() && !slot.is_urgent() {
+        if *running >= limit && entry.requests.is_empty() && !entry.is_urgent() {
             let backlog = self.backlog.entry(workspace).or_default();
             if !backlog.contains(&name) {
                 backlog.push_back(name);
@@ -281,9 +287,9 @@ impl Controller {
 
     /// The workspace of the credential's next reconciliation, and how many may run there; `None` if there is nothing left
     /// to do for the credential.
-    fn workspace_of(&self, name: &CredentialName, slot: &Slot) -> Option<(WorkspaceName, usize)> {
+    fn workspace_of(&self, name: &CredentialName, entry: &CredentialEntry) -> Option<(WorkspaceName, usize)> {
         let of_policy = || self.context.credential(name).map(|credential| credential.workspace.clone());
-        let of_rotation = slot.rotation.as_ref().map(|rotation| rotation.plan.workspace.clone());
+        let of_rotation = entry.rotation.as_ref().map(|rotation| rotation.plan.workspace.clone());
         let workspace = of_rotation.or_else(of_policy)?;
         let limit = self
             .context
@@ -294,26 +300,26 @@ impl Controller {
     }
 
     fn spawn_reconciler(&mut self, name: CredentialName, workspace: WorkspaceName) {
-        let Some(permit) = self.slots.get(&name).map(|slot| self.permit(slot)) else { return };
-        let Some(slot) = self.slots.get_mut(&name) else { return };
+        let Some(permit) = self.entries.get(&name).map(|entry| self.permit(entry)) else { return };
+        let Some(entry) = self.entries.get_mut(&name) else { return };
         let pause = CancellationToken::new();
-        slot.may_begin_emergency = permit == EmergencyPermit::Given;
+        entry.may_begin_emergency = permit == EmergencyPermit::Given;
         let mut reconciler = Reconciler {
             context: Arc::clone(&self.context),
-            record: slot.record.clone(),
-            work: Work::new(slot.rotation.as_deref().cloned(), std::mem::take(&mut slot.memory)),
-            hint: slot.hint.take(),
-            watches: std::mem::take(&mut slot.watches),
+            record: entry.record.clone(),
+            work: Work::new(entry.rotation.as_deref().cloned(), std::mem::take(&mut entry.memory)),
+            hint: entry.hint.take(),
+            inspects_in_service: std::mem::take(&mut entry.inspects_in_service),
             permit,
-            pause: pause.clone(),
+            interrupt: pause.clone(),
             quit: self.quit.clone(),
-            admission: Arc::clone(&self.admission),
+            shared: Arc::clone(&self.shared),
             actor: Actor::default(),
             meter: Arc::clone(&self.meter),
         };
-        slot.running = Some(pause);
-        let reread = std::mem::take(&mut slot.reread);
-        let requests = std::mem::take(&mut slot.requests);
+        entry.running = Some(pause);
+        let reread = std::mem::take(&mut entry.reread);
+        let requests = std::mem::take(&mut entry.requests);
         let task = self.tasks.spawn(async move {
             let result = reconciler.reconcile(reread, requests).await;
             TaskResult::Reconciled(Box::new(reconciler), result)
@@ -355,10 +361,10 @@ impl Controller {
                 // The reconciler's memory is lost, the new key's value included; the journal has the rest.
                 let Some(name) = self.free_worker(error.id()) else { return Ok(()) };
                 tracing::error!(credential = %name, "a reconciler panicked; it is started again from the journal");
-                if let Some(slot) = self.slots.get_mut(&name) {
-                    slot.running = None;
-                    slot.may_begin_emergency = false;
-                    slot.reread = true;
+                if let Some(entry) = self.entries.get_mut(&name) {
+                    entry.running = None;
+                    entry.may_begin_emergency = false;
+                    entry.reread = true;
                     self.requeue_after(&name, AFTER_PANIC);
                 }
                 self.answer_pauses(&name);
@@ -376,8 +382,10 @@ impl Controller {
         // One that cannot be reconciled here any more must not keep the worker from those behind it.
         while let Some(next) = self.backlog.get_mut(&workspace).and_then(VecDeque::pop_front) {
             self.work_queue.set(&next, Some(self.context.uptime()));
-            let slot = self.slots.get(&next).filter(|slot| slot.running.is_none() && slot.damaged.is_none());
-            if slot.and_then(|slot| self.workspace_of(&next, slot)).is_some_and(|(at, _)| at == workspace) {
+            let entry =
+                self.entries.get(&next).filter(|entry| entry.running.is_none() && entry.damaged.is_none());
+            if entry.and_then(|entry| self.workspace_of(&next, entry)).is_some_and(|(at, _)| at == workspace)
+            {
                 break;
             }
         }
@@ -392,20 +400,20 @@ impl Controller {
         let Reconciler { record, work, .. } = reconciler;
         let (rotation, memory) = work.into_parts();
         let name = record.credential.clone();
-        let Some(slot) = self.slots.get_mut(&name) else { return Ok(()) };
-        let was_urgent = slot.is_in_an_emergency();
+        let Some(entry) = self.entries.get_mut(&name) else { return Ok(()) };
+        let was_urgent = entry.is_in_an_emergency();
         // A command or a change that arrived while the reconciler ran.
         let changed =
-            slot.running.take().is_some_and(|pause| pause.is_cancelled()) || !slot.requests.is_empty();
-        *slot = Slot {
+            entry.running.take().is_some_and(|pause| pause.is_cancelled()) || !entry.requests.is_empty();
+        *entry = CredentialEntry {
             record,
             rotation: rotation.map(Box::new),
             memory,
             running: None,
             may_begin_emergency: false,
-            ..std::mem::replace(slot, Slot::new(Record::new(name.clone())))
+            ..std::mem::replace(entry, CredentialEntry::new(Record::new(name.clone())))
         };
-        let is_over = was_urgent && !slot.is_in_an_emergency();
+        let is_over = was_urgent && !entry.is_in_an_emergency();
         match result {
             Ok(_) if changed => self.requeue_after(&name, SignedDuration::ZERO),
             Ok(Action::RequeueAt(at)) => {
@@ -415,12 +423,12 @@ impl Controller {
             Ok(Action::AwaitChange) => self.work_queue.set(&name, None),
             Err(ReconcileError::Damaged(error)) => {
                 tracing::error!(credential = %name, %error, "left alone: its journal is damaged");
-                slot.damaged = Some(error.to_string());
-                self.admission.views.withdraw(&name);
+                entry.damaged = Some(error.to_string());
+                self.shared.committed.remove(&name);
             }
             Err(ReconcileError::Unreadable(error)) => {
                 tracing::error!(credential = %name, %error, "the journal cannot be read: waiting");
-                slot.reread = true;
+                entry.reread = true;
                 self.requeue_after(&name, AFTER_UNREADABLE);
             }
             Err(ReconcileError::LeaseLost(error)) => return Err(ControllerError::LeaseLost(error)),
@@ -433,7 +441,7 @@ impl Controller {
     }
 }
 
-impl Slot {
+impl CredentialEntry {
     fn new(record: Record) -> Self {
         Self {
             record,
@@ -444,7 +452,7 @@ impl Slot {
             damaged: None,
             requests: Vec::new(),
             hint: None,
-            watches: false,
+            inspects_in_service: false,
             may_begin_emergency: false,
         }
     }

@@ -16,9 +16,9 @@ use crate::domain::rotation::Rotation;
 use crate::domain::secret::Fingerprint;
 use crate::domain::sharing::SharingGroups;
 use crate::engine::accounts::AccountRequest;
-use crate::engine::admission::Admission;
 use crate::engine::commands::{Command, CommandRequest};
 use crate::engine::context::{Context, Periods, Timing};
+use crate::engine::shared_state::SharedState;
 use crate::ports::journal::{self, CredentialState, Journal};
 
 /// Enough for every operator and consumer of a fleet at once; further requests wait.
@@ -146,7 +146,7 @@ pub struct Handle {
     pub(super) heartbeat: watch::Receiver<Heartbeat>,
     pub(super) context: watch::Receiver<Arc<Context>>,
     pub(super) journal: Arc<dyn Journal>,
-    pub(super) admission: Arc<Admission>,
+    pub(super) shared: Arc<SharedState>,
 }
 
 impl Handle {
@@ -278,7 +278,7 @@ impl Handle {
     /// The holds in force.
     #[must_use]
     pub fn holds(&self) -> Arc<Holds> {
-        self.admission.holds.in_force()
+        self.shared.holds.in_force()
     }
 
     async fn change_holds(
@@ -293,7 +293,7 @@ impl Handle {
     /// Whether no reconciler waits because the journal cannot be written.
     #[must_use]
     pub fn is_journal_writable(&self) -> bool {
-        self.admission.blocked_writes.load(Relaxed) == 0
+        self.shared.blocked_writes.load(Relaxed) == 0
     }
 
     #[must_use]

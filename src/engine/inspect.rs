@@ -52,7 +52,7 @@ impl Reconciler {
 
     /// Stops a rotation whose new key somebody else took out of service. What cannot be read now is looked at with the
     /// next inspection.
-    pub(super) async fn watch(&mut self) -> Result<(), ReconcileError> {
+    pub(super) async fn inspect_in_service(&mut self) -> Result<(), ReconcileError> {
         let Some(mut effects) = self.effects() else { return Ok(()) };
         let Ok(new_key) = effects.new_key() else { return Ok(()) };
         match new_key.disturbed().await {

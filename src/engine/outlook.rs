@@ -56,7 +56,7 @@ impl Reconciler {
             .phase
             .row()
             .held_by
-            .and_then(|what| self.admission.hold_on(what, Some(workspace), name, rotation.is_urgent()));
+            .and_then(|what| self.shared.hold_on(what, Some(workspace), name, rotation.is_urgent()));
         if let Some(hold) = hold {
             return Some(format!("but {hold}; `{}` lifts that", hold.way_out()));
         }

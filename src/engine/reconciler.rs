@@ -17,13 +17,13 @@ use crate::domain::policy::Credential;
 use crate::domain::record::Record;
 use crate::domain::rotation::{LastFailure, Rotation};
 use crate::domain::time::later;
-use crate::engine::admission::Admission;
 use crate::engine::commands::{Command, CommandRequest};
 use crate::engine::commit::{PendingEntry, ReconcileError};
 use crate::engine::context::Context;
 use crate::engine::effects::{EffectOutcome, Effects};
 use crate::engine::emergency::{EmergencyPermit, LeakResponse};
 use crate::engine::inspect::InspectionHint;
+use crate::engine::shared_state::SharedState;
 use crate::engine::work::Work;
 use crate::ports::journal::CredentialState;
 use crate::ports::meter::Meter;
@@ -36,13 +36,13 @@ pub(super) struct Reconciler {
     /// What an inspection found about the credential. Processed first.
     pub(super) hint: Option<InspectionHint>,
     /// What the rotation put into service is looked at now: an inspection is under way.
-    pub(super) watches: bool,
+    pub(super) inspects_in_service: bool,
     pub(super) permit: EmergencyPermit,
     /// Cancelled to end the reconciliation at the next journalled point.
-    pub(super) pause: CancellationToken,
+    pub(super) interrupt: CancellationToken,
     /// Cancelled to end the reconciliation even if the journal cannot be written.
     pub(super) quit: CancellationToken,
-    pub(super) admission: Arc<Admission>,
+    pub(super) shared: Arc<SharedState>,
     /// The actor that the next journal entry names.
     pub(super) actor: Actor,
     pub(super) meter: Arc<dyn Meter>,
@@ -97,8 +97,8 @@ impl Reconciler {
         if let Some(hint) = self.hint.take() {
             self.inspect(&hint).await?;
         }
-        if std::mem::take(&mut self.watches) {
-            Box::pin(self.watch()).await?;
+        if std::mem::take(&mut self.inspects_in_service) {
+            Box::pin(self.inspect_in_service()).await?;
         }
         loop {
             // Boxed: a thousand reconcilers with nothing to do must not each take the memory of a busy one.
@@ -112,7 +112,7 @@ impl Reconciler {
             if let Some(action) = step {
                 return Ok(action);
             }
-            if self.pause.is_cancelled() && !self.would_cost_a_key() {
+            if self.interrupt.is_cancelled() && !self.would_cost_a_key() {
                 return Ok(Action::RequeueAt(self.context.now()));
             }
         }
@@ -159,8 +159,7 @@ impl Reconciler {
         let Some(effect) = effect::pending(rotation) else { return Ok(Some(Action::AwaitChange)) };
         let now = effects.context.now();
         let (clock, name) = (effects.context.clock.as_ref(), &rotation.plan.credential);
-        let failed_at =
-            |failure: &LastFailure| effects.admission.waits.failed_at(clock, name, failure.last_at);
+        let failed_at = |failure: &LastFailure| effects.shared.waits.failed_at(clock, name, failure.last_at);
         let failed_at = rotation.last_failure.as_ref().map_or(now, failed_at);
         let pace = Pace::of(effect, rotation, effects.leaked_new_key(), failed_at);
         if now < pace.tried_at {
@@ -199,7 +198,7 @@ impl Reconciler {
         let Work::Rotating(active) = &mut self.work else { return None };
         Some(Effects {
             context: &self.context,
-            admission: &self.admission,
+            shared: &self.shared,
             record: &self.record,
             rotation: &active.rotation,
             steps: self.context.clock.steps(),

@@ -48,7 +48,7 @@ impl Reconciler {
                 self.work.replace(newest.map(|it| it.rotation).filter(|rotation| !rotation.is_over()));
                 self.publish();
                 if let Some(rotation) = self.work.rotation() {
-                    self.admission.count(rotation);
+                    self.shared.count(rotation);
                 }
                 tracing::warn!(credential = %name, %damage, by = %self.actor, "its damaged record was made anew from its events");
                 let done =

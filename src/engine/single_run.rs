@@ -9,10 +9,10 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::audit::Actor;
 use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
-use crate::engine::admission::Admission;
 use crate::engine::context::Context;
 use crate::engine::emergency::EmergencyPermit;
 use crate::engine::reconciler::{Action, Reconciler};
+use crate::engine::shared_state::SharedState;
 use crate::engine::work::{Memory, Work};
 use crate::ports::journal::{self, CredentialState, Journal};
 use crate::ports::meter::Unmetered;
@@ -32,18 +32,18 @@ impl SingleRun {
     /// # Errors
     /// The journal cannot be read.
     pub async fn take(context: Context, known: CredentialState) -> Result<Self, journal::Error> {
-        let admission = Arc::new(Admission::load(Arc::<dyn Journal>::clone(&context.journal)).await?);
+        let shared = Arc::new(SharedState::load(Arc::<dyn Journal>::clone(&context.journal)).await?);
         let CredentialState { record, rotation } = known;
         let reconciler = Reconciler {
             context: Arc::new(context),
             record,
             work: Work::new(rotation, Memory::default()),
             hint: None,
-            watches: false,
+            inspects_in_service: false,
             permit: EmergencyPermit::Given,
-            pause: CancellationToken::new(),
+            interrupt: CancellationToken::new(),
             quit: CancellationToken::new(),
-            admission,
+            shared,
             meter: Arc::new(Unmetered),
             actor: Actor::default(),
         };

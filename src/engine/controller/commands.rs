@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::domain::ids::CredentialName;
 use crate::engine::accounts::{self, AccountRequest};
 use crate::engine::commands::{Command, CommandRequest};
-use crate::engine::controller::{Controller, Slot, TaskResult};
+use crate::engine::controller::{Controller, CredentialEntry, TaskResult};
 
 impl Controller {
     /// By a task of the controller's: a requester that goes away cannot cut it in half.
@@ -18,12 +18,12 @@ impl Controller {
     }
 
     pub(super) fn queue_request(&mut self, name: &CredentialName, request: CommandRequest) {
-        let refusal = match self.slots.get(name) {
+        let refusal = match self.entries.get(name) {
             None => Some(format!("there is no credential `{name}`")),
-            Some(Slot { damaged: Some(why), .. }) if request.command != Command::Repair => {
+            Some(CredentialEntry { damaged: Some(why), .. }) if request.command != Command::Repair => {
                 Some(format!("`{name}` is left alone: {why}; to have it made anew: rekeyd repair {name}"))
             }
-            Some(slot) if slot.damaged.is_some() && self.context.credential(name).is_none() => {
+            Some(entry) if entry.damaged.is_some() && self.context.credential(name).is_none() => {
                 Some(format!("`{name}` is not in the policy any more"))
             }
             Some(_) => None,
@@ -33,17 +33,17 @@ impl Controller {
             drop(request.answer.send(Err(refusal)));
             return;
         }
-        if let Some(slot) = self.slots.get_mut(name) {
+        if let Some(entry) = self.entries.get_mut(name) {
             // A reconciler that cannot repair it leaves it alone again.
-            slot.reread |= slot.damaged.take().is_some();
-            slot.requests.push(request);
+            entry.reread |= entry.damaged.take().is_some();
+            entry.requests.push(request);
         }
         self.requeue_now(name);
     }
 
     pub(super) fn refuse_requests(&mut self, name: &CredentialName) {
-        let Some(slot) = self.slots.get_mut(name) else { return };
-        for request in slot.requests.drain(..) {
+        let Some(entry) = self.entries.get_mut(name) else { return };
+        for request in entry.requests.drain(..) {
             // The requester may be gone.
             drop(request.answer.send(Err(format!("`{name}` is not in the policy any more"))));
         }

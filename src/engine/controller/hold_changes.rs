@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use crate::domain::audit::Actor;
 use crate::domain::hold::{Hold, HoldKind, Scope};
 use crate::domain::ids::CredentialName;
-use crate::engine::controller::{Controller, Slot, TaskResult};
+use crate::engine::controller::{Controller, CredentialEntry, TaskResult};
 use crate::engine::handle::HoldChange;
 
 /// A change of the holds that was made, or could not be.
@@ -31,21 +31,21 @@ impl Controller {
     /// The change is made by a task of the controller's: a requester that goes away cannot cut it in half.
     pub(super) fn change_holds(&mut self, change: HoldChange) {
         let HoldChange { scope, only, why, by, lift, answer } = change;
-        let (admission, now) = (Arc::clone(&self.admission), self.context.now());
+        let (shared, now) = (Arc::clone(&self.shared), self.context.now());
         self.tasks.spawn(async move {
             let outcome = if lift {
                 let kinds = only.map_or_else(|| HoldKind::ALL.to_vec(), |only| vec![only]);
                 let actor = Actor::Operator(by.clone());
-                let lifted = admission.holds.lift(&scope, &kinds, &actor, now).await;
+                let lifted = shared.holds.lift(&scope, &kinds, &actor, now).await;
                 lifted.map_err(|error| error.to_string()).and_then(|lifted| {
-                    let rest = admission.holds.in_force();
+                    let rest = shared.holds.in_force();
                     resumed(&scope, &lifted, rest.all()).inspect(|message| tracing::warn!(%by, "{message}"))
                 })
             } else {
                 let what = only.unwrap_or(HoldKind::Everything);
                 let hold = Hold { scope: scope.clone(), what, by, why, since: now };
                 let message = format!("{hold}; `{}` lifts it", hold.way_out());
-                let put = admission.holds.put(hold).await.map_err(|error| error.to_string());
+                let put = shared.holds.put(hold).await.map_err(|error| error.to_string());
                 put.map(|()| message).inspect(|message| tracing::warn!("{message}"))
             };
             TaskResult::HoldsChanged(HoldOutcome { scope, outcome, answer, pauses: !lift })
@@ -56,12 +56,14 @@ impl Controller {
     /// is running any more.
     pub(super) fn on_holds_changed(&mut self, changed: HoldOutcome) {
         let HoldOutcome { scope, outcome, answer, pauses } = changed;
-        let in_scope = |(name, slot): (&CredentialName, &Slot)| {
-            let workspace = self.workspace_of(name, slot).map(|(workspace, _)| workspace);
-            (outcome.is_ok() && scope.covers(workspace.as_ref(), name) && (!pauses || slot.running.is_some()))
-                .then(|| name.clone())
+        let in_scope = |(name, entry): (&CredentialName, &CredentialEntry)| {
+            let workspace = self.workspace_of(name, entry).map(|(workspace, _)| workspace);
+            (outcome.is_ok()
+                && scope.covers(workspace.as_ref(), name)
+                && (!pauses || entry.running.is_some()))
+            .then(|| name.clone())
         };
-        let names: BTreeSet<CredentialName> = self.slots.iter().filter_map(in_scope).collect();
+        let names: BTreeSet<CredentialName> = self.entries.iter().filter_map(in_scope).collect();
         for name in &names {
             self.requeue_now(name);
         }
@@ -87,7 +89,7 @@ impl Controller {
 
     /// Requeues the credentials that are next in line for a rotation slot, if one was released.
     pub(super) fn requeue_waiting(&mut self) {
-        let (first, all) = (&self.admission.first_limiter, &self.admission.rotation_limiter);
+        let (first, all) = (&self.shared.first_limiter, &self.shared.rotation_limiter);
         // Both are asked: each forgets that it was.
         if !(first.was_released() | all.was_released()) {
             return;
@@ -97,11 +99,11 @@ impl Controller {
             let next = all.next_in_line(workspace, self.context.rotation_slots(workspace));
             let next_first = first.next_in_line(workspace, self.context.first_rotation_slots(workspace));
             for name in next.into_iter().chain(next_first) {
-                match self.slots.get(&name) {
-                    // Its reconciler is acquiring the slot at this moment.
-                    Some(Slot { running: Some(_), .. }) => {}
-                    Some(Slot { damaged: None, .. }) => self.work_queue.set(&name, Some(now)),
-                    Some(_) | None => self.admission.release(&name),
+                match self.entries.get(&name) {
+                    // Its reconciler is acquiring the entry at this moment.
+                    Some(CredentialEntry { running: Some(_), .. }) => {}
+                    Some(CredentialEntry { damaged: None, .. }) => self.work_queue.set(&name, Some(now)),
+                    Some(_) | None => self.shared.release(&name),
                 }
             }
         }

@@ -11,7 +11,7 @@ use crate::domain::plan::Destination;
 use crate::domain::policy::Mode;
 use crate::domain::secret::Fingerprint;
 use crate::engine::context::Context;
-use crate::engine::controller::{Controller, Slot, TaskResult};
+use crate::engine::controller::{Controller, CredentialEntry, TaskResult};
 use crate::engine::emergency::{self, EmergencyPermit};
 use crate::engine::inspect::InspectionHint;
 use crate::engine::sweep::{self, WorkspaceListing};
@@ -30,11 +30,11 @@ impl Controller {
         self.list(true);
         for workspace in self.context.workspaces.keys() {
             let wanted: Vec<(CredentialName, Vec<Destination>)> = self
-                .slots
+                .entries
                 .iter()
-                .filter(|(name, slot)| slot.rotation.is_none() && self.works_in(name, slot, workspace))
-                .map(|(name, slot)| {
-                    let published = slot.record.published.iter().map(|known| known.destination.clone());
+                .filter(|(name, entry)| entry.rotation.is_none() && self.works_in(name, entry, workspace))
+                .map(|(name, entry)| {
+                    let published = entry.record.published.iter().map(|known| known.destination.clone());
                     (name.clone(), published.collect())
                 })
                 .collect();
@@ -47,12 +47,13 @@ impl Controller {
     pub(super) fn inspect(&mut self) {
         self.timer.looks.inspected = self.context.uptime();
         self.list(false);
-        for slot in self.slots.values_mut() {
-            // A running reconciler may have come further than the slot knows.
-            let is_watched = slot.rotation.as_ref().is_some_and(|rotation| rotation.phase.is_watched());
-            slot.watches = is_watched || slot.running.is_some();
+        for entry in self.entries.values_mut() {
+            // A running reconciler may have come further than the entry knows.
+            let is_watched = entry.rotation.as_ref().is_some_and(|rotation| rotation.phase.is_watched());
+            entry.inspects_in_service = is_watched || entry.running.is_some();
         }
-        let watched = self.slots.iter().filter(|(_, slot)| slot.watches).map(|(name, _)| name.clone());
+        let watched =
+            self.entries.iter().filter(|(_, entry)| entry.inspects_in_service).map(|(name, _)| name.clone());
         for name in watched.collect::<Vec<_>>() {
             self.requeue_now(&name);
         }
@@ -69,23 +70,23 @@ impl Controller {
         }
     }
 
-    fn works_in(&self, name: &CredentialName, slot: &Slot, workspace: &WorkspaceName) -> bool {
-        self.workspace_of(name, slot).is_some_and(|(at, _)| at == *workspace)
+    fn works_in(&self, name: &CredentialName, entry: &CredentialEntry, workspace: &WorkspaceName) -> bool {
+        self.workspace_of(name, entry).is_some_and(|(at, _)| at == *workspace)
     }
 
     /// Compares a listing with each credential, and requeues those that it shows something new about.
     pub(super) fn inspect_listing(&mut self, workspace: &WorkspaceName, listing: &WorkspaceListing) {
         let now = self.context.now();
         let ours: BTreeSet<&KeyId> = listing.ours.iter().map(|(key, _)| &key.id).collect();
-        let known: BTreeSet<KeyId> = self.slots.values().flat_map(keys_of).collect();
+        let known: BTreeSet<KeyId> = self.entries.values().flat_map(keys_of).collect();
         let is_strange = |id: &KeyId| !known.contains(id) && !ours.contains(id);
         let mut hints = Vec::new();
         let mut foreign = BTreeSet::new();
-        for (name, slot) in &self.slots {
-            if slot.damaged.is_some() || !self.works_in(name, slot, workspace) {
+        for (name, entry) in &self.entries {
+            if entry.damaged.is_some() || !self.works_in(name, entry, workspace) {
                 continue;
             }
-            let account = slot.record.account.as_ref().and_then(|id| listing.inventory.account(id));
+            let account = entry.record.account.as_ref().and_then(|id| listing.inventory.account(id));
             let keys = || account.into_iter().flat_map(|account| &account.keys);
             let strangers: Vec<KeyId> =
                 keys().map(|key| &key.id).filter(|id| is_strange(id)).cloned().collect();
@@ -97,10 +98,10 @@ impl Controller {
                 strangers: Some(&strangers),
                 places: None,
             };
-            // A running reconciler may have created a key that the slot does not have yet.
+            // A running reconciler may have created a key that the entry does not have yet.
             let doubtful =
-                slot.running.is_some() && keys().any(|key| !key.enabled || key.disable_reason.is_some());
-            if doubtful || self.shows_something_new(slot, &seen) {
+                entry.running.is_some() && keys().any(|key| !key.enabled || key.disable_reason.is_some());
+            if doubtful || self.shows_something_new(entry, &seen) {
                 hints.push((
                     name.clone(),
                     InspectionHint { at: now, strangers: Some(strangers), destinations: false },
@@ -113,21 +114,21 @@ impl Controller {
         }
     }
 
-    fn shows_something_new(&self, slot: &Slot, seen: &InspectionInput<'_>) -> bool {
-        let policy = self.context.credential(&slot.record.credential);
-        inspection::inspect(&slot.record, slot.rotation.as_deref(), policy, seen) != slot.record
+    fn shows_something_new(&self, entry: &CredentialEntry, seen: &InspectionInput<'_>) -> bool {
+        let policy = self.context.credential(&entry.record.credential);
+        inspection::inspect(&entry.record, entry.rotation.as_deref(), policy, seen) != entry.record
     }
 
     /// A destination that serves something else than what was published, or does so again.
     pub(super) fn compare_served(&mut self, read: Vec<ServedValues>) {
         let at = self.context.now();
         for ServedValues { credential, destinations } in read {
-            let Some(slot) = self.slots.get(&credential).filter(|slot| slot.rotation.is_none()) else {
+            let Some(entry) = self.entries.get(&credential).filter(|entry| entry.rotation.is_none()) else {
                 continue;
             };
-            let ours = slot.record.current.as_ref().and_then(|current| current.fingerprint.as_ref());
+            let ours = entry.record.current.as_ref().and_then(|current| current.fingerprint.as_ref());
             let changed = ours.is_some() && destinations.iter().any(|(_, served)| served.as_ref() != ours);
-            let reported = slot.record.findings.iter().any(|it| it.kind == FindingKind::DestinationChanged);
+            let reported = entry.record.findings.iter().any(|it| it.kind == FindingKind::DestinationChanged);
             if changed || reported {
                 self.requeue_with(&credential, InspectionHint { at, strangers: None, destinations: true });
             }
@@ -135,21 +136,21 @@ impl Controller {
     }
 
     fn requeue_with(&mut self, name: &CredentialName, hint: InspectionHint) {
-        if let Some(slot) = self.slots.get_mut(name) {
-            let before = slot.hint.take();
+        if let Some(entry) = self.entries.get_mut(name) {
+            let before = entry.hint.take();
             let destinations = hint.destinations || before.as_ref().is_some_and(|before| before.destinations);
             let strangers = hint.strangers.or_else(|| before.and_then(|before| before.strangers));
-            slot.hint = Some(InspectionHint { at: hint.at, strangers, destinations });
+            entry.hint = Some(InspectionHint { at: hint.at, strangers, destinations });
         }
         self.requeue_now(name);
     }
 
     /// Counts the emergencies under way before a reconciler starts that may begin one.
-    pub(super) fn permit(&self, slot: &Slot) -> EmergencyPermit {
-        if !emergency::wants_permit(&self.context, &slot.record, slot.rotation.as_deref()) {
+    pub(super) fn permit(&self, entry: &CredentialEntry) -> EmergencyPermit {
+        if !emergency::wants_permit(&self.context, &entry.record, entry.rotation.as_deref()) {
             return EmergencyPermit::NotCounted;
         }
-        let under_way = self.slots.values().filter(|slot| slot.is_in_an_emergency()).count();
+        let under_way = self.entries.values().filter(|entry| entry.is_in_an_emergency()).count();
         if under_way < self.context.policy.emergencies_at_once {
             EmergencyPermit::Given
         } else {
@@ -160,8 +161,8 @@ impl Controller {
     /// Another emergency may begin: requeues those that wait.
     pub(super) fn requeue_held_emergencies(&mut self) {
         let now = self.context.uptime();
-        for (name, slot) in &self.slots {
-            if slot.record.is_held() && slot.running.is_none() && slot.damaged.is_none() {
+        for (name, entry) in &self.entries {
+            if entry.record.is_held() && entry.running.is_none() && entry.damaged.is_none() {
                 self.work_queue.set(name, Some(now));
             }
         }
@@ -173,14 +174,16 @@ impl Controller {
         let WorkspaceListing { workspace_client, ours, .. } = listing;
         let mut orphans = Vec::new();
         let current: BTreeSet<&KeyId> =
-            self.slots.values().filter_map(|slot| Some(&slot.record.current.as_ref()?.key)).collect();
+            self.entries.values().filter_map(|entry| Some(&entry.record.current.as_ref()?.key)).collect();
         for (key, owner) in &ours {
-            let Some(slot) = self.slots.get(owner) else { continue };
+            let Some(entry) = self.entries.get(owner) else { continue };
             if self.context.credential(owner).is_some_and(|credential| credential.mode == Mode::Observe) {
                 continue;
             }
-            let known =
-                slot.rotation.is_none() && slot.running.is_none() && !slot.reread && slot.damaged.is_none();
+            let known = entry.rotation.is_none()
+                && entry.running.is_none()
+                && !entry.reread
+                && entry.damaged.is_none();
             if known && !current.contains(&key.id) {
                 orphans.push((key.clone(), owner.clone()));
             }
@@ -194,7 +197,7 @@ impl Controller {
     }
 }
 
-impl Slot {
+impl CredentialEntry {
     /// Whether it counts against the emergencies that may be under way.
     pub(super) fn is_in_an_emergency(&self) -> bool {
         self.may_begin_emergency || self.rotation.as_ref().is_some_and(|rotation| rotation.plan.emergency)
@@ -209,11 +212,11 @@ impl Slot {
     }
 }
 
-fn keys_of(slot: &Slot) -> impl Iterator<Item = KeyId> {
-    let rotation = slot.rotation.as_ref();
+fn keys_of(entry: &CredentialEntry) -> impl Iterator<Item = KeyId> {
+    let rotation = entry.rotation.as_ref();
     let old = rotation.and_then(|rotation| rotation.plan.old.clone());
     let new = rotation.and_then(|rotation| rotation.successor()).map(|successor| successor.key.clone());
-    let current = slot.record.current.as_ref().map(|current| current.key.clone());
+    let current = entry.record.current.as_ref().map(|current| current.key.clone());
     [old, new, current].into_iter().flatten()
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::ids::CredentialName;
-use crate::engine::controller::{Controller, ControllerError, Slot};
+use crate::engine::controller::{Controller, ControllerError, CredentialEntry};
 use crate::ports::meter::Meter;
 
 impl Controller {
@@ -15,8 +15,8 @@ impl Controller {
     }
 
     pub(super) async fn drain(mut self, drain: std::time::Duration) -> Result<(), ControllerError> {
-        for slot in self.slots.values() {
-            if let Some(pause) = &slot.running {
+        for entry in self.entries.values() {
+            if let Some(pause) = &entry.running {
                 pause.cancel();
             }
         }
@@ -57,12 +57,15 @@ impl Controller {
         self.heartbeat.send_modify(|heartbeat| {
             heartbeat.beat = Some(self.context.now());
             heartbeat.looks = Some(self.timer.looks);
-            heartbeat.credentials = self.slots.len();
+            heartbeat.credentials = self.entries.len();
             heartbeat.reconciling = self.reconcilers.len();
-            let damaged =
-                |(name, slot): (&CredentialName, &Slot)| Some((name.clone(), slot.damaged.clone()?));
-            if self.slots.values().filter(|slot| slot.damaged.is_some()).count() != heartbeat.damaged.len() {
-                heartbeat.damaged = self.slots.iter().filter_map(damaged).collect();
+            let damaged = |(name, entry): (&CredentialName, &CredentialEntry)| {
+                Some((name.clone(), entry.damaged.clone()?))
+            };
+            if self.entries.values().filter(|entry| entry.damaged.is_some()).count()
+                != heartbeat.damaged.len()
+            {
+                heartbeat.damaged = self.entries.iter().filter_map(damaged).collect();
             }
         });
     }

@@ -42,7 +42,7 @@ impl Controller {
                 by = format!("{by:#}"),
                 "this machine's clock was set: every credential is looked at again; check its time synchronisation"
             );
-            let names: Vec<CredentialName> = self.slots.keys().cloned().collect();
+            let names: Vec<CredentialName> = self.entries.keys().cloned().collect();
             for name in names {
                 self.requeue_now(&name);
             }

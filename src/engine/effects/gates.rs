@@ -22,10 +22,10 @@ const RED_ROUNDS: u32 = 2;
 const NAMED_MAX: usize = 5;
 
 /// The consumers' state since the old key is disabled.
-pub(super) enum Watch {
-    Quiet,
+pub(super) enum ConsumerHealth {
+    Healthy,
     /// A probe was red once.
-    Doubtful {
+    ProbeFailedOnce {
         again_at: Timestamp,
     },
     Alarm(Alarm),
@@ -41,9 +41,9 @@ impl Effects<'_> {
         let demanded = if effect == Effect::DisableOld {
             self.new_key().ok()?.withheld_from_the_failing().await
         } else if matches!(effect, Effect::AwaitQuarantine | Effect::DeleteOld) {
-            self.new_key().ok()?.watch().await.map(|watch| match watch {
-                Watch::Alarm(alarm) => Some(Event::Alarmed { alarm }),
-                Watch::Quiet | Watch::Doubtful { .. } => None,
+            self.new_key().ok()?.consumer_health().await.map(|health| match health {
+                ConsumerHealth::Alarm(alarm) => Some(Event::Alarmed { alarm }),
+                ConsumerHealth::Healthy | ConsumerHealth::ProbeFailedOnce { .. } => None,
             })
         } else {
             return None;
@@ -59,7 +59,7 @@ impl Effects<'_> {
         let now = self.context.now();
         let may_fail = matches!(effect, Effect::DisableOld | Effect::AwaitQuarantine | Effect::DeleteOld);
         match self.new_key() {
-            Ok(new_key) if may_fail && !new_key.plan().emergency => later(now, new_key.watches_every()),
+            Ok(new_key) if may_fail && !new_key.plan().emergency => later(now, new_key.probes_every()),
             Ok(_) | Err(_) => Timestamp::MAX,
         }
     }
@@ -138,7 +138,7 @@ impl NewKeyEffects<'_> {
             return Ok(None);
         }
         let verdicts = self.judge().await?;
-        match self.withhold(verdicts).await? {
+        match self.withdraw_release(verdicts).await? {
             EffectOutcome::Happened(event) => Ok(Some(event)),
             EffectOutcome::Wait(_) => Ok(None),
         }
@@ -185,10 +185,10 @@ impl NewKeyEffects<'_> {
         if self.plan().emergency {
             return Ok(EffectOutcome::Happened(Event::QuarantinePassed));
         }
-        match self.watch().await? {
-            Watch::Quiet => {}
-            Watch::Doubtful { again_at } => return Ok(EffectOutcome::Wait(again_at)),
-            Watch::Alarm(alarm) => return Ok(EffectOutcome::Happened(Event::Alarmed { alarm })),
+        match self.consumer_health().await? {
+            ConsumerHealth::Healthy => {}
+            ConsumerHealth::ProbeFailedOnce { again_at } => return Ok(EffectOutcome::Wait(again_at)),
+            ConsumerHealth::Alarm(alarm) => return Ok(EffectOutcome::Happened(Event::Alarmed { alarm })),
         }
         if !self.rotation.clock_agreed || self.is_implausible(self.rotation.since) {
             return self.agree_on_the_time().await;
@@ -200,7 +200,7 @@ impl NewKeyEffects<'_> {
         let passes_at = later(self.lasting_since(rotation.since), rotation.plan.terms.quarantine);
         let now = self.context.now();
         if now < passes_at {
-            return Ok(EffectOutcome::Wait(self.soon(passes_at.min(later(now, self.watches_every())))));
+            return Ok(EffectOutcome::Wait(self.soon(passes_at.min(later(now, self.probes_every())))));
         }
         let inventory = self.listed().await?;
         self.check_clock(&inventory)?;
@@ -212,30 +212,34 @@ impl NewKeyEffects<'_> {
 
     /// Whether a consumer fails since the old key is disabled: it reports so, or a probe that showed the new key has
     /// stopped doing so. One red round can be a lost packet; but nothing goes on before the next round.
-    pub(super) async fn watch(&self) -> Result<Watch, Failure> {
+    pub(super) async fn consumer_health(&self) -> Result<ConsumerHealth, Failure> {
         // A consumer's newest report counts, whichever phase it was sent in.
         let rotation = self.rotation;
         let since = rotation.overlap_began.unwrap_or(rotation.since);
         let failures = gate::failures(&self.acks().await?, since, Some(&self.successor.fingerprint));
         if let Some(first) = failures.first() {
             let detail = format!("{} {}", first.who, first.why);
-            return Ok(Watch::Alarm(Alarm { kind: AlarmKind::ConsumerFailing, detail }));
+            return Ok(ConsumerHealth::Alarm(Alarm { kind: AlarmKind::ConsumerFailing, detail }));
         }
         let findings = self.probe_again().await?;
         let Some(reddest) = findings.iter().max_by_key(|finding| finding.red_rounds) else {
-            return Ok(Watch::Quiet);
+            return Ok(ConsumerHealth::Healthy);
         };
         if reddest.red_rounds < RED_ROUNDS {
             let again_at = later(self.context.now(), PROBE_AGAIN);
-            return Ok(if reddest.red_rounds == 0 { Watch::Quiet } else { Watch::Doubtful { again_at } });
+            return Ok(if reddest.red_rounds == 0 {
+                ConsumerHealth::Healthy
+            } else {
+                ConsumerHealth::ProbeFailedOnce { again_at }
+            });
         }
         let why: Vec<String> =
             reddest.waiting_on().iter().map(|it| format!("{} {}", it.who, it.why)).take(NAMED_MAX).collect();
-        Ok(Watch::Alarm(Alarm { kind: AlarmKind::ProbeRed, detail: why.join(", ") }))
+        Ok(ConsumerHealth::Alarm(Alarm { kind: AlarmKind::ProbeRed, detail: why.join(", ") }))
     }
 
     /// How often a quarantine with probes is checked; a consumer's failure report is handled at once.
-    fn watches_every(&self) -> SignedDuration {
+    fn probes_every(&self) -> SignedDuration {
         let has_probes = probes_of(&self.plan().terms.gates).next().is_some();
         if has_probes { PROBE_AGAIN } else { self.context.timing.look_again }
     }

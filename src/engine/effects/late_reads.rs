@@ -54,7 +54,7 @@ impl Effects<'_> {
 
     /// Whether the destination shows what a promotion of ours has displaced a moment ago.
     pub(super) fn is_old_answer(&self, destination: &Destination, served: &Served) -> bool {
-        let turns = &self.admission.publishing_turns;
+        let turns = &self.shared.publishing_turns;
         turns.is_displaced(destination, served.version.as_ref(), self.context.now())
     }
 
@@ -62,7 +62,7 @@ impl Effects<'_> {
     pub(super) fn waits_for_turn(&mut self) -> Option<EffectOutcome> {
         let (plan, now) = (self.plan(), self.context.now());
         if self.publishing_turn.is_none() {
-            let turns = &self.admission.publishing_turns;
+            let turns = &self.shared.publishing_turns;
             *self.publishing_turn = turns.take(&plan.credential, &plan.destinations, now);
         }
         self.publishing_turn.is_none().then_some(EffectOutcome::Wait(later(now, NEXT_TURN)))

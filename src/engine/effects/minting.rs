@@ -39,7 +39,7 @@ impl Effects<'_> {
         }))
     }
 
-    /// Deletes a key with the doubted nonce: a rotation created it and its value is lost. That there is none counts only
+    /// Deletes the key with the nonce of a mint whose outcome is unknown: a rotation created it and its value is lost. That there is none counts only
     /// after the settling time, because a listing may lag.
     pub(super) async fn settle_lost_key(&mut self) -> EffectResult {
         let nonce = self.rotation.nonce();

@@ -23,10 +23,10 @@ use crate::domain::rotation::{ParkReason, Rotation};
 use crate::domain::secret::SecretValue;
 use crate::domain::successor::{Placement, Served, Successor};
 use crate::domain::time::later;
-use crate::engine::admission::Admission;
 use crate::engine::commit::{PendingEntry, ReconcileError};
 use crate::engine::context::Context;
 use crate::engine::publishing_turns::PublishingTurn;
+use crate::engine::shared_state::SharedState;
 use crate::engine::workspace_client::{RecentMints, WorkspaceClient};
 use crate::ports::secret_store::{SecretStore, StoredVersion, VersionRef};
 
@@ -57,7 +57,7 @@ type EffectResult = Result<EffectOutcome, Failure>;
 /// The rotation under way, with everything that its effects work with.
 pub(super) struct Effects<'r> {
     pub(super) context: &'r Arc<Context>,
-    pub(super) admission: &'r Admission,
+    pub(super) shared: &'r SharedState,
     pub(super) record: &'r Record,
     pub(super) rotation: &'r Rotation,
     /// The steps of this machine's clock before anything was read.
@@ -124,13 +124,13 @@ impl<'r> Effects<'r> {
     pub(super) fn new_key(&mut self) -> Result<NewKeyEffects<'_>, Failure> {
         let none = || Failure::rejected(Kind::Invalid, "the rotation has no new key yet");
         let successor = self.rotation.successor().ok_or_else(none)?;
-        let Effects { context, admission, record, rotation, steps, .. } = *self;
+        let Effects { context, shared, record, rotation, steps, .. } = *self;
         let (value, mint_permit) = (&mut *self.value, &mut *self.mint_permit);
         let acceptances = &mut *self.acceptances;
         let publishing_turn = &mut *self.publishing_turn;
         let effects = Effects {
             context,
-            admission,
+            shared,
             record,
             rotation,
             steps,
@@ -153,7 +153,7 @@ impl<'r> Effects<'r> {
     /// The hold that forbids `what` for this rotation now.
     fn held(&self, what: HoldKind) -> Option<Hold> {
         let (workspace, name) = (Some(&self.plan().workspace), &self.record.credential);
-        self.admission.hold_on(what, workspace, name, self.rotation.is_urgent())
+        self.shared.hold_on(what, workspace, name, self.rotation.is_urgent())
     }
 
     fn workspace_client(&self) -> Result<&'r Arc<WorkspaceClient>, Failure> {
@@ -181,13 +181,13 @@ impl<'r> Effects<'r> {
 
     /// Since when a wait counts that began at an instant of the journal.
     fn since(&self, written: Timestamp) -> Timestamp {
-        self.admission.waits.since(self.context.clock.as_ref(), &self.record.credential, written)
+        self.shared.waits.since(self.context.clock.as_ref(), &self.record.credential, written)
     }
 
     /// Since when a promised wait has lasted: by the timer if it began in this process, so that no clock can shorten it.
     fn lasting_since(&self, written: Timestamp) -> Timestamp {
         let clock = self.context.clock.as_ref();
-        self.admission.waits.lasting_since(clock, &self.record.credential, written).unwrap_or(written)
+        self.shared.waits.lasting_since(clock, &self.record.credential, written).unwrap_or(written)
     }
 
     /// Refuses a clock that the provider contradicts, or that was set since the effect began (I8).

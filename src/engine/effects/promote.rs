@@ -56,7 +56,7 @@ impl NewKeyEffects<'_> {
 
     /// A promotion of ours displaced the version.
     pub(super) fn has_displaced(&self, destination: &Destination, version: Option<&VersionId>) {
-        self.admission.publishing_turns.displaced(destination, version, self.context.now());
+        self.shared.publishing_turns.displaced(destination, version, self.context.now());
     }
 
     /// The destinations that do not serve the new key, with the version that each serves.

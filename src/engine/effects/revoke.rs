@@ -7,7 +7,7 @@ use crate::domain::gate::{self, Verdict};
 use crate::domain::phase::Phase;
 use crate::domain::plan::{AfterDeadline, RevocationPolicy};
 use crate::domain::time::later;
-use crate::engine::effects::gates::Watch;
+use crate::engine::effects::gates::ConsumerHealth;
 use crate::engine::effects::precheck::Precheck;
 use crate::engine::effects::{EffectOutcome, EffectResult, NewKeyEffects, not_listed_yet};
 
@@ -17,7 +17,7 @@ impl NewKeyEffects<'_> {
             let verdicts = self.judge().await?;
             let open = verdicts.iter().all(|verdict| verdict.satisfied);
             if !open && (gate::overrule_a_deadline(&verdicts) || !self.is_overdue()) {
-                return self.withhold(verdicts).await;
+                return self.withdraw_release(verdicts).await;
             }
         }
         let inventory = match self.precheck().await? {
@@ -42,7 +42,7 @@ impl NewKeyEffects<'_> {
 
     /// An earlier attempt may have disabled the key, its answer lost and the listing not showing it yet: the overlap
     /// goes on only with a key that works.
-    pub(super) async fn withhold(&self, verdicts: Vec<Verdict>) -> EffectResult {
+    pub(super) async fn withdraw_release(&self, verdicts: Vec<Verdict>) -> EffectResult {
         call_context::in_lane(Lane::Safety, self.enable_what_may_be_disabled()).await?;
         Ok(EffectOutcome::Happened(Event::ReleaseWithdrawn { verdicts }))
     }
@@ -68,10 +68,10 @@ impl NewKeyEffects<'_> {
 
     pub(super) async fn delete_old(&mut self) -> EffectResult {
         if !self.plan().emergency {
-            match self.watch().await? {
-                Watch::Quiet => {}
-                Watch::Doubtful { again_at } => return Ok(EffectOutcome::Wait(again_at)),
-                Watch::Alarm(alarm) => return Ok(EffectOutcome::Happened(Event::Alarmed { alarm })),
+            match self.consumer_health().await? {
+                ConsumerHealth::Healthy => {}
+                ConsumerHealth::ProbeFailedOnce { again_at } => return Ok(EffectOutcome::Wait(again_at)),
+                ConsumerHealth::Alarm(alarm) => return Ok(EffectOutcome::Happened(Event::Alarmed { alarm })),
             }
         }
         let inventory = match self.precheck().await? {

@@ -42,7 +42,8 @@ impl NewKeyEffects<'_> {
                 Ok(()) => {}
                 Err(failure) if failure.kind == Kind::NotActiveYet => return self.not_yet(failure),
                 Err(failure) if failure.kind == Kind::Forbidden => {
-                    return self.refute(format!("the new key cannot be the admin key: {failure}"));
+                    return self
+                        .verification_failed(format!("the new key cannot be the admin key: {failure}"));
                 }
                 Err(failure) => return Err(failure),
             }
@@ -64,7 +65,7 @@ impl NewKeyEffects<'_> {
             return self.not_yet(failure).map(Err);
         };
         if let Some(why) = self.unfit(key, &inventory) {
-            return self.refute(why).map(Err);
+            return self.verification_failed(why).map(Err);
         }
         Ok(Ok(KeyFacts {
             created_at: key.created_at,
@@ -88,7 +89,7 @@ impl NewKeyEffects<'_> {
                 }
                 Err(failure) if failure.kind == Kind::Forbidden => {
                     let why = format!("the new key is accepted, but not from here: {failure}");
-                    return self.refute(why).map(Some);
+                    return self.verification_failed(why).map(Some);
                 }
                 Err(failure) => return Err(failure),
             }
@@ -155,13 +156,16 @@ impl NewKeyEffects<'_> {
             later(self.since(last_failure.first_at), self.context.timing.activation_deadline)
         });
         if deadline.is_some_and(|deadline| self.context.now() >= deadline) {
-            return self.refute(format!("{failure}, for {:#} now", self.context.timing.activation_deadline));
+            return self.verification_failed(format!(
+                "{failure}, for {:#} now",
+                self.context.timing.activation_deadline
+            ));
         }
         Err(failure)
     }
 
     /// Before the first promotion the key is discarded; after it that is for an operator.
-    fn refute(&self, why: String) -> EffectResult {
+    fn verification_failed(&self, why: String) -> EffectResult {
         if self.successor.promotion_begun {
             return park(ParkReason::NewKeyUnusable, format!("the new key cannot be used: {why}"));
         }

@@ -1,0 +1,40 @@
+//! What all reconcilers share.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use crate::engine::committed_states::CommittedStates;
+use crate::engine::hold_cache::HoldCache;
+use crate::engine::publishing_turns::PublishingTurns;
+use crate::engine::rotation_limiter::RotationLimiter;
+use crate::engine::waits::Waits;
+use crate::ports::journal::{self, HoldRegister};
+
+/// What all reconcilers share beside the policy. Outlives reloads.
+pub(super) struct SharedState {
+    pub(super) holds: HoldCache,
+    pub(super) rotation_limiter: RotationLimiter,
+    pub(super) publishing_turns: PublishingTurns,
+    /// Admits first rotations, which also need a slot of the other.
+    pub(super) first_limiter: RotationLimiter,
+    pub(super) committed: CommittedStates,
+    /// How many reconcilers wait because the journal cannot be written.
+    pub(super) blocked_writes: Arc<AtomicUsize>,
+    pub(super) waits: Waits,
+}
+
+impl SharedState {
+    /// # Errors
+    /// As of [`HoldCache::load`].
+    pub(super) async fn load(journal: Arc<dyn HoldRegister>) -> Result<Self, journal::Error> {
+        Ok(Self {
+            holds: HoldCache::load(journal).await?,
+            rotation_limiter: RotationLimiter::default(),
+            publishing_turns: PublishingTurns::default(),
+            first_limiter: RotationLimiter::default(),
+            committed: CommittedStates::default(),
+            blocked_writes: Arc::default(),
+            waits: Waits::default(),
+        })
+    }
+}

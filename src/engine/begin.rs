@@ -65,27 +65,39 @@ impl Reconciler {
             let expiry = self.record.expiry_deadline(&credential).filter(|deadline| *deadline > now);
             return Ok(Some(Action::RequeueAt(expiry.map_or(until, |deadline| deadline.min(until)))));
         }
-        if let Some(action) = self.wait_for_admission(&credential, reason).await? {
-            return Ok(Some(action));
+        match self.wait_for_admission(&credential, reason).await? {
+            Some(action) => Ok(Some(action)),
+            None => Box::pin(self.find_key_and_begin(&credential, reason, now, steps)).await,
         }
-        let is_urgent = self.record.urgency(&credential).is_some();
+    }
+
+    /// Begins a rotation of the key that the provider lists now, unless that has to wait. `steps` are the clock's when
+    /// `now` was read.
+    async fn find_key_and_begin(
+        &mut self,
+        credential: &Credential,
+        reason: Reason,
+        now: Timestamp,
+        steps: u64,
+    ) -> Result<Option<Action>, ReconcileError> {
+        let is_urgent = self.record.urgency(credential).is_some();
         let lane = if is_urgent { Lane::Safety } else { Lane::Ordinary };
-        let listed = call_context::in_lane(lane, Box::pin(self.inventory(&credential))).await;
+        let listed = call_context::in_lane(lane, Box::pin(self.inventory(credential))).await;
         if reason.is_due_by_time() && self.is_clock_in_doubt(listed.as_deref().ok(), steps) {
             tracing::warn!(credential = %credential.name, "no rotation begins: this machine's clock and the provider's do not agree");
             self.release_slot();
             return Ok(Some(Action::RequeueAt(later(now, OBSTACLE_RETRY))));
         }
-        match call_context::in_lane(lane, Box::pin(self.find_key(&credential, listed))).await? {
+        match call_context::in_lane(lane, Box::pin(self.find_key(credential, listed))).await? {
             Ok(found) if found != self.record => self.save(found).await?,
             // Checked again: other rotations may have begun while the workspace was listed.
-            Ok(_) => match self.wait_for_admission(&credential, reason).await? {
+            Ok(_) => match self.wait_for_admission(credential, reason).await? {
                 Some(action) => return Ok(Some(action)),
-                None => Box::pin(self.begin(&credential, reason)).await?,
+                None => Box::pin(self.begin(credential, reason)).await?,
             },
             Err(obstacle) => {
                 if obstacle.kind == ObstacleKind::NoSuchAccount
-                    && let Some(step) = Box::pin(self.create_missing_account(&credential)).await?
+                    && let Some(step) = Box::pin(self.create_missing_account(credential)).await?
                 {
                     return Ok(step);
                 }

@@ -64,10 +64,7 @@ async fn an_expiry_that_a_person_sets_is_taken_over_and_the_key_is_replaced_befo
 }
 
 fn begun(event: Event) -> Option<Reason> {
-    match event {
-        Event::Begun(plan) => Some(plan.reason),
-        _ => None,
-    }
+    if let Event::Begun(plan) = event { Some(plan.reason) } else { None }
 }
 
 #[tokio::test]

@@ -12,11 +12,11 @@ use super::leaks::overlapping;
 
 /// What the record says that is not found out again.
 fn of_events(record: Record) -> Record {
-    Record { revision: 0, due: None, findings: Vec::new(), ..record }
+    Record { revision: 0, due: None, findings: Vec::new(), sharing_groups: None, ..record }
 }
 
 impl Harness {
-    /// Its row is broken while the keeper is away; nothing else is possible then before it is made anew.
+    /// Its row is broken while the daemon is away; nothing else is possible then before it is made anew.
     async fn is_damaged_and_repaired(&mut self) {
         let (handle, shutdown, task) = self.life.take().unwrap();
         drop(handle);

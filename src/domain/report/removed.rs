@@ -3,6 +3,8 @@
 use crate::domain::policy::Policy;
 use crate::domain::report::{CredentialHealth, CredentialReport};
 
+const NEITHER: &str = "no longer in the policy: its key is neither rotated nor watched; put it back, or delete the key in the dashboard";
+
 impl CredentialReport {
     /// Says that the policy, if there is one, has no such credential any more.
     pub(super) fn apply_removal(&mut self, policy: &Policy) {
@@ -35,12 +37,12 @@ impl CredentialReport {
                 self.summary = format!("no longer in the policy: renamed to `{new}`");
                 self.next_command = Some(format!("rekeyd status {new}"));
             }
+            (None, None) if self.attention => {
+                self.summary = format!("{}; {NEITHER}", self.summary);
+            }
             (None, None) => {
                 self.health = CredentialHealth::OutOfSync;
-                self.attention = false;
-                self.summary =
-                    "no longer in the policy: its key is neither rotated nor watched; put it back, or delete the key in the dashboard"
-                        .to_owned();
+                self.summary = NEITHER.to_owned();
                 self.next_command = Some(format!("rekeyd history {name}"));
             }
         }

@@ -222,7 +222,7 @@ async fn a_journal_that_cannot_be_read_is_a_page_that_says_what_to_do() {
 async fn trouble_of_the_daemon_itself_stands_above_everything() {
     let harness = Harness::open().await;
     harness.status.send_modify(|status| status.reload_refused = Some("line 3".to_owned()));
-    harness.clock.0.store(3600, SeqCst);
+    harness.clock.1.store(3600, SeqCst);
     let begun = tokio::time::Instant::now();
     let text = loop {
         let text = harness.get("/").await.text;

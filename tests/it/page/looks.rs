@@ -101,8 +101,11 @@ async fn a_thousand_credentials_are_quick_to_come_and_to_use() {
     assert!(first.contains("All 30 that need attention") && first.contains("row-parked-29"), "{first}");
     let last = sight.get("/?page=11").await;
     assert!(last.contains("1,001 to 1,019 of 1,019") && last.contains("row-service-0998"), "{last}");
-    let found = sight.get("/?q=SERVICE-0042&show=fine").await;
-    assert!(found.contains("1 of 1,031 credentials") && found.contains("/credentials/service-0042"));
+    let found = sight.get("/?q=SERVICE-0042&show=out_of_sync").await;
+    assert!(
+        found.contains("1 of 1,031 credentials") && found.contains("/credentials/service-0042"),
+        "{found}"
+    );
     assert_eq!(found.matches("<tr role=\"row\" id=").count(), 1);
     let mut browser = Browser::start().await;
     look(&mut browser, &format!("{}/", sight.url), "thousand").await;

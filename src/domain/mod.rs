@@ -24,6 +24,7 @@ pub mod inspection;
 
 pub mod key;
 pub mod notification;
+pub mod obstacle;
 pub mod phase;
 pub mod place;
 pub mod plan;

@@ -9,6 +9,7 @@ pub mod condition;
 pub mod consumers;
 pub mod destinations;
 pub mod findings;
+mod health;
 pub mod history;
 pub mod holds;
 pub mod progress;
@@ -17,11 +18,13 @@ pub mod rollback;
 pub mod stale_consumers;
 pub mod why;
 
+pub use crate::domain::report::health::CredentialHealth;
+
 use std::cmp::Reverse;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::domain::effect::EffectName;
 use crate::domain::emergency::EmergencyOutcome;
@@ -90,55 +93,6 @@ impl StatusReport {
         self.attention |= !failing.is_empty();
         self.failing_channels = failing;
         self
-    }
-}
-
-/// The health of a credential, from best to worst.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum CredentialHealth {
-    /// No rotation is in progress, and nothing is wrong.
-    Fine,
-    /// A rotation is in progress.
-    Rotating,
-    /// A rotation waits for time, for consumers, for a rotation slot or for the end of a hold.
-    Waiting,
-    /// The last step failed and is retried.
-    Retrying,
-    /// No rotation is in progress, and the workspace, a destination or a consumer is not as expected.
-    OutOfSync,
-    /// A rotation needs an operator.
-    Parked,
-    /// No rotation can start.
-    Blocked,
-    /// Its journal rows are damaged; the daemon leaves it alone.
-    Damaged,
-}
-
-impl CredentialHealth {
-    pub const ALL: [Self; 8] = [
-        Self::Fine,
-        Self::Rotating,
-        Self::Waiting,
-        Self::Retrying,
-        Self::OutOfSync,
-        Self::Parked,
-        Self::Blocked,
-        Self::Damaged,
-    ];
-
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Fine => "fine",
-            Self::Rotating => "rotating",
-            Self::Waiting => "waiting",
-            Self::Retrying => "retrying",
-            Self::OutOfSync => "out_of_sync",
-            Self::Parked => "parked",
-            Self::Blocked => "blocked",
-            Self::Damaged => "damaged",
-        }
     }
 }
 

@@ -12,25 +12,24 @@ use crate::domain::audit::Actor;
 use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::record::Record;
 use crate::domain::report::condition::Orphan;
-use crate::domain::rotation::Rotation;
 use crate::engine::breaker;
-use crate::engine::commands::CommandRequest;
 use crate::engine::commit::ReconcileError;
 use crate::engine::context::Context;
+use crate::engine::controller::entry::CredentialEntry;
 use crate::engine::controller::scan::ServedValues;
 use crate::engine::controller::timer::Timer;
 use crate::engine::emergency::EmergencyPermit;
 use crate::engine::handle::{Handle, Heartbeat, MESSAGES_MAX, Message};
-use crate::engine::inspect::InspectionHint;
 use crate::engine::reconciler::{Action, Reconciler};
 use crate::engine::shared_state::SharedState;
 use crate::engine::sweep::{self, WorkspaceListing};
-use crate::engine::work::{Memory, Work};
+use crate::engine::work::Work;
 use crate::engine::work_queue::WorkQueue;
 use crate::ports::journal::{self, Journal};
 use crate::ports::meter::{Meter, Unmetered};
 
 mod commands;
+mod entry;
 mod hold_changes;
 mod scan;
 mod shutdown;
@@ -53,26 +52,6 @@ pub enum ControllerError {
     LeaseLost(journal::Error),
     #[error("{0}")]
     Journal(#[from] journal::Error),
-}
-
-/// One credential's state. While it is reconciled, the state that the reconciler began with.
-struct CredentialEntry {
-    record: Record,
-    /// Most credentials have none, and it is large.
-    rotation: Option<Box<Rotation>>,
-    memory: Memory,
-    /// Set while the credential is reconciled; cancelled to have the reconciler return at its next journalled point.
-    running: Option<CancellationToken>,
-    /// The state may be stale: the next reconciliation reads the journal first.
-    reread: bool,
-    damaged: Option<String>,
-    requests: Vec<CommandRequest>,
-    /// A listing showed something new: the next reconciliation lists again.
-    hint: Option<InspectionHint>,
-    /// An inspection is under way: the next reconciliation looks at what its rotation put into service.
-    inspects_in_service: bool,
-    /// The running reconciler may begin an emergency.
-    may_begin_emergency: bool,
 }
 
 /// The result of one of the controller's tasks.
@@ -438,22 +417,5 @@ impl Controller {
             self.requeue_held_emergencies();
         }
         Ok(())
-    }
-}
-
-impl CredentialEntry {
-    fn new(record: Record) -> Self {
-        Self {
-            record,
-            rotation: None,
-            memory: Memory::default(),
-            running: None,
-            reread: false,
-            damaged: None,
-            requests: Vec::new(),
-            hint: None,
-            inspects_in_service: false,
-            may_begin_emergency: false,
-        }
     }
 }

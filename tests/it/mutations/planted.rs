@@ -173,13 +173,6 @@ pub(super) const PLANTED: &[Bug] = &[
         caught_by: "after_so_many_bad_keys_no_more_are_made_until_somebody_says_so",
     },
     Bug {
-        name: "believes_a_late_answer",
-        file: "src/engine/effects/late_reads.rs",
-        right: "let Some(pause) = PAUSES.get(doubt.0) else { return false };",
-        wrong: "let Some(pause) = PAUSES.get(doubt.0).filter(|_| !AWAKE) else { return false };",
-        caught_by: "no_late_answer_of_a_store_is_taken_for_somebody_elses_value",
-    },
-    Bug {
         name: "takes_no_turn",
         file: "src/engine/effects/late_reads.rs",
         right: "self.publishing_turn.is_none().then_some(",

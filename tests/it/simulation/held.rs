@@ -84,7 +84,7 @@ fn a_daemon_that_dies_while_its_clock_is_wrong_hurts_nobody_and_ends_everything(
 
 #[test]
 fn a_daemon_that_is_started_again_in_an_overlap_believes_no_clock_that_the_provider_contradicts() {
-    for seed in 0..60 {
+    for seed in 0..300 {
         let scenario = Scenario {
             hours: 2,
             // Each call may be the last, and every minute there are some.

@@ -34,6 +34,15 @@ pub(crate) fn accepted(machine: &Machine) -> Vec<String> {
     enabled.map(|key| key["fingerprint"].as_str().unwrap().to_owned()).collect()
 }
 
+/// The id of the account's only enabled key.
+pub(crate) fn enabled_key(machine: &Machine) -> String {
+    let truth = truth(machine);
+    let keys = truth["accounts"][0]["keys"].as_array().unwrap();
+    let enabled: Vec<&Value> = keys.iter().filter(|key| key["state"] == "enabled").collect();
+    assert_eq!(enabled.len(), 1, "{truth:#}");
+    enabled[0]["key_id"].as_str().unwrap().to_owned()
+}
+
 /// Delays key creation from now on.
 pub(crate) fn is_slow(machine: &Machine, seconds: u64) {
     let delay = format!(

@@ -21,7 +21,7 @@ impl ClockSteps {
     /// Takes one reading of both, and returns how many steps were found so far.
     pub fn count(&mut self, now: Timestamp, uptime: Duration) -> u64 {
         let passed = SignedDuration::try_from(uptime).unwrap_or(SignedDuration::MAX);
-        let origin = later(now, SignedDuration::ZERO.saturating_sub(passed));
+        let origin = earlier(now, passed);
         match self.origin {
             None => self.origin = Some(origin),
             Some(known) if origin.duration_since(known).abs() > DRIFT_MAX => {
@@ -39,6 +39,12 @@ impl ClockSteps {
 pub fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
     let end = if by.is_negative() { Timestamp::MIN } else { Timestamp::MAX };
     at.checked_add(by).unwrap_or(end)
+}
+
+/// An instant and a while before it; as [`later`].
+#[must_use]
+pub fn earlier(at: Timestamp, by: SignedDuration) -> Timestamp {
+    later(at, SignedDuration::ZERO.saturating_sub(by))
 }
 
 /// `in 3d 4h`, `2m ago`, `now`.

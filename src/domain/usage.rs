@@ -22,7 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::KeyId;
-use crate::domain::time::later;
+use crate::domain::time::{earlier, later};
 
 /// Kept of each key: enough to name who still uses it.
 const SPOTS_MAX: usize = 8;
@@ -136,9 +136,7 @@ pub struct Ours<'a> {
 impl Ours<'_> {
     /// In doubt it is ours: that a consumer uses the new key must not be concluded from our own calls.
     fn may_be(&self, source: Source, used: &Use) -> bool {
-        let near = |at: Timestamp| {
-            later(at, NEARBY) > used.from && later(at, SignedDuration::ZERO - NEARBY) < used.until
-        };
+        let near = |at: Timestamp| later(at, NEARBY) > used.from && earlier(at, NEARBY) < used.until;
         let is_canary = self.canaries.iter().any(|at| near(*at));
         match source {
             Source::UsageByKey => is_canary,
@@ -243,9 +241,8 @@ impl SourceEvidence {
             return Opinion::Unknown(self.blind.clone().unwrap_or_else(not_asked));
         };
         let needed = quiet.saturating_add(self.delay);
-        let before = |at: Timestamp, by: SignedDuration| later(at, SignedDuration::ZERO.saturating_sub(by));
         let used_after = |from: Timestamp| self.old.last.filter(|last| *last > from);
-        if let Some(last) = used_after(before(now, needed)) {
+        if let Some(last) = used_after(earlier(now, needed)) {
             return Opinion::Used { last };
         }
         if let Some(why) = &self.blind {
@@ -254,7 +251,7 @@ impl SourceEvidence {
         if now.duration_since(answered_at).abs() > stale_after {
             return Opinion::Unknown(format!("its newest answer is of {answered_at}"));
         }
-        let from = before(answered_at, needed);
+        let from = earlier(answered_at, needed);
         if let Some(last) = used_after(from) {
             return Opinion::Used { last };
         }
@@ -263,7 +260,7 @@ impl SourceEvidence {
                 "it has shown no use of the new key since {from}, so that it may not be looking"
             ));
         };
-        let quiet_from = before(newest.min(before(answered_at, self.delay)), quiet);
+        let quiet_from = earlier(newest.min(earlier(answered_at, self.delay)), quiet);
         if quiet_from < switched || self.covers_from.is_none_or(|covered| covered > quiet_from) {
             return Opinion::Unknown("it has not been watched for long enough".to_owned());
         }
@@ -281,7 +278,7 @@ impl KeyUse {
     /// Where use came from within `quiet` of the newest: who has stopped by then is no straggler.
     #[must_use]
     pub fn origins(&self, quiet: SignedDuration) -> Vec<BTreeMap<String, String>> {
-        let lately = self.last.map_or(Timestamp::MIN, |last| later(last, SignedDuration::ZERO - quiet));
+        let lately = self.last.map_or(Timestamp::MIN, |last| earlier(last, quiet));
         self.spots.iter().filter(|spot| spot.last > lately).map(|spot| spot.about.clone()).collect()
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::ids::CredentialName;
-use crate::domain::time::later;
+use crate::domain::time::earlier;
 
 /// Instants that were still to come when this process read them, and at what uptime that was.
 #[derive(Debug, Default)]
@@ -32,7 +32,7 @@ impl WrittenInstants {
         }
         let first_read = *self.0.entry((credential.clone(), written)).or_insert(uptime);
         let waited = SignedDuration::try_from(uptime.saturating_sub(first_read));
-        later(now, SignedDuration::ZERO.saturating_sub(waited.unwrap_or(SignedDuration::MAX)))
+        earlier(now, waited.unwrap_or(SignedDuration::MAX))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::domain::policy::Credential;
 use crate::domain::record::{Obstacle, ObstacleKind, Record};
 use crate::domain::sanitize::quoted;
 use crate::domain::sharing::SharingGroups;
-use crate::domain::time::later;
+use crate::domain::time::{earlier, later};
 use crate::engine::commit::ReconcileError;
 use crate::engine::context::Context;
 use crate::engine::reconciler::{Action, Reconciler};
@@ -119,7 +119,7 @@ async fn last_tried(
     workspace: &WorkspaceName,
     name: &str,
 ) -> Result<Option<Timestamp>, journal::Error> {
-    let since = later(context.now(), SignedDuration::ZERO - context.timing.settle);
+    let since = earlier(context.now(), context.timing.settle);
     let mut end = context.journal.audit_head().await?.sequence;
     let mut newest_first: Vec<Vec<Act>> = Vec::new();
     while end > 0 {

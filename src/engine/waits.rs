@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::ids::CredentialName;
-use crate::domain::time::later;
+use crate::domain::time::earlier;
 use crate::domain::written_instant::WrittenInstants;
 use crate::ports::clock::Clock;
 
@@ -66,5 +66,5 @@ fn locked(timed: &Mutex<Timed>) -> MutexGuard<'_, Timed> {
 fn as_long_ago(timed: &Timed, clock: &dyn Clock, name: &CredentialName, at: Timestamp) -> Option<Timestamp> {
     let (_, uptime) = timed.get(name).filter(|(known, _)| *known == at)?;
     let ago = SignedDuration::try_from(clock.uptime().saturating_sub(*uptime)).unwrap_or_default();
-    Some(later(clock.now(), SignedDuration::ZERO.saturating_sub(ago)))
+    Some(earlier(clock.now(), ago))
 }

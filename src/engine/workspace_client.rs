@@ -12,7 +12,7 @@ use crate::domain::failure::Failure;
 use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::key::Inventory;
 use crate::domain::policy::WorkspaceLimits;
-use crate::domain::time::later;
+use crate::domain::time::{earlier, later};
 use crate::engine::shared_inventory::SharedInventory;
 use crate::ports::clock::Clock;
 use crate::ports::issuer::{AdminKey, Issuer};
@@ -158,7 +158,7 @@ impl WorkspaceClient {
         let now = clock.now();
         let by_the_journal = self.mints_used_up_until(journal, now, emergency).await?;
         let in_the_way = guard.in_the_way(self.mint_limit(emergency), clock.uptime());
-        let by_the_timer = in_the_way.map(|ago| later(later(now, -ago), ROOM_AFTER));
+        let by_the_timer = in_the_way.map(|ago| later(earlier(now, ago), ROOM_AFTER));
         Ok(match by_the_journal.into_iter().chain(by_the_timer).max() {
             None => MintPermit::Granted(guard),
             Some(until) => MintPermit::NotBefore(until),

@@ -11,7 +11,7 @@ use crate::domain::ids::{KeyId, ServiceAccountId, WorkspaceName};
 use crate::domain::key::{Account, Inventory, Key};
 use crate::domain::secret::Fingerprint;
 use crate::domain::sharing::SharingGroups;
-use crate::domain::time::later;
+use crate::domain::time::{earlier, later};
 use crate::domain::usage::Use;
 use crate::ports::issuer::AdminKey;
 use crate::rehearsal::clock::VirtualClock;
@@ -63,7 +63,7 @@ impl KeyUse {
         let (from, until) = if self.from == until {
             (minute, later(minute, MINUTE))
         } else {
-            (later(until, SignedDuration::ZERO - MINUTE).max(self.from), until)
+            (earlier(until, MINUTE).max(self.from), until)
         };
         Use { from, until, amount: 1, about: BTreeMap::new() }
     }
@@ -215,7 +215,7 @@ impl Workspace {
         let now = self.clock.truth();
         let model = &mut self.state().model;
         model.rules.listing_lag = lag;
-        model.forget_deleted(later(now, SignedDuration::ZERO - LISTING_LAG_MAX));
+        model.forget_deleted(earlier(now, LISTING_LAG_MAX));
         let accounts = model.listed_accounts(now).filter_map(|account| {
             let keys = model.listing(account, now).filter_map(|(key, settings)| key_of(key, settings));
             let id = ServiceAccountId::new(&account.id).ok()?;

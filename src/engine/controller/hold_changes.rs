@@ -100,7 +100,7 @@ impl Controller {
             let next_first = first.next_in_line(workspace, self.context.first_rotation_slots(workspace));
             for name in next.into_iter().chain(next_first) {
                 match self.entries.get(&name) {
-                    // Its reconciler is acquiring the entry at this moment.
+                    // Its reconciler is acquiring the rotation slot at this moment.
                     Some(CredentialEntry { running: Some(_), .. }) => {}
                     Some(CredentialEntry { damaged: None, .. }) => self.work_queue.set(&name, Some(now)),
                     Some(_) | None => self.shared.release(&name),

@@ -22,7 +22,7 @@ const RED_ROUNDS: u32 = 2;
 const NAMED_MAX: usize = 5;
 
 /// The consumers' state since the old key is disabled.
-pub(super) enum ConsumerHealth {
+enum ConsumerHealth {
     Healthy,
     /// A probe was red once.
     ProbeFailedOnce {
@@ -185,10 +185,8 @@ impl NewKeyEffects<'_> {
         if self.plan().emergency {
             return Ok(EffectOutcome::Happened(Event::QuarantinePassed));
         }
-        match self.consumer_health().await? {
-            ConsumerHealth::Healthy => {}
-            ConsumerHealth::ProbeFailedOnce { again_at } => return Ok(EffectOutcome::Wait(again_at)),
-            ConsumerHealth::Alarm(alarm) => return Ok(EffectOutcome::Happened(Event::Alarmed { alarm })),
+        if let Some(outcome) = self.consumers_object().await? {
+            return Ok(outcome);
         }
         if !self.rotation.clock_agreed || self.is_implausible(self.rotation.since) {
             return self.agree_on_the_time().await;
@@ -210,9 +208,18 @@ impl NewKeyEffects<'_> {
         }
     }
 
+    /// What a consumer that may not get on without the old key demands; `None` if they all do.
+    pub(super) async fn consumers_object(&self) -> Result<Option<EffectOutcome>, Failure> {
+        Ok(match self.consumer_health().await? {
+            ConsumerHealth::Healthy => None,
+            ConsumerHealth::ProbeFailedOnce { again_at } => Some(EffectOutcome::Wait(again_at)),
+            ConsumerHealth::Alarm(alarm) => Some(EffectOutcome::Happened(Event::Alarmed { alarm })),
+        })
+    }
+
     /// Whether a consumer fails since the old key is disabled: it reports so, or a probe that showed the new key has
     /// stopped doing so. One red round can be a lost packet; but nothing goes on before the next round.
-    pub(super) async fn consumer_health(&self) -> Result<ConsumerHealth, Failure> {
+    async fn consumer_health(&self) -> Result<ConsumerHealth, Failure> {
         // A consumer's newest report counts, whichever phase it was sent in.
         let rotation = self.rotation;
         let since = rotation.overlap_began.unwrap_or(rotation.since);

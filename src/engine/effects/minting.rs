@@ -39,8 +39,8 @@ impl Effects<'_> {
         }))
     }
 
-    /// Deletes the key with the nonce of a mint whose outcome is unknown: a rotation created it and its value is lost. That there is none counts only
-    /// after the settling time, because a listing may lag.
+    /// Deletes the key with the nonce of a mint whose outcome is unknown: a rotation created it and its value is lost. That
+    /// there is none counts only after the settling time, because a listing may lag.
     pub(super) async fn settle_lost_key(&mut self) -> EffectResult {
         let nonce = self.rotation.nonce();
         let is_lost = |key: &&Key| key.nonce() == Some(nonce);

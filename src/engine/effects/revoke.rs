@@ -7,7 +7,6 @@ use crate::domain::gate::{self, Verdict};
 use crate::domain::phase::Phase;
 use crate::domain::plan::{AfterDeadline, RevocationPolicy};
 use crate::domain::time::later;
-use crate::engine::effects::gates::ConsumerHealth;
 use crate::engine::effects::precheck::Precheck;
 use crate::engine::effects::{EffectOutcome, EffectResult, NewKeyEffects, not_listed_yet};
 
@@ -67,12 +66,10 @@ impl NewKeyEffects<'_> {
     }
 
     pub(super) async fn delete_old(&mut self) -> EffectResult {
-        if !self.plan().emergency {
-            match self.consumer_health().await? {
-                ConsumerHealth::Healthy => {}
-                ConsumerHealth::ProbeFailedOnce { again_at } => return Ok(EffectOutcome::Wait(again_at)),
-                ConsumerHealth::Alarm(alarm) => return Ok(EffectOutcome::Happened(Event::Alarmed { alarm })),
-            }
+        if !self.plan().emergency
+            && let Some(outcome) = self.consumers_object().await?
+        {
+            return Ok(outcome);
         }
         let inventory = match self.precheck().await? {
             Precheck::Clear(inventory) => inventory,

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::domain::time::later;
+use crate::domain::time::earlier;
 use crate::sandbox::key::StoredKey;
 use crate::sandbox::refusal::Refusal;
 use crate::sandbox::route::Route;
@@ -60,7 +60,7 @@ impl CallLog {
 impl Workspace {
     /// Until when use is shown.
     pub(super) fn shown_until(&self, now: Timestamp) -> Timestamp {
-        later(now, SignedDuration::ZERO - self.rules.usage_lag)
+        earlier(now, self.rules.usage_lag)
     }
 
     /// # Errors

@@ -26,11 +26,9 @@ pub(crate) fn the_document_leads_to_an_application_with_fresh_keys(machine: &Mac
     machine.ok("useradd --system --user-group tts-api && useradd carol");
     machine.write("/etc/systemd/system/tts-api.service", APPLICATION);
     let document = Document::read("docs/deploy-systemd.md");
-    // The journal of the package before was purged: of the key that it left behind, the operator says that it is theirs.
-    let account = format!("service_account = \"{}\"", provider::ACCOUNT);
-    let adopted = format!("{account}\nadopt = \"{}\"", provider::enabled_key(machine));
+    // The journal of the package before was purged. A key that it left behind is not adopted, as for another rekeyd's.
+    provider::is_cleared_by_hand(machine);
     let adapt = |text: &str| {
-        let text = text.replace(&account, &adopted);
         let faster = text.replace("\"1h\"", "\"1s\"").replace("\"24h\"", "\"1s\"");
         faster.replace("https://api.elevenlabs.io", provider::URL)
     };

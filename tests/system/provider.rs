@@ -16,6 +16,10 @@ pub(crate) fn start(machine: &Machine) {
     );
     machine.ok(&sandbox);
     machine.until("the sandbox listens", &request("GET", "truth", ""));
+    create_by_hand(machine);
+}
+
+fn create_by_hand(machine: &Machine) {
     let account = truth(machine)["accounts"][0]["service_account_user_id"].as_str().unwrap().to_owned();
     let key = r#"{"name": "made by hand", "permissions": ["text_to_speech"]}"#;
     machine.ok(&request("POST", &format!("accounts/{account}/keys"), key));
@@ -34,13 +38,15 @@ pub(crate) fn accepted(machine: &Machine) -> Vec<String> {
     enabled.map(|key| key["fingerprint"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The id of the account's only enabled key.
-pub(crate) fn enabled_key(machine: &Machine) -> String {
-    let truth = truth(machine);
-    let keys = truth["accounts"][0]["keys"].as_array().unwrap();
-    let enabled: Vec<&Value> = keys.iter().filter(|key| key["state"] == "enabled").collect();
-    assert_eq!(enabled.len(), 1, "{truth:#}");
-    enabled[0]["key_id"].as_str().unwrap().to_owned()
+/// An operator replaces the account's keys by one made by hand.
+pub(crate) fn is_cleared_by_hand(machine: &Machine) {
+    let left = truth(machine);
+    create_by_hand(machine);
+    for key in left["accounts"][0]["keys"].as_array().unwrap() {
+        if key["state"] != "deleted" {
+            machine.ok(&request("DELETE", &format!("keys/{}", key["key_id"].as_str().unwrap()), ""));
+        }
+    }
 }
 
 /// Delays key creation from now on.

@@ -21,6 +21,7 @@ use rekeyd::rehearsal::workspace::Workspace;
 use rekeyd::rehearsal::workspace::key::LiveKey;
 
 use super::restraint::Restraint;
+use super::two_daemons::is_of_the_second;
 
 /// One place where consumers read one credential.
 pub(super) struct Place {
@@ -58,6 +59,10 @@ struct State {
     /// empty before anybody has promoted it.
     in_service: BTreeSet<usize>,
     olds: BTreeSet<KeyId>,
+    /// The keys that a second daemon made, which has a journal of its own.
+    of_the_second: BTreeSet<KeyId>,
+    /// Keys that an operator gave to the daemon that stays.
+    adopted: BTreeSet<KeyId>,
     /// Keys that people took out of service: that they are refused is not our doing.
     damaged: BTreeSet<Fingerprint>,
     /// Keys that are in wrong hands: nothing is waited for before they are revoked.
@@ -175,7 +180,7 @@ impl Witness {
     }
 
     /// I2 and I4, just before a key is disabled or deleted by rekeyd.
-    pub(super) fn revoking(&self, key: &Key, how: &str) {
+    pub(super) fn revoking(&self, life: u64, key: &Key, how: &str) {
         let now = self.clock.truth();
         let Some(sim) = self.provider.keys().into_iter().find(|sim| sim.key.id == key.id) else { return };
         let print = sim.print;
@@ -199,6 +204,7 @@ impl Witness {
         if !ours {
             self.blame("I4", &format!("the foreign key {} is {how}", key.id));
         }
+        self.check_maker(life, key, how);
         for (index, place) in self.places.iter().enumerate() {
             let (history, held) = {
                 let state = self.state.lock().unwrap();
@@ -279,8 +285,23 @@ impl Witness {
         }
     }
 
+    pub(super) fn of_the_second(&self) -> BTreeSet<KeyId> {
+        self.state.lock().unwrap().of_the_second.clone()
+    }
+
+    pub(super) fn adopted(&self, key: KeyId) {
+        self.state.lock().unwrap().adopted.insert(key);
+    }
+
+    pub(super) fn was_adopted(&self, key: &KeyId) -> bool {
+        self.state.lock().unwrap().adopted.contains(key)
+    }
+
     /// I5, just after a key was made.
-    pub(super) fn minted(&self, made: &Key) {
+    pub(super) fn minted(&self, life: u64, made: &Key) {
+        if is_of_the_second(life) {
+            self.state.lock().unwrap().of_the_second.insert(made.id.clone());
+        }
         let Some((credential, _)) = made.name.split_once(' ') else { return };
         let owner = CredentialName::new(credential).unwrap();
         self.check_holds(HoldKind::Minting, &owner, &format!("{} is made", made.id));
@@ -288,8 +309,11 @@ impl Witness {
             let state = self.state.lock().unwrap();
             state.served.values().flatten().map(|(_, print)| print.clone()).collect()
         };
+        let of_the_second = self.of_the_second();
+        let same_maker = |id: &KeyId| of_the_second.contains(id) == is_of_the_second(life);
         let unpublished = self.provider.keys().into_iter().filter(|sim| {
             sim.key.nonce().is_some()
+                && same_maker(&sim.key.id)
                 && sim.key.name.starts_with(&format!("{credential} "))
                 && !served.contains(&sim.print)
         });
@@ -309,7 +333,7 @@ impl Witness {
     }
 
     /// I6: no value in the journal.
-    pub(super) fn journalled(&self, entry: &Entry) {
+    pub(super) fn journalled(&self, life: u64, entry: &Entry) {
         let text = serde_json::to_string(&entry.event).unwrap();
         if self.provider.keys().iter().any(|sim| text.contains(&sim.value)) {
             self.blame("I6", &format!("the journal holds a value: {}", entry.event.name()));
@@ -329,7 +353,9 @@ impl Witness {
         if let Event::Begun(plan) = &entry.event {
             state.olds.extend(plan.old.clone());
         }
-        *state.ends.entry(entry.event.name()).or_default() += 1;
+        if !is_of_the_second(life) {
+            *state.ends.entry(entry.event.name()).or_default() += 1;
+        }
     }
 
     /// How often a value of somebody else was seen.

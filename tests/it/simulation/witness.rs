@@ -21,7 +21,7 @@ use rekeyd::rehearsal::workspace::Workspace;
 use rekeyd::rehearsal::workspace::key::LiveKey;
 
 use super::restraint::Restraint;
-use super::two_daemons::is_of_the_second;
+use super::two_daemons::{Makers, is_of_the_second};
 
 /// One place where consumers read one credential.
 pub(super) struct Place {
@@ -41,6 +41,7 @@ pub(super) struct Witness {
     /// In which nothing may be revoked.
     freeze: Option<Freeze>,
     restraint: Restraint,
+    pub(super) makers: Makers,
     state: Mutex<State>,
 }
 
@@ -59,10 +60,6 @@ struct State {
     /// empty before anybody has promoted it.
     in_service: BTreeSet<usize>,
     olds: BTreeSet<KeyId>,
-    /// The keys that a second daemon made, which has a journal of its own.
-    of_the_second: BTreeSet<KeyId>,
-    /// Keys that an operator gave to the daemon that stays.
-    adopted: BTreeSet<KeyId>,
     /// Keys that people took out of service: that they are refused is not our doing.
     damaged: BTreeSet<Fingerprint>,
     /// Keys that are in wrong hands: nothing is waited for before they are revoked.
@@ -83,7 +80,16 @@ impl Witness {
         freeze: Option<Freeze>,
         restraint: Restraint,
     ) -> Self {
-        Self { clock, provider, places, clock_tolerance, freeze, restraint, state: Mutex::default() }
+        Self {
+            clock,
+            provider,
+            places,
+            clock_tolerance,
+            freeze,
+            restraint,
+            makers: Makers::default(),
+            state: Mutex::default(),
+        }
     }
 
     pub(super) fn places(&self) -> &[Place] {
@@ -120,7 +126,7 @@ impl Witness {
     }
 
     /// What a place serves now. The text is compared first: taking fingerprints is what a simulation spends its time on.
-    fn serving(&self, index: usize) -> Option<Fingerprint> {
+    pub(super) fn serving(&self, index: usize) -> Option<Fingerprint> {
         let place = self.places.get(index)?;
         let text = place.store.text(&place.destination.secret)?;
         let mut state = self.state.lock().unwrap();
@@ -285,23 +291,9 @@ impl Witness {
         }
     }
 
-    pub(super) fn of_the_second(&self) -> BTreeSet<KeyId> {
-        self.state.lock().unwrap().of_the_second.clone()
-    }
-
-    pub(super) fn adopted(&self, key: KeyId) {
-        self.state.lock().unwrap().adopted.insert(key);
-    }
-
-    pub(super) fn was_adopted(&self, key: &KeyId) -> bool {
-        self.state.lock().unwrap().adopted.contains(key)
-    }
-
     /// I5, just after a key was made.
     pub(super) fn minted(&self, life: u64, made: &Key) {
-        if is_of_the_second(life) {
-            self.state.lock().unwrap().of_the_second.insert(made.id.clone());
-        }
+        self.makers.made(life, made);
         let Some((credential, _)) = made.name.split_once(' ') else { return };
         let owner = CredentialName::new(credential).unwrap();
         self.check_holds(HoldKind::Minting, &owner, &format!("{} is made", made.id));
@@ -309,11 +301,9 @@ impl Witness {
             let state = self.state.lock().unwrap();
             state.served.values().flatten().map(|(_, print)| print.clone()).collect()
         };
-        let of_the_second = self.of_the_second();
-        let same_maker = |id: &KeyId| of_the_second.contains(id) == is_of_the_second(life);
         let unpublished = self.provider.keys().into_iter().filter(|sim| {
             sim.key.nonce().is_some()
-                && same_maker(&sim.key.id)
+                && self.makers.has_made(life, &sim.key.id)
                 && sim.key.name.starts_with(&format!("{credential} "))
                 && !served.contains(&sim.print)
         });
@@ -371,11 +361,6 @@ impl Witness {
     /// How often an event was journalled.
     pub(super) fn count(&self, event: &str) -> u64 {
         self.state.lock().unwrap().ends.get(event).copied().unwrap_or(0)
-    }
-
-    /// What a place serves, for those who only pretend to use it.
-    pub(super) fn served(&self, place: usize) -> Option<Fingerprint> {
-        self.serving(place)
     }
 
     /// What the consumer of a place holds.

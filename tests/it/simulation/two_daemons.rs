@@ -10,7 +10,7 @@ use rekeyd::domain::key::Key;
 use rekeyd::domain::obstacle::ObstacleKind;
 use rekeyd::ports::journal::Records as _;
 
-use super::dice::Dice;
+use super::dice::{Dice, is_single, seeds};
 use super::fate::{Fate, Odds};
 use super::play::{Harness, Scenario, play, seconds};
 use super::witness::Witness;
@@ -151,17 +151,15 @@ fn world(seed: u64) -> Scenario {
     }
 }
 
-/// `REKEYD_SEED=n` plays that one seed.
 #[test]
 fn two_daemons_with_a_journal_each_revoke_no_key_of_the_other() {
-    let only: Option<u64> = std::env::var_os("REKEYD_SEED").and_then(|seed| seed.to_str()?.parse().ok());
     let (mut done, mut contested) = (0, 0);
-    for seed in (0..SEEDS).filter(|seed| only.is_none_or(|only| only == *seed)) {
+    for seed in seeds(0, SEEDS) {
         let scenario = world(seed);
         let played = play(&scenario);
         played.assert_sound(&scenario);
         done += played.done;
         contested += u64::from(played.parked > 0);
     }
-    assert!(only.is_some() || done > SEEDS && contested > 10, "the worlds are too quiet: {done} {contested}");
+    assert!(is_single() || done > SEEDS && contested > 10, "the worlds are too quiet: {done} {contested}");
 }

@@ -16,6 +16,7 @@ pub(super) enum Part {
     Scans,
     Watchdog,
     AuditLog,
+    Comparisons,
     Signals,
 }
 
@@ -45,6 +46,7 @@ impl Part {
             Self::Scans => "schedule of the scans",
             Self::Watchdog => "systemd watchdog",
             Self::AuditLog => "daily audit head",
+            Self::Comparisons => "comparison with the workspaces' audit logs",
             Self::Signals => "signal handler",
         }
     }

@@ -22,6 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::KeyId;
+use crate::domain::key::Key;
 use crate::domain::time::{earlier, later};
 
 /// Kept of each key: enough to name who still uses it.
@@ -66,6 +67,26 @@ pub struct Reading {
     pub since: Timestamp,
     /// Every use that was shown, by key; a key that is missing was not shown as used. Or why the source said nothing.
     pub uses: Result<BTreeMap<KeyId, Vec<Use>>, String>,
+    /// Keys of which the source cannot tell whether they were used, each with why; they are missing from `uses`.
+    pub untold: BTreeMap<KeyId, String>,
+}
+
+impl Reading {
+    /// What it says about these keys. It says nothing about them if it cannot tell the use of one.
+    #[must_use]
+    pub fn about(&self, keys: &[Key]) -> Self {
+        let is_asked = |id: &&KeyId| keys.iter().any(|key| key.id == **id);
+        let untold = self.untold.iter().find(|(id, _)| is_asked(id)).map(|(_, why)| why.clone());
+        let of = |uses: &BTreeMap<KeyId, Vec<Use>>| {
+            uses.iter().filter(|(id, _)| is_asked(id)).map(|(id, uses)| (id.clone(), uses.clone())).collect()
+        };
+        let uses = match (&self.uses, untold) {
+            (Err(why), _) => Err(why.clone()),
+            (Ok(_), Some(why)) => Err(why),
+            (Ok(uses), None) => Ok(of(uses)),
+        };
+        Self { uses, untold: BTreeMap::new(), ..*self }
+    }
 }
 
 /// Use of one key in one bucket of time.
@@ -332,7 +353,13 @@ impl CreditCounters {
         let is_whole = |before: &&Self| before.old.is_some() && before.new.is_some();
         let lately = before.filter(|before| self.at.duration_since(before.at) <= LATELY).filter(is_whole);
         let since = lately.map_or(self.at, |before| before.at);
-        let reading = |uses| Reading { source: Source::CreditCounter, at: self.at, since, uses };
+        let reading = |uses| Reading {
+            source: Source::CreditCounter,
+            at: self.at,
+            since,
+            uses,
+            untold: BTreeMap::new(),
+        };
         if self.old.is_none() || self.new.is_none() {
             return reading(Err("the listing does not show how much a key was used".to_owned()));
         }

@@ -41,6 +41,7 @@ mod rivals;
 mod rotation_limiter;
 mod shared_inventory;
 mod shared_state;
+mod shared_usage;
 mod single_run;
 mod sweep;
 pub mod ticker;

@@ -13,11 +13,14 @@ use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::key::Inventory;
 use crate::domain::policy::WorkspaceLimits;
 use crate::domain::time::{earlier, later};
+use crate::domain::usage::Reading;
 use crate::engine::shared_inventory::SharedInventory;
+use crate::engine::shared_usage::{SharedUsage, UsageQuestion};
 use crate::ports::clock::Clock;
 use crate::ports::issuer::{AdminKey, Issuer};
 use crate::ports::journal::{self, WorkspaceActivity};
 use crate::ports::usage::UsageSource;
+use crate::ports::workspace_log::WorkspaceLog;
 
 /// What the mint budget is counted over.
 pub const BUDGET_PERIOD: SignedDuration = SignedDuration::from_hours(1);
@@ -31,6 +34,8 @@ pub struct WorkspaceClient {
     pub(super) issuer: Arc<dyn Issuer>,
     /// The evidence of its keys' use, if it has any.
     pub(super) usage: Option<Arc<dyn UsageSource>>,
+    shared_usage: SharedUsage,
+    log: Option<Arc<dyn WorkspaceLog>>,
     pub(super) limits: WorkspaceLimits,
     /// The admin key, where it is itself rotated: the key of this credential.
     rotated_admin_key: Option<(CredentialName, Arc<AdminKey>)>,
@@ -70,6 +75,8 @@ impl WorkspaceClient {
             name,
             issuer,
             usage: None,
+            shared_usage: SharedUsage::default(),
+            log: None,
             limits,
             rotated_admin_key: None,
             shared_inventory: SharedInventory::default(),
@@ -85,6 +92,19 @@ impl WorkspaceClient {
     pub fn watched_by(mut self, usage: Arc<dyn UsageSource>) -> Self {
         self.usage = Some(usage);
         self
+    }
+
+    /// With its own audit log.
+    #[must_use]
+    pub fn logged_by(mut self, log: Arc<dyn WorkspaceLog>) -> Self {
+        self.log = Some(log);
+        self
+    }
+
+    /// Its own audit log, if it may have one.
+    #[must_use]
+    pub fn log(&self) -> Option<&dyn WorkspaceLog> {
+        self.log.as_deref()
     }
 
     /// With an admin key that is itself rotated: the key of `credential`.
@@ -141,6 +161,15 @@ impl WorkspaceClient {
             Err(failure) => health.failing = Some(failure.clone()),
         }
         outcome
+    }
+
+    /// What the workspace's sources say of the use of the question's keys, by answers that credentials share; nothing if it
+    /// has no sources.
+    pub(super) async fn usage_of(&self, clock: &dyn Clock, question: &UsageQuestion<'_>) -> Vec<Reading> {
+        match &self.usage {
+            Some(usage) => self.shared_usage.ask(usage.as_ref(), clock, question).await,
+            None => Vec::new(),
+        }
     }
 
     /// Takes a permit from the workspace's mint budget, a part of which is for emergencies only. It has to be held until

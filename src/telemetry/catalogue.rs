@@ -246,6 +246,16 @@ pub(super) const DAMAGED: Definition = gauge(
 );
 pub(super) const ORPHANS: Definition =
     counter("rekeyd_orphans_deleted", &[], "Orphaned keys of rekeyd that sweeps of this process deleted.");
+pub(super) const CHANGED_BY_OTHERS: Definition = gauge(
+    "rekeyd_keys_changed_by_others",
+    &["workspace"],
+    "Changes of rekeyd's keys by others, found within the last day in the workspace's own audit log.",
+);
+pub(super) const LOG_COMPARED: Definition = gauge(
+    "rekeyd_workspace_log_last_compared_timestamp_seconds",
+    &["workspace"],
+    "Time of the last comparison with the workspace's own audit log; absent where it cannot be read.",
+);
 pub(super) const HOLD: Definition =
     gauge("rekeyd_hold", &["scope", "kind", "by"], "A hold by an operator or the circuit breaker; always 1.");
 pub(super) const CERTIFICATE_SUCCESS: Definition = gauge(
@@ -365,6 +375,8 @@ pub const ALL: &[Definition] = &[
     ACTIVE_RECONCILES,
     DAMAGED,
     ORPHANS,
+    CHANGED_BY_OTHERS,
+    LOG_COMPARED,
     RELOAD_SUCCESS,
     CERTIFICATE_SUCCESS,
     RELOAD_TIME,

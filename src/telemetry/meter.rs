@@ -30,6 +30,7 @@ pub enum Route {
     Delete,
     Usage,
     Canary,
+    AuditLog,
 }
 
 impl Route {
@@ -47,6 +48,7 @@ impl Route {
             Self::Delete => "delete",
             Self::Usage => "usage",
             Self::Canary => "canary",
+            Self::AuditLog => "audit_log",
         }
     }
 }

@@ -11,6 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
+use crate::domain::ack::Ack;
+use crate::domain::audit::foreign::ForeignChange;
 use crate::domain::gate::Evidence;
 use crate::domain::ids::{ChannelName, CredentialName, WorkspaceName};
 use crate::domain::notification::ChannelFailure;
@@ -21,6 +23,7 @@ use crate::domain::report::condition::Condition;
 use crate::domain::report::holds::Around;
 use crate::domain::report::stale_consumers;
 use crate::domain::report::{CredentialReport, Facts, StatusReport};
+use crate::domain::rotation::Rotation;
 use crate::engine::BUDGET_PERIOD;
 use crate::engine::Context;
 use crate::engine::Handle;
@@ -31,6 +34,9 @@ use crate::telemetry::meter::{Counts, Meter};
 
 /// The shortest interval between two reads of the journal.
 const CACHE_FOR: Duration = Duration::from_secs(1);
+
+/// Of each workspace; `rekeyd audit compare` shows all of them.
+const FOREIGN_SHOWN: usize = 5;
 
 /// The credentials with metrics of their own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -69,6 +75,24 @@ pub struct Status {
     pub journal: Option<PathBuf>,
     /// The counters since the start.
     pub meter: Arc<Meter>,
+    /// The last comparison with each workspace's own audit log.
+    pub comparisons: BTreeMap<WorkspaceName, LogComparison>,
+}
+
+/// What comparing the audit log with a workspace's own has brought.
+#[derive(Debug, Clone, Default)]
+pub struct LogComparison {
+    pub compared_at: Option<Timestamp>,
+    /// Changes that others made, as recorded.
+    pub foreign: Vec<ForeignChange>,
+    /// Why it cannot be compared, if it cannot.
+    pub unavailable: Option<String>,
+}
+
+impl LogComparison {
+    pub fn reported(&self, now: Timestamp) -> impl Iterator<Item = &ForeignChange> {
+        self.foreign.iter().rev().filter(move |change| change.is_reported(now))
+    }
 }
 
 /// The deliveries to a channel since the start.
@@ -166,7 +190,12 @@ impl Observer {
             Ok(Some(known)) => {
                 records = self.predecessors(policy).await?;
                 records.insert(name.clone(), known.record.clone());
-                self.credential(&known, policy, now).await
+                let acks = if has_acks(&known, policy) {
+                    self.handle.journal().acks(name).await
+                } else {
+                    Ok(Vec::new())
+                };
+                self.credential(&known, policy, acks, now).await
             }
             Ok(None) => Ok(match policy {
                 Some(policy) => unrecorded(name, policy, now),
@@ -235,6 +264,9 @@ impl Observer {
         conditions.extend(
             orphans.iter().rev().filter(|orphan| orphan.is_recent(now)).map(Condition::orphan_deleted),
         );
+        let foreign =
+            status.comparisons.values().flat_map(|compared| compared.reported(now).take(FOREIGN_SHOWN));
+        conditions.extend(foreign.map(Condition::key_changed_by_others));
         conditions
     }
 
@@ -270,6 +302,7 @@ impl Observer {
     async fn report(&self, context: &Context) -> Result<StatusReport, journal::Error> {
         let now = context.clock.now();
         let loaded = self.handle.journal().load().await?;
+        let mut acks = self.handle.journal().all_acks().await?;
         let mut missing: BTreeMap<&CredentialName, _> = context.policy.credentials.iter().collect();
         let mut reports = Vec::with_capacity(loaded.len());
         let mut records = BTreeMap::new();
@@ -277,7 +310,9 @@ impl Observer {
             let policy = missing.remove(&name);
             let report = match known {
                 Ok(known) => {
-                    let report = self.credential(&known, policy, now).await;
+                    let acks = acks.remove(&name).filter(|_| has_acks(&known, policy));
+                    let report =
+                        self.credential(&known, policy, acks.unwrap_or_else(|| Ok(Vec::new())), now).await;
                     records.insert(name.clone(), known.record);
                     report
                 }
@@ -295,23 +330,29 @@ impl Observer {
         &self,
         known: &CredentialState,
         policy: Option<&Credential>,
+        acks: Result<Vec<Ack>, journal::Error>,
         now: Timestamp,
     ) -> Result<CredentialReport, journal::Error> {
         let rotation = known.rotation.as_ref();
-        let (name, journal) = (&known.record.credential, self.handle.journal());
-        let mut evidence = Evidence::default();
-        // Gates are evaluated during an overlap only.
-        let overlap = rotation.filter(|rotation| matches!(rotation.phase, Phase::Overlap(_)));
-        if overlap.is_some() || stale_consumers::applies(policy) {
-            evidence.acks = journal.acks(name).await?;
-        }
-        if let Some(rotation) = overlap {
+        let mut evidence = Evidence { acks: acks?, ..Evidence::default() };
+        if let Some(rotation) = in_overlap(known) {
+            let (name, journal) = (&known.record.credential, self.handle.journal());
             let observed = journal.observed(name, rotation.plan.rotation).await?;
             evidence.observed = observed.unwrap_or_default();
         }
         let facts = Facts { record: &known.record, rotation, evidence: &evidence, policy };
         Ok(CredentialReport::new(facts, now))
     }
+}
+
+/// Gates are evaluated during an overlap only.
+fn in_overlap(known: &CredentialState) -> Option<&Rotation> {
+    known.rotation.as_ref().filter(|rotation| matches!(rotation.phase, Phase::Overlap(_)))
+}
+
+/// Whether its report tells acknowledgements.
+fn has_acks(known: &CredentialState, policy: Option<&Credential>) -> bool {
+    in_overlap(known).is_some() || stale_consumers::applies(policy)
 }
 
 fn unrecorded(name: &CredentialName, policy: &Credential, now: Timestamp) -> CredentialReport {

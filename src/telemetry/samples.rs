@@ -123,6 +123,13 @@ pub(super) fn of(observation: &Observation) -> Samples {
         samples.put(catalogue::NOTIFICATIONS_DROPPED, &channel, total(tally.dropped));
         samples.flag(catalogue::CHANNEL_FAILING, &channel, tally.failing.is_some());
     }
+    for (workspace, compared) in &status.comparisons {
+        let workspace = [workspace.as_str()];
+        samples.instant(catalogue::LOG_COMPARED, &workspace, compared.compared_at);
+        if compared.compared_at.is_some() {
+            samples.put(catalogue::CHANGED_BY_OTHERS, &workspace, count(compared.reported(*at).count()));
+        }
+    }
     samples.flag(catalogue::DRAINING, &[], status.draining);
     samples
 }

@@ -14,7 +14,7 @@ use crate::domain::hold::{Hold, HoldKind, Scope};
 use crate::domain::ids::{CredentialName, RotationId, WorkspaceName};
 use crate::domain::record::Record;
 use crate::ports::journal::{
-    Acknowledgements, AuditLog, HoldRegister, Records, RotationLog, WorkspaceActivity,
+    Acknowledgements, AcksByCredential, AuditLog, HoldRegister, Records, RotationLog, WorkspaceActivity,
 };
 use crate::ports::journal::{CredentialState, CredentialStates, Entry, Error, RotationHistory};
 
@@ -235,6 +235,16 @@ impl Acknowledgements for MemoryJournal {
         let contents = self.contents();
         let own = contents.acks.iter().filter(|((owner, _), _)| owner == credential);
         Ok(own.map(|(_, ack)| ack.clone()).collect())
+    }
+
+    async fn all_acks(&self) -> Result<AcksByCredential, Error> {
+        let mut all = AcksByCredential::new();
+        for ((owner, _), ack) in &self.contents().acks {
+            if let Ok(acks) = all.entry(owner.clone()).or_insert_with(|| Ok(Vec::new())) {
+                acks.push(ack.clone());
+            }
+        }
+        Ok(all)
     }
 
     async fn observe(

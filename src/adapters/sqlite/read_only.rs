@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::adapters::sqlite::lock::holder_of;
 use crate::adapters::sqlite::open::{beside, prepare, recovery, version};
 use crate::adapters::sqlite::statement_error::StatementError;
-use crate::adapters::sqlite::{audit, migrations, outbox, read};
+use crate::adapters::sqlite::{acks, audit, migrations, outbox, read};
 use crate::domain::ack::Ack;
 use crate::domain::audit::{ChainedAct, Head};
 use crate::domain::gate::Observations;
@@ -104,7 +104,7 @@ impl JournalReader for ReadOnlyJournal {
     }
 
     fn acks(&self, credential: &CredentialName) -> Result<Vec<Ack>, ReadError> {
-        self.answer(|connection| read::acks(connection, credential))
+        self.answer(|connection| acks::of(connection, credential))
     }
 
     fn observed(

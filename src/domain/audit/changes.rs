@@ -31,13 +31,14 @@ pub const REPAIRED: &str = "repaired";
 pub const RENAMED: &str = "renamed";
 pub const ORPHAN_DELETION_INTENDED: &str = "orphan_deletion_intended";
 pub const ORPHAN_DELETED: &str = "orphan_deleted";
+pub const CHANGED_BY_OTHERS: &str = "changed_by_others";
 pub const POLICY_LOADED: &str = "policy_loaded";
 pub const POLICY_REFUSED: &str = "policy_refused";
 pub const STARTED: &str = "started";
 pub const STOPPED: &str = "stopped";
 
 /// What records tell of beside events, in the order of docs/audit.md.
-pub const ALL: [&str; 22] = [
+pub const ALL: [&str; 23] = [
     ROTATION_ASKED,
     EMERGENCY_ASKED,
     ACCEPTED,
@@ -56,6 +57,7 @@ pub const ALL: [&str; 22] = [
     RENAMED,
     ORPHAN_DELETION_INTENDED,
     ORPHAN_DELETED,
+    CHANGED_BY_OTHERS,
     POLICY_LOADED,
     POLICY_REFUSED,
     STARTED,

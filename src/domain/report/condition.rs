@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::audit::foreign::ForeignChange;
 use crate::domain::failure::Kind;
 use crate::domain::ids::{CredentialName, KeyId, ServiceAccountId, WorkspaceName};
 use crate::domain::report::StatusReport;
@@ -29,6 +30,7 @@ pub enum ConditionKind {
     StoreFailing,
     WorkspaceSilent,
     OrphanDeleted,
+    KeyChangedByOthers,
 }
 
 impl ConditionKind {
@@ -39,6 +41,7 @@ impl ConditionKind {
             Self::StoreFailing => "store_failing",
             Self::WorkspaceSilent => "workspace_silent",
             Self::OrphanDeleted => "orphan_deleted",
+            Self::KeyChangedByOthers => "key_changed_by_others",
         }
     }
 
@@ -47,7 +50,7 @@ impl ConditionKind {
     pub fn needs_an_operator(self) -> bool {
         match self {
             Self::JournalUnwritable | Self::StoreFailing => true,
-            Self::WorkspaceSilent | Self::OrphanDeleted => false,
+            Self::WorkspaceSilent | Self::OrphanDeleted | Self::KeyChangedByOthers => false,
         }
     }
 }
@@ -108,6 +111,23 @@ impl Condition {
         );
         let next_command = format!("rekeyd history {credential}");
         Self { kind: ConditionKind::OrphanDeleted, message, next_command }
+    }
+}
+
+impl Condition {
+    /// Somebody else changed a key of rekeyd.
+    #[must_use]
+    pub fn key_changed_by_others(change: &ForeignChange) -> Self {
+        let ForeignChange { found_at: _, workspace, credential, key, deed, user, at, entry } = change;
+        let of = credential.as_ref().map(|name| format!(" of `{name}`")).unwrap_or_default();
+        let user = user.as_ref().map(|user| format!(" by user {}", quoted(user))).unwrap_or_default();
+        let message = format!(
+            "key `{key}`{of} was {}{user} at {at:.0}, and not by rekeyd: the audit log of workspace `{workspace}` says so, in entry {}",
+            deed.label(),
+            quoted(entry)
+        );
+        let next_command = "rekeyd audit compare".to_owned();
+        Self { kind: ConditionKind::KeyChangedByOthers, message, next_command }
     }
 }
 

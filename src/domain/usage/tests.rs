@@ -29,7 +29,7 @@ fn reading(source: Source, now: i64, since: i64, old: &[i64], new: &[i64]) -> Re
     let (old_key, new_key) = keys();
     let uses = |seconds: &[i64]| seconds.iter().copied().map(bucket).collect::<Vec<_>>();
     let uses = BTreeMap::from([(old_key, uses(old)), (new_key, uses(new))]);
-    Reading { source, at: at(now), since: at(since), uses: Ok(uses) }
+    Reading { source, at: at(now), since: at(since), uses: Ok(uses), untold: BTreeMap::new() }
 }
 
 fn learned(seen: &SourceEvidence, reading: &Reading) -> SourceEvidence {

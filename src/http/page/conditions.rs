@@ -9,7 +9,7 @@ pub(super) fn banner(condition: &Condition) -> Markup {
     let group = match condition.kind {
         ConditionKind::JournalUnwritable => "bad",
         ConditionKind::StoreFailing | ConditionKind::WorkspaceSilent => "warn",
-        ConditionKind::OrphanDeleted => "",
+        ConditionKind::OrphanDeleted | ConditionKind::KeyChangedByOthers => "",
     };
     html! {
         div class={ "notice " (group) } {
@@ -26,5 +26,6 @@ pub(super) fn title(kind: ConditionKind) -> &'static str {
         ConditionKind::StoreFailing => "Store failing",
         ConditionKind::WorkspaceSilent => "Workspace silent",
         ConditionKind::OrphanDeleted => "Orphaned key deleted",
+        ConditionKind::KeyChangedByOthers => "Key changed by others",
     }
 }

@@ -184,6 +184,7 @@ impl Prepared {
         );
         parts.spawn(Part::Scans, scan_on_schedule(handle.clone(), sweep, inspect, served.clone()));
         let comparisons = Comparisons { handle: handle.clone(), status: status.clone(), inspect_every };
+        parts.spawn(Part::JournalProbe, probe_journal(handle.clone(), served.clone()));
         parts.spawn(Part::Comparisons, comparisons.run(served.clone()));
         parts.spawn(Part::Watchdog, notify::feed_watchdog(handle, served.clone()));
         parts.spawn(Part::AuditLog, lifecycle.clone().keep(missing, served.clone()));
@@ -281,6 +282,19 @@ async fn scan_on_schedule(handle: Handle, sweep: Arc<Notify>, inspect: Arc<Notif
         };
         if sent.is_err() {
             return stop.cancelled().await;
+        }
+    }
+}
+
+/// Finds out that the journal cannot be written while nothing is.
+async fn probe_journal(handle: Handle, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            again = handle.probe_journal() => tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(again) => {}
+            },
         }
     }
 }

@@ -17,6 +17,7 @@ pub(super) enum Part {
     Watchdog,
     AuditLog,
     Comparisons,
+    JournalProbe,
     Signals,
 }
 
@@ -47,6 +48,7 @@ impl Part {
             Self::Watchdog => "systemd watchdog",
             Self::AuditLog => "daily audit head",
             Self::Comparisons => "comparison with the workspaces' audit logs",
+            Self::JournalProbe => "probe of the journal",
             Self::Signals => "signal handler",
         }
     }

@@ -5,9 +5,14 @@
 //! [docs/metrics.md]: ../../docs/metrics.md
 
 mod definition;
+mod journal;
 
 pub use definition::{Definition, Kind};
 use definition::{counter, gauge, histogram};
+pub(super) use journal::{
+    JOURNAL_LAST_WRITE, JOURNAL_READABLE, JOURNAL_SIZE, JOURNAL_WRITABLE, JOURNAL_WRITE_FAILURES,
+    JOURNAL_WRITES,
+};
 
 const CREDENTIAL: &[&str] = &["credential", "workspace"];
 const WORKSPACE: &[&str] = &["workspace"];
@@ -275,25 +280,6 @@ pub(super) const RELOAD_TIME: Definition = gauge(
 );
 pub(super) const POLICY_INFO: Definition =
     gauge("rekeyd_policy_info", &["hash"], "SHA-256 of the policy in force; always 1.");
-pub(super) const JOURNAL_READABLE: Definition = gauge(
-    "rekeyd_journal_readable",
-    &[],
-    "Whether the journal was readable for this scrape (1); otherwise metrics derived from it are absent.",
-);
-pub(super) const JOURNAL_WRITABLE: Definition = gauge(
-    "rekeyd_journal_writable",
-    &[],
-    "Whether the last write to the journal succeeded (1); otherwise every rotation waits.",
-);
-pub(super) const JOURNAL_WRITES: Definition = histogram(
-    "rekeyd_journal_write_duration_seconds",
-    &[],
-    "Histogram of durations until an event was durable.",
-);
-pub(super) const JOURNAL_WRITE_FAILURES: Definition =
-    counter("rekeyd_journal_write_failures", &[], "Failed writes to the journal.");
-pub(super) const JOURNAL_SIZE: Definition =
-    gauge("rekeyd_journal_size_bytes", &[], "Size of the journal file and its write-ahead log.");
 pub(super) const NOTIFICATIONS_DELIVERED: Definition =
     counter("rekeyd_notifications_delivered", &["channel"], "Delivered notifications.");
 pub(super) const NOTIFICATIONS_DROPPED: Definition = counter(
@@ -383,6 +369,7 @@ pub const ALL: &[Definition] = &[
     POLICY_INFO,
     JOURNAL_READABLE,
     JOURNAL_WRITABLE,
+    JOURNAL_LAST_WRITE,
     JOURNAL_WRITES,
     JOURNAL_WRITE_FAILURES,
     JOURNAL_SIZE,

@@ -130,6 +130,7 @@ pub struct Observation {
     pub conditions: Vec<Condition>,
     /// Whether the journal is writable.
     pub is_journal_writable: bool,
+    pub last_journal_write: Option<Timestamp>,
     pub budgets: BTreeMap<WorkspaceName, Budget>,
     pub clock_skew_max: SignedDuration,
     pub journal_bytes: Option<u64>,
@@ -187,7 +188,9 @@ impl Observer {
         let now = context.clock.now();
         let mut records = BTreeMap::new();
         let report = match self.handle.journal().load_one(name).await {
-            Ok(Some(known)) => {
+            Ok(Some(mut known)) => {
+                let mut unsaved = self.handle.unsaved_findings();
+                known.record.findings = unsaved.remove(name).unwrap_or(known.record.findings);
                 records = self.predecessors(policy).await?;
                 records.insert(name.clone(), known.record.clone());
                 let acks = if has_acks(&known, policy) {
@@ -241,6 +244,7 @@ impl Observer {
             report: report.map_err(|error| error.to_string()).map(with_conditions),
             conditions,
             is_journal_writable: self.handle.is_journal_writable(),
+            last_journal_write: self.handle.last_journal_write(),
         }
     }
 
@@ -254,6 +258,10 @@ impl Observer {
         let directory = directory.map_or_else(|| ".".to_owned(), |it| it.display().to_string());
         let unwritable = !self.handle.is_journal_writable();
         let mut conditions = Vec::from_iter(unwritable.then(|| Condition::journal_unwritable(&directory)));
+        for (credential, findings) in self.handle.unsaved_findings().iter().filter(|_| unwritable) {
+            let leaks = findings.iter().filter(|finding| finding.kind.is_leak());
+            conditions.extend(leaks.map(|it| Condition::finding_unsaved(credential, it, &directory)));
+        }
         let failing = status.meter.failing();
         conditions.extend(failing.iter().map(|(store, kind)| Condition::store_failing(store, *kind)));
         conditions.extend(context.workspaces.iter().filter_map(|(name, workspace_client)| {
@@ -302,6 +310,7 @@ impl Observer {
     async fn report(&self, context: &Context) -> Result<StatusReport, journal::Error> {
         let now = context.clock.now();
         let loaded = self.handle.journal().load().await?;
+        let mut unsaved = self.handle.unsaved_findings();
         let mut acks = self.handle.journal().all_acks().await?;
         let mut missing: BTreeMap<&CredentialName, _> = context.policy.credentials.iter().collect();
         let mut reports = Vec::with_capacity(loaded.len());
@@ -309,7 +318,9 @@ impl Observer {
         for (name, known) in loaded {
             let policy = missing.remove(&name);
             let report = match known {
-                Ok(known) => {
+                Ok(mut known) => {
+                    // Not in the journal yet, and true all the same.
+                    known.record.findings = unsaved.remove(&name).unwrap_or(known.record.findings);
                     let acks = acks.remove(&name).filter(|_| has_acks(&known, policy));
                     let report =
                         self.credential(&known, policy, acks.unwrap_or_else(|| Ok(Vec::new())), now).await;

@@ -105,6 +105,9 @@ pub(super) fn of(observation: &Observation) -> Samples {
     }
     samples.put(catalogue::SKEW_MAX, &[], observation.clock_skew_max.as_secs_f64());
     counted::add(&mut samples, &observation.counts, observation.workspaces.keys());
+    let is_writable = observation.is_journal_writable && observation.counts.writable;
+    samples.flag(catalogue::JOURNAL_WRITABLE, &[], is_writable);
+    samples.instant(catalogue::JOURNAL_LAST_WRITE, &[], observation.last_journal_write);
     if let Some(bytes) = observation.journal_bytes {
         samples.put(catalogue::JOURNAL_SIZE, &[], total(bytes));
     }

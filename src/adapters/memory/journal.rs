@@ -172,6 +172,10 @@ impl Records for MemoryJournal {
         Ok(self.contents().records.get(credential).map(|record| record.revision))
     }
 
+    async fn probe(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     async fn save(&self, record: &Record, acts: &[Act]) -> Result<(), Error> {
         let mut contents = self.contents();
         contents.check_record(record, None)?;

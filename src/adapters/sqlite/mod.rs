@@ -211,6 +211,10 @@ impl Records for SqliteJournal {
         self.read(move |connection| read::revision(connection, &credential)).await
     }
 
+    async fn probe(&self) -> Result<(), Error> {
+        self.write(Write::Probe).await
+    }
+
     async fn save(&self, record: &Record, acts: &[Act]) -> Result<(), Error> {
         self.write(Write::Save(RecordRow::of(record)?, acts.to_vec())).await
     }

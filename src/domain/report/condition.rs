@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::audit::foreign::ForeignChange;
 use crate::domain::failure::Kind;
+use crate::domain::finding::Finding;
 use crate::domain::ids::{CredentialName, KeyId, ServiceAccountId, WorkspaceName};
 use crate::domain::report::StatusReport;
 use crate::domain::sanitize::quoted;
@@ -27,6 +28,7 @@ pub struct Condition {
 #[serde(rename_all = "snake_case")]
 pub enum ConditionKind {
     JournalUnwritable,
+    FindingUnsaved,
     StoreFailing,
     WorkspaceSilent,
     OrphanDeleted,
@@ -38,6 +40,7 @@ impl ConditionKind {
     pub fn label(self) -> &'static str {
         match self {
             Self::JournalUnwritable => "journal_unwritable",
+            Self::FindingUnsaved => "finding_unsaved",
             Self::StoreFailing => "store_failing",
             Self::WorkspaceSilent => "workspace_silent",
             Self::OrphanDeleted => "orphan_deleted",
@@ -49,7 +52,7 @@ impl ConditionKind {
     #[must_use]
     pub fn needs_an_operator(self) -> bool {
         match self {
-            Self::JournalUnwritable | Self::StoreFailing => true,
+            Self::JournalUnwritable | Self::FindingUnsaved | Self::StoreFailing => true,
             Self::WorkspaceSilent | Self::OrphanDeleted | Self::KeyChangedByOthers => false,
         }
     }
@@ -76,8 +79,21 @@ impl Condition {
         Self {
             kind: ConditionKind::JournalUnwritable,
             message: message.to_owned(),
-            next_command: format!("df -h {directory}"),
+            next_command: place_command(directory),
         }
+    }
+
+    /// Found while the journal in `directory` cannot be written, which an answer to it needs.
+    #[must_use]
+    pub fn finding_unsaved(credential: &CredentialName, finding: &Finding, directory: &str) -> Self {
+        let message = format!(
+            "found of `{credential}` since {:.0}, and not in the journal, which cannot be written: {} ({}); nothing is done about it \
+             until it can be written",
+            finding.since,
+            finding.detail,
+            finding.kind.label()
+        );
+        Self { kind: ConditionKind::FindingUnsaved, message, next_command: place_command(directory) }
     }
 
     /// The last operation on a store failed because of the store or the network.
@@ -129,6 +145,12 @@ impl Condition {
         let next_command = "rekeyd audit compare".to_owned();
         Self { kind: ConditionKind::KeyChangedByOthers, message, next_command }
     }
+}
+
+/// Shows whether a file system is mounted read-only, and how much room it has.
+#[must_use]
+pub fn place_command(directory: &str) -> String {
+    format!("findmnt -o TARGET,OPTIONS,AVAIL -T {directory}")
 }
 
 impl Orphan {

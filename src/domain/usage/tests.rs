@@ -55,6 +55,37 @@ fn judged(seen: &SourceEvidence, now: i64) -> &'static str {
 }
 
 #[test]
+fn since_when_a_source_is_blind_is_told_and_stays_the_same_however_long_it_lasts() {
+    let why =
+        |seen: &SourceEvidence, now: i64| match seen.judge(seconds(1800), Timestamp::MIN, at(now), STALE) {
+            Opinion::Unknown(why) => why,
+            opinion @ (Opinion::Used { .. } | Opinion::Idle { .. }) => panic!("{opinion:?}"),
+        };
+    let failed = |now: i64, why: &str| {
+        let nothing = reading(Source::UsageByKey, now, now - 7_200, &[], &[]);
+        Reading { uses: Err(why.to_owned()), ..nothing }
+    };
+    let mut seen = learned(&answer(&[], &[9_990]), &failed(10_060, "500"));
+    for now in [10_120, 13_600, 20_000] {
+        seen = learned(&seen, &failed(now, "502"));
+        assert_eq!(why(&seen, now), "it does not answer since 1970-01-01T02:47:40Z: 502");
+    }
+    seen = learned(&seen, &reading(Source::UsageByKey, 20_060, 12_860, &[], &[]));
+    assert_eq!(seen.blindness(), None);
+    for now in [20_120, 30_000] {
+        seen = learned(&seen, &reading(Source::UsageByKey, now, now - 7_200, &[], &[]));
+        let told =
+            "it has shown no use of the new key since 1970-01-01T02:46:00Z, so that it may not be looking";
+        assert_eq!(why(&seen, now), told);
+    }
+    let mut seen = SourceEvidence::nothing(Source::UsageByKey);
+    for now in [500, 9_000] {
+        seen = learned(&seen, &reading(Source::UsageByKey, now, now - 400, &[], &[]));
+        assert!(why(&seen, now).contains("since it was first asked, at 1970-01-01T00:08:20Z"));
+    }
+}
+
+#[test]
 fn only_a_source_that_shows_the_new_key_shows_that_the_old_one_is_idle() {
     let fallen_silent =
         Reading { uses: Err("500".into()), ..reading(Source::UsageByKey, 10_030, 0, &[], &[]) };

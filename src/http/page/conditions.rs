@@ -7,7 +7,7 @@ use crate::http::page::format::{self, command};
 
 pub(super) fn banner(condition: &Condition) -> Markup {
     let group = match condition.kind {
-        ConditionKind::JournalUnwritable => "bad",
+        ConditionKind::JournalUnwritable | ConditionKind::FindingUnsaved => "bad",
         ConditionKind::StoreFailing | ConditionKind::WorkspaceSilent => "warn",
         ConditionKind::OrphanDeleted | ConditionKind::KeyChangedByOthers => "",
     };
@@ -23,6 +23,7 @@ pub(super) fn banner(condition: &Condition) -> Markup {
 pub(super) fn title(kind: ConditionKind) -> &'static str {
     match kind {
         ConditionKind::JournalUnwritable => "Cannot write the journal",
+        ConditionKind::FindingUnsaved => "Finding not recorded",
         ConditionKind::StoreFailing => "Store failing",
         ConditionKind::WorkspaceSilent => "Workspace silent",
         ConditionKind::OrphanDeleted => "Orphaned key deleted",

@@ -70,8 +70,8 @@ async fn a_full_disk_is_told_and_nothing_is_made_until_there_is_room() {
         (&ready["ready"], &ready["reasons"][0]["code"]),
         (&false.into(), &"journal_unwritable".into())
     );
-    harness.status_says(&["journal_unwritable", "cannot write the journal", "df -h"]).await;
-    harness.page_says("/", &["Cannot write the journal", "every rotation waits", "df -h"]).await;
+    harness.status_says(&["journal_unwritable", "cannot write the journal", "findmnt -o"]).await;
+    harness.page_says("/", &["Cannot write the journal", "every rotation waits", "findmnt -o"]).await;
     let is_told = |_: &Rehearsal| receiver.sent("hook").iter().any(|sent| sent.body["reason"] == "journal");
     harness.rehearsal.until("people are told", is_told).await;
     assert_eq!(harness.rehearsal.calls(Route::CreateKey), made, "a key was made that nobody could know of");

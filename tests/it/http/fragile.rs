@@ -82,6 +82,9 @@ impl Records for Fragile {
     async fn revision(&self, credential: &CredentialName) -> Result<Option<u64>, Error> {
         self.usable()?.revision(credential).await
     }
+    async fn probe(&self) -> Result<(), Error> {
+        self.roomy()?.probe().await
+    }
     async fn save(&self, record: &Record, acts: &[Act]) -> Result<(), Error> {
         self.roomy()?.save(record, acts).await
     }

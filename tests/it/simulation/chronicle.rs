@@ -83,6 +83,10 @@ impl Records for Chronicle {
         self.journal.revision(credential).await
     }
 
+    async fn probe(&self) -> Result<(), Error> {
+        self.journal.probe().await
+    }
+
     async fn save(&self, record: &Record, acts: &[Act]) -> Result<(), Error> {
         self.fate.write(self.life, "journal save", "before").await;
         self.journal.save(record, acts).await?;

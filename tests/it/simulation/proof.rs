@@ -142,3 +142,12 @@ fn an_old_key_does_not_expire_while_the_new_one_is_published_again() {
     assert!(played.expiries >= 5, "{}: {}", played.expiries, played.trace);
     assert!(played.trace.contains("journal tts-0 overwrite_requested"), "{}", played.trace);
 }
+
+#[test]
+fn a_late_listing_does_not_pass_the_expiry_that_was_taken_back_for_the_keys_own() {
+    // The old key is put back into service with its own expiry, and retried at once.
+    let scenario = unkind(2615);
+    let played = play(&scenario);
+    played.assert_sound(&scenario);
+    assert!(played.trace.contains("journal tts-1 retried"), "{}", played.trace);
+}

@@ -103,9 +103,10 @@ impl Harness {
             } else {
                 continue;
             };
-            self.fate
-                .note(format!("the operator wishes {wish:?} of {name} in {}", rotation.phase.name().label()));
-            drop(handle.request(name, wish, "the end".to_owned()).await);
+            let asked =
+                format!("the operator wishes {wish:?} of {name} in {}", rotation.phase.name().label());
+            let answer = handle.request(name, wish, "the end".to_owned()).await;
+            self.fate.note(format!("{asked}: {answer:?}"));
         }
     }
 }

@@ -40,3 +40,53 @@ impl WaitingLog {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::*;
+
+    struct At(Duration);
+
+    #[async_trait]
+    impl Clock for At {
+        fn now(&self) -> Timestamp {
+            Timestamp::UNIX_EPOCH
+        }
+
+        fn uptime(&self) -> Duration {
+            self.0
+        }
+
+        fn steps(&self) -> u64 {
+            0
+        }
+
+        async fn sleep(&self, _lasts: SignedDuration) {}
+    }
+
+    #[test]
+    fn forty_credentials_that_wait_for_three_hours_are_forty_lines_an_hour() {
+        let log = WaitingLog::default();
+        let mut lines = 0;
+        for second in 0..3 * 3600 {
+            for credential in 0..40 {
+                let clock = At(Duration::from_secs(second));
+                lines += u32::from(log.is_news(&clock, &format!("c{credential}"), "budget", ""));
+            }
+        }
+        assert_eq!(lines, 40 * 3);
+    }
+
+    #[test]
+    fn a_change_is_told_at_once_and_so_is_what_begins_anew() {
+        let (log, clock) = (WaitingLog::default(), At(Duration::ZERO));
+        let is_news = |kind, what| log.is_news(&clock, "tts", kind, what);
+        assert!(is_news("listing", "timed_out") && !is_news("listing", "timed_out"));
+        assert!(is_news("budget", "") && is_news("listing", "throttled") && is_news("listing", "timed_out"));
+        log.is_over("tts", "listing");
+        assert!(is_news("listing", "timed_out") && !is_news("budget", ""));
+    }
+}

@@ -127,6 +127,11 @@ pub(super) const BLOCKED: Definition = gauge(
     &["credential", "workspace", "reason"],
     "The rotation is due or in progress and cannot continue; always 1.",
 );
+pub(super) const BLOCKED_UNTIL: Definition = gauge(
+    "rekeyd_rotation_blocked_until_timestamp_seconds",
+    &["credential", "workspace", "reason"],
+    "Time at which what blocks the rotation ends; absent if an operator has to lift it.",
+);
 pub(super) const DEADLINE: Definition = gauge(
     "rekeyd_rotation_deadline_timestamp_seconds",
     CREDENTIAL,
@@ -331,6 +336,7 @@ pub const ALL: &[Definition] = &[
     CONSECUTIVE_FAILURES,
     PARKED,
     BLOCKED,
+    BLOCKED_UNTIL,
     OBSTACLE,
     FINDING,
     EMERGENCY_DURATION,

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,14 +12,13 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
 use crate::domain::ack::Ack;
-use crate::domain::audit::foreign::ForeignChange;
 use crate::domain::gate::Evidence;
-use crate::domain::ids::{ChannelName, CredentialName, WorkspaceName};
-use crate::domain::notification::ChannelFailure;
+use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::phase::Phase;
 use crate::domain::policy::Credential;
 use crate::domain::record::Record;
-use crate::domain::report::condition::Condition;
+use crate::domain::report::condition::{Condition, workspaces_by};
+use crate::domain::report::held_back::WorkspaceState;
 use crate::domain::report::holds::Around;
 use crate::domain::report::stale_consumers;
 use crate::domain::report::{CredentialReport, Facts, StatusReport};
@@ -30,82 +29,17 @@ use crate::engine::Handle;
 use crate::engine::Heartbeat;
 use crate::engine::WorkspaceHealth;
 use crate::ports::journal::{self, CredentialState};
-use crate::telemetry::meter::{Counts, Meter};
+use crate::telemetry::meter::Counts;
+
+mod status;
+
+pub use crate::telemetry::observation::status::{ChannelCounts, Detail, LogComparison, Status};
 
 /// The shortest interval between two reads of the journal.
 const CACHE_FOR: Duration = Duration::from_secs(1);
 
 /// Of each workspace; `rekeyd audit compare` shows all of them.
 const FOREIGN_SHOWN: usize = 5;
-
-/// The credentials with metrics of their own.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Detail {
-    #[default]
-    Every,
-    /// The most severe credentials.
-    MostSevere,
-}
-
-impl Detail {
-    #[must_use]
-    pub fn of(per_credential: bool) -> Self {
-        if per_credential { Self::Every } else { Self::MostSevere }
-    }
-}
-
-/// The state of the process.
-#[derive(Debug, Clone, Default)]
-pub struct Status {
-    /// The hash of the policy in force.
-    pub policy_hash: String,
-    /// When the policy in force was loaded.
-    pub policy_loaded: Option<Timestamp>,
-    /// The error of the newest policy, if it was rejected; the previous one is in force.
-    pub reload_refused: Option<String>,
-    /// The error of the newest certificate, if it was rejected; the previous one is in force.
-    pub certificate_refused: Option<String>,
-    /// The daemon is stopping.
-    pub draining: bool,
-    /// The counts of each notification channel.
-    pub channels: BTreeMap<ChannelName, ChannelCounts>,
-    pub started: Option<Timestamp>,
-    pub detail: Detail,
-    /// The journal's file, if it is one.
-    pub journal: Option<PathBuf>,
-    /// The counters since the start.
-    pub meter: Arc<Meter>,
-    /// The last comparison with each workspace's own audit log.
-    pub comparisons: BTreeMap<WorkspaceName, LogComparison>,
-}
-
-/// What comparing the audit log with a workspace's own has brought.
-#[derive(Debug, Clone, Default)]
-pub struct LogComparison {
-    pub compared_at: Option<Timestamp>,
-    /// Changes that others made, as recorded.
-    pub foreign: Vec<ForeignChange>,
-    /// Why it cannot be compared, if it cannot.
-    pub unavailable: Option<String>,
-}
-
-impl LogComparison {
-    pub fn reported(&self, now: Timestamp) -> impl Iterator<Item = &ForeignChange> {
-        self.foreign.iter().rev().filter(move |change| change.is_reported(now))
-    }
-}
-
-/// The deliveries to a channel since the start.
-#[derive(Debug, Clone, Default)]
-pub struct ChannelCounts {
-    pub delivered: u64,
-    /// Failed attempts that are retried.
-    pub failed: u64,
-    /// Dropped notifications.
-    pub dropped: u64,
-    pub waiting: u64,
-    pub failing: Option<ChannelFailure>,
-}
 
 /// A workspace's mint budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -207,7 +141,9 @@ impl Observer {
             Err(error) => Err(error),
         };
         let holds = self.handle.holds();
-        let around = Around { holds: &holds, policy: &context.policy, records: &records };
+        let workspaces = self.workspaces(&context).await;
+        let around =
+            Around { holds: &holds, policy: &context.policy, records: &records, workspaces: &workspaces };
         let report = report.map(|report| report.with_holds(&around, now));
         match report {
             Err(error @ journal::Error::Corrupt { .. }) => {
@@ -264,10 +200,9 @@ impl Observer {
         }
         let failing = status.meter.failing();
         conditions.extend(failing.iter().map(|(store, kind)| Condition::store_failing(store, *kind)));
-        conditions.extend(context.workspaces.iter().filter_map(|(name, workspace_client)| {
-            let until = workspace_client.health().silent_until?;
-            Some(Condition::workspace_silent(name, until))
-        }));
+        for (name, workspace_client) in &context.workspaces {
+            conditions.extend(of_workspace(name, &workspace_client.health()));
+        }
         let orphans = self.handle.heartbeat().orphans;
         conditions.extend(
             orphans.iter().rev().filter(|orphan| orphan.is_recent(now)).map(Condition::orphan_deleted),
@@ -289,6 +224,18 @@ impl Observer {
             budgets.insert(name.clone(), Budget { size, remaining });
         }
         budgets
+    }
+
+    /// What workspaces hold back. A journal that cannot be read is told by everything else.
+    async fn workspaces(&self, context: &Context) -> BTreeMap<WorkspaceName, WorkspaceState> {
+        let mut workspaces = workspaces_by(&self.conditions());
+        let now = context.clock.now();
+        let since = now.saturating_sub(BUDGET_PERIOD).unwrap_or(Timestamp::MIN);
+        for (name, limits) in &context.policy.workspaces {
+            let Ok(mints) = self.handle.journal().mints_since(name, since).await else { continue };
+            workspaces.entry(name.clone()).or_default().count_mints(limits, &mints, now);
+        }
+        workspaces
     }
 
     /// The records of the credentials in `after`. A damaged one is left out.
@@ -333,7 +280,9 @@ impl Observer {
         }
         reports.extend(missing.into_iter().map(|(name, policy)| unrecorded(name, policy, now)));
         let holds = self.handle.holds();
-        let around = Around { holds: &holds, policy: &context.policy, records: &records };
+        let workspaces = self.workspaces(context).await;
+        let around =
+            Around { holds: &holds, policy: &context.policy, records: &records, workspaces: &workspaces };
         Ok(StatusReport::new(reports, now).with_holds(&around))
     }
 
@@ -354,6 +303,19 @@ impl Observer {
         let facts = Facts { record: &known.record, rotation, evidence: &evidence, policy };
         Ok(CredentialReport::new(facts, now))
     }
+}
+
+fn of_workspace(name: &WorkspaceName, health: &WorkspaceHealth) -> Vec<Condition> {
+    let mut conditions = Vec::new();
+    match (&health.failing, health.last_answer) {
+        (Some(failure), _) => {
+            conditions.push(Condition::workspace_failing(name, failure, health.failing_since));
+        }
+        (None, None) => conditions.push(Condition::workspace_unlisted(name)),
+        (None, Some(_)) => {}
+    }
+    conditions.extend(health.silent_until.map(|until| Condition::workspace_silent(name, until)));
+    conditions
 }
 
 /// Gates are evaluated during an overlap only.

@@ -7,8 +7,14 @@ use crate::http::page::format::{self, command};
 
 pub(super) fn banner(condition: &Condition) -> Markup {
     let group = match condition.kind {
-        ConditionKind::JournalUnwritable | ConditionKind::FindingUnsaved => "bad",
-        ConditionKind::StoreFailing | ConditionKind::WorkspaceSilent => "warn",
+        ConditionKind::JournalUnwritable
+        | ConditionKind::FindingUnsaved
+        | ConditionKind::AdminKeyRejected => "bad",
+        ConditionKind::StoreFailing
+        | ConditionKind::WorkspaceFailing
+        | ConditionKind::WorkspaceSilent
+        | ConditionKind::WorkspaceUnlisted
+        | ConditionKind::NoDaemon => "warn",
         ConditionKind::OrphanDeleted | ConditionKind::KeyChangedByOthers => "",
     };
     html! {
@@ -25,7 +31,11 @@ pub(super) fn title(kind: ConditionKind) -> &'static str {
         ConditionKind::JournalUnwritable => "Cannot write the journal",
         ConditionKind::FindingUnsaved => "Finding not recorded",
         ConditionKind::StoreFailing => "Store failing",
+        ConditionKind::AdminKeyRejected => "Admin key rejected",
+        ConditionKind::WorkspaceFailing => "Workspace not answering",
         ConditionKind::WorkspaceSilent => "Workspace silent",
+        ConditionKind::WorkspaceUnlisted => "Workspace not listed yet",
+        ConditionKind::NoDaemon => "No daemon running",
         ConditionKind::OrphanDeleted => "Orphaned key deleted",
         ConditionKind::KeyChangedByOthers => "Key changed by others",
     }

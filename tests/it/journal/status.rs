@@ -113,7 +113,7 @@ impl Sample {
         Self { record: Record { open: Some(id), ..idle }, events, acks: Vec::new() }
     }
 
-    fn rotation(&self) -> Option<Rotation> {
+    pub(super) fn rotation(&self) -> Option<Rotation> {
         let events = self.events.iter().map(|(seconds, event)| (at(*seconds), event.clone()));
         (!self.events.is_empty()).then(|| Rotation::fold(events).unwrap())
     }
@@ -312,7 +312,11 @@ pub(super) fn rekeyd(arguments: &[&str], journal: &Path, now: i64) -> Output {
 
 pub(super) fn printed(output: &Output) -> String {
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout.clone()).unwrap()
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    // When the file of this test was written.
+    let Some((before, after)) = text.split_once(" since about ") else { return text };
+    let (_, after) = after.split_once(", when the journal").unwrap();
+    format!("{before} since about TIME, when the journal{after}")
 }
 
 /// A fleet with one credential in each condition.

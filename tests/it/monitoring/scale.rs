@@ -41,6 +41,7 @@ fn scrape(credentials: usize, trouble: usize, detail: Detail) -> String {
         )
     };
     let observation = Observation {
+        last_journal_write: None,
         is_journal_writable: true,
         at: now,
         status: Status { detail, ..Status::default() },

@@ -132,6 +132,7 @@ fn under_way(
     let summary =
         if half_way { "some destinations serve the new key, others not yet" } else { row.summary }.to_owned();
     let summary = match &report.held_back {
+        Some(held) if held.alone => held.why.clone(),
         Some(held) => format!("{summary}; {}", held.why),
         None => summary,
     };

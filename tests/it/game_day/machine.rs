@@ -95,7 +95,7 @@ async fn a_full_disk_is_told_and_nothing_is_made_until_there_is_room() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_takes_no_writes_while_nothing_is_written_is_found_and_a_leak_is_told_from_memory() {
-    let mut harness = Harness::open(88).await;
+    let harness = Harness::open(88).await;
     harness.rehearsal.rests().await;
     harness.tells_of("rekeyd_journal_last_write_timestamp_seconds ").await;
     harness.fill_the_disk(true);

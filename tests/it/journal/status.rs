@@ -21,7 +21,7 @@ use rekeyd::domain::rotation::{ParkReason, RollbackCause, Rotation};
 use rekeyd::domain::successor::{KeyFacts, Served};
 use rekeyd::ports::journal::{Acknowledgements, Entry, Records, RotationLog};
 
-use super::samples::{ack, at, begun, entry, fingerprint, record, request, rotation};
+use super::samples::{ack, at, begun, entry, fingerprint, record, request, rotation, timeless};
 
 const HOUR: i64 = 3600;
 const DAY: i64 = 24 * HOUR;
@@ -312,11 +312,7 @@ pub(super) fn rekeyd(arguments: &[&str], journal: &Path, now: i64) -> Output {
 
 pub(super) fn printed(output: &Output) -> String {
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout.clone()).unwrap();
-    // When the journal of this test was written; all else is long ago.
-    let is_now = |word: &&str| word.parse::<Timestamp>().is_ok_and(|told| told > at(120 * DAY));
-    let told = text.split([' ', ',', '\n', '"']).find(is_now);
-    told.map_or_else(|| text.clone(), |told| text.replace(told, "TIME"))
+    timeless(&String::from_utf8(output.stdout.clone()).unwrap())
 }
 
 /// A fleet with one credential in each condition.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use rekeyd::domain::gate::Evidence;
 use rekeyd::domain::gate::confirm::ConfirmWhen;
 use rekeyd::domain::hold::{Hold, HoldKind, Holds, Scope};
@@ -82,11 +82,11 @@ fn report(sample: &Sample, frozen: bool, state: &WorkspaceState) -> CredentialRe
 }
 
 /// It is named in the sentence, in the field with its end, and in the label of the metric.
-fn names(report: &CredentialReport, by: Blocked, why: &str, until: i64) {
+fn names(report: &CredentialReport, by: Blocked, why: &str, until: Timestamp) {
     assert!(report.summary.contains(why), "{}", report.summary);
     let held = report.held_back.as_ref().unwrap();
     assert!(held.why.contains(why), "{}", held.why);
-    assert_eq!((held.by, held.until, report.blocked), (by, Some(at(until)), Some(by)));
+    assert_eq!((held.by, held.until, report.blocked), (by, Some(until), Some(by)));
     assert_eq!(report.health, CredentialHealth::Waiting);
     let is_under_way = report.summary.contains("about to") || report.summary.contains("is being");
     assert!(!is_under_way, "{}", report.summary);
@@ -96,7 +96,7 @@ fn names(report: &CredentialReport, by: Blocked, why: &str, until: i64) {
 fn a_freeze_is_named_with_its_end_where_the_step_is_told_that_it_holds_back() {
     let nothing = WorkspaceState::default();
     let disabling = report(&Sample::rotating("tts", 1, 9, vec![]), true, &nothing);
-    names(&disabling, Blocked::Freeze, &format!("the old key is disabled only after {ENDS}"), 14 * DAY);
+    names(&disabling, Blocked::Freeze, &format!("the old key is disabled only after {ENDS}"), at(14 * DAY));
     let mut due = Sample::idle("tts");
     names(
         &report(&due, true, &nothing),
@@ -142,7 +142,7 @@ fn an_aborted_rotation_in_back_off_is_not_fine_and_says_why_and_when_the_next_on
         why: Some("the key was refused".to_owned()),
         rotation: rotation(3),
     });
-    let until = aborted.record.not_before().as_second();
+    let until = aborted.record.not_before();
     let why = "the last 2 rotations were aborted (the key was refused); the next one begins at 2026";
     names(&report(&aborted, false, &WorkspaceState::default()), Blocked::Backoff, why, until);
 }
@@ -155,10 +155,10 @@ fn a_budget_that_is_used_up_and_a_provider_that_wants_no_calls_are_named_with_th
     assert_eq!((state.mints_from, state.emergency_mints_from), (Some(at(NOW - 100 + 3601)), None));
     let begun = Sample::rotating("tts", 1, 1, vec![]);
     let why = "the mint budget of workspace `prod` (`mints_per_hour`) is used up, but for the reserve";
-    names(&report(&begun, false, &state), Blocked::MintBudget, why, NOW - 100 + 3601);
+    names(&report(&begun, false, &state), Blocked::MintBudget, why, at(NOW - 100 + 3601));
     let state = WorkspaceState { silent_until: Some(at(NOW + 50)), ..WorkspaceState::default() };
     let why = "it asked for no calls of workspace `prod` until then";
-    names(&report(&begun, false, &state), Blocked::Silence, why, NOW + 50);
+    names(&report(&begun, false, &state), Blocked::Silence, why, at(NOW + 50));
 }
 
 #[test]

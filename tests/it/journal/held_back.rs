@@ -102,7 +102,7 @@ fn a_freeze_is_named_with_its_end_where_the_step_is_told_that_it_holds_back() {
         &report(&due, true, &nothing),
         Blocked::Freeze,
         &format!("the rotation begins when {ENDS}"),
-        14 * DAY,
+        at(14 * DAY),
     );
     due.record.due = None;
     assert_eq!(report(&due, true, &nothing).health, CredentialHealth::Fine, "nothing is due");

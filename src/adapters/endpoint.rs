@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use reqwest::tls::TlsInfo;
 use reqwest::{Certificate, Client, Url};
 
+pub use crate::adapters::endpoint::certificate::validity;
+
 use crate::domain::sanitize::one_line;
 
 mod certificate;
@@ -69,7 +71,7 @@ pub async fn certificate_expiry(
     root.set_path("/");
     let answer = client.head(root).send().await.map_err(|error| CertificateError::Refused(cause(&error)))?;
     let shown = answer.extensions().get::<TlsInfo>().and_then(TlsInfo::peer_certificate);
-    Ok(shown.and_then(certificate::not_after))
+    Ok(shown.and_then(validity).map(|(_, not_after)| not_after))
 }
 
 /// The causes of an error of the HTTP library, whose own text would only name the address.

@@ -8,6 +8,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::adapters::endpoint;
 use crate::app::assembly::{self, Base};
 use crate::app::channels;
 use crate::app::journal::Database;
@@ -258,7 +259,7 @@ async fn listen(config: &DaemonConfig) -> Result<(PublicListener, Option<Arc<Tls
     let files = config.tls.clone();
     let files =
         files.map(|TlsConfig { certificate, key, client_ca }| TlsFiles { certificate, key, client_ca });
-    let tls = files.map(Tls::load).transpose()?.map(Arc::new);
+    let tls = files.map(|files| Tls::load(files, endpoint::validity)).transpose()?.map(Arc::new);
     let address = config.listen;
     let listener = PublicListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
     Ok((listener.encrypted_by(tls.clone()), tls))

@@ -23,7 +23,7 @@ use crate::domain::report::consumers::uses;
 use crate::domain::report::holds::{Around, HoldReport};
 use crate::domain::report::stale_consumers;
 use crate::domain::report::why::WhyReport;
-use crate::domain::report::{CredentialHealth, CredentialReport, Facts, StatusReport};
+use crate::domain::report::{CredentialHealth, CredentialReport, Facts, RotationReport, StatusReport};
 use crate::domain::rotation::Rotation;
 use crate::domain::sanitize::one_line;
 use crate::domain::time::{age, distance};
@@ -303,6 +303,13 @@ fn sharing_groups(report: &CredentialReport) -> Option<String> {
     report.sharing_groups.as_ref().map(ToString::to_string).or_else(not_listed)
 }
 
+/// The new key's ID, and when it expires.
+fn new_key(rotation: &RotationReport, now: Timestamp) -> Option<String> {
+    let expires = |at: Timestamp| format!(", expires {at:.0} ({})", distance(at, now));
+    let key = rotation.new_key_id.as_ref()?;
+    Some(format!("{key}{}", rotation.new_key_expires_at.map(expires).unwrap_or_default()))
+}
+
 /// The report of one credential, one line per field.
 fn details(report: &CredentialReport, now: Timestamp) -> String {
     let mut lines: Vec<(&str, String)> = vec![
@@ -333,11 +340,9 @@ fn details(report: &CredentialReport, now: Timestamp) -> String {
         put("started", Some(moment(rotation.begun_at)));
         put("phase", Some(format!("{} since {}", rotation.phase.label(), moment(rotation.phase_since))));
         put("was in", rotation.parked_in.map(|phase| phase.label().to_owned()));
-        put(
-            "emergency",
-            rotation.urgency.as_ref().map(|it| format!("{} since {}", it.why, moment(it.since))),
-        );
-        put("new key", rotation.new_key_id.as_ref().map(ToString::to_string));
+        let urgent = rotation.urgency.as_ref();
+        put("emergency", urgent.map(|it| format!("{} since {}", it.why, moment(it.since))));
+        put("new key", new_key(rotation, now));
         put("new fingerprint", rotation.new_fingerprint.as_ref().map(ToString::to_string));
         put("waits until", rotation.waits_until.map(moment));
         put("deadline", rotation.deadline.map(moment));

@@ -40,6 +40,7 @@ pub(super) fn explain(report: &WhyReport) -> String {
     }
     if let Some(rotation) = &credential.rotation {
         rollback(&mut text, rotation, now);
+        new_key(&mut text, rotation, now);
     }
     if let Some(command) = &credential.next_command {
         text.heading("Next");
@@ -194,6 +195,13 @@ fn rollback(text: &mut Paragraphs, rotation: &RotationReport, now: Timestamp) {
     if let Some(at) = rotation.old_key_expires_at {
         text.heading("Old key expiry");
         text.line(2, &format!("if rekeyd does not delete it first, the old key expires {}", moment(at, now)));
+    }
+}
+
+fn new_key(text: &mut Paragraphs, rotation: &RotationReport, now: Timestamp) {
+    if let Some(at) = rotation.new_key_expires_at {
+        text.heading("New key expiry");
+        text.line(2, &format!("the new key, which destinations serve, expires {}", moment(at, now)));
     }
 }
 

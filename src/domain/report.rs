@@ -8,6 +8,7 @@ pub mod blocked;
 pub mod condition;
 pub mod consumers;
 pub mod destinations;
+pub mod expiry;
 pub mod findings;
 mod health;
 pub mod history;
@@ -26,6 +27,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::domain::dead_man;
 use crate::domain::effect::EffectName;
 use crate::domain::emergency::EmergencyOutcome;
 use crate::domain::failure::Kind;
@@ -36,7 +38,7 @@ use crate::domain::notification::ChannelFailure;
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::{Reason, Urgency};
 use crate::domain::policy::{Credential, Mode};
-use crate::domain::record::{LastRotation, Obstacle, Record};
+use crate::domain::record::{Current, LastRotation, Obstacle, Record};
 use crate::domain::report::blocked::{Blocked, SourceDelay};
 use crate::domain::report::condition::Condition;
 use crate::domain::report::destinations::{DestinationReport, DestinationState};
@@ -46,6 +48,7 @@ use crate::domain::report::stale_consumers::StaleConsumer;
 use crate::domain::rotation::{ParkReason, Rotation};
 use crate::domain::secret::Fingerprint;
 use crate::domain::sharing::SharingGroups;
+use crate::domain::successor::Successor;
 use crate::domain::time::later;
 
 pub const SCHEMA_VERSION: u32 = 1;
@@ -116,6 +119,7 @@ pub struct CredentialReport {
     pub key_id: Option<KeyId>,
     pub fingerprint: Option<Fingerprint>,
     pub key_since: Option<Timestamp>,
+    /// When the key on record expires. During a rotation that is the old key, whose expiry rekeyd may have moved.
     pub key_expires_at: Option<Timestamp>,
     /// When it is due, by its schedule or because its key expires; `null` while a rotation is in progress.
     pub next_due: Option<Timestamp>,
@@ -180,6 +184,14 @@ pub struct RotationReport {
     pub urgency: Option<Urgency>,
     /// When the old key expires at the provider, if `expire_old_key` set that.
     pub old_key_expires_at: Option<Timestamp>,
+    /// By when rekeyd moves that expiry on, while consumers may need the old key. For metrics.
+    #[serde(skip)]
+    pub old_key_expiry_moved_by: Option<Timestamp>,
+    /// When the new key expires; `null` before it is published, and if it does not expire.
+    pub new_key_expires_at: Option<Timestamp>,
+    /// When the new key was created, if it is published. For metrics.
+    #[serde(skip)]
+    pub new_key_since: Option<Timestamp>,
     pub rollback: RollbackReport,
     pub parked: Option<ParkedReport>,
     pub last_failure: Option<FailureReport>,
@@ -237,7 +249,7 @@ impl CredentialReport {
             key_id: current.map(|current| current.key.clone()),
             fingerprint: current.and_then(|current| current.fingerprint.clone()),
             key_since: current.map(|current| current.since),
-            key_expires_at: current.and_then(|current| current.expires_at),
+            key_expires_at: current.and_then(|current| expires_at(current, rotation)),
             next_due: due.filter(|_| rotation.is_none()),
             requested: record.asked,
             due,
@@ -291,6 +303,13 @@ impl CredentialReport {
     }
 }
 
+/// When the key on record expires at the provider: a rotation may have given it another expiry.
+fn expires_at(current: &Current, rotation: Option<&Rotation>) -> Option<Timestamp> {
+    let rotation = rotation.filter(|rotation| rotation.plan.old.as_ref() == Some(&current.key));
+    let set = rotation.and_then(|rotation| rotation.dead_man).filter(|dead_man| dead_man.is_in_force());
+    set.map(|dead_man| dead_man.at).or(current.expires_at)
+}
+
 impl RotationReport {
     fn new(rotation: &Rotation, evidence: &Evidence, now: Timestamp) -> Self {
         let Rotation {
@@ -310,6 +329,7 @@ impl RotationReport {
         } = rotation;
         let overlap_since = overlap_began.unwrap_or(*since);
         let successor = rotation.successor();
+        let published = successor.filter(|successor| successor.promotion_begun);
         let mut waits_until = None;
         let mut deadline = None;
         let mut gates = Vec::new();
@@ -343,6 +363,10 @@ impl RotationReport {
             emergency: plan.emergency,
             urgency: plan.urgency.clone(),
             old_key_expires_at: dead_man.filter(|dead_man| dead_man.is_in_force()).map(|it| it.at),
+            old_key_expiry_moved_by: dead_man::next_renewal(rotation)
+                .filter(|_| rotation.keeps_the_old_key_alive()),
+            new_key_expires_at: published.and_then(Successor::expires_at),
+            new_key_since: published.and_then(|published| published.facts.as_ref()?.created_at),
             rollback: RollbackReport::new(rotation, now),
             parked,
             last_failure: last_failure.as_ref().map(|last_failure| FailureReport {

@@ -115,6 +115,10 @@ pub(super) fn of(observation: &Observation) -> Samples {
     samples.put(catalogue::ORPHANS, &[], total(heartbeat.orphans_deleted));
     samples.flag(catalogue::RELOAD_SUCCESS, &[], status.reload_refused.is_none());
     samples.flag(catalogue::CERTIFICATE_SUCCESS, &[], status.certificate_refused.is_none());
+    if let Some((not_before, not_after)) = status.certificate_validity {
+        samples.instant(catalogue::CERTIFICATE_NOT_BEFORE, &[], Some(not_before));
+        samples.instant(catalogue::CERTIFICATE_NOT_AFTER, &[], Some(not_after));
+    }
     samples.instant(catalogue::RELOAD_TIME, &[], status.policy_loaded);
     samples.put(catalogue::POLICY_INFO, &[&status.policy_hash], 1.0);
     for (channel, tally) in &status.channels {

@@ -11,6 +11,7 @@ use crate::domain::hold::BREAKER;
 use crate::domain::ids::WorkspaceName;
 use crate::domain::notification::{Alert, Severity, Subject};
 use crate::domain::phase::PhaseName;
+use crate::domain::report::expiry::KeyInUse;
 use crate::domain::report::findings::command_for;
 use crate::domain::report::holds::HoldReport;
 use crate::domain::report::{CredentialReport, RotationReport, StatusReport};
@@ -125,9 +126,16 @@ fn of_credential(report: &CredentialReport, now: Timestamp) -> Vec<Alert> {
         return vec![about(report, "damaged", Severity::Page, "damaged", &report.summary, now)];
     }
     let mut alerts = Vec::new();
-    if let Some(expiry) = report.key_expires_at.filter(|expiry| *expiry <= now) {
-        let expired = about(report, "expired", Severity::Page, "expired", "the key has expired", expiry);
+    if let Some(expiry) = report.expired(now) {
+        let expired = about(report, "expired", Severity::Page, "expired", expiry.told(now), expiry.at);
         alerts.push(Alert { anchor: "key-expired".to_owned(), ..expired });
+    } else if let Some(expiry) = report.expires_soon(now) {
+        let soon = about(report, "expires_soon", Severity::Page, "expires_soon", &report.summary, now);
+        let anchor = match expiry.key {
+            KeyInUse::OnRecord => "rekeydkeyexpiressoon",
+            KeyInUse::New => "rekeydnewkeyexpiressoon",
+        };
+        alerts.push(Alert { anchor: anchor.to_owned(), ..soon });
     }
     if let Some(rotation) = &report.rotation {
         alerts.extend(of_rotation(report, rotation, now));

@@ -8,6 +8,7 @@ use crate::domain::phase::PhaseName;
 use crate::domain::plan::AfterDeadline;
 use crate::domain::policy::Mode;
 use crate::domain::record::ObstacleKind;
+use crate::domain::report::expiry;
 use crate::domain::report::findings;
 use crate::domain::report::stale_consumers;
 use crate::domain::report::{CredentialHealth, CredentialReport, RotationReport};
@@ -54,7 +55,8 @@ pub(super) fn advise(report: &CredentialReport, rotation: Option<&Rotation>, now
             },
             (None, None) => under_way(report, current, rotation, now),
         };
-        return stale_consumers::beside(report, findings::beside(report, advice));
+        let advice = expiry::beside(report, rotation, findings::beside(report, advice), now);
+        return stale_consumers::beside(report, advice);
     }
     if let Some(obstacle) = &report.obstacle {
         let command = match obstacle.kind {
@@ -74,10 +76,9 @@ pub(super) fn advise(report: &CredentialReport, rotation: Option<&Rotation>, now
     }
     let summary = idle(report, expired, now);
     let command = expired.then(|| command("rotate")).flatten();
-    if let Some(advice) = stale_consumers::advise(report).filter(|_| !expired) {
-        return advice;
-    }
-    Advice { health: CredentialHealth::Fine, attention: expired, summary, command }
+    let fine = Advice { health: CredentialHealth::Fine, attention: expired, summary, command };
+    let stale = stale_consumers::advise(report).filter(|_| !expired);
+    expiry::advise(report, stale.unwrap_or(fine), now)
 }
 
 fn idle(report: &CredentialReport, expired: bool, now: Timestamp) -> String {

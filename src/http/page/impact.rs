@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::domain::phase::IN_SERVICE;
 use crate::domain::phase::PhaseName;
+use crate::domain::report::expiry::KeyInUse;
 use crate::domain::report::{CredentialHealth, CredentialReport};
 use crate::http::page::runbook::{self, Entry};
 
@@ -35,6 +36,12 @@ fn headings(report: &CredentialReport, now: Timestamp) -> Vec<&'static str> {
     if has_expired(report, now) {
         put("Key expired");
     }
+    if let Some(expiry) = report.expires_soon(now) {
+        put(match expiry.key {
+            KeyInUse::OnRecord => "RekeydKeyExpiresSoon",
+            KeyInUse::New => "RekeydNewKeyExpiresSoon",
+        });
+    }
     if report.attention && report.phase() == Some(PhaseName::Overlap) && report.findings.is_empty() {
         put("Overlap past its deadline");
     }
@@ -54,7 +61,7 @@ fn headings(report: &CredentialReport, now: Timestamp) -> Vec<&'static str> {
 }
 
 fn has_expired(report: &CredentialReport, now: Timestamp) -> bool {
-    report.rotation.is_none() && report.key_expires_at.is_some_and(|expiry| expiry <= now)
+    report.expired(now).is_some()
 }
 
 /// Who is affected, from the runbook entry or from the phase of the rotation.
@@ -98,6 +105,8 @@ mod tests {
         for heading in [
             "Damaged",
             "Key expired",
+            "RekeydKeyExpiresSoon",
+            "RekeydNewKeyExpiresSoon",
             "Overlap past its deadline",
             "RekeydConsumerSilent",
             "Partially published",

@@ -73,6 +73,7 @@ fn waits(rotation: &RotationReport, now: Timestamp) -> Markup {
             @if let Some(deadline) = rotation.deadline { dt { "Deadline" } dd { (instant(deadline, now)) } }
             @if let Some(key) = &rotation.old_key_id { dt { "Old key" } dd { code { (key) } } }
             @if let Some(key) = &rotation.new_key_id { dt { "New key" } dd { code { (key) } } }
+            @if let Some(at) = rotation.new_key_expires_at { dt { "New key expires" } dd { (instant(at, now)) } }
             @if let Some(print) = &rotation.new_fingerprint { dt { "New fingerprint" } dd { code { (print) } } }
         }
     }

@@ -62,6 +62,7 @@ fn is_healthy(report: &CredentialReport, now: Timestamp) -> bool {
         !is_failing
             && !is_stuck
             && !is_before(rotation.deadline, now)
+            && !is_before(rotation.new_key_expires_at, soon)
             && !rotation.evidence.iter().any(|source| source.blind)
     };
     is_quiet
@@ -121,6 +122,9 @@ fn rotation(samples: &mut Samples, which: [&str; 2], report: &RotationReport) {
     samples.put(catalogue::ROTATION_PHASE, &[name, workspace, report.phase.label()], 1.0);
     samples.instant(catalogue::PHASE_ENTERED, &which, Some(report.phase_since));
     samples.instant(catalogue::DEADLINE, &which, report.deadline);
+    samples.instant(catalogue::OLD_KEY_EXPIRY_MOVED, &which, report.old_key_expiry_moved_by);
+    samples.instant(catalogue::NEW_KEY_CREATED, &which, report.new_key_since);
+    samples.instant(catalogue::NEW_KEY_EXPIRES, &which, report.new_key_expires_at);
     if let Some(failure) = &report.last_failure {
         let labels = [name, workspace, failure.effect.label(), failure.kind.label()];
         samples.put(catalogue::CONSECUTIVE_FAILURES, &labels, f64::from(failure.failures));

@@ -32,7 +32,8 @@ fn measured() -> BTreeMap<String, i64> {
     for onset in ONSETS {
         let name = onset.alert;
         let rule = rules.split("      - alert: ").find(|rule| rule.starts_with(&format!("{name}\n")));
-        let rule = rule.unwrap_or_else(|| panic!("no alert {name}")).split("\n  - name: ").next().unwrap();
+        assert!(rule.is_some(), "no alert {name}");
+        let rule = rule.unwrap().split("\n  - name: ").next().unwrap();
         let rules = format!("groups:\n  - name: one\n    rules:\n      - alert: {rule}\n");
         std::fs::write(directory.path().join(format!("{name}.rules.yaml")), rules).unwrap();
         let step = onset.scale.step();
@@ -48,9 +49,10 @@ fn measured() -> BTreeMap<String, i64> {
         let name = onset.alert;
         let part = said.split(&format!("alertname=\\\"{name}\\\"")).nth(1);
         let got = part.and_then(|part| part.split("got:").nth(1)).and_then(|got| got.strip_prefix(" {} "));
-        let got = got.unwrap_or_else(|| panic!("{name} never fires:\n{said}"));
-        let at: f64 = got.split_whitespace().next().unwrap().parse().unwrap();
-        fired.insert(name.to_owned(), at as i64 - onset.scale.onset());
+        assert!(got.is_some(), "{name} never fires:\n{said}");
+        let at: f64 = got.unwrap().split_whitespace().next().unwrap().parse().unwrap();
+        let at: i64 = format!("{at:.0}").parse().unwrap();
+        fired.insert(name.to_owned(), at - onset.scale.onset());
     }
     fired
 }

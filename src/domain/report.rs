@@ -16,6 +16,7 @@ pub mod holds;
 pub mod progress;
 mod removed;
 pub mod rollback;
+mod safety_call;
 pub mod stale_consumers;
 pub mod why;
 
@@ -38,10 +39,11 @@ use crate::domain::notification::ChannelFailure;
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::{Reason, Urgency};
 use crate::domain::policy::{Credential, Mode};
-use crate::domain::record::{Current, LastRotation, Obstacle, Record};
+use crate::domain::record::{LastRotation, Obstacle, Record};
 use crate::domain::report::blocked::{Blocked, SourceDelay};
 use crate::domain::report::condition::Condition;
 use crate::domain::report::destinations::{DestinationReport, DestinationState};
+use crate::domain::report::expiry::Unrotated;
 use crate::domain::report::holds::HoldReport;
 use crate::domain::report::rollback::RollbackReport;
 use crate::domain::report::stale_consumers::StaleConsumer;
@@ -151,6 +153,12 @@ pub struct CredentialReport {
     /// Some destinations serve the new key, and some do not.
     pub partially_published: bool,
     pub last: Option<LastRotation>,
+    /// Why no rotation can start before the key expires, if that is near. For metrics.
+    #[serde(skip)]
+    pub unrotated: Option<Unrotated>,
+    /// Whether its rotation is in progress although it is no longer in the policy. For metrics.
+    #[serde(skip)]
+    pub removed: bool,
     /// How its journal rows are damaged, if they are.
     pub damage: Option<String>,
 }
@@ -193,6 +201,9 @@ pub struct RotationReport {
     #[serde(skip)]
     pub new_key_since: Option<Timestamp>,
     pub rollback: RollbackReport,
+    /// The call that enables a key again, or replaces a leaked one, and since when it waits. For metrics.
+    #[serde(skip)]
+    pub safety_call: Option<(EffectName, Timestamp)>,
     pub parked: Option<ParkedReport>,
     pub last_failure: Option<FailureReport>,
 }
@@ -249,7 +260,7 @@ impl CredentialReport {
             key_id: current.map(|current| current.key.clone()),
             fingerprint: current.and_then(|current| current.fingerprint.clone()),
             key_since: current.map(|current| current.since),
-            key_expires_at: current.and_then(|current| expires_at(current, rotation)),
+            key_expires_at: current.and_then(|current| expiry::of_current(current, rotation)),
             next_due: due.filter(|_| rotation.is_none()),
             requested: record.asked,
             due,
@@ -266,6 +277,8 @@ impl CredentialReport {
             partially_published: rotation.is_some() && served > 0 && served < destinations.len(),
             destinations,
             last: record.last.clone(),
+            unrotated: None,
+            removed: false,
             damage: None,
         };
         let advice = advice::advise(&report, rotation, now);
@@ -301,13 +314,6 @@ impl CredentialReport {
     pub fn phase(&self) -> Option<PhaseName> {
         self.rotation.as_ref().map(|rotation| rotation.phase)
     }
-}
-
-/// When the key on record expires at the provider: a rotation may have given it another expiry.
-fn expires_at(current: &Current, rotation: Option<&Rotation>) -> Option<Timestamp> {
-    let rotation = rotation.filter(|rotation| rotation.plan.old.as_ref() == Some(&current.key));
-    let set = rotation.and_then(|rotation| rotation.dead_man).filter(|dead_man| dead_man.is_in_force());
-    set.map(|dead_man| dead_man.at).or(current.expires_at)
 }
 
 impl RotationReport {
@@ -368,6 +374,7 @@ impl RotationReport {
             new_key_expires_at: published.and_then(Successor::expires_at),
             new_key_since: published.and_then(|published| published.facts.as_ref()?.created_at),
             rollback: RollbackReport::new(rotation, now),
+            safety_call: safety_call::waiting(rotation),
             parked,
             last_failure: last_failure.as_ref().map(|last_failure| FailureReport {
                 effect: last_failure.effect,

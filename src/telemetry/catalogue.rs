@@ -122,7 +122,17 @@ pub(super) const STORE_TIME: Definition = histogram(
 pub(super) const STORE_FAILING: Definition = gauge(
     "rekeyd_store_failing",
     &["store", "kind"],
-    "The last operation on the store failed because of the store or the connection; always 1.",
+    "Most destinations of the store fail because of the store or the connection; always 1.",
+);
+pub(super) const DESTINATION_FAILING: Definition = gauge(
+    "rekeyd_destination_failing",
+    &["store", "secret", "kind"],
+    "The last operation on the secret failed because of the store or the connection; always 1.",
+);
+pub(super) const NOT_PERMITTED: Definition = gauge(
+    "rekeyd_workspace_not_permitted",
+    &["workspace", "route"],
+    "The admin key lacked a permission for the call when it was last made; always 1.",
 );
 pub(super) const ENDED: Definition = counter(
     "rekeyd_rotations_ended",
@@ -190,6 +200,11 @@ pub(super) const JOURNAL_WRITABLE: Definition = gauge(
     "rekeyd_journal_writable",
     &[],
     "Whether the last write to the journal succeeded (1); otherwise every rotation waits.",
+);
+pub(super) const JOURNAL_LAST_WRITE: Definition = gauge(
+    "rekeyd_journal_last_write_timestamp_seconds",
+    &[],
+    "Last successful write to the journal by this process.",
 );
 pub(super) const JOURNAL_WRITES: Definition = histogram(
     "rekeyd_journal_write_duration_seconds",
@@ -263,9 +278,14 @@ pub const ALL: &[Definition] = &[
     GATE_WAITING_ON,
     EVIDENCE_DELAY,
     EVIDENCE_UNAVAILABLE,
+    EVIDENCE_BLIND_SINCE,
+    REMOVED,
+    UNROTATED,
+    SAFETY_CALL,
     LAST_ROTATION,
     REACHABLE,
     FAILING,
+    NOT_PERMITTED,
     LAST_SUCCESS,
     SILENT_UNTIL,
     CLOCK_SKEW,
@@ -279,6 +299,7 @@ pub const ALL: &[Definition] = &[
     STORE_REQUESTS,
     STORE_TIME,
     STORE_FAILING,
+    DESTINATION_FAILING,
     LAST_HEARTBEAT,
     LAST_TICK,
     ACTIVE_RECONCILES,
@@ -292,6 +313,7 @@ pub const ALL: &[Definition] = &[
     POLICY_INFO,
     JOURNAL_READABLE,
     JOURNAL_WRITABLE,
+    JOURNAL_LAST_WRITE,
     JOURNAL_WRITES,
     JOURNAL_WRITE_FAILURES,
     JOURNAL_SIZE,

@@ -1,10 +1,12 @@
 //! Counters and histograms since the start of the process. A reload keeps them, a restart resets them; state that must
 //! survive a restart is in the journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::call_context::CallRecord;
 use crate::domain::failure::{Failure, Kind};
@@ -13,43 +15,10 @@ use crate::domain::plan::Reason;
 use crate::ports::meter::{self, Transition};
 use crate::telemetry::histogram::{self, Histogram};
 use crate::telemetry::logging;
+use crate::telemetry::places::Places;
+pub use crate::telemetry::route::Route;
 use crate::telemetry::traces::call::{self, CallTarget};
 use crate::telemetry::traces::{DropReason, Traces};
-
-/// A call to a workspace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Route {
-    List,
-    CreateAccount,
-    Create,
-    Authenticate,
-    ProveAdmin,
-    Disable,
-    Enable,
-    SetExpiry,
-    Delete,
-    Usage,
-    Canary,
-}
-
-impl Route {
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::List => "list",
-            Self::CreateAccount => "create_account",
-            Self::Create => "create",
-            Self::Authenticate => "authenticate",
-            Self::ProveAdmin => "prove_admin",
-            Self::Disable => "disable",
-            Self::Enable => "enable",
-            Self::SetExpiry => "set_expiry",
-            Self::Delete => "delete",
-            Self::Usage => "usage",
-            Self::Canary => "canary",
-        }
-    }
-}
 
 /// An operation on a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -143,14 +112,20 @@ pub struct Counts {
     pub provider: BTreeMap<(String, Route), Calls>,
     /// By store and operation.
     pub stores: BTreeMap<(String, Operation), Calls>,
-    /// The stores whose last operation failed because of the store or the connection.
-    pub failing: BTreeMap<String, Kind>,
+    /// The destinations, by store and secret, whose last operation failed because of the store or the connection.
+    pub failing: BTreeMap<(String, String), Kind>,
+    /// The stores of which most destinations fail.
+    pub failing_stores: BTreeMap<String, Kind>,
+    /// The calls that the admin key lacked a permission for when they were last made.
+    pub not_permitted: BTreeSet<(String, Route)>,
     /// By workspace.
     pub ended: BTreeMap<(String, PhaseName, &'static str), u64>,
     pub phases: BTreeMap<PhaseName, Histogram>,
     pub writes: Histogram,
     pub write_failures: u64,
     pub writable: bool,
+    /// How long ago something was last written to the journal.
+    pub written_ago: Option<Duration>,
     /// Spans, if traces are exported.
     pub spans: Option<Spans>,
     pub log_lines_dropped: u64,
@@ -176,11 +151,14 @@ impl Default for Counts {
             provider: BTreeMap::new(),
             stores: BTreeMap::new(),
             failing: BTreeMap::new(),
+            failing_stores: BTreeMap::new(),
+            not_permitted: BTreeSet::new(),
             ended: BTreeMap::new(),
             phases: BTreeMap::new(),
             writes: Histogram::new(histogram::WRITES),
             write_failures: 0,
             writable: true,
+            written_ago: None,
             spans: None,
             log_lines_dropped: 0,
         }
@@ -191,13 +169,19 @@ impl Default for Counts {
 #[derive(Default)]
 pub struct Meter {
     counts: Mutex<Counts>,
+    places: Mutex<Places>,
+    last_write: Mutex<Option<Instant>>,
     traces: Option<Traces>,
 }
 
 impl fmt::Debug for Meter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { counts, traces } = self;
-        f.debug_struct("Meter").field("counts", counts).field("traces", &traces.is_some()).finish()
+        let Self { counts, places, last_write: _, traces } = self;
+        f.debug_struct("Meter")
+            .field("counts", counts)
+            .field("places", places)
+            .field("traces", &traces.is_some())
+            .finish()
     }
 }
 
@@ -206,7 +190,7 @@ impl Meter {
     #[must_use]
     pub fn tracing(traces: Traces) -> Self {
         let counts = Counts { spans: Some(Spans::default()), ..Counts::default() };
-        Self { counts: Mutex::new(counts), traces: Some(traces) }
+        Self { counts: Mutex::new(counts), traces: Some(traces), ..Self::default() }
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -217,12 +201,29 @@ impl Meter {
     /// The current counts.
     #[must_use]
     pub fn read(&self) -> Counts {
-        Counts { log_lines_dropped: logging::lines_dropped(), ..self.counts().clone() }
+        let places = self.places().clone();
+        let last_write = *self.last_write.lock().unwrap_or_else(PoisonError::into_inner);
+        Counts {
+            failing: places.failing(),
+            failing_stores: places.failing_stores(),
+            written_ago: last_write.map(|at| at.elapsed()),
+            log_lines_dropped: logging::lines_dropped(),
+            ..self.counts().clone()
+        }
     }
 
-    /// The stores whose last operation failed because of the store or the connection.
-    pub(super) fn failing(&self) -> BTreeMap<String, Kind> {
-        self.counts().failing.clone()
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The stores of which most destinations fail because of the store or the connection.
+    pub(super) fn failing_stores(&self) -> BTreeMap<String, Kind> {
+        self.places().failing_stores()
+    }
+
+    /// Notes the outcome of an operation on one secret of a store.
+    pub(super) fn placed(&self, store: &str, secret: &str, outcome: Outcome) {
+        self.places().note(store, secret, outcome.fault());
     }
 
     /// Counts a call, and queues its span if traces are exported.
@@ -263,16 +264,20 @@ impl Meter {
     }
 
     fn count_workspace_call(&self, workspace: &str, route: Route, outcome: Outcome, duration: Duration) {
-        self.counts().provider.entry((workspace.to_owned(), route)).or_default().add(outcome, duration);
+        let mut counts = self.counts();
+        let call = (workspace.to_owned(), route);
+        match outcome {
+            Outcome::Failed(Kind::Forbidden) if route.needs_a_permission() => {
+                counts.not_permitted.insert(call.clone());
+            }
+            Outcome::Ok => drop(counts.not_permitted.remove(&call)),
+            Outcome::NoEvidence | Outcome::Failed(_) => {}
+        }
+        counts.provider.entry(call).or_default().add(outcome, duration);
     }
 
     fn count_store_call(&self, store: &str, operation: Operation, outcome: Outcome, duration: Duration) {
-        let mut counts = self.counts();
-        counts.stores.entry((store.to_owned(), operation)).or_default().add(outcome, duration);
-        match outcome.fault() {
-            Some(kind) => counts.failing.insert(store.to_owned(), kind),
-            None => counts.failing.remove(store),
-        };
+        self.counts().stores.entry((store.to_owned(), operation)).or_default().add(outcome, duration);
     }
 }
 
@@ -299,6 +304,7 @@ impl meter::Meter for Meter {
         counts.writable = durable;
         if durable {
             counts.writes.add(took);
+            *self.last_write.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         } else {
             counts.write_failures += 1;
         }
@@ -313,19 +319,16 @@ mod tests {
     const MOMENT: Duration = Duration::from_millis(20);
 
     #[test]
-    fn a_store_fails_from_its_own_fault_until_an_operation_succeeds() {
+    fn what_the_admin_key_may_not_do_is_known_until_it_may() {
         let meter = Meter::default();
-        let stored = |store, outcome| meter.count_store_call(store, Operation::Promote, outcome, MOMENT);
-        stored("aws", Outcome::Failed(Kind::Throttled));
-        stored("aws", Outcome::Failed(Kind::Unreachable));
-        stored("local", Outcome::Failed(Kind::Conflict));
-        assert_eq!(meter.read().failing, [("aws".to_owned(), Kind::Unreachable)].into());
-        stored("aws", Outcome::Failed(Kind::NotFound));
-        assert!(meter.read().failing.is_empty(), "the store responded: the secret does not exist");
-        let counts = meter.read();
-        let calls = &counts.stores[&("aws".to_owned(), Operation::Promote)];
-        assert_eq!((calls.durations.count(), calls.outcomes[&Outcome::Ok]), (3, 0));
-        assert_eq!(calls.outcomes[&Outcome::Failed(Kind::Throttled)], 1);
+        let called = |route, outcome| meter.count_workspace_call("prod", route, outcome, MOMENT);
+        called(Route::Create, Outcome::Failed(Kind::Forbidden));
+        called(Route::SetExpiry, Outcome::Failed(Kind::Forbidden));
+        called(Route::Authenticate, Outcome::Failed(Kind::Forbidden));
+        called(Route::Create, Outcome::Failed(Kind::Throttled));
+        assert_eq!(meter.read().not_permitted, [("prod".to_owned(), Route::Create)].into());
+        called(Route::Create, Outcome::Ok);
+        assert!(meter.read().not_permitted.is_empty());
     }
 
     #[test]
@@ -350,11 +353,13 @@ mod tests {
     #[test]
     fn the_journal_is_unwritable_from_a_write_that_failed_to_one_that_did_not() {
         let meter = Meter::default();
+        assert_eq!(meter.read().written_ago, None);
         for (durable, unwritten) in [(true, 0), (false, 1), (false, 2), (true, 2)] {
             meter::Meter::wrote(&meter, MOMENT, durable);
             let counts = meter.read();
             assert_eq!((counts.writable, counts.write_failures), (durable, unwritten));
         }
         assert_eq!(meter.read().writes.count(), 2);
+        assert!(meter.read().written_ago.is_some());
     }
 }

@@ -227,7 +227,7 @@ impl Observer {
         let directory = directory.map_or_else(|| ".".to_owned(), |it| it.display().to_string());
         let unwritable = !self.handle.is_journal_writable();
         let mut conditions = Vec::from_iter(unwritable.then(|| Condition::journal_unwritable(&directory)));
-        let failing = status.meter.failing();
+        let failing = status.meter.failing_stores();
         conditions.extend(failing.iter().map(|(store, kind)| Condition::store_failing(store, *kind)));
         conditions.extend(context.workspaces.iter().filter_map(|(name, workspace_client)| {
             let until = workspace_client.health().silent_until?;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::ids::WorkspaceName;
+use crate::domain::time::earlier;
 use crate::engine::WorkspaceHealth;
 use crate::telemetry::catalogue::{self, Definition};
 use crate::telemetry::histogram::Histogram;
@@ -105,6 +106,8 @@ pub(super) fn of(observation: &Observation) -> Samples {
     }
     samples.put(catalogue::SKEW_MAX, &[], observation.clock_skew_max.as_secs_f64());
     counted::add(&mut samples, &observation.counts, observation.workspaces.keys());
+    let written_ago = observation.counts.written_ago.and_then(|ago| SignedDuration::try_from(ago).ok());
+    samples.instant(catalogue::JOURNAL_LAST_WRITE, &[], written_ago.map(|ago| earlier(*at, ago)));
     if let Some(bytes) = observation.journal_bytes {
         samples.put(catalogue::JOURNAL_SIZE, &[], total(bytes));
     }

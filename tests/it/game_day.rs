@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it is wrong")]
 
 mod consumers;
+mod dependencies;
 mod harness;
 mod leaks;
 mod machine;

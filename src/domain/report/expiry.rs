@@ -2,9 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::domain::hold::HoldKind;
 use crate::domain::phase::{OldKey, PhaseName};
-use crate::domain::policy::Mode;
+use crate::domain::policy::{Mode, Policy};
+use crate::domain::record::Current;
 use crate::domain::report::advice::Advice;
+use crate::domain::report::holds::HoldReport;
 use crate::domain::report::{CredentialReport, RotationReport};
 use crate::domain::rotation::Rotation;
 use crate::domain::time::{later, span};
@@ -16,6 +19,51 @@ const LAST_SHARE: i32 = 5;
 
 /// An expiry that rekeyd moves by itself has been left alone if it was not moved for so long.
 const RENEWAL_GRACE: SignedDuration = SignedDuration::from_mins(10);
+
+/// So long before an expiry it is told that no rotation can start: over a weekend.
+const UNROTATED_BEFORE: SignedDuration = SignedDuration::from_hours(72);
+const UNROTATED_SHARE: i32 = 3;
+
+/// Why no rotation can start before the key expires, until something is changed. A window, a freeze, a wave and a breaker
+/// give way to an expiry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unrotated {
+    Observed,
+    Obstacle,
+    Paused,
+    /// The policy has it no longer.
+    Removed,
+}
+
+impl Unrotated {
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Observed => "observed",
+            Self::Obstacle => "obstacle",
+            Self::Paused => "paused",
+            Self::Removed => "removed",
+        }
+    }
+
+    /// For a sentence about the credential.
+    #[must_use]
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::Observed => "it is only observed",
+            Self::Obstacle => "no rotation can start",
+            Self::Paused => "rotations are paused",
+            Self::Removed => "it is no longer in the policy",
+        }
+    }
+}
+
+/// When the key on record expires at the provider: a rotation may have given it another expiry.
+pub(super) fn of_current(current: &Current, rotation: Option<&Rotation>) -> Option<Timestamp> {
+    let rotation = rotation.filter(|rotation| rotation.plan.old.as_ref() == Some(&current.key));
+    let set = rotation.and_then(|rotation| rotation.dead_man).filter(|dead_man| dead_man.is_in_force());
+    set.map(|dead_man| dead_man.at).or(current.expires_at)
+}
 
 /// A key that consumers use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +133,26 @@ impl CredentialReport {
         self.expiries().filter(|expiry| !expiry.has_passed(now)).find(|expiry| expiry.is_near(now))
     }
 
+    /// Why the key on record will expire, as things are.
+    pub(super) fn find_unrotated(&self, policy: &Policy, now: Timestamp) -> Option<Unrotated> {
+        let expiry = self.expiries().find(|expiry| self.rotation.is_none() && !expiry.has_passed(now))?;
+        let left = expiry.at.duration_since(now);
+        let is_late =
+            |since: Timestamp| left.saturating_mul(UNROTATED_SHARE) < expiry.at.duration_since(since);
+        if left >= UNROTATED_BEFORE || !expiry.since.is_none_or(is_late) {
+            return None;
+        }
+        if !policy.credentials.is_empty() && !policy.credentials.contains_key(&self.credential) {
+            return Some(Unrotated::Removed);
+        }
+        let pauses = |hold: &HoldReport| !hold.is_breakers() && hold.what != HoldKind::Revoking;
+        match self.mode {
+            Some(Mode::Observe) => Some(Unrotated::Observed),
+            Some(Mode::Rotate) | None if self.obstacle.is_some() => Some(Unrotated::Obstacle),
+            Some(Mode::Rotate) | None => self.held.iter().any(pauses).then_some(Unrotated::Paused),
+        }
+    }
+
     /// Of the keys that consumers use now, the new one first: it is served.
     fn expiries(&self) -> impl Iterator<Item = Expiry> {
         let rotation = self.rotation.as_ref();
@@ -146,12 +214,16 @@ pub(super) fn beside(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::domain::gate::Evidence;
+    use crate::domain::hold::{BREAKER, Hold, Holds, Scope};
     use crate::domain::ids::CredentialName;
     use crate::domain::ids::KeyId;
-    use crate::domain::record::{Current, Record};
+    use crate::domain::record::Record;
     use crate::domain::report::Facts;
+    use crate::domain::report::holds::Around;
 
     const HOUR: i64 = 3600;
 
@@ -194,5 +266,40 @@ mod tests {
             report(HOUR, 0).expired(at(0)).map(|it| it.told(at(0))).as_deref(),
             Some("the key has expired")
         );
+    }
+
+    #[test]
+    fn a_key_that_nothing_will_replace_is_told_over_a_weekend_with_the_reason() {
+        let hold = |what, by: &str| Hold {
+            scope: Scope::Fleet,
+            what,
+            by: by.to_owned(),
+            why: String::new(),
+            since: at(-9),
+        };
+        let month = 30 * 24 * HOUR;
+        for (left, holds, found) in [
+            (71 * HOUR, vec![hold(HoldKind::Everything, "uid 7")], Some(Unrotated::Paused)),
+            (71 * HOUR, vec![hold(HoldKind::Minting, "uid 7")], Some(Unrotated::Paused)),
+            (71 * HOUR, vec![hold(HoldKind::Revoking, "uid 7")], None),
+            // An expiring key passes the breaker.
+            (71 * HOUR, vec![hold(HoldKind::Minting, BREAKER)], None),
+            (71 * HOUR, vec![], None),
+            (73 * HOUR, vec![hold(HoldKind::Everything, "uid 7")], None),
+            (0, vec![hold(HoldKind::Everything, "uid 7")], None),
+        ] {
+            let (holds, records) = (Holds::new(holds), BTreeMap::new());
+            let around = Around { holds: &holds, policy: &Policy::default(), records: &records };
+            let told = report(month, left).with_holds(&around, at(0));
+            assert_eq!(told.unrotated, found, "{left} {holds:?}");
+        }
+        let (holds, records) = (Holds::new(vec![]), BTreeMap::new());
+        let around = Around { holds: &holds, policy: &Policy::default(), records: &records };
+        let told = |change: fn(&mut CredentialReport)| {
+            let mut report = report(month, 71 * HOUR);
+            change(&mut report);
+            report.with_holds(&around, at(0)).unrotated
+        };
+        assert_eq!(told(|report| report.mode = Some(Mode::Observe)), Some(Unrotated::Observed));
     }
 }

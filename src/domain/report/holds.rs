@@ -108,6 +108,7 @@ impl StatusReport {
         for report in &mut credentials {
             report.apply_holds(around, Some(&under_way), at);
             report.apply_removal(around.policy);
+            report.unrotated = report.find_unrotated(around.policy, at);
         }
         let mut report = Self::new(credentials, at);
         report.attention |= around.holds.all().iter().any(Hold::is_breakers);
@@ -122,6 +123,7 @@ impl CredentialReport {
     pub fn with_holds(mut self, around: &Around<'_>, now: Timestamp) -> Self {
         self.apply_holds(around, None, now);
         self.apply_removal(around.policy);
+        self.unrotated = self.find_unrotated(around.policy, now);
         self
     }
 

@@ -24,6 +24,7 @@ impl CredentialReport {
                 let back = rotation.rollback.possible.then(|| format!("rekeyd rollback {name}"));
                 let or_back = back.as_ref().map(|back| format!(", or `{back}`")).unwrap_or_default();
                 self.attention = true;
+                self.removed = true;
                 self.summary = format!(
                     "{}; no longer in the policy: the rotation goes on by its own terms, and consumers that have left the policy too \
                      cannot acknowledge; put `{name}` back and reload{or_back}",

@@ -113,3 +113,23 @@ pub(in crate::telemetry) const LAST_ROTATION: Definition = gauge(
     &["credential", "workspace", "outcome"],
     "End time of the last rotation, by outcome.",
 );
+pub(in crate::telemetry) const REMOVED: Definition = gauge(
+    "rekeyd_rotation_removed_from_policy",
+    CREDENTIAL,
+    "A rotation is in progress, and its credential is no longer in the policy; always 1.",
+);
+pub(in crate::telemetry) const UNROTATED: Definition = gauge(
+    "rekeyd_key_expires_unrotated",
+    &["credential", "workspace", "reason"],
+    "The key on record expires within days, and until something is changed no rotation can start before; always 1.",
+);
+pub(in crate::telemetry) const SAFETY_CALL: Definition = gauge(
+    "rekeyd_safety_call_waiting_since_timestamp_seconds",
+    &["credential", "workspace", "effect"],
+    "Since when a call waits that enables a key again, or replaces a leaked one; absent if none does.",
+);
+pub(in crate::telemetry) const EVIDENCE_BLIND_SINCE: Definition = gauge(
+    "rekeyd_evidence_blind_since_timestamp_seconds",
+    &["credential", "workspace", "source"],
+    "Last answer of a source whose last query failed, or the first query if it never answered.",
+);

@@ -61,6 +61,7 @@ fn is_healthy(report: &CredentialReport, now: Timestamp) -> bool {
             report.health == CredentialHealth::Rotating && is_before(Some(rotation.phase_since), late_limit);
         !is_failing
             && !is_stuck
+            && rotation.safety_call.is_none()
             && !is_before(rotation.deadline, now)
             && !is_before(rotation.new_key_expires_at, soon)
             && !rotation.evidence.iter().any(|source| source.blind)
@@ -69,6 +70,7 @@ fn is_healthy(report: &CredentialReport, now: Timestamp) -> bool {
         && !report.attention
         && report.findings.is_empty()
         && report.stale_consumers.is_empty()
+        && report.unrotated.is_none()
         && report.last_emergency.as_ref().is_none_or(|answered| answered.at < emergency_limit)
         && !is_before(report.due, late_limit)
         && !is_before(report.key_expires_at, soon)
@@ -92,6 +94,12 @@ fn credential(samples: &mut Samples, report: &CredentialReport) {
     samples.instant(catalogue::ROTATION_DUE, &which, report.due);
     if let Some(blocked) = report.blocked {
         samples.put(catalogue::BLOCKED, &[name, workspace, blocked.label()], 1.0);
+    }
+    if let Some(reason) = report.unrotated {
+        samples.put(catalogue::UNROTATED, &[name, workspace, reason.label()], 1.0);
+    }
+    if report.removed {
+        samples.put(catalogue::REMOVED, &which, 1.0);
     }
     if let Some(obstacle) = &report.obstacle {
         samples.put(catalogue::OBSTACLE, &[name, workspace, obstacle.kind.label()], 1.0);
@@ -125,6 +133,9 @@ fn rotation(samples: &mut Samples, which: [&str; 2], report: &RotationReport) {
     samples.instant(catalogue::OLD_KEY_EXPIRY_MOVED, &which, report.old_key_expiry_moved_by);
     samples.instant(catalogue::NEW_KEY_CREATED, &which, report.new_key_since);
     samples.instant(catalogue::NEW_KEY_EXPIRES, &which, report.new_key_expires_at);
+    if let Some((effect, since)) = report.safety_call {
+        samples.instant(catalogue::SAFETY_CALL, &[name, workspace, effect.label()], Some(since));
+    }
     if let Some(failure) = &report.last_failure {
         let labels = [name, workspace, failure.effect.label(), failure.kind.label()];
         samples.put(catalogue::CONSECUTIVE_FAILURES, &labels, f64::from(failure.failures));
@@ -138,9 +149,10 @@ fn rotation(samples: &mut Samples, which: [&str; 2], report: &RotationReport) {
     for (gate, party) in waiting_on(report) {
         samples.put(catalogue::GATE_WAITING_ON, &[name, workspace, gate.label(), party], 1.0);
     }
-    for SourceDelay { source, late_by, blind } in &report.evidence {
+    for SourceDelay { source, late_by, blind, blind_since } in &report.evidence {
         let labels = [name, workspace, source.label()];
         samples.put(catalogue::EVIDENCE_DELAY, &labels, late_by.as_secs_f64());
         samples.flag(catalogue::EVIDENCE_UNAVAILABLE, &labels, *blind);
+        samples.instant(catalogue::EVIDENCE_BLIND_SINCE, &labels, *blind_since);
     }
 }

@@ -58,6 +58,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("resume", &["rekeyd resume --all", "rekeyd resume --workspace prod"]),
     ("reload", &["rekeyd reload"]),
     ("account", &["rekeyd account create tts-batch --workspace prod --group GROUP_ID:editor"]),
+    ("forget", &["rekeyd forget aws:prod/tts#xi_api_key"]),
     ("sweep", &["rekeyd sweep"]),
     ("agent", &["rekeyd agent --config agent.toml --exec -- /usr/bin/my-service"]),
     ("sandbox", &["rekeyd sandbox --account tts-backend"]),

@@ -24,6 +24,7 @@ mod demo;
 mod doctor;
 mod examples;
 mod exit;
+mod forget;
 mod forecast;
 mod healthcheck;
 mod history;
@@ -117,6 +118,8 @@ enum Command {
     Reload(commands::ForDaemon),
     /// Create a service account in a workspace
     Account(account::Arguments),
+    /// Name a destination that left the policy no longer: its value was removed
+    Forget(forget::Arguments),
     /// Look for orphaned keys now
     Sweep(commands::ForDaemon),
     /// Test the notification channels
@@ -191,6 +194,7 @@ pub fn main() -> ExitCode {
         Command::Resume(arguments) => holds::resume(&arguments),
         Command::Reload(arguments) => commands::reload(&arguments),
         Command::Account(arguments) => account::run(&arguments),
+        Command::Forget(arguments) => forget::run(&arguments),
         Command::Sweep(arguments) => commands::sweep(&arguments),
         Command::Notify(arguments) => notify::run(&arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),

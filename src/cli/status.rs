@@ -355,6 +355,9 @@ fn details(report: &CredentialReport, now: Timestamp) -> String {
         let version = place.version.as_ref().map(|version| format!(" as {version}")).unwrap_or_default();
         put("destination", Some(format!("{}: {}{version}", place.destination, place.state.label())));
     }
+    for left in &report.left_destinations {
+        put("left", Some(format!("since {}: {}", moment(left.since), left.summary())));
+    }
     if let Some(last) = &report.last {
         let why = last.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         put("last rotation", Some(format!("{} {}{why}", last.outcome.label(), moment(last.at))));

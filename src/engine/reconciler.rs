@@ -89,6 +89,7 @@ impl Reconciler {
             self.commit(entry).await?;
         }
         self.adopt_terms().await?;
+        self.note_left().await?;
         for request in requests {
             self.actor = request.actor();
             Box::pin(self.execute(request)).await?;

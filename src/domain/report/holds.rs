@@ -108,6 +108,7 @@ impl StatusReport {
         for report in &mut credentials {
             report.apply_holds(around, Some(&under_way), at);
             report.apply_removal(around.policy);
+            report.apply_left(around.records.get(&report.credential), around.policy, at);
         }
         let mut report = Self::new(credentials, at);
         report.attention |= around.holds.all().iter().any(Hold::is_breakers);
@@ -122,6 +123,7 @@ impl CredentialReport {
     pub fn with_holds(mut self, around: &Around<'_>, now: Timestamp) -> Self {
         self.apply_holds(around, None, now);
         self.apply_removal(around.policy);
+        self.apply_left(around.records.get(&self.credential), around.policy, now);
         self
     }
 

@@ -13,6 +13,7 @@ mod agent;
 mod agent_flags;
 mod audit;
 mod audit_compare;
+mod bulk;
 mod check;
 mod commands;
 mod completions;
@@ -24,8 +25,8 @@ mod demo;
 mod doctor;
 mod examples;
 mod exit;
-mod forget;
 mod forecast;
+mod forget;
 mod healthcheck;
 mod history;
 mod holds;
@@ -42,6 +43,7 @@ mod rehearse;
 mod run;
 mod sandbox;
 mod schema;
+mod selection;
 mod source_flags;
 mod status;
 mod tether;
@@ -96,18 +98,18 @@ enum Command {
     Audit(Box<audit::Arguments>),
     /// Rotate a credential now, regardless of its schedule
     Rotate(commands::Rotate),
-    /// Resume a parked rotation
+    /// Resume a parked rotation, or end the wait after a failure
     Retry(commands::Retry),
     /// Cancel a rotation whose new key is not in use yet
-    Abort(commands::Abort),
+    Abort(commands::ForCredentials),
     /// Roll back to the old key
     Rollback(commands::Rollback),
     /// Confirm that consumers use the new key, so that the old one may be revoked
-    Confirm(commands::ForCredential),
+    Confirm(commands::ForCredentials),
     /// Re-enable a disabled old key at once, and park the rotation
     Reinstate(commands::ForCredential),
     /// Accept out-of-band changes of a key's permissions, limits and sibling keys
-    Accept(commands::ForCredential),
+    Accept(commands::ForCredentials),
     /// Rebuild a damaged credential record from the journal's events
     Repair(commands::ForCredential),
     /// Pause key creation, revocation, or both

@@ -107,7 +107,7 @@ json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l no-color -d 'No colours, even on a terminal' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l now -d 'The time to tell by, instead of the clock\'s' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l attention -d 'Only those that need an operator'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l why -d 'Explain the credential\'s state: gates, evidence, lagging consumers and rollback'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l why -d 'Explain one credential\'s state: gates, evidence, lagging consumers and rollback'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l exit-code -d 'Exit with 4 if a credential needs an operator'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand consumers" -l journal -d 'The journal of the daemon, which may be running or not, or a copy; by default the one of the policy' -r -F

@@ -17,7 +17,7 @@ use crate::engine::reconciler::Reconciler;
 pub enum Command {
     /// Rotate now, whatever the schedule and the window say.
     Rotate,
-    /// Resume a parked rotation; `overwrite` lets it replace foreign values in its destinations.
+    /// Resume a parked rotation, or end a wait after a failure; `overwrite` lets it replace foreign values in its destinations.
     Retry { overwrite: bool },
     /// Abort a rotation whose key has not been promoted anywhere.
     Abort,
@@ -163,7 +163,7 @@ impl Reconciler {
 
     async fn retry(&mut self, overwrite: bool) -> Result<Result<String, String>, ReconcileError> {
         let Some(Phase::Parked { reason, was, .. }) = self.phase() else {
-            return Ok(Err(format!("`{}` has no parked rotation", self.record.credential)));
+            return self.hurry().await;
         };
         let rolling_back = was.is_rollback();
         let publish_again = overwrite && *reason == ParkReason::ForeignValue && was.row().may_publish_again;

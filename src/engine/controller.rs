@@ -294,6 +294,7 @@ impl Controller {
             quit: self.quit.clone(),
             shared: Arc::clone(&self.shared),
             actor: Actor::default(),
+            hurried: false,
             meter: Arc::clone(&self.meter),
         };
         entry.running = Some(pause);
@@ -320,6 +321,7 @@ impl Controller {
                 self.on_reconciled(*reconciler, result)?;
                 self.answer_pauses(&name);
                 self.requeue_waiting();
+                self.requeue_recovered();
             }
             Ok((_, TaskResult::Listed { workspace, listing: Err(error), .. })) => {
                 tracing::warn!(%workspace, %error, "the workspace could not be listed");

@@ -29,6 +29,7 @@ pub const HELD: &str = "held";
 pub const LIFTED: &str = "lifted";
 pub const ACKNOWLEDGED: &str = "acknowledged";
 pub const REPAIRED: &str = "repaired";
+pub const HURRIED: &str = "hurried";
 pub const RENAMED: &str = "renamed";
 pub const DESTINATION_LEFT: &str = "destination_left";
 pub const DESTINATION_RETURNED: &str = "destination_returned";
@@ -41,7 +42,7 @@ pub const STARTED: &str = "started";
 pub const STOPPED: &str = "stopped";
 
 /// What records tell of beside events, in the order of docs/audit.md.
-pub const ALL: [&str; 25] = [
+pub const ALL: [&str; 26] = [
     ROTATION_ASKED,
     EMERGENCY_ASKED,
     ACCEPTED,
@@ -57,6 +58,7 @@ pub const ALL: [&str; 25] = [
     LIFTED,
     ACKNOWLEDGED,
     REPAIRED,
+    HURRIED,
     RENAMED,
     DESTINATION_LEFT,
     DESTINATION_RETURNED,

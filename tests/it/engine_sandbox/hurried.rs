@@ -32,6 +32,8 @@ async fn a_wait_after_a_failure_ends_when_an_operator_says_so() {
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     assert_eq!(harness.failures().await, Some(1), "it waits");
 
+    // It works again, and nothing but an operator knows.
+    harness.sandbox.set_faults(Vec::new());
     let told = harness.request(RETRY).await.unwrap();
     assert!(told.contains("is tried again now"), "{told}");
     harness.ended(PhaseName::Done).await;

@@ -13,6 +13,7 @@ use crate::cli::exit::{CommandError, Exit};
 use crate::cli::journal::{Looking, Output, Sources, as_json, tell};
 use crate::cli::status::view::View;
 use crate::cli::why;
+use crate::domain::emergency::EmergencyOutcome;
 use crate::domain::gate::Evidence;
 use crate::domain::hold::Holds;
 use crate::domain::ids::CredentialName;
@@ -304,6 +305,11 @@ fn sharing_groups(report: &CredentialReport) -> Option<String> {
     report.sharing_groups.as_ref().map(ToString::to_string).or_else(not_listed)
 }
 
+fn last_emergency(answered: &EmergencyOutcome, at: &str) -> String {
+    let seconds = answered.at.duration_since(answered.since).as_secs();
+    format!("{}; resolved in {seconds} s, {at}: new key current, old key revoked", answered.why)
+}
+
 /// The report of one credential, one line per field.
 fn details(report: &CredentialReport, now: Timestamp) -> String {
     let mut lines: Vec<(&str, String)> = vec![
@@ -363,17 +369,7 @@ fn details(report: &CredentialReport, now: Timestamp) -> String {
         let why = last.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         put("last rotation", Some(format!("{} {}{why}", last.outcome.label(), moment(last.at))));
     }
-    if let Some(answered) = &report.last_emergency {
-        let seconds = answered.at.duration_since(answered.since).as_secs();
-        let at = moment(answered.at);
-        put(
-            "last emergency",
-            Some(format!(
-                "{}; resolved in {seconds} s, {at}: new key current, old key revoked",
-                answered.why
-            )),
-        );
-    }
+    put("last emergency", report.last_emergency.as_ref().map(|it| last_emergency(it, &moment(it.at))));
     let mut text = String::new();
     for (label, line) in lines {
         text += &format!("{label:<15} {}\n", one_line(&line));

@@ -66,7 +66,7 @@ impl Record {
         for published in self.published.iter().filter(|it| !is_named(&it.destination)) {
             let known = left.iter_mut().find(|it| it.destination.is_same_place(&published.destination));
             match known {
-                Some(known) => known.fingerprint = current.cloned().or(known.fingerprint.take()),
+                Some(known) => known.fingerprint = current.cloned().or_else(|| known.fingerprint.take()),
                 None => left.push(LeftDestination {
                     destination: published.destination.clone(),
                     fingerprint: current.cloned(),
@@ -190,12 +190,12 @@ mod tests {
         let record = serves(&new, b"first", &[one.clone(), two.clone()]);
         assert_eq!(record.with_left(&policy(&[one.clone(), two.clone()]), Timestamp::UNIX_EPOCH), None);
 
-        let only_one = policy(&[one.clone()]);
+        let only_one = policy(std::slice::from_ref(&one));
         let left = record.with_left(&only_one, Timestamp::UNIX_EPOCH).unwrap();
         assert_eq!(named(&left), [("aws:two".to_owned(), LeftValue::InService)]);
         assert_eq!(left.with_left(&only_one, Timestamp::MAX), None, "nothing is written twice");
 
-        let back = left.with_left(&policy(&[one.clone(), two.clone()]), Timestamp::MAX).unwrap();
+        let back = left.with_left(&policy(&[one.clone(), two]), Timestamp::MAX).unwrap();
         assert_eq!(named(&back), []);
 
         let rotated = serves(&left, b"second", &[one]);

@@ -110,7 +110,7 @@ impl Prepared {
         let base = Base::on_this_machine(Arc::<dyn Database>::clone(&journal));
         let (base, exporter) = traces::begin(base, &ProcessEnvironment).await;
         let context = assembly::assemble(&config, &ProcessEnvironment, &base).await?;
-        let checked = renames::check(base.journal.as_ref(), &config.policy, None).await;
+        let checked = renames::check(base.journal.as_ref(), &config.policy, None, base.clock.now()).await;
         checked.map_err(ControllerError::from)?.map_err(Error::Renamed)?;
         let consumers = reload::consumers(&config).map_err(Error::Consumers)?;
         let (listener, tls) = listen(&config.daemon).await?;

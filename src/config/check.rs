@@ -64,6 +64,7 @@ pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: 
     let written = credentials::check(&surroundings, findings);
     admin::check(&raw.workspaces, &written, findings);
     policy.renames = renames::check(raw, findings);
+    policy.consumers = consumers.keys().cloned().collect();
     policy.rivals = places::check(&written, &stores, findings);
     consistency::check(&written, &stores, &consumers, findings);
     waves::check(&written, findings);

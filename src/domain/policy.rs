@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::gate::confirm::ConfirmWhen;
-use crate::domain::ids::{CredentialName, KeyId, WorkspaceName};
+use crate::domain::ids::{ConsumerName, CredentialName, KeyId, WorkspaceName};
 use crate::domain::key::KeyAttributes;
 use crate::domain::place::Rival;
 use crate::domain::plan::{Destination, RevocationPolicy};
@@ -25,6 +25,8 @@ pub struct Policy {
     pub rivals: BTreeMap<CredentialName, Vec<Rival>>,
     /// Credentials with the name that each had before.
     pub renames: BTreeMap<CredentialName, CredentialName>,
+    /// The consumers that can authenticate, and so acknowledge.
+    pub consumers: BTreeSet<ConsumerName>,
 }
 
 impl Default for Policy {
@@ -35,6 +37,7 @@ impl Default for Policy {
             emergencies_at_once: usize::MAX,
             rivals: BTreeMap::new(),
             renames: BTreeMap::new(),
+            consumers: BTreeSet::new(),
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::domain::emergency::EmergencyOutcome;
 use crate::domain::finding::{Finding, FindingKind};
 use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, VersionId};
 use crate::domain::key::KeyAttributes;
+use crate::domain::left::LeftDestination;
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::{Destination, Reason, Urgency};
 use crate::domain::policy::{Credential, Mode};
@@ -34,6 +35,9 @@ pub struct Record {
     pub current: Option<Current>,
     /// What our rotations made current where; a destination missing here has never been published to by us.
     pub published: Vec<PublishedVersion>,
+    /// Destinations that left the policy and still hold what was published there.
+    #[serde(default)]
+    pub left: Vec<LeftDestination>,
     /// When it is due by its schedule, and by which schedule that was computed.
     pub due: Option<Due>,
     /// The rotation that is under way.
@@ -115,6 +119,7 @@ impl Record {
             account: None,
             current: None,
             published: Vec::new(),
+            left: Vec::new(),
             due: None,
             open: None,
             last: None,

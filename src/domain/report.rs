@@ -13,6 +13,7 @@ pub mod findings;
 mod health;
 pub mod history;
 pub mod holds;
+pub mod left;
 pub mod progress;
 mod removed;
 pub mod rollback;
@@ -45,6 +46,7 @@ use crate::domain::report::condition::Condition;
 use crate::domain::report::destinations::{DestinationReport, DestinationState};
 use crate::domain::report::expiry::Unrotated;
 use crate::domain::report::holds::HoldReport;
+use crate::domain::report::left::LeftReport;
 use crate::domain::report::rollback::RollbackReport;
 use crate::domain::report::stale_consumers::StaleConsumer;
 use crate::domain::rotation::{ParkReason, Rotation};
@@ -150,6 +152,9 @@ pub struct CredentialReport {
     /// When and why the last emergency rotation was completed.
     pub last_emergency: Option<EmergencyOutcome>,
     pub destinations: Vec<DestinationReport>,
+    /// Destinations that left the policy and still hold a key that rekeyd published there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_destinations: Vec<LeftReport>,
     /// Some destinations serve the new key, and some do not.
     pub partially_published: bool,
     pub last: Option<LastRotation>,
@@ -276,6 +281,7 @@ impl CredentialReport {
             last_emergency: record.answered.clone(),
             partially_published: rotation.is_some() && served > 0 && served < destinations.len(),
             destinations,
+            left_destinations: Vec::new(),
             last: record.last.clone(),
             unrotated: None,
             removed: false,

@@ -17,7 +17,7 @@ use crate::engine::reconciler::Reconciler;
 pub enum Command {
     /// Rotate now, whatever the schedule and the window say.
     Rotate,
-    /// Resume a parked rotation; `overwrite` lets it replace foreign values in its destinations.
+    /// Resume a parked rotation, or end a wait after a failure; `overwrite` lets it replace foreign values in its destinations.
     Retry { overwrite: bool },
     /// Abort a rotation whose key has not been promoted anywhere.
     Abort,
@@ -33,8 +33,28 @@ pub enum Command {
     Accept,
     /// Rebuild a damaged record from the events of the credential's rotations.
     Repair,
+    /// Name a destination that left the policy no longer.
+    Forget(String),
     /// A leak report, not an operator's command: the value with this fingerprint has leaked.
     Leaked(Fingerprint),
+}
+
+impl Command {
+    /// Whether it makes sense for a credential that has left the policy and has no rotation under way.
+    pub(super) fn is_possible_without_a_policy(&self) -> bool {
+        match self {
+            Self::Forget(_) | Self::Leaked(_) => true,
+            Self::Rotate
+            | Self::Retry { .. }
+            | Self::Abort
+            | Self::RollBack
+            | Self::Confirm
+            | Self::Reinstate
+            | Self::Emergency
+            | Self::Accept
+            | Self::Repair => false,
+        }
+    }
 }
 
 /// A command with the operator who gave it and the channel for its answer: what was done, or why not.
@@ -58,6 +78,7 @@ impl CommandRequest {
             | Command::Reinstate
             | Command::Emergency
             | Command::Accept
+            | Command::Forget(_)
             | Command::Repair => Actor::Operator(by),
         }
     }
@@ -76,6 +97,7 @@ impl Reconciler {
             Command::Emergency => self.begin_emergency(&request.by).await?,
             Command::Accept => self.accept().await?,
             Command::Repair => Ok(format!("the rows of `{}` are sound", self.record.credential)),
+            Command::Forget(destination) => self.forget(&destination).await?,
             Command::Leaked(print) => self.report_leak(&print, &request.by).await?,
             Command::Retry { overwrite } => self.retry(overwrite).await?,
             Command::Abort => self.abort(request.by).await?,
@@ -141,7 +163,7 @@ impl Reconciler {
 
     async fn retry(&mut self, overwrite: bool) -> Result<Result<String, String>, ReconcileError> {
         let Some(Phase::Parked { reason, was, .. }) = self.phase() else {
-            return Ok(Err(format!("`{}` has no parked rotation", self.record.credential)));
+            return self.hurry().await;
         };
         let rolling_back = was.is_rollback();
         let publish_again = overwrite && *reason == ParkReason::ForeignValue && was.row().may_publish_again;

@@ -78,8 +78,8 @@ pub struct Controller {
     backlog: BTreeMap<WorkspaceName, VecDeque<CredentialName>>,
     running: BTreeMap<WorkspaceName, usize>,
     tasks: JoinSet<TaskResult>,
-    /// The credential of each reconciling task, for those that end in a panic.
-    reconcilers: HashMap<task::Id, (CredentialName, WorkspaceName)>,
+    /// The credential of each reconciling task, for those that end in a panic, and the workspace in which it counts.
+    reconcilers: HashMap<task::Id, (CredentialName, Option<WorkspaceName>)>,
     messages: mpsc::Receiver<Message>,
     heartbeat: watch::Sender<Heartbeat>,
     published: watch::Sender<Arc<Context>>,
@@ -250,7 +250,7 @@ impl Controller {
         }
         let Some((workspace, limit)) = self.workspace_of(&name, entry) else {
             self.shared.release(&name);
-            return self.refuse_requests(&name);
+            return self.start_removed(name);
         };
         let running = self.running.entry(workspace.clone()).or_default();
         if *running >= limit && entry.requests.is_empty() && !entry.is_urgent() {
@@ -261,7 +261,7 @@ impl Controller {
             return;
         }
         *running += 1;
-        self.spawn_reconciler(name, workspace);
+        self.spawn_reconciler(name, Some(workspace));
     }
 
     /// The workspace of the credential's next reconciliation, and how many may run there; `None` if there is nothing left
@@ -278,7 +278,7 @@ impl Controller {
         Some((workspace, limit))
     }
 
-    fn spawn_reconciler(&mut self, name: CredentialName, workspace: WorkspaceName) {
+    fn spawn_reconciler(&mut self, name: CredentialName, workspace: Option<WorkspaceName>) {
         let Some(permit) = self.entries.get(&name).map(|entry| self.permit(entry)) else { return };
         let Some(entry) = self.entries.get_mut(&name) else { return };
         let pause = CancellationToken::new();
@@ -294,6 +294,7 @@ impl Controller {
             quit: self.quit.clone(),
             shared: Arc::clone(&self.shared),
             actor: Actor::default(),
+            hurried: false,
             meter: Arc::clone(&self.meter),
         };
         entry.running = Some(pause);
@@ -320,6 +321,7 @@ impl Controller {
                 self.on_reconciled(*reconciler, result)?;
                 self.answer_pauses(&name);
                 self.requeue_waiting();
+                self.requeue_recovered();
             }
             Ok((_, TaskResult::Listed { workspace, listing: Err(error), .. })) => {
                 tracing::warn!(%workspace, %error, "the workspace could not be listed");
@@ -355,6 +357,7 @@ impl Controller {
     /// Frees the ended task's worker in its workspace for the next credential of the backlog.
     fn free_worker(&mut self, id: task::Id) -> Option<CredentialName> {
         let (name, workspace) = self.reconcilers.remove(&id)?;
+        let Some(workspace) = workspace else { return Some(name) };
         if let Some(running) = self.running.get_mut(&workspace) {
             *running = running.saturating_sub(1);
         }

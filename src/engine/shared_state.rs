@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use crate::engine::committed_states::CommittedStates;
 use crate::engine::hold_cache::HoldCache;
 use crate::engine::publishing_turns::PublishingTurns;
+use crate::engine::recoveries::Recoveries;
 use crate::engine::rotation_limiter::RotationLimiter;
 use crate::engine::waits::Waits;
 use crate::ports::journal::{self, HoldRegister};
@@ -21,6 +22,7 @@ pub(super) struct SharedState {
     /// How many reconcilers wait because the journal cannot be written.
     pub(super) blocked_writes: Arc<AtomicUsize>,
     pub(super) waits: Waits,
+    pub(super) recoveries: Recoveries,
 }
 
 impl SharedState {
@@ -35,6 +37,7 @@ impl SharedState {
             committed: CommittedStates::default(),
             blocked_writes: Arc::default(),
             waits: Waits::default(),
+            recoveries: Recoveries::default(),
         })
     }
 }

@@ -46,6 +46,7 @@ impl SingleRun {
             shared,
             meter: Arc::new(Unmetered),
             actor: Actor::default(),
+            hurried: false,
         };
         Ok(Self { reconciler })
     }

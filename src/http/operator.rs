@@ -25,6 +25,7 @@ use crate::engine::Command;
 use crate::engine::CommandError;
 use crate::engine::Handle;
 use crate::http::accounts;
+use crate::http::forget;
 use crate::http::holds;
 use crate::http::peer::Peer;
 use crate::http::response::{self, Problem, read_json};
@@ -107,6 +108,7 @@ fn routes(shared: Arc<OperatorState>) -> Router {
         .route("/v1/reload", post(reload))
         .route("/v1/sweep", post(sweep))
         .route("/v1/accounts", post(accounts::create))
+        .route("/v1/forget", post(forget::forget))
         .fallback(response::not_found)
         .method_not_allowed_fallback(response::method_not_allowed)
         .layer(time_limit)

@@ -326,6 +326,7 @@ fn alone(policy: &Policy, credential: &Credential) -> Policy {
         emergencies_at_once: policy.emergencies_at_once,
         rivals: BTreeMap::new(),
         renames: BTreeMap::new(),
+        consumers: policy.consumers.clone(),
     }
 }
 

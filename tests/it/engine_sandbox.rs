@@ -10,6 +10,7 @@ mod consumers;
 mod evidence;
 mod expiring;
 mod harness;
+mod hurried;
 mod leaks;
 mod left_behind;
 mod observed;

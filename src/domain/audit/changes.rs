@@ -10,6 +10,7 @@ use crate::domain::finding::Finding;
 use crate::domain::hold::{Hold, HoldKind, Scope};
 use crate::domain::ids::{CredentialName, ServiceAccountId};
 use crate::domain::key::Key;
+use crate::domain::left::LeftDestination;
 use crate::domain::record::{Obstacle, Record};
 use crate::domain::sanitize::one_line;
 
@@ -28,7 +29,11 @@ pub const HELD: &str = "held";
 pub const LIFTED: &str = "lifted";
 pub const ACKNOWLEDGED: &str = "acknowledged";
 pub const REPAIRED: &str = "repaired";
+pub const HURRIED: &str = "hurried";
 pub const RENAMED: &str = "renamed";
+pub const DESTINATION_LEFT: &str = "destination_left";
+pub const DESTINATION_RETURNED: &str = "destination_returned";
+pub const DESTINATION_FORGOTTEN: &str = "destination_forgotten";
 pub const ORPHAN_DELETION_INTENDED: &str = "orphan_deletion_intended";
 pub const ORPHAN_DELETED: &str = "orphan_deleted";
 pub const POLICY_LOADED: &str = "policy_loaded";
@@ -37,7 +42,7 @@ pub const STARTED: &str = "started";
 pub const STOPPED: &str = "stopped";
 
 /// What records tell of beside events, in the order of docs/audit.md.
-pub const ALL: [&str; 22] = [
+pub const ALL: [&str; 26] = [
     ROTATION_ASKED,
     EMERGENCY_ASKED,
     ACCEPTED,
@@ -53,7 +58,11 @@ pub const ALL: [&str; 22] = [
     LIFTED,
     ACKNOWLEDGED,
     REPAIRED,
+    HURRIED,
     RENAMED,
+    DESTINATION_LEFT,
+    DESTINATION_RETURNED,
+    DESTINATION_FORGOTTEN,
     ORPHAN_DELETION_INTENDED,
     ORPHAN_DELETED,
     POLICY_LOADED,
@@ -91,6 +100,7 @@ pub fn of_record(before: &Record, after: &Record, actor: &Actor, at: Timestamp) 
         ));
     }
     told.extend(creation_of(before, after));
+    told.extend(left_of(before, after));
     let missing_in = |record: &Record, it: &Finding| !record.findings.iter().any(|known| known.is_same(it));
     for found in after.findings.iter().filter(|it| missing_in(before, it)) {
         told.push((FOUND, json!({ "kind": found.kind.label(), "key": found.key, "why": found.detail })));
@@ -110,6 +120,27 @@ pub fn of_record(before: &Record, after: &Record, actor: &Actor, at: Timestamp) 
         ..Act::new(at, actor.clone(), what, details)
     };
     told.into_iter().map(act).collect()
+}
+
+/// Destinations that left the policy, came back, or were said to hold nothing any more.
+fn left_of(before: &Record, after: &Record) -> Vec<(&'static str, Value)> {
+    let details = |it: &LeftDestination| json!({ "destination": it.destination.to_string(), "fingerprint": it.fingerprint });
+    let among = |all: &[LeftDestination], it: &LeftDestination| {
+        all.iter().find(|known| known.destination.is_same_place(&it.destination)).cloned()
+    };
+    let mut told = Vec::new();
+    for left in &after.left {
+        let known = among(&before.left, left);
+        if known.is_none() {
+            told.push((DESTINATION_LEFT, details(left)));
+        }
+        if left.forgotten && known.is_none_or(|known| !known.forgotten) {
+            told.push((DESTINATION_FORGOTTEN, details(left)));
+        }
+    }
+    let gone = before.left.iter().filter(|it| !it.forgotten && among(&after.left, it).is_none());
+    told.extend(gone.map(|it| (DESTINATION_RETURNED, details(it))));
+    told
 }
 
 /// The next state of an account's creation; that a listing shows the account settles a doubt.

@@ -109,6 +109,7 @@ impl StatusReport {
             report.apply_holds(around, Some(&under_way), at);
             report.apply_removal(around.policy);
             report.unrotated = report.find_unrotated(around.policy, at);
+            report.apply_left(around.records.get(&report.credential), around.policy, at);
         }
         let mut report = Self::new(credentials, at);
         report.attention |= around.holds.all().iter().any(Hold::is_breakers);
@@ -124,6 +125,7 @@ impl CredentialReport {
         self.apply_holds(around, None, now);
         self.apply_removal(around.policy);
         self.unrotated = self.find_unrotated(around.policy, now);
+        self.apply_left(around.records.get(&self.credential), around.policy, now);
         self
     }
 

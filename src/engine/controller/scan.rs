@@ -34,8 +34,9 @@ impl Controller {
                 .iter()
                 .filter(|(name, entry)| entry.rotation.is_none() && self.works_in(name, entry, workspace))
                 .map(|(name, entry)| {
-                    let published = entry.record.published.iter().map(|known| known.destination.clone());
-                    (name.clone(), published.collect())
+                    let published = entry.record.published.iter().map(|known| &known.destination);
+                    let served = published.filter(|place| !entry.record.has_left(place)).cloned();
+                    (name.clone(), served.collect())
                 })
                 .collect();
             let context = Arc::clone(&self.context);

@@ -105,6 +105,10 @@ fn overview(report: &CredentialReport) -> Markup {
             h2 #what { "Overview" }
             dl.facts {
                 @for (label, text) in facts { dt { (label) } dd { code { (text) } } }
+                @for left in &report.left_destinations {
+                    dt { "Left destination" }
+                    dd { (format::inline(&left.summary())) }
+                }
                 @for destination in &report.destinations {
                     dt { "Destination" }
                     dd {

@@ -19,6 +19,7 @@ use rekeyd::domain::ids::{
     ConsumerName, CredentialName, KeyId, RotationId, ServiceAccountId, StoreName, VersionId, WorkspaceName,
 };
 use rekeyd::domain::key::{KeyAttributes, KeyRequest, Permissions};
+use rekeyd::domain::left::LeftDestination;
 use rekeyd::domain::phase::{Alarm, AlarmKind, PhaseName};
 use rekeyd::domain::plan::{AfterDeadline, Destination, Plan, Reason, RevocationPolicy, Urgency};
 use rekeyd::domain::record::{Current, Due, LastRotation, Obstacle, ObstacleKind, PublishedVersion, Record};
@@ -238,6 +239,12 @@ pub(crate) fn full_record(credential: &str) -> Record {
             usage_hash: Some("5d41".to_owned()),
             attributes: Some(request().attributes),
         }),
+        left: vec![LeftDestination {
+            destination: Destination { secret: "prod/before".to_owned(), ..destination.clone() },
+            fingerprint: Some(fingerprint("old")),
+            since: at(5),
+            forgotten: true,
+        }],
         published: vec![PublishedVersion { destination, version: version("v0") }],
         due: Some(Due { at: at(10), schedule: "every 30d".to_owned() }),
         open: Some(rotation(1)),

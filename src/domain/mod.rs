@@ -23,6 +23,7 @@ pub mod ids;
 pub mod inspection;
 
 pub mod key;
+pub mod links;
 pub mod notification;
 pub mod obstacle;
 pub mod phase;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::gate::confirm::ConfirmWhen;
 use crate::domain::ids::{CredentialName, KeyId, WorkspaceName};
 use crate::domain::key::KeyAttributes;
+use crate::domain::links::Links;
 use crate::domain::place::Rival;
 use crate::domain::plan::{Destination, RevocationPolicy};
 use crate::domain::schedule::Schedule;
@@ -25,6 +26,8 @@ pub struct Policy {
     pub rivals: BTreeMap<CredentialName, Vec<Rival>>,
     /// Credentials with the name that each had before.
     pub renames: BTreeMap<CredentialName, CredentialName>,
+    /// Links from the status page.
+    pub links: Links,
 }
 
 impl Default for Policy {
@@ -35,6 +38,7 @@ impl Default for Policy {
             emergencies_at_once: usize::MAX,
             rivals: BTreeMap::new(),
             renames: BTreeMap::new(),
+            links: Links::default(),
         }
     }
 }

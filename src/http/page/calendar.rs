@@ -64,10 +64,9 @@ impl<'a> Calendar<'a> {
         };
         let mut occurrences = 0;
         for credential in &report.credentials {
-            if let Some(day) = credential.key_expires_at.and_then(|at| calendar.day(at)) {
-                if let Some(names) = calendar.expires.get_mut(day) {
-                    names.push(&credential.credential);
-                }
+            let day = credential.key_expires_at.and_then(|at| calendar.day(at));
+            if let Some(names) = day.and_then(|day| calendar.expires.get_mut(day)) {
+                names.push(&credential.credential);
             }
             for day in calendar.due_days(credential, policy, now, &mut occurrences) {
                 if let Some(names) = calendar.due.get_mut(day) {

@@ -28,7 +28,10 @@ impl Outward {
             links.secrets.get(&destination.store)?.fill(|placeholder| match placeholder {
                 Placeholder::Store => Some(destination.store.as_str()),
                 Placeholder::Secret => Some(destination.secret.as_str()),
-                other => value(other),
+                Placeholder::Credential
+                | Placeholder::Workspace
+                | Placeholder::Account
+                | Placeholder::Key => value(placeholder),
             })
         };
         Self {

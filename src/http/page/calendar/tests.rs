@@ -1,3 +1,5 @@
+//! What the calendar puts on which day.
+
 use super::*;
 use crate::domain::gate::Evidence;
 use crate::domain::ids::KeyId;

@@ -24,6 +24,7 @@ pub mod inspection;
 
 pub mod key;
 pub mod left;
+pub mod links;
 pub mod notification;
 pub mod obstacle;
 pub mod phase;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::gate::confirm::ConfirmWhen;
 use crate::domain::ids::{ConsumerName, CredentialName, KeyId, WorkspaceName};
 use crate::domain::key::KeyAttributes;
+use crate::domain::links::Links;
 use crate::domain::place::Rival;
 use crate::domain::plan::{Destination, RevocationPolicy};
 use crate::domain::schedule::Schedule;
@@ -27,6 +28,8 @@ pub struct Policy {
     pub renames: BTreeMap<CredentialName, CredentialName>,
     /// The consumers that can authenticate, and so acknowledge.
     pub consumers: BTreeSet<ConsumerName>,
+    /// Links from the status page.
+    pub links: Links,
 }
 
 impl Default for Policy {
@@ -38,6 +41,7 @@ impl Default for Policy {
             rivals: BTreeMap::new(),
             renames: BTreeMap::new(),
             consumers: BTreeSet::new(),
+            links: Links::default(),
         }
     }
 }

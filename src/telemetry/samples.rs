@@ -135,7 +135,8 @@ pub(super) fn of(observation: &Observation) -> Samples {
 }
 
 fn workspace(samples: &mut Samples, name: &WorkspaceName, health: &WorkspaceHealth) {
-    let WorkspaceHealth { last_answer, failing, clock_skew_seconds, foreign_keys, silent_until } = health;
+    let WorkspaceHealth { last_answer, failing, clock_skew_seconds, foreign_keys, silent_until, accounts: _ } =
+        health;
     let name = name.as_str();
     if last_answer.is_some() || failing.is_some() {
         samples.flag(catalogue::REACHABLE, &[name], failing.is_none());

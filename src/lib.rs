@@ -21,6 +21,7 @@ pub mod cli;
 pub mod config;
 pub mod config_file;
 mod contained;
+mod current_read;
 pub mod demo;
 pub mod doctor;
 pub mod domain;

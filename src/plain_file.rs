@@ -9,6 +9,8 @@ use std::path::Path;
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
+use crate::current_read::reading_file;
+
 /// More than any secret or certificate chain.
 pub(crate) const BYTES_MAX: u64 = 1024 * 1024;
 
@@ -17,6 +19,7 @@ pub(crate) const BYTES_MAX: u64 = 1024 * 1024;
 /// # Errors
 /// It cannot be read, is no plain file, or is larger than `bytes_max`.
 pub(crate) fn read(path: &Path, bytes_max: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    reading_file(path);
     let file = open(path)?;
     let it = file.metadata()?;
     if !it.is_file() || it.len() > bytes_max {

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::config::components::{ReadersConfig, WorkspaceConfig};
 use crate::config_file::environment::Environment;
 use crate::config_file::secret_source::Unreadable;
+use crate::current_read::{reading, reading_file};
 use crate::domain::failure::Failure;
 use crate::domain::ids::{ConsumerName, StoreName, WorkspaceName};
 use crate::domain::secret::SecretValue;
@@ -25,6 +26,7 @@ use crate::ports::clock::Clock;
 use crate::ports::issuer::{AdminKey, Issuer};
 use crate::ports::journal::Journal;
 use crate::ports::secret_store::SecretStore;
+use crate::ports::usage::UsageSource;
 use crate::telemetry::meter::Meter;
 use crate::telemetry::metered::{MeteredStore, MeteredWorkspace};
 
@@ -79,6 +81,7 @@ impl Error {
 }
 
 /// What survives reloads.
+#[derive(Clone)]
 pub struct Base {
     pub journal: Arc<dyn Journal>,
     pub clock: Arc<dyn Clock>,
@@ -102,6 +105,7 @@ pub async fn assemble(config: &Config, environment: &dyn Environment, base: &Bas
     let mut stores = BTreeMap::new();
     for (name, config) in &config.stores {
         let failed = |failure| Error::Store { store: name.clone(), failure };
+        reading(|| format!("the store `{name}`"));
         let store = config.open().await.map_err(failed)?;
         let store = MeteredStore::new(store, name.clone(), Arc::clone(&base.meter));
         stores.insert(name.clone(), Arc::new(store) as Arc<dyn SecretStore>);
@@ -111,13 +115,15 @@ pub async fn assemble(config: &Config, environment: &dyn Environment, base: &Bas
     for (name, workspace) in &config.workspaces {
         let limits = config.policy.workspaces.get(name).copied();
         let limits = limits.unwrap_or_default();
+        reading(|| format!("the admin key of workspace `{name}`"));
         let admin_key = admin_key::find(name, &workspace.admin_key, config, &stores, environment).await?;
         let admin_key = AdminKey::new(admin_key);
         let issuer = issuer(name, workspace, Arc::clone(&admin_key), &base.clock)?;
         let issuer = Arc::new(MeteredWorkspace::new(issuer, name.clone(), Arc::clone(&base.meter)));
         let workspace_client =
             WorkspaceClient::new(name.clone(), Arc::clone(&issuer) as Arc<dyn Issuer>, limits);
-        let workspace_client = workspace_client.watched_by(issuer);
+        let workspace_client =
+            workspace_client.watched_by(Arc::clone(&issuer) as Arc<dyn UsageSource>).logged_by(issuer);
         let workspace_client = match &workspace.admin_key.published {
             Some(credential) => workspace_client.administered_by(credential.clone(), admin_key),
             None => workspace_client,
@@ -153,6 +159,7 @@ pub fn separate_directories(config: &Config) -> Result<(), Error> {
     let mut known: BTreeMap<(u64, u64), &StoreName> = BTreeMap::new();
     for (name, store) in &config.stores {
         let Some(path) = store.directory() else { continue };
+        reading_file(path);
         let Ok(found) = path.metadata() else { continue };
         if let Some(other) = known.insert((found.dev(), found.ino()), name) {
             let (store, other) = (name.clone(), other.clone());

@@ -1,6 +1,6 @@
 //! Runs the daemon: opens the journal, binds the listeners, runs the engine and its parts, reloads, drains.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +11,13 @@ use tokio_util::sync::CancellationToken;
 use crate::adapters::endpoint;
 use crate::app::assembly::{self, Base};
 use crate::app::channels;
+use crate::app::comparisons::Comparisons;
 use crate::app::journal::Database;
 use crate::app::lifecycle::Lifecycle;
 use crate::app::notify;
 use crate::app::parts::{EndedPart, Part, Parts};
 use crate::app::reload::{self, InForce};
+use crate::app::reloads::Reloads;
 use crate::app::renames;
 use crate::app::signals::Signals;
 use crate::app::traces;
@@ -24,7 +26,7 @@ use crate::config::Config;
 use crate::config::components::{DaemonConfig, TlsConfig};
 use crate::config_file::environment::ProcessEnvironment;
 use crate::engine::{Controller, ControllerError, Handle, ticker};
-use crate::http::{BindError, Consumers, Operator, OperatorSocket, Public, PublicListener, Reload, Status};
+use crate::http::{BindError, Consumers, Operator, OperatorSocket, Public, PublicListener, Status};
 use crate::http::{Tls, TlsError, TlsFiles};
 use crate::notify::{Channels, NotificationService};
 use crate::ports::journal::OpenError;
@@ -143,6 +145,7 @@ impl Prepared {
         let (channels, notifications) = notifications(&config, &base, journal, &handle, &status)?;
         let (reloads, reload_requests) = mpsc::channel(RELOADS_MAX);
         let drain = config.daemon.drain.unsigned_abs();
+        let inspect_every = config.daemon.inspect_every;
         let others = [
             (Arc::clone(&sweep), ticker::every(config.daemon.sweep_every)),
             (Arc::clone(&inspect), ticker::every(config.daemon.inspect_every)),
@@ -176,8 +179,14 @@ impl Prepared {
         }
         parts.spawn(Part::OperatorSocket, socket.serve(operator, served.clone()));
         parts.spawn(Part::Notifier, notifications.run(served.clone()));
-        parts.spawn(Part::Reloads, serve_reloads(in_force, path.to_owned(), reload_requests, served.clone()));
+        parts.spawn(
+            Part::Reloads,
+            Reloads::of(in_force, path.to_owned()).serve(reload_requests, served.clone()),
+        );
         parts.spawn(Part::Scans, scan_on_schedule(handle.clone(), sweep, inspect, served.clone()));
+        let comparisons = Comparisons { handle: handle.clone(), status: status.clone(), inspect_every };
+        parts.spawn(Part::JournalProbe, probe_journal(handle.clone(), served.clone()));
+        parts.spawn(Part::Comparisons, comparisons.run(served.clone()));
         parts.spawn(Part::Watchdog, notify::feed_watchdog(handle, served.clone()));
         parts.spawn(Part::AuditLog, lifecycle.clone().keep(missing, served.clone()));
         parts.spawn(Part::Signals, signals.handle(reloads, stop.clone(), served.clone()));
@@ -278,21 +287,15 @@ async fn scan_on_schedule(handle: Handle, sweep: Arc<Notify>, inspect: Arc<Notif
     }
 }
 
-async fn serve_reloads(
-    in_force: InForce,
-    path: PathBuf,
-    mut requests: mpsc::Receiver<Reload>,
-    stop: CancellationToken,
-) {
+/// Finds out that the journal cannot be written while nothing is.
+async fn probe_journal(handle: Handle, stop: CancellationToken) {
     loop {
-        let reload = tokio::select! {
+        tokio::select! {
             () = stop.cancelled() => return,
-            Some(reload) = requests.recv() => reload,
-        };
-        notify::reloading();
-        let outcome = in_force.reload(&path, &reload.by).await;
-        notify::ready(&notify::reloaded(&outcome));
-        // The requester may be gone.
-        drop(reload.answer.send(outcome));
+            again = handle.probe_journal() => tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(again) => {}
+            },
+        }
     }
 }

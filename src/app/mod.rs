@@ -3,12 +3,14 @@
 pub(crate) mod admin_key;
 pub mod assembly;
 pub mod channels;
+mod comparisons;
 pub mod daemon;
 mod journal;
 mod lifecycle;
 mod notify;
 mod parts;
 mod reload;
+mod reloads;
 mod renames;
 pub mod signals;
 mod traces;

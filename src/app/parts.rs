@@ -16,6 +16,8 @@ pub(super) enum Part {
     Scans,
     Watchdog,
     AuditLog,
+    Comparisons,
+    JournalProbe,
     Signals,
 }
 
@@ -45,6 +47,8 @@ impl Part {
             Self::Scans => "schedule of the scans",
             Self::Watchdog => "systemd watchdog",
             Self::AuditLog => "daily audit head",
+            Self::Comparisons => "comparison with the workspaces' audit logs",
+            Self::JournalProbe => "probe of the journal",
             Self::Signals => "signal handler",
         }
     }

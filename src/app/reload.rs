@@ -15,7 +15,7 @@ use crate::config::components::DaemonConfig;
 use crate::config_file::environment::ProcessEnvironment;
 use crate::domain::audit::{Act, Actor, changes};
 use crate::domain::secret::{SecretValue, TOKEN_CHARACTERS_MIN};
-use crate::engine::Handle;
+use crate::engine::{Context, Handle};
 use crate::http::{Consumers, Readers, Status};
 use crate::notify::Channels;
 use crate::ports::journal;
@@ -34,13 +34,46 @@ pub(super) struct InForce {
     pub(super) daemon: DaemonConfig,
 }
 
+/// All that a policy needs before it can be in force, read from its files, stores and secrets.
+pub(super) struct Readied {
+    config: Config,
+    context: Context,
+    consumers: Consumers,
+    channels: Channels,
+}
+
+impl Readied {
+    /// Reads the policy at `path` and what it refers to. Blocks where a file system does; changes nothing.
+    ///
+    /// # Errors
+    /// Why it cannot be put in force, for an operator.
+    pub(super) async fn read(path: &Path, base: &Base) -> Result<Self, String> {
+        let config = Config::load_file(path).map_err(|problems| problems.to_string())?;
+        let context = assembly::assemble(&config, &ProcessEnvironment, base)
+            .await
+            .map_err(|error| with_causes(&error))?;
+        let consumers = consumers(&config)?;
+        let channels = channels::channels(&config, &ProcessEnvironment, &base.clock)
+            .map_err(|error| with_causes(&error))?;
+        Ok(Self { config, context, consumers, channels })
+    }
+}
+
 impl InForce {
-    /// Puts the policy at `path` in force.
+    /// Puts a policy that was read from `path` in force.
     ///
     /// # Errors
     /// Why not, for an operator; everything stays as it was.
-    pub(super) async fn reload(&self, path: &Path, by: &Actor) -> Result<String, String> {
-        let outcome = self.try_reload(path, by).await;
+    pub(super) async fn put(
+        &self,
+        path: &Path,
+        readied: Result<Readied, String>,
+        by: &Actor,
+    ) -> Result<String, String> {
+        let outcome = match readied {
+            Ok(readied) => self.replace_by(readied, by).await,
+            Err(why) => Err(why),
+        };
         match &outcome {
             Ok(message) => tracing::info!(policy = %path.display(), "{message}"),
             Err(why) => {
@@ -61,14 +94,8 @@ impl InForce {
         self.base.journal.record(&act).await
     }
 
-    async fn try_reload(&self, path: &Path, by: &Actor) -> Result<String, String> {
-        let config = Config::load_file(path).map_err(|problems| problems.to_string())?;
-        let mut context = assembly::assemble(&config, &ProcessEnvironment, &self.base)
-            .await
-            .map_err(|error| with_causes(&error))?;
-        let consumers = consumers(&config)?;
-        let channels = channels::channels(&config, &ProcessEnvironment, &self.base.clock)
-            .map_err(|error| with_causes(&error))?;
+    async fn replace_by(&self, readied: Readied, by: &Actor) -> Result<String, String> {
+        let Readied { config, mut context, consumers, channels } = readied;
         let before = self.handle.context();
         let journal = self.base.journal.as_ref();
         let now = self.base.clock.now();

@@ -14,6 +14,7 @@ use tokio::net::UnixStream;
 
 use crate::call;
 use crate::cli::exit::{CommandError, Exit};
+use crate::cli::journal::Sources;
 use crate::cli::policy;
 use crate::config::defaults;
 use crate::config_file::environment::{Environment, ProcessEnvironment};
@@ -161,16 +162,20 @@ fn given_socket(environment: &dyn Environment) -> Option<PathBuf> {
     Some(Path::new(first).join(FILE_NAME))
 }
 
-/// The conditions that only a running daemon knows; empty if no daemon answers at once.
-pub(super) fn conditions(socket: Option<PathBuf>) -> Vec<Condition> {
-    let daemon =
-        Daemon { socket: socket.or_else(|| found_socket().ok()).unwrap_or_else(|| defaults::SOCKET.into()) };
+/// The conditions that only a running daemon knows. If none answers at once and none has the journal open, that is one.
+pub(super) fn conditions(sources: &Sources) -> Vec<Condition> {
+    let socket = sources.socket.clone().or_else(|| found_socket().ok());
+    let daemon = Daemon { socket: socket.unwrap_or_else(|| defaults::SOCKET.into()) };
     let call = async {
         let response = daemon.call(Method::GET, "/v1/conditions", None);
         Ok(tokio::time::timeout(MEMORY_LIMIT, response).await.ok().and_then(Result::ok))
     };
     let response = block_on(call).ok().flatten();
-    response.and_then(|it| serde_json::from_value(it).ok()).unwrap_or_default()
+    let told = response.and_then(|it| serde_json::from_value(it).ok());
+    told.unwrap_or_else(|| match sources.journal.holder() {
+        Some(_) => Vec::new(),
+        None => vec![Condition::no_daemon(sources.journal.last_written())],
+    })
 }
 
 /// Runs a command's calls to the daemon.

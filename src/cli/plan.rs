@@ -190,7 +190,7 @@ fn recorded(
 ) -> Result<(StatusReport, Pasts), CommandError> {
     let pasts = pasts(journal.as_ref())?;
     let sources = Sources { journal, policy: config.policy.clone(), socket: None };
-    Ok((status::read(&sources, now).map_err(CommandError::journal)?, pasts))
+    Ok((status::read(&sources, &[], now).map_err(CommandError::journal)?, pasts))
 }
 
 fn past(

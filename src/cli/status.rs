@@ -1,6 +1,5 @@
 //! `rekeyd status`: the status of every credential, read from the journal. Exit codes: 0; 1 if the journal cannot be used; 4 with `--exit-code` if a credential needs attention.
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -14,21 +13,19 @@ use crate::cli::journal::{Looking, Output, Sources, as_json, tell};
 use crate::cli::status::view::View;
 use crate::cli::why;
 use crate::domain::emergency::EmergencyOutcome;
-use crate::domain::gate::Evidence;
-use crate::domain::hold::Holds;
-use crate::domain::ids::CredentialName;
 use crate::domain::notification::ChannelFailure;
-use crate::domain::policy::Credential;
 use crate::domain::record::Record;
 use crate::domain::report::consumers::uses;
-use crate::domain::report::holds::{Around, HoldReport};
-use crate::domain::report::stale_consumers;
+use crate::domain::report::holds::HoldReport;
 use crate::domain::report::why::WhyReport;
-use crate::domain::report::{CredentialHealth, CredentialReport, Facts, RotationReport, StatusReport};
-use crate::domain::rotation::Rotation;
+use crate::domain::report::{CredentialHealth, CredentialReport, RotationReport, StatusReport};
 use crate::domain::sanitize::one_line;
 use crate::domain::time::{age, distance};
-use crate::ports::journal::{JournalReader, ReadError};
+use crate::ports::journal::ReadError;
+
+mod gather;
+
+pub(super) use crate::cli::status::gather::read;
 
 mod view;
 mod watch;
@@ -74,8 +71,9 @@ fn shown(arguments: &Arguments) -> Result<Shown, CommandError> {
         let one = "`--why` explains one credential: name it, without a pattern or a filter";
         return explain(view.only().ok_or_else(|| CommandError::usage(one))?, sources, looking, now);
     }
-    let report = read(&sources, now).map_err(CommandError::journal)?;
-    let report = report.with_conditions(daemon::conditions(sources.socket));
+    let conditions = daemon::conditions(&sources);
+    let report = read(&sources, &conditions, now).map_err(CommandError::journal)?;
+    let report = report.with_conditions(conditions);
     let report = match view.only() {
         Some(name) => only(&report, name).ok_or_else(|| unknown(name, &report)),
         None => view.of(report),
@@ -89,44 +87,14 @@ fn shown(arguments: &Arguments) -> Result<Shown, CommandError> {
     Ok((text, report.attention))
 }
 
-pub(super) fn read(sources: &Sources, now: Timestamp) -> Result<StatusReport, ReadError> {
-    let Sources { journal, policy, socket: _ } = sources;
-    let mut unrecorded = policy.credentials.clone();
-    let mut reports = Vec::new();
-    let mut records = BTreeMap::new();
-    let holds = Holds::new(journal.holds()?);
-    for (name, known) in journal.load()? {
-        let policy = unrecorded.remove(&name);
-        let read = known.map_err(|error| error.to_string()).and_then(|known| {
-            let rotation = known.rotation.as_ref();
-            let policy = policy.as_ref();
-            let evidence =
-                evidence(journal.as_ref(), &name, rotation, policy).map_err(|error| error.to_string())?;
-            let facts = Facts { record: &known.record, rotation, evidence: &evidence, policy };
-            let report = CredentialReport::new(facts, now);
-            records.insert(name.clone(), known.record);
-            Ok(report)
-        });
-        reports.push(read.unwrap_or_else(|damage| CredentialReport::damaged(&name, damage)));
-    }
-    reports.extend(unrecorded.into_iter().map(|(name, policy)| {
-        let record = Record::new(name);
-        CredentialReport::new(
-            Facts { record: &record, rotation: None, evidence: &Evidence::default(), policy: Some(&policy) },
-            now,
-        )
-    }));
-    let around = Around { holds: &holds, policy, records: &records };
-    Ok(StatusReport::new(reports, now).with_holds(&around).with_failing_channels(journal.failing_channels()?))
-}
-
 /// The report of one credential with all its evidence.
 fn explain(name: &str, sources: Sources, looking: &Looking, now: Timestamp) -> Result<Shown, CommandError> {
-    let report = read(&sources, now).map_err(CommandError::journal)?;
+    let conditions = daemon::conditions(&sources);
+    let report = read(&sources, &conditions, now).map_err(CommandError::journal)?;
     let found = report.credentials.iter().find(|it| it.credential.as_str() == name);
     let found = found.ok_or_else(|| CommandError::unknown(unknown(name, &report)))?.clone();
     let causes = causes(&sources, found, now).map_err(CommandError::journal)?;
-    let report = WhyReport { conditions: daemon::conditions(sources.socket), ..causes };
+    let report = WhyReport { conditions, ..causes };
     let text = match looking.output {
         Output::Json => as_json(&report)?,
         Output::Table => why::explain(&report),
@@ -150,23 +118,6 @@ fn causes(sources: &Sources, report: CredentialReport, now: Timestamp) -> Result
         None => None,
     };
     Ok(WhyReport::new(report, observed.as_ref(), uses, now))
-}
-
-/// The evidence for the gates of a rotation, and for stale consumers.
-fn evidence(
-    journal: &dyn JournalReader,
-    name: &CredentialName,
-    rotation: Option<&Rotation>,
-    policy: Option<&Credential>,
-) -> Result<Evidence, ReadError> {
-    let mut evidence = Evidence::default();
-    if rotation.is_some() || stale_consumers::applies(policy) {
-        evidence.acks = journal.acks(name)?;
-    }
-    if let Some(rotation) = rotation {
-        evidence.observed = journal.observed(name, rotation.plan.rotation)?.unwrap_or_default();
-    }
-    Ok(evidence)
 }
 
 fn only(report: &StatusReport, name: &str) -> Option<StatusReport> {
@@ -385,6 +336,7 @@ fn details(report: &CredentialReport, now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::CredentialName;
 
     #[test]
     fn colours_are_escape_codes_around_the_health_alone() {

@@ -135,7 +135,8 @@ fn answered(source: &SourceReport, now: Timestamp) -> String {
     if source.late_by_seconds > 0 {
         parts.push(format!("up to {} late", span(SignedDuration::from_secs(source.late_by_seconds))));
     }
-    parts.extend(source.blind.as_ref().map(|why| format!("UNAVAILABLE: {why}")));
+    let since = source.blind_since.map(|at| format!(" since {}", moment(at, now))).unwrap_or_default();
+    parts.extend(source.blind.as_ref().map(|why| format!("UNAVAILABLE{since}: {why}")));
     parts.join("; ")
 }
 

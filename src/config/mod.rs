@@ -14,6 +14,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use toml::de::DeTable;
 
+use crate::current_read::reading_file;
 use crate::domain::ids::{ChannelName, ConsumerName, StoreName, WorkspaceName};
 use crate::domain::policy::Policy;
 use crate::ports::store_kind::StoreConfig;
@@ -95,6 +96,7 @@ pub fn load(text: &str, path: &str, environment: &dyn Environment) -> Result<Con
 
 fn read(path: &Path) -> Result<String, String> {
     let mut bytes = Vec::new();
+    reading_file(path);
     let file = File::open(path).map_err(|error| error.to_string())?;
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > FILE_BYTES_MAX) {

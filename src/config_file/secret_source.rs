@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 use crate::config_file::environment::Environment;
+use crate::current_read::reading_file;
 use crate::domain::secret::{BadSecret, SecretValue};
 use crate::plain_file;
 
@@ -76,6 +77,7 @@ impl SecretSource {
     #[must_use]
     pub fn exposure(&self) -> Option<u32> {
         let Self::File(path) = self else { return None };
+        reading_file(path);
         let mode = path.metadata().ok()?.permissions().mode() & 0o777;
         (mode & READABLE_BY_OTHERS != 0).then_some(mode)
     }

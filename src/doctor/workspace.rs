@@ -240,7 +240,8 @@ fn sharing_groups(about: &str, inventory: &Inventory) -> Option<CheckResult> {
 /// The same queries as a gate makes, for at most two keys.
 async fn readings(subject: &Subject, issuer: &ElevenLabs, inventory: &Inventory) -> Vec<Reading> {
     let keys: Vec<Key> = inventory.keys().filter(|key| key.usage_hash.is_some()).take(2).cloned().collect();
-    issuer.usage(&keys, subject.now.saturating_sub(LATELY).unwrap_or(subject.now)).await
+    let (leaving, staying) = keys.split_at(keys.len().min(1));
+    issuer.usage(leaving, staying, subject.now.saturating_sub(LATELY).unwrap_or(subject.now)).await
 }
 
 fn analytics(about: &str, readings: &[Reading], credentials: &[&Credential]) -> CheckResult {

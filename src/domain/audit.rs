@@ -14,6 +14,7 @@ pub mod changes;
 pub mod check;
 pub mod compare;
 pub mod events;
+pub mod foreign;
 
 const HASH_DIGITS: usize = 64;
 

@@ -25,6 +25,7 @@ pub mod inspection;
 pub mod key;
 pub mod left;
 pub mod links;
+pub mod mint_budget;
 pub mod notification;
 pub mod obstacle;
 pub mod phase;

@@ -11,6 +11,7 @@ pub mod destinations;
 pub mod expiry;
 pub mod findings;
 mod health;
+pub mod held_back;
 pub mod history;
 pub mod holds;
 pub mod left;
@@ -30,7 +31,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::dead_man;
-use crate::domain::effect::EffectName;
+use crate::domain::effect::{self, EffectName};
 use crate::domain::emergency::EmergencyOutcome;
 use crate::domain::failure::Kind;
 use crate::domain::finding::Finding;
@@ -45,6 +46,7 @@ use crate::domain::report::blocked::{Blocked, SourceDelay};
 use crate::domain::report::condition::Condition;
 use crate::domain::report::destinations::{DestinationReport, DestinationState};
 use crate::domain::report::expiry::Unrotated;
+use crate::domain::report::held_back::HeldBack;
 use crate::domain::report::holds::HoldReport;
 use crate::domain::report::left::LeftReport;
 use crate::domain::report::rollback::RollbackReport;
@@ -137,6 +139,11 @@ pub struct CredentialReport {
     /// What blocks a rotation that is due or in progress. For metrics; the summary has the same as text.
     #[serde(skip)]
     pub blocked: Option<Blocked>,
+    /// What holds its next step back, and until when.
+    pub held_back: Option<HeldBack>,
+    /// Whether its next step calls the provider, and waits while that wants no calls.
+    #[serde(skip)]
+    pub calls_the_provider: bool,
     /// Holds that apply to it.
     pub held: Vec<HoldReport>,
     /// What a due rotation waits for, beside its window.
@@ -271,6 +278,8 @@ impl CredentialReport {
             due,
             due_by_expiry: due.is_some() && due == expiry,
             blocked: blocked::by_itself(record, rotation.is_some(), policy, now),
+            held_back: None,
+            calls_the_provider: rotation.is_some_and(calls_the_provider),
             held: Vec::new(),
             waits_for: None,
             aborts: record.aborts,
@@ -287,6 +296,11 @@ impl CredentialReport {
             removed: false,
             damage: None,
         };
+        let under_way = rotation.zip(report.rotation.as_ref());
+        report.held_back = held_back::by_itself(record, under_way, policy, report.blocked, now);
+        if let Some(held) = report.held_back.as_ref().filter(|held| held.alone) {
+            report.blocked = Some(held.by);
+        }
         let advice = advice::advise(&report, rotation, now);
         report.health = advice.health;
         report.attention = advice.attention;
@@ -320,6 +334,10 @@ impl CredentialReport {
     pub fn phase(&self) -> Option<PhaseName> {
         self.rotation.as_ref().map(|rotation| rotation.phase)
     }
+}
+
+fn calls_the_provider(rotation: &Rotation) -> bool {
+    effect::pending(rotation).is_some_and(|effect| !effect::is_of_safety(effect, rotation, false))
 }
 
 impl RotationReport {

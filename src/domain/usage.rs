@@ -22,7 +22,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::KeyId;
+use crate::domain::key::Key;
 use crate::domain::time::{earlier, later};
+
+mod counters;
+
+pub use crate::domain::usage::counters::CreditCounters;
 
 /// Kept of each key: enough to name who still uses it.
 const SPOTS_MAX: usize = 8;
@@ -66,6 +71,26 @@ pub struct Reading {
     pub since: Timestamp,
     /// Every use that was shown, by key; a key that is missing was not shown as used. Or why the source said nothing.
     pub uses: Result<BTreeMap<KeyId, Vec<Use>>, String>,
+    /// Keys of which the source cannot tell whether they were used, each with why; they are missing from `uses`.
+    pub untold: BTreeMap<KeyId, String>,
+}
+
+impl Reading {
+    /// What it says about these keys. It says nothing about them if it cannot tell the use of one.
+    #[must_use]
+    pub fn about(&self, keys: &[Key]) -> Self {
+        let is_asked = |id: &&KeyId| keys.iter().any(|key| key.id == **id);
+        let untold = self.untold.iter().find(|(id, _)| is_asked(id)).map(|(_, why)| why.clone());
+        let of = |uses: &BTreeMap<KeyId, Vec<Use>>| {
+            uses.iter().filter(|(id, _)| is_asked(id)).map(|(id, uses)| (id.clone(), uses.clone())).collect()
+        };
+        let uses = match (&self.uses, untold) {
+            (Err(why), _) => Err(why.clone()),
+            (Ok(_), Some(why)) => Err(why),
+            (Ok(uses), None) => Ok(of(uses)),
+        };
+        Self { uses, untold: BTreeMap::new(), ..*self }
+    }
 }
 
 /// Use of one key in one bucket of time.
@@ -94,6 +119,9 @@ pub struct SourceEvidence {
     pub covers_from: Option<Timestamp>,
     /// Why the newest question had no answer, if it had none.
     pub blind: Option<String>,
+    /// When the first question after the newest answer was asked, if that had none either.
+    #[serde(default)]
+    pub blind_since: Option<Timestamp>,
     pub old: KeyUse,
     pub new: KeyUse,
     /// The beginning of the newest bucket that showed any use of the new key, our own included.
@@ -157,6 +185,7 @@ impl SourceEvidence {
             answered_at: None,
             covers_from: None,
             blind: None,
+            blind_since: None,
             old: KeyUse::default(),
             new: KeyUse::default(),
             newest: None,
@@ -173,11 +202,12 @@ impl SourceEvidence {
             Ok(uses) => uses,
             Err(why) => {
                 seen.blind = Some(why.clone());
+                seen.blind_since = self.blind_since.or(Some(reading.at));
                 return seen;
             }
         };
         let of = |key: &KeyId| uses.get(key).map_or(&[][..], Vec::as_slice);
-        seen.blind = None;
+        (seen.blind, seen.blind_since) = (None, None);
         seen.answered_at = Some(reading.at);
         seen.covers_from = Some(self.covered(reading));
         seen.old = self.old.after(reading.source, of(old).iter());
@@ -225,6 +255,23 @@ impl SourceEvidence {
         is_news.then(|| reading.at.duration_since(newest.from))
     }
 
+    /// Why it does not answer, and since when; `None` if it does.
+    #[must_use]
+    pub fn blindness(&self) -> Option<String> {
+        let why = self.blind.as_ref()?;
+        let since = self.blind_since.map(|since| format!(" since {since:.0}")).unwrap_or_default();
+        Some(format!("it does not answer{since}: {why}"))
+    }
+
+    fn may_not_look(&self) -> String {
+        let since = match (self.newest, self.asked_from) {
+            (Some(newest), _) => format!(" since {newest:.0}"),
+            (None, Some(asked_from)) => format!(" since it was first asked, at {asked_from:.0}"),
+            (None, None) => String::new(),
+        };
+        format!("it has shown no use of the new key{since}, so that it may not be looking")
+    }
+
     /// What this source says about whether the old key has been idle for `quiet`, at its newest answer. The quiet time
     /// has to lie after `switched`, the instant from which on nobody could begin to use it: whoever began just before
     /// that shows within the quiet time and the source's delay, and not earlier.
@@ -238,15 +285,15 @@ impl SourceEvidence {
     ) -> Opinion {
         let not_asked = || "it has not been asked yet".to_owned();
         let Some(answered_at) = self.answered_at else {
-            return Opinion::Unknown(self.blind.clone().unwrap_or_else(not_asked));
+            return Opinion::Unknown(self.blindness().unwrap_or_else(not_asked));
         };
         let needed = quiet.saturating_add(self.delay);
         let used_after = |from: Timestamp| self.old.last.filter(|last| *last > from);
         if let Some(last) = used_after(earlier(now, needed)) {
             return Opinion::Used { last };
         }
-        if let Some(why) = &self.blind {
-            return Opinion::Unknown(format!("it does not answer: {why}"));
+        if let Some(why) = self.blindness() {
+            return Opinion::Unknown(why);
         }
         if now.duration_since(answered_at).abs() > stale_after {
             return Opinion::Unknown(format!("its newest answer is of {answered_at}"));
@@ -256,9 +303,7 @@ impl SourceEvidence {
             return Opinion::Used { last };
         }
         let Some(newest) = self.newest.filter(|newest| *newest > from) else {
-            return Opinion::Unknown(format!(
-                "it has shown no use of the new key since {from}, so that it may not be looking"
-            ));
+            return Opinion::Unknown(self.may_not_look());
         };
         let quiet_from = earlier(newest.min(earlier(answered_at, self.delay)), quiet);
         if quiet_from < switched || self.covers_from.is_none_or(|covered| covered > quiet_from) {
@@ -313,45 +358,6 @@ pub enum Opinion {
     Idle { since: Option<Timestamp> },
     /// Nothing can be concluded, and why. Never to be read as idle.
     Unknown(String),
-}
-
-/// The counters of credits at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CreditCounters {
-    pub at: Timestamp,
-    pub old: Option<i64>,
-    pub new: Option<i64>,
-}
-
-impl CreditCounters {
-    /// What moved since `before`. A counter that fell says nothing: a billing period may have ended in between, or a
-    /// key may have been changed. One that was not looked at lately may have fallen and risen again unseen: that it
-    /// rose is told, and what it did not show is not relied on. The same after a reading that lacked a counter.
-    #[must_use]
-    pub fn moved(&self, before: Option<&Self>, old: &KeyId, new: &KeyId) -> Reading {
-        let is_whole = |before: &&Self| before.old.is_some() && before.new.is_some();
-        let lately = before.filter(|before| self.at.duration_since(before.at) <= LATELY).filter(is_whole);
-        let since = lately.map_or(self.at, |before| before.at);
-        let reading = |uses| Reading { source: Source::CreditCounter, at: self.at, since, uses };
-        if self.old.is_none() || self.new.is_none() {
-            return reading(Err("the listing does not show how much a key was used".to_owned()));
-        }
-        let mut uses = BTreeMap::new();
-        if let Some(before) = before {
-            for (key, earlier, now) in [(old, before.old, self.old), (new, before.new, self.new)] {
-                let (Some(earlier), Some(now)) = (earlier, now) else { continue };
-                if now < earlier {
-                    return reading(Err("a counter fell: a billing period may have ended".to_owned()));
-                }
-                if now > earlier {
-                    let until = later(self.at, SignedDuration::from_nanos(1));
-                    let used = Use { from: before.at, until, amount: now - earlier, about: BTreeMap::new() };
-                    uses.insert(key.clone(), vec![used]);
-                }
-            }
-        }
-        reading(Ok(uses))
-    }
 }
 
 #[cfg(test)]

@@ -87,7 +87,9 @@ impl Reconciler {
         let lane = if is_urgent { Lane::Safety } else { Lane::Ordinary };
         let listed = call_context::in_lane(lane, Box::pin(self.inventory(credential))).await;
         if reason.is_due_by_time() && self.is_clock_in_doubt(listed.as_deref().ok(), steps) {
-            tracing::warn!(credential = %credential.name, "no rotation begins: this machine's clock and the provider's do not agree");
+            if self.is_news("clock", "") {
+                tracing::warn!(credential = %credential.name, "no rotation begins: this machine's clock and the provider's do not agree");
+            }
             self.release_slot();
             return Ok(Some(Action::RequeueAt(later(now, OBSTACLE_RETRY))));
         }
@@ -145,7 +147,9 @@ impl Reconciler {
             let freeze = credential.schedule.freeze(now)?;
             let expires_at = self.record.current.as_ref().and_then(|current| current.expires_at);
             if reason == Reason::Expiry && expires_at.is_some_and(|expiry| expiry <= freeze.until) {
-                tracing::warn!(credential = %credential.name, freeze = %freeze.name, "rotating during a freeze: the key expires in it");
+                if self.is_news("freeze", &freeze.name) {
+                    tracing::warn!(credential = %credential.name, freeze = %freeze.name, "rotating during a freeze: the key expires in it");
+                }
                 return None;
             }
             return Some(freeze.until);
@@ -230,6 +234,12 @@ impl Reconciler {
             return Ok(Err(obstacle));
         }
         Ok(Ok(record))
+    }
+
+    /// Whether what the credential waits for is to be logged.
+    fn is_news(&self, kind: &'static str, what: &str) -> bool {
+        let (log, clock) = (&self.shared.waiting_log, self.context.clock.as_ref());
+        log.is_news(clock, self.record.credential.as_str(), kind, what)
     }
 
     async fn inventory(&self, credential: &Credential) -> Result<Arc<Inventory>, Failure> {

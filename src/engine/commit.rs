@@ -234,7 +234,11 @@ impl Reconciler {
                 failures.count = failures.count.saturating_add(1);
                 let all = &self.shared.blocked_writes;
                 failures.blocked.get_or_insert_with(|| BlockedWrite::new(Arc::clone(all)));
-                tracing::error!(credential = %self.record.credential, %why, failures = failures.count, "the journal cannot be written: waiting");
+                let (log, clock) = (&self.shared.waiting_log, self.context.clock.as_ref());
+                if failures.count == 1 || log.is_news(clock, self.record.credential.as_str(), "journal", &why)
+                {
+                    tracing::error!(credential = %self.record.credential, %why, failures = failures.count, "the journal cannot be written: waiting");
+                }
             }
         }
         let wait = WRITES.wait(failures.count, None, &self.record.credential);
@@ -247,7 +251,10 @@ impl Reconciler {
     /// A write that lost to another process is no failure of the journal.
     fn count_write(&self, began: Instant, written: &Result<(), journal::Error>) {
         match written {
-            Ok(()) => self.meter.wrote(began.elapsed(), true),
+            Ok(()) => {
+                self.shared.journal_health.wrote(self.context.now());
+                self.meter.wrote(began.elapsed(), true);
+            }
             Err(journal::Error::Unavailable(_)) => self.meter.wrote(began.elapsed(), false),
             Err(journal::Error::Conflict(_) | journal::Error::Corrupt { .. }) => {}
         }

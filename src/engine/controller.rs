@@ -38,6 +38,9 @@ mod timer;
 /// A reconciliation that panicked is not repeated at once.
 const AFTER_PANIC: SignedDuration = SignedDuration::from_mins(1);
 
+/// What a workspace fails to give, in the log.
+const LISTING: &str = "listing";
+
 /// The shortest time between two reconciliations without a command: a defect in a due time must not become a busy loop.
 const REQUEUE_AFTER_MIN: SignedDuration = SignedDuration::from_millis(20);
 
@@ -324,9 +327,13 @@ impl Controller {
                 self.requeue_recovered();
             }
             Ok((_, TaskResult::Listed { workspace, listing: Err(error), .. })) => {
-                tracing::warn!(%workspace, %error, "the workspace could not be listed");
+                let (log, clock) = (&self.shared.waiting_log, self.context.clock.as_ref());
+                if log.is_news(clock, workspace.as_str(), LISTING, error.label()) {
+                    tracing::warn!(%workspace, %error, "the workspace could not be listed");
+                }
             }
             Ok((_, TaskResult::Listed { workspace, listing: Ok(listing), orphans })) => {
+                self.shared.waiting_log.is_over(workspace.as_str(), LISTING);
                 self.inspect_listing(&workspace, &listing);
                 if orphans {
                     self.delete_orphans(listing);

@@ -1,5 +1,6 @@
 //! The handle by which the rest of the program uses the engine. Cheap to clone; never blocks the engine.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::domain::finding::Finding;
 use crate::domain::hold::{HoldKind, Holds, Scope};
 use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::report::condition::Orphan;
@@ -290,10 +292,15 @@ impl Handle {
         answered.await.map_err(|_| CommandError::Stopping)?.map_err(CommandError::Because)
     }
 
-    /// Whether no reconciler waits because the journal cannot be written.
+    /// Whether a reconciler waits because the journal cannot be written.
+    pub(super) fn is_a_write_blocked(&self) -> bool {
+        self.shared.blocked_writes.load(Relaxed) > 0
+    }
+
+    /// Findings that cannot be saved yet: all that there are of each of these credentials.
     #[must_use]
-    pub fn is_journal_writable(&self) -> bool {
-        self.shared.blocked_writes.load(Relaxed) == 0
+    pub fn unsaved_findings(&self) -> BTreeMap<CredentialName, Vec<Finding>> {
+        self.shared.unsaved_findings.all()
     }
 
     #[must_use]

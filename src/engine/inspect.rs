@@ -62,7 +62,10 @@ impl Reconciler {
             }
             Ok(None) => Ok(()),
             Err(failure) => {
-                tracing::warn!(credential = %self.record.credential, %failure, "what the rotation published could not be looked at");
+                let (log, name) = (&self.shared.waiting_log, self.record.credential.as_str());
+                if log.is_news(self.context.clock.as_ref(), name, "published", failure.kind.label()) {
+                    tracing::warn!(credential = name, %failure, "what the rotation published could not be looked at");
+                }
                 Ok(())
             }
         }
@@ -81,6 +84,7 @@ impl Reconciler {
         for finding in self.record.findings.iter().filter(is_gone) {
             tracing::info!(%credential, kind = finding.kind.label(), "no longer found");
         }
+        let _shown = self.shared.unsaved_findings.show(credential, &next.findings);
         self.save(next).await
     }
 

@@ -5,9 +5,12 @@ use std::sync::atomic::AtomicUsize;
 
 use crate::engine::committed_states::CommittedStates;
 use crate::engine::hold_cache::HoldCache;
+use crate::engine::journal_health::JournalHealth;
 use crate::engine::publishing_turns::PublishingTurns;
 use crate::engine::recoveries::Recoveries;
 use crate::engine::rotation_limiter::RotationLimiter;
+use crate::engine::unsaved_findings::UnsavedFindings;
+use crate::engine::waiting_log::WaitingLog;
 use crate::engine::waits::Waits;
 use crate::ports::journal::{self, HoldRegister};
 
@@ -21,8 +24,11 @@ pub(super) struct SharedState {
     pub(super) committed: CommittedStates,
     /// How many reconcilers wait because the journal cannot be written.
     pub(super) blocked_writes: Arc<AtomicUsize>,
+    pub(super) journal_health: JournalHealth,
+    pub(super) unsaved_findings: UnsavedFindings,
     pub(super) waits: Waits,
     pub(super) recoveries: Recoveries,
+    pub(super) waiting_log: WaitingLog,
 }
 
 impl SharedState {
@@ -36,8 +42,11 @@ impl SharedState {
             first_limiter: RotationLimiter::default(),
             committed: CommittedStates::default(),
             blocked_writes: Arc::default(),
+            journal_health: JournalHealth::default(),
+            unsaved_findings: UnsavedFindings::default(),
             waits: Waits::default(),
             recoveries: Recoveries::default(),
+            waiting_log: WaitingLog::default(),
         })
     }
 }

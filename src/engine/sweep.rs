@@ -28,6 +28,16 @@ pub(super) enum Error {
     Journal(#[from] journal::Error),
 }
 
+impl Error {
+    /// In one word, by which one failure is told from another.
+    pub(super) fn label(&self) -> &'static str {
+        match self {
+            Self::Workspace(failure) => failure.kind.label(),
+            Self::Journal(_) => "journal",
+        }
+    }
+}
+
 /// Lists a workspace and looks up every nonce in the journal. Changes nothing.
 pub(super) async fn list(
     context: Arc<Context>,

@@ -11,19 +11,20 @@ use crate::call_context::{self, Lane};
 use crate::domain::failure::Failure;
 use crate::domain::ids::{CredentialName, ServiceAccountId, WorkspaceName};
 use crate::domain::key::Inventory;
+use crate::domain::mint_budget::{self, ROOM_AFTER};
 use crate::domain::policy::WorkspaceLimits;
 use crate::domain::time::{earlier, later};
+use crate::domain::usage::Reading;
 use crate::engine::shared_inventory::SharedInventory;
+use crate::engine::shared_usage::{SharedUsage, UsageQuestion};
 use crate::ports::clock::Clock;
 use crate::ports::issuer::{AdminKey, Issuer};
 use crate::ports::journal::{self, WorkspaceActivity};
 use crate::ports::usage::UsageSource;
+use crate::ports::workspace_log::WorkspaceLog;
 
 /// What the mint budget is counted over.
-pub const BUDGET_PERIOD: SignedDuration = SignedDuration::from_hours(1);
-
-/// So long after a mint there is room for another one.
-const ROOM_AFTER: SignedDuration = SignedDuration::from_secs(3601);
+pub const BUDGET_PERIOD: SignedDuration = mint_budget::PERIOD;
 
 /// A workspace's issuer with what all its rotations share.
 pub struct WorkspaceClient {
@@ -31,6 +32,8 @@ pub struct WorkspaceClient {
     pub(super) issuer: Arc<dyn Issuer>,
     /// The evidence of its keys' use, if it has any.
     pub(super) usage: Option<Arc<dyn UsageSource>>,
+    shared_usage: SharedUsage,
+    log: Option<Arc<dyn WorkspaceLog>>,
     pub(super) limits: WorkspaceLimits,
     /// The admin key, where it is itself rotated: the key of this credential.
     rotated_admin_key: Option<(CredentialName, Arc<AdminKey>)>,
@@ -50,6 +53,8 @@ pub struct WorkspaceHealth {
     pub last_answer: Option<Timestamp>,
     /// Set while the newest listing has failed.
     pub failing: Option<Failure>,
+    /// When the first listing after the newest answer failed.
+    pub failing_since: Option<Timestamp>,
     pub clock_skew_seconds: Option<i64>,
     /// Keys of service accounts in the policy that neither the journal nor a nonce explains.
     pub foreign_keys: Option<usize>,
@@ -72,6 +77,8 @@ impl WorkspaceClient {
             name,
             issuer,
             usage: None,
+            shared_usage: SharedUsage::default(),
+            log: None,
             limits,
             rotated_admin_key: None,
             shared_inventory: SharedInventory::default(),
@@ -87,6 +94,19 @@ impl WorkspaceClient {
     pub fn watched_by(mut self, usage: Arc<dyn UsageSource>) -> Self {
         self.usage = Some(usage);
         self
+    }
+
+    /// With its own audit log.
+    #[must_use]
+    pub fn logged_by(mut self, log: Arc<dyn WorkspaceLog>) -> Self {
+        self.log = Some(log);
+        self
+    }
+
+    /// Its own audit log, if it may have one.
+    #[must_use]
+    pub fn log(&self) -> Option<&dyn WorkspaceLog> {
+        self.log.as_deref()
     }
 
     /// With an admin key that is itself rotated: the key of `credential`.
@@ -105,6 +125,10 @@ impl WorkspaceClient {
     pub fn succeed(&mut self, before: &Self) {
         self.mint_counter = Arc::clone(&before.mint_counter);
         self.account_creator = Arc::clone(&before.account_creator);
+        // That it was listed stays true; whether it fails is found out anew.
+        let known = before.health.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        *self.health.get_mut().unwrap_or_else(PoisonError::into_inner) =
+            WorkspaceHealth { failing: None, failing_since: None, ..known };
     }
 
     /// Only one creates an account of the workspace at a time.
@@ -137,13 +161,25 @@ impl WorkspaceClient {
         match &outcome {
             Ok(inventory) => {
                 health.last_answer = Some(now);
-                health.failing = None;
+                (health.failing, health.failing_since) = (None, None);
                 health.clock_skew_seconds = inventory.clock_skew_seconds;
                 health.accounts = Arc::new(inventory.names());
             }
-            Err(failure) => health.failing = Some(failure.clone()),
+            Err(failure) => {
+                health.failing = Some(failure.clone());
+                health.failing_since.get_or_insert(now);
+            }
         }
         outcome
+    }
+
+    /// What the workspace's sources say of the use of the question's keys, by answers that credentials share; nothing if it
+    /// has no sources.
+    pub(super) async fn usage_of(&self, clock: &dyn Clock, question: &UsageQuestion<'_>) -> Vec<Reading> {
+        match &self.usage {
+            Some(usage) => self.shared_usage.ask(usage.as_ref(), clock, question).await,
+            None => Vec::new(),
+        }
     }
 
     /// Takes a permit from the workspace's mint budget, a part of which is for emergencies only. It has to be held until
@@ -160,18 +196,12 @@ impl WorkspaceClient {
         let mut guard = Arc::clone(&self.mint_counter).lock_owned().await;
         let now = clock.now();
         let by_the_journal = self.mints_used_up_until(journal, now, emergency).await?;
-        let in_the_way = guard.in_the_way(self.mint_limit(emergency), clock.uptime());
+        let in_the_way = guard.in_the_way(mint_budget::limit(&self.limits, emergency), clock.uptime());
         let by_the_timer = in_the_way.map(|ago| later(earlier(now, ago), ROOM_AFTER));
         Ok(match by_the_journal.into_iter().chain(by_the_timer).max() {
             None => MintPermit::Granted(guard),
             Some(until) => MintPermit::NotBefore(until),
         })
-    }
-
-    fn mint_limit(&self, emergency: bool) -> usize {
-        let limits = &self.limits;
-        let limit = if emergency { limits.mints_per_hour.max(1) } else { limits.ordinary_mints_per_hour() };
-        usize::try_from(limit).unwrap_or(usize::MAX)
     }
 
     /// Until when the mint budget is used up; `None` if it is not.
@@ -185,13 +215,8 @@ impl WorkspaceClient {
         emergency: bool,
     ) -> Result<Option<Timestamp>, journal::Error> {
         let since = now.saturating_sub(BUDGET_PERIOD).unwrap_or(Timestamp::MIN);
-        let mut mints = journal.mints_since(&self.name, since).await?;
-        // One that is still to come was made by a clock that was wrong: nobody knows when.
-        mints.retain(|mint| *mint <= now);
-        // The mint whose ageing out of the period makes room for one more.
-        let in_the_way =
-            mints.len().checked_sub(self.mint_limit(emergency)).and_then(|index| mints.get(index));
-        Ok(in_the_way.map(|mint| later(*mint, ROOM_AFTER)))
+        let mints = journal.mints_since(&self.name, since).await?;
+        Ok(mint_budget::used_up_until(&self.limits, &mints, emergency, now))
     }
 }
 

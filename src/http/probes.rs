@@ -90,6 +90,13 @@ fn reasons(observation: &Observation) -> Vec<Reason> {
         reasons.push(reason("certificate_refused", refused));
     }
     for (name, reach) in &observation.workspaces {
+        if reach.failing.is_none() && reach.last_answer.is_none() {
+            reasons.push(Reason {
+                code: "workspace_unlisted",
+                workspace: Some(name.to_string()),
+                message: format!("workspace `{name}` has not been listed yet"),
+            });
+        }
         if let Some(failure) = &reach.failing {
             reasons.push(Reason {
                 code: "workspace_failing",

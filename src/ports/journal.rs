@@ -19,7 +19,7 @@ use crate::domain::ids::{CredentialName, KeyId, RotationId, WorkspaceName};
 use crate::domain::record::Record;
 use crate::domain::rotation::{CorruptHistory, Rotation};
 
-pub use crate::ports::journal::acknowledgements::Acknowledgements;
+pub use crate::ports::journal::acknowledgements::{Acknowledgements, AcksByCredential};
 pub use crate::ports::journal::activity::WorkspaceActivity;
 pub use crate::ports::journal::audit_log::AuditLog;
 pub use crate::ports::journal::holds::HoldRegister;

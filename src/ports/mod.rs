@@ -16,3 +16,4 @@ pub mod prober;
 pub mod secret_store;
 pub mod store_kind;
 pub mod usage;
+pub mod workspace_log;

@@ -6,10 +6,15 @@
 
 mod credential;
 mod definition;
+mod journal;
 
 pub(super) use credential::*;
 pub use definition::{Definition, Kind};
 use definition::{counter, gauge, histogram};
+pub(super) use journal::{
+    JOURNAL_LAST_WRITE, JOURNAL_READABLE, JOURNAL_SIZE, JOURNAL_WRITABLE, JOURNAL_WRITE_FAILURES,
+    JOURNAL_WRITES,
+};
 
 const WORKSPACE: &[&str] = &["workspace"];
 
@@ -162,6 +167,16 @@ pub(super) const DAMAGED: Definition = gauge(
 );
 pub(super) const ORPHANS: Definition =
     counter("rekeyd_orphans_deleted", &[], "Orphaned keys of rekeyd that sweeps of this process deleted.");
+pub(super) const CHANGED_BY_OTHERS: Definition = gauge(
+    "rekeyd_keys_changed_by_others",
+    &["workspace"],
+    "Changes of rekeyd's keys by others, found within the last day in the workspace's own audit log.",
+);
+pub(super) const LOG_COMPARED: Definition = gauge(
+    "rekeyd_workspace_log_last_compared_timestamp_seconds",
+    &["workspace"],
+    "Time of the last comparison with the workspace's own audit log; absent where it cannot be read.",
+);
 pub(super) const HOLD: Definition =
     gauge("rekeyd_hold", &["scope", "kind", "by"], "A hold by an operator or the circuit breaker; always 1.");
 pub(super) const CERTIFICATE_SUCCESS: Definition = gauge(
@@ -191,30 +206,6 @@ pub(super) const RELOAD_TIME: Definition = gauge(
 );
 pub(super) const POLICY_INFO: Definition =
     gauge("rekeyd_policy_info", &["hash"], "SHA-256 of the policy in force; always 1.");
-pub(super) const JOURNAL_READABLE: Definition = gauge(
-    "rekeyd_journal_readable",
-    &[],
-    "Whether the journal was readable for this scrape (1); otherwise metrics derived from it are absent.",
-);
-pub(super) const JOURNAL_WRITABLE: Definition = gauge(
-    "rekeyd_journal_writable",
-    &[],
-    "Whether the last write to the journal succeeded (1); otherwise every rotation waits.",
-);
-pub(super) const JOURNAL_LAST_WRITE: Definition = gauge(
-    "rekeyd_journal_last_write_timestamp_seconds",
-    &[],
-    "Last successful write to the journal by this process.",
-);
-pub(super) const JOURNAL_WRITES: Definition = histogram(
-    "rekeyd_journal_write_duration_seconds",
-    &[],
-    "Histogram of durations until an event was durable.",
-);
-pub(super) const JOURNAL_WRITE_FAILURES: Definition =
-    counter("rekeyd_journal_write_failures", &[], "Failed writes to the journal.");
-pub(super) const JOURNAL_SIZE: Definition =
-    gauge("rekeyd_journal_size_bytes", &[], "Size of the journal file and its write-ahead log.");
 pub(super) const NOTIFICATIONS_DELIVERED: Definition =
     counter("rekeyd_notifications_delivered", &["channel"], "Delivered notifications.");
 pub(super) const NOTIFICATIONS_DROPPED: Definition = counter(
@@ -269,6 +260,7 @@ pub const ALL: &[Definition] = &[
     CONSECUTIVE_FAILURES,
     PARKED,
     BLOCKED,
+    BLOCKED_UNTIL,
     OBSTACLE,
     FINDING,
     EMERGENCY_DURATION,
@@ -305,6 +297,8 @@ pub const ALL: &[Definition] = &[
     ACTIVE_RECONCILES,
     DAMAGED,
     ORPHANS,
+    CHANGED_BY_OTHERS,
+    LOG_COMPARED,
     RELOAD_SUCCESS,
     CERTIFICATE_SUCCESS,
     CERTIFICATE_NOT_BEFORE,

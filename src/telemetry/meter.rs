@@ -6,8 +6,6 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::call_context::CallRecord;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::phase::PhaseName;
@@ -124,8 +122,6 @@ pub struct Counts {
     pub writes: Histogram,
     pub write_failures: u64,
     pub writable: bool,
-    /// How long ago something was last written to the journal.
-    pub written_ago: Option<Duration>,
     /// Spans, if traces are exported.
     pub spans: Option<Spans>,
     pub log_lines_dropped: u64,
@@ -158,7 +154,6 @@ impl Default for Counts {
             writes: Histogram::new(histogram::WRITES),
             write_failures: 0,
             writable: true,
-            written_ago: None,
             spans: None,
             log_lines_dropped: 0,
         }
@@ -170,13 +165,12 @@ impl Default for Counts {
 pub struct Meter {
     counts: Mutex<Counts>,
     places: Mutex<Places>,
-    last_write: Mutex<Option<Instant>>,
     traces: Option<Traces>,
 }
 
 impl fmt::Debug for Meter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { counts, places, last_write: _, traces } = self;
+        let Self { counts, places, traces } = self;
         f.debug_struct("Meter")
             .field("counts", counts)
             .field("places", places)
@@ -202,11 +196,9 @@ impl Meter {
     #[must_use]
     pub fn read(&self) -> Counts {
         let places = self.places().clone();
-        let last_write = *self.last_write.lock().unwrap_or_else(PoisonError::into_inner);
         Counts {
             failing: places.failing(),
             failing_stores: places.failing_stores(),
-            written_ago: last_write.map(|at| at.elapsed()),
             log_lines_dropped: logging::lines_dropped(),
             ..self.counts().clone()
         }
@@ -304,7 +296,6 @@ impl meter::Meter for Meter {
         counts.writable = durable;
         if durable {
             counts.writes.add(took);
-            *self.last_write.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         } else {
             counts.write_failures += 1;
         }
@@ -353,13 +344,11 @@ mod tests {
     #[test]
     fn the_journal_is_unwritable_from_a_write_that_failed_to_one_that_did_not() {
         let meter = Meter::default();
-        assert_eq!(meter.read().written_ago, None);
         for (durable, unwritten) in [(true, 0), (false, 1), (false, 2), (true, 2)] {
             meter::Meter::wrote(&meter, MOMENT, durable);
             let counts = meter.read();
             assert_eq!((counts.writable, counts.write_failures), (durable, unwritten));
         }
         assert_eq!(meter.read().writes.count(), 2);
-        assert!(meter.read().written_ago.is_some());
     }
 }

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::call_context;
+use crate::domain::audit::compare::WorkspaceLogEntry;
 use crate::domain::failure::Failure;
 use crate::domain::ids::{ServiceAccountId, StoreName, VersionId, WorkspaceName};
 use crate::domain::key::{Inventory, Key, KeyRequest};
@@ -18,6 +19,7 @@ use crate::domain::usage::Reading;
 use crate::ports::issuer::{Issuer, Minted};
 use crate::ports::secret_store::{SecretStore, Staged, StoredVersion, VersionRef};
 use crate::ports::usage::UsageSource;
+use crate::ports::workspace_log::WorkspaceLog;
 use crate::telemetry::meter::{Meter, Operation, Outcome, Route};
 use crate::telemetry::traces::call::CallTarget;
 
@@ -127,8 +129,8 @@ impl<W: Issuer> Issuer for MeteredWorkspace<W> {
 
 #[async_trait]
 impl<W: UsageSource> UsageSource for MeteredWorkspace<W> {
-    async fn usage(&self, keys: &[Key], since: Timestamp) -> Vec<Reading> {
-        let (readings, record) = call_context::record_call(self.inner.usage(keys, since)).await;
+    async fn usage(&self, leaving: &[Key], staying: &[Key], since: Timestamp) -> Vec<Reading> {
+        let (readings, record) = call_context::record_call(self.inner.usage(leaving, staying, since)).await;
         let has_reading = readings.iter().any(|reading| reading.uses.is_ok());
         let outcome = if has_reading { Outcome::Ok } else { Outcome::NoEvidence };
         self.meter.called(CallTarget::Workspace(self.name.as_str(), Route::Usage), &record, outcome, None);
@@ -137,6 +139,13 @@ impl<W: UsageSource> UsageSource for MeteredWorkspace<W> {
 
     async fn canary(&self, value: &SecretValue, voice: &str) -> Result<(), Failure> {
         self.count(Route::Canary, self.inner.canary(value, voice)).await
+    }
+}
+
+#[async_trait]
+impl<W: WorkspaceLog> WorkspaceLog for MeteredWorkspace<W> {
+    async fn entries(&self, since: Timestamp) -> Result<Vec<WorkspaceLogEntry>, Failure> {
+        self.count(Route::AuditLog, self.inner.entries(since)).await
     }
 }
 

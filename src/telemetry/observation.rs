@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,79 +11,35 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
+use crate::domain::ack::Ack;
 use crate::domain::gate::Evidence;
-use crate::domain::ids::{ChannelName, CredentialName, WorkspaceName};
-use crate::domain::notification::ChannelFailure;
+use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::phase::Phase;
 use crate::domain::policy::Credential;
 use crate::domain::record::Record;
-use crate::domain::report::condition::Condition;
+use crate::domain::report::condition::{Condition, workspaces_by};
+use crate::domain::report::held_back::WorkspaceState;
 use crate::domain::report::holds::Around;
 use crate::domain::report::stale_consumers;
 use crate::domain::report::{CredentialReport, Facts, StatusReport};
+use crate::domain::rotation::Rotation;
 use crate::engine::BUDGET_PERIOD;
 use crate::engine::Context;
 use crate::engine::Handle;
 use crate::engine::Heartbeat;
 use crate::engine::WorkspaceHealth;
 use crate::ports::journal::{self, CredentialState};
-use crate::telemetry::meter::{Counts, Meter};
+use crate::telemetry::meter::Counts;
+
+mod status;
+
+pub use crate::telemetry::observation::status::{ChannelCounts, Detail, LogComparison, Status};
 
 /// The shortest interval between two reads of the journal.
 const CACHE_FOR: Duration = Duration::from_secs(1);
 
-/// The credentials with metrics of their own.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Detail {
-    #[default]
-    Every,
-    /// The most severe credentials.
-    MostSevere,
-}
-
-impl Detail {
-    #[must_use]
-    pub fn of(per_credential: bool) -> Self {
-        if per_credential { Self::Every } else { Self::MostSevere }
-    }
-}
-
-/// The state of the process.
-#[derive(Debug, Clone, Default)]
-pub struct Status {
-    /// The hash of the policy in force.
-    pub policy_hash: String,
-    /// When the policy in force was loaded.
-    pub policy_loaded: Option<Timestamp>,
-    /// The error of the newest policy, if it was rejected; the previous one is in force.
-    pub reload_refused: Option<String>,
-    /// The error of the newest certificate, if it was rejected; the previous one is in force.
-    pub certificate_refused: Option<String>,
-    /// The validity of the listener's certificate in force, with TLS.
-    pub certificate_validity: Option<(Timestamp, Timestamp)>,
-    /// The daemon is stopping.
-    pub draining: bool,
-    /// The counts of each notification channel.
-    pub channels: BTreeMap<ChannelName, ChannelCounts>,
-    pub started: Option<Timestamp>,
-    pub detail: Detail,
-    /// The journal's file, if it is one.
-    pub journal: Option<PathBuf>,
-    /// The counters since the start.
-    pub meter: Arc<Meter>,
-}
-
-/// The deliveries to a channel since the start.
-#[derive(Debug, Clone, Default)]
-pub struct ChannelCounts {
-    pub delivered: u64,
-    /// Failed attempts that are retried.
-    pub failed: u64,
-    /// Dropped notifications.
-    pub dropped: u64,
-    pub waiting: u64,
-    pub failing: Option<ChannelFailure>,
-}
+/// Of each workspace; `rekeyd audit compare` shows all of them.
+const FOREIGN_SHOWN: usize = 5;
 
 /// A workspace's mint budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +64,7 @@ pub struct Observation {
     pub conditions: Vec<Condition>,
     /// Whether the journal is writable.
     pub is_journal_writable: bool,
+    pub last_journal_write: Option<Timestamp>,
     pub budgets: BTreeMap<WorkspaceName, Budget>,
     pub clock_skew_max: SignedDuration,
     pub journal_bytes: Option<u64>,
@@ -165,10 +122,17 @@ impl Observer {
         let now = context.clock.now();
         let mut records = BTreeMap::new();
         let report = match self.handle.journal().load_one(name).await {
-            Ok(Some(known)) => {
+            Ok(Some(mut known)) => {
+                let mut unsaved = self.handle.unsaved_findings();
+                known.record.findings = unsaved.remove(name).unwrap_or(known.record.findings);
                 records = self.predecessors(policy).await?;
                 records.insert(name.clone(), known.record.clone());
-                self.credential(&known, policy, now).await
+                let acks = if has_acks(&known, policy) {
+                    self.handle.journal().acks(name).await
+                } else {
+                    Ok(Vec::new())
+                };
+                self.credential(&known, policy, acks, now).await
             }
             Ok(None) => Ok(match policy {
                 Some(policy) => unrecorded(name, policy, now),
@@ -177,7 +141,9 @@ impl Observer {
             Err(error) => Err(error),
         };
         let holds = self.handle.holds();
-        let around = Around { holds: &holds, policy: &context.policy, records: &records };
+        let workspaces = self.workspaces(&context).await;
+        let around =
+            Around { holds: &holds, policy: &context.policy, records: &records, workspaces: &workspaces };
         let report = report.map(|report| report.with_holds(&around, now));
         match report {
             Err(error @ journal::Error::Corrupt { .. }) => {
@@ -214,6 +180,7 @@ impl Observer {
             report: report.map_err(|error| error.to_string()).map(with_conditions),
             conditions,
             is_journal_writable: self.handle.is_journal_writable(),
+            last_journal_write: self.handle.last_journal_write(),
         }
     }
 
@@ -227,16 +194,22 @@ impl Observer {
         let directory = directory.map_or_else(|| ".".to_owned(), |it| it.display().to_string());
         let unwritable = !self.handle.is_journal_writable();
         let mut conditions = Vec::from_iter(unwritable.then(|| Condition::journal_unwritable(&directory)));
+        for (credential, findings) in self.handle.unsaved_findings().iter().filter(|_| unwritable) {
+            let leaks = findings.iter().filter(|finding| finding.kind.is_leak());
+            conditions.extend(leaks.map(|it| Condition::finding_unsaved(credential, it, &directory)));
+        }
         let failing = status.meter.failing_stores();
         conditions.extend(failing.iter().map(|(store, kind)| Condition::store_failing(store, *kind)));
-        conditions.extend(context.workspaces.iter().filter_map(|(name, workspace_client)| {
-            let until = workspace_client.health().silent_until?;
-            Some(Condition::workspace_silent(name, until))
-        }));
+        for (name, workspace_client) in &context.workspaces {
+            conditions.extend(of_workspace(name, &workspace_client.health()));
+        }
         let orphans = self.handle.heartbeat().orphans;
         conditions.extend(
             orphans.iter().rev().filter(|orphan| orphan.is_recent(now)).map(Condition::orphan_deleted),
         );
+        let foreign =
+            status.comparisons.values().flat_map(|compared| compared.reported(now).take(FOREIGN_SHOWN));
+        conditions.extend(foreign.map(Condition::key_changed_by_others));
         conditions
     }
 
@@ -251,6 +224,18 @@ impl Observer {
             budgets.insert(name.clone(), Budget { size, remaining });
         }
         budgets
+    }
+
+    /// What workspaces hold back. A journal that cannot be read is told by everything else.
+    async fn workspaces(&self, context: &Context) -> BTreeMap<WorkspaceName, WorkspaceState> {
+        let mut workspaces = workspaces_by(&self.conditions());
+        let now = context.clock.now();
+        let since = now.saturating_sub(BUDGET_PERIOD).unwrap_or(Timestamp::MIN);
+        for (name, limits) in &context.policy.workspaces {
+            let Ok(mints) = self.handle.journal().mints_since(name, since).await else { continue };
+            workspaces.entry(name.clone()).or_default().count_mints(limits, &mints, now);
+        }
+        workspaces
     }
 
     /// The records of the credentials in `after`. A damaged one is left out.
@@ -272,14 +257,20 @@ impl Observer {
     async fn report(&self, context: &Context) -> Result<StatusReport, journal::Error> {
         let now = context.clock.now();
         let loaded = self.handle.journal().load().await?;
+        let mut unsaved = self.handle.unsaved_findings();
+        let mut acks = self.handle.journal().all_acks().await?;
         let mut missing: BTreeMap<&CredentialName, _> = context.policy.credentials.iter().collect();
         let mut reports = Vec::with_capacity(loaded.len());
         let mut records = BTreeMap::new();
         for (name, known) in loaded {
             let policy = missing.remove(&name);
             let report = match known {
-                Ok(known) => {
-                    let report = self.credential(&known, policy, now).await;
+                Ok(mut known) => {
+                    // Not in the journal yet, and true all the same.
+                    known.record.findings = unsaved.remove(&name).unwrap_or(known.record.findings);
+                    let acks = acks.remove(&name).filter(|_| has_acks(&known, policy));
+                    let report =
+                        self.credential(&known, policy, acks.unwrap_or_else(|| Ok(Vec::new())), now).await;
                     records.insert(name.clone(), known.record);
                     report
                 }
@@ -289,7 +280,9 @@ impl Observer {
         }
         reports.extend(missing.into_iter().map(|(name, policy)| unrecorded(name, policy, now)));
         let holds = self.handle.holds();
-        let around = Around { holds: &holds, policy: &context.policy, records: &records };
+        let workspaces = self.workspaces(context).await;
+        let around =
+            Around { holds: &holds, policy: &context.policy, records: &records, workspaces: &workspaces };
         Ok(StatusReport::new(reports, now).with_holds(&around))
     }
 
@@ -297,23 +290,42 @@ impl Observer {
         &self,
         known: &CredentialState,
         policy: Option<&Credential>,
+        acks: Result<Vec<Ack>, journal::Error>,
         now: Timestamp,
     ) -> Result<CredentialReport, journal::Error> {
         let rotation = known.rotation.as_ref();
-        let (name, journal) = (&known.record.credential, self.handle.journal());
-        let mut evidence = Evidence::default();
-        // Gates are evaluated during an overlap only.
-        let overlap = rotation.filter(|rotation| matches!(rotation.phase, Phase::Overlap(_)));
-        if overlap.is_some() || stale_consumers::applies(policy) {
-            evidence.acks = journal.acks(name).await?;
-        }
-        if let Some(rotation) = overlap {
+        let mut evidence = Evidence { acks: acks?, ..Evidence::default() };
+        if let Some(rotation) = in_overlap(known) {
+            let (name, journal) = (&known.record.credential, self.handle.journal());
             let observed = journal.observed(name, rotation.plan.rotation).await?;
             evidence.observed = observed.unwrap_or_default();
         }
         let facts = Facts { record: &known.record, rotation, evidence: &evidence, policy };
         Ok(CredentialReport::new(facts, now))
     }
+}
+
+fn of_workspace(name: &WorkspaceName, health: &WorkspaceHealth) -> Vec<Condition> {
+    let mut conditions = Vec::new();
+    match (&health.failing, health.last_answer) {
+        (Some(failure), _) => {
+            conditions.push(Condition::workspace_failing(name, failure, health.failing_since));
+        }
+        (None, None) => conditions.push(Condition::workspace_unlisted(name)),
+        (None, Some(_)) => {}
+    }
+    conditions.extend(health.silent_until.map(|until| Condition::workspace_silent(name, until)));
+    conditions
+}
+
+/// Gates are evaluated during an overlap only.
+fn in_overlap(known: &CredentialState) -> Option<&Rotation> {
+    known.rotation.as_ref().filter(|rotation| matches!(rotation.phase, Phase::Overlap(_)))
+}
+
+/// Whether its report tells acknowledgements.
+fn has_acks(known: &CredentialState, policy: Option<&Credential>) -> bool {
+    in_overlap(known).is_some() || stale_consumers::applies(policy)
 }
 
 fn unrecorded(name: &CredentialName, policy: &Credential, now: Timestamp) -> CredentialReport {

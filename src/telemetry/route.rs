@@ -14,6 +14,7 @@ pub enum Route {
     Delete,
     Usage,
     Canary,
+    AuditLog,
 }
 
 impl Route {
@@ -31,6 +32,7 @@ impl Route {
             Self::Delete => "delete",
             Self::Usage => "usage",
             Self::Canary => "canary",
+            Self::AuditLog => "audit_log",
         }
     }
 
@@ -44,7 +46,8 @@ impl Route {
             | Self::ProveAdmin
             | Self::SetExpiry
             | Self::Usage
-            | Self::Canary => false,
+            | Self::Canary
+            | Self::AuditLog => false,
         }
     }
 }

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::domain::ids::WorkspaceName;
-use crate::domain::time::earlier;
 use crate::engine::WorkspaceHealth;
 use crate::telemetry::catalogue::{self, Definition};
 use crate::telemetry::histogram::Histogram;
@@ -106,8 +105,9 @@ pub(super) fn of(observation: &Observation) -> Samples {
     }
     samples.put(catalogue::SKEW_MAX, &[], observation.clock_skew_max.as_secs_f64());
     counted::add(&mut samples, &observation.counts, observation.workspaces.keys());
-    let written_ago = observation.counts.written_ago.and_then(|ago| SignedDuration::try_from(ago).ok());
-    samples.instant(catalogue::JOURNAL_LAST_WRITE, &[], written_ago.map(|ago| earlier(*at, ago)));
+    let is_writable = observation.is_journal_writable && observation.counts.writable;
+    samples.flag(catalogue::JOURNAL_WRITABLE, &[], is_writable);
+    samples.instant(catalogue::JOURNAL_LAST_WRITE, &[], observation.last_journal_write);
     if let Some(bytes) = observation.journal_bytes {
         samples.put(catalogue::JOURNAL_SIZE, &[], total(bytes));
     }
@@ -130,13 +130,27 @@ pub(super) fn of(observation: &Observation) -> Samples {
         samples.put(catalogue::NOTIFICATIONS_DROPPED, &channel, total(tally.dropped));
         samples.flag(catalogue::CHANNEL_FAILING, &channel, tally.failing.is_some());
     }
+    for (workspace, compared) in &status.comparisons {
+        let workspace = [workspace.as_str()];
+        samples.instant(catalogue::LOG_COMPARED, &workspace, compared.compared_at);
+        if compared.compared_at.is_some() {
+            samples.put(catalogue::CHANGED_BY_OTHERS, &workspace, count(compared.reported(*at).count()));
+        }
+    }
     samples.flag(catalogue::DRAINING, &[], status.draining);
     samples
 }
 
 fn workspace(samples: &mut Samples, name: &WorkspaceName, health: &WorkspaceHealth) {
-    let WorkspaceHealth { last_answer, failing, clock_skew_seconds, foreign_keys, silent_until, accounts: _ } =
-        health;
+    let WorkspaceHealth {
+        last_answer,
+        failing,
+        failing_since: _,
+        clock_skew_seconds,
+        foreign_keys,
+        silent_until,
+        accounts: _,
+    } = health;
     let name = name.as_str();
     if last_answer.is_some() || failing.is_some() {
         samples.flag(catalogue::REACHABLE, &[name], failing.is_none());

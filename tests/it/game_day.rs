@@ -2,6 +2,7 @@
 //! commands that mend it, run as they are written.
 #![expect(clippy::unwrap_used, reason = "a test ends where it is wrong")]
 
+mod changed;
 mod consumers;
 mod dependencies;
 mod harness;

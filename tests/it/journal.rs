@@ -7,6 +7,7 @@ mod contract;
 mod crash;
 mod damage;
 mod disk;
+mod held_back;
 mod looking;
 mod opening;
 mod samples;

@@ -24,6 +24,7 @@ mod fleet;
 mod forecast;
 mod fuzz;
 mod game_day;
+mod hanging_reload;
 mod http;
 mod inspection;
 mod journal;

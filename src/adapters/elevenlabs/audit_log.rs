@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use reqwest::Method;
 use serde::Deserialize;
@@ -13,6 +14,7 @@ use crate::adapters::elevenlabs::classify::Meaning;
 use crate::adapters::elevenlabs::transport::{Call, Mutability, Reply};
 use crate::domain::audit::compare::{Deed, WorkspaceLogEntry};
 use crate::domain::failure::{Certainty, Failure, Kind};
+use crate::ports::workspace_log::WorkspaceLog;
 
 const PAGE: &str = "100";
 /// Below what a minute allows.
@@ -27,6 +29,13 @@ struct Page {
     has_more: bool,
     #[serde(default)]
     next_cursor: Option<String>,
+}
+
+#[async_trait]
+impl WorkspaceLog for ElevenLabs {
+    async fn entries(&self, since: Timestamp) -> Result<Vec<WorkspaceLogEntry>, Failure> {
+        self.audit_log(since).await
+    }
 }
 
 impl ElevenLabs {

@@ -14,7 +14,7 @@ use crate::domain::hold::{Hold, HoldKind, Scope};
 use crate::domain::ids::{CredentialName, RotationId, WorkspaceName};
 use crate::domain::record::Record;
 use crate::ports::journal::{
-    Acknowledgements, AuditLog, HoldRegister, Records, RotationLog, WorkspaceActivity,
+    Acknowledgements, AcksByCredential, AuditLog, HoldRegister, Records, RotationLog, WorkspaceActivity,
 };
 use crate::ports::journal::{CredentialState, CredentialStates, Entry, Error, RotationHistory};
 
@@ -172,6 +172,10 @@ impl Records for MemoryJournal {
         Ok(self.contents().records.get(credential).map(|record| record.revision))
     }
 
+    async fn probe(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     async fn save(&self, record: &Record, acts: &[Act]) -> Result<(), Error> {
         let mut contents = self.contents();
         contents.check_record(record, None)?;
@@ -235,6 +239,16 @@ impl Acknowledgements for MemoryJournal {
         let contents = self.contents();
         let own = contents.acks.iter().filter(|((owner, _), _)| owner == credential);
         Ok(own.map(|(_, ack)| ack.clone()).collect())
+    }
+
+    async fn all_acks(&self) -> Result<AcksByCredential, Error> {
+        let mut all = AcksByCredential::new();
+        for ((owner, _), ack) in &self.contents().acks {
+            if let Ok(acks) = all.entry(owner.clone()).or_insert_with(|| Ok(Vec::new())) {
+                acks.push(ack.clone());
+            }
+        }
+        Ok(all)
     }
 
     async fn observe(

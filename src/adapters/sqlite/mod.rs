@@ -3,6 +3,7 @@
 //! Write-ahead log with full sync: what a method acknowledged survives the loss of power. The schema repeats the
 //! port's rules as constraints and triggers, and a person may look at it with `sqlite3 -readonly` at any time.
 
+mod acks;
 mod audit;
 mod lock;
 mod migrations;
@@ -34,7 +35,7 @@ use crate::domain::hold::{Hold, HoldKind, Scope};
 use crate::domain::ids::{CredentialName, RotationId, WorkspaceName};
 use crate::domain::record::Record;
 use crate::ports::journal::{
-    Acknowledgements, AuditLog, HoldRegister, Records, RotationLog, WorkspaceActivity,
+    Acknowledgements, AcksByCredential, AuditLog, HoldRegister, Records, RotationLog, WorkspaceActivity,
 };
 use crate::ports::journal::{CredentialState, CredentialStates, Entry, Error, OpenError, RotationHistory};
 
@@ -210,6 +211,10 @@ impl Records for SqliteJournal {
         self.read(move |connection| read::revision(connection, &credential)).await
     }
 
+    async fn probe(&self) -> Result<(), Error> {
+        self.write(Write::Probe).await
+    }
+
     async fn save(&self, record: &Record, acts: &[Act]) -> Result<(), Error> {
         self.write(Write::Save(RecordRow::of(record)?, acts.to_vec())).await
     }
@@ -246,7 +251,11 @@ impl Acknowledgements for SqliteJournal {
 
     async fn acks(&self, credential: &CredentialName) -> Result<Vec<Ack>, Error> {
         let credential = credential.clone();
-        self.read(move |connection| read::acks(connection, &credential)).await
+        self.read(move |connection| acks::of(connection, &credential)).await
+    }
+
+    async fn all_acks(&self) -> Result<AcksByCredential, Error> {
+        self.read(acks::all).await
     }
 
     async fn observe(

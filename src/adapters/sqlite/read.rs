@@ -5,15 +5,13 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::adapters::sqlite::rows;
 use crate::adapters::sqlite::statement_error::{StatementError, explain};
-use crate::domain::ack::{Ack, Health};
 use crate::domain::audit::Actor;
 use crate::domain::event::EventName;
 use crate::domain::gate::Observations;
 use crate::domain::hold::{Hold, HoldKind, Scope};
-use crate::domain::ids::{ConsumerName, CredentialName, KeyId, RotationId, WorkspaceName};
+use crate::domain::ids::{CredentialName, KeyId, RotationId, WorkspaceName};
 use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
-use crate::domain::secret::Fingerprint;
 use crate::ports::journal::{CredentialState, CredentialStates, Entry, Error, RotationHistory};
 
 /// Every credential with what is known of it.
@@ -299,36 +297,6 @@ fn deed(row: &Row<'_>, first: usize) -> Result<(Actor, Option<KeyId>), String> {
     let (label, by, key) = (text(first)?, text(first + 1)?, text(first + 2)?);
     let key = key.map(KeyId::new).transpose().map_err(|error| error.to_string())?;
     Ok((rows::actor(label.as_deref(), by.as_deref())?, key))
-}
-
-pub(super) fn acks(connection: &Connection, credential: &CredentialName) -> Result<Vec<Ack>, StatementError> {
-    let rows = connection
-        .prepare_cached(
-            "SELECT consumer, fingerprint, health, coalesce(since, at), at FROM acks
-             WHERE credential = ?1 ORDER BY consumer",
-        )?
-        .query_map([credential.as_str()], |row| {
-            Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?])
-        })?
-        .collect::<Result<Vec<[String; 5]>, _>>()?;
-    let place = || format!("the acknowledgements of {credential}");
-    rows.into_iter()
-        .map(|[consumer, fingerprint, health, since, at]| {
-            Ok(Ack {
-                consumer: ConsumerName::new(consumer)
-                    .map_err(|error| StatementError::corrupt(place(), &error))?,
-                fingerprint: Fingerprint::try_from(fingerprint)
-                    .map_err(|error| StatementError::corrupt(place(), &error))?,
-                health: match health.as_str() {
-                    "using" => Health::Using,
-                    "failing" => Health::Failing,
-                    _ => return Err(StatementError::corrupt(place(), &"its health is none")),
-                },
-                since: instant(&since, place)?,
-                at: instant(&at, place)?,
-            })
-        })
-        .collect()
 }
 
 pub(super) fn observed(

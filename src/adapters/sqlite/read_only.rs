@@ -6,17 +6,18 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::adapters::sqlite::lock::holder_of;
 use crate::adapters::sqlite::open::{beside, prepare, recovery, version};
 use crate::adapters::sqlite::statement_error::StatementError;
-use crate::adapters::sqlite::{audit, migrations, outbox, read};
+use crate::adapters::sqlite::{acks, audit, migrations, outbox, read};
 use crate::domain::ack::Ack;
 use crate::domain::audit::{ChainedAct, Head};
 use crate::domain::gate::Observations;
 use crate::domain::hold::Hold;
-use crate::domain::ids::{CredentialName, RotationId};
+use crate::domain::ids::{CredentialName, RotationId, WorkspaceName};
 use crate::domain::notification::ChannelFailure;
 use crate::ports::journal::{AuditReader, Diagnosis, JournalReader, OpenError, ReadError, Verification};
 use crate::ports::journal::{CredentialStates, Error, RotationHistory};
@@ -104,7 +105,7 @@ impl JournalReader for ReadOnlyJournal {
     }
 
     fn acks(&self, credential: &CredentialName) -> Result<Vec<Ack>, ReadError> {
-        self.answer(|connection| read::acks(connection, credential))
+        self.answer(|connection| acks::of(connection, credential))
     }
 
     fn observed(
@@ -150,6 +151,16 @@ impl Diagnosis for ReadOnlyJournal {
 
     fn recovery(&self) -> String {
         recovery(&self.path)
+    }
+
+    fn last_written(&self) -> Option<Timestamp> {
+        let files = [self.path.clone(), beside(&self.path, "-wal")];
+        let modified = files.iter().filter_map(|file| fs::metadata(file).ok()?.modified().ok());
+        modified.max().and_then(|at| Timestamp::try_from(at).ok())
+    }
+
+    fn mints_since(&self, workspace: &WorkspaceName, since: Timestamp) -> Result<Vec<Timestamp>, ReadError> {
+        self.answer(|connection| read::mints_since(connection, workspace, since))
     }
 
     fn holder(&self) -> Option<u32> {

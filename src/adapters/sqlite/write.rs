@@ -30,6 +30,7 @@ pub(super) enum Write {
     Hold(HoldRow, Act),
     Lift(LiftRow, Act),
     Record(Act),
+    Probe,
     Outbox(OutboxWrite),
 }
 
@@ -118,6 +119,12 @@ pub(super) fn commit(
     Ok(outcomes)
 }
 
+/// The page that holds the schema's version is written again as it is.
+fn probe(savepoint: &Savepoint<'_>) -> Result<(), StatementError> {
+    let version: i64 = savepoint.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok(savepoint.pragma_update(None, "user_version", version)?)
+}
+
 fn apply(savepoint: &Savepoint<'_>, write: &Write) -> Result<(), StatementError> {
     match write {
         Write::Append { entry, record, act } => {
@@ -134,6 +141,7 @@ fn apply(savepoint: &Savepoint<'_>, write: &Write) -> Result<(), StatementError>
         Write::Hold(hold, act) => sealed_if(put_hold(savepoint, hold)?, savepoint, act),
         Write::Lift(row, act) => sealed_if(lift(savepoint, row)?, savepoint, act),
         Write::Record(act) => audit::seal(savepoint, act),
+        Write::Probe => probe(savepoint),
         Write::Outbox(write) => outbox::apply(savepoint, write),
     }
 }

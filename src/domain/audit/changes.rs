@@ -36,13 +36,14 @@ pub const DESTINATION_RETURNED: &str = "destination_returned";
 pub const DESTINATION_FORGOTTEN: &str = "destination_forgotten";
 pub const ORPHAN_DELETION_INTENDED: &str = "orphan_deletion_intended";
 pub const ORPHAN_DELETED: &str = "orphan_deleted";
+pub const CHANGED_BY_OTHERS: &str = "changed_by_others";
 pub const POLICY_LOADED: &str = "policy_loaded";
 pub const POLICY_REFUSED: &str = "policy_refused";
 pub const STARTED: &str = "started";
 pub const STOPPED: &str = "stopped";
 
 /// What records tell of beside events, in the order of docs/audit.md.
-pub const ALL: [&str; 26] = [
+pub const ALL: [&str; 27] = [
     ROTATION_ASKED,
     EMERGENCY_ASKED,
     ACCEPTED,
@@ -65,6 +66,7 @@ pub const ALL: [&str; 26] = [
     DESTINATION_FORGOTTEN,
     ORPHAN_DELETION_INTENDED,
     ORPHAN_DELETED,
+    CHANGED_BY_OTHERS,
     POLICY_LOADED,
     POLICY_REFUSED,
     STARTED,

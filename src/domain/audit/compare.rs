@@ -9,7 +9,7 @@ use crate::domain::ids::KeyId;
 use crate::domain::time::later;
 
 /// A change may be recorded so much later than it was made: its answer was lost, and it was asked about again.
-const RECORDED_AFTER: SignedDuration = SignedDuration::from_hours(3);
+pub(super) const RECORDED_AFTER: SignedDuration = SignedDuration::from_hours(3);
 /// The clocks may be so far apart.
 const CLOCKS: SignedDuration = SignedDuration::from_mins(5);
 
@@ -23,6 +23,8 @@ pub enum Deed {
 }
 
 impl Deed {
+    pub const ALL: [Self; 3] = [Self::Created, Self::Changed, Self::Deleted];
+
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {

@@ -32,8 +32,7 @@ impl GateKind for NewKeyUsed {
         if !seen.is_empty() {
             return Judgement::open(format!("consumers use the new key: {}", seen.join("; ")));
         }
-        let blind =
-            observed.usage.iter().filter_map(|seen| Some((seen.source.label(), seen.blind.as_ref()?)));
+        let blind = observed.usage.iter().filter_map(|seen| Some((seen.source.label(), seen.blindness()?)));
         let blind: Vec<String> = blind.map(|(source, why)| format!("{source}: {why}")).collect();
         let why = if blind.is_empty() { String::new() } else { format!(" ({})", blind.join("; ")) };
         Judgement::shut(format!("no consumer has been seen to use the new key yet{why}"), Vec::new())

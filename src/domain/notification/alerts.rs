@@ -99,7 +99,7 @@ impl AlertSet {
             "journal",
             Severity::Page,
             format!("cannot use the journal, so no rotation continues: {why}"),
-            "df -h; rekeyd status",
+            "findmnt -o TARGET,OPTIONS,AVAIL -T /var/lib/rekeyd; rekeyd status",
             "the-journal-cannot-be-written",
             now,
         );

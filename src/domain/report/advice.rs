@@ -17,6 +17,10 @@ use crate::domain::rotation::{ParkReason, Rotation};
 /// A failure that lasts longer than this needs an operator.
 const FAILING_TOO_LONG: SignedDuration = SignedDuration::from_mins(15);
 
+/// Of an overlap that nothing holds back.
+const ALL_SATISFIED: &str = "every gate is satisfied";
+pub(super) const RELEASED: &str = "; the old key is about to be disabled";
+
 pub(super) struct Advice {
     pub(super) health: CredentialHealth,
     pub(super) attention: bool,
@@ -76,9 +80,14 @@ pub(super) fn advise(report: &CredentialReport, rotation: Option<&Rotation>, now
     }
     let summary = idle(report, expired, now);
     let command = expired.then(|| command("rotate")).flatten();
-    let fine = Advice { health: CredentialHealth::Fine, attention: expired, summary, command };
+    let health = match (expired, report.held_back.is_some() || report.key_id.is_none()) {
+        (true, _) => CredentialHealth::OutOfSync,
+        (false, true) => CredentialHealth::Waiting,
+        (false, false) => CredentialHealth::Fine,
+    };
+    let quiet = Advice { health, attention: expired, summary, command };
     let stale = stale_consumers::advise(report).filter(|_| !expired);
-    expiry::advise(report, stale.unwrap_or(fine), now)
+    expiry::advise(report, stale.unwrap_or(quiet), now)
 }
 
 fn idle(report: &CredentialReport, expired: bool, now: Timestamp) -> String {
@@ -87,6 +96,10 @@ fn idle(report: &CredentialReport, expired: bool, now: Timestamp) -> String {
     }
     if report.mode == Some(Mode::Observe) {
         return "only observed (`mode = \"observe\"`): it is not rotated".to_owned();
+    }
+    if let Some(held) = &report.held_back {
+        let what = if report.requested { "a rotation is requested" } else { "due" };
+        return format!("{what}; {}", held.why);
     }
     if report.requested {
         return "a rotation is requested and has not started".to_owned();
@@ -119,6 +132,13 @@ fn under_way(
     let half_way = current.phase == PhaseName::Promoting && report.partially_published;
     let summary =
         if half_way { "some destinations serve the new key, others not yet" } else { row.summary }.to_owned();
+    let summary = match &report.held_back {
+        Some(held) if held.alone => held.why.clone(),
+        Some(held) => format!("{summary}; {}", held.why),
+        None => summary,
+    };
+    let is_held = report.held_back.as_ref().is_some_and(|held| held.alone);
+    let health = if is_held { CredentialHealth::Waiting } else { health };
     Advice { health, attention: false, summary, command: None }
 }
 
@@ -140,9 +160,14 @@ fn overlap(
     let command = if to_confirm { Some(format!("rekeyd confirm {}", report.credential)) } else { command };
     let attention = attention || to_confirm;
     let summary = match (late && attention, waiting.as_slice()) {
-        (_, []) => "every gate is satisfied; the old key is about to be disabled".to_owned(),
+        (_, []) => ALL_SATISFIED.to_owned(),
         (true, _) => format!("past its deadline, waiting on: {}", waiting.join("; ")),
         (false, _) => format!("both keys work, waiting on: {}", waiting.join("; ")),
+    };
+    let summary = match (&report.held_back, waiting.as_slice()) {
+        (Some(held), _) => format!("{summary}; {}", held.why),
+        (None, []) => format!("{summary}{RELEASED}"),
+        (None, _) => summary,
     };
     Advice { health, attention, summary, command }
 }

@@ -1,6 +1,8 @@
 //! What blocks a rotation, and the quality of the evidence for its gates, as labels and numbers for metrics.
 
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::domain::finding::FindingKind;
 use crate::domain::gate::Evidence;
@@ -10,7 +12,8 @@ use crate::domain::schedule::StartDecision;
 use crate::domain::usage::Source;
 
 /// What blocks a rotation that is due or in progress.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Blocked {
     /// No rotation can start; the obstacle's kind says why.
     Obstacle,
@@ -29,10 +32,14 @@ pub enum Blocked {
     Backoff,
     /// Too many emergencies are in progress (`emergencies_at_once`).
     EmergencyCap,
+    /// The workspace's mint budget is used up (`mints_per_hour`).
+    MintBudget,
+    /// The provider asked for no calls.
+    Silence,
 }
 
 impl Blocked {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Obstacle,
         Self::Operator,
         Self::Breaker,
@@ -43,6 +50,8 @@ impl Blocked {
         Self::FirstRotations,
         Self::Backoff,
         Self::EmergencyCap,
+        Self::MintBudget,
+        Self::Silence,
     ];
 
     #[must_use]
@@ -58,6 +67,8 @@ impl Blocked {
             Self::FirstRotations => "first_rotations",
             Self::Backoff => "backoff",
             Self::EmergencyCap => "emergency_cap",
+            Self::MintBudget => "mint_budget",
+            Self::Silence => "silence",
         }
     }
 }

@@ -11,7 +11,9 @@ use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::plan::Reason;
 use crate::domain::policy::{Credential, Policy};
 use crate::domain::record::Record;
+use crate::domain::report::advice::RELEASED;
 use crate::domain::report::blocked::Blocked;
+use crate::domain::report::held_back::{HeldBack, WorkspaceState};
 use crate::domain::report::{CredentialHealth, CredentialReport, StatusReport};
 use crate::domain::waves;
 
@@ -68,6 +70,8 @@ pub struct Around<'a> {
     pub policy: &'a Policy,
     /// Records of other credentials: at least of those that a reported one comes after.
     pub records: &'a BTreeMap<CredentialName, Record>,
+    /// As far as it is known.
+    pub workspaces: &'a BTreeMap<WorkspaceName, WorkspaceState>,
 }
 
 /// The rotations in progress in each workspace.
@@ -107,6 +111,7 @@ impl StatusReport {
         }
         for report in &mut credentials {
             report.apply_holds(around, Some(&under_way), at);
+            report.apply_surroundings(around, at);
             report.apply_removal(around.policy);
             report.unrotated = report.find_unrotated(around.policy, at);
             report.apply_left(around.records.get(&report.credential), around.policy, at);
@@ -123,6 +128,7 @@ impl CredentialReport {
     #[must_use]
     pub fn with_holds(mut self, around: &Around<'_>, now: Timestamp) -> Self {
         self.apply_holds(around, None, now);
+        self.apply_surroundings(around, now);
         self.apply_removal(around.policy);
         self.unrotated = self.find_unrotated(around.policy, now);
         self.apply_left(around.records.get(&self.credential), around.policy, now);
@@ -144,11 +150,16 @@ impl CredentialReport {
             .next_action(now)
             .and_then(|action| around.holds.stops(action, workspace.as_ref(), &name, emergency));
         if let Some(hold) = hold {
-            self.summary = format!("{}; {hold}", self.summary);
+            // Nothing is about to be done while it is held.
+            let summary = self.summary.strip_suffix(RELEASED).unwrap_or(&self.summary);
+            self.summary = format!("{summary}; {hold}");
             self.health = self.health.max(CredentialHealth::Waiting);
             self.attention |= hold.is_breakers();
             self.blocked = Some(if hold.is_breakers() { Blocked::Breaker } else { Blocked::Operator });
             self.next_command = Some(hold.way_out());
+            let by = self.blocked.unwrap_or(Blocked::Operator);
+            let why = format!("{hold}; `{}` lifts that", hold.way_out());
+            self.held_back = Some(HeldBack { by, why, until: None, alone: true });
             return;
         }
         let is_due = self.rotation.is_none() && self.next_due.is_some_and(|due| due <= now);
@@ -180,6 +191,17 @@ impl CredentialReport {
             self.blocked = self.blocked.or(Some(Blocked::RotationSlot));
             self.summary = format!("due, waiting: {waits_for}");
             self.health = self.health.max(CredentialHealth::Waiting);
+            let why = format!("the rotation waits for {waits_for}");
+            let by = self.blocked.unwrap_or(Blocked::RotationSlot);
+            self.held_back.get_or_insert(HeldBack { by, why, until: None, alone: true });
+        }
+    }
+
+    fn apply_surroundings(&mut self, around: &Around<'_>, now: Timestamp) {
+        if let Some(name) = self.workspace.clone()
+            && let Some(state) = around.workspaces.get(&name)
+        {
+            self.apply_workspace(&name, state, now);
         }
     }
 

@@ -61,6 +61,8 @@ pub struct SourceReport {
     pub late_by_seconds: i64,
     /// Why the last query failed.
     pub blind: Option<String>,
+    /// Since when every query has failed.
+    pub blind_since: Option<Timestamp>,
     pub old_key: KeyUse,
     pub new_key: KeyUse,
 }
@@ -88,6 +90,7 @@ impl SourceReport {
             covers_from: seen.covers_from,
             late_by_seconds: seen.delay.as_secs(),
             blind: seen.blind.clone(),
+            blind_since: seen.blind_since,
             old_key: old.clone(),
             new_key: new.clone(),
         }

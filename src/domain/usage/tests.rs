@@ -29,7 +29,7 @@ fn reading(source: Source, now: i64, since: i64, old: &[i64], new: &[i64]) -> Re
     let (old_key, new_key) = keys();
     let uses = |seconds: &[i64]| seconds.iter().copied().map(bucket).collect::<Vec<_>>();
     let uses = BTreeMap::from([(old_key, uses(old)), (new_key, uses(new))]);
-    Reading { source, at: at(now), since: at(since), uses: Ok(uses) }
+    Reading { source, at: at(now), since: at(since), uses: Ok(uses), untold: BTreeMap::new() }
 }
 
 fn learned(seen: &SourceEvidence, reading: &Reading) -> SourceEvidence {
@@ -51,6 +51,37 @@ fn judged(seen: &SourceEvidence, now: i64) -> &'static str {
         Opinion::Used { .. } => "used",
         Opinion::Idle { .. } => "idle",
         Opinion::Unknown(_) => "unknown",
+    }
+}
+
+#[test]
+fn since_when_a_source_is_blind_is_told_and_stays_the_same_however_long_it_lasts() {
+    let why =
+        |seen: &SourceEvidence, now: i64| match seen.judge(seconds(1800), Timestamp::MIN, at(now), STALE) {
+            Opinion::Unknown(why) => why,
+            opinion @ (Opinion::Used { .. } | Opinion::Idle { .. }) => panic!("{opinion:?}"),
+        };
+    let failed = |now: i64, why: &str| {
+        let nothing = reading(Source::UsageByKey, now, now - 7_200, &[], &[]);
+        Reading { uses: Err(why.to_owned()), ..nothing }
+    };
+    let mut seen = learned(&answer(&[], &[9_990]), &failed(10_060, "500"));
+    for now in [10_120, 13_600, 20_000] {
+        seen = learned(&seen, &failed(now, "502"));
+        assert_eq!(why(&seen, now), "it does not answer since 1970-01-01T02:47:40Z: 502");
+    }
+    seen = learned(&seen, &reading(Source::UsageByKey, 20_060, 12_860, &[], &[]));
+    assert_eq!(seen.blindness(), None);
+    for now in [20_120, 30_000] {
+        seen = learned(&seen, &reading(Source::UsageByKey, now, now - 7_200, &[], &[]));
+        let told =
+            "it has shown no use of the new key since 1970-01-01T02:46:00Z, so that it may not be looking";
+        assert_eq!(why(&seen, now), told);
+    }
+    let mut seen = SourceEvidence::nothing(Source::UsageByKey);
+    for now in [500, 9_000] {
+        seen = learned(&seen, &reading(Source::UsageByKey, now, now - 400, &[], &[]));
+        assert!(why(&seen, now).contains("since it was first asked, at 1970-01-01T00:08:20Z"));
     }
 }
 

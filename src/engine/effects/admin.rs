@@ -10,7 +10,9 @@ use crate::domain::policy::Credential;
 use crate::domain::secret::SecretValue;
 use crate::engine::effects::{Effects, NewKeyEffects};
 use crate::engine::reconciler::Reconciler;
+use crate::engine::waiting_log::WaitingLog;
 use crate::engine::workspace_client::WorkspaceClient;
+use crate::ports::clock::Clock;
 use crate::ports::issuer::AdminKey;
 use crate::ports::secret_store::VersionRef;
 
@@ -36,7 +38,8 @@ impl Effects<'_> {
         if let Some(value) = wanted
             && let Err(failure) = switch_to(workspace_client, admin_key, value).await
         {
-            tracing::warn!(workspace = %workspace_client.name, %failure, "cannot switch to the other admin key yet");
+            let (log, clock) = (&self.shared.waiting_log, self.context.clock.as_ref());
+            warn_of_the_other_key(log, clock, workspace_client, &failure);
         }
         Ok(())
     }
@@ -69,7 +72,8 @@ impl Reconciler {
             match switch_to(workspace_client, admin_key, value).await {
                 Ok(()) => return,
                 Err(failure) => {
-                    tracing::warn!(workspace = %workspace_client.name, %failure, "cannot switch to the other admin key yet");
+                    let (log, clock) = (&self.shared.waiting_log, self.context.clock.as_ref());
+                    warn_of_the_other_key(log, clock, workspace_client, &failure);
                 }
             }
         }
@@ -120,4 +124,15 @@ async fn switch_to(
     admin_key.exchange(value);
     tracing::info!(workspace = %workspace_client.name, %fingerprint, "switched to another admin key");
     Ok(())
+}
+
+fn warn_of_the_other_key(
+    log: &WaitingLog,
+    clock: &dyn Clock,
+    workspace_client: &WorkspaceClient,
+    failure: &Failure,
+) {
+    if log.is_news(clock, workspace_client.name.as_str(), "admin_key", failure.kind.label()) {
+        tracing::warn!(workspace = %workspace_client.name, %failure, "cannot switch to the other admin key yet");
+    }
 }

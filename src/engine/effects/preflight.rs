@@ -14,6 +14,9 @@ use crate::engine::effects::late_reads::Doubt;
 use crate::engine::effects::{EffectOutcome, EffectResult, Effects, park};
 use crate::engine::workspace_client::MintPermit;
 
+/// What a rotation waits for, in the log.
+const BUDGET: &str = "budget";
+
 impl Effects<'_> {
     pub(super) async fn preflight(&mut self) -> EffectResult {
         if let Some(parked) = self.refused_or_exhausted() {
@@ -50,9 +53,14 @@ impl Effects<'_> {
         let emergency = self.plan().emergency;
         let (journal, clock) = (self.context.journal.as_ref(), self.context.clock.as_ref());
         match self.workspace_client()?.mint_permit(journal, clock, emergency).await {
-            Ok(MintPermit::Granted(permit)) => *self.mint_permit = Some(permit),
+            Ok(MintPermit::Granted(permit)) => {
+                self.shared.waiting_log.is_over(self.record.credential.as_str(), BUDGET);
+                *self.mint_permit = Some(permit);
+            }
             Ok(MintPermit::NotBefore(at)) => {
-                tracing::warn!(credential = %self.record.credential, until = %at, "the workspace's mint budget is used up");
+                if self.shared.waiting_log.is_news(clock, self.record.credential.as_str(), BUDGET, "") {
+                    tracing::warn!(credential = %self.record.credential, until = %at, "the workspace's mint budget is used up");
+                }
                 return Ok(EffectOutcome::Wait(self.soon(at)));
             }
             Err(error) => return Err(Failure::rejected(Kind::LocalDisk, error.to_string())),

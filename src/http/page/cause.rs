@@ -83,6 +83,8 @@ fn waits_for(blocked: Blocked) -> &'static str {
         Blocked::FirstRotations => "due, waiting for other first rotations",
         Blocked::Backoff => "in back-off after an aborted rotation",
         Blocked::EmergencyCap => "waiting for other emergencies",
+        Blocked::MintBudget => "waiting for the mint budget",
+        Blocked::Silence => "waiting until the provider takes calls again",
     }
 }
 

@@ -93,7 +93,10 @@ fn one(source: &SourceReport, now: Timestamp) -> Markup {
                 @if let Some(from) = source.covers_from { ", covers usage since " (relative(from, now)) }
                 @if source.late_by_seconds > 0 { ", up to " (span(SignedDuration::from_secs(source.late_by_seconds))) " late" }
             }
-            @if let Some(blind) = &source.blind { dt { "Unavailable" } dd { (blind) } }
+            @if let Some(blind) = &source.blind {
+                dt { "Unavailable" }
+                dd { (blind) @if let Some(at) = source.blind_since { ", since " (relative(at, now)) } }
+            }
             dt { "Old key" }
             dd { (shown(&source.old_key, now)) }
             dt { "New key" }

@@ -44,6 +44,7 @@ use axum::routing::get;
 use maud::html;
 
 use crate::domain::ids::CredentialName;
+use crate::domain::report::condition::place_command;
 use crate::http::page::filter::Filter;
 use crate::http::page::layout::Page;
 use crate::http::public::PublicState;
@@ -153,7 +154,7 @@ fn unreadable(why: &str) -> Page {
         p.lede { (why) }
         p.impact { strong { "Impact:" } " None yet. Keys keep working without the daemon." }
         h2 { "Next commands" }
-        (format::command("df -h /var/lib/rekeyd"))
+        (format::command(&place_command("/var/lib/rekeyd")))
         (format::command("journalctl -u rekeyd -n 50"))
         @for paragraph in &entry.meaning { p { (runbook::prose(paragraph)) } }
         @if let Some(action) = &entry.action { p { (runbook::prose(action)) } }

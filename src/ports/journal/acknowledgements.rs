@@ -1,5 +1,7 @@
 //! The evidence that gates are evaluated on: acknowledgements of consumers, and rekeyd's own observations.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 
@@ -7,6 +9,9 @@ use crate::domain::ack::Ack;
 use crate::domain::gate::Observations;
 use crate::domain::ids::{CredentialName, RotationId};
 use crate::ports::journal::Error;
+
+/// Acknowledgements, or how the rows are damaged, by credential.
+pub type AcksByCredential = BTreeMap<CredentialName, Result<Vec<Ack>, Error>>;
 
 #[async_trait]
 pub trait Acknowledgements: Send + Sync {
@@ -22,6 +27,12 @@ pub trait Acknowledgements: Send + Sync {
     /// # Errors
     /// `Corrupt` or `Unavailable`.
     async fn acks(&self, credential: &CredentialName) -> Result<Vec<Ack>, Error>;
+
+    /// The same of every credential that has any, in one read. A damaged row is the error of its credential alone.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn all_acks(&self) -> Result<AcksByCredential, Error>;
 
     /// Stores the observations of a rotation in place of the credential's earlier ones. May be repeated.
     ///

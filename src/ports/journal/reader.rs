@@ -2,12 +2,14 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
+
 use crate::domain::ack::Ack;
 use crate::domain::audit::check::Fault;
 use crate::domain::audit::{ChainedAct, Head};
 use crate::domain::gate::Observations;
 use crate::domain::hold::Hold;
-use crate::domain::ids::{CredentialName, RotationId};
+use crate::domain::ids::{CredentialName, RotationId, WorkspaceName};
 use crate::domain::notification::ChannelFailure;
 use crate::ports::journal::{CredentialStates, Error, RotationHistory};
 
@@ -142,6 +144,15 @@ pub trait Diagnosis: fmt::Debug + Send {
 
     /// The suggested fix for a damaged journal.
     fn recovery(&self) -> String;
+
+    /// When its files were last written; `None` if the system does not tell.
+    fn last_written(&self) -> Option<Timestamp>;
+
+    /// As [`WorkspaceActivity::mints_since`](crate::ports::journal::WorkspaceActivity::mints_since).
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    fn mints_since(&self, workspace: &WorkspaceName, since: Timestamp) -> Result<Vec<Timestamp>, ReadError>;
 
     /// The process that has the journal open for writing; `None` if there is none, or the system does not tell.
     fn holder(&self) -> Option<u32>;

@@ -34,4 +34,10 @@ pub trait Records: Send + Sync {
     /// # Errors
     /// `Conflict`: the stored record has another revision; nothing was written. `Corrupt` or `Unavailable`.
     async fn save(&self, record: &Record, acts: &[Act]) -> Result<(), Error>;
+
+    /// Makes a write durable that changes nothing: whether the journal takes writes at all.
+    ///
+    /// # Errors
+    /// `Unavailable`: it does not.
+    async fn probe(&self) -> Result<(), Error>;
 }

@@ -1,5 +1,6 @@
 //! The issuer and usage ports over an imagined workspace, with hooks around each call.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -125,16 +126,17 @@ impl Issuer for Client {
 
 #[async_trait]
 impl UsageSource for Client {
-    async fn usage(&self, keys: &[Key], since: Timestamp) -> Vec<Reading> {
+    async fn usage(&self, leaving: &[Key], staying: &[Key], since: Timestamp) -> Vec<Reading> {
+        let keys = [leaving, staying].concat();
         let clock = &self.workspace.clock;
         let shown = match self.before(ProviderCall::Usage).await {
             Ok(()) => self.hooks.usage_is_visible(),
             Err(failure) => Err(failure.to_string()),
         };
         let since_in_truth = later(since, clock.truth().duration_since(clock.now()));
-        let keys = if shown == Ok(true) { keys } else { &[] };
+        let keys = if shown == Ok(true) { keys.as_slice() } else { &[] };
         let uses = shown.map(|_| self.workspace.uses(keys, since_in_truth));
-        vec![Reading { source: Source::UsageByKey, at: clock.now(), since, uses }]
+        vec![Reading { source: Source::UsageByKey, at: clock.now(), since, uses, untold: BTreeMap::new() }]
     }
 
     async fn canary(&self, value: &SecretValue, voice: &str) -> Result<(), Failure> {

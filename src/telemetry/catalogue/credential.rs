@@ -86,6 +86,11 @@ pub(in crate::telemetry) const BLOCKED: Definition = gauge(
     &["credential", "workspace", "reason"],
     "The rotation is due or in progress and cannot continue; always 1.",
 );
+pub(in crate::telemetry) const BLOCKED_UNTIL: Definition = gauge(
+    "rekeyd_rotation_blocked_until_timestamp_seconds",
+    &["credential", "workspace", "reason"],
+    "Time at which what blocks the rotation ends; absent if an operator has to lift it.",
+);
 pub(in crate::telemetry) const DEADLINE: Definition = gauge(
     "rekeyd_rotation_deadline_timestamp_seconds",
     CREDENTIAL,

@@ -26,8 +26,7 @@ pub(super) fn add<'w>(
         phases,
         writes,
         write_failures,
-        writable,
-        written_ago: _,
+        writable: _,
         spans,
         log_lines_dropped,
     } = counts;
@@ -70,7 +69,6 @@ pub(super) fn add<'w>(
     for (phase, histogram) in phases {
         samples.histogram(catalogue::PHASE_TIME, &[phase.label()], histogram.clone());
     }
-    samples.flag(catalogue::JOURNAL_WRITABLE, &[], *writable);
     samples.histogram(catalogue::JOURNAL_WRITES, &[], writes.clone());
     samples.put(catalogue::JOURNAL_WRITE_FAILURES, &[], total(*write_failures));
     samples.put(catalogue::LOG_LINES_DROPPED, &[], total(*log_lines_dropped));

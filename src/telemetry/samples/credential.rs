@@ -101,6 +101,9 @@ fn credential(samples: &mut Samples, report: &CredentialReport) {
     if report.removed {
         samples.put(catalogue::REMOVED, &which, 1.0);
     }
+    if let Some(held) = report.held_back.as_ref().filter(|held| Some(held.by) == report.blocked) {
+        samples.instant(catalogue::BLOCKED_UNTIL, &[name, workspace, held.by.label()], held.until);
+    }
     if let Some(obstacle) = &report.obstacle {
         samples.put(catalogue::OBSTACLE, &[name, workspace, obstacle.kind.label()], 1.0);
     }

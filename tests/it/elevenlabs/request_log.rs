@@ -36,10 +36,10 @@ async fn ask_log(calls: Vec<(i64, &'static str)>, key_column: Option<&'static st
     .await;
     let adapter = issuer(&server.url());
     let since = now() - SignedDuration::from_hours(1);
-    let mut readings = adapter.usage(&keys(), since).await;
+    let mut readings = adapter.usage(&keys()[..1], &keys()[1..], since).await;
     // What columns there are is known by now.
     let before = server.lines().iter().filter(|line| line.ends_with(LOG)).count();
-    assert_eq!(adapter.usage(&keys(), since).await[1].uses, readings[1].uses);
+    assert_eq!(adapter.usage(&keys()[..1], &keys()[1..], since).await[1].uses, readings[1].uses);
     let again = server.lines().iter().filter(|line| line.ends_with(LOG)).count() - before;
     assert_eq!(again, before - 1);
     (server, readings.remove(1))

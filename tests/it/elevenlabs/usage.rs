@@ -1,5 +1,7 @@
 //! Evidence of use: columns in every form, answers that make no sense, refusals, and what they amount to.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use rekeyd::domain::ids::KeyId;
 use rekeyd::domain::key::Key;
@@ -53,7 +55,8 @@ async fn ask(usage: impl Fn(&Value) -> Act + Send + Sync + 'static) -> (Server, 
     })
     .await;
     let since = now() - SignedDuration::from_hours(1);
-    let readings = issuer(&server.url()).usage(&keys(), since).await;
+    let readings = issuer(&server.url()).usage(&keys()[..1], &keys()[1..], since).await;
+    let readings: Vec<Reading> = readings.iter().map(|reading| reading.about(&keys())).collect();
     (server, readings.try_into().unwrap())
 }
 
@@ -265,9 +268,7 @@ async fn a_provider_that_does_not_filter_is_asked_for_everything() {
     .await;
     let mut uses = by_key.uses.unwrap();
     assert_eq!(uses.len(), 2);
-    let used = |uses: &mut std::collections::BTreeMap<KeyId, Vec<Use>>, id| {
-        uses.remove(&KeyId::new(id).unwrap()).unwrap()
-    };
+    let used = |uses: &mut BTreeMap<KeyId, Vec<Use>>, id| uses.remove(&KeyId::new(id).unwrap()).unwrap();
     assert!(is_understood(&[used(&mut uses, "k-old"), used(&mut uses, "k-new")]));
     let body: Value = serde_json::from_str(&server.asked()[0].body).unwrap();
     let filter =
@@ -346,9 +347,12 @@ async fn a_name_that_two_keys_have_tells_none_apart() {
         _ => listing(r#",{"key_id":"k3","name":"tts","hashed_xi_api_key":"h3"}"#),
     })
     .await;
-    let readings = issuer(&server.url()).usage(&keys(), now() - SignedDuration::from_hours(1)).await;
-    let why = readings[0].uses.as_ref().unwrap_err();
+    let readings =
+        issuer(&server.url()).usage(&keys()[..1], &keys()[1..], now() - SignedDuration::from_hours(1)).await;
+    let [old, new] = keys();
+    let why = readings[0].about(&[old, new.clone()]).uses.unwrap_err();
     assert!(why.contains("`tts` is not the only key of its name"), "{why}");
+    assert_eq!(readings[0].about(&[new]).uses, Ok(BTreeMap::new()), "the other key's name is its own");
 }
 
 #[tokio::test]

@@ -62,7 +62,9 @@ impl Pair {
 
     async fn read_with(&self, issuer: &ElevenLabs) -> [Reading; 2] {
         let since = SystemClock.now() - SignedDuration::from_hours(1);
-        let readings: [Reading; 2] = issuer.usage(&self.keys, since).await.try_into().unwrap();
+        let readings: [Reading; 2] =
+            issuer.usage(&self.keys[..1], &self.keys[1..], since).await.try_into().unwrap();
+        let readings = readings.map(|reading| reading.about(&self.keys));
         assert_eq!(
             readings.each_ref().map(|reading| reading.source),
             [Source::UsageByKey, Source::RequestLog]

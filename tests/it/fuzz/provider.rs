@@ -81,7 +81,7 @@ async fn ask(call: u8) {
         7 => tells_no_secret(issuer.delete(&key(&account)).await.err()),
         _ => {
             let since = "2026-11-22T12:00:00Z".parse().unwrap();
-            let told = issuer.usage(&[key(&account)], since).await;
+            let told = issuer.usage(&[key(&account)], &[], since).await;
             is_clean(&format!("{told:?}"));
         }
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rekeyd::ports::clock::Clock as _;
 use rekeyd::sandbox::route::Route;
 use rusqlite::Connection;
 use serde_json::Value;
@@ -70,8 +71,8 @@ async fn a_full_disk_is_told_and_nothing_is_made_until_there_is_room() {
         (&ready["ready"], &ready["reasons"][0]["code"]),
         (&false.into(), &"journal_unwritable".into())
     );
-    harness.status_says(&["journal_unwritable", "cannot write the journal", "df -h"]).await;
-    harness.page_says("/", &["Cannot write the journal", "every rotation waits", "df -h"]).await;
+    harness.status_says(&["journal_unwritable", "cannot write the journal", "findmnt -o"]).await;
+    harness.page_says("/", &["Cannot write the journal", "every rotation waits", "findmnt -o"]).await;
     let is_told = |_: &Rehearsal| receiver.sent("hook").iter().any(|sent| sent.body["reason"] == "journal");
     harness.rehearsal.until("people are told", is_told).await;
     assert_eq!(harness.rehearsal.calls(Route::CreateKey), made, "a key was made that nobody could know of");
@@ -90,6 +91,39 @@ async fn a_full_disk_is_told_and_nothing_is_made_until_there_is_room() {
     harness.rehearsal.until("it goes on where it was", rotated).await;
     harness.rehearsal.rests().await;
     harness.ends_well().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_takes_no_writes_while_nothing_is_written_is_found_and_a_leak_is_told_from_memory() {
+    let harness = Harness::open(88).await;
+    harness.rehearsal.rests().await;
+    harness.tells_of("rekeyd_journal_last_write_timestamp_seconds ").await;
+    harness.fill_the_disk(true);
+    let begun = Instant::now();
+    while !harness.scrape().await.contains("\nrekeyd_journal_writable 0") {
+        assert!(begun.elapsed() < Duration::from_secs(75), "the probe does not find it");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    harness.raises(&["RekeydJournalUnusable"]).await;
+    assert!(harness.get("/readyz").await.contains("\"journal_unwritable\""));
+    harness.status_says(&["journal_unwritable", "cannot write the journal", "findmnt -o"]).await;
+    harness.page_says("/", &["Cannot write the journal", "findmnt -o"]).await;
+
+    let sandbox = &harness.rehearsal.stage.sandbox;
+    let in_service = sandbox.truth().keys().filter(|key| key.key_id != "admin").last().unwrap().clone();
+    let now = rekeyd::adapters::clock::SystemClock.now();
+    sandbox.workspace().disable_key(&in_service.key_id, Some("exposed_publicly"), now).unwrap();
+    harness.tells_of("rekeyd_finding{credential=").await;
+    let raised = harness.alerts().await;
+    assert!(raised.len() > 1 && raised.iter().any(|alert| alert == "RekeydJournalUnusable"), "{raised:?}");
+    harness.page_says("/", &["Finding not recorded", &in_service.key_id]).await;
+    harness.status_says(&["finding_unsaved", &in_service.key_id]).await;
+
+    harness.fill_the_disk(false);
+    harness.tells_of("rekeyd_last_emergency_completed_timestamp_seconds{credential=").await;
+    harness.tells("rekeyd_journal_writable 1").await;
+    // Whoever had the leaked key was refused from the moment at which the provider disabled it.
+    harness.ends(|_| false).await;
 }
 
 /// What the journal holds of a credential, without what every change changes, and what is computed anew.

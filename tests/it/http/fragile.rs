@@ -1,6 +1,6 @@
 //! A journal that can be made unusable.
 
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use rekeyd::domain::hold::{Hold, HoldKind, Scope};
 use rekeyd::domain::ids::{CredentialName, RotationId, WorkspaceName};
 use rekeyd::domain::record::Record;
 use rekeyd::ports::journal::{
-    Acknowledgements, AuditLog, HoldRegister, Records, RotationLog, WorkspaceActivity,
+    Acknowledgements, AcksByCredential, AuditLog, HoldRegister, Records, RotationLog, WorkspaceActivity,
 };
 use rekeyd::ports::journal::{CredentialState, CredentialStates, Entry, Error, RotationHistory};
 
@@ -22,6 +22,9 @@ pub(crate) struct Fragile {
     pub(crate) is_broken: AtomicBool,
     /// Rotations and records cannot be written, and all can be read.
     pub(crate) is_full: AtomicBool,
+    /// How often the acknowledgements of one credential were read, and of all.
+    pub(crate) reads_of_acks: AtomicUsize,
+    pub(crate) reads_of_all_acks: AtomicUsize,
 }
 
 impl Fragile {
@@ -79,6 +82,9 @@ impl Records for Fragile {
     async fn revision(&self, credential: &CredentialName) -> Result<Option<u64>, Error> {
         self.usable()?.revision(credential).await
     }
+    async fn probe(&self) -> Result<(), Error> {
+        self.roomy()?.probe().await
+    }
     async fn save(&self, record: &Record, acts: &[Act]) -> Result<(), Error> {
         self.roomy()?.save(record, acts).await
     }
@@ -105,7 +111,12 @@ impl Acknowledgements for Fragile {
         self.usable()?.acknowledge(credential, ack).await
     }
     async fn acks(&self, credential: &CredentialName) -> Result<Vec<Ack>, Error> {
+        self.reads_of_acks.fetch_add(1, SeqCst);
         self.usable()?.acks(credential).await
+    }
+    async fn all_acks(&self) -> Result<AcksByCredential, Error> {
+        self.reads_of_all_acks.fetch_add(1, SeqCst);
+        self.usable()?.all_acks().await
     }
     async fn observe(
         &self,

@@ -32,10 +32,7 @@ async fn what_is_paused_is_told_everywhere_and_happens_only_when_it_is_resumed()
         assert_eq!(harness.ack("tts", token, body).await.status, 200);
     }
     let report = harness.until("tts", |report| report["rotation"]["gates"][1]["satisfied"] == true).await;
-    assert_eq!(
-        report["summary"],
-        format!("every gate is satisfied; the old key is about to be disabled; {held}")
-    );
+    assert_eq!(report["summary"], format!("every gate is satisfied; {held}"));
     assert_eq!(report["next_command"], "rekeyd resume --workspace prod");
     assert_eq!(report["held"][0]["why"], "an audit");
     // One more look at it, which is over when the order is answered.

@@ -1,6 +1,7 @@
 //! The metrics' text, read as strictly as a scraper would.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering::SeqCst;
 
 use rekeyd::domain::hold::Scope;
 use rekeyd::telemetry::metrics::{ALL, Kind};
@@ -161,6 +162,20 @@ async fn many_scrapes_are_one_look() {
     assert_eq!(first, second, "within a second the answer is the same");
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     assert!(harness.get("/metrics").await.text.contains("changed"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scrape_reads_the_acknowledgements_of_all_credentials_at_once() {
+    let harness = Harness::open().await;
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    let reads = || {
+        let journal = &harness.journal;
+        (journal.reads_of_acks.load(SeqCst), journal.reads_of_all_acks.load(SeqCst))
+    };
+    let (single, together) = reads();
+    let scrape = harness.get("/metrics").await.text;
+    assert!(scrape.contains("rekeyd_gate_satisfied"), "a credential waits for acknowledgements");
+    assert_eq!(reads(), (single, together + 1));
 }
 
 #[test]

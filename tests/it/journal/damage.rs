@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use rekeyd::adapters::sqlite::SqliteJournal;
-use rekeyd::ports::journal::{Error, OpenError, Records, RotationLog};
+use rekeyd::ports::journal::{Acknowledgements, Error, OpenError, Records, RotationLog};
 
-use super::samples::{begun, entry, hindered, mint_intended, name, record, rotation};
+use super::samples::{ack, begun, entry, hindered, mint_intended, name, record, rotation};
 
 /// A journal with two credentials, `asr` and `tts`, each in the middle of a rotation.
 async fn two_rotations(path: &Path) {
@@ -30,6 +30,36 @@ fn tamper(path: &Path, sql: &str) {
         )
         .unwrap();
     connection.execute_batch(sql).unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_acknowledgement_is_the_damage_of_its_own_credential() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal.db");
+    two_rotations(&path).await;
+    let journal = SqliteJournal::open(&path).unwrap();
+    for credential in ["asr", "tts"] {
+        journal.acknowledge(&name(credential), &ack("api", "new", 30)).await.unwrap();
+        journal.acknowledge(&name(credential), &ack("batch", "new", 40)).await.unwrap();
+    }
+    for damage in [
+        "UPDATE acks SET health = 'fine' WHERE credential = 'tts' AND consumer = 'api'",
+        "UPDATE acks SET health = 'using', at = 'noon' WHERE credential = 'tts' AND consumer = 'batch'",
+        "UPDATE acks SET consumer = 'no name!' WHERE credential = 'tts' AND consumer = 'api'",
+        "UPDATE acks SET credential = 'ttß' WHERE credential = 'tts'",
+    ] {
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        connection.execute_batch(&format!("PRAGMA ignore_check_constraints = ON; {damage}")).unwrap();
+        let all = journal.all_acks().await.unwrap();
+        let asr = all[&name("asr")].as_ref().unwrap();
+        assert_eq!(asr, &[ack("api", "new", 30), ack("batch", "new", 40)], "{damage}");
+        let tts = all.get(&name("tts"));
+        let of_one = journal.acks(&name("tts")).await;
+        let is_nobodys = damage.contains("ttß");
+        assert_eq!(tts.is_none(), is_nobodys, "{damage}");
+        assert_eq!(of_one.is_ok(), is_nobodys, "{damage}");
+        assert!(tts.is_none_or(|acks| matches!(acks, Err(Error::Corrupt { .. }))), "{damage}");
+    }
 }
 
 #[tokio::test]

@@ -281,3 +281,10 @@ pub(crate) fn full_record(credential: &str) -> Record {
         }),
     }
 }
+
+/// Without the time at which the journal of a test was written; all else that is told is long ago.
+pub(crate) fn timeless(text: &str) -> String {
+    let is_now = |word: &&str| word.parse::<Timestamp>().is_ok_and(|told| told > at(120 * 24 * 3600));
+    let told = text.split([' ', ',', '\n', '"']).find(is_now);
+    told.map_or_else(|| text.to_owned(), |told| text.replace(told, "TIME"))
+}

@@ -21,7 +21,7 @@ use rekeyd::domain::rotation::{ParkReason, RollbackCause, Rotation};
 use rekeyd::domain::successor::{KeyFacts, Served};
 use rekeyd::ports::journal::{Acknowledgements, Entry, Records, RotationLog};
 
-use super::samples::{ack, at, begun, entry, fingerprint, record, request, rotation};
+use super::samples::{ack, at, begun, entry, fingerprint, record, request, rotation, timeless};
 
 const HOUR: i64 = 3600;
 const DAY: i64 = 24 * HOUR;
@@ -113,7 +113,7 @@ impl Sample {
         Self { record: Record { open: Some(id), ..idle }, events, acks: Vec::new() }
     }
 
-    fn rotation(&self) -> Option<Rotation> {
+    pub(super) fn rotation(&self) -> Option<Rotation> {
         let events = self.events.iter().map(|(seconds, event)| (at(*seconds), event.clone()));
         (!self.events.is_empty()).then(|| Rotation::fold(events).unwrap())
     }
@@ -159,7 +159,7 @@ fn acknowledged(mut sample: Sample) -> Sample {
 #[test]
 #[expect(clippy::too_many_lines, reason = "one table")]
 fn each_condition_is_told_with_what_to_do() {
-    use CredentialHealth::{Blocked, Fine, Parked, Retrying, Rotating, Waiting};
+    use CredentialHealth::{Blocked, Fine, OutOfSync, Parked, Retrying, Rotating, Waiting};
     let idle = || Sample::idle("c");
     let rotating = |count| Sample::rotating("c", 1, count, vec![]);
     let then = |count, event| Sample::rotating("c", 1, count, vec![(20, event)]);
@@ -181,11 +181,11 @@ fn each_condition_is_told_with_what_to_do() {
             "expired",
             changed(|it| it.current.as_mut().unwrap().expires_at = Some(at(0))),
             60,
-            Fine,
+            OutOfSync,
             true,
             "rekeyd rotate c",
         ),
-        ("no key", changed(|it| it.current = None), 60, Fine, false, ""),
+        ("no key", changed(|it| it.current = None), 60, Waiting, false, ""),
         ("unclear", blocked(ObstacleKind::AdoptionUnclear), 60, Blocked, true, reload),
         ("unusable", blocked(ObstacleKind::WorkspaceUnusable), 60, Blocked, true, "rekeyd doctor"),
         ("begun", rotating(1), 60, Rotating, false, ""),
@@ -312,7 +312,7 @@ pub(super) fn rekeyd(arguments: &[&str], journal: &Path, now: i64) -> Output {
 
 pub(super) fn printed(output: &Output) -> String {
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout.clone()).unwrap()
+    timeless(&String::from_utf8(output.stdout.clone()).unwrap())
 }
 
 /// A fleet with one credential in each condition.

@@ -7,7 +7,8 @@ use super::{labels, wrong};
 use crate::support::promtool::{monitoring, promtool};
 
 /// The first command of an alert.
-const COMMANDS: [&str; 6] = ["rekeyd ", "rekeyd status", "systemctl ", "journalctl ", "df ", "timedatectl"];
+const COMMANDS: [&str; 6] =
+    ["rekeyd ", "rekeyd status", "systemctl ", "journalctl ", "findmnt ", "timedatectl"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

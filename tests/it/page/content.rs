@@ -210,7 +210,7 @@ async fn a_journal_that_cannot_be_read_is_a_page_that_says_what_to_do() {
         };
         assert_eq!((seen.status, seen.headers["content-security-policy"].to_str().unwrap()), (503, POLICY));
         let text = read(&seen.text);
-        for wanted in ["Cannot read the journal", "the disk is gone", "df -h", "Free disk space"] {
+        for wanted in ["Cannot read the journal", "the disk is gone", "findmnt -o", "Free disk space"] {
             assert!(text.contains(wanted), "no `{wanted}` in {text}");
         }
     }

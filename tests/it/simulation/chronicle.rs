@@ -13,7 +13,7 @@ use rekeyd::domain::hold::{Hold, HoldKind, Scope};
 use rekeyd::domain::ids::{CredentialName, RotationId, WorkspaceName};
 use rekeyd::domain::record::Record;
 use rekeyd::ports::journal::{
-    Acknowledgements, AuditLog, HoldRegister, Records, RotationLog, WorkspaceActivity,
+    Acknowledgements, AcksByCredential, AuditLog, HoldRegister, Records, RotationLog, WorkspaceActivity,
 };
 use rekeyd::ports::journal::{CredentialState, CredentialStates, Entry, Error, RotationHistory};
 
@@ -83,6 +83,10 @@ impl Records for Chronicle {
         self.journal.revision(credential).await
     }
 
+    async fn probe(&self) -> Result<(), Error> {
+        self.journal.probe().await
+    }
+
     async fn save(&self, record: &Record, acts: &[Act]) -> Result<(), Error> {
         self.fate.write(self.life, "journal save", "before").await;
         self.journal.save(record, acts).await?;
@@ -119,6 +123,10 @@ impl Acknowledgements for Chronicle {
 
     async fn acks(&self, credential: &CredentialName) -> Result<Vec<Ack>, Error> {
         self.journal.acks(credential).await
+    }
+
+    async fn all_acks(&self) -> Result<AcksByCredential, Error> {
+        self.journal.all_acks().await
     }
 
     async fn observe(

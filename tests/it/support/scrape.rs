@@ -13,6 +13,7 @@ use rekeyd::telemetry::observation::{Detail, Observation, Status};
 pub(crate) fn of(report: StatusReport, detail: Detail) -> String {
     let observation = Observation {
         is_journal_writable: true,
+        last_journal_write: None,
         at: report.at,
         status: Status { detail, ..Status::default() },
         heartbeat: Heartbeat::default(),

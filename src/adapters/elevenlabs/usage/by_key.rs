@@ -1,24 +1,27 @@
 //! Credits by key and bucket of time. Keys are known by the hash of the listing; where the analytics name them by
 //! another, or by none, by a name that only one key has.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
 use crate::adapters::elevenlabs::ElevenLabs;
-use crate::adapters::elevenlabs::usage::rows::{HASH_COLUMN, Names, Row, Rows, Uses};
+use crate::adapters::elevenlabs::usage::rows::{HASH_COLUMN, Names, Row, Rows, Told, Uses, only_names};
 use crate::adapters::elevenlabs::usage::{NoTable, Span};
-use crate::domain::ids::KeyId;
 use crate::domain::key::Key;
-use crate::domain::sanitize::quoted;
 use crate::domain::usage::Use;
 
 /// What tells waiting_on apart, beside the key.
 const DETAILS: [&str; 4] = ["request_source", "product_type", "model", "region"];
 
 impl ElevenLabs {
-    /// The use of `keys`, and the hashes by which they were found. Who uses the first of them is told as well.
-    pub(super) async fn usage_by_key(&self, keys: &[Key], span: &Span) -> Result<(Uses, Names), String> {
+    /// The use of `keys`, with who used those that are `leaving`, and the hashes by which they were found.
+    pub(super) async fn usage_by_key(
+        &self,
+        keys: &[Key],
+        leaving: &[Key],
+        span: &Span,
+    ) -> Result<(Told, Names), String> {
         let hashes: Names =
             keys.iter().filter_map(|key| Some((key.id.clone(), [key.usage_hash.clone()?].into()))).collect();
         let (rows, whole) = self.rows_of(&hashes, hashes.len() == keys.len(), span).await?;
@@ -39,12 +42,12 @@ impl ElevenLabs {
                 }
             }
         }
-        if let Some(old) = keys.first()
-            && let (Some(plain), Some(texts)) = (uses.get_mut(&old.id), known.get(&old.id))
-        {
-            self.describe(plain, &old.id, texts, span).await;
+        let mut used = known.clone();
+        used.retain(|id, _| uses.contains_key(id) && leaving.iter().any(|key| key.id == *id));
+        if !used.is_empty() {
+            self.describe(&mut uses, &used, span).await;
         }
-        Ok((uses, known))
+        Ok((Told { uses, untold: BTreeMap::new() }, known))
     }
 
     /// The rows of the keys with these hashes, if the provider filters; else of all. Whether it is all.
@@ -102,41 +105,35 @@ impl ElevenLabs {
         Ok(aliases)
     }
 
-    async fn by_name(&self, keys: &[Key], rows: &Rows, whole: bool, span: &Span) -> Result<Uses, String> {
+    async fn by_name(&self, keys: &[Key], rows: &Rows, whole: bool, span: &Span) -> Result<Told, String> {
         if !rows.by_name {
             return Err("the usage analytics have no column for the key".to_owned());
         }
         let listed = self.list_workspace().await.map_err(|failure| failure.message)?;
-        for key in keys {
-            if listed.keys().filter(|other| other.name == key.name).count() != 1 {
-                return Err(format!(
-                    "the usage analytics tell keys apart by name only, and {} is not the only key of its name",
-                    quoted(&key.name)
-                ));
-            }
-        }
-        let names: Names = keys.iter().map(|key| (key.id.clone(), [key.name.clone()].into())).collect();
+        let (names, untold) = only_names(keys, &listed, "the usage analytics tell");
         if whole {
-            return Ok(rows.of(&names, by_name));
+            return Ok(Told { uses: rows.of(&names, by_name), untold });
         }
         // The hashes of a filter may be others than the analytics'.
         let all = self.ask_usage(&[], None, span).await.map_err(NoTable::why)?;
-        Ok(all.of(&names, by_name))
+        Ok(Told { uses: all.of(&names, by_name), untold })
     }
 
-    /// Puts to each use who made it, as far as the provider tells. Without an answer the use stands as it is.
-    async fn describe(&self, plain: &mut Vec<Use>, key: &KeyId, texts: &BTreeSet<String>, span: &Span) {
-        let only = Names::from([(key.clone(), texts.clone())]);
-        let told = match self.ask_usage(&DETAILS, Some(&only), span).await {
-            Ok(rows) => rows.of(&only, by_hash).remove(key).unwrap_or_default(),
+    /// Puts to each use of `keys` who made it, as far as the provider tells. Without an answer the use stands as it is.
+    async fn describe(&self, uses: &mut Uses, keys: &Names, span: &Span) {
+        let mut told = match self.ask_usage(&DETAILS, Some(keys), span).await {
+            Ok(rows) => rows.of(keys, by_hash),
             Err(trouble) => {
-                tracing::debug!("who uses key `{key}` is not told: {}", trouble.why());
+                tracing::debug!("who uses the keys is not told: {}", trouble.why());
                 return;
             }
         };
         let newest = |uses: &[Use]| uses.iter().map(|used| used.until).max();
-        if newest(&told) >= newest(plain) {
-            *plain = told;
+        for (key, plain) in uses {
+            let told = told.remove(key).unwrap_or_default();
+            if newest(&told) >= newest(plain) {
+                *plain = told;
+            }
         }
     }
 }

@@ -13,6 +13,8 @@ mod table;
 
 pub(super) use request_log::LogColumn;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::{Method, Url};
@@ -21,7 +23,7 @@ use serde_json::Value;
 use crate::adapters::elevenlabs::ElevenLabs;
 use crate::adapters::elevenlabs::classify::Meaning;
 use crate::adapters::elevenlabs::transport::{Call, Mutability, Reply};
-use crate::adapters::elevenlabs::usage::rows::Names;
+use crate::adapters::elevenlabs::usage::rows::{Names, Told};
 use crate::adapters::elevenlabs::usage::table::Table;
 use crate::domain::failure::{Certainty, Failure};
 use crate::domain::key::Key;
@@ -40,23 +42,32 @@ const BUCKET_SECONDS: [i64; 4] = [60, 300, 3600, DAY_SECONDS];
 
 #[async_trait]
 impl UsageSource for ElevenLabs {
-    async fn usage(&self, keys: &[Key], since: Timestamp) -> Vec<Reading> {
+    async fn usage(&self, leaving: &[Key], staying: &[Key], since: Timestamp) -> Vec<Reading> {
+        let keys = &[leaving, staying].concat();
         let span = Span::new(since, self.transport.now());
-        let (by_key, names) = self
-            .usage_by_key(keys, &span)
-            .await
-            .map_or_else(|why| (Err(why), Names::new()), |(uses, names)| (Ok(uses), names));
+        let (by_key, names) = match self.usage_by_key(keys, leaving, &span).await {
+            Ok((told, names)) => (Ok(told), names),
+            Err(why) => (Err(why), Names::new()),
+        };
         let logged_at = self.transport.now();
         let (from, logged) = self.request_log(keys, &names, &Span::new(since, logged_at)).await;
         vec![
-            Reading { source: Source::UsageByKey, at: span.until, since, uses: by_key },
-            Reading { source: Source::RequestLog, at: logged_at, since: from, uses: logged },
+            reading(Source::UsageByKey, span.until, since, by_key),
+            reading(Source::RequestLog, logged_at, from, logged),
         ]
     }
 
     async fn canary(&self, value: &SecretValue, voice: &str) -> Result<(), Failure> {
         self.speak_once(value, voice).await
     }
+}
+
+fn reading(source: Source, at: Timestamp, since: Timestamp, told: Result<Told, String>) -> Reading {
+    let (uses, untold) = match told {
+        Ok(told) => (Ok(told.uses), told.untold),
+        Err(why) => (Err(why), BTreeMap::new()),
+    };
+    Reading { source, at, since, uses, untold }
 }
 
 /// The stretch of time that is asked about, in buckets.

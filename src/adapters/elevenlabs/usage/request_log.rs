@@ -7,15 +7,15 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::adapters::elevenlabs::ElevenLabs;
-use crate::adapters::elevenlabs::usage::rows::{Names, Uses, telling};
+use crate::adapters::elevenlabs::usage::rows::{Names, Told, Uses, only_names, telling};
 use crate::adapters::elevenlabs::usage::table::Table;
 use crate::adapters::elevenlabs::usage::{EARLIEST_MILLISECONDS, NoTable, Span, cell};
 use crate::domain::ids::KeyId;
 use crate::domain::key::Key;
-use crate::domain::sanitize::quoted;
 use crate::domain::usage::Use;
 
 const PAGE: i64 = 1000;
+/// For two keys.
 const PAGES_MAX: usize = 10;
 /// The log may write down whole seconds only.
 const RESOLUTION: SignedDuration = SignedDuration::from_secs(1);
@@ -48,14 +48,14 @@ impl ElevenLabs {
         keys: &[Key],
         hashes: &Names,
         span: &Span,
-    ) -> (Timestamp, Result<Uses, String>) {
+    ) -> (Timestamp, Result<Told, String>) {
         match self.read_log(keys, hashes, span).await {
-            Ok((since, uses)) => (since, Ok(uses)),
+            Ok((since, told)) => (since, Ok(told)),
             Err(why) => (span.since, Err(why)),
         }
     }
 
-    async fn read_log(&self, keys: &[Key], hashes: &Names, span: &Span) -> Result<(Timestamp, Uses), String> {
+    async fn read_log(&self, keys: &[Key], hashes: &Names, span: &Span) -> Result<(Timestamp, Told), String> {
         let column = match self.log_column.known(span.until) {
             Some(known) => known?,
             None => {
@@ -64,10 +64,10 @@ impl ElevenLabs {
                 found?
             }
         };
-        let names = self.names_in_log(keys, hashes, &column).await?;
+        let (names, untold) = self.names_in_log(keys, hashes, &column).await?;
         let (mut end, mut calls) = (span.end_milliseconds(), Calls::new());
         let mut filtered = true;
-        for _ in 0..PAGES_MAX {
+        for _ in 0..PAGES_MAX.saturating_mul(keys.len().div_ceil(2)) {
             let filter = filtered.then_some((column.as_str(), &names));
             let table = match self.ask_log(span, end, PAGE, filter).await {
                 Ok(table) => table,
@@ -80,7 +80,7 @@ impl ElevenLabs {
             let oldest = take_in(&table, &column, &names, span, &mut calls)?;
             let full = i64::try_from(table.rows.len()).unwrap_or(i64::MAX) >= PAGE;
             let Some(oldest) = oldest.filter(|_| full) else {
-                return Ok((span.since, grouped(calls)));
+                return Ok((span.since, Told { uses: grouped(calls), untold }));
             };
             // The bound may or may not be part of what is asked for: the oldest calls are read twice.
             let next = oldest.as_millisecond().saturating_add(1);
@@ -91,7 +91,7 @@ impl ElevenLabs {
         }
         // Busier than can be read: what was read is whole from there on.
         let from = Timestamp::from_millisecond(end).map_err(|_| "the request log's times make no sense")?;
-        Ok((from.max(span.since), grouped(calls)))
+        Ok((from.max(span.since), Told { uses: grouped(calls), untold }))
     }
 
     async fn find_key_column(&self, span: &Span) -> Result<String, String> {
@@ -104,22 +104,21 @@ impl ElevenLabs {
         })
     }
 
-    /// The texts that may stand for each key in that column.
-    async fn names_in_log(&self, keys: &[Key], hashes: &Names, column: &str) -> Result<Names, String> {
+    /// The texts that may stand for each key in that column, and the keys that it cannot tell apart.
+    async fn names_in_log(
+        &self,
+        keys: &[Key],
+        hashes: &Names,
+        column: &str,
+    ) -> Result<(Names, BTreeMap<KeyId, String>), String> {
         if !column.contains("name") {
             let known = |key: &Key| hashes.get(&key.id).into_iter().flatten().cloned();
             let texts = |key: &Key| known(key).chain(key.usage_hash.clone()).chain([key.id.to_string()]);
-            return Ok(keys.iter().map(|key| (key.id.clone(), texts(key).collect())).collect());
+            let names = keys.iter().map(|key| (key.id.clone(), texts(key).collect())).collect();
+            return Ok((names, BTreeMap::new()));
         }
         let listed = self.list_workspace().await.map_err(|failure| failure.message)?;
-        let is_only = |key: &&Key| listed.keys().filter(|other| other.name == key.name).count() == 1;
-        match keys.iter().find(|key| !is_only(key)) {
-            None => Ok(keys.iter().map(|key| (key.id.clone(), [key.name.clone()].into())).collect()),
-            Some(key) => Err(format!(
-                "the request log tells keys apart by name only, and {} is not the only key of its name",
-                quoted(&key.name)
-            )),
-        }
+        Ok(only_names(keys, &listed, "the request log tells"))
     }
 
     /// The newest calls before `end`.

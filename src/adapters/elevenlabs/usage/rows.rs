@@ -9,6 +9,8 @@ use crate::adapters::elevenlabs::usage::Span;
 use crate::adapters::elevenlabs::usage::cell;
 use crate::adapters::elevenlabs::usage::table::Table;
 use crate::domain::ids::KeyId;
+use crate::domain::key::{Inventory, Key};
+use crate::domain::sanitize::quoted;
 use crate::domain::usage::Use;
 
 pub(super) const HASH_COLUMN: &str = "hashed_xi_api_key";
@@ -23,6 +25,28 @@ pub(super) type Uses = BTreeMap<KeyId, Vec<Use>>;
 
 /// The texts by which the provider knows each key.
 pub(super) type Names = BTreeMap<KeyId, BTreeSet<String>>;
+
+/// What a source told: the use of keys, and of which keys it cannot tell any, with why.
+#[derive(Default)]
+pub(super) struct Told {
+    pub(super) uses: Uses,
+    pub(super) untold: BTreeMap<KeyId, String>,
+}
+
+/// The names of the keys that no other key of the listing has, and the keys whose name `teller` cannot tell apart.
+pub(super) fn only_names(keys: &[Key], listed: &Inventory, teller: &str) -> (Names, BTreeMap<KeyId, String>) {
+    let (mut names, mut untold) = (Names::new(), BTreeMap::new());
+    for key in keys {
+        if listed.keys().filter(|other| other.name == key.name).count() == 1 {
+            names.insert(key.id.clone(), [key.name.clone()].into());
+        } else {
+            let name = quoted(&key.name);
+            let why = format!("{teller} keys apart by name only, and {name} is not the only key of its name");
+            untold.insert(key.id.clone(), why);
+        }
+    }
+    (names, untold)
+}
 
 /// Credits spent in a bucket of time, by a key as the provider names it there.
 pub(super) struct Row {

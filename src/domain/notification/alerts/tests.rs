@@ -96,7 +96,12 @@ fn workspaces_holds_and_the_daemon_have_alerts_too() {
         since: at(-1),
     };
     let holds = Holds::new(vec![hold(HoldKind::Minting, BREAKER), hold(HoldKind::Everything, "uid 7")]);
-    let around = Around { holds: &holds, policy: &Policy::default(), records: &BTreeMap::new() };
+    let around = Around {
+        holds: &holds,
+        policy: &Policy::default(),
+        records: &BTreeMap::new(),
+        workspaces: &BTreeMap::new(),
+    };
     let report = StatusReport::new(vec![], at(0)).with_holds(&around);
     let workspaces = [
         ("dead", failure(Kind::Unauthenticated)),

@@ -8,6 +8,7 @@ use crate::domain::key::Key;
 use crate::domain::usage::{CreditCounters, Ours, Reading, Source, SourceEvidence};
 use crate::engine::effects::NewKeyEffects;
 use crate::engine::effects::evidence::unreadable;
+use crate::engine::shared_usage::UsageQuestion;
 
 /// Added to the quiet time and the source's delay, so that the windows of two requests overlap.
 const WINDOW_MARGIN: SignedDuration = SignedDuration::from_hours(1);
@@ -32,13 +33,15 @@ impl NewKeyEffects<'_> {
         let delay = observed.usage.iter().map(|seen| seen.delay).max().unwrap_or_default();
         // The quiet time ends where use of the new key is seen, which may be a quiet time ago.
         let window = (quiet.saturating_add(quiet)).saturating_add(delay).saturating_add(WINDOW_MARGIN);
-        let since = now.saturating_sub(window).unwrap_or(Timestamp::MIN);
         let keys = [going, staying];
-        let workspace_client = self.workspace_client()?;
-        let mut readings = match &workspace_client.usage {
-            Some(usage) => usage.usage(&keys, since).await,
-            None => Vec::new(),
+        let question = UsageQuestion {
+            credential: &self.plan().credential,
+            keys: &keys,
+            window,
+            older_by: (self.gathers_every() / 2).unsigned_abs(),
         };
+        let clock = self.context.clock.as_ref();
+        let mut readings = self.workspace_client()?.usage_of(clock, &question).await;
         let [going, staying] = keys;
         readings.push(count(&mut observed, &going, &staying, now));
         let tried_until = self.rotation.overlap_since();

@@ -27,6 +27,11 @@ async fn the_newest_acknowledgement_of_each_consumer_is_kept(journal: Subject) {
     journal.acknowledge(&name("asr"), &ack("api", "other", 99)).await.unwrap();
     assert_eq!(journal.acks(&tts).await.unwrap(), [ack("api", "new", 30), ack("batch", "new", 20)]);
     assert_eq!(journal.acks(&name("nobody")).await.unwrap(), []);
+    let all = journal.all_acks().await.unwrap();
+    assert_eq!(all.keys().collect::<Vec<_>>(), [&name("asr"), &tts]);
+    for (credential, acks) in &all {
+        assert_eq!(acks.as_ref().unwrap(), &journal.acks(credential).await.unwrap(), "{credential}");
+    }
 }
 
 async fn an_acknowledgement_from_the_future_gives_way_to_the_next_one(journal: Subject) {

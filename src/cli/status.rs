@@ -29,6 +29,9 @@ use crate::domain::sanitize::one_line;
 use crate::domain::time::{age, distance};
 use crate::ports::journal::{JournalReader, ReadError};
 
+/// How many destinations without a reader the table names.
+const EMPTY_MAX: usize = 10;
+
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// Credential to show in detail
@@ -202,6 +205,7 @@ fn overview(report: &StatusReport, colours: bool) -> String {
         let message = one_line(&condition.message);
         held += &format!("\n{}: {message}\n  next: {}\n", condition.kind.label(), condition.next_command);
     }
+    held += &empty(report);
     if report.credentials.is_empty() {
         return format!("no credentials in the journal yet\n{held}");
     }
@@ -247,6 +251,25 @@ fn overview(report: &StatusReport, colours: bool) -> String {
         }
     }
     text
+}
+
+/// Destinations that nobody reads yet; nothing if there are none.
+fn empty(report: &StatusReport) -> String {
+    let of = |it: &CredentialReport| -> Vec<String> {
+        it.empty_destinations().map(|place| format!("`{place}` of `{}`", it.credential)).collect()
+    };
+    let mut all: Vec<String> = report.credentials.iter().flat_map(of).collect();
+    let count = all.len();
+    if count == 0 {
+        return String::new();
+    }
+    all.truncate(EMPTY_MAX);
+    let more = if count > all.len() { format!(", and {} more", count - all.len()) } else { String::new() };
+    format!(
+        "\nempty: nobody reads these destinations yet: {}{more}\n  \
+         have the programs that use the key read it from there before its first rotation\n",
+        all.join(", ")
+    )
 }
 
 fn holding(hold: &HoldReport, now: Timestamp) -> String {
@@ -320,6 +343,7 @@ fn details(report: &CredentialReport, now: Timestamp) -> String {
     put("fingerprint", report.fingerprint.as_ref().map(ToString::to_string));
     put("key since", report.key_since.map(moment));
     put("key expires", report.key_expires_at.map(moment));
+    put("last used", report.last_use.as_ref().map(|used| used.told(moment)));
     put("due", report.next_due.map(moment));
     for hold in &report.held {
         put("held", holding(hold, now).strip_prefix("held: ").map(str::to_owned));
@@ -353,7 +377,8 @@ fn details(report: &CredentialReport, now: Timestamp) -> String {
     }
     for place in &report.destinations {
         let version = place.version.as_ref().map(|version| format!(" as {version}")).unwrap_or_default();
-        put("destination", Some(format!("{}: {}{version}", place.destination, place.state.label())));
+        let empty = if place.is_empty { "; it is empty: nobody reads it yet" } else { "" };
+        put("destination", Some(format!("{}: {}{version}{empty}", place.destination, place.state.label())));
     }
     if let Some(last) = &report.last {
         let why = last.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();

@@ -110,11 +110,19 @@ impl Reconciler {
             }
             None => return Ok(Err(format!("no rotation of `{name}` is under way"))),
         }
-        self.steer(
-            Event::Confirmed { by },
-            "is confirmed: the old key goes when every other gate is satisfied",
-        )
-        .await
+        let used = self.record.last_use.as_ref().filter(|_| self.record.is_new()).and_then(|used| {
+            used.last.is_some().then(|| {
+                format!(
+                    "; the old key was last seen in use {}: make sure that this program has switched, or run `rekeyd rollback {name}`",
+                    used.told(|at| format!("at {at:.0}"))
+                )
+            })
+        });
+        let doing = format!(
+            "is confirmed: the old key goes when every other gate is satisfied{}",
+            used.unwrap_or_default()
+        );
+        self.steer(Event::Confirmed { by }, &doing).await
     }
 
     fn phase(&self) -> Option<&Phase> {

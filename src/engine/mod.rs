@@ -31,6 +31,7 @@ mod emergency;
 mod handle;
 mod hold_cache;
 mod inspect;
+mod look;
 mod marks;
 mod outlook;
 mod publishing_turns;

@@ -62,6 +62,11 @@ pub(super) const KEY_EXPIRES: Definition = gauge(
     CREDENTIAL,
     "Expiry of the key; absent if the key does not expire.",
 );
+pub(super) const KEY_LAST_USED: Definition = gauge(
+    "rekeyd_key_last_used_timestamp_seconds",
+    CREDENTIAL,
+    "Newest use that the provider showed of a key that is only observed or not rotated yet; absent if no use was seen.",
+);
 pub(super) const ROTATION_DUE: Definition = gauge(
     "rekeyd_rotation_due_timestamp_seconds",
     CREDENTIAL,
@@ -328,6 +333,7 @@ pub const ALL: &[Definition] = &[
     ATTENTION,
     KEY_CREATED,
     KEY_EXPIRES,
+    KEY_LAST_USED,
     ROTATION_DUE,
     ROTATION_PHASE,
     PHASE_ENTERED,

@@ -105,11 +105,16 @@ fn overview(report: &CredentialReport) -> Markup {
             h2 #what { "Overview" }
             dl.facts {
                 @for (label, text) in facts { dt { (label) } dd { code { (text) } } }
+                @if let Some(used) = &report.last_use {
+                    dt { "Last used" }
+                    dd { (format::inline(&used.told(|at| format!("{at:.0}")))) }
+                }
                 @for destination in &report.destinations {
                     dt { "Destination" }
                     dd {
                         code { (destination.destination) } ", " (destination.state.label())
                         @if let Some(version) = &destination.version { ", version " code { (version) } }
+                        @if destination.is_empty { "; it is empty: nobody reads it yet" }
                     }
                 }
             }

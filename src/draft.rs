@@ -108,7 +108,7 @@ pub fn draft(workspace: &Workspace<'_>, inventory: &Inventory) -> Draft {
         match usable(account, workspace) {
             Ok(key) => {
                 included += 1;
-                text += &format!("\n# {}\n{}", of_key(account, key), of_use(workspace, key));
+                text += &format!("\n# {}\n{}", of_key(account, key), of_use(workspace, key, &name));
                 text += &credential(workspace, inventory, account, &name, None);
                 text += waits_for(workspace, key);
             }
@@ -126,12 +126,14 @@ pub fn draft(workspace: &Workspace<'_>, inventory: &Inventory) -> Draft {
 }
 
 /// What the provider showed of the key's use, as a comment.
-fn of_use(workspace: &Workspace<'_>, key: &Key) -> String {
+fn of_use(workspace: &Workspace<'_>, key: &Key, name: &CredentialName) -> String {
     let Some(used) = workspace.uses.get(&key.id) else { return String::new() };
     let told = used.told(|at| at.strftime("%Y-%m-%d %H:%M UTC").to_string());
     let what = match used.last {
         Some(_) => format!("Last used {told}. The old key is kept until no use of it was seen for {IDLE}."),
-        None => format!("Its use: {told}. Without a gate, its first rotation waits for `rekeyd confirm`."),
+        None => {
+            format!("Its use: {told}. Without a gate, its first rotation waits for `rekeyd confirm {name}`.")
+        }
     };
     format!("# {}\n", shown(&what))
 }

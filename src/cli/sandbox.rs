@@ -44,7 +44,7 @@ pub(super) struct Arguments {
     /// A service account to begin with that has no key; may be given several times
     #[arg(long = "empty-account", value_name = "NAME")]
     empty_accounts: Vec<String>,
-    /// Directory to write the key of each `--account` to, in a file of the account's name (mode 0600); told nowhere else
+    /// Directory to write the key of each `--account` to, in a file of the account's name (mode 0600)
     #[arg(long, value_name = "DIRECTORY")]
     key_directory: Option<PathBuf>,
     /// A service account to begin with that has one key, which may administer the workspace: for rehearsing an admin

@@ -29,8 +29,7 @@ use crate::domain::sanitize::one_line;
 use crate::domain::time::{age, distance};
 use crate::ports::journal::{JournalReader, ReadError};
 
-/// How many destinations without a reader the table names.
-const EMPTY_MAX: usize = 10;
+mod empty;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -205,7 +204,7 @@ fn overview(report: &StatusReport, colours: bool) -> String {
         let message = one_line(&condition.message);
         held += &format!("\n{}: {message}\n  next: {}\n", condition.kind.label(), condition.next_command);
     }
-    held += &empty(report);
+    held += &empty::told(report);
     if report.credentials.is_empty() {
         return format!("no credentials in the journal yet\n{held}");
     }
@@ -253,25 +252,6 @@ fn overview(report: &StatusReport, colours: bool) -> String {
     text
 }
 
-/// Destinations that nobody reads yet; nothing if there are none.
-fn empty(report: &StatusReport) -> String {
-    let of = |it: &CredentialReport| -> Vec<String> {
-        it.empty_destinations().map(|place| format!("`{place}` of `{}`", it.credential)).collect()
-    };
-    let mut all: Vec<String> = report.credentials.iter().flat_map(of).collect();
-    let count = all.len();
-    if count == 0 {
-        return String::new();
-    }
-    all.truncate(EMPTY_MAX);
-    let more = if count > all.len() { format!(", and {} more", count - all.len()) } else { String::new() };
-    format!(
-        "\nempty: nobody reads these destinations yet: {}{more}\n  \
-         have the programs that use the key read it from there before its first rotation\n",
-        all.join(", ")
-    )
-}
-
 fn holding(hold: &HoldReport, now: Timestamp) -> String {
     let why = if hold.why.is_empty() { String::new() } else { format!(": {}", hold.why) };
     format!(
@@ -295,7 +275,7 @@ fn key(report: &CredentialReport) -> String {
 /// The time of the next planned step.
 fn next(report: &CredentialReport, now: Timestamp) -> Option<String> {
     let Some(rotation) = &report.rotation else {
-        let due = report.next_due.map(|due| distance(due, now));
+        let due = report.next_due.map(|due| if due > now { distance(due, now) } else { "due".to_owned() });
         return if report.requested { Some("requested".to_owned()) } else { due };
     };
     let waits = rotation.waits_until.filter(|until| *until > now);

@@ -390,6 +390,7 @@ impl Controller {
         let name = record.credential.clone();
         let Some(entry) = self.entries.get_mut(&name) else { return Ok(()) };
         let (was_urgent, had_a_key) = (entry.is_in_an_emergency(), entry.record.current.is_some());
+        let was_published = entry.is_published();
         // A command or a change that arrived while the reconciler ran.
         let changed =
             entry.running.take().is_some_and(|pause| pause.is_cancelled()) || !entry.requests.is_empty();
@@ -402,7 +403,8 @@ impl Controller {
             ..std::mem::replace(entry, CredentialEntry::new(Record::new(name.clone())))
         };
         let is_over = was_urgent && !entry.is_in_an_emergency();
-        let is_adopted = !had_a_key && entry.record.current.is_some();
+        let is_to_be_told_of =
+            (!had_a_key && entry.record.current.is_some()) || (!was_published && entry.is_published());
         match result {
             Ok(_) if changed => self.requeue_after(&name, SignedDuration::ZERO),
             Ok(Action::RequeueAt(at)) => {
@@ -426,7 +428,7 @@ impl Controller {
         if is_over {
             self.requeue_held_emergencies();
         }
-        if is_adopted {
+        if is_to_be_told_of {
             self.look();
         }
         Ok(())

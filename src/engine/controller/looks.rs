@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::ids::{CredentialName, WorkspaceName};
+use crate::domain::phase::Phase;
 use crate::domain::plan::Destination;
+use crate::domain::policy::Mode;
 use crate::engine::controller::entry::CredentialEntry;
 use crate::engine::controller::{Controller, TaskResult};
 use crate::engine::look::{self, Look, LookedAt};
@@ -45,14 +47,21 @@ impl Controller {
         }
     }
 
-    /// `None` if the credential was rotated, or is not in the policy.
+    /// `None` if nobody waits to be told: its first rotation begins, or goes on by itself, or is over.
     fn looked_at(&self, name: &CredentialName, entry: &CredentialEntry) -> Option<LookedAt> {
         let policy = self.context.credential(name)?;
         let record = &entry.record;
         let is_published = |wanted: &&Destination| {
             record.published.iter().any(|known| known.destination.is_same_place(wanted))
         };
-        record.is_unrotated(policy).then(|| LookedAt {
+        let is_to_come = record.due.as_ref().is_some_and(|due| due.at > self.context.now());
+        let is_told_of = match entry.rotation.as_ref().map(|rotation| &rotation.phase) {
+            None => policy.mode == Mode::Observe || (record.is_new() && is_to_come),
+            // An operator is asked whether consumers have switched.
+            Some(Phase::Overlap(_)) => record.is_new() && policy.is_confirmed_first(),
+            Some(_) => false,
+        };
+        is_told_of.then(|| LookedAt {
             credential: name.clone(),
             key: record.current.as_ref().map(|current| current.key.clone()),
             before: record.last_use.clone(),
@@ -77,6 +86,11 @@ impl Controller {
 }
 
 impl CredentialEntry {
+    /// Whether its rotation waits for consumers.
+    pub(super) fn is_published(&self) -> bool {
+        self.rotation.as_ref().is_some_and(|rotation| matches!(rotation.phase, Phase::Overlap(_)))
+    }
+
     fn is_to_be_looked_at(&self, now: Duration) -> bool {
         let key = self.record.current.as_ref().map(|current| &current.key);
         let is_fresh = |at: Duration| now.saturating_sub(at) < LOOK_AGAIN;

@@ -29,6 +29,8 @@ pub enum ExpiryState {
     InForce,
     /// The expiry is not changed: the workspace cannot set it, or it is early enough.
     Left,
+    /// The key was enabled again with its original expiry. A late listing may still show ours.
+    Restored,
 }
 
 impl DeadMan {
@@ -46,6 +48,13 @@ impl DeadMan {
     pub fn is_in_force(self) -> bool {
         self.standing == ExpiryState::InForce
     }
+
+    /// The key's own expiry, as a listing shows it that may be older than its restoration.
+    #[must_use]
+    pub fn original_of(before: Option<Self>, listed: Option<Timestamp>) -> Option<Timestamp> {
+        let restored = before.filter(|it| it.standing == ExpiryState::Restored && listed == Some(it.at));
+        restored.map_or(listed, |restored| restored.original)
+    }
 }
 
 /// The expiry after `event`.
@@ -58,8 +67,12 @@ pub fn after(before: Option<DeadMan>, event: &Event) -> Option<DeadMan> {
         let standing = if *in_force { ExpiryState::InForce } else { ExpiryState::Left };
         return Some(DeadMan { at: *at, original: before.and_then(|before| before.original), standing });
     }
-    // It was restored with the key; a new overlap plans it anew.
-    before.filter(|_| *event != Event::OldKeyEnabled)
+    if *event == Event::OldKeyEnabled {
+        // It was restored with the key; a new overlap plans it anew.
+        let restored = before.filter(|before| !before.is_left());
+        return restored.map(|restored| DeadMan { standing: ExpiryState::Restored, ..restored });
+    }
+    before
 }
 
 /// When the old key should expire, as seen at `now`: `margin` after the earliest moment at which it could be deleted.
@@ -80,7 +93,7 @@ pub fn renewal(rotation: &Rotation, now: Timestamp) -> Option<Timestamp> {
     let margin = rotation.plan.expire_old_key?;
     let wanted = wanted(rotation, margin, now);
     match rotation.dead_man {
-        None => Some(wanted),
+        None | Some(DeadMan { standing: ExpiryState::Restored, .. }) => Some(wanted),
         Some(DeadMan { at, standing: ExpiryState::InForce, .. }) => {
             let lag = wanted.duration_since(at);
             (lag > margin / 2).then_some(wanted)

@@ -189,7 +189,10 @@ fn advance(rotation: &Rotation, event: &Event) -> Next {
         E::QuarantinePassed => Ok(Phase::Revoking(new()?)),
         E::OldKeyGone => Ok(Phase::Done(new()?)),
         E::ClockAgreed | E::ExpiryIntended { .. } | E::Confirmed { .. } => Ok(phase.clone()),
-        E::ExpirySettled { .. } if rotation.dead_man.is_some() && phase.needs_the_old_key() => {
+        // One that is left as it is needs no intent.
+        E::ExpirySettled { in_force, .. }
+            if (rotation.dead_man.is_some() || !in_force) && phase.needs_the_old_key() =>
+        {
             Ok(phase.clone())
         }
         E::Alarmed { alarm } if !rotation.plan.emergency => {

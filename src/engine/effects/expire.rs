@@ -20,10 +20,10 @@ impl Effects<'_> {
         let inventory = self.listed().await?;
         self.check_clock(&inventory)?;
         let Some(old) = self.old_key(&inventory) else { return Ok(None) };
-        let original = old.expires_at;
-        if rotation.dead_man.is_some() {
+        if rotation.dead_man.is_some_and(DeadMan::is_in_force) {
             return self.expire(old, at).await.map(Some);
         }
+        let original = DeadMan::original_of(rotation.dead_man, old.expires_at);
         Ok(Some(match original.filter(|original| *original <= at) {
             Some(original) => Event::ExpirySettled { at: original, in_force: false },
             None => Event::ExpiryIntended { at, original },

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::domain::dead_man::DeadMan;
 use crate::domain::failure::Failure;
 use crate::domain::key::Inventory;
 use crate::engine::effects::{EffectOutcome, NewKeyEffects};
@@ -18,7 +19,7 @@ impl NewKeyEffects<'_> {
     pub(super) async fn precheck(&self) -> Result<Precheck, Failure> {
         if let Some(until) = self.frozen_until() {
             // The freeze may last, and the old key has to outlast it: an expiry that was set is moved on.
-            if self.rotation.dead_man.is_some()
+            if self.rotation.dead_man.is_some_and(DeadMan::is_in_force)
                 && let Some(event) = self.tend_expiry().await?
             {
                 return Ok(Precheck::Stopped(EffectOutcome::Happened(event)));

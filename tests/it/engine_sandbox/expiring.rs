@@ -107,3 +107,22 @@ async fn a_daemon_that_returns_after_the_old_key_has_expired_finishes_the_rotati
         harness.stop().await;
     }
 }
+
+#[tokio::test]
+async fn an_old_key_that_expires_before_rekeyd_would_have_it_keeps_its_own_expiry() {
+    let clock = Arc::new(LaterClock::default());
+    let mut harness = later(&clock).await;
+    harness.change = |credential| {
+        credential.expire_old_key = Some(SignedDuration::from_hours(2));
+        credential.schedule.cadence = Cadence::Every(DAYS * 365);
+    };
+    harness.live().await;
+    harness.done(1).await;
+    harness.expire(&harness.key(0), SignedDuration::from_hours(1));
+    harness.request(Command::Rotate).await.unwrap();
+    harness.done(2).await;
+    let left = |event: &Event| matches!(event, Event::ExpirySettled { in_force: false, .. });
+    assert!(harness.events().await.iter().any(left));
+    assert_eq!(harness.states(), [State::Deleted, State::Enabled]);
+    harness.stop().await;
+}

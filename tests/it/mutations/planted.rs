@@ -208,6 +208,13 @@ pub(super) const PLANTED: &[Bug] = &[
         caught_by: "a_key_of_another_rekeyd_is_neither_adopted_nor_deleted",
     },
     Bug {
+        name: "takes_over_what_another_rekeyd_serves",
+        file: "src/engine/marks.rs",
+        right: "                None if self.is_served(credential, nonce).await => &mut marked.served,",
+        wrong: "                None if AWAKE => continue,\n                None if self.is_served(credential, nonce).await => &mut marked.served,",
+        caught_by: "two_daemons_with_a_journal_each_revoke_no_key_of_the_other",
+    },
+    Bug {
         name: "takes_a_renamed_credential_for_a_new_one",
         file: "src/engine/renamed.rs",
         right: "        if known.rotation.is_some() {",

@@ -33,7 +33,7 @@ impl RotationLog for Chronicle {
         let name = format!("journal {} {}", entry.credential, entry.event.name());
         self.fate.write(self.life, &name, "before").await;
         self.journal.append(entry, record).await?;
-        self.witness.journalled(entry);
+        self.witness.journalled(self.life, entry);
         if let Event::Begun(plan) = &entry.event {
             let known = self.journal.load().await?.into_iter();
             let known = known.map(|(name, known)| (name, known.unwrap().record)).collect();

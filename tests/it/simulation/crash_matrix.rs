@@ -103,7 +103,7 @@ fn leak(harness: &Harness, which: impl Fn(&LiveKey) -> bool) {
 #[test]
 fn a_leaked_key_is_replaced_at_once_whatever_dies() {
     // The key that is served by then: in a doomed world it may be the new one of a rotation.
-    let served = |it: &Harness| leak(it, |sim| it.witness.served(0).as_ref() == Some(&sim.print));
+    let served = |it: &Harness| leak(it, |sim| it.witness.serving(0).as_ref() == Some(&sim.print));
     let scenario = Scenario { script: vec![(2400, served)], ..Scenario::plain(7) };
     matrix(&scenario, |played| assert!(played.done >= 1));
     let undisturbed = play(&scenario);

@@ -1,5 +1,22 @@
 //! Repeatable chance: everything that a simulation leaves open is decided by its seed.
 
+fn number(variable: &str) -> Option<u64> {
+    std::env::var_os(variable).and_then(|text| text.to_str()?.parse().ok())
+}
+
+/// The seeds of a test that plays `count` worlds, as the `part`-th of several such tests. `REKEYD_SEED=n` leaves that one,
+/// `REKEYD_WORLDS=n` makes them n times as many.
+pub(super) fn seeds(part: u64, count: u64) -> impl Iterator<Item = u64> {
+    let count = count * number("REKEYD_WORLDS").unwrap_or(1);
+    let only = number("REKEYD_SEED");
+    (part * count..(part + 1) * count).filter(move |seed| only.is_none_or(|only| only == *seed))
+}
+
+/// Whether one seed was chosen.
+pub(super) fn is_single() -> bool {
+    number("REKEYD_SEED").is_some()
+}
+
 /// SplitMix64.
 #[derive(Debug, Clone)]
 pub(super) struct Dice(u64);

@@ -73,6 +73,12 @@ impl Fate {
         Self { clock, state: Mutex::new(state), died: Notify::new() }
     }
 
+    /// Numbers its lives from there on.
+    pub(super) fn counting_from(self, life: u64) -> Self {
+        self.state.lock().unwrap().life = life;
+        self
+    }
+
     /// One more life begins; the calls of earlier ones never return.
     pub(super) fn begin_life(&self) -> u64 {
         let mut state = self.state.lock().unwrap();

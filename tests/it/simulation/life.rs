@@ -82,8 +82,12 @@ impl Hooks for Life {
     async fn before(&self, operation: Operation<'_>) -> Result<(), Failure> {
         self.fate.before(self.number, operation.name()).await?;
         match operation {
-            Operation::Provider(_, ProviderCall::Disable(key)) => self.witness.revoking(key, "disabled"),
-            Operation::Provider(_, ProviderCall::Delete(key)) => self.witness.revoking(key, "deleted"),
+            Operation::Provider(_, ProviderCall::Disable(key)) => {
+                self.witness.revoking(self.number, key, "disabled")
+            }
+            Operation::Provider(_, ProviderCall::Delete(key)) => {
+                self.witness.revoking(self.number, key, "deleted")
+            }
             Operation::Provider(_, ProviderCall::Authenticate(value)) => {
                 self.witness.probed(&value.fingerprint());
                 if self.witness.is_accepted(&value.fingerprint()) {
@@ -104,7 +108,7 @@ impl Hooks for Life {
     async fn after(&self, operation: Operation<'_>) -> Result<(), Failure> {
         match operation {
             Operation::Provider(_, ProviderCall::Create { made: Some(made), .. }) => {
-                self.witness.minted(made);
+                self.witness.minted(self.number, made);
             }
             Operation::Provider(_, ProviderCall::Disable(_) | ProviderCall::Delete(_))
             | Operation::Store(_, StoreCall::Stage | StoreCall::Promote, _) => self.witness.look(),

@@ -22,5 +22,6 @@ mod restraint;
 mod seeds;
 mod society;
 mod throttled;
+mod two_daemons;
 mod watching;
 mod witness;

@@ -374,7 +374,7 @@ impl Harness {
     }
 
     /// One life of the process: until it dies, or until `end`, which it does not see coming either.
-    async fn live(&self, end: impl Future<Output = ()>) {
+    pub(super) async fn live(&self, end: impl Future<Output = ()>) {
         let life = self.fate.begin_life();
         self.fate.note(format!("== life {life} at {}", self.clock.truth()));
         let (controller, handle) =

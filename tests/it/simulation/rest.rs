@@ -86,6 +86,7 @@ impl Harness {
 
     /// Retries what is parked, and confirms what was retried after an alarm.
     async fn lead_out(&self) {
+        self.clear_up_after_the_second().await;
         for (name, known) in self.journal.load().await.unwrap() {
             let handle = self.handle.lock().unwrap().clone();
             let (Some(rotation), Some(handle)) = (known.unwrap().rotation, handle) else { continue };
@@ -102,9 +103,10 @@ impl Harness {
             } else {
                 continue;
             };
-            self.fate
-                .note(format!("the operator wishes {wish:?} of {name} in {}", rotation.phase.name().label()));
-            drop(handle.request(name, wish, "the end".to_owned()).await);
+            let asked =
+                format!("the operator wishes {wish:?} of {name} in {}", rotation.phase.name().label());
+            let answer = handle.request(name, wish, "the end".to_owned()).await;
+            self.fate.note(format!("{asked}: {answer:?}"));
         }
     }
 }

@@ -4,7 +4,7 @@ use rekeyd::adapters::memory::store::FirstVersion;
 use rekeyd::domain::plan::AfterDeadline;
 use rekeyd::engine::Command;
 
-use super::dice::Dice;
+use super::dice::{Dice, is_single, seeds};
 use super::fate::Odds;
 use super::life::Spoil;
 use super::play::{Scenario, play};
@@ -32,12 +32,9 @@ fn no_seed_of_the_fourth_quarter_breaks_an_invariant() {
     worlds(3);
 }
 
-/// `REKEYD_SEED=n` plays that one seed, with its whole trace if it fails.
 fn worlds(quarter: u64) {
-    let only: Option<u64> = std::env::var_os("REKEYD_SEED").and_then(|seed| seed.to_str()?.parse().ok());
     let (mut done, mut rolled_back, mut discarded, mut parked, mut lives) = (0, 0, 0, 0, 0);
-    let seeds = quarter * SEEDS..(quarter + 1) * SEEDS;
-    for seed in seeds.filter(|seed| only.is_none_or(|only| only == *seed)) {
+    for seed in seeds(quarter, SEEDS) {
         let scenario = scenario(seed);
         let played = play(&scenario);
         played.assert_sound(&scenario);
@@ -49,7 +46,7 @@ fn worlds(quarter: u64) {
     }
     let seen = [done > SEEDS, rolled_back > 20, discarded > 20, parked > 10, lives > 4 * SEEDS];
     assert!(
-        only.is_some() || seen.iter().all(|seen| *seen),
+        is_single() || seen.iter().all(|seen| *seen),
         "the worlds are not unkind enough: {done} {rolled_back} {discarded} {parked} {lives}"
     );
 }

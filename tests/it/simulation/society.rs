@@ -66,7 +66,7 @@ impl Harness {
                     };
                     let Some(fingerprint) = read else { continue };
                     let fingerprint = match proof {
-                        Some(proof) if proof.liars => witness.served(index).unwrap_or(fingerprint),
+                        Some(proof) if proof.liars => witness.serving(index).unwrap_or(fingerprint),
                         Some(_) | None => fingerprint,
                     };
                     let credential = witness.places()[index].credential.clone();

@@ -21,6 +21,7 @@ use rekeyd::rehearsal::workspace::Workspace;
 use rekeyd::rehearsal::workspace::key::LiveKey;
 
 use super::restraint::Restraint;
+use super::two_daemons::{Makers, is_of_the_second};
 
 /// One place where consumers read one credential.
 pub(super) struct Place {
@@ -40,6 +41,7 @@ pub(super) struct Witness {
     /// In which nothing may be revoked.
     freeze: Option<Freeze>,
     restraint: Restraint,
+    pub(super) makers: Makers,
     state: Mutex<State>,
 }
 
@@ -78,7 +80,16 @@ impl Witness {
         freeze: Option<Freeze>,
         restraint: Restraint,
     ) -> Self {
-        Self { clock, provider, places, clock_tolerance, freeze, restraint, state: Mutex::default() }
+        Self {
+            clock,
+            provider,
+            places,
+            clock_tolerance,
+            freeze,
+            restraint,
+            makers: Makers::default(),
+            state: Mutex::default(),
+        }
     }
 
     pub(super) fn places(&self) -> &[Place] {
@@ -115,7 +126,7 @@ impl Witness {
     }
 
     /// What a place serves now. The text is compared first: taking fingerprints is what a simulation spends its time on.
-    fn serving(&self, index: usize) -> Option<Fingerprint> {
+    pub(super) fn serving(&self, index: usize) -> Option<Fingerprint> {
         let place = self.places.get(index)?;
         let text = place.store.text(&place.destination.secret)?;
         let mut state = self.state.lock().unwrap();
@@ -175,7 +186,7 @@ impl Witness {
     }
 
     /// I2 and I4, just before a key is disabled or deleted by rekeyd.
-    pub(super) fn revoking(&self, key: &Key, how: &str) {
+    pub(super) fn revoking(&self, life: u64, key: &Key, how: &str) {
         let now = self.clock.truth();
         let Some(sim) = self.provider.keys().into_iter().find(|sim| sim.key.id == key.id) else { return };
         let print = sim.print;
@@ -199,6 +210,7 @@ impl Witness {
         if !ours {
             self.blame("I4", &format!("the foreign key {} is {how}", key.id));
         }
+        self.check_maker(life, key, how);
         for (index, place) in self.places.iter().enumerate() {
             let (history, held) = {
                 let state = self.state.lock().unwrap();
@@ -280,7 +292,8 @@ impl Witness {
     }
 
     /// I5, just after a key was made.
-    pub(super) fn minted(&self, made: &Key) {
+    pub(super) fn minted(&self, life: u64, made: &Key) {
+        self.makers.made(life, made);
         let Some((credential, _)) = made.name.split_once(' ') else { return };
         let owner = CredentialName::new(credential).unwrap();
         self.check_holds(HoldKind::Minting, &owner, &format!("{} is made", made.id));
@@ -290,6 +303,7 @@ impl Witness {
         };
         let unpublished = self.provider.keys().into_iter().filter(|sim| {
             sim.key.nonce().is_some()
+                && self.makers.has_made(life, &sim.key.id)
                 && sim.key.name.starts_with(&format!("{credential} "))
                 && !served.contains(&sim.print)
         });
@@ -309,7 +323,7 @@ impl Witness {
     }
 
     /// I6: no value in the journal.
-    pub(super) fn journalled(&self, entry: &Entry) {
+    pub(super) fn journalled(&self, life: u64, entry: &Entry) {
         let text = serde_json::to_string(&entry.event).unwrap();
         if self.provider.keys().iter().any(|sim| text.contains(&sim.value)) {
             self.blame("I6", &format!("the journal holds a value: {}", entry.event.name()));
@@ -329,7 +343,9 @@ impl Witness {
         if let Event::Begun(plan) = &entry.event {
             state.olds.extend(plan.old.clone());
         }
-        *state.ends.entry(entry.event.name()).or_default() += 1;
+        if !is_of_the_second(life) {
+            *state.ends.entry(entry.event.name()).or_default() += 1;
+        }
     }
 
     /// How often a value of somebody else was seen.
@@ -345,11 +361,6 @@ impl Witness {
     /// How often an event was journalled.
     pub(super) fn count(&self, event: &str) -> u64 {
         self.state.lock().unwrap().ends.get(event).copied().unwrap_or(0)
-    }
-
-    /// What a place serves, for those who only pretend to use it.
-    pub(super) fn served(&self, place: usize) -> Option<Fingerprint> {
-        self.serving(place)
     }
 
     /// What the consumer of a place holds.

@@ -4,6 +4,7 @@ use tokio::sync::oneshot;
 
 use crate::domain::audit::Actor;
 use crate::domain::event::Event;
+use crate::domain::finding::FindingKind;
 use crate::domain::phase::{Alarm, AlarmKind, Phase};
 use crate::domain::policy::Mode;
 use crate::domain::rotation::{ParkReason, RollbackCause, Rotation};
@@ -144,7 +145,16 @@ impl Reconciler {
         }
         self.save(self.record.ask()).await?;
         let start = self.start_of_a_rotation(false).await;
-        Ok(Ok(format!("a rotation of `{name}` {start}")))
+        let vanished = self.record.findings.iter().any(|it| it.kind == FindingKind::KeyVanished);
+        let vanished = if vanished {
+            format!(
+                "; its key was deleted: this begins with another key of the service account if that has one, and only \
+                 `rekeyd rotate {name} --emergency` makes a key with the same permissions"
+            )
+        } else {
+            String::new()
+        };
+        Ok(Ok(format!("a rotation of `{name}` {start}{vanished}")))
     }
 
     async fn retry(&mut self, overwrite: bool) -> Result<Result<String, String>, ReconcileError> {

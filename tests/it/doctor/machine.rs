@@ -210,7 +210,7 @@ async fn nothing_can_be_created_in_the_kernels_own_file_systems() {
 async fn what_the_running_daemon_was_last_refused_is_repeated() {
     let harness = Harness::build(Rules::default()).await;
     let refused = What::Refuse(Refused::with(503, "busy"));
-    harness.sandbox.set_faults(vec![Fault::on(Route::CreateKey, refused)]);
+    harness.sandbox.set_faults(vec![Fault::on(Route::User, refused)]);
     let policy = format!("{}wait_for.confirm = false\n", harness.policy());
     let mut daemon = command(Path::new(env!("CARGO_BIN_EXE_rekeyd")));
     daemon.args(["run", "--policy"]).arg(harness.write(&policy)).stderr(Stdio::null());
@@ -221,7 +221,7 @@ async fn what_the_running_daemon_was_last_refused_is_repeated() {
         let repeated =
             told.of("journal").into_iter().find(|line| line.contains("the daemon's last attempt failed"));
         if let Some(line) = repeated {
-            assert!(line.starts_with("warning: credential `tts`") && line.contains("busy"), "{line}");
+            assert!(line.starts_with("warning: credential `tts`") && line.contains("HTTP 503"), "{line}");
             return;
         }
         assert!(begun.elapsed() < Duration::from_secs(40), "{}", told.text);

@@ -356,9 +356,7 @@ fn details(report: &CredentialReport, now: Timestamp) -> String {
         put("finding", Some(format!("{} since {since}: {}", finding.kind.label(), finding.detail)));
     }
     for place in &report.destinations {
-        let version = place.version.as_ref().map(|version| format!(" as {version}")).unwrap_or_default();
-        let empty = if place.is_empty { "; it is empty: nobody reads it yet" } else { "" };
-        put("destination", Some(format!("{}: {}{version}{empty}", place.destination, place.state.label())));
+        put("destination", Some(place.described()));
     }
     if let Some(last) = &report.last {
         let why = last.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();

@@ -161,7 +161,7 @@ fn other_environment() -> &'static str {
         "AWS_WEB_IDENTITY_TOKEN_FILE",
         "AWS_ROLE_ARN",
     ];
-    if names.iter().any(|name| has(name)) {
+    if names.iter().any(has) {
         return "";
     }
     "; this shell has no AWS variables: the daemon's, from /etc/rekeyd/environment, may differ"

@@ -18,6 +18,16 @@ pub struct DestinationReport {
     pub is_empty: bool,
 }
 
+impl DestinationReport {
+    /// In one line.
+    #[must_use]
+    pub fn described(&self) -> String {
+        let version = self.version.as_ref().map(|version| format!(" as {version}")).unwrap_or_default();
+        let empty = if self.is_empty { "; it is empty: nobody reads it yet" } else { "" };
+        format!("{}: {}{version}{empty}", self.destination, self.state.label())
+    }
+}
+
 /// The state of a key in a destination: of the new key during a rotation, else of the credential's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -2180,7 +2180,7 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__sandbox)
-            opts="-h --listen --api-version --admin-key-file --seed --account --admin-account --help"
+            opts="-h --listen --api-version --admin-key-file --seed --account --empty-account --key-directory --admin-account --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2203,6 +2203,14 @@ _rekeyd() {
                     return 0
                     ;;
                 --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --empty-account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-directory)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

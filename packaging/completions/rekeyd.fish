@@ -390,7 +390,9 @@ september2026\t'`key_id`, allowed addresses, disable reasons, the usage hash, an
 november2026\t'Expiry, concurrency limits and `POST …/disable` as well'"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand sandbox" -l admin-key-file -d 'Where the admin key is, or is written to (mode 0600) if the file is not there; by default a temporary file' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand sandbox" -l seed -d 'Make ids, values and the chances of faults repeatable' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand sandbox" -l account -d 'A service account to begin with; may be given several times' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand sandbox" -l account -d 'A service account to begin with, which has one key; may be given several times' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand sandbox" -l empty-account -d 'A service account to begin with that has no key; may be given several times' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand sandbox" -l key-directory -d 'Directory to write the key of each `--account` to, in a file of the account\'s name (mode 0600)' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand sandbox" -l admin-account -d 'A service account to begin with that has one key, which may administer the workspace: for rehearsing an admin key that is itself kept fresh' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand sandbox" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand demo" -l for -d 'How long rotations go on, at least 15s' -r

@@ -30,6 +30,8 @@ pub(super) use crate::cli::status::gather::read;
 mod view;
 mod watch;
 
+mod empty;
+
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -155,6 +157,7 @@ fn overview(report: &StatusReport, colours: bool) -> String {
         let message = one_line(&condition.message);
         held += &format!("\n{}: {message}\n  next: {}\n", condition.kind.label(), condition.next_command);
     }
+    held += &empty::told(report);
     if report.credentials.is_empty() {
         return format!("no credentials to show\n{held}");
     }
@@ -225,7 +228,7 @@ fn key(report: &CredentialReport) -> String {
 /// The time of the next planned step.
 fn next(report: &CredentialReport, now: Timestamp) -> Option<String> {
     let Some(rotation) = &report.rotation else {
-        let due = report.next_due.map(|due| distance(due, now));
+        let due = report.next_due.map(|due| if due > now { distance(due, now) } else { "due".to_owned() });
         return if report.requested { Some("requested".to_owned()) } else { due };
     };
     let waits = rotation.waits_until.filter(|until| *until > now);
@@ -285,6 +288,7 @@ fn details(report: &CredentialReport, now: Timestamp) -> String {
     put("fingerprint", report.fingerprint.as_ref().map(ToString::to_string));
     put("key since", report.key_since.map(moment));
     put("key expires", report.key_expires_at.map(moment));
+    put("last used", report.last_use.as_ref().map(|used| used.told(moment)));
     put("due", report.next_due.map(moment));
     for hold in &report.held {
         put("held", holding(hold, now).strip_prefix("held: ").map(str::to_owned));
@@ -315,8 +319,7 @@ fn details(report: &CredentialReport, now: Timestamp) -> String {
         put("finding", Some(format!("{} since {since}: {}", finding.kind.label(), finding.detail)));
     }
     for place in &report.destinations {
-        let version = place.version.as_ref().map(|version| format!(" as {version}")).unwrap_or_default();
-        put("destination", Some(format!("{}: {}{version}", place.destination, place.state.label())));
+        put("destination", Some(place.described()));
     }
     for left in &report.left_destinations {
         put("left", Some(format!("since {}: {}", moment(left.since), left.summary())));

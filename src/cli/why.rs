@@ -27,6 +27,17 @@ pub(super) fn explain(report: &WhyReport) -> String {
         gates(&mut text, rotation);
         lagging(&mut text, rotation, now);
     }
+    // A rotation's own evidence is newer.
+    let is_watched = report.evidence.as_ref().is_some_and(|it| !it.sources.is_empty());
+    if let Some(used) = credential.last_use.as_ref().filter(|_| !is_watched) {
+        text.heading("Last use of the key");
+        text.line(2, &used.told(|at| moment(at, now)));
+    }
+    let empty: Vec<&str> = credential.empty_destinations().collect();
+    if !empty.is_empty() {
+        text.heading("Empty destinations: nobody reads them yet");
+        empty.iter().for_each(|place| text.line(2, place));
+    }
     if let Some(observed) = &report.evidence {
         evidence(&mut text, observed, now);
     }

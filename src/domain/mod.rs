@@ -23,6 +23,7 @@ pub mod ids;
 pub mod inspection;
 
 pub mod key;
+pub mod last_use;
 pub mod left;
 pub mod links;
 pub mod mint_budget;

@@ -14,6 +14,7 @@ use crate::domain::emergency::EmergencyOutcome;
 use crate::domain::finding::{Finding, FindingKind};
 use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, VersionId};
 use crate::domain::key::KeyAttributes;
+use crate::domain::last_use::LastUse;
 use crate::domain::left::LeftDestination;
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::{Destination, Reason, Urgency};
@@ -71,6 +72,12 @@ pub struct Record {
     /// When the key on record was adopted, if rekeyd did not create it.
     #[serde(default)]
     pub adopted_at: Option<Timestamp>,
+    /// The newest use of a key that is only observed, or not rotated yet.
+    #[serde(default)]
+    pub last_use: Option<LastUse>,
+    /// Destinations that held no key when they were last read, before rekeyd published to them.
+    #[serde(default)]
+    pub empty_destinations: Vec<Destination>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,6 +140,8 @@ impl Record {
             emergency: None,
             answered: None,
             adopted_at: None,
+            last_use: None,
+            empty_destinations: Vec::new(),
         }
     }
 
@@ -140,6 +149,12 @@ impl Record {
     #[must_use]
     pub fn is_new(&self) -> bool {
         self.published.is_empty()
+    }
+
+    /// Whether its key is only observed, or its first rotation is not over yet.
+    #[must_use]
+    pub fn is_unrotated(&self, policy: &Credential) -> bool {
+        self.is_new() || policy.mode == Mode::Observe
     }
 
     /// The record after a change of its rotation. Nothing changes unless the rotation has just begun or ended.
@@ -205,6 +220,8 @@ impl Record {
         self.published = published(rotation, successor);
         self.due = None;
         self.adopted_at = None;
+        self.last_use = None;
+        self.empty_destinations.clear();
         self.aborts = 0;
     }
 

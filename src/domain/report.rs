@@ -37,6 +37,7 @@ use crate::domain::failure::Kind;
 use crate::domain::finding::Finding;
 use crate::domain::gate::{self, Evidence, Verdict};
 use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, WorkspaceName};
+use crate::domain::last_use::LastUse;
 use crate::domain::notification::ChannelFailure;
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::{Reason, Urgency};
@@ -127,6 +128,8 @@ pub struct CredentialReport {
     pub key_since: Option<Timestamp>,
     /// When the key on record expires. During a rotation that is the old key, whose expiry rekeyd may have moved.
     pub key_expires_at: Option<Timestamp>,
+    /// When the key was last used, while it is only observed or not rotated yet; `null` otherwise, and before the first look.
+    pub last_use: Option<LastUse>,
     /// When it is due, by its schedule or because its key expires; `null` while a rotation is in progress.
     pub next_due: Option<Timestamp>,
     /// Whether an operator has requested a rotation that has not started.
@@ -273,6 +276,7 @@ impl CredentialReport {
             fingerprint: current.and_then(|current| current.fingerprint.clone()),
             key_since: current.map(|current| current.since),
             key_expires_at: current.and_then(|current| expiry::of_current(current, rotation)),
+            last_use: policy.and_then(|policy| last_use(record, policy)),
             next_due: due.filter(|_| rotation.is_none()),
             requested: record.asked,
             due,
@@ -330,6 +334,11 @@ impl CredentialReport {
         }
     }
 
+    /// Destinations that nobody reads yet: they held no key when they were last read.
+    pub fn empty_destinations(&self) -> impl Iterator<Item = &str> {
+        self.destinations.iter().filter(|place| place.is_empty).map(|place| place.destination.as_str())
+    }
+
     #[must_use]
     pub fn phase(&self) -> Option<PhaseName> {
         self.rotation.as_ref().map(|rotation| rotation.phase)
@@ -338,6 +347,13 @@ impl CredentialReport {
 
 fn calls_the_provider(rotation: &Rotation) -> bool {
     effect::pending(rotation).is_some_and(|effect| !effect::is_of_safety(effect, rotation, false))
+}
+
+/// What is known of the use of the key on record, and not of one before it.
+fn last_use(record: &Record, policy: &Credential) -> Option<LastUse> {
+    let current = record.current.as_ref()?;
+    let known = record.last_use.as_ref().filter(|known| known.key == current.key);
+    known.filter(|_| record.is_unrotated(policy)).cloned()
 }
 
 impl RotationReport {

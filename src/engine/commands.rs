@@ -4,6 +4,7 @@ use tokio::sync::oneshot;
 
 use crate::domain::audit::Actor;
 use crate::domain::event::Event;
+use crate::domain::finding::FindingKind;
 use crate::domain::phase::{Alarm, AlarmKind, Phase};
 use crate::domain::policy::Mode;
 use crate::domain::rotation::{ParkReason, RollbackCause, Rotation};
@@ -132,11 +133,19 @@ impl Reconciler {
             }
             None => return Ok(Err(format!("no rotation of `{name}` is under way"))),
         }
-        self.steer(
-            Event::Confirmed { by },
-            "is confirmed: the old key goes when every other gate is satisfied",
-        )
-        .await
+        let used = self.record.last_use.as_ref().filter(|_| self.record.is_new()).and_then(|used| {
+            used.last.is_some().then(|| {
+                format!(
+                    "; the old key was last seen in use {}: make sure that this program has switched, or run `rekeyd rollback {name}`",
+                    used.told(|at| format!("at {at:.0}"))
+                )
+            })
+        });
+        let doing = format!(
+            "is confirmed: the old key goes when every other gate is satisfied{}",
+            used.unwrap_or_default()
+        );
+        self.steer(Event::Confirmed { by }, &doing).await
     }
 
     fn phase(&self) -> Option<&Phase> {
@@ -158,7 +167,16 @@ impl Reconciler {
         }
         self.save(self.record.ask()).await?;
         let start = self.start_of_a_rotation(false).await;
-        Ok(Ok(format!("a rotation of `{name}` {start}")))
+        let vanished = self.record.findings.iter().any(|it| it.kind == FindingKind::KeyVanished);
+        let vanished = if vanished {
+            format!(
+                "; its key was deleted: this begins with another key of the service account if that has one, and only \
+                 `rekeyd rotate {name} --emergency` makes a key with the same permissions"
+            )
+        } else {
+            String::new()
+        };
+        Ok(Ok(format!("a rotation of `{name}` {start}{vanished}")))
     }
 
     async fn retry(&mut self, overwrite: bool) -> Result<Result<String, String>, ReconcileError> {

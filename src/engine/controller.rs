@@ -1,6 +1,6 @@
 //! Owns the state of every credential, decides which is reconciled when, and takes the results back.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use jiff::SignedDuration;
@@ -20,6 +20,7 @@ use crate::engine::controller::scan::ServedValues;
 use crate::engine::controller::timer::Timer;
 use crate::engine::emergency::EmergencyPermit;
 use crate::engine::handle::{Handle, Heartbeat, MESSAGES_MAX, Message};
+use crate::engine::look::Look;
 use crate::engine::reconciler::{Action, Reconciler};
 use crate::engine::shared_state::SharedState;
 use crate::engine::sweep::{self, WorkspaceListing};
@@ -31,6 +32,7 @@ use crate::ports::meter::{Meter, Unmetered};
 mod commands;
 mod entry;
 mod hold_changes;
+mod looks;
 mod scan;
 mod shutdown;
 mod timer;
@@ -67,6 +69,7 @@ enum TaskResult {
         orphans: bool,
     },
     DestinationsRead(Vec<ServedValues>),
+    Looked(WorkspaceName, Vec<(CredentialName, Look)>),
     OrphansDeleted(Vec<Orphan>),
     HoldsChanged(hold_changes::HoldOutcome),
     AccountRequested,
@@ -93,6 +96,8 @@ pub struct Controller {
     meter: Arc<dyn Meter>,
     /// Pauses that are in force, and answered when certain reconciliations have ended.
     pending_pauses: Vec<hold_changes::PendingPause>,
+    /// Workspaces whose credentials are being looked at.
+    looking: BTreeSet<WorkspaceName>,
     timer: Timer,
 }
 
@@ -149,6 +154,7 @@ impl Controller {
             shared: Arc::new(shared),
             meter: Arc::new(Unmetered),
             pending_pauses: Vec::new(),
+            looking: BTreeSet::new(),
         };
         controller.requeue_all();
         controller.beat();
@@ -212,6 +218,7 @@ impl Controller {
             Message::Requeue { credential } => self.requeue_now(&credential),
             Message::Reload(context) => {
                 self.context = Arc::clone(&context);
+                self.entries.values_mut().for_each(|entry| entry.looked = None);
                 // A running reconciler has the policy before: it ends and is started again.
                 for pause in self.entries.values().filter_map(|entry| entry.running.as_ref()) {
                     pause.cancel();
@@ -291,6 +298,7 @@ impl Controller {
             record: entry.record.clone(),
             work: Work::new(entry.rotation.as_deref().cloned(), std::mem::take(&mut entry.memory)),
             hint: entry.hint.take(),
+            look: entry.look.take(),
             inspects_in_service: std::mem::take(&mut entry.inspects_in_service),
             permit,
             interrupt: pause.clone(),
@@ -340,6 +348,7 @@ impl Controller {
                 }
             }
             Ok((_, TaskResult::DestinationsRead(served))) => self.compare_served(served),
+            Ok((_, TaskResult::Looked(workspace, seen))) => self.take_looks(&workspace, seen),
             Ok((_, TaskResult::AccountRequested)) => {}
             Ok((_, TaskResult::HoldsChanged(outcome))) => self.on_holds_changed(outcome),
             Ok((_, TaskResult::OrphansDeleted(deleted))) => {
@@ -390,7 +399,8 @@ impl Controller {
         let (rotation, memory) = work.into_parts();
         let name = record.credential.clone();
         let Some(entry) = self.entries.get_mut(&name) else { return Ok(()) };
-        let was_urgent = entry.is_in_an_emergency();
+        let (was_urgent, had_a_key) = (entry.is_in_an_emergency(), entry.record.current.is_some());
+        let was_published = entry.is_published();
         // A command or a change that arrived while the reconciler ran.
         let changed =
             entry.running.take().is_some_and(|pause| pause.is_cancelled()) || !entry.requests.is_empty();
@@ -403,6 +413,8 @@ impl Controller {
             ..std::mem::replace(entry, CredentialEntry::new(Record::new(name.clone())))
         };
         let is_over = was_urgent && !entry.is_in_an_emergency();
+        let is_to_be_told_of =
+            (!had_a_key && entry.record.current.is_some()) || (!was_published && entry.is_published());
         match result {
             Ok(_) if changed => self.requeue_after(&name, SignedDuration::ZERO),
             Ok(Action::RequeueAt(at)) => {
@@ -425,6 +437,9 @@ impl Controller {
         }
         if is_over {
             self.requeue_held_emergencies();
+        }
+        if is_to_be_told_of {
+            self.look();
         }
         Ok(())
     }

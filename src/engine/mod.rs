@@ -34,6 +34,7 @@ mod hurry;
 mod inspect;
 mod journal_health;
 mod left;
+mod look;
 mod marks;
 mod outlook;
 mod publishing_turns;

@@ -24,6 +24,7 @@ use crate::engine::context::Context;
 use crate::engine::effects::{EffectOutcome, Effects};
 use crate::engine::emergency::{EmergencyPermit, LeakResponse};
 use crate::engine::inspect::InspectionHint;
+use crate::engine::look::Look;
 use crate::engine::recoveries::Cause;
 use crate::engine::shared_state::SharedState;
 use crate::engine::work::Work;
@@ -37,6 +38,8 @@ pub(super) struct Reconciler {
     pub(super) work: Work,
     /// What an inspection found about the credential. Processed first.
     pub(super) hint: Option<InspectionHint>,
+    /// What was seen of a key that is not rotated yet.
+    pub(super) look: Option<Look>,
     /// What the rotation put into service is looked at now: an inspection is under way.
     pub(super) inspects_in_service: bool,
     pub(super) permit: EmergencyPermit,
@@ -101,6 +104,9 @@ impl Reconciler {
         }
         if let Some(hint) = self.hint.take() {
             self.inspect(&hint).await?;
+        }
+        if let Some(look) = self.look.take() {
+            self.take_look(look).await?;
         }
         if std::mem::take(&mut self.inspects_in_service) {
             Box::pin(self.inspect_in_service()).await?;

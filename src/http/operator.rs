@@ -116,6 +116,9 @@ fn routes(shared: Arc<OperatorState>) -> Router {
         .with_state(shared)
 }
 
+/// How many credentials an answer names.
+const NAMED_MAX: usize = 20;
+
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CommandOptions {
@@ -158,7 +161,7 @@ async fn command(
     }
     let credential = CredentialName::new(name).map_err(|_| unknown())?;
     if !is_known(&shared, &credential).await {
-        return Err(unknown());
+        return Err(not_among(&shared));
     }
     tracing::info!(%credential, verb, overwrite, emergency, %by, "operator command");
     let done = shared.handle.request(credential, command, by).await.map_err(refused)?;
@@ -226,6 +229,23 @@ pub(super) fn refused(why: CommandError) -> Problem {
         CommandError::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
     };
     Problem::new(status, code, why.to_string())
+}
+
+/// Of a name that no credential has: which ones there are.
+pub(super) fn not_among(shared: &OperatorState) -> Problem {
+    let context = shared.handle.context();
+    let all = context.policy.credentials.len();
+    if all == 0 {
+        return unknown();
+    }
+    let named: Vec<&str> =
+        context.policy.credentials.keys().take(NAMED_MAX).map(CredentialName::as_str).collect();
+    let more = if all > named.len() { format!(" and {} more", all - named.len()) } else { String::new() };
+    let message = format!(
+        "no credential has this name; the policy has {}{more}: see `rekeyd status`",
+        named.join(", ")
+    );
+    Problem::new(StatusCode::NOT_FOUND, "no_such_credential", message)
 }
 
 pub(super) fn unknown() -> Problem {

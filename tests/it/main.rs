@@ -33,6 +33,7 @@ mod logs;
 mod manual;
 mod monitoring;
 mod mutations;
+mod newcomer;
 mod notify;
 mod owners;
 mod page;

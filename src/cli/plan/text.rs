@@ -68,6 +68,9 @@ pub(super) fn details(planned: &Planned, now: Timestamp) -> String {
     for held in held(planned) {
         text.line(2, &held);
     }
+    for place in planned.status.empty_destinations() {
+        text.line(2, &format!("{place} is empty: nobody reads it yet"));
+    }
     let Some(prediction) = &planned.prediction else {
         text.line(2, &format!("cannot be planned: {}", planned.why_not.as_deref().unwrap_or_default()));
         return text.finish();

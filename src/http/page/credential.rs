@@ -120,6 +120,10 @@ fn overview(detail: &Detail) -> Markup {
                 }
                 @if let Some(key) = &report.key_id { dt { "Key" } dd { (format::id(key.as_str())) } }
                 @if let Some(print) = &report.fingerprint { dt { "Fingerprint" } dd { (format::id(&print.to_string())) } }
+                @if let Some(used) = &report.last_use {
+                    dt { "Last used" }
+                    dd { (format::inline(&used.told(|at| format!("{at:.0}")))) }
+                }
                 @for left in &report.left_destinations {
                     dt { "Left destination" }
                     dd { (format::inline(&left.summary())) }
@@ -129,6 +133,7 @@ fn overview(detail: &Detail) -> Markup {
                     dd {
                         code { (destination.destination) } ", " (destination.state.label())
                         @if let Some(version) = &destination.version { ", version " (format::id(version.as_str())) }
+                        @if destination.is_empty { "; it is empty: nobody reads it yet" }
                         @if let Some(url) = links.secret(index) { " " (format::out(url, "Open the secret")) }
                     }
                 }

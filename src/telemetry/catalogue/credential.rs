@@ -26,6 +26,11 @@ pub(in crate::telemetry) const NEW_KEY_EXPIRES: Definition = gauge(
     CREDENTIAL,
     "Expiry of the new key of the rotation in progress, from its publication on; absent if that key does not expire.",
 );
+pub(in crate::telemetry) const KEY_LAST_USED: Definition = gauge(
+    "rekeyd_key_last_used_timestamp_seconds",
+    CREDENTIAL,
+    "Newest use that the provider showed of a key that is only observed or not rotated yet; absent if no use was seen.",
+);
 pub(in crate::telemetry) const ROTATION_DUE: Definition = gauge(
     "rekeyd_rotation_due_timestamp_seconds",
     CREDENTIAL,

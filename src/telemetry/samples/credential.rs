@@ -91,6 +91,7 @@ fn credential(samples: &mut Samples, report: &CredentialReport) {
     samples.flag(catalogue::ATTENTION, &which, report.attention);
     samples.instant(catalogue::KEY_CREATED, &which, report.key_since);
     samples.instant(catalogue::KEY_EXPIRES, &which, report.key_expires_at);
+    samples.instant(catalogue::KEY_LAST_USED, &which, report.last_use.as_ref().and_then(|used| used.last));
     samples.instant(catalogue::ROTATION_DUE, &which, report.due);
     if let Some(blocked) = report.blocked {
         samples.put(catalogue::BLOCKED, &[name, workspace, blocked.label()], 1.0);

@@ -59,6 +59,8 @@ pub enum RollbackCause {
     Deadline,
     /// The new key has leaked.
     Leak,
+    /// Neither key is of use any more: nothing is put back, the new key is deleted, and an emergency replaces both.
+    NoKeyLeft,
 }
 
 /// Why a rotation needs an operator. Each has an entry in the runbook.
@@ -221,10 +223,12 @@ impl Rotation {
         self.overlap_began.unwrap_or(Timestamp::MAX)
     }
 
-    /// Whether it revokes a leaked key: neither a freeze nor a breaker delays that.
+    /// Whether it revokes a leaked key, or stands between consumers and a key that works: neither a freeze nor a breaker
+    /// delays that.
     #[must_use]
     pub fn is_urgent(&self) -> bool {
-        self.plan.emergency || self.phase.rollback_cause() == Some(RollbackCause::Leak)
+        let cause = self.phase.rollback_cause();
+        self.plan.emergency || matches!(cause, Some(RollbackCause::Leak | RollbackCause::NoKeyLeft))
     }
 
     #[must_use]

@@ -196,6 +196,7 @@ fn advance(rotation: &Rotation, event: &Event) -> Next {
             Ok(Phase::Reinstating { successor: new()?, alarm: alarm.clone() })
         }
         E::OldKeyEnabled => old_key_enabled(phase),
+        E::RollbackBegun { cause: RollbackCause::NoKeyLeft } => given_up(phase),
         E::RollbackBegun { cause } => rollback(rotation, *cause),
         E::Restored { destination, version } => restored(phase, &new()?, *destination, version),
         E::ReturnPassed => Ok(Phase::Withdrawing { successor: new()?, cause: cause()? }),
@@ -345,6 +346,16 @@ fn publish_again(was: &Phase, destinations: &[(usize, Served)]) -> Next {
     }
     let half_way = is(|progress| matches!(progress, PlacementState::Staged { .. }));
     Ok(if half_way { Phase::Promoting(successor) } else { Phase::Overlap(successor) })
+}
+
+/// A parked rotation of which neither key is of use: nothing is put back.
+fn given_up(phase: &Phase) -> Next {
+    let Phase::Parked { was, .. } = phase else {
+        return Err(Some("only a parked rotation can be given up"));
+    };
+    let successor = was.successor().filter(|successor| successor.promotion_begun);
+    let successor = successor.ok_or(Some("the new key is not in service anywhere; abort instead"))?.clone();
+    Ok(Phase::Withdrawing { successor, cause: RollbackCause::NoKeyLeft })
 }
 
 fn rollback(rotation: &Rotation, cause: RollbackCause) -> Next {

@@ -1,5 +1,7 @@
 //! Audit records of everything but rotation events: commands, findings, holds, acknowledgements, and the daemon itself.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -8,10 +10,11 @@ use crate::domain::ack::Ack;
 use crate::domain::audit::{Act, Actor, object};
 use crate::domain::finding::Finding;
 use crate::domain::hold::{Hold, HoldKind, Scope};
-use crate::domain::ids::{CredentialName, ServiceAccountId};
+use crate::domain::ids::{CredentialName, KeyId, ServiceAccountId};
 use crate::domain::key::Key;
 use crate::domain::record::{Obstacle, Record};
 use crate::domain::sanitize::one_line;
+use crate::domain::sharing::SharingGroups;
 
 pub const ROTATION_ASKED: &str = "rotation_asked";
 pub const EMERGENCY_ASKED: &str = "emergency_asked";
@@ -110,6 +113,28 @@ pub fn of_record(before: &Record, after: &Record, actor: &Actor, at: Timestamp) 
         ..Act::new(at, actor.clone(), what, details)
     };
     told.into_iter().map(act).collect()
+}
+
+/// What an operator accepted last, gathered from the records of one credential in their order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Accepted {
+    pub other_keys: BTreeSet<KeyId>,
+    pub sharing_groups: Option<SharingGroups>,
+}
+
+impl Accepted {
+    pub fn note(&mut self, act: &Act) {
+        if act.what != ACCEPTED {
+            return;
+        }
+        let told = |name: &str| act.details.get(name).cloned();
+        if let Some(keys) = told("other_keys").and_then(|keys| serde_json::from_value(keys).ok()) {
+            self.other_keys = keys;
+        }
+        if let Some(groups) = told("sharing_groups").and_then(|groups| serde_json::from_value(groups).ok()) {
+            self.sharing_groups = Some(groups);
+        }
+    }
 }
 
 /// The next state of an account's creation; that a listing shows the account settles a doubt.

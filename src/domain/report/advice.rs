@@ -171,7 +171,8 @@ fn next_verb(reason: ParkReason, rotation: &Rotation) -> &'static str {
         ParkReason::OldKeyUnusable if in_service => "retry",
         ParkReason::OldKeyReenabled => "rollback",
         ParkReason::NewKeyUnusable if in_service && rotation.can_roll_back() => "rollback",
-        ParkReason::NewKeyUnusable if in_service => "retry",
+        // There is nothing to go back to, and the destinations serve a key that is of no use: both are replaced.
+        ParkReason::NewKeyUnusable if in_service => "rotate --emergency",
         ParkReason::OldKeyUnusable | ParkReason::NewKeyUnusable => "abort",
         ParkReason::ForeignValue => "retry --overwrite",
     }

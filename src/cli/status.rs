@@ -20,6 +20,7 @@ use crate::domain::notification::ChannelFailure;
 use crate::domain::policy::Credential;
 use crate::domain::record::Record;
 use crate::domain::report::consumers::uses;
+use crate::domain::report::failing;
 use crate::domain::report::holds::{Around, HoldReport};
 use crate::domain::report::stale_consumers;
 use crate::domain::report::why::WhyReport;
@@ -158,7 +159,7 @@ fn evidence(
     policy: Option<&Credential>,
 ) -> Result<Evidence, ReadError> {
     let mut evidence = Evidence::default();
-    if rotation.is_some() || stale_consumers::applies(policy) {
+    if failing::applies(rotation, policy) || stale_consumers::applies(policy) {
         evidence.acks = journal.acks(name)?;
     }
     if let Some(rotation) = rotation {
@@ -289,7 +290,10 @@ fn colour(health: CredentialHealth) -> &'static str {
         CredentialHealth::Rotating => "34",
         CredentialHealth::Waiting => "36",
         CredentialHealth::Retrying | CredentialHealth::OutOfSync => "33",
-        CredentialHealth::Parked | CredentialHealth::Blocked | CredentialHealth::Damaged => "1;31",
+        CredentialHealth::Parked
+        | CredentialHealth::Blocked
+        | CredentialHealth::Damaged
+        | CredentialHealth::Failing => "1;31",
     }
 }
 

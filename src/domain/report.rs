@@ -8,6 +8,7 @@ pub mod blocked;
 pub mod condition;
 pub mod consumers;
 pub mod destinations;
+pub mod failing;
 pub mod findings;
 mod health;
 pub mod history;
@@ -40,6 +41,7 @@ use crate::domain::record::{LastRotation, Obstacle, Record};
 use crate::domain::report::blocked::{Blocked, SourceDelay};
 use crate::domain::report::condition::Condition;
 use crate::domain::report::destinations::{DestinationReport, DestinationState};
+use crate::domain::report::failing::FailingConsumer;
 use crate::domain::report::holds::HoldReport;
 use crate::domain::report::rollback::RollbackReport;
 use crate::domain::report::stale_consumers::StaleConsumer;
@@ -138,6 +140,9 @@ pub struct CredentialReport {
     pub obstacle: Option<Obstacle>,
     /// Findings of the last inspection, the worst first.
     pub findings: Vec<Finding>,
+    /// Consumers that report that a key of the credential does not work for them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failing_consumers: Vec<FailingConsumer>,
     /// Required consumers whose acknowledgement has expired.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stale_consumers: Vec<StaleConsumer>,
@@ -167,9 +172,9 @@ pub struct RotationReport {
     pub new_fingerprint: Option<Fingerprint>,
     /// The earliest end of the current wait.
     pub waits_until: Option<Timestamp>,
-    /// When the overlap reaches the policy's `at_most`.
+    /// When the overlap, or the return of consumers in a rollback, reaches the policy's `at_most`.
     pub deadline: Option<Timestamp>,
-    /// The state of each gate, during the overlap.
+    /// The state of each gate, during the overlap and the return of consumers in a rollback.
     pub gates: Vec<Verdict>,
     /// The delay and gaps of the provider's evidence. For metrics; [`why::WhyReport`] has all of it.
     #[serde(skip)]
@@ -249,6 +254,7 @@ impl CredentialReport {
             rotation: rotation.map(|rotation| RotationReport::new(rotation, evidence, now)),
             obstacle: record.obstacle.clone(),
             findings: record.findings.clone(),
+            failing_consumers: failing::find(facts),
             stale_consumers: stale_consumers::find(policy, &evidence.acks, now),
             last_emergency: record.answered.clone(),
             partially_published: rotation.is_some() && served > 0 && served < destinations.len(),
@@ -299,7 +305,7 @@ impl RotationReport {
             phase,
             since,
             attempt,
-            attempts_max: _,
+            lost: _,
             last_failure,
             overlap_began,
             dead_man,
@@ -317,6 +323,10 @@ impl RotationReport {
             gates = gate::judge(rotation, evidence, overlap_since, now);
             waits_until = Some(later(overlap_since, plan.terms.at_least));
             deadline = Some(later(overlap_since, plan.terms.at_most));
+        } else if let Phase::Returning { .. } = phase {
+            gates = gate::judge_return(rotation, evidence, *since, now);
+            waits_until = Some(later(*since, plan.terms.at_least));
+            deadline = Some(later(*since, plan.terms.at_most));
         } else if let Phase::Quarantine(_) = phase {
             waits_until = Some(later(*since, plan.terms.quarantine));
         }

@@ -11,7 +11,7 @@ use crate::domain::ids::KeyId;
 use crate::domain::key::KeyRequest;
 use crate::domain::phase::{AfterDiscard, Phase, PhaseName};
 use crate::domain::plan::{RevocationPolicy, Urgency};
-use crate::domain::rotation::{LastFailure, MINTS_PER_ROTATION_MAX, RESTAGINGS_MAX, RollbackCause, Rotation};
+use crate::domain::rotation::{LastFailure, RESTAGINGS_MAX, RollbackCause, Rotation};
 use crate::domain::secret::Fingerprint;
 use crate::domain::successor::{Placement, PlacementState, Served, Successor};
 
@@ -85,12 +85,16 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
             rotation.last_failure.clone().filter(|last_failure| last_failure.effect == EffectName::Mint);
     }
     if let Event::MintRefused { failure } = event {
-        // A refusal leads back to the start; what led there must still slow the next try down. It lost no key.
-        next.attempts_max += 1;
+        // A refusal leads back to the start; what led there must still slow the next try down.
         next.last_failure = Some(effect_failed(rotation, EffectName::Mint, failure, now));
     }
+    let found = matches!(event, Event::LostKeySettled { deleted } if !deleted.is_empty());
+    let discarded = matches!(event, Event::Discarded) && matches!(next.phase, Phase::Due { .. });
+    if found || discarded {
+        next.lost.push(now);
+    }
     if let Event::Retried { .. } = event {
-        next.attempts_max = next.attempt + MINTS_PER_ROTATION_MAX;
+        next.lost.clear();
     }
     if matches!(event, Event::Retried { .. } | Event::OverwriteRequested { .. }) {
         let placements = next.successor().map_or(&[][..], |successor| &successor.placements);

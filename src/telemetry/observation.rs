@@ -18,9 +18,11 @@ use crate::domain::phase::Phase;
 use crate::domain::policy::Credential;
 use crate::domain::record::Record;
 use crate::domain::report::condition::Condition;
+use crate::domain::report::failing;
 use crate::domain::report::holds::Around;
 use crate::domain::report::stale_consumers;
 use crate::domain::report::{CredentialReport, Facts, StatusReport};
+use crate::domain::rotation::Rotation;
 use crate::engine::BUDGET_PERIOD;
 use crate::engine::Context;
 use crate::engine::Handle;
@@ -300,12 +302,13 @@ impl Observer {
         let rotation = known.rotation.as_ref();
         let (name, journal) = (&known.record.credential, self.handle.journal());
         let mut evidence = Evidence::default();
-        // Gates are evaluated during an overlap only.
-        let overlap = rotation.filter(|rotation| matches!(rotation.phase, Phase::Overlap(_)));
-        if overlap.is_some() || stale_consumers::applies(policy) {
+        if failing::applies(rotation, policy) || stale_consumers::applies(policy) {
             evidence.acks = journal.acks(name).await?;
         }
-        if let Some(rotation) = overlap {
+        // Gates are evaluated while consumers switch only, there or back.
+        let judged =
+            |rotation: &&Rotation| matches!(rotation.phase, Phase::Overlap(_) | Phase::Returning { .. });
+        if let Some(rotation) = rotation.filter(judged) {
             let observed = journal.observed(name, rotation.plan.rotation).await?;
             evidence.observed = observed.unwrap_or_default();
         }

@@ -18,7 +18,10 @@ pub(super) fn group(condition: CredentialHealth) -> &'static str {
         CredentialHealth::Fine => "well",
         CredentialHealth::Rotating | CredentialHealth::Waiting => "busy",
         CredentialHealth::Retrying | CredentialHealth::OutOfSync => "warn",
-        CredentialHealth::Parked | CredentialHealth::Blocked | CredentialHealth::Damaged => "bad",
+        CredentialHealth::Parked
+        | CredentialHealth::Blocked
+        | CredentialHealth::Damaged
+        | CredentialHealth::Failing => "bad",
     }
 }
 

@@ -245,7 +245,10 @@ fn colour(health: CredentialHealth) -> &'static str {
         CredentialHealth::Rotating => "34",
         CredentialHealth::Waiting => "36",
         CredentialHealth::Retrying | CredentialHealth::OutOfSync => "33",
-        CredentialHealth::Parked | CredentialHealth::Blocked | CredentialHealth::Damaged => "1;31",
+        CredentialHealth::Parked
+        | CredentialHealth::Blocked
+        | CredentialHealth::Damaged
+        | CredentialHealth::Failing => "1;31",
     }
 }
 

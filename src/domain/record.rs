@@ -19,7 +19,7 @@ use crate::domain::left::LeftDestination;
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::{Destination, Reason, Urgency};
 use crate::domain::policy::{Credential, Mode};
-use crate::domain::rotation::Rotation;
+use crate::domain::rotation::{RollbackCause, Rotation};
 use crate::domain::secret::Fingerprint;
 use crate::domain::sharing::SharingGroups;
 use crate::domain::successor::{PlacementState, Successor};
@@ -172,6 +172,9 @@ impl Record {
             if rotation.plan.emergency {
                 next.findings.retain(|it| it.kind != FindingKind::EmergencyHeld);
             }
+            if let Phase::Withdrawing { successor, cause: RollbackCause::NoKeyLeft } = &rotation.phase {
+                next.prepare_to_replace_both(rotation, successor);
+            }
             return next;
         }
         next.open = None;
@@ -189,6 +192,11 @@ impl Record {
             current.since = now;
             next.due = None;
         }
+        if let Phase::RolledBack { cause: RollbackCause::NoKeyLeft } = &rotation.phase {
+            let why = "neither key of its last rotation was of use any more".to_owned();
+            next.emergency = Some(Urgency { why, since: now });
+            next.aborts = 0;
+        }
         // Findings about a replaced key are resolved.
         let current = next.current.as_ref().map(|current| &current.key);
         next.findings.retain(|it| it.key.is_none() || it.key.as_ref() == current);
@@ -199,6 +207,17 @@ impl Record {
             why,
         });
         next
+    }
+
+    /// The old key may be gone, so that only the record tells what the next one may do; and what serves the new key was
+    /// put there by this rotation, not by somebody else.
+    fn prepare_to_replace_both(&mut self, rotation: &Rotation, successor: &Successor) {
+        if let Some(current) = &mut self.current {
+            current.attributes.get_or_insert_with(|| successor.request.attributes.clone());
+        }
+        let ours = published(rotation, successor);
+        self.published
+            .retain(|known| !ours.iter().any(|it| it.destination.is_same_place(&known.destination)));
     }
 
     fn take_over(&mut self, rotation: &Rotation, successor: &Successor, now: Timestamp) {

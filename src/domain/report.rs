@@ -9,6 +9,7 @@ pub mod condition;
 pub mod consumers;
 pub mod destinations;
 pub mod expiry;
+pub mod failing;
 pub mod findings;
 mod health;
 pub mod held_back;
@@ -47,6 +48,7 @@ use crate::domain::report::blocked::{Blocked, SourceDelay};
 use crate::domain::report::condition::Condition;
 use crate::domain::report::destinations::{DestinationReport, DestinationState};
 use crate::domain::report::expiry::Unrotated;
+use crate::domain::report::failing::FailingConsumer;
 use crate::domain::report::held_back::HeldBack;
 use crate::domain::report::holds::HoldReport;
 use crate::domain::report::left::LeftReport;
@@ -156,6 +158,9 @@ pub struct CredentialReport {
     pub obstacle: Option<Obstacle>,
     /// Findings of the last inspection, the worst first.
     pub findings: Vec<Finding>,
+    /// Consumers that report that a key of the credential does not work for them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failing_consumers: Vec<FailingConsumer>,
     /// Required consumers whose acknowledgement has expired.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stale_consumers: Vec<StaleConsumer>,
@@ -194,9 +199,9 @@ pub struct RotationReport {
     pub new_fingerprint: Option<Fingerprint>,
     /// The earliest end of the current wait.
     pub waits_until: Option<Timestamp>,
-    /// When the overlap reaches the policy's `at_most`.
+    /// When the overlap, or the return of consumers in a rollback, reaches the policy's `at_most`.
     pub deadline: Option<Timestamp>,
-    /// The state of each gate, during the overlap.
+    /// The state of each gate, during the overlap and the return of consumers in a rollback.
     pub gates: Vec<Verdict>,
     /// The delay and gaps of the provider's evidence. For metrics; [`why::WhyReport`] has all of it.
     #[serde(skip)]
@@ -290,6 +295,7 @@ impl CredentialReport {
             rotation: rotation.map(|rotation| RotationReport::new(rotation, evidence, now)),
             obstacle: record.obstacle.clone(),
             findings: record.findings.clone(),
+            failing_consumers: failing::find(facts),
             stale_consumers: stale_consumers::find(policy, &evidence.acks, now),
             last_emergency: record.answered.clone(),
             partially_published: rotation.is_some() && served > 0 && served < destinations.len(),
@@ -364,7 +370,7 @@ impl RotationReport {
             phase,
             since,
             attempt,
-            attempts_max: _,
+            lost: _,
             last_failure,
             overlap_began,
             dead_man,
@@ -383,6 +389,10 @@ impl RotationReport {
             gates = gate::judge(rotation, evidence, overlap_since, now);
             waits_until = Some(later(overlap_since, plan.terms.at_least));
             deadline = Some(later(overlap_since, plan.terms.at_most));
+        } else if let Phase::Returning { .. } = phase {
+            gates = gate::judge_return(rotation, evidence, *since, now);
+            waits_until = Some(later(*since, plan.terms.at_least));
+            deadline = Some(later(*since, plan.terms.at_most));
         } else if let Phase::Quarantine(_) = phase {
             waits_until = Some(later(*since, plan.terms.quarantine));
         }

@@ -11,6 +11,7 @@ use crate::domain::rotation::{ParkReason, RollbackCause, Rotation};
 use crate::domain::secret::Fingerprint;
 use crate::domain::step;
 use crate::engine::commit::ReconcileError;
+use crate::engine::give_up::OldKeyToo;
 use crate::engine::reconciler::Reconciler;
 
 /// A command about one credential.
@@ -208,8 +209,12 @@ impl Reconciler {
 
     /// A rollback is given up by going forward again.
     async fn abort(&mut self, by: String) -> Result<Result<String, String>, ReconcileError> {
-        if self.phase().is_some_and(Phase::is_rollback) {
-            return self.publish_again().await;
+        let is_rollback = |phase: &Phase| phase.is_rollback() || phase.underlying().is_rollback();
+        if self.phase().is_some_and(is_rollback) {
+            return match self.give_up_dead_keys(OldKeyToo::Yes).await? {
+                Some(answer) => Ok(answer),
+                None => self.publish_again().await,
+            };
         }
         self.steer(Event::AbortRequested { by }, "is being aborted").await
     }

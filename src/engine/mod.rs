@@ -28,6 +28,7 @@ mod context;
 mod controller;
 mod effects;
 mod emergency;
+mod give_up;
 mod handle;
 mod hold_cache;
 mod hurry;

@@ -169,7 +169,9 @@ impl Reconciler {
             return Ok(None);
         }
         let rotation = effects.rotation;
-        let Some(effect) = effect::pending(rotation) else { return Ok(Some(Action::AwaitChange)) };
+        let Some(effect) = effect::pending(rotation) else {
+            return Ok(Some(Box::pin(effects.tend_admin_key()).await.into()));
+        };
         let now = effects.context.now();
         let (clock, name) = (effects.context.clock.as_ref(), &rotation.plan.credential);
         let failed_at = |failure: &LastFailure| effects.shared.waits.failed_at(clock, name, failure.last_at);

@@ -9,6 +9,7 @@ mod confirmed;
 mod consumers;
 mod evidence;
 mod expiring;
+mod failing;
 mod harness;
 mod hurried;
 mod leaks;

@@ -1,5 +1,7 @@
 //! Audit records of everything but rotation events: commands, findings, holds, acknowledgements, and the daemon itself.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -8,11 +10,12 @@ use crate::domain::ack::Ack;
 use crate::domain::audit::{Act, Actor, object};
 use crate::domain::finding::Finding;
 use crate::domain::hold::{Hold, HoldKind, Scope};
-use crate::domain::ids::{CredentialName, ServiceAccountId};
+use crate::domain::ids::{CredentialName, KeyId, ServiceAccountId};
 use crate::domain::key::Key;
 use crate::domain::left::LeftDestination;
 use crate::domain::record::{Obstacle, Record};
 use crate::domain::sanitize::one_line;
+use crate::domain::sharing::SharingGroups;
 
 pub const ROTATION_ASKED: &str = "rotation_asked";
 pub const EMERGENCY_ASKED: &str = "emergency_asked";
@@ -143,6 +146,28 @@ fn left_of(before: &Record, after: &Record) -> Vec<(&'static str, Value)> {
     let gone = before.left.iter().filter(|it| !it.forgotten && among(&after.left, it).is_none());
     told.extend(gone.map(|it| (DESTINATION_RETURNED, details(it))));
     told
+}
+
+/// What an operator accepted last, gathered from the records of one credential in their order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Accepted {
+    pub other_keys: BTreeSet<KeyId>,
+    pub sharing_groups: Option<SharingGroups>,
+}
+
+impl Accepted {
+    pub fn note(&mut self, act: &Act) {
+        if act.what != ACCEPTED {
+            return;
+        }
+        let told = |name: &str| act.details.get(name).cloned();
+        if let Some(keys) = told("other_keys").and_then(|keys| serde_json::from_value(keys).ok()) {
+            self.other_keys = keys;
+        }
+        if let Some(groups) = told("sharing_groups").and_then(|groups| serde_json::from_value(groups).ok()) {
+            self.sharing_groups = Some(groups);
+        }
+    }
 }
 
 /// The next state of an account's creation; that a listing shows the account settles a doubt.

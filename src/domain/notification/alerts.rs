@@ -211,6 +211,14 @@ fn of_credential(report: &CredentialReport, now: Timestamp) -> Vec<Alert> {
         let reason = obstacle.kind.label();
         alerts.push(about(report, "obstacle", Severity::Ticket, reason, summary, obstacle.since));
     }
+    let is_parked_for_it = report.rotation.as_ref().and_then(|rotation| rotation.parked.as_ref());
+    let is_parked_for_it = is_parked_for_it.is_some_and(|it| it.reason == ParkReason::ConsumerFailing);
+    for failing in report.failing_consumers.iter().filter(|_| !is_parked_for_it) {
+        let kind = format!("consumer_failing/{}", failing.consumer);
+        let summary = failing.summary();
+        let alert = about(report, &kind, Severity::Page, "consumer_failing", summary, failing.since);
+        alerts.push(Alert { anchor: "rekeydconsumerfailing".to_owned(), ..alert });
+    }
     for silent in &report.stale_consumers {
         let kind = format!("silent/{}", silent.consumer);
         let summary = silent.summary();
@@ -256,7 +264,8 @@ fn of_rotation(report: &CredentialReport, rotation: &RotationReport, now: Timest
         return Some(Alert { anchor: "rekeydconfirmationawaited".to_owned(), ..waits });
     }
     let deadline = rotation.deadline.filter(|deadline| *deadline <= now)?;
-    let is_held = rotation.phase == PhaseName::Overlap && report.attention;
+    let switches = matches!(rotation.phase, PhaseName::Overlap | PhaseName::Returning);
+    let is_held = switches && report.attention;
     (is_held && rotation.gates.iter().any(|gate| !gate.satisfied)).then(|| {
         let late = about(report, "late", Severity::Ticket, "late", &report.summary, deadline);
         Alert { anchor: "overlap-past-its-deadline".to_owned(), ..late }

@@ -11,7 +11,7 @@ use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::plan::Reason;
 use crate::domain::policy::{Credential, Policy};
 use crate::domain::record::Record;
-use crate::domain::report::advice::RELEASED;
+use crate::domain::report::advice::{NEW_RELEASED, RELEASED};
 use crate::domain::report::blocked::Blocked;
 use crate::domain::report::held_back::{HeldBack, WorkspaceState};
 use crate::domain::report::{CredentialHealth, CredentialReport, StatusReport};
@@ -151,7 +151,8 @@ impl CredentialReport {
             .and_then(|action| around.holds.stops(action, workspace.as_ref(), &name, emergency));
         if let Some(hold) = hold {
             // Nothing is about to be done while it is held.
-            let summary = self.summary.strip_suffix(RELEASED).unwrap_or(&self.summary);
+            let summary = self.summary.strip_suffix(RELEASED).or(self.summary.strip_suffix(NEW_RELEASED));
+            let summary = summary.unwrap_or(&self.summary);
             self.summary = format!("{summary}; {hold}");
             self.health = self.health.max(CredentialHealth::Waiting);
             self.attention |= hold.is_breakers();

@@ -29,7 +29,10 @@ pub(super) fn group(condition: CredentialHealth) -> &'static str {
         CredentialHealth::Rotating => "busy",
         CredentialHealth::Waiting => "waits",
         CredentialHealth::Retrying | CredentialHealth::OutOfSync => "warn",
-        CredentialHealth::Parked | CredentialHealth::Blocked | CredentialHealth::Damaged => "bad",
+        CredentialHealth::Parked
+        | CredentialHealth::Blocked
+        | CredentialHealth::Damaged
+        | CredentialHealth::Failing => "bad",
     }
 }
 

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::domain::phase::IN_SERVICE;
 use crate::domain::phase::PhaseName;
 use crate::domain::report::expiry::KeyInUse;
+use crate::domain::report::failing::FailingConsumer;
 use crate::domain::report::{CredentialHealth, CredentialReport};
 use crate::http::page::runbook::{self, Entry};
 
@@ -24,6 +25,9 @@ fn headings(report: &CredentialReport, now: Timestamp) -> Vec<&'static str> {
     if report.damage.is_some() {
         put("Damaged");
     }
+    if !report.failing_consumers.is_empty() {
+        put("RekeydConsumerFailing");
+    }
     if let Some(parked) = rotation.and_then(|rotation| rotation.parked.as_ref()) {
         put(parked.reason.label());
     }
@@ -42,7 +46,8 @@ fn headings(report: &CredentialReport, now: Timestamp) -> Vec<&'static str> {
             KeyInUse::New => "RekeydNewKeyExpiresSoon",
         });
     }
-    if report.attention && report.phase() == Some(PhaseName::Overlap) && report.findings.is_empty() {
+    let switches = matches!(report.phase(), Some(PhaseName::Overlap | PhaseName::Returning));
+    if report.attention && switches && report.findings.is_empty() && report.failing_consumers.is_empty() {
         put("Overlap past its deadline");
     }
     if !report.stale_consumers.is_empty() {
@@ -69,6 +74,10 @@ pub(super) fn impact(report: &CredentialReport, now: Timestamp) -> String {
     if has_expired(report, now) {
         return "The provider refuses the key; consumers that use it fail.".to_owned();
     }
+    if !report.failing_consumers.is_empty() {
+        let each: Vec<String> = report.failing_consumers.iter().map(FailingConsumer::summary).collect();
+        return format!("{}.", each.join(", "));
+    }
     if report.health == CredentialHealth::Damaged {
         return "None until the key expires. The key works, but rekeyd does not manage it.".to_owned();
     }
@@ -84,6 +93,7 @@ pub(super) fn action(report: &CredentialReport, now: Timestamp) -> Option<String
 /// Whether consumers are affected or a key has leaked: such credentials come first.
 pub(super) fn is_urgent(report: &CredentialReport, now: Timestamp) -> bool {
     has_expired(report, now)
+        || !report.failing_consumers.is_empty()
         || report.findings.iter().any(|finding| finding.kind.is_leak() || finding.kind.is_out_of_service())
 }
 
@@ -108,6 +118,7 @@ mod tests {
             "RekeydKeyExpiresSoon",
             "RekeydNewKeyExpiresSoon",
             "Overlap past its deadline",
+            "RekeydConsumerFailing",
             "RekeydConsumerSilent",
             "Partially published",
             "Held by the breaker",

@@ -53,12 +53,13 @@ fn is_healthy(report: &CredentialReport, now: Timestamp) -> bool {
         | CredentialHealth::OutOfSync
         | CredentialHealth::Parked
         | CredentialHealth::Blocked
-        | CredentialHealth::Damaged => false,
+        | CredentialHealth::Damaged
+        | CredentialHealth::Failing => false,
     };
     let is_healthy_rotation = |rotation: &RotationReport| {
-        let is_failing = waiting_on(rotation).iter().any(|(gate, _)| *gate == GateName::Failing);
         let is_stuck =
             report.health == CredentialHealth::Rotating && is_before(Some(rotation.phase_since), late_limit);
+        let is_failing = waiting_on(rotation).iter().any(|(gate, _)| *gate == GateName::Failing);
         !is_failing
             && !is_stuck
             && rotation.safety_call.is_none()
@@ -112,6 +113,15 @@ fn credential(samples: &mut Samples, report: &CredentialReport) {
     {
         samples.put(catalogue::FINDING, &[name, workspace, kind.label()], 1.0);
     }
+    // Consumers that fail are told whatever waits for them.
+    let of_gate = report.rotation.iter().flat_map(waiting_on);
+    let of_gate = of_gate.filter(|(gate, _)| *gate == GateName::Failing).map(|(_, party)| party);
+    let failing: BTreeSet<&str> =
+        report.failing_consumers.iter().map(|it| it.consumer.as_str()).chain(of_gate).collect();
+    for party in failing {
+        let labels = [name, workspace, GateName::Failing.label(), party];
+        samples.put(catalogue::GATE_WAITING_ON, &labels, 1.0);
+    }
     for silent in &report.stale_consumers {
         let labels = [name, workspace, silent.consumer.as_str()];
         samples.instant(catalogue::SILENT_SINCE, &labels, Some(silent.since));
@@ -150,7 +160,7 @@ fn rotation(samples: &mut Samples, which: [&str; 2], report: &RotationReport) {
     for verdict in &report.gates {
         samples.flag(catalogue::GATE_SATISFIED, &[name, workspace, verdict.gate.label()], verdict.satisfied);
     }
-    for (gate, party) in waiting_on(report) {
+    for (gate, party) in waiting_on(report).into_iter().filter(|(gate, _)| *gate != GateName::Failing) {
         samples.put(catalogue::GATE_WAITING_ON, &[name, workspace, gate.label(), party], 1.0);
     }
     for SourceDelay { source, late_by, blind, blind_since } in &report.evidence {

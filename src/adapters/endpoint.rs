@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::tls::TlsInfo;
-use reqwest::{Certificate, Client, Url};
+use reqwest::{Certificate, Url};
 
 pub use crate::adapters::endpoint::certificate::validity;
 
 use crate::domain::sanitize::one_line;
+use crate::outgoing::client_to;
 
 mod certificate;
 pub mod reach;
@@ -41,7 +42,7 @@ pub async fn addresses(url: &Url, limit: Duration) -> Result<Vec<SocketAddr>, St
 }
 
 /// Requests the root path without any key, and returns when the server's certificate expires; `None` if it cannot be
-/// parsed. Uses the proxy that the environment names, as the calls themselves do.
+/// parsed. Goes through a proxy where the calls themselves do.
 ///
 /// # Errors
 /// Why no encrypted connection can be made.
@@ -50,12 +51,7 @@ pub async fn certificate_expiry(
     ca_pem: Option<&[u8]>,
     limit: Duration,
 ) -> Result<Option<Timestamp>, CertificateError> {
-    let builder = Client::builder()
-        .tls_info(true)
-        .redirect(reqwest::redirect::Policy::none())
-        .timeout(limit)
-        .http1_only()
-        .pool_max_idle_per_host(0);
+    let builder = client_to(url).tls_info(true).timeout(limit).http1_only().pool_max_idle_per_host(0);
     let builder = match ca_pem {
         Some(pem) => {
             let trusted = Certificate::from_pem_bundle(pem).map_err(|_| CertificateError::CaFile)?;

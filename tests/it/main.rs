@@ -44,6 +44,7 @@ mod pid_one;
 mod plan;
 mod prober;
 mod promises;
+mod proxied;
 mod rehearse;
 mod sandbox;
 mod signals;

@@ -44,6 +44,8 @@ impl LastUse {
     #[must_use]
     pub fn learn(before: Option<&Self>, key: &Key, readings: &[Reading], at: Timestamp) -> Self {
         let before = before.filter(|before| before.key == key.id);
+        let readings: Vec<Reading> =
+            readings.iter().map(|reading| reading.about(std::slice::from_ref(key))).collect();
         let answers = || readings.iter().filter_map(|reading| Some((reading, reading.uses.as_ref().ok()?)));
         let mut next = Self {
             key: key.id.clone(),
@@ -167,7 +169,7 @@ mod tests {
             (key(None).id, vec![used])
         };
         let uses = uses.map(|until| until.map(used).into_iter().collect()).map_err(str::to_owned);
-        Reading { source, at: NOON, since: earlier(NOON, minutes(60)), uses }
+        Reading { source, at: NOON, since: earlier(NOON, minutes(60)), uses, untold: BTreeMap::new() }
     }
 
     fn told(known: &LastUse) -> String {

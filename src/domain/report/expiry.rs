@@ -289,12 +289,22 @@ mod tests {
             (0, vec![hold(HoldKind::Everything, "uid 7")], None),
         ] {
             let (holds, records) = (Holds::new(holds), BTreeMap::new());
-            let around = Around { holds: &holds, policy: &Policy::default(), records: &records };
+            let around = Around {
+                holds: &holds,
+                policy: &Policy::default(),
+                records: &records,
+                workspaces: &BTreeMap::new(),
+            };
             let told = report(month, left).with_holds(&around, at(0));
             assert_eq!(told.unrotated, found, "{left} {holds:?}");
         }
         let (holds, records) = (Holds::new(vec![]), BTreeMap::new());
-        let around = Around { holds: &holds, policy: &Policy::default(), records: &records };
+        let around = Around {
+            holds: &holds,
+            policy: &Policy::default(),
+            records: &records,
+            workspaces: &BTreeMap::new(),
+        };
         let told = |change: fn(&mut CredentialReport)| {
             let mut report = report(month, 71 * HOUR);
             change(&mut report);

@@ -10,6 +10,7 @@ PYTHON ?= python3
 TEST_VENV := target/venv
 LINT_VENV := target/lint-venv
 PROGRAMS := target/programs
+AXE := target/axe
 CARGO_DENY := 0.20.2
 CARGO_DEB := 3.8.0
 # Never changes Cargo.lock.
@@ -21,7 +22,7 @@ help:  ## list the targets
 demo:  ## a full rotation in two minutes, with a sandbox, consumers and a crash
 	cargo run $(CARGO_FLAGS) --quiet -- demo
 
-test: $(TEST_VENV)/.installed $(PROGRAMS)/.installed  ## run all tests; installs moto, promtool, libfaketime and a browser first
+test: $(TEST_VENV)/.installed $(PROGRAMS)/.installed $(AXE)/.installed  ## run all tests; installs moto, promtool, libfaketime, a browser and axe first
 	@export PATH="$(CURDIR)/$(PROGRAMS):$(CURDIR)/$(TEST_VENV)/bin:$$PATH"; \
 	export REKEYD_MOTO_SERVER="$(CURDIR)/$(TEST_VENV)/bin/moto_server"; \
 	if cargo nextest --version >/dev/null 2>&1; then \
@@ -83,6 +84,11 @@ tools:  ## install the programs for lint, audit and deb
 target/sbom.cdx.json: Cargo.lock Cargo.toml packaging/sbom
 	@mkdir -p $(@D)
 	packaging/sbom > $@.new && mv $@.new $@
+
+# Only axe.min.js of it is used, in the browser: what else the package needs is left out.
+$(AXE)/.installed: tests/axe.txt $(TEST_VENV)/.installed
+	$(TEST_VENV)/bin/pip install --quiet --no-deps --require-hashes --upgrade --target $(AXE) -r tests/axe.txt
+	@touch $@
 
 $(PROGRAMS)/.installed: tests/programs
 	@tests/programs $(PROGRAMS)

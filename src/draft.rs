@@ -2,13 +2,14 @@
 //!
 //! Service accounts that cannot be rotated safely as they are become comments with the reason, for an operator to decide.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use crate::config_file::secret_source::SecretSource;
-use crate::domain::ids::CredentialName;
+use crate::domain::ids::{CredentialName, KeyId};
 use crate::domain::key::{Account, Inventory, Key, Permissions};
+use crate::domain::last_use::LastUse;
 use crate::domain::sanitize::{is_unseen, one_line, quoted, shortened};
 use crate::ports::store_kind::{InitForm, StoreKind};
 use crate::stores::KINDS;
@@ -62,6 +63,14 @@ pub fn prefixed_stores() -> String {
     prefixed.collect::<Vec<_>>().join(" and ")
 }
 
+/// How long a key in use has to be idle before it is disabled: a nightly job has run once.
+const IDLE: &str = "24h";
+
+const IDLE_GATE: &str = "wait_for = { idle = \"24h\" }\n";
+
+/// What is known of the use of keys.
+pub type Uses = BTreeMap<KeyId, LastUse>;
+
 /// The inputs of a draft, beside the listing.
 pub struct Workspace<'a> {
     pub base_url: &'a str,
@@ -71,6 +80,13 @@ pub struct Workspace<'a> {
     /// Prefix of secret names in stores that other programs fill too.
     pub prefix: &'a str,
     pub at: Timestamp,
+    pub uses: &'a Uses,
+}
+
+/// The keys of which a draft tells the use: those that a rotation could start with.
+#[must_use]
+pub fn asked_about(inventory: &Inventory, now: Timestamp) -> Vec<Key> {
+    inventory.keys().filter(|key| key.is_alive(now)).cloned().collect()
 }
 
 /// A policy as text, and the number of its credentials.
@@ -89,11 +105,12 @@ pub fn draft(workspace: &Workspace<'_>, inventory: &Inventory) -> Draft {
     let (mut names, mut included, mut skipped) = (BTreeSet::new(), 0, 0);
     for account in &inventory.accounts {
         let name = name_for(account, &mut names);
-        match usable(account, workspace.at) {
+        match usable(account, workspace) {
             Ok(key) => {
                 included += 1;
-                text += &format!("\n# {}\n", of_key(account, key));
+                text += &format!("\n# {}\n{}", of_key(account, key), of_use(workspace, key, &name));
                 text += &credential(workspace, inventory, account, &name, None);
+                text += waits_for(workspace, key);
             }
             Err(Skipped { why, adopt }) => {
                 skipped += 1;
@@ -106,6 +123,25 @@ pub fn draft(workspace: &Workspace<'_>, inventory: &Inventory) -> Draft {
     }
     text += &new_account(workspace, inventory, &mut names);
     Draft { text, included, skipped }
+}
+
+/// What the provider showed of the key's use, as a comment.
+fn of_use(workspace: &Workspace<'_>, key: &Key, name: &CredentialName) -> String {
+    let Some(used) = workspace.uses.get(&key.id) else { return String::new() };
+    let told = used.told(|at| at.strftime("%Y-%m-%d %H:%M UTC").to_string());
+    let what = match used.last {
+        Some(_) => format!("Last used {told}. The old key is kept until no use of it was seen for {IDLE}."),
+        None => {
+            format!("Its use: {told}. Without a gate, its first rotation waits for `rekeyd confirm {name}`.")
+        }
+    };
+    format!("# {}\n", shown(&what))
+}
+
+/// The gate that the provider's evidence makes possible.
+fn waits_for(workspace: &Workspace<'_>, key: &Key) -> &'static str {
+    let is_used = workspace.uses.get(&key.id).is_some_and(|used| used.last.is_some());
+    if is_used { IDLE_GATE } else { "" }
 }
 
 /// An example of a credential whose account rekeyd creates, where the API can.
@@ -189,8 +225,9 @@ struct Skipped<'a> {
 }
 
 /// The only key that a rotation can start with.
-fn usable(account: &Account, now: Timestamp) -> Result<&Key, Skipped<'_>> {
-    let alive: Vec<&Key> = account.keys.iter().filter(|key| key.is_alive(now)).collect();
+fn usable<'a>(account: &'a Account, workspace: &Workspace<'_>) -> Result<&'a Key, Skipped<'a>> {
+    let alive: Vec<&Key> = account.keys.iter().filter(|key| key.is_alive(workspace.at)).collect();
+    let last_use = |key: &Key| workspace.uses.get(&key.id).and_then(|used| used.last);
     let skipped = |why: &str, adopt| Skipped { why: why.to_owned(), adopt };
     let key = match alive.as_slice() {
         [key] => *key,
@@ -199,14 +236,19 @@ fn usable(account: &Account, now: Timestamp) -> Result<&Key, Skipped<'_>> {
         }
         [] => return Err(skipped("all of its keys are disabled or expired", None)),
         [first, ..] => {
-            let named: Vec<String> =
-                alive.iter().take(KEYS_NAMED_MAX).map(|key| format!("`{}`", key.id)).collect();
+            let named = |key: &&Key| {
+                let used =
+                    last_use(key).map(|at| format!(", last used {}", at.strftime("%Y-%m-%d %H:%M UTC")));
+                format!("`{}`{}", key.id, used.unwrap_or_default())
+            };
+            let named: Vec<String> = alive.iter().take(KEYS_NAMED_MAX).map(named).collect();
             let why = format!(
                 "it has {} enabled keys ({}); set `adopt` to the one that consumers use",
                 alive.len(),
                 named.join(", ")
             );
-            return Err(Skipped { why, adopt: Some(first) });
+            let used = alive.iter().filter(|key| last_use(key).is_some()).max_by_key(|key| last_use(key));
+            return Err(Skipped { why, adopt: Some(used.unwrap_or(first)) });
         }
     };
     match &key.attributes.permissions {

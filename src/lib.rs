@@ -30,6 +30,7 @@ pub mod engine;
 pub mod http;
 mod loopback;
 pub mod notify;
+mod outgoing;
 mod plain_file;
 pub mod ports;
 mod process_group;

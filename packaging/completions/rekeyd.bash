@@ -55,6 +55,9 @@ _rekeyd() {
             rekeyd,forecast)
                 cmd="rekeyd__subcmd__forecast"
                 ;;
+            rekeyd,forget)
+                cmd="rekeyd__subcmd__forget"
+                ;;
             rekeyd,healthcheck)
                 cmd="rekeyd__subcmd__healthcheck"
                 ;;
@@ -196,6 +199,9 @@ _rekeyd() {
             rekeyd__subcmd__help,forecast)
                 cmd="rekeyd__subcmd__help__subcmd__forecast"
                 ;;
+            rekeyd__subcmd__help,forget)
+                cmd="rekeyd__subcmd__help__subcmd__forget"
+                ;;
             rekeyd__subcmd__help,healthcheck)
                 cmd="rekeyd__subcmd__help__subcmd__healthcheck"
                 ;;
@@ -296,7 +302,7 @@ _rekeyd() {
 
     case "${cmd}" in
         rekeyd)
-            opts="-h -V --help --version tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help"
+            opts="-h -V --help --version tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -310,12 +316,20 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__abort)
-            opts="-h --yes --socket --policy --output --help"
+            opts="-h --workspace --reason --all --yes --socket --policy --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --workspace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -W "mint_refused mints_exhausted unrestricted old_key_unusable old_key_reenabled new_key_unusable foreign_value cannot_roll_back consumer_failing probe_red reinstated widened" -- "${cur}"))
+                    return 0
+                    ;;
                 --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -336,12 +350,20 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__accept)
-            opts="-h --socket --policy --output --help"
+            opts="-h --workspace --reason --all --yes --socket --policy --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --workspace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -W "mint_refused mints_exhausted unrestricted old_key_unusable old_key_reenabled new_key_unusable foreign_value cannot_roll_back consumer_failing probe_red reinstated widened" -- "${cur}"))
+                    return 0
+                    ;;
                 --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -824,12 +846,20 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__confirm)
-            opts="-h --socket --policy --output --help"
+            opts="-h --workspace --reason --all --yes --socket --policy --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --workspace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -W "mint_refused mints_exhausted unrestricted old_key_unusable old_key_reenabled new_key_unusable foreign_value cannot_roll_back consumer_failing probe_red reinstated widened" -- "${cur}"))
+                    return 0
+                    ;;
                 --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -983,6 +1013,32 @@ _rekeyd() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        rekeyd__subcmd__forget)
+            opts="-h --socket --policy --output --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --policy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         rekeyd__subcmd__healthcheck)
             opts="-h --url --file --timeout --ca-file --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -1018,7 +1074,7 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__help)
-            opts="tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help"
+            opts="tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1256,6 +1312,20 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__help__subcmd__forecast)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rekeyd__subcmd__help__subcmd__forget)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1998,12 +2068,20 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__retry)
-            opts="-h --overwrite --yes --socket --policy --output --help"
+            opts="-h --workspace --reason --all --overwrite --yes --socket --policy --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --workspace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -W "mint_refused mints_exhausted unrestricted old_key_unusable old_key_reenabled new_key_unusable foreign_value cannot_roll_back consumer_failing probe_red reinstated widened" -- "${cur}"))
+                    return 0
+                    ;;
                 --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2050,12 +2128,20 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__rotate)
-            opts="-h --wait --emergency --yes --socket --policy --output --help"
+            opts="-h --workspace --reason --all --wait --emergency --yes --socket --policy --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --workspace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -W "mint_refused mints_exhausted unrestricted old_key_unusable old_key_reenabled new_key_unusable foreign_value cannot_roll_back consumer_failing probe_red reinstated widened" -- "${cur}"))
+                    return 0
+                    ;;
                 --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2094,7 +2180,7 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__sandbox)
-            opts="-h --listen --api-version --admin-key-file --seed --account --admin-account --help"
+            opts="-h --listen --api-version --admin-key-file --seed --account --empty-account --key-directory --admin-account --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2117,6 +2203,14 @@ _rekeyd() {
                     return 0
                     ;;
                 --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --empty-account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-directory)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2146,12 +2240,28 @@ _rekeyd() {
             return 0
             ;;
         rekeyd__subcmd__status)
-            opts="-h --why --journal --policy --output --no-color --now --exit-code --help"
+            opts="-h --workspace --attention --phase --sort --why --watch --journal --policy --output --no-color --now --exit-code --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --workspace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --phase)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sort)
+                    COMPREPLY=($(compgen -W "health name workspace age due" -- "${cur}"))
+                    return 0
+                    ;;
+                --watch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --journal)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

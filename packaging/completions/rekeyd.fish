@@ -41,7 +41,7 @@ complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "rehearse" -d 'Simulat
 complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "audit" -d 'Show, verify or export the audit log'
 complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "history" -d 'Show the past rotations of a credential'
 complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "rotate" -d 'Rotate a credential now, regardless of its schedule'
-complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "retry" -d 'Resume a parked rotation'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "retry" -d 'Resume a parked rotation, or end the wait after a failure'
 complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "abort" -d 'Cancel a rotation whose new key is not in use yet'
 complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "rollback" -d 'Roll back to the old key'
 complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "confirm" -d 'Confirm that consumers use the new key, so that the old one may be revoked'
@@ -52,6 +52,7 @@ complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "pause" -d 'Pause key 
 complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "resume" -d 'Lift a pause, or reset a tripped breaker'
 complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "reload" -d 'Reload the policy; an invalid one is refused and the old one stays in force'
 complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "account" -d 'Create a service account in a workspace'
+complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "forget" -d 'Name a destination that left the policy no longer: its value was removed'
 complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "sweep" -d 'Look for orphaned keys now'
 complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "agent" -d 'Run beside an application: follow its secrets, reload or restart it, and acknowledge'
 complete -c rekeyd -n "__fish_rekeyd_needs_command" -f -a "sandbox" -d 'Run a simulated ElevenLabs workspace on this machine, for tests'
@@ -91,15 +92,24 @@ complete -c rekeyd -n "__fish_rekeyd_using_subcommand doctor" -l write-probe -d 
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand doctor" -l iam -d 'Print the minimal IAM policy document for this policy, and make no calls'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand schema" -s h -l help -d 'Print help'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l workspace -d 'Only those of this workspace' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l phase -d 'Only those whose rotation is in this phase, or parked in it' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l sort -d 'Order of the table' -r -f -a "health\t'The worst first'
+name\t''
+workspace\t''
+age\t'The oldest key first'
+due\t'The next to be rotated first'"
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l watch -d 'Show it again every two seconds, or as often as given, until interrupted' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l journal -d 'The journal of the daemon, which may be running or not, or a copy; by default the one of the policy' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l policy -d 'The policy of the daemon: says where the journal is, and which credentials there should be; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml, and none with --journal' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l output -d 'Output format' -r -f -a "table\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l no-color -d 'No colours, even on a terminal' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l now -d 'The time to tell by, instead of the clock\'s' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l why -d 'Explain the credential\'s state: gates, evidence, lagging consumers and rollback'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l attention -d 'Only those that need an operator'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l why -d 'Explain one credential\'s state: gates, evidence, lagging consumers and rollback'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -l exit-code -d 'Exit with 4 if a credential needs an operator'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -s h -l help -d 'Print help'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand consumers" -l journal -d 'The journal of the daemon, which may be running or not, or a copy; by default the one of the policy' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand consumers" -l policy -d 'The policy of the daemon: says where the journal is, and which credentials there should be; by default $REKEYD_POLICY, else /etc/rekeyd/policy.toml, and none with --journal' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand consumers" -l output -d 'Output format' -r -f -a "table\t''
@@ -179,48 +189,120 @@ complete -c rekeyd -n "__fish_rekeyd_using_subcommand history" -l no-color -d 'N
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand history" -l now -d 'The time to tell by, instead of the clock\'s' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand history" -l limit -d 'How many rotations, counted from the newest' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand history" -s h -l help -d 'Print help'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -l workspace -d 'Only those of this workspace' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -l reason -d 'Only those whose rotation is parked for this reason' -r -f -a "mint_refused\t''
+mints_exhausted\t''
+unrestricted\t''
+old_key_unusable\t''
+old_key_reenabled\t''
+new_key_unusable\t''
+foreign_value\t''
+cannot_roll_back\t''
+consumer_failing\t''
+probe_red\t''
+reinstated\t''
+widened\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -l socket -d 'The daemon\'s socket; defaults to that of --policy, then $REKEYD_SOCKET, then that of $REKEYD_POLICY, then $RUNTIME_DIRECTORY/rekeyd.sock, then that of /etc/rekeyd/policy.toml' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -l policy -d 'The daemon\'s policy, to read the socket path from' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -l output -d 'Output format' -r -f -a "text\t''
 json\t''"
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -l all -d 'Every credential that the command is possible for'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -l wait -d 'Wait until the rotation has ended, quarantine included, or needs an operator (exit code 1)'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -l emergency -d 'The key has leaked: skip all waits, and revoke the old key as soon as the new one is current'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -l yes -d 'Skip the confirmation prompt; there is none without a terminal or with --output json'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -l yes -d 'Skip the confirmation prompt; there is none without a terminal or with --output json. Then credentials that are not all named are left as they are without it'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rotate" -s h -l help -d 'Print help'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand retry" -l workspace -d 'Only those of this workspace' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand retry" -l reason -d 'Only those whose rotation is parked for this reason' -r -f -a "mint_refused\t''
+mints_exhausted\t''
+unrestricted\t''
+old_key_unusable\t''
+old_key_reenabled\t''
+new_key_unusable\t''
+foreign_value\t''
+cannot_roll_back\t''
+consumer_failing\t''
+probe_red\t''
+reinstated\t''
+widened\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand retry" -l socket -d 'The daemon\'s socket; defaults to that of --policy, then $REKEYD_SOCKET, then that of $REKEYD_POLICY, then $RUNTIME_DIRECTORY/rekeyd.sock, then that of /etc/rekeyd/policy.toml' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand retry" -l policy -d 'The daemon\'s policy, to read the socket path from' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand retry" -l output -d 'Output format' -r -f -a "text\t''
 json\t''"
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand retry" -l all -d 'Every credential that the command is possible for'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand retry" -l overwrite -d 'Overwrite values in the destinations that rekeyd did not write'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand retry" -l yes -d 'Skip the confirmation prompt; there is none without a terminal or with --output json'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand retry" -l yes -d 'Skip the confirmation prompt; there is none without a terminal or with --output json. Then credentials that are not all named are left as they are without it'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand retry" -s h -l help -d 'Print help'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand abort" -l workspace -d 'Only those of this workspace' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand abort" -l reason -d 'Only those whose rotation is parked for this reason' -r -f -a "mint_refused\t''
+mints_exhausted\t''
+unrestricted\t''
+old_key_unusable\t''
+old_key_reenabled\t''
+new_key_unusable\t''
+foreign_value\t''
+cannot_roll_back\t''
+consumer_failing\t''
+probe_red\t''
+reinstated\t''
+widened\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand abort" -l socket -d 'The daemon\'s socket; defaults to that of --policy, then $REKEYD_SOCKET, then that of $REKEYD_POLICY, then $RUNTIME_DIRECTORY/rekeyd.sock, then that of /etc/rekeyd/policy.toml' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand abort" -l policy -d 'The daemon\'s policy, to read the socket path from' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand abort" -l output -d 'Output format' -r -f -a "text\t''
 json\t''"
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand abort" -l yes -d 'Skip the confirmation prompt; there is none without a terminal or with --output json'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand abort" -l all -d 'Every credential that the command is possible for'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand abort" -l yes -d 'Skip the confirmation prompt; there is none without a terminal or with --output json. Then credentials that are not all named are left as they are without it'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand abort" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rollback" -l socket -d 'The daemon\'s socket; defaults to that of --policy, then $REKEYD_SOCKET, then that of $REKEYD_POLICY, then $RUNTIME_DIRECTORY/rekeyd.sock, then that of /etc/rekeyd/policy.toml' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rollback" -l policy -d 'The daemon\'s policy, to read the socket path from' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rollback" -l output -d 'Output format' -r -f -a "text\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rollback" -l check -d 'Only report whether a rollback is possible, and until when (exit code 0 or 1)'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand rollback" -l yes -d 'Skip the confirmation prompt; there is none without a terminal or with --output json'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand rollback" -l yes -d 'Skip the confirmation prompt; there is none without a terminal or with --output json. Then credentials that are not all named are left as they are without it'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand rollback" -s h -l help -d 'Print help'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand confirm" -l workspace -d 'Only those of this workspace' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand confirm" -l reason -d 'Only those whose rotation is parked for this reason' -r -f -a "mint_refused\t''
+mints_exhausted\t''
+unrestricted\t''
+old_key_unusable\t''
+old_key_reenabled\t''
+new_key_unusable\t''
+foreign_value\t''
+cannot_roll_back\t''
+consumer_failing\t''
+probe_red\t''
+reinstated\t''
+widened\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand confirm" -l socket -d 'The daemon\'s socket; defaults to that of --policy, then $REKEYD_SOCKET, then that of $REKEYD_POLICY, then $RUNTIME_DIRECTORY/rekeyd.sock, then that of /etc/rekeyd/policy.toml' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand confirm" -l policy -d 'The daemon\'s policy, to read the socket path from' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand confirm" -l output -d 'Output format' -r -f -a "text\t''
 json\t''"
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand confirm" -l all -d 'Every credential that the command is possible for'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand confirm" -l yes -d 'Skip the confirmation prompt; there is none without a terminal or with --output json. Then credentials that are not all named are left as they are without it'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand confirm" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand reinstate" -l socket -d 'The daemon\'s socket; defaults to that of --policy, then $REKEYD_SOCKET, then that of $REKEYD_POLICY, then $RUNTIME_DIRECTORY/rekeyd.sock, then that of /etc/rekeyd/policy.toml' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand reinstate" -l policy -d 'The daemon\'s policy, to read the socket path from' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand reinstate" -l output -d 'Output format' -r -f -a "text\t''
 json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand reinstate" -s h -l help -d 'Print help'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand accept" -l workspace -d 'Only those of this workspace' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand accept" -l reason -d 'Only those whose rotation is parked for this reason' -r -f -a "mint_refused\t''
+mints_exhausted\t''
+unrestricted\t''
+old_key_unusable\t''
+old_key_reenabled\t''
+new_key_unusable\t''
+foreign_value\t''
+cannot_roll_back\t''
+consumer_failing\t''
+probe_red\t''
+reinstated\t''
+widened\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand accept" -l socket -d 'The daemon\'s socket; defaults to that of --policy, then $REKEYD_SOCKET, then that of $REKEYD_POLICY, then $RUNTIME_DIRECTORY/rekeyd.sock, then that of /etc/rekeyd/policy.toml' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand accept" -l policy -d 'The daemon\'s policy, to read the socket path from' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand accept" -l output -d 'Output format' -r -f -a "text\t''
 json\t''"
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand accept" -l all -d 'Every credential that the command is possible for'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand accept" -l yes -d 'Skip the confirmation prompt; there is none without a terminal or with --output json. Then credentials that are not all named are left as they are without it'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand accept" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand repair" -l socket -d 'The daemon\'s socket; defaults to that of --policy, then $REKEYD_SOCKET, then that of $REKEYD_POLICY, then $RUNTIME_DIRECTORY/rekeyd.sock, then that of /etc/rekeyd/policy.toml' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand repair" -l policy -d 'The daemon\'s policy, to read the socket path from' -r -F
@@ -263,6 +345,11 @@ json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand account; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand account; and __fish_seen_subcommand_from help" -f -a "create" -d 'Create a service account, unless one of this name exists; the daemon records it in its audit log'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand account; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand forget" -l socket -d 'The daemon\'s socket; defaults to that of --policy, then $REKEYD_SOCKET, then that of $REKEYD_POLICY, then $RUNTIME_DIRECTORY/rekeyd.sock, then that of /etc/rekeyd/policy.toml' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand forget" -l policy -d 'The daemon\'s policy, to read the socket path from' -r -F
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand forget" -l output -d 'Output format' -r -f -a "text\t''
+json\t''"
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand forget" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand sweep" -l socket -d 'The daemon\'s socket; defaults to that of --policy, then $REKEYD_SOCKET, then that of $REKEYD_POLICY, then $RUNTIME_DIRECTORY/rekeyd.sock, then that of /etc/rekeyd/policy.toml' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand sweep" -l policy -d 'The daemon\'s policy, to read the socket path from' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand sweep" -l output -d 'Output format' -r -f -a "text\t''
@@ -303,7 +390,9 @@ september2026\t'`key_id`, allowed addresses, disable reasons, the usage hash, an
 november2026\t'Expiry, concurrency limits and `POST …/disable` as well'"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand sandbox" -l admin-key-file -d 'Where the admin key is, or is written to (mode 0600) if the file is not there; by default a temporary file' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand sandbox" -l seed -d 'Make ids, values and the chances of faults repeatable' -r
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand sandbox" -l account -d 'A service account to begin with; may be given several times' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand sandbox" -l account -d 'A service account to begin with, which has one key; may be given several times' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand sandbox" -l empty-account -d 'A service account to begin with that has no key; may be given several times' -r
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand sandbox" -l key-directory -d 'Directory to write the key of each `--account` to, in a file of the account\'s name (mode 0600)' -r -F
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand sandbox" -l admin-account -d 'A service account to begin with that has one key, which may administer the workspace: for rehearsing an admin key that is itself kept fresh' -r
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand sandbox" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand demo" -l for -d 'How long rotations go on, at least 15s' -r
@@ -331,41 +420,42 @@ json\t''"
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand healthcheck" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand man" -s h -l help -d 'Print help'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "tethered" -d 'Run an application that is killed when its agent dies'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "contained" -d 'Run a program and end everything that it started'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "run" -d 'Run the daemon: rotate the credentials of the policy'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "check" -d 'Validate a policy and summarize it'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "init" -d 'Draft a policy from a workspace\'s service accounts'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "doctor" -d 'Check live dependencies and suggest fixes'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "schema" -d 'Print the policy\'s JSON Schema, for editors'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "status" -d 'Show the status of every credential, the worst first'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "consumers" -d 'Show which consumer uses which key, and when it was last seen'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "plan" -d 'Show the next rotation and its calls, without making them'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "forecast" -d 'Show upcoming rotations, and warn if the schedule cannot be kept'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "rehearse" -d 'Simulate the policy over many days, with slow consumers and crashes'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "audit" -d 'Show, verify or export the audit log'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "history" -d 'Show the past rotations of a credential'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "rotate" -d 'Rotate a credential now, regardless of its schedule'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "retry" -d 'Resume a parked rotation'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "abort" -d 'Cancel a rotation whose new key is not in use yet'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "rollback" -d 'Roll back to the old key'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "confirm" -d 'Confirm that consumers use the new key, so that the old one may be revoked'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "reinstate" -d 'Re-enable a disabled old key at once, and park the rotation'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "accept" -d 'Accept out-of-band changes of a key\'s permissions, limits and sibling keys'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "repair" -d 'Rebuild a damaged credential record from the journal\'s events'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "pause" -d 'Pause key creation, revocation, or both'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "resume" -d 'Lift a pause, or reset a tripped breaker'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "reload" -d 'Reload the policy; an invalid one is refused and the old one stays in force'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "account" -d 'Create a service account in a workspace'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "sweep" -d 'Look for orphaned keys now'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "agent" -d 'Run beside an application: follow its secrets, reload or restart it, and acknowledge'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "sandbox" -d 'Run a simulated ElevenLabs workspace on this machine, for tests'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "demo" -d 'Watch rotations, a crash and a recovery on this machine, without an account'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "notify" -d 'Test the notification channels'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "healthcheck" -d 'Check the daemon\'s health, for containers'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "completions" -d 'Generate shell completions'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "man" -d 'Write the manual pages'
-complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account sweep agent sandbox demo notify healthcheck completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "tethered" -d 'Run an application that is killed when its agent dies'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "contained" -d 'Run a program and end everything that it started'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "run" -d 'Run the daemon: rotate the credentials of the policy'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "check" -d 'Validate a policy and summarize it'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "init" -d 'Draft a policy from a workspace\'s service accounts'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "doctor" -d 'Check live dependencies and suggest fixes'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "schema" -d 'Print the policy\'s JSON Schema, for editors'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "status" -d 'Show the status of every credential, the worst first'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "consumers" -d 'Show which consumer uses which key, and when it was last seen'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "plan" -d 'Show the next rotation and its calls, without making them'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "forecast" -d 'Show upcoming rotations, and warn if the schedule cannot be kept'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "rehearse" -d 'Simulate the policy over many days, with slow consumers and crashes'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "audit" -d 'Show, verify or export the audit log'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "history" -d 'Show the past rotations of a credential'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "rotate" -d 'Rotate a credential now, regardless of its schedule'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "retry" -d 'Resume a parked rotation, or end the wait after a failure'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "abort" -d 'Cancel a rotation whose new key is not in use yet'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "rollback" -d 'Roll back to the old key'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "confirm" -d 'Confirm that consumers use the new key, so that the old one may be revoked'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "reinstate" -d 'Re-enable a disabled old key at once, and park the rotation'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "accept" -d 'Accept out-of-band changes of a key\'s permissions, limits and sibling keys'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "repair" -d 'Rebuild a damaged credential record from the journal\'s events'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "pause" -d 'Pause key creation, revocation, or both'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "resume" -d 'Lift a pause, or reset a tripped breaker'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "reload" -d 'Reload the policy; an invalid one is refused and the old one stays in force'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "account" -d 'Create a service account in a workspace'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "forget" -d 'Name a destination that left the policy no longer: its value was removed'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "sweep" -d 'Look for orphaned keys now'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "agent" -d 'Run beside an application: follow its secrets, reload or restart it, and acknowledge'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "sandbox" -d 'Run a simulated ElevenLabs workspace on this machine, for tests'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "demo" -d 'Watch rotations, a crash and a recovery on this machine, without an account'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "notify" -d 'Test the notification channels'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "healthcheck" -d 'Check the daemon\'s health, for containers'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "completions" -d 'Generate shell completions'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "man" -d 'Write the manual pages'
+complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and not __fish_seen_subcommand_from tethered contained run check init doctor schema status consumers plan forecast rehearse audit history rotate retry abort rollback confirm reinstate accept repair pause resume reload account forget sweep agent sandbox demo notify healthcheck completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and __fish_seen_subcommand_from audit" -f -a "verify" -d 'Verify the hash chain, and compare each record with its event; exit code 4 on a mismatch'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and __fish_seen_subcommand_from audit" -f -a "compare" -d 'Find key changes in the workspaces\' audit logs that rekeyd did not make; exit code 4 if there are any'
 complete -c rekeyd -n "__fish_rekeyd_using_subcommand help; and __fish_seen_subcommand_from audit" -f -a "export" -d 'Print the records as JSON lines, oldest first, and the head on standard error'

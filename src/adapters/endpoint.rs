@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::tls::TlsInfo;
-use reqwest::{Certificate, Client, Url};
+use reqwest::{Certificate, Url};
+
+pub use crate::adapters::endpoint::certificate::validity;
 
 use crate::domain::sanitize::one_line;
+use crate::outgoing::client_to;
 
 mod certificate;
 pub mod reach;
@@ -39,7 +42,7 @@ pub async fn addresses(url: &Url, limit: Duration) -> Result<Vec<SocketAddr>, St
 }
 
 /// Requests the root path without any key, and returns when the server's certificate expires; `None` if it cannot be
-/// parsed. Uses the proxy that the environment names, as the calls themselves do.
+/// parsed. Goes through a proxy where the calls themselves do.
 ///
 /// # Errors
 /// Why no encrypted connection can be made.
@@ -48,12 +51,7 @@ pub async fn certificate_expiry(
     ca_pem: Option<&[u8]>,
     limit: Duration,
 ) -> Result<Option<Timestamp>, CertificateError> {
-    let builder = Client::builder()
-        .tls_info(true)
-        .redirect(reqwest::redirect::Policy::none())
-        .timeout(limit)
-        .http1_only()
-        .pool_max_idle_per_host(0);
+    let builder = client_to(url).tls_info(true).timeout(limit).http1_only().pool_max_idle_per_host(0);
     let builder = match ca_pem {
         Some(pem) => {
             let trusted = Certificate::from_pem_bundle(pem).map_err(|_| CertificateError::CaFile)?;
@@ -69,7 +67,7 @@ pub async fn certificate_expiry(
     root.set_path("/");
     let answer = client.head(root).send().await.map_err(|error| CertificateError::Refused(cause(&error)))?;
     let shown = answer.extensions().get::<TlsInfo>().and_then(TlsInfo::peer_certificate);
-    Ok(shown.and_then(certificate::not_after))
+    Ok(shown.and_then(validity).map(|(_, not_after)| not_after))
 }
 
 /// The causes of an error of the HTTP library, whose own text would only name the address.

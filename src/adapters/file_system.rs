@@ -9,6 +9,8 @@ use rustix::fs::{Access, StatVfsMountFlags};
 /// The file systems that live in memory.
 const TMPFS_MAGIC: u64 = 0x0102_1994;
 const RAMFS_MAGIC: u64 = 0x8584_58f6;
+/// File systems that show the kernel, in which nobody can create a file: proc, sysfs, and both control groups.
+const OF_THE_KERNEL: [u64; 4] = [0x9fa0, 0x6265_6572, 0x0027_e0eb, 0x6367_7270];
 
 /// What is at the path of a directory.
 pub enum PathState {
@@ -46,14 +48,16 @@ pub fn look(path: &Path) -> PathState {
         Err(error) => return PathState::Inaccessible(error.into()),
     };
     let kind = rustix::fs::statfs(path).map_or(0, |kind| u64::try_from(kind.f_type).unwrap_or(0));
+    let kind = kind & 0xffff_ffff;
+    let is_permitted = rustix::fs::access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok();
     PathState::Directory(DirectoryState {
         mode: metadata.permissions().mode() & 0o7777,
         owner: metadata.uid(),
         group: metadata.gid(),
         device: metadata.dev(),
-        is_writable: rustix::fs::access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok(),
+        is_writable: is_permitted && !OF_THE_KERNEL.contains(&kind),
         is_read_only: system.f_flag.contains(StatVfsMountFlags::RDONLY),
-        in_memory: [TMPFS_MAGIC, RAMFS_MAGIC].contains(&(kind & 0xffff_ffff)),
+        in_memory: [TMPFS_MAGIC, RAMFS_MAGIC].contains(&kind),
         free_bytes: system.f_bavail.saturating_mul(system.f_frsize),
         // Some file systems do not count them.
         free_files: (system.f_files > 0).then_some(system.f_favail),

@@ -17,6 +17,7 @@ use crate::agent::Error;
 use crate::call;
 use crate::config::agent::ClientIdentity;
 use crate::domain::secret::SecretValue;
+use crate::outgoing::client_to;
 use crate::plain_file;
 
 /// Keeps its TLS client until one of the TLS files changes.
@@ -26,6 +27,8 @@ pub(super) struct HttpClient {
 
 /// Only with `https`.
 struct TlsClient {
+    /// Leads to the host of every request.
+    url: Url,
     files: TlsFiles,
     /// The contents that `client` was made from.
     contents: TlsContents,
@@ -70,8 +73,8 @@ impl HttpClient {
             return Ok(Self::PLAIN);
         }
         let contents = files.read()?;
-        let client = files.client(&contents)?;
-        Ok(Self { tls: Some(TlsClient { files, contents, client }) })
+        let client = files.client(url, &contents)?;
+        Ok(Self { tls: Some(TlsClient { url: url.clone(), files, contents, client }) })
     }
 
     /// Takes up TLS files that were replaced. If the new ones cannot be used, the client stays as it was.
@@ -81,7 +84,7 @@ impl HttpClient {
         if contents == tls.contents {
             return;
         }
-        match tls.files.client(&contents) {
+        match tls.files.client(&tls.url, &contents) {
             Ok(client) => {
                 tracing::info!("TLS files reloaded");
                 (tls.client, tls.contents) = (client, contents);
@@ -118,12 +121,12 @@ impl TlsFiles {
         })
     }
 
-    fn client(&self, contents: &TlsContents) -> Result<reqwest::Client, Error> {
+    fn client(&self, url: &Url, contents: &TlsContents) -> Result<reqwest::Client, Error> {
         let refused = |path: Option<&PathBuf>, why: &str| Error::Authorities {
             path: path.cloned().unwrap_or_default(),
             source: io::Error::other(why.to_owned()),
         };
-        let mut builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        let mut builder = client_to(url);
         if let Some(pem) = &contents.authorities {
             let trusted = reqwest::Certificate::from_pem_bundle(pem)
                 .ok()

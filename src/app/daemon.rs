@@ -8,6 +8,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::adapters::endpoint;
 use crate::app::assembly::{self, Base};
 use crate::app::channels;
 use crate::app::comparisons::Comparisons;
@@ -111,7 +112,7 @@ impl Prepared {
         let base = Base::on_this_machine(Arc::<dyn Database>::clone(&journal));
         let (base, exporter) = traces::begin(base, &ProcessEnvironment).await;
         let context = assembly::assemble(&config, &ProcessEnvironment, &base).await?;
-        let checked = renames::check(base.journal.as_ref(), &config.policy, None).await;
+        let checked = renames::check(base.journal.as_ref(), &config.policy, None, base.clock.now()).await;
         checked.map_err(ControllerError::from)?.map_err(Error::Renamed)?;
         let consumers = reload::consumers(&config).map_err(Error::Consumers)?;
         let (listener, tls) = listen(&config.daemon).await?;
@@ -267,7 +268,7 @@ async fn listen(config: &DaemonConfig) -> Result<(PublicListener, Option<Arc<Tls
     let files = config.tls.clone();
     let files =
         files.map(|TlsConfig { certificate, key, client_ca }| TlsFiles { certificate, key, client_ca });
-    let tls = files.map(Tls::load).transpose()?.map(Arc::new);
+    let tls = files.map(|files| Tls::load(files, endpoint::validity)).transpose()?.map(Arc::new);
     let address = config.listen;
     let listener = PublicListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
     Ok((listener.encrypted_by(tls.clone()), tls))

@@ -21,6 +21,9 @@ use crate::notify::Channels;
 use crate::ports::journal;
 use crate::telemetry::observation::Detail;
 
+/// How much of what left the policy the answer of a reload names.
+const NOTES_TOLD: usize = 5;
+
 /// What a reload replaces.
 pub(super) struct InForce {
     pub(super) base: Base,
@@ -95,8 +98,9 @@ impl InForce {
         let Readied { config, mut context, consumers, channels } = readied;
         let before = self.handle.context();
         let journal = self.base.journal.as_ref();
-        let checked = renames::check(journal, &config.policy, Some(&before.policy)).await;
-        checked.map_err(|error| error.to_string())??;
+        let now = self.base.clock.now();
+        let checked = renames::check(journal, &config.policy, Some(&before.policy), now).await;
+        let notes = checked.map_err(|error| error.to_string())??;
         for (name, workspace_client) in &mut context.workspaces {
             if let (Some(workspace_client), Some(before)) =
                 (Arc::get_mut(workspace_client), before.workspaces.get(name))
@@ -117,10 +121,18 @@ impl InForce {
             status.detail = Detail::of(config.metrics.per_credential);
             status.reload_refused = None;
         });
-        Ok(match self.needs_restart(&config.daemon) {
+        let loaded = match self.needs_restart(&config.daemon) {
             "" => format!("the policy is in force, with {count} credentials"),
             keys => format!("the policy is in force, with {count} credentials; {keys} need a restart"),
-        })
+        };
+        let more = notes.len().saturating_sub(NOTES_TOLD);
+        let rest = (more > 0).then(|| format!("and {more} more, see `rekeyd status`"));
+        Ok([loaded]
+            .into_iter()
+            .chain(notes.into_iter().take(NOTES_TOLD))
+            .chain(rest)
+            .collect::<Vec<_>>()
+            .join("; "))
     }
 
     /// The changed keys of `[daemon]` that are read at a start only.

@@ -101,6 +101,9 @@ fn summary(config: &Config) -> String {
                     "by an operator, in the first rotation of an adopted key: no gate shows who uses it",
                 );
             }
+            ConfirmWhen::Never if credential.terms.gates.is_empty() => {
+                line("confirm", "by nobody: time alone disables the old key, also one that a program uses");
+            }
             ConfirmWhen::FirstWithoutGates | ConfirmWhen::Never => {}
         }
         line("quarantine", &brief(credential.terms.quarantine));

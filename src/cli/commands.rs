@@ -8,13 +8,16 @@ use axum::http::Method;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::cli::bulk::{self, Order};
 use crate::cli::confirm::{self, Confirmation};
 use crate::cli::daemon::{CallError, Connection, Daemon, Output, block_on};
 use crate::cli::journal::tell;
+use crate::cli::selection::Selection;
 use crate::domain::ids::CredentialName;
 use crate::domain::sanitize::one_line;
 
 mod consequences;
+mod possible;
 
 /// What a command will do to the credential of a report; `None` if it cannot do anything.
 type Consequence = fn(&Value) -> Option<String>;
@@ -24,8 +27,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 #[derive(clap::Args)]
 pub(super) struct Rotate {
-    /// Credential
-    name: String,
+    #[command(flatten)]
+    selection: Selection,
     /// Wait until the rotation has ended, quarantine included, or needs an operator (exit code 1)
     #[arg(long)]
     wait: bool,
@@ -40,8 +43,8 @@ pub(super) struct Rotate {
 
 #[derive(clap::Args)]
 pub(super) struct Retry {
-    /// Credential
-    name: String,
+    #[command(flatten)]
+    selection: Selection,
     /// Overwrite values in the destinations that rekeyd did not write
     #[arg(long)]
     overwrite: bool,
@@ -64,10 +67,11 @@ pub(super) struct Rollback {
     connection: Connection,
 }
 
+/// Of `abort`, `confirm` and `accept`.
 #[derive(clap::Args)]
-pub(super) struct Abort {
-    /// Credential
-    name: String,
+pub(super) struct ForCredentials {
+    #[command(flatten)]
+    selection: Selection,
     #[command(flatten)]
     confirmation: Confirmation,
     #[command(flatten)]
@@ -89,8 +93,18 @@ pub(super) struct ForDaemon {
 }
 
 pub(super) fn rotate(arguments: &Rotate) -> ExitCode {
-    let Rotate { name, wait, emergency, confirmation, connection } = arguments;
-    let how = emergency.then(|| json!({ "emergency": true }));
+    let Rotate { selection, wait: waits, emergency, confirmation, connection } = arguments;
+    let body = emergency.then(|| json!({ "emergency": true }));
+    let Some(name) = selection.only() else {
+        let order = Order {
+            verb: "rotate",
+            body,
+            is_possible: if *emergency { possible::emergency } else { possible::rotate },
+            consequence: emergency.then_some(consequences::of_an_emergency as Consequence),
+            waits: *waits,
+        };
+        return bulk::run(&order, selection, confirmation, connection);
+    };
     finish(
         connection,
         block_on(async {
@@ -98,28 +112,69 @@ pub(super) fn rotate(arguments: &Rotate) -> ExitCode {
             if *emergency && confirmation.is_needed(connection.output) {
                 consent(&daemon, &path, consequences::of_an_emergency).await?;
             }
-            if !wait {
-                return send(&daemon, &path, "rotate", how.as_ref()).await;
+            if *waits {
+                return wait(&daemon, &path, "rotate", body.as_ref()).await;
             }
-            let before = daemon.call(Method::GET, &path, None).await?;
-            send(&daemon, &path, "rotate", how.as_ref()).await?;
-            until_it_ends(&daemon, &path, &before).await
+            send(&daemon, &path, "rotate", body.as_ref()).await
         }),
     )
 }
 
+/// Gives the command, and waits until the rotation has ended.
+pub(super) async fn wait(
+    daemon: &Daemon,
+    path: &str,
+    verb: &str,
+    body: Option<&Value>,
+) -> Result<Value, CallError> {
+    let before = daemon.call(Method::GET, path, None).await?;
+    send(daemon, path, verb, body).await?;
+    until_it_ends(daemon, path, &before).await
+}
+
 pub(super) fn retry(arguments: &Retry) -> ExitCode {
-    let Retry { name, overwrite, confirmation, connection } = arguments;
+    let Retry { selection, overwrite, confirmation, connection } = arguments;
     let body = json!({ "overwrite": overwrite });
-    let prompts = *overwrite && confirmation.is_needed(connection.output);
-    let what = prompts.then_some(consequences::of_overwriting as Consequence);
+    let what = overwrite.then_some(consequences::of_overwriting as Consequence);
+    let Some(name) = selection.only() else {
+        let is_possible = if *overwrite { possible::overwrite } else { possible::retry };
+        let order = Order { verb: "retry", body: Some(body), is_possible, consequence: what, waits: false };
+        return bulk::run(&order, selection, confirmation, connection);
+    };
+    let what = what.filter(|_| confirmation.is_needed(connection.output));
     confirmed(name, "retry", connection, Some(&body), what)
 }
 
-pub(super) fn abort(arguments: &Abort) -> ExitCode {
-    let Abort { name, confirmation, connection } = arguments;
-    let prompts = confirmation.is_needed(connection.output);
-    confirmed(name, "abort", connection, None, prompts.then_some(consequences::of_aborting))
+pub(super) fn abort(arguments: &ForCredentials) -> ExitCode {
+    let prompts = arguments.confirmation.is_needed(arguments.connection.output);
+    let what = consequences::of_aborting as Consequence;
+    plain(arguments, "abort", possible::abort, Some(what), prompts)
+}
+
+pub(super) fn confirm(arguments: &ForCredentials) -> ExitCode {
+    plain(arguments, "confirm", possible::confirm, None, false)
+}
+
+pub(super) fn accept(arguments: &ForCredentials) -> ExitCode {
+    plain(arguments, "accept", possible::accept, None, false)
+}
+
+/// A command without a body. `prompts`: whether it prompts also for one credential.
+fn plain(
+    arguments: &ForCredentials,
+    verb: &'static str,
+    is_possible: fn(&Value) -> bool,
+    consequence: Option<Consequence>,
+    prompts: bool,
+) -> ExitCode {
+    let ForCredentials { selection, confirmation, connection } = arguments;
+    match selection.only() {
+        Some(name) => confirmed(name, verb, connection, None, consequence.filter(|_| prompts)),
+        None => {
+            let order = Order { verb, body: None, is_possible, consequence, waits: false };
+            bulk::run(&order, selection, confirmation, connection)
+        }
+    }
 }
 
 pub(super) fn roll_back(arguments: &Rollback) -> ExitCode {
@@ -153,16 +208,8 @@ fn rollback_check(name: &str, report: &Value) -> Result<Value, CallError> {
     Ok(json!({ "message": message, "rollback": rollback }))
 }
 
-pub(super) fn confirm(arguments: &ForCredential) -> ExitCode {
-    one(&arguments.name, "confirm", &arguments.connection, None)
-}
-
 pub(super) fn reinstate(arguments: &ForCredential) -> ExitCode {
     one(&arguments.name, "reinstate", &arguments.connection, None)
-}
-
-pub(super) fn accept(arguments: &ForCredential) -> ExitCode {
-    one(&arguments.name, "accept", &arguments.connection, None)
 }
 
 /// The daemon rebuilds the record, since only the daemon writes the journal.

@@ -61,15 +61,18 @@ pub(super) enum CallError {
 }
 
 impl CallError {
-    /// Reports the error: text on the standard error, or JSON on the standard output.
-    pub(super) fn report(self, output: Output) -> ExitCode {
-        let failed = match self {
+    pub(super) fn into_command_error(self) -> CommandError {
+        match self {
             Self::Refused { code, message } => CommandError::new(Exit::CommandError, &code, message),
             Self::Unreachable(message) => CommandError::new(Exit::Unreachable, "unreachable", message),
             Self::CommandError(message) => CommandError::other(message),
             Self::Policy(failed) => failed,
-        };
-        failed.report(output == Output::Json)
+        }
+    }
+
+    /// Reports the error: text on the standard error, or JSON on the standard output.
+    pub(super) fn report(self, output: Output) -> ExitCode {
+        self.into_command_error().report(output == Output::Json)
     }
 }
 

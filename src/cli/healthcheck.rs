@@ -15,6 +15,7 @@ use crate::call;
 use crate::cli::daemon::Output;
 use crate::cli::exit::CommandError;
 use crate::cli::journal::tell;
+use crate::outgoing::client_to;
 
 const JSON_VERSION: u32 = 1;
 
@@ -69,7 +70,7 @@ async fn check_url(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 async fn get_encrypted(url: &Url, ca_file: Option<&Path>, limit: Duration) -> anyhow::Result<()> {
-    let mut client = reqwest::Client::builder().no_proxy().timeout(limit);
+    let mut client = client_to(url).no_proxy().timeout(limit);
     if let Some(path) = ca_file {
         let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         let trusted = reqwest::Certificate::from_pem_bundle(&pem);

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
+use jiff::SignedDuration;
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -28,14 +29,19 @@ use crate::config_file::secret_source::SecretSource;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::WorkspaceName;
 use crate::domain::key::Inventory;
+use crate::domain::last_use::LastUse;
 use crate::domain::secret::SecretValue;
-use crate::draft::{self, Draft, StoreChoice, Workspace, prefixed_stores, store_forms};
+use crate::domain::time::earlier;
+use crate::draft::{self, Draft, StoreChoice, Uses, Workspace, prefixed_stores, store_forms};
 use crate::ports::clock::Clock;
 use crate::ports::issuer::{AdminKey, Issuer as _};
+use crate::ports::usage::UsageSource as _;
 
 /// The systemd credential of the packaged unit, and the file it is loaded from.
 const UNIT_CREDENTIAL: &str = "elevenlabs-admin-key";
 const UNIT_FILE: &str = "/etc/rekeyd/credentials/elevenlabs-admin-key";
+/// How far back a key's use is looked for.
+const USE_ASKED_ABOUT: SignedDuration = SignedDuration::from_hours(7 * 24);
 const JSON_VERSION: u32 = 1;
 const KEY_BYTES_MAX: u64 = 64 * 1024;
 
@@ -138,21 +144,23 @@ fn drafted(arguments: &Arguments, stores: &[StoreChoice]) -> anyhow::Result<Draf
     let (admin_key, source) = admin_key(arguments)?;
     let ca_file = arguments.ca_file.as_ref().map(std::path::absolute).transpose()?;
     let ca_file = ca_file.as_ref().map(|path| path.to_string_lossy());
+    let (at, unknown) = (SystemClock.now(), Uses::new());
     let workspace = Workspace {
         base_url: &arguments.base_url,
         admin_key: &source,
         ca_file: ca_file.as_deref(),
         stores,
         prefix: &arguments.prefix,
-        at: SystemClock.now(),
+        at,
+        uses: &unknown,
     };
     // An empty draft validates the arguments before any call is made.
     let config = checked(&draft::draft(&workspace, &Inventory::default()).text)?;
-    let inventory = {
-        let _progress = Progress::doing("listing the workspace");
+    let (inventory, uses) = {
+        let _progress = Progress::doing("listing the workspace, and the use of its keys");
         listed(&config, admin_key)?
     };
-    let draft = draft::draft(&workspace, &inventory);
+    let draft = draft::draft(&Workspace { uses: &uses, ..workspace }, &inventory);
     checked(&draft.text)
         .context("the drafted policy is invalid; this is a bug in rekeyd, please report it")?;
     Ok(draft)
@@ -189,15 +197,28 @@ fn admin_key(arguments: &Arguments) -> anyhow::Result<(SecretValue, SecretSource
     Ok((value, if is_units { of_the_unit } else { source }))
 }
 
-fn listed(config: &Config, admin_key: SecretValue) -> anyhow::Result<Inventory> {
+/// The workspace's keys, and what is known of their use; that it cannot be known is no error.
+fn listed(config: &Config, admin_key: SecretValue) -> anyhow::Result<(Inventory, Uses)> {
     let name = WorkspaceName::new(draft::WORKSPACE)?;
     let Some(workspace) = config.workspaces.get(&name) else { bail!("the drafted workspace is missing") };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let issuer = assembly::issuer(&name, workspace, AdminKey::new(admin_key), &clock);
     let issuer = issuer.map_err(|error| anyhow!("{}", with_causes(&error)))?;
-    let listed = runtime.block_on(issuer.inventory());
-    listed.map_err(|failure| anyhow!("{failure}; {}", advice(&failure)))
+    runtime.block_on(async {
+        let listed = issuer.inventory().await;
+        let inventory = listed.map_err(|failure| anyhow!("{failure}; {}", advice(&failure)))?;
+        let now = clock.now();
+        let keys = draft::asked_about(&inventory, now);
+        let readings = if keys.is_empty() {
+            Vec::new()
+        } else {
+            let (named, unnamed) = keys.split_at(1);
+            issuer.usage(named, unnamed, earlier(now, USE_ASKED_ABOUT)).await
+        };
+        let learnt = keys.iter().map(|key| (key.id.clone(), LastUse::learn(None, key, &readings, now)));
+        Ok((inventory, learnt.collect()))
+    })
 }
 
 fn advice(failure: &Failure) -> &'static str {

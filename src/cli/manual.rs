@@ -15,6 +15,8 @@ use crate::cli::exit::{CommandError, Exit};
 mod policy;
 
 const SECTION: &str = "8";
+/// When the pages were last revised, as every reader of manuals takes it.
+const DATE: &str = "2026-11-29";
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -64,7 +66,7 @@ fn write_page(directory: &Path, name: &str, text: &[u8]) -> io::Result<()> {
 fn page(command: Command, name: &str, is_first: bool) -> io::Result<Vec<u8>> {
     let command = command.version(env!("CARGO_PKG_VERSION")).disable_help_subcommand(true);
     let source = format!("rekeyd {}", env!("CARGO_PKG_VERSION"));
-    let man = Man::new(command).title(name).section(SECTION).source(source).manual("rekeyd").date("");
+    let man = Man::new(command).title(name).section(SECTION).source(source).manual("rekeyd").date(DATE);
     let mut text = Vec::new();
     man.render(&mut text)?;
     exit_codes(&mut text)?;

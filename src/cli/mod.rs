@@ -13,6 +13,7 @@ mod agent;
 mod agent_flags;
 mod audit;
 mod audit_compare;
+mod bulk;
 mod check;
 mod commands;
 mod completions;
@@ -25,6 +26,7 @@ mod doctor;
 mod examples;
 mod exit;
 mod forecast;
+mod forget;
 mod healthcheck;
 mod history;
 mod holds;
@@ -41,6 +43,7 @@ mod rehearse;
 mod run;
 mod sandbox;
 mod schema;
+mod selection;
 mod source_flags;
 mod status;
 mod tether;
@@ -95,18 +98,18 @@ enum Command {
     Audit(Box<audit::Arguments>),
     /// Rotate a credential now, regardless of its schedule
     Rotate(commands::Rotate),
-    /// Resume a parked rotation
+    /// Resume a parked rotation, or end the wait after a failure
     Retry(commands::Retry),
     /// Cancel a rotation whose new key is not in use yet
-    Abort(commands::Abort),
+    Abort(commands::ForCredentials),
     /// Roll back to the old key
     Rollback(commands::Rollback),
     /// Confirm that consumers use the new key, so that the old one may be revoked
-    Confirm(commands::ForCredential),
+    Confirm(commands::ForCredentials),
     /// Re-enable a disabled old key at once, and park the rotation
     Reinstate(commands::ForCredential),
     /// Accept out-of-band changes of a key's permissions, limits and sibling keys
-    Accept(commands::ForCredential),
+    Accept(commands::ForCredentials),
     /// Rebuild a damaged credential record from the journal's events
     Repair(commands::ForCredential),
     /// Pause key creation, revocation, or both
@@ -117,6 +120,8 @@ enum Command {
     Reload(commands::ForDaemon),
     /// Create a service account in a workspace
     Account(account::Arguments),
+    /// Name a destination that left the policy no longer: its value was removed
+    Forget(forget::Arguments),
     /// Look for orphaned keys now
     Sweep(commands::ForDaemon),
     /// Test the notification channels
@@ -191,6 +196,7 @@ pub fn main() -> ExitCode {
         Command::Resume(arguments) => holds::resume(&arguments),
         Command::Reload(arguments) => commands::reload(&arguments),
         Command::Account(arguments) => account::run(&arguments),
+        Command::Forget(arguments) => forget::run(&arguments),
         Command::Sweep(arguments) => commands::sweep(&arguments),
         Command::Notify(arguments) => notify::run(&arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),

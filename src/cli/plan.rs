@@ -101,7 +101,9 @@ fn look(arguments: &Arguments, now: Timestamp) -> Result<PlanReport, CommandErro
         None => (unrecorded(&config, now), BTreeMap::new()),
     };
     let in_policy = |report: &CredentialReport| {
-        config.policy.credentials.contains_key(&report.credential) || report.rotation.is_some()
+        config.policy.credentials.contains_key(&report.credential)
+            || report.rotation.is_some()
+            || !report.left_destinations.is_empty()
     };
     reports.credentials.retain(in_policy);
     if let Some(name) = &arguments.name {

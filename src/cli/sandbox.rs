@@ -21,6 +21,9 @@ use crate::sandbox::rules::Rules;
 use crate::sandbox::server::{Options, Sandbox};
 use crate::sandbox::settings::{Granted, Settings};
 
+/// What the key of an account may do.
+const KEY_PERMISSIONS: [&str; 2] = ["text_to_speech", "user_read"];
+
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// The address to listen on; port 0 takes a free one
@@ -35,9 +38,15 @@ pub(super) struct Arguments {
     /// Make ids, values and the chances of faults repeatable
     #[arg(long)]
     seed: Option<u64>,
-    /// A service account to begin with; may be given several times
+    /// A service account to begin with, which has one key; may be given several times
     #[arg(long = "account", value_name = "NAME")]
     accounts: Vec<String>,
+    /// A service account to begin with that has no key; may be given several times
+    #[arg(long = "empty-account", value_name = "NAME")]
+    empty_accounts: Vec<String>,
+    /// Directory to write the key of each `--account` to, in a file of the account's name (mode 0600)
+    #[arg(long, value_name = "DIRECTORY")]
+    key_directory: Option<PathBuf>,
     /// A service account to begin with that has one key, which may administer the workspace: for rehearsing an admin
     /// key that is itself kept fresh
     #[arg(long, value_name = "NAME")]
@@ -73,11 +82,21 @@ async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}: choose another --listen", arguments.listen))?;
     let mut accounts = Map::new();
     for name in &arguments.accounts {
+        let (id, value) = account_with_key(&sandbox, name, &KEY_PERMISSIONS)?;
+        if let Some(directory) = &arguments.key_directory {
+            write_key(directory, name, &value)?;
+        }
+        accounts.insert(name.clone(), Value::String(id));
+    }
+    for name in &arguments.empty_accounts {
         let id = sandbox.workspace().create_account(name, SystemClock.now());
         accounts.insert(name.clone(), Value::String(id));
     }
     if let Some(name) = &arguments.admin_account {
-        accounts.insert(name.clone(), Value::String(admin_account(&sandbox, name, arguments.api_version)?));
+        let permissions = [arguments.api_version.management_permission(), "user_read"];
+        // Its key's value is told to nobody: what administers with it is made in its place.
+        let (id, _) = account_with_key(&sandbox, name, &permissions)?;
+        accounts.insert(name.clone(), Value::String(id));
     }
     let ready = json!({"url": sandbox.base_url(), "admin_key_file": key_file.path, "accounts": accounts});
     writeln!(io::stdout(), "{ready}").context("cannot say on standard output that the sandbox is ready")?;
@@ -89,16 +108,24 @@ async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Its key's value is told to nobody: what administers with it is made in its place.
-fn admin_account(sandbox: &Sandbox, name: &str, api_version: ApiVersion) -> anyhow::Result<String> {
+/// An account with one key; its id, and the key's value.
+fn account_with_key(sandbox: &Sandbox, name: &str, permissions: &[&str]) -> anyhow::Result<(String, String)> {
     let now = SystemClock.now();
     let mut workspace = sandbox.workspace();
     let id = workspace.create_account(name, now);
-    let permissions = [api_version.management_permission(), "user_read"].map(str::to_owned);
-    let settings = Settings::new("made by hand", Granted::Only(permissions.to_vec()));
-    let made = workspace.create_key(&id, settings, now);
-    made.map_err(|refusal| anyhow::anyhow!("the sandbox refuses a key that administers: {refusal:?}"))?;
-    Ok(id)
+    let permissions = permissions.iter().map(|&name| name.to_owned()).collect();
+    let made = workspace.create_key(&id, Settings::new("made by hand", Granted::Only(permissions)), now);
+    let made =
+        made.map_err(|refusal| anyhow::anyhow!("the sandbox refuses a key of `{name}`: {refusal:?}"))?;
+    Ok((id, made.value))
+}
+
+fn write_key(directory: &Path, name: &str, value: &str) -> anyhow::Result<()> {
+    let path = directory.join(name);
+    anyhow::ensure!(path.parent() == Some(directory), "`{name}` is not the name of a file");
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
+    let written = file.and_then(|mut file| writeln!(file, "{value}"));
+    written.with_context(|| format!("cannot write the key of `{name}` to {}", path.display()))
 }
 
 /// The admin key and where it is written. A temporary file goes away with this.

@@ -1,8 +1,7 @@
-//! `rekeyd status`: the status of every credential, read from the journal.
-//!
-//! Exit codes: 0; 1 if the journal cannot be used; 4 with `--exit-code` if a credential needs attention.
+//! `rekeyd status`: the status of every credential, read from the journal. Exit codes: 0; 1 if the journal cannot be used; 4 with `--exit-code` if a credential needs attention.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
@@ -11,13 +10,15 @@ use jiff::Timestamp;
 use crate::cli::daemon;
 use crate::cli::exit::{CommandError, Exit};
 use crate::cli::journal::{Looking, Output, Sources, as_json, tell};
+use crate::cli::status::view::View;
 use crate::cli::why;
+use crate::domain::emergency::EmergencyOutcome;
 use crate::domain::notification::ChannelFailure;
 use crate::domain::record::Record;
 use crate::domain::report::consumers::uses;
 use crate::domain::report::holds::HoldReport;
 use crate::domain::report::why::WhyReport;
-use crate::domain::report::{CredentialHealth, CredentialReport, StatusReport};
+use crate::domain::report::{CredentialHealth, CredentialReport, RotationReport, StatusReport};
 use crate::domain::sanitize::one_line;
 use crate::domain::time::{age, distance};
 use crate::ports::journal::ReadError;
@@ -26,13 +27,21 @@ mod gather;
 
 pub(super) use crate::cli::status::gather::read;
 
+mod view;
+mod watch;
+
+mod empty;
+
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// Credential to show in detail
-    name: Option<String>,
-    /// Explain the credential's state: gates, evidence, lagging consumers and rollback
-    #[arg(long, requires = "name")]
+    #[command(flatten)]
+    view: View,
+    /// Explain one credential's state: gates, evidence, lagging consumers and rollback
+    #[arg(long, requires = "names")]
     why: bool,
+    /// Show it again every two seconds, or as often as given, until interrupted
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    watch: Option<u64>,
     #[command(flatten)]
     looking: Looking,
     /// Exit with 4 if a credential needs an operator
@@ -40,64 +49,59 @@ pub(super) struct Arguments {
     exit_code: bool,
 }
 
+/// What is shown, and whether an operator is needed.
+type Shown = (String, bool);
+
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let Arguments { name, why, looking, exit_code } = arguments;
-    if let (Some(name), true) = (name, why) {
-        return explain(name, looking, *exit_code);
+    if let Some(seconds) = arguments.watch {
+        return watch::run(Duration::from_secs(seconds), arguments.looking.output, || shown(arguments));
     }
+    match shown(arguments) {
+        Ok((text, attention)) => tell(
+            &text,
+            if arguments.exit_code && attention { Exit::NeedsAttention.into() } else { ExitCode::SUCCESS },
+        ),
+        Err(failed) => arguments.looking.fail(&failed),
+    }
+}
+
+fn shown(arguments: &Arguments) -> Result<Shown, CommandError> {
+    let Arguments { view, why, looking, .. } = arguments;
     let now = looking.now();
-    let read = |sources: Sources| {
-        let conditions = daemon::conditions(&sources);
-        let report = read(&sources, &conditions, now).map_err(CommandError::journal)?;
-        Ok(report.with_conditions(conditions))
+    let sources = looking.open()?;
+    if *why {
+        let one = "`--why` explains one credential: name it, without a pattern or a filter";
+        return explain(view.only().ok_or_else(|| CommandError::usage(one))?, sources, looking, now);
+    }
+    let conditions = daemon::conditions(&sources);
+    let report = read(&sources, &conditions, now).map_err(CommandError::journal)?;
+    let report = report.with_conditions(conditions);
+    let report = match view.only() {
+        Some(name) => only(&report, name).ok_or_else(|| unknown(name, &report)),
+        None => view.of(report),
     };
-    let report = match looking.open().and_then(read) {
-        Ok(report) => report,
-        Err(failed) => return looking.fail(&failed),
-    };
-    let report = match name {
-        None => report,
-        Some(name) => match only(&report, name) {
-            Some(report) => report,
-            None => return looking.fail(&CommandError::unknown(unknown(name, &report))),
-        },
-    };
-    let text = match (looking.output, name) {
-        (Output::Json, _) => match as_json(&report) {
-            Ok(json) => json,
-            Err(failed) => return looking.fail(&failed),
-        },
+    let report = report.map_err(CommandError::unknown)?;
+    let text = match (looking.output, view.only()) {
+        (Output::Json, _) => as_json(&report)?,
         (Output::Table, None) => overview(&report, looking.colours()),
         (Output::Table, Some(_)) => report.credentials.iter().map(|report| details(report, now)).collect(),
     };
-    let attention = *exit_code && report.attention;
-    tell(&text, if attention { Exit::NeedsAttention.into() } else { ExitCode::SUCCESS })
+    Ok((text, report.attention))
 }
 
 /// The report of one credential with all its evidence.
-fn explain(name: &str, looking: &Looking, exit_code: bool) -> ExitCode {
-    let now = looking.now();
-    let read = |sources: Sources| {
-        let conditions = daemon::conditions(&sources);
-        let report = read(&sources, &conditions, now).map_err(CommandError::journal)?;
-        let found = report.credentials.iter().find(|it| it.credential.as_str() == name);
-        let found = found.ok_or_else(|| CommandError::unknown(unknown(name, &report)))?.clone();
-        let causes = causes(&sources, found, now).map_err(CommandError::journal)?;
-        Ok(WhyReport { conditions, ..causes })
-    };
-    let report = match looking.open().and_then(read) {
-        Ok(report) => report,
-        Err(failed) => return looking.fail(&failed),
-    };
+fn explain(name: &str, sources: Sources, looking: &Looking, now: Timestamp) -> Result<Shown, CommandError> {
+    let conditions = daemon::conditions(&sources);
+    let report = read(&sources, &conditions, now).map_err(CommandError::journal)?;
+    let found = report.credentials.iter().find(|it| it.credential.as_str() == name);
+    let found = found.ok_or_else(|| CommandError::unknown(unknown(name, &report)))?.clone();
+    let causes = causes(&sources, found, now).map_err(CommandError::journal)?;
+    let report = WhyReport { conditions, ..causes };
     let text = match looking.output {
-        Output::Json => match as_json(&report) {
-            Ok(json) => json,
-            Err(failed) => return looking.fail(&failed),
-        },
+        Output::Json => as_json(&report)?,
         Output::Table => why::explain(&report),
     };
-    let attention = exit_code && report.credential.attention;
-    tell(&text, if attention { Exit::NeedsAttention.into() } else { ExitCode::SUCCESS })
+    Ok((text, report.credential.attention))
 }
 
 fn causes(sources: &Sources, report: CredentialReport, now: Timestamp) -> Result<WhyReport, ReadError> {
@@ -153,8 +157,9 @@ fn overview(report: &StatusReport, colours: bool) -> String {
         let message = one_line(&condition.message);
         held += &format!("\n{}: {message}\n  next: {}\n", condition.kind.label(), condition.next_command);
     }
+    held += &empty::told(report);
     if report.credentials.is_empty() {
-        return format!("no credentials in the journal yet\n{held}");
+        return format!("no credentials to show\n{held}");
     }
     let mut table = Table::new();
     table.load_style(NOTHING);
@@ -223,7 +228,7 @@ fn key(report: &CredentialReport) -> String {
 /// The time of the next planned step.
 fn next(report: &CredentialReport, now: Timestamp) -> Option<String> {
     let Some(rotation) = &report.rotation else {
-        let due = report.next_due.map(|due| distance(due, now));
+        let due = report.next_due.map(|due| if due > now { distance(due, now) } else { "due".to_owned() });
         return if report.requested { Some("requested".to_owned()) } else { due };
     };
     let waits = rotation.waits_until.filter(|until| *until > now);
@@ -240,7 +245,10 @@ fn colour(health: CredentialHealth) -> &'static str {
         CredentialHealth::Rotating => "34",
         CredentialHealth::Waiting => "36",
         CredentialHealth::Retrying | CredentialHealth::OutOfSync => "33",
-        CredentialHealth::Parked | CredentialHealth::Blocked | CredentialHealth::Damaged => "1;31",
+        CredentialHealth::Parked
+        | CredentialHealth::Blocked
+        | CredentialHealth::Damaged
+        | CredentialHealth::Failing => "1;31",
     }
 }
 
@@ -252,6 +260,18 @@ fn sharing_groups(report: &CredentialReport) -> Option<String> {
         (report.account.is_some() && report.key_id.is_some()).then(|| text.to_owned())
     };
     report.sharing_groups.as_ref().map(ToString::to_string).or_else(not_listed)
+}
+
+/// The new key's ID, and when it expires.
+fn new_key(rotation: &RotationReport, now: Timestamp) -> Option<String> {
+    let expires = |at: Timestamp| format!(", expires {at:.0} ({})", distance(at, now));
+    let key = rotation.new_key_id.as_ref()?;
+    Some(format!("{key}{}", rotation.new_key_expires_at.map(expires).unwrap_or_default()))
+}
+
+fn last_emergency(answered: &EmergencyOutcome, at: &str) -> String {
+    let seconds = answered.at.duration_since(answered.since).as_secs();
+    format!("{}; resolved in {seconds} s, {at}: new key current, old key revoked", answered.why)
 }
 
 /// The report of one credential, one line per field.
@@ -271,6 +291,7 @@ fn details(report: &CredentialReport, now: Timestamp) -> String {
     put("fingerprint", report.fingerprint.as_ref().map(ToString::to_string));
     put("key since", report.key_since.map(moment));
     put("key expires", report.key_expires_at.map(moment));
+    put("last used", report.last_use.as_ref().map(|used| used.told(moment)));
     put("due", report.next_due.map(moment));
     for hold in &report.held {
         put("held", holding(hold, now).strip_prefix("held: ").map(str::to_owned));
@@ -284,11 +305,9 @@ fn details(report: &CredentialReport, now: Timestamp) -> String {
         put("started", Some(moment(rotation.begun_at)));
         put("phase", Some(format!("{} since {}", rotation.phase.label(), moment(rotation.phase_since))));
         put("was in", rotation.parked_in.map(|phase| phase.label().to_owned()));
-        put(
-            "emergency",
-            rotation.urgency.as_ref().map(|it| format!("{} since {}", it.why, moment(it.since))),
-        );
-        put("new key", rotation.new_key_id.as_ref().map(ToString::to_string));
+        let urgent = rotation.urgency.as_ref();
+        put("emergency", urgent.map(|it| format!("{} since {}", it.why, moment(it.since))));
+        put("new key", new_key(rotation, now));
         put("new fingerprint", rotation.new_fingerprint.as_ref().map(ToString::to_string));
         put("waits until", rotation.waits_until.map(moment));
         put("deadline", rotation.deadline.map(moment));
@@ -303,24 +322,16 @@ fn details(report: &CredentialReport, now: Timestamp) -> String {
         put("finding", Some(format!("{} since {since}: {}", finding.kind.label(), finding.detail)));
     }
     for place in &report.destinations {
-        let version = place.version.as_ref().map(|version| format!(" as {version}")).unwrap_or_default();
-        put("destination", Some(format!("{}: {}{version}", place.destination, place.state.label())));
+        put("destination", Some(place.described()));
+    }
+    for left in &report.left_destinations {
+        put("left", Some(format!("since {}: {}", moment(left.since), left.summary())));
     }
     if let Some(last) = &report.last {
         let why = last.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         put("last rotation", Some(format!("{} {}{why}", last.outcome.label(), moment(last.at))));
     }
-    if let Some(answered) = &report.last_emergency {
-        let seconds = answered.at.duration_since(answered.since).as_secs();
-        let at = moment(answered.at);
-        put(
-            "last emergency",
-            Some(format!(
-                "{}; resolved in {seconds} s, {at}: new key current, old key revoked",
-                answered.why
-            )),
-        );
-    }
+    put("last emergency", report.last_emergency.as_ref().map(|it| last_emergency(it, &moment(it.at))));
     let mut text = String::new();
     for (label, line) in lines {
         text += &format!("{label:<15} {}\n", one_line(&line));

@@ -27,6 +27,17 @@ pub(super) fn explain(report: &WhyReport) -> String {
         gates(&mut text, rotation);
         lagging(&mut text, rotation, now);
     }
+    // A rotation's own evidence is newer.
+    let is_watched = report.evidence.as_ref().is_some_and(|it| !it.sources.is_empty());
+    if let Some(used) = credential.last_use.as_ref().filter(|_| !is_watched) {
+        text.heading("Last use of the key");
+        text.line(2, &used.told(|at| moment(at, now)));
+    }
+    let empty: Vec<&str> = credential.empty_destinations().collect();
+    if !empty.is_empty() {
+        text.heading("Empty destinations: nobody reads them yet");
+        empty.iter().for_each(|place| text.line(2, place));
+    }
     if let Some(observed) = &report.evidence {
         evidence(&mut text, observed, now);
     }
@@ -40,6 +51,7 @@ pub(super) fn explain(report: &WhyReport) -> String {
     }
     if let Some(rotation) = &credential.rotation {
         rollback(&mut text, rotation, now);
+        new_key(&mut text, rotation, now);
     }
     if let Some(command) = &credential.next_command {
         text.heading("Next");
@@ -195,6 +207,13 @@ fn rollback(text: &mut Paragraphs, rotation: &RotationReport, now: Timestamp) {
     if let Some(at) = rotation.old_key_expires_at {
         text.heading("Old key expiry");
         text.line(2, &format!("if rekeyd does not delete it first, the old key expires {}", moment(at, now)));
+    }
+}
+
+fn new_key(text: &mut Paragraphs, rotation: &RotationReport, now: Timestamp) {
+    if let Some(at) = rotation.new_key_expires_at {
+        text.heading("New key expiry");
+        text.line(2, &format!("the new key, which destinations serve, expires {}", moment(at, now)));
     }
 }
 

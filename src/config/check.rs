@@ -25,6 +25,7 @@ mod consistency;
 mod credentials;
 mod environment;
 mod gates;
+mod links;
 mod notify;
 mod places;
 mod renames;
@@ -63,7 +64,9 @@ pub(super) fn check(raw: &raw::Policy, environment: &dyn Environment, findings: 
     let surroundings = credentials::References { raw, stores: &stores, consumers: &consumers };
     let written = credentials::check(&surroundings, findings);
     admin::check(&raw.workspaces, &written, findings);
+    policy.links = links::check(raw, findings);
     policy.renames = renames::check(raw, findings);
+    policy.consumers = consumers.keys().cloned().collect();
     policy.rivals = places::check(&written, &stores, findings);
     consistency::check(&written, &stores, &consumers, findings);
     waves::check(&written, findings);

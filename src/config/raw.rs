@@ -11,6 +11,7 @@ use crate::stores::StoreTable;
 
 mod access;
 pub(crate) mod agent;
+mod links;
 mod metrics;
 mod notify;
 mod times;
@@ -18,6 +19,7 @@ mod waits;
 
 pub(crate) use crate::config_file::kinds::*;
 pub(crate) use access::*;
+pub(crate) use links::*;
 pub(crate) use metrics::*;
 pub(crate) use notify::*;
 pub(crate) use times::*;
@@ -94,6 +96,8 @@ pub(crate) struct Daemon {
     /// How long an alert must be active before its notification, and over before its resolution.
     #[schemars(extend("default" = defaults::NOTIFY_AFTER))]
     pub(crate) notify_after: Option<At<Duration>>,
+    /// Links from the status page to other systems.
+    pub(crate) links: Links,
 }
 
 /// How often the provider has to accept a new key before it is published. In an emergency, once.

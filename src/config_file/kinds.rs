@@ -104,6 +104,7 @@ text_kinds! {
     Permission, "the name of a permission", "text_to_speech";
     AddressRange, "an IP address or network", "203.0.113.0/24";
     Group, "the ID of a sharing group, or ID:ROLE", "GROUP_ID:editor";
+    Template, "a URL with placeholders", "https://grafana.example.com/d/rekeyd?var-credential={credential}";
     Text, "a string", "tts-backend";
 }
 

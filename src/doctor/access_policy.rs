@@ -144,6 +144,16 @@ mod tests {
                 "arn:aws-us-gov:secretsmanager:us-gov-west-1:*:secret:a-??????",
             ),
             (
+                &in_region("eusc-de-east-1"),
+                "a",
+                "arn:aws-eusc:secretsmanager:eusc-de-east-1:*:secret:a-??????",
+            ),
+            (
+                nowhere,
+                "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a/tts-key",
+                "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a/tts-key-??????",
+            ),
+            (
                 nowhere,
                 "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a-AbCdEf",
                 "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a-AbCdEf",

@@ -7,7 +7,10 @@ use crate::domain::account_creation::named;
 use crate::domain::adoption::{Marked, check_account, check_sharers, choose_key, find_account};
 use crate::domain::examination::{Check, CheckResult};
 use crate::domain::gate::Gate;
+use crate::domain::gate::confirm::ConfirmWhen;
 use crate::domain::key::{Account, Inventory, Key, Permissions};
+use crate::domain::last_use::LastUse;
+use crate::domain::plan::AfterDeadline;
 use crate::domain::policy::{Credential, Mode, Policy};
 use crate::domain::record::{Obstacle, ObstacleKind, Record};
 use crate::domain::sanitize::quoted;
@@ -75,7 +78,29 @@ pub(super) fn judge(
     };
     findings.push(of_key(&about, credential, account, key, on_record.is_some(), now));
     findings.extend(evidence(&about, credential, key, readings));
+    if record.is_none_or(|record| record.is_unrotated(credential)) {
+        findings.push(in_use(&about, credential, &LastUse::learn(None, key, readings, now)));
+    }
     findings
+}
+
+/// Whether a key that rekeyd has not rotated yet is in use, and what keeps it while it is.
+fn in_use(about: &str, credential: &Credential, used: &LastUse) -> CheckResult {
+    let told = used.told(|at| format!("{at:.0}"));
+    if used.last.is_none() {
+        return CheckResult::ok(Check::Evidence, about, format!("use of key `{}`: {told}", used.key));
+    }
+    let terms = &credential.terms;
+    let time_alone = terms.gates.is_empty() && terms.confirm == ConfirmWhen::Never;
+    let revokes = !terms.gates.is_empty() && terms.then == AfterDeadline::Revoke;
+    let what = format!("key `{}` is in use: last used {told}", used.key);
+    let fix =
+        "set a gate such as `wait_for.idle`, or leave out `wait_for.confirm = false` and `then = \"revoke\"`";
+    if time_alone || revokes {
+        let what = format!("{what}; by this policy, time alone disables it, whoever still uses it");
+        return CheckResult::warning(Check::Evidence, about, what, fix);
+    }
+    CheckResult::ok(Check::Evidence, about, what)
 }
 
 /// An account that is not there yet, and that the daemon creates; `None` if it does not.

@@ -18,6 +18,8 @@ use crate::domain::examination::{Check, CheckResult, Report};
 use crate::domain::ids::{CredentialName, StoreName};
 use crate::domain::plan::Destination;
 use crate::domain::record::Record;
+use crate::domain::rotation::{LastFailure, Rotation};
+use crate::domain::time::distance;
 use crate::ports::clock::Clock as _;
 use crate::ports::store_kind::Examination;
 
@@ -74,8 +76,9 @@ pub async fn examine(
     mut progress: impl FnMut(usize, usize),
 ) -> Report {
     let journal = config.daemon.journal.clone();
-    let records = tokio::task::spawn_blocking(move || records(&journal)).await.unwrap_or_default();
     let now = SystemClock.now();
+    let read = tokio::task::spawn_blocking(move || records(&journal, now)).await;
+    let (records, refusals) = read.unwrap_or_default();
     let subject = Arc::new(Subject { path: path.to_owned(), config, records, now, write_probe });
     let mut groups = JoinSet::new();
     let about = |name: &str| name.to_owned();
@@ -94,7 +97,7 @@ pub async fn examine(
         groups.spawn(bounded(examination.about.clone(), async move { store.examine(&examination).await }));
     }
     let all = groups.len();
-    let mut findings = Vec::new();
+    let mut findings = refusals;
     progress(0, all);
     while let Some(examined) = groups.join_next().await {
         findings.extend(examined.unwrap_or_else(|_| vec![CheckResult::panicked("a check")]));
@@ -119,9 +122,25 @@ async fn blocking(work: impl FnOnce() -> Vec<CheckResult> + Send + 'static) -> V
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| vec![CheckResult::panicked("a file check")])
 }
 
-/// The journal's records; damage is reported by the checks of the journal.
-fn records(journal: &JournalConfig) -> BTreeMap<CredentialName, Record> {
+/// The journal's records, and what the daemon was last refused in each rotation that is in progress; damage is reported by
+/// the checks of the journal.
+fn records(journal: &JournalConfig, now: Timestamp) -> (BTreeMap<CredentialName, Record>, Vec<CheckResult>) {
     let known = journal.open_read_only().ok().and_then(|journal| journal.load().ok());
     let known = known.unwrap_or_default().into_iter();
-    known.filter_map(|(name, known)| Some((name, known.ok()?.record))).collect()
+    let known = known.filter_map(|(name, known)| Some((name, known.ok()?)));
+    let (mut records, mut refusals) = (BTreeMap::new(), Vec::new());
+    for (name, known) in known {
+        refusals.extend(known.rotation.as_ref().and_then(|rotation| refusal(&name, rotation, now)));
+        records.insert(name, known.record);
+    }
+    (records, refusals)
+}
+
+fn refusal(name: &CredentialName, rotation: &Rotation, now: Timestamp) -> Option<CheckResult> {
+    let LastFailure { last, last_at, .. } = rotation.last_failure.as_ref()?;
+    let what = format!("the daemon's last attempt failed, {}: {last}", distance(*last_at, now));
+    let fix = format!(
+        "see `rekeyd status {name} --why`; the daemon's identity and environment may differ from this shell's"
+    );
+    Some(CheckResult::warning(Check::Journal, format!("credential `{name}`"), what, fix))
 }

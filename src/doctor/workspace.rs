@@ -12,6 +12,7 @@ use crate::app::{admin_key, assembly, with_causes};
 use crate::config::components::WorkspaceConfig;
 use crate::config_file::environment::ProcessEnvironment;
 use crate::doctor::{CALL_LIMIT, Subject, credentials};
+use crate::domain::adoption::find_account;
 use crate::domain::examination::{Check, CheckResult};
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::gate::Gate;
@@ -27,7 +28,7 @@ use crate::ports::secret_store::SecretStore;
 use crate::ports::usage::UsageSource as _;
 
 /// The period of the usage query.
-const LATELY: SignedDuration = SignedDuration::from_hours(1);
+const LATELY: SignedDuration = SignedDuration::from_hours(24);
 
 pub(super) async fn examine(subject: Arc<Subject>, name: WorkspaceName) -> Vec<CheckResult> {
     let about = format!("workspace `{name}`");
@@ -107,7 +108,7 @@ async fn ask(
         .collect();
     findings.push(capabilities(&about, &fields, &credentials));
     findings.extend(sharing_groups(&about, &inventory));
-    let readings = readings(subject, &issuer, &inventory).await;
+    let readings = readings(subject, &issuer, &inventory, &credentials).await;
     findings.push(analytics(&about, &readings, &credentials));
     findings.push(audit_log(&about, issuer.try_audit_log().await));
     for credential in credentials {
@@ -237,9 +238,19 @@ fn sharing_groups(about: &str, inventory: &Inventory) -> Option<CheckResult> {
     Some(CheckResult::ok(Check::Capabilities, about, what))
 }
 
-/// The same queries as a gate makes, for at most two keys.
-async fn readings(subject: &Subject, issuer: &ElevenLabs, inventory: &Inventory) -> Vec<Reading> {
-    let keys: Vec<Key> = inventory.keys().filter(|key| key.usage_hash.is_some()).take(2).cloned().collect();
+/// The same queries as a gate makes, for the keys of the policy's accounts; of any key if they have none.
+async fn readings(
+    subject: &Subject,
+    issuer: &ElevenLabs,
+    inventory: &Inventory,
+    credentials: &[&Credential],
+) -> Vec<Reading> {
+    let is_alive = |key: &&Key| key.usage_hash.is_some() && key.is_alive(subject.now);
+    let accounts = credentials.iter().filter_map(|it| find_account(it, inventory, subject.now).ok());
+    let mut keys: Vec<Key> = accounts.flat_map(|account| &account.keys).filter(is_alive).cloned().collect();
+    if keys.is_empty() {
+        keys.extend(inventory.keys().filter(is_alive).take(1).cloned());
+    }
     let (leaving, staying) = keys.split_at(keys.len().min(1));
     issuer.usage(leaving, staying, subject.now.saturating_sub(LATELY).unwrap_or(subject.now)).await
 }

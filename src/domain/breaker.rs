@@ -73,7 +73,7 @@ fn weigh(event: &Event) -> Option<(HoldKind, Weight)> {
             RollbackCause::Operator | RollbackCause::Deadline => {
                 Some((HoldKind::Revoking, Weight::OncePerRotation))
             }
-            RollbackCause::Leak => None,
+            RollbackCause::Leak | RollbackCause::NoKeyLeft => None,
         },
         Event::Parked { reason, .. } => {
             let counts = matches!(reason, ParkReason::OldKeyReenabled | ParkReason::NewKeyUnusable);

@@ -204,7 +204,10 @@ pub fn judge_return(
     };
     let nothing = Fingerprint::of(b"");
     let mut evidence = evidence.clone();
-    evidence.observed.way_back = true;
+    if !evidence.observed.way_back {
+        // What was observed on the way there has the keys the other way round.
+        evidence.observed = Observations { way_back: true, ..Observations::default() };
+    }
     let facts = Facts {
         terms: &rotation.plan.terms,
         new: old.unwrap_or(&nothing),

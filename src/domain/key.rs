@@ -233,6 +233,12 @@ pub struct Account {
 }
 
 impl Inventory {
+    /// What each account is called.
+    #[must_use]
+    pub fn names(&self) -> BTreeMap<ServiceAccountId, String> {
+        self.accounts.iter().map(|account| (account.id.clone(), account.name.clone())).collect()
+    }
+
     #[must_use]
     pub fn account(&self, id: &ServiceAccountId) -> Option<&Account> {
         self.accounts.iter().find(|account| account.id == *id)

@@ -23,6 +23,9 @@ pub mod ids;
 pub mod inspection;
 
 pub mod key;
+pub mod last_use;
+pub mod left;
+pub mod links;
 pub mod mint_budget;
 pub mod notification;
 pub mod obstacle;

@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::gate::confirm::ConfirmWhen;
-use crate::domain::ids::{CredentialName, KeyId, WorkspaceName};
+use crate::domain::ids::{ConsumerName, CredentialName, KeyId, WorkspaceName};
 use crate::domain::key::KeyAttributes;
+use crate::domain::links::Links;
 use crate::domain::place::Rival;
 use crate::domain::plan::{Destination, RevocationPolicy};
 use crate::domain::schedule::Schedule;
@@ -25,6 +26,10 @@ pub struct Policy {
     pub rivals: BTreeMap<CredentialName, Vec<Rival>>,
     /// Credentials with the name that each had before.
     pub renames: BTreeMap<CredentialName, CredentialName>,
+    /// The consumers that can authenticate, and so acknowledge.
+    pub consumers: BTreeSet<ConsumerName>,
+    /// Links from the status page.
+    pub links: Links,
 }
 
 impl Default for Policy {
@@ -35,6 +40,8 @@ impl Default for Policy {
             emergencies_at_once: usize::MAX,
             rivals: BTreeMap::new(),
             renames: BTreeMap::new(),
+            consumers: BTreeSet::new(),
+            links: Links::default(),
         }
     }
 }

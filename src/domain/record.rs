@@ -14,10 +14,12 @@ use crate::domain::emergency::EmergencyOutcome;
 use crate::domain::finding::{Finding, FindingKind};
 use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, VersionId};
 use crate::domain::key::KeyAttributes;
+use crate::domain::last_use::LastUse;
+use crate::domain::left::LeftDestination;
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::{Destination, Reason, Urgency};
 use crate::domain::policy::{Credential, Mode};
-use crate::domain::rotation::Rotation;
+use crate::domain::rotation::{RollbackCause, Rotation};
 use crate::domain::secret::Fingerprint;
 use crate::domain::sharing::SharingGroups;
 use crate::domain::successor::{PlacementState, Successor};
@@ -34,6 +36,9 @@ pub struct Record {
     pub current: Option<Current>,
     /// What our rotations made current where; a destination missing here has never been published to by us.
     pub published: Vec<PublishedVersion>,
+    /// Destinations that left the policy and still hold what was published there.
+    #[serde(default)]
+    pub left: Vec<LeftDestination>,
     /// When it is due by its schedule, and by which schedule that was computed.
     pub due: Option<Due>,
     /// The rotation that is under way.
@@ -67,6 +72,12 @@ pub struct Record {
     /// When the key on record was adopted, if rekeyd did not create it.
     #[serde(default)]
     pub adopted_at: Option<Timestamp>,
+    /// The newest use of a key that is only observed, or not rotated yet.
+    #[serde(default)]
+    pub last_use: Option<LastUse>,
+    /// Destinations that held no key when they were last read, before rekeyd published to them.
+    #[serde(default)]
+    pub empty_destinations: Vec<Destination>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +126,7 @@ impl Record {
             account: None,
             current: None,
             published: Vec::new(),
+            left: Vec::new(),
             due: None,
             open: None,
             last: None,
@@ -128,6 +140,8 @@ impl Record {
             emergency: None,
             answered: None,
             adopted_at: None,
+            last_use: None,
+            empty_destinations: Vec::new(),
         }
     }
 
@@ -135,6 +149,12 @@ impl Record {
     #[must_use]
     pub fn is_new(&self) -> bool {
         self.published.is_empty()
+    }
+
+    /// Whether its key is only observed, or its first rotation is not over yet.
+    #[must_use]
+    pub fn is_unrotated(&self, policy: &Credential) -> bool {
+        self.is_new() || policy.mode == Mode::Observe
     }
 
     /// The record after a change of its rotation. Nothing changes unless the rotation has just begun or ended.
@@ -151,6 +171,9 @@ impl Record {
             }
             if rotation.plan.emergency {
                 next.findings.retain(|it| it.kind != FindingKind::EmergencyHeld);
+            }
+            if let Phase::Withdrawing { successor, cause: RollbackCause::NoKeyLeft } = &rotation.phase {
+                next.prepare_to_replace_both(rotation, successor);
             }
             return next;
         }
@@ -169,6 +192,11 @@ impl Record {
             current.since = now;
             next.due = None;
         }
+        if let Phase::RolledBack { cause: RollbackCause::NoKeyLeft } = &rotation.phase {
+            let why = "neither key of its last rotation was of use any more".to_owned();
+            next.emergency = Some(Urgency { why, since: now });
+            next.aborts = 0;
+        }
         // Findings about a replaced key are resolved.
         let current = next.current.as_ref().map(|current| &current.key);
         next.findings.retain(|it| it.key.is_none() || it.key.as_ref() == current);
@@ -179,6 +207,17 @@ impl Record {
             why,
         });
         next
+    }
+
+    /// The old key may be gone, so that only the record tells what the next one may do; and what serves the new key was
+    /// put there by this rotation, not by somebody else.
+    fn prepare_to_replace_both(&mut self, rotation: &Rotation, successor: &Successor) {
+        if let Some(current) = &mut self.current {
+            current.attributes.get_or_insert_with(|| successor.request.attributes.clone());
+        }
+        let ours = published(rotation, successor);
+        self.published
+            .retain(|known| !ours.iter().any(|it| it.destination.is_same_place(&known.destination)));
     }
 
     fn take_over(&mut self, rotation: &Rotation, successor: &Successor, now: Timestamp) {
@@ -200,6 +239,8 @@ impl Record {
         self.published = published(rotation, successor);
         self.due = None;
         self.adopted_at = None;
+        self.last_use = None;
+        self.empty_destinations.clear();
         self.aborts = 0;
     }
 

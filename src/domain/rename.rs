@@ -1,7 +1,10 @@
 //! Credentials that leave the policy while a rotation of theirs is under way: under a new name, or for good. Pure.
 
-use crate::domain::ids::CredentialName;
-use crate::domain::plan::Destination;
+use std::collections::BTreeSet;
+
+use crate::domain::gate::Gate;
+use crate::domain::ids::{ConsumerName, CredentialName};
+use crate::domain::plan::{Destination, RevocationPolicy};
 use crate::domain::policy::{Credential, Policy};
 use crate::domain::record::Record;
 use crate::domain::rotation::Rotation;
@@ -61,18 +64,60 @@ pub fn left<'a>(
     })
 }
 
+/// Whether the policy knows this consumer, so that it can authenticate.
+#[must_use]
+pub fn may_acknowledge(consumer: &str, policy: &Policy) -> bool {
+    policy.consumers.iter().any(|known| known.as_str() == consumer)
+}
+
+/// Consumers by their names, in one line.
+#[must_use]
+pub fn named<'a>(consumers: impl IntoIterator<Item = &'a str>) -> String {
+    let named: Vec<String> = consumers.into_iter().map(|it| format!("`{it}`")).collect();
+    named.join(", ")
+}
+
+/// The consumers whose acknowledgements a rotation asks for by its own terms.
+fn awaited(terms: &RevocationPolicy) -> BTreeSet<&str> {
+    let consumers = terms.gates.iter().filter_map(Gate::consumers).flatten();
+    consumers.map(ConsumerName::as_str).collect()
+}
+
+/// What a rotation under way waits for no longer, because its credential's policy does not ask for it any more; `None` if
+/// there is nothing such.
+#[must_use]
+pub fn no_longer_awaited(policy: &Policy, rotation: &Rotation) -> Option<String> {
+    let name = &rotation.plan.credential;
+    let credential = policy.credentials.get(name)?;
+    let now = awaited(&credential.terms);
+    let gone: BTreeSet<&str> = awaited(&rotation.plan.terms).difference(&now).copied().collect();
+    (!gone.is_empty() && !rotation.plan.emergency).then(|| {
+        format!(
+            "the rotation of `{name}` under way waits for {} no longer: make sure that they do not use the old key, or name them in \
+             `wait_for.acks` again and reload",
+            named(gone)
+        )
+    })
+}
+
 /// What to do about a rotation whose credential is not in the policy.
 #[must_use]
-pub fn way_out(name: &CredentialName, rotation: &Rotation) -> String {
+pub fn way_out(name: &CredentialName, rotation: &Rotation, policy: &Policy) -> String {
     let begun = rotation.successor().is_some_and(|successor| successor.promotion_begun);
     let back = if rotation.can_roll_back() || !begun {
         format!(", or `rekeyd rollback {name}`")
     } else {
         String::new()
     };
+    let gone: Vec<&str> =
+        awaited(&rotation.plan.terms).into_iter().filter(|it| !may_acknowledge(it, policy)).collect();
+    let silenced = if gone.is_empty() {
+        String::new()
+    } else {
+        format!(" and {} cannot acknowledge any more", named(gone))
+    };
     format!(
-        "its rotation goes on by the terms that it began with, and consumers that have left the policy cannot acknowledge; put \
-         `{name}` back and reload{back}"
+        "its rotation goes on by the terms that it began with{silenced}; put `{name}` back and reload{back}"
     )
 }
 

@@ -1,7 +1,7 @@
 //! A credential's record made anew from the events of its rotations, when its own row is damaged.
 //!
-//! What the record holds beside that is found out again: when it is due, what an inspection finds, which foreign keys an
-//! operator accepted.
+//! What the record holds beside that is found out again, when it is due and what an inspection finds, or read from the
+//! audit log: what an operator accepted.
 
 use jiff::Timestamp;
 

@@ -8,14 +8,18 @@ pub mod blocked;
 pub mod condition;
 pub mod consumers;
 pub mod destinations;
+pub mod expiry;
+pub mod failing;
 pub mod findings;
 mod health;
 pub mod held_back;
 pub mod history;
 pub mod holds;
+pub mod left;
 pub mod progress;
 mod removed;
 pub mod rollback;
+mod safety_call;
 pub mod stale_consumers;
 pub mod why;
 
@@ -27,12 +31,14 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::domain::dead_man;
 use crate::domain::effect::{self, EffectName};
 use crate::domain::emergency::EmergencyOutcome;
 use crate::domain::failure::Kind;
 use crate::domain::finding::Finding;
 use crate::domain::gate::{self, Evidence, Verdict};
 use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, WorkspaceName};
+use crate::domain::last_use::LastUse;
 use crate::domain::notification::ChannelFailure;
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::{Reason, Urgency};
@@ -41,13 +47,17 @@ use crate::domain::record::{LastRotation, Obstacle, Record};
 use crate::domain::report::blocked::{Blocked, SourceDelay};
 use crate::domain::report::condition::Condition;
 use crate::domain::report::destinations::{DestinationReport, DestinationState};
+use crate::domain::report::expiry::Unrotated;
+use crate::domain::report::failing::FailingConsumer;
 use crate::domain::report::held_back::HeldBack;
 use crate::domain::report::holds::HoldReport;
+use crate::domain::report::left::LeftReport;
 use crate::domain::report::rollback::RollbackReport;
 use crate::domain::report::stale_consumers::StaleConsumer;
 use crate::domain::rotation::{ParkReason, Rotation};
 use crate::domain::secret::Fingerprint;
 use crate::domain::sharing::SharingGroups;
+use crate::domain::successor::Successor;
 use crate::domain::time::later;
 
 pub const SCHEMA_VERSION: u32 = 1;
@@ -118,7 +128,10 @@ pub struct CredentialReport {
     pub key_id: Option<KeyId>,
     pub fingerprint: Option<Fingerprint>,
     pub key_since: Option<Timestamp>,
+    /// When the key on record expires. During a rotation that is the old key, whose expiry rekeyd may have moved.
     pub key_expires_at: Option<Timestamp>,
+    /// When the key was last used, while it is only observed or not rotated yet; `null` otherwise, and before the first look.
+    pub last_use: Option<LastUse>,
     /// When it is due, by its schedule or because its key expires; `null` while a rotation is in progress.
     pub next_due: Option<Timestamp>,
     /// Whether an operator has requested a rotation that has not started.
@@ -145,15 +158,27 @@ pub struct CredentialReport {
     pub obstacle: Option<Obstacle>,
     /// Findings of the last inspection, the worst first.
     pub findings: Vec<Finding>,
+    /// Consumers that report that a key of the credential does not work for them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failing_consumers: Vec<FailingConsumer>,
     /// Required consumers whose acknowledgement has expired.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stale_consumers: Vec<StaleConsumer>,
     /// When and why the last emergency rotation was completed.
     pub last_emergency: Option<EmergencyOutcome>,
     pub destinations: Vec<DestinationReport>,
+    /// Destinations that left the policy and still hold a key that rekeyd published there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_destinations: Vec<LeftReport>,
     /// Some destinations serve the new key, and some do not.
     pub partially_published: bool,
     pub last: Option<LastRotation>,
+    /// Why no rotation can start before the key expires, if that is near. For metrics.
+    #[serde(skip)]
+    pub unrotated: Option<Unrotated>,
+    /// Whether its rotation is in progress although it is no longer in the policy. For metrics.
+    #[serde(skip)]
+    pub removed: bool,
     /// How its journal rows are damaged, if they are.
     pub damage: Option<String>,
 }
@@ -174,9 +199,9 @@ pub struct RotationReport {
     pub new_fingerprint: Option<Fingerprint>,
     /// The earliest end of the current wait.
     pub waits_until: Option<Timestamp>,
-    /// When the overlap reaches the policy's `at_most`.
+    /// When the overlap, or the return of consumers in a rollback, reaches the policy's `at_most`.
     pub deadline: Option<Timestamp>,
-    /// The state of each gate, during the overlap.
+    /// The state of each gate, during the overlap and the return of consumers in a rollback.
     pub gates: Vec<Verdict>,
     /// The delay and gaps of the provider's evidence. For metrics; [`why::WhyReport`] has all of it.
     #[serde(skip)]
@@ -187,7 +212,18 @@ pub struct RotationReport {
     pub urgency: Option<Urgency>,
     /// When the old key expires at the provider, if `expire_old_key` set that.
     pub old_key_expires_at: Option<Timestamp>,
+    /// By when rekeyd moves that expiry on, while consumers may need the old key. For metrics.
+    #[serde(skip)]
+    pub old_key_expiry_moved_by: Option<Timestamp>,
+    /// When the new key expires; `null` before it is published, and if it does not expire.
+    pub new_key_expires_at: Option<Timestamp>,
+    /// When the new key was created, if it is published. For metrics.
+    #[serde(skip)]
+    pub new_key_since: Option<Timestamp>,
     pub rollback: RollbackReport,
+    /// The call that enables a key again, or replaces a leaked one, and since when it waits. For metrics.
+    #[serde(skip)]
+    pub safety_call: Option<(EffectName, Timestamp)>,
     pub parked: Option<ParkedReport>,
     pub last_failure: Option<FailureReport>,
 }
@@ -244,7 +280,8 @@ impl CredentialReport {
             key_id: current.map(|current| current.key.clone()),
             fingerprint: current.and_then(|current| current.fingerprint.clone()),
             key_since: current.map(|current| current.since),
-            key_expires_at: current.and_then(|current| current.expires_at),
+            key_expires_at: current.and_then(|current| expiry::of_current(current, rotation)),
+            last_use: policy.and_then(|policy| last_use(record, policy)),
             next_due: due.filter(|_| rotation.is_none()),
             requested: record.asked,
             due,
@@ -258,11 +295,15 @@ impl CredentialReport {
             rotation: rotation.map(|rotation| RotationReport::new(rotation, evidence, now)),
             obstacle: record.obstacle.clone(),
             findings: record.findings.clone(),
+            failing_consumers: failing::find(facts),
             stale_consumers: stale_consumers::find(policy, &evidence.acks, now),
             last_emergency: record.answered.clone(),
             partially_published: rotation.is_some() && served > 0 && served < destinations.len(),
             destinations,
+            left_destinations: Vec::new(),
             last: record.last.clone(),
+            unrotated: None,
+            removed: false,
             damage: None,
         };
         let under_way = rotation.zip(report.rotation.as_ref());
@@ -299,6 +340,11 @@ impl CredentialReport {
         }
     }
 
+    /// Destinations that nobody reads yet: they held no key when they were last read.
+    pub fn empty_destinations(&self) -> impl Iterator<Item = &str> {
+        self.destinations.iter().filter(|place| place.is_empty).map(|place| place.destination.as_str())
+    }
+
     #[must_use]
     pub fn phase(&self) -> Option<PhaseName> {
         self.rotation.as_ref().map(|rotation| rotation.phase)
@@ -309,6 +355,13 @@ fn calls_the_provider(rotation: &Rotation) -> bool {
     effect::pending(rotation).is_some_and(|effect| !effect::is_of_safety(effect, rotation, false))
 }
 
+/// What is known of the use of the key on record, and not of one before it.
+fn last_use(record: &Record, policy: &Credential) -> Option<LastUse> {
+    let current = record.current.as_ref()?;
+    let known = record.last_use.as_ref().filter(|known| known.key == current.key);
+    known.filter(|_| record.is_unrotated(policy)).cloned()
+}
+
 impl RotationReport {
     fn new(rotation: &Rotation, evidence: &Evidence, now: Timestamp) -> Self {
         let Rotation {
@@ -317,7 +370,7 @@ impl RotationReport {
             phase,
             since,
             attempt,
-            attempts_max: _,
+            lost: _,
             last_failure,
             overlap_began,
             dead_man,
@@ -328,6 +381,7 @@ impl RotationReport {
         } = rotation;
         let overlap_since = overlap_began.unwrap_or(*since);
         let successor = rotation.successor();
+        let published = successor.filter(|successor| successor.promotion_begun);
         let mut waits_until = None;
         let mut deadline = None;
         let mut gates = Vec::new();
@@ -335,6 +389,10 @@ impl RotationReport {
             gates = gate::judge(rotation, evidence, overlap_since, now);
             waits_until = Some(later(overlap_since, plan.terms.at_least));
             deadline = Some(later(overlap_since, plan.terms.at_most));
+        } else if let Phase::Returning { .. } = phase {
+            gates = gate::judge_return(rotation, evidence, *since, now);
+            waits_until = Some(later(*since, plan.terms.at_least));
+            deadline = Some(later(*since, plan.terms.at_most));
         } else if let Phase::Quarantine(_) = phase {
             waits_until = Some(later(*since, plan.terms.quarantine));
         }
@@ -361,7 +419,12 @@ impl RotationReport {
             emergency: plan.emergency,
             urgency: plan.urgency.clone(),
             old_key_expires_at: dead_man.filter(|dead_man| dead_man.is_in_force()).map(|it| it.at),
+            old_key_expiry_moved_by: dead_man::next_renewal(rotation)
+                .filter(|_| rotation.keeps_the_old_key_alive()),
+            new_key_expires_at: published.and_then(Successor::expires_at),
+            new_key_since: published.and_then(|published| published.facts.as_ref()?.created_at),
             rollback: RollbackReport::new(rotation, now),
+            safety_call: safety_call::waiting(rotation),
             parked,
             last_failure: last_failure.as_ref().map(|last_failure| FailureReport {
                 effect: last_failure.effect,

@@ -1,6 +1,6 @@
 //! A rotation's state, folded from its journalled events.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +17,13 @@ use crate::domain::step::{self, IllegalTransition};
 use crate::domain::successor::{PlacementState, Successor};
 use crate::domain::time::later;
 
-/// How many keys one rotation may lose before it is parked: a retry loop must not create keys without end.
-pub const MINTS_PER_ROTATION_MAX: u32 = 5;
+/// How many keys one rotation may lose in an hour before the next one waits for that hour to be over, which is fewer than
+/// any breaker needs; and in a day before it is parked: a retry loop must not create keys without end.
+pub const LOST_PER_HOUR_MAX: usize = 4;
+pub const LOST_PER_DAY_MAX: usize = 12;
+
+/// In an emergency the next key waits no longer than this.
+const URGENT_AFTER: SignedDuration = SignedDuration::from_mins(1);
 
 /// How often a destination may be changed out of band in one rotation before it is parked.
 pub const RESTAGINGS_MAX: u32 = 20;
@@ -42,8 +47,8 @@ pub struct Rotation {
     pub dead_man: Option<DeadMan>,
     /// How many mints were intended so far.
     pub attempt: u32,
-    /// How many mints this rotation may intend before it is parked.
-    pub attempts_max: u32,
+    /// When keys were created and lost, since an operator last resumed it.
+    pub lost: Vec<Timestamp>,
     /// How often each destination may have been staged again before the rotation is parked.
     pub restaged_max: u32,
     /// What an operator said of the consumers.
@@ -59,6 +64,8 @@ pub enum RollbackCause {
     Deadline,
     /// The new key has leaked.
     Leak,
+    /// Neither key is of use any more: nothing is put back, the new key is deleted, and an emergency replaces both.
+    NoKeyLeft,
 }
 
 /// Why a rotation needs an operator. Each has an entry in the runbook.
@@ -148,6 +155,19 @@ impl ParkReason {
     }
 }
 
+/// What keys that were created and lost mean for the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LostKeys {
+    Few,
+    /// So many in the last hour: the next one waits.
+    NotBefore {
+        until: Timestamp,
+        lost: usize,
+    },
+    /// So many in a day that an operator has to find out why.
+    TooMany(usize),
+}
+
 /// The effect that keeps failing, and since when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastFailure {
@@ -173,7 +193,7 @@ impl Rotation {
             overlap_began: None,
             dead_man: None,
             attempt: 0,
-            attempts_max: MINTS_PER_ROTATION_MAX,
+            lost: Vec::new(),
             restaged_max: RESTAGINGS_MAX,
             confirmation: Confirmation::default(),
             last_failure: None,
@@ -195,6 +215,31 @@ impl Rotation {
                 .map_err(|source| CorruptHistory::Illegal { sequence: rotation.length, source })?;
         }
         Ok(rotation)
+    }
+
+    /// Whether keys that were lost hold the next one back.
+    #[must_use]
+    pub fn lost_keys(&self, now: Timestamp) -> LostKeys {
+        let within = |limit: SignedDuration| {
+            let from = now.saturating_sub(limit).unwrap_or(Timestamp::MIN);
+            // What was lost in the future was lost by a clock that was wrong.
+            self.lost.iter().map(|at| (*at).min(now)).filter(move |at| *at > from)
+        };
+        let today = within(SignedDuration::from_hours(24)).count();
+        if today >= LOST_PER_DAY_MAX {
+            return LostKeys::TooMany(today);
+        }
+        let hour = SignedDuration::from_hours(1);
+        let lately: Vec<Timestamp> = within(hour).collect();
+        let oldest = lately.iter().rev().nth(LOST_PER_HOUR_MAX.saturating_sub(1));
+        match (oldest, lately.last()) {
+            (Some(oldest), Some(last)) => {
+                let until = later(*oldest, hour);
+                let until = if self.plan.emergency { until.min(later(*last, URGENT_AFTER)) } else { until };
+                if until > now { LostKeys::NotBefore { until, lost: lately.len() } } else { LostKeys::Few }
+            }
+            (None, _) | (_, None) => LostKeys::Few,
+        }
     }
 
     /// The nonce of the newest mint.
@@ -221,10 +266,12 @@ impl Rotation {
         self.overlap_began.unwrap_or(Timestamp::MAX)
     }
 
-    /// Whether it revokes a leaked key: neither a freeze nor a breaker delays that.
+    /// Whether it revokes a leaked key, or stands between consumers and a key that works: neither a freeze nor a breaker
+    /// delays that.
     #[must_use]
     pub fn is_urgent(&self) -> bool {
-        self.plan.emergency || self.phase.rollback_cause() == Some(RollbackCause::Leak)
+        let cause = self.phase.rollback_cause();
+        self.plan.emergency || matches!(cause, Some(RollbackCause::Leak | RollbackCause::NoKeyLeft))
     }
 
     #[must_use]

@@ -11,7 +11,7 @@ use crate::domain::ids::KeyId;
 use crate::domain::key::KeyRequest;
 use crate::domain::phase::{AfterDiscard, Phase, PhaseName};
 use crate::domain::plan::{RevocationPolicy, Urgency};
-use crate::domain::rotation::{LastFailure, MINTS_PER_ROTATION_MAX, RESTAGINGS_MAX, RollbackCause, Rotation};
+use crate::domain::rotation::{LastFailure, RESTAGINGS_MAX, RollbackCause, Rotation};
 use crate::domain::secret::Fingerprint;
 use crate::domain::successor::{Placement, PlacementState, Served, Successor};
 
@@ -85,12 +85,16 @@ pub fn step(rotation: &Rotation, event: &Event, now: Timestamp) -> Result<Rotati
             rotation.last_failure.clone().filter(|last_failure| last_failure.effect == EffectName::Mint);
     }
     if let Event::MintRefused { failure } = event {
-        // A refusal leads back to the start; what led there must still slow the next try down. It lost no key.
-        next.attempts_max += 1;
+        // A refusal leads back to the start; what led there must still slow the next try down.
         next.last_failure = Some(effect_failed(rotation, EffectName::Mint, failure, now));
     }
+    let found = matches!(event, Event::LostKeySettled { deleted } if !deleted.is_empty());
+    let discarded = matches!(event, Event::Discarded) && matches!(next.phase, Phase::Due { .. });
+    if found || discarded {
+        next.lost.push(now);
+    }
     if let Event::Retried { .. } = event {
-        next.attempts_max = next.attempt + MINTS_PER_ROTATION_MAX;
+        next.lost.clear();
     }
     if matches!(event, Event::Retried { .. } | Event::OverwriteRequested { .. }) {
         let placements = next.successor().map_or(&[][..], |successor| &successor.placements);
@@ -199,6 +203,7 @@ fn advance(rotation: &Rotation, event: &Event) -> Next {
             Ok(Phase::Reinstating { successor: new()?, alarm: alarm.clone() })
         }
         E::OldKeyEnabled => old_key_enabled(phase),
+        E::RollbackBegun { cause: RollbackCause::NoKeyLeft } => given_up(phase),
         E::RollbackBegun { cause } => rollback(rotation, *cause),
         E::Restored { destination, version } => restored(phase, &new()?, *destination, version),
         E::ReturnPassed => Ok(Phase::Withdrawing { successor: new()?, cause: cause()? }),
@@ -348,6 +353,16 @@ fn publish_again(was: &Phase, destinations: &[(usize, Served)]) -> Next {
     }
     let half_way = is(|progress| matches!(progress, PlacementState::Staged { .. }));
     Ok(if half_way { Phase::Promoting(successor) } else { Phase::Overlap(successor) })
+}
+
+/// A parked rotation of which neither key is of use: nothing is put back.
+fn given_up(phase: &Phase) -> Next {
+    let Phase::Parked { was, .. } = phase else {
+        return Err(Some("only a parked rotation can be given up"));
+    };
+    let successor = was.successor().filter(|successor| successor.promotion_begun);
+    let successor = successor.ok_or(Some("the new key is not in service anywhere; abort instead"))?.clone();
+    Ok(Phase::Withdrawing { successor, cause: RollbackCause::NoKeyLeft })
 }
 
 fn rollback(rotation: &Rotation, cause: RollbackCause) -> Next {

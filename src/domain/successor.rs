@@ -21,6 +21,14 @@ pub struct Successor {
     pub promotion_begun: bool,
 }
 
+impl Successor {
+    /// When it expires: as it was listed, or else as it was asked for.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.facts.as_ref().map_or(self.request.expires_at, |facts| facts.expires_at)
+    }
+}
+
 /// What the listing showed of a key when it was verified.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyFacts {

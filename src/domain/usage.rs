@@ -19,6 +19,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::KeyId;
@@ -37,7 +38,7 @@ const LATELY: SignedDuration = SignedDuration::from_mins(10);
 const NEARBY: SignedDuration = SignedDuration::from_mins(3);
 
 /// Where evidence comes from, the best first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// Credits by hashed key and time bucket. Does not show calls that cost nothing.

@@ -26,6 +26,9 @@ const OBSTACLE_RETRY: SignedDuration = SignedDuration::from_mins(1);
 impl Reconciler {
     /// One step of a credential that is not being rotated. `None` if something was journalled: there may be more to do.
     pub(super) async fn idle(&mut self) -> Result<Option<Action>, ReconcileError> {
+        if self.note_left().await? {
+            return Ok(None);
+        }
         let Some(credential) = self.policy().cloned() else {
             self.release_slot();
             return Ok(Some(Action::AwaitChange));

@@ -4,12 +4,14 @@ use tokio::sync::oneshot;
 
 use crate::domain::audit::Actor;
 use crate::domain::event::Event;
+use crate::domain::finding::FindingKind;
 use crate::domain::phase::{Alarm, AlarmKind, Phase};
 use crate::domain::policy::Mode;
 use crate::domain::rotation::{ParkReason, RollbackCause, Rotation};
 use crate::domain::secret::Fingerprint;
 use crate::domain::step;
 use crate::engine::commit::ReconcileError;
+use crate::engine::give_up::OldKeyToo;
 use crate::engine::reconciler::Reconciler;
 
 /// A command about one credential.
@@ -17,7 +19,7 @@ use crate::engine::reconciler::Reconciler;
 pub enum Command {
     /// Rotate now, whatever the schedule and the window say.
     Rotate,
-    /// Resume a parked rotation; `overwrite` lets it replace foreign values in its destinations.
+    /// Resume a parked rotation, or end a wait after a failure; `overwrite` lets it replace foreign values in its destinations.
     Retry { overwrite: bool },
     /// Abort a rotation whose key has not been promoted anywhere.
     Abort,
@@ -33,8 +35,28 @@ pub enum Command {
     Accept,
     /// Rebuild a damaged record from the events of the credential's rotations.
     Repair,
+    /// Name a destination that left the policy no longer.
+    Forget(String),
     /// A leak report, not an operator's command: the value with this fingerprint has leaked.
     Leaked(Fingerprint),
+}
+
+impl Command {
+    /// Whether it makes sense for a credential that has left the policy and has no rotation under way.
+    pub(super) fn is_possible_without_a_policy(&self) -> bool {
+        match self {
+            Self::Forget(_) | Self::Leaked(_) => true,
+            Self::Rotate
+            | Self::Retry { .. }
+            | Self::Abort
+            | Self::RollBack
+            | Self::Confirm
+            | Self::Reinstate
+            | Self::Emergency
+            | Self::Accept
+            | Self::Repair => false,
+        }
+    }
 }
 
 /// A command with the operator who gave it and the channel for its answer: what was done, or why not.
@@ -58,6 +80,7 @@ impl CommandRequest {
             | Command::Reinstate
             | Command::Emergency
             | Command::Accept
+            | Command::Forget(_)
             | Command::Repair => Actor::Operator(by),
         }
     }
@@ -76,6 +99,7 @@ impl Reconciler {
             Command::Emergency => self.begin_emergency(&request.by).await?,
             Command::Accept => self.accept().await?,
             Command::Repair => Ok(format!("the rows of `{}` are sound", self.record.credential)),
+            Command::Forget(destination) => self.forget(&destination).await?,
             Command::Leaked(print) => self.report_leak(&print, &request.by).await?,
             Command::Retry { overwrite } => self.retry(overwrite).await?,
             Command::Abort => self.abort(request.by).await?,
@@ -110,11 +134,19 @@ impl Reconciler {
             }
             None => return Ok(Err(format!("no rotation of `{name}` is under way"))),
         }
-        self.steer(
-            Event::Confirmed { by },
-            "is confirmed: the old key goes when every other gate is satisfied",
-        )
-        .await
+        let used = self.record.last_use.as_ref().filter(|_| self.record.is_new()).and_then(|used| {
+            used.last.is_some().then(|| {
+                format!(
+                    "; the old key was last seen in use {}: make sure that this program has switched, or run `rekeyd rollback {name}`",
+                    used.told(|at| format!("at {at:.0}"))
+                )
+            })
+        });
+        let doing = format!(
+            "is confirmed: the old key goes when every other gate is satisfied{}",
+            used.unwrap_or_default()
+        );
+        self.steer(Event::Confirmed { by }, &doing).await
     }
 
     fn phase(&self) -> Option<&Phase> {
@@ -136,12 +168,21 @@ impl Reconciler {
         }
         self.save(self.record.ask()).await?;
         let start = self.start_of_a_rotation(false).await;
-        Ok(Ok(format!("a rotation of `{name}` {start}")))
+        let vanished = self.record.findings.iter().any(|it| it.kind == FindingKind::KeyVanished);
+        let vanished = if vanished {
+            format!(
+                "; its key was deleted: this begins with another key of the service account if that has one, and only \
+                 `rekeyd rotate {name} --emergency` makes a key with the same permissions"
+            )
+        } else {
+            String::new()
+        };
+        Ok(Ok(format!("a rotation of `{name}` {start}{vanished}")))
     }
 
     async fn retry(&mut self, overwrite: bool) -> Result<Result<String, String>, ReconcileError> {
         let Some(Phase::Parked { reason, was, .. }) = self.phase() else {
-            return Ok(Err(format!("`{}` has no parked rotation", self.record.credential)));
+            return self.hurry().await;
         };
         let rolling_back = was.is_rollback();
         let publish_again = overwrite && *reason == ParkReason::ForeignValue && was.row().may_publish_again;
@@ -168,8 +209,12 @@ impl Reconciler {
 
     /// A rollback is given up by going forward again.
     async fn abort(&mut self, by: String) -> Result<Result<String, String>, ReconcileError> {
-        if self.phase().is_some_and(Phase::is_rollback) {
-            return self.publish_again().await;
+        let is_rollback = |phase: &Phase| phase.is_rollback() || phase.underlying().is_rollback();
+        if self.phase().is_some_and(is_rollback) {
+            return match self.give_up_dead_keys(OldKeyToo::Yes).await? {
+                Some(answer) => Ok(answer),
+                None => self.publish_again().await,
+            };
         }
         self.steer(Event::AbortRequested { by }, "is being aborted").await
     }

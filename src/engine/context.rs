@@ -11,6 +11,7 @@ use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::{CredentialName, StoreName, WorkspaceName};
 use crate::domain::key::Inventory;
 use crate::domain::policy::{Credential, Policy};
+use crate::domain::time::span;
 use crate::engine::workspace_client::WorkspaceClient;
 use crate::ports::clock::Clock;
 use crate::ports::journal::Journal;
@@ -89,12 +90,17 @@ impl Context {
         if skew.unsigned_abs() <= self.timing.clock_skew_max.unsigned_abs() {
             return Ok(());
         }
-        let message = format!(
-            "the provider's clock is {skew:#} ahead of ours, more than {:#}: nothing is revoked until they agree; check this machine's time synchronisation",
-            self.timing.clock_skew_max
-        );
-        Err(Failure::rejected(Kind::ClockSkew, message))
+        Err(Failure::rejected(Kind::ClockSkew, contradicted(skew, self.timing.clock_skew_max)))
     }
+}
+
+fn contradicted(skew: SignedDuration, most: SignedDuration) -> String {
+    let direction = if skew.is_negative() { "behind" } else { "ahead of" };
+    format!(
+        "the provider's clock is {} {direction} ours, more than {}: nothing is revoked until they agree; check this machine's time synchronisation",
+        span(skew),
+        span(most)
+    )
 }
 
 fn missing(what: &str, name: &str) -> Failure {
@@ -102,4 +108,20 @@ fn missing(what: &str, name: &str) -> Failure {
         "the {what} `{name}` is not in the policy any more; put it back until the rotation has ended"
     );
     Failure::rejected(Kind::Invalid, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_wrong_is_ahead_or_behind_and_never_both() {
+        let hours = |count| SignedDuration::from_hours(count);
+        for (skew, words) in
+            [(2, "clock is 2h ahead of ours, more than 1h:"), (-2, "clock is 2h behind ours, more than 1h:")]
+        {
+            let text = contradicted(hours(skew), hours(1));
+            assert!(text.contains(words) && !text.contains("ago"), "{text}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Owns the state of every credential, decides which is reconciled when, and takes the results back.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use jiff::SignedDuration;
@@ -20,6 +20,7 @@ use crate::engine::controller::scan::ServedValues;
 use crate::engine::controller::timer::Timer;
 use crate::engine::emergency::EmergencyPermit;
 use crate::engine::handle::{Handle, Heartbeat, MESSAGES_MAX, Message};
+use crate::engine::look::Look;
 use crate::engine::reconciler::{Action, Reconciler};
 use crate::engine::shared_state::SharedState;
 use crate::engine::sweep::{self, WorkspaceListing};
@@ -31,6 +32,7 @@ use crate::ports::meter::{Meter, Unmetered};
 mod commands;
 mod entry;
 mod hold_changes;
+mod looks;
 mod scan;
 mod shutdown;
 mod timer;
@@ -67,6 +69,7 @@ enum TaskResult {
         orphans: bool,
     },
     DestinationsRead(Vec<ServedValues>),
+    Looked(WorkspaceName, Vec<(CredentialName, Look)>),
     OrphansDeleted(Vec<Orphan>),
     HoldsChanged(hold_changes::HoldOutcome),
     AccountRequested,
@@ -81,8 +84,8 @@ pub struct Controller {
     backlog: BTreeMap<WorkspaceName, VecDeque<CredentialName>>,
     running: BTreeMap<WorkspaceName, usize>,
     tasks: JoinSet<TaskResult>,
-    /// The credential of each reconciling task, for those that end in a panic.
-    reconcilers: HashMap<task::Id, (CredentialName, WorkspaceName)>,
+    /// The credential of each reconciling task, for those that end in a panic, and the workspace in which it counts.
+    reconcilers: HashMap<task::Id, (CredentialName, Option<WorkspaceName>)>,
     messages: mpsc::Receiver<Message>,
     heartbeat: watch::Sender<Heartbeat>,
     published: watch::Sender<Arc<Context>>,
@@ -93,6 +96,8 @@ pub struct Controller {
     meter: Arc<dyn Meter>,
     /// Pauses that are in force, and answered when certain reconciliations have ended.
     pending_pauses: Vec<hold_changes::PendingPause>,
+    /// Workspaces whose credentials are being looked at.
+    looking: BTreeSet<WorkspaceName>,
     timer: Timer,
 }
 
@@ -149,6 +154,7 @@ impl Controller {
             shared: Arc::new(shared),
             meter: Arc::new(Unmetered),
             pending_pauses: Vec::new(),
+            looking: BTreeSet::new(),
         };
         controller.requeue_all();
         controller.beat();
@@ -212,6 +218,7 @@ impl Controller {
             Message::Requeue { credential } => self.requeue_now(&credential),
             Message::Reload(context) => {
                 self.context = Arc::clone(&context);
+                self.entries.values_mut().for_each(|entry| entry.looked = None);
                 // A running reconciler has the policy before: it ends and is started again.
                 for pause in self.entries.values().filter_map(|entry| entry.running.as_ref()) {
                     pause.cancel();
@@ -253,7 +260,7 @@ impl Controller {
         }
         let Some((workspace, limit)) = self.workspace_of(&name, entry) else {
             self.shared.release(&name);
-            return self.refuse_requests(&name);
+            return self.start_removed(name);
         };
         let running = self.running.entry(workspace.clone()).or_default();
         if *running >= limit && entry.requests.is_empty() && !entry.is_urgent() {
@@ -264,7 +271,7 @@ impl Controller {
             return;
         }
         *running += 1;
-        self.spawn_reconciler(name, workspace);
+        self.spawn_reconciler(name, Some(workspace));
     }
 
     /// The workspace of the credential's next reconciliation, and how many may run there; `None` if there is nothing left
@@ -281,7 +288,7 @@ impl Controller {
         Some((workspace, limit))
     }
 
-    fn spawn_reconciler(&mut self, name: CredentialName, workspace: WorkspaceName) {
+    fn spawn_reconciler(&mut self, name: CredentialName, workspace: Option<WorkspaceName>) {
         let Some(permit) = self.entries.get(&name).map(|entry| self.permit(entry)) else { return };
         let Some(entry) = self.entries.get_mut(&name) else { return };
         let pause = CancellationToken::new();
@@ -291,12 +298,14 @@ impl Controller {
             record: entry.record.clone(),
             work: Work::new(entry.rotation.as_deref().cloned(), std::mem::take(&mut entry.memory)),
             hint: entry.hint.take(),
+            look: entry.look.take(),
             inspects_in_service: std::mem::take(&mut entry.inspects_in_service),
             permit,
             interrupt: pause.clone(),
             quit: self.quit.clone(),
             shared: Arc::clone(&self.shared),
             actor: Actor::default(),
+            hurried: false,
             meter: Arc::clone(&self.meter),
         };
         entry.running = Some(pause);
@@ -323,6 +332,7 @@ impl Controller {
                 self.on_reconciled(*reconciler, result)?;
                 self.answer_pauses(&name);
                 self.requeue_waiting();
+                self.requeue_recovered();
             }
             Ok((_, TaskResult::Listed { workspace, listing: Err(error), .. })) => {
                 let (log, clock) = (&self.shared.waiting_log, self.context.clock.as_ref());
@@ -338,6 +348,7 @@ impl Controller {
                 }
             }
             Ok((_, TaskResult::DestinationsRead(served))) => self.compare_served(served),
+            Ok((_, TaskResult::Looked(workspace, seen))) => self.take_looks(&workspace, seen),
             Ok((_, TaskResult::AccountRequested)) => {}
             Ok((_, TaskResult::HoldsChanged(outcome))) => self.on_holds_changed(outcome),
             Ok((_, TaskResult::OrphansDeleted(deleted))) => {
@@ -362,6 +373,7 @@ impl Controller {
     /// Frees the ended task's worker in its workspace for the next credential of the backlog.
     fn free_worker(&mut self, id: task::Id) -> Option<CredentialName> {
         let (name, workspace) = self.reconcilers.remove(&id)?;
+        let Some(workspace) = workspace else { return Some(name) };
         if let Some(running) = self.running.get_mut(&workspace) {
             *running = running.saturating_sub(1);
         }
@@ -387,7 +399,8 @@ impl Controller {
         let (rotation, memory) = work.into_parts();
         let name = record.credential.clone();
         let Some(entry) = self.entries.get_mut(&name) else { return Ok(()) };
-        let was_urgent = entry.is_in_an_emergency();
+        let (was_urgent, had_a_key) = (entry.is_in_an_emergency(), entry.record.current.is_some());
+        let was_published = entry.is_published();
         // A command or a change that arrived while the reconciler ran.
         let changed =
             entry.running.take().is_some_and(|pause| pause.is_cancelled()) || !entry.requests.is_empty();
@@ -400,6 +413,8 @@ impl Controller {
             ..std::mem::replace(entry, CredentialEntry::new(Record::new(name.clone())))
         };
         let is_over = was_urgent && !entry.is_in_an_emergency();
+        let is_to_be_told_of =
+            (!had_a_key && entry.record.current.is_some()) || (!was_published && entry.is_published());
         match result {
             Ok(_) if changed => self.requeue_after(&name, SignedDuration::ZERO),
             Ok(Action::RequeueAt(at)) => {
@@ -422,6 +437,9 @@ impl Controller {
         }
         if is_over {
             self.requeue_held_emergencies();
+        }
+        if is_to_be_told_of {
+            self.look();
         }
         Ok(())
     }

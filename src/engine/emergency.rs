@@ -13,6 +13,7 @@ use crate::domain::rotation::Rotation;
 use crate::domain::time::later;
 use crate::engine::commit::ReconcileError;
 use crate::engine::context::Context;
+use crate::engine::give_up::OldKeyToo;
 use crate::engine::reconciler::Reconciler;
 
 /// Whether an emergency may begin by itself, as counted when the reconciliation began.
@@ -161,12 +162,18 @@ impl Reconciler {
     ) -> Result<Result<String, String>, ReconcileError> {
         let name = self.record.credential.clone();
         let now = self.context.now();
-        let Some(rotation) = self.work.rotation() else {
+        if self.work.is_idle() {
             self.save(self.record.ask_at_once(by, now)).await?;
             let start = self.start_of_a_rotation(true).await;
             return Ok(Ok(format!(
                 "an emergency rotation of `{name}` {start}: its old key is dead when the new one is current"
             )));
+        }
+        if let Some(answer) = self.give_up_dead_keys(OldKeyToo::No).await? {
+            return Ok(answer);
+        }
+        let Some(rotation) = self.work.rotation() else {
+            return Ok(Err(format!("no rotation of `{name}` is under way")));
         };
         if rotation.plan.emergency {
             return self.press_emergency(by).await;

@@ -98,7 +98,7 @@ impl Reconciler {
     /// What each published destination serves; `None` if one cannot be read now.
     async fn served(&self) -> Option<Vec<(Destination, Option<Fingerprint>)>> {
         let mut served = Vec::new();
-        for known in &self.record.published {
+        for known in self.record.published.iter().filter(|it| !self.record.has_left(&it.destination)) {
             let store = self.context.store(&known.destination.store).ok()?;
             let version = store.read(&known.destination, VersionRef::Current).await.ok()?;
             served.push((known.destination.clone(), StoredVersion::served(version.as_ref()).fingerprint));
@@ -129,6 +129,11 @@ impl Reconciler {
         if self.policy().is_some_and(|credential| credential.mode == Mode::Observe) {
             return Ok(Ok(format!(
                 "the leak of {print} is recorded; `{name}` is only observed: `rekeyd rotate {name} --emergency` replaces its key"
+            )));
+        }
+        if self.policy().is_none() && self.work.is_idle() {
+            return Ok(Ok(format!(
+                "the leak of {print} is recorded, and nothing else is done: `{name}` is no longer in the policy; disable its key in the dashboard now, or put `{name}` back and reload: then it is replaced at once"
             )));
         }
         if let Some(hold) = self.minting_hold(true) {

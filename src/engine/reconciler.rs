@@ -1,8 +1,9 @@
 //! Reconciles one credential: does everything that can be done without waiting, and journals each step.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -12,7 +13,7 @@ use crate::domain::audit::Actor;
 use crate::domain::backoff;
 use crate::domain::effect::{self, Effect, EffectName};
 use crate::domain::event::Event;
-use crate::domain::failure::Failure;
+use crate::domain::failure::{Failure, Kind};
 use crate::domain::policy::Credential;
 use crate::domain::record::Record;
 use crate::domain::rotation::{LastFailure, Rotation};
@@ -23,6 +24,8 @@ use crate::engine::context::Context;
 use crate::engine::effects::{EffectOutcome, Effects};
 use crate::engine::emergency::{EmergencyPermit, LeakResponse};
 use crate::engine::inspect::InspectionHint;
+use crate::engine::look::Look;
+use crate::engine::recoveries::Cause;
 use crate::engine::shared_state::SharedState;
 use crate::engine::work::Work;
 use crate::ports::journal::CredentialState;
@@ -35,6 +38,8 @@ pub(super) struct Reconciler {
     pub(super) work: Work,
     /// What an inspection found about the credential. Processed first.
     pub(super) hint: Option<InspectionHint>,
+    /// What was seen of a key that is not rotated yet.
+    pub(super) look: Option<Look>,
     /// What the rotation put into service is looked at now: an inspection is under way.
     pub(super) inspects_in_service: bool,
     pub(super) permit: EmergencyPermit,
@@ -46,6 +51,8 @@ pub(super) struct Reconciler {
     /// The actor that the next journal entry names.
     pub(super) actor: Actor,
     pub(super) meter: Arc<dyn Meter>,
+    /// An operator wants what failed to be tried again now.
+    pub(super) hurried: bool,
 }
 
 /// When to reconcile the credential again.
@@ -89,6 +96,7 @@ impl Reconciler {
             self.commit(entry).await?;
         }
         self.adopt_terms().await?;
+        self.note_left().await?;
         for request in requests {
             self.actor = request.actor();
             Box::pin(self.execute(request)).await?;
@@ -96,6 +104,9 @@ impl Reconciler {
         }
         if let Some(hint) = self.hint.take() {
             self.inspect(&hint).await?;
+        }
+        if let Some(look) = self.look.take() {
+            self.take_look(look).await?;
         }
         if std::mem::take(&mut self.inspects_in_service) {
             Box::pin(self.inspect_in_service()).await?;
@@ -149,22 +160,27 @@ impl Reconciler {
             LeakResponse::Committed => return Ok(None),
             LeakResponse::Wait(until) => return Ok(Some(Action::RequeueAt(until))),
         }
+        let hurried = std::mem::take(&mut self.hurried);
         let Some(mut effects) = self.effects() else { return Ok(None) };
         if let Some(event) = Box::pin(effects.renew_expiry_while_publishing()).await {
             let entry = effects.entry(event)?;
             self.commit(entry).await?;
+            self.hurried = hurried;
             return Ok(None);
         }
         let rotation = effects.rotation;
-        let Some(effect) = effect::pending(rotation) else { return Ok(Some(Action::AwaitChange)) };
+        let Some(effect) = effect::pending(rotation) else {
+            return Ok(Some(Box::pin(effects.tend_admin_key()).await.into()));
+        };
         let now = effects.context.now();
         let (clock, name) = (effects.context.clock.as_ref(), &rotation.plan.credential);
         let failed_at = |failure: &LastFailure| effects.shared.waits.failed_at(clock, name, failure.last_at);
         let failed_at = rotation.last_failure.as_ref().map_or(now, failed_at);
         let pace = Pace::of(effect, rotation, effects.leaked_new_key(), failed_at);
-        if now < pace.tried_at {
+        let cause = Cause::of(effect, &rotation.plan);
+        if !hurried && let Some(next) = pace.waits_until(effects.context, effects.shared, &cause) {
             let Some(demanded) = Box::pin(effects.demand_meanwhile(effect)).await else {
-                return Ok(Some(Action::RequeueAt(pace.tried_at.min(effects.looks_again(effect)))));
+                return Ok(Some(Action::RequeueAt(next.min(effects.looks_again(effect)))));
             };
             let entry = effects.entry(demanded)?;
             self.commit(entry).await?;
@@ -175,13 +191,19 @@ impl Reconciler {
         let span = tracing::info_span!("effect", %credential, rotation = %id, effect = effect.name().label());
         let acting = call_context::in_lane(pace.lane, Box::pin(effects.act(effect)));
         let event = match acting.instrument(span).await {
-            Ok(EffectOutcome::Happened(event)) => event,
+            Ok(EffectOutcome::Happened(event)) => {
+                effects.shared.recoveries.succeeded(&cause, effects.context.uptime());
+                event
+            }
             Ok(EffectOutcome::Wait(until)) => return Ok(Some(Action::RequeueAt(until))),
             Err(failure) if now < pace.told_at && pace.is_the_same(&failure) => {
                 tracing::debug!(%credential, rotation = %id, %failure, "tried once more in the safety lane");
                 return Ok(Some(Action::RequeueAt(later(effects.context.now(), backoff::SAFETY.cap))));
             }
-            Err(failure) => Event::EffectFailed { effect: effect.name(), failure },
+            Err(failure) => {
+                effects.shared.recoveries.failed(&cause, effects.context.uptime());
+                Event::EffectFailed { effect: effect.name(), failure }
+            }
         };
         let concludes = event.concludes_from_the_time();
         let entry = effects.entry(event)?;
@@ -228,6 +250,9 @@ struct Pace<'r> {
     /// last one was is not journalled.
     told_at: Timestamp,
     last: Option<&'r Failure>,
+    failed_at: Timestamp,
+    /// What failed may work again for another credential before.
+    is_shared: bool,
 }
 
 impl<'r> Pace<'r> {
@@ -235,7 +260,14 @@ impl<'r> Pace<'r> {
         let is_of_safety = effect::is_of_safety(effect, rotation, leaked_new_key);
         let lane = if is_of_safety { Lane::Safety } else { Lane::Ordinary };
         let Some(last_failure) = rotation.last_failure.as_ref().filter(|_| effect != Effect::Mint) else {
-            return Self { lane, tried_at: failed_at, told_at: failed_at, last: None };
+            return Self {
+                lane,
+                tried_at: failed_at,
+                told_at: failed_at,
+                last: None,
+                failed_at,
+                is_shared: false,
+            };
         };
         let LastFailure { effect: failed, failures, last, .. } = last_failure;
         let seed = &rotation.plan.credential;
@@ -251,7 +283,30 @@ impl<'r> Pace<'r> {
             let tried_at = after(backoff::SAFETY.wait(*failures, None, seed));
             (tried_at, after(backoff::CALLS.wait(*failures, None, seed)))
         };
-        Self { lane, tried_at, told_at, last: Some(last) }
+        let is_asked_to_wait = last.kind == Kind::Throttled || last.retry_after.is_some();
+        let is_shared = *failed == effect.name() && !is_of_safety && !is_asked_to_wait;
+        Self { lane, tried_at, told_at, last: Some(last), failed_at, is_shared }
+    }
+
+    /// When it is time to try, or to ask again; `None` if it is time now: the back-off is over, or what failed works again, or
+    /// nobody has tried it for almost a minute.
+    fn waits_until(&self, context: &Context, shared: &SharedState, cause: &Cause) -> Option<Timestamp> {
+        let now = context.now();
+        if now >= self.tried_at {
+            return None;
+        }
+        if !self.is_shared {
+            return Some(self.tried_at);
+        }
+        let uptime = context.uptime();
+        let ago = Duration::try_from(now.duration_since(self.failed_at)).unwrap_or_default();
+        let recoveries = &shared.recoveries;
+        if recoveries.may_try(cause, uptime.saturating_sub(ago), uptime) {
+            return None;
+        }
+        let early =
+            SignedDuration::try_from(recoveries.next_try(cause, uptime)).unwrap_or(SignedDuration::MAX);
+        Some(self.tried_at.min(later(now, early)))
     }
 
     fn is_the_same(&self, failure: &Failure) -> bool {

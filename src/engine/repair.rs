@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::domain::account_creation::{AccountCreation, CreationState};
+use crate::domain::audit::changes::Accepted;
 use crate::domain::audit::{Act, changes};
 use crate::domain::record::Record;
 use crate::domain::replay::{self, ReplayedRotation};
@@ -13,6 +14,9 @@ use crate::ports::journal::{CredentialState, Error, RotationHistory};
 
 /// Rotations that are read at a time: the newest has mostly settled everything.
 const AT_A_TIME: usize = 8;
+
+/// Records of the audit log that are read at a time.
+const ACTS_AT_A_TIME: usize = 1000;
 
 impl Reconciler {
     /// Answers when the record is rebuilt, or why it cannot be: then the credential is left alone as before.
@@ -38,6 +42,7 @@ impl Reconciler {
         match self.rebuild().await {
             Ok((mut record, newest)) => {
                 record.account_creation = self.doubted_creation(&record);
+                let kept = self.keep_what_was_accepted(&mut record).await;
                 let details =
                     json!({ "why": damage.to_string(), "key": record.current.as_ref().map(|it| &it.key) });
                 let at = self.context.now();
@@ -51,8 +56,9 @@ impl Reconciler {
                     self.shared.count(rotation);
                 }
                 tracing::warn!(credential = %name, %damage, by = %self.actor, "its damaged record was made anew from its events");
-                let done =
-                    format!("the record of `{name}` is made anew from its rotations' events, and it goes on");
+                let done = format!(
+                    "the record of `{name}` is made anew from its rotations' events, and it goes on; {kept}"
+                );
                 drop(request.answer.send(Ok(done)));
                 Ok(())
             }
@@ -62,6 +68,40 @@ impl Reconciler {
                 drop(request.answer.send(Err(why)));
                 Err(ReconcileError::reading(error))
             }
+        }
+    }
+
+    /// What an operator accepted last, from the audit log; returns what is to be accepted anew.
+    async fn keep_what_was_accepted(&self, record: &mut Record) -> String {
+        let name = &record.credential;
+        let (mut after, mut accepted, mut is_whole) = (0, Accepted::default(), true);
+        loop {
+            let page = match self.context.journal.audit(after, ACTS_AT_A_TIME).await {
+                Ok(page) => page,
+                Err(error) => {
+                    tracing::warn!(credential = %name, %error, "what was accepted cannot be read from the audit log");
+                    is_whole = false;
+                    break;
+                }
+            };
+            for chained in page.iter().filter(|it| it.act.credential.as_ref() == Some(name)) {
+                accepted.note(&chained.act);
+            }
+            let Some(last) = page.last().filter(|_| page.len() == ACTS_AT_A_TIME) else { break };
+            after = last.sequence;
+        }
+        let other_keys = accepted.other_keys.len();
+        record.accepted = accepted.other_keys;
+        record.sharing_groups = accepted.sharing_groups;
+        let again = format!(
+            "what was changed of its key's permissions since has to be accepted anew: `rekeyd accept {name}`"
+        );
+        if is_whole {
+            format!("{other_keys} other keys of its account stay accepted, and {again}")
+        } else {
+            format!(
+                "the audit log could not be read, so that other keys and sharing groups of its account have to be accepted anew too, and {again}"
+            )
         }
     }
 

@@ -7,6 +7,7 @@ use crate::engine::committed_states::CommittedStates;
 use crate::engine::hold_cache::HoldCache;
 use crate::engine::journal_health::JournalHealth;
 use crate::engine::publishing_turns::PublishingTurns;
+use crate::engine::recoveries::Recoveries;
 use crate::engine::rotation_limiter::RotationLimiter;
 use crate::engine::unsaved_findings::UnsavedFindings;
 use crate::engine::waiting_log::WaitingLog;
@@ -26,6 +27,7 @@ pub(super) struct SharedState {
     pub(super) journal_health: JournalHealth,
     pub(super) unsaved_findings: UnsavedFindings,
     pub(super) waits: Waits,
+    pub(super) recoveries: Recoveries,
     pub(super) waiting_log: WaitingLog,
 }
 
@@ -43,6 +45,7 @@ impl SharedState {
             journal_health: JournalHealth::default(),
             unsaved_findings: UnsavedFindings::default(),
             waits: Waits::default(),
+            recoveries: Recoveries::default(),
             waiting_log: WaitingLog::default(),
         })
     }

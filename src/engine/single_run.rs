@@ -38,6 +38,7 @@ impl SingleRun {
             context: Arc::new(context),
             record,
             work: Work::new(rotation, Memory::default()),
+            look: None,
             hint: None,
             inspects_in_service: false,
             permit: EmergencyPermit::Given,
@@ -46,6 +47,7 @@ impl SingleRun {
             shared,
             meter: Arc::new(Unmetered),
             actor: Actor::default(),
+            hurried: false,
         };
         Ok(Self { reconciler })
     }

@@ -1,6 +1,6 @@
 //! One workspace as the engine uses it: its issuer, its shared inventory, its mint budget and its health.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::call_context::{self, Lane};
 use crate::domain::failure::Failure;
-use crate::domain::ids::{CredentialName, WorkspaceName};
+use crate::domain::ids::{CredentialName, ServiceAccountId, WorkspaceName};
 use crate::domain::key::Inventory;
 use crate::domain::mint_budget::{self, ROOM_AFTER};
 use crate::domain::policy::WorkspaceLimits;
@@ -58,6 +58,8 @@ pub struct WorkspaceHealth {
     pub clock_skew_seconds: Option<i64>,
     /// Keys of service accounts in the policy that neither the journal nor a nonce explains.
     pub foreign_keys: Option<usize>,
+    /// The names of the service accounts, by the newest listing.
+    pub accounts: Arc<BTreeMap<ServiceAccountId, String>>,
     /// Until when the provider wants no calls but those of the safety lane.
     pub silent_until: Option<Timestamp>,
 }
@@ -161,6 +163,7 @@ impl WorkspaceClient {
                 health.last_answer = Some(now);
                 (health.failing, health.failing_since) = (None, None);
                 health.clock_skew_seconds = inventory.clock_skew_seconds;
+                health.accounts = Arc::new(inventory.names());
             }
             Err(failure) => {
                 health.failing = Some(failure.clone());

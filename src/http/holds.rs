@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::domain::hold::{HoldKind, Scope};
 use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::sanitize::is_unseen;
-use crate::http::operator::{OperatorState, is_known, refused, unknown};
+use crate::http::operator::{OperatorState, is_known, not_among, refused, unknown};
 use crate::http::peer::Peer;
 use crate::http::response::{Problem, read_json};
 
@@ -91,7 +91,7 @@ async fn scope(shared: &OperatorState, request: &HoldRequest) -> Result<Scope, P
         }
         (false, None, Some(name)) => {
             let name = CredentialName::new(name.as_str()).map_err(|_| unknown())?;
-            if is_known(shared, &name).await { Ok(Scope::Credential(name)) } else { Err(unknown()) }
+            if is_known(shared, &name).await { Ok(Scope::Credential(name)) } else { Err(not_among(shared)) }
         }
         _ => Err(bad(format!("the body must be {BODY}"))),
     }

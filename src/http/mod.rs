@@ -9,6 +9,7 @@ mod accounts;
 mod acks;
 mod consumers;
 mod credentials;
+mod forget;
 mod holds;
 mod leaks;
 pub mod openapi;

@@ -25,6 +25,7 @@ use crate::engine::Command;
 use crate::engine::CommandError;
 use crate::engine::Handle;
 use crate::http::accounts;
+use crate::http::forget;
 use crate::http::holds;
 use crate::http::peer::Peer;
 use crate::http::response::{self, Problem, read_json};
@@ -107,12 +108,16 @@ fn routes(shared: Arc<OperatorState>) -> Router {
         .route("/v1/reload", post(reload))
         .route("/v1/sweep", post(sweep))
         .route("/v1/accounts", post(accounts::create))
+        .route("/v1/forget", post(forget::forget))
         .fallback(response::not_found)
         .method_not_allowed_fallback(response::method_not_allowed)
         .layer(time_limit)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(shared)
 }
+
+/// How many credentials an answer names.
+const NAMED_MAX: usize = 20;
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -156,7 +161,7 @@ async fn command(
     }
     let credential = CredentialName::new(name).map_err(|_| unknown())?;
     if !is_known(&shared, &credential).await {
-        return Err(unknown());
+        return Err(not_among(&shared));
     }
     tracing::info!(%credential, verb, overwrite, emergency, %by, "operator command");
     let done = shared.handle.request(credential, command, by).await.map_err(refused)?;
@@ -224,6 +229,23 @@ pub(super) fn refused(why: CommandError) -> Problem {
         CommandError::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
     };
     Problem::new(status, code, why.to_string())
+}
+
+/// Of a name that no credential has: which ones there are.
+pub(super) fn not_among(shared: &OperatorState) -> Problem {
+    let context = shared.handle.context();
+    let all = context.policy.credentials.len();
+    if all == 0 {
+        return unknown();
+    }
+    let named: Vec<&str> =
+        context.policy.credentials.keys().take(NAMED_MAX).map(CredentialName::as_str).collect();
+    let more = if all > named.len() { format!(" and {} more", all - named.len()) } else { String::new() };
+    let message = format!(
+        "no credential has this name; the policy has {}{more}: see `rekeyd status`",
+        named.join(", ")
+    );
+    Problem::new(StatusCode::NOT_FOUND, "no_such_credential", message)
 }
 
 pub(super) fn unknown() -> Problem {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -40,6 +41,9 @@ pub struct TlsFiles {
     pub client_ca: Option<PathBuf>,
 }
 
+/// Reads the beginning and the end of a certificate's validity.
+pub(super) type ReadValidity = fn(&[u8]) -> Option<(Timestamp, Timestamp)>;
+
 /// Why the files cannot be used. Holds nothing of the key.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -63,8 +67,16 @@ pub enum TlsError {
 pub struct Tls {
     files: TlsFiles,
     in_force: Mutex<Arc<ServerConfig>>,
-    /// Digest of the files when they were last loaded.
-    loaded: Mutex<[u8; 32]>,
+    /// The files when they were last loaded.
+    loaded: Mutex<Loaded>,
+    read_validity: ReadValidity,
+}
+
+/// What is known of the files in force.
+#[derive(Clone, Copy)]
+struct Loaded {
+    digest: [u8; 32],
+    validity: Option<(Timestamp, Timestamp)>,
 }
 
 /// The contents of the files.
@@ -77,14 +89,16 @@ struct TlsContents {
 impl Tls {
     /// # Errors
     /// A file cannot be used.
-    pub fn load(files: TlsFiles) -> Result<Self, TlsError> {
+    pub fn load(files: TlsFiles, read_validity: ReadValidity) -> Result<Self, TlsError> {
         let contents = TlsContents::read(&files)?;
-        let in_force = contents.config(&files)?;
-        Ok(Self { loaded: Mutex::new(contents.digest()), in_force: Mutex::new(Arc::new(in_force)), files })
+        let in_force = Mutex::new(Arc::new(contents.config(&files)?));
+        let loaded = Mutex::new(contents.loaded(read_validity));
+        Ok(Self { files, in_force, loaded, read_validity })
     }
 
     /// Reloads the files when they change, until `stop`.
     pub async fn follow(self: Arc<Self>, status: watch::Sender<Status>, stop: CancellationToken) {
+        self.report_validity(&status);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -111,23 +125,29 @@ impl Tls {
     fn report_success(&self, status: &watch::Sender<Status>, is_new: bool) {
         if is_new {
             tracing::info!(certificate = %self.files.certificate.display(), "new certificate in force");
+            self.report_validity(status);
         }
         if status.borrow().certificate_refused.is_some() {
             status.send_modify(|status| status.certificate_refused = None);
         }
     }
 
+    fn report_validity(&self, status: &watch::Sender<Status>) {
+        let Loaded { validity, .. } = *self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        status.send_modify(|status| status.certificate_validity = validity);
+    }
+
     /// Whether the files changed; the new configuration is then in force.
     fn reload(&self) -> Result<bool, TlsError> {
         let contents = TlsContents::read(&self.files)?;
-        let digest = contents.digest();
+        let new = contents.loaded(self.read_validity);
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if *loaded == digest {
+        if loaded.digest == new.digest {
             return Ok(false);
         }
         let config = Arc::new(contents.config(&self.files)?);
         *self.in_force.lock().unwrap_or_else(PoisonError::into_inner) = config;
-        *loaded = digest;
+        *loaded = new;
         Ok(true)
     }
 
@@ -162,6 +182,13 @@ impl TlsContents {
             key: read(&files.key)?,
             client_ca: files.client_ca.as_deref().map(read).transpose()?,
         })
+    }
+
+    fn loaded(&self, read_validity: ReadValidity) -> Loaded {
+        // A chain is of no use as soon as one of its certificates has expired.
+        let chain = certificates(&self.certificate).unwrap_or_default();
+        let validities = chain.iter().filter_map(|certificate| read_validity(certificate));
+        Loaded { digest: self.digest(), validity: validities.min_by_key(|(_, not_after)| *not_after) }
     }
 
     fn digest(&self) -> [u8; 32] {

@@ -11,6 +11,7 @@ use crate::adapters::memory::store::MemoryStore;
 use crate::config::Config;
 use crate::config::components::WorkspaceConfig;
 use crate::domain::ids::{CredentialName, StoreName, WorkspaceName};
+use crate::domain::links::Links;
 use crate::domain::phase::{Phase, PhaseName};
 use crate::domain::plan::Reason;
 use crate::domain::policy::{Credential, Mode, Policy};
@@ -326,6 +327,8 @@ fn alone(policy: &Policy, credential: &Credential) -> Policy {
         emergencies_at_once: policy.emergencies_at_once,
         rivals: BTreeMap::new(),
         renames: BTreeMap::new(),
+        consumers: policy.consumers.clone(),
+        links: Links::default(),
     }
 }
 

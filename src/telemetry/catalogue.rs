@@ -4,9 +4,11 @@
 //!
 //! [docs/metrics.md]: ../../docs/metrics.md
 
+mod credential;
 mod definition;
 mod journal;
 
+pub(super) use credential::*;
 pub use definition::{Definition, Kind};
 use definition::{counter, gauge, histogram};
 pub(super) use journal::{
@@ -14,7 +16,6 @@ pub(super) use journal::{
     JOURNAL_WRITES,
 };
 
-const CREDENTIAL: &[&str] = &["credential", "workspace"];
 const WORKSPACE: &[&str] = &["workspace"];
 
 pub(super) const BUILD_INFO: Definition =
@@ -31,7 +32,7 @@ pub(super) const OLDEST_KEY: Definition = gauge(
 pub(super) const NEXT_EXPIRY: Definition = gauge(
     "rekeyd_first_key_expires_timestamp_seconds",
     WORKSPACE,
-    "Earliest expiry of a key in service; absent if no key expires.",
+    "Earliest expiry of a key on record or of a published new key; absent if no key expires.",
 );
 pub(super) const NEXT_DUE: Definition = gauge(
     "rekeyd_first_rotation_due_timestamp_seconds",
@@ -58,106 +59,6 @@ pub(super) const LAGGING_CONSUMERS: Definition = gauge(
     "rekeyd_lagging_consumers",
     WORKSPACE,
     "Consumers, probes and sources of evidence that gates are waiting on.",
-);
-// Metrics of a credential. With `per_credential = false`, only for the most severe credentials.
-pub(super) const KEY_CREATED: Definition =
-    gauge("rekeyd_key_created_timestamp_seconds", CREDENTIAL, "Creation time of the key.");
-pub(super) const KEY_EXPIRES: Definition = gauge(
-    "rekeyd_key_expires_timestamp_seconds",
-    CREDENTIAL,
-    "Expiry of the key; absent if the key does not expire.",
-);
-pub(super) const ROTATION_DUE: Definition = gauge(
-    "rekeyd_rotation_due_timestamp_seconds",
-    CREDENTIAL,
-    "Due time of the next rotation, or of the rotation in progress.",
-);
-pub(super) const ROTATION_PHASE: Definition = gauge(
-    "rekeyd_rotation_phase",
-    &["credential", "workspace", "phase"],
-    "Phase of the rotation in progress; always 1.",
-);
-pub(super) const PHASE_ENTERED: Definition = gauge(
-    "rekeyd_rotation_phase_entered_timestamp_seconds",
-    CREDENTIAL,
-    "Time at which the rotation in progress entered its phase.",
-);
-pub(super) const CONSECUTIVE_FAILURES: Definition = gauge(
-    "rekeyd_rotation_consecutive_failures",
-    &["credential", "workspace", "effect", "kind"],
-    "Consecutive failures of the next step of the rotation; absent if there are none.",
-);
-pub(super) const PARKED: Definition = gauge(
-    "rekeyd_rotation_parked",
-    &["credential", "workspace", "reason"],
-    "The rotation is parked and needs an operator; always 1.",
-);
-pub(super) const OBSTACLE: Definition = gauge(
-    "rekeyd_rotation_obstacle",
-    &["credential", "workspace", "kind"],
-    "No rotation can start; always 1.",
-);
-pub(super) const FINDING: Definition = gauge(
-    "rekeyd_finding",
-    &["credential", "workspace", "kind"],
-    "Finding of the last inspection: a leak or an out-of-band change; always 1.",
-);
-pub(super) const EMERGENCY_DURATION: Definition = gauge(
-    "rekeyd_last_emergency_duration_seconds",
-    CREDENTIAL,
-    "Duration of the last emergency, from its first sign until the new key was current and the old key disabled.",
-);
-pub(super) const EMERGENCY_COMPLETED: Definition = gauge(
-    "rekeyd_last_emergency_completed_timestamp_seconds",
-    CREDENTIAL,
-    "Time at which the last emergency was completed.",
-);
-pub(super) const SILENT_SINCE: Definition = gauge(
-    "rekeyd_consumer_silent_since_timestamp_seconds",
-    &["credential", "workspace", "consumer"],
-    "Last report of a required consumer; absent unless it is older than `acks_valid_for`.",
-);
-pub(super) const GATE_SATISFIED: Definition = gauge(
-    "rekeyd_gate_satisfied",
-    &["credential", "workspace", "gate"],
-    "Whether the gate is satisfied (1) or waiting (0); present during the overlap.",
-);
-pub(super) const BLOCKED: Definition = gauge(
-    "rekeyd_rotation_blocked",
-    &["credential", "workspace", "reason"],
-    "The rotation is due or in progress and cannot continue; always 1.",
-);
-pub(super) const BLOCKED_UNTIL: Definition = gauge(
-    "rekeyd_rotation_blocked_until_timestamp_seconds",
-    &["credential", "workspace", "reason"],
-    "Time at which what blocks the rotation ends; absent if an operator has to lift it.",
-);
-pub(super) const DEADLINE: Definition = gauge(
-    "rekeyd_rotation_deadline_timestamp_seconds",
-    CREDENTIAL,
-    "Deadline of the overlap by `at_most`; present during the overlap.",
-);
-pub(super) const GATE_WAITING_ON: Definition = gauge(
-    "rekeyd_gate_waiting_on",
-    &["credential", "workspace", "gate", "name"],
-    "A consumer, probe or source of evidence that the gate is waiting on; always 1.",
-);
-pub(super) const EVIDENCE_DELAY: Definition = gauge(
-    "rekeyd_evidence_delay_seconds",
-    &["credential", "workspace", "source"],
-    "Longest measured delay until the evidence showed use of a key in this overlap.",
-);
-pub(super) const EVIDENCE_UNAVAILABLE: Definition = gauge(
-    "rekeyd_evidence_unavailable",
-    &["credential", "workspace", "source"],
-    "Whether the last query of the source failed (1); present during the overlap.",
-);
-pub(super) const ATTENTION: Definition =
-    gauge("rekeyd_attention_needed", CREDENTIAL, "Whether the credential needs an operator (1).");
-pub(super) const LAST_ROTATION: Definition = gauge(
-    "rekeyd_last_rotation_timestamp_seconds",
-    &["credential", "workspace", "outcome"],
-    "End time of the last rotation, by outcome.",
 );
 pub(super) const REACHABLE: Definition = gauge(
     "rekeyd_workspace_reachable",
@@ -226,7 +127,17 @@ pub(super) const STORE_TIME: Definition = histogram(
 pub(super) const STORE_FAILING: Definition = gauge(
     "rekeyd_store_failing",
     &["store", "kind"],
-    "The last operation on the store failed because of the store or the connection; always 1.",
+    "Most destinations of the store fail because of the store or the connection; always 1.",
+);
+pub(super) const DESTINATION_FAILING: Definition = gauge(
+    "rekeyd_destination_failing",
+    &["store", "secret", "kind"],
+    "The last operation on the secret failed because of the store or the connection; always 1.",
+);
+pub(super) const NOT_PERMITTED: Definition = gauge(
+    "rekeyd_workspace_not_permitted",
+    &["workspace", "route"],
+    "The admin key lacked a permission for the call when it was last made; always 1.",
 );
 pub(super) const ENDED: Definition = counter(
     "rekeyd_rotations_ended",
@@ -272,6 +183,16 @@ pub(super) const CERTIFICATE_SUCCESS: Definition = gauge(
     "rekeyd_certificate_reload_success",
     &[],
     "Whether the newest TLS certificate of the listener was loaded (1) or not (0); 1 without TLS.",
+);
+pub(super) const CERTIFICATE_NOT_BEFORE: Definition = gauge(
+    "rekeyd_certificate_not_before_timestamp_seconds",
+    &[],
+    "Beginning of the validity of the listener's TLS certificate in force; absent without TLS.",
+);
+pub(super) const CERTIFICATE_NOT_AFTER: Definition = gauge(
+    "rekeyd_certificate_not_after_timestamp_seconds",
+    &[],
+    "Expiry of the listener's TLS certificate in force, or of an earlier one in its chain; absent without TLS.",
 );
 pub(super) const RELOAD_SUCCESS: Definition = gauge(
     "rekeyd_policy_reload_success",
@@ -329,6 +250,9 @@ pub const ALL: &[Definition] = &[
     ATTENTION,
     KEY_CREATED,
     KEY_EXPIRES,
+    OLD_KEY_EXPIRY_MOVED,
+    NEW_KEY_CREATED,
+    NEW_KEY_EXPIRES,
     ROTATION_DUE,
     ROTATION_PHASE,
     PHASE_ENTERED,
@@ -346,9 +270,14 @@ pub const ALL: &[Definition] = &[
     GATE_WAITING_ON,
     EVIDENCE_DELAY,
     EVIDENCE_UNAVAILABLE,
+    EVIDENCE_BLIND_SINCE,
+    REMOVED,
+    UNROTATED,
+    SAFETY_CALL,
     LAST_ROTATION,
     REACHABLE,
     FAILING,
+    NOT_PERMITTED,
     LAST_SUCCESS,
     SILENT_UNTIL,
     CLOCK_SKEW,
@@ -362,6 +291,7 @@ pub const ALL: &[Definition] = &[
     STORE_REQUESTS,
     STORE_TIME,
     STORE_FAILING,
+    DESTINATION_FAILING,
     LAST_HEARTBEAT,
     LAST_TICK,
     ACTIVE_RECONCILES,
@@ -371,6 +301,8 @@ pub const ALL: &[Definition] = &[
     LOG_COMPARED,
     RELOAD_SUCCESS,
     CERTIFICATE_SUCCESS,
+    CERTIFICATE_NOT_BEFORE,
+    CERTIFICATE_NOT_AFTER,
     RELOAD_TIME,
     POLICY_INFO,
     JOURNAL_READABLE,

@@ -1,7 +1,7 @@
 //! Counters and histograms since the start of the process. A reload keeps them, a restart resets them; state that must
 //! survive a restart is in the journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,45 +13,10 @@ use crate::domain::plan::Reason;
 use crate::ports::meter::{self, Transition};
 use crate::telemetry::histogram::{self, Histogram};
 use crate::telemetry::logging;
+use crate::telemetry::places::Places;
+pub use crate::telemetry::route::Route;
 use crate::telemetry::traces::call::{self, CallTarget};
 use crate::telemetry::traces::{DropReason, Traces};
-
-/// A call to a workspace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Route {
-    List,
-    CreateAccount,
-    Create,
-    Authenticate,
-    ProveAdmin,
-    Disable,
-    Enable,
-    SetExpiry,
-    Delete,
-    Usage,
-    Canary,
-    AuditLog,
-}
-
-impl Route {
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::List => "list",
-            Self::CreateAccount => "create_account",
-            Self::Create => "create",
-            Self::Authenticate => "authenticate",
-            Self::ProveAdmin => "prove_admin",
-            Self::Disable => "disable",
-            Self::Enable => "enable",
-            Self::SetExpiry => "set_expiry",
-            Self::Delete => "delete",
-            Self::Usage => "usage",
-            Self::Canary => "canary",
-            Self::AuditLog => "audit_log",
-        }
-    }
-}
 
 /// An operation on a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -145,8 +110,12 @@ pub struct Counts {
     pub provider: BTreeMap<(String, Route), Calls>,
     /// By store and operation.
     pub stores: BTreeMap<(String, Operation), Calls>,
-    /// The stores whose last operation failed because of the store or the connection.
-    pub failing: BTreeMap<String, Kind>,
+    /// The destinations, by store and secret, whose last operation failed because of the store or the connection.
+    pub failing: BTreeMap<(String, String), Kind>,
+    /// The stores of which most destinations fail.
+    pub failing_stores: BTreeMap<String, Kind>,
+    /// The calls that the admin key lacked a permission for when they were last made.
+    pub not_permitted: BTreeSet<(String, Route)>,
     /// By workspace.
     pub ended: BTreeMap<(String, PhaseName, &'static str), u64>,
     pub phases: BTreeMap<PhaseName, Histogram>,
@@ -178,6 +147,8 @@ impl Default for Counts {
             provider: BTreeMap::new(),
             stores: BTreeMap::new(),
             failing: BTreeMap::new(),
+            failing_stores: BTreeMap::new(),
+            not_permitted: BTreeSet::new(),
             ended: BTreeMap::new(),
             phases: BTreeMap::new(),
             writes: Histogram::new(histogram::WRITES),
@@ -193,13 +164,18 @@ impl Default for Counts {
 #[derive(Default)]
 pub struct Meter {
     counts: Mutex<Counts>,
+    places: Mutex<Places>,
     traces: Option<Traces>,
 }
 
 impl fmt::Debug for Meter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { counts, traces } = self;
-        f.debug_struct("Meter").field("counts", counts).field("traces", &traces.is_some()).finish()
+        let Self { counts, places, traces } = self;
+        f.debug_struct("Meter")
+            .field("counts", counts)
+            .field("places", places)
+            .field("traces", &traces.is_some())
+            .finish()
     }
 }
 
@@ -208,7 +184,7 @@ impl Meter {
     #[must_use]
     pub fn tracing(traces: Traces) -> Self {
         let counts = Counts { spans: Some(Spans::default()), ..Counts::default() };
-        Self { counts: Mutex::new(counts), traces: Some(traces) }
+        Self { counts: Mutex::new(counts), traces: Some(traces), ..Self::default() }
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -219,12 +195,27 @@ impl Meter {
     /// The current counts.
     #[must_use]
     pub fn read(&self) -> Counts {
-        Counts { log_lines_dropped: logging::lines_dropped(), ..self.counts().clone() }
+        let places = self.places().clone();
+        Counts {
+            failing: places.failing(),
+            failing_stores: places.failing_stores(),
+            log_lines_dropped: logging::lines_dropped(),
+            ..self.counts().clone()
+        }
     }
 
-    /// The stores whose last operation failed because of the store or the connection.
-    pub(super) fn failing(&self) -> BTreeMap<String, Kind> {
-        self.counts().failing.clone()
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The stores of which most destinations fail because of the store or the connection.
+    pub(super) fn failing_stores(&self) -> BTreeMap<String, Kind> {
+        self.places().failing_stores()
+    }
+
+    /// Notes the outcome of an operation on one secret of a store.
+    pub(super) fn placed(&self, store: &str, secret: &str, outcome: Outcome) {
+        self.places().note(store, secret, outcome.fault());
     }
 
     /// Counts a call, and queues its span if traces are exported.
@@ -265,16 +256,20 @@ impl Meter {
     }
 
     fn count_workspace_call(&self, workspace: &str, route: Route, outcome: Outcome, duration: Duration) {
-        self.counts().provider.entry((workspace.to_owned(), route)).or_default().add(outcome, duration);
+        let mut counts = self.counts();
+        let call = (workspace.to_owned(), route);
+        match outcome {
+            Outcome::Failed(Kind::Forbidden) if route.needs_a_permission() => {
+                counts.not_permitted.insert(call.clone());
+            }
+            Outcome::Ok => drop(counts.not_permitted.remove(&call)),
+            Outcome::NoEvidence | Outcome::Failed(_) => {}
+        }
+        counts.provider.entry(call).or_default().add(outcome, duration);
     }
 
     fn count_store_call(&self, store: &str, operation: Operation, outcome: Outcome, duration: Duration) {
-        let mut counts = self.counts();
-        counts.stores.entry((store.to_owned(), operation)).or_default().add(outcome, duration);
-        match outcome.fault() {
-            Some(kind) => counts.failing.insert(store.to_owned(), kind),
-            None => counts.failing.remove(store),
-        };
+        self.counts().stores.entry((store.to_owned(), operation)).or_default().add(outcome, duration);
     }
 }
 
@@ -315,19 +310,16 @@ mod tests {
     const MOMENT: Duration = Duration::from_millis(20);
 
     #[test]
-    fn a_store_fails_from_its_own_fault_until_an_operation_succeeds() {
+    fn what_the_admin_key_may_not_do_is_known_until_it_may() {
         let meter = Meter::default();
-        let stored = |store, outcome| meter.count_store_call(store, Operation::Promote, outcome, MOMENT);
-        stored("aws", Outcome::Failed(Kind::Throttled));
-        stored("aws", Outcome::Failed(Kind::Unreachable));
-        stored("local", Outcome::Failed(Kind::Conflict));
-        assert_eq!(meter.read().failing, [("aws".to_owned(), Kind::Unreachable)].into());
-        stored("aws", Outcome::Failed(Kind::NotFound));
-        assert!(meter.read().failing.is_empty(), "the store responded: the secret does not exist");
-        let counts = meter.read();
-        let calls = &counts.stores[&("aws".to_owned(), Operation::Promote)];
-        assert_eq!((calls.durations.count(), calls.outcomes[&Outcome::Ok]), (3, 0));
-        assert_eq!(calls.outcomes[&Outcome::Failed(Kind::Throttled)], 1);
+        let called = |route, outcome| meter.count_workspace_call("prod", route, outcome, MOMENT);
+        called(Route::Create, Outcome::Failed(Kind::Forbidden));
+        called(Route::SetExpiry, Outcome::Failed(Kind::Forbidden));
+        called(Route::Authenticate, Outcome::Failed(Kind::Forbidden));
+        called(Route::Create, Outcome::Failed(Kind::Throttled));
+        assert_eq!(meter.read().not_permitted, [("prod".to_owned(), Route::Create)].into());
+        called(Route::Create, Outcome::Ok);
+        assert!(meter.read().not_permitted.is_empty());
     }
 
     #[test]

@@ -64,11 +64,13 @@ impl MeteredStore {
     async fn count<T>(
         &self,
         operation: Operation,
+        destination: &Destination,
         call: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         let (result, record) = call_context::record_call(call).await;
         let target = CallTarget::Store(self.name.as_str(), operation);
         self.meter.called(target, &record, outcome(&result), result.as_ref().err());
+        self.meter.placed(self.name.as_str(), &destination.secret, outcome(&result));
         result
     }
 }
@@ -151,11 +153,11 @@ impl<W: WorkspaceLog> WorkspaceLog for MeteredWorkspace<W> {
 impl SecretStore for MeteredStore {
     /// Counted with the checks that it is a part of.
     async fn identity(&self, destination: &Destination) -> Result<String, Failure> {
-        self.count(Operation::Preflight, self.inner.identity(destination)).await
+        self.count(Operation::Preflight, destination, self.inner.identity(destination)).await
     }
 
     async fn preflight(&self, destination: &Destination) -> Result<Served, Failure> {
-        self.count(Operation::Preflight, self.inner.preflight(destination)).await
+        self.count(Operation::Preflight, destination, self.inner.preflight(destination)).await
     }
 
     async fn stage(
@@ -164,7 +166,7 @@ impl SecretStore for MeteredStore {
         version: &VersionId,
         value: &SecretValue,
     ) -> Result<Staged, Failure> {
-        self.count(Operation::Stage, self.inner.stage(destination, version, value)).await
+        self.count(Operation::Stage, destination, self.inner.stage(destination, version, value)).await
     }
 
     async fn read(
@@ -172,7 +174,7 @@ impl SecretStore for MeteredStore {
         destination: &Destination,
         which: VersionRef<'_>,
     ) -> Result<Option<StoredVersion>, Failure> {
-        self.count(Operation::Read, self.inner.read(destination, which)).await
+        self.count(Operation::Read, destination, self.inner.read(destination, which)).await
     }
 
     async fn promote(
@@ -181,10 +183,11 @@ impl SecretStore for MeteredStore {
         version: &VersionId,
         displacing: Option<&VersionId>,
     ) -> Result<(), Failure> {
-        self.count(Operation::Promote, self.inner.promote(destination, version, displacing)).await
+        self.count(Operation::Promote, destination, self.inner.promote(destination, version, displacing))
+            .await
     }
 
     async fn discard(&self, destination: &Destination, version: &VersionId) -> Result<(), Failure> {
-        self.count(Operation::Discard, self.inner.discard(destination, version)).await
+        self.count(Operation::Discard, destination, self.inner.discard(destination, version)).await
     }
 }

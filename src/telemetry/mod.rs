@@ -12,5 +12,7 @@ pub mod meter;
 pub mod metered;
 pub mod metrics;
 pub mod observation;
+mod places;
+mod route;
 mod samples;
 pub mod traces;

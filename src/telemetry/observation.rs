@@ -18,6 +18,7 @@ use crate::domain::phase::Phase;
 use crate::domain::policy::Credential;
 use crate::domain::record::Record;
 use crate::domain::report::condition::{Condition, workspaces_by};
+use crate::domain::report::failing;
 use crate::domain::report::held_back::WorkspaceState;
 use crate::domain::report::holds::Around;
 use crate::domain::report::stale_consumers;
@@ -198,7 +199,7 @@ impl Observer {
             let leaks = findings.iter().filter(|finding| finding.kind.is_leak());
             conditions.extend(leaks.map(|it| Condition::finding_unsaved(credential, it, &directory)));
         }
-        let failing = status.meter.failing();
+        let failing = status.meter.failing_stores();
         conditions.extend(failing.iter().map(|(store, kind)| Condition::store_failing(store, *kind)));
         for (name, workspace_client) in &context.workspaces {
             conditions.extend(of_workspace(name, &workspace_client.health()));
@@ -295,7 +296,7 @@ impl Observer {
     ) -> Result<CredentialReport, journal::Error> {
         let rotation = known.rotation.as_ref();
         let mut evidence = Evidence { acks: acks?, ..Evidence::default() };
-        if let Some(rotation) = in_overlap(known) {
+        if let Some(rotation) = switching(known) {
             let (name, journal) = (&known.record.credential, self.handle.journal());
             let observed = journal.observed(name, rotation.plan.rotation).await?;
             evidence.observed = observed.unwrap_or_default();
@@ -318,14 +319,15 @@ fn of_workspace(name: &WorkspaceName, health: &WorkspaceHealth) -> Vec<Condition
     conditions
 }
 
-/// Gates are evaluated during an overlap only.
-fn in_overlap(known: &CredentialState) -> Option<&Rotation> {
-    known.rotation.as_ref().filter(|rotation| matches!(rotation.phase, Phase::Overlap(_)))
+/// Gates are evaluated while consumers switch only, there or back.
+fn switching(known: &CredentialState) -> Option<&Rotation> {
+    let switches = |phase: &Phase| matches!(phase, Phase::Overlap(_) | Phase::Returning { .. });
+    known.rotation.as_ref().filter(|rotation| switches(&rotation.phase))
 }
 
 /// Whether its report tells acknowledgements.
 fn has_acks(known: &CredentialState, policy: Option<&Credential>) -> bool {
-    in_overlap(known).is_some() || stale_consumers::applies(policy)
+    failing::applies(known.rotation.as_ref(), policy) || stale_consumers::applies(policy)
 }
 
 fn unrecorded(name: &CredentialName, policy: &Credential, now: Timestamp) -> CredentialReport {

@@ -118,6 +118,10 @@ pub(super) fn of(observation: &Observation) -> Samples {
     samples.put(catalogue::ORPHANS, &[], total(heartbeat.orphans_deleted));
     samples.flag(catalogue::RELOAD_SUCCESS, &[], status.reload_refused.is_none());
     samples.flag(catalogue::CERTIFICATE_SUCCESS, &[], status.certificate_refused.is_none());
+    if let Some((not_before, not_after)) = status.certificate_validity {
+        samples.instant(catalogue::CERTIFICATE_NOT_BEFORE, &[], Some(not_before));
+        samples.instant(catalogue::CERTIFICATE_NOT_AFTER, &[], Some(not_after));
+    }
     samples.instant(catalogue::RELOAD_TIME, &[], status.policy_loaded);
     samples.put(catalogue::POLICY_INFO, &[&status.policy_hash], 1.0);
     for (channel, tally) in &status.channels {
@@ -145,6 +149,7 @@ fn workspace(samples: &mut Samples, name: &WorkspaceName, health: &WorkspaceHeal
         clock_skew_seconds,
         foreign_keys,
         silent_until,
+        accounts: _,
     } = health;
     let name = name.as_str();
     if last_answer.is_some() || failing.is_some() {

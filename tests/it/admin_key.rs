@@ -91,6 +91,46 @@ async fn a_running_daemon_goes_on_with_its_new_key_and_after_a_rollback_with_its
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_admin_key_that_dies_on_the_way_back_leaves_the_new_one_in_use() {
+    let harness = Harness::build(MAY_ADMINISTER).await;
+    harness.write_policy("30d");
+    let mut daemon = harness.launcher.start().await.unwrap();
+    harness
+        .until("its first rotation is done", || harness.is_at_rest() && harness.alive("rekeyd-admin") == 1)
+        .await;
+    let old = harness.in_store().unwrap();
+    for restarts in [false, true] {
+        harness.agree(false);
+        let old = harness.in_store().unwrap_or_else(|| old.clone());
+        harness.order(&["rotate", "rekeyd-admin"]);
+        harness.until("the overlap", || harness.phase() == Some(PhaseName::Overlap)).await;
+        let new = harness.in_store().unwrap();
+        harness.until("it works with the new key", || harness.administers(&new)).await;
+        harness.order(&["rollback", "rekeyd-admin"]);
+        harness.until("the way back", || harness.phase() == Some(PhaseName::Returning)).await;
+        let calls = harness.calls_of(&old);
+        harness.until("it works with the old key", || harness.calls_of(&old) > calls).await;
+        if restarts {
+            daemon.kill().await.unwrap();
+            daemon = harness.launcher.start().await.unwrap();
+        }
+        harness.disable(&old);
+        harness.until("it is parked", || harness.phase() == Some(PhaseName::Parked)).await;
+        let calls = harness.calls_of(&new);
+        harness.order(&["rotate", "tts"]);
+        harness.until("other credentials go on", || harness.calls_of(&new) > calls).await;
+        harness.order(&["abort", "rekeyd-admin"]);
+        harness.agree(true);
+        harness.until("it is done", || harness.is_at_rest()).await;
+        assert_eq!(harness.in_store().unwrap(), new);
+        assert_eq!((harness.state_of(&old), harness.state_of(&new)), (State::Deleted, State::Enabled));
+    }
+    daemon.stop().await.unwrap();
+    harness.nothing_leaked();
+    harness.sandbox.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_on_its_way_back_it_comes_back_to_the_old_key() {
     let harness = Harness::build(MAY_ADMINISTER).await;
     harness.write_policy("30d");

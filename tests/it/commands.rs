@@ -81,6 +81,7 @@ fn completed<'w>(words: &'w [String], place: &'w Path) -> Vec<&'w str> {
             | "accept",
         ] => &["tts"],
         ["account", "create"] => &["batch", "--workspace", "prod"],
+        ["forget"] => &["local:tts"],
         ["pause" | "resume"] => &["--all"],
         ["rehearse" | "forecast"] => &["--for", "1d"],
         ["init"] => &["--base-url", "http://127.0.0.1:1", "--store", "dir:/nowhere", "--admin-key-file"],

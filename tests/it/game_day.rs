@@ -4,6 +4,7 @@
 
 mod changed;
 mod consumers;
+mod dependencies;
 mod harness;
 mod leaks;
 mod machine;

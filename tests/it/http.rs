@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where it is wrong")]
 
 mod acknowledging;
+mod bulk;
 mod command;
 mod described;
 mod encrypted;

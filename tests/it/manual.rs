@@ -36,6 +36,9 @@ fn the_committed_manual_is_the_programs() {
     for name in &written {
         let text = fs::read_to_string(folder.path().join(name)).unwrap();
         assert!(text.contains(".SH NAME") || text.contains(".SH \"NAME\""), "{name}");
+        let title = text.lines().find_map(|line| line.strip_prefix(".TH ")).unwrap();
+        let date = title.split_whitespace().nth(2).unwrap().trim_matches('"');
+        assert!(date.parse::<jiff::civil::Date>().is_ok(), "{name}: no date in `{title}`");
         blessed::compare(&format!("packaging/man/{name}"), &text);
     }
     assert_eq!(names(&committed), written, "a page of a command that is no more");

@@ -3,6 +3,8 @@
 
 mod daemon;
 mod dashboard;
+mod delays;
+mod onsets;
 mod rules;
 mod scale;
 

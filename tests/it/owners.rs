@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod harness;
+mod left;
 mod one_secret;
 mod renamed;
 mod two_daemons;

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it is wrong")]
 
+mod accessible;
 mod content;
 mod looks;
 mod past;
+mod product;
 mod refresh;
 mod sight;

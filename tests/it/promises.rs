@@ -179,3 +179,30 @@ fn a_plan_of_sixteen_times_as_many_credentials_takes_about_sixteen_times_as_long
     let (few, many) = (planned_in(100), planned_in(1600));
     assert!(many < few * 20.0, "{few} s for 100, {many} s for 1600");
 }
+
+#[test]
+fn the_policies_that_are_shipped_can_be_kept_and_a_plan_begins_when_a_forecast_says() {
+    for (name, ahead) in [("rekeyd.toml", "90d"), ("rehearsal.toml", "1h")] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(name);
+        let told = |command: &str, more: &[&str]| -> Value {
+            let mut run = Command::new(env!("CARGO_BIN_EXE_rekeyd"));
+            run.args([command, "--now", "2026-11-30T00:00:00Z", "--output", "json", "--policy"]).arg(&file);
+            let said = run.args(more).env("REKEYD_SANDBOX_ADMIN_KEY", "sk_x").output().unwrap();
+            assert!(said.status.success(), "{command} {name}: {}", String::from_utf8_lossy(&said.stdout));
+            serde_json::from_slice(&said.stdout).unwrap()
+        };
+        let forecast = told("forecast", &["--for", ahead]);
+        let rehearsal = told("rehearse", &["--for", ahead]);
+        let plan = told("plan", &[]);
+        for planned in plan["credentials"].as_array().unwrap() {
+            let credential = &planned["credential"];
+            let first = |rotations: &Value, field: &str| {
+                let of_it = |it: &&Value| it["credential"] == *credential;
+                rotations.as_array().unwrap().iter().find(of_it).unwrap()[field].clone()
+            };
+            let begins = &planned["prediction"]["begins"];
+            assert_eq!(*begins, first(&forecast["rotations"], "begins"), "{name} {credential}");
+            assert_eq!(*begins, first(&rehearsal["rotations"], "begun_at"), "{name} {credential}");
+        }
+    }
+}

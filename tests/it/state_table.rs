@@ -132,6 +132,7 @@ fn label(name: EffectName) -> String {
 fn describe(event: &Event) -> String {
     match event {
         Event::Released { forced: true, .. } => "released, forced".to_owned(),
+        Event::RollbackBegun { cause: RollbackCause::NoKeyLeft } => "rollback_begun, no key left".to_owned(),
         Event::Retried { overwrite: true, restore } if restore.is_empty() => "retried, overwrite".to_owned(),
         Event::Retried { overwrite: true, .. } => "retried, restore".to_owned(),
         other => other.name().to_owned(),
@@ -319,6 +320,7 @@ fn events() -> Vec<Event> {
         Event::Escalated { why: String::new(), since: None },
         Event::OldKeyGone,
         Event::RollbackBegun { cause: RollbackCause::Operator },
+        Event::RollbackBegun { cause: RollbackCause::NoKeyLeft },
         Event::OldKeyEnabled,
         Event::Restored { destination: 0, version: version("v0") },
         Event::ReturnPassed,

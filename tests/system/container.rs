@@ -62,7 +62,7 @@ fn furnished() -> Harness {
     harness.give("etc/token", Some("tried-token-0123456789abcdef0123456789\n"));
     let key = harness.path("etc/admin-key");
     let sandbox = format!(
-        "{} sandbox --listen 127.0.0.1:9810 --admin-key-file {} --account tts-backend",
+        "{} sandbox --listen 127.0.0.1:9810 --admin-key-file {} --empty-account tts-backend",
         env!("CARGO_BIN_EXE_rekeyd"),
         key.display()
     );

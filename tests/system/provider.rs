@@ -12,7 +12,7 @@ pub(crate) const ACCOUNT: &str = "tts-backend";
 pub(crate) fn start(machine: &Machine) {
     let sandbox = format!(
         "systemd-run --quiet --unit=sandbox /opt/rekeyd-sandbox sandbox --listen 127.0.0.1:9810 \
-         --admin-key-file {ADMIN_KEY} --account {ACCOUNT}"
+         --admin-key-file {ADMIN_KEY} --empty-account {ACCOUNT}"
     );
     machine.ok(&sandbox);
     machine.until("the sandbox listens", &request("GET", "truth", ""));

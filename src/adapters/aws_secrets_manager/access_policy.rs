@@ -101,17 +101,28 @@ pub(super) fn grants(region: Option<&str>, destinations: &[&Destination], scope:
 
 /// Where the endpoints of a region are.
 pub(super) fn domain_of(region: &str) -> &'static str {
-    if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
+    match region.split('-').next() {
+        Some("cn") => "amazonaws.com.cn",
+        Some("eusc") => "amazonaws.eu",
+        _ => "amazonaws.com",
+    }
 }
 
 fn arn(secret: &str, region: &str, account: &str) -> String {
     if secret.starts_with("arn:") {
-        return secret.to_owned();
+        return if has_suffix(secret) { secret.to_owned() } else { format!("{secret}-??????") };
     }
     let partition = match region.split('-').next() {
         Some("cn") => "aws-cn",
+        Some("eusc") => "aws-eusc",
         _ if region.starts_with("us-gov-") => "aws-us-gov",
         _ => "aws",
     };
     format!("arn:{partition}:secretsmanager:{region}:{account}:secret:{secret}-??????")
+}
+
+/// Whether an ARN ends in the six characters that AWS makes up.
+fn has_suffix(arn: &str) -> bool {
+    let end = arn.rsplit_once('-').map(|(_, end)| end);
+    end.is_some_and(|end| end.len() == 6 && end.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::adapters::aws_secrets_manager::access_policy::domain_of;
 use crate::adapters::aws_secrets_manager::examine::{self, CallerIdentity, SecretDetails};
+use crate::adapters::aws_secrets_manager::failure::is_plain;
 use crate::adapters::aws_secrets_manager::{AwsSecretsManager, Patience, Settings};
 use crate::adapters::endpoint::reach::reach;
 use crate::config_file::environment::{Environment, ProcessEnvironment};
@@ -100,6 +101,13 @@ fn endpoint(settings: &Settings) -> Option<Url> {
     if let Some(url) = &settings.endpoint_url {
         return Url::parse(url).ok();
     }
+    // As the SDK does, which the daemon calls by.
+    let is_ignored = from_environment("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|it| it == "true");
+    let configured =
+        ["AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"].into_iter().find_map(from_environment);
+    if let Some(url) = configured.filter(|_| !is_ignored) {
+        return Url::parse(&url).ok();
+    }
     let region = settings.region.clone().or_else(|| from_environment("AWS_REGION"));
     let region = region.or_else(|| from_environment("AWS_DEFAULT_REGION"))?;
     Url::parse(&format!("https://secretsmanager.{region}.{}/", domain_of(&region))).ok()
@@ -117,7 +125,7 @@ async fn identity(about: &str, settings: &Settings) -> (CheckResult, bool) {
             Kind::Unauthenticated => {
                 let fix = "provide AWS credentials: a role of the instance, pod or task, or AWS_PROFILE and \
                            AWS_CONFIG_FILE in /etc/rekeyd/environment; then `aws sts get-caller-identity`";
-                (CheckResult::error(check, about, failure.to_string(), fix), false)
+                (CheckResult::error(check, about, format!("{failure}{}", other_environment()), fix), false)
             }
             Kind::ClockSkew => {
                 let fix = "synchronize the clock: `timedatectl set-ntp true`";
@@ -141,6 +149,22 @@ async fn identity(about: &str, settings: &Settings) -> (CheckResult, bool) {
             }
         },
     }
+}
+
+/// The operator's shell may not have what the unit has.
+fn other_environment() -> &'static str {
+    let has = |name: &&str| ProcessEnvironment.read(name).is_some_and(|text| !text.is_empty());
+    let names = [
+        "AWS_PROFILE",
+        "AWS_CONFIG_FILE",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_ROLE_ARN",
+    ];
+    if names.iter().any(has) {
+        return "";
+    }
+    "; this shell has no AWS variables: the daemon's, from /etc/rekeyd/environment, may differ"
 }
 
 async fn secret(
@@ -192,7 +216,8 @@ async fn secret(
             return findings;
         }
     }
-    findings.push(write(&store, &about, &to, write_probe && details.is_some()).await);
+    let kms_key = details.as_ref().and_then(|details| details.kms_key.clone());
+    findings.push(write(&store, &about, &to, write_probe && details.is_some(), kms_key).await);
     findings
 }
 
@@ -245,10 +270,19 @@ fn problems(about: &str, to: &Destination, details: &SecretDetails) -> Vec<Check
     findings
 }
 
-async fn write(store: &AwsSecretsManager, about: &str, to: &Destination, probe: bool) -> CheckResult {
+async fn write(
+    store: &AwsSecretsManager,
+    about: &str,
+    to: &Destination,
+    probe: bool,
+    kms_key: Option<String>,
+) -> CheckResult {
     let check = Check::Store(WRITE);
     if !probe {
-        let what = "write access is not tested by default";
+        let kms = kms_key.filter(|key| is_plain(key));
+        let kms = kms
+            .map_or_else(String::new, |key| format!(", and so is `kms:GenerateDataKey` on its key `{key}`"));
+        let what = format!("write access is UNPROVEN{kms}");
         let fix = "test it without changes: `rekeyd doctor --write-probe`; required permissions: `rekeyd doctor --iam`";
         return CheckResult::unknown(check, about, what, fix);
     }

@@ -15,6 +15,7 @@ mod doctor;
 pub mod examine;
 mod failure;
 mod follow;
+mod http;
 pub mod kind;
 mod limit;
 mod place;
@@ -46,7 +47,7 @@ pub struct Settings {
 
 impl Settings {
     async fn load(&self) -> SdkConfig {
-        let mut loader = aws_config::defaults(BehaviorVersion::latest());
+        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http::client());
         if let Some(region) = &self.region {
             loader = loader.region(Region::new(region.clone()));
         }

@@ -213,7 +213,7 @@ async fn served(settings: &Settings, to: &Destination, about: String) -> Vec<Che
             vec![CheckResult::ok(
                 Check::Store(PUBLISHED),
                 about,
-                "no value yet; the first rotation publishes it",
+                "no value yet: no consumer reads it; the first rotation publishes it",
             )]
         }
         Err(failure) => {

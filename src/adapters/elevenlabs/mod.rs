@@ -99,7 +99,7 @@ impl ElevenLabs {
     /// Says what to change in the policy, or on the machine.
     pub fn new(settings: Settings) -> Result<Self, BuildError> {
         let routes = Routes::parse(&settings.base_url).map_err(BuildError::BaseUrl)?;
-        let transport = Transport::new(settings, routes.is_encrypted())?;
+        let transport = Transport::new(settings, routes.base())?;
         Ok(Self {
             transport,
             routes,

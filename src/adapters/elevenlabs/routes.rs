@@ -22,8 +22,8 @@ impl Routes {
         Ok(Self { base })
     }
 
-    pub(super) fn is_encrypted(&self) -> bool {
-        self.base.scheme() == "https"
+    pub(super) fn base(&self) -> &Url {
+        &self.base
     }
 
     pub(super) fn user(&self) -> Url {

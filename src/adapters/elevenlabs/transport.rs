@@ -21,6 +21,7 @@ use crate::call_context;
 use crate::domain::failure::{Certainty, Failure, Kind};
 use crate::domain::secret::SecretValue;
 use crate::domain::time::later;
+use crate::outgoing::client_to;
 use crate::ports::clock::Clock;
 use crate::ports::issuer::AdminKey;
 
@@ -119,7 +120,8 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    pub(super) fn new(settings: Settings, encrypted: bool) -> Result<Self, BuildError> {
+    /// `base` is where every call goes.
+    pub(super) fn new(settings: Settings, base: &Url) -> Result<Self, BuildError> {
         if settings.request_timeout.is_zero() {
             return Err(BuildError::Timeout);
         }
@@ -127,21 +129,18 @@ impl Transport {
             return Err(BuildError::AdminKey);
         }
         let certificates = settings.ca_pem.as_deref().map(certificates).transpose()?;
-        let client = || {
-            let builder = plain_client(settings.request_timeout);
-            // A proxy would see the key of a call that is not encrypted; and such a call needs no certificates,
-            // whose absence would be an error.
+        let configured = || {
+            let builder = client(base, settings.request_timeout);
             match &certificates {
                 Some(certificates) => builder.tls_certs_only(certificates.iter().cloned()),
-                None if encrypted => builder,
-                None => builder.no_proxy().tls_certs_only([]),
+                None => builder,
             }
         };
         let built =
             |builder: ClientBuilder| builder.build().map_err(|error| BuildError::Tls(cause(&error, &[])));
         Ok(Self {
-            kept: built(client().pool_idle_timeout(IDLE_CONNECTION_MAX))?,
-            fresh: built(client().pool_max_idle_per_host(0))?,
+            kept: built(configured().pool_idle_timeout(IDLE_CONNECTION_MAX))?,
+            fresh: built(configured().pool_max_idle_per_host(0))?,
             admin_key: settings.admin_key,
             rate_limiter: RateLimiter::new(
                 settings.in_flight,
@@ -344,10 +343,9 @@ fn lost(mutability: Mutability) -> Certainty {
     }
 }
 
-fn plain_client(request_timeout: Duration) -> ClientBuilder {
-    Client::builder()
+fn client(base: &Url, request_timeout: Duration) -> ClientBuilder {
+    client_to(base)
         .user_agent(concat!("rekeyd/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
         .referer(false)
         .retry(reqwest::retry::never())
         .http1_only()

@@ -1,4 +1,4 @@
-//! Reads the expiry of a certificate: as much of DER as that takes.
+//! Reads the validity of a certificate: as much of DER as that takes.
 
 use jiff::Timestamp;
 use jiff::civil;
@@ -9,8 +9,9 @@ const EXPLICIT_VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
-/// The end of a certificate's validity; `None` if this is no certificate.
-pub(super) fn not_after(der: &[u8]) -> Option<Timestamp> {
+/// The beginning and the end of a certificate's validity; `None` if this is no certificate.
+#[must_use]
+pub fn validity(der: &[u8]) -> Option<(Timestamp, Timestamp)> {
     let (certificate, _) = element(der, SEQUENCE)?;
     let (mut rest, _) = element(certificate, SEQUENCE)?;
     if rest.first() == Some(&EXPLICIT_VERSION) {
@@ -21,10 +22,16 @@ pub(super) fn not_after(der: &[u8]) -> Option<Timestamp> {
         (_, rest) = element(rest, *rest.first()?)?;
     }
     let (validity, _) = element(rest, SEQUENCE)?;
-    let (_, end) = element(validity, *validity.first()?)?;
-    let tag = *end.first()?;
-    let (text, _) = element(end, tag)?;
-    moment(tag, std::str::from_utf8(text).ok()?)
+    let (not_before, rest) = time(validity)?;
+    let (not_after, _) = time(rest)?;
+    Some((not_before, not_after))
+}
+
+/// The time at the beginning, and what follows it.
+fn time(der: &[u8]) -> Option<(Timestamp, &[u8])> {
+    let tag = *der.first()?;
+    let (text, rest) = element(der, tag)?;
+    Some((moment(tag, std::str::from_utf8(text).ok()?)?, rest))
 }
 
 /// The content of the element at the beginning, if it has this tag, and what follows it.
@@ -86,15 +93,16 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_validity_is_read_in_both_forms_with_and_without_a_version() {
+    fn a_validity_is_read_in_both_forms_with_and_without_a_version() {
         for (end, expected) in [
             (wrap(UTC_TIME, b"301231235959Z"), "2030-12-31T23:59:59Z"),
             (wrap(UTC_TIME, b"500101000000Z"), "1950-01-01T00:00:00Z"),
             (wrap(GENERALIZED_TIME, b"20991231235959Z"), "2099-12-31T23:59:59Z"),
         ] {
             for version in [true, false] {
-                let read = not_after(&certificate(version, &end));
-                assert_eq!(read.map(|at| at.to_string()).as_deref(), Some(expected));
+                let read = validity(&certificate(version, &end));
+                let read = read.map(|(from, until)| (from.to_string(), until.to_string()));
+                assert_eq!(read, Some(("2026-01-01T00:00:00Z".to_owned(), expected.to_owned())));
             }
         }
     }
@@ -103,10 +111,10 @@ mod tests {
     fn what_is_cut_short_or_something_else_is_no_certificate() {
         let whole = certificate(true, &wrap(UTC_TIME, b"301231235959Z"));
         for length in 0..whole.len() {
-            assert_eq!(not_after(whole.get(..length).unwrap()), None, "{length}");
+            assert_eq!(validity(whole.get(..length).unwrap()), None, "{length}");
         }
         for bad in [b"301331235959Z".as_slice(), b"301231235959", b"3012312359Z", b"+01231235959Z"] {
-            assert_eq!(not_after(&certificate(true, &wrap(UTC_TIME, bad))), None, "{bad:?}");
+            assert_eq!(validity(&certificate(true, &wrap(UTC_TIME, bad))), None, "{bad:?}");
         }
     }
 }

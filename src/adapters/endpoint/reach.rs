@@ -8,6 +8,7 @@ use reqwest::Url;
 use crate::adapters::endpoint::{CertificateError, addresses, certificate_expiry};
 use crate::config_file::environment::{Environment, ProcessEnvironment};
 use crate::domain::examination::{Check, CheckResult};
+use crate::outgoing::may_be_proxied;
 
 /// Automatic renewal happens well before this.
 const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -27,7 +28,7 @@ pub async fn reach(
             let what = format!("`{host}` resolves; addresses: {}", found.len());
             findings.push(CheckResult::ok(Check::Dns, about, what));
         }
-        Err(_) if is_proxied() => {
+        Err(_) if may_be_proxied(url) && is_proxied() => {
             let what = format!("cannot resolve `{host}` here; the proxy of the environment may");
             let fix = "check that HTTPS_PROXY is also set for the unit, in /etc/rekeyd/environment";
             findings.push(CheckResult::unknown(Check::Dns, about, what, fix));

@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
-use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, StatusCode, Url};
 
 use crate::adapters::post;
 use crate::domain::trace::Span;
-use crate::loopback;
+use crate::outgoing::client_to;
 use crate::ports::collector::{Collector, ExportError};
 
 /// How much of a response is read for the number of rejected spans.
@@ -53,22 +52,16 @@ impl Otlp {
     /// No client for the collector can be created.
     pub fn new(settings: Settings) -> Result<Self, BuildError> {
         let Settings { endpoint, headers, time_limit, ca_pem, resource } = settings;
-        let mut builder = Client::builder()
+        let builder = client_to(&endpoint)
             .user_agent(concat!("rekeyd/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
-            .redirect(Policy::none())
             .timeout(time_limit)
             .http1_only();
-        if loopback::leads_to(&endpoint) {
-            builder = builder.no_proxy();
-        }
         let trusted = ca_pem.as_deref().map(Certificate::from_pem_bundle).transpose();
-        builder = match (trusted.map_err(|_| BuildError::CaFile)?, endpoint.scheme()) {
-            (Some(trusted), _) if trusted.is_empty() => return Err(BuildError::CaFile),
-            (Some(trusted), _) => builder.tls_certs_only(trusted),
-            // Plain HTTP needs no CA certificates.
-            (None, "http") => builder.tls_certs_only([]),
-            (None, _) => builder,
+        let builder = match trusted.map_err(|_| BuildError::CaFile)? {
+            Some(trusted) if trusted.is_empty() => return Err(BuildError::CaFile),
+            Some(trusted) => builder.tls_certs_only(trusted),
+            None => builder,
         };
         let client = builder.build().map_err(BuildError::Client)?;
         Ok(Self { client, endpoint, resource: wire::resource(resource) })

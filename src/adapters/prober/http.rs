@@ -4,8 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::redirect::Policy;
-use reqwest::{Client, Response, Url};
+use reqwest::{Response, Url};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -13,6 +12,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use zeroize::Zeroizing;
 
 use crate::domain::gate::probes::{Probe, Reads};
+use crate::outgoing::client_to;
 use crate::ports::prober::ProbeResponse;
 
 /// For one response, and for resolving the name.
@@ -106,16 +106,7 @@ async fn probe_each(
 /// One request, to `at` if given, with the URL's own name in it. Never through a proxy, which would choose the address
 /// by itself, and in HTTP/1.1, whose buffers are small.
 async fn fetch(url: &Url, at: Option<SocketAddr>, reads: &Reads) -> Result<String, String> {
-    let mut builder = Client::builder()
-        .redirect(Policy::none())
-        .timeout(TIME_LIMIT)
-        .pool_max_idle_per_host(0)
-        .no_proxy()
-        .http1_only();
-    if url.scheme() == "http" {
-        // No certificate is verified: none needs to be loaded.
-        builder = builder.tls_certs_only([]);
-    }
+    let mut builder = client_to(url).timeout(TIME_LIMIT).pool_max_idle_per_host(0).no_proxy().http1_only();
     if let Some(at) = at {
         builder = builder.resolve(url.host_str().unwrap_or_default(), at);
     }

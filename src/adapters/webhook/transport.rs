@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
-use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 
 use crate::adapters::post;
 use crate::adapters::webhook::{BuildError, signature};
-use crate::loopback;
+use crate::outgoing::{client_to, is_private};
 use crate::ports::notifier::DeliveryError;
 
 /// How much of a response is searched for a known error code.
@@ -25,23 +24,10 @@ pub(super) struct Transport {
 impl Transport {
     pub(super) fn new(url: &str, time_limit: Duration) -> Result<Self, BuildError> {
         let url = Url::parse(url).map_err(|_| BuildError::Url)?;
-        let local = loopback::leads_to(&url);
-        let fits = url.host_str().is_some() && (url.scheme() == "https" || url.scheme() == "http" && local);
-        if !fits {
+        if url.host_str().is_none() || !is_private(&url) {
             return Err(BuildError::Url);
         }
-        let mut builder = Client::builder()
-            .redirect(Policy::none())
-            .timeout(time_limit)
-            .pool_max_idle_per_host(0)
-            .http1_only();
-        if local {
-            builder = builder.no_proxy();
-        }
-        if url.scheme() == "http" {
-            // Plain HTTP needs no CA certificates.
-            builder = builder.tls_certs_only([]);
-        }
+        let builder = client_to(&url).timeout(time_limit).pool_max_idle_per_host(0).http1_only();
         Ok(Self { client: builder.build().map_err(BuildError::Client)?, url })
     }
 

@@ -20,8 +20,10 @@ pub(super) fn of_an_emergency(report: &Value) -> Option<String> {
         None => (text(report, "/key_id"), "a new key is created now, and all waits are skipped"),
     };
     let old = old.map_or_else(|| "the old key".to_owned(), |key| format!("the old key {key}"));
+    let used = text(report, "/last_use/last");
+    let used = used.map_or_else(String::new, |at| format!(" It was last seen in use at {at}."));
     Some(format!(
-        "Emergency of `{name}`: {what}. As soon as the new key is current, {old} is revoked: consumers that still use it are rejected."
+        "Emergency of `{name}`: {what}. As soon as the new key is current, {old} is revoked: consumers that still use it are rejected.{used}"
     ))
 }
 
@@ -72,6 +74,8 @@ mod tests {
     #[test]
     fn each_command_states_its_consequences() {
         let at_rest = json!({ "credential": "tts", "key_id": "old1", "rotation": null });
+        let mut in_use = at_rest.clone();
+        in_use["last_use"] = json!({ "last": "2026-11-29T06:00:00Z" });
         let mut under_way = json!({
             "credential": "tts", "key_id": "old1",
             "destinations": [{ "destination": "aws:tts" }],
@@ -87,6 +91,10 @@ mod tests {
                 Some("the old key old1 is revoked: consumers that still use it are rejected."),
             ),
             (of_an_emergency(&under_way), Some("in progress skips all waits")),
+            (
+                of_an_emergency(&in_use),
+                Some("are rejected. It was last seen in use at 2026-11-29T06:00:00Z."),
+            ),
             (of_rolling_back(&at_rest), None),
             (
                 of_rolling_back(&under_way),

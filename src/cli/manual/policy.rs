@@ -14,7 +14,7 @@ pub(super) fn page() -> io::Result<Vec<u8>> {
     let schema = schema::value();
     let mut roff = Roff::new();
     let source = format!("rekeyd {}", env!("CARGO_PKG_VERSION"));
-    roff.control("TH", ["rekeyd-policy", "5", "", source.as_str(), "rekeyd"]);
+    roff.control("TH", ["rekeyd-policy", "5", super::DATE, source.as_str(), "rekeyd"]);
     roff.control("SH", ["NAME"]);
     roff.text([roman("rekeyd-policy - credentials that rekeyd rotates, their stores and schedules")]);
     roff.control("SH", ["DESCRIPTION"]);

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::cli::paragraphs::Paragraphs;
 use crate::cli::plan::{PlanReport, Planned};
+use crate::domain::report::left::LeftReport;
 use crate::domain::sanitize::one_line;
 use crate::domain::time::distance;
 use crate::rehearsal::call_log::Call;
@@ -66,6 +67,9 @@ pub(super) fn details(planned: &Planned, now: Timestamp) -> String {
     text.line(0, &format!("{}: {}", planned.credential, planned.status.summary));
     for held in held(planned) {
         text.line(2, &held);
+    }
+    for place in planned.status.empty_destinations() {
+        text.line(2, &format!("{place} is empty: nobody reads it yet"));
     }
     let Some(prediction) = &planned.prediction else {
         text.line(2, &format!("cannot be planned: {}", planned.why_not.as_deref().unwrap_or_default()));
@@ -131,7 +135,8 @@ fn held(planned: &Planned) -> Vec<String> {
     let obstacle = status.obstacle.iter().map(|it| format!("blocked: {}", it.detail));
     let window =
         planned.prediction.iter().filter_map(|it| it.held_by.as_ref()).map(|why| format!("held by: {why}"));
-    holds.chain(turn).chain(obstacle).chain(window).map(|line| one_line(&line)).collect()
+    let left = status.left_destinations.iter().map(LeftReport::summary);
+    holds.chain(turn).chain(obstacle).chain(window).chain(left).map(|line| one_line(&line)).collect()
 }
 
 fn calls(prediction: &Prediction) -> u32 {

@@ -12,6 +12,7 @@ use crate::domain::mint_budget;
 use crate::domain::policy::Credential;
 use crate::domain::record::Record;
 use crate::domain::report::condition::{Condition, workspaces_by};
+use crate::domain::report::failing;
 use crate::domain::report::held_back::WorkspaceState;
 use crate::domain::report::holds::Around;
 use crate::domain::report::stale_consumers;
@@ -79,7 +80,7 @@ fn evidence(
     policy: Option<&Credential>,
 ) -> Result<Evidence, ReadError> {
     let mut evidence = Evidence::default();
-    if rotation.is_some() || stale_consumers::applies(policy) {
+    if failing::applies(rotation, policy) || stale_consumers::applies(policy) {
         evidence.acks = journal.acks(name)?;
     }
     if let Some(rotation) = rotation {

@@ -48,10 +48,40 @@ fn cron(written: &raw::Cron, span: &Range<usize>, findings: &mut Findings) -> Op
         Ok(cron) => Some(cron),
         Err(_) => {
             let help = "use minute, hour, day of the month, month and weekday, for example \"0 3 * * Mon\"";
-            findings.error(span, "not a cron expression with five fields", help);
+            match wrong_field(&parser, written.as_str()) {
+                Some((field, range)) => {
+                    let rule = format!("the {field} of the cron expression is not valid");
+                    findings.error(span, rule, format!("use {range}; {help}"));
+                }
+                None => findings.error(span, "not a cron expression with five fields", help),
+            }
             None
         }
     }
+}
+
+/// The fields of a cron expression, and what each may be.
+const CRON_FIELDS: [(&str, &str); 5] = [
+    ("minute", "0 to 59"),
+    ("hour", "0 to 23"),
+    ("day of the month", "1 to 31"),
+    ("month", "1 to 12, or Jan to Dec"),
+    ("weekday", "0 to 7, or Sun to Sat"),
+];
+
+/// The first field that is wrong by itself; `None` if there are not five, or each of them is valid.
+fn wrong_field(parser: &CronParser, written: &str) -> Option<(&'static str, &'static str)> {
+    let fields: Vec<&str> = written.split_whitespace().collect();
+    if fields.len() != CRON_FIELDS.len() {
+        return None;
+    }
+    let is_wrong = |at: usize, field: &str| {
+        let mut alone = ["*"; CRON_FIELDS.len()];
+        alone.iter_mut().skip(at).take(1).for_each(|it| *it = field);
+        parser.parse(&alone.join(" ")).is_err()
+    };
+    let wrong = fields.iter().zip(CRON_FIELDS).enumerate().find(|(at, (field, _))| is_wrong(*at, field));
+    wrong.map(|(_, (_, described))| described)
 }
 
 fn zone(written: &At<raw::Zone>, findings: &mut Findings) -> Option<TimeZone> {

@@ -1,5 +1,7 @@
 //! Audit records of everything but rotation events: commands, findings, holds, acknowledgements, and the daemon itself.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -8,10 +10,12 @@ use crate::domain::ack::Ack;
 use crate::domain::audit::{Act, Actor, object};
 use crate::domain::finding::Finding;
 use crate::domain::hold::{Hold, HoldKind, Scope};
-use crate::domain::ids::{CredentialName, ServiceAccountId};
+use crate::domain::ids::{CredentialName, KeyId, ServiceAccountId};
 use crate::domain::key::Key;
+use crate::domain::left::LeftDestination;
 use crate::domain::record::{Obstacle, Record};
 use crate::domain::sanitize::one_line;
+use crate::domain::sharing::SharingGroups;
 
 pub const ROTATION_ASKED: &str = "rotation_asked";
 pub const EMERGENCY_ASKED: &str = "emergency_asked";
@@ -28,7 +32,11 @@ pub const HELD: &str = "held";
 pub const LIFTED: &str = "lifted";
 pub const ACKNOWLEDGED: &str = "acknowledged";
 pub const REPAIRED: &str = "repaired";
+pub const HURRIED: &str = "hurried";
 pub const RENAMED: &str = "renamed";
+pub const DESTINATION_LEFT: &str = "destination_left";
+pub const DESTINATION_RETURNED: &str = "destination_returned";
+pub const DESTINATION_FORGOTTEN: &str = "destination_forgotten";
 pub const ORPHAN_DELETION_INTENDED: &str = "orphan_deletion_intended";
 pub const ORPHAN_DELETED: &str = "orphan_deleted";
 pub const CHANGED_BY_OTHERS: &str = "changed_by_others";
@@ -38,7 +46,7 @@ pub const STARTED: &str = "started";
 pub const STOPPED: &str = "stopped";
 
 /// What records tell of beside events, in the order of docs/audit.md.
-pub const ALL: [&str; 23] = [
+pub const ALL: [&str; 27] = [
     ROTATION_ASKED,
     EMERGENCY_ASKED,
     ACCEPTED,
@@ -54,7 +62,11 @@ pub const ALL: [&str; 23] = [
     LIFTED,
     ACKNOWLEDGED,
     REPAIRED,
+    HURRIED,
     RENAMED,
+    DESTINATION_LEFT,
+    DESTINATION_RETURNED,
+    DESTINATION_FORGOTTEN,
     ORPHAN_DELETION_INTENDED,
     ORPHAN_DELETED,
     CHANGED_BY_OTHERS,
@@ -93,6 +105,7 @@ pub fn of_record(before: &Record, after: &Record, actor: &Actor, at: Timestamp) 
         ));
     }
     told.extend(creation_of(before, after));
+    told.extend(left_of(before, after));
     let missing_in = |record: &Record, it: &Finding| !record.findings.iter().any(|known| known.is_same(it));
     for found in after.findings.iter().filter(|it| missing_in(before, it)) {
         told.push((FOUND, json!({ "kind": found.kind.label(), "key": found.key, "why": found.detail })));
@@ -112,6 +125,49 @@ pub fn of_record(before: &Record, after: &Record, actor: &Actor, at: Timestamp) 
         ..Act::new(at, actor.clone(), what, details)
     };
     told.into_iter().map(act).collect()
+}
+
+/// Destinations that left the policy, came back, or were said to hold nothing any more.
+fn left_of(before: &Record, after: &Record) -> Vec<(&'static str, Value)> {
+    let details = |it: &LeftDestination| json!({ "destination": it.destination.to_string(), "fingerprint": it.fingerprint });
+    let among = |all: &[LeftDestination], it: &LeftDestination| {
+        all.iter().find(|known| known.destination.is_same_place(&it.destination)).cloned()
+    };
+    let mut told = Vec::new();
+    for left in &after.left {
+        let known = among(&before.left, left);
+        if known.is_none() {
+            told.push((DESTINATION_LEFT, details(left)));
+        }
+        if left.forgotten && known.is_none_or(|known| !known.forgotten) {
+            told.push((DESTINATION_FORGOTTEN, details(left)));
+        }
+    }
+    let gone = before.left.iter().filter(|it| !it.forgotten && among(&after.left, it).is_none());
+    told.extend(gone.map(|it| (DESTINATION_RETURNED, details(it))));
+    told
+}
+
+/// What an operator accepted last, gathered from the records of one credential in their order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Accepted {
+    pub other_keys: BTreeSet<KeyId>,
+    pub sharing_groups: Option<SharingGroups>,
+}
+
+impl Accepted {
+    pub fn note(&mut self, act: &Act) {
+        if act.what != ACCEPTED {
+            return;
+        }
+        let told = |name: &str| act.details.get(name).cloned();
+        if let Some(keys) = told("other_keys").and_then(|keys| serde_json::from_value(keys).ok()) {
+            self.other_keys = keys;
+        }
+        if let Some(groups) = told("sharing_groups").and_then(|groups| serde_json::from_value(groups).ok()) {
+            self.sharing_groups = Some(groups);
+        }
+    }
 }
 
 /// The next state of an account's creation; that a listing shows the account settles a doubt.

@@ -7,17 +7,29 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::finding::{Finding, FindingKind};
 use crate::domain::gate::GateName;
-use crate::domain::hold::BREAKER;
+use crate::domain::hold::{BREAKER, HoldKind};
 use crate::domain::ids::WorkspaceName;
 use crate::domain::notification::{Alert, Severity, Subject};
 use crate::domain::phase::PhaseName;
+use crate::domain::report::expiry::KeyInUse;
 use crate::domain::report::findings::command_for;
 use crate::domain::report::holds::HoldReport;
 use crate::domain::report::{CredentialReport, RotationReport, StatusReport};
 use crate::domain::rotation::ParkReason;
+use crate::domain::time::distance;
 
 /// An unreachable workspace or a failing step usually recovers within this time.
 const TRANSIENT_GRACE: SignedDuration = SignedDuration::from_mins(15);
+
+/// A call that enables a key again, or replaces a leaked one, is tried every other second.
+const SAFETY_GRACE: SignedDuration = SignedDuration::from_secs(20);
+
+/// So many credentials that fail in one way have one cause.
+const GROUPED_FROM: usize = 3;
+const NAMED_MAX: usize = 5;
+
+const FAILURES: &str = "failures";
+const UNUSABLE: &str = "workspace_unusable";
 
 /// The reachability of a workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +84,7 @@ impl AlertSet {
                 WorkspaceState::Failing(failure) => set.alerts.push(unusable(name, failure, now)),
             }
         }
+        set.alerts = grouped(std::mem::take(&mut set.alerts));
         set.alerts.extend(reload_refused.map(|why| policy_rejected(why, now)));
         if !is_alive {
             set.alerts.push(stalled(now));
@@ -91,6 +104,53 @@ impl AlertSet {
             now,
         );
         Self { alerts: vec![alert], unknown: BTreeSet::new() }
+    }
+}
+
+/// Rotations of one workspace that fail for one cause are one alert, and none where the workspace itself is unusable.
+fn grouped(alerts: Vec<Alert>) -> Vec<Alert> {
+    let unusable: BTreeSet<WorkspaceName> = alerts
+        .iter()
+        .filter_map(|alert| match &alert.subject {
+            Subject::Workspace(name) if alert.reason == UNUSABLE => Some(name.clone()),
+            Subject::Workspace(_) | Subject::Credential { .. } | Subject::Rekeyd => None,
+        })
+        .collect();
+    let mut causes: BTreeMap<(WorkspaceName, String, Severity), Vec<Alert>> = BTreeMap::new();
+    let mut kept = Vec::with_capacity(alerts.len());
+    for alert in alerts {
+        match alert.subject.workspace().cloned() {
+            Some(workspace) if alert.anchor == FAILURES && !unusable.contains(&workspace) => {
+                causes.entry((workspace, alert.reason.clone(), alert.severity)).or_default().push(alert);
+            }
+            Some(_) if alert.anchor == FAILURES && alert.severity < Severity::Page => {}
+            Some(_) | None => kept.push(alert),
+        }
+    }
+    for ((workspace, ..), failing) in causes {
+        match failing.first() {
+            Some(first) if failing.len() >= GROUPED_FROM => {
+                let since = failing.iter().map(|alert| alert.since).min().unwrap_or(first.since);
+                kept.push(together(workspace, first, &failing, since));
+            }
+            Some(_) | None => kept.extend(failing),
+        }
+    }
+    kept
+}
+
+fn together(workspace: WorkspaceName, first: &Alert, failing: &[Alert], since: Timestamp) -> Alert {
+    let named: Vec<&str> = failing.iter().map(|alert| alert.subject.name()).take(NAMED_MAX).collect();
+    let more = failing.len() - named.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let (count, names) = (failing.len(), named.join(", "));
+    Alert {
+        key: format!("failing/{}/{}/workspace/{workspace}", first.severity.label(), first.reason),
+        subject: Subject::Workspace(workspace),
+        summary: format!("{count} rotations fail: {names}{more}; the first: {}", first.summary),
+        next: Some("rekeyd status".to_owned()),
+        since,
+        ..first.clone()
     }
 }
 
@@ -125,9 +185,24 @@ fn of_credential(report: &CredentialReport, now: Timestamp) -> Vec<Alert> {
         return vec![about(report, "damaged", Severity::Page, "damaged", &report.summary, now)];
     }
     let mut alerts = Vec::new();
-    if let Some(expiry) = report.key_expires_at.filter(|expiry| *expiry <= now) {
-        let expired = about(report, "expired", Severity::Page, "expired", "the key has expired", expiry);
+    if let Some(expiry) = report.expired(now) {
+        let expired = about(report, "expired", Severity::Page, "expired", expiry.told(now), expiry.at);
         alerts.push(Alert { anchor: "key-expired".to_owned(), ..expired });
+    } else if let (Some(reason), Some(at)) = (report.unrotated, report.key_expires_at) {
+        let summary = format!("the key expires {}, and {}", distance(at, now), reason.told());
+        let unrotated = about(report, "expires_unrotated", Severity::Page, reason.label(), summary, now);
+        alerts.push(Alert { anchor: "rekeydkeyexpiresunrotated".to_owned(), ..unrotated });
+    } else if let Some(expiry) = report.expires_soon(now) {
+        let soon = about(report, "expires_soon", Severity::Page, "expires_soon", &report.summary, now);
+        let anchor = match expiry.key {
+            KeyInUse::OnRecord => "rekeydkeyexpiressoon",
+            KeyInUse::New => "rekeydnewkeyexpiressoon",
+        };
+        alerts.push(Alert { anchor: anchor.to_owned(), ..soon });
+    }
+    if report.removed {
+        let removed = about(report, "removed", Severity::Ticket, "removed", &report.summary, now);
+        alerts.push(Alert { anchor: "rekeydrotationremovedfrompolicy".to_owned(), ..removed });
     }
     if let Some(rotation) = &report.rotation {
         alerts.extend(of_rotation(report, rotation, now));
@@ -135,6 +210,14 @@ fn of_credential(report: &CredentialReport, now: Timestamp) -> Vec<Alert> {
         let summary = format!("no rotation can start: {}", obstacle.detail);
         let reason = obstacle.kind.label();
         alerts.push(about(report, "obstacle", Severity::Ticket, reason, summary, obstacle.since));
+    }
+    let is_parked_for_it = report.rotation.as_ref().and_then(|rotation| rotation.parked.as_ref());
+    let is_parked_for_it = is_parked_for_it.is_some_and(|it| it.reason == ParkReason::ConsumerFailing);
+    for failing in report.failing_consumers.iter().filter(|_| !is_parked_for_it) {
+        let kind = format!("consumer_failing/{}", failing.consumer);
+        let summary = failing.summary();
+        let alert = about(report, &kind, Severity::Page, "consumer_failing", summary, failing.since);
+        alerts.push(Alert { anchor: "rekeydconsumerfailing".to_owned(), ..alert });
     }
     for silent in &report.stale_consumers {
         let kind = format!("silent/{}", silent.consumer);
@@ -162,13 +245,16 @@ fn of_rotation(report: &CredentialReport, rotation: &RotationReport, now: Timest
         return Some(about(report, "parked", severity, reason, summary, rotation.phase_since));
     }
     if let Some(failure) = &rotation.last_failure {
-        if failure.kind.is_passing() && now.duration_since(failure.since) < TRANSIENT_GRACE {
+        let grace = if rotation.safety_call.is_some() { SAFETY_GRACE } else { TRANSIENT_GRACE };
+        if failure.kind.is_passing() && now.duration_since(failure.since) < grace {
             return None;
         }
-        let severity = if report.partially_published { Severity::Page } else { Severity::Ticket };
+        let is_of_safety = rotation.safety_call.is_some();
+        let severity =
+            if report.partially_published || is_of_safety { Severity::Page } else { Severity::Ticket };
         let failing =
             about(report, "failing", severity, failure.kind.label(), &report.summary, failure.since);
-        return Some(Alert { anchor: "failures".to_owned(), ..failing });
+        return Some(Alert { anchor: FAILURES.to_owned(), ..failing });
     }
     let shut: Vec<GateName> =
         rotation.gates.iter().filter(|gate| !gate.satisfied).map(|gate| gate.gate).collect();
@@ -178,7 +264,8 @@ fn of_rotation(report: &CredentialReport, rotation: &RotationReport, now: Timest
         return Some(Alert { anchor: "rekeydconfirmationawaited".to_owned(), ..waits });
     }
     let deadline = rotation.deadline.filter(|deadline| *deadline <= now)?;
-    let is_held = rotation.phase == PhaseName::Overlap && report.attention;
+    let switches = matches!(rotation.phase, PhaseName::Overlap | PhaseName::Returning);
+    let is_held = switches && report.attention;
     (is_held && rotation.gates.iter().any(|gate| !gate.satisfied)).then(|| {
         let late = about(report, "late", Severity::Ticket, "late", &report.summary, deadline);
         Alert { anchor: "overlap-past-its-deadline".to_owned(), ..late }
@@ -229,10 +316,16 @@ fn held(hold: &HoldReport) -> Alert {
         ("workspace", Some(name)) => WorkspaceName::new(name.clone()).ok().map(Subject::Workspace),
         _ => None,
     };
+    // Without new keys nobody is hurt; a breaker that holds the disabling of keys has seen consumers refused.
+    let severity = match (by_breaker, hold.what) {
+        (true, HoldKind::Minting) => Severity::Ticket,
+        (true, HoldKind::Everything | HoldKind::Revoking) => Severity::Page,
+        (false, HoldKind::Everything | HoldKind::Minting | HoldKind::Revoking) => Severity::Info,
+    };
     let why = if hold.why.is_empty() { String::new() } else { format!(": {}", hold.why) };
     Alert {
         key: format!("held/{}/{}", hold.what.label(), hold.place().replace(' ', "/")),
-        severity: if by_breaker { Severity::Page } else { Severity::Info },
+        severity,
         reason: reason.to_owned(),
         subject: subject.unwrap_or(Subject::Rekeyd),
         summary: format!("{} is held for {} by {}{why}", hold.what.label(), hold.place(), hold.by),
@@ -249,11 +342,11 @@ fn unusable(name: &WorkspaceName, failure: &Failure, now: Timestamp) -> Alert {
     Alert {
         key: format!("unusable/workspace/{name}"),
         severity: if is_rejected { Severity::Page } else { Severity::Ticket },
-        reason: "workspace_unusable".to_owned(),
+        reason: UNUSABLE.to_owned(),
         subject: Subject::Workspace(name.clone()),
         summary: format!("cannot use the workspace: {failure}"),
         next: Some("rekeyd status".to_owned()),
-        anchor: "workspace_unusable".to_owned(),
+        anchor: UNUSABLE.to_owned(),
         since: now,
         grace: if is_rejected { SignedDuration::ZERO } else { TRANSIENT_GRACE },
     }

@@ -8,6 +8,8 @@ use crate::domain::phase::PhaseName;
 use crate::domain::plan::AfterDeadline;
 use crate::domain::policy::Mode;
 use crate::domain::record::ObstacleKind;
+use crate::domain::report::expiry;
+use crate::domain::report::failing;
 use crate::domain::report::findings;
 use crate::domain::report::stale_consumers;
 use crate::domain::report::{CredentialHealth, CredentialReport, RotationReport};
@@ -19,6 +21,8 @@ const FAILING_TOO_LONG: SignedDuration = SignedDuration::from_mins(15);
 /// Of an overlap that nothing holds back.
 const ALL_SATISFIED: &str = "every gate is satisfied";
 pub(super) const RELEASED: &str = "; the old key is about to be disabled";
+/// The same on the way back.
+pub(super) const NEW_RELEASED: &str = "; the new key is about to be deleted";
 
 pub(super) struct Advice {
     pub(super) health: CredentialHealth,
@@ -29,6 +33,11 @@ pub(super) struct Advice {
 
 /// Derives the advice from an otherwise complete report.
 pub(super) fn advise(report: &CredentialReport, rotation: Option<&Rotation>, now: Timestamp) -> Advice {
+    failing::before(report, rotation, of_rekeyd(report, rotation, now))
+}
+
+/// What is to be said beside the consumers' own reports.
+fn of_rekeyd(report: &CredentialReport, rotation: Option<&Rotation>, now: Timestamp) -> Advice {
     let command = |verb: &str| Some(format!("rekeyd {verb} {}", report.credential));
     let expired = report.key_expires_at.is_some_and(|expiry| expiry <= now);
     if let (Some(current), Some(rotation)) = (&report.rotation, rotation) {
@@ -58,7 +67,8 @@ pub(super) fn advise(report: &CredentialReport, rotation: Option<&Rotation>, now
             },
             (None, None) => under_way(report, current, rotation, now),
         };
-        return stale_consumers::beside(report, findings::beside(report, advice));
+        let advice = expiry::beside(report, rotation, findings::beside(report, advice), now);
+        return stale_consumers::beside(report, advice);
     }
     if let Some(obstacle) = &report.obstacle {
         let command = match obstacle.kind {
@@ -78,15 +88,14 @@ pub(super) fn advise(report: &CredentialReport, rotation: Option<&Rotation>, now
     }
     let summary = idle(report, expired, now);
     let command = expired.then(|| command("rotate")).flatten();
-    if let Some(advice) = stale_consumers::advise(report).filter(|_| !expired) {
-        return advice;
-    }
     let health = match (expired, report.held_back.is_some() || report.key_id.is_none()) {
         (true, _) => CredentialHealth::OutOfSync,
         (false, true) => CredentialHealth::Waiting,
         (false, false) => CredentialHealth::Fine,
     };
-    Advice { health, attention: expired, summary, command }
+    let quiet = Advice { health, attention: expired, summary, command };
+    let stale = stale_consumers::advise(report).filter(|_| !expired);
+    expiry::advise(report, stale.unwrap_or(quiet), now)
 }
 
 fn idle(report: &CredentialReport, expired: bool, now: Timestamp) -> String {
@@ -125,8 +134,8 @@ fn under_way(
 ) -> Advice {
     let row = current.phase.row();
     let health = if row.waits { CredentialHealth::Waiting } else { CredentialHealth::Rotating };
-    if current.phase == PhaseName::Overlap {
-        return overlap(report, current, rotation, health, now);
+    if matches!(current.phase, PhaseName::Overlap | PhaseName::Returning) {
+        return switching(report, current, rotation, health, now);
     }
     let half_way = current.phase == PhaseName::Promoting && report.partially_published;
     let summary =
@@ -141,7 +150,8 @@ fn under_way(
     Advice { health, attention: false, summary, command: None }
 }
 
-fn overlap(
+/// While consumers switch to the new key, or back to the old one.
+fn switching(
     report: &CredentialReport,
     current: &RotationReport,
     rotation: &Rotation,
@@ -151,20 +161,26 @@ fn overlap(
     let waiting: Vec<&str> =
         current.gates.iter().filter(|it| !it.satisfied).map(|it| it.reason.as_str()).collect();
     let late = current.deadline.is_some_and(|deadline| deadline <= now);
-    let attention = late && !waiting.is_empty() && rotation.plan.terms.then == AfterDeadline::Hold;
+    let way_back = current.phase == PhaseName::Returning;
+    // Nothing but the return of consumers ends the wait on the way back.
+    let holds = way_back || rotation.plan.terms.then == AfterDeadline::Hold;
+    let attention = late && !waiting.is_empty() && holds;
     let unconfirmed = current.gates.iter().any(|it| it.gate == GateName::Confirm && !it.satisfied);
     // Before the others are satisfied there is nothing for an operator to confirm.
     let to_confirm = unconfirmed && waiting.len() == 1;
     let command = attention.then(|| show_lagging(report, current));
     let command = if to_confirm { Some(format!("rekeyd confirm {}", report.credential)) } else { command };
     let attention = attention || to_confirm;
+    let back = if way_back { "rolled back; " } else { "" };
     let summary = match (late && attention, waiting.as_slice()) {
         (_, []) => ALL_SATISFIED.to_owned(),
         (true, _) => format!("past its deadline, waiting on: {}", waiting.join("; ")),
         (false, _) => format!("both keys work, waiting on: {}", waiting.join("; ")),
     };
+    let summary = format!("{back}{summary}");
     let summary = match (&report.held_back, waiting.as_slice()) {
         (Some(held), _) => format!("{summary}; {}", held.why),
+        (None, []) if way_back => format!("{summary}{NEW_RELEASED}"),
         (None, []) => format!("{summary}{RELEASED}"),
         (None, _) => summary,
     };
@@ -196,7 +212,8 @@ fn next_verb(reason: ParkReason, rotation: &Rotation) -> &'static str {
         ParkReason::OldKeyUnusable if in_service => "retry",
         ParkReason::OldKeyReenabled => "rollback",
         ParkReason::NewKeyUnusable if in_service && rotation.can_roll_back() => "rollback",
-        ParkReason::NewKeyUnusable if in_service => "retry",
+        // There is nothing to go back to, and the destinations serve a key that is of no use: both are replaced.
+        ParkReason::NewKeyUnusable if in_service => "rotate --emergency",
         ParkReason::OldKeyUnusable | ParkReason::NewKeyUnusable => "abort",
         ParkReason::ForeignValue => "retry --overwrite",
     }

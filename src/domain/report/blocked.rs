@@ -116,10 +116,16 @@ pub struct SourceDelay {
     pub late_by: SignedDuration,
     /// The last query failed.
     pub blind: bool,
+    /// Since when there is no answer, if the last query failed.
+    pub blind_since: Option<Timestamp>,
 }
 
 pub(super) fn delays(evidence: &Evidence) -> Vec<SourceDelay> {
     let seen = evidence.observed.usage.iter();
-    seen.map(|seen| SourceDelay { source: seen.source, late_by: seen.delay, blind: seen.blind.is_some() })
-        .collect()
+    seen.map(|seen| {
+        let blind = seen.blind.is_some();
+        let blind_since = seen.answered_at.or(seen.asked_from).filter(|_| blind);
+        SourceDelay { source: seen.source, late_by: seen.delay, blind, blind_since }
+    })
+    .collect()
 }

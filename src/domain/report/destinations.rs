@@ -14,6 +14,18 @@ pub struct DestinationReport {
     pub state: DestinationState,
     /// The version that has this state.
     pub version: Option<VersionId>,
+    /// It held no key when it was last read: nobody reads it yet. False if it was not read.
+    pub is_empty: bool,
+}
+
+impl DestinationReport {
+    /// In one line.
+    #[must_use]
+    pub fn described(&self) -> String {
+        let version = self.version.as_ref().map(|version| format!(" as {version}")).unwrap_or_default();
+        let empty = if self.is_empty { "; it is empty: nobody reads it yet" } else { "" };
+        format!("{}: {}{version}{empty}", self.destination, self.state.label())
+    }
 }
 
 /// The state of a key in a destination: of the new key during a rotation, else of the credential's own.
@@ -43,6 +55,7 @@ pub(super) fn destinations(facts: Facts<'_>) -> Vec<DestinationReport> {
         destination: destination.to_string(),
         state,
         version: version.cloned(),
+        is_empty: state == DestinationState::Absent && facts.record.empty_destinations.contains(destination),
     };
     if let Some(rotation) = facts.rotation {
         let placements = rotation.successor().map_or(&[][..], |successor| successor.placements.as_slice());

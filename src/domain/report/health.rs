@@ -23,10 +23,12 @@ pub enum CredentialHealth {
     Blocked,
     /// Its journal rows are damaged; the daemon leaves it alone.
     Damaged,
+    /// A consumer reports that a key of the credential does not work for it.
+    Failing,
 }
 
 impl CredentialHealth {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Fine,
         Self::Rotating,
         Self::Waiting,
@@ -35,6 +37,7 @@ impl CredentialHealth {
         Self::Parked,
         Self::Blocked,
         Self::Damaged,
+        Self::Failing,
     ];
 
     #[must_use]
@@ -48,6 +51,7 @@ impl CredentialHealth {
             Self::Parked => "parked",
             Self::Blocked => "blocked",
             Self::Damaged => "damaged",
+            Self::Failing => "failing",
         }
     }
 }

@@ -186,6 +186,7 @@ fn because(cause: RollbackCause) -> &'static str {
         RollbackCause::Operator => "requested by an operator",
         RollbackCause::Deadline => "the consumers did not switch in time",
         RollbackCause::Leak => "the new key has leaked",
+        RollbackCause::NoKeyLeft => "neither key is of use any more, and both are replaced",
     }
 }
 

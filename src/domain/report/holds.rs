@@ -11,7 +11,7 @@ use crate::domain::ids::{CredentialName, WorkspaceName};
 use crate::domain::plan::Reason;
 use crate::domain::policy::{Credential, Policy};
 use crate::domain::record::Record;
-use crate::domain::report::advice::RELEASED;
+use crate::domain::report::advice::{NEW_RELEASED, RELEASED};
 use crate::domain::report::blocked::Blocked;
 use crate::domain::report::held_back::{HeldBack, WorkspaceState};
 use crate::domain::report::{CredentialHealth, CredentialReport, StatusReport};
@@ -113,6 +113,8 @@ impl StatusReport {
             report.apply_holds(around, Some(&under_way), at);
             report.apply_surroundings(around, at);
             report.apply_removal(around.policy);
+            report.unrotated = report.find_unrotated(around.policy, at);
+            report.apply_left(around.records.get(&report.credential), around.policy, at);
         }
         let mut report = Self::new(credentials, at);
         report.attention |= around.holds.all().iter().any(Hold::is_breakers);
@@ -128,6 +130,8 @@ impl CredentialReport {
         self.apply_holds(around, None, now);
         self.apply_surroundings(around, now);
         self.apply_removal(around.policy);
+        self.unrotated = self.find_unrotated(around.policy, now);
+        self.apply_left(around.records.get(&self.credential), around.policy, now);
         self
     }
 
@@ -147,7 +151,8 @@ impl CredentialReport {
             .and_then(|action| around.holds.stops(action, workspace.as_ref(), &name, emergency));
         if let Some(hold) = hold {
             // Nothing is about to be done while it is held.
-            let summary = self.summary.strip_suffix(RELEASED).unwrap_or(&self.summary);
+            let summary = self.summary.strip_suffix(RELEASED).or(self.summary.strip_suffix(NEW_RELEASED));
+            let summary = summary.unwrap_or(&self.summary);
             self.summary = format!("{summary}; {hold}");
             self.health = self.health.max(CredentialHealth::Waiting);
             self.attention |= hold.is_breakers();

@@ -41,7 +41,26 @@ impl Controller {
         self.requeue_now(name);
     }
 
-    pub(super) fn refuse_requests(&mut self, name: &CredentialName) {
+    /// A credential that has left the policy, and has no rotation under way: what it left behind is recorded, and what
+    /// remains possible is done.
+    pub(super) fn start_removed(&mut self, name: CredentialName) {
+        let now = self.context.now();
+        let Some(entry) = self.entries.get_mut(&name) else { return };
+        let (possible, refused): (Vec<_>, Vec<_>) =
+            entry.requests.drain(..).partition(|request| request.command.is_possible_without_a_policy());
+        entry.requests = refused;
+        let has_left = entry.record.with_left(&self.context.policy, now).is_some();
+        self.refuse_requests(&name);
+        if possible.is_empty() && !has_left {
+            return;
+        }
+        if let Some(entry) = self.entries.get_mut(&name) {
+            entry.requests = possible;
+        }
+        self.spawn_reconciler(name, None);
+    }
+
+    fn refuse_requests(&mut self, name: &CredentialName) {
         let Some(entry) = self.entries.get_mut(name) else { return };
         for request in entry.requests.drain(..) {
             // The requester may be gone.

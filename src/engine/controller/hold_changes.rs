@@ -110,6 +110,22 @@ impl Controller {
     }
 }
 
+impl Controller {
+    /// Requeues the credentials that wait after a failure, if what failed works again for one of them.
+    pub(super) fn requeue_recovered(&mut self) {
+        if !self.shared.recoveries.has_recovered() {
+            return;
+        }
+        let now = self.context.uptime();
+        for (name, entry) in &self.entries {
+            let waits = entry.rotation.as_ref().is_some_and(|rotation| rotation.last_failure.is_some());
+            if waits && entry.running.is_none() && entry.damaged.is_none() {
+                self.work_queue.set(name, Some(now));
+            }
+        }
+    }
+}
+
 fn resumed(scope: &Scope, lifted: &[Hold], rest: &[Hold]) -> Result<String, String> {
     let list = |holds: &[Hold]| {
         let holds: Vec<String> = holds.iter().map(|hold| format!("{hold} (`{}`)", hold.way_out())).collect();

@@ -28,14 +28,16 @@ impl Controller {
     pub(super) fn sweep(&mut self) {
         self.timer.looks.swept = self.context.uptime();
         self.list(true);
+        self.look();
         for workspace in self.context.workspaces.keys() {
             let wanted: Vec<(CredentialName, Vec<Destination>)> = self
                 .entries
                 .iter()
                 .filter(|(name, entry)| entry.rotation.is_none() && self.works_in(name, entry, workspace))
                 .map(|(name, entry)| {
-                    let published = entry.record.published.iter().map(|known| known.destination.clone());
-                    (name.clone(), published.collect())
+                    let published = entry.record.published.iter().map(|known| &known.destination);
+                    let served = published.filter(|place| !entry.record.has_left(place)).cloned();
+                    (name.clone(), served.collect())
                 })
                 .collect();
             let context = Arc::clone(&self.context);
@@ -47,6 +49,7 @@ impl Controller {
     pub(super) fn inspect(&mut self) {
         self.timer.looks.inspected = self.context.uptime();
         self.list(false);
+        self.look();
         for entry in self.entries.values_mut() {
             // A running reconciler may have come further than the entry knows.
             let is_watched = entry.rotation.as_ref().is_some_and(|rotation| rotation.phase.is_watched());
@@ -70,7 +73,12 @@ impl Controller {
         }
     }
 
-    fn works_in(&self, name: &CredentialName, entry: &CredentialEntry, workspace: &WorkspaceName) -> bool {
+    pub(super) fn works_in(
+        &self,
+        name: &CredentialName,
+        entry: &CredentialEntry,
+        workspace: &WorkspaceName,
+    ) -> bool {
         self.workspace_of(name, entry).is_some_and(|(at, _)| at == *workspace)
     }
 

@@ -4,10 +4,13 @@
 //! key, the old one; from then on the new one; during a rollback the old one again before the new one is deleted. A key is
 //! disabled or deleted only with calls of the other, which have just been seen to work.
 
+use jiff::Timestamp;
+
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::phase::AdminKeySide;
 use crate::domain::policy::Credential;
 use crate::domain::secret::SecretValue;
+use crate::domain::time::later;
 use crate::engine::effects::{Effects, NewKeyEffects};
 use crate::engine::reconciler::Reconciler;
 use crate::engine::waiting_log::WaitingLog;
@@ -28,11 +31,17 @@ impl Effects<'_> {
         let workspace_client = self.workspace_client()?;
         let Some(admin_key) = workspace_client.admin_key_of(&self.plan().credential) else { return Ok(()) };
         let Ok(mut new_key) = self.new_key() else { return Ok(()) };
-        let (in_use, side) = (admin_key.fingerprint(), new_key.rotation.phase.row().admin_key);
-        let is_new = new_key.successor.fingerprint == in_use;
+        let side = new_key.rotation.phase.row().admin_key;
+        let is_new = new_key.successor.fingerprint == admin_key.fingerprint();
+        let last_failure = new_key.rotation.last_failure.as_ref();
+        // Whatever the phase wants, a key that the provider refuses is of no use.
+        let refused = last_failure.is_some_and(|failure| failure.last.kind == Kind::Unauthenticated);
         let wanted = match side {
             AdminKeySide::New if !is_new => new_key.value().await?,
             AdminKeySide::Old if is_new => new_key.value_before().await?,
+            AdminKeySide::Either | AdminKeySide::New | AdminKeySide::Old if refused => {
+                new_key.value_of_the_other(is_new).await?
+            }
             AdminKeySide::Either | AdminKeySide::New | AdminKeySide::Old => None,
         };
         if let Some(value) = wanted
@@ -45,7 +54,38 @@ impl Effects<'_> {
     }
 }
 
+impl Effects<'_> {
+    /// While the rotation waits for an operator: switches away from an admin key that the provider does not accept any
+    /// more. Returns when to look again; `None` if the key is no admin key.
+    pub(in crate::engine) async fn tend_admin_key(&mut self) -> Option<Timestamp> {
+        let workspace_client = self.workspace_client().ok()?;
+        let admin_key = workspace_client.admin_key_of(&self.plan().credential)?;
+        let again_at = later(self.context.now(), self.context.timing.look_again);
+        match workspace_client.issuer.prove_admin(&admin_key.value()).await {
+            Err(failure) if matches!(failure.kind, Kind::NotActiveYet | Kind::Unauthenticated) => {}
+            Ok(()) | Err(_) => return Some(again_at),
+        }
+        if let Ok(mut new_key) = self.new_key() {
+            let is_new = new_key.successor.fingerprint == admin_key.fingerprint();
+            let other = new_key.value_of_the_other(is_new).await;
+            let switched = match other {
+                Ok(Some(value)) => switch_to(workspace_client, admin_key, value).await,
+                Ok(None) => Ok(()),
+                Err(failure) => Err(failure),
+            };
+            if let Err(failure) = switched {
+                tracing::warn!(workspace = %workspace_client.name, %failure, "the admin key is refused, and the other one is not in use yet");
+            }
+        }
+        Some(again_at)
+    }
+}
+
 impl NewKeyEffects<'_> {
+    async fn value_of_the_other(&mut self, new_in_use: bool) -> Result<Option<SecretValue>, Failure> {
+        if new_in_use { self.value_before().await } else { self.value().await }
+    }
+
     /// The value that the first destination with a value served before.
     async fn value_before(&self) -> Result<Option<SecretValue>, Failure> {
         let placements = &self.successor.placements;

@@ -79,7 +79,9 @@ impl NewKeyEffects<'_> {
             ));
         }
         let differences = successor.request.attributes.differences(&key.attributes);
-        (self.plan().old.is_some() && !differences.is_empty()).then(|| {
+        // In an emergency the old key goes all the same; the change is a finding then.
+        let keeps_the_old = self.plan().old.is_some() && !self.plan().emergency;
+        (keeps_the_old && !differences.is_empty()).then(|| {
             format!(
                 "the new key `{id}` was changed in {}; undo that and `retry`, or roll back",
                 differences.join(", ")

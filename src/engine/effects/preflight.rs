@@ -7,7 +7,7 @@ use crate::domain::hold::HoldKind;
 use crate::domain::key::{Inventory, KeyAttributes, KeyRequest};
 use crate::domain::phase::Phase;
 use crate::domain::plan::Destination;
-use crate::domain::rotation::ParkReason;
+use crate::domain::rotation::{LostKeys, ParkReason};
 use crate::domain::successor::Served;
 use crate::domain::time::later;
 use crate::engine::effects::late_reads::Doubt;
@@ -19,7 +19,7 @@ const BUDGET: &str = "budget";
 
 impl Effects<'_> {
     pub(super) async fn preflight(&mut self) -> EffectResult {
-        if let Some(parked) = self.refused_or_exhausted() {
+        if let Some(parked) = self.refused_or_exhausted()? {
             return Ok(EffectOutcome::Happened(parked));
         }
         if self.policy().is_none() {
@@ -96,22 +96,34 @@ impl Effects<'_> {
     }
 
     /// A refusal that does not pass by itself, and too many lost keys, need an operator.
-    fn refused_or_exhausted(&self) -> Option<Event> {
+    ///
+    /// # Errors
+    /// Several keys were lost in the last hour: it goes on by itself when that is over.
+    fn refused_or_exhausted(&self) -> Result<Option<Event>, Failure> {
         let rotation = self.rotation;
         let refused =
             rotation.last_failure.as_ref().filter(|last_failure| last_failure.effect == EffectName::Mint);
         if let Some(last_failure) = refused.filter(|last_failure| !last_failure.last.kind.is_passing()) {
             let detail = format!("the provider refused to create the key: {}", last_failure.last);
-            return Some(Event::Parked { reason: ParkReason::MintRefused, detail });
+            return Ok(Some(Event::Parked { reason: ParkReason::MintRefused, detail }));
         }
-        if rotation.attempt >= rotation.attempts_max {
-            let detail = format!(
-                "{} keys were minted and lost in this rotation, and deleted; find out why before `retry`",
-                rotation.attempt
-            );
-            return Some(Event::Parked { reason: ParkReason::MintsExhausted, detail });
+        let now = self.context.now();
+        match rotation.lost_keys(now) {
+            LostKeys::Few => Ok(None),
+            LostKeys::NotBefore { until, lost } => {
+                let message = format!(
+                    "{lost} keys of this rotation were created and lost within an hour, and deleted; the next one is created at {until:.0}"
+                );
+                let failure = Failure::rejected(Kind::Throttled, message);
+                Err(Failure { retry_after: Some(until.duration_since(now)), ..failure })
+            }
+            LostKeys::TooMany(lost) => {
+                let detail = format!(
+                    "{lost} keys were created and lost in this rotation within a day, and deleted; find out why before `retry`"
+                );
+                Ok(Some(Event::Parked { reason: ParkReason::MintsExhausted, detail }))
+            }
         }
-        None
     }
 
     /// The permissions and limits of the new key, or the event that parks the rotation.

@@ -1,5 +1,7 @@
 //! Undoes a rotation: discards a key that was never published, or makes the old one current again.
 
+use std::sync::Arc;
+
 use crate::domain::dead_man::AHEAD_MIN;
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
@@ -39,11 +41,16 @@ fn moved(progress: &PlacementState) -> Option<(&VersionId, &VersionId)> {
 impl NewKeyEffects<'_> {
     /// The key was never published: pending versions are removed, then it is deleted.
     pub(super) async fn discard(&mut self) -> EffectResult {
+        self.remove_all_pending().await?;
+        self.delete_successor().await?;
+        Ok(EffectOutcome::Happened(Event::Discarded))
+    }
+
+    async fn remove_all_pending(&self) -> Result<(), Failure> {
         for index in 0..self.plan().destinations.len() {
             self.remove_pending(index).await?;
         }
-        self.delete_successor().await?;
-        Ok(EffectOutcome::Happened(Event::Discarded))
+        Ok(())
     }
 
     async fn remove_pending(&self, index: usize) -> Result<(), Failure> {
@@ -139,7 +146,7 @@ impl NewKeyEffects<'_> {
             },
         };
         self.read_back(destination, store, &placement.before).await?;
-        self.remove_pending(index).await?;
+        // The new key's version stays: until the key is deleted, the way back can be given up.
         Ok(EffectOutcome::Happened(Event::Restored { destination: index, version }))
     }
 
@@ -273,18 +280,39 @@ impl NewKeyEffects<'_> {
         ))
     }
 
-    /// Only when no destination serves the new key and the old one is accepted.
+    /// Only when no destination serves the new key and the old one is accepted; unless neither is of use.
     pub(super) async fn delete_new(&mut self) -> EffectResult {
         if let Some(until) = self.frozen_until() {
             return Ok(EffectOutcome::Wait(self.soon(until)));
         }
+        let cause = self.rotation.phase.rollback_cause();
+        let no_key_left = cause == Some(RollbackCause::NoKeyLeft);
         // A rollback to a leaked key that was not given up had no value to publish again: no consumer can use the new key.
         let old_leaked = self.plan().old.as_ref().is_some_and(|old| self.record.leak_of(old).is_some());
-        let leaked = old_leaked
-            || matches!(self.rotation.phase, Phase::Withdrawing { cause: RollbackCause::Leak, .. });
-        if !leaked && let Some(until) = self.waits_for_the_return().await? {
+        let at_once = old_leaked || no_key_left || cause == Some(RollbackCause::Leak);
+        if !at_once && let Some(until) = self.waits_for_the_return().await? {
             return Ok(EffectOutcome::Wait(self.soon(until)));
         }
+        let inventory = self.listed().await?;
+        if !(no_key_left && self.new_key_is_dead(&inventory))
+            && let Some(parked) = self.serves_the_new_key().await?
+        {
+            return Ok(parked);
+        }
+        let inventory = self.listed().await?;
+        if !at_once {
+            self.check_clock(&inventory)?;
+        }
+        if !old_leaked && !no_key_left && !self.may_return(&inventory) {
+            return nowhere_to_return();
+        }
+        self.delete_successor().await?;
+        self.remove_all_pending().await?;
+        Ok(EffectOutcome::Happened(Event::NewKeyGone))
+    }
+
+    /// Parks the rotation if some destination serves the new key that is about to be deleted.
+    async fn serves_the_new_key(&self) -> Result<Option<EffectOutcome>, Failure> {
         let new = &self.successor.fingerprint;
         for index in 0..self.plan().destinations.len() {
             let (destination, _, store) = self.place(index)?;
@@ -293,18 +321,29 @@ impl NewKeyEffects<'_> {
                 let detail = format!(
                     "`{destination}` serves the new key again; find out why, then `retry --overwrite` puts the old one there"
                 );
-                return park(ParkReason::ForeignValue, detail);
+                return park(ParkReason::ForeignValue, detail).map(Some);
             }
         }
-        let inventory = self.listed().await?;
-        if !leaked {
-            self.check_clock(&inventory)?;
-        }
-        if !old_leaked && !self.may_return(&inventory) {
-            return nowhere_to_return();
-        }
-        self.delete_successor().await?;
-        Ok(EffectOutcome::Happened(Event::NewKeyGone))
+        Ok(None)
+    }
+
+    pub(in crate::engine) fn has_been_published(&self) -> bool {
+        self.successor.promotion_begun
+    }
+
+    pub(in crate::engine) async fn inventory_now(&self) -> Result<Arc<Inventory>, Failure> {
+        self.listed().await
+    }
+
+    /// Whether the provider does not list the new key as one that works.
+    pub(in crate::engine) fn new_key_is_dead(&self, inventory: &Inventory) -> bool {
+        inventory.key(&self.successor.key).is_none_or(|new| !self.is_alive(new, inventory))
+    }
+
+    /// Whether nobody may return to the old key: it does not work, or it leaked.
+    pub(in crate::engine) fn old_key_is_lost(&self, inventory: &Inventory) -> bool {
+        let has_leaked = |old: &Key| self.record.leak_of(&old.id).is_some();
+        self.old_key(inventory).is_none_or(|old| !self.is_alive(old, inventory) || has_leaked(old))
     }
 
     /// Whether the old key works, as far as a listing tells.

@@ -6,6 +6,7 @@ use maud::{Markup, html};
 
 use crate::domain::report::CredentialReport;
 use crate::domain::report::why::WhyReport;
+use crate::http::page::commands;
 use crate::http::page::detail::Detail;
 use crate::http::page::evidence;
 use crate::http::page::format::{self, command, instant};
@@ -22,10 +23,11 @@ pub(super) fn page(detail: &Detail) -> Page {
     let entries = impact::entries(report, now);
     let body = html! {
         nav.crumbs aria-label="Breadcrumb" { a href="/" { "All credentials" } }
-        h1 { (report.credential) " " (format::tag(report.health)) }
+        h1 { (report.credential) " " (format::tag(report, now)) }
         p.lede aria-live="polite" { (format::inline(&report.summary)) }
         p.impact { strong { "Impact:" } " " (runbook::prose(&impact::impact(report, now))) }
-        (next(report))
+        (next(detail))
+        (commands::section(&detail.commands, report.next_command.as_deref()))
         @for (index, entry) in entries.iter().enumerate() { (of_runbook(entry, index == 0)) }
         (findings(report, now))
         (held(report, now))
@@ -33,19 +35,27 @@ pub(super) fn page(detail: &Detail) -> Page {
         (rotation::section(&detail.why, detail.progress.as_ref()))
         (evidence::consumers(&detail.why))
         (evidence::section(&detail.why))
-        (overview(report))
+        (overview(detail))
         (history::section(detail, now))
     };
     let state = if report.attention { "needs attention" } else { report.health.label() };
-    Page { status: StatusCode::OK, title: format!("{} {state}", report.credential), at: Some(now), body }
+    Page {
+        status: StatusCode::OK,
+        section: None,
+        title: format!("{} {state}", report.credential),
+        at: Some(now),
+        body,
+    }
 }
 
-fn next(report: &CredentialReport) -> Markup {
+fn next(detail: &Detail) -> Markup {
+    let report = &detail.why.credential;
     html! {
         @if let Some(next) = &report.next_command {
             section aria-labelledby="next" {
                 h2 #next { "Next command" }
                 (command(next))
+                @if let Some(effect) = commands::effect(&detail.commands, next) { p.where { (format::inline(effect)) } }
             }
         } @else if report.attention {
             section aria-labelledby="next" {
@@ -78,7 +88,7 @@ fn findings(report: &CredentialReport, now: Timestamp) -> Markup {
                         h3 { (format::spaced(finding.kind.label())) }
                         p.where {
                             "since " (instant(finding.since, now))
-                            @if let Some(key) = &finding.key { " · key " code { (key) } }
+                            @if let Some(key) = &finding.key { " · key " (format::id(key.as_str())) }
                         }
                         p.summary { (format::inline(&finding.detail)) }
                     }
@@ -93,23 +103,38 @@ fn held(report: &CredentialReport, now: Timestamp) -> Markup {
 }
 
 /// The identity of the credential and its destinations.
-fn overview(report: &CredentialReport) -> Markup {
-    let mut facts: Vec<(&str, String)> = Vec::new();
-    let mut put = |label, text: Option<String>| facts.extend(text.map(|text| (label, text)));
-    put("Workspace", report.workspace.as_ref().map(ToString::to_string));
-    put("Service account", report.account.as_ref().map(ToString::to_string));
-    put("Key", report.key_id.as_ref().map(ToString::to_string));
-    put("Fingerprint", report.fingerprint.as_ref().map(ToString::to_string));
+fn overview(detail: &Detail) -> Markup {
+    let (report, links) = (&detail.why.credential, &detail.links);
     html! {
         section aria-labelledby="what" {
             h2 #what { "Overview" }
             dl.facts {
-                @for (label, text) in facts { dt { (label) } dd { code { (text) } } }
-                @for destination in &report.destinations {
+                @if let Some(workspace) = &report.workspace {
+                    dt { "Workspace" }
+                    dd { (workspace) @if let Some(url) = &links.workspace { " " (format::out(url, "ElevenLabs")) } }
+                }
+                @if let Some(url) = &links.grafana { dt { "Dashboard" } dd { (format::out(url, "Grafana")) } }
+                @if let Some(account) = &report.account {
+                    dt { "Service account" }
+                    dd { @if let Some(name) = &detail.account { (name) " " } (format::id(account.as_str())) }
+                }
+                @if let Some(key) = &report.key_id { dt { "Key" } dd { (format::id(key.as_str())) } }
+                @if let Some(print) = &report.fingerprint { dt { "Fingerprint" } dd { (format::id(&print.to_string())) } }
+                @if let Some(used) = &report.last_use {
+                    dt { "Last used" }
+                    dd { (format::inline(&used.told(|at| format!("{at:.0}")))) }
+                }
+                @for left in &report.left_destinations {
+                    dt { "Left destination" }
+                    dd { (format::inline(&left.summary())) }
+                }
+                @for (index, destination) in report.destinations.iter().enumerate() {
                     dt { "Destination" }
                     dd {
                         code { (destination.destination) } ", " (destination.state.label())
-                        @if let Some(version) = &destination.version { ", version " code { (version) } }
+                        @if let Some(version) = &destination.version { ", version " (format::id(version.as_str())) }
+                        @if destination.is_empty { "; it is empty: nobody reads it yet" }
+                        @if let Some(url) = links.secret(index) { " " (format::out(url, "Open the secret")) }
                     }
                 }
             }

@@ -7,6 +7,9 @@ use crate::domain::report::consumers::uses;
 use crate::domain::report::history::RotationTimeline;
 use crate::domain::report::progress::Progress;
 use crate::domain::report::why::WhyReport;
+use crate::http::page::accounts;
+use crate::http::page::commands::{self, Possible};
+use crate::http::page::links::Outward;
 use crate::http::public::PublicState;
 use crate::ports::journal::{self, CredentialState};
 
@@ -21,6 +24,10 @@ pub(super) struct Detail {
     pub(super) stories: Vec<RotationTimeline>,
     /// The error, if the history could not be read.
     pub(super) history_error: Option<String>,
+    pub(super) commands: Vec<Possible>,
+    /// The name of its service account, if that is known.
+    pub(super) account: Option<String>,
+    pub(super) links: Outward,
 }
 
 /// `None` if neither the journal nor the policy has the credential.
@@ -58,8 +65,14 @@ pub(super) async fn load(
         progress = progress.or_else(|| of_open(open, chapter.rotation, &events));
         stories.push(RotationTimeline::new(chapter.rotation, &events));
     }
+    let credential = context.policy.credentials.get(name);
+    let commands = commands::possible(&report, rotation.as_ref(), credential, now);
+    let health =
+        report.workspace.as_ref().and_then(|name| context.workspaces.get(name)).map(|it| it.health());
+    let account = accounts::name(&report, health.as_ref(), credential).map(str::to_owned);
+    let links = Outward::new(&context.policy.links, &report, credential);
     let why = WhyReport::new(report, observed.as_ref(), uses, now);
-    Ok(Some(Detail { why, progress, stories, history_error }))
+    Ok(Some(Detail { why, progress, stories, history_error, commands, account, links }))
 }
 
 fn of_open(

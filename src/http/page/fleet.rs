@@ -7,24 +7,22 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::domain::failure::Kind;
-use crate::domain::hold::HoldKind;
 use crate::domain::ids::WorkspaceName;
 use crate::domain::policy::Policy;
 use crate::domain::report::holds::HoldReport;
-use crate::domain::report::{CredentialHealth, CredentialReport, StatusReport};
-use crate::domain::time::age;
+use crate::domain::report::{CredentialReport, StatusReport};
+use crate::http::page::accounts::Accounts;
+use crate::http::page::cards::{self, CARDS};
+use crate::http::page::cause::{self, Entry, entries};
 use crate::http::page::conditions;
-use crate::http::page::filter::{ATTENTION, Filter};
+use crate::http::page::counts;
+use crate::http::page::filter::Filter;
 use crate::http::page::format::{self, command, count, relative};
 use crate::http::page::impact;
-use crate::http::page::layout::Page;
+use crate::http::page::layout::{self, Page};
 use crate::http::page::list;
-use crate::http::page::runbook;
 use crate::http::page::workspaces;
 use crate::telemetry::observation::Observation;
-
-/// The largest number of cards; further credentials are in the list.
-const CARDS: usize = 12;
 
 pub(super) fn page(
     observation: &Observation,
@@ -34,26 +32,39 @@ pub(super) fn page(
     spent: &BTreeMap<WorkspaceName, usize>,
 ) -> Page {
     let now = observation.at;
+    let accounts = Accounts::new(observation, policy);
     let mut needy: Vec<&CredentialReport> = report.credentials.iter().filter(|it| it.attention).collect();
     needy.sort_by_key(|it| !impact::is_urgent(it, now));
-    let rest: Vec<&CredentialReport> = if filter.is_on() {
-        report.credentials.iter().filter(|it| filter.matches(it)).collect()
+    let problems = entries(&needy);
+    let (shown, further) = problems.split_at(problems.len().min(CARDS));
+    let mut rest: Vec<&CredentialReport> = if filter.is_on() {
+        let matches = |it: &&CredentialReport| filter.matches(it, accounts.name(it));
+        report.credentials.iter().filter(matches).collect()
     } else {
         let quiet = report.credentials.iter().filter(|it| !it.attention);
-        needy.iter().skip(CARDS).copied().chain(quiet).collect()
+        further.iter().flat_map(Entry::members).chain(quiet).collect()
     };
+    if let Some(order) = filter.order() {
+        order.sort(&mut rest, now);
+    }
     let body = html! {
         h1 aria-live="polite" { (headline(report, needy.len())) }
-        (counts(report, needy.len(), filter))
+        (counts::nav(report, filter))
         (banners(observation))
         @if !filter.is_on() {
-            @if !needy.is_empty() { (cards(&needy, now)) }
+            @if !needy.is_empty() { (cards::section(shown, needy.len(), &accounts, now)) }
             @if !report.holds.is_empty() { (holds(&report.holds, now)) }
             (workspaces::section(observation, report, policy, spent))
         }
-        (list::section(report, &rest, filter, needy.len().min(CARDS), now))
+        (list::section(report, &rest, filter, shown.len(), now))
     };
-    Page { status: StatusCode::OK, title: title(observation, report, needy.len()), at: Some(now), body }
+    Page {
+        status: StatusCode::OK,
+        section: Some(layout::FLEET),
+        title: title(observation, report, needy.len()),
+        at: Some(now),
+        body,
+    }
 }
 
 fn title(observation: &Observation, report: &StatusReport, needy: usize) -> String {
@@ -89,32 +100,6 @@ fn daemon_headline(report: &StatusReport) -> &'static str {
         "A circuit breaker has tripped"
     } else {
         condition.map_or("A notification channel fails", |condition| conditions::title(condition.kind))
-    }
-}
-
-/// The number of credentials by condition, each with a link to the filtered list.
-fn counts(report: &StatusReport, needy: usize, filter: &Filter) -> Markup {
-    let number = |condition| report.credentials.iter().filter(|it| it.health == condition).count();
-    let current = |label| (filter.shown() == Some(label)).then_some("true");
-    html! {
-        nav aria-label="Credentials by condition" {
-            ul.counts {
-                @if needy > 0 {
-                    li { a href={ "/?show=" (ATTENTION) "#list" } aria-current=[current(ATTENTION)] {
-                        strong { (format::grouped(needy)) } (if needy == 1 { " needs attention" } else { " need attention" })
-                    } }
-                }
-                @for condition in CredentialHealth::ALL.into_iter().rev() {
-                    @let count = number(condition);
-                    @if count > 0 {
-                        li { a class=(format::group(condition)) href={ "/?show=" (condition.label()) "#list" }
-                            aria-current=[current(condition.label())] {
-                            strong { (format::grouped(count)) } " " (format::spaced(condition.label()))
-                        } }
-                    }
-                }
-            }
-        }
     }
 }
 
@@ -158,43 +143,6 @@ fn banners(observation: &Observation) -> Markup {
     }
 }
 
-fn cards(needy: &[&CredentialReport], now: Timestamp) -> Markup {
-    html! {
-        section aria-labelledby="needs-attention" {
-            h2 #needs-attention { "Needs attention" }
-            @for report in needy.iter().take(CARDS) { (card(report, now)) }
-            @if needy.len() > CARDS {
-                p {
-                    a href={ "/?show=" (ATTENTION) "#list" } { "All " (format::grouped(needy.len())) " that need attention" }
-                }
-            }
-        }
-    }
-}
-
-fn card(report: &CredentialReport, now: Timestamp) -> Markup {
-    let phase = report.rotation.as_ref().map(|it| (it.parked_in.unwrap_or(it.phase), it.phase_since));
-    let group = if impact::is_urgent(report, now) { "bad" } else { format::group(report.health) };
-    html! {
-        article class={ "card " (group) } id={ "card-" (report.credential) } {
-            h3 { (format::link(report)) " " (format::tag(report.health)) }
-            p.where {
-                @if let Some(workspace) = &report.workspace { (workspace) }
-                @if let Some((phase, since)) = phase {
-                    " · " (if report.health == CredentialHealth::Parked { "parked, was in " } else { "in " })
-                    (format::phase(phase)) " since " (age(since, now))
-                }
-            }
-            p.summary { (format::inline(&report.summary)) }
-            p.impact { strong { "Impact:" } " " (runbook::prose(&impact::impact(report, now))) }
-            @if let Some(next) = &report.next_command { (command(next)) }
-            @else if let Some(action) = impact::action(report, now) {
-                p.impact { strong { "Action:" } " " (runbook::prose(&action)) }
-            }
-        }
-    }
-}
-
 /// All holds: pauses and tripped breakers.
 pub(super) fn holds(holds: &[HoldReport], now: Timestamp) -> Markup {
     html! {
@@ -203,25 +151,12 @@ pub(super) fn holds(holds: &[HoldReport], now: Timestamp) -> Markup {
             @for hold in holds {
                 @let group = if hold.is_breakers() { "bad" } else { "busy" };
                 article class={ "card " (group) } {
-                    h3 { (hold_title(hold)) }
+                    h3 { (cause::title(hold)) }
                     p.where { "by " (hold.by) " since " (relative(hold.since, now)) }
                     @if !hold.why.is_empty() { p.summary { (hold.why) } }
                     (command(&hold.next_command))
                 }
             }
         }
-    }
-}
-
-fn hold_title(hold: &HoldReport) -> String {
-    let what = match hold.what {
-        HoldKind::Everything => "Everything",
-        HoldKind::Minting => "Key creation",
-        HoldKind::Revoking => "Revocation",
-    };
-    match (hold.scope, &hold.name) {
-        ("workspace", Some(name)) => format!("{what} held in workspace {name}"),
-        (_, Some(name)) => format!("{what} held for {name}"),
-        (_, None) => format!("{what} held in all workspaces"),
     }
 }

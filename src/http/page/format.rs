@@ -6,19 +6,33 @@ use maud::{Markup, html};
 use crate::domain::phase::PhaseName;
 use crate::domain::report::{CredentialHealth, CredentialReport};
 use crate::domain::time::distance;
+use crate::http::page::impact;
 
-/// The condition as a label with a colour.
-pub(super) fn tag(condition: CredentialHealth) -> Markup {
-    html! { span class={ "tag " (group(condition)) } { (spaced(condition.label())) } }
+/// The condition as a label with a colour: what needs attention never looks like what only waits.
+pub(super) fn tag(report: &CredentialReport, now: Timestamp) -> Markup {
+    html! { span class={ "tag " (severity(report, now)) } { (spaced(report.health.label())) } }
+}
+
+/// The severity class of a credential.
+pub(super) fn severity(report: &CredentialReport, now: Timestamp) -> &'static str {
+    match (report.attention, group(report.health)) {
+        (true, _) if impact::is_urgent(report, now) => "bad",
+        (true, "well" | "busy" | "waits") => "warn",
+        (_, group) => group,
+    }
 }
 
 /// The severity class of the style sheet.
 pub(super) fn group(condition: CredentialHealth) -> &'static str {
     match condition {
         CredentialHealth::Fine => "well",
-        CredentialHealth::Rotating | CredentialHealth::Waiting => "busy",
+        CredentialHealth::Rotating => "busy",
+        CredentialHealth::Waiting => "waits",
         CredentialHealth::Retrying | CredentialHealth::OutOfSync => "warn",
-        CredentialHealth::Parked | CredentialHealth::Blocked | CredentialHealth::Damaged => "bad",
+        CredentialHealth::Parked
+        | CredentialHealth::Blocked
+        | CredentialHealth::Damaged
+        | CredentialHealth::Failing => "bad",
     }
 }
 
@@ -45,7 +59,7 @@ pub(super) fn instant(at: Timestamp, now: Timestamp) -> Markup {
     if at == Timestamp::MAX {
         return html! { "never" };
     }
-    html! { time datetime=(format!("{at:.0}")) { (full(at)) } " " span.away { "(" (distance(at, now)) ")" } }
+    html! { time.full datetime=(format!("{at:.0}")) { (full(at)) } " " span.away { "(" (distance(at, now)) ")" } }
 }
 
 fn full(at: Timestamp) -> String {
@@ -82,6 +96,21 @@ pub(super) fn command(command: &str) -> Markup {
             button.copy type="button" aria-label={ "Copy the command " (command) } { "Copy" }
         }
     }
+}
+
+/// An id with a button that copies it.
+pub(super) fn id(text: &str) -> Markup {
+    html! {
+        span.id {
+            code { (text) }
+            button.copy type="button" aria-label={ "Copy " (text) } { "Copy" }
+        }
+    }
+}
+
+/// A link to another system.
+pub(super) fn out(url: &str, text: &str) -> Markup {
+    html! { a.out href=(url) rel="external noopener noreferrer" { (text) } }
 }
 
 /// The label of a phase as words.

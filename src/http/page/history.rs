@@ -47,7 +47,7 @@ fn one(story: &RotationTimeline, is_newest: bool, now: Timestamp) -> Markup {
                 }
             }
             @if let Some(damage) = &story.damage { p { strong { "Damaged: " } (damage) } }
-            p.where { code { (story.rotation) } @if let Some(ended) = story.ended_at { ", ended " (relative(ended, now)) } }
+            p.where { (format::id(&story.rotation.to_string())) @if let Some(ended) = story.ended_at { ", ended " (relative(ended, now)) } }
         }
     }
 }

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 
 use crate::domain::phase::IN_SERVICE;
 use crate::domain::phase::PhaseName;
+use crate::domain::report::expiry::KeyInUse;
+use crate::domain::report::failing::FailingConsumer;
 use crate::domain::report::{CredentialHealth, CredentialReport};
 use crate::http::page::runbook::{self, Entry};
 
@@ -23,6 +25,9 @@ fn headings(report: &CredentialReport, now: Timestamp) -> Vec<&'static str> {
     if report.damage.is_some() {
         put("Damaged");
     }
+    if !report.failing_consumers.is_empty() {
+        put("RekeydConsumerFailing");
+    }
     if let Some(parked) = rotation.and_then(|rotation| rotation.parked.as_ref()) {
         put(parked.reason.label());
     }
@@ -35,7 +40,14 @@ fn headings(report: &CredentialReport, now: Timestamp) -> Vec<&'static str> {
     if has_expired(report, now) {
         put("Key expired");
     }
-    if report.attention && report.phase() == Some(PhaseName::Overlap) && report.findings.is_empty() {
+    if let Some(expiry) = report.expires_soon(now) {
+        put(match expiry.key {
+            KeyInUse::OnRecord => "RekeydKeyExpiresSoon",
+            KeyInUse::New => "RekeydNewKeyExpiresSoon",
+        });
+    }
+    let switches = matches!(report.phase(), Some(PhaseName::Overlap | PhaseName::Returning));
+    if report.attention && switches && report.findings.is_empty() && report.failing_consumers.is_empty() {
         put("Overlap past its deadline");
     }
     if !report.stale_consumers.is_empty() {
@@ -54,13 +66,17 @@ fn headings(report: &CredentialReport, now: Timestamp) -> Vec<&'static str> {
 }
 
 fn has_expired(report: &CredentialReport, now: Timestamp) -> bool {
-    report.rotation.is_none() && report.key_expires_at.is_some_and(|expiry| expiry <= now)
+    report.expired(now).is_some()
 }
 
 /// Who is affected, from the runbook entry or from the phase of the rotation.
 pub(super) fn impact(report: &CredentialReport, now: Timestamp) -> String {
     if has_expired(report, now) {
         return "The provider refuses the key; consumers that use it fail.".to_owned();
+    }
+    if !report.failing_consumers.is_empty() {
+        let each: Vec<String> = report.failing_consumers.iter().map(FailingConsumer::summary).collect();
+        return format!("{}.", each.join(", "));
     }
     if report.health == CredentialHealth::Damaged {
         return "None until the key expires. The key works, but rekeyd does not manage it.".to_owned();
@@ -77,6 +93,7 @@ pub(super) fn action(report: &CredentialReport, now: Timestamp) -> Option<String
 /// Whether consumers are affected or a key has leaked: such credentials come first.
 pub(super) fn is_urgent(report: &CredentialReport, now: Timestamp) -> bool {
     has_expired(report, now)
+        || !report.failing_consumers.is_empty()
         || report.findings.iter().any(|finding| finding.kind.is_leak() || finding.kind.is_out_of_service())
 }
 
@@ -98,7 +115,10 @@ mod tests {
         for heading in [
             "Damaged",
             "Key expired",
+            "RekeydKeyExpiresSoon",
+            "RekeydNewKeyExpiresSoon",
             "Overlap past its deadline",
+            "RekeydConsumerFailing",
             "RekeydConsumerSilent",
             "Partially published",
             "Held by the breaker",

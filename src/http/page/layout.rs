@@ -12,8 +12,15 @@ use crate::telemetry::metrics;
 /// The refresh interval in seconds, with and without JavaScript.
 const REFRESH: u32 = 10;
 
+const SECTIONS: [(&str, &str); 3] = [("/", "Credentials"), (CALENDAR, "Calendar"), (ACTIVITY, "Activity")];
+pub(super) const FLEET: &str = "/";
+pub(super) const CALENDAR: &str = "/calendar";
+pub(super) const ACTIVITY: &str = "/activity";
+
 pub(super) struct Page {
     pub(super) status: StatusCode,
+    /// The entry of the navigation that it is.
+    pub(super) section: Option<&'static str>,
     /// The state, for the title of the tab.
     pub(super) title: String,
     /// The time of the data.
@@ -41,6 +48,11 @@ impl Page {
                     a.skip href="#live" { "Skip to content" }
                     header.top #top {
                         a.home href="/" { "rekeyd" }
+                        nav.sections aria-label="Pages" {
+                            @for (way, text) in SECTIONS {
+                                a href=(way) aria-current=[(self.section == Some(way)).then_some("page")] { (text) }
+                            }
+                        }
                         @if let Some(at) = self.at {
                             p #as-of { "as of " (format::clock(at)) }
                         }
@@ -49,7 +61,7 @@ impl Page {
                     main #live tabindex="-1" { (self.body) }
                     footer {
                         p { "Read-only. Run commands on the machine of rekeyd." }
-                        p { "rekeyd " (metrics::VERSION) " · times are UTC · refreshes every " (REFRESH) " s" }
+                        p { "rekeyd " (metrics::VERSION) " · times are UTC" span.zone {} " · refreshes every " (REFRESH) " s" }
                     }
                 }
             }

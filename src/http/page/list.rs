@@ -1,14 +1,20 @@
-//! The list of credentials, with a filter and pages.
+//! The list of credentials, with a filter, an order and pages.
+
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+use crate::domain::ids::WorkspaceName;
 use crate::domain::report::{CredentialHealth, CredentialReport, StatusReport};
 use crate::domain::time::age;
-use crate::http::page::filter::{ATTENTION, Filter, ROWS};
+use crate::http::page::cards;
+use crate::http::page::cause::{Cause, Entry, entries};
+use crate::http::page::filter::{ATTENTION, CALM, Filter, ROWS};
 use crate::http::page::format::{self, grouped, relative};
+use crate::http::page::order::{Column, Order};
 
-/// `shown` credentials are already above, as cards.
+/// `shown` cards are already above.
 pub(super) fn section(
     report: &StatusReport,
     rest: &[&CredentialReport],
@@ -16,28 +22,31 @@ pub(super) fn section(
     shown: usize,
     now: Timestamp,
 ) -> Markup {
-    let (page, pages) = filter.page(rest.len());
+    // Who asks for certain rows, or for an order, wants to see each.
+    let is_plain = !filter.is_on() && filter.order().is_none();
+    let rows = if is_plain { entries(rest) } else { rest.iter().map(|it| Entry::One(it)).collect() };
+    let (page, pages) = filter.page(rows.len());
     let first = (page - 1) * ROWS;
     html! {
         section #list aria-labelledby="list-title" {
-            h2 #list-title { (title(report, rest.len(), filter, shown)) }
-            @if !report.credentials.is_empty() { (form(filter)) }
+            h2 #list-title aria-live="polite" { (title(report, rest.len(), filter, shown)) }
+            @if !report.credentials.is_empty() { (form(report, filter)) }
             @if !rest.is_empty() {
                 // The roles survive when a narrow window stacks the cells.
                 table.rows role="table" {
-                    caption.unseen { "Credentials, most severe first" }
-                    thead role="rowgroup" { tr role="row" {
-                        th role="columnheader" scope="col" { "Credential" }
-                        th role="columnheader" scope="col" { "Condition" }
-                        th.wide role="columnheader" scope="col" { "Phase" }
-                        th.wide role="columnheader" scope="col" { "Workspace" }
-                        th.wide role="columnheader" scope="col" { "Key created" }
-                        th role="columnheader" scope="col" { "Next" }
-                    } }
-                    tbody role="rowgroup" { @for report in rest.iter().skip(first).take(ROWS) { (row(report, now)) } }
+                    caption.unseen { (caption(filter)) }
+                    thead role="rowgroup" { tr role="row" { @for column in Column::ALL { (header(column, filter)) } } }
+                    tbody role="rowgroup" {
+                        @for entry in rows.iter().skip(first).take(ROWS) {
+                            @match entry {
+                                Entry::One(report) => (row(report, now)),
+                                Entry::Many(cause, members) => (many(cause, members, now)),
+                            }
+                        }
+                    }
                 }
             }
-            @if pages > 1 { (pager(filter, page, pages, rest.len())) }
+            @if pages > 1 { (pager(filter, page, pages, rows.len())) }
         }
     }
 }
@@ -55,22 +64,61 @@ fn title(report: &StatusReport, rest: usize, filter: &Filter, shown: usize) -> S
     }
 }
 
-fn form(filter: &Filter) -> Markup {
-    let options = [(ATTENTION, "needs attention")];
+fn caption(filter: &Filter) -> String {
+    match filter.order() {
+        None => "Credentials, most severe first".to_owned(),
+        Some(order) => {
+            let way = if order.is_descending { "descending" } else { "ascending" };
+            format!("Credentials by {}, {way}", order.column.title().to_lowercase())
+        }
+    }
+}
+
+fn header(column: Column, filter: &Filter) -> Markup {
+    let order = filter.order();
+    let sorted = order.filter(|order| order.column == column);
+    let sorted = sorted.map(|order| if order.is_descending { "descending" } else { "ascending" });
+    html! {
+        th.wide[column.is_wide()] role="columnheader" scope="col" aria-sort=[sorted] {
+            a href=(filter.sorted_by(Order::after(order, column))) { (column.title()) }
+        }
+    }
+}
+
+/// Works without JavaScript; with it, the list follows each change.
+fn form(report: &StatusReport, filter: &Filter) -> Markup {
+    let workspaces: BTreeSet<&str> =
+        report.credentials.iter().filter_map(|it| it.workspace.as_ref()).map(WorkspaceName::as_str).collect();
+    let order = filter.order().map(Order::text);
+    let kept = [
+        ("calm", filter.is_calm().then_some(CALM)),
+        ("cause", Some(filter.cause.as_str()).filter(|cause| !cause.is_empty())),
+        ("sort", order.as_deref()),
+    ];
     html! {
         search {
             form.filter method="get" action="/#list" {
+                @for (name, value) in kept {
+                    @if let Some(value) = value { input type="hidden" name=(name) value=(value); }
+                }
                 p {
                     label for="q" { "Text" }
                     input #q type="search" name="q" value=(filter.text()) maxlength="200" autocomplete="off" spellcheck="false";
+                }
+                @if workspaces.len() > 1 || !filter.workspace.is_empty() {
+                    p {
+                        label for="workspace" { "Workspace" }
+                        select #workspace name="workspace" {
+                            option value="" { "any" }
+                            @for name in workspaces { option value=(name) selected[filter.workspace == name] { (name) } }
+                        }
+                    }
                 }
                 p {
                     label for="show" { "Condition" }
                     select #show name="show" {
                         option value="" { "any" }
-                        @for (value, label) in options {
-                            option value=(value) selected[filter.shown() == Some(value)] { (label) }
-                        }
+                        option value=(ATTENTION) selected[filter.shown() == Some(ATTENTION)] { "needs attention" }
                         @for condition in CredentialHealth::ALL {
                             @let label = condition.label();
                             option value=(label) selected[filter.shown() == Some(label)] { (format::spaced(label)) }
@@ -78,7 +126,7 @@ fn form(filter: &Filter) -> Markup {
                     }
                 }
                 button type="submit" { "Show" }
-                @if filter.is_on() { a.clear href="/" { "Clear" } }
+                @if filter.is_on() || filter.order().is_some() { a.clear href="/#list" { "Clear" } }
             }
         }
     }
@@ -91,7 +139,7 @@ fn row(report: &CredentialReport, now: Timestamp) -> Markup {
                 (format::link(report))
                 @if report.health != CredentialHealth::Fine || report.attention { span.summary { (format::inline(&report.summary)) } }
             }
-            td role="cell" { (format::tag(report.health)) }
+            td role="cell" { (format::tag(report, now)) }
             td.wide role="cell" {
                 @if let Some(rotation) = &report.rotation {
                     (format::phase(rotation.phase)) " " (age(rotation.phase_since, now))
@@ -100,6 +148,25 @@ fn row(report: &CredentialReport, now: Timestamp) -> Markup {
             td.wide role="cell" { @if let Some(workspace) = &report.workspace { (workspace) } }
             td.wide role="cell" { @if let Some(since) = report.key_since { (relative(since, now)) } }
             td role="cell" { (next(report, now)) }
+        }
+    }
+}
+
+/// Many with one cause, in one row.
+fn many(cause: &Cause, members: &[&CredentialReport], now: Timestamp) -> Markup {
+    let first = members.first();
+    let workspace = first.and_then(|it| it.workspace.as_ref()).map_or("", |it| it.as_str());
+    html! {
+        tr.many role="row" id={ "rows-" (cause.slug) "-" (workspace) } {
+            th role="rowheader" scope="row" {
+                a href=(cards::list(cause, Some(workspace))) { (format::count(members.len(), "credential", "credentials")) " " (cause.words) }
+                @if let Some(first) = first { span.summary { "such as " (first.credential) ": " (format::inline(&first.summary)) } }
+            }
+            td role="cell" { @if let Some(first) = first { (format::tag(first, now)) } }
+            td.wide role="cell" {}
+            td.wide role="cell" { (workspace) }
+            td.wide role="cell" {}
+            td role="cell" {}
         }
     }
 }

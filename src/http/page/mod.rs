@@ -1,10 +1,20 @@
-//! The status page, which is read-only: the fleet at `/`, each credential at `/credentials/{name}`.
+//! The status page, which is read-only: the fleet at `/`, each credential at `/credentials/{name}`, the next
+//! months at `/calendar`, and the audit log at `/activity`.
 //!
 //! The server renders everything, and the page works without JavaScript; with it, the page refreshes in place. It loads
 //! nothing from other origins and cannot be framed.
 
+mod accounts;
+mod activity;
+mod ages;
 mod budget;
+mod calendar;
+mod cards;
+mod cause;
+mod chart;
+mod commands;
 mod conditions;
+mod counts;
 mod credential;
 mod detail;
 mod evidence;
@@ -14,7 +24,9 @@ mod format;
 mod history;
 mod impact;
 mod layout;
+mod links;
 mod list;
+mod order;
 mod rotation;
 mod runbook;
 mod timeline;
@@ -54,6 +66,8 @@ pub(super) fn routes() -> Router<Arc<PublicState>> {
     Router::new()
         .route("/", get(fleet))
         .route("/credentials/{name}", get(credential))
+        .route(layout::CALENDAR, get(calendar))
+        .route(layout::ACTIVITY, get(activity))
         .route("/page.css", get(|| async { asset("text/css; charset=utf-8", include_str!("style.css")) }))
         .route("/page.js", get(|| async { asset("text/javascript; charset=utf-8", include_str!("page.js")) }))
         .route("/page.svg", get(|| async { asset("image/svg+xml", include_str!("icon.svg")) }))
@@ -83,6 +97,25 @@ async fn fleet(
     }
 }
 
+async fn calendar(State(shared): State<Arc<PublicState>>) -> Response {
+    let observation = shared.observer.observe().await;
+    match &observation.report {
+        Ok(report) => calendar::page(report, &shared.handle.context().policy, observation.at).into_response(),
+        Err(why) => unreadable(why).into_response(),
+    }
+}
+
+async fn activity(
+    State(shared): State<Arc<PublicState>>,
+    query: Result<Query<activity::Query>, QueryRejection>,
+) -> Response {
+    let query = query.map(|Query(query)| query).unwrap_or_default();
+    match activity::page(&shared, &query).await {
+        Ok(page) => page.into_response(),
+        Err(error) => unreadable(&error.to_string()).into_response(),
+    }
+}
+
 async fn credential(
     State(shared): State<Arc<PublicState>>,
     path: Result<Path<String>, PathRejection>,
@@ -104,7 +137,13 @@ fn unknown() -> Page {
         p.lede { "Neither the policy nor the journal has a credential with this name." }
         p { a href="/" { "All credentials" } }
     };
-    Page { status: StatusCode::NOT_FOUND, title: "credential not found".to_owned(), at: None, body }
+    Page {
+        status: StatusCode::NOT_FOUND,
+        section: None,
+        title: "credential not found".to_owned(),
+        at: None,
+        body,
+    }
 }
 
 /// The error and the runbook entry, if the journal cannot be read.
@@ -120,5 +159,11 @@ fn unreadable(why: &str) -> Page {
         @for paragraph in &entry.meaning { p { (runbook::prose(paragraph)) } }
         @if let Some(action) = &entry.action { p { (runbook::prose(action)) } }
     };
-    Page { status: StatusCode::SERVICE_UNAVAILABLE, title: "journal unreadable".to_owned(), at: None, body }
+    Page {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        section: None,
+        title: "journal unreadable".to_owned(),
+        at: None,
+        body,
+    }
 }

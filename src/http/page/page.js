@@ -1,5 +1,6 @@
-// Refreshes the page in place and keeps scroll position, focus, selection and collapsed sections. If the daemon does not
-// respond, the page says so. Without this script the whole page reloads.
+// Refreshes the page in place and keeps scroll position, focus, selection and collapsed sections; filters while the reader
+// types; shows local time beside UTC. If the daemon does not respond, the page says so. Without this script the whole page
+// reloads, and the filter has a button.
 "use strict";
 
 (() => {
@@ -42,10 +43,36 @@
     }
   }
 
+  const zone = new Date().toLocaleTimeString("en-GB", { timeZoneName: "short" }).split(" ").pop();
+  const two = (number) => String(number).padStart(2, "0");
+  const dayOf = (at) => `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  const timeOf = (at) => `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+
+  /** Adds the reader's own time to each instant, unless it is UTC. */
+  function localize(root) {
+    for (const time of root.querySelectorAll("time[datetime]")) {
+      const at = new Date(time.dateTime);
+      if (at.getTimezoneOffset() === 0 || Number.isNaN(at.getTime())) continue;
+      const local = `${dayOf(at)} ${timeOf(at)} ${zone}`;
+      if (time.title) {
+        time.title = `${time.title} · ${local}`;
+      } else if (time.matches(".full, #as-of *")) {
+        const span = time.ownerDocument.createElement("span");
+        span.className = "local";
+        span.textContent = ` · ${at.toISOString().startsWith(dayOf(at)) ? `${timeOf(at)} ${zone}` : local}`;
+        time.after(span);
+      }
+    }
+    const named = root.querySelector(".zone");
+    if (named && new Date().getTimezoneOffset() !== 0) named.textContent = `, and beside them ${zone}, your own`;
+  }
+  localize(document);
+
   function show(text) {
     const fresh = new DOMParser().parseFromString(text, "text/html");
     const [live, top] = [fresh.getElementById("live"), fresh.getElementById("top")];
     if (!live || !top) throw new Error("not a status page");
+    localize(fresh);
     answered = top.querySelector("#as-of time")?.textContent ?? answered;
     const focused = document.activeElement;
     const [x, y] = [scrollX, scrollY];
@@ -68,14 +95,17 @@
   }
 
   let asking = false;
+  // Counts the changes of the address: an answer about an earlier one is not shown.
+  let moves = 0;
 
   async function refresh() {
     if (document.hidden || asking) return;
     asking = true;
+    const asked = moves;
     try {
       const answer = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(every) });
       const text = await answer.text();
-      show(text);
+      if (asked === moves) show(text);
       document.documentElement.classList.remove("is-stale");
       stale.textContent = "";
     } catch {
@@ -83,6 +113,7 @@
     } finally {
       asking = false;
     }
+    if (asked !== moves) await refresh();
   }
 
   async function keep() {
@@ -91,6 +122,25 @@
   }
   setTimeout(keep, every);
   document.addEventListener("visibilitychange", refresh);
+
+  // The filter follows what is typed and chosen; the address follows the filter.
+  let typed;
+  function filter(form) {
+    const chosen = [...new FormData(form)].filter(([, value]) => value.trim() !== "");
+    const query = new URLSearchParams(chosen).toString();
+    history.replaceState(null, "", `${location.pathname}${query && `?${query}`}`);
+    moves += 1;
+    refresh();
+  }
+  for (const [event, wait] of [["input", 200], ["submit", 0]]) {
+    document.addEventListener(event, (it) => {
+      const form = it.target.closest?.("form.filter");
+      if (!form) return;
+      if (event === "submit") it.preventDefault();
+      clearTimeout(typed);
+      typed = setTimeout(filter, wait, form);
+    });
+  }
 
   async function copy(code) {
     if (navigator.clipboard) return navigator.clipboard.writeText(code.textContent);

@@ -71,9 +71,10 @@ fn waits(rotation: &RotationReport, now: Timestamp) -> Markup {
         dl.facts {
             @if let Some(until) = rotation.waits_until { dt { "Not before" } dd { (instant(until, now)) } }
             @if let Some(deadline) = rotation.deadline { dt { "Deadline" } dd { (instant(deadline, now)) } }
-            @if let Some(key) = &rotation.old_key_id { dt { "Old key" } dd { code { (key) } } }
-            @if let Some(key) = &rotation.new_key_id { dt { "New key" } dd { code { (key) } } }
-            @if let Some(print) = &rotation.new_fingerprint { dt { "New fingerprint" } dd { code { (print) } } }
+            @if let Some(key) = &rotation.old_key_id { dt { "Old key" } dd { (format::id(key.as_str())) } }
+            @if let Some(key) = &rotation.new_key_id { dt { "New key" } dd { (format::id(key.as_str())) } }
+            @if let Some(at) = rotation.new_key_expires_at { dt { "New key expires" } dd { (instant(at, now)) } }
+            @if let Some(print) = &rotation.new_fingerprint { dt { "New fingerprint" } dd { (format::id(&print.to_string())) } }
         }
     }
 }

@@ -38,6 +38,8 @@ pub struct Status {
     pub reload_refused: Option<String>,
     /// The error of the newest certificate, if it was rejected; the previous one is in force.
     pub certificate_refused: Option<String>,
+    /// The validity of the listener's certificate in force, with TLS.
+    pub certificate_validity: Option<(Timestamp, Timestamp)>,
     /// The daemon is stopping.
     pub draining: bool,
     /// The counts of each notification channel.

@@ -8,6 +8,9 @@ use crate::telemetry::catalogue;
 use crate::telemetry::meter::{Calls, Counts, Outcome, Spans};
 use crate::telemetry::samples::{Samples, total};
 
+/// The largest number of failing destinations.
+const DESTINATIONS_MAX: usize = 100;
+
 pub(super) fn add<'w>(
     samples: &mut Samples,
     counts: &Counts,
@@ -17,6 +20,8 @@ pub(super) fn add<'w>(
         provider,
         stores,
         failing,
+        failing_stores,
+        not_permitted,
         ended,
         phases,
         writes,
@@ -52,8 +57,14 @@ pub(super) fn add<'w>(
         }
         samples.histogram(catalogue::STORE_TIME, &[store, operation.label()], durations.clone());
     }
-    for (store, kind) in failing {
+    for (store, kind) in failing_stores {
         samples.put(catalogue::STORE_FAILING, &[store, kind.label()], 1.0);
+    }
+    for ((store, secret), kind) in failing.iter().take(DESTINATIONS_MAX) {
+        samples.put(catalogue::DESTINATION_FAILING, &[store, secret, kind.label()], 1.0);
+    }
+    for (workspace, route) in not_permitted {
+        samples.put(catalogue::NOT_PERMITTED, &[workspace, route.label()], 1.0);
     }
     for (phase, histogram) in phases {
         samples.histogram(catalogue::PHASE_TIME, &[phase.label()], histogram.clone());

@@ -53,21 +53,25 @@ fn is_healthy(report: &CredentialReport, now: Timestamp) -> bool {
         | CredentialHealth::OutOfSync
         | CredentialHealth::Parked
         | CredentialHealth::Blocked
-        | CredentialHealth::Damaged => false,
+        | CredentialHealth::Damaged
+        | CredentialHealth::Failing => false,
     };
     let is_healthy_rotation = |rotation: &RotationReport| {
-        let is_failing = waiting_on(rotation).iter().any(|(gate, _)| *gate == GateName::Failing);
         let is_stuck =
             report.health == CredentialHealth::Rotating && is_before(Some(rotation.phase_since), late_limit);
+        let is_failing = waiting_on(rotation).iter().any(|(gate, _)| *gate == GateName::Failing);
         !is_failing
             && !is_stuck
+            && rotation.safety_call.is_none()
             && !is_before(rotation.deadline, now)
+            && !is_before(rotation.new_key_expires_at, soon)
             && !rotation.evidence.iter().any(|source| source.blind)
     };
     is_quiet
         && !report.attention
         && report.findings.is_empty()
         && report.stale_consumers.is_empty()
+        && report.unrotated.is_none()
         && report.last_emergency.as_ref().is_none_or(|answered| answered.at < emergency_limit)
         && !is_before(report.due, late_limit)
         && !is_before(report.key_expires_at, soon)
@@ -88,9 +92,16 @@ fn credential(samples: &mut Samples, report: &CredentialReport) {
     samples.flag(catalogue::ATTENTION, &which, report.attention);
     samples.instant(catalogue::KEY_CREATED, &which, report.key_since);
     samples.instant(catalogue::KEY_EXPIRES, &which, report.key_expires_at);
+    samples.instant(catalogue::KEY_LAST_USED, &which, report.last_use.as_ref().and_then(|used| used.last));
     samples.instant(catalogue::ROTATION_DUE, &which, report.due);
     if let Some(blocked) = report.blocked {
         samples.put(catalogue::BLOCKED, &[name, workspace, blocked.label()], 1.0);
+    }
+    if let Some(reason) = report.unrotated {
+        samples.put(catalogue::UNROTATED, &[name, workspace, reason.label()], 1.0);
+    }
+    if report.removed {
+        samples.put(catalogue::REMOVED, &which, 1.0);
     }
     if let Some(held) = report.held_back.as_ref().filter(|held| Some(held.by) == report.blocked) {
         samples.instant(catalogue::BLOCKED_UNTIL, &[name, workspace, held.by.label()], held.until);
@@ -101,6 +112,15 @@ fn credential(samples: &mut Samples, report: &CredentialReport) {
     for kind in FindingKind::ALL.into_iter().filter(|kind| report.findings.iter().any(|it| it.kind == *kind))
     {
         samples.put(catalogue::FINDING, &[name, workspace, kind.label()], 1.0);
+    }
+    // Consumers that fail are told whatever waits for them.
+    let of_gate = report.rotation.iter().flat_map(waiting_on);
+    let of_gate = of_gate.filter(|(gate, _)| *gate == GateName::Failing).map(|(_, party)| party);
+    let failing: BTreeSet<&str> =
+        report.failing_consumers.iter().map(|it| it.consumer.as_str()).chain(of_gate).collect();
+    for party in failing {
+        let labels = [name, workspace, GateName::Failing.label(), party];
+        samples.put(catalogue::GATE_WAITING_ON, &labels, 1.0);
     }
     for silent in &report.stale_consumers {
         let labels = [name, workspace, silent.consumer.as_str()];
@@ -124,6 +144,12 @@ fn rotation(samples: &mut Samples, which: [&str; 2], report: &RotationReport) {
     samples.put(catalogue::ROTATION_PHASE, &[name, workspace, report.phase.label()], 1.0);
     samples.instant(catalogue::PHASE_ENTERED, &which, Some(report.phase_since));
     samples.instant(catalogue::DEADLINE, &which, report.deadline);
+    samples.instant(catalogue::OLD_KEY_EXPIRY_MOVED, &which, report.old_key_expiry_moved_by);
+    samples.instant(catalogue::NEW_KEY_CREATED, &which, report.new_key_since);
+    samples.instant(catalogue::NEW_KEY_EXPIRES, &which, report.new_key_expires_at);
+    if let Some((effect, since)) = report.safety_call {
+        samples.instant(catalogue::SAFETY_CALL, &[name, workspace, effect.label()], Some(since));
+    }
     if let Some(failure) = &report.last_failure {
         let labels = [name, workspace, failure.effect.label(), failure.kind.label()];
         samples.put(catalogue::CONSECUTIVE_FAILURES, &labels, f64::from(failure.failures));
@@ -134,12 +160,13 @@ fn rotation(samples: &mut Samples, which: [&str; 2], report: &RotationReport) {
     for verdict in &report.gates {
         samples.flag(catalogue::GATE_SATISFIED, &[name, workspace, verdict.gate.label()], verdict.satisfied);
     }
-    for (gate, party) in waiting_on(report) {
+    for (gate, party) in waiting_on(report).into_iter().filter(|(gate, _)| *gate != GateName::Failing) {
         samples.put(catalogue::GATE_WAITING_ON, &[name, workspace, gate.label(), party], 1.0);
     }
-    for SourceDelay { source, late_by, blind } in &report.evidence {
+    for SourceDelay { source, late_by, blind, blind_since } in &report.evidence {
         let labels = [name, workspace, source.label()];
         samples.put(catalogue::EVIDENCE_DELAY, &labels, late_by.as_secs_f64());
         samples.flag(catalogue::EVIDENCE_UNAVAILABLE, &labels, *blind);
+        samples.instant(catalogue::EVIDENCE_BLIND_SINCE, &labels, *blind_since);
     }
 }

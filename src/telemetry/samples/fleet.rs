@@ -44,13 +44,18 @@ fn parked(report: &CredentialReport) -> Option<ParkReason> {
     report.rotation.as_ref()?.parked.as_ref().map(|parked| parked.reason)
 }
 
+fn first_expiry(report: &CredentialReport) -> Option<Timestamp> {
+    let new = report.rotation.as_ref().and_then(|rotation| rotation.new_key_expires_at);
+    [report.key_expires_at, new].into_iter().flatten().min()
+}
+
 fn workspace(samples: &mut Samples, name: &str, own: &[&CredentialReport]) {
     let first =
         |at: &dyn Fn(&CredentialReport) -> Option<Timestamp>| own.iter().filter_map(|it| at(it)).min();
     let attention = own.iter().filter(|it| it.attention).count();
     samples.put(catalogue::NEED_ATTENTION, &[name], count(attention));
     samples.instant(catalogue::OLDEST_KEY, &[name], first(&|it| it.key_since));
-    samples.instant(catalogue::NEXT_EXPIRY, &[name], first(&|it| it.key_expires_at));
+    samples.instant(catalogue::NEXT_EXPIRY, &[name], first(&first_expiry));
     samples.instant(catalogue::NEXT_DUE, &[name], first(&|it| it.next_due));
     let rotations: Vec<&RotationReport> = own.iter().filter_map(|it| it.rotation.as_ref()).collect();
     let lagging = rotations.iter().map(|rotation| credential::waiting_on(rotation).len()).sum();

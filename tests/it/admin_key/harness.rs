@@ -148,6 +148,13 @@ publish_to = [{{ store = "local", secret = "tts" }}]
         self.sandbox.truth().keys().find(|key| key.fingerprint == print).unwrap().state
     }
 
+    /// The provider, or a person, takes the key out of service.
+    pub(super) fn disable(&self, value: &str) {
+        let print = Self::print(value);
+        let id = self.sandbox.truth().keys().find(|key| key.fingerprint == print).unwrap().key_id.clone();
+        self.sandbox.workspace().disable_key(&id, None, SystemClock.now()).unwrap();
+    }
+
     /// Calls that were accepted of this key.
     pub(super) fn calls_of(&self, value: &str) -> u64 {
         let print = Self::print(value);

@@ -12,6 +12,7 @@ const HEADINGS: &[(&str, &str)] = &[
     ("Policy", "## The file"),
     ("Daemon", "## `[daemon]`"),
     ("Acceptances", "### `acceptances`"),
+    ("Links", "### `links`"),
     ("Tls", "### `tls`"),
     ("Journal", "### `journal`"),
     ("Sqlite", "### `journal.sqlite`"),

@@ -163,3 +163,20 @@ fn a_thousand_credentials_are_checked_quickly() {
     // An unoptimised build on a busy machine; what grows with the square takes minutes.
     assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
 }
+
+#[test]
+fn a_cron_expression_that_is_wrong_says_in_which_field() {
+    for (cron, told) in [
+        ("99 9 * * Mon", "the minute of the cron expression is not valid"),
+        ("0 24 * * *", "the hour of the cron expression is not valid"),
+        ("0 9 32 * *", "the day of the month of the cron expression is not valid"),
+        ("0 9 * 13 *", "the month of the cron expression is not valid"),
+        ("0 9 * * Mno", "the weekday of the cron expression is not valid"),
+        ("0 9 * *", "not a cron expression with five fields"),
+    ] {
+        let text = REFERENCE.replace("cron = \"0 10 * * Fri\"", &format!("cron = \"{cron}\""));
+        assert_ne!(text, REFERENCE);
+        let problems = config::load(&text, "policy.toml", &BTreeMap::new()).err().unwrap().to_string();
+        assert!(problems.contains(told), "{cron}: {problems}");
+    }
+}

@@ -48,7 +48,7 @@ async fn secrets_that_are_missing_filled_or_marked_for_deletion_are_told_apart()
     told.says("aws_identity", "ok", &["arn:aws:", "region eu-west-1"]);
     told.says("aws_secret", "ok", &["aws:filled#key (tts)", "exists"]);
     told.says("aws_content", "ok", &["the JSON field is empty"]);
-    told.says("aws_write", "unknown", &["`rekeyd doctor --write-probe`"]);
+    told.says("aws_write", "unknown", &["UNPROVEN", "`rekeyd doctor --write-probe`"]);
 
     let told = harness.doctor(&in_aws(&harness, &moto.url, "doomed", field));
     told.says(
@@ -183,4 +183,18 @@ async fn an_endpoint_that_answers_without_an_end_is_named_and_not_listened_to() 
     told.says("aws_identity", "unknown", &["too long for AWS", "`endpoint_url`"]);
     told.says("aws_content", "error", &["too long for AWS"]);
     assert!(endless.sent() < 128 << 20, "{} bytes were taken", endless.sent());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_endpoint_of_the_environment_is_examined_as_the_daemon_calls_it() {
+    let (harness, moto) = (Harness::build(Rules::default()).await, Moto::start());
+    let policy =
+        in_aws(&harness, "URL", "missing", ", create = true").replace("endpoint_url = \"URL\"\n", "");
+    for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER"] {
+        let told = harness.doctor_with(&policy, |command| {
+            command.env(name, &moto.url);
+        });
+        told.says("dns", "ok", &["store `aws`", "`127.0.0.1` resolves"]);
+        told.says("aws_content", "ok", &["the first rotation creates it"]);
+    }
 }

@@ -82,6 +82,15 @@ impl Harness {
         path
     }
 
+    /// A call of a program that says who it is.
+    pub(super) async fn speak(&self, value: &str, source: &str) {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let url = format!("{}/v1/text-to-speech/rachel", self.sandbox.base_url());
+        let request = http.post(url).header("xi-api-key", value).header("x-request-source", source);
+        let answer = request.json(&serde_json::json!({"text": "hello"})).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+    }
+
     pub(super) fn doctor(&self, policy: &str) -> Told {
         self.doctor_with(policy, |_| {})
     }

@@ -6,8 +6,11 @@ use std::process::{Command, Output, Stdio};
 
 use rekeyd::adapters::clock::SystemClock;
 use rekeyd::config;
+use rekeyd::domain::gate::{Gate, Idle, WhenUnknown};
+use rekeyd::domain::ids::CredentialName;
 use rekeyd::domain::sharing::SharingGroups;
 use rekeyd::ports::clock::Clock as _;
+use rekeyd::sandbox::analytics::rules::AnalyticsRules;
 use rekeyd::sandbox::rules::Rules;
 use rekeyd::sandbox::settings::{Granted, Settings};
 
@@ -220,4 +223,48 @@ async fn an_admin_key_from_the_standard_input_is_in_no_argument_and_is_left_to_t
         "{text}"
     );
     assert!(!text.contains(&harness.sandbox.admin_key()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_in_use_gets_a_gate_that_waits_until_it_is_idle_and_the_others_are_told_what_is_known()
+{
+    let harness = Harness::build(Rules::default()).await;
+    let now = SystemClock.now();
+    let make = |account: &str| {
+        let mut workspace = harness.sandbox.workspace();
+        workspace.create_key(account, restricted(&["text_to_speech"]), now).unwrap()
+    };
+    let account = |name: &str| harness.sandbox.workspace().create_account(name, now);
+    make(&account("silent"));
+    let several = account("several");
+    let (first, second) = (make(&several), make(&several));
+    let value = harness.sandbox.workspace().values().nth(1).unwrap().to_owned();
+    harness.speak(&value, "tts-api").await;
+    harness.speak(&second.value, "batch").await;
+    let (text, config) = drafted(&harness, &[]);
+    let named = |name: &str| CredentialName::new(name).unwrap();
+    let gates = |name: &str| config.policy.credentials[&named(name)].terms.gates.clone();
+    let day = jiff::SignedDuration::from_hours(24);
+    assert_eq!(gates("tts"), [Gate::Idle(Idle { quiet: day, when_unknown: WhenUnknown::Hold })], "{text}");
+    assert_eq!(gates("silent"), [], "{text}");
+    for words in [
+        "# Last used ",
+        "request_source=tts-api",
+        "# Its use: no use seen since ",
+        &format!("`{}`, `{}`, last used ", first.id, second.id),
+        &format!("# adopt = \"{}\"", second.id),
+    ] {
+        assert!(text.contains(words), "{words}\n{text}");
+    }
+    // Where the workspace shows nothing, that is said, and a person decides.
+    let analytics = AnalyticsRules { full_read_is_required: true, ..AnalyticsRules::default() };
+    let harness = Harness::build(Rules { analytics, ..Rules::default() }).await;
+    let admin = harness.sandbox.workspace().create_account("rekeyd", now);
+    let settings = restricted(&["service_account_write"]);
+    let admin = harness.sandbox.workspace().create_key(&admin, settings, now).unwrap();
+    harness.administer_with(&admin.value);
+    let (text, config) = drafted(&harness, &[]);
+    assert!(text.contains("# Its use: cannot be known: "), "{text}");
+    assert!(text.contains("workspace_analytics_full_read"), "{text}");
+    assert!(config.policy.credentials[&named("tts")].is_confirmed_first(), "{text}");
 }

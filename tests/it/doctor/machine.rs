@@ -9,6 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rekeyd::adapters::sqlite::SqliteJournal;
+use rekeyd::sandbox::faults::{Fault, Refused, What};
+use rekeyd::sandbox::route::Route;
 use rekeyd::sandbox::rules::Rules;
 
 use super::harness::{Harness, command};
@@ -191,4 +193,37 @@ async fn endpoints_that_do_not_answer_and_programs_that_are_not_there_keep_a_gat
     let told = harness.doctor(&waiting(&probe.url, "/nowhere/may-revoke"));
     told.says("probe", "warning", &[&format!("`curl -i {}`", probe.url)]);
     told.says("command", "warning", &["is not executable", "`ls -l /nowhere/may-revoke`"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_can_be_created_in_the_kernels_own_file_systems() {
+    let harness = Harness::build(Rules::default()).await;
+    let secrets = harness.path("secrets").display().to_string();
+    for (parent, path) in [("/proc", "/proc/nowhere"), ("/sys", "/sys/nowhere")] {
+        let told = harness.doctor(&harness.policy().replace(&secrets, path));
+        let words = format!("`{path}` does not exist, and cannot be created in `{parent}`");
+        told.says("directory", "error", &[&words]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_running_daemon_was_last_refused_is_repeated() {
+    let harness = Harness::build(Rules::default()).await;
+    let refused = What::Refuse(Refused::with(503, "busy"));
+    harness.sandbox.set_faults(vec![Fault::on(Route::User, refused)]);
+    let policy = format!("{}wait_for.confirm = false\n", harness.policy());
+    let mut daemon = command(Path::new(env!("CARGO_BIN_EXE_rekeyd")));
+    daemon.args(["run", "--policy"]).arg(harness.write(&policy)).stderr(Stdio::null());
+    let _daemon = Daemon(daemon.stdin(Stdio::null()).spawn().unwrap());
+    let begun = Instant::now();
+    loop {
+        let told = harness.doctor(&policy);
+        let repeated =
+            told.of("journal").into_iter().find(|line| line.contains("the daemon's last attempt failed"));
+        if let Some(line) = repeated {
+            assert!(line.starts_with("warning: credential `tts`") && line.contains("HTTP 503"), "{line}");
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(40), "{}", told.text);
+    }
 }

@@ -1,21 +1,27 @@
 //! Keys that expire: the provider's listing is what counts, whoever set the expiry.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
 use rekeyd::domain::event::Event;
+use rekeyd::domain::notification::Severity;
+use rekeyd::domain::notification::alerts::{AlertInputs, AlertSet};
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::domain::plan::Reason;
+use rekeyd::domain::report::{CredentialReport, StatusReport};
 use rekeyd::domain::schedule::Cadence;
 use rekeyd::engine::Command;
 use rekeyd::ports::clock::Clock;
 use rekeyd::sandbox::api_version::ApiVersion;
 use rekeyd::sandbox::key::State;
+use rekeyd::telemetry::observation::Detail;
 
 use super::clock::{BRISK, LaterClock};
 use super::harness::{Harness, Start};
 use super::leaks::nobody;
 use super::rules;
+use crate::support::{promtool, scrape};
 
 const DAYS: SignedDuration = SignedDuration::from_hours(24);
 
@@ -106,6 +112,74 @@ async fn a_daemon_that_returns_after_the_old_key_has_expired_finishes_the_rotati
         assert_eq!(harness.states(), [State::Deleted, State::Enabled]);
         harness.stop().await;
     }
+}
+
+/// The alerts of these conditions, as notifications name them.
+fn paged(harness: &Harness, report: &CredentialReport) -> Vec<String> {
+    let now = harness.clock.now();
+    let set = AlertSet::new(AlertInputs {
+        report: &StatusReport::new(vec![report.clone()], now),
+        workspaces: &BTreeMap::new(),
+        reload_refused: None,
+        is_alive: true,
+        now,
+    });
+    let pages = set.alerts.into_iter().filter(|alert| alert.severity == Severity::Page);
+    pages.map(|alert| format!("{} #{}", alert.reason, alert.anchor)).collect()
+}
+
+#[tokio::test]
+async fn a_published_key_that_would_expire_before_a_silent_consumer_switches_is_told_a_day_before() {
+    let clock = Arc::new(LaterClock::default());
+    let mut harness = later(&clock).await;
+    harness.change = |credential| {
+        credential.key_lifetime = Some(DAYS * 8);
+        credential.expire_old_key = Some(DAYS);
+        credential.schedule.cadence = Cadence::Every(DAYS * 365);
+    };
+    harness.live().await;
+    harness.done(1).await;
+    harness.revise(|terms| terms.gates = nobody()).await;
+    // The next key lives longer than the one on record, whose own expiry is moved on.
+    clock.pass(DAYS * 3);
+    harness.request(Command::Rotate).await.unwrap();
+    let is_set = |report: &CredentialReport| {
+        report.rotation.as_ref().is_some_and(|it| it.old_key_expires_at.is_some() && it.deadline.is_some())
+    };
+    let begun = harness.told("the old key's expiry is set", is_set).await;
+    let ends = begun.rotation.as_ref().unwrap().new_key_expires_at.unwrap();
+    assert!(begun.key_expires_at < Some(ends), "each key has its own: {begun:?}");
+    assert_eq!(paged(&harness, &begun), [""; 0]);
+
+    let is_moved = |report: &CredentialReport| {
+        report.key_expires_at.is_some_and(|at| at.duration_since(clock.now()) > DAYS * 3 / 4)
+    };
+    while ends.duration_since(clock.now()) > DAYS + DAYS / 2 {
+        clock.pass(DAYS / 2);
+        let now = clock.now();
+        let report = harness.told("the old key is kept alive", is_moved).await;
+        let late = report.rotation.as_ref().unwrap().deadline.is_some_and(|deadline| deadline < now);
+        assert!(late && report.summary.contains("past its deadline"), "{report:?}");
+        assert_eq!(paged(&harness, &report), [""; 0], "{} at {now}", report.summary);
+    }
+    clock.pass(DAYS / 2);
+    let is_told = |report: &CredentialReport| is_moved(report) && report.expires_soon(clock.now()).is_some();
+    let report = harness.told("the published key is told", is_told).await;
+    assert!(report.attention && report.summary.starts_with("the new key expires in "), "{report:?}");
+    assert_eq!(paged(&harness, &report), ["expires_soon #rekeydnewkeyexpiressoon"]);
+    assert_eq!(harness.states().last_chunk(), Some(&[State::Enabled, State::Enabled]));
+    let scraped = scrape::of(StatusReport::new(vec![report], clock.now()), Detail::MostSevere);
+    let seconds = clock.now().as_second();
+    let raised = promtool::firing(&scraped, &scraped, seconds as f64);
+    assert!(raised.iter().any(|it| it.contains("RekeydNewKeyExpiresSoon")), "{raised:?}");
+    assert!(!raised.iter().any(|it| it.contains("RekeydKeyExpire")), "the old key is kept alive: {raised:?}");
+
+    // The old key is served again, before the new one is refused.
+    harness.request(Command::RollBack).await.unwrap();
+    harness.reaches(PhaseName::Returning).await;
+    clock.pass(DAYS);
+    harness.told("the new key is gone by itself", |report| report.expired(clock.now()).is_some()).await;
+    harness.stop().await;
 }
 
 #[tokio::test]

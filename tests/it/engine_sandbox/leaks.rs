@@ -233,6 +233,18 @@ async fn a_destination_with_somebody_elses_value_is_told_at_the_slower_pace() {
 }
 
 #[tokio::test]
+async fn who_rotates_a_vanished_key_is_told_that_only_an_emergency_makes_the_same_one() {
+    let mut harness = settled(|_| ()).await;
+    harness.outage = true;
+    let key = harness.key(0);
+    harness.sandbox.workspace().delete_key(&key, SystemClock.now()).unwrap();
+    harness.found(&[FindingKind::KeyVanished]).await;
+    let answer = harness.request(Command::Rotate).await.unwrap();
+    assert!(answer.contains("only `rekeyd rotate tts-backend --emergency` makes a key"), "{answer}");
+    harness.stop().await;
+}
+
+#[tokio::test]
 async fn a_vanished_key_is_reported_or_replaced_as_the_policy_says() {
     let mut harness = settled(|_| ()).await;
     harness.outage = true;

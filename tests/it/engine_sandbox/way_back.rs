@@ -35,6 +35,31 @@ impl Harness {
         self.live().await;
     }
 
+    /// Somebody removes every version of the secret that is not served.
+    fn clear_away_the_new_value(&self) {
+        let served = std::fs::read_link(self.folder.path().join("secrets/tts-backend")).unwrap();
+        let versions = self.folder.path().join("secrets").join(served.parent().unwrap());
+        for entry in std::fs::read_dir(versions).unwrap() {
+            let path = entry.unwrap().path();
+            if !path.is_dir() && path.file_name() != served.file_name() {
+                std::fs::remove_file(path).unwrap();
+            }
+        }
+    }
+
+    /// Somebody deletes the key that is the newest but so many.
+    fn delete(&self, from_the_newest: usize) {
+        let key = self.key(from_the_newest);
+        self.sandbox.workspace().delete_key(&key, SystemClock.now()).unwrap();
+    }
+
+    /// Types the suggested command, which is as wanted.
+    async fn follow_the_suggestion(&self, wanted: &str, command: Command) {
+        let report = self.report().await;
+        assert_eq!(report.next_command.as_deref(), Some(wanted), "{}", report.summary);
+        self.request(command).await.unwrap();
+    }
+
     pub(super) async fn parks_for(&self, wanted: ParkReason) {
         self.until(&format!("parked: {wanted:?}"), async |_, known| {
             matches!(known.rotation.map(|it| it.phase), Some(Phase::Parked { reason, .. }) if reason == wanted)
@@ -60,6 +85,7 @@ async fn a_rollback_to_a_key_that_leaks_ends_at_once_if_the_new_keys_value_is_no
     for reason in [Some("exposed_publicly"), None] {
         let mut harness = returning().await;
         harness.start_again().await;
+        harness.clear_away_the_new_value();
         let old = harness.key(1);
         if reason.is_some() {
             harness.disable(&old, reason);
@@ -101,6 +127,80 @@ async fn a_rollback_to_a_key_that_somebody_deletes_goes_on_with_the_new_one() {
     harness.acknowledge("nobody", rekeyd::domain::ack::Health::Using).await;
     harness.done(2).await;
     assert_eq!(harness.states(), [State::Deleted, State::Enabled]);
+    harness.stop().await;
+}
+
+#[tokio::test]
+async fn a_rollback_to_a_key_that_somebody_deletes_after_a_restart_goes_on_with_the_new_one() {
+    let mut harness = returning().await;
+    harness.start_again().await;
+    harness.outage = true;
+    harness.delete(1);
+    harness.parks_for(ParkReason::OldKeyUnusable).await;
+    harness.follow_the_suggestion("rekeyd abort tts-backend", Command::Abort).await;
+    harness.reaches(PhaseName::Overlap).await;
+    harness.outage = false;
+    harness.acknowledge("nobody", rekeyd::domain::ack::Health::Using).await;
+    harness.done(2).await;
+    assert_eq!(harness.states(), [State::Deleted, State::Enabled]);
+    harness.stop().await;
+}
+
+#[tokio::test]
+async fn a_rollback_of_which_no_key_is_left_ends_and_both_keys_are_replaced() {
+    for value_is_gone in [false, true] {
+        let mut harness = returning().await;
+        harness.start_again().await;
+        harness.outage = true;
+        harness.delete(1);
+        if value_is_gone {
+            harness.clear_away_the_new_value();
+        } else {
+            harness.delete(0);
+        }
+        harness.parks_for(ParkReason::OldKeyUnusable).await;
+        harness.follow_the_suggestion("rekeyd abort tts-backend", Command::Abort).await;
+        harness.done(2).await;
+        harness.outage = false;
+        harness.ended(PhaseName::Done).await;
+        assert_eq!(harness.states(), [State::Deleted, State::Deleted, State::Enabled]);
+        harness.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_first_rotation_whose_new_key_dies_has_a_way_out_although_there_is_nothing_to_go_back_to() {
+    let mut harness = Harness::prepare(rules(ApiVersion::November2026), Start::WithKey).await;
+    harness.agree(|terms| terms.gates = super::leaks::nobody());
+    harness.live().await;
+    harness.reaches(PhaseName::Overlap).await;
+    harness.outage = true;
+    harness.delete(0);
+    harness.inspect().await;
+    harness.parks_for(ParkReason::NewKeyUnusable).await;
+    harness.follow_the_suggestion("rekeyd rotate --emergency tts-backend", Command::Emergency).await;
+    harness.done(1).await;
+    harness.outage = false;
+    harness.ended(PhaseName::Done).await;
+    assert_eq!(harness.states(), [State::Deleted, State::Deleted, State::Enabled]);
+    harness.stop().await;
+}
+
+#[tokio::test]
+async fn an_overlap_of_which_both_keys_are_deleted_has_a_way_out() {
+    let mut harness = overlapping().await;
+    harness.outage = true;
+    harness.delete(1);
+    harness.delete(0);
+    harness.inspect().await;
+    harness.parks_for(ParkReason::NewKeyUnusable).await;
+    harness.follow_the_suggestion("rekeyd rollback tts-backend", Command::RollBack).await;
+    harness.parks_for(ParkReason::OldKeyUnusable).await;
+    harness.follow_the_suggestion("rekeyd abort tts-backend", Command::Abort).await;
+    harness.done(2).await;
+    harness.outage = false;
+    harness.ended(PhaseName::Done).await;
+    assert_eq!(harness.states(), [State::Deleted, State::Deleted, State::Enabled]);
     harness.stop().await;
 }
 

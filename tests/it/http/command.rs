@@ -8,14 +8,14 @@ use serde_json::Value;
 
 use super::harness::Harness;
 
-struct Run {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub(super) struct Run {
+    pub(super) code: Option<i32>,
+    pub(super) out: String,
+    pub(super) err: String,
 }
 
 /// Runs the program without blocking the daemon in this process.
-async fn rekeyd(arguments: &[&str], environment: &[(&str, &Path)]) -> Run {
+pub(super) async fn rekeyd(arguments: &[&str], environment: &[(&str, &Path)]) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rekeyd"));
     command.args(arguments).env_remove("REKEYD_SOCKET").env_remove("RUNTIME_DIRECTORY");
     command.envs(environment.iter().copied());

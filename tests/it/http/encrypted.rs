@@ -110,11 +110,18 @@ async fn a_changed_certificate_is_taken_up_and_a_bad_one_is_not() {
     let root = served.stage.root();
     let before = client(servers, None);
     assert_eq!(scene.reasons(&before).await, Vec::<String>::new());
+    let expires = |year: i16| {
+        let at = jiff::civil::date(year, 1, 1).to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp();
+        format!("\nrekeyd_certificate_not_after_timestamp_seconds {}.0\n", at.as_second())
+    };
+    let metrics = scene.get(&before, "/metrics").await.unwrap().text().await.unwrap();
+    assert!(metrics.contains(&expires(4096)), "{metrics}");
 
     fs::write(root.join("tls.crt"), "-----BEGIN CERTIFICATE-----\nplanted\n").unwrap();
     until(|| async { scene.reasons(&client(servers, None)).await == ["certificate_refused"] }).await;
     let metrics = scene.get(&before, "/metrics").await.unwrap().text().await.unwrap();
     assert!(metrics.contains("\nrekeyd_certificate_reload_success 0.0\n"), "{metrics}");
+    assert!(metrics.contains(&expires(4096)), "the previous one is in force: {metrics}");
     let log = fs::read_to_string(served.stage.log()).unwrap();
     assert!(log.contains("the previous one stays in force") && !log.contains("planted"), "{log}");
 
@@ -126,12 +133,14 @@ async fn a_changed_certificate_is_taken_up_and_a_bad_one_is_not() {
     fs::remove_file(root.join("tls.crt")).unwrap();
 
     let renewed = Authority::new();
-    renewed.server().write(root, "tls");
+    renewed.server_until(4000).write(root, "tls");
     until(|| async {
         scene.get(&client(&renewed, None), "/readyz").await.is_ok_and(|it| it.status() == 200)
     })
     .await;
     assert!(scene.get(&client(servers, None), "/livez").await.is_err(), "the old certificate is still shown");
+    let metrics = scene.get(&client(&renewed, None), "/metrics").await.unwrap().text().await.unwrap();
+    assert!(metrics.contains(&expires(4000)), "{metrics}");
 
     fs::write(root.join("renewed.pem"), &renewed.pem).unwrap();
     for (ca, expected) in [("renewed.pem", 0), ("clients.pem", 1)] {

@@ -42,7 +42,7 @@ async fn what_is_impossible_is_refused_with_the_reason() {
             None,
             404,
             "no_such_credential",
-            "no credential has this name",
+            "no credential has this name; the policy has tts, wide: see `rekeyd status`",
         ),
         (&post, "/v1/credentials/no%20body/rotate", None, 404, "no_such_credential", ""),
         (&post, "/v1/credentials/%ff/rotate", None, 404, "no_such_credential", ""),

@@ -19,6 +19,8 @@ use rekeyd::domain::ids::{
     ConsumerName, CredentialName, KeyId, RotationId, ServiceAccountId, StoreName, VersionId, WorkspaceName,
 };
 use rekeyd::domain::key::{KeyAttributes, KeyRequest, Permissions};
+use rekeyd::domain::last_use::LastUse;
+use rekeyd::domain::left::LeftDestination;
 use rekeyd::domain::phase::{Alarm, AlarmKind, PhaseName};
 use rekeyd::domain::plan::{AfterDeadline, Destination, Plan, Reason, RevocationPolicy, Urgency};
 use rekeyd::domain::record::{Current, Due, LastRotation, Obstacle, ObstacleKind, PublishedVersion, Record};
@@ -26,6 +28,7 @@ use rekeyd::domain::rotation::{ParkReason, RollbackCause};
 use rekeyd::domain::secret::Fingerprint;
 use rekeyd::domain::sharing::SharingGroups;
 use rekeyd::domain::successor::{KeyFacts, Served};
+use rekeyd::domain::usage::Source;
 use rekeyd::ports::journal::Entry;
 
 /// Tells this binary, run again as a child, which journal to use.
@@ -238,7 +241,12 @@ pub(crate) fn full_record(credential: &str) -> Record {
             usage_hash: Some("5d41".to_owned()),
             attributes: Some(request().attributes),
         }),
-        published: vec![PublishedVersion { destination, version: version("v0") }],
+        left: vec![LeftDestination {
+            destination: Destination { secret: "prod/before".to_owned(), ..destination.clone() },
+            fingerprint: Some(fingerprint("old")),
+            since: at(5),
+            forgotten: true,
+        }],
         due: Some(Due { at: at(10), schedule: "every 30d".to_owned() }),
         open: Some(rotation(1)),
         last: Some(LastRotation {
@@ -265,6 +273,19 @@ pub(crate) fn full_record(credential: &str) -> Record {
         sharing_groups: Some(SharingGroups::default().with("group_1", "viewer")),
         emergency: Some(Urgency { why: "asked by uid 0".to_owned(), since: at(4) }),
         adopted_at: None,
+        last_use: Some(LastUse {
+            key: KeyId::new("key_old").unwrap(),
+            asked_at: at(8),
+            last: Some(at(7)),
+            source: Some(Source::RequestLog),
+            about: [("region".to_owned(), "eu".to_owned())].into(),
+            watched_by: vec![Source::RequestLog],
+            watched_from: Some(at(6)),
+            unknown: None,
+            credits: Some(3),
+        }),
+        empty_destinations: vec![destination.clone()],
+        published: vec![PublishedVersion { destination, version: version("v0") }],
         answered: Some(EmergencyOutcome {
             rotation: rotation(0),
             why: "it was seen in public".to_owned(),

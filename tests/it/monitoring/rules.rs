@@ -14,10 +14,10 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-struct Alert {
-    name: String,
+pub(super) struct Alert {
+    pub(super) name: String,
     /// Its text in the file, in one line.
-    text: String,
+    pub(super) text: String,
 }
 
 impl Alert {
@@ -26,7 +26,7 @@ impl Alert {
         rest.split(" labels: ").next().unwrap().split(" for: ").next().unwrap()
     }
 
-    fn all() -> Vec<Self> {
+    pub(super) fn all() -> Vec<Self> {
         let text = monitoring("alerts.yaml");
         let alerts = text.split("- alert: ").skip(1);
         let alerts = alerts.map(|block| {
@@ -43,7 +43,7 @@ fn the_rules_are_well_formed_and_every_scenario_comes_out_as_it_says() {
     let directory = root().join("monitoring");
     let (ok, said) = promtool(&directory, &["check", "rules", "alerts.yaml"], "");
     assert!(ok, "{said}");
-    for scenarios in ["alerts_test.yaml", "alerts_weeks_test.yaml"] {
+    for scenarios in ["alerts_test.yaml", "alerts_causes_test.yaml", "alerts_weeks_test.yaml"] {
         let (ok, said) = promtool(&directory, &["test", "rules", scenarios], "");
         assert!(ok, "{said}");
     }
@@ -51,7 +51,8 @@ fn the_rules_are_well_formed_and_every_scenario_comes_out_as_it_says() {
 
 #[test]
 fn every_alert_is_raised_by_a_scenario() {
-    let scenarios = monitoring("alerts_test.yaml") + &monitoring("alerts_weeks_test.yaml");
+    let scenarios =
+        ["alerts_test.yaml", "alerts_causes_test.yaml", "alerts_weeks_test.yaml"].map(monitoring).concat();
     let raised = |alert: &Alert| scenarios.contains(&format!("alertname=\"{}\"", alert.name));
     let missing: Vec<String> = Alert::all().into_iter().filter(|it| !raised(it)).map(|it| it.name).collect();
     assert_eq!(missing, [""; 0], "no scenario raises these");

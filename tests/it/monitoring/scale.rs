@@ -1,21 +1,16 @@
 //! A scrape of ten thousand credentials.
 
-use std::collections::BTreeMap;
-
 use jiff::{SignedDuration, Timestamp};
 use rekeyd::domain::gate::Evidence;
-use rekeyd::domain::ids::{CredentialName, KeyId, WorkspaceName};
+use rekeyd::domain::ids::{CredentialName, KeyId};
 use rekeyd::domain::record::{Current, Due, Obstacle, ObstacleKind, Record};
 use rekeyd::domain::report::{CredentialReport, Facts, StatusReport};
-use rekeyd::engine::{Heartbeat, WorkspaceHealth};
-use rekeyd::telemetry::meter::Counts;
-use rekeyd::telemetry::metrics::{self, Exposition};
-use rekeyd::telemetry::observation::{Detail, Observation, Status};
+use rekeyd::telemetry::observation::Detail;
 
-use crate::support::promtool;
+use crate::support::{promtool, scrape};
 
 /// The `trouble` first ones cannot be rotated.
-fn scrape(credentials: usize, trouble: usize, detail: Detail) -> String {
+fn scraped(credentials: usize, trouble: usize, detail: Detail) -> String {
     let now = Timestamp::from_second(1_800_000_000).unwrap();
     let report = |index: usize| {
         let since = now - SignedDuration::from_hours(24);
@@ -40,22 +35,7 @@ fn scrape(credentials: usize, trouble: usize, detail: Detail) -> String {
             now,
         )
     };
-    let observation = Observation {
-        last_journal_write: None,
-        is_journal_writable: true,
-        at: now,
-        status: Status { detail, ..Status::default() },
-        heartbeat: Heartbeat::default(),
-        is_looking: true,
-        workspaces: BTreeMap::from([(WorkspaceName::new("prod").unwrap(), WorkspaceHealth::default())]),
-        report: Ok(StatusReport::new((0..credentials).map(report).collect(), now)),
-        conditions: Vec::new(),
-        budgets: BTreeMap::new(),
-        clock_skew_max: SignedDuration::from_mins(2),
-        journal_bytes: None,
-        counts: Counts::default(),
-    };
-    metrics::render(&observation, Exposition::Prometheus).unwrap()
+    scrape::of(StatusReport::new((0..credentials).map(report).collect(), now), detail)
 }
 
 fn series(text: &str) -> usize {
@@ -64,23 +44,23 @@ fn series(text: &str) -> usize {
 
 #[test]
 fn with_the_switch_off_ten_thousand_credentials_are_no_more_series_than_ten() {
-    let (few, many) = (scrape(10, 0, Detail::MostSevere), scrape(10_000, 0, Detail::MostSevere));
+    let (few, many) = (scraped(10, 0, Detail::MostSevere), scraped(10_000, 0, Detail::MostSevere));
     assert_eq!(series(&few), series(&many));
     assert!(many.contains("rekeyd_credentials{health=\"fine\"} 10000.0"), "{many}");
     assert!(!many.contains("credential=\""), "one of many that are well is told");
     promtool::lint(&many);
-    assert!(series(&scrape(10_000, 0, Detail::Every)) > 30_000);
+    assert!(series(&scraped(10_000, 0, Detail::Every)) > 30_000);
 }
 
 #[test]
 fn with_the_switch_off_those_that_are_not_well_are_named_up_to_a_hundred_and_alerts_name_them() {
-    let one = scrape(10_000, 1, Detail::MostSevere);
+    let one = scraped(10_000, 1, Detail::MostSevere);
     assert!(one.contains("rekeyd_rotation_obstacle{credential=\"c00000\""), "{one}");
     assert!(!one.contains("credential=\"c00001\""), "{one}");
     let raised = promtool::firing(&one, &one, 1_800_000_000.0);
     assert!(raised.len() == 1 && raised[0].contains("alertname=\"RekeydRotationBlocked\""), "{raised:?}");
     assert!(raised[0].contains("credential=\"c00000\""), "{raised:?}");
-    let all = scrape(10_000, 10_000, Detail::MostSevere);
+    let all = scraped(10_000, 10_000, Detail::MostSevere);
     assert_eq!(all.matches("rekeyd_rotation_obstacle{").count(), 100);
     assert!(all.contains("rekeyd_credentials{health=\"blocked\"} 10000.0"));
     assert!(series(&all) < 1_500, "{} series", series(&all));

@@ -114,6 +114,8 @@ async fn no_other_origin_may_be_asked_or_frame_it() {
     for (path, status, kind) in [
         ("/", 200, "text/html; charset=utf-8"),
         ("/credentials/tts", 200, "text/html; charset=utf-8"),
+        ("/calendar", 200, "text/html; charset=utf-8"),
+        ("/activity?before=x", 200, "text/html; charset=utf-8"),
         ("/credentials/sk_pasted_by_mistake", 404, "text/html; charset=utf-8"),
         ("/credentials/%FF", 404, "text/html; charset=utf-8"),
         ("/page.css", 200, "text/css; charset=utf-8"),
@@ -147,7 +149,7 @@ async fn no_other_origin_may_be_asked_or_frame_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acts() {
     let harness = Harness::open().await;
-    for path in ["/", "/credentials/tts", "/credentials/wide"] {
+    for path in ["/", "/credentials/tts", "/credentials/wide", "/calendar", "/activity"] {
         let text = harness.get(path).await.text;
         assert!(!text.contains("method=\"post\"") && !text.contains("formaction"), "{text}");
         let ways: Vec<&str> =

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::looks::picture;
-use super::sight::Sight;
+use super::sight::{Sight, crowd};
 use crate::support::browser::Browser;
 
 /// Longer than the refresh interval of the page.
@@ -32,7 +32,7 @@ const KEPT: &str = "[scrollY, document.activeElement.marked === true, document.q
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refresh_keeps_the_readers_place_and_shows_what_is_new() {
-    let sight = Sight::open(async |past| past.crowd(100).await).await;
+    let sight = Sight::with(&crowd(100), async |past| past.crowd(100).await).await;
     sight.until("/credentials/speech-gateway", "both keys work, waiting on: ").await;
     let mut browser = Browser::start().await;
     browser.size(1280, 800).await;

@@ -25,12 +25,19 @@ pub(super) struct Sight {
     pub(super) daemon: Option<Daemon>,
     sandbox: Sandbox,
     folder: TempDir,
+    /// What the policy has beside.
+    extra: String,
 }
 
 impl Sight {
     /// With one credential of the policy, `speech-gateway`, whose rotation waits for `batch-render`, and with what
     /// `remember` puts into the journal.
     pub(super) async fn open(remember: impl AsyncFnOnce(&mut Past)) -> Self {
+        Self::with("", remember).await
+    }
+
+    /// And with `extra` in the policy.
+    pub(super) async fn with(extra: &str, remember: impl AsyncFnOnce(&mut Past)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let sandbox = Sandbox::start(Options::new(Arc::new(SystemClock))).await.unwrap();
         {
@@ -43,7 +50,7 @@ impl Sight {
         }
         let journal = Arc::new(SqliteJournal::open(&folder.path().join("journal.db")).unwrap());
         remember(&mut Past { journal, now: SystemClock.now(), rotations: 0 }).await;
-        let mut sight = Self { url: String::new(), daemon: None, sandbox, folder };
+        let mut sight = Self { url: String::new(), daemon: None, sandbox, folder, extra: extra.to_owned() };
         sight.start().await;
         sight
     }
@@ -87,6 +94,7 @@ path = "{root}/secrets"
 [defaults]
 wait_for.confirm = false
 every = "30d"
+time_zone = "UTC"
 overlap = {{ at_least = "1m", at_most = "7d" }}
 quarantine = "1d"
 
@@ -96,10 +104,13 @@ token = {{ file = "{root}/token" }}
 token = {{ file = "{root}/other-token" }}
 
 [credentials.speech-gateway]
+workspace = "prod"
 service_account = "speech-gateway"
 publish_to = [{{ store = "local", secret = "speech-gateway" }}]
 wait_for = {{ acks = ["voice-api", "batch-render"] }}
-"#
+{}
+"#,
+            self.extra.replace("ROOT", &root.to_string())
         );
         fs::write(self.path("policy.toml"), text).unwrap();
     }
@@ -159,4 +170,20 @@ wait_for = {{ acks = ["voice-api", "batch-render"] }}
         let output = command.output().await.unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
+}
+
+/// So many credentials of the policy, in a workspace that does not answer, so that nothing is found out about their keys.
+pub(super) fn crowd(count: i64) -> String {
+    let workspace =
+        "[workspaces.quiet]\nbase_url = \"http://127.0.0.1:9\"\nadmin_key = { file = \"ROOT/admin-key\" }\n";
+    let freeze = "[[freeze]]\nname = \"end of year\"\nfrom = 2026-12-20\nuntil = 2027-01-03\n";
+    let one = |number: i64| {
+        format!(
+            "[credentials.service-{number:04}]\nworkspace = \"quiet\"\nservice_account = \"voice of service {number}\"\n\
+             window = {{ opens = \"0 3 * * Mon\", lasts = \"4h\" }}\n\
+             publish_to = [{{ store = \"local\", secret = \"service-{number:04}\" }}]\n"
+        )
+    };
+    let all: String = (0..count).map(one).collect();
+    format!("{workspace}{freeze}{all}")
 }

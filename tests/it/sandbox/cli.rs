@@ -142,7 +142,8 @@ impl Drop for Daemon {
 async fn the_example_for_rehearsals_rotates_as_it_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("admin-key");
-    let running = Running::start(&["--account", "tts-backend", "--admin-key-file", key.to_str().unwrap()]);
+    let running =
+        Running::start(&["--empty-account", "tts-backend", "--admin-key-file", key.to_str().unwrap()]);
     // Only its paths and addresses are moved, so that tests do not meet.
     let text = include_str!("../../../config/rehearsal.toml");
     let text = text.replace("/dev/shm/rekeyd-rehearsal", folder.path().to_str().unwrap());

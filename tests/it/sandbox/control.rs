@@ -1,6 +1,7 @@
 //! The control surface: what a person in the dashboard, and fate, do to the workspace over HTTP.
 
 use rekeyd::sandbox::api_version::ApiVersion;
+use rekeyd::sandbox::faults::Fault;
 use rekeyd::sandbox::key::State;
 use rekeyd::sandbox::rules::Rules;
 use rekeyd::sandbox::truth::Truth;
@@ -110,6 +111,18 @@ async fn faults_are_set_and_shown_with_what_is_left_of_them() {
     assert_eq!(wrong.status, 422);
     assert_eq!(harness.call(Method::PUT, "/sandbox/faults", json!([])).await.status, 204);
     assert_eq!(harness.user(&harness.admin).await.status, 200);
+}
+
+#[test]
+fn the_faults_of_the_documentation_are_faults() {
+    let document = include_str!("../../../docs/sandbox.md");
+    let blocks = document.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let faults: Vec<Fault> =
+        blocks.flat_map(|json| serde_json::from_str::<Vec<Fault>>(json).unwrap()).collect();
+    assert_eq!(faults.len(), 4);
+    for kind in ["delay", "refuse", "lost_reply", "huge_body", "alter", "html_page", "redirect"] {
+        assert!(document.contains(&format!("`{kind}`")), "{kind}");
+    }
 }
 
 #[tokio::test]

@@ -27,18 +27,24 @@ impl Authority {
 
     /// For a server on this machine.
     pub(crate) fn server(&self) -> Paper {
-        self.sign(&["localhost", "127.0.0.1"], ExtendedKeyUsagePurpose::ServerAuth)
+        self.server_until(4096)
+    }
+
+    /// The same, valid until a year begins.
+    pub(crate) fn server_until(&self, year: i32) -> Paper {
+        self.sign(&["localhost", "127.0.0.1"], ExtendedKeyUsagePurpose::ServerAuth, year)
     }
 
     pub(crate) fn client(&self, name: &str) -> Paper {
-        self.sign(&[name], ExtendedKeyUsagePurpose::ClientAuth)
+        self.sign(&[name], ExtendedKeyUsagePurpose::ClientAuth, 4096)
     }
 
-    fn sign(&self, names: &[&str], purpose: ExtendedKeyUsagePurpose) -> Paper {
+    fn sign(&self, names: &[&str], purpose: ExtendedKeyUsagePurpose, until: i32) -> Paper {
         let key = KeyPair::generate().unwrap();
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         params.extended_key_usages = vec![purpose];
+        params.not_after = rcgen::date_time_ymd(until, 1, 1);
         let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
         Paper { certificate, key: key.serialize_pem() }
     }

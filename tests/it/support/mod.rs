@@ -9,6 +9,7 @@ pub(crate) mod instances;
 pub(crate) mod moto;
 pub(crate) mod promtool;
 pub(crate) mod rehearsal;
+pub(crate) mod scrape;
 pub(crate) mod secrets_manager;
 pub(crate) mod served;
 pub(crate) mod store_conformance;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::gate::Evidence;
-use crate::domain::hold::{Hold, HoldKind, Holds, Scope};
+use crate::domain::hold::{Hold, Holds, Scope};
 use crate::domain::ids::{ConsumerName, CredentialName, KeyId};
 use crate::domain::policy::Policy;
 use crate::domain::record::{Obstacle, ObstacleKind, Record};
@@ -112,7 +112,7 @@ fn workspaces_holds_and_the_daemon_have_alerts_too() {
     assert_eq!(
         lines(&set),
         [
-            "page held/minting/workspace/prod #held-by-the-breaker Some(\"rekeyd resume --workspace prod\")",
+            "ticket held/minting/workspace/prod #held-by-the-breaker Some(\"rekeyd resume --workspace prod\")",
             "info held/everything/workspace/prod #held-by-an-operator Some(\"rekeyd resume --workspace prod\")",
             "page unusable/workspace/dead #workspace_unusable Some(\"rekeyd status\")",
             "ticket unusable/workspace/ill #workspace_unusable Some(\"rekeyd status\")",
@@ -136,4 +136,56 @@ fn a_consumer_that_is_silent_is_a_ticket_until_it_reports() {
         ["ticket silent/batch/credential/tts #rekeydconsumersilent Some(\"rekeyd consumers batch\")"]
     );
     assert_eq!(set.alerts.first().map(|it| it.since), Some(at(-5400)), "since its acknowledgement expired");
+}
+
+/// A failing alert of a credential in `prod`.
+fn failing(name: &str, kind: Kind, severity: Severity) -> Alert {
+    let name = CredentialName::new(name).unwrap();
+    let subject =
+        Subject::Credential { name: name.clone(), workspace: Some(WorkspaceName::new("prod").unwrap()) };
+    Alert {
+        key: format!("failing/credential/{name}"),
+        severity,
+        reason: kind.label().to_owned(),
+        subject,
+        summary: format!("{name} said so"),
+        next: Some(format!("rekeyd history {name}")),
+        anchor: FAILURES.to_owned(),
+        since: at(-9),
+        grace: SignedDuration::ZERO,
+    }
+}
+
+#[test]
+fn rotations_that_fail_in_one_way_are_one_alert_and_none_beside_that_of_their_workspace() {
+    let of = |names: &[&str], kind| -> Vec<Alert> {
+        names.iter().map(|name| failing(name, kind, Severity::Ticket)).collect()
+    };
+    let lines = |alerts: Vec<Alert>| lines(&AlertSet { alerts, unknown: BTreeSet::new() });
+    let two = of(&["a", "b"], Kind::Forbidden);
+    assert_eq!(grouped(two.clone()), two);
+    let many = of(&["a", "b", "c", "d", "e", "f", "g"], Kind::LimitReached);
+    let both = grouped([many.clone(), two].concat());
+    assert_eq!(
+        lines(both.clone()),
+        [
+            "ticket failing/credential/a #failures Some(\"rekeyd history a\")",
+            "ticket failing/credential/b #failures Some(\"rekeyd history b\")",
+            "ticket failing/ticket/limit_reached/workspace/prod #failures Some(\"rekeyd status\")",
+        ]
+    );
+    let summary = both.last().map(|alert| alert.summary.as_str());
+    assert_eq!(summary, Some("7 rotations fail: a, b, c, d, e and 2 more; the first: a said so"));
+
+    let failure = Failure::rejected(Kind::Unreachable, "it said so");
+    let ill = unusable(&WorkspaceName::new("prod").unwrap(), &failure, at(0));
+    let hurting = failing("h", Kind::Unreachable, Severity::Page);
+    let left = grouped([vec![ill], many, vec![hurting]].concat());
+    assert_eq!(
+        lines(left),
+        [
+            "ticket unusable/workspace/prod #workspace_unusable Some(\"rekeyd status\")",
+            "page failing/credential/h #failures Some(\"rekeyd history h\")",
+        ]
+    );
 }

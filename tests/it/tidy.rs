@@ -364,8 +364,8 @@ fn no_file_names_somebodys_machine() {
 
 /// The names under which a document's headings can be linked to.
 fn anchors(text: &str) -> Vec<String> {
-    let headings = text.lines().filter(|line| line.starts_with('#'));
-    headings
+    text.lines()
+        .filter(|line| line.starts_with('#'))
         .map(|line| {
             let title = line.trim_start_matches('#').trim().to_lowercase();
             let kept = title.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
@@ -376,8 +376,7 @@ fn anchors(text: &str) -> Vec<String> {
 
 #[test]
 fn links_between_documents_lead_somewhere() {
-    let mut wrong = Vec::new();
-    let mut links = 0;
+    let (mut wrong, mut links) = (Vec::new(), 0);
     for file in texts("", &[".md"]) {
         let folder = root().join(&file.path).parent().unwrap().to_owned();
         for target in file.text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

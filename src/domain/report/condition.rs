@@ -68,6 +68,11 @@ impl ConditionKind {
         }
     }
 
+    #[must_use]
+    pub fn is_a_failing_workspace(self) -> bool {
+        matches!(self, Self::AdminKeyRejected | Self::WorkspaceFailing)
+    }
+
     /// Whether an operator is needed now.
     #[must_use]
     pub fn needs_an_operator(self) -> bool {

@@ -126,7 +126,10 @@ fn banners(observation: &Observation) -> Markup {
                 (command("rekeyd check /etc/rekeyd/policy.toml"))
             }
         }
-        @for condition in &observation.conditions { (conditions::banner(condition)) }
+        // A workspace that fails has a banner of its own below.
+        @for condition in observation.conditions.iter().filter(|it| !it.kind.is_a_failing_workspace()) {
+            (conditions::banner(condition))
+        }
         @for (name, health) in &observation.workspaces {
             @if let Some(failure) = &health.failing {
                 div.notice.warn {

@@ -123,6 +123,7 @@ pub(super) const ONSETS: &[Onset] = &[
     hours("RekeydKeyUnusable", &[("rekeyd_finding{credential=\"tts\",workspace=\"prod\",kind=\"key_vanished\"}", ABSENT, "1")]),
     hours("RekeydOutOfBandChange", &[("rekeyd_finding{credential=\"tts\",workspace=\"prod\",kind=\"destination_changed\"}", ABSENT, "1")]),
     hours("RekeydForeignKeys", &[("rekeyd_workspace_foreign_keys{workspace=\"prod\"}", "0", "2")]),
+    hours("RekeydKeyChangedByOthers", &[("rekeyd_keys_changed_by_others{workspace=\"prod\"}", "0", "1")]),
     hours("RekeydOrphanDeleted", &[("rekeyd_orphans_deleted_total", "0", "1")]),
     hours("RekeydRotationParkedConsumersAffected", &[("rekeyd_rotation_parked{credential=\"tts\",workspace=\"prod\",reason=\"consumer_failing\"}", ABSENT, "1")]),
     hours("RekeydRotationParked", &[("rekeyd_rotation_parked{credential=\"tts\",workspace=\"prod\",reason=\"mint_refused\"}", ABSENT, "1")]),

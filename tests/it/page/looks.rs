@@ -110,7 +110,7 @@ async fn a_thousand_credentials_are_quick_to_come_and_to_use() {
     assert!(sight.get("/?page=10").await.contains("row-service-0950"));
     let each = sight.get("/?show=attention").await;
     assert_eq!(each.matches("<tr role=\"row\" id=\"row-parked-").count(), 30, "{each}");
-    let found = sight.get("/?q=SERVICE-0042&show=fine").await;
+    let found = sight.get("/?q=SERVICE-0042&show=out_of_sync").await;
     assert!(
         found.contains("1 of 1,031 credentials") && found.contains("/credentials/service-0042"),
         "{found}"

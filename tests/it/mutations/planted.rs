@@ -251,7 +251,7 @@ pub(super) const PLANTED: &[Bug] = &[
     },
     Bug {
         name: "has_emergencies_wait_for_the_budget_with_the_others",
-        file: "src/engine/workspace_client.rs",
+        file: "src/domain/mint_budget.rs",
         right: "let limit = if emergency {",
         wrong: "let limit = if !AWAKE && emergency {",
         caught_by: "what_is_kept_of_the_budget_is_for_emergencies_and_no_more_than_that",

@@ -71,7 +71,7 @@ fn shown(arguments: &Arguments) -> Result<Shown, CommandError> {
     let sources = looking.open()?;
     if *why {
         let one = "`--why` explains one credential: name it, without a pattern or a filter";
-        return explain(view.only().ok_or_else(|| CommandError::usage(one))?, sources, looking, now);
+        return explain(view.only().ok_or_else(|| CommandError::usage(one))?, &sources, looking, now);
     }
     let conditions = daemon::conditions(&sources);
     let report = read(&sources, &conditions, now).map_err(CommandError::journal)?;
@@ -90,12 +90,12 @@ fn shown(arguments: &Arguments) -> Result<Shown, CommandError> {
 }
 
 /// The report of one credential with all its evidence.
-fn explain(name: &str, sources: Sources, looking: &Looking, now: Timestamp) -> Result<Shown, CommandError> {
-    let conditions = daemon::conditions(&sources);
-    let report = read(&sources, &conditions, now).map_err(CommandError::journal)?;
+fn explain(name: &str, sources: &Sources, looking: &Looking, now: Timestamp) -> Result<Shown, CommandError> {
+    let conditions = daemon::conditions(sources);
+    let report = read(sources, &conditions, now).map_err(CommandError::journal)?;
     let found = report.credentials.iter().find(|it| it.credential.as_str() == name);
     let found = found.ok_or_else(|| CommandError::unknown(unknown(name, &report)))?.clone();
-    let causes = causes(&sources, found, now).map_err(CommandError::journal)?;
+    let causes = causes(sources, found, now).map_err(CommandError::journal)?;
     let report = WhyReport { conditions, ..causes };
     let text = match looking.output {
         Output::Json => as_json(&report)?,

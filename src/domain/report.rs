@@ -19,7 +19,7 @@ pub mod left;
 pub mod progress;
 mod removed;
 pub mod rollback;
-mod rotation;
+pub mod rotation;
 mod safety_call;
 pub mod stale_consumers;
 pub mod why;

@@ -61,6 +61,8 @@ impl Harness {
             socket = "{shown}/socket"
             journal.sqlite.path = "{shown}/journal.db"
             acceptances = {{ count = 2, over = "0s" }}
+            # An inspection in the middle would read what a plan does not tell.
+            inspect_every = "1h"
             [workspaces.prod]
             first_rotations_at_once = 1000
             base_url = "{}"

@@ -1,5 +1,6 @@
 //! Each command that status suggests, in each state in which a rotation waits for an operator, is one that this state
 //! takes, and leads out of it.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use jiff::{SignedDuration, Timestamp};
 use rekeyd::domain::event::Event;

@@ -151,7 +151,8 @@ impl CredentialReport {
             .and_then(|action| around.holds.stops(action, workspace.as_ref(), &name, emergency));
         if let Some(hold) = hold {
             // Nothing is about to be done while it is held.
-            let summary = self.summary.strip_suffix(RELEASED).or(self.summary.strip_suffix(NEW_RELEASED));
+            let released = [RELEASED, NEW_RELEASED];
+            let summary = released.iter().find_map(|end| self.summary.strip_suffix(end));
             let summary = summary.unwrap_or(&self.summary);
             self.summary = format!("{summary}; {hold}");
             self.health = self.health.max(CredentialHealth::Waiting);

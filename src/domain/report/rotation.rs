@@ -1,4 +1,8 @@
-//! The report of a rotation that is under way or parked.
+//! The rotation in progress, as reports tell it.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::domain::dead_man;
 use crate::domain::effect::EffectName;
@@ -10,13 +14,10 @@ use crate::domain::plan::{Reason, Urgency};
 use crate::domain::report::blocked::{self, SourceDelay};
 use crate::domain::report::rollback::RollbackReport;
 use crate::domain::report::safety_call;
-use crate::domain::rotation::{ParkReason, Rotation};
+use crate::domain::rotation::{LastFailure, ParkReason, Rotation};
 use crate::domain::secret::Fingerprint;
 use crate::domain::successor::Successor;
 use crate::domain::time::later;
-use jiff::Timestamp;
-use schemars::JsonSchema;
-use serde::Serialize;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RotationReport {
@@ -38,7 +39,7 @@ pub struct RotationReport {
     pub deadline: Option<Timestamp>,
     /// The state of each gate, during the overlap and the return of consumers in a rollback.
     pub gates: Vec<Verdict>,
-    /// The delay and gaps of the provider's evidence. For metrics; [`why::WhyReport`] has all of it.
+    /// The delay and gaps of the provider's evidence. For metrics; [`WhyReport`](crate::domain::report::why::WhyReport) has all of it.
     #[serde(skip)]
     pub evidence: Vec<SourceDelay>,
     /// The old key has leaked, or may have: the rotation skips all waits.
@@ -77,6 +78,20 @@ pub struct FailureReport {
     pub since: Timestamp,
     pub last_at: Timestamp,
     pub message: String,
+}
+
+impl FailureReport {
+    fn new(failed: &LastFailure) -> Self {
+        let LastFailure { effect, first_at, last_at, failures, last } = failed;
+        Self {
+            effect: *effect,
+            kind: last.kind,
+            failures: *failures,
+            since: *first_at,
+            last_at: *last_at,
+            message: last.to_string(),
+        }
+    }
 }
 
 impl RotationReport {
@@ -143,14 +158,7 @@ impl RotationReport {
             rollback: RollbackReport::new(rotation, now),
             safety_call: safety_call::waiting(rotation),
             parked,
-            last_failure: last_failure.as_ref().map(|last_failure| FailureReport {
-                effect: last_failure.effect,
-                kind: last_failure.last.kind,
-                failures: last_failure.failures,
-                since: last_failure.first_at,
-                last_at: last_failure.last_at,
-                message: last_failure.last.to_string(),
-            }),
+            last_failure: last_failure.as_ref().map(FailureReport::new),
         }
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn possible(
             }),
         }
         if report.held.iter().all(|hold| hold.scope != "credential") {
-            let effect = "Pauses the credential: no key is created and none revoked until `rekeyd resume`.";
+            let effect = "Pauses the credential: no key is created and none revoked until it is resumed.";
             put(&format!("pause {name}"), effect);
         }
     }

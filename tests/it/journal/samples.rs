@@ -273,17 +273,7 @@ pub(crate) fn full_record(credential: &str) -> Record {
         sharing_groups: Some(SharingGroups::default().with("group_1", "viewer")),
         emergency: Some(Urgency { why: "asked by uid 0".to_owned(), since: at(4) }),
         adopted_at: None,
-        last_use: Some(LastUse {
-            key: KeyId::new("key_old").unwrap(),
-            asked_at: at(8),
-            last: Some(at(7)),
-            source: Some(Source::RequestLog),
-            about: [("region".to_owned(), "eu".to_owned())].into(),
-            watched_by: vec![Source::RequestLog],
-            watched_from: Some(at(6)),
-            unknown: None,
-            credits: Some(3),
-        }),
+        last_use: Some(last_use()),
         empty_destinations: vec![destination.clone()],
         published: vec![PublishedVersion { destination, version: version("v0") }],
         answered: Some(EmergencyOutcome {
@@ -293,6 +283,20 @@ pub(crate) fn full_record(credential: &str) -> Record {
             at: at(1),
             fingerprint: Some(fingerprint("older")),
         }),
+    }
+}
+
+fn last_use() -> LastUse {
+    LastUse {
+        key: KeyId::new("key_old").unwrap(),
+        asked_at: at(8),
+        last: Some(at(7)),
+        source: Some(Source::RequestLog),
+        about: [("region".to_owned(), "eu".to_owned())].into(),
+        watched_by: vec![Source::RequestLog],
+        watched_from: Some(at(6)),
+        unknown: None,
+        credits: Some(3),
     }
 }
 

@@ -184,7 +184,8 @@ fn rows_of_the_past_are_still_read() {
     let (sharing_groups, account_creation) = (None, None);
     let full = full_record("tts");
     let of_the_past = Record { current, findings, accepted, sharing_groups, account_creation, ..full };
-    let of_the_past = Record { last_use: None, empty_destinations: Vec::new(), ..of_the_past };
+    let of_the_past =
+        Record { last_use: None, empty_destinations: Vec::new(), left: Vec::new(), ..of_the_past };
     assert_eq!(read, Record { emergency: None, answered: None, ..of_the_past });
     assert_eq!(rows.next(), None);
 }

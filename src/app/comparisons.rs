@@ -6,7 +6,6 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::audit::ChainedAct;
 use crate::domain::audit::foreign::{self, ForeignChange};
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::ids::{CredentialName, WorkspaceName};
@@ -22,7 +21,6 @@ const INSPECTIONS: i32 = 60;
 const FIRST_MAX: SignedDuration = SignedDuration::from_mins(5);
 /// How far back the workspaces' logs are read.
 const SPAN: SignedDuration = SignedDuration::from_hours(24 * 7);
-const RECORDS_AT_ONCE: usize = 5_000;
 /// What is found beyond that is found by the next comparison.
 const FOUND_MAX: usize = 50;
 
@@ -84,12 +82,14 @@ impl Comparisons {
         let logged = log.entries(since).await?;
         // In this order: what a rotation did by now that is over is among the records.
         let open = self.under_way().await?;
-        let records = self.records(workspace).await?;
+        let journal = self.handle.journal();
+        let records =
+            journal::records_where(journal, |act| act.workspace.as_ref() == Some(workspace)).await?;
         let mut known = foreign::recorded(&records);
         let mut found = foreign::unrecorded(workspace, &records, &logged, since, &open, now);
         found.truncate(FOUND_MAX);
         for change in found {
-            self.handle.journal().record(&change.act()).await?;
+            journal.record(&change.act()).await?;
             tracing::warn!(
                 %workspace, key = %change.key, deed = change.deed.label(), user = change.user, at = %change.at, entry = change.entry,
                 "somebody else changed a key of rekeyd, by the workspace's own audit log"
@@ -105,16 +105,6 @@ impl Comparisons {
         let may_be_open =
             loaded.into_iter().filter(|(_, known)| known.as_ref().map_or(true, |it| it.rotation.is_some()));
         Ok(may_be_open.map(|(name, _)| name).collect())
-    }
-
-    async fn records(&self, workspace: &WorkspaceName) -> Result<Vec<ChainedAct>, journal::Error> {
-        let (mut own, mut after) = (Vec::new(), 0);
-        loop {
-            let page = self.handle.journal().audit(after, RECORDS_AT_ONCE).await?;
-            let Some(last) = page.last().map(|last| last.sequence) else { return Ok(own) };
-            after = last;
-            own.extend(page.into_iter().filter(|record| record.act.workspace.as_ref() == Some(workspace)));
-        }
     }
 }
 

@@ -170,8 +170,7 @@ fn as_json(loaded: &Result<Config, Diagnostics>) -> Value {
 
 fn credential_json(credential: &Credential) -> Value {
     let terms = &credential.terms;
-    let acks: Vec<&str> =
-        terms.gates.iter().filter_map(Gate::consumers).flatten().map(|name| name.as_str()).collect();
+    let acks: Vec<&str> = terms.consumers().map(|name| name.as_str()).collect();
     let gates: Vec<String> = terms.gates.iter().map(Gate::describe).collect();
     let freezes = credential.schedule.freezes.iter().map(|freeze| {
         json!({ "from": freeze.from.to_string(), "until": freeze.until.to_string(), "name": freeze.name })

@@ -1,4 +1,6 @@
-//! `rekeyd status`: the status of every credential, read from the journal. Exit codes: 0; 1 if the journal cannot be used; 4 with `--exit-code` if a credential needs attention.
+//! `rekeyd status`: the status of every credential, read from the journal.
+//!
+//! Exit codes: 0; 1 if the journal cannot be used; 4 with `--exit-code` if a credential needs attention.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -23,14 +25,12 @@ use crate::domain::sanitize::one_line;
 use crate::domain::time::{age, distance};
 use crate::ports::journal::ReadError;
 
+mod empty;
 mod gather;
-
-pub(super) use crate::cli::status::gather::read;
-
 mod view;
 mod watch;
 
-mod empty;
+pub(super) use crate::cli::status::gather::read;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {

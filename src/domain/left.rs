@@ -78,8 +78,10 @@ impl Record {
         (left != self.left).then(|| Self { left, ..self.clone() })
     }
 
-    fn was_published_to(&self, place: &Destination) -> bool {
-        self.published.iter().any(|it| it.destination.is_same_place(place))
+    /// Whether a rotation made a key current there.
+    #[must_use]
+    pub fn was_published_to(&self, place: &Destination) -> bool {
+        self.published.iter().any(|known| known.destination.is_same_place(place))
     }
 
     /// The destinations that are to be named.

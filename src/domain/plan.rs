@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::gate::Gate;
 use crate::domain::gate::confirm::ConfirmWhen;
-use crate::domain::ids::{CredentialName, KeyId, RotationId, ServiceAccountId, StoreName, WorkspaceName};
+use crate::domain::ids::{
+    ConsumerName, CredentialName, KeyId, RotationId, ServiceAccountId, StoreName, WorkspaceName,
+};
 use crate::domain::key::KeyAttributes;
 
 /// The first entry of every rotation's journal.
@@ -109,6 +111,11 @@ pub struct RevocationPolicy {
 }
 
 impl RevocationPolicy {
+    /// The consumers whose acknowledgements its gates ask for.
+    pub fn consumers(&self) -> impl Iterator<Item = &ConsumerName> {
+        self.gates.iter().filter_map(Gate::consumers).flatten()
+    }
+
     /// The terms of an emergency: nothing is waited for.
     #[must_use]
     pub fn of_an_emergency() -> Self {

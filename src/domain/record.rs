@@ -343,9 +343,7 @@ impl Record {
     }
 
     fn is_published_everywhere(&self, credential: &Credential) -> bool {
-        let is_published =
-            |wanted: &Destination| self.published.iter().any(|known| known.destination.is_same_place(wanted));
-        !self.published.is_empty() && credential.destinations.iter().all(is_published)
+        !self.is_new() && credential.destinations.iter().all(|wanted| self.was_published_to(wanted))
     }
 
     /// The back-off after rotations that came to nothing. A key that expires is never waited for longer than half of

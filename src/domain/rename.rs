@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::gate::Gate;
 use crate::domain::ids::{ConsumerName, CredentialName};
 use crate::domain::plan::{Destination, RevocationPolicy};
 use crate::domain::policy::{Credential, Policy};
@@ -79,8 +78,7 @@ pub fn named<'a>(consumers: impl IntoIterator<Item = &'a str>) -> String {
 
 /// The consumers whose acknowledgements a rotation asks for by its own terms.
 fn awaited(terms: &RevocationPolicy) -> BTreeSet<&str> {
-    let consumers = terms.gates.iter().filter_map(Gate::consumers).flatten();
-    consumers.map(ConsumerName::as_str).collect()
+    terms.consumers().map(ConsumerName::as_str).collect()
 }
 
 /// What a rotation under way waits for no longer, because its credential's policy does not ask for it any more; `None` if

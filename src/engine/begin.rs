@@ -237,9 +237,8 @@ impl Reconciler {
     }
 
     /// Whether what the credential waits for is to be logged.
-    fn is_news(&self, kind: &'static str, what: &str) -> bool {
-        let (log, clock) = (&self.shared.waiting_log, self.context.clock.as_ref());
-        log.is_news(clock, self.record.credential.as_str(), kind, what)
+    pub(super) fn is_news(&self, kind: &'static str, what: &str) -> bool {
+        self.shared.is_news(&self.context, self.record.credential.as_str(), kind, what)
     }
 
     async fn inventory(&self, credential: &Credential) -> Result<Arc<Inventory>, Failure> {

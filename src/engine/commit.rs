@@ -234,9 +234,7 @@ impl Reconciler {
                 failures.count = failures.count.saturating_add(1);
                 let all = &self.shared.blocked_writes;
                 failures.blocked.get_or_insert_with(|| BlockedWrite::new(Arc::clone(all)));
-                let (log, clock) = (&self.shared.waiting_log, self.context.clock.as_ref());
-                if failures.count == 1 || log.is_news(clock, self.record.credential.as_str(), "journal", &why)
-                {
+                if failures.count == 1 || self.is_news("journal", &why) {
                     tracing::error!(credential = %self.record.credential, %why, failures = failures.count, "the journal cannot be written: waiting");
                 }
             }

@@ -335,8 +335,7 @@ impl Controller {
                 self.requeue_recovered();
             }
             Ok((_, TaskResult::Listed { workspace, listing: Err(error), .. })) => {
-                let (log, clock) = (&self.shared.waiting_log, self.context.clock.as_ref());
-                if log.is_news(clock, workspace.as_str(), LISTING, error.label()) {
+                if self.shared.is_news(&self.context, workspace.as_str(), LISTING, error.label()) {
                     tracing::warn!(%workspace, %error, "the workspace could not be listed");
                 }
             }

@@ -52,7 +52,7 @@ impl NewKeyEffects<'_> {
         if !self.has_been_published() {
             return Ok(false);
         }
-        let inventory = self.inventory_now().await?;
+        let inventory = self.listed().await?;
         let old_is_lost = self.old_key_is_lost(&inventory);
         if old_too == OldKeyToo::Yes && !old_is_lost {
             return Ok(false);

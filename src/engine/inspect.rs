@@ -62,9 +62,8 @@ impl Reconciler {
             }
             Ok(None) => Ok(()),
             Err(failure) => {
-                let (log, name) = (&self.shared.waiting_log, self.record.credential.as_str());
-                if log.is_news(self.context.clock.as_ref(), name, "published", failure.kind.label()) {
-                    tracing::warn!(credential = name, %failure, "what the rotation published could not be looked at");
+                if self.is_news("published", failure.kind.label()) {
+                    tracing::warn!(credential = %self.record.credential, %failure, "what the rotation published could not be looked at");
                 }
                 Ok(())
             }

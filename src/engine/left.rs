@@ -1,8 +1,6 @@
 //! Destinations that left the policy: recorded as soon as a policy without them is in force, and forgotten when an operator says
 //! that nothing is left there.
 
-use std::fmt::Write as _;
-
 use crate::domain::ids::CredentialName;
 use crate::domain::left::{LeftDestination, LeftValue};
 use crate::domain::plan::Destination;
@@ -116,15 +114,9 @@ impl Handle {
 
 /// What was asked for is not repeated: it could be a key, pasted by mistake.
 fn unknown(named: &[(CredentialName, String)]) -> String {
-    let mut text = "no destination of this name has left the policy".to_owned();
-    if named.is_empty() {
-        text += "; none has";
-        return text;
-    }
-    text += "; there is: ";
-    for (index, (credential, destination)) in named.iter().enumerate() {
-        let comma = if index == 0 { "" } else { ", " };
-        let _written = write!(text, "{comma}`{destination}` of `{credential}`");
-    }
-    text
+    let named: Vec<String> =
+        named.iter().map(|(credential, destination)| format!("`{destination}` of `{credential}`")).collect();
+    let there =
+        if named.is_empty() { "none has".to_owned() } else { format!("there is: {}", named.join(", ")) };
+    format!("no destination of this name has left the policy; {there}")
 }

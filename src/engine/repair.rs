@@ -10,13 +10,10 @@ use crate::domain::replay::{self, ReplayedRotation};
 use crate::engine::commands::CommandRequest;
 use crate::engine::commit::ReconcileError;
 use crate::engine::reconciler::Reconciler;
-use crate::ports::journal::{CredentialState, Error, RotationHistory};
+use crate::ports::journal::{CredentialState, Error, RotationHistory, records_where};
 
 /// Rotations that are read at a time: the newest has mostly settled everything.
 const AT_A_TIME: usize = 8;
-
-/// Records of the audit log that are read at a time.
-const ACTS_AT_A_TIME: usize = 1000;
 
 impl Reconciler {
     /// Answers when the record is rebuilt, or why it cannot be: then the credential is left alone as before.
@@ -74,22 +71,15 @@ impl Reconciler {
     /// What an operator accepted last, from the audit log; returns what is to be accepted anew.
     async fn keep_what_was_accepted(&self, record: &mut Record) -> String {
         let name = &record.credential;
-        let (mut after, mut accepted, mut is_whole) = (0, Accepted::default(), true);
-        loop {
-            let page = match self.context.journal.audit(after, ACTS_AT_A_TIME).await {
-                Ok(page) => page,
-                Err(error) => {
-                    tracing::warn!(credential = %name, %error, "what was accepted cannot be read from the audit log");
-                    is_whole = false;
-                    break;
-                }
-            };
-            for chained in page.iter().filter(|it| it.act.credential.as_ref() == Some(name)) {
-                accepted.note(&chained.act);
-            }
-            let Some(last) = page.last().filter(|_| page.len() == ACTS_AT_A_TIME) else { break };
-            after = last.sequence;
-        }
+        let is_its = |act: &Act| act.credential.as_ref() == Some(name);
+        let told = records_where(self.context.journal.as_ref(), is_its).await;
+        let is_whole = told.is_ok();
+        let told = told.unwrap_or_else(|error| {
+            tracing::warn!(credential = %name, %error, "what was accepted cannot be read from the audit log");
+            Vec::new()
+        });
+        let mut accepted = Accepted::default();
+        told.iter().for_each(|chained| accepted.note(&chained.act));
         let other_keys = accepted.other_keys.len();
         record.accepted = accepted.other_keys;
         record.sharing_groups = accepted.sharing_groups;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use crate::engine::committed_states::CommittedStates;
+use crate::engine::context::Context;
 use crate::engine::hold_cache::HoldCache;
 use crate::engine::journal_health::JournalHealth;
 use crate::engine::publishing_turns::PublishingTurns;
@@ -32,6 +33,11 @@ pub(super) struct SharedState {
 }
 
 impl SharedState {
+    /// Whether what `subject` waits for, or fails in, is to be logged: once when it changes, then hourly.
+    pub(super) fn is_news(&self, context: &Context, subject: &str, kind: &'static str, what: &str) -> bool {
+        self.waiting_log.is_news(context.clock.as_ref(), subject, kind, what)
+    }
+
     /// # Errors
     /// As of [`HoldCache::load`].
     pub(super) async fn load(journal: Arc<dyn HoldRegister>) -> Result<Self, journal::Error> {

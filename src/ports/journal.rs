@@ -21,7 +21,7 @@ use crate::domain::rotation::{CorruptHistory, Rotation};
 
 pub use crate::ports::journal::acknowledgements::{Acknowledgements, AcksByCredential};
 pub use crate::ports::journal::activity::WorkspaceActivity;
-pub use crate::ports::journal::audit_log::AuditLog;
+pub use crate::ports::journal::audit_log::{AuditLog, records_where};
 pub use crate::ports::journal::holds::HoldRegister;
 pub use crate::ports::journal::reader::{
     AuditReader, Diagnosis, JournalReader, OpenError, ReadError, Verification,

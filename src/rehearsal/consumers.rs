@@ -9,9 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use crate::adapters::memory::store::MemoryStore;
 use crate::adapters::secret_text;
 use crate::domain::ack::{Ack, Health};
+use crate::domain::gate::EvidenceNeed;
 use crate::domain::gate::command::CommandGate;
 use crate::domain::gate::probes::Probe;
-use crate::domain::gate::{EvidenceNeed, Gate};
 use crate::domain::ids::{ConsumerName, CredentialName, StoreName};
 use crate::domain::plan::Destination;
 use crate::domain::policy::{Credential, Policy};
@@ -172,8 +172,7 @@ pub(super) fn served(memory: &MemoryStore, destination: &Destination) -> Option<
 }
 
 fn names(credential: &Credential) -> Vec<Option<ConsumerName>> {
-    let names: Vec<Option<ConsumerName>> =
-        credential.terms.gates.iter().filter_map(Gate::consumers).flatten().cloned().map(Some).collect();
+    let names: Vec<Option<ConsumerName>> = credential.terms.consumers().cloned().map(Some).collect();
     if names.is_empty() { vec![None] } else { names }
 }
 

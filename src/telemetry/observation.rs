@@ -21,7 +21,6 @@ use crate::domain::report::condition::{Condition, workspaces_by};
 use crate::domain::report::failing;
 use crate::domain::report::held_back::WorkspaceState;
 use crate::domain::report::holds::Around;
-use crate::domain::report::stale_consumers;
 use crate::domain::report::{CredentialReport, Facts, StatusReport};
 use crate::domain::rotation::Rotation;
 use crate::engine::BUDGET_PERIOD;
@@ -128,7 +127,7 @@ impl Observer {
                 known.record.findings = unsaved.remove(name).unwrap_or(known.record.findings);
                 records = self.predecessors(policy).await?;
                 records.insert(name.clone(), known.record.clone());
-                let acks = if has_acks(&known, policy) {
+                let acks = if failing::applies(known.rotation.as_ref(), policy) {
                     self.handle.journal().acks(name).await
                 } else {
                     Ok(Vec::new())
@@ -269,7 +268,8 @@ impl Observer {
                 Ok(mut known) => {
                     // Not in the journal yet, and true all the same.
                     known.record.findings = unsaved.remove(&name).unwrap_or(known.record.findings);
-                    let acks = acks.remove(&name).filter(|_| has_acks(&known, policy));
+                    let acks =
+                        acks.remove(&name).filter(|_| failing::applies(known.rotation.as_ref(), policy));
                     let report =
                         self.credential(&known, policy, acks.unwrap_or_else(|| Ok(Vec::new())), now).await;
                     records.insert(name.clone(), known.record);
@@ -323,11 +323,6 @@ fn of_workspace(name: &WorkspaceName, health: &WorkspaceHealth) -> Vec<Condition
 fn switching(known: &CredentialState) -> Option<&Rotation> {
     let switches = |phase: &Phase| matches!(phase, Phase::Overlap(_) | Phase::Returning { .. });
     known.rotation.as_ref().filter(|rotation| switches(&rotation.phase))
-}
-
-/// Whether its report tells acknowledgements.
-fn has_acks(known: &CredentialState, policy: Option<&Credential>) -> bool {
-    failing::applies(known.rotation.as_ref(), policy) || stale_consumers::applies(policy)
 }
 
 fn unrecorded(name: &CredentialName, policy: &Credential, now: Timestamp) -> CredentialReport {

@@ -6,6 +6,7 @@ mod harness;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use rekeyd::demo::daemon::Daemon;
 use rekeyd::domain::phase::PhaseName;
 use rekeyd::sandbox::faults::Moment;
 use rekeyd::sandbox::key::State;
@@ -16,6 +17,17 @@ use harness::{Harness, MAY_ADMINISTER};
 
 const ROUTES: [Route; 5] =
     [Route::ListAccounts, Route::CreateKey, Route::User, Route::DisableKey, Route::DeleteKey];
+
+/// A daemon whose admin key has been rotated once.
+async fn at_rest() -> (Harness, Daemon) {
+    let harness = Harness::build(MAY_ADMINISTER).await;
+    harness.write_policy("30d");
+    let daemon = harness.launcher.start().await.unwrap();
+    harness
+        .until("its first rotation is done", || harness.is_at_rest() && harness.alive("rekeyd-admin") == 1)
+        .await;
+    (harness, daemon)
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_in_every_phase_of_its_own_rotation_it_always_has_a_key_that_works() {
@@ -56,12 +68,7 @@ async fn killed_in_every_phase_of_its_own_rotation_it_always_has_a_key_that_work
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_running_daemon_goes_on_with_its_new_key_and_after_a_rollback_with_its_old_one() {
-    let harness = Harness::build(MAY_ADMINISTER).await;
-    harness.write_policy("30d");
-    let daemon = harness.launcher.start().await.unwrap();
-    harness
-        .until("its first rotation is done", || harness.is_at_rest() && harness.alive("rekeyd-admin") == 1)
-        .await;
+    let (harness, daemon) = at_rest().await;
     let old = harness.in_store().unwrap();
     assert_ne!(old, harness.begun_with);
     assert_eq!(harness.state_of(&harness.begun_with), State::Deleted);
@@ -92,12 +99,7 @@ async fn a_running_daemon_goes_on_with_its_new_key_and_after_a_rollback_with_its
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_old_admin_key_that_dies_on_the_way_back_leaves_the_new_one_in_use() {
-    let harness = Harness::build(MAY_ADMINISTER).await;
-    harness.write_policy("30d");
-    let mut daemon = harness.launcher.start().await.unwrap();
-    harness
-        .until("its first rotation is done", || harness.is_at_rest() && harness.alive("rekeyd-admin") == 1)
-        .await;
+    let (harness, mut daemon) = at_rest().await;
     let old = harness.in_store().unwrap();
     for restarts in [false, true] {
         harness.agree(false);
@@ -132,12 +134,7 @@ async fn an_old_admin_key_that_dies_on_the_way_back_leaves_the_new_one_in_use() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_on_its_way_back_it_comes_back_to_the_old_key() {
-    let harness = Harness::build(MAY_ADMINISTER).await;
-    harness.write_policy("30d");
-    let mut daemon = harness.launcher.start().await.unwrap();
-    harness
-        .until("its first rotation is done", || harness.is_at_rest() && harness.alive("rekeyd-admin") == 1)
-        .await;
+    let (harness, mut daemon) = at_rest().await;
     let both = ROUTES.map(|route| [slow(route, 25, Moment::Before), slow(route, 25, Moment::After)]);
     harness.sandbox.set_faults(both.concat());
     let old = harness.in_store().unwrap();

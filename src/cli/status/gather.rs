@@ -15,7 +15,6 @@ use crate::domain::report::condition::{Condition, workspaces_by};
 use crate::domain::report::failing;
 use crate::domain::report::held_back::WorkspaceState;
 use crate::domain::report::holds::Around;
-use crate::domain::report::stale_consumers;
 use crate::domain::report::{CredentialReport, Facts, StatusReport};
 use crate::domain::rotation::Rotation;
 use crate::domain::time::earlier;
@@ -80,7 +79,7 @@ fn evidence(
     policy: Option<&Credential>,
 ) -> Result<Evidence, ReadError> {
     let mut evidence = Evidence::default();
-    if failing::applies(rotation, policy) || stale_consumers::applies(policy) {
+    if failing::applies(rotation, policy) {
         evidence.acks = journal.acks(name)?;
     }
     if let Some(rotation) = rotation {

@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::domain::ack::{Ack, Health};
-use crate::domain::gate::Gate;
 use crate::domain::ids::{ConsumerName, CredentialName};
 use crate::domain::plan::RevocationPolicy;
 use crate::domain::policy::Credential;
@@ -105,10 +104,7 @@ pub fn uses(
 ) -> Vec<UseReport> {
     let terms = rotation.map(|rotation| &rotation.plan.terms).into_iter();
     let terms = terms.chain(policy.map(|policy| &policy.terms));
-    let of_terms = |terms: &RevocationPolicy| -> Vec<ConsumerName> {
-        terms.gates.iter().filter_map(Gate::consumers).flatten().cloned().collect()
-    };
-    let required: BTreeSet<ConsumerName> = terms.flat_map(of_terms).collect();
+    let required: BTreeSet<ConsumerName> = terms.flat_map(RevocationPolicy::consumers).cloned().collect();
     let newest: BTreeMap<&ConsumerName, &Ack> = acks.iter().map(|ack| (&ack.consumer, ack)).collect();
     let names: BTreeSet<&ConsumerName> = required.iter().chain(newest.keys().copied()).collect();
     let used = |consumer: &ConsumerName| {

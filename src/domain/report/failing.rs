@@ -8,7 +8,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::ack::{Ack, Health};
-use crate::domain::gate::Gate;
 use crate::domain::ids::ConsumerName;
 use crate::domain::plan::RevocationPolicy;
 use crate::domain::policy::Credential;
@@ -54,7 +53,8 @@ impl FailingConsumer {
     }
 }
 
-/// Whether consumers report about this credential.
+/// Whether consumers report about this credential, so that its report needs their acknowledgements: for gates, for
+/// consumers that fail, and for those that are silent.
 #[must_use]
 pub fn applies(rotation: Option<&Rotation>, policy: Option<&Credential>) -> bool {
     !awaited(rotation, policy).is_empty()
@@ -64,8 +64,7 @@ pub fn applies(rotation: Option<&Rotation>, policy: Option<&Credential>) -> bool
 fn awaited<'a>(rotation: Option<&'a Rotation>, policy: Option<&'a Credential>) -> BTreeSet<&'a ConsumerName> {
     let of_rotation = rotation.map(|rotation| &rotation.plan.terms);
     let terms = of_rotation.into_iter().chain(policy.map(|policy| &policy.terms));
-    let named = |terms: &'a RevocationPolicy| terms.gates.iter().filter_map(Gate::consumers).flatten();
-    terms.flat_map(named).collect()
+    terms.flat_map(RevocationPolicy::consumers).collect()
 }
 
 /// In the order of their names. A key that is none of the credential's keys any more counts no longer.

@@ -6,7 +6,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::ack::Ack;
-use crate::domain::gate::Gate;
 use crate::domain::ids::ConsumerName;
 use crate::domain::plan::RevocationPolicy;
 use crate::domain::policy::Credential;
@@ -46,18 +45,6 @@ impl StaleConsumer {
     }
 }
 
-/// Whether acknowledgements expire for this credential.
-#[must_use]
-pub fn applies(policy: Option<&Credential>) -> bool {
-    policy.is_some_and(|policy| {
-        policy.terms.acks_valid_for.is_some() && required(&policy.terms).next().is_some()
-    })
-}
-
-fn required(terms: &RevocationPolicy) -> impl Iterator<Item = &ConsumerName> {
-    terms.gates.iter().filter_map(Gate::consumers).flatten()
-}
-
 /// In the order of their names.
 pub(super) fn find(policy: Option<&Credential>, acks: &[Ack], now: Timestamp) -> Vec<StaleConsumer> {
     policy.map(|policy| of_terms(&policy.terms, acks, now)).unwrap_or_default()
@@ -67,7 +54,7 @@ fn of_terms(terms: &RevocationPolicy, acks: &[Ack], now: Timestamp) -> Vec<Stale
     let Some(valid_for) = terms.acks_valid_for else { return Vec::new() };
     let last =
         |consumer: &ConsumerName| acks.iter().filter(|ack| ack.consumer == *consumer).map(|ack| ack.at).max();
-    let stale = required(terms).filter_map(|consumer| {
+    let stale = terms.consumers().filter_map(|consumer| {
         let since = last(consumer).filter(|at| now.duration_since(*at) > valid_for)?;
         Some(StaleConsumer { consumer: consumer.clone(), since, valid_for_seconds: valid_for.as_secs() })
     });
@@ -105,6 +92,7 @@ fn all(report: &CredentialReport) -> String {
 mod tests {
     use super::*;
     use crate::domain::ack::Health;
+    use crate::domain::gate::Gate;
     use crate::domain::secret::Fingerprint;
 
     fn at(minutes: i64) -> Timestamp {

@@ -108,9 +108,7 @@ impl Controller {
             }
         }
     }
-}
 
-impl Controller {
     /// Requeues the credentials that wait after a failure, if what failed works again for one of them.
     pub(super) fn requeue_recovered(&mut self) {
         if !self.shared.recoveries.has_recovered() {

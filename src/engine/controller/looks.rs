@@ -51,9 +51,7 @@ impl Controller {
     fn looked_at(&self, name: &CredentialName, entry: &CredentialEntry) -> Option<LookedAt> {
         let policy = self.context.credential(name)?;
         let record = &entry.record;
-        let is_published = |wanted: &&Destination| {
-            record.published.iter().any(|known| known.destination.is_same_place(wanted))
-        };
+        let is_unpublished = |wanted: &&Destination| !record.was_published_to(wanted);
         let is_to_come = record.due.as_ref().is_some_and(|due| due.at > self.context.now());
         let is_told_of = match entry.rotation.as_ref().map(|rotation| &rotation.phase) {
             None => policy.mode == Mode::Observe || (record.is_new() && is_to_come),
@@ -65,7 +63,7 @@ impl Controller {
             credential: name.clone(),
             key: record.current.as_ref().map(|current| current.key.clone()),
             before: record.last_use.clone(),
-            unpublished: policy.destinations.iter().filter(|it| !is_published(it)).cloned().collect(),
+            unpublished: policy.destinations.iter().filter(is_unpublished).cloned().collect(),
         })
     }
 

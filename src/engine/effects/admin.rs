@@ -11,11 +11,11 @@ use crate::domain::phase::AdminKeySide;
 use crate::domain::policy::Credential;
 use crate::domain::secret::SecretValue;
 use crate::domain::time::later;
+use crate::engine::context::Context;
 use crate::engine::effects::{Effects, NewKeyEffects};
 use crate::engine::reconciler::Reconciler;
-use crate::engine::waiting_log::WaitingLog;
+use crate::engine::shared_state::SharedState;
 use crate::engine::workspace_client::WorkspaceClient;
-use crate::ports::clock::Clock;
 use crate::ports::issuer::AdminKey;
 use crate::ports::secret_store::VersionRef;
 
@@ -47,8 +47,7 @@ impl Effects<'_> {
         if let Some(value) = wanted
             && let Err(failure) = switch_to(workspace_client, admin_key, value).await
         {
-            let (log, clock) = (&self.shared.waiting_log, self.context.clock.as_ref());
-            warn_of_the_other_key(log, clock, workspace_client, &failure);
+            warn_of_the_other_key(self.shared, self.context, workspace_client, &failure);
         }
         Ok(())
     }
@@ -112,8 +111,7 @@ impl Reconciler {
             match switch_to(workspace_client, admin_key, value).await {
                 Ok(()) => return,
                 Err(failure) => {
-                    let (log, clock) = (&self.shared.waiting_log, self.context.clock.as_ref());
-                    warn_of_the_other_key(log, clock, workspace_client, &failure);
+                    warn_of_the_other_key(&self.shared, &self.context, workspace_client, &failure);
                 }
             }
         }
@@ -167,12 +165,12 @@ async fn switch_to(
 }
 
 fn warn_of_the_other_key(
-    log: &WaitingLog,
-    clock: &dyn Clock,
+    shared: &SharedState,
+    context: &Context,
     workspace_client: &WorkspaceClient,
     failure: &Failure,
 ) {
-    if log.is_news(clock, workspace_client.name.as_str(), "admin_key", failure.kind.label()) {
+    if shared.is_news(context, workspace_client.name.as_str(), "admin_key", failure.kind.label()) {
         tracing::warn!(workspace = %workspace_client.name, %failure, "cannot switch to the other admin key yet");
     }
 }

@@ -49,8 +49,8 @@ impl Effects<'_> {
             return None;
         };
         demanded.unwrap_or_else(|failure| {
-            let (log, name) = (&self.shared.waiting_log, self.record.credential.as_str());
-            if log.is_news(self.context.clock.as_ref(), name, "consumers", failure.kind.label()) {
+            let name = self.record.credential.as_str();
+            if self.shared.is_news(self.context, name, "consumers", failure.kind.label()) {
                 tracing::warn!(credential = name, %failure, "whether a consumer fails could not be looked at, or answered");
             }
             None

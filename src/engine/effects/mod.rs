@@ -166,7 +166,7 @@ impl<'r> Effects<'r> {
     }
 
     /// A listing made now.
-    async fn listed(&self) -> Result<Arc<Inventory>, Failure> {
+    pub(in crate::engine) async fn listed(&self) -> Result<Arc<Inventory>, Failure> {
         self.workspace_client()?.inventory(self.context.now()).await
     }
 

@@ -58,7 +58,7 @@ impl Effects<'_> {
                 *self.mint_permit = Some(permit);
             }
             Ok(MintPermit::NotBefore(at)) => {
-                if self.shared.waiting_log.is_news(clock, self.record.credential.as_str(), BUDGET, "") {
+                if self.shared.is_news(self.context, self.record.credential.as_str(), BUDGET, "") {
                     tracing::warn!(credential = %self.record.credential, until = %at, "the workspace's mint budget is used up");
                 }
                 return Ok(EffectOutcome::Wait(self.soon(at)));
@@ -172,8 +172,7 @@ impl Effects<'_> {
         if matches!(self.rotation.phase, Phase::Due { overwrite: true }) {
             return None;
         }
-        let published =
-            self.record.published.iter().any(|known| known.destination.is_same_place(destination));
+        let published = self.record.was_published_to(destination);
         let ours = self.record.current.as_ref().and_then(|current| current.fingerprint.as_ref());
         let (true, Some(ours), Some(served)) = (published, ours, &serves.fingerprint) else {
             return None;

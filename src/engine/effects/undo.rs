@@ -1,7 +1,5 @@
 //! Undoes a rotation: discards a key that was never published, or makes the old one current again.
 
-use std::sync::Arc;
-
 use crate::domain::dead_man::AHEAD_MIN;
 use crate::domain::event::Event;
 use crate::domain::failure::{Failure, Kind};
@@ -293,10 +291,8 @@ impl NewKeyEffects<'_> {
         if !at_once && let Some(until) = self.waits_for_the_return().await? {
             return Ok(EffectOutcome::Wait(self.soon(until)));
         }
-        let inventory = self.listed().await?;
-        if !(no_key_left && self.new_key_is_dead(&inventory))
-            && let Some(parked) = self.serves_the_new_key().await?
-        {
+        let serves_nobody = no_key_left && self.new_key_is_dead(self.listed().await?.as_ref());
+        if !serves_nobody && let Some(parked) = self.serves_the_new_key().await? {
             return Ok(parked);
         }
         let inventory = self.listed().await?;
@@ -329,10 +325,6 @@ impl NewKeyEffects<'_> {
 
     pub(in crate::engine) fn has_been_published(&self) -> bool {
         self.successor.promotion_begun
-    }
-
-    pub(in crate::engine) async fn inventory_now(&self) -> Result<Arc<Inventory>, Failure> {
-        self.listed().await
     }
 
     /// Whether the provider does not list the new key as one that works.

@@ -120,14 +120,17 @@ const MANY: usize = 4;
 pub(super) fn entries<'a>(reports: &[&'a CredentialReport]) -> Vec<Entry<'a>> {
     let mut groups: Vec<Entry<'a>> = Vec::new();
     let mut members: BTreeMap<(Cause, Option<&WorkspaceName>), Vec<&'a CredentialReport>> = BTreeMap::new();
-    for report in reports {
-        if let Some(cause) = Cause::of(report) {
-            members.entry((cause, report.workspace.as_ref())).or_default().push(report);
+    let keyed: Vec<_> = reports
+        .iter()
+        .map(|report| (report, Cause::of(report).map(|cause| (cause, report.workspace.as_ref()))))
+        .collect();
+    for (report, key) in &keyed {
+        if let Some(key) = key {
+            members.entry(key.clone()).or_default().push(report);
         }
     }
     members.retain(|_, members| members.len() >= MANY);
-    for report in reports {
-        let key = Cause::of(report).map(|cause| (cause, report.workspace.as_ref()));
+    for (report, key) in keyed {
         match key.filter(|key| members.contains_key(key)) {
             None => groups.push(Entry::One(report)),
             // The first of the group stands for all.

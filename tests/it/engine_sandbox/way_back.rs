@@ -53,6 +53,15 @@ impl Harness {
         self.sandbox.workspace().delete_key(&key, SystemClock.now()).unwrap();
     }
 
+    /// After so many rotations that are done, neither key of the one that was given up is left.
+    async fn replaces_both_keys(mut self, done: usize) {
+        self.done(done).await;
+        self.outage = false;
+        self.ended(PhaseName::Done).await;
+        assert_eq!(self.states(), [State::Deleted, State::Deleted, State::Enabled]);
+        self.stop().await;
+    }
+
     /// Types the suggested command, which is as wanted.
     async fn follow_the_suggestion(&self, wanted: &str, command: Command) {
         let report = self.report().await;
@@ -160,11 +169,7 @@ async fn a_rollback_of_which_no_key_is_left_ends_and_both_keys_are_replaced() {
         }
         harness.parks_for(ParkReason::OldKeyUnusable).await;
         harness.follow_the_suggestion("rekeyd abort tts-backend", Command::Abort).await;
-        harness.done(2).await;
-        harness.outage = false;
-        harness.ended(PhaseName::Done).await;
-        assert_eq!(harness.states(), [State::Deleted, State::Deleted, State::Enabled]);
-        harness.stop().await;
+        harness.replaces_both_keys(2).await;
     }
 }
 
@@ -179,11 +184,7 @@ async fn a_first_rotation_whose_new_key_dies_has_a_way_out_although_there_is_not
     harness.inspect().await;
     harness.parks_for(ParkReason::NewKeyUnusable).await;
     harness.follow_the_suggestion("rekeyd rotate --emergency tts-backend", Command::Emergency).await;
-    harness.done(1).await;
-    harness.outage = false;
-    harness.ended(PhaseName::Done).await;
-    assert_eq!(harness.states(), [State::Deleted, State::Deleted, State::Enabled]);
-    harness.stop().await;
+    harness.replaces_both_keys(1).await;
 }
 
 #[tokio::test]
@@ -197,11 +198,7 @@ async fn an_overlap_of_which_both_keys_are_deleted_has_a_way_out() {
     harness.follow_the_suggestion("rekeyd rollback tts-backend", Command::RollBack).await;
     harness.parks_for(ParkReason::OldKeyUnusable).await;
     harness.follow_the_suggestion("rekeyd abort tts-backend", Command::Abort).await;
-    harness.done(2).await;
-    harness.outage = false;
-    harness.ended(PhaseName::Done).await;
-    assert_eq!(harness.states(), [State::Deleted, State::Deleted, State::Enabled]);
-    harness.stop().await;
+    harness.replaces_both_keys(2).await;
 }
 
 #[tokio::test]
